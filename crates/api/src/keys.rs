@@ -1,0 +1,95 @@
+//! Labels, annotations and well-known names, grouped by who writes them.
+//!
+//! Source: `pkg/daemon/constants/constants.go` and `pkg/controller/common/constants.go` of
+//! github.com/openshift/machine-config-operator.
+
+/// Names of singletons and namespaces.
+pub mod names {
+    /// The one `ControllerConfig`.
+    pub const CONTROLLER_CONFIG: &str = "machine-config-controller";
+    /// The one `OSImageStream`, `FeatureGate`, `Infrastructure`, ….
+    pub const CLUSTER: &str = "cluster";
+    /// The one `ClusterVersion`.
+    pub const VERSION: &str = "version";
+    /// Namespace of the machine config operator and its events.
+    pub const OPERATOR_NAMESPACE: &str = "openshift-machine-config-operator";
+    /// Pool of the control plane.
+    pub const MASTER: &str = "master";
+    /// Pool of the workers, from which custom pools inherit.
+    pub const WORKER: &str = "worker";
+    /// Pool of the arbiter node.
+    pub const ARBITER: &str = "arbiter";
+    /// Feature gate of OS image streams.
+    pub const GATE_OS_STREAMS: &str = "OSStreams";
+}
+
+/// Node annotations that the rollout controller writes.
+pub mod rollout {
+    /// Rendered MachineConfig the node is to reach.
+    pub const DESIRED_CONFIG: &str = "machineconfiguration.openshift.io/desiredConfig";
+    /// Image-mode pull spec the node is to reach.
+    pub const DESIRED_IMAGE: &str = "machineconfiguration.openshift.io/desiredImage";
+}
+
+/// Node annotations that the node's daemon writes.
+pub mod daemon {
+    /// Rendered MachineConfig the node runs.
+    pub const CURRENT_CONFIG: &str = "machineconfiguration.openshift.io/currentConfig";
+    /// Image-mode pull spec the node runs.
+    pub const CURRENT_IMAGE: &str = "machineconfiguration.openshift.io/currentImage";
+    /// One of the `STATE_*` values.
+    pub const STATE: &str = "machineconfiguration.openshift.io/state";
+    /// Why the state is what it is; empty when done.
+    pub const REASON: &str = "machineconfiguration.openshift.io/reason";
+    /// `drain-<config>` or `uncordon-<config>`.
+    pub const DESIRED_DRAIN: &str = "machineconfiguration.openshift.io/desiredDrain";
+    /// `Rebooting` from right before the reboot until after it.
+    pub const POST_CONFIG_ACTION: &str = "machineconfiguration.openshift.io/post-config-action";
+    /// [`STATE`]: nothing to do.
+    pub const STATE_DONE: &str = "Done";
+    /// [`STATE`]: an update is under way.
+    pub const STATE_WORKING: &str = "Working";
+    /// [`STATE`]: an update failed.
+    pub const STATE_DEGRADED: &str = "Degraded";
+    /// [`STATE`]: the update cannot be made on a running machine.
+    pub const STATE_UNRECONCILABLE: &str = "Unreconcilable";
+    /// [`POST_CONFIG_ACTION`]: the machine is about to reboot.
+    pub const ACTION_REBOOTING: &str = "Rebooting";
+}
+
+/// Node annotations that the drain controller writes.
+pub mod drain {
+    /// The `desiredDrain` value that was carried out.
+    pub const LAST_APPLIED_DRAIN: &str = "machineconfiguration.openshift.io/lastAppliedDrain";
+}
+
+/// Annotations and labels on MachineConfigs, pools, ControllerConfig and OSImageStream.
+pub mod config {
+    /// Label: the role a MachineConfig is for.
+    pub const ROLE: &str = "machineconfiguration.openshift.io/role";
+    /// On generated MachineConfigs: build of the controller that made it.
+    pub const GENERATED_BY_CONTROLLER_VERSION: &str =
+        "machineconfiguration.openshift.io/generated-by-controller-version";
+    /// On ControllerConfig: build of the operator that wrote it.
+    pub const GENERATED_BY_VERSION: &str = "machineconfiguration.openshift.io/generated-by-version";
+    /// On ControllerConfig and rendered MachineConfigs the release version; on OSImageStream the build that wrote it.
+    pub const RELEASE_IMAGE_VERSION: &str = "machineconfiguration.openshift.io/release-image-version";
+    /// On OSImageStream: pull spec of the release image its status was made from.
+    pub const RELEASE_PAYLOAD_IMAGE: &str = "machineconfiguration.openshift.io/release-payload-image";
+    /// On rendered MachineConfigs: `true` when a MachineConfig replaced the base OS image.
+    pub const OS_IMAGE_URL_OVERRIDDEN: &str = "machineconfiguration.openshift.io/os-image-url-overridden";
+    /// On pools that the operator creates.
+    pub const BUILT_IN: &str = "machineconfiguration.openshift.io/mco-built-in";
+    /// On pools that must be updated before the cluster may be.
+    pub const REQUIRED_FOR_UPGRADE: &str = "operator.machineconfiguration.openshift.io/required-for-upgrade";
+}
+
+/// Labels on nodes.
+pub mod node {
+    /// Prefix of role labels; what follows is the role.
+    pub const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
+    /// Operating system of the node; `windows` nodes are not managed.
+    pub const OS: &str = "kubernetes.io/os";
+    /// Failure domain, used to order a rollout.
+    pub const ZONE: &str = "topology.kubernetes.io/zone";
+}

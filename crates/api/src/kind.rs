@@ -1,0 +1,97 @@
+//! What every root type has in common: group, version, plural, metadata, and the macro that declares one.
+
+/// API group of the machine config kinds (`machineconfiguration.openshift.io`).
+pub const MACHINE_CONFIG_GROUP: &str = "machineconfiguration.openshift.io";
+/// API group of the cluster configuration kinds (`config.openshift.io`).
+pub const CONFIG_GROUP: &str = "config.openshift.io";
+/// The one version all of these kinds are served at.
+pub const V1: &str = "v1";
+
+/// Declares a cluster-scoped root type: `apiVersion`, `kind`, `metadata`, `spec` and `status`, and its
+/// [`kube_core::Resource`] implementation.
+#[macro_export]
+macro_rules! cluster_kind {
+    ($(#[$doc:meta])* $name:ident, $group:expr, $plural:literal, spec: $spec:ty, status: $status:ty) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+        #[serde(rename_all = "camelCase")]
+        pub struct $name {
+            /// `apiVersion` of the object on the wire.
+            #[serde(default = "api_version")]
+            pub api_version: String,
+            /// `kind` of the object on the wire.
+            #[serde(default = "kind")]
+            pub kind: String,
+            /// Standard object metadata.
+            #[serde(default)]
+            pub metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+            /// What is wanted.
+            #[serde(default)]
+            pub spec: $spec,
+            /// What was last observed; absent until a controller wrote it.
+            #[serde(default, skip_serializing_if = "Option::is_none")]
+            pub status: Option<$status>,
+        }
+
+        fn api_version() -> String {
+            format!("{}/{}", $group, $crate::kind::V1)
+        }
+
+        fn kind() -> String {
+            stringify!($name).to_owned()
+        }
+
+        impl $name {
+            /// An object of this kind with a name and a spec and nothing else.
+            #[must_use]
+            pub fn named(name: &str, spec: $spec) -> Self {
+                Self {
+                    api_version: api_version(),
+                    kind: kind(),
+                    metadata: k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                        name: Some(name.to_owned()),
+                        ..Default::default()
+                    },
+                    spec,
+                    status: None,
+                }
+            }
+        }
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self {
+                    api_version: api_version(),
+                    kind: kind(),
+                    metadata: Default::default(),
+                    spec: Default::default(),
+                    status: None,
+                }
+            }
+        }
+
+        impl kube_core::Resource for $name {
+            type DynamicType = ();
+            type Scope = kube_core::ClusterResourceScope;
+
+            fn kind((): &()) -> std::borrow::Cow<'_, str> {
+                stringify!($name).into()
+            }
+            fn group((): &()) -> std::borrow::Cow<'_, str> {
+                $group.into()
+            }
+            fn version((): &()) -> std::borrow::Cow<'_, str> {
+                $crate::kind::V1.into()
+            }
+            fn plural((): &()) -> std::borrow::Cow<'_, str> {
+                $plural.into()
+            }
+            fn meta(&self) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                &self.metadata
+            }
+            fn meta_mut(&mut self) -> &mut k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta {
+                &mut self.metadata
+            }
+        }
+    };
+}

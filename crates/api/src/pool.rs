@@ -1,0 +1,163 @@
+//! `MachineConfigPool`: the nodes that share one configuration.
+
+use crate::{condition::Condition, kind::MACHINE_CONFIG_GROUP};
+use k8s_openapi::{
+    api::core::v1::ObjectReference,
+    apimachinery::pkg::{
+        apis::meta::v1::{LabelSelector, Time},
+        util::intstr::IntOrString,
+    },
+};
+use serde::{Deserialize, Serialize};
+
+crate::cluster_kind! {
+    /// A group of nodes with one configuration and one pace of change.
+    ///
+    /// Source: `machineconfiguration/v1/types.go` of github.com/openshift/api.
+    MachineConfigPool, MACHINE_CONFIG_GROUP, "machineconfigpools",
+    spec: MachineConfigPoolSpec, status: MachineConfigPoolStatus
+}
+
+/// What is wanted of a pool.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MachineConfigPoolSpec {
+    /// Which MachineConfigs make up the pool's configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub machine_config_selector: Option<LabelSelector>,
+    /// Which nodes belong to the pool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_selector: Option<LabelSelector>,
+    /// When true no node of the pool is told a new configuration.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub paused: Option<bool>,
+    /// How many nodes may be unavailable at once, a number or a percentage; absent means 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_unavailable: Option<IntOrString>,
+    /// The rendered MachineConfig the pool is to reach; written by the render controller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<PoolConfiguration>,
+    /// The OS image stream the pool asks for; absent means inherited or default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os_image_stream: Option<OsImageStreamReference>,
+    /// PinnedImageSets whose images the pool's nodes keep.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pinned_image_sets: Option<Vec<PinnedImageSetRef>>,
+}
+
+/// A reference to a rendered MachineConfig and to the MachineConfigs it was made of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolConfiguration {
+    /// The reference itself; only `name` is used.
+    #[serde(flatten)]
+    pub reference: ObjectReference,
+    /// The MachineConfigs that were merged, in merge order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<Vec<ObjectReference>>,
+}
+
+impl PoolConfiguration {
+    /// Name of the rendered MachineConfig, empty when none is set.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.reference.name.as_deref().unwrap_or_default()
+    }
+}
+
+/// The name of an OS image stream.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OsImageStreamReference {
+    /// Name as in `OSImageStream.status.availableStreams[].name`.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// The name of a PinnedImageSet.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedImageSetRef {
+    /// Name of the object.
+    #[serde(default)]
+    pub name: String,
+}
+
+/// What was last observed of a pool. Counts are nodes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MachineConfigPoolStatus {
+    /// Generation of the pool this status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The rendered MachineConfig all nodes last agreed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub configuration: Option<PoolConfiguration>,
+    /// Nodes in the pool.
+    #[serde(default)]
+    pub machine_count: i32,
+    /// Nodes that run the target configuration.
+    #[serde(default)]
+    pub updated_machine_count: i32,
+    /// Updated nodes that are ready.
+    #[serde(default)]
+    pub ready_machine_count: i32,
+    /// Nodes that are not ready or in mid-update.
+    #[serde(default)]
+    pub unavailable_machine_count: i32,
+    /// Nodes whose daemon reports `Degraded` or `Unreconcilable`.
+    #[serde(default)]
+    pub degraded_machine_count: i32,
+    /// Conditions of the pool; several controllers own one type each.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conditions: Option<Vec<Condition>>,
+    /// When certificates of the bundle expire.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert_expirys: Option<Vec<CertExpiry>>,
+    /// State of the pool's synchronizers, e.g. pinned image sets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pool_synchronizers_status: Option<Vec<PoolSynchronizerStatus>>,
+    /// The stream whose OS image all nodes run; absent while they do not, or when the image is overridden.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub os_image_stream: Option<OsImageStreamReference>,
+}
+
+/// When a certificate of a bundle expires.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CertExpiry {
+    /// Name of the bundle.
+    #[serde(default)]
+    pub bundle: String,
+    /// Subject of the certificate.
+    #[serde(default)]
+    pub subject: String,
+    /// End of its validity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expiry: Option<Time>,
+}
+
+/// State of one synchronizer of a pool. Counts are nodes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PoolSynchronizerStatus {
+    /// `PinnedImageSets` is the only one there is.
+    #[serde(default)]
+    pub pool_synchronizer_type: String,
+    /// Nodes in the pool.
+    #[serde(default)]
+    pub machine_count: i64,
+    /// Nodes that finished synchronizing.
+    #[serde(default)]
+    pub updated_machine_count: i64,
+    /// Updated and ready nodes.
+    #[serde(default)]
+    pub ready_machine_count: i64,
+    /// Nodes that are available.
+    #[serde(default)]
+    pub available_machine_count: i64,
+    /// Nodes that are not available.
+    #[serde(default)]
+    pub unavailable_machine_count: i64,
+    /// Generation last observed; never set by the reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}

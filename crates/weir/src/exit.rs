@@ -1,0 +1,41 @@
+//! What the process says when it ends, and with which code.
+//!
+//! 0 done, 1 failed, 2 usage, 3 blocked (a plan with inhibitors). Data goes to stdout, everything else to stderr.
+
+use std::process::ExitCode;
+
+/// How a subcommand ended when it did not fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// What was asked for is done.
+    Done,
+    /// Some of it failed, and the subcommand has already said what on stderr.
+    Failed,
+    /// A plan was printed and it has inhibitors.
+    Blocked,
+}
+
+const USAGE: u8 = 2;
+const BLOCKED: u8 = 3;
+
+/// Prints a command line error (or the help that was asked for) and returns its code.
+#[must_use]
+pub fn usage(error: &clap::Error) -> ExitCode {
+    // A closed stdout or stderr leaves nobody to tell.
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
+}
+
+/// Turns a subcommand's result into an exit code; an error is printed with its causes, one line.
+#[must_use]
+pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Failed) => ExitCode::FAILURE,
+        Ok(Outcome::Blocked) => ExitCode::from(BLOCKED),
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
