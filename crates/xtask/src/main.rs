@@ -1,2 +1,88 @@
-//! w
-fn main() {}
+//! The project's own tool: runs every test, keeps the tree tidy, runs benchmarks.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`prerequisites`] | what the tests need from the machine, and how it gets there |
+//! | [`tidy`] | does the tree keep the project's rules |
+//! | [`bench`] | which benchmark runs which target |
+
+mod bench;
+mod prerequisites;
+mod tidy;
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Build and check weir")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Set up what the tests need, then run every check and every test
+    Test,
+    /// Check the rules of the tree: floors, names, words, function lengths
+    Tidy,
+    /// Run a benchmark and print its figures
+    Bench {
+        /// Which one
+        name: bench::Name,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().task) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(task: Task) -> Result<()> {
+    let root = root()?;
+    match task {
+        Task::Test => test(&root),
+        Task::Tidy => tidy::check(&root),
+        Task::Bench { name } => bench::run(&root, name),
+    }
+}
+
+fn root() -> Result<PathBuf> {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.ancestors().nth(2).map(Path::to_path_buf).context("the workspace root is two folders above xtask")
+}
+
+fn test(root: &Path) -> Result<()> {
+    prerequisites::install();
+    step("formatting");
+    cargo(root, &["fmt", "--all", "--check"])?;
+    step("lints");
+    cargo(root, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])?;
+    step("tidy");
+    tidy::check(root)?;
+    step("tests");
+    cargo(root, &["test", "--workspace", "--no-fail-fast"])
+}
+
+fn step(name: &str) {
+    eprintln!("== {name}");
+}
+
+/// Runs cargo in the workspace root and fails when it fails.
+fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
+    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(program).args(arguments).current_dir(root).status().context("running cargo")?;
+    if !status.success() {
+        bail!("cargo {} failed", arguments.join(" "));
+    }
+    Ok(())
+}

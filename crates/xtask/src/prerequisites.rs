@@ -1,0 +1,58 @@
+//! What the tests need from the machine beyond a Rust toolchain, git and a C compiler.
+//!
+//! As root on a machine with apt, what is missing is installed. Otherwise it is named, together with what is then
+//! skipped; the tests themselves skip with a line when a program is absent.
+
+use std::{path::Path, process::Command};
+
+struct Program {
+    name: &'static str,
+    package: &'static str,
+    skipped: &'static str,
+}
+
+const PROGRAMS: [Program; 3] = [
+    Program { name: "docker-registry", package: "docker-registry", skipped: "tests against a real registry" },
+    Program { name: "kubectl", package: "kubernetes-client", skipped: "tests with kubectl" },
+    Program { name: "python3", package: "python3", skipped: "comparison with the independent YAML and merge oracles" },
+];
+
+/// Installs what is missing where that is possible, and says what is skipped where it is not.
+pub fn install() {
+    let missing: Vec<&Program> = PROGRAMS.iter().filter(|p| !on_path(p.name)).collect();
+    if missing.is_empty() {
+        return;
+    }
+    if is_root() && on_path("apt-get") {
+        let packages: Vec<&str> = missing.iter().map(|p| p.package).collect();
+        eprintln!("== installing {}", packages.join(", "));
+        apt(&["update", "--quiet"]);
+        for package in packages {
+            apt(&["install", "--yes", "--quiet", "--no-install-recommends", package]);
+        }
+    }
+    for program in missing.iter().filter(|p| !on_path(p.name)) {
+        eprintln!("skipping {}: {} is not installed (package {})", program.skipped, program.name, program.package);
+    }
+}
+
+fn apt(arguments: &[&str]) {
+    let run = Command::new("apt-get").args(arguments).env("DEBIAN_FRONTEND", "noninteractive").output();
+    match run {
+        Ok(output) if output.status.success() => {}
+        Ok(output) => {
+            eprintln!("apt-get {}: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Err(error) => eprintln!("apt-get {}: {error}", arguments.join(" ")),
+    }
+}
+
+fn on_path(program: &str) -> bool {
+    std::env::var_os("PATH")
+        .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+fn is_root() -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    std::fs::metadata(Path::new("/proc/self")).is_ok_and(|data| data.uid() == 0)
+}
