@@ -3,7 +3,7 @@
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
 
-/// A machine config operator for OpenShift and OKD, built around OS image streams.
+/// A machine config operator built around OS image streams
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, propagate_version = true, max_term_width = 100)]
 pub struct Arguments {
