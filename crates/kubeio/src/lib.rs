@@ -1,1 +1,23 @@
-//! placeholder
+//! Talks to a Kubernetes API server and decides nothing.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`cache`] | what objects of a kind there are now; one odd object never stops the others |
+//! | [`clock`] | what time it is, also when time is paused |
+//! | [`drive`] | when a controller looks again: on change, after quiet, after an error |
+//! | [`error`] | what went wrong with a request, and whether trying again can help |
+//! | [`events`] | telling the user what happened to an object |
+//! | [`patch`] | the writes weir makes |
+
+pub mod cache;
+pub mod clock;
+pub mod drive;
+pub mod error;
+pub mod events;
+pub mod patch;
+
+pub use cache::Cache;
+pub use clock::Clock;
+pub use drive::{Classed, Next, drive};
+pub use error::{Class, Error};
+pub use events::{Event, Recorder};

@@ -1,0 +1,203 @@
+//! What objects of a kind there are now.
+//!
+//! A cache is a watch folded into a map in name order. An object that cannot be decoded is left out and named in
+//! [`Cache::broken`]; it never stops the watch of the others. Writes are folded in at once with [`Cache::observe`], so a
+//! controller never decides on a state older than its own last write.
+
+use futures::StreamExt as _;
+use kube::{
+    Api, Client, Resource,
+    core::DeserializeGuard,
+    runtime::{
+        WatchStreamExt as _,
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+use tokio::sync::watch;
+
+/// Namespace (empty for cluster-scoped kinds) and name.
+type Key = (String, String);
+
+/// What can be held in a cache.
+pub trait Cached: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static {}
+impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static> Cached for K {}
+
+/// All objects of a kind, kept up to date by the task that [`Cache::fill`] runs.
+#[derive(Debug)]
+pub struct Cache<K> {
+    shared: Arc<Shared<K>>,
+}
+
+impl<K> Clone for Cache<K> {
+    fn clone(&self) -> Self {
+        Self { shared: self.shared.clone() }
+    }
+}
+
+#[derive(Debug)]
+struct Shared<K> {
+    objects: RwLock<Objects<K>>,
+    changes: watch::Sender<u64>,
+}
+
+#[derive(Debug)]
+struct Objects<K> {
+    found: BTreeMap<Key, Arc<K>>,
+    broken: BTreeMap<Key, String>,
+    synced: bool,
+}
+
+impl<K: Cached> Default for Cache<K> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: Cached> Cache<K> {
+    /// An empty cache that is not yet synced.
+    #[must_use]
+    pub fn new() -> Self {
+        let objects = Objects { found: BTreeMap::new(), broken: BTreeMap::new(), synced: false };
+        Self { shared: Arc::new(Shared { objects: RwLock::new(objects), changes: watch::channel(0).0 }) }
+    }
+
+    /// Every object, in (namespace, name) order.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<K>> {
+        self.read().found.values().cloned().collect()
+    }
+
+    /// The cluster-scoped object of this name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<K>> {
+        self.read().found.get(&(String::new(), name.to_owned())).cloned()
+    }
+
+    /// Objects that exist and could not be decoded: name and what is wrong.
+    #[must_use]
+    pub fn broken(&self) -> Vec<(String, String)> {
+        self.read().broken.iter().map(|((_, name), error)| (name.clone(), error.clone())).collect()
+    }
+
+    /// A receiver that is notified of every change, and once when the cache is first complete.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.shared.changes.subscribe()
+    }
+
+    /// Whether everything that existed at the start has been seen.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.read().synced
+    }
+
+    /// Folds in an object that a write returned, unless the watch has already brought a newer one.
+    pub fn observe(&self, object: K) {
+        self.write(|objects| objects.apply(object));
+    }
+
+    /// Watches until cancelled. Errors are logged and retried with back-off: an API server that is gone comes back.
+    pub async fn fill(self, client: Client) {
+        let guarded: Api<DeserializeGuard<K>> = Api::all(client);
+        let mut stream = std::pin::pin!(watcher::watcher(guarded, watcher::Config::default()).default_backoff());
+        let mut listed = BTreeSet::new();
+        while let Some(event) = stream.next().await {
+            match event {
+                Ok(event) => self.write(|objects| objects.fold(event, &mut listed)),
+                Err(error) => tracing::warn!(kind = %K::kind(&()), error = %error, "watch interrupted, trying again"),
+            }
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Objects<K>> {
+        self.shared.objects.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, change: impl FnOnce(&mut Objects<K>) -> bool) {
+        let mut guard: RwLockWriteGuard<'_, Objects<K>> =
+            self.shared.objects.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = change(&mut guard);
+        drop(guard);
+        if changed {
+            self.shared.changes.send_modify(|version| *version += 1);
+        }
+    }
+}
+
+impl<K: Cached> Objects<K> {
+    /// Folds one watch event; true when something changed.
+    fn fold(&mut self, event: Event<DeserializeGuard<K>>, listed: &mut BTreeSet<Key>) -> bool {
+        match event {
+            Event::Init => {
+                listed.clear();
+                false
+            }
+            Event::InitApply(object) => {
+                listed.insert(key(&object));
+                self.guarded(object)
+            }
+            Event::InitDone => {
+                self.found.retain(|key, _| listed.contains(key));
+                self.broken.retain(|key, _| listed.contains(key));
+                self.synced = true;
+                true
+            }
+            Event::Apply(object) => self.guarded(object),
+            Event::Delete(object) => {
+                let key = key(&object);
+                self.broken.remove(&key);
+                self.found.remove(&key).is_some()
+            }
+        }
+    }
+
+    fn guarded(&mut self, object: DeserializeGuard<K>) -> bool {
+        let key = key(&object);
+        match object.0 {
+            Ok(object) => {
+                self.broken.remove(&key);
+                self.apply(object)
+            }
+            Err(invalid) => {
+                tracing::warn!(kind = %K::kind(&()), name = %key.1, error = %invalid.error, "object cannot be decoded and is ignored");
+                self.found.remove(&key);
+                self.broken.insert(key, invalid.error);
+                true
+            }
+        }
+    }
+
+    fn apply(&mut self, mut object: K) -> bool {
+        let key = key(&object);
+        if self.found.get(&key).is_some_and(|held| !is_newer(&object, held.as_ref())) {
+            return false;
+        }
+        // Nobody here reads them, and they are a third of a node's size.
+        object.meta_mut().managed_fields = None;
+        self.found.insert(key, Arc::new(object));
+        true
+    }
+}
+
+fn key(object: &impl kube::ResourceExt) -> Key {
+    (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Whether the object is to replace what is held: a recreated object always, else one with a greater resource version.
+/// Resource versions of one object are comparable as integers (Kubernetes API concepts, "Resource versions").
+fn is_newer<K: Resource>(object: &K, held: &K) -> bool {
+    if object.meta().uid != held.meta().uid {
+        return true;
+    }
+    let version = |object: &K| object.meta().resource_version.as_ref().and_then(|v| v.parse::<u64>().ok());
+    match (version(object), version(held)) {
+        (Some(new), Some(old)) => new > old,
+        _ => true,
+    }
+}

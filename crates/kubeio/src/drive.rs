@@ -1,0 +1,166 @@
+//! When a controller looks again.
+//!
+//! A controller is one function that looks at everything it depends on and makes it right. It runs when something changed
+//! and then kept still for a moment, when it asked to be called again, and, after an error, with growing pauses.
+
+use crate::Class;
+use futures::future::select_all;
+use std::time::Duration;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until, timeout_at},
+};
+
+/// Changes closer together than this are taken in together: one `kubectl apply` of several objects is one intent.
+const QUIET: Duration = Duration::from_millis(10);
+/// A stream of changes without a pause is taken in at least this often.
+const LONGEST_WAIT: Duration = Duration::from_millis(100);
+/// First pause after an error that trying again can help.
+const FIRST_RETRY: Duration = Duration::from_millis(200);
+/// Longest pause after such an error.
+const LAST_RETRY: Duration = Duration::from_secs(30);
+/// Everything is looked at again this often, in case a change was missed.
+const FULL_PASS: Duration = Duration::from_mins(10);
+
+/// When to look again if nothing changes before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// Only when something changes.
+    Await,
+    /// After this long.
+    After(Duration),
+}
+
+/// An error that knows whether trying again can help.
+pub trait Classed: std::error::Error + 'static {
+    /// Whether trying again can help.
+    fn class(&self) -> Class;
+}
+
+impl Classed for crate::Error {
+    fn class(&self) -> Class {
+        Self::class(self)
+    }
+}
+
+/// Runs a controller until every watched cache is gone.
+///
+/// `reconcile` gets called once at the start. An error is logged with its causes; its class says how soon it is tried again.
+pub async fn drive<E, F, R>(name: &'static str, mut changes: Vec<watch::Receiver<u64>>, mut reconcile: F)
+where
+    E: Classed,
+    F: FnMut() -> R,
+    R: Future<Output = Result<Next, E>>,
+{
+    let mut failures: u32 = 0;
+    loop {
+        for change in &mut changes {
+            change.mark_unchanged();
+        }
+        let pause = match reconcile().await {
+            Ok(next) => {
+                failures = 0;
+                match next {
+                    Next::Await => FULL_PASS,
+                    Next::After(pause) => pause,
+                }
+            }
+            Err(error) => {
+                failures = failures.saturating_add(1);
+                tracing::warn!(controller = name, error = %chain(&error), "reconciling failed");
+                match error.class() {
+                    Class::Permanent => FULL_PASS,
+                    Class::Transient => retry(failures),
+                }
+            }
+        };
+        if !changed(&mut changes, Instant::now() + pause).await {
+            return;
+        }
+    }
+}
+
+fn retry(failures: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LAST_RETRY)
+}
+
+/// Waits for a change and then for quiet, or for the deadline. False when there is nothing left to wait for.
+async fn changed(changes: &mut [watch::Receiver<u64>], deadline: Instant) -> bool {
+    match timeout_at(deadline, any(changes)).await {
+        Err(_) => return true,
+        Ok(false) => return false,
+        Ok(true) => {}
+    }
+    let latest = Instant::now() + LONGEST_WAIT;
+    while Instant::now() < latest {
+        let quiet = Instant::now() + QUIET;
+        match timeout_at(quiet.min(latest), any(changes)).await {
+            Err(_) => break,
+            Ok(false) => return false,
+            Ok(true) => {}
+        }
+    }
+    true
+}
+
+/// Resolves with the next change of any of the caches; false when one is gone.
+async fn any(changes: &mut [watch::Receiver<u64>]) -> bool {
+    if changes.is_empty() {
+        sleep_until(Instant::now() + FULL_PASS).await;
+        return true;
+    }
+    let each = changes.iter_mut().map(|change| Box::pin(async move { change.changed().await.is_ok() }));
+    select_all(each).await.0
+}
+
+/// An error with its causes, one line.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let said = cause.to_string();
+        if !text.ends_with(&said) {
+            text.push_str(": ");
+            text.push_str(&said);
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    };
+
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_of_changes_is_taken_in_once() {
+        let (sender, receiver) = watch::channel(0_u64);
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = runs.clone();
+        let controller = tokio::spawn(drive("test", vec![receiver], move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            async { Ok::<_, crate::Error>(Next::Await) }
+        }));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+        for _ in 0..20 {
+            sender.send_modify(|v| *v += 1);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        assert_eq!(runs.load(Ordering::SeqCst), 2);
+        drop(sender);
+        controller.await.unwrap();
+    }
+
+    #[test]
+    fn pauses_grow_and_have_an_end() {
+        assert_eq!(retry(1), FIRST_RETRY);
+        assert_eq!(retry(3), FIRST_RETRY * 4);
+        assert_eq!(retry(u32::MAX), LAST_RETRY);
+    }
+}

@@ -1,0 +1,66 @@
+//! What went wrong with a request to the API server, and whether trying again can help.
+
+use http::StatusCode;
+
+/// Whether the same request can succeed later without anybody changing anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// It cannot; wait for a change.
+    Permanent,
+    /// It can; try again after a while.
+    Transient,
+}
+
+/// A request that failed.
+#[derive(Debug, thiserror::Error)]
+#[error("{verb} {kind} {name}")]
+pub struct Error {
+    /// What was asked for, e.g. `patching`.
+    pub verb: &'static str,
+    /// Kind of the object.
+    pub kind: String,
+    /// Name of the object, or `*` for all.
+    pub name: String,
+    /// What the server or the transport said.
+    #[source]
+    pub source: Box<kube::Error>,
+}
+
+impl Error {
+    /// Names the request that failed.
+    pub fn new<K: kube::Resource<DynamicType = ()>>(verb: &'static str, name: &str, source: kube::Error) -> Self {
+        Self { verb, kind: K::kind(&()).into_owned(), name: name.to_owned(), source: Box::new(source) }
+    }
+
+    /// HTTP status of the server's answer; `None` when there was no answer.
+    #[must_use]
+    pub fn code(&self) -> Option<u16> {
+        match &*self.source {
+            kube::Error::Api(status) => Some(status.code),
+            _ => None,
+        }
+    }
+
+    /// The object does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.code() == Some(StatusCode::NOT_FOUND.as_u16())
+    }
+
+    /// Somebody else was faster: the object exists already, or changed since it was read.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.code() == Some(StatusCode::CONFLICT.as_u16())
+    }
+
+    /// Whether trying again can help. A refusal (4xx) cannot be undone by repeating it, except a conflict, a time-out
+    /// and "too many requests"; everything else can.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        let retried = [StatusCode::CONFLICT, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
+        match self.code().and_then(|code| StatusCode::from_u16(code).ok()) {
+            Some(code) if code.is_client_error() && !retried.contains(&code) => Class::Permanent,
+            _ => Class::Transient,
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! The writes weir makes. Merge patches name just what is to change, so fields that weir does not know survive.
+
+use crate::{Cache, Error, cache::Cached};
+use kube::{
+    Api,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Field manager of everything weir writes, the reference's name, so that a takeover does not split ownership.
+pub const FIELD_MANAGER: &str = "machine-config-operator";
+
+/// Patches an object and folds the answer into the cache.
+///
+/// Put `metadata.resourceVersion` into the patch to make it conditional.
+///
+/// # Errors
+/// When the server refuses it or cannot be reached.
+pub async fn merge<K: Cached + Serialize>(
+    api: &Api<K>,
+    cache: &Cache<K>,
+    name: &str,
+    patch: &Value,
+) -> Result<(), Error> {
+    let answer = api.patch(name, &parameters(), &Patch::Merge(patch)).await;
+    cache.observe(answer.map_err(|source| Error::new::<K>("patching", name, source))?);
+    Ok(())
+}
+
+/// Patches an object's status and folds the answer into the cache.
+///
+/// # Errors
+/// When the server refuses it or cannot be reached.
+pub async fn merge_status<K: Cached + Serialize>(
+    api: &Api<K>,
+    cache: &Cache<K>,
+    name: &str,
+    patch: &Value,
+) -> Result<(), Error> {
+    let answer = api.patch_status(name, &parameters(), &Patch::Merge(patch)).await;
+    cache.observe(answer.map_err(|source| Error::new::<K>("patching the status of", name, source))?);
+    Ok(())
+}
+
+/// Creates an object and folds the answer into the cache. True when it was created, false when it was there already.
+///
+/// # Errors
+/// When the server refuses it or cannot be reached.
+pub async fn create<K: Cached + Serialize>(api: &Api<K>, cache: &Cache<K>, object: &K) -> Result<bool, Error> {
+    let name = object.meta().name.clone().unwrap_or_default();
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    match api.create(&parameters, object).await.map_err(|source| Error::new::<K>("creating", &name, source)) {
+        Ok(created) => {
+            cache.observe(created);
+            Ok(true)
+        }
+        Err(error) if error.is_conflict() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn parameters() -> PatchParams {
+    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+}
