@@ -201,3 +201,75 @@ fn is_newer<K: Resource>(object: &K, held: &K) -> bool {
         _ => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ConfigMap;
+    use serde_json::{Value, json};
+
+    fn event(object: Value) -> DeserializeGuard<ConfigMap> {
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn object(name: &str, version: u64, value: &str) -> Value {
+        json!({"metadata": {"name": name, "uid": "u", "resourceVersion": version.to_string()}, "data": {"a": value}})
+    }
+
+    fn held(cache: &Cache<ConfigMap>) -> Vec<(String, String)> {
+        let value = |map: &ConfigMap| map.data.as_ref().unwrap()["a"].clone();
+        cache.all().iter().map(|map| (map.metadata.name.clone().unwrap(), value(map))).collect()
+    }
+
+    fn fold(cache: &Cache<ConfigMap>, events: Vec<Event<DeserializeGuard<ConfigMap>>>) {
+        let mut listed = BTreeSet::new();
+        for event in events {
+            cache.write(|objects| objects.fold(event, &mut listed));
+        }
+    }
+
+    #[test]
+    fn an_odd_object_is_named_and_the_others_stay() {
+        let cache = Cache::new();
+        let odd = json!({"metadata": {"name": "odd", "resourceVersion": "2"}, "data": 7});
+        fold(&cache, vec![Event::Apply(event(object("fine", 1, "x"))), Event::Apply(event(odd))]);
+        assert_eq!(held(&cache), [("fine".to_owned(), "x".to_owned())]);
+        assert_eq!(cache.broken().len(), 1);
+        assert_eq!(cache.broken()[0].0, "odd");
+        fold(&cache, vec![Event::Apply(event(object("odd", 3, "y")))]);
+        assert!(cache.broken().is_empty());
+        assert_eq!(held(&cache).len(), 2);
+    }
+
+    #[test]
+    fn a_watch_event_older_than_our_own_write_changes_nothing() {
+        let cache = Cache::new();
+        cache.observe(serde_json::from_value::<ConfigMap>(object("m", 7, "ours")).unwrap());
+        let before = *cache.changes().borrow();
+        fold(&cache, vec![Event::Apply(event(object("m", 6, "older")))]);
+        assert_eq!(held(&cache), [("m".to_owned(), "ours".to_owned())]);
+        assert_eq!(*cache.changes().borrow(), before);
+        fold(&cache, vec![Event::Apply(event(object("m", 8, "newer")))]);
+        assert_eq!(held(&cache), [("m".to_owned(), "newer".to_owned())]);
+    }
+
+    #[test]
+    fn a_new_list_removes_what_vanished_during_a_gap() {
+        let cache = Cache::new();
+        fold(&cache, vec![Event::Apply(event(object("a", 1, "x"))), Event::Apply(event(object("b", 2, "x")))]);
+        assert!(!cache.is_synced());
+        fold(&cache, vec![Event::Init, Event::InitApply(event(object("b", 2, "x"))), Event::InitDone]);
+        assert_eq!(held(&cache), [("b".to_owned(), "x".to_owned())]);
+        assert!(cache.is_synced());
+    }
+
+    #[test]
+    fn a_recreated_object_replaces_the_old_one_whatever_its_version() {
+        let cache = Cache::new();
+        fold(&cache, vec![Event::Apply(event(object("a", 9, "old")))]);
+        let mut again = object("a", 1, "new");
+        again["metadata"]["uid"] = json!("v");
+        fold(&cache, vec![Event::Apply(event(again))]);
+        assert_eq!(held(&cache), [("a".to_owned(), "new".to_owned())]);
+    }
+}

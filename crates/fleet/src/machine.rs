@@ -1,0 +1,232 @@
+//! What a machine is, and what its Node object says at each step. Pure: times and ids are arguments.
+
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use weir_api::keys::{daemon, names, node, rollout};
+
+/// Version of the kubelet the machines claim to run.
+const KUBELET_VERSION: &str = "v1.33.0";
+
+/// A machine that exists, whether or not it has joined the cluster yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Machine {
+    /// Name of its Node object.
+    pub name: String,
+    /// Pool whose configuration it boots with.
+    pub pool: String,
+    /// Failure domain, if it has one.
+    pub zone: Option<String>,
+}
+
+/// What a machine runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    /// Name of the rendered MachineConfig.
+    pub config: String,
+    /// The operating system as people read it.
+    pub os: String,
+    /// Changes with every boot; a UUID.
+    pub boot_id: String,
+}
+
+impl Machine {
+    /// Machines of a pool, named `<pool>-0` and up, spread over zones `a`, `b` and `c`.
+    #[must_use]
+    pub fn of_pool(pool: &str, count: u32) -> Vec<Self> {
+        let zones = ["a", "b", "c"];
+        let spread = (0..count).zip(zones.iter().cycle());
+        spread
+            .map(|(n, zone)| Self {
+                name: format!("{pool}-{n}"),
+                pool: pool.to_owned(),
+                zone: Some((*zone).to_owned()),
+            })
+            .collect()
+    }
+
+    /// Role labels: a master is also labelled as control plane; what is neither master, worker nor arbiter is a worker too.
+    fn labels(&self) -> BTreeMap<String, String> {
+        let mut roles = vec![self.pool.as_str()];
+        match self.pool.as_str() {
+            names::MASTER => roles.push("control-plane"),
+            names::WORKER | names::ARBITER => {}
+            _ => roles.push(names::WORKER),
+        }
+        let mut labels: BTreeMap<String, String> =
+            roles.into_iter().map(|role| (format!("{}{role}", node::ROLE_PREFIX), String::new())).collect();
+        labels.insert(node::OS.to_owned(), "linux".to_owned());
+        labels.insert("kubernetes.io/hostname".to_owned(), self.name.clone());
+        if let Some(zone) = &self.zone {
+            labels.insert(node::ZONE.to_owned(), zone.clone());
+        }
+        labels
+    }
+
+    /// The Node object with which the machine joins after its first boot: it runs what it was given and says so.
+    #[must_use]
+    pub fn joining(&self, config: &str) -> Value {
+        json!({
+            "apiVersion": "v1",
+            "kind": "Node",
+            "metadata": {
+                "name": self.name,
+                "labels": self.labels(),
+                "annotations": {
+                    daemon::CURRENT_CONFIG: config,
+                    rollout::DESIRED_CONFIG: config,
+                    daemon::STATE: daemon::STATE_DONE,
+                    daemon::REASON: "",
+                },
+            },
+            "spec": {},
+        })
+    }
+}
+
+/// Status patch of a machine that is up.
+#[must_use]
+pub fn up(running: &Running, now: Timestamp) -> Value {
+    let condition = |type_: &str, status: &str, reason: &str, message: &str| {
+        json!({
+            "type": type_, "status": status, "reason": reason, "message": message,
+            "lastHeartbeatTime": second(now), "lastTransitionTime": second(now),
+        })
+    };
+    json!({"status": {
+        "conditions": [
+            condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
+            condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
+            condition("PIDPressure", "False", "KubeletHasSufficientPID", "kubelet has sufficient PID available"),
+            condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
+        ],
+        "nodeInfo": {
+            "architecture": "amd64",
+            "operatingSystem": "linux",
+            "bootID": running.boot_id,
+            "osImage": running.os,
+            "machineID": "", "systemUUID": "", "kernelVersion": "", "containerRuntimeVersion": "",
+            "kubeletVersion": KUBELET_VERSION, "kubeProxyVersion": "",
+        },
+    }})
+}
+
+/// Status patch of a machine that is down: nobody posts for it any more.
+#[must_use]
+pub fn down(now: Timestamp) -> Value {
+    json!({"status": {"conditions": [{
+        "type": "Ready", "status": "Unknown", "reason": "NodeStatusUnknown",
+        "message": "Kubelet stopped posting node status.", "lastTransitionTime": second(now),
+    }]}})
+}
+
+/// Patch: the daemon has started to update.
+#[must_use]
+pub fn working() -> Value {
+    annotations(&json!({daemon::STATE: daemon::STATE_WORKING}))
+}
+
+/// Patch: the machine is about to reboot.
+#[must_use]
+pub fn rebooting() -> Value {
+    annotations(&json!({daemon::POST_CONFIG_ACTION: daemon::ACTION_REBOOTING}))
+}
+
+/// Patch: the update is done.
+#[must_use]
+pub fn done(config: &str) -> Value {
+    annotations(&json!({
+        daemon::STATE: daemon::STATE_DONE,
+        daemon::CURRENT_CONFIG: config,
+        daemon::REASON: "",
+        daemon::POST_CONFIG_ACTION: "",
+    }))
+}
+
+/// Patch: the update failed.
+#[must_use]
+pub fn degraded(reason: &str) -> Value {
+    annotations(&json!({daemon::STATE: daemon::STATE_DEGRADED, daemon::REASON: reason}))
+}
+
+fn annotations(annotations: &Value) -> Value {
+    json!({"metadata": {"annotations": annotations}})
+}
+
+/// Kubernetes writes times in whole seconds.
+fn second(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// The config a Node is told to run, when that is not the one it runs or it has not said "done" about it.
+#[must_use]
+pub fn wanted(node: &Node) -> Option<&str> {
+    let annotation = |key: &str| node.metadata.annotations.as_ref()?.get(key).map(String::as_str);
+    let desired = annotation(rollout::DESIRED_CONFIG).filter(|desired| !desired.is_empty())?;
+    let current = annotation(daemon::CURRENT_CONFIG).unwrap_or_default();
+    let idle = annotation(daemon::STATE).is_none_or(|state| state.is_empty() || state == daemon::STATE_DONE);
+    (desired != current || !idle).then_some(desired)
+}
+
+/// The boot ID of a machine's n-th boot in a run with this seed.
+#[must_use]
+pub fn boot_id(seed: u64, name: &str, boot: u64) -> String {
+    let name = name.bytes().fold(seed, |hash, byte| mix(hash ^ u64::from(byte)));
+    let (high, low) = (mix(name ^ boot), mix(mix(name ^ boot)));
+    format!(
+        "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
+        high >> 32,
+        (high >> 16) & 0xffff,
+        high & 0xfff,
+        low >> 52,
+        low & 0xffff_ffff_ffff
+    )
+}
+
+/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
+fn mix(state: u64) -> u64 {
+    let state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let state = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let state = (state ^ (state >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    state ^ (state >> 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn node(annotations: &Value) -> Node {
+        serde_json::from_value(json!({"metadata": {"name": "n", "annotations": annotations}})).unwrap()
+    }
+
+    #[test]
+    fn a_machine_wants_work_when_told_another_config_or_left_in_mid_update() {
+        let told = json!({daemon::CURRENT_CONFIG: "a", rollout::DESIRED_CONFIG: "b", daemon::STATE: "Done"});
+        assert_eq!(wanted(&node(&told)), Some("b"));
+        let interrupted = json!({daemon::CURRENT_CONFIG: "a", rollout::DESIRED_CONFIG: "a", daemon::STATE: "Working"});
+        assert_eq!(wanted(&node(&interrupted)), Some("a"));
+        let idle = json!({daemon::CURRENT_CONFIG: "a", rollout::DESIRED_CONFIG: "a", daemon::STATE: "Done"});
+        assert_eq!(wanted(&node(&idle)), None);
+        assert_eq!(wanted(&node(&json!({}))), None);
+    }
+
+    #[test]
+    fn a_joining_machine_says_what_it_runs() {
+        let machine = Machine { name: "infra-0".to_owned(), pool: "infra".to_owned(), zone: None };
+        let object: Node = serde_json::from_value(machine.joining("rendered-infra-1")).unwrap();
+        assert_eq!(wanted(&object), None);
+        let labels = object.metadata.labels.unwrap();
+        assert!(labels.contains_key("node-role.kubernetes.io/infra"));
+        assert!(labels.contains_key("node-role.kubernetes.io/worker"));
+    }
+
+    #[test]
+    fn boots_differ_and_repeat_with_the_seed() {
+        assert_eq!(boot_id(7, "a", 1), boot_id(7, "a", 1));
+        let ids = [boot_id(7, "a", 1), boot_id(7, "a", 2), boot_id(7, "b", 1), boot_id(8, "a", 1)];
+        let distinct: std::collections::BTreeSet<_> = ids.iter().collect();
+        assert_eq!(distinct.len(), ids.len());
+        assert!(ids.iter().all(|id| id.len() == 36));
+    }
+}
