@@ -93,3 +93,19 @@ pub mod node {
     /// Failure domain, used to order a rollout.
     pub const ZONE: &str = "topology.kubernetes.io/zone";
 }
+
+/// Labels of images in a release payload.
+///
+/// Source: `pkg/osimagestream/image_data.go` of github.com/openshift/machine-config-operator.
+pub mod image {
+    /// Name of the OS image stream that an OS or extensions image belongs to.
+    pub const STREAM_CLASS: &str = "io.openshift.os.streamclass";
+    /// `1` or `true` on an OS image.
+    pub const BOOTC: &str = "containers.bootc";
+    /// `true` on an extensions image.
+    pub const EXTENSIONS: &str = "io.openshift.os.extensions";
+    /// Version, on a release image.
+    pub const RELEASE: &str = "io.openshift.release";
+    /// Annotation of a payload tag: the repository the image was built from.
+    pub const SOURCE_LOCATION: &str = "io.openshift.build.source-location";
+}

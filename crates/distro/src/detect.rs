@@ -1,0 +1,167 @@
+//! Which distribution a cluster is.
+//!
+//! R-DISTRO-1  An explicit choice wins.
+//! R-DISTRO-2  Else the release payload decides: the one profile whose base OS tag it carries.
+//! R-DISTRO-3  Else the FeatureSet decides, when it is foreign to every profile but one.
+//! R-DISTRO-4  Else nothing is assumed: starting is refused.
+//! R-DISTRO-5  What contradicts the choice is reported with it: a payload that carries only another profile's base OS
+//!             tag, or a FeatureSet that is foreign to the profile.
+
+use crate::profile::{Profile, UnknownDistribution};
+use std::fmt;
+
+/// What is known about the cluster when the choice is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Evidence<'a> {
+    /// `--distribution`, when given.
+    pub explicit: Option<&'a str>,
+    /// Tags of the release payload, when it could be read.
+    pub payload_tags: &'a [&'a str],
+    /// `FeatureGate.spec.featureSet`, when it could be read.
+    pub feature_set: Option<&'a str>,
+}
+
+/// Why a profile was chosen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Because {
+    /// R-DISTRO-1.
+    Explicit,
+    /// R-DISTRO-2: the payload carries this tag.
+    PayloadTag(String),
+    /// R-DISTRO-3.
+    FeatureSet(String),
+}
+
+/// Something that speaks against the chosen profile (R-DISTRO-5).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contradiction {
+    /// The payload has another profile's base OS tag and not the chosen one's.
+    Payload {
+        /// The tag it has.
+        tag: String,
+        /// The profile it belongs to.
+        profile: String,
+    },
+    /// The FeatureSet is one that the chosen profile never has.
+    FeatureSet(String),
+}
+
+/// A chosen profile and why.
+#[derive(Clone, Debug)]
+pub struct Detected {
+    /// The profile.
+    pub profile: &'static Profile,
+    /// Why this one.
+    pub because: Because,
+    /// What speaks against it; empty when nothing does.
+    pub contradictions: Vec<Contradiction>,
+}
+
+/// Why no profile could be chosen.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum DetectError {
+    /// The explicit choice names none.
+    #[error(transparent)]
+    Unknown(#[from] UnknownDistribution),
+    /// R-DISTRO-4.
+    #[error(
+        "cannot tell which distribution this is: the release payload carries {}, and the FeatureSet is {}; \
+         say it with --distribution",
+        if tags.is_empty() { "no base OS tag".to_owned() } else { format!("the base OS tags {}", tags.join(" and ")) },
+        feature_set.as_deref().map_or_else(|| "unknown".to_owned(), |set| format!("{set:?}"))
+    )]
+    Undecided {
+        /// Base OS tags that the payload carries.
+        tags: Vec<String>,
+        /// The FeatureSet, when known.
+        feature_set: Option<String>,
+    },
+}
+
+impl fmt::Display for Contradiction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Payload { tag, profile } => {
+                write!(f, "the release payload carries {tag}, which belongs to {profile}")
+            }
+            Self::FeatureSet(set) => write!(f, "the FeatureSet is {set}"),
+        }
+    }
+}
+
+/// Chooses the profile.
+///
+/// # Errors
+/// An unknown explicit choice, or evidence that decides nothing (R-DISTRO-4).
+pub fn detect(evidence: Evidence<'_>) -> Result<Detected, DetectError> {
+    let carried: Vec<&'static Profile> = Profile::all()
+        .iter()
+        .filter(|profile| evidence.payload_tags.contains(&profile.payload.base_os_tag.as_str()))
+        .collect();
+    let (profile, because) = if let Some(name) = evidence.explicit {
+        (Profile::by_name(name)?, Because::Explicit)
+    } else if let [only] = carried[..] {
+        (only, Because::PayloadTag(only.payload.base_os_tag.clone()))
+    } else if let Some((profile, set)) = by_feature_set(evidence.feature_set) {
+        (profile, Because::FeatureSet(set))
+    } else {
+        return Err(DetectError::Undecided {
+            tags: carried.iter().map(|profile| profile.payload.base_os_tag.clone()).collect(),
+            feature_set: evidence.feature_set.map(str::to_owned),
+        });
+    };
+    let mut contradictions = Vec::new();
+    if !carried.is_empty() && !carried.iter().any(|other| other.name == profile.name) {
+        contradictions.extend(carried.iter().map(|other| Contradiction::Payload {
+            tag: other.payload.base_os_tag.clone(),
+            profile: other.name.clone(),
+        }));
+    }
+    if let Some(set) = evidence.feature_set.filter(|set| profile.foreign_feature_sets.contains(*set)) {
+        contradictions.push(Contradiction::FeatureSet(set.to_owned()));
+    }
+    Ok(Detected { profile, because, contradictions })
+}
+
+fn by_feature_set(set: Option<&str>) -> Option<(&'static Profile, String)> {
+    let set = set?;
+    let (foreign, own): (Vec<_>, Vec<_>) =
+        Profile::all().iter().partition(|profile| profile.foreign_feature_sets.contains(set));
+    match own[..] {
+        [only] if !foreign.is_empty() => Some((only, set.to_owned())),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn chosen(
+        explicit: Option<&str>,
+        tags: &[&str],
+        set: Option<&str>,
+    ) -> Result<(String, Because, usize), DetectError> {
+        detect(Evidence { explicit, payload_tags: tags, feature_set: set })
+            .map(|found| (found.profile.name.clone(), found.because, found.contradictions.len()))
+    }
+
+    #[test]
+    fn explicit_then_payload_then_feature_set_then_refusal() {
+        let tag = |tag: &str| Because::PayloadTag(tag.to_owned());
+        for (explicit, tags, set, name, because, against) in [
+            (Some("okd"), &["rhel-coreos"][..], None, "okd", Because::Explicit, 1),
+            (Some("ocp"), &[], Some("OKD"), "ocp", Because::Explicit, 1),
+            (None, &["pod", "stream-coreos"], Some(""), "okd", tag("stream-coreos"), 0),
+            (None, &["rhel-coreos", "rhel-coreos-10"], Some("OKD"), "ocp", tag("rhel-coreos"), 1),
+            (None, &["rhel-coreos", "stream-coreos"], Some("OKD"), "okd", Because::FeatureSet("OKD".to_owned()), 0),
+            (None, &[], Some("OKD"), "okd", Because::FeatureSet("OKD".to_owned()), 0),
+        ] {
+            assert_eq!(chosen(explicit, tags, set).unwrap(), (name.to_owned(), because, against), "{tags:?} {set:?}");
+        }
+        assert!(chosen(None, &[], Some("TechPreviewNoUpgrade")).is_err());
+        let refusal = chosen(None, &["fedora-coreos"], None).unwrap_err().to_string();
+        assert!(refusal.contains("no base OS tag") && refusal.contains("--distribution"), "{refusal}");
+        assert!(matches!(chosen(Some("fcos"), &[], None), Err(DetectError::Unknown(_))));
+    }
+}

@@ -1,0 +1,86 @@
+//! Which stream is the default (R-CATALOG-10).
+//!
+//! R-DEFAULT-1  The stream asked for: `spec.defaultStream`, else the default there was.
+//! R-DEFAULT-2  None asked for: the only stream; of several, the one built in for the version the cluster was
+//!              installed with.
+//! R-DEFAULT-3  Asked for and gone, where the distribution has one stream: the only stream; of several, the built-in.
+//! R-DEFAULT-4  Anything else that is not among the streams is an error.
+
+use super::{CatalogError, Existing};
+use std::fmt;
+use weir_distro::{Profile, ReleaseVersion, StreamsRule};
+
+/// The default and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice {
+    /// Stream name.
+    pub name: String,
+    /// Why that one.
+    pub because: DefaultReason,
+}
+
+/// Why a stream is the default.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DefaultReason {
+    /// `spec.defaultStream` names it.
+    Requested,
+    /// It was the default before.
+    Kept,
+    /// There is no other.
+    Only,
+    /// Built in for clusters installed with this version.
+    BuiltIn(ReleaseVersion),
+    /// It took the place of a stream that is gone.
+    Followed {
+        /// The stream that is gone.
+        from: String,
+    },
+}
+
+impl fmt::Display for DefaultReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Requested => f.write_str("spec.defaultStream names it"),
+            Self::Kept => f.write_str("it was the default before"),
+            Self::Only => f.write_str("it is the only stream"),
+            Self::BuiltIn(version) => write!(f, "it is built in for clusters installed with {version}"),
+            Self::Followed { from } => write!(f, "it takes the place of {from}, which is no longer in the release"),
+        }
+    }
+}
+
+/// Chooses the default among the streams, which are not empty.
+///
+/// # Errors
+/// [`CatalogError::NoDefault`] (R-DEFAULT-4).
+pub fn choose(
+    profile: &Profile,
+    streams: &[&str],
+    existing: Existing<'_>,
+    installed: ReleaseVersion,
+) -> Result<Choice, CatalogError> {
+    let requested = existing.requested_default();
+    let (name, because) = if streams.contains(&requested) {
+        (requested, if existing.spec_default.is_empty() { DefaultReason::Kept } else { DefaultReason::Requested })
+    } else if requested.is_empty() {
+        match streams {
+            [only] => (*only, DefaultReason::Only),
+            _ => (profile.default_stream.builtin(installed), DefaultReason::BuiltIn(installed)),
+        }
+    } else {
+        let name = match (profile.streams.rule, streams) {
+            (StreamsRule::Many, _) => requested,
+            (StreamsRule::OneFollowingRelease, [only]) => only,
+            (StreamsRule::OneFollowingRelease, _) => profile.default_stream.builtin(installed),
+        };
+        (name, DefaultReason::Followed { from: requested.to_owned() })
+    };
+    if streams.contains(&name) {
+        Ok(Choice { name: name.to_owned(), because })
+    } else {
+        Err(CatalogError::NoDefault {
+            requested: name.to_owned(),
+            available: streams.iter().map(|stream| (*stream).to_owned()).collect(),
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! The catalogue's reasons in words, for conditions, events and the command line.
+
+use super::{Candidate, Considered, Notice, SourceKind, Verdict};
+use std::fmt;
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Taken(part, stream) => write!(f, "is the {part} image of stream {stream}"),
+            Self::NotTaken(why) => write!(f, "is left out: {why}"),
+            Self::Superseded { part, stream, by } => {
+                write!(f, "is left out: {by} is a later {part} image of stream {stream}")
+            }
+            Self::Half { part, stream } => {
+                write!(f, "is left out: stream {stream} has no {} image beside it", part.other())
+            }
+            Self::Refused { stream, why } => write!(f, "is left out with stream {stream:?}: {why}"),
+            Self::Unreadable(why) => write!(f, "is left out: {why}"),
+        }
+    }
+}
+
+impl fmt::Display for Candidate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.tag.is_empty() { f.write_str(&self.image) } else { write!(f, "{} ({})", self.tag, self.image) }
+    }
+}
+
+impl fmt::Display for Considered {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.candidate, self.verdict)
+    }
+}
+
+impl fmt::Display for SourceKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Explicit => "the images given",
+            Self::OsImageUrl => "ConfigMap machine-config-osimageurl",
+            Self::Payload => "the release payload",
+        })
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Image(image) => image.fmt(f),
+            Self::SourceSkipped(kind, why) => write!(f, "{kind} is left out: {why}"),
+            Self::Retained(stream) => write!(
+                f,
+                "stream {stream} is no longer in the release and is retained while it is used; move to another stream"
+            ),
+            Self::SeveralStreams(names) => {
+                write!(f, "the release carries {} streams where one is expected: {}", names.len(), names.join(", "))
+            }
+            Self::Followed { from, to } => {
+                write!(f, "the release replaced stream {from} by {to}; the default and its pools follow")
+            }
+        }
+    }
+}
+
+pub(super) fn count(images: usize) -> String {
+    if images == 1 { "1 image".to_owned() } else { format!("{images} images") }
+}
+
+pub(super) fn listed(considered: &[Considered], introduction: &str) -> String {
+    let lines: Vec<String> = considered.iter().map(ToString::to_string).collect();
+    if lines.is_empty() { String::new() } else { format!("{introduction}{}", lines.join("; ")) }
+}
