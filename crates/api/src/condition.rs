@@ -1,12 +1,13 @@
 //! The condition shape shared by our kinds.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// One condition of an object's status. `reason` and `message` are always written, empty strings included.
 ///
 /// Source: `machineconfiguration/v1/types.go` of github.com/openshift/api.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Condition {
     /// Which aspect this speaks of, e.g. `Updated`.
@@ -17,6 +18,7 @@ pub struct Condition {
     pub status: String,
     /// When `status` last changed its value.
     #[serde(default)]
+    #[schemars(schema_with = "crate::schema::nullable_date_time")]
     pub last_transition_time: Option<Time>,
     /// A word for machines.
     #[serde(default)]

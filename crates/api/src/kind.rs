@@ -4,6 +4,10 @@
 pub const MACHINE_CONFIG_GROUP: &str = "machineconfiguration.openshift.io";
 /// API group of the cluster configuration kinds (`config.openshift.io`).
 pub const CONFIG_GROUP: &str = "config.openshift.io";
+/// API group of the operator kinds (`operator.openshift.io`).
+pub const OPERATOR_GROUP: &str = "operator.openshift.io";
+/// API group of image streams (`image.openshift.io`).
+pub const IMAGE_GROUP: &str = "image.openshift.io";
 /// The one version all of these kinds are served at.
 pub const V1: &str = "v1";
 

@@ -9,6 +9,8 @@
 //! | [`pool`] | `MachineConfigPool` |
 //! | [`os_image_stream`] | `OSImageStream` |
 //! | [`controller_config`] | `ControllerConfig` |
+//! | [`schema`] | schemas of values that several kinds share |
+//! | [`crds`] | the CustomResourceDefinitions, generated from the types |
 //! | [`cluster_version`] | `ClusterVersion` (config.openshift.io, read only) |
 //! | [`feature_gate`] | `FeatureGate` (config.openshift.io, read only) |
 //!
@@ -18,12 +20,14 @@
 pub mod cluster_version;
 pub mod condition;
 pub mod controller_config;
+pub mod crds;
 pub mod feature_gate;
 pub mod keys;
 pub mod kind;
 pub mod machine_config;
 pub mod os_image_stream;
 pub mod pool;
+pub mod schema;
 
 pub use cluster_version::ClusterVersion;
 pub use condition::Condition;

@@ -1,6 +1,7 @@
 //! `MachineConfig`: a piece of, or (rendered) the whole configuration of a machine.
 
 use crate::kind::MACHINE_CONFIG_GROUP;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -8,11 +9,12 @@ crate::cluster_kind! {
     /// A configuration for machines: an Ignition config plus what Ignition cannot say.
     ///
     /// Source: `machineconfiguration/v1/types.go` of github.com/openshift/api.
+    #[derive(JsonSchema)]
     MachineConfig, MACHINE_CONFIG_GROUP, "machineconfigs", spec: MachineConfigSpec, status: serde_json::Value
 }
 
 /// Contents of a [`MachineConfig`].
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct MachineConfigSpec {
     /// Pull spec of the OS image; empty means "the pool's base image".
@@ -23,12 +25,15 @@ pub struct MachineConfigSpec {
     pub base_os_extensions_container_image: Option<String>,
     /// The Ignition config, any accepted version; absent when the MachineConfig carries none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::opaque_object")]
     pub config: Option<Value>,
     /// Kernel arguments to add, in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::atomic_strings", extend("nullable" = true))]
     pub kernel_arguments: Option<Vec<String>>,
     /// Names of OS extensions to install.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "crate::schema::atomic_strings")]
     pub extensions: Option<Vec<String>>,
     /// Whether FIPS mode is wanted.
     #[serde(default, skip_serializing_if = "Option::is_none")]

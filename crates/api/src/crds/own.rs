@@ -1,0 +1,188 @@
+//! The kinds that weir defines: one entry each, with everything the type itself does not say.
+
+use super::{FeatureSet, structural::normalize};
+use crate::{ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream};
+use kube_core::Resource;
+use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use serde_json::{Map, Value, json};
+
+/// A column of `kubectl get`.
+struct Column {
+    name: &'static str,
+    path: &'static str,
+    kind: &'static str,
+    /// Only shown with `-o wide`.
+    wide: bool,
+}
+
+const fn column(name: &'static str, kind: &'static str, path: &'static str) -> Column {
+    Column { name, path, kind, wide: false }
+}
+
+#[expect(dead_code, reason = "used by MachineConfigNode")]
+const fn wide(name: &'static str, kind: &'static str, path: &'static str) -> Column {
+    Column { name, path, kind, wide: true }
+}
+
+/// What a definition says besides its schema.
+struct Definition {
+    group: String,
+    kind: String,
+    plural: String,
+    schema: Value,
+    short_names: &'static [&'static str],
+    columns: &'static [Column],
+    /// Whether there is a `status`, written through its own endpoint.
+    status: bool,
+    /// Whether hosted control planes carry the kind too.
+    hosted: bool,
+    /// Whether the shape depends on the feature set.
+    by_set: bool,
+    /// Number of the pull request to github.com/openshift/api that approved the kind.
+    approved: u16,
+}
+
+impl Definition {
+    fn of<K: Resource<DynamicType = ()> + JsonSchema>(approved: u16) -> Self {
+        Self {
+            group: K::group(&()).into_owned(),
+            kind: K::kind(&()).into_owned(),
+            plural: K::plural(&()).into_owned(),
+            schema: generator().into_root_schema_for::<K>().to_value(),
+            short_names: &[],
+            columns: &[],
+            status: true,
+            hosted: true,
+            by_set: false,
+            approved,
+        }
+    }
+
+    fn into_crd(self, set: FeatureSet) -> Value {
+        let schema = root_schema(self.schema, self.status, set);
+        let mut names = json!({
+            "kind": self.kind,
+            "listKind": format!("{}List", self.kind),
+            "plural": self.plural,
+            "singular": self.kind.to_lowercase(),
+        });
+        if !self.short_names.is_empty() {
+            names["shortNames"] = json!(self.short_names);
+        }
+        let mut version = json!({
+            "name": crate::kind::V1,
+            "served": true,
+            "storage": true,
+            "schema": { "openAPIV3Schema": schema },
+        });
+        if !self.columns.is_empty() {
+            version["additionalPrinterColumns"] = self.columns.iter().map(Column::to_value).collect();
+        }
+        if self.status {
+            version["subresources"] = json!({ "status": {} });
+        }
+        let mut annotations = json!({
+            "api-approved.openshift.io": format!("https://github.com/openshift/api/pull/{}", self.approved),
+            "api.openshift.io/merged-by-featuregates": "true",
+            "include.release.openshift.io/self-managed-high-availability": "true",
+        });
+        if self.hosted {
+            annotations["include.release.openshift.io/ibm-cloud-managed"] = "true".into();
+        }
+        if self.by_set {
+            annotations["release.openshift.io/feature-set"] = set.name().into();
+        }
+        json!({
+            "apiVersion": "apiextensions.k8s.io/v1",
+            "kind": "CustomResourceDefinition",
+            "metadata": {
+                "name": format!("{}.{}", self.plural, self.group),
+                "annotations": annotations,
+                "labels": { "openshift.io/operator-managed": "" },
+            },
+            "spec": { "group": self.group, "names": names, "scope": "Cluster", "versions": [version] },
+        })
+    }
+}
+
+impl Column {
+    fn to_value(&self) -> Value {
+        let mut value = json!({ "name": self.name, "type": self.kind, "jsonPath": self.path });
+        if self.wide {
+            value["priority"] = 1.into();
+        }
+        value
+    }
+}
+
+fn generator() -> SchemaGenerator {
+    SchemaSettings::openapi3()
+        .with(|settings| {
+            settings.inline_subschemas = true;
+            settings.meta_schema = None;
+            settings.transforms.clear();
+        })
+        .into_generator()
+}
+
+/// The schema of the whole object: `apiVersion`, `kind` and `metadata` are the API server's business.
+fn root_schema(mut schema: Value, status: bool, set: FeatureSet) -> Value {
+    normalize(&mut schema, set);
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        let mut frame = Map::new();
+        frame.insert("apiVersion".to_owned(), json!({ "type": "string", "description": "Group and version." }));
+        frame.insert("kind".to_owned(), json!({ "type": "string", "description": "Kind of the object." }));
+        frame.insert("metadata".to_owned(), json!({ "type": "object" }));
+        properties.extend(frame);
+        if !status {
+            properties.remove("status");
+        }
+    }
+    schema
+}
+
+const AGE: Column = column("Age", "date", ".metadata.creationTimestamp");
+
+const POOL_COLUMNS: &[Column] = &[
+    column("Config", "string", ".status.configuration.name"),
+    column("Updated", "string", ".status.conditions[?(@.type==\"Updated\")].status"),
+    column("Updating", "string", ".status.conditions[?(@.type==\"Updating\")].status"),
+    column("Degraded", "string", ".status.conditions[?(@.type==\"Degraded\")].status"),
+    column("MachineCount", "number", ".status.machineCount"),
+    column("ReadyMachineCount", "number", ".status.readyMachineCount"),
+    column("UpdatedMachineCount", "number", ".status.updatedMachineCount"),
+    column("DegradedMachineCount", "number", ".status.degradedMachineCount"),
+    AGE,
+];
+
+const MACHINE_CONFIG_COLUMNS: &[Column] = &[
+    column(
+        "GeneratedByController",
+        "string",
+        r".metadata.annotations.machineconfiguration\.openshift\.io/generated-by-controller-version",
+    ),
+    column("IgnitionVersion", "string", ".spec.config.ignition.version"),
+    AGE,
+];
+
+fn definitions() -> Vec<Definition> {
+    vec![
+        Definition { by_set: true, ..Definition::of::<ControllerConfig>(1453) },
+        Definition { short_names: &["mcp"], columns: POOL_COLUMNS, ..Definition::of::<MachineConfigPool>(1453) },
+        Definition {
+            short_names: &["mc"],
+            columns: MACHINE_CONFIG_COLUMNS,
+            status: false,
+            ..Definition::of::<MachineConfig>(1453)
+        },
+        Definition::of::<OSImageStream>(2555),
+    ]
+}
+
+/// Definitions of our kinds as a feature set shapes them, ordered by name.
+#[must_use]
+pub fn own(set: FeatureSet) -> Vec<Value> {
+    let mut crds: Vec<Value> = definitions().into_iter().map(|definition| definition.into_crd(set)).collect();
+    crds.sort_by(|a, b| super::name(a).cmp(super::name(b)));
+    crds
+}

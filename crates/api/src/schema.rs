@@ -1,0 +1,176 @@
+//! Schemas of values that several kinds share, for `#[schemars(schema_with = …)]`, and the CEL rule type.
+//!
+//! A field's own doc comment becomes its description; what stands here is only the shape that the API server enforces.
+//! Source of patterns, bounds and messages: `machineconfiguration/v1` and `operator/v1` of github.com/openshift/api.
+
+use schemars::{Schema, SchemaGenerator, json_schema};
+use serde::Serialize;
+
+/// One CEL rule of `x-kubernetes-validations`.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Rule {
+    /// The expression that must hold; `self` is the value the rule sits on.
+    pub rule: &'static str,
+    /// What the API server answers when it does not hold.
+    pub message: &'static str,
+    /// Makes `oldSelf` an optional, so that the rule also runs on creation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub optional_old_self: Option<bool>,
+}
+
+/// A rule with its message.
+#[must_use]
+pub const fn rule(rule: &'static str, message: &'static str) -> Rule {
+    Rule { rule, message, optional_old_self: None }
+}
+
+/// A rule that runs on creation too and sees `oldSelf` as an optional.
+#[must_use]
+pub const fn rule_from_birth(rule: &'static str, message: &'static str) -> Rule {
+    Rule { rule, message, optional_old_self: Some(true) }
+}
+
+const IS_SUBDOMAIN: &str = "!format.dns1123Subdomain().validate(self).hasValue()";
+const LOWERCASE_SUBDOMAIN: Rule = rule(
+    IS_SUBDOMAIN,
+    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start \
+     and end with an alphanumeric character.",
+);
+const STREAM_NAME: Rule = rule(
+    IS_SUBDOMAIN,
+    "a RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end \
+     with an alphanumeric character.",
+);
+const ENDS_IN_DIGEST: Rule = rule(
+    "(self.split('@').size() == 2 && self.split('@')[1].matches('^sha256:[a-f0-9]{64}$'))",
+    "the OCI Image reference must end with a valid '@sha256:<digest>' suffix, where '<digest>' is 64 characters long",
+);
+const IMAGE_NAME: Rule = rule(
+    r"(self.split('@')[0].matches('^([a-zA-Z0-9-]+\\.)+[a-zA-Z0-9-]+(:[0-9]{2,5})?/([a-zA-Z0-9-_]{0,61}/)?[a-zA-Z0-9-_.]*?$'))",
+    "the OCI Image name should follow the host[:port][/namespace]/name format, resembling a valid URL without the scheme",
+);
+
+/// Longest RFC 1123 subdomain.
+pub const SUBDOMAIN_MAX: u32 = 253;
+/// Longest pull spec: 253 of the host, 63 each of port, namespace and name with their separators, and the digest.
+pub const PULL_SPEC_MAX: u32 = 447;
+
+/// Name of an OS image stream: a non-empty RFC 1123 subdomain.
+pub fn stream_name(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": SUBDOMAIN_MAX, "x-kubernetes-validations": [STREAM_NAME]
+    })
+}
+
+/// Name of an object: an RFC 1123 subdomain.
+pub fn subdomain(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "maxLength": SUBDOMAIN_MAX, "x-kubernetes-validations": [LOWERCASE_SUBDOMAIN]
+    })
+}
+
+/// Pull spec that ends in a `sha256` digest.
+pub fn digested_image(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "string", "minLength": 1, "maxLength": PULL_SPEC_MAX,
+        "x-kubernetes-validations": [ENDS_IN_DIGEST, IMAGE_NAME]
+    })
+}
+
+/// Any JSON object; the API server keeps what it does not know.
+pub fn opaque_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "x-kubernetes-preserve-unknown-fields": true })
+}
+
+/// As [`opaque_object`], and `null`.
+pub fn opaque_nullable_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "nullable": true, "x-kubernetes-preserve-unknown-fields": true })
+}
+
+/// Bytes in base64.
+pub fn bytes(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "byte" })
+}
+
+/// Bytes in base64, or `null`.
+pub fn nullable_bytes(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "byte", "nullable": true })
+}
+
+/// A point in time, RFC 3339.
+pub fn date_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time" })
+}
+
+/// A point in time, RFC 3339, or `null`.
+pub fn nullable_date_time(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "string", "format": "date-time", "nullable": true })
+}
+
+/// A number, or a string such as a percentage.
+pub fn int_or_string(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "anyOf": [{ "type": "integer" }, { "type": "string" }], "x-kubernetes-int-or-string": true })
+}
+
+/// A list of strings that is replaced as a whole.
+pub fn atomic_strings(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "items": { "type": "string" }, "x-kubernetes-list-type": "atomic" })
+}
+
+/// `LabelSelector` of meta/v1.
+pub fn label_selector(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-map-type": "atomic",
+        "properties": {
+            "matchExpressions": {
+                "type": "array",
+                "x-kubernetes-list-type": "atomic",
+                "description": "Requirements that must all hold.",
+                "items": {
+                    "type": "object",
+                    "required": ["key", "operator"],
+                    "description": "One requirement on one label.",
+                    "properties": {
+                        "key": { "type": "string", "description": "Key of the label." },
+                        "operator": { "type": "string", "description": "In, NotIn, Exists or DoesNotExist." },
+                        "values": {
+                            "type": "array",
+                            "x-kubernetes-list-type": "atomic",
+                            "description": "Values for In and NotIn; none otherwise.",
+                            "items": { "type": "string" }
+                        }
+                    }
+                }
+            },
+            "matchLabels": {
+                "type": "object",
+                "description": "Labels that must be there with exactly these values.",
+                "additionalProperties": { "type": "string" }
+            }
+        }
+    })
+}
+
+/// `ObjectReference` of core/v1.
+pub fn object_reference(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "x-kubernetes-map-type": "atomic",
+        "properties": {
+            "apiVersion": { "type": "string", "description": "Group and version of the object." },
+            "fieldPath": { "type": "string", "description": "Part of the object that is meant; empty for all of it." },
+            "kind": { "type": "string", "description": "Kind of the object." },
+            "name": { "type": "string", "description": "Name of the object." },
+            "namespace": { "type": "string", "description": "Namespace of the object; empty for cluster scope." },
+            "resourceVersion": { "type": "string", "description": "Version of the object that was seen." },
+            "uid": { "type": "string", "description": "Unique id of the object." }
+        }
+    })
+}
+
+/// A list of [`object_reference`], replaced as a whole.
+pub fn object_references(generator: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "array", "x-kubernetes-list-type": "atomic", "items": object_reference(generator) })
+}
