@@ -29,6 +29,10 @@ pub mod rollout {
     pub const DESIRED_CONFIG: &str = "machineconfiguration.openshift.io/desiredConfig";
     /// Image-mode pull spec the node is to reach.
     pub const DESIRED_IMAGE: &str = "machineconfiguration.openshift.io/desiredImage";
+    /// Control plane topology of the cluster; `SingleReplica` tells the daemon not to drain.
+    pub const CONTROL_PLANE_TOPOLOGY: &str = "machineconfiguration.openshift.io/controlPlaneTopology";
+    /// Present once the labels of the custom pool a machine was booted into are on its node.
+    pub const CUSTOM_POOL_LABELS_APPLIED: &str = "machineconfiguration.openshift.io/customPoolLabelsApplied";
 }
 
 /// Node annotations that the node's daemon writes.
@@ -45,6 +49,8 @@ pub mod daemon {
     pub const DESIRED_DRAIN: &str = "machineconfiguration.openshift.io/desiredDrain";
     /// `Rebooting` from right before the reboot until after it.
     pub const POST_CONFIG_ACTION: &str = "machineconfiguration.openshift.io/post-config-action";
+    /// Rendered MachineConfig the machine was first booted into; written by its Ignition config.
+    pub const FIRST_PIVOT_CONFIG: &str = "machineconfiguration.openshift.io/firstPivotConfig";
     /// [`STATE`]: nothing to do.
     pub const STATE_DONE: &str = "Done";
     /// [`STATE`]: an update is under way.

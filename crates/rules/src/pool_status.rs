@@ -1,0 +1,262 @@
+//! What the status of a pool says.
+//!
+//! R-POOL-1 Counts are those of the nodes whose primary pool it is. Updated: runs the target. Ready: updated and ready.
+//! Unavailable and degraded are counted whatever the node runs.
+//! R-POOL-2 Updated when every node is updated and ready and none unavailable, also when there is no node; else
+//! Updating, unless the pool is paused. `status.configuration` moves to the target only then.
+//! R-POOL-3 NodeDegraded names every failing node with what its MachineConfigNode and its daemon say, by node name.
+//! R-POOL-4 Degraded: a node is, the pool's configuration cannot be rendered, or its image cannot be built.
+//! R-POOL-5 A pool that nothing but a user can move says so in Updating.
+//! R-POOL-6 `status.osImageStream` is the first stream whose image the nodes run: the pool is updated and not degraded,
+//! no MachineConfig of it overrides the image, and the rendered image is the stream's.
+//! R-POOL-7 Conditions of other controllers are kept; transition times move only on a flip; a status that says the
+//! same is equal, so that nothing is written.
+//! R-POOL-8 A pool whose node selector is invalid keeps its counts and is Degraded.
+//!
+//! Source: `pkg/controller/node/status.go` of github.com/openshift/machine-config-operator.
+
+mod degraded;
+
+use crate::{
+    conditions::{Said, set_condition},
+    rollout::WaitReason,
+    view::{NodeReport, NodeView, PoolView},
+};
+use degraded::{NodeFailures, node_failures};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use weir_api::{
+    Condition, MachineConfig, OSImageStream,
+    condition::{FALSE, TRUE, is_true},
+    pool::{CertExpiry, MachineConfigPoolStatus, OsImageStreamReference, PoolConfiguration, PoolSynchronizerStatus},
+};
+
+/// Everything that decides a pool's status.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolStatusView<'a> {
+    /// The pool.
+    pub pool: &'a PoolView<'a>,
+    /// Its nodes, by name.
+    pub nodes: &'a [&'a NodeView<'a>],
+    /// What the nodes' MachineConfigNodes say, by node.
+    pub reports: &'a BTreeMap<&'a str, NodeReport<'a>>,
+    /// MachineConfigs by name; only the pool's rendered one and its sources are looked up.
+    pub configs: &'a BTreeMap<&'a str, &'a MachineConfig>,
+    /// The streams there are; absent when the gate of streams is off or there is no object.
+    pub streams: Option<&'a OSImageStream>,
+    /// Whether counts come from MachineConfigNodes (gate `ImageModeStatusReporting`).
+    pub counts_from_reports: bool,
+    /// Whether the pool is in image mode, in which it is never reported updated yet.
+    pub image_mode: bool,
+    /// When certificates expire: `ControllerConfig.status.controllerCertificates` as [`certificate_expiry`] reads it.
+    pub certificates: &'a [CertExpiry],
+    /// What keeps the pool from moving until a user changes something: [`crate::rollout::RolloutPlan::stalled`].
+    pub stalled: Option<&'a WaitReason>,
+}
+
+/// Nodes of a pool, counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counts {
+    machines: usize,
+    updated: usize,
+    ready: usize,
+    unavailable: usize,
+    degraded: usize,
+    pinned: usize,
+}
+
+const UPDATED: &str = "Updated";
+const UPDATING: &str = "Updating";
+const NODE_DEGRADED: &str = "NodeDegraded";
+const RENDER_DEGRADED: &str = "RenderDegraded";
+const IMAGE_BUILD_DEGRADED: &str = "ImageBuildDegraded";
+const DEGRADED: &str = "Degraded";
+/// The bundle whose certificates a pool reports.
+const REPORTED_BUNDLE: &str = "KubeAPIServerServingCAData";
+
+/// Computes the status that the pool should have.
+#[must_use]
+pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPoolStatus {
+    let pool = view.pool;
+    let old = pool.object.status.clone().unwrap_or_default();
+    if let Err(error) = &pool.selector {
+        return unreadable(pool, old, &error.to_string(), now);
+    }
+    let failures = node_failures(view);
+    let counts = counts(view, &failures);
+    let all_updated =
+        !view.image_mode && (counts.updated, counts.ready, counts.unavailable) == (counts.machines, counts.machines, 0);
+    let mut conditions = old.conditions.clone().unwrap_or_default();
+    set_progress(&mut conditions, view, all_updated, now);
+    let degraded = set_degraded(&mut conditions, view, &counts, &failures, now);
+    let configuration = configuration(pool, old.configuration, all_updated);
+    let os_image_stream = if all_updated && !degraded { running_stream(view, &configuration) } else { None };
+    MachineConfigPoolStatus {
+        observed_generation: pool.object.metadata.generation,
+        machine_count: narrow(counts.machines),
+        updated_machine_count: narrow(counts.updated),
+        ready_machine_count: narrow(counts.ready),
+        unavailable_machine_count: narrow(counts.unavailable),
+        degraded_machine_count: narrow(counts.degraded),
+        conditions: Some(conditions),
+        cert_expirys: Some(view.certificates.to_vec()),
+        pool_synchronizers_status: Some(vec![synchronizer(&counts)]),
+        configuration: Some(configuration),
+        os_image_stream,
+    }
+}
+
+/// Whether a computed status says something else than the one last written. An absent list or struct and an empty one
+/// say the same.
+#[must_use]
+pub fn status_changed(old: Option<&MachineConfigPoolStatus>, new: &MachineConfigPoolStatus) -> bool {
+    let normal = |status: &MachineConfigPoolStatus| {
+        let mut status = status.clone();
+        status.observed_generation.get_or_insert_default();
+        status.conditions.get_or_insert_default();
+        status.cert_expirys.get_or_insert_default();
+        status.pool_synchronizers_status.get_or_insert_default();
+        status.configuration.get_or_insert_default().source.get_or_insert_default();
+        status
+    };
+    normal(&old.cloned().unwrap_or_default()) != normal(new)
+}
+
+/// The certificates of a ControllerConfig that pools report, from its `status.controllerCertificates`.
+#[must_use]
+pub fn certificate_expiry(certificates: &[serde_json::Value]) -> Vec<CertExpiry> {
+    let ours = certificates.iter().filter(|c| c["bundleFile"] == REPORTED_BUNDLE);
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    ours.map(|certificate| CertExpiry {
+        bundle: text(&certificate["bundleFile"]),
+        subject: text(&certificate["subject"]),
+        expiry: serde_json::from_value(certificate["notAfter"].clone()).ok(),
+    })
+    .collect()
+}
+
+fn counts(view: &PoolStatusView<'_>, failures: &NodeFailures<'_>) -> Counts {
+    let target = view.pool.target.unwrap_or_default();
+    let count = |test: &dyn Fn(&NodeView<'_>) -> bool| view.nodes.iter().filter(|n| test(n)).count();
+    let reports = || view.nodes.iter().filter_map(|n| view.reports.get(n.name)).filter(|r| r.has_conditions);
+    let reached = |r: &&NodeReport<'_>| {
+        r.updated
+            && r.degraded.is_none()
+            && r.desired_config == Some(target)
+            && r.desired_image.unwrap_or_default().is_empty()
+    };
+    let done = |n: &NodeView<'_>| !view.image_mode && n.has_reached(target);
+    let from_reports = view.counts_from_reports;
+    Counts {
+        machines: view.nodes.len(),
+        ready: count(&|n| done(n) && n.is_ready()),
+        unavailable: count(&|n| n.is_unavailable()),
+        updated: if from_reports { reports().filter(reached).count() } else { count(&done) },
+        degraded: if from_reports { failures.reported.len() } else { count(&|n| n.is_degraded()) },
+        pinned: reports().filter(|r| r.pinned_image_sets_done).count(),
+    }
+}
+
+fn set_progress(conditions: &mut Vec<Condition>, view: &PoolStatusView<'_>, all_updated: bool, now: Timestamp) {
+    let target = view.pool.target.unwrap_or_default();
+    let (updated, updating, said_updated, said_updating) = if all_updated {
+        (TRUE, FALSE, format!("All nodes are updated with MachineConfig {target}"), String::new())
+    } else if view.pool.paused {
+        (FALSE, FALSE, String::new(), format!("Pool is paused; will not update to MachineConfig {target}"))
+    } else {
+        let stalled = view.stalled.map(|reason| format!("; no node can start: {reason}")).unwrap_or_default();
+        (FALSE, TRUE, String::new(), format!("All nodes are updating to MachineConfig {target}{stalled}"))
+    };
+    set_condition(conditions, Said { type_: UPDATED, status: updated, reason: "", message: &said_updated }, now);
+    set_condition(conditions, Said { type_: UPDATING, status: updating, reason: "", message: &said_updating }, now);
+}
+
+/// Sets NodeDegraded and Degraded; returns the latter.
+fn set_degraded(
+    conditions: &mut Vec<Condition>,
+    view: &PoolStatusView<'_>,
+    counts: &Counts,
+    failures: &NodeFailures<'_>,
+    now: Timestamp,
+) -> bool {
+    let (status, reason, message) = if counts.degraded > 0 {
+        (TRUE, failures.reason(), failures.message())
+    } else {
+        (FALSE, String::new(), String::new())
+    };
+    set_condition(conditions, Said { type_: NODE_DEGRADED, status, reason: &reason, message: &message }, now);
+    // Without image mode nothing builds an image any more; a failure left over from then is over.
+    if !view.image_mode && is_true(conditions, IMAGE_BUILD_DEGRADED) {
+        let message = "No layered pool objects found, clearing stale build degraded condition";
+        let said = Said { type_: IMAGE_BUILD_DEGRADED, status: FALSE, reason: "NoLayeredObjects", message };
+        set_condition(conditions, said, now);
+    }
+    let build = is_true(conditions, IMAGE_BUILD_DEGRADED);
+    let degraded = counts.degraded > 0 || build || is_true(view.pool.conditions(), RENDER_DEGRADED);
+    let message = match (counts.degraded > 0, build) {
+        (true, _) => message.as_str(),
+        (false, true) => "Custom OS image build failed",
+        (false, false) => "",
+    };
+    let status = if degraded { TRUE } else { FALSE };
+    set_condition(conditions, Said { type_: DEGRADED, status, reason: "", message }, now);
+    degraded
+}
+
+fn configuration(pool: &PoolView<'_>, old: Option<PoolConfiguration>, all_updated: bool) -> PoolConfiguration {
+    let old = old.unwrap_or_default();
+    match &pool.object.spec.configuration {
+        Some(wanted) if all_updated && (wanted.name() != old.name() || wanted.source != old.source) => wanted.clone(),
+        _ => old,
+    }
+}
+
+/// R-POOL-6, for a pool that is updated and not degraded.
+fn running_stream(view: &PoolStatusView<'_>, configuration: &PoolConfiguration) -> Option<OsImageStreamReference> {
+    let image_of = |config: &MachineConfig| config.spec.os_image_url.clone().unwrap_or_default();
+    let rendered = view.configs.get(configuration.name())?;
+    let streams = view.streams?.status.as_ref()?;
+    let sources = configuration.source.iter().flatten().filter_map(|s| view.configs.get(s.name.as_deref()?));
+    if sources.into_iter().any(|source| !image_of(source).is_empty()) {
+        return None;
+    }
+    let image = image_of(rendered);
+    let stream = streams.available_streams.iter().find(|s| !image.is_empty() && s.os_image == image)?;
+    Some(OsImageStreamReference { name: stream.name.clone() })
+}
+
+fn synchronizer(counts: &Counts) -> PoolSynchronizerStatus {
+    let wide = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    PoolSynchronizerStatus {
+        pool_synchronizer_type: "PinnedImageSets".to_owned(),
+        machine_count: wide(counts.machines),
+        updated_machine_count: wide(counts.pinned),
+        ready_machine_count: wide(counts.ready),
+        available_machine_count: wide(counts.machines.saturating_sub(counts.unavailable)),
+        unavailable_machine_count: wide(counts.unavailable),
+        observed_generation: None,
+    }
+}
+
+/// R-POOL-8: which nodes the pool has cannot be told, so no count is touched and nothing is called updated.
+fn unreadable(
+    pool: &PoolView<'_>,
+    mut status: MachineConfigPoolStatus,
+    error: &str,
+    now: Timestamp,
+) -> MachineConfigPoolStatus {
+    let message = format!("spec.nodeSelector is invalid: {error}");
+    let conditions = status.conditions.get_or_insert_default();
+    for type_ in [UPDATED, UPDATING] {
+        set_condition(conditions, Said { type_, status: FALSE, reason: "", message: &message }, now);
+    }
+    let said = Said { type_: DEGRADED, status: TRUE, reason: "InvalidNodeSelector", message: &message };
+    set_condition(conditions, said, now);
+    status.observed_generation = pool.object.metadata.generation;
+    status.os_image_stream = None;
+    status
+}
+
+fn narrow(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

@@ -1,0 +1,311 @@
+//! Which nodes may start their update now, and what the others wait for.
+//!
+//! R-ROLLOUT-1 Every node is in exactly one of start, hold and done. Done: it runs its pool's target.
+//! R-ROLLOUT-2 A node that was told the target is on its way, or failed on it; its daemon finishes it, paused or not.
+//! R-ROLLOUT-3 Nobody starts in a pool that is paused, being deleted, without a target, or whose target does not exist.
+//! R-ROLLOUT-4 At most `maxUnavailable` nodes (R-MAX) are down, whoever took them down; nodes that fail on the target
+//! use up what is left, so that a bad configuration stops by itself. Only ready, schedulable nodes start.
+//! R-ROLLOUT-5 Zone by zone, oldest node first, nodes without a zone last.
+//! R-ROLLOUT-6 The control plane node that runs the operator goes last.
+//! R-ROLLOUT-7 With an arbiter, control plane and arbiter never move together: no master starts while the arbiter is
+//! unavailable, and the arbiter waits until no master is unavailable, failing or about to move.
+//! R-ROLLOUT-8 A machine that was booted into a custom pool first gets that pool's labels.
+//! R-ROLLOUT-9 A pool in image mode waits: rolling out its images is not supported yet.
+//!
+//! Source: `pkg/controller/node/node_controller.go` of github.com/openshift/machine-config-operator.
+
+mod adopt;
+mod capacity;
+mod reason;
+
+pub use adopt::Adopt;
+pub use capacity::{Capacity, capacity};
+pub use reason::WaitReason;
+
+use crate::{
+    max_unavailable::max_unavailable,
+    membership::{Assignment, Membership},
+    view::{NodeReport, NodeView, PoolView},
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use weir_api::keys::names;
+
+/// Everything that decides a rollout.
+#[derive(Clone, Copy, Debug)]
+pub struct RolloutView<'a> {
+    /// All pools.
+    pub pools: &'a [PoolView<'a>],
+    /// All nodes.
+    pub nodes: &'a [NodeView<'a>],
+    /// Which node is in which pool: [`crate::membership::assign`] of the two above.
+    pub membership: &'a Membership<'a>,
+    /// What the nodes' MachineConfigNodes say, by node; tells since when.
+    pub reports: &'a BTreeMap<&'a str, NodeReport<'a>>,
+    /// Whether the control plane is two masters and an arbiter (`HighlyAvailableArbiter`).
+    pub arbiter_topology: bool,
+    /// Nodes that run a pod of the operator, one entry for each pod.
+    pub operator_nodes: &'a [&'a str],
+    /// Pools in image mode: those a MachineOSConfig names.
+    pub image_mode_pools: &'a BTreeSet<&'a str>,
+    /// For a MachineConfig that has owners, the name of the first.
+    pub config_owners: &'a BTreeMap<&'a str, &'a str>,
+    /// Names of all MachineConfigs; absent when they are not known, which then stops nobody.
+    pub configs: Option<&'a BTreeSet<&'a str>>,
+    /// Why nothing may start anywhere, e.g. contradicting evidence about the distribution.
+    pub halted: Option<&'a str>,
+    /// The plan made before this one; tells since when.
+    pub previous: Option<&'a RolloutPlan>,
+}
+
+/// What to do now, for every node. Names are those of objects.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct RolloutPlan {
+    /// Nodes to be told their pool's target, in order.
+    pub start: Vec<Start>,
+    /// Nodes that wait, by pool and name.
+    pub hold: Vec<Held>,
+    /// Nodes that run what they should.
+    pub done: Vec<Done>,
+    /// Held nodes that first get the labels of their pool.
+    pub adopt: Vec<Adopt>,
+}
+
+impl RolloutPlan {
+    /// What keeps a pool from moving until a user changes something, if anything does.
+    #[must_use]
+    pub fn stalled(&self, pool: &str) -> Option<&WaitReason> {
+        let of_pool = self.hold.iter().filter(|held| held.pool.as_deref() == Some(pool));
+        of_pool.map(|held| &held.reason).find(|reason| reason.needs_user())
+    }
+}
+
+/// A node that may start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The node.
+    pub node: String,
+    /// Its pool.
+    pub pool: String,
+    /// Rendered MachineConfig to write into its `desiredConfig`.
+    pub config: String,
+    /// Whether its `desiredImage` is to be removed: it leaves image mode.
+    pub drop_image: bool,
+}
+
+/// A node that waits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The node.
+    pub node: String,
+    /// Its pool, if it has one.
+    pub pool: Option<String>,
+    /// What it waits for.
+    pub reason: WaitReason,
+    /// Since when, as far as the objects or the plan before tell.
+    pub since: Option<Timestamp>,
+}
+
+/// A node that runs its pool's target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// The node.
+    pub node: String,
+    /// Its pool.
+    pub pool: String,
+}
+
+/// Plans for all pools at once.
+pub fn plan_rollout(world: &RolloutView<'_>, now: Timestamp) -> RolloutPlan {
+    let mut planner = Planner::new(world, now);
+    planner.without_pool();
+    let mut pools: Vec<&PoolView<'_>> = world.pools.iter().collect();
+    // The arbiter right after the control plane, whose outcome decides about it.
+    pools.sort_by_key(|p| (p.name != names::MASTER, p.name != names::ARBITER, p.name));
+    for pool in pools {
+        planner.pool(pool);
+    }
+    planner.plan
+}
+
+struct Planner<'w> {
+    world: &'w RolloutView<'w>,
+    now: Timestamp,
+    previous: BTreeMap<&'w str, &'w Held>,
+    plan: RolloutPlan,
+    /// Control plane nodes that keep the arbiter waiting; absent while the control plane pool itself cannot move.
+    moving_masters: Option<usize>,
+}
+
+impl<'w> Planner<'w> {
+    fn new(world: &'w RolloutView<'w>, now: Timestamp) -> Self {
+        let previous = world.previous.iter().flat_map(|p| &p.hold).map(|h| (h.node.as_str(), h)).collect();
+        Self { world, now, previous, plan: RolloutPlan::default(), moving_masters: None }
+    }
+
+    fn nodes_of(&self, pool: &str) -> Vec<&'w NodeView<'w>> {
+        let positions = self.world.membership.nodes.get(pool).map(Vec::as_slice).unwrap_or_default();
+        positions.iter().filter_map(|&index| self.world.nodes.get(index)).collect()
+    }
+
+    fn without_pool(&mut self) {
+        for (node, assignment) in self.world.nodes.iter().zip(&self.world.membership.assignments) {
+            let owned = |pools: &[&str]| pools.iter().map(|&p| p.to_owned()).collect();
+            let reason = match assignment {
+                Assignment::Pools { .. } => continue,
+                Assignment::NotManaged => WaitReason::NotManaged,
+                Assignment::NoPool => WaitReason::NoPool,
+                Assignment::Conflict(pools) => WaitReason::SeveralPools { pools: owned(pools) },
+                Assignment::Unreadable(pool) => WaitReason::PoolUnreadable { pool: (*pool).to_owned() },
+            };
+            self.hold(node, None, reason, None);
+        }
+    }
+
+    fn pool(&mut self, pool: &PoolView<'w>) {
+        let nodes = self.nodes_of(pool.name);
+        let blocked = self.blocked(pool, nodes.len());
+        let allowed = match (&blocked, max_unavailable(pool, nodes.len())) {
+            (None, Ok(max)) => max,
+            _ => 0,
+        };
+        let target = pool.target.unwrap_or_default();
+        let room = capacity(&nodes, target, allowed);
+        if pool.name == names::MASTER && blocked.as_ref().is_none_or(WaitReason::is_limit) {
+            let failing = nodes.iter().filter(|n| n.is_failing()).count();
+            self.moving_masters = Some(room.unavailable.len() + room.candidates.len() + failing);
+        }
+        let waiting = blocked.or_else(|| room.reason(allowed));
+        let mut turns = match waiting {
+            None => self.choose(pool, &room),
+            Some(_) => BTreeMap::new(),
+        };
+        let since = pool.since("Updated", "False");
+        for &node in &nodes {
+            if pool.target.is_some() && node.has_reached(target) {
+                self.plan.done.push(Done { node: node.name.to_owned(), pool: pool.name.to_owned() });
+            } else if pool.target.is_some() && !node.is_candidate(target) {
+                let (reason, since) = self.on_its_way(node, target);
+                self.hold(node, Some(pool), reason, since);
+            } else if let Some(unready) = node.unready.filter(|_| waiting.as_ref().is_none_or(WaitReason::is_capacity))
+            {
+                self.hold(node, Some(pool), WaitReason::not_ready(unready.what), unready.since);
+            } else if let Some(reason) = &waiting {
+                self.hold(node, Some(pool), reason.clone(), since);
+            } else if let Some(Some(reason)) = turns.remove(node.name) {
+                self.hold(node, Some(pool), reason, since);
+            }
+        }
+    }
+
+    /// What keeps the whole pool from starting anything, if something does.
+    fn blocked(&self, pool: &PoolView<'_>, nodes: usize) -> Option<WaitReason> {
+        let Some(target) = pool.target else { return Some(WaitReason::PoolNotConfigured) };
+        if pool.deleting {
+            return Some(WaitReason::PoolDeleting);
+        }
+        if pool.paused {
+            return Some(WaitReason::PoolPaused);
+        }
+        if let Some(why) = self.world.halted {
+            return Some(WaitReason::Halted { why: why.to_owned() });
+        }
+        if self.world.image_mode_pools.contains(pool.name) {
+            return Some(WaitReason::ImageMode);
+        }
+        if self.world.configs.is_some_and(|configs| !configs.contains(target)) {
+            return Some(WaitReason::ConfigMissing { config: target.to_owned() });
+        }
+        match max_unavailable(pool, nodes) {
+            Err(error) => return Some(WaitReason::MaxUnavailable { why: error.to_string() }),
+            Ok(max) if max < 1 => return Some(WaitReason::NothingAllowed { max }),
+            Ok(_) => {}
+        }
+        match pool.name {
+            names::MASTER if self.world.arbiter_topology => self.master_blocked(),
+            names::ARBITER => self.arbiter_blocked(),
+            _ => None,
+        }
+    }
+
+    fn master_blocked(&self) -> Option<WaitReason> {
+        if !self.world.pools.iter().any(|p| p.name == names::ARBITER) {
+            return Some(WaitReason::NoArbiterPool);
+        }
+        let down = self.nodes_of(names::ARBITER).into_iter().find(|n| n.is_unavailable());
+        down.map(|node| WaitReason::ArbiterUnavailable { node: node.name.to_owned() })
+    }
+
+    fn arbiter_blocked(&self) -> Option<WaitReason> {
+        let master = self.world.pools.iter().find(|p| p.name == names::MASTER);
+        let Some(master) = master.filter(|_| self.world.arbiter_topology) else {
+            return Some(WaitReason::NoArbiterTopology);
+        };
+        let moving = if master.paused {
+            let down = self.nodes_of(names::MASTER).into_iter().filter(|n| n.is_unavailable() || n.is_failing());
+            Some(down.count())
+        } else {
+            self.moving_masters
+        };
+        (moving != Some(0)).then(|| WaitReason::ControlPlaneFirst { masters: moving.unwrap_or_default() })
+    }
+
+    fn on_its_way(&self, node: &NodeView<'_>, target: &str) -> (WaitReason, Option<Timestamp>) {
+        let report = self.world.reports.get(node.name);
+        if node.is_degraded() {
+            let since = report.and_then(|r| r.degraded.as_ref()).and_then(|d| d.since);
+            let (config, why) = (target.to_owned(), node.reason.to_owned());
+            return (WaitReason::Failing { config, why, drifted: !node.is_failing() }, since);
+        }
+        let since = report.filter(|r| !r.updated).and_then(|r| r.updated_since);
+        (WaitReason::updating(node, target), since)
+    }
+
+    /// Decides about each candidate of a pool with capacity: `None` starts now, the others say what they wait for.
+    fn choose(&mut self, pool: &PoolView<'_>, room: &Capacity<'w>) -> BTreeMap<&'w str, Option<WaitReason>> {
+        let mut turns = BTreeMap::new();
+        let mut candidates = room.candidates.clone();
+        if let [node] = self.world.operator_nodes
+            && pool.name == names::MASTER
+            && candidates.len() > 1
+            && let Some(index) = candidates.iter().position(|c| c.name == *node)
+        {
+            turns.insert(candidates.remove(index).name, Some(WaitReason::RunsOperator));
+        }
+        candidates.retain(|node| match adopt::adopt(node, self.world.pools, self.world.config_owners) {
+            None => true,
+            Some(adopt) => {
+                turns.insert(node.name, Some(WaitReason::Joining { pool: adopt.pool.clone() }));
+                self.plan.adopt.push(adopt);
+                false
+            }
+        });
+        if room.left < candidates.len() {
+            candidates.sort_by_key(|n| (n.zone.is_none(), n.zone, n.created, n.name));
+        }
+        for (position, node) in candidates.into_iter().enumerate() {
+            if position < room.left {
+                turns.insert(node.name, None);
+                self.plan.start.push(Start {
+                    node: node.name.to_owned(),
+                    pool: pool.name.to_owned(),
+                    config: pool.target.unwrap_or_default().to_owned(),
+                    drop_image: node.desired_image.is_some(),
+                });
+            } else {
+                turns.insert(node.name, Some(WaitReason::Queued { ahead: position }));
+            }
+        }
+        turns
+    }
+
+    fn hold(&mut self, node: &NodeView<'_>, pool: Option<&PoolView<'_>>, reason: WaitReason, since: Option<Timestamp>) {
+        let before = self.previous.get(node.name).filter(|held| held.reason.code() == reason.code());
+        let since = since.or_else(|| match before {
+            Some(held) => held.since,
+            None => self.world.previous.map(|_| self.now),
+        });
+        self.plan.hold.push(Held { node: node.name.to_owned(), pool: pool.map(|p| p.name.to_owned()), reason, since });
+    }
+}

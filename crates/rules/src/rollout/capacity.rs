@@ -1,0 +1,46 @@
+//! How many nodes of a pool may start, and which could (R-ROLLOUT-4).
+
+use super::WaitReason;
+use crate::view::NodeView;
+
+/// Room for updates in one pool.
+#[derive(Clone, Debug)]
+pub struct Capacity<'a> {
+    /// Nodes that are down or in mid-update, whatever took them down.
+    pub unavailable: Vec<&'a NodeView<'a>>,
+    /// Nodes that failed on the pool's target.
+    pub failing: usize,
+    /// Nodes that could start, in the order given; empty without room.
+    pub candidates: Vec<&'a NodeView<'a>>,
+    /// How many of them may start.
+    pub left: usize,
+}
+
+/// Counts a pool's nodes against `allowed`, its `maxUnavailable` in nodes.
+#[must_use]
+pub fn capacity<'a>(nodes: &[&'a NodeView<'a>], target: &str, allowed: i64) -> Capacity<'a> {
+    let unavailable: Vec<_> = nodes.iter().copied().filter(|n| n.is_unavailable()).collect();
+    let (outdated, told): (Vec<_>, Vec<_>) = nodes.iter().copied().partition(|n| n.is_candidate(target));
+    let failing = told.into_iter().filter(|n| n.is_failing()).count();
+    let used = unavailable.len() + failing;
+    let left = usize::try_from(allowed).unwrap_or_default().saturating_sub(used);
+    let candidates =
+        if left == 0 { Vec::new() } else { outdated.into_iter().filter(|n| n.is_ready()).collect::<Vec<_>>() };
+    Capacity { unavailable, failing, candidates, left }
+}
+
+impl Capacity<'_> {
+    /// Why nobody may start, when nobody may.
+    pub(super) fn reason(&self, allowed: i64) -> Option<WaitReason> {
+        if self.left > 0 {
+            return None;
+        }
+        let (unavailable, failing) = (self.unavailable.len(), self.failing);
+        let full = i64::try_from(unavailable).is_ok_and(|n| n >= allowed);
+        Some(if full || failing == 0 {
+            WaitReason::NoCapacity { unavailable, allowed }
+        } else {
+            WaitReason::ConfigFailing { failing }
+        })
+    }
+}

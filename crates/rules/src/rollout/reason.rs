@@ -1,0 +1,292 @@
+//! What a node can wait for: the one place that words it, for conditions, events, `explain`, `status` and tests.
+
+use crate::view::{DaemonState, NodeView, Unreadiness};
+use std::fmt;
+
+/// What a node waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WaitReason {
+    /// The node runs Windows.
+    NotManaged,
+    /// No pool's selector matches the node.
+    NoPool,
+    /// Several custom pools match the node.
+    SeveralPools {
+        /// Names of the pools.
+        pools: Vec<String>,
+    },
+    /// The node's pool has an invalid node selector.
+    PoolUnreadable {
+        /// Name of the pool.
+        pool: String,
+    },
+    /// The pool has no rendered configuration yet.
+    PoolNotConfigured,
+    /// The pool is being deleted.
+    PoolDeleting,
+    /// The pool is paused.
+    PoolPaused,
+    /// Nothing may start anywhere.
+    Halted {
+        /// Why, as a clause.
+        why: String,
+    },
+    /// The pool is in image mode.
+    ImageMode,
+    /// The pool's target does not exist.
+    ConfigMissing {
+        /// Name of the MachineConfig.
+        config: String,
+    },
+    /// The pool's `maxUnavailable` is neither a number nor a percentage.
+    MaxUnavailable {
+        /// What is wrong and what to write.
+        why: String,
+    },
+    /// The pool's `maxUnavailable` allows nothing.
+    NothingAllowed {
+        /// Its value in nodes, less than 1.
+        max: i64,
+    },
+    /// The topology asks for an arbiter, and there is no arbiter pool.
+    NoArbiterPool,
+    /// The arbiter is down, so no master may be taken down.
+    ArbiterUnavailable {
+        /// Name of the arbiter.
+        node: String,
+    },
+    /// There is an arbiter pool in a topology without an arbiter, or without control plane pool.
+    NoArbiterTopology,
+    /// The arbiter waits for the control plane.
+    ControlPlaneFirst {
+        /// Masters that are down, failing or about to move; 0 when their pool cannot move.
+        masters: usize,
+    },
+    /// The node is on its way to the target.
+    Updating {
+        /// Name of the target.
+        config: String,
+        /// What it is doing.
+        step: Step,
+    },
+    /// The node failed on the target.
+    Failing {
+        /// Name of the target.
+        config: String,
+        /// In the daemon's words.
+        why: String,
+        /// Whether it had reached the target before and was changed behind the daemon's back since.
+        drifted: bool,
+    },
+    /// The node is not ready, so it is not taken down for an update.
+    NotReady {
+        /// What is wrong with it, e.g. `NotReady=Unknown`.
+        what: String,
+    },
+    /// As many nodes as the pool allows are down.
+    NoCapacity {
+        /// Nodes that are down.
+        unavailable: usize,
+        /// Nodes that may be.
+        allowed: i64,
+    },
+    /// Nodes fail on the target and use up what could be down.
+    ConfigFailing {
+        /// How many.
+        failing: usize,
+    },
+    /// Other nodes go first.
+    Queued {
+        /// How many.
+        ahead: usize,
+    },
+    /// The node runs the operator and other masters go first.
+    RunsOperator,
+    /// The node gets the labels of the custom pool it was booted into.
+    Joining {
+        /// Name of the pool.
+        pool: String,
+    },
+}
+
+/// Where an update is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The daemon has not begun.
+    Told,
+    /// The daemon works.
+    Working,
+    /// The daemon waits until the node is drained.
+    Draining,
+    /// The machine reboots.
+    Rebooting,
+    /// The daemon waits until the node is schedulable again.
+    Uncordoning,
+}
+
+impl WaitReason {
+    pub(super) fn not_ready(what: Unreadiness<'_>) -> Self {
+        Self::NotReady { what: what.to_string() }
+    }
+
+    pub(super) fn updating(node: &NodeView<'_>, target: &str) -> Self {
+        let asks = node.desired_drain != node.applied_drain;
+        let step = if node.rebooting {
+            Step::Rebooting
+        } else if asks && node.desired_drain.starts_with("drain-") {
+            Step::Draining
+        } else if asks && node.desired_drain.starts_with("uncordon-") {
+            Step::Uncordoning
+        } else if node.state == DaemonState::Working {
+            Step::Working
+        } else {
+            Step::Told
+        };
+        Self::Updating { config: target.to_owned(), step }
+    }
+
+    /// Whether it is about room in the pool, rather than about the pool itself.
+    pub(super) fn is_capacity(&self) -> bool {
+        matches!(self, Self::NoCapacity { .. } | Self::ConfigFailing { .. })
+    }
+
+    /// Whether it only sets the number of nodes that may be down to nothing; the pool counts as able to move.
+    pub(super) fn is_limit(&self) -> bool {
+        matches!(self, Self::ArbiterUnavailable { .. } | Self::NothingAllowed { .. })
+    }
+
+    /// Whether the pool waits for a user to change its spec, so that its status should say so.
+    #[must_use]
+    pub fn needs_user(&self) -> bool {
+        matches!(
+            self,
+            Self::Halted { .. }
+                | Self::ImageMode
+                | Self::ConfigMissing { .. }
+                | Self::MaxUnavailable { .. }
+                | Self::NothingAllowed { .. }
+                | Self::NoArbiterPool
+        )
+    }
+
+    /// A word for machines: metrics, JSON, event reasons.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NotManaged => "NotManaged",
+            Self::NoPool => "NoPool",
+            Self::SeveralPools { .. } => "SeveralPools",
+            Self::PoolUnreadable { .. } => "PoolUnreadable",
+            Self::PoolNotConfigured => "PoolNotConfigured",
+            Self::PoolDeleting => "PoolDeleting",
+            Self::PoolPaused => "PoolPaused",
+            Self::Halted { .. } => "Halted",
+            Self::ImageMode => "ImageMode",
+            Self::ConfigMissing { .. } => "ConfigMissing",
+            Self::MaxUnavailable { .. } => "MaxUnavailableInvalid",
+            Self::NothingAllowed { .. } => "NothingAllowed",
+            Self::NoArbiterPool => "NoArbiterPool",
+            Self::ArbiterUnavailable { .. } => "ArbiterUnavailable",
+            Self::NoArbiterTopology => "NoArbiterTopology",
+            Self::ControlPlaneFirst { .. } => "ControlPlaneFirst",
+            Self::Updating { .. } => "Updating",
+            Self::Failing { .. } => "Failing",
+            Self::NotReady { .. } => "NotReady",
+            Self::NoCapacity { .. } => "NoCapacity",
+            Self::ConfigFailing { .. } => "ConfigFailing",
+            Self::Queued { .. } => "Queued",
+            Self::RunsOperator => "RunsOperator",
+            Self::Joining { .. } => "Joining",
+        }
+    }
+
+    /// The rule that decided.
+    #[must_use]
+    pub fn rule(&self) -> &'static str {
+        match self {
+            Self::NotManaged => "R-MEMBER-1",
+            Self::NoPool => "R-MEMBER-2",
+            Self::SeveralPools { .. } => "R-MEMBER-4",
+            Self::PoolUnreadable { .. } => "R-MEMBER-5",
+            Self::PoolNotConfigured
+            | Self::PoolDeleting
+            | Self::PoolPaused
+            | Self::Halted { .. }
+            | Self::ConfigMissing { .. } => "R-ROLLOUT-3",
+            Self::ImageMode => "R-ROLLOUT-9",
+            Self::MaxUnavailable { .. } => "R-MAX-4",
+            Self::NothingAllowed { .. } => "R-MAX-3",
+            Self::NoArbiterPool
+            | Self::ArbiterUnavailable { .. }
+            | Self::NoArbiterTopology
+            | Self::ControlPlaneFirst { .. } => "R-ROLLOUT-7",
+            Self::Updating { .. } | Self::Failing { .. } => "R-ROLLOUT-2",
+            Self::NotReady { .. } | Self::NoCapacity { .. } | Self::ConfigFailing { .. } => "R-ROLLOUT-4",
+            Self::Queued { .. } => "R-ROLLOUT-5",
+            Self::RunsOperator => "R-ROLLOUT-6",
+            Self::Joining { .. } => "R-ROLLOUT-8",
+        }
+    }
+}
+
+impl fmt::Display for WaitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotManaged => f.write_str("runs Windows and is not managed here"),
+            Self::NoPool => f.write_str("no pool's nodeSelector matches it; label it for one"),
+            Self::SeveralPools { pools } => {
+                write!(f, "custom pools {} all match it; change labels so that one does", pools.join(", "))
+            }
+            Self::PoolUnreadable { pool } => write!(f, "the nodeSelector of its pool {pool} is invalid; correct it"),
+            Self::PoolNotConfigured => f.write_str("the pool has no rendered configuration yet"),
+            Self::PoolDeleting => f.write_str("the pool is being deleted"),
+            Self::PoolPaused => f.write_str("the pool is paused; set spec.paused to false"),
+            Self::Halted { why } => write!(f, "no rollout may start: {why}"),
+            Self::ImageMode => f.write_str(
+                "the pool is in image mode, which is not supported yet; delete its MachineOSConfig to go on without",
+            ),
+            Self::ConfigMissing { config } => write!(f, "the pool's target {config} does not exist"),
+            Self::MaxUnavailable { why } => f.write_str(why),
+            Self::NothingAllowed { max } => {
+                write!(f, "the pool's maxUnavailable of {max} allows no node to be down; set at least 1")
+            }
+            Self::NoArbiterPool => f.write_str("there is no arbiter pool, though the control plane has an arbiter"),
+            Self::ArbiterUnavailable { node } => write!(f, "arbiter {node} is unavailable"),
+            Self::NoArbiterTopology => f.write_str(
+                "an arbiter pool only moves in a control plane with an arbiter; move the node to another pool",
+            ),
+            Self::ControlPlaneFirst { masters: 0 } => f.write_str("the master pool goes first and cannot move"),
+            Self::ControlPlaneFirst { masters } => {
+                write!(f, "{masters} of the masters are down, failing or about to move; they go first")
+            }
+            Self::Updating { config, step } => write!(f, "{step} to {config}"),
+            Self::Failing { config, why, drifted } => {
+                let what = if *drifted { "reports a failure in" } else { "failed to reach" };
+                let why = if why.is_empty() { "no reason given" } else { why.as_str() };
+                write!(f, "{what} {config}: {why}")
+            }
+            Self::NotReady { what } => write!(f, "not ready: {what}"),
+            Self::NoCapacity { unavailable, allowed } => {
+                write!(f, "{unavailable} of at most {allowed} nodes of the pool are unavailable")
+            }
+            Self::ConfigFailing { failing } => {
+                write!(f, "{failing} nodes fail on the target, which leaves no room for more")
+            }
+            Self::Queued { ahead } => write!(f, "{ahead} nodes go first"),
+            Self::RunsOperator => f.write_str("runs the operator; the other masters go first"),
+            Self::Joining { pool } => write!(f, "gets the labels of pool {pool}, into which it was booted"),
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Told => "told to go",
+            Self::Working => "updating",
+            Self::Draining => "draining on its way",
+            Self::Rebooting => "rebooting on its way",
+            Self::Uncordoning => "uncordoning on its way",
+        })
+    }
+}

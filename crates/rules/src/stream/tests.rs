@@ -1,0 +1,117 @@
+use super::*;
+use weir_api::{MachineConfigPool, os_image_stream::OSImageStreamStatus, pool::OsImageStreamReference};
+
+fn pool(name: &str, stream: &str) -> MachineConfigPool {
+    let mut pool = MachineConfigPool::named(name, Default::default());
+    pool.spec.os_image_stream = Some(OsImageStreamReference { name: stream.to_owned() });
+    pool
+}
+
+fn object(default: &str, streams: &[&str]) -> OSImageStream {
+    let set = |name: &&str| OSImageStreamSet {
+        name: (*name).to_owned(),
+        os_image: format!("registry.example.com/{name}/os@sha256:1"),
+        os_extensions_image: format!("registry.example.com/{name}/extensions@sha256:1"),
+    };
+    let mut object = OSImageStream::named(names::CLUSTER, Default::default());
+    object.status = Some(OSImageStreamStatus {
+        available_streams: streams.iter().map(set).collect(),
+        default_stream: default.to_owned(),
+    });
+    object
+}
+
+fn view(object: Option<&OSImageStream>) -> StreamsView<'_> {
+    StreamsView { enabled: true, object, build: None, follows_release: false }
+}
+
+/// `POOL [WORKER'S STREAM]` against streams, as `NAME REASON`.
+fn resolve(name: &str, own: &str, workers: &str, streams: &StreamsView<'_>) -> String {
+    let (pool, worker) = (pool(name, own), pool("worker", workers));
+    match resolve_stream(&PoolView::new(&pool), Some(&PoolView::new(&worker)), streams) {
+        Ok(resolved) => {
+            let name = resolved.set.map_or_else(|| "-".to_owned(), |set| set.name);
+            format!("{name} {}", resolved.because.code())
+        }
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn explicit_before_inherited_before_default() {
+    let two = object("rhel-9", &["rhel-10", "rhel-9"]);
+    let cases = [
+        ("infra", "rhel-10", "rhel-9", "rhel-10 Explicit"),
+        ("infra", "", "rhel-10", "rhel-10 InheritedFromWorker"),
+        ("infra", "", "", "rhel-9 Default"),
+        ("master", "", "rhel-10", "rhel-9 Default"),
+        ("arbiter", "", "rhel-10", "rhel-9 Default"),
+        ("worker", "rhel-10", "rhel-10", "rhel-10 Explicit"),
+    ];
+    for (name, own, workers, wanted) in cases {
+        assert_eq!(resolve(name, own, workers, &view(Some(&two))), wanted, "{name} {own} {workers}");
+    }
+}
+
+#[test]
+fn a_name_that_is_not_available_is_an_error_that_names_the_ones_that_are() {
+    let two = object("rhel-9", &["rhel-10", "rhel-9"]);
+    let said = resolve("infra", "", "rhel-8", &view(Some(&two)));
+    assert_eq!(
+        said,
+        "could not get OSImageStreamSet for pool infra: osimagestreams.machineconfiguration.openshift.io \"rhel-8\" not \
+         found; the worker pool's spec.osImageStream names it, available are: rhel-10, rhel-9"
+    );
+    let one = object("rhel-10", &["rhel-10"]);
+    assert!(
+        resolve("worker", "rhel-9", "", &view(Some(&one))).starts_with("could not get"),
+        "one of many is no reason"
+    );
+}
+
+#[test]
+fn the_one_stream_that_follows_the_release_replaces_a_stale_name() {
+    let hopped = object("centos-11", &["centos-11"]);
+    let streams = StreamsView { follows_release: true, ..view(Some(&hopped)) };
+    let cases = [
+        ("worker", "centos-10", "", "centos-11 StalePin"),
+        ("infra", "", "centos-10", "centos-11 StalePin"),
+        ("infra", "centos-11", "centos-10", "centos-11 Explicit"),
+        ("master", "", "centos-10", "centos-11 Default"),
+    ];
+    for (name, own, workers, wanted) in cases {
+        assert_eq!(resolve(name, own, workers, &streams), wanted, "{name} {own} {workers}");
+    }
+    let stale = object("centos-10", &["centos-11"]);
+    let streams = StreamsView { follows_release: true, ..view(Some(&stale)) };
+    assert_eq!(resolve("master", "", "", &streams), "centos-11 StalePin", "a stale default is replaced as well");
+}
+
+#[test]
+fn without_the_gate_there_are_no_streams_and_nobody_fails() {
+    for object in [None, Some(&object("rhel-9", &["rhel-9"]))] {
+        let streams = StreamsView { enabled: false, ..view(object) };
+        assert_eq!(resolve("worker", "rhel-8", "", &streams), "- GateOff");
+    }
+    let streams = StreamsView { enabled: false, ..view(None) };
+    let named = pool("worker", "rhel-9");
+    let resolved = resolve_stream(&PoolView::new(&named), None, &streams).unwrap();
+    assert_eq!(resolved.because, StreamReason::GateOff { ignored: Some("rhel-9".to_owned()) });
+}
+
+#[test]
+fn what_is_still_being_written_is_waited_for() {
+    let worker = pool("worker", "");
+    let view_of = PoolView::new(&worker);
+    let mut object = object("rhel-9", &["rhel-9"]);
+    let failed = |streams: &StreamsView<'_>| resolve_stream(&view_of, None, streams).unwrap_err();
+    assert!(matches!(failed(&view(None)), StreamError::NoObject { .. }));
+    let built = StreamsView { build: Some("abc"), ..view(Some(&object)) };
+    assert!(matches!(failed(&built), StreamError::OtherBuild { .. }));
+    object.metadata.annotations = Some([(config::RELEASE_IMAGE_VERSION.to_owned(), "abc".to_owned())].into());
+    let built = StreamsView { build: Some("abc"), ..view(Some(&object)) };
+    assert!(resolve_stream(&view_of, None, &built).is_ok());
+    object.status = None;
+    let error = failed(&view(Some(&object)));
+    assert!(matches!(error, StreamError::NoStatus { .. }) && error.is_transient());
+}

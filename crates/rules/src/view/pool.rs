@@ -1,0 +1,80 @@
+//! A `MachineConfigPool` as the rules see it.
+
+use crate::selector::{Selector, SelectorError};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use weir_api::{Condition, MachineConfigPool, keys::names};
+
+/// A pool, its node selector validated.
+#[derive(Clone, Debug)]
+pub struct PoolView<'a> {
+    /// Name of the pool.
+    pub name: &'a str,
+    /// Which nodes it selects. A pool whose selector is empty selects none (see [`Self::selects_all`]).
+    pub selector: Result<Selector, SelectorError>,
+    /// Rendered MachineConfig its nodes are to reach; absent until the first one was rendered.
+    pub target: Option<&'a str>,
+    /// Whether no node may be told anything new.
+    pub paused: bool,
+    /// Whether the pool object is being deleted.
+    pub deleting: bool,
+    /// How many nodes may be unavailable, as written.
+    pub max_unavailable: Option<&'a IntOrString>,
+    /// The stream the pool names itself.
+    pub stream: Option<&'a str>,
+    /// The object, for what is copied from it.
+    pub object: &'a MachineConfigPool,
+}
+
+impl<'a> PoolView<'a> {
+    /// Reads a pool. Never fails: an invalid selector is represented.
+    #[must_use]
+    pub fn new(pool: &'a MachineConfigPool) -> Self {
+        let spec = &pool.spec;
+        Self {
+            name: pool.metadata.name.as_deref().unwrap_or_default(),
+            selector: Selector::parse(spec.node_selector.as_ref()),
+            target: spec.configuration.as_ref().map(|c| c.name()).filter(|name| !name.is_empty()),
+            paused: spec.paused.unwrap_or_default(),
+            deleting: pool.metadata.deletion_timestamp.is_some(),
+            max_unavailable: spec.max_unavailable.as_ref(),
+            stream: spec.os_image_stream.as_ref().map(|s| s.name.as_str()).filter(|name| !name.is_empty()),
+            object: pool,
+        }
+    }
+
+    /// Whether the pool inherits from the worker pool: any that is not `master`, `worker` or `arbiter`.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        ![names::MASTER, names::WORKER, names::ARBITER].contains(&self.name)
+    }
+
+    /// Whether the selector is present and empty: it would select every node, and is taken to select none.
+    #[must_use]
+    pub fn selects_all(&self) -> bool {
+        self.selector.as_ref().is_ok_and(Selector::is_everything)
+    }
+
+    /// Conditions last written.
+    #[must_use]
+    pub fn conditions(&self) -> &'a [Condition] {
+        self.object.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default()
+    }
+
+    /// When the first condition of this type with this status last changed.
+    #[must_use]
+    pub fn since(&self, type_: &str, status: &str) -> Option<Timestamp> {
+        let condition = self.conditions().iter().find(|c| c.type_ == type_ && c.status == status)?;
+        condition.last_transition_time.as_ref().map(|t| t.0)
+    }
+
+    /// Whether a rendered MachineConfig of this name was made for this pool, as far as its name and the pool tell.
+    #[must_use]
+    pub fn owns_config(&self, config: &str) -> bool {
+        let last = self.object.status.as_ref().and_then(|s| s.configuration.as_ref()).map(|c| c.name());
+        let hash =
+            config.strip_prefix("rendered-").and_then(|c| c.strip_prefix(self.name)).and_then(|c| c.strip_prefix('-'));
+        !config.is_empty()
+            && (Some(config) == self.target || Some(config) == last || hash.is_some_and(|h| !h.contains('-')))
+    }
+}

@@ -1,0 +1,222 @@
+//! Recorded behaviour of the reference's node controller, compared case by case.
+//!
+//! Not compared: pools in image mode, which wait (R-ROLLOUT-9). The cases in which weir differs on purpose are listed
+//! by name with the difference, and must differ; `docs/user/differences.md` explains each.
+
+mod recorded;
+
+use recorded::{Case, cases};
+use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use weir_rules::{
+    check::check_plan,
+    max_unavailable::max_unavailable,
+    membership::assign,
+    pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
+    rollout::{capacity, plan_rollout},
+    view::NodeView,
+};
+
+const NOW: jiff::Timestamp = jiff::Timestamp::constant(1_800_000_000, 0);
+
+const NO_LABEL: &str = "a machine booted into a pool whose selector tells no label is updated where it is";
+/// Cases with an `Adopt` that the reference repeats for ever.
+const STAYS_A_CANDIDATE: &[(&str, &str)] =
+    &[("candidates-081", NO_LABEL), ("candidates-152", NO_LABEL), ("candidates-258", NO_LABEL)];
+
+const NAMED: &str = "a degraded node is named although no MachineConfigNode reports it";
+const EMPTY: &str = "a MachineConfigNode without conditions hides none of the others";
+/// Cases in which degraded nodes or MachineConfigNodes are counted better.
+const REPORTS: &[(&str, &str)] = &[
+    ("status-006", NAMED),
+    ("status-031", NAMED),
+    ("status-057", EMPTY),
+    ("status-062", NAMED),
+    ("status-064", NAMED),
+    ("status-073", "NodeDegraded wins over Updated whatever their order in the MachineConfigNode"),
+    ("status-103", NAMED),
+    ("status-124", EMPTY),
+    ("status-130", NAMED),
+    ("status-133", NAMED),
+    ("status-135", NAMED),
+    ("status-169", EMPTY),
+    ("status-179", EMPTY),
+    ("status-180", NAMED),
+    ("status-183", EMPTY),
+    ("status-196", NAMED),
+    ("status-221", NAMED),
+    ("status-258", NAMED),
+    ("status-260", EMPTY),
+    ("status-284", NAMED),
+    ("status2-001-break-of-status-089", NAMED),
+];
+
+/// Runs all cases of a file; `compare` says what differs, if anything does.
+fn run(file: &str, deliberate: &[(&str, &str)], compare: impl Fn(&Case) -> Vec<String>) {
+    let Some(cases) = cases(file) else { return };
+    let deliberate: BTreeMap<&str, &str> = deliberate.iter().copied().collect();
+    let (mut wrong, mut image_mode, mut equal) = (Vec::new(), 0, 0);
+    let mut differing = BTreeSet::new();
+    for case in &cases {
+        if !case.inputs.image_mode_pools().is_empty() {
+            image_mode += 1;
+            continue;
+        }
+        let differences = compare(case);
+        match (differences.is_empty(), deliberate.contains_key(case.id.as_str())) {
+            (true, _) => equal += 1,
+            (false, true) => _ = differing.insert(case.id.as_str()),
+            (false, false) => wrong.push(format!("{}: {}", case.id, differences.join("; "))),
+        }
+    }
+    println!(
+        "{file}: {} cases, {equal} equal, {image_mode} in image mode, {} differ on purpose",
+        cases.len(),
+        differing.len()
+    );
+    assert!(wrong.is_empty(), "{} cases differ:\n{}", wrong.len(), wrong.join("\n"));
+    let stale: Vec<_> = deliberate.keys().filter(|id| !differing.contains(*id)).collect();
+    assert!(stale.is_empty(), "listed as different but equal, or not there: {stale:?}");
+}
+
+fn differ(out: &mut Vec<String>, what: &str, ours: &Value, theirs: &Value) {
+    if ours != theirs {
+        out.push(format!("{what}: ours {ours}, recorded {theirs}"));
+    }
+}
+
+#[test]
+fn membership() {
+    run("membership", &[], |case| {
+        let (pools, nodes) = (case.inputs.pool_views(), case.inputs.node_views());
+        let membership = assign(&pools, &nodes);
+        let mut out = Vec::new();
+        let recorded = &case.output["nodes"];
+        for (node, assignment) in nodes.iter().zip(&membership.assignments) {
+            let recorded = &recorded[node.name];
+            let error = !membership.unreadable.is_empty()
+                || matches!(assignment, weir_rules::membership::Assignment::Conflict(_));
+            if recorded.get("error").is_some() {
+                differ(&mut out, node.name, &json!(error), &json!(true));
+                continue;
+            }
+            differ(&mut out, node.name, &json!(assignment.pools()), &recorded["pools"]);
+            differ(&mut out, node.name, &json!(assignment.primary()), &recorded["primary"]);
+            differ(&mut out, node.name, &json!(node.is_managed()), &recorded["managed"]);
+        }
+        for (pool, recorded) in case.output["pools"].as_object().unwrap() {
+            let names: Vec<_> = membership.nodes[pool.as_str()].iter().map(|&i| nodes[i].name).collect();
+            match recorded.get("error") {
+                Some(_) => {
+                    differ(&mut out, pool, &json!(membership.unreadable.contains_key(pool.as_str())), &json!(true))
+                }
+                None if membership.unreadable.is_empty() => differ(&mut out, pool, &json!(names), &recorded["nodes"]),
+                // The reference loses every node of every pool; that is the difference R-MEMBER-5.
+                None => {}
+            }
+        }
+        out
+    });
+}
+
+#[test]
+fn candidates() {
+    run("candidates", STAYS_A_CANDIDATE, |case| {
+        let world = case.inputs.world();
+        let views = world.views();
+        let mut out = Vec::new();
+        let name = case.inputs.pool_name();
+        let nodes = views.nodes_of(name);
+        let names = |list: &[&NodeView<'_>]| json!(list.iter().map(|n| n.name).collect::<Vec<_>>());
+        let direct = &case.output["direct"];
+        let pool = views.pool(name);
+        if pool.selector.is_err() {
+            differ(&mut out, "error", &json!(direct.get("error").is_some()), &json!(true));
+            return out;
+        }
+        differ(&mut out, "nodes", &names(&nodes), &direct["nodes"]);
+        let max = max_unavailable(pool, nodes.len());
+        differ(&mut out, "max error", &json!(max.is_err()), &json!(direct.get("error").is_some()));
+        let room = capacity(&nodes, pool.target.unwrap_or_default(), max.clone().unwrap_or_default());
+        differ(&mut out, "unavailable", &names(&room.unavailable), &direct["unavailable"]);
+        if let Ok(max) = max {
+            differ(&mut out, "maxUnavailable", &json!(max), &direct["maxUnavailable"]);
+            differ(&mut out, "candidates", &names(&room.candidates), &direct["candidates"]);
+            let left = if room.candidates.is_empty() && direct["capacity"] == 0 { 0 } else { room.left };
+            differ(&mut out, "capacity", &json!(left), &direct["capacity"]);
+        }
+        let plan = plan_rollout(&views.rollout(), NOW);
+        let broken = check_plan(&views.rollout(), &plan);
+        differ(&mut out, "check", &json!(broken.iter().map(ToString::to_string).collect::<Vec<_>>()), &json!([]));
+        let recorded: Vec<&str> =
+            case.output["sync"]["chosen"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
+        // A sync of the control plane pool handles the arbiter pool as well, a sync of any other pool only itself.
+        let handled = |pool: &str| pool == name || (name == "master" && pool == "arbiter");
+        let chosen: Vec<_> = plan.start.iter().filter(|s| handled(&s.pool)).map(|s| s.node.as_str()).collect();
+        differ(&mut out, "chosen", &json!(chosen), &json!(recorded));
+        let labelled: BTreeSet<&str> = case.output["sync"]["nodesAfter"]
+            .as_object()
+            .unwrap()
+            .iter()
+            .filter_map(|(node, after)| after.get("labels").map(|_| node.as_str()))
+            .collect();
+        let adopted: BTreeSet<&str> =
+            plan.adopt.iter().filter(|a| nodes.iter().any(|n| n.name == a.node)).map(|a| a.node.as_str()).collect();
+        differ(&mut out, "labelled", &json!(adopted), &json!(labelled));
+        out
+    });
+}
+
+#[test]
+fn status() {
+    run("status", REPORTS, |case| {
+        let world = case.inputs.world();
+        let views = world.views();
+        let mut out = Vec::new();
+        let pool = views.pool(case.inputs.pool_name());
+        if let Some(error) = case.error.as_deref() {
+            differ(&mut out, error, &json!(pool.selector.is_err()), &json!(true));
+            return out;
+        }
+        let nodes = views.nodes_of(pool.name);
+        let plan = plan_rollout(&views.rollout(), NOW);
+        let status = pool_status(
+            &PoolStatusView {
+                pool,
+                nodes: &nodes,
+                reports: &views.reports,
+                configs: &views.config_map,
+                streams: case.inputs.streams().filter(|_| case.inputs.gate("OSStreams")),
+                counts_from_reports: case.inputs.gate("ImageModeStatusReporting"),
+                image_mode: false,
+                certificates: &certificate_expiry(case.inputs.certificates()),
+                stalled: plan.stalled(pool.name),
+            },
+            NOW,
+        );
+        differ(
+            &mut out,
+            "written",
+            &json!(status_changed(pool.object.status.as_ref(), &status)),
+            &case.output["statusWritten"],
+        );
+        let old = pool.conditions();
+        let conditions = status.conditions.clone().unwrap_or_default();
+        let kept: Vec<_> = conditions
+            .iter()
+            .filter(|c| old.iter().any(|o| o.type_ == c.type_ && o.last_transition_time == c.last_transition_time))
+            .map(|c| c.type_.as_str())
+            .collect();
+        differ(&mut out, "kept times", &json!(kept), &case.output["keptTransitionTimes"]);
+        let mut ours = serde_json::to_value(&status).unwrap();
+        for condition in ours["conditions"].as_array_mut().unwrap() {
+            condition.as_object_mut().unwrap().remove("lastTransitionTime");
+        }
+        let recorded = case.output["status"].as_object().unwrap();
+        let keys: BTreeSet<&String> = recorded.keys().chain(ours.as_object().unwrap().keys()).collect();
+        for key in keys {
+            differ(&mut out, key, &ours[key], &case.output["status"][key]);
+        }
+        out
+    });
+}
