@@ -79,7 +79,8 @@ mod tests {
 
     #[test]
     fn labels_decide() {
-        let cases: [(&[(&str, &str)], Result<Part, NotTaken>); 9] = [
+        type Labels = &'static [(&'static str, &'static str)];
+        let cases: [(Labels, Result<Part, NotTaken>); 9] = [
             (&[(image::STREAM_CLASS, "a"), (image::BOOTC, "1")], Ok(Part::Os)),
             (&[(image::STREAM_CLASS, "a"), (image::BOOTC, "TRUE")], Ok(Part::Os)),
             (&[(image::STREAM_CLASS, "a"), (image::EXTENSIONS, "True")], Ok(Part::Extensions)),
