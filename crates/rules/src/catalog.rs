@@ -16,6 +16,8 @@
 
 pub mod classify;
 pub mod default;
+pub mod due;
+pub mod in_use;
 pub mod os_image_url;
 pub mod well_formed;
 mod words;

@@ -3,7 +3,10 @@
 //! | module | decides |
 //! |---|---|
 //! | [`catalog`] | which OS image streams a release carries, and which one is the default |
+//! | [`gates`] | which features are on |
+//! | [`release`] | which version a cluster was installed with |
 //! | [`stream`] | which OS image stream a pool gets |
+//! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
 //! | [`membership`] | which pool a node belongs to |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
 //! | [`rollout`] | which nodes may start their update now, and what the others wait for |
@@ -16,11 +19,14 @@
 
 pub mod catalog;
 pub mod check;
+pub mod components;
 pub mod conditions;
+pub mod gates;
 pub mod max_unavailable;
 pub mod membership;
 pub mod pool_status;
 pub mod quoted;
+pub mod release;
 pub mod rollout;
 pub mod selector;
 pub mod stream;
