@@ -12,6 +12,7 @@
 //! | [`rollout`] | which nodes may start their update now, and what the others wait for |
 //! | [`pool_status`] | what the status of a pool says |
 //! | [`selector`] | which objects a label selector matches |
+//! | [`settled`] | whether a pool has come to rest |
 //! | [`conditions`] | how a list of conditions changes |
 //! | [`quoted`] | how a machine's words look inside a message |
 //! | [`check`] | whether a plan keeps the promises, judged independently of how it was made |
@@ -29,5 +30,6 @@ pub mod quoted;
 pub mod release;
 pub mod rollout;
 pub mod selector;
+pub mod settled;
 pub mod stream;
 pub mod view;
