@@ -9,30 +9,42 @@
 //! | [`pool`] | `MachineConfigPool` |
 //! | [`os_image_stream`] | `OSImageStream` |
 //! | [`controller_config`] | `ControllerConfig` |
+//! | [`machine_config_node`] | `MachineConfigNode` |
+//! | [`reference`], [`release_bundle`] | what several kinds contain |
 //! | [`schema`] | schemas of values that several kinds share |
 //! | [`crds`] | the CustomResourceDefinitions, generated from the types |
 //! | [`cluster_version`] | `ClusterVersion` (config.openshift.io, read only) |
+//! | [`cluster_operator`] | `ClusterOperator` (config.openshift.io) |
+//! | [`infrastructure`] | `Infrastructure` (config.openshift.io, read only) |
 //! | [`feature_gate`] | `FeatureGate` (config.openshift.io, read only) |
 //!
 //! Every field that the API server does not enforce is optional or defaulted, so that one odd object never stops a
 //! watch of the others.
 
+pub mod cluster_operator;
 pub mod cluster_version;
 pub mod condition;
 pub mod controller_config;
 pub mod crds;
 pub mod feature_gate;
+pub mod infrastructure;
 pub mod keys;
 pub mod kind;
 pub mod machine_config;
+pub mod machine_config_node;
 pub mod os_image_stream;
 pub mod pool;
+pub mod reference;
+pub mod release_bundle;
 pub mod schema;
 
+pub use cluster_operator::ClusterOperator;
 pub use cluster_version::ClusterVersion;
 pub use condition::Condition;
 pub use controller_config::ControllerConfig;
 pub use feature_gate::FeatureGate;
+pub use infrastructure::Infrastructure;
 pub use machine_config::MachineConfig;
+pub use machine_config_node::MachineConfigNode;
 pub use os_image_stream::OSImageStream;
 pub use pool::MachineConfigPool;

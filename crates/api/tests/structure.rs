@@ -31,7 +31,6 @@ const PENDING: &[&str] = &[
     "containerruntimeconfigs",
     "internalreleaseimages",
     "kubeletconfigs",
-    "machineconfignodes",
     "machineconfigurations",
     "machineosbuilds",
     "machineosconfigs",

@@ -1,7 +1,7 @@
 //! The kinds that weir defines: one entry each, with everything the type itself does not say.
 
 use super::{FeatureSet, structural::normalize};
-use crate::{ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream};
+use crate::{ControllerConfig, MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream};
 use kube_core::Resource;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -19,7 +19,6 @@ const fn column(name: &'static str, kind: &'static str, path: &'static str) -> C
     Column { name, path, kind, wide: false }
 }
 
-#[expect(dead_code, reason = "used by MachineConfigNode")]
 const fn wide(name: &'static str, kind: &'static str, path: &'static str) -> Column {
     Column { name, path, kind, wide: true }
 }
@@ -165,6 +164,24 @@ const MACHINE_CONFIG_COLUMNS: &[Column] = &[
     AGE,
 ];
 
+const NODE_COLUMNS: &[Column] = &[
+    column("PoolName", "string", ".spec.pool.name"),
+    column("DesiredConfig", "string", ".spec.configVersion.desired"),
+    column("CurrentConfig", "string", ".status.configVersion.current"),
+    column("Updated", "string", ".status.conditions[?(@.type==\"Updated\")].status"),
+    AGE,
+    wide("UpdatePrepared", "string", ".status.conditions[?(@.type==\"UpdatePrepared\")].status"),
+    wide("UpdateExecuted", "string", ".status.conditions[?(@.type==\"UpdateExecuted\")].status"),
+    wide("UpdatePostActionComplete", "string", ".status.conditions[?(@.type==\"UpdatePostActionComplete\")].status"),
+    wide("UpdateComplete", "string", ".status.conditions[?(@.type==\"UpdateComplete\")].status"),
+    wide("Resumed", "string", ".status.conditions[?(@.type==\"Resumed\")].status"),
+    wide("UpdatedFilesAndOS", "string", ".status.conditions[?(@.type==\"AppliedFilesAndOS\")].status"),
+    wide("CordonedNode", "string", ".status.conditions[?(@.type==\"Cordoned\")].status"),
+    wide("DrainedNode", "string", ".status.conditions[?(@.type==\"Drained\")].status"),
+    wide("RebootedNode", "string", ".status.conditions[?(@.type==\"RebootedNode\")].status"),
+    wide("UncordonedNode", "string", ".status.conditions[?(@.type==\"Uncordoned\")].status"),
+];
+
 fn definitions() -> Vec<Definition> {
     vec![
         Definition { by_set: true, ..Definition::of::<ControllerConfig>(1453) },
@@ -175,6 +192,7 @@ fn definitions() -> Vec<Definition> {
             status: false,
             ..Definition::of::<MachineConfig>(1453)
         },
+        Definition { columns: NODE_COLUMNS, hosted: false, by_set: true, ..Definition::of::<MachineConfigNode>(2255) },
         Definition::of::<OSImageStream>(2555),
     ]
 }
