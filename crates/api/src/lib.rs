@@ -9,8 +9,13 @@
 //! | [`pool`] | `MachineConfigPool` |
 //! | [`os_image_stream`] | `OSImageStream` |
 //! | [`controller_config`] | `ControllerConfig` |
+//! | [`kubelet_config`], [`container_runtime_config`] | `KubeletConfig`, `ContainerRuntimeConfig` |
+//! | [`pinned_image_set`] | `PinnedImageSet` |
+//! | [`machine_os_config`], [`machine_os_build`] | image mode: `MachineOSConfig`, `MachineOSBuild` |
+//! | [`internal_release_image`] | `InternalReleaseImage` |
+//! | [`machine_configuration`] | `MachineConfiguration` (operator.openshift.io) |
 //! | [`machine_config_node`] | `MachineConfigNode` |
-//! | [`reference`], [`release_bundle`] | what several kinds contain |
+//! | [`reference`], [`release_bundle`], [`tls`] | what several kinds contain |
 //! | [`schema`] | schemas of values that several kinds share |
 //! | [`crds`] | the CustomResourceDefinitions, generated from the types |
 //! | [`cluster_version`] | `ClusterVersion` (config.openshift.io, read only) |
@@ -24,27 +29,42 @@
 pub mod cluster_operator;
 pub mod cluster_version;
 pub mod condition;
+pub mod container_runtime_config;
 pub mod controller_config;
 pub mod crds;
 pub mod feature_gate;
 pub mod infrastructure;
+pub mod internal_release_image;
 pub mod keys;
 pub mod kind;
+pub mod kubelet_config;
 pub mod machine_config;
 pub mod machine_config_node;
+pub mod machine_configuration;
+pub mod machine_os_build;
+pub mod machine_os_config;
 pub mod os_image_stream;
+pub mod pinned_image_set;
 pub mod pool;
 pub mod reference;
 pub mod release_bundle;
 pub mod schema;
+pub mod tls;
 
 pub use cluster_operator::ClusterOperator;
 pub use cluster_version::ClusterVersion;
 pub use condition::Condition;
+pub use container_runtime_config::ContainerRuntimeConfig;
 pub use controller_config::ControllerConfig;
 pub use feature_gate::FeatureGate;
 pub use infrastructure::Infrastructure;
+pub use internal_release_image::InternalReleaseImage;
+pub use kubelet_config::KubeletConfig;
 pub use machine_config::MachineConfig;
 pub use machine_config_node::MachineConfigNode;
+pub use machine_configuration::MachineConfiguration;
+pub use machine_os_build::MachineOSBuild;
+pub use machine_os_config::MachineOSConfig;
 pub use os_image_stream::OSImageStream;
+pub use pinned_image_set::PinnedImageSet;
 pub use pool::MachineConfigPool;

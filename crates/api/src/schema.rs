@@ -115,6 +115,31 @@ pub fn nonempty_subdomain(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// Shortest name of a rendered MachineConfig: `rendered-` and a pool of one letter.
+const RENDERED_NAME_MIN: u32 = 10;
+
+/// A [`crate::reference::NameReference`] whose name is not empty.
+pub fn required_name(_: &mut SchemaGenerator) -> Schema {
+    name_of_length(1)
+}
+
+/// A [`crate::reference::NameReference`] to a rendered MachineConfig.
+pub fn rendered_name(_: &mut SchemaGenerator) -> Schema {
+    name_of_length(RENDERED_NAME_MIN)
+}
+
+fn name_of_length(min: u32) -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["name"],
+        "properties": { "name": {
+            "type": "string", "minLength": min, "maxLength": SUBDOMAIN_MAX,
+            "description": "Name of the object, an RFC 1123 subdomain.",
+            "x-kubernetes-validations": [LOWERCASE_SUBDOMAIN]
+        } }
+    })
+}
+
 /// A namespace: an RFC 1123 label.
 pub fn namespace(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
@@ -159,6 +184,37 @@ pub fn opaque_object(_: &mut SchemaGenerator) -> Schema {
 /// As [`opaque_object`], and `null`.
 pub fn opaque_nullable_object(_: &mut SchemaGenerator) -> Schema {
     json_schema!({ "type": "object", "nullable": true, "x-kubernetes-preserve-unknown-fields": true })
+}
+
+/// An object without fields, or `null`.
+pub fn nullable_object(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": "object", "nullable": true })
+}
+
+/// Names of TLS key exchange groups, each once.
+pub fn tls_groups(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "array", "minItems": 1, "maxItems": TLS_GROUPS.len(), "x-kubernetes-list-type": "set",
+        "items": { "type": "string", "enum": TLS_GROUPS }
+    })
+}
+
+/// Names as in IANA's registry of TLS supported groups.
+const TLS_GROUPS: [&str; 7] =
+    ["X25519", "secp256r1", "secp384r1", "secp521r1", "X25519MLKEM768", "SecP256r1MLKEM768", "SecP384r1MLKEM1024"];
+
+/// What GOMAXPROCS of a process may follow.
+pub(crate) const GOMAXPROCS: [&str; 2] = ["Autosize", "Disabled"];
+/// Gate of the fields that say so.
+pub(crate) const GATE_GOMAXPROCS: &str = "GomaxprocsInjection";
+
+/// A Kubernetes quantity: a number, or text with a suffix.
+pub fn quantity(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "anyOf": [{ "type": "integer" }, { "type": "string" }],
+        "pattern": r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$",
+        "x-kubernetes-int-or-string": true
+    })
 }
 
 /// Bytes in base64.
