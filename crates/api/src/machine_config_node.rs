@@ -3,7 +3,7 @@
 use crate::{
     condition::MetaCondition,
     kind::MACHINE_CONFIG_GROUP,
-    reference::NameReference,
+    references::NameReference,
     release_bundle::NodeReleaseBundle,
     schema::{Rule, digested_image, rule, subdomain},
 };

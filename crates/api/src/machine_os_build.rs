@@ -3,7 +3,7 @@
 use crate::{
     condition::MetaCondition,
     kind::MACHINE_CONFIG_GROUP,
-    reference::{NameReference, ResourceReference},
+    references::{NameReference, ResourceReference},
     schema::{Rule, date_time, digested_image, rendered_name, required_name, rule, tagged_image},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -3,7 +3,7 @@
 use crate::{
     condition::MetaCondition,
     kind::MACHINE_CONFIG_GROUP,
-    reference::{NameReference, ResourceReference},
+    references::{NameReference, ResourceReference},
     schema::{digested_image, rule, rule_from_birth, tagged_image},
 };
 use schemars::JsonSchema;

@@ -118,12 +118,12 @@ pub fn nonempty_subdomain(_: &mut SchemaGenerator) -> Schema {
 /// Shortest name of a rendered MachineConfig: `rendered-` and a pool of one letter.
 const RENDERED_NAME_MIN: u32 = 10;
 
-/// A [`crate::reference::NameReference`] whose name is not empty.
+/// A [`crate::references::NameReference`] whose name is not empty.
 pub fn required_name(_: &mut SchemaGenerator) -> Schema {
     name_of_length(1)
 }
 
-/// A [`crate::reference::NameReference`] to a rendered MachineConfig.
+/// A [`crate::references::NameReference`] to a rendered MachineConfig.
 pub fn rendered_name(_: &mut SchemaGenerator) -> Schema {
     name_of_length(RENDERED_NAME_MIN)
 }

@@ -47,3 +47,13 @@ pub struct ResourceReference {
     #[schemars(schema_with = "nonempty_subdomain")]
     pub name: String,
 }
+
+/// A ConfigMap by its name, in a namespace that is said by the field.
+///
+/// Source: `ConfigMapNameReference` in `config/v1/types.go` of github.com/openshift/api.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigMapReference {
+    /// Name of the ConfigMap; empty when there is none.
+    #[serde(default)]
+    pub name: String,
+}
