@@ -8,6 +8,9 @@
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
 //! | [`rollout`] | which nodes may start their update now, and what the others wait for |
 //! | [`pool_status`] | what the status of a pool says |
+//! | [`render`] | what configuration a pool's machines get, and what it is called |
+//! | [`reconcilable`] | which changes of a configuration a running machine can follow |
+//! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`selector`] | which objects a label selector matches |
 //! | [`conditions`] | how a list of conditions changes |
 //! | [`quoted`] | how a machine's words look inside a message |
@@ -17,10 +20,13 @@
 pub mod catalog;
 pub mod check;
 pub mod conditions;
+pub mod goyaml;
 pub mod max_unavailable;
 pub mod membership;
 pub mod pool_status;
 pub mod quoted;
+pub mod reconcilable;
+pub mod render;
 pub mod rollout;
 pub mod selector;
 pub mod stream;
