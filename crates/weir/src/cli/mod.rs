@@ -1,5 +1,9 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+mod crds;
+
+pub use crds::Crds;
+
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
 
@@ -18,6 +22,8 @@ pub struct Arguments {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Print the CustomResourceDefinitions
+    Crds(Crds),
     /// Print shell completions
     Completions {
         /// Which shell
@@ -44,6 +50,7 @@ pub fn log(verbose: u8) {
 /// Whatever the subcommand could not do.
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
+        Command::Crds(crds) => crds.run(),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
             let mut script = Vec::new();
