@@ -115,3 +115,48 @@ pub mod image {
     /// Annotation of a payload tag: the repository the image was built from.
     pub const SOURCE_LOCATION: &str = "io.openshift.build.source-location";
 }
+
+/// Condition types of `MachineConfigNode`. A step is `False` before it starts, `Unknown` while it runs or has failed,
+/// `True` when it is done.
+///
+/// Source: `StateProgress` in `machineconfiguration/v1/types_machineconfignode.go` of github.com/openshift/api.
+pub mod machine_config_node {
+    /// Step: the change was found possible on a running machine. Written by the daemon.
+    pub const UPDATE_PREPARED: &str = "UpdatePrepared";
+    /// Step: drained, files and OS written. Written by daemon and drain controller.
+    pub const UPDATE_EXECUTED: &str = "UpdateExecuted";
+    /// Step: what follows a change without a reboot is done, e.g. a service restart. Written by the daemon.
+    pub const UPDATE_POST_ACTION_COMPLETE: &str = "UpdatePostActionComplete";
+    /// Step: the node takes pods again. Written by the drain controller.
+    pub const UPDATE_COMPLETE: &str = "UpdateComplete";
+    /// The node runs what it is to run. Written by the daemon; `False` starts a new round.
+    pub const UPDATED: &str = "Updated";
+    /// Step: the daemon is back at its normal work. Written by the daemon.
+    pub const RESUMED: &str = "Resumed";
+    /// Part of [`UPDATE_EXECUTED`]: unschedulable. Written by the drain controller.
+    pub const CORDONED: &str = "Cordoned";
+    /// Part of [`UPDATE_EXECUTED`]: pods evicted. Written by the drain controller, or the daemon when no drain is needed.
+    pub const DRAINED: &str = "Drained";
+    /// Part of [`UPDATE_EXECUTED`]: files and OS written. Written by the daemon.
+    pub const APPLIED_FILES_AND_OS: &str = "AppliedFilesAndOS";
+    /// Part of [`UPDATE_EXECUTED`], in place of [`APPLIED_FILES_AND_OS`] with gate `ImageModeStatusReporting`.
+    pub const APPLIED_FILES: &str = "AppliedFiles";
+    /// Part of [`UPDATE_EXECUTED`], in place of [`APPLIED_FILES_AND_OS`] with gate `ImageModeStatusReporting`.
+    pub const APPLIED_OS_IMAGE: &str = "AppliedOSImage";
+    /// Step with gate `ImageModeStatusReporting`: the image is on the node. Written by the daemon.
+    pub const IMAGE_PULLED_FROM_REGISTRY: &str = "ImagePulledFromRegistry";
+    /// Step: the machine rebooted. Written by the daemon.
+    pub const REBOOTED_NODE: &str = "RebootedNode";
+    /// Part of [`UPDATE_COMPLETE`]: schedulable again. Written by the drain controller.
+    pub const UNCORDONED: &str = "Uncordoned";
+    /// The update failed. Written by the daemon.
+    pub const NODE_DEGRADED: &str = "NodeDegraded";
+    /// Pinned images are being pulled. Written by the daemon's pinned image set manager.
+    pub const PINNED_IMAGE_SETS_PROGRESSING: &str = "PinnedImageSetsProgressing";
+    /// Pinned images could not be pulled. Written by the daemon's pinned image set manager.
+    pub const PINNED_IMAGE_SETS_DEGRADED: &str = "PinnedImageSetsDegraded";
+    /// Release bundles on the disk are not as wanted. Written by the daemon, with gate `NoRegistryClusterInstall`.
+    pub const INTERNAL_RELEASE_IMAGE_DEGRADED: &str = "InternalReleaseImageDegraded";
+    /// Reason of a step that this round has not come to.
+    pub const NOT_YET_OCCURRED: &str = "NotYetOccurred";
+}
