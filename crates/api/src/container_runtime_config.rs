@@ -2,8 +2,9 @@
 
 use crate::{
     condition::Condition,
+    keys::gates::GOMAXPROCS_INJECTION,
     kind::MACHINE_CONFIG_GROUP,
-    schema::{GATE_GOMAXPROCS, GOMAXPROCS, Rule, label_selector, quantity, rule},
+    schema::{GOMAXPROCS, Rule, label_selector, quantity, rule},
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use schemars::JsonSchema;
@@ -63,7 +64,7 @@ pub struct ContainerRuntimeConfiguration {
     pub default_runtime: Option<String>,
     /// Whether containers get GOMAXPROCS from their CPU request: `Autosize` or `Disabled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = GOMAXPROCS, "x-gate" = GATE_GOMAXPROCS))]
+    #[schemars(extend("enum" = GOMAXPROCS, "x-gate" = GOMAXPROCS_INJECTION))]
     pub container_gomaxprocs_behavior: Option<String>,
     /// Read-only stores of lazily pulled layers, looked at in order.
     #[serde(default, skip_serializing_if = "Option::is_none")]

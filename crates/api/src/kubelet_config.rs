@@ -31,7 +31,7 @@ pub struct KubeletConfigSpec {
     /// Whether GOMAXPROCS of kubelet and container runtime follows the CPU reserved for the system: `Autosize` or
     /// `Disabled`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = crate::schema::GOMAXPROCS, "x-gate" = crate::schema::GATE_GOMAXPROCS))]
+    #[schemars(extend("enum" = crate::schema::GOMAXPROCS, "x-gate" = crate::keys::gates::GOMAXPROCS_INJECTION))]
     pub system_gomaxprocs_behavior: Option<String>,
     /// Log level of the kubelet, 0 to 10; absent means the template's.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -2,6 +2,7 @@
 
 use crate::{
     condition::MetaCondition,
+    keys::gates::IMAGE_MODE_STATUS_REPORTING,
     kind::MACHINE_CONFIG_GROUP,
     references::NameReference,
     release_bundle::NodeReleaseBundle,
@@ -40,7 +41,7 @@ pub struct MachineConfigNodeSpec {
     pub config_version: DesiredConfigVersion,
     /// The image to reach in image mode; absent outside it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-gate" = GATE_IMAGE_MODE))]
+    #[schemars(extend("x-gate" = IMAGE_MODE_STATUS_REPORTING))]
     pub config_image: Option<DesiredConfigImage>,
     /// Fields of newer versions of the API.
     #[serde(flatten)]
@@ -88,7 +89,7 @@ pub struct MachineConfigNodeStatus {
     pub config_version: Option<ConfigVersion>,
     /// The image the node runs and the one it is to run, in image mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("x-gate" = GATE_IMAGE_MODE))]
+    #[schemars(extend("x-gate" = IMAGE_MODE_STATUS_REPORTING))]
     pub config_image: Option<ConfigImage>,
     /// Progress of the pinned image sets of the node's pool.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -208,9 +209,6 @@ pub struct NodeInternalReleaseImage {
 
 /// Stands for a pool or configuration that is not known yet.
 pub const NOT_YET_SET: &str = "not-yet-set";
-
-/// Gate of the fields that speak of image mode.
-const GATE_IMAGE_MODE: &str = "ImageModeStatusReporting";
 
 const PINNED_RULES: [Rule; 3] = [
     rule(

@@ -205,8 +205,6 @@ const TLS_GROUPS: [&str; 7] =
 
 /// What GOMAXPROCS of a process may follow.
 pub(crate) const GOMAXPROCS: [&str; 2] = ["Autosize", "Disabled"];
-/// Gate of the fields that say so.
-pub(crate) const GATE_GOMAXPROCS: &str = "GomaxprocsInjection";
 
 /// A Kubernetes quantity: a number, or text with a suffix.
 pub fn quantity(_: &mut SchemaGenerator) -> Schema {

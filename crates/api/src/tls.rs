@@ -46,7 +46,7 @@ pub struct CustomTlsProfile {
     pub ciphers: Option<Vec<String>>,
     /// Key exchange groups; absent means the implementation's choice.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(schema_with = "tls_groups", extend("x-gate" = "TLSGroupPreferences"))]
+    #[schemars(schema_with = "tls_groups", extend("x-gate" = crate::keys::gates::TLS_GROUP_PREFERENCES))]
     pub groups: Option<Vec<String>>,
     /// Lowest version of the protocol.
     #[serde(rename = "minTLSVersion", default, skip_serializing_if = "Option::is_none")]

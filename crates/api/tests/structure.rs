@@ -2,11 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod published;
+
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
 use weir_api::crds::{FeatureSet, crds, name};
 
 /// Differences that are meant: a path inside a definition and why everything below it may differ.
@@ -27,28 +26,6 @@ const ACCEPTED: &[(&str, &str, &str)] = &[
 
 /// In place of a name in [`ACCEPTED`]: every kind of config.openshift.io.
 const FOREIGN: &str = ".config.openshift.io";
-
-fn reference() -> Option<PathBuf> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference/crds");
-    if path.is_dir() {
-        return Some(path);
-    }
-    println!("skipped: {} absent", path.display());
-    None
-}
-
-fn published(directory: &Path) -> Vec<(String, Value)> {
-    let mut files: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
-    files.sort();
-    files
-        .into_iter()
-        .map(|file| {
-            let text = std::fs::read_to_string(&file).unwrap();
-            let crd: Value = serde_saphyr::from_str(&text).unwrap();
-            (file.file_name().unwrap().to_string_lossy().into_owned(), crd)
-        })
-        .collect()
-}
 
 fn without_descriptions(value: &mut Value) {
     match value {
@@ -85,9 +62,9 @@ fn differences(path: &str, ours: &Value, theirs: &Value, found: &mut BTreeMap<St
 
 #[test]
 fn every_published_definition_is_generated() {
-    let Some(directory) = reference() else { return };
+    let Some(definitions) = published::definitions() else { return };
     let (mut compared, mut accepted, mut wrong) = (0, BTreeMap::new(), Vec::new());
-    for (file, mut theirs) in published(&directory) {
+    for (file, mut theirs) in definitions {
         let set = theirs["metadata"]["annotations"]["release.openshift.io/feature-set"].as_str().unwrap_or("Default");
         let set: FeatureSet = set.parse().unwrap();
         let Some(mut ours) = crds(set).into_iter().find(|crd| name(crd) == name(&theirs)) else {

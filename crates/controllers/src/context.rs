@@ -2,7 +2,7 @@
 
 use crate::Cluster;
 use kube::Client;
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 use weir_api::{
     ClusterVersion, FeatureGate,
     keys::names::{CLUSTER, VERSION},
@@ -23,7 +23,7 @@ pub struct Build {
 }
 
 /// What every controller is given. Cheap to clone.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Context {
     /// The API server.
     pub client: Client,
@@ -35,6 +35,15 @@ pub struct Context {
     pub profile: &'static Profile,
     /// Who we are.
     pub build: Arc<Build>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("profile", &self.profile.name)
+            .field("build", &self.build)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Context {

@@ -29,6 +29,12 @@ pub enum NotRendered {
 }
 
 impl NotRendered {
+    /// There is no ControllerConfig (R-COMPONENTS-2).
+    #[must_use]
+    pub fn no_controller_config() -> Self {
+        Self::NotComplete(format!("ControllerConfig {} does not exist yet", names::CONTROLLER_CONFIG))
+    }
+
     /// Whether the pool is to be reported as degraded for it.
     #[must_use]
     pub fn is_failure(&self) -> bool {
@@ -69,8 +75,7 @@ pub fn components<'a>(
 
 fn complete(controller_config: Option<&ControllerConfig>) -> Result<(), NotRendered> {
     let name = names::CONTROLLER_CONFIG;
-    let missing = || NotRendered::NotComplete(format!("ControllerConfig {name} does not exist yet"));
-    let object = controller_config.ok_or_else(missing)?;
+    let object = controller_config.ok_or_else(NotRendered::no_controller_config)?;
     let generation = object.metadata.generation.unwrap_or_default();
     let observed = object.status.as_ref().and_then(|s| s.observed_generation).unwrap_or_default();
     if generation != observed {

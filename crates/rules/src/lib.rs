@@ -11,6 +11,9 @@
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
 //! | [`rollout`] | which nodes may start their update now, and what the others wait for |
 //! | [`pool_status`] | what the status of a pool says |
+//! | [`render`] | what configuration a pool's machines get, and what it is called |
+//! | [`reconcilable`] | which changes of a configuration a running machine can follow |
+//! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`selector`] | which objects a label selector matches |
 //! | [`settled`] | whether a pool has come to rest |
 //! | [`conditions`] | how a list of conditions changes |
@@ -23,11 +26,14 @@ pub mod check;
 pub mod components;
 pub mod conditions;
 pub mod gates;
+pub mod goyaml;
 pub mod max_unavailable;
 pub mod membership;
 pub mod pool_status;
 pub mod quoted;
+pub mod reconcilable;
 pub mod release;
+pub mod render;
 pub mod rollout;
 pub mod selector;
 pub mod settled;

@@ -44,7 +44,8 @@ pub fn progress(pool: &MachineConfigPool) -> Progress {
     let target = pool.spec.configuration.as_ref().map(|c| c.name()).unwrap_or_default();
     let Some(status) = &pool.status else { return Progress::NotRendered };
     let conditions = status.conditions.as_deref().unwrap_or_default();
-    let degraded = conditions.iter().find(|c| c.type_.ends_with("Degraded") && c.status == TRUE && !c.message.is_empty());
+    let degraded =
+        conditions.iter().find(|c| c.type_.ends_with("Degraded") && c.status == TRUE && !c.message.is_empty());
     if let Some(condition) = degraded {
         return Progress::Degraded { why: condition.message.clone() };
     }

@@ -72,6 +72,7 @@ pub async fn client(kubeconfig: &Path) -> Result<kube::Client> {
     // Fails only when a provider is already installed, which is then the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let file = kube::config::Kubeconfig::read_from(kubeconfig).context("reading the kubeconfig")?;
-    let config = kube::Config::from_custom_kubeconfig(file, &Default::default()).await.context("using the kubeconfig")?;
+    let config =
+        kube::Config::from_custom_kubeconfig(file, &Default::default()).await.context("using the kubeconfig")?;
     kube::Client::try_from(config).context("making a client")
 }

@@ -57,9 +57,8 @@ impl Cluster {
 /// Records what happens to the nodes while `act` runs.
 fn recorded(cluster: &Cluster, act: impl FnOnce(&Cluster) -> Result<()>) -> Result<History> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    let recorder = runtime.block_on(async {
-        Recorder::start(weir_testkit::client(&cluster.kubeconfig).await?).await
-    })?;
+    let recorder =
+        runtime.block_on(async { Recorder::start(weir_testkit::client(&cluster.kubeconfig).await?).await })?;
     act(cluster)?;
     runtime.block_on(recorder.finish())
 }
@@ -68,9 +67,13 @@ fn recorded(cluster: &Cluster, act: impl FnOnce(&Cluster) -> Result<()>) -> Resu
 fn ocp_has_two_streams_and_every_node_runs_the_default() -> Result<()> {
     let Some(mut cluster) = up(&[])? else { return Ok(()) };
     let stream = cluster.kubectl.get(&["osimagestream", "cluster"])?;
-    let names: Vec<_> = stream["status"]["availableStreams"].as_array().context("streams")?.iter().map(|s| &s["name"]).collect();
+    let names: Vec<_> =
+        stream["status"]["availableStreams"].as_array().context("streams")?.iter().map(|s| &s["name"]).collect();
     assert_eq!(names, ["rhel-10", "rhel-9"]);
-    assert_eq!((&stream["spec"]["defaultStream"], &stream["status"]["defaultStream"]), (&json!("rhel-10"), &json!("rhel-10")));
+    assert_eq!(
+        (&stream["spec"]["defaultStream"], &stream["status"]["defaultStream"]),
+        (&json!("rhel-10"), &json!("rhel-10"))
+    );
     let table = cluster.kubectl.run(&["get", "mcp,osimagestream,nodes"])?;
     assert!(table.contains("machineconfigpool.machineconfiguration.openshift.io/worker"), "{table}");
     for role in ["master", "worker"] {
@@ -140,7 +143,8 @@ fn a_paused_pool_stays_and_moves_when_it_is_unpaused() -> Result<()> {
     })?;
     assert_eq!(history.times_told("worker-"), 0);
     let pool = cluster.kubectl.get(&["mcp", "worker"])?;
-    let updating = pool["status"]["conditions"].as_array().context("conditions")?.iter().find(|c| c["type"] == "Updating");
+    let updating =
+        pool["status"]["conditions"].as_array().context("conditions")?.iter().find(|c| c["type"] == "Updating");
     let said = updating.and_then(|c| c["message"].as_str()).unwrap_or_default();
     assert!(said.starts_with("Pool is paused; will not update to MachineConfig rendered-worker-"), "{said}");
     let history = recorded(&cluster, |cluster| {

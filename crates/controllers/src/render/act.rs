@@ -57,10 +57,12 @@ impl Writer<'_> {
         }
         if rendered.overridden {
             let image = rendered.config.spec.os_image_url.as_deref().unwrap_or_default();
-            let text = format!("OSImageURL was overridden via machineconfig in {name} (is: {image})");
+            let was = &rendered.base_os_image;
+            let text = format!("OSImageURL was overridden via machineconfig in {name} (was: {was} is: {image})");
             self.recorder.record(&rendered.config, &Event::normal("OSImageURLOverridden", text)).await?;
         }
-        let mark = |key| rendered.config.metadata.annotations.as_ref().and_then(|a| a.get(key)).map_or("", String::as_str);
+        let mark =
+            |key| rendered.config.metadata.annotations.as_ref().and_then(|a| a.get(key)).map_or("", String::as_str);
         let text = format!(
             "{name} successfully generated (release version: {}, controller version: {})",
             mark(RELEASE_IMAGE_VERSION),

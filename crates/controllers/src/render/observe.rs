@@ -10,7 +10,7 @@ use weir_api::{
 };
 use weir_distro::StreamsRule;
 use weir_rules::{
-    components::components,
+    components::{NotRendered, components},
     render::{self, RenderError, RenderInput, Rendered, render},
     stream::{StreamReason, StreamsView, resolve_stream},
     view::PoolView,
@@ -52,14 +52,11 @@ impl Observed {
         })
     }
 
-    pub(super) fn parts(
-        &self,
-        pool: &PoolView<'_>,
-        pools: &[PoolView<'_>],
-    ) -> Result<(Parts, StreamReason), Failure> {
-        let chosen = components(pool.object, self.controller_config.as_deref(), self.configs.iter().map(AsRef::as_ref))?;
+    pub(super) fn parts(&self, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Result<(Parts, StreamReason), Failure> {
+        let chosen =
+            components(pool.object, self.controller_config.as_deref(), self.configs.iter().map(AsRef::as_ref))?;
         let controller_config = self.controller_config.clone();
-        let controller_config = controller_config.ok_or_else(|| NotRendered::NotComplete(String::new()))?;
+        let controller_config = controller_config.ok_or_else(NotRendered::no_controller_config)?;
         let worker = pools.iter().find(|pool| pool.name == WORKER);
         let streams = StreamsView {
             enabled: self.enabled,
@@ -70,9 +67,8 @@ impl Observed {
         let resolved = resolve_stream(pool, worker, &streams)?;
         // The rule borrows; what is kept for the next pass shares.
         let mut chosen = chosen.into_iter().peekable();
-        let shared = self.configs.iter().filter(|held| {
-            chosen.next_if(|&chosen| std::ptr::eq(chosen, held.as_ref())).is_some()
-        });
+        let shared =
+            self.configs.iter().filter(|held| chosen.next_if(|&chosen| std::ptr::eq(chosen, held.as_ref())).is_some());
         let parts = Parts {
             uid: pool.object.metadata.uid.clone(),
             own_stream: pool.stream.map(str::to_owned),
@@ -94,12 +90,14 @@ impl Parts {
     pub(super) fn render(&self, pool: &MachineConfigPool, build: &Build) -> Result<Rendered, RenderError> {
         let configs: Vec<&MachineConfig> = self.configs.iter().map(AsRef::as_ref).collect();
         render(&RenderInput {
-            pool,
-            configs: &configs,
-            controller_config: &self.controller_config,
             stream: self.stream.as_ref(),
-            build: Some(render::Build { raw: &build.raw, hash: &build.hash }),
+            build: Some(render::Build {
+                raw: &build.raw,
+                hash: &build.hash,
+                release: build.release.as_deref().unwrap_or_default(),
+            }),
             current: self.current.as_deref(),
+            ..RenderInput::new(pool, &configs, &self.controller_config)
         })
     }
 }

@@ -45,8 +45,5 @@ pub async fn of_release(images: &Images, profile: &Profile, release: &Release) -
 }
 
 fn failure(error: &weir_images::Error) -> Failure {
-    Failure {
-        transient: error.class() == weir_images::Class::Transient,
-        message: weir_kubeio::drive::chain(error),
-    }
+    Failure { transient: error.class() == weir_images::Class::Transient, message: weir_kubeio::drive::chain(error) }
 }

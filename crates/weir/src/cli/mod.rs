@@ -1,6 +1,9 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+mod crds;
 pub mod up;
+
+pub use crds::Crds;
 
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
@@ -22,6 +25,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run release, API server, controllers and simulated nodes in this process
     Up(up::Up),
+    /// Print the CustomResourceDefinitions
+    Crds(Crds),
     /// Print shell completions
     Completions {
         /// Which shell
@@ -49,6 +54,7 @@ pub fn log(verbose: u8) {
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         Command::Up(up) => up.run(),
+        Command::Crds(crds) => crds.run(),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
             let mut script = Vec::new();

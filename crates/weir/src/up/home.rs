@@ -23,7 +23,8 @@ impl Home {
         }
         let builder = |folder: &Path| tempfile::Builder::new().prefix("weir-").tempdir_in(folder);
         let folder = std::env::temp_dir();
-        let temporary = builder(&folder).with_context(|| format!("making a folder for the kubeconfig in {}", folder.display()))?;
+        let temporary =
+            builder(&folder).with_context(|| format!("making a folder for the kubeconfig in {}", folder.display()))?;
         let kubeconfig = temporary.path().join(KUBECONFIG);
         Ok(Self { _temporary: Some(temporary), data_dir: None, kubeconfig })
     }

@@ -90,8 +90,9 @@ struct Started {
 /// The release first, then the port, then the data directory: what cannot run leaves nothing behind.
 async fn start(up: &Up) -> Result<Started> {
     let chosen = source::choose(up).await?;
-    let socket = std::net::TcpListener::bind(up.listen)
-        .with_context(|| format!("listening on {}: choose another with --listen, or port 0 for a free one", up.listen))?;
+    let socket = std::net::TcpListener::bind(up.listen).with_context(|| {
+        format!("listening on {}: choose another with --listen, or port 0 for a free one", up.listen)
+    })?;
     let home = Home::open(up.data_dir.as_deref())?;
     let server = home.server()?;
     server.define(crds(FeatureSet::Default)).context("defining the kinds")?;

@@ -89,7 +89,18 @@ mod tests {
         assert_eq!(nodes.pools().collect::<Vec<_>>(), [("master", 3), ("worker", 3), ("infra", 2)]);
         assert_eq!((nodes.total(), nodes.of("infra"), nodes.of("gpu")), (8, 2, 0));
         assert_eq!(nodes.custom().collect::<Vec<_>>(), ["infra"]);
-        for bad in ["", "worker", "worker=", "worker=-1", "worker=x", "Infra=1", "-a=1", "a=1,a=2", "worker=20001", "a=4294967295,b=4294967295"] {
+        for bad in [
+            "",
+            "worker",
+            "worker=",
+            "worker=-1",
+            "worker=x",
+            "Infra=1",
+            "-a=1",
+            "a=1,a=2",
+            "worker=20001",
+            "a=4294967295,b=4294967295",
+        ] {
             assert!(bad.parse::<Nodes>().is_err(), "{bad:?}");
         }
     }

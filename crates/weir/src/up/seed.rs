@@ -7,9 +7,7 @@ use weir_api::{
     ClusterVersion,
     keys::{
         config::{BUILT_IN, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE},
-        names::{
-            ARBITER, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, MASTER, OPERATOR_NAMESPACE, VERSION, WORKER,
-        },
+        names::{ARBITER, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, MASTER, OPERATOR_NAMESPACE, VERSION, WORKER},
         node::ROLE_PREFIX,
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
@@ -158,8 +156,7 @@ fn pools(facts: &Facts<'_>) -> Vec<Value> {
         })
     };
     let built_in = |name: &str| {
-        let mut labels =
-            json!({BUILT_IN: "", format!("pools.operator.machineconfiguration.openshift.io/{name}"): ""});
+        let mut labels = json!({BUILT_IN: "", format!("pools.operator.machineconfiguration.openshift.io/{name}"): ""});
         if name != WORKER {
             labels[REQUIRED_FOR_UPGRADE] = json!("");
         }

@@ -28,7 +28,12 @@ pub(super) async fn choose(up: &Up) -> Result<Chosen> {
     let release = images.release(&reference).await.with_context(|| format!("reading release {reference}"))?;
     let profile = profile(up, &release)?;
     let found = observe::of_release(&images, profile, &release).await;
-    let labelled = found.source.images.iter().flatten().filter_map(|image| Some((image.candidate.image.clone(), image.labels.clone().ok()?)));
+    let labelled = found
+        .source
+        .images
+        .iter()
+        .flatten()
+        .filter_map(|image| Some((image.candidate.image.clone(), image.labels.clone().ok()?)));
     let names = labelled.map(|(image, labels)| (image, os_name(&labels))).collect();
     let input = Input {
         sources: vec![found.source],
@@ -69,6 +74,8 @@ impl Chosen {
     /// Reads an OS image's pull spec as people would.
     pub(super) fn os_text(&self) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
         let names = self.names.clone();
-        Arc::new(move |image| names.get(image).filter(|name| !name.is_empty()).map_or_else(|| image.to_owned(), Clone::clone))
+        Arc::new(move |image| {
+            names.get(image).filter(|name| !name.is_empty()).map_or_else(|| image.to_owned(), Clone::clone)
+        })
     }
 }

@@ -1,0 +1,237 @@
+//! What a source URL may be, and the bytes of a data URL.
+//!
+//! Source: RFC 3986 and RFC 2397; what is accepted beyond or short of them: the documentation of Go's `net/url` and
+//! `config/v3_5/types/url.go` of github.com/coreos/ignition.
+
+use base64::{
+    Engine as _, alphabet,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use std::borrow::Cow;
+
+/// Not a URL at all.
+pub(crate) const UNPARSABLE: &str = "unable to parse url";
+pub(crate) const WRONG_SCHEME: &str = "invalid url scheme";
+
+/// A URL taken apart as far as it matters here.
+pub(crate) struct Url<'u> {
+    /// In lower case; empty when there is none.
+    pub(crate) scheme: String,
+    /// What follows the scheme, without query and fragment.
+    rest: &'u str,
+    query: &'u str,
+}
+
+/// Takes a URL apart.
+pub(crate) fn parse(url: &str) -> Result<Url<'_>, &'static str> {
+    if url.bytes().any(|b| b < b' ' || b == 0x7f) {
+        return Err(UNPARSABLE);
+    }
+    let (url, fragment) = url.split_once('#').unwrap_or((url, ""));
+    let (scheme, rest) = split_scheme(url)?;
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let opaque = !scheme.is_empty() && !rest.starts_with('/');
+    if !opaque {
+        let first = rest.split('/').next().unwrap_or_default();
+        if !rest.starts_with('/') && first.contains(':') {
+            return Err(UNPARSABLE);
+        }
+        let authority = rest.strip_prefix("//").filter(|_| !scheme.is_empty() || !rest.starts_with("///"));
+        let path = authority.map_or(rest, |a| a.find('/').map_or("", |at| &a[at..]));
+        if let Some(authority) = authority {
+            check_authority(authority.split('/').next().unwrap_or_default())?;
+        }
+        unescape(path).ok_or(UNPARSABLE)?;
+    }
+    unescape(fragment).ok_or(UNPARSABLE)?;
+    Ok(Url { scheme: scheme.to_ascii_lowercase(), rest, query })
+}
+
+fn split_scheme(url: &str) -> Result<(&str, &str), &'static str> {
+    for (at, c) in url.char_indices() {
+        match c {
+            'a'..='z' | 'A'..='Z' => {}
+            '0'..='9' | '+' | '-' | '.' if at > 0 => {}
+            ':' if at == 0 => return Err(UNPARSABLE),
+            ':' => return Ok((&url[..at], &url[at + 1..])),
+            _ => break,
+        }
+    }
+    Ok(("", url))
+}
+
+fn check_authority(authority: &str) -> Result<(), &'static str> {
+    let (user, host) = authority.rsplit_once('@').map_or((None, authority), |(user, host)| (Some(user), host));
+    let user_char = |c: char| c.is_ascii_alphanumeric() || "-._:~!$&'()*+,;=%@".contains(c);
+    if user.is_some_and(|user| !user.chars().all(user_char) || unescape(user).is_none()) {
+        return Err(UNPARSABLE);
+    }
+    let (name, port) = if host.starts_with('[') {
+        let end = host.rfind(']').ok_or(UNPARSABLE)?;
+        (&host[..=end], &host[end + 1..])
+    } else {
+        host.rfind(':').map_or((host, ""), |at| (&host[..at], &host[at..]))
+    };
+    let port_is_fine = port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
+    let host_char = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c);
+    // Only bytes that are no ASCII characters may be escaped in a host.
+    let escapes_are_fine =
+        unescape(name).is_some_and(|_| name.split('%').skip(1).all(|e| e >= "8" || e.starts_with("25")));
+    if port_is_fine && name.chars().all(host_char) && escapes_are_fine { Ok(()) } else { Err(UNPARSABLE) }
+}
+
+/// Undoes percent encoding; `None` when a `%` is not followed by two hexadecimal digits.
+fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
+    let well_formed = |part: &[u8]| part.len() >= 2 && part[..2].iter().all(u8::is_ascii_hexdigit);
+    let mut parts = text.as_bytes().split(|&b| b == b'%').skip(1);
+    parts.all(well_formed).then(|| percent_encoding::percent_decode_str(text).into())
+}
+
+impl Url<'_> {
+    /// Whether the query names a version of an S3 object and leaves it empty.
+    fn has_empty_version(&self) -> bool {
+        let pairs = self.query.split('&').filter(|pair| !pair.contains(';'));
+        let named = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        let decoded = named.filter_map(|(key, value)| Some((unescape(key)?, unescape(value)?)));
+        decoded.into_iter().find(|(key, _)| key.as_ref() == b"versionId").is_some_and(|(_, version)| version.is_empty())
+    }
+
+    fn is_s3_arn(&self) -> bool {
+        let parts: Vec<&str> = self.rest.splitn(5, ':').collect();
+        let [_partition, service, _region, _account, resource] = parts[..] else { return false };
+        let slashes = self.rest.matches('/').count();
+        service == "s3" && slashes >= if resource.starts_with("accesspoint/") { 2 } else { 1 }
+    }
+}
+
+/// What is wrong with the source of a resource, for a configuration of version 3.`minor`.
+pub(crate) fn check(source: &str, minor: u8) -> Option<&'static str> {
+    const EMPTY_VERSION: &str = "invalid S3 object VersionId";
+    let url = match parse(source) {
+        Ok(url) => url,
+        Err(message) => return Some(message),
+    };
+    match url.scheme.as_str() {
+        "http" | "https" | "tftp" => None,
+        "gs" if minor >= 2 => None,
+        "s3" => url.has_empty_version().then_some(EMPTY_VERSION),
+        "arn" if minor >= 4 && !url.is_s3_arn() => Some("invalid S3 ARN format"),
+        "arn" if minor >= 4 => url.has_empty_version().then_some(EMPTY_VERSION),
+        "data" => decode_data_url(source).err(),
+        _ => Some(WRONG_SCHEME),
+    }
+}
+
+// Padding is required and nothing may follow it; the bits that padding leaves over are not looked at.
+static BASE64: GeneralPurpose = GeneralPurpose::new(
+    &alphabet::STANDARD,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// The bytes of a data URL.
+///
+/// # Errors
+/// What about it is malformed. The scheme must be in lower case; in the data only characters that a URL may hold
+/// unescaped, or base64 with padding.
+pub fn decode_data_url(url: &str) -> Result<Vec<u8>, &'static str> {
+    let rest = url.strip_prefix("data:").ok_or("missing data prefix")?;
+    let (base64, data) = skip_media_type(rest)?;
+    if base64 {
+        let allowed = |b: u8| b.is_ascii_alphanumeric() || b"+/=\n".contains(&b);
+        if !data.bytes().all(allowed) {
+            return Err("invalid data character");
+        }
+        let joined: Cow<'_, str> = if data.contains('\n') { data.replace('\n', "").into() } else { data.into() };
+        return BASE64.decode(joined.as_bytes()).map_err(|_| "illegal base64 data");
+    }
+    if !data.bytes().all(|b| b.is_ascii_graphic() && !b"<>#\"{}|\\^[]`".contains(&b)) {
+        return Err("invalid data character");
+    }
+    unescape(data).map(Cow::into_owned).ok_or("a % in the data is not followed by two hexadecimal digits")
+}
+
+const NO_COMMA: &str = "missing comma before data";
+
+/// The data of a data URL after media type and parameters, and whether it is in base64.
+fn skip_media_type(text: &str) -> Result<(bool, &str), &'static str> {
+    const TYPES: [&str; 7] = ["text", "image", "audio", "video", "application", "message", "multipart"];
+    let mut rest = text;
+    match rest.chars().next() {
+        None => return Err(NO_COMMA),
+        Some(';' | ',') => {}
+        Some(c) if !is_token(c) => return Err("invalid character after data prefix"),
+        Some(_) => {
+            let (kind, after) = token(rest).filter(|(_, after)| !after.is_empty()).ok_or("missing media type slash")?;
+            let after = after.strip_prefix('/').ok_or("invalid character for media type")?;
+            let extension = kind.len() >= 2 && kind[..2].eq_ignore_ascii_case("x-");
+            if !extension && !TYPES.iter().any(|t| kind.starts_with(t)) {
+                return Err("invalid media type");
+            }
+            rest = token(after).map_or(after, |(_, after)| after);
+            if rest.is_empty() {
+                return Err("incomplete media type");
+            }
+            if !rest.starts_with([';', ',']) {
+                return Err("invalid character for media subtype");
+            }
+        }
+    }
+    while let Some(parameter) = rest.strip_prefix(';') {
+        let unterminated = parameter.is_empty() || parameter.starts_with(['=', ',']);
+        let (name, after) = token(parameter).ok_or(match unterminated {
+            true => "unterminated parameter sequence",
+            false => "invalid character for parameter attribute",
+        })?;
+        if let Some(data) = after.strip_prefix(',') {
+            return if name == "base64" { Ok((true, data)) } else { Err("expected base64") };
+        }
+        let value = after.strip_prefix('=').ok_or(match after.is_empty() {
+            true => "unterminated parameter sequence",
+            false => "invalid character for parameter attribute",
+        })?;
+        rest = skip_parameter_value(value)?;
+    }
+    rest.strip_prefix(',').map(|data| (false, data)).ok_or(if rest.is_empty() {
+        NO_COMMA
+    } else {
+        "expected semicolon or comma"
+    })
+}
+
+fn skip_parameter_value(text: &str) -> Result<&str, &'static str> {
+    if let Some(quoted) = text.strip_prefix('"') {
+        let mut escaped = false;
+        for (at, c) in quoted.char_indices() {
+            match c {
+                _ if !c.is_ascii() || c == '\n' => return Err("invalid character for parameter value"),
+                _ if escaped && !"abfnrtv\\\"".contains(c) => return Err("invalid escaped character"),
+                _ if escaped => escaped = false,
+                '\\' => escaped = true,
+                '"' => return Ok(&quoted[at + 1..]),
+                _ => {}
+            }
+        }
+        return Err("unclosed quoted string");
+    }
+    if text.is_empty() {
+        return Err(NO_COMMA);
+    }
+    let (value, after) = token(text).ok_or("invalid character for parameter value")?;
+    match after.chars().next() {
+        None => Err(NO_COMMA),
+        Some(';' | ',') if unescape(value).is_some() => Ok(after),
+        Some(_) => Err("invalid character for parameter value"),
+    }
+}
+
+/// The longest token that a text begins with (RFC 2045), and what follows it.
+fn token(text: &str) -> Option<(&str, &str)> {
+    let end = text.find(|c| !is_token(c)).unwrap_or(text.len());
+    (end > 0).then(|| text.split_at(end))
+}
+
+fn is_token(c: char) -> bool {
+    c.is_ascii_graphic() && !"()<>@,;:\\\"/[]?=".contains(c)
+}

@@ -1,0 +1,246 @@
+//! Which changes of a configuration a running machine can follow.
+//!
+//! R-RECONCILE-1 Groups, and users other than `core`, cannot change; `core` can have other SSH keys and another
+//! password, and nothing else. Users that vanish stay on the machine.
+//! R-RECONCILE-2 Ignition's own kernel arguments, disks, file systems, RAID arrays and directories cannot change; links
+//! cannot change but vanish. For disks, file systems and RAID arrays this can be overridden: only machines installed
+//! from now on will have them.
+//! R-RECONCILE-3 Files cannot append to others, nor be the one that forces an update.
+//! R-RECONCILE-4 FIPS mode cannot change.
+//! R-RECONCILE-5 The MachineConfig named is the first that fails by itself with the same reason.
+//!
+//! Source: `pkg/controller/common/reconcile.go` of github.com/openshift/machine-config-operator. That the reference
+//! names old and new the wrong way round in one of its texts is kept.
+
+use crate::render::name_of;
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+use weir_api::MachineConfig;
+use weir_ignition::{Config, InvalidError, ParseError, ReadError};
+
+/// A file whose presence makes the daemon skip its checks; never through a configuration.
+///
+/// Source: `MachineConfigDaemonForceFile` in `pkg/daemon/constants` of github.com/openshift/machine-config-operator.
+const FORCE_FILE: &str = "/run/machine-config-daemon-force";
+/// The one user that a configuration may change.
+const USER: &str = "core";
+
+/// A section of the configuration that may change all the same.
+///
+/// Source: `IrreconcilableValidationOverrides` in `operator/v1/types_machineconfiguration.go` of
+/// github.com/openshift/api.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Override {
+    /// `storage.disks`.
+    Disks,
+    /// `storage.filesystems`.
+    FileSystems,
+    /// `storage.raid`.
+    Raid,
+}
+
+impl Override {
+    /// The override of this name in a MachineConfiguration; `None` when there is none.
+    #[must_use]
+    pub fn by_name(name: &str) -> Option<Self> {
+        match name {
+            "Disks" => Some(Self::Disks),
+            "FileSystems" => Some(Self::FileSystems),
+            "Raid" => Some(Self::Raid),
+            _ => None,
+        }
+    }
+}
+
+/// Why a configuration cannot be reached.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Irreconcilable {
+    /// One MachineConfig is the cause.
+    #[error("reconciliation failed between current config {current:?} and base config {config:?}: {reason}")]
+    Config {
+        /// The rendered MachineConfig that the pool has.
+        current: String,
+        /// The MachineConfig that asks for it.
+        config: String,
+        /// What cannot change.
+        reason: String,
+    },
+    /// No MachineConfig is the cause by itself.
+    #[error("render reconciliation error: {full}; component errors: {}", components.as_deref().unwrap_or("<nil>"))]
+    Rendered {
+        /// What is wrong with the result.
+        full: String,
+        /// The first thing wrong with a MachineConfig by itself, if any.
+        components: Option<String>,
+    },
+}
+
+/// Why a machine with one configuration cannot follow to another.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ReconcileError {
+    /// The configuration to come from cannot be read.
+    #[error("parsing old Ignition config from machineconfig {config:?} failed: {error}")]
+    Old {
+        /// The MachineConfig.
+        config: String,
+        /// What is wrong with it.
+        error: ReadError,
+    },
+    /// The configuration to go to cannot be read.
+    #[error("parsing new Ignition config from machineconfig {config:?} failed: {error}")]
+    New {
+        /// The MachineConfig.
+        config: String,
+        /// What is wrong with it.
+        error: ReadError,
+    },
+    /// The configuration to go to is invalid.
+    #[error("validating new Ignition config from machineconfig {config:?} failed: {error}")]
+    Invalid {
+        /// The MachineConfig.
+        config: String,
+        /// What is wrong with it.
+        error: InvalidError,
+    },
+    /// Something differs that cannot.
+    #[error("new machineconfig {old:?} is not reconcilable against {new:?}: {reason}")]
+    Change {
+        /// The MachineConfig to come from.
+        old: String,
+        /// The MachineConfig to go to.
+        new: String,
+        /// What cannot change.
+        reason: Reason,
+    },
+}
+
+/// What cannot change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the texts say it")]
+pub enum Reason {
+    #[error("invalid passwd change(s): ignition Passwd Groups section contains changes")]
+    Groups,
+    #[error("invalid passwd change(s): ignition passwd user section contains unsupported changes: non-core user")]
+    OtherUser,
+    #[error(
+        "invalid passwd change(s): ignition passwd user section contains unsupported changes: user must be core and \
+         have 1 or more sshKeys"
+    )]
+    NoWayIn,
+    #[error("invalid passwd change(s): SSH keys and password hash are not reconcilable")]
+    UserFields,
+    #[error("ignition {0} section contains changes")]
+    Section(&'static str),
+    #[error("ignition file {0} includes append")]
+    Append(String),
+    #[error("cannot create {FORCE_FILE} via Ignition")]
+    ForceFile,
+    #[error("detected change to FIPS flag; refusing to modify FIPS on a running cluster")]
+    Fips,
+}
+
+/// Whether a machine that runs `old` can follow to `new`.
+///
+/// # Errors
+/// When it cannot, or one of the two cannot be read.
+pub fn reconcilable(
+    old: &MachineConfig,
+    new: &MachineConfig,
+    overrides: &BTreeSet<Override>,
+) -> Result<(), ReconcileError> {
+    let owned = |config: &MachineConfig| name_of(&config.metadata).to_owned();
+    let before = read(old).map_err(|error| ReconcileError::Old { config: owned(old), error })?;
+    let after = read(new).map_err(|error| ReconcileError::New { config: owned(new), error })?;
+    after.validate().map_err(|error| ReconcileError::Invalid { config: owned(new), error })?;
+    let fips = |config: &MachineConfig| config.spec.fips.unwrap_or_default();
+    let reason = changed(&before, &after, overrides).or((fips(old) != fips(new)).then_some(Reason::Fips));
+    match reason {
+        None => Ok(()),
+        Some(reason) => Err(ReconcileError::Change { old: owned(old), new: owned(new), reason }),
+    }
+}
+
+fn read(config: &MachineConfig) -> Result<Config, ReadError> {
+    match config.spec.config.as_ref().filter(|c| !c.is_null()) {
+        Some(raw) => Config::read(raw),
+        None => Err(ReadError::Parse(ParseError::Empty)),
+    }
+}
+
+/// Checks the result of rendering and finds out who is the cause (R-RECONCILE-5).
+pub(crate) fn with_blame(
+    current: &MachineConfig,
+    rendered: &MachineConfig,
+    configs: &[&MachineConfig],
+    overrides: &BTreeSet<Override>,
+) -> Result<(), Irreconcilable> {
+    let Err(full) = reconcilable(current, rendered, overrides) else { return Ok(()) };
+    let full = full.to_string();
+    let alone: Vec<Option<String>> =
+        configs.iter().map(|c| reconcilable(current, c, overrides).err().map(|e| e.to_string())).collect();
+    for (config, error) in configs.iter().zip(&alone) {
+        let reason = error.as_deref().map(|e| e.split_once(": ").map_or(e, |(_, reason)| reason));
+        if let Some(reason) = reason.filter(|reason| full.contains(reason)) {
+            return Err(Irreconcilable::Config {
+                current: name_of(&current.metadata).to_owned(),
+                config: name_of(&config.metadata).to_owned(),
+                reason: reason.to_owned(),
+            });
+        }
+    }
+    Err(Irreconcilable::Rendered { full, components: alone.into_iter().flatten().next() })
+}
+
+fn changed(old: &Config, new: &Config, overrides: &BTreeSet<Override>) -> Option<Reason> {
+    let differs = |section: &str, list: &str| list_of(old, section, list) != list_of(new, section, list);
+    if differs("passwd", "groups") {
+        return Some(Reason::Groups);
+    }
+    if differs("passwd", "users")
+        && let Some(reason) = users(new)
+    {
+        return Some(reason);
+    }
+    if old.section("kernelArguments") != new.section("kernelArguments") {
+        return Some(Reason::Section("kargs"));
+    }
+    for (list, allowed) in [
+        ("disks", Some(Override::Disks)),
+        ("filesystems", Some(Override::FileSystems)),
+        ("raid", Some(Override::Raid)),
+        ("directories", None),
+    ] {
+        if !allowed.is_some_and(|allowed| overrides.contains(&allowed)) && differs("storage", list) {
+            return Some(Reason::Section(list));
+        }
+    }
+    if differs("storage", "links") && new.list("storage", "links").next().is_some() {
+        return Some(Reason::Section("links"));
+    }
+    new.files().find_map(|file| match file.get("path").and_then(Value::as_str).unwrap_or_default() {
+        path if file.get("append").and_then(Value::as_array).is_some_and(|a| !a.is_empty()) => {
+            Some(Reason::Append(path.to_owned()))
+        }
+        FORCE_FILE => Some(Reason::ForceFile),
+        _ => None,
+    })
+}
+
+fn list_of<'c>(config: &'c Config, section: &str, list: &str) -> Option<&'c Value> {
+    config.section(section)?.get(list)
+}
+
+/// What is wrong with the users to be, which differ from those there are (R-RECONCILE-1).
+fn users(new: &Config) -> Option<Reason> {
+    let users: Vec<&Map<String, Value>> = new.list("passwd", "users").collect();
+    let last = users.last()?;
+    if users.iter().any(|user| user.get("name").and_then(Value::as_str) != Some(USER)) {
+        return Some(Reason::OtherUser);
+    }
+    let keys = last.get("sshAuthorizedKeys").and_then(Value::as_array).is_some_and(|keys| !keys.is_empty());
+    if !keys && !last.contains_key("passwordHash") {
+        return Some(Reason::NoWayIn);
+    }
+    let other = last.keys().any(|field| !matches!(field.as_str(), "name" | "sshAuthorizedKeys" | "passwordHash"));
+    other.then_some(Reason::UserFields)
+}

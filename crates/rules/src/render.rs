@@ -1,0 +1,228 @@
+//! What configuration a pool's machines get: all of its MachineConfigs as one, under a name that says what is in it.
+//!
+//! R-RENDER-1 MachineConfigs of the worker role come first, then the others, each by name; later ones win.
+//! R-RENDER-2 A MachineConfig or ControllerConfig that another build generated is waited for.
+//! R-RENDER-3 Ignition is merged as it merges itself; a file replaces what is there unless it says otherwise.
+//! R-RENDER-4 FIPS is on if any says so; the last kernel type that is not the default wins; kernel arguments and
+//! extensions are collected, in order, repetitions kept.
+//! R-RENDER-5 The images are those of the stream, without one those of the ControllerConfig; the last MachineConfig
+//! that no controller generated may override them, but not in a pool that names its stream.
+//! R-RENDER-6 The name is `rendered-POOL-` and a hash of the spec: the same spec has the same name, always.
+//! R-RENDER-7 What is too large for the API server, or cannot be reached from the current configuration without
+//! installing anew (R-RECONCILE), is an error, and the pool keeps what it has.
+//!
+//! Source: `pkg/controller/render` and `MergeMachineConfigs` in `pkg/controller/common/helpers.go` of
+//! github.com/openshift/machine-config-operator.
+
+mod error;
+mod merge;
+mod name;
+mod provenance;
+#[cfg(test)]
+mod tests;
+
+pub use error::{InvalidConfig, RenderError};
+pub use provenance::{Contribution, Origin, Provenance, Trace};
+
+use crate::reconcilable::{self, Override};
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use std::collections::{BTreeMap, BTreeSet};
+use weir_api::{
+    ControllerConfig, MachineConfig, MachineConfigPool,
+    keys::config,
+    kind::{MACHINE_CONFIG_GROUP, V1},
+    os_image_stream::OSImageStreamSet,
+};
+
+/// Largest rendered MachineConfig in bytes of JSON: what etcd takes in one request by default.
+///
+/// Source: `MaxMachineConfigSize` in `pkg/controller/common/constants.go` of
+/// github.com/openshift/machine-config-operator.
+pub const SIZE_LIMIT: usize = 1_572_864;
+
+/// Everything that decides a pool's configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct RenderInput<'a> {
+    /// The pool; its name, uid and own stream matter.
+    pub pool: &'a MachineConfigPool,
+    /// All MachineConfigs that the pool's selector matches, in any order.
+    pub configs: &'a [&'a MachineConfig],
+    /// Images without a stream, and the release version.
+    pub controller_config: &'a ControllerConfig,
+    /// The pool's stream; absent when there are none.
+    pub stream: Option<&'a OSImageStreamSet>,
+    /// Build of the controllers; absent to render offline, where nothing is waited for.
+    pub build: Option<Build<'a>>,
+    /// The configuration the pool is to reach now; absent when it has none.
+    pub current: Option<&'a MachineConfig>,
+    /// Sections that may change although that needs a new installation.
+    pub overrides: &'a BTreeSet<Override>,
+    /// Most bytes of the rendered MachineConfig; absent for no limit.
+    pub size_limit: Option<usize>,
+}
+
+/// The identity of a build of the controllers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Build<'a> {
+    /// Version for people, `v1.2.3`, as on the ControllerConfig.
+    pub raw: &'a str,
+    /// Hash of the source, as on generated MachineConfigs.
+    pub hash: &'a str,
+    /// Version of the release.
+    pub release: &'a str,
+}
+
+/// A pool's configuration.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rendered {
+    /// The object to be: name, annotations, owner reference and spec.
+    pub config: MachineConfig,
+    /// What it was made of, in merge order.
+    pub source: Vec<ObjectReference>,
+    /// Whether a MachineConfig replaced the base OS image.
+    pub overridden: bool,
+    /// Base OS image, whether it was replaced or not.
+    pub base_os_image: String,
+    /// Where each part of it comes from.
+    pub provenance: Provenance,
+}
+
+impl Rendered {
+    /// Name of the rendered MachineConfig.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.config.metadata.name.as_deref().unwrap_or_default()
+    }
+}
+
+static NO_OVERRIDES: BTreeSet<Override> = BTreeSet::new();
+
+impl<'a> RenderInput<'a> {
+    /// An offline rendering without stream and without a current configuration.
+    #[must_use]
+    pub fn new(
+        pool: &'a MachineConfigPool,
+        configs: &'a [&'a MachineConfig],
+        controller_config: &'a ControllerConfig,
+    ) -> Self {
+        Self {
+            pool,
+            configs,
+            controller_config,
+            stream: None,
+            build: None,
+            current: None,
+            overrides: &NO_OVERRIDES,
+            size_limit: Some(SIZE_LIMIT),
+        }
+    }
+
+    /// OS image and extensions image before any override (R-RENDER-5).
+    #[must_use]
+    pub fn base_images(&self) -> (&'a str, &'a str) {
+        match self.stream {
+            Some(set) => (&set.os_image, &set.os_extensions_image),
+            None => {
+                let spec = &self.controller_config.spec;
+                (&spec.base_os_container_image, &spec.base_os_extensions_container_image)
+            }
+        }
+    }
+}
+
+/// Renders the configuration of a pool.
+///
+/// # Errors
+/// When there is nothing to render, something is to be waited for, a MachineConfig is invalid, or the result cannot be
+/// used (R-RENDER-2, R-RENDER-5, R-RENDER-7).
+pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
+    let pool = name_of(&input.pool.metadata);
+    let mut configs = input.configs.to_vec();
+    configs.sort_by_key(|c| name_of(&c.metadata));
+    if configs.is_empty() {
+        return Err(RenderError::no_configs(input.pool));
+    }
+    wait_for_this_build(input, &configs)?;
+    let parsed = merge::validate(&configs)?;
+    let merged = merge::merge(parsed, input)?;
+    let (name, spec) = name::named(pool, merged.spec)?;
+    let mut rendered = MachineConfig::named(&name, spec);
+    let release = annotation(&input.controller_config.metadata, config::RELEASE_IMAGE_VERSION).unwrap_or_default();
+    let hash = input.build.map_or("", |b| b.hash);
+    let mut annotations = BTreeMap::from([
+        (config::GENERATED_BY_CONTROLLER_VERSION.to_owned(), hash.to_owned()),
+        (config::RELEASE_IMAGE_VERSION.to_owned(), release.to_owned()),
+    ]);
+    let (base_os_image, _) = input.base_images();
+    let os_image = rendered.spec.os_image_url.as_deref().unwrap_or_default();
+    let overridden = os_image != base_os_image;
+    if overridden {
+        annotations.insert(config::OS_IMAGE_URL_OVERRIDDEN.to_owned(), "true".to_owned());
+        let named = input.pool.spec.os_image_stream.as_ref().filter(|s| !s.name.is_empty());
+        if let Some(stream) = named {
+            let from = merged.provenance.trace("osImageURL").map_or(Origin::Default, |t| t.from);
+            let config = from.config().unwrap_or_default().to_owned();
+            return Err(RenderError::StreamConflict { config, stream: stream.name.clone() });
+        }
+    }
+    rendered.metadata.annotations = Some(annotations);
+    rendered.metadata.owner_references = Some(vec![OwnerReference {
+        api_version: api_version(),
+        kind: "MachineConfigPool".to_owned(),
+        name: pool.to_owned(),
+        uid: input.pool.metadata.uid.clone().unwrap_or_default(),
+        controller: Some(true),
+        block_owner_deletion: Some(true),
+    }]);
+    if let Some(current) = input.current {
+        reconcilable::with_blame(current, &rendered, &merged.configs, input.overrides)?;
+    }
+    name::check_size(&rendered, input.size_limit)?;
+    let source = merged.configs.iter().map(|c| ObjectReference {
+        api_version: Some(api_version()),
+        kind: Some("MachineConfig".to_owned()),
+        name: c.metadata.name.clone(),
+        ..ObjectReference::default()
+    });
+    Ok(Rendered {
+        source: source.collect(),
+        config: rendered,
+        overridden,
+        base_os_image: base_os_image.to_owned(),
+        provenance: merged.provenance,
+    })
+}
+
+fn api_version() -> String {
+    format!("{MACHINE_CONFIG_GROUP}/{V1}")
+}
+
+type Metadata = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
+pub(crate) fn name_of(metadata: &Metadata) -> &str {
+    metadata.name.as_deref().unwrap_or_default()
+}
+
+fn annotation<'m>(metadata: &'m Metadata, key: &str) -> Option<&'m str> {
+    metadata.annotations.as_ref()?.get(key).map(String::as_str)
+}
+
+/// R-RENDER-2.
+fn wait_for_this_build(input: &RenderInput<'_>, configs: &[&MachineConfig]) -> Result<(), RenderError> {
+    let Some(build) = input.build else { return Ok(()) };
+    match annotation(&input.controller_config.metadata, config::GENERATED_BY_VERSION) {
+        Some(raw) if raw == build.raw => {}
+        found => {
+            let (found, mine) = (found.map(str::to_owned), build.raw.to_owned());
+            return Err(RenderError::OtherControllerConfig { found, mine });
+        }
+    }
+    for one in configs {
+        let generated = annotation(&one.metadata, config::GENERATED_BY_CONTROLLER_VERSION);
+        if let Some(found) = generated.filter(|found| !found.is_empty() && *found != build.hash) {
+            let (config, found) = (name_of(&one.metadata).to_owned(), found.to_owned());
+            return Err(RenderError::OtherConfig { config, found, mine: build.hash.to_owned() });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,172 @@
+//! Where each part of a rendered MachineConfig comes from, and what it took the place of.
+
+use std::collections::{BTreeMap, BTreeSet};
+use weir_ignition::Config;
+
+/// Where the parts of a rendered MachineConfig come from.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Provenance {
+    /// The MachineConfigs, in merge order.
+    configs: Vec<String>,
+    /// By address: those of the Ignition config (see [`weir_ignition::Element`]), `kernelArguments[0]`,
+    /// `extensions[0]`, `osImageURL`, `baseOSExtensionsContainerImage`, `kernelType` and `fips`.
+    parts: BTreeMap<String, Part>,
+}
+
+/// What is known of a part while it is being merged: positions in `configs`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Part {
+    /// Who gives it, in merge order, and which fields.
+    given: Vec<(usize, Vec<String>)>,
+    /// Who gave something that it took the place of.
+    replaced: BTreeSet<usize>,
+    /// Where it comes from when nobody gives it.
+    otherwise: Option<Origin>,
+}
+
+/// Where a part comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trace {
+    /// Who decides it: the last one to give its contents.
+    pub from: Origin,
+    /// All MachineConfigs that have a say in it, in merge order.
+    pub contributions: Vec<Contribution>,
+    /// MachineConfigs that gave it something else, which is lost, in merge order.
+    pub shadowed: Vec<String>,
+}
+
+/// What one MachineConfig gives to a part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contribution {
+    /// The MachineConfig.
+    pub config: String,
+    /// The fields it gives, those of inner objects dotted; none for what has no fields.
+    pub fields: Vec<String>,
+}
+
+/// Who gives something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// This MachineConfig.
+    MachineConfig(String),
+    /// This OS image stream.
+    Stream(String),
+    /// The ControllerConfig.
+    ControllerConfig,
+    /// Nobody: it is what holds when nothing is said.
+    Default,
+}
+
+impl Origin {
+    /// The MachineConfig, if it is one.
+    #[must_use]
+    pub fn config(&self) -> Option<&str> {
+        match self {
+            Self::MachineConfig(name) => Some(name),
+            _ => None,
+        }
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::MachineConfig(name) => write!(f, "MachineConfig {name}"),
+            Self::Stream(name) => write!(f, "OS image stream {name}"),
+            Self::ControllerConfig => f.write_str("ControllerConfig"),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// The fields that hold what a part is for, most telling first.
+const CONTENTS: [&str; 2] = ["contents.source", "contents"];
+
+impl Provenance {
+    pub(super) fn new(configs: Vec<String>) -> Self {
+        Self { configs, parts: BTreeMap::new() }
+    }
+
+    /// Notes the Ignition config of the MachineConfig at this position, after those before it.
+    pub(super) fn record(&mut self, index: usize, config: &Config) {
+        for element in config.elements() {
+            let mut replaced = BTreeSet::new();
+            for address in &element.takes {
+                if let Some(taken) = self.parts.remove(address) {
+                    replaced.extend(taken.given.into_iter().map(|(index, _)| index));
+                    replaced.extend(taken.replaced);
+                }
+            }
+            let part = self.parts.entry(element.address).or_default();
+            part.given.push((index, element.fields));
+            part.replaced.extend(replaced);
+        }
+    }
+
+    /// Keeps what is in the result, where everything has a trace.
+    pub(super) fn finish(&mut self, merged: &Config) {
+        let mut before = std::mem::take(&mut self.parts);
+        for element in merged.elements() {
+            let part = before
+                .remove(&element.address)
+                .unwrap_or_else(|| Part { otherwise: Some(Origin::Default), ..Part::default() });
+            self.parts.insert(element.address, part);
+        }
+    }
+
+    /// Notes a value that the last of these MachineConfigs decides.
+    pub(super) fn value(&mut self, address: &str, otherwise: Origin, given: &[usize]) {
+        let given = given.iter().map(|&index| (index, Vec::new())).collect();
+        self.parts.insert(address.to_owned(), Part { given, otherwise: Some(otherwise), ..Part::default() });
+    }
+
+    /// Notes a list to which every MachineConfig adds.
+    pub(super) fn collected(&mut self, address: &str, items: Vec<(usize, String)>) -> Vec<String> {
+        let numbered = items.into_iter().enumerate();
+        let values = numbered.map(|(position, (index, value))| {
+            let part = Part { given: vec![(index, Vec::new())], ..Part::default() };
+            self.parts.insert(format!("{address}[{position}]"), part);
+            value
+        });
+        values.collect()
+    }
+
+    /// The MachineConfigs, in merge order.
+    #[must_use]
+    pub fn configs(&self) -> &[String] {
+        &self.configs
+    }
+
+    /// The addresses of all parts, sorted.
+    pub fn addresses(&self) -> impl Iterator<Item = &str> {
+        self.parts.keys().map(String::as_str)
+    }
+
+    /// Where the part at an address comes from; `None` when there is no such part.
+    #[must_use]
+    pub fn trace(&self, address: &str) -> Option<Trace> {
+        let part = self.parts.get(address)?;
+        let name = |index: usize| self.configs.get(index).cloned().unwrap_or_default();
+        let gives = |field: &str| part.given.iter().rev().find(|(_, fields)| fields.iter().any(|f| f == field));
+        let decides = CONTENTS.iter().find_map(|field| gives(field)).or(part.given.last());
+        let lost = |(position, (_, fields)): &(usize, &(usize, Vec<String>))| {
+            let later = &part.given[position + 1..];
+            let repeated = later.iter().any(|(_, f)| f.iter().any(|field| fields.contains(field)));
+            repeated || (fields.is_empty() && part.otherwise.is_some() && !later.is_empty())
+        };
+        let given = part.given.iter().enumerate().filter(lost).map(|(_, (index, _))| *index);
+        let shadowed: BTreeSet<usize> = part.replaced.iter().copied().chain(given).collect();
+        Some(Trace {
+            from: match decides {
+                Some((index, _)) => Origin::MachineConfig(name(*index)),
+                None => part.otherwise.clone().unwrap_or(Origin::Default),
+            },
+            contributions: part
+                .given
+                .iter()
+                .map(|(index, fields)| Contribution { config: name(*index), fields: fields.clone() })
+                .collect(),
+            shadowed: shadowed.into_iter().map(name).collect(),
+        })
+    }
+}
