@@ -2,7 +2,7 @@
 
 use crate::authfile::Authfile;
 use crate::digest::{ByteStream, Digest};
-use crate::error::{Attempt, Class, Error, Fault};
+use crate::error::{Attempt, Error, Fault};
 use crate::layers::{self, Layers};
 use crate::layout::Layout;
 use crate::manifest::{Descriptor, ImageManifest, MAX_DOCUMENT, Manifest, Platform};
@@ -10,13 +10,12 @@ use crate::pull_spec::{Location, PullSpec, Version};
 use crate::registries::Registries;
 use crate::registry::{Registry, Repository};
 use crate::release::{IMAGE_REFERENCES, ImageReferences, MAX_IMAGE_REFERENCES, Release, Strictness};
+use crate::retry::{Patience, patiently};
 use crate::trust::Trust;
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 use weir_api::keys::image::RELEASE;
 
 /// Where images come from.
@@ -38,22 +37,6 @@ pub struct Source {
     pub patience: Patience,
 }
 
-/// How long one image may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Patience {
-    /// No attempt starts later than this.
-    pub retry: Duration,
-    /// Nothing goes on longer than this.
-    pub total: Duration,
-}
-
-impl Default for Patience {
-    /// Half a minute of trying suits somebody who waits at a terminal; five minutes is what the reference allows.
-    fn default() -> Self {
-        Self { retry: Duration::from_secs(30), total: Duration::from_secs(300) }
-    }
-}
-
 impl Default for Source {
     fn default() -> Self {
         Self {
@@ -68,11 +51,6 @@ impl Default for Source {
     }
 }
 
-/// Pause before the second attempt; doubled before each further one.
-const FIRST_PAUSE: Duration = Duration::from_millis(250);
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// As long as a registry may keep us waiting by `Retry-After`.
-const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// Images inspected at the same time: every stream of a release at once, and few enough for any registry.
 const CONCURRENCY: usize = 16;
 
@@ -147,6 +125,30 @@ impl Images {
         self.read(pull_spec, &FileOf { path, limit }).await
     }
 
+    /// The release payload of a layout.
+    ///
+    /// # Errors
+    /// When it holds none, or several.
+    pub async fn release_of(&self, layout: &Layout) -> Result<Release, Error> {
+        let place = layout.place();
+        let spec = self.entry(layout, None).await.map_err(|fault| fault.about(&place, ""))?;
+        self.read_layout(&spec.to_string(), layout, &spec, &ReleaseOf).await
+    }
+
+    /// A manifest or config in a layout, verified.
+    pub(crate) async fn stored(&self, layout: &Layout, digest: &Digest) -> Result<Bytes, Fault> {
+        Store::Layout(layout.clone()).manifest(&Version::Digest(digest.clone())).await.map(|(_, bytes)| bytes)
+    }
+
+    /// The repository to push to: mirrors are for pulling.
+    pub(crate) fn repository(&self, to: &PullSpec) -> Result<Option<Repository>, Fault> {
+        self.0.registry.places(to)?.last().map(|place| self.0.registry.repository(place)).transpose()
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        self.0.patience
+    }
+
     /// Reads something from an image: from a layout that holds it, else from the registries.
     async fn read<R: Reading>(&self, image: &str, reading: &R) -> Result<R::Out, Error> {
         let whole = |fault: Fault| fault.about(image, "");
@@ -214,30 +216,7 @@ impl Images {
 
     /// Asks every place in turn, again and again while there is hope and patience.
     async fn read_registries<R: Reading>(&self, image: &str, spec: &PullSpec, reading: &R) -> Result<R::Out, Error> {
-        let start = Instant::now();
-        let Patience { retry, total } = self.0.patience;
-        let mut pause = FIRST_PAUSE;
-        let mut last = None;
-        loop {
-            let round = tokio::time::timeout_at(start + total, self.round(image, spec, reading)).await;
-            let error = match round {
-                Ok(Ok(done)) => return Ok(done),
-                Ok(Err(error)) => error,
-                Err(_) => {
-                    let last =
-                        last.map_or_else(|| "the registry is too slow".to_owned(), |last: Error| last.to_string());
-                    return Err(Fault::Deadline { after: total, last }.about(image, &spec.name()));
-                }
-            };
-            let wait = error.retry_after().map_or(pause, |wanted| wanted.clamp(pause, LONGEST_RETRY_AFTER));
-            if error.class() == Class::Permanent || start.elapsed() + wait > retry {
-                return Err(error);
-            }
-            tracing::info!(%error, wait_ms = wait.as_millis(), "trying again");
-            tokio::time::sleep(wait).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
-            last = Some(error);
-        }
+        patiently(self.0.patience, image, || self.round(image, spec, reading)).await
     }
 
     async fn round<R: Reading>(&self, image: &str, spec: &PullSpec, reading: &R) -> Result<R::Out, Error> {
@@ -329,7 +308,7 @@ impl Store {
         Ok(Found { digest, manifest, store: self })
     }
 
-    async fn manifest(&self, version: &Version) -> Result<(Digest, bytes::Bytes), Fault> {
+    async fn manifest(&self, version: &Version) -> Result<(Digest, Bytes), Fault> {
         match (self, version) {
             (Self::Repository(repository), version) => repository.manifest(version).await,
             (Self::Layout(layout), Version::Digest(digest)) => {
@@ -355,7 +334,7 @@ impl Store {
     }
 
     /// A small blob as a whole, verified.
-    async fn document(&self, descriptor: &Descriptor, what: &str) -> Result<bytes::Bytes, Fault> {
+    async fn document(&self, descriptor: &Descriptor, what: &str) -> Result<Bytes, Fault> {
         if descriptor.size > MAX_DOCUMENT {
             return Err(Fault::TooLarge { what: what.to_owned(), limit: MAX_DOCUMENT });
         }

@@ -14,6 +14,7 @@
 //! | [`release`] | what a release image refers to |
 //! | [`payload`] | making a sample release payload, and pushing a payload into a registry |
 //! | [`images`] | the front: releases and labels by pull spec |
+//! | [`retry`] | trying again: how long, how often, and when not |
 //! | [`error`] | what went wrong, whether trying again can help, and what to do |
 
 pub mod authfile;
@@ -23,10 +24,12 @@ pub mod images;
 pub mod layers;
 pub mod layout;
 pub mod manifest;
+pub mod payload;
 pub mod pull_spec;
 pub mod registries;
 pub mod registry;
 pub mod release;
+pub mod retry;
 pub mod trust;
 
 pub use authfile::Authfile;
@@ -37,4 +40,5 @@ pub use layout::Layout;
 pub use pull_spec::PullSpec;
 pub use registries::Registries;
 pub use release::Release;
+pub use retry::Patience;
 pub use trust::Trust;

@@ -60,11 +60,11 @@ impl Endpoint {
         }
     }
 
-    fn url(&self, path: &str) -> Result<Url, Fault> {
+    fn url(&self, path: &str, plain: bool) -> Result<Url, Fault> {
         if path.starts_with("http") {
             return Url::parse(path).map_err(|error| Fault::malformed("the registry's URL", error));
         }
-        let scheme = if self.plain.load(Ordering::Relaxed) { "http" } else { "https" };
+        let scheme = if plain { "http" } else { "https" };
         Url::parse(&format!("{scheme}://{}{path}", self.host))
             .map_err(|error| Fault::malformed("the registry's URL", error))
     }
@@ -111,19 +111,17 @@ impl Repository {
 
     /// Sends a request; an insecure registry without TLS is asked in the clear.
     async fn reach(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Fault> {
-        let sent = self.follow(ask, authorization).await;
-        let was_plain = self.endpoint.plain.load(Ordering::Relaxed);
+        let plain = self.endpoint.plain.load(Ordering::Relaxed);
+        let sent = self.follow(ask, authorization, plain).await;
         match sent {
-            Err(Fault::Tls { .. } | Fault::Unreachable { .. }) if self.endpoint.insecure && !was_plain => {
-                self.endpoint.plain.store(true, Ordering::Relaxed);
-                let again = self.follow(ask, authorization).await;
-                // Neither works: the next attempt starts with TLS again, and the first failure says more.
-                if again.is_err() {
-                    self.endpoint.plain.store(false, Ordering::Relaxed);
-                }
-                match (again, sent) {
-                    (Err(Fault::Unreachable { .. }), Err(first)) => Err(first),
-                    (again, _) => again,
+            Err(Fault::Tls { .. } | Fault::Unreachable { .. }) if self.endpoint.insecure && !plain => {
+                match self.follow(ask, authorization, true).await {
+                    // Neither works, and the first failure says more.
+                    Err(Fault::Unreachable { .. }) => sent,
+                    again => {
+                        self.endpoint.plain.store(true, Ordering::Relaxed);
+                        again
+                    }
                 }
             }
             sent => sent,
@@ -131,9 +129,9 @@ impl Repository {
     }
 
     /// Sends a request and follows redirects. Credentials stay with the registry that they are for.
-    async fn follow(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Fault> {
-        let mut url = self.endpoint.url(ask.path)?;
-        let home = authority(&self.endpoint.url("/")?);
+    async fn follow(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>, plain: bool) -> Result<Response, Fault> {
+        let mut url = self.endpoint.url(ask.path, plain)?;
+        let home = authority(&self.endpoint.url("/", plain)?);
         for _ in 0..=MAX_REDIRECTS {
             let at_home = authority(&url) == home;
             if url.scheme() != "https" && !self.endpoint.insecure {
