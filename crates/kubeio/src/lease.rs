@@ -98,7 +98,8 @@ impl Candidate {
     /// When the server refuses it or cannot be reached; the lease then ends by itself.
     pub async fn release(&self) -> Result<(), Error> {
         let Some(mut lease) = self.get().await? else { return Ok(()) };
-        let Some(spec) = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_deref() == Some(&self.identity)) else {
+        let Some(spec) = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_deref() == Some(&self.identity))
+        else {
             return Ok(());
         };
         spec.holder_identity = Some(String::new());
