@@ -10,6 +10,7 @@
 //! | [`membership`] | which pool a node belongs to |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
 //! | [`rollout`] | which nodes may start their update now, and what the others wait for |
+//! | [`drain`] | which pods a node that is to be drained loses now, and who is in the way |
 //! | [`pool_status`] | what the status of a pool says |
 //! | [`render`] | what configuration a pool's machines get, and what it is called |
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
@@ -25,6 +26,7 @@ pub mod catalog;
 pub mod check;
 pub mod components;
 pub mod conditions;
+pub mod drain;
 pub mod gates;
 pub mod goyaml;
 pub mod max_unavailable;

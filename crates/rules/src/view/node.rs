@@ -82,6 +82,10 @@ pub struct NodeView<'a> {
     pub desired_drain: &'a str,
     /// The drain or uncordon that was last carried out.
     pub applied_drain: &'a str,
+    /// Who cordoned the node for its drain, one of `keys::drain::CORDONED_BY_*`.
+    pub cordoned_by: Option<&'a str>,
+    /// When the drain under way began, as far as the controller wrote it down.
+    pub drain_started: Option<Timestamp>,
     /// Whether the daemon announced a reboot that has not been confirmed yet.
     pub rebooting: bool,
     /// Control plane topology the node was last told.
@@ -127,6 +131,8 @@ impl<'a> NodeView<'a> {
             reason: "",
             desired_drain: "",
             applied_drain: "",
+            cordoned_by: None,
+            drain_started: None,
             rebooting: false,
             topology: None,
             first_pivot_config: None,
@@ -157,6 +163,8 @@ impl<'a> NodeView<'a> {
             daemon::REASON => self.reason = value,
             daemon::DESIRED_DRAIN => self.desired_drain = value,
             drain::LAST_APPLIED_DRAIN => self.applied_drain = value,
+            drain::CORDONED_BY => self.cordoned_by = Some(value),
+            drain::DRAIN_STARTED => self.drain_started = value.parse().ok(),
             daemon::POST_CONFIG_ACTION => self.rebooting = value == daemon::ACTION_REBOOTING,
             rollout::CONTROL_PLANE_TOPOLOGY => self.topology = Some(value),
             daemon::FIRST_PIVOT_CONFIG => self.first_pivot_config = Some(value),
