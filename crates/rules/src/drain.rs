@@ -148,7 +148,7 @@ fn bare(node: &NodeView<'_>, step: Step) -> NodeDrain {
 fn drained(view: &DrainView<'_>, now: Timestamp) -> NodeDrain {
     let node = view.node;
     let Some(started) = node.drain_started.filter(|_| node.unschedulable) else {
-        let ours = node.cordoned_by == Some(CORDONED_BY_CONTROLLER) || view.cordon_reported;
+        let ours = node.cordoned_by.map_or(view.cordon_reported, |owner| owner == CORDONED_BY_CONTROLLER);
         return bare(node, Step::Begin { foreign: node.unschedulable && !ours });
     };
     let mut leaving: Vec<_> = view.pods.iter().filter(|pod| pod.node == node.name && leaves(pod, view)).collect();

@@ -11,6 +11,7 @@
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
 //! | [`rollout`] | which nodes may start their update now, and what the others wait for |
 //! | [`drain`] | which pods a node that is to be drained loses now, and who is in the way |
+//! | [`node_status`] | what the MachineConfigNode of a node says |
 //! | [`pool_status`] | what the status of a pool says |
 //! | [`render`] | what configuration a pool's machines get, and what it is called |
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
@@ -31,6 +32,7 @@ pub mod gates;
 pub mod goyaml;
 pub mod max_unavailable;
 pub mod membership;
+pub mod node_status;
 pub mod pool_status;
 pub mod quoted;
 pub mod reconcilable;

@@ -64,6 +64,10 @@ impl fmt::Display for Unreadiness<'_> {
 pub struct NodeView<'a> {
     /// Name of the node.
     pub name: &'a str,
+    /// What tells it from an earlier node of the same name.
+    pub uid: &'a str,
+    /// Whether its machine is still being made.
+    pub provisioning: bool,
     /// Its labels.
     pub labels: &'a Labels,
     /// Configuration the node runs; `Some("")` when the annotation is there but empty.
@@ -120,8 +124,11 @@ impl<'a> NodeView<'a> {
         let labels = metadata.labels.as_ref().unwrap_or(&NO_LABELS);
         let unschedulable = node.spec.as_ref().and_then(|s| s.unschedulable).unwrap_or_default();
         let conditions = node.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+        let phase = node.status.as_ref().and_then(|s| s.phase.as_deref());
         let mut view = Self {
             name: metadata.name.as_deref().unwrap_or_default(),
+            uid: metadata.uid.as_deref().unwrap_or_default(),
+            provisioning: matches!(phase, Some("Pending" | "Provisioning")),
             labels,
             current_config: None,
             desired_config: None,
