@@ -16,6 +16,8 @@
 //! | [`render`] | what configuration a pool's machines get, and what it is called |
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
+//! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
+//! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
 //! | [`selector`] | which objects a label selector matches |
 //! | [`settled`] | whether a pool has come to rest |
 //! | [`conditions`] | how a list of conditions changes |
@@ -25,6 +27,7 @@
 
 pub mod catalog;
 pub mod check;
+pub mod cluster_status;
 pub mod components;
 pub mod conditions;
 pub mod drain;
@@ -38,6 +41,7 @@ pub mod quoted;
 pub mod reconcilable;
 pub mod release;
 pub mod render;
+pub mod required;
 pub mod rollout;
 pub mod selector;
 pub mod settled;

@@ -187,8 +187,7 @@ fn a_drain_is_told_step_by_step() {
             at(now),
         );
         let plan = plan.unwrap();
-        let changed = said.reports(&drain_reports(&view, &plan, tried), now);
-        changed
+        said.reports(&drain_reports(&view, &plan, tried), now)
     };
     let changed = look(&mut said, &tried, &[], 0);
     assert!(!changed, "nothing is said before it is done");
