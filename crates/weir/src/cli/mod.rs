@@ -1,9 +1,11 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
 mod crds;
+mod image_source;
 pub mod up;
 
 pub use crds::Crds;
+pub use image_source::ImageSource;
 
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
