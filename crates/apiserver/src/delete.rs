@@ -52,7 +52,7 @@ impl DeleteOptions {
             "Orphan" => Propagation::Orphan,
             other => {
                 let supported = ["Foreground", "Background", "Orphan"];
-                let error = crate::status::FieldError::unsupported("propagationPolicy", &other.into(), &supported);
+                let error = crate::schema::FieldError::not_supported("propagationPolicy", &other.into(), supported);
                 return Err(Failure::invalid_kind(
                     "DeleteOptions.meta.k8s.io",
                     "meta.k8s.io",
@@ -165,19 +165,15 @@ impl State {
 
     /// Objects of a definition go with it.
     fn remove_custom_objects(&self, writer: &mut Writer<'_>, crd: &Value) {
-        for resource in definition::resources(crd).into_iter().take(1) {
-            let keys: Vec<Key> = {
-                let tables = writer.read();
-                tables
-                    .table(&resource.storage)
-                    .into_iter()
-                    .flat_map(|t| t.range("", None))
-                    .map(|(k, _)| k.clone())
-                    .collect()
-            };
-            for key in keys {
-                self.delete_locked(writer, &resource, &key, Propagation::Background);
-            }
+        // The name of a definition is that of its table.
+        let Some(resource) = self.registry().of_storage(meta(crd, "name")).cloned() else { return };
+        let keys: Vec<Key> = {
+            let tables = writer.read();
+            let all = tables.table(&resource.storage).into_iter().flat_map(|t| t.range("", None));
+            all.map(|(key, _)| key.clone()).collect()
+        };
+        for key in keys {
+            self.delete_locked(writer, &resource, &key, Propagation::Background);
         }
     }
 

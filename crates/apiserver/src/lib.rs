@@ -17,12 +17,14 @@
 //! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
 //! | `registry`, `kinds`, `types` | which resources there are, the built-in kinds, the shape of objects |
 //! | `pipeline`, `decode`, `names`, `patch`, `managed_fields` | the way of a write |
+//! | [`schema`], `cel`, [`policy`] | structural schemas, their rules, admission policies |
 //! | `delete` | finalizers, propagation, garbage |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review` | what clients ask about the server and themselves |
 //! | `store` | objects, versions, recent changes |
 
 mod body;
+mod cel;
 pub mod clock;
 mod decode;
 mod delete;
@@ -39,11 +41,13 @@ mod object;
 mod openapi;
 mod patch;
 mod pipeline;
+pub mod policy;
 mod protobuf;
 mod registry;
 mod request;
 mod response;
 mod review;
+pub mod schema;
 mod selectors;
 mod serve;
 pub mod server;

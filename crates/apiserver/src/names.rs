@@ -1,6 +1,6 @@
 //! What names, labels and finalizers may look like (`k8s.io/apimachinery/pkg/util/validation`, RFC 1123, RFC 1035).
 
-use crate::{object, status::FieldError};
+use crate::{object, schema::FieldError};
 use serde_json::Value;
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
@@ -12,7 +12,7 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
 const LONGEST_SUBDOMAIN: usize = 253;
 const LONGEST_LABEL: usize = 63;
 /// Bound of all annotations of an object together.
-const LARGEST_ANNOTATIONS: usize = 256 << 10;
+const LARGEST_ANNOTATIONS: i64 = 256 << 10;
 
 /// What a kind's names must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,19 +151,22 @@ pub(crate) fn validate_metadata(object: &Value, rule: NameRule, namespaced: bool
 
 fn validate_annotations(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let mut size = 0;
+    let mut size = 0i64;
     let annotations = object::at(object, &["metadata", "annotations"]).and_then(Value::as_object);
     for (key, value) in annotations.into_iter().flatten() {
         let violations = qualified_name(&key.to_lowercase());
         let invalid = |why: &String| FieldError::invalid("metadata.annotations", &key.as_str().into(), why);
         errors.extend(violations.iter().map(invalid));
-        size += key.len() + value.as_str().map_or(0, str::len);
+        size += length(key) + value.as_str().map_or(0, length);
     }
     if size > LARGEST_ANNOTATIONS {
-        let message = format!("Too long: may not be more than {LARGEST_ANNOTATIONS} bytes");
-        errors.push(FieldError { field: "metadata.annotations".into(), reason: "FieldValueTooLong", message });
+        errors.push(FieldError::too_long("metadata.annotations", LARGEST_ANNOTATIONS));
     }
     errors
+}
+
+fn length(text: &str) -> i64 {
+    i64::try_from(text.len()).unwrap_or(i64::MAX)
 }
 
 fn validate_owners(object: &Value) -> Vec<FieldError> {

@@ -11,9 +11,10 @@ use crate::{
     managed_fields, names,
     object::{self, edit_meta, has_finalizers, is_deleting, list, meta},
     patch::{self, Patch},
-    registry::Resource,
+    registry::{Definition, Resource},
+    schema::FieldError,
     server::State,
-    status::{Failure, FieldError},
+    status::Failure,
     store::{Key, Object, Writer},
 };
 use http::StatusCode;
@@ -392,10 +393,16 @@ impl Write<'_> {
 
     /// Drops what the kind does not have and fills in what it always has; returns warnings.
     fn decode(&self, new: &mut Value, patched: bool) -> Result<Vec<String>, Failure> {
-        let dropped = decode::typed(new, self.resource)?;
-        decode::add_zero(new, &decode::zero(self.resource));
-        if let Some(kind) = self.resource.built_in() {
-            (kind.rules.default)(new);
+        let mut dropped = decode::typed(new, self.resource)?;
+        match &self.resource.definition {
+            Definition::BuiltIn(kind) => {
+                decode::add_zero(new, &decode::zero(self.resource));
+                (kind.rules.default)(new);
+            }
+            Definition::Custom(custom) => {
+                dropped.extend(custom.schema.prune(new));
+                custom.schema.default(new);
+            }
         }
         let texts: Vec<String> = dropped.iter().map(|path| format!("unknown field {path:?}")).collect();
         match self.options.field_validation {
@@ -410,11 +417,7 @@ impl Write<'_> {
         let (kind, version) = (&self.resource.kind, &self.resource.version);
         let text = format!("strict decoding error: {}", texts.join(", "));
         if patched {
-            let error = FieldError {
-                field: "patch".into(),
-                reason: "FieldValueInvalid",
-                message: format!("Invalid value: {text}"),
-            };
+            let error = FieldError::invalid_unshown("patch", &text);
             return Failure::invalid_kind("", "", "", "", &[error]);
         }
         Failure::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {text}"))
@@ -483,8 +486,12 @@ impl Write<'_> {
         if let Some(old) = old.filter(|old| is_deleting(old)) {
             errors.extend(new_finalizers(new, old));
         }
-        if let Some(kind) = self.resource.built_in() {
-            errors.extend((kind.rules.validate)(new, old));
+        match &self.resource.definition {
+            Definition::BuiltIn(kind) => errors.extend((kind.rules.validate)(new, old)),
+            Definition::Custom(custom) => errors.extend(match old {
+                Some(old) if self.part == Part::Status => custom.schema.validate_status(new, old),
+                old => custom.schema.validate(new, old),
+            }),
         }
         if errors.is_empty() { Ok(()) } else { Err(Failure::invalid(self.resource, meta(new, "name"), &errors)) }
     }

@@ -1,6 +1,6 @@
 //! Which resources are served, in which versions.
 
-use crate::{kinds::BuiltIn, types::Types};
+use crate::{kinds::BuiltIn, schema::Schema, types::Types};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -41,7 +41,10 @@ pub(crate) enum Definition {
 pub(crate) struct Custom {
     /// Name of the definition.
     pub(crate) name: String,
+    /// Version of the definition in the store.
+    pub(crate) revision: u64,
     pub(crate) types: Types,
+    pub(crate) schema: Schema,
     pub(crate) columns: Vec<Column>,
     /// Changes when the schema does.
     pub(crate) hash: u64,
@@ -191,6 +194,13 @@ impl Registry {
     pub(crate) fn of_storage(&self, storage: &str) -> Option<&Arc<Resource>> {
         let mut all = self.groups.iter().flat_map(|g| &g.versions).flat_map(|v| v.resources.values());
         all.find(|r| *r.storage == *storage)
+    }
+
+    /// The resources that a definition in a revision brought, if they are served.
+    pub(crate) fn of_definition(&self, name: &str, revision: u64) -> Vec<Arc<Resource>> {
+        let all = self.groups.iter().flat_map(|g| &g.versions).flat_map(|v| v.resources.values());
+        let from = |r: &&Arc<Resource>| matches!(&r.definition, Definition::Custom(custom) if custom.name == name && custom.revision == revision);
+        all.filter(from).cloned().collect()
     }
 
     /// Names of kinds, resources and short names of a group that are taken by another definition.

@@ -15,8 +15,9 @@ use crate::{
     request::{Request, Target, View},
     response::{self, Body},
     review,
+    schema::FieldError,
     service::Service,
-    status::{Failure, FieldError},
+    status::Failure,
     store::{Key, Store, Writer},
 };
 use http::{Method, Response, StatusCode};
@@ -172,12 +173,18 @@ impl State {
     /// Called after an object of the resource was written or removed: a changed definition is served at once.
     pub(crate) fn written(&self, writer: &Writer<'_>, resource: &Resource) {
         if *resource.storage == *definition::STORAGE {
-            let definitions: Vec<Value> = {
+            let old = self.registry();
+            let custom: Vec<Arc<Resource>> = {
                 let tables = writer.read();
                 let table = tables.table(definition::STORAGE);
-                table.into_iter().flat_map(|t| t.range("", None)).map(|(_, o)| o.value()).collect()
+                let definitions = table.into_iter().flat_map(|t| t.range("", None));
+                let resources = definitions.flat_map(|(key, object)| {
+                    let known = old.of_definition(&key.name, object.version);
+                    if known.is_empty() { definition::resources(&object.value(), object.version) } else { known }
+                });
+                resources.collect()
             };
-            let registry = Registry::new(kinds::built_in(), definitions.iter().flat_map(definition::resources));
+            let registry = Registry::new(kinds::built_in(), custom);
             *self.registry.write() = Arc::new(registry);
         }
     }
@@ -357,7 +364,7 @@ fn check_apply(request: &Request) -> Result<(), Failure> {
 }
 
 fn invalid_option(field: &str, value: &str, supported: &[&str]) -> Failure {
-    let error = FieldError::unsupported(field, &value.into(), supported);
+    let error = FieldError::not_supported(field, &value.into(), supported.iter().copied());
     Failure::invalid_kind("CreateOptions.meta.k8s.io", "meta.k8s.io", "CreateOptions", "", &[error])
 }
 

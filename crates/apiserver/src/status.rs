@@ -2,7 +2,7 @@
 //!
 //! Texts and codes are those of `k8s.io/apimachinery/pkg/api/errors`: controllers match on `reason`, people on `message`.
 
-use crate::registry::Resource;
+use crate::{registry::Resource, schema::FieldError};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -15,42 +15,6 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// `details` of the Status; `None` leaves it out.
     pub(crate) details: Option<Map<String, Value>>,
-}
-
-/// One thing wrong with one field.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct FieldError {
-    /// Path, e.g. `spec.taints[0].effect`.
-    pub(crate) field: String,
-    /// Machine-readable kind, e.g. `FieldValueInvalid`.
-    pub(crate) reason: &'static str,
-    /// Text without the path.
-    pub(crate) message: String,
-}
-
-impl FieldError {
-    pub(crate) fn required(field: impl Into<String>, why: &str) -> Self {
-        let message = if why.is_empty() { "Required value".into() } else { format!("Required value: {why}") };
-        Self { field: field.into(), reason: "FieldValueRequired", message }
-    }
-
-    pub(crate) fn invalid(field: impl Into<String>, value: &Value, why: &str) -> Self {
-        Self { field: field.into(), reason: "FieldValueInvalid", message: format!("Invalid value: {value}: {why}") }
-    }
-
-    pub(crate) fn forbidden(field: impl Into<String>, why: &str) -> Self {
-        Self { field: field.into(), reason: "FieldValueForbidden", message: format!("Forbidden: {why}") }
-    }
-
-    pub(crate) fn duplicate(field: impl Into<String>, value: &Value) -> Self {
-        Self { field: field.into(), reason: "FieldValueDuplicate", message: format!("Duplicate value: {value}") }
-    }
-
-    pub(crate) fn unsupported(field: impl Into<String>, value: &Value, supported: &[&str]) -> Self {
-        let supported: Vec<String> = supported.iter().map(|s| format!("{s:?}")).collect();
-        let message = format!("Unsupported value: {value}: supported values: {}", supported.join(", "));
-        Self { field: field.into(), reason: "FieldValueNotSupported", message }
-    }
 }
 
 fn details(name: &str, group: &str, kind: &str) -> Map<String, Value> {
@@ -136,10 +100,10 @@ impl Failure {
     pub(crate) fn invalid_kind(group_kind: &str, group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         // The text names an error once; the causes keep every one, as the aggregate of the reference does.
         let mut seen = BTreeSet::new();
-        let texts: Vec<String> =
-            errors.iter().map(|e| format!("{}: {}", e.field, e.message)).filter(|t| seen.insert(t.clone())).collect();
+        let texts: Vec<String> = errors.iter().map(|e| e.to_string()).filter(|t| seen.insert(t.clone())).collect();
         let text = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
-        let causes = errors.iter().map(|e| json!({"reason": e.reason, "message": e.message, "field": e.field}));
+        let causes =
+            errors.iter().map(|e| json!({"reason": e.reason.as_str(), "message": e.message, "field": e.field}));
         let mut details = details(name, group, kind);
         details.insert("causes".into(), causes.collect());
         let message = format!("{group_kind} {name:?} is invalid: {text}");

@@ -7,9 +7,10 @@ use crate::{
     registry::Resource,
     request::{Query, View},
     response::{self, Body},
+    schema::FieldError,
     selectors::Selector,
     server::State,
-    status::{Failure, FieldError},
+    status::Failure,
     store::{Event, EventKind, Object, Table},
     table,
 };

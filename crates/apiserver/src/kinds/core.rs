@@ -3,7 +3,7 @@
 use super::Rules;
 use crate::{
     object::{self, list, text},
-    status::FieldError,
+    schema::FieldError,
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Finalizer of a namespace's content, in `spec.finalizers`.
 pub(crate) const NAMESPACE_FINALIZER: &str = "kubernetes";
 /// Bound of all values of a ConfigMap or Secret together.
-const LARGEST_DATA: usize = 1 << 20;
+const LARGEST_DATA: i64 = 1 << 20;
 const LONGEST_KEY: usize = 253;
 
 pub(super) const NAMESPACE: Rules = Rules {
@@ -97,10 +97,10 @@ fn entries<'a>(object: &'a Value, field: &str) -> impl Iterator<Item = (&'a Stri
 fn validate_keys(object: &Value, fields: &[&str]) -> Vec<FieldError> {
     const WHY: &str = "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')";
     let mut errors = Vec::new();
-    let mut size = 0;
+    let mut size = 0i64;
     for field in fields {
         for (key, value) in entries(object, field) {
-            size += value.as_str().map_or(0, str::len);
+            size += value.as_str().map_or(0, |v| i64::try_from(v.len()).unwrap_or(i64::MAX));
             let valid = !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
             let path = || format!("{field}[{key}]");
             if !valid {
@@ -116,12 +116,7 @@ fn validate_keys(object: &Value, fields: &[&str]) -> Vec<FieldError> {
         }
     }
     if size > LARGEST_DATA {
-        let message = format!("Too long: may not be more than {LARGEST_DATA} bytes");
-        errors.push(FieldError {
-            field: fields.first().copied().unwrap_or_default().into(),
-            reason: "FieldValueTooLong",
-            message,
-        });
+        errors.push(FieldError::too_long(fields.first().copied().unwrap_or_default(), LARGEST_DATA));
     }
     errors
 }

@@ -6,7 +6,7 @@ use crate::{
     names::{self, NameRule},
     object::{self, list, set_default, text},
     registry::{Column, Custom, Definition, Resource, strings},
-    status::FieldError,
+    schema::{FieldError, Schema},
     types::Types,
 };
 use serde_json::{Value, json};
@@ -65,7 +65,7 @@ fn validate_names(crd: &Value) -> Vec<FieldError> {
     }
     let scopes = ["Cluster", "Namespaced"];
     if !scopes.contains(&spec(&["scope"])) {
-        errors.push(FieldError::unsupported("spec.scope", &spec(&["scope"]).into(), &scopes));
+        errors.push(FieldError::not_supported("spec.scope", &spec(&["scope"]).into(), scopes));
     }
     for field in ["plural", "singular", "kind", "listKind"] {
         let path = format!("spec.names.{field}");
@@ -93,8 +93,12 @@ fn validate_versions(crd: &Value) -> Vec<FieldError> {
         let name = text(version, &["name"]);
         let violations = NameRule::Label1035.violations(name, false);
         errors.extend(violations.iter().map(|why| FieldError::invalid(field("name"), &name.into(), why)));
-        if object::at(version, &["schema", "openAPIV3Schema"]).is_none() {
-            errors.push(FieldError::required(field("schema.openAPIV3Schema"), "schemas are required"));
+        match object::at(version, &["schema", "openAPIV3Schema"]) {
+            None => errors.push(FieldError::required(field("schema.openAPIV3Schema"), "schemas are required")),
+            Some(schema) => {
+                let found = Schema::compile(schema).err().into_iter().flatten();
+                errors.extend(found.map(|error| error.under(&field("schema.openAPIV3Schema"))));
+            }
         }
         for (at, column) in list(version, &["additionalPrinterColumns"]).iter().enumerate() {
             let path = text(column, &["jsonPath"]);
@@ -139,19 +143,24 @@ pub(crate) fn establish(crd: &mut Value, taken: &BTreeSet<String>, now: &str) {
     object::set(crd, "status", status);
 }
 
-/// The resources that an established definition serves.
-pub(crate) fn resources(crd: &Value) -> Vec<Arc<Resource>> {
+/// The resources that an established definition serves; `revision` is its version in the store.
+pub(crate) fn resources(crd: &Value, revision: u64) -> Vec<Arc<Resource>> {
     let established = |c: &Value| c["type"] == "Established" && c["status"] == "True";
     if !list(crd, &["status", "conditions"]).iter().any(established) {
         return Vec::new();
     }
     let versions = list(crd, &["spec", "versions"]).iter();
-    versions.filter(|v| v["served"] == true).map(|version| Arc::new(resource(crd, version))).collect()
+    versions
+        .filter(|v| v["served"] == true)
+        .filter_map(|version| resource(crd, version, revision).map(Arc::new))
+        .collect()
 }
 
-fn resource(crd: &Value, version: &Value) -> Resource {
+/// `None` for a schema that does not compile, which validation has refused before.
+fn resource(crd: &Value, version: &Value, revision: u64) -> Option<Resource> {
     let spec = |path: &[&str]| text(crd, &[&["spec"], path].concat()).to_owned();
     let schema = object::at(version, &["schema", "openAPIV3Schema"]).unwrap_or(&Value::Null);
+    let compiled = Schema::compile(schema).ok()?;
     let mut hasher = DefaultHasher::new();
     schema.to_string().hash(&mut hasher);
     let columns = list(version, &["additionalPrinterColumns"]).iter().map(|c| Column {
@@ -162,7 +171,7 @@ fn resource(crd: &Value, version: &Value) -> Resource {
         priority: c["priority"].as_i64().unwrap_or_default(),
         path: text(c, &["jsonPath"]).to_owned(),
     });
-    Resource {
+    Some(Resource {
         group: spec(&["group"]),
         version: text(version, &["name"]).to_owned(),
         plural: spec(&["names", "plural"]),
@@ -178,10 +187,12 @@ fn resource(crd: &Value, version: &Value) -> Resource {
         definition: Definition::Custom(Box::new(Custom {
             name: object::meta(crd, "name").to_owned(),
             types: Types::custom(schema, metadata_definitions()),
+            revision,
+            schema: compiled,
             columns: columns.collect(),
             hash: hasher.finish(),
         })),
-    }
+    })
 }
 
 /// The schema of one version, as the definition has it.

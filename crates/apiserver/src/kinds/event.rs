@@ -3,7 +3,7 @@
 use super::Rules;
 use crate::{
     object::{self, text},
-    status::FieldError,
+    schema::FieldError,
 };
 use serde_json::Value;
 

@@ -23,7 +23,7 @@ pub(crate) mod workload;
 use crate::{
     names::NameRule,
     registry::{Definition, Resource},
-    status::FieldError,
+    schema::FieldError,
     types::Types,
 };
 use k8s_openapi::{

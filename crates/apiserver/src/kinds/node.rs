@@ -4,7 +4,7 @@ use super::Rules;
 use crate::{
     names,
     object::{self, list, text},
-    status::FieldError,
+    schema::FieldError,
 };
 use serde_json::{Value, json};
 
@@ -78,10 +78,10 @@ fn validate_taints(node: &Value) -> Vec<FieldError> {
         if effect.is_empty() {
             errors.push(FieldError::required(field("effect"), ""));
         } else if !EFFECTS.contains(&effect) {
-            errors.push(FieldError::unsupported(field("effect"), &effect.into(), &EFFECTS));
+            errors.push(FieldError::not_supported(field("effect"), &effect.into(), EFFECTS));
         }
         if taints[..index].iter().any(|t| text(t, &["key"]) == key && text(t, &["effect"]) == effect) {
-            let mut error = FieldError::duplicate(format!("metadata.taints[{index}]"), taint);
+            let mut error = FieldError::duplicate(format!("metadata.taints[{index}]"), Some(taint));
             error.message.push_str(": taints must be unique by key and effect pair");
             errors.push(error);
         }

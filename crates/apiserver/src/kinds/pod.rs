@@ -4,7 +4,7 @@ use super::Rules;
 use crate::{
     names::{self, NameRule},
     object::{self, list, set_default, text},
-    status::FieldError,
+    schema::FieldError,
 };
 use serde_json::{Map, Value, json};
 
@@ -153,7 +153,7 @@ pub(super) fn validate_spec(owner: &Value, path: &str) -> Vec<FieldError> {
             let violations = NameRule::Label.violations(name, false);
             errors.extend(violations.iter().map(|why| FieldError::invalid(field("name"), &name.into(), why)));
             if seen.contains(&name) {
-                errors.push(FieldError::duplicate(field("name"), &name.into()));
+                errors.push(FieldError::duplicate(field("name"), Some(&name.into())));
             }
         }
         seen.push(name);
@@ -164,7 +164,7 @@ pub(super) fn validate_spec(owner: &Value, path: &str) -> Vec<FieldError> {
     let policies = ["Always", "OnFailure", "Never"];
     let policy = text(spec, &["restartPolicy"]);
     if !policies.contains(&policy) {
-        errors.push(FieldError::unsupported(format!("{path}.restartPolicy"), &policy.into(), &policies));
+        errors.push(FieldError::not_supported(format!("{path}.restartPolicy"), &policy.into(), policies));
     }
     let selector = object::at(spec, &["nodeSelector"]);
     errors.extend(names::validate_labels(selector, &format!("{path}.nodeSelector")));

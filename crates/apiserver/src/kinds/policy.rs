@@ -3,7 +3,7 @@
 use super::Rules;
 use crate::{
     object::{self, list, set_default, text},
-    status::FieldError,
+    schema::FieldError,
 };
 use serde_json::{Value, json};
 
@@ -76,7 +76,7 @@ pub(super) const ROLE_BINDING: Rules = Rules {
         let kinds = ["Role", "ClusterRole"];
         let kind = text(new, &["roleRef", "kind"]);
         if !kinds.contains(&kind) {
-            errors.push(FieldError::unsupported("roleRef.kind", &kind.into(), &kinds));
+            errors.push(FieldError::not_supported("roleRef.kind", &kind.into(), kinds));
         }
         if let Some(old) = old
             && old.get("roleRef") != new.get("roleRef")

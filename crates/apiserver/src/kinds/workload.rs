@@ -3,8 +3,8 @@
 use super::{Rules, pod};
 use crate::{
     object::{self, set_default},
+    schema::FieldError,
     selectors,
-    status::FieldError,
 };
 use serde_json::{Map, Value, json};
 
