@@ -1,6 +1,6 @@
 //! The test suites that come with published CustomResourceDefinitions: every object they create or update must be
 //! accepted or refused as they say, with the errors they expect.
-#![allow(clippy::unwrap_used, reason = "a test: a malformed suite shall stop it")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test: a malformed suite shall stop it")]
 
 mod suite {
     //! How a suite file and a definition are read.

@@ -22,7 +22,7 @@ pub(super) enum Type<'a> {
     Timestamp,
     Duration,
     /// A type value, such as `int`.
-    Type,
+    Meta,
     List(Box<Type<'a>>),
     /// A map with string keys.
     Map(Box<Type<'a>>),
@@ -61,7 +61,7 @@ impl fmt::Display for Type<'_> {
             Self::Bytes => f.write_str("bytes"),
             Self::Timestamp => f.write_str("timestamp"),
             Self::Duration => f.write_str("duration"),
-            Self::Type => f.write_str("type"),
+            Self::Meta => f.write_str("type"),
             Self::List(of) => write!(f, "list({of})"),
             Self::Map(of) => write!(f, "map(string, {of})"),
             Self::Object(..) | Self::Metadata => f.write_str("object"),
@@ -197,7 +197,7 @@ impl<'s, 'a> Checker<'s, 'a> {
         if !library::TYPE_NAMES.contains(&name) {
             self.problems.push((id, format!("undeclared reference to '{name}' (in container '')")));
         }
-        Type::Type
+        Type::Meta
     }
 
     fn select(&mut self, select: &SelectExpr, id: u64) -> Type<'a> {

@@ -209,16 +209,16 @@ fn is_isbn10(text: &str) -> bool {
 
 fn is_isbn13(text: &str) -> bool {
     let digits = without_separators(text);
-    let weight = |i: usize| if i % 2 == 0 { 1 } else { 3 };
+    let weight = |i: usize| if i.is_multiple_of(2) { 1 } else { 3 };
     let sum: u32 = digits.iter().enumerate().map(|(i, b)| u32::from(b.wrapping_sub(b'0')) * weight(i)).sum();
-    digits.len() == 13 && digits.iter().all(u8::is_ascii_digit) && sum % 10 == 0
+    digits.len() == 13 && digits.iter().all(u8::is_ascii_digit) && sum.is_multiple_of(10)
 }
 
 fn is_credit_card(text: &str) -> bool {
     let digits: Vec<u32> = text.bytes().filter(u8::is_ascii_digit).map(|b| u32::from(b - b'0')).collect();
     let luhn: u32 =
         digits.iter().rev().enumerate().map(|(i, d)| if i % 2 == 0 { *d } else { d * 2 / 10 + d * 2 % 10 }).sum();
-    (13..=16).contains(&digits.len()) && luhn % 10 == 0
+    (13..=16).contains(&digits.len()) && luhn.is_multiple_of(10)
 }
 
 #[cfg(test)]

@@ -125,7 +125,7 @@ fn class(rest: &mut Peekable<Chars<'_>>, out: &mut String) {
             ']' => out.push_str("\\]"),
             '[' if rest.peek() == Some(&':') => {
                 out.push('[');
-                while let Some(named) = rest.next() {
+                for named in rest.by_ref() {
                     out.push(named);
                     if named == ']' {
                         break;

@@ -97,9 +97,8 @@ fn extreme<'b, 'v>(args: &[CowVal<'b, 'v>], name: &str, wanted: Ordering) -> Eva
 
 fn position<'b, 'v>(args: &[CowVal<'b, 'v>], last: bool) -> Eval<'b, 'v> {
     let wanted = args.get(1).ok_or_else(ExecutionError::missing_argument_or_target)?;
-    let matches = |element: &Box<dyn Val + 'v>| element.equals(wanted.as_ref());
-    let elements = elements(args, 0)?;
-    let found = if last { elements.iter().rposition(matches) } else { elements.iter().position(matches) };
+    let mut found = elements(args, 0)?.iter().enumerate().filter(|(_, element)| element.equals(wanted.as_ref()));
+    let found = if last { found.next_back() } else { found.next() }.map(|(index, _)| index);
     Ok(CowVal::owned(CelInt::from(found.and_then(|i| i64::try_from(i).ok()).unwrap_or(-1))))
 }
 

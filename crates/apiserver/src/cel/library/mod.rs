@@ -277,7 +277,7 @@ pub(super) fn result_of<'a>(name: &str, receiver: Option<&Type<'a>>) -> Type<'a>
         "bytes" => Type::Bytes,
         "timestamp" => Type::Timestamp,
         "duration" => Type::Duration,
-        "type" => Type::Type,
+        "type" => Type::Meta,
         "split" | "findAll" => Type::List(Box::new(Type::String)),
         "url" => Type::Named("kubernetes.URL"),
         "quantity" => Type::Named("kubernetes.Quantity"),
