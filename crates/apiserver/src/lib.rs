@@ -1,1 +1,4 @@
 //! placeholder
+mod cel;
+pub mod policy;
+pub mod schema;
