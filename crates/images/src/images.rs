@@ -6,7 +6,7 @@ use crate::error::{Attempt, Error, Fault};
 use crate::layers::{self, Layers};
 use crate::layout::Layout;
 use crate::manifest::{Descriptor, ImageManifest, MAX_DOCUMENT, Manifest, Platform};
-use crate::pull_spec::{Location, PullSpec, Version};
+use crate::pull_spec::{BadPullSpec, Location, PullSpec, Version};
 use crate::registries::Registries;
 use crate::registry::{Registry, Repository};
 use crate::release::{IMAGE_REFERENCES, ImageReferences, MAX_IMAGE_REFERENCES, Release, Strictness};
@@ -48,6 +48,21 @@ impl Default for Source {
             offline: false,
             patience: Patience::default(),
         }
+    }
+}
+
+impl Source {
+    /// Adds the layout that a reference such as `oci:DIR` names, so that it answers for the images that a release in it
+    /// refers to; any other reference adds nothing.
+    ///
+    /// # Errors
+    /// When the reference is none, or there is no layout.
+    pub fn with_layout_of(mut self, reference: &str) -> Result<Self, Error> {
+        let about = |fault: Fault| fault.about(reference, "");
+        if let Location::Layout { folder, .. } = reference.parse().map_err(|bad: BadPullSpec| about(bad.into()))? {
+            self.layouts.push(Layout::open(&folder).map_err(about)?);
+        }
+        Ok(self)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Against Debian's `docker-registry`: pushing a payload, discovering it, and everything that can be refused.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 use weir_distro::Profile;
 use weir_images::payload::{Pushed, build, push};

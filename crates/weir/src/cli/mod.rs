@@ -1,9 +1,12 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
 mod crds;
+pub mod image_source;
+mod payload;
 pub mod up;
 
 pub use crds::Crds;
+pub use payload::Payload;
 
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
@@ -25,6 +28,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run release, API server, controllers and simulated nodes in this process
     Up(up::Up),
+    /// Make, push and look into release payloads
+    Payload(Payload),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
     /// Print shell completions
@@ -54,6 +59,7 @@ pub fn log(verbose: u8) {
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         Command::Up(up) => up.run(),
+        Command::Payload(payload) => payload.run(),
         Command::Crds(crds) => crds.run(),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
