@@ -6,6 +6,7 @@ use crate::error::{Attempt, Error, Fault};
 use crate::layers::{self, Layers};
 use crate::layout::Layout;
 use crate::manifest::{Descriptor, ImageManifest, MAX_DOCUMENT, Manifest, Platform};
+use crate::proxy::Proxy;
 use crate::pull_spec::{BadPullSpec, Location, PullSpec, Version};
 use crate::registries::Registries;
 use crate::registry::{Registry, Repository};
@@ -29,6 +30,8 @@ pub struct Source {
     pub registries: Registries,
     /// Certificates.
     pub trust: Trust,
+    /// Proxy.
+    pub proxy: Proxy,
     /// What an index is resolved for.
     pub platform: Platform,
     /// Registries are never asked.
@@ -44,6 +47,7 @@ impl Default for Source {
             authfile: Authfile::default(),
             registries: Registries::default(),
             trust: Trust::default(),
+            proxy: Proxy::default(),
             platform: Platform::host(),
             offline: false,
             patience: Patience::default(),
@@ -101,8 +105,8 @@ impl Images {
     /// From this source.
     #[must_use]
     pub fn new(source: Source) -> Self {
-        let Source { layouts, authfile, registries, trust, platform, offline, patience } = source;
-        let registry = Registry::new(authfile, registries, trust);
+        let Source { layouts, authfile, registries, trust, proxy, platform, offline, patience } = source;
+        let registry = Registry::new(authfile, registries, trust, proxy);
         Self(Arc::new(Inner { layouts, registry, platform, offline, patience }))
     }
 

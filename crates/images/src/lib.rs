@@ -5,8 +5,10 @@
 //! | [`pull_spec`] | what an image is called |
 //! | [`digest`] | which bytes it is |
 //! | [`registries`] | where it is really fetched from: mirrors, blocked and insecure registries |
+//! | [`cluster`] | the registries configuration that a cluster's own objects amount to |
 //! | [`authfile`] | whose credentials a registry is shown |
 //! | [`trust`] | whose certificates are believed |
+//! | [`proxy`] | which requests go through a proxy |
 //! | [`registry`] | talking to a registry |
 //! | [`layout`] | images in a folder or in memory |
 //! | [`manifest`] | what an image is made of |
@@ -18,6 +20,7 @@
 //! | [`error`] | what went wrong, whether trying again can help, and what to do |
 
 pub mod authfile;
+pub mod cluster;
 pub mod digest;
 pub mod error;
 pub mod images;
@@ -25,6 +28,7 @@ pub mod layers;
 pub mod layout;
 pub mod manifest;
 pub mod payload;
+pub mod proxy;
 pub mod pull_spec;
 pub mod registries;
 pub mod registry;
@@ -37,6 +41,7 @@ pub use digest::Digest;
 pub use error::{Class, Error, Fault};
 pub use images::{Images, Source};
 pub use layout::Layout;
+pub use proxy::Proxy;
 pub use pull_spec::PullSpec;
 pub use registries::Registries;
 pub use release::Release;

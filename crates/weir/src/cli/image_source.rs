@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use clap::Args;
 use std::path::PathBuf;
-use weir_images::{Authfile, Registries, Source};
+use weir_images::{Authfile, Proxy, Registries, Source};
 
 /// Where images are, and with which credentials
 #[derive(Clone, Debug, Default, Args)]
@@ -22,7 +22,7 @@ impl ImageSource {
     /// # Errors
     /// When one of them cannot be read or used.
     pub fn open(&self) -> anyhow::Result<Source> {
-        let mut source = Source::default();
+        let mut source = Source { proxy: Proxy::from_environment()?, ..Source::default() };
         if let Some(path) = &self.authfile {
             let bytes = std::fs::read(path).with_context(|| format!("reading the authfile {}", path.display()))?;
             source.authfile = Authfile::parse(&bytes).with_context(|| path.display().to_string())?;
