@@ -14,12 +14,14 @@
 //! | [`manifest`] | what an image is made of |
 //! | [`layers`] | one file out of an image |
 //! | [`release`] | what a release image refers to |
+//! | [`cache`] | what is known of images by digest, kept between runs |
 //! | [`payload`] | making a sample release payload, and pushing a payload into a registry |
 //! | [`images`] | the front: releases and labels by pull spec |
 //! | [`retry`] | trying again: how long, how often, and when not |
 //! | [`error`] | what went wrong, whether trying again can help, and what to do |
 
 pub mod authfile;
+pub mod cache;
 pub mod cluster;
 pub mod digest;
 pub mod error;
@@ -37,6 +39,7 @@ pub mod retry;
 pub mod trust;
 
 pub use authfile::Authfile;
+pub use cache::Cache;
 pub use digest::Digest;
 pub use error::{Class, Error, Fault};
 pub use images::{Images, Source};
