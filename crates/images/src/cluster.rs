@@ -1,4 +1,4 @@
-//! The registries configuration that a cluster's own objects amount to.
+//! What a cluster's own objects say about registries: configuration, certificates, proxy.
 //!
 //! R-REGISTRIES-1  A set's item without a mirror other than its source is ignored, with its policy.
 //! R-REGISTRIES-2  The mirror lists of one source are merged so that each keeps its order. Contradicting lists are
@@ -12,8 +12,14 @@
 //! Source: `pkg/registries/registries.go` of github.com/openshift/runtime-utils. `allowedRegistries` is not looked at
 //! there, nor here: it restricts what nodes run.
 
+use crate::certificates::host_of;
+use crate::proxy::{BadProxy, Proxy};
 use crate::registries::{Entry, Mirror, PullFrom, Registries};
+use crate::trust::{BadTrust, Trust};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use std::collections::{BTreeMap, BTreeSet};
+use weir_api::controller_config::ControllerConfigSpec;
 use weir_api::image_config::Image;
 use weir_api::mirrors::Mirrors;
 use weir_api::mirrors::content_source::ImageContentSourcePolicy;
@@ -60,6 +66,38 @@ impl Policy<'_> {
         made.inherited();
         Registries { entries: made.0 }
     }
+}
+
+/// Certificates for registries: those of one registry, and those for all.
+///
+/// # Errors
+/// When one of them is broken.
+pub fn trust(config: &ControllerConfigSpec) -> Result<Trust, BadTrust> {
+    let mut trust = Trust::default();
+    let hosts = config.image_registry_bundle_data.iter().chain(&config.image_registry_bundle_user_data).flatten();
+    for bundle in hosts {
+        trust.add_host_bundle(&host_of(&bundle.file), &decoded("imageRegistryBundleData", &bundle.data)?)?;
+    }
+    let additional = config.additional_trust_bundle.as_deref().unwrap_or_default();
+    for (origin, text) in [("additionalTrustBundle", additional), ("rootCAData", config.root_ca_data.as_str())] {
+        trust.add_bundle(origin, &decoded(origin, text)?)?;
+    }
+    Ok(trust)
+}
+
+/// Bytes are base64 in an object.
+fn decoded(origin: &str, text: &str) -> Result<Vec<u8>, BadTrust> {
+    let bad = |error| BadTrust { origin: format!("ControllerConfig {origin}"), why: format!("{error}") };
+    BASE64.decode(text).map_err(bad)
+}
+
+/// The cluster's proxy for registries; none without one.
+///
+/// # Errors
+/// When its address is no URL.
+pub fn proxy(config: &ControllerConfigSpec) -> Result<Proxy, BadProxy> {
+    let Some(proxy) = &config.proxy else { return Ok(Proxy::default()) };
+    Proxy::new(&proxy.https_proxy, &proxy.http_proxy, &proxy.no_proxy)
 }
 
 /// What the items say about one source.
@@ -252,6 +290,25 @@ mod tests {
             ]
         );
         assert_eq!(Policy::default().registries(), Registries::default());
+    }
+
+    #[test]
+    fn certificates_and_proxy_are_those_of_the_controller_config() {
+        let ca = weir_testkit::Authority::new("ca").unwrap().pem().to_owned();
+        let pem = BASE64.encode(&ca);
+        let mut config: ControllerConfigSpec = serde_json::from_value(json!({
+            "imageRegistryBundleData": [{ "file": "a.io..5000", "data": pem }],
+            "imageRegistryBundleUserData": [{ "file": "b.io", "data": pem }],
+            "additionalTrustBundle": pem,
+            "rootCAData": pem,
+            "proxy": { "httpProxy": "http://p:1", "noProxy": ".a.io" },
+        }))
+        .unwrap();
+        let trust = trust(&config).unwrap();
+        assert_eq!((trust.hosts().collect::<Vec<_>>(), trust.bundle_size()), (vec!["a.io:5000", "b.io"], 2));
+        assert!(format!("{:?}", proxy(&config).unwrap()).contains("\"p\""));
+        config.additional_trust_bundle = Some("!".to_owned());
+        assert!(super::trust(&config).unwrap_err().to_string().contains("additionalTrustBundle"));
     }
 
     #[test]

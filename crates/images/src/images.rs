@@ -262,7 +262,10 @@ impl Images {
                 reading.read(&found, spec).await
             };
             match attempt.await {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    tracing::info!("image {image} was read from {}", place.spec);
+                    return Ok(done);
+                }
                 Err(fault) => attempts.push(Attempt { place: place.spec.name(), fault }),
             }
         }

@@ -7,6 +7,7 @@
 //! | [`registries`] | where it is really fetched from: mirrors, blocked and insecure registries |
 //! | [`cluster`] | the registries configuration that a cluster's own objects amount to |
 //! | [`authfile`] | whose credentials a registry is shown |
+//! | [`certificates`] | certificates out of files and folders |
 //! | [`trust`] | whose certificates are believed |
 //! | [`proxy`] | which requests go through a proxy |
 //! | [`registry`] | talking to a registry |
@@ -22,6 +23,7 @@
 
 pub mod authfile;
 pub mod cache;
+pub mod certificates;
 pub mod cluster;
 pub mod digest;
 pub mod error;

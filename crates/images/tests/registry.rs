@@ -101,7 +101,7 @@ async fn a_client_certificate_is_shown() {
     let error = Images::new(source.clone()).labels(&nobody).await.unwrap_err();
     assert!(matches!(error.fault(), Some(Fault::Tls { .. } | Fault::Unreachable { .. })), "{error:?}");
     let own = clients.client("weir").unwrap();
-    source.trust.set_identity(registry.host(), own.certificate.as_bytes(), own.key.as_bytes()).unwrap();
+    source.trust.set_identity(Some(registry.host()), own.certificate.as_bytes(), own.key.as_bytes()).unwrap();
     let error = Images::new(source.clone()).labels(&nobody).await.unwrap_err();
     assert!(matches!(error.fault(), Some(Fault::NotFound { .. })), "{error:?}");
     pushed(&registry, source).await;

@@ -1,5 +1,6 @@
 //! `weir up`: a release payload, an API server, the controllers and a fleet, in one process.
 
+use super::image_source::ImageSource;
 use crate::{
     exit::Outcome,
     up::{self, nodes::Nodes},
@@ -17,12 +18,9 @@ pub struct Up {
     /// Distribution; told from the release when not given
     #[arg(long, value_name = "NAME", value_parser = distribution)]
     pub distribution: Option<&'static Profile>,
-    /// Registry credentials, as `podman login` writes them
-    #[arg(long, value_name = "FILE")]
-    pub authfile: Option<PathBuf>,
-    /// Where images really are: a registries.conf, version 2
-    #[arg(long, value_name = "FILE")]
-    pub registry_config: Option<PathBuf>,
+    /// Credentials and mirrors for --release
+    #[command(flatten)]
+    pub images: ImageSource,
     /// Simulated nodes of each pool; a name that is not built in makes a custom pool
     #[arg(long, value_name = "POOL=N,…", default_value = "master=3,worker=3")]
     pub nodes: Nodes,

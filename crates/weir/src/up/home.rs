@@ -1,4 +1,4 @@
-//! Where the server keeps its things: the data directory, or a temporary folder that goes with the process.
+//! Where the kubeconfig is: in the data directory, or in a temporary folder that goes with the process.
 
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
@@ -11,7 +11,6 @@ const KUBECONFIG: &str = "kubeconfig";
 pub(super) struct Home {
     /// Kept to be removed at the end.
     _temporary: Option<TempDir>,
-    data_dir: Option<PathBuf>,
     kubeconfig: PathBuf,
 }
 
@@ -19,21 +18,17 @@ impl Home {
     pub(super) fn open(data_dir: Option<&Path>) -> Result<Self> {
         if let Some(dir) = data_dir {
             let kubeconfig = std::path::absolute(dir).context("finding the data directory")?.join(KUBECONFIG);
-            return Ok(Self { _temporary: None, data_dir: Some(dir.to_owned()), kubeconfig });
+            return Ok(Self { _temporary: None, kubeconfig });
         }
         let builder = |folder: &Path| tempfile::Builder::new().prefix("weir-").tempdir_in(folder);
         let folder = std::env::temp_dir();
         let temporary =
             builder(&folder).with_context(|| format!("making a folder for the kubeconfig in {}", folder.display()))?;
         let kubeconfig = temporary.path().join(KUBECONFIG);
-        Ok(Self { _temporary: Some(temporary), data_dir: None, kubeconfig })
+        Ok(Self { _temporary: Some(temporary), kubeconfig })
     }
 
     pub(super) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
-    }
-
-    pub(super) fn data_dir(&self) -> Option<&Path> {
-        self.data_dir.as_deref()
     }
 }

@@ -6,7 +6,7 @@
 //! | [`source`] | where the release comes from, and whether it can be used at all |
 //! | [`seed`] | what a cluster that runs the release holds at the start |
 //! | `apply` | writes that |
-//! | `home` | where the server keeps its things |
+//! | `home` | where the kubeconfig is |
 //! | `progress` | says how far the pools are |
 
 mod apply;
@@ -29,13 +29,16 @@ use nodes::Nodes;
 use progress::Display;
 use source::Chosen;
 use std::{path::Path, sync::Arc, time::Duration};
-use tokio::time::{Instant, sleep_until};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
 use weir_api::{
     ClusterVersion,
     crds::{FeatureSet, crds},
     keys::names::VERSION,
 };
-use weir_apiserver::{ApiServer, Listener};
+use weir_apiserver::{ApiServer, Listener, Settings};
 use weir_controllers::{Build, Cluster, Context};
 use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
@@ -60,13 +63,16 @@ pub async fn run(up: Up) -> Result<Outcome> {
         () = sleep_until(deadline) => bail!("not started in time (--timeout)"),
     };
     started.introduce(&up)?;
-    let Started { server, listener, context, chosen, .. } = &started;
-    let fleet = fleet(&up, context, chosen);
+    let Started { listener, context, chosen, home } = started;
+    let (end, ended) = oneshot::channel::<()>();
+    // Its error says that the sender is gone, which is what it waits for.
+    let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
+    let fleet = fleet(&up, &context, &chosen);
     let mut display = Display::new();
     let outcome = tokio::select! {
         () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),
         () = fleet.run() => bail!("the fleet ended"),
-        served = listener.serve(server.clone()) => served.context("serving the API").map(|()| Outcome::Done),
+        served = &mut serving => return ended_by_itself(served),
         () = watch(&up, &context.cluster, &mut display) => Ok(Outcome::Done),
         () = sleep_until(deadline) => Ok(Outcome::Failed),
         stopped = &mut stop => stopped.map(|()| Outcome::Done),
@@ -75,34 +81,39 @@ pub async fn run(up: Up) -> Result<Outcome> {
     if matches!(outcome, Ok(Outcome::Failed)) {
         late(&up, &context.cluster);
     }
+    drop(end);
+    serving.await.context("serving the API")?.context("serving the API")?;
+    drop(home);
     outcome
+}
+
+fn ended_by_itself(served: Result<Result<(), weir_apiserver::Error>, tokio::task::JoinError>) -> Result<Outcome> {
+    served.context("serving the API")?.context("serving the API")?;
+    bail!("the API server ended")
 }
 
 /// Everything that is there before the first controller runs.
 struct Started {
     chosen: Chosen,
-    server: ApiServer,
     listener: Listener,
     context: Context,
     home: Home,
 }
 
-/// The release first, then the port, then the data directory: what cannot run leaves nothing behind.
+/// The release first: what cannot run leaves nothing behind.
 async fn start(up: &Up) -> Result<Started> {
     let chosen = source::choose(up).await?;
-    let socket = std::net::TcpListener::bind(up.listen).with_context(|| {
-        format!("listening on {}: choose another with --listen, or port 0 for a free one", up.listen)
-    })?;
     let home = Home::open(up.data_dir.as_deref())?;
-    let server = home.server()?;
+    let server = ApiServer::new(Settings { data_dir: up.data_dir.clone(), ..Settings::default() })?;
+    let listener = Listener::bind(&server, up.listen)?;
     server.define(crds(FeatureSet::Default)).context("defining the kinds")?;
-    let listener = home.listener(socket)?;
     let clock = Clock::system();
     let build = Arc::new(Build { release: Some(chosen.release.version.clone()), ..build::identity() });
     let client = Client::new(server.service(), "default");
     let context = Context { client, cluster: Cluster::default(), clock, profile: chosen.profile, build };
     populate(up, &chosen, &context).await?;
-    Ok(Started { chosen, server, listener, context, home })
+    listener.write_kubeconfig(home.kubeconfig())?;
+    Ok(Started { chosen, listener, context, home })
 }
 
 async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<()> {

@@ -170,7 +170,8 @@ fn pools(facts: &Facts<'_>) -> Vec<Value> {
 }
 
 fn controller_config(facts: &Facts<'_>) -> Value {
-    let image = |tag: &str| facts.release.image_of(tag).unwrap_or_default();
+    let tagged = |name: &str| facts.release.tags.iter().find(|tag| tag.name == name);
+    let image = |name: &str| tagged(name).and_then(|tag| tag.image.as_deref()).unwrap_or_default();
     let layout = &facts.profile.payload;
     json!({
         "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"),

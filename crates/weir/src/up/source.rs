@@ -2,12 +2,12 @@
 
 use crate::cli::up::Up;
 use anyhow::{Context as _, Result, bail};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use weir_api::keys::image::STREAM_CLASS;
 use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
-use weir_images::{Images, Release};
-use weir_rules::catalog::{Catalog, CatalogError, Existing, Input, catalog};
+use weir_images::{Images, Patience, Release, payload};
+use weir_rules::catalog::{Catalog, Existing, Input, catalog};
 
 /// A release that can be used.
 pub(super) struct Chosen {
@@ -19,9 +19,6 @@ pub(super) struct Chosen {
     /// What the operating systems call themselves, by pull spec.
     names: BTreeMap<String, String>,
 }
-
-/// The distribution of the sample when nothing is said.
-const DEFAULT_SAMPLE: usize = 0;
 
 pub(super) async fn choose(up: &Up) -> Result<Chosen> {
     let (images, reference) = images(up)?;
@@ -44,6 +41,24 @@ pub(super) async fn choose(up: &Up) -> Result<Chosen> {
     let catalog = catalog(profile, input).with_context(|| format!("finding the OS image streams of {reference}"))?;
     Ok(Chosen { images, release, profile, catalog, names })
 }
+
+/// Where to read, and the pull spec of the release there.
+fn images(up: &Up) -> Result<(Images, String)> {
+    let mut source = up.images.open()?;
+    source.patience = PATIENCE;
+    if let Some(reference) = &up.release {
+        return Ok((Images::new(source.with_layout_of(reference)?), reference.clone()));
+    }
+    let profile = up.distribution.or_else(|| Profile::all().first()).context("no distribution is built in")?;
+    let layout = payload::build(profile, None, &[]).context("making the sample payload")?;
+    let reference =
+        layout.images().first().map(|image| layout.name(image).to_string()).context("the sample payload is empty")?;
+    source.layouts.push(layout);
+    Ok((Images::new(source), reference))
+}
+
+/// Somebody waits at a terminal: a registry that is down is reported soon.
+const PATIENCE: Patience = Patience { retry: Duration::from_secs(3), total: Duration::from_secs(60) };
 
 fn profile(up: &Up, release: &Release) -> Result<&'static Profile> {
     let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
