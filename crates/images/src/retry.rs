@@ -20,9 +20,10 @@ pub struct Patience {
 }
 
 impl Default for Patience {
-    /// Half a minute of trying suits somebody who waits at a terminal; five minutes is what the reference allows.
+    /// Ten seconds of trying again suit somebody who waits at a terminal, and a controller comes back by itself; five
+    /// minutes are what the reference implementation allows in all.
     fn default() -> Self {
-        Self { retry: Duration::from_secs(30), total: Duration::from_secs(300) }
+        Self { retry: Duration::from_secs(10), total: Duration::from_secs(300) }
     }
 }
 
@@ -48,7 +49,7 @@ pub(crate) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
         if error.class() == Class::Permanent || start.elapsed() + wait > patience.retry {
             return Err(error);
         }
-        tracing::info!(%error, wait_ms = wait.as_millis(), "trying again");
+        tracing::info!("{error}; trying again in {wait:?}");
         tokio::time::sleep(wait).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
         last = Some(error);

@@ -47,7 +47,7 @@ fn images(up: &Up) -> Result<(Images, String)> {
     let mut source = up.images.open()?;
     source.patience = PATIENCE;
     if let Some(reference) = &up.release {
-        return Ok((Images::new(source), reference.clone()));
+        return Ok((Images::new(source.with_layout_of(reference)?), reference.clone()));
     }
     let profile = up.distribution.or_else(|| Profile::all().first()).context("no distribution is built in")?;
     let layout = payload::build(profile, None, &[]).context("making the sample payload")?;
