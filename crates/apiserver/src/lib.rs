@@ -17,12 +17,13 @@
 //! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
 //! | `registry`, `kinds`, `types` | which resources there are, the built-in kinds, the shape of objects |
 //! | `pipeline`, `decode`, `names`, `patch`, `managed_fields` | the way of a write |
-//! | [`schema`], `cel`, [`policy`] | structural schemas, their rules, admission policies |
+//! | [`schema`], `cel`, [`policy`], `admission` | structural schemas, their rules, admission policies |
 //! | `delete` | finalizers, propagation, garbage |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review` | what clients ask about the server and themselves |
 //! | `store` | objects, versions, recent changes |
 
+mod admission;
 mod body;
 mod cel;
 pub mod clock;

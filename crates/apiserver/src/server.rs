@@ -1,11 +1,13 @@
 //! The server: its state, and the way of a request to the module that answers it.
 
 use crate::{
-    Error, body,
+    Error,
+    admission::Policies,
+    body,
     clock::{Clock, Ids, RandomIds, SystemClock, rfc3339},
     delete::{self, DeleteOptions, Deleted},
     discovery,
-    identity::User,
+    identity::{User, admin},
     kinds::{self, definition},
     object::{self, meta},
     openapi,
@@ -62,6 +64,7 @@ pub(crate) struct State {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     registry: Arc<RwLock<Arc<Registry>>>,
+    policies: Arc<RwLock<Arc<Policies>>>,
     /// The resource of namespaces, which every namespaced write looks at.
     pub(crate) namespaces: Arc<Resource>,
     pub(crate) watches: Arc<Semaphore>,
@@ -93,6 +96,7 @@ impl ApiServer {
             clock: settings.clock,
             ids: settings.ids,
             registry: Arc::new(RwLock::new(Arc::new(registry))),
+            policies: Arc::default(),
             namespaces,
             watches: Arc::new(Semaphore::new(MOST_WATCHES)),
             shutdown,
@@ -124,7 +128,7 @@ impl ApiServer {
     /// The server as a tower service that acts as `system:admin`, for `kube::Client::new`.
     #[must_use]
     pub fn service(&self) -> Service {
-        self.service_as(User::admin())
+        self.service_as(admin())
     }
 
     /// The server as a tower service that acts as this user.
@@ -147,6 +151,10 @@ impl State {
         self.registry.read().clone()
     }
 
+    pub(crate) fn policies(&self) -> Arc<Policies> {
+        self.policies.read().clone()
+    }
+
     /// A write by the server itself.
     fn create(&self, resource: &Arc<Resource>, namespace: &str, object: Value) -> Result<Written, Failure> {
         self.write(resource, namespace, |write| write.create(object))
@@ -154,7 +162,7 @@ impl State {
 
     fn write<T>(&self, resource: &Arc<Resource>, namespace: &str, act: impl FnOnce(&Write<'_>) -> T) -> T {
         let options = Options { dry_run: false, manager: MANAGER.into(), field_validation: FieldValidation::Ignore };
-        act(&Write { state: self, resource, namespace, part: Part::Main, options: &options })
+        act(&Write { state: self, resource, namespace, part: Part::Main, options: &options, user: &admin() })
     }
 
     fn define(&self, crd: Value) -> Result<(), Failure> {
@@ -170,7 +178,8 @@ impl State {
         Ok(())
     }
 
-    /// Called after an object of the resource was written or removed: a changed definition is served at once.
+    /// Called after an object of the resource was written or removed: a changed definition is served at once, a
+    /// changed policy is obeyed at once.
     pub(crate) fn written(&self, writer: &Writer<'_>, resource: &Resource) {
         if *resource.storage == *definition::STORAGE {
             let old = self.registry();
@@ -186,6 +195,10 @@ impl State {
             };
             let registry = Registry::new(kinds::built_in(), custom);
             *self.registry.write() = Arc::new(registry);
+        }
+        if Policies::concerns(&resource.storage) {
+            let policies = Policies::load(&writer.read());
+            *self.policies.write() = Arc::new(policies);
         }
     }
 
@@ -294,8 +307,14 @@ impl State {
             other => return Err(invalid_option("fieldValidation", other, &["Ignore", "Warn", "Strict"])),
         };
         let options = Options { dry_run, manager: request.field_manager(), field_validation };
-        let write =
-            Write { state: self, resource: &target.resource, namespace: &target.namespace, part, options: &options };
+        let write = Write {
+            state: self,
+            resource: &target.resource,
+            namespace: &target.namespace,
+            part,
+            options: &options,
+            user: &request.user,
+        };
         let written = act(&write)?;
         let mut answer = response::json(written.code, &self.shown(&target.resource, &written.object, view, query));
         response::warn(&mut answer, &written.warnings);
@@ -313,7 +332,7 @@ impl State {
     fn delete_one(&self, request: &Request, resource: &Arc<Resource>, key: &Key) -> Result<Response<Body>, Failure> {
         let options = Self::delete_options(request)?;
         let returns_object = resource.built_in().is_some_and(|kind| kind.returns_deleted);
-        Ok(match self.delete(resource, key, &options)? {
+        Ok(match self.delete(resource, key, &options, &request.user)? {
             Deleted::Gone(object) if !returns_object => {
                 response::json(StatusCode::OK, &delete::success(resource, &object))
             }
@@ -338,7 +357,7 @@ impl State {
         };
         let mut items = Vec::new();
         for key in keys {
-            match self.delete(resource, &key, &options) {
+            match self.delete(resource, &key, &options, &request.user) {
                 Ok(Deleted::Gone(object) | Deleted::Waiting(object)) => items.push(object),
                 Err(failure) if failure.code == StatusCode::NOT_FOUND => {}
                 Err(failure) => return Err(failure),

@@ -135,6 +135,23 @@ impl Failure {
         failure
     }
 
+    /// An admission policy says no.
+    pub(crate) fn policy(
+        resource: &Resource,
+        name: &str,
+        code: u16,
+        reason: &'static str,
+        message: String,
+        cause: String,
+    ) -> Self {
+        let code = StatusCode::from_u16(code).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        let mut failure = Self::new(code, reason, message).about(resource, name);
+        if let Some(details) = &mut failure.details {
+            details.insert("causes".into(), json!([{"message": cause}]));
+        }
+        failure
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
     }
