@@ -8,7 +8,7 @@ use bytes::Bytes;
 use redb::{Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, TableDefinition, TableError};
 use std::{
     fs, io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, mpsc},
     thread::JoinHandle,
 };
@@ -121,10 +121,10 @@ impl Journal {
     }
 }
 
-fn damaged(path: &PathBuf, error: redb::Error) -> Error {
+fn damaged(path: &Path, error: redb::Error) -> Error {
     match error {
-        redb::Error::Io(source) => Error::Data { doing: "opening", path: path.clone(), source },
-        error => Error::Data { doing: "opening", path: path.clone(), source: io::Error::other(error.to_string()) },
+        redb::Error::Io(source) => Error::Data { doing: "opening", path: path.to_owned(), source },
+        error => Error::Data { doing: "opening", path: path.to_owned(), source: io::Error::other(error.to_string()) },
     }
 }
 
