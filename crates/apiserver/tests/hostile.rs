@@ -119,7 +119,7 @@ fn any_schema() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, failure_persistence: None::<Box<FileFailurePersistence>>.map(|p| p as _), ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None::<Box<FileFailurePersistence>>.map(|p| p as _), ..ProptestConfig::default() })]
 
     #[test]
     fn any_schema_on_any_object(spec in any_schema(), new in any_value(), old in any_value()) {
@@ -204,4 +204,29 @@ fn nested_expressions_do_not_overflow() {
         println!("{shown}: {} in {:?}", if accepted { "accepted" } else { "refused" }, started.elapsed());
         assert!(started.elapsed() < PATIENCE, "{shown}");
     }
+}
+
+#[test]
+fn loops_within_loops_end() {
+    let list = json!({"type": "array", "items": {"type": "integer"}});
+    for rule in [
+        "self.l.all(a, self.l.all(b, self.l.all(c, a + b + c >= 0)))",
+        "self.l.all(a, self.l.map(x, x).all(b, self.l.all(c, a + b + c >= 0)))",
+        "self.l.all(a, self.l.map(b, b).all(c, a in self.l))",
+    ] {
+        let spec = json!({"type": "object", "properties": {"l": list}, "x-kubernetes-validations": [{"rule": rule}, {"rule": "false"}]});
+        let schema = Schema::compile(&json!({"type": "object", "properties": {"spec": spec}})).unwrap();
+        let object = |n: i64| json!({"spec": {"l": (0..n).collect::<Vec<_>>()}});
+        let started = Instant::now();
+        let errors = schema.validate(&object(2_000), None);
+        assert_eq!(errors.len(), 1, "rules after an endless one are not evaluated");
+        let expected = format!(
+            "'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: {rule}"
+        );
+        assert!(errors[0].message.ends_with(&expected), "{}", errors[0]);
+        assert!(started.elapsed() < PATIENCE, "{rule} took {:?}", started.elapsed());
+    }
+    let spec = json!({"type": "object", "properties": {"l": list}, "x-kubernetes-validations": [{"rule": "self.l.all(a, self.l.exists_one(b, a == b))"}]});
+    let schema = Schema::compile(&json!({"type": "object", "properties": {"spec": spec}})).unwrap();
+    assert_eq!(schema.validate(&json!({"spec": {"l": (0..300).collect::<Vec<_>>()}}), None), []);
 }

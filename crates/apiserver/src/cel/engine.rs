@@ -61,8 +61,28 @@ pub(crate) enum Output {
 pub(crate) struct EvalError {
     /// In the words of the reference implementation of the language, as far as they are known.
     pub(crate) text: String,
+    pub(crate) problem: EvalProblem,
+}
+
+/// Kinds of reasons that are treated differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EvalProblem {
     /// An operator or function was given types it does not take.
-    pub(crate) no_overload: bool,
+    NoOverload,
+    /// It took more steps than it may.
+    OutOfBudget,
+    /// Anything else.
+    Other,
+}
+
+impl EvalError {
+    fn other(text: impl Into<String>) -> Self {
+        Self { text: text.into(), problem: EvalProblem::Other }
+    }
+
+    fn out_of_budget() -> Self {
+        Self { text: "operation cancelled: actual cost limit exceeded".into(), problem: EvalProblem::OutOfBudget }
+    }
 }
 
 impl From<ExecutionError> for EvalError {
@@ -73,18 +93,19 @@ impl From<ExecutionError> for EvalError {
                 | ExecutionError::UnsupportedBinaryOperator(..)
                 | ExecutionError::UnexpectedType { .. }
         );
-        let text = match &error {
-            _ if no_overload => "no such overload".into(),
+        if no_overload {
+            return Self { text: "no such overload".into(), problem: EvalProblem::NoOverload };
+        }
+        Self::other(match error {
             ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
             ExecutionError::UndeclaredReference(name) => format!("no such attribute(s): {name}"),
             ExecutionError::IndexOutOfBounds(CelValue::Int(index)) => format!("index out of bounds: {index}"),
             ExecutionError::DivisionByZero(_) => "division by zero".into(),
             ExecutionError::RemainderByZero(_) => "modulus by zero".into(),
             ExecutionError::Overflow(..) => "integer overflow".into(),
-            ExecutionError::FunctionError { message, .. } => message.clone(),
+            ExecutionError::FunctionError { message, .. } => message,
             other => other.to_string(),
-        };
-        Self { text, no_overload }
+        })
     }
 }
 
@@ -139,7 +160,7 @@ impl Expression {
     }
 
     pub(crate) fn evaluate(&self, bindings: &Bindings<'_>) -> Result<Output, EvalError> {
-        self.on_its_stack(|| {
+        self.guarded(bindings, || {
             let mut context = language()?.base.new_inner_scope();
             context.set_variable_resolver(bindings);
             let value = CelValue::resolve_val(self.program.expression(), &context)?;
@@ -157,7 +178,7 @@ impl Expression {
 
     /// The value itself, to be bound in turn.
     pub(crate) fn evaluate_value<'v>(&self, bindings: &Bindings<'v>) -> Result<Bound<'v>, EvalError> {
-        self.on_its_stack(|| {
+        self.guarded(bindings, || {
             let mut context = language()?.base.new_inner_scope();
             for (name, value) in bindings.iter() {
                 context.add_variable_as_val(name, value.0.clone());
@@ -167,11 +188,19 @@ impl Expression {
         })
     }
 
-    fn on_its_stack<T: Send>(&self, evaluate: impl FnOnce() -> Result<T, EvalError> + Send) -> Result<T, EvalError> {
-        if !self.deep {
-            return evaluate();
-        }
-        on_stack(EVALUATION_STACK, evaluate).unwrap_or_else(|text| Err(EvalError { text, no_overload: false }))
+    /// Evaluates on a stack that is deep enough, within the steps it may take.
+    fn guarded<T: Send>(
+        &self,
+        bindings: &Bindings<'_>,
+        evaluate: impl FnOnce() -> Result<T, EvalError> + Send,
+    ) -> Result<T, EvalError> {
+        let result = bindings.meter.metered(|| {
+            if !self.deep {
+                return evaluate();
+            }
+            on_stack(EVALUATION_STACK, evaluate).unwrap_or_else(|text| Err(EvalError::other(text)))
+        });
+        result.unwrap_or_else(|| Err(EvalError::out_of_budget()))
     }
 }
 
@@ -185,7 +214,7 @@ fn on_stack<T: Send>(size: usize, work: impl FnOnce() -> T + Send) -> Result<T, 
 }
 
 fn language() -> Result<&'static Language, EvalError> {
-    LANGUAGE.as_ref().map_err(|text| EvalError { text: text.clone(), no_overload: false })
+    LANGUAGE.as_ref().map_err(|text| EvalError::other(text.clone()))
 }
 
 fn parse(language: &Language, source: &str) -> Result<Program, CompileError> {
