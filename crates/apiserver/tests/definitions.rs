@@ -164,6 +164,10 @@ fn rules_that_do_not_compile() {
     for (source, located) in [
         ("self.x == 1", "ERROR: <input>:1:5: undefined field 'x'\n | self.x == 1\n | ....^"),
         (
+            "self.s.matches('[a')",
+            "ERROR: <input>:1:16: invalid matches argument\n | self.s.matches('[a')\n | ...............^",
+        ),
+        (
             "self.n == other",
             "ERROR: <input>:1:11: undeclared reference to 'other' (in container '')\n | self.n == other\n | ..........^",
         ),
