@@ -80,30 +80,26 @@ impl Walk {
     }
 
     fn rules(&mut self, value: &Value, old: Old<'_>, node: &Node, resource: bool, path: &Path<'_>) {
-        if node.rules.is_empty() {
-            return;
-        }
-        let old_self = old.value.filter(|old| !old.is_null()).map(|old| Bound::typed(old, node, resource, &self.meter));
-        let self_value = Bound::typed(value, node, resource, &self.meter);
-        let mut plain = Bindings::metered(&self.meter).with("self", self_value.clone());
-        if let Some(old_self) = old_self.clone() {
-            plain.set("oldSelf", old_self);
-        }
-        let mut optional: Option<Bindings<'_>> = None;
+        let stored = old.value.filter(|old| !old.is_null());
+        let meter = self.meter.clone();
+        let bind = |value| Bound::typed(value, node, resource, &meter);
+        // With oldSelf as it is, and as an optional; each made when the first rule asks for it.
+        let (mut plain, mut optional): (Option<Bindings<'_>>, Option<Bindings<'_>>) = (None, None);
         for rule in &node.rules {
             let Some(compiled) = &rule.compiled else { continue };
             let takes_absent = rule.optional_old_self == Some(true);
-            if compiled.uses_old_self && old_self.is_none() && !takes_absent {
+            if compiled.uses_old_self && stored.is_none() && !takes_absent {
                 continue;
             }
-            let bindings = if takes_absent {
-                optional.get_or_insert_with(|| {
-                    let old_self = Bound::optional(old_self.clone());
-                    Bindings::metered(&self.meter).with("self", self_value.clone()).with("oldSelf", old_self)
-                })
-            } else {
-                &plain
-            };
+            let slot = if takes_absent { &mut optional } else { &mut plain };
+            let bindings = &*slot.get_or_insert_with(|| {
+                let bindings = Bindings::metered(&meter).with("self", bind(value));
+                match (takes_absent, stored) {
+                    (true, stored) => bindings.with("oldSelf", Bound::optional(stored.map(bind))),
+                    (false, Some(stored)) => bindings.with("oldSelf", bind(stored)),
+                    (false, None) => bindings,
+                }
+            });
             match compiled.rule.evaluate(bindings) {
                 Ok(Output::Bool(true)) => {}
                 Ok(_) if !compiled.uses_old_self && old.unchanged => {}
