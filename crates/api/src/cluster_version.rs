@@ -45,6 +45,9 @@ pub struct Release {
     /// Pull spec of the release image.
     #[serde(default)]
     pub image: String,
+    /// The rest.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// One entry of the update history.
@@ -60,4 +63,7 @@ pub struct UpdateHistory {
     /// When it was complete.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_time: Option<Time>,
+    /// The rest.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }

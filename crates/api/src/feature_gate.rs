@@ -2,6 +2,8 @@
 
 use crate::kind::CONFIG_GROUP;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 crate::cluster_kind! {
     /// The cluster's feature set and, per release version, which gates it means. There is one object, named `cluster`.
@@ -17,6 +19,9 @@ pub struct FeatureGateSpec {
     /// Empty for the default set, or a name such as `TechPreviewNoUpgrade`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub feature_set: String,
+    /// The rest of the spec.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// What the set means for each version that is or was in use.
@@ -26,6 +31,9 @@ pub struct FeatureGateStatus {
     /// One entry per release version.
     #[serde(default)]
     pub feature_gates: Vec<FeatureGateDetails>,
+    /// The rest of the status.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// The gates of one release version.
@@ -41,6 +49,9 @@ pub struct FeatureGateDetails {
     /// Gates that are off.
     #[serde(default)]
     pub disabled: Vec<GateName>,
+    /// The rest.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A gate by name.

@@ -1,4 +1,12 @@
-//! Labels, annotations and well-known names, grouped by who writes them.
+//! Labels, annotations, condition types, reasons and well-known names: each has its one home here.
+//!
+//! | modules | what they hold |
+//! |---|---|
+//! | [`names`], [`namespaces`], [`config_maps`], [`secrets`], [`gates`] | names of objects and feature gates |
+//! | [`rollout`], [`daemon`], [`drain`], [`node`], [`taints`] | what is written on nodes, by writer |
+//! | [`config`], [`pool_labels`], [`build`], [`boot_image`] | what is written on other objects |
+//! | [`image`] | labels of images |
+//! | [`pool`], [`machine_config_node`], [`controller_config`], [`generated`], [`os_build`], [`os_config`], [`release_image`], [`machine_configuration`], [`cluster_operator`] | condition types and reasons, by kind |
 //!
 //! Source: `pkg/daemon/constants/constants.go` and `pkg/controller/common/constants.go` of
 //! github.com/openshift/machine-config-operator.
@@ -19,8 +27,101 @@ pub mod names {
     pub const WORKER: &str = "worker";
     /// Pool of the arbiter node.
     pub const ARBITER: &str = "arbiter";
-    /// Feature gate of OS image streams.
-    pub const GATE_OS_STREAMS: &str = "OSStreams";
+    /// Our `ClusterOperator`.
+    pub const CLUSTER_OPERATOR: &str = "machine-config";
+    /// What names of rendered MachineConfigs begin with.
+    pub const RENDERED_PREFIX: &str = "rendered-";
+    /// What names of MachineConfigs begin with that bring a ready-made image-mode image; the pool's name follows.
+    pub const PREBUILT_IMAGE_PREFIX: &str = "10-prebuiltimage-osimageurl-";
+    /// ServiceAccount whose pull secrets open the registry inside the cluster.
+    pub const OS_PULLER: &str = "machine-os-puller";
+    pub use super::gates::OS_STREAMS as GATE_OS_STREAMS;
+}
+
+/// Namespaces besides [`names::OPERATOR_NAMESPACE`].
+pub mod namespaces {
+    /// What administrators configure.
+    pub const CONFIG: &str = "openshift-config";
+    /// What operators hand each other.
+    pub const CONFIG_MANAGED: &str = "openshift-config-managed";
+    /// Machines, machine sets and their user-data.
+    pub const MACHINE_API: &str = "openshift-machine-api";
+    /// Operator of the API server.
+    pub const API_SERVER_OPERATOR: &str = "openshift-kube-apiserver-operator";
+    /// Bootstrap state and the root CA.
+    pub const KUBE_SYSTEM: &str = "kube-system";
+}
+
+/// ConfigMaps by name; the namespace is in the description.
+pub mod config_maps {
+    /// In ours, from the release: `images.json`, pull specs of the operands.
+    pub const IMAGES: &str = "machine-config-operator-images";
+    /// In ours, from the installer and the release: metadata of boot images.
+    pub const BOOT_IMAGES: &str = "coreos-bootimages";
+    /// In ours: CA of the machine config server, key `ca-bundle.crt`.
+    pub const SERVER_CA: &str = "machine-config-server-ca";
+    /// In ours: mirror of [`API_SERVER_CA`] for the kubeconfigs of nodes.
+    pub const KUBECONFIG_DATA: &str = "kubeconfig-data";
+    /// In [`super::namespaces::CONFIG_MANAGED`]: CA that nodes trust for the API server, key `ca-bundle.crt`.
+    pub const API_SERVER_CA: &str = "kube-apiserver-server-ca";
+    /// In [`super::namespaces::CONFIG_MANAGED`]: CA that kubelets trust for requests of the API server.
+    pub const CLIENT_CA: &str = "kube-apiserver-client-ca";
+    /// In [`super::namespaces::CONFIG`]: as [`CLIENT_CA`], from the installer, until bootstrap is complete.
+    pub const INITIAL_SERVER_CA: &str = "initial-kube-apiserver-server-ca";
+    /// In [`super::namespaces::API_SERVER_OPERATOR`]: signer of the API server's client certificate.
+    pub const TO_KUBELET_CLIENT_CA: &str = "kube-apiserver-to-kubelet-client-ca";
+    /// In [`super::namespaces::CONFIG_MANAGED`]: configuration of the cloud provider, keys `cloud.conf`, `ca-bundle.pem`.
+    pub const CLOUD_CONFIG: &str = "kube-cloud-config";
+    /// In [`super::namespaces::CONFIG_MANAGED`]: certificates of the registry inside the cluster.
+    pub const REGISTRY_CA: &str = "image-registry-ca";
+    /// In [`super::namespaces::CONFIG_MANAGED`], written by us: all registry certificates in one.
+    pub const MERGED_REGISTRY_CA: &str = "merged-trusted-image-registry-ca";
+    /// In [`super::namespaces::CONFIG`]: certificates the administrator wants trusted, key `ca-bundle.crt`.
+    pub const USER_CA: &str = "user-ca-bundle";
+    /// In [`super::namespaces::KUBE_SYSTEM`]: present once bootstrap is complete.
+    pub const BOOTSTRAP: &str = "bootstrap";
+    /// In [`super::namespaces::KUBE_SYSTEM`]: root CA of the cluster, key `ca.crt`.
+    pub const ROOT_CA: &str = "root-ca";
+}
+
+/// Secrets by name; the namespace is in the description.
+pub mod secrets {
+    /// In [`super::namespaces::CONFIG`]: the cluster's pull secret.
+    pub const PULL: &str = "pull-secret";
+    /// In ours: copy of [`PULL`] for image builds.
+    pub const PULL_COPY: &str = "global-pull-secret-copy";
+    /// In [`super::namespaces::MACHINE_API`], after a pool's name: the pointer config its machines boot with.
+    pub const USER_DATA_SUFFIX: &str = "-user-data-managed";
+}
+
+/// Feature gates that weir or the shape of its kinds depends on.
+///
+/// Source: `features/features.go` of github.com/openshift/api.
+pub mod gates {
+    /// OS image streams.
+    pub const OS_STREAMS: &str = "OSStreams";
+    /// Boot images of control plane machine sets follow the release.
+    pub const MANAGED_BOOT_IMAGES_CPMS: &str = "ManagedBootImagesCPMS";
+    /// Boot images that are too old block updates of the cluster.
+    pub const BOOT_IMAGE_SKEW_ENFORCEMENT: &str = "BootImageSkewEnforcement";
+    /// Changes that no running machine can take over may pass for machines to come.
+    pub const IRRECONCILABLE_MACHINE_CONFIG: &str = "IrreconcilableMachineConfig";
+    /// Signature policies for images.
+    pub const SIGSTORE_IMAGE_VERIFICATION: &str = "SigstoreImageVerification";
+    /// Additional stores in ContainerRuntimeConfig.
+    pub const ADDITIONAL_STORAGE_CONFIG: &str = "AdditionalStorageConfig";
+    /// Credential provider of the container runtime.
+    pub const CRIO_CREDENTIAL_PROVIDER_CONFIG: &str = "CRIOCredentialProviderConfig";
+    /// Release bundles on control plane nodes.
+    pub const NO_REGISTRY_CLUSTER_INSTALL: &str = "NoRegistryClusterInstall";
+    /// MachineConfigNode speaks of images.
+    pub const IMAGE_MODE_STATUS_REPORTING: &str = "ImageModeStatusReporting";
+    /// GOMAXPROCS of containers and of the node's services.
+    pub const GOMAXPROCS_INJECTION: &str = "GomaxprocsInjection";
+    /// Key exchange groups in TLS profiles.
+    pub const TLS_GROUP_PREFERENCES: &str = "TLSGroupPreferences";
+    /// Keys of the machine config server's certificates.
+    pub const CONFIGURABLE_PKI: &str = "ConfigurablePKI";
 }
 
 /// Node annotations that the rollout controller writes.
@@ -51,6 +152,13 @@ pub mod daemon {
     pub const POST_CONFIG_ACTION: &str = "machineconfiguration.openshift.io/post-config-action";
     /// Rendered MachineConfig the machine was first booted into; written by its Ignition config.
     pub const FIRST_PIVOT_CONFIG: &str = "machineconfiguration.openshift.io/firstPivotConfig";
+    /// Why the OS that the last boot was to finish did not get finished; empty when it did.
+    pub const FINALIZE_STAGED_FAILURE: &str = "machineconfiguration.openshift.io/ostree-finalize-staged-failure";
+    /// `resourceVersion` of the ControllerConfig whose certificates are on the node.
+    pub const LAST_SYNCED_CONTROLLER_CONFIG: &str =
+        "machineconfiguration.openshift.io/lastSyncedControllerConfigResourceVersion";
+    /// Copy of [`super::config::SERVICE_CA_ROTATE`] as last seen.
+    pub const LAST_OBSERVED_SERVER_CA: &str = "machineconfiguration.openshift.io/lastObservedServerCAAnnotation";
     /// [`STATE`]: nothing to do.
     pub const STATE_DONE: &str = "Done";
     /// [`STATE`]: an update is under way.
@@ -59,6 +167,12 @@ pub mod daemon {
     pub const STATE_DEGRADED: &str = "Degraded";
     /// [`STATE`]: the update cannot be made on a running machine.
     pub const STATE_UNRECONCILABLE: &str = "Unreconcilable";
+    /// [`DESIRED_DRAIN`]: what the value begins with when pods are to go; `-` and the desired configuration follow.
+    pub const VERB_DRAIN: &str = "drain";
+    /// [`DESIRED_DRAIN`]: what the value begins with when pods may come back; `-` and the configuration follow.
+    pub const VERB_UNCORDON: &str = "uncordon";
+    /// Longest [`REASON`] and [`FINALIZE_STAGED_FAILURE`], in characters.
+    pub const REASON_MAX: usize = 2000;
     /// [`POST_CONFIG_ACTION`]: the machine is about to reboot.
     pub const ACTION_REBOOTING: &str = "Rebooting";
 }
@@ -84,16 +198,98 @@ pub mod config {
     pub const RELEASE_PAYLOAD_IMAGE: &str = "machineconfiguration.openshift.io/release-payload-image";
     /// On rendered MachineConfigs: `true` when a MachineConfig replaced the base OS image.
     pub const OS_IMAGE_URL_OVERRIDDEN: &str = "machineconfiguration.openshift.io/os-image-url-overridden";
+    /// On ControllerConfig: `true` in the round in which the API server's CA changed.
+    pub const SERVICE_CA_ROTATE: &str = "machineconfiguration.openshift.io/service-ca-rotate";
+    /// On KubeletConfig and ContainerRuntimeConfig: what the names of the MachineConfigs made from it end in.
+    pub const NAME_SUFFIX: &str = "machineconfiguration.openshift.io/mc-name-suffix";
+    /// On a daemon's copy of a MachineConfig, never on an object: the OS image before image mode replaced it.
+    pub const ORIGINAL_OS_IMAGE_URL: &str = "machineconfiguration.openshift.io/original-osimageurl";
+    /// On a daemon's copy of a MachineConfig, never on an object: the image of image mode.
+    pub const IMAGE_MODE_OS_IMAGE_URL: &str = "machineconfiguration.openshift.io/ocl-osimageurl";
+    /// Label on everything the operator manages, its definitions included.
+    pub const OPERATOR_MANAGED: &str = "openshift.io/operator-managed";
+    /// On ConfigMaps in shared namespaces: who answers for them.
+    pub const OWNING_COMPONENT: &str = "openshift.io/owning-component";
+    /// Label on user-data secrets: the ConfigMap their CA comes from is ours.
+    pub const MANAGED_CA_BUNDLE: &str = "machineconfiguration.openshift.io/managed-ca-bundle-derived-from-configmap";
     /// On pools that the operator creates.
     pub const BUILT_IN: &str = "machineconfiguration.openshift.io/mco-built-in";
     /// On pools that must be updated before the cluster may be.
     pub const REQUIRED_FOR_UPGRADE: &str = "operator.machineconfiguration.openshift.io/required-for-upgrade";
 }
 
+/// Labels on pools besides those in [`config`].
+pub mod pool_labels {
+    /// What the label begins with that stands for one pool in selectors of KubeletConfigs; the pool's name follows.
+    pub const POOL_PREFIX: &str = "pools.operator.machineconfiguration.openshift.io/";
+    /// Asked for image mode before there was a MachineOSConfig per pool.
+    pub const LAYERING_ENABLED: &str = "machineconfiguration.openshift.io/layering-enabled";
+}
+
+/// Taints on nodes.
+pub mod taints {
+    /// Effect `PreferNoSchedule`: the node still has to be given its next configuration. Written by the rollout controller.
+    pub const UPDATE_IN_PROGRESS: &str = "UpdateInProgress";
+    /// Effect `NoSchedule`: no user pods on the control plane. Written by the rollout controller.
+    pub const MASTER: &str = "node-role.kubernetes.io/master";
+}
+
+/// Labels and annotations of image mode. `E` marks objects that live as long as a build. Written by the build controller
+/// unless it says otherwise.
+///
+/// Source: `pkg/controller/build/constants/constants.go` of github.com/openshift/machine-config-operator.
+pub mod build {
+    /// Label, on MachineOSBuild and E: the pool.
+    pub const TARGET_POOL: &str = "machineconfiguration.openshift.io/target-machine-config-pool";
+    /// Label, on MachineOSBuild and E: the rendered MachineConfig.
+    pub const RENDERED_MACHINE_CONFIG: &str = "machineconfiguration.openshift.io/rendered-machine-config";
+    /// Label, on MachineOSBuild and E: the MachineOSConfig.
+    pub const MACHINE_OS_CONFIG: &str = "machineconfiguration.openshift.io/machine-os-config";
+    /// Label and annotation, on E: the MachineOSBuild.
+    pub const MACHINE_OS_BUILD: &str = "machineconfiguration.openshift.io/machine-os-build";
+    /// Label, on E: present on all of them.
+    pub const EPHEMERAL: &str = "machineconfiguration.openshift.io/ephemeral-build-object";
+    /// Label, on E: present on all of them.
+    pub const ON_CLUSTER_LAYERING: &str = "machineconfiguration.openshift.io/on-cluster-layering";
+    /// Label, on E secrets: rewritten to the form the build tools read.
+    pub const CANONICALIZED_SECRET: &str = "machineconfiguration.openshift.io/canonicalizedSecret";
+    /// Label, on E secrets: the secret it was made from.
+    pub const ORIGINAL_SECRET: &str = "machineconfiguration.openshift.io/originalSecretName";
+    /// Annotation on MachineOSConfig, from the installer: pull spec of an image that was built elsewhere. Label on the
+    /// MachineOSBuild that stands for it.
+    pub const PRE_BUILT_IMAGE: &str = "machineconfiguration.openshift.io/pre-built-image";
+    /// Annotation on MachineOSConfig: the MachineOSBuild in effect.
+    pub const CURRENT_BUILD: &str = "machineconfiguration.openshift.io/current-machine-os-build";
+    /// Annotation on MachineOSConfig, from a user: build again; the value is of no meaning.
+    pub const REBUILD: &str = "machineconfiguration.openshift.io/rebuild";
+    /// Annotation on MachineOSBuild: `uid` of its Job.
+    pub const JOB_UID: &str = "machineconfiguration.openshift.io/job-uid";
+    /// Annotation on MachineOSBuild: secret its image was pushed with.
+    pub const PUSH_SECRET: &str = "machineconfiguration.openshift.io/rendered-image-push-secret";
+}
+
+/// Annotations and labels of the boot image controller.
+pub mod boot_image {
+    /// Label on machine sets, from a user: the stream whose boot images its machines start from.
+    pub const OS_STREAM: &str = "machineconfiguration.openshift.io/osstream";
+    /// On MachineConfiguration: when the operator switched boot image updates on by itself.
+    pub const OPTED_IN_AT: &str = "machineconfiguration.openshift.io/boot-image-updates-opted-in-at";
+    /// On user-data secrets: the Ignition version its pointer config was converted to.
+    pub const STUB_UPGRADED_TO: &str = "machineconfiguration.openshift.io/stub-ignition-upgraded-to";
+    /// On user-data secrets: when it was converted.
+    pub const STUB_UPGRADED_AT: &str = "machineconfiguration.openshift.io/stub-ignition-upgraded-at";
+}
+
 /// Labels on nodes.
 pub mod node {
     /// Prefix of role labels; what follows is the role.
     pub const ROLE_PREFIX: &str = "node-role.kubernetes.io/";
+    /// Role of the control plane, the old name.
+    pub const MASTER: &str = "node-role.kubernetes.io/master";
+    /// Role of the control plane; added by the rollout controller where only [`MASTER`] is.
+    pub const CONTROL_PLANE: &str = "node-role.kubernetes.io/control-plane";
+    /// Role of workers.
+    pub const WORKER: &str = "node-role.kubernetes.io/worker";
     /// Operating system of the node; `windows` nodes are not managed.
     pub const OS: &str = "kubernetes.io/os";
     /// Failure domain, used to order a rollout.
@@ -114,4 +310,184 @@ pub mod image {
     pub const RELEASE: &str = "io.openshift.release";
     /// Annotation of a payload tag: the repository the image was built from.
     pub const SOURCE_LOCATION: &str = "io.openshift.build.source-location";
+}
+
+/// Condition types of `MachineConfigNode`. A step is `False` before it starts, `Unknown` while it runs or has failed,
+/// `True` when it is done.
+///
+/// Source: `StateProgress` in `machineconfiguration/v1/types_machineconfignode.go` of github.com/openshift/api.
+pub mod machine_config_node {
+    /// Step: the change was found possible on a running machine. Written by the daemon.
+    pub const UPDATE_PREPARED: &str = "UpdatePrepared";
+    /// Step: drained, files and OS written. Written by daemon and drain controller.
+    pub const UPDATE_EXECUTED: &str = "UpdateExecuted";
+    /// Step: what follows a change without a reboot is done, e.g. a service restart. Written by the daemon.
+    pub const UPDATE_POST_ACTION_COMPLETE: &str = "UpdatePostActionComplete";
+    /// Step: the node takes pods again. Written by the drain controller.
+    pub const UPDATE_COMPLETE: &str = "UpdateComplete";
+    /// The node runs what it is to run. Written by the daemon; `False` starts a new round.
+    pub const UPDATED: &str = "Updated";
+    /// Step: the daemon is back at its normal work. Written by the daemon.
+    pub const RESUMED: &str = "Resumed";
+    /// Part of [`UPDATE_EXECUTED`]: unschedulable. Written by the drain controller.
+    pub const CORDONED: &str = "Cordoned";
+    /// Part of [`UPDATE_EXECUTED`]: pods evicted. Written by the drain controller, or the daemon when no drain is needed.
+    pub const DRAINED: &str = "Drained";
+    /// Part of [`UPDATE_EXECUTED`]: files and OS written. Written by the daemon.
+    pub const APPLIED_FILES_AND_OS: &str = "AppliedFilesAndOS";
+    /// Part of [`UPDATE_EXECUTED`], in place of [`APPLIED_FILES_AND_OS`] with gate `ImageModeStatusReporting`.
+    pub const APPLIED_FILES: &str = "AppliedFiles";
+    /// Part of [`UPDATE_EXECUTED`], in place of [`APPLIED_FILES_AND_OS`] with gate `ImageModeStatusReporting`.
+    pub const APPLIED_OS_IMAGE: &str = "AppliedOSImage";
+    /// Step with gate `ImageModeStatusReporting`: the image is on the node. Written by the daemon.
+    pub const IMAGE_PULLED_FROM_REGISTRY: &str = "ImagePulledFromRegistry";
+    /// Step: the machine rebooted. Written by the daemon.
+    pub const REBOOTED_NODE: &str = "RebootedNode";
+    /// Part of [`UPDATE_COMPLETE`]: schedulable again. Written by the drain controller.
+    pub const UNCORDONED: &str = "Uncordoned";
+    /// The update failed. Written by the daemon.
+    pub const NODE_DEGRADED: &str = "NodeDegraded";
+    /// Pinned images are being pulled. Written by the daemon's pinned image set manager.
+    pub const PINNED_IMAGE_SETS_PROGRESSING: &str = "PinnedImageSetsProgressing";
+    /// Pinned images could not be pulled. Written by the daemon's pinned image set manager.
+    pub const PINNED_IMAGE_SETS_DEGRADED: &str = "PinnedImageSetsDegraded";
+    /// Release bundles on the disk are not as wanted. Written by the daemon, with gate `NoRegistryClusterInstall`.
+    pub const INTERNAL_RELEASE_IMAGE_DEGRADED: &str = "InternalReleaseImageDegraded";
+    /// Reason of a step that this round has not come to.
+    pub const NOT_YET_OCCURRED: &str = "NotYetOccurred";
+}
+
+/// Condition types and reasons of `MachineConfigPool`, by writer.
+///
+/// Source: `machineconfiguration/v1/types.go` of github.com/openshift/api.
+pub mod pool {
+    /// All nodes run the target. Written by the rollout controller.
+    pub const UPDATED: &str = "Updated";
+    /// Nodes are on their way. Written by the rollout controller.
+    pub const UPDATING: &str = "Updating";
+    /// Nodes failed. Written by the rollout controller.
+    pub const NODE_DEGRADED: &str = "NodeDegraded";
+    /// Sum of [`NODE_DEGRADED`], [`RENDER_DEGRADED`] and [`IMAGE_BUILD_DEGRADED`]. Written by the rollout controller.
+    pub const DEGRADED: &str = "Degraded";
+    /// There is no configuration to roll out. Written by the render controller.
+    pub const RENDER_DEGRADED: &str = "RenderDegraded";
+    /// There is no image to roll out. Written by build and rollout controller.
+    pub const IMAGE_BUILD_DEGRADED: &str = "ImageBuildDegraded";
+    /// Pinned image sets could not be handed to the nodes. Written by the pinned image set controller.
+    pub const PINNED_IMAGE_SETS_DEGRADED: &str = "PinnedImageSetsDegraded";
+    /// Read by the operator, written by nobody today.
+    pub const BUILD_INTERRUPTED: &str = "BuildInterrupted";
+    /// Type of the one entry of `poolSynchronizersStatus`.
+    pub const SYNCHRONIZER_PINNED_IMAGE_SETS: &str = "PinnedImageSets";
+    /// [`IMAGE_BUILD_DEGRADED`]: a build runs.
+    pub const REASON_BUILDING: &str = "Building";
+    /// [`IMAGE_BUILD_DEGRADED`]: a build is awaited.
+    pub const REASON_BUILD_PENDING: &str = "BuildPending";
+    /// [`IMAGE_BUILD_DEGRADED`]: the last build worked.
+    pub const REASON_BUILD_SUCCESS: &str = "BuildSuccess";
+    /// [`IMAGE_BUILD_DEGRADED`]: the last build failed.
+    pub const REASON_BUILD_FAILED: &str = "BuildFailed";
+    /// [`IMAGE_BUILD_DEGRADED`]: the pool left image mode.
+    pub const REASON_NO_LAYERED_OBJECTS: &str = "NoLayeredObjects";
+}
+
+/// Condition types of `ControllerConfig`. Written by the template controller, read by operator and controllers.
+pub mod controller_config {
+    /// MachineConfigs are being made from the templates.
+    pub const RUNNING: &str = "TemplateControllerRunning";
+    /// They are there.
+    pub const COMPLETED: &str = "TemplateControllerCompleted";
+    /// They could not be made.
+    pub const FAILING: &str = "TemplateControllerFailing";
+}
+
+/// Condition types of `KubeletConfig` and `ContainerRuntimeConfig`. Written by their controllers, read by the render
+/// controller; of the history in the status the last one counts.
+pub mod generated {
+    /// KubeletConfig: `True` when MachineConfigs were made from it.
+    pub const ACCEPTED: &str = "Accepted";
+    /// MachineConfigs were made from it; always `True`.
+    pub const SUCCESS: &str = "Success";
+    /// They could not be made; always `True`.
+    pub const FAILURE: &str = "Failure";
+}
+
+/// Condition types and reasons of `MachineOSBuild`. Written by the build controller; at most one is `True`.
+pub mod os_build {
+    /// The Job is there and runs no pod yet; the reason too.
+    pub const PREPARED: &str = "Prepared";
+    /// The Job runs; the reason too.
+    pub const BUILDING: &str = "Building";
+    /// Final: it failed too often; the reason too.
+    pub const FAILED: &str = "Failed";
+    /// Final: the Job was deleted; the reason too.
+    pub const INTERRUPTED: &str = "Interrupted";
+    /// Final: the image is pushed.
+    pub const SUCCEEDED: &str = "Succeeded";
+    /// Reason of [`SUCCEEDED`].
+    pub const REASON_READY: &str = "Ready";
+}
+
+/// Condition types of `MachineOSConfig`.
+pub mod os_config {
+    /// The first image was brought along. Written by the build controller, read by the operator.
+    pub const SEEDED: &str = "Seeded";
+}
+
+/// Condition types and reasons of release bundles.
+pub mod release_image {
+    /// The bundle is on the disk. Written by the daemon.
+    pub const AVAILABLE: &str = "Available";
+    /// It is not. Written by the daemon.
+    pub const DEGRADED: &str = "Degraded";
+    /// All of its images are there.
+    pub const REASON_AVAILABLE: &str = "ReleaseImageAvailable";
+    /// Some are not.
+    pub const REASON_NOT_FOUND: &str = "ReleaseImageNotFound";
+    /// The node's own registry does not answer.
+    pub const REASON_REGISTRY_UNREACHABLE: &str = "RegistryUnreachable";
+    /// Of the node as a whole: all bundles are there.
+    pub const REASON_ALL_AVAILABLE: &str = "AllReleasesAvailable";
+}
+
+/// Condition types of `MachineConfiguration`. Written by the boot image controller, read by the operator.
+pub mod machine_configuration {
+    /// Machine sets are being given new boot images.
+    pub const BOOT_IMAGE_UPDATE_PROGRESSING: &str = "BootImageUpdateProgressing";
+    /// Some could not be.
+    pub const BOOT_IMAGE_UPDATE_DEGRADED: &str = "BootImageUpdateDegraded";
+}
+
+/// Condition types, reasons and versions of the `ClusterOperator`. Written by the operator, read by the cluster version
+/// operator.
+///
+/// Source: `config/v1/types_cluster_operator.go` of github.com/openshift/api and `pkg/operator/status.go` of
+/// github.com/openshift/machine-config-operator.
+pub mod cluster_operator {
+    /// The operator and what it runs work.
+    pub const AVAILABLE: &str = "Available";
+    /// A new version is being rolled out.
+    pub const PROGRESSING: &str = "Progressing";
+    /// Something does not work.
+    pub const DEGRADED: &str = "Degraded";
+    /// The cluster may go to the next minor version.
+    pub const UPGRADEABLE: &str = "Upgradeable";
+    /// Settings were found that are of interest to the fleet's statistics.
+    pub const EVALUATION_CONDITIONS_DETECTED: &str = "EvaluationConditionsDetected";
+    /// All is well.
+    pub const REASON_AS_EXPECTED: &str = "AsExpected";
+    /// [`UPGRADEABLE`] before it was computed.
+    pub const REASON_NO_DATA: &str = "NoData";
+    /// [`UPGRADEABLE`]: a pool is degraded.
+    pub const REASON_DEGRADED_POOL: &str = "DegradedPool";
+    /// [`UPGRADEABLE`]: a pool's build was interrupted.
+    pub const REASON_INTERRUPTED_BUILD: &str = "InterruptedBuild";
+    /// [`UPGRADEABLE`]: boot images are too old.
+    pub const REASON_BOOT_IMAGE_SKEW: &str = "ClusterBootImageSkewError";
+    /// What the reason of [`DEGRADED`] ends in; the step that failed comes before it.
+    pub const REASON_FAILED_SUFFIX: &str = "Failed";
+    /// Version of the release, in `status.versions`.
+    pub const VERSION_OPERATOR: &str = "operator";
+    /// Pull spec of the operator, in `status.versions`.
+    pub const VERSION_OPERATOR_IMAGE: &str = "operator-image";
 }

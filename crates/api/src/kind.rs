@@ -11,11 +11,28 @@ pub const IMAGE_GROUP: &str = "image.openshift.io";
 /// The one version all of these kinds are served at.
 pub const V1: &str = "v1";
 
-/// Declares a cluster-scoped root type: `apiVersion`, `kind`, `metadata`, `spec` and `status`, and its
+/// The alpha version that `ImageContentSourcePolicy` is served at.
+pub const V1ALPHA1: &str = "v1alpha1";
+
+/// Declares a cluster-scoped root type at [`V1`]: `apiVersion`, `kind`, `metadata`, `spec` and `status`, and its
 /// [`kube_core::Resource`] implementation.
 #[macro_export]
 macro_rules! cluster_kind {
     ($(#[$doc:meta])* $name:ident, $group:expr, $plural:literal, spec: $spec:ty, status: $status:ty) => {
+        $crate::root_kind! {
+            $(#[$doc])* $name, $group, $crate::kind::V1, $plural, kube_core::ClusterResourceScope,
+            spec: $spec, status: $status
+        }
+    };
+}
+
+/// As [`cluster_kind!`], with version and scope.
+#[macro_export]
+macro_rules! root_kind {
+    (
+        $(#[$doc:meta])* $name:ident, $group:expr, $version:expr, $plural:literal, $scope:ty,
+        spec: $spec:ty, status: $status:ty
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
         #[serde(rename_all = "camelCase")]
@@ -38,7 +55,7 @@ macro_rules! cluster_kind {
         }
 
         fn api_version() -> String {
-            format!("{}/{}", $group, $crate::kind::V1)
+            format!("{}/{}", $group, $version)
         }
 
         fn kind() -> String {
@@ -76,7 +93,7 @@ macro_rules! cluster_kind {
 
         impl kube_core::Resource for $name {
             type DynamicType = ();
-            type Scope = kube_core::ClusterResourceScope;
+            type Scope = $scope;
 
             fn kind((): &()) -> std::borrow::Cow<'_, str> {
                 stringify!($name).into()
@@ -85,7 +102,7 @@ macro_rules! cluster_kind {
                 $group.into()
             }
             fn version((): &()) -> std::borrow::Cow<'_, str> {
-                $crate::kind::V1.into()
+                $version.into()
             }
             fn plural((): &()) -> std::borrow::Cow<'_, str> {
                 $plural.into()

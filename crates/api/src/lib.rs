@@ -9,30 +9,81 @@
 //! | [`pool`] | `MachineConfigPool` |
 //! | [`os_image_stream`] | `OSImageStream` |
 //! | [`controller_config`] | `ControllerConfig` |
+//! | [`kubelet_config`], [`container_runtime_config`] | `KubeletConfig`, `ContainerRuntimeConfig` |
+//! | [`pinned_image_set`] | `PinnedImageSet` |
+//! | [`machine_os_config`], [`machine_os_build`] | image mode: `MachineOSConfig`, `MachineOSBuild` |
+//! | [`internal_release_image`] | `InternalReleaseImage` |
+//! | [`machine_configuration`] | `MachineConfiguration` (operator.openshift.io) |
+//! | [`machine_config_node`] | `MachineConfigNode` |
+//! | [`references`], [`release_bundle`], [`tls`] | what several kinds contain |
 //! | [`schema`] | schemas of values that several kinds share |
 //! | [`crds`] | the CustomResourceDefinitions, generated from the types |
-//! | [`cluster_version`] | `ClusterVersion` (config.openshift.io, read only) |
-//! | [`feature_gate`] | `FeatureGate` (config.openshift.io, read only) |
+//! | [`cluster_operator`] | `ClusterOperator` (config.openshift.io) |
+//! | [`cluster_version`], [`feature_gate`], [`infrastructure`] | what the cluster is (config.openshift.io, read only) |
+//! | [`api_server`], [`dns`], [`network`], [`node_config`], [`proxy`] | what nodes are told (config.openshift.io, read only) |
+//! | [`image_config`], [`mirrors`] | where images come from (config and operator.openshift.io, read only) |
+//! | [`image_stream`] | `ImageStream` (image.openshift.io, read only) |
 //!
 //! Every field that the API server does not enforce is optional or defaulted, so that one odd object never stops a
 //! watch of the others.
 
+pub mod api_server;
+pub mod cluster_operator;
 pub mod cluster_version;
 pub mod condition;
+pub mod container_runtime_config;
 pub mod controller_config;
 pub mod crds;
+pub mod dns;
 pub mod feature_gate;
+pub mod image_config;
+pub mod image_stream;
+pub mod infrastructure;
+pub mod internal_release_image;
 pub mod keys;
 pub mod kind;
+pub mod kubelet_config;
 pub mod machine_config;
+pub mod machine_config_node;
+pub mod machine_configuration;
+pub mod machine_os_build;
+pub mod machine_os_config;
+pub mod mirrors;
+pub mod network;
+pub mod node_config;
 pub mod os_image_stream;
+pub mod pinned_image_set;
 pub mod pool;
+pub mod proxy;
+pub mod references;
+pub mod release_bundle;
 pub mod schema;
+pub mod tls;
 
+pub use api_server::APIServer;
+pub use cluster_operator::ClusterOperator;
 pub use cluster_version::ClusterVersion;
 pub use condition::Condition;
+pub use container_runtime_config::ContainerRuntimeConfig;
 pub use controller_config::ControllerConfig;
+pub use dns::DNS;
 pub use feature_gate::FeatureGate;
+pub use image_config::Image;
+pub use image_stream::ImageStream;
+pub use infrastructure::Infrastructure;
+pub use internal_release_image::InternalReleaseImage;
+pub use kubelet_config::KubeletConfig;
 pub use machine_config::MachineConfig;
+pub use machine_config_node::MachineConfigNode;
+pub use machine_configuration::MachineConfiguration;
+pub use machine_os_build::MachineOSBuild;
+pub use machine_os_config::MachineOSConfig;
+pub use mirrors::content_source::ImageContentSourcePolicy;
+pub use mirrors::digest::ImageDigestMirrorSet;
+pub use mirrors::tag::ImageTagMirrorSet;
+pub use network::Network;
+pub use node_config::Node as NodeConfig;
 pub use os_image_stream::OSImageStream;
+pub use pinned_image_set::PinnedImageSet;
 pub use pool::MachineConfigPool;
+pub use proxy::Proxy;

@@ -1,1 +1,32 @@
-//! placeholder
+//! The controllers: observe, call the rule, act, report.
+//!
+//! | module | makes right |
+//! |---|---|
+//! | [`stream`] | the OSImageStream, from the release image the cluster is to run |
+//! | [`render`] | the rendered MachineConfig of every pool, and the pool's configuration |
+//! | [`rollout`] | what every node is told to run, and the status of every pool |
+//! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
+//! | [`context`] | what every controller is given |
+//!
+//! What to do is decided in `weir_rules`; nothing here decides.
+
+pub mod cluster;
+pub mod context;
+mod news;
+pub mod render;
+pub mod rollout;
+pub mod stream;
+
+pub use cluster::Cluster;
+pub use context::{Build, Context};
+
+use weir_images::Images;
+
+/// Runs the watches and all controllers until the future is dropped.
+pub async fn run(context: Context, images: Images) {
+    let stream = stream::Controller::new(context.clone(), images);
+    let render = render::Controller::new(context.clone());
+    let rollout = rollout::Controller::new(context.clone());
+    let watches = context.cluster.clone().fill(context.client.clone());
+    tokio::join!(watches, stream.run(), render.run(), rollout.run());
+}

@@ -6,6 +6,8 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Sample {
+    /// `FeatureGate.spec.featureSet` of a cluster that runs it; empty for the default set.
+    pub feature_set: String,
     /// Release version.
     pub version: String,
     /// `host/namespace` under which its images are named.

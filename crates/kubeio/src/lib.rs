@@ -7,6 +7,7 @@
 //! | [`drive`] | when a controller looks again: on change, after quiet, after an error |
 //! | [`error`] | what went wrong with a request, and whether trying again can help |
 //! | [`events`] | telling the user what happened to an object |
+//! | [`lease`] | being the only one |
 //! | [`patch`] | the writes weir makes |
 
 pub mod cache;
@@ -14,6 +15,7 @@ pub mod clock;
 pub mod drive;
 pub mod error;
 pub mod events;
+pub mod lease;
 pub mod patch;
 
 pub use cache::Cache;

@@ -16,6 +16,8 @@
 
 pub mod classify;
 pub mod default;
+pub mod due;
+pub mod in_use;
 pub mod os_image_url;
 pub mod well_formed;
 mod words;
@@ -23,7 +25,7 @@ mod words;
 use classify::{NotTaken, Part, classify};
 use default::Choice;
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::os_image_stream::OSImageStreamSet;
+use weir_api::{OSImageStream, os_image_stream::OSImageStreamSet};
 use weir_distro::{Profile, ReleaseVersion, StreamsRule};
 
 pub use default::DefaultReason;
@@ -106,8 +108,8 @@ pub struct Input<'a> {
     pub existing: Existing<'a>,
     /// Streams that pools name or run.
     pub in_use: &'a BTreeSet<String>,
-    /// Version that the cluster was installed with; the release's own when that is not known.
-    pub installed: ReleaseVersion,
+    /// Version that the cluster was installed with; the release's own when that is not known, absent when neither is.
+    pub installed: Option<ReleaseVersion>,
 }
 
 /// Where a stream of the catalogue comes from.
@@ -234,6 +236,16 @@ pub enum CatalogError {
     /// The API takes no more than [`MAX_STREAMS`].
     #[error("the release carries {0} OS image streams; the OSImageStream API takes at most {MAX_STREAMS}")]
     TooMany(usize),
+    /// There are several streams, the default depends on a version, and none is known.
+    #[error(
+        "unable to determine the default OSImageStream of [{}]: neither ClusterVersion nor the release says a version \
+         such as 5.0.1; set spec.defaultStream",
+        available.join(" ")
+    )]
+    NoVersion {
+        /// The streams there are.
+        available: Vec<String>,
+    },
     /// The default is not among the streams.
     #[error(
         "could not find default OSImageStream in the available streams: could not find the requested {requested} \
@@ -396,6 +408,17 @@ fn retain(
 }
 
 impl<'a> Existing<'a> {
+    /// What an object says.
+    #[must_use]
+    pub fn of(object: &'a OSImageStream) -> Self {
+        let status = object.status.as_ref();
+        Self {
+            spec_default: &object.spec.default_stream,
+            status_default: status.map(|s| s.default_stream.as_str()).unwrap_or_default(),
+            streams: status.map(|s| s.available_streams.as_slice()).unwrap_or_default(),
+        }
+    }
+
     /// The default that the user chose, else the one there was; empty when there was none.
     #[must_use]
     pub fn requested_default(&self) -> &'a str {

@@ -3,7 +3,10 @@
 //! | module | decides |
 //! |---|---|
 //! | [`catalog`] | which OS image streams a release carries, and which one is the default |
+//! | [`gates`] | which features are on |
+//! | [`release`] | which version a cluster was installed with |
 //! | [`stream`] | which OS image stream a pool gets |
+//! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
 //! | [`membership`] | which pool a node belongs to |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
 //! | [`rollout`] | which nodes may start their update now, and what the others wait for |
@@ -13,6 +16,7 @@
 //! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`selector`] | which objects a label selector matches |
+//! | [`settled`] | whether a pool has come to rest |
 //! | [`conditions`] | how a list of conditions changes |
 //! | [`quoted`] | how a machine's words look inside a message |
 //! | [`check`] | whether a plan keeps the promises, judged independently of how it was made |
@@ -20,7 +24,9 @@
 
 pub mod catalog;
 pub mod check;
+pub mod components;
 pub mod conditions;
+pub mod gates;
 pub mod goyaml;
 pub mod guard;
 pub mod max_unavailable;
@@ -28,8 +34,10 @@ pub mod membership;
 pub mod pool_status;
 pub mod quoted;
 pub mod reconcilable;
+pub mod release;
 pub mod render;
 pub mod rollout;
 pub mod selector;
+pub mod settled;
 pub mod stream;
 pub mod view;

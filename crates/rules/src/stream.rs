@@ -117,6 +117,17 @@ pub enum Origin {
 }
 
 impl StreamError {
+    /// A word for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::NoObject { .. } => "NoOSImageStream",
+            Self::NoStatus { .. } => "OSImageStreamEmpty",
+            Self::OtherBuild { .. } => "OSImageStreamOfOtherBuild",
+            Self::NotAvailable { .. } => "StreamNotAvailable",
+        }
+    }
+
     /// Whether waiting may help: something else is still being written.
     #[must_use]
     pub fn is_transient(&self) -> bool {

@@ -1,1 +1,21 @@
-//! placeholder
+//! What tests need beyond the code under test: real parts, started and stopped by the test that needs them.
+//!
+//! | module | part |
+//! |---|---|
+//! | [`kubectl`] | real kubectl |
+//! | [`program`] | the program under test as a process |
+//! | [`history`] | everything that happened to the nodes of a cluster, to be judged afterwards |
+//! | [`registry`] | Debian's `docker-registry`, with TLS and users |
+//! | [`certificates`] | a CA, and certificates of it |
+
+pub mod certificates;
+pub mod history;
+pub mod kubectl;
+pub mod program;
+pub mod registry;
+
+pub use certificates::Authority;
+pub use history::{History, Recorder};
+pub use kubectl::{Kubectl, client};
+pub use program::Program;
+pub use registry::{Options, Registry};

@@ -3,10 +3,16 @@
 //! | module | question |
 //! |---|---|
 //! | [`cli`] | which subcommands there are, and what each does |
+//! | [`up`] | a whole cluster's machine configuration in one process |
+//! | [`build`] | who this build is |
+//! | [`signals`] | being asked to stop |
 //! | [`exit`] | what the process says when it ends, and with which code |
 
+pub mod build;
 pub mod cli;
 pub mod exit;
+pub mod signals;
+pub mod up;
 
 use clap::Parser as _;
 use std::process::ExitCode;

@@ -4,9 +4,11 @@
 //! |---|---|
 //! | [`prerequisites`] | what the tests need from the machine, and how it gets there |
 //! | [`tidy`] | does the tree keep the project's rules |
+//! | [`generate`] | which files are made from the code, and are they fresh |
 //! | [`bench`] | which benchmark runs which target |
 
 mod bench;
+mod generate;
 mod prerequisites;
 mod tidy;
 
@@ -30,6 +32,12 @@ enum Task {
     Test,
     /// Check the rules of the tree: floors, names, words, function lengths
     Tidy,
+    /// Write the files that are made from the code: CustomResourceDefinitions
+    Gen {
+        /// Write nothing; fail when what is committed is stale
+        #[arg(long)]
+        check: bool,
+    },
     /// Run a benchmark and print its figures
     Bench {
         /// Which one
@@ -52,6 +60,7 @@ fn run(task: Task) -> Result<()> {
     match task {
         Task::Test => test(&root),
         Task::Tidy => tidy::check(&root),
+        Task::Gen { check } => generate::run(&root, check),
         Task::Bench { name } => bench::run(&root, name),
     }
 }
@@ -69,6 +78,8 @@ fn test(root: &Path) -> Result<()> {
     cargo(root, &["clippy", "--workspace", "--all-targets", "--quiet", "--", "--deny", "warnings"])?;
     step("tidy");
     tidy::check(root)?;
+    step("generated files");
+    generate::run(root, true)?;
     step("tests");
     cargo(root, &["test", "--workspace", "--no-fail-fast"])
 }

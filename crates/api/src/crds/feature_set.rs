@@ -1,5 +1,6 @@
 //! Which features a cluster has switched on, as far as the shape of our kinds depends on it.
 
+use crate::keys::gates;
 use std::{fmt, str::FromStr};
 
 /// A named set of feature gates, as in `FeatureGate.spec.featureSet`.
@@ -17,7 +18,8 @@ pub enum FeatureSet {
 }
 
 /// Gates that are off in the default sets and on in technical preview, of those that our kinds depend on.
-const TECH_PREVIEW: [&str; 3] = ["GomaxprocsInjection", "ImageModeStatusReporting", "TLSGroupPreferences"];
+const TECH_PREVIEW: [&str; 3] =
+    [gates::GOMAXPROCS_INJECTION, gates::IMAGE_MODE_STATUS_REPORTING, gates::TLS_GROUP_PREFERENCES];
 
 impl FeatureSet {
     /// All sets, in the order a help text lists them.

@@ -1,7 +1,10 @@
 //! The kinds that weir defines: one entry each, with everything the type itself does not say.
 
 use super::{FeatureSet, structural::normalize};
-use crate::{ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream};
+use crate::{
+    ContainerRuntimeConfig, ControllerConfig, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
+    MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, OSImageStream, PinnedImageSet,
+};
 use kube_core::Resource;
 use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
@@ -19,7 +22,6 @@ const fn column(name: &'static str, kind: &'static str, path: &'static str) -> C
     Column { name, path, kind, wide: false }
 }
 
-#[expect(dead_code, reason = "used by MachineConfigNode")]
 const fn wide(name: &'static str, kind: &'static str, path: &'static str) -> Column {
     Column { name, path, kind, wide: true }
 }
@@ -36,6 +38,8 @@ struct Definition {
     status: bool,
     /// Whether hosted control planes carry the kind too.
     hosted: bool,
+    /// Whether tools know it as a kind of the operator by the label.
+    labelled: bool,
     /// Whether the shape depends on the feature set.
     by_set: bool,
     /// Number of the pull request to github.com/openshift/api that approved the kind.
@@ -53,6 +57,7 @@ impl Definition {
             columns: &[],
             status: true,
             hosted: true,
+            labelled: true,
             by_set: false,
             approved,
         }
@@ -92,14 +97,14 @@ impl Definition {
         if self.by_set {
             annotations["release.openshift.io/feature-set"] = set.name().into();
         }
+        let mut metadata = json!({ "name": format!("{}.{}", self.plural, self.group), "annotations": annotations });
+        if self.labelled {
+            metadata["labels"] = json!({ "openshift.io/operator-managed": "" });
+        }
         json!({
             "apiVersion": "apiextensions.k8s.io/v1",
             "kind": "CustomResourceDefinition",
-            "metadata": {
-                "name": format!("{}.{}", self.plural, self.group),
-                "annotations": annotations,
-                "labels": { "openshift.io/operator-managed": "" },
-            },
+            "metadata": metadata,
             "spec": { "group": self.group, "names": names, "scope": "Cluster", "versions": [version] },
         })
     }
@@ -165,6 +170,33 @@ const MACHINE_CONFIG_COLUMNS: &[Column] = &[
     AGE,
 ];
 
+const BUILD_COLUMNS: &[Column] = &[
+    column("Prepared", "string", ".status.conditions[?(@.type==\"Prepared\")].status"),
+    column("Building", "string", ".status.conditions[?(@.type==\"Building\")].status"),
+    column("Succeeded", "string", ".status.conditions[?(@.type==\"Succeeded\")].status"),
+    column("Interrupted", "string", ".status.conditions[?(@.type==\"Interrupted\")].status"),
+    column("Failed", "string", ".status.conditions[?(@.type==\"Failed\")].status"),
+    AGE,
+];
+
+const NODE_COLUMNS: &[Column] = &[
+    column("PoolName", "string", ".spec.pool.name"),
+    column("DesiredConfig", "string", ".spec.configVersion.desired"),
+    column("CurrentConfig", "string", ".status.configVersion.current"),
+    column("Updated", "string", ".status.conditions[?(@.type==\"Updated\")].status"),
+    AGE,
+    wide("UpdatePrepared", "string", ".status.conditions[?(@.type==\"UpdatePrepared\")].status"),
+    wide("UpdateExecuted", "string", ".status.conditions[?(@.type==\"UpdateExecuted\")].status"),
+    wide("UpdatePostActionComplete", "string", ".status.conditions[?(@.type==\"UpdatePostActionComplete\")].status"),
+    wide("UpdateComplete", "string", ".status.conditions[?(@.type==\"UpdateComplete\")].status"),
+    wide("Resumed", "string", ".status.conditions[?(@.type==\"Resumed\")].status"),
+    wide("UpdatedFilesAndOS", "string", ".status.conditions[?(@.type==\"AppliedFilesAndOS\")].status"),
+    wide("CordonedNode", "string", ".status.conditions[?(@.type==\"Cordoned\")].status"),
+    wide("DrainedNode", "string", ".status.conditions[?(@.type==\"Drained\")].status"),
+    wide("RebootedNode", "string", ".status.conditions[?(@.type==\"RebootedNode\")].status"),
+    wide("UncordonedNode", "string", ".status.conditions[?(@.type==\"Uncordoned\")].status"),
+];
+
 fn definitions() -> Vec<Definition> {
     vec![
         Definition { by_set: true, ..Definition::of::<ControllerConfig>(1453) },
@@ -175,7 +207,15 @@ fn definitions() -> Vec<Definition> {
             status: false,
             ..Definition::of::<MachineConfig>(1453)
         },
+        Definition { columns: NODE_COLUMNS, hosted: false, by_set: true, ..Definition::of::<MachineConfigNode>(2255) },
         Definition::of::<OSImageStream>(2555),
+        Definition { by_set: true, ..Definition::of::<KubeletConfig>(1453) },
+        Definition { short_names: &["ctrcfg"], by_set: true, ..Definition::of::<ContainerRuntimeConfig>(1453) },
+        Definition { status: false, ..Definition::of::<PinnedImageSet>(2198) },
+        Definition::of::<MachineOSConfig>(2090),
+        Definition { columns: BUILD_COLUMNS, ..Definition::of::<MachineOSBuild>(2090) },
+        Definition { hosted: false, ..Definition::of::<InternalReleaseImage>(2510) },
+        Definition { labelled: false, ..Definition::of::<MachineConfiguration>(1453) },
     ]
 }
 

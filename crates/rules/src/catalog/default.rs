@@ -8,7 +8,7 @@
 
 use super::{CatalogError, Existing};
 use std::fmt;
-use weir_distro::{Profile, ReleaseVersion, StreamsRule};
+use weir_distro::{DefaultStreamRule, Profile, ReleaseVersion, StreamsRule};
 
 /// The default and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,8 +28,8 @@ pub enum DefaultReason {
     Kept,
     /// There is no other.
     Only,
-    /// Built in for clusters installed with this version.
-    BuiltIn(ReleaseVersion),
+    /// Built in for clusters installed with this version, or for all where it depends on none.
+    BuiltIn(Option<ReleaseVersion>),
     /// It took the place of a stream that is gone.
     Followed {
         /// The stream that is gone.
@@ -43,7 +43,8 @@ impl fmt::Display for DefaultReason {
             Self::Requested => f.write_str("spec.defaultStream names it"),
             Self::Kept => f.write_str("it was the default before"),
             Self::Only => f.write_str("it is the only stream"),
-            Self::BuiltIn(version) => write!(f, "it is built in for clusters installed with {version}"),
+            Self::BuiltIn(None) => f.write_str("it is built in"),
+            Self::BuiltIn(Some(version)) => write!(f, "it is built in for clusters installed with {version}"),
             Self::Followed { from } => write!(f, "it takes the place of {from}, which is no longer in the release"),
         }
     }
@@ -52,35 +53,38 @@ impl fmt::Display for DefaultReason {
 /// Chooses the default among the streams, which are not empty.
 ///
 /// # Errors
-/// [`CatalogError::NoDefault`] (R-DEFAULT-4).
+/// [`CatalogError::NoDefault`] and [`CatalogError::NoVersion`] (R-DEFAULT-4).
 pub fn choose(
     profile: &Profile,
     streams: &[&str],
     existing: Existing<'_>,
-    installed: ReleaseVersion,
+    installed: Option<ReleaseVersion>,
 ) -> Result<Choice, CatalogError> {
     let requested = existing.requested_default();
+    let available = || streams.iter().map(|stream| (*stream).to_owned()).collect();
+    let builtin = || match (&profile.default_stream, installed) {
+        (rule, Some(version)) => Ok(rule.builtin(version)),
+        (DefaultStreamRule::Fixed { stream }, None) => Ok(stream.as_str()),
+        (DefaultStreamRule::ByInstallMajor { .. }, None) => Err(CatalogError::NoVersion { available: available() }),
+    };
     let (name, because) = if streams.contains(&requested) {
         (requested, if existing.spec_default.is_empty() { DefaultReason::Kept } else { DefaultReason::Requested })
     } else if requested.is_empty() {
         match streams {
             [only] => (*only, DefaultReason::Only),
-            _ => (profile.default_stream.builtin(installed), DefaultReason::BuiltIn(installed)),
+            _ => (builtin()?, DefaultReason::BuiltIn(installed)),
         }
     } else {
         let name = match (profile.streams.rule, streams) {
             (StreamsRule::Many, _) => requested,
             (StreamsRule::OneFollowingRelease, [only]) => only,
-            (StreamsRule::OneFollowingRelease, _) => profile.default_stream.builtin(installed),
+            (StreamsRule::OneFollowingRelease, _) => builtin()?,
         };
         (name, DefaultReason::Followed { from: requested.to_owned() })
     };
     if streams.contains(&name) {
         Ok(Choice { name: name.to_owned(), because })
     } else {
-        Err(CatalogError::NoDefault {
-            requested: name.to_owned(),
-            available: streams.iter().map(|stream| (*stream).to_owned()).collect(),
-        })
+        Err(CatalogError::NoDefault { requested: name.to_owned(), available: available() })
     }
 }

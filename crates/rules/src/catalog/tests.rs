@@ -41,7 +41,7 @@ fn set(name: &str) -> OSImageStreamSet {
 
 fn make(profile: &str, sources: Vec<Source>, existing: Existing<'_>, in_use: &[&str]) -> Result<Catalog, CatalogError> {
     let in_use = in_use.iter().map(|name| (*name).to_owned()).collect();
-    let installed = "4.21.0".parse().unwrap();
+    let installed = Some("4.21.0".parse().unwrap());
     catalog(Profile::by_name(profile).unwrap(), Input { sources, existing, in_use: &in_use, installed })
 }
 
@@ -75,7 +75,7 @@ fn streams_are_sorted_and_the_default_is_built_in_for_the_install_version() {
     let found = make("ocp", vec![payload(TWO)], Existing::default(), &[]).unwrap();
     assert_eq!(names(&found), ["rhel-10", "rhel-9"]);
     assert_eq!((found.default.as_str(), found.complete, found.notices.len()), ("rhel-9", true, 0));
-    assert_eq!(found.because, DefaultReason::BuiltIn("4.21.0".parse().unwrap()));
+    assert_eq!(found.because, DefaultReason::BuiltIn(Some("4.21.0".parse().unwrap())));
     let set = &found.stream("rhel-9").unwrap().set;
     assert_eq!((&set.os_image, &set.os_extensions_image), (&spec("b"), &spec("b-e")));
 }
@@ -247,4 +247,21 @@ proptest::proptest! {
             Err(error) => proptest::prop_assert_eq!(error.is_transient(), down),
         }
     }
+}
+
+#[test]
+fn a_default_that_depends_on_a_version_is_not_guessed_without_one() {
+    let make = |profile: &str, text| {
+        let input = Input {
+            sources: vec![payload(text)],
+            existing: Existing::default(),
+            in_use: &BTreeSet::new(),
+            installed: None,
+        };
+        catalog(Profile::by_name(profile).unwrap(), input)
+    };
+    let error = make("ocp", TWO).unwrap_err();
+    assert!(matches!(&error, CatalogError::NoVersion { available } if available == &["rhel-10", "rhel-9"]), "{error}");
+    assert!(!error.is_transient());
+    assert_eq!(make("okd", ONE).unwrap().because, DefaultReason::Only);
 }

@@ -61,6 +61,20 @@ impl fmt::Display for Notice {
     }
 }
 
+impl Notice {
+    /// A word for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Image(_) => "ImageLeftOut",
+            Self::SourceSkipped(..) => "SourceLeftOut",
+            Self::Retained(_) => "StreamRetained",
+            Self::SeveralStreams(_) => "SeveralStreams",
+            Self::Followed { .. } => "StreamFollowed",
+        }
+    }
+}
+
 pub(super) fn count(images: usize) -> String {
     if images == 1 { "1 image".to_owned() } else { format!("{images} images") }
 }

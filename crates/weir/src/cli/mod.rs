@@ -1,5 +1,12 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+mod crds;
+mod image_source;
+pub mod up;
+
+pub use crds::Crds;
+pub use image_source::ImageSource;
+
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
 
@@ -18,6 +25,10 @@ pub struct Arguments {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Run release, API server, controllers and simulated nodes in this process
+    Up(up::Up),
+    /// Print the CustomResourceDefinitions
+    Crds(Crds),
     /// Print shell completions
     Completions {
         /// Which shell
@@ -44,6 +55,8 @@ pub fn log(verbose: u8) {
 /// Whatever the subcommand could not do.
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
+        Command::Up(up) => up.run(),
+        Command::Crds(crds) => crds.run(),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
             let mut script = Vec::new();

@@ -1,0 +1,74 @@
+//! What the controllers see of the cluster: one watch per kind, shared by all.
+
+use k8s_openapi::api::core::v1::Node;
+use kube::Client;
+use tokio::sync::watch;
+use weir_api::{ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, OSImageStream};
+use weir_kubeio::Cache;
+
+/// Caches of every kind a controller reads. Cheap to clone: clones share their objects.
+#[derive(Clone, Debug, Default)]
+pub struct Cluster {
+    /// ClusterVersion.
+    pub versions: Cache<ClusterVersion>,
+    /// FeatureGate.
+    pub gates: Cache<FeatureGate>,
+    /// OSImageStream.
+    pub streams: Cache<OSImageStream>,
+    /// ControllerConfig.
+    pub controller_configs: Cache<ControllerConfig>,
+    /// MachineConfigPool.
+    pub pools: Cache<MachineConfigPool>,
+    /// MachineConfig.
+    pub configs: Cache<MachineConfig>,
+    /// Node.
+    pub nodes: Cache<Node>,
+}
+
+impl Cluster {
+    /// Watches every kind until the future is dropped.
+    pub async fn fill(self, client: Client) {
+        tokio::join!(
+            self.versions.fill(client.clone()),
+            self.gates.fill(client.clone()),
+            self.streams.fill(client.clone()),
+            self.controller_configs.fill(client.clone()),
+            self.pools.fill(client.clone()),
+            self.configs.fill(client.clone()),
+            self.nodes.fill(client),
+        );
+    }
+
+    /// Whether everything that existed at the start has been seen. Before that nothing may be decided.
+    #[must_use]
+    pub fn is_synced(&self) -> bool {
+        self.versions.is_synced()
+            && self.gates.is_synced()
+            && self.streams.is_synced()
+            && self.controller_configs.is_synced()
+            && self.pools.is_synced()
+            && self.configs.is_synced()
+            && self.nodes.is_synced()
+    }
+
+    /// Changes of the kinds that configure the cluster; nodes, which change all the time, are not among them.
+    #[must_use]
+    pub fn configuration_changes(&self) -> Vec<watch::Receiver<u64>> {
+        vec![
+            self.versions.changes(),
+            self.gates.changes(),
+            self.streams.changes(),
+            self.controller_configs.changes(),
+            self.pools.changes(),
+            self.configs.changes(),
+        ]
+    }
+
+    /// Changes of every kind.
+    #[must_use]
+    pub fn changes(&self) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.configuration_changes();
+        all.push(self.nodes.changes());
+        all
+    }
+}

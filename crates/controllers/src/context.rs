@@ -1,0 +1,74 @@
+//! What every controller is given.
+
+use crate::Cluster;
+use kube::Client;
+use std::{fmt, sync::Arc};
+use weir_api::{
+    ClusterVersion, FeatureGate,
+    keys::names::{CLUSTER, VERSION},
+};
+use weir_distro::Profile;
+use weir_kubeio::{Clock, Recorder};
+use weir_rules::gates::{Gates, GatesError, gates};
+
+/// Identity of a build. The three are compared with different marks on different objects and never with each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// Version for people; the operator marks the ControllerConfig with it.
+    pub raw: String,
+    /// What makes the build unique; marks generated MachineConfigs and the OSImageStream.
+    pub hash: String,
+    /// Release the build belongs to; absent when it belongs to none, and then to the one the cluster is to run.
+    pub release: Option<String>,
+}
+
+/// What every controller is given. Cheap to clone.
+#[derive(Clone)]
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// What is seen of it.
+    pub cluster: Cluster,
+    /// What time it is.
+    pub clock: Clock,
+    /// What is particular to the distribution.
+    pub profile: &'static Profile,
+    /// Who we are.
+    pub build: Arc<Build>,
+}
+
+impl fmt::Debug for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Context")
+            .field("profile", &self.profile.name)
+            .field("build", &self.build)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Context {
+    /// The gates that are on for our release.
+    ///
+    /// # Errors
+    /// When they are not known yet.
+    pub fn gates(&self) -> Result<Gates, GatesError> {
+        let (object, cluster) = (self.feature_gate(), self.cluster_version());
+        gates(object.as_deref(), self.build.release.as_deref(), cluster.as_deref())
+    }
+
+    /// The ClusterVersion.
+    #[must_use]
+    pub fn cluster_version(&self) -> Option<Arc<ClusterVersion>> {
+        self.cluster.versions.get(VERSION)
+    }
+
+    fn feature_gate(&self) -> Option<Arc<FeatureGate>> {
+        self.cluster.gates.get(CLUSTER)
+    }
+
+    /// Events of a component.
+    #[must_use]
+    pub fn recorder(&self, component: &'static str) -> Recorder {
+        Recorder::new(self.client.clone(), component, self.clock.clone())
+    }
+}

@@ -1,0 +1,29 @@
+//! What was last said about each subject, so that nothing is said twice.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+};
+
+/// What was last said, by subject.
+#[derive(Debug, Default)]
+pub(crate) struct News {
+    said: Mutex<BTreeMap<String, String>>,
+}
+
+impl News {
+    /// Whether this is not what was last said about the subject; it is now.
+    pub(crate) fn is_new(&self, subject: &str, text: &str) -> bool {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        if said.get(subject).is_some_and(|last| last == text) {
+            return false;
+        }
+        said.insert(subject.to_owned(), text.to_owned());
+        true
+    }
+
+    /// Forgets what was said about the subject.
+    pub(crate) fn forget(&self, subject: &str) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).remove(subject);
+    }
+}

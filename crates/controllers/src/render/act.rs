@@ -1,0 +1,91 @@
+//! Writes what rendering a pool came to.
+
+use crate::Context;
+use kube::Api;
+use serde_json::{Value, json};
+use weir_api::{
+    MachineConfig, MachineConfigPool,
+    condition::{FALSE, TRUE},
+    keys::config::{GENERATED_BY_CONTROLLER_VERSION, RELEASE_IMAGE_VERSION},
+};
+use weir_kubeio::{Error, Event, Recorder, patch};
+use weir_rules::{
+    conditions::{Said, set_condition},
+    render::Rendered,
+};
+
+const RENDER_DEGRADED: &str = "RenderDegraded";
+
+pub(super) struct Writer<'a> {
+    pub(super) context: &'a Context,
+    pub(super) recorder: &'a Recorder,
+    pub(super) pool: &'a MachineConfigPool,
+}
+
+impl Writer<'_> {
+    pub(super) fn name(&self) -> &str {
+        self.pool.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// The rendered MachineConfig first: a pool never points to one that does not exist.
+    pub(super) async fn write(&self, rendered: &Rendered) -> Result<(), Error> {
+        let config = &rendered.config;
+        let name = config.metadata.name.as_deref().unwrap_or_default();
+        if self.context.cluster.configs.get(name).is_none() {
+            self.create(rendered, name).await?;
+        }
+        let before = self.pool.spec.configuration.as_ref();
+        let same = before.is_some_and(|c| c.name() == name && c.source.as_deref() == Some(rendered.source.as_slice()));
+        if !same {
+            let configuration = json!({"name": name, "source": rendered.source});
+            let patch = json!({"spec": {"configuration": configuration}});
+            patch::merge(&self.pools(), &self.context.cluster.pools, self.name(), &patch).await?;
+        }
+        self.condition(FALSE, "", "").await
+    }
+
+    /// Says why the pool cannot be rendered. Its configuration stays what it is.
+    pub(super) async fn degrade(&self, reason: &str, why: &str) -> Result<(), Error> {
+        let message = format!("Failed to render configuration for pool {}: {why}", self.name());
+        self.condition(TRUE, reason, &message).await
+    }
+
+    async fn create(&self, rendered: &Rendered, name: &str) -> Result<(), Error> {
+        let api: Api<MachineConfig> = Api::all(self.context.client.clone());
+        if !patch::create(&api, &self.context.cluster.configs, &rendered.config).await? {
+            return Ok(());
+        }
+        if rendered.overridden {
+            let image = rendered.config.spec.os_image_url.as_deref().unwrap_or_default();
+            let was = &rendered.base_os_image;
+            let text = format!("OSImageURL was overridden via machineconfig in {name} (was: {was} is: {image})");
+            self.recorder.record(&rendered.config, &Event::normal("OSImageURLOverridden", text)).await;
+        }
+        let mark =
+            |key| rendered.config.metadata.annotations.as_ref().and_then(|a| a.get(key)).map_or("", String::as_str);
+        let text = format!(
+            "{name} successfully generated (release version: {}, controller version: {})",
+            mark(RELEASE_IMAGE_VERSION),
+            mark(GENERATED_BY_CONTROLLER_VERSION),
+        );
+        self.recorder.record(self.pool, &Event::normal("RenderedConfigGenerated", text)).await;
+        Ok(())
+    }
+
+    async fn condition(&self, status: &str, reason: &str, message: &str) -> Result<(), Error> {
+        // Another controller writes other conditions into the same list: the patch holds for what was read, or not at all.
+        let Some(pool) = self.context.cluster.pools.get(self.name()) else { return Ok(()) };
+        let mut conditions = pool.status.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default();
+        let said = Said { type_: RENDER_DEGRADED, status, reason, message };
+        if !set_condition(&mut conditions, said, self.context.clock.now()) {
+            return Ok(());
+        }
+        let version: Value = pool.metadata.resource_version.clone().into();
+        let patch = json!({"metadata": {"resourceVersion": version}, "status": {"conditions": conditions}});
+        patch::merge_status(&self.pools(), &self.context.cluster.pools, self.name(), &patch).await
+    }
+
+    fn pools(&self) -> Api<MachineConfigPool> {
+        Api::all(self.context.client.clone())
+    }
+}

@@ -1,0 +1,183 @@
+//! Keeps every pool's rendered MachineConfig, and the pool's configuration, what its parts say.
+//!
+//! | module | part |
+//! |---|---|
+//! | `observe` | what a pool is rendered from |
+//! | `act` | writes the rendered MachineConfig, the pool's configuration and its condition |
+//!
+//! A pool that cannot be rendered keeps what it has and says why; it never stops another pool.
+
+mod act;
+mod observe;
+
+use crate::{Context, news::News};
+use act::Writer;
+use observe::{Observed, Parts};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use weir_kubeio::{Class, Classed, Event, Next, Recorder, drive};
+use weir_rules::{
+    components::NotRendered,
+    gates::GatesError,
+    render::{RenderError, Rendered},
+    stream::{StreamError, StreamReason},
+    view::PoolView,
+};
+
+/// Events are recorded under this name, the reference's.
+const COMPONENT: &str = "machineconfigcontroller-rendercontroller";
+
+/// Why a pass was not finished.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// It is not known whether there are streams.
+    #[error(transparent)]
+    Gates(#[from] GatesError),
+    /// The API server refused a write or was not there.
+    #[error(transparent)]
+    Api(#[from] weir_kubeio::Error),
+}
+
+impl Classed for Error {
+    fn class(&self) -> Class {
+        match self {
+            // What is missing is watched.
+            Self::Gates(_) => Class::Permanent,
+            Self::Api(error) => error.class(),
+        }
+    }
+}
+
+/// Why a pool has no rendered MachineConfig.
+#[derive(Clone, Debug, thiserror::Error)]
+enum Failure {
+    #[error(transparent)]
+    Components(#[from] NotRendered),
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+}
+
+impl Failure {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Components(error) => error.code(),
+            Self::Stream(error) => error.code(),
+            Self::Render(error) => error.code(),
+        }
+    }
+
+    /// Whether the pool is degraded for it; else it waits for something that is still being written.
+    fn is_failure(&self) -> bool {
+        match self {
+            Self::Components(error) => error.is_failure(),
+            Self::Stream(_) | Self::Render(_) => true,
+        }
+    }
+}
+
+type Outcome = Result<Rendered, RenderError>;
+
+/// The render controller.
+#[derive(Debug)]
+pub struct Controller {
+    context: Context,
+    recorder: Recorder,
+    news: News,
+    /// By pool, what it was last rendered from and what came of it: most changes concern few pools.
+    last: Mutex<BTreeMap<String, (Parts, Arc<Outcome>)>>,
+}
+
+impl Controller {
+    /// A controller that has not rendered anything yet.
+    #[must_use]
+    pub fn new(context: Context) -> Self {
+        let recorder = context.recorder(COMPONENT);
+        Self { context, recorder, news: News::default(), last: Mutex::default() }
+    }
+
+    /// Reconciles on every change until the future is dropped.
+    pub async fn run(&self) {
+        drive("render", self.context.cluster.configuration_changes(), || self.reconcile()).await;
+    }
+
+    /// One pass over all pools.
+    ///
+    /// # Errors
+    /// The first write that failed; the other pools are seen to all the same.
+    pub async fn reconcile(&self) -> Result<Next, Error> {
+        if !self.context.cluster.is_synced() {
+            return Ok(Next::Await);
+        }
+        let observed = Observed::new(&self.context)?;
+        let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
+        let mut first = None;
+        for (pool, view) in observed.pools.iter().zip(&views).filter(|(_, view)| !view.deleting) {
+            let writer = Writer { context: &self.context, recorder: &self.recorder, pool };
+            let written = match self.pool(&observed, view, &views) {
+                Ok((rendered, because)) => self.accept(&writer, &rendered, &because).await,
+                Err(failure) => self.refuse(&writer, &failure).await,
+            };
+            if let Err(error) = written {
+                tracing::warn!(pool = view.name, error = %weir_kubeio::drive::chain(&error), "rendering was not written");
+                first.get_or_insert(error);
+            }
+        }
+        first.map_or(Ok(Next::Await), |error| Err(error.into()))
+    }
+
+    fn pool(
+        &self,
+        observed: &Observed,
+        pool: &PoolView<'_>,
+        pools: &[PoolView<'_>],
+    ) -> Result<(Rendered, StreamReason), Failure> {
+        let (parts, because) = observed.parts(pool, pools)?;
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let outcome = match last.get(pool.name) {
+            Some((before, outcome)) if *before == parts => outcome.clone(),
+            _ => {
+                let outcome = Arc::new(parts.render(pool.object, &self.context.build));
+                last.insert(pool.name.to_owned(), (parts, outcome.clone()));
+                outcome
+            }
+        };
+        drop(last);
+        Ok((Result::clone(&outcome)?, because))
+    }
+
+    async fn accept(
+        &self,
+        writer: &Writer<'_>,
+        rendered: &Rendered,
+        because: &StreamReason,
+    ) -> Result<(), weir_kubeio::Error> {
+        writer.write(rendered).await?;
+        let telling = match because {
+            StreamReason::StalePin { .. } | StreamReason::GateOff { ignored: Some(_) } => Some(because.to_string()),
+            _ => None,
+        };
+        match telling {
+            Some(text) if self.news.is_new(writer.name(), &text) => {
+                self.recorder.record(writer.pool, &Event::warning(because.code(), text)).await;
+            }
+            Some(_) => {}
+            None => self.news.forget(writer.name()),
+        }
+        Ok(())
+    }
+
+    async fn refuse(&self, writer: &Writer<'_>, failure: &Failure) -> Result<(), weir_kubeio::Error> {
+        let text = failure.to_string();
+        if self.news.is_new(writer.name(), &text) {
+            if failure.is_failure() || matches!(failure, Failure::Components(NotRendered::SelectingAll)) {
+                self.recorder.record(writer.pool, &Event::warning(failure.code(), text.clone())).await;
+            }
+            tracing::info!(pool = writer.name(), reason = failure.code(), text, "not rendered");
+        }
+        if failure.is_failure() { writer.degrade(failure.code(), &text).await } else { Ok(()) }
+    }
+}

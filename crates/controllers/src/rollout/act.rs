@@ -1,0 +1,111 @@
+//! Writes nodes, and the status of pools.
+
+use super::observe::Wanted;
+use crate::{Context, news::News};
+use futures::{StreamExt as _, stream};
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use weir_api::{
+    MachineConfigPool,
+    keys::rollout::{CUSTOM_POOL_LABELS_APPLIED, DESIRED_CONFIG, DESIRED_IMAGE},
+};
+use weir_kubeio::{Error, Event, Recorder, patch};
+use weir_rules::rollout::{Adopt, RolloutPlan, Start};
+
+/// Requests under way at the same time. More than that only lengthens the server's queue.
+const AT_ONCE: usize = 32;
+
+pub(super) struct Writer<'a> {
+    pub(super) context: &'a Context,
+    pub(super) recorder: &'a Recorder,
+    pub(super) news: &'a News,
+}
+
+impl Writer<'_> {
+    /// Tells every node that may start what to run. A node that could not be told is told in the next pass.
+    pub(super) async fn tell(&self, plan: &RolloutPlan) -> Result<(), Error> {
+        let told = stream::iter(&plan.start).map(|start| async move { (start, self.start(start).await) });
+        let told: Vec<_> = told.buffer_unordered(AT_ONCE).collect().await;
+        let mut by_pool: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+        let mut outcome = Ok(());
+        for (start, result) in told {
+            match result {
+                Ok(()) => by_pool.entry((&start.pool, &start.config)).or_default().push(&start.node),
+                Err(error) => outcome = outcome.and(Err(error)),
+            }
+        }
+        for ((pool, config), nodes) in by_pool {
+            let text = match nodes.as_slice() {
+                [node] => format!("Targeted node {node} to MachineConfig: {config}"),
+                nodes => format!("Set target for {} nodes to MachineConfig: {config}", nodes.len()),
+            };
+            tracing::info!(pool, config, nodes = nodes.join(","), "told");
+            self.event(pool, &Event::normal("SetDesiredConfig", text)).await;
+        }
+        for adopt in &plan.adopt {
+            outcome = outcome.and(self.adopt(adopt).await);
+        }
+        outcome
+    }
+
+    /// Writes the statuses that changed.
+    pub(super) async fn report(&self, statuses: &[Wanted]) -> Result<(), Error> {
+        let mut outcome = Ok(());
+        for wanted in statuses {
+            outcome = outcome.and(self.status(wanted).await);
+        }
+        outcome
+    }
+
+    async fn start(&self, start: &Start) -> Result<(), Error> {
+        let mut annotations = json!({DESIRED_CONFIG: start.config});
+        if start.drop_image {
+            annotations[DESIRED_IMAGE] = Value::Null;
+        }
+        self.node(&start.node, &json!({"metadata": {"annotations": annotations}})).await
+    }
+
+    async fn adopt(&self, adopt: &Adopt) -> Result<(), Error> {
+        let applied = json!({CUSTOM_POOL_LABELS_APPLIED: ""});
+        self.node(&adopt.node, &json!({"metadata": {"labels": adopt.labels, "annotations": applied}})).await
+    }
+
+    async fn node(&self, name: &str, patch: &Value) -> Result<(), Error> {
+        let api: Api<Node> = Api::all(self.context.client.clone());
+        match patch::merge(&api, &self.context.cluster.nodes, name, patch).await {
+            // It was deleted in the meantime, and its watch will say so.
+            Err(error) if error.is_not_found() => Ok(()),
+            written => written,
+        }
+    }
+
+    async fn status(&self, wanted: &Wanted) -> Result<(), Error> {
+        let mut status = serde_json::to_value(&wanted.status).unwrap_or_default();
+        if wanted.status.os_image_stream.is_none() {
+            // A merge patch keeps what it does not mention.
+            status["osImageStream"] = Value::Null;
+        }
+        let pool = wanted.pool.metadata.name.as_deref().unwrap_or_default();
+        // Another controller writes other conditions into the same list: the patch holds for what was read, or not at all.
+        let version = &wanted.pool.metadata.resource_version;
+        let patch = json!({"metadata": {"resourceVersion": version}, "status": status});
+        let api: Api<MachineConfigPool> = Api::all(self.context.client.clone());
+        patch::merge_status(&api, &self.context.cluster.pools, pool, &patch).await?;
+        match &wanted.stalled {
+            Some(reason) if self.news.is_new(pool, &reason.to_string()) => {
+                self.event(pool, &Event::warning(reason.code(), reason.to_string())).await;
+            }
+            Some(_) => {}
+            None => self.news.forget(pool),
+        }
+        Ok(())
+    }
+
+    async fn event(&self, pool: &str, event: &Event) {
+        if let Some(pool) = self.context.cluster.pools.get(pool) {
+            self.recorder.record(&*pool, event).await;
+        }
+    }
+}

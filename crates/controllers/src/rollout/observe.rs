@@ -1,0 +1,127 @@
+//! Views of pools and nodes.
+
+use crate::Context;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use weir_api::{
+    ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream,
+    keys::names::{CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS},
+    pool::{CertExpiry, MachineConfigPoolStatus},
+};
+use weir_rules::{
+    membership::assign,
+    pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
+    rollout::{RolloutPlan, RolloutView, WaitReason, plan_rollout},
+    view::{NodeView, PoolView},
+};
+
+/// Control plane topology with two masters and an arbiter.
+const ARBITER_TOPOLOGY: &str = "HighlyAvailableArbiter";
+
+/// The cluster as one pass sees it.
+pub(super) struct Observed {
+    pools: Vec<Arc<MachineConfigPool>>,
+    nodes: Vec<Arc<Node>>,
+    configs: Vec<Arc<MachineConfig>>,
+    controller_config: Option<Arc<ControllerConfig>>,
+    /// Absent while the gate is off, or not known to be on.
+    streams: Option<Arc<OSImageStream>>,
+}
+
+/// The status a pool is to have.
+pub(super) struct Wanted {
+    pub(super) pool: Arc<MachineConfigPool>,
+    pub(super) status: MachineConfigPoolStatus,
+    /// What only a user can change, if that keeps the pool from moving.
+    pub(super) stalled: Option<WaitReason>,
+}
+
+impl Observed {
+    pub(super) fn new(context: &Context) -> Self {
+        let cluster = &context.cluster;
+        let enabled = context.gates().is_ok_and(|gates| gates.is_on(GATE_OS_STREAMS));
+        Self {
+            pools: cluster.pools.all(),
+            nodes: cluster.nodes.all(),
+            configs: cluster.configs.all(),
+            controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
+            streams: cluster.streams.get(CLUSTER).filter(|_| enabled),
+        }
+    }
+
+    pub(super) fn plan(&self, previous: Option<&RolloutPlan>, now: Timestamp) -> RolloutPlan {
+        let (pools, nodes) = self.views();
+        let topology = self.controller_config.as_ref().and_then(|c| c.spec.control_plane_topology());
+        let view = RolloutView {
+            pools: &pools,
+            nodes: &nodes,
+            membership: &assign(&pools, &nodes),
+            reports: &BTreeMap::new(),
+            arbiter_topology: topology == Some(ARBITER_TOPOLOGY),
+            operator_nodes: &[],
+            image_mode_pools: &BTreeSet::new(),
+            config_owners: &self.config_owners(),
+            configs: Some(&self.configs().into_keys().collect()),
+            halted: None,
+            previous,
+        };
+        plan_rollout(&view, now)
+    }
+
+    /// The statuses that are to be written: those that say something else than before.
+    pub(super) fn statuses(&self, plan: &RolloutPlan, now: Timestamp) -> Vec<Wanted> {
+        let (pools, nodes) = self.views();
+        let (membership, configs, certificates) = (assign(&pools, &nodes), self.configs(), self.certificates());
+        let status = |pool: &PoolView<'_>, object: &Arc<MachineConfigPool>| {
+            // A pool that was not rendered yet, or selects every node, is none of the rollout's business.
+            if pool.target.is_none() || pool.selects_all() {
+                return None;
+            }
+            let own: Vec<&NodeView<'_>> = membership.nodes.get(pool.name)?.iter().map(|&at| &nodes[at]).collect();
+            let stalled = plan.stalled(pool.name);
+            let view = PoolStatusView {
+                pool,
+                nodes: &own,
+                reports: &BTreeMap::new(),
+                configs: &configs,
+                streams: self.streams.as_deref(),
+                counts_from_reports: false,
+                image_mode: false,
+                certificates: &certificates,
+                stalled,
+            };
+            let status = pool_status(&view, now);
+            let changed = status_changed(object.status.as_ref(), &status);
+            changed.then(|| Wanted { pool: object.clone(), status, stalled: stalled.cloned() })
+        };
+        pools.iter().zip(&self.pools).filter_map(|(pool, object)| status(pool, object)).collect()
+    }
+
+    fn views(&self) -> (Vec<PoolView<'_>>, Vec<NodeView<'_>>) {
+        let pools = self.pools.iter().map(|pool| PoolView::new(pool)).collect();
+        (pools, self.nodes.iter().map(|node| NodeView::new(node)).collect())
+    }
+
+    fn configs(&self) -> BTreeMap<&str, &MachineConfig> {
+        self.configs.iter().filter_map(|config| Some((config.metadata.name.as_deref()?, config.as_ref()))).collect()
+    }
+
+    fn config_owners(&self) -> BTreeMap<&str, &str> {
+        fn owner(config: &Arc<MachineConfig>) -> Option<(&str, &str)> {
+            let owner = config.metadata.owner_references.as_ref()?.first()?;
+            Some((config.metadata.name.as_deref()?, owner.name.as_str()))
+        }
+        self.configs.iter().filter_map(owner).collect()
+    }
+
+    fn certificates(&self) -> Vec<CertExpiry> {
+        let status = self.controller_config.as_ref().and_then(|c| c.status.as_ref());
+        let known = status.map(|s| s.controller_certificates.as_slice()).unwrap_or_default();
+        let values: Vec<_> = known.iter().filter_map(|certificate| serde_json::to_value(certificate).ok()).collect();
+        certificate_expiry(&values)
+    }
+}

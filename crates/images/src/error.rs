@@ -1,0 +1,293 @@
+//! What went wrong with an image, whether trying again can help, and what to do.
+
+use crate::digest::Digest;
+use std::fmt;
+use std::time::Duration;
+
+/// Whether the same request can succeed later without anybody changing anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// It cannot; wait for a change.
+    Permanent,
+    /// It can; try again after a while.
+    Transient,
+}
+
+/// What went wrong with one image. The text is whole: image, place, what, and what to do.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub struct Error {
+    /// The image, as it was asked for.
+    pub image: String,
+    /// What went wrong at each place that was asked, in order; the last is the source itself. Never empty.
+    pub attempts: Vec<Attempt>,
+}
+
+/// What went wrong at one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Registry, mirror or folder; empty when none was asked.
+    pub place: String,
+    /// What went wrong.
+    pub fault: Fault,
+}
+
+/// What can go wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Fault {
+    /// The pull spec is none.
+    #[error("{0}")]
+    PullSpec(#[from] crate::pull_spec::BadPullSpec),
+    /// The registries configuration forbids the registry.
+    #[error("registry {prefix} is blocked by the registries configuration; use a mirror or unblock it there")]
+    Blocked {
+        /// The entry that says so.
+        prefix: String,
+    },
+    /// No connection, or one that broke.
+    #[error("the registry cannot be reached: {why}; check its address, the network and the proxy")]
+    Unreachable {
+        /// What the transport says.
+        why: String,
+    },
+    /// The registry's certificate is not trusted, or TLS failed otherwise.
+    #[error(
+        "no trusted TLS connection: {why}; add the registry's CA to the trust bundle, or name the registry insecure in \
+         the registries configuration"
+    )]
+    Tls {
+        /// What the transport says.
+        why: String,
+    },
+    /// A setting of the client side cannot be used.
+    #[error("{what}: {why}")]
+    Setting {
+        /// Which.
+        what: &'static str,
+        /// Why.
+        why: String,
+    },
+    /// 401, or no token.
+    #[error("{}", if *.given {
+        "the registry refuses the credentials that the authfile has for it; log in again and update the authfile"
+    } else {
+        "the registry asks for credentials and the authfile has none for it; log in and pass the authfile"
+    })]
+    Unauthorized {
+        /// Whether credentials were sent.
+        given: bool,
+    },
+    /// 403.
+    #[error("the registry denies access{said}; the account needs permission for this repository")]
+    Denied {
+        /// What the registry says, with a space before it.
+        said: String,
+    },
+    /// 404.
+    #[error("the registry has no such {what}{said}")]
+    NotFound {
+        /// Manifest, blob, ….
+        what: &'static str,
+        /// What the registry says, with a space before it.
+        said: String,
+    },
+    /// Any other answer that is no success.
+    #[error("the registry answers {status}{said}")]
+    Status {
+        /// HTTP status.
+        status: u16,
+        /// Whether the error codes in the answer say that trying again is useless.
+        settled: bool,
+        /// What the registry says, with a space before it.
+        said: String,
+        /// How long the registry wants to be left alone.
+        retry_after: Option<Duration>,
+    },
+    /// The bytes are not what the pull spec or the manifest promises.
+    #[error(
+        "digest mismatch: asked for {wanted} and got {actual}; the registry or something before it changed the content"
+    )]
+    Digest {
+        /// The digest asked for.
+        wanted: Digest,
+        /// The digest of what came.
+        actual: Digest,
+    },
+    /// Something is larger than it may be.
+    #[error("{what} is larger than {limit} bytes, the most that is accepted")]
+    TooLarge {
+        /// What.
+        what: String,
+        /// In bytes.
+        limit: u64,
+    },
+    /// Something is not what it should be.
+    #[error("{what} is broken: {why}")]
+    Malformed {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// A manifest list without an image for the platform.
+    #[error("no image for {wanted} in the image index, which has {}", list(.available))]
+    Platform {
+        /// `os/architecture`.
+        wanted: String,
+        /// The platforms there are.
+        available: Vec<String>,
+    },
+    /// Not a release payload.
+    #[error("it is no release payload: {why}; give the pull spec of a release image")]
+    NotRelease {
+        /// What is missing.
+        why: String,
+    },
+    /// The layouts that were given do not have the image, and registries may not be asked.
+    #[error("no layout that was given holds it, and registries are not asked")]
+    NotInLayout,
+    /// A folder or file that cannot be read or written.
+    #[error("{path}: {why}")]
+    File {
+        /// Which.
+        path: String,
+        /// What the operating system says.
+        why: String,
+    },
+    /// The time allowed is over.
+    #[error("not done after {} s; {last}", .after.as_secs())]
+    Deadline {
+        /// The time that was allowed.
+        after: Duration,
+        /// What was last wrong or going on.
+        last: String,
+    },
+}
+
+impl Fault {
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Unreachable { .. } | Self::Deadline { .. } => Class::Transient,
+            Self::Status { status, settled, .. } => {
+                let busy = *status == 408 || *status == 425 || *status == 429 || *status >= 500;
+                if !settled && (busy || *status == 400) { Class::Transient } else { Class::Permanent }
+            }
+            _ => Class::Permanent,
+        }
+    }
+
+    /// How long the other side wants to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
+    }
+
+    /// The error about this image when one place, or none, was asked.
+    #[must_use]
+    pub fn about(self, image: &str, place: &str) -> Error {
+        Error { image: image.to_owned(), attempts: vec![Attempt { place: place.to_owned(), fault: self }] }
+    }
+
+    /// For a path that cannot be read or written.
+    #[must_use]
+    pub fn file(path: &std::path::Path, error: &std::io::Error) -> Self {
+        Self::File { path: path.display().to_string(), why: error.to_string() }
+    }
+
+    pub(crate) fn malformed(what: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self::Malformed { what: what.into(), why: why.to_string() }
+    }
+}
+
+impl Error {
+    /// Transient when trying again can help at any of the places.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        let transient = self.attempts.iter().any(|attempt| attempt.fault.class() == Class::Transient);
+        if transient { Class::Transient } else { Class::Permanent }
+    }
+
+    /// The longest time that a place wants to be left alone.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.attempts.iter().filter_map(|attempt| attempt.fault.retry_after()).max()
+    }
+
+    /// What was wrong at the source itself.
+    #[must_use]
+    pub fn fault(&self) -> Option<&Fault> {
+        self.attempts.last().map(|attempt| &attempt.fault)
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.place.is_empty() {
+            write!(f, "{}: ", self.place)?;
+        }
+        self.fault.fmt(f)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "image {}: ", self.image)?;
+        let Some((last, mirrors)) = self.attempts.split_last() else { return f.write_str("not asked for anywhere") };
+        last.fmt(f)?;
+        if !mirrors.is_empty() {
+            let mirrors: Vec<String> = mirrors.iter().map(ToString::to_string).collect();
+            write!(f, " (mirrors also failed: {})", mirrors.join("; "))?;
+        }
+        Ok(())
+    }
+}
+
+fn list(names: &[String]) -> String {
+    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(status: u16, settled: bool) -> Fault {
+        Fault::Status { status, settled, said: String::new(), retry_after: Some(Duration::from_secs(3)) }
+    }
+
+    #[test]
+    fn what_may_be_tried_again() {
+        for (fault, class) in [
+            (Fault::Unreachable { why: String::new() }, Class::Transient),
+            (Fault::Tls { why: String::new() }, Class::Permanent),
+            (Fault::Unauthorized { given: true }, Class::Permanent),
+            (Fault::Digest { wanted: Digest::of(b""), actual: Digest::of(b"a") }, Class::Permanent),
+            (status(429, false), Class::Transient),
+            (status(500, false), Class::Transient),
+            (status(503, false), Class::Transient),
+            (status(400, false), Class::Transient),
+            (status(400, true), Class::Permanent),
+            (status(405, false), Class::Permanent),
+        ] {
+            assert_eq!(fault.class(), class, "{fault}");
+        }
+    }
+
+    #[test]
+    fn one_transient_mirror_makes_the_whole_transient() {
+        let attempt = |place: &str, fault| Attempt { place: place.to_owned(), fault };
+        let error = Error {
+            image: "quay.io/a/b:1".to_owned(),
+            attempts: vec![
+                attempt("m.example.com/b:1", status(503, false)),
+                attempt("quay.io/a/b:1", Fault::Blocked { prefix: "quay.io".to_owned() }),
+            ],
+        };
+        assert_eq!((error.class(), error.retry_after()), (Class::Transient, Some(Duration::from_secs(3))));
+        assert_eq!(
+            error.to_string(),
+            "image quay.io/a/b:1: quay.io/a/b:1: registry quay.io is blocked by the registries configuration; use a \
+             mirror or unblock it there (mirrors also failed: m.example.com/b:1: the registry answers 503)"
+        );
+    }
+}

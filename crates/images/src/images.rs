@@ -1,0 +1,389 @@
+//! The front: releases, labels and files by pull spec, from layouts and registries, with mirrors and retries.
+
+use crate::authfile::Authfile;
+use crate::digest::{ByteStream, Digest};
+use crate::error::{Attempt, Error, Fault};
+use crate::layers::{self, Layers};
+use crate::layout::Layout;
+use crate::manifest::{Descriptor, ImageManifest, MAX_DOCUMENT, Manifest, Platform};
+use crate::pull_spec::{Location, PullSpec, Version};
+use crate::registries::Registries;
+use crate::registry::{Registry, Repository};
+use crate::release::{IMAGE_REFERENCES, ImageReferences, MAX_IMAGE_REFERENCES, Release, Strictness};
+use crate::retry::{Patience, patiently};
+use crate::trust::Trust;
+use bytes::{Bytes, BytesMut};
+use futures::{StreamExt as _, TryStreamExt as _};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use weir_api::keys::image::RELEASE;
+
+/// Where images come from.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Asked first, by digest.
+    pub layouts: Vec<Layout>,
+    /// Credentials for registries.
+    pub authfile: Authfile,
+    /// Mirrors, blocked and insecure registries.
+    pub registries: Registries,
+    /// Certificates.
+    pub trust: Trust,
+    /// What an index is resolved for.
+    pub platform: Platform,
+    /// Registries are never asked.
+    pub offline: bool,
+    /// How long trying again may take.
+    pub patience: Patience,
+}
+
+impl Default for Source {
+    fn default() -> Self {
+        Self {
+            layouts: Vec::new(),
+            authfile: Authfile::default(),
+            registries: Registries::default(),
+            trust: Trust::default(),
+            platform: Platform::host(),
+            offline: false,
+            patience: Patience::default(),
+        }
+    }
+}
+
+/// Images inspected at the same time: every stream of a release at once, and few enough for any registry.
+const CONCURRENCY: usize = 16;
+
+/// Reads images. Cheap to clone; clones share connections and tokens.
+#[derive(Clone, Debug)]
+pub struct Images(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    layouts: Vec<Layout>,
+    registry: Registry,
+    platform: Platform,
+    offline: bool,
+    patience: Patience,
+}
+
+/// Where one image is read from.
+#[derive(Clone, Debug)]
+enum Store {
+    Layout(Layout),
+    Repository(Repository),
+}
+
+/// An image found in a store.
+struct Found {
+    /// What the pull spec stands for: the index, when there is one.
+    digest: Digest,
+    manifest: ImageManifest,
+    store: Store,
+}
+
+impl Images {
+    /// From this source.
+    #[must_use]
+    pub fn new(source: Source) -> Self {
+        let Source { layouts, authfile, registries, trust, platform, offline, patience } = source;
+        let registry = Registry::new(authfile, registries, trust);
+        Self(Arc::new(Inner { layouts, registry, platform, offline, patience }))
+    }
+
+    /// The release payload that a pull spec (`host/repository@digest`, `oci:DIR`) names.
+    ///
+    /// # Errors
+    /// When it cannot be read or is no release payload.
+    pub async fn release(&self, pull_spec: &str) -> Result<Release, Error> {
+        self.read(pull_spec, &ReleaseOf).await
+    }
+
+    /// The labels of an image.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn labels(&self, pull_spec: &str) -> Result<BTreeMap<String, String>, Error> {
+        self.read(pull_spec, &LabelsOf).await
+    }
+
+    /// The labels of several images, in their order, read at the same time.
+    pub async fn labels_of(&self, pull_specs: &[String]) -> Vec<Result<BTreeMap<String, String>, Error>> {
+        let each = |pull_spec: String| {
+            let images = self.clone();
+            async move { images.labels(&pull_spec).await }
+        };
+        let all: Vec<_> = pull_specs.iter().cloned().map(each).collect();
+        futures::stream::iter(all).buffered(CONCURRENCY).collect().await
+    }
+
+    /// One regular file of an image, at most `limit` bytes; `None` when the image has none of this name.
+    ///
+    /// # Errors
+    /// When the image cannot be read or the file is larger.
+    pub async fn file(&self, pull_spec: &str, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
+        self.read(pull_spec, &FileOf { path, limit }).await
+    }
+
+    /// The release payload of a layout.
+    ///
+    /// # Errors
+    /// When it holds none, or several.
+    pub async fn release_of(&self, layout: &Layout) -> Result<Release, Error> {
+        let place = layout.place();
+        let spec = self.entry(layout, None).await.map_err(|fault| fault.about(&place, ""))?;
+        self.read_layout(&spec.to_string(), layout, &spec, &ReleaseOf).await
+    }
+
+    /// A manifest or config in a layout, verified.
+    pub(crate) async fn stored(&self, layout: &Layout, digest: &Digest) -> Result<Bytes, Fault> {
+        Store::Layout(layout.clone()).manifest(&Version::Digest(digest.clone())).await.map(|(_, bytes)| bytes)
+    }
+
+    /// The repository to push to: mirrors are for pulling.
+    pub(crate) fn repository(&self, to: &PullSpec) -> Result<Option<Repository>, Fault> {
+        self.0.registry.places(to)?.last().map(|place| self.0.registry.repository(place)).transpose()
+    }
+
+    pub(crate) fn patience(&self) -> Patience {
+        self.0.patience
+    }
+
+    /// Reads something from an image: from a layout that holds it, else from the registries.
+    async fn read<R: Reading>(&self, image: &str, reading: &R) -> Result<R::Out, Error> {
+        let whole = |fault: Fault| fault.about(image, "");
+        let spec = match image.parse::<Location>().map_err(|bad| whole(bad.into()))? {
+            Location::Registry(spec) => spec,
+            Location::Layout { folder, digest } => {
+                let layout = Layout::open(&folder).map_err(whole)?;
+                let spec = self.entry(&layout, digest).await.map_err(whole)?;
+                return self.read_layout(image, &layout, &spec, reading).await;
+            }
+        };
+        if let Some(digest) = spec.digest()
+            && let Some(layout) = self.0.layouts.iter().find(|layout| layout.holds(digest))
+        {
+            return self.read_layout(image, layout, &spec, reading).await;
+        }
+        if self.0.offline {
+            return Err(whole(Fault::NotInLayout));
+        }
+        self.read_registries(image, &spec, reading).await
+    }
+
+    async fn read_layout<R: Reading>(
+        &self,
+        image: &str,
+        layout: &Layout,
+        spec: &PullSpec,
+        reading: &R,
+    ) -> Result<R::Out, Error> {
+        let found = Store::Layout(layout.clone()).find(&spec.version, &self.0.platform).await;
+        let done = match found {
+            Ok(found) => reading.read(&found, spec).await,
+            Err(fault) => Err(fault),
+        };
+        done.map_err(|fault| fault.about(image, &layout.place()))
+    }
+
+    /// Which image of a layout is meant.
+    async fn entry(&self, layout: &Layout, digest: Option<Digest>) -> Result<PullSpec, Fault> {
+        let listed = layout.images();
+        let problem = |why: &str| Fault::File { path: layout.place(), why: why.to_owned() };
+        if let Some(digest) = digest {
+            let image = listed.iter().find(|image| image.digest == digest);
+            return image.map(|image| layout.name(image)).ok_or_else(|| problem("it lists no image with this digest"));
+        }
+        if let [only] = listed {
+            return Ok(layout.name(only));
+        }
+        let mut releases = Vec::new();
+        for image in listed {
+            let version = Version::Digest(image.digest.clone());
+            let found = Store::Layout(layout.clone()).find(&version, &self.0.platform).await?;
+            if found.labels().await?.contains_key(RELEASE) {
+                releases.push(layout.name(image));
+            }
+        }
+        match <[PullSpec; 1]>::try_from(releases) {
+            Ok([only]) => Ok(only),
+            Err(none) if none.is_empty() => {
+                Err(Fault::NotRelease { why: format!("none of its images has the label {RELEASE}") })
+            }
+            Err(_) => Err(problem("it lists several release images; add @ and the digest of one of them")),
+        }
+    }
+
+    /// Asks every place in turn, again and again while there is hope and patience.
+    async fn read_registries<R: Reading>(&self, image: &str, spec: &PullSpec, reading: &R) -> Result<R::Out, Error> {
+        patiently(self.0.patience, image, || self.round(image, spec, reading)).await
+    }
+
+    async fn round<R: Reading>(&self, image: &str, spec: &PullSpec, reading: &R) -> Result<R::Out, Error> {
+        let mut attempts = Vec::new();
+        for place in self.0.registry.places(spec).map_err(|fault| fault.about(image, ""))? {
+            let attempt = async {
+                let store = Store::Repository(self.0.registry.repository(&place)?);
+                let found = store.find(&place.spec.version, &self.0.platform).await?;
+                reading.read(&found, spec).await
+            };
+            match attempt.await {
+                Ok(done) => return Ok(done),
+                Err(fault) => attempts.push(Attempt { place: place.spec.name(), fault }),
+            }
+        }
+        Err(Error { image: image.to_owned(), attempts })
+    }
+}
+
+/// Something to be read from an image.
+trait Reading: Sync {
+    /// What it is.
+    type Out: Send;
+    fn read(&self, found: &Found, spec: &PullSpec) -> impl Future<Output = Result<Self::Out, Fault>> + Send;
+}
+
+struct ReleaseOf;
+
+impl Reading for ReleaseOf {
+    type Out = Release;
+
+    async fn read(&self, found: &Found, spec: &PullSpec) -> Result<Release, Fault> {
+        let (labels, list) = tokio::join!(found.labels(), found.file(IMAGE_REFERENCES, MAX_IMAGE_REFERENCES));
+        let (labels, list) = (labels?, list?);
+        let missing = || Fault::NotRelease { why: format!("it has no file {IMAGE_REFERENCES}") };
+        let list = list.filter(|list| !list.is_empty()).ok_or_else(missing)?;
+        let list = ImageReferences::parse(&list, Strictness::Typed)?;
+        Ok(Release {
+            image: spec.by_digest(found.digest.clone()).to_string(),
+            version: labels.get(RELEASE).filter(|version| !version.is_empty()).cloned().unwrap_or(list.name),
+            labels,
+            tags: list.tags,
+        })
+    }
+}
+
+struct LabelsOf;
+
+impl Reading for LabelsOf {
+    type Out = BTreeMap<String, String>;
+
+    async fn read(&self, found: &Found, _: &PullSpec) -> Result<BTreeMap<String, String>, Fault> {
+        found.labels().await
+    }
+}
+
+struct FileOf<'a> {
+    path: &'a str,
+    limit: u64,
+}
+
+impl Reading for FileOf<'_> {
+    type Out = Option<Vec<u8>>;
+
+    async fn read(&self, found: &Found, _: &PullSpec) -> Result<Option<Vec<u8>>, Fault> {
+        found.file(self.path, self.limit).await
+    }
+}
+
+impl Store {
+    async fn find(self, version: &Version, platform: &Platform) -> Result<Found, Fault> {
+        let (digest, bytes) = self.manifest(version).await?;
+        let manifest = match Manifest::parse(&bytes)? {
+            Manifest::Image(manifest) => manifest,
+            Manifest::Index(index) => {
+                let chosen = index.choose(platform)?;
+                let (_, bytes) = self.manifest(&Version::Digest(chosen.digest.clone())).await?;
+                match Manifest::parse(&bytes)? {
+                    Manifest::Image(manifest) => manifest,
+                    Manifest::Index(_) => {
+                        return Err(Fault::malformed(
+                            "the image index",
+                            "it refers to another index instead of an image",
+                        ));
+                    }
+                }
+            }
+        };
+        Ok(Found { digest, manifest, store: self })
+    }
+
+    async fn manifest(&self, version: &Version) -> Result<(Digest, Bytes), Fault> {
+        match (self, version) {
+            (Self::Repository(repository), version) => repository.manifest(version).await,
+            (Self::Layout(layout), Version::Digest(digest)) => {
+                let size = layout.size(digest)?;
+                let descriptor = Descriptor {
+                    media_type: String::new(),
+                    digest: digest.clone(),
+                    size,
+                    platform: None,
+                    annotations: BTreeMap::new(),
+                };
+                Ok((digest.clone(), self.document(&descriptor, "the manifest").await?))
+            }
+            (Self::Layout(_), Version::Tag(_)) => Err(Fault::NotInLayout),
+        }
+    }
+
+    async fn blob(&self, digest: &Digest) -> Result<ByteStream, Fault> {
+        match self {
+            Self::Layout(layout) => layout.blob(digest).await,
+            Self::Repository(repository) => repository.blob(digest).await,
+        }
+    }
+
+    /// A small blob as a whole, verified.
+    async fn document(&self, descriptor: &Descriptor, what: &str) -> Result<Bytes, Fault> {
+        if descriptor.size > MAX_DOCUMENT {
+            return Err(Fault::TooLarge { what: what.to_owned(), limit: MAX_DOCUMENT });
+        }
+        let chunks = descriptor.digest.verified(self.blob(&descriptor.digest).await?, Some(descriptor.size));
+        let all = chunks.try_fold(BytesMut::new(), async |mut all, chunk| {
+            all.extend_from_slice(&chunk);
+            Ok(all)
+        });
+        Ok(all.await?.freeze())
+    }
+}
+
+impl Found {
+    async fn labels(&self) -> Result<BTreeMap<String, String>, Fault> {
+        let config = self.store.document(self.manifest.image_config()?, "the image config").await?;
+        self.manifest.labels(&config)
+    }
+
+    async fn file(&self, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+        layers::file(self, path, limit).await
+    }
+}
+
+impl Layers for Found {
+    fn count(&self) -> usize {
+        self.manifest.layers.len()
+    }
+
+    fn identity(&self, at: usize) -> (&Digest, u64) {
+        let layer = &self.manifest.layers[at];
+        (&layer.digest, layer.size)
+    }
+
+    async fn open(&self, at: usize) -> Result<ByteStream, Fault> {
+        self.store.blob(&self.manifest.layers[at].digest).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_send<T: Send>(_: &T) {}
+
+    #[test]
+    fn reading_can_move_between_threads() {
+        let images = Images::new(Source::default());
+        is_send(&images.release("a.io/b"));
+        is_send(&images.labels_of(&[]));
+        is_send(&images.file("a.io/b", "/c", 1));
+    }
+}

@@ -1,0 +1,361 @@
+//! One file out of an image's layers, as the container would see it.
+//!
+//! Layers are read from the top down. Within a layer the last entry of a name counts. A whiteout of the file or of a
+//! folder above it, an opaque folder above it, or something else in the place of such a folder, hides what lower layers
+//! have. Symbolic links are followed through all layers, hard links from their own layer down. Nothing is ever written
+//! to disk; an entry whose name leaves the root is no entry.
+//!
+//! Source: `layer.md` of the OCI image specification.
+
+use crate::digest::{ByteStream, Digest};
+use crate::error::Fault;
+use bytes::Bytes;
+use flate2::read::MultiGzDecoder;
+use futures::{Stream, TryStreamExt as _};
+use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
+use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::{self, BufReader, Read};
+use tar::{Archive, Entry, EntryType, PaxExtensions};
+use tokio_util::io::{StreamReader, SyncIoBridge};
+
+/// What a layer may unpack to. The largest layers of a release are below 4 GiB; a bomb has no end.
+const MAX_UNPACKED: u64 = 8 << 30;
+/// Entries of a layer: a whole operating system has about a tenth of it.
+const MAX_ENTRIES: u64 = 2_000_000;
+/// A long name or a set of extended attributes of one entry.
+const MAX_EXTENSION: u64 = 1 << 20;
+/// Links followed before it is called a cycle. Each may read the layers again, so fewer than the 40 of Linux.
+const MAX_LINKS: usize = 10;
+
+const WHITEOUT: &str = ".wh.";
+const OPAQUE: &str = ".wh..wh..opq";
+const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
+const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
+
+/// A layer that can be opened when it is its turn.
+pub trait Layers {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// Digest and size of a layer, the lowest being 0.
+    fn identity(&self, at: usize) -> (&Digest, u64);
+    /// Its chunks, not yet verified.
+    fn open(&self, at: usize) -> impl Future<Output = Result<ByteStream, Fault>> + Send;
+}
+
+/// The content of the regular file at this absolute path; `None` when there is none.
+///
+/// # Errors
+/// When a layer cannot be read or is broken, when the file is larger than `limit`, or links go in circles.
+pub async fn file(layers: &impl Layers, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Fault> {
+    let mut search =
+        Search { path: components(path).unwrap_or_default(), top: layers.count(), folders: BTreeSet::new() };
+    for _ in 0..MAX_LINKS {
+        match below(layers, &mut search, limit).await? {
+            Step::Done(content) => return Ok(content),
+            Step::Again(next) => search = next,
+        }
+    }
+    Err(Fault::malformed(format!("file {path}"), "its links go in circles"))
+}
+
+struct Search {
+    path: Vec<String>,
+    /// Layers from this one up are not looked at.
+    top: usize,
+    /// Prefixes of the path that layers above have as folders.
+    folders: BTreeSet<usize>,
+}
+
+enum Step {
+    Done(Option<Vec<u8>>),
+    Again(Search),
+}
+
+async fn below(layers: &impl Layers, search: &mut Search, limit: u64) -> Result<Step, Fault> {
+    let all = layers.count();
+    for at in (0..search.top).rev() {
+        let (digest, size) = layers.identity(at);
+        let chunks = digest.verified(layers.open(at).await?, Some(size));
+        let mut seen = scan_stream(chunks, search.path.clone(), limit, digest).await?;
+        match seen.at.remove(&search.path.len()) {
+            Some(Node::File(content)) => return Ok(Step::Done(Some(content))),
+            Some(Node::TooLarge) => {
+                return Err(Fault::TooLarge { what: format!("file /{}", search.path.join("/")), limit });
+            }
+            Some(Node::Symlink(target)) => return Ok(follow(&search.path, search.path.len(), &target, all)),
+            // Seen from a lower layer up, so layers above cannot change it.
+            Some(Node::Hardlink(target)) => {
+                let path = components(&target).unwrap_or_default();
+                return Ok(Step::Again(Search { path, top: at + 1, folders: BTreeSet::new() }));
+            }
+            Some(Node::Folder | Node::Other) => return Ok(Step::Done(None)),
+            None => {}
+        }
+        for (depth, node) in seen.at {
+            match node {
+                Node::Folder => _ = search.folders.insert(depth),
+                Node::Symlink(target) if !search.folders.contains(&depth) => {
+                    return Ok(follow(&search.path, depth, &target, all));
+                }
+                _ => return Ok(Step::Done(None)),
+            }
+        }
+        if seen.hidden {
+            return Ok(Step::Done(None));
+        }
+    }
+    Ok(Step::Done(None))
+}
+
+/// The path with its first `depth` components replaced by what they link to, looked for in all layers.
+fn follow(path: &[String], depth: usize, target: &str, all: usize) -> Step {
+    let mut full = if target.starts_with('/') { Vec::new() } else { path[..depth - 1].to_vec() };
+    for part in target.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => _ = full.pop(),
+            name => full.push(name.to_owned()),
+        }
+    }
+    full.extend_from_slice(&path[depth..]);
+    Step::Again(Search { path: full, top: all, folders: BTreeSet::new() })
+}
+
+enum Node {
+    File(Vec<u8>),
+    TooLarge,
+    Symlink(String),
+    Hardlink(String),
+    Folder,
+    Other,
+}
+
+/// What one layer has to say about a path.
+#[derive(Default)]
+struct Seen {
+    /// What it has at the path and above it, by number of components.
+    at: BTreeMap<usize, Node>,
+    /// Whether it hides what lower layers have there.
+    hidden: bool,
+}
+
+async fn scan_stream(chunks: ByteStream, path: Vec<String>, limit: u64, digest: &Digest) -> Result<Seen, Fault> {
+    // The reader below sees I/O errors; the fault itself waits here.
+    let (tell, told) = std::sync::mpsc::channel();
+    let chunks = chunks.map_err(move |fault| {
+        let _ = tell.send(fault);
+        io::Error::other("the layer ended early")
+    });
+    let layer = format!("layer {digest}");
+    let reader = bridge(chunks);
+    let scanned = tokio::task::spawn_blocking(move || {
+        let mut compressed = BufReader::new(reader);
+        let seen = scan(&mut compressed, &path, limit);
+        // The digest is proved only at the end of the stream, and a lie is worse than what it led to.
+        let drained = io::copy(&mut compressed, &mut io::sink());
+        seen.and_then(|seen| drained.map(|_| seen))
+    });
+    let result = scanned.await.map_err(|error| Fault::malformed(layer.clone(), error))?;
+    if let Ok(fault) = told.try_recv() {
+        return Err(fault);
+    }
+    result.map_err(|error| Fault::malformed(layer, error))
+}
+
+fn bridge(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> impl Read + Send {
+    SyncIoBridge::new(StreamReader::new(Box::pin(chunks)))
+}
+
+fn scan(compressed: &mut (impl io::BufRead + Send), path: &[String], limit: u64) -> io::Result<Seen> {
+    let magic = peek(compressed)?;
+    if magic.starts_with(&GZIP) {
+        scan_tar(MultiGzDecoder::new(compressed), path, limit)
+    } else if magic.starts_with(&ZSTD) || magic.get(1..).is_some_and(|rest| rest == ZSTD_SKIPPABLE) {
+        scan_tar(Frames { source: compressed, frame: None }, path, limit)
+    } else {
+        scan_tar(compressed, path, limit)
+    }
+}
+
+/// The first four bytes; fewer when there are no more.
+fn peek(source: &mut impl io::BufRead) -> io::Result<Vec<u8>> {
+    let ahead = source.fill_buf()?;
+    Ok(ahead[..ahead.len().min(ZSTD.len())].to_vec())
+}
+
+/// All frames of a zstd file, one after the other.
+struct Frames<R: io::BufRead> {
+    source: R,
+    frame: Option<FrameDecoder>,
+}
+
+impl<R: io::BufRead> Read for Frames<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        loop {
+            let Some(frame) = self.frame.as_mut() else {
+                if self.source.fill_buf()?.is_empty() {
+                    return Ok(0);
+                }
+                self.frame = self.begin()?;
+                continue;
+            };
+            while frame.can_collect() < out.len() && !frame.is_finished() {
+                let wanted = BlockDecodingStrategy::UptoBytes(out.len());
+                frame.decode_blocks(&mut self.source, wanted).map_err(io::Error::other)?;
+            }
+            match frame.read(out)? {
+                0 if !out.is_empty() => self.frame = None,
+                count => return Ok(count),
+            }
+        }
+    }
+}
+
+impl<R: io::BufRead> Frames<R> {
+    /// The next frame; `None` when it was one to be skipped.
+    fn begin(&mut self) -> io::Result<Option<FrameDecoder>> {
+        let mut frame = FrameDecoder::new();
+        match frame.init(&mut self.source) {
+            Ok(()) => Ok(Some(frame)),
+            Err(FrameDecoderError::ReadFrameHeaderError(ReadFrameHeaderError::SkipFrame { length, .. })) => {
+                io::copy(&mut (&mut self.source).take(u64::from(length)), &mut io::sink())?;
+                Ok(None)
+            }
+            Err(error) => Err(io::Error::other(error)),
+        }
+    }
+}
+
+/// A reader that fails instead of unpacking without end.
+struct Bounded<R> {
+    inner: R,
+    left: u64,
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.inner.read(out)?;
+        self.left = self
+            .left
+            .checked_sub(count as u64)
+            .ok_or_else(|| io::Error::other(format!("it unpacks to more than {MAX_UNPACKED} bytes")))?;
+        Ok(count)
+    }
+}
+
+fn scan_tar(unpacked: impl Read, path: &[String], limit: u64) -> io::Result<Seen> {
+    let mut archive = Archive::new(Bounded { inner: unpacked, left: MAX_UNPACKED });
+    let mut seen = Seen::default();
+    let mut extensions = Extensions::default();
+    // Raw: the library would read a long name or an attribute of any length into memory.
+    for (count, entry) in archive.entries()?.raw(true).enumerate() {
+        if count as u64 > MAX_ENTRIES {
+            return Err(io::Error::other(format!("it has more than {MAX_ENTRIES} entries")));
+        }
+        let mut entry = entry?;
+        if !extensions.absorb(&mut entry)? {
+            let (name, link) = std::mem::take(&mut extensions).names(&entry);
+            seen.note(&mut entry, &name, &link, path, limit)?;
+        }
+    }
+    Ok(seen)
+}
+
+/// Names that do not fit into an entry's header come before it.
+#[derive(Default)]
+struct Extensions {
+    name: Option<Vec<u8>>,
+    link: Option<Vec<u8>>,
+}
+
+impl Extensions {
+    /// Whether the entry was only there for the next one.
+    fn absorb(&mut self, entry: &mut Entry<'_, impl Read>) -> io::Result<bool> {
+        match entry.header().entry_type() {
+            EntryType::GNULongName => self.name = Some(extension(entry)?),
+            EntryType::GNULongLink => self.link = Some(extension(entry)?),
+            EntryType::XHeader => {
+                let text = extension(entry)?;
+                for field in PaxExtensions::new(&text) {
+                    let field = field?;
+                    match field.key_bytes() {
+                        b"path" => self.name = Some(field.value_bytes().to_vec()),
+                        b"linkpath" => self.link = Some(field.value_bytes().to_vec()),
+                        _ => {}
+                    }
+                }
+            }
+            EntryType::XGlobalHeader => {}
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// Name and link target of the entry itself.
+    fn names(self, entry: &Entry<'_, impl Read>) -> (String, String) {
+        let name = self.name.unwrap_or_else(|| entry.header().path_bytes().into_owned());
+        let link = self.link.or_else(|| entry.header().link_name_bytes().map(|link| link.into_owned()));
+        let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).trim_end_matches('\0').to_owned();
+        (text(name), link.map(text).unwrap_or_default())
+    }
+}
+
+fn extension(entry: &mut Entry<'_, impl Read>) -> io::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    entry.take(MAX_EXTENSION + 1).read_to_end(&mut text)?;
+    if text.len() as u64 > MAX_EXTENSION {
+        return Err(io::Error::other(format!("a name or attribute is longer than {MAX_EXTENSION} bytes")));
+    }
+    Ok(text)
+}
+
+impl Seen {
+    fn note(
+        &mut self,
+        entry: &mut Entry<'_, impl Read>,
+        name: &str,
+        link: &str,
+        path: &[String],
+        limit: u64,
+    ) -> io::Result<()> {
+        let Some(parts) = components(name) else { return Ok(()) };
+        let Some((last, above)) = parts.split_last() else { return Ok(()) };
+        if last == OPAQUE {
+            self.hidden |= above.len() < path.len() && path.starts_with(above);
+        } else if let Some(removed) = last.strip_prefix(WHITEOUT) {
+            let depth = above.len();
+            self.hidden |= path.starts_with(above) && path.get(depth).is_some_and(|part| part == removed);
+        } else if path.starts_with(&parts) {
+            let node = match entry.header().entry_type() {
+                EntryType::Regular | EntryType::Continuous if parts.len() == path.len() => content(entry, limit)?,
+                EntryType::Symlink => Node::Symlink(link.to_owned()),
+                EntryType::Link => Node::Hardlink(link.to_owned()),
+                EntryType::Directory => Node::Folder,
+                _ => Node::Other,
+            };
+            // What is below a folder that is replaced goes with it.
+            if !matches!(node, Node::Folder) {
+                self.at.retain(|depth, _| *depth < parts.len());
+            }
+            self.at.insert(parts.len(), node);
+        }
+        Ok(())
+    }
+}
+
+fn content(entry: &mut Entry<'_, impl Read>, limit: u64) -> io::Result<Node> {
+    let mut content = Vec::new();
+    entry.take(limit + 1).read_to_end(&mut content)?;
+    Ok(if content.len() as u64 > limit { Node::TooLarge } else { Node::File(content) })
+}
+
+/// The components of a path from the root; `None` when it leaves the root or goes up.
+fn components(path: &str) -> Option<Vec<String>> {
+    let parts = path.split('/').filter(|part| !matches!(*part, "" | "."));
+    parts.map(|part| (part != "..").then(|| part.to_owned())).collect()
+}
+
+#[cfg(test)]
+mod tests;

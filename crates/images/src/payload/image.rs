@@ -1,0 +1,82 @@
+//! Making an image: a manifest, a config, and layers of a few files.
+
+use super::BadPayload;
+use crate::digest::Digest;
+use crate::layout::Builder;
+use crate::manifest::{Descriptor, ImageManifest, media};
+use flate2::{Compression, GzBuilder};
+use std::collections::BTreeMap;
+use std::io::{self, Write as _};
+
+/// What is wrong when JSON cannot be written.
+pub(super) const JSON_ERROR: &str = "the payload cannot be written as JSON";
+/// Every timestamp in it.
+pub(super) const EPOCH: &str = "1970-01-01T00:00:00Z";
+const FILE_MODE: u32 = 0o644;
+
+/// An image while it is being made.
+#[derive(Debug, Default)]
+pub(super) struct Image {
+    labels: BTreeMap<String, String>,
+    layers: Vec<Layer>,
+}
+
+/// A layer: its gzipped archive and the digest of the archive.
+#[derive(Debug)]
+pub(super) struct Layer {
+    pub(super) gzipped: Vec<u8>,
+    pub(super) diff_id: Digest,
+}
+
+impl Image {
+    pub(super) fn label(&mut self, key: &str, value: &str) {
+        self.labels.insert(key.to_owned(), value.to_owned());
+    }
+
+    /// Adds a layer with these files on top.
+    pub(super) fn layer(&mut self, files: &[(&str, &[u8])]) {
+        self.layers.extend(layer(files));
+    }
+
+    /// Puts it among the blobs of a layout.
+    pub(super) fn store(self, builder: &mut Builder) -> Result<Descriptor, BadPayload> {
+        let json = |error: serde_json::Error| BadPayload::Json(error.to_string());
+        let diff_ids: Vec<&Digest> = self.layers.iter().map(|layer| &layer.diff_id).collect();
+        let config = serde_json::json!({
+            "architecture": "amd64",
+            "os": "linux",
+            "created": EPOCH,
+            "config": { "Labels": self.labels },
+            "rootfs": { "type": "layers", "diff_ids": diff_ids },
+            "history": diff_ids.iter().map(|_| serde_json::json!({ "created": EPOCH })).collect::<Vec<_>>(),
+        });
+        let manifest = ImageManifest {
+            schema_version: 2,
+            media_type: media::MANIFEST.to_owned(),
+            config: builder.blob(media::CONFIG, serde_json::to_vec(&config).map_err(json)?),
+            layers: self.layers.into_iter().map(|layer| builder.blob(media::LAYER, layer.gzipped)).collect(),
+        };
+        Ok(builder.blob(media::MANIFEST, serde_json::to_vec(&manifest).map_err(json)?))
+    }
+}
+
+/// A layer with these files; `None` when a name is too long for an archive.
+pub(super) fn layer(files: &[(&str, &[u8])]) -> Option<Layer> {
+    let archive = archive(files).ok()?;
+    // Neither time nor file name nor operating system goes into the header.
+    let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::best());
+    encoder.write_all(&archive).ok()?;
+    Some(Layer { gzipped: encoder.finish().ok()?, diff_id: Digest::of(&archive) })
+}
+
+fn archive(files: &[(&str, &[u8])]) -> io::Result<Vec<u8>> {
+    let mut archive = tar::Builder::new(Vec::new());
+    for (name, content) in files {
+        let mut header = tar::Header::new_ustar();
+        header.set_size(content.len() as u64);
+        header.set_mode(FILE_MODE);
+        header.set_mtime(0);
+        archive.append_data(&mut header, name.trim_start_matches('/'), *content)?;
+    }
+    archive.into_inner()
+}

@@ -1,0 +1,197 @@
+//! A sample release payload, laid out as real ones are, and pushing a payload into a registry.
+//!
+//! The same arguments give the same bytes: nothing in it comes from a clock or a machine.
+
+mod image;
+mod push;
+
+use crate::layout::{Builder, Layout};
+use crate::manifest::Descriptor;
+use crate::release::{IMAGE_REFERENCES, ImageReferences, Tag};
+use image::{Image, JSON_ERROR};
+use std::collections::{BTreeMap, BTreeSet};
+use weir_api::keys::image as label;
+use weir_distro::sample::{SampleStream, components};
+use weir_distro::{Profile, ReleaseVersion};
+
+pub use push::{Pushed, push};
+
+/// A payload that cannot be made.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadPayload {
+    /// The version is none.
+    #[error(transparent)]
+    Version(#[from] weir_distro::version::BadVersion),
+    /// The version has characters that an image tag cannot have.
+    #[error("version {0:?}: use letters, digits, '.', '-' and '+' only, at most 128 of them")]
+    VersionCharacters(String),
+    /// A stream name is none.
+    #[error(
+        "stream {0:?}: a name has lower case letters, digits, '-' and '.', and starts and ends with a letter or digit"
+    )]
+    Stream(String),
+    /// Two streams would be the same tag.
+    #[error(
+        "streams {0} and {1} would both be tag {2} of the payload; a payload of this distribution carries one of them"
+    )]
+    SameTag(String, String, String),
+    /// No stream.
+    #[error("a payload needs at least one stream")]
+    NoStream,
+    /// Never in practice.
+    #[error("{JSON_ERROR}: {0}")]
+    Json(String),
+}
+
+const OCI_VERSION: &str = "org.opencontainers.image.version";
+const OCI_TITLE: &str = "org.opencontainers.image.title";
+const COMMIT: &str = "io.openshift.build.commit.id";
+const RELEASE_METADATA: &str = "/release-manifests/release-metadata";
+const COMPONENT_SOURCE: &str = "https://github.com/openshift/";
+
+/// Makes a sample payload. No version or no streams: those of the distribution's sample.
+///
+/// # Errors
+/// See [`BadPayload`].
+pub fn build(profile: &Profile, version: Option<&str>, streams: &[String]) -> Result<Layout, BadPayload> {
+    let sample = &profile.sample;
+    let version = version.unwrap_or(&sample.version);
+    check_version(version)?;
+    let streams: Vec<SampleStream> = match streams {
+        [] => sample.streams.clone(),
+        names => names.iter().map(|name| sample.stream(name)).collect(),
+    };
+    check_streams(&streams)?;
+    let mut builder = Builder::default();
+    let mut listed = Vec::new();
+    let mut tags = Vec::new();
+    for stream in &streams {
+        for (tag, labels) in [(stream.os_tag.clone(), os(stream)), (stream.extensions_tag(), extensions(stream))] {
+            let name = format!("{}/{tag}", sample.repository);
+            let image = operating_system(profile, stream, version, &tag, labels).store(&mut builder)?;
+            tags.push(tag_of(&tag, &name, &image, &format!("https://{}", profile.payload.os_source)));
+            listed.push((image, format!("{name}:{}", image_tag(version))));
+        }
+    }
+    let component = component(version).store(&mut builder)?;
+    for name in components() {
+        let source = format!("{COMPONENT_SOURCE}{name}");
+        tags.push(tag_of(name, &format!("{}/{name}", sample.repository), &component, &source));
+    }
+    listed.push((component, format!("{}/component:{}", sample.repository, image_tag(version))));
+    tags.sort_by(|a, b| a.name.cmp(&b.name));
+    let list = ImageReferences { name: version.to_owned(), tags };
+    let release = release(version, &list)?.store(&mut builder)?;
+    builder.image(release, &format!("{}/release:{}", sample.repository, image_tag(version)));
+    for (image, name) in listed {
+        builder.image(image, &name);
+    }
+    Ok(builder.finish())
+}
+
+/// A version as an image tag, in which `+` cannot be.
+#[must_use]
+pub fn image_tag(version: &str) -> String {
+    version.replace('+', "_")
+}
+
+fn check_version(version: &str) -> Result<(), BadPayload> {
+    version.parse::<ReleaseVersion>()?;
+    let good = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-' | b'+');
+    if version.len() <= 128 && version.bytes().all(good) {
+        Ok(())
+    } else {
+        Err(BadPayload::VersionCharacters(version.to_owned()))
+    }
+}
+
+fn check_streams(streams: &[SampleStream]) -> Result<(), BadPayload> {
+    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    for SampleStream { name, os_tag, .. } in streams {
+        let edges = name.bytes().next().is_some_and(word) && name.bytes().last().is_some_and(word);
+        if !edges || !name.bytes().all(|b| word(b) || b == b'-' || b == b'.') {
+            return Err(BadPayload::Stream(name.clone()));
+        }
+        if let Some(other) = seen.insert(os_tag, name) {
+            return Err(BadPayload::SameTag(other.to_owned(), name.clone(), os_tag.clone()));
+        }
+    }
+    if streams.is_empty() { Err(BadPayload::NoStream) } else { Ok(()) }
+}
+
+fn os(stream: &SampleStream) -> Vec<(&'static str, String)> {
+    vec![
+        (label::STREAM_CLASS, stream.name.clone()),
+        (label::BOOTC, "1".to_owned()),
+        ("ostree.bootable", "1".to_owned()),
+    ]
+}
+
+fn extensions(stream: &SampleStream) -> Vec<(&'static str, String)> {
+    vec![(label::STREAM_CLASS, stream.name.clone()), (label::EXTENSIONS, "true".to_owned())]
+}
+
+fn operating_system(
+    profile: &Profile,
+    stream: &SampleStream,
+    version: &str,
+    tag: &str,
+    labels: Vec<(&'static str, String)>,
+) -> Image {
+    // The release is part of it: two releases of one stream differ in their images, as real ones do.
+    let os_version = format!("{}.{version}", stream.os_version);
+    let os_release = format!(
+        "NAME=\"{title}\"\nVERSION=\"{os_version}\"\nPRETTY_NAME=\"{title} {os_version} ({tag})\"\n",
+        title = profile.title
+    );
+    let mut image = Image::default();
+    for (key, value) in labels {
+        image.label(key, &value);
+    }
+    image.label(OCI_VERSION, &os_version);
+    image.label("version", &os_version);
+    image.label(OCI_TITLE, tag);
+    image.layer(&[("usr/lib/os-release", os_release.as_bytes())]);
+    image
+}
+
+/// One image that stands for every component: what they do is of no concern here.
+fn component(version: &str) -> Image {
+    let mut image = Image::default();
+    image.label(OCI_TITLE, "component");
+    image.label("version", version);
+    image.layer(&[("usr/share/component", version.as_bytes())]);
+    image
+}
+
+fn release(version: &str, list: &ImageReferences) -> Result<Image, BadPayload> {
+    let json = |error: crate::error::Fault| BadPayload::Json(error.to_string());
+    let metadata = serde_json::json!({ "kind": "cincinnati-metadata-v0", "version": version });
+    let mut image = Image::default();
+    image.label(label::RELEASE, version);
+    image.layer(&[("usr/share/release", version.as_bytes())]);
+    image.layer(&[
+        (IMAGE_REFERENCES, &list.to_json().map_err(json)?),
+        (RELEASE_METADATA, metadata.to_string().as_bytes()),
+    ]);
+    Ok(image)
+}
+
+fn tag_of(tag: &str, name: &str, image: &Descriptor, source: &str) -> Tag {
+    let commit = &crate::digest::Digest::of(tag.as_bytes()).hex()[..40].to_owned();
+    let annotations = [(COMMIT, commit.as_str()), (label::SOURCE_LOCATION, source)];
+    Tag {
+        name: tag.to_owned(),
+        annotations: annotations.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect(),
+        image: Some(format!("{name}@{}", image.digest)),
+    }
+}
+
+/// The digests that a list of images names, for whoever looks for them in a layout.
+pub(crate) fn digests(list: &ImageReferences) -> BTreeSet<crate::digest::Digest> {
+    list.tags.iter().filter_map(|tag| crate::pull_spec::digest_of(tag.image.as_deref()?)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,56 @@
+//! One HTTP client for each host, with what is particular to it: trust, client certificate, proxy.
+
+use crate::error::Fault;
+use crate::trust::Trust;
+use reqwest::redirect::Policy;
+use reqwest::{Client, Url};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// To connect, TLS included.
+const CONNECT: Duration = Duration::from_secs(10);
+/// Between two chunks of an answer.
+const SILENCE: Duration = Duration::from_secs(30);
+/// Connections outlive a discovery, not an hour of doing nothing.
+const IDLE: Duration = Duration::from_secs(30);
+
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    trust: Trust,
+    by_host: Mutex<BTreeMap<(String, bool), Client>>,
+}
+
+impl Clients {
+    pub(super) fn new(trust: Trust) -> Self {
+        Self { trust, by_host: Mutex::default() }
+    }
+
+    /// The client for the host of this URL.
+    pub(super) fn client(&self, url: &Url, insecure: bool) -> Result<Client, Fault> {
+        let host = authority(url);
+        let mut known = self.by_host.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(client) = known.get(&(host.clone(), insecure)) {
+            return Ok(client.clone());
+        }
+        let client = Client::builder()
+            .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
+            .redirect(Policy::none())
+            .referer(false)
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .read_timeout(SILENCE)
+            .pool_idle_timeout(IDLE)
+            .tls_backend_preconfigured(self.trust.client_config(&host, insecure)?)
+            .build()
+            .map_err(|error| Fault::Setting { what: "the HTTP client", why: error.to_string() })?;
+        known.insert((host, insecure), client.clone());
+        Ok(client)
+    }
+}
+
+/// `host[:port]` of a URL, the port only when it is not the scheme's own.
+pub(super) fn authority(url: &Url) -> String {
+    let host = url.host_str().unwrap_or_default();
+    url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))
+}

@@ -1,0 +1,183 @@
+//! Talking to a registry: the pull side of the OCI distribution specification, and as much of the push side as pushing
+//! a payload takes.
+//!
+//! One request is one attempt: whoever asks decides what a failure means and whether to ask again.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`clients`] | how a host is connected to |
+//! | [`challenge`] | how a registry wants to be logged in to |
+//! | [`token`] | getting and keeping tokens |
+//! | [`session`] | one request: scheme, login, redirects |
+//! | [`answer`] | what an answer means |
+//!
+//! Source: `spec.md` of the OCI distribution specification.
+
+mod answer;
+mod challenge;
+mod clients;
+mod session;
+mod token;
+
+use crate::authfile::{Authfile, Credential};
+use crate::digest::{ByteStream, Digest};
+use crate::error::Fault;
+use crate::manifest::{MAX_DOCUMENT, media};
+use crate::pull_spec::{PullSpec, Version};
+use crate::registries::{Place, Registries};
+use crate::trust::Trust;
+use bytes::Bytes;
+use clients::Clients;
+use futures::StreamExt as _;
+use reqwest::{Method, StatusCode};
+use session::{Ask, Body, Endpoint};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// What is asked for, best first. Obsolete schema 1 is not in it.
+const ACCEPT: [&str; 4] = [media::MANIFEST, media::DOCKER_MANIFEST, media::DOCKER_LIST, media::INDEX];
+/// What a token has to allow for pushing.
+const PUSH: &str = "pull,push";
+const DOCKER_HUB: &str = "docker.io";
+const DOCKER_HUB_API: &str = "registry-1.docker.io";
+
+/// The registries, as configured.
+#[derive(Debug, Default)]
+pub struct Registry {
+    authfile: Authfile,
+    registries: Registries,
+    clients: Arc<Clients>,
+    endpoints: Mutex<BTreeMap<(String, bool), Arc<Endpoint>>>,
+}
+
+/// One repository of one registry.
+#[derive(Clone, Debug)]
+pub struct Repository {
+    spec: PullSpec,
+    endpoint: Arc<Endpoint>,
+    clients: Arc<Clients>,
+    credential: Option<Credential>,
+}
+
+impl Registry {
+    /// With these credentials, places and certificates.
+    #[must_use]
+    pub fn new(authfile: Authfile, registries: Registries, trust: Trust) -> Self {
+        Self { authfile, registries, clients: Arc::new(Clients::new(trust)), endpoints: Mutex::default() }
+    }
+
+    /// The places to ask for an image, in order.
+    ///
+    /// # Errors
+    /// When the configuration turns the name into something that is none.
+    pub fn places(&self, spec: &PullSpec) -> Result<Vec<Place>, Fault> {
+        Ok(self.registries.places(spec)?)
+    }
+
+    /// The repository at a place.
+    ///
+    /// # Errors
+    /// [`Fault::Blocked`].
+    pub fn repository(&self, place: &Place) -> Result<Repository, Fault> {
+        if let Some(prefix) = &place.blocked_by {
+            return Err(Fault::Blocked { prefix: prefix.clone() });
+        }
+        let host = if place.spec.registry == DOCKER_HUB { DOCKER_HUB_API } else { &place.spec.registry };
+        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let endpoint = endpoints
+            .entry((host.to_owned(), place.insecure))
+            .or_insert_with(|| Arc::new(Endpoint::new(host, place.insecure)))
+            .clone();
+        let credential = self.authfile.credential(&place.spec.registry, &place.spec.repository).cloned();
+        Ok(Repository { spec: place.spec.clone(), endpoint, clients: self.clients.clone(), credential })
+    }
+}
+
+impl Repository {
+    /// How it is called in messages.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.spec.name()
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/v2/{}/{rest}", self.spec.repository)
+    }
+
+    async fn pull(
+        &self,
+        path: &str,
+        accept: &'static [&'static str],
+        what: &'static str,
+    ) -> Result<reqwest::Response, Fault> {
+        let ask = Ask { method: Method::GET, path, accept, body: Body::None, actions: "pull" };
+        let response = self.send(&ask).await?;
+        answer::success(response, what, self.credential.is_some()).await
+    }
+
+    /// The bytes of a manifest or index and their digest, which is the one asked for when one was.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn manifest(&self, version: &Version) -> Result<(Digest, Bytes), Fault> {
+        let response = self.pull(&self.path(&format!("manifests/{version}")), &ACCEPT, "image").await?;
+        let bytes = answer::limited(response, "the manifest", MAX_DOCUMENT).await?;
+        match version {
+            Version::Digest(digest) => digest.verify(&bytes).map(|()| (digest.clone(), bytes)),
+            Version::Tag(_) => Ok((Digest::of(&bytes), bytes)),
+        }
+    }
+
+    /// The chunks of a blob, not yet verified.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn blob(&self, digest: &Digest) -> Result<ByteStream, Fault> {
+        let response = self.pull(&self.path(&format!("blobs/{digest}")), &[], "blob").await?;
+        Ok(response.bytes_stream().map(|chunk| chunk.map_err(answer::failure)).boxed())
+    }
+
+    /// Whether the repository has this blob.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn has_blob(&self, digest: &Digest) -> Result<bool, Fault> {
+        let path = self.path(&format!("blobs/{digest}"));
+        let ask = Ask { method: Method::HEAD, path: &path, accept: &[], body: Body::None, actions: PUSH };
+        let response = self.send(&ask).await?;
+        if response.status() == StatusCode::NOT_FOUND {
+            return Ok(false);
+        }
+        answer::success(response, "blob", self.credential.is_some()).await.map(|_| true)
+    }
+
+    /// Puts a blob of this size into the repository; `open` gives its chunks.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn put_blob(&self, digest: &Digest, size: u64, chunks: ByteStream) -> Result<(), Fault> {
+        let given = self.credential.is_some();
+        let path = self.path("blobs/uploads/");
+        let ask =
+            Ask { method: Method::POST, path: &path, accept: &[], body: Body::Bytes("", Bytes::new()), actions: PUSH };
+        let begun = answer::success(self.send(&ask).await?, "repository", given).await?;
+        let location = session::location(&begun)
+            .ok_or_else(|| Fault::malformed("the registry's answer to an upload", "it has no usable Location"))?;
+        let mut target = location;
+        target.query_pairs_mut().append_pair("digest", digest.as_str());
+        let stream = Body::Stream(Mutex::new(Some(chunks)), size);
+        let ask = Ask { method: Method::PUT, path: target.as_str(), accept: &[], body: stream, actions: PUSH };
+        answer::success(self.send(&ask).await?, "upload", given).await.map(drop)
+    }
+
+    /// Puts a manifest into the repository.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn put_manifest(&self, version: &Version, media_type: &str, bytes: Bytes) -> Result<(), Fault> {
+        let path = self.path(&format!("manifests/{version}"));
+        let body = Body::Bytes(media_type, bytes);
+        let ask = Ask { method: Method::PUT, path: &path, accept: &[], body, actions: PUSH };
+        answer::success(self.send(&ask).await?, "repository", self.credential.is_some()).await.map(drop)
+    }
+}

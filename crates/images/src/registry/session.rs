@@ -1,0 +1,192 @@
+//! One request to a registry: http or https, logging in when asked to, and redirects.
+
+use super::challenge::Challenge;
+use super::clients::authority;
+use super::token::Tokens;
+use super::{Repository, answer};
+use crate::authfile::Credential;
+use crate::digest::ByteStream;
+use crate::error::Fault;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::Bytes;
+use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
+use reqwest::{Method, Response, StatusCode, Url};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// Registries redirect once, to their storage.
+const MAX_REDIRECTS: usize = 5;
+
+/// A registry as such, and what was learnt about it.
+#[derive(Debug)]
+pub(super) struct Endpoint {
+    host: String,
+    pub(super) insecure: bool,
+    /// An insecure registry that has no TLS.
+    plain: AtomicBool,
+    challenge: Mutex<Option<Challenge>>,
+    pub(super) tokens: Tokens,
+}
+
+/// One request.
+pub(super) struct Ask<'a> {
+    pub(super) method: Method,
+    /// From the root of the registry, or a whole URL.
+    pub(super) path: &'a str,
+    pub(super) accept: &'static [&'static str],
+    pub(super) body: Body<'a>,
+    /// What is to be done in the repository: `pull` or `pull,push`.
+    pub(super) actions: &'static str,
+}
+
+/// What is sent.
+pub(super) enum Body<'a> {
+    None,
+    /// Of this media type.
+    Bytes(&'a str, Bytes),
+    /// Can be sent once; its length.
+    Stream(Mutex<Option<ByteStream>>, u64),
+}
+
+impl Endpoint {
+    pub(super) fn new(host: &str, insecure: bool) -> Self {
+        Self {
+            host: host.to_owned(),
+            insecure,
+            plain: AtomicBool::new(false),
+            challenge: Mutex::default(),
+            tokens: Tokens::default(),
+        }
+    }
+
+    fn url(&self, path: &str, plain: bool) -> Result<Url, Fault> {
+        if path.starts_with("http") {
+            return Url::parse(path).map_err(|error| Fault::malformed("the registry's URL", error));
+        }
+        let scheme = if plain { "http" } else { "https" };
+        Url::parse(&format!("{scheme}://{}{path}", self.host))
+            .map_err(|error| Fault::malformed("the registry's URL", error))
+    }
+
+    fn challenge(&self) -> Option<Challenge> {
+        self.challenge.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Repository {
+    /// Sends a request, logs in when the registry asks for it, and sends it again.
+    pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Response, Fault> {
+        let first = match self.endpoint.challenge() {
+            Some(challenge) => self.authorization(&challenge, ask.actions).await?,
+            None => None,
+        };
+        let response = self.reach(ask, first.as_ref()).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        let refused = Fault::Unauthorized { given: self.credential.is_some() };
+        let Some(challenge) = Challenge::of(response.headers()) else { return Err(refused) };
+        *self.endpoint.challenge.lock().unwrap_or_else(PoisonError::into_inner) = Some(challenge.clone());
+        if let Some(stale) = &first {
+            self.endpoint.tokens.forget(&self.spec.repository, ask.actions, stale);
+        }
+        let second = self.authorization(&challenge, ask.actions).await?;
+        if second.is_none() || second == first {
+            return Err(refused);
+        }
+        let response = self.reach(ask, second.as_ref()).await?;
+        if response.status() == StatusCode::UNAUTHORIZED { Err(refused) } else { Ok(response) }
+    }
+
+    /// The header that answers the challenge; `None` when there are no credentials to answer with.
+    async fn authorization(&self, challenge: &Challenge, actions: &str) -> Result<Option<HeaderValue>, Fault> {
+        match (challenge, &self.credential) {
+            (_, Some(Credential::RegistryToken(token))) => secret(&format!("Bearer {token}")).map(Some),
+            (Challenge::Basic, Some(Credential::Basic { user, password })) => basic(user, password).map(Some),
+            (Challenge::Basic, _) => Ok(None),
+            (Challenge::Bearer { realm, service }, _) => self.token(realm, service.as_deref(), actions).await.map(Some),
+        }
+    }
+
+    /// Sends a request; an insecure registry without TLS is asked in the clear.
+    async fn reach(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Fault> {
+        let plain = self.endpoint.plain.load(Ordering::Relaxed);
+        let sent = self.follow(ask, authorization, plain).await;
+        match sent {
+            Err(Fault::Tls { .. } | Fault::Unreachable { .. }) if self.endpoint.insecure && !plain => {
+                match self.follow(ask, authorization, true).await {
+                    // Neither works, and the first failure says more.
+                    Err(Fault::Unreachable { .. }) => sent,
+                    again => {
+                        self.endpoint.plain.store(true, Ordering::Relaxed);
+                        again
+                    }
+                }
+            }
+            sent => sent,
+        }
+    }
+
+    /// Sends a request and follows redirects. Credentials stay with the registry that they are for.
+    async fn follow(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>, plain: bool) -> Result<Response, Fault> {
+        let mut url = self.endpoint.url(ask.path, plain)?;
+        let home = authority(&self.endpoint.url("/", plain)?);
+        for _ in 0..=MAX_REDIRECTS {
+            let at_home = authority(&url) == home;
+            if url.scheme() != "https" && !self.endpoint.insecure {
+                return Err(Fault::malformed("the registry's redirect", "it leads to an address without TLS"));
+            }
+            let client = self.clients.client(&url, self.endpoint.insecure && at_home)?;
+            let mut request = client.request(ask.method.clone(), url.clone());
+            for kind in ask.accept {
+                request = request.header(ACCEPT, *kind);
+            }
+            if let Some(value) = authorization.filter(|_| at_home) {
+                request = request.header(AUTHORIZATION, value.clone());
+            }
+            let response = ask.body.attach(request)?.send().await.map_err(answer::failure)?;
+            let reads = ask.method == Method::GET || ask.method == Method::HEAD;
+            if !response.status().is_redirection() || !reads {
+                return Ok(response);
+            }
+            url = location(&response)
+                .ok_or_else(|| Fault::malformed("the registry's redirect", "it has no usable Location"))?;
+        }
+        Err(Fault::malformed("the registry's redirect", format!("there are more than {MAX_REDIRECTS}")))
+    }
+}
+
+impl Body<'_> {
+    fn attach(&self, request: reqwest::RequestBuilder) -> Result<reqwest::RequestBuilder, Fault> {
+        Ok(match self {
+            Self::None => request,
+            Self::Bytes("", bytes) => request.header(CONTENT_LENGTH, bytes.len()).body(bytes.clone()),
+            Self::Bytes(media_type, bytes) => request.header(CONTENT_TYPE, *media_type).body(bytes.clone()),
+            Self::Stream(chunks, size) => {
+                let taken = chunks.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let why = || Fault::Unreachable { why: "the upload was interrupted by a login".to_owned() };
+                let body = reqwest::Body::wrap_stream(taken.ok_or_else(why)?);
+                request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_LENGTH, *size).body(body)
+            }
+        })
+    }
+}
+
+/// Where an answer points to.
+pub(super) fn location(response: &Response) -> Option<Url> {
+    let target = response.headers().get(LOCATION)?.to_str().ok()?;
+    response.url().join(target).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
+}
+
+pub(super) fn basic(user: &str, password: &str) -> Result<HeaderValue, Fault> {
+    secret(&format!("Basic {}", BASE64.encode(format!("{user}:{password}"))))
+}
+
+/// A header value that is never printed.
+pub(super) fn secret(text: &str) -> Result<HeaderValue, Fault> {
+    let unusable = |_| Fault::malformed("a credential", "it has characters that cannot be sent");
+    let mut value = HeaderValue::from_str(text).map_err(unusable)?;
+    value.set_sensitive(true);
+    Ok(value)
+}

@@ -1,0 +1,168 @@
+//! Whose certificates are believed, and which certificate is shown.
+//!
+//! A host is believed when its certificate is signed by a CA of the system, of the common bundle, or of the host's own
+//! bundle. A CA that was given for one host is never used for another.
+//!
+//! Source: `man 5 containers-certs.d` of github.com/containers/image.
+
+use crate::error::Fault;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// CAs and client certificates, beside the CAs of the system.
+#[derive(Clone, Debug, Default)]
+pub struct Trust {
+    bundle: Vec<CertificateDer<'static>>,
+    hosts: BTreeMap<String, HostTrust>,
+    /// The system's CAs and the bundle, read when TLS is first needed.
+    roots: Arc<OnceLock<Arc<RootCertStore>>>,
+}
+
+#[derive(Clone, Default)]
+struct HostTrust {
+    bundle: Vec<CertificateDer<'static>>,
+    identity: Option<Arc<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>>,
+}
+
+impl fmt::Debug for HostTrust {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HostTrust({} CAs, identity: {})", self.bundle.len(), self.identity.is_some())
+    }
+}
+
+/// Why a bundle or a client certificate cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("certificates of {origin}: {why}")]
+pub struct BadTrust {
+    /// Where they come from.
+    pub origin: String,
+    /// Why.
+    pub why: String,
+}
+
+impl Trust {
+    /// Adds CAs (PEM) that are believed for every host; `origin` is named in errors. Returns how many they are.
+    ///
+    /// # Errors
+    /// When the text is broken.
+    pub fn add_bundle(&mut self, origin: &str, pem: &[u8]) -> Result<usize, BadTrust> {
+        let found = certificates(origin, pem)?;
+        let count = found.len();
+        self.bundle.extend(found);
+        self.roots = Arc::default();
+        Ok(count)
+    }
+
+    /// Adds CAs (PEM) that are believed for one `host[:port]`.
+    ///
+    /// # Errors
+    /// When the text is broken.
+    pub fn add_host_bundle(&mut self, host: &str, pem: &[u8]) -> Result<usize, BadTrust> {
+        let found = certificates(host, pem)?;
+        let count = found.len();
+        self.hosts.entry(host.to_owned()).or_default().bundle.extend(found);
+        Ok(count)
+    }
+
+    /// Sets the certificate chain and key (both PEM) that one `host[:port]` is shown.
+    ///
+    /// # Errors
+    /// When one of them is broken or missing.
+    pub fn set_identity(&mut self, host: &str, chain: &[u8], key: &[u8]) -> Result<(), BadTrust> {
+        let bad = |why: String| BadTrust { origin: host.to_owned(), why };
+        let chain = certificates(host, chain)?;
+        if chain.is_empty() {
+            return Err(bad("there is no client certificate in it".to_owned()));
+        }
+        // The error of the PEM reader says what is wrong, not what is in it.
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| bad(format!("the private key: {error}")))?;
+        self.hosts.entry(host.to_owned()).or_default().identity = Some(Arc::new((chain, key)));
+        Ok(())
+    }
+
+    fn roots(&self) -> Arc<RootCertStore> {
+        let load = || {
+            let mut roots = RootCertStore::empty();
+            // A machine without CAs can still talk to registries whose CA is given; one that is missed is named by TLS.
+            roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+            roots.add_parsable_certificates(self.bundle.iter().cloned());
+            Arc::new(roots)
+        };
+        self.roots.get_or_init(load).clone()
+    }
+
+    /// The TLS settings for one `host[:port]`.
+    pub(crate) fn client_config(&self, host: &str, insecure: bool) -> Result<ClientConfig, Fault> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let setting = |error: rustls::Error| Fault::Setting { what: "TLS", why: error.to_string() };
+        let own = self.hosts.get(host);
+        let builder = ClientConfig::builder_with_provider(provider.clone())
+            .with_safe_default_protocol_versions()
+            .map_err(setting)?;
+        let builder = if insecure {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(AnyCertificate(provider)))
+        } else {
+            let mut roots = self.roots();
+            if let Some(own) = own.filter(|own| !own.bundle.is_empty()) {
+                Arc::make_mut(&mut roots).add_parsable_certificates(own.bundle.iter().cloned());
+            }
+            builder.with_root_certificates(roots)
+        };
+        let mut config = match own.and_then(|own| own.identity.as_deref()) {
+            Some((chain, key)) => builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(setting)?,
+            None => builder.with_no_client_auth(),
+        };
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+fn certificates(origin: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadTrust> {
+    let parsed: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
+    parsed.map_err(|error| BadTrust { origin: origin.to_owned(), why: error.to_string() })
+}
+
+/// For hosts that the user named insecure: encryption without knowing to whom.
+#[derive(Debug)]
+struct AnyCertificate(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AnyCertificate {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}

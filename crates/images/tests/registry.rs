@@ -1,0 +1,183 @@
+//! Against Debian's `docker-registry`: pushing a payload, discovering it, and everything that can be refused.
+
+use std::time::Duration;
+use weir_distro::Profile;
+use weir_images::payload::{Pushed, build, push};
+use weir_images::{Authfile, Class, Fault, Images, Layout, Patience, Registries, Source, Trust};
+use weir_testkit::{Options, Registry};
+
+const PATIENCE: Patience = Patience { retry: Duration::ZERO, total: Duration::from_secs(20) };
+
+fn user() -> Option<(String, String)> {
+    Some(("weir".to_owned(), "secret".to_owned()))
+}
+
+fn trusting(registry: &Registry) -> Source {
+    let mut trust = Trust::default();
+    trust.add_host_bundle(registry.host(), registry.ca().as_bytes()).unwrap();
+    let authfile = Authfile::parse(registry.authfile(None).as_bytes()).unwrap();
+    Source { trust, authfile, patience: PATIENCE, ..Source::default() }
+}
+
+fn sample() -> Layout {
+    build(Profile::by_name("ocp").unwrap(), None, &[]).unwrap()
+}
+
+async fn pushed(registry: &Registry, source: Source) -> Pushed {
+    let to = format!("{}/ocp/release", registry.host()).parse().unwrap();
+    push(&Images::new(source), &sample(), &to).await.unwrap()
+}
+
+#[tokio::test]
+async fn a_pushed_payload_is_discovered_where_it_is_now() {
+    let Some(registry) = Registry::start(&Options { tls: true, user: user(), ..Options::default() }).unwrap() else {
+        return;
+    };
+    let first = pushed(&registry, trusting(&registry)).await;
+    assert_eq!((first.images, first.present), (6, 0), "{first:?}");
+    let again = pushed(&registry, trusting(&registry)).await;
+    assert_eq!((&again.release, again.sent), (&first.release, 0));
+
+    let images = Images::new(trusting(&registry));
+    let release = images.release(&first.release).await.unwrap();
+    assert_eq!(release.image, first.release);
+    assert_eq!(images.release(&first.tagged).await.unwrap(), release);
+    let layout = sample();
+    let original = Images::new(Source::default()).release_of(&layout).await.unwrap();
+    assert_eq!(release.version, original.version);
+    for (tag, before) in release.tags.iter().zip(&original.tags) {
+        let (image, before) = (tag.image.as_deref().unwrap(), before.image.as_deref().unwrap());
+        assert!(image.starts_with(&format!("{}/ocp/release@", registry.host())));
+        assert_eq!(image.split_once('@').unwrap().1, before.split_once('@').unwrap().1);
+    }
+    let all: Vec<String> = release.tags.iter().filter_map(|tag| tag.image.clone()).collect();
+    assert!(images.labels_of(&all).await.iter().all(Result::is_ok));
+}
+
+#[tokio::test]
+async fn credentials_decide() {
+    let Some(registry) = Registry::start(&Options { tls: true, user: user(), ..Options::default() }).unwrap() else {
+        return;
+    };
+    let image = pushed(&registry, trusting(&registry)).await.release;
+    let anonymous = Source { authfile: Authfile::default(), ..trusting(&registry) };
+    let error = Images::new(anonymous).release(&image).await.unwrap_err();
+    assert_eq!(error.fault(), Some(&Fault::Unauthorized { given: false }));
+    assert!(error.to_string().contains(&image) && error.to_string().contains("log in"), "{error}");
+
+    let wrong = Authfile::parse(registry.authfile(Some("hunter2")).as_bytes()).unwrap();
+    let error = Images::new(Source { authfile: wrong, ..trusting(&registry) }).release(&image).await.unwrap_err();
+    assert_eq!((error.fault(), error.class()), (Some(&Fault::Unauthorized { given: true }), Class::Permanent));
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+}
+
+#[tokio::test]
+async fn an_unknown_ca_is_refused_unless_the_host_is_insecure() {
+    let Some(registry) = Registry::start(&Options { tls: true, user: user(), ..Options::default() }).unwrap() else {
+        return;
+    };
+    let image = pushed(&registry, trusting(&registry)).await.release;
+    let untrusting = Source { trust: Trust::default(), ..trusting(&registry) };
+    let error = Images::new(untrusting.clone()).release(&image).await.unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::Tls { .. })), "{error:?}");
+    assert!(error.to_string().contains("insecure"), "{error}");
+    let insecure = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.host());
+    let insecure = Source { registries: Registries::parse(&insecure).unwrap(), ..untrusting.clone() };
+    Images::new(insecure).release(&image).await.unwrap();
+    let mut trust = Trust::default();
+    trust.add_bundle("test", registry.ca().as_bytes()).unwrap();
+    Images::new(Source { trust, ..untrusting }).release(&image).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_shown() {
+    let clients = weir_testkit::Authority::new("clients").unwrap();
+    let options = Options { tls: true, client_ca: Some(clients.pem().to_owned()), ..Options::default() };
+    let Some(registry) = Registry::start(&options).unwrap() else { return };
+    let mut source = trusting(&registry);
+    let nobody = format!("{}/ocp/release:none", registry.host());
+    let error = Images::new(source.clone()).labels(&nobody).await.unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::Tls { .. } | Fault::Unreachable { .. })), "{error:?}");
+    let own = clients.client("weir").unwrap();
+    source.trust.set_identity(registry.host(), own.certificate.as_bytes(), own.key.as_bytes()).unwrap();
+    let error = Images::new(source.clone()).labels(&nobody).await.unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::NotFound { .. })), "{error:?}");
+    pushed(&registry, source).await;
+}
+
+#[tokio::test]
+async fn without_tls_only_an_insecure_host_is_asked() {
+    let Some(registry) = Registry::start(&Options::default()).unwrap() else { return };
+    let insecure = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.host());
+    let plain = Source { patience: PATIENCE, ..Source::default() };
+    let source = Source { registries: Registries::parse(&insecure).unwrap(), ..plain.clone() };
+    let image = pushed(&registry, source.clone()).await.release;
+    Images::new(source).release(&image).await.unwrap();
+    let error = Images::new(plain).release(&image).await.unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::Tls { .. })), "{error:?}");
+}
+
+#[tokio::test]
+async fn changed_content_is_noticed() {
+    let Some(registry) = Registry::start(&Options { tls: true, ..Options::default() }).unwrap() else { return };
+    let image = pushed(&registry, trusting(&registry)).await.release;
+    let images = Images::new(trusting(&registry));
+    let digest = image.rsplit_once(':').unwrap().1;
+    let manifest = std::fs::read(registry.blob(digest)).unwrap();
+    let parsed: serde_json::Value = serde_json::from_slice(&manifest).unwrap();
+    let layer = parsed["layers"].as_array().unwrap().last().unwrap()["digest"].as_str().unwrap();
+    let path = registry.blob(layer.rsplit_once(':').unwrap().1);
+    let good = std::fs::read(&path).unwrap();
+    let mut bad = good.clone();
+    *bad.last_mut().unwrap() ^= 1;
+    std::fs::write(&path, &bad).unwrap();
+    let error = images.release(&image).await.unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::Digest { .. })), "{error:?}");
+    assert!(error.to_string().contains("digest mismatch"), "{error}");
+    std::fs::write(&path, &good).unwrap();
+    images.release(&image).await.unwrap();
+}
+
+#[tokio::test]
+async fn mirrors_are_asked_in_order_and_a_blocked_source_never() {
+    let Some(registry) = Registry::start(&Options { tls: true, user: user(), ..Options::default() }).unwrap() else {
+        return;
+    };
+    let digest = pushed(&registry, trusting(&registry)).await.release.rsplit_once('@').unwrap().1.to_owned();
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let text = format!(
+        "[[registry]]\nlocation = \"source.example.com/rel\"\nblocked = true\n[[registry.mirror]]\nlocation = \
+         \"{nobody}/a\"\n[[registry.mirror]]\nlocation = \"{}/ocp\"\npull-from-mirror = \"digest-only\"\n",
+        registry.host()
+    );
+    let images = Images::new(Source { registries: Registries::parse(&text).unwrap(), ..trusting(&registry) });
+    let image = format!("source.example.com/rel/release@{digest}");
+    assert_eq!(images.release(&image).await.unwrap().image, image);
+    let error = images.labels("source.example.com/rel/release:4.21.0").await.unwrap_err();
+    assert_eq!(error.class(), Class::Transient, "the mirror may come back");
+    assert_eq!(error.fault(), Some(&Fault::Blocked { prefix: "source.example.com/rel".to_owned() }));
+    assert!(error.to_string().contains(&nobody.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_release_and_what_is_not_there() {
+    let Some(registry) = Registry::start(&Options { tls: true, ..Options::default() }).unwrap() else { return };
+    let image = pushed(&registry, trusting(&registry)).await.release;
+    let images = Images::new(trusting(&registry));
+    let component = images.release(&image).await.unwrap().tags[0].image.clone().unwrap();
+    let error = images.release(&component).await.unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::NotRelease { .. })), "{error:?}");
+    let error = images.release(&format!("{}/ocp/none:1", registry.host())).await.unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::NotFound { .. })), "{error:?}");
+    assert_eq!(error.class(), Class::Permanent);
+}
+
+#[tokio::test]
+async fn nobody_there() {
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let images = Images::new(Source { patience: PATIENCE, ..Source::default() });
+    let error = images.release(&format!("{nobody}/a:1")).await.unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::Unreachable { .. })), "{error:?}");
+    assert_eq!(error.class(), Class::Transient);
+    assert!(error.to_string().contains("refused") && error.to_string().contains(&nobody.to_string()), "{error}");
+}

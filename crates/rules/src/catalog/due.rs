@@ -1,0 +1,197 @@
+//! What is to be done about the OSImageStream now.
+//!
+//! R-DUE-1 With the gate of streams off: nothing.
+//! R-DUE-2 Without a desired release image there is nothing to make a catalogue from: wait.
+//! R-DUE-3 The catalogue is made anew when the object is missing, lists no streams, or was made from another release
+//! image or by another build than ours. The marks that say so are written last, so an object half-written is made anew.
+//! R-DUE-4 While the cluster is to run another version than ours, the controllers of that version make it: wait.
+//! R-DUE-5 Else the default that the user chose is taken over when it is listed; when not, the user is told.
+//!
+//! Source: `pkg/controller/osimagestream` of github.com/openshift/machine-config-operator; the order of writes is ours.
+
+use std::fmt;
+use weir_api::{ClusterVersion, OSImageStream, keys::config};
+
+/// Everything that decides it.
+#[derive(Clone, Copy, Debug)]
+pub struct DueView<'a> {
+    /// Whether the gate `OSStreams` is on.
+    pub enabled: bool,
+    /// The one ClusterVersion, if it exists.
+    pub cluster: Option<&'a ClusterVersion>,
+    /// The one OSImageStream, if it exists.
+    pub object: Option<&'a OSImageStream>,
+    /// Identity of these controllers' build.
+    pub build: &'a str,
+    /// Release version of these controllers; absent when the build does not know it, which then counts as the desired.
+    pub version: Option<&'a str>,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// Nothing: there are no streams (R-DUE-1).
+    Off,
+    /// Wait for a release image (R-DUE-2).
+    NoRelease,
+    /// Wait for the controllers of another version (R-DUE-4).
+    OtherVersion {
+        /// Version the cluster is to run.
+        desired: String,
+        /// Version of these controllers.
+        ours: String,
+    },
+    /// Make the catalogue.
+    Make {
+        /// Pull spec of the release image.
+        release: String,
+        /// Why.
+        because: Stale,
+    },
+    /// Let the status follow the default that the user chose.
+    TakeDefault {
+        /// Its name.
+        to: String,
+    },
+    /// The default that the user chose is not listed.
+    UnknownDefault {
+        /// Its name.
+        wanted: String,
+        /// The streams there are.
+        available: Vec<String>,
+    },
+    /// Nothing: all is as it should be.
+    Nothing,
+}
+
+/// Why a catalogue has to be made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Stale {
+    /// There is no object.
+    Missing,
+    /// It lists no streams.
+    Empty,
+    /// It was made from another release image.
+    Release {
+        /// The image; empty when the object does not say.
+        from: String,
+    },
+    /// It was made by another build.
+    Build {
+        /// The build; empty when the object does not say.
+        by: String,
+    },
+}
+
+/// Decides it.
+#[must_use]
+pub fn due(view: &DueView<'_>) -> Due {
+    if !view.enabled {
+        return Due::Off;
+    }
+    let desired = view.cluster.and_then(|c| c.status.as_ref()).map(|s| &s.desired);
+    let Some(desired) = desired.filter(|d| !d.image.is_empty()) else { return Due::NoRelease };
+    if let Some(because) = stale(view, &desired.image) {
+        return match view.version {
+            Some(ours) if ours != desired.version => {
+                Due::OtherVersion { desired: desired.version.clone(), ours: ours.to_owned() }
+            }
+            _ => Due::Make { release: desired.image.clone(), because },
+        };
+    }
+    let Some((object, status)) = view.object.and_then(|o| Some((o, o.status.as_ref()?))) else { return Due::Nothing };
+    let wanted = &object.spec.default_stream;
+    if wanted.is_empty() || *wanted == status.default_stream {
+        Due::Nothing
+    } else if status.available_streams.iter().any(|s| s.name == *wanted) {
+        Due::TakeDefault { to: wanted.clone() }
+    } else {
+        let available = status.available_streams.iter().map(|s| s.name.clone()).collect();
+        Due::UnknownDefault { wanted: wanted.clone(), available }
+    }
+}
+
+fn stale(view: &DueView<'_>, release: &str) -> Option<Stale> {
+    let Some(object) = view.object else { return Some(Stale::Missing) };
+    if object.status.as_ref().is_none_or(|s| s.available_streams.is_empty()) {
+        return Some(Stale::Empty);
+    }
+    let mark = |key| object.metadata.annotations.as_ref().and_then(|a| a.get(key)).cloned().unwrap_or_default();
+    let (from, by) = (mark(config::RELEASE_PAYLOAD_IMAGE), mark(config::RELEASE_IMAGE_VERSION));
+    if from != release {
+        Some(Stale::Release { from })
+    } else if by != view.build {
+        Some(Stale::Build { by })
+    } else {
+        None
+    }
+}
+
+impl fmt::Display for Stale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("there is no OSImageStream yet"),
+            Self::Empty => f.write_str("the OSImageStream lists no streams"),
+            Self::Release { from } if from.is_empty() => {
+                f.write_str("the OSImageStream does not say its release image")
+            }
+            Self::Release { from } => write!(f, "the OSImageStream was made from {from}"),
+            Self::Build { by } => write!(f, "the OSImageStream was made by build {by:?}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn decide(object: Option<Value>, desired: Value, version: Option<&str>) -> Due {
+        let cluster = serde_json::from_value(json!({"status": {"desired": desired}})).unwrap();
+        let object = object.map(|o| serde_json::from_value::<OSImageStream>(o).unwrap());
+        let view = DueView { enabled: true, cluster: Some(&cluster), object: object.as_ref(), build: "b1", version };
+        assert_eq!(due(&DueView { enabled: false, ..view }), Due::Off);
+        due(&view)
+    }
+
+    fn object(release: &str, build: &str, wanted: &str, streams: &[&str]) -> Option<Value> {
+        let sets: Vec<_> = streams.iter().map(|s| json!({"name": s, "osImage": "", "osExtensionsImage": ""})).collect();
+        Some(json!({
+            "metadata": {"annotations": {
+                config::RELEASE_PAYLOAD_IMAGE: release, config::RELEASE_IMAGE_VERSION: build,
+            }},
+            "spec": {"defaultStream": wanted},
+            "status": {"defaultStream": "a", "availableStreams": sets},
+        }))
+    }
+
+    #[test]
+    fn made_anew_when_anything_it_was_made_from_changed() {
+        let desired = json!({"version": "5.0.1", "image": "r@1"});
+        let make = |because| Due::Make { release: "r@1".to_owned(), because };
+        for (object, expected) in [
+            (None, make(Stale::Missing)),
+            (object("r@1", "b1", "a", &[]), make(Stale::Empty)),
+            (object("r@0", "b1", "a", &["a"]), make(Stale::Release { from: "r@0".to_owned() })),
+            (object("r@1", "b0", "a", &["a"]), make(Stale::Build { by: "b0".to_owned() })),
+            (object("r@1", "b1", "a", &["a"]), Due::Nothing),
+            (object("r@1", "b1", "b", &["a", "b"]), Due::TakeDefault { to: "b".to_owned() }),
+            (
+                object("r@1", "b1", "c", &["a", "b"]),
+                Due::UnknownDefault { wanted: "c".to_owned(), available: vec!["a".to_owned(), "b".to_owned()] },
+            ),
+        ] {
+            assert_eq!(decide(object.clone(), desired.clone(), Some("5.0.1")), expected, "{object:?}");
+            assert_eq!(decide(object.clone(), desired.clone(), None), expected, "{object:?}");
+        }
+    }
+
+    #[test]
+    fn another_version_makes_its_own() {
+        let desired = json!({"version": "5.0.2", "image": "r@2"});
+        let waits = Due::OtherVersion { desired: "5.0.2".to_owned(), ours: "5.0.1".to_owned() };
+        assert_eq!(decide(None, desired.clone(), Some("5.0.1")), waits);
+        assert_eq!(decide(object("r@2", "b1", "a", &["a"]), desired, Some("5.0.1")), Due::Nothing);
+        assert_eq!(decide(None, json!({}), Some("5.0.1")), Due::NoRelease);
+    }
+}

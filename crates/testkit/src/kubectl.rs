@@ -1,0 +1,78 @@
+//! Real kubectl.
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::Value;
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+};
+
+/// kubectl with a kubeconfig.
+#[derive(Clone, Debug)]
+pub struct Kubectl {
+    kubeconfig: PathBuf,
+}
+
+impl Kubectl {
+    /// kubectl for a cluster, or `None`, with a line that says so, where there is none on the machine.
+    #[must_use]
+    pub fn new(kubeconfig: &Path) -> Option<Self> {
+        if Command::new("kubectl").args(["version", "--client"]).output().is_err() {
+            println!("skipped: kubectl is not installed (package kubernetes-client)");
+            return None;
+        }
+        Some(Self { kubeconfig: kubeconfig.to_owned() })
+    }
+
+    /// Runs it, whatever comes of it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn output(&self, arguments: &[&str]) -> Result<Output> {
+        // A cache of its own: discovery of another test's server must not be taken for this one's.
+        let cache = self.kubeconfig.with_file_name("kubectl-cache");
+        Command::new("kubectl")
+            .arg("--kubeconfig")
+            .arg(&self.kubeconfig)
+            .arg("--cache-dir")
+            .arg(cache)
+            .args(arguments)
+            .output()
+            .context("running kubectl")
+    }
+
+    /// Runs it and returns what it prints.
+    ///
+    /// # Errors
+    /// When it cannot be started or fails.
+    pub fn run(&self, arguments: &[&str]) -> Result<String> {
+        let output = self.output(arguments)?;
+        if !output.status.success() {
+            bail!("kubectl {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).into_owned())
+    }
+
+    /// Gets objects as JSON.
+    ///
+    /// # Errors
+    /// When kubectl fails or prints something else.
+    pub fn get(&self, what: &[&str]) -> Result<Value> {
+        let mut arguments = vec!["get", "-o", "json"];
+        arguments.extend(what);
+        serde_json::from_str(&self.run(&arguments)?).context("reading kubectl's JSON")
+    }
+}
+
+/// A client for the cluster of a kubeconfig.
+///
+/// # Errors
+/// When the kubeconfig cannot be used.
+pub async fn client(kubeconfig: &Path) -> Result<kube::Client> {
+    // Fails only when a provider is already installed, which is then the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let file = kube::config::Kubeconfig::read_from(kubeconfig).context("reading the kubeconfig")?;
+    let config =
+        kube::Config::from_custom_kubeconfig(file, &Default::default()).await.context("using the kubeconfig")?;
+    kube::Client::try_from(config).context("making a client")
+}

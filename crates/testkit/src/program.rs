@@ -1,0 +1,142 @@
+//! The program under test as a process.
+
+use anyhow::{Context as _, Result, bail};
+use std::{
+    io::{BufRead as _, BufReader, Read},
+    process::{Child, Command, ExitStatus, Stdio},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    time::{Duration, Instant},
+};
+
+/// A test waits no longer than this for anything a process is to say.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A process whose lines are read as they come. It is ended when dropped.
+#[derive(Debug)]
+pub struct Program {
+    child: Child,
+    stdout: Receiver<String>,
+    stderr: Receiver<String>,
+    said: Vec<String>,
+}
+
+impl Program {
+    /// Starts it.
+    ///
+    /// # Errors
+    /// When it cannot be started.
+    pub fn start(command: &mut Command) -> Result<Self> {
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .with_context(|| format!("starting {command:?}"))?;
+        let stdout = lines(child.stdout.take().context("stdout is piped")?);
+        let stderr = lines(child.stderr.take().context("stderr is piped")?);
+        Ok(Self { child, stdout, stderr, said: Vec::new() })
+    }
+
+    /// The next line on standard output.
+    ///
+    /// # Errors
+    /// When there is none in time; the error holds what it said on standard error.
+    pub fn line(&mut self) -> Result<String> {
+        match self.stdout.recv_timeout(PATIENCE) {
+            Ok(line) => Ok(line),
+            Err(_) => bail!("no line on standard output; on standard error:\n{}", self.rest()),
+        }
+    }
+
+    /// Waits until a line on standard error contains the text.
+    ///
+    /// # Errors
+    /// When none does in time, or the process ends before.
+    pub fn until(&mut self, text: &str) -> Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.stderr.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    let found = line.contains(text);
+                    self.said.push(line);
+                    if found {
+                        return Ok(());
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => bail!("{text:?} was not said in time:\n{}", self.rest()),
+                Err(RecvTimeoutError::Disconnected) => bail!("it ended before it said {text:?}:\n{}", self.rest()),
+            }
+        }
+    }
+
+    /// Asks it to stop as Ctrl-C does, and waits for it.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn interrupt(&mut self) -> Result<ExitStatus> {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-INT", &id]).status().context("sending SIGINT")?;
+        if !sent.success() {
+            bail!("sending SIGINT to {id} failed");
+        }
+        self.wait()
+    }
+
+    /// Ends it without asking.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn kill(&mut self) -> Result<()> {
+        self.child.kill().context("ending the process")?;
+        self.child.wait().context("waiting for the process").map(drop)
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn wait(&mut self) -> Result<ExitStatus> {
+        let deadline = Instant::now() + PATIENCE;
+        // Its standard error closes when it ends, so that nothing is asked again and again.
+        while let Ok(line) = self.stderr.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            self.said.push(line);
+        }
+        match self.child.try_wait().context("waiting for the process")? {
+            Some(status) => Ok(status),
+            None if Instant::now() < deadline => self.child.wait().context("waiting for the process"),
+            None => bail!("it did not end in time:\n{}", self.rest()),
+        }
+    }
+
+    /// Everything it has said on standard error so far.
+    pub fn rest(&mut self) -> String {
+        self.said.extend(self.stderr.try_iter());
+        self.said.join("\n")
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // Both fail only when it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, receiver) = channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(from).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    receiver
+}

@@ -1,0 +1,97 @@
+//! Figures of `weir up`, as one printed table: start to updated fleet, memory, size, and the switch of a large fleet.
+//!
+//! Run with `cargo xtask bench up`. Times are of this machine; quote the median of several runs.
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
+use weir_testkit::{Program, client};
+
+const RUNS: usize = 5;
+const LARGE: u32 = 2_000;
+
+fn main() -> Result<()> {
+    // `cargo test --benches` asks whether it runs at all.
+    if std::env::args().any(|argument| argument == "--test") {
+        return Ok(());
+    }
+    let binary = Path::new(env!("CARGO_BIN_EXE_weir"));
+    let size = std::fs::metadata(binary).context("looking at the binary")?.len();
+    row("binary, stripped", &format!("{:.1} MiB", mebibytes(size)), "≤ 40 MiB");
+    let mut starts = Vec::new();
+    for _ in 0..RUNS {
+        starts.push(start_to_updated(binary)?);
+    }
+    starts.sort();
+    row("start to 6 nodes updated, 50 ms steps", &span(&starts), "≤ 2 s");
+    row("memory with 6 nodes updated", &format!("{:.1} MiB", mebibytes(resident(binary)?)), "≤ 40 MiB");
+    let (switch, memory) = switch(binary)?;
+    row("switch of 2,000 nodes, 10% at once, 10 ms steps", &format!("{:.1} s", switch.as_secs_f64()), "≤ 30 s");
+    row("peak memory with 2,000 nodes", &format!("{:.1} MiB", mebibytes(memory)), "");
+    Ok(())
+}
+
+fn row(what: &str, figure: &str, wanted: &str) {
+    println!("{what:<50} {figure:>24}   {wanted}");
+}
+
+fn span(sorted: &[Duration]) -> String {
+    let second = |at: usize| sorted.get(at).map_or(0.0, Duration::as_secs_f64);
+    format!("{:.2} s ({:.2} to {:.2})", second(sorted.len() / 2), second(0), second(sorted.len().saturating_sub(1)))
+}
+
+fn start_to_updated(binary: &Path) -> Result<Duration> {
+    let start = Instant::now();
+    let mut command = Command::new(binary);
+    command.args(["up", "--step-time", "50ms", "--until", "updated", "--timeout", "60s"]);
+    let status = Program::start(&mut command)?.wait()?;
+    anyhow::ensure!(status.success(), "weir up ended with {status}");
+    Ok(start.elapsed())
+}
+
+fn resident(binary: &Path) -> Result<u64> {
+    let mut command = Command::new(binary);
+    let mut program = Program::start(command.args(["up", "--step-time", "50ms"]))?;
+    program.until("every pool is updated")?;
+    memory(program.id(), "VmRSS:")
+}
+
+/// Patch to the last node's report, of the whole worker pool.
+fn switch(binary: &Path) -> Result<(Duration, u64)> {
+    let nodes = format!("master=3,worker={LARGE}");
+    let mut command = Command::new(binary);
+    let mut program = Program::start(command.args(["up", "--step-time", "10ms", "--nodes", &nodes]))?;
+    let kubeconfig = program.line()?;
+    program.until("every pool is updated")?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let took = runtime.block_on(async {
+        let client = client(Path::new(&kubeconfig)).await?;
+        let pools: kube::Api<weir_api::MachineConfigPool> = kube::Api::all(client);
+        let patch = json!({"spec": {"maxUnavailable": "10%", "osImageStream": {"name": "rhel-9"}}});
+        let start = Instant::now();
+        pools.patch("worker", &Default::default(), &kube::api::Patch::Merge(&patch)).await?;
+        let switched = |pool: Option<&weir_api::MachineConfigPool>| {
+            let running = pool.and_then(|p| p.status.as_ref()?.os_image_stream.as_ref());
+            running.is_some_and(|stream| stream.name == "rhel-9")
+        };
+        kube::runtime::wait::await_condition(pools, "worker", switched).await?;
+        anyhow::Ok(start.elapsed())
+    })?;
+    Ok((took, memory(program.id(), "VmHWM:")?))
+}
+
+fn memory(process: u32, field: &str) -> Result<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).context("reading the process's memory")?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
+    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().context("reading the process's memory")?;
+    Ok(kibibytes * 1024)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "a figure for people")]
+fn mebibytes(bytes: u64) -> f64 {
+    bytes as f64 / f64::from(1 << 20)
+}

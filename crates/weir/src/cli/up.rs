@@ -1,0 +1,94 @@
+//! `weir up`: a release payload, an API server, the controllers and a fleet, in one process.
+
+use super::image_source::ImageSource;
+use crate::{
+    exit::Outcome,
+    up::{self, nodes::Nodes},
+};
+use clap::{Args, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+use weir_distro::Profile;
+
+/// Run a whole cluster's machine configuration in this process: release, API server, controllers, simulated nodes
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Release image: a pull spec, or oci:DIR for an OCI layout [default: a built-in sample payload]
+    #[arg(long, value_name = "REF")]
+    pub release: Option<String>,
+    /// Distribution; told from the release when not given
+    #[arg(long, value_name = "NAME", value_parser = distribution)]
+    pub distribution: Option<&'static Profile>,
+    /// Credentials and mirrors for --release
+    #[command(flatten)]
+    pub images: ImageSource,
+    /// Simulated nodes of each pool; a name that is not built in makes a custom pool
+    #[arg(long, value_name = "POOL=N,…", default_value = "master=3,worker=3")]
+    pub nodes: Nodes,
+    /// How long each step of a simulated node takes
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
+    pub step_time: Duration,
+    /// End with 0 once this holds, instead of running on
+    #[arg(long, value_name = "WHAT")]
+    pub until: Option<Until>,
+    /// End with 1 when --until does not hold after this long
+    #[arg(long, value_name = "TIME", requires = "until", value_parser = duration)]
+    pub timeout: Option<Duration>,
+    /// Keep the cluster's objects here [default: in memory]
+    #[arg(long, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// Where the API server listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+}
+
+/// What `--until` waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Until {
+    /// Every pool is Updated and every node has joined
+    Updated,
+}
+
+/// Threads of the runtime. More would not make a laptop's fleet faster, and each costs memory.
+const THREADS: usize = 2;
+
+impl Up {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// Whatever kept it from starting or from running on.
+    pub fn run(self) -> anyhow::Result<Outcome> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+        let outcome = runtime.block_on(up::run(self));
+        // What still waits for a registry or a client is not waited for.
+        runtime.shutdown_background();
+        outcome
+    }
+}
+
+fn distribution(name: &str) -> Result<&'static Profile, String> {
+    Profile::by_name(name).map_err(|error| error.to_string())
+}
+
+/// Reads a time such as `50ms`, `60s` or `2m`.
+fn duration(text: &str) -> Result<Duration, String> {
+    let bad = |why: &dyn std::fmt::Display| format!("{why}; write a time such as 50ms, 60s or 2m");
+    let signed: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| bad(&error))?;
+    Duration::try_from(signed).map_err(|_| bad(&"a time cannot be negative"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+    use std::time::Duration;
+
+    #[test]
+    fn times_as_people_write_them() {
+        assert_eq!(duration("50ms").unwrap(), Duration::from_millis(50));
+        assert_eq!(duration("60s").unwrap(), Duration::from_mins(1));
+        assert_eq!(duration("2m").unwrap(), Duration::from_mins(2));
+        assert_eq!(duration("0s").unwrap(), Duration::ZERO);
+        for bad in ["", "60", "-1s", "soon"] {
+            assert!(duration(bad).unwrap_err().contains("50ms"), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Writes the objects a cluster starts with.
+
+use super::seed::{Owner, Seed};
+use anyhow::{Context as _, Result};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+    core::{DynamicObject, GroupVersionKind, TypeMeta},
+    discovery::ApiResource,
+};
+use serde_json::{Value, json};
+use weir_api::keys::names::CONTROLLER_CONFIG;
+use weir_kubeio::patch::FIELD_MANAGER;
+
+/// Makes an object what the seed says. A user's object that exists is left alone.
+pub(super) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
+    let mut object: DynamicObject = serde_json::from_value(seed.object.clone()).context("reading a built-in object")?;
+    let status = object.data.as_object_mut().and_then(|data| data.remove("status"));
+    let TypeMeta { api_version, kind } = object.types.clone().unwrap_or_default();
+    let name = object.metadata.name.clone().unwrap_or_default();
+    let what = || format!("writing {kind} {name}");
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(&api_version, &kind)?);
+    let manager = Some(FIELD_MANAGER.to_owned());
+    let written = match api.get_opt(&name).await.with_context(what)? {
+        Some(_) if seed.owner == Owner::User => return Ok(()),
+        Some(_) => {
+            let parameters = PatchParams { field_manager: manager.clone(), ..PatchParams::default() };
+            api.patch(&name, &parameters, &Patch::Merge(&object)).await.with_context(what)?
+        }
+        None => {
+            let parameters = PostParams { field_manager: manager.clone(), ..PostParams::default() };
+            api.create(&parameters, &object).await.with_context(what)?
+        }
+    };
+    if let Some(mut status) = status {
+        if name == CONTROLLER_CONFIG {
+            status["observedGeneration"] = json!(written.metadata.generation);
+        }
+        let parameters = PatchParams { field_manager: manager, ..PatchParams::default() };
+        let patch: Value = json!({ "status": status });
+        api.patch_status(&name, &parameters, &Patch::Merge(&patch)).await.with_context(what)?;
+    }
+    Ok(())
+}
+
+fn resource(api_version: &str, kind: &str) -> Result<ApiResource> {
+    let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
+    let kind = GroupVersionKind::gvk(group, version, kind);
+    Ok(ApiResource::from_gvk(&kind))
+}

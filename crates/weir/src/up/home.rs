@@ -1,0 +1,34 @@
+//! Where the kubeconfig is: in the data directory, or in a temporary folder that goes with the process.
+
+use anyhow::{Context as _, Result};
+use std::path::{Path, PathBuf};
+use tempfile::TempDir;
+
+const KUBECONFIG: &str = "kubeconfig";
+
+/// The folder of one run.
+#[derive(Debug)]
+pub(super) struct Home {
+    /// Kept to be removed at the end.
+    _temporary: Option<TempDir>,
+    kubeconfig: PathBuf,
+}
+
+impl Home {
+    pub(super) fn open(data_dir: Option<&Path>) -> Result<Self> {
+        if let Some(dir) = data_dir {
+            let kubeconfig = std::path::absolute(dir).context("finding the data directory")?.join(KUBECONFIG);
+            return Ok(Self { _temporary: None, kubeconfig });
+        }
+        let builder = |folder: &Path| tempfile::Builder::new().prefix("weir-").tempdir_in(folder);
+        let folder = std::env::temp_dir();
+        let temporary =
+            builder(&folder).with_context(|| format!("making a folder for the kubeconfig in {}", folder.display()))?;
+        let kubeconfig = temporary.path().join(KUBECONFIG);
+        Ok(Self { _temporary: Some(temporary), kubeconfig })
+    }
+
+    pub(super) fn kubeconfig(&self) -> &Path {
+        &self.kubeconfig
+    }
+}

@@ -1,0 +1,218 @@
+//! A release, an API server, the controllers and a fleet in one process.
+//!
+//! | module | part |
+//! |---|---|
+//! | [`nodes`] | `--nodes` |
+//! | [`source`] | where the release comes from, and whether it can be used at all |
+//! | [`seed`] | what a cluster that runs the release holds at the start |
+//! | `apply` | writes that |
+//! | `home` | where the kubeconfig is |
+//! | `progress` | says how far the pools are |
+
+mod apply;
+mod home;
+pub mod nodes;
+mod progress;
+pub mod seed;
+pub mod source;
+
+use crate::{
+    build,
+    cli::up::{Until, Up},
+    exit::Outcome,
+    signals::asked_to_stop,
+};
+use anyhow::{Context as _, Result, bail};
+use home::Home;
+use kube::Client;
+use nodes::Nodes;
+use progress::Display;
+use source::Chosen;
+use std::{path::Path, sync::Arc, time::Duration};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep_until},
+};
+use weir_api::{
+    ClusterVersion,
+    crds::{FeatureSet, crds},
+    keys::names::VERSION,
+};
+use weir_apiserver::{ApiServer, Listener, Settings};
+use weir_controllers::{Build, Cluster, Context};
+use weir_fleet::{Fleet, Machine};
+use weir_kubeio::Clock;
+use weir_rules::settled::{Progress, progress};
+
+/// Makes the boot IDs of simulated machines repeatable.
+const SEED: u64 = 1;
+/// How long a run without `--timeout` may take: for ever, as far as a clock goes.
+const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
+
+/// Runs it until it is asked to stop, or `--until` holds.
+///
+/// # Errors
+/// Whatever kept it from starting or from running on.
+pub async fn run(up: Up) -> Result<Outcome> {
+    let deadline = Instant::now() + up.timeout.unwrap_or(NO_TIMEOUT);
+    let stop = asked_to_stop();
+    tokio::pin!(stop);
+    let started = tokio::select! {
+        started = start(&up) => started?,
+        stopped = &mut stop => return stopped.map(|()| Outcome::Done),
+        () = sleep_until(deadline) => bail!("not started in time (--timeout)"),
+    };
+    started.introduce(&up)?;
+    let Started { listener, context, chosen, home } = started;
+    let (end, ended) = oneshot::channel::<()>();
+    // Its error says that the sender is gone, which is what it waits for.
+    let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
+    let fleet = fleet(&up, &context, &chosen);
+    let mut display = Display::new();
+    let outcome = tokio::select! {
+        () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),
+        () = fleet.run() => bail!("the fleet ended"),
+        served = &mut serving => return ended_by_itself(served),
+        () = watch(&up, &context.cluster, &mut display) => Ok(Outcome::Done),
+        () = sleep_until(deadline) => Ok(Outcome::Failed),
+        stopped = &mut stop => stopped.map(|()| Outcome::Done),
+    };
+    display.finish();
+    if matches!(outcome, Ok(Outcome::Failed)) {
+        late(&up, &context.cluster);
+    }
+    drop(end);
+    serving.await.context("serving the API")?.context("serving the API")?;
+    drop(home);
+    outcome
+}
+
+fn ended_by_itself(served: Result<Result<(), weir_apiserver::Error>, tokio::task::JoinError>) -> Result<Outcome> {
+    served.context("serving the API")?.context("serving the API")?;
+    bail!("the API server ended")
+}
+
+/// Everything that is there before the first controller runs.
+struct Started {
+    chosen: Chosen,
+    listener: Listener,
+    context: Context,
+    home: Home,
+}
+
+/// The release first: what cannot run leaves nothing behind.
+async fn start(up: &Up) -> Result<Started> {
+    let chosen = source::choose(up).await?;
+    let home = Home::open(up.data_dir.as_deref())?;
+    let server = ApiServer::new(Settings { data_dir: up.data_dir.clone(), ..Settings::default() })?;
+    let listener = Listener::bind(&server, up.listen)?;
+    server.define(crds(FeatureSet::Default)).context("defining the kinds")?;
+    let clock = Clock::system();
+    let build = Arc::new(Build { release: Some(chosen.release.version.clone()), ..build::identity() });
+    let client = Client::new(server.service(), "default");
+    let context = Context { client, cluster: Cluster::default(), clock, profile: chosen.profile, build };
+    populate(up, &chosen, &context).await?;
+    listener.write_kubeconfig(home.kubeconfig())?;
+    Ok(Started { chosen, listener, context, home })
+}
+
+async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<()> {
+    let versions: kube::Api<ClusterVersion> = kube::Api::all(context.client.clone());
+    let before = versions.get_opt(VERSION).await.context("reading ClusterVersion")?;
+    let facts = seed::Facts {
+        release: &chosen.release,
+        profile: chosen.profile,
+        build: &context.build,
+        nodes: &up.nodes,
+        before: before.as_ref(),
+        now: context.clock.now(),
+    };
+    for seed in seed::objects(&facts) {
+        apply::apply(&context.client, &seed).await?;
+    }
+    Ok(())
+}
+
+fn fleet(up: &Up, context: &Context, chosen: &Chosen) -> Fleet {
+    let machines = up.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
+    let settings = weir_fleet::Settings { step: up.step_time, seed: SEED, os: chosen.os_text() };
+    Fleet::new(context.client.clone(), context.clock.clone(), settings, machines)
+}
+
+/// Shows progress; ends when what `--until` names holds.
+async fn watch(up: &Up, cluster: &Cluster, display: &mut Display) {
+    let mut changes = cluster.pools.changes();
+    let mut told = false;
+    while changes.changed().await.is_ok() {
+        let pools = cluster.pools.all();
+        for pool in &pools {
+            display.show(pool);
+        }
+        let settled = is_settled(&up.nodes, cluster);
+        if settled && !told {
+            told = true;
+            display.say("every pool is updated");
+        }
+        if settled && up.until == Some(Until::Updated) {
+            return;
+        }
+    }
+}
+
+/// Every pool is at rest and every node has joined.
+fn is_settled(nodes: &Nodes, cluster: &Cluster) -> bool {
+    let pools = cluster.pools.all();
+    let mut joined = 0;
+    for pool in &pools {
+        match progress(pool) {
+            Progress::AtRest { nodes } => joined += u32::try_from(nodes).unwrap_or_default(),
+            _ => return false,
+        }
+    }
+    !pools.is_empty() && joined >= nodes.total()
+}
+
+fn late(up: &Up, cluster: &Cluster) {
+    eprintln!("error: not every pool was updated in time (--timeout)");
+    for pool in cluster.pools.all() {
+        let name = pool.metadata.name.as_deref().unwrap_or_default();
+        eprintln!("  {name}: {}", progress(&pool));
+    }
+    let (joined, expected) = (cluster.nodes.all().len(), up.nodes.total());
+    if joined < usize::try_from(expected).unwrap_or(usize::MAX) {
+        eprintln!("  {joined} of {expected} nodes have joined");
+    }
+}
+
+impl Started {
+    /// Says where the cluster is and what to try with it.
+    fn introduce(&self, up: &Up) -> Result<()> {
+        let kubeconfig = self.home.kubeconfig();
+        crate::cli::print(format!("{}\n", kubeconfig.display()).as_bytes())?;
+        let Chosen { release, profile, catalog, .. } = &self.chosen;
+        let streams: Vec<&str> = catalog.streams.iter().map(|stream| stream.set.name.as_str()).collect();
+        eprintln!("{} {}: streams {}; default {}", profile.title, release.version, streams.join(", "), catalog.default);
+        for notice in &catalog.notices {
+            eprintln!("note: {notice}");
+        }
+        eprintln!("embedded API server for trying things out, not a cluster: https://{}", self.listener.address());
+        if up.until.is_none() {
+            self.suggest(kubeconfig);
+        }
+        Ok(())
+    }
+
+    fn suggest(&self, kubeconfig: &Path) {
+        let catalog = &self.chosen.catalog;
+        let other = catalog.streams.iter().map(|stream| &stream.set.name).find(|name| **name != catalog.default);
+        let patch = match other {
+            Some(stream) => format!(r#"{{"spec":{{"osImageStream":{{"name":"{stream}"}}}}}}"#),
+            None => r#"{"spec":{"paused":true}}"#.to_owned(),
+        };
+        eprintln!("try, in another terminal (Ctrl-C here ends everything):");
+        eprintln!("  export KUBECONFIG={}", kubeconfig.display());
+        eprintln!("  kubectl get mcp,osimagestream,nodes");
+        eprintln!("  kubectl patch mcp worker --type merge -p '{patch}'");
+        eprintln!("  kubectl get mcp -w");
+    }
+}

@@ -1,0 +1,206 @@
+//! What a cluster that runs a release holds before any controller of ours looks at it.
+
+use super::nodes::Nodes;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use weir_api::{
+    ClusterVersion,
+    keys::{
+        config::{BUILT_IN, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE},
+        names::{ARBITER, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, MASTER, OPERATOR_NAMESPACE, VERSION, WORKER},
+        node::ROLE_PREFIX,
+    },
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
+};
+use weir_controllers::Build;
+use weir_distro::Profile;
+use weir_images::Release;
+
+/// Who an object belongs to after the first start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The user: it is made when it is missing and left alone from then on.
+    User,
+    /// The cluster: it is brought up to date at every start.
+    Cluster,
+}
+
+/// An object and who it belongs to.
+#[derive(Clone, Debug)]
+pub struct Seed {
+    /// Whose it is.
+    pub owner: Owner,
+    /// The object, its status included.
+    pub object: Value,
+}
+
+/// What the objects are made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The release to run.
+    pub release: &'a Release,
+    /// Its distribution.
+    pub profile: &'a Profile,
+    /// Our build.
+    pub build: &'a Build,
+    /// The nodes there will be.
+    pub nodes: &'a Nodes,
+    /// The ClusterVersion of an earlier start, whose history goes on.
+    pub before: Option<&'a ClusterVersion>,
+    /// When this is.
+    pub now: Timestamp,
+}
+
+/// All objects, in the order in which they can be made.
+#[must_use]
+pub fn objects(facts: &Facts<'_>) -> Vec<Seed> {
+    let cluster = |object| Seed { owner: Owner::Cluster, object };
+    let user = |object| Seed { owner: Owner::User, object };
+    let mut seeds = vec![
+        user(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPERATOR_NAMESPACE}})),
+        cluster(cluster_version(facts)),
+        cluster(feature_gate(facts)),
+        cluster(infrastructure(facts)),
+    ];
+    seeds.extend(roles(facts).into_iter().map(|role| user(machine_config(role))));
+    seeds.extend(pools(facts).into_iter().map(user));
+    seeds.push(cluster(controller_config(facts)));
+    seeds
+}
+
+fn config(kind: &str, name: &str, spec: &Value, status: &Value) -> Value {
+    let version = format!("{CONFIG_GROUP}/v1");
+    json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec, "status": status})
+}
+
+fn cluster_version(facts: &Facts<'_>) -> Value {
+    let release = facts.release;
+    let status = facts.before.and_then(|version| version.status.as_ref());
+    let mut history = status.map(|status| json!(status.history)).unwrap_or_else(|| json!([]));
+    let now = facts.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let known = status.and_then(|s| s.history.first()).is_some_and(|newest| newest.version == release.version);
+    if let (false, Some(history)) = (known, history.as_array_mut()) {
+        history.insert(
+            0,
+            json!({
+                "state": "Completed", "version": release.version, "image": release.image, "verified": false,
+                "startedTime": now, "completionTime": now,
+            }),
+        );
+    }
+    let condition = |type_: &str, status: &str| {
+        let message = format!("embedded cluster at {}", release.version);
+        json!({"type": type_, "status": status, "lastTransitionTime": now, "message": message})
+    };
+    let status = json!({
+        "desired": {"version": release.version, "image": release.image},
+        "history": history,
+        "conditions": [condition("Available", "True"), condition("Progressing", "False")],
+    });
+    config("ClusterVersion", VERSION, &json!({"clusterID": "00000000-0000-0000-0000-000000000000"}), &status)
+}
+
+fn feature_gate(facts: &Facts<'_>) -> Value {
+    let gates = json!([{"version": facts.release.version, "enabled": [{"name": GATE_OS_STREAMS}], "disabled": []}]);
+    let spec = json!({"featureSet": facts.profile.sample.feature_set});
+    config("FeatureGate", CLUSTER, &spec, &json!({ "featureGates": gates }))
+}
+
+fn infrastructure(facts: &Facts<'_>) -> Value {
+    let status = json!({
+        "controlPlaneTopology": topology(facts.nodes),
+        "infrastructureTopology": "HighlyAvailable",
+        "infrastructureName": "weir",
+        "platform": "None",
+        "platformStatus": {"type": "None"},
+    });
+    config("Infrastructure", CLUSTER, &json!({"platformSpec": {"type": "None"}}), &status)
+}
+
+fn topology(nodes: &Nodes) -> &'static str {
+    if nodes.pools().any(|(pool, _)| pool == ARBITER) {
+        return "HighlyAvailableArbiter";
+    }
+    if nodes.of(MASTER) == 1 { "SingleReplica" } else { "HighlyAvailable" }
+}
+
+fn roles<'a>(facts: &Facts<'a>) -> Vec<&'a str> {
+    let arbiter = facts.nodes.pools().map(|(pool, _)| pool).filter(|pool| *pool == ARBITER);
+    [MASTER, WORKER].into_iter().chain(arbiter).collect()
+}
+
+/// Stands for what the template controller makes: enough of a machine to be recognised on it.
+fn machine_config(role: &str) -> Value {
+    let file = json!({
+        "path": "/etc/machine-role", "mode": 0o644, "overwrite": true, "contents": {"source": format!("data:,{role}%0A")},
+    });
+    json!({
+        "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"),
+        "kind": "MachineConfig",
+        "metadata": {"name": format!("00-{role}"), "labels": {ROLE: role}},
+        "spec": {"config": {"ignition": {"version": "3.5.0"}, "storage": {"files": [file]}}},
+    })
+}
+
+/// The built-in pools, and custom ones that inherit from the worker pool.
+fn pools(facts: &Facts<'_>) -> Vec<Value> {
+    let pool = |name: &str, labels: Value, selector: Value| {
+        json!({
+            "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"),
+            "kind": "MachineConfigPool",
+            "metadata": {"name": name, "labels": labels},
+            "spec": {
+                "machineConfigSelector": selector,
+                "nodeSelector": {"matchLabels": {format!("{ROLE_PREFIX}{name}"): ""}},
+            },
+        })
+    };
+    let built_in = |name: &str| {
+        let mut labels = json!({BUILT_IN: "", format!("pools.operator.machineconfiguration.openshift.io/{name}"): ""});
+        if name != WORKER {
+            labels[REQUIRED_FOR_UPGRADE] = json!("");
+        }
+        pool(name, labels, json!({"matchLabels": {ROLE: name}}))
+    };
+    let custom = |name: &str| {
+        let both = json!([{"key": ROLE, "operator": "In", "values": [WORKER, name]}]);
+        pool(name, json!({}), json!({ "matchExpressions": both }))
+    };
+    roles(facts).into_iter().map(built_in).chain(facts.nodes.custom().map(custom)).collect()
+}
+
+fn controller_config(facts: &Facts<'_>) -> Value {
+    let tagged = |name: &str| facts.release.tags.iter().find(|tag| tag.name == name);
+    let image = |name: &str| tagged(name).and_then(|tag| tag.image.as_deref()).unwrap_or_default();
+    let layout = &facts.profile.payload;
+    json!({
+        "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"),
+        "kind": "ControllerConfig",
+        "metadata": {
+            "name": CONTROLLER_CONFIG,
+            "annotations": {
+                GENERATED_BY_VERSION: facts.build.raw, RELEASE_IMAGE_VERSION: facts.release.version,
+            },
+        },
+        "spec": {
+            "additionalTrustBundle": null,
+            "baseOSContainerImage": image(&layout.base_os_tag),
+            "baseOSExtensionsContainerImage": image(&layout.base_extensions_tag),
+            "cloudProviderCAData": null,
+            "cloudProviderConfig": "",
+            "clusterDNSIP": "172.30.0.10",
+            "dns": {"apiVersion": format!("{CONFIG_GROUP}/v1"), "kind": "DNS", "metadata": {"name": CLUSTER}, "spec": {"baseDomain": "example.com"}, "status": {}},
+            "images": {},
+            "infra": infrastructure(facts),
+            "ipFamilies": "IPv4",
+            "kubeAPIServerServingCAData": "",
+            "network": null,
+            "proxy": null,
+            "releaseImage": facts.release.image,
+            "rootCAData": "",
+        },
+        "status": {"conditions": [
+            {"type": "TemplateControllerCompleted", "status": "True", "reason": "", "message": "", "lastTransitionTime": facts.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()},
+        ]},
+    })
+}

@@ -1,0 +1,96 @@
+//! Where the release comes from, which distribution it is of, and whether it can be used at all.
+
+use crate::cli::up::Up;
+use anyhow::{Context as _, Result, bail};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use weir_api::keys::image::STREAM_CLASS;
+use weir_controllers::stream::observe;
+use weir_distro::{Evidence, Profile, detect};
+use weir_images::{Images, Patience, Release, payload};
+use weir_rules::catalog::{Catalog, Existing, Input, catalog};
+
+/// A release that can be used.
+pub(super) struct Chosen {
+    pub(super) images: Images,
+    pub(super) release: Release,
+    pub(super) profile: &'static Profile,
+    /// The catalogue of a new cluster.
+    pub(super) catalog: Catalog,
+    /// What the operating systems call themselves, by pull spec.
+    names: BTreeMap<String, String>,
+}
+
+pub(super) async fn choose(up: &Up) -> Result<Chosen> {
+    let (images, reference) = images(up)?;
+    let release = images.release(&reference).await.with_context(|| format!("reading release {reference}"))?;
+    let profile = profile(up, &release)?;
+    let found = observe::of_release(&images, profile, &release).await;
+    let labelled = found
+        .source
+        .images
+        .iter()
+        .flatten()
+        .filter_map(|image| Some((image.candidate.image.clone(), image.labels.clone().ok()?)));
+    let names = labelled.map(|(image, labels)| (image, os_name(&labels))).collect();
+    let input = Input {
+        sources: vec![found.source],
+        existing: Existing::default(),
+        in_use: &Default::default(),
+        installed: release.version.parse().ok(),
+    };
+    let catalog = catalog(profile, input).with_context(|| format!("finding the OS image streams of {reference}"))?;
+    Ok(Chosen { images, release, profile, catalog, names })
+}
+
+/// Where to read, and the pull spec of the release there.
+fn images(up: &Up) -> Result<(Images, String)> {
+    let mut source = up.images.open()?;
+    source.patience = PATIENCE;
+    if let Some(reference) = &up.release {
+        return Ok((Images::new(source), reference.clone()));
+    }
+    let profile = up.distribution.or_else(|| Profile::all().first()).context("no distribution is built in")?;
+    let layout = payload::build(profile, None, &[]).context("making the sample payload")?;
+    let reference =
+        layout.images().first().map(|image| layout.name(image).to_string()).context("the sample payload is empty")?;
+    source.layouts.push(layout);
+    Ok((Images::new(source), reference))
+}
+
+/// Somebody waits at a terminal: a registry that is down is reported soon.
+const PATIENCE: Patience = Patience { retry: Duration::from_secs(3), total: Duration::from_secs(60) };
+
+fn profile(up: &Up, release: &Release) -> Result<&'static Profile> {
+    let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
+    let explicit = up.distribution.map(|profile| profile.name.as_str());
+    let found = detect(Evidence { explicit, payload_tags: &tags, feature_set: None })?;
+    if !found.contradictions.is_empty() {
+        let against: Vec<String> = found.contradictions.iter().map(ToString::to_string).collect();
+        bail!(
+            "--distribution {} does not fit: {}; leave it out to let the release decide",
+            found.profile.name,
+            against.join("; ")
+        );
+    }
+    Ok(found.profile)
+}
+
+/// The operating system of an image as a node reports it.
+fn os_name(labels: &BTreeMap<String, String>) -> String {
+    let label = |key: &str| labels.get(key).map(String::as_str).unwrap_or_default();
+    let version = [VERSION_LABEL, "version"].into_iter().map(label).find(|version| !version.is_empty());
+    format!("{} {}", label(STREAM_CLASS), version.unwrap_or_default()).trim().to_owned()
+}
+
+/// Version of what is in an image (OCI image annotations).
+const VERSION_LABEL: &str = "org.opencontainers.image.version";
+
+impl Chosen {
+    /// Reads an OS image's pull spec as people would.
+    pub(super) fn os_text(&self) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
+        let names = self.names.clone();
+        Arc::new(move |image| {
+            names.get(image).filter(|name| !name.is_empty()).map_or_else(|| image.to_owned(), Clone::clone)
+        })
+    }
+}

@@ -1,0 +1,205 @@
+//! `weir up` as a user has it: the program, real kubectl, real registry.
+
+use anyhow::{Context as _, Result};
+use serde_json::{Value, json};
+use std::{path::PathBuf, process::Command};
+use weir_testkit::{History, Kubectl, Program, Recorder};
+
+/// A cluster that runs.
+struct Cluster {
+    program: Program,
+    kubectl: Kubectl,
+    kubeconfig: PathBuf,
+}
+
+fn weir() -> Command {
+    Command::new(env!("CARGO_BIN_EXE_weir"))
+}
+
+/// Starts `weir up` with quick nodes and waits until all is updated; `None` where there is no kubectl.
+fn up(arguments: &[&str]) -> Result<Option<Cluster>> {
+    let mut command = weir();
+    command.args(["up", "--step-time", "20ms"]).args(arguments);
+    let mut program = Program::start(&mut command)?;
+    let kubeconfig = PathBuf::from(program.line()?);
+    let Some(kubectl) = Kubectl::new(&kubeconfig) else { return Ok(None) };
+    program.until("every pool is updated")?;
+    Ok(Some(Cluster { program, kubectl, kubeconfig }))
+}
+
+impl Cluster {
+    fn patch(&self, what: &str, name: &str, patch: &Value) -> Result<String> {
+        self.kubectl.run(&["patch", what, name, "--type", "merge", "-p", &patch.to_string()])
+    }
+
+    fn name_stream(&self, pool: &str, stream: &str) -> Result<String> {
+        self.patch("mcp", pool, &json!({"spec": {"osImageStream": {"name": stream}}}))
+    }
+
+    fn wait(&self, pool: &str, path: &str, value: &str) -> Result<String> {
+        let condition = format!("--for=jsonpath={{{path}}}={value}");
+        self.kubectl.run(&["wait", &format!("mcp/{pool}"), &condition, "--timeout=30s"])
+    }
+
+    fn runs(&self, pool: &str) -> Result<String> {
+        let pool = self.kubectl.get(&["mcp", pool])?;
+        Ok(pool["status"]["osImageStream"]["name"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// `NAME ROLES OS-IMAGE` of the nodes.
+    fn systems(&self, role: &str) -> Result<Vec<String>> {
+        let list = self.kubectl.get(&["nodes", "-l", &format!("node-role.kubernetes.io/{role}")])?;
+        let os = |node: &Value| node["status"]["nodeInfo"]["osImage"].as_str().unwrap_or_default().to_owned();
+        Ok(list["items"].as_array().context("items")?.iter().map(os).collect())
+    }
+}
+
+/// Records what happens to the nodes while `act` runs.
+fn recorded(cluster: &Cluster, act: impl FnOnce(&Cluster) -> Result<()>) -> Result<History> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    let recorder =
+        runtime.block_on(async { Recorder::start(weir_testkit::client(&cluster.kubeconfig).await?).await })?;
+    act(cluster)?;
+    runtime.block_on(recorder.finish())
+}
+
+#[test]
+fn ocp_has_two_streams_and_every_node_runs_the_default() -> Result<()> {
+    let Some(mut cluster) = up(&[])? else { return Ok(()) };
+    let stream = cluster.kubectl.get(&["osimagestream", "cluster"])?;
+    let names: Vec<_> =
+        stream["status"]["availableStreams"].as_array().context("streams")?.iter().map(|s| &s["name"]).collect();
+    assert_eq!(names, ["rhel-10", "rhel-9"]);
+    assert_eq!(
+        (&stream["spec"]["defaultStream"], &stream["status"]["defaultStream"]),
+        (&json!("rhel-10"), &json!("rhel-10"))
+    );
+    let table = cluster.kubectl.run(&["get", "mcp,osimagestream,nodes"])?;
+    assert!(table.contains("machineconfigpool.machineconfiguration.openshift.io/worker"), "{table}");
+    for role in ["master", "worker"] {
+        let systems = cluster.systems(role)?;
+        assert_eq!(systems.len(), 3);
+        assert!(systems.iter().all(|os| os.starts_with("rhel-10")), "{systems:?}");
+        assert_eq!(cluster.runs(role)?, "rhel-10");
+    }
+    let ended = cluster.program.interrupt()?;
+    assert!(ended.success(), "{ended}");
+    assert!(!cluster.kubeconfig.exists(), "the temporary kubeconfig outlives the process");
+    Ok(())
+}
+
+#[test]
+fn workers_switch_one_at_a_time_and_masters_stay() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=3,worker=5"])? else { return Ok(()) };
+    let history = recorded(&cluster, |cluster| {
+        cluster.name_stream("worker", "rhel-9")?;
+        cluster.wait("worker", ".status.osImageStream.name", "rhel-9").map(drop)
+    })?;
+    assert_eq!(history.times_told("worker-"), 5);
+    assert_eq!(history.most_unavailable("worker", &[]), 1);
+    assert_eq!((history.times_told("master-"), history.most_unavailable("master", &[])), (0, 0));
+    assert!(cluster.systems("worker")?.iter().all(|os| os.starts_with("rhel-9")));
+    assert!(cluster.systems("master")?.iter().all(|os| os.starts_with("rhel-10")));
+    Ok(())
+}
+
+#[test]
+fn as_many_workers_move_at_once_as_the_pool_allows_and_no_more() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=12"])? else { return Ok(()) };
+    cluster.patch("mcp", "worker", &json!({"spec": {"maxUnavailable": "34%"}}))?;
+    let history = recorded(&cluster, |cluster| {
+        cluster.name_stream("worker", "rhel-9")?;
+        cluster.wait("worker", ".status.osImageStream.name", "rhel-9").map(drop)
+    })?;
+    assert_eq!((history.times_told("worker-"), history.most_unavailable("worker", &[])), (12, 4));
+    Ok(())
+}
+
+#[test]
+fn a_custom_pool_follows_the_worker_pool_until_it_names_a_stream() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=2,infra=2"])? else { return Ok(()) };
+    assert_eq!(cluster.runs("infra")?, "rhel-10");
+    let history = recorded(&cluster, |cluster| {
+        cluster.name_stream("worker", "rhel-9")?;
+        cluster.wait("worker", ".status.osImageStream.name", "rhel-9")?;
+        cluster.wait("infra", ".status.osImageStream.name", "rhel-9").map(drop)
+    })?;
+    assert_eq!((history.times_told("infra-"), history.most_unavailable("infra", &[])), (2, 1));
+    let history = recorded(&cluster, |cluster| {
+        cluster.name_stream("infra", "rhel-10")?;
+        cluster.wait("infra", ".status.osImageStream.name", "rhel-10").map(drop)
+    })?;
+    assert_eq!((history.times_told("infra-"), history.times_told("worker-")), (2, 0));
+    assert_eq!(cluster.runs("worker")?, "rhel-9");
+    Ok(())
+}
+
+#[test]
+fn a_paused_pool_stays_and_moves_when_it_is_unpaused() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=2"])? else { return Ok(()) };
+    let history = recorded(&cluster, |cluster| {
+        cluster.patch("mcp", "worker", &json!({"spec": {"paused": true, "osImageStream": {"name": "rhel-9"}}}))?;
+        cluster.wait("worker", ".status.conditions[?(@.type==\"Updated\")].status", "False").map(drop)
+    })?;
+    assert_eq!(history.times_told("worker-"), 0);
+    let pool = cluster.kubectl.get(&["mcp", "worker"])?;
+    let updating =
+        pool["status"]["conditions"].as_array().context("conditions")?.iter().find(|c| c["type"] == "Updating");
+    let said = updating.and_then(|c| c["message"].as_str()).unwrap_or_default();
+    assert!(said.starts_with("Pool is paused; will not update to MachineConfig rendered-worker-"), "{said}");
+    let history = recorded(&cluster, |cluster| {
+        cluster.patch("mcp", "worker", &json!({"spec": {"paused": false}}))?;
+        cluster.wait("worker", ".status.osImageStream.name", "rhel-9").map(drop)
+    })?;
+    assert_eq!((history.times_told("worker-"), history.most_unavailable("worker", &[])), (2, 1));
+    Ok(())
+}
+
+#[test]
+fn a_stream_that_is_not_there_degrades_the_pool_and_names_those_that_are() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
+    cluster.name_stream("worker", "rhel-11")?;
+    cluster.wait("worker", ".status.conditions[?(@.type==\"RenderDegraded\")].status", "True")?;
+    let described = cluster.kubectl.run(&["describe", "mcp", "worker"])?;
+    assert!(described.contains("available are: rhel-10, rhel-9"), "{described}");
+    cluster.name_stream("worker", "rhel-9")?;
+    cluster.wait("worker", ".status.osImageStream.name", "rhel-9").map(drop)
+}
+
+#[test]
+fn okd_has_one_stream() -> Result<()> {
+    let Some(cluster) = up(&["--distribution", "okd"])? else { return Ok(()) };
+    let stream = cluster.kubectl.get(&["osimagestream", "cluster"])?;
+    assert_eq!(stream["status"]["availableStreams"].as_array().map(Vec::len), Some(1));
+    assert_eq!(stream["status"]["defaultStream"], "centos-10");
+    assert_eq!((cluster.runs("master")?, cluster.runs("worker")?), ("centos-10".to_owned(), "centos-10".to_owned()));
+    Ok(())
+}
+
+#[test]
+fn a_cluster_in_a_data_directory_goes_on_where_it_was() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let dir = folder.path().join("cluster");
+    let arguments = ["--nodes", "master=1,worker=2", "--data-dir", dir.to_str().context("utf-8")?];
+    let Some(mut cluster) = up(&arguments)? else { return Ok(()) };
+    cluster.name_stream("worker", "rhel-9")?;
+    cluster.wait("worker", ".status.osImageStream.name", "rhel-9")?;
+    let uid = cluster.kubectl.get(&["mcp", "worker"])?["metadata"]["uid"].clone();
+    assert!(cluster.program.interrupt()?.success());
+    let Some(again) = up(&arguments)? else { return Ok(()) };
+    assert_eq!(again.kubeconfig, cluster.kubeconfig);
+    assert_eq!(again.kubectl.get(&["mcp", "worker"])?["metadata"]["uid"], uid);
+    assert_eq!(again.runs("worker")?, "rhel-9");
+    Ok(())
+}
+
+#[test]
+fn until_updated_ends_with_success_and_until_too_late_with_failure() -> Result<()> {
+    let done = weir().args(["up", "--step-time", "1ms", "--until", "updated", "--timeout", "60s"]).output()?;
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    let late = weir().args(["up", "--step-time", "60s", "--until", "updated", "--timeout", "500ms"]).output()?;
+    assert_eq!(late.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&late.stderr);
+    assert!(said.contains("not every pool was updated in time"), "{said}");
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! Files that are made from the code and committed: a reviewer sees what a change of a type does to the API, and a user
+//! can apply them without the program.
+
+use anyhow::{Context, Result, bail};
+use std::{collections::BTreeMap, path::Path};
+
+/// Where the definitions are, one folder per feature set. Beside the crates, not in one: they are what a user applies.
+const CRDS: &str = "manifests/crds";
+/// As `weir crds --feature-set` takes them.
+const FEATURE_SETS: [&str; 3] = ["Default", "OKD", "TechPreviewNoUpgrade"];
+
+/// Content by path below a folder.
+type Files = BTreeMap<String, Vec<u8>>;
+
+/// Writes the generated files, or only compares them with what is committed.
+///
+/// # Errors
+/// When they cannot be made or written; with `check` also when they differ.
+pub fn run(root: &Path, check: bool) -> Result<()> {
+    let fresh = root.join("target/generated/crds");
+    if fresh.exists() {
+        std::fs::remove_dir_all(&fresh).with_context(|| format!("emptying {}", fresh.display()))?;
+    }
+    for set in FEATURE_SETS {
+        let folder = fresh.join(set);
+        let folder = folder.to_str().context("the workspace's path is not Unicode")?;
+        let arguments = ["run", "--quiet", "--package", "weir", "--", "crds", "--feature-set", set, "--output", folder];
+        crate::cargo(root, &arguments)?;
+    }
+    let stale = stale(&read(&fresh)?, &read(&root.join(CRDS))?);
+    if check {
+        for path in &stale {
+            eprintln!("generated: {CRDS}/{path} is stale");
+        }
+        if !stale.is_empty() {
+            bail!("{} generated files are stale: run `cargo xtask gen` and commit", stale.len());
+        }
+        return Ok(());
+    }
+    for path in stale {
+        let (from, to) = (fresh.join(&path), root.join(CRDS).join(&path));
+        eprintln!("generated: {CRDS}/{path}");
+        if from.exists() {
+            std::fs::create_dir_all(to.parent().unwrap_or(root)).with_context(|| format!("creating {CRDS}"))?;
+            std::fs::copy(&from, &to).with_context(|| format!("writing {}", to.display()))?;
+        } else {
+            std::fs::remove_file(&to).with_context(|| format!("removing {}", to.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// Paths that are there on one side only, or differ.
+fn stale(fresh: &Files, committed: &Files) -> Vec<String> {
+    let changed = fresh.iter().filter(|(path, content)| committed.get(*path) != Some(content));
+    let gone = committed.iter().filter(|(path, _)| !fresh.contains_key(*path));
+    changed.chain(gone).map(|(path, _)| path.clone()).collect()
+}
+
+fn read(folder: &Path) -> Result<Files> {
+    let mut files = Files::new();
+    let mut folders = vec![folder.to_path_buf()];
+    while let Some(current) = folders.pop() {
+        if !current.exists() {
+            continue;
+        }
+        for entry in std::fs::read_dir(&current).with_context(|| format!("reading {}", current.display()))? {
+            let path = entry?.path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder).unwrap_or(&path).to_string_lossy().into_owned();
+            files.insert(name, std::fs::read(&path).with_context(|| format!("reading {}", path.display()))?);
+        }
+    }
+    Ok(files)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Files, stale};
+
+    #[test]
+    fn a_file_is_stale_when_it_differs_is_missing_or_is_left_over() {
+        let files = |list: &[(&str, &str)]| -> Files {
+            list.iter().map(|(path, content)| ((*path).to_owned(), content.as_bytes().to_vec())).collect()
+        };
+        let fresh = files(&[("a", "1"), ("b", "2"), ("c", "3")]);
+        assert!(stale(&fresh, &fresh).is_empty());
+        assert_eq!(stale(&fresh, &files(&[("a", "1"), ("b", "0"), ("d", "4")])), ["b", "c", "d"]);
+    }
+}
