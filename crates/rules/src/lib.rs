@@ -13,6 +13,7 @@
 //! | [`pool_status`] | what the status of a pool says |
 //! | [`render`] | what configuration a pool's machines get, and what it is called |
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
+//! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`selector`] | which objects a label selector matches |
 //! | [`settled`] | whether a pool has come to rest |
@@ -27,6 +28,7 @@ pub mod components;
 pub mod conditions;
 pub mod gates;
 pub mod goyaml;
+pub mod guard;
 pub mod max_unavailable;
 pub mod membership;
 pub mod pool_status;
