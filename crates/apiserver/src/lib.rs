@@ -1,1 +1,70 @@
-//! placeholder
+//! A small Kubernetes API server for laptops, tests and rehearsals.
+//!
+//! kubectl, oc and kube-rs shall not be able to tell it from kube-apiserver for what a machine config operator does.
+//! It is no cluster: nothing schedules pods, no kubelet runs them, no controller acts on Deployments.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), weir_apiserver::Error> {
+//! let server = weir_apiserver::ApiServer::new(weir_apiserver::Settings::default())?;
+//! let service = server.service(); // for kube::Client::new(service, "default")
+//! # Ok(()) }
+//! ```
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`server`] | the server, and the way of a request to the module that answers it |
+//! | `service`, `serve`, `tls`, `kubeconfig` | in process as a tower service; over TLS on a socket |
+//! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
+//! | `registry`, `kinds`, `types` | which resources there are, the built-in kinds, the shape of objects |
+//! | `pipeline`, `decode`, `names`, `patch`, `managed_fields` | the way of a write |
+//! | [`schema`], `cel`, [`policy`], `admission` | structural schemas, their rules, admission policies |
+//! | `delete` | finalizers, propagation, garbage |
+//! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
+//! | `discovery`, `openapi`, `review` | what clients ask about the server and themselves |
+//! | `store`, `journal` | objects, versions, recent changes; the same on disk |
+
+mod admission;
+mod body;
+mod cel;
+pub mod clock;
+mod decode;
+mod delete;
+mod discovery;
+mod error;
+mod identity;
+mod journal;
+mod jsonpath;
+mod kinds;
+mod kubeconfig;
+mod list;
+mod managed_fields;
+mod names;
+mod object;
+mod openapi;
+mod patch;
+mod pipeline;
+pub mod policy;
+mod protobuf;
+mod registry;
+mod request;
+mod response;
+mod review;
+pub mod schema;
+mod selectors;
+mod serve;
+pub mod server;
+mod service;
+mod status;
+mod store;
+mod table;
+mod tls;
+mod types;
+mod watch;
+
+pub use clock::{Clock, Ids};
+pub use error::{Class, Error};
+pub use identity::User;
+pub use response::Body;
+pub use serve::Listener;
+pub use server::{ApiServer, Settings};
+pub use service::Service;

@@ -1,6 +1,6 @@
 //! Telling the user what happened to an object.
 
-use crate::{Clock, Error};
+use crate::{Clock, Error, drive::chain};
 use k8s_openapi::{
     api::core::v1::{Event as CoreEvent, EventSource, ObjectReference},
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
@@ -49,24 +49,32 @@ impl Recorder {
         Self { api: Api::namespaced(client, OPERATOR_NAMESPACE), component, clock }
     }
 
-    /// Records an event about an object.
-    ///
-    /// # Errors
-    /// When the API server refuses it or cannot be reached.
-    pub async fn record<K: Resource<DynamicType = ()>>(&self, about: &K, event: &Event) -> Result<(), Error> {
+    /// Records an event about an object. Events tell people what happened and decide nothing, so one that cannot be
+    /// written is logged and does not stop what it speaks of.
+    pub async fn record<K: Resource<DynamicType = ()>>(&self, about: &K, event: &Event) {
+        let name = about.meta().name.clone().unwrap_or_default();
+        if let Err(source) = self.api.create(&PostParams::default(), &self.object(about, event)).await {
+            let error = Error::new::<CoreEvent>("recording", &name, source);
+            tracing::warn!(reason = event.reason, message = event.message, error = %chain(&error), "event not recorded");
+        }
+    }
+
+    fn object<K: Resource<DynamicType = ()>>(&self, about: &K, event: &Event) -> CoreEvent {
         let meta = about.meta();
         let name = meta.name.clone().unwrap_or_default();
         let now = Time(self.clock.now());
-        let object = CoreEvent {
+        CoreEvent {
             metadata: ObjectMeta {
-                generate_name: Some(format!("{name}.")),
+                generate_name: Some(format!("{name}-")),
                 namespace: Some(OPERATOR_NAMESPACE.to_owned()),
                 ..ObjectMeta::default()
             },
             involved_object: ObjectReference {
                 api_version: Some(K::api_version(&()).into_owned()),
                 kind: Some(K::kind(&()).into_owned()),
-                name: Some(name.clone()),
+                name: Some(name),
+                // Of cluster-scoped objects too: an event's namespace and that of what it speaks of must be equal.
+                namespace: Some(OPERATOR_NAMESPACE.to_owned()),
                 uid: meta.uid.clone(),
                 resource_version: meta.resource_version.clone(),
                 ..ObjectReference::default()
@@ -79,8 +87,6 @@ impl Recorder {
             last_timestamp: Some(now),
             count: Some(1),
             ..CoreEvent::default()
-        };
-        let created = self.api.create(&PostParams::default(), &object).await;
-        created.map(drop).map_err(|source| Error::new::<CoreEvent>("recording", &name, source))
+        }
     }
 }

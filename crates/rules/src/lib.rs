@@ -15,6 +15,7 @@
 //! | [`pool_status`] | what the status of a pool says |
 //! | [`render`] | what configuration a pool's machines get, and what it is called |
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
+//! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
 //! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
@@ -33,6 +34,7 @@ pub mod conditions;
 pub mod drain;
 pub mod gates;
 pub mod goyaml;
+pub mod guard;
 pub mod max_unavailable;
 pub mod membership;
 pub mod node_status;

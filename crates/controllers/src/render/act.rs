@@ -59,7 +59,7 @@ impl Writer<'_> {
             let image = rendered.config.spec.os_image_url.as_deref().unwrap_or_default();
             let was = &rendered.base_os_image;
             let text = format!("OSImageURL was overridden via machineconfig in {name} (was: {was} is: {image})");
-            self.recorder.record(&rendered.config, &Event::normal("OSImageURLOverridden", text)).await?;
+            self.recorder.record(&rendered.config, &Event::normal("OSImageURLOverridden", text)).await;
         }
         let mark =
             |key| rendered.config.metadata.annotations.as_ref().and_then(|a| a.get(key)).map_or("", String::as_str);
@@ -68,7 +68,8 @@ impl Writer<'_> {
             mark(RELEASE_IMAGE_VERSION),
             mark(GENERATED_BY_CONTROLLER_VERSION),
         );
-        self.recorder.record(self.pool, &Event::normal("RenderedConfigGenerated", text)).await
+        self.recorder.record(self.pool, &Event::normal("RenderedConfigGenerated", text)).await;
+        Ok(())
     }
 
     async fn condition(&self, status: &str, reason: &str, message: &str) -> Result<(), Error> {

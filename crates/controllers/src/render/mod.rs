@@ -162,21 +162,19 @@ impl Controller {
         };
         match telling {
             Some(text) if self.news.is_new(writer.name(), &text) => {
-                self.recorder.record(writer.pool, &Event::warning(because.code(), text)).await
+                self.recorder.record(writer.pool, &Event::warning(because.code(), text)).await;
             }
-            Some(_) => Ok(()),
-            None => {
-                self.news.forget(writer.name());
-                Ok(())
-            }
+            Some(_) => {}
+            None => self.news.forget(writer.name()),
         }
+        Ok(())
     }
 
     async fn refuse(&self, writer: &Writer<'_>, failure: &Failure) -> Result<(), weir_kubeio::Error> {
         let text = failure.to_string();
         if self.news.is_new(writer.name(), &text) {
             if failure.is_failure() || matches!(failure, Failure::Components(NotRendered::SelectingAll)) {
-                self.recorder.record(writer.pool, &Event::warning(failure.code(), text.clone())).await?;
+                self.recorder.record(writer.pool, &Event::warning(failure.code(), text.clone())).await;
             }
             tracing::info!(pool = writer.name(), reason = failure.code(), text, "not rendered");
         }

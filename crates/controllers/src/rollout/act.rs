@@ -42,7 +42,7 @@ impl Writer<'_> {
                 nodes => format!("Set target for {} nodes to MachineConfig: {config}", nodes.len()),
             };
             tracing::info!(pool, config, nodes = nodes.join(","), "told");
-            outcome = outcome.and(self.event(pool, &Event::normal("SetDesiredConfig", text)).await);
+            self.event(pool, &Event::normal("SetDesiredConfig", text)).await;
         }
         for adopt in &plan.adopt {
             outcome = outcome.and(self.adopt(adopt).await);
@@ -95,20 +95,17 @@ impl Writer<'_> {
         patch::merge_status(&api, &self.context.cluster.pools, pool, &patch).await?;
         match &wanted.stalled {
             Some(reason) if self.news.is_new(pool, &reason.to_string()) => {
-                self.event(pool, &Event::warning(reason.code(), reason.to_string())).await
+                self.event(pool, &Event::warning(reason.code(), reason.to_string())).await;
             }
-            Some(_) => Ok(()),
-            None => {
-                self.news.forget(pool);
-                Ok(())
-            }
+            Some(_) => {}
+            None => self.news.forget(pool),
         }
+        Ok(())
     }
 
-    async fn event(&self, pool: &str, event: &Event) -> Result<(), Error> {
-        match self.context.cluster.pools.get(pool) {
-            Some(pool) => self.recorder.record(&*pool, event).await,
-            None => Ok(()),
+    async fn event(&self, pool: &str, event: &Event) {
+        if let Some(pool) = self.context.cluster.pools.get(pool) {
+            self.recorder.record(&*pool, event).await;
         }
     }
 }

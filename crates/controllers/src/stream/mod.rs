@@ -141,7 +141,7 @@ impl Controller {
         match self.catalog(release).await {
             Ok(made) => {
                 writer.write(release, &made).await?;
-                self.tell(release, &made).await?;
+                self.tell(release, &made).await;
                 let unreadable = made.notices.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
                 match made.complete {
                     true => self.set_failed(None),
@@ -152,7 +152,7 @@ impl Controller {
                 let text = chain(&error);
                 let news = self.fail(release, &text, error.class() == Class::Transient);
                 if let (true, Some(version)) = (news, self.context.cluster_version()) {
-                    self.recorder.record(&*version, &Event::warning("OSImageStreamNotMade", text)).await?;
+                    self.recorder.record(&*version, &Event::warning("OSImageStreamNotMade", text)).await;
                 }
                 return Err(error);
             }
@@ -175,15 +175,14 @@ impl Controller {
     }
 
     /// Says on the object what it was made of and what a user should know of it.
-    async fn tell(&self, release: &str, made: &Catalog) -> Result<(), weir_kubeio::Error> {
-        let Some(object) = self.context.cluster.streams.get(CLUSTER) else { return Ok(()) };
+    async fn tell(&self, release: &str, made: &Catalog) {
+        let Some(object) = self.context.cluster.streams.get(CLUSTER) else { return };
         let names: Vec<&str> = made.streams.iter().map(|stream| stream.set.name.as_str()).collect();
         let text = format!("{} from {release}; default is {}: {}", names.join(", "), made.default, made.because);
-        self.recorder.record(&*object, &Event::normal("OSImageStreamMade", text)).await?;
+        self.recorder.record(&*object, &Event::normal("OSImageStreamMade", text)).await;
         for notice in &made.notices {
-            self.recorder.record(&*object, &Event::warning(notice.code(), notice.to_string())).await?;
+            self.recorder.record(&*object, &Event::warning(notice.code(), notice.to_string())).await;
         }
-        Ok(())
     }
 
     /// How long the release is still to be left alone after it failed.

@@ -1,9 +1,17 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
 mod crds;
+mod get;
+mod image_source;
+pub mod machine_config_osimagestream;
+mod payload;
 pub mod up;
 
 pub use crds::Crds;
+pub use get::Get;
+pub use image_source::ImageSource;
+pub use payload::Payload;
+pub mod apiserver;
 
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
@@ -25,8 +33,16 @@ pub struct Arguments {
 pub enum Command {
     /// Run release, API server, controllers and simulated nodes in this process
     Up(up::Up),
+    /// Print the OS image streams of a release, or the image of one
+    Get(Get),
+    /// Make, push and look into release payloads
+    Payload(Payload),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
+    /// Serve the embedded Kubernetes API
+    ///
+    /// It is an API server and nothing else: no scheduler, no kubelet, no controller runs beside it.
+    Apiserver(apiserver::Arguments),
     /// Print shell completions
     Completions {
         /// Which shell
@@ -54,7 +70,10 @@ pub fn log(verbose: u8) {
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         Command::Up(up) => up.run(),
+        Command::Get(get) => get.run(),
+        Command::Payload(payload) => payload.run(),
         Command::Crds(crds) => crds.run(),
+        Command::Apiserver(arguments) => apiserver::run(arguments),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
             let mut script = Vec::new();

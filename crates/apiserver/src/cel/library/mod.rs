@@ -1,0 +1,331 @@
+//! The functions Kubernetes adds to the language
+//! (<https://kubernetes.io/docs/reference/using-api/cel/#kubernetes-cel-libraries>).
+//!
+//! | module | functions |
+//! |---|---|
+//! | [`format`] | `format.dns1123Label()`, `format.named(…)`, `.validate(…)` and so on |
+//! | [`comprehension`] | loops over positions and elements, or keys and values, at once |
+//! | [`list`] | `isSorted`, `sum`, `min`, `max`, `indexOf`, `sets.contains` and so on |
+//! | [`net`] | `ip`, `isIP`, `cidr`, `isCIDR` and what they can tell |
+//! | [`quantity`] | `quantity`, `isQuantity`, comparing and adding them |
+//! | [`regex`] | `matches`, `find`, `findAll`, in RE2 syntax |
+//! | [`semver`] | `semver`, `isSemver`, comparing them |
+//! | [`url`] | `url`, `isURL` and the parts of one |
+
+mod comprehension;
+mod format;
+mod list;
+mod net;
+mod quantity;
+mod regex;
+mod semver;
+mod url;
+
+use super::types::Type;
+use cel::{DeclarationError, Env, extensions};
+
+/// Adds everything to an environment that has the standard library.
+pub(super) fn install(env: &mut Env) -> Result<(), DeclarationError> {
+    env.add_extension(extensions::strings)?;
+    env.add_extension(extensions::lists)?;
+    comprehension::install(env)?;
+    format::install(env)?;
+    list::install(env)?;
+    net::install(env)?;
+    quantity::install(env)?;
+    regex::install(env)?;
+    semver::install(env)?;
+    url::install(env)
+}
+
+/// A value of a type of its own: what `cel` needs to carry it, compare it and tell its type.
+macro_rules! value_type {
+    ($rust:ident, $name:literal) => {
+        impl cel::common::value::Val for $rust {
+            fn get_type(&self) -> &cel::common::types::Type {
+                <Self as cel::common::value::Val>::cel_type()
+            }
+
+            fn cel_type() -> &'static cel::common::types::Type {
+                static TYPE: cel::common::types::Type = cel::common::types::Type::new_unspecified_type($name);
+                &TYPE
+            }
+
+            fn equals(&self, other: &dyn cel::common::value::Val) -> bool {
+                other.downcast_ref::<Self>().is_some_and(|other| self == other)
+            }
+
+            fn clone_as_boxed<'v>(&self) -> Box<dyn cel::common::value::Val + 'v> {
+                Box::new(self.clone())
+            }
+
+            fn as_any(&self) -> Option<&dyn std::any::Any> {
+                Some(self)
+            }
+        }
+
+        impl cel::common::value::StaticVal for $rust {}
+    };
+}
+pub(super) use value_type;
+
+/// Names of types, which are values.
+pub(super) const TYPE_NAMES: [&str; 12] =
+    ["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type", "dyn", "optional_type"];
+
+/// Conversions and functions that are called alone.
+const GLOBAL: [&str; 39] = [
+    "size",
+    "int",
+    "uint",
+    "double",
+    "bool",
+    "string",
+    "bytes",
+    "timestamp",
+    "duration",
+    "type",
+    "dyn",
+    "matches",
+    "isIP",
+    "ip",
+    "isCIDR",
+    "cidr",
+    "isURL",
+    "url",
+    "isQuantity",
+    "quantity",
+    "isSemver",
+    "semver",
+    "has",
+    "ip.isCanonical",
+    "optional.of",
+    "optional.none",
+    "optional.ofNonZeroValue",
+    "sets.contains",
+    "sets.equivalent",
+    "sets.intersects",
+    "strings.quote",
+    "lists.range",
+    "format.named",
+    "format.dns1123Label",
+    "format.dns1123Subdomain",
+    "format.dns1035Label",
+    "format.qualifiedName",
+    "format.labelValue",
+    "format.uri",
+];
+
+/// More formats, which come last only to keep the list above readable.
+const FORMATS: [&str; 7] = [
+    "format.dns1123LabelPrefix",
+    "format.dns1123SubdomainPrefix",
+    "format.dns1035LabelPrefix",
+    "format.uuid",
+    "format.byte",
+    "format.date",
+    "format.datetime",
+];
+
+/// Methods only strings have. (`indexOf`, `reverse` and `size` are methods of lists too.)
+const OF_STRINGS: [&str; 17] = [
+    "charAt",
+    "contains",
+    "endsWith",
+    "find",
+    "findAll",
+    "format",
+    "lowerAscii",
+    "matches",
+    "replace",
+    "split",
+    "startsWith",
+    "substring",
+    "trim",
+    "upperAscii",
+    "indexOf",
+    "lastIndexOf",
+    "reverse",
+];
+
+/// Methods of lists.
+const OF_LISTS: [&str; 14] = [
+    "join",
+    "isSorted",
+    "sum",
+    "min",
+    "max",
+    "indexOf",
+    "lastIndexOf",
+    "slice",
+    "flatten",
+    "distinct",
+    "reverse",
+    "sort",
+    "sortBy",
+    "@sortByAssociatedKeys",
+];
+
+/// Methods of timestamps and durations.
+const OF_TIMES: [&str; 10] = [
+    "getDate",
+    "getDayOfMonth",
+    "getDayOfWeek",
+    "getDayOfYear",
+    "getFullYear",
+    "getHours",
+    "getMilliseconds",
+    "getMinutes",
+    "getMonth",
+    "getSeconds",
+];
+
+/// Methods of the types Kubernetes adds, and of optionals.
+const OF_OTHERS: [&str; 40] = [
+    "validate",
+    "family",
+    "isUnspecified",
+    "isLoopback",
+    "isLinkLocalMulticast",
+    "isLinkLocalUnicast",
+    "isGlobalUnicast",
+    "containsIP",
+    "containsCIDR",
+    "prefixLength",
+    "masked",
+    "getScheme",
+    "getHost",
+    "getHostname",
+    "getPort",
+    "getEscapedPath",
+    "getQuery",
+    "sign",
+    "isInteger",
+    "asInteger",
+    "asApproximateFloat",
+    "add",
+    "sub",
+    "isGreaterThan",
+    "isLessThan",
+    "compareTo",
+    "major",
+    "minor",
+    "patch",
+    "hasValue",
+    "value",
+    "or",
+    "orValue",
+    "optMap",
+    "optFlatMap",
+    "ip",
+    "existsOne",
+    "exists_one",
+    "string",
+    "quote",
+];
+
+/// Whether anything of that name can be called.
+pub(super) fn is_function(name: &str) -> bool {
+    comprehension::NAMES.contains(&name)
+        || [&GLOBAL[..], &FORMATS, &OF_STRINGS, &OF_LISTS, &OF_TIMES, &OF_OTHERS]
+            .iter()
+            .any(|names| names.contains(&name))
+}
+
+/// Whether a receiver of that type certainly does not have the method.
+pub(super) fn refuses(method: &str, receiver: &Type<'_>) -> bool {
+    let scalar = matches!(receiver, Type::Bool | Type::Int | Type::Uint | Type::Double);
+    match receiver {
+        Type::String => !OF_STRINGS.contains(&method) && method != "size" && method != "quote",
+        Type::List(_) => !OF_LISTS.contains(&method) && method != "size",
+        Type::Timestamp | Type::Duration => !OF_TIMES.contains(&method),
+        _ => scalar,
+    }
+}
+
+/// The type of what a function returns.
+pub(super) fn result_of<'a>(name: &str, receiver: Option<&Type<'a>>) -> Type<'a> {
+    match name {
+        "contains"
+        | "startsWith"
+        | "endsWith"
+        | "matches"
+        | "isSorted"
+        | "isIP"
+        | "isCIDR"
+        | "isURL"
+        | "isQuantity"
+        | "isSemver"
+        | "ip.isCanonical"
+        | "sets.contains"
+        | "sets.equivalent"
+        | "sets.intersects"
+        | "isUnspecified"
+        | "isLoopback"
+        | "isLinkLocalMulticast"
+        | "isLinkLocalUnicast"
+        | "isGlobalUnicast"
+        | "containsIP"
+        | "containsCIDR"
+        | "isInteger"
+        | "isGreaterThan"
+        | "isLessThan"
+        | "hasValue"
+        | "bool" => Type::Bool,
+        "size" | "int" | "indexOf" | "lastIndexOf" | "family" | "prefixLength" | "sign" | "asInteger" | "compareTo"
+        | "major" | "minor" | "patch" => Type::Int,
+        "uint" => Type::Uint,
+        "double" | "asApproximateFloat" => Type::Double,
+        "string" | "charAt" | "find" | "format" | "join" | "lowerAscii" | "replace" | "substring" | "trim"
+        | "upperAscii" | "getScheme" | "getHost" | "getHostname" | "getPort" | "getEscapedPath" | "strings.quote" => {
+            Type::String
+        }
+        "bytes" => Type::Bytes,
+        "timestamp" => Type::Timestamp,
+        "duration" => Type::Duration,
+        "type" => Type::Meta,
+        "split" | "findAll" => Type::List(Box::new(Type::String)),
+        "url" => Type::Named("kubernetes.URL"),
+        "quantity" => Type::Named("kubernetes.Quantity"),
+        "semver" => Type::Named("kubernetes.Semver"),
+        "cidr" | "masked" => Type::Named("net.CIDR"),
+        "ip" => Type::Named("net.IP"),
+        "validate" => Type::Optional(Box::new(Type::List(Box::new(Type::String)))),
+        name if OF_TIMES.contains(&name) => Type::Int,
+        "value" | "orValue" => match receiver {
+            Some(Type::Optional(of)) => (**of).clone(),
+            _ => Type::Dyn,
+        },
+        "or" | "distinct" | "reverse" | "sort" | "slice" => receiver.cloned().unwrap_or(Type::Dyn),
+        "min" | "max" | "sum" => match receiver {
+            Some(Type::List(of)) => (**of).clone(),
+            _ => Type::Dyn,
+        },
+        _ => Type::Dyn,
+    }
+}
+
+#[cfg(test)]
+pub(super) mod probe {
+    use crate::cel::{Bindings, Expression, Output, Scope};
+
+    /// Evaluates an expression without variables.
+    pub(crate) fn eval(source: &str) -> Result<Output, String> {
+        let compiled = Expression::compile(source, &Scope::default()).map_err(|error| error.worded(""))?;
+        compiled.evaluate(&Bindings::default()).map_err(|error| error.to_string())
+    }
+
+    /// Asserts that every expression is true.
+    pub(crate) fn all_true(sources: &[&str]) {
+        for source in sources {
+            assert_eq!(eval(source), Ok(Output::Bool(true)), "{source}");
+        }
+    }
+
+    /// Asserts that every expression fails to evaluate.
+    pub(crate) fn all_fail(sources: &[&str]) {
+        for source in sources {
+            assert!(eval(source).is_err(), "{source}: {:?}", eval(source));
+        }
+    }
+}

@@ -1,0 +1,25 @@
+//! The Common Expression Language (<https://github.com/google/cel-spec>) as Kubernetes speaks it: rules of custom
+//! resources and admission policies. The only module that knows which engine evaluates them.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`bind`] | what an expression sees of a JSON value |
+//! | [`check`] | what is wrong with an expression before it is ever evaluated |
+//! | [`engine`] | compiling and evaluating |
+//! | [`escape`] | how a field is called in an expression |
+//! | [`types`] | what types expressions have |
+//! | [`containers`] | lists whose order does not count; how many steps an evaluation may take |
+//! | [`library`] | the functions Kubernetes adds |
+
+mod bind;
+mod check;
+mod containers;
+mod engine;
+mod escape;
+mod library;
+mod types;
+
+pub(crate) use bind::{Bindings, Bound};
+pub(crate) use check::{CompileError, Scope};
+pub(crate) use containers::Meter;
+pub(crate) use engine::{EvalError, EvalProblem, Expression, Output};

@@ -1,0 +1,366 @@
+//! Deletion: preconditions, finalizers, propagation, and what deletion of one object does to others.
+//!
+//! There is no controller manager beside this server, so garbage is collected here, in the write that makes it: a
+//! legal, if unusually prompt, order of events.
+
+use crate::{
+    admission::Question,
+    clock::rfc3339,
+    identity::User,
+    kinds::{core, definition},
+    object::{self, edit_meta, has_finalizers, is_deleting, list, meta, text},
+    pipeline::in_version,
+    policy::Operation,
+    registry::Resource,
+    server::State,
+    status::Failure,
+    store::{Key, Writer},
+};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+/// What happens to the objects that an object owns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Propagation {
+    Background,
+    Foreground,
+    Orphan,
+}
+
+const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
+const ORPHAN_FINALIZER: &str = "orphan";
+
+/// Options of a DELETE, from its body and its query.
+#[derive(Debug)]
+pub(crate) struct DeleteOptions {
+    pub(crate) dry_run: bool,
+    uid: Option<String>,
+    version: Option<String>,
+    propagation: Propagation,
+}
+
+impl DeleteOptions {
+    /// Reads `DeleteOptions`; the query's parameters are those of a request without a body.
+    pub(crate) fn read(body: &Value, query: &crate::request::Query) -> Result<Self, Failure> {
+        let precondition =
+            |field| object::at(body, &["preconditions", field]).and_then(Value::as_str).map(str::to_owned);
+        let policy = match text(body, &["propagationPolicy"]) {
+            "" => query.get("propagationPolicy"),
+            policy => policy,
+        };
+        let propagation = match policy {
+            "" if body.get("orphanDependents") == Some(&Value::Bool(true)) => Propagation::Orphan,
+            "" | "Background" => Propagation::Background,
+            "Foreground" => Propagation::Foreground,
+            "Orphan" => Propagation::Orphan,
+            other => {
+                let supported = ["Foreground", "Background", "Orphan"];
+                let error = crate::schema::FieldError::not_supported("propagationPolicy", &other.into(), supported);
+                return Err(Failure::invalid_kind(
+                    "DeleteOptions.meta.k8s.io",
+                    "meta.k8s.io",
+                    "DeleteOptions",
+                    "",
+                    &[error],
+                ));
+            }
+        };
+        let dry_run = query.get("dryRun") == "All" || list(body, &["dryRun"]).iter().any(|d| d == "All");
+        Ok(Self { dry_run, uid: precondition("uid"), version: precondition("resourceVersion"), propagation })
+    }
+}
+
+/// What a deletion came to.
+#[derive(Debug)]
+pub(crate) enum Deleted {
+    /// The object is gone; its last state.
+    Gone(Value),
+    /// It stays until its finalizers are done.
+    Waiting(Value),
+}
+
+impl State {
+    /// Deletes one object.
+    pub(crate) fn delete(
+        &self,
+        resource: &Arc<Resource>,
+        key: &Key,
+        options: &DeleteOptions,
+        user: &User,
+    ) -> Result<Deleted, Failure> {
+        let mut writer = self.store.writer();
+        let stored = writer.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
+        let object = in_version(resource, &stored);
+        check_preconditions(resource, &object, options)?;
+        self.admit(&Question {
+            operation: Operation::Delete,
+            resource,
+            subresource: "",
+            namespace: &key.namespace,
+            name: &key.name,
+            user,
+            dry_run: options.dry_run,
+            new: None,
+            old: Some(&object),
+        })?;
+        if options.dry_run {
+            return Ok(Deleted::Gone(object));
+        }
+        Ok(self.delete_locked(&mut writer, resource, key, options.propagation))
+    }
+
+    /// Deletes an object that is known to exist, with what it owns.
+    fn delete_locked(&self, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key, how: Propagation) -> Deleted {
+        let Some(stored) = writer.get(&resource.storage, key) else { return Deleted::Gone(Value::Null) };
+        let old = stored.value();
+        let mut new = old.clone();
+        match how {
+            Propagation::Background => {}
+            Propagation::Foreground => add_finalizer(&mut new, FOREGROUND_FINALIZER),
+            Propagation::Orphan => add_finalizer(&mut new, ORPHAN_FINALIZER),
+        }
+        let is_namespace = resource.is("", "namespaces");
+        if !has_finalizers(&new) && (!is_namespace || core::is_finalized(&new)) {
+            self.remove(writer, resource, key, old);
+            return Deleted::Gone(in_version(resource, &stored));
+        }
+        self.mark(resource, &mut new);
+        if is_namespace {
+            object::edit(&mut new, "status", |status| status.insert("phase".into(), "Terminating".into()));
+        }
+        if new != old {
+            writer.put(&resource.storage, key.clone(), new, Some(&old));
+        }
+        if is_namespace {
+            self.empty_namespace(writer, &key.name);
+        }
+        match how {
+            Propagation::Foreground => self.delete_dependents(writer, meta(&old, "uid"), Propagation::Foreground),
+            Propagation::Orphan => self.orphan_dependents(writer, meta(&old, "uid")),
+            Propagation::Background => {}
+        }
+        self.settle(writer, resource, key);
+        match writer.get(&resource.storage, key) {
+            Some(stored) => Deleted::Waiting(in_version(resource, &stored)),
+            None => Deleted::Gone(in_version(resource, &stored)),
+        }
+    }
+
+    fn mark(&self, resource: &Resource, object: &mut Value) {
+        if is_deleting(object) {
+            return;
+        }
+        let now = rfc3339(self.clock.now());
+        edit_meta(object, |meta| {
+            meta.insert("deletionTimestamp".into(), now.into());
+            meta.insert("deletionGracePeriodSeconds".into(), 0.into());
+            if let Some(generation) = meta.get("generation").and_then(Value::as_i64).filter(|_| resource.generation) {
+                meta.insert("generation".into(), (generation + 1).into());
+            }
+        });
+    }
+
+    /// Removes an object and everything that has to go with it. `last` is its last stored state.
+    pub(crate) fn remove(&self, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key, last: Value) {
+        let uid = meta(&last, "uid").to_owned();
+        let owners = list(&last, &["metadata", "ownerReferences"]).to_vec();
+        if *resource.storage == *definition::STORAGE {
+            self.remove_custom_objects(writer, &last);
+        }
+        writer.delete(&resource.storage, key, last);
+        self.written(resource);
+        self.delete_dependents(writer, &uid, Propagation::Background);
+        for owner in owners {
+            self.release_owner(writer, &owner, &key.namespace);
+        }
+        if resource.namespaced {
+            self.finish_namespace(writer, &key.namespace);
+        }
+    }
+
+    /// Objects of a definition go with it.
+    fn remove_custom_objects(&self, writer: &mut Writer<'_>, crd: &Value) {
+        // The name of a definition is that of its table.
+        let Some(resource) = self.registry().of_storage(meta(crd, "name")).cloned() else { return };
+        let keys: Vec<Key> = {
+            let tables = writer.read();
+            let all = tables.table(&resource.storage).into_iter().flat_map(|t| t.range("", None));
+            all.map(|(key, _)| key.clone()).collect()
+        };
+        for key in keys {
+            self.delete_locked(writer, &resource, &key, Propagation::Background);
+        }
+    }
+
+    /// Deletes what an owner leaves behind; an object with another owner only loses the reference.
+    fn delete_dependents(&self, writer: &mut Writer<'_>, uid: &str, how: Propagation) {
+        let dependents = writer.read().dependents(uid);
+        for (storage, key) in dependents {
+            let Some(resource) = self.registry().of_storage(&storage).cloned() else { continue };
+            let Some(stored) = writer.get(&storage, &key) else { continue };
+            let old = stored.value();
+            let owners = list(&old, &["metadata", "ownerReferences"]);
+            let others =
+                owners.iter().any(|o| text(o, &["uid"]) != uid && self.owner_exists(writer, o, &key.namespace));
+            if how == Propagation::Background && others {
+                self.rewrite_owners(writer, &resource, &key, old.clone(), uid);
+            } else if !others && !is_deleting(&old) {
+                self.delete_locked(writer, &resource, &key, how);
+            }
+        }
+    }
+
+    fn orphan_dependents(&self, writer: &mut Writer<'_>, uid: &str) {
+        let dependents = writer.read().dependents(uid);
+        for (storage, key) in dependents {
+            let Some(resource) = self.registry().of_storage(&storage).cloned() else { continue };
+            if let Some(stored) = writer.get(&storage, &key) {
+                self.rewrite_owners(writer, &resource, &key, stored.value(), uid);
+            }
+        }
+    }
+
+    /// Takes an owner out of an object's references.
+    fn rewrite_owners(&self, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key, old: Value, uid: &str) {
+        let mut new = old.clone();
+        edit_meta(&mut new, |meta| {
+            let owners: Vec<Value> =
+                meta.remove("ownerReferences").and_then(|o| o.as_array().cloned()).unwrap_or_default();
+            let left: Vec<Value> = owners.into_iter().filter(|o| text(o, &["uid"]) != uid).collect();
+            if !left.is_empty() {
+                meta.insert("ownerReferences".into(), left.into());
+            }
+        });
+        writer.put(&resource.storage, key.clone(), new, Some(&old));
+    }
+
+    fn find_owner(&self, writer: &Writer<'_>, owner: &Value, namespace: &str) -> Option<(Arc<Resource>, Key)> {
+        let registry = self.registry();
+        let resource = registry.of_kind(text(owner, &["apiVersion"]), text(owner, &["kind"]))?;
+        let key = Key::new(if resource.namespaced { namespace } else { "" }, text(owner, &["name"]));
+        let stored = writer.get(&resource.storage, &key)?;
+        (meta(&stored.value(), "uid") == text(owner, &["uid"])).then(|| (resource.clone(), key))
+    }
+
+    fn owner_exists(&self, writer: &Writer<'_>, owner: &Value, namespace: &str) -> bool {
+        self.find_owner(writer, owner, namespace).is_some()
+    }
+
+    /// An owner that waits for what it owns may be able to go now.
+    fn release_owner(&self, writer: &mut Writer<'_>, owner: &Value, namespace: &str) {
+        if let Some((resource, key)) = self.find_owner(writer, owner, namespace) {
+            self.settle(writer, &resource, &key);
+        }
+    }
+
+    /// Takes the collector's finalizers off an object whose dependents are done with, and the object if nothing else
+    /// holds it.
+    fn settle(&self, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key) {
+        let Some(stored) = writer.get(&resource.storage, key) else { return };
+        let old = stored.value();
+        if !is_deleting(&old) {
+            return;
+        }
+        let uid = meta(&old, "uid");
+        let dependents = writer.read().dependents(uid);
+        let blocked = dependents.iter().any(|(storage, dependent)| {
+            let object = writer.get(storage, dependent).map(|o| o.value()).unwrap_or_default();
+            let owners = list(&object, &["metadata", "ownerReferences"]);
+            owners.iter().any(|o| text(o, &["uid"]) == uid && o["blockOwnerDeletion"] == true)
+        });
+        let done = |finalizer: &Value| finalizer == ORPHAN_FINALIZER || (finalizer == FOREGROUND_FINALIZER && !blocked);
+        let finalizers = list(&old, &["metadata", "finalizers"]);
+        let left: Vec<Value> = finalizers.iter().filter(|f| !done(f)).cloned().collect();
+        if left.len() == finalizers.len() {
+            return;
+        }
+        let mut new = old.clone();
+        let is_last = left.is_empty();
+        edit_meta(&mut new, |meta| {
+            if left.is_empty() { meta.remove("finalizers") } else { meta.insert("finalizers".into(), left.into()) }
+        });
+        if is_last && (!resource.is("", "namespaces") || core::is_finalized(&new)) {
+            self.remove(writer, resource, key, old);
+        } else {
+            writer.put(&resource.storage, key.clone(), new, Some(&old));
+        }
+    }
+
+    /// Deletes everything in a namespace that is being deleted.
+    fn empty_namespace(&self, writer: &mut Writer<'_>, namespace: &str) {
+        let content = writer.read().in_namespace(namespace);
+        for (storage, key) in content {
+            let Some(resource) = self.registry().of_storage(&storage).cloned() else { continue };
+            self.delete_locked(writer, &resource, &key, Propagation::Background);
+        }
+        self.finish_namespace(writer, namespace);
+    }
+
+    /// Finalizes a namespace that is being deleted and has become empty.
+    fn finish_namespace(&self, writer: &mut Writer<'_>, namespace: &str) {
+        let key = Key::new("", namespace);
+        let resource = self.namespaces.clone();
+        let Some(stored) = writer.get(&resource.storage, &key) else { return };
+        let old = stored.value();
+        if !is_deleting(&old) || !writer.read().in_namespace(namespace).is_empty() {
+            return;
+        }
+        let mut new = old.clone();
+        object::edit(&mut new, "spec", |spec| {
+            let finalizers = spec.remove("finalizers").and_then(|f| f.as_array().cloned()).unwrap_or_default();
+            let left: Vec<Value> = finalizers.into_iter().filter(|f| f != core::NAMESPACE_FINALIZER).collect();
+            if !left.is_empty() {
+                spec.insert("finalizers".into(), left.into());
+            }
+        });
+        if core::is_finalized(&new) && !has_finalizers(&new) {
+            self.remove(writer, &resource, &key, old);
+        } else if new != old {
+            writer.put(&resource.storage, key, new, Some(&old));
+        }
+    }
+}
+
+fn add_finalizer(object: &mut Value, finalizer: &str) {
+    edit_meta(object, |meta| {
+        let list = meta.entry("finalizers").or_insert_with(|| json!([]));
+        if let Some(list) = list.as_array_mut().filter(|l| !l.iter().any(|f| f == finalizer)) {
+            list.push(finalizer.into());
+        }
+    });
+}
+
+fn check_preconditions(resource: &Resource, object: &Value, options: &DeleteOptions) -> Result<(), Failure> {
+    let name = meta(object, "name");
+    let differs = |wanted: &Option<String>, field| wanted.as_deref().is_some_and(|w| w != meta(object, field));
+    if differs(&options.uid, "uid") {
+        let (sent, own) = (options.uid.as_deref().unwrap_or_default(), meta(object, "uid"));
+        return Err(Failure::precondition(
+            resource,
+            name,
+            &format!(
+                "the UID in the precondition ({sent}) does not match the UID in record ({own}). The object might have been deleted and then recreated"
+            ),
+        ));
+    }
+    if differs(&options.version, "resourceVersion") {
+        let (sent, own) = (options.version.as_deref().unwrap_or_default(), meta(object, "resourceVersion"));
+        return Err(Failure::precondition(
+            resource,
+            name,
+            &format!(
+                "the ResourceVersion in the precondition ({sent}) does not match the ResourceVersion in record ({own}). The object might have been modified"
+            ),
+        ));
+    }
+    Ok(())
+}
+
+/// The answer to a DELETE that is done.
+pub(crate) fn success(resource: &Resource, object: &Value) -> Value {
+    let mut details = json!({"name": meta(object, "name"), "kind": resource.plural, "uid": meta(object, "uid")});
+    if !resource.group.is_empty() {
+        object::set(&mut details, "group", resource.group.as_str().into());
+    }
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+}

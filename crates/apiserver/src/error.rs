@@ -1,0 +1,77 @@
+//! Why the server could not be set up. What a request gets wrong is in `status`.
+
+use std::{io, net::SocketAddr, path::PathBuf};
+
+/// Whether the same start can succeed later without anybody changing anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// It cannot; somebody has to change something first.
+    Permanent,
+    /// It can; try again after a while.
+    Transient,
+}
+
+/// Why the server could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address cannot be listened on.
+    #[error("listening on {address}: {source}; choose another port, or stop the program that uses this one")]
+    Listen {
+        /// Where.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file or folder of the data directory cannot be read or written.
+    #[error("{doing} {path}: {source}; give a data directory that this user can write", path = path.display())]
+    Data {
+        /// What was attempted, e.g. `creating`.
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// Another server uses the data directory.
+    #[error("the data directory {path} is in use by another server; stop it, or give another directory", path = path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The kubeconfig cannot be written where it was asked for.
+    #[error("writing the kubeconfig {path}: {source}; give a path in a folder that exists and that this user can write", path = path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The stored certificates or the token are damaged, or new ones cannot be made.
+    #[error("{what}: {why}; remove the folder with the certificates to have new ones made")]
+    Credentials {
+        /// Which one.
+        what: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A CustomResourceDefinition given at the start is refused.
+    #[error("CustomResourceDefinition {name:?}: {message}")]
+    Definition {
+        /// Name of the definition.
+        name: String,
+        /// What the API would have answered.
+        message: String,
+    },
+}
+
+impl Error {
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => Class::Transient,
+            Self::InUse { .. } => Class::Transient,
+            _ => Class::Permanent,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! Who makes a request.
+
+pub use crate::policy::User;
+
+/// Group whose members may do everything.
+pub(crate) const MASTERS: &str = "system:masters";
+/// Group of everybody who has proved an identity.
+pub(crate) const AUTHENTICATED: &str = "system:authenticated";
+
+/// The administrator that the in-process service and the kubeconfig act as.
+pub(crate) fn admin() -> User {
+    user("system:admin", &[MASTERS])
+}
+
+/// A user of these groups and of `system:authenticated`.
+pub(crate) fn user(name: &str, groups: &[&str]) -> User {
+    let groups = groups.iter().copied().chain([AUTHENTICATED]).map(str::to_owned).collect();
+    User { username: name.to_owned(), groups, ..User::default() }
+}

@@ -1,0 +1,340 @@
+//! Printer columns of built-in kinds (`k8s.io/kubernetes/pkg/printers/internalversion`).
+
+use crate::{
+    object::{self, list, text},
+    registry::Resource,
+    table,
+};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1 as api;
+use schemars::JsonSchema;
+use serde_json::Value;
+use std::borrow::Cow;
+
+/// A column after `Name`.
+pub(crate) struct Column {
+    pub(crate) name: &'static str,
+    pub(crate) kind: &'static str,
+    pub(crate) priority: i64,
+    text: Text,
+    pub(crate) cell: fn(&Value, Timestamp) -> Value,
+}
+
+#[derive(Clone, Copy)]
+enum Text {
+    Here(&'static str),
+    /// A field of `metadata` explains itself.
+    Metadata(&'static str),
+    NodeStatus(&'static str),
+}
+
+impl Column {
+    const fn new(name: &'static str, text: &'static str, cell: fn(&Value, Timestamp) -> Value) -> Self {
+        Self { name, kind: "string", priority: 0, text: Text::Here(text), cell }
+    }
+
+    const fn wide(mut self) -> Self {
+        self.priority = 1;
+        self
+    }
+
+    const fn integer(mut self) -> Self {
+        self.kind = "integer";
+        self
+    }
+
+    const fn explained(mut self, text: Text) -> Self {
+        self.text = text;
+        self
+    }
+
+    pub(crate) fn description(&self) -> Cow<'static, str> {
+        match self.text {
+            Text::Here(text) => text.into(),
+            Text::Metadata(field) => table::metadata_text(field).into(),
+            Text::NodeStatus(field) => {
+                let schema = api::NodeStatus::json_schema(&mut super::generator());
+                text(schema.as_value(), &["properties", field, "description"]).to_owned().into()
+            }
+        }
+    }
+}
+
+const NONE: &str = "<none>";
+
+const AGE: Column = Column::new("Age", "", |o, now| table::age(object::meta(o, "creationTimestamp"), now))
+    .explained(Text::Metadata("creationTimestamp"));
+
+fn string(object: &Value, path: &[&str]) -> Value {
+    text(object, path).into()
+}
+
+fn or_none(text: &str) -> Value {
+    if text.is_empty() { NONE.into() } else { text.into() }
+}
+
+fn count(object: &Value, field: &str) -> Value {
+    object.get(field).and_then(Value::as_object).map_or(0, serde_json::Map::len).into()
+}
+
+fn number(object: &Value, path: &[&str]) -> Value {
+    object::at(object, path).and_then(Value::as_i64).unwrap_or_default().into()
+}
+
+fn plain(value: Option<&Value>) -> Value {
+    match value {
+        None | Some(Value::Null) => "N/A".into(),
+        Some(Value::String(text)) => text.as_str().into(),
+        Some(other) => other.to_string().into(),
+    }
+}
+
+/// The columns of a built-in resource.
+pub(crate) fn of(resource: &Resource) -> &'static [Column] {
+    match (resource.group.as_str(), resource.plural.as_str()) {
+        ("", "nodes") => NODE,
+        ("", "pods") => POD,
+        ("", "namespaces") => NAMESPACE,
+        ("", "configmaps") => CONFIG_MAP,
+        ("", "secrets") => SECRET,
+        ("", "serviceaccounts") => SERVICE_ACCOUNT,
+        ("" | "events.k8s.io", "events") => EVENT,
+        ("coordination.k8s.io", _) => LEASE,
+        ("apps", "deployments") => DEPLOYMENT,
+        ("apps", "daemonsets") => DAEMON_SET,
+        ("policy", _) => BUDGET,
+        ("admissionregistration.k8s.io", "validatingadmissionpolicies") => ADMISSION_POLICY,
+        ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => ADMISSION_BINDING,
+        ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => ROLE_BINDING,
+        ("apiextensions.k8s.io", _) | ("rbac.authorization.k8s.io", _) => CREATED,
+        _ => AGE_ONLY,
+    }
+}
+
+static AGE_ONLY: &[Column] = &[AGE];
+
+static CREATED: &[Column] = &[Column {
+    name: "Created At",
+    kind: "date",
+    priority: 0,
+    text: Text::Metadata("creationTimestamp"),
+    cell: |o, _| string(o, &["metadata", "creationTimestamp"]),
+}];
+
+static NODE: &[Column] = &[
+    Column::new("Status", "The status of the node", |o, _| node_status(o).into()),
+    Column::new("Roles", "The roles of the node", |o, _| node_roles(o).into()),
+    AGE,
+    Column::new("Version", "Kubelet Version reported by the node.", |o, _| {
+        string(o, &["status", "nodeInfo", "kubeletVersion"])
+    }),
+    Column::new("Internal-IP", "", |o, _| address(o, "InternalIP")).explained(Text::NodeStatus("addresses")).wide(),
+    Column::new("External-IP", "", |o, _| address(o, "ExternalIP")).explained(Text::NodeStatus("addresses")).wide(),
+    Column::new(
+        "OS-Image",
+        "OS Image reported by the node from /etc/os-release (e.g. Debian GNU/Linux 7 (wheezy)).",
+        |o, _| string(o, &["status", "nodeInfo", "osImage"]),
+    )
+    .wide(),
+    Column::new(
+        "Kernel-Version",
+        "Kernel Version reported by the node from 'uname -r' (e.g. 3.16.0-0.bpo.4-amd64).",
+        |o, _| {
+            let info = |field| text(o, &["status", "nodeInfo", field]);
+            let (kernel, architecture) = (info("kernelVersion"), info("architecture"));
+            if architecture.is_empty() { kernel.into() } else { format!("{kernel} ({architecture})").into() }
+        },
+    )
+    .wide(),
+    Column::new(
+        "Container-Runtime",
+        "ContainerRuntime Version reported by the node through runtime remote API (e.g. containerd://1.4.2).",
+        |o, _| string(o, &["status", "nodeInfo", "containerRuntimeVersion"]),
+    )
+    .wide(),
+];
+
+fn node_status(node: &Value) -> String {
+    let ready = list(node, &["status", "conditions"]).iter().find(|c| text(c, &["type"]) == "Ready");
+    let mut status = match ready.map(|c| text(c, &["status"])) {
+        None => "Unknown".to_owned(),
+        Some("True") => "Ready".to_owned(),
+        Some(_) => "NotReady".to_owned(),
+    };
+    if object::at(node, &["spec", "unschedulable"]) == Some(&Value::Bool(true)) {
+        status.push_str(",SchedulingDisabled");
+    }
+    status
+}
+
+fn node_roles(node: &Value) -> String {
+    let labels = object::at(node, &["metadata", "labels"]).and_then(Value::as_object);
+    let mut roles: Vec<&str> = Vec::new();
+    for (key, value) in labels.into_iter().flatten() {
+        if let Some(role) = key.strip_prefix("node-role.kubernetes.io/").filter(|r| !r.is_empty()) {
+            roles.push(role);
+        } else if key == "kubernetes.io/role" {
+            roles.extend(value.as_str().filter(|v| !v.is_empty()));
+        }
+    }
+    roles.sort_unstable();
+    roles.dedup();
+    if roles.is_empty() { NONE.to_owned() } else { roles.join(",") }
+}
+
+fn address(node: &Value, kind: &str) -> Value {
+    let addresses = list(node, &["status", "addresses"]);
+    or_none(addresses.iter().find(|a| text(a, &["type"]) == kind).map_or("", |a| text(a, &["address"])))
+}
+
+static POD: &[Column] = &[
+    Column::new("Ready", "The aggregate readiness state of this pod for accepting traffic.", |o, _| {
+        let ready = list(o, &["status", "containerStatuses"]).iter().filter(|s| s["ready"] == true).count();
+        format!("{ready}/{}", list(o, &["spec", "containers"]).len()).into()
+    }),
+    Column::new("Status", "The aggregate status of the containers in this pod.", |o, _| {
+        let reason = text(o, &["status", "reason"]);
+        let phase = if reason.is_empty() { text(o, &["status", "phase"]) } else { reason };
+        if object::is_deleting(o) { "Terminating".into() } else { phase.into() }
+    }),
+    Column::new(
+        "Restarts",
+        "The number of times the containers in this pod have been restarted and when the last container in this pod has restarted.",
+        |o, _| {
+            let statuses = list(o, &["status", "containerStatuses"]);
+            let restarts: i64 = statuses.iter().filter_map(|s| s["restartCount"].as_i64()).sum();
+            restarts.to_string().into()
+        },
+    ),
+    AGE,
+    Column::new("IP", "IP address allocated to the pod.", |o, _| or_none(text(o, &["status", "podIP"]))).wide(),
+    Column::new("Node", "The node the pod runs on.", |o, _| or_none(text(o, &["spec", "nodeName"]))).wide(),
+    Column::new("Nominated Node", "The node that resources were freed on for the pod.", |o, _| {
+        or_none(text(o, &["status", "nominatedNodeName"]))
+    })
+    .wide(),
+    Column::new("Readiness Gates", "Gates that must be true before the pod is ready.", |o, _| {
+        match list(o, &["spec", "readinessGates"]).len() {
+            0 => NONE.into(),
+            gates => format!("0/{gates}").into(),
+        }
+    })
+    .wide(),
+];
+
+static NAMESPACE: &[Column] =
+    &[Column::new("Status", "The status of the namespace", |o, _| string(o, &["status", "phase"])), AGE];
+
+static CONFIG_MAP: &[Column] = &[
+    Column::new("Data", "Number of entries.", |o, _| {
+        let entries = |field| count(o, field).as_i64().unwrap_or_default();
+        (entries("data") + entries("binaryData")).into()
+    }),
+    AGE,
+];
+
+static SECRET: &[Column] = &[
+    Column::new("Type", "Used to facilitate programmatic handling of secret data.", |o, _| string(o, &["type"])),
+    Column::new("Data", "Number of entries.", |o, _| count(o, "data")),
+    AGE,
+];
+
+static SERVICE_ACCOUNT: &[Column] =
+    &[Column::new("Secrets", "Number of secrets.", |o, _| list(o, &["secrets"]).len().into()), AGE];
+
+static EVENT: &[Column] = &[
+    Column::new("Last Seen", "When the event was last seen.", |o, now| {
+        let times = [&["series", "lastObservedTime"][..], &["lastTimestamp"], &["eventTime"], &["firstTimestamp"]];
+        let last = times.iter().map(|path| text(o, path)).find(|t| !t.is_empty());
+        table::age(last.unwrap_or_default(), now)
+    }),
+    Column::new("Type", "Type of the event.", |o, _| string(o, &["type"])),
+    Column::new("Reason", "Why the event was written.", |o, _| string(o, &["reason"])),
+    Column::new("Object", "What the event is about.", |o, _| {
+        let about = |field| text(o, &["involvedObject", field]);
+        format!("{}/{}", about("kind").to_lowercase(), about("name")).into()
+    }),
+    Column::new("Source", "Who wrote the event.", |o, _| {
+        let component = text(o, &["source", "component"]);
+        if component.is_empty() { string(o, &["reportingComponent"]) } else { component.into() }
+    })
+    .wide(),
+    Column::new("Message", "What happened.", |o, _| text(o, &["message"]).trim().into()),
+    Column::new("Count", "How often.", |o, _| number(o, &["count"])).integer().wide(),
+];
+
+static LEASE: &[Column] =
+    &[Column::new("Holder", "Who holds the lease.", |o, _| string(o, &["spec", "holderIdentity"])), AGE];
+
+static DEPLOYMENT: &[Column] = &[
+    Column::new("Ready", "Number of the pod with ready state", |o, _| {
+        let status = |path: &[&str]| number(o, path);
+        format!("{}/{}", status(&["status", "readyReplicas"]), status(&["spec", "replicas"])).into()
+    }),
+    Column::new("Up-to-date", "Replicas of the current template.", |o, _| number(o, &["status", "updatedReplicas"])),
+    Column::new("Available", "Replicas that are available.", |o, _| number(o, &["status", "availableReplicas"])),
+    AGE,
+];
+
+static DAEMON_SET: &[Column] = &[
+    Column::new("Desired", "Nodes that should run the pod.", |o, _| number(o, &["status", "desiredNumberScheduled"]))
+        .integer(),
+    Column::new("Current", "Nodes that run the pod.", |o, _| number(o, &["status", "currentNumberScheduled"]))
+        .integer(),
+    Column::new("Ready", "Nodes whose pod is ready.", |o, _| number(o, &["status", "numberReady"])).integer(),
+    Column::new("Up-to-date", "Nodes with the current template.", |o, _| {
+        number(o, &["status", "updatedNumberScheduled"])
+    })
+    .integer(),
+    Column::new("Available", "Nodes whose pod is available.", |o, _| number(o, &["status", "numberAvailable"]))
+        .integer(),
+    AGE,
+];
+
+static BUDGET: &[Column] = &[
+    Column::new("Min Available", "The minimum number of pods that must be available.", |o, _| {
+        plain(object::at(o, &["spec", "minAvailable"]))
+    }),
+    Column::new("Max Unavailable", "The maximum number of pods that may be unavailable.", |o, _| {
+        plain(object::at(o, &["spec", "maxUnavailable"]))
+    }),
+    Column::new("Allowed Disruptions", "Calculated number of pods that may be disrupted at this time.", |o, _| {
+        number(o, &["status", "disruptionsAllowed"])
+    })
+    .integer(),
+    AGE,
+];
+
+static ADMISSION_POLICY: &[Column] = &[
+    Column::new("Validations", "Number of validations.", |o, _| list(o, &["spec", "validations"]).len().into())
+        .integer(),
+    Column::new("ParamKind", "Kind of the parameters.", |o, _| {
+        let kind = |field| text(o, &["spec", "paramKind", field]);
+        if kind("kind").is_empty() {
+            "<unset>".into()
+        } else {
+            format!("{}/{}", kind("apiVersion"), kind("kind")).into()
+        }
+    }),
+    AGE,
+];
+
+static ADMISSION_BINDING: &[Column] = &[
+    Column::new("PolicyName", "The policy that is bound.", |o, _| string(o, &["spec", "policyName"])),
+    Column::new("ParamRef", "The parameters.", |o, _| {
+        let reference = |field| text(o, &["spec", "paramRef", field]);
+        match (reference("namespace"), reference("name")) {
+            ("", "") => "<unset>".into(),
+            ("", name) => name.into(),
+            (namespace, name) => format!("{namespace}/{name}").into(),
+        }
+    }),
+    AGE,
+];
+
+static ROLE_BINDING: &[Column] = &[
+    Column::new("Role", "The role that is bound.", |o, _| {
+        format!("{}/{}", text(o, &["roleRef", "kind"]), text(o, &["roleRef", "name"])).into()
+    }),
+    AGE,
+];

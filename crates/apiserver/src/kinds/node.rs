@@ -1,0 +1,105 @@
+//! Node.
+
+use super::Rules;
+use crate::{
+    names,
+    object::{self, list, text},
+    schema::FieldError,
+};
+use serde_json::{Value, json};
+
+pub(super) const ZERO: &str = r#"{"spec":{},"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":0}},"nodeInfo":{
+    "machineID":"","systemUUID":"","bootID":"","kernelVersion":"","osImage":"","containerRuntimeVersion":"",
+    "kubeletVersion":"","kubeProxyVersion":"","operatingSystem":"","architecture":""}}}"#;
+
+const NOT_READY: &str = "node.kubernetes.io/not-ready";
+const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
+
+pub(super) const NODE: Rules = Rules {
+    default: |node| {
+        object::edit(node, "spec", |spec| {
+            // Two spellings of one field; the single one wins where they differ.
+            if let Some(cidr) = spec.get("podCIDR").cloned() {
+                if spec.get("podCIDRs").and_then(|c| c.get(0)) != Some(&cidr) {
+                    spec.insert("podCIDRs".into(), json!([cidr]));
+                }
+            } else if let Some(first) = spec.get("podCIDRs").and_then(|c| c.get(0)).cloned() {
+                spec.insert("podCIDR".into(), first);
+            }
+        });
+        object::edit(node, "status", |status| {
+            for condition in status.get_mut("conditions").and_then(Value::as_array_mut).into_iter().flatten() {
+                for time in ["lastHeartbeatTime", "lastTransitionTime"] {
+                    object::set_default(condition, time, Value::Null);
+                }
+            }
+            if let (Some(capacity), None) = (status.get("capacity").cloned(), status.get("allocatable")) {
+                status.insert("allocatable".into(), capacity);
+            }
+        });
+    },
+    // Until a controller has seen the node Ready, nothing shall be scheduled there (TaintNodesByCondition).
+    admit: |node, old| {
+        if old.is_none() {
+            object::edit(node, "spec", |spec| {
+                let taints = spec.entry("taints").or_insert_with(|| json!([]));
+                if let Some(taints) = taints.as_array_mut()
+                    && !taints.iter().any(|t| t["key"] == NOT_READY && t["effect"] == "NoSchedule")
+                {
+                    taints.push(json!({"key": NOT_READY, "effect": "NoSchedule"}));
+                }
+            });
+        }
+    },
+    validate: |new, old| {
+        let mut errors = validate_taints(new);
+        if let Some(old) = old {
+            errors.extend(validate_immutable(new, old));
+            // Updates check the taints a second time, as the reference does.
+            errors.extend(validate_taints(new));
+        }
+        errors
+    },
+    ..Rules::NONE
+};
+
+fn validate_taints(node: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let taints = list(node, &["spec", "taints"]);
+    for (index, taint) in taints.iter().enumerate() {
+        let field = |name: &str| format!("metadata.taints[{index}].{name}");
+        let (key, effect) = (text(taint, &["key"]), text(taint, &["effect"]));
+        let invalid = |why: &String| FieldError::invalid(field("key"), &key.into(), why);
+        errors.extend(names::qualified_name(key).iter().map(invalid));
+        let value = text(taint, &["value"]);
+        errors.extend(
+            names::label_value(value).iter().map(|why| FieldError::invalid(field("value"), &value.into(), why)),
+        );
+        if effect.is_empty() {
+            errors.push(FieldError::required(field("effect"), ""));
+        } else if !EFFECTS.contains(&effect) {
+            errors.push(FieldError::not_supported(field("effect"), &effect.into(), EFFECTS));
+        }
+        if taints[..index].iter().any(|t| text(t, &["key"]) == key && text(t, &["effect"]) == effect) {
+            let mut error = FieldError::duplicate(format!("metadata.taints[{index}]"), Some(taint));
+            error.message.push_str(": taints must be unique by key and effect pair");
+            errors.push(error);
+        }
+    }
+    errors
+}
+
+fn validate_immutable(new: &Value, old: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let before = list(old, &["spec", "podCIDRs"]);
+    if !before.is_empty() && list(new, &["spec", "podCIDRs"]) != before {
+        let why = "node updates may not change podCIDR except from \"\" to valid";
+        errors.push(FieldError::forbidden("spec.podCIDRs", why));
+    }
+    let before = text(old, &["spec", "providerID"]);
+    if !before.is_empty() && text(new, &["spec", "providerID"]) != before {
+        let why = "node updates may not change providerID except from \"\" to valid";
+        errors.push(FieldError::forbidden("spec.providerID", why));
+    }
+    errors
+}

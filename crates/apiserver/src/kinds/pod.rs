@@ -1,0 +1,203 @@
+//! Pod, and the pod template of workloads.
+
+use super::Rules;
+use crate::{
+    names::{self, NameRule},
+    object::{self, list, set_default, text},
+    schema::FieldError,
+};
+use serde_json::{Map, Value, json};
+
+/// Permissions of files that come from a ConfigMap or a Secret: 0644.
+const FILE_MODE: u32 = 0o644;
+/// How long a pod tolerates a node that is gone (DefaultTolerationSeconds).
+const TOLERATION_SECONDS: u32 = 300;
+const DEFAULT_GRACE_SECONDS: u32 = 30;
+
+pub(super) const POD: Rules = Rules {
+    default: |pod| object::edit(pod, "spec", default_spec),
+    prepare: |pod, old| {
+        if old.is_none() {
+            let class = quality_of_service(pod);
+            object::set(pod, "status", json!({"phase": "Pending", "qosClass": class}));
+        }
+    },
+    admit: |pod, old| {
+        if old.is_none() {
+            object::edit(pod, "spec", |spec| {
+                spec.entry("priority").or_insert(0.into());
+                spec.entry("preemptionPolicy").or_insert("PreemptLowerPriority".into());
+                tolerate_lost_nodes(spec);
+            });
+        }
+    },
+    validate: |new, old| {
+        let mut errors = validate_spec(new, "spec");
+        if let Some(old) = old {
+            errors.extend(validate_update(new, old));
+        }
+        errors
+    },
+};
+
+/// Fills in what a pod spec leaves out.
+pub(super) fn default_spec(spec: &mut Map<String, Value>) {
+    let defaults = [
+        ("restartPolicy", json!("Always")),
+        ("terminationGracePeriodSeconds", DEFAULT_GRACE_SECONDS.into()),
+        ("dnsPolicy", json!("ClusterFirst")),
+        ("securityContext", json!({})),
+        ("schedulerName", json!("default-scheduler")),
+    ];
+    for (field, value) in defaults {
+        spec.entry(field).or_insert(value);
+    }
+    if let Some(account) = spec.get("serviceAccountName").or_else(|| spec.get("serviceAccount")).cloned() {
+        spec.insert("serviceAccountName".into(), account.clone());
+        spec.insert("serviceAccount".into(), account);
+    }
+    for field in ["containers", "initContainers"] {
+        for container in spec.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
+            default_container(container);
+        }
+    }
+    for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
+        for source in ["configMap", "secret", "projected", "downwardAPI"] {
+            if let Some(source) = volume.get_mut(source) {
+                set_default(source, "defaultMode", FILE_MODE);
+            }
+        }
+        if let Some(path) = volume.get_mut("hostPath") {
+            set_default(path, "type", "");
+        }
+    }
+}
+
+fn default_container(container: &mut Value) {
+    set_default(container, "terminationMessagePath", "/dev/termination-log");
+    set_default(container, "terminationMessagePolicy", "File");
+    set_default(container, "resources", json!({}));
+    let image = text(container, &["image"]);
+    let tag = image.rsplit('/').next().and_then(|last| last.split_once(':')).map(|(_, tag)| tag);
+    let moving = !image.contains('@') && matches!(tag, None | Some("latest"));
+    set_default(container, "imagePullPolicy", if moving { "Always" } else { "IfNotPresent" });
+    for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
+        set_default(port, "protocol", "TCP");
+    }
+    for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(reference) = variable.pointer_mut("/valueFrom/fieldRef") {
+            set_default(reference, "apiVersion", "v1");
+        }
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        if let Some(probe) = container.get_mut(probe) {
+            let defaults =
+                [("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1), ("failureThreshold", 3)];
+            for (field, value) in defaults {
+                set_default(probe, field, value);
+            }
+            if let Some(get) = probe.get_mut("httpGet") {
+                set_default(get, "scheme", "HTTP");
+                set_default(get, "path", "/");
+            }
+        }
+    }
+}
+
+fn tolerate_lost_nodes(spec: &mut Map<String, Value>) {
+    let tolerations = spec.entry("tolerations").or_insert_with(|| json!([]));
+    let Some(tolerations) = tolerations.as_array_mut() else { return };
+    for key in ["node.kubernetes.io/not-ready", "node.kubernetes.io/unreachable"] {
+        let covers = |t: &Value| {
+            let effect = text(t, &["effect"]);
+            let own = text(t, &["key"]);
+            (own == key || own.is_empty()) && (effect == "NoExecute" || effect.is_empty())
+        };
+        if !tolerations.iter().any(covers) {
+            tolerations.push(json!({"key": key, "operator": "Exists", "effect": "NoExecute",
+                "tolerationSeconds": TOLERATION_SECONDS}));
+        }
+    }
+}
+
+fn quality_of_service(pod: &Value) -> &'static str {
+    let resources = |list: &str, name: &str| -> Vec<Option<Value>> {
+        let containers = object::list(pod, &["spec", "containers"]);
+        containers.iter().map(|c| object::at(c, &["resources", list, name]).cloned()).collect()
+    };
+    let all = ["cpu", "memory"].map(|name| (resources("requests", name), resources("limits", name)));
+    if all.iter().all(|(requests, limits)| requests.iter().chain(limits).all(Option::is_none)) {
+        return "BestEffort";
+    }
+    let equal =
+        |(request, limit): (&Option<Value>, &Option<Value>)| limit.is_some() && (request.is_none() || request == limit);
+    let guaranteed = all.iter().all(|(requests, limits)| requests.iter().zip(limits).all(equal));
+    if guaranteed { "Guaranteed" } else { "Burstable" }
+}
+
+/// What is wrong with the pod spec of `owner`; `path` names it in messages.
+pub(super) fn validate_spec(owner: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let spec = owner.get("spec").unwrap_or(&Value::Null);
+    let containers = list(spec, &["containers"]);
+    if containers.is_empty() {
+        errors.push(FieldError::required(format!("{path}.containers"), ""));
+    }
+    let mut seen = Vec::new();
+    for (index, container) in containers.iter().enumerate() {
+        let field = |name: &str| format!("{path}.containers[{index}].{name}");
+        let name = text(container, &["name"]);
+        if name.is_empty() {
+            errors.push(FieldError::required(field("name"), ""));
+        } else {
+            let violations = NameRule::Label.violations(name, false);
+            errors.extend(violations.iter().map(|why| FieldError::invalid(field("name"), &name.into(), why)));
+            if seen.contains(&name) {
+                errors.push(FieldError::duplicate(field("name"), Some(&name.into())));
+            }
+        }
+        seen.push(name);
+        if text(container, &["image"]).is_empty() {
+            errors.push(FieldError::required(field("image"), ""));
+        }
+    }
+    let policies = ["Always", "OnFailure", "Never"];
+    let policy = text(spec, &["restartPolicy"]);
+    if !policies.contains(&policy) {
+        errors.push(FieldError::not_supported(format!("{path}.restartPolicy"), &policy.into(), policies));
+    }
+    let selector = object::at(spec, &["nodeSelector"]);
+    errors.extend(names::validate_labels(selector, &format!("{path}.nodeSelector")));
+    errors
+}
+
+/// Fields of a running pod that may change.
+const MUTABLE: [&str; 5] =
+    ["activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates", "nodeSelector"];
+
+fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
+    let fixed = |pod: &Value| {
+        let mut spec = pod.get("spec").cloned().unwrap_or_default();
+        for field in MUTABLE {
+            object::remove(&mut spec, field);
+        }
+        for field in ["containers", "initContainers"] {
+            for container in spec.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
+                object::remove(container, "image");
+                object::remove(container, "resources");
+            }
+        }
+        spec
+    };
+    let (mut before, mut after) = (fixed(old), fixed(new));
+    // Binding is the one way a node name may appear.
+    if text(&before, &["nodeName"]).is_empty() {
+        object::remove(&mut after, "nodeName");
+        object::remove(&mut before, "nodeName");
+    }
+    if before == after {
+        return Vec::new();
+    }
+    let why = "pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+    vec![FieldError::forbidden("spec", why)]
+}

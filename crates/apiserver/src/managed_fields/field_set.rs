@@ -1,0 +1,279 @@
+//! Sets of fields of an object, and how they are written in `metadata.managedFields`.
+//!
+//! A field is a path of elements: `f:<name>` for a field, `k:<json>` for the element of a keyed list, `v:<json>` for
+//! the element of a set (`FieldsV1` of `k8s.io/apimachinery/pkg/apis/meta/v1`).
+
+use crate::types::{ListKind, Shape};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// A set of fields, as a tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FieldSet {
+    member: bool,
+    children: BTreeMap<String, FieldSet>,
+}
+
+/// Elements from the root of the object to a field.
+pub(crate) type Path = Vec<String>;
+
+impl FieldSet {
+    /// Reads `fieldsV1`.
+    pub(crate) fn from_fields_v1(fields: &Value) -> Self {
+        let mut set = Self::default();
+        for (element, below) in fields.as_object().into_iter().flatten() {
+            if element == "." {
+                set.member = true;
+            } else {
+                let mut child = Self::from_fields_v1(below);
+                child.member |= child.children.is_empty();
+                set.children.insert(element.clone(), child);
+            }
+        }
+        set
+    }
+
+    /// Writes `fieldsV1`.
+    pub(crate) fn to_fields_v1(&self) -> Value {
+        let mut fields = Map::new();
+        if self.member && !self.children.is_empty() {
+            fields.insert(".".into(), json!({}));
+        }
+        fields.extend(self.children.iter().map(|(element, child)| (element.clone(), child.to_fields_v1())));
+        fields.into()
+    }
+
+    /// The fields of an applied object: leaves, entries of open maps, elements of keyed lists and sets.
+    pub(crate) fn of(object: &Value, shape: Shape<'_>) -> Self {
+        let mut set = Self::default();
+        set.add_value(object, shape);
+        set.member = false;
+        set
+    }
+
+    fn add_value(&mut self, value: &Value, shape: Shape<'_>) {
+        match (value, shape.list_kind()) {
+            (Value::Object(map), _) if !shape.is_atomic_map() => {
+                for (name, below) in map {
+                    let child = self.children.entry(field(name)).or_default();
+                    child.add_value(below, shape.field(name));
+                    let empty = below.is_null() || below.as_object().is_some_and(Map::is_empty);
+                    child.member |= empty || (!shape.declares(name) && !shape.is_unknown());
+                }
+            }
+            (Value::Array(list), kind @ (ListKind::Set | ListKind::Map(_))) => {
+                for item in list {
+                    let child = self.children.entry(element(item, kind, shape)).or_default();
+                    if matches!(kind, ListKind::Map(_)) {
+                        child.add_value(item, shape.items());
+                    }
+                    child.member = true;
+                }
+            }
+            _ => self.member = true,
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.member && self.children.is_empty()
+    }
+
+    /// Every member, parents before children.
+    pub(crate) fn paths(&self) -> Vec<Path> {
+        self.walk(|set| set.member)
+    }
+
+    /// Every path that leads to a member, parents before children.
+    pub(crate) fn prefixes(&self) -> Vec<Path> {
+        self.walk(|_| true)
+    }
+
+    fn walk(&self, wanted: fn(&Self) -> bool) -> Vec<Path> {
+        fn visit(set: &FieldSet, at: &mut Path, wanted: fn(&FieldSet) -> bool, found: &mut Vec<Path>) {
+            if wanted(set) && !at.is_empty() {
+                found.push(at.clone());
+            }
+            for (element, child) in &set.children {
+                at.push(element.clone());
+                visit(child, at, wanted, found);
+                at.pop();
+            }
+        }
+        let mut found = Vec::new();
+        visit(self, &mut Path::new(), wanted, &mut found);
+        found
+    }
+
+    /// Whether the field or anything below it is a member.
+    pub(crate) fn touches(&self, path: &[String]) -> bool {
+        self.at(path).is_some()
+    }
+
+    fn at(&self, path: &[String]) -> Option<&Self> {
+        path.iter().try_fold(self, |set, element| set.children.get(element))
+    }
+
+    pub(crate) fn union(&mut self, other: &Self) {
+        self.member |= other.member;
+        for (element, child) in &other.children {
+            self.children.entry(element.clone()).or_default().union(child);
+        }
+    }
+
+    /// Removes the members of `other`.
+    pub(crate) fn subtract(&mut self, other: &Self) {
+        self.member &= !other.member;
+        for (element, child) in &other.children {
+            if let Some(own) = self.children.get_mut(element) {
+                own.subtract(child);
+                if own.is_empty() {
+                    self.children.remove(element);
+                }
+            }
+        }
+    }
+
+    /// The members that are in both.
+    pub(crate) fn intersection(&self, other: &Self) -> Self {
+        let mut both = Self { member: self.member && other.member, children: BTreeMap::new() };
+        for (element, child) in &self.children {
+            let Some(theirs) = other.children.get(element) else { continue };
+            let below = child.intersection(theirs);
+            if !below.is_empty() {
+                both.children.insert(element.clone(), below);
+            }
+        }
+        both
+    }
+
+    /// Removes a field with everything below it.
+    pub(crate) fn cut(&mut self, path: &[&str]) {
+        let Some((first, rest)) = path.split_first() else { return };
+        if rest.is_empty() {
+            self.children.remove(*first);
+        } else if let Some(child) = self.children.get_mut(*first) {
+            child.cut(rest);
+            if child.is_empty() {
+                self.children.remove(*first);
+            }
+        }
+    }
+}
+
+fn field(name: &str) -> String {
+    format!("f:{name}")
+}
+
+/// The path element of a list's item.
+pub(crate) fn element(item: &Value, kind: &ListKind, list: Shape<'_>) -> String {
+    match kind {
+        ListKind::Map(keys) => {
+            let value = |key: &str| item.get(key).or_else(|| list.items().key_default(key)).cloned();
+            let keys = keys.iter().filter_map(|key| Some((key.to_string(), value(key)?)));
+            format!("k:{}", Value::Object(keys.collect()))
+        }
+        _ => format!("v:{item}"),
+    }
+}
+
+/// The difference between two versions of an object.
+#[derive(Debug, Default)]
+pub(crate) struct Difference {
+    /// Fields that are new or have another value.
+    pub(crate) changed: FieldSet,
+    /// Fields that are gone.
+    pub(crate) removed: FieldSet,
+}
+
+impl Difference {
+    pub(crate) fn between(old: &Value, new: &Value, shape: Shape<'_>) -> Self {
+        let mut difference = Self::default();
+        compare(Some(old), Some(new), shape, &mut difference.changed, &mut difference.removed);
+        difference
+    }
+}
+
+fn compare(old: Option<&Value>, new: Option<&Value>, shape: Shape<'_>, changed: &mut FieldSet, removed: &mut FieldSet) {
+    changed.member |= old.is_none() && new.is_some();
+    removed.member |= old.is_some() && new.is_none();
+    let is_map = |v: Option<&Value>| v.is_none_or(Value::is_object);
+    let is_list = |v: Option<&Value>| v.is_none_or(Value::is_array);
+    if is_map(old) && is_map(new) && !shape.is_atomic_map() {
+        let parts = |v: Option<&Value>| -> Vec<(String, String)> {
+            v.and_then(Value::as_object).into_iter().flatten().map(|(name, _)| (field(name), name.clone())).collect()
+        };
+        let names: BTreeMap<String, String> = parts(old).into_iter().chain(parts(new)).collect();
+        for (element, name) in names {
+            let part = |v: Option<&Value>| v.and_then(|v| v.get(&name).cloned());
+            descend(&element, part(old).as_ref(), part(new).as_ref(), shape.field(&name), changed, removed);
+        }
+    } else if is_list(old) && is_list(new) && *shape.list_kind() != ListKind::Atomic {
+        let kind = shape.list_kind();
+        let items = |v: Option<&Value>| -> BTreeMap<String, Value> {
+            let list = v.and_then(Value::as_array).into_iter().flatten();
+            list.map(|item| (element(item, kind, shape), item.clone())).collect()
+        };
+        let (before, after) = (items(old), items(new));
+        for name in before.keys().chain(after.keys().filter(|k| !before.contains_key(*k))) {
+            descend(name, before.get(name), after.get(name), shape.items(), changed, removed);
+        }
+    } else if new.is_some() && old != new {
+        changed.member = true;
+    }
+}
+
+fn descend(
+    element: &str,
+    old: Option<&Value>,
+    new: Option<&Value>,
+    shape: Shape<'_>,
+    changed: &mut FieldSet,
+    removed: &mut FieldSet,
+) {
+    if old == new {
+        return;
+    }
+    let (mut more, mut less) = (FieldSet::default(), FieldSet::default());
+    compare(old, new, shape, &mut more, &mut less);
+    for (set, below) in [(changed, more), (removed, less)] {
+        if !below.is_empty() {
+            set.children.insert(element.to_owned(), below);
+        }
+    }
+}
+
+/// A path as messages show it, e.g. `.spec.containers[name="a"].image`.
+pub(crate) fn display(path: &[String]) -> String {
+    let element = |element: &String| match element.split_at_checked(2) {
+        Some(("f:", name)) => format!(".{name}"),
+        Some(("k:", keys)) => {
+            let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
+            let keys: Vec<String> = keys.iter().map(|(key, value)| format!("{key}={value}")).collect();
+            format!("[{}]", keys.join(","))
+        }
+        Some((_, value)) => format!("[={value}]"),
+        None => element.clone(),
+    };
+    path.iter().map(element).collect()
+}
+
+/// Removes the field or list element at `path`.
+pub(crate) fn remove(value: &mut Value, path: &[String], shape: Shape<'_>) {
+    let Some((first, rest)) = path.split_first() else { return };
+    if let Some(name) = first.strip_prefix("f:") {
+        let Value::Object(map) = value else { return };
+        if rest.is_empty() {
+            map.remove(name);
+        } else if let Some(below) = map.get_mut(name) {
+            remove(below, rest, shape.field(name));
+        }
+    } else if let Value::Array(list) = value {
+        let kind = shape.list_kind();
+        let Some(at) = list.iter().position(|item| element(item, kind, shape) == *first) else { return };
+        if rest.is_empty() {
+            list.remove(at);
+        } else {
+            remove(&mut list[at], rest, shape.items());
+        }
+    }
+}

@@ -1,0 +1,385 @@
+//! Who owns which field: `metadata.managedFields`, kept on every write, and server-side apply.
+//!
+//! Every write compares the object before and after. What changed belongs to the writer and to nobody else; what is
+//! gone belongs to nobody. An apply also owns what it set to the value that was already there, refuses to change what
+//! others own, and removes what it no longer mentions.
+
+mod field_set;
+
+pub(crate) use field_set::{Difference, FieldSet};
+
+use crate::{
+    object,
+    status::Failure,
+    types::{ListKind, Shape},
+};
+use serde_json::{Map, Value, json};
+
+/// Entries of plain writers beyond this number are merged into the oldest
+/// (`k8s.io/apimachinery/pkg/util/managedfields`).
+const UPDATE_ENTRIES: usize = 10;
+const MERGED_NAME: &str = "ancient-changes";
+/// Who owns what was there before the first apply.
+const BEFORE_APPLY: &str = "before-first-apply";
+
+/// The writer of a change.
+#[derive(Clone, Debug)]
+pub(crate) struct Writer<'a> {
+    /// `fieldManager`.
+    pub(crate) manager: &'a str,
+    /// Empty, or `status`.
+    pub(crate) subresource: &'a str,
+    pub(crate) api_version: &'a str,
+    /// RFC 3339.
+    pub(crate) time: &'a str,
+    /// Top-level fields this endpoint does not write, as path elements.
+    pub(crate) ignored: &'a [&'a str],
+}
+
+/// How a writer came to own its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Apply,
+    Update,
+}
+
+impl Operation {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Apply => "Apply",
+            Self::Update => "Update",
+        }
+    }
+}
+
+/// One element of `managedFields`.
+#[derive(Clone, Debug, PartialEq)]
+struct Entry {
+    manager: String,
+    operation: Operation,
+    subresource: String,
+    api_version: String,
+    time: Option<String>,
+    fields: FieldSet,
+}
+
+impl Entry {
+    fn read(entry: &Value) -> Option<Self> {
+        let text = |field: &str| object::text(entry, &[field]).to_owned();
+        let operation = match text("operation").as_str() {
+            "Apply" => Operation::Apply,
+            "Update" => Operation::Update,
+            _ => return None,
+        };
+        Some(Self {
+            manager: text("manager"),
+            operation,
+            subresource: text("subresource"),
+            api_version: text("apiVersion"),
+            time: entry.get("time").and_then(Value::as_str).map(str::to_owned),
+            fields: FieldSet::from_fields_v1(entry.get("fieldsV1")?),
+        })
+    }
+
+    fn write(&self) -> Value {
+        let mut entry = json!({"manager": self.manager, "operation": self.operation.name(),
+            "apiVersion": self.api_version, "fieldsType": "FieldsV1", "fieldsV1": self.fields.to_fields_v1()});
+        if let Some(time) = &self.time {
+            object::set(&mut entry, "time", time.as_str().into());
+        }
+        if !self.subresource.is_empty() {
+            object::set(&mut entry, "subresource", self.subresource.as_str().into());
+        }
+        entry
+    }
+
+    fn is(&self, writer: &Writer<'_>, operation: Operation) -> bool {
+        self.manager == writer.manager && self.operation == operation && self.subresource == writer.subresource
+    }
+
+    /// The owner, as conflict messages name it.
+    fn describe(&self) -> String {
+        let mut text = format!("{:?}", self.manager);
+        if !self.subresource.is_empty() {
+            text.push_str(&format!(" with subresource {:?}", self.subresource));
+        }
+        if self.operation == Operation::Update {
+            text.push_str(&format!(" using {}", self.api_version));
+            if let Some(time) = &self.time {
+                text.push_str(&format!(" at {time}"));
+            }
+        }
+        text
+    }
+}
+
+/// All entries, as owners in memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Owners(Vec<Entry>);
+
+impl Owners {
+    /// `None` when an entry cannot be read.
+    fn read(object: &Value) -> Option<Self> {
+        object::list(object, &["metadata", "managedFields"]).iter().map(Entry::read).collect::<Option<_>>().map(Self)
+    }
+
+    /// The owners a write starts from: those the client sent, unless it sent none or nonsense.
+    fn for_write(old: &Value, new: &Value) -> Self {
+        let sent = Self::read(new).filter(|owners| !owners.0.is_empty());
+        sent.or_else(|| Self::read(old)).unwrap_or_default()
+    }
+
+    fn position(&self, writer: &Writer<'_>, operation: Operation) -> Option<usize> {
+        self.0.iter().position(|entry| entry.is(writer, operation))
+    }
+
+    /// Gives the difference to the writer alone.
+    fn take(&mut self, difference: &Difference, writer: &Writer<'_>, operation: Operation) {
+        for entry in self.0.iter_mut().filter(|e| !e.is(writer, operation)) {
+            entry.fields.subtract(&difference.changed);
+        }
+        for entry in &mut self.0 {
+            entry.fields.subtract(&difference.removed);
+        }
+    }
+
+    fn set(&mut self, writer: &Writer<'_>, operation: Operation, fields: FieldSet, is_new: bool) {
+        match self.position(writer, operation) {
+            Some(at) => {
+                let entry = &mut self.0[at];
+                if is_new || entry.fields != fields {
+                    entry.time = Some(writer.time.to_owned());
+                    entry.api_version = writer.api_version.to_owned();
+                }
+                entry.fields = fields;
+            }
+            None => self.0.push(Entry {
+                manager: writer.manager.to_owned(),
+                operation,
+                subresource: writer.subresource.to_owned(),
+                api_version: writer.api_version.to_owned(),
+                time: Some(writer.time.to_owned()),
+                fields,
+            }),
+        }
+    }
+
+    fn write(mut self, object: &mut Value) {
+        self.0.retain(|entry| !entry.fields.is_empty());
+        self.0.sort_by(|a, b| {
+            let order = |e: &Entry| {
+                (e.operation.name(), e.time.clone(), e.manager.clone(), e.api_version.clone(), e.subresource.clone())
+            };
+            order(a).cmp(&order(b))
+        });
+        self.merge_oldest();
+        object::edit_meta(object, |meta| {
+            if self.0.is_empty() {
+                meta.remove("managedFields");
+            } else {
+                meta.insert("managedFields".into(), self.0.iter().map(Entry::write).collect());
+            }
+        });
+    }
+
+    /// Plain writers come and go; only the last ones keep a name.
+    fn merge_oldest(&mut self) {
+        let updates = |entries: &[Entry]| entries.iter().filter(|e| e.operation == Operation::Update).count();
+        while updates(&self.0) > UPDATE_ENTRIES {
+            let Some(first) = self.0.iter().position(|e| e.operation == Operation::Update) else { return };
+            let oldest = self.0.remove(first);
+            let same = |e: &Entry| {
+                e.operation == Operation::Update
+                    && e.subresource == oldest.subresource
+                    && e.api_version == oldest.api_version
+            };
+            let Some(next) = self.0.iter().position(same) else {
+                self.0.insert(first, oldest);
+                return;
+            };
+            self.0[next].fields.union(&oldest.fields);
+            self.0[next].manager = MERGED_NAME.to_owned();
+        }
+    }
+}
+
+/// Fields of `metadata` that belong to the server.
+const SERVER_FIELDS: [&str; 10] = [
+    "f:name",
+    "f:namespace",
+    "f:uid",
+    "f:resourceVersion",
+    "f:generation",
+    "f:creationTimestamp",
+    "f:deletionTimestamp",
+    "f:deletionGracePeriodSeconds",
+    "f:managedFields",
+    "f:selfLink",
+];
+
+fn strip(set: &mut FieldSet, writer: &Writer<'_>) {
+    set.cut(&["f:apiVersion"]);
+    set.cut(&["f:kind"]);
+    for field in SERVER_FIELDS {
+        set.cut(&["f:metadata", field]);
+    }
+    for field in writer.ignored {
+        set.cut(&[field]);
+    }
+}
+
+fn difference(old: &Value, new: &Value, shape: Shape<'_>, writer: &Writer<'_>) -> Difference {
+    let mut difference = Difference::between(old, new, shape);
+    strip(&mut difference.changed, writer);
+    strip(&mut difference.removed, writer);
+    difference
+}
+
+/// Records a plain write. `old` is the object before it, or the kind's empty object on create.
+pub(crate) fn update(old: &Value, new: &mut Value, shape: Shape<'_>, writer: &Writer<'_>) {
+    if object::list(new, &["metadata", "managedFields"]) == [json!({})] {
+        // The documented way to give up all ownership.
+        object::edit_meta(new, |meta| meta.remove("managedFields"));
+        return;
+    }
+    let mut owners = Owners::for_write(old, new);
+    let difference = difference(old, new, shape, writer);
+    owners.take(&difference, writer, Operation::Update);
+    let mut own = owners.position(writer, Operation::Update).map(|at| owners.0[at].fields.clone()).unwrap_or_default();
+    own.union(&difference.changed);
+    let is_changed = !difference.changed.is_empty() || !difference.removed.is_empty();
+    if !own.is_empty() {
+        owners.set(writer, Operation::Update, own, is_changed);
+    }
+    owners.write(new);
+}
+
+/// Applies `applied` to `live` on behalf of the writer.
+///
+/// # Errors
+/// A conflict with every field that others own and that would change, unless `force`.
+pub(crate) fn apply(
+    live: &Value,
+    applied: &Value,
+    shape: Shape<'_>,
+    writer: &Writer<'_>,
+    force: bool,
+) -> Result<Value, Failure> {
+    let mut owners = Owners::read(live).unwrap_or_default();
+    if owners.0.is_empty() {
+        let mut before = FieldSet::of(live, shape);
+        strip(&mut before, writer);
+        if !before.is_empty() {
+            let nobody = Writer { manager: BEFORE_APPLY, ..writer.clone() };
+            owners.set(&nobody, Operation::Update, before, true);
+        }
+    }
+    let mut fields = FieldSet::of(applied, shape);
+    strip(&mut fields, writer);
+    let mut merged = live.clone();
+    merge(&mut merged, &without_server_fields(applied), shape);
+
+    let changes = difference(live, &merged, shape, writer);
+    let others = || owners.0.iter().filter(|e| !e.is(writer, Operation::Apply));
+    let conflicts: Vec<(&Entry, FieldSet)> = others()
+        .map(|entry| (entry, entry.fields.intersection(&changes.changed)))
+        .filter(|(_, both)| !both.is_empty())
+        .collect();
+    if !conflicts.is_empty() && !force {
+        return Err(conflict(&conflicts));
+    }
+    let previous = owners.position(writer, Operation::Apply).map(|at| owners.0[at].fields.clone()).unwrap_or_default();
+    owners.take(&changes, writer, Operation::Apply);
+    for path in previous.prefixes() {
+        let others = owners.0.iter().any(|e| !e.is(writer, Operation::Apply) && e.fields.touches(&path));
+        if !fields.touches(&path) && !others {
+            field_set::remove(&mut merged, &path, shape);
+        }
+    }
+    let changed = difference(live, &merged, shape, writer);
+    let is_changed = !changed.changed.is_empty() || !changed.removed.is_empty();
+    owners.take(&Difference { changed: FieldSet::default(), removed: changed.removed }, writer, Operation::Apply);
+    owners.set(writer, Operation::Apply, fields, is_changed);
+    owners.write(&mut merged);
+    Ok(merged)
+}
+
+fn without_server_fields(applied: &Value) -> Value {
+    let mut applied = applied.clone();
+    object::edit_meta(&mut applied, |meta| {
+        for field in SERVER_FIELDS.iter().filter(|f| **f != "f:name" && **f != "f:namespace") {
+            meta.remove(&field[2..]);
+        }
+    });
+    applied
+}
+
+/// Lays `applied` over `live`.
+fn merge(live: &mut Value, applied: &Value, shape: Shape<'_>) {
+    match (live, applied, shape.list_kind()) {
+        (Value::Object(live), Value::Object(applied), _) if !shape.is_atomic_map() => {
+            for (name, value) in applied {
+                match live.get_mut(name) {
+                    Some(old) => merge(old, value, shape.field(name)),
+                    None => {
+                        live.insert(name.clone(), value.clone());
+                    }
+                }
+            }
+        }
+        (Value::Array(live), Value::Array(applied), ListKind::Set) => {
+            let new: Vec<Value> = applied.iter().filter(|v| !live.contains(v)).cloned().collect();
+            live.extend(new);
+        }
+        (Value::Array(live), Value::Array(applied), kind @ ListKind::Map(_)) => {
+            for item in applied {
+                let element = field_set::element(item, kind, shape);
+                match live.iter_mut().find(|old| field_set::element(old, kind, shape) == element) {
+                    Some(old) => merge(old, item, shape.items()),
+                    None => live.push(item.clone()),
+                }
+            }
+        }
+        (live, applied, _) => *live = applied.clone(),
+    }
+}
+
+fn conflict(conflicts: &[(&Entry, FieldSet)]) -> Failure {
+    let mut causes = Vec::new();
+    let mut lines = Vec::new();
+    let mut single = String::new();
+    for (entry, fields) in conflicts {
+        let owner = entry.describe();
+        lines.push(format!("conflicts with {owner}:"));
+        for path in fields.paths() {
+            let field = field_set::display(&path);
+            single = format!("conflict with {owner}: {field}");
+            lines.push(format!("- {field}"));
+            let message = format!("conflict with {owner}");
+            causes.push(json!({"reason": "FieldManagerConflict", "message": message, "field": field}));
+        }
+    }
+    let message = match causes.len() {
+        1 => format!("Apply failed with 1 conflict: {single}"),
+        count => format!("Apply failed with {count} conflicts: {}", lines.join("\n")),
+    };
+    Failure::apply_conflict(message, causes)
+}
+
+/// Fields of an applied object that the kind does not have, as paths of messages.
+pub(crate) fn undeclared(applied: &Map<String, Value>, shape: Shape<'_>) -> Option<String> {
+    fn search(value: &Value, shape: Shape<'_>, path: &str) -> Option<String> {
+        match value {
+            Value::Object(map) => map.iter().find_map(|(name, below)| {
+                let path = format!("{path}.{name}");
+                if shape.knows(name) { search(below, shape.field(name), &path) } else { Some(path) }
+            }),
+            Value::Array(list) => list.iter().find_map(|item| search(item, shape.items(), path)),
+            _ => None,
+        }
+    }
+    applied.iter().filter(|(name, _)| *name != "apiVersion" && *name != "kind").find_map(|(name, below)| {
+        let path = format!(".{name}");
+        if shape.knows(name) { search(below, shape.field(name), &path) } else { Some(path) }
+    })
+}

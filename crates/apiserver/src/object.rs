@@ -1,0 +1,93 @@
+//! Reading and writing fields of an object that is held as JSON.
+
+use serde_json::{Map, Value};
+
+/// A metadata field that is a string, or `""`.
+pub(crate) fn meta<'a>(object: &'a Value, field: &str) -> &'a str {
+    object.get("metadata").and_then(|m| m.get(field)).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The field under `path`.
+pub(crate) fn at<'a>(object: &'a Value, path: &[&str]) -> Option<&'a Value> {
+    path.iter().try_fold(object, |value, field| value.get(field))
+}
+
+/// The string under `path`, or `""`.
+pub(crate) fn text<'a>(object: &'a Value, path: &[&str]) -> &'a str {
+    at(object, path).and_then(Value::as_str).unwrap_or_default()
+}
+
+/// The list under `path`, or an empty one.
+pub(crate) fn list<'a>(object: &'a Value, path: &[&str]) -> &'a [Value] {
+    at(object, path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
+}
+
+/// Changes the map in `field`; anything else that is there becomes an empty one first.
+pub(crate) fn edit<T>(object: &mut Value, field: &str, change: impl FnOnce(&mut Map<String, Value>) -> T) -> T {
+    let mut map = match object.get_mut(field).map(Value::take) {
+        Some(Value::Object(map)) => map,
+        _ => Map::new(),
+    };
+    let result = change(&mut map);
+    set(object, field, map.into());
+    result
+}
+
+/// Changes `metadata`.
+pub(crate) fn edit_meta<T>(object: &mut Value, change: impl FnOnce(&mut Map<String, Value>) -> T) -> T {
+    edit(object, "metadata", change)
+}
+
+/// Sets a field of an object; a value that is no object becomes one.
+pub(crate) fn set(object: &mut Value, field: &str, value: Value) {
+    match object {
+        Value::Object(map) => {
+            map.insert(field.to_owned(), value);
+        }
+        other => *other = Value::Object(Map::from_iter([(field.to_owned(), value)])),
+    }
+}
+
+/// Sets a field of an object that is not there yet.
+pub(crate) fn set_default(object: &mut Value, field: &str, value: impl Into<Value>) {
+    if object.get(field).is_none_or(Value::is_null) {
+        set(object, field, value.into());
+    }
+}
+
+/// Removes a field of an object and returns it.
+pub(crate) fn remove(object: &mut Value, field: &str) -> Option<Value> {
+    object.as_object_mut()?.remove(field)
+}
+
+/// Sets a field, or removes it for `None`.
+pub(crate) fn put(object: &mut Value, field: &str, value: Option<Value>) {
+    match value {
+        Some(value) => set(object, field, value),
+        None => {
+            remove(object, field);
+        }
+    }
+}
+
+/// Takes `field` over from `from`, where it may be absent.
+pub(crate) fn copy_field(to: &mut Map<String, Value>, from: Option<&Map<String, Value>>, field: &str) {
+    match from.and_then(|m| m.get(field)) {
+        Some(value) => {
+            to.insert(field.to_owned(), value.clone());
+        }
+        None => {
+            to.remove(field);
+        }
+    }
+}
+
+/// Whether a list under `metadata` is empty or absent.
+pub(crate) fn has_finalizers(object: &Value) -> bool {
+    !list(object, &["metadata", "finalizers"]).is_empty()
+}
+
+/// Whether deletion was asked for.
+pub(crate) fn is_deleting(object: &Value) -> bool {
+    !meta(object, "deletionTimestamp").is_empty()
+}

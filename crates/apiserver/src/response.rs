@@ -1,0 +1,72 @@
+//! Bodies and headers of answers.
+
+use crate::status::Failure;
+use bytes::Bytes;
+use futures::Stream;
+use http::{HeaderValue, Response, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use serde_json::Value;
+use std::convert::Infallible;
+
+/// Body of an answer: whole, or the stream of a watch.
+pub type Body = UnsyncBoxBody<Bytes, Infallible>;
+
+pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
+const NO_CACHE: HeaderValue = HeaderValue::from_static("no-cache, private");
+
+fn response(code: StatusCode, media_type: HeaderValue, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = code;
+    response.headers_mut().insert(header::CONTENT_TYPE, media_type);
+    response.headers_mut().insert(header::CACHE_CONTROL, NO_CACHE);
+    response
+}
+
+/// Bytes that are JSON already.
+pub(crate) fn bytes(code: StatusCode, json: Bytes) -> Response<Body> {
+    response(code, JSON, Full::new(json).boxed_unsync())
+}
+
+pub(crate) fn json(code: StatusCode, value: &Value) -> Response<Body> {
+    // Serialising a JSON value does not fail.
+    bytes(code, serde_json::to_vec(value).unwrap_or_default().into())
+}
+
+/// JSON of a media type with parameters.
+pub(crate) fn typed_json(value: &Value, media_type: &'static str) -> Response<Body> {
+    let mut response = json(StatusCode::OK, value);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type));
+    response
+}
+
+pub(crate) fn text(code: StatusCode, text: &'static str) -> Response<Body> {
+    let plain = HeaderValue::from_static("text/plain; charset=utf-8");
+    response(code, plain, Full::new(Bytes::from_static(text.as_bytes())).boxed_unsync())
+}
+
+/// The lines of a watch.
+pub(crate) fn stream(lines: impl Stream<Item = Bytes> + Send + 'static) -> Response<Body> {
+    use futures::StreamExt as _;
+    let frames = lines.map(|line| Ok::<_, Infallible>(Frame::data(line)));
+    response(StatusCode::OK, JSON, StreamBody::new(frames).boxed_unsync())
+}
+
+pub(crate) fn failure(failure: &Failure) -> Response<Body> {
+    let mut response = json(failure.code, &failure.to_value());
+    let seconds = failure.details.as_ref().and_then(|d| d.get("retryAfterSeconds")).and_then(Value::as_u64);
+    if let Some(seconds) = seconds {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    }
+    response
+}
+
+/// Adds warnings that kubectl prints (RFC 7234, code 299).
+pub(crate) fn warn(response: &mut Response<Body>, warnings: &[String]) {
+    for warning in warnings {
+        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
+            response.headers_mut().append(header::WARNING, value);
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! Structural schemas of custom resources: what a CustomResourceDefinition says about its objects, compiled once and
+//! applied to many. Pure: no I/O, no clock.
+//!
+//! | module | question |
+//! |---|---|
+//! | [`node`] | what a schema says |
+//! | [`structural`] [`definition`] | whether it may say so |
+//! | [`compile`] [`field_path`] | its rules, ready to run; its defaults, tried |
+//! | [`prune`] | which fields are not known |
+//! | [`default`] | what is filled in |
+//! | [`values`] [`format`] [`pattern`] [`uri`] | whether values are allowed |
+//! | [`lists`] | sets and maps: same, and double, elements |
+//! | [`embedded`] | whether embedded resources are resources |
+//! | [`rules`] | whether the rules hold |
+//! | [`field`] [`path`] [`gotext`] | how errors read |
+
+mod compile;
+mod default;
+mod definition;
+mod embedded;
+mod field;
+mod field_path;
+mod format;
+mod gotext;
+mod lists;
+mod node;
+mod path;
+mod pattern;
+mod prune;
+mod rules;
+mod structural;
+mod uri;
+mod values;
+
+pub use field::{FieldError, Reason};
+pub(crate) use format::{duration_nanos, matches as is_format};
+pub(crate) use node::{ListType, Node};
+pub(crate) use pattern::{Pattern, compile as compile_pattern};
+pub(crate) use rules::message_of;
+pub(crate) use uri::Uri;
+
+use path::{NIL, Path};
+use serde_json::Value;
+use values::Report;
+
+/// A compiled schema. Shared freely between threads.
+#[derive(Debug)]
+pub struct Schema {
+    root: Node,
+}
+
+/// Which part of a resource a write may change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Scope {
+    All,
+    Status,
+}
+
+impl Schema {
+    /// Compiles an `openAPIV3Schema`.
+    ///
+    /// # Errors
+    /// What kube-apiserver refuses in a CustomResourceDefinition, with its messages: a schema that is not structural,
+    /// parts of JSON schema that are not supported, rules that do not compile, defaults that are not valid. Fields are
+    /// relative to the schema (empty for the schema itself); [`FieldError::under`] puts them below the path of the
+    /// version, which is `spec.validation.openAPIV3Schema` when all versions share one schema and
+    /// `spec.versions[i].schema.openAPIV3Schema` otherwise.
+    pub fn compile(openapi: &Value) -> Result<Self, Vec<FieldError>> {
+        let mut root: Node = serde_json::from_value(openapi.clone())
+            .map_err(|error| vec![FieldError::invalid("", &Value::from(""), &error.to_string())])?;
+        let mut errors = structural::check(&root);
+        errors.extend(definition::check(&root));
+        if errors.is_empty() {
+            errors = compile::rules(&mut root, "", true, None);
+        }
+        if errors.is_empty() {
+            compile::defaults(&root, "", &mut errors);
+        }
+        if errors.is_empty() { Ok(Self { root }) } else { Err(errors) }
+    }
+
+    /// Removes fields the schema does not know, and returns their paths (`spec.list[0].x`), sorted. They are what
+    /// `fieldValidation: Strict` refuses and `Warn` warns of. Type and metadata of a resource are kept.
+    pub fn prune(&self, object: &mut Value) -> Vec<String> {
+        prune::prune(object, &self.root)
+    }
+
+    /// Drops nulls that stand for nothing and fills in defaults.
+    pub fn default(&self, object: &mut Value) {
+        default::apply(object, &self.root);
+    }
+
+    /// Judges a resource that is created (`old` is `None`) or replaces `old`. Both pruned and defaulted. On update,
+    /// what did not change is not held against the writer, even where it is not valid any more.
+    #[must_use]
+    pub fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        self.check(new, old, Scope::All)
+    }
+
+    /// Judges a write through `/status`: of values only those in `status` are looked at, and messages name them relative
+    /// to it; rules are evaluated on the whole resource.
+    #[must_use]
+    pub fn validate_status(&self, new: &Value, old: &Value) -> Vec<FieldError> {
+        self.check(new, Some(old), Scope::Status)
+    }
+
+    fn check(&self, new: &Value, old: Option<&Value>, scope: Scope) -> Vec<FieldError> {
+        let mut report = Report { prefix: "", errors: Vec::new() };
+        match scope {
+            Scope::All => values::check(new, old, &self.root, &Path::ROOT, &mut report),
+            Scope::Status => {
+                report.prefix = "status";
+                let old = old.and_then(|old| old.get("status"));
+                if let (Some(status), Some(node)) = (new.get("status"), self.root.properties.get("status")) {
+                    values::check(status, old, node, &Path::ROOT, &mut report);
+                }
+            }
+        }
+        let mut errors = report.errors;
+        if scope == Scope::All {
+            embedded::check(new, &self.root, &Path::ROOT, &mut errors);
+        }
+        errors.extend(self.repetitions(new, old));
+        if !self.root.has_rules {
+            return errors;
+        }
+        if errors.iter().any(FieldError::blocks_rules) {
+            let detail = "some validation rules were not checked because the object was invalid; correct the existing errors to complete validation";
+            errors.push(FieldError::invalid(NIL, &Value::Null, detail));
+        } else {
+            errors.extend(rules::check(new, old, &self.root, &Path::ROOT, true));
+        }
+        errors
+    }
+
+    /// Repeated elements of sets and maps; none when the old object had some already.
+    fn repetitions(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
+        let of = |object: &Value| {
+            let mut errors = Vec::new();
+            lists::check(object, &self.root, &Path::ROOT, &mut errors);
+            errors
+        };
+        let errors = of(new);
+        if !errors.is_empty() && old.is_some_and(|old| !of(old).is_empty()) { Vec::new() } else { errors }
+    }
+}

@@ -1,0 +1,180 @@
+//! The server on a socket: TLS with certificates of its own, HTTP/2 and HTTP/1.1, a bearer token.
+
+use crate::{
+    Error,
+    identity::{User, admin},
+    kubeconfig, response,
+    server::ApiServer,
+    service,
+    status::Failure,
+    tls::Credentials,
+};
+use http::{Request, header};
+use hyper::{body::Incoming, service::service_fn};
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use std::{convert::Infallible, fmt::Debug, future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_rustls::TlsAcceptor;
+
+/// A client that has not finished its TLS handshake by then is not a client.
+const HANDSHAKE_PERIOD: Duration = Duration::from_secs(10);
+/// Headers of a request have to be complete by then.
+const HEADER_PERIOD: Duration = Duration::from_secs(30);
+/// Bound of all headers of a request together.
+const LARGEST_HEADERS: u32 = 64 << 10;
+/// Requests that one HTTP/2 connection may have under way; kube-apiserver allows as many.
+const STREAMS: u32 = 250;
+/// How long requests may go on after the end was asked for.
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
+/// Pause after a connection could not be accepted, e.g. for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// An address that is bound, and the credentials of those who may connect.
+pub struct Listener {
+    server: ApiServer,
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+    credentials: Credentials,
+    acceptor: TlsAcceptor,
+}
+
+impl Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    /// Binds the address (port 0 picks a free one). Clients can connect from now on; they are served by
+    /// [`Listener::serve`].
+    ///
+    /// # Errors
+    /// When the address cannot be bound or the credentials cannot be read or made.
+    pub fn bind(server: &ApiServer, address: SocketAddr) -> Result<Self, Error> {
+        let failed = |source| Error::Listen { address, source };
+        let credentials = match &server.data_dir {
+            Some(data_dir) => Credentials::of_data_dir(data_dir)?,
+            None => Credentials::generate()?,
+        };
+        let config = credentials.server_config(address.ip())?;
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        Ok(Self { server: server.clone(), listener, address, credentials, acceptor })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Writes the administrator's kubeconfig: mode 0600, all of it or nothing.
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    pub fn write_kubeconfig(&self, path: &Path) -> Result<(), Error> {
+        kubeconfig::write(path, &kubeconfig::text(self.address, &self.credentials.ca, &self.credentials.token))
+    }
+
+    /// Serves until `shutdown` is ready; watches then end, and other requests are given a moment.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
+        let Self { server, listener, address, credentials, acceptor } = self;
+        let listener = TcpListener::from_std(listener).map_err(|source| Error::Listen { address, source })?;
+        let context = Arc::new(Context { server, token: credentials.token, acceptor });
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let mut connections = JoinSet::new();
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => {
+                        connections.spawn(connection(context.clone(), stream, stopped.clone()));
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = connections.join_next() => {}
+            }
+        }
+        context.server.end_watches();
+        stop.send_replace(true);
+        // What is still under way after the period is cut off with the set.
+        let _ = tokio::time::timeout(GRACE_PERIOD, async { while connections.join_next().await.is_some() {} }).await;
+        Ok(())
+    }
+}
+
+struct Context {
+    server: ApiServer,
+    token: String,
+    acceptor: TlsAcceptor,
+}
+
+async fn connection(
+    context: Arc<Context>,
+    stream: tokio::net::TcpStream,
+    mut stopped: tokio::sync::watch::Receiver<bool>,
+) {
+    // Small answers must not wait for the next one.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "setting TCP_NODELAY");
+    }
+    let stream = match tokio::time::timeout(HANDSHAKE_PERIOD, context.acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake"),
+        Err(_) => return tracing::debug!("TLS handshake took too long"),
+    };
+    let service = service_fn(move |request| {
+        let context = context.clone();
+        async move { Ok::<_, Infallible>(respond(&context, request).await) }
+    });
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_PERIOD).max_buf_size(LARGEST_HEADERS as usize);
+    builder.http2().max_concurrent_streams(STREAMS).max_header_list_size(LARGEST_HEADERS);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = wait_for(&mut stopped) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection");
+    }
+}
+
+/// Ends when the flag is raised, or nobody is left to raise it.
+async fn wait_for(stopped: &mut tokio::sync::watch::Receiver<bool>) {
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+async fn respond(context: &Context, request: Request<Incoming>) -> http::Response<response::Body> {
+    match authenticate(context, &request) {
+        Some(user) => service::answer(&context.server.state, user, request).await,
+        None => response::failure(&Failure::unauthorized()),
+    }
+}
+
+fn authenticate(context: &Context, request: &Request<Incoming>) -> Option<User> {
+    let header = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
+    let token = header.strip_prefix("Bearer ")?.trim();
+    is_same(token.as_bytes(), context.token.as_bytes()).then(admin)
+}
+
+/// Compares in a time that does not tell how much of a guess is right.
+fn is_same(guess: &[u8], secret: &[u8]) -> bool {
+    guess.len() == secret.len() && guess.iter().zip(secret).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
+}

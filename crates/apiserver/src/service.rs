@@ -1,0 +1,73 @@
+//! The server as a tower service.
+
+use crate::{
+    body,
+    identity::User,
+    request::Request,
+    response::{self, Body},
+    server::State,
+    status::Failure,
+};
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+/// Requests in, answers out, on behalf of one user. Failures are answers too: the service itself never fails.
+#[derive(Clone, Debug)]
+pub struct Service {
+    state: State,
+    user: Arc<User>,
+}
+
+impl Service {
+    pub(crate) fn new(state: State, user: User) -> Self {
+        Self { state, user: Arc::new(user) }
+    }
+}
+
+impl<B> tower::Service<http::Request<B>> for Service
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    type Response = http::Response<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, request: http::Request<B>) -> Self::Future {
+        let (state, user) = (self.state.clone(), self.user.clone());
+        Box::pin(async move { Ok(answer(&state, User::clone(&user), request).await) })
+    }
+}
+
+/// Reads the body and answers.
+pub(crate) async fn answer<B>(state: &State, user: User, request: http::Request<B>) -> http::Response<Body>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let (head, body) = request.into_parts();
+    let bytes = match Limited::new(body, body::LARGEST).collect().await {
+        Ok(collected) => collected.to_bytes(),
+        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            return response::failure(&Failure::too_large(body::LARGEST));
+        }
+        Err(error) => return response::failure(&Failure::bad_request(format!("unable to read the body: {error}"))),
+    };
+    let reads = head.method == http::Method::GET;
+    let answer = state.answer(&Request::new(&head, bytes, user));
+    if !reads && let Err(why) = state.store.settled().await {
+        let message = format!("the write could not be stored: {why}; check the disk of the data directory and restart");
+        return response::failure(&Failure::internal(message));
+    }
+    answer
+}

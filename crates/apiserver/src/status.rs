@@ -1,0 +1,223 @@
+//! Failures as the `Status` objects that clients read.
+//!
+//! Texts and codes are those of `k8s.io/apimachinery/pkg/api/errors`: controllers match on `reason`, people on `message`.
+
+use crate::{registry::Resource, schema::FieldError};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// A request that failed, as the client will read it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) code: StatusCode,
+    pub(crate) reason: &'static str,
+    pub(crate) message: String,
+    /// `details` of the Status; `None` leaves it out.
+    pub(crate) details: Option<Map<String, Value>>,
+}
+
+fn details(name: &str, group: &str, kind: &str) -> Map<String, Value> {
+    let mut details = Map::new();
+    for (key, value) in [("name", name), ("group", group), ("kind", kind)] {
+        if !value.is_empty() {
+            details.insert(key.into(), value.into());
+        }
+    }
+    details
+}
+
+impl Failure {
+    fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
+        Self { code, reason, message: message.into(), details: None }
+    }
+
+    fn about(mut self, resource: &Resource, name: &str) -> Self {
+        self.details = Some(details(name, &resource.group, &resource.plural));
+        self
+    }
+
+    pub(crate) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
+    }
+
+    pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
+        let message = format!("{} {name:?} not found", resource.group_resource());
+        Self::new(StatusCode::NOT_FOUND, "NotFound", message).about(resource, name)
+    }
+
+    /// There is no such resource, e.g. `/api/v1/bogus`.
+    pub(crate) fn no_resource() -> Self {
+        let mut failure =
+            Self::new(StatusCode::NOT_FOUND, "NotFound", "the server could not find the requested resource");
+        failure.details = Some(Map::new());
+        failure
+    }
+
+    pub(crate) fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        let mut failure = Self::new(StatusCode::METHOD_NOT_ALLOWED, "MethodNotAllowed", message);
+        failure.details = Some(Map::new());
+        failure
+    }
+
+    pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
+        let message = format!("{} {name:?} already exists", resource.group_resource());
+        Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(resource, name)
+    }
+
+    pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.group_resource());
+        Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name)
+    }
+
+    /// The object changed since the client read it.
+    pub(crate) fn stale(resource: &Resource, name: &str) -> Self {
+        let why = "the object has been modified; please apply your changes to the latest version and try again";
+        Self::conflict(resource, name, why)
+    }
+
+    /// A precondition of a DELETE does not hold; kube-apiserver words it with the kind, not the resource.
+    pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.group_kind());
+        let mut failure = Self::new(StatusCode::CONFLICT, "Conflict", message);
+        failure.details = Some(details(name, &resource.group, &resource.kind));
+        failure
+    }
+
+    /// Server-side apply found fields of other managers with other values.
+    pub(crate) fn apply_conflict(message: String, causes: Vec<Value>) -> Self {
+        let mut failure = Self::new(StatusCode::CONFLICT, "Conflict", message);
+        failure.details = Some(Map::from_iter([("causes".into(), Value::Array(causes))]));
+        failure
+    }
+
+    pub(crate) fn invalid(resource: &Resource, name: &str, errors: &[FieldError]) -> Self {
+        Self::invalid_kind(&resource.group_kind(), &resource.group, &resource.kind, name, errors)
+    }
+
+    /// [`Failure::invalid`] for a kind that is no resource, e.g. `PatchOptions.meta.k8s.io`.
+    pub(crate) fn invalid_kind(group_kind: &str, group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
+        // The text names an error once; the causes keep every one, as the aggregate of the reference does.
+        let mut seen = BTreeSet::new();
+        let texts: Vec<String> = errors.iter().map(|e| e.to_string()).filter(|t| seen.insert(t.clone())).collect();
+        let text = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
+        let causes =
+            errors.iter().map(|e| json!({"reason": e.reason.as_str(), "message": e.message, "field": e.field}));
+        let mut details = details(name, group, kind);
+        details.insert("causes".into(), causes.collect());
+        let message = format!("{group_kind} {name:?} is invalid: {text}");
+        Self { code: StatusCode::UNPROCESSABLE_ENTITY, reason: "Invalid", message, details: Some(details) }
+    }
+
+    /// A patch that cannot be applied to the object as it is.
+    pub(crate) fn unprocessable_patch() -> Self {
+        let message = "the server rejected our request due to an error in our request";
+        let mut failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
+        failure.details = Some(Map::new());
+        failure
+    }
+
+    pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
+        let message = format!("{} {name:?} is forbidden: {why}", resource.group_resource());
+        Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
+    }
+
+    /// A namespace that is being deleted takes nothing new.
+    pub(crate) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+        let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
+        let mut failure = Self::forbidden(resource, name, &why);
+        let message = format!("namespace {namespace} is being terminated");
+        let cause = json!([{"reason": "NamespaceTerminating", "message": message, "field": "metadata.namespace"}]);
+        if let Some(details) = &mut failure.details {
+            details.insert("causes".into(), cause);
+        }
+        failure
+    }
+
+    /// An admission policy says no.
+    pub(crate) fn policy(
+        resource: &Resource,
+        name: &str,
+        code: u16,
+        reason: &'static str,
+        message: String,
+        cause: String,
+    ) -> Self {
+        let code = StatusCode::from_u16(code).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        let mut failure = Self::new(code, reason, message).about(resource, name);
+        if let Some(details) = &mut failure.details {
+            details.insert("causes".into(), json!([{"message": cause}]));
+        }
+        failure
+    }
+
+    pub(crate) fn unauthorized() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
+    }
+
+    pub(crate) fn unsupported_media(accepted: &[&str]) -> Self {
+        let accepted = accepted.join(", ");
+        let message =
+            format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
+    pub(crate) fn not_acceptable() -> Self {
+        let message = "only the following media types are accepted: application/json";
+        Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
+    }
+
+    /// The history a watch or a list asks for is gone.
+    pub(crate) fn expired(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::GONE, "Expired", message)
+    }
+
+    pub(crate) fn too_large(limit: usize) -> Self {
+        let message = format!("Request entity too large: limit is {limit}");
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
+    }
+
+    pub(crate) fn too_many(message: impl Into<String>, retry_after: u32) -> Self {
+        let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+        failure.details = Some(Map::from_iter([("retryAfterSeconds".into(), retry_after.into())]));
+        failure
+    }
+
+    /// A patch that would take too long.
+    pub(crate) fn too_large_patch(message: String) -> Self {
+        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
+    }
+
+    /// A resourceVersion from the future.
+    pub(crate) fn too_new(asked: u64, current: u64) -> Self {
+        let message = format!("Too large resource version: {asked}, current: {current}");
+        let mut failure = Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message);
+        let cause = json!([{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]);
+        failure.details = Some(Map::from_iter([("causes".into(), cause), ("retryAfterSeconds".into(), 1.into())]));
+        failure
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
+    }
+
+    /// An error that kube-apiserver has no reason for; it answers 500 without one.
+    pub(crate) fn unclassified(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
+    }
+
+    pub(crate) fn to_value(&self) -> Value {
+        let mut status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": self.message, "code": self.code.as_u16()});
+        if let Some(map) = status.as_object_mut() {
+            if !self.reason.is_empty() {
+                map.insert("reason".into(), self.reason.into());
+            }
+            if let Some(details) = &self.details {
+                map.insert("details".into(), details.clone().into());
+            }
+        }
+        status
+    }
+}

@@ -1,0 +1,386 @@
+//! All objects in memory, their versions, and the recent past for watchers.
+//!
+//! An object is kept as the bytes that are served, serialised once per write; lists and watch events reuse them. One
+//! writer at a time ([`Store::writer`]) prepares a change while readers go on; the tables are locked only to put it in.
+//! A watcher keeps nothing but the last version it has seen, and reads what came after from the shared log.
+
+use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
+use serde_json::Value;
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    ops::Bound,
+    sync::Arc,
+};
+use tokio::sync::watch;
+
+use crate::{
+    journal::{Journal, Record, Stored},
+    object,
+};
+
+/// Namespace (empty for cluster-wide kinds) and name; the order of lists.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub(crate) namespace: Box<str>,
+    pub(crate) name: Box<str>,
+}
+
+impl Key {
+    pub(crate) fn new(namespace: &str, name: &str) -> Self {
+        Self { namespace: namespace.into(), name: name.into() }
+    }
+}
+
+/// What a selector can ask for without the object being parsed.
+type Labels = Box<[(Box<str>, Box<str>)]>;
+
+/// One version of an object.
+#[derive(Debug)]
+pub(crate) struct Object {
+    /// The JSON that is served.
+    pub(crate) raw: Bytes,
+    /// `metadata.resourceVersion`.
+    pub(crate) version: u64,
+    labels: Labels,
+}
+
+impl Object {
+    fn new(value: &Value, version: u64) -> Self {
+        // Serialising a JSON value does not fail.
+        let raw = serde_json::to_vec(value).unwrap_or_default();
+        let labels = object::at(value, &["metadata", "labels"]).and_then(Value::as_object);
+        let text = |v: &Value| v.as_str().unwrap_or_default().into();
+        let labels = labels.into_iter().flatten().map(|(k, v)| (k.as_str().into(), text(v))).collect();
+        Self { raw: raw.into_boxed_slice().into(), version, labels }
+    }
+
+    /// The object, parsed.
+    pub(crate) fn value(&self) -> Value {
+        // What was serialised here parses.
+        serde_json::from_slice(&self.raw).unwrap_or_default()
+    }
+
+    /// The same state under a later version.
+    pub(crate) fn at_version(&self, version: u64) -> Self {
+        let mut value = self.value();
+        object::edit_meta(&mut value, |m| m.insert("resourceVersion".into(), version.to_string().into()));
+        Self::new(&value, version)
+    }
+
+    pub(crate) fn label(&self, key: &str) -> Option<&str> {
+        self.labels.iter().find(|(k, _)| **k == *key).map(|(_, v)| &**v)
+    }
+}
+
+/// What happened to an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EventKind {
+    Added,
+    Modified,
+    Deleted,
+}
+
+/// One change, as watchers see it.
+#[derive(Debug)]
+pub(crate) struct Event {
+    pub(crate) kind: EventKind,
+    pub(crate) key: Key,
+    /// The object after the change; for a deletion its last state, with the version of the deletion.
+    pub(crate) object: Arc<Object>,
+    pub(crate) previous: Option<Arc<Object>>,
+}
+
+/// The objects of one resource.
+#[derive(Debug)]
+pub(crate) struct Table {
+    objects: BTreeMap<Key, Arc<Object>>,
+    bytes: usize,
+    log: VecDeque<Arc<Event>>,
+    log_bytes: usize,
+    /// Changes up to here are no longer in the log.
+    floor: u64,
+    wake: watch::Sender<u64>,
+}
+
+/// The log of a resource may always hold this much; beyond it, as much as the resource's objects themselves, so that
+/// a watcher of a large resource survives one change of every object.
+const LOG_BYTES: usize = 1 << 20;
+/// What an event costs beside the object's bytes.
+const EVENT_OVERHEAD: usize = 256;
+
+impl Table {
+    fn new(floor: u64) -> Self {
+        Self {
+            objects: BTreeMap::new(),
+            bytes: 0,
+            log: VecDeque::new(),
+            log_bytes: 0,
+            floor,
+            wake: watch::channel(floor).0,
+        }
+    }
+
+    pub(crate) fn get(&self, key: &Key) -> Option<&Arc<Object>> {
+        self.objects.get(key)
+    }
+
+    /// Objects in key order, after `after` where given; of one namespace unless it is empty.
+    pub(crate) fn range<'a>(
+        &'a self,
+        namespace: &'a str,
+        after: Option<&'a Key>,
+    ) -> impl Iterator<Item = (&'a Key, &'a Arc<Object>)> {
+        let first = Key::new(namespace, "");
+        let start = match after {
+            Some(after) if *after >= first => Bound::Excluded(after.clone()),
+            _ => Bound::Included(first),
+        };
+        self.objects
+            .range((start, Bound::Unbounded))
+            .take_while(move |(key, _)| namespace.is_empty() || *key.namespace == *namespace)
+    }
+
+    /// Changes after `version`; `None` when the log does not reach back that far.
+    pub(crate) fn since(&self, version: u64) -> Option<impl Iterator<Item = &Arc<Event>>> {
+        if version < self.floor {
+            return None;
+        }
+        let first = self.log.partition_point(|event| event.object.version <= version);
+        Some(self.log.range(first..))
+    }
+
+    fn record(&mut self, event: Event) {
+        let version = event.object.version;
+        self.log_bytes += event.object.raw.len() + EVENT_OVERHEAD;
+        self.log.push_back(Arc::new(event));
+        while self.log_bytes > LOG_BYTES + self.bytes {
+            let Some(oldest) = self.log.pop_front() else { break };
+            self.log_bytes -= oldest.object.raw.len() + EVENT_OVERHEAD;
+            self.floor = oldest.object.version;
+        }
+        self.wake.send_replace(version);
+    }
+}
+
+/// Owner uid to the objects that name it in `ownerReferences`.
+type Dependents = BTreeMap<Box<str>, BTreeSet<(Arc<str>, Key)>>;
+
+/// All tables at one version.
+#[derive(Debug, Default)]
+pub(crate) struct Tables {
+    /// The last version given out.
+    pub(crate) version: u64,
+    /// History from before this version was never in this process.
+    floor: u64,
+    tables: BTreeMap<Arc<str>, Table>,
+    dependents: Dependents,
+}
+
+impl Tables {
+    pub(crate) fn table(&self, resource: &str) -> Option<&Table> {
+        self.tables.get(resource)
+    }
+
+    pub(crate) fn get(&self, resource: &str, key: &Key) -> Option<Arc<Object>> {
+        self.tables.get(resource)?.get(key).cloned()
+    }
+
+    /// Objects that name this uid as an owner.
+    pub(crate) fn dependents(&self, uid: &str) -> Vec<(Arc<str>, Key)> {
+        self.dependents.get(uid).into_iter().flatten().cloned().collect()
+    }
+
+    /// Everything in a namespace.
+    pub(crate) fn in_namespace(&self, namespace: &str) -> Vec<(Arc<str>, Key)> {
+        let tables = self.tables.iter();
+        tables.flat_map(|(name, t)| t.range(namespace, None).map(|(key, _)| (name.clone(), key.clone()))).collect()
+    }
+
+    fn table_mut(&mut self, resource: &Arc<str>) -> &mut Table {
+        let floor = self.floor;
+        self.tables.entry(resource.clone()).or_insert_with(|| Table::new(floor))
+    }
+
+    fn index(&mut self, resource: &Arc<str>, key: &Key, object: &Value, present: bool) {
+        for owner in object::list(object, &["metadata", "ownerReferences"]) {
+            let Some(uid) = owner.get("uid").and_then(Value::as_str) else { continue };
+            let entry = (resource.clone(), key.clone());
+            let known = self.dependents.entry(uid.into()).or_default();
+            if present {
+                known.insert(entry);
+            } else {
+                known.remove(&entry);
+            }
+            if known.is_empty() {
+                self.dependents.remove(uid);
+            }
+        }
+    }
+}
+
+/// The tables, and the one writer.
+#[derive(Debug, Default)]
+pub(crate) struct Store {
+    tables: RwLock<Tables>,
+    writer: Mutex<()>,
+    /// `None` when memory is all there is.
+    journal: Option<Journal>,
+}
+
+impl Store {
+    /// A store that goes on from what was on disk.
+    pub(crate) fn restored(journal: Journal, stored: Stored) -> Self {
+        let mut tables = Tables { version: stored.version, floor: stored.version, ..Tables::default() };
+        for (resource, key, bytes) in stored.objects {
+            // The server wrote it; what does not parse any more is shown empty rather than lost silently.
+            let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            let version = object::meta(&value, "resourceVersion").parse().unwrap_or_default();
+            tables.index(&resource, &key, &value, true);
+            let table = tables.table_mut(&resource);
+            table.bytes += bytes.len();
+            table.objects.insert(key, Arc::new(Object::new(&value, version)));
+        }
+        Self { tables: RwLock::new(tables), writer: Mutex::new(()), journal: Some(journal) }
+    }
+
+    /// Waits until everything written so far is as durable as it will be.
+    ///
+    /// # Errors
+    /// Why the disk does not take it.
+    pub(crate) async fn settled(&self) -> Result<(), String> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let version = self.tables.read().version;
+        journal.wait(version).await
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.tables.read()
+    }
+
+    pub(crate) fn get(&self, resource: &str, key: &Key) -> Option<Arc<Object>> {
+        self.tables.read().get(resource, key)
+    }
+
+    /// Waits until nobody else writes.
+    pub(crate) fn writer(&self) -> Writer<'_> {
+        Writer { store: self, _turn: self.writer.lock() }
+    }
+
+    /// A signal that fires after every change of the resource.
+    pub(crate) fn subscribe(&self, resource: &Arc<str>) -> watch::Receiver<u64> {
+        if let Some(table) = self.tables.read().tables.get(resource) {
+            return table.wake.subscribe();
+        }
+        self.tables.write().table_mut(resource).wake.subscribe()
+    }
+}
+
+/// The right to write.
+pub(crate) struct Writer<'a> {
+    store: &'a Store,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Writer<'_> {
+    pub(crate) fn get(&self, resource: &str, key: &Key) -> Option<Arc<Object>> {
+        self.store.get(resource, key)
+    }
+
+    pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {
+        self.store.read()
+    }
+
+    fn stamp(&self, value: &mut Value) -> (u64, Object) {
+        let version = self.store.tables.read().version + 1;
+        object::edit_meta(value, |m| m.insert("resourceVersion".into(), version.to_string().into()));
+        (version, Object::new(value, version))
+    }
+
+    /// Stores a new version of an object and returns it; `previous` is its parsed last version.
+    pub(crate) fn put(
+        &mut self,
+        resource: &Arc<str>,
+        key: Key,
+        mut value: Value,
+        previous: Option<&Value>,
+    ) -> Arc<Object> {
+        let (version, object) = self.stamp(&mut value);
+        let object = Arc::new(object);
+        let mut tables = self.store.tables.write();
+        tables.version = version;
+        if let Some(previous) = previous {
+            tables.index(resource, &key, previous, false);
+        }
+        tables.index(resource, &key, &value, true);
+        let table = tables.table_mut(resource);
+        let previous = table.objects.insert(key.clone(), object.clone());
+        table.bytes += object.raw.len();
+        table.bytes -= previous.as_ref().map_or(0, |p| p.raw.len());
+        let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
+        self.journal(resource, &key, version, Some(object.raw.clone()));
+        table.record(Event { kind, key, object: object.clone(), previous });
+        object
+    }
+
+    /// Called with the tables locked, so that records come in the order of versions.
+    fn journal(&self, resource: &Arc<str>, key: &Key, version: u64, object: Option<Bytes>) {
+        if let Some(journal) = &self.store.journal {
+            journal.write(Record { resource: resource.clone(), key: key.clone(), version, object });
+        }
+    }
+
+    /// Removes an object; `value` is its parsed last version.
+    pub(crate) fn delete(&mut self, resource: &Arc<str>, key: &Key, mut value: Value) {
+        let (version, object) = self.stamp(&mut value);
+        let mut tables = self.store.tables.write();
+        tables.version = version;
+        tables.index(resource, key, &value, false);
+        let table = tables.table_mut(resource);
+        let previous = table.objects.remove(key);
+        table.bytes -= previous.as_ref().map_or(0, |p| p.raw.len());
+        self.journal(resource, key, version, None);
+        table.record(Event { kind: EventKind::Deleted, key: key.clone(), object: Arc::new(object), previous });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn write(store: &Store, name: &str, size: usize) -> u64 {
+        let resource: Arc<str> = "things".into();
+        let key = Key::new("ns", name);
+        let previous = store.get(&resource, &key).map(|o| o.value());
+        let value = json!({"metadata": {"name": name, "namespace": "ns"}, "data": "x".repeat(size)});
+        store.writer().put(&resource, key, value, previous.as_ref()).version
+    }
+
+    #[test]
+    fn the_log_is_bounded_by_bytes_and_says_when_it_does_not_reach_back() {
+        let store = Store::default();
+        for _ in 0..40 {
+            write(&store, "one", LOG_BYTES / 20);
+        }
+        let tables = store.read();
+        let table = tables.table("things").unwrap();
+        assert!(table.log_bytes <= LOG_BYTES + table.bytes);
+        assert!(table.since(0).is_none());
+        assert!(table.since(table.floor).is_some());
+        assert_eq!(table.since(tables.version).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn versions_are_shared_by_all_resources_and_ordered_by_key() {
+        let store = Store::default();
+        let versions: Vec<u64> = ["b", "a", "c"].map(|name| write(&store, name, 1)).to_vec();
+        assert_eq!(versions, [1, 2, 3]);
+        let tables = store.read();
+        let table = tables.table("things").unwrap();
+        let names = |after| table.range("ns", after).map(|(k, _)| k.name.to_string()).collect::<Vec<_>>();
+        assert_eq!(names(None), ["a", "b", "c"]);
+        assert_eq!(names(Some(&Key::new("ns", "a"))), ["b", "c"]);
+        assert_eq!(table.range("other", None).count(), 0);
+    }
+}

@@ -1,0 +1,118 @@
+//! The certificates and the token of a server that listens: made once, kept with the data.
+
+use crate::{Error, kubeconfig::write_private};
+use rcgen::{
+    BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    KeyUsagePurpose,
+};
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
+    server::WebPkiClientVerifier,
+};
+use std::{fs, net::IpAddr, path::Path, sync::Arc};
+
+/// Certificates, keys and the administrator's token.
+#[derive(Clone)]
+pub(crate) struct Credentials {
+    pub(crate) ca: String,
+    ca_key: String,
+    pub(crate) token: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").finish_non_exhaustive()
+    }
+}
+
+const FOLDER: &str = "pki";
+const CA: &str = "ca.crt";
+const CA_KEY: &str = "ca.key";
+const TOKEN: &str = "admin.token";
+
+fn bad(what: &str) -> impl FnOnce(rcgen::Error) -> Error {
+    let what = what.to_owned();
+    move |error| Error::Credentials { what, why: error.to_string() }
+}
+
+impl Credentials {
+    /// Makes new ones.
+    pub(crate) fn generate() -> Result<Self, Error> {
+        let key = KeyPair::generate().map_err(bad(CA_KEY))?;
+        let ca = authority().self_signed(&key).map_err(bad(CA))?;
+        // 244 random bits.
+        let token = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
+        Ok(Self { ca: ca.pem(), ca_key: key.serialize_pem(), token })
+    }
+
+    /// Reads those of a data directory, or makes them on first use.
+    pub(crate) fn of_data_dir(data_dir: &Path) -> Result<Self, Error> {
+        let folder = data_dir.join(FOLDER);
+        if folder.join(TOKEN).exists() {
+            let read = |name: &str| {
+                let path = folder.join(name);
+                fs::read_to_string(&path).map_err(|source| Error::Data { doing: "reading", path, source })
+            };
+            return Ok(Self { ca: read(CA)?, ca_key: read(CA_KEY)?, token: read(TOKEN)? });
+        }
+        fs::create_dir_all(&folder).map_err(|source| Error::Data {
+            doing: "creating",
+            path: folder.clone(),
+            source,
+        })?;
+        let new = Self::generate()?;
+        // The token is last: where it is, the others are.
+        for (name, text) in [(CA, &new.ca), (CA_KEY, &new.ca_key), (TOKEN, &new.token)] {
+            let path = folder.join(name);
+            write_private(&path, text).map_err(|source| Error::Data { doing: "writing", path, source })?;
+        }
+        Ok(new)
+    }
+
+    /// A server configuration with a fresh certificate for this address. Clients may show a certificate of the CA.
+    pub(crate) fn server_config(&self, address: IpAddr) -> Result<ServerConfig, Error> {
+        let ca_key = KeyPair::from_pem(&self.ca_key).map_err(bad(CA_KEY))?;
+        let issuer = Issuer::new(authority(), ca_key);
+        let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), "::1".to_owned(), address.to_string()];
+        let mut params = CertificateParams::new(names).map_err(bad("server certificate"))?;
+        params.distinguished_name = common_name("weir-apiserver");
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        let key = KeyPair::generate().map_err(bad("server key"))?;
+        let certificate = params.signed_by(&key, &issuer).map_err(bad("server certificate"))?;
+
+        let wrong = |what: &str, why: String| Error::Credentials { what: what.to_owned(), why };
+        let ca = CertificateDer::from_pem_slice(self.ca.as_bytes()).map_err(|e| wrong(CA, e.to_string()))?;
+        let mut roots = RootCertStore::empty();
+        roots.add(ca.clone()).map_err(|e| wrong(CA, e.to_string()))?;
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
+            .allow_unauthenticated()
+            .build()
+            .map_err(|e| wrong(CA, e.to_string()))?;
+        let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(|e| wrong("server key", e.to_owned()))?;
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|e| wrong("protocol versions", e.to_string()))?
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(vec![certificate.der().clone(), ca], key)
+            .map_err(|e| wrong("server certificate", e.to_string()))?;
+        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        Ok(config)
+    }
+}
+
+/// What the certificate authority says of itself.
+fn authority() -> CertificateParams {
+    let mut params = CertificateParams::default();
+    params.distinguished_name = common_name("weir-apiserver-ca");
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+    params
+}
+
+fn common_name(name: &str) -> DistinguishedName {
+    let mut distinguished = DistinguishedName::new();
+    distinguished.push(DnType::CommonName, name);
+    distinguished
+}
