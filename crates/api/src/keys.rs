@@ -27,6 +27,8 @@ pub mod names {
     pub const WORKER: &str = "worker";
     /// Pool of the arbiter node.
     pub const ARBITER: &str = "arbiter";
+    /// Control plane topology with two masters and an arbiter.
+    pub const ARBITER_TOPOLOGY: &str = "HighlyAvailableArbiter";
     /// Our `ClusterOperator`.
     pub const CLUSTER_OPERATOR: &str = "machine-config";
     /// What names of rendered MachineConfigs begin with.
