@@ -1,16 +1,22 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+mod cluster;
 mod crds;
+mod explain;
 mod get;
 mod image_source;
 pub mod machine_config_osimagestream;
 mod payload;
+mod status;
 pub mod up;
 
+pub use cluster::Cluster;
 pub use crds::Crds;
+pub use explain::Explain;
 pub use get::Get;
 pub use image_source::ImageSource;
 pub use payload::Payload;
+pub use status::Status;
 pub mod apiserver;
 
 use crate::exit::Outcome;
@@ -37,6 +43,10 @@ pub enum Command {
     Get(Get),
     /// Make, push and look into release payloads
     Payload(Payload),
+    /// Print what every pool is at, and who waits for what
+    Status(Status),
+    /// Explain why something is as it is
+    Explain(Explain),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
     /// Serve the embedded Kubernetes API
@@ -48,6 +58,24 @@ pub enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+/// How data is printed for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+impl Output {
+    fn write(self, value: &serde_json::Value) -> anyhow::Result<String> {
+        Ok(match self {
+            Self::Json => serde_json::to_string_pretty(value)? + "\n",
+            Self::Yaml => serde_saphyr::to_string(value)?,
+        })
+    }
 }
 
 /// Sets up log lines on stderr; `RUST_LOG` overrides the level.
@@ -72,6 +100,8 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Up(up) => up.run(),
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
+        Command::Status(status) => status.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Crds(crds) => crds.run(),
         Command::Apiserver(arguments) => apiserver::run(arguments),
         Command::Completions { shell } => {

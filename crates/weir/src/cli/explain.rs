@@ -1,0 +1,31 @@
+//! `weir explain`: why something is as it is.
+
+mod rollout;
+
+use crate::exit::Outcome;
+use anyhow::Result;
+
+/// What to explain.
+#[derive(Debug, clap::Args)]
+pub struct Explain {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    /// Which nodes a pool has, which of them may go, and what the others wait for
+    Rollout(rollout::Rollout),
+}
+
+impl Explain {
+    /// Explains.
+    ///
+    /// # Errors
+    /// When there is nothing to explain.
+    pub fn run(&self) -> Result<Outcome> {
+        match &self.what {
+            What::Rollout(rollout) => rollout.run(),
+        }
+    }
+}
