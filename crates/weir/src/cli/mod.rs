@@ -1,5 +1,6 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+pub mod apiserver;
 mod crds;
 mod get;
 mod image_source;
@@ -11,7 +12,6 @@ pub use crds::Crds;
 pub use get::Get;
 pub use image_source::ImageSource;
 pub use payload::Payload;
-pub mod apiserver;
 
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
