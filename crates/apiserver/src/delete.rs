@@ -130,6 +130,7 @@ impl State {
         }
         if new != old {
             writer.put(&resource.storage, key.clone(), new, Some(&old));
+            self.written(writer, resource, &key.namespace);
         }
         if is_namespace {
             self.empty_namespace(writer, &key.name);
@@ -168,7 +169,7 @@ impl State {
             self.remove_custom_objects(writer, &last);
         }
         writer.delete(&resource.storage, key, last);
-        self.written(resource);
+        self.written(writer, resource, &key.namespace);
         self.delete_dependents(writer, &uid, Propagation::Background);
         for owner in owners {
             self.release_owner(writer, &owner, &key.namespace);

@@ -64,6 +64,10 @@ where
         Err(error) => return response::failure(&Failure::bad_request(format!("unable to read the body: {error}"))),
     };
     let reads = head.method == http::Method::GET;
+    let user = match state.impersonated(user, &head.headers) {
+        Ok(user) => user,
+        Err(failure) => return response::failure(&failure),
+    };
     let answer = state.answer(&Request::new(&head, bytes, user));
     if !reads && let Err(why) = state.store.settled().await {
         let message = format!("the write could not be stored: {why}; check the disk of the data directory and restart");
