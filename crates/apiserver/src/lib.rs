@@ -18,7 +18,7 @@
 //! | `registry`, `kinds`, `types` | which resources there are, the built-in kinds, the shape of objects |
 //! | `pipeline`, `decode`, `names`, `patch`, `managed_fields` | the way of a write |
 //! | [`schema`], `cel`, [`policy`], `admission` | structural schemas, their rules, admission policies |
-//! | `delete`, `disruption` | finalizers, propagation, garbage; budgets and evictions |
+//! | `delete`, `disruption`, `expiry` | finalizers, propagation, garbage; budgets and evictions; old events |
 //! | `identity`, `authentication`, `certificate`, `tokens`, `rbac` | who asks, and what they may do |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review` | what clients ask about the server and themselves |
@@ -35,6 +35,7 @@ mod delete;
 mod discovery;
 mod disruption;
 mod error;
+mod expiry;
 mod identity;
 mod journal;
 mod jsonpath;

@@ -7,6 +7,7 @@ use crate::{
     clock::{Clock, Ids, RandomIds, SystemClock},
     delete::{self, DeleteOptions, Deleted},
     discovery,
+    expiry::{EVENTS, Expiry},
     identity::{User, admin},
     journal::Journal,
     kinds::{self, definition},
@@ -79,6 +80,7 @@ pub(crate) struct State {
     registry: Arc<RwLock<Arc<Registry>>>,
     policies: Arc<RwLock<Arc<Policies>>>,
     grants: Arc<RwLock<Arc<Grants>>>,
+    pub(crate) expiry: Arc<Expiry>,
     authorization: Authorization,
     pub(crate) tokens: Arc<BTreeMap<String, User>>,
     pub(crate) token_key: TokenKey,
@@ -123,6 +125,7 @@ impl ApiServer {
             registry: Arc::new(RwLock::new(Arc::new(registry))),
             policies: Arc::default(),
             grants: Arc::default(),
+            expiry: Arc::default(),
             authorization: settings.authorization,
             tokens: Arc::new(settings.tokens),
             token_key,
@@ -187,7 +190,7 @@ impl State {
     }
 
     /// A write by the server itself.
-    fn create(&self, resource: &Arc<Resource>, namespace: &str, object: Value) -> Result<Written, Failure> {
+    pub(crate) fn create(&self, resource: &Arc<Resource>, namespace: &str, object: Value) -> Result<Written, Failure> {
         self.write(resource, namespace, |write| write.create(object))
     }
 
@@ -224,8 +227,11 @@ impl State {
 
     /// Called after an object of the resource was written or removed: a changed definition is served at once, a
     /// changed policy is obeyed at once.
-    pub(crate) fn written(&self, writer: &mut Writer<'_>, resource: &Resource, namespace: &str) {
-        self.count_budgets(writer, resource, namespace);
+    pub(crate) fn written(&self, writer: &mut Writer<'_>, resource: &Resource, key: &Key) {
+        self.count_budgets(writer, resource, &key.namespace);
+        if *resource.storage == *EVENTS {
+            self.expire_events(writer, key);
+        }
         if *resource.storage == *definition::STORAGE {
             self.reload_definitions();
         }
@@ -242,6 +248,7 @@ impl State {
         self.reload_definitions();
         self.reload_policies();
         self.reload_grants();
+        self.queue_events();
     }
 
     fn reload_definitions(&self) {
