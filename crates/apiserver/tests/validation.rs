@@ -401,3 +401,22 @@ fn status_writes() {
     assert_eq!(wrong(2), ["status: Invalid value: not 2"]);
     assert_eq!(wrong(9), ["status.n: Invalid value: 9: n in body should be less than or equal to 3"]);
 }
+
+#[test]
+fn a_schema_serves_many_threads() {
+    let schema = ruled(
+        json!({"type": "array", "items": {"type": "string"}}),
+        json!({"rule": "self.all(x, x.matches('^[a-z]+$'))", "messageExpression": "'odd: ' + self.filter(x, !x.matches('^[a-z]+$')).join(', ')"}),
+    );
+    std::thread::scope(|threads| {
+        for thread in 0..8 {
+            let schema = &schema;
+            threads.spawn(move || {
+                for round in 0..50 {
+                    let odd = format!("{thread}-{round}");
+                    assert_eq!(wrong(schema, json!(["a", odd]), None), [format!("spec: Invalid value: odd: {odd}")]);
+                }
+            });
+        }
+    });
+}
