@@ -168,7 +168,7 @@ impl State {
             self.remove_custom_objects(writer, &last);
         }
         writer.delete(&resource.storage, key, last);
-        self.written(writer, resource);
+        self.written(resource);
         self.delete_dependents(writer, &uid, Propagation::Background);
         for owner in owners {
             self.release_owner(writer, &owner, &key.namespace);

@@ -21,7 +21,7 @@
 //! | `delete` | finalizers, propagation, garbage |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review` | what clients ask about the server and themselves |
-//! | `store` | objects, versions, recent changes |
+//! | `store`, `journal` | objects, versions, recent changes; the same on disk |
 
 mod admission;
 mod body;
@@ -32,6 +32,7 @@ mod delete;
 mod discovery;
 mod error;
 mod identity;
+mod journal;
 mod jsonpath;
 mod kinds;
 mod kubeconfig;

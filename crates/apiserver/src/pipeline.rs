@@ -544,7 +544,7 @@ impl Write<'_> {
             return new;
         }
         let stored = writer.put(&self.resource.storage, key, stored_form(self.resource, new), previous.as_ref());
-        self.state.written(writer, self.resource);
+        self.state.written(self.resource);
         in_version(self.resource, &stored)
     }
 

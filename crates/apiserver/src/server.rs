@@ -8,6 +8,7 @@ use crate::{
     delete::{self, DeleteOptions, Deleted},
     discovery,
     identity::{User, admin},
+    journal::Journal,
     kinds::{self, definition},
     object::{self, meta},
     openapi,
@@ -20,7 +21,7 @@ use crate::{
     schema::FieldError,
     service::Service,
     status::Failure,
-    store::{Key, Store, Writer},
+    store::{Key, Store},
 };
 use http::{Method, Response, StatusCode};
 use parking_lot::RwLock;
@@ -42,8 +43,7 @@ const FIRST_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public"
 /// How the server is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the certificates and the token of a [`crate::Listener`] are kept; `None` keeps everything in memory.
-    /// Objects are kept in memory in both cases.
+    /// Where objects, certificates and the administrator's token are kept; `None` keeps everything in memory.
     pub data_dir: Option<PathBuf>,
     /// Source of timestamps.
     pub clock: Arc<dyn Clock>,
@@ -91,8 +91,12 @@ impl ApiServer {
         let namespaces = namespaces
             .ok_or_else(|| Error::Definition { name: "namespaces".into(), message: "is not built in".into() })?;
         let (stop, shutdown) = watch::channel(false);
+        let store = match &settings.data_dir {
+            None => Store::default(),
+            Some(data_dir) => Journal::open(data_dir).map(|(journal, stored)| Store::restored(journal, stored))?,
+        };
         let state = State {
-            store: Arc::new(Store::default()),
+            store: Arc::new(store),
             clock: settings.clock,
             ids: settings.ids,
             registry: Arc::new(RwLock::new(Arc::new(registry))),
@@ -102,6 +106,7 @@ impl ApiServer {
             shutdown,
             stop: Arc::new(stop),
         };
+        state.reload();
         for name in FIRST_NAMESPACES {
             let namespace = json!({"metadata": {"name": name}});
             match state.create(&state.namespaces.clone(), "", namespace) {
@@ -180,26 +185,39 @@ impl State {
 
     /// Called after an object of the resource was written or removed: a changed definition is served at once, a
     /// changed policy is obeyed at once.
-    pub(crate) fn written(&self, writer: &Writer<'_>, resource: &Resource) {
+    pub(crate) fn written(&self, resource: &Resource) {
         if *resource.storage == *definition::STORAGE {
-            let old = self.registry();
-            let custom: Vec<Arc<Resource>> = {
-                let tables = writer.read();
-                let table = tables.table(definition::STORAGE);
-                let definitions = table.into_iter().flat_map(|t| t.range("", None));
-                let resources = definitions.flat_map(|(key, object)| {
-                    let known = old.of_definition(&key.name, object.version);
-                    if known.is_empty() { definition::resources(&object.value(), object.version) } else { known }
-                });
-                resources.collect()
-            };
-            let registry = Registry::new(kinds::built_in(), custom);
-            *self.registry.write() = Arc::new(registry);
+            self.reload_definitions();
         }
         if Policies::concerns(&resource.storage) {
-            let policies = Policies::load(&writer.read());
-            *self.policies.write() = Arc::new(policies);
+            self.reload_policies();
         }
+    }
+
+    /// Brings what is derived from stored objects up to date.
+    fn reload(&self) {
+        self.reload_definitions();
+        self.reload_policies();
+    }
+
+    fn reload_definitions(&self) {
+        let old = self.registry();
+        let custom: Vec<Arc<Resource>> = {
+            let tables = self.store.read();
+            let table = tables.table(definition::STORAGE);
+            let definitions = table.into_iter().flat_map(|t| t.range("", None));
+            let resources = definitions.flat_map(|(key, object)| {
+                let known = old.of_definition(&key.name, object.version);
+                if known.is_empty() { definition::resources(&object.value(), object.version) } else { known }
+            });
+            resources.collect()
+        };
+        *self.registry.write() = Arc::new(Registry::new(kinds::built_in(), custom));
+    }
+
+    fn reload_policies(&self) {
+        let policies = Policies::load(&self.store.read());
+        *self.policies.write() = Arc::new(policies);
     }
 
     /// Answers a request.

@@ -1,5 +1,7 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+pub mod apiserver;
+
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
 
@@ -18,6 +20,10 @@ pub struct Arguments {
 /// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Serve the embedded Kubernetes API
+    ///
+    /// It is an API server and nothing else: no scheduler, no kubelet, no controller runs beside it.
+    Apiserver(apiserver::Arguments),
     /// Print shell completions
     Completions {
         /// Which shell
@@ -44,6 +50,7 @@ pub fn log(verbose: u8) {
 /// Whatever the subcommand could not do.
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
+        Command::Apiserver(arguments) => apiserver::run(arguments),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
             let mut script = Vec::new();
