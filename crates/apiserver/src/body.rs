@@ -40,10 +40,20 @@ pub(crate) fn yaml_or_json(bytes: &[u8]) -> Result<Value, Failure> {
         return Ok(value);
     }
     serde_saphyr::from_slice(bytes).map_err(|error| {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        Failure::bad_request(format!("error decoding YAML: error converting YAML to JSON: yaml: {first}"))
+        let why = yaml_message(bytes, &error.to_string());
+        Failure::bad_request(format!("error decoding YAML: error converting YAML to JSON: yaml: {why}"))
     })
+}
+
+/// The commonest mistake, a bracket that is not closed, is worded as libyaml does; others in the reader's own words.
+fn yaml_message(bytes: &[u8], text: &str) -> String {
+    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).count();
+    for (opening, closing) in [('{', '}'), ('[', ']')] {
+        if text.contains(&format!("unclosed bracket '{opening}'")) {
+            return format!("line {lines}: did not find expected ',' or '{closing}'");
+        }
+    }
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// Media types of bodies that are objects, not patches.

@@ -17,12 +17,13 @@
 //! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
 //! | `registry`, `kinds`, `types` | which resources there are, the built-in kinds, the shape of objects |
 //! | `pipeline`, `decode`, `names`, `patch`, `managed_fields` | the way of a write |
-//! | [`schema`], `cel`, [`policy`] | structural schemas, their rules, admission policies |
+//! | [`schema`], `cel`, [`policy`], `admission` | structural schemas, their rules, admission policies |
 //! | `delete` | finalizers, propagation, garbage |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review` | what clients ask about the server and themselves |
-//! | `store` | objects, versions, recent changes |
+//! | `store`, `journal` | objects, versions, recent changes; the same on disk |
 
+mod admission;
 mod body;
 mod cel;
 pub mod clock;
@@ -31,6 +32,7 @@ mod delete;
 mod discovery;
 mod error;
 mod identity;
+mod journal;
 mod jsonpath;
 mod kinds;
 mod kubeconfig;

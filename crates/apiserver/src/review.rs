@@ -26,7 +26,7 @@ pub(crate) fn answer(state: &State, request: &Request, plural: &str) -> Result<R
     let status = match plural {
         "selfsubjectreviews" => {
             let user = &request.user;
-            json!({"userInfo": {"username": user.name, "groups": user.groups, "extra": user.extra}})
+            json!({"userInfo": {"username": user.username, "groups": user.groups, "extra": user.extra}})
         }
         // Everybody who gets this far may do everything.
         _ => json!({"allowed": true}),
@@ -47,7 +47,7 @@ pub(crate) fn subresource(state: &State, request: &Request, target: &Target) -> 
         "eviction" => {
             let eviction = body::object(&request.body, request.content_type(), "Eviction")?;
             let options = object::at(&eviction, &["deleteOptions"]).cloned().unwrap_or_default();
-            state.delete(resource, &key, &DeleteOptions::read(&options, &request.query)?)?;
+            state.delete(resource, &key, &DeleteOptions::read(&options, &request.query)?, &request.user)?;
             Ok(response::json(StatusCode::CREATED, &success()))
         }
         "binding" => {

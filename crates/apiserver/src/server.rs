@@ -1,11 +1,14 @@
 //! The server: its state, and the way of a request to the module that answers it.
 
 use crate::{
-    Error, body,
+    Error,
+    admission::Policies,
+    body,
     clock::{Clock, Ids, RandomIds, SystemClock, rfc3339},
     delete::{self, DeleteOptions, Deleted},
     discovery,
-    identity::User,
+    identity::{User, admin},
+    journal::Journal,
     kinds::{self, definition},
     object::{self, meta},
     openapi,
@@ -18,7 +21,7 @@ use crate::{
     schema::FieldError,
     service::Service,
     status::Failure,
-    store::{Key, Store, Writer},
+    store::{Key, Store},
 };
 use http::{Method, Response, StatusCode};
 use parking_lot::RwLock;
@@ -40,8 +43,7 @@ const FIRST_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public"
 /// How the server is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the certificates and the token of a [`crate::Listener`] are kept; `None` keeps everything in memory.
-    /// Objects are kept in memory in both cases.
+    /// Where objects, certificates and the administrator's token are kept; `None` keeps everything in memory.
     pub data_dir: Option<PathBuf>,
     /// Source of timestamps.
     pub clock: Arc<dyn Clock>,
@@ -62,6 +64,7 @@ pub(crate) struct State {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     registry: Arc<RwLock<Arc<Registry>>>,
+    policies: Arc<RwLock<Arc<Policies>>>,
     /// The resource of namespaces, which every namespaced write looks at.
     pub(crate) namespaces: Arc<Resource>,
     pub(crate) watches: Arc<Semaphore>,
@@ -88,16 +91,22 @@ impl ApiServer {
         let namespaces = namespaces
             .ok_or_else(|| Error::Definition { name: "namespaces".into(), message: "is not built in".into() })?;
         let (stop, shutdown) = watch::channel(false);
+        let store = match &settings.data_dir {
+            None => Store::default(),
+            Some(data_dir) => Journal::open(data_dir).map(|(journal, stored)| Store::restored(journal, stored))?,
+        };
         let state = State {
-            store: Arc::new(Store::default()),
+            store: Arc::new(store),
             clock: settings.clock,
             ids: settings.ids,
             registry: Arc::new(RwLock::new(Arc::new(registry))),
+            policies: Arc::default(),
             namespaces,
             watches: Arc::new(Semaphore::new(MOST_WATCHES)),
             shutdown,
             stop: Arc::new(stop),
         };
+        state.reload();
         for name in FIRST_NAMESPACES {
             let namespace = json!({"metadata": {"name": name}});
             match state.create(&state.namespaces.clone(), "", namespace) {
@@ -124,7 +133,7 @@ impl ApiServer {
     /// The server as a tower service that acts as `system:admin`, for `kube::Client::new`.
     #[must_use]
     pub fn service(&self) -> Service {
-        self.service_as(User::admin())
+        self.service_as(admin())
     }
 
     /// The server as a tower service that acts as this user.
@@ -147,6 +156,10 @@ impl State {
         self.registry.read().clone()
     }
 
+    pub(crate) fn policies(&self) -> Arc<Policies> {
+        self.policies.read().clone()
+    }
+
     /// A write by the server itself.
     fn create(&self, resource: &Arc<Resource>, namespace: &str, object: Value) -> Result<Written, Failure> {
         self.write(resource, namespace, |write| write.create(object))
@@ -154,7 +167,7 @@ impl State {
 
     fn write<T>(&self, resource: &Arc<Resource>, namespace: &str, act: impl FnOnce(&Write<'_>) -> T) -> T {
         let options = Options { dry_run: false, manager: MANAGER.into(), field_validation: FieldValidation::Ignore };
-        act(&Write { state: self, resource, namespace, part: Part::Main, options: &options })
+        act(&Write { state: self, resource, namespace, part: Part::Main, options: &options, user: &admin() })
     }
 
     fn define(&self, crd: Value) -> Result<(), Failure> {
@@ -170,23 +183,41 @@ impl State {
         Ok(())
     }
 
-    /// Called after an object of the resource was written or removed: a changed definition is served at once.
-    pub(crate) fn written(&self, writer: &Writer<'_>, resource: &Resource) {
+    /// Called after an object of the resource was written or removed: a changed definition is served at once, a
+    /// changed policy is obeyed at once.
+    pub(crate) fn written(&self, resource: &Resource) {
         if *resource.storage == *definition::STORAGE {
-            let old = self.registry();
-            let custom: Vec<Arc<Resource>> = {
-                let tables = writer.read();
-                let table = tables.table(definition::STORAGE);
-                let definitions = table.into_iter().flat_map(|t| t.range("", None));
-                let resources = definitions.flat_map(|(key, object)| {
-                    let known = old.of_definition(&key.name, object.version);
-                    if known.is_empty() { definition::resources(&object.value(), object.version) } else { known }
-                });
-                resources.collect()
-            };
-            let registry = Registry::new(kinds::built_in(), custom);
-            *self.registry.write() = Arc::new(registry);
+            self.reload_definitions();
         }
+        if Policies::concerns(&resource.storage) {
+            self.reload_policies();
+        }
+    }
+
+    /// Brings what is derived from stored objects up to date.
+    fn reload(&self) {
+        self.reload_definitions();
+        self.reload_policies();
+    }
+
+    fn reload_definitions(&self) {
+        let old = self.registry();
+        let custom: Vec<Arc<Resource>> = {
+            let tables = self.store.read();
+            let table = tables.table(definition::STORAGE);
+            let definitions = table.into_iter().flat_map(|t| t.range("", None));
+            let resources = definitions.flat_map(|(key, object)| {
+                let known = old.of_definition(&key.name, object.version);
+                if known.is_empty() { definition::resources(&object.value(), object.version) } else { known }
+            });
+            resources.collect()
+        };
+        *self.registry.write() = Arc::new(Registry::new(kinds::built_in(), custom));
+    }
+
+    fn reload_policies(&self) {
+        let policies = Policies::load(&self.store.read());
+        *self.policies.write() = Arc::new(policies);
     }
 
     /// Answers a request.
@@ -294,8 +325,14 @@ impl State {
             other => return Err(invalid_option("fieldValidation", other, &["Ignore", "Warn", "Strict"])),
         };
         let options = Options { dry_run, manager: request.field_manager(), field_validation };
-        let write =
-            Write { state: self, resource: &target.resource, namespace: &target.namespace, part, options: &options };
+        let write = Write {
+            state: self,
+            resource: &target.resource,
+            namespace: &target.namespace,
+            part,
+            options: &options,
+            user: &request.user,
+        };
         let written = act(&write)?;
         let mut answer = response::json(written.code, &self.shown(&target.resource, &written.object, view, query));
         response::warn(&mut answer, &written.warnings);
@@ -313,7 +350,7 @@ impl State {
     fn delete_one(&self, request: &Request, resource: &Arc<Resource>, key: &Key) -> Result<Response<Body>, Failure> {
         let options = Self::delete_options(request)?;
         let returns_object = resource.built_in().is_some_and(|kind| kind.returns_deleted);
-        Ok(match self.delete(resource, key, &options)? {
+        Ok(match self.delete(resource, key, &options, &request.user)? {
             Deleted::Gone(object) if !returns_object => {
                 response::json(StatusCode::OK, &delete::success(resource, &object))
             }
@@ -338,7 +375,7 @@ impl State {
         };
         let mut items = Vec::new();
         for key in keys {
-            match self.delete(resource, &key, &options) {
+            match self.delete(resource, &key, &options, &request.user) {
                 Ok(Deleted::Gone(object) | Deleted::Waiting(object)) => items.push(object),
                 Err(failure) if failure.code == StatusCode::NOT_FOUND => {}
                 Err(failure) => return Err(failure),

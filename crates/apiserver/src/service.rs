@@ -63,5 +63,11 @@ where
         }
         Err(error) => return response::failure(&Failure::bad_request(format!("unable to read the body: {error}"))),
     };
-    state.answer(&Request::new(&head, bytes, user))
+    let reads = head.method == http::Method::GET;
+    let answer = state.answer(&Request::new(&head, bytes, user));
+    if !reads && let Err(why) = state.store.settled().await {
+        let message = format!("the write could not be stored: {why}; check the disk of the data directory and restart");
+        return response::failure(&Failure::internal(message));
+    }
+    answer
 }

@@ -135,6 +135,23 @@ impl Failure {
         failure
     }
 
+    /// An admission policy says no.
+    pub(crate) fn policy(
+        resource: &Resource,
+        name: &str,
+        code: u16,
+        reason: &'static str,
+        message: String,
+        cause: String,
+    ) -> Self {
+        let code = StatusCode::from_u16(code).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        let mut failure = Self::new(code, reason, message).about(resource, name);
+        if let Some(details) = &mut failure.details {
+            details.insert("causes".into(), json!([{"message": cause}]));
+        }
+        failure
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
     }
@@ -179,6 +196,10 @@ impl Failure {
         let cause = json!([{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]);
         failure.details = Some(Map::from_iter([("causes".into(), cause), ("retryAfterSeconds".into(), 1.into())]));
         failure
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
     /// An error that kube-apiserver has no reason for; it answers 500 without one.

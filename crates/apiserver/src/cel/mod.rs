@@ -8,17 +8,18 @@
 //! | [`engine`] | compiling and evaluating |
 //! | [`escape`] | how a field is called in an expression |
 //! | [`types`] | what types expressions have |
-//! | [`lists`] | lists whose order does not count |
+//! | [`containers`] | lists whose order does not count; how many steps an evaluation may take |
 //! | [`library`] | the functions Kubernetes adds |
 
 mod bind;
 mod check;
+mod containers;
 mod engine;
 mod escape;
 mod library;
-mod lists;
 mod types;
 
 pub(crate) use bind::{Bindings, Bound};
 pub(crate) use check::{CompileError, Scope};
-pub(crate) use engine::{EvalError, Expression, Output};
+pub(crate) use containers::Meter;
+pub(crate) use engine::{EvalError, EvalProblem, Expression, Output};

@@ -7,7 +7,7 @@ use super::{
     request::Request,
 };
 use crate::{
-    cel::{Bindings, Bound, Expression, Output},
+    cel::{Bindings, Bound, Expression, Meter, Output},
     schema::message_of,
 };
 use serde_json::Value;
@@ -146,11 +146,12 @@ impl<'a> View<'a> {
     }
 
     fn bindings<'v>(&'v self, params: Option<&'v Value>, namespace: bool) -> Bindings<'v> {
-        let plain = |value: Option<&'v Value>| value.map_or_else(Bound::null, Bound::plain);
-        Bindings::default()
+        let meter = Meter::default();
+        let plain = |value: Option<&'v Value>| value.map_or_else(Bound::null, |value| Bound::plain(value, &meter));
+        Bindings::metered(&meter)
             .with("object", plain(self.object.as_deref()))
             .with("oldObject", plain(self.old_object.as_deref()))
-            .with("request", Bound::plain(&self.described))
+            .with("request", Bound::plain(&self.described, &meter))
             .with("params", plain(params))
             .with(
                 "namespaceObject",

@@ -1,5 +1,6 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+pub mod apiserver;
 mod crds;
 mod get;
 mod image_source;
@@ -38,6 +39,10 @@ pub enum Command {
     Payload(Payload),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
+    /// Serve the embedded Kubernetes API
+    ///
+    /// It is an API server and nothing else: no scheduler, no kubelet, no controller runs beside it.
+    Apiserver(apiserver::Arguments),
     /// Print shell completions
     Completions {
         /// Which shell
@@ -68,6 +73,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
         Command::Crds(crds) => crds.run(),
+        Command::Apiserver(arguments) => apiserver::run(arguments),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
             let mut script = Vec::new();

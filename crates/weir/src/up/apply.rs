@@ -1,7 +1,7 @@
 //! Writes the objects a cluster starts with.
 
 use super::seed::{Owner, Seed};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
@@ -10,7 +10,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use weir_api::keys::names::CONTROLLER_CONFIG;
-use weir_kubeio::patch::FIELD_MANAGER;
+use weir_kubeio::{error::said, patch::FIELD_MANAGER};
 
 /// Makes an object what the seed says. A user's object that exists is left alone.
 pub(super) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
@@ -21,15 +21,18 @@ pub(super) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
     let what = || format!("writing {kind} {name}");
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(&api_version, &kind)?);
     let manager = Some(FIELD_MANAGER.to_owned());
-    let written = match api.get_opt(&name).await.with_context(what)? {
+    let written = match api.get_opt(&name).await.map_err(|error| anyhow!(said(&error))).with_context(what)? {
         Some(_) if seed.owner == Owner::User => return Ok(()),
         Some(_) => {
             let parameters = PatchParams { field_manager: manager.clone(), ..PatchParams::default() };
-            api.patch(&name, &parameters, &Patch::Merge(&object)).await.with_context(what)?
+            api.patch(&name, &parameters, &Patch::Merge(&object))
+                .await
+                .map_err(|error| anyhow!(said(&error)))
+                .with_context(what)?
         }
         None => {
             let parameters = PostParams { field_manager: manager.clone(), ..PostParams::default() };
-            api.create(&parameters, &object).await.with_context(what)?
+            api.create(&parameters, &object).await.map_err(|error| anyhow!(said(&error))).with_context(what)?
         }
     };
     if let Some(mut status) = status {
@@ -38,7 +41,10 @@ pub(super) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
         }
         let parameters = PatchParams { field_manager: manager, ..PatchParams::default() };
         let patch: Value = json!({ "status": status });
-        api.patch_status(&name, &parameters, &Patch::Merge(&patch)).await.with_context(what)?;
+        api.patch_status(&name, &parameters, &Patch::Merge(&patch))
+            .await
+            .map_err(|error| anyhow!(said(&error)))
+            .with_context(what)?;
     }
     Ok(())
 }

@@ -1,0 +1,232 @@
+//! Schemas, values and expressions that nobody would write: nothing may panic, overflow a stack or take forever.
+#![allow(clippy::unwrap_used, reason = "a test")]
+
+use proptest::{prelude::*, sample::select, test_runner::FileFailurePersistence};
+use serde_json::{Map, Value, json};
+use std::time::{Duration, Instant};
+use weir_apiserver::{policy::Policy, schema::Schema};
+
+/// No single compilation or validation of the cases below takes longer, by far, also on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn any_value() -> impl Strategy<Value = Value> {
+    let name = select(vec!["a", "b", "k", "metadata", "kind", "namespace", "x-y", "a.b", ""]);
+    let leaf = prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        "\\PC{0,8}".prop_map(Value::from),
+        select(vec!["1h", "2024-01-01T00:00:00Z", "aGk=", "10.0.0.1", "https://x/", "1Gi"]).prop_map(Value::from),
+    ];
+    leaf.prop_recursive(4, 32, 4, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            prop::collection::btree_map(name.clone(), inner, 0..4)
+                .prop_map(|fields| Value::Object(fields.into_iter().map(|(k, v)| (k.to_owned(), v)).collect())),
+        ]
+    })
+}
+
+fn any_rule() -> impl Strategy<Value = Value> {
+    let source = select(vec![
+        "self == self",
+        "self == oldSelf",
+        "has(self.a) && self.a == 1",
+        "self.all(x, x != null)",
+        "size(self) > 0",
+        "self[0] == self[1]",
+        "string(self).matches('^[a-z]+$')",
+        "self.a.b.k < 3",
+        "self.map(x, x)[7] == 1",
+        "oldSelf.hasValue()",
+        "self / 0 == 1",
+        "quantity(self).isGreaterThan(quantity('1'))",
+        "self.",
+        "(((",
+    ]);
+    (source, any::<bool>(), any::<bool>()).prop_map(|(rule, optional, message)| {
+        let mut rule = json!({"rule": rule});
+        if optional {
+            rule["optionalOldSelf"] = true.into();
+        }
+        if message {
+            rule["messageExpression"] = "'got ' + string(self)".into();
+        }
+        rule
+    })
+}
+
+/// Keywords with values that mostly, but not always, belong there.
+fn any_schema() -> impl Strategy<Value = Value> {
+    let kind = select(vec!["object", "array", "string", "integer", "number", "boolean", "null", ""]);
+    let keyword = prop_oneof![
+        select(vec![
+            "minLength",
+            "maxLength",
+            "minItems",
+            "maxItems",
+            "minProperties",
+            "maxProperties",
+            "minimum",
+            "maximum",
+            "multipleOf"
+        ])
+        .prop_flat_map(|name| (Just(name.to_owned()), (-3_i64..9).prop_map(Value::from))),
+        select(vec![
+            "nullable",
+            "uniqueItems",
+            "exclusiveMinimum",
+            "x-kubernetes-preserve-unknown-fields",
+            "x-kubernetes-int-or-string",
+            "x-kubernetes-embedded-resource"
+        ])
+        .prop_flat_map(|name| (Just(name.to_owned()), Just(Value::Bool(true)))),
+        select(vec!["date-time", "byte", "uri", "duration", "int32", "odd"])
+            .prop_map(|format| ("format".to_owned(), format.into())),
+        select(vec!["set", "map", "atomic"]).prop_map(|list| ("x-kubernetes-list-type".to_owned(), list.into())),
+        Just(("x-kubernetes-list-map-keys".to_owned(), json!(["k"]))),
+        select(vec!["^a", "[", "(?i)x|y", "\\d{2,}", "a{1000}"])
+            .prop_map(|pattern| ("pattern".to_owned(), pattern.into())),
+        prop::collection::vec(any_value(), 0..3).prop_map(|values| ("enum".to_owned(), values.into())),
+        any_value().prop_map(|value| ("default".to_owned(), value)),
+        any_rule().prop_map(|rule| ("x-kubernetes-validations".to_owned(), json!([rule]))),
+        select(vec!["a", "k"]).prop_map(|name| ("required".to_owned(), json!([name]))),
+    ];
+    let node = (kind, prop::collection::vec(keyword, 0..4)).prop_map(|(kind, keywords)| {
+        let mut node: Map<String, Value> = keywords.into_iter().collect();
+        if !kind.is_empty() {
+            node.insert("type".into(), kind.into());
+        }
+        Value::Object(node)
+    });
+    node.prop_recursive(4, 24, 3, |inner| {
+        (inner.clone(), prop::collection::vec(inner, 1..4), 0..6_u8).prop_map(|(mut node, children, place)| {
+            let mut children = children.into_iter();
+            let mut next = || children.next().unwrap_or_else(|| json!({"type": "string"}));
+            match place {
+                0 => (node["type"], node["items"]) = ("array".into(), next()),
+                1 => (node["type"], node["additionalProperties"]) = ("object".into(), next()),
+                2 => node["anyOf"] = json!([next()]),
+                _ => {
+                    node["type"] = "object".into();
+                    node["properties"] = json!({"a": next(), "b": next(), "k": next()});
+                }
+            }
+            node
+        })
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None::<Box<FileFailurePersistence>>.map(|p| p as _), ..ProptestConfig::default() })]
+
+    #[test]
+    fn any_schema_on_any_object(spec in any_schema(), new in any_value(), old in any_value()) {
+        let started = Instant::now();
+        let openapi = json!({"type": "object", "properties": {"spec": spec}});
+        if let Ok(schema) = Schema::compile(&openapi) {
+            let mut objects = [json!({"spec": new}), json!({"spec": old})];
+            for object in &mut objects {
+                schema.prune(object);
+                prop_assert_eq!(schema.prune(object), Vec::<String>::new(), "pruning twice removes more");
+                schema.default(object);
+                let once = object.clone();
+                schema.default(object);
+                prop_assert_eq!(&once, object, "defaulting twice changes more");
+            }
+            let [new, old] = &objects;
+            let _ = schema.validate(new, None);
+            let _ = schema.validate(new, Some(old));
+            // Whatever was stored may be stored again. Only embedded resources are always judged, and rules that compare
+            // or cannot be evaluated.
+            let text = openapi.to_string();
+            if !text.contains("oldSelf") && !text.contains("embedded-resource") {
+                for error in schema.validate(old, Some(old)) {
+                    let unevaluated = error.message.contains("evaluating rule") || error.message.contains("no such overload");
+                    prop_assert!(unevaluated, "{}", error);
+                }
+            }
+        }
+        prop_assert!(started.elapsed() < PATIENCE);
+    }
+
+    #[test]
+    fn any_expression(source in "[a-z0-9.()\\[\\]{}'\"?:,!&|<>=+*/% \\n-]{0,60}|\\PC{0,30}") {
+        let spec = json!({"matchConstraints": {"resourceRules": []}, "validations": [{"expression": source}]});
+        let _ = Policy::compile(&json!({"metadata": {"name": "p"}, "spec": spec}));
+    }
+}
+
+/// Compiles an expression where the stack is no larger than that of a server's worker thread.
+fn compile(source: String) -> Result<Schema, String> {
+    let openapi = json!({"type": "object", "properties": {"spec": {"type": "integer", "x-kubernetes-validations": [{"rule": source, "message": "no"}]}}});
+    let thread = std::thread::Builder::new().stack_size(2 << 20);
+    let compiled = thread.spawn(move || {
+        let schema = Schema::compile(&openapi).map_err(|errors| errors[0].message.clone())?;
+        let _ = schema.validate(&json!({"spec": 1}), None);
+        Ok(schema)
+    });
+    compiled.unwrap().join().unwrap()
+}
+
+#[test]
+fn nested_expressions_do_not_overflow() {
+    let around = |open: &str, close: &str, n: usize| format!("{}self == 1{}", open.repeat(n), close.repeat(n));
+    let chain = |link: &str, n: usize| format!("self{} == 1", link.repeat(n));
+    for source in [
+        around("(", ")", 40),
+        around("(", ")", 5_000),
+        around("!(", ")", 40),
+        around("[", "]", 3_000),
+        around("{1:", "}", 3_000),
+        around("(true ? ", " : false)", 30),
+        around("(true ? ", " : false)", 900),
+        around("[1].all(x, ", ")", 35),
+        around("[[1]].map(x, x)[0].exists(y, ", ")", 20),
+        around("[1].map(x, ", ")", 16),
+        chain("+1", 150),
+        chain(".a", 90),
+        chain(".a", 500),
+        "!".repeat(8_000) + "true",
+        "-".repeat(8_000) + "1 == 1",
+        chain("+1", 7_000),
+        chain(".a", 7_000),
+        chain("[0]", 5_000),
+        vec!["self == 1"; 1_000].join(" || "),
+        vec!["self == 1"; 90].join(" && "),
+        "a".repeat(100_000),
+        "'".repeat(9_000),
+    ] {
+        let started = Instant::now();
+        let shown: String = source.chars().take(12).collect();
+        let accepted = compile(source).is_ok();
+        println!("{shown}: {} in {:?}", if accepted { "accepted" } else { "refused" }, started.elapsed());
+        assert!(started.elapsed() < PATIENCE, "{shown}");
+    }
+}
+
+#[test]
+fn loops_within_loops_end() {
+    let list = json!({"type": "array", "items": {"type": "integer"}});
+    for rule in [
+        "self.l.all(a, self.l.all(b, self.l.all(c, a + b + c >= 0)))",
+        "self.l.all(a, self.l.map(x, x).all(b, self.l.all(c, a + b + c >= 0)))",
+        "self.l.all(a, self.l.map(b, b).all(c, a in self.l))",
+    ] {
+        let spec = json!({"type": "object", "properties": {"l": list}, "x-kubernetes-validations": [{"rule": rule}, {"rule": "false"}]});
+        let schema = Schema::compile(&json!({"type": "object", "properties": {"spec": spec}})).unwrap();
+        let object = |n: i64| json!({"spec": {"l": (0..n).collect::<Vec<_>>()}});
+        let started = Instant::now();
+        let errors = schema.validate(&object(2_000), None);
+        assert_eq!(errors.len(), 1, "rules after an endless one are not evaluated");
+        let expected = format!(
+            "'operation cancelled: actual cost limit exceeded': no further validation rules will be run due to call cost exceeds limit for rule: {rule}"
+        );
+        assert!(errors[0].message.ends_with(&expected), "{}", errors[0]);
+        assert!(started.elapsed() < PATIENCE, "{rule} took {:?}", started.elapsed());
+    }
+    let spec = json!({"type": "object", "properties": {"l": list}, "x-kubernetes-validations": [{"rule": "self.l.all(a, self.l.exists_one(b, a == b))"}]});
+    let schema = Schema::compile(&json!({"type": "object", "properties": {"spec": spec}})).unwrap();
+    assert_eq!(schema.validate(&json!({"spec": {"l": (0..300).collect::<Vec<_>>()}}), None), []);
+}
