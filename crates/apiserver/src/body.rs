@@ -62,11 +62,9 @@ const OBJECTS: [&str; 3] = ["application/json", "application/yaml", "application
 /// Parses an object, e.g. of a POST. `expected` is the kind the endpoint takes; messages name it.
 pub(crate) fn object(bytes: &[u8], media_type: &str, expected: &str) -> Result<Value, Failure> {
     match media_type {
-        "application/vnd.kubernetes.protobuf" => protobuf::decode(bytes).map_err(|kind| {
+        "application/vnd.kubernetes.protobuf" => protobuf::decode(bytes).map_err(|why| {
             let mut failure = Failure::unsupported_media(&OBJECTS[..2]);
-            failure.message = format!(
-                "protobuf bodies of kind {kind:?} are not supported by this server, send JSON (e.g. kubectl create -f)"
-            );
+            failure.message = format!("the protobuf body {why}; send JSON (e.g. kubectl create -f)");
             failure
         }),
         "application/yaml" => yaml_or_json(bytes),

@@ -128,9 +128,13 @@ impl State {
         if is_namespace {
             object::edit(&mut new, "status", |status| status.insert("phase".into(), "Terminating".into()));
         }
-        if new != old {
-            writer.put(&resource.storage, key.clone(), new, Some(&old));
-        }
+        let marked = if new == old {
+            in_version(resource, &stored)
+        } else {
+            let marked = writer.put(&resource.storage, key.clone(), new, Some(&old));
+            self.written(writer, resource, key);
+            in_version(resource, &marked)
+        };
         if is_namespace {
             self.empty_namespace(writer, &key.name);
         }
@@ -140,10 +144,8 @@ impl State {
             Propagation::Background => {}
         }
         self.settle(writer, resource, key);
-        match writer.get(&resource.storage, key) {
-            Some(stored) => Deleted::Waiting(in_version(resource, &stored)),
-            None => Deleted::Gone(in_version(resource, &stored)),
-        }
+        // The answer shows the object as the deletion found it, even where nothing held it for long.
+        Deleted::Waiting(marked)
     }
 
     fn mark(&self, resource: &Resource, object: &mut Value) {
@@ -168,7 +170,7 @@ impl State {
             self.remove_custom_objects(writer, &last);
         }
         writer.delete(&resource.storage, key, last);
-        self.written(resource);
+        self.written(writer, resource, key);
         self.delete_dependents(writer, &uid, Propagation::Background);
         for owner in owners {
             self.release_owner(writer, &owner, &key.namespace);

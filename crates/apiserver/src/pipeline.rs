@@ -543,8 +543,9 @@ impl Write<'_> {
             self.state.remove(writer, self.resource, &key, last);
             return new;
         }
-        let stored = writer.put(&self.resource.storage, key, stored_form(self.resource, new), previous.as_ref());
-        self.state.written(self.resource);
+        let stored =
+            writer.put(&self.resource.storage, key.clone(), stored_form(self.resource, new), previous.as_ref());
+        self.state.written(writer, self.resource, &key);
         in_version(self.resource, &stored)
     }
 

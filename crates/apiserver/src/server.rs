@@ -4,9 +4,10 @@ use crate::{
     Error,
     admission::Policies,
     body,
-    clock::{Clock, Ids, RandomIds, SystemClock, rfc3339},
+    clock::{Clock, Ids, RandomIds, SystemClock},
     delete::{self, DeleteOptions, Deleted},
     discovery,
+    expiry::{EVENTS, Expiry},
     identity::{User, admin},
     journal::Journal,
     kinds::{self, definition},
@@ -14,6 +15,7 @@ use crate::{
     openapi,
     patch::Patch,
     pipeline::{Change, FieldValidation, Options, Part, Write, Written},
+    rbac::{self, Attributes, Authorization, Grants},
     registry::{Registry, Resource},
     request::{Request, Target, View},
     response::{self, Body},
@@ -21,12 +23,14 @@ use crate::{
     schema::FieldError,
     service::Service,
     status::Failure,
-    store::{Key, Store},
+    store::{Key, Store, Writer},
+    tls,
+    tokens::TokenKey,
 };
 use http::{Method, Response, StatusCode};
 use parking_lot::RwLock;
 use serde_json::{Value, json};
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
 /// Minor version of the Kubernetes release whose API this server has.
@@ -49,11 +53,21 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// Source of identifiers.
     pub ids: Arc<dyn Ids>,
+    /// Who decides what users other than administrators may do.
+    pub authorization: Authorization,
+    /// Bearer tokens beside the administrator's and those of service accounts.
+    pub tokens: BTreeMap<String, User>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { data_dir: None, clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
+        Self {
+            data_dir: None,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+            authorization: Authorization::default(),
+            tokens: BTreeMap::new(),
+        }
     }
 }
 
@@ -65,6 +79,11 @@ pub(crate) struct State {
     pub(crate) ids: Arc<dyn Ids>,
     registry: Arc<RwLock<Arc<Registry>>>,
     policies: Arc<RwLock<Arc<Policies>>>,
+    grants: Arc<RwLock<Arc<Grants>>>,
+    pub(crate) expiry: Arc<Expiry>,
+    authorization: Authorization,
+    pub(crate) tokens: Arc<BTreeMap<String, User>>,
+    pub(crate) token_key: TokenKey,
     /// The resource of namespaces, which every namespaced write looks at.
     pub(crate) namespaces: Arc<Resource>,
     pub(crate) watches: Arc<Semaphore>,
@@ -95,12 +114,21 @@ impl ApiServer {
             None => Store::default(),
             Some(data_dir) => Journal::open(data_dir).map(|(journal, stored)| Store::restored(journal, stored))?,
         };
+        let token_key = match &settings.data_dir {
+            None => TokenKey::generate(),
+            Some(data_dir) => TokenKey::of_folder(&data_dir.join(tls::FOLDER))?,
+        };
         let state = State {
             store: Arc::new(store),
             clock: settings.clock,
             ids: settings.ids,
             registry: Arc::new(RwLock::new(Arc::new(registry))),
             policies: Arc::default(),
+            grants: Arc::default(),
+            expiry: Arc::default(),
+            authorization: settings.authorization,
+            tokens: Arc::new(settings.tokens),
+            token_key,
             namespaces,
             watches: Arc::new(Semaphore::new(MOST_WATCHES)),
             shutdown,
@@ -115,6 +143,7 @@ impl ApiServer {
                 Err(failure) => return Err(Error::Definition { name: name.into(), message: failure.message }),
             }
         }
+        state.create_cluster_admin()?;
         Ok(Self { state, data_dir: settings.data_dir })
     }
 
@@ -161,13 +190,26 @@ impl State {
     }
 
     /// A write by the server itself.
-    fn create(&self, resource: &Arc<Resource>, namespace: &str, object: Value) -> Result<Written, Failure> {
+    pub(crate) fn create(&self, resource: &Arc<Resource>, namespace: &str, object: Value) -> Result<Written, Failure> {
         self.write(resource, namespace, |write| write.create(object))
     }
 
     fn write<T>(&self, resource: &Arc<Resource>, namespace: &str, act: impl FnOnce(&Write<'_>) -> T) -> T {
         let options = Options { dry_run: false, manager: MANAGER.into(), field_validation: FieldValidation::Ignore };
         act(&Write { state: self, resource, namespace, part: Part::Main, options: &options, user: &admin() })
+    }
+
+    /// The role that bindings name when they grant everything.
+    fn create_cluster_admin(&self) -> Result<(), Error> {
+        let role = json!({"metadata": {"name": "cluster-admin"}, "rules": [
+            {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, {"verbs": ["*"], "nonResourceURLs": ["*"]}]});
+        let registry = self.registry();
+        let Some(roles) = registry.find("rbac.authorization.k8s.io", "v1", "clusterroles") else { return Ok(()) };
+        match self.create(roles, "", role) {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.reason == "AlreadyExists" => Ok(()),
+            Err(failure) => Err(Error::Definition { name: "cluster-admin".into(), message: failure.message }),
+        }
     }
 
     fn define(&self, crd: Value) -> Result<(), Failure> {
@@ -185,12 +227,19 @@ impl State {
 
     /// Called after an object of the resource was written or removed: a changed definition is served at once, a
     /// changed policy is obeyed at once.
-    pub(crate) fn written(&self, resource: &Resource) {
+    pub(crate) fn written(&self, writer: &mut Writer<'_>, resource: &Resource, key: &Key) {
+        self.count_budgets(writer, resource, &key.namespace);
+        if *resource.storage == *EVENTS {
+            self.expire_events(writer, key);
+        }
         if *resource.storage == *definition::STORAGE {
             self.reload_definitions();
         }
         if Policies::concerns(&resource.storage) {
             self.reload_policies();
+        }
+        if Grants::concerns(&resource.storage) {
+            self.reload_grants();
         }
     }
 
@@ -198,6 +247,8 @@ impl State {
     fn reload(&self) {
         self.reload_definitions();
         self.reload_policies();
+        self.reload_grants();
+        self.queue_events();
     }
 
     fn reload_definitions(&self) {
@@ -220,6 +271,18 @@ impl State {
         *self.policies.write() = Arc::new(policies);
     }
 
+    fn reload_grants(&self) {
+        let grants = Grants::load(&self.store.read());
+        *self.grants.write() = Arc::new(grants);
+    }
+
+    /// Whether a user may do this.
+    pub(crate) fn authorize(&self, user: &User, wanted: &Attributes<'_>) -> Result<(), Failure> {
+        let allowed =
+            self.authorization == Authorization::AlwaysAllow || rbac::is_allowed(&self.grants.read(), user, wanted);
+        if allowed { Ok(()) } else { Err(rbac::refusal(user, wanted)) }
+    }
+
     /// Answers a request.
     pub(crate) fn answer(&self, request: &Request) -> Response<Body> {
         self.route(request).unwrap_or_else(|failure| response::failure(&failure))
@@ -234,6 +297,8 @@ impl State {
             Some(value) => Ok(response::json(StatusCode::OK, &value)),
             None => Ok(page_not_found()),
         };
+        let target = Target::find(&registry, &request.path);
+        self.authorize_request(request, &path, target.as_ref().and_then(|t| t.as_ref().ok()))?;
         if request.method != Method::GET && path.first().is_none_or(|p| *p != "api" && *p != "apis") {
             return Err(Failure::method_not_allowed());
         }
@@ -254,11 +319,44 @@ impl State {
             ["apis", group, "v1", review] if request.method == Method::POST && review::is_review(group, review) => {
                 review::answer(self, request, review)
             }
-            _ => match Target::find(&registry, &request.path) {
+            _ => match target {
                 Some(target) => self.resource(request, target?),
                 None => Ok(page_not_found()),
             },
         }
+    }
+
+    fn authorize_request(&self, request: &Request, path: &[&str], target: Option<&Target>) -> Result<(), Failure> {
+        let joined = format!("/{}", path.join("/"));
+        let exact = target.is_some_and(|t| !t.name.is_empty());
+        let verb = match (&request.method, exact) {
+            (&Method::GET, _) if target.is_none() => "get",
+            (&Method::GET, false) if request.query.is_on("watch") => "watch",
+            (&Method::GET, false) => "list",
+            (&Method::GET, true) => "get",
+            (&Method::POST, _) => "create",
+            (&Method::PUT, _) => "update",
+            (&Method::PATCH, _) => "patch",
+            (&Method::DELETE, false) => "deletecollection",
+            (&Method::DELETE, true) => "delete",
+            (other, _) => &other.as_str().to_lowercase(),
+        };
+        let wanted = match (target, path) {
+            (Some(t), _) => Attributes {
+                verb,
+                group: &t.resource.group,
+                resource: &t.resource.plural,
+                subresource: &t.subresource,
+                namespace: &t.namespace,
+                name: &t.name,
+                path: "",
+            },
+            (None, ["apis", group, "v1", review]) if review::is_review(group, review) => {
+                Attributes { verb, group, resource: review, ..Attributes::default() }
+            }
+            (None, _) => Attributes { verb, path: &joined, ..Attributes::default() },
+        };
+        self.authorize(&request.user, &wanted)
     }
 
     fn openapi_document(&self, registry: &Registry, group: &str, version: &str) -> Result<Response<Body>, Failure> {
@@ -384,11 +482,6 @@ impl State {
         let metadata = json!({"resourceVersion": self.store.read().version.to_string()});
         let list = json!({"kind": resource.list_kind, "apiVersion": resource.api_version(), "metadata": metadata, "items": items});
         Ok(response::json(StatusCode::OK, &list))
-    }
-
-    /// The time now, as the API writes it.
-    pub(crate) fn now(&self) -> String {
-        rfc3339(self.clock.now())
     }
 }
 

@@ -152,6 +152,22 @@ impl Failure {
         failure
     }
 
+    /// A user may not do this.
+    pub(crate) fn denied(message: String, name: &str, group: &str, resource: &str) -> Self {
+        let mut failure = Self::new(StatusCode::FORBIDDEN, "Forbidden", message);
+        failure.details = Some(details(name, group, resource));
+        failure
+    }
+
+    /// A PodDisruptionBudget does not let a pod go now.
+    pub(crate) fn disruption(cause: String) -> Self {
+        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+        let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+        let cause = json!([{"reason": "DisruptionBudget", "message": cause}]);
+        failure.details = Some(Map::from_iter([("causes".into(), cause)]));
+        failure
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
     }
@@ -160,6 +176,11 @@ impl Failure {
         let accepted = accepted.join(", ");
         let message =
             format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
+    pub(crate) fn compressed(encoding: &str) -> Self {
+        let message = format!("Content-Encoding {encoding:?} is not supported: send the body as it is");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 

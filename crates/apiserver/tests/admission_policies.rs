@@ -292,6 +292,30 @@ fn actions_and_reasons() {
 }
 
 #[test]
+fn annotations_that_fail_refuse() {
+    let (user, object) = (User::default(), json!({"metadata": {"name": "n"}}));
+    let warn = binding(json!({"validationActions": ["Warn"]}));
+    for (value, message) in [
+        ("object.none", "expression 'object.none' resulted in error: no such key: none"),
+        (
+            "1",
+            "valueExpression '1' resulted in unsupported return type: int. Return type must be either string or null.",
+        ),
+    ] {
+        let annotated = policy(json!({"auditAnnotations": [{"key": "k", "valueExpression": value}]}));
+        let verdict = evaluate([(&annotated, vec![&warn])], &request(&user, &object), &Params::default());
+        assert_eq!(verdict.denial.map(|denial| denial.message).as_deref(), Some(message));
+        assert_eq!(verdict.warnings, Vec::<String>::new());
+        let ignored =
+            policy(json!({"failurePolicy": "Ignore", "auditAnnotations": [{"key": "k", "valueExpression": value}]}));
+        assert_eq!(
+            evaluate([(&ignored, vec![&warn])], &request(&user, &object), &Params::default()),
+            Verdict::default()
+        );
+    }
+}
+
+#[test]
 fn admission_configuration_is_exempt() {
     let (user, object) = (User::default(), json!({"metadata": {"name": "n"}}));
     let base = request(&user, &object);

@@ -26,7 +26,21 @@ fn values() {
         (
             json!({"type": "integer"}),
             json!(1.5),
-            vec!["spec: Invalid value: \"number\": spec in body must be of type integer: \"number\""],
+            vec![
+                "spec: Invalid value: \"number\": spec in body must be of type integer: \"number\"",
+                "<nil>: Invalid value: \"\": Checked value must be of type integer (default format) in spec",
+            ],
+        ),
+        (json!({"type": "integer", "format": "int32"}), json!(2_147_483_647), vec![]),
+        (
+            json!({"type": "integer", "format": "int32"}),
+            json!(2_147_483_648_i64),
+            vec!["<nil>: Invalid value: \"\": Checked value must be of type integer with format int32 in spec"],
+        ),
+        (
+            json!({"type": "integer"}),
+            json!(9_223_372_036_854_775_808_u64),
+            vec!["<nil>: Invalid value: \"\": Checked value must be of type integer (default format) in spec"],
         ),
         (json!({"type": "number"}), json!(1), vec![]),
         (
@@ -343,6 +357,18 @@ fn what_was_wrong_before_may_stay() {
     assert_eq!(with(json!({"kind": "y"}))[0], "spec.kind: Unsupported value: \"y\": supported values: \"a\"");
 }
 
+/// A quirk of the API server: what a schema does not describe cannot be compared, so that all around it counts as changed.
+#[test]
+fn what_is_not_described_counts_as_changed() {
+    let described =
+        json!({"type": "object", "maxProperties": 1, "properties": {"a": {"type": "string"}, "b": {"type": "object"}}});
+    let schema = schema(described);
+    let plain = json!({"a": "1", "b": {}});
+    assert_eq!(wrong(&schema, plain.clone(), Some(plain)), Vec::<String>::new());
+    let odd = json!({"a": "1", "b": {"c": 1}});
+    assert_eq!(wrong(&schema, odd.clone(), Some(odd)), ["spec: Too many: 2: must have at most 1 item"]);
+}
+
 #[test]
 fn rules_wait_for_shape() {
     let schema = ruled(
@@ -374,4 +400,23 @@ fn status_writes() {
     assert_eq!(wrong(0), Vec::<String>::new());
     assert_eq!(wrong(2), ["status: Invalid value: not 2"]);
     assert_eq!(wrong(9), ["status.n: Invalid value: 9: n in body should be less than or equal to 3"]);
+}
+
+#[test]
+fn a_schema_serves_many_threads() {
+    let schema = ruled(
+        json!({"type": "array", "items": {"type": "string"}}),
+        json!({"rule": "self.all(x, x.matches('^[a-z]+$'))", "messageExpression": "'odd: ' + self.filter(x, !x.matches('^[a-z]+$')).join(', ')"}),
+    );
+    std::thread::scope(|threads| {
+        for thread in 0..8 {
+            let schema = &schema;
+            threads.spawn(move || {
+                for round in 0..50 {
+                    let odd = format!("{thread}-{round}");
+                    assert_eq!(wrong(schema, json!(["a", odd]), None), [format!("spec: Invalid value: odd: {odd}")]);
+                }
+            });
+        }
+    });
 }

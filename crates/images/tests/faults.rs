@@ -1,6 +1,6 @@
 //! Against a scripted server in front of a real registry: what is survived, what is refused, and what is never sent.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -172,6 +172,29 @@ async fn an_index_of_indexes_is_refused() {
     let server = Server::start(script).await.unwrap();
     let error = labels(&server, "{}").await.unwrap_err();
     assert!(error.to_string().contains("another index"), "{error}");
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_unless_it_is_told_not_to() {
+    let Some(registry) = Registry::start(&Options::default()).unwrap() else { return };
+    let upstream = registry.host().to_owned();
+    let proxy = Server::start(move |request: &Request| match request.method.as_str() {
+        // The registry has no TLS, so there is nothing to tunnel to.
+        "CONNECT" => json(502, ""),
+        _ => Answer::Forward(upstream.clone()),
+    });
+    let proxy = proxy.await.unwrap();
+    let image = pushed(&registry, "registry.example.com").await;
+    let with = |except: &str| {
+        let proxy = weir_images::Proxy::new(&proxy.host(), "", except).unwrap();
+        let hasty = Patience { retry: Duration::ZERO, ..PATIENCE };
+        Images::new(Source { proxy, patience: hasty, ..insecure("registry.example.com") })
+    };
+    with("other.example.com").release(&image).await.unwrap();
+    let asked = proxy.requests().len();
+    assert!(asked > 0);
+    with(".example.com").release(&image).await.unwrap_err();
+    assert_eq!(proxy.requests().len(), asked);
 }
 
 const BASIC: &str = r#"{"auths":{"HOST":{"username":"weir","password":"hunter2"}}}"#;

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Full, StreamBody};
-use hyper::body::{Frame, Incoming};
+use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use std::io;
@@ -74,6 +74,8 @@ struct Asked {
     request: Request,
     from: Instant,
     to: Option<Instant>,
+    /// Length of the answer's body, when it has one.
+    length: u64,
 }
 
 impl Server {
@@ -99,6 +101,12 @@ impl Server {
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         locked(&self.log).iter().map(|asked| asked.request.clone()).collect()
+    }
+
+    /// Bytes of the bodies it answered with.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        locked(&self.log).iter().map(|asked| asked.length).sum()
     }
 
     /// The longest chain of requests of which each began after the one before was answered.
@@ -155,11 +163,14 @@ async fn respond(incoming: hyper::Request<Incoming>, script: Script, log: Log) -
             headers: head.headers.iter().map(header).collect(),
             body,
         };
-        log.push(Asked { request: request.clone(), from: Instant::now(), to: None });
+        log.push(Asked { request: request.clone(), from: Instant::now(), to: None, length: 0 });
         (log.len() - 1, request)
     };
     let answer = carried_out(script(&request), head, request.body).await;
-    locked(&log)[number].to = Some(Instant::now());
+    let mut log = locked(&log);
+    log[number].to = Some(Instant::now());
+    log[number].length = answer.as_ref().ok().and_then(|answer| answer.body().size_hint().exact()).unwrap_or(0);
+    drop(log);
     answer
 }
 

@@ -28,8 +28,8 @@ const EVALUATION_STACK: usize = 16 << 20;
 const NESTED: usize = 6;
 /// Or that are longer than this, in bytes.
 const LONG: usize = 200;
-/// Size of that stack, in bytes: what the parser needs for the longest expression it may meet, doubled.
-const PARSER_STACK: usize = 256 << 20;
+/// Size of that stack, in bytes: twice what the longest expressions were seen to get by with.
+const PARSER_STACK: usize = 64 << 20;
 
 /// An expression, compiled once and evaluated by any thread.
 pub(crate) struct Expression {

@@ -10,6 +10,10 @@
 //! | [`types`] | what types expressions have |
 //! | [`containers`] | lists whose order does not count; how many steps an evaluation may take |
 //! | [`library`] | the functions Kubernetes adds |
+//!
+//! Known differences from the API server: types are checked only as far as schemas and literals tell them, so that a
+//! few mistakes are found when a rule is evaluated rather than when it is defined; the cost of a rule is not estimated
+//! when it is defined, but its steps are counted when it is evaluated; `authorizer` is not there.
 
 mod bind;
 mod check;

@@ -21,7 +21,7 @@ pub(super) fn check(
     prefix: &Path<'_>,
     resource: bool,
 ) -> Vec<FieldError> {
-    let unchanged = old.is_some_and(|old| lists::equal(value, old, Some(root)));
+    let unchanged = old.is_some_and(|old| lists::unchanged(value, old, root));
     let mut walk = Walk { errors: Vec::new(), meter: Meter::default(), stopped: false };
     walk.node(value, Old { value: old, unchanged }, root, resource, prefix);
     walk.errors
@@ -119,7 +119,7 @@ impl Walk {
 impl<'a> Old<'a> {
     fn child(self, counterpart: Option<&'a Value>, value: &Value, node: &Node) -> Self {
         match counterpart {
-            Some(old) => Self { value: counterpart, unchanged: self.unchanged || lists::equal(value, old, Some(node)) },
+            Some(old) => Self { value: counterpart, unchanged: self.unchanged || lists::unchanged(value, old, node) },
             None => Self { value: None, ..self },
         }
     }

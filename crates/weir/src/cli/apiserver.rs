@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokio::signal::unix::{SignalKind, signal};
-use weir_apiserver::{ApiServer, Listener, Settings};
+use weir_apiserver::{ApiServer, Authorization, Listener, Settings};
 
 /// What the server serves, where, and what it keeps.
 #[derive(Debug, clap::Args)]
@@ -22,9 +22,22 @@ pub struct Arguments {
     /// CustomResourceDefinitions to serve: a file, or a folder of .yaml and .json files; may be repeated
     #[arg(long, value_name = "FILE|DIR")]
     crds: Vec<PathBuf>,
+    /// Who decides what users other than the administrator may do
+    #[arg(long, value_enum, default_value_t)]
+    authorization: Mode,
     /// Write the administrator's kubeconfig here [default: kubeconfig in the data directory]
     #[arg(long, value_name = "FILE", required_unless_present = "data_dir")]
     kubeconfig: Option<PathBuf>,
+}
+
+/// How requests of users other than the administrator are decided.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Mode {
+    /// Stored roles and bindings
+    #[default]
+    Rbac,
+    /// Everything is allowed
+    AlwaysAllow,
 }
 
 /// Serves until it is interrupted or terminated.
@@ -37,15 +50,19 @@ pub fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
 }
 
 async fn serve(arguments: Arguments) -> anyhow::Result<Outcome> {
-    let Arguments { listen, data_dir, crds, kubeconfig } = arguments;
+    let Arguments { listen, data_dir, crds, authorization, kubeconfig } = arguments;
     let kubeconfig = match (kubeconfig, &data_dir) {
         (Some(path), _) => path,
         (None, Some(data_dir)) => data_dir.join("kubeconfig"),
         (None, None) => bail!("give --kubeconfig or --data-dir"),
     };
+    let authorization = match authorization {
+        Mode::Rbac => Authorization::Rbac,
+        Mode::AlwaysAllow => Authorization::AlwaysAllow,
+    };
     let definitions = definitions(&crds)?;
     let count = definitions.len();
-    let server = ApiServer::new(Settings { data_dir, ..Settings::default() })?;
+    let server = ApiServer::new(Settings { data_dir, authorization, ..Settings::default() })?;
     server.define(definitions)?;
     let listener = Listener::bind(&server, listen)?;
     listener.write_kubeconfig(&kubeconfig)?;

@@ -1,5 +1,6 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+pub mod apiserver;
 mod cluster;
 mod crds;
 mod explain;
@@ -17,7 +18,6 @@ pub use get::Get;
 pub use image_source::ImageSource;
 pub use payload::Payload;
 pub use status::Status;
-pub mod apiserver;
 
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
