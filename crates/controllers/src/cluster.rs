@@ -3,7 +3,9 @@
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use tokio::sync::watch;
-use weir_api::{ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, OSImageStream};
+use weir_api::{
+    ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream,
+};
 use weir_kubeio::Cache;
 
 /// Caches of every kind a controller reads. Cheap to clone: clones share their objects.
@@ -21,6 +23,8 @@ pub struct Cluster {
     pub pools: Cache<MachineConfigPool>,
     /// MachineConfig.
     pub configs: Cache<MachineConfig>,
+    /// MachineConfigNode.
+    pub reports: Cache<MachineConfigNode>,
     /// Node.
     pub nodes: Cache<Node>,
 }
@@ -35,6 +39,7 @@ impl Cluster {
             self.controller_configs.fill(client.clone()),
             self.pools.fill(client.clone()),
             self.configs.fill(client.clone()),
+            self.reports.fill(client.clone()),
             self.nodes.fill(client),
         );
     }
@@ -48,6 +53,7 @@ impl Cluster {
             && self.controller_configs.is_synced()
             && self.pools.is_synced()
             && self.configs.is_synced()
+            && self.reports.is_synced()
             && self.nodes.is_synced()
     }
 
@@ -64,11 +70,17 @@ impl Cluster {
         ]
     }
 
+    /// Changes of nodes and of what is said about them.
+    #[must_use]
+    pub fn node_changes(&self) -> Vec<watch::Receiver<u64>> {
+        vec![self.reports.changes(), self.nodes.changes()]
+    }
+
     /// Changes of every kind.
     #[must_use]
     pub fn changes(&self) -> Vec<watch::Receiver<u64>> {
         let mut all = self.configuration_changes();
-        all.push(self.nodes.changes());
+        all.extend(self.node_changes());
         all
     }
 }
