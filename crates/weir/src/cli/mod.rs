@@ -1,7 +1,11 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+pub mod bootstrap;
 mod crds;
+mod explain;
 mod image_source;
+mod manifest_source;
+mod render;
 pub mod up;
 
 pub use crds::Crds;
@@ -27,6 +31,12 @@ pub struct Arguments {
 pub enum Command {
     /// Run release, API server, controllers and simulated nodes in this process
     Up(up::Up),
+    /// Print the MachineConfigs that pools get, from manifests
+    Render(render::Render),
+    /// Render what a cluster's first machines get, from the installer's manifests
+    Bootstrap(bootstrap::Bootstrap),
+    /// Tell why something is as it is
+    Explain(explain::Explain),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
     /// Print shell completions
@@ -56,6 +66,9 @@ pub fn log(verbose: u8) {
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         Command::Up(up) => up.run(),
+        Command::Render(render) => render.run(),
+        Command::Bootstrap(bootstrap) => bootstrap.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Crds(crds) => crds.run(),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
