@@ -101,7 +101,9 @@ pub fn parse(file: &Path, text: &str) -> Result<Vec<Manifest>> {
 
 /// Splits a text at the lines that separate documents: number of the first line, and text, of those that hold something.
 fn documents(text: &str) -> Vec<(usize, &str)> {
-    let is_separator = |line: &str| line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']));
+    let is_separator = |line: &str| {
+        line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', '\t', '\r', '\n']))
+    };
     let mut documents = Vec::new();
     let (mut start, mut start_line, mut at) = (0, 1, 0);
     for (number, line) in text.split_inclusive('\n').enumerate() {
@@ -113,7 +115,8 @@ fn documents(text: &str) -> Vec<(usize, &str)> {
         at += line.len();
     }
     documents.push((start_line, &text[start..]));
-    let says_something = |document: &str| document.lines().any(|l| !matches!(l.trim_start().chars().next(), None | Some('#')));
+    let says_something =
+        |document: &str| document.lines().any(|l| !matches!(l.trim_start().chars().next(), None | Some('#')));
     documents.retain(|(_, document)| says_something(document));
     documents
 }
@@ -208,9 +211,10 @@ mod tests {
         );
         let list = "kind: List\nitems:\n- kind: A\n- kind: B\n";
         assert_eq!(objects(list), [(1, 1, json!({ "kind": "A" })), (1, 1, json!({ "kind": "B" }))]);
-        assert_eq!(objects("a: 0644\nb: yes\nc: '0644'\nd: 2020-01-01\ne: 12:30:45"), [(
-            1, 1, json!({ "a": 420, "b": true, "c": "0644", "d": "2020-01-01", "e": "12:30:45" })
-        )]);
+        assert_eq!(
+            objects("a: 0644\nb: yes\nc: '0644'\nd: 2020-01-01\ne: 12:30:45"),
+            [(1, 1, json!({ "a": 420, "b": true, "c": "0644", "d": "2020-01-01", "e": "12:30:45" }))]
+        );
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
 pub mod apiserver;
+pub mod bootstrap;
 mod crds;
+mod explain;
 mod get;
 mod image_source;
 pub mod machine_config_osimagestream;
+mod manifest_source;
 mod payload;
+mod render;
 pub mod up;
 
 pub use crds::Crds;
@@ -37,6 +41,12 @@ pub enum Command {
     Get(Get),
     /// Make, push and look into release payloads
     Payload(Payload),
+    /// Print the MachineConfigs that pools get, from manifests
+    Render(render::Render),
+    /// Render what a cluster's first machines get, from the installer's manifests
+    Bootstrap(bootstrap::Bootstrap),
+    /// Tell why something is as it is
+    Explain(explain::Explain),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
     /// Serve the embedded Kubernetes API
@@ -72,6 +82,9 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Up(up) => up.run(),
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
+        Command::Render(render) => render.run(),
+        Command::Bootstrap(bootstrap) => bootstrap.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Crds(crds) => crds.run(),
         Command::Apiserver(arguments) => apiserver::run(arguments),
         Command::Completions { shell } => {
