@@ -19,6 +19,7 @@
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
 //! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
+//! | [`explain`] | all of it about one pool, for people and for scripts |
 //! | [`selector`] | which objects a label selector matches |
 //! | [`settled`] | whether a pool has come to rest |
 //! | [`conditions`] | how a list of conditions changes |
@@ -32,6 +33,7 @@ pub mod cluster_status;
 pub mod components;
 pub mod conditions;
 pub mod drain;
+pub mod explain;
 pub mod gates;
 pub mod goyaml;
 pub mod guard;
