@@ -196,6 +196,8 @@ pub mod config {
     pub const RELEASE_IMAGE_VERSION: &str = "machineconfiguration.openshift.io/release-image-version";
     /// On OSImageStream: pull spec of the release image its status was made from.
     pub const RELEASE_PAYLOAD_IMAGE: &str = "machineconfiguration.openshift.io/release-payload-image";
+    /// On OSImageStream, ours alone: names of the listed streams that the release no longer carries, with commas between.
+    pub const RETAINED_STREAMS: &str = "machineconfiguration.openshift.io/retained-streams";
     /// On rendered MachineConfigs: `true` when a MachineConfig replaced the base OS image.
     pub const OS_IMAGE_URL_OVERRIDDEN: &str = "machineconfiguration.openshift.io/os-image-url-overridden";
     /// On ControllerConfig: `true` in the round in which the API server's CA changed.

@@ -102,10 +102,23 @@ fn a_payload_without_a_whole_stream_and_one_with_a_half_beside_a_whole() -> Resu
     let folder = tempfile::tempdir()?;
     let layout = payload(folder.path(), &["--distribution", "ocp", "--streams", "rhel-9,rhel-10"])?;
     break_extensions(&layout, "rhel-9")?;
-    let output = weir(&["up", "--until", "updated", "--timeout", "30s", "--step-time", "10ms", "--release", &reference(&layout)])?;
+    let output = weir(&[
+        "up",
+        "--until",
+        "updated",
+        "--timeout",
+        "30s",
+        "--step-time",
+        "10ms",
+        "--release",
+        &reference(&layout),
+    ])?;
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{said}");
-    assert!(said.contains("streams rhel-10; default rhel-10") && said.contains("stream rhel-9 has no extensions image"), "{said}");
+    assert!(
+        said.contains("streams rhel-10; default rhel-10") && said.contains("stream rhel-9 has no extensions image"),
+        "{said}"
+    );
     Ok(())
 }
 
@@ -173,7 +186,8 @@ fn rewrite(layer: &[u8], from: &str, to: &str) -> Result<Option<Vec<u8>>> {
     let mut text = Vec::new();
     flate2::read::GzDecoder::new(layer).read_to_end(&mut text)?;
     // Digests have the same length, so that the archive keeps its shape.
-    let hits: Vec<usize> = text.windows(from.len()).enumerate().filter(|(_, w)| *w == from.as_bytes()).map(|(at, _)| at).collect();
+    let hits: Vec<usize> =
+        text.windows(from.len()).enumerate().filter(|(_, w)| *w == from.as_bytes()).map(|(at, _)| at).collect();
     if hits.is_empty() {
         return Ok(None);
     }

@@ -17,7 +17,9 @@ struct Place {
 impl Place {
     fn new() -> Result<Option<Self>> {
         let user = Some(("weir".to_owned(), "secret".to_owned()));
-        let Some(registry) = Registry::start(&Options { tls: true, user, ..Options::default() })? else { return Ok(None) };
+        let Some(registry) = Registry::start(&Options { tls: true, user, ..Options::default() })? else {
+            return Ok(None);
+        };
         let place = Self { registry, folder: tempfile::tempdir()? };
         std::fs::write(place.authfile(), place.registry.authfile(None))?;
         std::fs::write(place.path("wrong.json"), place.registry.authfile(Some("wrong")))?;
@@ -41,11 +43,15 @@ impl Place {
     /// Builds a payload, pushes it, and returns its pull spec there.
     fn pushed(&self, distribution: &str, version: &str) -> Result<String> {
         let layout = self.path(&format!("{distribution}-{version}"));
-        let built = weir(&["payload", "build", "--distribution", distribution, "--version", version, "-o"], &[&layout])?;
+        let built =
+            weir(&["payload", "build", "--distribution", distribution, "--version", version, "-o"], &[&layout])?;
         assert!(built.status.success(), "{}", text(&built.stderr));
         let to = format!("{}/{distribution}/release", self.registry.host());
         let layout = layout.to_str().context("utf-8")?;
-        let pushed = weir(&["payload", "push", layout, &to, "--authfile"], &[&self.authfile(), Path::new("--registry-config"), &self.config()])?;
+        let pushed = weir(
+            &["payload", "push", layout, &to, "--authfile"],
+            &[&self.authfile(), Path::new("--registry-config"), &self.config()],
+        )?;
         assert!(pushed.status.success(), "{}", text(&pushed.stderr));
         Ok(text(&pushed.stdout).trim().to_owned())
     }
