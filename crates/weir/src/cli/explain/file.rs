@@ -44,7 +44,7 @@ impl File {
             None => self.text(&trace, &file),
             Some(Output::Json) => serde_json::to_string_pretty(&self.json(&trace, &file))? + "\n",
         };
-        super::print(text.as_bytes())?;
+        crate::cli::print(text.as_bytes())?;
         Ok(Outcome::Done)
     }
 
