@@ -4,7 +4,9 @@ use crate::troubles::Troubles;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use tokio::sync::watch;
-use weir_api::{ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, OSImageStream};
+use weir_api::{
+    ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, MachineOSConfig, OSImageStream,
+};
 use weir_kubeio::Cache;
 
 /// Caches of every kind a controller reads. Cheap to clone: clones share their objects.
@@ -22,6 +24,8 @@ pub struct Cluster {
     pub pools: Cache<MachineConfigPool>,
     /// MachineConfig.
     pub configs: Cache<MachineConfig>,
+    /// MachineOSConfig: which pools are in image mode.
+    pub os_configs: Cache<MachineOSConfig>,
     /// Node.
     pub nodes: Cache<Node>,
     /// What the stream controller found to stand in the way.
@@ -38,6 +42,7 @@ impl Cluster {
             self.controller_configs.fill(client.clone()),
             self.pools.fill(client.clone()),
             self.configs.fill(client.clone()),
+            self.os_configs.fill(client.clone()),
             self.nodes.fill(client),
         );
     }
@@ -51,6 +56,7 @@ impl Cluster {
             && self.controller_configs.is_synced()
             && self.pools.is_synced()
             && self.configs.is_synced()
+            && self.os_configs.is_synced()
             && self.nodes.is_synced()
     }
 
@@ -64,6 +70,7 @@ impl Cluster {
             self.controller_configs.changes(),
             self.pools.changes(),
             self.configs.changes(),
+            self.os_configs.changes(),
             self.troubles.changes(),
         ]
     }

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 use weir_api::{
-    ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream,
+    ControllerConfig, MachineConfig, MachineConfigPool, MachineOSConfig, OSImageStream,
     keys::names::{CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS},
     pool::{CertExpiry, MachineConfigPoolStatus},
 };
@@ -27,6 +27,7 @@ pub(super) struct Observed {
     pools: Vec<Arc<MachineConfigPool>>,
     nodes: Vec<Arc<Node>>,
     configs: Vec<Arc<MachineConfig>>,
+    os_configs: Vec<Arc<MachineOSConfig>>,
     controller_config: Option<Arc<ControllerConfig>>,
     /// Absent while the gate is off, or not known to be on.
     streams: Option<Arc<OSImageStream>>,
@@ -50,6 +51,7 @@ impl Observed {
             pools: cluster.pools.all(),
             nodes: cluster.nodes.all(),
             configs: cluster.configs.all(),
+            os_configs: cluster.os_configs.all(),
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
             streams: cluster.streams.get(CLUSTER).filter(|_| enabled),
             halted: context.halted(),
@@ -66,7 +68,7 @@ impl Observed {
             reports: &BTreeMap::new(),
             arbiter_topology: topology == Some(ARBITER_TOPOLOGY),
             operator_nodes: &[],
-            image_mode_pools: &BTreeSet::new(),
+            image_mode_pools: &self.image_mode_pools(),
             config_owners: &self.config_owners(),
             configs: Some(&self.configs().into_keys().collect()),
             halted: self.halted.as_deref(),
@@ -78,6 +80,7 @@ impl Observed {
     /// The statuses that are to be written: those that say something else than before.
     pub(super) fn statuses(&self, plan: &RolloutPlan, now: Timestamp) -> Vec<Wanted> {
         let (pools, nodes) = self.views();
+        let image_mode = self.image_mode_pools();
         let (membership, configs, certificates) = (assign(&pools, &nodes), self.configs(), self.certificates());
         let status = |pool: &PoolView<'_>, object: &Arc<MachineConfigPool>| {
             // A pool that was not rendered yet, or selects every node, is none of the rollout's business.
@@ -93,7 +96,7 @@ impl Observed {
                 configs: &configs,
                 streams: self.streams.as_deref(),
                 counts_from_reports: false,
-                image_mode: false,
+                image_mode: image_mode.contains(pool.name),
                 certificates: &certificates,
                 stalled,
             };
@@ -111,6 +114,10 @@ impl Observed {
 
     fn configs(&self) -> BTreeMap<&str, &MachineConfig> {
         self.configs.iter().filter_map(|config| Some((config.metadata.name.as_deref()?, config.as_ref()))).collect()
+    }
+
+    fn image_mode_pools(&self) -> BTreeSet<&str> {
+        self.os_configs.iter().map(|config| config.spec.machine_config_pool.name.as_str()).collect()
     }
 
     fn config_owners(&self) -> BTreeMap<&str, &str> {
