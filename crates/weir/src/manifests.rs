@@ -1,6 +1,6 @@
 //! Manifests from files: YAML and JSON, several documents to a file, lists unpacked where that is asked for.
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result, anyhow, bail};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::{
@@ -125,18 +125,25 @@ fn values(document: &str, first_line: usize) -> Result<Vec<Value>> {
     // Flow style YAML begins as JSON does; where it is both, reading it as JSON is exact and quick.
     if document.trim_start().starts_with(['{', '[']) {
         let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(document).into_iter().collect();
-        if let Ok(values) = values {
-            return Ok(values);
+        match values {
+            Ok(values) => return Ok(values),
+            Err(error) if yaml(document).is_err() => bail!("line {}: {error}", first_line + error.line() - 1),
+            Err(_) => {}
         }
     }
-    // Octal numbers and `yes` as YAML 1.1 has them, which is what kubectl reads.
-    let options = serde_saphyr::options! { legacy_octal_numbers: true };
-    let value = serde_saphyr::from_str_with_options::<Value>(document, options).map_err(|error| {
+    let value = yaml(document).map_err(|error| {
+        // Once more where it stands in the file, so that every line in the message is one of the file.
+        let error = yaml(&("\n".repeat(first_line - 1) + document)).err().unwrap_or(error);
         let plain = error.without_snippet();
-        let line = plain.location().map_or(0, |l| usize::try_from(l.line()).unwrap_or_default().saturating_sub(1));
-        anyhow!("line {}: {plain}", first_line + line)
+        let line = plain.location().map_or(first_line as u64, |location| location.line());
+        anyhow!("line {line}: {plain}")
     })?;
     Ok(vec![value])
+}
+
+/// Octal numbers and `yes` as YAML 1.1 has them, which is what kubectl reads.
+fn yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { legacy_octal_numbers: true })
 }
 
 /// The objects of lists (`kind: List` and the like) in the place of the lists.
@@ -220,10 +227,10 @@ mod tests {
     #[test]
     fn what_cannot_be_read_says_where() {
         for (text, place, line) in [
-            ("a: 1\n---\nb: 2\nc: [1\n", "f: document 2 (line 2)", "line 5: "),
+            ("a: 1\n---\nb: 2\nc: [1\n", "f: document 2 (line 2)", "line 4: "),
             ("a: &x [*x]\n", "f: document 1 (line 1)", "line 1: "),
             ("a: 1\na: 2\n", "f: document 1 (line 1)", "line 2: "),
-            ("{\"a\": 1,\n \"b\" }", "f: document 1 (line 1)", "line 2: "),
+            ("{\"a\": 1,\n \"b\": ]", "f: document 1 (line 1)", "line 2: "),
         ] {
             let error = format!("{:#}", parse(Path::new("f"), text).unwrap_err());
             assert!(error.starts_with(place) && error.contains(line), "{error}");
