@@ -93,3 +93,24 @@ impl Infrastructure {
         named.filter(|name| !name.is_empty()).or(legacy.filter(|name| !name.is_empty())).unwrap_or("None")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_platform_is_the_new_field_or_the_old_one_or_none() {
+        let table = [
+            (json!({ "platformStatus": { "type": "AWS", "aws": {} }, "platform": "GCP" }), "AWS"),
+            (json!({ "platformStatus": { "type": "" }, "platform": "GCP" }), "GCP"),
+            (json!({ "platform": "" }), "None"),
+            (json!({}), "None"),
+        ];
+        for (status, platform) in table {
+            let object: Infrastructure = serde_json::from_value(json!({ "status": status })).unwrap();
+            assert_eq!(object.platform(), platform);
+        }
+        assert_eq!(Infrastructure::default().platform(), "None");
+    }
+}

@@ -181,6 +181,15 @@ pub mod daemon {
 pub mod drain {
     /// The `desiredDrain` value that was carried out.
     pub const LAST_APPLIED_DRAIN: &str = "machineconfiguration.openshift.io/lastAppliedDrain";
+    /// Who cordoned a node that was drained; ours alone, so that only what we cordoned is uncordoned. One of the
+    /// `CORDONED_BY_*` values; absent when a controller that does not say so drained it, or nobody.
+    pub const CORDONED_BY: &str = "machineconfiguration.openshift.io/cordonedBy";
+    /// When the drain under way began (RFC 3339); ours alone, so that a restart does not set its clock back.
+    pub const DRAIN_STARTED: &str = "machineconfiguration.openshift.io/drainStarted";
+    /// [`CORDONED_BY`]: we did.
+    pub const CORDONED_BY_CONTROLLER: &str = "machine-config-controller";
+    /// [`CORDONED_BY`]: the node was cordoned before its drain began.
+    pub const CORDONED_BY_OTHER: &str = "other";
 }
 
 /// Annotations and labels on MachineConfigs, pools, ControllerConfig and OSImageStream.
@@ -196,6 +205,8 @@ pub mod config {
     pub const RELEASE_IMAGE_VERSION: &str = "machineconfiguration.openshift.io/release-image-version";
     /// On OSImageStream: pull spec of the release image its status was made from.
     pub const RELEASE_PAYLOAD_IMAGE: &str = "machineconfiguration.openshift.io/release-payload-image";
+    /// On OSImageStream, ours alone: names of the listed streams that the release no longer carries, with commas between.
+    pub const RETAINED_STREAMS: &str = "machineconfiguration.openshift.io/retained-streams";
     /// On rendered MachineConfigs: `true` when a MachineConfig replaced the base OS image.
     pub const OS_IMAGE_URL_OVERRIDDEN: &str = "machineconfiguration.openshift.io/os-image-url-overridden";
     /// On ControllerConfig: `true` in the round in which the API server's CA changed.

@@ -14,6 +14,14 @@ pub const V1: &str = "v1";
 /// The alpha version that `ImageContentSourcePolicy` is served at.
 pub const V1ALPHA1: &str = "v1alpha1";
 
+/// What a root type is made of.
+pub trait Root {
+    /// What is wanted.
+    type Spec;
+    /// What was last observed.
+    type Status;
+}
+
 /// Declares a cluster-scoped root type at [`V1`]: `apiVersion`, `kind`, `metadata`, `spec` and `status`, and its
 /// [`kube_core::Resource`] implementation.
 #[macro_export]
@@ -89,6 +97,11 @@ macro_rules! root_kind {
                     status: None,
                 }
             }
+        }
+
+        impl $crate::kind::Root for $name {
+            type Spec = $spec;
+            type Status = $status;
         }
 
         impl kube_core::Resource for $name {

@@ -25,7 +25,10 @@
 //! | [`image_stream`] | `ImageStream` (image.openshift.io, read only) |
 //!
 //! Every field that the API server does not enforce is optional or defaulted, so that one odd object never stops a
-//! watch of the others.
+//! watch of the others. Enumerations are text for the same reason: a newer release may know more values.
+//!
+//! Fields of newer releases are kept in `other` where a type may be written back as a whole. What weir changes it changes
+//! by merge patches that name just what is to change, so the rest of an object is safe either way.
 
 pub mod api_server;
 pub mod cluster_operator;

@@ -5,12 +5,15 @@
 //! will replace.
 
 use crate::{
+    admission::Question,
     clock::rfc3339,
     decode,
+    identity::User,
     kinds::{definition, event},
     managed_fields, names,
     object::{self, edit_meta, has_finalizers, is_deleting, list, meta},
     patch::{self, Patch},
+    policy::Operation,
     registry::{Definition, Resource},
     schema::FieldError,
     server::State,
@@ -63,6 +66,7 @@ pub(crate) struct Write<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) part: Part,
     pub(crate) options: &'a Options,
+    pub(crate) user: &'a User,
 }
 
 /// What a write came to.
@@ -111,7 +115,7 @@ impl Write<'_> {
     /// `applied` is set when the object comes from a server-side apply, whose owners are already recorded.
     fn create_locked(&self, writer: &mut Writer<'_>, mut new: Value, applied: Option<()>) -> Result<Written, Failure> {
         self.check_namespace(writer, meta(&new, "name"))?;
-        let warnings = self.decode(&mut new, applied.is_some())?;
+        let mut warnings = self.decode(&mut new, applied.is_some())?;
         let name = meta(&new, "name").to_owned();
         if !meta(&new, "resourceVersion").is_empty() {
             return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
@@ -143,6 +147,7 @@ impl Write<'_> {
         self.admit(&mut new, None, &now);
         self.validate(&new, None)?;
         let key = Key::new(self.namespace, &name);
+        warnings.extend(self.ask(Operation::Create, &name, &new, None)?);
         if writer.get(&self.resource.storage, &key).is_some() {
             return Err(Failure::already_exists(self.resource, &name));
         }
@@ -162,7 +167,7 @@ impl Write<'_> {
         let (mut new, is_applied) = self.changed(&old, change, &now, name)?;
         self.check_identity(&mut new, name)?;
         self.check_preconditions(&old, &new, &stored, name)?;
-        let warnings = self.decode(&mut new, !strict)?;
+        let mut warnings = self.decode(&mut new, !strict)?;
         self.restore(&mut new, &old);
         if let Some(kind) = self.resource.built_in().filter(|_| self.part == Part::Main) {
             (kind.rules.prepare)(&mut new, Some(&old));
@@ -173,6 +178,7 @@ impl Write<'_> {
         self.admit(&mut new, Some(&old), &now);
         self.validate(&new, Some(&old))?;
         self.count_generation(&mut new, &old);
+        warnings.extend(self.ask(Operation::Update, name, &new, Some(&old))?);
         let object = if new == old { new } else { self.commit(&mut writer, key, new, Some(&old)) };
         Ok(Written { code: StatusCode::OK, object, warnings })
     }
@@ -511,6 +517,20 @@ impl Write<'_> {
         }
     }
 
+    fn ask(&self, operation: Operation, name: &str, new: &Value, old: Option<&Value>) -> Result<Vec<String>, Failure> {
+        self.state.admit(&Question {
+            operation,
+            resource: self.resource,
+            subresource: self.part.subresource(),
+            namespace: self.namespace,
+            name,
+            user: self.user,
+            dry_run: self.options.dry_run,
+            new: Some(new),
+            old,
+        })
+    }
+
     /// Stores the object, or removes it when it was only waiting for its last finalizer.
     fn commit(&self, writer: &mut Writer<'_>, key: Key, new: Value, old: Option<&Value>) -> Value {
         if self.options.dry_run {
@@ -523,8 +543,9 @@ impl Write<'_> {
             self.state.remove(writer, self.resource, &key, last);
             return new;
         }
-        let stored = writer.put(&self.resource.storage, key, stored_form(self.resource, new), previous.as_ref());
-        self.state.written(writer, self.resource);
+        let stored =
+            writer.put(&self.resource.storage, key.clone(), stored_form(self.resource, new), previous.as_ref());
+        self.state.written(writer, self.resource, &key);
         in_version(self.resource, &stored)
     }
 

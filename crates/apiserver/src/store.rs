@@ -14,7 +14,10 @@ use std::{
 };
 use tokio::sync::watch;
 
-use crate::object;
+use crate::{
+    journal::{Journal, Record, Stored},
+    object,
+};
 
 /// Namespace (empty for cluster-wide kinds) and name; the order of lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -221,9 +224,36 @@ impl Tables {
 pub(crate) struct Store {
     tables: RwLock<Tables>,
     writer: Mutex<()>,
+    /// `None` when memory is all there is.
+    journal: Option<Journal>,
 }
 
 impl Store {
+    /// A store that goes on from what was on disk.
+    pub(crate) fn restored(journal: Journal, stored: Stored) -> Self {
+        let mut tables = Tables { version: stored.version, floor: stored.version, ..Tables::default() };
+        for (resource, key, bytes) in stored.objects {
+            // The server wrote it; what does not parse any more is shown empty rather than lost silently.
+            let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            let version = object::meta(&value, "resourceVersion").parse().unwrap_or_default();
+            tables.index(&resource, &key, &value, true);
+            let table = tables.table_mut(&resource);
+            table.bytes += bytes.len();
+            table.objects.insert(key, Arc::new(Object::new(&value, version)));
+        }
+        Self { tables: RwLock::new(tables), writer: Mutex::new(()), journal: Some(journal) }
+    }
+
+    /// Waits until everything written so far is as durable as it will be.
+    ///
+    /// # Errors
+    /// Why the disk does not take it.
+    pub(crate) async fn settled(&self) -> Result<(), String> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let version = self.tables.read().version;
+        journal.wait(version).await
+    }
+
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {
         self.tables.read()
     }
@@ -288,8 +318,16 @@ impl Writer<'_> {
         table.bytes += object.raw.len();
         table.bytes -= previous.as_ref().map_or(0, |p| p.raw.len());
         let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
+        self.journal(resource, &key, version, Some(object.raw.clone()));
         table.record(Event { kind, key, object: object.clone(), previous });
         object
+    }
+
+    /// Called with the tables locked, so that records come in the order of versions.
+    fn journal(&self, resource: &Arc<str>, key: &Key, version: u64, object: Option<Bytes>) {
+        if let Some(journal) = &self.store.journal {
+            journal.write(Record { resource: resource.clone(), key: key.clone(), version, object });
+        }
     }
 
     /// Removes an object; `value` is its parsed last version.
@@ -301,6 +339,7 @@ impl Writer<'_> {
         let table = tables.table_mut(resource);
         let previous = table.objects.remove(key);
         table.bytes -= previous.as_ref().map_or(0, |p| p.raw.len());
+        self.journal(resource, key, version, None);
         table.record(Event { kind: EventKind::Deleted, key: key.clone(), object: Arc::new(object), previous });
     }
 }

@@ -242,3 +242,32 @@ async fn owned_objects_and_the_content_of_namespaces_go_with_them() {
     api.patch("held", &PatchParams::default(), &Patch::Merge(json!({"metadata": {"finalizers": null}}))).await.unwrap();
     assert!(namespaces.get_opt("openshift-x").await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn an_eviction_waits_for_the_budget() {
+    use k8s_openapi::api::{core::v1::Pod, policy::v1::PodDisruptionBudget};
+    let (_server, client) = client();
+    let pods: Api<Pod> = Api::default_namespaced(client.clone());
+    let budgets: Api<PodDisruptionBudget> = Api::default_namespaced(client);
+    let budget =
+        json!({"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "a"}}}});
+    budgets.create(&PostParams::default(), &object(budget)).await.unwrap();
+    let run = async |name: &str| {
+        let pod = json!({"metadata": {"name": name, "labels": {"app": "a"}}, "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}});
+        pods.create(&PostParams::default(), &object(pod)).await.unwrap();
+        let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(ready)).await.unwrap();
+    };
+    run("p1").await;
+    let options = kube::api::EvictParams::default();
+    let evict = || pods.evict("p1", &options);
+    let refused = evict().await.unwrap_err();
+    assert!(
+        matches!(refused, kube::Error::Api(status) if status.code == 429 && status.message.contains("disruption budget"))
+    );
+    run("p2").await;
+    assert_eq!(budgets.get("b").await.unwrap().status.unwrap().disruptions_allowed, 1);
+    evict().await.unwrap();
+    assert!(pods.get_opt("p1").await.unwrap().is_none());
+    assert_eq!(budgets.get("b").await.unwrap().status.unwrap().disruptions_allowed, 0);
+}

@@ -221,12 +221,12 @@ impl Error {
     }
 }
 
-impl fmt::Display for Attempt {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if !self.place.is_empty() {
-            write!(f, "{}: ", self.place)?;
-        }
-        self.fault.fmt(f)
+impl Attempt {
+    /// The fault, with its place unless the image's name says it.
+    fn text(&self, image: &str) -> String {
+        let rest = image.strip_prefix(self.place.as_str());
+        let said = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '@']));
+        if said || self.place.is_empty() { self.fault.to_string() } else { format!("{}: {}", self.place, self.fault) }
     }
 }
 
@@ -234,9 +234,9 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "image {}: ", self.image)?;
         let Some((last, mirrors)) = self.attempts.split_last() else { return f.write_str("not asked for anywhere") };
-        last.fmt(f)?;
+        f.write_str(&last.text(&self.image))?;
         if !mirrors.is_empty() {
-            let mirrors: Vec<String> = mirrors.iter().map(ToString::to_string).collect();
+            let mirrors: Vec<String> = mirrors.iter().map(|mirror| mirror.text(&self.image)).collect();
             write!(f, " (mirrors also failed: {})", mirrors.join("; "))?;
         }
         Ok(())
@@ -279,15 +279,15 @@ mod tests {
         let error = Error {
             image: "quay.io/a/b:1".to_owned(),
             attempts: vec![
-                attempt("m.example.com/b:1", status(503, false)),
-                attempt("quay.io/a/b:1", Fault::Blocked { prefix: "quay.io".to_owned() }),
+                attempt("m.example.com/b", status(503, false)),
+                attempt("quay.io/a/b", Fault::Blocked { prefix: "quay.io".to_owned() }),
             ],
         };
         assert_eq!((error.class(), error.retry_after()), (Class::Transient, Some(Duration::from_secs(3))));
         assert_eq!(
             error.to_string(),
-            "image quay.io/a/b:1: quay.io/a/b:1: registry quay.io is blocked by the registries configuration; use a \
-             mirror or unblock it there (mirrors also failed: m.example.com/b:1: the registry answers 503)"
+            "image quay.io/a/b:1: registry quay.io is blocked by the registries configuration; use a \
+             mirror or unblock it there (mirrors also failed: m.example.com/b: the registry answers 503)"
         );
     }
 }

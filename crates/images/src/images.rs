@@ -1,12 +1,14 @@
 //! The front: releases, labels and files by pull spec, from layouts and registries, with mirrors and retries.
 
 use crate::authfile::Authfile;
+use crate::cache::{Cache, Learnt};
 use crate::digest::{ByteStream, Digest};
 use crate::error::{Attempt, Error, Fault};
 use crate::layers::{self, Layers};
 use crate::layout::Layout;
 use crate::manifest::{Descriptor, ImageManifest, MAX_DOCUMENT, Manifest, Platform};
-use crate::pull_spec::{Location, PullSpec, Version};
+use crate::proxy::Proxy;
+use crate::pull_spec::{BadPullSpec, Location, PullSpec, Version};
 use crate::registries::Registries;
 use crate::registry::{Registry, Repository};
 use crate::release::{IMAGE_REFERENCES, ImageReferences, MAX_IMAGE_REFERENCES, Release, Strictness};
@@ -29,8 +31,12 @@ pub struct Source {
     pub registries: Registries,
     /// Certificates.
     pub trust: Trust,
+    /// Proxy.
+    pub proxy: Proxy,
     /// What an index is resolved for.
     pub platform: Platform,
+    /// What is known of images in registries already.
+    pub cache: Option<Arc<Cache>>,
     /// Registries are never asked.
     pub offline: bool,
     /// How long trying again may take.
@@ -44,10 +50,27 @@ impl Default for Source {
             authfile: Authfile::default(),
             registries: Registries::default(),
             trust: Trust::default(),
+            proxy: Proxy::default(),
             platform: Platform::host(),
+            cache: None,
             offline: false,
             patience: Patience::default(),
         }
+    }
+}
+
+impl Source {
+    /// Adds the layout that a reference such as `oci:DIR` names, so that it answers for the images that a release in it
+    /// refers to; any other reference adds nothing.
+    ///
+    /// # Errors
+    /// When the reference is none, or there is no layout.
+    pub fn with_layout_of(mut self, reference: &str) -> Result<Self, Error> {
+        let about = |fault: Fault| fault.about(reference, "");
+        if let Location::Layout { folder, .. } = reference.parse().map_err(|bad: BadPullSpec| about(bad.into()))? {
+            self.layouts.push(Layout::open(&folder).map_err(about)?);
+        }
+        Ok(self)
     }
 }
 
@@ -63,6 +86,7 @@ struct Inner {
     layouts: Vec<Layout>,
     registry: Registry,
     platform: Platform,
+    cache: Option<Arc<Cache>>,
     offline: bool,
     patience: Patience,
 }
@@ -86,9 +110,9 @@ impl Images {
     /// From this source.
     #[must_use]
     pub fn new(source: Source) -> Self {
-        let Source { layouts, authfile, registries, trust, platform, offline, patience } = source;
-        let registry = Registry::new(authfile, registries, trust);
-        Self(Arc::new(Inner { layouts, registry, platform, offline, patience }))
+        let Source { layouts, authfile, registries, trust, proxy, platform, cache, offline, patience } = source;
+        let registry = Registry::new(authfile, registries, trust, proxy);
+        Self(Arc::new(Inner { layouts, registry, platform, cache, offline, patience }))
     }
 
     /// The release payload that a pull spec (`host/repository@digest`, `oci:DIR`) names.
@@ -96,7 +120,7 @@ impl Images {
     /// # Errors
     /// When it cannot be read or is no release payload.
     pub async fn release(&self, pull_spec: &str) -> Result<Release, Error> {
-        self.read(pull_spec, &ReleaseOf).await
+        self.read(pull_spec, &ReleaseOf).await.map(|(release, _)| release)
     }
 
     /// The labels of an image.
@@ -132,7 +156,7 @@ impl Images {
     pub async fn release_of(&self, layout: &Layout) -> Result<Release, Error> {
         let place = layout.place();
         let spec = self.entry(layout, None).await.map_err(|fault| fault.about(&place, ""))?;
-        self.read_layout(&spec.to_string(), layout, &spec, &ReleaseOf).await
+        self.read_layout(&spec.to_string(), layout, &spec, &ReleaseOf).await.map(|(release, _)| release)
     }
 
     /// A manifest or config in a layout, verified.
@@ -216,7 +240,17 @@ impl Images {
 
     /// Asks every place in turn, again and again while there is hope and patience.
     async fn read_registries<R: Reading>(&self, image: &str, spec: &PullSpec, reading: &R) -> Result<R::Out, Error> {
-        patiently(self.0.patience, image, || self.round(image, spec, reading)).await
+        let cache = self.0.cache.as_deref().zip(spec.digest());
+        if let Some(known) = cache.and_then(|(cache, digest)| reading.recall(cache, digest, spec)) {
+            return Ok(known);
+        }
+        let done = patiently(self.0.patience, image, || self.round(image, spec, reading)).await?;
+        if let Some((cache, digest)) = cache
+            && let Err(error) = reading.remember(cache, digest, &done)
+        {
+            tracing::warn!("failed to cache inspection result for digest {digest}: {error}");
+        }
+        Ok(done)
     }
 
     async fn round<R: Reading>(&self, image: &str, spec: &PullSpec, reading: &R) -> Result<R::Out, Error> {
@@ -228,7 +262,10 @@ impl Images {
                 reading.read(&found, spec).await
             };
             match attempt.await {
-                Ok(done) => return Ok(done),
+                Ok(done) => {
+                    tracing::info!("image {image} was read from {}", place.spec);
+                    return Ok(done);
+                }
                 Err(fault) => attempts.push(Attempt { place: place.spec.name(), fault }),
             }
         }
@@ -241,26 +278,42 @@ trait Reading: Sync {
     /// What it is.
     type Out: Send;
     fn read(&self, found: &Found, spec: &PullSpec) -> impl Future<Output = Result<Self::Out, Fault>> + Send;
+    /// What the cache knows of it.
+    fn recall(&self, cache: &Cache, digest: &Digest, spec: &PullSpec) -> Option<Self::Out>;
+    fn remember(&self, cache: &Cache, digest: &Digest, out: &Self::Out) -> std::io::Result<()>;
 }
 
+/// The release and the list it was made from.
 struct ReleaseOf;
 
 impl Reading for ReleaseOf {
-    type Out = Release;
+    type Out = (Release, Vec<u8>);
 
-    async fn read(&self, found: &Found, spec: &PullSpec) -> Result<Release, Fault> {
+    async fn read(&self, found: &Found, spec: &PullSpec) -> Result<Self::Out, Fault> {
         let (labels, list) = tokio::join!(found.labels(), found.file(IMAGE_REFERENCES, MAX_IMAGE_REFERENCES));
-        let (labels, list) = (labels?, list?);
-        let missing = || Fault::NotRelease { why: format!("it has no file {IMAGE_REFERENCES}") };
-        let list = list.filter(|list| !list.is_empty()).ok_or_else(missing)?;
-        let list = ImageReferences::parse(&list, Strictness::Typed)?;
-        Ok(Release {
-            image: spec.by_digest(found.digest.clone()).to_string(),
-            version: labels.get(RELEASE).filter(|version| !version.is_empty()).cloned().unwrap_or(list.name),
-            labels,
-            tags: list.tags,
-        })
+        release(&spec.by_digest(found.digest.clone()), labels?, list?)
     }
+
+    fn recall(&self, cache: &Cache, digest: &Digest, spec: &PullSpec) -> Option<Self::Out> {
+        release(spec, cache.labels(digest)?, cache.file(digest, IMAGE_REFERENCES)?).ok()
+    }
+
+    fn remember(&self, cache: &Cache, digest: &Digest, (release, list): &Self::Out) -> std::io::Result<()> {
+        let file = Some((IMAGE_REFERENCES, Some(list.as_slice())));
+        cache.put(digest, &Learnt { labels: Some(&release.labels), file })
+    }
+}
+
+fn release(
+    image: &PullSpec,
+    labels: BTreeMap<String, String>,
+    list: Option<Vec<u8>>,
+) -> Result<(Release, Vec<u8>), Fault> {
+    let missing = || Fault::NotRelease { why: format!("it has no file {IMAGE_REFERENCES}") };
+    let text = list.filter(|list| !list.is_empty()).ok_or_else(missing)?;
+    let list = ImageReferences::parse(&text, Strictness::Typed)?;
+    let version = labels.get(RELEASE).filter(|version| !version.is_empty()).cloned().unwrap_or(list.name);
+    Ok((Release { image: image.to_string(), labels, version, tags: list.tags }, text))
 }
 
 struct LabelsOf;
@@ -268,8 +321,16 @@ struct LabelsOf;
 impl Reading for LabelsOf {
     type Out = BTreeMap<String, String>;
 
-    async fn read(&self, found: &Found, _: &PullSpec) -> Result<BTreeMap<String, String>, Fault> {
+    async fn read(&self, found: &Found, _: &PullSpec) -> Result<Self::Out, Fault> {
         found.labels().await
+    }
+
+    fn recall(&self, cache: &Cache, digest: &Digest, _: &PullSpec) -> Option<Self::Out> {
+        cache.labels(digest)
+    }
+
+    fn remember(&self, cache: &Cache, digest: &Digest, labels: &Self::Out) -> std::io::Result<()> {
+        cache.put(digest, &Learnt { labels: Some(labels), file: None })
     }
 }
 
@@ -281,8 +342,16 @@ struct FileOf<'a> {
 impl Reading for FileOf<'_> {
     type Out = Option<Vec<u8>>;
 
-    async fn read(&self, found: &Found, _: &PullSpec) -> Result<Option<Vec<u8>>, Fault> {
+    async fn read(&self, found: &Found, _: &PullSpec) -> Result<Self::Out, Fault> {
         found.file(self.path, self.limit).await
+    }
+
+    fn recall(&self, cache: &Cache, digest: &Digest, _: &PullSpec) -> Option<Self::Out> {
+        cache.file(digest, self.path)
+    }
+
+    fn remember(&self, cache: &Cache, digest: &Digest, content: &Self::Out) -> std::io::Result<()> {
+        cache.put(digest, &Learnt { labels: None, file: Some((self.path, content.as_deref())) })
     }
 }
 

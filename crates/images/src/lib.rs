@@ -5,19 +5,26 @@
 //! | [`pull_spec`] | what an image is called |
 //! | [`digest`] | which bytes it is |
 //! | [`registries`] | where it is really fetched from: mirrors, blocked and insecure registries |
+//! | [`cluster`] | the registries configuration that a cluster's own objects amount to |
 //! | [`authfile`] | whose credentials a registry is shown |
+//! | [`certificates`] | certificates out of files and folders |
 //! | [`trust`] | whose certificates are believed |
+//! | [`proxy`] | which requests go through a proxy |
 //! | [`registry`] | talking to a registry |
 //! | [`layout`] | images in a folder or in memory |
 //! | [`manifest`] | what an image is made of |
 //! | [`layers`] | one file out of an image |
 //! | [`release`] | what a release image refers to |
+//! | [`cache`] | what is known of images by digest, kept between runs |
 //! | [`payload`] | making a sample release payload, and pushing a payload into a registry |
 //! | [`images`] | the front: releases and labels by pull spec |
 //! | [`retry`] | trying again: how long, how often, and when not |
 //! | [`error`] | what went wrong, whether trying again can help, and what to do |
 
 pub mod authfile;
+pub mod cache;
+pub mod certificates;
+pub mod cluster;
 pub mod digest;
 pub mod error;
 pub mod images;
@@ -25,6 +32,7 @@ pub mod layers;
 pub mod layout;
 pub mod manifest;
 pub mod payload;
+pub mod proxy;
 pub mod pull_spec;
 pub mod registries;
 pub mod registry;
@@ -33,10 +41,12 @@ pub mod retry;
 pub mod trust;
 
 pub use authfile::Authfile;
+pub use cache::Cache;
 pub use digest::Digest;
 pub use error::{Class, Error, Fault};
 pub use images::{Images, Source};
 pub use layout::Layout;
+pub use proxy::Proxy;
 pub use pull_spec::PullSpec;
 pub use registries::Registries;
 pub use release::Release;

@@ -95,6 +95,14 @@ fn null_is_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(inp
     Option::<T>::deserialize(input).map(Option::unwrap_or_default)
 }
 
+impl Release {
+    /// Pull spec of the image with this tag.
+    #[must_use]
+    pub fn image_of(&self, tag: &str) -> Option<&str> {
+        self.tags.iter().find(|known| known.name == tag)?.image.as_deref()
+    }
+}
+
 /// How strictly a list of images is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Strictness {

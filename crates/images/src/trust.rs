@@ -20,6 +20,8 @@ use std::sync::{Arc, OnceLock};
 pub struct Trust {
     bundle: Vec<CertificateDer<'static>>,
     hosts: BTreeMap<String, HostTrust>,
+    /// Shown to hosts without one of their own.
+    identity: Option<Arc<Identity>>,
     /// The system's CAs and the bundle, read when TLS is first needed.
     roots: Arc<OnceLock<Arc<RootCertStore>>>,
 }
@@ -27,7 +29,19 @@ pub struct Trust {
 #[derive(Clone, Default)]
 struct HostTrust {
     bundle: Vec<CertificateDer<'static>>,
-    identity: Option<Arc<(Vec<CertificateDer<'static>>, PrivateKeyDer<'static>)>>,
+    identity: Option<Arc<Identity>>,
+}
+
+/// A client certificate with what signed it, and its key.
+struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl fmt::Debug for Identity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Identity(…)")
+    }
 }
 
 impl fmt::Debug for HostTrust {
@@ -38,9 +52,9 @@ impl fmt::Debug for HostTrust {
 
 /// Why a bundle or a client certificate cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("certificates of {origin}: {why}")]
+#[error("{origin}: {why}")]
 pub struct BadTrust {
-    /// Where they come from.
+    /// Where they come from, or what could not be done.
     pub origin: String,
     /// Why.
     pub why: String,
@@ -70,20 +84,36 @@ impl Trust {
         Ok(count)
     }
 
-    /// Sets the certificate chain and key (both PEM) that one `host[:port]` is shown.
+    /// Sets the certificate chain and key (both PEM) that one `host[:port]`, or every other host, is shown.
     ///
     /// # Errors
     /// When one of them is broken or missing.
-    pub fn set_identity(&mut self, host: &str, chain: &[u8], key: &[u8]) -> Result<(), BadTrust> {
-        let bad = |why: String| BadTrust { origin: host.to_owned(), why };
-        let chain = certificates(host, chain)?;
+    pub fn set_identity(&mut self, host: Option<&str>, chain: &[u8], key: &[u8]) -> Result<(), BadTrust> {
+        let origin = host.unwrap_or("client certificate");
+        let bad = |why: String| BadTrust { origin: origin.to_owned(), why };
+        let chain = certificates(origin, chain)?;
         if chain.is_empty() {
             return Err(bad("there is no client certificate in it".to_owned()));
         }
         // The error of the PEM reader says what is wrong, not what is in it.
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| bad(format!("the private key: {error}")))?;
-        self.hosts.entry(host.to_owned()).or_default().identity = Some(Arc::new((chain, key)));
+        let identity = Some(Arc::new(Identity { chain, key }));
+        match host {
+            Some(host) => self.hosts.entry(host.to_owned()).or_default().identity = identity,
+            None => self.identity = identity,
+        }
         Ok(())
+    }
+
+    /// The hosts with certificates of their own, sorted.
+    pub fn hosts(&self) -> impl Iterator<Item = &str> {
+        self.hosts.keys().map(String::as_str)
+    }
+
+    /// How many CAs are believed for every host, beside those of the system.
+    #[must_use]
+    pub fn bundle_size(&self) -> usize {
+        self.bundle.len()
     }
 
     fn roots(&self) -> Arc<RootCertStore> {
@@ -114,8 +144,11 @@ impl Trust {
             }
             builder.with_root_certificates(roots)
         };
-        let mut config = match own.and_then(|own| own.identity.as_deref()) {
-            Some((chain, key)) => builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(setting)?,
+        let identity = own.and_then(|own| own.identity.as_deref()).or(self.identity.as_deref());
+        let mut config = match identity {
+            Some(Identity { chain, key }) => {
+                builder.with_client_auth_cert(chain.clone(), key.clone_key()).map_err(setting)?
+            }
             None => builder.with_no_client_auth(),
         };
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];

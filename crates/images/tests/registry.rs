@@ -1,12 +1,15 @@
 //! Against Debian's `docker-registry`: pushing a payload, discovering it, and everything that can be refused.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::time::Duration;
 use weir_distro::Profile;
 use weir_images::payload::{Pushed, build, push};
 use weir_images::{Authfile, Class, Fault, Images, Layout, Patience, Registries, Source, Trust};
 use weir_testkit::{Options, Registry};
 
-const PATIENCE: Patience = Patience { retry: Duration::ZERO, total: Duration::from_secs(20) };
+const PATIENCE: Patience =
+    Patience { pause: Duration::from_millis(1), retry: Duration::ZERO, total: Duration::from_secs(20) };
 
 fn user() -> Option<(String, String)> {
     Some(("weir".to_owned(), "secret".to_owned()))
@@ -99,7 +102,7 @@ async fn a_client_certificate_is_shown() {
     let error = Images::new(source.clone()).labels(&nobody).await.unwrap_err();
     assert!(matches!(error.fault(), Some(Fault::Tls { .. } | Fault::Unreachable { .. })), "{error:?}");
     let own = clients.client("weir").unwrap();
-    source.trust.set_identity(registry.host(), own.certificate.as_bytes(), own.key.as_bytes()).unwrap();
+    source.trust.set_identity(Some(registry.host()), own.certificate.as_bytes(), own.key.as_bytes()).unwrap();
     let error = Images::new(source.clone()).labels(&nobody).await.unwrap_err();
     assert!(matches!(error.fault(), Some(Fault::NotFound { .. })), "{error:?}");
     pushed(&registry, source).await;

@@ -1,5 +1,6 @@
 //! What went wrong with a request to the API server, and whether trying again can help.
 
+use crate::drive::chain;
 use http::StatusCode;
 
 /// Whether the same request can succeed later without anybody changing anything.
@@ -13,7 +14,7 @@ pub enum Class {
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{verb} {kind} {name}")]
+#[error("{verb} {kind} {name}: {}", said(cause))]
 pub struct Error {
     /// What was asked for, e.g. `patching`.
     pub verb: &'static str,
@@ -22,20 +23,19 @@ pub struct Error {
     /// Name of the object, or `*` for all.
     pub name: String,
     /// What the server or the transport said.
-    #[source]
-    pub source: Box<kube::Error>,
+    pub cause: Box<kube::Error>,
 }
 
 impl Error {
     /// Names the request that failed.
-    pub fn new<K: kube::Resource<DynamicType = ()>>(verb: &'static str, name: &str, source: kube::Error) -> Self {
-        Self { verb, kind: K::kind(&()).into_owned(), name: name.to_owned(), source: Box::new(source) }
+    pub fn new<K: kube::Resource<DynamicType = ()>>(verb: &'static str, name: &str, cause: kube::Error) -> Self {
+        Self { verb, kind: K::kind(&()).into_owned(), name: name.to_owned(), cause: Box::new(cause) }
     }
 
     /// HTTP status of the server's answer; `None` when there was no answer.
     #[must_use]
     pub fn code(&self) -> Option<u16> {
-        match &*self.source {
+        match &*self.cause {
             kube::Error::Api(status) => Some(status.code),
             _ => None,
         }
@@ -62,5 +62,14 @@ impl Error {
             Some(code) if code.is_client_error() && !retried.contains(&code) => Class::Permanent,
             _ => Class::Transient,
         }
+    }
+}
+
+/// What went wrong, in one line: the server's message, or else what the transport says with its causes.
+#[must_use]
+pub fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        error => chain(error),
     }
 }

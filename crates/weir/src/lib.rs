@@ -26,6 +26,9 @@ use std::process::ExitCode;
 /// Parses the command line, runs the subcommand, prints what went wrong.
 #[must_use]
 pub fn run() -> ExitCode {
+    if cli::machine_config_osimagestream::is_called(std::env::args_os().next().as_deref()) {
+        return cli::machine_config_osimagestream::run(std::env::args_os());
+    }
     let arguments = match cli::Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => return exit::usage(&error),

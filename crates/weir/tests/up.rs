@@ -197,7 +197,7 @@ fn a_cluster_in_a_data_directory_goes_on_where_it_was() -> Result<()> {
 fn until_updated_ends_with_success_and_until_too_late_with_failure() -> Result<()> {
     let done = weir().args(["up", "--step-time", "1ms", "--until", "updated", "--timeout", "60s"]).output()?;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let late = weir().args(["up", "--step-time", "60s", "--until", "updated", "--timeout", "500ms"]).output()?;
+    let late = weir().args(["up", "--step-time", "60s", "--until", "updated", "--timeout", "8s"]).output()?;
     assert_eq!(late.status.code(), Some(1));
     let said = String::from_utf8_lossy(&late.stderr);
     assert!(said.contains("not every pool was updated in time"), "{said}");

@@ -4,9 +4,10 @@ use super::{FeatureSet, structural::normalize};
 use crate::{
     ContainerRuntimeConfig, ControllerConfig, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
     MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, OSImageStream, PinnedImageSet,
+    kind::Root,
 };
 use kube_core::Resource;
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
+use schemars::{JsonSchema, Schema, SchemaGenerator, generate::SchemaSettings};
 use serde_json::{Map, Value, json};
 
 /// A column of `kubectl get`.
@@ -47,12 +48,19 @@ struct Definition {
 }
 
 impl Definition {
-    fn of<K: Resource<DynamicType = ()> + JsonSchema>(approved: u16) -> Self {
+    fn of<K>(approved: u16) -> Self
+    where
+        K: Resource<DynamicType = ()> + JsonSchema + Root<Spec: JsonSchema, Status: JsonSchema>,
+    {
+        let mut schema = generator().into_root_schema_for::<K>().to_value();
+        // The fields say the same for every kind; their types say what it is about.
+        describe(&mut schema, "spec", generator().into_root_schema_for::<K::Spec>());
+        describe(&mut schema, "status", generator().into_root_schema_for::<K::Status>());
         Self {
             group: K::group(&()).into_owned(),
             kind: K::kind(&()).into_owned(),
             plural: K::plural(&()).into_owned(),
-            schema: generator().into_root_schema_for::<K>().to_value(),
+            schema,
             short_names: &[],
             columns: &[],
             status: true,
@@ -117,6 +125,12 @@ impl Column {
             value["priority"] = 1.into();
         }
         value
+    }
+}
+
+fn describe(schema: &mut Value, field: &str, like: Schema) {
+    if let (Some(description), Some(property)) = (like.get("description"), schema["properties"].get_mut(field)) {
+        property["description"] = description.clone();
     }
 }
 

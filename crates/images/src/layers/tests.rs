@@ -49,6 +49,9 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
+/// What is tried, the layers from the lowest up, and what is found.
+type Case<'a> = (&'a str, Vec<&'a [E<'a>]>, Option<&'a str>);
+
 struct Stack(Vec<(Digest, Bytes)>);
 
 impl Stack {
@@ -83,7 +86,7 @@ async fn the_file_that_the_container_would_see() {
     const IR: &str = "release-manifests/image-references";
     let found = Some("new");
     let base: &[E<'_>] = &[Dir("release-manifests"), File(IR, "old")];
-    let cases: Vec<(&str, Vec<&[E<'_>]>, Option<&str>)> = vec![
+    let cases: Vec<Case<'_>> = vec![
         ("in the only layer", vec![&[File(IR, "new")]], found),
         ("the top layer wins", vec![base, &[File("./release-manifests/image-references", "new")]], found),
         ("below an unrelated layer", vec![&[File(IR, "new")], &[File("etc/os-release", "x")]], found),

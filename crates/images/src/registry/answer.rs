@@ -106,9 +106,11 @@ pub(super) fn failure(error: reqwest::Error) -> Fault {
     let mut source = error.source();
     while let Some(cause) = source {
         let text = cause.to_string();
-        // Many layers repeat the text of the one below.
+        // Many layers repeat the text of the one below, and one says nothing else.
         texts.retain(|known| !known.contains(&text) && !text.contains(known));
-        texts.push(text);
+        if !text.starts_with("client error (") {
+            texts.push(text);
+        }
         source = cause.source();
     }
     if texts.is_empty() {

@@ -1,6 +1,7 @@
 //! One HTTP client for each host, with what is particular to it: trust, client certificate, proxy.
 
 use crate::error::Fault;
+use crate::proxy::Proxy;
 use crate::trust::Trust;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
@@ -18,12 +19,13 @@ const IDLE: Duration = Duration::from_secs(30);
 #[derive(Debug, Default)]
 pub(super) struct Clients {
     trust: Trust,
+    proxy: Proxy,
     by_host: Mutex<BTreeMap<(String, bool), Client>>,
 }
 
 impl Clients {
-    pub(super) fn new(trust: Trust) -> Self {
-        Self { trust, by_host: Mutex::default() }
+    pub(super) fn new(trust: Trust, proxy: Proxy) -> Self {
+        Self { trust, proxy, by_host: Mutex::default() }
     }
 
     /// The client for the host of this URL.
@@ -33,7 +35,9 @@ impl Clients {
         if let Some(client) = known.get(&(host.clone(), insecure)) {
             return Ok(client.clone());
         }
-        let client = Client::builder()
+        let setting =
+            |error: reqwest::Error| Fault::Setting { what: "the HTTP client", why: error.without_url().to_string() };
+        let mut builder = Client::builder()
             .user_agent(concat!("weir/", env!("CARGO_PKG_VERSION")))
             .redirect(Policy::none())
             .referer(false)
@@ -41,9 +45,11 @@ impl Clients {
             .connect_timeout(CONNECT)
             .read_timeout(SILENCE)
             .pool_idle_timeout(IDLE)
-            .tls_backend_preconfigured(self.trust.client_config(&host, insecure)?)
-            .build()
-            .map_err(|error| Fault::Setting { what: "the HTTP client", why: error.to_string() })?;
+            .tls_backend_preconfigured(self.trust.client_config(&host, insecure)?);
+        if let Some(proxy) = self.proxy.of(url) {
+            builder = builder.proxy(reqwest::Proxy::all(proxy.clone()).map_err(setting)?);
+        }
+        let client = builder.build().map_err(setting)?;
         known.insert((host, insecure), client.clone());
         Ok(client)
     }

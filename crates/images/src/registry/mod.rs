@@ -23,6 +23,7 @@ use crate::authfile::{Authfile, Credential};
 use crate::digest::{ByteStream, Digest};
 use crate::error::Fault;
 use crate::manifest::{MAX_DOCUMENT, media};
+use crate::proxy::Proxy;
 use crate::pull_spec::{PullSpec, Version};
 use crate::registries::{Place, Registries};
 use crate::trust::Trust;
@@ -60,10 +61,10 @@ pub struct Repository {
 }
 
 impl Registry {
-    /// With these credentials, places and certificates.
+    /// With these credentials, places, certificates and this proxy.
     #[must_use]
-    pub fn new(authfile: Authfile, registries: Registries, trust: Trust) -> Self {
-        Self { authfile, registries, clients: Arc::new(Clients::new(trust)), endpoints: Mutex::default() }
+    pub fn new(authfile: Authfile, registries: Registries, trust: Trust, proxy: Proxy) -> Self {
+        Self { authfile, registries, clients: Arc::new(Clients::new(trust, proxy)), endpoints: Mutex::default() }
     }
 
     /// The places to ask for an image, in order.

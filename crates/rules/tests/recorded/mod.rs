@@ -8,11 +8,11 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
-use weir_api::{MachineConfig, MachineConfigPool, OSImageStream};
+use weir_api::{MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream};
 use weir_rules::{
     membership::{Membership, assign},
     rollout::RolloutView,
-    view::{DegradedReport, NodeReport, NodeView, PoolView},
+    view::{NodeReport, NodeView, PoolView},
 };
 
 /// One recorded case.
@@ -38,7 +38,7 @@ pub(crate) struct Inputs {
     nodes: Vec<Node>,
     pods: Vec<Value>,
     machine_configs: Vec<MachineConfig>,
-    machine_config_nodes: Vec<Value>,
+    machine_config_nodes: Vec<MachineConfigNode>,
     #[serde(rename = "machineOSConfigs")]
     machine_os_configs: Vec<Value>,
     os_image_stream: Option<OSImageStream>,
@@ -139,7 +139,7 @@ impl<'a> World<'a> {
         Views {
             world: self,
             membership: assign(&self.pools, &self.nodes),
-            reports: self.inputs.machine_config_nodes.iter().map(report).map(|r| (r.node, r)).collect(),
+            reports: self.inputs.machine_config_nodes.iter().map(NodeReport::new).map(|r| (r.node, r)).collect(),
             config_map: configs.filter_map(|c| Some((c.metadata.name.as_deref()?, c))).collect(),
             owners: self.owners.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
         }
@@ -169,26 +169,5 @@ impl<'a> Views<'a> {
             halted: None,
             previous: None,
         }
-    }
-}
-
-fn report(object: &Value) -> NodeReport<'_> {
-    let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let is_true = |type_: &str| conditions.iter().find(|c| c["type"] == type_ && c["status"] == "True");
-    let sets = object["status"]["pinnedImageSets"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let generation = |set: &Value, key: &str| set[key].as_i64().unwrap_or_default();
-    NodeReport {
-        node: object["metadata"]["name"].as_str().unwrap(),
-        has_conditions: !conditions.is_empty(),
-        degraded: is_true("NodeDegraded")
-            .map(|c| DegradedReport { message: c["message"].as_str().unwrap_or_default(), since: None }),
-        updated: is_true("Updated").is_some(),
-        updated_since: None,
-        desired_config: object["status"]["configVersion"]["desired"].as_str(),
-        desired_image: object["status"]["configImage"]["desiredImage"].as_str(),
-        pinned_image_sets_done: sets.iter().all(|s| {
-            generation(s, "desiredGeneration") > 0
-                && generation(s, "desiredGeneration") == generation(s, "currentGeneration")
-        }),
     }
 }

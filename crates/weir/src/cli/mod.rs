@@ -1,15 +1,21 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+pub mod apiserver;
 pub mod bootstrap;
 mod crds;
 mod explain;
+mod get;
 mod image_source;
+pub mod machine_config_osimagestream;
 mod manifest_source;
+mod payload;
 mod render;
 pub mod up;
 
 pub use crds::Crds;
+pub use get::Get;
 pub use image_source::ImageSource;
+pub use payload::Payload;
 
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
@@ -37,8 +43,16 @@ pub enum Command {
     Bootstrap(bootstrap::Bootstrap),
     /// Tell why something is as it is
     Explain(explain::Explain),
+    /// Print the OS image streams of a release, or the image of one
+    Get(Get),
+    /// Make, push and look into release payloads
+    Payload(Payload),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
+    /// Serve the embedded Kubernetes API
+    ///
+    /// It is an API server and nothing else: no scheduler, no kubelet, no controller runs beside it.
+    Apiserver(apiserver::Arguments),
     /// Print shell completions
     Completions {
         /// Which shell
@@ -69,7 +83,10 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Render(render) => render.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Get(get) => get.run(),
+        Command::Payload(payload) => payload.run(),
         Command::Crds(crds) => crds.run(),
+        Command::Apiserver(arguments) => apiserver::run(arguments),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
             let mut script = Vec::new();

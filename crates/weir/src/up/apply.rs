@@ -1,7 +1,8 @@
 //! Writes the objects a cluster starts with.
 
 use super::seed::{Owner, Seed};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
@@ -10,7 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use weir_api::keys::names::CONTROLLER_CONFIG;
-use weir_kubeio::patch::FIELD_MANAGER;
+use weir_kubeio::{error::said, patch::FIELD_MANAGER};
 
 /// Makes an object what the seed says. A user's object that exists is left alone.
 pub(super) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
@@ -20,27 +21,34 @@ pub(super) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
     let name = object.metadata.name.clone().unwrap_or_default();
     let what = || format!("writing {kind} {name}");
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(&api_version, &kind)?);
-    let manager = Some(FIELD_MANAGER.to_owned());
-    let written = match api.get_opt(&name).await.with_context(what)? {
+    let refused = |error: kube::Error| anyhow!(said(&error));
+    let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+    let written = match api.get_opt(&name).await.map_err(refused).with_context(what)? {
         Some(_) if seed.owner == Owner::User => return Ok(()),
-        Some(_) => {
-            let parameters = PatchParams { field_manager: manager.clone(), ..PatchParams::default() };
-            api.patch(&name, &parameters, &Patch::Merge(&object)).await.with_context(what)?
+        Some(before) => {
+            // A merge patch would take a field that is to be null for one to be removed.
+            object.metadata = merged(before.metadata, object.metadata);
+            api.replace(&name, &parameters, &object).await.map_err(refused).with_context(what)?
         }
-        None => {
-            let parameters = PostParams { field_manager: manager.clone(), ..PostParams::default() };
-            api.create(&parameters, &object).await.with_context(what)?
-        }
+        None => api.create(&parameters, &object).await.map_err(refused).with_context(what)?,
     };
     if let Some(mut status) = status {
         if name == CONTROLLER_CONFIG {
             status["observedGeneration"] = json!(written.metadata.generation);
         }
-        let parameters = PatchParams { field_manager: manager, ..PatchParams::default() };
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
         let patch: Value = json!({ "status": status });
-        api.patch_status(&name, &parameters, &Patch::Merge(&patch)).await.with_context(what)?;
+        api.patch_status(&name, &parameters, &Patch::Merge(&patch)).await.map_err(refused).with_context(what)?;
     }
     Ok(())
+}
+
+/// What there was, with the labels and annotations that are wanted.
+fn merged(before: ObjectMeta, wanted: ObjectMeta) -> ObjectMeta {
+    let mut both = before;
+    both.labels.get_or_insert_default().extend(wanted.labels.unwrap_or_default());
+    both.annotations.get_or_insert_default().extend(wanted.annotations.unwrap_or_default());
+    both
 }
 
 fn resource(api_version: &str, kind: &str) -> Result<ApiResource> {

@@ -169,6 +169,9 @@ fn pools(facts: &Facts<'_>) -> Vec<Value> {
     roles(facts).into_iter().map(built_in).chain(facts.nodes.custom().map(custom)).collect()
 }
 
+/// Base64 of `# none\n`: the API demands some bytes.
+const NO_CERTIFICATES: &str = "IyBub25lCg==";
+
 fn controller_config(facts: &Facts<'_>) -> Value {
     let tagged = |name: &str| facts.release.tags.iter().find(|tag| tag.name == name);
     let image = |name: &str| tagged(name).and_then(|tag| tag.image.as_deref()).unwrap_or_default();
@@ -193,11 +196,11 @@ fn controller_config(facts: &Facts<'_>) -> Value {
             "images": {},
             "infra": infrastructure(facts),
             "ipFamilies": "IPv4",
-            "kubeAPIServerServingCAData": "",
+            "kubeAPIServerServingCAData": NO_CERTIFICATES,
             "network": null,
             "proxy": null,
             "releaseImage": facts.release.image,
-            "rootCAData": "",
+            "rootCAData": NO_CERTIFICATES,
         },
         "status": {"conditions": [
             {"type": "TemplateControllerCompleted", "status": "True", "reason": "", "message": "", "lastTransitionTime": facts.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()},

@@ -47,7 +47,7 @@ fn images(up: &Up) -> Result<(Images, String)> {
     let mut source = up.images.open()?;
     source.patience = PATIENCE;
     if let Some(reference) = &up.release {
-        return Ok((Images::new(source), reference.clone()));
+        return Ok((Images::new(source.with_layout_of(reference)?), reference.clone()));
     }
     let profile = up.distribution.or_else(|| Profile::all().first()).context("no distribution is built in")?;
     let layout = payload::build(profile, None, &[]).context("making the sample payload")?;
@@ -58,7 +58,8 @@ fn images(up: &Up) -> Result<(Images, String)> {
 }
 
 /// Somebody waits at a terminal: a registry that is down is reported soon.
-const PATIENCE: Patience = Patience { retry: Duration::from_secs(3), total: Duration::from_secs(60) };
+const PATIENCE: Patience =
+    Patience { pause: Duration::from_millis(250), retry: Duration::from_secs(3), total: Duration::from_secs(60) };
 
 fn profile(up: &Up, release: &Release) -> Result<&'static Profile> {
     let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
