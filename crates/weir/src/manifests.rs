@@ -1,7 +1,7 @@
 //! Manifests from files: YAML and JSON, several documents to a file, lists unpacked where that is asked for.
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use serde::de::DeserializeOwned;
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
     fmt,
@@ -146,6 +146,15 @@ fn yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
     serde_saphyr::from_str_with_options(text, serde_saphyr::options! { legacy_octal_numbers: true })
 }
 
+/// Writes objects as YAML documents. Long text is never folded: a pull spec or key stays on its line.
+///
+/// # Errors
+/// When an object cannot be written.
+pub fn to_yaml(objects: &[impl Serialize]) -> Result<String> {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    serde_saphyr::to_string_multiple_with_options(&objects, options).context("writing YAML")
+}
+
 /// The objects of lists (`kind: List` and the like) in the place of the lists.
 #[must_use]
 pub fn unpack(manifests: Vec<Manifest>) -> Vec<Manifest> {
@@ -222,6 +231,53 @@ mod tests {
             objects("a: 0644\nb: yes\nc: '0644'\nd: 2020-01-01\ne: 12:30:45"),
             [(1, 1, json!({ "a": 420, "b": true, "c": "0644", "d": "2020-01-01", "e": "12:30:45" }))]
         );
+    }
+
+    #[test]
+    fn what_is_written_is_read_back() {
+        let long = "word ".repeat(40);
+        let odd = [
+            "",
+            " ",
+            "a ",
+            " a",
+            "a\n",
+            "a\n\n",
+            "\na",
+            "\n",
+            " \n a\n",
+            "a \nb",
+            "\ta\n\tb\n",
+            "a\r\nb",
+            "a: b",
+            "# a",
+            "- a",
+            "y",
+            "null",
+            "0644",
+            "1e3",
+            "2020-01-01",
+            "---\na",
+            "a\n---\nb\n",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "\u{feff}a",
+            "😀",
+            "\0",
+            "'\"\\",
+            "{",
+            "%",
+            "@x",
+            "?",
+            "[Unit]\nDescription=A \nExecStart=/bin/sh -c \"a\" \\\n  b\n",
+            &long,
+        ];
+        let objects: Vec<Value> =
+            odd.iter().map(|text| json!({ "kind": "A", "text": text, "list": [text], *text: 1 })).collect();
+        let text = to_yaml(&objects).unwrap();
+        let back: Vec<Value> = parse(Path::new("f"), &text).unwrap().into_iter().map(|m| m.object).collect();
+        assert_eq!(back, objects, "{text}");
+        assert!(to_yaml(&[json!({ "image": &"x".repeat(200) })]).unwrap().starts_with("image: xxx"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `weir render`: what pools get, from manifests, without a cluster.
 
 use super::manifest_source::ManifestSource;
-use crate::{exit::Outcome, inputs::Inputs};
+use crate::{exit::Outcome, inputs::Inputs, manifests};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use weir_rules::render::{Rendered, Trace};
@@ -73,7 +73,7 @@ impl Render {
         let objects = || rendered.iter().map(|r| serde_json::to_value(&r.config)).collect::<Result<Vec<Value>, _>>();
         Ok(match self.output {
             Output::Yaml if rendered.is_empty() => String::new(),
-            Output::Yaml => serde_saphyr::to_string_multiple(&objects()?)?,
+            Output::Yaml => manifests::to_yaml(&objects()?)?,
             Output::Json => {
                 let list = json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": objects()? });
                 serde_json::to_string_pretty(&list)? + "\n"
