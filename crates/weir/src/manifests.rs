@@ -152,7 +152,7 @@ fn yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
 /// When an object cannot be written.
 pub fn to_yaml(objects: &[impl Serialize]) -> Result<String> {
     let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
-    serde_saphyr::to_string_multiple_with_options(&objects, options).context("writing YAML")
+    serde_saphyr::to_string_multiple_with_options(objects, options).context("writing YAML")
 }
 
 /// The objects of lists (`kind: List` and the like) in the place of the lists.
