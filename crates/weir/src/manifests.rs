@@ -198,6 +198,15 @@ impl Manifest {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         T::deserialize(&self.object).with_context(|| format!("{}: {} {}", self.place, self.kind(), self.name()))
     }
+
+    /// As [`Manifest::read`], without a copy of what is in the object.
+    ///
+    /// # Errors
+    /// When a field has the wrong type.
+    pub fn into_object<T: DeserializeOwned>(self) -> Result<T> {
+        let what = format!("{}: {} {}", self.place, self.kind(), self.name());
+        serde_json::from_value(self.object).context(what)
+    }
 }
 
 #[cfg(test)]
