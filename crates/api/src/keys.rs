@@ -27,6 +27,10 @@ pub mod names {
     pub const WORKER: &str = "worker";
     /// Pool of the arbiter node.
     pub const ARBITER: &str = "arbiter";
+    /// Control plane topology with two masters and an arbiter.
+    pub const ARBITER_TOPOLOGY: &str = "HighlyAvailableArbiter";
+    /// The operator's pods: value of [`super::pod::APP`].
+    pub const OPERATOR_APP: &str = "machine-config-operator";
     /// Our `ClusterOperator`.
     pub const CLUSTER_OPERATOR: &str = "machine-config";
     /// What names of rendered MachineConfigs begin with.
@@ -289,6 +293,12 @@ pub mod boot_image {
     pub const STUB_UPGRADED_TO: &str = "machineconfiguration.openshift.io/stub-ignition-upgraded-to";
     /// On user-data secrets: when it was converted.
     pub const STUB_UPGRADED_AT: &str = "machineconfiguration.openshift.io/stub-ignition-upgraded-at";
+}
+
+/// Labels on pods.
+pub mod pod {
+    /// Which program a pod runs.
+    pub const APP: &str = "k8s-app";
 }
 
 /// Labels on nodes.

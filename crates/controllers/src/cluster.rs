@@ -1,5 +1,6 @@
 //! What the controllers see of the cluster: one watch per kind, shared by all.
 
+use crate::troubles::Troubles;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use tokio::sync::watch;
@@ -23,6 +24,8 @@ pub struct Cluster {
     pub configs: Cache<MachineConfig>,
     /// Node.
     pub nodes: Cache<Node>,
+    /// What the stream controller found to stand in the way.
+    pub troubles: Troubles,
 }
 
 impl Cluster {
@@ -61,6 +64,7 @@ impl Cluster {
             self.controller_configs.changes(),
             self.pools.changes(),
             self.configs.changes(),
+            self.troubles.changes(),
         ]
     }
 

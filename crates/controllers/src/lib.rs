@@ -5,6 +5,7 @@
 //! | [`stream`] | the OSImageStream, from the release image the cluster is to run |
 //! | [`render`] | the rendered MachineConfig of every pool, and the pool's configuration |
 //! | [`rollout`] | what every node is told to run, and the status of every pool |
+//! | [`troubles`] | what stands in the way of the streams |
 //! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
 //! | [`context`] | what every controller is given |
 //!
@@ -16,6 +17,7 @@ mod news;
 pub mod render;
 pub mod rollout;
 pub mod stream;
+pub mod troubles;
 
 pub use cluster::Cluster;
 pub use context::{Build, Context};

@@ -20,5 +20,5 @@ pub mod version;
 
 pub use detect::{Evidence, detect};
 pub use node_os::NodeOs;
-pub use profile::{DefaultStreamRule, Profile, StreamsRule, UnknownDistribution};
+pub use profile::{DefaultStreamRule, Profile, StreamsRule, UnknownDistribution, UnlabelledRule};
 pub use version::ReleaseVersion;

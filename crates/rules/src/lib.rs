@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`catalog`] | which OS image streams a release carries, and which one is the default |
 //! | [`gates`] | which features are on |
+//! | [`mismatch`] | what contradicts the distribution that was chosen |
 //! | [`release`] | which version a cluster was installed with |
 //! | [`stream`] | which OS image stream a pool gets |
 //! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
@@ -19,6 +20,7 @@
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
 //! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
+//! | [`explain`] | all of it about one pool, for people and for scripts |
 //! | [`selector`] | which objects a label selector matches |
 //! | [`settled`] | whether a pool has come to rest |
 //! | [`conditions`] | how a list of conditions changes |
@@ -32,11 +34,13 @@ pub mod cluster_status;
 pub mod components;
 pub mod conditions;
 pub mod drain;
+pub mod explain;
 pub mod gates;
 pub mod goyaml;
 pub mod guard;
 pub mod max_unavailable;
 pub mod membership;
+pub mod mismatch;
 pub mod node_status;
 pub mod pool_status;
 pub mod quoted;

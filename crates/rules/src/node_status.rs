@@ -18,7 +18,7 @@ mod step;
 #[cfg(test)]
 mod tests;
 
-pub use drain::drain_reports;
+pub use drain::{drain_reports, in_the_way};
 pub use step::{Report, Said, Step};
 
 use crate::view::NodeView;

@@ -10,17 +10,18 @@
 mod act;
 mod observe;
 
-use crate::{Context, news::News};
+use crate::{Context, news::News, troubles::CatalogTrouble};
 use act::Writer;
 use observe::{Observed, Parts};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use weir_kubeio::{Class, Classed, Event, Next, Recorder, drive};
+use weir_kubeio::{Event, Next, Recorder, drive};
 use weir_rules::{
     components::NotRendered,
     gates::GatesError,
+    mismatch,
     render::{RenderError, Rendered},
     stream::{StreamError, StreamReason},
     view::PoolView,
@@ -29,30 +30,15 @@ use weir_rules::{
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigcontroller-rendercontroller";
 
-/// Why a pass was not finished.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It is not known whether there are streams.
-    #[error(transparent)]
-    Gates(#[from] GatesError),
-    /// The API server refused a write or was not there.
-    #[error(transparent)]
-    Api(#[from] weir_kubeio::Error),
-}
-
-impl Classed for Error {
-    fn class(&self) -> Class {
-        match self {
-            // What is missing is watched.
-            Self::Gates(_) => Class::Permanent,
-            Self::Api(error) => error.class(),
-        }
-    }
-}
-
 /// Why a pool has no rendered MachineConfig.
 #[derive(Clone, Debug, thiserror::Error)]
 enum Failure {
+    #[error("{0}")]
+    Mismatch(String),
+    #[error(transparent)]
+    Gates(#[from] GatesError),
+    #[error("the OSImageStream is being made from the desired release")]
+    BeingMade,
     #[error(transparent)]
     Components(#[from] NotRendered),
     #[error(transparent)]
@@ -64,6 +50,9 @@ enum Failure {
 impl Failure {
     fn code(&self) -> &'static str {
         match self {
+            Self::Mismatch(_) => mismatch::CODE,
+            Self::Gates(_) => "FeatureGatesUnknown",
+            Self::BeingMade => "OSImageStreamBeingMade",
             Self::Components(error) => error.code(),
             Self::Stream(error) => error.code(),
             Self::Render(error) => error.code(),
@@ -74,7 +63,8 @@ impl Failure {
     fn is_failure(&self) -> bool {
         match self {
             Self::Components(error) => error.is_failure(),
-            Self::Stream(_) | Self::Render(_) => true,
+            Self::BeingMade => false,
+            Self::Mismatch(_) | Self::Gates(_) | Self::Stream(_) | Self::Render(_) => true,
         }
     }
 }
@@ -108,17 +98,17 @@ impl Controller {
     ///
     /// # Errors
     /// The first write that failed; the other pools are seen to all the same.
-    pub async fn reconcile(&self) -> Result<Next, Error> {
+    pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
         if !self.context.cluster.is_synced() {
             return Ok(Next::Await);
         }
-        let observed = Observed::new(&self.context)?;
+        let observed = Observed::new(&self.context);
         let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
         let mut first = None;
         for (pool, view) in observed.pools.iter().zip(&views).filter(|(_, view)| !view.deleting) {
             let writer = Writer { context: &self.context, recorder: &self.recorder, pool };
             let written = match self.pool(&observed, view, &views) {
-                Ok((rendered, because)) => self.accept(&writer, &rendered, &because).await,
+                Ok((rendered, because)) => self.accept(&writer, &rendered, &because, observed.trouble()).await,
                 Err(failure) => self.refuse(&writer, &failure).await,
             };
             if let Err(error) = written {
@@ -126,7 +116,7 @@ impl Controller {
                 first.get_or_insert(error);
             }
         }
-        first.map_or(Ok(Next::Await), |error| Err(error.into()))
+        first.map_or(Ok(Next::Await), Err)
     }
 
     fn pool(
@@ -154,8 +144,9 @@ impl Controller {
         writer: &Writer<'_>,
         rendered: &Rendered,
         because: &StreamReason,
+        trouble: Option<&CatalogTrouble>,
     ) -> Result<(), weir_kubeio::Error> {
-        writer.write(rendered).await?;
+        writer.write(rendered, trouble).await?;
         let telling = match because {
             StreamReason::StalePin { .. } | StreamReason::GateOff { ignored: Some(_) } => Some(because.to_string()),
             _ => None,

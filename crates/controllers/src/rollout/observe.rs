@@ -30,6 +30,8 @@ pub(super) struct Observed {
     controller_config: Option<Arc<ControllerConfig>>,
     /// Absent while the gate is off, or not known to be on.
     streams: Option<Arc<OSImageStream>>,
+    /// What contradicts the distribution.
+    halted: Option<String>,
 }
 
 /// The status a pool is to have.
@@ -50,6 +52,7 @@ impl Observed {
             configs: cluster.configs.all(),
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
             streams: cluster.streams.get(CLUSTER).filter(|_| enabled),
+            halted: context.halted(),
         }
     }
 
@@ -66,7 +69,7 @@ impl Observed {
             image_mode_pools: &BTreeSet::new(),
             config_owners: &self.config_owners(),
             configs: Some(&self.configs().into_keys().collect()),
-            halted: None,
+            halted: self.halted.as_deref(),
             previous,
         };
         plan_rollout(&view, now)

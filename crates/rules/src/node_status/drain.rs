@@ -73,6 +73,18 @@ pub fn drain_reports(node: &NodeView<'_>, plan: &NodeDrain, tried: &Tried) -> Ve
     steps(node, plan, tried).iter().map(DrainStep::report).collect()
 }
 
+/// What stands between the words of a drain under way: who is in the way, ours or the reference's way of saying it.
+#[must_use]
+pub fn in_the_way(message: &str) -> Option<&str> {
+    let failed = message.strip_prefix(NOT_DRAINED).and_then(|rest| rest.rsplit_once(UNTIL)).map(|(who, _)| who);
+    let who = failed.or_else(|| message.rsplit_once(IN_THE_WAY).map(|(_, who)| who))?;
+    Some(who.trim_end_matches([' ', '.'])).filter(|who| !who.is_empty())
+}
+
+const NOT_DRAINED: &str = "Error: Node Drain has not succeeded. Error is: ";
+const UNTIL: &str = "The drain will not be complete until desired drainer ";
+const IN_THE_WAY: &str = ". In the way: ";
+
 fn steps(node: &NodeView<'_>, plan: &NodeDrain, tried: &Tried) -> Vec<DrainStep> {
     let failure = tried.write.as_ref().map(|failed| failed.said.clone());
     let unschedulable = node.unschedulable;
@@ -108,9 +120,7 @@ fn words<'a>(blockers: impl IntoIterator<Item = &'a Blocker>) -> String {
 
 impl DrainStep {
     fn report(&self) -> Report {
-        let until = |asked: &str, applied: &str| {
-            format!("The drain will not be complete until desired drainer {asked} matches current drainer {applied}")
-        };
+        let until = |asked: &str, applied: &str| format!("{UNTIL}{asked} matches current drainer {applied}");
         match self {
             Self::CordonFailed { why, unschedulable } => {
                 let text = format!(
@@ -123,13 +133,12 @@ impl DrainStep {
                 )
             }
             Self::Draining { asked, applied, blocked } => {
-                let way = if blocked.is_empty() { String::new() } else { format!(". In the way: {blocked}") };
+                let way = if blocked.is_empty() { String::new() } else { format!("{IN_THE_WAY}{blocked}") };
                 let text = format!("Draining node. {}{way}", until(asked, applied));
                 executed(UNKNOWN, "Draining Node as part of update executed phase", said(DRAINED, UNKNOWN, &text))
             }
             Self::NotDrained { asked, applied, blocked } => {
-                let text =
-                    format!("Error: Node Drain has not succeeded. Error is: {blocked}. {}", until(asked, applied));
+                let text = format!("{NOT_DRAINED}{blocked}. {}", until(asked, applied));
                 executed(UNKNOWN, "Node Drain has not succeeded", said(DRAINED, UNKNOWN, &text))
             }
             Self::Drained { asked } => {

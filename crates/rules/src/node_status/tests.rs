@@ -217,10 +217,11 @@ fn a_drain_is_told_step_by_step() {
     look(&mut said, &tried, std::slice::from_ref(&pod), 13);
     let way = "pod ns/p: eviction is refused (would violate), since 1970-01-01T00:00:12Z";
     assert_eq!(said.says(DRAINED).2, format!("Draining node. {until}. In the way: {way}"));
-    assert_eq!(NodeReport::new(&said.object).draining, Some(said.says(DRAINED).2));
+    assert_eq!(NodeReport::new(&said.object).blocked, Some(way));
     look(&mut said, &tried, std::slice::from_ref(&pod), 101);
     assert_eq!(said.says(DRAINED).2, format!("Error: Node Drain has not succeeded. Error is: {way}. {until}"));
     assert_eq!((said.says(DRAINED).0, said.says(DRAINED).3), (UNKNOWN, 11));
+    assert_eq!(NodeReport::new(&said.object).blocked, Some(way));
     look(&mut said, &tried, &[], 102);
     assert_eq!(
         said.says(DRAINED),
@@ -288,5 +289,19 @@ proptest! {
                 prop_assert!(!condition.reason.is_empty());
             }
         }
+    }
+}
+
+#[test]
+fn who_is_in_the_way_is_read_out_of_the_references_words_as_well() {
+    for (message, wanted) in [
+        (
+            "Error: Node Drain has not succeeded. Error is: error when evicting pods/\"p\" -n \"ns\": global timeout reached: 1m30s The drain will not be complete until desired drainer drain-a matches current drainer uncordon-b",
+            Some("error when evicting pods/\"p\" -n \"ns\": global timeout reached: 1m30s"),
+        ),
+        ("Draining node. The drain will not be complete until desired drainer a matches current drainer b", None),
+        ("", None),
+    ] {
+        assert_eq!(in_the_way(message), wanted);
     }
 }

@@ -1,5 +1,6 @@
 //! A `MachineConfigNode` as far as the status of its pool and the drain of its node depend on it.
 
+use crate::node_status::in_the_way;
 use jiff::Timestamp;
 use weir_api::{
     MachineConfigNode,
@@ -29,8 +30,8 @@ pub struct NodeReport<'a> {
     pub pinned_image_sets_done: bool,
     /// Whether the node was cordoned for the update under way and not uncordoned since.
     pub cordoned: bool,
-    /// What the drain controller says while the node is being drained.
-    pub draining: Option<&'a str>,
+    /// Who is in the way of the drain under way, in the drain controller's words.
+    pub blocked: Option<&'a str>,
 }
 
 /// What a node says of its failure.
@@ -62,7 +63,7 @@ impl<'a> NodeReport<'a> {
             desired_image: status.and_then(|s| s.config_image.as_ref()).and_then(|i| i.desired_image.as_deref()),
             pinned_image_sets_done: sets.iter().all(is_pinned),
             cordoned: is_true(conditions, CORDONED) && !is_true(conditions, UNCORDONED),
-            draining: draining.map(|c| c.message.as_str()),
+            blocked: draining.and_then(|c| in_the_way(&c.message)),
         }
     }
 }

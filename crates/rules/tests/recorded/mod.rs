@@ -10,6 +10,7 @@ use std::{
 };
 use weir_api::{MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream};
 use weir_rules::{
+    explain::Objects,
     membership::{Membership, assign},
     rollout::RolloutView,
     view::{NodeReport, NodeView, PoolView},
@@ -90,6 +91,25 @@ impl Inputs {
     /// Pools of the case that a MachineOSConfig puts into image mode.
     pub(crate) fn image_mode_pools(&self) -> BTreeSet<&str> {
         self.machine_os_configs.iter().filter_map(|m| m["spec"]["machineConfigPool"]["name"].as_str()).collect()
+    }
+
+    /// The case as `explain` takes it.
+    pub(crate) fn objects(&self) -> Objects {
+        let operator = |pod: &&Value| pod["metadata"]["labels"]["k8s-app"] == "machine-config-operator";
+        let node = |pod: &Value| pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned();
+        Objects {
+            pools: self.all_pools().cloned().collect(),
+            nodes: self.nodes.clone(),
+            configs: self.machine_configs.clone(),
+            all_configs: false,
+            reports: self.machine_config_nodes.clone(),
+            operator_nodes: self.pods.iter().filter(operator).map(node).collect(),
+            image_mode_pools: self.image_mode_pools().into_iter().map(str::to_owned).collect(),
+            streams: self.streams().filter(|_| self.gate("OSStreams")).cloned(),
+            topology: self.control_plane_topology.clone(),
+            certificates: self.certificates().to_vec(),
+            counts_from_reports: self.gate("ImageModeStatusReporting"),
+        }
     }
 
     pub(crate) fn world(&self) -> World<'_> {

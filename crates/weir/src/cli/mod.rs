@@ -2,6 +2,7 @@
 
 pub mod apiserver;
 pub mod bootstrap;
+mod cluster;
 mod crds;
 mod explain;
 mod get;
@@ -10,12 +11,16 @@ pub mod machine_config_osimagestream;
 mod manifest_source;
 mod payload;
 mod render;
+mod status;
 pub mod up;
 
+pub use cluster::Cluster;
 pub use crds::Crds;
+pub use explain::Explain;
 pub use get::Get;
 pub use image_source::ImageSource;
 pub use payload::Payload;
+pub use status::Status;
 
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
@@ -37,16 +42,18 @@ pub struct Arguments {
 pub enum Command {
     /// Run release, API server, controllers and simulated nodes in this process
     Up(up::Up),
-    /// Print the MachineConfigs that pools get, from manifests
-    Render(render::Render),
-    /// Render what a cluster's first machines get, from the installer's manifests
-    Bootstrap(bootstrap::Bootstrap),
-    /// Tell why something is as it is
-    Explain(explain::Explain),
     /// Print the OS image streams of a release, or the image of one
     Get(Get),
     /// Make, push and look into release payloads
     Payload(Payload),
+    /// Print the MachineConfigs that pools get, from manifests
+    Render(render::Render),
+    /// Render what a cluster's first machines get, from the installer's manifests
+    Bootstrap(bootstrap::Bootstrap),
+    /// Print what every pool is at, and who waits for what
+    Status(Status),
+    /// Explain why something is as it is
+    Explain(Explain),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
     /// Serve the embedded Kubernetes API
@@ -58,6 +65,24 @@ pub enum Command {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+/// How data is printed for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+impl Output {
+    fn write(self, value: &serde_json::Value) -> anyhow::Result<String> {
+        Ok(match self {
+            Self::Json => serde_json::to_string_pretty(value)? + "\n",
+            Self::Yaml => serde_saphyr::to_string(value)?,
+        })
+    }
 }
 
 /// Sets up log lines on stderr; `RUST_LOG` overrides the level.
@@ -80,11 +105,12 @@ pub fn log(verbose: u8) {
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         Command::Up(up) => up.run(),
-        Command::Render(render) => render.run(),
-        Command::Bootstrap(bootstrap) => bootstrap.run(),
-        Command::Explain(explain) => explain.run(),
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
+        Command::Render(render) => render.run(),
+        Command::Bootstrap(bootstrap) => bootstrap.run(),
+        Command::Status(status) => status.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Crds(crds) => crds.run(),
         Command::Apiserver(arguments) => apiserver::run(arguments),
         Command::Completions { shell } => {
