@@ -48,19 +48,18 @@ impl Inputs {
     ///
     /// # Errors
     /// When an object has no kind or the wrong fields, or stands there twice.
-    pub fn of(manifests: &[Manifest]) -> Result<Self> {
+    pub fn of(manifests: Vec<Manifest>) -> Result<Self> {
         let mut inputs = Self::default();
         for manifest in manifests {
-            let place = &manifest.place;
             match (manifest.group(), manifest.kind()) {
-                (_, "") => bail!("{place}: the object has no kind"),
+                (_, "") => bail!("{}: the object has no kind", manifest.place),
                 (MACHINE_CONFIG_GROUP, "MachineConfigPool") => named(manifest, &mut inputs.pools)?,
                 (MACHINE_CONFIG_GROUP, "MachineConfig") => named(manifest, &mut inputs.configs)?,
                 (MACHINE_CONFIG_GROUP, "ControllerConfig") => only(manifest, &mut inputs.controller_config)?,
                 (MACHINE_CONFIG_GROUP, "OSImageStream") => only(manifest, &mut inputs.streams)?,
                 (CONFIG_GROUP, "FeatureGate") => only(manifest, &mut inputs.feature_gate)?,
                 (OPERATOR_GROUP, "MachineConfiguration") => only(manifest, &mut inputs.machine_configuration)?,
-                (group, kind) => tracing::debug!("{place}: {kind} of {group:?} is passed over"),
+                (group, kind) => tracing::debug!("{}: {kind} of {group:?} is passed over", manifest.place),
             }
         }
         Ok(inputs)
@@ -180,21 +179,22 @@ impl Inputs {
     }
 }
 
-fn named<T: DeserializeOwned>(manifest: &Manifest, into: &mut BTreeMap<String, T>) -> Result<()> {
-    let (kind, name) = (manifest.kind(), manifest.name());
+fn named<T: DeserializeOwned>(manifest: Manifest, into: &mut BTreeMap<String, T>) -> Result<()> {
+    let (place, kind, name) = (manifest.place.clone(), manifest.kind().to_owned(), manifest.name().to_owned());
     if name.is_empty() {
-        bail!("{}: the {kind} has no name", manifest.place);
+        bail!("{place}: the {kind} has no name");
     }
-    match into.insert(name.to_owned(), manifest.read()?) {
+    match into.insert(name.clone(), manifest.into_object()?) {
         None => Ok(()),
-        Some(_) => bail!("{}: there is another {kind} {name} before this one", manifest.place),
+        Some(_) => bail!("{place}: there is another {kind} {name} before this one"),
     }
 }
 
-fn only<T: DeserializeOwned>(manifest: &Manifest, into: &mut Option<T>) -> Result<()> {
-    match into.replace(manifest.read()?) {
+fn only<T: DeserializeOwned>(manifest: Manifest, into: &mut Option<T>) -> Result<()> {
+    let (place, kind) = (manifest.place.clone(), manifest.kind().to_owned());
+    match into.replace(manifest.into_object()?) {
         None => Ok(()),
-        Some(_) => bail!("{}: there is another {} before this one", manifest.place, manifest.kind()),
+        Some(_) => bail!("{place}: there is another {kind} before this one"),
     }
 }
 

@@ -1,6 +1,7 @@
 //! `weir render`, `weir explain file` and `weir bootstrap` as a user has them: files in, text and files out.
 
 use anyhow::{Context as _, Result};
+use base64::Engine as _;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
@@ -8,6 +9,7 @@ use std::{
     path::Path,
     process::{Command, Output, Stdio},
 };
+use weir_testkit::{Options, Registry};
 
 const VERSION: &str = "machineconfiguration.openshift.io/v1";
 
@@ -16,6 +18,7 @@ fn weir(arguments: &[&str], stdin: &str) -> Result<Output> {
         .args(arguments)
         .env_remove("KUBECONFIG")
         .env_remove("RELEASE_VERSION")
+        .env_remove("REGISTRY_AUTH_FILE")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -161,6 +164,7 @@ fn explaining_a_file() -> Result<()> {
     Ok(())
 }
 
+/// A pull secret without credentials.
 const SECRET: &str = "apiVersion: v1\nkind: Secret\nmetadata: {name: pull}\ntype: kubernetes.io/dockerconfigjson\n\
                       stringData: {.dockerconfigjson: '{\"auths\":{}}'}\n";
 
@@ -170,7 +174,7 @@ fn feature_gate(enabled: &[&str]) -> Value {
     json!({ "apiVersion": "config.openshift.io/v1", "kind": "FeatureGate", "metadata": { "name": "cluster" }, "status": { "featureGates": [list] } })
 }
 
-fn bootstrap(manifests: &[Value]) -> Result<(Output, BTreeMap<String, String>)> {
+fn bootstrap(manifests: &[Value], pull_secret: &str) -> Result<(Output, BTreeMap<String, String>)> {
     let folder = tempfile::tempdir()?;
     let (from, to) = (folder.path().join("in"), folder.path().join("out"));
     std::fs::create_dir(&from)?;
@@ -178,7 +182,7 @@ fn bootstrap(manifests: &[Value]) -> Result<(Output, BTreeMap<String, String>)> 
         std::fs::write(from.join(format!("{index:02}.anything")), manifest.to_string())?;
     }
     let secret = folder.path().join("pull.yaml");
-    std::fs::write(&secret, SECRET)?;
+    std::fs::write(&secret, pull_secret)?;
     let [from, to, secret] = [from, to, secret].map(|p| p.to_string_lossy().into_owned());
     let output = weir(&["bootstrap", "--manifest-dir", &from, "--dest-dir", &to, "--pull-secret", &secret], "")?;
     let mut written = BTreeMap::new();
@@ -199,7 +203,7 @@ fn bootstrapping() -> Result<()> {
         json!({ "apiVersion": "config.openshift.io/v1", "kind": "APIServer", "metadata": { "name": "cluster" } });
     manifests.extend([feature_gate(&[]), api_server]);
     manifests.push(json!({ "apiVersion": "elsewhere.example.com/v1", "kind": "MachineConfig" }));
-    let (output, written) = bootstrap(&manifests)?;
+    let (output, written) = bootstrap(&manifests, SECRET)?;
     assert!(output.status.success(), "{}", text(&output.stderr));
     let offline = weir(&["render", "-f", "-", "-o", "name"], &list(&cluster()))?;
     let name = text(&offline.stdout).trim().rsplit('/').next().unwrap_or_default().to_owned();
@@ -237,10 +241,49 @@ fn bootstrapping_what_cannot_be() -> Result<()> {
         ),
         (vec![pool, controller, base, gate, os_config], "is missing required annotation"),
     ] {
-        let (output, written) = bootstrap(&manifests)?;
+        let (output, written) = bootstrap(&manifests, SECRET)?;
         assert_eq!(output.status.code(), Some(1));
         assert!(text(&output.stderr).contains(why), "{}", text(&output.stderr));
         assert!(written.is_empty(), "{written:?}");
     }
+    Ok(())
+}
+
+#[test]
+fn bootstrapping_with_the_streams_of_a_release() -> Result<()> {
+    let options = Options { tls: true, user: Some(("weir".to_owned(), "secret".to_owned())), ..Options::default() };
+    let Some(registry) = Registry::start(&options)? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let (layout, authfile, ca) = (path("p"), path("auth.json"), path("ca.crt"));
+    std::fs::write(&authfile, registry.authfile(None))?;
+    std::fs::write(&ca, registry.ca())?;
+    assert!(weir(&["payload", "build", "--distribution", "ocp", "-o", &layout], "")?.status.success());
+    let to = format!("{}/ocp/release", registry.host());
+    let push = ["payload", "push", &format!("oci:{layout}"), &to, "--authfile", &authfile, "--trust-bundle", &ca];
+    let pushed = weir(&push, "")?;
+    assert!(pushed.status.success(), "{}", text(&pushed.stderr));
+    let bundle = base64::engine::general_purpose::STANDARD.encode(registry.ca());
+    let mut controller = controller_config();
+    controller["spec"] = json!({ "releaseImage": text(&pushed.stdout).trim(), "additionalTrustBundle": bundle });
+    let data = json!({ ".dockerconfigjson": registry.authfile(None) });
+    let secret =
+        json!({ "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson", "stringData": data });
+    let mut manifests = vec![pool("worker"), controller, feature_gate(&["OSStreams"])];
+    manifests.push(config("00-base", "worker", with_file("/etc/motd", "data:,hello")));
+    let (output, written) = bootstrap(&manifests, &secret.to_string())?;
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let image = |text: &str, field: &str| {
+        let line = text.lines().find_map(|l| l.trim().strip_prefix(&format!("{field}: ")).map(str::to_owned));
+        line.with_context(|| format!("no {field} in {text}"))
+    };
+    let rendered = written.iter().find(|(name, _)| name.starts_with("machine-configs/")).context("a MachineConfig")?.1;
+    let os_image = image(rendered, "osImageURL")?;
+    assert!(os_image.contains(&format!("{to}@sha256:")), "{os_image}");
+    let controller = &written["controller-config/machine-config-controller.yaml"];
+    assert_eq!(image(controller, "baseOSContainerImage")?, os_image);
+    let (refused, written) = bootstrap(&manifests, SECRET)?;
+    assert_eq!((refused.status.code(), written.len()), (Some(1), 0));
+    assert!(text(&refused.stderr).contains("asks for credentials"), "{}", text(&refused.stderr));
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! `weir render`: what pools get, from manifests, without a cluster.
 
 use super::manifest_source::ManifestSource;
-use crate::{exit::Outcome, inputs::Inputs};
+use crate::{exit::Outcome, inputs::Inputs, manifests};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use weir_rules::render::{Rendered, Trace};
@@ -40,7 +40,7 @@ impl Render {
     /// # Errors
     /// When the manifests cannot be read, or hold no pool.
     pub fn run(&self) -> Result<Outcome> {
-        let inputs = Inputs::of(&self.source.manifests()?)?;
+        let inputs = Inputs::of(self.source.manifests()?)?;
         let pools = match &self.pool {
             Some(name) => vec![inputs.pool(name)?],
             None => inputs.pools.values().collect(),
@@ -73,7 +73,7 @@ impl Render {
         let objects = || rendered.iter().map(|r| serde_json::to_value(&r.config)).collect::<Result<Vec<Value>, _>>();
         Ok(match self.output {
             Output::Yaml if rendered.is_empty() => String::new(),
-            Output::Yaml => serde_saphyr::to_string_multiple(&objects()?)?,
+            Output::Yaml => manifests::to_yaml(&objects()?)?,
             Output::Json => {
                 let list = json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": objects()? });
                 serde_json::to_string_pretty(&list)? + "\n"
