@@ -474,7 +474,13 @@ impl State {
         let mut items = Vec::new();
         for key in keys {
             match self.delete(resource, &key, &options, &request.user) {
-                Ok(Deleted::Gone(object) | Deleted::Waiting(object)) => items.push(object),
+                Ok(Deleted::Gone(mut object) | Deleted::Waiting(mut object)) => {
+                    if !resource.is_custom() {
+                        object::remove(&mut object, "apiVersion");
+                        object::remove(&mut object, "kind");
+                    }
+                    items.push(object);
+                }
                 Err(failure) if failure.code == StatusCode::NOT_FOUND => {}
                 Err(failure) => return Err(failure),
             }
