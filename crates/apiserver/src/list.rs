@@ -10,7 +10,7 @@ use crate::{
     selectors::Selector,
     server::State,
     status::Failure,
-    store::{Key, Object, serialise},
+    store::{Key, Object, serialise, type_head},
     table::{self, RowObject},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -206,11 +206,7 @@ impl State {
                 let (kind, version) = (&resource.list_kind, resource.api_version());
                 let head =
                     format!("{{\"kind\":{kind:?},\"apiVersion\":{version:?},\"metadata\":{metadata},\"items\":[");
-                let item = |object: &Arc<Object>| {
-                    let raw = rendered(resource, object);
-                    if resource.is_custom() { raw } else { Object::without_type(&raw, &version, &resource.kind) }
-                };
-                joined(&head, page.objects.iter().map(item))
+                objects(resource, &head, &page.objects)
             }
             View::Metadata => {
                 let head = format!(
@@ -231,6 +227,31 @@ impl State {
         };
         Ok(response::bytes(StatusCode::OK, body))
     }
+}
+
+/// A list of whole objects. Items of built-in kinds leave their type to the list.
+fn objects(resource: &Resource, head: &str, objects: &[Arc<Object>]) -> Bytes {
+    let type_head = type_head(&resource.api_version(), &resource.kind);
+    let size: usize = objects.iter().map(|o| o.raw.len() + 1).sum();
+    let mut out = Vec::with_capacity(head.len() + size + 2);
+    out.extend_from_slice(head.as_bytes());
+    for (index, object) in objects.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        // Stored in another version: rare.
+        let other = (!object.raw.starts_with(type_head.as_bytes())).then(|| rendered(resource, object));
+        let raw = other.as_ref().unwrap_or(&object.raw);
+        match raw.strip_prefix(type_head.as_bytes()) {
+            Some(rest) if !resource.is_custom() => {
+                out.push(b'{');
+                out.extend_from_slice(rest);
+            }
+            _ => out.extend_from_slice(raw),
+        }
+    }
+    out.extend_from_slice(b"]}");
+    out.into()
 }
 
 /// A JSON object that ends in a list, written item by item so that no tree of the whole is ever built.

@@ -54,15 +54,6 @@ impl Object {
         Self { raw: raw.into_boxed_slice().into(), version, labels }
     }
 
-    /// The object without the type that its list already names, as lists of built-in kinds show it.
-    pub(crate) fn without_type(raw: &Bytes, api_version: &str, kind: &str) -> Bytes {
-        let head = type_head(api_version, kind);
-        match raw.strip_prefix(head.as_bytes()) {
-            Some(rest) => [b"{", rest].concat().into(),
-            None => raw.clone(),
-        }
-    }
-
     /// The object, parsed.
     pub(crate) fn value(&self) -> Value {
         // What was serialised here parses.
@@ -81,8 +72,8 @@ impl Object {
     }
 }
 
-/// What every serialised object begins with.
-fn type_head(api_version: &str, kind: &str) -> String {
+/// What every serialised object of a kind begins with.
+pub(crate) fn type_head(api_version: &str, kind: &str) -> String {
     format!("{{\"apiVersion\":{},\"kind\":{},", Value::from(api_version), Value::from(kind))
 }
 
