@@ -17,6 +17,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
+use weir_api::MachineConfigPool;
 use weir_kubeio::{Event, Next, Recorder, drive};
 use weir_rules::{
     components::NotRendered,
@@ -70,6 +71,8 @@ impl Failure {
 }
 
 type Outcome = Result<Rendered, RenderError>;
+/// What a pool is to run, and why that stream.
+type Rendering = Result<(Rendered, StreamReason), Failure>;
 
 /// The render controller.
 #[derive(Debug)]
@@ -103,28 +106,29 @@ impl Controller {
             return Ok(Next::Await);
         }
         let observed = Observed::new(&self.context);
-        let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
         let mut first = None;
-        for (pool, view) in observed.pools.iter().zip(&views).filter(|(_, view)| !view.deleting) {
-            let writer = Writer { context: &self.context, recorder: &self.recorder, pool };
-            let written = match self.pool(&observed, view, &views) {
+        for (pool, outcome) in self.outcomes(&observed) {
+            let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool };
+            let written = match outcome {
                 Ok((rendered, because)) => self.accept(&writer, &rendered, &because, observed.trouble()).await,
                 Err(failure) => self.refuse(&writer, &failure).await,
             };
             if let Err(error) = written {
-                tracing::warn!(pool = view.name, error = %weir_kubeio::drive::chain(&error), "rendering was not written");
+                tracing::warn!(pool = writer.name(), error = %weir_kubeio::drive::chain(&error), "rendering was not written");
                 first.get_or_insert(error);
             }
         }
         first.map_or(Ok(Next::Await), Err)
     }
 
-    fn pool(
-        &self,
-        observed: &Observed,
-        pool: &PoolView<'_>,
-        pools: &[PoolView<'_>],
-    ) -> Result<(Rendered, StreamReason), Failure> {
+    /// What came of each pool that is not being deleted.
+    fn outcomes(&self, observed: &Observed) -> Vec<(Arc<MachineConfigPool>, Rendering)> {
+        let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
+        let pools = observed.pools.iter().zip(&views).filter(|(_, view)| !view.deleting);
+        pools.map(|(pool, view)| (pool.clone(), self.pool(observed, view, &views))).collect()
+    }
+
+    fn pool(&self, observed: &Observed, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Rendering {
         let (parts, because) = observed.parts(pool, pools)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = match last.get(pool.name) {

@@ -14,7 +14,16 @@ use weir_kubeio::{error::said, patch::FIELD_MANAGER};
 
 /// Makes an object what the seed says. A user's object that exists is left alone.
 pub(super) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
-    let mut object: DynamicObject = serde_json::from_value(seed.object.clone()).context("reading a built-in object")?;
+    write(client, &seed.object, Some(seed.owner)).await
+}
+
+/// Makes an object, or merges a manifest into it, in which null takes a field away.
+pub(super) async fn merge(client: &Client, manifest: &Value) -> Result<()> {
+    write(client, manifest, None).await
+}
+
+async fn write(client: &Client, manifest: &Value, owner: Option<Owner>) -> Result<()> {
+    let mut object: DynamicObject = serde_json::from_value(manifest.clone()).context("reading a manifest")?;
     let status = object.data.as_object_mut().and_then(|data| data.remove("status"));
     let TypeMeta { api_version, kind } = object.types.clone().unwrap_or_default();
     let name = object.metadata.name.clone().unwrap_or_default();
@@ -22,8 +31,12 @@ pub(super) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(&api_version, &kind)?);
     let manager = Some(FIELD_MANAGER.to_owned());
     let written = match api.get_opt(&name).await.map_err(|error| anyhow!(said(&error))).with_context(what)? {
-        Some(_) if seed.owner == Owner::User => return Ok(()),
+        Some(_) if owner == Some(Owner::User) => return Ok(()),
         Some(_) => {
+            if owner.is_some() {
+                // A merge patch takes away what it says is null. What a seed has null is so already, and may be required.
+                drop_nulls(&mut object.data);
+            }
             let parameters = PatchParams { field_manager: manager.clone(), ..PatchParams::default() };
             api.patch(&name, &parameters, &Patch::Merge(&object))
                 .await
@@ -49,7 +62,14 @@ pub(super) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
     Ok(())
 }
 
-fn resource(api_version: &str, kind: &str) -> Result<ApiResource> {
+fn drop_nulls(value: &mut Value) {
+    if let Value::Object(fields) = value {
+        fields.retain(|_, value| !value.is_null());
+        fields.values_mut().for_each(drop_nulls);
+    }
+}
+
+pub(super) fn resource(api_version: &str, kind: &str) -> Result<ApiResource> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let kind = GroupVersionKind::gvk(group, version, kind);
     Ok(ApiResource::from_gvk(&kind))
