@@ -31,6 +31,9 @@ use weir_rules::{
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigcontroller-rendercontroller";
 
+/// Reason of conditions and events about pools that cannot have what the desired release carries.
+const NOT_MADE: &str = "OSImageStreamNotMade";
+
 /// Why a pool has no rendered MachineConfig.
 #[derive(Clone, Debug, thiserror::Error)]
 enum Failure {
@@ -44,6 +47,9 @@ enum Failure {
     Components(#[from] NotRendered),
     #[error(transparent)]
     Stream(#[from] StreamError),
+    /// The OSImageStream cannot be used yet, and it is known what keeps it from being made.
+    #[error("{0}: {1}")]
+    NotMade(StreamError, String),
     #[error(transparent)]
     Render(#[from] RenderError),
 }
@@ -56,6 +62,7 @@ impl Failure {
             Self::BeingMade => "OSImageStreamBeingMade",
             Self::Components(error) => error.code(),
             Self::Stream(error) => error.code(),
+            Self::NotMade(..) => NOT_MADE,
             Self::Render(error) => error.code(),
         }
     }
@@ -65,7 +72,7 @@ impl Failure {
         match self {
             Self::Components(error) => error.is_failure(),
             Self::BeingMade => false,
-            Self::Mismatch(_) | Self::Gates(_) | Self::Stream(_) | Self::Render(_) => true,
+            Self::Mismatch(_) | Self::Gates(_) | Self::Stream(_) | Self::NotMade(..) | Self::Render(_) => true,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
 mod crds;
+mod explain;
 mod get;
 mod image_source;
 pub mod machine_config_osimagestream;
@@ -8,6 +9,7 @@ mod payload;
 pub mod up;
 
 pub use crds::Crds;
+pub use explain::Explain;
 pub use get::Get;
 pub use image_source::ImageSource;
 pub use payload::Payload;
@@ -36,6 +38,8 @@ pub enum Command {
     Get(Get),
     /// Make, push and look into release payloads
     Payload(Payload),
+    /// Say why things are as they are
+    Explain(Explain),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
     /// Print shell completions
@@ -67,6 +71,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Up(up) => up.run(),
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
+        Command::Explain(explain) => explain.run(),
         Command::Crds(crds) => crds.run(),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
