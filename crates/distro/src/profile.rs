@@ -137,7 +137,7 @@ pub struct UnknownDistribution {
     pub known: Vec<String>,
 }
 
-const SOURCES: [&str; 2] = [include_str!("../profiles/ocp.toml"), include_str!("../profiles/okd.toml")];
+pub(crate) const SOURCES: [&str; 2] = [include_str!("../profiles/ocp.toml"), include_str!("../profiles/okd.toml")];
 
 // A profile that does not parse is left out here and fails the test below, so a shipped binary has them all.
 static PROFILES: LazyLock<Vec<Profile>> =

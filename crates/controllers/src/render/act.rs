@@ -1,5 +1,6 @@
 //! Writes what rendering a pool came to.
 
+use super::NOT_MADE;
 use crate::{Context, troubles::CatalogTrouble};
 use kube::Api;
 use serde_json::{Value, json};
@@ -14,8 +15,6 @@ use weir_rules::{
     render::Rendered,
 };
 
-/// The pool is rendered, and not from what the desired release carries.
-const STREAMS_NOT_KNOWN: &str = "OSImageStreamNotMade";
 const RENDER_DEGRADED: &str = "RenderDegraded";
 
 pub(super) struct Writer<'a> {
@@ -48,7 +47,7 @@ impl Writer<'_> {
         let (release, why) = (&trouble.release, &trouble.why);
         let message =
             format!("rendered from the OS image streams known before; those of {release} are not known: {why}");
-        self.condition(status, STREAMS_NOT_KNOWN, &message).await
+        self.condition(status, NOT_MADE, &message).await
     }
 
     /// Says why the pool cannot be rendered. Its configuration stays what it is.

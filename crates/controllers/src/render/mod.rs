@@ -17,6 +17,7 @@ use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
+use weir_api::MachineConfigPool;
 use weir_kubeio::{Event, Next, Recorder, drive};
 use weir_rules::{
     components::NotRendered,
@@ -29,6 +30,9 @@ use weir_rules::{
 
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigcontroller-rendercontroller";
+
+/// Reason of conditions and events about pools that cannot have what the desired release carries.
+const NOT_MADE: &str = "OSImageStreamNotMade";
 
 /// Why a pool has no rendered MachineConfig.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -43,6 +47,9 @@ enum Failure {
     Components(#[from] NotRendered),
     #[error(transparent)]
     Stream(#[from] StreamError),
+    /// The OSImageStream cannot be used yet, and it is known what keeps it from being made.
+    #[error("{0}: {1}")]
+    NotMade(StreamError, String),
     #[error(transparent)]
     Render(#[from] RenderError),
 }
@@ -55,6 +62,7 @@ impl Failure {
             Self::BeingMade => "OSImageStreamBeingMade",
             Self::Components(error) => error.code(),
             Self::Stream(error) => error.code(),
+            Self::NotMade(..) => NOT_MADE,
             Self::Render(error) => error.code(),
         }
     }
@@ -64,12 +72,14 @@ impl Failure {
         match self {
             Self::Components(error) => error.is_failure(),
             Self::BeingMade => false,
-            Self::Mismatch(_) | Self::Gates(_) | Self::Stream(_) | Self::Render(_) => true,
+            Self::Mismatch(_) | Self::Gates(_) | Self::Stream(_) | Self::NotMade(..) | Self::Render(_) => true,
         }
     }
 }
 
 type Outcome = Result<Rendered, RenderError>;
+/// What a pool is to run, and why that stream.
+type Rendering = Result<(Rendered, StreamReason), Failure>;
 
 /// The render controller.
 #[derive(Debug)]
@@ -103,28 +113,29 @@ impl Controller {
             return Ok(Next::Await);
         }
         let observed = Observed::new(&self.context);
-        let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
         let mut first = None;
-        for (pool, view) in observed.pools.iter().zip(&views).filter(|(_, view)| !view.deleting) {
-            let writer = Writer { context: &self.context, recorder: &self.recorder, pool };
-            let written = match self.pool(&observed, view, &views) {
+        for (pool, outcome) in self.outcomes(&observed) {
+            let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool };
+            let written = match outcome {
                 Ok((rendered, because)) => self.accept(&writer, &rendered, &because, observed.trouble()).await,
                 Err(failure) => self.refuse(&writer, &failure).await,
             };
             if let Err(error) = written {
-                tracing::warn!(pool = view.name, error = %weir_kubeio::drive::chain(&error), "rendering was not written");
+                tracing::warn!(pool = writer.name(), error = %weir_kubeio::drive::chain(&error), "rendering was not written");
                 first.get_or_insert(error);
             }
         }
         first.map_or(Ok(Next::Await), Err)
     }
 
-    fn pool(
-        &self,
-        observed: &Observed,
-        pool: &PoolView<'_>,
-        pools: &[PoolView<'_>],
-    ) -> Result<(Rendered, StreamReason), Failure> {
+    /// What came of each pool that is not being deleted.
+    fn outcomes(&self, observed: &Observed) -> Vec<(Arc<MachineConfigPool>, Rendering)> {
+        let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
+        let pools = observed.pools.iter().zip(&views).filter(|(_, view)| !view.deleting);
+        pools.map(|(pool, view)| (pool.clone(), self.pool(observed, view, &views))).collect()
+    }
+
+    fn pool(&self, observed: &Observed, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Rendering {
         let (parts, because) = observed.parts(pool, pools)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = match last.get(pool.name) {

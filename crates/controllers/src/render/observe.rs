@@ -87,7 +87,10 @@ impl Observed {
             build: Some(&self.build.hash),
             follows_release: self.follows_release,
         };
-        let resolved = resolve_stream(pool, worker, &streams)?;
+        let resolved = resolve_stream(pool, worker, &streams).map_err(|error| match self.trouble() {
+            Some(trouble) if error.is_transient() => Failure::NotMade(error, trouble.why.clone()),
+            _ => Failure::Stream(error),
+        })?;
         // The rule borrows; what is kept for the next pass shares.
         let mut chosen = chosen.into_iter().peekable();
         let shared =

@@ -49,24 +49,48 @@ const COMMIT: &str = "io.openshift.build.commit.id";
 const RELEASE_METADATA: &str = "/release-manifests/release-metadata";
 const COMPONENT_SOURCE: &str = "https://github.com/openshift/";
 
+/// What a sample payload is made of.
+#[derive(Clone, Debug)]
+pub struct Recipe<'a> {
+    /// Whose it is.
+    pub profile: &'a Profile,
+    /// Release version; that of the distribution's sample when not given.
+    pub version: Option<&'a str>,
+    /// The streams it carries.
+    pub streams: Vec<SampleStream>,
+    /// Whether its images say which stream they are of, as those of older releases do not.
+    pub labelled: bool,
+}
+
 /// Makes a sample payload. No version or no streams: those of the distribution's sample.
 ///
 /// # Errors
 /// See [`BadPayload`].
 pub fn build(profile: &Profile, version: Option<&str>, streams: &[String]) -> Result<Layout, BadPayload> {
     let sample = &profile.sample;
-    let version = version.unwrap_or(&sample.version);
-    check_version(version)?;
-    let streams: Vec<SampleStream> = match streams {
+    let streams = match streams {
         [] => sample.streams.clone(),
         names => names.iter().map(|name| sample.stream(name)).collect(),
     };
-    check_streams(&streams)?;
+    make(&Recipe { profile, version, streams, labelled: true })
+}
+
+/// Makes the payload of a recipe.
+///
+/// # Errors
+/// See [`BadPayload`].
+pub fn make(recipe: &Recipe<'_>) -> Result<Layout, BadPayload> {
+    let Recipe { profile, version, streams, labelled } = recipe;
+    let sample = &profile.sample;
+    let version = version.unwrap_or(&sample.version);
+    check_version(version)?;
+    check_streams(streams)?;
     let mut builder = Builder::default();
     let mut listed = Vec::new();
     let mut tags = Vec::new();
-    for stream in &streams {
-        for (tag, labels) in [(stream.os_tag.clone(), os(stream)), (stream.extensions_tag(), extensions(stream))] {
+    for stream in streams {
+        for (tag, mut labels) in [(stream.os_tag.clone(), os(stream)), (stream.extensions_tag(), extensions(stream))] {
+            labels.retain(|(key, _)| *labelled || *key != label::STREAM_CLASS);
             let name = format!("{}/{tag}", sample.repository);
             let image = operating_system(profile, stream, version, &tag, labels)?.store(&mut builder)?;
             tags.push(tag_of(&tag, &name, &image, &format!("https://{}", profile.payload.os_source)));
