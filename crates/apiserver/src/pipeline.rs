@@ -22,7 +22,7 @@ use crate::{
 };
 use http::StatusCode;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// What happens to fields that the kind does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,9 +73,17 @@ pub(crate) struct Write<'a> {
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) code: StatusCode,
-    /// The object in the version of the request.
-    pub(crate) object: Value,
+    pub(crate) outcome: Outcome,
     pub(crate) warnings: Vec<String>,
+}
+
+/// The object after a write.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// As it is stored; its bytes are the answer.
+    Stored(Arc<Object>),
+    /// As it would be stored, or as it was when it went; in the version of the request.
+    Shown(Value),
 }
 
 /// The change of an existing object.
@@ -139,7 +147,7 @@ impl Write<'_> {
             object::put(&mut new, "status", zero.get("status").cloned());
         }
         if applied.is_none() {
-            self.track(&decode::zero(self.resource), &mut new, &now);
+            self.track(decode::zero(self.resource), &mut new, &now);
         }
         if let Some(rules) = rules {
             (rules.prepare)(&mut new, None);
@@ -151,8 +159,8 @@ impl Write<'_> {
         if writer.get(&self.resource.storage, &key).is_some() {
             return Err(Failure::already_exists(self.resource, &name));
         }
-        let object = self.commit(writer, key, new, None);
-        Ok(Written { code: StatusCode::CREATED, object, warnings })
+        let outcome = self.commit(writer, key, new, None);
+        Ok(Written { code: StatusCode::CREATED, outcome, warnings })
     }
 
     /// Replaces or patches an object.
@@ -179,8 +187,8 @@ impl Write<'_> {
         self.validate(&new, Some(&old))?;
         self.count_generation(&mut new, &old);
         warnings.extend(self.ask(Operation::Update, name, &new, Some(&old))?);
-        let object = if new == old { new } else { self.commit(&mut writer, key, new, Some(&old)) };
-        Ok(Written { code: StatusCode::OK, object, warnings })
+        let outcome = if new == old { Outcome::Stored(stored) } else { self.commit(&mut writer, key, new, Some(old)) };
+        Ok(Written { code: StatusCode::OK, outcome, warnings })
     }
 
     /// A write to an object that does not exist: an apply creates it, and a PUT of some kinds does.
@@ -281,9 +289,9 @@ impl Write<'_> {
     fn track(&self, old: &Value, new: &mut Value, now: &str) {
         let api_version = self.resource.api_version();
         let ignored = self.ignored();
-        let mut before = old.clone();
-        if before.get("metadata").is_none() {
-            object::set(&mut before, "metadata", json!({}));
+        let mut before = Cow::Borrowed(old);
+        if old.get("metadata").is_none() {
+            object::set(before.to_mut(), "metadata", json!({}));
         }
         let shape = self.resource.types().root();
         managed_fields::update(&before, new, shape, &self.writer(&api_version, now, &ignored));
@@ -402,7 +410,7 @@ impl Write<'_> {
         let mut dropped = decode::typed(new, self.resource)?;
         match &self.resource.definition {
             Definition::BuiltIn(kind) => {
-                decode::add_zero(new, &decode::zero(self.resource));
+                decode::add_zero(new, decode::zero(self.resource));
                 (kind.rules.default)(new);
             }
             Definition::Custom(custom) => {
@@ -532,21 +540,21 @@ impl Write<'_> {
     }
 
     /// Stores the object, or removes it when it was only waiting for its last finalizer.
-    fn commit(&self, writer: &mut Writer<'_>, key: Key, new: Value, old: Option<&Value>) -> Value {
+    fn commit(&self, writer: &mut Writer<'_>, key: Key, new: Value, old: Option<Value>) -> Outcome {
         if self.options.dry_run {
-            return new;
+            return Outcome::Shown(new);
         }
         let finished = is_deleting(&new) && !has_finalizers(&new) && !self.has_content(&new);
-        let previous = old.map(|old| stored_form(self.resource, old.clone()));
+        let previous = old.map(|old| stored_form(self.resource, old));
         if finished {
             let last = previous.unwrap_or_else(|| new.clone());
             self.state.remove(writer, self.resource, &key, last);
-            return new;
+            return Outcome::Shown(new);
         }
         let stored =
             writer.put(&self.resource.storage, key.clone(), stored_form(self.resource, new), previous.as_ref());
         self.state.written(writer, self.resource, &key);
-        in_version(self.resource, &stored)
+        Outcome::Stored(stored)
     }
 
     /// A namespace goes when its content has gone.

@@ -11,10 +11,11 @@ use crate::{
     identity::{User, admin},
     journal::Journal,
     kinds::{self, definition},
+    list::rendered,
     object::{self, meta},
     openapi,
     patch::Patch,
-    pipeline::{Change, FieldValidation, Options, Part, Write, Written},
+    pipeline::{Change, FieldValidation, Options, Outcome, Part, Write, Written, in_version},
     rbac::{self, Attributes, Authorization, Grants},
     registry::{Registry, Resource},
     request::{Request, Target, View},
@@ -432,7 +433,18 @@ impl State {
             user: &request.user,
         };
         let written = act(&write)?;
-        let mut answer = response::json(written.code, &self.shown(&target.resource, &written.object, view, query));
+        let mut answer = match (&written.outcome, view) {
+            (Outcome::Stored(stored), View::Object) => {
+                response::bytes(written.code, rendered(&target.resource, stored))
+            }
+            (Outcome::Stored(stored), view) => {
+                let object = in_version(&target.resource, stored);
+                response::json(written.code, &self.shown(&target.resource, &object, view, query))
+            }
+            (Outcome::Shown(object), view) => {
+                response::json(written.code, &self.shown(&target.resource, object, view, query))
+            }
+        };
         response::warn(&mut answer, &written.warnings);
         Ok(answer)
     }
@@ -474,7 +486,13 @@ impl State {
         let mut items = Vec::new();
         for key in keys {
             match self.delete(resource, &key, &options, &request.user) {
-                Ok(Deleted::Gone(object) | Deleted::Waiting(object)) => items.push(object),
+                Ok(Deleted::Gone(mut object) | Deleted::Waiting(mut object)) => {
+                    if !resource.is_custom() {
+                        object::remove(&mut object, "apiVersion");
+                        object::remove(&mut object, "kind");
+                    }
+                    items.push(object);
+                }
                 Err(failure) if failure.code == StatusCode::NOT_FOUND => {}
                 Err(failure) => return Err(failure),
             }

@@ -47,8 +47,7 @@ pub(crate) struct Object {
 
 impl Object {
     fn new(value: &Value, version: u64) -> Self {
-        // Serialising a JSON value does not fail.
-        let raw = serde_json::to_vec(value).unwrap_or_default();
+        let raw = serialise(value);
         let labels = object::at(value, &["metadata", "labels"]).and_then(Value::as_object);
         let text = |v: &Value| v.as_str().unwrap_or_default().into();
         let labels = labels.into_iter().flatten().map(|(k, v)| (k.as_str().into(), text(v))).collect();
@@ -71,6 +70,29 @@ impl Object {
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
         self.labels.iter().find(|(k, _)| **k == *key).map(|(_, v)| &**v)
     }
+}
+
+/// What every serialised object of a kind begins with.
+pub(crate) fn type_head(api_version: &str, kind: &str) -> String {
+    format!("{{\"apiVersion\":{},\"kind\":{},", Value::from(api_version), Value::from(kind))
+}
+
+/// JSON with the type in front, so that it can be cut off.
+pub(crate) fn serialise(value: &Value) -> Vec<u8> {
+    let text = |field| object::text(value, &[field]);
+    let mut out = type_head(text("apiVersion"), text("kind")).into_bytes();
+    let fields = value.as_object().into_iter().flatten().filter(|(k, _)| *k != "apiVersion" && *k != "kind");
+    for (index, (name, field)) in fields.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        // Writing JSON values to memory does not fail.
+        let _ = serde_json::to_writer(&mut out, name);
+        out.push(b':');
+        let _ = serde_json::to_writer(&mut out, field);
+    }
+    out.push(b'}');
+    out
 }
 
 /// What happened to an object.

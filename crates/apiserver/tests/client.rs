@@ -271,3 +271,41 @@ async fn an_eviction_waits_for_the_budget() {
     assert!(pods.get_opt("p1").await.unwrap().is_none());
     assert_eq!(budgets.get("b").await.unwrap().status.unwrap().disruptions_allowed, 0);
 }
+
+#[tokio::test]
+async fn items_of_built_in_lists_leave_their_type_to_the_list() {
+    let (server, client) = client();
+    server.define([widgets()]).unwrap();
+    let widget: DynamicObject =
+        object(json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}));
+    widget_api(&client, "v1").create(&PostParams::default(), &widget).await.unwrap();
+    for (path, typed) in [("/api/v1/namespaces", false), ("/apis/example.com/v1/widgets", true)] {
+        let request = http::Request::get(path).body(Vec::new()).unwrap();
+        let list: Value = client.request(request).await.unwrap();
+        assert_eq!(list["items"][0].get("kind").is_some(), typed, "{path}");
+        assert!(list["items"][0]["metadata"]["name"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn options_of_lists_are_checked() {
+    let (_server, client) = client();
+    let cases = [
+        ("labelSelector=a%20in%20b", "unable to parse requirement: found 'b', expected: '('"),
+        ("fieldSelector=x", "invalid selector: 'x'; can't understand 'x'"),
+        (
+            "fieldSelector=data.a%3D1",
+            "\"data.a\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+        ),
+        ("continue=%21", "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"),
+        (
+            "resourceVersionMatch=Exact",
+            "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+        ),
+    ];
+    for (query, message) in cases {
+        let request = http::Request::get(format!("/api/v1/configmaps?{query}")).body(Vec::new()).unwrap();
+        let error = client.request::<Value>(request).await.unwrap_err();
+        assert!(matches!(&error, kube::Error::Api(status) if status.message == message), "{query}: {error:?}");
+    }
+}

@@ -44,13 +44,14 @@ async fn answers_equal_the_recorded_ones() {
         .unwrap();
     let mut files: Vec<PathBuf> = folder.map(|entry| entry.unwrap().path()).collect();
     files.sort();
+    let has_lists = files.iter().any(|f| f.file_name().is_some_and(|n| n.to_string_lossy().starts_with("05-")));
     let mut findings = Vec::new();
     let mut steps = 0;
     for file in files {
         let name = file.file_stem().unwrap().to_str().unwrap().to_owned();
         let scenario: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
         let mut saved = BTreeMap::new();
-        if name == "06-watch" && !shared("golden/kube-apiserver/05-lists.json").exists() {
+        if name == "06-watch" && !has_lists {
             // What the recording before it left behind.
             for (name, label) in [("l2", "b"), ("l3", "c")] {
                 let object = serde_json::json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"a": "1"},

@@ -1,10 +1,12 @@
 //! What the controllers see of the cluster: one watch per kind, shared by all.
 
+use crate::troubles::Troubles;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use tokio::sync::watch;
 use weir_api::{
-    ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream,
+    ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool,
+    MachineOSConfig, OSImageStream,
 };
 use weir_kubeio::Cache;
 
@@ -23,10 +25,14 @@ pub struct Cluster {
     pub pools: Cache<MachineConfigPool>,
     /// MachineConfig.
     pub configs: Cache<MachineConfig>,
+    /// MachineOSConfig: which pools are in image mode.
+    pub os_configs: Cache<MachineOSConfig>,
     /// MachineConfigNode.
     pub reports: Cache<MachineConfigNode>,
     /// Node.
     pub nodes: Cache<Node>,
+    /// What the stream controller found to stand in the way.
+    pub troubles: Troubles,
 }
 
 impl Cluster {
@@ -39,6 +45,7 @@ impl Cluster {
             self.controller_configs.fill(client.clone()),
             self.pools.fill(client.clone()),
             self.configs.fill(client.clone()),
+            self.os_configs.fill(client.clone()),
             self.reports.fill(client.clone()),
             self.nodes.fill(client),
         );
@@ -53,6 +60,7 @@ impl Cluster {
             && self.controller_configs.is_synced()
             && self.pools.is_synced()
             && self.configs.is_synced()
+            && self.os_configs.is_synced()
             && self.reports.is_synced()
             && self.nodes.is_synced()
     }
@@ -67,6 +75,8 @@ impl Cluster {
             self.controller_configs.changes(),
             self.pools.changes(),
             self.configs.changes(),
+            self.os_configs.changes(),
+            self.troubles.changes(),
         ]
     }
 

@@ -9,7 +9,10 @@ use weir_api::{
 };
 use weir_distro::Profile;
 use weir_kubeio::{Clock, Recorder};
-use weir_rules::gates::{Gates, GatesError, gates};
+use weir_rules::{
+    gates::{Gates, GatesError, gates},
+    mismatch::{Mismatch, MismatchView, clause, mismatches},
+};
 
 /// Identity of a build. The three are compared with different marks on different objects and never with each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +57,26 @@ impl Context {
     pub fn gates(&self) -> Result<Gates, GatesError> {
         let (object, cluster) = (self.feature_gate(), self.cluster_version());
         gates(object.as_deref(), self.build.release.as_deref(), cluster.as_deref())
+    }
+
+    /// What contradicts the distribution; nothing is rendered or rolled out while there is anything.
+    #[must_use]
+    pub fn mismatches(&self) -> Vec<Mismatch> {
+        let evidence = self.cluster.troubles.get().evidence;
+        let gates = self.feature_gate();
+        mismatches(&MismatchView {
+            profile: self.profile,
+            payload_tags: &evidence.tags.iter().map(String::as_str).collect::<Vec<_>>(),
+            several_streams: &evidence.several_streams,
+            feature_set: gates.as_ref().map(|object| object.spec.feature_set.as_str()),
+        })
+    }
+
+    /// What contradicts the distribution, as a clause.
+    #[must_use]
+    pub fn halted(&self) -> Option<String> {
+        let found = self.mismatches();
+        (!found.is_empty()).then(|| clause(self.profile, &found))
     }
 
     /// The ClusterVersion.

@@ -7,6 +7,7 @@
 //! | [`rollout`] | what every node is told to run, and the status of every pool |
 //! | [`drain`] | nodes that are to be drained, or to take pods again |
 //! | [`nodes`] | the MachineConfigNode of every node |
+//! | [`troubles`] | what stands in the way of the streams |
 //! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
 //! | [`context`] | what every controller is given |
 //!
@@ -20,6 +21,7 @@ pub mod nodes;
 pub mod render;
 pub mod rollout;
 pub mod stream;
+pub mod troubles;
 
 pub use cluster::Cluster;
 pub use context::{Build, Context};

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`profile`] | which distributions there are and what is particular to each |
 //! | [`detect`] | which of them a cluster is, from what is known at start |
+//! | [`settings`] | what differs between the distributions, side by side |
 //! | [`version`] | which major version a release or install version has |
 //! | [`node_os`] | which operating system a node runs, from its os-release |
 //! | [`sample`] | what the sample release payload of a distribution is made of |
@@ -16,9 +17,10 @@ pub mod detect;
 pub mod node_os;
 pub mod profile;
 pub mod sample;
+pub mod settings;
 pub mod version;
 
 pub use detect::{Evidence, detect};
 pub use node_os::NodeOs;
-pub use profile::{DefaultStreamRule, Profile, StreamsRule, UnknownDistribution};
+pub use profile::{DefaultStreamRule, Profile, StreamsRule, UnknownDistribution, UnlabelledRule};
 pub use version::ReleaseVersion;

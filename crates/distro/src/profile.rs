@@ -70,6 +70,8 @@ impl TryFrom<String> for TagPattern {
 pub struct Streams {
     /// How many there are and what happens when a release drops one.
     pub rule: StreamsRule,
+    /// What a payload comes to whose images do not say which stream they are of.
+    pub unlabelled: UnlabelledRule,
     /// Streams whose operating system has no runc.
     pub without_runc: BTreeSet<String>,
     /// What people call that operating system.
@@ -84,6 +86,16 @@ pub enum StreamsRule {
     Many,
     /// One; when its name changes, the default and the pools move to the new name.
     OneFollowingRelease,
+}
+
+/// What a payload comes to whose images have no stream label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnlabelledRule {
+    /// They are no stream.
+    LeftOut,
+    /// The images of the two base tags are the stream that is the default.
+    BaseTags,
 }
 
 /// Which stream is the default when neither the user nor an earlier release chose one.
@@ -125,7 +137,7 @@ pub struct UnknownDistribution {
     pub known: Vec<String>,
 }
 
-const SOURCES: [&str; 2] = [include_str!("../profiles/ocp.toml"), include_str!("../profiles/okd.toml")];
+pub(crate) const SOURCES: [&str; 2] = [include_str!("../profiles/ocp.toml"), include_str!("../profiles/okd.toml")];
 
 // A profile that does not parse is left out here and fails the test below, so a shipped binary has them all.
 static PROFILES: LazyLock<Vec<Profile>> =

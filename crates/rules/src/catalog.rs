@@ -10,15 +10,17 @@
 //! R-CATALOG-7  An image that cannot be read now may be readable later: there is no catalogue until then. An image that
 //!              can never be read is left out, and the catalogue says that it is not complete.
 //! R-CATALOG-8  A stream that the release dropped is retained with its last known images while a pool or the default
-//!              uses it, where the distribution has many streams; where it has one, that one is followed.
-//! R-CATALOG-9  No stream at all is an error, and so is a default that is not among them.
-//! R-CATALOG-10 The default is decided by [`default`](self::default).
+//!              uses it, where the distribution has many streams.
+//! R-CATALOG-9  Where it has one, the payload's is the one, and several are an error: the payload is mis-built.
+//! R-CATALOG-10 No stream at all is an error, and so is a default that is not among them.
+//! R-CATALOG-11 The default is decided by [`default`](self::default), a payload without labels by [`unlabelled`].
 
 pub mod classify;
 pub mod default;
 pub mod due;
 pub mod in_use;
 pub mod os_image_url;
+mod unlabelled;
 pub mod well_formed;
 mod words;
 
@@ -135,6 +137,8 @@ pub struct Stream {
 pub enum Verdict {
     /// It is this half of this stream.
     Taken(Part, String),
+    /// It has no stream label and is taken for this half of this stream by its tag.
+    ByTag(Part, String),
     /// Its labels say nothing, or nothing usable.
     NotTaken(NotTaken),
     /// Another image for the same half comes later in tag order (R-CATALOG-5).
@@ -184,8 +188,8 @@ pub enum Notice {
     SourceSkipped(SourceKind, String),
     /// A stream that the release dropped is still used, and retained.
     Retained(String),
-    /// The distribution has one stream and the release carries several.
-    SeveralStreams(Vec<String>),
+    /// The images of the release have no stream labels; those of the base tags are taken for this stream.
+    Unlabelled(String),
     /// The only stream has a new name; the default moves there.
     Followed {
         /// Old default.
@@ -233,6 +237,9 @@ pub enum CatalogError {
         /// What became of each image.
         considered: Vec<Considered>,
     },
+    /// The distribution has one stream and the payload carries several (R-CATALOG-9).
+    #[error("the release carries {} streams where the distribution has one: {}", .0.len(), .0.join(", "))]
+    SeveralStreams(Vec<String>),
     /// The API takes no more than [`MAX_STREAMS`].
     #[error("the release carries {0} OS image streams; the OSImageStream API takes at most {MAX_STREAMS}")]
     TooMany(usize),
@@ -299,15 +306,15 @@ pub fn catalog(profile: &Profile, input: Input<'_>) -> Result<Catalog, CatalogEr
         }
     }
     if streams.is_empty() {
-        return Err(CatalogError::NoStream { considered });
+        let stream = unlabelled::stream(profile, existing, installed, &mut considered);
+        let Some(stream) = stream else { return Err(CatalogError::NoStream { considered }) };
+        notices.push(Notice::Unlabelled(stream.set.name.clone()));
+        streams.insert(stream.set.name.clone(), stream);
     }
     notices.extend(considered.iter().filter(|image| image.verdict.is_noteworthy()).cloned().map(Notice::Image));
     match profile.streams.rule {
         StreamsRule::Many => retain(&mut streams, existing, in_use, &mut notices),
-        StreamsRule::OneFollowingRelease if streams.len() > 1 => {
-            notices.push(Notice::SeveralStreams(streams.keys().cloned().collect()));
-        }
-        StreamsRule::OneFollowingRelease => {}
+        StreamsRule::OneFollowingRelease => follow_release(&mut streams)?,
     }
     if streams.len() > MAX_STREAMS {
         return Err(CatalogError::TooMany(streams.len()));
@@ -391,6 +398,15 @@ fn pair(
     Some(Stream { set, origin: Origin::Source(kind) })
 }
 
+/// R-CATALOG-9.
+fn follow_release(streams: &mut BTreeMap<String, Stream>) -> Result<(), CatalogError> {
+    let of_payload = |stream: &Stream| stream.origin == Origin::Source(SourceKind::Payload);
+    if streams.values().any(of_payload) {
+        streams.retain(|_, stream| of_payload(stream));
+    }
+    if streams.len() > 1 { Err(CatalogError::SeveralStreams(streams.keys().cloned().collect())) } else { Ok(()) }
+}
+
 /// R-CATALOG-8.
 fn retain(
     streams: &mut BTreeMap<String, Stream>,
@@ -448,7 +464,7 @@ impl Catalog {
 impl Verdict {
     /// Whether a user should know: an image without a stream label is simply none of ours.
     fn is_noteworthy(&self) -> bool {
-        !matches!(self, Self::Taken(..) | Self::NotTaken(_))
+        !matches!(self, Self::Taken(..) | Self::ByTag(..) | Self::NotTaken(_))
     }
 }
 

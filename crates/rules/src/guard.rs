@@ -13,6 +13,7 @@ use crate::{
     catalog::classify::classify,
     render::{Origin, Rendered, name_of},
 };
+use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -22,7 +23,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 use weir_api::MachineConfig;
-use weir_ignition::{Config, ReadError, contents, file_address};
+use weir_ignition::{contents, file_address};
 
 /// Where CRI-O's drop-ins are.
 const CRIO_DROPINS: &str = "/etc/crio/crio.conf.d/";
@@ -78,14 +79,6 @@ pub struct GuardError {
 /// Why the runtime that a configuration names is not known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableDropin {
-    /// The Ignition config cannot be read.
-    #[error("failed to parse Ignition config for MC {config:?}: {error}")]
-    Ignition {
-        /// The rendered MachineConfig.
-        config: String,
-        /// What is wrong.
-        error: ReadError,
-    },
     /// The contents of a drop-in are not in the configuration, or malformed.
     #[error("failed to decode CRI-O drop-in {path:?} in MC {config:?}: {error}")]
     Contents {
@@ -201,16 +194,16 @@ struct Setting {
     line: usize,
 }
 
-/// Where a configuration tells CRI-O to use runc, if it does (R-GUARD-3).
+/// Where a rendered configuration tells CRI-O to use runc, if it does (R-GUARD-3). What else may be wrong with it is no
+/// concern here.
 fn runc_in(config: &MachineConfig) -> Result<Option<Setting>, UnreadableDropin> {
-    let Some(raw) = config.spec.config.as_ref().filter(|c| !c.is_null()) else { return Ok(None) };
     let name = || name_of(&config.metadata).to_owned();
-    let ignition = Config::read(raw).map_err(|error| UnreadableDropin::Ignition { config: name(), error })?;
+    let files = config.spec.config.as_ref().and_then(|c| c.pointer("/storage/files")).and_then(Value::as_array);
     let mut dropins = BTreeMap::new();
-    for file in ignition.files() {
-        let path = file.get("path").and_then(serde_json::Value::as_str).unwrap_or_default();
+    for file in files.into_iter().flatten() {
+        let path = file.get("path").and_then(Value::as_str).unwrap_or_default();
         if path.starts_with(CRIO_DROPINS) {
-            dropins.insert(path, file.get("contents").and_then(serde_json::Value::as_object));
+            dropins.insert(path, file.get("contents").and_then(Value::as_object));
         }
     }
     let mut in_force = None;
@@ -265,7 +258,7 @@ fn entry<'t, 's>(table: &'t DeTable<'s>, key: &str) -> Option<&'t Spanned<DeValu
 mod tests {
     use super::*;
     use crate::render::{RenderInput, render};
-    use serde_json::{Value, json};
+    use serde_json::json;
     use weir_api::{ControllerConfig, MachineConfigPool, os_image_stream::OSImageStreamSet};
 
     fn rendered(files: Value, os_image: &str) -> Rendered {
@@ -306,7 +299,7 @@ mod tests {
             (json!([dropin("a", runc), dropin("b", "[crio.runtime]\ndefault_runtime = ''")]), Some(3)),
             (json!([dropin("sub/a", runc)]), Some(3)),
             (json!([dropin("a", ""), { "path": "/etc/crio/crio.conf", "contents": { "source": "data:,%00" } }]), None),
-            (json!([{ "path": "/etc/crio/crio.conf.d/a", "contents": {}, "overwrite": false }]), None),
+            (json!([{ "path": "/etc/crio/crio.conf.d/a", "mode": 420 }]), None),
         ] {
             let found = match guard(&rendered(files.clone(), ""), Some("el-10")).unwrap() {
                 RuncGuard::Inhibited(inhibitor) => inhibitor.evidence[0].line,

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`catalog`] | which OS image streams a release carries, and which one is the default |
 //! | [`gates`] | which features are on |
+//! | [`mismatch`] | what contradicts the distribution that was chosen |
 //! | [`release`] | which version a cluster was installed with |
 //! | [`stream`] | which OS image stream a pool gets |
 //! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
@@ -39,6 +40,7 @@ pub mod goyaml;
 pub mod guard;
 pub mod max_unavailable;
 pub mod membership;
+pub mod mismatch;
 pub mod node_status;
 pub mod pool_status;
 pub mod quoted;

@@ -1,7 +1,7 @@
 //! Manifests from files: YAML and JSON, several documents to a file, lists unpacked where that is asked for.
 
-use anyhow::{Context as _, Result, anyhow};
-use serde::de::DeserializeOwned;
+use anyhow::{Context as _, Result, anyhow, bail};
+use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{
     fmt,
@@ -125,18 +125,34 @@ fn values(document: &str, first_line: usize) -> Result<Vec<Value>> {
     // Flow style YAML begins as JSON does; where it is both, reading it as JSON is exact and quick.
     if document.trim_start().starts_with(['{', '[']) {
         let values: Result<Vec<Value>, _> = serde_json::Deserializer::from_str(document).into_iter().collect();
-        if let Ok(values) = values {
-            return Ok(values);
+        match values {
+            Ok(values) => return Ok(values),
+            Err(error) if yaml(document).is_err() => bail!("line {}: {error}", first_line + error.line() - 1),
+            Err(_) => {}
         }
     }
-    // Octal numbers and `yes` as YAML 1.1 has them, which is what kubectl reads.
-    let options = serde_saphyr::options! { legacy_octal_numbers: true };
-    let value = serde_saphyr::from_str_with_options::<Value>(document, options).map_err(|error| {
+    let value = yaml(document).map_err(|error| {
+        // Once more where it stands in the file, so that every line in the message is one of the file.
+        let error = yaml(&("\n".repeat(first_line - 1) + document)).err().unwrap_or(error);
         let plain = error.without_snippet();
-        let line = plain.location().map_or(0, |l| usize::try_from(l.line()).unwrap_or_default().saturating_sub(1));
-        anyhow!("line {}: {plain}", first_line + line)
+        let line = plain.location().map_or(first_line as u64, |location| location.line());
+        anyhow!("line {line}: {plain}")
     })?;
     Ok(vec![value])
+}
+
+/// Octal numbers and `yes` as YAML 1.1 has them, which is what kubectl reads.
+fn yaml(text: &str) -> Result<Value, serde_saphyr::Error> {
+    serde_saphyr::from_str_with_options(text, serde_saphyr::options! { legacy_octal_numbers: true })
+}
+
+/// Writes objects as YAML documents. Long text is never folded: a pull spec or key stays on its line.
+///
+/// # Errors
+/// When an object cannot be written.
+pub fn to_yaml(objects: &[impl Serialize]) -> Result<String> {
+    let options = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    serde_saphyr::to_string_multiple_with_options(objects, options).context("writing YAML")
 }
 
 /// The objects of lists (`kind: List` and the like) in the place of the lists.
@@ -182,6 +198,15 @@ impl Manifest {
     pub fn read<T: DeserializeOwned>(&self) -> Result<T> {
         T::deserialize(&self.object).with_context(|| format!("{}: {} {}", self.place, self.kind(), self.name()))
     }
+
+    /// As [`Manifest::read`], without a copy of what is in the object.
+    ///
+    /// # Errors
+    /// When a field has the wrong type.
+    pub fn into_object<T: DeserializeOwned>(self) -> Result<T> {
+        let what = format!("{}: {} {}", self.place, self.kind(), self.name());
+        serde_json::from_value(self.object).context(what)
+    }
 }
 
 #[cfg(test)]
@@ -218,12 +243,59 @@ mod tests {
     }
 
     #[test]
+    fn what_is_written_is_read_back() {
+        let long = "word ".repeat(40);
+        let odd = [
+            "",
+            " ",
+            "a ",
+            " a",
+            "a\n",
+            "a\n\n",
+            "\na",
+            "\n",
+            " \n a\n",
+            "a \nb",
+            "\ta\n\tb\n",
+            "a\r\nb",
+            "a: b",
+            "# a",
+            "- a",
+            "y",
+            "null",
+            "0644",
+            "1e3",
+            "2020-01-01",
+            "---\na",
+            "a\n---\nb\n",
+            "a\u{85}b",
+            "a\u{2028}b",
+            "\u{feff}a",
+            "😀",
+            "\0",
+            "'\"\\",
+            "{",
+            "%",
+            "@x",
+            "?",
+            "[Unit]\nDescription=A \nExecStart=/bin/sh -c \"a\" \\\n  b\n",
+            &long,
+        ];
+        let objects: Vec<Value> =
+            odd.iter().map(|text| json!({ "kind": "A", "text": text, "list": [text], *text: 1 })).collect();
+        let text = to_yaml(&objects).unwrap();
+        let back: Vec<Value> = parse(Path::new("f"), &text).unwrap().into_iter().map(|m| m.object).collect();
+        assert_eq!(back, objects, "{text}");
+        assert!(to_yaml(&[json!({ "image": &"x".repeat(200) })]).unwrap().starts_with("image: xxx"));
+    }
+
+    #[test]
     fn what_cannot_be_read_says_where() {
         for (text, place, line) in [
-            ("a: 1\n---\nb: 2\nc: [1\n", "f: document 2 (line 2)", "line 5: "),
+            ("a: 1\n---\nb: 2\nc: [1\n", "f: document 2 (line 2)", "line 4: "),
             ("a: &x [*x]\n", "f: document 1 (line 1)", "line 1: "),
             ("a: 1\na: 2\n", "f: document 1 (line 1)", "line 2: "),
-            ("{\"a\": 1,\n \"b\" }", "f: document 1 (line 1)", "line 2: "),
+            ("{\"a\": 1,\n \"b\": ]", "f: document 1 (line 1)", "line 2: "),
         ] {
             let error = format!("{:#}", parse(Path::new("f"), text).unwrap_err());
             assert!(error.starts_with(place) && error.contains(line), "{error}");

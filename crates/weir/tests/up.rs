@@ -167,6 +167,31 @@ fn a_stream_that_is_not_there_degrades_the_pool_and_names_those_that_are() -> Re
 }
 
 #[test]
+fn a_pool_in_image_mode_is_left_alone_and_says_so() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("config.json");
+    let config = json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineOSConfig", "metadata": {"name": "worker"},
+        "spec": {
+            "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
+            "renderedImagePushSecret": {"name": "push"}, "renderedImagePushSpec": "registry.example.com/os/worker:latest",
+        },
+    });
+    std::fs::write(&file, config.to_string())?;
+    let history = recorded(&cluster, |cluster| {
+        cluster.kubectl.run(&["apply", "-f", file.to_str().context("utf-8")?])?;
+        cluster.name_stream("worker", "rhel-9")?;
+        cluster.wait("worker", ".status.conditions[?(@.type==\"Updating\")].status", "True").map(drop)
+    })?;
+    assert_eq!(history.times_told("worker-"), 0);
+    let described = cluster.kubectl.run(&["describe", "mcp", "worker"])?;
+    assert!(described.contains("the pool is in image mode, which is not supported yet"), "{described}");
+    cluster.kubectl.run(&["delete", "machineosconfig", "worker"])?;
+    cluster.wait("worker", ".status.osImageStream.name", "rhel-9").map(drop)
+}
+
+#[test]
 fn okd_has_one_stream() -> Result<()> {
     let Some(cluster) = up(&["--distribution", "okd"])? else { return Ok(()) };
     let stream = cluster.kubectl.get(&["osimagestream", "cluster"])?;

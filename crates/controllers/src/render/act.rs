@@ -1,6 +1,7 @@
 //! Writes what rendering a pool came to.
 
-use crate::Context;
+use super::NOT_MADE;
+use crate::{Context, troubles::CatalogTrouble};
 use kube::Api;
 use serde_json::{Value, json};
 use weir_api::{
@@ -28,7 +29,7 @@ impl Writer<'_> {
     }
 
     /// The rendered MachineConfig first: a pool never points to one that does not exist.
-    pub(super) async fn write(&self, rendered: &Rendered) -> Result<(), Error> {
+    pub(super) async fn write(&self, rendered: &Rendered, trouble: Option<&CatalogTrouble>) -> Result<(), Error> {
         let config = &rendered.config;
         let name = config.metadata.name.as_deref().unwrap_or_default();
         if self.context.cluster.configs.get(name).is_none() {
@@ -41,7 +42,12 @@ impl Writer<'_> {
             let patch = json!({"spec": {"configuration": configuration}});
             patch::merge(&self.pools(), &self.context.cluster.pools, self.name(), &patch).await?;
         }
-        self.condition(FALSE, "", "").await
+        let Some(trouble) = trouble else { return self.condition(FALSE, "", "").await };
+        let status = if trouble.blocking { TRUE } else { FALSE };
+        let (release, why) = (&trouble.release, &trouble.why);
+        let message =
+            format!("rendered from the OS image streams known before; those of {release} are not known: {why}");
+        self.condition(status, NOT_MADE, &message).await
     }
 
     /// Says why the pool cannot be rendered. Its configuration stays what it is.

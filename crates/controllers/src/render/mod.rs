@@ -10,17 +10,19 @@
 mod act;
 mod observe;
 
-use crate::{Context, news::News};
+use crate::{Context, news::News, troubles::CatalogTrouble};
 use act::Writer;
 use observe::{Observed, Parts};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
 };
-use weir_kubeio::{Class, Classed, Event, Next, Recorder, drive};
+use weir_api::MachineConfigPool;
+use weir_kubeio::{Event, Next, Recorder, drive};
 use weir_rules::{
     components::NotRendered,
     gates::GatesError,
+    mismatch,
     render::{RenderError, Rendered},
     stream::{StreamError, StreamReason},
     view::PoolView,
@@ -29,34 +31,25 @@ use weir_rules::{
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigcontroller-rendercontroller";
 
-/// Why a pass was not finished.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// It is not known whether there are streams.
-    #[error(transparent)]
-    Gates(#[from] GatesError),
-    /// The API server refused a write or was not there.
-    #[error(transparent)]
-    Api(#[from] weir_kubeio::Error),
-}
-
-impl Classed for Error {
-    fn class(&self) -> Class {
-        match self {
-            // What is missing is watched.
-            Self::Gates(_) => Class::Permanent,
-            Self::Api(error) => error.class(),
-        }
-    }
-}
+/// Reason of conditions and events about pools that cannot have what the desired release carries.
+const NOT_MADE: &str = "OSImageStreamNotMade";
 
 /// Why a pool has no rendered MachineConfig.
 #[derive(Clone, Debug, thiserror::Error)]
 enum Failure {
+    #[error("{0}")]
+    Mismatch(String),
+    #[error(transparent)]
+    Gates(#[from] GatesError),
+    #[error("the OSImageStream is being made from the desired release")]
+    BeingMade,
     #[error(transparent)]
     Components(#[from] NotRendered),
     #[error(transparent)]
     Stream(#[from] StreamError),
+    /// The OSImageStream cannot be used yet, and it is known what keeps it from being made.
+    #[error("{0}: {1}")]
+    NotMade(StreamError, String),
     #[error(transparent)]
     Render(#[from] RenderError),
 }
@@ -64,8 +57,12 @@ enum Failure {
 impl Failure {
     fn code(&self) -> &'static str {
         match self {
+            Self::Mismatch(_) => mismatch::CODE,
+            Self::Gates(_) => "FeatureGatesUnknown",
+            Self::BeingMade => "OSImageStreamBeingMade",
             Self::Components(error) => error.code(),
             Self::Stream(error) => error.code(),
+            Self::NotMade(..) => NOT_MADE,
             Self::Render(error) => error.code(),
         }
     }
@@ -74,12 +71,15 @@ impl Failure {
     fn is_failure(&self) -> bool {
         match self {
             Self::Components(error) => error.is_failure(),
-            Self::Stream(_) | Self::Render(_) => true,
+            Self::BeingMade => false,
+            Self::Mismatch(_) | Self::Gates(_) | Self::Stream(_) | Self::NotMade(..) | Self::Render(_) => true,
         }
     }
 }
 
 type Outcome = Result<Rendered, RenderError>;
+/// What a pool is to run, and why that stream.
+type Rendering = Result<(Rendered, StreamReason), Failure>;
 
 /// The render controller.
 #[derive(Debug)]
@@ -108,33 +108,34 @@ impl Controller {
     ///
     /// # Errors
     /// The first write that failed; the other pools are seen to all the same.
-    pub async fn reconcile(&self) -> Result<Next, Error> {
+    pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
         if !self.context.cluster.is_synced() {
             return Ok(Next::Await);
         }
-        let observed = Observed::new(&self.context)?;
-        let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
+        let observed = Observed::new(&self.context);
         let mut first = None;
-        for (pool, view) in observed.pools.iter().zip(&views).filter(|(_, view)| !view.deleting) {
-            let writer = Writer { context: &self.context, recorder: &self.recorder, pool };
-            let written = match self.pool(&observed, view, &views) {
-                Ok((rendered, because)) => self.accept(&writer, &rendered, &because).await,
+        for (pool, outcome) in self.outcomes(&observed) {
+            let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool };
+            let written = match outcome {
+                Ok((rendered, because)) => self.accept(&writer, &rendered, &because, observed.trouble()).await,
                 Err(failure) => self.refuse(&writer, &failure).await,
             };
             if let Err(error) = written {
-                tracing::warn!(pool = view.name, error = %weir_kubeio::drive::chain(&error), "rendering was not written");
+                tracing::warn!(pool = writer.name(), error = %weir_kubeio::drive::chain(&error), "rendering was not written");
                 first.get_or_insert(error);
             }
         }
-        first.map_or(Ok(Next::Await), |error| Err(error.into()))
+        first.map_or(Ok(Next::Await), Err)
     }
 
-    fn pool(
-        &self,
-        observed: &Observed,
-        pool: &PoolView<'_>,
-        pools: &[PoolView<'_>],
-    ) -> Result<(Rendered, StreamReason), Failure> {
+    /// What came of each pool that is not being deleted.
+    fn outcomes(&self, observed: &Observed) -> Vec<(Arc<MachineConfigPool>, Rendering)> {
+        let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
+        let pools = observed.pools.iter().zip(&views).filter(|(_, view)| !view.deleting);
+        pools.map(|(pool, view)| (pool.clone(), self.pool(observed, view, &views))).collect()
+    }
+
+    fn pool(&self, observed: &Observed, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Rendering {
         let (parts, because) = observed.parts(pool, pools)?;
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = match last.get(pool.name) {
@@ -154,8 +155,9 @@ impl Controller {
         writer: &Writer<'_>,
         rendered: &Rendered,
         because: &StreamReason,
+        trouble: Option<&CatalogTrouble>,
     ) -> Result<(), weir_kubeio::Error> {
-        writer.write(rendered).await?;
+        writer.write(rendered, trouble).await?;
         let telling = match because {
             StreamReason::StalePin { .. } | StreamReason::GateOff { ignored: Some(_) } => Some(because.to_string()),
             _ => None,

@@ -1,7 +1,7 @@
 //! What a pool is rendered from.
 
-use super::{Error, Failure};
-use crate::{Build, Context};
+use super::Failure;
+use crate::{Build, Context, stream::due_now, troubles::CatalogTrouble};
 use std::sync::Arc;
 use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream,
@@ -10,7 +10,9 @@ use weir_api::{
 };
 use weir_distro::StreamsRule;
 use weir_rules::{
+    catalog::due::Due,
     components::{NotRendered, components},
+    gates::GatesError,
     render::{self, RenderError, RenderInput, Rendered, render},
     stream::{StreamReason, StreamsView, resolve_stream},
     view::PoolView,
@@ -22,7 +24,12 @@ pub(super) struct Observed {
     configs: Vec<Arc<MachineConfig>>,
     controller_config: Option<Arc<ControllerConfig>>,
     streams: Option<Arc<OSImageStream>>,
-    enabled: bool,
+    enabled: Result<bool, GatesError>,
+    /// What contradicts the distribution.
+    halted: Option<String>,
+    /// The stream controller is at work on the OSImageStream that pools are to be rendered from.
+    being_made: bool,
+    trouble: Option<CatalogTrouble>,
     follows_release: bool,
     build: Arc<Build>,
 }
@@ -39,32 +46,51 @@ pub(super) struct Parts {
 }
 
 impl Observed {
-    pub(super) fn new(context: &Context) -> Result<Self, Error> {
+    pub(super) fn new(context: &Context) -> Self {
         let cluster = &context.cluster;
-        Ok(Self {
+        let trouble = cluster.troubles.get().catalog;
+        Self {
             pools: cluster.pools.all(),
             configs: cluster.configs.all(),
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
             streams: cluster.streams.get(CLUSTER),
-            enabled: context.gates()?.is_on(GATE_OS_STREAMS),
+            enabled: context.gates().map(|gates| gates.is_on(GATE_OS_STREAMS)),
+            halted: context.halted(),
+            being_made: trouble.is_none() && matches!(due_now(context), Ok(Due::Make { .. })),
+            trouble,
             follows_release: context.profile.streams.rule == StreamsRule::OneFollowingRelease,
             build: context.build.clone(),
-        })
+        }
+    }
+
+    /// Why the streams are not those of the desired release, when that is so and pools take them.
+    pub(super) fn trouble(&self) -> Option<&CatalogTrouble> {
+        self.trouble.as_ref().filter(|_| self.enabled == Ok(true))
     }
 
     pub(super) fn parts(&self, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Result<(Parts, StreamReason), Failure> {
+        if let Some(why) = &self.halted {
+            return Err(Failure::Mismatch(why.clone()));
+        }
+        let enabled = self.enabled.clone()?;
+        if enabled && self.being_made {
+            return Err(Failure::BeingMade);
+        }
         let chosen =
             components(pool.object, self.controller_config.as_deref(), self.configs.iter().map(AsRef::as_ref))?;
         let controller_config = self.controller_config.clone();
         let controller_config = controller_config.ok_or_else(NotRendered::no_controller_config)?;
         let worker = pools.iter().find(|pool| pool.name == WORKER);
         let streams = StreamsView {
-            enabled: self.enabled,
+            enabled,
             object: self.streams.as_deref(),
             build: Some(&self.build.hash),
             follows_release: self.follows_release,
         };
-        let resolved = resolve_stream(pool, worker, &streams)?;
+        let resolved = resolve_stream(pool, worker, &streams).map_err(|error| match self.trouble() {
+            Some(trouble) if error.is_transient() => Failure::NotMade(error, trouble.why.clone()),
+            _ => Failure::Stream(error),
+        })?;
         // The rule borrows; what is kept for the next pass shares.
         let mut chosen = chosen.into_iter().peekable();
         let shared =

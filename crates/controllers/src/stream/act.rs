@@ -6,13 +6,13 @@ use serde_json::json;
 use weir_api::{
     OSImageStream,
     keys::{
-        config::{RELEASE_IMAGE_VERSION, RELEASE_PAYLOAD_IMAGE},
+        config::{RELEASE_IMAGE_VERSION, RELEASE_PAYLOAD_IMAGE, RETAINED_STREAMS},
         names::CLUSTER,
     },
     os_image_stream::OSImageStreamSpec,
 };
 use weir_kubeio::{Error, patch};
-use weir_rules::catalog::{Catalog, DefaultReason};
+use weir_rules::catalog::{Catalog, DefaultReason, due::retained};
 
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
@@ -36,10 +36,13 @@ impl Writer<'_> {
         if matches!(catalog.because, DefaultReason::Followed { .. }) {
             patch::merge(&api, streams, CLUSTER, &json!({"spec": {"defaultStream": default}})).await?;
         }
+        // Who wrote it is said in any case: pools take no images from an object of another build. That it is done is not.
+        let retained = joined(catalog.retained());
+        let mut marks = json!({RELEASE_IMAGE_VERSION: self.context.build.hash, RETAINED_STREAMS: retained});
         if catalog.complete {
-            let marks = json!({RELEASE_PAYLOAD_IMAGE: release, RELEASE_IMAGE_VERSION: self.context.build.hash});
-            patch::merge(&api, streams, CLUSTER, &json!({"metadata": {"annotations": marks}})).await?;
+            marks[RELEASE_PAYLOAD_IMAGE] = json!(release);
         }
+        patch::merge(&api, streams, CLUSTER, &json!({"metadata": {"annotations": marks}})).await?;
         Ok(())
     }
 
@@ -48,7 +51,24 @@ impl Writer<'_> {
         patch::merge_status(&self.api(), &self.context.cluster.streams, CLUSTER, &status).await
     }
 
+    /// Takes streams off the list.
+    pub(super) async fn drop_streams(&self, dropped: &[String]) -> Result<(), Error> {
+        let (api, streams) = (self.api(), &self.context.cluster.streams);
+        let Some((object, status)) = self.object.and_then(|o| Some((o, o.status.as_ref()?))) else { return Ok(()) };
+        let left: Vec<_> = status.available_streams.iter().filter(|set| !dropped.contains(&set.name)).collect();
+        patch::merge_status(&api, streams, CLUSTER, &json!({"status": {"availableStreams": left}})).await?;
+        let retained = joined(retained(object).into_iter().filter(|name| !dropped.iter().any(|d| d == name)));
+        let marks = json!({RETAINED_STREAMS: retained});
+        patch::merge(&api, streams, CLUSTER, &json!({"metadata": {"annotations": marks}})).await
+    }
+
     fn api(&self) -> Api<OSImageStream> {
         Api::all(self.context.client.clone())
     }
+}
+
+/// Names with commas between; nothing for none, which takes the mark off.
+fn joined<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
+    let names: Vec<&str> = names.collect();
+    (!names.is_empty()).then(|| names.join(","))
 }

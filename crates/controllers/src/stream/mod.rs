@@ -8,13 +8,19 @@
 mod act;
 pub mod observe;
 
-use crate::Context;
+use crate::{
+    Context,
+    troubles::{CatalogTrouble, Evidence, Trouble},
+};
 use act::Writer;
+use jiff::{SignedDuration, Timestamp};
 use std::{
+    collections::BTreeSet,
+    pin::pin,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 use weir_api::keys::names::{CLUSTER, GATE_OS_STREAMS};
 use weir_images::Images;
 use weir_kubeio::{Class, Classed, Event, Next, Recorder, drive, drive::chain};
@@ -25,6 +31,7 @@ use weir_rules::{
         in_use::in_use,
     },
     gates::GatesError,
+    mismatch::{self, MismatchView, clause, mismatches},
     release::installed_version,
 };
 
@@ -45,6 +52,14 @@ pub enum Error {
         /// Why.
         source: CatalogError,
     },
+    /// The release contradicts the distribution.
+    #[error("{release} is not for this cluster: {why}")]
+    Mismatch {
+        /// Pull spec of the release image.
+        release: String,
+        /// What contradicts it.
+        why: String,
+    },
     /// The API server refused a write or was not there.
     #[error(transparent)]
     Api(#[from] weir_kubeio::Error),
@@ -54,12 +69,64 @@ impl Classed for Error {
     fn class(&self) -> Class {
         match self {
             // What is missing is watched.
-            Self::Gates(_) => Class::Permanent,
+            Self::Gates(_) | Self::Mismatch { .. } => Class::Permanent,
             Self::Catalog { source, .. } if source.is_transient() => Class::Transient,
             Self::Catalog { .. } => Class::Permanent,
             Self::Api(error) => error.class(),
         }
     }
+}
+
+impl Error {
+    /// A word for machines.
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Mismatch { .. } => mismatch::CODE,
+            Self::Gates(_) | Self::Catalog { .. } | Self::Api(_) => "OSImageStreamNotMade",
+        }
+    }
+
+    /// What went wrong, without the release.
+    fn why(&self) -> String {
+        match self {
+            Self::Mismatch { why, .. } => why.clone(),
+            Self::Catalog { source, .. } => source.to_string(),
+            Self::Gates(_) | Self::Api(_) => chain(self),
+        }
+    }
+}
+
+/// How bad it is that a catalogue could not be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Severity {
+    /// It may be made without anybody changing anything.
+    Passing,
+    /// It was made, without an image that can never be read.
+    Partial,
+    /// Only a change helps.
+    Blocking,
+}
+
+/// What is to be done about the OSImageStream now.
+pub(crate) fn due_now(context: &Context) -> Result<Due, GatesError> {
+    let (version, object) = (context.cluster_version(), context.cluster.streams.get(CLUSTER));
+    Ok(due(&DueView {
+        enabled: context.gates()?.is_on(GATE_OS_STREAMS),
+        cluster: version.as_deref(),
+        object: object.as_deref(),
+        build: &context.build.hash,
+        version: context.build.release.as_deref(),
+        in_use: &used(context),
+    }))
+}
+
+/// Streams that pools use.
+fn used(context: &Context) -> BTreeSet<String> {
+    let cluster = &context.cluster;
+    let (pools, object) = (cluster.pools.all(), cluster.streams.get(CLUSTER));
+    let listed = object.as_ref().and_then(|o| o.status.as_ref()).map(|s| s.available_streams.as_slice());
+    let image_of = |config: &str| cluster.configs.get(config)?.spec.os_image_url.clone();
+    in_use(pools.iter().map(AsRef::as_ref), listed.unwrap_or_default(), image_of)
 }
 
 /// The stream controller.
@@ -85,6 +152,8 @@ struct Attempt {
 
 /// First pause before an image that could not be read is tried again.
 const FIRST_RETRY: Duration = Duration::from_millis(500);
+/// A user is told of a registry that takes longer than this to answer: a healthy one needs a tenth of it.
+const SOON: Duration = Duration::from_millis(500);
 /// Longest such pause. What can never be read is looked at this often as well: credentials and mirrors change.
 const LAST_RETRY: Duration = Duration::from_mins(1);
 
@@ -110,16 +179,13 @@ impl Controller {
         if !cluster.is_synced() {
             return Ok(Next::Await);
         }
-        let (version, object) = (self.context.cluster_version(), cluster.streams.get(CLUSTER));
-        let view = DueView {
-            enabled: self.context.gates()?.is_on(GATE_OS_STREAMS),
-            cluster: version.as_deref(),
-            object: object.as_deref(),
-            build: &self.context.build.hash,
-            version: self.context.build.release.as_deref(),
-        };
+        let due = due_now(&self.context)?;
+        if !matches!(due, Due::Make { .. }) {
+            cluster.troubles.change(|trouble| *trouble = Trouble::default());
+        }
+        let object = cluster.streams.get(CLUSTER);
         let writer = Writer { context: &self.context, object: object.as_deref() };
-        match due(&view) {
+        match due {
             Due::Off | Due::NoRelease | Due::Nothing => {}
             Due::OtherVersion { desired, ours } => {
                 tracing::info!(desired, ours, "the controllers of the desired release make the OSImageStream");
@@ -128,6 +194,13 @@ impl Controller {
             Due::TakeDefault { to } => writer.take_default(&to).await?,
             Due::UnknownDefault { wanted, available } => {
                 tracing::warn!(wanted, available = available.join(", "), "spec.defaultStream is not available");
+            }
+            Due::Drop { streams } => {
+                writer.drop_streams(&streams).await?;
+                let text = format!("{} is no longer in the release and no longer used", streams.join(", "));
+                if let Some(object) = &object {
+                    self.recorder.record(&**object, &Event::normal("StreamDropped", text)).await;
+                }
             }
         }
         Ok(Next::Await)
@@ -138,21 +211,22 @@ impl Controller {
             return Ok(Next::After(pause));
         }
         tracing::info!(release, %because, "making the OSImageStream");
-        match self.catalog(release).await {
-            Ok(made) => {
-                writer.write(release, &made).await?;
-                self.tell(release, &made).await;
-                let unreadable = made.notices.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                match made.complete {
-                    true => self.set_failed(None),
-                    false => _ = self.fail(release, &unreadable, false),
+        match self.attempt(release, writer).await {
+            Ok(None) => return Ok(Next::After(Duration::ZERO)),
+            Ok(Some(made)) => {
+                let why = made.notices.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+                if made.complete {
+                    self.set_failed(None);
+                    self.context.cluster.troubles.change(|trouble| *trouble = Trouble::default());
+                    self.tell(release, &made).await;
+                } else if self.fail(release, &why, Severity::Partial) {
+                    self.tell(release, &made).await;
                 }
             }
             Err(error) => {
-                let text = chain(&error);
-                let news = self.fail(release, &text, error.class() == Class::Transient);
-                if let (true, Some(version)) = (news, self.context.cluster_version()) {
-                    self.recorder.record(&*version, &Event::warning("OSImageStreamNotMade", text)).await;
+                let severity = if error.class() == Class::Transient { Severity::Passing } else { Severity::Blocking };
+                if self.fail(release, &error.why(), severity) {
+                    self.warn(error.code(), chain(&error)).await;
                 }
                 return Err(error);
             }
@@ -160,18 +234,62 @@ impl Controller {
         Ok(self.pause(release).map_or(Next::Await, Next::After))
     }
 
-    async fn catalog(&self, release: &str) -> Result<Catalog, Error> {
-        let context = &self.context;
-        let found = observe::payload(&self.images, context.profile, release).await;
+    /// Reads the release and writes the object; `None` when meanwhile another release is wanted.
+    async fn attempt(&self, release: &str, writer: &Writer<'_>) -> Result<Option<Catalog>, Error> {
+        let Some(found) = self.read(release).await else { return Ok(None) };
+        let made = self.catalog(release, found)?;
+        writer.write(release, &made).await?;
+        Ok(Some(made))
+    }
+
+    async fn read(&self, release: &str) -> Option<observe::Payload> {
+        let mut versions = self.context.cluster.versions.changes();
+        let mut reading = pin!(observe::payload(&self.images, self.context.profile, release));
+        let mut soon = pin!(sleep(SOON));
+        let mut told = false;
+        loop {
+            tokio::select! {
+                found = &mut reading => return Some(found),
+                Ok(()) = versions.changed() => {
+                    let version = self.context.cluster_version();
+                    let desired = version.as_ref().and_then(|v| v.status.as_ref()).map(|s| s.desired.image.as_str());
+                    if desired != Some(release) {
+                        return None;
+                    }
+                }
+                () = &mut soon, if !told => {
+                    told = true;
+                    let why = "the images of the release are being read, and the registry has not answered yet";
+                    self.trouble(release, why, Severity::Passing, None);
+                    self.warn("OSImageStreamDelayed", format!("{release}: {why}")).await;
+                }
+            }
+        }
+    }
+
+    fn catalog(&self, release: &str, found: observe::Payload) -> Result<Catalog, Error> {
+        let (context, cluster) = (&self.context, &self.context.cluster);
         let installed = context.cluster_version().as_deref().and_then(installed_version);
-        let (pools, object) = (context.cluster.pools.all(), context.cluster.streams.get(CLUSTER));
+        let object = cluster.streams.get(CLUSTER);
         let input = Input {
             sources: vec![found.source],
             existing: object.as_deref().map_or_else(Existing::default, Existing::of),
-            in_use: &in_use(pools.iter().map(AsRef::as_ref)),
+            in_use: &used(context),
             installed: installed.or_else(|| found.version.parse().ok()),
         };
-        catalog(context.profile, input).map_err(|source| Error::Catalog { release: release.to_owned(), source })
+        let made = catalog(context.profile, input);
+        let several = if let Err(CatalogError::SeveralStreams(names)) = &made { names.clone() } else { Vec::new() };
+        let tags: Vec<&str> = found.tags.iter().map(String::as_str).collect();
+        let (profile, several_streams) = (context.profile, several.as_slice());
+        let misfit = mismatches(&MismatchView { profile, payload_tags: &tags, several_streams, feature_set: None });
+        let fits = misfit.is_empty();
+        let evidence =
+            if fits { Evidence::default() } else { Evidence { tags: found.tags.clone(), several_streams: several } };
+        cluster.troubles.change(|trouble| trouble.evidence = evidence);
+        if !fits {
+            return Err(Error::Mismatch { release: release.to_owned(), why: clause(profile, &misfit) });
+        }
+        made.map_err(|source| Error::Catalog { release: release.to_owned(), source })
     }
 
     /// Says on the object what it was made of and what a user should know of it.
@@ -193,15 +311,38 @@ impl Controller {
     }
 
     /// Remembers a failure; true when it says something new.
-    fn fail(&self, release: &str, said: &str, transient: bool) -> bool {
+    fn fail(&self, release: &str, said: &str, severity: Severity) -> bool {
         let before = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         let before = before.filter(|attempt| attempt.release == release);
         let times = before.as_ref().map_or(0, |attempt| attempt.times).saturating_add(1);
-        let pause = if transient { FIRST_RETRY.saturating_mul(1 << times.min(16)).min(LAST_RETRY) } else { LAST_RETRY };
+        let pause = match severity {
+            Severity::Passing => FIRST_RETRY.saturating_mul(1 << times.min(16)).min(LAST_RETRY),
+            Severity::Partial | Severity::Blocking => LAST_RETRY,
+        };
+        self.trouble(release, said, severity, Some(pause));
         let (release, said) = (release.to_owned(), said.to_owned());
         let news = before.is_none_or(|attempt| attempt.said != said);
         self.set_failed(Some(Attempt { release, times, said, next: Instant::now() + pause }));
         news
+    }
+
+    /// Lets the other controllers know.
+    fn trouble(&self, release: &str, why: &str, severity: Severity, pause: Option<Duration>) {
+        let next = pause.and_then(|pause| SignedDuration::try_from(pause).ok());
+        let catalog = CatalogTrouble {
+            release: release.to_owned(),
+            why: why.to_owned(),
+            blocking: severity == Severity::Blocking,
+            next: next.map(|pause| self.context.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)),
+        };
+        self.context.cluster.troubles.change(|trouble| trouble.catalog = Some(catalog));
+    }
+
+    /// A warning about what the whole cluster is to run.
+    async fn warn(&self, reason: &str, text: String) {
+        if let Some(version) = self.context.cluster_version() {
+            self.recorder.record(&*version, &Event::warning(reason, text)).await;
+        }
     }
 
     fn set_failed(&self, attempt: Option<Attempt>) {

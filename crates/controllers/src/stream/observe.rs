@@ -10,6 +10,8 @@ use weir_rules::catalog::{Failure, Inspected, PayloadTag, Source, SourceKind, ca
 pub struct Payload {
     /// Version of the release; empty when it could not be read.
     pub version: String,
+    /// Names of the release's tags; none when it could not be read.
+    pub tags: Vec<String>,
     /// The payload as a source of streams.
     pub source: Source,
 }
@@ -20,7 +22,7 @@ pub async fn payload(images: &Images, profile: &Profile, release: &str) -> Paylo
         Ok(release) => of_release(images, profile, &release).await,
         Err(error) => {
             let source = Source { kind: SourceKind::Payload, images: Err(failure(&error)) };
-            Payload { version: String::new(), source }
+            Payload { version: String::new(), tags: Vec::new(), source }
         }
     }
 }
@@ -40,6 +42,7 @@ pub async fn of_release(images: &Images, profile: &Profile, release: &Release) -
     let inspected = candidates.into_iter().zip(labels).map(|(candidate, labels)| Inspected { candidate, labels });
     Payload {
         version: release.version.clone(),
+        tags: release.tags.iter().map(|tag| tag.name.clone()).collect(),
         source: Source { kind: SourceKind::Payload, images: Ok(inspected.collect()) },
     }
 }

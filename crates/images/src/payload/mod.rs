@@ -8,7 +8,7 @@ mod push;
 use crate::layout::{Builder, Layout};
 use crate::manifest::Descriptor;
 use crate::release::{IMAGE_REFERENCES, ImageReferences, Tag};
-use image::{Image, JSON_ERROR};
+use image::Image;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::keys::image as label;
 use weir_distro::sample::{SampleStream, components};
@@ -38,9 +38,9 @@ pub enum BadPayload {
     /// No stream.
     #[error("a payload needs at least one stream")]
     NoStream,
-    /// Never in practice.
-    #[error("{JSON_ERROR}: {0}")]
-    Json(String),
+    /// The format of an image has no room for it: a name that is too long for an archive.
+    #[error("the payload cannot be written as images: {0}")]
+    Format(String),
 }
 
 const OCI_VERSION: &str = "org.opencontainers.image.version";
@@ -49,31 +49,55 @@ const COMMIT: &str = "io.openshift.build.commit.id";
 const RELEASE_METADATA: &str = "/release-manifests/release-metadata";
 const COMPONENT_SOURCE: &str = "https://github.com/openshift/";
 
+/// What a sample payload is made of.
+#[derive(Clone, Debug)]
+pub struct Recipe<'a> {
+    /// Whose it is.
+    pub profile: &'a Profile,
+    /// Release version; that of the distribution's sample when not given.
+    pub version: Option<&'a str>,
+    /// The streams it carries.
+    pub streams: Vec<SampleStream>,
+    /// Whether its images say which stream they are of, as those of older releases do not.
+    pub labelled: bool,
+}
+
 /// Makes a sample payload. No version or no streams: those of the distribution's sample.
 ///
 /// # Errors
 /// See [`BadPayload`].
 pub fn build(profile: &Profile, version: Option<&str>, streams: &[String]) -> Result<Layout, BadPayload> {
     let sample = &profile.sample;
-    let version = version.unwrap_or(&sample.version);
-    check_version(version)?;
-    let streams: Vec<SampleStream> = match streams {
+    let streams = match streams {
         [] => sample.streams.clone(),
         names => names.iter().map(|name| sample.stream(name)).collect(),
     };
-    check_streams(&streams)?;
+    make(&Recipe { profile, version, streams, labelled: true })
+}
+
+/// Makes the payload of a recipe.
+///
+/// # Errors
+/// See [`BadPayload`].
+pub fn make(recipe: &Recipe<'_>) -> Result<Layout, BadPayload> {
+    let Recipe { profile, version, streams, labelled } = recipe;
+    let sample = &profile.sample;
+    let version = version.unwrap_or(&sample.version);
+    check_version(version)?;
+    check_streams(streams)?;
     let mut builder = Builder::default();
     let mut listed = Vec::new();
     let mut tags = Vec::new();
-    for stream in &streams {
-        for (tag, labels) in [(stream.os_tag.clone(), os(stream)), (stream.extensions_tag(), extensions(stream))] {
+    for stream in streams {
+        for (tag, mut labels) in [(stream.os_tag.clone(), os(stream)), (stream.extensions_tag(), extensions(stream))] {
+            labels.retain(|(key, _)| *labelled || *key != label::STREAM_CLASS);
             let name = format!("{}/{tag}", sample.repository);
-            let image = operating_system(profile, stream, version, &tag, labels).store(&mut builder)?;
+            let image = operating_system(profile, stream, version, &tag, labels)?.store(&mut builder)?;
             tags.push(tag_of(&tag, &name, &image, &format!("https://{}", profile.payload.os_source)));
             listed.push((image, format!("{name}:{}", image_tag(version))));
         }
     }
-    let component = component(version).store(&mut builder)?;
+    let component = component(version)?.store(&mut builder)?;
     for name in components() {
         let source = format!("{COMPONENT_SOURCE}{name}");
         tags.push(tag_of(name, &format!("{}/{name}", sample.repository), &component, &source));
@@ -138,7 +162,7 @@ fn operating_system(
     version: &str,
     tag: &str,
     labels: Vec<(&'static str, String)>,
-) -> Image {
+) -> Result<Image, BadPayload> {
     // The release is part of it: two releases of one stream differ in their images, as real ones do.
     let os_version = format!("{}.{version}", stream.os_version);
     let os_release = format!(
@@ -152,29 +176,29 @@ fn operating_system(
     image.label(OCI_VERSION, &os_version);
     image.label("version", &os_version);
     image.label(OCI_TITLE, tag);
-    image.layer(&[("usr/lib/os-release", os_release.as_bytes())]);
-    image
+    image.layer(&[("usr/lib/os-release", os_release.as_bytes())])?;
+    Ok(image)
 }
 
 /// One image that stands for every component: what they do is of no concern here.
-fn component(version: &str) -> Image {
+fn component(version: &str) -> Result<Image, BadPayload> {
     let mut image = Image::default();
     image.label(OCI_TITLE, "component");
     image.label("version", version);
-    image.layer(&[("usr/share/component", version.as_bytes())]);
-    image
+    image.layer(&[("usr/share/component", version.as_bytes())])?;
+    Ok(image)
 }
 
 fn release(version: &str, list: &ImageReferences) -> Result<Image, BadPayload> {
-    let json = |error: crate::error::Fault| BadPayload::Json(error.to_string());
+    let format = |error: crate::error::Fault| BadPayload::Format(error.to_string());
     let metadata = serde_json::json!({ "kind": "cincinnati-metadata-v0", "version": version });
     let mut image = Image::default();
     image.label(label::RELEASE, version);
-    image.layer(&[("usr/share/release", version.as_bytes())]);
+    image.layer(&[("usr/share/release", version.as_bytes())])?;
     image.layer(&[
-        (IMAGE_REFERENCES, &list.to_json().map_err(json)?),
+        (IMAGE_REFERENCES, &list.to_json().map_err(format)?),
         (RELEASE_METADATA, metadata.to_string().as_bytes()),
-    ]);
+    ])?;
     Ok(image)
 }
 

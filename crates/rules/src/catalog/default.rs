@@ -3,7 +3,7 @@
 //! R-DEFAULT-1  The stream asked for: `spec.defaultStream`, else the default there was.
 //! R-DEFAULT-2  None asked for: the only stream; of several, the one built in for the version the cluster was
 //!              installed with.
-//! R-DEFAULT-3  Asked for and gone, where the distribution has one stream: the only stream; of several, the built-in.
+//! R-DEFAULT-3  Asked for and gone, where the distribution has one stream: the only stream.
 //! R-DEFAULT-4  Anything else that is not among the streams is an error.
 
 use super::{CatalogError, Existing};
@@ -62,23 +62,21 @@ pub fn choose(
 ) -> Result<Choice, CatalogError> {
     let requested = existing.requested_default();
     let available = || streams.iter().map(|stream| (*stream).to_owned()).collect();
-    let builtin = || match (&profile.default_stream, installed) {
-        (rule, Some(version)) => Ok(rule.builtin(version)),
-        (DefaultStreamRule::Fixed { stream }, None) => Ok(stream.as_str()),
-        (DefaultStreamRule::ByInstallMajor { .. }, None) => Err(CatalogError::NoVersion { available: available() }),
-    };
     let (name, because) = if streams.contains(&requested) {
         (requested, if existing.spec_default.is_empty() { DefaultReason::Kept } else { DefaultReason::Requested })
     } else if requested.is_empty() {
         match streams {
             [only] => (*only, DefaultReason::Only),
-            _ => (builtin()?, DefaultReason::BuiltIn(installed)),
+            _ => {
+                let name = built_in(profile, installed);
+                let name = name.ok_or_else(|| CatalogError::NoVersion { available: available() })?;
+                (name, DefaultReason::BuiltIn(installed))
+            }
         }
     } else {
         let name = match (profile.streams.rule, streams) {
-            (StreamsRule::Many, _) => requested,
             (StreamsRule::OneFollowingRelease, [only]) => only,
-            (StreamsRule::OneFollowingRelease, _) => builtin()?,
+            (StreamsRule::Many | StreamsRule::OneFollowingRelease, _) => requested,
         };
         (name, DefaultReason::Followed { from: requested.to_owned() })
     };
@@ -86,5 +84,14 @@ pub fn choose(
         Ok(Choice { name: name.to_owned(), because })
     } else {
         Err(CatalogError::NoDefault { requested: name.to_owned(), available: available() })
+    }
+}
+
+/// The built-in default; `None` when it depends on a version and none is known.
+pub(super) fn built_in(profile: &Profile, installed: Option<ReleaseVersion>) -> Option<&str> {
+    match (&profile.default_stream, installed) {
+        (rule, Some(version)) => Some(rule.builtin(version)),
+        (DefaultStreamRule::Fixed { stream }, None) => Some(stream),
+        (DefaultStreamRule::ByInstallMajor { .. }, None) => None,
     }
 }

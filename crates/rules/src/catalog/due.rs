@@ -6,11 +6,13 @@
 //! image or by another build than ours. The marks that say so are written last, so an object half-written is made anew.
 //! R-DUE-4 While the cluster is to run another version than ours, the controllers of that version make it: wait.
 //! R-DUE-5 Else the default that the user chose is taken over when it is listed; when not, the user is told.
+//! R-DUE-6 Else a retained stream that no pool uses any more, and the default does not, is taken off the list. Nothing is
+//! inspected for that.
 //!
 //! Source: `pkg/controller/osimagestream` of github.com/openshift/machine-config-operator; the order of writes is ours.
 
-use std::fmt;
-use weir_api::{ClusterVersion, OSImageStream, keys::config};
+use std::{collections::BTreeSet, fmt};
+use weir_api::{ClusterVersion, OSImageStream, keys::config, os_image_stream::OSImageStreamStatus};
 
 /// Everything that decides it.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +27,8 @@ pub struct DueView<'a> {
     pub build: &'a str,
     /// Release version of these controllers; absent when the build does not know it, which then counts as the desired.
     pub version: Option<&'a str>,
+    /// Streams that pools use: [`super::in_use::in_use`].
+    pub in_use: &'a BTreeSet<String>,
 }
 
 /// What is to be done.
@@ -59,6 +63,11 @@ pub enum Due {
         wanted: String,
         /// The streams there are.
         available: Vec<String>,
+    },
+    /// Take retained streams off the list.
+    Drop {
+        /// Their names.
+        streams: Vec<String>,
     },
     /// Nothing: all is as it should be.
     Nothing,
@@ -102,13 +111,31 @@ pub fn due(view: &DueView<'_>) -> Due {
     let Some((object, status)) = view.object.and_then(|o| Some((o, o.status.as_ref()?))) else { return Due::Nothing };
     let wanted = &object.spec.default_stream;
     if wanted.is_empty() || *wanted == status.default_stream {
-        Due::Nothing
+        unused(object, status, view.in_use)
     } else if status.available_streams.iter().any(|s| s.name == *wanted) {
         Due::TakeDefault { to: wanted.clone() }
     } else {
         let available = status.available_streams.iter().map(|s| s.name.clone()).collect();
         Due::UnknownDefault { wanted: wanted.clone(), available }
     }
+}
+
+/// R-DUE-6.
+fn unused(object: &OSImageStream, status: &OSImageStreamStatus, in_use: &BTreeSet<String>) -> Due {
+    let retained = retained(object);
+    let listed = status.available_streams.iter().map(|set| &set.name);
+    let streams: Vec<String> = listed
+        .filter(|name| retained.contains(name.as_str()) && !in_use.contains(*name) && **name != status.default_stream)
+        .cloned()
+        .collect();
+    if streams.is_empty() { Due::Nothing } else { Due::Drop { streams } }
+}
+
+/// Names of the listed streams that the release no longer carries, as the object is marked.
+#[must_use]
+pub fn retained(object: &OSImageStream) -> BTreeSet<&str> {
+    let mark = object.metadata.annotations.as_ref().and_then(|a| a.get(config::RETAINED_STREAMS));
+    mark.into_iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty()).collect()
 }
 
 fn stale(view: &DueView<'_>, release: &str) -> Option<Stale> {
@@ -149,7 +176,9 @@ mod tests {
     fn decide(object: Option<Value>, desired: Value, version: Option<&str>) -> Due {
         let cluster = serde_json::from_value(json!({"status": {"desired": desired}})).unwrap();
         let object = object.map(|o| serde_json::from_value::<OSImageStream>(o).unwrap());
-        let view = DueView { enabled: true, cluster: Some(&cluster), object: object.as_ref(), build: "b1", version };
+        let in_use = BTreeSet::from(["used".to_owned()]);
+        let object = object.as_ref();
+        let view = DueView { enabled: true, cluster: Some(&cluster), object, build: "b1", version, in_use: &in_use };
         assert_eq!(due(&DueView { enabled: false, ..view }), Due::Off);
         due(&view)
     }
@@ -184,6 +213,22 @@ mod tests {
             assert_eq!(decide(object.clone(), desired.clone(), Some("5.0.1")), expected, "{object:?}");
             assert_eq!(decide(object.clone(), desired.clone(), None), expected, "{object:?}");
         }
+    }
+
+    #[test]
+    fn a_retained_stream_goes_when_nobody_uses_it_any_more() {
+        let desired = json!({"version": "5.0.1", "image": "r@1"});
+        let marked = |wanted: &str, streams: &[&str]| {
+            let mut object = object("r@1", "b1", wanted, streams).unwrap();
+            object["metadata"]["annotations"][config::RETAINED_STREAMS] = json!("a, used,left,elsewhere");
+            Some(object)
+        };
+        let drop = Due::Drop { streams: vec!["left".to_owned()] };
+        // The default, a stream in use and one that the release carries stay.
+        assert_eq!(decide(marked("a", &["a", "left", "plain", "used"]), desired.clone(), None), drop);
+        assert_eq!(decide(marked("a", &["a", "plain", "used"]), desired.clone(), None), Due::Nothing);
+        let first = Due::TakeDefault { to: "plain".to_owned() };
+        assert_eq!(decide(marked("plain", &["a", "left", "plain"]), desired, None), first);
     }
 
     #[test]

@@ -1,16 +1,25 @@
-//! Which streams pools use: those they name and those they run.
+//! Which streams pools use: those they name, those they run, and those they are still on the way from.
 
 use std::collections::BTreeSet;
-use weir_api::MachineConfigPool;
+use weir_api::{MachineConfigPool, os_image_stream::OSImageStreamSet};
 
-/// Names of the streams that pools use.
+/// Names of the streams that pools use. `image_of` is the OS image of a rendered MachineConfig.
 #[must_use]
-pub fn in_use<'a>(pools: impl IntoIterator<Item = &'a MachineConfigPool>) -> BTreeSet<String> {
-    let named = |pool: &'a MachineConfigPool| {
-        let runs = pool.status.as_ref().and_then(|s| s.os_image_stream.as_ref());
-        pool.spec.os_image_stream.iter().chain(runs).map(|stream| stream.name.clone())
+pub fn in_use<'a>(
+    pools: impl IntoIterator<Item = &'a MachineConfigPool>,
+    streams: &[OSImageStreamSet],
+    image_of: impl Fn(&str) -> Option<String>,
+) -> BTreeSet<String> {
+    let of_pool = |pool: &'a MachineConfigPool| {
+        let status = pool.status.as_ref();
+        let runs = status.and_then(|s| s.os_image_stream.as_ref());
+        // While nodes move, the status names no stream, and the configuration is still the one they come from.
+        let reached = status.and_then(|s| s.configuration.as_ref()).and_then(|c| image_of(c.name()));
+        let left =
+            reached.and_then(|image| streams.iter().find(|set| set.os_image == image)).map(|set| set.name.clone());
+        pool.spec.os_image_stream.iter().chain(runs).map(|stream| stream.name.clone()).chain(left)
     };
-    pools.into_iter().flat_map(named).filter(|name| !name.is_empty()).collect()
+    pools.into_iter().flat_map(of_pool).filter(|name| !name.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -19,13 +28,22 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn named_and_running_streams_are_in_use() {
+    fn named_running_and_left_streams_are_in_use() {
         let pools: Vec<MachineConfigPool> = serde_json::from_value(json!([
             {"spec": {"osImageStream": {"name": "a"}}, "status": {"osImageStream": {"name": "b"}}},
             {"spec": {"osImageStream": {"name": ""}}},
             {"spec": {}, "status": {"osImageStream": {"name": "c"}}},
+            {"spec": {"osImageStream": {"name": "a"}}, "status": {"configuration": {"name": "rendered-d"}}},
+            {"spec": {}, "status": {"configuration": {"name": "rendered-of-another-image"}}},
         ]))
         .unwrap();
-        assert_eq!(in_use(&pools).into_iter().collect::<Vec<_>>(), ["a", "b", "c"]);
+        let set = |name: &str| OSImageStreamSet {
+            name: name.to_owned(),
+            os_image: format!("image-{name}"),
+            os_extensions_image: String::new(),
+        };
+        let image_of = |config: &str| config.strip_prefix("rendered-").map(|name| format!("image-{name}"));
+        let used = in_use(&pools, &[set("d"), set("e")], image_of);
+        assert_eq!(used.into_iter().collect::<Vec<_>>(), ["a", "b", "c", "d"]);
     }
 }

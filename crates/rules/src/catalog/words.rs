@@ -7,6 +7,9 @@ impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Taken(part, stream) => write!(f, "is the {part} image of stream {stream}"),
+            Self::ByTag(part, stream) => {
+                write!(f, "is the {part} image of stream {stream} by its tag: it has no stream label")
+            }
             Self::NotTaken(why) => write!(f, "is left out: {why}"),
             Self::Superseded { part, stream, by } => {
                 write!(f, "is left out: {by} is a later {part} image of stream {stream}")
@@ -51,8 +54,11 @@ impl fmt::Display for Notice {
                 f,
                 "stream {stream} is no longer in the release and is retained while it is used; move to another stream"
             ),
-            Self::SeveralStreams(names) => {
-                write!(f, "the release carries {} streams where one is expected: {}", names.len(), names.join(", "))
+            Self::Unlabelled(stream) => {
+                write!(
+                    f,
+                    "the images of the release have no stream labels; those of the base tags are taken for {stream}"
+                )
             }
             Self::Followed { from, to } => {
                 write!(f, "the release replaced stream {from} by {to}; the default and its pools follow")
@@ -69,7 +75,7 @@ impl Notice {
             Self::Image(_) => "ImageLeftOut",
             Self::SourceSkipped(..) => "SourceLeftOut",
             Self::Retained(_) => "StreamRetained",
-            Self::SeveralStreams(_) => "SeveralStreams",
+            Self::Unlabelled(_) => "ImagesUnlabelled",
             Self::Followed { .. } => "StreamFollowed",
         }
     }

@@ -1,5 +1,7 @@
 //! `weir explain`: why something is as it is.
 
+mod distro;
+mod file;
 mod rollout;
 
 use crate::exit::Outcome;
@@ -14,6 +16,10 @@ pub struct Explain {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
+    /// What is particular to each distribution
+    Distro(distro::Distro),
+    /// Where a file on a pool's machines comes from, and what is in it
+    File(file::File),
     /// Which nodes a pool has, which of them may go, and what the others wait for
     Rollout(rollout::Rollout),
 }
@@ -25,6 +31,8 @@ impl Explain {
     /// When there is nothing to explain.
     pub fn run(&self) -> Result<Outcome> {
         match &self.what {
+            What::Distro(distro) => distro.run(),
+            What::File(file) => file.run(),
             What::Rollout(rollout) => rollout.run(),
         }
     }

@@ -24,7 +24,7 @@ struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Print something about a release
-    Get(Get),
+    Get(Box<Get>),
     /// Print the version
     Version,
 }
@@ -46,8 +46,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let what = match parsed.command {
         None => return help(&[]),
         Some(Command::Version) => return finish(version()),
-        Some(Command::Get(Get { what: None })) => return help(&["get"]),
-        Some(Command::Get(Get { what: Some(what) })) => what,
+        Some(Command::Get(get)) => match get.what {
+            None => return help(&["get"]),
+            Some(what) => what,
+        },
     };
     if let Some(text) = missing(&what) {
         return failed(&text);

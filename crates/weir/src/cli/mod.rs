@@ -1,13 +1,16 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
 pub mod apiserver;
+pub mod bootstrap;
 mod cluster;
 mod crds;
 mod explain;
 mod get;
 mod image_source;
 pub mod machine_config_osimagestream;
+mod manifest_source;
 mod payload;
+mod render;
 mod status;
 pub mod up;
 
@@ -43,6 +46,10 @@ pub enum Command {
     Get(Get),
     /// Make, push and look into release payloads
     Payload(Payload),
+    /// Print the MachineConfigs that pools get, from manifests
+    Render(render::Render),
+    /// Render what a cluster's first machines get, from the installer's manifests
+    Bootstrap(bootstrap::Bootstrap),
     /// Print what every pool is at, and who waits for what
     Status(Status),
     /// Explain why something is as it is
@@ -100,6 +107,8 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Up(up) => up.run(),
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
+        Command::Render(render) => render.run(),
+        Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Status(status) => status.run(),
         Command::Explain(explain) => explain.run(),
         Command::Crds(crds) => crds.run(),

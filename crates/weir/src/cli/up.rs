@@ -33,6 +33,9 @@ pub struct Up {
     /// End with 1 when --until does not hold after this long
     #[arg(long, value_name = "TIME", requires = "until", value_parser = duration)]
     pub timeout: Option<Duration>,
+    /// Play a story instead: a file, or the name of a built-in one; `list` lists those
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "until", "data_dir", "listen"])]
+    pub story: Option<String>,
     /// Keep the cluster's objects here [default: in memory]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
@@ -58,7 +61,12 @@ impl Up {
     /// Whatever kept it from starting or from running on.
     pub fn run(self) -> anyhow::Result<Outcome> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-        let outcome = runtime.block_on(up::run(self));
+        let outcome = runtime.block_on(async move {
+            match &self.story {
+                Some(story) => up::story::run(story).await,
+                None => up::run(self).await,
+            }
+        });
         // What still waits for a registry or a client is not waited for.
         runtime.shutdown_background();
         outcome
@@ -70,7 +78,7 @@ fn distribution(name: &str) -> Result<&'static Profile, String> {
 }
 
 /// Reads a time such as `50ms`, `60s` or `2m`.
-fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let bad = |why: &dyn std::fmt::Display| format!("{why}; write a time such as 50ms, 60s or 2m");
     let signed: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| bad(&error))?;
     Duration::try_from(signed).map_err(|_| bad(&"a time cannot be negative"))

@@ -8,6 +8,7 @@
 //! | `apply` | writes that |
 //! | `home` | where the kubeconfig is |
 //! | `progress` | says how far the pools are |
+//! | [`story`] | a cluster's life as a script |
 
 mod apply;
 mod home;
@@ -15,6 +16,7 @@ pub mod nodes;
 mod progress;
 pub mod seed;
 pub mod source;
+pub mod story;
 
 use crate::{
     build,

@@ -7,7 +7,7 @@ use weir_api::keys::image::STREAM_CLASS;
 use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{Images, Patience, Release, payload};
-use weir_rules::catalog::{Catalog, Existing, Input, catalog};
+use weir_rules::catalog::{Catalog, Existing, Input, Source, catalog};
 
 /// A release that can be used.
 pub(super) struct Chosen {
@@ -25,13 +25,7 @@ pub(super) async fn choose(up: &Up) -> Result<Chosen> {
     let release = images.release(&reference).await.with_context(|| format!("reading release {reference}"))?;
     let profile = profile(up, &release)?;
     let found = observe::of_release(&images, profile, &release).await;
-    let labelled = found
-        .source
-        .images
-        .iter()
-        .flatten()
-        .filter_map(|image| Some((image.candidate.image.clone(), image.labels.clone().ok()?)));
-    let names = labelled.map(|(image, labels)| (image, os_name(&labels))).collect();
+    let names = os_names(&found.source);
     let input = Input {
         sources: vec![found.source],
         existing: Existing::default(),
@@ -74,6 +68,13 @@ fn profile(up: &Up, release: &Release) -> Result<&'static Profile> {
         );
     }
     Ok(found.profile)
+}
+
+/// What the operating systems of a release call themselves, by pull spec.
+pub(super) fn os_names(source: &Source) -> BTreeMap<String, String> {
+    let images = source.images.iter().flatten();
+    let labelled = images.filter_map(|image| Some((image.candidate.image.clone(), image.labels.clone().ok()?)));
+    labelled.map(|(image, labels)| (image, os_name(&labels))).collect()
 }
 
 /// The operating system of an image as a node reports it.

@@ -1,0 +1,318 @@
+//! The cluster of a story: API server, controllers and fleet in this process, and no socket.
+
+use super::{
+    cut::{Cut, Writes},
+    script::{Action, Script},
+};
+use crate::{
+    build,
+    up::{
+        apply::{apply, merge, resource},
+        seed::{self, Seed},
+    },
+};
+use anyhow::{Context as _, Result, anyhow, bail};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams},
+    core::DynamicObject,
+};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+use tokio::task::{JoinHandle, spawn_local};
+use weir_api::{
+    ClusterVersion, FeatureGate,
+    crds::{FeatureSet, crds},
+    keys::names::{CLUSTER, GATE_OS_STREAMS, VERSION},
+    kind::MACHINE_CONFIG_GROUP,
+};
+use weir_apiserver::{ApiServer, Settings};
+use weir_controllers::{Build, Context, stream::observe};
+use weir_distro::Profile;
+use weir_fleet::{Fleet, Machine};
+use weir_images::{Images, Release, Source};
+use weir_kubeio::{Clock, error::said};
+
+/// Each step of a simulated node takes this long: long enough for several to be under way at once.
+const STEP: Duration = Duration::from_millis(10);
+/// Makes the boot IDs of simulated machines repeatable.
+const SEED: u64 = 1;
+
+/// A task that ends with what holds it.
+#[derive(Debug)]
+struct Running(JoinHandle<()>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+type OsNames = Arc<RwLock<BTreeMap<String, String>>>;
+
+/// The cluster.
+pub(super) struct Cluster {
+    script: Script,
+    profile: &'static Profile,
+    server: ApiServer,
+    client: Client,
+    clock: Clock,
+    images: Images,
+    /// Pull spec of each payload's release image.
+    references: BTreeMap<String, String>,
+    names: OsNames,
+    gates: BTreeMap<String, bool>,
+    desired: Release,
+    controllers: Option<Running>,
+    fleet: Option<Running>,
+    pub(super) writes: Arc<Writes>,
+}
+
+impl Cluster {
+    /// A cluster that holds what an installation leaves, with nothing running yet.
+    pub(super) async fn new(script: Script) -> Result<Self> {
+        let profile = script.profile()?;
+        let (mut layouts, mut references) = (Vec::new(), BTreeMap::new());
+        for (name, payload) in &script.payloads {
+            let layout = payload.make(profile)?;
+            let image = layout.images().first().context("a payload without images")?;
+            references.insert(name.clone(), layout.name(image).to_string());
+            layouts.extend(payload.published.then_some(layout));
+        }
+        let images = Images::new(Source { layouts, offline: true, ..Source::default() });
+        let server = ApiServer::new(Settings::default())?;
+        server.define(crds(FeatureSet::Default)).context("defining the kinds")?;
+        let start = references.get(&script.start.payload).context("the first payload")?;
+        let desired = images.release(start).await.context("reading the first payload")?;
+        let gates = BTreeMap::from([(desired.version.clone(), script.start.gate)]);
+        let client = Client::new(server.service(), "default");
+        let mut cluster = Self {
+            profile,
+            client,
+            server,
+            clock: Clock::system(),
+            images,
+            references,
+            names: OsNames::default(),
+            gates,
+            desired,
+            controllers: None,
+            fleet: None,
+            writes: Arc::default(),
+            script,
+        };
+        for seed in cluster.seeds().await? {
+            apply(&cluster.client, &seed).await?;
+        }
+        cluster.write_gates().await?;
+        for object in cluster.script.start.objects.clone() {
+            merge(&cluster.client, &object).await?;
+        }
+        Ok(cluster)
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// Starts controllers and machines.
+    pub(super) async fn run(&mut self) -> Result<()> {
+        self.start_controllers().await?;
+        let machines =
+            self.script.start.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
+        let names = self.names.clone();
+        let os = move |image: &str| {
+            let names = names.read().unwrap_or_else(PoisonError::into_inner);
+            names.get(image).cloned().unwrap_or_else(|| image.to_owned())
+        };
+        let settings = weir_fleet::Settings { step: STEP, seed: SEED, os: Arc::new(os) };
+        let fleet = Fleet::new(self.client.clone(), self.clock.clone(), settings, machines);
+        self.fleet = Some(Running(tokio::spawn(fleet.run())));
+        Ok(())
+    }
+
+    /// Does what a step says.
+    pub(super) async fn act(&mut self, action: &Action) -> Result<()> {
+        let pool = |name: &str, spec: Value| {
+            let version = format!("{MACHINE_CONFIG_GROUP}/v1");
+            json!({"apiVersion": version, "kind": "MachineConfigPool", "metadata": {"name": name}, "spec": spec})
+        };
+        match action {
+            Action::Apply(object) => self.apply(object).await,
+            Action::Refused { apply, because } => match self.apply(apply).await {
+                Ok(()) => bail!("it was to be refused, and was taken"),
+                Err(error) if format!("{error:#}").contains(because) => Ok(()),
+                Err(error) => Err(error.context(format!("it was to be refused with {because:?}"))),
+            },
+            Action::Delete(object) => self.delete(object).await,
+            Action::Stream { pool: name, name: stream } => {
+                let reference = stream.as_ref().map(|stream| json!({ "name": stream }));
+                self.apply(&pool(name, json!({ "osImageStream": reference }))).await
+            }
+            Action::Pause { pool: name, paused } => self.apply(&pool(name, json!({ "paused": paused }))).await,
+            Action::DefaultStream(stream) => {
+                let version = format!("{MACHINE_CONFIG_GROUP}/v1");
+                let spec = json!({ "defaultStream": stream });
+                let object = json!({"apiVersion": version, "kind": "OSImageStream", "metadata": {"name": CLUSTER}, "spec": spec});
+                self.apply(&object).await
+            }
+            Action::Gate(on) => {
+                self.gates.values_mut().for_each(|gate| *gate = *on);
+                self.write_gates().await
+            }
+            Action::Update { to, controllers, gate } => self.update(to, *controllers, *gate).await,
+            Action::RestartControllers => self.start_controllers().await,
+        }
+    }
+
+    /// Stops the controllers, whatever they are at, and starts those of the desired release, with what its operator writes.
+    pub(super) async fn start_controllers(&mut self) -> Result<()> {
+        self.controllers = None;
+        for seed in self.seeds().await?.iter().filter(|seed| seed.object["kind"] == "ControllerConfig") {
+            // A payload that was not made for this cluster has no images to put there.
+            if seed.object["spec"]["baseOSContainerImage"] != "" {
+                apply(&self.client, seed).await?;
+            }
+        }
+        let context = Context {
+            client: Client::new(Cut::new(self.server.service(), self.writes.clone()), "default"),
+            cluster: weir_controllers::Cluster::default(),
+            clock: self.clock.clone(),
+            profile: self.profile,
+            build: Arc::new(self.build()),
+        };
+        self.controllers = Some(Running(spawn_local(weir_controllers::run(context, self.images.clone()))));
+        Ok(())
+    }
+
+    /// Ends the count of writes, so that controllers started from now on are not cut off.
+    pub(super) fn spare(&mut self) {
+        self.writes = Arc::default();
+    }
+
+    /// What keeps the story from going on, if anything does.
+    pub(super) fn check(&self) -> Result<()> {
+        for running in [&self.controllers, &self.fleet].into_iter().flatten() {
+            if running.0.is_finished() {
+                bail!("the controllers or the fleet ended by themselves");
+            }
+        }
+        Ok(())
+    }
+
+    /// Every release has controllers of its own.
+    fn build(&self) -> Build {
+        let own = build::identity();
+        let version = self.desired.version.clone();
+        Build { hash: format!("{}-{version}", own.hash), release: Some(version), ..own }
+    }
+
+    async fn update(&mut self, to: &str, controllers: bool, gate: Option<bool>) -> Result<()> {
+        let payload = self.script.payloads.get(to).context("the payload")?;
+        let image = self.references.get(to).context("the payload's release image")?.clone();
+        self.desired = match self.images.release(&image).await {
+            Ok(release) => release,
+            Err(_) if !payload.published => Release {
+                image,
+                labels: BTreeMap::new(),
+                version: payload.version.clone(),
+                tags: self.desired.tags.clone(),
+            },
+            Err(error) => return Err(error.into()),
+        };
+        let before = self.gates.last_key_value().is_none_or(|(_, on)| *on);
+        self.gates.insert(self.desired.version.clone(), gate.unwrap_or(before));
+        self.write_gates().await?;
+        for seed in self.seeds().await?.iter().filter(|seed| seed.object["kind"] == "ClusterVersion") {
+            apply(&self.client, seed).await?;
+        }
+        if controllers { self.start_controllers().await } else { Ok(()) }
+    }
+
+    /// What a cluster that runs the desired release holds.
+    async fn seeds(&mut self) -> Result<Vec<Seed>> {
+        let versions: Api<ClusterVersion> = Api::all(self.client.clone());
+        let before = versions.get_opt(VERSION).await.context("reading ClusterVersion")?;
+        let found = observe::of_release(&self.images, self.profile, &self.desired).await;
+        let systems = crate::up::source::os_names(&found.source);
+        self.names.write().unwrap_or_else(PoisonError::into_inner).extend(systems);
+        Ok(seed::objects(&seed::Facts {
+            release: &self.desired,
+            profile: self.profile,
+            build: &self.build(),
+            nodes: &self.script.start.nodes,
+            before: before.as_ref(),
+            now: self.clock.now(),
+        }))
+    }
+
+    async fn write_gates(&self) -> Result<()> {
+        let list = |(version, on): (&String, &bool)| {
+            let gate = json!([{ "name": GATE_OS_STREAMS }]);
+            let (enabled, disabled) = if *on { (gate, json!([])) } else { (json!([]), gate) };
+            json!({"version": version, "enabled": enabled, "disabled": disabled})
+        };
+        let lists: Vec<Value> = self.gates.iter().map(list).collect();
+        let api: Api<FeatureGate> = Api::all(self.client.clone());
+        let patch = Patch::Merge(json!({"status": {"featureGates": lists}}));
+        api.patch_status(CLUSTER, &PatchParams::default(), &patch).await.context("writing the gates")?;
+        Ok(())
+    }
+
+    async fn apply(&self, object: &Value) -> Result<()> {
+        merge(&self.client, object).await
+    }
+
+    async fn delete(&self, object: &Value) -> Result<()> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let kind = resource(&text(&object["apiVersion"]), &text(&object["kind"]))?;
+        let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
+        let name = text(&object["metadata"]["name"]);
+        api.delete(&name, &DeleteParams::default()).await.map_err(|error| anyhow!(said(&error)))?;
+        Ok(())
+    }
+
+    /// What stays when everything is over, without times and identities: two runs that came to the same are equal.
+    pub(super) fn state(seen: &super::world::Seen) -> Value {
+        let kinds = ["OSImageStream", "MachineConfigPool", "MachineConfig", "Node"];
+        let mut state: Value = seen
+            .now
+            .iter()
+            .filter(|((kind, _), _)| kinds.contains(kind))
+            .map(|((kind, name), v)| (format!("{kind}/{name}"), v.clone()))
+            .collect();
+        let volatile: BTreeSet<&str> = [
+            "uid",
+            "resourceVersion",
+            "creationTimestamp",
+            "generation",
+            "observedGeneration",
+            "lastTransitionTime",
+            "lastHeartbeatTime",
+            "bootID",
+            "machineUID",
+        ]
+        .into();
+        strip(&mut state, &volatile);
+        state
+    }
+}
+
+fn strip(value: &mut Value, volatile: &BTreeSet<&str>) {
+    match value {
+        Value::Object(fields) => {
+            fields.retain(|key, _| !volatile.contains(key.as_str()));
+            fields.values_mut().for_each(|value| strip(value, volatile));
+        }
+        Value::Array(items) => {
+            items.iter_mut().for_each(|value| strip(value, volatile));
+            // Conditions are a set by type; which of them changed last orders the list.
+            items.sort_by_key(|item| item["type"].as_str().map(str::to_owned));
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,246 @@
+//! What must hold at every moment of every story, judged from the objects alone and in its own words, not with the rules
+//! under test.
+//!
+//! 1. No node is told a configuration when that leaves more nodes of its pool down than the pool allows.
+//! 2. No node is told a configuration that does not exist, or that was never the target of its pool.
+//! 3. No pool gets a configuration with the OS image of a stream that it did not resolve to since its last one.
+//! 4. No node of a paused pool is told anything.
+
+use super::world::{Change, Key};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+const PREFIX: &str = "machineconfiguration.openshift.io/";
+const ROLE: &str = "node-role.kubernetes.io/";
+const POOL: &str = "MachineConfigPool";
+
+/// Reads a history.
+#[derive(Debug, Default)]
+pub(super) struct Judge {
+    /// Whether a stale name gets the only stream there is.
+    follows_release: bool,
+    now: BTreeMap<Key, Value>,
+    targets: BTreeMap<String, BTreeSet<String>>,
+    resolved: BTreeMap<String, BTreeSet<String>>,
+    broken: Vec<String>,
+}
+
+/// Everything that was broken, in order of time.
+pub(super) fn judge(changes: &[Change], follows_release: bool) -> Vec<String> {
+    let mut judge = Judge { follows_release, ..Judge::default() };
+    let mut sorted: Vec<&Change> = changes.iter().collect();
+    sorted.sort_by_key(|change| change.version);
+    for change in sorted {
+        let before = match &change.after {
+            Some(value) => judge.now.insert(change.key.clone(), value.clone()),
+            None => judge.now.remove(&change.key),
+        };
+        judge.resolve();
+        if let Some(after) = &change.after {
+            match change.key.0 {
+                POOL => judge.pool(&change.key.1, before.as_ref(), after),
+                "Node" => judge.node(&change.key.1, before.as_ref(), after),
+                _ => {}
+            }
+        }
+    }
+    judge.broken
+}
+
+impl Judge {
+    fn get(&self, kind: &'static str, name: &str) -> &Value {
+        self.now.get(&(kind, name.to_owned())).unwrap_or(&Value::Null)
+    }
+
+    fn pools(&self) -> Vec<String> {
+        self.now.keys().filter(|(kind, _)| *kind == POOL).map(|(_, name)| name.clone()).collect()
+    }
+
+    /// Notes what each pool resolves to now. Gates of every listed version count: controllers of two may be about.
+    fn resolve(&mut self) {
+        let gates = &self.get("FeatureGate", "cluster")["status"]["featureGates"];
+        let lists = gates.as_array().map(Vec::as_slice).unwrap_or_default();
+        let on = |list: &Value| list["enabled"].as_array().is_some_and(|e| e.iter().any(|g| g["name"] == "OSStreams"));
+        let (any_on, any_off) = (lists.iter().any(on), lists.iter().any(|list| !on(list)));
+        let base = self.get("ControllerConfig", "machine-config-controller")["spec"]["baseOSContainerImage"].clone();
+        for pool in self.pools() {
+            let streamed = any_on.then(|| self.image(&pool)).flatten();
+            let based = any_off.then(|| base.as_str().map(str::to_owned)).flatten();
+            self.resolved.entry(pool).or_default().extend(streamed.into_iter().chain(based));
+        }
+    }
+
+    fn image(&self, pool: &str) -> Option<String> {
+        let stream = self.get("OSImageStream", "cluster");
+        let named = |pool: &str| self.get(POOL, pool)["spec"]["osImageStream"]["name"].as_str();
+        let inherits = !["master", "worker", "arbiter"].contains(&pool);
+        let wanted = named(pool)
+            .or_else(|| named("worker").filter(|_| inherits))
+            .or_else(|| stream["status"]["defaultStream"].as_str())?;
+        let available = stream["status"]["availableStreams"].as_array()?;
+        let found = available.iter().find(|set| set["name"] == wanted);
+        let only = available.first().filter(|_| self.follows_release && available.len() == 1);
+        found.or(only)?["osImage"].as_str().map(str::to_owned)
+    }
+
+    fn pool(&mut self, name: &str, before: Option<&Value>, after: &Value) {
+        let target = |pool: &Value| pool["spec"]["configuration"]["name"].as_str().map(str::to_owned);
+        let Some(now) = target(after) else { return };
+        if before.and_then(target).as_ref() == Some(&now) {
+            return;
+        }
+        let config = self.get("MachineConfig", &now);
+        match config["spec"]["osImageURL"].as_str() {
+            None => self.broken.push(format!("{name} is to run {now}, which does not exist")),
+            Some(image) => {
+                let resolved = self.resolved.get(name).is_some_and(|images| images.contains(image));
+                if !resolved {
+                    self.broken.push(format!("{name} is to run {now} with {image}, to which it did not resolve"));
+                }
+            }
+        }
+        self.targets.entry(name.to_owned()).or_default().insert(now);
+        self.resolved.remove(name);
+        self.resolve();
+    }
+
+    fn node(&mut self, name: &str, before: Option<&Value>, after: &Value) {
+        let Some(told) = annotation(after, "desiredConfig") else { return };
+        if before.and_then(|node| annotation(node, "desiredConfig")) == Some(told) {
+            return;
+        }
+        let pool = self.pool_of(after);
+        if self.get("MachineConfig", told).is_null() {
+            self.broken.push(format!("{name} was told {told}, which does not exist"));
+        }
+        if !self.targets.get(&pool).is_some_and(|targets| targets.contains(told)) {
+            self.broken.push(format!("{name} was told {told}, which {pool} never asked for"));
+        }
+        if before.is_none() {
+            return;
+        }
+        if self.get(POOL, &pool)["spec"]["paused"] == true {
+            self.broken.push(format!("{name} was told {told} while {pool} is paused"));
+        }
+        let nodes = self.now.iter().filter(|((kind, _), _)| *kind == "Node").map(|(_, node)| node);
+        let of_pool: Vec<&Value> = nodes.filter(|node| self.pool_of(node) == pool).collect();
+        let down = of_pool.iter().filter(|node| is_down(node)).count();
+        let allowed = allowed(&self.get(POOL, &pool)["spec"]["maxUnavailable"], of_pool.len());
+        if down > allowed {
+            self.broken.push(format!("{name} was told {told}: {down} nodes of {pool} are down, {allowed} may be"));
+        }
+    }
+
+    /// The pool whose role the node has: a custom one before the control plane before the workers.
+    fn pool_of(&self, node: &Value) -> String {
+        let has = |pool: &String| node["metadata"]["labels"].get(format!("{ROLE}{pool}")).is_some();
+        let mut own: Vec<String> = self.pools().into_iter().filter(has).collect();
+        own.sort_by_key(|pool| (pool == "worker", pool == "master"));
+        own.into_iter().next().unwrap_or_default()
+    }
+}
+
+pub(super) fn annotation<'a>(node: &'a Value, key: &str) -> Option<&'a str> {
+    node["metadata"]["annotations"][format!("{PREFIX}{key}")].as_str()
+}
+
+fn is_down(node: &Value) -> bool {
+    let conditions = node["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let not_ready = conditions.iter().any(|c| c["type"] == "Ready" && c["status"] != "True");
+    let moving = annotation(node, "currentConfig") != annotation(node, "desiredConfig");
+    not_ready || node["spec"]["unschedulable"] == true || moving || annotation(node, "state") != Some("Done")
+}
+
+/// `maxUnavailable` as its documentation says: a number, or a part of the nodes rounded down, at least 1.
+fn allowed(max: &Value, nodes: usize) -> usize {
+    let percent = max.as_str().and_then(|text| text.strip_suffix('%')?.parse::<usize>().ok());
+    let number = max.as_u64().and_then(|n| usize::try_from(n).ok());
+    number.or(percent.map(|p| p * nodes / 100)).unwrap_or(1).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn change(version: u64, kind: &'static str, name: &str, after: Value) -> Change {
+        Change { key: (kind, name.to_owned()), version, after: Some(after) }
+    }
+
+    fn pool(target: &str, paused: bool) -> Value {
+        json!({"spec": {"configuration": {"name": target}, "paused": paused}})
+    }
+
+    fn node(current: &str, desired: &str) -> Value {
+        let key = |key: &str| format!("{PREFIX}{key}");
+        json!({"metadata": {
+            "labels": {format!("{ROLE}worker"): ""},
+            "annotations": {key("currentConfig"): current, key("desiredConfig"): desired, key("state"): "Done"},
+        }})
+    }
+
+    fn world() -> Vec<Change> {
+        let set = |name: &str| json!({"name": name, "osImage": format!("image-{name}")});
+        let stream = json!({"status": {"defaultStream": "a", "availableStreams": [set("a"), set("b")]}});
+        let gates = json!({"status": {"featureGates": [{"version": "1", "enabled": [{"name": "OSStreams"}]}]}});
+        let config = |name: &str| json!({"spec": {"osImageURL": format!("image-{name}")}});
+        vec![
+            change(1, "FeatureGate", "cluster", gates),
+            change(2, "OSImageStream", "cluster", stream),
+            change(3, "MachineConfig", "r-a", config("a")),
+            change(4, "MachineConfig", "r-b", config("b")),
+            change(5, POOL, "worker", json!({"spec": {}})),
+            change(6, POOL, "worker", pool("r-a", false)),
+            change(7, "Node", "w-0", node("r-a", "r-a")),
+            change(8, "Node", "w-1", node("r-a", "r-a")),
+        ]
+    }
+
+    fn broken(more: Vec<Change>) -> Vec<String> {
+        judge(&[world(), more].concat(), false)
+    }
+
+    #[test]
+    fn a_rollout_as_it_should_be_is_not_complained_about() {
+        let named = json!({"spec": {"configuration": {"name": "r-a"}, "osImageStream": {"name": "b"}}});
+        let mut to_b = named.clone();
+        to_b["spec"]["configuration"]["name"] = json!("r-b");
+        let changes = vec![
+            change(9, POOL, "worker", named),
+            change(10, POOL, "worker", to_b),
+            change(11, "Node", "w-0", node("r-a", "r-b")),
+            change(12, "Node", "w-0", node("r-b", "r-b")),
+            change(13, "Node", "w-1", node("r-a", "r-b")),
+        ];
+        assert_eq!(broken(changes), [""; 0]);
+    }
+
+    #[test]
+    fn every_kind_of_breach_is_found() {
+        let missing = broken(vec![change(9, POOL, "worker", pool("r-c", false))]);
+        assert_eq!(missing, ["worker is to run r-c, which does not exist"]);
+        let foreign = broken(vec![change(9, POOL, "worker", pool("r-b", false))]);
+        assert_eq!(foreign, ["worker is to run r-b with image-b, to which it did not resolve"]);
+        let unasked = broken(vec![change(9, "Node", "w-0", node("r-a", "r-b"))]);
+        assert_eq!(unasked, ["w-0 was told r-b, which worker never asked for"]);
+        let again = |version, node: &str, value| change(version, "Node", node, value);
+        let paused = broken(vec![
+            again(9, "w-0", node("r-a", "")),
+            change(10, POOL, "worker", pool("r-a", true)),
+            again(11, "w-0", node("r-a", "r-a")),
+        ]);
+        assert!(paused.contains(&"w-0 was told r-a while worker is paused".to_owned()), "{paused:?}");
+        let both = broken(vec![
+            change(
+                9,
+                POOL,
+                "worker",
+                json!({"spec": {"configuration": {"name": "r-a"}, "osImageStream": {"name": "b"}}}),
+            ),
+            change(10, POOL, "worker", pool("r-b", false)),
+            again(11, "w-0", node("r-a", "r-b")),
+            again(12, "w-1", node("r-a", "r-b")),
+        ]);
+        assert_eq!(both, ["w-1 was told r-b: 2 nodes of worker are down, 1 may be"]);
+    }
+}

@@ -1,0 +1,225 @@
+//! `weir up --story`: a cluster's life as a script, played with the production controllers and judged.
+//!
+//! | module | part |
+//! |---|---|
+//! | [`script`] | what a story is made of, as written in its file |
+//! | `cluster` | the API server, the controllers and the fleet, and what is done to them |
+//! | `cut` | a client that is cut off in mid-work |
+//! | `world` | everything that happens to the cluster's objects |
+//! | `expect` | whether something that a story expects holds |
+//! | `judge` | what must hold at every moment of every story |
+//! | `timeline` | all of that for people |
+
+mod cluster;
+mod cut;
+mod expect;
+mod judge;
+pub mod script;
+mod timeline;
+mod world;
+
+use crate::exit::Outcome;
+use anyhow::{Context as _, Result, bail};
+use cluster::Cluster;
+use script::{Expectation, Script, Step};
+use serde_json::Value;
+use std::{collections::BTreeMap, time::Duration};
+use timeline::Timeline;
+use tokio::{
+    task::LocalSet,
+    time::{Instant, sleep_until},
+};
+use weir_distro::StreamsRule;
+use world::World;
+
+include!(concat!(env!("OUT_DIR"), "/stories.rs"));
+
+/// Nothing moves any more when nothing has changed for this long: many times the step of a node and the pauses of controllers.
+const QUIET: Duration = Duration::from_millis(200);
+/// Longest that a story may take.
+const LONGEST: Duration = Duration::from_secs(30);
+const LIST: &str = "list";
+
+/// How a story went.
+#[derive(Debug)]
+pub struct Report {
+    /// What did not hold, and what was broken on the way; empty when all was well.
+    pub failures: Vec<String>,
+    /// Writes that the controllers made since the first update.
+    pub writes: u64,
+    /// Pools, streams, configurations and nodes at the end, without times and identities.
+    pub state: Value,
+}
+
+/// Plays the story of this name or in this file, or lists those that are built in.
+///
+/// # Errors
+/// When it cannot be read or played.
+pub async fn run(name: &str) -> Result<Outcome> {
+    if name == LIST {
+        for (name, text) in STORIES {
+            crate::cli::print(format!("{name:<20} {}\n", Script::parse(text)?.about).as_bytes())?;
+        }
+        return Ok(Outcome::Done);
+    }
+    let script = Script::parse(&text(name)?).with_context(|| name.to_owned())?;
+    let report = play(script, Timeline::printed(), 0).await?;
+    if report.failures.is_empty() {
+        return Ok(Outcome::Done);
+    }
+    for failure in &report.failures {
+        eprintln!("error: {failure}");
+    }
+    Ok(Outcome::Failed)
+}
+
+/// The stories that are built in: name and text.
+#[must_use]
+pub fn built_in() -> &'static [(&'static str, &'static str)] {
+    STORIES
+}
+
+fn text(name: &str) -> Result<String> {
+    if let Some((_, text)) = STORIES.iter().find(|(built_in, _)| *built_in == name) {
+        return Ok((*text).to_owned());
+    }
+    match std::fs::read_to_string(name) {
+        Ok(text) => Ok(text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let known: Vec<&str> = STORIES.iter().map(|(name, _)| *name).collect();
+            bail!("there is no file {name}, and no built-in story; those are {}", known.join(", "))
+        }
+        Err(error) => Err(error).with_context(|| format!("reading {name}")),
+    }
+}
+
+/// Plays a story silently. `cut_after` cuts the controllers off after so many writes since the first update and starts them
+/// again; 0 never does.
+///
+/// # Errors
+/// When it cannot be played.
+pub async fn replay(text: &str, cut_after: u64) -> Result<Report> {
+    play(Script::parse(text)?, Timeline::default(), cut_after).await
+}
+
+async fn play(script: Script, timeline: Timeline, cut_after: u64) -> Result<Report> {
+    LocalSet::new().run_until(on_stage(script, timeline, cut_after)).await
+}
+
+async fn on_stage(script: Script, timeline: Timeline, cut_after: u64) -> Result<Report> {
+    let follows_release = script.profile()?.streams.rule == StreamsRule::OneFollowingRelease;
+    let joined = script.start.nodes.pools().map(|(pool, count)| (pool.to_owned(), count)).collect();
+    let steps = script.steps.clone();
+    timeline.line(&script.about);
+    let mut cluster = Cluster::new(script).await?;
+    let world = World::start(cluster.client()).await?;
+    cluster.run().await?;
+    let end = Instant::now() + LONGEST;
+    let mut stage = Stage { cluster, world, timeline, joined, cut_after, end, written: 0 };
+    let mut failures = Vec::new();
+    for step in &steps {
+        stage.timeline.step(&step.title);
+        if let Err(error) = stage.step(step).await {
+            failures.push(format!("{}: {error:#}", step.title));
+            break;
+        }
+    }
+    if stage.settle().await {
+        stage.timeline.changes(&stage.world);
+    }
+    let seen = stage.world.look();
+    failures.extend(seen.gap.clone());
+    failures.extend(judge::judge(&seen.changes, follows_release));
+    let writes = stage.written + stage.cluster.writes.made();
+    let state = Cluster::state(&seen);
+    drop(seen);
+    stage.timeline.end(failures.is_empty());
+    Ok(Report { failures, writes, state })
+}
+
+/// A story while it is played.
+struct Stage {
+    cluster: Cluster,
+    world: World,
+    timeline: Timeline,
+    joined: BTreeMap<String, u32>,
+    cut_after: u64,
+    end: Instant,
+    /// Writes made before the controllers were cut off.
+    written: u64,
+}
+
+impl Stage {
+    async fn step(&mut self, step: &Step) -> Result<()> {
+        let since = self.world.look().changes.len();
+        for action in &step.actions {
+            if matches!(action, script::Action::Update { .. }) {
+                self.cluster.writes.count(self.cut_after);
+            }
+            self.cluster.act(action).await.context("doing it")?;
+        }
+        let done = Instant::now();
+        let deadline = (done + step.within).min(self.end);
+        let mut news = self.world.news();
+        loop {
+            news.mark_unchanged();
+            self.timeline.changes(&self.world);
+            self.cluster.check()?;
+            let unmet = self.unmet(&step.expect, since);
+            let quiet = if step.quiet { self.quiet_at().max(done + QUIET) } else { done };
+            if unmet.is_empty() && quiet <= Instant::now() {
+                break;
+            }
+            if Instant::now() >= deadline {
+                bail!("not within {:?}: {}", step.within, if unmet.is_empty() { "it goes on" } else { &unmet });
+            }
+            let look = if unmet.is_empty() { quiet.min(deadline) } else { deadline };
+            tokio::select! {
+                _ = news.changed() => {}
+                () = sleep_until(look) => {}
+                () = self.cluster.writes.cut() => self.start_again().await?,
+            }
+        }
+        for expected in &step.expect {
+            self.timeline.held(&expect::words(expected));
+        }
+        Ok(())
+    }
+
+    /// What does not hold yet, in words.
+    fn unmet(&self, expected: &[Expectation], since: usize) -> String {
+        let seen = self.world.look();
+        let unmet = expected.iter().filter_map(|expected| {
+            let instead = expect::unmet(expected, &seen, since, &self.joined)?;
+            Some(format!("{} ({instead})", expect::words(expected)))
+        });
+        unmet.collect::<Vec<_>>().join("; ")
+    }
+
+    fn quiet_at(&self) -> Instant {
+        self.world.look().last.map_or_else(Instant::now, |last| last + QUIET)
+    }
+
+    async fn start_again(&mut self) -> Result<()> {
+        self.timeline.line("the controllers are cut off and started again");
+        self.written = self.cluster.writes.made();
+        self.cluster.spare();
+        self.cluster.start_controllers().await
+    }
+
+    /// Waits until nothing moves any more; false when that takes too long.
+    async fn settle(&self) -> bool {
+        let mut news = self.world.news();
+        while Instant::now() < self.end {
+            let quiet = self.quiet_at();
+            if quiet <= Instant::now() {
+                return true;
+            }
+            tokio::select! {
+                _ = news.changed() => {}
+                () = sleep_until(quiet) => {}
+            }
+        }
+        false
+    }
+}

@@ -1,0 +1,290 @@
+//! What a story is made of, as written in its file.
+
+use crate::up::nodes::Nodes;
+use anyhow::{Context as _, Result, ensure};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::{collections::BTreeMap, time::Duration};
+use weir_distro::Profile;
+use weir_images::{Layout, payload};
+
+/// A story.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Script {
+    /// What it is about, in a line.
+    pub about: String,
+    /// The distribution the cluster runs as.
+    pub distribution: String,
+    /// Release payloads, by the names that steps use.
+    pub payloads: BTreeMap<String, Payload>,
+    /// The cluster before anything happens.
+    pub start: Start,
+    /// What happens, in order.
+    pub steps: Vec<Step>,
+}
+
+/// A release payload.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Payload {
+    /// Release version.
+    pub version: String,
+    /// Streams it carries.
+    pub streams: Vec<StreamOf>,
+    /// Whose it is, when not the cluster's distribution's.
+    pub distribution: Option<String>,
+    /// Whether its images have stream labels.
+    #[serde(default = "yes")]
+    pub labelled: bool,
+    /// False for a release that no registry has.
+    #[serde(default = "yes")]
+    pub published: bool,
+}
+
+/// A stream of a payload: its name, or its name and the payload tag of its OS image.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum StreamOf {
+    /// Under the usual tag.
+    Named(String),
+    /// Under another tag.
+    Tagged {
+        /// Stream name.
+        name: String,
+        /// Payload tag.
+        tag: String,
+    },
+}
+
+/// The cluster before anything happens.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Start {
+    /// Release it is installed with.
+    pub payload: String,
+    /// Nodes of each pool, as `--nodes` takes them.
+    #[serde(deserialize_with = "nodes")]
+    pub nodes: Nodes,
+    /// Whether the gate of streams is on.
+    #[serde(default = "yes")]
+    pub gate: bool,
+    /// Objects that are there before the controllers, e.g. from an installer.
+    #[serde(default)]
+    pub objects: Vec<Value>,
+}
+
+/// Something that happens, and what is to come of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// In a line.
+    pub title: String,
+    /// What is done, in order.
+    #[serde(default, rename = "do")]
+    pub actions: Vec<Action>,
+    /// What then comes to hold, all at the same time.
+    pub expect: Vec<Expectation>,
+    /// How soon.
+    #[serde(default = "soon", deserialize_with = "duration")]
+    pub within: Duration,
+    /// Whether it is judged only once nothing moves any more: what must not happen has then not happened. False for what is
+    /// to be seen while things move.
+    #[serde(default = "yes")]
+    pub quiet: bool,
+}
+
+/// Something a user, an update or the machine room does.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Action {
+    /// Merges a manifest into an object, or makes the object.
+    Apply(Value),
+    /// Tries to, and is refused with a message that contains this.
+    Refused {
+        /// The manifest.
+        apply: Value,
+        /// What the API server says.
+        because: String,
+    },
+    /// Deletes an object.
+    Delete(Value),
+    /// Names the stream of a pool; null names none.
+    Stream {
+        /// The pool.
+        pool: String,
+        /// The stream.
+        name: Option<String>,
+    },
+    /// Pauses a pool, or lets it go on.
+    Pause {
+        /// The pool.
+        pool: String,
+        /// Whether it is to be paused.
+        paused: bool,
+    },
+    /// Sets `spec.defaultStream`.
+    DefaultStream(String),
+    /// Turns the gate of streams on or off, for every version.
+    Gate(bool),
+    /// The cluster is to run another release.
+    Update {
+        /// Name of the payload.
+        to: String,
+        /// Whether the controllers of that release are started at once; else the old ones run on.
+        #[serde(default = "yes")]
+        controllers: bool,
+        /// Whether that release has the gate of streams on; as before when not given.
+        gate: Option<bool>,
+    },
+    /// Stops the controllers in mid-work and starts those of the desired release.
+    RestartControllers,
+}
+
+/// Something that is to hold.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Expectation {
+    /// The OSImageStream.
+    Streams(Streams),
+    /// There is no OSImageStream.
+    NoStreams,
+    /// A pool.
+    Pool(Pool),
+    /// Every node of a pool runs an OS of this name.
+    Os {
+        /// The pool.
+        pool: String,
+        /// How it starts.
+        name: String,
+    },
+    /// How often nodes of each pool were told a configuration in this step.
+    Told(BTreeMap<String, usize>),
+    /// An event was recorded since the story began.
+    Event(Event),
+}
+
+/// What the OSImageStream says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Streams {
+    /// Names of the available streams, sorted.
+    pub available: Vec<String>,
+    /// `status.defaultStream`, and `spec.defaultStream` unless that is given.
+    pub default: String,
+    /// `spec.defaultStream`.
+    pub wanted: Option<String>,
+    /// Those that are retained.
+    #[serde(default)]
+    pub retained: Vec<String>,
+}
+
+/// What a pool says.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Pool {
+    /// Its name.
+    pub name: String,
+    /// `status.osImageStream.name`; `none` for none.
+    pub runs: Option<String>,
+    /// `spec.osImageStream.name`.
+    pub names: Option<String>,
+    /// Whether all of its nodes run what they should, and nothing is wrong with it.
+    pub at_rest: Option<bool>,
+    /// A condition.
+    pub condition: Option<Condition>,
+}
+
+/// A condition of a pool.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Condition {
+    /// Its type.
+    #[serde(rename = "type")]
+    pub type_: String,
+    /// Its status.
+    pub status: String,
+    /// Its reason.
+    pub reason: Option<String>,
+    /// What its message contains.
+    #[serde(default)]
+    pub says: String,
+}
+
+/// An event.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Event {
+    /// Its reason.
+    pub reason: String,
+    /// Kind and name of the object it is about, as in `MachineConfigPool/worker`.
+    pub about: String,
+    /// What its message contains.
+    #[serde(default)]
+    pub says: String,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Steps of simulated nodes take hundredths of a second: what takes longer is stuck.
+const fn soon() -> Duration {
+    Duration::from_secs(5)
+}
+
+fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+    crate::cli::up::duration(&String::deserialize(input)?).map_err(serde::de::Error::custom)
+}
+
+fn nodes<'de, D: Deserializer<'de>>(input: D) -> Result<Nodes, D::Error> {
+    String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
+}
+
+impl Script {
+    /// Reads a story.
+    ///
+    /// # Errors
+    /// When it is no YAML, has a field that no story has, or names a payload or distribution that there is not.
+    pub fn parse(text: &str) -> Result<Self> {
+        let script: Self = serde_saphyr::from_str(text).context("reading the story")?;
+        script.profile()?;
+        let updates = script.steps.iter().flat_map(|step| &step.actions).filter_map(|action| match action {
+            Action::Update { to, .. } => Some(to),
+            _ => None,
+        });
+        for name in updates.chain([&script.start.payload]) {
+            ensure!(script.payloads.contains_key(name), "the story has no payload {name:?}");
+        }
+        Ok(script)
+    }
+
+    /// The distribution the cluster runs as.
+    ///
+    /// # Errors
+    /// When there is none of that name.
+    pub fn profile(&self) -> Result<&'static Profile> {
+        Ok(Profile::by_name(&self.distribution)?)
+    }
+}
+
+impl Payload {
+    /// Makes the payload.
+    ///
+    /// # Errors
+    /// When it cannot be one.
+    pub fn make(&self, cluster: &'static Profile) -> Result<Layout> {
+        let profile = self.distribution.as_deref().map_or(Ok(cluster), Profile::by_name)?;
+        let stream = |of: &StreamOf| match of {
+            StreamOf::Named(name) => profile.sample.stream(name),
+            StreamOf::Tagged { name, tag } => {
+                let mut stream = profile.sample.stream(name);
+                stream.os_tag.clone_from(tag);
+                stream
+            }
+        };
+        let streams = self.streams.iter().map(stream).collect();
+        let recipe = payload::Recipe { profile, version: Some(&self.version), streams, labelled: self.labelled };
+        payload::make(&recipe).with_context(|| format!("making the payload of {}", self.version))
+    }
+}

@@ -1,0 +1,88 @@
+//! A story as people read it: what was done, what followed, what held.
+
+use super::{expect::about, world::World};
+use serde_json::Value;
+use std::{collections::BTreeMap, io::Write as _};
+use tokio::time::Instant;
+use weir_api::MachineConfigPool;
+use weir_rules::settled::progress;
+
+/// Prints it, or does not.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    start: Option<Instant>,
+    /// How many changes were told.
+    told: usize,
+    pools: BTreeMap<String, String>,
+}
+
+impl Timeline {
+    /// One that prints on standard output.
+    pub(super) fn printed() -> Self {
+        Self { start: Some(Instant::now()), ..Self::default() }
+    }
+
+    /// A step begins.
+    pub(super) fn step(&self, title: &str) {
+        self.print(&format!("\n{:>7}  {title}", self.time()));
+    }
+
+    /// Something that was expected holds.
+    pub(super) fn held(&self, words: &str) {
+        self.print(&format!("{:>7}  ✓ {words}", self.time()));
+    }
+
+    /// Something else happened.
+    pub(super) fn line(&self, text: &str) {
+        self.print(&format!("{:>7}  {text}", self.time()));
+    }
+
+    /// How it ended.
+    pub(super) fn end(&self, well: bool) {
+        let text = if well { "everything held" } else { "not everything held" };
+        self.print(&format!("\n{:>7}  {text}", self.time()));
+    }
+
+    /// What changed since the last call.
+    pub(super) fn changes(&mut self, world: &World) {
+        if self.start.is_none() {
+            return;
+        }
+        let seen = world.look();
+        let mut lines = Vec::new();
+        for change in seen.changes.iter().skip(self.told) {
+            match (change.key.0, &change.after) {
+                ("Event", Some(event)) => lines.push(event_line(event)),
+                ("MachineConfigPool", Some(pool)) => lines.extend(self.pool_line(&change.key.1, pool)),
+                _ => {}
+            }
+        }
+        self.told = seen.changes.len();
+        drop(seen);
+        for line in lines {
+            self.line(&format!("  {line}"));
+        }
+    }
+
+    fn pool_line(&mut self, name: &str, pool: &Value) -> Option<String> {
+        let text = progress(&serde_json::from_value::<MachineConfigPool>(pool.clone()).ok()?).to_string();
+        let before = self.pools.insert(name.to_owned(), text.clone());
+        (before.as_ref() != Some(&text)).then(|| format!("{name}: {text}"))
+    }
+
+    fn time(&self) -> String {
+        self.start.map(|start| format!("{:.2}s", start.elapsed().as_secs_f64())).unwrap_or_default()
+    }
+
+    fn print(&self, line: &str) {
+        if self.start.is_some() {
+            // A reader that has gone away does not change how the story ends.
+            let _ = writeln!(std::io::stdout(), "{line}");
+        }
+    }
+}
+
+fn event_line(event: &Value) -> String {
+    let text = |field: &str| event[field].as_str().unwrap_or_default().to_owned();
+    format!("{} {} on {}: {}", text("type"), text("reason"), about(event), text("message"))
+}

@@ -1,0 +1,148 @@
+//! Everything that happens to a cluster's objects, from the watches of its API alone.
+
+use anyhow::{Context as _, Result, bail};
+use futures::{StreamExt as _, TryStreamExt as _};
+use kube::{
+    Api, Client,
+    api::{ListParams, WatchEvent, WatchParams},
+    core::{DynamicObject, GroupVersionKind},
+    discovery::ApiResource,
+};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tokio::{sync::watch, task::JoinSet, time::Instant};
+use weir_api::kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP};
+
+/// The kinds that are watched.
+const KINDS: [(&str, &str); 8] = [
+    (MACHINE_CONFIG_GROUP, "MachineConfigPool"),
+    (MACHINE_CONFIG_GROUP, "MachineConfig"),
+    (MACHINE_CONFIG_GROUP, "OSImageStream"),
+    (MACHINE_CONFIG_GROUP, "ControllerConfig"),
+    (CONFIG_GROUP, "FeatureGate"),
+    (CONFIG_GROUP, "ClusterVersion"),
+    ("", "Node"),
+    ("", "Event"),
+];
+
+/// An object by kind and name.
+pub(super) type Key = (&'static str, String);
+
+/// An object after it changed; absent when it was deleted.
+#[derive(Clone, Debug)]
+pub(super) struct Change {
+    pub(super) key: Key,
+    pub(super) version: u64,
+    pub(super) after: Option<Value>,
+}
+
+/// All objects as they are, and every change since the beginning.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    pub(super) now: BTreeMap<Key, Value>,
+    pub(super) changes: Vec<Change>,
+    /// When the last change came.
+    pub(super) last: Option<Instant>,
+    /// Why a watch has a gap, which no story may have.
+    pub(super) gap: Option<String>,
+}
+
+/// Watches the world.
+#[derive(Debug)]
+pub(super) struct World {
+    seen: Arc<Mutex<Seen>>,
+    news: watch::Receiver<u64>,
+    _watches: JoinSet<()>,
+}
+
+impl World {
+    /// Starts with everything there is.
+    pub(super) async fn start(client: &Client) -> Result<Self> {
+        let seen: Arc<Mutex<Seen>> = Arc::default();
+        let (sender, news) = watch::channel(0);
+        let mut watches = JoinSet::new();
+        for (group, kind) in KINDS {
+            let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
+            let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
+            let list = api.list(&ListParams::default()).await.with_context(|| format!("listing {kind}"))?;
+            let version = list.metadata.resource_version.clone().unwrap_or_default();
+            for object in list.items {
+                lock(&seen).fold(kind, object, true);
+            }
+            let (seen, sender) = (seen.clone(), sender.clone());
+            watches.spawn(async move {
+                if let Err(error) = follow(&api, kind, version, &seen, &sender).await {
+                    lock(&seen).gap = Some(format!("{error:#}"));
+                    sender.send_modify(|count| *count += 1);
+                }
+            });
+        }
+        Ok(Self { seen, news, _watches: watches })
+    }
+
+    /// Looks at it.
+    pub(super) fn look(&self) -> MutexGuard<'_, Seen> {
+        lock(&self.seen)
+    }
+
+    /// A receiver that is notified of every change.
+    pub(super) fn news(&self) -> watch::Receiver<u64> {
+        self.news.clone()
+    }
+}
+
+fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+async fn follow(
+    api: &Api<DynamicObject>,
+    kind: &'static str,
+    mut version: String,
+    seen: &Mutex<Seen>,
+    news: &watch::Sender<u64>,
+) -> Result<()> {
+    let what = || format!("watching {kind}");
+    loop {
+        let mut events = api.watch(&WatchParams::default(), &version).await.with_context(what)?.boxed();
+        while let Some(event) = events.try_next().await.with_context(what)? {
+            let (object, exists) = match event {
+                WatchEvent::Added(object) | WatchEvent::Modified(object) => (object, true),
+                WatchEvent::Deleted(object) => (object, false),
+                WatchEvent::Bookmark(_) => continue,
+                WatchEvent::Error(status) => bail!("watching {kind}: {}", status.message),
+            };
+            version = object.metadata.resource_version.clone().unwrap_or_default();
+            lock(seen).fold(kind, object, exists);
+            news.send_modify(|count| *count += 1);
+        }
+    }
+}
+
+impl Seen {
+    fn fold(&mut self, kind: &'static str, mut object: DynamicObject, exists: bool) {
+        object.metadata.managed_fields = None;
+        let key = (kind, object.metadata.name.clone().unwrap_or_default());
+        let version = object.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or_default();
+        let after = exists.then(|| serde_json::to_value(&object).unwrap_or_default());
+        match &after {
+            Some(value) => _ = self.now.insert(key.clone(), value.clone()),
+            None => _ = self.now.remove(&key),
+        }
+        self.changes.push(Change { key, version, after });
+        self.last = Some(Instant::now());
+    }
+
+    /// The object; null when it does not exist.
+    pub(super) fn get(&self, kind: &'static str, name: &str) -> &Value {
+        self.now.get(&(kind, name.to_owned())).unwrap_or(&Value::Null)
+    }
+
+    /// All objects of a kind, with their names.
+    pub(super) fn all(&self, kind: &str) -> impl Iterator<Item = (&str, &Value)> {
+        self.now.iter().filter(move |((of, _), _)| *of == kind).map(|((_, name), value)| (name.as_str(), value))
+    }
+}
