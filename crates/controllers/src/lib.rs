@@ -7,6 +7,7 @@
 //! | [`rollout`] | what every node is told to run, and the status of every pool |
 //! | [`drain`] | nodes that are to be drained, or to take pods again |
 //! | [`nodes`] | the MachineConfigNode of every node |
+//! | [`operator`] | the built-in pools, and the ClusterOperator |
 //! | [`troubles`] | what stands in the way of the streams |
 //! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
 //! | [`context`] | what every controller is given |
@@ -18,6 +19,7 @@ pub mod context;
 pub mod drain;
 mod news;
 pub mod nodes;
+pub mod operator;
 pub mod render;
 pub mod rollout;
 pub mod stream;
@@ -35,6 +37,7 @@ pub async fn run(context: Context, images: Images) {
     let rollout = rollout::Controller::new(context.clone());
     let drain = drain::Controller::new(context.clone());
     let nodes = nodes::Controller::new(context.clone());
+    let operator = operator::Controller::new(context.clone());
     let watches = context.cluster.clone().fill(context.client.clone());
-    tokio::join!(watches, stream.run(), render.run(), rollout.run(), drain.run(), nodes.run());
+    tokio::join!(watches, stream.run(), render.run(), rollout.run(), drain.run(), nodes.run(), operator.run());
 }

@@ -126,6 +126,26 @@ pub fn cluster_status(view: &ClusterStatusView<'_>, now: Timestamp) -> ClusterRe
     ClusterReport { status: (view.object.is_none() || status != old).then_some(status), events: report.events }
 }
 
+/// The merge patch of an object's status; it holds for the object as it was read, or not at all.
+#[must_use]
+pub fn status_patch(object: &ClusterOperator, new: &ClusterOperatorStatus) -> Value {
+    let mut extension = new.extension.clone().unwrap_or_else(|| json!({}));
+    let old = object.status.as_ref().and_then(|status| status.extension.as_ref()).and_then(Value::as_object);
+    for key in old.into_iter().flat_map(Map::keys) {
+        // A merge patch keeps what it does not mention.
+        if extension.get(key).is_none() {
+            extension[key] = Value::Null;
+        }
+    }
+    json!({
+        "metadata": {"resourceVersion": object.metadata.resource_version},
+        "status": {
+            "conditions": new.conditions, "versions": new.versions, "relatedObjects": new.related_objects,
+            "extension": extension,
+        },
+    })
+}
+
 fn own_versions(view: &ClusterStatusView<'_>) -> Vec<OperandVersion> {
     let version = |name: &str, version: &str| OperandVersion { name: name.to_owned(), version: version.to_owned() };
     let mut own = vec![version("operator", view.version)];

@@ -18,6 +18,7 @@
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
 //! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
+//! | [`built_in`] | the pools that every cluster has |
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
 //! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
 //! | [`explain`] | all of it about one pool, for people and for scripts |
@@ -28,6 +29,7 @@
 //! | [`check`] | whether a plan keeps the promises, judged independently of how it was made |
 //! | [`view`] | API objects turned into what the rules read |
 
+pub mod built_in;
 pub mod catalog;
 pub mod check;
 pub mod cluster_status;

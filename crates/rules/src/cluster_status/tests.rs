@@ -284,3 +284,16 @@ fn streams_are_collected_for_support() {
     let kinds = related.iter().map(|object| (&object.group, &object.resource, &object.name));
     assert_eq!(kinds.collect::<std::collections::BTreeSet<_>>().len(), related.len());
 }
+
+#[test]
+fn what_is_no_longer_waited_for_is_taken_out() {
+    let object: ClusterOperator = serde_json::from_value(json!({
+        "metadata": {"name": "machine-config", "resourceVersion": "7"},
+        "status": {"extension": {"gone": "x", "worker": "y", "lastSyncError": "z"}},
+    }))
+    .unwrap();
+    let new = ClusterOperatorStatus { extension: Some(json!({"worker": "y"})), ..ClusterOperatorStatus::default() };
+    let patch = status_patch(&object, &new);
+    assert_eq!(patch["status"]["extension"], json!({"gone": null, "lastSyncError": null, "worker": "y"}));
+    assert_eq!(patch["metadata"], json!({"resourceVersion": "7"}));
+}

@@ -1,0 +1,134 @@
+//! What failed, what the required pools have come to, what stands against an update.
+
+use super::Controller;
+use crate::Context;
+use jiff::Timestamp;
+use std::sync::Arc;
+use weir_api::{
+    ClusterOperator, ContainerRuntimeConfig, ControllerConfig, KubeletConfig, MachineConfig, MachineConfigPool,
+    MachineConfiguration, OSImageStream,
+    keys::{
+        gates::{BOOT_IMAGE_SKEW_ENFORCEMENT, OS_STREAMS},
+        names::{CLUSTER, CLUSTER_OPERATOR, CONTROLLER_CONFIG},
+    },
+};
+use weir_distro::StreamsRule;
+use weir_rules::{
+    cluster_status::{
+        Blocked, ClusterReport, ClusterStatusView, Failure, Task, UpgradeView, cluster_status, evaluation, upgradeable,
+    },
+    required::{Required, RequiredView, required},
+    stream::StreamsView,
+    view::PoolView,
+};
+
+/// The cluster as one pass sees it.
+pub(super) struct Observed<'a> {
+    context: &'a Context,
+    operator: Option<Arc<ClusterOperator>>,
+    pools: Vec<Arc<MachineConfigPool>>,
+    configs: Vec<Arc<MachineConfig>>,
+    controller_config: Option<Arc<ControllerConfig>>,
+    /// Absent while the gate is off, or not known to be on.
+    streams: Option<Arc<OSImageStream>>,
+    /// Absent unless the age of boot images is judged.
+    configuration: Option<Arc<MachineConfiguration>>,
+    kubelets: Vec<Arc<KubeletConfig>>,
+    runtimes: Vec<Arc<ContainerRuntimeConfig>>,
+    streams_on: bool,
+    version: String,
+}
+
+impl<'a> Observed<'a> {
+    pub(super) fn new(operator: &'a Controller) -> Self {
+        let context = &operator.context;
+        let (cluster, gates) = (&context.cluster, context.gates());
+        let is_on = |gate| gates.as_ref().is_ok_and(|gates| gates.is_on(gate));
+        let desired = context.cluster_version().and_then(|v| Some(v.status.as_ref()?.desired.version.clone()));
+        let version = context.build.release.clone().or(desired.filter(|version| !version.is_empty()));
+        Self {
+            context,
+            operator: operator.operators.get(CLUSTER_OPERATOR),
+            pools: cluster.pools.all(),
+            configs: cluster.configs.all(),
+            controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
+            streams: cluster.streams.get(CLUSTER).filter(|_| is_on(OS_STREAMS)),
+            configuration: operator.configurations.get(CLUSTER).filter(|_| is_on(BOOT_IMAGE_SKEW_ENFORCEMENT)),
+            kubelets: operator.kubelets.all(),
+            runtimes: operator.runtimes.all(),
+            streams_on: is_on(OS_STREAMS),
+            version: version.unwrap_or_else(|| context.build.raw.clone()),
+        }
+    }
+
+    /// The first thing that is wrong with the cluster as a whole.
+    pub(super) fn failure(&self) -> Option<Failure> {
+        let mismatches = self.context.mismatches();
+        if !mismatches.is_empty() {
+            let contradictions = mismatches.iter().map(ToString::to_string).collect();
+            return Some(Failure::DistributionMismatch { contradictions });
+        }
+        if let Some(trouble) = self.context.cluster.troubles.get().catalog {
+            return Some(Failure::Catalog { release: trouble.release, why: trouble.why, next: trouble.next });
+        }
+        let unknown = self.context.gates().err()?;
+        Some(Failure::Work { task: Task::RenderConfig, why: unknown.to_string() })
+    }
+
+    pub(super) fn required(&self, since: Option<Timestamp>, now: Timestamp) -> Required {
+        let streams = StreamsView {
+            enabled: self.streams_on,
+            object: self.streams.as_deref(),
+            build: None,
+            follows_release: self.context.profile.streams.rule == StreamsRule::OneFollowingRelease,
+        };
+        let configs = self.configs.iter().filter_map(|c| Some((c.metadata.name.as_deref()?, c.as_ref()))).collect();
+        let base_image = self.controller_config.as_ref().map(|c| c.spec.base_os_container_image.as_str());
+        let view = RequiredView {
+            pools: &self.views(),
+            configs: &configs,
+            streams: &streams,
+            base_image: base_image.unwrap_or_default(),
+            build: &self.context.build.hash,
+            release: Some(&self.version),
+            since,
+        };
+        required(&view, now)
+    }
+
+    pub(super) fn report(
+        &self,
+        failure: Option<&Failure>,
+        required: &Required,
+        bring_up: bool,
+        now: Timestamp,
+    ) -> ClusterReport {
+        let (kubelets, runtimes) = (self.kubelets.iter().map(AsRef::as_ref), self.runtimes.iter().map(AsRef::as_ref));
+        let (blocked, evaluation, pools) = (self.blocked(), evaluation(kubelets, runtimes), self.views());
+        let view = ClusterStatusView {
+            object: self.operator.as_deref(),
+            version: &self.version,
+            image: "",
+            bring_up,
+            failure,
+            required,
+            blocked: blocked.as_ref(),
+            evaluation: &evaluation,
+            pools: &pools,
+        };
+        cluster_status(&view, now)
+    }
+
+    fn blocked(&self) -> Option<Blocked> {
+        upgradeable(&UpgradeView {
+            pools: &self.views(),
+            streams: self.streams.as_deref(),
+            boot_images: self.configuration.as_deref(),
+            version: &self.version,
+        })
+    }
+
+    fn views(&self) -> Vec<PoolView<'_>> {
+        self.pools.iter().map(|pool| PoolView::new(pool)).collect()
+    }
+}
