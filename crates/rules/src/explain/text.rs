@@ -74,7 +74,8 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
         for (what, held) in groups {
             let first = held.iter().filter_map(|held| held.since).min();
             let names = listed(held.iter().map(|held| held.node.as_str()));
-            let _ = writeln!(out, "{}: {names} waits: {what}{}", pool.pool, since(first, now));
+            let wait = if held.len() == 1 { "waits" } else { "wait" };
+            let _ = writeln!(out, "{}: {names} {wait}: {what}{}", pool.pool, since(first, now));
         }
     }
     out
