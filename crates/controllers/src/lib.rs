@@ -26,8 +26,8 @@ use weir_images::Images;
 
 /// Runs the watches and all controllers until the future is dropped.
 pub async fn run(context: Context, images: Images) {
-    let stream = stream::Controller::new(context.clone(), images);
-    let render = render::Controller::new(context.clone());
+    let stream = stream::Controller::new(context.clone(), images.clone());
+    let render = render::Controller::new(context.clone(), images);
     let rollout = rollout::Controller::new(context.clone());
     let watches = context.cluster.clone().fill(context.client.clone());
     tokio::join!(watches, stream.run(), render.run(), rollout.run());
