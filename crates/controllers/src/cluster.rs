@@ -5,7 +5,8 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use tokio::sync::watch;
 use weir_api::{
-    ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, MachineOSConfig, OSImageStream,
+    ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool,
+    MachineOSConfig, OSImageStream,
 };
 use weir_kubeio::Cache;
 
@@ -26,6 +27,8 @@ pub struct Cluster {
     pub configs: Cache<MachineConfig>,
     /// MachineOSConfig: which pools are in image mode.
     pub os_configs: Cache<MachineOSConfig>,
+    /// MachineConfigNode.
+    pub reports: Cache<MachineConfigNode>,
     /// Node.
     pub nodes: Cache<Node>,
     /// What the stream controller found to stand in the way.
@@ -43,6 +46,7 @@ impl Cluster {
             self.pools.fill(client.clone()),
             self.configs.fill(client.clone()),
             self.os_configs.fill(client.clone()),
+            self.reports.fill(client.clone()),
             self.nodes.fill(client),
         );
     }
@@ -57,6 +61,7 @@ impl Cluster {
             && self.pools.is_synced()
             && self.configs.is_synced()
             && self.os_configs.is_synced()
+            && self.reports.is_synced()
             && self.nodes.is_synced()
     }
 
@@ -75,11 +80,17 @@ impl Cluster {
         ]
     }
 
+    /// Changes of nodes and of what is said about them.
+    #[must_use]
+    pub fn node_changes(&self) -> Vec<watch::Receiver<u64>> {
+        vec![self.reports.changes(), self.nodes.changes()]
+    }
+
     /// Changes of every kind.
     #[must_use]
     pub fn changes(&self) -> Vec<watch::Receiver<u64>> {
         let mut all = self.configuration_changes();
-        all.push(self.nodes.changes());
+        all.extend(self.node_changes());
         all
     }
 }

@@ -8,25 +8,28 @@ use std::{
     sync::Arc,
 };
 use weir_api::{
-    ControllerConfig, MachineConfig, MachineConfigPool, MachineOSConfig, OSImageStream,
-    keys::names::{CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS},
+    ControllerConfig, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSConfig, OSImageStream,
+    keys::{
+        gates::IMAGE_MODE_STATUS_REPORTING,
+        names::{ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS},
+    },
     pool::{CertExpiry, MachineConfigPoolStatus},
 };
 use weir_rules::{
     membership::assign,
     pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
     rollout::{RolloutPlan, RolloutView, WaitReason, plan_rollout},
-    view::{NodeView, PoolView},
+    view::{NodeReport, NodeView, PoolView},
 };
-
-/// Control plane topology with two masters and an arbiter.
-const ARBITER_TOPOLOGY: &str = "HighlyAvailableArbiter";
 
 /// The cluster as one pass sees it.
 pub(super) struct Observed {
     pools: Vec<Arc<MachineConfigPool>>,
     nodes: Vec<Arc<Node>>,
     configs: Vec<Arc<MachineConfig>>,
+    reports: Vec<Arc<MachineConfigNode>>,
+    /// Whether counts come from MachineConfigNodes.
+    counts_from_reports: bool,
     os_configs: Vec<Arc<MachineOSConfig>>,
     controller_config: Option<Arc<ControllerConfig>>,
     /// Absent while the gate is off, or not known to be on.
@@ -46,14 +49,16 @@ pub(super) struct Wanted {
 impl Observed {
     pub(super) fn new(context: &Context) -> Self {
         let cluster = &context.cluster;
-        let enabled = context.gates().is_ok_and(|gates| gates.is_on(GATE_OS_STREAMS));
+        let is_on = |gate| context.gates().is_ok_and(|gates| gates.is_on(gate));
         Self {
             pools: cluster.pools.all(),
             nodes: cluster.nodes.all(),
             configs: cluster.configs.all(),
+            reports: cluster.reports.all(),
+            counts_from_reports: is_on(IMAGE_MODE_STATUS_REPORTING),
             os_configs: cluster.os_configs.all(),
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
-            streams: cluster.streams.get(CLUSTER).filter(|_| enabled),
+            streams: cluster.streams.get(CLUSTER).filter(|_| is_on(GATE_OS_STREAMS)),
             halted: context.halted(),
         }
     }
@@ -65,7 +70,7 @@ impl Observed {
             pools: &pools,
             nodes: &nodes,
             membership: &assign(&pools, &nodes),
-            reports: &BTreeMap::new(),
+            reports: &self.reports(),
             arbiter_topology: topology == Some(ARBITER_TOPOLOGY),
             operator_nodes: &[],
             image_mode_pools: &self.image_mode_pools(),
@@ -80,7 +85,7 @@ impl Observed {
     /// The statuses that are to be written: those that say something else than before.
     pub(super) fn statuses(&self, plan: &RolloutPlan, now: Timestamp) -> Vec<Wanted> {
         let (pools, nodes) = self.views();
-        let image_mode = self.image_mode_pools();
+        let (image_mode, reports) = (self.image_mode_pools(), self.reports());
         let (membership, configs, certificates) = (assign(&pools, &nodes), self.configs(), self.certificates());
         let status = |pool: &PoolView<'_>, object: &Arc<MachineConfigPool>| {
             // A pool that was not rendered yet, or selects every node, is none of the rollout's business.
@@ -92,10 +97,10 @@ impl Observed {
             let view = PoolStatusView {
                 pool,
                 nodes: &own,
-                reports: &BTreeMap::new(),
+                reports: &reports,
                 configs: &configs,
                 streams: self.streams.as_deref(),
-                counts_from_reports: false,
+                counts_from_reports: self.counts_from_reports,
                 image_mode: image_mode.contains(pool.name),
                 certificates: &certificates,
                 stalled,
@@ -105,6 +110,10 @@ impl Observed {
             changed.then(|| Wanted { pool: object.clone(), status, stalled: stalled.cloned() })
         };
         pools.iter().zip(&self.pools).filter_map(|(pool, object)| status(pool, object)).collect()
+    }
+
+    fn reports(&self) -> BTreeMap<&str, NodeReport<'_>> {
+        self.reports.iter().map(|report| NodeReport::new(report)).map(|report| (report.node, report)).collect()
     }
 
     fn views(&self) -> (Vec<PoolView<'_>>, Vec<NodeView<'_>>) {
