@@ -32,8 +32,8 @@ use weir_images::Images;
 
 /// Runs the watches and all controllers until the future is dropped.
 pub async fn run(context: Context, images: Images) {
-    let stream = stream::Controller::new(context.clone(), images);
-    let render = render::Controller::new(context.clone());
+    let stream = stream::Controller::new(context.clone(), images.clone());
+    let render = render::Controller::new(context.clone(), images);
     let rollout = rollout::Controller::new(context.clone());
     let drain = drain::Controller::new(context.clone());
     let nodes = nodes::Controller::new(context.clone());

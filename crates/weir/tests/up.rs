@@ -166,6 +166,40 @@ fn a_stream_that_is_not_there_degrades_the_pool_and_names_those_that_are() -> Re
     cluster.wait("worker", ".status.osImageStream.name", "rhel-9").map(drop)
 }
 
+/// A MachineConfig for workers that makes CRI-O use runc.
+fn with_runc() -> Value {
+    let dropin = "data:,%5Bcrio.runtime%5D%0Adefault_runtime%20%3D%20%22runc%22%0A";
+    json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
+        "metadata": {"name": "99-worker-runc", "labels": {"machineconfiguration.openshift.io/role": "worker"}},
+        "spec": {"config": {"ignition": {"version": "3.5.0"}, "storage": {"files": [
+            {"path": "/etc/crio/crio.conf.d/99-runc", "mode": 420, "contents": {"source": dropin}},
+        ]}}},
+    })
+}
+
+#[test]
+fn an_operating_system_without_runc_is_kept_from_a_pool_that_wants_it() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
+    cluster.name_stream("worker", "rhel-9")?;
+    cluster.wait("worker", ".status.osImageStream.name", "rhel-9")?;
+    let before = cluster.kubectl.get(&["mcp", "worker"])?["spec"]["configuration"]["name"].clone();
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("runc.json");
+    std::fs::write(&file, with_runc().to_string())?;
+    cluster.kubectl.run(&["apply", "-f", file.to_str().context("utf-8")?])?;
+    let source = ".spec.configuration.source[1].name";
+    cluster.wait("worker", source, "99-worker-runc")?;
+    cluster.name_stream("worker", "rhel-10")?;
+    cluster.wait("worker", ".status.conditions[?(@.type==\"RenderDegraded\")].reason", "RuncUnavailable")?;
+    let pool = cluster.kubectl.get(&["mcp", "worker"])?;
+    assert_ne!(pool["spec"]["configuration"]["name"], before, "the MachineConfig was taken in on the old stream");
+    let described = cluster.kubectl.run(&["describe", "mcp", "worker"])?;
+    assert!(described.contains("runc is not available"), "{described}");
+    cluster.kubectl.run(&["delete", "machineconfig", "99-worker-runc"])?;
+    cluster.wait("worker", ".status.osImageStream.name", "rhel-10").map(drop)
+}
+
 #[test]
 fn a_pool_in_image_mode_is_left_alone_and_says_so() -> Result<()> {
     let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
