@@ -1,12 +1,13 @@
 //! What the controllers see of the cluster: one watch per kind, shared by all.
 
 use crate::troubles::Troubles;
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Client;
 use tokio::sync::watch;
 use weir_api::{
     ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool,
     MachineOSConfig, OSImageStream,
+    keys::{names::OPERATOR_APP, pod::APP},
 };
 use weir_kubeio::Cache;
 
@@ -31,6 +32,8 @@ pub struct Cluster {
     pub reports: Cache<MachineConfigNode>,
     /// Node.
     pub nodes: Cache<Node>,
+    /// Pods of the operator, of all namespaces: they decide which master goes last.
+    pub operator_pods: Cache<Pod>,
     /// What the stream controller found to stand in the way.
     pub troubles: Troubles,
 }
@@ -38,6 +41,7 @@ pub struct Cluster {
 impl Cluster {
     /// Watches every kind until the future is dropped.
     pub async fn fill(self, client: Client) {
+        let operator = format!("{APP}={OPERATOR_APP}");
         tokio::join!(
             self.versions.fill(client.clone()),
             self.gates.fill(client.clone()),
@@ -47,6 +51,7 @@ impl Cluster {
             self.configs.fill(client.clone()),
             self.os_configs.fill(client.clone()),
             self.reports.fill(client.clone()),
+            self.operator_pods.fill_labelled(client.clone(), &operator),
             self.nodes.fill(client),
         );
     }
@@ -62,6 +67,7 @@ impl Cluster {
             && self.configs.is_synced()
             && self.os_configs.is_synced()
             && self.reports.is_synced()
+            && self.operator_pods.is_synced()
             && self.nodes.is_synced()
     }
 
@@ -83,7 +89,7 @@ impl Cluster {
     /// Changes of nodes and of what is said about them.
     #[must_use]
     pub fn node_changes(&self) -> Vec<watch::Receiver<u64>> {
-        vec![self.reports.changes(), self.nodes.changes()]
+        vec![self.reports.changes(), self.nodes.changes(), self.operator_pods.changes()]
     }
 
     /// Changes of every kind.

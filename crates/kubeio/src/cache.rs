@@ -104,8 +104,17 @@ impl<K: Cached> Cache<K> {
 
     /// Watches until cancelled. Errors are logged and retried with back-off: an API server that is gone comes back.
     pub async fn fill(self, client: Client) {
+        self.fill_with(client, watcher::Config::default()).await;
+    }
+
+    /// As [`Self::fill`], with the objects that a label selector matches and no others.
+    pub async fn fill_labelled(self, client: Client, selector: &str) {
+        self.fill_with(client, watcher::Config::default().labels(selector)).await;
+    }
+
+    async fn fill_with(self, client: Client, config: watcher::Config) {
         let guarded: Api<DeserializeGuard<K>> = Api::all(client);
-        let mut stream = std::pin::pin!(watcher::watcher(guarded, watcher::Config::default()).default_backoff());
+        let mut stream = std::pin::pin!(watcher::watcher(guarded, config).default_backoff());
         let mut listed = BTreeSet::new();
         while let Some(event) = stream.next().await {
             match event {

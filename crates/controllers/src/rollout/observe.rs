@@ -2,7 +2,7 @@
 
 use crate::Context;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -11,7 +11,7 @@ use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSConfig, OSImageStream,
     keys::{
         gates::IMAGE_MODE_STATUS_REPORTING,
-        names::{ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS},
+        names::{ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, OPERATOR_NAMESPACE},
     },
     pool::{CertExpiry, MachineConfigPoolStatus},
 };
@@ -19,7 +19,7 @@ use weir_rules::{
     membership::assign,
     pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
     rollout::{RolloutPlan, RolloutView, WaitReason, plan_rollout},
-    view::{NodeReport, NodeView, PoolView},
+    view::{NodeReport, NodeView, PodView, PoolView},
 };
 
 /// The cluster as one pass sees it.
@@ -30,6 +30,7 @@ pub(super) struct Observed {
     reports: Vec<Arc<MachineConfigNode>>,
     /// Whether counts come from MachineConfigNodes.
     counts_from_reports: bool,
+    operator_pods: Vec<Arc<Pod>>,
     os_configs: Vec<Arc<MachineOSConfig>>,
     controller_config: Option<Arc<ControllerConfig>>,
     /// Absent while the gate is off, or not known to be on.
@@ -56,6 +57,7 @@ impl Observed {
             configs: cluster.configs.all(),
             reports: cluster.reports.all(),
             counts_from_reports: is_on(IMAGE_MODE_STATUS_REPORTING),
+            operator_pods: cluster.operator_pods.all(),
             os_configs: cluster.os_configs.all(),
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
             streams: cluster.streams.get(CLUSTER).filter(|_| is_on(GATE_OS_STREAMS)),
@@ -72,7 +74,7 @@ impl Observed {
             membership: &assign(&pools, &nodes),
             reports: &self.reports(),
             arbiter_topology: topology == Some(ARBITER_TOPOLOGY),
-            operator_nodes: &[],
+            operator_nodes: &self.operator_nodes(),
             image_mode_pools: &self.image_mode_pools(),
             config_owners: &self.config_owners(),
             configs: Some(&self.configs().into_keys().collect()),
@@ -110,6 +112,12 @@ impl Observed {
             changed.then(|| Wanted { pool: object.clone(), status, stalled: stalled.cloned() })
         };
         pools.iter().zip(&self.pools).filter_map(|(pool, object)| status(pool, object)).collect()
+    }
+
+    /// Nodes that run a pod of the operator, one entry for each pod.
+    fn operator_nodes(&self) -> Vec<&str> {
+        let ours = self.operator_pods.iter().map(|pod| PodView::new(pod));
+        ours.filter(|pod| pod.namespace == OPERATOR_NAMESPACE).map(|pod| pod.node).collect()
     }
 
     fn reports(&self) -> BTreeMap<&str, NodeReport<'_>> {

@@ -1,0 +1,74 @@
+//! The rollout in process, against the embedded server with paused time.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
+use kube::{
+    Api, Client,
+    api::{ListParams, PostParams},
+};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use tokio::time::sleep;
+use weir_api::{
+    MachineConfig, MachineConfigPool,
+    crds::{FeatureSet, crds},
+};
+use weir_apiserver::{ApiServer, Settings};
+use weir_controllers::{Build, Cluster, Context, rollout};
+use weir_distro::Profile;
+use weir_kubeio::Clock;
+
+const PREFIX: &str = "machineconfiguration.openshift.io";
+const NAMESPACE: &str = "openshift-machine-config-operator";
+
+#[tokio::test(start_paused = true)]
+async fn the_master_that_runs_the_operator_goes_last() {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    server.define(crds(FeatureSet::Default)).unwrap();
+    let client = Client::new(server.service(), "default");
+    let parameters = PostParams::default();
+    let namespace: Namespace = serde_json::from_value(json!({"metadata": {"name": NAMESPACE}})).unwrap();
+    Api::all(client.clone()).create(&parameters, &namespace).await.unwrap();
+    let config: MachineConfig = serde_json::from_value(json!({"metadata": {"name": "r2"}})).unwrap();
+    Api::all(client.clone()).create(&parameters, &config).await.unwrap();
+    let role = json!({"node-role.kubernetes.io/master": ""});
+    let pool: MachineConfigPool = serde_json::from_value(json!({
+        "metadata": {"name": "master"},
+        "spec": {"configuration": {"name": "r2"}, "nodeSelector": {"matchLabels": role}, "maxUnavailable": 2},
+    }))
+    .unwrap();
+    Api::all(client.clone()).create(&parameters, &pool).await.unwrap();
+    let nodes: Api<Node> = Api::all(client.clone());
+    for name in ["m1", "m2", "m3"] {
+        let annotations = json!({
+            format!("{PREFIX}/currentConfig"): "r1", format!("{PREFIX}/desiredConfig"): "r1",
+            format!("{PREFIX}/state"): "Done",
+        });
+        let node = json!({"metadata": {"name": name, "labels": role, "annotations": annotations}});
+        nodes.create(&parameters, &serde_json::from_value(node).unwrap()).await.unwrap();
+    }
+    let pod: Pod = serde_json::from_value(json!({
+        "metadata": {"name": "operator", "labels": {"k8s-app": "machine-config-operator"}},
+        "spec": {"nodeName": "m1", "containers": [{"name": "c", "image": "i"}]},
+    }))
+    .unwrap();
+    Api::namespaced(client.clone(), NAMESPACE).create(&parameters, &pod).await.unwrap();
+    let context = Context {
+        client,
+        cluster: Cluster::default(),
+        clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
+        profile: &Profile::all()[0],
+        build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: None }),
+    };
+    let controller = rollout::Controller::new(context.clone());
+    tokio::select! {
+        () = context.cluster.clone().fill(context.client.clone()) => panic!("the watches ended"),
+        () = controller.run() => panic!("the controller ended"),
+        () = sleep(Duration::from_secs(2)) => {}
+    }
+    let told = nodes.list(&ListParams::default()).await.unwrap().into_iter().filter(|node| {
+        let annotations = node.metadata.annotations.as_ref().unwrap();
+        annotations[&format!("{PREFIX}/desiredConfig")] == "r2"
+    });
+    assert_eq!(told.filter_map(|node| node.metadata.name).collect::<Vec<_>>(), ["m2", "m3"]);
+}
