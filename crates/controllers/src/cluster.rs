@@ -45,13 +45,18 @@ impl Cluster {
     /// Whether everything that existed at the start has been seen. Before that nothing may be decided.
     #[must_use]
     pub fn is_synced(&self) -> bool {
+        self.is_configuration_synced() && self.nodes.is_synced()
+    }
+
+    /// Whether every object that configures the cluster has been seen: for who waits for [`Self::configuration_changes`].
+    #[must_use]
+    pub fn is_configuration_synced(&self) -> bool {
         self.versions.is_synced()
             && self.gates.is_synced()
             && self.streams.is_synced()
             && self.controller_configs.is_synced()
             && self.pools.is_synced()
             && self.configs.is_synced()
-            && self.nodes.is_synced()
     }
 
     /// Changes of the kinds that configure the cluster; nodes, which change all the time, are not among them.

@@ -1,6 +1,6 @@
 //! Views of pools and nodes.
 
-use crate::Context;
+use crate::{Context, stream::being_made};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use std::{
@@ -9,11 +9,13 @@ use std::{
 };
 use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream,
+    condition::{TRUE, find},
     keys::names::{CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS},
     pool::{CertExpiry, MachineConfigPoolStatus},
 };
 use weir_rules::{
     membership::assign,
+    mismatch,
     pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
     rollout::{RolloutPlan, RolloutView, WaitReason, plan_rollout},
     view::{NodeView, PoolView},
@@ -21,6 +23,17 @@ use weir_rules::{
 
 /// Control plane topology with two masters and an arbiter.
 const ARBITER_TOPOLOGY: &str = "HighlyAvailableArbiter";
+
+const BEING_READ: &str = "the streams of the desired release are being read";
+
+const STALE: &str = "a pool is still to be rendered after what contradicted the distribution is gone";
+
+/// The pool's target is from before a contradiction: it is rendered anew first, so that its nodes reboot once.
+fn is_stale(pool: &MachineConfigPool) -> bool {
+    let conditions = pool.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+    let degraded = find(conditions, "RenderDegraded").filter(|condition| condition.status == TRUE);
+    pool.metadata.deletion_timestamp.is_none() && degraded.is_some_and(|condition| condition.reason == mismatch::CODE)
+}
 
 /// The cluster as one pass sees it.
 pub(super) struct Observed {
@@ -30,7 +43,7 @@ pub(super) struct Observed {
     controller_config: Option<Arc<ControllerConfig>>,
     /// Absent while the gate is off, or not known to be on.
     streams: Option<Arc<OSImageStream>>,
-    /// What contradicts the distribution.
+    /// Why no node may start.
     halted: Option<String>,
 }
 
@@ -52,7 +65,11 @@ impl Observed {
             configs: cluster.configs.all(),
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
             streams: cluster.streams.get(CLUSTER).filter(|_| enabled),
-            halted: context.halted(),
+            // Until a release was read nobody knows whether it is for this cluster.
+            halted: context
+                .halted()
+                .or_else(|| being_made(context).then(|| BEING_READ.to_owned()))
+                .or_else(|| cluster.pools.all().iter().any(|pool| is_stale(pool)).then(|| STALE.to_owned())),
         }
     }
 
