@@ -27,6 +27,10 @@ pub mod names {
     pub const WORKER: &str = "worker";
     /// Pool of the arbiter node.
     pub const ARBITER: &str = "arbiter";
+    /// Control plane topology with two masters and an arbiter.
+    pub const ARBITER_TOPOLOGY: &str = "HighlyAvailableArbiter";
+    /// The operator's pods: value of [`super::pod::APP`].
+    pub const OPERATOR_APP: &str = "machine-config-operator";
     /// Our `ClusterOperator`.
     pub const CLUSTER_OPERATOR: &str = "machine-config";
     /// What names of rendered MachineConfigs begin with.
@@ -181,6 +185,15 @@ pub mod daemon {
 pub mod drain {
     /// The `desiredDrain` value that was carried out.
     pub const LAST_APPLIED_DRAIN: &str = "machineconfiguration.openshift.io/lastAppliedDrain";
+    /// Who cordoned a node that was drained; ours alone, so that only what we cordoned is uncordoned. One of the
+    /// `CORDONED_BY_*` values; absent when a controller that does not say so drained it, or nobody.
+    pub const CORDONED_BY: &str = "machineconfiguration.openshift.io/cordonedBy";
+    /// When the drain under way began (RFC 3339); ours alone, so that a restart does not set its clock back.
+    pub const DRAIN_STARTED: &str = "machineconfiguration.openshift.io/drainStarted";
+    /// [`CORDONED_BY`]: we did.
+    pub const CORDONED_BY_CONTROLLER: &str = "machine-config-controller";
+    /// [`CORDONED_BY`]: the node was cordoned before its drain began.
+    pub const CORDONED_BY_OTHER: &str = "other";
 }
 
 /// Annotations and labels on MachineConfigs, pools, ControllerConfig and OSImageStream.
@@ -280,6 +293,12 @@ pub mod boot_image {
     pub const STUB_UPGRADED_TO: &str = "machineconfiguration.openshift.io/stub-ignition-upgraded-to";
     /// On user-data secrets: when it was converted.
     pub const STUB_UPGRADED_AT: &str = "machineconfiguration.openshift.io/stub-ignition-upgraded-at";
+}
+
+/// Labels on pods.
+pub mod pod {
+    /// Which program a pod runs.
+    pub const APP: &str = "k8s-app";
 }
 
 /// Labels on nodes.

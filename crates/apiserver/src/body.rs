@@ -40,10 +40,20 @@ pub(crate) fn yaml_or_json(bytes: &[u8]) -> Result<Value, Failure> {
         return Ok(value);
     }
     serde_saphyr::from_slice(bytes).map_err(|error| {
-        let text = error.to_string();
-        let first = text.lines().next().unwrap_or_default();
-        Failure::bad_request(format!("error decoding YAML: error converting YAML to JSON: yaml: {first}"))
+        let why = yaml_message(bytes, &error.to_string());
+        Failure::bad_request(format!("error decoding YAML: error converting YAML to JSON: yaml: {why}"))
     })
+}
+
+/// The commonest mistake, a bracket that is not closed, is worded as libyaml does; others in the reader's own words.
+fn yaml_message(bytes: &[u8], text: &str) -> String {
+    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).count();
+    for (opening, closing) in [('{', '}'), ('[', ']')] {
+        if text.contains(&format!("unclosed bracket '{opening}'")) {
+            return format!("line {lines}: did not find expected ',' or '{closing}'");
+        }
+    }
+    text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
 /// Media types of bodies that are objects, not patches.
@@ -52,11 +62,9 @@ const OBJECTS: [&str; 3] = ["application/json", "application/yaml", "application
 /// Parses an object, e.g. of a POST. `expected` is the kind the endpoint takes; messages name it.
 pub(crate) fn object(bytes: &[u8], media_type: &str, expected: &str) -> Result<Value, Failure> {
     match media_type {
-        "application/vnd.kubernetes.protobuf" => protobuf::decode(bytes).map_err(|kind| {
+        "application/vnd.kubernetes.protobuf" => protobuf::decode(bytes).map_err(|why| {
             let mut failure = Failure::unsupported_media(&OBJECTS[..2]);
-            failure.message = format!(
-                "protobuf bodies of kind {kind:?} are not supported by this server, send JSON (e.g. kubectl create -f)"
-            );
+            failure.message = format!("the protobuf body {why}; send JSON (e.g. kubectl create -f)");
             failure
         }),
         "application/yaml" => yaml_or_json(bytes),

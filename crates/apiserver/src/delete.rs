@@ -4,10 +4,13 @@
 //! legal, if unusually prompt, order of events.
 
 use crate::{
+    admission::Question,
     clock::rfc3339,
+    identity::User,
     kinds::{core, definition},
     object::{self, edit_meta, has_finalizers, is_deleting, list, meta, text},
     pipeline::in_version,
+    policy::Operation,
     registry::Resource,
     server::State,
     status::Failure,
@@ -83,11 +86,23 @@ impl State {
         resource: &Arc<Resource>,
         key: &Key,
         options: &DeleteOptions,
+        user: &User,
     ) -> Result<Deleted, Failure> {
         let mut writer = self.store.writer();
         let stored = writer.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
         let object = in_version(resource, &stored);
         check_preconditions(resource, &object, options)?;
+        self.admit(&Question {
+            operation: Operation::Delete,
+            resource,
+            subresource: "",
+            namespace: &key.namespace,
+            name: &key.name,
+            user,
+            dry_run: options.dry_run,
+            new: None,
+            old: Some(&object),
+        })?;
         if options.dry_run {
             return Ok(Deleted::Gone(object));
         }
@@ -113,9 +128,13 @@ impl State {
         if is_namespace {
             object::edit(&mut new, "status", |status| status.insert("phase".into(), "Terminating".into()));
         }
-        if new != old {
-            writer.put(&resource.storage, key.clone(), new, Some(&old));
-        }
+        let marked = if new == old {
+            in_version(resource, &stored)
+        } else {
+            let marked = writer.put(&resource.storage, key.clone(), new, Some(&old));
+            self.written(writer, resource, key);
+            in_version(resource, &marked)
+        };
         if is_namespace {
             self.empty_namespace(writer, &key.name);
         }
@@ -125,10 +144,8 @@ impl State {
             Propagation::Background => {}
         }
         self.settle(writer, resource, key);
-        match writer.get(&resource.storage, key) {
-            Some(stored) => Deleted::Waiting(in_version(resource, &stored)),
-            None => Deleted::Gone(in_version(resource, &stored)),
-        }
+        // The answer shows the object as the deletion found it, even where nothing held it for long.
+        Deleted::Waiting(marked)
     }
 
     fn mark(&self, resource: &Resource, object: &mut Value) {
@@ -153,7 +170,7 @@ impl State {
             self.remove_custom_objects(writer, &last);
         }
         writer.delete(&resource.storage, key, last);
-        self.written(writer, resource);
+        self.written(writer, resource, key);
         self.delete_dependents(writer, &uid, Propagation::Background);
         for owner in owners {
             self.release_owner(writer, &owner, &key.namespace);

@@ -32,6 +32,12 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// Another server uses the data directory.
+    #[error("the data directory {path} is in use by another server; stop it, or give another directory", path = path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The kubeconfig cannot be written where it was asked for.
     #[error("writing the kubeconfig {path}: {source}; give a path in a folder that exists and that this user can write", path = path.display())]
     Kubeconfig {
@@ -64,6 +70,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => Class::Transient,
+            Self::InUse { .. } => Class::Transient,
             _ => Class::Permanent,
         }
     }

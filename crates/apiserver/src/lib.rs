@@ -17,20 +17,27 @@
 //! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
 //! | `registry`, `kinds`, `types` | which resources there are, the built-in kinds, the shape of objects |
 //! | `pipeline`, `decode`, `names`, `patch`, `managed_fields` | the way of a write |
-//! | [`schema`], `cel`, [`policy`] | structural schemas, their rules, admission policies |
-//! | `delete` | finalizers, propagation, garbage |
+//! | [`schema`], `cel`, [`policy`], `admission` | structural schemas, their rules, admission policies |
+//! | `delete`, `disruption`, `expiry` | finalizers, propagation, garbage; budgets and evictions; old events |
+//! | `identity`, `authentication`, `certificate`, `tokens`, `rbac` | who asks, and what they may do |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review` | what clients ask about the server and themselves |
-//! | `store` | objects, versions, recent changes |
+//! | `store`, `journal` | objects, versions, recent changes; the same on disk |
 
+mod admission;
+mod authentication;
 mod body;
 mod cel;
+mod certificate;
 pub mod clock;
 mod decode;
 mod delete;
 mod discovery;
+mod disruption;
 mod error;
+mod expiry;
 mod identity;
+mod journal;
 mod jsonpath;
 mod kinds;
 mod kubeconfig;
@@ -43,6 +50,7 @@ mod patch;
 mod pipeline;
 pub mod policy;
 mod protobuf;
+mod rbac;
 mod registry;
 mod request;
 mod response;
@@ -56,13 +64,16 @@ mod status;
 mod store;
 mod table;
 mod tls;
+mod tokens;
 mod types;
 mod watch;
 
 pub use clock::{Clock, Ids};
 pub use error::{Class, Error};
-pub use identity::User;
+pub use policy::User;
+pub use rbac::Authorization;
 pub use response::Body;
 pub use serve::Listener;
 pub use server::{ApiServer, Settings};
 pub use service::Service;
+pub use tls::ClientCertificate;

@@ -1,14 +1,16 @@
 //! GET of one object and of collections.
 
 use crate::{
+    body,
     pipeline::in_version,
     registry::Resource,
     request::{Query, View},
     response::{self, Body},
+    schema::FieldError,
     selectors::Selector,
     server::State,
     status::Failure,
-    store::{Key, Object},
+    store::{Key, Object, serialise, type_head},
     table::{self, RowObject},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
@@ -19,12 +21,12 @@ use std::sync::Arc;
 
 /// The bytes of an object in the version of the resource.
 pub(crate) fn rendered(resource: &Resource, object: &Object) -> Bytes {
-    // Keys are sorted, so the version comes first.
+    // The version comes first.
     let prefix = format!("{{\"apiVersion\":\"{}\"", resource.api_version());
     if object.raw.starts_with(prefix.as_bytes()) {
         return object.raw.clone();
     }
-    serde_json::to_vec(&in_version(resource, object)).unwrap_or_default().into()
+    serialise(&in_version(resource, object)).into()
 }
 
 /// Which object stands beside the cells of a row.
@@ -51,12 +53,46 @@ fn continue_token(version: u64, key: &Key) -> String {
 }
 
 fn read_token(token: &str) -> Result<(u64, Key), Failure> {
-    let invalid = || Failure::bad_request("continue key is not valid: illegal base64 data or JSON");
-    let bytes = URL_SAFE_NO_PAD.decode(token.trim_end_matches('=')).map_err(|_| invalid())?;
-    let value: Value = serde_json::from_slice(&bytes).map_err(|_| invalid())?;
+    let because = |why: &str| Failure::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
+    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| {
+        let in_alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+        let bad = token.bytes().position(|b| !in_alphabet(b)).unwrap_or(token.len());
+        because(&format!("illegal base64 data at input byte {bad}"))
+    })?;
+    let value: Value = body::json(&bytes).map_err(|why| because(&why))?;
+    let invalid = || because("incorrect encoding");
     let part = |index| value.pointer(&format!("/start/{index}")).and_then(Value::as_str).ok_or_else(invalid);
     let version = value.get("rv").and_then(Value::as_u64).ok_or_else(invalid)?;
     Ok((version, Key::new(part(0)?, part(1)?)))
+}
+
+fn check_options(query: &Query) -> Result<(), Failure> {
+    let (version, how) = (query.get("resourceVersion"), query.get("resourceVersionMatch"));
+    let mut errors = Vec::new();
+    let mut forbid = |field: &str, why: &str| errors.push(FieldError::forbidden(field, why));
+    if !how.is_empty() {
+        if version.is_empty() {
+            forbid("resourceVersionMatch", "resourceVersionMatch is forbidden unless resourceVersion is provided");
+        }
+        if !query.get("continue").is_empty() {
+            forbid("resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+        }
+        if how == "Exact" && version == "0" {
+            let why = "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"";
+            forbid("resourceVersionMatch", why);
+        }
+    }
+    if !query.get("sendInitialEvents").is_empty() {
+        forbid("sendInitialEvents", "sendInitialEvents is forbidden for list");
+    }
+    if !matches!(how, "" | "Exact" | "NotOlderThan") {
+        let known = ["Exact", "NotOlderThan", ""];
+        errors.push(FieldError::not_supported("resourceVersionMatch", &how.into(), known));
+    }
+    if errors.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::invalid_kind("ListOptions.meta.k8s.io", "meta.k8s.io", "ListOptions", "", &errors))
 }
 
 /// Reads a `resourceVersion` parameter; empty and `0` mean any.
@@ -102,7 +138,10 @@ impl State {
 
     fn page(&self, resource: &Resource, namespace: &str, query: &Query) -> Result<Page, Failure> {
         let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), resource)?;
-        let limit = query.number("limit").and_then(|l| usize::try_from(l).ok()).filter(|l| *l > 0);
+        check_options(query)?;
+        // Version 0 means "whatever is at hand", which is everything.
+        let limit = query.number("limit").filter(|l| *l > 0 && query.get("resourceVersion") != "0");
+        let limit = limit.and_then(|l| usize::try_from(l).ok());
         let asked = parse_version(query.get("resourceVersion"))?;
         let (token_version, after) = match query.get("continue") {
             "" => (None, None),
@@ -126,15 +165,11 @@ impl State {
         let (mut last, mut rest) = (None, 0);
         for (key, object) in table.range(namespace, after.as_ref()) {
             if limit.is_some_and(|limit| page.objects.len() == limit) {
-                // Only without a selector is it known how many are left.
-                if !selector.is_empty() {
-                    rest += usize::from(selector.matches(key, object));
-                    if rest > 0 {
-                        break;
-                    }
-                    continue;
-                }
                 rest += 1;
+                // Whether more objects match is not looked up, so it is not said how many are left.
+                if !selector.is_empty() {
+                    break;
+                }
                 continue;
             }
             if selector.is_empty() || selector.matches(key, object) {
@@ -171,7 +206,7 @@ impl State {
                 let (kind, version) = (&resource.list_kind, resource.api_version());
                 let head =
                     format!("{{\"kind\":{kind:?},\"apiVersion\":{version:?},\"metadata\":{metadata},\"items\":[");
-                joined(&head, page.objects.iter().map(|o| rendered(resource, o)))
+                objects(resource, &head, &page.objects)
             }
             View::Metadata => {
                 let head = format!(
@@ -192,6 +227,31 @@ impl State {
         };
         Ok(response::bytes(StatusCode::OK, body))
     }
+}
+
+/// A list of whole objects. Items of built-in kinds leave their type to the list.
+fn objects(resource: &Resource, head: &str, objects: &[Arc<Object>]) -> Bytes {
+    let type_head = type_head(&resource.api_version(), &resource.kind);
+    let size: usize = objects.iter().map(|o| o.raw.len() + 1).sum();
+    let mut out = Vec::with_capacity(head.len() + size + 2);
+    out.extend_from_slice(head.as_bytes());
+    for (index, object) in objects.iter().enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        // Stored in another version: rare.
+        let other = (!object.raw.starts_with(type_head.as_bytes())).then(|| rendered(resource, object));
+        let raw = other.as_ref().unwrap_or(&object.raw);
+        match raw.strip_prefix(type_head.as_bytes()) {
+            Some(rest) if !resource.is_custom() => {
+                out.push(b'{');
+                out.extend_from_slice(rest);
+            }
+            _ => out.extend_from_slice(raw),
+        }
+    }
+    out.extend_from_slice(b"]}");
+    out.into()
 }
 
 /// A JSON object that ends in a list, written item by item so that no tree of the whole is ever built.

@@ -5,12 +5,15 @@
 //! will replace.
 
 use crate::{
+    admission::Question,
     clock::rfc3339,
     decode,
+    identity::User,
     kinds::{definition, event},
     managed_fields, names,
     object::{self, edit_meta, has_finalizers, is_deleting, list, meta},
     patch::{self, Patch},
+    policy::Operation,
     registry::{Definition, Resource},
     schema::FieldError,
     server::State,
@@ -19,7 +22,7 @@ use crate::{
 };
 use http::StatusCode;
 use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 /// What happens to fields that the kind does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,15 +66,24 @@ pub(crate) struct Write<'a> {
     pub(crate) namespace: &'a str,
     pub(crate) part: Part,
     pub(crate) options: &'a Options,
+    pub(crate) user: &'a User,
 }
 
 /// What a write came to.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) code: StatusCode,
-    /// The object in the version of the request.
-    pub(crate) object: Value,
+    pub(crate) outcome: Outcome,
     pub(crate) warnings: Vec<String>,
+}
+
+/// The object after a write.
+#[derive(Debug)]
+pub(crate) enum Outcome {
+    /// As it is stored; its bytes are the answer.
+    Stored(Arc<Object>),
+    /// As it would be stored, or as it was when it went; in the version of the request.
+    Shown(Value),
 }
 
 /// The change of an existing object.
@@ -111,7 +123,7 @@ impl Write<'_> {
     /// `applied` is set when the object comes from a server-side apply, whose owners are already recorded.
     fn create_locked(&self, writer: &mut Writer<'_>, mut new: Value, applied: Option<()>) -> Result<Written, Failure> {
         self.check_namespace(writer, meta(&new, "name"))?;
-        let warnings = self.decode(&mut new, applied.is_some())?;
+        let mut warnings = self.decode(&mut new, applied.is_some())?;
         let name = meta(&new, "name").to_owned();
         if !meta(&new, "resourceVersion").is_empty() {
             return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
@@ -135,7 +147,7 @@ impl Write<'_> {
             object::put(&mut new, "status", zero.get("status").cloned());
         }
         if applied.is_none() {
-            self.track(&decode::zero(self.resource), &mut new, &now);
+            self.track(decode::zero(self.resource), &mut new, &now);
         }
         if let Some(rules) = rules {
             (rules.prepare)(&mut new, None);
@@ -143,11 +155,12 @@ impl Write<'_> {
         self.admit(&mut new, None, &now);
         self.validate(&new, None)?;
         let key = Key::new(self.namespace, &name);
+        warnings.extend(self.ask(Operation::Create, &name, &new, None)?);
         if writer.get(&self.resource.storage, &key).is_some() {
             return Err(Failure::already_exists(self.resource, &name));
         }
-        let object = self.commit(writer, key, new, None);
-        Ok(Written { code: StatusCode::CREATED, object, warnings })
+        let outcome = self.commit(writer, key, new, None);
+        Ok(Written { code: StatusCode::CREATED, outcome, warnings })
     }
 
     /// Replaces or patches an object.
@@ -162,7 +175,7 @@ impl Write<'_> {
         let (mut new, is_applied) = self.changed(&old, change, &now, name)?;
         self.check_identity(&mut new, name)?;
         self.check_preconditions(&old, &new, &stored, name)?;
-        let warnings = self.decode(&mut new, !strict)?;
+        let mut warnings = self.decode(&mut new, !strict)?;
         self.restore(&mut new, &old);
         if let Some(kind) = self.resource.built_in().filter(|_| self.part == Part::Main) {
             (kind.rules.prepare)(&mut new, Some(&old));
@@ -173,8 +186,9 @@ impl Write<'_> {
         self.admit(&mut new, Some(&old), &now);
         self.validate(&new, Some(&old))?;
         self.count_generation(&mut new, &old);
-        let object = if new == old { new } else { self.commit(&mut writer, key, new, Some(&old)) };
-        Ok(Written { code: StatusCode::OK, object, warnings })
+        warnings.extend(self.ask(Operation::Update, name, &new, Some(&old))?);
+        let outcome = if new == old { Outcome::Stored(stored) } else { self.commit(&mut writer, key, new, Some(old)) };
+        Ok(Written { code: StatusCode::OK, outcome, warnings })
     }
 
     /// A write to an object that does not exist: an apply creates it, and a PUT of some kinds does.
@@ -275,9 +289,9 @@ impl Write<'_> {
     fn track(&self, old: &Value, new: &mut Value, now: &str) {
         let api_version = self.resource.api_version();
         let ignored = self.ignored();
-        let mut before = old.clone();
-        if before.get("metadata").is_none() {
-            object::set(&mut before, "metadata", json!({}));
+        let mut before = Cow::Borrowed(old);
+        if old.get("metadata").is_none() {
+            object::set(before.to_mut(), "metadata", json!({}));
         }
         let shape = self.resource.types().root();
         managed_fields::update(&before, new, shape, &self.writer(&api_version, now, &ignored));
@@ -396,7 +410,7 @@ impl Write<'_> {
         let mut dropped = decode::typed(new, self.resource)?;
         match &self.resource.definition {
             Definition::BuiltIn(kind) => {
-                decode::add_zero(new, &decode::zero(self.resource));
+                decode::add_zero(new, decode::zero(self.resource));
                 (kind.rules.default)(new);
             }
             Definition::Custom(custom) => {
@@ -511,21 +525,36 @@ impl Write<'_> {
         }
     }
 
+    fn ask(&self, operation: Operation, name: &str, new: &Value, old: Option<&Value>) -> Result<Vec<String>, Failure> {
+        self.state.admit(&Question {
+            operation,
+            resource: self.resource,
+            subresource: self.part.subresource(),
+            namespace: self.namespace,
+            name,
+            user: self.user,
+            dry_run: self.options.dry_run,
+            new: Some(new),
+            old,
+        })
+    }
+
     /// Stores the object, or removes it when it was only waiting for its last finalizer.
-    fn commit(&self, writer: &mut Writer<'_>, key: Key, new: Value, old: Option<&Value>) -> Value {
+    fn commit(&self, writer: &mut Writer<'_>, key: Key, new: Value, old: Option<Value>) -> Outcome {
         if self.options.dry_run {
-            return new;
+            return Outcome::Shown(new);
         }
         let finished = is_deleting(&new) && !has_finalizers(&new) && !self.has_content(&new);
-        let previous = old.map(|old| stored_form(self.resource, old.clone()));
+        let previous = old.map(|old| stored_form(self.resource, old));
         if finished {
             let last = previous.unwrap_or_else(|| new.clone());
             self.state.remove(writer, self.resource, &key, last);
-            return new;
+            return Outcome::Shown(new);
         }
-        let stored = writer.put(&self.resource.storage, key, stored_form(self.resource, new), previous.as_ref());
-        self.state.written(writer, self.resource);
-        in_version(self.resource, &stored)
+        let stored =
+            writer.put(&self.resource.storage, key.clone(), stored_form(self.resource, new), previous.as_ref());
+        self.state.written(writer, self.resource, &key);
+        Outcome::Stored(stored)
     }
 
     /// A namespace goes when its content has gone.

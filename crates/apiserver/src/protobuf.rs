@@ -19,7 +19,13 @@ enum Type {
     Int,
     /// Seconds since 1970, in field 1, as RFC 3339.
     Time,
+    /// The same with nanoseconds in field 2, as RFC 3339 with microseconds.
+    MicroTime,
+    /// A number in field 2 or a string in field 3, by the tag in field 1.
+    IntOrString,
     Message(&'static [Field]),
+    /// What the server decides.
+    Ignored,
 }
 
 #[derive(Clone, Copy)]
@@ -49,7 +55,7 @@ const fn map(number: u64, name: &'static str, of: Type) -> Field {
     Field { number, name, repeat: Repeat::Map, of }
 }
 
-use Type::{Bool, Bytes, Int, Message, String as Text, Time};
+use Type::{Bool, Bytes, Ignored, Int, IntOrString, Message, MicroTime, String as Text, Time};
 
 static OWNER: &[Field] = &[
     one(1, "kind", Text),
@@ -63,14 +69,20 @@ static META: &[Field] = &[
     one(1, "name", Text),
     one(2, "generateName", Text),
     one(3, "namespace", Text),
+    one(4, "selfLink", Ignored),
     one(5, "uid", Text),
     one(6, "resourceVersion", Text),
+    one(7, "generation", Ignored),
+    one(8, "creationTimestamp", Ignored),
+    one(9, "deletionTimestamp", Ignored),
+    one(10, "deletionGracePeriodSeconds", Ignored),
     map(11, "labels", Text),
     map(12, "annotations", Text),
     list(13, "ownerReferences", Message(OWNER)),
     list(14, "finalizers", Text),
+    list(17, "managedFields", Ignored),
 ];
-static NAMESPACE: &[Field] = &[one(1, "metadata", Message(META))];
+static NAMESPACE: &[Field] = &[one(1, "metadata", Message(META)), one(2, "spec", Ignored), one(3, "status", Ignored)];
 static CONFIG_MAP: &[Field] =
     &[one(1, "metadata", Message(META)), map(2, "data", Text), map(3, "binaryData", Bytes), one(4, "immutable", Bool)];
 static SECRET: &[Field] = &[
@@ -80,7 +92,13 @@ static SECRET: &[Field] = &[
     map(4, "stringData", Text),
     one(5, "immutable", Bool),
 ];
-static SERVICE_ACCOUNT: &[Field] = &[one(1, "metadata", Message(META)), one(4, "automountServiceAccountToken", Bool)];
+static NAME: &[Field] = &[one(1, "name", Text)];
+static SERVICE_ACCOUNT: &[Field] = &[
+    one(1, "metadata", Message(META)),
+    list(2, "secrets", Message(REFERENCE)),
+    list(3, "imagePullSecrets", Message(NAME)),
+    one(4, "automountServiceAccountToken", Bool),
+];
 static RESOURCE_ATTRIBUTES: &[Field] = &[
     one(1, "namespace", Text),
     one(2, "verb", Text),
@@ -95,8 +113,9 @@ static SELF_REVIEW_SPEC: &[Field] = &[
     one(1, "resourceAttributes", Message(RESOURCE_ATTRIBUTES)),
     one(2, "nonResourceAttributes", Message(NON_RESOURCE_ATTRIBUTES)),
 ];
-static SELF_REVIEW: &[Field] = &[one(1, "metadata", Message(META)), one(2, "spec", Message(SELF_REVIEW_SPEC))];
-static WHO_AM_I: &[Field] = &[one(1, "metadata", Message(META))];
+static SELF_REVIEW: &[Field] =
+    &[one(1, "metadata", Message(META)), one(2, "spec", Message(SELF_REVIEW_SPEC)), one(3, "status", Ignored)];
+static WHO_AM_I: &[Field] = &[one(1, "metadata", Message(META)), one(2, "status", Ignored)];
 static PRECONDITIONS: &[Field] = &[one(1, "uid", Text), one(2, "resourceVersion", Text)];
 static DELETE_OPTIONS: &[Field] = &[
     one(1, "gracePeriodSeconds", Int),
@@ -110,7 +129,8 @@ static BOUND_OBJECT: &[Field] =
     &[one(1, "kind", Text), one(2, "apiVersion", Text), one(3, "name", Text), one(4, "uid", Text)];
 static TOKEN_SPEC: &[Field] =
     &[list(1, "audiences", Text), one(3, "boundObjectRef", Message(BOUND_OBJECT)), one(4, "expirationSeconds", Int)];
-static TOKEN_REQUEST: &[Field] = &[one(1, "metadata", Message(META)), one(2, "spec", Message(TOKEN_SPEC))];
+static TOKEN_REQUEST: &[Field] =
+    &[one(1, "metadata", Message(META)), one(2, "spec", Message(TOKEN_SPEC)), one(3, "status", Ignored)];
 static ROLE_REF: &[Field] = &[one(1, "apiGroup", Text), one(2, "kind", Text), one(3, "name", Text)];
 static SUBJECT: &[Field] =
     &[one(1, "kind", Text), one(2, "apiGroup", Text), one(3, "name", Text), one(4, "namespace", Text)];
@@ -127,8 +147,8 @@ static ROLE: &[Field] = &[one(1, "metadata", Message(META)), list(2, "rules", Me
 static LEASE_SPEC: &[Field] = &[
     one(1, "holderIdentity", Text),
     one(2, "leaseDurationSeconds", Int),
-    one(3, "acquireTime", Time),
-    one(4, "renewTime", Time),
+    one(3, "acquireTime", MicroTime),
+    one(4, "renewTime", MicroTime),
     one(5, "leaseTransitions", Int),
 ];
 static LEASE: &[Field] = &[one(1, "metadata", Message(META)), one(2, "spec", Message(LEASE_SPEC))];
@@ -152,7 +172,85 @@ static EVENT: &[Field] = &[
     one(7, "lastTimestamp", Time),
     one(8, "count", Int),
     one(9, "type", Text),
+    one(10, "eventTime", MicroTime),
+    one(12, "action", Text),
+    one(13, "related", Message(REFERENCE)),
+    one(14, "reportingComponent", Text),
+    one(15, "reportingInstance", Text),
 ];
+static REQUIREMENT: &[Field] = &[one(1, "key", Text), one(2, "operator", Text), list(3, "values", Text)];
+static SELECTOR: &[Field] = &[map(1, "matchLabels", Text), list(2, "matchExpressions", Message(REQUIREMENT))];
+static BUDGET_SPEC: &[Field] = &[
+    one(1, "minAvailable", IntOrString),
+    one(2, "selector", Message(SELECTOR)),
+    one(3, "maxUnavailable", IntOrString),
+    one(4, "unhealthyPodEvictionPolicy", Text),
+];
+static BUDGET: &[Field] =
+    &[one(1, "metadata", Message(META)), one(2, "spec", Message(BUDGET_SPEC)), one(3, "status", Ignored)];
+static PRIORITY_CLASS: &[Field] = &[
+    one(1, "metadata", Message(META)),
+    one(2, "value", Int),
+    one(3, "globalDefault", Bool),
+    one(4, "description", Text),
+    one(5, "preemptionPolicy", Text),
+];
+static CONTAINER_PORT: &[Field] = &[
+    one(1, "name", Text),
+    one(2, "hostPort", Int),
+    one(3, "containerPort", Int),
+    one(4, "protocol", Text),
+    one(5, "hostIP", Text),
+];
+static VARIABLE: &[Field] = &[one(1, "name", Text), one(2, "value", Text)];
+static CONTAINER: &[Field] = &[
+    one(1, "name", Text),
+    one(2, "image", Text),
+    list(3, "command", Text),
+    list(4, "args", Text),
+    one(5, "workingDir", Text),
+    list(6, "ports", Message(CONTAINER_PORT)),
+    list(7, "env", Message(VARIABLE)),
+    one(14, "imagePullPolicy", Text),
+];
+static POD_SPEC: &[Field] = &[
+    list(2, "containers", Message(CONTAINER)),
+    one(3, "restartPolicy", Text),
+    one(6, "dnsPolicy", Text),
+    map(7, "nodeSelector", Text),
+    one(8, "serviceAccountName", Text),
+    one(10, "nodeName", Text),
+    one(11, "hostNetwork", Bool),
+];
+static TEMPLATE: &[Field] = &[one(1, "metadata", Message(META)), one(2, "spec", Message(POD_SPEC))];
+static DEPLOYMENT_SPEC: &[Field] = &[
+    one(1, "replicas", Int),
+    one(2, "selector", Message(SELECTOR)),
+    one(3, "template", Message(TEMPLATE)),
+    one(5, "minReadySeconds", Int),
+    one(6, "revisionHistoryLimit", Int),
+    one(7, "paused", Bool),
+    one(9, "progressDeadlineSeconds", Int),
+];
+static DEPLOYMENT: &[Field] =
+    &[one(1, "metadata", Message(META)), one(2, "spec", Message(DEPLOYMENT_SPEC)), one(3, "status", Ignored)];
+static SERVICE_PORT: &[Field] = &[
+    one(1, "name", Text),
+    one(2, "protocol", Text),
+    one(3, "port", Int),
+    one(4, "targetPort", IntOrString),
+    one(5, "nodePort", Int),
+];
+static SERVICE_SPEC: &[Field] = &[
+    list(1, "ports", Message(SERVICE_PORT)),
+    map(2, "selector", Text),
+    one(3, "clusterIP", Text),
+    one(4, "type", Text),
+    one(7, "sessionAffinity", Text),
+    one(10, "externalName", Text),
+];
+static SERVICE: &[Field] =
+    &[one(1, "metadata", Message(META)), one(2, "spec", Message(SERVICE_SPEC)), one(3, "status", Ignored)];
 
 fn message(kind: &str) -> Option<&'static [Field]> {
     Some(match kind {
@@ -169,6 +267,10 @@ fn message(kind: &str) -> Option<&'static [Field]> {
         "Role" | "ClusterRole" => ROLE,
         "Lease" => LEASE,
         "Event" => EVENT,
+        "PodDisruptionBudget" => BUDGET,
+        "PriorityClass" => PRIORITY_CLASS,
+        "Deployment" => DEPLOYMENT,
+        "Service" => SERVICE,
         _ => return None,
     })
 }
@@ -176,16 +278,16 @@ fn message(kind: &str) -> Option<&'static [Field]> {
 /// Decodes a body.
 ///
 /// # Errors
-/// The kind, when it is none of those above or the body is damaged.
+/// What of it is not supported: the kind, or a field that is set. Nothing is dropped silently.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Value, String> {
-    let damaged = || "(damaged)".to_owned();
+    let damaged = || "is damaged".to_owned();
     let unknown = records(bytes.strip_prefix(MAGIC).ok_or_else(damaged)?).ok_or_else(damaged)?;
     let part = |number| unknown.iter().find(|r| r.number == number).map(|r| r.bytes);
     let meta = part(1).and_then(records).ok_or_else(damaged)?;
     let text = |number| meta.iter().find(|r| r.number == number).map(|r| String::from_utf8_lossy(r.bytes).into_owned());
     let kind = text(2).unwrap_or_default();
-    let fields = message(&kind).ok_or_else(|| kind.clone())?;
-    let mut object = decode_message(fields, part(2).unwrap_or_default(), DEEPEST).ok_or_else(damaged)?;
+    let fields = message(&kind).ok_or_else(|| format!("of kind {kind:?} is not supported"))?;
+    let mut object = decode_message(fields, part(2).unwrap_or_default(), DEEPEST)?;
     object.insert("apiVersion".into(), text(1).unwrap_or_default().into());
     object.insert("kind".into(), kind.into());
     Ok(object.into())
@@ -235,16 +337,29 @@ fn records(mut bytes: &[u8]) -> Option<Vec<Record<'_>>> {
     Some(found)
 }
 
-fn decode_message(fields: &[Field], bytes: &[u8], depth: usize) -> Option<Map<String, Value>> {
-    let depth = depth.checked_sub(1)?;
+/// Whether a field that is not known says nothing: Go writes the zero of every struct and number.
+fn is_zero(bytes: &[u8], depth: usize) -> bool {
+    let Some(depth) = depth.checked_sub(1) else { return false };
+    bytes.is_empty() || records(bytes).is_some_and(|all| all.iter().all(|r| r.varint == 0 && is_zero(r.bytes, depth)))
+}
+
+fn decode_message(fields: &[Field], bytes: &[u8], depth: usize) -> Result<Map<String, Value>, String> {
+    let damaged = || "is damaged".to_owned();
+    let depth = depth.checked_sub(1).ok_or_else(damaged)?;
     let mut object = Map::new();
-    for record in records(bytes)? {
-        let Some(field) = fields.iter().find(|f| f.number == record.number) else { continue };
+    for record in records(bytes).ok_or_else(damaged)? {
+        let Some(field) = fields.iter().find(|f| f.number == record.number) else {
+            if record.varint != 0 || !is_zero(record.bytes, depth) {
+                return Err(format!("has a field number {} that is not supported", record.number));
+            }
+            continue;
+        };
         match field.repeat {
+            _ if matches!(field.of, Ignored) => {}
             Repeat::One => {
                 let value = decode_value(field.of, &record, depth)?;
                 // Go writes the zero of every scalar; JSON leaves it out.
-                if value != "" && value != json!({}) {
+                if value != "" && value != json!({}) && !value.is_null() {
                     object.insert(field.name.into(), value);
                 }
             }
@@ -255,30 +370,48 @@ fn decode_message(fields: &[Field], bytes: &[u8], depth: usize) -> Option<Map<St
                 }
             }
             Repeat::Map => {
-                let pair = records(record.bytes)?;
+                let pair = records(record.bytes).ok_or_else(damaged)?;
                 let key = pair.iter().find(|r| r.number == 1).map_or(&[][..], |r| r.bytes);
                 let empty = Record { number: 2, varint: 0, bytes: &[] };
                 let value = decode_value(field.of, pair.iter().find(|r| r.number == 2).unwrap_or(&empty), depth)?;
                 if let Some(map) = object.entry(field.name).or_insert_with(|| json!({})).as_object_mut() {
-                    map.insert(String::from_utf8(key.to_vec()).ok()?, value);
+                    map.insert(utf8(key)?, value);
                 }
             }
         }
     }
-    Some(object)
+    Ok(object)
 }
 
-fn decode_value(of: Type, record: &Record<'_>, depth: usize) -> Option<Value> {
-    Some(match of {
-        Type::String => String::from_utf8(record.bytes.to_vec()).ok()?.into(),
+fn utf8(bytes: &[u8]) -> Result<String, String> {
+    String::from_utf8(bytes.to_vec()).map_err(|_| "holds text that is not UTF-8".to_owned())
+}
+
+fn decode_value(of: Type, record: &Record<'_>, depth: usize) -> Result<Value, String> {
+    let parts = || records(record.bytes).ok_or_else(|| "is damaged".to_owned());
+    let number =
+        |parts: &[Record<'_>], number| parts.iter().find(|r| r.number == number).map_or(0, |r| r.varint.cast_signed());
+    Ok(match of {
+        Type::String => utf8(record.bytes)?.into(),
         Type::Bytes => STANDARD.encode(record.bytes).into(),
         Type::Bool => (record.varint != 0).into(),
         Type::Int => record.varint.cast_signed().into(),
-        Type::Time => {
-            let seconds = records(record.bytes)?.iter().find(|r| r.number == 1).map_or(0, |r| r.varint.cast_signed());
-            crate::clock::rfc3339(jiff::Timestamp::from_second(seconds).ok()?).into()
+        // The zero of a time is an empty message.
+        Type::Time | Type::MicroTime if record.bytes.is_empty() => Value::Null,
+        Type::Time | Type::MicroTime => {
+            let parts = parts()?;
+            let nanoseconds = i32::try_from(number(&parts, 2)).unwrap_or_default();
+            let time = jiff::Timestamp::new(number(&parts, 1), nanoseconds).map_err(|error| error.to_string())?;
+            let format = if matches!(of, Type::Time) { "%Y-%m-%dT%H:%M:%SZ" } else { "%Y-%m-%dT%H:%M:%S.%6fZ" };
+            time.strftime(format).to_string().into()
+        }
+        Type::IntOrString => {
+            let parts = parts()?;
+            let text = parts.iter().find(|r| r.number == 3).map_or(&[][..], |r| r.bytes);
+            if number(&parts, 1) == 1 { utf8(text)?.into() } else { number(&parts, 2).into() }
         }
         Type::Message(fields) => decode_message(fields, record.bytes, depth)?.into(),
+        Type::Ignored => Value::Null,
     })
 }
 
@@ -305,7 +438,9 @@ mod tests {
         let expected =
             json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "name"}, "data": {"k": "v"}});
         assert_eq!(decode(&body("ConfigMap", &object)).unwrap(), expected);
-        assert_eq!(decode(&body("Other", &object)), Err("Other".into()));
+        assert_eq!(decode(&body("Other", &object)), Err("of kind \"Other\" is not supported".into()));
+        let extra = [object, field(9, b"x")].concat();
+        assert_eq!(decode(&body("ConfigMap", &extra)), Err("has a field number 9 that is not supported".into()));
     }
 
     proptest! {

@@ -1,18 +1,26 @@
-//! Questions that are answered and not stored (who am I, what may I do), and subresources that act.
+//! Questions that are answered and not stored (who am I, what may I do), and subresources that act: eviction, binding,
+//! tokens.
 
 use crate::{
     body,
+    clock::rfc3339,
     delete::DeleteOptions,
     discovery::REVIEWS,
     object::{self, text},
+    policy::User,
+    rbac::Attributes,
+    registry::{Resource, strings},
     request::{Request, Target},
     response::{self, Body},
     server::State,
     status::Failure,
     store::Key,
+    tokens::{self, Account},
 };
 use http::{Method, Response, StatusCode};
+use jiff::SignedDuration;
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 /// Whether this is one of the questions.
 pub(crate) fn is_review(group: &str, plural: &str) -> bool {
@@ -26,46 +34,78 @@ pub(crate) fn answer(state: &State, request: &Request, plural: &str) -> Result<R
     let status = match plural {
         "selfsubjectreviews" => {
             let user = &request.user;
-            json!({"userInfo": {"username": user.name, "groups": user.groups, "extra": user.extra}})
+            json!({"userInfo": {"username": user.username, "groups": user.groups, "extra": user.extra}})
         }
-        // Everybody who gets this far may do everything.
-        _ => json!({"allowed": true}),
+        "selfsubjectaccessreviews" => access(state, &request.user, &review),
+        _ => {
+            let spec = review.get("spec").unwrap_or(&Value::Null);
+            let extra = spec.get("extra").cloned().and_then(|e| serde_json::from_value(e).ok()).unwrap_or_default();
+            let user = User {
+                username: text(spec, &["user"]).to_owned(),
+                uid: text(spec, &["uid"]).to_owned(),
+                groups: strings(spec.get("groups")),
+                extra,
+            };
+            access(state, &user, &review)
+        }
     };
     object::set(&mut review, "status", status);
-    object::edit_meta(&mut review, |meta| meta.insert("creationTimestamp".into(), state.now().into()));
+    object::edit_meta(&mut review, |meta| meta.insert("creationTimestamp".into(), Value::Null));
     Ok(response::json(StatusCode::CREATED, &review))
 }
 
-/// A subresource that acts: eviction, binding.
+fn access(state: &State, user: &User, review: &Value) -> Value {
+    let spec = review.get("spec").unwrap_or(&Value::Null);
+    let resource = |field| text(spec, &["resourceAttributes", field]);
+    let path = |field| text(spec, &["nonResourceAttributes", field]);
+    let verb = if resource("verb").is_empty() { path("verb") } else { resource("verb") };
+    let wanted = Attributes {
+        verb,
+        group: resource("group"),
+        resource: resource("resource"),
+        subresource: resource("subresource"),
+        namespace: resource("namespace"),
+        name: resource("name"),
+        path: path("path"),
+    };
+    json!({"allowed": state.authorize(user, &wanted).is_ok()})
+}
+
+/// A subresource that acts.
 pub(crate) fn subresource(state: &State, request: &Request, target: &Target) -> Result<Response<Body>, Failure> {
     let Target { resource, namespace, name, subresource } = target;
-    if request.method != Method::POST || !resource.is("", "pods") {
+    if request.method != Method::POST {
         return Err(Failure::no_resource());
     }
     let key = Key::new(namespace, name);
+    let parse = |kind| body::object(&request.body, request.content_type(), kind);
     match subresource.as_str() {
-        "eviction" => {
-            let eviction = body::object(&request.body, request.content_type(), "Eviction")?;
-            let options = object::at(&eviction, &["deleteOptions"]).cloned().unwrap_or_default();
-            state.delete(resource, &key, &DeleteOptions::read(&options, &request.query)?)?;
+        "eviction" if resource.is("", "pods") => evict(state, request, resource, &key, &parse("Eviction")?),
+        "binding" if resource.is("", "pods") => {
+            bind(state, resource, &key, text(&parse("Binding")?, &["target", "name"]))?;
             Ok(response::json(StatusCode::CREATED, &success()))
         }
-        "binding" => {
-            let binding = body::object(&request.body, request.content_type(), "Binding")?;
-            let node = text(&binding, &["target", "name"]).to_owned();
-            bind(state, resource, &key, &node)?;
-            Ok(response::json(StatusCode::CREATED, &success()))
-        }
+        "token" if resource.is("", "serviceaccounts") => token(state, resource, &key, parse("TokenRequest")?),
         _ => Err(Failure::no_resource()),
     }
 }
 
-fn bind(
+fn evict(
     state: &State,
-    resource: &std::sync::Arc<crate::registry::Resource>,
+    request: &Request,
+    resource: &Arc<Resource>,
     key: &Key,
-    node: &str,
-) -> Result<(), Failure> {
+    eviction: &Value,
+) -> Result<Response<Body>, Failure> {
+    let options = eviction.get("deleteOptions").cloned().unwrap_or_default();
+    let options = DeleteOptions::read(&options, &request.query)?;
+    let pod = state.store.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
+    state.check_budget(&pod.value(), &key.namespace)?;
+    state.delete(resource, key, &options, &request.user)?;
+    Ok(response::json(StatusCode::CREATED, &success()))
+}
+
+fn bind(state: &State, resource: &Arc<Resource>, key: &Key, node: &str) -> Result<(), Failure> {
     let mut writer = state.store.writer();
     let stored = writer.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
     let old = stored.value();
@@ -78,6 +118,41 @@ fn bind(
     object::edit(&mut new, "spec", |spec| spec.insert("nodeName".into(), node.into()));
     writer.put(&resource.storage, key.clone(), new, Some(&old));
     Ok(())
+}
+
+fn token(state: &State, resource: &Arc<Resource>, key: &Key, mut request: Value) -> Result<Response<Body>, Failure> {
+    let account = state.store.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
+    let account = account.value();
+    let seconds = object::at(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64);
+    let seconds = seconds.unwrap_or(tokens::DEFAULT_SECONDS).max(tokens::LEAST_SECONDS);
+    let expires = state.clock.now().saturating_add(SignedDuration::from_secs(seconds));
+    let expires = expires.map_err(|_| Failure::bad_request("expirationSeconds is too large"))?;
+    let bearer = Account {
+        namespace: &key.namespace,
+        name: &key.name,
+        uid: object::meta(&account, "uid"),
+        extra: bound_to(state, &request, &key.namespace)?,
+    };
+    let status = json!({"token": state.token_key.issue(&bearer, expires), "expirationTimestamp": rfc3339(expires)});
+    object::set(&mut request, "status", status);
+    Ok(response::json(StatusCode::CREATED, &request))
+}
+
+/// What a token tells of the pod it is bound to: policies compare it with the object that the pod's node writes.
+fn bound_to(state: &State, request: &Value, namespace: &str) -> Result<Value, Failure> {
+    let reference = |field| text(request, &["spec", "boundObjectRef", field]);
+    if reference("kind") != "Pod" {
+        return Ok(json!({}));
+    }
+    let registry = state.registry();
+    let pods = registry.find("", "v1", "pods").ok_or_else(Failure::no_resource)?;
+    let key = Key::new(namespace, reference("name"));
+    let pod = state.store.get(&pods.storage, &key).ok_or_else(|| Failure::not_found(pods, &key.name))?.value();
+    Ok(json!({
+        "authentication.kubernetes.io/pod-name": [object::meta(&pod, "name")],
+        "authentication.kubernetes.io/pod-uid": [object::meta(&pod, "uid")],
+        "authentication.kubernetes.io/node-name": [text(&pod, &["spec", "nodeName"])],
+    }))
 }
 
 fn success() -> Value {

@@ -41,12 +41,7 @@ impl Selector {
         let fields = parse_fields(fields).map_err(Failure::bad_request)?;
         for field in &fields {
             if !is_selectable(resource, &field.path) {
-                let gvr = format!("{}, Resource={}", group_version(resource), resource.plural);
-                let path = field.path.join(".");
-                return Err(Failure::bad_request(format!(
-                    "Unable to find {gvr:?} that match label selector \"\", field selector \"{path}={}\": field label not supported: {path}",
-                    field.value
-                )));
+                return Err(Failure::bad_request(unsupported(resource, &field.path.join("."))));
             }
         }
         Ok(Self { labels, fields })
@@ -78,8 +73,13 @@ impl Selector {
     }
 }
 
-fn group_version(resource: &Resource) -> String {
-    format!("{}/{}", resource.group, resource.version)
+/// Kinds with fields of their own word it in another way than those that have only name and namespace.
+fn unsupported(resource: &Resource, path: &str) -> String {
+    let own = ["pods", "nodes", "events", "namespaces", "secrets", "services"];
+    if resource.is_custom() || own.contains(&resource.plural.as_str()) {
+        return format!("field label not supported: {path}");
+    }
+    format!("{path:?} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
 }
 
 /// A field as selectors compare it: absent and null equal the empty string.
@@ -199,7 +199,7 @@ fn requirement(text: &str) -> Result<Requirement, String> {
 fn operator<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
     let (key, rest) = text.split_once(char::is_whitespace)?;
     let rest = rest.trim_start().strip_prefix(word)?;
-    rest.trim_start().starts_with('(').then_some((key, rest.trim()))
+    rest.starts_with([' ', '(']).then_some((key, rest.trim()))
 }
 
 fn values(text: &str) -> Result<Vec<String>, String> {
@@ -220,7 +220,7 @@ fn parse_fields(text: &str) -> Result<Vec<FieldRequirement>, String> {
         } else if let Some((path, value)) = term.split_once("==").or_else(|| term.split_once('=')) {
             (path, value, true)
         } else {
-            return Err(format!("invalid field selector: {text:?}: can't understand '{term}'"));
+            return Err(format!("invalid selector: '{text}'; can't understand '{term}'"));
         };
         let value = value.replace("\\,", ",").replace("\\=", "=").replace("\\\\", "\\");
         let path = path.split('.').map(str::to_owned).collect();

@@ -1,9 +1,14 @@
 //! The server on a socket: TLS with certificates of its own, HTTP/2 and HTTP/1.1, a bearer token.
 
 use crate::{
-    Error, identity::User, kubeconfig, response, server::ApiServer, service, status::Failure, tls::Credentials,
+    Error, certificate, kubeconfig,
+    policy::User,
+    response,
+    server::ApiServer,
+    service,
+    tls::{ClientCertificate, Credentials},
 };
-use http::{Request, header};
+use http::Request;
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -75,6 +80,14 @@ impl Listener {
         kubeconfig::write(path, &kubeconfig::text(self.address, &self.credentials.ca, &self.credentials.token))
     }
 
+    /// A certificate with which a client is this user of this group.
+    ///
+    /// # Errors
+    /// When the stored authority is damaged.
+    pub fn client_certificate(&self, user: &str, group: &str) -> Result<ClientCertificate, Error> {
+        self.credentials.client_certificate(user, group)
+    }
+
     /// Serves until `shutdown` is ready; watches then end, and other requests are given a moment.
     ///
     /// # Errors
@@ -129,9 +142,11 @@ async fn connection(
         Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake"),
         Err(_) => return tracing::debug!("TLS handshake took too long"),
     };
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let user = Arc::new(shown.and_then(|der| certificate::user(der)));
     let service = service_fn(move |request| {
-        let context = context.clone();
-        async move { Ok::<_, Infallible>(respond(&context, request).await) }
+        let (context, user) = (context.clone(), user.clone());
+        async move { Ok::<_, Infallible>(respond(&context, user.as_ref().as_ref(), request).await) }
     });
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_PERIOD).max_buf_size(LARGEST_HEADERS as usize);
@@ -155,20 +170,14 @@ async fn wait_for(stopped: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-async fn respond(context: &Context, request: Request<Incoming>) -> http::Response<response::Body> {
-    match authenticate(context, &request) {
-        Some(user) => service::answer(&context.server.state, user, request).await,
-        None => response::failure(&Failure::unauthorized()),
+async fn respond(
+    context: &Context,
+    certificate: Option<&User>,
+    request: Request<Incoming>,
+) -> http::Response<response::Body> {
+    let state = &context.server.state;
+    match state.authenticate(request.headers(), certificate, &context.token) {
+        Ok(user) => service::answer(state, user, request).await,
+        Err(failure) => response::failure(&failure),
     }
-}
-
-fn authenticate(context: &Context, request: &Request<Incoming>) -> Option<User> {
-    let header = request.headers().get(header::AUTHORIZATION)?.to_str().ok()?;
-    let token = header.strip_prefix("Bearer ")?.trim();
-    is_same(token.as_bytes(), context.token.as_bytes()).then(User::admin)
-}
-
-/// Compares in a time that does not tell how much of a guess is right.
-fn is_same(guess: &[u8], secret: &[u8]) -> bool {
-    guess.len() == secret.len() && guess.iter().zip(secret).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0
 }

@@ -1,16 +1,22 @@
 //! The server: its state, and the way of a request to the module that answers it.
 
 use crate::{
-    Error, body,
-    clock::{Clock, Ids, RandomIds, SystemClock, rfc3339},
+    Error,
+    admission::Policies,
+    body,
+    clock::{Clock, Ids, RandomIds, SystemClock},
     delete::{self, DeleteOptions, Deleted},
     discovery,
-    identity::User,
+    expiry::{EVENTS, Expiry},
+    identity::{User, admin},
+    journal::Journal,
     kinds::{self, definition},
+    list::rendered,
     object::{self, meta},
     openapi,
     patch::Patch,
-    pipeline::{Change, FieldValidation, Options, Part, Write, Written},
+    pipeline::{Change, FieldValidation, Options, Outcome, Part, Write, Written, in_version},
+    rbac::{self, Attributes, Authorization, Grants},
     registry::{Registry, Resource},
     request::{Request, Target, View},
     response::{self, Body},
@@ -19,11 +25,13 @@ use crate::{
     service::Service,
     status::Failure,
     store::{Key, Store, Writer},
+    tls,
+    tokens::TokenKey,
 };
 use http::{Method, Response, StatusCode};
 use parking_lot::RwLock;
 use serde_json::{Value, json};
-use std::{path::PathBuf, sync::Arc};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
 /// Minor version of the Kubernetes release whose API this server has.
@@ -40,18 +48,27 @@ const FIRST_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public"
 /// How the server is set up.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Where the certificates and the token of a [`crate::Listener`] are kept; `None` keeps everything in memory.
-    /// Objects are kept in memory in both cases.
+    /// Where objects, certificates and the administrator's token are kept; `None` keeps everything in memory.
     pub data_dir: Option<PathBuf>,
     /// Source of timestamps.
     pub clock: Arc<dyn Clock>,
     /// Source of identifiers.
     pub ids: Arc<dyn Ids>,
+    /// Who decides what users other than administrators may do.
+    pub authorization: Authorization,
+    /// Bearer tokens beside the administrator's and those of service accounts.
+    pub tokens: BTreeMap<String, User>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { data_dir: None, clock: Arc::new(SystemClock), ids: Arc::new(RandomIds) }
+        Self {
+            data_dir: None,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+            authorization: Authorization::default(),
+            tokens: BTreeMap::new(),
+        }
     }
 }
 
@@ -62,6 +79,12 @@ pub(crate) struct State {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     registry: Arc<RwLock<Arc<Registry>>>,
+    policies: Arc<RwLock<Arc<Policies>>>,
+    grants: Arc<RwLock<Arc<Grants>>>,
+    pub(crate) expiry: Arc<Expiry>,
+    authorization: Authorization,
+    pub(crate) tokens: Arc<BTreeMap<String, User>>,
+    pub(crate) token_key: TokenKey,
     /// The resource of namespaces, which every namespaced write looks at.
     pub(crate) namespaces: Arc<Resource>,
     pub(crate) watches: Arc<Semaphore>,
@@ -88,16 +111,31 @@ impl ApiServer {
         let namespaces = namespaces
             .ok_or_else(|| Error::Definition { name: "namespaces".into(), message: "is not built in".into() })?;
         let (stop, shutdown) = watch::channel(false);
+        let store = match &settings.data_dir {
+            None => Store::default(),
+            Some(data_dir) => Journal::open(data_dir).map(|(journal, stored)| Store::restored(journal, stored))?,
+        };
+        let token_key = match &settings.data_dir {
+            None => TokenKey::generate(),
+            Some(data_dir) => TokenKey::of_folder(&data_dir.join(tls::FOLDER))?,
+        };
         let state = State {
-            store: Arc::new(Store::default()),
+            store: Arc::new(store),
             clock: settings.clock,
             ids: settings.ids,
             registry: Arc::new(RwLock::new(Arc::new(registry))),
+            policies: Arc::default(),
+            grants: Arc::default(),
+            expiry: Arc::default(),
+            authorization: settings.authorization,
+            tokens: Arc::new(settings.tokens),
+            token_key,
             namespaces,
             watches: Arc::new(Semaphore::new(MOST_WATCHES)),
             shutdown,
             stop: Arc::new(stop),
         };
+        state.reload();
         for name in FIRST_NAMESPACES {
             let namespace = json!({"metadata": {"name": name}});
             match state.create(&state.namespaces.clone(), "", namespace) {
@@ -106,6 +144,7 @@ impl ApiServer {
                 Err(failure) => return Err(Error::Definition { name: name.into(), message: failure.message }),
             }
         }
+        state.create_cluster_admin()?;
         Ok(Self { state, data_dir: settings.data_dir })
     }
 
@@ -124,7 +163,7 @@ impl ApiServer {
     /// The server as a tower service that acts as `system:admin`, for `kube::Client::new`.
     #[must_use]
     pub fn service(&self) -> Service {
-        self.service_as(User::admin())
+        self.service_as(admin())
     }
 
     /// The server as a tower service that acts as this user.
@@ -147,14 +186,31 @@ impl State {
         self.registry.read().clone()
     }
 
+    pub(crate) fn policies(&self) -> Arc<Policies> {
+        self.policies.read().clone()
+    }
+
     /// A write by the server itself.
-    fn create(&self, resource: &Arc<Resource>, namespace: &str, object: Value) -> Result<Written, Failure> {
+    pub(crate) fn create(&self, resource: &Arc<Resource>, namespace: &str, object: Value) -> Result<Written, Failure> {
         self.write(resource, namespace, |write| write.create(object))
     }
 
     fn write<T>(&self, resource: &Arc<Resource>, namespace: &str, act: impl FnOnce(&Write<'_>) -> T) -> T {
         let options = Options { dry_run: false, manager: MANAGER.into(), field_validation: FieldValidation::Ignore };
-        act(&Write { state: self, resource, namespace, part: Part::Main, options: &options })
+        act(&Write { state: self, resource, namespace, part: Part::Main, options: &options, user: &admin() })
+    }
+
+    /// The role that bindings name when they grant everything.
+    fn create_cluster_admin(&self) -> Result<(), Error> {
+        let role = json!({"metadata": {"name": "cluster-admin"}, "rules": [
+            {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, {"verbs": ["*"], "nonResourceURLs": ["*"]}]});
+        let registry = self.registry();
+        let Some(roles) = registry.find("rbac.authorization.k8s.io", "v1", "clusterroles") else { return Ok(()) };
+        match self.create(roles, "", role) {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.reason == "AlreadyExists" => Ok(()),
+            Err(failure) => Err(Error::Definition { name: "cluster-admin".into(), message: failure.message }),
+        }
     }
 
     fn define(&self, crd: Value) -> Result<(), Failure> {
@@ -170,23 +226,62 @@ impl State {
         Ok(())
     }
 
-    /// Called after an object of the resource was written or removed: a changed definition is served at once.
-    pub(crate) fn written(&self, writer: &Writer<'_>, resource: &Resource) {
-        if *resource.storage == *definition::STORAGE {
-            let old = self.registry();
-            let custom: Vec<Arc<Resource>> = {
-                let tables = writer.read();
-                let table = tables.table(definition::STORAGE);
-                let definitions = table.into_iter().flat_map(|t| t.range("", None));
-                let resources = definitions.flat_map(|(key, object)| {
-                    let known = old.of_definition(&key.name, object.version);
-                    if known.is_empty() { definition::resources(&object.value(), object.version) } else { known }
-                });
-                resources.collect()
-            };
-            let registry = Registry::new(kinds::built_in(), custom);
-            *self.registry.write() = Arc::new(registry);
+    /// Called after an object of the resource was written or removed: a changed definition is served at once, a
+    /// changed policy is obeyed at once.
+    pub(crate) fn written(&self, writer: &mut Writer<'_>, resource: &Resource, key: &Key) {
+        self.count_budgets(writer, resource, &key.namespace);
+        if *resource.storage == *EVENTS {
+            self.expire_events(writer, key);
         }
+        if *resource.storage == *definition::STORAGE {
+            self.reload_definitions();
+        }
+        if Policies::concerns(&resource.storage) {
+            self.reload_policies();
+        }
+        if Grants::concerns(&resource.storage) {
+            self.reload_grants();
+        }
+    }
+
+    /// Brings what is derived from stored objects up to date.
+    fn reload(&self) {
+        self.reload_definitions();
+        self.reload_policies();
+        self.reload_grants();
+        self.queue_events();
+    }
+
+    fn reload_definitions(&self) {
+        let old = self.registry();
+        let custom: Vec<Arc<Resource>> = {
+            let tables = self.store.read();
+            let table = tables.table(definition::STORAGE);
+            let definitions = table.into_iter().flat_map(|t| t.range("", None));
+            let resources = definitions.flat_map(|(key, object)| {
+                let known = old.of_definition(&key.name, object.version);
+                if known.is_empty() { definition::resources(&object.value(), object.version) } else { known }
+            });
+            resources.collect()
+        };
+        *self.registry.write() = Arc::new(Registry::new(kinds::built_in(), custom));
+    }
+
+    fn reload_policies(&self) {
+        let policies = Policies::load(&self.store.read());
+        *self.policies.write() = Arc::new(policies);
+    }
+
+    fn reload_grants(&self) {
+        let grants = Grants::load(&self.store.read());
+        *self.grants.write() = Arc::new(grants);
+    }
+
+    /// Whether a user may do this.
+    pub(crate) fn authorize(&self, user: &User, wanted: &Attributes<'_>) -> Result<(), Failure> {
+        let allowed =
+            self.authorization == Authorization::AlwaysAllow || rbac::is_allowed(&self.grants.read(), user, wanted);
+        if allowed { Ok(()) } else { Err(rbac::refusal(user, wanted)) }
     }
 
     /// Answers a request.
@@ -203,6 +298,8 @@ impl State {
             Some(value) => Ok(response::json(StatusCode::OK, &value)),
             None => Ok(page_not_found()),
         };
+        let target = Target::find(&registry, &request.path);
+        self.authorize_request(request, &path, target.as_ref().and_then(|t| t.as_ref().ok()))?;
         if request.method != Method::GET && path.first().is_none_or(|p| *p != "api" && *p != "apis") {
             return Err(Failure::method_not_allowed());
         }
@@ -223,11 +320,44 @@ impl State {
             ["apis", group, "v1", review] if request.method == Method::POST && review::is_review(group, review) => {
                 review::answer(self, request, review)
             }
-            _ => match Target::find(&registry, &request.path) {
+            _ => match target {
                 Some(target) => self.resource(request, target?),
                 None => Ok(page_not_found()),
             },
         }
+    }
+
+    fn authorize_request(&self, request: &Request, path: &[&str], target: Option<&Target>) -> Result<(), Failure> {
+        let joined = format!("/{}", path.join("/"));
+        let exact = target.is_some_and(|t| !t.name.is_empty());
+        let verb = match (&request.method, exact) {
+            (&Method::GET, _) if target.is_none() => "get",
+            (&Method::GET, false) if request.query.is_on("watch") => "watch",
+            (&Method::GET, false) => "list",
+            (&Method::GET, true) => "get",
+            (&Method::POST, _) => "create",
+            (&Method::PUT, _) => "update",
+            (&Method::PATCH, _) => "patch",
+            (&Method::DELETE, false) => "deletecollection",
+            (&Method::DELETE, true) => "delete",
+            (other, _) => &other.as_str().to_lowercase(),
+        };
+        let wanted = match (target, path) {
+            (Some(t), _) => Attributes {
+                verb,
+                group: &t.resource.group,
+                resource: &t.resource.plural,
+                subresource: &t.subresource,
+                namespace: &t.namespace,
+                name: &t.name,
+                path: "",
+            },
+            (None, ["apis", group, "v1", review]) if review::is_review(group, review) => {
+                Attributes { verb, group, resource: review, ..Attributes::default() }
+            }
+            (None, _) => Attributes { verb, path: &joined, ..Attributes::default() },
+        };
+        self.authorize(&request.user, &wanted)
     }
 
     fn openapi_document(&self, registry: &Registry, group: &str, version: &str) -> Result<Response<Body>, Failure> {
@@ -294,10 +424,27 @@ impl State {
             other => return Err(invalid_option("fieldValidation", other, &["Ignore", "Warn", "Strict"])),
         };
         let options = Options { dry_run, manager: request.field_manager(), field_validation };
-        let write =
-            Write { state: self, resource: &target.resource, namespace: &target.namespace, part, options: &options };
+        let write = Write {
+            state: self,
+            resource: &target.resource,
+            namespace: &target.namespace,
+            part,
+            options: &options,
+            user: &request.user,
+        };
         let written = act(&write)?;
-        let mut answer = response::json(written.code, &self.shown(&target.resource, &written.object, view, query));
+        let mut answer = match (&written.outcome, view) {
+            (Outcome::Stored(stored), View::Object) => {
+                response::bytes(written.code, rendered(&target.resource, stored))
+            }
+            (Outcome::Stored(stored), view) => {
+                let object = in_version(&target.resource, stored);
+                response::json(written.code, &self.shown(&target.resource, &object, view, query))
+            }
+            (Outcome::Shown(object), view) => {
+                response::json(written.code, &self.shown(&target.resource, object, view, query))
+            }
+        };
         response::warn(&mut answer, &written.warnings);
         Ok(answer)
     }
@@ -313,7 +460,7 @@ impl State {
     fn delete_one(&self, request: &Request, resource: &Arc<Resource>, key: &Key) -> Result<Response<Body>, Failure> {
         let options = Self::delete_options(request)?;
         let returns_object = resource.built_in().is_some_and(|kind| kind.returns_deleted);
-        Ok(match self.delete(resource, key, &options)? {
+        Ok(match self.delete(resource, key, &options, &request.user)? {
             Deleted::Gone(object) if !returns_object => {
                 response::json(StatusCode::OK, &delete::success(resource, &object))
             }
@@ -338,8 +485,14 @@ impl State {
         };
         let mut items = Vec::new();
         for key in keys {
-            match self.delete(resource, &key, &options) {
-                Ok(Deleted::Gone(object) | Deleted::Waiting(object)) => items.push(object),
+            match self.delete(resource, &key, &options, &request.user) {
+                Ok(Deleted::Gone(mut object) | Deleted::Waiting(mut object)) => {
+                    if !resource.is_custom() {
+                        object::remove(&mut object, "apiVersion");
+                        object::remove(&mut object, "kind");
+                    }
+                    items.push(object);
+                }
                 Err(failure) if failure.code == StatusCode::NOT_FOUND => {}
                 Err(failure) => return Err(failure),
             }
@@ -347,11 +500,6 @@ impl State {
         let metadata = json!({"resourceVersion": self.store.read().version.to_string()});
         let list = json!({"kind": resource.list_kind, "apiVersion": resource.api_version(), "metadata": metadata, "items": items});
         Ok(response::json(StatusCode::OK, &list))
-    }
-
-    /// The time now, as the API writes it.
-    pub(crate) fn now(&self) -> String {
-        rfc3339(self.clock.now())
     }
 }
 

@@ -56,6 +56,11 @@ where
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
+    // Nothing is unpacked, so nothing small can become large.
+    if let Some(encoding) = head.headers.get(http::header::CONTENT_ENCODING).filter(|e| *e != "identity") {
+        let encoding = String::from_utf8_lossy(encoding.as_bytes());
+        return response::failure(&Failure::compressed(&encoding));
+    }
     let bytes = match Limited::new(body, body::LARGEST).collect().await {
         Ok(collected) => collected.to_bytes(),
         Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
@@ -63,5 +68,15 @@ where
         }
         Err(error) => return response::failure(&Failure::bad_request(format!("unable to read the body: {error}"))),
     };
-    state.answer(&Request::new(&head, bytes, user))
+    let reads = head.method == http::Method::GET;
+    let user = match state.impersonated(user, &head.headers) {
+        Ok(user) => user,
+        Err(failure) => return response::failure(&failure),
+    };
+    let answer = state.answer(&Request::new(&head, bytes, user));
+    if !reads && let Err(why) = state.store.settled().await {
+        let message = format!("the write could not be stored: {why}; check the disk of the data directory and restart");
+        return response::failure(&Failure::internal(message));
+    }
+    answer
 }

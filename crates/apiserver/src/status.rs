@@ -135,6 +135,39 @@ impl Failure {
         failure
     }
 
+    /// An admission policy says no.
+    pub(crate) fn policy(
+        resource: &Resource,
+        name: &str,
+        code: u16,
+        reason: &'static str,
+        message: String,
+        cause: String,
+    ) -> Self {
+        let code = StatusCode::from_u16(code).unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        let mut failure = Self::new(code, reason, message).about(resource, name);
+        if let Some(details) = &mut failure.details {
+            details.insert("causes".into(), json!([{"message": cause}]));
+        }
+        failure
+    }
+
+    /// A user may not do this.
+    pub(crate) fn denied(message: String, name: &str, group: &str, resource: &str) -> Self {
+        let mut failure = Self::new(StatusCode::FORBIDDEN, "Forbidden", message);
+        failure.details = Some(details(name, group, resource));
+        failure
+    }
+
+    /// A PodDisruptionBudget does not let a pod go now.
+    pub(crate) fn disruption(cause: String) -> Self {
+        let message = "Cannot evict pod as it would violate the pod's disruption budget.";
+        let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
+        let cause = json!([{"reason": "DisruptionBudget", "message": cause}]);
+        failure.details = Some(Map::from_iter([("causes".into(), cause)]));
+        failure
+    }
+
     pub(crate) fn unauthorized() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "Unauthorized", "Unauthorized")
     }
@@ -143,6 +176,11 @@ impl Failure {
         let accepted = accepted.join(", ");
         let message =
             format!("the body of the request was in an unknown format - accepted media types include: {accepted}");
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
+    }
+
+    pub(crate) fn compressed(encoding: &str) -> Self {
+        let message = format!("Content-Encoding {encoding:?} is not supported: send the body as it is");
         Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "UnsupportedMediaType", message)
     }
 
@@ -179,6 +217,10 @@ impl Failure {
         let cause = json!([{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]);
         failure.details = Some(Map::from_iter([("causes".into(), cause), ("retryAfterSeconds".into(), 1.into())]));
         failure
+    }
+
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
     /// An error that kube-apiserver has no reason for; it answers 500 without one.

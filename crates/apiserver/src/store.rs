@@ -14,7 +14,10 @@ use std::{
 };
 use tokio::sync::watch;
 
-use crate::object;
+use crate::{
+    journal::{Journal, Record, Stored},
+    object,
+};
 
 /// Namespace (empty for cluster-wide kinds) and name; the order of lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -44,8 +47,7 @@ pub(crate) struct Object {
 
 impl Object {
     fn new(value: &Value, version: u64) -> Self {
-        // Serialising a JSON value does not fail.
-        let raw = serde_json::to_vec(value).unwrap_or_default();
+        let raw = serialise(value);
         let labels = object::at(value, &["metadata", "labels"]).and_then(Value::as_object);
         let text = |v: &Value| v.as_str().unwrap_or_default().into();
         let labels = labels.into_iter().flatten().map(|(k, v)| (k.as_str().into(), text(v))).collect();
@@ -68,6 +70,29 @@ impl Object {
     pub(crate) fn label(&self, key: &str) -> Option<&str> {
         self.labels.iter().find(|(k, _)| **k == *key).map(|(_, v)| &**v)
     }
+}
+
+/// What every serialised object of a kind begins with.
+pub(crate) fn type_head(api_version: &str, kind: &str) -> String {
+    format!("{{\"apiVersion\":{},\"kind\":{},", Value::from(api_version), Value::from(kind))
+}
+
+/// JSON with the type in front, so that it can be cut off.
+pub(crate) fn serialise(value: &Value) -> Vec<u8> {
+    let text = |field| object::text(value, &[field]);
+    let mut out = type_head(text("apiVersion"), text("kind")).into_bytes();
+    let fields = value.as_object().into_iter().flatten().filter(|(k, _)| *k != "apiVersion" && *k != "kind");
+    for (index, (name, field)) in fields.enumerate() {
+        if index > 0 {
+            out.push(b',');
+        }
+        // Writing JSON values to memory does not fail.
+        let _ = serde_json::to_writer(&mut out, name);
+        out.push(b':');
+        let _ = serde_json::to_writer(&mut out, field);
+    }
+    out.push(b'}');
+    out
 }
 
 /// What happened to an object.
@@ -221,9 +246,36 @@ impl Tables {
 pub(crate) struct Store {
     tables: RwLock<Tables>,
     writer: Mutex<()>,
+    /// `None` when memory is all there is.
+    journal: Option<Journal>,
 }
 
 impl Store {
+    /// A store that goes on from what was on disk.
+    pub(crate) fn restored(journal: Journal, stored: Stored) -> Self {
+        let mut tables = Tables { version: stored.version, floor: stored.version, ..Tables::default() };
+        for (resource, key, bytes) in stored.objects {
+            // The server wrote it; what does not parse any more is shown empty rather than lost silently.
+            let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+            let version = object::meta(&value, "resourceVersion").parse().unwrap_or_default();
+            tables.index(&resource, &key, &value, true);
+            let table = tables.table_mut(&resource);
+            table.bytes += bytes.len();
+            table.objects.insert(key, Arc::new(Object::new(&value, version)));
+        }
+        Self { tables: RwLock::new(tables), writer: Mutex::new(()), journal: Some(journal) }
+    }
+
+    /// Waits until everything written so far is as durable as it will be.
+    ///
+    /// # Errors
+    /// Why the disk does not take it.
+    pub(crate) async fn settled(&self) -> Result<(), String> {
+        let Some(journal) = &self.journal else { return Ok(()) };
+        let version = self.tables.read().version;
+        journal.wait(version).await
+    }
+
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {
         self.tables.read()
     }
@@ -288,8 +340,16 @@ impl Writer<'_> {
         table.bytes += object.raw.len();
         table.bytes -= previous.as_ref().map_or(0, |p| p.raw.len());
         let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
+        self.journal(resource, &key, version, Some(object.raw.clone()));
         table.record(Event { kind, key, object: object.clone(), previous });
         object
+    }
+
+    /// Called with the tables locked, so that records come in the order of versions.
+    fn journal(&self, resource: &Arc<str>, key: &Key, version: u64, object: Option<Bytes>) {
+        if let Some(journal) = &self.store.journal {
+            journal.write(Record { resource: resource.clone(), key: key.clone(), version, object });
+        }
     }
 
     /// Removes an object; `value` is its parsed last version.
@@ -301,6 +361,7 @@ impl Writer<'_> {
         let table = tables.table_mut(resource);
         let previous = table.objects.remove(key);
         table.bytes -= previous.as_ref().map_or(0, |p| p.raw.len());
+        self.journal(resource, key, version, None);
         table.record(Event { kind: EventKind::Deleted, key: key.clone(), object: Arc::new(object), previous });
     }
 }

@@ -26,7 +26,8 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
-const FOLDER: &str = "pki";
+/// Folder of a data directory that holds secrets.
+pub(crate) const FOLDER: &str = "pki";
 const CA: &str = "ca.crt";
 const CA_KEY: &str = "ca.key";
 const TOKEN: &str = "admin.token";
@@ -109,6 +110,36 @@ fn authority() -> CertificateParams {
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
     params
+}
+
+/// A certificate that proves an identity to this server, and its key; both PEM.
+#[derive(Clone)]
+pub struct ClientCertificate {
+    /// The certificate.
+    pub certificate: String,
+    /// Its private key.
+    pub key: String,
+}
+
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientCertificate").field("certificate", &self.certificate).finish_non_exhaustive()
+    }
+}
+
+impl Credentials {
+    /// A certificate for a user of one group: a subject has one organisation.
+    pub(crate) fn client_certificate(&self, user: &str, group: &str) -> Result<ClientCertificate, Error> {
+        let ca_key = KeyPair::from_pem(&self.ca_key).map_err(bad(CA_KEY))?;
+        let mut params = CertificateParams::default();
+        params.distinguished_name = common_name(user);
+        params.distinguished_name.push(DnType::OrganizationName, group);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let key = KeyPair::generate().map_err(bad("client key"))?;
+        let issuer = Issuer::new(authority(), ca_key);
+        let certificate = params.signed_by(&key, &issuer).map_err(bad("client certificate"))?;
+        Ok(ClientCertificate { certificate: certificate.pem(), key: key.serialize_pem() })
+    }
 }
 
 fn common_name(name: &str) -> DistinguishedName {

@@ -242,3 +242,70 @@ async fn owned_objects_and_the_content_of_namespaces_go_with_them() {
     api.patch("held", &PatchParams::default(), &Patch::Merge(json!({"metadata": {"finalizers": null}}))).await.unwrap();
     assert!(namespaces.get_opt("openshift-x").await.unwrap().is_none());
 }
+
+#[tokio::test]
+async fn an_eviction_waits_for_the_budget() {
+    use k8s_openapi::api::{core::v1::Pod, policy::v1::PodDisruptionBudget};
+    let (_server, client) = client();
+    let pods: Api<Pod> = Api::default_namespaced(client.clone());
+    let budgets: Api<PodDisruptionBudget> = Api::default_namespaced(client);
+    let budget =
+        json!({"metadata": {"name": "b"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": {"app": "a"}}}});
+    budgets.create(&PostParams::default(), &object(budget)).await.unwrap();
+    let run = async |name: &str| {
+        let pod = json!({"metadata": {"name": name, "labels": {"app": "a"}}, "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}});
+        pods.create(&PostParams::default(), &object(pod)).await.unwrap();
+        let ready = json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}]}});
+        pods.patch_status(name, &PatchParams::default(), &Patch::Strategic(ready)).await.unwrap();
+    };
+    run("p1").await;
+    let options = kube::api::EvictParams::default();
+    let evict = || pods.evict("p1", &options);
+    let refused = evict().await.unwrap_err();
+    assert!(
+        matches!(refused, kube::Error::Api(status) if status.code == 429 && status.message.contains("disruption budget"))
+    );
+    run("p2").await;
+    assert_eq!(budgets.get("b").await.unwrap().status.unwrap().disruptions_allowed, 1);
+    evict().await.unwrap();
+    assert!(pods.get_opt("p1").await.unwrap().is_none());
+    assert_eq!(budgets.get("b").await.unwrap().status.unwrap().disruptions_allowed, 0);
+}
+
+#[tokio::test]
+async fn items_of_built_in_lists_leave_their_type_to_the_list() {
+    let (server, client) = client();
+    server.define([widgets()]).unwrap();
+    let widget: DynamicObject =
+        object(json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w"}}));
+    widget_api(&client, "v1").create(&PostParams::default(), &widget).await.unwrap();
+    for (path, typed) in [("/api/v1/namespaces", false), ("/apis/example.com/v1/widgets", true)] {
+        let request = http::Request::get(path).body(Vec::new()).unwrap();
+        let list: Value = client.request(request).await.unwrap();
+        assert_eq!(list["items"][0].get("kind").is_some(), typed, "{path}");
+        assert!(list["items"][0]["metadata"]["name"].is_string());
+    }
+}
+
+#[tokio::test]
+async fn options_of_lists_are_checked() {
+    let (_server, client) = client();
+    let cases = [
+        ("labelSelector=a%20in%20b", "unable to parse requirement: found 'b', expected: '('"),
+        ("fieldSelector=x", "invalid selector: 'x'; can't understand 'x'"),
+        (
+            "fieldSelector=data.a%3D1",
+            "\"data.a\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+        ),
+        ("continue=%21", "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"),
+        (
+            "resourceVersionMatch=Exact",
+            "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided",
+        ),
+    ];
+    for (query, message) in cases {
+        let request = http::Request::get(format!("/api/v1/configmaps?{query}")).body(Vec::new()).unwrap();
+        let error = client.request::<Value>(request).await.unwrap_err();
+        assert!(matches!(&error, kube::Error::Api(status) if status.message == message), "{query}: {error:?}");
+    }
+}

@@ -162,12 +162,89 @@ fn server_side_apply() {
 }
 
 #[test]
+fn changing_in_other_ways() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.apply(&[], &widget(1));
+    // A difference is exit code 1, so this is no failure.
+    let diff = cluster.command(&["diff", "-f", "-"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().and_then(
+        |mut child| {
+            child.stdin.take().map(|mut input| input.write_all(widget(2).to_string().as_bytes())).transpose()?;
+            child.wait_with_output()
+        },
+    );
+    let diff = String::from_utf8(diff.unwrap().stdout).unwrap();
+    assert!(diff.contains("-  size: 1") && diff.contains("+  size: 2"), "{diff}");
+    let mut edit = cluster.command(&["edit", "wd", "w"]);
+    edit.env("EDITOR", "sed -i s/color:.red/color:\\ blue/");
+    let edited = edit.output().unwrap();
+    assert!(edited.status.success(), "{}", String::from_utf8_lossy(&edited.stderr));
+    assert_eq!(cluster.ok(&["get", "wd", "w", "-o", "jsonpath={.spec.color}"]), "blue");
+    let mut current: Value = serde_json::from_str(&cluster.ok(&["get", "wd", "w", "-o", "json"])).unwrap();
+    current["spec"]["size"] = 7.into();
+    cluster.run(&["replace", "-f", "-"], &current.to_string()).unwrap();
+    let stale = cluster.run(&["replace", "-f", "-"], &current.to_string()).unwrap_err();
+    assert!(stale.contains("the object has been modified"), "{stale}");
+    cluster.ok(&["patch", "wd", "w", "--type=json", "-p", r#"[{"op":"replace","path":"/spec/size","value":8}]"#]);
+    assert_eq!(cluster.ok(&["get", "wd", "w", "-o", "jsonpath={.spec.size}"]), "8");
+    let mut other = widget(9);
+    other["metadata"]["name"] = "other".into();
+    assert!(cluster.apply(&["--dry-run=server"], &other).contains("created (server dry run)"));
+    assert!(cluster.fails(&["get", "wd", "other"]).contains("NotFound"));
+}
+
+#[test]
+fn deleting() {
+    let Some(cluster) = Cluster::start() else { return };
+    let mut held = widget(1);
+    held["metadata"]["finalizers"] = json!(["example.com/hold"]);
+    cluster.apply(&[], &held);
+    cluster.ok(&["delete", "wd", "w", "--wait=false"]);
+    assert!(!cluster.ok(&["get", "wd", "w", "-o", "jsonpath={.metadata.deletionTimestamp}"]).is_empty());
+    let waiting =
+        cluster.command(&["wait", "wd/w", "--for=delete", "--timeout=20s"]).stdout(Stdio::null()).spawn().unwrap();
+    cluster.ok(&["patch", "wd", "w", "--type=merge", "-p", r#"{"metadata":{"finalizers":null}}"#]);
+    assert!(waiting.wait_with_output().unwrap().status.success());
+    for n in 0..3 {
+        cluster.ok(&["create", "configmap", &format!("c{n}")]);
+    }
+    assert_eq!(cluster.ok(&["delete", "configmap", "--all"]).lines().count(), 3);
+    cluster.ok(&["delete", "crd", "widgets.example.com"]);
+    cluster.fails(&["get", "wd"]);
+}
+
+#[test]
+fn draining_waits_for_a_budget() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.apply(&[], &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}));
+    let pod = |name: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "labels": {"app": "p"}},
+        "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}})
+    };
+    let ready = r#"{"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}]}}"#;
+    cluster.apply(&[], &pod("p"));
+    cluster.ok(&["patch", "pod", "p", "--subresource=status", "-p", ready]);
+    cluster.ok(&["create", "pdb", "b", "--selector=app=p", "--min-available=1"]);
+    assert!(cluster.ok(&["get", "pdb"]).contains("ALLOWED DISRUPTIONS"));
+    let refused = cluster.fails(&["drain", "n1", "--force", "--timeout=2s"]);
+    assert!(refused.contains("disruption budget"), "{refused}");
+    cluster.ok(&["delete", "pdb", "b"]);
+    cluster.ok(&["drain", "n1", "--force", "--timeout=20s"]);
+}
+
+#[test]
 fn built_in_kinds() {
     let Some(cluster) = Cluster::start() else { return };
     cluster.ok(&["create", "ns", "openshift-x"]);
     cluster.ok(&["create", "configmap", "c", "-n", "openshift-x", "--from-literal=a=1"]);
     cluster.ok(&["create", "secret", "generic", "s", "--from-literal=a=1"]);
     cluster.ok(&["create", "sa", "robot"]);
+    assert_eq!(cluster.ok(&["create", "token", "robot"]).split('.').count(), 3);
+    cluster.ok(&["create", "deployment", "d", "--image=i", "--port=80"]);
+    cluster.ok(&["create", "role", "reader", "--verb=get", "--resource=pods"]);
+    cluster.ok(&["create", "rolebinding", "reader", "--role=reader", "--serviceaccount=default:robot"]);
+    let robot = "--as=system:serviceaccount:default:robot";
+    assert!(cluster.ok(&["auth", "can-i", "get", "pods", robot]).contains("yes"));
+    assert!(cluster.run(&["auth", "can-i", "delete", "pods", robot], "").is_err());
     assert_eq!(cluster.ok(&["get", "secret", "s", "-o", "jsonpath={.data.a}"]), "MQ==");
     let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1", "labels": {"node-role.kubernetes.io/worker": ""}}});
     cluster.apply(&[], &node);

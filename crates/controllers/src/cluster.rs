@@ -4,7 +4,10 @@ use crate::troubles::Troubles;
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use tokio::sync::watch;
-use weir_api::{ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, OSImageStream};
+use weir_api::{
+    ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool,
+    MachineOSConfig, OSImageStream,
+};
 use weir_kubeio::Cache;
 
 /// Caches of every kind a controller reads. Cheap to clone: clones share their objects.
@@ -22,6 +25,10 @@ pub struct Cluster {
     pub pools: Cache<MachineConfigPool>,
     /// MachineConfig.
     pub configs: Cache<MachineConfig>,
+    /// MachineOSConfig: which pools are in image mode.
+    pub os_configs: Cache<MachineOSConfig>,
+    /// MachineConfigNode.
+    pub reports: Cache<MachineConfigNode>,
     /// Node.
     pub nodes: Cache<Node>,
     /// What the stream controller found to stand in the way.
@@ -38,6 +45,8 @@ impl Cluster {
             self.controller_configs.fill(client.clone()),
             self.pools.fill(client.clone()),
             self.configs.fill(client.clone()),
+            self.os_configs.fill(client.clone()),
+            self.reports.fill(client.clone()),
             self.nodes.fill(client),
         );
     }
@@ -45,7 +54,7 @@ impl Cluster {
     /// Whether everything that existed at the start has been seen. Before that nothing may be decided.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.is_configuration_synced() && self.nodes.is_synced()
+        self.is_configuration_synced() && self.reports.is_synced() && self.nodes.is_synced()
     }
 
     /// Whether every object that configures the cluster has been seen: for who waits for [`Self::configuration_changes`].
@@ -57,6 +66,7 @@ impl Cluster {
             && self.controller_configs.is_synced()
             && self.pools.is_synced()
             && self.configs.is_synced()
+            && self.os_configs.is_synced()
     }
 
     /// Changes of the kinds that configure the cluster; nodes, which change all the time, are not among them.
@@ -69,15 +79,22 @@ impl Cluster {
             self.controller_configs.changes(),
             self.pools.changes(),
             self.configs.changes(),
+            self.os_configs.changes(),
             self.troubles.changes(),
         ]
+    }
+
+    /// Changes of nodes and of what is said about them.
+    #[must_use]
+    pub fn node_changes(&self) -> Vec<watch::Receiver<u64>> {
+        vec![self.reports.changes(), self.nodes.changes()]
     }
 
     /// Changes of every kind.
     #[must_use]
     pub fn changes(&self) -> Vec<watch::Receiver<u64>> {
         let mut all = self.configuration_changes();
-        all.push(self.nodes.changes());
+        all.extend(self.node_changes());
         all
     }
 }

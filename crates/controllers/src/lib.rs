@@ -5,6 +5,8 @@
 //! | [`stream`] | the OSImageStream, from the release image the cluster is to run |
 //! | [`render`] | the rendered MachineConfig of every pool, and the pool's configuration |
 //! | [`rollout`] | what every node is told to run, and the status of every pool |
+//! | [`drain`] | nodes that are to be drained, or to take pods again |
+//! | [`nodes`] | the MachineConfigNode of every node |
 //! | [`troubles`] | what stands in the way of the streams |
 //! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
 //! | [`context`] | what every controller is given |
@@ -13,7 +15,9 @@
 
 pub mod cluster;
 pub mod context;
+pub mod drain;
 mod news;
+pub mod nodes;
 pub mod render;
 pub mod rollout;
 pub mod stream;
@@ -26,9 +30,11 @@ use weir_images::Images;
 
 /// Runs the watches and all controllers until the future is dropped.
 pub async fn run(context: Context, images: Images) {
-    let stream = stream::Controller::new(context.clone(), images);
-    let render = render::Controller::new(context.clone());
+    let stream = stream::Controller::new(context.clone(), images.clone());
+    let render = render::Controller::new(context.clone(), images);
     let rollout = rollout::Controller::new(context.clone());
+    let drain = drain::Controller::new(context.clone());
+    let nodes = nodes::Controller::new(context.clone());
     let watches = context.cluster.clone().fill(context.client.clone());
-    tokio::join!(watches, stream.run(), render.run(), rollout.run());
+    tokio::join!(watches, stream.run(), render.run(), rollout.run(), drain.run(), nodes.run());
 }

@@ -79,7 +79,8 @@ async fn configuration(cluster: Cluster, client: Client) {
         cluster.streams.fill(client.clone()),
         cluster.controller_configs.fill(client.clone()),
         cluster.pools.fill(client.clone()),
-        cluster.configs.fill(client),
+        cluster.configs.fill(client.clone()),
+        cluster.os_configs.fill(client),
     );
 }
 

@@ -74,6 +74,8 @@ pub struct Streams {
     pub unlabelled: UnlabelledRule,
     /// Streams whose operating system has no runc.
     pub without_runc: BTreeSet<String>,
+    /// What people call that operating system.
+    pub without_runc_title: String,
 }
 
 /// How many streams a distribution has and what happens when a release drops one.

@@ -43,3 +43,58 @@ pub fn decode(resource: &Map<String, Value>) -> Result<Vec<u8>, ContentsError> {
         Some(other) => Err(ContentsError::Compression(other.to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    use flate2::{Compression, write::GzEncoder};
+    use serde_json::{Value, json};
+    use std::io::Write as _;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    fn decoded(resource: Value) -> Result<Vec<u8>, ContentsError> {
+        decode(resource.as_object().unwrap())
+    }
+
+    fn packed(bytes: &[u8]) -> Value {
+        json!({ "source": format!("data:;base64,{}", STANDARD.encode(bytes)), "compression": "gzip" })
+    }
+
+    #[test]
+    fn what_is_in_a_file() {
+        let two = [gzip(b"one "), gzip(b"two")].concat();
+        for (resource, bytes) in [
+            (json!({}), &b""[..]),
+            (json!({ "source": "data:," }), b""),
+            (json!({ "source": "data:text/plain;charset=utf-8,a%0Ab", "compression": "" }), b"a\nb"),
+            (json!({ "source": "data:;base64,/wA=" }), b"\xff\0"),
+            (packed(&gzip(b"text")), b"text"),
+            (packed(&two), b"one two"),
+        ] {
+            assert_eq!(decoded(resource.clone()).unwrap(), bytes, "{resource}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_told() {
+        let whole = gzip(b"text");
+        let bomb = gzip(&vec![0; usize::try_from(LARGEST_CONTENTS).unwrap() + 1]);
+        let missing = ContentsError::Source("missing data prefix");
+        assert_eq!(decoded(json!({ "source": "https://x/y" })), Err(missing.clone()));
+        assert_eq!(decoded(json!({ "source": "" })), Err(missing));
+        assert_eq!(
+            decoded(json!({ "source": "data:,x", "compression": "xz" })),
+            Err(ContentsError::Compression("xz".into()))
+        );
+        assert_eq!(decoded(packed(&bomb)), Err(ContentsError::TooLarge));
+        for broken in [&whole[..whole.len() - 3], b"text", b""] {
+            assert!(matches!(decoded(packed(broken)), Err(ContentsError::Gzip(_))), "{broken:?}");
+        }
+    }
+}

@@ -54,13 +54,14 @@ fn separators(entries: usize) -> usize {
 
 fn text_len(text: &str) -> usize {
     const UNICODE_ESCAPE: usize = "\\u0000".len();
-    let escaped = text.chars().map(|c| match c {
-        '"' | '\\' | '\n' | '\r' | '\t' | '\x08' | '\x0c' => "\\n".len(),
-        '<' | '>' | '&' | '\u{2028}' | '\u{2029}' => UNICODE_ESCAPE,
-        c if c < ' ' => UNICODE_ESCAPE,
-        c => c.len_utf8(),
+    let added = text.bytes().enumerate().map(|(at, byte)| match byte {
+        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 1,
+        b'<' | b'>' | b'&' | ..b' ' => UNICODE_ESCAPE - 1,
+        // The first of the three bytes of U+2028 or U+2029.
+        0xe2 if matches!(text.as_bytes().get(at + 1..at + 3), Some([0x80, 0xa8 | 0xa9])) => UNICODE_ESCAPE - 3,
+        _ => 0,
     });
-    escaped.sum::<usize>() + "\"\"".len()
+    text.len() + added.sum::<usize>() + "\"\"".len()
 }
 
 #[cfg(test)]

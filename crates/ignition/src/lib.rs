@@ -12,6 +12,7 @@
 //! | [`contents`] | the bytes of a file |
 //! | `merge` | one configuration laid over another |
 //! | `elements` | the parts of a configuration that can come from different places |
+//! | [`diff`] | what differs between two configurations |
 //! | `encode` | the configuration as it is written, and how long that is |
 //! | `report` | what is wrong, and where |
 //!
@@ -20,6 +21,7 @@
 mod check;
 pub mod contents;
 mod decode;
+pub mod diff;
 mod elements;
 mod encode;
 mod merge;

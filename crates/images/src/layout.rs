@@ -187,11 +187,18 @@ impl Layout {
         let index = serde_json::to_vec(&*self.index).map_err(|error| Fault::malformed("the index", error))?;
         store(&whole.join(INDEX), &index)?;
         store(&whole.join(MARKER), MARKER_TEXT)?;
-        // The old layout moves into the temporary folder, and goes with it.
+        // The old layout moves into the temporary folder, and goes with it, or back.
+        let old = temporary.path().join("old");
         if replaced {
-            std::fs::rename(folder, temporary.path().join("old")).map_err(|error| Fault::file(folder, &error))?;
+            std::fs::rename(folder, &old).map_err(|error| Fault::file(folder, &error))?;
         }
-        std::fs::rename(&whole, folder).map_err(|error| Fault::file(folder, &error))
+        std::fs::rename(&whole, folder).map_err(|error| {
+            if replaced {
+                // What has just been moved away can be moved back; when not, this error is the one that matters.
+                let _ = std::fs::rename(&old, folder);
+            }
+            Fault::file(folder, &error)
+        })
     }
 }
 

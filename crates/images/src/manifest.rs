@@ -169,6 +169,23 @@ impl Platform {
     }
 }
 
+impl std::str::FromStr for Platform {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let (os, architecture, variant) = match parts[..] {
+            [os, architecture] => (os, architecture, ""),
+            [os, architecture, variant] if !variant.is_empty() => (os, architecture, variant),
+            _ => return Err("write OS/ARCHITECTURE or OS/ARCHITECTURE/VARIANT, such as linux/arm64"),
+        };
+        if os.is_empty() || architecture.is_empty() {
+            return Err("write OS/ARCHITECTURE, such as linux/arm64");
+        }
+        Ok(Self { os: os.to_owned(), architecture: architecture.to_owned(), variant: variant.to_owned() })
+    }
+}
+
 impl Index {
     /// The image for a platform: the best match, the first of several; the only image when there is one; else one
     /// without a platform.
@@ -282,6 +299,16 @@ mod tests {
             error.to_string(),
             "no image for linux/amd64 in the image index, which has linux/arm64, linux/s390x"
         );
+    }
+
+    #[test]
+    fn platforms_as_text() {
+        for text in ["linux/arm64", "linux/arm/v7"] {
+            assert_eq!(text.parse::<Platform>().unwrap().name(), text);
+        }
+        for text in ["", "arm64", "linux/", "/arm64", "linux/arm/", "a/b/c/d"] {
+            assert!(text.parse::<Platform>().is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -4,7 +4,6 @@ use crate::error::{Class, Error, Fault};
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Pause before the second attempt; doubled before each further one.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// As long as a registry may keep us waiting by `Retry-After`.
@@ -13,6 +12,8 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 /// How long one image may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
+    /// Pause before the second attempt; doubled before each further one.
+    pub pause: Duration,
     /// No attempt starts later than this.
     pub retry: Duration,
     /// Nothing goes on longer than this.
@@ -23,7 +24,7 @@ impl Default for Patience {
     /// Ten seconds of trying again suit somebody who waits at a terminal, and a controller comes back by itself; five
     /// minutes are what the reference implementation allows in all.
     fn default() -> Self {
-        Self { retry: Duration::from_secs(10), total: Duration::from_secs(300) }
+        Self { pause: FIRST_PAUSE, retry: Duration::from_secs(10), total: Duration::from_secs(300) }
     }
 }
 
@@ -34,7 +35,7 @@ pub(crate) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
     mut attempt: impl FnMut() -> F,
 ) -> Result<T, Error> {
     let start = Instant::now();
-    let mut pause = FIRST_PAUSE;
+    let mut pause = patience.pause;
     let mut last: Option<Error> = None;
     loop {
         let error = match tokio::time::timeout_at(start + patience.total, attempt()).await {
@@ -66,7 +67,8 @@ mod tests {
         Fault::Status { status, settled: false, said: String::new(), retry_after }.about("a.io/b", "a.io")
     }
 
-    const PATIENCE: Patience = Patience { retry: Duration::from_secs(10), total: Duration::from_secs(20) };
+    const PATIENCE: Patience =
+        Patience { pause: FIRST_PAUSE, retry: Duration::from_secs(10), total: Duration::from_secs(20) };
 
     /// The attempts made and the time taken until the end.
     async fn tried(outcomes: &[Result<(), Error>]) -> (usize, Duration, Result<(), Error>) {

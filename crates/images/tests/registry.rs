@@ -8,7 +8,8 @@ use weir_images::payload::{Pushed, build, push};
 use weir_images::{Authfile, Class, Fault, Images, Layout, Patience, Registries, Source, Trust};
 use weir_testkit::{Options, Registry};
 
-const PATIENCE: Patience = Patience { retry: Duration::ZERO, total: Duration::from_secs(20) };
+const PATIENCE: Patience =
+    Patience { pause: Duration::from_millis(1), retry: Duration::ZERO, total: Duration::from_secs(20) };
 
 fn user() -> Option<(String, String)> {
     Some(("weir".to_owned(), "secret".to_owned()))

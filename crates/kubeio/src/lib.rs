@@ -9,6 +9,7 @@
 //! | [`events`] | telling the user what happened to an object |
 //! | [`lease`] | being the only one |
 //! | [`patch`] | the writes weir makes |
+//! | [`pods`] | the pods of one node, and asking them to go |
 
 pub mod cache;
 pub mod clock;
@@ -17,6 +18,7 @@ pub mod error;
 pub mod events;
 pub mod lease;
 pub mod patch;
+pub mod pods;
 
 pub use cache::Cache;
 pub use clock::Clock;

@@ -147,6 +147,10 @@ impl Writer {
     }
 
     fn string(&mut self, text: &str, indent: usize) {
+        // Most of all text is data URLs and words, where every character stands for itself.
+        if is_one_word(text) && !resolve::needs_quotes(text) {
+            return self.ascii(text);
+        }
         let traits = Traits::of(text);
         let plain_fits = !(traits.multi || traits.edge || traits.break_space || traits.space_break);
         let single_fits = !(traits.break_space || traits.space_break || traits.special);
@@ -331,6 +335,14 @@ impl Traits {
         traits.edge = text.starts_with(at_edge) || text.ends_with(at_edge);
         traits
     }
+}
+
+/// Whether a string is ASCII without spaces and controls, and nothing in it is YAML syntax.
+fn is_one_word(text: &str) -> bool {
+    let starts_plainly = |first: &u8| !b"#,[]{}&*!|>'\"%@`?:-.".contains(first);
+    text.as_bytes().first().is_some_and(starts_plainly)
+        && text.bytes().all(|b| b.is_ascii_graphic())
+        && !text.ends_with(':')
 }
 
 fn is_break(c: char) -> bool {

@@ -11,10 +11,16 @@
 //! | [`membership`] | which pool a node belongs to |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
 //! | [`rollout`] | which nodes may start their update now, and what the others wait for |
+//! | [`drain`] | which pods a node that is to be drained loses now, and who is in the way |
+//! | [`node_status`] | what the MachineConfigNode of a node says |
 //! | [`pool_status`] | what the status of a pool says |
 //! | [`render`] | what configuration a pool's machines get, and what it is called |
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
+//! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
+//! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
+//! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
+//! | [`explain`] | all of it about one pool, for people and for scripts |
 //! | [`selector`] | which objects a label selector matches |
 //! | [`settled`] | whether a pool has come to rest |
 //! | [`conditions`] | how a list of conditions changes |
@@ -24,18 +30,24 @@
 
 pub mod catalog;
 pub mod check;
+pub mod cluster_status;
 pub mod components;
 pub mod conditions;
+pub mod drain;
+pub mod explain;
 pub mod gates;
 pub mod goyaml;
+pub mod guard;
 pub mod max_unavailable;
 pub mod membership;
 pub mod mismatch;
+pub mod node_status;
 pub mod pool_status;
 pub mod quoted;
 pub mod reconcilable;
 pub mod release;
 pub mod render;
+pub mod required;
 pub mod rollout;
 pub mod selector;
 pub mod settled;

@@ -244,3 +244,148 @@ fn users(new: &Config) -> Option<Reason> {
     let other = last.keys().any(|field| !matches!(field.as_str(), "name" | "sshAuthorizedKeys" | "passwordHash"));
     other.then_some(Reason::UserFields)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::render::{RenderError, RenderInput, render};
+    use serde_json::json;
+    use weir_api::{ControllerConfig, MachineConfigPool};
+
+    fn config(name: &str, sections: Value, fips: bool) -> MachineConfig {
+        let mut ignition = sections;
+        ignition["ignition"] = json!({ "version": "3.5.0" });
+        let object =
+            json!({ "metadata": { "name": name, "labels": {} }, "spec": { "config": ignition, "fips": fips } });
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn change(old: Value, new: Value) -> Option<String> {
+        let error = reconcilable(&config("old", old, false), &config("new", new, false), &BTreeSet::new()).err()?;
+        let text = error.to_string();
+        let reason = text.strip_prefix("new machineconfig \"old\" is not reconcilable against \"new\": ");
+        Some(reason.unwrap_or(&text).to_owned())
+    }
+
+    fn core(fields: Value) -> Value {
+        let mut user = fields;
+        user["name"] = json!("core");
+        json!({ "passwd": { "users": [user] } })
+    }
+
+    #[test]
+    fn what_can_change() {
+        let unit = json!({ "systemd": { "units": [{ "name": "a.service", "contents": "[A]" }] } });
+        let file = json!({ "storage": { "files": [{ "path": "/a", "contents": { "source": "data:,1" } }] } });
+        let link = json!({ "storage": { "links": [{ "path": "/l", "target": "/t" }] } });
+        for (old, new) in [
+            (core(json!({ "sshAuthorizedKeys": ["a"] })), core(json!({ "sshAuthorizedKeys": ["b", "c"] }))),
+            (core(json!({ "sshAuthorizedKeys": ["a"] })), core(json!({ "passwordHash": "h" }))),
+            (core(json!({ "shell": "/x" })), json!({})),
+            (core(json!({ "shell": "/x" })), core(json!({ "shell": "/x" }))),
+            (link, json!({})),
+            (unit, file),
+        ] {
+            assert_eq!(change(old.clone(), new.clone()), None, "{old} {new}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_change() {
+        let storage = |list: &str, entry: Value| json!({ "storage": { list: [entry] } });
+        let disk = storage("disks", json!({ "device": "/dev/a" }));
+        for (new, reason) in [
+            (
+                json!({ "passwd": { "groups": [{ "name": "g" }] } }),
+                "invalid passwd change(s): ignition Passwd Groups section contains changes",
+            ),
+            (
+                json!({ "passwd": { "users": [{ "name": "x" }] } }),
+                "invalid passwd change(s): ignition passwd user section contains unsupported changes: non-core user",
+            ),
+            (
+                core(json!({})),
+                "invalid passwd change(s): ignition passwd user section contains unsupported changes: user must be core and \
+                 have 1 or more sshKeys",
+            ),
+            (
+                core(json!({ "sshAuthorizedKeys": ["a"], "uid": 0 })),
+                "invalid passwd change(s): SSH keys and password hash are not reconcilable",
+            ),
+            (json!({ "kernelArguments": { "shouldExist": ["a"] } }), "ignition kargs section contains changes"),
+            (disk.clone(), "ignition disks section contains changes"),
+            (
+                storage("filesystems", json!({ "device": "/dev/a", "format": "xfs" })),
+                "ignition filesystems section contains changes",
+            ),
+            (
+                storage("raid", json!({ "name": "r", "level": "1", "devices": ["/d"] })),
+                "ignition raid section contains changes",
+            ),
+            (storage("directories", json!({ "path": "/d" })), "ignition directories section contains changes"),
+            (storage("links", json!({ "path": "/l", "target": "/t" })), "ignition links section contains changes"),
+            (
+                storage("files", json!({ "path": "/a", "append": [{ "source": "data:,1" }] })),
+                "ignition file /a includes append",
+            ),
+            (
+                storage("files", json!({ "path": FORCE_FILE, "contents": { "source": "data:," } })),
+                "cannot create /run/machine-config-daemon-force via Ignition",
+            ),
+        ] {
+            assert_eq!(change(json!({}), new).as_deref(), Some(reason));
+        }
+        let (old, new) = (config("old", json!({}), false), config("new", json!({}), true));
+        let error = reconcilable(&old, &new, &BTreeSet::new()).unwrap_err().to_string();
+        assert!(
+            error.ends_with(": detected change to FIPS flag; refusing to modify FIPS on a running cluster"),
+            "{error}"
+        );
+        let with_disk = config("new", disk, false);
+        assert_eq!(reconcilable(&old, &with_disk, &[Override::Disks].into()), Ok(()));
+        assert!(reconcilable(&old, &with_disk, &[Override::Raid].into()).is_err());
+        let mut none = old.clone();
+        none.spec.config = None;
+        assert_eq!(
+            reconcilable(&old, &none, &BTreeSet::new()).unwrap_err().to_string(),
+            "parsing new Ignition config from machineconfig \"old\" failed: failed to parse Ignition config: parsing \
+             Ignition config spec v3 failed with error: not a config (empty)\nReport: "
+        );
+    }
+
+    #[test]
+    fn who_is_the_cause() {
+        let pool: MachineConfigPool = serde_json::from_value(json!({ "metadata": { "name": "p" } })).unwrap();
+        let controller = ControllerConfig::default();
+        let base = config("00-base", json!({}), false);
+        let disk = config("50-disk", json!({ "storage": { "disks": [{ "device": "/dev/a" }] } }), false);
+        let mut fips = config("60-fips", json!({}), true);
+        fips.spec.config = None;
+        let of = |configs: &[&MachineConfig], current| {
+            render(&RenderInput { current, ..RenderInput::new(&pool, configs, &controller) })
+        };
+        let current = of(&[&base], None).unwrap().config;
+        let name = current.metadata.name.clone().unwrap();
+        assert_eq!(of(&[&base], Some(&current)).unwrap().config, current);
+        let cause = |configs: &[&MachineConfig]| match of(configs, Some(&current)) {
+            Err(RenderError::Irreconcilable(error)) => error.to_string(),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            cause(&[&disk, &base]),
+            format!(
+                "reconciliation failed between current config {name:?} and base config \"50-disk\": ignition disks section \
+                 contains changes"
+            )
+        );
+        let error = cause(&[&base, &fips]);
+        assert!(
+            error.starts_with("render reconciliation error: new machineconfig ") && error.contains("FIPS"),
+            "{error}"
+        );
+        assert!(
+            error.contains("; component errors: parsing new Ignition config from machineconfig \"60-fips\" failed"),
+            "{error}"
+        );
+    }
+}

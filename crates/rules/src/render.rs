@@ -51,8 +51,10 @@ pub struct RenderInput<'a> {
     pub controller_config: &'a ControllerConfig,
     /// The pool's stream; absent when there are none.
     pub stream: Option<&'a OSImageStreamSet>,
-    /// Build of the controllers; absent to render offline, where nothing is waited for.
+    /// Build of the controllers, which the result is marked with.
     pub build: Option<Build<'a>>,
+    /// Whether objects of another build are waited for; offline they are taken as they are.
+    pub wait_for_build: bool,
     /// The configuration the pool is to reach now; absent when it has none.
     pub current: Option<&'a MachineConfig>,
     /// Sections that may change although that needs a new installation.
@@ -111,6 +113,7 @@ impl<'a> RenderInput<'a> {
             controller_config,
             stream: None,
             build: None,
+            wait_for_build: true,
             current: None,
             overrides: &NO_OVERRIDES,
             size_limit: Some(SIZE_LIMIT),
@@ -209,7 +212,7 @@ fn annotation<'m>(metadata: &'m Metadata, key: &str) -> Option<&'m str> {
 
 /// R-RENDER-2.
 fn wait_for_this_build(input: &RenderInput<'_>, configs: &[&MachineConfig]) -> Result<(), RenderError> {
-    let Some(build) = input.build else { return Ok(()) };
+    let Some(build) = input.build.filter(|_| input.wait_for_build) else { return Ok(()) };
     match annotation(&input.controller_config.metadata, config::GENERATED_BY_VERSION) {
         Some(raw) if raw == build.raw => {}
         found => {

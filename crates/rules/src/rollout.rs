@@ -259,7 +259,7 @@ impl<'w> Planner<'w> {
             return (WaitReason::Failing { config, why, drifted: !node.is_failing() }, since);
         }
         let since = report.filter(|r| !r.updated).and_then(|r| r.updated_since);
-        (WaitReason::updating(node, target), since)
+        (WaitReason::updating(node, target, report.and_then(|r| r.blocked)), since)
     }
 
     /// Decides about each candidate of a pool with capacity: `None` starts now, the others say what they wait for.

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_rules::{
     check::check_plan,
+    explain::{explain, membership as membership_json},
     max_unavailable::max_unavailable,
     membership::assign,
     pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
@@ -163,6 +164,47 @@ fn candidates() {
         let adopted: BTreeSet<&str> =
             plan.adopt.iter().filter(|a| nodes.iter().any(|n| n.name == a.node)).map(|a| a.node.as_str()).collect();
         differ(&mut out, "labelled", &json!(adopted), &json!(labelled));
+        out
+    });
+}
+
+/// `weir explain rollout -o json` gives what was recorded, and never something else than the rules it is made of.
+#[test]
+fn explained() {
+    run("membership", &[], |case| {
+        let told = membership_json(&case.inputs.objects());
+        let mut out = Vec::new();
+        for (node, recorded) in case.output["nodes"].as_object().unwrap() {
+            // An invalid selector is an error for every node in the reference (R-MEMBER-5).
+            if recorded.get("error").is_none() {
+                for key in ["pools", "primary"] {
+                    differ(&mut out, node, &told["nodes"][node][key], &recorded[key]);
+                }
+            }
+        }
+        out
+    });
+    run("candidates", &[], |case| {
+        let mut out = Vec::new();
+        let direct = &case.output["direct"];
+        let told = explain(&case.inputs.objects(), case.inputs.pool_name(), NOW).unwrap().json();
+        for key in ["nodes", "unavailable", "maxUnavailable", "candidates", "capacity"] {
+            if direct.get(key).is_some() {
+                differ(&mut out, key, &told[key], &direct[key]);
+            }
+        }
+        out
+    });
+    run("status", REPORTS, |case| {
+        let mut out = Vec::new();
+        if case.error.is_none() {
+            let told = explain(&case.inputs.objects(), case.inputs.pool_name(), NOW).unwrap().json();
+            let mut status = told["status"].clone();
+            for condition in status["conditions"].as_array_mut().unwrap() {
+                condition.as_object_mut().unwrap().remove("lastTransitionTime");
+            }
+            differ(&mut out, "status", &status, &case.output["status"]);
+        }
         out
     });
 }

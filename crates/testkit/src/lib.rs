@@ -5,11 +5,13 @@
 //! | [`kubectl`] | real kubectl |
 //! | [`program`] | the program under test as a process |
 //! | [`history`] | everything that happened to the nodes of a cluster, to be judged afterwards |
+//! | [`http`] | a scripted HTTP server that can break off, delay and forward |
 //! | [`registry`] | Debian's `docker-registry`, with TLS and users |
 //! | [`certificates`] | a CA, and certificates of it |
 
 pub mod certificates;
 pub mod history;
+pub mod http;
 pub mod kubectl;
 pub mod program;
 pub mod registry;

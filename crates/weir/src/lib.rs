@@ -4,13 +4,21 @@
 //! |---|---|
 //! | [`cli`] | which subcommands there are, and what each does |
 //! | [`up`] | a whole cluster's machine configuration in one process |
+//! | [`inputs`] | what pools are rendered from, and rendering them |
+//! | [`bootstrap`] | rendering before there is a cluster |
 //! | [`build`] | who this build is |
+//! | [`manifests`] | objects out of files |
+//! | [`rollout_objects`] | what a rollout depends on, out of manifests or a cluster |
 //! | [`signals`] | being asked to stop |
 //! | [`exit`] | what the process says when it ends, and with which code |
 
+pub mod bootstrap;
 pub mod build;
 pub mod cli;
 pub mod exit;
+pub mod inputs;
+pub mod manifests;
+pub mod rollout_objects;
 pub mod signals;
 pub mod up;
 

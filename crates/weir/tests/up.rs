@@ -166,6 +166,65 @@ fn a_stream_that_is_not_there_degrades_the_pool_and_names_those_that_are() -> Re
     cluster.wait("worker", ".status.osImageStream.name", "rhel-9").map(drop)
 }
 
+/// A MachineConfig for workers that makes CRI-O use runc.
+fn with_runc() -> Value {
+    let dropin = "data:,%5Bcrio.runtime%5D%0Adefault_runtime%20%3D%20%22runc%22%0A";
+    json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
+        "metadata": {"name": "99-worker-runc", "labels": {"machineconfiguration.openshift.io/role": "worker"}},
+        "spec": {"config": {"ignition": {"version": "3.5.0"}, "storage": {"files": [
+            {"path": "/etc/crio/crio.conf.d/99-runc", "mode": 420, "contents": {"source": dropin}},
+        ]}}},
+    })
+}
+
+#[test]
+fn an_operating_system_without_runc_is_kept_from_a_pool_that_wants_it() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
+    cluster.name_stream("worker", "rhel-9")?;
+    cluster.wait("worker", ".status.osImageStream.name", "rhel-9")?;
+    let before = cluster.kubectl.get(&["mcp", "worker"])?["spec"]["configuration"]["name"].clone();
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("runc.json");
+    std::fs::write(&file, with_runc().to_string())?;
+    cluster.kubectl.run(&["apply", "-f", file.to_str().context("utf-8")?])?;
+    let source = ".spec.configuration.source[1].name";
+    cluster.wait("worker", source, "99-worker-runc")?;
+    cluster.name_stream("worker", "rhel-10")?;
+    cluster.wait("worker", ".status.conditions[?(@.type==\"RenderDegraded\")].reason", "RuncUnavailable")?;
+    let pool = cluster.kubectl.get(&["mcp", "worker"])?;
+    assert_ne!(pool["spec"]["configuration"]["name"], before, "the MachineConfig was taken in on the old stream");
+    let described = cluster.kubectl.run(&["describe", "mcp", "worker"])?;
+    assert!(described.contains("runc is not available"), "{described}");
+    cluster.kubectl.run(&["delete", "machineconfig", "99-worker-runc"])?;
+    cluster.wait("worker", ".status.osImageStream.name", "rhel-10").map(drop)
+}
+
+#[test]
+fn a_pool_in_image_mode_is_left_alone_and_says_so() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let file = folder.path().join("config.json");
+    let config = json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineOSConfig", "metadata": {"name": "worker"},
+        "spec": {
+            "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
+            "renderedImagePushSecret": {"name": "push"}, "renderedImagePushSpec": "registry.example.com/os/worker:latest",
+        },
+    });
+    std::fs::write(&file, config.to_string())?;
+    let history = recorded(&cluster, |cluster| {
+        cluster.kubectl.run(&["apply", "-f", file.to_str().context("utf-8")?])?;
+        cluster.name_stream("worker", "rhel-9")?;
+        cluster.wait("worker", ".status.conditions[?(@.type==\"Updating\")].status", "True").map(drop)
+    })?;
+    assert_eq!(history.times_told("worker-"), 0);
+    let described = cluster.kubectl.run(&["describe", "mcp", "worker"])?;
+    assert!(described.contains("the pool is in image mode, which is not supported yet"), "{described}");
+    cluster.kubectl.run(&["delete", "machineosconfig", "worker"])?;
+    cluster.wait("worker", ".status.osImageStream.name", "rhel-9").map(drop)
+}
+
 #[test]
 fn okd_has_one_stream() -> Result<()> {
     let Some(cluster) = up(&["--distribution", "okd"])? else { return Ok(()) };
@@ -197,7 +256,7 @@ fn a_cluster_in_a_data_directory_goes_on_where_it_was() -> Result<()> {
 fn until_updated_ends_with_success_and_until_too_late_with_failure() -> Result<()> {
     let done = weir().args(["up", "--step-time", "1ms", "--until", "updated", "--timeout", "60s"]).output()?;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
-    let late = weir().args(["up", "--step-time", "60s", "--until", "updated", "--timeout", "500ms"]).output()?;
+    let late = weir().args(["up", "--step-time", "60s", "--until", "updated", "--timeout", "8s"]).output()?;
     assert_eq!(late.status.code(), Some(1));
     let said = String::from_utf8_lossy(&late.stderr);
     assert!(said.contains("not every pool was updated in time"), "{said}");

@@ -1,14 +1,17 @@
 //! What an expression sees of a JSON value. With a schema: its types, its field names escaped, and nothing it does not
 //! declare. Without one: plain JSON.
 
-use super::{escape::escape, lists::Unordered};
+use super::{
+    containers::{List, Meter, Object, Order},
+    escape::escape,
+};
 use crate::schema::{ListType, Node, duration_nanos};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use cel::{
     common::{
         types::{
-            CelBool, CelBytes, CelDouble, CelDuration, CelInt, CelList, CelMap, CelMapKey, CelNull, CelOptional,
-            CelString, CelTimestamp, CelUInt,
+            CelBool, CelBytes, CelDouble, CelDuration, CelInt, CelMap, CelMapKey, CelNull, CelOptional, CelString,
+            CelTimestamp, CelUInt,
         },
         value::{CowVal, Val},
     },
@@ -25,14 +28,14 @@ const METADATA_FIELDS: [&str; 2] = ["name", "generateName"];
 pub(crate) struct Bound<'v>(pub(super) Box<dyn Val + 'v>);
 
 impl<'v> Bound<'v> {
-    /// Plain JSON.
-    pub(crate) fn plain(value: &'v Value) -> Self {
-        Self(plain(value))
+    /// Plain JSON. Steps through it are counted by `meter`, here as below.
+    pub(crate) fn plain(value: &'v Value, meter: &Meter) -> Self {
+        Self(Binder { meter }.plain(value))
     }
 
     /// JSON as its schema types it. `resource`: the value is a whole resource, with type and metadata.
-    pub(crate) fn typed(value: &'v Value, node: &'v Node, resource: bool) -> Self {
-        Self(typed(value, node, resource))
+    pub(crate) fn typed(value: &'v Value, node: &'v Node, resource: bool, meter: &Meter) -> Self {
+        Self(Binder { meter }.typed(value, node, resource))
     }
 
     /// An optional holding the value, or nothing.
@@ -56,9 +59,15 @@ impl<'v> Bound<'v> {
 #[derive(Debug, Default)]
 pub(crate) struct Bindings<'v> {
     values: Vec<(&'static str, Bound<'v>)>,
+    pub(super) meter: Meter,
 }
 
 impl<'v> Bindings<'v> {
+    /// No variables yet. Evaluations take their steps off the meter, which should be the one values are bound with.
+    pub(crate) fn metered(meter: &Meter) -> Self {
+        Self { values: Vec::new(), meter: meter.clone() }
+    }
+
     pub(crate) fn with(mut self, name: &'static str, value: Bound<'v>) -> Self {
         self.set(name, value);
         self
@@ -69,9 +78,7 @@ impl<'v> Bindings<'v> {
         self.values.retain(|(bound, _)| *bound != name);
         self.values.push((name, value));
     }
-}
 
-impl<'v> Bindings<'v> {
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &Bound<'v>)> {
         self.values.iter().map(|(name, value)| (*name, value))
     }
@@ -89,31 +96,6 @@ fn number<'v>(number: &Number) -> Box<dyn Val + 'v> {
         (Some(int), _) => Box::new(CelInt::from(int)),
         (None, Some(uint)) => Box::new(CelUInt::from(uint)),
         (None, None) => Box::new(CelDouble::from(number.as_f64().unwrap_or_default())),
-    }
-}
-
-fn plain(value: &Value) -> Box<dyn Val + '_> {
-    match value {
-        Value::Null => Box::new(CelNull),
-        Value::Bool(b) => Box::new(CelBool::from(*b)),
-        Value::Number(n) => number(n),
-        Value::String(text) => Box::new(CelString::from(text.as_str())),
-        Value::Array(items) => Box::new(CelList::from(items.iter().map(plain).collect::<Vec<_>>())),
-        Value::Object(fields) => {
-            let entries: HashMap<_, _> = fields.iter().map(|(k, v)| (CelMapKey::from(k.as_str()), plain(v))).collect();
-            Box::new(CelMap::from(entries))
-        }
-    }
-}
-
-fn typed<'v>(value: &'v Value, node: &'v Node, resource: bool) -> Box<dyn Val + 'v> {
-    match value {
-        Value::String(text) if !node.int_or_string => string(text, &node.format),
-        Value::Number(n) if node.kind == "number" => Box::new(CelDouble::from(n.as_f64().unwrap_or_default())),
-        Value::Number(n) if node.kind == "integer" => Box::new(CelInt::from(whole(n))),
-        Value::Array(items) => list(items, node),
-        Value::Object(fields) => object(fields, node, resource || node.embedded_resource),
-        other => plain(other),
     }
 }
 
@@ -138,39 +120,78 @@ fn string<'v>(text: &'v str, format: &str) -> Box<dyn Val + 'v> {
     parsed.unwrap_or_else(|| Box::new(CelString::from(text)))
 }
 
-fn list<'v>(items: &'v [Value], node: &'v Node) -> Box<dyn Val + 'v> {
-    let Some(child) = node.items() else { return Box::new(CelList::from(items.iter().map(plain).collect::<Vec<_>>())) };
-    let elements: Vec<_> = items.iter().map(|item| typed(item, child, false)).collect();
-    match node.list_type() {
-        ListType::Atomic => Box::new(CelList::from(elements)),
-        ListType::Set => Box::new(Unordered::new(elements, Arc::default())),
-        ListType::Map => {
-            let keys: Vec<_> = node.list_map_keys.iter().filter_map(|key| escape(key)).collect();
-            Box::new(Unordered::new(elements, keys.into()))
-        }
-    }
+/// Makes values that count steps.
+#[derive(Clone, Copy)]
+struct Binder<'m> {
+    meter: &'m Meter,
 }
 
-fn object<'v>(fields: &'v Map<String, Value>, node: &'v Node, resource: bool) -> Box<dyn Val + 'v> {
-    let mut entries: HashMap<CelMapKey<'v>, Box<dyn Val + 'v>> = HashMap::with_capacity(fields.len());
-    for (name, value) in fields {
-        if resource && name == "metadata" {
-            let kept = value.as_object().into_iter().flatten().filter(|(k, _)| METADATA_FIELDS.contains(&k.as_str()));
-            let kept: HashMap<_, _> = kept.map(|(k, v)| (CelMapKey::from(k.as_str()), plain(v))).collect();
-            entries.insert(CelMapKey::from("metadata"), Box::new(CelMap::from(kept)));
-        } else if resource && (name == "apiVersion" || name == "kind") {
-            entries.insert(CelMapKey::from(name.as_str()), plain(value));
-        } else if let Some(child) = node.values() {
-            entries.insert(CelMapKey::from(name.as_str()), typed(value, child, false));
-        } else if let Some(child) = node.properties.get(name).filter(|child| exposed(child)) {
-            let key = escape(name)
-                .map(|key| if key == *name { CelMapKey::from(name.as_str()) } else { CelMapKey::from(key) });
-            if let Some(key) = key {
-                entries.insert(key, typed(value, child, false));
+impl Binder<'_> {
+    fn plain<'v>(self, value: &'v Value) -> Box<dyn Val + 'v> {
+        match value {
+            Value::Null => Box::new(CelNull),
+            Value::Bool(b) => Box::new(CelBool::from(*b)),
+            Value::Number(n) => number(n),
+            Value::String(text) => Box::new(CelString::from(text.as_str())),
+            Value::Array(items) => {
+                let elements = items.iter().map(|item| self.plain(item)).collect();
+                Box::new(List::new(elements, Order::Counts, self.meter))
+            }
+            Value::Object(fields) => {
+                self.map(fields.iter().map(|(name, value)| (CelMapKey::from(name.as_str()), self.plain(value))))
             }
         }
     }
-    Box::new(CelMap::from(entries))
+
+    fn map<'v>(self, entries: impl Iterator<Item = (CelMapKey<'v>, Box<dyn Val + 'v>)>) -> Box<dyn Val + 'v> {
+        Box::new(Object::new(entries.collect(), self.meter))
+    }
+
+    fn typed<'v>(self, value: &'v Value, node: &'v Node, resource: bool) -> Box<dyn Val + 'v> {
+        match value {
+            Value::String(text) if !node.int_or_string => string(text, &node.format),
+            Value::Number(n) if node.kind == "number" => Box::new(CelDouble::from(n.as_f64().unwrap_or_default())),
+            Value::Number(n) if node.kind == "integer" => Box::new(CelInt::from(whole(n))),
+            Value::Array(items) => self.list(items, node),
+            Value::Object(fields) => self.object(fields, node, resource || node.embedded_resource),
+            other => self.plain(other),
+        }
+    }
+
+    fn list<'v>(self, items: &'v [Value], node: &'v Node) -> Box<dyn Val + 'v> {
+        let element =
+            |item: &'v Value| node.items().map_or_else(|| self.plain(item), |child| self.typed(item, child, false));
+        let order = match node.list_type() {
+            ListType::Atomic => Order::Counts,
+            ListType::Set => Order::Ignored(Arc::default()),
+            ListType::Map => Order::Ignored(node.list_map_keys.iter().filter_map(|key| escape(key)).collect()),
+        };
+        Box::new(List::new(items.iter().map(element).collect(), order, self.meter))
+    }
+
+    fn object<'v>(self, fields: &'v Map<String, Value>, node: &'v Node, resource: bool) -> Box<dyn Val + 'v> {
+        self.map(fields.iter().filter_map(|(name, value)| {
+            let key = || CelMapKey::from(name.as_str());
+            if resource && name == "metadata" {
+                let kept = value.as_object().into_iter().flatten();
+                let kept = kept.filter(|(name, _)| METADATA_FIELDS.contains(&name.as_str()));
+                return Some((
+                    key(),
+                    self.map(kept.map(|(name, value)| (CelMapKey::from(name.as_str()), self.plain(value)))),
+                ));
+            }
+            if resource && (name == "apiVersion" || name == "kind") {
+                return Some((key(), self.plain(value)));
+            }
+            if let Some(child) = node.values() {
+                return Some((key(), self.typed(value, child, false)));
+            }
+            let child = node.properties.get(name).filter(|child| exposed(child))?;
+            let escaped = escape(name)?;
+            let key = if escaped == *name { key() } else { CelMapKey::from(escaped) };
+            Some((key, self.typed(value, child, false)))
+        }))
+    }
 }
 
 /// Whether expressions can see values of this schema: those without a type cannot be seen.

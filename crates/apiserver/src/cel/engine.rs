@@ -18,20 +18,25 @@ use std::{
 /// Longest expression that is compiled, in bytes. The parser recurses, so this bounds its stack; the longest rules of
 /// published definitions are below 4 KiB.
 const MAX_SOURCE: usize = 16 << 10;
-/// Deepest expression that is evaluated, in nodes: evaluation recurses too, on the caller's stack.
+/// Deepest expression that is evaluated, in nodes: evaluation recurses too.
 const MAX_DEPTH: usize = 160;
+/// Expressions deeper than this, in nodes, are evaluated on a stack of their own. Published rules stay below.
+const DEEP: usize = 24;
+/// Size of that stack, in bytes: five times what the deepest expression was seen to need.
+const EVALUATION_STACK: usize = 16 << 20;
 /// Expressions whose brackets nest deeper than this are parsed on a stack of their own.
 const NESTED: usize = 6;
 /// Or that are longer than this, in bytes.
-const LONG: usize = 1 << 10;
-/// Size of that stack, in bytes: what the parser needs for the longest expression it may meet, doubled.
-const PARSER_STACK: usize = 256 << 20;
+const LONG: usize = 200;
+/// Size of that stack, in bytes: twice what the longest expressions were seen to get by with.
+const PARSER_STACK: usize = 64 << 20;
 
 /// An expression, compiled once and evaluated by any thread.
 pub(crate) struct Expression {
     source: String,
     program: Program,
     variables: Vec<String>,
+    deep: bool,
 }
 
 impl fmt::Debug for Expression {
@@ -56,8 +61,28 @@ pub(crate) enum Output {
 pub(crate) struct EvalError {
     /// In the words of the reference implementation of the language, as far as they are known.
     pub(crate) text: String,
+    pub(crate) problem: EvalProblem,
+}
+
+/// Kinds of reasons that are treated differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum EvalProblem {
     /// An operator or function was given types it does not take.
-    pub(crate) no_overload: bool,
+    NoOverload,
+    /// It took more steps than it may.
+    OutOfBudget,
+    /// Anything else.
+    Other,
+}
+
+impl EvalError {
+    fn other(text: impl Into<String>) -> Self {
+        Self { text: text.into(), problem: EvalProblem::Other }
+    }
+
+    fn out_of_budget() -> Self {
+        Self { text: "operation cancelled: actual cost limit exceeded".into(), problem: EvalProblem::OutOfBudget }
+    }
 }
 
 impl From<ExecutionError> for EvalError {
@@ -68,18 +93,19 @@ impl From<ExecutionError> for EvalError {
                 | ExecutionError::UnsupportedBinaryOperator(..)
                 | ExecutionError::UnexpectedType { .. }
         );
-        let text = match &error {
-            _ if no_overload => "no such overload".into(),
+        if no_overload {
+            return Self { text: "no such overload".into(), problem: EvalProblem::NoOverload };
+        }
+        Self::other(match error {
             ExecutionError::NoSuchKey(key) => format!("no such key: {key}"),
             ExecutionError::UndeclaredReference(name) => format!("no such attribute(s): {name}"),
             ExecutionError::IndexOutOfBounds(CelValue::Int(index)) => format!("index out of bounds: {index}"),
             ExecutionError::DivisionByZero(_) => "division by zero".into(),
             ExecutionError::RemainderByZero(_) => "modulus by zero".into(),
             ExecutionError::Overflow(..) => "integer overflow".into(),
-            ExecutionError::FunctionError { message, .. } => message.clone(),
+            ExecutionError::FunctionError { message, .. } => message,
             other => other.to_string(),
-        };
-        Self { text, no_overload }
+        })
     }
 }
 
@@ -104,19 +130,19 @@ impl Expression {
             let text = format!("the expression is {} bytes long, the server takes up to {MAX_SOURCE}", source.len());
             return Err(CompileError::whole(text));
         }
-        let program = if source.len() > LONG || nesting(source) > NESTED {
-            thread::scope(|threads| {
-                let parser = thread::Builder::new().stack_size(PARSER_STACK);
-                let parsing = parser.spawn_scoped(threads, || parse(language, source));
-                let parsing = parsing.map_err(|error| CompileError::whole(error.to_string()))?;
-                parsing.join().unwrap_or_else(|_| Err(CompileError::whole("the expression cannot be parsed")))
-            })?
-        } else {
-            parse(language, source)?
+        let compile = || {
+            let program = parse(language, source)?;
+            check::check(&program, source, scope)?;
+            Ok(program)
         };
-        check::check(&program, source, scope)?;
+        let program = if source.len() > LONG || nesting(source) > NESTED {
+            on_stack(PARSER_STACK, compile).unwrap_or_else(|why| Err(CompileError::whole(why)))?
+        } else {
+            compile()?
+        };
+        let deep = check::deeper_than(program.expression(), DEEP);
         let variables = program.references().variables().into_iter().map(str::to_owned).collect();
-        Ok(Self { source: source.to_owned(), program, variables })
+        Ok(Self { source: source.to_owned(), program, variables, deep })
     }
 
     pub(crate) fn source(&self) -> &str {
@@ -134,33 +160,61 @@ impl Expression {
     }
 
     pub(crate) fn evaluate(&self, bindings: &Bindings<'_>) -> Result<Output, EvalError> {
-        let mut context = language()?.base.new_inner_scope();
-        context.set_variable_resolver(bindings);
-        let value = CelValue::resolve_val(self.program.expression(), &context)?;
-        Ok(if let Some(b) = value.downcast_ref::<CelBool>() {
-            Output::Bool(*b.inner())
-        } else if let Some(text) = value.downcast_ref::<CelString>() {
-            Output::String(text.inner().to_owned())
-        } else if value.downcast_ref::<CelNull>().is_some() {
-            Output::Null
-        } else {
-            Output::Other(value.get_type().name().to_owned())
+        self.guarded(bindings, || {
+            let mut context = language()?.base.new_inner_scope();
+            context.set_variable_resolver(bindings);
+            let value = CelValue::resolve_val(self.program.expression(), &context)?;
+            Ok(if let Some(b) = value.downcast_ref::<CelBool>() {
+                Output::Bool(*b.inner())
+            } else if let Some(text) = value.downcast_ref::<CelString>() {
+                Output::String(text.inner().to_owned())
+            } else if value.downcast_ref::<CelNull>().is_some() {
+                Output::Null
+            } else {
+                Output::Other(value.get_type().name().to_owned())
+            })
         })
     }
 
     /// The value itself, to be bound in turn.
     pub(crate) fn evaluate_value<'v>(&self, bindings: &Bindings<'v>) -> Result<Bound<'v>, EvalError> {
-        let mut context = language()?.base.new_inner_scope();
-        for (name, value) in bindings.iter() {
-            context.add_variable_as_val(name, value.0.clone());
-        }
-        let value = CelValue::resolve_val(self.program.expression(), &context)?;
-        Ok(Bound(value.into_owned()))
+        self.guarded(bindings, || {
+            let mut context = language()?.base.new_inner_scope();
+            for (name, value) in bindings.iter() {
+                context.add_variable_as_val(name, value.0.clone());
+            }
+            let value = CelValue::resolve_val(self.program.expression(), &context)?;
+            Ok(Bound(value.into_owned()))
+        })
+    }
+
+    /// Evaluates on a stack that is deep enough, within the steps it may take.
+    fn guarded<T: Send>(
+        &self,
+        bindings: &Bindings<'_>,
+        evaluate: impl FnOnce() -> Result<T, EvalError> + Send,
+    ) -> Result<T, EvalError> {
+        let result = bindings.meter.metered(|| {
+            if !self.deep {
+                return evaluate();
+            }
+            on_stack(EVALUATION_STACK, evaluate).unwrap_or_else(|text| Err(EvalError::other(text)))
+        });
+        result.unwrap_or_else(|| Err(EvalError::out_of_budget()))
     }
 }
 
+/// Runs `work` on a stack of that size, in bytes.
+fn on_stack<T: Send>(size: usize, work: impl FnOnce() -> T + Send) -> Result<T, String> {
+    thread::scope(|threads| {
+        let started = thread::Builder::new().stack_size(size).spawn_scoped(threads, work);
+        let running = started.map_err(|error| format!("no thread for a deep expression: {error}"))?;
+        running.join().map_err(|_| "the expression cannot be processed".to_owned())
+    })
+}
+
 fn language() -> Result<&'static Language, EvalError> {
-    LANGUAGE.as_ref().map_err(|text| EvalError { text: text.clone(), no_overload: false })
+    LANGUAGE.as_ref().map_err(|text| EvalError::other(text.clone()))
 }
 
 fn parse(language: &Language, source: &str) -> Result<Program, CompileError> {

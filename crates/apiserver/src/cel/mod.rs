@@ -8,17 +8,22 @@
 //! | [`engine`] | compiling and evaluating |
 //! | [`escape`] | how a field is called in an expression |
 //! | [`types`] | what types expressions have |
-//! | [`lists`] | lists whose order does not count |
+//! | [`containers`] | lists whose order does not count; how many steps an evaluation may take |
 //! | [`library`] | the functions Kubernetes adds |
+//!
+//! Known differences from the API server: types are checked only as far as schemas and literals tell them, so that a
+//! few mistakes are found when a rule is evaluated rather than when it is defined; the cost of a rule is not estimated
+//! when it is defined, but its steps are counted when it is evaluated; `authorizer` is not there.
 
 mod bind;
 mod check;
+mod containers;
 mod engine;
 mod escape;
 mod library;
-mod lists;
 mod types;
 
 pub(crate) use bind::{Bindings, Bound};
 pub(crate) use check::{CompileError, Scope};
-pub(crate) use engine::{EvalError, Expression, Output};
+pub(crate) use containers::Meter;
+pub(crate) use engine::{EvalError, EvalProblem, Expression, Output};

@@ -1,7 +1,7 @@
 //! What types expressions have, as far as schemas tell.
 
 use super::{bind::exposed, check::Scope, escape::escape, library};
-use crate::schema::Node;
+use crate::schema::{Node, compile_pattern, duration_nanos};
 use cel::{
     IdedExpr,
     common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators},
@@ -257,12 +257,28 @@ impl<'s, 'a> Checker<'s, 'a> {
             self.problems.push((id, format!("undeclared reference to '{}' (in container '')", call.func_name)));
             return Type::Dyn;
         }
+        self.literal_argument(call);
         let receiver = target.as_ref();
         let misused = receiver.is_some_and(|receiver| library::refuses(&call.func_name, receiver));
         if misused {
             self.no_overload(&call.func_name, receiver, &args, id);
         }
         library::result_of(&call.func_name, receiver)
+    }
+
+    /// Patterns, times and durations that are written out must be ones.
+    fn literal_argument(&mut self, call: &CallExpr) {
+        let Some(argument) = call.args.last() else { return };
+        let Expr::Literal(LiteralValue::String(text)) = &argument.expr else { return };
+        let valid = match call.func_name.as_str() {
+            "matches" => compile_pattern(text.inner()).is_ok(),
+            "timestamp" => chrono::DateTime::parse_from_rfc3339(text.inner()).is_ok(),
+            "duration" => duration_nanos(text.inner()).is_some(),
+            _ => true,
+        };
+        if !valid {
+            self.problems.push((argument.id, format!("invalid {} argument", call.func_name)));
+        }
     }
 
     /// `a.f` when that names a function, such as `optional.of`, and no variable hides it.

@@ -52,8 +52,8 @@ pub(crate) struct BuiltIn {
     storage: &'static str,
     /// What its names must be.
     pub(crate) names: NameRule,
-    /// What a Go program writes for an empty object: fields that are always there.
-    pub(crate) zero: &'static str,
+    /// Fields that are always there, as JSON.
+    zero: &'static str,
     /// `PUT` of a missing object creates it.
     pub(crate) create_on_update: bool,
     /// `DELETE` answers with the object instead of a Status.
@@ -63,6 +63,7 @@ pub(crate) struct BuiltIn {
     pub(crate) rules: Rules,
     schema: fn(&mut SchemaGenerator) -> String,
     types: OnceLock<Types>,
+    zero_object: OnceLock<Value>,
 }
 
 /// What the server does to objects of a kind. `old` is `None` on create.
@@ -108,6 +109,7 @@ impl BuiltIn {
             rules: Rules::NONE,
             schema: register::<T>,
             types: OnceLock::new(),
+            zero_object: OnceLock::new(),
         }
     }
 
@@ -178,6 +180,12 @@ impl BuiltIn {
             let name = (self.schema)(&mut generator);
             Types::built_in(&name, generator.definitions())
         })
+    }
+
+    /// What a Go program writes for an empty object, parsed when it is first needed.
+    pub(crate) fn zero_object(&self) -> &Value {
+        // The texts are constants; a test parses every one.
+        self.zero_object.get_or_init(|| serde_json::from_str(self.zero).unwrap_or_default())
     }
 
     /// Adds the kind's schema to a document and returns its name there.

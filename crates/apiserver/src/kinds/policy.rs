@@ -2,7 +2,8 @@
 
 use super::Rules;
 use crate::{
-    object::{self, list, set_default, text},
+    object::{self, set_default, text},
+    policy::{Binding, Policy},
     schema::FieldError,
 };
 use serde_json::{Value, json};
@@ -98,22 +99,7 @@ pub(super) const ADMISSION_POLICY: Rules = Rules {
             }
         });
     },
-    validate: |new, _| {
-        let mut errors = Vec::new();
-        let constraints = object::at(new, &["spec", "matchConstraints"]);
-        if constraints.is_none_or(Value::is_null) {
-            errors.push(FieldError::required("spec.matchConstraints", ""));
-        } else if list(new, &["spec", "matchConstraints", "resourceRules"]).is_empty() {
-            errors.push(FieldError::required("spec.matchConstraints.resourceRules", ""));
-        }
-        let (validations, annotations) =
-            (list(new, &["spec", "validations"]), list(new, &["spec", "auditAnnotations"]));
-        if validations.is_empty() && annotations.is_empty() {
-            let why = "validations or auditAnnotations must contain at least one item";
-            errors.push(FieldError::required("spec.validations", why));
-        }
-        errors
-    },
+    validate: |new, _| Policy::compile(new).err().unwrap_or_default(),
     ..Rules::NONE
 };
 
@@ -125,20 +111,7 @@ pub(super) const ADMISSION_POLICY_BINDING: Rules = Rules {
             }
         });
     },
-    validate: |new, _| {
-        let mut errors = Vec::new();
-        if text(new, &["spec", "policyName"]).is_empty() {
-            errors.push(FieldError::required("spec.policyName", ""));
-        }
-        if list(new, &["spec", "validationActions"]).is_empty() {
-            errors.push(FieldError::required("spec.validationActions", ""));
-        }
-        let reference = object::at(new, &["spec", "paramRef"]).filter(|r| !r.is_null());
-        if reference.is_some_and(|r| text(r, &["parameterNotFoundAction"]).is_empty()) {
-            errors.push(FieldError::required("spec.paramRef.parameterNotFoundAction", ""));
-        }
-        errors
-    },
+    validate: |new, _| Binding::parse(new).err().unwrap_or_default(),
     ..Rules::NONE
 };
 

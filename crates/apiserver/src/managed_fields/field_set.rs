@@ -193,33 +193,45 @@ impl Difference {
     }
 }
 
-fn compare(old: Option<&Value>, new: Option<&Value>, shape: Shape<'_>, changed: &mut FieldSet, removed: &mut FieldSet) {
+fn compare<'v>(
+    old: Option<&'v Value>,
+    new: Option<&'v Value>,
+    shape: Shape<'_>,
+    changed: &mut FieldSet,
+    removed: &mut FieldSet,
+) {
     changed.member |= old.is_none() && new.is_some();
     removed.member |= old.is_some() && new.is_none();
     let is_map = |v: Option<&Value>| v.is_none_or(Value::is_object);
     let is_list = |v: Option<&Value>| v.is_none_or(Value::is_array);
+    let kind = shape.list_kind();
     if is_map(old) && is_map(new) && !shape.is_atomic_map() {
-        let parts = |v: Option<&Value>| -> Vec<(String, String)> {
-            v.and_then(Value::as_object).into_iter().flatten().map(|(name, _)| (field(name), name.clone())).collect()
-        };
-        let names: BTreeMap<String, String> = parts(old).into_iter().chain(parts(new)).collect();
-        for (element, name) in names {
-            let part = |v: Option<&Value>| v.and_then(|v| v.get(&name).cloned());
-            descend(&element, part(old).as_ref(), part(new).as_ref(), shape.field(&name), changed, removed);
+        let (before, after) = (fields(old), fields(new));
+        for name in before.keys().chain(after.keys().filter(|k| !before.contains_key(*k))) {
+            let (old, new) = (before.get(name).copied(), after.get(name).copied());
+            if old != new {
+                descend(&field(name), old, new, shape.field(name), changed, removed);
+            }
         }
-    } else if is_list(old) && is_list(new) && *shape.list_kind() != ListKind::Atomic {
-        let kind = shape.list_kind();
-        let items = |v: Option<&Value>| -> BTreeMap<String, Value> {
+    } else if is_list(old) && is_list(new) && *kind != ListKind::Atomic {
+        let items = |v: Option<&'v Value>| -> BTreeMap<String, &'v Value> {
             let list = v.and_then(Value::as_array).into_iter().flatten();
-            list.map(|item| (element(item, kind, shape), item.clone())).collect()
+            list.map(|item| (element(item, kind, shape), item)).collect()
         };
         let (before, after) = (items(old), items(new));
         for name in before.keys().chain(after.keys().filter(|k| !before.contains_key(*k))) {
-            descend(name, before.get(name), after.get(name), shape.items(), changed, removed);
+            let (old, new) = (before.get(name).copied(), after.get(name).copied());
+            if old != new {
+                descend(name, old, new, shape.items(), changed, removed);
+            }
         }
     } else if new.is_some() && old != new {
         changed.member = true;
     }
+}
+
+fn fields(value: Option<&Value>) -> BTreeMap<&String, &Value> {
+    value.and_then(Value::as_object).into_iter().flatten().collect()
 }
 
 fn descend(
@@ -230,9 +242,6 @@ fn descend(
     changed: &mut FieldSet,
     removed: &mut FieldSet,
 ) {
-    if old == new {
-        return;
-    }
     let (mut more, mut less) = (FieldSet::default(), FieldSet::default());
     compare(old, new, shape, &mut more, &mut less);
     for (set, below) in [(changed, more), (removed, less)] {

@@ -7,7 +7,7 @@ use super::{
     request::Request,
 };
 use crate::{
-    cel::{Bindings, Bound, Expression, Output},
+    cel::{Bindings, Bound, Expression, Meter, Output},
     schema::message_of,
 };
 use serde_json::Value;
@@ -146,11 +146,12 @@ impl<'a> View<'a> {
     }
 
     fn bindings<'v>(&'v self, params: Option<&'v Value>, namespace: bool) -> Bindings<'v> {
-        let plain = |value: Option<&'v Value>| value.map_or_else(Bound::null, Bound::plain);
-        Bindings::default()
+        let meter = Meter::default();
+        let plain = |value: Option<&'v Value>| value.map_or_else(Bound::null, |value| Bound::plain(value, &meter));
+        Bindings::metered(&meter)
             .with("object", plain(self.object.as_deref()))
             .with("oldObject", plain(self.old_object.as_deref()))
-            .with("request", Bound::plain(&self.described))
+            .with("request", Bound::plain(&self.described, &meter))
             .with("params", plain(params))
             .with(
                 "namespaceObject",
@@ -164,6 +165,8 @@ struct Failure {
     index: usize,
     message: String,
     reason: Option<String>,
+    /// The request is refused whatever the binding says: so it is when an audit annotation cannot be evaluated.
+    refuses: bool,
 }
 
 fn bound(policy: &Policy, binding: &Binding, view: &View<'_>, source: &dyn ParamSource, verdict: &mut Verdict) {
@@ -186,7 +189,9 @@ fn bound(policy: &Policy, binding: &Binding, view: &View<'_>, source: &dyn Param
 }
 
 fn validate(policy: &Policy, view: &View<'_>, params: Option<&Value>, verdict: &mut Verdict) -> Vec<Failure> {
-    let unevaluated = |index, message| policy.fails_closed().then_some(Failure { index, message, reason: None });
+    let failed =
+        |index, message, refuses| policy.fails_closed().then_some(Failure { index, message, reason: None, refuses });
+    let unevaluated = |index, message| failed(index, message, false);
     match conditions_hold(policy, &view.bindings(params, false)) {
         Ok(true) => {}
         Ok(false) => return Vec::new(),
@@ -199,7 +204,7 @@ fn validate(policy: &Policy, view: &View<'_>, params: Option<&Value>, verdict: &
             Ok(Output::Bool(true)) => {}
             Ok(_) => {
                 let message = evaluation.message(check);
-                failures.push(Failure { index, message, reason: check.reason.clone() });
+                failures.push(Failure { index, message, reason: check.reason.clone(), refuses: false });
             }
             Err(message) => failures.extend(unevaluated(index, message)),
         }
@@ -220,9 +225,9 @@ fn validate(policy: &Policy, view: &View<'_>, params: Option<&Value>, verdict: &
                 let message = format!(
                     "valueExpression '{source}' resulted in unsupported return type: {kind}. Return type must be either string or null."
                 );
-                failures.extend(unevaluated(0, message));
+                failures.extend(failed(0, message, true));
             }
-            Err(message) => failures.extend(unevaluated(0, message)),
+            Err(message) => failures.extend(failed(0, message, true)),
         }
     }
     failures
@@ -304,20 +309,20 @@ impl Evaluation<'_, '_> {
 impl Verdict {
     fn record(&mut self, policy: &Policy, binding: &Binding, failure: Failure) {
         let (policy, message) = (policy.name.clone(), failure.message);
-        if binding.has_action("Warn") {
+        if binding.has_action("Warn") && !failure.refuses {
             let binding = &binding.name;
             let text = format!(
                 "Validation failed for ValidatingAdmissionPolicy '{policy}' with binding '{binding}': {message}"
             );
             self.warnings.push(text);
         }
-        if binding.has_action("Audit") {
+        if binding.has_action("Audit") && !failure.refuses {
             let (policy, message) = (policy.clone(), message.clone());
             let failure =
                 AuditFailure { policy, binding: binding.name.clone(), expression_index: failure.index, message };
             self.audit_failures.push(failure);
         }
-        if binding.has_action("Deny") {
+        if binding.has_action("Deny") || failure.refuses {
             let reason = failure.reason.unwrap_or_else(|| "Invalid".into());
             self.denial.get_or_insert(Denial { policy, binding: Some(binding.name.clone()), message, reason });
         }

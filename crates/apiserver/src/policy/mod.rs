@@ -4,12 +4,12 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | [`definition`] | whether a policy or binding is well-formed; its expressions, compiled |
-//! | [`request`] | what a request is, to expressions and to rules |
-//! | [`matching`] | whether a policy or binding concerns a request |
-//! | [`selector`] | whether labels match |
-//! | [`params`] | which objects parameterise a policy |
-//! | [`evaluate`] | what the policies say |
+//! | `definition` | whether a policy or binding is well-formed; its expressions, compiled |
+//! | `request` | what a request is, to expressions and to rules |
+//! | `matching` | whether a policy or binding concerns a request |
+//! | `selector` | whether labels match |
+//! | `params` | which objects parameterise a policy |
+//! | `evaluate` | what the policies say |
 
 mod definition;
 mod evaluate;

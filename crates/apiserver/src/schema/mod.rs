@@ -3,16 +3,16 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | [`node`] | what a schema says |
-//! | [`structural`] [`definition`] | whether it may say so |
-//! | [`compile`] [`field_path`] | its rules, ready to run; its defaults, tried |
-//! | [`prune`] | which fields are not known |
-//! | [`default`] | what is filled in |
-//! | [`values`] [`format`] [`pattern`] [`uri`] | whether values are allowed |
-//! | [`lists`] | sets and maps: same, and double, elements |
-//! | [`embedded`] | whether embedded resources are resources |
-//! | [`rules`] | whether the rules hold |
-//! | [`field`] [`path`] [`gotext`] | how errors read |
+//! | `node` | what a schema says |
+//! | `structural` `definition` | whether it may say so |
+//! | `compile` `field_path` | its rules, ready to run; its defaults, tried |
+//! | `prune` | which fields are not known |
+//! | `default` | what is filled in |
+//! | `values` `format` `pattern` `uri` | whether values are allowed |
+//! | `lists` | sets and maps: same, and double, elements |
+//! | `embedded` | whether embedded resources are resources |
+//! | `rules` | whether the rules hold |
+//! | `field` `path` `gotext` | how errors read |
 
 mod compile;
 mod default;

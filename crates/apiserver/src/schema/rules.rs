@@ -7,7 +7,7 @@ use super::{
     node::{CompiledRule, ListType, Node, Rule},
     path::Path,
 };
-use crate::cel::{Bindings, Bound, EvalError, Output};
+use crate::cel::{Bindings, Bound, EvalError, EvalProblem, Meter, Output};
 use serde_json::Value;
 
 /// Longest text a `messageExpression` may come to, in bytes; longer ones give way to `message`.
@@ -21,8 +21,8 @@ pub(super) fn check(
     prefix: &Path<'_>,
     resource: bool,
 ) -> Vec<FieldError> {
-    let unchanged = old.is_some_and(|old| lists::equal(value, old, Some(root)));
-    let mut walk = Walk { errors: Vec::new() };
+    let unchanged = old.is_some_and(|old| lists::unchanged(value, old, root));
+    let mut walk = Walk { errors: Vec::new(), meter: Meter::default(), stopped: false };
     walk.node(value, Old { value: old, unchanged }, root, resource, prefix);
     walk.errors
 }
@@ -38,11 +38,14 @@ struct Old<'a> {
 
 struct Walk {
     errors: Vec<FieldError>,
+    meter: Meter,
+    /// A rule took more steps than it may: no more rules are evaluated.
+    stopped: bool,
 }
 
 impl Walk {
     fn node(&mut self, value: &Value, old: Old<'_>, node: &Node, resource: bool, path: &Path<'_>) {
-        if value.is_null() || !node.has_rules {
+        if value.is_null() || !node.has_rules || self.stopped {
             return;
         }
         self.rules(value, old, node, resource || node.embedded_resource, path);
@@ -77,34 +80,37 @@ impl Walk {
     }
 
     fn rules(&mut self, value: &Value, old: Old<'_>, node: &Node, resource: bool, path: &Path<'_>) {
-        if node.rules.is_empty() {
-            return;
-        }
-        let old_self = old.value.filter(|old| !old.is_null()).map(|old| Bound::typed(old, node, resource));
-        let mut plain = Bindings::default().with("self", Bound::typed(value, node, resource));
-        if let Some(old_self) = old_self.clone() {
-            plain.set("oldSelf", old_self);
-        }
-        let mut optional: Option<Bindings<'_>> = None;
+        let stored = old.value.filter(|old| !old.is_null());
+        let meter = self.meter.clone();
+        let bind = |value| Bound::typed(value, node, resource, &meter);
+        // With oldSelf as it is, and as an optional; each made when the first rule asks for it.
+        let (mut plain, mut optional): (Option<Bindings<'_>>, Option<Bindings<'_>>) = (None, None);
         for rule in &node.rules {
             let Some(compiled) = &rule.compiled else { continue };
             let takes_absent = rule.optional_old_self == Some(true);
-            if compiled.uses_old_self && old_self.is_none() && !takes_absent {
+            if compiled.uses_old_self && stored.is_none() && !takes_absent {
                 continue;
             }
-            let bindings = if takes_absent {
-                optional.get_or_insert_with(|| {
-                    let old_self = Bound::optional(old_self.clone());
-                    Bindings::default().with("self", Bound::typed(value, node, resource)).with("oldSelf", old_self)
-                })
-            } else {
-                &plain
-            };
+            let slot = if takes_absent { &mut optional } else { &mut plain };
+            let bindings = &*slot.get_or_insert_with(|| {
+                let bindings = Bindings::metered(&meter).with("self", bind(value));
+                match (takes_absent, stored) {
+                    (true, stored) => bindings.with("oldSelf", Bound::optional(stored.map(bind))),
+                    (false, Some(stored)) => bindings.with("oldSelf", bind(stored)),
+                    (false, None) => bindings,
+                }
+            });
             match compiled.rule.evaluate(bindings) {
                 Ok(Output::Bool(true)) => {}
                 Ok(_) if !compiled.uses_old_self && old.unchanged => {}
                 Ok(_) => self.errors.push(violation(rule, compiled, value, node, bindings, path)),
-                Err(error) => self.errors.push(failure(rule, &error, node, path)),
+                Err(error) => {
+                    self.errors.push(failure(rule, &error, node, path));
+                    if error.problem == EvalProblem::OutOfBudget {
+                        self.stopped = true;
+                        return;
+                    }
+                }
             }
         }
     }
@@ -113,7 +119,7 @@ impl Walk {
 impl<'a> Old<'a> {
     fn child(self, counterpart: Option<&'a Value>, value: &Value, node: &Node) -> Self {
         match counterpart {
-            Some(old) => Self { value: counterpart, unchanged: self.unchanged || lists::equal(value, old, Some(node)) },
+            Some(old) => Self { value: counterpart, unchanged: self.unchanged || lists::unchanged(value, old, node) },
             None => Self { value: None, ..self },
         }
     }
@@ -159,12 +165,16 @@ pub(crate) fn message_of(outcome: Result<Output, EvalError>) -> Option<String> {
 /// The rule came to nothing.
 fn failure(rule: &Rule, error: &EvalError, node: &Node, path: &Path<'_>) -> FieldError {
     let label = rule.label();
-    let detail = if error.no_overload {
-        format!(
+    let detail = match error.problem {
+        EvalProblem::NoOverload => format!(
             "'{error}': call arguments did not match a supported operator, function or macro signature for rule: {label}"
-        )
-    } else {
-        format!("{error} evaluating rule: {label}")
+        ),
+        EvalProblem::OutOfBudget => {
+            format!(
+                "'{error}': no further validation rules will be run due to call cost exceeds limit for rule: {label}"
+            )
+        }
+        EvalProblem::Other => format!("{error} evaluating rule: {label}"),
     };
     FieldError::invalid(path.or_nil(), &Value::from(node.kind.as_str()), &detail)
 }

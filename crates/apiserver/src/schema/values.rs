@@ -49,6 +49,12 @@ impl Report<'_> {
         self.push(FieldError::type_invalid(self.field(path), &Value::from(shown), &detail));
     }
 
+    /// So is a number that its type cannot hold.
+    fn range(&mut self, path: &Path<'_>, wanted: &str) {
+        let detail = format!("Checked value must be of type {wanted} in {}", path.dotted());
+        self.push(FieldError::invalid(self.join(""), &Value::from(""), &detail));
+    }
+
     /// A failed combination of schemas is reported against the whole validated value.
     fn combination(&mut self, path: &Path<'_>, complaint: &str) {
         let detail = format!("{} {complaint}", gotext::quote(&path.dotted()));
@@ -58,7 +64,7 @@ impl Report<'_> {
 
 /// Validates `value`. What equals its old value is not looked at: it may have become invalid, but it did so before.
 pub(super) fn check(value: &Value, old: Option<&Value>, node: &Node, path: &Path<'_>, report: &mut Report<'_>) {
-    if old.is_some_and(|old| lists::equal(value, old, Some(node))) {
+    if old.is_some_and(|old| lists::unchanged(value, old, node)) {
         return;
     }
     check_type(value, node, path, report);
@@ -191,6 +197,13 @@ fn check_string(text: &str, value: &Value, node: &Node, path: &Path<'_>, report:
 
 fn check_number(number: &Number, value: &Value, node: &Node, path: &Path<'_>, report: &mut Report<'_>) {
     let float = number.as_f64().unwrap_or_default();
+    if !in_range(number, node) {
+        let format = match effective_format(node) {
+            Some(format) => format!("with format {format}"),
+            None => "(default format)".to_owned(),
+        };
+        report.range(path, &format!("{} {format}", node.kind));
+    }
     let bound = |limit: &Option<Number>| limit.as_ref().and_then(Number::as_f64);
     let shown = |limit: &Option<Number>| limit.as_ref().map(gotext::number).unwrap_or_default();
     if bound(&node.multiple_of).is_some_and(|factor| factor != 0.0 && (float / factor).fract() != 0.0) {
@@ -203,6 +216,20 @@ fn check_number(number: &Number, value: &Value, node: &Node, path: &Path<'_>, re
     if bound(&node.maximum).is_some_and(|max| if node.exclusive_maximum { float >= max } else { float > max }) {
         let or_equal = if node.exclusive_maximum { "" } else { " or equal to" };
         report.invalid(path, value, &format!("should be less than{or_equal} {}", shown(&node.maximum)));
+    }
+}
+
+/// Whether a number can be of the type and format at all.
+fn in_range(number: &Number, node: &Node) -> bool {
+    #[allow(clippy::cast_precision_loss, reason = "the bound is a power of two")]
+    let whole = |float: f64| float.fract() == 0.0 && float.abs() < i64::MAX as f64;
+    match (node.kind.as_str(), node.format.as_str()) {
+        ("integer", "int32") => {
+            number.as_f64().is_some_and(|f| f.fract() == 0.0 && i32::MIN as f64 <= f && f <= i32::MAX as f64)
+        }
+        ("integer", _) => number.as_i64().is_some() || (number.is_f64() && number.as_f64().is_some_and(whole)),
+        ("number", "float") => number.as_f64().is_some_and(|f| f.abs() <= f64::from(f32::MAX)),
+        _ => true,
     }
 }
 

@@ -51,9 +51,8 @@ impl Writer<'_> {
     }
 
     /// Says why the pool cannot be rendered. Its configuration stays what it is.
-    pub(super) async fn degrade(&self, reason: &str, why: &str) -> Result<(), Error> {
-        let message = format!("Failed to render configuration for pool {}: {why}", self.name());
-        self.condition(TRUE, reason, &message).await
+    pub(super) async fn degrade(&self, reason: &str, message: &str) -> Result<(), Error> {
+        self.condition(TRUE, reason, message).await
     }
 
     async fn create(&self, rendered: &Rendered, name: &str) -> Result<(), Error> {

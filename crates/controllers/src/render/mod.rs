@@ -3,11 +3,13 @@
 //! | module | part |
 //! |---|---|
 //! | `observe` | what a pool is rendered from |
+//! | `guard` | what must not be rolled out although it can be rendered |
 //! | `act` | writes the rendered MachineConfig, the pool's configuration and its condition |
 //!
 //! A pool that cannot be rendered keeps what it has and says why; it never stops another pool.
 
 mod act;
+mod guard;
 mod observe;
 
 use crate::{Context, news::News, troubles::CatalogTrouble};
@@ -16,12 +18,15 @@ use observe::{Observed, Parts};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use weir_api::MachineConfigPool;
+use weir_images::Images;
 use weir_kubeio::{Event, Next, Recorder, drive};
 use weir_rules::{
     components::NotRendered,
     gates::GatesError,
+    guard::{GuardError, Inhibitor},
     mismatch,
     render::{RenderError, Rendered},
     stream::{StreamError, StreamReason},
@@ -52,6 +57,13 @@ enum Failure {
     NotMade(StreamError, String),
     #[error(transparent)]
     Render(#[from] RenderError),
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    #[error("{}", .0.message)]
+    Inhibited(Inhibitor),
+    /// The labels of an OS image decide, and it cannot be asked.
+    #[error("pool {pool}: failed to inspect OS image for stream class: {why}")]
+    UnknownImage { pool: String, why: String },
 }
 
 impl Failure {
@@ -64,6 +76,20 @@ impl Failure {
             Self::Stream(error) => error.code(),
             Self::NotMade(..) => NOT_MADE,
             Self::Render(error) => error.code(),
+            Self::Guard(_) => "DropinUnreadable",
+            Self::Inhibited(inhibitor) => inhibitor.id,
+            Self::UnknownImage { .. } => "OSImageUnknown",
+        }
+    }
+
+    /// What the pool's condition says.
+    fn message(&self, pool: &MachineConfigPool) -> String {
+        match self {
+            Self::Render(error) => error.condition_message(pool),
+            other => {
+                let name = pool.metadata.name.as_deref().unwrap_or_default();
+                format!("Failed to render configuration for pool {name}: {other}")
+            }
         }
     }
 
@@ -72,19 +98,37 @@ impl Failure {
         match self {
             Self::Components(error) => error.is_failure(),
             Self::BeingMade => false,
-            Self::Mismatch(_) | Self::Gates(_) | Self::Stream(_) | Self::NotMade(..) | Self::Render(_) => true,
+            Self::Mismatch(_)
+            | Self::Gates(_)
+            | Self::Stream(_)
+            | Self::NotMade(..)
+            | Self::Render(_)
+            | Self::Guard(_)
+            | Self::Inhibited(_)
+            | Self::UnknownImage { .. } => true,
         }
     }
 }
 
 type Outcome = Result<Rendered, RenderError>;
+type Rendering = Result<Made, Failure>;
+
 /// What a pool is to run, and why that stream.
-type Rendering = Result<(Rendered, StreamReason), Failure>;
+struct Made {
+    rendered: Rendered,
+    /// Name of the stream; absent while there are none.
+    stream: Option<String>,
+    because: StreamReason,
+}
+
+/// Pause before an OS image that could not be asked is asked again.
+const ASK_AGAIN: Duration = Duration::from_secs(30);
 
 /// The render controller.
 #[derive(Debug)]
 pub struct Controller {
     context: Context,
+    images: Images,
     recorder: Recorder,
     news: News,
     /// By pool, what it was last rendered from and what came of it: most changes concern few pools.
@@ -92,11 +136,11 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// A controller that has not rendered anything yet.
+    /// A controller that has not rendered anything yet and asks OS images through `images`.
     #[must_use]
-    pub fn new(context: Context) -> Self {
+    pub fn new(context: Context, images: Images) -> Self {
         let recorder = context.recorder(COMPONENT);
-        Self { context, recorder, news: News::default(), last: Mutex::default() }
+        Self { context, images, recorder, news: News::default(), last: Mutex::default() }
     }
 
     /// Reconciles on every change until the future is dropped.
@@ -113,11 +157,19 @@ impl Controller {
             return Ok(Next::Await);
         }
         let observed = Observed::new(&self.context);
-        let mut first = None;
-        for (pool, outcome) in self.outcomes(&observed) {
+        let (mut first, mut next) = (None, Next::Await);
+        for (pool, mut outcome) in self.outcomes(&observed) {
             let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool };
+            if let Ok(made) = &outcome
+                && let Err(failure) = guard::guard(&self.images, self.context.profile, writer.name(), made).await
+            {
+                outcome = Err(failure);
+            }
+            if matches!(outcome, Err(Failure::UnknownImage { .. })) {
+                next = Next::After(ASK_AGAIN);
+            }
             let written = match outcome {
-                Ok((rendered, because)) => self.accept(&writer, &rendered, &because, observed.trouble()).await,
+                Ok(made) => self.accept(&writer, &made.rendered, &made.because, observed.trouble()).await,
                 Err(failure) => self.refuse(&writer, &failure).await,
             };
             if let Err(error) = written {
@@ -125,7 +177,7 @@ impl Controller {
                 first.get_or_insert(error);
             }
         }
-        first.map_or(Ok(Next::Await), Err)
+        first.map_or(Ok(next), Err)
     }
 
     /// What came of each pool that is not being deleted.
@@ -137,6 +189,7 @@ impl Controller {
 
     fn pool(&self, observed: &Observed, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Rendering {
         let (parts, because) = observed.parts(pool, pools)?;
+        let stream = parts.stream().map(str::to_owned);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = match last.get(pool.name) {
             Some((before, outcome)) if *before == parts => outcome.clone(),
@@ -147,7 +200,7 @@ impl Controller {
             }
         };
         drop(last);
-        Ok((Result::clone(&outcome)?, because))
+        Ok(Made { rendered: Result::clone(&outcome)?, stream, because })
     }
 
     async fn accept(
@@ -180,6 +233,6 @@ impl Controller {
             }
             tracing::info!(pool = writer.name(), reason = failure.code(), text, "not rendered");
         }
-        if failure.is_failure() { writer.degrade(failure.code(), &text).await } else { Ok(()) }
+        if failure.is_failure() { writer.degrade(failure.code(), &failure.message(writer.pool)).await } else { Ok(()) }
     }
 }

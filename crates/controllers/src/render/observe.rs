@@ -111,6 +111,11 @@ impl Observed {
 }
 
 impl Parts {
+    /// Name of the pool's stream; absent while there are none.
+    pub(super) fn stream(&self) -> Option<&str> {
+        self.stream.as_ref().map(|set| set.name.as_str())
+    }
+
     /// Renders the parts for the pool they were observed for.
     pub(super) fn render(&self, pool: &MachineConfigPool, build: &Build) -> Result<Rendered, RenderError> {
         let configs: Vec<&MachineConfig> = self.configs.iter().map(AsRef::as_ref).collect();

@@ -8,9 +8,12 @@ use std::{
     sync::Arc,
 };
 use weir_api::{
-    ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream,
+    ControllerConfig, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSConfig, OSImageStream,
     condition::{TRUE, find},
-    keys::names::{CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS},
+    keys::{
+        gates::IMAGE_MODE_STATUS_REPORTING,
+        names::{ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS},
+    },
     pool::{CertExpiry, MachineConfigPoolStatus},
 };
 use weir_rules::{
@@ -18,11 +21,8 @@ use weir_rules::{
     mismatch,
     pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
     rollout::{RolloutPlan, RolloutView, WaitReason, plan_rollout},
-    view::{NodeView, PoolView},
+    view::{NodeReport, NodeView, PoolView},
 };
-
-/// Control plane topology with two masters and an arbiter.
-const ARBITER_TOPOLOGY: &str = "HighlyAvailableArbiter";
 
 const BEING_READ: &str = "the streams of the desired release are being read";
 
@@ -40,6 +40,10 @@ pub(super) struct Observed {
     pools: Vec<Arc<MachineConfigPool>>,
     nodes: Vec<Arc<Node>>,
     configs: Vec<Arc<MachineConfig>>,
+    reports: Vec<Arc<MachineConfigNode>>,
+    /// Whether counts come from MachineConfigNodes.
+    counts_from_reports: bool,
+    os_configs: Vec<Arc<MachineOSConfig>>,
     controller_config: Option<Arc<ControllerConfig>>,
     /// Absent while the gate is off, or not known to be on.
     streams: Option<Arc<OSImageStream>>,
@@ -58,13 +62,16 @@ pub(super) struct Wanted {
 impl Observed {
     pub(super) fn new(context: &Context) -> Self {
         let cluster = &context.cluster;
-        let enabled = context.gates().is_ok_and(|gates| gates.is_on(GATE_OS_STREAMS));
+        let is_on = |gate| context.gates().is_ok_and(|gates| gates.is_on(gate));
         Self {
             pools: cluster.pools.all(),
             nodes: cluster.nodes.all(),
             configs: cluster.configs.all(),
+            reports: cluster.reports.all(),
+            counts_from_reports: is_on(IMAGE_MODE_STATUS_REPORTING),
+            os_configs: cluster.os_configs.all(),
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
-            streams: cluster.streams.get(CLUSTER).filter(|_| enabled),
+            streams: cluster.streams.get(CLUSTER).filter(|_| is_on(GATE_OS_STREAMS)),
             // Until a release was read nobody knows whether it is for this cluster.
             halted: context
                 .halted()
@@ -80,10 +87,10 @@ impl Observed {
             pools: &pools,
             nodes: &nodes,
             membership: &assign(&pools, &nodes),
-            reports: &BTreeMap::new(),
+            reports: &self.reports(),
             arbiter_topology: topology == Some(ARBITER_TOPOLOGY),
             operator_nodes: &[],
-            image_mode_pools: &BTreeSet::new(),
+            image_mode_pools: &self.image_mode_pools(),
             config_owners: &self.config_owners(),
             configs: Some(&self.configs().into_keys().collect()),
             halted: self.halted.as_deref(),
@@ -95,6 +102,7 @@ impl Observed {
     /// The statuses that are to be written: those that say something else than before.
     pub(super) fn statuses(&self, plan: &RolloutPlan, now: Timestamp) -> Vec<Wanted> {
         let (pools, nodes) = self.views();
+        let (image_mode, reports) = (self.image_mode_pools(), self.reports());
         let (membership, configs, certificates) = (assign(&pools, &nodes), self.configs(), self.certificates());
         let status = |pool: &PoolView<'_>, object: &Arc<MachineConfigPool>| {
             // A pool that was not rendered yet, or selects every node, is none of the rollout's business.
@@ -106,11 +114,11 @@ impl Observed {
             let view = PoolStatusView {
                 pool,
                 nodes: &own,
-                reports: &BTreeMap::new(),
+                reports: &reports,
                 configs: &configs,
                 streams: self.streams.as_deref(),
-                counts_from_reports: false,
-                image_mode: false,
+                counts_from_reports: self.counts_from_reports,
+                image_mode: image_mode.contains(pool.name),
                 certificates: &certificates,
                 stalled,
             };
@@ -121,6 +129,10 @@ impl Observed {
         pools.iter().zip(&self.pools).filter_map(|(pool, object)| status(pool, object)).collect()
     }
 
+    fn reports(&self) -> BTreeMap<&str, NodeReport<'_>> {
+        self.reports.iter().map(|report| NodeReport::new(report)).map(|report| (report.node, report)).collect()
+    }
+
     fn views(&self) -> (Vec<PoolView<'_>>, Vec<NodeView<'_>>) {
         let pools = self.pools.iter().map(|pool| PoolView::new(pool)).collect();
         (pools, self.nodes.iter().map(|node| NodeView::new(node)).collect())
@@ -128,6 +140,10 @@ impl Observed {
 
     fn configs(&self) -> BTreeMap<&str, &MachineConfig> {
         self.configs.iter().filter_map(|config| Some((config.metadata.name.as_deref()?, config.as_ref()))).collect()
+    }
+
+    fn image_mode_pools(&self) -> BTreeSet<&str> {
+        self.os_configs.iter().map(|config| config.spec.machine_config_pool.name.as_str()).collect()
     }
 
     fn config_owners(&self) -> BTreeMap<&str, &str> {

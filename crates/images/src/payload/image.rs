@@ -8,8 +8,6 @@ use flate2::{Compression, GzBuilder};
 use std::collections::BTreeMap;
 use std::io::{self, Write as _};
 
-/// What is wrong when JSON cannot be written.
-pub(super) const JSON_ERROR: &str = "the payload cannot be written as JSON";
 /// Every timestamp in it.
 pub(super) const EPOCH: &str = "1970-01-01T00:00:00Z";
 const FILE_MODE: u32 = 0o644;
@@ -34,13 +32,14 @@ impl Image {
     }
 
     /// Adds a layer with these files on top.
-    pub(super) fn layer(&mut self, files: &[(&str, &[u8])]) {
-        self.layers.extend(layer(files));
+    pub(super) fn layer(&mut self, files: &[(&str, &[u8])]) -> Result<(), BadPayload> {
+        self.layers.push(layer(files).map_err(|error| BadPayload::Format(error.to_string()))?);
+        Ok(())
     }
 
     /// Puts it among the blobs of a layout.
     pub(super) fn store(self, builder: &mut Builder) -> Result<Descriptor, BadPayload> {
-        let json = |error: serde_json::Error| BadPayload::Json(error.to_string());
+        let format = |error: serde_json::Error| BadPayload::Format(error.to_string());
         let diff_ids: Vec<&Digest> = self.layers.iter().map(|layer| &layer.diff_id).collect();
         let config = serde_json::json!({
             "architecture": "amd64",
@@ -53,20 +52,20 @@ impl Image {
         let manifest = ImageManifest {
             schema_version: 2,
             media_type: media::MANIFEST.to_owned(),
-            config: builder.blob(media::CONFIG, serde_json::to_vec(&config).map_err(json)?),
+            config: builder.blob(media::CONFIG, serde_json::to_vec(&config).map_err(format)?),
             layers: self.layers.into_iter().map(|layer| builder.blob(media::LAYER, layer.gzipped)).collect(),
         };
-        Ok(builder.blob(media::MANIFEST, serde_json::to_vec(&manifest).map_err(json)?))
+        Ok(builder.blob(media::MANIFEST, serde_json::to_vec(&manifest).map_err(format)?))
     }
 }
 
-/// A layer with these files; `None` when a name is too long for an archive.
-pub(super) fn layer(files: &[(&str, &[u8])]) -> Option<Layer> {
-    let archive = archive(files).ok()?;
+/// A layer with these files.
+pub(super) fn layer(files: &[(&str, &[u8])]) -> io::Result<Layer> {
+    let archive = archive(files)?;
     // Neither time nor file name nor operating system goes into the header.
     let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::best());
-    encoder.write_all(&archive).ok()?;
-    Some(Layer { gzipped: encoder.finish().ok()?, diff_id: Digest::of(&archive) })
+    encoder.write_all(&archive)?;
+    Ok(Layer { gzipped: encoder.finish()?, diff_id: Digest::of(&archive) })
 }
 
 fn archive(files: &[(&str, &[u8])]) -> io::Result<Vec<u8>> {

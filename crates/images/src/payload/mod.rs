@@ -8,7 +8,7 @@ mod push;
 use crate::layout::{Builder, Layout};
 use crate::manifest::Descriptor;
 use crate::release::{IMAGE_REFERENCES, ImageReferences, Tag};
-use image::{Image, JSON_ERROR};
+use image::Image;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::keys::image as label;
 use weir_distro::sample::{SampleStream, components};
@@ -38,9 +38,9 @@ pub enum BadPayload {
     /// No stream.
     #[error("a payload needs at least one stream")]
     NoStream,
-    /// Never in practice.
-    #[error("{JSON_ERROR}: {0}")]
-    Json(String),
+    /// The format of an image has no room for it: a name that is too long for an archive.
+    #[error("the payload cannot be written as images: {0}")]
+    Format(String),
 }
 
 const OCI_VERSION: &str = "org.opencontainers.image.version";
@@ -92,12 +92,12 @@ pub fn make(recipe: &Recipe<'_>) -> Result<Layout, BadPayload> {
         for (tag, mut labels) in [(stream.os_tag.clone(), os(stream)), (stream.extensions_tag(), extensions(stream))] {
             labels.retain(|(key, _)| *labelled || *key != label::STREAM_CLASS);
             let name = format!("{}/{tag}", sample.repository);
-            let image = operating_system(profile, stream, version, &tag, labels).store(&mut builder)?;
+            let image = operating_system(profile, stream, version, &tag, labels)?.store(&mut builder)?;
             tags.push(tag_of(&tag, &name, &image, &format!("https://{}", profile.payload.os_source)));
             listed.push((image, format!("{name}:{}", image_tag(version))));
         }
     }
-    let component = component(version).store(&mut builder)?;
+    let component = component(version)?.store(&mut builder)?;
     for name in components() {
         let source = format!("{COMPONENT_SOURCE}{name}");
         tags.push(tag_of(name, &format!("{}/{name}", sample.repository), &component, &source));
@@ -162,7 +162,7 @@ fn operating_system(
     version: &str,
     tag: &str,
     labels: Vec<(&'static str, String)>,
-) -> Image {
+) -> Result<Image, BadPayload> {
     // The release is part of it: two releases of one stream differ in their images, as real ones do.
     let os_version = format!("{}.{version}", stream.os_version);
     let os_release = format!(
@@ -176,29 +176,29 @@ fn operating_system(
     image.label(OCI_VERSION, &os_version);
     image.label("version", &os_version);
     image.label(OCI_TITLE, tag);
-    image.layer(&[("usr/lib/os-release", os_release.as_bytes())]);
-    image
+    image.layer(&[("usr/lib/os-release", os_release.as_bytes())])?;
+    Ok(image)
 }
 
 /// One image that stands for every component: what they do is of no concern here.
-fn component(version: &str) -> Image {
+fn component(version: &str) -> Result<Image, BadPayload> {
     let mut image = Image::default();
     image.label(OCI_TITLE, "component");
     image.label("version", version);
-    image.layer(&[("usr/share/component", version.as_bytes())]);
-    image
+    image.layer(&[("usr/share/component", version.as_bytes())])?;
+    Ok(image)
 }
 
 fn release(version: &str, list: &ImageReferences) -> Result<Image, BadPayload> {
-    let json = |error: crate::error::Fault| BadPayload::Json(error.to_string());
+    let format = |error: crate::error::Fault| BadPayload::Format(error.to_string());
     let metadata = serde_json::json!({ "kind": "cincinnati-metadata-v0", "version": version });
     let mut image = Image::default();
     image.label(label::RELEASE, version);
-    image.layer(&[("usr/share/release", version.as_bytes())]);
+    image.layer(&[("usr/share/release", version.as_bytes())])?;
     image.layer(&[
-        (IMAGE_REFERENCES, &list.to_json().map_err(json)?),
+        (IMAGE_REFERENCES, &list.to_json().map_err(format)?),
         (RELEASE_METADATA, metadata.to_string().as_bytes()),
-    ]);
+    ])?;
     Ok(image)
 }
 

@@ -169,8 +169,8 @@ impl Push<'_> {
             return Err(Fault::Malformed { what: "the release image".to_owned(), why });
         };
         let list = moved_list(release, self.layout, to).to_json()?;
-        let layer = layer(&[(IMAGE_REFERENCES, &list)])
-            .ok_or_else(|| Fault::malformed("the list of images", "it cannot be archived"))?;
+        let layer =
+            layer(&[(IMAGE_REFERENCES, &list)]).map_err(|error| Fault::malformed("the list of images", error))?;
         let config = self.images.stored(self.layout, &manifest.config.digest).await?;
         let mut config: Value = serde_json::from_slice(&config).map_err(|e| Fault::malformed("the image config", e))?;
         append(&mut config, "/rootfs/diff_ids", json!(layer.diff_id));

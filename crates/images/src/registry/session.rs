@@ -116,11 +116,14 @@ impl Repository {
         match sent {
             Err(Fault::Tls { .. } | Fault::Unreachable { .. }) if self.endpoint.insecure && !plain => {
                 match self.follow(ask, authorization, true).await {
-                    // Neither works, and the first failure says more.
-                    Err(Fault::Unreachable { .. }) => sent,
-                    again => {
+                    // What a registry with TLS says to a request in the clear: the first failure says more.
+                    Ok(response) if response.status() == StatusCode::BAD_REQUEST => sent,
+                    Err(Fault::Tls { .. }) => sent,
+                    // Either may pass, and is then worth another attempt.
+                    Err(again) => Err(again),
+                    Ok(response) => {
                         self.endpoint.plain.store(true, Ordering::Relaxed);
-                        again
+                        Ok(response)
                     }
                 }
             }

@@ -68,6 +68,8 @@ pub enum WaitReason {
         config: String,
         /// What it is doing.
         step: Step,
+        /// Who is in the way of its drain; empty when nobody is.
+        blocked: String,
     },
     /// The node failed on the target.
     Failing {
@@ -129,7 +131,7 @@ impl WaitReason {
         Self::NotReady { what: what.to_string() }
     }
 
-    pub(super) fn updating(node: &NodeView<'_>, target: &str) -> Self {
+    pub(super) fn updating(node: &NodeView<'_>, target: &str, blocked: Option<&str>) -> Self {
         let asks = node.desired_drain != node.applied_drain;
         let step = if node.rebooting {
             Step::Rebooting
@@ -142,7 +144,8 @@ impl WaitReason {
         } else {
             Step::Told
         };
-        Self::Updating { config: target.to_owned(), step }
+        let blocked = blocked.filter(|_| step == Step::Draining).unwrap_or_default().to_owned();
+        Self::Updating { config: target.to_owned(), step, blocked }
     }
 
     /// Whether it is about room in the pool, rather than about the pool itself.
@@ -259,7 +262,8 @@ impl fmt::Display for WaitReason {
             Self::ControlPlaneFirst { masters } => {
                 write!(f, "{masters} of the masters are down, failing or about to move; they go first")
             }
-            Self::Updating { config, step } => write!(f, "{step} to {config}"),
+            Self::Updating { config, step, blocked } if blocked.is_empty() => write!(f, "{step} to {config}"),
+            Self::Updating { config, step, blocked } => write!(f, "{step} to {config}; in the way: {blocked}"),
             Self::Failing { config, why, drifted } => {
                 let what = if *drifted { "reports a failure in" } else { "failed to reach" };
                 let why = if why.is_empty() { "no reason given" } else { why.as_str() };

@@ -5,11 +5,17 @@
 //! | [`NodeView`] | a Kubernetes `Node` with the daemon's annotations |
 //! | [`PoolView`] | a `MachineConfigPool` with its selector validated |
 //! | [`NodeReport`] | a `MachineConfigNode`, as far as pool status depends on it |
+//! | [`PodView`] | a `Pod`, as far as a drain depends on it |
+//! | [`BudgetView`] | a `PodDisruptionBudget` with its selector validated |
 
+mod budget;
 mod node;
+mod pod;
 mod pool;
 mod report;
 
+pub use budget::BudgetView;
 pub use node::{DaemonState, NodeView, Unreadiness, Unready};
+pub use pod::PodView;
 pub use pool::PoolView;
 pub use report::{DegradedReport, NodeReport};

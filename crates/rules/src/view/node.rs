@@ -64,6 +64,10 @@ impl fmt::Display for Unreadiness<'_> {
 pub struct NodeView<'a> {
     /// Name of the node.
     pub name: &'a str,
+    /// What tells it from an earlier node of the same name.
+    pub uid: &'a str,
+    /// Whether its machine is still being made.
+    pub provisioning: bool,
     /// Its labels.
     pub labels: &'a Labels,
     /// Configuration the node runs; `Some("")` when the annotation is there but empty.
@@ -82,6 +86,10 @@ pub struct NodeView<'a> {
     pub desired_drain: &'a str,
     /// The drain or uncordon that was last carried out.
     pub applied_drain: &'a str,
+    /// Who cordoned the node for its drain, one of `keys::drain::CORDONED_BY_*`.
+    pub cordoned_by: Option<&'a str>,
+    /// When the drain under way began, as far as the controller wrote it down.
+    pub drain_started: Option<Timestamp>,
     /// Whether the daemon announced a reboot that has not been confirmed yet.
     pub rebooting: bool,
     /// Control plane topology the node was last told.
@@ -116,8 +124,11 @@ impl<'a> NodeView<'a> {
         let labels = metadata.labels.as_ref().unwrap_or(&NO_LABELS);
         let unschedulable = node.spec.as_ref().and_then(|s| s.unschedulable).unwrap_or_default();
         let conditions = node.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+        let phase = node.status.as_ref().and_then(|s| s.phase.as_deref());
         let mut view = Self {
             name: metadata.name.as_deref().unwrap_or_default(),
+            uid: metadata.uid.as_deref().unwrap_or_default(),
+            provisioning: matches!(phase, Some("Pending" | "Provisioning")),
             labels,
             current_config: None,
             desired_config: None,
@@ -127,6 +138,8 @@ impl<'a> NodeView<'a> {
             reason: "",
             desired_drain: "",
             applied_drain: "",
+            cordoned_by: None,
+            drain_started: None,
             rebooting: false,
             topology: None,
             first_pivot_config: None,
@@ -157,6 +170,8 @@ impl<'a> NodeView<'a> {
             daemon::REASON => self.reason = value,
             daemon::DESIRED_DRAIN => self.desired_drain = value,
             drain::LAST_APPLIED_DRAIN => self.applied_drain = value,
+            drain::CORDONED_BY => self.cordoned_by = Some(value),
+            drain::DRAIN_STARTED => self.drain_started = value.parse().ok(),
             daemon::POST_CONFIG_ACTION => self.rebooting = value == daemon::ACTION_REBOOTING,
             rollout::CONTROL_PLANE_TOPOLOGY => self.topology = Some(value),
             daemon::FIRST_PIVOT_CONFIG => self.first_pivot_config = Some(value),

@@ -1,6 +1,13 @@
-//! A `MachineConfigNode` as far as the status of its pool depends on it.
+//! A `MachineConfigNode` as far as the status of its pool and the drain of its node depend on it.
 
+use crate::node_status::in_the_way;
 use jiff::Timestamp;
+use weir_api::{
+    MachineConfigNode,
+    condition::{MetaCondition, TRUE, find, is_true},
+    keys::machine_config_node::{CORDONED, DRAINED, NODE_DEGRADED, UNCORDONED, UPDATED},
+    machine_config_node::NodePinnedImageSet,
+};
 
 /// What a node's MachineConfigNode says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -21,6 +28,10 @@ pub struct NodeReport<'a> {
     pub desired_image: Option<&'a str>,
     /// Whether every pinned image set of the node is at its desired generation.
     pub pinned_image_sets_done: bool,
+    /// Whether the node was cordoned for the update under way and not uncordoned since.
+    pub cordoned: bool,
+    /// Who is in the way of the drain under way, in the drain controller's words.
+    pub blocked: Option<&'a str>,
 }
 
 /// What a node says of its failure.
@@ -30,4 +41,33 @@ pub struct DegradedReport<'a> {
     pub message: &'a str,
     /// Since when.
     pub since: Option<Timestamp>,
+}
+
+impl<'a> NodeReport<'a> {
+    /// Reads a MachineConfigNode. Never fails: what is missing says nothing.
+    #[must_use]
+    pub fn new(object: &'a MachineConfigNode) -> Self {
+        let status = object.status.as_ref();
+        let conditions = status.and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+        let since = |condition: &MetaCondition| condition.last_transition_time.as_ref().map(|t| t.0);
+        let degraded = find(conditions, NODE_DEGRADED).filter(|c| c.status == TRUE);
+        let draining = find(conditions, DRAINED).filter(|c| c.status == weir_api::condition::UNKNOWN);
+        let sets = status.and_then(|s| s.pinned_image_sets.as_deref()).unwrap_or_default();
+        Self {
+            node: object.metadata.name.as_deref().unwrap_or_default(),
+            has_conditions: !conditions.is_empty(),
+            degraded: degraded.map(|c| DegradedReport { message: &c.message, since: since(c) }),
+            updated: is_true(conditions, UPDATED),
+            updated_since: find(conditions, UPDATED).and_then(since),
+            desired_config: status.and_then(|s| s.config_version.as_ref()).map(|v| v.desired.as_str()),
+            desired_image: status.and_then(|s| s.config_image.as_ref()).and_then(|i| i.desired_image.as_deref()),
+            pinned_image_sets_done: sets.iter().all(is_pinned),
+            cordoned: is_true(conditions, CORDONED) && !is_true(conditions, UNCORDONED),
+            blocked: draining.and_then(|c| in_the_way(&c.message)),
+        }
+    }
+}
+
+fn is_pinned(set: &NodePinnedImageSet) -> bool {
+    set.desired_generation.is_some_and(|wanted| wanted > 0 && set.current_generation == Some(wanted))
 }

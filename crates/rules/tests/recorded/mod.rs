@@ -8,11 +8,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
 };
-use weir_api::{MachineConfig, MachineConfigPool, OSImageStream};
+use weir_api::{MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream};
 use weir_rules::{
+    explain::Objects,
     membership::{Membership, assign},
     rollout::RolloutView,
-    view::{DegradedReport, NodeReport, NodeView, PoolView},
+    view::{NodeReport, NodeView, PoolView},
 };
 
 /// One recorded case.
@@ -38,7 +39,7 @@ pub(crate) struct Inputs {
     nodes: Vec<Node>,
     pods: Vec<Value>,
     machine_configs: Vec<MachineConfig>,
-    machine_config_nodes: Vec<Value>,
+    machine_config_nodes: Vec<MachineConfigNode>,
     #[serde(rename = "machineOSConfigs")]
     machine_os_configs: Vec<Value>,
     os_image_stream: Option<OSImageStream>,
@@ -92,6 +93,25 @@ impl Inputs {
         self.machine_os_configs.iter().filter_map(|m| m["spec"]["machineConfigPool"]["name"].as_str()).collect()
     }
 
+    /// The case as `explain` takes it.
+    pub(crate) fn objects(&self) -> Objects {
+        let operator = |pod: &&Value| pod["metadata"]["labels"]["k8s-app"] == "machine-config-operator";
+        let node = |pod: &Value| pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned();
+        Objects {
+            pools: self.all_pools().cloned().collect(),
+            nodes: self.nodes.clone(),
+            configs: self.machine_configs.clone(),
+            all_configs: false,
+            reports: self.machine_config_nodes.clone(),
+            operator_nodes: self.pods.iter().filter(operator).map(node).collect(),
+            image_mode_pools: self.image_mode_pools().into_iter().map(str::to_owned).collect(),
+            streams: self.streams().filter(|_| self.gate("OSStreams")).cloned(),
+            topology: self.control_plane_topology.clone(),
+            certificates: self.certificates().to_vec(),
+            counts_from_reports: self.gate("ImageModeStatusReporting"),
+        }
+    }
+
     pub(crate) fn world(&self) -> World<'_> {
         let operator = |pod: &&Value| pod["metadata"]["labels"]["k8s-app"] == "machine-config-operator";
         let owner = |config: &'_ MachineConfig| {
@@ -139,7 +159,7 @@ impl<'a> World<'a> {
         Views {
             world: self,
             membership: assign(&self.pools, &self.nodes),
-            reports: self.inputs.machine_config_nodes.iter().map(report).map(|r| (r.node, r)).collect(),
+            reports: self.inputs.machine_config_nodes.iter().map(NodeReport::new).map(|r| (r.node, r)).collect(),
             config_map: configs.filter_map(|c| Some((c.metadata.name.as_deref()?, c))).collect(),
             owners: self.owners.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect(),
         }
@@ -169,26 +189,5 @@ impl<'a> Views<'a> {
             halted: None,
             previous: None,
         }
-    }
-}
-
-fn report(object: &Value) -> NodeReport<'_> {
-    let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let is_true = |type_: &str| conditions.iter().find(|c| c["type"] == type_ && c["status"] == "True");
-    let sets = object["status"]["pinnedImageSets"].as_array().map(Vec::as_slice).unwrap_or_default();
-    let generation = |set: &Value, key: &str| set[key].as_i64().unwrap_or_default();
-    NodeReport {
-        node: object["metadata"]["name"].as_str().unwrap(),
-        has_conditions: !conditions.is_empty(),
-        degraded: is_true("NodeDegraded")
-            .map(|c| DegradedReport { message: c["message"].as_str().unwrap_or_default(), since: None }),
-        updated: is_true("Updated").is_some(),
-        updated_since: None,
-        desired_config: object["status"]["configVersion"]["desired"].as_str(),
-        desired_image: object["status"]["configImage"]["desiredImage"].as_str(),
-        pinned_image_sets_done: sets.iter().all(|s| {
-            generation(s, "desiredGeneration") > 0
-                && generation(s, "desiredGeneration") == generation(s, "currentGeneration")
-        }),
     }
 }

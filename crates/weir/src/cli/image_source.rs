@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 use clap::Args;
 use std::path::PathBuf;
+use weir_images::manifest::Platform;
 use weir_images::{Authfile, Proxy, Registries, Source, certificates};
 
 /// Where images are, and with which credentials
@@ -23,6 +24,9 @@ pub struct ImageSource {
     /// Folder with such a folder, or a file of CAs, for each registry
     #[arg(long, value_name = "DIR")]
     pub per_host_certs: Option<PathBuf>,
+    /// Which image of an index to read: OS/ARCHITECTURE [default: linux on this machine's architecture]
+    #[arg(long, value_name = "PLATFORM")]
+    pub platform: Option<Platform>,
 }
 
 impl ImageSource {
@@ -50,6 +54,9 @@ impl ImageSource {
         }
         if let Some(folder) = &self.per_host_certs {
             certificates::add_hosts(&mut source.trust, folder)?;
+        }
+        if let Some(platform) = &self.platform {
+            source.platform = platform.clone();
         }
         Ok(source)
     }

@@ -1,18 +1,26 @@
 //! Which subcommands there are. One file per subcommand: its arguments and what it does.
 
+pub mod apiserver;
+pub mod bootstrap;
+mod cluster;
 mod crds;
 mod explain;
 mod get;
 mod image_source;
 pub mod machine_config_osimagestream;
+mod manifest_source;
 mod payload;
+mod render;
+mod status;
 pub mod up;
 
+pub use cluster::Cluster;
 pub use crds::Crds;
 pub use explain::Explain;
 pub use get::Get;
 pub use image_source::ImageSource;
 pub use payload::Payload;
+pub use status::Status;
 
 use crate::exit::Outcome;
 use clap::{Parser, Subcommand};
@@ -38,15 +46,43 @@ pub enum Command {
     Get(Get),
     /// Make, push and look into release payloads
     Payload(Payload),
-    /// Say why things are as they are
+    /// Print the MachineConfigs that pools get, from manifests
+    Render(render::Render),
+    /// Render what a cluster's first machines get, from the installer's manifests
+    Bootstrap(bootstrap::Bootstrap),
+    /// Print what every pool is at, and who waits for what
+    Status(Status),
+    /// Explain why something is as it is
     Explain(Explain),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
+    /// Serve the embedded Kubernetes API
+    ///
+    /// It is an API server and nothing else: no scheduler, no kubelet, no controller runs beside it.
+    Apiserver(apiserver::Arguments),
     /// Print shell completions
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
     },
+}
+
+/// How data is printed for scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub enum Output {
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+}
+
+impl Output {
+    fn write(self, value: &serde_json::Value) -> anyhow::Result<String> {
+        Ok(match self {
+            Self::Json => serde_json::to_string_pretty(value)? + "\n",
+            Self::Yaml => serde_saphyr::to_string(value)?,
+        })
+    }
 }
 
 /// Sets up log lines on stderr; `RUST_LOG` overrides the level.
@@ -71,8 +107,12 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Up(up) => up.run(),
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
+        Command::Render(render) => render.run(),
+        Command::Bootstrap(bootstrap) => bootstrap.run(),
+        Command::Status(status) => status.run(),
         Command::Explain(explain) => explain.run(),
         Command::Crds(crds) => crds.run(),
+        Command::Apiserver(arguments) => apiserver::run(arguments),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();
             let mut script = Vec::new();

@@ -52,7 +52,8 @@ fn images(up: &Up) -> Result<(Images, String)> {
 }
 
 /// Somebody waits at a terminal: a registry that is down is reported soon.
-const PATIENCE: Patience = Patience { retry: Duration::from_secs(3), total: Duration::from_secs(60) };
+const PATIENCE: Patience =
+    Patience { pause: Duration::from_millis(250), retry: Duration::from_secs(3), total: Duration::from_secs(60) };
 
 fn profile(up: &Up, release: &Release) -> Result<&'static Profile> {
     let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();

@@ -4,6 +4,7 @@
 //! | module | functions |
 //! |---|---|
 //! | [`format`] | `format.dns1123Label()`, `format.named(…)`, `.validate(…)` and so on |
+//! | [`comprehension`] | loops over positions and elements, or keys and values, at once |
 //! | [`list`] | `isSorted`, `sum`, `min`, `max`, `indexOf`, `sets.contains` and so on |
 //! | [`net`] | `ip`, `isIP`, `cidr`, `isCIDR` and what they can tell |
 //! | [`quantity`] | `quantity`, `isQuantity`, comparing and adding them |
@@ -11,6 +12,7 @@
 //! | [`semver`] | `semver`, `isSemver`, comparing them |
 //! | [`url`] | `url`, `isURL` and the parts of one |
 
+mod comprehension;
 mod format;
 mod list;
 mod net;
@@ -26,6 +28,7 @@ use cel::{DeclarationError, Env, extensions};
 pub(super) fn install(env: &mut Env) -> Result<(), DeclarationError> {
     env.add_extension(extensions::strings)?;
     env.add_extension(extensions::lists)?;
+    comprehension::install(env)?;
     format::install(env)?;
     list::install(env)?;
     net::install(env)?;
@@ -223,7 +226,10 @@ const OF_OTHERS: [&str; 40] = [
 
 /// Whether anything of that name can be called.
 pub(super) fn is_function(name: &str) -> bool {
-    [&GLOBAL[..], &FORMATS, &OF_STRINGS, &OF_LISTS, &OF_TIMES, &OF_OTHERS].iter().any(|names| names.contains(&name))
+    comprehension::NAMES.contains(&name)
+        || [&GLOBAL[..], &FORMATS, &OF_STRINGS, &OF_LISTS, &OF_TIMES, &OF_OTHERS]
+            .iter()
+            .any(|names| names.contains(&name))
 }
 
 /// Whether a receiver of that type certainly does not have the method.

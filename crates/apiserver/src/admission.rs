@@ -1,0 +1,127 @@
+//! Admission: the stored policies and bindings, asked about a request.
+
+use crate::{
+    object::meta,
+    pipeline::in_version,
+    policy::{self, Binding, Denial, Operation, ParamSource, Policy, User},
+    registry::Resource,
+    server::State,
+    status::Failure,
+    store::{Key, Tables},
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Table of the policies.
+const POLICIES: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
+/// Table of their bindings.
+const BINDINGS: &str = "validatingadmissionpolicybindings.admissionregistration.k8s.io";
+
+/// Policies with what binds them, compiled; replaced as a whole when one changes.
+#[derive(Debug, Default)]
+pub(crate) struct Policies(Vec<(Policy, Vec<Binding>)>);
+
+impl Policies {
+    /// Whether a change of this table changes the policies.
+    pub(crate) fn concerns(storage: &str) -> bool {
+        storage == POLICIES || storage == BINDINGS
+    }
+
+    /// Compiles what is stored. Validation has refused what does not compile.
+    pub(crate) fn load(tables: &Tables) -> Self {
+        let stored = |table: &str| -> Vec<Value> {
+            tables.table(table).into_iter().flat_map(|t| t.range("", None)).map(|(_, o)| o.value()).collect()
+        };
+        let bindings = stored(BINDINGS);
+        let of = |policy: &str| -> Vec<Binding> {
+            let parsed = bindings.iter().filter_map(|b| Binding::parse(b).ok());
+            parsed.filter(|b| b.policy_name() == policy).collect()
+        };
+        let policies = stored(POLICIES).into_iter().filter_map(|p| Policy::compile(&p).ok());
+        Self(policies.map(|policy| (of(policy.name()), policy)).map(|(bindings, policy)| (policy, bindings)).collect())
+    }
+}
+
+/// A request that admission is asked about.
+pub(crate) struct Question<'a> {
+    pub(crate) operation: Operation,
+    pub(crate) resource: &'a Resource,
+    pub(crate) subresource: &'a str,
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+    pub(crate) user: &'a User,
+    pub(crate) dry_run: bool,
+    pub(crate) new: Option<&'a Value>,
+    pub(crate) old: Option<&'a Value>,
+}
+
+impl State {
+    /// Asks the policies; returns their warnings.
+    pub(crate) fn admit(&self, question: &Question<'_>) -> Result<Vec<String>, Failure> {
+        let policies = self.policies();
+        if policies.0.is_empty() {
+            return Ok(Vec::new());
+        }
+        let resource = question.resource;
+        let registry = self.registry();
+        let versions = registry.group(&resource.group).into_iter().flat_map(|g| &g.versions);
+        let others: Vec<&str> = versions
+            .filter(|v| v.name != resource.version && v.resources.contains_key(&resource.plural))
+            .map(|v| v.name.as_str())
+            .collect();
+        let namespace = self.store.get(&self.namespaces.storage, &Key::new("", question.namespace)).map(|o| o.value());
+        let is_namespace = resource.is("", "namespaces");
+        let request = policy::Request {
+            operation: question.operation,
+            group: &resource.group,
+            version: &resource.version,
+            resource: &resource.plural,
+            subresource: question.subresource,
+            kind: &resource.kind,
+            namespace: if is_namespace { question.name } else { question.namespace },
+            name: question.name,
+            user: question.user,
+            dry_run: question.dry_run,
+            object: question.new,
+            old_object: question.old,
+            namespace_object: namespace.as_ref(),
+            other_versions: &others,
+        };
+        let bound = policies.0.iter().map(|(policy, bindings)| (policy, bindings.iter().collect()));
+        let verdict = policy::evaluate(bound, &request, self);
+        for failure in &verdict.audit_failures {
+            let (policy, binding) = (&failure.policy, &failure.binding);
+            tracing::info!(policy, binding, message = failure.message, "a request violates an audited policy");
+        }
+        match verdict.denial {
+            Some(denial) => Err(refusal(resource, &denial, &request)),
+            None => Ok(verdict.warnings),
+        }
+    }
+}
+
+fn refusal(resource: &Resource, denial: &Denial, request: &policy::Request<'_>) -> Failure {
+    let reason = match denial.reason.as_str() {
+        "Forbidden" => "Forbidden",
+        "Unauthorized" => "Unauthorized",
+        "RequestEntityTooLarge" => "RequestEntityTooLarge",
+        _ => "Invalid",
+    };
+    Failure::policy(resource, request.name, denial.code(), reason, denial.text(request), denial.cause())
+}
+
+impl ParamSource for State {
+    fn namespaced(&self, api_version: &str, kind: &str) -> Option<bool> {
+        self.registry().of_kind(api_version, kind).map(|resource| resource.namespaced)
+    }
+
+    fn objects(&self, api_version: &str, kind: &str, namespace: Option<&str>, name: Option<&str>) -> Vec<Value> {
+        let registry = self.registry();
+        let Some(resource): Option<&Arc<Resource>> = registry.of_kind(api_version, kind) else { return Vec::new() };
+        let tables = self.store.read();
+        let table = tables.table(&resource.storage);
+        let all = table.into_iter().flat_map(|t| t.range(namespace.unwrap_or_default(), None));
+        let named = all.filter(|(key, _)| name.is_none_or(|name| *key.name == *name));
+        named.map(|(_, object)| in_version(resource, object)).filter(|o| !meta(o, "name").is_empty()).collect()
+    }
+}

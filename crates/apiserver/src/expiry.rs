@@ -1,0 +1,86 @@
+//! Events are forgotten an hour after they were last written, as kube-apiserver does (`--event-ttl`).
+
+use crate::{
+    server::State,
+    store::{Key, Writer},
+};
+use jiff::{SignedDuration, Timestamp};
+use parking_lot::Mutex;
+use std::{collections::VecDeque, sync::Arc};
+
+/// Table of the events.
+pub(crate) const EVENTS: &str = "events";
+const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
+
+/// Versions of events, in the order in which they were written.
+#[derive(Debug, Default)]
+pub(crate) struct Expiry(Mutex<VecDeque<(Timestamp, Key, u64)>>);
+
+impl State {
+    /// Called after an event was written; drops those whose time has come. There is no timer: a server that nobody
+    /// writes events to has none to drop.
+    pub(crate) fn expire_events(&self, writer: &mut Writer<'_>, written: &Key) {
+        let now = self.clock.now();
+        let mut queue = self.expiry.0.lock();
+        if let Some(event) = writer.get(EVENTS, written) {
+            queue.push_back((now, written.clone(), event.version));
+        }
+        let storage: Arc<str> = EVENTS.into();
+        while let Some((since, ..)) = queue.front()
+            && now.duration_since(*since) >= LIFETIME
+        {
+            let Some((_, key, version)) = queue.pop_front() else { return };
+            // An event that was written again stands further back in the queue.
+            if let Some(event) = writer.get(EVENTS, &key).filter(|e| e.version == version) {
+                writer.delete(&storage, &key, event.value());
+            }
+        }
+    }
+
+    /// Events that were on disk begin to age now.
+    pub(crate) fn queue_events(&self) {
+        let now = self.clock.now();
+        let tables = self.store.read();
+        let all = tables.table(EVENTS).into_iter().flat_map(|t| t.range("", None));
+        self.expiry.0.lock().extend(all.map(|(key, event)| (now, key.clone(), event.version)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{ApiServer, Clock, Settings};
+    use serde_json::json;
+
+    #[derive(Debug)]
+    struct Manual(Mutex<Timestamp>);
+
+    impl Clock for Manual {
+        fn now(&self) -> Timestamp {
+            *self.0.lock()
+        }
+    }
+
+    #[test]
+    fn events_live_for_an_hour_after_their_last_write() {
+        let clock = Arc::new(Manual(Mutex::new(Timestamp::UNIX_EPOCH)));
+        let server = ApiServer::new(Settings { clock: clock.clone(), ..Settings::default() }).unwrap();
+        let state = &server.state;
+        let resource = state.registry().find("", "v1", "events").cloned().unwrap();
+        let write = |name: &str| {
+            let object = json!({"metadata": {"name": name}, "involvedObject": {"kind": "Node", "name": "n"}});
+            state.create(&resource, "default", object).unwrap();
+        };
+        let names = || -> Vec<String> {
+            let tables = state.store.read();
+            tables.table(EVENTS).unwrap().range("", None).map(|(k, _)| k.name.to_string()).collect()
+        };
+        write("a");
+        *clock.0.lock() += SignedDuration::from_mins(59);
+        write("b");
+        assert_eq!(names(), ["a", "b"]);
+        *clock.0.lock() += SignedDuration::from_mins(1);
+        write("c");
+        assert_eq!(names(), ["b", "c"]);
+    }
+}

@@ -1,0 +1,267 @@
+//! What users may do: role-based access control (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/>).
+//!
+//! Members of `system:masters` may do everything. Everybody with an identity may ask what there is and what they may do;
+//! everybody at all may ask for the version and for health. The rest is granted by stored roles and bindings.
+
+use crate::{
+    identity::{AUTHENTICATED, MASTERS, User},
+    object::{self, list, meta, text},
+    registry::strings,
+    status::Failure,
+    store::Tables,
+};
+use serde_json::Value;
+
+/// Who decides what users may do.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Authorization {
+    /// Stored roles and bindings.
+    #[default]
+    Rbac,
+    /// Nobody: everything is allowed.
+    AlwaysAllow,
+}
+
+/// What a request wants to do.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Attributes<'a> {
+    /// E.g. `get`.
+    pub(crate) verb: &'a str,
+    pub(crate) group: &'a str,
+    /// Plural name; empty for a path that is no resource.
+    pub(crate) resource: &'a str,
+    pub(crate) subresource: &'a str,
+    pub(crate) namespace: &'a str,
+    pub(crate) name: &'a str,
+    /// Where there is no resource.
+    pub(crate) path: &'a str,
+}
+
+/// Rules of a role, for some subjects, in one namespace or everywhere.
+#[derive(Debug)]
+struct Grant {
+    subjects: Vec<Subject>,
+    rules: Vec<Rule>,
+    namespace: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Subject {
+    User(String),
+    Group(String),
+}
+
+#[derive(Debug)]
+struct Rule {
+    verbs: Vec<String>,
+    groups: Vec<String>,
+    resources: Vec<String>,
+    names: Vec<String>,
+    paths: Vec<String>,
+}
+
+/// All grants; replaced as a whole when a role or a binding changes.
+#[derive(Debug, Default)]
+pub(crate) struct Grants(Vec<Grant>);
+
+const SUFFIX: &str = ".rbac.authorization.k8s.io";
+
+impl Grants {
+    /// Whether a change of this table changes the grants.
+    pub(crate) fn concerns(storage: &str) -> bool {
+        storage.ends_with(SUFFIX)
+    }
+
+    pub(crate) fn load(tables: &Tables) -> Self {
+        let stored = |plural: &str| -> Vec<Value> {
+            let table = tables.table(&format!("{plural}{SUFFIX}"));
+            table.into_iter().flat_map(|t| t.range("", None)).map(|(_, o)| o.value()).collect()
+        };
+        let (roles, cluster_roles) = (stored("roles"), stored("clusterroles"));
+        let rules = |binding: &Value| -> Vec<Rule> {
+            let (kind, name) = (text(binding, &["roleRef", "kind"]), text(binding, &["roleRef", "name"]));
+            let role = match kind {
+                "ClusterRole" => cluster_roles.iter().find(|r| meta(r, "name") == name),
+                _ => {
+                    roles.iter().find(|r| meta(r, "name") == name && meta(r, "namespace") == meta(binding, "namespace"))
+                }
+            };
+            role.map(|r| list(r, &["rules"]).iter().map(Rule::read).collect()).unwrap_or_default()
+        };
+        let local = stored("rolebindings");
+        let everywhere = stored("clusterrolebindings");
+        let grants = local
+            .iter()
+            .map(|b| (b, Some(meta(b, "namespace").to_owned())))
+            .chain(everywhere.iter().map(|b| (b, None)));
+        Self(
+            grants
+                .map(|(binding, namespace)| Grant {
+                    subjects: list(binding, &["subjects"]).iter().filter_map(|s| Subject::read(s, binding)).collect(),
+                    rules: rules(binding),
+                    namespace,
+                })
+                .collect(),
+        )
+    }
+
+    fn allow(&self, user: &User, wanted: &Attributes<'_>) -> bool {
+        let concerned = |grant: &&Grant| {
+            let here = grant.namespace.as_deref().is_none_or(|n| n == wanted.namespace && !wanted.resource.is_empty());
+            here && grant.subjects.iter().any(|subject| subject.is(user))
+        };
+        self.0.iter().filter(concerned).any(|grant| grant.rules.iter().any(|rule| rule.allows(wanted)))
+    }
+}
+
+impl Subject {
+    fn read(subject: &Value, binding: &Value) -> Option<Self> {
+        let name = text(subject, &["name"]);
+        Some(match text(subject, &["kind"]) {
+            "User" => Self::User(name.to_owned()),
+            "Group" => Self::Group(name.to_owned()),
+            "ServiceAccount" => {
+                let namespace = match text(subject, &["namespace"]) {
+                    "" => meta(binding, "namespace"),
+                    namespace => namespace,
+                };
+                Self::User(format!("system:serviceaccount:{namespace}:{name}"))
+            }
+            _ => return None,
+        })
+    }
+
+    fn is(&self, user: &User) -> bool {
+        match self {
+            Self::User(name) => *name == user.username,
+            Self::Group(name) => user.groups.contains(name),
+        }
+    }
+}
+
+impl Rule {
+    fn read(rule: &Value) -> Self {
+        let field = |name| strings(object::at(rule, &[name]));
+        Self {
+            verbs: field("verbs"),
+            groups: field("apiGroups"),
+            resources: field("resources"),
+            names: field("resourceNames"),
+            paths: field("nonResourceURLs"),
+        }
+    }
+
+    fn allows(&self, wanted: &Attributes<'_>) -> bool {
+        let has = |list: &[String], value: &str| list.iter().any(|x| x == "*" || x == value);
+        if !has(&self.verbs, wanted.verb) {
+            return false;
+        }
+        if wanted.resource.is_empty() {
+            return self.paths.iter().any(|path| match path.strip_suffix('*') {
+                Some(prefix) => wanted.path.starts_with(prefix),
+                None => *path == wanted.path,
+            });
+        }
+        let resource = |listed: &String| match (listed.split_once('/'), wanted.subresource) {
+            _ if listed == "*" => true,
+            (None, "") => listed == wanted.resource,
+            (Some((resource, subresource)), wanted_sub) => {
+                subresource == wanted_sub && (resource == "*" || resource == wanted.resource)
+            }
+            (None, _) => false,
+        };
+        has(&self.groups, wanted.group)
+            && self.resources.iter().any(resource)
+            && (self.names.is_empty() || self.names.iter().any(|n| n == wanted.name))
+    }
+}
+
+/// Paths that everybody may read.
+const PUBLIC: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
+/// Paths that everybody with an identity may read, with what is below them.
+const DISCOVERY: [&str; 3] = ["/api", "/apis", "/openapi"];
+const SELF_REVIEWS: [&str; 2] = ["selfsubjectaccessreviews", "selfsubjectreviews"];
+
+/// Whether the user may do this.
+pub(crate) fn is_allowed(grants: &Grants, user: &User, wanted: &Attributes<'_>) -> bool {
+    if user.groups.iter().any(|g| g == MASTERS) {
+        return true;
+    }
+    let below = |roots: &[&str]| {
+        let is =
+            |root: &&str| wanted.path == *root || wanted.path.strip_prefix(root).is_some_and(|p| p.starts_with('/'));
+        wanted.resource.is_empty() && wanted.verb == "get" && roots.iter().any(is)
+    };
+    let known = user.groups.iter().any(|g| g == AUTHENTICATED);
+    below(&PUBLIC)
+        || (known && below(&DISCOVERY))
+        || (known && wanted.verb == "create" && SELF_REVIEWS.contains(&wanted.resource))
+        || grants.allow(user, wanted)
+}
+
+/// The answer to somebody who may not.
+pub(crate) fn refusal(user: &User, wanted: &Attributes<'_>) -> Failure {
+    let (who, verb) = (&user.username, wanted.verb);
+    if wanted.resource.is_empty() {
+        return Failure::denied(format!("forbidden: User {who:?} cannot {verb} path {:?}", wanted.path), "", "", "");
+    }
+    let full = match wanted.subresource {
+        "" => wanted.resource.to_owned(),
+        subresource => format!("{}/{subresource}", wanted.resource),
+    };
+    let qualified = if wanted.group.is_empty() {
+        wanted.resource.to_owned()
+    } else {
+        format!("{}.{}", wanted.resource, wanted.group)
+    };
+    let named = if wanted.name.is_empty() { qualified } else { format!("{qualified} {:?}", wanted.name) };
+    let place = match wanted.namespace {
+        "" => "at the cluster scope".to_owned(),
+        namespace => format!("in the namespace {namespace:?}"),
+    };
+    let message = format!(
+        "{named} is forbidden: User {who:?} cannot {verb} resource {full:?} in API group {:?} {place}",
+        wanted.group
+    );
+    Failure::denied(message, wanted.name, wanted.group, wanted.resource)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::user;
+    use serde_json::json;
+
+    fn rule(value: Value) -> Rule {
+        Rule::read(&value)
+    }
+
+    #[test]
+    fn rules() {
+        let pods = Attributes { verb: "get", resource: "pods", namespace: "n", name: "p", ..Attributes::default() };
+        let status = Attributes { subresource: "status", ..pods };
+        let core = |resources: Value| rule(json!({"verbs": ["get"], "apiGroups": [""], "resources": resources}));
+        assert!(core(json!(["pods"])).allows(&pods) && !core(json!(["pods"])).allows(&status));
+        assert!(core(json!(["pods/status"])).allows(&status) && core(json!(["*/status"])).allows(&status));
+        assert!(core(json!(["*"])).allows(&status));
+        assert!(!core(json!(["pods"])).allows(&Attributes { verb: "list", ..pods }));
+        assert!(!core(json!(["pods"])).allows(&Attributes { group: "apps", ..pods }));
+        let named = rule(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "resourceNames": ["q"]}));
+        assert!(!named.allows(&pods) && named.allows(&Attributes { name: "q", ..pods }));
+        let path = rule(json!({"verbs": ["get"], "nonResourceURLs": ["/metrics/*"]}));
+        let metrics = Attributes { verb: "get", path: "/metrics/x", ..Attributes::default() };
+        assert!(path.allows(&metrics) && !path.allows(&pods));
+    }
+
+    #[test]
+    fn everybody_may_ask_for_the_version_and_known_users_for_discovery() {
+        let grants = Grants::default();
+        let anonymous = User { username: "system:anonymous".into(), ..User::default() };
+        let known = user("somebody", &[]);
+        let get = |path| Attributes { verb: "get", path, ..Attributes::default() };
+        assert!(is_allowed(&grants, &anonymous, &get("/version")));
+        assert!(!is_allowed(&grants, &anonymous, &get("/apis")));
+        assert!(is_allowed(&grants, &known, &get("/apis/apps/v1")) && !is_allowed(&grants, &known, &get("/apisx")));
+        assert!(!is_allowed(&grants, &known, &get("/metrics")));
+    }
+}

@@ -1,0 +1,159 @@
+//! Who a client is, and what it may do.
+#![allow(missing_docs, clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test")]
+
+use bytes::Bytes;
+use http_body_util::{BodyExt as _, Full};
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client,
+    api::{ListParams, PostParams},
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use tower::ServiceExt as _;
+use weir_apiserver::{ApiServer, Listener, Service, Settings, User};
+
+fn named(name: &str) -> User {
+    User { username: name.into(), groups: vec!["system:authenticated".into()], ..User::default() }
+}
+
+async fn ask(service: Service, method: &str, path: &str, headers: &[(&str, &str)], body: &Value) -> (u16, Value) {
+    let mut request = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let body = if body.is_null() { String::new() } else { body.to_string() };
+    let response = service.oneshot(request.body(Full::new(Bytes::from(body))).unwrap()).await.unwrap();
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, serde_json::from_slice(&bytes).unwrap_or_default())
+}
+
+async fn grant(server: &ApiServer, user: &str) {
+    let role = json!({"metadata": {"name": "reader"}, "rules": [
+        {"verbs": ["get", "list", "watch"], "apiGroups": [""], "resources": ["configmaps"]}]});
+    let binding = json!({"metadata": {"name": "reader"}, "roleRef": {"kind": "Role", "name": "reader"},
+        "subjects": [{"kind": "User", "name": user}]});
+    let base = "/apis/rbac.authorization.k8s.io/v1/namespaces/default";
+    for (plural, object) in [("roles", role), ("rolebindings", binding)] {
+        let (status, answer) = ask(server.service(), "POST", &format!("{base}/{plural}"), &[], &object).await;
+        assert_eq!(status, 201, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn users_may_do_what_roles_grant() {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    let jane = || server.service_as(named("jane"));
+    let (status, refused) = ask(jane(), "GET", "/api/v1/namespaces/default/configmaps", &[], &Value::Null).await;
+    assert_eq!(status, 403);
+    let expected = "configmaps is forbidden: User \"jane\" cannot list resource \"configmaps\" in API group \"\" in the namespace \"default\"";
+    assert_eq!(refused["message"], expected);
+    grant(&server, "jane").await;
+    assert_eq!(ask(jane(), "GET", "/api/v1/namespaces/default/configmaps", &[], &Value::Null).await.0, 200);
+    assert_eq!(ask(jane(), "GET", "/api/v1/namespaces/kube-system/configmaps", &[], &Value::Null).await.0, 403);
+    let (status, _) =
+        ask(jane(), "POST", "/api/v1/namespaces/default/configmaps", &[], &json!({"metadata": {"name": "a"}})).await;
+    assert_eq!(status, 403);
+    let review = |verb: &str| json!({"spec": {"resourceAttributes": {"verb": verb, "resource": "configmaps", "namespace": "default"}}});
+    for (verb, allowed) in [("get", true), ("delete", false)] {
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let (_, answer) = ask(jane(), "POST", path, &[], &review(verb)).await;
+        assert_eq!(answer["status"]["allowed"], allowed, "{verb}");
+    }
+    let (_, who) = ask(jane(), "POST", "/apis/authentication.k8s.io/v1/selfsubjectreviews", &[], &json!({})).await;
+    assert_eq!(who["status"]["userInfo"]["username"], "jane");
+}
+
+#[tokio::test]
+async fn an_administrator_may_act_as_others_and_others_may_not() {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    let headers = [("impersonate-user", "jane"), ("impersonate-group", "team"), ("impersonate-extra-key", "value")];
+    let path = "/apis/authentication.k8s.io/v1/selfsubjectreviews";
+    let (_, who) = ask(server.service(), "POST", path, &headers, &json!({})).await;
+    let user = &who["status"]["userInfo"];
+    assert_eq!((&user["username"], &user["extra"]["key"][0]), (&json!("jane"), &json!("value")));
+    assert_eq!(user["groups"], json!(["team", "system:authenticated"]));
+    let nodes = ask(server.service(), "GET", "/api/v1/nodes", &headers, &Value::Null).await;
+    assert_eq!(nodes.0, 403);
+    assert_eq!(ask(server.service_as(named("jane")), "POST", path, &headers[..1], &json!({})).await.0, 403);
+}
+
+#[tokio::test]
+async fn policies_see_who_asks() {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    let policy = json!({"metadata": {"name": "p"}, "spec": {
+        "matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE", "DELETE"], "resources": ["configmaps"]}]},
+        "validations": [{"expression": "request.userInfo.username != 'jane'", "message": "not jane", "reason": "Forbidden"}]}});
+    let binding = json!({"metadata": {"name": "b"}, "spec": {"policyName": "p", "validationActions": ["Deny"]}});
+    let base = "/apis/admissionregistration.k8s.io/v1";
+    assert_eq!(
+        ask(server.service(), "POST", &format!("{base}/validatingadmissionpolicies"), &[], &policy).await.0,
+        201
+    );
+    assert_eq!(
+        ask(server.service(), "POST", &format!("{base}/validatingadmissionpolicybindings"), &[], &binding).await.0,
+        201
+    );
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let as_jane = [("impersonate-user", "jane"), ("impersonate-group", "system:masters")];
+    let (status, denied) = ask(server.service(), "POST", maps, &as_jane, &json!({"metadata": {"name": "a"}})).await;
+    assert_eq!((status, denied["reason"].as_str()), (403, Some("Forbidden")), "{denied}");
+    assert_eq!(ask(server.service(), "POST", maps, &[], &json!({"metadata": {"name": "a"}})).await.0, 201);
+    assert_eq!(ask(server.service(), "DELETE", &format!("{maps}/a"), &as_jane, &Value::Null).await.0, 403);
+}
+
+#[tokio::test]
+async fn over_the_network_a_certificate_or_a_token_proves_who_asks() {
+    // Fails only when one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let tokens = BTreeMap::from([("secret".to_owned(), named("jane"))]);
+    let server = ApiServer::new(Settings { tokens, ..Settings::default() }).unwrap();
+    grant(&server, "jane").await;
+    let (_, account) = ask(
+        server.service(),
+        "POST",
+        "/api/v1/namespaces/default/serviceaccounts",
+        &[],
+        &json!({"metadata": {"name": "robot"}}),
+    )
+    .await;
+    assert_eq!(account["metadata"]["name"], "robot");
+    let (_, token) = ask(
+        server.service(),
+        "POST",
+        "/api/v1/namespaces/default/serviceaccounts/robot/token",
+        &[],
+        &json!({"spec": {}}),
+    )
+    .await;
+    let listener = Listener::bind(&server, "127.0.0.1:0".parse().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    listener.write_kubeconfig(&folder.path().join("kubeconfig")).unwrap();
+    let certificate = listener.client_certificate("jane", "team").unwrap();
+    let admin = kube::config::Kubeconfig::read_from(folder.path().join("kubeconfig")).unwrap();
+    tokio::spawn(listener.serve(std::future::pending()));
+    let client = |auth: Value| {
+        let mut file = admin.clone();
+        file.auth_infos[0].auth_info = Some(serde_json::from_value(auth).unwrap());
+        async move {
+            Client::try_from(kube::Config::from_custom_kubeconfig(file, &Default::default()).await.unwrap()).unwrap()
+        }
+    };
+    use base64::{Engine as _, engine::general_purpose::STANDARD};
+    let by_certificate = json!({"client-certificate-data": STANDARD.encode(&certificate.certificate), "client-key-data": STANDARD.encode(&certificate.key)});
+    for auth in [by_certificate, json!({"token": "secret"})] {
+        let api: Api<ConfigMap> = Api::default_namespaced(client(auth).await);
+        api.list(&ListParams::default()).await.unwrap();
+        let map = serde_json::from_value(json!({"metadata": {"name": "a"}})).unwrap();
+        let refused = api.create(&PostParams::default(), &map).await.unwrap_err();
+        assert!(matches!(refused, kube::Error::Api(status) if status.code == 403));
+    }
+    for (auth, code) in
+        [(json!({"token": token["status"]["token"]}), 403), (json!({"token": "wrong"}), 401), (json!({}), 403)]
+    {
+        let api: Api<ConfigMap> = Api::default_namespaced(client(auth.clone()).await);
+        let refused = api.list(&ListParams::default()).await.unwrap_err();
+        assert!(matches!(&refused, kube::Error::Api(status) if status.code == code), "{auth}: {refused:?}");
+    }
+}

@@ -1,0 +1,86 @@
+//! Drains nodes whose daemon asks for it, and lets them take pods again.
+//!
+//! | module | part |
+//! |---|---|
+//! | `memory` | what was tried on every node |
+//! | `observe` | the pods of a node, budgets, DaemonSets |
+//! | `act` | cordons, evicts, reports |
+
+mod act;
+mod memory;
+mod observe;
+
+use crate::Context;
+use act::Actor;
+use futures::{StreamExt as _, stream};
+use jiff::Timestamp;
+use k8s_openapi::api::{apps::v1::DaemonSet, policy::v1::PodDisruptionBudget};
+use memory::Memory;
+use std::time::Duration;
+use weir_kubeio::{Cache, Next, Recorder, drive};
+use weir_rules::view::NodeView;
+
+/// Events are recorded under this name, the reference's.
+const COMPONENT: &str = "machineconfigcontroller-nodecontroller";
+/// Nodes handled at the same time. More than that only lengthens the server's queue.
+const AT_ONCE: usize = 32;
+
+/// The drain controller.
+#[derive(Debug)]
+pub struct Controller {
+    context: Context,
+    recorder: Recorder,
+    budgets: Cache<PodDisruptionBudget>,
+    daemon_sets: Cache<DaemonSet>,
+    memory: Memory,
+}
+
+impl Controller {
+    /// A controller that has not tried anything yet.
+    #[must_use]
+    pub fn new(context: Context) -> Self {
+        let recorder = context.recorder(COMPONENT);
+        Self { context, recorder, budgets: Cache::new(), daemon_sets: Cache::new(), memory: Memory::default() }
+    }
+
+    /// Reconciles on every change of nodes and budgets until the future is dropped.
+    pub async fn run(&self) {
+        let client = &self.context.client;
+        let mut changes = self.context.cluster.node_changes();
+        changes.push(self.budgets.changes());
+        tokio::join!(
+            self.budgets.clone().fill(client.clone()),
+            self.daemon_sets.clone().fill(client.clone()),
+            drive("drain", changes, || self.reconcile()),
+        );
+    }
+
+    /// One pass over all nodes that ask for something. What fails on one node is remembered there and keeps no other
+    /// waiting.
+    ///
+    /// # Errors
+    /// Never, as it is; the type is what `drive` asks for.
+    pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
+        if !self.context.cluster.is_synced() {
+            return Ok(Next::Await);
+        }
+        let nodes = self.context.cluster.nodes.all();
+        let asking: Vec<_> = nodes
+            .iter()
+            .filter(|node| {
+                let view = NodeView::new(node);
+                !view.desired_drain.is_empty() && view.desired_drain != view.applied_drain
+            })
+            .collect();
+        self.memory.keep(|name| asking.iter().any(|node| node.metadata.name.as_deref() == Some(name)));
+        let actor = Actor { controller: self };
+        let steps: Vec<_> = asking.into_iter().map(|node| actor.step(node)).collect();
+        let next: Vec<Option<Timestamp>> = stream::iter(steps).buffer_unordered(AT_ONCE).collect().await;
+        let now = self.context.clock.now();
+        Ok(next.into_iter().flatten().min().map_or(Next::Await, |at| Next::After(until(at, now))))
+    }
+}
+
+fn until(at: Timestamp, now: Timestamp) -> Duration {
+    Duration::try_from(at.duration_since(now)).unwrap_or_default()
+}

@@ -1,0 +1,73 @@
+//! The pods of a node, budgets, DaemonSets, as the rule takes them.
+
+use super::{Controller, memory::Known};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Pod, policy::v1::PodDisruptionBudget};
+use std::{collections::BTreeSet, sync::Arc};
+use weir_api::MachineConfigNode;
+use weir_kubeio::{Error, pods};
+use weir_rules::{
+    drain::{DrainView, NodeDrain, drain},
+    view::{BudgetView, NodeReport, NodeView, PodView},
+};
+
+/// Pods are listed again this long after the last time, as kubectl's drain does while it waits for one.
+pub(super) const LIST_AGAIN: SignedDuration = SignedDuration::from_secs(1);
+
+/// What is looked at for one node.
+pub(super) struct Observed {
+    budgets: Vec<Arc<PodDisruptionBudget>>,
+    /// Absent while they are not known.
+    daemon_sets: Option<Vec<Arc<DaemonSet>>>,
+    pub(super) report: Option<Arc<MachineConfigNode>>,
+}
+
+impl Observed {
+    pub(super) fn new(controller: &Controller, node: &str) -> Self {
+        Self {
+            budgets: controller.budgets.all(),
+            daemon_sets: controller.daemon_sets.is_synced().then(|| controller.daemon_sets.all()),
+            report: controller.context.cluster.reports.get(node),
+        }
+    }
+
+    pub(super) fn decide(&self, node: &NodeView<'_>, known: &Known, now: Timestamp) -> Option<NodeDrain> {
+        let pods = known.pods.as_ref().map(|(pods, _)| pods.as_slice()).unwrap_or_default();
+        let pods: Vec<_> = pods.iter().map(PodView::new).collect();
+        let budgets: Vec<_> = self.budgets.iter().map(|budget| BudgetView::new(budget)).collect();
+        let sets = self.daemon_sets.as_ref().map(|sets| sets.iter().filter_map(|set| named(set)).collect());
+        let sets: Option<BTreeSet<(&str, &str)>> = sets;
+        let view = DrainView {
+            node,
+            pods: &pods.iter().collect::<Vec<_>>(),
+            budgets: &budgets,
+            daemon_sets: sets.as_ref(),
+            cordon_reported: self.report.as_ref().is_some_and(|report| NodeReport::new(report).cordoned),
+            tried: &known.tried,
+        };
+        drain(&view, now)
+    }
+}
+
+fn named(set: &DaemonSet) -> Option<(&str, &str)> {
+    Some((set.metadata.namespace.as_deref()?, set.metadata.name.as_deref()?))
+}
+
+/// Lists the node's pods when the rule will look at them and those known are too old.
+pub(super) async fn look(
+    controller: &Controller,
+    node: &NodeView<'_>,
+    known: &mut Known,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let draining = node.unschedulable && node.drain_started.is_some() && node.desired_drain.starts_with("drain");
+    let fresh = known.pods.as_ref().is_some_and(|(_, at)| *at <= now && now.duration_since(*at) < LIST_AGAIN);
+    if !draining || fresh {
+        return Ok(());
+    }
+    let pods = pods::on_node(&controller.context.client, node.name).await?;
+    let is_there = |uid: &str| pods.iter().any(|pod: &Pod| pod.metadata.uid.as_deref() == Some(uid));
+    known.tried.keep(is_there);
+    known.pods = Some((pods, now));
+    Ok(())
+}

@@ -1,0 +1,52 @@
+//! Keeps one MachineConfigNode for every node: its pool, and what it was told to run.
+//!
+//! | module | part |
+//! |---|---|
+//! | `observe` | what is to be created, changed and deleted |
+//! | `act` | does it |
+
+mod act;
+mod observe;
+
+use crate::Context;
+use act::act;
+use futures::{StreamExt as _, stream};
+use observe::observe;
+use weir_kubeio::{Next, drive};
+
+/// Requests under way at the same time. More than that only lengthens the server's queue.
+const AT_ONCE: usize = 32;
+
+/// The controller of MachineConfigNodes.
+#[derive(Debug)]
+pub struct Controller {
+    context: Context,
+}
+
+impl Controller {
+    /// A controller.
+    #[must_use]
+    pub fn new(context: Context) -> Self {
+        Self { context }
+    }
+
+    /// Reconciles on every change of nodes and pools until the future is dropped.
+    pub async fn run(&self) {
+        let mut changes = self.context.cluster.node_changes();
+        changes.push(self.context.cluster.pools.changes());
+        drive("nodes", changes, || self.reconcile()).await;
+    }
+
+    /// One pass over all nodes.
+    ///
+    /// # Errors
+    /// The first write that failed; the others are made all the same.
+    pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
+        if !self.context.cluster.is_synced() {
+            return Ok(Next::Await);
+        }
+        let writes: Vec<_> = observe(&self.context).into_iter().map(|write| act(&self.context, write)).collect();
+        let outcomes: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
+        outcomes.into_iter().collect::<Result<Vec<()>, _>>().map(|_| Next::Await)
+    }
+}

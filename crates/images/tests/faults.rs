@@ -1,0 +1,311 @@
+//! Against a scripted server in front of a real registry: what is survived, what is refused, and what is never sent.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use weir_distro::Profile;
+use weir_images::payload::{build, push};
+use weir_images::{Authfile, Cache, Class, Error, Fault, Images, Patience, Registries, Release, Source};
+use weir_testkit::http::{Answer, Request, Server};
+use weir_testkit::{Options, Registry};
+
+/// Impatient in pauses, patient in all: a test shall not fail because the machine is busy.
+const PATIENCE: Patience =
+    Patience { pause: Duration::from_millis(1), retry: Duration::from_secs(30), total: Duration::from_secs(60) };
+
+fn insecure(host: &str) -> Source {
+    let text = format!("[[registry]]\nlocation = \"{host}\"\ninsecure = true\n");
+    Source { registries: Registries::parse(&text).unwrap(), patience: PATIENCE, ..Source::default() }
+}
+
+/// The release and the labels of its operating systems.
+type Found = (Release, Vec<BTreeMap<String, String>>);
+
+async fn discover(images: &Images, image: &str) -> Result<Found, Error> {
+    let profile = Profile::by_name("ocp").unwrap();
+    let release = images.release(image).await?;
+    let os = release.tags.iter().filter(|tag| profile.payload.may_be_os(&tag.name, None));
+    let os: Vec<String> = os.filter_map(|tag| tag.image.clone()).collect();
+    let labels = images.labels_of(&os).await.into_iter().collect::<Result<_, _>>()?;
+    Ok((release, labels))
+}
+
+/// Pushes the sample through a server without faults, under whose name it is then known.
+async fn pushed(registry: &Registry, front: &str) -> String {
+    let to = format!("{}/ocp/release", registry.host()).parse().unwrap();
+    let layout = build(Profile::by_name("ocp").unwrap(), None, &[]).unwrap();
+    let pushed = push(&Images::new(insecure(registry.host())), &layout, &to).await.unwrap();
+    pushed.release.replace(registry.host(), front)
+}
+
+/// Names in the payload are those of the registry; they are read through the front as well.
+fn through(registry: &Registry, front: &str) -> Source {
+    let text = format!(
+        "[[registry]]\nprefix = \"{}\"\nlocation = \"{front}\"\ninsecure = true\n[[registry]]\nlocation = \"{front}\"\n\
+         insecure = true\n",
+        registry.host()
+    );
+    Source { registries: Registries::parse(&text).unwrap(), patience: PATIENCE, ..Source::default() }
+}
+
+#[tokio::test]
+async fn every_passing_fault_at_every_request_is_survived() {
+    let Some(registry) = Registry::start(&Options::default()).unwrap() else { return };
+    let upstream = registry.host().to_owned();
+    let clean = Server::start(move |_| Answer::Forward(upstream.clone())).await.unwrap();
+    let image = pushed(&registry, &clean.host()).await;
+    let expected = discover(&Images::new(through(&registry, &clean.host())), &image).await.unwrap();
+    let requests = clean.requests().len();
+    assert_eq!(requests, 3 + 2 * expected.1.len(), "{:?}", clean.requests());
+
+    type Make = fn(String) -> Answer;
+    let status = |status: u16| Answer::Text(status, vec![("retry-after", "0".to_owned())], Bytes::new());
+    let faults: [(&str, Make); 6] = [
+        ("429", |_| Answer::Text(429, vec![("retry-after", "0".to_owned())], Bytes::new())),
+        ("500", |_| Answer::Text(500, vec![], Bytes::from_static(b"<html>"))),
+        ("503", |_| Answer::Text(503, vec![], Bytes::from_static(b"{\"errors\":[{\"code\":\"UNAVAILABLE\"}]}"))),
+        ("dropped", |_| Answer::Dropped),
+        ("truncated at once", |to| Answer::Truncated(to, 0)),
+        ("truncated", |to| Answer::Truncated(to, 100)),
+    ];
+    for (name, fault) in faults {
+        for at in 0..requests {
+            let upstream = registry.host().to_owned();
+            let script = move |request: &Request| {
+                if request.number == at { fault(upstream.clone()) } else { Answer::Forward(upstream.clone()) }
+            };
+            let server = Server::start(script).await.unwrap();
+            let image = image.replace(&clean.host(), &server.host());
+            let found = discover(&Images::new(through(&registry, &server.host())), &image).await;
+            let found = found.unwrap_or_else(|error| panic!("{name} at request {at}: {error}"));
+            assert_eq!(found.1, expected.1, "{name} at request {at}");
+            assert_eq!(found.0.tags, expected.0.tags);
+        }
+    }
+    // And when it does not pass, the error says that it may.
+    let server = Server::start(move |_| status(503)).await.unwrap();
+    let hasty = Patience { retry: Duration::from_millis(20), ..PATIENCE };
+    let source = Source { patience: hasty, ..through(&registry, &server.host()) };
+    let error = discover(&Images::new(source), &image.replace(&clean.host(), &server.host())).await.unwrap_err();
+    assert_eq!(error.class(), Class::Transient);
+    assert!(server.requests().len() > 1 && error.to_string().contains("503"), "{error}");
+}
+
+#[tokio::test]
+async fn four_round_trips_and_none_once_it_is_known() {
+    let Some(registry) = Registry::start(&Options::default()).unwrap() else { return };
+    let upstream = registry.host().to_owned();
+    let slow = move |_: &Request| Answer::Delayed(upstream.clone(), Duration::from_millis(150));
+    let server = Server::start(slow).await.unwrap();
+    let image = pushed(&registry, &server.host()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let cached = || Some(Arc::new(Cache::open(folder.path(), jiff::Timestamp::now)));
+    let source = Source { cache: cached(), ..through(&registry, &server.host()) };
+    let found = discover(&Images::new(source), &image).await.unwrap();
+    assert!(server.round_trips() <= 4, "{} round trips", server.round_trips());
+    let asked = server.requests().len();
+    // Another process, later.
+    let source = Source { cache: cached(), ..through(&registry, &server.host()) };
+    assert_eq!(discover(&Images::new(source), &image).await.unwrap(), found);
+    assert_eq!(server.requests().len(), asked);
+}
+
+fn json(status: u16, body: &str) -> Answer {
+    Answer::Text(status, vec![], Bytes::copy_from_slice(body.as_bytes()))
+}
+
+async fn labels(server: &Server, authfile: &str) -> Result<BTreeMap<String, String>, Error> {
+    let authfile = Authfile::parse(authfile.replace("HOST", &server.host()).as_bytes()).unwrap();
+    Images::new(Source { authfile, ..insecure(&server.host()) }).labels(&format!("{}/a/b:1", server.host())).await
+}
+
+#[tokio::test]
+async fn what_is_settled_is_asked_once() {
+    for (status, body) in [
+        (401, ""),
+        (403, r#"{"errors":[{"code":"DENIED","message":"no"}]}"#),
+        (404, r#"{"errors":[{"code":"MANIFEST_UNKNOWN"}]}"#),
+        (400, r#"{"errors":[{"code":"NAME_INVALID"}]}"#),
+        (400, ""),
+        (405, ""),
+        (200, "no JSON"),
+        (200, r#"{"schemaVersion":1}"#),
+    ] {
+        let server = Server::start(move |_| json(status, body)).await.unwrap();
+        let error = labels(&server, "{}").await.unwrap_err();
+        assert_eq!(error.class(), Class::Permanent, "{status} {body}: {error}");
+        assert_eq!(server.requests().len(), 1, "{status} {body}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_no_end_is_cut_off() {
+    let server = Server::start(|_| Answer::Endless).await.unwrap();
+    let error = labels(&server, "{}").await.unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::TooLarge { .. })), "{error:?}");
+
+    let config = format!("{{\"mediaType\":\"\",\"digest\":\"sha256:{}\",\"size\":10}}", "0".repeat(64));
+    let manifest = format!("{{\"schemaVersion\":2,\"config\":{config},\"layers\":[]}}");
+    let script =
+        move |request: &Request| if request.path.contains("blobs") { Answer::Endless } else { json(200, &manifest) };
+    let server = Server::start(script).await.unwrap();
+    let error = labels(&server, "{}").await.unwrap_err();
+    assert!(error.to_string().contains("longer than the 10 bytes"), "{error}");
+
+    let forever = Server::start(|request: &Request| {
+        Answer::Text(307, vec![("location", format!("{}x", request.path))], Bytes::new())
+    });
+    let error = labels(&forever.await.unwrap(), "{}").await.unwrap_err();
+    assert!(error.to_string().contains("redirect"), "{error}");
+}
+
+#[tokio::test]
+async fn an_index_of_indexes_is_refused() {
+    let entry = format!("{{\"digest\":\"sha256:{}\",\"size\":10}}", "0".repeat(64));
+    let index = format!("{{\"schemaVersion\":2,\"manifests\":[{entry}]}}");
+    let digest = weir_images::Digest::of(index.as_bytes());
+    let top = index.replace(&"0".repeat(64), digest.hex());
+    let script = move |request: &Request| json(200, if request.path.ends_with("/1") { &top } else { &index });
+    let server = Server::start(script).await.unwrap();
+    let error = labels(&server, "{}").await.unwrap_err();
+    assert!(error.to_string().contains("another index"), "{error}");
+}
+
+#[tokio::test]
+async fn a_proxy_is_used_unless_it_is_told_not_to() {
+    let Some(registry) = Registry::start(&Options::default()).unwrap() else { return };
+    let upstream = registry.host().to_owned();
+    let proxy = Server::start(move |request: &Request| match request.method.as_str() {
+        // The registry has no TLS, so there is nothing to tunnel to.
+        "CONNECT" => json(502, ""),
+        _ => Answer::Forward(upstream.clone()),
+    });
+    let proxy = proxy.await.unwrap();
+    let image = pushed(&registry, "registry.example.com").await;
+    let with = |except: &str| {
+        let proxy = weir_images::Proxy::new(&proxy.host(), "", except).unwrap();
+        let hasty = Patience { retry: Duration::ZERO, ..PATIENCE };
+        Images::new(Source { proxy, patience: hasty, ..insecure("registry.example.com") })
+    };
+    with("other.example.com").release(&image).await.unwrap();
+    let asked = proxy.requests().len();
+    assert!(asked > 0);
+    with(".example.com").release(&image).await.unwrap_err();
+    assert_eq!(proxy.requests().len(), asked);
+}
+
+const BASIC: &str = r#"{"auths":{"HOST":{"username":"weir","password":"hunter2"}}}"#;
+
+#[tokio::test]
+async fn credentials_stay_with_their_registry() {
+    let thief = Server::start(|_| json(404, "")).await.unwrap();
+    let target = format!("http://{}/stolen", thief.host());
+    let script = move |request: &Request| match request.header("authorization") {
+        None => Answer::Text(401, vec![("www-authenticate", "Basic realm=\"x\"".to_owned())], Bytes::new()),
+        Some(_) => Answer::Text(307, vec![("location", target.clone())], Bytes::new()),
+    };
+    let server = Server::start(script).await.unwrap();
+    let error = labels(&server, BASIC).await.unwrap_err();
+    assert!(!error.to_string().contains("hunter2"), "{error}");
+    let seen = thief.requests();
+    assert!(seen.is_empty() || seen.iter().all(|request| request.header("authorization").is_none()), "{seen:?}");
+    assert_eq!(server.requests().len(), 2);
+}
+
+/// A registry with token login in front of an image with one label; tokens are `good` while they last.
+fn with_tokens(
+    realm: String,
+    token: impl Fn(&Request) -> Answer + Send + Sync + 'static,
+) -> impl Fn(&Request) -> Answer {
+    let config = r#"{"config":{"Labels":{"a":"b"}}}"#;
+    let digest = weir_images::Digest::of(config.as_bytes());
+    let manifest = format!(
+        "{{\"schemaVersion\":2,\"config\":{{\"digest\":\"{digest}\",\"size\":{}}},\"layers\":[]}}",
+        config.len()
+    );
+    move |request| {
+        if request.path.starts_with("/token") {
+            return token(request);
+        }
+        if request.header("authorization") != Some("Bearer good") {
+            // The registry's own address is not known before it runs; it is in the Host header.
+            let host = request.header("host").unwrap_or_default();
+            let realm = realm.replace("HOST", host);
+            let challenge = format!("Bearer realm=\"{realm}\",service=\"reg\",scope=\"repository:a/b:pull\"");
+            return Answer::Text(401, vec![("www-authenticate", challenge)], Bytes::new());
+        }
+        json(200, if request.path.contains("blobs") { config } else { &manifest })
+    }
+}
+
+const REALM: &str = "http://HOST/token";
+const GOOD: &str = r#"{"token":"good","expires_in":300}"#;
+
+#[tokio::test]
+async fn tokens_for_everybody_for_users_and_for_identity_tokens() {
+    let identity = r#"{"auths":{"HOST":{"identitytoken":"refresh me"}}}"#;
+    let registry_token = r#"{"auths":{"HOST":{"registrytoken":"good"}}}"#;
+    for (authfile, method, asked) in
+        [("{}", "GET", 1), (BASIC, "GET", 1), (identity, "POST", 1), (registry_token, "", 0)]
+    {
+        let server = Server::start(with_tokens(REALM.to_owned(), |request| {
+            let body = std::str::from_utf8(&request.body).unwrap();
+            let scope = format!("{}&{body}", request.path);
+            assert!(scope.contains("scope=repository%3Aa%2Fb%3Apull") && scope.contains("service=reg"), "{scope}");
+            match request.method.as_str() {
+                "POST" => assert!(body.contains("refresh_token=refresh+me") && !request.path.contains("refresh")),
+                _ => assert!(request.header("authorization").is_none_or(|value| value.starts_with("Basic "))),
+            }
+            json(200, GOOD)
+        }));
+        let server = server.await.unwrap();
+        assert_eq!(labels(&server, authfile).await.unwrap(), BTreeMap::from([("a".to_owned(), "b".to_owned())]));
+        let tokens: Vec<Request> = server.requests().into_iter().filter(|r| r.path.starts_with("/token")).collect();
+        assert_eq!(tokens.len(), asked, "{authfile}");
+        assert!(tokens.iter().all(|request| request.method == method));
+        assert_eq!(tokens.iter().any(|r| r.header("authorization").is_some()), authfile == BASIC);
+        assert_eq!(server.requests().len(), if asked == 1 { 4 } else { 3 });
+    }
+}
+
+#[tokio::test]
+async fn a_token_is_kept_and_replaced_when_it_is_refused() {
+    let server = Server::start(with_tokens(REALM.to_owned(), |request| {
+        json(200, if request.number < 3 { r#"{"access_token":"stale","expires_in":300}"# } else { GOOD })
+    }));
+    let server = server.await.unwrap();
+    let images = Images::new(insecure(&server.host()));
+    let image = format!("{}/a/b:1", server.host());
+    let error = images.labels(&image).await.unwrap_err();
+    assert_eq!(error.fault(), Some(&Fault::Unauthorized { given: false }), "a stale token is no reason to go on");
+    for _ in 0..3 {
+        images.labels(&image).await.unwrap();
+    }
+    let tokens = server.requests().iter().filter(|request| request.path.starts_with("/token")).count();
+    assert_eq!(tokens, 2, "{:?}", server.requests());
+}
+
+#[tokio::test]
+async fn what_a_token_server_can_do_wrong() {
+    let refused = Fault::Unauthorized { given: true };
+    for (realm, answer, part) in [
+        (REALM, json(401, ""), "refuses the credentials"),
+        (REALM, json(403, ""), "refuses the credentials"),
+        (REALM, json(200, "hunter2"), "its answer is no token"),
+        (REALM, json(200, "{}"), "holds no token"),
+        (REALM, json(200, r#"{"token":"bad"}"#), "refuses the credentials"),
+        (REALM, json(200, r#"{"token":"\n"}"#), "characters"),
+        (REALM, Answer::Endless, "larger than"),
+        ("no URL", json(200, GOOD), "token server"),
+    ] {
+        let server = Server::start(with_tokens(realm.to_owned(), move |_| answer.clone())).await.unwrap();
+        let error = labels(&server, BASIC).await.unwrap_err();
+        let text = format!("{error} {error:?}");
+        assert!(text.contains(part) && !text.contains("hunter2"), "{text}");
+        assert_eq!(error.class(), Class::Permanent, "{text}");
+        assert_eq!(error.fault() == Some(&refused), part.contains("refuses"), "{text}");
+    }
+}

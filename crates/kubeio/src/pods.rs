@@ -1,0 +1,79 @@
+//! The pods of one node, and asking them to go.
+
+use crate::{Error, error::said};
+use http::StatusCode;
+use k8s_openapi::{
+    api::{core::v1::Pod, policy::v1::Eviction},
+    apimachinery::pkg::apis::meta::v1::{DeleteOptions, ObjectMeta, Preconditions},
+};
+use kube::{
+    Api, Client,
+    api::{ListParams, PostParams},
+};
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// What became of an eviction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Evicted {
+    /// The pod goes.
+    Accepted,
+    /// The pod is gone, or another one has its name.
+    Gone,
+    /// Not now, in the server's words.
+    Refused(String),
+    /// It failed, in the server's words.
+    Failed(String),
+}
+
+/// An eviction that got no answer for this long has failed; whether it was carried out shows the next list of pods.
+const NO_ANSWER: Duration = Duration::from_secs(30);
+/// Cause of a 403 about a pod whose namespace is being deleted (`pkg/apis/core/v1` of k8s.io/api).
+const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
+
+/// All pods of all namespaces that were bound to the node.
+///
+/// # Errors
+/// When the server refuses it or cannot be reached.
+pub async fn on_node(client: &Client, node: &str) -> Result<Vec<Pod>, Error> {
+    let api: Api<Pod> = Api::all(client.clone());
+    let list = api.list(&ListParams::default().fields(&format!("spec.nodeName={node}"))).await;
+    list.map(|list| list.items).map_err(|source| Error::new::<Pod>("listing", "*", source))
+}
+
+/// Asks for the eviction of one pod, told from another of its name by its uid.
+pub async fn evict(client: &Client, namespace: &str, name: &str, uid: &str) -> Evicted {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
+    let eviction = Eviction {
+        metadata: ObjectMeta {
+            name: Some(name.to_owned()),
+            namespace: Some(namespace.to_owned()),
+            ..ObjectMeta::default()
+        },
+        delete_options: Some(DeleteOptions { preconditions: Some(preconditions), ..DeleteOptions::default() }),
+    };
+    let parameters = PostParams::default();
+    let asked = api.create_subresource::<Eviction, Value>("eviction", name, &parameters, &eviction);
+    match timeout(NO_ANSWER, asked).await {
+        Ok(Ok(_)) => Evicted::Accepted,
+        Ok(Err(error)) => refused(&error),
+        Err(_) => Evicted::Failed("the API server did not answer in time".to_owned()),
+    }
+}
+
+fn refused(error: &kube::Error) -> Evicted {
+    let kube::Error::Api(status) = error else { return Evicted::Failed(said(error)) };
+    let terminating = || {
+        let causes = status.details.iter().flat_map(|details| &details.causes);
+        causes.into_iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
+    };
+    match StatusCode::from_u16(status.code) {
+        // A conflict is about the uid: the pod that was meant is gone.
+        Ok(StatusCode::NOT_FOUND | StatusCode::CONFLICT) => Evicted::Gone,
+        Ok(StatusCode::TOO_MANY_REQUESTS) => Evicted::Refused(said(error)),
+        Ok(StatusCode::FORBIDDEN) if terminating() => Evicted::Refused(said(error)),
+        _ => Evicted::Failed(said(error)),
+    }
+}

@@ -1,0 +1,97 @@
+//! What can fail, in the order in which it is reported.
+
+use crate::required::Required;
+use jiff::Timestamp;
+use std::fmt;
+
+/// A failure, worded where it is known and printed everywhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Evidence contradicts the distribution that was chosen; nothing is rolled out.
+    DistributionMismatch {
+        /// What speaks against it, as clauses.
+        contradictions: Vec<String>,
+    },
+    /// The catalogue of streams could not be made.
+    Catalog {
+        /// Pull spec of the release image.
+        release: String,
+        /// Why, with image and registry.
+        why: String,
+        /// When it is tried again; absent when only a change helps.
+        next: Option<Timestamp>,
+    },
+    /// A part of the operator's own work failed.
+    Work {
+        /// Which.
+        task: Task,
+        /// Why.
+        why: String,
+    },
+    /// A required pool does not get there.
+    RequiredPools {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Parts of the operator's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Task {
+    /// Reading what the cluster is.
+    RenderConfig,
+    /// The MachineConfiguration's status.
+    MachineConfiguration,
+    /// The MachineConfigNodes.
+    MachineConfigNode,
+    /// The built-in pools.
+    MachineConfigPools,
+    /// The ControllerConfig and what the controllers need.
+    MachineConfigController,
+}
+
+impl Failure {
+    pub(super) const REQUIRED_POOLS: &str = "RequiredPoolsFailed";
+
+    pub(super) fn of_required(required: &Required) -> Option<Self> {
+        match required {
+            Required::Failed { why } => Some(Self::RequiredPools { why: why.clone() }),
+            Required::Done | Required::Waiting { .. } => None,
+        }
+    }
+
+    /// Reason of the condition.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DistributionMismatch { .. } => "DistributionMismatch",
+            Self::Catalog { .. } => "OSImageStreamFailed",
+            Self::Work { task: Task::RenderConfig, .. } => "RenderConfigFailed",
+            Self::Work { task: Task::MachineConfiguration, .. } => "MachineConfigurationFailed",
+            Self::Work { task: Task::MachineConfigNode, .. } => "MachineConfigNodeFailed",
+            Self::Work { task: Task::MachineConfigPools, .. } => "MachineConfigPoolsFailed",
+            Self::Work { task: Task::MachineConfigController, .. } => "MachineConfigControllerFailed",
+            Self::RequiredPools { .. } => Self::REQUIRED_POOLS,
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DistributionMismatch { contradictions } => write!(
+                f,
+                "{}; no rollout starts until the distribution is given with --distribution or the contradiction is gone",
+                contradictions.join("; ")
+            ),
+            Self::Catalog { release, why, next } => {
+                write!(f, "the OSImageStream could not be made from {release}: {why}")?;
+                match next {
+                    Some(next) => write!(f, "; next attempt at {next:.0}"),
+                    None => f.write_str("; it is tried again when the release or the access to it changes"),
+                }
+            }
+            Self::Work { why, .. } | Self::RequiredPools { why } => f.write_str(why),
+        }
+    }
+}

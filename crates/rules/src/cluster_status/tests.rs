@@ -1,0 +1,286 @@
+use super::*;
+use proptest::prelude::*;
+use weir_api::{MachineConfigPool, MachineConfiguration, OSImageStream};
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+/// An operator with a ClusterOperator that takes in every report.
+#[derive(Clone)]
+struct Operator {
+    object: Option<ClusterOperator>,
+    version: &'static str,
+    bring_up: bool,
+    failure: Option<Failure>,
+    required: Required,
+    blocked: Option<Blocked>,
+}
+
+impl Operator {
+    fn new(version: &'static str) -> Self {
+        Self { object: None, version, bring_up: true, failure: None, required: Required::Done, blocked: None }
+    }
+
+    /// One pass; the reasons of its events.
+    fn pass(&mut self, now: i64) -> Vec<String> {
+        let image = format!("operator@{}", self.version);
+        let report = cluster_status(
+            &ClusterStatusView {
+                object: self.object.as_ref(),
+                version: self.version,
+                image: &image,
+                bring_up: self.bring_up,
+                failure: self.failure.as_ref(),
+                required: &self.required,
+                blocked: self.blocked.as_ref(),
+                evaluation: &[],
+                pools: &[],
+            },
+            at(now),
+        );
+        if let Some(status) = report.status {
+            self.object.get_or_insert_default().status = Some(status);
+        }
+        if self.failure.is_none() && self.required == Required::Done {
+            self.bring_up = false;
+        }
+        report.events.into_iter().map(|event| event.reason).collect()
+    }
+
+    fn says(&self, type_: &str) -> String {
+        let status = self.object.as_ref().unwrap().status.as_ref().unwrap();
+        let c = find(status.conditions.as_deref().unwrap(), type_).unwrap();
+        let since = c.last_transition_time.as_ref().unwrap().0.as_second();
+        let text = |text: &Option<String>| text.clone().unwrap_or_default();
+        format!("{} {} {} ({since})", c.status, text(&c.reason), text(&c.message))
+    }
+
+    fn versions(&self) -> String {
+        listed(self.object.as_ref().unwrap().status.as_ref().unwrap().versions.as_deref().unwrap())
+    }
+}
+
+fn waiting() -> Required {
+    Required::Waiting { why: "master is not ready".to_owned() }
+}
+
+fn failed() -> Required {
+    Required::Failed { why: "master is paused".to_owned() }
+}
+
+#[test]
+fn an_installation_and_an_update() {
+    let mut operator = Operator::new("5.0.0");
+    operator.required = waiting();
+    assert_eq!(operator.pass(1), ["OperatorVersionChanged"]);
+    assert_eq!(operator.says(PROGRESSING), "True  Working towards 5.0.0 (1)");
+    assert_eq!(operator.says(AVAILABLE), "True AsExpected Cluster has deployed [] (1)");
+    assert_eq!(operator.says(DEGRADED), "False   (1)");
+    assert_eq!(operator.versions(), "[]");
+    operator.required = Required::Done;
+    assert_eq!(operator.pass(2), ["OperatorVersionChanged"]);
+    assert_eq!(operator.versions(), "[{operator 5.0.0} {operator-image operator@5.0.0}]");
+    assert_eq!(operator.says(PROGRESSING), "True  Working towards 5.0.0 (1)");
+    assert!(operator.pass(3).is_empty());
+    assert_eq!(operator.says(PROGRESSING), "False  Cluster version is 5.0.0 (3)");
+    assert_eq!(
+        operator.says(AVAILABLE),
+        "True AsExpected Cluster has deployed [{operator 5.0.0} {operator-image operator@5.0.0}] (1)"
+    );
+    operator.version = "5.0.1";
+    operator.required = waiting();
+    assert_eq!(operator.pass(4), ["OperatorVersionChanged"]);
+    assert!(operator.pass(5).is_empty(), "the start of a change is told once");
+    assert_eq!(operator.versions(), "[{operator 5.0.0} {operator-image operator@5.0.0}]");
+    operator.required = failed();
+    assert_eq!(operator.pass(6), ["OperatorDegraded: RequiredPoolsFailed"]);
+    assert_eq!(operator.says(PROGRESSING), "True  Unable to apply 5.0.1 (4)");
+    assert_eq!(operator.says(DEGRADED), "True RequiredPoolsFailed Unable to apply 5.0.1: master is paused (6)");
+    operator.required = waiting();
+    assert!(operator.pass(7).is_empty());
+    assert_eq!(operator.says(DEGRADED), "True RequiredPoolsFailed Unable to apply 5.0.1: master is paused (6)");
+    operator.required = Required::Done;
+    operator.pass(8);
+    assert_eq!(operator.says(DEGRADED), "False   (8)");
+    assert_eq!(operator.versions(), "[{operator 5.0.1} {operator-image operator@5.0.1}]");
+    operator.pass(9);
+    assert_eq!(operator.says(PROGRESSING), "False  Cluster version is 5.0.1 (9)");
+}
+
+#[test]
+fn failures_of_a_settled_cluster() {
+    let mut operator = Operator::new("5.0.0");
+    operator.pass(1);
+    operator.pass(2);
+    let next = Some(at(60));
+    for (failure, wanted) in [
+        (
+            Failure::DistributionMismatch { contradictions: vec!["the FeatureSet is X".to_owned()] },
+            "True DistributionMismatch Failed to resync 5.0.0 because: the FeatureSet is X; no rollout starts until the \
+             distribution is given with --distribution or the contradiction is gone (3)",
+        ),
+        (
+            Failure::Catalog { release: "r@1".to_owned(), why: "os@1: 503 from registry".to_owned(), next },
+            "True OSImageStreamFailed Failed to resync 5.0.0 because: the OSImageStream could not be made from r@1: \
+             os@1: 503 from registry; next attempt at 1970-01-01T00:01:00Z (3)",
+        ),
+        (
+            Failure::Work {
+                task: Task::MachineConfigPools,
+                why: "failed to get MachineConfigPool master: 500".to_owned(),
+            },
+            "True MachineConfigPoolsFailed Failed to resync 5.0.0 because: failed to get MachineConfigPool master: 500 (3)",
+        ),
+    ] {
+        let mut operator = operator.clone();
+        operator.failure = Some(failure);
+        assert_eq!(operator.pass(3).len(), 1);
+        assert!(operator.pass(4).is_empty(), "the same is not told twice");
+        assert_eq!(operator.says(DEGRADED), wanted);
+        assert_eq!(operator.says(PROGRESSING), "False  Error while reconciling 5.0.0 (2)");
+        operator.failure = None;
+        operator.required = waiting();
+        operator.pass(5);
+        assert_eq!(operator.says(DEGRADED), "False   (5)");
+    }
+}
+
+fn pools(pools: Value) -> Vec<MachineConfigPool> {
+    serde_json::from_value(pools).unwrap()
+}
+
+fn blocked(object: &OSImageStream, list: &[MachineConfigPool]) -> Option<Blocked> {
+    let views: Vec<_> = list.iter().map(PoolView::new).collect();
+    upgradeable(&UpgradeView { pools: &views, streams: Some(object), boot_images: None, version: "" })
+}
+
+#[test]
+fn streams_that_the_release_dropped() {
+    let object = |retained: &str, default: &str| -> OSImageStream {
+        serde_json::from_value(json!({
+            "metadata": {"annotations": {"machineconfiguration.openshift.io/retained-streams": retained}},
+            "spec": {"defaultStream": default},
+            "status": {"defaultStream": default, "availableStreams": [{"name": "new"}, {"name": "old"}]},
+        }))
+        .unwrap()
+    };
+    let list = pools(json!([
+        {"metadata": {"name": "infra"}, "spec": {}, "status": {"osImageStream": {"name": "old"}}},
+        {"metadata": {"name": "master"}, "spec": {}, "status": {"osImageStream": {"name": "new"}}},
+        {"metadata": {"name": "worker"}, "spec": {"osImageStream": {"name": "old"}}, "status": {"osImageStream": {"name": "old"}}},
+    ]));
+    let found = blocked(&object("old", "new"), &list).unwrap();
+    assert_eq!(found.code(), "RetainedStreamInUse");
+    assert_eq!(
+        found.to_string(),
+        "OS image streams that this release no longer carries are in use: old by pool infra, pool worker; move to new before upgrading"
+    );
+    assert!(blocked(&object("old", "old"), &[]).unwrap().to_string().contains("old by the default"));
+    assert_eq!(blocked(&object("", "new"), &list), None);
+    assert_eq!(blocked(&object("old", "new"), &list[1..2]), None);
+    let broken = pools(json!([{"status": {"conditions": [{"type": "Degraded", "status": "True"}]}}]));
+    assert_eq!(blocked(&object("old", "old"), &broken), Some(Blocked::DegradedPool));
+    let interrupted = pools(json!([{"status": {"conditions": [{"type": "BuildInterrupted", "status": "True"}]}}]));
+    assert_eq!(blocked(&object("", "new"), &interrupted), Some(Blocked::InterruptedBuild));
+}
+
+#[test]
+fn boot_images_that_are_too_old() {
+    let idle = json!([{"type": "BootImageUpdateProgressing", "status": "False"}]);
+    let broken = json!([{"type": "BootImageUpdateDegraded", "status": "True", "message": "no api"}]);
+    let automatic = |skew: Value, conditions: &Value| json!({"conditions": conditions, "bootImageSkewEnforcementStatus": {"mode": "Automatic", "automatic": skew}});
+    let manual = |skew: Value| json!({"conditions": broken, "bootImageSkewEnforcementStatus": {"mode": "Manual", "manual": skew}});
+    for (status, wanted) in [
+        (
+            automatic(json!({"ocpVersion": "4.12.9"}), &idle),
+            Some("OCP boot image version 4.12.9, which is below the minimum required version 4.13.0"),
+        ),
+        (automatic(json!({"ocpVersion": "4.12.9"}), &json!([])), None),
+        (automatic(json!({"ocpVersion": "4.13.0-rc.1"}), &idle), None),
+        (automatic(json!({"ocpVersion": "5.0.0"}), &broken), Some("boot image controller is degraded: no api")),
+        (
+            manual(json!({"rhcosVersion": "9.0.20250101-0"})),
+            Some("RHCOS boot image version 9.0.20250101-0(RHEL version: 9.0), which is below"),
+        ),
+        (manual(json!({"rhcosVersion": "412.86.202212170457-0"})), Some("(RHEL version: 8.6)")),
+        (manual(json!({"rhcosVersion": "413.92.202304131328-0"})), None),
+        (manual(json!({"rhcosVersion": "9.10.20250101-0"})), None),
+        (manual(json!({"rhcosVersion": "odd"})), None),
+        (json!({"bootImageSkewEnforcementStatus": {"mode": "None"}}), None),
+        (json!({}), None),
+    ] {
+        let object: MachineConfiguration = serde_json::from_value(json!({ "status": status })).unwrap();
+        let view = UpgradeView { pools: &[], streams: None, boot_images: Some(&object), version: "5.0.1" };
+        let found = upgradeable(&view).map(|blocked| blocked.to_string());
+        match (&found, wanted) {
+            (Some(text), Some(wanted)) => assert!(text.contains(wanted), "{text}"),
+            (None, None) => {}
+            _ => panic!("{status}: {found:?}"),
+        }
+        assert!(found.is_none_or(|text| text.contains("degraded") || text.contains("/5.0/html/")));
+    }
+}
+
+#[test]
+fn settings_of_the_past() {
+    let kubelets = serde_json::from_value(json!({"spec": {"kubeletConfig": {"failSwapOn": false}}})).unwrap();
+    let runtimes =
+        serde_json::from_value(json!({"spec": {"containerRuntimeConfig": {"defaultRuntime": "runc"}}})).unwrap();
+    assert_eq!(
+        evaluation([&kubelets], [&runtimes]).join("::"),
+        "failswapon: KubeletConfig setting is currently unsupported by OpenShift::runc: transition to default crun"
+    );
+    assert!(evaluation([&Default::default()], [&Default::default()]).is_empty());
+}
+
+fn situation() -> impl Strategy<Value = (Option<Failure>, Required, Option<Blocked>, bool)> {
+    let failure = prop_oneof![
+        Just(None),
+        Just(Some(Failure::Work { task: Task::RenderConfig, why: "x".to_owned() })),
+        Just(Some(Failure::DistributionMismatch { contradictions: vec!["y".to_owned()] })),
+    ];
+    let required = prop_oneof![Just(Required::Done), Just(waiting()), Just(failed())];
+    let blocked = prop_oneof![Just(None), Just(Some(Blocked::DegradedPool))];
+    (failure, required, blocked, any::<bool>())
+}
+
+proptest! {
+    /// Whatever happened before: once all is well and nothing more changes, the second pass says so, the third writes
+    /// nothing, and a time moved exactly when a status did.
+    #[test]
+    fn every_state_leads_back(situations in prop::collection::vec(situation(), 0..12)) {
+        let mut operator = Operator::new("5.0.0");
+        let mut before: Vec<OperatorCondition> = Vec::new();
+        for (index, (failure, required, blocked, newer)) in situations.into_iter().enumerate() {
+            (operator.failure, operator.required, operator.blocked) = (failure, required, blocked);
+            operator.version = if newer { "5.0.1" } else { "5.0.0" };
+            let now = i64::try_from(index).unwrap() + 10;
+            operator.pass(now);
+            let conditions = operator.object.clone().unwrap().status.unwrap().conditions.unwrap();
+            for condition in &conditions {
+                let flipped = find(&before, &condition.type_).is_none_or(|old| old.status != condition.status);
+                let moved = condition.last_transition_time.as_ref().unwrap().0 == at(now);
+                prop_assert_eq!(flipped, moved, "{:?}", condition);
+            }
+            before = conditions;
+        }
+        (operator.failure, operator.required, operator.blocked) = (None, Required::Done, None);
+        operator.pass(100);
+        operator.pass(101);
+        for (type_, wanted) in [(AVAILABLE, "True"), (PROGRESSING, "False"), (DEGRADED, "False"), (UPGRADEABLE, "True")] {
+            prop_assert!(operator.says(type_).starts_with(wanted), "{} {}", type_, operator.says(type_));
+        }
+        let settled = operator.object.clone();
+        operator.pass(102);
+        prop_assert_eq!(settled, operator.object);
+    }
+}
+
+#[test]
+fn streams_are_collected_for_support() {
+    let related = related::related_objects();
+    assert!(related.iter().any(|object| object.resource == "osimagestreams"));
+    let kinds = related.iter().map(|object| (&object.group, &object.resource, &object.name));
+    assert_eq!(kinds.collect::<std::collections::BTreeSet<_>>().len(), related.len());
+}

@@ -1,0 +1,208 @@
+//! What stands against an update of the cluster.
+//!
+//! R-UPGRADE-1 A pool that is Degraded, or whose image build was interrupted, before everything else.
+//! R-UPGRADE-2 A stream that this release no longer carries and that a pool or the default still uses: the next release
+//! need not have anything it could be kept alive with.
+//! R-UPGRADE-3 Boot images that are too old, where that is enforced: older than release 4.13.0, or than OS 9.2 when only
+//! the OS version is known. A version nobody can read stands against nothing.
+//!
+//! Source: `pkg/operator/status.go` (Upgradeable) and `pkg/operator/sync.go` (boot image skew) of
+//! github.com/openshift/machine-config-operator; R-UPGRADE-2 is ours.
+
+use crate::view::PoolView;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+use weir_api::{
+    MachineConfiguration, OSImageStream,
+    condition::{TRUE, find, is_true},
+    keys::config::RETAINED_STREAMS,
+};
+
+/// Everything that decides it.
+#[derive(Clone, Copy, Debug)]
+pub struct UpgradeView<'a> {
+    /// All pools, by name.
+    pub pools: &'a [PoolView<'a>],
+    /// The one OSImageStream; absent when there is none or the gate is off.
+    pub streams: Option<&'a OSImageStream>,
+    /// The one MachineConfiguration; absent when there is none or boot images are not judged.
+    pub boot_images: Option<&'a MachineConfiguration>,
+    /// Version of the release the cluster runs, for a link; empty when not known.
+    pub version: &'a str,
+}
+
+/// What stands against it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blocked {
+    /// A pool is Degraded.
+    DegradedPool,
+    /// The image build of a pool was interrupted.
+    InterruptedBuild,
+    /// Streams that the release dropped are in use.
+    RetainedStreams {
+        /// Who uses them, by stream: `pool worker`, `the default`.
+        used: BTreeMap<String, Vec<String>>,
+        /// The streams of this release.
+        available: Vec<String>,
+    },
+    /// Boot images are too old, or were not updated.
+    BootImages {
+        /// What is wrong, as a sentence.
+        why: String,
+    },
+}
+
+/// Decides it; `None` when nothing stands against an update.
+#[must_use]
+pub fn upgradeable(view: &UpgradeView<'_>) -> Option<Blocked> {
+    let pools = view.pools.iter().find_map(|pool| {
+        if is_true(pool.conditions(), "Degraded") {
+            Some(Blocked::DegradedPool)
+        } else if is_true(pool.conditions(), "BuildInterrupted") {
+            Some(Blocked::InterruptedBuild)
+        } else {
+            None
+        }
+    });
+    pools.or_else(|| retained(view)).or_else(|| boot_images(view))
+}
+
+fn retained(view: &UpgradeView<'_>) -> Option<Blocked> {
+    let object = view.streams?;
+    let status = object.status.as_ref()?;
+    let marked = object.metadata.annotations.as_ref()?.get(RETAINED_STREAMS)?;
+    let kept: BTreeSet<&str> = marked.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let mut used: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for name in kept.iter().filter(|name| **name == status.default_stream || **name == object.spec.default_stream) {
+        used.entry((*name).to_owned()).or_default().push("the default".to_owned());
+    }
+    for pool in view.pools {
+        let runs = pool.object.status.as_ref().and_then(|s| s.os_image_stream.as_ref()).map(|s| s.name.as_str());
+        let names: BTreeSet<&str> = pool.stream.into_iter().chain(runs).collect();
+        for name in names.into_iter().filter(|name| kept.contains(name)) {
+            used.entry(name.to_owned()).or_default().push(format!("pool {}", pool.name));
+        }
+    }
+    let all = status.available_streams.iter().map(|set| set.name.clone());
+    let available = all.filter(|name| !kept.contains(name.as_str())).collect();
+    (!used.is_empty()).then_some(Blocked::RetainedStreams { used, available })
+}
+
+/// Oldest release whose boot images may be used.
+const OLDEST_RELEASE: [u32; 3] = [4, 13, 0];
+/// Oldest OS whose boot images may be used.
+const OLDEST_OS: [u32; 2] = [9, 2];
+
+fn boot_images(view: &UpgradeView<'_>) -> Option<Blocked> {
+    let status = view.boot_images?.status.as_ref()?;
+    let skew = status.boot_image_skew_enforcement_status.as_ref()?;
+    let (release, os) = match skew.mode.as_str() {
+        "Automatic" => {
+            let conditions = status.conditions.as_deref().unwrap_or_default();
+            if let Some(failed) = find(conditions, "BootImageUpdateDegraded").filter(|c| c.status == TRUE) {
+                let why = format!(
+                    "Upgrades have been disabled due to boot image update failures: boot image controller is degraded: {}",
+                    failed.message
+                );
+                return Some(Blocked::BootImages { why });
+            }
+            if find(conditions, "BootImageUpdateProgressing").is_none_or(|c| c.status == TRUE) {
+                return None;
+            }
+            let found = skew.automatic.as_ref()?;
+            (&found.release_version, &found.os_version)
+        }
+        "Manual" => {
+            let given = skew.manual.as_ref()?;
+            (&given.release_version, &given.os_version)
+        }
+        _ => return None,
+    };
+    let filled = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let what = match (filled(release), filled(os)) {
+        (Some(release), _) => old_release(&release)?,
+        (None, Some(os)) => old_os(&os)?,
+        (None, None) => return None,
+    };
+    let docs = match view.version.split('.').collect::<Vec<_>>()[..] {
+        [major, minor, ..] => format!("{major}.{minor}"),
+        _ => "latest".to_owned(),
+    };
+    let why = format!(
+        "Upgrades have been disabled because {what}. To enable upgrades, please update your boot images or disable boot \
+         image skew enforcement by following the documentation at \
+         https://docs.redhat.com/en/documentation/openshift_container_platform/{docs}/html/machine_configuration/mco-update-boot-skew-mgmt"
+    );
+    Some(Blocked::BootImages { why })
+}
+
+fn old_release(version: &str) -> Option<String> {
+    let numbers: Option<Vec<u32>> =
+        version.split(['-', '+']).next()?.split('.').map(|part| part.parse().ok()).collect();
+    let [major, minor, patch] = numbers?.try_into().ok()?;
+    ([major, minor, patch] < OLDEST_RELEASE).then(|| {
+        let [a, b, c] = OLDEST_RELEASE;
+        format!(
+            "the cluster is using OCP boot image version {version}, which is below the minimum required version {a}.{b}.{c}"
+        )
+    })
+}
+
+/// The OS version inside a boot image's version: `9.6.20250523-0` says it in front, `414.92.202310210434-0` in its middle.
+fn old_os(version: &str) -> Option<String> {
+    let parts: Vec<&str> = version.split('.').collect();
+    let [first, second, third, ..] = parts[..] else { return None };
+    let os = match third.split('-').next()?.len() {
+        8 => format!("{first}.{second}"),
+        12 => format!("{}.{}", second.get(..1)?, second.get(1..).filter(|rest| !rest.is_empty())?),
+        _ => return None,
+    };
+    let (major, minor) = os.split_once('.')?;
+    let number = [major.parse().ok()?, minor.parse().ok()?];
+    (number < OLDEST_OS).then(|| {
+        let [a, b] = OLDEST_OS;
+        format!(
+            "the cluster is using RHCOS boot image version {version}(RHEL version: {os}), which is below the minimum \
+             required RHEL version {a}.{b}"
+        )
+    })
+}
+
+impl Blocked {
+    /// Reason of the condition.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DegradedPool => "DegradedPool",
+            Self::InterruptedBuild => "InterruptedBuild",
+            Self::RetainedStreams { .. } => "RetainedStreamInUse",
+            Self::BootImages { .. } => "ClusterBootImageSkewError",
+        }
+    }
+}
+
+impl fmt::Display for Blocked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DegradedPool => f.write_str(
+                "One or more machine config pools are degraded, please see `oc get mcp` for further details and resolve before upgrading",
+            ),
+            Self::InterruptedBuild => f.write_str(
+                "One or more machine config pools' builds have been interrupted, please see `oc get mcp` for further details and resolve before upgrading",
+            ),
+            Self::RetainedStreams { used, available } => {
+                let each: Vec<_> =
+                    used.iter().map(|(stream, by)| format!("{stream} by {}", by.join(", "))).collect();
+                write!(
+                    f,
+                    "OS image streams that this release no longer carries are in use: {}; move to {} before upgrading",
+                    each.join("; "),
+                    available.join(" or ")
+                )
+            }
+            Self::BootImages { why } => f.write_str(why),
+        }
+    }
+}

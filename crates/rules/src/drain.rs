@@ -1,0 +1,231 @@
+//! Which pods a node that is to be drained loses now, and who is in the way.
+//!
+//! R-DRAIN-1 A node's daemon asks for `drain-…` or `uncordon-…`; what was asked and carried out is done. Whether the node
+//! has a pool does not matter: a node that was taken down must be able to come back.
+//! R-DRAIN-2 First the node is cordoned, with who did it and when. A cordon that was there before is somebody else's,
+//! unless the MachineConfigNode says that an earlier controller made it for this update.
+//! R-DRAIN-3 Then every pod is evicted, at once, but mirror pods and those of an existing DaemonSet that still run. Pods
+//! without a controller, with local data, or finished, go too.
+//! R-DRAIN-4 An eviction refused is asked again after 5 s, one that failed after 1 min; from 10 min on either after 5 min,
+//! or after 5 s once a budget that was in the way allows it. Nobody's pod is ever deleted without asking.
+//! R-DRAIN-5 Done when none is left and the node is still cordoned. Uncordoned behind our back it is begun anew.
+//! R-DRAIN-6 Who is in the way is named at once; users are told after 90 s, 10 min and 1 h, and then every 5 min. A drain
+//! never gives up, and its clock is on the node, so that a restart does not set it back.
+//! R-DRAIN-7 Uncordon what we, or a controller that does not say so, cordoned; leave what somebody else did.
+//! R-DRAIN-8 A write that failed is tried again after 10, 20, 40 and then 60 s; that one waits keeps no other waiting.
+//!
+//! Source: `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator and
+//! `pkg/drain` of k8s.io/kubectl.
+
+mod blocker;
+mod pace;
+#[cfg(test)]
+mod tests;
+mod tried;
+
+pub use blocker::{Blocker, InTheWay};
+pub use pace::Stage;
+pub use tried::{Answer, Asked, FailedWrite, Tried};
+
+use crate::view::{BudgetView, NodeView, PodView};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use weir_api::keys::drain::{
+    CORDONED_BY, CORDONED_BY_CONTROLLER, CORDONED_BY_OTHER, DRAIN_STARTED, LAST_APPLIED_DRAIN,
+};
+
+/// Everything that decides about one node.
+#[derive(Clone, Copy, Debug)]
+pub struct DrainView<'a> {
+    /// The node.
+    pub node: &'a NodeView<'a>,
+    /// Its pods; pods of other nodes are passed over.
+    pub pods: &'a [&'a PodView<'a>],
+    /// Budgets of all namespaces, for naming who is in the way.
+    pub budgets: &'a [BudgetView<'a>],
+    /// Namespace and name of every DaemonSet; absent when they are not known, and then all are taken to exist.
+    pub daemon_sets: Option<&'a BTreeSet<(&'a str, &'a str)>>,
+    /// Whether the node's MachineConfigNode says that it was cordoned for the update under way.
+    pub cordon_reported: bool,
+    /// What was tried before.
+    pub tried: &'a Tried,
+}
+
+/// What to do about one node now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct NodeDrain {
+    /// The node.
+    pub node: String,
+    /// What its daemon asks for, e.g. `drain-rendered-worker-1`.
+    pub asked: String,
+    /// What to do.
+    pub step: Step,
+    /// Pods that were asked to go and are still there, by namespace and name.
+    pub blockers: Vec<Blocker>,
+    /// How long it has taken.
+    pub stage: Stage,
+    /// When the drain began; absent before it did and for an uncordon.
+    pub started: Option<Timestamp>,
+    /// What to tell the user in an event on the node.
+    pub notice: Option<Notice>,
+    /// When to look again if nothing changes before.
+    pub next: Option<Timestamp>,
+}
+
+/// What to do about a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Cordon it (R-DRAIN-2).
+    Begin {
+        /// Whether the cordon is somebody else's, and only the time is noted.
+        foreign: bool,
+    },
+    /// Ask for these pods to be evicted.
+    Evict {
+        /// The pods, by namespace and name.
+        pods: Vec<PodName>,
+    },
+    /// Nothing, until something changes or [`NodeDrain::next`].
+    Wait,
+    /// All pods are gone: say so (R-DRAIN-5).
+    Drained,
+    /// Make it schedulable (R-DRAIN-7).
+    Uncordon,
+    /// It is as schedulable as it should be: say so.
+    Uncordoned {
+        /// Whether it stays cordoned, because somebody else did it.
+        foreign: bool,
+    },
+    /// What is asked is neither; an administrator or a newer daemon wrote it.
+    Unknown {
+        /// The part before the first `-`.
+        verb: String,
+    },
+}
+
+/// A pod by name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct PodName {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// What tells it from another pod of the same name.
+    pub uid: String,
+}
+
+/// Something to tell the user, always a warning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// A word for machines.
+    pub reason: &'static str,
+    /// A sentence for people.
+    pub message: String,
+}
+
+/// Decides about one node; `None` when its daemon asks for nothing that was not carried out.
+#[must_use]
+pub fn drain(view: &DrainView<'_>, now: Timestamp) -> Option<NodeDrain> {
+    let node = view.node;
+    if node.desired_drain.is_empty() || node.desired_drain == node.applied_drain {
+        return None;
+    }
+    let plan = match node.desired_drain.split_once('-').map_or(node.desired_drain, |(verb, _)| verb) {
+        "drain" => drained(view, now),
+        "uncordon" => uncordoned(node),
+        verb => bare(node, Step::Unknown { verb: verb.to_owned() }),
+    };
+    Some(after_failure(plan, view.tried, now))
+}
+
+fn bare(node: &NodeView<'_>, step: Step) -> NodeDrain {
+    let (node, asked) = (node.name.to_owned(), node.desired_drain.to_owned());
+    NodeDrain { node, asked, step, blockers: Vec::new(), stage: Stage::Fresh, started: None, notice: None, next: None }
+}
+
+fn drained(view: &DrainView<'_>, now: Timestamp) -> NodeDrain {
+    let node = view.node;
+    let Some(started) = node.drain_started.filter(|_| node.unschedulable) else {
+        let ours = node.cordoned_by.map_or(view.cordon_reported, |owner| owner == CORDONED_BY_CONTROLLER);
+        return bare(node, Step::Begin { foreign: node.unschedulable && !ours });
+    };
+    let mut leaving: Vec<_> = view.pods.iter().filter(|pod| pod.node == node.name && leaves(pod, view)).collect();
+    if leaving.is_empty() {
+        return NodeDrain { started: Some(started), ..bare(node, Step::Drained) };
+    }
+    leaving.sort_by_key(|pod| (pod.namespace, pod.name));
+    let failed = leaving.iter().any(|pod| matches!(view.tried.answer(pod.uid), Some(Answer::Failed(_))));
+    let stage = pace::stage(started, failed, now);
+    let (mut ask, mut blockers, mut next) = (Vec::new(), Vec::new(), pace::next_stage(started, now));
+    for pod in leaving {
+        let covering: Vec<_> = view.budgets.iter().filter(|budget| budget.covers(pod)).collect();
+        match pace::due(pod, view.tried.pods.get(pod.uid), &covering, stage, now) {
+            Some(due) if due <= now => ask.push(PodName {
+                namespace: pod.namespace.to_owned(),
+                name: pod.name.to_owned(),
+                uid: pod.uid.to_owned(),
+            }),
+            Some(due) => next = Some(next.map_or(due, |other| other.min(due))),
+            None => {}
+        }
+        blockers.extend(blocker::blocker(pod, view.tried.pods.get(pod.uid), &covering));
+    }
+    let (notice, renewed) = pace::notice(node.name, stage, &blockers, view.tried, now);
+    let next = [next, renewed].into_iter().flatten().min();
+    let step = if ask.is_empty() { Step::Wait } else { Step::Evict { pods: ask } };
+    NodeDrain { blockers, stage, started: Some(started), notice, next, ..bare(node, step) }
+}
+
+/// R-DRAIN-3.
+fn leaves(pod: &PodView<'_>, view: &DrainView<'_>) -> bool {
+    let exists = |name| view.daemon_sets.is_none_or(|known| known.contains(&(pod.namespace, name)));
+    !pod.mirror && (pod.finished || !pod.daemon_set.is_some_and(exists))
+}
+
+fn uncordoned(node: &NodeView<'_>) -> NodeDrain {
+    // With us a drain never ends without an owner; without one the drain was another controller's, which cordoned too.
+    let ours = match node.cordoned_by {
+        Some(owner) => owner == CORDONED_BY_CONTROLLER,
+        None => node.applied_drain.starts_with("drain-"),
+    };
+    let step =
+        if node.unschedulable && ours { Step::Uncordon } else { Step::Uncordoned { foreign: node.unschedulable } };
+    bare(node, step)
+}
+
+/// R-DRAIN-8.
+fn after_failure(plan: NodeDrain, tried: &Tried, now: Timestamp) -> NodeDrain {
+    let writes = !matches!(plan.step, Step::Evict { .. } | Step::Wait | Step::Unknown { .. });
+    match tried.write.as_ref().map(|failed| pace::after_write(failed, now)) {
+        Some(due) if writes && due > now => NodeDrain { step: Step::Wait, next: Some(due), ..plan },
+        _ => plan,
+    }
+}
+
+impl Step {
+    /// The merge patch of the node that carries the step out; `None` for a step that does not write it.
+    #[must_use]
+    pub fn patch(&self, asked: &str, now: Timestamp) -> Option<Value> {
+        let annotations = |annotations: Value| json!({"metadata": {"annotations": annotations}});
+        match self {
+            Self::Begin { foreign: true } => {
+                Some(annotations(json!({CORDONED_BY: CORDONED_BY_OTHER, DRAIN_STARTED: now.to_string()})))
+            }
+            Self::Begin { foreign: false } => {
+                let mut patch =
+                    annotations(json!({CORDONED_BY: CORDONED_BY_CONTROLLER, DRAIN_STARTED: now.to_string()}));
+                patch["spec"] = json!({"unschedulable": true});
+                Some(patch)
+            }
+            Self::Drained => Some(annotations(json!({LAST_APPLIED_DRAIN: asked, DRAIN_STARTED: null}))),
+            // The owner stays until the uncordon is complete, so that one interrupted is still ours.
+            Self::Uncordon => Some(json!({"spec": {"unschedulable": null}})),
+            Self::Uncordoned { .. } => {
+                Some(annotations(json!({LAST_APPLIED_DRAIN: asked, CORDONED_BY: null, DRAIN_STARTED: null})))
+            }
+            Self::Evict { .. } | Self::Wait | Self::Unknown { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! When a drain asks again, and when users are told (R-DRAIN-4, R-DRAIN-6, R-DRAIN-8).
+//!
+//! Periods are those of `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator.
+
+use super::{Answer, Asked, Blocker, FailedWrite, Notice, Tried};
+use crate::view::{BudgetView, PodView};
+use jiff::{SignedDuration, Timestamp};
+
+/// After a refusal: a budget changes within seconds when the next pod gets ready.
+const AFTER_REFUSAL: SignedDuration = SignedDuration::from_secs(5);
+/// After a failure, which takes longer to go away.
+const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(1);
+/// After either when nothing helped so far.
+const WHEN_SLOW: SignedDuration = SignedDuration::from_mins(5);
+/// A pod that was told to go is asked again after one attempt's length, in case the eviction was lost.
+const ATTEMPT: SignedDuration = SignedDuration::from_secs(90);
+/// From here on a drain is slow.
+const SLOW: SignedDuration = SignedDuration::from_mins(10);
+/// From here on a drain counts as failed; it goes on all the same.
+const FAILED: SignedDuration = SignedDuration::from_hours(1);
+/// Users are told again this often.
+const TOLD_AGAIN: SignedDuration = SignedDuration::from_mins(5);
+/// First pause after a write of the node failed; it doubles.
+const FIRST_WRITE_PAUSE: SignedDuration = SignedDuration::from_secs(10);
+/// Longest such pause.
+const LAST_WRITE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
+
+/// How long a drain has taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Stage {
+    /// Nothing unusual.
+    Fresh,
+    /// More than one attempt's length (90 s), or an eviction failed.
+    Blocked,
+    /// More than 10 min.
+    Slow,
+    /// More than 1 h: reported as failed.
+    Failed,
+}
+
+/// The stage of a drain. A clock that was set back makes it fresh.
+pub(super) fn stage(started: Timestamp, failed: bool, now: Timestamp) -> Stage {
+    match now.duration_since(started) {
+        age if age > FAILED => Stage::Failed,
+        age if age > SLOW => Stage::Slow,
+        age if age >= ATTEMPT || failed => Stage::Blocked,
+        _ => Stage::Fresh,
+    }
+}
+
+/// When the stage changes next.
+pub(super) fn next_stage(started: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    // A stage begins after its limit, and one looks in whole milliseconds at best.
+    let limits = [ATTEMPT, SLOW + SignedDuration::from_millis(1), FAILED + SignedDuration::from_millis(1)];
+    limits.into_iter().map(|limit| later(started, limit, now)).find(|at| *at > now)
+}
+
+/// When to ask for the pod's eviction; `None` while it is being deleted.
+pub(super) fn due(
+    pod: &PodView<'_>,
+    asked: Option<&Asked>,
+    budgets: &[&BudgetView<'_>],
+    stage: Stage,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    if pod.deleting.is_some() {
+        return None;
+    }
+    let Some(asked) = asked else { return Some(Timestamp::MIN) };
+    let allowed = !budgets.is_empty() && budgets.iter().all(|budget| budget.allowed > 0);
+    let pause = match asked.answer {
+        Answer::Accepted => ATTEMPT,
+        Answer::Refused(_) if allowed || stage < Stage::Slow => AFTER_REFUSAL,
+        Answer::Failed(_) if stage < Stage::Slow => AFTER_FAILURE,
+        Answer::Refused(_) | Answer::Failed(_) => WHEN_SLOW,
+    };
+    Some(later(asked.last, pause, now))
+}
+
+/// What to tell the user now, and when to tell it again.
+pub(super) fn notice(
+    node: &str,
+    stage: Stage,
+    blockers: &[Blocker],
+    tried: &Tried,
+    now: Timestamp,
+) -> (Option<Notice>, Option<Timestamp>) {
+    if stage == Stage::Fresh || blockers.is_empty() {
+        return (None, None);
+    }
+    let repeats = stage > Stage::Blocked;
+    let again = |at: Timestamp| if repeats { Some(later(at, TOLD_AGAIN, now)) } else { None };
+    if let Some((told, at)) = tried.told
+        && told >= stage
+        && again(at).is_none_or(|due| due > now)
+    {
+        return (None, again(at));
+    }
+    let who: Vec<_> = blockers.iter().map(ToString::to_string).collect();
+    let who = who.join("; ");
+    let (reason, message) = match stage {
+        Stage::Failed => (
+            "DrainFailed",
+            format!("node {node}: drain exceeded timeout: 1h0m0s. Will continue to retry. In the way: {who}"),
+        ),
+        Stage::Slow => (
+            "DrainThresholdExceeded",
+            format!("Drain has been failing for more than 10 minutes. Will continue to retry. In the way: {who}"),
+        ),
+        Stage::Blocked | Stage::Fresh => ("DrainBlocked", format!("Drain has not succeeded yet. In the way: {who}")),
+    };
+    (Some(Notice { reason, message }), again(now))
+}
+
+/// When a write that failed may be tried again.
+pub(super) fn after_write(failed: &FailedWrite, now: Timestamp) -> Timestamp {
+    let doubled = FIRST_WRITE_PAUSE.saturating_mul(1 << failed.times.saturating_sub(1).min(4));
+    later(failed.at, doubled.min(LAST_WRITE_PAUSE), now)
+}
+
+/// A pause after a time. One that lies ahead, because the clock was set back, makes nobody wait until it is caught up.
+fn later(at: Timestamp, pause: SignedDuration, now: Timestamp) -> Timestamp {
+    if at > now { now } else { at.checked_add(pause).unwrap_or(Timestamp::MAX) }
+}

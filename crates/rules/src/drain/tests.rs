@@ -1,0 +1,389 @@
+use super::*;
+use k8s_openapi::api::{
+    core::v1::{Node, Pod},
+    policy::v1::PodDisruptionBudget,
+};
+use proptest::prelude::*;
+
+/// Objects of a case and the memory between two looks.
+struct World {
+    node: Value,
+    pods: Vec<Value>,
+    budgets: Vec<Value>,
+    daemon_sets: Option<BTreeSet<(&'static str, &'static str)>>,
+    reported: bool,
+    tried: Tried,
+}
+
+fn at(seconds: i64) -> Timestamp {
+    Timestamp::from_second(seconds).unwrap()
+}
+
+fn world(asked: &str, applied: &str) -> World {
+    let annotations = json!({
+        "machineconfiguration.openshift.io/desiredDrain": asked,
+        "machineconfiguration.openshift.io/lastAppliedDrain": applied,
+    });
+    World {
+        node: json!({"metadata": {"name": "a", "annotations": annotations}, "spec": {}}),
+        pods: Vec::new(),
+        budgets: Vec::new(),
+        daemon_sets: None,
+        reported: false,
+        tried: Tried::default(),
+    }
+}
+
+fn pod(name: &str, extra: Value) -> Value {
+    let mut pod = json!({
+        "metadata": {"namespace": "ns", "name": name, "uid": format!("uid-{name}"), "labels": {"app": name}},
+        "spec": {"nodeName": "a"},
+    });
+    merge(&mut pod, &extra);
+    pod
+}
+
+fn budget(name: &str, app: &str, allowed: i32) -> Value {
+    json!({
+        "metadata": {"namespace": "ns", "name": name}, "spec": {"selector": {"matchLabels": {"app": app}}},
+        "status": {"disruptionsAllowed": allowed, "currentHealthy": 1, "desiredHealthy": 1, "expectedPods": 1},
+    })
+}
+
+/// A merge patch, as RFC 7396 has it.
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(patch) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (key, value) in patch {
+        if value.is_null() {
+            target.as_object_mut().unwrap().remove(key);
+        } else {
+            merge(target.as_object_mut().unwrap().entry(key).or_insert(Value::Null), value);
+        }
+    }
+}
+
+impl World {
+    fn look(&self, now: i64) -> Option<NodeDrain> {
+        let node: Node = serde_json::from_value(self.node.clone()).unwrap();
+        let pods: Vec<Pod> = serde_json::from_value(json!(self.pods)).unwrap();
+        let budgets: Vec<PodDisruptionBudget> = serde_json::from_value(json!(self.budgets)).unwrap();
+        let pods: Vec<_> = pods.iter().map(PodView::new).collect();
+        let budgets: Vec<_> = budgets.iter().map(BudgetView::new).collect();
+        let view = DrainView {
+            node: &NodeView::new(&node),
+            pods: &pods.iter().collect::<Vec<_>>(),
+            budgets: &budgets,
+            daemon_sets: self.daemon_sets.as_ref(),
+            cordon_reported: self.reported,
+            tried: &self.tried,
+        };
+        drain(&view, at(now))
+    }
+
+    /// Carries a step out and says what was done; evictions are answered by `answer`.
+    fn act(&mut self, now: i64, answer: impl Fn(&str) -> Option<Answer>) -> String {
+        let Some(plan) = self.look(now) else { return "nothing".to_owned() };
+        if let Some(patch) = plan.step.patch(&plan.asked, at(now)) {
+            merge(&mut self.node, &patch);
+        }
+        if let Some(notice) = &plan.notice {
+            self.tried.told = Some((plan.stage, at(now)));
+            assert!(!notice.message.is_empty());
+        }
+        let Step::Evict { pods } = &plan.step else { return words(&plan.step) };
+        for PodName { uid, name, .. } in pods {
+            match answer(name) {
+                Some(answer) => self.tried.evicted(uid, answer, at(now)),
+                None => self.pods.retain(|pod| pod["metadata"]["name"] != **name),
+            }
+        }
+        words(&plan.step)
+    }
+}
+
+fn words(step: &Step) -> String {
+    match step {
+        Step::Evict { pods } => format!("evict {}", pods.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(" ")),
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
+fn gone(_: &str) -> Option<Answer> {
+    None
+}
+
+fn refused(_: &str) -> Option<Answer> {
+    Some(Answer::Refused("Cannot evict pod as it would violate the pod's disruption budget.".to_owned()))
+}
+
+#[test]
+fn from_the_request_to_the_uncordon() {
+    let mut world = world("drain-r1", "");
+    world.pods = vec![pod("b", json!({})), pod("a", json!({})), pod("other", json!({"spec": {"nodeName": "z"}}))];
+    assert_eq!(world.act(0, gone), "begin { foreign: false }");
+    assert_eq!(world.node["spec"]["unschedulable"], true);
+    assert_eq!(world.act(1, gone), "evict a b");
+    assert_eq!(world.act(2, gone), "drained");
+    assert_eq!(world.act(3, gone), "nothing");
+    merge(
+        &mut world.node,
+        &json!({"metadata": {"annotations": {"machineconfiguration.openshift.io/desiredDrain": "uncordon-r1"}}}),
+    );
+    assert_eq!(world.act(4, gone), "uncordon");
+    assert_eq!(world.act(5, gone), "uncordoned { foreign: false }");
+    assert_eq!(world.act(6, gone), "nothing");
+    let left = json!({
+        "machineconfiguration.openshift.io/desiredDrain": "uncordon-r1",
+        "machineconfiguration.openshift.io/lastAppliedDrain": "uncordon-r1",
+    });
+    assert_eq!(world.node, json!({"metadata": {"name": "a", "annotations": left}, "spec": {}}));
+}
+
+#[test]
+fn which_pods_go() {
+    let owner = |kind: &str, name: &str, controller: bool| {
+        json!({"metadata": {"ownerReferences": [
+            {"apiVersion": "v1", "kind": kind, "name": name, "uid": "u", "controller": controller},
+        ]}})
+    };
+    let mirror = json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "x"}}});
+    let mut finished_daemon = owner("DaemonSet", "ds", true);
+    merge(&mut finished_daemon, &json!({"status": {"phase": "Failed"}}));
+    let mut finished_mirror = mirror.clone();
+    merge(&mut finished_mirror, &json!({"status": {"phase": "Succeeded"}}));
+    let cases = [
+        ("without a controller", json!({}), true),
+        ("of a ReplicaSet", owner("ReplicaSet", "rs", true), true),
+        ("with local data", json!({"spec": {"volumes": [{"name": "v", "emptyDir": {}}]}}), true),
+        ("finished", json!({"status": {"phase": "Succeeded"}}), true),
+        ("mirror", mirror, false),
+        ("finished mirror", finished_mirror, false),
+        ("of a DaemonSet", owner("DaemonSet", "ds", true), false),
+        ("of a DaemonSet that is gone", owner("DaemonSet", "old", true), true),
+        ("finished, of a DaemonSet", finished_daemon, true),
+        ("owned but not controlled by a DaemonSet", owner("DaemonSet", "ds", false), true),
+    ];
+    for (what, extra, goes) in cases {
+        let mut world = world("drain-r1", "");
+        world.daemon_sets = Some([("ns", "ds"), ("elsewhere", "old")].into());
+        world.pods = vec![pod("p", extra)];
+        world.act(0, gone);
+        assert_eq!(world.act(1, gone) == "evict p", goes, "{what}");
+    }
+}
+
+#[test]
+fn a_refusal_is_asked_again_and_named() {
+    let mut world = world("drain-r1", "");
+    world.pods = vec![pod("a", json!({})), pod("b", json!({})), pod("c", json!({}))];
+    world.budgets = vec![budget("keep-a", "a", 0), budget("also-a", "a", 0), budget("keep-b", "b", 0)];
+    world.act(0, gone);
+    assert_eq!(world.act(1, refused), "evict a b c");
+    assert_eq!(world.act(5, refused), "wait");
+    assert_eq!(world.act(6, refused), "evict a b c");
+    let plan = world.look(7).unwrap();
+    assert_eq!((plan.stage, plan.notice, plan.next), (Stage::Fresh, None, Some(at(11))));
+    let said: Vec<_> = plan.blockers.iter().map(ToString::to_string).collect();
+    assert_eq!(
+        said,
+        [
+            "pod ns/a: budgets keep-a, also-a allow no disruption, since 1970-01-01T00:00:01Z",
+            "pod ns/b: budget keep-b allows no disruption, since 1970-01-01T00:00:01Z",
+            "pod ns/c: eviction is refused (Cannot evict pod as it would violate the pod's disruption budget.), since 1970-01-01T00:00:01Z",
+        ]
+    );
+}
+
+#[test]
+fn a_slow_drain_asks_less_often_until_a_budget_allows_it() {
+    let mut world = world("drain-r1", "");
+    world.pods = vec![pod("a", json!({}))];
+    world.budgets = vec![budget("keep", "a", 0)];
+    world.act(0, gone);
+    world.act(595, refused);
+    assert_eq!(world.act(600, refused), "evict a");
+    assert_eq!(world.act(601, refused), "wait");
+    assert_eq!(world.act(899, refused), "wait");
+    assert_eq!(world.act(900, refused), "evict a");
+    world.budgets = vec![budget("keep", "a", 1)];
+    assert_eq!(world.act(904, refused), "wait");
+    assert_eq!(world.act(905, gone), "evict a");
+    assert_eq!(world.act(906, gone), "drained");
+}
+
+#[test]
+fn users_are_told_at_each_stage_and_then_every_five_minutes() {
+    let mut world = world("drain-r1", "");
+    world.pods = vec![pod("a", json!({}))];
+    world.act(0, gone);
+    let mut told = Vec::new();
+    for now in 0..=4500 {
+        if let Some(notice) = world.look(now).unwrap().notice {
+            told.push((now, notice.reason));
+        }
+        world.act(now, refused);
+    }
+    assert_eq!(
+        told[..5],
+        [
+            (90, "DrainBlocked"),
+            (601, "DrainThresholdExceeded"),
+            (901, "DrainThresholdExceeded"),
+            (1201, "DrainThresholdExceeded"),
+            (1501, "DrainThresholdExceeded"),
+        ]
+    );
+    assert_eq!(
+        told[10..],
+        [(3301, "DrainThresholdExceeded"), (3601, "DrainFailed"), (3901, "DrainFailed"), (4201, "DrainFailed")]
+    );
+}
+
+#[test]
+fn a_cordon_of_somebody_else_stays() {
+    let mut world = world("drain-r1", "");
+    world.node["spec"]["unschedulable"] = json!(true);
+    assert_eq!(world.act(0, gone), "begin { foreign: true }");
+    assert_eq!(world.act(1, gone), "drained");
+    world.node["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredDrain"] = json!("uncordon-r1");
+    assert_eq!(world.act(2, gone), "uncordoned { foreign: true }");
+    assert_eq!(world.act(3, gone), "nothing");
+    assert_eq!(world.node["spec"]["unschedulable"], true);
+}
+
+#[test]
+fn a_cordon_of_an_earlier_controller_is_taken_over() {
+    let mut world = world("drain-r1", "");
+    world.node["spec"]["unschedulable"] = json!(true);
+    world.reported = true;
+    assert_eq!(world.act(0, gone), "begin { foreign: false }");
+    // It drained the node as well, and the machine is back.
+    let mut world = self::world("uncordon-r1", "drain-r1");
+    world.node["spec"]["unschedulable"] = json!(true);
+    assert_eq!(world.act(0, gone), "uncordon");
+    // An update without a drain: the cordon is an administrator's.
+    let mut world = self::world("uncordon-r1", "uncordon-r0");
+    world.node["spec"]["unschedulable"] = json!(true);
+    assert_eq!(world.act(0, gone), "uncordoned { foreign: true }");
+}
+
+#[test]
+fn uncordoned_behind_our_back_begins_anew() {
+    let mut world = world("drain-r1", "");
+    world.pods = vec![pod("a", json!({}))];
+    world.act(0, refused);
+    world.act(1, refused);
+    world.node["spec"] = json!({});
+    assert_eq!(world.act(700, refused), "begin { foreign: false }");
+    assert_eq!(world.look(701).unwrap().started, Some(at(700)));
+    assert_eq!(world.look(701).unwrap().stage, Stage::Fresh);
+}
+
+#[test]
+fn a_failed_write_is_tried_again_with_growing_pauses() {
+    let mut world = world("drain-r1", "");
+    let mut asked = Vec::new();
+    for now in 0..400 {
+        if world.look(now).unwrap().step == (Step::Begin { foreign: false }) {
+            asked.push(now);
+            world.tried.written(Err("no".to_owned()), at(now));
+        }
+    }
+    assert_eq!(asked, [0, 10, 30, 70, 130, 190, 250, 310, 370]);
+    world.tried.written(Ok(()), at(400));
+    assert_eq!(world.tried.write, None);
+}
+
+#[test]
+fn nothing_or_nonsense_asked() {
+    for (asked, applied, wanted) in [
+        ("", "", "nothing"),
+        ("", "drain-r1", "nothing"),
+        ("drain-r1", "drain-r1", "nothing"),
+        ("reboot-r1", "", "unknown { verb: \"reboot\" }"),
+        ("drain", "", "begin { foreign: false }"),
+    ] {
+        assert_eq!(world(asked, applied).act(0, gone), wanted, "{asked:?} {applied:?}");
+    }
+}
+
+#[test]
+fn a_clock_set_back_delays_nobody() {
+    let mut world = world("drain-r1", "");
+    world.pods = vec![pod("a", json!({}))];
+    world.act(100_000, refused);
+    world.act(100_001, refused);
+    assert_eq!(world.act(50, refused), "evict a");
+    let plan = world.look(50).unwrap();
+    assert_eq!((plan.stage, plan.next), (Stage::Fresh, Some(at(55))));
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Happening {
+    Pass,
+    Refuse,
+    Fail,
+    Restart,
+    UncordonByHand,
+    NewPod,
+    ClockBack,
+}
+
+fn happening() -> impl Strategy<Value = Happening> {
+    use Happening::{ClockBack, Fail, NewPod, Pass, Refuse, Restart, UncordonByHand};
+    prop_oneof![
+        6 => Just(Pass), 3 => Just(Refuse), 2 => Just(Fail), 1 => Just(Restart), 1 => Just(UncordonByHand),
+        1 => Just(NewPod), 1 => Just(ClockBack),
+    ]
+}
+
+proptest! {
+    /// Whatever happens: said to be drained only without pods and cordoned, ends drained once nothing is in the way, and
+    /// afterwards the cordon is gone exactly when it was ours.
+    #[test]
+    fn always_ends_and_never_lies(happenings in prop::collection::vec((happening(), 1_i64..400), 0..40), cordoned: bool) {
+        let mut world = world("drain-r1", "");
+        if cordoned {
+            world.node["spec"]["unschedulable"] = json!(true);
+        }
+        world.pods = vec![pod("a", json!({})), pod("b", json!({}))];
+        let (mut now, mut by_hand) = (1_000_000, false);
+        for (index, (what, pause)) in happenings.into_iter().enumerate() {
+            now += pause;
+            let before = world.node["metadata"]["annotations"]["machineconfiguration.openshift.io/lastAppliedDrain"].clone();
+            if before == "drain-r1" {
+                break;
+            }
+            let done = match what {
+                Happening::Pass => world.act(now, gone),
+                Happening::Refuse => world.act(now, refused),
+                Happening::Fail => world.act(now, |_| Some(Answer::Failed("broken".to_owned()))),
+                Happening::Restart => { world.tried = Tried::default(); String::new() }
+                Happening::UncordonByHand => { world.node["spec"] = json!({}); by_hand = true; String::new() }
+                Happening::NewPod => { world.pods.push(pod(&format!("n{index}"), json!({}))); String::new() }
+                Happening::ClockBack => { now -= 100_000; String::new() }
+            };
+            if done == "drained" {
+                prop_assert!(world.pods.is_empty() && world.node["spec"]["unschedulable"] == true);
+            }
+        }
+        for _ in 0..10 {
+            now += 300;
+            world.act(now, gone);
+        }
+        prop_assert_eq!(world.act(now, gone), "nothing");
+        world.node["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredDrain"] = json!("uncordon-r1");
+        for _ in 0..3 {
+            world.act(now, gone);
+        }
+        prop_assert_eq!(world.act(now, gone), "nothing");
+        let stays = world.node["spec"]["unschedulable"] == true;
+        prop_assert_eq!(stays, cordoned && !by_hand, "{}", world.node);
+    }
+}

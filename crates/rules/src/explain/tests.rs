@@ -1,0 +1,121 @@
+use super::*;
+
+fn objects(value: Value) -> Objects {
+    let list = |key: &str| value.get(key).cloned().unwrap_or_else(|| json!([]));
+    Objects {
+        pools: serde_json::from_value(list("pools")).unwrap(),
+        nodes: serde_json::from_value(list("nodes")).unwrap(),
+        reports: serde_json::from_value(list("reports")).unwrap(),
+        ..Objects::default()
+    }
+}
+
+fn pool(name: &str, spec: Value) -> Value {
+    let mut pool = json!({
+        "metadata": {"name": name},
+        "spec": {
+            "configuration": {"name": format!("rendered-{name}-2")},
+            "nodeSelector": {"matchLabels": {format!("node-role.kubernetes.io/{name}"): ""}},
+        },
+    });
+    for (key, value) in spec.as_object().unwrap() {
+        pool["spec"][key] = value.clone();
+    }
+    pool
+}
+
+fn node(name: &str, roles: &[&str], current: &str, desired: &str) -> Value {
+    let labels: BTreeMap<_, _> = roles.iter().map(|role| (format!("node-role.kubernetes.io/{role}"), "")).collect();
+    let key = |name: &str| format!("machineconfiguration.openshift.io/{name}");
+    json!({"metadata": {"name": name, "labels": labels, "annotations": {
+        key("currentConfig"): current, key("desiredConfig"): desired,
+        key("state"): if current == desired { "Done" } else { "Working" },
+    }}})
+}
+
+fn sample() -> Objects {
+    objects(json!({
+        "pools": [pool("worker", json!({"maxUnavailable": 2})), pool("infra", json!({})), pool("edge", json!({}))],
+        "nodes": [
+            node("a", &["worker"], "rendered-worker-1", "rendered-worker-2"),
+            node("b", &["worker"], "rendered-worker-1", "rendered-worker-1"),
+            node("c", &["worker"], "rendered-worker-1", "rendered-worker-1"),
+            node("d", &["worker"], "rendered-worker-2", "rendered-worker-2"),
+            node("i", &["worker", "infra"], "rendered-infra-2", "rendered-infra-2"),
+            node("x", &["infra", "edge"], "rendered-infra-2", "rendered-infra-2"),
+            node("y", &["lost"], "rendered-worker-2", "rendered-worker-2"),
+        ],
+        "reports": [{"metadata": {"name": "a"}, "status": {"conditions": [
+            {"type": "Updated", "status": "False", "lastTransitionTime": "2026-01-01T00:00:00Z"},
+        ]}}],
+    }))
+}
+
+fn now() -> Timestamp {
+    "2026-01-01T01:00:00Z".parse().unwrap()
+}
+
+#[test]
+fn the_json_has_exactly_the_agreed_shape() {
+    let told = membership(&sample());
+    assert_eq!(told["nodes"]["i"], json!({"pools": ["infra", "worker"], "primary": "infra"}));
+    assert_eq!(told["nodes"]["y"], json!({"pools": [], "primary": null}));
+    assert!(told["nodes"]["x"]["error"].as_str().unwrap().contains("edge, infra"));
+    let explained = explain(&sample(), "worker", now()).unwrap().json();
+    let keys: Vec<_> = explained.as_object().unwrap().keys().cloned().collect();
+    assert_eq!(keys, ["candidates", "capacity", "hold", "maxUnavailable", "nodes", "start", "status", "unavailable"]);
+    assert_eq!(explained["nodes"], json!(["a", "b", "c", "d"]));
+    assert_eq!((&explained["unavailable"], &explained["maxUnavailable"]), (&json!(["a"]), &json!(2)));
+    assert_eq!((&explained["capacity"], &explained["candidates"]), (&json!(1), &json!(["b", "c"])));
+    assert_eq!(explained["start"], json!(["b"]));
+    assert_eq!(
+        explained["hold"],
+        json!([
+            {"node": "a", "reason": "Updating: updating to rendered-worker-2", "since": "2026-01-01T00:00:00Z"},
+            {"node": "c", "reason": "Queued: 1 nodes go first", "since": null},
+        ])
+    );
+    assert_eq!(explained["status"]["updatedMachineCount"], 1);
+    let missing = explain(&sample(), "gpu", now()).unwrap_err();
+    assert_eq!(missing.to_string(), "there is no MachineConfigPool \"gpu\"; there are: edge, infra, worker");
+}
+
+#[test]
+fn what_nobody_can_mean_is_explained_as_well() {
+    let odd = objects(json!({
+        "pools": [pool("worker", json!({"maxUnavailable": "abc"}))],
+        "nodes": [node("a", &["worker"], "rendered-worker-1", "rendered-worker-1")],
+    }));
+    let explained = explain(&odd, "worker", now()).unwrap().json();
+    assert_eq!((&explained["maxUnavailable"], &explained["capacity"]), (&Value::Null, &json!(0)));
+    assert!(explained["hold"][0]["reason"].as_str().unwrap().starts_with("MaxUnavailableInvalid: "));
+}
+
+#[test]
+fn for_people() {
+    let objects = sample();
+    let text = explained(&explain(&objects, "worker", now()).unwrap(), now());
+    assert_eq!(
+        text,
+        "pool worker: 4 nodes, 1 of at most 2 unavailable, to reach rendered-worker-2
+  Updating=True: All nodes are updating to MachineConfig rendered-worker-2
+  a  waits: updating to rendered-worker-2 (for 1h)
+  b  may start now, as number 1
+  c  waits: 1 nodes go first
+  d  done
+"
+    );
+    assert_eq!(
+        summary(&explain_all(&objects, now()), now()),
+        "POOL    STREAM  NODES  UPDATED  READY  UNAVAILABLE  DEGRADED  STATE
+edge    -       0      0        0      0            0         updated
+infra   -       1      1        1      0            0         updated
+worker  -       4      1        1      1            0         updating
+worker: b may start now
+worker: c waits: other nodes go first
+worker: a waits: updating to rendered-worker-2 (for 1h)
+"
+    );
+    let lost: Vec<_> = without_pool(&objects).into_iter().map(|(node, reason)| (node, reason.code())).collect();
+    assert_eq!(lost, [("x".to_owned(), "SeveralPools"), ("y".to_owned(), "NoPool")]);
+}

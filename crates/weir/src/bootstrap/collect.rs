@@ -1,0 +1,130 @@
+//! Which of the installer's manifests count.
+
+use crate::{inputs::Inputs, manifests::Manifest};
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use weir_api::{
+    MachineConfigPool, MachineOSConfig,
+    keys::{config, names},
+    kind::{CONFIG_GROUP, IMAGE_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
+};
+
+/// The tag that tells the release's ImageStream from others.
+const OPERATOR_TAG: &str = "machine-config-operator";
+
+/// The objects that count.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    pub(super) inputs: Inputs,
+    /// Names of the MachineConfigs, in the order in which they were found.
+    pub(super) order: Vec<String>,
+    pub(super) os_configs: Vec<MachineOSConfig>,
+    /// The release payload.
+    pub(super) image_stream: Option<Value>,
+    pub(super) api_server: Option<Value>,
+    /// Image, ImageDigestMirrorSet, ImageTagMirrorSet and ImageContentSourcePolicy.
+    pub(super) registries: Vec<Value>,
+}
+
+impl Collected {
+    /// Sorts manifests out.
+    pub(super) fn of(manifests: &[Manifest]) -> Result<Self> {
+        let mut collected = Self::default();
+        let mut pools: Vec<MachineConfigPool> = Vec::new();
+        for manifest in manifests {
+            let place = &manifest.place;
+            let context =
+                || format!("error parsing {:?} [{}] manifest", place.file.display().to_string(), place.document);
+            collected.take(manifest, &mut pools).with_context(context)?;
+        }
+        for pool in distinct(pools) {
+            collected.inputs.pools.insert(pool.metadata.name.clone().unwrap_or_default(), pool);
+        }
+        Ok(collected)
+    }
+
+    fn take(&mut self, manifest: &Manifest, pools: &mut Vec<MachineConfigPool>) -> Result<()> {
+        for field in ["kind", "apiVersion"] {
+            if manifest.object[field].as_str().is_none_or(str::is_empty) {
+                let shown = if field == "kind" { "Kind" } else { field };
+                bail!("Object '{shown}' is missing in '{}'", manifest.object);
+            }
+        }
+        let version = manifest.object["apiVersion"].as_str().unwrap_or_default();
+        let version = version.rsplit('/').next().unwrap_or_default();
+        let inputs = &mut self.inputs;
+        match (manifest.group(), version, manifest.kind()) {
+            (MACHINE_CONFIG_GROUP, "v1", "MachineConfigPool") => pools.push(manifest.read()?),
+            (MACHINE_CONFIG_GROUP, "v1", "MachineConfig") => {
+                let name = manifest.name().to_owned();
+                if inputs.configs.insert(name.clone(), manifest.read()?).is_some() {
+                    bail!("there is another MachineConfig {name}");
+                }
+                self.order.push(name);
+            }
+            (MACHINE_CONFIG_GROUP, "v1", "ControllerConfig") => inputs.controller_config = Some(manifest.read()?),
+            (MACHINE_CONFIG_GROUP, "v1" | "v1alpha1", "OSImageStream") => inputs.streams = Some(manifest.read()?),
+            (MACHINE_CONFIG_GROUP, "v1", "MachineOSConfig") => self.os_configs.push(manifest.read()?),
+            (MACHINE_CONFIG_GROUP, "v1", kind @ ("KubeletConfig" | "ContainerRuntimeConfig"))
+            | (MACHINE_CONFIG_GROUP, "v1" | "v1alpha1", kind @ "InternalReleaseImage") => bail!(
+                "{kind} {}: generating MachineConfigs from it is not supported; put them among the manifests instead of it",
+                manifest.name()
+            ),
+            (CONFIG_GROUP, "v1", "FeatureGate") if manifest.name() == names::CLUSTER => {
+                inputs.feature_gate = Some(manifest.read()?);
+            }
+            (CONFIG_GROUP, "v1", "APIServer") if manifest.name() == names::CLUSTER => {
+                self.api_server = Some(manifest.object.clone());
+            }
+            (CONFIG_GROUP, "v1", "Image" | "ImageDigestMirrorSet" | "ImageTagMirrorSet")
+            | (OPERATOR_GROUP, "v1alpha1", "ImageContentSourcePolicy") => self.registries.push(manifest.object.clone()),
+            (IMAGE_GROUP, "v1", "ImageStream") if has_operator(&manifest.object) => {
+                self.image_stream = Some(manifest.object.clone());
+            }
+            (group, version, kind) => {
+                tracing::debug!("{}: {kind} of {group}/{version} is passed over", manifest.place);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn has_operator(image_stream: &Value) -> bool {
+    let tags = image_stream.pointer("/spec/tags").and_then(Value::as_array);
+    tags.into_iter().flatten().any(|tag| tag["name"] == OPERATOR_TAG)
+}
+
+/// One pool of each name: among several the last that differs from the built-in one, which the user made.
+fn distinct(pools: Vec<MachineConfigPool>) -> Vec<MachineConfigPool> {
+    let mut kept: Vec<MachineConfigPool> = Vec::new();
+    for pool in pools {
+        match kept.iter_mut().find(|k| k.metadata.name == pool.metadata.name) {
+            None => kept.push(pool),
+            Some(_) if Some(&pool) == built_in(pool.metadata.name.as_deref().unwrap_or_default()).as_ref() => {}
+            Some(earlier) => *earlier = pool,
+        }
+    }
+    kept
+}
+
+/// The pools that every cluster has.
+///
+/// Source: `manifests/*.machineconfigpool.yaml` of github.com/openshift/machine-config-operator.
+fn built_in(name: &str) -> Option<MachineConfigPool> {
+    if ![names::MASTER, names::WORKER, names::ARBITER].contains(&name) {
+        return None;
+    }
+    let mut labels =
+        json!({ config::BUILT_IN: "", format!("pools.operator.machineconfiguration.openshift.io/{name}"): "" });
+    if name != names::WORKER {
+        labels[config::REQUIRED_FOR_UPGRADE] = json!("");
+    }
+    let pool = json!({
+        "metadata": { "name": name, "labels": labels },
+        "spec": {
+            "machineConfigSelector": { "matchLabels": { config::ROLE: name } },
+            "nodeSelector": { "matchLabels": { format!("{}{name}", weir_api::keys::node::ROLE_PREFIX): "" } },
+        },
+    });
+    serde_json::from_value(pool).ok()
+}

@@ -1,0 +1,146 @@
+//! Rendering before there is a cluster: from the installer's manifests to the files that the first machines read.
+//!
+//! | module | step |
+//! |---|---|
+//! | `collect` | which objects count |
+//! | `pre_built` | MachineConfigs for pools whose image was brought along |
+//! | `streams` | the release's OS image streams, by inspecting its images |
+//! | `write` | the files |
+//!
+//! Everything is computed before anything is written.
+//!
+//! Source: `pkg/controller/bootstrap/bootstrap.go` of github.com/openshift/machine-config-operator, for which this can
+//! stand in. MachineConfigs that the reference generates from templates are read from the manifests.
+
+mod collect;
+mod pre_built;
+mod streams;
+mod write;
+
+use crate::{
+    cli::bootstrap::Bootstrap,
+    inputs::{refuse, without_runc},
+    manifests::{self, Files},
+};
+use anyhow::{Context as _, Result, bail};
+use collect::Collected;
+use k8s_openapi::api::core::v1::ObjectReference;
+use streams::Streams;
+use weir_api::{
+    MachineConfig, MachineConfigPool,
+    keys::gates::OS_STREAMS,
+    kind::{MACHINE_CONFIG_GROUP, V1},
+    pool::PoolConfiguration,
+};
+use weir_distro::Profile;
+use weir_images::Authfile;
+use weir_rules::{gates::gates, guard::RuncGuard};
+
+/// Version of a build that belongs to no release.
+const NO_RELEASE: &str = "0.0.1-snapshot";
+
+/// Reads, renders, writes.
+///
+/// # Errors
+/// The first thing that cannot be read, rendered or written.
+pub fn run(arguments: &Bootstrap) -> Result<()> {
+    let folder = &arguments.manifest_dir;
+    let pull_secret = pull_secret(&arguments.pull_secret)?;
+    let manifests = manifests::read(std::slice::from_ref(folder), Files::All).context("error parsing manifests")?;
+    let mut collected = Collected::of(&manifests)?;
+    if collected.inputs.controller_config.is_none() {
+        bail!("error: no controllerconfig found in dir: {folder:?}");
+    }
+    let version = version(arguments, &collected);
+    let Some(feature_gate) = &collected.inputs.feature_gate else {
+        bail!("error: no featuregate found in dir: {folder:?}");
+    };
+    let gates = gates(Some(feature_gate), Some(&version), None).context("error creating feature gates handler")?;
+    pre_built::add(&mut collected)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+    let streams = Streams::new(arguments, &collected, pull_secret)?;
+    let mut profile = arguments.distribution;
+    if gates.is_on(OS_STREAMS) {
+        profile = Some(runtime.block_on(streams.find(&mut collected, arguments.distribution, &version))?);
+    } else {
+        collected.inputs.streams = None;
+    }
+    let mut configs = Vec::new();
+    let pools: Vec<MachineConfigPool> = collected.inputs.pools.values().cloned().collect();
+    let mut configured = Vec::new();
+    for pool in pools {
+        let rendered = runtime
+            .block_on(render(&collected, &pool, profile, &streams))
+            .with_context(|| format!("pool {}", pool.metadata.name.as_deref().unwrap_or_default()))?;
+        configured.push(configured_pool(pool, &rendered, &collected.order));
+        configs.push(rendered);
+    }
+    write::write(&arguments.dest_dir, &configured, &configs, &collected)
+}
+
+/// The release version as told, else that of a build without release, else the one the ControllerConfig is of.
+fn version(arguments: &Bootstrap, collected: &Collected) -> String {
+    if let Some(version) = &arguments.release_version {
+        return version.clone();
+    }
+    let status = collected.inputs.feature_gate.as_ref().and_then(|f| f.status.as_ref());
+    let known = |version: &str| status.is_some_and(|s| s.feature_gates.iter().any(|list| list.version == version));
+    let annotations = collected.inputs.controller_config.as_ref().and_then(|c| c.metadata.annotations.as_ref());
+    let written = annotations.and_then(|a| a.get(weir_api::keys::config::RELEASE_IMAGE_VERSION));
+    match written {
+        Some(version) if !known(NO_RELEASE) && known(version) => version.clone(),
+        _ => NO_RELEASE.to_owned(),
+    }
+}
+
+fn pull_secret(path: &std::path::Path) -> Result<Authfile> {
+    const TYPE: &str = "kubernetes.io/dockerconfigjson";
+    let place = || format!("pull secret {}", path.display());
+    let manifests = manifests::read(&[path.to_owned()], Files::All).with_context(place)?;
+    let secret = manifests.first().with_context(place)?;
+    if (secret.group(), secret.kind()) != ("", "Secret") {
+        bail!("{}: expected *corev1.Secret found {}", place(), secret.kind());
+    }
+    let found = secret.object["type"].as_str().unwrap_or_default();
+    if found != TYPE {
+        bail!("{}: expected secret type {TYPE} found {found}", place());
+    }
+    // An Authfile is also read out of the Secret around it.
+    let text = serde_json::to_vec(&secret.object)?;
+    Authfile::parse(&text).with_context(place)
+}
+
+async fn render(
+    collected: &Collected,
+    pool: &MachineConfigPool,
+    profile: Option<&Profile>,
+    streams: &Streams,
+) -> Result<MachineConfig> {
+    let (rendered, guard) = collected.inputs.guarded(pool, profile)?;
+    match (guard, profile) {
+        (RuncGuard::AskImage { image, inhibitor }, Some(profile)) => {
+            let labels = streams.labels(&image).await.with_context(|| format!("failed to inspect OS image {image}"))?;
+            let asked = RuncGuard::AskImage { image, inhibitor };
+            refuse(asked.with_labels(&labels, without_runc(profile)))?;
+        }
+        (guard, _) => refuse(guard)?,
+    }
+    Ok(rendered.config)
+}
+
+/// The pool as it starts: on its configuration, which is said to be made of all MachineConfigs there are.
+fn configured_pool(mut pool: MachineConfigPool, rendered: &MachineConfig, all: &[String]) -> MachineConfigPool {
+    let reference = |name: &str| ObjectReference {
+        kind: Some("MachineConfig".to_owned()),
+        api_version: Some(format!("{MACHINE_CONFIG_GROUP}/{V1}")),
+        name: Some(name.to_owned()),
+        ..ObjectReference::default()
+    };
+    let configuration = PoolConfiguration {
+        reference: ObjectReference { name: rendered.metadata.name.clone(), ..ObjectReference::default() },
+        source: Some(all.iter().map(|name| reference(name)).collect()),
+    };
+    pool.spec.configuration = Some(configuration.clone());
+    pool.status.get_or_insert_default().configuration = Some(configuration);
+    pool
+}

@@ -1,0 +1,89 @@
+//! MachineConfigs for pools whose OS image was built before the installation.
+//!
+//! Source: `pkg/controller/bootstrap/bootstrap.go` and `CreatePreBuiltImageMachineConfig` in
+//! `pkg/controller/common/helpers.go` of github.com/openshift/machine-config-operator.
+
+use super::collect::Collected;
+use anyhow::{Result, bail};
+use weir_api::{
+    MachineConfig, MachineOSConfig,
+    keys::{
+        build::{CURRENT_BUILD, PRE_BUILT_IMAGE},
+        config::ROLE,
+        names::PREBUILT_IMAGE_PREFIX,
+        os_config::SEEDED,
+    },
+    machine_config::MachineConfigSpec,
+};
+use weir_images::PullSpec;
+
+/// Adds a MachineConfig for each MachineOSConfig that brings its image along.
+pub(super) fn add(collected: &mut Collected) -> Result<()> {
+    let mut wrong = Vec::new();
+    let mut found = Vec::new();
+    for config in &collected.os_configs {
+        match image(config, collected) {
+            Ok(Some(image)) => found.push((config.spec.machine_config_pool.name.clone(), image)),
+            Ok(None) => {}
+            Err(why) => wrong.push(why),
+        }
+    }
+    if !wrong.is_empty() {
+        bail!(
+            "failed to create pre-built image MachineConfigs: validation failed for MachineOSConfigs: {}",
+            wrong.join("\n")
+        );
+    }
+    for (pool, image) in found {
+        let name = format!("{PREBUILT_IMAGE_PREFIX}{pool}");
+        let spec = MachineConfigSpec { os_image_url: Some(image.clone()), ..MachineConfigSpec::default() };
+        let mut config = MachineConfig::named(&name, spec);
+        config.metadata.labels = Some([(ROLE.to_owned(), pool)].into());
+        config.metadata.annotations = Some([(PRE_BUILT_IMAGE.to_owned(), image)].into());
+        collected.inputs.configs.insert(name.clone(), config);
+        collected.order.push(name);
+    }
+    Ok(())
+}
+
+/// The image that a MachineOSConfig brings along, if it is to.
+fn image(config: &MachineOSConfig, collected: &Collected) -> Result<Option<String>, String> {
+    let name = config.metadata.name.as_deref().unwrap_or_default();
+    let annotation = |key: &str| config.metadata.annotations.as_ref()?.get(key).filter(|v| !v.is_empty());
+    let Some(image) = annotation(PRE_BUILT_IMAGE) else {
+        let conditions = config.status.as_ref().and_then(|s| s.conditions.as_ref()).into_iter().flatten();
+        let seeded = conditions.into_iter().any(|c| c.type_ == SEEDED && c.status == "True");
+        if seeded || annotation(CURRENT_BUILD).is_some() {
+            return Ok(None);
+        }
+        return Err(format!(
+            "MachineOSConfig {name:?} is missing required annotation {PRE_BUILT_IMAGE:?} - this is required for \
+             install-time OCL"
+        ));
+    };
+    let pool = &config.spec.machine_config_pool.name;
+    if !collected.inputs.pools.contains_key(pool) {
+        return Err(format!("MachineOSConfig {name:?} references non-existent pool {pool:?}"));
+    }
+    match wrong(image) {
+        None => Ok(Some(image.clone())),
+        Some(why) => {
+            Err(format!("invalid pre-built image {image:?} for MachineOSConfig {name:?} (pool {pool:?}): {why}"))
+        }
+    }
+}
+
+/// What is wrong with a pull spec that must be fully qualified and have a SHA-256 digest.
+fn wrong(image: &str) -> Option<String> {
+    let spec: PullSpec = match image.parse() {
+        Ok(spec) => spec,
+        Err(error) => return Some(format!("pre-built image {image:?} has invalid format: {error}")),
+    };
+    let Some(digest) = spec.digest() else {
+        return Some(format!("pre-built image must use digested format (image@sha256:digest), got: {image:?}"));
+    };
+    match digest.algorithm() {
+        "sha256" => None,
+        other => Some(format!("pre-built image must use SHA256 digest, got {other}: {image:?}")),
+    }
+}

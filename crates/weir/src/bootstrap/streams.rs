@@ -1,0 +1,151 @@
+//! The release's OS image streams, before there is an OSImageStream.
+
+use super::collect::Collected;
+use crate::cli::bootstrap::Bootstrap;
+use anyhow::{Context as _, Result, anyhow};
+use base64::Engine as _;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use weir_api::{
+    OSImageStream, keys::names::CLUSTER, os_image_stream::OSImageStreamSpec, os_image_stream::OSImageStreamStatus,
+};
+use weir_controllers::stream::observe;
+use weir_distro::{Evidence, Profile, detect};
+use weir_images::{
+    Authfile, Images, Release,
+    registries::{Entry, Mirror, PullFrom},
+    release::{ImageReferences, Strictness},
+};
+use weir_rules::catalog::{Candidate, Existing, Failure, Input, Inspected, Source, SourceKind, catalog};
+
+/// Reads images of the release.
+#[derive(Debug)]
+pub(super) struct Streams {
+    images: Images,
+}
+
+impl Streams {
+    pub(super) fn new(arguments: &Bootstrap, collected: &Collected, pull_secret: Authfile) -> Result<Self> {
+        let mut source = arguments.images.open()?;
+        if arguments.images.authfile.is_none() {
+            source.authfile = pull_secret;
+        }
+        for object in &collected.registries {
+            add_registries(object, &mut source.registries.entries);
+        }
+        let config = collected.inputs.controller_config.as_ref();
+        if let Some(bundle) = config.and_then(|c| c.spec.additional_trust_bundle.as_ref()).filter(|b| !b.is_empty()) {
+            let origin = "ControllerConfig additionalTrustBundle";
+            let pem = base64::engine::general_purpose::STANDARD.decode(bundle).context(origin)?;
+            source.trust.add_bundle(origin, &pem)?;
+        }
+        Ok(Self { images: Images::new(source) })
+    }
+
+    /// Labels of an image.
+    pub(super) async fn labels(&self, image: &str) -> Result<BTreeMap<String, String>> {
+        Ok(self.images.labels(image).await?)
+    }
+
+    /// Finds the streams and makes the default's images those of the ControllerConfig.
+    pub(super) async fn find(
+        &self,
+        collected: &mut Collected,
+        distribution: Option<&'static Profile>,
+        version: &str,
+    ) -> Result<&'static Profile> {
+        let release = self.release(collected).await?;
+        let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
+        let feature_set = collected.inputs.feature_gate.as_ref().map(|f| f.spec.feature_set.as_str());
+        let explicit = distribution.map(|d| d.name.as_str());
+        let profile = detect(Evidence { explicit, payload_tags: &tags, feature_set })?.profile;
+        let mut sources = vec![observe::of_release(&self.images, profile, &release).await.source];
+        sources.extend(self.of_controller_config(collected).await);
+        let requested = collected.inputs.streams.take();
+        let existing = Existing {
+            spec_default: requested.as_ref().map_or("", |s| &s.spec.default_stream),
+            status_default: requested.as_ref().and_then(|s| s.status.as_ref()).map_or("", |s| &s.default_stream),
+            streams: &[],
+        };
+        let input = Input { sources, existing, in_use: &BTreeSet::new(), installed: version.parse().ok() };
+        let found = catalog(profile, input).context("error inspecting available OSImageStreams")?;
+        let default = found.stream(&found.default).context("the default stream is not among the streams")?;
+        if let Some(config) = &mut collected.inputs.controller_config {
+            config.spec.base_os_container_image.clone_from(&default.set.os_image);
+            config.spec.base_os_extensions_container_image.clone_from(&default.set.os_extensions_image);
+        }
+        let mut object = OSImageStream::named(CLUSTER, OSImageStreamSpec { default_stream: found.default.clone() });
+        object.status = Some(OSImageStreamStatus {
+            available_streams: found.available_streams(),
+            default_stream: found.default.clone(),
+        });
+        collected.inputs.streams = Some(object);
+        Ok(profile)
+    }
+
+    /// The release as the manifests have it, else as its image has it.
+    async fn release(&self, collected: &Collected) -> Result<Release> {
+        if let Some(object) = &collected.image_stream {
+            let list = ImageReferences::parse(&serde_json::to_vec(object)?, Strictness::Typed)?;
+            return Ok(Release { image: String::new(), labels: BTreeMap::new(), version: list.name, tags: list.tags });
+        }
+        let config = collected.inputs.controller_config.as_ref();
+        let image = config.map(|c| c.spec.release_image.as_str()).filter(|image| !image.is_empty());
+        let image = image.ok_or_else(|| {
+            anyhow!("neither an ImageStream of the release nor releaseImage in the ControllerConfig tells the release")
+        })?;
+        self.images.release(image).await.with_context(|| format!("reading release {image}"))
+    }
+
+    async fn of_controller_config(&self, collected: &Collected) -> Option<Source> {
+        let spec = &collected.inputs.controller_config.as_ref()?.spec;
+        let names = [spec.base_os_container_image.clone(), spec.base_os_extensions_container_image.clone()];
+        if names.iter().any(String::is_empty) {
+            return None;
+        }
+        let labels = self.images.labels_of(&names).await.into_iter().map(|labels| {
+            // What is not there is no stream; the release may still carry it.
+            labels.map_err(|error| Failure { transient: false, message: error.to_string() })
+        });
+        let named = names.iter().map(|image| Candidate { tag: String::new(), image: image.clone() });
+        let inspected = named.zip(labels).map(|(candidate, labels)| Inspected { candidate, labels });
+        Some(Source { kind: SourceKind::Explicit, images: Ok(inspected.collect()) })
+    }
+}
+
+/// What an object says about mirrors, and about registries that are insecure or blocked.
+fn add_registries(object: &Value, entries: &mut Vec<Entry>) {
+    let lists = [
+        ("repositoryDigestMirrors", PullFrom::DigestOnly),
+        ("imageDigestMirrors", PullFrom::DigestOnly),
+        ("imageTagMirrors", PullFrom::TagOnly),
+    ];
+    for (list, pull_from) in lists {
+        for mirrored in object["spec"][list].as_array().into_iter().flatten() {
+            let entry = entry(entries, mirrored["source"].as_str().unwrap_or_default());
+            entry.blocked |= mirrored["mirrorSourcePolicy"] == "NeverContactSource";
+            let mirrors = mirrored["mirrors"].as_array().into_iter().flatten().filter_map(Value::as_str);
+            entry.mirrors.extend(mirrors.map(|m| Mirror { location: m.to_owned(), insecure: false, pull_from }));
+        }
+    }
+    let sources = &object["spec"]["registrySources"];
+    for registry in sources["insecureRegistries"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        entry(entries, registry).insecure = true;
+        for mirror in entries.iter_mut().flat_map(|e| &mut e.mirrors) {
+            mirror.insecure |=
+                mirror.location.strip_prefix(registry).is_some_and(|r| r.is_empty() || r.starts_with('/'));
+        }
+    }
+    for registry in sources["blockedRegistries"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        entry(entries, registry).blocked = true;
+    }
+}
+
+/// The entry for a prefix, made if there is none.
+fn entry<'e>(entries: &'e mut Vec<Entry>, prefix: &str) -> &'e mut Entry {
+    let position = entries.iter().position(|e| e.prefix == prefix).unwrap_or_else(|| {
+        entries.push(Entry { prefix: prefix.to_owned(), ..Entry::default() });
+        entries.len() - 1
+    });
+    &mut entries[position]
+}

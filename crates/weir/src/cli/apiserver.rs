@@ -1,0 +1,142 @@
+//! `weir apiserver`: the embedded API server alone.
+
+use crate::exit::Outcome;
+use anyhow::{Context as _, bail};
+use serde_json::Value;
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+use tokio::signal::unix::{SignalKind, signal};
+use weir_apiserver::{ApiServer, Authorization, Listener, Settings};
+
+/// What the server serves, where, and what it keeps.
+#[derive(Debug, clap::Args)]
+pub struct Arguments {
+    /// Where to listen; port 0 picks a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:6443")]
+    listen: SocketAddr,
+    /// Keep objects and certificates here [default: in memory]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// CustomResourceDefinitions to serve: a file, or a folder of .yaml and .json files; may be repeated
+    #[arg(long, value_name = "FILE|DIR")]
+    crds: Vec<PathBuf>,
+    /// Who decides what users other than the administrator may do
+    #[arg(long, value_enum, default_value_t)]
+    authorization: Mode,
+    /// Write the administrator's kubeconfig here [default: kubeconfig in the data directory]
+    #[arg(long, value_name = "FILE", required_unless_present = "data_dir")]
+    kubeconfig: Option<PathBuf>,
+}
+
+/// How requests of users other than the administrator are decided.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+enum Mode {
+    /// Stored roles and bindings
+    #[default]
+    Rbac,
+    /// Everything is allowed
+    AlwaysAllow,
+}
+
+/// Serves until it is interrupted or terminated.
+///
+/// # Errors
+/// When the server cannot be set up.
+pub fn run(arguments: Arguments) -> anyhow::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    runtime.block_on(serve(arguments))
+}
+
+async fn serve(arguments: Arguments) -> anyhow::Result<Outcome> {
+    let Arguments { listen, data_dir, crds, authorization, kubeconfig } = arguments;
+    let kubeconfig = match (kubeconfig, &data_dir) {
+        (Some(path), _) => path,
+        (None, Some(data_dir)) => data_dir.join("kubeconfig"),
+        (None, None) => bail!("give --kubeconfig or --data-dir"),
+    };
+    let authorization = match authorization {
+        Mode::Rbac => Authorization::Rbac,
+        Mode::AlwaysAllow => Authorization::AlwaysAllow,
+    };
+    let definitions = definitions(&crds)?;
+    let count = definitions.len();
+    let server = ApiServer::new(Settings { data_dir, authorization, ..Settings::default() })?;
+    server.define(definitions)?;
+    let listener = Listener::bind(&server, listen)?;
+    listener.write_kubeconfig(&kubeconfig)?;
+    let mut terminated = signal(SignalKind::terminate()).context("waiting for signals")?;
+    let mut interrupted = signal(SignalKind::interrupt()).context("waiting for signals")?;
+    eprintln!("serving https://{} with {count} definitions; kubeconfig {}", listener.address(), kubeconfig.display());
+    eprintln!("this is an API server, not a cluster: nothing schedules or runs pods");
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminated.recv() => {}
+            _ = interrupted.recv() => {}
+        }
+    };
+    listener.serve(shutdown).await?;
+    Ok(Outcome::Done)
+}
+
+/// The definitions in these files and folders, in the order of their paths.
+fn definitions(paths: &[PathBuf]) -> anyhow::Result<Vec<Value>> {
+    let mut found = Vec::new();
+    for path in paths {
+        if path.is_dir() {
+            for file in manifests(path)? {
+                found.extend(read(&file)?);
+            }
+        } else {
+            found.extend(read(path)?);
+        }
+    }
+    Ok(found)
+}
+
+fn manifests(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
+    let doing = || format!("reading {}", folder.display());
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).with_context(doing)? {
+        let path = entry.with_context(doing)?.path();
+        if path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read(file: &Path) -> anyhow::Result<Vec<Value>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
+    let documents: Vec<Value> =
+        serde_saphyr::from_multiple(&text).with_context(|| format!("parsing {}", file.display()))?;
+    for document in &documents {
+        let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
+        if kind != "CustomResourceDefinition" {
+            bail!("{}: holds a {kind:?}; --crds takes CustomResourceDefinitions only", file.display());
+        }
+    }
+    Ok(documents)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_and_folders_are_read_in_order_and_other_kinds_are_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let crd = |name: &str| format!("kind: CustomResourceDefinition\nmetadata: {{name: {name}}}\n");
+        write("b.yaml", &format!("{}---\n{}", crd("two"), crd("three")));
+        write("a.json", r#"{"kind": "CustomResourceDefinition", "metadata": {"name": "one"}}"#);
+        write("README.md", "not a manifest");
+        let found = definitions(&[folder.path().to_owned()]).unwrap();
+        let names: Vec<&str> = found.iter().map(|d| d["metadata"]["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["one", "two", "three"]);
+        write("c.yaml", "kind: ConfigMap\n");
+        assert!(definitions(&[folder.path().to_owned()]).unwrap_err().to_string().contains("c.yaml"));
+    }
+}

@@ -1,0 +1,111 @@
+//! `weir explain file`: where a file on a pool's machines comes from, and what is in it.
+
+use super::super::{cluster::Cluster, manifest_source::ManifestSource, render::origin};
+use crate::{exit::Outcome, inputs::Inputs};
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use weir_ignition::{diff::Contents, file_address};
+use weir_rules::render::{Rendered, Trace};
+
+/// Which file to explain.
+#[derive(Debug, clap::Args)]
+pub(super) struct File {
+    /// Path of the file
+    path: String,
+    /// The pool
+    #[arg(long, value_name = "NAME")]
+    pool: String,
+    /// Files and folders with manifests, `-` for standard input; without any the cluster is asked
+    #[arg(short = 'f', long = "filename", value_name = "FILE", num_args = 1..)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Print JSON instead of text
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    Json,
+}
+
+impl File {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let inputs = self.inputs()?;
+        let pool = inputs.pool(&self.pool)?;
+        let rendered = inputs.render(pool, None).with_context(|| format!("pool {}", self.pool))?;
+        let Some(trace) = rendered.provenance.trace(&file_address(&self.path)) else {
+            bail!("no file {} is written to machines of pool {}", self.path, self.pool);
+        };
+        let file = file(&rendered, &self.path)?;
+        let text = match self.output {
+            None => self.text(&trace, &file),
+            Some(Output::Json) => serde_json::to_string_pretty(&self.json(&trace, &file))? + "\n",
+        };
+        crate::cli::print(text.as_bytes())?;
+        Ok(Outcome::Done)
+    }
+
+    fn inputs(&self) -> Result<Inputs> {
+        if !self.files.is_empty() {
+            let source = ManifestSource { files: self.files.clone(), distribution: None };
+            return Inputs::of(source.manifests()?);
+        }
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+        runtime.block_on(async { Inputs::of_cluster(&self.cluster.connect().await?).await })
+    }
+
+    fn text(&self, trace: &Trace, file: &Value) -> String {
+        let mut text = format!("{} on machines of pool {}: {}\n", self.path, self.pool, origin(trace));
+        for contribution in &trace.contributions {
+            let fields = contribution.fields.iter().filter(|f| *f != "path").map(String::as_str);
+            text.push_str(&format!(
+                "  MachineConfig {} gives {}\n",
+                contribution.config,
+                fields.collect::<Vec<_>>().join(", ")
+            ));
+        }
+        if let Some(mode) = file["mode"].as_i64() {
+            text.push_str(&format!("  mode {mode:04o}\n"));
+        }
+        text.push('\n');
+        match Contents::of_resource(file["contents"].as_object()) {
+            Contents::None => text.push_str("(nothing is said about its contents)\n"),
+            Contents::Text(contents) => {
+                text.push_str(&contents);
+                if !contents.ends_with('\n') && !contents.is_empty() {
+                    text.push('\n');
+                }
+            }
+            Contents::Binary(bytes) => text.push_str(&format!("({} bytes that are no text)\n", bytes.len())),
+            Contents::Remote(url) => text.push_str(&format!("(fetched from {url})\n")),
+            Contents::Unreadable { why, .. } => text.push_str(&format!("({why})\n")),
+        }
+        text
+    }
+
+    fn json(&self, trace: &Trace, file: &Value) -> Value {
+        let contents = match Contents::of_resource(file["contents"].as_object()) {
+            Contents::None => Value::Null,
+            Contents::Text(text) => json!({ "text": text }),
+            Contents::Binary(bytes) => json!({ "bytes": bytes.len() }),
+            Contents::Remote(url) => json!({ "source": url }),
+            Contents::Unreadable { source, why } => json!({ "source": source, "error": why.to_string() }),
+        };
+        let contributions = trace.contributions.iter().map(|c| json!({ "config": c.config, "fields": c.fields }));
+        json!({
+            "path": self.path, "pool": self.pool, "from": trace.from.config(), "contents": contents,
+            "contributions": contributions.collect::<Vec<_>>(), "shadowed": trace.shadowed, "file": file,
+        })
+    }
+}
+
+/// The file as it was rendered.
+fn file(rendered: &Rendered, path: &str) -> Result<Value> {
+    let raw = rendered.config.spec.config.as_ref().context("the rendered MachineConfig has no Ignition config")?;
+    let files = raw.pointer("/storage/files").and_then(Value::as_array);
+    files.into_iter().flatten().find(|f| f["path"] == path).cloned().with_context(|| format!("{path} was not rendered"))
+}

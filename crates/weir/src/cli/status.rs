@@ -1,0 +1,95 @@
+//! `weir status`: what every pool is at, and who waits for what.
+
+use super::{Output, cluster::Cluster, print};
+use crate::{exit::Outcome, rollout_objects};
+use anyhow::Result;
+use jiff::Timestamp;
+use kube::Client;
+use serde_json::{Value, json};
+use std::time::Duration;
+use weir_rules::explain::{Explained, Objects, explain_all, explained, summary, without_pool};
+
+/// What every pool is at, and who waits for what
+#[derive(Debug, clap::Args)]
+pub struct Status {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Name every node
+    #[arg(long)]
+    nodes: bool,
+    /// Print again whenever something changed, until interrupted
+    #[arg(short, long)]
+    watch: bool,
+    /// Print JSON instead of text
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+}
+
+/// How often a watched cluster is looked at: people do not read faster.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
+
+impl Status {
+    /// Prints it.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked.
+    pub fn run(&self) -> Result<Outcome> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let client = self.cluster.connect().await?;
+            if !self.watch {
+                print(self.look(&client).await?.as_bytes())?;
+                return Ok(Outcome::Done);
+            }
+            tokio::select! {
+                watched = self.follow(&client) => watched.map(|()| Outcome::Done),
+                stopped = crate::signals::asked_to_stop() => stopped.map(|()| Outcome::Done),
+            }
+        })
+    }
+
+    async fn follow(&self, client: &Client) -> Result<()> {
+        let mut last = String::new();
+        loop {
+            let text = self.look(client).await?;
+            if text != last {
+                let gap = if last.is_empty() || self.output.is_some() { "" } else { "\n" };
+                print(format!("{gap}{text}").as_bytes())?;
+                last = text;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    async fn look(&self, client: &Client) -> Result<String> {
+        let (objects, now) = (rollout_objects::of_cluster(client).await?, Timestamp::now());
+        let pools = explain_all(&objects, now);
+        match self.output {
+            Some(output) => output.write(&json(&pools, &objects)),
+            None => Ok(self.text(&pools, &objects, now)),
+        }
+    }
+
+    fn text(&self, pools: &[Explained], objects: &Objects, now: Timestamp) -> String {
+        // While it is watched, how long somebody waits is no news.
+        let now = if self.watch { Timestamp::MIN } else { now };
+        let mut text = summary(pools, now);
+        for (node, reason) in without_pool(objects) {
+            text.push_str(&format!("node {node} has no pool: {reason}\n"));
+        }
+        if self.nodes {
+            let each: Vec<_> = pools.iter().map(|pool| explained(pool, now)).collect();
+            text.push_str(&each.concat());
+        }
+        text
+    }
+}
+
+fn json(pools: &[Explained], objects: &Objects) -> Value {
+    let lost = without_pool(objects).into_iter();
+    let lost = lost.map(|(node, reason)| json!({"node": node, "reason": format!("{}: {reason}", reason.code())}));
+    json!({
+        "pools": pools.iter().map(|pool| (pool.pool.clone(), pool.json())).collect::<serde_json::Map<_, _>>(),
+        "withoutPool": lost.collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,238 @@
+//! What pools are rendered from, out of manifests or a cluster, and rendering them.
+
+use crate::manifests::Manifest;
+use anyhow::{Context as _, Result, anyhow, bail};
+use kube::{Api, Client, api::ListParams};
+use serde::de::DeserializeOwned;
+use std::collections::{BTreeMap, BTreeSet};
+use weir_api::{
+    ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, MachineConfiguration, OSImageStream,
+    keys::{
+        config::RELEASE_IMAGE_VERSION,
+        gates::{IRRECONCILABLE_MACHINE_CONFIG, OS_STREAMS},
+        names::{CLUSTER, CONTROLLER_CONFIG, WORKER},
+    },
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
+};
+use weir_distro::{Profile, StreamsRule};
+use weir_rules::{
+    components::NotRendered,
+    gates::{Gates, gates},
+    guard::{RuncGuard, WithoutRunc, runc_guard},
+    reconcilable::Override,
+    render::{Build, RenderInput, Rendered, render},
+    selector::{Labels, Selector},
+    stream::{StreamsView, resolve_stream},
+    view::PoolView,
+};
+
+/// What pools are rendered from.
+#[derive(Clone, Debug, Default)]
+pub struct Inputs {
+    /// The pools, by name.
+    pub pools: BTreeMap<String, MachineConfigPool>,
+    /// The MachineConfigs, by name.
+    pub configs: BTreeMap<String, MachineConfig>,
+    /// Images and release version.
+    pub controller_config: Option<ControllerConfig>,
+    /// Which features are on.
+    pub feature_gate: Option<FeatureGate>,
+    /// The streams; they count when their feature is on, or nothing says whether it is.
+    pub streams: Option<OSImageStream>,
+    /// Which changes pass although machines cannot follow.
+    pub machine_configuration: Option<MachineConfiguration>,
+}
+
+impl Inputs {
+    /// Takes what matters out of manifests; other kinds are passed over.
+    ///
+    /// # Errors
+    /// When an object has no kind or the wrong fields, or stands there twice.
+    pub fn of(manifests: Vec<Manifest>) -> Result<Self> {
+        let mut inputs = Self::default();
+        for manifest in manifests {
+            match (manifest.group(), manifest.kind()) {
+                (_, "") => bail!("{}: the object has no kind", manifest.place),
+                (MACHINE_CONFIG_GROUP, "MachineConfigPool") => named(manifest, &mut inputs.pools)?,
+                (MACHINE_CONFIG_GROUP, "MachineConfig") => named(manifest, &mut inputs.configs)?,
+                (MACHINE_CONFIG_GROUP, "ControllerConfig") => only(manifest, &mut inputs.controller_config)?,
+                (MACHINE_CONFIG_GROUP, "OSImageStream") => only(manifest, &mut inputs.streams)?,
+                (CONFIG_GROUP, "FeatureGate") => only(manifest, &mut inputs.feature_gate)?,
+                (OPERATOR_GROUP, "MachineConfiguration") => only(manifest, &mut inputs.machine_configuration)?,
+                (group, kind) => tracing::debug!("{}: {kind} of {group:?} is passed over", manifest.place),
+            }
+        }
+        Ok(inputs)
+    }
+
+    /// Reads what matters from a cluster.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked.
+    pub async fn of_cluster(client: &Client) -> Result<Self> {
+        let pools: Api<MachineConfigPool> = Api::all(client.clone());
+        let configs: Api<MachineConfig> = Api::all(client.clone());
+        let pools = pools.list(&ListParams::default()).await.context("listing MachineConfigPools")?;
+        let configs = configs.list(&ListParams::default()).await.context("listing MachineConfigs")?;
+        Ok(Self {
+            pools: pools.into_iter().map(|p| (p.metadata.name.clone().unwrap_or_default(), p)).collect(),
+            configs: configs.into_iter().map(|c| (c.metadata.name.clone().unwrap_or_default(), c)).collect(),
+            controller_config: singleton(client, CONTROLLER_CONFIG).await?,
+            feature_gate: singleton(client, CLUSTER).await?,
+            streams: singleton(client, CLUSTER).await?,
+            machine_configuration: singleton(client, CLUSTER).await?,
+        })
+    }
+
+    /// The pool of this name.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn pool(&self, name: &str) -> Result<&MachineConfigPool> {
+        self.pools.get(name).ok_or_else(|| {
+            let known: Vec<&str> = self.pools.keys().map(String::as_str).collect();
+            anyhow!("there is no MachineConfigPool {name}; there are: {}", known.join(", "))
+        })
+    }
+
+    /// Renders a pool as the controllers would, whoever wrote the objects. A distribution tells what happens to the name
+    /// of a stream that is gone.
+    ///
+    /// # Errors
+    /// When the pool cannot be rendered, or must not be rolled out.
+    pub fn render(&self, pool: &MachineConfigPool, distribution: Option<&Profile>) -> Result<Rendered> {
+        let (rendered, guard) = self.guarded(pool, distribution)?;
+        if let RuncGuard::AskImage { image, .. } = &guard {
+            tracing::warn!(
+                "MachineConfigs of {} ask for runc; whether {image} has it is not looked up",
+                rendered.name()
+            );
+        }
+        refuse(guard)?;
+        Ok(rendered)
+    }
+
+    /// Renders a pool, and tells whether the result may be rolled out.
+    ///
+    /// # Errors
+    /// When the pool cannot be rendered.
+    pub fn guarded(&self, pool: &MachineConfigPool, distribution: Option<&Profile>) -> Result<(Rendered, RuncGuard)> {
+        let gates = self.gates()?;
+        let view = PoolView::new(pool);
+        let worker = self.pools.get(WORKER).map(PoolView::new);
+        let streams = StreamsView {
+            enabled: gates.as_ref().map_or(self.streams.is_some(), |gates| gates.is_on(OS_STREAMS)),
+            object: self.streams.as_ref(),
+            build: None,
+            follows_release: distribution.is_some_and(|d| d.streams.rule == StreamsRule::OneFollowingRelease),
+        };
+        let stream = resolve_stream(&view, worker.as_ref(), &streams)?.set;
+        let nothing = ControllerConfig::default();
+        let controller_config = match (&self.controller_config, &stream) {
+            (Some(config), _) => config,
+            (None, Some(_)) => &nothing,
+            (None, None) => bail!("there is no ControllerConfig and no OSImageStream to take the OS image from"),
+        };
+        let configs = self.selected(pool)?;
+        let overrides = self.overrides(gates.as_ref());
+        let build = crate::build::identity();
+        let rendered = render(&RenderInput {
+            stream: stream.as_ref(),
+            build: Some(Build { raw: &build.raw, hash: &build.hash, release: "" }),
+            wait_for_build: false,
+            current: view.target.and_then(|name| self.configs.get(name)),
+            overrides: &overrides,
+            ..RenderInput::new(pool, &configs, controller_config)
+        })?;
+        let guard = runc(view.name, &rendered, stream.as_ref().map(|s| s.name.as_str()), distribution)?;
+        Ok((rendered, guard))
+    }
+
+    /// The gates of the release; `None` when no FeatureGate was given.
+    fn gates(&self) -> Result<Option<Gates>> {
+        let Some(object) = &self.feature_gate else { return Ok(None) };
+        let annotations = self.controller_config.as_ref().and_then(|c| c.metadata.annotations.as_ref());
+        let lists = object.status.as_ref().map(|s| s.feature_gates.as_slice()).unwrap_or_default();
+        let version = match (annotations.and_then(|a| a.get(RELEASE_IMAGE_VERSION)), lists) {
+            // The one list there is must be the one that is meant.
+            (_, [only]) => Some(only.version.as_str()),
+            (version, _) => version.map(String::as_str),
+        };
+        Ok(Some(gates(Some(object), version, None)?))
+    }
+
+    fn selected(&self, pool: &MachineConfigPool) -> Result<Vec<&MachineConfig>> {
+        let selector = Selector::parse(pool.spec.machine_config_selector.as_ref())?;
+        if selector.is_everything() {
+            bail!(NotRendered::SelectingAll);
+        }
+        let none = Labels::new();
+        let matches = |config: &&MachineConfig| selector.matches(config.metadata.labels.as_ref().unwrap_or(&none));
+        Ok(self.configs.values().filter(matches).collect())
+    }
+
+    fn overrides(&self, gates: Option<&Gates>) -> BTreeSet<Override> {
+        let on = gates.is_none_or(|gates| gates.is_on(IRRECONCILABLE_MACHINE_CONFIG));
+        let object = self.machine_configuration.as_ref().filter(|_| on);
+        let storage = object.and_then(|o| o.spec.irreconcilable_validation_overrides.as_ref()?.storage.as_ref());
+        storage.into_iter().flatten().filter_map(|name| Override::by_name(name)).collect()
+    }
+}
+
+fn named<T: DeserializeOwned>(manifest: Manifest, into: &mut BTreeMap<String, T>) -> Result<()> {
+    let (place, kind, name) = (manifest.place.clone(), manifest.kind().to_owned(), manifest.name().to_owned());
+    if name.is_empty() {
+        bail!("{place}: the {kind} has no name");
+    }
+    match into.insert(name.clone(), manifest.into_object()?) {
+        None => Ok(()),
+        Some(_) => bail!("{place}: there is another {kind} {name} before this one"),
+    }
+}
+
+fn only<T: DeserializeOwned>(manifest: Manifest, into: &mut Option<T>) -> Result<()> {
+    let (place, kind) = (manifest.place.clone(), manifest.kind().to_owned());
+    match into.replace(manifest.into_object()?) {
+        None => Ok(()),
+        Some(_) => bail!("{place}: there is another {kind} before this one"),
+    }
+}
+
+/// An object that need not be there, nor its kind.
+async fn singleton<T>(client: &Client, name: &str) -> Result<Option<T>>
+where
+    T: kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
+        + DeserializeOwned
+        + Clone
+        + std::fmt::Debug,
+{
+    let api: Api<T> = Api::all(client.clone());
+    api.get_opt(name).await.with_context(|| format!("reading {} {name}", T::kind(&())))
+}
+
+/// Without a distribution, whatever one of them knows to have no runc has none.
+fn runc(pool: &str, rendered: &Rendered, stream: Option<&str>, distribution: Option<&Profile>) -> Result<RuncGuard> {
+    let mut decided = RuncGuard::Clear;
+    for profile in Profile::all().iter().filter(|p| distribution.is_none_or(|d| d.name == p.name)) {
+        if decided == RuncGuard::Clear {
+            decided = runc_guard(pool, rendered, stream, without_runc(profile))?;
+        }
+    }
+    Ok(decided)
+}
+
+/// What a distribution knows about operating systems without runc.
+#[must_use]
+pub fn without_runc(profile: &Profile) -> WithoutRunc<'_> {
+    WithoutRunc { streams: &profile.streams.without_runc, title: &profile.streams.without_runc_title }
+}
+
+/// Makes an error of what keeps a rollout back.
+///
+/// # Errors
+/// When something does.
+pub fn refuse(guard: RuncGuard) -> Result<()> {
+    let RuncGuard::Inhibited(inhibitor) = guard else { return Ok(()) };
+    let seen: Vec<String> = inhibitor.evidence.iter().map(ToString::to_string).collect();
+    bail!("{} ({})", inhibitor.message, seen.join("; "))
+}
