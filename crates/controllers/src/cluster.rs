@@ -1,6 +1,7 @@
 //! What the controllers see of the cluster: one watch per kind, shared by all.
 
 use crate::troubles::Troubles;
+use futures::future::select_all;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Client;
 use tokio::sync::watch;
@@ -59,6 +60,24 @@ impl Cluster {
     /// Whether everything that existed at the start has been seen. Before that nothing may be decided.
     #[must_use]
     pub fn is_synced(&self) -> bool {
+        self.is_configuration_synced()
+            && self.reports.is_synced()
+            && self.operator_pods.is_synced()
+            && self.nodes.is_synced()
+    }
+
+    /// Waits until everything that existed at the start has been seen.
+    pub async fn synced(&self) {
+        let mut changes = self.changes();
+        while !self.is_synced() {
+            let next = changes.iter_mut().map(|change| Box::pin(async { change.changed().await.is_ok() }));
+            select_all(next).await;
+        }
+    }
+
+    /// Whether every object that configures the cluster has been seen: for who waits for [`Self::configuration_changes`].
+    #[must_use]
+    pub fn is_configuration_synced(&self) -> bool {
         self.versions.is_synced()
             && self.gates.is_synced()
             && self.streams.is_synced()
@@ -66,9 +85,6 @@ impl Cluster {
             && self.pools.is_synced()
             && self.configs.is_synced()
             && self.os_configs.is_synced()
-            && self.reports.is_synced()
-            && self.operator_pods.is_synced()
-            && self.nodes.is_synced()
     }
 
     /// Changes of the kinds that configure the cluster; nodes, which change all the time, are not among them.

@@ -38,6 +38,12 @@ pub async fn run(context: Context, images: Images) {
     let drain = drain::Controller::new(context.clone());
     let nodes = nodes::Controller::new(context.clone());
     let operator = operator::Controller::new(context.clone());
-    let watches = context.cluster.clone().fill(context.client.clone());
-    tokio::join!(watches, stream.run(), render.run(), rollout.run(), drain.run(), nodes.run(), operator.run());
+    let cluster = &context.cluster;
+    let watches = cluster.clone().fill(context.client.clone());
+    let controllers = async {
+        // One that began before could miss that what it waits for is there: it listens only to what it acts upon.
+        cluster.synced().await;
+        tokio::join!(stream.run(), render.run(), rollout.run(), drain.run(), nodes.run(), operator.run());
+    };
+    tokio::join!(watches, controllers);
 }

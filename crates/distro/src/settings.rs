@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// What each setting is, in a few words, in the order in which people ask. Settings of the sample payload come last: they are
 /// for trying things out.
-const MEANINGS: [(&str, &str); 18] = [
+const MEANINGS: [(&str, &str); 19] = [
     ("name", "name for --distribution"),
     ("title", "name for people"),
     ("foreign_feature_sets", "FeatureSets that contradict it"),
@@ -17,6 +17,7 @@ const MEANINGS: [(&str, &str); 18] = [
     ("streams.rule", "streams at a time"),
     ("streams.unlabelled", "images without stream label"),
     ("streams.without_runc", "streams without runc"),
+    ("streams.without_runc_title", "what messages call those"),
     ("default_stream.rule", "default stream when none is chosen"),
     ("default_stream.majors", "- by major of the first release"),
     ("default_stream.otherwise", "- for every other major"),

@@ -1,6 +1,6 @@
 //! Figures of `weir up`, as one printed table: start to updated fleet, memory, size, and the switch of a large fleet.
 //!
-//! Run with `cargo xtask bench up`. Times are of this machine; quote the median of several runs.
+//! Run with `cargo xtask bench up`, which names the program built for release; without a name this profile's own is taken. Times are of this machine; quote the median of several runs.
 
 use anyhow::{Context as _, Result};
 use serde_json::json;
@@ -19,7 +19,9 @@ fn main() -> Result<()> {
     if std::env::args().any(|argument| argument == "--test") {
         return Ok(());
     }
-    let binary = Path::new(env!("CARGO_BIN_EXE_weir"));
+    let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
+    let binary = given.unwrap_or_else(|| env!("CARGO_BIN_EXE_weir").to_owned());
+    let binary = Path::new(&binary);
     let size = std::fs::metadata(binary).context("looking at the binary")?.len();
     row("binary, stripped", &format!("{:.1} MiB", mebibytes(size)), "≤ 40 MiB");
     let mut starts = Vec::new();

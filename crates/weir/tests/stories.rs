@@ -48,6 +48,11 @@ fn okd_gate_off() -> Result<()> {
 }
 
 #[test]
+fn okd_first_streams() -> Result<()> {
+    story("okd-first-streams")
+}
+
+#[test]
 fn okd_unlabelled() -> Result<()> {
     story("okd-unlabelled")
 }

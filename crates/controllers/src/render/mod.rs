@@ -153,7 +153,7 @@ impl Controller {
     /// # Errors
     /// The first write that failed; the other pools are seen to all the same.
     pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
-        if !self.context.cluster.is_synced() {
+        if !self.context.cluster.is_configuration_synced() {
             return Ok(Next::Await);
         }
         let observed = Observed::new(&self.context);

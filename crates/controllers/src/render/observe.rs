@@ -1,7 +1,7 @@
 //! What a pool is rendered from.
 
 use super::Failure;
-use crate::{Build, Context, stream::due_now, troubles::CatalogTrouble};
+use crate::{Build, Context, stream::being_made, troubles::CatalogTrouble};
 use std::sync::Arc;
 use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream,
@@ -10,7 +10,6 @@ use weir_api::{
 };
 use weir_distro::StreamsRule;
 use weir_rules::{
-    catalog::due::Due,
     components::{NotRendered, components},
     gates::GatesError,
     render::{self, RenderError, RenderInput, Rendered, render},
@@ -56,7 +55,7 @@ impl Observed {
             streams: cluster.streams.get(CLUSTER),
             enabled: context.gates().map(|gates| gates.is_on(GATE_OS_STREAMS)),
             halted: context.halted(),
-            being_made: trouble.is_none() && matches!(due_now(context), Ok(Due::Make { .. })),
+            being_made: being_made(context),
             trouble,
             follows_release: context.profile.streams.rule == StreamsRule::OneFollowingRelease,
             build: context.build.clone(),

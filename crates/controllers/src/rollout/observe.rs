@@ -1,6 +1,6 @@
 //! Views of pools and nodes.
 
-use crate::Context;
+use crate::{Context, stream::being_made};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use std::{
@@ -9,6 +9,7 @@ use std::{
 };
 use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSConfig, OSImageStream,
+    condition::{TRUE, find},
     keys::{
         gates::IMAGE_MODE_STATUS_REPORTING,
         names::{ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, OPERATOR_NAMESPACE},
@@ -17,10 +18,22 @@ use weir_api::{
 };
 use weir_rules::{
     membership::assign,
+    mismatch,
     pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
     rollout::{RolloutPlan, RolloutView, WaitReason, plan_rollout},
     view::{NodeReport, NodeView, PodView, PoolView},
 };
+
+const BEING_READ: &str = "the streams of the desired release are being read";
+
+const STALE: &str = "a pool is still to be rendered after what contradicted the distribution is gone";
+
+/// The pool's target is from before a contradiction: it is rendered anew first, so that its nodes reboot once.
+fn is_stale(pool: &MachineConfigPool) -> bool {
+    let conditions = pool.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
+    let degraded = find(conditions, "RenderDegraded").filter(|condition| condition.status == TRUE);
+    pool.metadata.deletion_timestamp.is_none() && degraded.is_some_and(|condition| condition.reason == mismatch::CODE)
+}
 
 /// The cluster as one pass sees it.
 pub(super) struct Observed {
@@ -35,7 +48,7 @@ pub(super) struct Observed {
     controller_config: Option<Arc<ControllerConfig>>,
     /// Absent while the gate is off, or not known to be on.
     streams: Option<Arc<OSImageStream>>,
-    /// What contradicts the distribution.
+    /// Why no node may start.
     halted: Option<String>,
 }
 
@@ -61,7 +74,11 @@ impl Observed {
             os_configs: cluster.os_configs.all(),
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
             streams: cluster.streams.get(CLUSTER).filter(|_| is_on(GATE_OS_STREAMS)),
-            halted: context.halted(),
+            // Until a release was read nobody knows whether it is for this cluster.
+            halted: context
+                .halted()
+                .or_else(|| being_made(context).then(|| BEING_READ.to_owned()))
+                .or_else(|| cluster.pools.all().iter().any(|pool| is_stale(pool)).then(|| STALE.to_owned())),
         }
     }
 

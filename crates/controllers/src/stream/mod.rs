@@ -10,6 +10,7 @@ pub mod observe;
 
 use crate::{
     Context,
+    news::News,
     troubles::{CatalogTrouble, Evidence, Trouble},
 };
 use act::Writer;
@@ -120,6 +121,11 @@ pub(crate) fn due_now(context: &Context) -> Result<Due, GatesError> {
     }))
 }
 
+/// Whether the OSImageStream is being made from the desired release, and nothing is known yet to be in the way of that.
+pub(crate) fn being_made(context: &Context) -> bool {
+    context.cluster.troubles.get().catalog.is_none() && matches!(due_now(context), Ok(Due::Make { .. }))
+}
+
 /// Streams that pools use.
 fn used(context: &Context) -> BTreeSet<String> {
     let cluster = &context.cluster;
@@ -135,6 +141,7 @@ pub struct Controller {
     context: Context,
     images: Images,
     recorder: Recorder,
+    news: News,
     failed: Mutex<Option<Attempt>>,
 }
 
@@ -162,7 +169,7 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context, images: Images) -> Self {
         let recorder = context.recorder(COMPONENT);
-        Self { context, images, recorder, failed: Mutex::default() }
+        Self { context, images, recorder, news: News::default(), failed: Mutex::default() }
     }
 
     /// Reconciles on every change until the future is dropped.
@@ -176,7 +183,7 @@ impl Controller {
     /// When the object could not be made what it should be.
     pub async fn reconcile(&self) -> Result<Next, Error> {
         let cluster = &self.context.cluster;
-        if !cluster.is_synced() {
+        if !cluster.is_configuration_synced() {
             return Ok(Next::Await);
         }
         let due = due_now(&self.context)?;
@@ -193,7 +200,11 @@ impl Controller {
             Due::Make { release, because } => return self.make(&release, &because, &writer).await,
             Due::TakeDefault { to } => writer.take_default(&to).await?,
             Due::UnknownDefault { wanted, available } => {
-                tracing::warn!(wanted, available = available.join(", "), "spec.defaultStream is not available");
+                let text =
+                    format!("spec.defaultStream {wanted} is not available; available are: {}", available.join(", "));
+                if let Some(object) = object.as_ref().filter(|_| self.news.is_new(CLUSTER, &text)) {
+                    self.recorder.record(&**object, &Event::warning("DefaultStreamNotAvailable", text)).await;
+                }
             }
             Due::Drop { streams } => {
                 writer.drop_streams(&streams).await?;

@@ -34,7 +34,7 @@ pub struct Up {
     #[arg(long, value_name = "TIME", requires = "until", value_parser = duration)]
     pub timeout: Option<Duration>,
     /// Play a story instead: a file, or the name of a built-in one; `list` lists those
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "until", "data_dir", "listen"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "step_time", "until", "data_dir", "listen"])]
     pub story: Option<String>,
     /// Keep the cluster's objects here [default: in memory]
     #[arg(long, value_name = "DIR")]
