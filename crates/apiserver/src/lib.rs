@@ -73,7 +73,7 @@ pub use error::{Class, Error};
 pub use policy::User;
 pub use rbac::Authorization;
 pub use response::Body;
-pub use serve::Listener;
+pub use serve::{Listener, Socket};
 pub use server::{ApiServer, Settings};
 pub use service::Service;
 pub use tls::ClientCertificate;

@@ -46,24 +46,48 @@ impl Debug for Listener {
     }
 }
 
-impl Listener {
-    /// Binds the address (port 0 picks a free one). Clients can connect from now on; they are served by
-    /// [`Listener::serve`].
+/// An address that is bound and that nobody serves yet: what cannot be had is found out before anything is written.
+#[derive(Debug)]
+pub struct Socket {
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+}
+
+impl Socket {
+    /// Binds the address; port 0 picks a free one.
     ///
     /// # Errors
-    /// When the address cannot be bound or the credentials cannot be read or made.
-    pub fn bind(server: &ApiServer, address: SocketAddr) -> Result<Self, Error> {
+    /// When it cannot be bound.
+    pub fn bind(address: SocketAddr) -> Result<Self, Error> {
         let failed = |source| Error::Listen { address, source };
+        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        Ok(Self { listener, address })
+    }
+
+    /// Gives it to a server. Clients can connect from now on; they are served by [`Listener::serve`].
+    ///
+    /// # Errors
+    /// When the server's credentials cannot be read or made.
+    pub fn of(self, server: &ApiServer) -> Result<Listener, Error> {
         let credentials = match &server.data_dir {
             Some(data_dir) => Credentials::of_data_dir(data_dir)?,
             None => Credentials::generate()?,
         };
-        let config = credentials.server_config(address.ip())?;
-        let listener = std::net::TcpListener::bind(address).map_err(failed)?;
-        listener.set_nonblocking(true).map_err(failed)?;
-        let address = listener.local_addr().map_err(failed)?;
-        let acceptor = TlsAcceptor::from(Arc::new(config));
-        Ok(Self { server: server.clone(), listener, address, credentials, acceptor })
+        let Self { listener, address } = self;
+        let acceptor = TlsAcceptor::from(Arc::new(credentials.server_config(address.ip())?));
+        Ok(Listener { server: server.clone(), listener, address, credentials, acceptor })
+    }
+}
+
+impl Listener {
+    /// Binds the address and gives it to a server at once: see [`Socket::bind`] and [`Socket::of`].
+    ///
+    /// # Errors
+    /// When the address cannot be bound or the credentials cannot be read or made.
+    pub fn bind(server: &ApiServer, address: SocketAddr) -> Result<Self, Error> {
+        Socket::bind(address)?.of(server)
     }
 
     /// Where it listens.

@@ -232,6 +232,7 @@ fn a_port_in_use_and_a_folder_that_cannot_be_written() -> Result<()> {
     let (code, said) = refused(&["--listen", &address, "--data-dir", dir.to_str().context("utf-8")?])?;
     assert_eq!(code, Some(1));
     assert!(said.contains(&address), "{said}");
+    assert!(!dir.exists(), "nothing is left behind");
     let file = folder.path().join("file");
     std::fs::write(&file, "")?;
     let below = file.join("data");

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use tokio::signal::unix::{SignalKind, signal};
-use weir_apiserver::{ApiServer, Authorization, Listener, Settings};
+use weir_apiserver::{ApiServer, Authorization, Settings, Socket};
 
 /// What the server serves, where, and what it keeps.
 #[derive(Debug, clap::Args)]
@@ -62,9 +62,11 @@ async fn serve(arguments: Arguments) -> anyhow::Result<Outcome> {
     };
     let definitions = definitions(&crds)?;
     let count = definitions.len();
+    // Before the data directory: a port in use leaves nothing behind.
+    let socket = Socket::bind(listen)?;
     let server = ApiServer::new(Settings { data_dir, authorization, ..Settings::default() })?;
     server.define(definitions)?;
-    let listener = Listener::bind(&server, listen)?;
+    let listener = socket.of(&server)?;
     listener.write_kubeconfig(&kubeconfig)?;
     let mut terminated = signal(SignalKind::terminate()).context("waiting for signals")?;
     let mut interrupted = signal(SignalKind::interrupt()).context("waiting for signals")?;

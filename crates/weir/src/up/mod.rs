@@ -40,7 +40,7 @@ use weir_api::{
     crds::{FeatureSet, crds},
     keys::names::VERSION,
 };
-use weir_apiserver::{ApiServer, Listener, Settings};
+use weir_apiserver::{ApiServer, Listener, Settings, Socket};
 use weir_controllers::{Build, Cluster, Context};
 use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
@@ -102,12 +102,13 @@ struct Started {
     home: Home,
 }
 
-/// The release first: what cannot run leaves nothing behind.
+/// The release first, then the port, and only then the data directory: what cannot run leaves nothing behind.
 async fn start(up: &Up) -> Result<Started> {
     let chosen = source::choose(up).await?;
+    let socket = Socket::bind(up.listen)?;
     let home = Home::open(up.data_dir.as_deref())?;
     let server = ApiServer::new(Settings { data_dir: up.data_dir.clone(), ..Settings::default() })?;
-    let listener = Listener::bind(&server, up.listen)?;
+    let listener = socket.of(&server)?;
     server.define(crds(FeatureSet::Default)).context("defining the kinds")?;
     let clock = Clock::system();
     let build = Arc::new(Build { release: Some(chosen.release.version.clone()), ..build::identity() });
