@@ -13,6 +13,7 @@ mod machines;
 mod manifest_source;
 mod payload;
 mod render;
+pub mod run;
 mod status;
 pub mod up;
 
@@ -50,6 +51,8 @@ pub enum Command {
     ///
     /// Their machines behave as the daemon's protocol says: they take their pool's configuration, drain, reboot, report.
     Fleet(Fleet),
+    /// Run the controllers against the API server of a cluster
+    Run(run::Run),
     /// Print the OS image streams of a release, or the image of one
     Get(Get),
     /// Make, push and look into release payloads
@@ -114,6 +117,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         Command::Up(up) => up.run(),
         Command::Fleet(fleet) => fleet.run(),
+        Command::Run(run) => run.run(),
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
         Command::Render(render) => render.run(),
