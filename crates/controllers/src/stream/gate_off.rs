@@ -1,7 +1,10 @@
 //! With the gate of streams off no image is inspected; whether the release is for this cluster at all is looked at even then.
 
 use super::{Controller, Error, LAST_RETRY};
-use crate::troubles::{Evidence, Trouble};
+use crate::{
+    access,
+    troubles::{Evidence, Trouble},
+};
 use std::sync::PoisonError;
 use weir_kubeio::{Next, drive::chain};
 use weir_rules::mismatch::{Mismatch, MismatchView, clause, mismatches};
@@ -14,11 +17,16 @@ impl Controller {
         let Some(release) = desired.filter(|release| !release.is_empty() && !self.has_looked_at(release)) else {
             return Ok(Next::Await);
         };
-        let found = match self.images.release(release).await {
+        let found = match self.access.images() {
+            Ok(images) => images.release(release).await.map_err(|error| chain(&error)),
+            Err(access::Error::Unseen { why: None, .. }) => return Ok(Next::Await),
+            Err(error) => Err(chain(&error)),
+        };
+        let found = match found {
             Ok(found) => found,
-            Err(error) => {
+            Err(why) => {
                 // Nothing waits for it: without streams pools take the images that the ControllerConfig names.
-                tracing::warn!(release, error = chain(&error), "cannot see whether the release is for this cluster");
+                tracing::warn!(release, why, "cannot see whether the release is for this cluster");
                 return Ok(Next::After(LAST_RETRY));
             }
         };
