@@ -35,11 +35,20 @@ pub enum Next {
 pub trait Classed: std::error::Error + 'static {
     /// Whether trying again can help.
     fn class(&self) -> Class;
+
+    /// How long the server asks to be left alone, if it does.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl Classed for crate::Error {
     fn class(&self) -> Class {
         Self::class(self)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Self::retry_after(self)
     }
 }
 
@@ -68,6 +77,10 @@ where
             Err(error) => {
                 failures = failures.saturating_add(1);
                 tracing::warn!(controller = name, error = %chain(&error), "reconciling failed");
+                if let Some(pause) = error.retry_after() {
+                    // What changes meanwhile waits, too: looking at it would ask the server for more.
+                    sleep_until(Instant::now() + pause).await;
+                }
                 match error.class() {
                     Class::Permanent => FULL_PASS,
                     Class::Transient => retry(failures),

@@ -2,6 +2,7 @@
 //!
 //! | module | question |
 //! |---|---|
+//! | [`batch`] | many writes at once, but no more than the server takes |
 //! | [`cache`] | what objects of a kind there are now; one odd object never stops the others |
 //! | [`clock`] | what time it is, also when time is paused |
 //! | [`drive`] | when a controller looks again: on change, after quiet, after an error |
@@ -11,6 +12,7 @@
 //! | [`patch`] | the writes weir makes |
 //! | [`pods`] | the pods of one node, and asking them to go |
 
+pub mod batch;
 pub mod cache;
 pub mod clock;
 pub mod drive;
@@ -20,6 +22,7 @@ pub mod lease;
 pub mod patch;
 pub mod pods;
 
+pub use batch::batch;
 pub use cache::Cache;
 pub use clock::Clock;
 pub use drive::{Classed, Next, drive};

@@ -9,6 +9,8 @@ use std::path::Path;
 pub enum Name {
     /// Start to updated fleet, and the switch of 2,000 nodes
     Up,
+    /// A rollout: API server, controllers and nodes as processes, up to 5,000 nodes; requests of the controllers
+    Rollout,
     /// The embedded API server
     Apiserver,
     /// Stream discovery against a registry
@@ -20,7 +22,8 @@ pub enum Name {
 /// Runs the benchmark in the release profile; it prints its own figures.
 pub fn run(root: &Path, name: Name) -> Result<()> {
     let (package, target) = match name {
-        Name::Up => return up(root),
+        Name::Up => return program(root, "up"),
+        Name::Rollout => return program(root, "rollout"),
         Name::Apiserver => ("weir-apiserver", "apiserver"),
         Name::Discovery => ("weir-images", "discovery"),
         Name::Render => ("weir-rules", "render"),
@@ -29,9 +32,9 @@ pub fn run(root: &Path, name: Name) -> Result<()> {
 }
 
 /// Measures the program as users build it: the bench profile unwinds where the release profile aborts.
-fn up(root: &Path) -> Result<()> {
+fn program(root: &Path, bench: &str) -> Result<()> {
     crate::cargo(root, &["build", "--release", "--package", "weir"])?;
     let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("running cargo metadata")?;
     let binary = metadata.target_directory.join("release/weir");
-    crate::cargo(root, &["bench", "--package", "weir", "--bench", "up", "--", binary.as_str()])
+    crate::cargo(root, &["bench", "--package", "weir", "--bench", bench, "--", binary.as_str()])
 }

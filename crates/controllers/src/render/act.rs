@@ -40,6 +40,7 @@ impl Writer<'_> {
         if !same {
             let configuration = json!({"name": name, "source": rendered.source});
             let patch = json!({"spec": {"configuration": configuration}});
+            let _alone = self.context.cluster.targets.write().await;
             patch::merge(&self.pools(), &self.context.cluster.pools, self.name(), &patch).await?;
         }
         let Some(trouble) = trouble else { return self.condition(FALSE, "", "").await };
