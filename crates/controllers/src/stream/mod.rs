@@ -5,9 +5,11 @@
 //! | [`observe`] | reads the images of a release |
 //! | `evict` | forgets what is known of images that are no longer used |
 //! | `act` | writes the object: status first, the marks that say "done" last |
+//! | `gate_off` | whether the release is for this cluster, where there are no streams |
 
 mod act;
 mod evict;
+mod gate_off;
 pub mod observe;
 
 use crate::{
@@ -35,7 +37,7 @@ use weir_rules::{
         in_use::in_use,
     },
     gates::GatesError,
-    mismatch::{self, MismatchView, clause, mismatches},
+    mismatch::{self, clause},
     release::installed_version,
 };
 
@@ -168,6 +170,8 @@ pub struct Controller {
     recorder: Recorder,
     news: News,
     failed: Mutex<Option<Attempt>>,
+    /// The release whose tags were looked at while the gate was off.
+    looked: Mutex<Option<String>>,
 }
 
 /// A release that yielded no catalogue, or one that is not complete.
@@ -210,7 +214,7 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context, access: Access) -> Self {
         let recorder = context.recorder(COMPONENT);
-        Self { context, access, recorder, news: News::default(), failed: Mutex::default() }
+        Self { context, access, recorder, news: News::default(), failed: Mutex::default(), looked: Mutex::default() }
     }
 
     /// Reconciles on every change until the future is dropped.
@@ -237,12 +241,13 @@ impl Controller {
         }
         let due = due_now(&self.context)?;
         if !matches!(due, Due::Make { .. }) {
-            cluster.troubles.change(|trouble| *trouble = Trouble::default());
+            self.clear(due == Due::Off);
         }
         let object = cluster.streams.get(CLUSTER);
         let writer = Writer { context: &self.context, object: object.as_deref() };
         match due {
-            Due::Off | Due::NoRelease | Due::Nothing => {}
+            Due::Off => return self.look().await,
+            Due::NoRelease | Due::Nothing => {}
             Due::OtherVersion { desired, ours } => {
                 tracing::info!(desired, ours, "the controllers of the desired release make the OSImageStream");
             }
@@ -376,15 +381,9 @@ impl Controller {
         };
         let made = catalog(context.profile, input);
         let several = if let Err(CatalogError::SeveralStreams(names)) = &made { names.clone() } else { Vec::new() };
-        let tags: Vec<&str> = found.tags.iter().map(String::as_str).collect();
-        let (profile, several_streams) = (context.profile, several.as_slice());
-        let misfit = mismatches(&MismatchView { profile, payload_tags: &tags, several_streams, feature_set: None });
-        let fits = misfit.is_empty();
-        let evidence =
-            if fits { Evidence::default() } else { Evidence { tags: found.tags.clone(), several_streams: several } };
-        cluster.troubles.change(|trouble| trouble.evidence = evidence);
-        if !fits {
-            return Err(Error::Mismatch { release: release.to_owned(), why: clause(profile, &misfit) });
+        let misfit = self.weigh(Evidence { tags: found.tags, several_streams: several });
+        if !misfit.is_empty() {
+            return Err(Error::Mismatch { release: release.to_owned(), why: clause(context.profile, &misfit) });
         }
         made.map_err(|source| Error::Catalog { release: release.to_owned(), source })
     }

@@ -11,6 +11,7 @@ pub mod machine_config_osimagestream;
 mod manifest_source;
 mod payload;
 mod render;
+pub mod run;
 mod status;
 pub mod up;
 
@@ -42,6 +43,8 @@ pub struct Arguments {
 pub enum Command {
     /// Run release, API server, controllers and simulated nodes in this process
     Up(up::Up),
+    /// Run the controllers against the API server of a cluster
+    Run(run::Run),
     /// Print the OS image streams of a release, or the image of one
     Get(Get),
     /// Make, push and look into release payloads
@@ -105,6 +108,7 @@ pub fn log(verbose: u8) {
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         Command::Up(up) => up.run(),
+        Command::Run(run) => run.run(),
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
         Command::Render(render) => render.run(),

@@ -73,7 +73,7 @@ impl Up {
     }
 }
 
-fn distribution(name: &str) -> Result<&'static Profile, String> {
+pub(crate) fn distribution(name: &str) -> Result<&'static Profile, String> {
     Profile::by_name(name).map_err(|error| error.to_string())
 }
 

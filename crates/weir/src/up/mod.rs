@@ -4,17 +4,13 @@
 //! |---|---|
 //! | [`nodes`] | `--nodes` |
 //! | [`source`] | where the release comes from, and whether it can be used at all |
-//! | [`seed`] | what a cluster that runs the release holds at the start |
-//! | `apply` | writes that |
 //! | `home` | where the kubeconfig is |
 //! | `progress` | says how far the pools are |
 //! | [`story`] | a cluster's life as a script |
 
-mod apply;
 mod home;
 pub mod nodes;
 mod progress;
-pub mod seed;
 pub mod source;
 pub mod story;
 
@@ -22,6 +18,7 @@ use crate::{
     build,
     cli::up::{Until, Up},
     exit::Outcome,
+    seed::{self, Shape},
     signals::asked_to_stop,
 };
 use anyhow::{Context as _, Result, bail};
@@ -126,12 +123,13 @@ async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<()> {
         release: &chosen.release,
         profile: chosen.profile,
         build: &context.build,
-        nodes: &up.nodes,
+        shape: &Shape::from(&up.nodes),
         before: before.as_ref(),
+        gates: None,
         now: context.clock.now(),
     };
     for seed in seed::objects(&facts) {
-        apply::apply(&context.client, &seed).await?;
+        seed::write::apply(&context.client, &seed).await?;
     }
     Ok(())
 }

@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     build,
-    up::{
-        apply::{apply, merge, resource},
-        seed::{self, Seed},
+    seed::{
+        self, Seed, Shape,
+        write::{apply, merge, resource},
     },
 };
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -244,8 +244,9 @@ impl Cluster {
             release: &self.desired,
             profile: self.profile,
             build: &self.build(),
-            nodes: &self.script.start.nodes,
+            shape: &Shape::from(&self.script.start.nodes),
             before: before.as_ref(),
+            gates: None,
             now: self.clock.now(),
         }))
     }

@@ -151,6 +151,8 @@ pub enum Expectation {
     NoStreams,
     /// A pool.
     Pool(Pool),
+    /// A condition of the ClusterOperator.
+    Operator(Condition),
     /// Every node of a pool runs an OS of this name.
     Os {
         /// The pool.
@@ -195,7 +197,7 @@ pub struct Pool {
     pub condition: Option<Condition>,
 }
 
-/// A condition of a pool.
+/// A condition of a pool or of the ClusterOperator.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Condition {
