@@ -20,13 +20,13 @@ impl Controller {
         let found = match self.access.images() {
             Ok(images) => images.release(release).await.map_err(|error| chain(&error)),
             Err(access::Error::Unseen { why: None, .. }) => return Ok(Next::Await),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(chain(&error)),
         };
         let found = match found {
             Ok(found) => found,
-            Err(error) => {
+            Err(why) => {
                 // Nothing waits for it: without streams pools take the images that the ControllerConfig names.
-                tracing::warn!(release, error, "cannot see whether the release is for this cluster");
+                tracing::warn!(release, why, "cannot see whether the release is for this cluster");
                 return Ok(Next::After(LAST_RETRY));
             }
         };

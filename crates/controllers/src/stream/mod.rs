@@ -214,7 +214,8 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context, access: Access) -> Self {
         let recorder = context.recorder(COMPONENT);
-        Self { context, access, recorder, news: News::default(), failed: Mutex::default(), looked: Mutex::default() }
+        let looked = Mutex::default();
+        Self { context, access, recorder, news: News::default(), failed: Mutex::default(), looked }
     }
 
     /// Reconciles on every change until the future is dropped.

@@ -232,7 +232,7 @@ const fn yes() -> bool {
 
 /// Steps of simulated nodes take hundredths of a second: what takes longer is stuck.
 const fn soon() -> Duration {
-    Duration::from_secs(5)
+    Duration::from_secs(15)
 }
 
 fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
