@@ -116,4 +116,38 @@ proptest! {
             prop_assert!(content.len() <= 1000);
         }
     }
+
+    #[test]
+    fn a_spoiled_document_is_an_error_or_reads_as_something(
+        which in 0_usize..DOCUMENTS.len(), changes in prop::collection::vec((any::<usize>(), any::<u8>(), 0_usize..4), 1..6),
+    ) {
+        let mut spoiled = DOCUMENTS[which].as_bytes().to_vec();
+        for (at, with, how) in changes {
+            let at = at % spoiled.len().max(1);
+            match how {
+                0 if !spoiled.is_empty() => spoiled[at] = with,
+                1 => spoiled.insert(at.min(spoiled.len()), with),
+                2 => spoiled.truncate(at),
+                // What stands twice: keys, brackets, tables.
+                _ => spoiled.extend_from_within(at.min(spoiled.len())..),
+            }
+        }
+        let _ = Authfile::parse(&spoiled);
+        let _ = ImageReferences::parse(&spoiled, Strictness::Typed);
+        let _ = ImageReferences::parse(&spoiled, Strictness::Lenient);
+        let _ = Manifest::parse(&spoiled);
+        let text = String::from_utf8_lossy(&spoiled);
+        if let Ok(registries) = Registries::parse(&text) {
+            let spec: PullSpec = "a.io/b/c:1".parse().unwrap();
+            let _ = registries.places(&spec);
+        }
+    }
 }
+
+/// Good documents of every kind, to be spoiled.
+const DOCUMENTS: [&str; 4] = [
+    r#"{"auths":{"a.io":{"auth":"dTpw"},"b.io/x":{"username":"u","password":"p"},"c.io":{"identitytoken":"t"}}}"#,
+    r#"{"kind":"ImageStream","apiVersion":"image.openshift.io/v1","metadata":{"name":"5.0.0"},"spec":{"tags":[{"name":"os","annotations":{"a":"b"},"from":{"kind":"DockerImage","name":"q.io/os@sha256:1"}}]}}"#,
+    r#"{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"","digest":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","size":2},"layers":[]}"#,
+    "[[registry]]\nprefix = \"*.a.io\"\nblocked = true\n[[registry]]\nlocation = \"a.io\"\n[[registry.mirror]]\nlocation = \"m.io/x\"\npull-from-mirror = \"tag-only\"\n",
+];

@@ -1,8 +1,13 @@
-//! How long rendering takes: many pools at once, and one.
+//! How long rendering takes: many pools at once, one, and the whole program, beside what was asked for.
 
-use criterion::{Criterion, criterion_group, criterion_main};
 use serde_json::{Value, json};
-use std::hint::black_box;
+use std::{
+    hint::black_box,
+    io::Read as _,
+    path::Path,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
 use weir_api::{ControllerConfig, MachineConfig, MachineConfigPool};
 use weir_rules::render::{RenderInput, render};
 
@@ -12,8 +17,21 @@ const FILES_PER_CONFIG: usize = 20;
 /// Bytes of a file, about what templates write.
 const FILE_SIZE: usize = 1024;
 
+/// Of the whole program: what a cluster has.
+const SMALL_CONFIGS: usize = 30;
+const SMALL_FILES: usize = 5;
+/// Odd, so that one is in the middle.
+const RUNS: usize = 11;
+/// A pipe holds this much on Linux.
+const PIPE: usize = 64 << 10;
+
+const VERSION: &str = "machineconfiguration.openshift.io/v1";
+const ROLE: &str = "machineconfiguration.openshift.io/role";
+
+type Result<T> = std::result::Result<T, Box<dyn std::error::Error>>;
+
 /// A MachineConfig with files of its own, and some that others have too.
-fn config(role: &str, number: usize) -> MachineConfig {
+fn config(role: &str, number: usize, files: usize) -> MachineConfig {
     let file = |index: usize| {
         let path = match index % 4 {
             0 => format!("/etc/shared/{index}"),
@@ -26,14 +44,14 @@ fn config(role: &str, number: usize) -> MachineConfig {
     let spec = json!({
         "config": {
             "ignition": { "version": "3.4.0" },
-            "storage": { "files": (0..FILES_PER_CONFIG).map(file).collect::<Vec<Value>>() },
+            "storage": { "files": (0..files).map(file).collect::<Vec<Value>>() },
             "systemd": { "units": [unit] },
         },
         "kernelArguments": [format!("a={number}")],
     });
     let mut config =
         MachineConfig::named(&format!("{number:02}-{role}"), serde_json::from_value(spec).unwrap_or_default());
-    config.metadata.labels = Some([("machineconfiguration.openshift.io/role".to_owned(), role.to_owned())].into());
+    config.metadata.labels = Some([(ROLE.to_owned(), role.to_owned())].into());
     config
 }
 
@@ -44,29 +62,112 @@ fn render_all(pools: &[(MachineConfigPool, Vec<&MachineConfig>)], controller: &C
     }
 }
 
-fn benchmark(criterion: &mut Criterion) {
+/// Given a binary of the program, what a user sees of it.
+fn main() -> Result<()> {
+    // Cargo adds `--bench`.
+    let binary = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
+    println!("{:<58} {:>12}   asked", "rendering", "measured");
+    pools_at_once();
+    match binary {
+        Some(binary) => program(Path::new(&binary)),
+        None => Ok(()),
+    }
+}
+
+fn row(what: &str, measured: &str, asked: &str) {
+    println!("{what:<58} {measured:>12}   {asked}");
+}
+
+fn pools_at_once() {
     let mut controller = ControllerConfig::default();
     controller.spec.base_os_container_image = "registry.example.com/os@sha256:1".to_owned();
     let names: Vec<String> = (0..POOLS).map(|index| format!("pool-{index}")).collect();
-    let of = |role: &str| (0..CONFIGS_PER_POOL).map(|number| config(role, number)).collect::<Vec<_>>();
+    let of =
+        |role: &str| (0..CONFIGS_PER_POOL).map(|number| config(role, number, FILES_PER_CONFIG)).collect::<Vec<_>>();
     let own: Vec<Vec<MachineConfig>> = names.iter().map(|name| of(name)).collect();
     let shared = of("worker");
     let pools = |inherit: bool| -> Vec<(MachineConfigPool, Vec<&MachineConfig>)> {
         let pool = |name: &String| MachineConfigPool::named(name, Default::default());
-        names
-            .iter()
-            .zip(&own)
-            .map(|(name, own)| (pool(name), shared.iter().filter(|_| inherit).chain(own).collect()))
-            .collect()
+        let with = |own| shared.iter().filter(|_| inherit).chain(own).collect();
+        names.iter().zip(&own).map(|(name, own)| (pool(name), with(own))).collect()
     };
     let (apart, inheriting) = (pools(false), pools(true));
-    let mut group = criterion.benchmark_group("render");
-    group.sample_size(10);
-    group.bench_function("1000 configs of 20 files, 50 pools", |b| b.iter(|| render_all(&apart, &controller)));
-    group.bench_function("20 more in each of the pools", |b| b.iter(|| render_all(&inheriting, &controller)));
-    group.bench_function("one pool of 20 configs", |b| b.iter(|| render_all(&apart[..1], &controller)));
-    group.finish();
+    let median = |pools: &[(MachineConfigPool, Vec<&MachineConfig>)]| {
+        millis(median_of(|| {
+            let start = Instant::now();
+            render_all(pools, &controller);
+            start.elapsed()
+        }))
+    };
+    row("1,000 MachineConfigs of 20 files, 50 pools, one thread", &median(&apart), "1,000 ms on 2 cores");
+    row("the same and 20 shared ones in each of the pools", &median(&inheriting), "");
+    row("one pool of 20", &median(&apart[..1]), "");
 }
 
-criterion_group!(benches, benchmark);
-criterion_main!(benches);
+/// `weir render` of three pools with 30 MachineConfigs each.
+fn program(binary: &Path) -> Result<()> {
+    let mut items = vec![json!({
+        "apiVersion": VERSION, "kind": "ControllerConfig", "metadata": {"name": "machine-config-controller"},
+        "spec": {"baseOSContainerImage": "registry.example.com/os@sha256:1"},
+    })];
+    for role in ["master", "worker", "infra"] {
+        let selector = json!({"matchLabels": {ROLE: role}});
+        let spec = json!({ "machineConfigSelector": selector });
+        items.push(
+            json!({"apiVersion": VERSION, "kind": "MachineConfigPool", "metadata": {"name": role}, "spec": spec}),
+        );
+        for number in 0..SMALL_CONFIGS {
+            items.push(serde_json::to_value(config(role, number, SMALL_FILES))?);
+        }
+    }
+    let file = tempfile::NamedTempFile::new()?;
+    serde_json::to_writer(&file, &json!({"apiVersion": "v1", "kind": "List", "items": items}))?;
+    let mut peak = 0;
+    let mut failed = None;
+    let wall = median_of(|| match run(binary, file.path()) {
+        Ok((wall, kib)) => {
+            peak = peak.max(kib);
+            wall
+        }
+        Err(error) => {
+            failed = Some(error);
+            Duration::ZERO
+        }
+    });
+    if let Some(error) = failed {
+        return Err(error);
+    }
+    let size = file.as_file().metadata()?.len() >> 10;
+    row(&format!("weir render, 3 pools of 30 MachineConfigs of 5 files ({size} KiB)"), &millis(wall), "30 ms");
+    row("its memory at most", &format!("{:.1} MiB", f64::from(peak) / 1024.0), "20 MiB");
+    Ok(())
+}
+
+/// How long it takes, and its peak of resident memory in KiB. What it prints is more than a pipe holds: it waits to be read
+/// when it has made everything, and is looked at then.
+fn run(binary: &Path, manifests: &Path) -> Result<(Duration, u32)> {
+    let start = Instant::now();
+    let mut child = Command::new(binary).args(["render", "-f"]).arg(manifests).stdout(Stdio::piped()).spawn()?;
+    let mut stdout = child.stdout.take().ok_or("stdout is piped")?;
+    let mut first = [0; 1];
+    stdout.read_exact(&mut first)?;
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
+    let peak = line.trim().trim_end_matches(" kB").parse()?;
+    let mut rest = Vec::new();
+    stdout.read_to_end(&mut rest)?;
+    if !child.wait()?.success() || rest.len() < PIPE {
+        return Err(format!("it printed {} bytes", rest.len()).into());
+    }
+    Ok((start.elapsed(), peak))
+}
+
+fn median_of(mut once: impl FnMut() -> Duration) -> Duration {
+    let mut all: Vec<Duration> = (0..RUNS).map(|_| once()).collect();
+    all.sort();
+    all[RUNS / 2]
+}
+
+fn millis(time: Duration) -> String {
+    format!("{:.1} ms", time.as_secs_f64() * 1000.0)
+}

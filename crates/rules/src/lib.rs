@@ -7,6 +7,7 @@
 //! | [`mismatch`] | what contradicts the distribution that was chosen |
 //! | [`release`] | which version a cluster was installed with |
 //! | [`stream`] | which OS image stream a pool gets |
+//! | [`switch`] | which pools move when one of them names another stream |
 //! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
 //! | [`membership`] | which pool a node belongs to |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
@@ -54,4 +55,5 @@ pub mod rollout;
 pub mod selector;
 pub mod settled;
 pub mod stream;
+pub mod switch;
 pub mod view;

@@ -14,7 +14,7 @@ use weir_api::{
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
-use weir_distro::{Profile, StreamsRule};
+use weir_distro::{Evidence, Profile, StreamsRule, detect};
 use weir_rules::{
     components::NotRendered,
     gates::{Gates, gates},
@@ -22,7 +22,7 @@ use weir_rules::{
     reconcilable::Override,
     render::{Build, RenderInput, Rendered, render},
     selector::{Labels, Selector},
-    stream::{StreamsView, resolve_stream},
+    stream::{ResolvedStream, StreamsView, resolve_stream},
     view::PoolView,
 };
 
@@ -119,14 +119,7 @@ impl Inputs {
     pub fn guarded(&self, pool: &MachineConfigPool, distribution: Option<&Profile>) -> Result<(Rendered, RuncGuard)> {
         let gates = self.gates()?;
         let view = PoolView::new(pool);
-        let worker = self.pools.get(WORKER).map(PoolView::new);
-        let streams = StreamsView {
-            enabled: gates.as_ref().map_or(self.streams.is_some(), |gates| gates.is_on(OS_STREAMS)),
-            object: self.streams.as_ref(),
-            build: None,
-            follows_release: distribution.is_some_and(|d| d.streams.rule == StreamsRule::OneFollowingRelease),
-        };
-        let stream = resolve_stream(&view, worker.as_ref(), &streams)?.set;
+        let stream = self.stream(pool, distribution)?.set;
         let nothing = ControllerConfig::default();
         let controller_config = match (&self.controller_config, &stream) {
             (Some(config), _) => config,
@@ -146,6 +139,35 @@ impl Inputs {
         })?;
         let guard = runc(view.name, &rendered, stream.as_ref().map(|s| s.name.as_str()), distribution)?;
         Ok((rendered, guard))
+    }
+
+    /// The stream a pool gets, and why.
+    ///
+    /// # Errors
+    /// When it gets none.
+    pub fn stream(&self, pool: &MachineConfigPool, distribution: Option<&Profile>) -> Result<ResolvedStream> {
+        let worker = self.pools.get(WORKER).map(PoolView::new);
+        Ok(resolve_stream(&PoolView::new(pool), worker.as_ref(), &self.streams_view(distribution)?)?)
+    }
+
+    /// The streams, whoever wrote them.
+    ///
+    /// # Errors
+    /// When it is not known whether there are any.
+    pub fn streams_view(&self, distribution: Option<&Profile>) -> Result<StreamsView<'_>> {
+        Ok(StreamsView {
+            enabled: self.gates()?.map_or(self.streams.is_some(), |gates| gates.is_on(OS_STREAMS)),
+            object: self.streams.as_ref(),
+            build: None,
+            follows_release: distribution.is_some_and(|d| d.streams.rule == StreamsRule::OneFollowingRelease),
+        })
+    }
+
+    /// The distribution, as far as the FeatureGate tells.
+    #[must_use]
+    pub fn distribution(&self) -> Option<&'static Profile> {
+        let feature_set = self.feature_gate.as_ref().map(|object| object.spec.feature_set.as_str());
+        detect(Evidence { explicit: None, payload_tags: &[], feature_set }).ok().map(|found| found.profile)
     }
 
     /// The gates of the release; `None` when no FeatureGate was given.

@@ -22,19 +22,19 @@ pub enum Name {
 /// Runs the benchmark in the release profile; it prints its own figures.
 pub fn run(root: &Path, name: Name) -> Result<()> {
     let (package, target) = match name {
-        Name::Up => return program(root, "up"),
-        Name::Rollout => return program(root, "rollout"),
+        Name::Up => return with_binary(root, "weir", "up"),
+        Name::Rollout => return with_binary(root, "weir", "rollout"),
+        Name::Render => return with_binary(root, "weir-rules", "render"),
         Name::Apiserver => ("weir-apiserver", "apiserver"),
         Name::Discovery => ("weir-images", "discovery"),
-        Name::Render => ("weir-rules", "render"),
     };
     crate::cargo(root, &["bench", "--package", package, "--bench", target])
 }
 
 /// Measures the program as users build it: the bench profile unwinds where the release profile aborts.
-fn program(root: &Path, bench: &str) -> Result<()> {
+fn with_binary(root: &Path, package: &str, bench: &str) -> Result<()> {
     crate::cargo(root, &["build", "--release", "--package", "weir"])?;
     let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("running cargo metadata")?;
     let binary = metadata.target_directory.join("release/weir");
-    crate::cargo(root, &["bench", "--package", "weir", "--bench", bench, "--", binary.as_str()])
+    crate::cargo(root, &["bench", "--package", package, "--bench", bench, "--", binary.as_str()])
 }

@@ -3,6 +3,7 @@
 mod distro;
 mod file;
 mod rollout;
+mod stream;
 
 use crate::exit::Outcome;
 use anyhow::Result;
@@ -22,6 +23,8 @@ enum What {
     File(file::File),
     /// Which nodes a pool has, which of them may go, and what the others wait for
     Rollout(rollout::Rollout),
+    /// Which OS image stream a pool gets, why, and which images that are
+    Stream(stream::Stream),
 }
 
 impl Explain {
@@ -34,6 +37,7 @@ impl Explain {
             What::Distro(distro) => distro.run(),
             What::File(file) => file.run(),
             What::Rollout(rollout) => rollout.run(),
+            What::Stream(stream) => stream.run(),
         }
     }
 }

@@ -15,6 +15,7 @@ mod payload;
 mod render;
 pub mod run;
 mod status;
+mod switch;
 pub mod up;
 
 pub use cluster::Cluster;
@@ -63,6 +64,8 @@ pub enum Command {
     Bootstrap(bootstrap::Bootstrap),
     /// Print what every pool is at, and who waits for what
     Status(Status),
+    /// Let a pool run another OS image stream
+    Switch(switch::Switch),
     /// Explain why something is as it is
     Explain(Explain),
     /// Print the CustomResourceDefinitions
@@ -123,6 +126,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Render(render) => render.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Status(status) => status.run(),
+        Command::Switch(switch) => switch.run(),
         Command::Explain(explain) => explain.run(),
         Command::Crds(crds) => crds.run(),
         Command::Apiserver(arguments) => apiserver::run(arguments),

@@ -1,0 +1,183 @@
+//! The render controller in process, against the embedded server with paused time: one intent is one rendering.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use k8s_openapi::api::core::v1::{Event, Namespace};
+use kube::{
+    Api, Client,
+    api::{ListParams, Patch, PatchParams, PostParams},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::{fmt::Debug, sync::Arc, time::Duration};
+use tokio::time::sleep;
+use weir_api::{
+    ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool,
+    condition::find,
+    crds::{FeatureSet, crds},
+    keys::names::OPERATOR_NAMESPACE,
+};
+use weir_apiserver::{ApiServer, Settings};
+use weir_controllers::{Access, Build, Cluster, Context, render};
+use weir_distro::Profile;
+use weir_images::{Images, Source};
+use weir_kubeio::Clock;
+
+const ROLE: &str = "machineconfiguration.openshift.io/role";
+
+async fn create<K>(client: &Client, object: Value) -> K
+where
+    K: kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
+        + Clone
+        + DeserializeOwned
+        + serde::Serialize
+        + Debug,
+{
+    let object = serde_json::from_value(object).unwrap();
+    Api::<K>::all(client.clone()).create(&PostParams::default(), &object).await.unwrap()
+}
+
+fn config(name: &str, argument: &str) -> Value {
+    json!({"metadata": {"name": name, "labels": {ROLE: "worker"}}, "spec": {"kernelArguments": [argument]}})
+}
+
+fn controller_config() -> Value {
+    let none = "IyBub25lCg==";
+    json!({
+        "metadata": {"name": "machine-config-controller", "annotations": {
+            "machineconfiguration.openshift.io/generated-by-version": "v1",
+            "machineconfiguration.openshift.io/release-image-version": "5.0.0",
+        }},
+        "spec": {
+            "additionalTrustBundle": null, "baseOSContainerImage": "registry.example.com/os@sha256:1",
+            "cloudProviderCAData": null, "cloudProviderConfig": "", "clusterDNSIP": "172.30.0.10", "images": {},
+            "dns": {"apiVersion": "config.openshift.io/v1", "kind": "DNS", "spec": {"baseDomain": "example.com"}, "status": {}},
+            "infra": {"apiVersion": "config.openshift.io/v1", "kind": "Infrastructure", "spec": {}, "status": {}},
+            "ipFamilies": "IPv4", "kubeAPIServerServingCAData": none, "network": null, "proxy": null, "releaseImage": "",
+            "rootCAData": none,
+        },
+    })
+}
+
+async fn started() -> Client {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    server.define(crds(FeatureSet::Default)).unwrap();
+    let client = Client::new(server.service(), "default");
+    create::<Namespace>(&client, json!({"metadata": {"name": OPERATOR_NAMESPACE}})).await;
+    create::<FeatureGate>(&client, json!({"metadata": {"name": "cluster"}, "spec": {}})).await;
+    let gates =
+        json!({"status": {"featureGates": [{"version": "5.0.0", "enabled": [], "disabled": [{"name": "OSStreams"}]}]}});
+    let api = Api::<FeatureGate>::all(client.clone());
+    api.patch_status("cluster", &PatchParams::default(), &Patch::Merge(gates)).await.unwrap();
+    create::<ControllerConfig>(&client, controller_config()).await;
+    let completed = json!({"status": {"conditions": [{"type": "TemplateControllerCompleted", "status": "True",
+        "reason": "", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z"}], "observedGeneration": 1}});
+    let api = Api::<ControllerConfig>::all(client.clone());
+    api.patch_status("machine-config-controller", &PatchParams::default(), &Patch::Merge(completed)).await.unwrap();
+    for name in ["00-worker", "01-worker-kubelet"] {
+        let mut own = config(name, name);
+        own["metadata"]["annotations"] =
+            json!({"machineconfiguration.openshift.io/generated-by-controller-version": "h"});
+        create::<MachineConfig>(&client, own).await;
+    }
+    let selector = json!({"matchLabels": {ROLE: "worker"}});
+    let pool = json!({"metadata": {"name": "worker"}, "spec": {"machineConfigSelector": selector}});
+    create::<MachineConfigPool>(&client, pool).await;
+    let context = Context {
+        client: client.clone(),
+        cluster: Cluster::default(),
+        clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
+        profile: Profile::by_name("ocp").unwrap(),
+        build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
+    };
+    tokio::spawn(context.cluster.clone().fill(client.clone()));
+    let access = Access::new(&context.cluster, Images::new(Source::default()));
+    let controller = render::Controller::new(context, access);
+    tokio::spawn(async move { controller.run().await });
+    settle().await;
+    client
+}
+
+/// As long as anything takes that was set off; time is paused.
+async fn settle() {
+    sleep(Duration::from_secs(1)).await;
+}
+
+async fn pool(client: &Client) -> MachineConfigPool {
+    Api::<MachineConfigPool>::all(client.clone()).get("worker").await.unwrap()
+}
+
+async fn rendered(client: &Client) -> Vec<String> {
+    let all = Api::<MachineConfig>::all(client.clone()).list(&ListParams::default()).await.unwrap();
+    let names = all.items.into_iter().filter_map(|config| config.metadata.name);
+    names.filter(|name| name.starts_with("rendered-")).collect()
+}
+
+async fn told(client: &Client, reason: &str) -> usize {
+    let events = Api::<Event>::all(client.clone()).list(&ListParams::default()).await.unwrap();
+    events.items.iter().filter(|event| event.reason.as_deref() == Some(reason)).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_many_objects_is_one_rendering() {
+    let client = started().await;
+    assert_eq!((rendered(&client).await.len(), told(&client, "RenderedConfigGenerated").await), (1, 1));
+    for number in 0..20 {
+        create::<MachineConfig>(&client, config(&format!("50-{number:02}"), &format!("a={number}"))).await;
+    }
+    settle().await;
+    assert_eq!((rendered(&client).await.len(), told(&client, "RenderedConfigGenerated").await), (2, 2));
+    let found = pool(&client).await.spec.configuration.unwrap();
+    assert!(rendered(&client).await.contains(&found.name().to_owned()));
+    let source: Vec<String> = found.source.unwrap().into_iter().filter_map(|source| source.name).collect();
+    assert_eq!(source.len(), 22);
+    assert!(source.is_sorted(), "{source:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_written_when_nothing_changed() {
+    let client = started().await;
+    let before = pool(&client).await.metadata.resource_version;
+    let configs = Api::<MachineConfig>::all(client.clone());
+    let note = Patch::Merge(json!({"metadata": {"annotations": {"example.com/note": "x"}}}));
+    configs.patch("00-worker", &PatchParams::default(), &note).await.unwrap();
+    settle().await;
+    assert_eq!(pool(&client).await.metadata.resource_version, before);
+    assert_eq!(told(&client, "RenderedConfigGenerated").await, 1);
+    // What is rendered again the same way, after a detour, is there already.
+    let first = pool(&client).await.spec.configuration.unwrap().name().to_owned();
+    create::<MachineConfig>(&client, config("99-detour", "a=b")).await;
+    settle().await;
+    assert_ne!(pool(&client).await.spec.configuration.unwrap().name(), first);
+    configs.delete("99-detour", &Default::default()).await.unwrap();
+    settle().await;
+    assert_eq!(pool(&client).await.spec.configuration.unwrap().name(), first);
+    assert_eq!((rendered(&client).await.len(), told(&client, "RenderedConfigGenerated").await), (2, 2));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_rendered_is_said_once_and_the_pool_keeps_what_it_has() {
+    let client = started().await;
+    let before = pool(&client).await.spec.configuration;
+    let mut bad = config("99-bad", "");
+    bad["spec"] = json!({"config": {"ignition": {"version": "3.6.0"}}});
+    create::<MachineConfig>(&client, bad).await;
+    settle().await;
+    let after = pool(&client).await;
+    assert_eq!(after.spec.configuration, before);
+    let conditions = after.status.unwrap().conditions.unwrap();
+    let degraded = find(&conditions, "RenderDegraded").unwrap();
+    assert_eq!((degraded.status.as_str(), degraded.reason.as_str()), ("True", "InvalidMachineConfig"));
+    let message = degraded.message.clone();
+    let expected =
+        "Failed to render configuration for pool worker: could not generate rendered MachineConfig: parsing ";
+    assert!(message.starts_with(expected) && message.contains("unknown version."), "{message}");
+    assert!(message.ends_with("in MachineConfig 99-bad"), "{message}");
+    create::<MachineConfig>(&client, config("98-good", "a=b")).await;
+    settle().await;
+    assert_eq!(told(&client, "InvalidMachineConfig").await, 1);
+    Api::<MachineConfig>::all(client.clone()).delete("99-bad", &Default::default()).await.unwrap();
+    settle().await;
+    let conditions = pool(&client).await.status.unwrap().conditions.unwrap();
+    assert_eq!(find(&conditions, "RenderDegraded").unwrap().status, "False");
+}

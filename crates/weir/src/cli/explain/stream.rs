@@ -1,0 +1,126 @@
+//! `weir explain stream`: which OS image stream a pool gets, and why.
+
+use super::super::{Output, cluster::Cluster, manifest_source::ManifestSource, print};
+use crate::{exit::Outcome, inputs::Inputs};
+use anyhow::Result;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use weir_api::MachineConfigPool;
+use weir_distro::Profile;
+use weir_rules::{catalog::due::retained, stream::StreamReason};
+
+/// Which OS image stream a pool gets, why, and which images that are
+#[derive(Debug, clap::Args)]
+pub struct Stream {
+    /// The pool [default: all of them]
+    #[arg(long, value_name = "NAME")]
+    pool: Option<String>,
+    /// Files and folders with manifests, `-` for standard input; without any the cluster is asked
+    #[arg(short = 'f', long = "filename", value_name = "FILE", num_args = 1..)]
+    files: Vec<PathBuf>,
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Distribution of the cluster: decides about streams that are gone [default: as the FeatureGate says]
+    #[arg(long, value_name = "NAME", value_parser = Profile::by_name)]
+    distribution: Option<&'static Profile>,
+    /// Print JSON or YAML instead of text
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+}
+
+impl Stream {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let inputs = self.inputs()?;
+        let distribution = self.distribution.or_else(|| inputs.distribution());
+        let pools: Vec<&MachineConfigPool> = match &self.pool {
+            Some(name) => vec![inputs.pool(name)?],
+            None => inputs.pools.values().collect(),
+        };
+        let all: Vec<Value> = pools.iter().map(|pool| of_pool(&inputs, pool, distribution)).collect();
+        let outcome = if all.iter().any(|pool| pool["error"].is_string()) { Outcome::Failed } else { Outcome::Done };
+        let whole = json!({ "pools": all, "streams": streams(&inputs) });
+        let text = match self.output {
+            Some(output) => output.write(&whole)?,
+            None => text(&whole),
+        };
+        print(text.as_bytes())?;
+        Ok(outcome)
+    }
+
+    fn inputs(&self) -> Result<Inputs> {
+        if !self.files.is_empty() {
+            let source = ManifestSource { files: self.files.clone(), distribution: None };
+            return Inputs::of(source.manifests()?);
+        }
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async { Inputs::of_cluster(&self.cluster.connect().await?).await })
+    }
+}
+
+fn of_pool(inputs: &Inputs, pool: &MachineConfigPool, distribution: Option<&Profile>) -> Value {
+    let name = pool.metadata.name.as_deref().unwrap_or_default();
+    let resolved = match inputs.stream(pool, distribution) {
+        Ok(resolved) => resolved,
+        Err(error) => return json!({ "pool": name, "error": format!("{error:#}") }),
+    };
+    let because = &resolved.because;
+    let base = inputs.controller_config.as_ref().map(|config| &config.spec);
+    let (stream, os, extensions) = match (&resolved.set, base) {
+        (Some(set), _) => (Some(&set.name), Some(&set.os_image), Some(&set.os_extensions_image)),
+        (None, Some(base)) => {
+            (None, Some(&base.base_os_container_image), Some(&base.base_os_extensions_container_image))
+        }
+        (None, None) => (None, None, None),
+    };
+    // The image of a MachineConfig comes before that of the stream; what cannot be rendered has none.
+    let rendered = inputs.guarded(pool, distribution).ok().map(|(rendered, _)| rendered).filter(|r| r.overridden);
+    json!({
+        "pool": name, "stream": stream, "osImage": os, "osExtensionsImage": extensions,
+        "reason": {"code": because.code(), "rule": because.rule(), "text": because.to_string()},
+        "overriddenBy": rendered.and_then(|rendered| rendered.config.spec.os_image_url),
+        "warning": matches!(because, StreamReason::StalePin { .. } | StreamReason::GateOff { ignored: Some(_) }),
+    })
+}
+
+fn streams(inputs: &Inputs) -> Vec<Value> {
+    let Some((object, status)) = inputs.streams.as_ref().and_then(|o| Some((o, o.status.as_ref()?))) else {
+        return Vec::new();
+    };
+    let retained = retained(object);
+    let described = status.available_streams.iter().map(|set| {
+        json!({
+            "name": set.name, "osImage": set.os_image, "osExtensionsImage": set.os_extensions_image,
+            "default": set.name == status.default_stream, "retained": retained.contains(&set.name.as_str()),
+        })
+    });
+    described.collect()
+}
+
+fn text(whole: &Value) -> String {
+    let word = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let mut text = String::new();
+    for pool in whole["pools"].as_array().into_iter().flatten() {
+        let name = word(&pool["pool"]);
+        if let Some(error) = pool["error"].as_str() {
+            text.push_str(&format!("pool {name} gets no stream: {error}\n"));
+            continue;
+        }
+        let stream = pool["stream"].as_str().map_or_else(|| "no stream".to_owned(), |name| format!("stream {name}"));
+        let reason = &pool["reason"];
+        text.push_str(&format!("pool {name} gets {stream}: {} ({})\n", word(&reason["text"]), word(&reason["rule"])));
+        for (what, image) in [("OS image", &pool["osImage"]), ("extensions image", &pool["osExtensionsImage"])] {
+            if let Some(image) = image.as_str().filter(|image| !image.is_empty()) {
+                text.push_str(&format!("  {what}: {image}\n"));
+            }
+        }
+        if let Some(image) = pool["overriddenBy"].as_str() {
+            text.push_str(&format!("  in place of it, a MachineConfig brings {image}\n"));
+        }
+    }
+    for stream in whole["streams"].as_array().into_iter().flatten() {
+        let mark = |key: &str, text: &'static str| if stream[key] == true { text } else { "" };
+        let marks = format!("{}{}", mark("default", ", the default"), mark("retained", ", no longer in the release"));
+        text.push_str(&format!("stream {}{marks}\n", word(&stream["name"])));
+    }
+    text
+}

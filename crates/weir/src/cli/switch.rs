@@ -1,0 +1,240 @@
+//! `weir switch`: lets a pool run another OS image stream, and says before what comes of it.
+
+use super::{Output, cluster::Cluster, print};
+use crate::{exit::Outcome, inputs::Inputs, rollout_objects};
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::util::intstr::IntOrString};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use weir_api::{
+    MachineConfigPool,
+    pool::{OsImageStreamReference, PoolConfiguration},
+};
+use weir_distro::Profile;
+use weir_rules::{
+    explain::{Explained, Objects, explain},
+    guard::RuncGuard,
+    switch::{Move, switch},
+    view::PoolView,
+};
+
+/// Let a pool run another OS image stream
+///
+/// Says first which pools move, in which order their nodes go, and what is in the way. With something in the way nothing is
+/// changed, and the exit code is 3.
+#[derive(Debug, clap::Args)]
+pub struct Switch {
+    /// The pool
+    pool: String,
+    /// The stream
+    stream: String,
+    /// Only say what would happen
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Distribution of the cluster [default: as the FeatureGate says]
+    #[arg(long, value_name = "NAME", value_parser = Profile::by_name)]
+    distribution: Option<&'static Profile>,
+    /// Print JSON or YAML instead of text
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+}
+
+/// Whose fields those are that are written here: a user's decision, not the controllers'.
+const FIELD_MANAGER: &str = "weir-switch";
+
+impl Switch {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(self.switch())
+    }
+
+    async fn switch(&self) -> Result<Outcome> {
+        let client = self.cluster.connect().await?;
+        let inputs = Inputs::of_cluster(&client).await?;
+        let objects = rollout_objects::of_cluster(&client).await?;
+        let plan = self.plan(&inputs, objects)?;
+        let blocked = plan.pools.iter().any(|pool| !pool.blocked.is_empty());
+        let text = match self.output {
+            Some(output) => output.write(&plan.json(self, blocked))?,
+            None => plan.text(self),
+        };
+        print(text.as_bytes())?;
+        if blocked {
+            return Ok(Outcome::Blocked);
+        }
+        let pool = inputs.pool(&self.pool)?;
+        if !self.dry_run && named(pool) != Some(self.stream.as_str()) {
+            self.patch(&client, pool).await?;
+            eprintln!("pool {} names stream {} now", self.pool, self.stream);
+        }
+        Ok(Outcome::Done)
+    }
+
+    /// What comes of it, by the rules that the controllers act upon.
+    fn plan(&self, inputs: &Inputs, mut objects: Objects) -> Result<Plan> {
+        let distribution = self.distribution.or_else(|| inputs.distribution());
+        let views: Vec<PoolView<'_>> = inputs.pools.values().map(PoolView::new).collect();
+        let streams = inputs.streams_view(distribution)?;
+        let moves = switch(&views, &streams, &self.pool, &self.stream)?;
+        // Custom pools take the stream of the worker pool: all are rendered as they will be.
+        let mut after = inputs.clone();
+        if let Some(pool) = after.pools.get_mut(&self.pool) {
+            pool.spec.os_image_stream = Some(OsImageStreamReference { name: self.stream.clone() });
+        }
+        let mut pools = Vec::new();
+        for moved in &moves {
+            pools.push(Moving::of(moved, &after, distribution, &mut objects)?);
+        }
+        let now = Timestamp::now();
+        for moving in &mut pools {
+            moving.explained = moving.target.as_ref().map(|_| explain(&objects, &moving.pool, now)).transpose()?;
+            moving.order = in_order(&objects, &moving.pool, now)?;
+        }
+        Ok(Plan { pools })
+    }
+
+    /// On top of what was judged: when somebody else changed the pool meanwhile, nothing is written.
+    async fn patch(&self, client: &Client, pool: &MachineConfigPool) -> Result<()> {
+        let pools: Api<MachineConfigPool> = Api::all(client.clone());
+        let patch = json!({
+            "metadata": {"resourceVersion": pool.metadata.resource_version},
+            "spec": {"osImageStream": {"name": self.stream}},
+        });
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+        let patched = pools.patch(&self.pool, &parameters, &Patch::Merge(patch)).await;
+        patched.map(drop).with_context(|| format!("changing MachineConfigPool {}", self.pool))
+    }
+}
+
+fn named(pool: &MachineConfigPool) -> Option<&str> {
+    pool.spec.os_image_stream.as_ref().map(|stream| stream.name.as_str())
+}
+
+/// What comes of the switch.
+struct Plan {
+    pools: Vec<Moving>,
+}
+
+/// A pool that gets another stream.
+struct Moving {
+    pool: String,
+    from: Option<String>,
+    because: String,
+    image: String,
+    paused: bool,
+    /// The rendered MachineConfig it is to reach; `None` when there is none.
+    target: Option<String>,
+    /// Why it cannot be rendered, or must not be rolled out.
+    blocked: Vec<String>,
+    explained: Option<Explained>,
+    /// Its nodes as they go, were they to go all at once.
+    order: Vec<String>,
+}
+
+impl Moving {
+    /// Renders the pool as it will be, and points the pool there.
+    fn of(moved: &Move<'_>, after: &Inputs, distribution: Option<&Profile>, objects: &mut Objects) -> Result<Self> {
+        let pool = after.pool(moved.pool)?;
+        let mut moving = Self {
+            pool: moved.pool.to_owned(),
+            from: moved.from.clone(),
+            because: moved.because.to_string(),
+            image: moved.to.os_image.clone(),
+            paused: pool.spec.paused.unwrap_or_default(),
+            target: None,
+            blocked: Vec::new(),
+            explained: None,
+            order: Vec::new(),
+        };
+        let rendered = match after.guarded(pool, distribution) {
+            Ok((rendered, RuncGuard::Inhibited(inhibitor))) => {
+                let seen: Vec<String> = inhibitor.evidence.iter().map(ToString::to_string).collect();
+                moving.blocked.push(format!("{}: {} ({})", inhibitor.id, inhibitor.message, seen.join("; ")));
+                rendered
+            }
+            Ok((rendered, _)) => rendered,
+            Err(error) => {
+                moving.blocked.push(format!("{error:#}"));
+                return Ok(moving);
+            }
+        };
+        let target = rendered.name().to_owned();
+        if let Some(pool) = objects.pools.iter_mut().find(|pool| pool.metadata.name.as_deref() == Some(moved.pool)) {
+            let reference = ObjectReference { name: Some(target.clone()), ..ObjectReference::default() };
+            pool.spec.configuration = Some(PoolConfiguration { reference, ..PoolConfiguration::default() });
+        }
+        objects.configs.push(rendered.config);
+        moving.target = Some(target);
+        Ok(moving)
+    }
+}
+
+/// The nodes of a pool as they would start with room for all of them.
+fn in_order(objects: &Objects, pool: &str, now: Timestamp) -> Result<Vec<String>> {
+    let mut all = objects.clone();
+    if let Some(pool) = all.pools.iter_mut().find(|p| p.metadata.name.as_deref() == Some(pool)) {
+        pool.spec.max_unavailable = Some(IntOrString::String("100%".to_owned()));
+        pool.spec.paused = None;
+    }
+    Ok(explain(&all, pool, now)?.start)
+}
+
+impl Plan {
+    fn json(&self, switch: &Switch, blocked: bool) -> Value {
+        let pools = self.pools.iter().map(|moving| {
+            json!({
+                "pool": moving.pool, "from": moving.from, "because": moving.because, "osImage": moving.image,
+                "paused": moving.paused, "target": moving.target, "blocked": moving.blocked,
+                "nodes": moving.explained.as_ref().map(|e| &e.nodes), "order": moving.order,
+                "start": moving.explained.as_ref().map(|e| &e.start),
+                "maxUnavailable": moving.explained.as_ref().and_then(|e| e.max_unavailable.as_ref().ok()),
+            })
+        });
+        json!({
+            "pool": switch.pool, "stream": switch.stream, "dryRun": switch.dry_run, "blocked": blocked,
+            "moves": pools.collect::<Vec<_>>(),
+        })
+    }
+
+    fn text(&self, switch: &Switch) -> String {
+        if self.pools.is_empty() {
+            return format!("pool {} gets stream {} already: no node reboots\n", switch.pool, switch.stream);
+        }
+        self.pools.iter().map(|moving| moving.text(&switch.stream)).collect()
+    }
+}
+
+impl Moving {
+    fn text(&self, stream: &str) -> String {
+        let from = self.from.as_deref().unwrap_or("none");
+        let mut text = format!("pool {} goes from stream {from} to {stream}: {}\n", self.pool, self.because);
+        for reason in &self.blocked {
+            text.push_str(&format!("  blocked: {reason}\n"));
+        }
+        let Some(explained) = self.explained.as_ref().filter(|_| self.blocked.is_empty()) else { return text };
+        text.push_str(&format!("  {} with OS image {}\n", explained.target, self.image));
+        if self.paused {
+            text.push_str("  the pool is paused: no node goes before it is not\n");
+        }
+        let going = self.order.len();
+        match &explained.max_unavailable {
+            Ok(limit) => text.push_str(&format!(
+                "  {going} of {} nodes reboot once each, at most {limit} at a time: {}\n",
+                explained.nodes.len(),
+                self.order.join(", ")
+            )),
+            Err(error) => text.push_str(&format!("  {going} nodes wait: {error}\n")),
+        }
+        let waits = explained.hold.iter().filter(|held| !self.order.contains(&held.node));
+        for held in waits {
+            text.push_str(&format!("  {} waits: {}\n", held.node, held.reason));
+        }
+        text
+    }
+}
