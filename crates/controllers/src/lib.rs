@@ -32,7 +32,7 @@ use weir_images::Images;
 
 /// Runs the watches and all controllers until the future is dropped.
 pub async fn run(context: Context, images: Images) {
-    tokio::join!(watch(&context), controller(&context, images), operator(&context));
+    tokio::join!(watch(&context), Box::pin(controller(&context, images)), Box::pin(operator(&context)));
 }
 
 /// Watches what the controllers look at until the future is dropped.
@@ -49,7 +49,14 @@ pub async fn controller(context: &Context, images: Images) {
     let nodes = nodes::Controller::new(context.clone());
     // One that began before could miss that what it waits for is there: it listens only to what it acts upon.
     context.cluster.synced().await;
-    tokio::join!(stream.run(), render.run(), rollout.run(), drain.run(), nodes.run());
+    // Boxed: together they are larger than a stack should have to hold.
+    tokio::join!(
+        Box::pin(stream.run()),
+        Box::pin(render.run()),
+        Box::pin(rollout.run()),
+        Box::pin(drain.run()),
+        Box::pin(nodes.run()),
+    );
 }
 
 /// Runs the operator; needs [`watch`] beside it.
