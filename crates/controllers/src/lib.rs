@@ -8,6 +8,7 @@
 //! | [`drain`] | nodes that are to be drained, or to take pods again |
 //! | [`nodes`] | the MachineConfigNode of every node |
 //! | [`operator`] | the built-in pools, and the ClusterOperator |
+//! | [`figures`] | nothing: it says in numbers how it all is |
 //! | [`troubles`] | what stands in the way of the streams |
 //! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
 //! | [`context`] | what every controller is given |
@@ -17,6 +18,7 @@
 pub mod cluster;
 pub mod context;
 pub mod drain;
+pub mod figures;
 mod news;
 pub mod nodes;
 pub mod operator;

@@ -44,6 +44,12 @@ impl Fence {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
+    /// Whether a write would pass now.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+    }
+
     /// Waits until no write is under way.
     pub async fn idle(&self) {
         // The sender lives as long as the fence.

@@ -9,6 +9,7 @@
 //! | [`events`] | telling the user what happened to an object |
 //! | [`fence`] | keeping writes back that are not to be made any more |
 //! | [`lease`] | being the only one |
+//! | [`measure`] | how long controllers take |
 //! | [`patch`] | the writes weir makes |
 //! | [`pods`] | the pods of one node, and asking them to go |
 
@@ -19,6 +20,7 @@ pub mod error;
 pub mod events;
 pub mod fence;
 pub mod lease;
+pub mod measure;
 pub mod patch;
 pub mod pods;
 

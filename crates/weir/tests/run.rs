@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::{
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
@@ -128,6 +129,51 @@ fn a_plain_api_server_is_prepared_and_its_nodes_are_driven() -> Result<()> {
     assert!(!again.rest().contains("made what was missing"), "{}", again.rest());
     server.stream("worker", "rhel-10")?;
     server.wait("mcp/worker", ".status.osImageStream.name", "rhel-10")?;
+    machines.end();
+    Ok(())
+}
+
+/// Answer of a plain HTTP server: status and body.
+fn http(address: &str, path: &str) -> Result<(u16, String)> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+    let status = head.split(' ').nth(1).context("no status")?.parse()?;
+    Ok((status, body.to_owned()))
+}
+
+#[test]
+fn health_and_figures_are_served_and_decisions_are_logged_as_json() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    let arguments = ["--release", &release, "--metrics-bind", "127.0.0.1:0", "--log-format", "json"];
+    let mut program = server.run("all", &arguments)?;
+    let said = program.rest();
+    let address = said.split("serving http://").nth(1).and_then(|rest| rest.split('/').next()).context("no address")?;
+    let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 2)])?;
+    server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
+    assert_eq!(http(address, "/healthz")?, (200, "ok\n".to_owned()));
+    assert_eq!(http(address, "/readyz")?, (200, "ok\n".to_owned()));
+    let (status, text) = http(address, "/metrics")?;
+    assert_eq!(status, 200);
+    for line in [
+        "mco_machine_count{pool=\"worker\"} 2",
+        "mco_updated_machine_count{pool=\"worker\"} 2",
+        "os_image_url_override{pool=\"worker\"} 0",
+        "weir_pool_nodes{pool=\"worker\",reason=\"\",state=\"done\"} 2",
+        "weir_pool_stream_info{pool=\"master\",stream=\"rhel-10\"} 1",
+        "weir_leader{lease=\"machine-config\"} 1",
+        "weir_reconcile_duration_seconds_count{controller=\"rollout\"}",
+    ] {
+        assert!(text.contains(line), "{line}:\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    assert!(program.interrupt()?.success());
+    let said = program.rest();
+    let logged: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(logged.iter().any(|line| line["message"] == "leading" && line["lease"] == "machine-config"), "{said}");
     machines.end();
     Ok(())
 }
@@ -274,5 +320,55 @@ fn who_loses_the_lease_ends_and_says_so() -> Result<()> {
         "{}",
         program.rest()
     );
+    Ok(())
+}
+
+#[test]
+fn a_pool_may_name_only_streams_there_are_and_the_change_is_what_counts() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    let mut program = server.run("all", &["--release", &release])?;
+    let binding = "validatingadmissionpolicybinding/machineconfigpool-osimagestream-reference-validation-binding";
+    server.kubectl.run(&["wait", "--for=create", binding, "--timeout=30s"])?;
+    server.wait("osimagestream/cluster", ".status.defaultStream", "rhel-10")?;
+    let patch = |what: &str, patch: &Value| {
+        let output = server.kubectl.output(&["patch", what, "--type", "merge", "-p", &patch.to_string()])?;
+        anyhow::Ok((output.status.success(), said(&output)))
+    };
+    let (accepted, text) = patch("mcp/worker", &json!({"spec": {"osImageStream": {"name": "rhel-7"}}}))?;
+    assert!(
+        !accepted && text.contains("osImageStream rhel-7 is not available; available are: rhel-10, rhel-9"),
+        "{text}"
+    );
+    server.stream("worker", "rhel-9")?;
+
+    // The stream goes, with nobody there to bring it back.
+    assert!(program.interrupt()?.success());
+    let left = server.kubectl.get(&["osimagestream", "cluster"])?["status"]["availableStreams"][0].clone();
+    let status = json!({"status": {"availableStreams": [left]}}).to_string();
+    let vanish = ["patch", "osimagestream/cluster", "--subresource=status", "--type", "merge", "-p", &status];
+    server.kubectl.run(&vanish)?;
+    server.kubectl.run(&["label", "mcp/worker", "still=writable"])?;
+    let (accepted, text) = patch("mcp/master", &json!({"spec": {"osImageStream": {"name": "rhel-9"}}}))?;
+    assert!(!accepted && text.contains("available are: rhel-10"), "{text}");
+
+    server.kubectl.run(&["delete", "osimagestream/cluster"])?;
+    server.kubectl.run(&["label", "mcp/master", "without=streams"])?;
+
+    // Off with the gate, also for what was there before; on again with it.
+    let gate = |on: bool| {
+        let version = json!("5.0.0");
+        let list = json!([{"name": "OSStreams"}]);
+        let (enabled, disabled) = if on { (list, json!([])) } else { (json!([]), list) };
+        let gates = json!([{"version": version, "enabled": enabled, "disabled": disabled}]);
+        let patch = json!({"status": {"featureGates": gates}}).to_string();
+        server.kubectl.run(&["patch", "featuregate/cluster", "--subresource=status", "--type", "merge", "-p", &patch])
+    };
+    gate(false)?;
+    let mut again = server.run("operator", &["--release", &release])?;
+    server.kubectl.run(&["wait", "--for=delete", binding, "--timeout=30s"])?;
+    gate(true)?;
+    server.kubectl.run(&["wait", "--for=create", binding, "--timeout=30s"])?;
+    assert!(again.interrupt()?.success());
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::{Cluster, LogFormat, image_source::ImageSource, up::distribution, up::duration};
 use crate::{exit::Outcome, run};
 use clap::{Args, Subcommand};
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use weir_distro::Profile;
 use weir_kubeio::lease::Timing;
 
@@ -51,6 +51,9 @@ pub struct Options {
     /// How long to wait for an API server that does not answer at the start
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub wait: Duration,
+    /// Serve /metrics, /healthz and /readyz here over plain HTTP; port 0 takes a free one [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
     /// Being the only one
     #[command(flatten)]
     pub election: Election,

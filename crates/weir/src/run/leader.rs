@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use uuid::Uuid;
 use weir_api::keys::names::{CLUSTER_OPERATOR, CONTROLLER_CONFIG, OPERATOR_NAMESPACE};
 use weir_kubeio::{
-    Clock,
+    Clock, Fence,
     lease::{Candidate, Led},
 };
 
@@ -39,6 +39,12 @@ impl Leases {
             operator: (election.leader_elect && role.operates()).then(|| candidate(OPERATOR)),
             controller: (election.leader_elect && role.controls()).then(|| candidate(CONTROLLER)),
         }
+    }
+
+    /// The fences of the leases, with the names of these.
+    pub(super) fn fences(&self) -> Vec<(&'static str, Fence)> {
+        let both = [(OPERATOR, &self.operator), (CONTROLLER, &self.controller)];
+        both.into_iter().filter_map(|(name, candidate)| Some((name, candidate.as_ref()?.fence()))).collect()
     }
 
     /// A client whose writes pass only while every lease is held.

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | `connect` | an API server that answers, and lets us read what we need |
 //! | `leader` | being the only process that writes |
+//! | `serve` | health and metrics over HTTP |
 //! | `release` | what the cluster is to run, and which distribution that makes it |
 
 mod connect;
 mod leader;
 mod release;
+mod serve;
 
 use crate::{
     build,
@@ -21,6 +23,7 @@ use anyhow::{Context as _, Result, bail};
 use kube::{Api, Client};
 use leader::{Leases, asked};
 use release::Wanted;
+use serve::Health;
 use std::sync::Arc;
 use tokio::sync::watch;
 use weir_api::{
@@ -111,6 +114,10 @@ struct Started {
 /// An API server that has what the controllers need.
 async fn start(role: Role, options: &Options) -> Result<Started> {
     let config = options.cluster.config().await?;
+    let health = Health::default();
+    if let Some(address) = options.metrics_bind {
+        serve::serve(address, health.clone()).await?;
+    }
     let (at, clock) = (config.cluster_url.to_string(), Clock::system());
     let client = Client::try_from(config.clone())?;
     connect::answering(&client, &at, options.wait).await?;
@@ -129,6 +136,7 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
         seed(options, &client, &context, &there, release).await?;
     }
     connect::readable(&client).await?;
+    health.know(context.clone(), leases.fences());
     let version = release.map_or_else(|| "a release that cannot be read".to_owned(), |release| release.version);
     eprintln!("running against {at}: {} {version}", profile.title);
     Ok(Started { leases, context, images })
