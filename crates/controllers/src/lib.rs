@@ -9,12 +9,14 @@
 //! | [`nodes`] | the MachineConfigNode of every node |
 //! | [`operator`] | the built-in pools, and the ClusterOperator |
 //! | [`figures`] | nothing: it says in numbers how it all is |
+//! | [`access`] | how images are read, by what the cluster's own objects say |
 //! | [`troubles`] | what stands in the way of the streams |
 //! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
 //! | [`context`] | what every controller is given |
 //!
 //! What to do is decided in `weir_rules`; nothing here decides.
 
+pub mod access;
 pub mod cluster;
 pub mod context;
 pub mod drain;
@@ -27,12 +29,14 @@ pub mod rollout;
 pub mod stream;
 pub mod troubles;
 
+pub use access::Access;
 pub use cluster::Cluster;
 pub use context::{Build, Context};
 
 use weir_images::Images;
 
-/// Runs the watches and all controllers until the future is dropped.
+/// Runs the watches and all controllers until the future is dropped. Images are read as `images` would, and as the
+/// cluster's own objects say beside that.
 pub async fn run(context: Context, images: Images) {
     tokio::join!(watch(&context), Box::pin(controller(&context, images)), Box::pin(operator(&context)));
 }
@@ -44,8 +48,9 @@ pub async fn watch(context: &Context) {
 
 /// Runs streams, rendering, rollout and drains; needs [`watch`] beside it.
 pub async fn controller(context: &Context, images: Images) {
-    let stream = stream::Controller::new(context.clone(), images.clone());
-    let render = render::Controller::new(context.clone(), images);
+    let access = Access::new(&context.cluster, images);
+    let stream = stream::Controller::new(context.clone(), access.clone());
+    let render = render::Controller::new(context.clone(), access);
     let rollout = rollout::Controller::new(context.clone());
     let drain = drain::Controller::new(context.clone());
     let nodes = nodes::Controller::new(context.clone());

@@ -97,7 +97,14 @@ impl Machines {
         let client = runtime.block_on(client(kubeconfig))?;
         let machines = pools.iter().flat_map(|(pool, count)| Machine::of_pool(pool, *count)).collect();
         let os: Arc<dyn Fn(&str) -> String + Send + Sync> = Arc::new(str::to_owned);
-        let settings = weir_fleet::Settings { step: Duration::from_millis(20), seed: 1, os };
+        let settings = weir_fleet::Settings {
+            step: Duration::from_millis(20),
+            seed: 1,
+            os,
+            drains: true,
+            faults: Default::default(),
+            workload: Default::default(),
+        };
         runtime.spawn(Fleet::new(client, Clock::system(), settings, machines).run());
         Ok(Self(runtime))
     }
