@@ -3,7 +3,7 @@
 //! A controller is one function that looks at everything it depends on and makes it right. It runs when something changed
 //! and then kept still for a moment, when it asked to be called again, and, after an error, with growing pauses.
 
-use crate::Class;
+use crate::{Class, measure};
 use futures::future::select_all;
 use std::time::Duration;
 use tokio::{
@@ -66,7 +66,10 @@ where
         for change in &mut changes {
             change.mark_unchanged();
         }
-        let pause = match reconcile().await {
+        let start = Instant::now();
+        let outcome = reconcile().await;
+        measure::passed(name, start.elapsed(), outcome.is_err());
+        let pause = match outcome {
             Ok(next) => {
                 failures = 0;
                 match next {

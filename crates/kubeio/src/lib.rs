@@ -8,7 +8,9 @@
 //! | [`drive`] | when a controller looks again: on change, after quiet, after an error |
 //! | [`error`] | what went wrong with a request, and whether trying again can help |
 //! | [`events`] | telling the user what happened to an object |
+//! | [`fence`] | keeping writes back that are not to be made any more |
 //! | [`lease`] | being the only one |
+//! | [`measure`] | how long controllers take |
 //! | [`patch`] | the writes weir makes |
 //! | [`pods`] | the pods of one node, and asking them to go |
 
@@ -18,7 +20,9 @@ pub mod clock;
 pub mod drive;
 pub mod error;
 pub mod events;
+pub mod fence;
 pub mod lease;
+pub mod measure;
 pub mod patch;
 pub mod pods;
 
@@ -28,3 +32,4 @@ pub use clock::Clock;
 pub use drive::{Classed, Next, drive};
 pub use error::{Class, Error};
 pub use events::{Event, Recorder};
+pub use fence::Fence;
