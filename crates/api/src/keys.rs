@@ -230,6 +230,8 @@ pub mod config {
     pub const OWNING_COMPONENT: &str = "openshift.io/owning-component";
     /// Label on user-data secrets: the ConfigMap their CA comes from is ours.
     pub const MANAGED_CA_BUNDLE: &str = "machineconfiguration.openshift.io/managed-ca-bundle-derived-from-configmap";
+    /// On objects that weir made on an API server that is no OpenShift, ours alone: which version made it.
+    pub const SEEDED: &str = "machineconfiguration.openshift.io/seeded-by";
     /// On pools that the operator creates.
     pub const BUILT_IN: &str = "machineconfiguration.openshift.io/mco-built-in";
     /// On pools that must be updated before the cluster may be.

@@ -1,5 +1,6 @@
 //! What the controllers see of the cluster: one watch per kind, shared by all.
 
+use crate::access;
 use crate::troubles::Troubles;
 use futures::future::select_all;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -35,6 +36,8 @@ pub struct Cluster {
     pub nodes: Cache<Node>,
     /// Pods of the operator, of all namespaces: they decide which master goes last.
     pub operator_pods: Cache<Pod>,
+    /// What says how images are read; only who reads images waits for it.
+    pub access: access::Objects,
     /// What the stream controller found to stand in the way.
     pub troubles: Troubles,
 }
@@ -53,6 +56,7 @@ impl Cluster {
             self.os_configs.fill(client.clone()),
             self.reports.fill(client.clone()),
             self.operator_pods.fill_labelled(client.clone(), &operator),
+            self.access.fill(client.clone()),
             self.nodes.fill(client),
         );
     }

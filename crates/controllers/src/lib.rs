@@ -8,12 +8,14 @@
 //! | [`drain`] | nodes that are to be drained, or to take pods again |
 //! | [`nodes`] | the MachineConfigNode of every node |
 //! | [`operator`] | the built-in pools, and the ClusterOperator |
+//! | [`access`] | how images are read, by what the cluster's own objects say |
 //! | [`troubles`] | what stands in the way of the streams |
 //! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
 //! | [`context`] | what every controller is given |
 //!
 //! What to do is decided in `weir_rules`; nothing here decides.
 
+pub mod access;
 pub mod cluster;
 pub mod context;
 pub mod drain;
@@ -25,25 +27,39 @@ pub mod rollout;
 pub mod stream;
 pub mod troubles;
 
+pub use access::Access;
 pub use cluster::Cluster;
 pub use context::{Build, Context};
 
 use weir_images::Images;
 
-/// Runs the watches and all controllers until the future is dropped.
+/// Runs the watches and all controllers until the future is dropped. Images are read as `images` would, and as the
+/// cluster's own objects say beside that.
 pub async fn run(context: Context, images: Images) {
-    let stream = stream::Controller::new(context.clone(), images.clone());
-    let render = render::Controller::new(context.clone(), images);
+    tokio::join!(watch(&context), controller(&context, images), operator(&context));
+}
+
+/// Watches what the controllers look at until the future is dropped.
+pub async fn watch(context: &Context) {
+    context.cluster.clone().fill(context.client.clone()).await;
+}
+
+/// Runs streams, rendering, rollout and drains; needs [`watch`] beside it.
+pub async fn controller(context: &Context, images: Images) {
+    let access = Access::new(&context.cluster, images);
+    let stream = stream::Controller::new(context.clone(), access.clone());
+    let render = render::Controller::new(context.clone(), access);
     let rollout = rollout::Controller::new(context.clone());
     let drain = drain::Controller::new(context.clone());
     let nodes = nodes::Controller::new(context.clone());
+    // One that began before could miss that what it waits for is there: it listens only to what it acts upon.
+    context.cluster.synced().await;
+    tokio::join!(stream.run(), render.run(), rollout.run(), drain.run(), nodes.run());
+}
+
+/// Runs the operator; needs [`watch`] beside it.
+pub async fn operator(context: &Context) {
     let operator = operator::Controller::new(context.clone());
-    let cluster = &context.cluster;
-    let watches = cluster.clone().fill(context.client.clone());
-    let controllers = async {
-        // One that began before could miss that what it waits for is there: it listens only to what it acts upon.
-        cluster.synced().await;
-        tokio::join!(stream.run(), render.run(), rollout.run(), drain.run(), nodes.run(), operator.run());
-    };
-    tokio::join!(watches, controllers);
+    context.cluster.synced().await;
+    operator.run().await;
 }

@@ -1,8 +1,11 @@
 //! What stands in the way of the streams, as the stream controller found it: for the other controllers, and for whoever
 //! writes the status of the whole cluster.
 
-use jiff::Timestamp;
-use std::sync::{Arc, PoisonError, RwLock};
+use jiff::{Timestamp, Unit};
+use std::{
+    fmt,
+    sync::{Arc, PoisonError, RwLock},
+};
 use tokio::sync::watch;
 
 /// What stands in the way now.
@@ -34,6 +37,16 @@ pub struct CatalogTrouble {
     pub blocking: bool,
     /// When it is tried again, if it is known.
     pub next: Option<Timestamp>,
+}
+
+/// Why, and when it is tried again.
+impl fmt::Display for CatalogTrouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)?;
+        // Of a second nobody needs to know a part.
+        let next = self.next.and_then(|next| next.round(Unit::Second).ok());
+        next.map_or(Ok(()), |next| write!(f, "; next attempt at {next}"))
+    }
 }
 
 /// The trouble that all controllers of a process know of. Cheap to clone: clones share it.

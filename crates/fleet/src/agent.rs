@@ -1,113 +1,309 @@
 //! The steps of first boot and of an update, as the daemon and the kubelet of one machine make them.
+//!
+//! Source: `pkg/daemon/{daemon,update,drain}.go` of github.com/openshift/machine-config-operator.
 
-use crate::{fleet::World, machine};
-use k8s_openapi::api::core::v1::Node;
-use kube::{
-    Api,
-    api::{Patch, PatchParams, PostParams},
+use crate::{
+    faults::{Fault, Kind},
+    machine,
+    world::World,
 };
+use k8s_openapi::api::core::v1::Node;
+use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::Value;
-use std::time::Duration;
-use tokio::time::sleep;
+use std::{pin::pin, time::Duration};
+use tokio::time::{sleep, timeout};
+use weir_api::{
+    MachineConfigNode,
+    keys::daemon::{VERB_DRAIN, VERB_UNCORDON},
+};
+use weir_rules::{
+    node_status::{Step, record, status_patch},
+    view::NodeView,
+};
 
-/// A machine retries a write that failed after this pause, as long as it runs.
-const RETRY: Duration = Duration::from_millis(500);
-/// The daemon tries a failed update again after a pause that starts at this (`pkg/daemon/daemon.go`).
-const FAILED_UPDATE_PAUSE: Duration = Duration::from_secs(1);
+/// The daemon tries a failed update again after a pause that starts at this, doubles, …
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// … and ends at this (`pkg/daemon/daemon.go`).
+const LAST_PAUSE: Duration = Duration::from_mins(1);
+/// A drain that takes longer than this is a failure until it is done (`pkg/daemon/drain.go`).
+const DRAIN_PATIENCE: Duration = Duration::from_hours(1);
+/// As [`DRAIN_PATIENCE`], for taking pods again (`pkg/daemon/daemon.go`).
+const UNCORDON_PATIENCE: Duration = Duration::from_mins(10);
 /// Field manager of what the machines write.
 const FIELD_MANAGER: &str = "machine-config-daemon";
 
-/// First boot: the machine takes its pool's configuration and joins the cluster.
-pub(crate) async fn boot(world: &World, machine: &crate::Machine, config: &str) {
-    sleep(world.settings.step).await;
-    let object: Node = match serde_json::from_value(machine.joining(config)) {
-        Ok(object) => object,
-        Err(error) => {
-            tracing::error!(node = machine.name, %error, "a joining node cannot be built");
-            return;
-        }
-    };
-    retry(&machine.name, || async {
+/// How an attempt to update ended.
+enum Outcome {
+    /// The machine runs what it was told.
+    Done,
+    /// It was told something newer meanwhile.
+    Newer,
+    /// It failed, and says why.
+    Failed(String),
+    /// Its Node was deleted.
+    Gone,
+}
+
+/// The daemon and the kubelet of one machine.
+pub(crate) struct Agent<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) name: &'w str,
+}
+
+impl Agent<'_> {
+    /// First boot: the machine takes its pool's configuration and joins the cluster.
+    pub(crate) async fn boot(&self, machine: &crate::Machine, config: &str) {
+        self.step().await;
+        let object: Node = match serde_json::from_value(machine.joining(config)) {
+            Ok(object) => object,
+            Err(error) => {
+                tracing::error!(node = machine.name, %error, "a joining node cannot be built");
+                return;
+            }
+        };
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        match world.api().create(&parameters, &object).await {
+        let create = async || match self.world.api().create(&parameters, &object).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            created => created.map(drop),
-        }
-    })
-    .await;
-    status(world, &machine.name, &machine::up(&world.running(&machine.name, config), world.clock.now())).await;
-}
+            created => created.map(|node| self.world.nodes.observe(node)),
+        };
+        self.world.insist(self.name, create).await;
+        self.up(self.world.os(config)).await;
+    }
 
-/// An update to the config: work, reboot, come back, report. When the controller changes its mind meanwhile the machine goes
-/// on to the newer config before it reports, as the daemon does.
-pub(crate) async fn update(world: &World, name: &str, config: &str) {
-    let mut config = config.to_owned();
-    loop {
-        sleep(world.settings.step).await;
-        if world.config(&config).is_none() {
-            let reason = format!("machineconfig.machineconfiguration.openshift.io \"{config}\" not found");
-            annotate(world, name, &machine::degraded(&reason)).await;
-            sleep(FAILED_UPDATE_PAUSE).await;
-            return;
-        }
-        annotate(world, name, &machine::working()).await;
-        sleep(world.settings.step).await;
-        annotate(world, name, &machine::rebooting()).await;
-        status(world, name, &machine::down(world.clock.now())).await;
-        sleep(world.settings.step).await;
-        status(world, name, &machine::up(&world.running(name, &config), world.clock.now())).await;
-        match world.desired(name) {
-            Some(newer) if newer != config => config = newer,
-            _ => break,
+    /// A machine that runs, and whose Node does not say so yet.
+    pub(crate) async fn wake(&self) {
+        let config = self.world.desired(self.name).unwrap_or_default();
+        self.up(self.world.os(&config)).await;
+    }
+
+    /// A machine that is idle, and whose MachineConfigNode does not say so yet.
+    pub(crate) async fn rest(&self) {
+        let config = self.world.desired(self.name).unwrap_or_default();
+        self.say(&[Step::Resumed { config }]).await;
+        self.say(&[Step::Updated { node: self.name.to_owned() }]).await;
+    }
+
+    /// Updates until the machine runs what it is told. After a failure it is tried again, with growing pauses, or at once
+    /// when something else is asked.
+    pub(crate) async fn update(&self) {
+        let mut pause = FIRST_PAUSE;
+        while let Some(config) = self.world.desired(self.name) {
+            match self.attempt(&config).await {
+                Outcome::Done | Outcome::Gone => return,
+                Outcome::Newer => pause = FIRST_PAUSE,
+                Outcome::Failed(why) => {
+                    self.annotate(&machine::degraded(&why)).await;
+                    self.say(&[Step::Failed { node: self.name.to_owned(), why }]).await;
+                    let lifted = self.world.is_lifted(self.name);
+                    let other = self.world.until(self.name, |node| {
+                        machine::wanted(node) != Some(&config) || (!lifted && self.world.is_lifted(self.name))
+                    });
+                    // In time, or something else is asked: tried again either way.
+                    _ = timeout(pause, other).await;
+                    pause = (pause * 2).min(LAST_PAUSE);
+                }
+            }
         }
     }
-    sleep(world.settings.step).await;
-    annotate(world, name, &machine::done(&config)).await;
-}
 
-async fn annotate(world: &World, name: &str, patch: &Value) {
-    retry(name, || async {
-        let answer = world.api().patch(name, &parameters(), &Patch::Merge(patch)).await;
-        observe(world, answer)
-    })
-    .await;
-}
-
-async fn status(world: &World, name: &str, patch: &Value) {
-    retry(name, || async {
-        let answer = world.api().patch_status(name, &parameters(), &Patch::Strategic(patch)).await;
-        observe(world, answer)
-    })
-    .await;
-}
-
-/// Folds a write's answer into the cache. A node that was deleted has nothing left to say.
-fn observe(world: &World, answer: Result<Node, kube::Error>) -> Result<(), kube::Error> {
-    match answer {
-        Ok(node) => world.nodes.observe(node),
-        Err(kube::Error::Api(status)) if status.is_not_found() => {}
-        Err(error) => return Err(error),
+    async fn attempt(&self, config: &str) -> Outcome {
+        let world = self.world;
+        self.step().await;
+        if world.configs.get(config).is_none() {
+            return Outcome::Failed(format!("machineconfig.machineconfiguration.openshift.io \"{config}\" not found"));
+        }
+        let Some(node) = world.nodes.get(self.name) else { return Outcome::Gone };
+        let os = world.os(config);
+        let changes = machine::changes(&node, config, &os);
+        let drains = world.settings.drains && !machine::is_single(&node);
+        self.say(&[Step::Needed { node: self.name.to_owned() }, Step::Prepared { drain: drains && changes }]).await;
+        if changes {
+            let before = machine::os(&node).to_owned();
+            if let Some(end) = self.change(&node, config, &before, &os, drains).await {
+                return end;
+            }
+        } else {
+            self.annotate(&machine::working(&node, None)).await;
+        }
+        match world.desired(self.name) {
+            Some(newer) if newer != config => return Outcome::Newer,
+            Some(_) => {}
+            None => return Outcome::Gone,
+        }
+        self.say(&[Step::Resumed { config: config.to_owned() }]).await;
+        if drains && !self.ask(VERB_UNCORDON, config, UNCORDON_PATIENCE).await {
+            return Outcome::Gone;
+        }
+        self.step().await;
+        self.annotate(&machine::done(config)).await;
+        self.say(&[Step::Updated { node: self.name.to_owned() }]).await;
+        Outcome::Done
     }
-    Ok(())
+
+    /// Drains, writes, reboots; how the attempt ended, if it did.
+    async fn change(&self, node: &Node, config: &str, before: &str, os: &str, drains: bool) -> Option<Outcome> {
+        let asked = drains.then(|| request(VERB_DRAIN, config));
+        self.annotate(&machine::working(node, asked.as_deref())).await;
+        if !drains {
+            self.say(&[Step::NoDrain]).await;
+        } else if !self.drained(config, os).await {
+            return Some(Outcome::Gone);
+        }
+        let (changes_os, files) = (before != os, true);
+        self.say(&[Step::Applying { os: changes_os, files }]).await;
+        self.step().await;
+        if let Some(fault) = self.fault(Kind::Degraded, os) {
+            return Some(Outcome::Failed(fault.reason().to_owned()));
+        }
+        let succeeded = Step::Succeeded { node: self.name.to_owned() };
+        self.say(&[Step::Applied { os: changes_os, files }, succeeded, Step::Rebooting]).await;
+        self.annotate(&machine::rebooting()).await;
+        self.status(&machine::down(self.world.now())).await;
+        self.step().await;
+        if let Some(fault) = self.fault(Kind::NeverReturns, os) {
+            self.lifted(fault).await;
+        }
+        let old = self.fault(Kind::ReturnsOnOldImage, os).is_some() && changes_os;
+        let runs = if old { before } else { os };
+        self.up(runs.to_owned()).await;
+        self.say(&[Step::Rebooted]).await;
+        old.then(|| Outcome::Failed(machine::unexpected_os(config, os, before)))
+    }
+
+    /// Asks for a drain and waits for it; false when the Node was deleted.
+    async fn drained(&self, config: &str, os: &str) -> bool {
+        let Some(fault) = self.fault(Kind::StuckInDrain, os) else {
+            return self.ask(VERB_DRAIN, config, DRAIN_PATIENCE).await;
+        };
+        self.world.hold(self.name).await;
+        let mut drained = pin!(self.ask(VERB_DRAIN, config, DRAIN_PATIENCE));
+        let early = tokio::select! {
+            there = &mut drained => Some(there),
+            () = self.lifted(fault) => None,
+        };
+        self.world.let_go(self.name).await;
+        match early {
+            Some(there) => there,
+            None => drained.await,
+        }
+    }
+
+    /// Waits until a fault is over, or the Node is deleted.
+    async fn lifted(&self, fault: &Fault) {
+        let lifted = self.world.until(self.name, |_| self.world.is_lifted(self.name));
+        match fault.lasts {
+            Some(time) => _ = timeout(time, lifted).await,
+            None => _ = lifted.await,
+        }
+    }
+
+    /// Asks for a drain or its end and waits for it; false when the Node was deleted.
+    async fn ask(&self, verb: &str, config: &str, patience: Duration) -> bool {
+        let wanted = request(verb, config);
+        if self.world.nodes.get(self.name).is_none_or(|node| NodeView::new(&node).desired_drain != wanted) {
+            self.annotate(&machine::asking(&wanted)).await;
+        }
+        let carried_out = || self.world.until(self.name, |node| NodeView::new(node).applied_drain == wanted);
+        if let Ok(there) = timeout(patience, carried_out()).await {
+            return there;
+        }
+        let why = format!(
+            "failed to {verb} node: {} after {} minutes. Please see machine-config-controller logs for more information",
+            self.name,
+            patience.as_secs() / 60
+        );
+        self.annotate(&machine::degraded(&why)).await;
+        carried_out().await
+    }
+
+    fn fault(&self, kind: Kind, os: &str) -> Option<&Fault> {
+        let fault = self.world.faults.act(kind, self.name, os)?;
+        if self.world.is_lifted(self.name) {
+            return None;
+        }
+        tracing::info!(node = self.name, fault = ?kind, "a fault acts");
+        Some(fault)
+    }
+
+    async fn step(&self) {
+        let factor = if self.world.is_lifted(self.name) { 1.0 } else { self.world.faults.factor(self.name) };
+        sleep(self.world.settings.step.mul_f64(factor)).await;
+    }
+
+    async fn up(&self, os: String) {
+        let running = self.world.running(self.name, os);
+        self.status(&machine::up(&running, self.world.now())).await;
+    }
+
+    async fn annotate(&self, patch: &Value) {
+        self.patch(patch, false).await;
+    }
+
+    async fn status(&self, patch: &Value) {
+        self.patch(patch, true).await;
+    }
+
+    /// Patches the Node. One that was deleted has nothing left to say.
+    async fn patch(&self, patch: &Value, status: bool) {
+        let api = self.world.api::<Node>();
+        let write = || async {
+            let answer = if status {
+                api.patch_status(self.name, &parameters(), &Patch::Strategic(patch)).await
+            } else {
+                api.patch(self.name, &parameters(), &Patch::Merge(patch)).await
+            };
+            match answer {
+                Ok(node) => self.world.nodes.observe(node),
+                Err(kube::Error::Api(status)) if status.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+            Ok(())
+        };
+        self.world.insist(self.name, write).await;
+    }
+
+    /// Reports steps in the MachineConfigNode, if the machine has one. The drain controller writes into the same list: what
+    /// met its write is made anew.
+    async fn say(&self, steps: &[Step]) {
+        let reports: Vec<_> = steps.iter().map(Step::report).collect();
+        let api = self.world.api::<MachineConfigNode>();
+        let write = || async {
+            let (Some(object), Some(node)) = (self.world.reports.get(self.name), self.world.nodes.get(self.name))
+            else {
+                return Ok(());
+            };
+            let images = self.world.reports_images();
+            let Some(status) = record(&object, &NodeView::new(&node), &reports, images, self.world.now()) else {
+                return Ok(());
+            };
+            let patch = status_patch(&object, &status);
+            self.world.reports.observe(api.patch_status(self.name, &parameters(), &Patch::Merge(patch)).await?);
+            Ok(())
+        };
+        let insisting = || async {
+            loop {
+                match write().await {
+                    Err(kube::Error::Api(status)) if status.is_conflict() => match api.get_opt(self.name).await? {
+                        Some(object) => self.world.reports.observe(object),
+                        None => return Ok(()),
+                    },
+                    Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
+                    Err(kube::Error::Api(status)) if status.is_invalid() => {
+                        tracing::error!(node = self.name, said = status.message, "a report was refused");
+                        return Ok(());
+                    }
+                    written => return written,
+                }
+            }
+        };
+        self.world.insist(self.name, insisting).await;
+    }
 }
 
-async fn retry<F, R>(name: &str, mut write: F)
-where
-    F: FnMut() -> R,
-    R: Future<Output = Result<(), kube::Error>>,
-{
-    while let Err(error) = write().await {
-        tracing::debug!(node = name, %error, "write failed, trying again");
-        sleep(RETRY).await;
-    }
+fn request(verb: &str, config: &str) -> String {
+    format!("{verb}-{config}")
 }
 
 fn parameters() -> PatchParams {
     PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
-}
-
-impl World {
-    fn api(&self) -> Api<Node> {
-        Api::all(self.client.clone())
-    }
 }

@@ -4,16 +4,28 @@
 //! | module | question |
 //! |---|---|
 //! | [`machine`] | what a machine is, and what its Node object says at each step |
-//! | [`agent`] | the steps of first boot and of an update |
+//! | `agent` | the steps of first boot and of an update |
 //! | [`fleet`] | many machines in one process |
+//! | `world` | what they share |
+//! | [`pods`] | the pods on them |
+//! | [`faults`] | what goes wrong, on purpose |
+//! | [`adopt`] | which machines an earlier run left, and how they go |
 //!
 //! The protocol is the one of `pkg/daemon` of github.com/openshift/machine-config-operator: the controller writes the
 //! desired config, the machine answers with its state, reboots, comes back with another boot ID and OS, and reports the
-//! config it runs. Machines run no workload and ask for no drain.
+//! config it runs. Before it changes it asks for a drain and waits for it, and its steps are in its MachineConfigNode.
 
-pub mod agent;
+pub mod adopt;
+mod agent;
+pub mod faults;
 pub mod fleet;
 pub mod machine;
+pub mod pods;
+mod world;
 
-pub use fleet::{Fleet, Settings};
+pub use adopt::Error;
+pub use faults::Faults;
+pub use fleet::Fleet;
 pub use machine::Machine;
+pub use pods::Workload;
+pub use world::Settings;

@@ -5,7 +5,13 @@ use k8s_openapi::api::core::v1::Node;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use weir_api::keys::{daemon, names, node, rollout};
+use weir_rules::view::{DaemonState, NodeView};
 
+/// Topology of a control plane of one node, as it is told to nodes (`config/v1` of github.com/openshift/api).
+const SINGLE_REPLICA: &str = "SingleReplica";
+
+/// Label of every Node that a fleet made: the pool its machine boots with. It tells them from real nodes.
+pub const POOL_LABEL: &str = "fleet.weir/pool";
 /// Version of the kubelet the machines claim to run.
 const KUBELET_VERSION: &str = "v1.33.0";
 
@@ -23,8 +29,6 @@ pub struct Machine {
 /// What a machine runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// Name of the rendered MachineConfig.
-    pub config: String,
     /// The operating system as people read it.
     pub os: String,
     /// Changes with every boot; a UUID.
@@ -57,6 +61,7 @@ impl Machine {
         let mut labels: BTreeMap<String, String> =
             roles.into_iter().map(|role| (format!("{}{role}", node::ROLE_PREFIX), String::new())).collect();
         labels.insert(node::OS.to_owned(), "linux".to_owned());
+        labels.insert(POOL_LABEL.to_owned(), self.pool.clone());
         labels.insert("kubernetes.io/hostname".to_owned(), self.name.clone());
         if let Some(zone) = &self.zone {
             labels.insert(node::ZONE.to_owned(), zone.clone());
@@ -121,10 +126,23 @@ pub fn down(now: Timestamp) -> Value {
     }]}})
 }
 
-/// Patch: the daemon has started to update.
+/// Patch: the daemon has started to update, and asks for a drain if it needs one. A failure is shown until it is done.
 #[must_use]
-pub fn working() -> Value {
-    annotations(&json!({daemon::STATE: daemon::STATE_WORKING}))
+pub fn working(node: &Node, drain: Option<&str>) -> Value {
+    let mut patch = json!({});
+    if !NodeView::new(node).is_degraded() {
+        patch[daemon::STATE] = json!(daemon::STATE_WORKING);
+    }
+    if let Some(drain) = drain {
+        patch[daemon::DESIRED_DRAIN] = json!(drain);
+    }
+    annotations(&patch)
+}
+
+/// Patch: the daemon asks for a drain, or for its end.
+#[must_use]
+pub fn asking(drain: &str) -> Value {
+    annotations(&json!({daemon::DESIRED_DRAIN: drain, daemon::POST_CONFIG_ACTION: ""}))
 }
 
 /// Patch: the machine is about to reboot.
@@ -147,7 +165,36 @@ pub fn done(config: &str) -> Value {
 /// Patch: the update failed.
 #[must_use]
 pub fn degraded(reason: &str) -> Value {
-    annotations(&json!({daemon::STATE: daemon::STATE_DEGRADED, daemon::REASON: reason}))
+    let reason: String = reason.chars().take(daemon::REASON_MAX).collect();
+    annotations(&json!({
+        daemon::STATE: daemon::STATE_DEGRADED, daemon::REASON: reason, daemon::POST_CONFIG_ACTION: "",
+    }))
+}
+
+/// What a daemon says that finds another OS than its config brings (`pkg/daemon/daemon.go`).
+#[must_use]
+pub fn unexpected_os(config: &str, wanted: &str, found: &str) -> String {
+    format!(
+        "unexpected on-disk state validating against {config}: expected target osImageURL \"{wanted}\", have \"{found}\""
+    )
+}
+
+/// The operating system a Node shows; empty before its first boot.
+#[must_use]
+pub fn os(node: &Node) -> &str {
+    node.status.as_ref().and_then(|status| status.node_info.as_ref()).map_or("", |info| info.os_image.as_str())
+}
+
+/// Whether a machine has to drain and reboot to run a config that brings this OS.
+#[must_use]
+pub fn changes(node: &Node, config: &str, os: &str) -> bool {
+    NodeView::new(node).current_config != Some(config) || self::os(node) != os
+}
+
+/// Whether there is no other node for the pods of this one (`SingleReplica`), and no drain.
+#[must_use]
+pub fn is_single(node: &Node) -> bool {
+    NodeView::new(node).topology == Some(SINGLE_REPLICA)
 }
 
 fn annotations(annotations: &Value) -> Value {
@@ -162,11 +209,17 @@ fn second(time: Timestamp) -> String {
 /// The config a Node is told to run, when that is not the one it runs or it has not said "done" about it.
 #[must_use]
 pub fn wanted(node: &Node) -> Option<&str> {
-    let annotation = |key: &str| node.metadata.annotations.as_ref()?.get(key).map(String::as_str);
-    let desired = annotation(rollout::DESIRED_CONFIG).filter(|desired| !desired.is_empty())?;
-    let current = annotation(daemon::CURRENT_CONFIG).unwrap_or_default();
-    let idle = annotation(daemon::STATE).is_none_or(|state| state.is_empty() || state == daemon::STATE_DONE);
-    (desired != current || !idle).then_some(desired)
+    let view = NodeView::new(node);
+    let desired = view.desired_config.filter(|desired| !desired.is_empty())?;
+    let idle = matches!(view.state, DaemonState::Silent | DaemonState::Done);
+    (view.current_config != Some(desired) || !idle).then_some(desired)
+}
+
+/// Whether the kubelet of a Node's machine has posted a status and posts it still.
+#[must_use]
+pub fn is_up(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// The boot ID of a machine's n-th boot in a run with this seed.

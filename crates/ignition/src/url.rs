@@ -167,7 +167,19 @@ pub fn decode_data_url(url: &str) -> Result<Vec<u8>, &'static str> {
     if !data.bytes().all(is_url_byte) {
         return Err("invalid data character");
     }
-    unescape(data).map(Cow::into_owned).ok_or("a % in the data is not followed by two hexadecimal digits")
+    unescape(data).map(Cow::into_owned).ok_or_else(|| broken_escape(data))
+}
+
+/// What is wrong with the first escape that is malformed, as the reference's library words it.
+fn broken_escape(data: &str) -> &'static str {
+    let malformed = |part: &&str| part.len() < 2 || !part.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
+    let mut parts = data.split('%').skip(1);
+    let cut = parts.find(malformed).is_some_and(|part| part.len() < 2 && part.bytes().all(|b| b.is_ascii_hexdigit()));
+    if cut && parts.next().is_none() {
+        "rfc2396: unexpected end of unescape sequence"
+    } else {
+        "rfc2396: invalid char 0x25 in unescape sequence"
+    }
 }
 
 const NO_COMMA: &str = "missing comma before data";

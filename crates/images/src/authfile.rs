@@ -136,14 +136,27 @@ impl Authfile {
     /// else of a legacy key such as `https://host/v1/`.
     #[must_use]
     pub fn credential(&self, registry: &str, repository: &str) -> Option<&Credential> {
+        self.entry(registry, repository).map(|(_, credential)| credential)
+    }
+
+    /// As [`Self::credential`], with the name of the entry.
+    #[must_use]
+    pub fn entry(&self, registry: &str, repository: &str) -> Option<(&str, &Credential)> {
         let full = format!("{registry}/{repository}");
         let prefixes =
             std::iter::successors(Some(full.as_str()), |key| key.rsplit_once('/').map(|(shorter, _)| shorter));
-        let exact = prefixes.into_iter().find_map(|key| self.entries.get(key));
-        exact.or_else(|| {
-            let wanted = canonical_host(registry);
-            self.entries.iter().find(|(key, _)| legacy_host(key) == Some(wanted)).map(|(_, credential)| credential)
-        })
+        let exact = prefixes.into_iter().find_map(|key| self.entries.get_key_value(key));
+        let wanted = canonical_host(registry);
+        let legacy = || self.entries.iter().find(|(key, _)| legacy_host(key) == Some(wanted));
+        exact.or_else(legacy).map(|(key, credential)| (key.as_str(), credential))
+    }
+
+    /// Adds the entries of another file for what has none yet.
+    pub fn add(&mut self, other: Self) {
+        for (key, credential) in other.entries {
+            self.entries.entry(key).or_insert(credential);
+        }
+        self.warnings.extend(other.warnings);
     }
 
     /// What a user should know about the file; never a secret.

@@ -10,6 +10,7 @@
 //! Source: `pkg/imageutils/cache.go` of github.com/openshift/machine-config-operator.
 
 use crate::digest::Digest;
+use crate::logins::Logins;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use jiff::{SignedDuration, Timestamp};
@@ -26,8 +27,11 @@ pub const FILE_NAME: &str = "image-inspection.json";
 /// Younger entries are not evicted: what is read for an update is used only when the update begins.
 pub const MIN_AGE: SignedDuration = SignedDuration::from_hours(48);
 const VERSION: u32 = 1;
-/// The volume that the file lives on in a cluster has 128 MiB.
+/// The volume that the file lives on in a cluster has 128 MiB, and while it is replaced there are two of it.
 const MAX_FILE: u64 = 128 << 20;
+/// More than this is not kept: a hundred releases with their images, and read in a tenth of a second. What is oldest goes
+/// first.
+const MAX_KEPT: usize = 32 << 20;
 const MODE: u32 = 0o600;
 
 /// Labels and files of images, by digest.
@@ -36,6 +40,7 @@ pub struct Cache {
     folder: PathBuf,
     now: fn() -> Timestamp,
     entries: Mutex<Entries>,
+    logins: Logins,
 }
 
 type Entries = BTreeMap<String, Entry>;
@@ -86,7 +91,14 @@ impl Cache {
     /// The cache in a folder. A file that is missing, broken or of another version counts as empty.
     #[must_use]
     pub fn open(folder: &Path, now: fn() -> Timestamp) -> Self {
-        Self { folder: folder.to_owned(), now, entries: Mutex::new(load(&folder.join(FILE_NAME))) }
+        let entries = Mutex::new(load(&folder.join(FILE_NAME)));
+        Self { folder: folder.to_owned(), now, entries, logins: Logins::open(folder) }
+    }
+
+    /// How registries want to be logged in to.
+    #[must_use]
+    pub fn logins(&self) -> &Logins {
+        &self.logins
     }
 
     fn entries(&self) -> MutexGuard<'_, Entries> {
@@ -150,8 +162,39 @@ impl Cache {
             *entries = load(&self.folder.join(FILE_NAME));
         }
         change(&mut entries);
+        shrink(&mut entries, MAX_KEPT);
         let _held = lock?;
         write(&self.folder, &entries)
+    }
+}
+
+impl Entry {
+    /// About as much as it takes in the file.
+    fn size(&self) -> usize {
+        let labels = self.labels.iter().flatten().map(|(key, value)| key.len() + value.len()).sum::<usize>();
+        let content = |content: &Option<Content>| content.as_ref().map_or(0, |content| content.0.len() / 3 * 4);
+        let files = self.files.iter().map(|(path, file)| path.len() + content(file)).sum::<usize>();
+        labels + files + ENTRY_OVERHEAD
+    }
+}
+
+/// Digest, time and punctuation of an entry.
+const ENTRY_OVERHEAD: usize = 150;
+
+/// Drops the oldest entries until what is left is no larger than that.
+fn shrink(entries: &mut Entries, limit: usize) {
+    let mut size: usize = entries.values().map(Entry::size).sum();
+    if size <= limit {
+        return;
+    }
+    let mut by_age: Vec<(Timestamp, String)> =
+        entries.iter().map(|(digest, e)| (e.created_at, digest.clone())).collect();
+    by_age.sort();
+    for (_, digest) in by_age {
+        if size <= limit {
+            return;
+        }
+        size -= entries.remove(&digest).map_or(0, |entry| entry.size());
     }
 }
 
@@ -249,6 +292,11 @@ mod tests {
                     }
                 });
             }
+            // What is young stays, whoever forgets meanwhile.
+            scope.spawn(|| {
+                let cache = Cache::open(folder.path(), early);
+                assert!((0..10).all(|_| cache.evict(&BTreeSet::new()).unwrap() == 0));
+            });
         });
         assert_eq!(Cache::open(folder.path(), early).entries().len(), 40);
     }
@@ -267,6 +315,23 @@ mod tests {
         assert_eq!(cache.evict(&BTreeSet::from([digest("used")])).unwrap(), 1);
         assert_eq!(Cache::open(folder.path(), late).entries().len(), 2);
         assert_eq!(cache.labels(&digest("old")), None);
+    }
+
+    #[test]
+    fn the_oldest_goes_when_there_is_too_much() {
+        let entry = |age: i64| Entry {
+            labels: Some(labels(&"v".repeat(1000))),
+            files: BTreeMap::new(),
+            created_at: early() - SignedDuration::from_hours(age),
+        };
+        let mut entries: Entries =
+            (0..10).map(|age| (digest(&age.to_string()).as_str().to_owned(), entry(age))).collect();
+        shrink(&mut entries, 100_000);
+        assert_eq!(entries.len(), 10);
+        shrink(&mut entries, 3 * 1151);
+        let mut left: Vec<Timestamp> = entries.values().map(|entry| entry.created_at).collect();
+        left.sort();
+        assert_eq!(left, [2, 1, 0].map(|age| early() - SignedDuration::from_hours(age)));
     }
 
     #[test]

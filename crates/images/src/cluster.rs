@@ -1,4 +1,8 @@
-//! What a cluster's own objects say about registries: configuration, certificates, proxy.
+//! What a cluster's own objects say about reading images: registries, credentials, certificates, proxy.
+//!
+//! What was given at the start comes before what the objects say: an entry of its authfile or registries configuration
+//! hides the cluster's entry for the same place, and its layouts are asked first. The cluster's proxy, when it has one,
+//! comes before that of the environment, as in the reference.
 //!
 //! R-REGISTRIES-1  A set's item without a mirror other than its source is ignored, with its policy.
 //! R-REGISTRIES-2  The mirror lists of one source are merged so that each keeps its order. Contradicting lists are
@@ -12,7 +16,9 @@
 //! Source: `pkg/registries/registries.go` of github.com/openshift/runtime-utils. `allowedRegistries` is not looked at
 //! there, nor here: it restricts what nodes run.
 
+use crate::authfile::{Authfile, BadAuthfile};
 use crate::certificates::host_of;
+use crate::images::Source;
 use crate::proxy::{BadProxy, Proxy};
 use crate::registries::{Entry, Mirror, PullFrom, Registries};
 use crate::trust::{BadTrust, Trust};
@@ -29,16 +35,16 @@ use weir_api::mirrors::tag::ImageTagMirrorSet;
 const NEVER_CONTACT_SOURCE: &str = "NeverContactSource";
 
 /// The objects of a cluster that say where images are.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Policy<'a> {
     /// `Image` config `cluster`.
     pub image: Option<&'a Image>,
     /// Every `ImageDigestMirrorSet`.
-    pub digest_sets: &'a [ImageDigestMirrorSet],
+    pub digest_sets: Vec<&'a ImageDigestMirrorSet>,
     /// Every `ImageContentSourcePolicy`.
-    pub content_sources: &'a [ImageContentSourcePolicy],
+    pub content_sources: Vec<&'a ImageContentSourcePolicy>,
     /// Every `ImageTagMirrorSet`.
-    pub tag_sets: &'a [ImageTagMirrorSet],
+    pub tag_sets: Vec<&'a ImageTagMirrorSet>,
 }
 
 impl Policy<'_> {
@@ -68,6 +74,51 @@ impl Policy<'_> {
     }
 }
 
+/// Why a cluster's objects cannot be used for reading images.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadCluster {
+    /// The pull secret holds no credentials.
+    #[error("Secret {name}: {why}")]
+    PullSecret {
+        /// Namespace and name.
+        name: String,
+        /// Why.
+        why: BadAuthfile,
+    },
+    /// A certificate.
+    #[error("could not build CA certs: {0}; mend the ControllerConfig's source of it")]
+    Trust(#[from] BadTrust),
+    /// The proxy.
+    #[error("could not build proxy: {0}; mend Proxy cluster")]
+    Proxy(#[from] BadProxy),
+}
+
+impl Source {
+    /// Adds what the objects of a cluster say to what was given at the start. `pull_secret` is the Secret as JSON.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub fn with_cluster(
+        mut self,
+        policy: &Policy<'_>,
+        config: Option<&ControllerConfigSpec>,
+        pull_secret: Option<(&str, &[u8])>,
+    ) -> Result<Self, BadCluster> {
+        self.registries.add(policy.registries());
+        if let Some((name, secret)) = pull_secret {
+            let found = Authfile::parse(secret);
+            self.authfile.add(found.map_err(|why| BadCluster::PullSecret { name: name.to_owned(), why })?);
+        }
+        if let Some(config) = config {
+            self.trust.add(trust(config)?);
+            if let Some(proxy) = proxy(config)? {
+                self.proxy = proxy;
+            }
+        }
+        Ok(self)
+    }
+}
+
 /// Certificates for registries: those of one registry, and those for all.
 ///
 /// # Errors
@@ -91,13 +142,13 @@ fn decoded(origin: &str, text: &str) -> Result<Vec<u8>, BadTrust> {
     BASE64.decode(text).map_err(bad)
 }
 
-/// The cluster's proxy for registries; none without one.
+/// The cluster's proxy for registries; `None` without one.
 ///
 /// # Errors
 /// When its address is no URL.
-pub fn proxy(config: &ControllerConfigSpec) -> Result<Proxy, BadProxy> {
-    let Some(proxy) = &config.proxy else { return Ok(Proxy::default()) };
-    Proxy::new(&proxy.https_proxy, &proxy.http_proxy, &proxy.no_proxy)
+pub fn proxy(config: &ControllerConfigSpec) -> Result<Option<Proxy>, BadProxy> {
+    let proxy = config.proxy.as_ref().filter(|proxy| !proxy.https_proxy.is_empty() || !proxy.http_proxy.is_empty());
+    proxy.map(|proxy| Proxy::new(&proxy.https_proxy, &proxy.http_proxy, &proxy.no_proxy)).transpose()
 }
 
 /// What the items say about one source.
@@ -275,8 +326,12 @@ mod tests {
             object(json!({ "repositoryDigestMirrors": [item("quay.io/rel", &["m1.io/rel", "m2.io/rel"], "")] }));
         let tag: ImageTagMirrorSet =
             object(json!({ "imageTagMirrors": [item("quay.io/rel", &["t.wild.io/rel"], "")] }));
-        let policy =
-            Policy { image: Some(&image), digest_sets: &[digest], content_sources: &[older], tag_sets: &[tag] };
+        let policy = Policy {
+            image: Some(&image),
+            digest_sets: vec![&digest],
+            content_sources: vec![&older],
+            tag_sets: vec![&tag],
+        };
         assert_eq!(
             shown(&policy.registries()),
             [

@@ -17,6 +17,7 @@ use crate::trust::Trust;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _};
 use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 use weir_api::keys::image::RELEASE;
 
@@ -83,12 +84,48 @@ pub struct Images(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    layouts: Vec<Layout>,
+    source: Source,
     registry: Registry,
-    platform: Platform,
-    cache: Option<Arc<Cache>>,
-    offline: bool,
-    patience: Patience,
+}
+
+/// How an image was reached. Its text names entries of the authfile, never what is in them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// In a layout.
+    Layout(String),
+    /// Not at all: what was asked is known from an earlier time.
+    Cache,
+    /// In a registry.
+    Registry {
+        /// The repository.
+        place: String,
+        /// Whether that is a mirror of what the pull spec names.
+        mirror: bool,
+        /// The authfile's entry that was used; `None` when nothing was asked for, or there is none.
+        entry: Option<String>,
+        /// What was asked before, and why that did not do.
+        before: Vec<Attempt>,
+    },
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Layout(folder) => write!(f, "read from {folder}"),
+            Self::Cache => f.write_str("known from the cache, not read"),
+            Self::Registry { place, mirror, entry, before } => {
+                write!(f, "read from {} {place}, ", if *mirror { "mirror" } else { "its source" })?;
+                match entry {
+                    Some(entry) => write!(f, "logged in with the authfile's entry {entry}")?,
+                    None => f.write_str("without credentials")?,
+                }
+                for attempt in before {
+                    write!(f, "; before that {} failed: {}", attempt.place, attempt.fault)?;
+                }
+                Ok(())
+            }
+        }
+    }
 }
 
 /// Where one image is read from.
@@ -110,9 +147,20 @@ impl Images {
     /// From this source.
     #[must_use]
     pub fn new(source: Source) -> Self {
-        let Source { layouts, authfile, registries, trust, proxy, platform, cache, offline, patience } = source;
-        let registry = Registry::new(authfile, registries, trust, proxy);
-        Self(Arc::new(Inner { layouts, registry, platform, cache, offline, patience }))
+        let Source { authfile, registries, trust, proxy, cache, .. } = source.clone();
+        Self(Arc::new(Inner { source, registry: Registry::new(authfile, registries, trust, proxy, cache) }))
+    }
+
+    /// Where they come from.
+    #[must_use]
+    pub fn source(&self) -> &Source {
+        &self.0.source
+    }
+
+    /// Whether these are clones of each other.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// The release payload that a pull spec (`host/repository@digest`, `oci:DIR`) names.
@@ -120,7 +168,15 @@ impl Images {
     /// # Errors
     /// When it cannot be read or is no release payload.
     pub async fn release(&self, pull_spec: &str) -> Result<Release, Error> {
-        self.read(pull_spec, &ReleaseOf).await.map(|(release, _)| release)
+        self.reach_release(pull_spec).await.map(|(release, _)| release)
+    }
+
+    /// As [`Self::release`], with how it was reached.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn reach_release(&self, pull_spec: &str) -> Result<(Release, Way), Error> {
+        self.read(pull_spec, &ReleaseOf).await.map(|((release, _), way)| (release, way))
     }
 
     /// The labels of an image.
@@ -128,14 +184,14 @@ impl Images {
     /// # Errors
     /// When it cannot be read.
     pub async fn labels(&self, pull_spec: &str) -> Result<BTreeMap<String, String>, Error> {
-        self.read(pull_spec, &LabelsOf).await
+        self.read(pull_spec, &LabelsOf).await.map(|(labels, _)| labels)
     }
 
-    /// The labels of several images, in their order, read at the same time.
-    pub async fn labels_of(&self, pull_specs: &[String]) -> Vec<Result<BTreeMap<String, String>, Error>> {
+    /// The labels of several images, in their order, read at the same time; with how each was reached.
+    pub async fn labels_of(&self, pull_specs: &[String]) -> Vec<Result<(BTreeMap<String, String>, Way), Error>> {
         let each = |pull_spec: String| {
             let images = self.clone();
-            async move { images.labels(&pull_spec).await }
+            async move { images.read(&pull_spec, &LabelsOf).await }
         };
         let all: Vec<_> = pull_specs.iter().cloned().map(each).collect();
         futures::stream::iter(all).buffered(CONCURRENCY).collect().await
@@ -146,7 +202,7 @@ impl Images {
     /// # Errors
     /// When the image cannot be read or the file is larger.
     pub async fn file(&self, pull_spec: &str, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
-        self.read(pull_spec, &FileOf { path, limit }).await
+        self.read(pull_spec, &FileOf { path, limit }).await.map(|(content, _)| content)
     }
 
     /// The release payload of a layout.
@@ -156,7 +212,7 @@ impl Images {
     pub async fn release_of(&self, layout: &Layout) -> Result<Release, Error> {
         let place = layout.place();
         let spec = self.entry(layout, None).await.map_err(|fault| fault.about(&place, ""))?;
-        self.read_layout(&spec.to_string(), layout, &spec, &ReleaseOf).await.map(|(release, _)| release)
+        self.read_layout(&spec.to_string(), layout, &spec, &ReleaseOf).await.map(|((release, _), _)| release)
     }
 
     /// A manifest or config in a layout, verified.
@@ -170,11 +226,11 @@ impl Images {
     }
 
     pub(crate) fn patience(&self) -> Patience {
-        self.0.patience
+        self.0.source.patience
     }
 
     /// Reads something from an image: from a layout that holds it, else from the registries.
-    async fn read<R: Reading>(&self, image: &str, reading: &R) -> Result<R::Out, Error> {
+    async fn read<R: Reading>(&self, image: &str, reading: &R) -> Result<(R::Out, Way), Error> {
         let whole = |fault: Fault| fault.about(image, "");
         let spec = match image.parse::<Location>().map_err(|bad| whole(bad.into()))? {
             Location::Registry(spec) => spec,
@@ -185,11 +241,11 @@ impl Images {
             }
         };
         if let Some(digest) = spec.digest()
-            && let Some(layout) = self.0.layouts.iter().find(|layout| layout.holds(digest))
+            && let Some(layout) = self.0.source.layouts.iter().find(|layout| layout.holds(digest))
         {
             return self.read_layout(image, layout, &spec, reading).await;
         }
-        if self.0.offline {
+        if self.0.source.offline {
             return Err(whole(Fault::NotInLayout));
         }
         self.read_registries(image, &spec, reading).await
@@ -201,13 +257,13 @@ impl Images {
         layout: &Layout,
         spec: &PullSpec,
         reading: &R,
-    ) -> Result<R::Out, Error> {
-        let found = Store::Layout(layout.clone()).find(&spec.version, &self.0.platform).await;
+    ) -> Result<(R::Out, Way), Error> {
+        let found = Store::Layout(layout.clone()).find(&spec.version, &self.0.source.platform).await;
         let done = match found {
             Ok(found) => reading.read(&found, spec).await,
             Err(fault) => Err(fault),
         };
-        done.map_err(|fault| fault.about(image, &layout.place()))
+        done.map(|done| (done, Way::Layout(layout.place()))).map_err(|fault| fault.about(image, &layout.place()))
     }
 
     /// Which image of a layout is meant.
@@ -224,7 +280,7 @@ impl Images {
         let mut releases = Vec::new();
         for image in listed {
             let version = Version::Digest(image.digest.clone());
-            let found = Store::Layout(layout.clone()).find(&version, &self.0.platform).await?;
+            let found = Store::Layout(layout.clone()).find(&version, &self.0.source.platform).await?;
             if found.labels().await?.contains_key(RELEASE) {
                 releases.push(layout.name(image));
             }
@@ -239,34 +295,43 @@ impl Images {
     }
 
     /// Asks every place in turn, again and again while there is hope and patience.
-    async fn read_registries<R: Reading>(&self, image: &str, spec: &PullSpec, reading: &R) -> Result<R::Out, Error> {
-        let cache = self.0.cache.as_deref().zip(spec.digest());
+    async fn read_registries<R: Reading>(
+        &self,
+        image: &str,
+        spec: &PullSpec,
+        reading: &R,
+    ) -> Result<(R::Out, Way), Error> {
+        let cache = self.0.source.cache.as_deref().zip(spec.digest());
         if let Some(known) = cache.and_then(|(cache, digest)| reading.recall(cache, digest, spec)) {
-            return Ok(known);
+            return Ok((known, Way::Cache));
         }
-        let done = patiently(self.0.patience, image, || self.round(image, spec, reading)).await?;
+        let (done, way) = patiently(self.0.source.patience, image, || self.round(image, spec, reading)).await?;
         if let Some((cache, digest)) = cache
             && let Err(error) = reading.remember(cache, digest, &done)
         {
             tracing::warn!("failed to cache inspection result for digest {digest}: {error}");
         }
-        Ok(done)
+        Ok((done, way))
     }
 
-    async fn round<R: Reading>(&self, image: &str, spec: &PullSpec, reading: &R) -> Result<R::Out, Error> {
+    async fn round<R: Reading>(&self, image: &str, spec: &PullSpec, reading: &R) -> Result<(R::Out, Way), Error> {
         let mut attempts = Vec::new();
-        for place in self.0.registry.places(spec).map_err(|fault| fault.about(image, ""))? {
+        let places = self.0.registry.places(spec).map_err(|fault| fault.about(image, ""))?;
+        for (at, place) in places.iter().enumerate() {
             let attempt = async {
-                let store = Store::Repository(self.0.registry.repository(&place)?);
-                let found = store.find(&place.spec.version, &self.0.platform).await?;
-                reading.read(&found, spec).await
+                let repository = self.0.registry.repository(place)?;
+                let found =
+                    Store::Repository(repository.clone()).find(&place.spec.version, &self.0.source.platform).await?;
+                Ok((reading.read(&found, spec).await?, repository.logged_in_as().map(str::to_owned)))
             };
+            let name = place.spec.name();
             match attempt.await {
-                Ok(done) => {
-                    tracing::info!("image {image} was read from {}", place.spec);
-                    return Ok(done);
+                Ok((done, entry)) => {
+                    tracing::debug!("image {image} was read from {}", place.spec);
+                    let mirror = at + 1 < places.len();
+                    return Ok((done, Way::Registry { place: name, mirror, entry, before: attempts }));
                 }
-                Err(fault) => attempts.push(Attempt { place: place.spec.name(), fault }),
+                Err(fault) => attempts.push(Attempt { place: name, fault }),
             }
         }
         Err(Error { image: image.to_owned(), attempts })

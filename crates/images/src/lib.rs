@@ -16,6 +16,7 @@
 //! | [`layers`] | one file out of an image |
 //! | [`release`] | what a release image refers to |
 //! | [`cache`] | what is known of images by digest, kept between runs |
+//! | [`logins`] | how registries want to be logged in to, kept between runs |
 //! | [`payload`] | making a sample release payload, and pushing a payload into a registry |
 //! | [`images`] | the front: releases and labels by pull spec |
 //! | [`retry`] | trying again: how long, how often, and when not |
@@ -30,6 +31,7 @@ pub mod error;
 pub mod images;
 pub mod layers;
 pub mod layout;
+pub mod logins;
 pub mod manifest;
 pub mod payload;
 pub mod proxy;
@@ -44,7 +46,7 @@ pub use authfile::Authfile;
 pub use cache::Cache;
 pub use digest::Digest;
 pub use error::{Class, Error, Fault};
-pub use images::{Images, Source};
+pub use images::{Images, Source, Way};
 pub use layout::Layout;
 pub use proxy::Proxy;
 pub use pull_spec::PullSpec;

@@ -149,6 +149,13 @@ impl Registries {
         Ok(all)
     }
 
+    /// Adds the entries whose prefix has none yet.
+    pub fn add(&mut self, other: Self) {
+        let known = |entry: &Entry| self.entries.iter().any(|own| own.prefix == entry.prefix);
+        let new: Vec<Entry> = other.entries.into_iter().filter(|entry| !known(entry)).collect();
+        self.entries.extend(new);
+    }
+
     fn put(&mut self, entry: Entry) {
         match self.entries.iter_mut().find(|known| known.prefix == entry.prefix) {
             Some(known) => *known = entry,

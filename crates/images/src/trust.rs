@@ -105,6 +105,18 @@ impl Trust {
         Ok(())
     }
 
+    /// Adds what another one believes. What is shown to hosts stays what it is where there is something already.
+    pub fn add(&mut self, other: Self) {
+        self.bundle.extend(other.bundle);
+        self.roots = Arc::default();
+        for (host, trust) in other.hosts {
+            let own = self.hosts.entry(host).or_default();
+            own.bundle.extend(trust.bundle);
+            own.identity = own.identity.take().or(trust.identity);
+        }
+        self.identity = self.identity.take().or(other.identity);
+    }
+
     /// The hosts with certificates of their own, sorted.
     pub fn hosts(&self) -> impl Iterator<Item = &str> {
         self.hosts.keys().map(String::as_str)

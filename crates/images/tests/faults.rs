@@ -29,8 +29,8 @@ async fn discover(images: &Images, image: &str) -> Result<Found, Error> {
     let release = images.release(image).await?;
     let os = release.tags.iter().filter(|tag| profile.payload.may_be_os(&tag.name, None));
     let os: Vec<String> = os.filter_map(|tag| tag.image.clone()).collect();
-    let labels = images.labels_of(&os).await.into_iter().collect::<Result<_, _>>()?;
-    Ok((release, labels))
+    let labels = images.labels_of(&os).await.into_iter().map(|read| read.map(|(labels, _)| labels));
+    Ok((release, labels.collect::<Result<_, _>>()?))
 }
 
 /// Pushes the sample through a server without faults, under whose name it is then known.
@@ -111,6 +111,51 @@ async fn four_round_trips_and_none_once_it_is_known() {
     let source = Source { cache: cached(), ..through(&registry, &server.host()) };
     assert_eq!(discover(&Images::new(source), &image).await.unwrap(), found);
     assert_eq!(server.requests().len(), asked);
+}
+
+#[tokio::test]
+async fn five_round_trips_with_tokens_once_the_token_server_is_known() {
+    let Some(registry) = Registry::start(&Options::default()).unwrap() else { return };
+    let upstream = registry.host().to_owned();
+    let slow = move |request: &Request| match request.header("authorization") {
+        _ if request.path.starts_with("/token") => json(200, GOOD),
+        Some("Bearer good") => Answer::Delayed(upstream.clone(), Duration::from_millis(150)),
+        _ => {
+            let realm = format!("Bearer realm=\"http://{}/token\"", request.header("host").unwrap_or_default());
+            Answer::Text(401, vec![("www-authenticate", realm)], Bytes::new())
+        }
+    };
+    let server = Server::start(slow).await.unwrap();
+    let image = pushed(&registry, &server.host()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let mut before = 0;
+    for expected in [6, 5] {
+        // Nothing is known of the image, nor has anybody a token.
+        let _ = std::fs::remove_file(folder.path().join(weir_images::cache::FILE_NAME));
+        let cache = Some(Arc::new(Cache::open(folder.path(), jiff::Timestamp::now)));
+        let source = Source { cache, ..through(&registry, &server.host()) };
+        discover(&Images::new(source), &image).await.unwrap();
+        let all = server.round_trips();
+        assert!(all - before <= expected, "{} round trips of at most {expected}", all - before);
+        before = all;
+    }
+    let kept = std::fs::read_to_string(folder.path().join(weir_images::logins::FILE_NAME)).unwrap();
+    assert!(kept.contains("/token") && !kept.contains("good"), "{kept}");
+}
+
+#[tokio::test]
+async fn a_token_server_that_moved_is_found_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(with_tokens(REALM.to_owned(), |request| {
+        json(if request.path.starts_with("/token?") { 200 } else { 404 }, GOOD)
+    }));
+    let server = server.await.unwrap();
+    let cache = Cache::open(folder.path(), jiff::Timestamp::now);
+    let old = weir_images::logins::TokenServer { realm: format!("http://{}/token/old", server.host()), service: None };
+    cache.logins().put(&server.host(), old).unwrap();
+    let source = Source { cache: Some(Arc::new(cache)), ..insecure(&server.host()) };
+    let found = Images::new(source).labels(&format!("{}/a/b:1", server.host())).await.unwrap();
+    assert_eq!(found, BTreeMap::from([("a".to_owned(), "b".to_owned())]));
 }
 
 fn json(status: u16, body: &str) -> Answer {

@@ -87,6 +87,10 @@ async fn an_unknown_ca_is_refused_unless_the_host_is_insecure() {
     let insecure = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.host());
     let insecure = Source { registries: Registries::parse(&insecure).unwrap(), ..untrusting.clone() };
     Images::new(insecure).release(&image).await.unwrap();
+    let mut elsewhere = Trust::default();
+    elsewhere.add_host_bundle("registry.example.com", registry.ca().as_bytes()).unwrap();
+    let error = Images::new(Source { trust: elsewhere, ..untrusting.clone() }).release(&image).await.unwrap_err();
+    assert!(matches!(error.fault(), Some(Fault::Tls { .. })), "the CA of another host: {error:?}");
     let mut trust = Trust::default();
     trust.add_bundle("test", registry.ca().as_bytes()).unwrap();
     Images::new(Source { trust, ..untrusting }).release(&image).await.unwrap();

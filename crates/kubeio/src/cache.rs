@@ -7,7 +7,7 @@
 use futures::StreamExt as _;
 use kube::{
     Api, Client, Resource,
-    core::DeserializeGuard,
+    core::{DeserializeGuard, NamespaceResourceScope},
     runtime::{
         WatchStreamExt as _,
         watcher::{self, Event},
@@ -51,6 +51,16 @@ struct Objects<K> {
     found: BTreeMap<Key, Arc<K>>,
     broken: BTreeMap<Key, String>,
     synced: bool,
+    failing: Option<String>,
+}
+
+/// What it means when the API server does not know the kind.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Unserved {
+    /// It will: wait.
+    Failure,
+    /// There are no objects.
+    Empty,
 }
 
 impl<K: Cached> Default for Cache<K> {
@@ -63,7 +73,7 @@ impl<K: Cached> Cache<K> {
     /// An empty cache that is not yet synced.
     #[must_use]
     pub fn new() -> Self {
-        let objects = Objects { found: BTreeMap::new(), broken: BTreeMap::new(), synced: false };
+        let objects = Objects { found: BTreeMap::new(), broken: BTreeMap::new(), synced: false, failing: None };
         Self { shared: Arc::new(Shared { objects: RwLock::new(objects), changes: watch::channel(0).0 }) }
     }
 
@@ -97,6 +107,12 @@ impl<K: Cached> Cache<K> {
         self.read().synced
     }
 
+    /// Why the objects are not known, or are no longer kept up to date; `None` while all is well.
+    #[must_use]
+    pub fn failing(&self) -> Option<String> {
+        self.read().failing.clone()
+    }
+
     /// Folds in an object that a write returned, unless the watch has already brought a newer one.
     pub fn observe(&self, object: K) {
         self.write(|objects| objects.apply(object));
@@ -104,22 +120,30 @@ impl<K: Cached> Cache<K> {
 
     /// Watches until cancelled. Errors are logged and retried with back-off: an API server that is gone comes back.
     pub async fn fill(self, client: Client) {
-        self.fill_with(client, watcher::Config::default()).await;
+        self.fill_with(Api::all(client), watcher::Config::default(), Unserved::Failure).await;
+    }
+
+    /// As [`Self::fill`], for a kind that a cluster need not have: while it is not served there are no objects.
+    pub async fn fill_optional(self, client: Client) {
+        self.fill_with(Api::all(client), watcher::Config::default(), Unserved::Empty).await;
     }
 
     /// As [`Self::fill`], with the objects that a label selector matches and no others.
     pub async fn fill_labelled(self, client: Client, selector: &str) {
-        self.fill_with(client, watcher::Config::default().labels(selector)).await;
+        self.fill_with(Api::all(client), watcher::Config::default().labels(selector), Unserved::Failure).await;
     }
 
-    async fn fill_with(self, client: Client, config: watcher::Config) {
-        let guarded: Api<DeserializeGuard<K>> = Api::all(client);
+    async fn fill_with(self, guarded: Api<DeserializeGuard<K>>, config: watcher::Config, unserved: Unserved) {
         let mut stream = std::pin::pin!(watcher::watcher(guarded, config).default_backoff());
         let mut listed = BTreeSet::new();
         while let Some(event) = stream.next().await {
             match event {
                 Ok(event) => self.write(|objects| objects.fold(event, &mut listed)),
-                Err(error) => tracing::warn!(kind = %K::kind(&()), error = %error, "watch interrupted, trying again"),
+                Err(error) if unserved == Unserved::Empty && is_unserved(&error) => self.write(Objects::empty),
+                Err(error) => {
+                    tracing::warn!(kind = %K::kind(&()), error = %error, "watch interrupted, trying again");
+                    self.write(|objects| objects.fail(crate::drive::chain(&error)));
+                }
             }
         }
     }
@@ -139,9 +163,48 @@ impl<K: Cached> Cache<K> {
     }
 }
 
+impl<K: Cached + Resource<Scope = NamespaceResourceScope>> Cache<K> {
+    /// As [`Self::fill`], with the one object of this name.
+    pub async fn fill_one(self, client: Client, namespace: &str, name: &str) {
+        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        self.fill_with(Api::namespaced(client, namespace), config, Unserved::Failure).await;
+    }
+
+    /// The object of this name in a namespace.
+    #[must_use]
+    pub fn get_in(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
+        self.read().found.get(&(namespace.to_owned(), name.to_owned())).cloned()
+    }
+}
+
+/// Whether the API server says that it knows no such kind.
+fn is_unserved(error: &watcher::Error) -> bool {
+    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
+}
+
 impl<K: Cached> Objects<K> {
+    /// Nothing is there, and that is known. True when it was not known before.
+    fn empty(&mut self) -> bool {
+        let changed = !self.synced || !self.found.is_empty() || self.failing.is_some();
+        self.found.clear();
+        self.broken.clear();
+        self.failing = None;
+        self.synced = true;
+        changed
+    }
+
+    fn fail(&mut self, why: String) -> bool {
+        let changed = self.failing.as_ref() != Some(&why);
+        self.failing = Some(why);
+        changed
+    }
+
     /// Folds one watch event; true when something changed.
     fn fold(&mut self, event: Event<DeserializeGuard<K>>, listed: &mut BTreeSet<Key>) -> bool {
+        // A list that has begun says nothing yet; whatever else comes shows that the watch works.
+        if !matches!(event, Event::Init | Event::InitApply(_)) {
+            self.failing = None;
+        }
         match event {
             Event::Init => {
                 listed.clear();

@@ -65,6 +65,19 @@ impl Error {
     }
 }
 
+/// Nothing in place of the 404 that says there is no such object, or that its kind is not served: the latter comes without
+/// a reason that a client could read.
+///
+/// # Errors
+/// Every other error.
+pub fn optional<T>(answer: kube::Result<T>) -> kube::Result<Option<T>> {
+    match answer {
+        Ok(found) => Ok(Some(found)),
+        Err(kube::Error::Api(status)) if status.code == StatusCode::NOT_FOUND.as_u16() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
 /// What went wrong, in one line: the server's message, or else what the transport says with its causes.
 #[must_use]
 pub fn said(error: &kube::Error) -> String {

@@ -19,6 +19,7 @@ pub mod classify;
 pub mod default;
 pub mod due;
 pub mod in_use;
+pub mod kept;
 pub mod os_image_url;
 mod unlabelled;
 pub mod well_formed;

@@ -1,6 +1,6 @@
 //! The YAML writer against an independent one: random documents, text equal byte for byte.
 //!
-//! Needs python3 and the oracle beside the workspace; where one is absent, a line says so.
+//! Two of them: one in Python, beside the workspace, and kubectl. Where one is absent, a line says so.
 #![allow(clippy::unwrap_used, reason = "a test: what the generator makes is as it should be")]
 
 use md5::{Digest as _, Md5};
@@ -216,6 +216,49 @@ fn as_the_oracle_writes() {
     assert_eq!(pairs.len(), DOCUMENTS);
     for (document, expected) in pairs {
         assert_eq!(goyaml::to_string(&document).unwrap(), expected, "{document}");
+    }
+}
+
+/// How every object begins that kubectl prints here; nothing inside of one stands in the first column.
+const FIRST_LINE: &str = "apiVersion: example.com/v1\n";
+/// kubectl reads this many objects before it prints the first.
+const BATCH: usize = 2_500;
+
+/// What kubectl prints for these objects, one after the other; `None` where it is not installed.
+fn kubectl(objects: &[Value]) -> Option<String> {
+    let started = Command::new("kubectl")
+        // Nothing is asked of a server, and the label is there already.
+        .args(["label", "--local", "--filename", "-", "--output", "yaml", "a=b"])
+        .env("KUBECONFIG", "/dev/null")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn();
+    let Ok(mut child) = started else {
+        println!("skipped: kubectl absent");
+        return None;
+    };
+    let mut stdin = child.stdin.take().unwrap();
+    let lines: Vec<String> = objects.iter().map(Value::to_string).collect();
+    let writer = std::thread::spawn(move || lines.iter().try_for_each(|line| writeln!(stdin, "{line}")).unwrap());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    assert!(output.status.success());
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn as_kubectl_writes() {
+    let seed = std::env::var("WEIR_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(SEED);
+    println!("seed {seed}, {DOCUMENTS} documents");
+    let object = |spec| json!({"apiVersion": "example.com/v1", "kind": "X", "metadata": {"labels": {"a": "b"}, "name": "x"}, "spec": spec});
+    let objects: Vec<Value> = documents(seed).into_iter().map(object).collect();
+    for batch in objects.chunks(BATCH) {
+        let Some(printed) = kubectl(batch) else { return };
+        let texts: Vec<&str> = printed.split(FIRST_LINE).skip(1).collect();
+        assert_eq!(texts.len(), batch.len());
+        for (object, text) in batch.iter().zip(texts) {
+            assert_eq!(goyaml::to_string(object).unwrap(), format!("{FIRST_LINE}{text}"), "{object}");
+        }
     }
 }
 

@@ -4,6 +4,8 @@
 //! |---|---|
 //! | [`cli`] | which subcommands there are, and what each does |
 //! | [`up`] | a whole cluster's machine configuration in one process |
+//! | [`run`] | the controllers against the API server of a cluster |
+//! | [`seed`] | what a cluster that runs a release holds at the start |
 //! | [`inputs`] | what pools are rendered from, and rendering them |
 //! | [`bootstrap`] | rendering before there is a cluster |
 //! | [`build`] | who this build is |
@@ -19,6 +21,8 @@ pub mod exit;
 pub mod inputs;
 pub mod manifests;
 pub mod rollout_objects;
+pub mod run;
+pub mod seed;
 pub mod signals;
 pub mod up;
 

@@ -20,6 +20,7 @@ use weir_api::{
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
 };
+use weir_kubeio::error::optional;
 use weir_rules::{
     explain::Objects,
     gates::{Gates, gates},
@@ -115,11 +116,8 @@ where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     let name = |object: &K| object.meta().name.clone().unwrap_or_default();
-    match api.list(parameters).await {
-        Ok(list) => Ok(list.into_iter().map(|object| (name(&object), object)).collect()),
-        Err(kube::Error::Api(status)) if status.is_not_found() => Ok(BTreeMap::new()),
-        Err(error) => Err(error).with_context(|| format!("listing {}", K::plural(&()))),
-    }
+    let list = optional(api.list(parameters).await).with_context(|| format!("listing {}", K::plural(&())))?;
+    Ok(list.into_iter().flatten().map(|object| (name(&object), object)).collect())
 }
 
 impl Found {

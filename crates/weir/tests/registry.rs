@@ -111,3 +111,66 @@ fn what_a_registry_refuses_is_one_error_that_says_what_to_do() -> Result<()> {
     }
     Ok(())
 }
+
+#[test]
+fn told_more_it_says_of_every_image_how_it_was_reached_and_what_became_of_it() -> Result<()> {
+    let Some(place) = Place::new()? else { return Ok(()) };
+    let release = place.pushed("ocp", "5.0.3")?;
+    let (host, dead) = (place.registry.host(), std::net::TcpListener::bind("127.0.0.1:0")?.local_addr()?);
+    let config = place.path("mirrors.conf");
+    let mirrors = format!(
+        "[[registry]]\nlocation = \"{host}\"\ninsecure = true\n[[registry]]\nprefix = \"source.example.com\"\nlocation = \
+         \"source.example.com\"\n[[registry.mirror]]\nlocation = \"{dead}\"\n[[registry.mirror]]\nlocation = \
+         \"{host}\"\ninsecure = true\n"
+    );
+    std::fs::write(&config, mirrors)?;
+    let image = release.replace(host, "source.example.com");
+    let files = [&place.authfile(), Path::new("--registry-config"), &config];
+    let output = weir(&["-v", "get", "osimagestream", "--release-image", &image, "--authfile"], &files)?;
+    let said = text(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let line = |part: &str| said.lines().find(|line| line.contains(part)).with_context(|| format!("{part}: {said}"));
+    let of_release = line("release 5.0.3")?;
+    let reached =
+        format!("read from mirror {host}/ocp/release, logged in with the authfile's entry {host}; before that {dead}");
+    assert!(of_release.contains(&reached) && of_release.contains("refused"), "{of_release}");
+    let of_os = line("rhel-coreos-10 (")?;
+    for part in [
+        "read from its source",
+        "labels that count: io.openshift.os.streamclass=rhel-10 containers.bootc=1;",
+        "is the OS image of stream rhel-10",
+    ] {
+        assert!(of_os.contains(part), "{part}: {of_os}");
+    }
+    assert!(!said.contains("secret"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn processes_that_share_a_cache_lose_nothing_of_each_other() -> Result<()> {
+    let Some(place) = Place::new()? else { return Ok(()) };
+    let releases = ["5.0.1", "5.0.2", "5.0.3"]
+        .map(|version| place.pushed("ocp", version))
+        .into_iter()
+        .collect::<Result<Vec<_>>>()?;
+    let cache = place.path("cache");
+    let get = |release: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(["get", "default-node-image", "--release-image", release, "--image-cache"]).arg(&cache);
+        command.arg("--authfile").arg(place.authfile()).arg("--registry-config").arg(place.config());
+        command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+        command
+    };
+    let running = releases.iter().map(|release| get(release).spawn()).collect::<Result<Vec<_>, _>>()?;
+    let first = running.into_iter().map(|child| child.wait_with_output()).collect::<Result<Vec<_>, _>>()?;
+    let commands: Vec<Command> = releases.iter().map(|release| get(release)).collect();
+    let Place { registry, folder } = place;
+    drop(registry);
+    for (mut command, first) in commands.into_iter().zip(first) {
+        let again = command.output()?;
+        assert!(again.status.success(), "{}", text(&again.stderr));
+        assert_eq!(text(&again.stdout), text(&first.stdout));
+    }
+    drop(folder);
+    Ok(())
+}

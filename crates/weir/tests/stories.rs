@@ -10,7 +10,7 @@ use std::{
 use weir::up::story::{Report, built_in, replay};
 
 /// A story that takes longer is not run by anybody who waits for it.
-const LONGEST: Duration = Duration::from_secs(10);
+const LONGEST: Duration = Duration::from_secs(30);
 /// Plays that go on at the same time; most of a play is waiting for simulated machines.
 const AT_ONCE: usize = 8;
 
@@ -97,11 +97,12 @@ distribution: okd
 payloads:
   ten: {version: 5.0.0-okd-scos.0, streams: [centos-10]}
   eleven: {version: 5.1.0-okd-scos.0, streams: [centos-11]}
-start: {payload: ten, nodes: 'master=1,worker=1,infra=1'}
+start: {payload: ten, nodes: 'master=1,worker=1,infra=1,edge=1'}
 steps:
 - title: it comes up
-  do: [{stream: {pool: worker, name: centos-10}}]
+  do: [{stream: {pool: worker, name: centos-9}}, {stream: {pool: edge, name: centos-10}}, {pause: {pool: edge, paused: true}}]
   expect:
+  - pool: {name: edge, runs: centos-10}
   - pool: {name: worker, at-rest: true, runs: centos-10}
 - title: it hops
   do: [{update: {to: eleven}}]
@@ -109,9 +110,16 @@ steps:
   expect:
   - streams: {available: [centos-11], default: centos-11}
   - pool: {name: master, at-rest: true, runs: centos-11}
-  - pool: {name: worker, at-rest: true, runs: centos-11, names: centos-10}
+  - pool: {name: worker, at-rest: true, runs: centos-11, names: centos-9}
   - pool: {name: infra, at-rest: true, runs: centos-11}
-  - told: {master: 1, worker: 1, infra: 1}
+  - pool: {name: edge, condition: {type: Updating, status: 'False', says: Pool is paused}}
+  - os: {pool: edge, name: centos-10}
+  - told: {master: 1, worker: 1, infra: 1, edge: 0}
+- title: the paused pool follows
+  do: [{pause: {pool: edge, paused: false}}]
+  expect:
+  - pool: {name: edge, at-rest: true, runs: centos-11, names: centos-10}
+  - told: {master: 0, worker: 0, infra: 0, edge: 1}
 ";
 
 #[test]

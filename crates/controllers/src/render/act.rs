@@ -45,9 +45,9 @@ impl Writer<'_> {
         }
         let Some(trouble) = trouble else { return self.condition(FALSE, "", "").await };
         let status = if trouble.blocking { TRUE } else { FALSE };
-        let (release, why) = (&trouble.release, &trouble.why);
+        let release = &trouble.release;
         let message =
-            format!("rendered from the OS image streams known before; those of {release} are not known: {why}");
+            format!("rendered from the OS image streams known before; those of {release} are not known: {trouble}");
         self.condition(status, NOT_MADE, &message).await
     }
 

@@ -1,21 +1,22 @@
 //! Keeps back what can be rendered and must not be rolled out; asks the OS image where the rule says that its labels decide.
 
 use super::{Failure, Made};
+use crate::Access;
 use std::time::Duration;
 use weir_distro::Profile;
-use weir_images::Images;
 use weir_rules::guard::{RuncGuard, WithoutRunc, runc_guard};
 
 /// How long an image may take; another pool waits behind it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) async fn guard(images: &Images, profile: &Profile, pool: &str, made: &Made) -> Result<(), Failure> {
+pub(super) async fn guard(access: &Access, profile: &Profile, pool: &str, made: &Made) -> Result<(), Failure> {
     let without = WithoutRunc { streams: &profile.streams.without_runc, title: &profile.streams.without_runc_title };
     // Without streams nothing is known of operating systems.
     let Some(stream) = &made.stream else { return Ok(()) };
     let mut decided = runc_guard(pool, &made.rendered, Some(stream), without)?;
     if let RuncGuard::AskImage { image, .. } = &decided {
         let unknown = |why: String| Failure::UnknownImage { pool: pool.to_owned(), why };
+        let images = access.images().map_err(|error| unknown(error.to_string()))?;
         let asked = tokio::time::timeout(PATIENCE, images.labels(image)).await;
         let labels = asked.map_err(|_| unknown(format!("{image}: no answer after {} s", PATIENCE.as_secs())))?;
         let labels = labels.map_err(|error| unknown(weir_kubeio::drive::chain(&error)))?;

@@ -12,7 +12,7 @@ mod act;
 mod guard;
 mod observe;
 
-use crate::{Context, news::News, troubles::CatalogTrouble};
+use crate::{Access, Context, news::News, troubles::CatalogTrouble};
 use act::Writer;
 use observe::{Observed, Parts};
 use std::{
@@ -21,7 +21,6 @@ use std::{
     time::Duration,
 };
 use weir_api::MachineConfigPool;
-use weir_images::Images;
 use weir_kubeio::{Event, Next, Recorder, drive};
 use weir_rules::{
     components::NotRendered,
@@ -128,7 +127,7 @@ const ASK_AGAIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Controller {
     context: Context,
-    images: Images,
+    access: Access,
     recorder: Recorder,
     news: News,
     /// By pool, what it was last rendered from and what came of it: most changes concern few pools.
@@ -136,11 +135,11 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// A controller that has not rendered anything yet and asks OS images through `images`.
+    /// A controller that has not rendered anything yet and asks OS images through `access`.
     #[must_use]
-    pub fn new(context: Context, images: Images) -> Self {
+    pub fn new(context: Context, access: Access) -> Self {
         let recorder = context.recorder(COMPONENT);
-        Self { context, images, recorder, news: News::default(), last: Mutex::default() }
+        Self { context, access, recorder, news: News::default(), last: Mutex::default() }
     }
 
     /// Reconciles on every change until the future is dropped.
@@ -161,7 +160,7 @@ impl Controller {
         for (pool, mut outcome) in self.outcomes(&observed) {
             let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool };
             if let Ok(made) = &outcome
-                && let Err(failure) = guard::guard(&self.images, self.context.profile, writer.name(), made).await
+                && let Err(failure) = guard::guard(&self.access, self.context.profile, writer.name(), made).await
             {
                 outcome = Err(failure);
             }

@@ -87,7 +87,7 @@ impl Observed {
             follows_release: self.follows_release,
         };
         let resolved = resolve_stream(pool, worker, &streams).map_err(|error| match self.trouble() {
-            Some(trouble) if error.is_transient() => Failure::NotMade(error, trouble.why.clone()),
+            Some(trouble) if error.is_transient() => Failure::NotMade(error, trouble.to_string()),
             _ => Failure::Stream(error),
         })?;
         // The rule borrows; what is kept for the next pass shares.

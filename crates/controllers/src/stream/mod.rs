@@ -3,20 +3,25 @@
 //! | module | part |
 //! |---|---|
 //! | [`observe`] | reads the images of a release |
+//! | `evict` | forgets what is known of images that are no longer used |
 //! | `act` | writes the object: status first, the marks that say "done" last |
+//! | `gate_off` | whether the release is for this cluster, where there are no streams |
 
 mod act;
+mod evict;
+mod gate_off;
 pub mod observe;
 
 use crate::{
-    Context,
+    Access, Context, access,
     news::News,
     troubles::{CatalogTrouble, Evidence, Trouble},
 };
 use act::Writer;
+use futures::future::select_all;
 use jiff::{SignedDuration, Timestamp};
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     pin::pin,
     sync::{Mutex, PoisonError},
     time::Duration,
@@ -27,12 +32,12 @@ use weir_images::Images;
 use weir_kubeio::{Class, Classed, Event, Next, Recorder, drive, drive::chain};
 use weir_rules::{
     catalog::{
-        Catalog, CatalogError, Existing, Input, catalog,
+        Catalog, CatalogError, Existing, Input, Source, catalog,
         due::{Due, DueView, Stale, due},
         in_use::in_use,
     },
     gates::GatesError,
-    mismatch::{self, MismatchView, clause, mismatches},
+    mismatch::{self, clause},
     release::installed_version,
 };
 
@@ -53,6 +58,14 @@ pub enum Error {
         /// Why.
         source: CatalogError,
     },
+    /// How images are read is not known.
+    #[error("reading the images of {release}: {source}")]
+    Access {
+        /// Pull spec of the release image.
+        release: String,
+        /// Why.
+        source: access::Error,
+    },
     /// The release contradicts the distribution.
     #[error("{release} is not for this cluster: {why}")]
     Mismatch {
@@ -70,7 +83,7 @@ impl Classed for Error {
     fn class(&self) -> Class {
         match self {
             // What is missing is watched.
-            Self::Gates(_) | Self::Mismatch { .. } => Class::Permanent,
+            Self::Gates(_) | Self::Mismatch { .. } | Self::Access { .. } => Class::Permanent,
             Self::Catalog { source, .. } if source.is_transient() => Class::Transient,
             Self::Catalog { .. } => Class::Permanent,
             Self::Api(error) => error.class(),
@@ -83,14 +96,28 @@ impl Error {
     fn code(&self) -> &'static str {
         match self {
             Self::Mismatch { .. } => mismatch::CODE,
-            Self::Gates(_) | Self::Catalog { .. } | Self::Api(_) => "OSImageStreamNotMade",
+            Self::Gates(_) | Self::Access { .. } | Self::Catalog { .. } | Self::Api(_) => "OSImageStreamNotMade",
         }
+    }
+
+    fn severity(&self) -> Severity {
+        let passes = match self {
+            Self::Access { source: access::Error::Unseen { .. }, .. } => true,
+            error => error.class() == Class::Transient,
+        };
+        if passes { Severity::Passing } else { Severity::Blocking }
+    }
+
+    /// Whether how images are read may be the cause.
+    fn is_of_reading(&self) -> bool {
+        matches!(self, Self::Catalog { source: CatalogError::Incomplete { .. } | CatalogError::Payload(_), .. })
     }
 
     /// What went wrong, without the release.
     fn why(&self) -> String {
         match self {
             Self::Mismatch { why, .. } => why.clone(),
+            Self::Access { source, .. } => source.to_string(),
             Self::Catalog { source, .. } => source.to_string(),
             Self::Gates(_) | Self::Api(_) => chain(self),
         }
@@ -139,22 +166,40 @@ fn used(context: &Context) -> BTreeSet<String> {
 #[derive(Debug)]
 pub struct Controller {
     context: Context,
-    images: Images,
+    access: Access,
     recorder: Recorder,
     news: News,
     failed: Mutex<Option<Attempt>>,
+    /// The release whose tags were looked at while the gate was off.
+    looked: Mutex<Option<String>>,
 }
 
 /// A release that yielded no catalogue, or one that is not complete.
 #[derive(Clone, Debug)]
 struct Attempt {
     release: String,
+    /// How its images were read.
+    images: Option<Images>,
     /// How often in a row.
     times: u32,
     /// What was said about it: the same is not said twice.
     said: String,
     /// Not before this is it tried again, whatever changes.
     next: Instant,
+}
+
+impl Attempt {
+    fn new(release: &str, images: Option<Images>) -> Self {
+        Self { release: release.to_owned(), images, times: 0, said: String::new(), next: Instant::now() }
+    }
+
+    fn is_of(&self, release: &str, images: Option<&Images>) -> bool {
+        let same = match (&self.images, images) {
+            (Some(one), Some(other)) => one.is(other),
+            (one, other) => one.is_none() && other.is_none(),
+        };
+        self.release == release && same
+    }
 }
 
 /// First pause before an image that could not be read is tried again.
@@ -165,16 +210,25 @@ const SOON: Duration = Duration::from_millis(500);
 const LAST_RETRY: Duration = Duration::from_mins(1);
 
 impl Controller {
-    /// A controller that reads images through `images`.
+    /// A controller that reads images through `access`.
     #[must_use]
-    pub fn new(context: Context, images: Images) -> Self {
+    pub fn new(context: Context, access: Access) -> Self {
         let recorder = context.recorder(COMPONENT);
-        Self { context, images, recorder, news: News::default(), failed: Mutex::default() }
+        let looked = Mutex::default();
+        Self { context, access, recorder, news: News::default(), failed: Mutex::default(), looked }
     }
 
     /// Reconciles on every change until the future is dropped.
     pub async fn run(&self) {
-        drive("stream", self.context.cluster.configuration_changes(), || self.reconcile()).await;
+        let mut changes = self.context.cluster.configuration_changes();
+        changes.extend(self.access.changes());
+        let forgetting = async {
+            match self.access.cache() {
+                Some(cache) => evict::run(&self.context, cache).await,
+                None => std::future::pending().await,
+            }
+        };
+        tokio::join!(drive("stream", changes, || self.reconcile()), forgetting);
     }
 
     /// One pass.
@@ -188,12 +242,13 @@ impl Controller {
         }
         let due = due_now(&self.context)?;
         if !matches!(due, Due::Make { .. }) {
-            cluster.troubles.change(|trouble| *trouble = Trouble::default());
+            self.clear(due == Due::Off);
         }
         let object = cluster.streams.get(CLUSTER);
         let writer = Writer { context: &self.context, object: object.as_deref() };
         match due {
-            Due::Off | Due::NoRelease | Due::Nothing => {}
+            Due::Off => return self.look().await,
+            Due::NoRelease | Due::Nothing => {}
             Due::OtherVersion { desired, ours } => {
                 tracing::info!(desired, ours, "the controllers of the desired release make the OSImageStream");
             }
@@ -218,11 +273,21 @@ impl Controller {
     }
 
     async fn make(&self, release: &str, because: &Stale, writer: &Writer<'_>) -> Result<Next, Error> {
-        if let Some(pause) = self.pause(release) {
+        let access = self.access.images();
+        if matches!(access, Err(access::Error::Unseen { why: None, .. })) {
+            return Ok(Next::Await);
+        }
+        let images = access.as_ref().ok().cloned();
+        if let Some(pause) = self.pause(release, images.as_ref()) {
             return Ok(Next::After(pause));
         }
         tracing::info!(release, %because, "making the OSImageStream");
-        match self.attempt(release, writer).await {
+        let outcome = match access {
+            Ok(images) => self.attempt(&images, release, writer).await,
+            Err(source) => Err(Error::Access { release: release.to_owned(), source }),
+        };
+        let attempt = Attempt::new(release, images.clone());
+        match outcome {
             Ok(None) => return Ok(Next::After(Duration::ZERO)),
             Ok(Some(made)) => {
                 let why = made.notices.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
@@ -230,37 +295,55 @@ impl Controller {
                     self.set_failed(None);
                     self.context.cluster.troubles.change(|trouble| *trouble = Trouble::default());
                     self.tell(release, &made).await;
-                } else if self.fail(release, &why, Severity::Partial) {
+                } else if self.fail(attempt, self.with_access(why), Severity::Partial).is_some() {
                     self.tell(release, &made).await;
                 }
             }
             Err(error) => {
-                let severity = if error.class() == Class::Transient { Severity::Passing } else { Severity::Blocking };
-                if self.fail(release, &error.why(), severity) {
-                    self.warn(error.code(), chain(&error)).await;
+                let severity = error.severity();
+                let why = if error.is_of_reading() { self.with_access(error.why()) } else { error.why() };
+                if let Some(pause) = self.fail(attempt, why, severity) {
+                    let text = format!("{}; next attempt in {} s", chain(&error), pause.as_secs_f32().ceil());
+                    let text = if error.is_of_reading() { self.with_access(text) } else { text };
+                    self.warn(error.code(), text).await;
                 }
                 return Err(error);
             }
         }
-        Ok(self.pause(release).map_or(Next::Await, Next::After))
+        Ok(self.pause(release, images.as_ref()).map_or(Next::Await, Next::After))
     }
 
-    /// Reads the release and writes the object; `None` when meanwhile another release is wanted.
-    async fn attempt(&self, release: &str, writer: &Writer<'_>) -> Result<Option<Catalog>, Error> {
-        let Some(found) = self.read(release).await else { return Ok(None) };
-        let made = self.catalog(release, found)?;
+    /// What could not be read, and which objects said how to.
+    fn with_access(&self, why: String) -> String {
+        format!("{why}; how images are read is said by {}", self.access.in_use())
+    }
+
+    /// Reads the release and writes the object; `None` when meanwhile another release is wanted, or images are read in
+    /// another way.
+    async fn attempt(&self, images: &Images, release: &str, writer: &Writer<'_>) -> Result<Option<Catalog>, Error> {
+        let Some((found, also)) = self.read(images, release).await else { return Ok(None) };
+        let made = self.catalog(release, found, also)?;
         writer.write(release, &made).await?;
         Ok(Some(made))
     }
 
-    async fn read(&self, release: &str) -> Option<observe::Payload> {
+    async fn read(&self, images: &Images, release: &str) -> Option<(observe::Payload, Option<Source>)> {
         let mut versions = self.context.cluster.versions.changes();
-        let mut reading = pin!(observe::payload(&self.images, self.context.profile, release));
+        let mut ways = self.access.changes();
+        let mut reading = pin!(async {
+            tokio::join!(observe::payload(images, self.context.profile, release), self.os_image_url(images))
+        });
         let mut soon = pin!(sleep(SOON));
         let mut told = false;
         loop {
+            let other_way = select_all(ways.iter_mut().map(|way| Box::pin(way.changed())));
             tokio::select! {
                 found = &mut reading => return Some(found),
+                (Ok(()), ..) = other_way => {
+                    if self.access.images().is_ok_and(|now| !now.is(images)) {
+                        return None;
+                    }
+                }
                 Ok(()) = versions.changed() => {
                     let version = self.context.cluster_version();
                     let desired = version.as_ref().and_then(|v| v.status.as_ref()).map(|s| s.desired.image.as_str());
@@ -271,34 +354,37 @@ impl Controller {
                 () = &mut soon, if !told => {
                     told = true;
                     let why = "the images of the release are being read, and the registry has not answered yet";
-                    self.trouble(release, why, Severity::Passing, None);
+                    let why = self.with_access(why.to_owned());
+                    self.trouble(release, &why, Severity::Passing, None);
                     self.warn("OSImageStreamDelayed", format!("{release}: {why}")).await;
                 }
             }
         }
     }
 
-    fn catalog(&self, release: &str, found: observe::Payload) -> Result<Catalog, Error> {
+    /// The pair of images that the ConfigMap names, when there is one.
+    async fn os_image_url(&self, images: &Images) -> Option<Source> {
+        let map = self.context.cluster.access.os_image_url()?;
+        let version = self.context.cluster_version();
+        let desired = version.as_ref().and_then(|v| v.status.as_ref()).map_or("", |s| s.desired.version.as_str());
+        Some(observe::os_image_url(images, map.data.as_ref().unwrap_or(&BTreeMap::new()), desired).await)
+    }
+
+    fn catalog(&self, release: &str, found: observe::Payload, also: Option<Source>) -> Result<Catalog, Error> {
         let (context, cluster) = (&self.context, &self.context.cluster);
         let installed = context.cluster_version().as_deref().and_then(installed_version);
         let object = cluster.streams.get(CLUSTER);
         let input = Input {
-            sources: vec![found.source],
+            sources: also.into_iter().chain([found.source]).collect(),
             existing: object.as_deref().map_or_else(Existing::default, Existing::of),
             in_use: &used(context),
             installed: installed.or_else(|| found.version.parse().ok()),
         };
         let made = catalog(context.profile, input);
         let several = if let Err(CatalogError::SeveralStreams(names)) = &made { names.clone() } else { Vec::new() };
-        let tags: Vec<&str> = found.tags.iter().map(String::as_str).collect();
-        let (profile, several_streams) = (context.profile, several.as_slice());
-        let misfit = mismatches(&MismatchView { profile, payload_tags: &tags, several_streams, feature_set: None });
-        let fits = misfit.is_empty();
-        let evidence =
-            if fits { Evidence::default() } else { Evidence { tags: found.tags.clone(), several_streams: several } };
-        cluster.troubles.change(|trouble| trouble.evidence = evidence);
-        if !fits {
-            return Err(Error::Mismatch { release: release.to_owned(), why: clause(profile, &misfit) });
+        let misfit = self.weigh(Evidence { tags: found.tags, several_streams: several });
+        if !misfit.is_empty() {
+            return Err(Error::Mismatch { release: release.to_owned(), why: clause(context.profile, &misfit) });
         }
         made.map_err(|source| Error::Catalog { release: release.to_owned(), source })
     }
@@ -314,27 +400,26 @@ impl Controller {
         }
     }
 
-    /// How long the release is still to be left alone after it failed.
-    fn pause(&self, release: &str) -> Option<Duration> {
+    /// How long the release is still to be left alone after it failed. A change of how images are read ends that.
+    fn pause(&self, release: &str, images: Option<&Images>) -> Option<Duration> {
         let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
-        let attempt = failed.as_ref().filter(|attempt| attempt.release == release)?;
+        let attempt = failed.as_ref().filter(|attempt| attempt.is_of(release, images))?;
         Some(attempt.next.saturating_duration_since(Instant::now())).filter(|pause| !pause.is_zero())
     }
 
-    /// Remembers a failure; true when it says something new.
-    fn fail(&self, release: &str, said: &str, severity: Severity) -> bool {
+    /// Remembers a failure; returns the pause before the next attempt when it says something new.
+    fn fail(&self, attempt: Attempt, said: String, severity: Severity) -> Option<Duration> {
         let before = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let before = before.filter(|attempt| attempt.release == release);
+        let before = before.filter(|before| before.is_of(&attempt.release, attempt.images.as_ref()));
         let times = before.as_ref().map_or(0, |attempt| attempt.times).saturating_add(1);
         let pause = match severity {
             Severity::Passing => FIRST_RETRY.saturating_mul(1 << times.min(16)).min(LAST_RETRY),
             Severity::Partial | Severity::Blocking => LAST_RETRY,
         };
-        self.trouble(release, said, severity, Some(pause));
-        let (release, said) = (release.to_owned(), said.to_owned());
+        self.trouble(&attempt.release, &said, severity, Some(pause));
         let news = before.is_none_or(|attempt| attempt.said != said);
-        self.set_failed(Some(Attempt { release, times, said, next: Instant::now() + pause }));
-        news
+        self.set_failed(Some(Attempt { times, said, next: Instant::now() + pause, ..attempt }));
+        news.then_some(pause)
     }
 
     /// Lets the other controllers know.

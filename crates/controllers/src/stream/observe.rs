@@ -1,9 +1,10 @@
 //! Reads the images of a release payload.
 
+use std::collections::BTreeMap;
 use weir_api::keys::image::SOURCE_LOCATION;
 use weir_distro::Profile;
-use weir_images::{Images, Release};
-use weir_rules::catalog::{Failure, Inspected, PayloadTag, Source, SourceKind, candidates};
+use weir_images::{Images, Release, Way};
+use weir_rules::catalog::{Candidate, Failure, Inspected, PayloadTag, Source, SourceKind, candidates, os_image_url};
 
 /// What reading a release came to.
 #[derive(Clone, Debug)]
@@ -14,6 +15,8 @@ pub struct Payload {
     pub tags: Vec<String>,
     /// The payload as a source of streams.
     pub source: Source,
+    /// How the images that could be read were reached, by pull spec.
+    pub ways: BTreeMap<String, Way>,
 }
 
 /// Reads the release image and the labels of those of its images that may be an operating system.
@@ -22,7 +25,7 @@ pub async fn payload(images: &Images, profile: &Profile, release: &str) -> Paylo
         Ok(release) => of_release(images, profile, &release).await,
         Err(error) => {
             let source = Source { kind: SourceKind::Payload, images: Err(failure(&error)) };
-            Payload { version: String::new(), tags: Vec::new(), source }
+            Payload { version: String::new(), tags: Vec::new(), source, ways: BTreeMap::new() }
         }
     }
 }
@@ -37,14 +40,42 @@ pub async fn of_release(images: &Images, profile: &Profile, release: &Release) -
             image: tag.image.as_deref(),
         }),
     );
-    let names: Vec<String> = candidates.iter().map(|candidate| candidate.image.clone()).collect();
-    let labels = images.labels_of(&names).await.into_iter().map(|labels| labels.map_err(|error| failure(&error)));
-    let inspected = candidates.into_iter().zip(labels).map(|(candidate, labels)| Inspected { candidate, labels });
+    let (inspected, ways) = inspected(images, candidates).await;
     Payload {
         version: release.version.clone(),
         tags: release.tags.iter().map(|tag| tag.name.clone()).collect(),
-        source: Source { kind: SourceKind::Payload, images: Ok(inspected.collect()) },
+        source: Source { kind: SourceKind::Payload, images: Ok(inspected) },
+        ways,
     }
+}
+
+/// Reads the labels of the pair that ConfigMap `machine-config-osimageurl` names, on the way to the release `desired`.
+pub async fn os_image_url(images: &Images, data: &BTreeMap<String, String>, desired: &str) -> Source {
+    let candidates = match os_image_url::candidates(data, desired) {
+        Ok(candidates) => candidates,
+        Err(why) => {
+            let failure = Failure { transient: false, message: why.to_string() };
+            return Source { kind: SourceKind::OsImageUrl, images: Err(failure) };
+        }
+    };
+    Source { kind: SourceKind::OsImageUrl, images: Ok(inspected(images, candidates).await.0) }
+}
+
+async fn inspected(images: &Images, candidates: Vec<Candidate>) -> (Vec<Inspected>, BTreeMap<String, Way>) {
+    let names: Vec<String> = candidates.iter().map(|candidate| candidate.image.clone()).collect();
+    let mut ways = BTreeMap::new();
+    let mut all = Vec::new();
+    for (candidate, read) in candidates.into_iter().zip(images.labels_of(&names).await) {
+        let labels = match read {
+            Ok((labels, way)) => {
+                ways.insert(candidate.image.clone(), way);
+                Ok(labels)
+            }
+            Err(error) => Err(failure(&error)),
+        };
+        all.push(Inspected { candidate, labels });
+    }
+    (all, ways)
 }
 
 fn failure(error: &weir_images::Error) -> Failure {

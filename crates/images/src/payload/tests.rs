@@ -28,7 +28,7 @@ async fn a_payload_is_discovered_from_memory_and_from_a_folder() {
         for stream in &profile.sample.streams {
             for (tag, key) in [(stream.os_tag.clone(), label::BOOTC), (stream.extensions_tag(), label::EXTENSIONS)] {
                 let at = from_folder.tags.iter().position(|t| t.name == tag).unwrap();
-                let labels = labels[at].as_ref().unwrap();
+                let (labels, _) = labels[at].as_ref().unwrap();
                 assert_eq!(labels.get(label::STREAM_CLASS), Some(&stream.name));
                 assert!(labels.contains_key(key) && labels.contains_key(OCI_VERSION), "{labels:?}");
             }

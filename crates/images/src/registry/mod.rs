@@ -20,6 +20,7 @@ mod session;
 mod token;
 
 use crate::authfile::{Authfile, Credential};
+use crate::cache::Cache;
 use crate::digest::{ByteStream, Digest};
 use crate::error::Fault;
 use crate::manifest::{MAX_DOCUMENT, media};
@@ -48,6 +49,7 @@ pub struct Registry {
     authfile: Authfile,
     registries: Registries,
     clients: Arc<Clients>,
+    cache: Option<Arc<Cache>>,
     endpoints: Mutex<BTreeMap<(String, bool), Arc<Endpoint>>>,
 }
 
@@ -58,13 +60,22 @@ pub struct Repository {
     endpoint: Arc<Endpoint>,
     clients: Arc<Clients>,
     credential: Option<Credential>,
+    /// Name of the authfile's entry that the credential is of.
+    entry: Option<String>,
 }
 
 impl Registry {
-    /// With these credentials, places, certificates and this proxy.
+    /// With these credentials, places, certificates and this proxy; how registries want to be logged in to is kept
+    /// beside the cache.
     #[must_use]
-    pub fn new(authfile: Authfile, registries: Registries, trust: Trust, proxy: Proxy) -> Self {
-        Self { authfile, registries, clients: Arc::new(Clients::new(trust, proxy)), endpoints: Mutex::default() }
+    pub fn new(
+        authfile: Authfile,
+        registries: Registries,
+        trust: Trust,
+        proxy: Proxy,
+        cache: Option<Arc<Cache>>,
+    ) -> Self {
+        Self { authfile, registries, clients: Arc::new(Clients::new(trust, proxy)), cache, endpoints: Mutex::default() }
     }
 
     /// The places to ask for an image, in order.
@@ -87,10 +98,11 @@ impl Registry {
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
         let endpoint = endpoints
             .entry((host.to_owned(), place.insecure))
-            .or_insert_with(|| Arc::new(Endpoint::new(host, place.insecure)))
+            .or_insert_with(|| Arc::new(Endpoint::new(host, place.insecure, self.cache.clone())))
             .clone();
-        let credential = self.authfile.credential(&place.spec.registry, &place.spec.repository).cloned();
-        Ok(Repository { spec: place.spec.clone(), endpoint, clients: self.clients.clone(), credential })
+        let found = self.authfile.entry(&place.spec.registry, &place.spec.repository);
+        let (entry, credential) = found.map(|(entry, credential)| (entry.to_owned(), credential.clone())).unzip();
+        Ok(Repository { spec: place.spec.clone(), endpoint, clients: self.clients.clone(), credential, entry })
     }
 }
 
@@ -99,6 +111,12 @@ impl Repository {
     #[must_use]
     pub fn place(&self) -> String {
         self.spec.name()
+    }
+
+    /// The authfile's entry whose credentials the registry asked for; `None` when it asked for none, or there are none.
+    #[must_use]
+    pub fn logged_in_as(&self) -> Option<&str> {
+        self.entry.as_deref().filter(|_| self.endpoint.asks_for_login())
     }
 
     fn path(&self, rest: &str) -> String {

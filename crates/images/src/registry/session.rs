@@ -5,15 +5,17 @@ use super::clients::authority;
 use super::token::Tokens;
 use super::{Repository, answer};
 use crate::authfile::Credential;
+use crate::cache::Cache;
 use crate::digest::ByteStream;
 use crate::error::Fault;
+use crate::logins::TokenServer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, Response, StatusCode, Url};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Registries redirect once, to their storage.
 const MAX_REDIRECTS: usize = 5;
@@ -25,8 +27,18 @@ pub(super) struct Endpoint {
     pub(super) insecure: bool,
     /// An insecure registry that has no TLS.
     plain: AtomicBool,
-    challenge: Mutex<Option<Challenge>>,
+    challenge: Mutex<Known>,
+    cache: Option<Arc<Cache>>,
     pub(super) tokens: Tokens,
+}
+
+/// How the registry wants to be logged in to.
+#[derive(Clone, Debug)]
+enum Known {
+    Nothing,
+    /// In an earlier run it did; it may have changed.
+    Remembered(Challenge),
+    Said(Challenge),
 }
 
 /// One request.
@@ -50,14 +62,38 @@ pub(super) enum Body<'a> {
 }
 
 impl Endpoint {
-    pub(super) fn new(host: &str, insecure: bool) -> Self {
+    pub(super) fn new(host: &str, insecure: bool, cache: Option<Arc<Cache>>) -> Self {
+        let remembered = cache.as_ref().and_then(|cache| cache.logins().of(host));
+        let known = remembered.map_or(Known::Nothing, |TokenServer { realm, service }| {
+            Known::Remembered(Challenge::Bearer { realm, service })
+        });
         Self {
             host: host.to_owned(),
             insecure,
             plain: AtomicBool::new(false),
-            challenge: Mutex::default(),
+            challenge: Mutex::new(known),
+            cache,
             tokens: Tokens::default(),
         }
+    }
+
+    /// Whether a login was needed.
+    pub(super) fn asks_for_login(&self) -> bool {
+        !matches!(self.known(), Known::Nothing)
+    }
+
+    fn known(&self) -> Known {
+        self.challenge.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn learn(&self, known: Known) {
+        if let (Known::Said(Challenge::Bearer { realm, service }), Some(cache)) = (&known, &self.cache)
+            && let Err(error) =
+                cache.logins().put(&self.host, TokenServer { realm: realm.clone(), service: service.clone() })
+        {
+            tracing::warn!("the token server of {} was not remembered: {error}", self.host);
+        }
+        *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
     fn url(&self, path: &str, plain: bool) -> Result<Url, Fault> {
@@ -68,18 +104,21 @@ impl Endpoint {
         Url::parse(&format!("{scheme}://{}{path}", self.host))
             .map_err(|error| Fault::malformed("the registry's URL", error))
     }
-
-    fn challenge(&self) -> Option<Challenge> {
-        self.challenge.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 impl Repository {
     /// Sends a request, logs in when the registry asks for it, and sends it again.
     pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Response, Fault> {
-        let first = match self.endpoint.challenge() {
-            Some(challenge) => self.authorization(&challenge, ask.actions).await?,
-            None => None,
+        let first = match self.endpoint.known() {
+            Known::Said(challenge) => self.authorization(&challenge, ask.actions).await?,
+            Known::Remembered(challenge) => match self.authorization(&challenge, ask.actions).await {
+                Ok(first) => first,
+                Err(_) => {
+                    self.endpoint.learn(Known::Nothing);
+                    None
+                }
+            },
+            Known::Nothing => None,
         };
         let response = self.reach(ask, first.as_ref()).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
@@ -87,7 +126,7 @@ impl Repository {
         }
         let refused = Fault::Unauthorized { given: self.credential.is_some() };
         let Some(challenge) = Challenge::of(response.headers()) else { return Err(refused) };
-        *self.endpoint.challenge.lock().unwrap_or_else(PoisonError::into_inner) = Some(challenge.clone());
+        self.endpoint.learn(Known::Said(challenge.clone()));
         if let Some(stale) = &first {
             self.endpoint.tokens.forget(&self.spec.repository, ask.actions, stale);
         }

@@ -6,6 +6,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 use weir_api::keys::image;
 
+/// The labels that say what an image is.
+pub const TELLING: [&str; 3] = [image::STREAM_CLASS, image::BOOTC, image::EXTENSIONS];
+
 /// Half of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Part {

@@ -10,23 +10,41 @@ pub const NAME: &str = "machine-config-osimageurl";
 
 const OS: &str = "baseOSContainerImage";
 const EXTENSIONS: &str = "baseOSExtensionsContainerImage";
-const REQUIRED: [&str; 4] = [OS, EXTENSIONS, "osImageURL", "releaseVersion"];
+const VERSION: &str = "releaseVersion";
+const REQUIRED: [&str; 4] = [OS, EXTENSIONS, "osImageURL", VERSION];
 
-/// A key that is not there.
+/// Why the ConfigMap does not count.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("failed to parse OS Image URLs ConfigMap: expected missing data key {key:?} to be present in ConfigMap {NAME}")]
-pub struct MissingKey {
-    /// The key.
-    pub key: &'static str,
+pub enum NotUsed {
+    /// A key is not there.
+    #[error(
+        "failed to parse OS Image URLs ConfigMap: expected missing data key {key:?} to be present in ConfigMap {NAME}"
+    )]
+    MissingKey {
+        /// The key.
+        key: &'static str,
+    },
+    /// It was written for another release than the cluster is to run: its images are those of the way before or after.
+    #[error("it is of release {of}, and the cluster is to run {desired}")]
+    OtherRelease {
+        /// The release it is of.
+        of: String,
+        /// The release the cluster is to run.
+        desired: String,
+    },
 }
 
-/// The images to inspect: the OS image and its extensions image, without those that are empty.
+/// The images to inspect: the OS image and its extensions image, without those that are empty. `desired` is the version
+/// that the cluster is to run.
 ///
 /// # Errors
-/// When one of the keys that the ConfigMap always has is not there.
-pub fn candidates(data: &BTreeMap<String, String>) -> Result<Vec<Candidate>, MissingKey> {
+/// When one of the keys that the ConfigMap always has is not there, or it is of another release.
+pub fn candidates(data: &BTreeMap<String, String>, desired: &str) -> Result<Vec<Candidate>, NotUsed> {
     if let Some(key) = REQUIRED.into_iter().find(|key| !data.contains_key(*key)) {
-        return Err(MissingKey { key });
+        return Err(NotUsed::MissingKey { key });
+    }
+    if let Some(of) = data.get(VERSION).filter(|of| *of != desired) {
+        return Err(NotUsed::OtherRelease { of: of.clone(), desired: desired.to_owned() });
     }
     let image = |key: &str| data.get(key).filter(|image| !image.is_empty());
     Ok([OS, EXTENSIONS]
@@ -43,10 +61,13 @@ mod tests {
     fn all_four_keys_are_required_and_empty_images_are_none() {
         let mut data: BTreeMap<String, String> =
             REQUIRED.iter().map(|key| ((*key).to_owned(), String::new())).collect();
-        assert_eq!(candidates(&data).unwrap(), []);
+        assert_eq!(candidates(&data, "").unwrap(), []);
         data.insert(OS.to_owned(), "quay.io/os@sha256:1".to_owned());
-        assert_eq!(candidates(&data).unwrap()[0].image, "quay.io/os@sha256:1");
-        data.remove("releaseVersion");
-        assert_eq!(candidates(&data).unwrap_err().key, "releaseVersion");
+        data.insert(VERSION.to_owned(), "5.0.1".to_owned());
+        assert_eq!(candidates(&data, "5.0.1").unwrap()[0].image, "quay.io/os@sha256:1");
+        let other = NotUsed::OtherRelease { of: "5.0.1".to_owned(), desired: "5.0.2".to_owned() };
+        assert_eq!(candidates(&data, "5.0.2"), Err(other));
+        data.remove(VERSION);
+        assert_eq!(candidates(&data, "5.0.1"), Err(NotUsed::MissingKey { key: VERSION }));
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use weir_api::{MachineConfigPool, os_image_stream::OSImageStreamStatus, pool::OsImageStreamReference};
+use weir_distro::{Profile, StreamsRule};
 
 fn pool(name: &str, stream: &str) -> MachineConfigPool {
     let mut pool = MachineConfigPool::named(name, Default::default());
@@ -37,6 +38,37 @@ fn resolve(name: &str, own: &str, workers: &str, streams: &StreamsView<'_>) -> S
             format!("{name} {}", resolved.because.code())
         }
         Err(error) => error.to_string(),
+    }
+}
+
+/// What the same pools get under each profile, where there are two streams and where there is one.
+#[test]
+fn the_table_of_both_profiles() {
+    let (two, one) = (object("b", &["a", "b"]), object("b", &["b"]));
+    // pool, the name in it, the name in the worker pool; then what is got of two and of one, by profile
+    let table = [
+        ("infra", "a", "b", ["a Explicit", "none", "a Explicit", "b StalePin"]),
+        ("infra", "", "a", ["a InheritedFromWorker", "none", "a InheritedFromWorker", "b StalePin"]),
+        ("infra", "", "", ["b Default", "b Default", "b Default", "b Default"]),
+        ("infra", "b", "a", ["b Explicit", "b Explicit", "b Explicit", "b Explicit"]),
+        ("worker", "a", "a", ["a Explicit", "none", "a Explicit", "b StalePin"]),
+        ("worker", "c", "c", ["none", "none", "none", "b StalePin"]),
+        ("master", "", "a", ["b Default", "b Default", "b Default", "b Default"]),
+        ("arbiter", "", "c", ["b Default", "b Default", "b Default", "b Default"]),
+    ];
+    let profiles: Vec<&Profile> = Profile::all().iter().collect();
+    assert_eq!(profiles.iter().map(|profile| profile.name.as_str()).collect::<Vec<_>>(), ["ocp", "okd"]);
+    for (name, own, workers, wanted) in table {
+        let got: Vec<String> = profiles
+            .iter()
+            .flat_map(|profile| [(profile, &two), (profile, &one)])
+            .map(|(profile, object)| {
+                let follows_release = profile.streams.rule == StreamsRule::OneFollowingRelease;
+                let got = resolve(name, own, workers, &StreamsView { follows_release, ..view(Some(object)) });
+                if got.starts_with("could not get") { "none".to_owned() } else { got }
+            })
+            .collect();
+        assert_eq!(got, wanted, "{name} {own:?} {workers:?}");
     }
 }
 

@@ -8,9 +8,12 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use weir_api::{
     MachineConfigPool, MachineOSConfig,
+    image_config::Image,
     keys::{config, names},
     kind::{CONFIG_GROUP, IMAGE_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
+    mirrors::{content_source::ImageContentSourcePolicy, digest::ImageDigestMirrorSet, tag::ImageTagMirrorSet},
 };
+use weir_images::cluster::Policy;
 
 /// The tag that tells the release's ImageStream from others.
 const OPERATOR_TAG: &str = "machine-config-operator";
@@ -25,8 +28,27 @@ pub(super) struct Collected {
     /// The release payload.
     pub(super) image_stream: Option<Value>,
     pub(super) api_server: Option<Value>,
-    /// Image, ImageDigestMirrorSet, ImageTagMirrorSet and ImageContentSourcePolicy.
-    pub(super) registries: Vec<Value>,
+    pub(super) registries: Registries,
+}
+
+/// What says where images are.
+#[derive(Debug, Default)]
+pub(super) struct Registries {
+    image: Option<Image>,
+    digest_sets: Vec<ImageDigestMirrorSet>,
+    content_sources: Vec<ImageContentSourcePolicy>,
+    tag_sets: Vec<ImageTagMirrorSet>,
+}
+
+impl Registries {
+    pub(super) fn policy(&self) -> Policy<'_> {
+        Policy {
+            image: self.image.as_ref(),
+            digest_sets: self.digest_sets.iter().collect(),
+            content_sources: self.content_sources.iter().collect(),
+            tag_sets: self.tag_sets.iter().collect(),
+        }
+    }
 }
 
 impl Collected {
@@ -79,8 +101,14 @@ impl Collected {
             (CONFIG_GROUP, "v1", "APIServer") if manifest.name() == names::CLUSTER => {
                 self.api_server = Some(manifest.object.clone());
             }
-            (CONFIG_GROUP, "v1", "Image" | "ImageDigestMirrorSet" | "ImageTagMirrorSet")
-            | (OPERATOR_GROUP, "v1alpha1", "ImageContentSourcePolicy") => self.registries.push(manifest.object.clone()),
+            (CONFIG_GROUP, "v1", "Image") if manifest.name() == names::CLUSTER => {
+                self.registries.image = Some(manifest.read()?);
+            }
+            (CONFIG_GROUP, "v1", "ImageDigestMirrorSet") => self.registries.digest_sets.push(manifest.read()?),
+            (CONFIG_GROUP, "v1", "ImageTagMirrorSet") => self.registries.tag_sets.push(manifest.read()?),
+            (OPERATOR_GROUP, "v1alpha1", "ImageContentSourcePolicy") => {
+                self.registries.content_sources.push(manifest.read()?);
+            }
             (IMAGE_GROUP, "v1", "ImageStream") if has_operator(&manifest.object) => {
                 self.image_stream = Some(manifest.object.clone());
             }

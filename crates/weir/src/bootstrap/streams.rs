@@ -3,8 +3,6 @@
 use super::collect::Collected;
 use crate::cli::bootstrap::Bootstrap;
 use anyhow::{Context as _, Result, anyhow};
-use base64::Engine as _;
-use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
     OSImageStream, keys::names::CLUSTER, os_image_stream::OSImageStreamSpec, os_image_stream::OSImageStreamStatus,
@@ -13,10 +11,12 @@ use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{
     Authfile, Images, Release,
-    registries::{Entry, Mirror, PullFrom},
     release::{ImageReferences, Strictness},
 };
 use weir_rules::catalog::{Candidate, Existing, Failure, Input, Inspected, Source, SourceKind, catalog};
+
+/// Topology of a control plane that is not in the cluster.
+const EXTERNAL: &str = "External";
 
 /// Reads images of the release.
 #[derive(Debug)]
@@ -30,15 +30,12 @@ impl Streams {
         if arguments.images.authfile.is_none() {
             source.authfile = pull_secret;
         }
-        for object in &collected.registries {
-            add_registries(object, &mut source.registries.entries);
+        let mut config = collected.inputs.controller_config.as_ref().map(|config| config.spec.clone());
+        // A hosted control plane is elsewhere: the proxy of the nodes is not its own.
+        if let Some(config) = config.as_mut().filter(|config| config.control_plane_topology() == Some(EXTERNAL)) {
+            config.proxy = None;
         }
-        let config = collected.inputs.controller_config.as_ref();
-        if let Some(bundle) = config.and_then(|c| c.spec.additional_trust_bundle.as_ref()).filter(|b| !b.is_empty()) {
-            let origin = "ControllerConfig additionalTrustBundle";
-            let pem = base64::engine::general_purpose::STANDARD.decode(bundle).context(origin)?;
-            source.trust.add_bundle(origin, &pem)?;
-        }
+        let source = source.with_cluster(&collected.registries.policy(), config.as_ref(), None)?;
         Ok(Self { images: Images::new(source) })
     }
 
@@ -106,47 +103,10 @@ impl Streams {
         }
         let labels = self.images.labels_of(&names).await.into_iter().map(|labels| {
             // What is not there is no stream; the release may still carry it.
-            labels.map_err(|error| Failure { transient: false, message: error.to_string() })
+            labels.map(|(labels, _)| labels).map_err(|error| Failure { transient: false, message: error.to_string() })
         });
         let named = names.iter().map(|image| Candidate { tag: String::new(), image: image.clone() });
         let inspected = named.zip(labels).map(|(candidate, labels)| Inspected { candidate, labels });
         Some(Source { kind: SourceKind::Explicit, images: Ok(inspected.collect()) })
     }
-}
-
-/// What an object says about mirrors, and about registries that are insecure or blocked.
-fn add_registries(object: &Value, entries: &mut Vec<Entry>) {
-    let lists = [
-        ("repositoryDigestMirrors", PullFrom::DigestOnly),
-        ("imageDigestMirrors", PullFrom::DigestOnly),
-        ("imageTagMirrors", PullFrom::TagOnly),
-    ];
-    for (list, pull_from) in lists {
-        for mirrored in object["spec"][list].as_array().into_iter().flatten() {
-            let entry = entry(entries, mirrored["source"].as_str().unwrap_or_default());
-            entry.blocked |= mirrored["mirrorSourcePolicy"] == "NeverContactSource";
-            let mirrors = mirrored["mirrors"].as_array().into_iter().flatten().filter_map(Value::as_str);
-            entry.mirrors.extend(mirrors.map(|m| Mirror { location: m.to_owned(), insecure: false, pull_from }));
-        }
-    }
-    let sources = &object["spec"]["registrySources"];
-    for registry in sources["insecureRegistries"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        entry(entries, registry).insecure = true;
-        for mirror in entries.iter_mut().flat_map(|e| &mut e.mirrors) {
-            mirror.insecure |=
-                mirror.location.strip_prefix(registry).is_some_and(|r| r.is_empty() || r.starts_with('/'));
-        }
-    }
-    for registry in sources["blockedRegistries"].as_array().into_iter().flatten().filter_map(Value::as_str) {
-        entry(entries, registry).blocked = true;
-    }
-}
-
-/// The entry for a prefix, made if there is none.
-fn entry<'e>(entries: &'e mut Vec<Entry>, prefix: &str) -> &'e mut Entry {
-    let position = entries.iter().position(|e| e.prefix == prefix).unwrap_or_else(|| {
-        entries.push(Entry { prefix: prefix.to_owned(), ..Entry::default() });
-        entries.len() - 1
-    });
-    &mut entries[position]
 }

@@ -17,7 +17,7 @@ use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, ReleaseVersion, detect};
 use weir_images::release::{ImageReferences, Strictness};
 use weir_images::{Images, Release};
-use weir_rules::catalog::{Catalog, CatalogError, Existing, Input, Source, catalog};
+use weir_rules::catalog::{Catalog, CatalogError, Existing, Input, Source, catalog, classify::TELLING};
 
 /// Print the OS image streams of a release, or the image of one
 #[derive(Debug, Args)]
@@ -163,15 +163,16 @@ impl Payload {
             Ok(release) => (Images::new(source), release),
             Err(image) => {
                 let images = Images::new(source.with_layout_of(image)?);
-                let release = images.release(image).await?;
+                let (release, way) = images.reach_release(image).await?;
+                tracing::info!("release {} {image}: {way}", release.version);
                 (images, release)
             }
         };
         let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
         let explicit = self.distribution.map(|profile| profile.name.as_str());
         let found = detect(Evidence { explicit, payload_tags: &tags, feature_set: None })?;
-        let source = observe::of_release(&images, found.profile, &release).await.source;
-        explain(&source);
+        let observe::Payload { source, ways, .. } = observe::of_release(&images, found.profile, &release).await;
+        let labels = telling_labels(&source);
         let installed = self.install_version.or_else(|| release.version.parse().ok());
         let input = Input { sources: vec![source], existing: Existing::default(), in_use: &BTreeSet::new(), installed };
         let made = catalog(found.profile, input);
@@ -181,7 +182,10 @@ impl Payload {
             Err(_) => &[],
         };
         for image in considered {
-            tracing::info!("{image}");
+            let pull_spec = &image.candidate.image;
+            let way = ways.get(pull_spec).map_or_else(|| "not read".to_owned(), ToString::to_string);
+            let labels = labels.get(pull_spec).map_or("none", String::as_str);
+            tracing::info!("{}: {way}; labels that count: {labels}; {}", image.candidate, image.verdict);
         }
         for notice in made.iter().flat_map(|catalog| &catalog.notices) {
             tracing::warn!("{notice}");
@@ -190,14 +194,15 @@ impl Payload {
     }
 }
 
-/// Which labels each image carried, for whoever asks with -v.
-fn explain(source: &Source) {
-    for image in source.images.iter().flatten() {
-        if let Ok(labels) = &image.labels {
-            let labels: Vec<String> = labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
-            tracing::info!("{} has the labels {}", image.candidate, labels.join(" "));
-        }
-    }
+/// The labels that say what an image is, by pull spec.
+fn telling_labels(source: &Source) -> BTreeMap<String, String> {
+    let images = source.images.iter().flatten();
+    let read = images.filter_map(|image| Some((image.candidate.image.clone(), image.labels.as_ref().ok()?)));
+    let shown = |labels: &BTreeMap<String, String>| {
+        let telling = TELLING.into_iter().filter_map(|key| Some(format!("{key}={}", labels.get(key)?)));
+        telling.collect::<Vec<_>>().join(" ")
+    };
+    read.map(|(image, labels)| (image, shown(labels))).filter(|(_, labels)| !labels.is_empty()).collect()
 }
 
 /// The list of images in a file, as a release without a release image.

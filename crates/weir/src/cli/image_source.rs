@@ -3,8 +3,9 @@
 use anyhow::Context as _;
 use clap::Args;
 use std::path::PathBuf;
+use std::sync::Arc;
 use weir_images::manifest::Platform;
-use weir_images::{Authfile, Proxy, Registries, Source, certificates};
+use weir_images::{Authfile, Cache, Proxy, Registries, Source, certificates};
 
 /// Where images are, and with which credentials
 #[derive(Clone, Debug, Default, Args)]
@@ -24,6 +25,9 @@ pub struct ImageSource {
     /// Folder with such a folder, or a file of CAs, for each registry
     #[arg(long, value_name = "DIR")]
     pub per_host_certs: Option<PathBuf>,
+    /// Folder where what is known of images by digest is kept between runs
+    #[arg(long, value_name = "DIR")]
+    pub image_cache: Option<PathBuf>,
     /// Which image of an index to read: OS/ARCHITECTURE [default: linux on this machine's architecture]
     #[arg(long, value_name = "PLATFORM")]
     pub platform: Option<Platform>,
@@ -54,6 +58,9 @@ impl ImageSource {
         }
         if let Some(folder) = &self.per_host_certs {
             certificates::add_hosts(&mut source.trust, folder)?;
+        }
+        if let Some(folder) = &self.image_cache {
+            source.cache = Some(Arc::new(Cache::open(folder, jiff::Timestamp::now)));
         }
         if let Some(platform) = &self.platform {
             source.platform = platform.clone();

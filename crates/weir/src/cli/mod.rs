@@ -5,20 +5,25 @@ pub mod bootstrap;
 mod cluster;
 mod crds;
 mod explain;
+mod fleet;
 mod get;
 mod image_source;
 pub mod machine_config_osimagestream;
+mod machines;
 mod manifest_source;
 mod payload;
 mod render;
+pub mod run;
 mod status;
 pub mod up;
 
 pub use cluster::Cluster;
 pub use crds::Crds;
 pub use explain::Explain;
+pub use fleet::Fleet;
 pub use get::Get;
 pub use image_source::ImageSource;
+pub use machines::Machines;
 pub use payload::Payload;
 pub use status::Status;
 
@@ -42,6 +47,12 @@ pub struct Arguments {
 pub enum Command {
     /// Run release, API server, controllers and simulated nodes in this process
     Up(up::Up),
+    /// Put simulated nodes on any API server
+    ///
+    /// Their machines behave as the daemon's protocol says: they take their pool's configuration, drain, reboot, report.
+    Fleet(Fleet),
+    /// Run the controllers against the API server of a cluster
+    Run(run::Run),
     /// Print the OS image streams of a release, or the image of one
     Get(Get),
     /// Make, push and look into release payloads
@@ -105,6 +116,8 @@ pub fn log(verbose: u8) {
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         Command::Up(up) => up.run(),
+        Command::Fleet(fleet) => fleet.run(),
+        Command::Run(run) => run.run(),
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
         Command::Render(render) => render.run(),

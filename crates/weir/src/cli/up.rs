@@ -1,6 +1,6 @@
 //! `weir up`: a release payload, an API server, the controllers and a fleet, in one process.
 
-use super::image_source::ImageSource;
+use super::{ImageSource, Machines};
 use crate::{
     exit::Outcome,
     up::{self, nodes::Nodes},
@@ -24,9 +24,9 @@ pub struct Up {
     /// Simulated nodes of each pool; a name that is not built in makes a custom pool
     #[arg(long, value_name = "POOL=N,…", default_value = "master=3,worker=3")]
     pub nodes: Nodes,
-    /// How long each step of a simulated node takes
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = duration)]
-    pub step_time: Duration,
+    /// How the nodes behave
+    #[command(flatten)]
+    pub machines: Machines,
     /// End with 0 once this holds, instead of running on
     #[arg(long, value_name = "WHAT")]
     pub until: Option<Until>,
@@ -34,7 +34,7 @@ pub struct Up {
     #[arg(long, value_name = "TIME", requires = "until", value_parser = duration)]
     pub timeout: Option<Duration>,
     /// Play a story instead: a file, or the name of a built-in one; `list` lists those
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "step_time", "until", "data_dir", "listen"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "step_time", "pods", "faults", "until", "data_dir", "listen"])]
     pub story: Option<String>,
     /// Keep the cluster's objects here [default: in memory]
     #[arg(long, value_name = "DIR")]
@@ -73,7 +73,7 @@ impl Up {
     }
 }
 
-fn distribution(name: &str) -> Result<&'static Profile, String> {
+pub(crate) fn distribution(name: &str) -> Result<&'static Profile, String> {
     Profile::by_name(name).map_err(|error| error.to_string())
 }
 

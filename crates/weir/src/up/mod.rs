@@ -4,17 +4,13 @@
 //! |---|---|
 //! | [`nodes`] | `--nodes` |
 //! | [`source`] | where the release comes from, and whether it can be used at all |
-//! | [`seed`] | what a cluster that runs the release holds at the start |
-//! | `apply` | writes that |
 //! | `home` | where the kubeconfig is |
 //! | `progress` | says how far the pools are |
 //! | [`story`] | a cluster's life as a script |
 
-mod apply;
 mod home;
 pub mod nodes;
 mod progress;
-pub mod seed;
 pub mod source;
 pub mod story;
 
@@ -22,6 +18,7 @@ use crate::{
     build,
     cli::up::{Until, Up},
     exit::Outcome,
+    seed::{self, Shape},
     signals::asked_to_stop,
 };
 use anyhow::{Context as _, Result, bail};
@@ -46,8 +43,6 @@ use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
 use weir_rules::settled::{Progress, progress};
 
-/// Makes the boot IDs of simulated machines repeatable.
-const SEED: u64 = 1;
 /// How long a run without `--timeout` may take: for ever, as far as a clock goes.
 const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
 
@@ -65,11 +60,11 @@ pub async fn run(up: Up) -> Result<Outcome> {
         () = sleep_until(deadline) => bail!("not started in time (--timeout)"),
     };
     started.introduce(&up)?;
-    let Started { listener, context, chosen, home } = started;
+    let Started { listener, context, chosen, home, machines } = started;
     let (end, ended) = oneshot::channel::<()>();
     // Its error says that the sender is gone, which is what it waits for.
     let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
-    let fleet = fleet(&up, &context, &chosen);
+    let fleet = fleet(&up, &context, machines);
     let mut display = Display::new();
     let outcome = tokio::select! {
         () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),
@@ -100,11 +95,13 @@ struct Started {
     listener: Listener,
     context: Context,
     home: Home,
+    machines: weir_fleet::Settings,
 }
 
 /// The release first, then the port, and only then the data directory: what cannot run leaves nothing behind.
 async fn start(up: &Up) -> Result<Started> {
     let chosen = source::choose(up).await?;
+    let machines = up.machines.settings(chosen.os_text())?;
     let socket = Socket::bind(up.listen)?;
     let home = Home::open(up.data_dir.as_deref())?;
     let server = ApiServer::new(Settings { data_dir: up.data_dir.clone(), ..Settings::default() })?;
@@ -116,7 +113,7 @@ async fn start(up: &Up) -> Result<Started> {
     let context = Context { client, cluster: Cluster::default(), clock, profile: chosen.profile, build };
     populate(up, &chosen, &context).await?;
     listener.write_kubeconfig(home.kubeconfig())?;
-    Ok(Started { chosen, listener, context, home })
+    Ok(Started { chosen, listener, context, home, machines })
 }
 
 async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<()> {
@@ -126,19 +123,19 @@ async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<()> {
         release: &chosen.release,
         profile: chosen.profile,
         build: &context.build,
-        nodes: &up.nodes,
+        shape: &Shape::from(&up.nodes),
         before: before.as_ref(),
+        gates: None,
         now: context.clock.now(),
     };
     for seed in seed::objects(&facts) {
-        apply::apply(&context.client, &seed).await?;
+        seed::write::apply(&context.client, &seed).await?;
     }
     Ok(())
 }
 
-fn fleet(up: &Up, context: &Context, chosen: &Chosen) -> Fleet {
+fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
     let machines = up.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
-    let settings = weir_fleet::Settings { step: up.step_time, seed: SEED, os: chosen.os_text() };
     Fleet::new(context.client.clone(), context.clock.clone(), settings, machines)
 }
 

@@ -1,5 +1,6 @@
 //! `--nodes`: how many simulated nodes each pool has.
 
+use crate::seed::Shape;
 use std::{collections::BTreeSet, str::FromStr};
 use weir_api::keys::names::{ARBITER, MASTER, WORKER};
 
@@ -39,6 +40,16 @@ impl Nodes {
     /// Pools that are not built in.
     pub fn custom(&self) -> impl Iterator<Item = &str> {
         self.pools().map(|(pool, _)| pool).filter(|pool| ![MASTER, WORKER, ARBITER].contains(pool))
+    }
+}
+
+impl From<&Nodes> for Shape {
+    fn from(nodes: &Nodes) -> Self {
+        Self {
+            masters: usize::try_from(nodes.of(MASTER)).unwrap_or(usize::MAX),
+            arbiter: nodes.pools().any(|(pool, _)| pool == ARBITER),
+            custom: nodes.custom().map(str::to_owned).collect(),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Where the release comes from, which distribution it is of, and whether it can be used at all.
 
-use crate::cli::up::Up;
+use crate::cli::{ImageSource, up::Up};
 use anyhow::{Context as _, Result, bail};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use weir_api::keys::image::STREAM_CLASS;
@@ -70,6 +70,17 @@ fn profile(up: &Up, release: &Release) -> Result<&'static Profile> {
     Ok(found.profile)
 }
 
+/// What the operating systems of a release call themselves, by pull spec, for who knows nothing else of it.
+pub async fn os_names_of(source: &ImageSource, reference: &str) -> Result<BTreeMap<String, String>> {
+    let mut images = source.open()?;
+    images.patience = PATIENCE;
+    let images = Images::new(images.with_layout_of(reference)?);
+    let release = images.release(reference).await.with_context(|| format!("reading release {reference}"))?;
+    let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
+    let profile = detect(Evidence { explicit: None, payload_tags: &tags, feature_set: None })?.profile;
+    Ok(os_names(&observe::of_release(&images, profile, &release).await.source))
+}
+
 /// What the operating systems of a release call themselves, by pull spec.
 pub(super) fn os_names(source: &Source) -> BTreeMap<String, String> {
     let images = source.images.iter().flatten();
@@ -90,9 +101,13 @@ const VERSION_LABEL: &str = "org.opencontainers.image.version";
 impl Chosen {
     /// Reads an OS image's pull spec as people would.
     pub(super) fn os_text(&self) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
-        let names = self.names.clone();
-        Arc::new(move |image| {
-            names.get(image).filter(|name| !name.is_empty()).map_or_else(|| image.to_owned(), Clone::clone)
-        })
+        os_text(self.names.clone())
     }
+}
+
+/// Reads an OS image's pull spec as people would; one that is not known is shown as it is.
+pub fn os_text(names: BTreeMap<String, String>) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
+    Arc::new(move |image| {
+        names.get(image).filter(|name| !name.is_empty()).map_or_else(|| image.to_owned(), Clone::clone)
+    })
 }

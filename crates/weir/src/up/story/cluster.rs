@@ -6,9 +6,9 @@ use super::{
 };
 use crate::{
     build,
-    up::{
-        apply::{apply, merge, resource},
-        seed::{self, Seed},
+    seed::{
+        self, Seed, Shape,
+        write::{apply, merge, resource},
     },
 };
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -33,7 +33,7 @@ use weir_api::{
 use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::{Build, Context, stream::observe};
 use weir_distro::Profile;
-use weir_fleet::{Fleet, Machine};
+use weir_fleet::{Faults, Fleet, Machine};
 use weir_images::{Images, Release, Source};
 use weir_kubeio::{Clock, error::said};
 
@@ -129,7 +129,14 @@ impl Cluster {
             let names = names.read().unwrap_or_else(PoisonError::into_inner);
             names.get(image).cloned().unwrap_or_else(|| image.to_owned())
         };
-        let settings = weir_fleet::Settings { step: STEP, seed: SEED, os: Arc::new(os) };
+        let settings = weir_fleet::Settings {
+            step: STEP,
+            seed: SEED,
+            os: Arc::new(os),
+            drains: true,
+            faults: Faults::default(),
+            workload: None,
+        };
         let fleet = Fleet::new(self.client.clone(), self.clock.clone(), settings, machines);
         self.fleet = Some(Running(tokio::spawn(fleet.run())));
         Ok(())
@@ -244,8 +251,9 @@ impl Cluster {
             release: &self.desired,
             profile: self.profile,
             build: &self.build(),
-            nodes: &self.script.start.nodes,
+            shape: &Shape::from(&self.script.start.nodes),
             before: before.as_ref(),
+            gates: None,
             now: self.clock.now(),
         }))
     }

@@ -2,7 +2,7 @@
 
 use super::{
     judge::annotation,
-    script::{Event, Expectation, Pool, Streams},
+    script::{Condition, Event, Expectation, Pool, Streams},
     world::Seen,
 };
 use serde_json::Value;
@@ -28,6 +28,10 @@ pub(super) fn unmet(
             there.then(|| "there is an OSImageStream".to_owned())
         }
         Expectation::Pool(wanted) => pool(wanted, seen.get_pool(&wanted.name), joined),
+        Expectation::Operator(wanted) => {
+            let object = seen.get("ClusterOperator", weir_api::keys::names::CLUSTER_OPERATOR);
+            condition(wanted, object).map(|found| format!("the condition is {found}"))
+        }
         Expectation::Os { pool, name } => {
             let of_pool = seen.all("Node").filter(|(node, _)| of_pool(node, pool));
             let os = |node: &Value| node["status"]["nodeInfo"]["osImage"].as_str().unwrap_or_default().to_owned();
@@ -87,18 +91,21 @@ fn pool(wanted: &Pool, object: &Value, joined: &BTreeMap<String, u32>) -> Option
             }
         }
     }
-    if let Some(wanted) = &wanted.condition {
-        let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-        let found = conditions.iter().find(|c| c["type"] == wanted.type_.as_str()).unwrap_or(&Value::Null);
-        let right = found["status"] == wanted.status.as_str()
-            && wanted.reason.as_ref().is_none_or(|reason| found["reason"] == reason.as_str())
-            && found["message"].as_str().unwrap_or_default().contains(&wanted.says);
-        if !right {
-            say("the condition is", found);
-        }
+    if let Some(found) = wanted.condition.as_ref().and_then(|wanted| condition(wanted, object)) {
+        say("the condition is", found);
     }
     let instead = instead.trim_end_matches("; ");
     (!instead.is_empty()).then(|| instead.to_owned())
+}
+
+/// The condition as it is, when it is not as wanted.
+fn condition<'a>(wanted: &Condition, object: &'a Value) -> Option<&'a Value> {
+    let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let found = conditions.iter().find(|c| c["type"] == wanted.type_.as_str()).unwrap_or(&Value::Null);
+    let right = found["status"] == wanted.status.as_str()
+        && wanted.reason.as_ref().is_none_or(|reason| found["reason"] == reason.as_str())
+        && found["message"].as_str().unwrap_or_default().contains(&wanted.says);
+    (!right).then_some(found)
 }
 
 fn told(seen: &Seen, since: usize, pool: &str) -> usize {
@@ -145,17 +152,20 @@ pub(super) fn words(expected: &Expectation) -> String {
             parts.extend(wanted.at_rest.map(|rests| if rests { "is updated" } else { "is not at rest" }.to_owned()));
             parts.extend(wanted.runs.as_ref().map(|stream| format!("runs {stream}")));
             parts.extend(wanted.names.as_ref().map(|stream| format!("names {stream}")));
-            parts.extend(wanted.condition.as_ref().map(|c| {
-                let reason = c.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-                let says = if c.says.is_empty() { String::new() } else { format!(": …{}…", c.says) };
-                format!("says {}={}{reason}{says}", c.type_, c.status)
-            }));
+            parts.extend(wanted.condition.as_ref().map(said));
             format!("{} {}", wanted.name, parts.join(", "))
         }
+        Expectation::Operator(wanted) => format!("the ClusterOperator {}", said(wanted)),
         Expectation::Os { pool, name } => format!("every node of {pool} runs {name}"),
         Expectation::Told(wanted) => format!("nodes were told anything: {}", counts(wanted)),
         Expectation::Event(wanted) => format!("event {} on {}", wanted.reason, wanted.about),
     }
+}
+
+fn said(wanted: &Condition) -> String {
+    let reason = wanted.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+    let says = if wanted.says.is_empty() { String::new() } else { format!(": …{}…", wanted.says) };
+    format!("says {}={}{reason}{says}", wanted.type_, wanted.status)
 }
 
 impl Seen {

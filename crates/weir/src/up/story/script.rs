@@ -151,6 +151,8 @@ pub enum Expectation {
     NoStreams,
     /// A pool.
     Pool(Pool),
+    /// A condition of the ClusterOperator.
+    Operator(Condition),
     /// Every node of a pool runs an OS of this name.
     Os {
         /// The pool.
@@ -195,7 +197,7 @@ pub struct Pool {
     pub condition: Option<Condition>,
 }
 
-/// A condition of a pool.
+/// A condition of a pool or of the ClusterOperator.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Condition {
@@ -230,7 +232,7 @@ const fn yes() -> bool {
 
 /// Steps of simulated nodes take hundredths of a second: what takes longer is stuck.
 const fn soon() -> Duration {
-    Duration::from_secs(5)
+    Duration::from_secs(15)
 }
 
 fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {

@@ -1,6 +1,6 @@
 //! Writes the objects a cluster starts with.
 
-use super::seed::{Owner, Seed};
+use super::{Owner, Seed};
 use anyhow::{Context as _, Result, anyhow};
 use kube::{
     Api, Client,
@@ -13,12 +13,12 @@ use weir_api::keys::names::CONTROLLER_CONFIG;
 use weir_kubeio::{error::said, patch::FIELD_MANAGER};
 
 /// Makes an object what the seed says. A user's object that exists is left alone.
-pub(super) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
+pub(crate) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
     write(client, &seed.object, Some(seed.owner)).await
 }
 
 /// Makes an object, or merges a manifest into it, in which null takes a field away.
-pub(super) async fn merge(client: &Client, manifest: &Value) -> Result<()> {
+pub(crate) async fn merge(client: &Client, manifest: &Value) -> Result<()> {
     write(client, manifest, None).await
 }
 
@@ -69,7 +69,7 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-pub(super) fn resource(api_version: &str, kind: &str) -> Result<ApiResource> {
+pub(crate) fn resource(api_version: &str, kind: &str) -> Result<ApiResource> {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let kind = GroupVersionKind::gvk(group, version, kind);
     Ok(ApiResource::from_gvk(&kind))

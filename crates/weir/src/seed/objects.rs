@@ -1,13 +1,15 @@
-//! What a cluster that runs a release holds before any controller of ours looks at it.
+//! The objects a cluster that runs a release holds at the start.
 
-use super::nodes::Nodes;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use weir_api::{
-    ClusterVersion,
+    ClusterVersion, FeatureGate,
     keys::{
         config::{BUILT_IN, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE},
-        names::{ARBITER, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, MASTER, OPERATOR_NAMESPACE, VERSION, WORKER},
+        names::{
+            ARBITER, ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, MASTER, OPERATOR_NAMESPACE,
+            VERSION, WORKER,
+        },
         node::ROLE_PREFIX,
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
@@ -43,12 +45,39 @@ pub struct Facts<'a> {
     pub profile: &'a Profile,
     /// Our build.
     pub build: &'a Build,
-    /// The nodes there will be.
-    pub nodes: &'a Nodes,
+    /// What machines there are.
+    pub shape: &'a Shape,
     /// The ClusterVersion of an earlier start, whose history goes on.
     pub before: Option<&'a ClusterVersion>,
+    /// The FeatureGate of an earlier start: it keeps what it says of other releases.
+    pub gates: Option<&'a FeatureGate>,
     /// When this is.
     pub now: Timestamp,
+}
+
+/// What machines a cluster has, as far as its configuration depends on them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shape {
+    /// Machines of the control plane; 0 while none is known.
+    pub masters: usize,
+    /// Whether an arbiter completes two masters.
+    pub arbiter: bool,
+    /// Pools besides those built in.
+    pub custom: Vec<String>,
+}
+
+impl Shape {
+    fn topology(&self) -> &'static str {
+        match self {
+            Self { arbiter: true, .. } => ARBITER_TOPOLOGY,
+            Self { masters: 1, .. } => "SingleReplica",
+            _ => "HighlyAvailable",
+        }
+    }
+
+    fn roles(&self) -> impl Iterator<Item = &'static str> {
+        [MASTER, WORKER].into_iter().chain(self.arbiter.then_some(ARBITER))
+    }
 }
 
 /// All objects, in the order in which they can be made.
@@ -62,7 +91,7 @@ pub fn objects(facts: &Facts<'_>) -> Vec<Seed> {
         cluster(feature_gate(facts)),
         cluster(infrastructure(facts)),
     ];
-    seeds.extend(roles(facts).into_iter().map(|role| user(machine_config(role))));
+    seeds.extend(facts.shape.roles().map(|role| user(machine_config(role))));
     seeds.extend(pools(facts).into_iter().map(user));
     seeds.push(cluster(controller_config(facts)));
     seeds
@@ -89,7 +118,7 @@ fn cluster_version(facts: &Facts<'_>) -> Value {
         );
     }
     let condition = |type_: &str, status: &str| {
-        let message = format!("embedded cluster at {}", release.version);
+        let message = format!("Cluster version is {}", release.version);
         json!({"type": type_, "status": status, "lastTransitionTime": now, "message": message})
     };
     let status = json!({
@@ -101,32 +130,23 @@ fn cluster_version(facts: &Facts<'_>) -> Value {
 }
 
 fn feature_gate(facts: &Facts<'_>) -> Value {
-    let gates = json!([{"version": facts.release.version, "enabled": [{"name": GATE_OS_STREAMS}], "disabled": []}]);
+    let version = facts.release.version.as_str();
+    let mut gates = vec![json!({"version": version, "enabled": [{"name": GATE_OS_STREAMS}], "disabled": []})];
+    let before = facts.gates.and_then(|object| object.status.as_ref()).map(|status| &status.feature_gates);
+    gates.extend(before.into_iter().flatten().filter(|of| of.version != version).map(|of| json!(of)));
     let spec = json!({"featureSet": facts.profile.sample.feature_set});
     config("FeatureGate", CLUSTER, &spec, &json!({ "featureGates": gates }))
 }
 
 fn infrastructure(facts: &Facts<'_>) -> Value {
     let status = json!({
-        "controlPlaneTopology": topology(facts.nodes),
+        "controlPlaneTopology": facts.shape.topology(),
         "infrastructureTopology": "HighlyAvailable",
         "infrastructureName": "weir",
         "platform": "None",
         "platformStatus": {"type": "None"},
     });
     config("Infrastructure", CLUSTER, &json!({"platformSpec": {"type": "None"}}), &status)
-}
-
-fn topology(nodes: &Nodes) -> &'static str {
-    if nodes.pools().any(|(pool, _)| pool == ARBITER) {
-        return "HighlyAvailableArbiter";
-    }
-    if nodes.of(MASTER) == 1 { "SingleReplica" } else { "HighlyAvailable" }
-}
-
-fn roles<'a>(facts: &Facts<'a>) -> Vec<&'a str> {
-    let arbiter = facts.nodes.pools().map(|(pool, _)| pool).filter(|pool| *pool == ARBITER);
-    [MASTER, WORKER].into_iter().chain(arbiter).collect()
 }
 
 /// Stands for what the template controller makes: enough of a machine to be recognised on it.
@@ -166,7 +186,7 @@ fn pools(facts: &Facts<'_>) -> Vec<Value> {
         let both = json!([{"key": ROLE, "operator": "In", "values": [WORKER, name]}]);
         pool(name, json!({}), json!({ "matchExpressions": both }))
     };
-    roles(facts).into_iter().map(built_in).chain(facts.nodes.custom().map(custom)).collect()
+    facts.shape.roles().map(built_in).chain(facts.shape.custom.iter().map(|name| custom(name))).collect()
 }
 
 /// Base64 of `# none\n`: the API demands some bytes.

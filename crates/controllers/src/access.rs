@@ -1,0 +1,284 @@
+//! How images are read: as was said at the start, and as the cluster's own objects say now.
+//!
+//! A change of mirrors, of the pull secret, of certificates or of the proxy takes effect with the next image that is read;
+//! what is known of images by digest stays known.
+
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use kube::Client;
+use std::{
+    fmt,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::watch;
+use weir_api::{
+    ControllerConfig,
+    image_config::Image,
+    keys::{
+        names::{CLUSTER, CONTROLLER_CONFIG, OPERATOR_NAMESPACE},
+        namespaces, secrets,
+    },
+    mirrors::{content_source::ImageContentSourcePolicy, digest::ImageDigestMirrorSet, tag::ImageTagMirrorSet},
+};
+use weir_images::{
+    Images,
+    cluster::{BadCluster, Policy},
+};
+use weir_kubeio::{Cache, cache::Cached};
+use weir_rules::catalog::os_image_url;
+
+/// The objects that say how images are read, and which of them beside those of the release count.
+#[derive(Clone, Debug, Default)]
+pub struct Objects {
+    image: Cache<Image>,
+    digest_sets: Cache<ImageDigestMirrorSet>,
+    content_sources: Cache<ImageContentSourcePolicy>,
+    tag_sets: Cache<ImageTagMirrorSet>,
+    pull_secret: Cache<Secret>,
+    os_image_url: Cache<ConfigMap>,
+}
+
+impl Objects {
+    /// Watches them until the future is dropped. The kinds of OpenShift among them need not exist.
+    pub async fn fill(self, client: Client) {
+        tokio::join!(
+            self.image.fill_optional(client.clone()),
+            self.digest_sets.fill_optional(client.clone()),
+            self.content_sources.fill_optional(client.clone()),
+            self.tag_sets.fill_optional(client.clone()),
+            self.pull_secret.fill_one(client.clone(), namespaces::CONFIG, secrets::PULL),
+            self.os_image_url.fill_one(client, OPERATOR_NAMESPACE, os_image_url::NAME),
+        );
+    }
+
+    /// Changes of any of them.
+    #[must_use]
+    pub fn changes(&self) -> Vec<watch::Receiver<u64>> {
+        vec![
+            self.image.changes(),
+            self.digest_sets.changes(),
+            self.content_sources.changes(),
+            self.tag_sets.changes(),
+            self.pull_secret.changes(),
+            self.os_image_url.changes(),
+        ]
+    }
+
+    /// The ConfigMap that names a pair of OS images beside those of the release.
+    #[must_use]
+    pub fn os_image_url(&self) -> Option<Arc<ConfigMap>> {
+        self.os_image_url.get_in(OPERATOR_NAMESPACE, os_image_url::NAME)
+    }
+
+    /// What has not been seen yet: kind, and why when that is known.
+    fn unseen(&self) -> Option<(&'static str, Option<String>)> {
+        fn of<K: Cached>(kind: &'static str, cache: &Cache<K>) -> Option<(&'static str, Option<String>)> {
+            (!cache.is_synced()).then(|| (kind, cache.failing()))
+        }
+        let all = [
+            of("Image cluster", &self.image),
+            of("ImageDigestMirrorSets", &self.digest_sets),
+            of("ImageContentSourcePolicies", &self.content_sources),
+            of("ImageTagMirrorSets", &self.tag_sets),
+            of("Secret openshift-config/pull-secret", &self.pull_secret),
+            of("ConfigMap machine-config-osimageurl", &self.os_image_url),
+        ];
+        // What is known to fail says more than what has only not come yet.
+        let mut unseen: Vec<_> = all.into_iter().flatten().collect();
+        unseen.sort_by_key(|(_, why)| why.is_none());
+        unseen.into_iter().next()
+    }
+}
+
+/// Why images cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// One of the objects has not been seen yet.
+    #[error("how images are read is not known yet: {what} {}", match why {
+        Some(why) => format!("cannot be watched: {why}"),
+        None => "have not been listed".to_owned(),
+    })]
+    Unseen {
+        /// Which.
+        what: &'static str,
+        /// Why, when that is known.
+        why: Option<String>,
+    },
+    /// One of the objects cannot be used.
+    #[error(transparent)]
+    Unusable(#[from] BadCluster),
+}
+
+/// As long as an image is asked for again before it counts as failed: the controllers come back by themselves, and say
+/// meanwhile what is wrong.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// Makes [`Images`] anew when what they depend on changes. Cheap to clone; clones share them.
+#[derive(Clone)]
+pub struct Access {
+    objects: Objects,
+    configs: Cache<ControllerConfig>,
+    start: Images,
+    made: Arc<Mutex<Option<Made>>>,
+}
+
+struct Made {
+    from: Seen,
+    images: Result<Images, BadCluster>,
+}
+
+/// The objects at one time.
+#[derive(Clone)]
+struct Seen {
+    image: Option<Arc<Image>>,
+    digest_sets: Vec<Arc<ImageDigestMirrorSet>>,
+    content_sources: Vec<Arc<ImageContentSourcePolicy>>,
+    tag_sets: Vec<Arc<ImageTagMirrorSet>>,
+    pull_secret: Option<Arc<Secret>>,
+    config: Option<Arc<ControllerConfig>>,
+}
+
+impl fmt::Debug for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Access").field("start", &self.start).finish_non_exhaustive()
+    }
+}
+
+impl Access {
+    /// As `start` reads them, and as the objects of the cluster say beside that.
+    #[must_use]
+    pub fn new(cluster: &crate::Cluster, start: Images) -> Self {
+        let (objects, configs) = (cluster.access.clone(), cluster.controller_configs.clone());
+        let mut source = start.source().clone();
+        source.patience.retry = source.patience.retry.min(RETRY);
+        let start = Images::new(source);
+        Self { objects, configs, start, made: Arc::default() }
+    }
+
+    /// The images as they are read now: the very same while nothing changes.
+    ///
+    /// # Errors
+    /// When an object has not been seen yet or cannot be used.
+    pub fn images(&self) -> Result<Images, Error> {
+        if let Some((what, why)) = self.objects.unseen() {
+            return Err(Error::Unseen { what, why });
+        }
+        let seen = self.seen();
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let current = match made.take().filter(|made| made.from == seen) {
+            Some(current) => current,
+            None => Made { images: seen.images(&self.start), from: seen },
+        };
+        let images = current.images.clone();
+        *made = Some(current);
+        Ok(images?)
+    }
+
+    /// What is known of images by digest, when that is kept.
+    #[must_use]
+    pub fn cache(&self) -> Option<&weir_images::Cache> {
+        self.start.source().cache.as_deref()
+    }
+
+    /// Changes of what images depend on.
+    #[must_use]
+    pub fn changes(&self) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.objects.changes();
+        all.push(self.configs.changes());
+        all
+    }
+
+    /// Which objects of the cluster say something about reading images, for whoever has to mend it.
+    #[must_use]
+    pub fn in_use(&self) -> String {
+        self.seen().to_string()
+    }
+
+    fn seen(&self) -> Seen {
+        Seen {
+            image: self.objects.image.get(CLUSTER),
+            digest_sets: self.objects.digest_sets.all(),
+            content_sources: self.objects.content_sources.all(),
+            tag_sets: self.objects.tag_sets.all(),
+            pull_secret: self.objects.pull_secret.get_in(namespaces::CONFIG, secrets::PULL),
+            config: self.configs.get(CONTROLLER_CONFIG),
+        }
+    }
+}
+
+impl Seen {
+    fn images(&self, start: &Images) -> Result<Images, BadCluster> {
+        let policy = Policy {
+            image: self.image.as_deref(),
+            digest_sets: self.digest_sets.iter().map(AsRef::as_ref).collect(),
+            content_sources: self.content_sources.iter().map(AsRef::as_ref).collect(),
+            tag_sets: self.tag_sets.iter().map(AsRef::as_ref).collect(),
+        };
+        let secret = self.pull_secret.as_ref().map(|secret| serde_json::to_vec(&**secret).unwrap_or_default());
+        let named = format!("{}/{}", namespaces::CONFIG, secrets::PULL);
+        let secret = secret.as_ref().map(|json| (named.as_str(), json.as_slice()));
+        let config = self.config.as_ref().map(|config| &config.spec);
+        let source = start.source().clone().with_cluster(&policy, config, secret)?;
+        for warning in source.authfile.warnings() {
+            tracing::warn!("{named}: {warning}");
+        }
+        Ok(Images::new(source))
+    }
+}
+
+/// Of the objects only what images depend on counts: whoever writes a status makes nothing anew.
+impl PartialEq for Seen {
+    fn eq(&self, other: &Self) -> bool {
+        fn same<K, S: PartialEq>(a: &[Arc<K>], b: &[Arc<K>], part: impl Fn(&K) -> &S) -> bool {
+            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| part(a) == part(b))
+        }
+        let settings = |config: &Option<Arc<ControllerConfig>>| {
+            config.as_ref().map(|config| {
+                let spec = &config.spec;
+                (
+                    spec.image_registry_bundle_data.clone(),
+                    spec.image_registry_bundle_user_data.clone(),
+                    spec.additional_trust_bundle.clone(),
+                    spec.root_ca_data.clone(),
+                    spec.proxy.clone(),
+                )
+            })
+        };
+        let data =
+            |secret: &Option<Arc<Secret>>| secret.as_ref().map(|secret| (secret.type_.clone(), secret.data.clone()));
+        self.image.as_ref().map(|image| &image.spec) == other.image.as_ref().map(|image| &image.spec)
+            && same(&self.digest_sets, &other.digest_sets, |set| &set.spec)
+            && same(&self.content_sources, &other.content_sources, |set| &set.spec)
+            && same(&self.tag_sets, &other.tag_sets, |set| &set.spec)
+            && data(&self.pull_secret) == data(&other.pull_secret)
+            && settings(&self.config) == settings(&other.config)
+    }
+}
+
+/// The objects that say something, by kind and name.
+impl fmt::Display for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = |meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta, kind: &str| {
+            format!("{kind} {}", meta.name.as_deref().unwrap_or_default())
+        };
+        let mut all: Vec<String> = Vec::new();
+        all.extend(self.digest_sets.iter().map(|set| name(&set.metadata, "ImageDigestMirrorSet")));
+        all.extend(self.content_sources.iter().map(|set| name(&set.metadata, "ImageContentSourcePolicy")));
+        all.extend(self.tag_sets.iter().map(|set| name(&set.metadata, "ImageTagMirrorSet")));
+        all.extend(
+            self.image.iter().filter(|image| image.spec.registry_sources.is_some()).map(|_| "Image cluster".into()),
+        );
+        all.extend(self.pull_secret.iter().map(|_| format!("Secret {}/{}", namespaces::CONFIG, secrets::PULL)));
+        if let Some(config) = &self.config {
+            let spec = &config.spec;
+            let proxy = spec.proxy.as_ref().is_some_and(|p| !p.https_proxy.is_empty() || !p.http_proxy.is_empty());
+            all.extend(proxy.then(|| "the proxy of the ControllerConfig".to_owned()));
+            let bundles = spec.image_registry_bundle_data.iter().chain(&spec.image_registry_bundle_user_data).flatten();
+            let certificates = spec.additional_trust_bundle.iter().any(|bundle| !bundle.is_empty())
+                || !spec.root_ca_data.is_empty()
+                || bundles.count() > 0;
+            all.extend(certificates.then(|| "the certificates of the ControllerConfig".to_owned()));
+        }
+        if all.is_empty() { f.write_str("no object of the cluster") } else { f.write_str(&all.join(", ")) }
+    }
+}

@@ -1,0 +1,60 @@
+//! Forgets what is known of images that the cluster no longer uses, now and then.
+
+use crate::Context;
+use kube::{Api, api::ListParams};
+use std::{collections::BTreeSet, time::Duration};
+use tokio::time::sleep;
+use weir_api::{
+    MachineConfig, MachineConfigPool, PinnedImageSet,
+    keys::names::{CLUSTER, CONTROLLER_CONFIG},
+};
+use weir_images::{Cache, Digest, pull_spec::digest_of};
+use weir_rules::catalog::kept::{KeptView, kept};
+
+/// Not before a restart has settled (as in the reference, `pkg/imageutils` of
+/// github.com/openshift/machine-config-operator).
+const FIRST: Duration = Duration::from_mins(10);
+/// And every day from then on, as there.
+const PERIOD: Duration = Duration::from_hours(24);
+
+/// Forgets on schedule until the future is dropped.
+pub(super) async fn run(context: &Context, cache: &Cache) {
+    sleep(FIRST).await;
+    loop {
+        match evict(context, cache).await {
+            Ok(0) => {}
+            Ok(images) => tracing::info!(images, "forgot what was known of images that are no longer used"),
+            Err(error) => tracing::warn!(error, "what is known of unused images was not forgotten"),
+        }
+        sleep(PERIOD).await;
+    }
+}
+
+/// Forgets once; returns of how many images.
+async fn evict(context: &Context, cache: &Cache) -> Result<usize, String> {
+    let cluster = &context.cluster;
+    let sets: Api<PinnedImageSet> = Api::all(context.client.clone());
+    let pinned = match sets.list(&ListParams::default()).await {
+        Ok(list) => list.items,
+        Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
+        Err(error) => return Err(format!("listing PinnedImageSets: {error}")),
+    };
+    let pools = cluster.pools.all();
+    let pools: Vec<&MachineConfigPool> = pools.iter().map(AsRef::as_ref).collect();
+    let configs = cluster.configs.all();
+    let config_of = |name: &str| -> Option<&MachineConfig> {
+        configs.iter().map(AsRef::as_ref).find(|config: &&MachineConfig| config.metadata.name.as_deref() == Some(name))
+    };
+    let version = context.cluster_version();
+    let (object, config) = (cluster.streams.get(CLUSTER), cluster.controller_configs.get(CONTROLLER_CONFIG));
+    let view = KeptView {
+        cluster: version.as_deref(),
+        object: object.as_deref(),
+        controller_config: config.as_deref(),
+        pools: &pools,
+        pinned: &pinned,
+    };
+    let Some(kept) = kept(&view, config_of) else { return Ok(0) };
+    let kept: BTreeSet<Digest> = kept.into_iter().filter_map(digest_of).collect();
+    cache.evict(&kept).map_err(|error| error.to_string())
+}

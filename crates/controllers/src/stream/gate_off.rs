@@ -1,0 +1,69 @@
+//! With the gate of streams off no image is inspected; whether the release is for this cluster at all is looked at even then.
+
+use super::{Controller, Error, LAST_RETRY};
+use crate::{
+    access,
+    troubles::{Evidence, Trouble},
+};
+use std::sync::PoisonError;
+use weir_kubeio::{Next, drive::chain};
+use weir_rules::mismatch::{Mismatch, MismatchView, clause, mismatches};
+
+impl Controller {
+    /// Looks at the tags of the desired release, once for each release.
+    pub(super) async fn look(&self) -> Result<Next, Error> {
+        let version = self.context.cluster_version();
+        let desired = version.as_ref().and_then(|v| v.status.as_ref()).map(|status| status.desired.image.as_str());
+        let Some(release) = desired.filter(|release| !release.is_empty() && !self.has_looked_at(release)) else {
+            return Ok(Next::Await);
+        };
+        let found = match self.access.images() {
+            Ok(images) => images.release(release).await.map_err(|error| chain(&error)),
+            Err(access::Error::Unseen { why: None, .. }) => return Ok(Next::Await),
+            Err(error) => Err(chain(&error)),
+        };
+        let found = match found {
+            Ok(found) => found,
+            Err(why) => {
+                // Nothing waits for it: without streams pools take the images that the ControllerConfig names.
+                tracing::warn!(release, why, "cannot see whether the release is for this cluster");
+                return Ok(Next::After(LAST_RETRY));
+            }
+        };
+        let tags = found.tags.into_iter().map(|tag| tag.name).collect();
+        let misfit = self.weigh(Evidence { tags, several_streams: Vec::new() });
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(release.to_owned());
+        if misfit.is_empty() {
+            return Ok(Next::Await);
+        }
+        let error = Error::Mismatch { release: release.to_owned(), why: clause(self.context.profile, &misfit) };
+        self.warn(error.code(), chain(&error)).await;
+        Err(error)
+    }
+
+    /// Forgets what was in the way of streams; what a release was found to be stays so while the gate is off.
+    pub(super) fn clear(&self, off: bool) {
+        let keep = off && self.looked.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        self.context.cluster.troubles.change(|trouble| {
+            let evidence = if keep { std::mem::take(&mut trouble.evidence) } else { Evidence::default() };
+            *trouble = Trouble { evidence, catalog: None };
+        });
+    }
+
+    /// Lets the other controllers know what a release says of the distribution, where it contradicts it.
+    pub(super) fn weigh(&self, evidence: Evidence) -> Vec<Mismatch> {
+        let misfit = mismatches(&MismatchView {
+            profile: self.context.profile,
+            payload_tags: &evidence.tags.iter().map(String::as_str).collect::<Vec<_>>(),
+            several_streams: &evidence.several_streams,
+            feature_set: None,
+        });
+        let evidence = if misfit.is_empty() { Evidence::default() } else { evidence };
+        self.context.cluster.troubles.change(|trouble| trouble.evidence = evidence);
+        misfit
+    }
+
+    fn has_looked_at(&self, release: &str) -> bool {
+        self.looked.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(release)
+    }
+}

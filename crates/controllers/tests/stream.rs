@@ -1,0 +1,280 @@
+//! The stream controller in process, against the embedded server: registries that do not answer, mirrors and credentials
+//! that come later, and the ConfigMap that names images.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use futures::future::select_all;
+use k8s_openapi::ByteString;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    core::{DynamicObject, GroupVersionKind},
+    discovery::ApiResource,
+};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use tokio::{net::TcpListener, task::LocalSet, time::timeout};
+use weir_api::OSImageStream;
+use weir_api::crds::{FeatureSet, crds};
+use weir_api::keys::{config::RELEASE_PAYLOAD_IMAGE, names::OPERATOR_NAMESPACE, namespaces};
+use weir_apiserver::{ApiServer, Settings};
+use weir_controllers::troubles::{CatalogTrouble, Trouble};
+use weir_controllers::{Access, Build, Cluster, Context, stream};
+use weir_distro::Profile;
+use weir_images::{Authfile, Cache, Images, Patience, Registries, Source, Trust, payload};
+use weir_kubeio::Clock;
+use weir_testkit::{Options, Registry};
+
+/// What is to be seen within a second is given that.
+const SOON: Duration = Duration::from_secs(1);
+
+fn api(client: &Client, group: &str, kind: &str) -> Api<DynamicObject> {
+    Api::all_with(client.clone(), &ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind)))
+}
+
+async fn create(client: &Client, kind: &str, name: &str, status: &Value) {
+    let api = api(client, "config.openshift.io", kind);
+    let object = json!({"apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": name}, "spec": {}});
+    api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    let patch = Patch::Merge(json!({ "status": status }));
+    api.patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+}
+
+fn desired(version: &str, image: &str) -> Value {
+    json!({"desired": {"version": version, "image": image}, "history": [], "observedGeneration": 1, "versionHash": "", "availableUpdates": null})
+}
+
+/// A client of a server with one release to run, and the controllers' context.
+async fn cluster(profile: &str, image: &str, version: &str) -> Context {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    server.define(crds(FeatureSet::Default)).unwrap();
+    let client = Client::new(server.service(), "default");
+    let all: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(client.clone());
+    for name in [OPERATOR_NAMESPACE, namespaces::CONFIG] {
+        let namespace = serde_json::from_value(json!({"metadata": {"name": name}})).unwrap();
+        all.create(&PostParams::default(), &namespace).await.unwrap();
+    }
+    let gates = json!([{"version": version, "enabled": [{"name": "OSStreams"}], "disabled": []}]);
+    create(&client, "FeatureGate", "cluster", &json!({ "featureGates": gates })).await;
+    create(&client, "ClusterVersion", "version", &desired(version, image)).await;
+    let build = Build { raw: "v1".to_owned(), hash: "h1".to_owned(), release: None };
+    let profile = Profile::by_name(profile).unwrap();
+    Context { client, cluster: Cluster::default(), clock: Clock::system(), profile, build: Arc::new(build) }
+}
+
+#[tokio::test]
+async fn it_is_told_within_a_second_and_left_as_soon_as_another_release_is_wanted() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let host = silent.local_addr().unwrap();
+    let image = format!("{host}/okd/release@sha256:{}", "0a".repeat(32));
+    let context = cluster("okd", &image, "5.0.0-okd-scos.0").await;
+    let layout = payload::build(context.profile, None, &[]).unwrap();
+    let good = layout.name(&layout.images()[0]).to_string();
+    let registries = Registries::parse(&format!("[[registry]]\nlocation = \"{host}\"\ninsecure = true\n")).unwrap();
+    let images = Images::new(Source { layouts: vec![layout], registries, ..Source::default() });
+    played(&context, images, story(&context, &image, &good)).await;
+}
+
+/// Plays a story beside the stream controller.
+async fn played(context: &Context, images: Images, story: impl Future<Output = ()>) {
+    let controller = stream::Controller::new(context.clone(), Access::new(&context.cluster, images));
+    let tasks = LocalSet::new();
+    tasks.spawn_local(configuration(context.cluster.clone(), context.client.clone()));
+    tasks.spawn_local(async move { controller.run().await });
+    tasks.run_until(story).await;
+}
+
+/// Everything but nodes, which the stream controller has no use for and is not to wait for.
+async fn configuration(cluster: Cluster, client: Client) {
+    tokio::join!(
+        cluster.versions.fill(client.clone()),
+        cluster.gates.fill(client.clone()),
+        cluster.streams.fill(client.clone()),
+        cluster.controller_configs.fill(client.clone()),
+        cluster.pools.fill(client.clone()),
+        cluster.configs.fill(client.clone()),
+        cluster.access.fill(client.clone()),
+        cluster.os_configs.fill(client),
+    );
+}
+
+async fn story(context: &Context, image: &str, good: &str) {
+    let troubles = &context.cluster.troubles;
+    let mut changes = troubles.changes();
+    timeout(SOON, changes.wait_for(|_| troubles.get().catalog.is_some())).await.unwrap().unwrap();
+    let trouble = troubles.get().catalog.unwrap();
+    assert_eq!((trouble.release.as_str(), trouble.blocking), (image, false));
+    assert!(trouble.why.contains("has not answered yet"), "{trouble:?}");
+    let versions = api(&context.client, "config.openshift.io", "ClusterVersion");
+    let patch = Patch::Merge(json!({"status": desired("5.0.0-okd-scos.0", good)}));
+    versions.patch_status("version", &PatchParams::default(), &patch).await.unwrap();
+    timeout(SOON, changes.wait_for(|_| troubles.get().catalog.is_none())).await.unwrap().unwrap();
+    let streams = context.cluster.streams.get("cluster").unwrap();
+    assert_eq!(streams.status.as_ref().unwrap().default_stream, "centos-10");
+    assert_eq!(told(context, "OSImageStreamDelayed").await.len(), 1);
+}
+
+/// Messages of the events with this reason.
+async fn told(context: &Context, reason: &str) -> Vec<String> {
+    let events: Api<Event> = Api::all(context.client.clone());
+    let events = events.list(&ListParams::default()).await.unwrap();
+    let of_reason = events.items.into_iter().filter(|event| event.reason.as_deref() == Some(reason));
+    of_reason.filter_map(|event| event.message).collect()
+}
+
+/// The names of the listed streams, once the object satisfies the condition; it is given a second.
+async fn streams(context: &Context, condition: impl Fn(&OSImageStream) -> bool) -> Vec<String> {
+    let cache = &context.cluster.streams;
+    let mut changes = cache.changes();
+    let made = || cache.get("cluster").filter(|object| condition(object)).and_then(|object| object.status.clone());
+    timeout(SOON, changes.wait_for(|_| made().is_some())).await.unwrap().unwrap();
+    made().unwrap().available_streams.into_iter().map(|set| set.name).collect()
+}
+
+fn is_done(object: &OSImageStream) -> bool {
+    object.metadata.annotations.as_ref().is_some_and(|marks| marks.contains_key(RELEASE_PAYLOAD_IMAGE))
+}
+
+fn given(registry: &Registry) -> Source {
+    let authfile = Authfile::parse(registry.authfile(None).as_bytes()).unwrap();
+    let mut trust = Trust::default();
+    trust.add_bundle("registry", registry.ca().as_bytes()).unwrap();
+    Source { authfile, trust, ..Source::default() }
+}
+
+fn controller_config(ca: &str) -> Value {
+    let none = "IyBub25lCg==";
+    json!({"additionalTrustBundle": base64(ca), "baseOSContainerImage": "", "cloudProviderCAData": null,
+        "cloudProviderConfig": "", "clusterDNSIP": "172.30.0.10", "dns": dns(), "images": {}, "infra": infrastructure(),
+        "ipFamilies": "IPv4", "kubeAPIServerServingCAData": none, "network": null, "proxy": null, "releaseImage": "",
+        "rootCAData": none})
+}
+
+fn dns() -> Value {
+    json!({"apiVersion": "config.openshift.io/v1", "kind": "DNS", "spec": {"baseDomain": "example.com"}, "status": {}})
+}
+
+fn infrastructure() -> Value {
+    json!({"apiVersion": "config.openshift.io/v1", "kind": "Infrastructure", "spec": {}, "status": {}})
+}
+
+fn base64(text: &str) -> String {
+    serde_json::to_value(ByteString(text.as_bytes().to_vec())).unwrap().as_str().unwrap().to_owned()
+}
+
+/// Waits for the condition on what is known to stand in the way of the streams; it is given a second.
+async fn trouble(context: &Context, condition: impl Fn(&CatalogTrouble) -> bool) -> CatalogTrouble {
+    let troubles = &context.cluster.troubles;
+    let found = || troubles.get().catalog.filter(|trouble| condition(trouble));
+    let mut changes = troubles.changes();
+    let seen = timeout(SOON, changes.wait_for(|_| found().is_some())).await;
+    assert!(seen.is_ok(), "{:?}", troubles.get());
+    found().unwrap()
+}
+
+#[tokio::test]
+async fn mirrors_credentials_and_certificates_of_the_cluster_take_effect_at_once() {
+    let user = Some(("weir".to_owned(), "hunter2".to_owned()));
+    let Some(registry) = Registry::start(&Options { tls: true, user, ..Options::default() }).unwrap() else { return };
+    let layout = payload::build(Profile::by_name("ocp").unwrap(), None, &[]).unwrap();
+    let to = format!("{}/ocp/release", registry.host()).parse().unwrap();
+    let pushed = payload::push(&Images::new(given(&registry)), &layout, &to).await.unwrap();
+    let source = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let image = pushed.release.replace(registry.host(), &source.to_string());
+    let context = cluster("ocp", &image, "4.21.0").await;
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Some(Arc::new(Cache::open(folder.path(), jiff::Timestamp::now)));
+    let patience = Patience { retry: Duration::ZERO, ..Patience::default() };
+    let images = Images::new(Source { cache, patience, ..Source::default() });
+    let story = async {
+        // The source is dead. The registry that answers is named step by step: where, by whom, for whom.
+        trouble(&context, |trouble| trouble.why.contains("refused")).await;
+        let client = &context.client;
+        let mirrors = json!([{"source": source.to_string(), "mirrors": [registry.host()]}]);
+        put(
+            client,
+            "config.openshift.io",
+            "ImageDigestMirrorSet",
+            "m",
+            json!({"spec": {"imageDigestMirrors": mirrors}}),
+        )
+        .await;
+        let said = trouble(&context, |trouble| trouble.why.contains("no trusted TLS connection")).await;
+        assert!(said.why.contains(&image) && said.why.contains(registry.host()), "{said}");
+        assert!(
+            said.why.contains("ImageDigestMirrorSet m") && said.to_string().contains("; next attempt at "),
+            "{said}"
+        );
+        let spec = json!({"spec": controller_config(registry.ca())});
+        put(client, "machineconfiguration.openshift.io", "ControllerConfig", "machine-config-controller", spec).await;
+        trouble(&context, |trouble| trouble.why.contains("authfile has none")).await;
+        let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pull-secret"},
+            "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": registry.authfile(None)}});
+        let secrets: Api<Secret> = Api::namespaced(client.clone(), namespaces::CONFIG);
+        secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
+        assert_eq!(streams(&context, is_done).await, ["rhel-10", "rhel-9"]);
+        assert_eq!(context.cluster.troubles.get(), Trouble::default());
+        let told = told(&context, "OSImageStreamNotMade").await;
+        assert!(told.iter().all(|text| text.contains("; next attempt in ") && !text.contains("hunter2")), "{told:?}");
+        // Deleted, it is made anew; and by now without any registry.
+        drop(registry);
+        let uid = context.cluster.streams.get("cluster").unwrap().metadata.uid.clone();
+        let objects = api(client, "machineconfiguration.openshift.io", "OSImageStream");
+        objects.delete("cluster", &DeleteParams::default()).await.unwrap();
+        let made = streams(&context, |object| object.metadata.uid != uid && is_done(object)).await;
+        assert_eq!(made, ["rhel-10", "rhel-9"]);
+    };
+    played(&context, images, story).await;
+}
+
+async fn put(client: &Client, group: &str, kind: &str, name: &str, mut object: Value) {
+    object["apiVersion"] = json!(format!("{group}/v1"));
+    object["kind"] = json!(kind);
+    object["metadata"] = json!({"name": name});
+    api(client, group, kind).create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_config_map_adds_its_images_when_it_is_of_the_release() {
+    let release = payload::build(Profile::by_name("ocp").unwrap(), Some("4.21.0"), &["rhel-9".to_owned()]).unwrap();
+    let other = payload::build(Profile::by_name("ocp").unwrap(), Some("5.0.0"), &["rhel-10".to_owned()]).unwrap();
+    let image = release.name(&release.images()[0]).to_string();
+    let of_other = Images::new(Source::default()).release_of(&other).await.unwrap();
+    let named = |part: &str| of_other.tags.iter().find(|tag| tag.name.ends_with(part)).unwrap().image.clone().unwrap();
+    let context = cluster("ocp", &image, "4.21.0").await;
+    let maps: Api<ConfigMap> = Api::namespaced(context.client.clone(), OPERATOR_NAMESPACE);
+    let data = |version: &str| {
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "machine-config-osimageurl"}, "data": {
+            "baseOSContainerImage": named("coreos-10"), "baseOSExtensionsContainerImage": named("extensions"),
+            "osImageURL": "", "releaseVersion": version,
+        }})
+    };
+    maps.create(&PostParams::default(), &serde_json::from_value(data("4.21.0")).unwrap()).await.unwrap();
+    let images = Images::new(Source { layouts: vec![release, other], ..Source::default() });
+    let story = async {
+        assert_eq!(streams(&context, is_done).await, ["rhel-10", "rhel-9"]);
+        // Of another release it does not count, and that is said.
+        let patch = Patch::Merge(json!({"data": {"releaseVersion": "5.0.0"}}));
+        maps.patch("machine-config-osimageurl", &PatchParams::default(), &patch).await.unwrap();
+        let mut changes = context.cluster.access.changes();
+        let is_seen =
+            || context.cluster.access.os_image_url().unwrap().data.as_ref().unwrap()["releaseVersion"] == "5.0.0";
+        while !is_seen() {
+            select_all(changes.iter_mut().map(|change| Box::pin(change.changed()))).await.0.unwrap();
+        }
+        let uid = context.cluster.streams.get("cluster").unwrap().metadata.uid.clone();
+        let objects = api(&context.client, "machineconfiguration.openshift.io", "OSImageStream");
+        objects.delete("cluster", &DeleteParams::default()).await.unwrap();
+        assert_eq!(streams(&context, |object| object.metadata.uid != uid && is_done(object)).await, ["rhel-9"]);
+        // The event comes after the marks.
+        let events: Api<Event> = Api::all(context.client.clone());
+        let skipped = |event: &Event| event.reason.as_deref() == Some("SourceLeftOut");
+        while !events.list(&ListParams::default()).await.unwrap().items.iter().any(skipped) {
+            tokio::task::yield_now().await;
+        }
+        let told = told(&context, "SourceLeftOut").await;
+        assert!(told[0].contains("ConfigMap") && told[0].contains("of release 5.0.0"), "{told:?}");
+    };
+    played(&context, images, story).await;
+}

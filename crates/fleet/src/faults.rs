@@ -1,0 +1,271 @@
+//! What goes wrong with machines, on purpose.
+//!
+//! A fault acts on an occasion: a machine that comes to the point where it can act. It lets the first `after` occasions of
+//! each machine pass, acts on the next `times` (on all that follow, when not given), and never on a machine whose Node has
+//! the annotation [`LIFT`].
+
+use serde::{Deserialize, Deserializer, de::Error as _};
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+/// Annotation of a Node, from a user: no fault acts on the machine while it is there, whatever its value.
+pub const LIFT: &str = "fleet.weir/lift";
+/// What a failing machine says of itself, unless the fault says it.
+const REASON: &str = "simulated failure (a fault of the fleet)";
+
+/// What goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    /// A pod on the node has a budget that allows no disruption.
+    StuckInDrain,
+    /// The daemon fails after the drain.
+    Degraded,
+    /// The machine goes down for its reboot and stays down.
+    NeverReturns,
+    /// The machine comes back with the OS it had.
+    ReturnsOnOldImage,
+    /// Every step takes longer.
+    Slow,
+}
+
+/// A fault as it is written.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// What goes wrong.
+    pub fault: Kind,
+    /// Names of Nodes; `*` stands for any characters.
+    #[serde(deserialize_with = "patterns")]
+    pub nodes: Vec<String>,
+    /// Acts only on the way to an OS whose text this matches; `*` stands for any characters.
+    #[serde(default)]
+    pub os: Option<String>,
+    /// Occasions of each machine that pass first.
+    #[serde(default)]
+    pub after: u32,
+    /// Occasions of each machine that it then acts on; absent for all.
+    #[serde(default)]
+    pub times: Option<u32>,
+    /// How long a machine is stuck or does not return; absent for until it is lifted.
+    #[serde(default, rename = "for", deserialize_with = "time")]
+    pub lasts: Option<Duration>,
+    /// What a degraded machine says.
+    #[serde(default)]
+    pub reason: Option<String>,
+    /// How much longer the steps of a slow machine take.
+    #[serde(default)]
+    pub factor: Option<f64>,
+}
+
+/// The faults of a fleet.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    faults: Vec<Fault>,
+}
+
+/// A fault that says something odd.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("faults[{index}].{field}: {why}")]
+pub struct FaultError {
+    /// Position in the list, from 0.
+    pub index: usize,
+    /// The field.
+    pub field: &'static str,
+    /// What is odd about it.
+    pub why: String,
+}
+
+impl Faults {
+    /// Whether each fault makes sense.
+    ///
+    /// # Errors
+    /// The first that does not, with where it is.
+    pub fn check(&self) -> Result<(), FaultError> {
+        for (index, fault) in self.faults.iter().enumerate() {
+            if let Some((field, why)) = fault.odd() {
+                return Err(FaultError { index, field, why });
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Fault {
+    fn odd(&self) -> Option<(&'static str, String)> {
+        let only = |field, kinds: &[Kind]| (field, format!("is of no use here; it belongs to {kinds:?}"));
+        match self.fault {
+            _ if self.nodes.is_empty() => Some(("nodes", "names no node".to_owned())),
+            _ if self.times == Some(0) => Some(("times", "0 times is never; leave the fault out".to_owned())),
+            Kind::Slow if self.factor.is_none() => Some(("factor", "says how slow; it is missing".to_owned())),
+            Kind::Slow if self.factor.is_some_and(|factor| !(factor.is_finite() && factor >= 1.0)) => {
+                Some(("factor", "is a number from 1 up".to_owned()))
+            }
+            Kind::Slow if self.os.is_some() => Some(("os", "a slow machine is slow whatever it runs".to_owned())),
+            Kind::Slow if self.after > 0 || self.times.is_some() => {
+                Some(("times", "a slow machine is slow until it is lifted".to_owned()))
+            }
+            Kind::Slow if self.lasts.is_some() => Some(only("for", &[Kind::StuckInDrain, Kind::NeverReturns])),
+            kind if kind != Kind::Slow && self.factor.is_some() => Some(only("factor", &[Kind::Slow])),
+            kind if kind != Kind::Degraded && self.reason.is_some() => Some(only("reason", &[Kind::Degraded])),
+            Kind::Degraded | Kind::ReturnsOnOldImage if self.lasts.is_some() => {
+                Some(only("for", &[Kind::StuckInDrain, Kind::NeverReturns]))
+            }
+            _ => None,
+        }
+    }
+
+    /// What a degraded machine says.
+    pub(crate) fn reason(&self) -> &str {
+        self.reason.as_deref().unwrap_or(REASON)
+    }
+
+    fn meets(&self, kind: Kind, node: &str, os: &str) -> bool {
+        self.fault == kind
+            && self.nodes.iter().any(|pattern| matches(pattern, node))
+            && self.os.as_ref().is_none_or(|pattern| matches(pattern, os))
+    }
+}
+
+/// Faults, and how many occasions each machine had.
+#[derive(Debug, Default)]
+pub(crate) struct Occasions {
+    faults: Vec<Fault>,
+    had: Mutex<BTreeMap<(usize, String), u32>>,
+}
+
+impl Occasions {
+    pub(crate) fn new(faults: Faults) -> Self {
+        Self { faults: faults.faults, had: Mutex::default() }
+    }
+
+    /// The fault of this kind that acts on a machine now, on its way to an OS. It is asked once per occasion.
+    pub(crate) fn act(&self, kind: Kind, node: &str, os: &str) -> Option<&Fault> {
+        let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut acting = None;
+        for (index, fault) in self.faults.iter().enumerate().filter(|(_, fault)| fault.meets(kind, node, os)) {
+            let count = had.entry((index, node.to_owned())).or_default();
+            let acts = *count >= fault.after && fault.times.is_none_or(|times| *count - fault.after < times);
+            *count = count.saturating_add(1);
+            acting = acting.or(acts.then_some(fault));
+        }
+        acting
+    }
+
+    /// How much longer every step of a machine takes.
+    pub(crate) fn factor(&self, node: &str) -> f64 {
+        let slow = self.faults.iter().filter(|fault| fault.meets(Kind::Slow, node, ""));
+        slow.filter_map(|fault| fault.factor).fold(1.0, f64::max)
+    }
+}
+
+/// Whether a text matches a pattern in which `*` stands for any characters.
+fn matches(pattern: &str, text: &str) -> bool {
+    let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
+    let Some(mut text) = text.strip_prefix(head) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let tail = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some((_, after)) = text.split_once(part) else { return false };
+        text = after;
+    }
+    text.ends_with(tail)
+}
+
+/// One pattern, or a list of them.
+fn patterns<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(untagged, expecting = "the name of a node, or a list of names")]
+    enum Patterns {
+        One(String),
+        Several(Vec<String>),
+    }
+    Ok(match Patterns::deserialize(deserializer)? {
+        Patterns::One(pattern) => vec![pattern],
+        Patterns::Several(patterns) => patterns,
+    })
+}
+
+/// A time such as `30s`.
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let parsed: Result<jiff::SignedDuration, _> = text.parse();
+    let time = parsed.ok().and_then(|time| Duration::try_from(time).ok());
+    time.map(Some).ok_or_else(|| D::Error::custom(format!("{text:?} is no time; write one such as 500ms, 30s or 2m")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn faults(list: Value) -> Faults {
+        serde_json::from_value(json!({"faults": list})).unwrap()
+    }
+
+    #[test]
+    fn a_pattern_stands_for_names() {
+        for (pattern, text, wanted) in [
+            ("worker-1", "worker-1", true),
+            ("worker-1", "worker-10", false),
+            ("worker-*", "worker-10", true),
+            ("*", "", true),
+            ("*-1", "infra-1", true),
+            ("w*r-*0", "worker-10", true),
+            ("w*r-*0", "worker-11", false),
+            ("a*a", "a", false),
+        ] {
+            assert_eq!(matches(pattern, text), wanted, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn the_first_occasions_pass_and_the_last_too() {
+        let list = json!([{"fault": "degraded", "nodes": "w*", "after": 1, "times": 2, "os": "*9*"}]);
+        let occasions = Occasions::new(faults(list));
+        let acts = |node, os| occasions.act(Kind::Degraded, node, os).is_some();
+        assert_eq!([(); 5].map(|()| acts("w1", "el9")), [false, true, true, false, false]);
+        assert!(!acts("w2", "el9") && acts("w2", "el9"), "each machine has its own occasions");
+        assert_eq!([(); 3].map(|()| acts("w3", "el10")), [false; 3]);
+        assert!(!acts("m1", "el9") && occasions.act(Kind::NeverReturns, "w1", "el9").is_none());
+    }
+
+    #[test]
+    fn the_slowest_counts() {
+        let list = json!([{"fault": "slow", "nodes": ["a", "b"], "factor": 2}, {"fault": "slow", "nodes": "b", "factor": 3.5}]);
+        let occasions = Occasions::new(faults(list));
+        assert_eq!(["a", "b", "c"].map(|node| occasions.factor(node)), [2.0, 3.5, 1.0]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_named_with_its_place() {
+        for (fault, wanted) in [
+            (json!({"fault": "degraded", "nodes": []}), "faults[1].nodes: names no node"),
+            (
+                json!({"fault": "degraded", "nodes": "a", "times": 0}),
+                "faults[1].times: 0 times is never; leave the fault out",
+            ),
+            (json!({"fault": "slow", "nodes": "a"}), "faults[1].factor: says how slow; it is missing"),
+            (json!({"fault": "slow", "nodes": "a", "factor": 0.5}), "faults[1].factor: is a number from 1 up"),
+            (
+                json!({"fault": "degraded", "nodes": "a", "factor": 2}),
+                "faults[1].factor: is of no use here; it belongs to [Slow]",
+            ),
+            (
+                json!({"fault": "slow", "nodes": "a", "factor": 2, "reason": "x"}),
+                "faults[1].reason: is of no use here; it belongs to [Degraded]",
+            ),
+            (
+                json!({"fault": "degraded", "nodes": "a", "for": "1s"}),
+                "faults[1].for: is of no use here; it belongs to [StuckInDrain, NeverReturns]",
+            ),
+        ] {
+            let fine = json!({"fault": "never-returns", "nodes": "x", "for": "30s"});
+            assert_eq!(faults(json!([fine, fault])).check().unwrap_err().to_string(), wanted);
+        }
+    }
+}

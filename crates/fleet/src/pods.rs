@@ -1,0 +1,293 @@
+//! Pods on machines. The fleet stands in for what a cluster has for them: a controller that makes them, a scheduler, and
+//! the kubelets, which start them and confirm that they have ended.
+//!
+//! It starts and ends every pod bound to one of its machines; it makes pods only of its own workload, in a namespace of its
+//! own.
+
+use crate::{faults::LIFT, machine::POOL_LABEL, world::World};
+use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use k8s_openapi::{
+    api::{
+        apps::v1::ReplicaSet,
+        core::v1::{Namespace, Node, Pod},
+        policy::v1::PodDisruptionBudget,
+    },
+    apimachinery::pkg::util::intstr::IntOrString,
+};
+use kube::{
+    Api, ResourceExt as _,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Debug,
+    time::Duration,
+};
+use tokio::time::sleep;
+use weir_api::keys::names;
+use weir_kubeio::drive::chain;
+use weir_rules::view::NodeView;
+
+/// Namespace of everything the fleet makes besides Nodes.
+pub const NAMESPACE: &str = "weir-fleet";
+/// The workload: name of its ReplicaSet and of its budget, and value of [`APP`] on its pods.
+const NAME: &str = "app";
+/// Label of pods that the fleet made.
+const APP: &str = "fleet.weir/app";
+const FIELD_MANAGER: &str = "weir-fleet";
+/// Changes that come together are looked at once.
+const QUIET: Duration = Duration::from_millis(5);
+/// An image that is never pulled.
+const IMAGE: &str = "registry.invalid/simulated";
+
+/// The pods that run on workers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Workload {
+    /// Pods for each worker; they may be on any of them.
+    pub pods: u32,
+    /// How many of them may be missing at a time, a number or a percentage; no budget without it.
+    pub budget: Option<IntOrString>,
+}
+
+/// Something to do for a pod, and what it is known by while it is done.
+type Doing<'w> = BoxFuture<'w, String>;
+
+/// Keeps pods until the future is dropped.
+pub(crate) async fn run(world: &World, workers: usize) {
+    let workload = world.settings.workload.as_ref();
+    let owner = match workload {
+        Some(workload) => Some(found(world, workload, workers).await),
+        None => None,
+    };
+    let mut changes = (world.pods.changes(), world.nodes.changes());
+    let mut busy: BTreeSet<String> = BTreeSet::new();
+    let mut doing: FuturesUnordered<Doing<'_>> = FuturesUnordered::new();
+    loop {
+        if world.pods.is_synced() && world.nodes.is_synced() {
+            for (key, work) in due(world, owner.as_ref(), &busy) {
+                busy.insert(key);
+                doing.push(work);
+            }
+        }
+        tokio::select! {
+            _ = changes.0.changed() => sleep(QUIET).await,
+            _ = changes.1.changed() => sleep(QUIET).await,
+            Some(key) = doing.next() => { busy.remove(&key); }
+        }
+    }
+}
+
+/// What is to be done for pods and is not being done.
+fn due<'w>(world: &'w World, owner: Option<&ReplicaSet>, busy: &BTreeSet<String>) -> Vec<(String, Doing<'w>)> {
+    let nodes: BTreeMap<String, _> = world.nodes.all().into_iter().map(|node| (node.name_any(), node)).collect();
+    let mut work: Vec<(String, Doing<'w>)> = Vec::new();
+    let mut load: BTreeMap<&str, usize> =
+        nodes.values().filter(|node| takes_pods(node)).filter_map(|n| Some((n.metadata.name.as_deref()?, 0))).collect();
+    let mut running = 0;
+    let pods = world.pods.all();
+    for pod in &pods {
+        let on = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
+        let ours = pod.labels().get(APP).is_some_and(|app| app == NAME);
+        let ending = pod.metadata.deletion_timestamp.is_some();
+        running += usize::from(ours && !ending);
+        if let Some(count) = load.get_mut(on) {
+            *count += 1;
+        }
+        let simulated = nodes.get(on).is_some_and(|node| node.labels().contains_key(POOL_LABEL));
+        let lost = ours && !on.is_empty() && !nodes.contains_key(on);
+        let key = pod.uid().unwrap_or_default();
+        if busy.contains(&key) {
+            continue;
+        }
+        let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
+        if lost || (simulated && ending) {
+            work.push((key.clone(), Box::pin(end(world, namespace, name, key))));
+        } else if simulated && is_pending(pod) {
+            work.push((key.clone(), Box::pin(start(world, namespace, name, key))));
+        }
+    }
+    let Some(owner) = owner else { return work };
+    let wanted = owner.spec.as_ref().and_then(|spec| spec.replicas).and_then(|n| usize::try_from(n).ok());
+    let making = busy.iter().filter(|key| key.starts_with(NAME)).count();
+    for slot in 0..wanted.unwrap_or_default().saturating_sub(running + making) {
+        let Some((&node, count)) = load.iter_mut().min_by_key(|(name, count)| (**count, **name)) else { break };
+        *count += 1;
+        let key = (0..).map(|n| format!("{NAME}-{slot}-{n}")).find(|key| !busy.contains(key)).unwrap_or_default();
+        work.push((key.clone(), Box::pin(make(world, pod(owner, node), key))));
+    }
+    work
+}
+
+/// A simulated worker that is ready and schedulable.
+fn takes_pods(node: &Node) -> bool {
+    let pool = node.labels().get(POOL_LABEL);
+    pool.is_some_and(|pool| ![names::MASTER, names::ARBITER].contains(&pool.as_str())) && NodeView::new(node).is_ready()
+}
+
+fn is_pending(pod: &Pod) -> bool {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).is_none_or(|phase| phase == "Pending")
+}
+
+/// The kubelet starts a pod.
+async fn start(world: &World, namespace: String, name: String, key: String) -> String {
+    sleep(world.settings.step).await;
+    if let Err(error) = started(world, &namespace, &name).await {
+        failed("starting", &name, &error);
+    }
+    key
+}
+
+async fn started(world: &World, namespace: &str, name: &str) -> Result<(), kube::Error> {
+    let ready = |type_: &str| json!({"type": type_, "status": "True"});
+    let conditions: Vec<Value> = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(ready).to_vec();
+    let patch = json!({"status": {"phase": "Running", "conditions": conditions}});
+    let api: Api<Pod> = Api::namespaced(world.client.clone(), namespace);
+    let pod = api.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await?;
+    world.pods.observe(pod);
+    Ok(())
+}
+
+/// The kubelet confirms that a pod has ended, or nobody is left to do so.
+async fn end(world: &World, namespace: String, name: String, key: String) -> String {
+    sleep(world.settings.step).await;
+    let api: Api<Pod> = Api::namespaced(world.client.clone(), &namespace);
+    let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
+    if let Err(error) = api.delete(&name, &now).await {
+        failed("ending", &name, &error);
+    }
+    key
+}
+
+async fn make(world: &World, pod: Value, key: String) -> String {
+    let api = Api::namespaced(world.client.clone(), NAMESPACE);
+    match serde_json::from_value::<Pod>(pod) {
+        Ok(pod) => match api.create(&parameters(), &pod).await {
+            Ok(pod) => world.pods.observe(pod),
+            Err(error) => failed("making", NAME, &error),
+        },
+        Err(error) => tracing::error!(%error, "a pod cannot be built"),
+    }
+    key
+}
+
+/// What failed is done again when something changes, and changes there are all the time.
+fn failed(doing: &str, pod: &str, error: &kube::Error) {
+    if !matches!(error, kube::Error::Api(status) if status.is_not_found()) {
+        tracing::warn!(pod, doing, error = %chain(error), "a pod's write failed");
+    }
+}
+
+fn parameters() -> PostParams {
+    PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
+}
+
+/// Makes what owns the workload's pods, and its budget; what an earlier run made is used on.
+async fn found(world: &World, workload: &Workload, workers: usize) -> ReplicaSet {
+    let replicas = u64::from(workload.pods).saturating_mul(u64::try_from(workers).unwrap_or(u64::MAX));
+    let labels = json!({"matchLabels": {APP: NAME}});
+    let set = json!({
+        "metadata": {"name": NAME, "namespace": NAMESPACE},
+        "spec": {"replicas": replicas, "selector": labels, "template": {
+            "metadata": {"labels": {APP: NAME}}, "spec": {"containers": [{"name": NAME, "image": IMAGE}]},
+        }},
+    });
+    make_namespace(world).await;
+    if let Some(most) = &workload.budget {
+        let spec = json!({"maxUnavailable": most, "selector": labels});
+        let budget = json!({"metadata": {"name": NAME, "namespace": NAMESPACE}, "spec": spec});
+        world.insist(NAME, || ensure::<PodDisruptionBudget>(world, &budget)).await;
+    }
+    world.insist(NAME, || ensure(world, &set)).await
+}
+
+async fn make_namespace(world: &World) {
+    let namespace = json!({"metadata": {"name": NAMESPACE}});
+    let object: Namespace = serde_json::from_value(namespace).unwrap_or_default();
+    let make = || async {
+        match world.api().create(&parameters(), &object).await {
+            Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
+            made => made.map(|_: Namespace| ()),
+        }
+    };
+    world.insist(NAMESPACE, make).await;
+}
+
+/// Creates an object in the fleet's namespace, or gives one that is there this spec.
+async fn ensure<K>(world: &World, object: &Value) -> Result<K, kube::Error>
+where
+    K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+        + Clone
+        + Debug
+        + Serialize
+        + DeserializeOwned,
+{
+    let api: Api<K> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let typed: K = serde_json::from_value(object.clone()).map_err(kube::Error::SerdeError)?;
+    match api.create(&parameters(), &typed).await {
+        Err(kube::Error::Api(status)) if status.is_already_exists() => {
+            let patch = json!({"spec": object["spec"]});
+            api.patch(&typed.name_any(), &PatchParams::default(), &Patch::Merge(patch)).await
+        }
+        made => made,
+    }
+}
+
+fn pod(owner: &ReplicaSet, node: &str) -> Value {
+    let reference = json!({
+        "apiVersion": "apps/v1", "kind": "ReplicaSet", "name": NAME, "uid": owner.metadata.uid, "controller": true,
+    });
+    json!({
+        "metadata": {"generateName": format!("{NAME}-"), "labels": {APP: NAME}, "ownerReferences": [reference]},
+        "spec": {"nodeName": node, "containers": [{"name": NAME, "image": IMAGE}]},
+    })
+}
+
+/// Name of the pod and of the budget that are in the way of a node's drain.
+fn stuck(node: &str) -> String {
+    format!("stuck-{node}")
+}
+
+impl World {
+    /// Puts a pod in the way of a node's drain: its budget allows no disruption.
+    pub(crate) async fn hold(&self, node: &str) {
+        make_namespace(self).await;
+        let name = stuck(node);
+        let labels = json!({APP: name});
+        let budget = json!({
+            "metadata": {"name": name, "namespace": NAMESPACE},
+            "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
+        });
+        let pod = json!({
+            "metadata": {"name": name, "namespace": NAMESPACE, "labels": labels},
+            "spec": {"nodeName": node, "containers": [{"name": NAME, "image": IMAGE}]},
+        });
+        let hold = || async {
+            ensure::<PodDisruptionBudget>(self, &budget).await?;
+            let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
+            let pod: Pod = serde_json::from_value(pod.clone()).map_err(kube::Error::SerdeError)?;
+            match pods.create(&parameters(), &pod).await {
+                Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+                made => self.pods.observe(made?),
+            }
+            // A pod that does not run yet may be evicted whatever its budget says.
+            started(self, NAMESPACE, &name).await
+        };
+        self.insist(&name, hold).await;
+        tracing::info!(node, lift = LIFT, "a pod is in the way of its drain");
+    }
+
+    /// Takes the budget away, so that the pod may go.
+    pub(crate) async fn let_go(&self, node: &str) {
+        let (budgets, name): (Api<PodDisruptionBudget>, _) =
+            (Api::namespaced(self.client.clone(), NAMESPACE), stuck(node));
+        let let_go = || async {
+            match budgets.delete(&name, &DeleteParams::default()).await {
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+                deleted => deleted.map(drop),
+            }
+        };
+        self.insist(&name, let_go).await;
+    }
+}

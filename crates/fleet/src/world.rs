@@ -1,0 +1,190 @@
+//! What all machines of a process share: the API server, what is seen of it, and how machines behave.
+
+use crate::{
+    faults::{Faults, LIFT, Occasions},
+    machine::{self, Running},
+    pods::Workload,
+};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, Pod};
+use kube::{Api, Client, Resource};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::sleep;
+use weir_api::{
+    ClusterVersion, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool,
+    keys::{
+        gates::IMAGE_MODE_STATUS_REPORTING,
+        names::{CLUSTER, VERSION},
+        rollout,
+    },
+};
+use weir_kubeio::{Cache, Clock, drive::chain};
+use weir_rules::gates::gates;
+
+/// Reads an OS image's pull spec as people would: the text of a node's `osImage`.
+pub type OsText = Arc<dyn Fn(&str) -> String + Send + Sync>;
+
+/// A machine retries a write that failed after this pause, as long as it runs.
+const RETRY: Duration = Duration::from_millis(500);
+
+/// How the machines behave.
+#[derive(Clone)]
+pub struct Settings {
+    /// How long each step of a machine takes: noticing, working, rebooting, reporting.
+    pub step: Duration,
+    /// Makes boot IDs repeatable.
+    pub seed: u64,
+    /// Names operating systems.
+    pub os: OsText,
+    /// Whether machines ask for a drain before they change, and for its end after it, as the daemon does.
+    pub drains: bool,
+    /// What goes wrong.
+    pub faults: Faults,
+    /// The pods that run on workers, if any do.
+    pub workload: Option<Workload>,
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings").field("step", &self.step).field("seed", &self.seed).finish_non_exhaustive()
+    }
+}
+
+/// What all machines share.
+pub(crate) struct World {
+    pub(crate) client: Client,
+    clock: Clock,
+    pub(crate) settings: Settings,
+    pub(crate) faults: Occasions,
+    pub(crate) nodes: Cache<Node>,
+    pub(crate) pods: Cache<Pod>,
+    pub(crate) reports: Cache<MachineConfigNode>,
+    pub(crate) pools: Cache<MachineConfigPool>,
+    pub(crate) configs: Cache<MachineConfig>,
+    gates: Cache<FeatureGate>,
+    versions: Cache<ClusterVersion>,
+    boots: AtomicU64,
+}
+
+impl World {
+    pub(crate) fn new(client: Client, clock: Clock, settings: Settings) -> Self {
+        Self {
+            client,
+            clock,
+            faults: Occasions::new(settings.faults.clone()),
+            settings,
+            nodes: Cache::new(),
+            pods: Cache::new(),
+            reports: Cache::new(),
+            pools: Cache::new(),
+            configs: Cache::new(),
+            gates: Cache::new(),
+            versions: Cache::new(),
+            boots: AtomicU64::new(0),
+        }
+    }
+
+    /// Watches everything until the future is dropped.
+    pub(crate) async fn fill(&self) {
+        let client = || self.client.clone();
+        tokio::join!(
+            self.nodes.clone().fill(client()),
+            self.pods.clone().fill(client()),
+            self.reports.clone().fill(client()),
+            self.pools.clone().fill(client()),
+            self.configs.clone().fill(client()),
+            self.gates.clone().fill(client()),
+            self.versions.clone().fill(client()),
+        );
+    }
+
+    pub(crate) fn api<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
+        Api::all(self.client.clone())
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The config a machine of the pool boots with: what the pool last agreed on, as the Ignition server serves it
+    /// (`pkg/server/cluster_server.go` of github.com/openshift/machine-config-operator).
+    pub(crate) fn pool_config(&self, pool: &str) -> Option<String> {
+        let pool = self.pools.get(pool)?;
+        let name = pool.status.as_ref()?.configuration.as_ref()?.name().to_owned();
+        self.configs.get(&name).map(|_| name)
+    }
+
+    /// The text of the OS that the config brings.
+    pub(crate) fn os(&self, config: &str) -> String {
+        let image = self.configs.get(config).and_then(|c| c.spec.os_image_url.clone()).unwrap_or_default();
+        (self.settings.os)(&image)
+    }
+
+    /// What a machine runs right after booting into this OS.
+    pub(crate) fn running(&self, name: &str, os: String) -> Running {
+        let boot = self.boots.fetch_add(1, Ordering::Relaxed);
+        Running { os, boot_id: machine::boot_id(self.settings.seed, name, boot) }
+    }
+
+    /// The config the machine is told to run, as last seen.
+    pub(crate) fn desired(&self, name: &str) -> Option<String> {
+        let node = self.nodes.get(name)?;
+        node.metadata.annotations.as_ref()?.get(rollout::DESIRED_CONFIG).filter(|config| !config.is_empty()).cloned()
+    }
+
+    /// Whether a user keeps faults from this machine.
+    pub(crate) fn is_lifted(&self, name: &str) -> bool {
+        let node = self.nodes.get(name);
+        node.is_some_and(|node| node.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(LIFT)))
+    }
+
+    /// Whether MachineConfigNodes speak of images.
+    pub(crate) fn reports_images(&self) -> bool {
+        let (object, cluster) = (self.gates.get(CLUSTER), self.versions.get(VERSION));
+        let gates = gates(object.as_deref(), None, cluster.as_deref());
+        gates.is_ok_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING))
+    }
+
+    /// Waits until something holds for a node, or it is gone; then false.
+    pub(crate) async fn until(&self, name: &str, holds: impl Fn(&Node) -> bool) -> bool {
+        let mut changes = self.nodes.changes();
+        loop {
+            match self.nodes.get(name) {
+                None => return false,
+                Some(node) if holds(&node) => return true,
+                Some(_) => {}
+            }
+            if changes.changed().await.is_err() {
+                return false;
+            }
+        }
+    }
+
+    /// Makes a write until it succeeds: an API server that is gone comes back.
+    pub(crate) async fn insist<T, F, R>(&self, about: &str, mut write: F) -> T
+    where
+        F: FnMut() -> R,
+        R: Future<Output = Result<T, kube::Error>>,
+    {
+        let mut failed = false;
+        loop {
+            match write().await {
+                Ok(written) => return written,
+                Err(error) if !failed => {
+                    failed = true;
+                    let error = chain(&error);
+                    tracing::warn!(about, error, "a machine's write failed; it is tried until it succeeds");
+                }
+                Err(_) => {}
+            }
+            sleep(RETRY).await;
+        }
+    }
+}

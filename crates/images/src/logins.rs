@@ -1,0 +1,111 @@
+//! How registries want to be logged in to, kept on disk between runs, beside the cache.
+//!
+//! A registry says where its tokens come from only when it refuses a request. Who remembers that saves the refused
+//! request, which is a whole round trip to a distant registry. What is remembered is a guess: when no token comes of it,
+//! the registry is asked as if nothing were known. No token and no credential is ever in the file.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// Name of the file in the cache's folder.
+pub const FILE_NAME: &str = "token-servers.json";
+const VERSION: u32 = 1;
+/// A cluster knows a handful of registries; a file with more than this in it was not written here.
+const MAX_FILE: u64 = 1 << 20;
+const MAX_HOSTS: usize = 1000;
+
+/// Where the tokens of a registry come from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenServer {
+    /// URL of the token server.
+    pub realm: String,
+    /// What the token server knows the registry as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+}
+
+/// Token servers, by `host[:port]` of the registry.
+#[derive(Debug)]
+pub struct Logins {
+    folder: PathBuf,
+    known: Mutex<BTreeMap<String, TokenServer>>,
+}
+
+#[derive(Default, Serialize, Deserialize)]
+struct Document {
+    version: u32,
+    #[serde(default)]
+    hosts: BTreeMap<String, TokenServer>,
+}
+
+impl Logins {
+    /// What is known in a folder. A file that is missing, broken or of another version counts as empty.
+    #[must_use]
+    pub fn open(folder: &Path) -> Self {
+        Self { folder: folder.to_owned(), known: Mutex::new(load(folder)) }
+    }
+
+    /// Where the tokens of this registry came from the last time.
+    #[must_use]
+    pub fn of(&self, host: &str) -> Option<TokenServer> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
+    }
+
+    /// Remembers where the tokens of a registry come from. Of two processes that write at once, the later wins: the other
+    /// one only loses a round trip.
+    ///
+    /// # Errors
+    /// When the file cannot be written; it is then known to this process alone.
+    pub fn put(&self, host: &str, server: TokenServer) -> io::Result<()> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.get(host) == Some(&server) {
+            return Ok(());
+        }
+        let mut hosts = load(&self.folder);
+        if hosts.len() >= MAX_HOSTS {
+            hosts.clear();
+        }
+        hosts.insert(host.to_owned(), server);
+        known.clone_from(&hosts);
+        std::fs::create_dir_all(&self.folder)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.folder)?;
+        serde_json::to_writer(file.as_file_mut(), &Document { version: VERSION, hosts })?;
+        file.persist(self.folder.join(FILE_NAME)).map(drop).map_err(|error| error.error)
+    }
+}
+
+fn load(folder: &Path) -> BTreeMap<String, TokenServer> {
+    let path = folder.join(FILE_NAME);
+    let small = std::fs::metadata(&path).is_ok_and(|data| data.len() <= MAX_FILE);
+    let text = if small { std::fs::read(path).unwrap_or_default() } else { Vec::new() };
+    let document: Document = serde_json::from_slice(&text).unwrap_or_default();
+    if document.version == VERSION { document.hosts } else { BTreeMap::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server(realm: &str) -> TokenServer {
+        TokenServer { realm: realm.to_owned(), service: Some("s".to_owned()) }
+    }
+
+    #[test]
+    fn what_is_put_is_there_in_another_run() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = folder.path().join("cache");
+        let (one, other) = (Logins::open(&at), Logins::open(&at));
+        one.put("a.io", server("https://a.io/token")).unwrap();
+        other.put("b.io:5000", server("https://b.io/token")).unwrap();
+        let third = Logins::open(&at);
+        assert_eq!(third.of("a.io"), Some(server("https://a.io/token")));
+        assert_eq!(third.of("b.io:5000"), Some(server("https://b.io/token")));
+        for text in ["", "{", r#"{"version":2,"hosts":{}}"#, "[]", r#"{"version":1,"hosts":{"a.io":1}}"#] {
+            std::fs::write(at.join(FILE_NAME), text).unwrap();
+            assert_eq!(Logins::open(&at).of("a.io"), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! `weir fleet`: simulated nodes on any API server.
+
+use super::{Cluster, ImageSource, Machines};
+use crate::{
+    exit::Outcome,
+    signals::asked_to_stop,
+    up::{
+        nodes::Nodes,
+        source::{os_names_of, os_text},
+    },
+};
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::core::v1::Node;
+use std::collections::BTreeMap;
+use weir_fleet::{Machine, adopt};
+use weir_kubeio::{Cache, Clock};
+
+/// Which nodes, and how they behave.
+#[derive(Debug, clap::Args)]
+pub struct Fleet {
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Simulated nodes of each pool; those an earlier run left are taken over, too
+    #[arg(long, value_name = "POOL=N,…", default_value = "master=3,worker=3")]
+    nodes: Nodes,
+    /// How the nodes behave
+    #[command(flatten)]
+    machines: Machines,
+    /// Delete the nodes when this ends; without it they stay, and nobody answers for them until it runs again
+    #[arg(long)]
+    remove_on_exit: bool,
+    /// Release whose images the nodes name as people would [default: nodes show the pull spec]
+    #[arg(long, value_name = "REF")]
+    release: Option<String>,
+    /// Credentials and mirrors for --release
+    #[command(flatten)]
+    images: ImageSource,
+}
+
+/// Threads of the runtime. More would not make a laptop's fleet faster, and each costs memory.
+const THREADS: usize = 2;
+
+impl Fleet {
+    /// Runs it until it is asked to stop.
+    ///
+    /// # Errors
+    /// When the cluster cannot be asked at the start, or a node of it is none of a fleet's.
+    pub fn run(self) -> Result<Outcome> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+        let outcome = runtime.block_on(self.live());
+        // What still waits for an API server that is gone is not waited for.
+        runtime.shutdown_background();
+        outcome
+    }
+
+    async fn live(self) -> Result<Outcome> {
+        let stop = asked_to_stop();
+        tokio::pin!(stop);
+        let client = self.cluster.connect().await?;
+        let names = match &self.release {
+            Some(release) => os_names_of(&self.images, release).await?,
+            None => BTreeMap::new(),
+        };
+        let wanted = self.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
+        let machines = adopt::adopt(&client, wanted).await.context("taking over what is there")?;
+        let settings = self.machines.settings(os_text(names))?;
+        let fleet = weir_fleet::Fleet::new(client.clone(), Clock::system(), settings, machines.clone());
+        let nodes = fleet.nodes();
+        eprintln!("{} simulated nodes; each joins once its pool has been rendered. Ctrl-C ends it", machines.len());
+        let outcome = tokio::select! {
+            () = fleet.run() => bail!("the fleet ended"),
+            () = tell(&nodes, &machines) => bail!("the watch of nodes ended"),
+            stopped = &mut stop => stopped.map(|()| Outcome::Done),
+        };
+        if self.remove_on_exit {
+            adopt::remove(&client, &machines).await?;
+            eprintln!("the nodes are deleted");
+        } else {
+            eprintln!(
+                "the nodes stay, and nobody answers for them now: run it again, or with --remove-on-exit to delete them"
+            );
+        }
+        outcome
+    }
+}
+
+/// Says once when all nodes have joined.
+async fn tell(nodes: &Cache<Node>, machines: &[Machine]) {
+    let mut changes = nodes.changes();
+    let mut told = false;
+    while changes.changed().await.is_ok() {
+        if !told && nodes.is_synced() && machines.iter().all(|machine| nodes.get(&machine.name).is_some()) {
+            told = true;
+            eprintln!("all {} nodes have joined", machines.len());
+        }
+    }
+}

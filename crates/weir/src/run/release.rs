@@ -1,0 +1,64 @@
+//! What the cluster is to run, and which distribution that makes it.
+
+use super::There;
+use crate::cli::run::Options;
+use anyhow::{Context as _, Result, bail};
+use weir_distro::{Evidence, Profile, detect};
+use weir_images::{Images, Release};
+
+/// What the cluster is to run.
+pub(super) struct Wanted {
+    pub(super) images: Images,
+    /// Absent when the cluster names one that cannot be read now; the controllers go on trying.
+    pub(super) release: Option<Release>,
+    pub(super) profile: &'static Profile,
+}
+
+/// Reads the release that `--release` names, or else ClusterVersion.
+///
+/// # Errors
+/// When neither does, it cannot be read, or does not tell the distribution.
+pub(super) async fn wanted(options: &Options, there: &There) -> Result<Wanted> {
+    let mut source = options.images.open()?;
+    let (images, release) = match (&options.release, there.desired()) {
+        (Some(reference), _) => {
+            source = source.with_layout_of(reference)?;
+            let images = Images::new(source);
+            let release = images.release(reference).await.with_context(|| format!("reading release {reference}"))?;
+            (images, Some(release))
+        }
+        (None, Some(desired)) => {
+            let images = Images::new(source);
+            let release = images.release(desired).await;
+            if let Err(error) = &release {
+                eprintln!("the release of ClusterVersion cannot be read now: {error}");
+            }
+            (images, release.ok())
+        }
+        (None, None) => bail!(
+            "there is no ClusterVersion that says which release to run: name it with --release, and what else OpenShift \
+             would have here is made as well"
+        ),
+    };
+    let profile = profile(options, there, release.as_ref())?;
+    Ok(Wanted { images, release, profile })
+}
+
+/// Flag, then payload, then FeatureSet; a release that is to be seeded must fit.
+fn profile(options: &Options, there: &There, release: Option<&Release>) -> Result<&'static Profile> {
+    let tags: Vec<&str> = release.iter().flat_map(|r| &r.tags).map(|tag| tag.name.as_str()).collect();
+    let found = detect(Evidence {
+        explicit: options.distribution.map(|profile| profile.name.as_str()),
+        payload_tags: &tags,
+        feature_set: there.gates.as_ref().map(|gates| gates.spec.feature_set.as_str()),
+    })?;
+    if !found.contradictions.is_empty() {
+        let against: Vec<String> = found.contradictions.iter().map(ToString::to_string).collect();
+        let against = format!("{} does not fit: {}", found.profile.name, against.join("; "));
+        if options.release.is_some() && !there.is_openshift() {
+            bail!("{against}; give another --release, or mend FeatureGate cluster (spec.featureSet)");
+        }
+        eprintln!("{against}; nothing is rendered or rolled out until that is mended");
+    }
+    Ok(found.profile)
+}

@@ -1,0 +1,13 @@
+//! What a cluster that runs a release holds before any controller of ours looks at it.
+//!
+//! | module | part |
+//! |---|---|
+//! | [`objects`] | the objects, from a release |
+//! | [`write`] | writes them |
+//! | [`plain`] | makes what is missing on a Kubernetes API server that is no OpenShift, and refuses what differs |
+
+pub mod objects;
+pub mod plain;
+pub mod write;
+
+pub use objects::{Facts, Owner, Seed, Shape, objects};
