@@ -19,8 +19,8 @@ const NOTES: [(&str, &str, &str); 5] = [
     ("image-mode.md", "…/", ""),
     ("render.md", PREFIX, ""),
 ];
-/// Endings of what has a key's shape and is none: versions of the API, and those that end in a pool's name.
-const NO_KEYS: [&str; 2] = ["v1", "v9"];
+/// Endings of what has a key's shape and is none: versions of the API, and paths of files that are cut short.
+const NO_KEYS: [&str; 3] = ["v1", "v9", "usr"];
 
 /// String literals with a `/`, in the order of the file.
 fn constants() -> Vec<&'static str> {

@@ -141,16 +141,16 @@ fn validate_parts(versions: &[Value]) -> Vec<FieldError> {
 fn validate_scale(scale: Option<&Value>, place: &str) -> Vec<FieldError> {
     let Some(scale) = scale else { return Vec::new() };
     let mut errors = Vec::new();
-    for (name, root, required) in [
-        ("specReplicasPath", ".spec.", true),
-        ("statusReplicasPath", ".status.", true),
-        ("labelSelectorPath", ".status.", false),
+    for (name, roots, required) in [
+        ("specReplicasPath", &[".spec"][..], true),
+        ("statusReplicasPath", &[".status"], true),
+        ("labelSelectorPath", &[".spec", ".status"], false),
     ] {
         let (path, field) = (text(scale, &[name]), format!("{place}.{name}"));
         if path.is_empty() && required {
             errors.push(FieldError::required(field, ""));
-        } else if !path.is_empty() && !path.starts_with(root) && !(!required && path.starts_with(".spec.")) {
-            let why = format!("should be a json path under {}", root.trim_end_matches('.'));
+        } else if !path.is_empty() && !roots.iter().any(|root| path.starts_with(&format!("{root}."))) {
+            let why = format!("should be a json path under {}", roots.join(" or "));
             errors.push(FieldError::invalid(field, &path.into(), &why));
         }
     }

@@ -96,7 +96,11 @@ fn pull_secret(path: &std::path::Path) -> Result<Authfile> {
     let place = || format!("pull secret {}", path.display());
     let mut found = Vec::new();
     let all = manifests::read(&[path.to_owned()], Files::All);
-    all.each(|manifest| Ok(found.push(manifest))).with_context(place)?;
+    all.each(|manifest| {
+        found.push(manifest);
+        Ok(())
+    })
+    .with_context(place)?;
     let secret = found.first().with_context(place)?;
     if (secret.group(), secret.kind()) != ("", "Secret") {
         bail!("{}: expected *corev1.Secret found {}", place(), secret.kind());

@@ -281,7 +281,11 @@ mod tests {
     fn objects(text: &str) -> Vec<(usize, usize, Value)> {
         let mut objects = Vec::new();
         let all = reading(text).unpacked();
-        all.each(|m| Ok(objects.push((m.place.document, m.place.line, m.object)))).unwrap();
+        let take = |m: Manifest| {
+            objects.push((m.place.document, m.place.line, m.object));
+            Ok(())
+        };
+        all.each(take).unwrap();
         objects
     }
 
