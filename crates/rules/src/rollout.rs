@@ -30,7 +30,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::keys::names;
+use weir_api::keys::{names, pool::UPDATED};
 
 /// Everything that decides a rollout.
 #[derive(Clone, Copy, Debug)]
@@ -186,7 +186,7 @@ impl<'w> Planner<'w> {
             None => self.choose(pool, &room),
             Some(_) => BTreeMap::new(),
         };
-        let since = pool.since("Updated", "False");
+        let since = pool.since(UPDATED, "False");
         for &node in &nodes {
             if pool.target.is_some() && node.has_reached(target) {
                 self.plan.done.push(Done { node: node.name.to_owned(), pool: pool.name.to_owned() });

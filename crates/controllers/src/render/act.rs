@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 use weir_api::{
     MachineConfig, MachineConfigPool,
     condition::{FALSE, TRUE},
-    keys::config::{GENERATED_BY_CONTROLLER_VERSION, RELEASE_IMAGE_VERSION},
+    keys::{
+        config::{GENERATED_BY_CONTROLLER_VERSION, RELEASE_IMAGE_VERSION},
+        pool::RENDER_DEGRADED,
+    },
 };
 use weir_kubeio::{Error, Event, Recorder, patch};
 use weir_rules::{
     conditions::{Said, set_condition},
     render::Rendered,
 };
-
-const RENDER_DEGRADED: &str = "RenderDegraded";
 
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
