@@ -129,7 +129,7 @@ async fn processes(binary: &Path, pools: &[(&str, u32)], step: &str, limit: Valu
     for (pool, _) in pools {
         merge(&client, pool, json!({"spec": {"maxUnavailable": limit}})).await?;
     }
-    let (told, moving) = (told(client.clone()), moving(client.clone(), pools[0].0));
+    let (told, moving) = (told(client.clone()), moving(client.clone(), pools[0].0.to_owned()));
     let (told, moving) = (tokio::spawn(told), tokio::spawn(moving));
     // Both watch before anything happens.
     tokio::time::sleep(Duration::from_secs(1)).await;
@@ -204,12 +204,12 @@ async fn told(client: Client) -> Result<Instant> {
 }
 
 /// When the pool stops saying Updated.
-async fn moving(client: Client, pool: &str) -> Result<Instant> {
+async fn moving(client: Client, pool: String) -> Result<Instant> {
     let stops = |pool: Option<&MachineConfigPool>| {
         let conditions = pool.and_then(|pool| pool.status.as_ref()?.conditions.as_deref()).unwrap_or_default();
         find(conditions, "Updated").is_some_and(|condition| condition.status == "False")
     };
-    kube::runtime::wait::await_condition(Api::all(client), pool, stops).await?;
+    kube::runtime::wait::await_condition(Api::all(client), &pool, stops).await?;
     Ok(Instant::now())
 }
 
@@ -260,7 +260,7 @@ async fn requests(drains: bool) -> Result<BTreeMap<String, u64>> {
         tokio::time::sleep(Duration::from_secs(2)).await;
         let _ = trouble.take_requests();
         merge(&direct, "worker", json!({"spec": {"configuration": {"name": "r2"}}})).await?;
-        moving(direct.clone(), "worker").await?;
+        moving(direct.clone(), "worker".to_owned()).await?;
         settled(&direct, &pools, None).await?;
         tokio::time::sleep(Duration::from_secs(2)).await;
         Ok(trouble.take_requests())
