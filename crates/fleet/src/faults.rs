@@ -81,6 +81,15 @@ pub struct FaultError {
 }
 
 impl Faults {
+    /// Faults that make sense.
+    ///
+    /// # Errors
+    /// As [`Self::check`].
+    pub fn new(faults: Vec<Fault>) -> Result<Self, FaultError> {
+        let faults = Self { faults };
+        faults.check().map(|()| faults)
+    }
+
     /// Whether each fault makes sense.
     ///
     /// # Errors

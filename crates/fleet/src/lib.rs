@@ -24,7 +24,7 @@ pub mod pods;
 mod world;
 
 pub use adopt::Error;
-pub use faults::Faults;
+pub use faults::{Fault, Faults};
 pub use fleet::Fleet;
 pub use machine::Machine;
 pub use pods::Workload;

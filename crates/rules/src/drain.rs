@@ -6,8 +6,8 @@
 //! unless the MachineConfigNode says that an earlier controller made it for this update.
 //! R-DRAIN-3 Then every pod is evicted, at once, but mirror pods and those of an existing DaemonSet that still run. Pods
 //! without a controller, with local data, or finished, go too.
-//! R-DRAIN-4 An eviction refused is asked again after 5 s, one that failed after 1 min; from 10 min on either after 5 min,
-//! or after 5 s once a budget that was in the way allows it. Nobody's pod is ever deleted without asking.
+//! R-DRAIN-4 An eviction refused is asked again after 5 s, one that failed after 1 min; from 10 min on either after 5 min;
+//! and after 1 s once a budget that was in the way allows it. Nobody's pod is ever deleted without asking.
 //! R-DRAIN-5 Done when none is left and the node is still cordoned. Uncordoned behind our back it is begun anew.
 //! R-DRAIN-6 Who is in the way is named at once; users are told after 90 s, 10 min and 1 h, and then every 5 min. A drain
 //! never gives up, and its clock is on the node, so that a restart does not set it back.

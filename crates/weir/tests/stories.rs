@@ -83,6 +83,11 @@ fn ocp_4_to_5() -> Result<()> {
 }
 
 #[test]
+fn ocp_failing_node() -> Result<()> {
+    story("ocp-failing-node")
+}
+
+#[test]
 fn every_story_has_its_test() {
     let names: Vec<&str> = built_in().iter().map(|(name, _)| *name).collect();
     let tests = include_str!("stories.rs");

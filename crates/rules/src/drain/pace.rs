@@ -8,6 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 
 /// After a refusal: a budget changes within seconds when the next pod gets ready.
 const AFTER_REFUSAL: SignedDuration = SignedDuration::from_secs(5);
+/// After a refusal by a budget that allows it now: nodes that share the budget do not ask all at the same moment.
+const ONCE_ALLOWED: SignedDuration = SignedDuration::from_secs(1);
 /// After a failure, which takes longer to go away.
 const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(1);
 /// After either when nothing helped so far.
@@ -70,7 +72,8 @@ pub(super) fn due(
     let allowed = !budgets.is_empty() && budgets.iter().all(|budget| budget.allowed > 0);
     let pause = match asked.answer {
         Answer::Accepted => ATTEMPT,
-        Answer::Refused(_) if allowed || stage < Stage::Slow => AFTER_REFUSAL,
+        Answer::Refused(_) if allowed => ONCE_ALLOWED,
+        Answer::Refused(_) if stage < Stage::Slow => AFTER_REFUSAL,
         Answer::Failed(_) if stage < Stage::Slow => AFTER_FAILURE,
         Answer::Refused(_) | Answer::Failed(_) => WHEN_SLOW,
     };

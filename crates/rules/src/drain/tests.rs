@@ -212,9 +212,9 @@ fn a_slow_drain_asks_less_often_until_a_budget_allows_it() {
     assert_eq!(world.act(899, refused), "wait");
     assert_eq!(world.act(900, refused), "evict a");
     world.budgets = vec![budget("keep", "a", 1)];
-    assert_eq!(world.act(904, refused), "wait");
-    assert_eq!(world.act(905, gone), "evict a");
-    assert_eq!(world.act(906, gone), "drained");
+    assert_eq!(world.act(900, refused), "wait");
+    assert_eq!(world.act(901, gone), "evict a");
+    assert_eq!(world.act(902, gone), "drained");
 }
 
 #[test]

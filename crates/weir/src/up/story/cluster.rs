@@ -134,7 +134,7 @@ impl Cluster {
             seed: SEED,
             os: Arc::new(os),
             drains: true,
-            faults: Faults::default(),
+            faults: Faults::new(self.script.start.faults.clone())?,
             workload: None,
         };
         let fleet = Fleet::new(self.client.clone(), self.clock.clone(), settings, machines);

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
 use weir_distro::Profile;
+use weir_fleet::Fault;
 use weir_images::{Layout, payload};
 
 /// A story.
@@ -72,6 +73,9 @@ pub struct Start {
     /// Objects that are there before the controllers, e.g. from an installer.
     #[serde(default)]
     pub objects: Vec<Value>,
+    /// What goes wrong with the nodes, on purpose, as in a file of `--faults`.
+    #[serde(default)]
+    pub faults: Vec<Fault>,
 }
 
 /// Something that happens, and what is to come of it.
