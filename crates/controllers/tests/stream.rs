@@ -20,7 +20,7 @@ use weir_api::crds::{FeatureSet, crds};
 use weir_api::keys::{config::RELEASE_PAYLOAD_IMAGE, names::OPERATOR_NAMESPACE, namespaces};
 use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::troubles::{CatalogTrouble, Trouble};
-use weir_controllers::{Access, Build, Cluster, Context, stream};
+use weir_controllers::{Access, Build, Cluster, Context, access, stream};
 use weir_distro::Profile;
 use weir_images::{Authfile, Cache, Images, Patience, Registries, Source, Trust, payload};
 use weir_kubeio::Clock;
@@ -217,6 +217,9 @@ async fn mirrors_credentials_and_certificates_of_the_cluster_take_effect_at_once
         assert_eq!(context.cluster.troubles.get(), Trouble::default());
         let told = told(&context, "OSImageStreamNotMade").await;
         assert!(told.iter().all(|text| text.contains("; next attempt in ") && !text.contains("hunter2")), "{told:?}");
+        // Who runs no controller reads it as well.
+        let once = access::once(client.clone(), Images::new(Source::default())).await.unwrap();
+        assert_eq!(once.release(&image).await.unwrap().image, image);
         // Deleted, it is made anew; and by now without any registry.
         drop(registry);
         let uid = context.cluster.streams.get("cluster").unwrap().metadata.uid.clone();

@@ -93,7 +93,7 @@ async fn start(options: &Options) -> Result<(Context, Images)> {
     let client = Client::try_from(config)?;
     connect::answering(&client, &at, options.wait).await?;
     let there = There::read(&client).await?;
-    let Wanted { images, release, profile } = release::wanted(options, &there).await?;
+    let Wanted { images, release, profile } = release::wanted(&client, options, &there).await?;
     let context = Context {
         client,
         cluster: Cluster::default(),
