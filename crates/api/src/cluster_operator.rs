@@ -61,6 +61,9 @@ pub struct OperatorCondition {
     /// A sentence for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 impl crate::condition::Typed for OperatorCondition {
@@ -73,7 +76,7 @@ impl crate::condition::Typed for OperatorCondition {
 }
 
 /// Version of one operand.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperandVersion {
     /// `operator` for the operator itself, or the name of an operand.
     #[serde(default)]
@@ -81,10 +84,13 @@ pub struct OperandVersion {
     /// The version, e.g. a release version or a pull spec.
     #[serde(default)]
     pub version: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// An object that belongs to the operator; an empty name stands for all of its kind.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RelatedObject {
     /// API group, empty for core.
     #[serde(default)]
@@ -98,4 +104,7 @@ pub struct RelatedObject {
     /// Name of the object.
     #[serde(default)]
     pub name: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }

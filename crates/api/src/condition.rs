@@ -3,6 +3,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// One condition of an object's status. `reason` and `message` are always written, empty strings included.
 ///
@@ -26,6 +28,10 @@ pub struct Condition {
     /// A sentence for people.
     #[serde(default)]
     pub message: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A condition of meta/v1, as the newer kinds have it: nothing is optional but the generation.
@@ -59,6 +65,10 @@ pub struct MetaCondition {
     #[serde(default)]
     #[schemars(length(max = 32768))]
     pub message: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A CamelCase word, with or without a domain before it.

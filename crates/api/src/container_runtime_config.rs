@@ -113,6 +113,9 @@ pub struct Store {
     #[serde(default)]
     #[schemars(length(min = 1, max = 256), extend("x-kubernetes-validations" = PATH_RULES))]
     pub path: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// What came of the settings.

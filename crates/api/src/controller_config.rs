@@ -133,6 +133,10 @@ pub struct ImageRegistryBundle {
     #[serde(default)]
     #[schemars(schema_with = "bytes")]
     pub data: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// The proxy in force.
@@ -151,6 +155,10 @@ pub struct ProxyStatus {
     /// Hosts, domains and networks that are reached without proxy, separated by commas.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub no_proxy: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// More about the cluster network.
@@ -162,6 +170,10 @@ pub struct NetworkInfo {
     #[serde(default)]
     #[schemars(extend("nullable" = true))]
     pub mtu_migration: Option<MtuMigration>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A change of the MTU of network and machines.
@@ -175,6 +187,10 @@ pub struct MtuMigration {
     /// Of the machines' uplink.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub machine: Option<MtuValues>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Old and new MTU, in bytes.
@@ -188,6 +204,10 @@ pub struct MtuValues {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0))]
     pub from: Option<i32>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Progress of the template controller.
@@ -208,6 +228,10 @@ pub struct ControllerConfigStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("x-kubernetes-list-type" = "atomic"))]
     pub controller_certificates: Vec<ControllerCertificate>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 fn require_of_conditions(list: &mut Schema) {
@@ -238,4 +262,8 @@ pub struct ControllerCertificate {
     /// Bundle the certificate comes from.
     #[serde(default)]
     pub bundle_file: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }

@@ -55,9 +55,12 @@ pub struct FeatureGateDetails {
 }
 
 /// A gate by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GateName {
     /// Name, e.g. `OSStreams`.
     #[serde(default)]
     pub name: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }

@@ -41,13 +41,17 @@ pub struct InternalReleaseImageSpec {
 }
 
 /// A bundle by name.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["name"]))]
 pub struct ReleaseBundleReference {
     /// Name, `ocp-release-bundle-<version>-<architecture or stream>`.
     #[serde(default)]
     #[schemars(schema_with = "release_bundle")]
     pub name: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// The bundles there are.

@@ -207,6 +207,9 @@ pub mod config {
     pub const GENERATED_BY_VERSION: &str = "machineconfiguration.openshift.io/generated-by-version";
     /// On ControllerConfig and rendered MachineConfigs the release version; on OSImageStream the build that wrote it.
     pub const RELEASE_IMAGE_VERSION: &str = "machineconfiguration.openshift.io/release-image-version";
+    /// On what `machine-config-osimagestream` prints: that it did.
+    pub const GENERATED_BY_OSIMAGESTREAM_TOOL: &str =
+        "machineconfiguration.openshift.io/generated-by-machine-config-osimagestream";
     /// On OSImageStream: pull spec of the release image its status was made from.
     pub const RELEASE_PAYLOAD_IMAGE: &str = "machineconfiguration.openshift.io/release-payload-image";
     /// On OSImageStream, ours alone: names of the listed streams that the release no longer carries, with commas between.
@@ -248,7 +251,7 @@ pub mod taints {
     /// Effect `PreferNoSchedule`: the node still has to be given its next configuration. Written by the rollout controller.
     pub const UPDATE_IN_PROGRESS: &str = "UpdateInProgress";
     /// Effect `NoSchedule`: no user pods on the control plane. Written by the rollout controller.
-    pub const MASTER: &str = "node-role.kubernetes.io/master";
+    pub use super::node::MASTER;
 }
 
 /// Labels and annotations of image mode. `E` marks objects that live as long as a build. Written by the build controller

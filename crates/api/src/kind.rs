@@ -8,6 +8,20 @@ pub const CONFIG_GROUP: &str = "config.openshift.io";
 pub const OPERATOR_GROUP: &str = "operator.openshift.io";
 /// API group of image streams (`image.openshift.io`).
 pub const IMAGE_GROUP: &str = "image.openshift.io";
+/// The kinds of [`MACHINE_CONFIG_GROUP`], by name.
+pub const MACHINE_CONFIG_KINDS: [&str; 11] = [
+    "ContainerRuntimeConfig",
+    "ControllerConfig",
+    "InternalReleaseImage",
+    "KubeletConfig",
+    "MachineConfig",
+    "MachineConfigNode",
+    "MachineConfigPool",
+    "MachineOSBuild",
+    "MachineOSConfig",
+    "OSImageStream",
+    "PinnedImageSet",
+];
 /// The one version all of these kinds are served at.
 pub const V1: &str = "v1";
 

@@ -27,8 +27,9 @@
 //! Every field that the API server does not enforce is optional or defaulted, so that one odd object never stops a
 //! watch of the others. Enumerations are text for the same reason: a newer release may know more values.
 //!
-//! Fields of newer releases are kept in `other` where a type may be written back as a whole. What weir changes it changes
-//! by merge patches that name just what is to change, so the rest of an object is safe either way.
+//! Fields of newer releases are kept in `other`, in every struct below spec and status. The shapes of Kubernetes itself
+//! (metadata, label selectors, object references) are those of `k8s-openapi`. What weir changes it changes by merge patches
+//! that name just what is to change.
 
 pub mod api_server;
 pub mod cluster_operator;

@@ -4,6 +4,7 @@ use crate::kind::MACHINE_CONFIG_GROUP;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 crate::cluster_kind! {
     /// A configuration for machines: an Ignition config plus what Ignition cannot say.
@@ -41,4 +42,8 @@ pub struct MachineConfigSpec {
     /// `default`, `realtime` or `64k-pages`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel_type: Option<String>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }

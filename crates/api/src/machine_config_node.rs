@@ -57,6 +57,10 @@ pub struct DesiredConfigVersion {
     #[serde(default)]
     #[schemars(schema_with = "subdomain")]
     pub desired: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// The image-mode image to reach.
@@ -68,6 +72,10 @@ pub struct DesiredConfigImage {
     #[serde(default)]
     #[schemars(schema_with = "digested_image")]
     pub desired_image: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// How far the node is.
@@ -123,6 +131,10 @@ pub struct ConfigVersion {
     #[serde(default)]
     #[schemars(schema_with = "subdomain")]
     pub desired: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Image-mode images of a node. At least one is there.
@@ -138,6 +150,10 @@ pub struct ConfigImage {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "digested_image")]
     pub desired_image: Option<String>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Progress of one pinned image set on a node. Generations are those of the PinnedImageSet.
@@ -171,6 +187,10 @@ pub struct NodePinnedImageSet {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32768))]
     pub last_failed_generation_error: Option<String>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// One difference between the configuration of a node and what the machine was installed with.
@@ -192,6 +212,10 @@ pub struct IrreconcilableChange {
     #[serde(default)]
     #[schemars(length(min = 1, max = 4096))]
     pub diff: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Release bundles on the disk of a node.
@@ -205,6 +229,10 @@ pub struct NodeInternalReleaseImage {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"])
     )]
     pub releases: Vec<NodeReleaseBundle>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Stands for a pool or configuration that is not known yet.

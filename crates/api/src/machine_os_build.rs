@@ -109,6 +109,10 @@ pub struct Builder {
     /// The Job.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<ResourceReference>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 const FINAL: [Rule; 3] = [

@@ -74,6 +74,10 @@ pub struct ImageBuilder {
     #[serde(default)]
     #[schemars(extend("enum" = ["Job"]))]
     pub image_builder_type: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Instructions on top of the base image.
@@ -89,6 +93,10 @@ pub struct ContainerFile {
     #[serde(default)]
     #[schemars(length(max = 4096))]
     pub content: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 fn no_arch() -> String {

@@ -6,6 +6,8 @@ use crate::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 crate::cluster_kind! {
     /// The operating systems of the release and which one is the default. There is one object, named `cluster`.
@@ -32,6 +34,18 @@ pub struct OSImageStreamSpec {
     #[serde(default)]
     #[schemars(schema_with = "stream_name")]
     pub default_stream: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
+}
+
+impl OSImageStreamSpec {
+    /// A spec that asks for this default.
+    #[must_use]
+    pub fn asking_for(default: &str) -> Self {
+        Self { default_stream: default.to_owned(), ..Self::default() }
+    }
 }
 
 /// What the release carries.
@@ -53,10 +67,14 @@ pub struct OSImageStreamStatus {
     #[serde(default)]
     #[schemars(schema_with = "stream_name")]
     pub default_stream: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// One stream: a name and the two images that make it up.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 #[schemars(extend("required" = ["name", "osImage", "osExtensionsImage"]))]
 pub struct OSImageStreamSet {
@@ -72,4 +90,8 @@ pub struct OSImageStreamSet {
     #[serde(default)]
     #[schemars(schema_with = "digested_image")]
     pub os_extensions_image: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }

@@ -34,11 +34,15 @@ pub struct PinnedImageSetSpec {
 }
 
 /// One image.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["name"]))]
 pub struct PinnedImage {
     /// Pull spec by digest.
     #[serde(default)]
     #[schemars(schema_with = "digested_image")]
     pub name: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     condition::Condition,
-    kind::MACHINE_CONFIG_GROUP,
+    kind::{MACHINE_CONFIG_GROUP, V1},
     schema::{Rule, date_time, int_or_string, label_selector, object_reference, object_references, rule, stream_name},
 };
 use k8s_openapi::{
@@ -14,6 +14,8 @@ use k8s_openapi::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 crate::cluster_kind! {
     /// A group of nodes with one configuration and one pace of change.
@@ -54,6 +56,10 @@ pub struct MachineConfigPoolSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 100), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub pinned_image_sets: Option<Vec<PinnedImageSetRef>>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A reference to a rendered MachineConfig and to the MachineConfigs it was made of.
@@ -67,7 +73,11 @@ pub struct PoolConfiguration {
     /// The MachineConfigs that were merged, in merge order.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "object_references")]
-    pub source: Option<Vec<ObjectReference>>,
+    pub source: Option<Vec<SourceReference>>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 impl PoolConfiguration {
@@ -75,6 +85,37 @@ impl PoolConfiguration {
     #[must_use]
     pub fn name(&self) -> &str {
         self.reference.name.as_deref().unwrap_or_default()
+    }
+}
+
+/// A MachineConfig that a rendered one was made of.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SourceReference {
+    /// The reference itself.
+    #[serde(flatten)]
+    pub reference: ObjectReference,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
+}
+
+impl SourceReference {
+    /// A reference to the MachineConfig of this name.
+    #[must_use]
+    pub fn to(name: &str) -> Self {
+        let reference = ObjectReference {
+            api_version: Some(format!("{MACHINE_CONFIG_GROUP}/{V1}")),
+            kind: Some("MachineConfig".to_owned()),
+            name: Some(name.to_owned()),
+            ..ObjectReference::default()
+        };
+        Self { reference, ..Self::default() }
+    }
+
+    /// Name of the MachineConfig; `None` when the reference has none.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.reference.name.as_deref()
     }
 }
 
@@ -86,6 +127,10 @@ pub struct OsImageStreamReference {
     #[serde(default)]
     #[schemars(schema_with = "stream_name")]
     pub name: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// The name of a PinnedImageSet.
@@ -96,6 +141,10 @@ pub struct PinnedImageSetRef {
     #[serde(default)]
     #[schemars(length(min = 1, max = 253), extend("pattern" = SET_NAME_PATTERN))]
     pub name: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// What was last observed of a pool. Counts are nodes.
@@ -138,6 +187,10 @@ pub struct MachineConfigPoolStatus {
     /// The stream whose OS image all nodes run; absent while they do not, or when the image is overridden.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os_image_stream: Option<OsImageStreamReference>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// When a certificate of a bundle expires.
@@ -155,6 +208,10 @@ pub struct CertExpiry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "date_time")]
     pub expiry: Option<Time>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// State of one synchronizer of a pool. Counts are nodes.
@@ -199,6 +256,10 @@ pub struct PoolSynchronizerStatus {
         "observedGeneration must not move backwards except to zero",
     )]))]
     pub observed_generation: Option<i64>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// RFC 1123 subdomain, upper case allowed.

@@ -3,31 +3,37 @@
 use crate::schema::{namespace, nonempty_subdomain, resource, subdomain};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// An object by its name; what kind it is of is said by the field.
 ///
 /// Source: `MCOObjectReference` in `machineconfiguration/v1/types_machineconfignode.go` of github.com/openshift/api.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["name"]))]
 pub struct NameReference {
     /// Name of the object, an RFC 1123 subdomain.
     #[serde(default)]
     #[schemars(schema_with = "subdomain")]
     pub name: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 impl NameReference {
     /// A reference to the object of this name.
     #[must_use]
     pub fn to(name: &str) -> Self {
-        Self { name: name.to_owned() }
+        Self { name: name.to_owned(), ..Self::default() }
     }
 }
 
 /// An object of any kind.
 ///
 /// Source: `ObjectReference` in `machineconfiguration/v1/types_machineosbuild.go` of github.com/openshift/api.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["group", "resource", "name"]))]
 pub struct ResourceReference {
     /// API group of the object, an RFC 1123 subdomain.
@@ -46,6 +52,10 @@ pub struct ResourceReference {
     #[serde(default)]
     #[schemars(schema_with = "nonempty_subdomain")]
     pub name: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A ConfigMap by its name, in a namespace that is said by the field.
@@ -56,4 +66,7 @@ pub struct ConfigMapReference {
     /// Name of the ConfigMap; empty when there is none.
     #[serde(default)]
     pub name: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    pub other: BTreeMap<String, Value>,
 }

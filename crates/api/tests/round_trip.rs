@@ -1,7 +1,8 @@
 //! Whatever a schema lets in comes out of our types again.
 //!
-//! Objects are made from schemas, our own and the published ones, and go through the type and back. Null and absent are
-//! one; so are empty and absent where [`EMPTY_IS_ABSENT`] says so.
+//! Objects are made from schemas, our own and the published ones, with a field more in every struct, as a later version of
+//! the API may have; they go through the type and back. Null and absent are one; so are empty and absent where
+//! [`EMPTY_IS_ABSENT`] says so.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
@@ -39,6 +40,12 @@ const EMPTY_IS_ABSENT: &[&str] = &[
     "ControllerConfig.status.controllerCertificates",
     "FeatureGate.spec.featureSet",
 ];
+
+/// A field that no version of the API has.
+const OF_A_LATER_VERSION: &str = "fieldOfTomorrow";
+
+/// Structs of Kubernetes itself, by the end of their path. They are read as `k8s-openapi` has them.
+const OF_KUBERNETES: &[&str] = &["elector", "elector.matchExpressions[]", ".pullSecret"];
 
 type Trip = fn(Value) -> serde_json::Result<Value>;
 
@@ -150,7 +157,12 @@ fn object(schema: &Value) -> BoxedStrategy<Value> {
             if always { field.prop_map(Some).boxed() } else { option::of(field).boxed() }
         })
         .collect();
-    fields.prop_map(|fields| fields.into_iter().flatten().collect::<Map<_, _>>().into()).boxed()
+    let later = option::of(any_json());
+    let object = (fields, later).prop_map(|(fields, later)| {
+        let later = later.map(|value| (OF_A_LATER_VERSION.to_owned(), value));
+        fields.into_iter().flatten().chain(later).collect::<Map<_, _>>().into()
+    });
+    object.boxed()
 }
 
 fn root(crd: &Value) -> (String, BoxedStrategy<Value>) {
@@ -165,6 +177,8 @@ fn root(crd: &Value) -> (String, BoxedStrategy<Value>) {
         "metadata": { "name": "x", "labels": { "a": "" }, "annotations": { "b": "c" }, "resourceVersion": "7" },
     });
     let whole = valid(&schema).prop_map(move |mut object| {
+        // What an object has on top is fixed by the conventions of the API.
+        object.as_object_mut().unwrap().remove(OF_A_LATER_VERSION);
         object.as_object_mut().unwrap().extend(header.as_object().unwrap().clone());
         object
     });
@@ -176,7 +190,8 @@ fn lost(path: &str, before: &Value, after: &Value, found: &mut Vec<String>) {
     match (before, after) {
         (Value::Null, _) => {}
         (Value::Object(a), Value::Object(b)) => {
-            for (key, value) in a {
+            let of_kubernetes = OF_KUBERNETES.iter().any(|end| path.ends_with(end));
+            for (key, value) in a.iter().filter(|(key, _)| !(of_kubernetes && *key == OF_A_LATER_VERSION)) {
                 lost(&format!("{path}.{key}"), value, b.get(key).unwrap_or(&Value::Null), found);
             }
         }

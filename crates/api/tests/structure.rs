@@ -6,7 +6,7 @@ mod published;
 
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::crds::{FeatureSet, crds, name};
+use weir_api::crds::{FeatureSet, crds, name, own};
 
 /// Differences that are meant: a path inside a definition and why everything below it may differ.
 const ACCEPTED: &[(&str, &str, &str)] = &[
@@ -126,8 +126,17 @@ fn every_part_of_our_definitions_is_described_and_no_mark_is_left() {
         }
     }
     let mut missing = Vec::new();
-    for crd in weir_api::crds::own(FeatureSet::TechPreviewNoUpgrade) {
+    for crd in own(FeatureSet::TechPreviewNoUpgrade) {
         visit(name(&crd), &crd["spec"]["versions"][0]["schema"]["openAPIV3Schema"], &mut missing);
     }
     assert!(missing.is_empty(), "without description, or a mark of ours: {missing:#?}");
+}
+
+#[test]
+fn the_kinds_of_the_group_are_those_that_are_defined() {
+    let all = own(FeatureSet::TechPreviewNoUpgrade);
+    let of_group = all.iter().filter(|crd| crd["spec"]["group"] == weir_api::kind::MACHINE_CONFIG_GROUP);
+    let mut kinds: Vec<&str> = of_group.map(|crd| crd["spec"]["names"]["kind"].as_str().unwrap()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, weir_api::kind::MACHINE_CONFIG_KINDS);
 }

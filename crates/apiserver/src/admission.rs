@@ -5,7 +5,7 @@ use crate::{
     pipeline::in_version,
     policy::{self, Binding, Denial, Operation, ParamSource, Policy, User},
     registry::Resource,
-    server::State,
+    state::State,
     status::Failure,
     store::{Key, Tables},
 };

@@ -3,7 +3,7 @@
 use crate::{
     identity::{self, User},
     rbac::Attributes,
-    server::State,
+    state::State,
     status::Failure,
 };
 use http::HeaderMap;

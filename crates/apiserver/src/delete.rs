@@ -12,7 +12,7 @@ use crate::{
     pipeline::in_version,
     policy::Operation,
     registry::Resource,
-    server::State,
+    state::State,
     status::Failure,
     store::{Key, Writer},
 };
@@ -246,6 +246,27 @@ impl State {
 
     fn owner_exists(&self, writer: &Writer<'_>, owner: &Value, namespace: &str) -> bool {
         self.find_owner(writer, owner, namespace).is_some()
+    }
+
+    /// Deletes an object of which every owner is known not to be there: it would never be collected otherwise. The write
+    /// that made it has succeeded all the same.
+    pub(crate) fn collect_abandoned(
+        &self,
+        writer: &mut Writer<'_>,
+        resource: &Arc<Resource>,
+        key: &Key,
+        owners: &[Value],
+    ) {
+        let registry = self.registry();
+        let known = |owner: &Value| {
+            let kind = registry.of_kind(text(owner, &["apiVersion"]), text(owner, &["kind"]));
+            // An owner in a namespace cannot be looked for from outside of all namespaces.
+            kind.is_some_and(|kind| !kind.namespaced || !key.namespace.is_empty())
+        };
+        let absent = |owner: &Value| known(owner) && !self.owner_exists(writer, owner, &key.namespace);
+        if !owners.is_empty() && owners.iter().all(absent) {
+            self.delete_locked(writer, resource, key, Propagation::Background);
+        }
     }
 
     /// An owner that waits for what it owns may be able to go now.

@@ -31,6 +31,9 @@ fn subresources(resource: &Resource) -> Vec<Subresource> {
     if resource.status {
         add("status", "", None, &SUBRESOURCE_VERBS[..]);
     }
+    if resource.scale.is_some() {
+        add("scale", "autoscaling", Some("Scale"), &SUBRESOURCE_VERBS[..]);
+    }
     if resource.is("", "pods") {
         add("eviction", "policy", Some("Eviction"), &["create"][..]);
         add("binding", "", Some("Binding"), &["create"][..]);
@@ -45,8 +48,9 @@ fn subresources(resource: &Resource) -> Vec<Subresource> {
 }
 
 /// Kinds that are asked, not stored: group, plural, kind.
-pub(crate) const REVIEWS: [(&str, &str, &str); 3] = [
+pub(crate) const REVIEWS: [(&str, &str, &str); 4] = [
     ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
+    ("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
     ("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview"),
     ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"),
 ];

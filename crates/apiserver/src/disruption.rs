@@ -8,7 +8,7 @@ use crate::{
     object::{self, list, meta, text},
     registry::Resource,
     selectors,
-    server::State,
+    state::State,
     status::Failure,
     store::{Key, Tables, Writer},
 };

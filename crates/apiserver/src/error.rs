@@ -11,26 +11,26 @@ pub enum Class {
     Transient,
 }
 
-/// Why the server could not start.
+/// Why the server could not start. Causes are part of the message, so that whoever prints a chain of errors says them once.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address cannot be listened on.
-    #[error("listening on {address}: {source}; choose another port, or stop the program that uses this one")]
+    #[error("listening on {address}: {cause}; choose another port, or stop the program that uses this one")]
     Listen {
         /// Where.
         address: SocketAddr,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// A file or folder of the data directory cannot be read or written.
-    #[error("{doing} {path}: {source}; give a data directory that this user can write", path = path.display())]
+    #[error("{doing} {path}: {cause}; give a data directory that this user can write", path = path.display())]
     Data {
         /// What was attempted, e.g. `creating`.
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// Another server uses the data directory.
     #[error("the data directory {path} is in use by another server; stop it, or give another directory", path = path.display())]
@@ -39,12 +39,12 @@ pub enum Error {
         path: PathBuf,
     },
     /// The kubeconfig cannot be written where it was asked for.
-    #[error("writing the kubeconfig {path}: {source}; give a path in a folder that exists and that this user can write", path = path.display())]
+    #[error("writing the kubeconfig {path}: {cause}; give a path in a folder that exists and that this user can write", path = path.display())]
     Kubeconfig {
         /// The file.
         path: PathBuf,
         /// What the system said.
-        source: io::Error,
+        cause: io::Error,
     },
     /// The stored certificates or the token are damaged, or new ones cannot be made.
     #[error("{what}: {why}; remove the folder with the certificates to have new ones made")]
@@ -69,9 +69,27 @@ impl Error {
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
-            Self::Listen { source, .. } if source.kind() == io::ErrorKind::AddrInUse => Class::Transient,
+            Self::Listen { cause, .. } if cause.kind() == io::ErrorKind::AddrInUse => Class::Transient,
             Self::InUse { .. } => Class::Transient,
             _ => Class::Permanent,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = || io::Error::new(io::ErrorKind::AddrInUse, "in use");
+        let listen = Error::Listen { address: ([127, 0, 0, 1], 6443).into(), cause: cause() };
+        assert_eq!(listen.class(), Class::Transient);
+        let data = Error::Data { doing: "creating", path: "d".into(), cause: cause() };
+        for error in [listen, data, Error::Kubeconfig { path: "k".into(), cause: cause() }] {
+            assert!(error.source().is_none());
+            assert_eq!(error.to_string().matches("in use").count(), 1, "{error}");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Events are forgotten an hour after they were last written, as kube-apiserver does (`--event-ttl`).
 
 use crate::{
-    server::State,
+    state::State,
     store::{Key, Writer},
 };
 use jiff::{SignedDuration, Timestamp};

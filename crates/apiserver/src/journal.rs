@@ -75,10 +75,10 @@ pub(crate) struct Stored {
 impl Journal {
     /// Opens or makes the database of a data directory and reads all of it.
     pub(crate) fn open(data_dir: &Path) -> Result<(Self, Stored), Error> {
-        fs::create_dir_all(data_dir).map_err(|source| Error::Data {
+        fs::create_dir_all(data_dir).map_err(|cause| Error::Data {
             doing: "creating",
             path: data_dir.to_owned(),
-            source,
+            cause,
         })?;
         let path = data_dir.join(FILE);
         let database = Database::builder().set_cache_size(CACHE).create(&path).map_err(|error| match error {
@@ -91,7 +91,7 @@ impl Journal {
         let thread = std::thread::Builder::new()
             .name("journal".into())
             .spawn(move || run(&database, &received, &report))
-            .map_err(|source| Error::Data { doing: "starting to write", path, source })?;
+            .map_err(|cause| Error::Data { doing: "starting to write", path, cause })?;
         Ok((Self { records: Some(records), progress, thread: Some(thread) }, stored))
     }
 
@@ -123,8 +123,8 @@ impl Journal {
 
 fn damaged(path: &Path, error: redb::Error) -> Error {
     match error {
-        redb::Error::Io(source) => Error::Data { doing: "opening", path: path.to_owned(), source },
-        error => Error::Data { doing: "opening", path: path.to_owned(), source: io::Error::other(error.to_string()) },
+        redb::Error::Io(cause) => Error::Data { doing: "opening", path: path.to_owned(), cause },
+        error => Error::Data { doing: "opening", path: path.to_owned(), cause: io::Error::other(error.to_string()) },
     }
 }
 

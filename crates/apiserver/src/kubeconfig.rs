@@ -39,15 +39,19 @@ current-context: weir
     )
 }
 
-/// Writes a file that only its owner can read, by renaming a finished one.
+/// Writes a file that only its owner can read, by renaming a finished one; it is on the disk when this returns.
 pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
+    put(path, text, fs::File::sync_all)
+}
+
+fn put(path: &Path, text: &str, settle: fn(&fs::File) -> io::Result<()>) -> io::Result<()> {
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "is no file name"))?;
     let unfinished = folder.join(format!(".{}.{}", name.to_string_lossy(), std::process::id()));
     let written = (|| {
         let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(MODE).open(&unfinished)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
+        settle(&file)?;
         fs::rename(&unfinished, path)
     })();
     if written.is_err() {
@@ -58,7 +62,8 @@ pub(crate) fn write_private(path: &Path, text: &str) -> io::Result<()> {
 }
 
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
-    write_private(path, text).map_err(|source| Error::Kubeconfig { path: path.to_owned(), source })
+    // Every start writes it anew: a start need not wait for the disk.
+    put(path, text, |_| Ok(())).map_err(|cause| Error::Kubeconfig { path: path.to_owned(), cause })
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`server`] | the server, and the way of a request to the module that answers it |
+//! | [`server`], `state` | the server, the way of a request to the module that answers it, and what requests share |
 //! | `service`, `serve`, `tls`, `kubeconfig` | in process as a tower service; over TLS on a socket |
 //! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
 //! | `registry`, `kinds`, `types` | which resources there are, the built-in kinds, the shape of objects |
@@ -21,7 +21,7 @@
 //! | `delete`, `disruption`, `expiry` | finalizers, propagation, garbage; budgets and evictions; old events |
 //! | `identity`, `authentication`, `certificate`, `tokens`, `rbac` | who asks, and what they may do |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
-//! | `discovery`, `openapi`, `review` | what clients ask about the server and themselves |
+//! | `discovery`, `openapi`, `review`, `scale` | what clients ask about the server and themselves |
 //! | `store`, `journal` | objects, versions, recent changes; the same on disk |
 
 mod admission;
@@ -36,6 +36,8 @@ mod discovery;
 mod disruption;
 mod error;
 mod expiry;
+#[cfg(test)]
+mod fuzz;
 mod identity;
 mod journal;
 mod jsonpath;
@@ -55,11 +57,13 @@ mod registry;
 mod request;
 mod response;
 mod review;
+mod scale;
 pub mod schema;
 mod selectors;
 mod serve;
 pub mod server;
 mod service;
+mod state;
 mod status;
 mod store;
 mod table;

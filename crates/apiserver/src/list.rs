@@ -8,7 +8,7 @@ use crate::{
     response::{self, Body},
     schema::FieldError,
     selectors::Selector,
-    server::State,
+    state::State,
     status::Failure,
     store::{Key, Object, serialise, type_head},
     table::{self, RowObject},
@@ -46,24 +46,76 @@ struct Page {
     remaining: Option<usize>,
 }
 
-/// Where a list goes on: the version it shows, and the last key it has shown.
-fn continue_token(version: u64, key: &Key) -> String {
-    URL_SAFE_NO_PAD
-        .encode(json!({"v": "meta.k8s.io/v1", "rv": version, "start": [key.namespace, key.name]}).to_string())
+impl Page {
+    fn of(version: u64) -> Self {
+        Self { objects: Vec::new(), version, next: None, remaining: None }
+    }
+
+    fn fill<'a>(
+        version: u64,
+        objects: impl Iterator<Item = (&'a Key, &'a Arc<Object>)>,
+        limit: usize,
+        selector: &Selector,
+    ) -> Self {
+        let mut page = Self::of(version);
+        let (mut last, mut rest) = (None, 0);
+        for (key, object) in objects {
+            if page.objects.len() == limit {
+                rest += 1;
+                // Whether more objects match is not looked up, so it is not said how many are left.
+                if !selector.is_empty() {
+                    break;
+                }
+            } else if selector.is_empty() || selector.matches(key, object) {
+                page.objects.push(object.clone());
+                last = Some(key);
+            }
+        }
+        if rest > 0 {
+            page.next = last.cloned();
+            page.remaining = selector.is_empty().then_some(rest);
+        }
+        page
+    }
 }
 
-fn read_token(token: &str) -> Result<(u64, Key), Failure> {
-    let because = |why: &str| Failure::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
-    let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| {
-        let in_alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-        let bad = token.bytes().position(|b| !in_alphabet(b)).unwrap_or(token.len());
-        because(&format!("illegal base64 data at input byte {bad}"))
-    })?;
-    let value: Value = body::json(&bytes).map_err(|why| because(&why))?;
-    let invalid = || because("incorrect encoding");
-    let part = |index| value.pointer(&format!("/start/{index}")).and_then(Value::as_str).ok_or_else(invalid);
-    let version = value.get("rv").and_then(Value::as_u64).ok_or_else(invalid)?;
-    Ok((version, Key::new(part(0)?, part(1)?)))
+/// Where a list goes on: the version that its pages show, `None` for the latest, and the last key it has shown.
+struct Token {
+    version: Option<u64>,
+    after: Key,
+}
+
+/// Stands in tokens for "the latest version".
+const LATEST: i64 = -1;
+
+impl Token {
+    fn text(&self) -> String {
+        let version = self.version.map_or_else(|| LATEST.into(), Value::from);
+        let start = [&self.after.namespace, &self.after.name];
+        URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": version, "start": start}).to_string())
+    }
+
+    fn parse(token: &str) -> Result<Self, Failure> {
+        let because =
+            |why: &str| Failure::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
+        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| {
+            let in_alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
+            let bad = token.bytes().position(|b| !in_alphabet(b)).unwrap_or(token.len());
+            because(&format!("illegal base64 data at input byte {bad}"))
+        })?;
+        let value: Value = body::json(&bytes).map_err(|why| because(&why))?;
+        let invalid = || because("incorrect encoding");
+        let part = |index| value.pointer(&format!("/start/{index}")).and_then(Value::as_str).ok_or_else(invalid);
+        let version = value.get("rv").ok_or_else(invalid)?;
+        let version = if *version == LATEST { None } else { Some(version.as_u64().ok_or_else(invalid)?) };
+        Ok(Self { version, after: Key::new(part(0)?, part(1)?) })
+    }
+}
+
+/// Whether a text is a token that a list may go on from.
+#[cfg(test)]
+pub(crate) fn is_token(text: &str) -> bool {
+    Token::parse(text).is_ok()
 }
 
 fn check_options(query: &Query) -> Result<(), Failure> {
@@ -141,53 +193,40 @@ impl State {
         check_options(query)?;
         // Version 0 means "whatever is at hand", which is everything.
         let limit = query.number("limit").filter(|l| *l > 0 && query.get("resourceVersion") != "0");
-        let limit = limit.and_then(|l| usize::try_from(l).ok());
+        let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(usize::MAX);
         let asked = parse_version(query.get("resourceVersion"))?;
-        let (token_version, after) = match query.get("continue") {
-            "" => (None, None),
+        let token = match query.get("continue") {
+            "" => None,
             _ if asked > 0 => {
                 return Err(Failure::bad_request("specifying resource version is not allowed when using continue"));
             }
-            token => read_token(token).map(|(version, key)| (Some(version), Some(key)))?,
+            token => Some(Token::parse(token)?),
         };
         let tables = self.store.read();
-        if asked > tables.version {
-            return Err(Failure::too_new(asked, tables.version));
+        let exact = (query.get("resourceVersionMatch") == "Exact").then_some(asked);
+        let version = token.as_ref().and_then(|token| token.version).or(exact).unwrap_or(tables.version);
+        if version.max(asked) > tables.version {
+            return Err(Failure::too_new(version.max(asked), tables.version));
         }
-        if query.get("resourceVersionMatch") == "Exact" && asked != tables.version {
-            let message =
-                format!("The resourceVersion for the provided list is too old: {asked}, current: {}", tables.version);
-            return Err(Failure::expired(message));
+        let after = token.as_ref().map(|token| &token.after);
+        let Some(table) = tables.table(&resource.storage) else { return Ok(Page::of(version)) };
+        if version == tables.version {
+            return Ok(Page::fill(version, table.range(namespace, after), limit, &selector));
         }
-        let version = token_version.unwrap_or(tables.version);
-        let mut page = Page { objects: Vec::new(), version, next: None, remaining: None };
-        let Some(table) = tables.table(&resource.storage) else { return Ok(page) };
-        let (mut last, mut rest) = (None, 0);
-        for (key, object) in table.range(namespace, after.as_ref()) {
-            if limit.is_some_and(|limit| page.objects.len() == limit) {
-                rest += 1;
-                // Whether more objects match is not looked up, so it is not said how many are left.
-                if !selector.is_empty() {
-                    break;
-                }
-                continue;
-            }
-            if selector.is_empty() || selector.matches(key, object) {
-                page.objects.push(object.clone());
-                last = Some(key);
-            }
+        match (table.range_at(namespace, after, version), after) {
+            (Some(past), _) => Ok(Page::fill(version, past.into_iter(), limit, &selector)),
+            (None, Some(after)) => Err(Failure::expired_page(Token { version: None, after: after.clone() }.text())),
+            (None, None) => Err(Failure::expired(format!(
+                "The resourceVersion for the provided list is too old: {version}, current: {}",
+                tables.version
+            ))),
         }
-        if rest > 0 {
-            page.next = last.cloned();
-            page.remaining = selector.is_empty().then_some(rest);
-        }
-        Ok(page)
     }
 
     /// A collection.
     pub(crate) fn list(
         &self,
-        resource: &Resource,
+        resource: &Arc<Resource>,
         namespace: &str,
         query: &Query,
         accept: &str,
@@ -195,74 +234,121 @@ impl State {
         let view = View::negotiate(accept, true)?;
         let page = self.page(resource, namespace, query)?;
         let mut metadata = json!({"resourceVersion": page.version.to_string()});
-        if let Some(next) = &page.next {
-            crate::object::set(&mut metadata, "continue", continue_token(page.version, next).into());
+        if let Some(after) = page.next {
+            let next = Token { version: Some(page.version), after };
+            crate::object::set(&mut metadata, "continue", next.text().into());
         }
         if let Some(remaining) = page.remaining {
             crate::object::set(&mut metadata, "remainingItemCount", remaining.into());
         }
-        let body = match view {
-            View::Object => {
-                let (kind, version) = (&resource.list_kind, resource.api_version());
-                let head =
-                    format!("{{\"kind\":{kind:?},\"apiVersion\":{version:?},\"metadata\":{metadata},\"items\":[");
-                objects(resource, &head, &page.objects)
-            }
-            View::Metadata => {
-                let head = format!(
-                    "{{\"kind\":\"PartialObjectMetadataList\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{metadata},\"items\":["
-                );
-                let items = page.objects.iter().map(|o| table::partial(&in_version(resource, o)));
-                joined(&head, items.map(|item| serde_json::to_vec(&item).unwrap_or_default().into()))
-            }
-            View::Table => {
-                let columns = table::column_definitions(resource);
-                let head = format!(
-                    "{{\"kind\":\"Table\",\"apiVersion\":\"meta.k8s.io/v1\",\"metadata\":{metadata},\"columnDefinitions\":{columns},\"rows\":["
-                );
-                let (shown, now) = (row_object(query), self.clock.now());
-                let rows = page.objects.iter().map(|o| table::row(resource, &in_version(resource, o), shown, now));
-                joined(&head, rows.map(|row| serde_json::to_vec(&row).unwrap_or_default().into()))
-            }
+        let shown = Shown {
+            resource: resource.clone(),
+            view,
+            row_object: row_object(query),
+            now: self.clock.now(),
+            type_head: type_head(&resource.api_version(), &resource.kind),
         };
-        Ok(response::bytes(StatusCode::OK, body))
+        let start = shown.start(&metadata);
+        Ok(shown.answer(start, page.objects))
     }
 }
 
-/// A list of whole objects. Items of built-in kinds leave their type to the list.
-fn objects(resource: &Resource, head: &str, objects: &[Arc<Object>]) -> Bytes {
-    let type_head = type_head(&resource.api_version(), &resource.kind);
-    let size: usize = objects.iter().map(|o| o.raw.len() + 1).sum();
-    let mut out = Vec::with_capacity(head.len() + size + 2);
-    out.extend_from_slice(head.as_bytes());
-    for (index, object) in objects.iter().enumerate() {
-        if index > 0 {
-            out.push(b',');
+/// How the items of a list are shown.
+struct Shown {
+    resource: Arc<Resource>,
+    view: View,
+    row_object: RowObject,
+    now: jiff::Timestamp,
+    /// What the bytes of an object of this version begin with.
+    type_head: String,
+}
+
+/// A list is sent in pieces of about this size, each made when the one before has gone out: the first bytes leave at once,
+/// and no list is ever held as a whole.
+const PIECE: usize = 128 << 10;
+
+impl Shown {
+    /// The list up to its first item.
+    fn start(&self, metadata: &Value) -> Vec<u8> {
+        let (kind, version) = (self.resource.list_kind.as_str(), self.resource.api_version());
+        let head = |kind: &str, version: &str, columns: &str, items: &str| {
+            format!("{{\"kind\":{kind:?},\"apiVersion\":{version:?},\"metadata\":{metadata},{columns}\"{items}\":[")
+        };
+        let text = match self.view {
+            View::Object => head(kind, &version, "", "items"),
+            View::Metadata => head("PartialObjectMetadataList", "meta.k8s.io/v1", "", "items"),
+            View::Table => {
+                let columns = format!("\"columnDefinitions\":{},", table::column_definitions(&self.resource));
+                head("Table", "meta.k8s.io/v1", &columns, "rows")
+            }
+        };
+        text.into_bytes()
+    }
+
+    fn answer(self, start: Vec<u8>, objects: Vec<Arc<Object>>) -> Response<Body> {
+        let mut pieces = Pieces { shown: self, start, objects: objects.into_iter(), first: true, over: false };
+        let first = pieces.next().unwrap_or_default();
+        if pieces.over {
+            return response::bytes(StatusCode::OK, first);
         }
+        response::stream(futures::stream::iter(std::iter::once(first).chain(pieces)))
+    }
+
+    fn write(&self, out: &mut Vec<u8>, object: &Object) {
+        let resource = &*self.resource;
+        let value = match self.view {
+            View::Object => return self.write_whole(out, object),
+            View::Metadata => table::partial(&in_version(resource, object)),
+            View::Table => table::row(resource, &in_version(resource, object), self.row_object, self.now),
+        };
+        // Writing JSON values to memory does not fail.
+        let _ = serde_json::to_writer(out, &value);
+    }
+
+    /// A whole object. Those of built-in kinds leave their type to the list.
+    fn write_whole(&self, out: &mut Vec<u8>, object: &Object) {
+        let head = self.type_head.as_bytes();
         // Stored in another version: rare.
-        let other = (!object.raw.starts_with(type_head.as_bytes())).then(|| rendered(resource, object));
+        let other = (!object.raw.starts_with(head)).then(|| rendered(&self.resource, object));
         let raw = other.as_ref().unwrap_or(&object.raw);
-        match raw.strip_prefix(type_head.as_bytes()) {
-            Some(rest) if !resource.is_custom() => {
+        match raw.strip_prefix(head) {
+            Some(rest) if !self.resource.is_custom() => {
                 out.push(b'{');
                 out.extend_from_slice(rest);
             }
             _ => out.extend_from_slice(raw),
         }
     }
-    out.extend_from_slice(b"]}");
-    out.into()
 }
 
-/// A JSON object that ends in a list, written item by item so that no tree of the whole is ever built.
-fn joined(head: &str, items: impl Iterator<Item = Bytes>) -> Bytes {
-    let mut out = head.as_bytes().to_vec();
-    for (index, item) in items.enumerate() {
-        if index > 0 {
-            out.push(b',');
+/// A list, piece by piece.
+struct Pieces {
+    shown: Shown,
+    start: Vec<u8>,
+    objects: std::vec::IntoIter<Arc<Object>>,
+    first: bool,
+    over: bool,
+}
+
+impl Iterator for Pieces {
+    type Item = Bytes;
+
+    fn next(&mut self) -> Option<Bytes> {
+        if self.over {
+            return None;
         }
-        out.extend_from_slice(&item);
+        let mut out = std::mem::take(&mut self.start);
+        while out.len() < PIECE {
+            let Some(object) = self.objects.next() else {
+                out.extend_from_slice(b"]}");
+                self.over = true;
+                break;
+            };
+            if !std::mem::take(&mut self.first) {
+                out.push(b',');
+            }
+            self.shown.write(&mut out, &object);
+        }
+        Some(out.into())
     }
-    out.extend_from_slice(b"]}");
-    out.into()
 }

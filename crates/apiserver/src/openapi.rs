@@ -5,11 +5,38 @@
 use crate::{
     kinds::{self, definition},
     registry::{Definition, Registry, Resource, Version},
-    server::State,
+    response::{self, Body},
+    state::State,
     store::Key,
 };
+use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+
+/// Media type of OpenAPI v2 in protobuf, as clients ask for it and as it is answered.
+const OLD_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+const OLD: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+
+/// `/openapi/v2`: a document that describes nothing. Clients that fall back to it for a kind that is not served find no
+/// description, and go on to say that there is no such kind; without the document they say that it is missing.
+pub(crate) fn old(accept: &str) -> Response<Body> {
+    // `Document` of OpenAPI v2: field 1 is `swagger`, field 2 is `info` with `title` and `version`.
+    const VERSION: &str = "2.0";
+    const TITLE: &str = "Kubernetes";
+    if !accept.contains(OLD_ASKED) {
+        let info = json!({"title": TITLE, "version": super::server::GIT_VERSION});
+        return response::json(StatusCode::OK, &json!({"swagger": VERSION, "info": info, "paths": {}}));
+    }
+    let field = |number: u8, content: &[u8]| {
+        const LENGTH_DELIMITED: u8 = 2;
+        // Every part is shorter than 128 bytes, so that its length is one byte.
+        let length = u8::try_from(content.len()).unwrap_or_default();
+        [&[number << 3 | LENGTH_DELIMITED, length], content].concat()
+    };
+    let info = [field(1, TITLE.as_bytes()), field(2, super::server::GIT_VERSION.as_bytes())].concat();
+    let document = [field(1, VERSION.as_bytes()), field(2, &info)].concat();
+    response::typed_bytes(document.into(), OLD)
+}
 
 /// `/openapi/v3`
 pub(crate) fn index(registry: &Registry) -> Value {

@@ -115,6 +115,9 @@ static SELF_REVIEW_SPEC: &[Field] = &[
 ];
 static SELF_REVIEW: &[Field] =
     &[one(1, "metadata", Message(META)), one(2, "spec", Message(SELF_REVIEW_SPEC)), one(3, "status", Ignored)];
+static SELF_RULES_SPEC: &[Field] = &[one(1, "namespace", Text)];
+static SELF_RULES: &[Field] =
+    &[one(1, "metadata", Message(META)), one(2, "spec", Message(SELF_RULES_SPEC)), one(3, "status", Ignored)];
 static WHO_AM_I: &[Field] = &[one(1, "metadata", Message(META)), one(2, "status", Ignored)];
 static PRECONDITIONS: &[Field] = &[one(1, "uid", Text), one(2, "resourceVersion", Text)];
 static DELETE_OPTIONS: &[Field] = &[
@@ -259,6 +262,7 @@ fn message(kind: &str) -> Option<&'static [Field]> {
         "Secret" => SECRET,
         "ServiceAccount" => SERVICE_ACCOUNT,
         "SelfSubjectAccessReview" => SELF_REVIEW,
+        "SelfSubjectRulesReview" => SELF_RULES,
         "SelfSubjectReview" => WHO_AM_I,
         "DeleteOptions" => DELETE_OPTIONS,
         "Eviction" => EVICTION,

@@ -2,6 +2,18 @@
 //!
 //! Members of `system:masters` may do everything. Everybody with an identity may ask what there is and what they may do;
 //! everybody at all may ask for the version and for health. The rest is granted by stored roles and bindings.
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | `aggregate` | cluster roles that are the sum of others |
+//! | `escalation` | nobody grants what they do not hold |
+//! | `own` | all that a user may do |
+
+mod aggregate;
+mod escalation;
+mod own;
+
+pub(crate) use escalation::Grant as Granting;
 
 use crate::{
     identity::{AUTHENTICATED, MASTERS, User},
@@ -180,7 +192,7 @@ impl Rule {
 const PUBLIC: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
 /// Paths that everybody with an identity may read, with what is below them.
 const DISCOVERY: [&str; 3] = ["/api", "/apis", "/openapi"];
-const SELF_REVIEWS: [&str; 2] = ["selfsubjectaccessreviews", "selfsubjectreviews"];
+const SELF_REVIEWS: [&str; 3] = ["selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews"];
 
 /// Whether the user may do this.
 pub(crate) fn is_allowed(grants: &Grants, user: &User, wanted: &Attributes<'_>) -> bool {

@@ -1,6 +1,6 @@
 //! Which resources are served, in which versions.
 
-use crate::{kinds::BuiltIn, schema::Schema, types::Types};
+use crate::{kinds::BuiltIn, scale::Scale, schema::Schema, types::Types};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -22,6 +22,8 @@ pub(crate) struct Resource {
     pub(crate) categories: Vec<String>,
     /// `/status` is an endpoint of its own.
     pub(crate) status: bool,
+    /// `/scale` is an endpoint, and where it reads and writes.
+    pub(crate) scale: Option<Scale>,
     /// `metadata.generation` counts changes of anything but metadata and status.
     pub(crate) generation: bool,
     /// Table of the store; shared by all versions of the resource.
@@ -46,6 +48,8 @@ pub(crate) struct Custom {
     pub(crate) types: Types,
     pub(crate) schema: Schema,
     pub(crate) columns: Vec<Column>,
+    /// Fields that field selectors may name, as `spec.color`.
+    pub(crate) selectable: Vec<String>,
     /// Changes when the schema does.
     pub(crate) hash: u64,
 }

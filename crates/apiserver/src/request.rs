@@ -139,6 +139,15 @@ impl Target {
     }
 }
 
+const YAML: &str = "application/yaml";
+
+/// Whether the first media type of the Accept header that the server has is YAML.
+pub(crate) fn wants_yaml(accept: &str) -> bool {
+    let types = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
+    let mut known = types.filter(|name| matches!(*name, YAML | "application/json" | "*/*" | "application/*"));
+    known.next() == Some(YAML)
+}
+
 /// The form in which objects are wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum View {
@@ -156,7 +165,7 @@ impl View {
         }
         let wanted = accept.split(',').find_map(|range| {
             let mut parts = range.split(';').map(str::trim);
-            if !matches!(parts.next()?, "application/json" | "*/*" | "application/*") {
+            if !matches!(parts.next()?, "application/json" | YAML | "*/*" | "application/*") {
                 return None;
             }
             let parameters: Vec<(&str, &str)> = parts.filter_map(|p| p.split_once('=')).collect();
@@ -195,10 +204,14 @@ mod tests {
             ("application/vnd.kubernetes.protobuf,application/json", true, Some(View::Object)),
             ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", true, Some(View::Metadata)),
             ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", false, None),
+            ("application/yaml", true, Some(View::Object)),
+            ("application/yaml;as=Table;v=v1;g=meta.k8s.io", true, Some(View::Table)),
             ("application/vnd.kubernetes.protobuf", true, None),
         ];
         for (accept, list, expected) in cases {
             assert_eq!(View::negotiate(accept, list).ok(), expected, "{accept}");
         }
+        assert!(wants_yaml("application/yaml") && wants_yaml("text/html, application/yaml;q=0.9,application/json"));
+        assert!(!wants_yaml("") && !wants_yaml("application/json,application/yaml") && !wants_yaml("*/*"));
     }
 }

@@ -33,6 +33,11 @@ pub(crate) fn json(code: StatusCode, value: &Value) -> Response<Body> {
     bytes(code, serde_json::to_vec(value).unwrap_or_default().into())
 }
 
+/// Bytes of a media type of their own.
+pub(crate) fn typed_bytes(bytes: Bytes, media_type: &'static str) -> Response<Body> {
+    response(StatusCode::OK, HeaderValue::from_static(media_type), Full::new(bytes).boxed_unsync())
+}
+
 /// JSON of a media type with parameters.
 pub(crate) fn typed_json(value: &Value, media_type: &'static str) -> Response<Body> {
     let mut response = json(StatusCode::OK, value);
@@ -59,6 +64,22 @@ pub(crate) fn failure(failure: &Failure) -> Response<Body> {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// The same answer in YAML, where it is JSON.
+pub(crate) async fn in_yaml(response: Response<Body>) -> Response<Body> {
+    if response.headers().get(header::CONTENT_TYPE) != Some(&JSON) {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let Ok(collected) = body.collect().await;
+    let bytes = collected.to_bytes();
+    // What the server wrote parses, and a JSON value can be written.
+    let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
+    let whole_lines = serde_saphyr::ser_options! { folded_wrap_chars: usize::MAX };
+    let text = serde_saphyr::to_string_with_options(&value, whole_lines).unwrap_or_default();
+    head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/yaml"));
+    Response::from_parts(head, Full::new(Bytes::from(text)).boxed_unsync())
 }
 
 /// Adds warnings that kubectl prints (RFC 7234, code 299).

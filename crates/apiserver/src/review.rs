@@ -12,7 +12,7 @@ use crate::{
     registry::{Resource, strings},
     request::{Request, Target},
     response::{self, Body},
-    server::State,
+    state::State,
     status::Failure,
     store::Key,
     tokens::{self, Account},
@@ -37,6 +37,13 @@ pub(crate) fn answer(state: &State, request: &Request, plural: &str) -> Result<R
             json!({"userInfo": {"username": user.username, "groups": user.groups, "extra": user.extra}})
         }
         "selfsubjectaccessreviews" => access(state, &request.user, &review),
+        "selfsubjectrulesreviews" => {
+            let namespace = text(&review, &["spec", "namespace"]);
+            if namespace.is_empty() {
+                return Err(Failure::bad_request("no namespace on request"));
+            }
+            state.rules_of(&request.user, namespace)
+        }
         _ => {
             let spec = review.get("spec").unwrap_or(&Value::Null);
             let extra = spec.get("extra").cloned().and_then(|e| serde_json::from_value(e).ok()).unwrap_or_default();

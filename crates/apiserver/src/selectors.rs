@@ -1,6 +1,11 @@
 //! Label and field selectors.
 
-use crate::{object, registry::Resource, status::Failure, store::Object};
+use crate::{
+    object,
+    registry::{Definition, Resource},
+    status::Failure,
+    store::Object,
+};
 use serde_json::Value;
 
 /// What a list or a watch is narrowed to.
@@ -91,13 +96,18 @@ fn rendered(value: Option<&Value>) -> String {
     }
 }
 
-/// Fields that a resource can be selected by. Custom and most built-in resources know name and namespace only.
+/// Fields that a resource can be selected by. Most built-in resources know name and namespace only, custom ones also what
+/// their definition names.
 fn is_selectable(resource: &Resource, path: &[String]) -> bool {
+    let own = match &resource.definition {
+        Definition::Custom(custom) => custom.selectable.contains(&path.join(".")),
+        Definition::BuiltIn(_) => false,
+    };
     let path: Vec<&str> = path.iter().map(String::as_str).collect();
     match path[..] {
         ["metadata", "name"] => true,
         ["metadata", "namespace"] => resource.namespaced,
-        _ if resource.is_custom() => false,
+        _ if resource.is_custom() => own,
         ["spec", "unschedulable"] => resource.plural == "nodes",
         ["spec", "nodeName" | "restartPolicy" | "schedulerName" | "serviceAccountName" | "hostNetwork"]
         | ["status", "podIP" | "nominatedNodeName"] => resource.plural == "pods",

@@ -59,7 +59,7 @@ impl Socket {
     /// # Errors
     /// When it cannot be bound.
     pub fn bind(address: SocketAddr) -> Result<Self, Error> {
-        let failed = |source| Error::Listen { address, source };
+        let failed = |cause| Error::Listen { address, cause };
         let listener = std::net::TcpListener::bind(address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
         let address = listener.local_addr().map_err(failed)?;
@@ -118,7 +118,7 @@ impl Listener {
     /// When the socket cannot be used.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
         let Self { server, listener, address, credentials, acceptor } = self;
-        let listener = TcpListener::from_std(listener).map_err(|source| Error::Listen { address, source })?;
+        let listener = TcpListener::from_std(listener).map_err(|cause| Error::Listen { address, cause })?;
         let context = Arc::new(Context { server, token: credentials.token, acceptor });
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let mut connections = JoinSet::new();

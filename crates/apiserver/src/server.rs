@@ -1,46 +1,35 @@
-//! The server: its state, and the way of a request to the module that answers it.
+//! The server, and the way of a request to the module that answers it.
 
 use crate::{
-    Error,
-    admission::Policies,
-    body,
+    Error, body,
     clock::{Clock, Ids, RandomIds, SystemClock},
     delete::{self, DeleteOptions, Deleted},
     discovery,
-    expiry::{EVENTS, Expiry},
     identity::{User, admin},
-    journal::Journal,
-    kinds::{self, definition},
     list::rendered,
     object::{self, meta},
     openapi,
     patch::Patch,
     pipeline::{Change, FieldValidation, Options, Outcome, Part, Write, Written, in_version},
-    rbac::{self, Attributes, Authorization, Grants},
+    rbac::{Attributes, Authorization},
     registry::{Registry, Resource},
     request::{Request, Target, View},
     response::{self, Body},
     review,
     schema::FieldError,
     service::Service,
+    state::State,
     status::Failure,
-    store::{Key, Store, Writer},
-    tls,
-    tokens::TokenKey,
+    store::Key,
 };
 use http::{Method, Response, StatusCode};
-use parking_lot::RwLock;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
-use tokio::sync::{Semaphore, watch};
 
 /// Minor version of the Kubernetes release whose API this server has.
 const MINOR: &str = "33";
 /// Says that this is not a cluster: no scheduler, no kubelets, no controllers.
 pub(crate) const GIT_VERSION: &str = "v1.33.0-embedded";
-
-/// Watches that may be open at once.
-const MOST_WATCHES: usize = 10_000;
 
 /// Namespaces that every cluster has.
 const FIRST_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -72,27 +61,6 @@ impl Default for Settings {
     }
 }
 
-/// What all requests share. A clone is another handle.
-#[derive(Clone, Debug)]
-pub(crate) struct State {
-    pub(crate) store: Arc<Store>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn Ids>,
-    registry: Arc<RwLock<Arc<Registry>>>,
-    policies: Arc<RwLock<Arc<Policies>>>,
-    grants: Arc<RwLock<Arc<Grants>>>,
-    pub(crate) expiry: Arc<Expiry>,
-    authorization: Authorization,
-    pub(crate) tokens: Arc<BTreeMap<String, User>>,
-    pub(crate) token_key: TokenKey,
-    /// The resource of namespaces, which every namespaced write looks at.
-    pub(crate) namespaces: Arc<Resource>,
-    pub(crate) watches: Arc<Semaphore>,
-    /// Turns true when watches have to end.
-    pub(crate) shutdown: watch::Receiver<bool>,
-    stop: Arc<watch::Sender<bool>>,
-}
-
 /// A Kubernetes-compatible API server. A clone is another handle to the same server.
 #[derive(Clone, Debug)]
 pub struct ApiServer {
@@ -106,36 +74,8 @@ impl ApiServer {
     /// # Errors
     /// When the data directory cannot be used.
     pub fn new(settings: Settings) -> Result<Self, Error> {
-        let registry = Registry::new(kinds::built_in(), []);
-        let namespaces = registry.find("", "v1", "namespaces").cloned();
-        let namespaces = namespaces
-            .ok_or_else(|| Error::Definition { name: "namespaces".into(), message: "is not built in".into() })?;
-        let (stop, shutdown) = watch::channel(false);
-        let store = match &settings.data_dir {
-            None => Store::default(),
-            Some(data_dir) => Journal::open(data_dir).map(|(journal, stored)| Store::restored(journal, stored))?,
-        };
-        let token_key = match &settings.data_dir {
-            None => TokenKey::generate(),
-            Some(data_dir) => TokenKey::of_folder(&data_dir.join(tls::FOLDER))?,
-        };
-        let state = State {
-            store: Arc::new(store),
-            clock: settings.clock,
-            ids: settings.ids,
-            registry: Arc::new(RwLock::new(Arc::new(registry))),
-            policies: Arc::default(),
-            grants: Arc::default(),
-            expiry: Arc::default(),
-            authorization: settings.authorization,
-            tokens: Arc::new(settings.tokens),
-            token_key,
-            namespaces,
-            watches: Arc::new(Semaphore::new(MOST_WATCHES)),
-            shutdown,
-            stop: Arc::new(stop),
-        };
-        state.reload();
+        let data_dir = settings.data_dir.clone();
+        let state = State::new(settings)?;
         for name in FIRST_NAMESPACES {
             let namespace = json!({"metadata": {"name": name}});
             match state.create(&state.namespaces.clone(), "", namespace) {
@@ -145,7 +85,7 @@ impl ApiServer {
             }
         }
         state.create_cluster_admin()?;
-        Ok(Self { state, data_dir: settings.data_dir })
+        Ok(Self { state, data_dir })
     }
 
     /// Registers CustomResourceDefinitions, or brings registered ones up to date.
@@ -174,116 +114,11 @@ impl ApiServer {
 
     /// Ends all watches. Requests are still answered.
     pub fn end_watches(&self) {
-        self.state.stop.send_replace(true);
+        self.state.end_watches();
     }
 }
 
-/// Who the server itself writes as.
-const MANAGER: &str = "weir-apiserver";
-
 impl State {
-    pub(crate) fn registry(&self) -> Arc<Registry> {
-        self.registry.read().clone()
-    }
-
-    pub(crate) fn policies(&self) -> Arc<Policies> {
-        self.policies.read().clone()
-    }
-
-    /// A write by the server itself.
-    pub(crate) fn create(&self, resource: &Arc<Resource>, namespace: &str, object: Value) -> Result<Written, Failure> {
-        self.write(resource, namespace, |write| write.create(object))
-    }
-
-    fn write<T>(&self, resource: &Arc<Resource>, namespace: &str, act: impl FnOnce(&Write<'_>) -> T) -> T {
-        let options = Options { dry_run: false, manager: MANAGER.into(), field_validation: FieldValidation::Ignore };
-        act(&Write { state: self, resource, namespace, part: Part::Main, options: &options, user: &admin() })
-    }
-
-    /// The role that bindings name when they grant everything.
-    fn create_cluster_admin(&self) -> Result<(), Error> {
-        let role = json!({"metadata": {"name": "cluster-admin"}, "rules": [
-            {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, {"verbs": ["*"], "nonResourceURLs": ["*"]}]});
-        let registry = self.registry();
-        let Some(roles) = registry.find("rbac.authorization.k8s.io", "v1", "clusterroles") else { return Ok(()) };
-        match self.create(roles, "", role) {
-            Ok(_) => Ok(()),
-            Err(failure) if failure.reason == "AlreadyExists" => Ok(()),
-            Err(failure) => Err(Error::Definition { name: "cluster-admin".into(), message: failure.message }),
-        }
-    }
-
-    fn define(&self, crd: Value) -> Result<(), Failure> {
-        let registry = self.registry();
-        let definitions = registry.of_storage(definition::STORAGE).ok_or_else(Failure::no_resource)?;
-        let name = meta(&crd, "name").to_owned();
-        let exists = self.store.get(definition::STORAGE, &Key::new("", &name)).is_some();
-        if exists {
-            self.write(definitions, "", |write| write.update(&name, Change::Replace(crd)))?;
-        } else {
-            self.create(definitions, "", crd)?;
-        }
-        Ok(())
-    }
-
-    /// Called after an object of the resource was written or removed: a changed definition is served at once, a
-    /// changed policy is obeyed at once.
-    pub(crate) fn written(&self, writer: &mut Writer<'_>, resource: &Resource, key: &Key) {
-        self.count_budgets(writer, resource, &key.namespace);
-        if *resource.storage == *EVENTS {
-            self.expire_events(writer, key);
-        }
-        if *resource.storage == *definition::STORAGE {
-            self.reload_definitions();
-        }
-        if Policies::concerns(&resource.storage) {
-            self.reload_policies();
-        }
-        if Grants::concerns(&resource.storage) {
-            self.reload_grants();
-        }
-    }
-
-    /// Brings what is derived from stored objects up to date.
-    fn reload(&self) {
-        self.reload_definitions();
-        self.reload_policies();
-        self.reload_grants();
-        self.queue_events();
-    }
-
-    fn reload_definitions(&self) {
-        let old = self.registry();
-        let custom: Vec<Arc<Resource>> = {
-            let tables = self.store.read();
-            let table = tables.table(definition::STORAGE);
-            let definitions = table.into_iter().flat_map(|t| t.range("", None));
-            let resources = definitions.flat_map(|(key, object)| {
-                let known = old.of_definition(&key.name, object.version);
-                if known.is_empty() { definition::resources(&object.value(), object.version) } else { known }
-            });
-            resources.collect()
-        };
-        *self.registry.write() = Arc::new(Registry::new(kinds::built_in(), custom));
-    }
-
-    fn reload_policies(&self) {
-        let policies = Policies::load(&self.store.read());
-        *self.policies.write() = Arc::new(policies);
-    }
-
-    fn reload_grants(&self) {
-        let grants = Grants::load(&self.store.read());
-        *self.grants.write() = Arc::new(grants);
-    }
-
-    /// Whether a user may do this.
-    pub(crate) fn authorize(&self, user: &User, wanted: &Attributes<'_>) -> Result<(), Failure> {
-        let allowed =
-            self.authorization == Authorization::AlwaysAllow || rbac::is_allowed(&self.grants.read(), user, wanted);
-        if allowed { Ok(()) } else { Err(rbac::refusal(user, wanted)) }
-    }
-
     /// Answers a request.
     pub(crate) fn answer(&self, request: &Request) -> Response<Body> {
         self.route(request).unwrap_or_else(|failure| response::failure(&failure))
@@ -314,6 +149,7 @@ impl State {
             ["apis", group] => found(discovery::group(&registry, group)),
             ["api", version] => found(discovery::resources(&registry, "", version)),
             ["apis", group, version] => found(discovery::resources(&registry, group, version)),
+            ["openapi", "v2"] => Ok(openapi::old(request.accept())),
             ["openapi", "v3"] => ok(&openapi::index(&registry)),
             ["openapi", "v3", "api", version] => self.openapi_document(&registry, "", version),
             ["openapi", "v3", "apis", group, version] => self.openapi_document(&registry, group, version),
@@ -374,7 +210,12 @@ impl State {
             "" => Part::Main,
             "status" if resource.status => Part::Status,
             "finalize" if resource.is("", "namespaces") => Part::Finalize,
-            _ => return review::subresource(self, request, &target),
+            other => {
+                return match resource.scale.as_ref().filter(|_| other == "scale") {
+                    Some(scale) => self.scale(request, &target, scale),
+                    None => review::subresource(self, request, &target),
+                };
+            }
         };
         let (query, accept) = (&request.query, request.accept());
         let exact = !name.is_empty();
@@ -412,6 +253,32 @@ impl State {
     ) -> Result<Response<Body>, Failure> {
         let query = &request.query;
         let view = View::negotiate(request.accept(), false)?;
+        let written = self.act(request, target, part, act)?;
+        let mut answer = match (&written.outcome, view) {
+            (Outcome::Stored(stored), View::Object) => {
+                response::bytes(written.code, rendered(&target.resource, stored))
+            }
+            (Outcome::Stored(stored), view) => {
+                let object = in_version(&target.resource, stored);
+                response::json(written.code, &self.shown(&target.resource, &object, view, query))
+            }
+            (Outcome::Shown(object), view) => {
+                response::json(written.code, &self.shown(&target.resource, object, view, query))
+            }
+        };
+        response::warn(&mut answer, &written.warnings);
+        Ok(answer)
+    }
+
+    /// Writes with the options of the request.
+    pub(crate) fn act(
+        &self,
+        request: &Request,
+        target: &Target,
+        part: Part,
+        act: impl FnOnce(&Write<'_>) -> Result<Written, Failure>,
+    ) -> Result<Written, Failure> {
+        let query = &request.query;
         let dry_run = match query.get("dryRun") {
             "" => false,
             "All" => true,
@@ -432,21 +299,7 @@ impl State {
             options: &options,
             user: &request.user,
         };
-        let written = act(&write)?;
-        let mut answer = match (&written.outcome, view) {
-            (Outcome::Stored(stored), View::Object) => {
-                response::bytes(written.code, rendered(&target.resource, stored))
-            }
-            (Outcome::Stored(stored), view) => {
-                let object = in_version(&target.resource, stored);
-                response::json(written.code, &self.shown(&target.resource, &object, view, query))
-            }
-            (Outcome::Shown(object), view) => {
-                response::json(written.code, &self.shown(&target.resource, object, view, query))
-            }
-        };
-        response::warn(&mut answer, &written.warnings);
-        Ok(answer)
+        act(&write)
     }
 
     fn delete_options(request: &Request) -> Result<DeleteOptions, Failure> {

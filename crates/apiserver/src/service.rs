@@ -3,9 +3,9 @@
 use crate::{
     body,
     identity::User,
-    request::Request,
+    request::{self, Request},
     response::{self, Body},
-    server::State,
+    state::State,
     status::Failure,
 };
 use bytes::Bytes;
@@ -68,6 +68,8 @@ where
         }
         Err(error) => return response::failure(&Failure::bad_request(format!("unable to read the body: {error}"))),
     };
+    let accept = head.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
+    let in_yaml = request::wants_yaml(accept);
     let reads = head.method == http::Method::GET;
     let user = match state.impersonated(user, &head.headers) {
         Ok(user) => user,
@@ -78,5 +80,5 @@ where
         let message = format!("the write could not be stored: {why}; check the disk of the data directory and restart");
         return response::failure(&Failure::internal(message));
     }
-    answer
+    if in_yaml { response::in_yaml(answer).await } else { answer }
 }

@@ -15,6 +15,8 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// `details` of the Status; `None` leaves it out.
     pub(crate) details: Option<Map<String, Value>>,
+    /// `metadata.continue` of the Status: with it a list can go on in spite of the failure.
+    pub(crate) next: Option<String>,
 }
 
 fn details(name: &str, group: &str, kind: &str) -> Map<String, Value> {
@@ -29,7 +31,7 @@ fn details(name: &str, group: &str, kind: &str) -> Map<String, Value> {
 
 impl Failure {
     fn new(code: StatusCode, reason: &'static str, message: impl Into<String>) -> Self {
-        Self { code, reason, message: message.into(), details: None }
+        Self { code, reason, message: message.into(), details: None, next: None }
     }
 
     fn about(mut self, resource: &Resource, name: &str) -> Self {
@@ -107,7 +109,9 @@ impl Failure {
         let mut details = details(name, group, kind);
         details.insert("causes".into(), causes.collect());
         let message = format!("{group_kind} {name:?} is invalid: {text}");
-        Self { code: StatusCode::UNPROCESSABLE_ENTITY, reason: "Invalid", message, details: Some(details) }
+        let mut failure = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "Invalid", message);
+        failure.details = Some(details);
+        failure
     }
 
     /// A patch that cannot be applied to the object as it is.
@@ -194,6 +198,18 @@ impl Failure {
         Self::new(StatusCode::GONE, "Expired", message)
     }
 
+    /// The version that the pages of a list show is gone; the token goes on from what is there now.
+    pub(crate) fn expired_page(token: String) -> Self {
+        let message = "The provided continue parameter is too old to display a consistent list result. You can start a \
+            new list without the continue parameter, or use the continue token in this response to retrieve the \
+            remainder of the results. Continuing with the provided token results in an inconsistent list - objects \
+            that were created, modified, or deleted between the time the first chunk was returned and now may show up \
+            in the list.";
+        let mut failure = Self::expired(message);
+        failure.next = Some(token);
+        failure
+    }
+
     pub(crate) fn too_large(limit: usize) -> Self {
         let message = format!("Request entity too large: limit is {limit}");
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
@@ -237,6 +253,9 @@ impl Failure {
             }
             if let Some(details) = &self.details {
                 map.insert("details".into(), details.clone().into());
+            }
+            if let Some(next) = &self.next {
+                map.insert("metadata".into(), json!({"continue": next}));
             }
         }
         status

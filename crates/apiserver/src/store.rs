@@ -172,6 +172,27 @@ impl Table {
         Some(self.log.range(first..))
     }
 
+    /// As [`Table::range`], as it was at a version; `None` when the log does not reach back that far.
+    pub(crate) fn range_at<'a>(
+        &'a self,
+        namespace: &'a str,
+        after: Option<&'a Key>,
+        version: u64,
+    ) -> Option<BTreeMap<&'a Key, &'a Arc<Object>>> {
+        // The first change of an object since then knows what the object was.
+        let mut before: BTreeMap<&Key, Option<&Arc<Object>>> = BTreeMap::new();
+        for event in self.since(version)? {
+            before.entry(&event.key).or_insert(event.previous.as_ref());
+        }
+        let mut objects: BTreeMap<_, _> =
+            self.range(namespace, after).filter(|(key, _)| !before.contains_key(key)).collect();
+        let asked =
+            |key: &Key| after.is_none_or(|after| key > after) && (namespace.is_empty() || *key.namespace == *namespace);
+        objects
+            .extend(before.into_iter().filter_map(|(key, object)| Some((key, object?))).filter(|(key, _)| asked(key)));
+        Some(objects)
+    }
+
     fn record(&mut self, event: Event) {
         let version = event.object.version;
         self.log_bytes += event.object.raw.len() + EVENT_OVERHEAD;
@@ -391,6 +412,35 @@ mod tests {
         assert!(table.since(0).is_none());
         assert!(table.since(table.floor).is_some());
         assert_eq!(table.since(tables.version).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn the_past_is_what_it_was() {
+        let store = Store::default();
+        for name in ["a", "b", "c"] {
+            write(&store, name, 1);
+        }
+        let then = store.read().version;
+        let resource: Arc<str> = "things".into();
+        let b = Key::new("ns", "b");
+        let value = store.get(&resource, &b).unwrap().value();
+        store.writer().delete(&resource, &b, value);
+        write(&store, "c", 2);
+        write(&store, "c", 3);
+        write(&store, "bb", 1);
+        let tables = store.read();
+        let table = tables.table("things").unwrap();
+        let at = |version, after| {
+            let objects = table.range_at("ns", after, version)?;
+            Some(
+                objects.into_iter().map(|(key, object)| format!("{}@{}", key.name, object.version)).collect::<Vec<_>>(),
+            )
+        };
+        assert_eq!(at(then, None).unwrap(), ["a@1", "b@2", "c@3"]);
+        let a = Key::new("ns", "a");
+        assert_eq!(at(then, Some(&a)).unwrap(), ["b@2", "c@3"]);
+        assert_eq!(at(tables.version, None).unwrap(), ["a@1", "bb@7", "c@6"]);
+        assert_eq!(table.range_at("other", None, then).unwrap().len(), 0);
     }
 
     #[test]

@@ -53,20 +53,16 @@ impl Credentials {
         if folder.join(TOKEN).exists() {
             let read = |name: &str| {
                 let path = folder.join(name);
-                fs::read_to_string(&path).map_err(|source| Error::Data { doing: "reading", path, source })
+                fs::read_to_string(&path).map_err(|cause| Error::Data { doing: "reading", path, cause })
             };
             return Ok(Self { ca: read(CA)?, ca_key: read(CA_KEY)?, token: read(TOKEN)? });
         }
-        fs::create_dir_all(&folder).map_err(|source| Error::Data {
-            doing: "creating",
-            path: folder.clone(),
-            source,
-        })?;
+        fs::create_dir_all(&folder).map_err(|cause| Error::Data { doing: "creating", path: folder.clone(), cause })?;
         let new = Self::generate()?;
         // The token is last: where it is, the others are.
         for (name, text) in [(CA, &new.ca), (CA_KEY, &new.ca_key), (TOKEN, &new.token)] {
             let path = folder.join(name);
-            write_private(&path, text).map_err(|source| Error::Data { doing: "writing", path, source })?;
+            write_private(&path, text).map_err(|cause| Error::Data { doing: "writing", path, cause })?;
         }
         Ok(new)
     }

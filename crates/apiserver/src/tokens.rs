@@ -38,15 +38,15 @@ impl TokenKey {
         let path = folder.join(FILE);
         if path.exists() {
             let secret = fs::read_to_string(&path);
-            return secret.map(|s| Self::new(&s)).map_err(|source| Error::Data { doing: "reading", path, source });
+            return secret.map(|s| Self::new(&s)).map_err(|cause| Error::Data { doing: "reading", path, cause });
         }
-        fs::create_dir_all(folder).map_err(|source| Error::Data {
+        fs::create_dir_all(folder).map_err(|cause| Error::Data {
             doing: "creating",
             path: folder.to_owned(),
-            source,
+            cause,
         })?;
         let secret = secret();
-        write_private(&path, &secret).map_err(|source| Error::Data { doing: "writing", path, source })?;
+        write_private(&path, &secret).map_err(|cause| Error::Data { doing: "writing", path, cause })?;
         Ok(Self::new(&secret))
     }
 

@@ -5,11 +5,11 @@ use crate::{
     object,
     pipeline::in_version,
     registry::Resource,
-    request::{Query, View},
+    request::{Query, View, wants_yaml},
     response::{self, Body},
     schema::FieldError,
     selectors::Selector,
-    server::State,
+    state::State,
     status::Failure,
     store::{Event, EventKind, Object, Table},
     table,
@@ -74,6 +74,10 @@ impl State {
         accept: &str,
     ) -> Result<Response<Body>, Failure> {
         check_options(&query)?;
+        if wants_yaml(accept) {
+            // A stream of YAML has no frames.
+            return Err(Failure::not_acceptable());
+        }
         let view = View::negotiate(accept, false)?;
         let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), resource)?;
         let from = parse_version(query.get("resourceVersion"))?;

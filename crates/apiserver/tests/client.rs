@@ -309,3 +309,204 @@ async fn options_of_lists_are_checked() {
         assert!(matches!(&error, kube::Error::Api(status) if status.message == message), "{query}: {error:?}");
     }
 }
+
+/// Asks for a path with a query and an Accept header: status, media type and text of the answer.
+async fn raw(
+    server: &ApiServer,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> (u16, String, String) {
+    use http_body_util::{BodyExt as _, Full};
+    use tower::ServiceExt as _;
+    let mut request = http::Request::builder().method(method).uri(path);
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(Full::new(bytes::Bytes::from(body.to_owned()))).unwrap();
+    let response = server.service().oneshot(request).await.unwrap();
+    let media_type = response.headers().get("content-type").map(|v| v.to_str().unwrap().to_owned()).unwrap_or_default();
+    let status = response.status().as_u16();
+    let bytes = response.into_body().collect().await.unwrap().to_bytes();
+    (status, media_type, String::from_utf8(bytes.to_vec()).unwrap())
+}
+
+async fn json_of(server: &ApiServer, path: &str) -> Value {
+    serde_json::from_str(&raw(server, "GET", path, &[], "").await.2).unwrap()
+}
+
+async fn put_map(server: &ApiServer, name: &str, value: &str) {
+    let path = format!("/api/v1/namespaces/default/configmaps/{name}?fieldManager=t");
+    let body = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"k": value}});
+    let (status, _, text) =
+        raw(server, "PATCH", &path, &[("content-type", "application/apply-patch+yaml")], &body.to_string()).await;
+    assert!(status < 300, "{text}");
+}
+
+#[tokio::test]
+async fn pages_show_what_was_there_at_the_first_one() {
+    let (server, _) = client();
+    const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+    for name in ["a", "b", "c", "d", "e"] {
+        put_map(&server, name, "old").await;
+    }
+    let seen = |list: &Value| -> Vec<String> {
+        let items = list["items"].as_array().unwrap().iter();
+        items
+            .map(|m| format!("{}={}", m["metadata"]["name"].as_str().unwrap(), m["data"]["k"].as_str().unwrap()))
+            .collect()
+    };
+    let first = json_of(&server, &format!("{MAPS}?limit=2")).await;
+    let version = first["metadata"]["resourceVersion"].as_str().unwrap().to_owned();
+    assert_eq!(
+        (seen(&first), &first["metadata"]["remainingItemCount"]),
+        (vec!["a=old".into(), "b=old".into()], &json!(3))
+    );
+    put_map(&server, "c", "new").await;
+    put_map(&server, "cc", "new").await;
+    assert_eq!(raw(&server, "DELETE", &format!("{MAPS}/d"), &[], "").await.0, 200);
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    let second = json_of(&server, &format!("{MAPS}?limit=2&continue={token}")).await;
+    assert_eq!(seen(&second), ["c=old", "d=old"]);
+    assert_eq!(second["metadata"]["resourceVersion"], version.as_str());
+    let token = second["metadata"]["continue"].as_str().unwrap();
+    assert_eq!(seen(&json_of(&server, &format!("{MAPS}?continue={token}")).await), ["e=old"]);
+    let exact = format!("{MAPS}?resourceVersion={version}&resourceVersionMatch=Exact");
+    assert_eq!(seen(&json_of(&server, &exact).await), ["a=old", "b=old", "c=old", "d=old", "e=old"]);
+    // More than the log holds: the first page's version is gone.
+    for n in 0..8 {
+        put_map(&server, "a", &format!("{n}{}", "x".repeat(300 << 10))).await;
+    }
+    let (status, _, text) = raw(&server, "GET", &format!("{MAPS}?limit=2&continue={token}"), &[], "").await;
+    let gone: Value = serde_json::from_str(&text).unwrap();
+    assert_eq!((status, gone["reason"].as_str()), (410, Some("Expired")), "{text}");
+    let token = gone["metadata"]["continue"].as_str().unwrap();
+    let rest = json_of(&server, &format!("{MAPS}?continue={token}")).await;
+    assert_eq!(seen(&rest), ["e=old"]);
+    assert_ne!(rest["metadata"]["resourceVersion"], version.as_str());
+    let (status, _, text) = raw(&server, "GET", &exact, &[], "").await;
+    assert!(status == 410 && text.contains("too old"), "{text}");
+}
+
+#[tokio::test]
+async fn a_large_list_is_sent_in_pieces_and_is_whole() {
+    let (server, client) = client();
+    for n in 0..20 {
+        put_map(&server, &format!("m{n:02}"), &"x".repeat(20 << 10)).await;
+    }
+    let api: Api<ConfigMap> = Api::default_namespaced(client);
+    let names: Vec<String> = api.list(&ListParams::default()).await.unwrap().iter().map(|m| m.name_any()).collect();
+    assert_eq!(names, (0..20).map(|n| format!("m{n:02}")).collect::<Vec<_>>());
+    for (accept, rows) in
+        [("as=Table;v=v1;g=meta.k8s.io", "rows"), ("as=PartialObjectMetadataList;v=v1;g=meta.k8s.io", "items")]
+    {
+        let accept = format!("application/json;{accept}");
+        let (_, _, text) =
+            raw(&server, "GET", "/api/v1/configmaps?includeObject=Object", &[("accept", &accept)], "").await;
+        let list: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(list[rows].as_array().unwrap().len(), 20, "{accept}");
+    }
+}
+
+#[tokio::test]
+async fn answers_and_bodies_may_be_yaml() {
+    let (server, _) = client();
+    let yaml = [("accept", "application/yaml"), ("content-type", "application/yaml")];
+    const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+    let body = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata: {k: \"yes\"}\n";
+    let (status, media_type, text) = raw(&server, "POST", MAPS, &yaml, body).await;
+    assert_eq!((status, media_type.as_str()), (201, "application/yaml"), "{text}");
+    let created: Value = serde_saphyr::from_str(&text).unwrap();
+    assert_eq!(created["data"]["k"], "yes");
+    for (path, code) in [(MAPS.to_owned(), 200), (format!("{MAPS}/none"), 404)] {
+        let (status, media_type, text) = raw(&server, "GET", &path, &yaml[..1], "").await;
+        assert_eq!((status, media_type.as_str()), (code, "application/yaml"));
+        assert!(serde_saphyr::from_str::<Value>(&text).unwrap()["kind"].is_string(), "{text}");
+    }
+    let either = [("accept", "application/json, application/yaml")];
+    assert_eq!(raw(&server, "GET", MAPS, &either, "").await.1, "application/json");
+    assert_eq!(raw(&server, "GET", &format!("{MAPS}?watch=true"), &yaml[..1], "").await.0, 406);
+}
+
+#[tokio::test]
+async fn what_nobody_owned_when_it_came_goes() {
+    let (server, client) = client();
+    let api: Api<ConfigMap> = Api::default_namespaced(client);
+    put_map(&server, "owner", "").await;
+    let uid = api.get("owner").await.unwrap().uid().unwrap();
+    let of = |name: &str, owners: &[(&str, &str, &str)]| -> ConfigMap {
+        let owners =
+            owners.iter().map(|(kind, name, uid)| json!({"apiVersion": "v1", "kind": kind, "name": name, "uid": uid}));
+        object(json!({"metadata": {"name": name, "ownerReferences": owners.collect::<Value>()}}))
+    };
+    let (gone, here, odd) = (("ConfigMap", "none", "u1"), ("ConfigMap", "owner", uid.as_str()), ("Oddity", "o", "u2"));
+    for (name, owners, stays) in [
+        ("of-nobody", &[gone][..], false),
+        ("of-another-life", &[("ConfigMap", "owner", "u3")], false),
+        ("of-one-of-two", &[gone, here], true),
+        ("of-a-kind-unknown", &[odd], true),
+        ("of-one-unknown", &[gone, odd], true),
+    ] {
+        api.create(&PostParams::default(), &of(name, owners)).await.unwrap();
+        assert_eq!(api.get_opt(name).await.unwrap().is_some(), stays, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn definitions_say_where_they_are_wrong_and_which_fields_select() {
+    let (server, client) = client();
+    let mut crd = widgets();
+    crd["spec"]["versions"].as_array_mut().unwrap().truncate(1);
+    let refused = |crd: Value| server.define([crd]).unwrap_err().to_string();
+    let with = |path: &str, value: Value| {
+        let mut crd = crd.clone();
+        let (parent, field) = path.rsplit_once('/').unwrap();
+        crd.pointer_mut(parent).unwrap()[field] = value;
+        crd
+    };
+    const SCHEMA: &str = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/size/type";
+    let cases = [
+        (
+            with(SCHEMA, json!("text")),
+            "spec.validation.openAPIV3Schema.properties[spec].properties[size].type: Unsupported value",
+        ),
+        (
+            with("/spec/conversion", json!({"strategy": "Webhook"})),
+            "spec.conversion.strategy: Forbidden: this server calls no webhooks",
+        ),
+        (
+            with(
+                "/spec/versions/0/additionalPrinterColumns",
+                json!([{"name": "n", "type": "string", "jsonPath": ".spec["}]),
+            ),
+            "spec.additionalPrinterColumns[0].jsonPath: Invalid value",
+        ),
+        (
+            with("/spec/versions/0/selectableFields", json!([{"jsonPath": ".spec.parts"}])),
+            "spec.selectableFields[0]: Invalid value: \".spec.parts\": must point to a field of type string, boolean or integer",
+        ),
+        (
+            with("/spec/versions/0/selectableFields", json!([{"jsonPath": ".spec.color"}])),
+            "spec.selectableFields[0].jsonPath: Invalid value: \".spec.color\": is an invalid path",
+        ),
+    ];
+    for (crd, expected) in cases {
+        let found = refused(crd);
+        assert!(found.contains(expected), "{found}\n{expected}");
+    }
+    let mut two = widgets();
+    two["spec"]["versions"][1]["schema"]["openAPIV3Schema"]["type"] = "text".into();
+    assert!(refused(two).contains("spec.versions[1].schema.openAPIV3Schema.type"));
+
+    server.define([with("/spec/versions/0/selectableFields", json!([{"jsonPath": ".spec.size"}]))]).unwrap();
+    let api = widget_api(&client, "v1");
+    for (name, size) in [("a", 1), ("b", 2)] {
+        let widget = json!({"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": name}, "spec": {"size": size}});
+        api.create(&PostParams::default(), &object(widget)).await.unwrap();
+    }
+    let selected = api.list(&ListParams::default().fields("spec.size=2")).await.unwrap();
+    assert_eq!(selected.iter().map(|w| w.name_any()).collect::<Vec<_>>(), ["b"]);
+    let refused = api.list(&ListParams::default().fields("spec.color=red")).await.unwrap_err();
+    assert!(matches!(refused, kube::Error::Api(status) if status.message == "field label not supported: spec.color"));
+}

@@ -157,3 +157,80 @@ async fn over_the_network_a_certificate_or_a_token_proves_who_asks() {
         assert!(matches!(&refused, kube::Error::Api(status) if status.code == code), "{auth}: {refused:?}");
     }
 }
+
+#[tokio::test]
+async fn nobody_grants_what_they_do_not_hold() {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    const BASE: &str = "/apis/rbac.authorization.k8s.io/v1";
+    let make = async |service: Service, path: &str, object: Value| {
+        ask(service, "POST", &format!("{BASE}/{path}"), &[], &object).await
+    };
+    let rule = |verbs: &[&str], group: &str, resources: &[&str]| json!({"verbs": verbs, "apiGroups": [group], "resources": resources});
+    // Jane writes roles and bindings, and reads ConfigMaps.
+    let rbac = rule(&["*"], "rbac.authorization.k8s.io", &["roles", "rolebindings"]);
+    let mut rbac_without = rbac.clone();
+    rbac_without["verbs"] = json!(["create", "update", "get"]);
+    let writer = json!({"metadata": {"name": "writer"}, "rules": [rbac_without, rule(&["get"], "", &["configmaps"])]});
+    assert_eq!(make(server.service(), "namespaces/default/roles", writer).await.0, 201);
+    let binding = |name: &str, role: &str, user: &str| {
+        json!({"metadata": {"name": name}, "roleRef": {"kind": "Role", "name": role, "apiGroup": "rbac.authorization.k8s.io"},
+            "subjects": [{"kind": "User", "name": user, "apiGroup": "rbac.authorization.k8s.io"}]})
+    };
+    assert_eq!(
+        make(server.service(), "namespaces/default/rolebindings", binding("jane", "writer", "jane")).await.0,
+        201
+    );
+    let jane = || server.service_as(named("jane"));
+    let role = |name: &str, rules: Value| json!({"metadata": {"name": name}, "rules": rules});
+    let (status, answer) =
+        make(jane(), "namespaces/default/roles", role("maps", json!([rule(&["get"], "", &["configmaps"])]))).await;
+    assert_eq!(status, 201, "{answer}");
+    let (status, refused) = make(
+        jane(),
+        "namespaces/default/roles",
+        role("secrets", json!([rule(&["get"], "", &["configmaps"]), rule(&["get", "list"], "", &["secrets"])])),
+    )
+    .await;
+    assert_eq!(status, 403);
+    assert_eq!(
+        refused["message"],
+        "roles.rbac.authorization.k8s.io \"secrets\" is forbidden: user \"jane\" (groups=[\"system:authenticated\"]) is \
+         attempting to grant RBAC permissions not currently held:\n{APIGroups:[\"\"], Resources:[\"secrets\"], \
+         Verbs:[\"get\" \"list\"]}"
+    );
+    assert_eq!(
+        make(server.service(), "namespaces/default/roles", role("secrets", json!([rule(&["get"], "", &["secrets"])])))
+            .await
+            .0,
+        201
+    );
+    let bind = binding("give", "secrets", "joe");
+    assert_eq!(make(jane(), "namespaces/default/rolebindings", bind.clone()).await.0, 403);
+    assert_eq!(make(jane(), "namespaces/default/rolebindings", binding("maps", "maps", "joe")).await.0, 201);
+    // The verb bind allows it.
+    assert_eq!(make(server.service(), "namespaces/default/roles", role("all", json!([rbac]))).await.0, 201);
+    assert_eq!(make(server.service(), "namespaces/default/rolebindings", binding("more", "all", "jane")).await.0, 201);
+    assert_eq!(make(jane(), "namespaces/default/rolebindings", bind).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_sum_of_roles_follows_its_parts() {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    const ROLES: &str = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    let sum = json!({"metadata": {"name": "sum"}, "aggregationRule": {"clusterRoleSelectors": [{"matchLabels": {"add": "yes"}}]}});
+    assert_eq!(ask(server.service(), "POST", ROLES, &[], &sum).await.0, 201);
+    let rule = json!({"verbs": ["get"], "apiGroups": [""], "resources": ["nodes"]});
+    let part = json!({"metadata": {"name": "part", "labels": {"add": "yes"}}, "rules": [rule]});
+    assert_eq!(ask(server.service(), "POST", ROLES, &[], &part).await.0, 201);
+    let rules =
+        async || ask(server.service(), "GET", &format!("{ROLES}/sum"), &[], &Value::Null).await.1["rules"].clone();
+    assert_eq!(rules().await, json!([rule]));
+    let binding = json!({"metadata": {"name": "b"}, "roleRef": {"kind": "ClusterRole", "name": "sum", "apiGroup": "rbac.authorization.k8s.io"},
+        "subjects": [{"kind": "User", "name": "jane", "apiGroup": "rbac.authorization.k8s.io"}]});
+    let bindings = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings";
+    assert_eq!(ask(server.service(), "POST", bindings, &[], &binding).await.0, 201);
+    let nodes = async || ask(server.service_as(named("jane")), "GET", "/api/v1/nodes/none", &[], &Value::Null).await.0;
+    assert_eq!(nodes().await, 404);
+    assert_eq!(ask(server.service(), "DELETE", &format!("{ROLES}/part"), &[], &Value::Null).await.0, 200);
+    assert_eq!((rules().await, nodes().await), (json!([]), 403));
+}

@@ -75,7 +75,8 @@ impl Cluster {
 fn definition() -> Value {
     json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": {"name": "widgets.example.com"},
         "spec": {"group": "example.com", "scope": "Cluster", "names": {"plural": "widgets", "kind": "Widget", "shortNames": ["wd"]},
-            "versions": [{"name": "v1", "served": true, "storage": true, "subresources": {"status": {}},
+            "versions": [{"name": "v1", "served": true, "storage": true,
+                "subresources": {"status": {}, "scale": {"specReplicasPath": ".spec.size", "statusReplicasPath": ".status.size"}},
                 "additionalPrinterColumns": [
                     {"name": "Size", "type": "integer", "jsonPath": ".spec.size"},
                     {"name": "Wide", "type": "string", "jsonPath": ".spec.color", "priority": 1}],
@@ -159,6 +160,24 @@ fn server_side_apply() {
     cluster.apply(&["--server-side", "--field-manager=bob", "--force-conflicts"], &widget(2));
     let owners = cluster.ok(&["get", "wd", "w", "-o", "jsonpath={.metadata.managedFields[*].manager}"]);
     assert_eq!(owners, "alice bob");
+}
+
+#[test]
+fn server_side_apply_takes_over_from_the_client_side() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.apply(&[], &widget(1));
+    assert!(cluster.apply(&["--server-side"], &widget(2)).contains("serverside-applied"));
+    assert_eq!(cluster.ok(&["get", "wd", "w", "-o", "jsonpath={.spec.size}"]), "2");
+    let owners = cluster.ok(&["get", "wd", "w", "-o", "jsonpath={.metadata.managedFields[*].manager}"]);
+    assert!(!owners.contains("client-side"), "{owners}");
+    // A field that is no longer applied goes, as it would on either side.
+    let mut less = widget(2);
+    less["spec"].as_object_mut().unwrap().remove("color");
+    cluster.apply(&["--server-side"], &less);
+    assert_eq!(cluster.ok(&["get", "wd", "w", "-o", "jsonpath={.spec.color}"]), "");
+    // And back again.
+    assert!(cluster.apply(&[], &widget(3)).contains("configured"));
+    assert_eq!(cluster.ok(&["get", "wd", "w", "-o", "jsonpath={.spec.size}"]), "3");
 }
 
 #[test]
@@ -260,4 +279,40 @@ fn built_in_kinds() {
     assert!(cluster.fails(&["get", "pod", "p"]).contains("NotFound"));
     cluster.ok(&["uncordon", "n1"]);
     cluster.ok(&["delete", "ns", "openshift-x", "--timeout=10s"]);
+}
+
+#[test]
+fn scaling() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.apply(&[], &widget(1));
+    assert!(cluster.ok(&["scale", "wd/w", "--replicas=4"]).contains("scaled"));
+    assert_eq!(cluster.ok(&["get", "wd", "w", "-o", "jsonpath={.spec.size} {.metadata.generation}"]), "4 2");
+    let refused = cluster.fails(&["scale", "wd/w", "--replicas=5", "--current-replicas=3"]);
+    assert!(refused.contains("Expected replicas to be 3, was 4"), "{refused}");
+    cluster.ok(&["scale", "wd/w", "--replicas=5", "--current-replicas=4"]);
+    assert_eq!(cluster.ok(&["get", "wd", "w", "-o", "jsonpath={.spec.size}"]), "5");
+    cluster.ok(&["create", "deployment", "d", "--image=i"]);
+    cluster.ok(&["scale", "deployment", "d", "--replicas=3"]);
+    assert!(cluster.ok(&["get", "deployment", "d"]).contains("0/3"));
+    let shown = cluster.ok(&["get", "deployment", "d", "--subresource=scale", "-o", "json"]);
+    let shown: Value = serde_json::from_str(&shown).unwrap();
+    assert_eq!(
+        (&shown["kind"], &shown["spec"], &shown["status"]["selector"]),
+        (&json!("Scale"), &json!({"replicas": 3}), &json!("app=d"))
+    );
+}
+
+#[test]
+fn asking() {
+    let Some(cluster) = Cluster::start() else { return };
+    let rules = cluster.ok(&["auth", "can-i", "--list"]);
+    assert!(rules.contains("*.*") && rules.contains("[*]"), "{rules}");
+    cluster.ok(&["create", "sa", "robot"]);
+    cluster.ok(&["create", "role", "reader", "--verb=get", "--resource=configmaps"]);
+    cluster.ok(&["create", "rolebinding", "reader", "--role=reader", "--serviceaccount=default:robot"]);
+    let rules = cluster.ok(&["auth", "can-i", "--list", "--as=system:serviceaccount:default:robot"]);
+    assert!(rules.contains("configmaps") && !rules.contains("*.*"), "{rules}");
+    let unknown = json!({"apiVersion": "example.com/v1", "kind": "Wodget", "metadata": {"name": "w"}}).to_string();
+    let refused = cluster.run(&["apply", "-f", "-"], &unknown).unwrap_err();
+    assert!(refused.contains("no matches for kind \"Wodget\" in version \"example.com/v1\""), "{refused}");
 }

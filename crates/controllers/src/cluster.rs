@@ -5,7 +5,8 @@ use crate::troubles::Troubles;
 use futures::future::select_all;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Client;
-use tokio::sync::watch;
+use std::sync::Arc;
+use tokio::sync::{RwLock, watch};
 use weir_api::{
     ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool,
     MachineOSConfig, OSImageStream,
@@ -40,6 +41,9 @@ pub struct Cluster {
     pub access: access::Objects,
     /// What the stream controller found to stand in the way.
     pub troubles: Troubles,
+    /// Held alone while a pool gets another target, and shared while a node is told one: no node is told what its pool is
+    /// just leaving.
+    pub(crate) targets: Arc<RwLock<()>>,
 }
 
 impl Cluster {

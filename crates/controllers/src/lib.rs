@@ -8,6 +8,7 @@
 //! | [`drain`] | nodes that are to be drained, or to take pods again |
 //! | [`nodes`] | the MachineConfigNode of every node |
 //! | [`operator`] | the built-in pools, and the ClusterOperator |
+//! | [`figures`] | nothing: it says in numbers how it all is |
 //! | [`access`] | how images are read, by what the cluster's own objects say |
 //! | [`troubles`] | what stands in the way of the streams |
 //! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
@@ -19,6 +20,7 @@ pub mod access;
 pub mod cluster;
 pub mod context;
 pub mod drain;
+pub mod figures;
 mod news;
 pub mod nodes;
 pub mod operator;
@@ -36,7 +38,7 @@ use weir_images::Images;
 /// Runs the watches and all controllers until the future is dropped. Images are read as `images` would, and as the
 /// cluster's own objects say beside that.
 pub async fn run(context: Context, images: Images) {
-    tokio::join!(watch(&context), controller(&context, images), operator(&context));
+    tokio::join!(watch(&context), Box::pin(controller(&context, images)), Box::pin(operator(&context)));
 }
 
 /// Watches what the controllers look at until the future is dropped.
@@ -54,7 +56,14 @@ pub async fn controller(context: &Context, images: Images) {
     let nodes = nodes::Controller::new(context.clone());
     // One that began before could miss that what it waits for is there: it listens only to what it acts upon.
     context.cluster.synced().await;
-    tokio::join!(stream.run(), render.run(), rollout.run(), drain.run(), nodes.run());
+    // Boxed: together they are larger than a stack should have to hold.
+    tokio::join!(
+        Box::pin(stream.run()),
+        Box::pin(render.run()),
+        Box::pin(rollout.run()),
+        Box::pin(drain.run()),
+        Box::pin(nodes.run()),
+    );
 }
 
 /// Runs the operator; needs [`watch`] beside it.

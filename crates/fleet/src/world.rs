@@ -100,8 +100,8 @@ impl World {
             self.reports.clone().fill(client()),
             self.pools.clone().fill(client()),
             self.configs.clone().fill(client()),
-            self.gates.clone().fill(client()),
-            self.versions.clone().fill(client()),
+            self.gates.clone().fill_optional(client()),
+            self.versions.clone().fill_optional(client()),
         );
     }
 

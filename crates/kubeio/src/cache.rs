@@ -50,6 +50,8 @@ struct Shared<K> {
 struct Objects<K> {
     found: BTreeMap<Key, Arc<K>>,
     broken: BTreeMap<Key, String>,
+    /// Uids of objects that the watch said are gone: the answer to an earlier write does not bring them back.
+    gone: BTreeMap<Key, Option<String>>,
     synced: bool,
     failing: Option<String>,
 }
@@ -73,7 +75,8 @@ impl<K: Cached> Cache<K> {
     /// An empty cache that is not yet synced.
     #[must_use]
     pub fn new() -> Self {
-        let objects = Objects { found: BTreeMap::new(), broken: BTreeMap::new(), synced: false, failing: None };
+        let (found, broken, gone) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        let objects = Objects { found, broken, gone, synced: false, failing: None };
         Self { shared: Arc::new(Shared { objects: RwLock::new(objects), changes: watch::channel(0).0 }) }
     }
 
@@ -113,9 +116,12 @@ impl<K: Cached> Cache<K> {
         self.read().failing.clone()
     }
 
-    /// Folds in an object that a write returned, unless the watch has already brought a newer one.
+    /// Folds in an object that a write returned, unless the watch has already brought a newer one, or its end.
     pub fn observe(&self, object: K) {
-        self.write(|objects| objects.apply(object));
+        self.write(|objects| {
+            let gone = objects.gone.get(&key(&object)).is_some_and(|uid| *uid == object.meta().uid);
+            !gone && objects.apply(object)
+        });
     }
 
     /// Watches until cancelled. Errors are logged and retried with back-off: an API server that is gone comes back.
@@ -224,6 +230,7 @@ impl<K: Cached> Objects<K> {
             Event::Delete(object) => {
                 let key = key(&object);
                 self.broken.remove(&key);
+                self.gone.insert(key.clone(), object.meta().uid.clone());
                 self.found.remove(&key).is_some()
             }
         }
@@ -250,6 +257,7 @@ impl<K: Cached> Objects<K> {
         if self.found.get(&key).is_some_and(|held| !is_newer(&object, held.as_ref())) {
             return false;
         }
+        self.gone.remove(&key);
         // Nobody here reads them, and they are a third of a node's size.
         object.meta_mut().managed_fields = None;
         self.found.insert(key, Arc::new(object));
@@ -333,6 +341,18 @@ mod tests {
         fold(&cache, vec![Event::Init, Event::InitApply(event(object("b", 2, "x"))), Event::InitDone]);
         assert_eq!(held(&cache), [("b".to_owned(), "x".to_owned())]);
         assert!(cache.is_synced());
+    }
+
+    #[test]
+    fn the_answer_to_a_write_does_not_bring_back_what_is_gone() {
+        let cache = Cache::new();
+        fold(&cache, vec![Event::Apply(event(object("a", 1, "x"))), Event::Delete(event(object("a", 3, "x")))]);
+        cache.observe(serde_json::from_value::<ConfigMap>(object("a", 2, "late")).unwrap());
+        assert!(held(&cache).is_empty());
+        let mut again = object("a", 4, "new");
+        again["metadata"]["uid"] = json!("v");
+        cache.observe(serde_json::from_value::<ConfigMap>(again).unwrap());
+        assert_eq!(held(&cache), [("a".to_owned(), "new".to_owned())]);
     }
 
     #[test]

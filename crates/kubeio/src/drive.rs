@@ -3,7 +3,7 @@
 //! A controller is one function that looks at everything it depends on and makes it right. It runs when something changed
 //! and then kept still for a moment, when it asked to be called again, and, after an error, with growing pauses.
 
-use crate::Class;
+use crate::{Class, measure};
 use futures::future::select_all;
 use std::time::Duration;
 use tokio::{
@@ -35,11 +35,20 @@ pub enum Next {
 pub trait Classed: std::error::Error + 'static {
     /// Whether trying again can help.
     fn class(&self) -> Class;
+
+    /// How long the server asks to be left alone, if it does.
+    fn retry_after(&self) -> Option<Duration> {
+        None
+    }
 }
 
 impl Classed for crate::Error {
     fn class(&self) -> Class {
         Self::class(self)
+    }
+
+    fn retry_after(&self) -> Option<Duration> {
+        Self::retry_after(self)
     }
 }
 
@@ -57,7 +66,10 @@ where
         for change in &mut changes {
             change.mark_unchanged();
         }
-        let pause = match reconcile().await {
+        let start = Instant::now();
+        let outcome = reconcile().await;
+        measure::passed(name, start.elapsed(), outcome.is_err());
+        let pause = match outcome {
             Ok(next) => {
                 failures = 0;
                 match next {
@@ -68,6 +80,10 @@ where
             Err(error) => {
                 failures = failures.saturating_add(1);
                 tracing::warn!(controller = name, error = %chain(&error), "reconciling failed");
+                if let Some(pause) = error.retry_after() {
+                    // What changes meanwhile waits, too: looking at it would ask the server for more.
+                    sleep_until(Instant::now() + pause).await;
+                }
                 match error.class() {
                     Class::Permanent => FULL_PASS,
                     Class::Transient => retry(failures),

@@ -2,6 +2,7 @@
 
 use crate::drive::chain;
 use http::StatusCode;
+use std::time::Duration;
 
 /// Whether the same request can succeed later without anybody changing anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +52,20 @@ impl Error {
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.code() == Some(StatusCode::CONFLICT.as_u16())
+    }
+
+    /// The server has too much to do: nothing is to be asked of it for a while.
+    #[must_use]
+    pub fn is_too_many(&self) -> bool {
+        self.code() == Some(StatusCode::TOO_MANY_REQUESTS.as_u16())
+    }
+
+    /// How long the server asks to be left alone (`Retry-After`, `details.retryAfterSeconds` of its Status).
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        let kube::Error::Api(status) = &*self.cause else { return None };
+        let seconds = status.details.as_ref()?.retry_after_seconds;
+        (seconds > 0).then(|| Duration::from_secs(seconds.into()))
     }
 
     /// Whether trying again can help. A refusal (4xx) cannot be undone by repeating it, except a conflict, a time-out

@@ -2,26 +2,34 @@
 //!
 //! | module | question |
 //! |---|---|
+//! | [`batch`] | many writes at once, but no more than the server takes |
 //! | [`cache`] | what objects of a kind there are now; one odd object never stops the others |
 //! | [`clock`] | what time it is, also when time is paused |
 //! | [`drive`] | when a controller looks again: on change, after quiet, after an error |
 //! | [`error`] | what went wrong with a request, and whether trying again can help |
 //! | [`events`] | telling the user what happened to an object |
+//! | [`fence`] | keeping writes back that are not to be made any more |
 //! | [`lease`] | being the only one |
+//! | [`measure`] | how long controllers take |
 //! | [`patch`] | the writes weir makes |
 //! | [`pods`] | the pods of one node, and asking them to go |
 
+pub mod batch;
 pub mod cache;
 pub mod clock;
 pub mod drive;
 pub mod error;
 pub mod events;
+pub mod fence;
 pub mod lease;
+pub mod measure;
 pub mod patch;
 pub mod pods;
 
+pub use batch::batch;
 pub use cache::Cache;
 pub use clock::Clock;
 pub use drive::{Classed, Next, drive};
 pub use error::{Class, Error};
 pub use events::{Event, Recorder};
+pub use fence::Fence;

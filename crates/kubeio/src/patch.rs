@@ -1,9 +1,9 @@
 //! The writes weir makes. Merge patches name just what is to change, so fields that weir does not know survive.
 
-use crate::{Cache, Error, cache::Cached};
+use crate::{Cache, Error, cache::Cached, error::optional};
 use kube::{
     Api,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -41,6 +41,31 @@ pub async fn merge_status<K: Cached + Serialize>(
     let answer = api.patch_status(name, &parameters(), &Patch::Merge(patch)).await;
     cache.observe(answer.map_err(|source| Error::new::<K>("patching the status of", name, source))?);
     Ok(())
+}
+
+/// Makes an object what is given by server-side apply, taking over the fields that others applied, and folds the answer into
+/// the cache.
+///
+/// # Errors
+/// When the server refuses it or cannot be reached.
+pub async fn apply<K: Cached + Serialize>(
+    api: &Api<K>,
+    cache: &Cache<K>,
+    name: &str,
+    object: &Value,
+) -> Result<(), Error> {
+    let answer = api.patch(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object)).await;
+    cache.observe(answer.map_err(|source| Error::new::<K>("applying", name, source))?);
+    Ok(())
+}
+
+/// Deletes an object; one that is gone already is deleted.
+///
+/// # Errors
+/// When the server refuses it or cannot be reached.
+pub async fn delete<K: Cached>(api: &Api<K>, name: &str) -> Result<(), Error> {
+    let gone = api.delete(name, &DeleteParams::default()).await.map(drop);
+    optional(gone).map(drop).map_err(|source| Error::new::<K>("deleting", name, source))
 }
 
 /// Creates an object and folds the answer into the cache. True when it was created, false when it was there already.

@@ -389,6 +389,7 @@ fn pair(
         name,
         os_image: considered[os].candidate.image.clone(),
         os_extensions_image: considered[extensions].candidate.image.clone(),
+        ..OSImageStreamSet::default()
     };
     if let Err(why) = well_formed::stream(&set) {
         for at in [os, extensions] {

@@ -1,9 +1,10 @@
 //! Whether a rollout plan keeps the promises, judged from the views alone and not with the planner's own arithmetic.
 //!
 //! R-CHECK-1 Every node is in the plan exactly once.
-//! R-CHECK-2 A node starts only in its own pool, towards that pool's target, ready, and not told already.
+//! R-CHECK-2 A node starts only in its own pool, towards that pool's target, ready or cordoned for what it failed on, and
+//! not told already.
 //! R-CHECK-3 No node of a pool that is paused, being deleted or in image mode starts; none starts while all is halted.
-//! R-CHECK-4 Nodes that are down and nodes that start are together at most `maxUnavailable`, unless nobody starts.
+//! R-CHECK-4 Nodes that are down and nodes that start are together at most `maxUnavailable`, unless nobody goes down.
 //! R-CHECK-5 With an arbiter, a plan starts masters or the arbiter, never both, and neither while the other is down.
 //! R-CHECK-6 A node that is called done runs its pool's target.
 
@@ -93,17 +94,19 @@ fn judge_pool(
         .collect();
     let mut down: BTreeSet<&str> =
         of_pool.iter().copied().filter(|n| nodes.get(n).is_some_and(|n| is_down(n))).collect();
+    let before = down.len();
     for node in started {
-        let fit = nodes
-            .get(node)
-            .is_some_and(|n| n.unready.is_none() && (n.desired_config != pool.target || n.desired_image.is_some()));
+        let fit = nodes.get(node).is_some_and(|n| {
+            let free = n.unready.is_none() || (n.is_degraded() && n.unschedulable);
+            free && (n.desired_config != pool.target || n.desired_image.is_some())
+        });
         if !fit || !of_pool.contains(node) {
             say("R-CHECK-2", format!("{node} of {name} cannot start"));
         }
         down.insert(node);
     }
     let allowed = max_unavailable(pool, of_pool.len()).unwrap_or_default();
-    if i64::try_from(down.len()).unwrap_or(i64::MAX) > allowed {
+    if down.len() > before && i64::try_from(down.len()).unwrap_or(i64::MAX) > allowed {
         say("R-CHECK-4", format!("{} of {name} would be down, {allowed} may be", down.len()));
     }
 }

@@ -35,6 +35,10 @@ use weir_api::{
     ClusterOperator,
     cluster_operator::{ClusterOperatorStatus, OperandVersion, OperatorCondition},
     condition::{FALSE, TRUE, find, is_true},
+    keys::cluster_operator::{
+        AVAILABLE, DEGRADED, EVALUATION_CONDITIONS_DETECTED, PROGRESSING, REASON_AS_EXPECTED, UPGRADEABLE,
+        VERSION_OPERATOR, VERSION_OPERATOR_IMAGE,
+    },
 };
 
 /// Everything that decides it.
@@ -80,13 +84,6 @@ pub struct Told {
     pub message: String,
 }
 
-const AVAILABLE: &str = "Available";
-const PROGRESSING: &str = "Progressing";
-const DEGRADED: &str = "Degraded";
-const UPGRADEABLE: &str = "Upgradeable";
-const EVALUATION: &str = "EvaluationConditionsDetected";
-const AS_EXPECTED: &str = "AsExpected";
-
 /// Computes the status.
 #[must_use]
 pub fn cluster_status(view: &ClusterStatusView<'_>, now: Timestamp) -> ClusterReport {
@@ -99,7 +96,7 @@ pub fn cluster_status(view: &ClusterStatusView<'_>, now: Timestamp) -> ClusterRe
     progressing(&mut report, view, equal, &before, failed.is_some());
     degraded(&mut report, view, equal, failed.as_ref());
     let deployed = format!("Cluster has deployed {}", listed(&before));
-    report.set(AVAILABLE, TRUE, AS_EXPECTED, &deployed);
+    report.set(AVAILABLE, TRUE, REASON_AS_EXPECTED, &deployed);
     let held = is_true(&report.conditions, PROGRESSING)
         && (failed.is_some() || matches!(view.required, Required::Waiting { .. }));
     let versions = if held { before.clone() } else { own.clone() };
@@ -109,12 +106,12 @@ pub fn cluster_status(view: &ClusterStatusView<'_>, now: Timestamp) -> ClusterRe
         report.tell(false, "OperatorVersionChanged", message);
     }
     match view.blocked {
-        None => report.set(UPGRADEABLE, TRUE, AS_EXPECTED, ""),
+        None => report.set(UPGRADEABLE, TRUE, REASON_AS_EXPECTED, ""),
         Some(blocked) => report.set(UPGRADEABLE, FALSE, blocked.code(), &blocked.to_string()),
     }
     match view.evaluation {
-        [] => report.set(EVALUATION, FALSE, AS_EXPECTED, ""),
-        found => report.set(EVALUATION, TRUE, &found.join("::"), ""),
+        [] => report.set(EVALUATION_CONDITIONS_DETECTED, FALSE, REASON_AS_EXPECTED, ""),
+        found => report.set(EVALUATION_CONDITIONS_DETECTED, TRUE, &found.join("::"), ""),
     }
     let status = ClusterOperatorStatus {
         conditions: Some(report.conditions),
@@ -147,10 +144,14 @@ pub fn status_patch(object: &ClusterOperator, new: &ClusterOperatorStatus) -> Va
 }
 
 fn own_versions(view: &ClusterStatusView<'_>) -> Vec<OperandVersion> {
-    let version = |name: &str, version: &str| OperandVersion { name: name.to_owned(), version: version.to_owned() };
-    let mut own = vec![version("operator", view.version)];
+    let version = |name: &str, version: &str| OperandVersion {
+        name: name.to_owned(),
+        version: version.to_owned(),
+        ..OperandVersion::default()
+    };
+    let mut own = vec![version(VERSION_OPERATOR, view.version)];
     if !view.image.is_empty() {
-        own.push(version("operator-image", view.image));
+        own.push(version(VERSION_OPERATOR_IMAGE, view.image));
     }
     own
 }
@@ -240,6 +241,7 @@ impl Writer {
             last_transition_time: Some(kept.unwrap_or(Time(self.now))),
             reason: filled(reason),
             message: filled(message),
+            other: old.as_ref().map(|c| c.other.clone()).unwrap_or_default(),
         };
         match old {
             Some(old) => *old = condition,

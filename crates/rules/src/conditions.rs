@@ -31,6 +31,7 @@ pub fn set_condition(conditions: &mut Vec<Condition>, said: Said<'_>, now: Times
     }
     let kept = old.filter(|c| c.status == said.status).map(|c| c.last_transition_time.clone());
     let last_transition_time = kept.unwrap_or(Some(Time(now)));
+    let other = old.map(|c| c.other.clone()).unwrap_or_default();
     conditions.retain(|c| c.type_ != said.type_);
     conditions.push(Condition {
         type_: said.type_.to_owned(),
@@ -38,6 +39,7 @@ pub fn set_condition(conditions: &mut Vec<Condition>, said: Said<'_>, now: Times
         last_transition_time,
         reason: said.reason.to_owned(),
         message: said.message.to_owned(),
+        other,
     });
     true
 }

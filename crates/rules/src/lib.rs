@@ -20,8 +20,10 @@
 //! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`built_in`] | the pools that every cluster has |
+//! | [`policies`] | which admission policies go with the streams |
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
 //! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
+//! | [`figures`] | what its state is in numbers |
 //! | [`explain`] | all of it about one pool, for people and for scripts |
 //! | [`selector`] | which objects a label selector matches |
 //! | [`settled`] | whether a pool has come to rest |
@@ -38,6 +40,7 @@ pub mod components;
 pub mod conditions;
 pub mod drain;
 pub mod explain;
+pub mod figures;
 pub mod gates;
 pub mod goyaml;
 pub mod guard;
@@ -45,6 +48,7 @@ pub mod max_unavailable;
 pub mod membership;
 pub mod mismatch;
 pub mod node_status;
+pub mod policies;
 pub mod pool_status;
 pub mod quoted;
 pub mod reconcilable;

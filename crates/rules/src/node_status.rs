@@ -69,7 +69,7 @@ pub enum Change {
 /// How the object of a node is to be changed; `None` when it is as it should be (R-NODE-1, R-NODE-2).
 #[must_use]
 pub fn object_change(view: &NodeObjectView<'_>) -> Option<Change> {
-    let (node, wanted) = (view.node, spec(view));
+    let (node, wanted) = (view.node, spec(view, view.object.map(|object| &object.spec)));
     let Some(object) = view.object else {
         if node.provisioning {
             return None;
@@ -84,8 +84,7 @@ pub fn object_change(view: &NodeObjectView<'_>) -> Option<Change> {
         // Owned by nothing else: a reference to an earlier node of this name would have the object collected.
         patch["metadata"] = json!({"ownerReferences": [owner(node)]});
     }
-    let known = MachineConfigNodeSpec { other: object.spec.other.clone(), ..wanted.clone() };
-    if known != object.spec {
+    if wanted != object.spec {
         patch["spec"] = json!({
             "node": wanted.node, "pool": wanted.pool, "configVersion": wanted.config_version,
             "configImage": wanted.config_image,
@@ -101,15 +100,20 @@ pub fn orphans<'a>(objects: impl IntoIterator<Item = &'a MachineConfigNode>, nod
     names.filter(|name| !nodes.contains(name)).collect()
 }
 
-fn spec(view: &NodeObjectView<'_>) -> MachineConfigNodeSpec {
+/// What is not weir's to say stays as it is.
+fn spec(view: &NodeObjectView<'_>, old: Option<&MachineConfigNodeSpec>) -> MachineConfigNodeSpec {
+    let old = old.cloned().unwrap_or_default();
     let or_unset = |name: Option<&str>| name.filter(|n| !n.is_empty()).unwrap_or(NOT_YET_SET).to_owned();
     let image = view.node.desired_image.filter(|image| view.images && !image.is_empty());
     MachineConfigNodeSpec {
-        node: NameReference::to(view.node.name),
-        pool: NameReference { name: or_unset(view.pool) },
-        config_version: DesiredConfigVersion { desired: or_unset(view.node.desired_config) },
-        config_image: image.map(|image| DesiredConfigImage { desired_image: image.to_owned() }),
-        ..MachineConfigNodeSpec::default()
+        node: NameReference { name: view.node.name.to_owned(), ..old.node },
+        pool: NameReference { name: or_unset(view.pool), ..old.pool },
+        config_version: DesiredConfigVersion { desired: or_unset(view.node.desired_config), ..old.config_version },
+        config_image: image.map(|image| DesiredConfigImage {
+            desired_image: image.to_owned(),
+            ..old.config_image.unwrap_or_default()
+        }),
+        ..old
     }
 }
 
@@ -145,18 +149,20 @@ pub fn record(
         _ => node.desired_config.filter(|config| !config.is_empty()),
     };
     let current = node.current_config.filter(|config| !config.is_empty()).map(str::to_owned);
-    let before = old.config_version.as_ref().and_then(|version| version.current.clone());
+    let before = old.config_version.clone().unwrap_or_default();
     let config_image = ConfigImage {
         current_image: node.current_image.filter(|image| !image.is_empty()).map(str::to_owned),
         desired_image: node.desired_image.filter(|image| !image.is_empty()).map(str::to_owned),
+        ..old.config_image.clone().unwrap_or_default()
     };
     let generation = object.metadata.generation.unwrap_or_default().saturating_add(1);
     let new = MachineConfigNodeStatus {
         conditions: Some(conditions),
         observed_generation: Some(old.observed_generation.unwrap_or_default().max(generation)),
         config_version: Some(ConfigVersion {
-            current: current.or(before),
+            current: current.or(before.current),
             desired: desired.unwrap_or(NOT_YET_SET).to_owned(),
+            ..before
         }),
         config_image: Some(config_image).filter(|image| images && *image != ConfigImage::default()),
         ..old.clone()

@@ -28,6 +28,10 @@ use std::collections::BTreeMap;
 use weir_api::{
     Condition, MachineConfig, OSImageStream,
     condition::{FALSE, TRUE, is_true},
+    keys::pool::{
+        DEGRADED, IMAGE_BUILD_DEGRADED, NODE_DEGRADED, RENDER_DEGRADED, SYNCHRONIZER_PINNED_IMAGE_SETS, UPDATED,
+        UPDATING,
+    },
     pool::{CertExpiry, MachineConfigPoolStatus, OsImageStreamReference, PoolConfiguration, PoolSynchronizerStatus},
 };
 
@@ -65,12 +69,6 @@ struct Counts {
     pinned: usize,
 }
 
-const UPDATED: &str = "Updated";
-const UPDATING: &str = "Updating";
-const NODE_DEGRADED: &str = "NodeDegraded";
-const RENDER_DEGRADED: &str = "RenderDegraded";
-const IMAGE_BUILD_DEGRADED: &str = "ImageBuildDegraded";
-const DEGRADED: &str = "Degraded";
 /// The bundle whose certificates a pool reports.
 const REPORTED_BUNDLE: &str = "KubeAPIServerServingCAData";
 
@@ -90,7 +88,8 @@ pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPo
     set_progress(&mut conditions, view, all_updated, now);
     let degraded = set_degraded(&mut conditions, view, &counts, &failures, now);
     let configuration = configuration(pool, old.configuration, all_updated);
-    let os_image_stream = if all_updated && !degraded { running_stream(view, &configuration) } else { None };
+    let running = if all_updated && !degraded { running_stream(view, &configuration) } else { None };
+    let synchronized = old.pool_synchronizers_status.unwrap_or_default();
     MachineConfigPoolStatus {
         observed_generation: pool.object.metadata.generation,
         machine_count: narrow(counts.machines),
@@ -100,9 +99,10 @@ pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPo
         degraded_machine_count: narrow(counts.degraded),
         conditions: Some(conditions),
         cert_expirys: Some(view.certificates.to_vec()),
-        pool_synchronizers_status: Some(vec![synchronizer(&counts)]),
+        pool_synchronizers_status: Some(vec![synchronizer(synchronized, &counts)]),
         configuration: Some(configuration),
-        os_image_stream,
+        os_image_stream: running.map(|name| OsImageStreamReference { name, ..old.os_image_stream.unwrap_or_default() }),
+        other: old.other,
     }
 }
 
@@ -131,6 +131,7 @@ pub fn certificate_expiry(certificates: &[serde_json::Value]) -> Vec<CertExpiry>
         bundle: text(&certificate["bundleFile"]),
         subject: text(&certificate["subject"]),
         expiry: serde_json::from_value(certificate["notAfter"].clone()).ok(),
+        ..CertExpiry::default()
     })
     .collect()
 }
@@ -211,30 +212,32 @@ fn configuration(pool: &PoolView<'_>, old: Option<PoolConfiguration>, all_update
     }
 }
 
-/// R-POOL-6, for a pool that is updated and not degraded.
-fn running_stream(view: &PoolStatusView<'_>, configuration: &PoolConfiguration) -> Option<OsImageStreamReference> {
+/// R-POOL-6, for a pool that is updated and not degraded: name of the stream.
+fn running_stream(view: &PoolStatusView<'_>, configuration: &PoolConfiguration) -> Option<String> {
     let image_of = |config: &MachineConfig| config.spec.os_image_url.clone().unwrap_or_default();
     let rendered = view.configs.get(configuration.name())?;
     let streams = view.streams?.status.as_ref()?;
-    let sources = configuration.source.iter().flatten().filter_map(|s| view.configs.get(s.name.as_deref()?));
+    let sources = configuration.source.iter().flatten().filter_map(|s| view.configs.get(s.name()?));
     if sources.into_iter().any(|source| !image_of(source).is_empty()) {
         return None;
     }
     let image = image_of(rendered);
     let stream = streams.available_streams.iter().find(|s| !image.is_empty() && s.os_image == image)?;
-    Some(OsImageStreamReference { name: stream.name.clone() })
+    Some(stream.name.clone())
 }
 
-fn synchronizer(counts: &Counts) -> PoolSynchronizerStatus {
+fn synchronizer(old: Vec<PoolSynchronizerStatus>, counts: &Counts) -> PoolSynchronizerStatus {
+    let old = old.into_iter().find(|one| one.pool_synchronizer_type == SYNCHRONIZER_PINNED_IMAGE_SETS);
     let wide = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     PoolSynchronizerStatus {
-        pool_synchronizer_type: "PinnedImageSets".to_owned(),
+        pool_synchronizer_type: SYNCHRONIZER_PINNED_IMAGE_SETS.to_owned(),
         machine_count: wide(counts.machines),
         updated_machine_count: wide(counts.pinned),
         ready_machine_count: wide(counts.ready),
         available_machine_count: wide(counts.machines.saturating_sub(counts.unavailable)),
         unavailable_machine_count: wide(counts.unavailable),
         observed_generation: None,
+        other: old.map(|one| one.other).unwrap_or_default(),
     }
 }
 
@@ -259,4 +262,46 @@ fn unreadable(
 
 fn narrow(count: usize) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn what_a_later_version_of_the_api_says_is_kept_and_no_change() {
+        let later = json!({"fieldOfTomorrow": [1]});
+        let mut object: weir_api::MachineConfigPool = serde_json::from_value(json!({
+            "metadata": {"name": "worker", "generation": 1},
+            "spec": {"nodeSelector": {"matchLabels": {"a": ""}}, "configuration": {"name": "rendered-worker-1"}},
+            "status": {"configuration": later, "fieldOfTomorrow": 2},
+        }))
+        .unwrap();
+        let of = |object: &weir_api::MachineConfigPool| {
+            let pool = PoolView::new(object);
+            let view = PoolStatusView {
+                pool: &pool,
+                nodes: &[],
+                reports: &BTreeMap::new(),
+                configs: &BTreeMap::new(),
+                streams: None,
+                counts_from_reports: false,
+                image_mode: false,
+                certificates: &[],
+                stalled: None,
+            };
+            pool_status(&view, Timestamp::UNIX_EPOCH)
+        };
+        let mut status = serde_json::to_value(of(&object)).unwrap();
+        assert_eq!(status["fieldOfTomorrow"], 2);
+        for list in ["conditions", "poolSynchronizersStatus"] {
+            for item in status[list].as_array_mut().unwrap() {
+                item["fieldOfTomorrow"] = Value::from("kept");
+            }
+        }
+        object.status = serde_json::from_value(status.clone()).unwrap();
+        assert_eq!(serde_json::to_value(of(&object)).unwrap(), status);
+        assert!(!status_changed(object.status.as_ref(), &of(&object)));
+    }
 }

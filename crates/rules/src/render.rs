@@ -25,13 +25,14 @@ pub use error::{InvalidConfig, RenderError};
 pub use provenance::{Contribution, Origin, Provenance, Trace};
 
 use crate::reconcilable::{self, Override};
-use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::apis::meta::v1::OwnerReference};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigPool,
     keys::config,
     kind::{MACHINE_CONFIG_GROUP, V1},
     os_image_stream::OSImageStreamSet,
+    pool::SourceReference,
 };
 
 /// Largest rendered MachineConfig in bytes of JSON: what etcd takes in one request by default.
@@ -80,7 +81,7 @@ pub struct Rendered {
     /// The object to be: name, annotations, owner reference and spec.
     pub config: MachineConfig,
     /// What it was made of, in merge order.
-    pub source: Vec<ObjectReference>,
+    pub source: Vec<SourceReference>,
     /// Whether a MachineConfig replaced the base OS image.
     pub overridden: bool,
     /// Base OS image, whether it was replaced or not.
@@ -170,7 +171,7 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
     }
     rendered.metadata.annotations = Some(annotations);
     rendered.metadata.owner_references = Some(vec![OwnerReference {
-        api_version: api_version(),
+        api_version: format!("{MACHINE_CONFIG_GROUP}/{V1}"),
         kind: "MachineConfigPool".to_owned(),
         name: pool.to_owned(),
         uid: input.pool.metadata.uid.clone().unwrap_or_default(),
@@ -181,12 +182,7 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
         reconcilable::with_blame(current, &rendered, &merged.configs, input.overrides)?;
     }
     name::check_size(&rendered, input.size_limit)?;
-    let source = merged.configs.iter().map(|c| ObjectReference {
-        api_version: Some(api_version()),
-        kind: Some("MachineConfig".to_owned()),
-        name: c.metadata.name.clone(),
-        ..ObjectReference::default()
-    });
+    let source = merged.configs.iter().map(|c| SourceReference::to(name_of(&c.metadata)));
     Ok(Rendered {
         source: source.collect(),
         config: rendered,
@@ -194,10 +190,6 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
         base_os_image: base_os_image.to_owned(),
         provenance: merged.provenance,
     })
-}
-
-fn api_version() -> String {
-    format!("{MACHINE_CONFIG_GROUP}/{V1}")
 }
 
 type Metadata = k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;

@@ -26,6 +26,7 @@ use weir_api::{
             GENERATED_BY_CONTROLLER_VERSION, OS_IMAGE_URL_OVERRIDDEN, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE,
         },
         names::WORKER,
+        pool::{DEGRADED, NODE_DEGRADED, PINNED_IMAGE_SETS_DEGRADED, RENDER_DEGRADED, UPDATED, UPDATING},
     },
 };
 
@@ -74,9 +75,9 @@ pub fn required(view: &RequiredView<'_>, now: Timestamp) -> Required {
     let Some((pool, why)) = view.pools.iter().find_map(|pool| Some((pool, kept(view, pool)?))) else {
         return Required::Done;
     };
-    if is_required(pool) && pool.paused && !is_true(pool.conditions(), "Degraded") {
+    if is_required(pool) && pool.paused && !is_true(pool.conditions(), DEGRADED) {
         let name = pool.name;
-        let why = if is_true(pool.conditions(), "Updated") {
+        let why = if is_true(pool.conditions(), UPDATED) {
             format!(
                 "the required MachineConfigPool {name} was paused with no pending updates; no further syncing will \
                  occur until it is unpaused"
@@ -115,7 +116,7 @@ fn kept(view: &RequiredView<'_>, pool: &PoolView<'_>) -> Option<String> {
         let (updated, unavailable) = (status.updated_machine_count, status.unavailable_machine_count);
         format!("total: {total}, ready {ready}, updated: {updated}, unavailable: {unavailable}, {degraded}")
     };
-    if let Some(degraded) = find(pool.conditions(), "Degraded").filter(|c| c.status == TRUE) {
+    if let Some(degraded) = find(pool.conditions(), DEGRADED).filter(|c| c.status == TRUE) {
         let counts = counts(&format!("reason: {}", degraded.message));
         let text = "is not ready, retrying. Status: (pool degraded: true";
         return Some(format!("MachineConfigPool {name} {text} {counts})"));
@@ -132,7 +133,7 @@ fn kept(view: &RequiredView<'_>, pool: &PoolView<'_>) -> Option<String> {
         return Some(format!("MachineConfigPool {name} has not progressed to latest configuration: {why}, retrying"));
     }
     let seen = pool.object.metadata.generation.unwrap_or_default() <= status.observed_generation.unwrap_or_default();
-    if seen && is_true(pool.conditions(), "Updated") {
+    if seen && is_true(pool.conditions(), UPDATED) {
         return None;
     }
     let counts = counts(&format!("degraded: {}", status.degraded_machine_count));
@@ -153,7 +154,7 @@ fn invalid(view: &RequiredView<'_>, pool: &PoolView<'_>, image: &str) -> Option<
     let Some(status) = status.filter(|c| !c.name().is_empty()) else {
         return Some(format!("configuration status for pool {name} is empty: {words}"));
     };
-    let sources: Vec<_> = status.source.iter().flatten().filter_map(|source| source.name.as_deref()).collect();
+    let sources: Vec<_> = status.source.iter().flatten().filter_map(|source| source.name()).collect();
     if sources.is_empty() {
         return Some(format!(
             "list of MachineConfigs that were used to generate configuration for pool {name} is empty: {words}"
@@ -214,24 +215,24 @@ pub fn pool_words(pool: &PoolView<'_>) -> String {
         let condition = find(conditions, type_).filter(|c| c.status == TRUE)?;
         Some(format!("pool is degraded because {what} \"{}\": \"{}\"", condition.reason, condition.message))
     };
-    if let Some(text) = fails("RenderDegraded", "rendering fails with") {
+    if let Some(text) = fails(RENDER_DEGRADED, "rendering fails with") {
         return text;
     }
-    if let Some(text) = fails("NodeDegraded", "nodes fail with") {
+    if let Some(text) = fails(NODE_DEGRADED, "nodes fail with") {
         return text;
     }
-    if is_true(conditions, "Updated") {
+    if is_true(conditions, UPDATED) {
         return format!(
             "all {} nodes are at latest configuration {}",
             status.machine_count,
             configuration(pool.object)
         );
     }
-    if is_true(conditions, "Updating") {
+    if is_true(conditions, UPDATING) {
         let (updated, ready, total) = (status.updated_machine_count, status.ready_machine_count, status.machine_count);
         return format!("{updated} (ready {ready}) out of {total} nodes are updating to latest configuration {target}");
     }
-    fails("PinnedImageSetsDegraded", "pinned image sets failed with").unwrap_or_else(|| "<unknown>".to_owned())
+    fails(PINNED_IMAGE_SETS_DEGRADED, "pinned image sets failed with").unwrap_or_else(|| "<unknown>".to_owned())
 }
 
 #[cfg(test)]

@@ -4,7 +4,8 @@
 //! R-ROLLOUT-2 A node that was told the target is on its way, or failed on it; its daemon finishes it, paused or not.
 //! R-ROLLOUT-3 Nobody starts in a pool that is paused, being deleted, without a target, or whose target does not exist.
 //! R-ROLLOUT-4 At most `maxUnavailable` nodes (R-MAX) are down, whoever took them down; nodes that fail on the target
-//! use up what is left, so that a bad configuration stops by itself. Only ready, schedulable nodes start.
+//! use up what is left, so that a bad configuration stops by itself. Only ready, schedulable nodes start; and those that
+//! failed on another configuration after they were drained for it, which are down already.
 //! R-ROLLOUT-5 Zone by zone, oldest node first, nodes without a zone last.
 //! R-ROLLOUT-6 The control plane node that runs the operator goes last.
 //! R-ROLLOUT-7 With an arbiter, control plane and arbiter never move together: no master starts while the arbiter is
@@ -29,7 +30,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::keys::names;
+use weir_api::keys::{names, pool::UPDATED};
 
 /// Everything that decides a rollout.
 #[derive(Clone, Copy, Debug)]
@@ -176,18 +177,24 @@ impl<'w> Planner<'w> {
             let failing = nodes.iter().filter(|n| n.is_failing()).count();
             self.moving_masters = Some(room.unavailable.len() + room.candidates.len() + failing);
         }
+        let stranded = if blocked.is_none() { room.stranded.as_slice() } else { &[] };
+        for &node in stranded {
+            self.start(pool, node);
+        }
         let waiting = blocked.or_else(|| room.reason(allowed));
         let mut turns = match waiting {
             None => self.choose(pool, &room),
             Some(_) => BTreeMap::new(),
         };
-        let since = pool.since("Updated", "False");
+        let since = pool.since(UPDATED, "False");
         for &node in &nodes {
             if pool.target.is_some() && node.has_reached(target) {
                 self.plan.done.push(Done { node: node.name.to_owned(), pool: pool.name.to_owned() });
             } else if pool.target.is_some() && !node.is_candidate(target) {
                 let (reason, since) = self.on_its_way(node, target);
                 self.hold(node, Some(pool), reason, since);
+            } else if stranded.iter().any(|started| started.name == node.name) {
+                turns.remove(node.name);
             } else if let Some(unready) = node.unready.filter(|_| waiting.as_ref().is_none_or(WaitReason::is_capacity))
             {
                 self.hold(node, Some(pool), WaitReason::not_ready(unready.what), unready.since);
@@ -287,17 +294,21 @@ impl<'w> Planner<'w> {
         for (position, node) in candidates.into_iter().enumerate() {
             if position < room.left {
                 turns.insert(node.name, None);
-                self.plan.start.push(Start {
-                    node: node.name.to_owned(),
-                    pool: pool.name.to_owned(),
-                    config: pool.target.unwrap_or_default().to_owned(),
-                    drop_image: node.desired_image.is_some(),
-                });
+                self.start(pool, node);
             } else {
                 turns.insert(node.name, Some(WaitReason::Queued { ahead: position }));
             }
         }
         turns
+    }
+
+    fn start(&mut self, pool: &PoolView<'_>, node: &NodeView<'_>) {
+        self.plan.start.push(Start {
+            node: node.name.to_owned(),
+            pool: pool.name.to_owned(),
+            config: pool.target.unwrap_or_default().to_owned(),
+            drop_image: node.desired_image.is_some(),
+        });
     }
 
     fn hold(&mut self, node: &NodeView<'_>, pool: Option<&PoolView<'_>>, reason: WaitReason, since: Option<Timestamp>) {

@@ -8,6 +8,7 @@ use std::fmt;
 use weir_api::{
     MachineConfigPool,
     condition::{TRUE, is_true},
+    keys::pool::{UPDATED, UPDATING},
 };
 
 /// What a pool is at.
@@ -56,10 +57,10 @@ pub fn progress(pool: &MachineConfigPool) -> Progress {
         return Progress::NotSeen;
     }
     let reached = status.configuration.as_ref().is_some_and(|c| c.name() == target);
-    if is_true(conditions, "Updated") && reached {
+    if is_true(conditions, UPDATED) && reached {
         return Progress::AtRest { nodes: status.machine_count };
     }
-    let said = conditions.iter().find(|c| c.type_ == "Updating").map(|c| c.message.clone()).unwrap_or_default();
+    let said = conditions.iter().find(|c| c.type_ == UPDATING).map(|c| c.message.clone()).unwrap_or_default();
     Progress::Moving { updated: status.updated_machine_count, of: status.machine_count, said }
 }
 

@@ -3,8 +3,9 @@
 use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 use std::{
+    io::Write as _,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
 };
 
 /// kubectl with a kubeconfig.
@@ -29,16 +30,15 @@ impl Kubectl {
     /// # Errors
     /// When it cannot be started.
     pub fn output(&self, arguments: &[&str]) -> Result<Output> {
+        self.command(arguments).output().context("running kubectl")
+    }
+
+    fn command(&self, arguments: &[&str]) -> Command {
         // A cache of its own: discovery of another test's server must not be taken for this one's.
         let cache = self.kubeconfig.with_file_name("kubectl-cache");
-        Command::new("kubectl")
-            .arg("--kubeconfig")
-            .arg(&self.kubeconfig)
-            .arg("--cache-dir")
-            .arg(cache)
-            .args(arguments)
-            .output()
-            .context("running kubectl")
+        let mut command = Command::new("kubectl");
+        command.arg("--kubeconfig").arg(&self.kubeconfig).arg("--cache-dir").arg(cache).args(arguments);
+        command
     }
 
     /// Runs it and returns what it prints.
@@ -46,7 +46,27 @@ impl Kubectl {
     /// # Errors
     /// When it cannot be started or fails.
     pub fn run(&self, arguments: &[&str]) -> Result<String> {
-        let output = self.output(arguments)?;
+        Self::printed(arguments, &self.output(arguments)?)
+    }
+
+    /// As [`Kubectl::run`], with this on standard input.
+    ///
+    /// # Errors
+    /// When it cannot be started or fails.
+    pub fn pipe(&self, input: &[u8], arguments: &[&str]) -> Result<String> {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().context("running kubectl")?;
+        let mut stdin = child.stdin.take().context("stdin is piped")?;
+        let output = std::thread::scope(|scope| {
+            // What it does not read it has its reasons for, and says so.
+            scope.spawn(move || stdin.write_all(input));
+            child.wait_with_output().context("running kubectl")
+        })?;
+        Self::printed(arguments, &output)
+    }
+
+    fn printed(arguments: &[&str], output: &Output) -> Result<String> {
         if !output.status.success() {
             bail!("kubectl {} failed: {}", arguments.join(" "), String::from_utf8_lossy(&output.stderr).trim());
         }

@@ -6,6 +6,7 @@
 //! | [`program`] | the program under test as a process |
 //! | [`history`] | everything that happened to the nodes of a cluster, to be judged afterwards |
 //! | [`http`] | a scripted HTTP server that can break off, delay and forward |
+//! | [`trouble`] | what can be wrong between a client and the API server |
 //! | [`registry`] | Debian's `docker-registry`, with TLS and users |
 //! | [`certificates`] | a CA, and certificates of it |
 
@@ -15,9 +16,11 @@ pub mod http;
 pub mod kubectl;
 pub mod program;
 pub mod registry;
+pub mod trouble;
 
 pub use certificates::Authority;
 pub use history::{History, Recorder};
 pub use kubectl::{Kubectl, client};
 pub use program::Program;
 pub use registry::{Options, Registry};
+pub use trouble::{Trouble, Troubled};

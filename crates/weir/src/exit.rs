@@ -2,6 +2,7 @@
 //!
 //! 0 done, 1 failed, 2 usage, 3 blocked (a plan with inhibitors). Data goes to stdout, everything else to stderr.
 
+use crate::manifests::Several;
 use std::process::ExitCode;
 
 /// How a subcommand ended when it did not fail.
@@ -26,7 +27,8 @@ pub fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 
-/// Turns a subcommand's result into an exit code; an error is printed with its causes, one line.
+/// Turns a subcommand's result into an exit code; an error is printed with its causes, one line. Several at once are a line
+/// each.
 #[must_use]
 pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
     match result {
@@ -34,8 +36,17 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
         Ok(Outcome::Failed) => ExitCode::FAILURE,
         Ok(Outcome::Blocked) => ExitCode::from(BLOCKED),
         Err(error) => {
-            eprintln!("error: {error:#}");
+            for line in lines(&error) {
+                eprintln!("error: {line}");
+            }
             ExitCode::FAILURE
         }
     }
+}
+
+fn lines(error: &anyhow::Error) -> Vec<String> {
+    let Some(several) = error.downcast_ref::<Several>() else { return vec![format!("{error:#}")] };
+    let around: String =
+        error.chain().take_while(|cause| !cause.is::<Several>()).map(|cause| format!("{cause}: ")).collect();
+    several.lines().map(|line| format!("{around}{line}")).collect()
 }

@@ -1,6 +1,6 @@
 //! What pools are rendered from, out of manifests or a cluster, and rendering them.
 
-use crate::manifests::Manifest;
+use crate::manifests::{Manifest, Reading};
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::{Api, Client, api::ListParams};
 use serde::de::DeserializeOwned;
@@ -47,22 +47,29 @@ impl Inputs {
     /// Takes what matters out of manifests; other kinds are passed over.
     ///
     /// # Errors
-    /// When an object has no kind or the wrong fields, or stands there twice.
-    pub fn of(manifests: Vec<Manifest>) -> Result<Self> {
+    /// All that could not be read, and every object without kind, of a kind that our group does not have, with wrong
+    /// fields, or that stands there twice.
+    pub fn of(reading: Reading) -> Result<Self> {
         let mut inputs = Self::default();
-        for manifest in manifests {
-            match (manifest.group(), manifest.kind()) {
-                (_, "") => bail!("{}: the object has no kind", manifest.place),
-                (MACHINE_CONFIG_GROUP, "MachineConfigPool") => named(manifest, &mut inputs.pools)?,
-                (MACHINE_CONFIG_GROUP, "MachineConfig") => named(manifest, &mut inputs.configs)?,
-                (MACHINE_CONFIG_GROUP, "ControllerConfig") => only(manifest, &mut inputs.controller_config)?,
-                (MACHINE_CONFIG_GROUP, "OSImageStream") => only(manifest, &mut inputs.streams)?,
-                (CONFIG_GROUP, "FeatureGate") => only(manifest, &mut inputs.feature_gate)?,
-                (OPERATOR_GROUP, "MachineConfiguration") => only(manifest, &mut inputs.machine_configuration)?,
-                (group, kind) => tracing::debug!("{}: {kind} of {group:?} is passed over", manifest.place),
+        reading.each(|manifest| inputs.take(manifest))?;
+        Ok(inputs)
+    }
+
+    fn take(&mut self, manifest: Manifest) -> Result<()> {
+        match (manifest.group(), manifest.kind()) {
+            (_, "") => bail!("{}: the object has no kind", manifest.place),
+            (MACHINE_CONFIG_GROUP, "MachineConfigPool") => named(manifest, &mut self.pools),
+            (MACHINE_CONFIG_GROUP, "MachineConfig") => named(manifest, &mut self.configs),
+            (MACHINE_CONFIG_GROUP, "ControllerConfig") => only(manifest, &mut self.controller_config),
+            (MACHINE_CONFIG_GROUP, "OSImageStream") => only(manifest, &mut self.streams),
+            (CONFIG_GROUP, "FeatureGate") => only(manifest, &mut self.feature_gate),
+            (OPERATOR_GROUP, "MachineConfiguration") => only(manifest, &mut self.machine_configuration),
+            _ => {
+                manifest.check_kind()?;
+                tracing::debug!("{}: {} is passed over", manifest.place, manifest.title());
+                Ok(())
             }
         }
-        Ok(inputs)
     }
 
     /// Reads what matters from a cluster.

@@ -41,6 +41,7 @@ pub fn run() -> ExitCode {
     };
     // Fails only when a provider is already installed, which is then the same one.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    cli::log(arguments.verbose);
+    let (verbosity, format) = arguments.logging();
+    cli::log(verbosity, format);
     exit::report(cli::dispatch(arguments))
 }

@@ -1,6 +1,6 @@
 //! What a rollout depends on, out of manifests or a cluster.
 
-use crate::manifests::{self, Files, Manifest};
+use crate::manifests::{self, Files, Manifest, Reading};
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, Client, Resource, api::ListParams};
@@ -50,12 +50,11 @@ pub fn of_files(paths: &[PathBuf]) -> Result<Objects> {
     let mut found = Found::default();
     for path in paths {
         if !path.is_dir() {
-            found.take_all(&manifests::read(std::slice::from_ref(path), Files::All)?)?;
+            found.take_all(manifests::read(std::slice::from_ref(path), Files::All))?;
             continue;
         }
         for file in below(path)? {
-            let taken = manifests::read(std::slice::from_ref(&file), Files::All).and_then(|all| found.take_all(&all));
-            if let Err(error) = taken {
+            if let Err(error) = found.take_all(manifests::read(std::slice::from_ref(&file), Files::All)) {
                 tracing::warn!("passed over: {error:#}");
             }
         }
@@ -122,11 +121,9 @@ where
 }
 
 impl Found {
-    fn take_all(&mut self, manifests: &[Manifest]) -> Result<()> {
-        for manifest in manifests::unpack(manifests.to_vec()) {
-            self.take(&manifest)?;
-        }
-        Ok(())
+    /// What can be taken is, whatever else there is.
+    fn take_all(&mut self, reading: Reading) -> Result<()> {
+        reading.unpacked().each(|manifest| self.take(&manifest))
     }
 
     /// Takes an object; of several of one name the last counts.
@@ -143,7 +140,7 @@ impl Found {
             (CONFIG_GROUP, "ClusterVersion") => keep(manifest, &mut self.versions),
             ("", "Node") => keep(manifest, &mut self.nodes),
             ("", "Pod") if runs_operator(manifest) => keep(manifest, &mut self.pods),
-            _ => Ok(()),
+            _ => manifest.check_kind(),
         }
     }
 

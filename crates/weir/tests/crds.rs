@@ -3,8 +3,13 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use serde_json::Value;
-use std::process::{Command, Output};
+use std::{
+    collections::BTreeMap,
+    path::Path,
+    process::{Command, Output},
+};
 use weir_api::crds::{FeatureSet, crds, name, own};
+use weir_testkit::{Kubectl, Program};
 
 fn weir(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_weir")).args(arguments).output().unwrap()
@@ -48,4 +53,90 @@ fn what_cannot_be_done_is_said() {
     let refused = weir(&["crds", "-o", file.path().to_str().unwrap()]);
     assert_eq!(refused.status.code(), Some(1));
     assert!(String::from_utf8_lossy(&refused.stderr).starts_with("error: creating folder "));
+}
+
+/// Paths at which `there` is not as `wanted`; what is there beyond it does not matter.
+fn differences(path: &str, wanted: &Value, there: &Value, found: &mut Vec<String>) {
+    match (wanted, there) {
+        (Value::Object(a), Value::Object(b)) => {
+            for (field, value) in a {
+                differences(&format!("{path}.{field}"), value, b.get(field).unwrap_or(&Value::Null), found);
+            }
+        }
+        (Value::Array(a), Value::Array(b)) if a.len() == b.len() => {
+            a.iter().zip(b).for_each(|(a, b)| differences(&format!("{path}[]"), a, b, found));
+        }
+        _ if wanted == there => {}
+        _ => found.push(format!("{path}: {wanted} is {there}")),
+    }
+}
+
+/// Version of each object by kind and name.
+fn versions(list: &Value) -> BTreeMap<(&str, &str), &str> {
+    let items = list["items"].as_array().unwrap().iter();
+    items
+        .map(|object| {
+            let metadata = &object["metadata"];
+            let key = (object["kind"].as_str().unwrap(), metadata["name"].as_str().unwrap());
+            (key, metadata["resourceVersion"].as_str().unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn a_plain_cluster_takes_the_definitions_and_every_example() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let Some(kubectl) = Kubectl::new(&kubeconfig) else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(["apiserver", "--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig.to_str().unwrap()]);
+    let mut server = Program::start(&mut command).unwrap();
+    server.until("serving https://").unwrap();
+    for set in FeatureSet::ALL {
+        takes_definitions(&kubectl, set);
+        takes_examples(&kubectl, set);
+    }
+    assert!(server.interrupt().unwrap().success());
+}
+
+fn takes_definitions(kubectl: &Kubectl, set: FeatureSet) {
+    let printed = weir(&["crds", "--feature-set", set.name()]).stdout;
+    let apply = ["apply", "--server-side", "-f", "-"];
+    let said = kubectl.pipe(&printed, &apply).unwrap();
+    for definition in own(set) {
+        let line = format!("customresourcedefinition.apiextensions.k8s.io/{} serverside-applied", name(&definition));
+        assert!(said.lines().any(|said| said == line), "{set}: {line}: {said}");
+    }
+    let before = kubectl.get(&["crds"]).unwrap();
+    for (wanted, there) in own(set).iter().zip(before["items"].as_array().unwrap()) {
+        let mut found = Vec::new();
+        differences(name(wanted), wanted, there, &mut found);
+        assert!(found.is_empty(), "{set}: {found:#?}");
+    }
+    kubectl.pipe(&printed, &apply).unwrap();
+    assert_eq!(versions(&kubectl.get(&["crds"]).unwrap()), versions(&before), "{set}: a second apply changes nothing");
+}
+
+fn takes_examples(kubectl: &Kubectl, set: FeatureSet) {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/user/examples");
+    let folder = examples.to_str().unwrap();
+    let each =
+        |said: &str, what: &str| said.lines().count() == own(set).len() && said.lines().all(|l| l.ends_with(what));
+    let said = kubectl.run(&["apply", "-f", folder]).unwrap();
+    assert!(each(&said, " created"), "{set}: {said}");
+    let there = kubectl.get(&["-f", folder]).unwrap();
+    let mut files: Vec<_> = std::fs::read_dir(&examples).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.retain(|file| file.extension().is_some_and(|extension| extension == "yaml"));
+    files.sort();
+    assert_eq!(files.len(), there["items"].as_array().unwrap().len());
+    for (file, there) in files.iter().zip(there["items"].as_array().unwrap()) {
+        let wanted: Value = serde_saphyr::from_str(&std::fs::read_to_string(file).unwrap()).unwrap();
+        let mut found = Vec::new();
+        differences("", &wanted, there, &mut found);
+        assert!(found.is_empty(), "{set}: {}: {found:#?}", file.display());
+    }
+    let said = kubectl.run(&["apply", "-f", folder]).unwrap();
+    assert!(each(&said, " unchanged"), "{set}: {said}");
+    assert_eq!(versions(&kubectl.get(&["-f", folder]).unwrap()), versions(&there), "{set}");
+    kubectl.run(&["delete", "-f", folder]).unwrap();
 }

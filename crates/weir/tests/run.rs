@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::{
+    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
@@ -139,6 +140,51 @@ fn a_plain_api_server_is_prepared_and_its_nodes_are_driven() -> Result<()> {
     Ok(())
 }
 
+/// Answer of a plain HTTP server: status and body.
+fn http(address: &str, path: &str) -> Result<(u16, String)> {
+    let mut stream = std::net::TcpStream::connect(address)?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
+    let status = head.split(' ').nth(1).context("no status")?.parse()?;
+    Ok((status, body.to_owned()))
+}
+
+#[test]
+fn health_and_figures_are_served_and_decisions_are_logged_as_json() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    let arguments = ["--release", &release, "--metrics-bind", "127.0.0.1:0", "--log-format", "json"];
+    let mut program = server.run("all", &arguments)?;
+    let said = program.rest();
+    let address = said.split("serving http://").nth(1).and_then(|rest| rest.split('/').next()).context("no address")?;
+    let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 2)])?;
+    server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
+    assert_eq!(http(address, "/healthz")?, (200, "ok\n".to_owned()));
+    assert_eq!(http(address, "/readyz")?, (200, "ok\n".to_owned()));
+    let (status, text) = http(address, "/metrics")?;
+    assert_eq!(status, 200);
+    for line in [
+        "mco_machine_count{pool=\"worker\"} 2",
+        "mco_updated_machine_count{pool=\"worker\"} 2",
+        "os_image_url_override{pool=\"worker\"} 0",
+        "weir_pool_nodes{pool=\"worker\",reason=\"\",state=\"done\"} 2",
+        "weir_pool_stream_info{pool=\"master\",stream=\"rhel-10\"} 1",
+        "weir_leader{lease=\"machine-config\"} 1",
+        "weir_reconcile_duration_seconds_count{controller=\"rollout\"}",
+    ] {
+        assert!(text.contains(line), "{line}:\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    assert!(program.interrupt()?.success());
+    let said = program.rest();
+    let logged: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    assert!(logged.iter().any(|line| line["message"] == "leading" && line["lease"] == "machine-config"), "{said}");
+    machines.end();
+    Ok(())
+}
+
 #[test]
 fn another_release_is_refused_by_object_and_field_until_told_to_update() -> Result<()> {
     let Some(server) = server()? else { return Ok(()) };
@@ -203,5 +249,133 @@ fn what_keeps_it_from_starting_is_said_with_what_to_do() -> Result<()> {
     assert!(text.contains("did not answer within 1s") && text.contains("--context"), "{text}");
     let (code, text) = failing(&["--kubeconfig", &gone, "--context", "other"])?;
     assert!(code == Some(1) && text.contains("other"), "{text}");
+    Ok(())
+}
+
+/// Periods that suit a test; the proportions are the usual ones.
+const QUICK: [&str; 6] = [
+    "--leader-elect-lease-duration",
+    "3s",
+    "--leader-elect-renew-deadline",
+    "2s",
+    "--leader-elect-retry-period",
+    "200ms",
+];
+
+fn holder(server: &Server) -> Result<String> {
+    let lease =
+        server.kubectl.get(&["lease", "-n", "openshift-machine-config-operator", "machine-config-controller"])?;
+    Ok(lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn the_standby_takes_over_from_a_leader_that_is_killed_and_from_one_that_stops() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    let arguments: Vec<&str> = [&["--release", &release][..], &QUICK].concat();
+    let start = || server.run("all", &arguments);
+    let mut first = start()?;
+    first.until("leading")?;
+    let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 2)])?;
+    server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
+    let before = holder(&server)?;
+    let mut second = start()?;
+    second.until("standing by")?;
+
+    first.kill()?;
+    second.until("leading")?;
+    server.stream("worker", "rhel-9")?;
+    server.wait("mcp/worker", ".status.osImageStream.name", "rhel-9")?;
+    let after = holder(&server)?;
+    assert_ne!(before, after);
+
+    let mut third = start()?;
+    third.until("standing by")?;
+    assert!(second.interrupt()?.success());
+    third.until("leading")?;
+    server.stream("worker", "rhel-10")?;
+    server.wait("mcp/worker", ".status.osImageStream.name", "rhel-10")?;
+    assert!(third.interrupt()?.success());
+    assert_eq!(holder(&server)?, "");
+    machines.end();
+    Ok(())
+}
+
+#[test]
+fn who_loses_the_lease_ends_and_says_so() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    let mut program = server.run("all", &[&["--release", &release][..], &QUICK].concat())?;
+    program.until("leading")?;
+    server.kubectl.run(&["get", "lease", "-A"])?;
+    let patch = json!({"spec": {"holderIdentity": "somebody else", "renewTime": "2099-01-01T00:00:00.000000Z"}});
+    let namespace = "openshift-machine-config-operator";
+    server.kubectl.run(&[
+        "patch",
+        "lease",
+        "-n",
+        namespace,
+        "machine-config",
+        "--type=merge",
+        "-p",
+        &patch.to_string(),
+    ])?;
+    let status = program.wait()?;
+    assert_eq!(status.code(), Some(1));
+    assert!(
+        program.rest().contains("lost lease openshift-machine-config-operator/machine-config"),
+        "{}",
+        program.rest()
+    );
+    Ok(())
+}
+
+#[test]
+fn a_pool_may_name_only_streams_there_are_and_the_change_is_what_counts() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    let mut program = server.run("all", &["--release", &release])?;
+    let binding = "validatingadmissionpolicybinding/machineconfigpool-osimagestream-reference-validation-binding";
+    server.kubectl.run(&["wait", "--for=create", binding, "--timeout=30s"])?;
+    server.wait("osimagestream/cluster", ".status.defaultStream", "rhel-10")?;
+    let patch = |what: &str, patch: &Value| {
+        let output = server.kubectl.output(&["patch", what, "--type", "merge", "-p", &patch.to_string()])?;
+        anyhow::Ok((output.status.success(), said(&output)))
+    };
+    let (accepted, text) = patch("mcp/worker", &json!({"spec": {"osImageStream": {"name": "rhel-7"}}}))?;
+    assert!(
+        !accepted && text.contains("osImageStream rhel-7 is not available; available are: rhel-10, rhel-9"),
+        "{text}"
+    );
+    server.stream("worker", "rhel-9")?;
+
+    // The stream goes, with nobody there to bring it back.
+    assert!(program.interrupt()?.success());
+    let left = server.kubectl.get(&["osimagestream", "cluster"])?["status"]["availableStreams"][0].clone();
+    let status = json!({"status": {"availableStreams": [left]}}).to_string();
+    let vanish = ["patch", "osimagestream/cluster", "--subresource=status", "--type", "merge", "-p", &status];
+    server.kubectl.run(&vanish)?;
+    server.kubectl.run(&["label", "mcp/worker", "still=writable"])?;
+    let (accepted, text) = patch("mcp/master", &json!({"spec": {"osImageStream": {"name": "rhel-9"}}}))?;
+    assert!(!accepted && text.contains("available are: rhel-10"), "{text}");
+
+    server.kubectl.run(&["delete", "osimagestream/cluster"])?;
+    server.kubectl.run(&["label", "mcp/master", "without=streams"])?;
+
+    // Off with the gate, also for what was there before; on again with it.
+    let gate = |on: bool| {
+        let version = json!("5.0.0");
+        let list = json!([{"name": "OSStreams"}]);
+        let (enabled, disabled) = if on { (list, json!([])) } else { (json!([]), list) };
+        let gates = json!([{"version": version, "enabled": enabled, "disabled": disabled}]);
+        let patch = json!({"status": {"featureGates": gates}}).to_string();
+        server.kubectl.run(&["patch", "featuregate/cluster", "--subresource=status", "--type", "merge", "-p", &patch])
+    };
+    gate(false)?;
+    let mut again = server.run("operator", &["--release", &release])?;
+    server.kubectl.run(&["wait", "--for=delete", binding, "--timeout=30s"])?;
+    gate(true)?;
+    server.kubectl.run(&["wait", "--for=create", binding, "--timeout=30s"])?;
+    assert!(again.interrupt()?.success());
     Ok(())
 }

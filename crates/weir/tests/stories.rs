@@ -12,7 +12,7 @@ use weir::up::story::{Report, built_in, replay};
 /// A story that takes longer is not run by anybody who waits for it.
 const LONGEST: Duration = Duration::from_secs(30);
 /// Plays that go on at the same time; most of a play is waiting for simulated machines.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 4;
 
 fn play(text: &str, cut_after: u64) -> Result<Report> {
     tokio::runtime::Builder::new_multi_thread()

@@ -9,6 +9,8 @@ use std::path::Path;
 pub enum Name {
     /// Start to updated fleet, and the switch of 2,000 nodes
     Up,
+    /// A rollout: API server, controllers and nodes as processes, up to 5,000 nodes; requests of the controllers
+    Rollout,
     /// The embedded API server
     Apiserver,
     /// Stream discovery against a registry
@@ -21,6 +23,7 @@ pub enum Name {
 pub fn run(root: &Path, name: Name) -> Result<()> {
     let (package, target) = match name {
         Name::Up => return with_binary(root, "weir", "up"),
+        Name::Rollout => return with_binary(root, "weir", "rollout"),
         Name::Render => return with_binary(root, "weir-rules", "render"),
         Name::Apiserver => ("weir-apiserver", "apiserver"),
         Name::Discovery => ("weir-images", "discovery"),

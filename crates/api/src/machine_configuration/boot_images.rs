@@ -6,6 +6,8 @@ use crate::schema::{Rule, label_selector, rule};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Machine managers whose boot images follow the release.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -18,6 +20,10 @@ pub struct ManagedBootImages {
         extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["resource", "apiGroup"])
     )]
     pub machine_managers: Option<Vec<MachineManager>>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A kind of object that makes machines.
@@ -39,6 +45,10 @@ pub struct MachineManager {
     /// Which objects of the kind.
     #[serde(default)]
     pub selection: MachineManagerSelector,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Which objects of a kind.
@@ -55,6 +65,10 @@ pub struct MachineManagerSelector {
     /// Which ones, with mode `Partial`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub partial: Option<PartialSelector>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Some objects of a kind.
@@ -66,6 +80,10 @@ pub struct PartialSelector {
     #[serde(default)]
     #[schemars(schema_with = "label_selector")]
     pub machine_resource_selector: LabelSelector,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// How the age of boot images is judged, as a user wants it.
@@ -82,6 +100,10 @@ pub struct BootImageSkewEnforcement {
     /// The version of the boot images, with mode `Manual`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<ManualSkew>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// How the age of boot images is judged.
@@ -98,6 +120,10 @@ pub struct BootImageSkewEnforcementStatus {
     /// The version of the boot images, with mode `Manual`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub manual: Option<ManualSkew>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Version of the boot images as the boot image controller keeps it; at least one is there.
@@ -114,6 +140,10 @@ pub struct AutomaticSkew {
     #[serde(default, rename = "rhcosVersion", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "os_version")]
     pub os_version: Option<String>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Version of the boot images as a user states it; exactly the one that `mode` names is there.
@@ -132,6 +162,10 @@ pub struct ManualSkew {
     #[serde(default, rename = "rhcosVersion", skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "os_version")]
     pub os_version: Option<String>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 fn release_version(_: &mut SchemaGenerator) -> Schema {

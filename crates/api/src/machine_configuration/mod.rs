@@ -88,6 +88,10 @@ pub struct IrreconcilableOverrides {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 3), extend("x-kubernetes-list-type" = "set"), transform = storage_parts)]
     pub storage: Option<Vec<String>>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 fn storage_parts(list: &mut schemars::Schema) {
@@ -130,6 +134,10 @@ pub struct NodeDisruptionPolicyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = node_disruption::in_force)]
     pub cluster_policies: Option<NodeDisruptionPolicy>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 const LOG_LEVELS: [&str; 5] = ["", "Normal", "Debug", "Trace", "TraceAll"];

@@ -6,6 +6,7 @@ use crate::schema::{Rule, rule};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// Policies by what changed. In the status lists are longer and actions may be `Special`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -21,6 +22,10 @@ pub struct NodeDisruptionPolicy {
     /// Policy for the SSH keys of user `core`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sshkey: Option<SshKeyPolicy>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Policy for a file.
@@ -34,6 +39,10 @@ pub struct FilePolicy {
     #[serde(default)]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = ALONE))]
     pub actions: Vec<PolicyAction>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Policy for a systemd unit.
@@ -48,6 +57,10 @@ pub struct UnitPolicy {
     #[serde(default)]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = ALONE))]
     pub actions: Vec<PolicyAction>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// Policy for SSH keys.
@@ -58,6 +71,10 @@ pub struct SshKeyPolicy {
     #[serde(default)]
     #[schemars(length(max = 10), extend("x-kubernetes-list-type" = "atomic", "x-kubernetes-validations" = ALONE))]
     pub actions: Vec<PolicyAction>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// One thing to do to the node.
@@ -75,6 +92,10 @@ pub struct PolicyAction {
     /// The unit to restart, with type `Restart`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub restart: Option<ServiceAction>,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 /// A systemd unit to act on.
@@ -86,6 +107,10 @@ pub struct ServiceAction {
     #[serde(default)]
     #[schemars(length(max = 255), extend("x-kubernetes-validations" = UNIT_NAME))]
     pub service_name: String,
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
 }
 
 const ACTIONS: [&str; 6] = ["Reboot", "Drain", "Reload", "Restart", "DaemonReload", "None"];

@@ -133,7 +133,7 @@ static NODE: &[Column] = &[
     Column::new(
         "OS-Image",
         "OS Image reported by the node from /etc/os-release (e.g. Debian GNU/Linux 7 (wheezy)).",
-        |o, _| string(o, &["status", "nodeInfo", "osImage"]),
+        |o, _| or_unknown(text(o, &["status", "nodeInfo", "osImage"])).into(),
     )
     .wide(),
     Column::new(
@@ -141,7 +141,7 @@ static NODE: &[Column] = &[
         "Kernel Version reported by the node from 'uname -r' (e.g. 3.16.0-0.bpo.4-amd64).",
         |o, _| {
             let info = |field| text(o, &["status", "nodeInfo", field]);
-            let (kernel, architecture) = (info("kernelVersion"), info("architecture"));
+            let (kernel, architecture) = (or_unknown(info("kernelVersion")), info("architecture"));
             if architecture.is_empty() { kernel.into() } else { format!("{kernel} ({architecture})").into() }
         },
     )
@@ -149,10 +149,14 @@ static NODE: &[Column] = &[
     Column::new(
         "Container-Runtime",
         "ContainerRuntime Version reported by the node through runtime remote API (e.g. containerd://1.4.2).",
-        |o, _| string(o, &["status", "nodeInfo", "containerRuntimeVersion"]),
+        |o, _| or_unknown(text(o, &["status", "nodeInfo", "containerRuntimeVersion"])).into(),
     )
     .wide(),
 ];
+
+fn or_unknown(text: &str) -> &str {
+    if text.is_empty() { "<unknown>" } else { text }
+}
 
 fn node_status(node: &Value) -> String {
     let ready = list(node, &["status", "conditions"]).iter().find(|c| text(c, &["type"]) == "Ready");

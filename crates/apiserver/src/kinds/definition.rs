@@ -6,6 +6,7 @@ use crate::{
     names::{self, NameRule},
     object::{self, list, set_default, text},
     registry::{Column, Custom, Definition, Resource, strings},
+    scale::Scale,
     schema::{FieldError, Schema},
     types::Types,
 };
@@ -36,6 +37,7 @@ pub(super) const DEFINITION: Rules = Rules {
     validate: |new, old| {
         let mut errors = validate_names(new);
         errors.extend(validate_versions(new));
+        errors.extend(validate_conversion(new));
         if let Some(old) = old {
             for field in [&["spec", "group"][..], &["spec", "scope"], &["spec", "names", "kind"]] {
                 if object::at(old, field) != object::at(new, field) {
@@ -93,22 +95,129 @@ fn validate_versions(crd: &Value) -> Vec<FieldError> {
         let name = text(version, &["name"]);
         let violations = NameRule::Label1035.violations(name, false);
         errors.extend(violations.iter().map(|why| FieldError::invalid(field("name"), &name.into(), why)));
-        match object::at(version, &["schema", "openAPIV3Schema"]) {
-            None => errors.push(FieldError::required(field("schema.openAPIV3Schema"), "schemas are required")),
-            Some(schema) => {
-                let found = Schema::compile(schema).err().into_iter().flatten();
-                errors.extend(found.map(|error| error.under(&field("schema.openAPIV3Schema"))));
-            }
+        if object::at(version, &["schema", "openAPIV3Schema"]).is_none() {
+            errors.push(FieldError::required(field("schema.openAPIV3Schema"), "schemas are required"));
         }
-        for (at, column) in list(version, &["additionalPrinterColumns"]).iter().enumerate() {
-            let path = text(column, &["jsonPath"]);
-            if !jsonpath::is_valid(path) {
-                let field = field(&format!("additionalPrinterColumns[{at}].jsonPath"));
-                errors.push(FieldError::invalid(field, &path.into(), "is an invalid JSONPath"));
-            }
+    }
+    errors.extend(validate_parts(versions));
+    errors
+}
+
+/// What versions have in common stands once, at the top of the spec; there its errors are told.
+fn validate_parts(versions: &[Value]) -> Vec<FieldError> {
+    let shared = |path: &[&str]| versions.windows(2).all(|two| object::at(&two[0], path) == object::at(&two[1], path));
+    let (schemas, columns, fields) =
+        (shared(&["schema"]), shared(&["additionalPrinterColumns"]), shared(&["selectableFields"]));
+    let scales = shared(&["subresources"]);
+    let mut errors = Vec::new();
+    for (index, version) in versions.iter().enumerate() {
+        let own = |name: &str| format!("spec.versions[{index}].{name}");
+        let schema = object::at(version, &["schema", "openAPIV3Schema"]);
+        if let Some(schema) = schema.filter(|_| index == 0 || !schemas) {
+            let place =
+                if schemas { "spec.validation.openAPIV3Schema".to_owned() } else { own("schema.openAPIV3Schema") };
+            let found = Schema::compile(schema).err().into_iter().flatten();
+            errors.extend(found.map(|error| error.under(&place)));
+        }
+        if index == 0 || !scales {
+            let name = "subresources.scale";
+            let place = if scales { format!("spec.{name}") } else { own(name) };
+            errors.extend(validate_scale(object::at(version, &["subresources", "scale"]), &place));
+        }
+        if index == 0 || !columns {
+            let name = "additionalPrinterColumns";
+            let place = if columns { format!("spec.{name}") } else { own(name) };
+            errors.extend(validate_columns(list(version, &[name]), &place));
+        }
+        if index == 0 || !fields {
+            let name = "selectableFields";
+            let place = if fields { format!("spec.{name}") } else { own(name) };
+            errors.extend(validate_selectable(list(version, &[name]), schema.unwrap_or(&Value::Null), &place));
         }
     }
     errors
+}
+
+fn validate_scale(scale: Option<&Value>, place: &str) -> Vec<FieldError> {
+    let Some(scale) = scale else { return Vec::new() };
+    let mut errors = Vec::new();
+    for (name, roots, required) in [
+        ("specReplicasPath", &[".spec"][..], true),
+        ("statusReplicasPath", &[".status"], true),
+        ("labelSelectorPath", &[".spec", ".status"], false),
+    ] {
+        let (path, field) = (text(scale, &[name]), format!("{place}.{name}"));
+        if path.is_empty() && required {
+            errors.push(FieldError::required(field, ""));
+        } else if !path.is_empty() && !roots.iter().any(|root| path.starts_with(&format!("{root}."))) {
+            let why = format!("should be a json path under {}", roots.join(" or "));
+            errors.push(FieldError::invalid(field, &path.into(), &why));
+        }
+    }
+    errors
+}
+
+fn validate_columns(columns: &[Value], place: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for (at, column) in columns.iter().enumerate() {
+        let path = text(column, &["jsonPath"]);
+        if !jsonpath::is_valid(path) {
+            let field = format!("{place}[{at}].jsonPath");
+            errors.push(FieldError::invalid(field, &path.into(), "is an invalid JSONPath"));
+        }
+    }
+    errors
+}
+
+/// Fields that one version may be selected by (`MaxSelectableFields` of `k8s.io/apiextensions-apiserver`).
+const SELECTABLE_FIELDS: i64 = 8;
+
+fn validate_selectable(fields: &[Value], schema: &Value, place: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut seen = BTreeSet::new();
+    for (at, field) in fields.iter().enumerate() {
+        let path = text(field, &["jsonPath"]);
+        let (item, own) = (format!("{place}[{at}]"), format!("{place}[{at}].jsonPath"));
+        if path.is_empty() {
+            errors.push(FieldError::required(own, ""));
+            continue;
+        }
+        let names: Option<Vec<&str>> = path.strip_prefix('.').map(|path| path.split('.').collect());
+        let found = names
+            .as_ref()
+            .and_then(|names| names.iter().try_fold(schema, |schema, name| object::at(schema, &["properties", name])));
+        let shown = Value::from(path);
+        let Some(found) = found else {
+            errors.push(FieldError::invalid(own, &shown, "is an invalid path: it leads to no field of the schema"));
+            continue;
+        };
+        if names.is_some_and(|names| names.first() == Some(&"metadata")) {
+            errors.push(FieldError::invalid(item.as_str(), &shown, "must not point to fields in metadata"));
+        }
+        if !["string", "boolean", "integer"].contains(&text(found, &["type"])) {
+            let why = "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.";
+            errors.push(FieldError::invalid(item.as_str(), &shown, why));
+        }
+        if !seen.insert(path) {
+            errors.push(FieldError::duplicate(item, Some(&shown)));
+        }
+    }
+    if i64::try_from(seen.len()).is_ok_and(|count| count > SELECTABLE_FIELDS) {
+        errors.push(FieldError::too_many(place, seen.len(), SELECTABLE_FIELDS));
+    }
+    errors
+}
+
+fn validate_conversion(crd: &Value) -> Vec<FieldError> {
+    const FIELD: &str = "spec.conversion.strategy";
+    match text(crd, &["spec", "conversion", "strategy"]) {
+        "" | "None" => Vec::new(),
+        "Webhook" => {
+            let why = "this server calls no webhooks; give all versions one schema and use strategy None";
+            vec![FieldError::forbidden(FIELD, why)]
+        }
+        other => vec![FieldError::not_supported(FIELD, &other.into(), ["None", "Webhook"])],
+    }
 }
 
 /// Fills in the status: which names are accepted, and whether the resources are served. `taken` holds the names of
@@ -182,6 +291,7 @@ fn resource(crd: &Value, version: &Value, revision: u64) -> Option<Resource> {
         short_names: strings(object::at(crd, &["spec", "names", "shortNames"])),
         categories: strings(object::at(crd, &["spec", "names", "categories"])),
         status: object::at(version, &["subresources", "status"]).is_some_and(Value::is_object),
+        scale: Scale::of_definition(version),
         generation: true,
         storage: format!("{}.{}", spec(&["names", "plural"]), spec(&["group"])).into(),
         definition: Definition::Custom(Box::new(Custom {
@@ -190,6 +300,10 @@ fn resource(crd: &Value, version: &Value, revision: u64) -> Option<Resource> {
             revision,
             schema: compiled,
             columns: columns.collect(),
+            selectable: list(version, &["selectableFields"])
+                .iter()
+                .map(|field| text(field, &["jsonPath"]).trim_start_matches('.').to_owned())
+                .collect(),
             hash: hasher.finish(),
         })),
     })

@@ -23,6 +23,7 @@ pub(crate) mod workload;
 use crate::{
     names::NameRule,
     registry::{Definition, Resource},
+    scale::Scale,
     schema::FieldError,
     types::Types,
 };
@@ -48,6 +49,7 @@ pub(crate) struct BuiltIn {
     short_names: &'static [&'static str],
     categories: &'static [&'static str],
     status: bool,
+    scale: bool,
     generation: bool,
     storage: &'static str,
     /// What its names must be.
@@ -99,6 +101,7 @@ impl BuiltIn {
             short_names: &[],
             categories: &[],
             status: false,
+            scale: false,
             generation: false,
             storage: "",
             names: NameRule::Subdomain,
@@ -135,6 +138,11 @@ impl BuiltIn {
 
     const fn status(mut self) -> Self {
         self.status = true;
+        self
+    }
+
+    const fn scale(mut self) -> Self {
+        self.scale = true;
         self
     }
 
@@ -208,6 +216,7 @@ impl BuiltIn {
             short_names: self.short_names.iter().map(|s| (*s).to_owned()).collect(),
             categories: self.categories.iter().map(|s| (*s).to_owned()).collect(),
             status: self.status,
+            scale: self.scale.then(Scale::of_workload),
             generation: self.generation,
             storage: storage.into(),
             definition: Definition::BuiltIn(self),
@@ -317,6 +326,7 @@ static BUILT_IN: [BuiltIn; 26] = [
         .short(&["deploy"])
         .all()
         .status()
+        .scale()
         .generation()
         .zero(workload::DEPLOYMENT_ZERO)
         .rules(workload::DEPLOYMENT),
@@ -324,6 +334,7 @@ static BUILT_IN: [BuiltIn; 26] = [
         .short(&["rs"])
         .all()
         .status()
+        .scale()
         .generation()
         .zero(workload::REPLICA_SET_ZERO)
         .rules(workload::REPLICA_SET),

@@ -285,7 +285,8 @@ pub(crate) fn apply(
         .map(|entry| (entry, entry.fields.intersection(&changes.changed)))
         .filter(|(_, both)| !both.is_empty())
         .collect();
-    if !conflicts.is_empty() && !force {
+    let conflicts = if force { Vec::new() } else { without_own(conflicts, live, shape, writer) };
+    if !conflicts.is_empty() {
         return Err(conflict(&conflicts));
     }
     let previous = owners.position(writer, Operation::Apply).map(|at| owners.0[at].fields.clone()).unwrap_or_default();
@@ -301,7 +302,61 @@ pub(crate) fn apply(
     owners.take(&Difference { changed: FieldSet::default(), removed: changed.removed }, writer, Operation::Apply);
     owners.set(writer, Operation::Apply, fields, is_changed);
     owners.write(&mut merged);
+    if writer.manager == KUBECTL && last_applied(live).is_some() {
+        record_applied(&mut merged, applied);
+    }
     Ok(merged)
+}
+
+/// kubectl applies on the client's side, too; what it applied there is in an annotation, and it may go on here.
+const KUBECTL: &str = "kubectl";
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+/// Longest value of annotations together (`k8s.io/apimachinery/pkg/api/validation`).
+const LONGEST_ANNOTATIONS: usize = 256 << 10;
+
+fn last_applied(object: &Value) -> Option<&str> {
+    object::at(object, &["metadata", "annotations", LAST_APPLIED])?.as_str()
+}
+
+/// Conflicts without the fields that kubectl itself applied on the client's side and that nobody has changed since.
+fn without_own<'e>(
+    conflicts: Vec<(&'e Entry, FieldSet)>,
+    live: &Value,
+    shape: Shape<'_>,
+    writer: &Writer<'_>,
+) -> Vec<(&'e Entry, FieldSet)> {
+    let last = last_applied(live).filter(|_| writer.manager == KUBECTL);
+    let Some(last) = last.and_then(|text| serde_json::from_str::<Value>(text).ok()) else { return conflicts };
+    let mut own = FieldSet::of(&last, shape);
+    strip(&mut own, writer);
+    let since = difference(&last, live, shape, writer);
+    own.subtract(&since.changed);
+    own.subtract(&since.removed);
+    let rest = conflicts.into_iter().map(|(entry, mut fields)| {
+        fields.subtract(&own);
+        (entry, fields)
+    });
+    rest.filter(|(_, fields)| !fields.is_empty()).collect()
+}
+
+/// Brings the annotation up to date, so that a later apply on the client's side knows what was applied here.
+fn record_applied(object: &mut Value, applied: &Value) {
+    let mut recorded = applied.clone();
+    object::edit_meta(&mut recorded, |meta| {
+        meta.remove("managedFields");
+        if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.remove(LAST_APPLIED);
+        }
+    });
+    let text = format!("{recorded}\n");
+    if text.len() > LONGEST_ANNOTATIONS {
+        return;
+    }
+    object::edit_meta(object, |meta| {
+        if let Some(annotations) = meta.get_mut("annotations").and_then(Value::as_object_mut) {
+            annotations.insert(LAST_APPLIED.into(), text.into());
+        }
+    });
 }
 
 fn without_server_fields(applied: &Value) -> Value {

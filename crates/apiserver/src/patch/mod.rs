@@ -29,6 +29,8 @@ const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const APPLY_YAML: &str = "application/apply-patch+yaml";
+/// Kinds of patches that custom kinds take.
+pub(crate) const OF_CUSTOM_KINDS: [&str; 3] = [JSON, MERGE, APPLY_YAML];
 
 /// Operations of one JSON patch; more could keep the server busy for long (`k8s.io/apiserver`).
 const LONGEST_JSON_PATCH: usize = 10_000;
@@ -53,7 +55,7 @@ impl Patch {
             MERGE => Ok(Self::Merge(json(bytes)?)),
             STRATEGIC if !resource.is_custom() => Ok(Self::Strategic(json(bytes)?)),
             APPLY_YAML => Ok(Self::Apply { object: body::yaml_or_json(bytes)?, force }),
-            _ if resource.is_custom() => Err(Failure::unsupported_media(&[JSON, MERGE, APPLY_YAML])),
+            _ if resource.is_custom() => Err(Failure::unsupported_media(&OF_CUSTOM_KINDS)),
             _ => Err(Failure::unsupported_media(&[JSON, MERGE, STRATEGIC, APPLY_YAML])),
         }
     }

@@ -21,7 +21,7 @@ mod embedded;
 mod field;
 mod field_path;
 mod format;
-mod gotext;
+pub(crate) mod gotext;
 mod lists;
 mod node;
 mod path;

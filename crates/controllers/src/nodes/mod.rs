@@ -10,12 +10,8 @@ mod observe;
 
 use crate::Context;
 use act::act;
-use futures::{StreamExt as _, stream};
 use observe::observe;
-use weir_kubeio::{Next, drive};
-
-/// Requests under way at the same time. More than that only lengthens the server's queue.
-const AT_ONCE: usize = 32;
+use weir_kubeio::{Next, batch, drive};
 
 /// The controller of MachineConfigNodes.
 #[derive(Debug)]
@@ -45,8 +41,8 @@ impl Controller {
         if !self.context.cluster.is_synced() {
             return Ok(Next::Await);
         }
-        let writes: Vec<_> = observe(&self.context).into_iter().map(|write| act(&self.context, write)).collect();
-        let outcomes: Vec<_> = stream::iter(writes).buffer_unordered(AT_ONCE).collect().await;
-        outcomes.into_iter().collect::<Result<Vec<()>, _>>().map(|_| Next::Await)
+        let writes = observe(&self.context).into_iter().map(|write| ((), act(&self.context, write)));
+        let outcomes = batch(writes.collect()).await;
+        outcomes.into_iter().try_for_each(|(_, outcome)| outcome).map(|()| Next::Await)
     }
 }

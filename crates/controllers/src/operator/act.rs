@@ -1,16 +1,18 @@
-//! Writes pools and the ClusterOperator.
+//! Writes pools, policies and the ClusterOperator.
 
 use super::Controller;
-use kube::Api;
-use serde_json::json;
+use kube::{Api, Resource, core::ClusterResourceScope};
+use serde::Serialize;
+use serde_json::{Value, json};
 use weir_api::{
     ClusterOperator, MachineConfigPool,
-    keys::names::{ARBITER_TOPOLOGY, CLUSTER_OPERATOR, CONTROLLER_CONFIG},
+    keys::names::{ARBITER_TOPOLOGY, CLUSTER_OPERATOR, CONTROLLER_CONFIG, GATE_OS_STREAMS},
 };
-use weir_kubeio::{Error, Event, drive::chain, patch};
+use weir_kubeio::{Cache, Error, Event, cache::Cached, drive::chain, patch};
 use weir_rules::{
     built_in::{PoolChange, built_in},
     cluster_status::{ClusterReport, Failure, Task, status_patch},
+    policies::{self, GuardChange},
     view::PoolView,
 };
 
@@ -31,6 +33,37 @@ impl Controller {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Makes the admission policies that go with the streams, or takes them away.
+    pub(super) async fn guards(&self) -> Result<(), Error> {
+        if !self.policies.is_synced() || !self.bindings.is_synced() {
+            return Ok(());
+        }
+        let streams = self.context.gates().ok().map(|gates| gates.is_on(GATE_OS_STREAMS));
+        let wanted = policies::is_wanted(self.context.profile, streams);
+        let guard = policies::pool_stream();
+        // The binding goes first and comes last: it is what makes the policy count.
+        if wanted == Some(false) {
+            self.guard(&self.bindings, policies::POOL_STREAM_BINDING, &guard.binding, wanted).await?;
+        }
+        self.guard(&self.policies, policies::POOL_STREAM, &guard.policy, wanted).await?;
+        self.guard(&self.bindings, policies::POOL_STREAM_BINDING, &guard.binding, wanted).await
+    }
+
+    async fn guard<K>(&self, cache: &Cache<K>, name: &str, object: &Value, wanted: Option<bool>) -> Result<(), Error>
+    where
+        K: Cached + Serialize + Resource<Scope = ClusterResourceScope>,
+    {
+        let api: Api<K> = Api::all(self.context.client.clone());
+        let found = cache.get(name).and_then(|found| serde_json::to_value(&*found).ok());
+        match policies::change(object, found.as_ref(), wanted) {
+            None => return Ok(()),
+            Some(GuardChange::Apply(object)) => patch::apply(&api, cache, name, &object).await?,
+            Some(GuardChange::Delete) => patch::delete(&api, name).await?,
+        }
+        tracing::info!(kind = %K::kind(&()), name, wanted, "admission policy brought in line");
         Ok(())
     }
 
@@ -56,5 +89,10 @@ impl Controller {
 
 pub(super) fn pools_failed(error: Error) -> Failure {
     let why = format!("failed to make MachineConfigPool {}: {}", error.name, chain(&error));
+    Failure::Work { task: Task::MachineConfigPools, why }
+}
+
+pub(super) fn guards_failed(error: Error) -> Failure {
+    let why = format!("failed to keep {} {}: {}", error.kind, error.name, chain(&error));
     Failure::Work { task: Task::MachineConfigPools, why }
 }

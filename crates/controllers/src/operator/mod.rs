@@ -1,15 +1,16 @@
-//! Keeps the built-in pools, and says in the ClusterOperator how it all is.
+//! Keeps the built-in pools and the admission policies, and says in the ClusterOperator how it all is.
 //!
 //! | module | part |
 //! |---|---|
 //! | `observe` | what failed, what the required pools have come to, what stands against an update |
-//! | `act` | writes pools and the ClusterOperator |
+//! | `act` | writes pools, policies and the ClusterOperator |
 
 mod act;
 mod observe;
 
 use crate::Context;
 use jiff::Timestamp;
+use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use observe::Observed;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -33,6 +34,8 @@ pub struct Controller {
     configurations: Cache<MachineConfiguration>,
     kubelets: Cache<KubeletConfig>,
     runtimes: Cache<ContainerRuntimeConfig>,
+    policies: Cache<ValidatingAdmissionPolicy>,
+    bindings: Cache<ValidatingAdmissionPolicyBinding>,
     memory: Mutex<Memory>,
 }
 
@@ -57,6 +60,8 @@ impl Controller {
             configurations: Cache::new(),
             kubelets: Cache::new(),
             runtimes: Cache::new(),
+            policies: Cache::new(),
+            bindings: Cache::new(),
             memory: Mutex::new(Memory { bring_up: true, since: None }),
         }
     }
@@ -66,12 +71,14 @@ impl Controller {
         let client = &self.context.client;
         let mut changes = self.context.cluster.configuration_changes();
         changes.extend([self.configurations.changes(), self.kubelets.changes(), self.runtimes.changes()]);
-        changes.push(self.operators.changes());
+        changes.extend([self.operators.changes(), self.policies.changes(), self.bindings.changes()]);
         tokio::join!(
             self.operators.clone().fill(client.clone()),
             self.configurations.clone().fill(client.clone()),
             self.kubelets.clone().fill(client.clone()),
             self.runtimes.clone().fill(client.clone()),
+            self.policies.clone().fill(client.clone()),
+            self.bindings.clone().fill(client.clone()),
             drive("operator", changes, || self.reconcile()),
         );
     }
@@ -86,9 +93,10 @@ impl Controller {
             return Ok(Next::Await);
         }
         let now = self.context.clock.now();
-        let pools = self.pools().await;
+        let pools = self.pools().await.map_err(act::pools_failed);
+        let written = pools.and(self.guards().await.map_err(act::guards_failed));
         let observed = Observed::new(self);
-        let failure = observed.failure().or_else(|| pools.err().map(act::pools_failed));
+        let failure = observed.failure().or_else(|| written.err());
         let before = *self.memory();
         let required = observed.required(before.since, now);
         self.remember(failure.as_ref(), &required, now);

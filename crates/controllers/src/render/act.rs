@@ -7,15 +7,16 @@ use serde_json::{Value, json};
 use weir_api::{
     MachineConfig, MachineConfigPool,
     condition::{FALSE, TRUE},
-    keys::config::{GENERATED_BY_CONTROLLER_VERSION, RELEASE_IMAGE_VERSION},
+    keys::{
+        config::{GENERATED_BY_CONTROLLER_VERSION, RELEASE_IMAGE_VERSION},
+        pool::RENDER_DEGRADED,
+    },
 };
 use weir_kubeio::{Error, Event, Recorder, patch};
 use weir_rules::{
     conditions::{Said, set_condition},
     render::Rendered,
 };
-
-const RENDER_DEGRADED: &str = "RenderDegraded";
 
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
@@ -40,6 +41,7 @@ impl Writer<'_> {
         if !same {
             let configuration = json!({"name": name, "source": rendered.source});
             let patch = json!({"spec": {"configuration": configuration}});
+            let _alone = self.context.cluster.targets.write().await;
             patch::merge(&self.pools(), &self.context.cluster.pools, self.name(), &patch).await?;
         }
         let Some(trouble) = trouble else { return self.condition(FALSE, "", "").await };

@@ -2,7 +2,6 @@
 
 use super::observe::Wanted;
 use crate::{Context, news::News};
-use futures::{StreamExt as _, stream};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
 use serde_json::{Value, json};
@@ -11,11 +10,11 @@ use weir_api::{
     MachineConfigPool,
     keys::rollout::{CUSTOM_POOL_LABELS_APPLIED, DESIRED_CONFIG, DESIRED_IMAGE},
 };
-use weir_kubeio::{Error, Event, Recorder, patch};
-use weir_rules::rollout::{Adopt, RolloutPlan, Start};
-
-/// Requests under way at the same time. More than that only lengthens the server's queue.
-const AT_ONCE: usize = 32;
+use weir_kubeio::{Error, Event, Recorder, batch, patch};
+use weir_rules::{
+    rollout::{Adopt, RolloutPlan, Start},
+    view::{NodeView, PoolView},
+};
 
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
@@ -26,12 +25,12 @@ pub(super) struct Writer<'a> {
 impl Writer<'_> {
     /// Tells every node that may start what to run. A node that could not be told is told in the next pass.
     pub(super) async fn tell(&self, plan: &RolloutPlan) -> Result<(), Error> {
-        let told = stream::iter(&plan.start).map(|start| async move { (start, self.start(start).await) });
-        let told: Vec<_> = told.buffer_unordered(AT_ONCE).collect().await;
+        let told = batch(plan.start.iter().map(|start| (start, self.start(start))).collect()).await;
         let mut by_pool: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
         let mut outcome = Ok(());
         for (start, result) in told {
             match result {
+                Ok(()) if !self.is_told(start) => {}
                 Ok(()) => by_pool.entry((&start.pool, &start.config)).or_default().push(&start.node),
                 Err(error) => outcome = outcome.and(Err(error)),
             }
@@ -59,12 +58,30 @@ impl Writer<'_> {
         outcome
     }
 
+    /// Tells a node, if its pool still wants what it wanted when this was planned.
     async fn start(&self, start: &Start) -> Result<(), Error> {
+        let _shared = self.context.cluster.targets.read().await;
+        if !self.is_current(start) {
+            return Ok(());
+        }
         let mut annotations = json!({DESIRED_CONFIG: start.config});
         if start.drop_image {
             annotations[DESIRED_IMAGE] = Value::Null;
         }
         self.node(&start.node, &json!({"metadata": {"annotations": annotations}})).await
+    }
+
+    fn is_told(&self, start: &Start) -> bool {
+        let node = self.context.cluster.nodes.get(&start.node);
+        node.is_some_and(|node| NodeView::new(&node).is_told(&start.config))
+    }
+
+    fn is_current(&self, start: &Start) -> bool {
+        let pool = self.context.cluster.pools.get(&start.pool);
+        pool.is_some_and(|pool| {
+            let pool = PoolView::new(&pool);
+            pool.target == Some(&start.config) && !pool.paused && !pool.deleting
+        })
     }
 
     async fn adopt(&self, adopt: &Adopt) -> Result<(), Error> {

@@ -6,7 +6,7 @@
 //! | `act` | writes nodes, and the status of pools |
 
 mod act;
-mod observe;
+pub(crate) mod observe;
 
 use crate::{Context, news::News};
 use act::Writer;

@@ -36,7 +36,7 @@ fn is_stale(pool: &MachineConfigPool) -> bool {
 }
 
 /// The cluster as one pass sees it.
-pub(super) struct Observed {
+pub(crate) struct Observed {
     pools: Vec<Arc<MachineConfigPool>>,
     nodes: Vec<Arc<Node>>,
     configs: Vec<Arc<MachineConfig>>,
@@ -61,7 +61,7 @@ pub(super) struct Wanted {
 }
 
 impl Observed {
-    pub(super) fn new(context: &Context) -> Self {
+    pub(crate) fn new(context: &Context) -> Self {
         let cluster = &context.cluster;
         let is_on = |gate| context.gates().is_ok_and(|gates| gates.is_on(gate));
         Self {
@@ -82,7 +82,7 @@ impl Observed {
         }
     }
 
-    pub(super) fn plan(&self, previous: Option<&RolloutPlan>, now: Timestamp) -> RolloutPlan {
+    pub(crate) fn plan(&self, previous: Option<&RolloutPlan>, now: Timestamp) -> RolloutPlan {
         let (pools, nodes) = self.views();
         let topology = self.controller_config.as_ref().and_then(|c| c.spec.control_plane_topology());
         let view = RolloutView {

@@ -27,7 +27,7 @@ impl Writer<'_> {
         let streams = &self.context.cluster.streams;
         let (api, default) = (self.api(), catalog.default.clone());
         if self.object.is_none() {
-            let object = OSImageStream::named(CLUSTER, OSImageStreamSpec { default_stream: default.clone() });
+            let object = OSImageStream::named(CLUSTER, OSImageStreamSpec::asking_for(&default));
             patch::create(&api, streams, &object).await?;
         }
         let status = json!({"status": {"availableStreams": catalog.available_streams(), "defaultStream": default}});

@@ -40,7 +40,7 @@ mod tests {
         let set = |name: &str| OSImageStreamSet {
             name: name.to_owned(),
             os_image: format!("image-{name}"),
-            os_extensions_image: String::new(),
+            ..OSImageStreamSet::default()
         };
         let image_of = |config: &str| config.strip_prefix("rendered-").map(|name| format!("image-{name}"));
         let used = in_use(&pools, &[set("d"), set("e")], image_of);

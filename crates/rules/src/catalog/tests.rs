@@ -36,7 +36,12 @@ fn images(text: &str) -> Vec<Inspected> {
 }
 
 fn set(name: &str) -> OSImageStreamSet {
-    OSImageStreamSet { name: name.to_owned(), os_image: spec("old"), os_extensions_image: spec("oldext") }
+    OSImageStreamSet {
+        name: name.to_owned(),
+        os_image: spec("old"),
+        os_extensions_image: spec("oldext"),
+        ..OSImageStreamSet::default()
+    }
 }
 
 fn make(profile: &str, sources: Vec<Source>, existing: Existing<'_>, in_use: &[&str]) -> Result<Catalog, CatalogError> {

@@ -36,6 +36,7 @@ pub(super) fn stream(
         name: asked.or_else(|| built_in(profile, installed))?.to_owned(),
         os_image: considered[os].candidate.image.clone(),
         os_extensions_image: considered[extensions].candidate.image.clone(),
+        ..OSImageStreamSet::default()
     };
     well_formed::stream(&set).ok()?;
     for (at, part) in [(os, Part::Os), (extensions, Part::Extensions)] {

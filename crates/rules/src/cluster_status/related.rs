@@ -57,6 +57,7 @@ pub(super) fn related_objects() -> Vec<RelatedObject> {
         resource: resource.to_owned(),
         namespace: None,
         name: name.to_owned(),
+        ..RelatedObject::default()
     };
     let mut all = vec![object("", "namespaces", OPERATOR_NAMESPACE)];
     all.extend(KINDS.map(|kind| object(MACHINE_CONFIG_GROUP, kind, "")));

@@ -3,7 +3,10 @@
 use super::{Explained, Waits};
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeMap, fmt::Write as _};
-use weir_api::condition::is_true;
+use weir_api::{
+    condition::is_true,
+    keys::pool::{DEGRADED, RENDER_DEGRADED, UPDATED, UPDATING},
+};
 
 /// Nodes that wait for the same are told in one line, and this many of them are named.
 const NAMED: usize = 5;
@@ -85,10 +88,10 @@ fn state(pool: &Explained) -> &'static str {
     let conditions = pool.status.conditions.as_deref().unwrap_or_default();
     let says = |type_| is_true(conditions, type_);
     match () {
-        () if says("Degraded") || says("RenderDegraded") => "degraded",
+        () if says(DEGRADED) || says(RENDER_DEGRADED) => "degraded",
         () if pool.target.is_empty() => "not rendered",
-        () if says("Updated") => "updated",
-        () if says("Updating") => "updating",
+        () if says(UPDATED) => "updated",
+        () if says(UPDATING) => "updating",
         () => "paused",
     }
 }

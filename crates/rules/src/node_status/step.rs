@@ -162,7 +162,7 @@ impl Said {
             reason: self.reason.clone(),
             message: self.message.clone(),
             last_transition_time: Some(Time(now)),
-            observed_generation: None,
+            ..MetaCondition::default()
         }
     }
 

@@ -59,6 +59,7 @@ fn from_value(value: &mut Value) -> MachineConfigSpec {
         fips: value["fips"].as_bool(),
         kernel_type: text(value, "kernelType"),
         config: Some(value["config"].take()),
+        ..MachineConfigSpec::default()
     }
 }
 

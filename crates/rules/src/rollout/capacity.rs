@@ -14,6 +14,8 @@ pub struct Capacity<'a> {
     pub candidates: Vec<&'a NodeView<'a>>,
     /// How many of them may start.
     pub left: usize,
+    /// Nodes that failed on another configuration, are down for it, and may start whatever is left: that takes nobody down.
+    pub stranded: Vec<&'a NodeView<'a>>,
 }
 
 /// Counts a pool's nodes against `allowed`, its `maxUnavailable` in nodes.
@@ -21,12 +23,13 @@ pub struct Capacity<'a> {
 pub fn capacity<'a>(nodes: &[&'a NodeView<'a>], target: &str, allowed: i64) -> Capacity<'a> {
     let unavailable: Vec<_> = nodes.iter().copied().filter(|n| n.is_unavailable()).collect();
     let (outdated, told): (Vec<_>, Vec<_>) = nodes.iter().copied().partition(|n| n.is_candidate(target));
+    let stranded = outdated.iter().copied().filter(|n| n.is_stranded()).collect();
     let failing = told.into_iter().filter(|n| n.is_failing()).count();
     let used = unavailable.len() + failing;
     let left = usize::try_from(allowed).unwrap_or_default().saturating_sub(used);
     let candidates =
         if left == 0 { Vec::new() } else { outdated.into_iter().filter(|n| n.is_ready()).collect::<Vec<_>>() };
-    Capacity { unavailable, failing, candidates, left }
+    Capacity { unavailable, failing, candidates, left, stranded }
 }
 
 impl Capacity<'_> {

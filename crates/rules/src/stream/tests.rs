@@ -4,7 +4,8 @@ use weir_distro::{Profile, StreamsRule};
 
 fn pool(name: &str, stream: &str) -> MachineConfigPool {
     let mut pool = MachineConfigPool::named(name, Default::default());
-    pool.spec.os_image_stream = Some(OsImageStreamReference { name: stream.to_owned() });
+    pool.spec.os_image_stream =
+        Some(OsImageStreamReference { name: stream.to_owned(), ..OsImageStreamReference::default() });
     pool
 }
 
@@ -13,11 +14,13 @@ fn object(default: &str, streams: &[&str]) -> OSImageStream {
         name: (*name).to_owned(),
         os_image: format!("registry.example.com/{name}/os@sha256:1"),
         os_extensions_image: format!("registry.example.com/{name}/extensions@sha256:1"),
+        ..OSImageStreamSet::default()
     };
     let mut object = OSImageStream::named(names::CLUSTER, Default::default());
     object.status = Some(OSImageStreamStatus {
         available_streams: streams.iter().map(set).collect(),
         default_stream: default.to_owned(),
+        ..OSImageStreamStatus::default()
     });
     object
 }

@@ -224,6 +224,15 @@ impl<'a> NodeView<'a> {
         self.is_degraded() && self.current_config.unwrap_or_default() != self.desired_config.unwrap_or_default()
     }
 
+    /// Whether the node failed after its drain, and is down for nothing but the cordon of that drain.
+    #[must_use]
+    pub fn is_stranded(&self) -> bool {
+        let cordoned = self.unready.is_some_and(|unready| unready.what == Unreadiness::Unschedulable);
+        let ours = self.cordoned_by == Some(drain::CORDONED_BY_CONTROLLER)
+            || self.applied_drain.strip_prefix("drain-").is_some_and(|config| Some(config) == self.desired_config);
+        self.is_failing() && cordoned && ours
+    }
+
     /// Whether the node counts against `maxUnavailable`: not ready, or in mid-update. A node that failed and is ready
     /// does not.
     #[must_use]

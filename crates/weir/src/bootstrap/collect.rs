@@ -1,6 +1,9 @@
 //! Which of the installer's manifests count.
 
-use crate::{inputs::Inputs, manifests::Manifest};
+use crate::{
+    inputs::Inputs,
+    manifests::{Manifest, Reading},
+};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use weir_api::{
@@ -50,15 +53,15 @@ impl Registries {
 
 impl Collected {
     /// Sorts manifests out.
-    pub(super) fn of(manifests: &[Manifest]) -> Result<Self> {
+    pub(super) fn of(reading: Reading) -> Result<Self> {
         let mut collected = Self::default();
         let mut pools: Vec<MachineConfigPool> = Vec::new();
-        for manifest in manifests {
+        reading.each(|manifest| {
             let place = &manifest.place;
             let context =
                 || format!("error parsing {:?} [{}] manifest", place.file.display().to_string(), place.document);
-            collected.take(manifest, &mut pools).with_context(context)?;
-        }
+            collected.take(&manifest, &mut pools).with_context(context)
+        })?;
         for pool in distinct(pools) {
             collected.inputs.pools.insert(pool.metadata.name.clone().unwrap_or_default(), pool);
         }
@@ -110,6 +113,7 @@ impl Collected {
                 self.image_stream = Some(manifest.object.clone());
             }
             (group, version, kind) => {
+                manifest.check_kind()?;
                 tracing::debug!("{}: {kind} of {group}/{version} is passed over", manifest.place);
             }
         }

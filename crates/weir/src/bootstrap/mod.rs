@@ -24,13 +24,11 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use collect::Collected;
-use k8s_openapi::api::core::v1::ObjectReference;
 use streams::Streams;
 use weir_api::{
     MachineConfig, MachineConfigPool,
     keys::gates::OS_STREAMS,
-    kind::{MACHINE_CONFIG_GROUP, V1},
-    pool::PoolConfiguration,
+    pool::{PoolConfiguration, SourceReference},
 };
 use weir_distro::Profile;
 use weir_images::Authfile;
@@ -46,8 +44,8 @@ const NO_RELEASE: &str = "0.0.1-snapshot";
 pub fn run(arguments: &Bootstrap) -> Result<()> {
     let folder = &arguments.manifest_dir;
     let pull_secret = pull_secret(&arguments.pull_secret)?;
-    let manifests = manifests::read(std::slice::from_ref(folder), Files::All).context("error parsing manifests")?;
-    let mut collected = Collected::of(&manifests)?;
+    let manifests = manifests::read(std::slice::from_ref(folder), Files::All);
+    let mut collected = Collected::of(manifests).context("error parsing manifests")?;
     if collected.inputs.controller_config.is_none() {
         bail!("error: no controllerconfig found in dir: {folder:?}");
     }
@@ -96,8 +94,14 @@ fn version(arguments: &Bootstrap, collected: &Collected) -> String {
 fn pull_secret(path: &std::path::Path) -> Result<Authfile> {
     const TYPE: &str = "kubernetes.io/dockerconfigjson";
     let place = || format!("pull secret {}", path.display());
-    let manifests = manifests::read(&[path.to_owned()], Files::All).with_context(place)?;
-    let secret = manifests.first().with_context(place)?;
+    let mut found = Vec::new();
+    let all = manifests::read(&[path.to_owned()], Files::All);
+    all.each(|manifest| {
+        found.push(manifest);
+        Ok(())
+    })
+    .with_context(place)?;
+    let secret = found.first().with_context(place)?;
     if (secret.group(), secret.kind()) != ("", "Secret") {
         bail!("{}: expected *corev1.Secret found {}", place(), secret.kind());
     }
@@ -130,16 +134,11 @@ async fn render(
 
 /// The pool as it starts: on its configuration, which is said to be made of all MachineConfigs there are.
 fn configured_pool(mut pool: MachineConfigPool, rendered: &MachineConfig, all: &[String]) -> MachineConfigPool {
-    let reference = |name: &str| ObjectReference {
-        kind: Some("MachineConfig".to_owned()),
-        api_version: Some(format!("{MACHINE_CONFIG_GROUP}/{V1}")),
-        name: Some(name.to_owned()),
-        ..ObjectReference::default()
+    let mut configuration = PoolConfiguration {
+        source: Some(all.iter().map(|name| SourceReference::to(name)).collect()),
+        ..PoolConfiguration::default()
     };
-    let configuration = PoolConfiguration {
-        reference: ObjectReference { name: rendered.metadata.name.clone(), ..ObjectReference::default() },
-        source: Some(all.iter().map(|name| reference(name)).collect()),
-    };
+    configuration.reference.name.clone_from(&rendered.metadata.name);
     pool.spec.configuration = Some(configuration.clone());
     pool.status.get_or_insert_default().configuration = Some(configuration);
     pool

@@ -71,10 +71,11 @@ impl Streams {
             config.spec.base_os_container_image.clone_from(&default.set.os_image);
             config.spec.base_os_extensions_container_image.clone_from(&default.set.os_extensions_image);
         }
-        let mut object = OSImageStream::named(CLUSTER, OSImageStreamSpec { default_stream: found.default.clone() });
+        let mut object = OSImageStream::named(CLUSTER, OSImageStreamSpec::asking_for(&found.default));
         object.status = Some(OSImageStreamStatus {
             available_streams: found.available_streams(),
             default_stream: found.default.clone(),
+            ..Default::default()
         });
         collected.inputs.streams = Some(object);
         Ok(profile)

@@ -10,7 +10,7 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use weir_api::keys::config::{RELEASE_IMAGE_VERSION, RELEASE_PAYLOAD_IMAGE};
+use weir_api::keys::config::{GENERATED_BY_OSIMAGESTREAM_TOOL, RELEASE_IMAGE_VERSION, RELEASE_PAYLOAD_IMAGE};
 use weir_api::keys::names::CLUSTER;
 use weir_api::os_image_stream::{OSImageStreamSet, OSImageStreamSpec, OSImageStreamStatus};
 use weir_controllers::stream::observe;
@@ -78,7 +78,6 @@ pub(super) struct Named {
 
 /// What is printed when nothing was found, whatever the cause; the cause comes as a warning before it.
 const NOTHING: &str = "unable to retrieve any OSImageStream from the configured sources";
-const GENERATED_BY: &str = "machineconfiguration.openshift.io/generated-by-machine-config-osimagestream";
 
 fn profile(name: &str) -> Result<&'static Profile, String> {
     Profile::by_name(name).map_err(|error| error.to_string())
@@ -263,14 +262,14 @@ impl Object {
 
 fn printed(default: String, available_streams: Vec<OSImageStreamSet>, image: String) -> Printed {
     let annotations = BTreeMap::from([
-        (GENERATED_BY, String::new()),
+        (GENERATED_BY_OSIMAGESTREAM_TOOL, String::new()),
         (RELEASE_IMAGE_VERSION, crate::build::identity().hash),
         (RELEASE_PAYLOAD_IMAGE, image),
     ]);
     Printed {
         metadata: Metadata { name: CLUSTER, annotations },
-        spec: OSImageStreamSpec { default_stream: default.clone() },
-        status: OSImageStreamStatus { available_streams, default_stream: default },
+        spec: OSImageStreamSpec::asking_for(&default),
+        status: OSImageStreamStatus { available_streams, default_stream: default, ..Default::default() },
     }
 }
 

@@ -38,7 +38,7 @@ pub fn is_called(program: Option<&OsStr>) -> bool {
 /// Runs as that program.
 #[must_use]
 pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
-    super::log(0);
+    super::log(0, super::LogFormat::Text);
     let parsed = match Arguments::try_parse_from(arguments) {
         Ok(parsed) => parsed,
         Err(error) => return mistake(&error),

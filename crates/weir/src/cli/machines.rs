@@ -18,6 +18,9 @@ pub struct Machines {
     /// How many of those pods may be missing at a time, a number or a percentage: a PodDisruptionBudget
     #[arg(long, value_name = "N|N%", requires = "pods", value_parser = budget)]
     pub budget: Option<IntOrString>,
+    /// Updates need no drain: the nodes ask for none
+    #[arg(long)]
+    pub no_drains: bool,
     /// What goes wrong with the nodes, on purpose
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
@@ -40,7 +43,7 @@ impl Machines {
             None => Faults::default(),
         };
         let workload = self.pods.map(|pods| Workload { pods, budget: self.budget.clone() });
-        Ok(Settings { step: self.step_time, seed: SEED, os, drains: true, faults, workload })
+        Ok(Settings { step: self.step_time, seed: SEED, os, drains: !self.no_drains, faults, workload })
     }
 }
 

@@ -1,7 +1,6 @@
 //! How subcommands that read manifests are told where they are.
 
-use crate::manifests::{self, Files, Manifest};
-use anyhow::Result;
+use crate::manifests::{self, Files, Reading};
 use clap::Args;
 use std::path::PathBuf;
 use weir_distro::Profile;
@@ -19,10 +18,8 @@ pub struct ManifestSource {
 
 impl ManifestSource {
     /// Reads the manifests, lists unpacked.
-    ///
-    /// # Errors
-    /// When one of them cannot be read.
-    pub fn manifests(&self) -> Result<Vec<Manifest>> {
-        Ok(manifests::unpack(manifests::read(&self.files, Files::Manifests)?))
+    #[must_use]
+    pub fn manifests(&self) -> Reading {
+        manifests::read(&self.files, Files::Manifests).unpacked()
     }
 }

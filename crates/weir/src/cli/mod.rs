@@ -99,17 +99,42 @@ impl Output {
     }
 }
 
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// A line for people
+    #[default]
+    Text,
+    /// A JSON object for machines
+    Json,
+}
+
+impl Arguments {
+    /// How much is logged, and how. What runs by itself says what it decides; everything else only what goes wrong.
+    #[must_use]
+    pub fn logging(&self) -> (u8, LogFormat) {
+        match &self.command {
+            Command::Run(run) => (self.verbose.saturating_add(1), run.log_format),
+            _ => (self.verbose, LogFormat::Text),
+        }
+    }
+}
+
 /// Sets up log lines on stderr; `RUST_LOG` overrides the level.
-pub fn log(verbose: u8) {
+pub fn log(verbosity: u8, format: LogFormat) {
     use tracing_subscriber::{EnvFilter, fmt};
-    let level = match verbose {
+    let level = match verbosity {
         0 => "warn",
         1 => "info",
         _ => "debug",
     };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let colour = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
-    fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false).init();
+    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
 }
 
 /// Runs the subcommand.

@@ -40,7 +40,7 @@ impl Render {
     /// # Errors
     /// When the manifests cannot be read, or hold no pool.
     pub fn run(&self) -> Result<Outcome> {
-        let inputs = Inputs::of(self.source.manifests()?)?;
+        let inputs = Inputs::of(self.source.manifests())?;
         let pools = match &self.pool {
             Some(name) => vec![inputs.pool(name)?],
             None => inputs.pools.values().collect(),

@@ -1,10 +1,11 @@
 //! `weir run`: the controllers against the API server of a cluster.
 
-use super::{Cluster, image_source::ImageSource, up::distribution, up::duration};
+use super::{Cluster, LogFormat, image_source::ImageSource, up::distribution, up::duration};
 use crate::{exit::Outcome, run};
 use clap::{Args, Subcommand};
-use std::time::Duration;
+use std::{net::SocketAddr, time::Duration};
 use weir_distro::Profile;
+use weir_kubeio::lease::Timing;
 
 /// Run the controllers against the API server of a cluster
 #[derive(Debug, Args)]
@@ -12,6 +13,9 @@ pub struct Run {
     /// What to run
     #[command(subcommand)]
     pub what: What,
+    /// How log lines are written on stderr
+    #[arg(long, global = true, value_enum, default_value_t)]
+    pub log_format: LogFormat,
 }
 
 /// The components.
@@ -47,6 +51,52 @@ pub struct Options {
     /// How long to wait for an API server that does not answer at the start
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub wait: Duration,
+    /// Serve /metrics, /healthz and /readyz here over plain HTTP; port 0 takes a free one [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
+    /// Being the only one
+    #[command(flatten)]
+    pub election: Election,
+}
+
+/// How processes agree on one that writes; the others stand by.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct Election {
+    /// Work only while holding the leases machine-config (operator) and machine-config-controller (controller)
+    #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
+    pub leader_elect: bool,
+    /// How long the others respect a lease that is not renewed
+    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
+    pub leader_elect_lease_duration: Duration,
+    /// How long to try to renew before nothing is written any more and the process ends
+    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
+    pub leader_elect_renew_deadline: Duration,
+    /// Pause between two tries
+    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
+    pub leader_elect_retry_period: Duration,
+}
+
+impl Election {
+    /// The periods.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        Timing {
+            duration: self.leader_elect_lease_duration,
+            deadline: self.leader_elect_renew_deadline,
+            retry: self.leader_elect_retry_period,
+        }
+    }
+
+    /// Leases are measured in whole seconds, and each period must leave time for the next.
+    fn check(&self) -> Result<(), clap::Error> {
+        let Timing { duration, deadline, retry } = self.timing();
+        if duration > deadline && deadline > retry && !retry.is_zero() && duration.subsec_nanos() == 0 {
+            return Ok(());
+        }
+        let text = "--leader-elect-lease-duration must be whole seconds and more than --leader-elect-renew-deadline, which \
+                    must be more than --leader-elect-retry-period, which must not be 0\n";
+        Err(clap::Error::raw(clap::error::ErrorKind::ValueValidation, text))
+    }
 }
 
 /// Threads of the runtime: the controllers wait for the API server, they do not compute.
@@ -63,6 +113,7 @@ impl Run {
             What::Controller(options) => (run::Role::Controller, options),
             What::Operator(options) => (run::Role::Operator, options),
         };
+        options.election.check().unwrap_or_else(|error| error.exit());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
         let outcome = runtime.block_on(run::run(role, options));
         // What still waits for a registry is not waited for.

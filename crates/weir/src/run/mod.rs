@@ -3,10 +3,14 @@
 //! | module | part |
 //! |---|---|
 //! | `connect` | an API server that answers, and lets us read what we need |
+//! | `leader` | being the only process that writes |
+//! | `serve` | health and metrics over HTTP |
 //! | `release` | what the cluster is to run, and which distribution that makes it |
 
 mod connect;
+mod leader;
 mod release;
+mod serve;
 
 use crate::{
     build,
@@ -17,8 +21,11 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use kube::{Api, Client};
+use leader::{Leases, asked};
 use release::Wanted;
+use serve::Health;
 use std::sync::Arc;
+use tokio::sync::watch;
 use weir_api::{
     ClusterVersion, FeatureGate,
     keys::{
@@ -58,57 +65,81 @@ impl Role {
 pub async fn run(role: Role, options: Options) -> Result<Outcome> {
     let stop = asked_to_stop();
     tokio::pin!(stop);
-    let (context, images) = tokio::select! {
-        started = start(&options) => started?,
+    let Started { leases, context, images } = tokio::select! {
+        started = start(role, &options) => started?,
         stopped = &mut stop => return stopped.map(|()| Outcome::Done),
     };
+    let (tell, told) = watch::channel(false);
+    let leading = leases.lead(&told, async {
+        tokio::select! {
+            () = Box::pin(work(role, &context, images)) => bail!("the controllers ended"),
+            () = asked(&told) => Ok(Outcome::Done),
+        }
+    });
+    let mut leading = Box::pin(leading);
     tokio::select! {
-        () = work(role, &context, images) => bail!("the controllers ended"),
+        ended = &mut leading => return ended,
         stopped = &mut stop => stopped?,
     }
+    tell.send_replace(true);
+    let outcome = leading.await?;
     eprintln!("stopped");
-    Ok(Outcome::Done)
+    Ok(outcome)
 }
 
+/// Watches begin with the work, not before: what the last leader wrote is then in what is listed.
 async fn work(role: Role, context: &Context, images: Images) {
     tokio::join!(
-        weir_controllers::watch(context),
+        Box::pin(weir_controllers::watch(context)),
         async {
             if role.controls() {
-                weir_controllers::controller(context, images).await;
+                Box::pin(weir_controllers::controller(context, images)).await;
             }
         },
         async {
             if role.operates() {
-                weir_controllers::operator(context).await;
+                Box::pin(weir_controllers::operator(context)).await;
             }
         },
     );
 }
 
+/// Everything that is there before the first lease is asked for.
+struct Started {
+    leases: Leases,
+    context: Context,
+    images: Images,
+}
+
 /// An API server that has what the controllers need.
-async fn start(options: &Options) -> Result<(Context, Images)> {
+async fn start(role: Role, options: &Options) -> Result<Started> {
     let config = options.cluster.config().await?;
-    let at = config.cluster_url.to_string();
-    let client = Client::try_from(config)?;
+    let health = Health::default();
+    if let Some(address) = options.metrics_bind {
+        serve::serve(address, health.clone()).await?;
+    }
+    let (at, clock) = (config.cluster_url.to_string(), Clock::system());
+    let client = Client::try_from(config.clone())?;
     connect::answering(&client, &at, options.wait).await?;
     let there = There::read(&client).await?;
     let Wanted { images, release, profile } = release::wanted(&client, options, &there).await?;
+    let leases = Leases::new(role, &options.election, &client, &clock);
     let context = Context {
-        client,
+        client: leases.client(config)?,
         cluster: Cluster::default(),
-        clock: Clock::system(),
+        clock,
         profile,
         // The build follows the cluster: it belongs to no release.
         build: Arc::new(build::identity()),
     };
     if let Some(release) = release.as_ref().filter(|_| options.release.is_some()) {
-        seed(options, &context, &there, release).await?;
+        seed(options, &client, &context, &there, release).await?;
     }
-    connect::readable(&context.client).await?;
+    connect::readable(&client).await?;
+    health.know(context.clone(), leases.fences());
     let version = release.map_or_else(|| "a release that cannot be read".to_owned(), |release| release.version);
     eprintln!("running against {at}: {} {version}", profile.title);
-    Ok((context, images))
+    Ok(Started { leases, context, images })
 }
 
 /// What tells an OpenShift from any other API server.
@@ -141,17 +172,17 @@ impl There {
 }
 
 /// Makes what is missing; nothing is on an OpenShift.
-async fn seed(options: &Options, context: &Context, there: &There, release: &Release) -> Result<()> {
+async fn seed(options: &Options, client: &Client, context: &Context, there: &There, release: &Release) -> Result<()> {
     let facts = Facts {
         release,
         profile: context.profile,
         build: &context.build,
-        shape: &plain::shape(&context.client).await?,
+        shape: &plain::shape(client).await?,
         before: there.version.as_ref(),
         gates: there.gates.as_ref(),
         now: context.clock.now(),
     };
-    let done = plain::prepare(&context.client, &facts, options.update).await.context("preparing the API server")?;
+    let done = plain::prepare(client, &facts, options.update).await.context("preparing the API server")?;
     if done != plain::Done::default() {
         eprintln!("made what was missing: {} definitions, {} objects", done.definitions, done.objects);
     }

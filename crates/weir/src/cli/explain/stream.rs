@@ -50,7 +50,7 @@ impl Stream {
     fn inputs(&self) -> Result<Inputs> {
         if !self.files.is_empty() {
             let source = ManifestSource { files: self.files.clone(), distribution: None };
-            return Inputs::of(source.manifests()?);
+            return Inputs::of(source.manifests());
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async { Inputs::of_cluster(&self.cluster.connect().await?).await })

@@ -2,7 +2,7 @@
 //! under test.
 //!
 //! 1. No node is told a configuration when that leaves more nodes of its pool down than the pool allows.
-//! 2. No node is told a configuration that does not exist, or that was never the target of its pool.
+//! 2. No node is told a configuration that does not exist, that was never the target of its pool, or that its pool has left.
 //! 3. No pool gets a configuration with the OS image of a stream that it did not resolve to since its last one.
 //! 4. No node of a paused pool is told anything.
 
@@ -117,7 +117,12 @@ impl Judge {
             self.broken.push(format!("{name} was told {told}, which {pool} never asked for"));
         }
         if before.is_none() {
+            // A machine boots into what its pool last agreed on.
             return;
+        }
+        let target = &self.get(POOL, &pool)["spec"]["configuration"]["name"];
+        if *target != *told {
+            self.broken.push(format!("{name} was told {told}, which {pool} has left for {target}"));
         }
         if self.get(POOL, &pool)["spec"]["paused"] == true {
             self.broken.push(format!("{name} was told {told} while {pool} is paused"));

@@ -1,0 +1,91 @@
+//! Every label and annotation of the API that the notes on the reference name is a constant, and each has one home.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
+
+/// The constants, as they are written.
+const KEYS: &str = include_str!("../src/keys.rs");
+/// What all keys of the machine config operator begin with.
+const PREFIX: &str = "machineconfiguration.openshift.io/";
+/// Notes, what they write for [`PREFIX`], and the heading below which the first column of tables leaves it out.
+const NOTES: [(&str, &str, &str); 5] = [
+    ("rollout.md", "P/", "### 2.1 Annotations on Node"),
+    ("operator.md", PREFIX, ""),
+    ("node.md", "mco/", ""),
+    ("image-mode.md", "…/", ""),
+    ("render.md", PREFIX, ""),
+];
+/// Endings of what has a key's shape and is none: versions of the API, and paths of files that are cut short.
+const NO_KEYS: [&str; 3] = ["v1", "v9", "usr"];
+
+/// String literals with a `/`, in the order of the file.
+fn constants() -> Vec<&'static str> {
+    let code = KEYS.lines().map(str::trim_start).filter(|line| !line.starts_with("//"));
+    code.filter_map(|line| line.split('"').nth(1)).filter(|text| text.contains('/')).collect()
+}
+
+fn is_of_key(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "-_.".contains(c)
+}
+
+/// Keys that a text names, with their prefix in full.
+fn named(text: &str, short: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    for prefix in [short, PREFIX] {
+        for (at, _) in text.match_indices(prefix) {
+            let of_another = text[..at].chars().next_back().is_some_and(|c| is_of_key(c) || c == '/');
+            let rest = &text[at + prefix.len()..];
+            let name = rest.split(|c| !is_of_key(c)).next().unwrap_or_default().trim_end_matches('.');
+            if !of_another && !name.is_empty() && !NO_KEYS.contains(&name) {
+                found.insert(format!("{PREFIX}{name}"));
+            }
+        }
+    }
+    found
+}
+
+/// Keys in the first column of the tables below a heading.
+fn first_column(text: &str, heading: &str) -> BTreeSet<String> {
+    let lines = text.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with('#'));
+    let keys = lines.filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    keys.map(|key| format!("{PREFIX}{key}")).collect()
+}
+
+#[test]
+fn every_key_of_the_notes_is_a_constant() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spec");
+    if !folder.is_dir() {
+        println!("skipped: {} absent", folder.display());
+        return;
+    }
+    let constants: BTreeSet<&str> = constants().into_iter().collect();
+    let (mut missing, mut seen) = (BTreeMap::new(), BTreeSet::new());
+    for (note, short, heading) in NOTES {
+        let text = std::fs::read_to_string(folder.join(note)).unwrap();
+        let mut keys = named(&text, short);
+        if !heading.is_empty() {
+            keys.extend(first_column(&text, heading));
+        }
+        for key in keys {
+            if !constants.contains(key.as_str()) {
+                missing.insert(key.clone(), note);
+            }
+            seen.insert(key);
+        }
+    }
+    assert!(missing.is_empty(), "{missing:#?}");
+    // What finds nothing would find nothing missing.
+    assert!(seen.len() > 40, "{seen:#?}");
+}
+
+#[test]
+fn every_key_has_one_home() {
+    let mut seen = BTreeSet::new();
+    let twice: Vec<&str> = constants().into_iter().filter(|key| !seen.insert(*key)).collect();
+    assert!(twice.is_empty(), "{twice:?}");
+    assert!(seen.len() > 40);
+}

@@ -1,0 +1,80 @@
+//! Cluster roles that are the sum of others: `aggregationRule`.
+//!
+//! Source: `pkg/controller/clusterroleaggregation` of github.com/kubernetes/kubernetes.
+
+use super::SUFFIX;
+use crate::{
+    object::{self, list, meta},
+    selectors,
+    state::State,
+    store::{Key, Writer},
+};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// Table of the cluster roles.
+const CLUSTER_ROLES: &str = "clusterroles";
+
+impl State {
+    /// Brings the rules of cluster roles that are the sum of others up to date. A sum may be part of another one, so it
+    /// goes on until nothing changes, at most once for each role.
+    pub(crate) fn aggregate_roles(&self, writer: &mut Writer<'_>) {
+        let storage: Arc<str> = format!("{CLUSTER_ROLES}{SUFFIX}").into();
+        let stored = |writer: &Writer<'_>| -> Vec<Value> {
+            let tables = writer.read();
+            tables.table(&storage).into_iter().flat_map(|t| t.range("", None)).map(|(_, o)| o.value()).collect()
+        };
+        for _ in 0..stored(writer).len() {
+            let roles = stored(writer);
+            let stale = roles.iter().find_map(|role| Some((role, rules(role, &roles)?)));
+            let Some((old, rules)) = stale else { return };
+            let mut new = old.clone();
+            object::set(&mut new, "rules", rules);
+            writer.put(&storage, Key::new("", meta(old, "name")), new, Some(old));
+        }
+    }
+}
+
+/// The rules a role should have, if it is a sum and has others.
+fn rules(role: &Value, roles: &[Value]) -> Option<Value> {
+    role.get("aggregationRule")?;
+    let mut rules: Vec<&Value> = Vec::new();
+    for selector in list(role, &["aggregationRule", "clusterRoleSelectors"]) {
+        for other in roles.iter().filter(|other| meta(other, "name") != meta(role, "name")) {
+            let labels = object::at(other, &["metadata", "labels"]);
+            let selected = selectors::matches(selector, |key| labels.and_then(|labels| labels.get(key)?.as_str()));
+            for rule in list(other, &["rules"]).iter().filter(|_| selected) {
+                if !rules.contains(&rule) {
+                    rules.push(rule);
+                }
+            }
+        }
+    }
+    let same = list(role, &["rules"]).iter().eq(rules.iter().copied());
+    (!same).then(|| rules.into_iter().cloned().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn the_sum_has_every_rule_of_what_it_selects_once() {
+        let rule = |resource: &str| json!({"verbs": ["get"], "apiGroups": [""], "resources": [resource]});
+        let sum = json!({"metadata": {"name": "sum"}, "aggregationRule": {"clusterRoleSelectors": [
+            {"matchLabels": {"add": "yes"}}, {"matchExpressions": [{"key": "add", "operator": "Exists"}]}]}, "rules": null});
+        let part = |name: &str, add: &str, rules: Value| json!({"metadata": {"name": name, "labels": {"add": add}}, "rules": rules});
+        let mut roles = vec![
+            part("a", "yes", json!([rule("pods")])),
+            part("b", "no", json!([rule("nodes"), rule("pods")])),
+            json!({"metadata": {"name": "c"}, "rules": [rule("secrets")]}),
+            sum.clone(),
+        ];
+        let wanted = json!([rule("pods"), rule("nodes")]);
+        assert_eq!(rules(&sum, &roles), Some(wanted.clone()));
+        roles[3]["rules"] = wanted;
+        assert_eq!(rules(&roles[3], &roles), None);
+        assert_eq!(rules(&roles[0], &roles), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! Nobody grants what they do not hold: writing a role takes its rules, or the verb `escalate`; binding one takes its
+//! rules, or the verb `bind` (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping>).
+
+use super::{Attributes, Authorization, Grants, Rule, SUFFIX, is_allowed};
+use crate::{
+    object::{at, list, meta, text},
+    policy::User,
+    registry::Resource,
+    schema::gotext,
+    state::State,
+    status::Failure,
+    store::{Key, Tables},
+};
+use serde_json::{Value, json};
+
+/// A write of a role or a binding.
+pub(crate) struct Grant<'a> {
+    pub(crate) user: &'a User,
+    pub(crate) resource: &'a Resource,
+    pub(crate) namespace: &'a str,
+    pub(crate) new: &'a Value,
+    pub(crate) old: Option<&'a Value>,
+}
+
+impl Grant<'_> {
+    fn is_of(&self, part: &str) -> bool {
+        self.resource.is(SUFFIX.trim_start_matches('.'), part)
+    }
+
+    fn changes(&self, fields: &[&str]) -> bool {
+        self.old.is_none_or(|old| fields.iter().any(|field| at(old, &[field]) != at(self.new, &[field])))
+    }
+
+    fn is_role(&self) -> bool {
+        self.is_of("roles") || self.is_of("clusterroles")
+    }
+
+    /// Rules that the user would give, and the verb and role that allow it whatever the user holds.
+    fn gives(&self, tables: &Tables) -> Option<(Vec<Value>, &'static str, &'static str, &str)> {
+        if self.is_role() {
+            let mut rules = list(self.new, &["rules"]).to_vec();
+            if at(self.new, &["aggregationRule"]).is_some() && self.changes(&["aggregationRule"]) {
+                // A sum may come to hold anything.
+                rules.push(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
+                rules.push(json!({"verbs": ["*"], "nonResourceURLs": ["*"]}));
+            }
+            let kind = if self.is_of("roles") { "roles" } else { "clusterroles" };
+            return self.changes(&["rules", "aggregationRule"]).then_some((
+                rules,
+                "escalate",
+                kind,
+                meta(self.new, "name"),
+            ));
+        }
+        if !(self.is_of("rolebindings") || self.is_of("clusterrolebindings")) || !self.changes(&["roleRef", "subjects"])
+        {
+            return None;
+        }
+        let name = text(self.new, &["roleRef", "name"]);
+        let (kind, namespace) = match text(self.new, &["roleRef", "kind"]) {
+            "ClusterRole" => ("clusterroles", ""),
+            _ => ("roles", self.namespace),
+        };
+        let role = tables.get(&format!("{kind}{SUFFIX}"), &Key::new(namespace, name)).map(|role| role.value());
+        let rules = role.map(|role| list(&role, &["rules"]).to_vec()).unwrap_or_default();
+        Some((rules, "bind", kind, name))
+    }
+}
+
+impl State {
+    /// Refuses a role or a binding that gives what its writer does not hold.
+    pub(crate) fn check_grant(&self, grant: &Grant<'_>) -> Result<(), Failure> {
+        if self.authorization() == Authorization::AlwaysAllow {
+            return Ok(());
+        }
+        let Some((rules, verb, kind, name)) = grant.gives(&self.store.read()) else { return Ok(()) };
+        let by_verb = Attributes {
+            verb,
+            group: SUFFIX.trim_start_matches('.'),
+            resource: kind,
+            namespace: grant.namespace,
+            name,
+            ..Attributes::default()
+        };
+        let grants = self.grants();
+        if is_allowed(&grants, grant.user, &by_verb) {
+            return Ok(());
+        }
+        let missing: Vec<String> = rules.iter().filter(|rule| !holds(&grants, grant, rule)).map(compact).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let groups: Vec<String> = grant.user.groups.iter().map(|group| gotext::quote(group)).collect();
+        let why = format!(
+            "user {} (groups=[{}]) is attempting to grant RBAC permissions not currently held:\n{}",
+            gotext::quote(&grant.user.username),
+            groups.join(" "),
+            missing.join("\n")
+        );
+        Err(Failure::forbidden(grant.resource, meta(grant.new, "name"), &why))
+    }
+}
+
+/// Whether the writer holds all that a rule gives, in the namespace it is given in.
+fn holds(grants: &Grants, grant: &Grant<'_>, rule: &Value) -> bool {
+    let rule = Rule::read(rule);
+    let allowed = |wanted: Attributes<'_>| is_allowed(grants, grant.user, &wanted);
+    let any = [String::new()];
+    let names = if rule.names.is_empty() { &any[..] } else { &rule.names };
+    rule.verbs.iter().all(|verb| {
+        let paths = rule.paths.iter().all(|path| allowed(Attributes { verb, path, ..Attributes::default() }));
+        let resources = rule.groups.iter().all(|group| {
+            rule.resources.iter().all(|full| {
+                let (resource, subresource) = full.split_once('/').unwrap_or((full, ""));
+                let namespace = grant.namespace;
+                names
+                    .iter()
+                    .all(|name| allowed(Attributes { verb, group, resource, subresource, namespace, name, path: "" }))
+            })
+        });
+        paths && resources
+    })
+}
+
+/// `{APIGroups:["apps"], Resources:["deployments"], Verbs:["get"]}`
+fn compact(rule: &Value) -> String {
+    let fields = [
+        ("APIGroups", "apiGroups"),
+        ("Resources", "resources"),
+        ("ResourceNames", "resourceNames"),
+        ("NonResourceURLs", "nonResourceURLs"),
+        ("Verbs", "verbs"),
+    ];
+    let shown = fields.iter().filter_map(|(shown, field)| {
+        let values = list(rule, &[field]);
+        let texts: Vec<String> = values.iter().filter_map(Value::as_str).map(gotext::quote).collect();
+        (!texts.is_empty()).then(|| format!("{shown}:[{}]", texts.join(" ")))
+    });
+    format!("{{{}}}", shown.collect::<Vec<_>>().join(", "))
+}

@@ -1,0 +1,165 @@
+//! Two processes, one lease: who writes when, as the API server sees it.
+
+use http::Method;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+    client::Body,
+};
+use serde_json::json;
+use std::{
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, Ordering},
+    },
+    time::Duration,
+};
+use tokio::{
+    sync::oneshot,
+    task::JoinHandle,
+    time::{Instant, sleep, timeout},
+};
+use tower::{BoxError, Layer as _, ServiceExt as _, service_fn};
+use weir_apiserver::{ApiServer, Settings};
+use weir_kubeio::{
+    Clock,
+    lease::{Candidate, Led, Timing},
+};
+
+const NAMESPACE: &str = "default";
+/// What becomes of a process's requests for the lease.
+const ANSWERED: u8 = 0;
+const REFUSED: u8 = 1;
+const LOST: u8 = 2;
+
+type Log = Arc<Mutex<Vec<(&'static str, Instant)>>>;
+
+/// A process that writes as often as it can while it is leader.
+struct Process {
+    task: JoinHandle<Led<()>>,
+    stop: Option<oneshot::Sender<()>>,
+    wire: Arc<AtomicU8>,
+}
+
+/// A client whose writes are noted where the server answers them.
+fn noted(server: &ApiServer, who: &'static str, log: &Log, fence: &weir_kubeio::Fence) -> Client {
+    let (server, log) = (server.service(), log.clone());
+    let service = service_fn(move |request: http::Request<Body>| {
+        let (server, log) = (server.clone(), log.clone());
+        async move {
+            // As long as a busy server may take, so that writes are under way when the lease changes hands.
+            sleep(Duration::from_millis(30)).await;
+            if request.method() != Method::GET {
+                log.lock().unwrap().push((who, Instant::now()));
+            }
+            server.oneshot(request).await
+        }
+    });
+    Client::new(fence.layer(service), NAMESPACE)
+}
+
+/// A client that is cut off when told to.
+fn cut(server: &ApiServer, wire: &Arc<AtomicU8>) -> Client {
+    let (server, wire) = (server.service(), wire.clone());
+    let service = service_fn(move |request: http::Request<Body>| {
+        let (server, wire) = (server.clone(), wire.clone());
+        async move {
+            match wire.load(Ordering::SeqCst) {
+                REFUSED => Err(BoxError::from("connection refused")),
+                LOST => std::future::pending().await,
+                _ => Ok(server.oneshot(request).await?),
+            }
+        }
+    });
+    Client::new(service, NAMESPACE)
+}
+
+fn process(server: &ApiServer, who: &'static str, log: &Log) -> Process {
+    let wire = Arc::new(AtomicU8::new(ANSWERED));
+    let candidate = Candidate::new(cut(server, &wire), NAMESPACE, "lease", who, Timing::default(), Clock::system());
+    let api: Api<ConfigMap> = Api::namespaced(noted(server, who, log, &candidate.fence()), NAMESPACE);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let (ask, mut asked) = oneshot::channel::<()>();
+    let task = tokio::spawn(async move {
+        let work = async {
+            loop {
+                let patch = json!({"apiVersion": "v1", "kind": "ConfigMap", "data": {"who": who}});
+                // What the fence refuses is what this is about.
+                let _ = api.patch("written", &PatchParams::apply(who), &Patch::Apply(&patch)).await;
+                tokio::select! {
+                    () = sleep(Duration::from_millis(10)) => {}
+                    _ = &mut asked => return,
+                }
+            }
+        };
+        let stop = async {
+            _ = stopped.await;
+            _ = ask.send(());
+        };
+        tokio::pin!(stop);
+        candidate.lead(std::future::pending(), async { tokio::join!(work, stop).0 }).await
+    });
+    Process { task, stop: Some(stop), wire }
+}
+
+/// The writers in order, each once per time it took over.
+fn terms(log: &Log) -> Vec<&'static str> {
+    let mut terms: Vec<&'static str> = log.lock().unwrap().iter().map(|(who, _)| *who).collect();
+    terms.dedup();
+    terms
+}
+
+fn writes(log: &Log, who: &str) -> usize {
+    log.lock().unwrap().iter().filter(|(writer, _)| *writer == who).count()
+}
+
+async fn seconds(count: u64) {
+    sleep(Duration::from_secs(count)).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_standby_takes_over_from_a_leader_that_is_cut_off_and_no_write_is_late() {
+    for cut_off in [REFUSED, LOST] {
+        let (server, log) = (ApiServer::new(Settings::default()).unwrap(), Log::default());
+        let first = process(&server, "a", &log);
+        seconds(5).await;
+        let second = process(&server, "b", &log);
+        seconds(60).await;
+        assert_eq!(terms(&log), ["a"]);
+        first.wire.store(cut_off, Ordering::SeqCst);
+        assert_eq!(timeout(Duration::from_secs(20), first.task).await.unwrap().unwrap(), Led::Lost);
+        seconds(20).await;
+        assert_eq!(terms(&log), ["a", "b"], "after {cut_off}");
+        assert!(writes(&log, "b") > 100);
+        second.task.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_leader_that_stops_gives_the_lease_back_after_its_last_write() {
+    let (server, log) = (ApiServer::new(Settings::default()).unwrap(), Log::default());
+    let mut first = process(&server, "a", &log);
+    seconds(5).await;
+    let second = process(&server, "b", &log);
+    seconds(5).await;
+    let stopped = Instant::now();
+    first.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(first.task.await.unwrap(), Led::Ended(()));
+    seconds(5).await;
+    assert_eq!(terms(&log), ["a", "b"]);
+    let log = log.lock().unwrap();
+    let took = log.iter().find(|(who, _)| *who == "b").unwrap().1 - stopped;
+    assert!(took <= Timing::default().retry + Duration::from_millis(500), "{took:?}");
+    second.task.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_many_that_begin_at_once_one_writes() {
+    let (server, log) = (ApiServer::new(Settings::default()).unwrap(), Log::default());
+    let all = ["a", "b", "c", "d", "e"].map(|who| process(&server, who, &log));
+    seconds(60).await;
+    assert_eq!(terms(&log).len(), 1);
+    assert!(writes(&log, terms(&log)[0]) > 100);
+    all.into_iter().for_each(|process| process.task.abort());
+}

@@ -1,0 +1,177 @@
+//! Keeps writes back that are not to be made any more.
+//!
+//! A layer of a client. Reads pass always. Writes pass until a moment that whoever holds a lease moves on; a write that has
+//! passed is carried to its answer whatever becomes of who asked for it, so that it is known when none is under way.
+
+use futures::future::BoxFuture;
+use http::{Method, Request};
+use std::{
+    error::Error as StdError,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll},
+};
+use tokio::{sync::watch, time::Instant};
+use tower::{Layer, Service};
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// A fence, closed at first. Cheap to clone: clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Fence {
+    until: Arc<Mutex<Option<Instant>>>,
+    under_way: Arc<watch::Sender<usize>>,
+}
+
+impl Default for Fence {
+    fn default() -> Self {
+        Self { until: Arc::default(), under_way: Arc::new(watch::channel(0).0) }
+    }
+}
+
+/// A write came when the fence was closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not written: this process does not hold the lease any more")]
+pub struct Closed;
+
+impl Fence {
+    /// Lets writes pass until then.
+    pub fn open(&self, until: Instant) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    }
+
+    /// Lets no write pass.
+    pub fn close(&self) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Whether a write would pass now.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+    }
+
+    /// Waits until no write is under way.
+    pub async fn idle(&self) {
+        // The sender lives as long as the fence.
+        _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
+    }
+
+    fn pass(&self) -> Result<UnderWay, Closed> {
+        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
+        if until.is_none_or(|until| Instant::now() >= until) {
+            return Err(Closed);
+        }
+        self.under_way.send_modify(|count| *count += 1);
+        Ok(UnderWay(self.under_way.clone()))
+    }
+}
+
+/// Counts a write until it is dropped.
+struct UnderWay(Arc<watch::Sender<usize>>);
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.send_modify(|count| *count -= 1);
+    }
+}
+
+impl<S> Layer<S> for Fence {
+    type Service = Fenced<S>;
+
+    fn layer(&self, inner: S) -> Fenced<S> {
+        Fenced { inner, fence: self.clone() }
+    }
+}
+
+/// A client's service behind a fence.
+#[derive(Clone, Debug)]
+pub struct Fenced<S> {
+    inner: S,
+    fence: Fence,
+}
+
+impl<S, B> Service<Request<B>> for Fenced<S>
+where
+    S: Service<Request<B>>,
+    S::Future: Send + 'static,
+    S::Response: Send + 'static,
+    S::Error: Into<BoxError> + Send + 'static,
+{
+    type Response = S::Response;
+    type Error = BoxError;
+    type Future = BoxFuture<'static, Result<S::Response, BoxError>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) {
+            let answer = self.inner.call(request);
+            return Box::pin(async move { answer.await.map_err(Into::into) });
+        }
+        let under_way = match self.fence.pass() {
+            Ok(under_way) => under_way,
+            Err(closed) => return Box::pin(async move { Err(closed.into()) }),
+        };
+        let answer = self.inner.call(request);
+        let carried = tokio::spawn(async move {
+            let answer = answer.await;
+            drop(under_way);
+            answer
+        });
+        Box::pin(async move { carried.await.map_err(BoxError::from)?.map_err(Into::into) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::sync::oneshot;
+    use tower::{ServiceExt as _, service_fn};
+
+    fn request(method: Method) -> Request<()> {
+        let mut request = Request::new(());
+        *request.method_mut() = method;
+        request
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writes_pass_until_the_moment_and_reads_always() {
+        let fence = Fence::default();
+        let service = fence.layer(service_fn(|_: Request<()>| async { Ok::<_, BoxError>(()) }));
+        let ask = |method| service.clone().oneshot(request(method));
+        assert!(ask(Method::POST).await.unwrap_err().is::<Closed>());
+        fence.open(Instant::now() + Duration::from_secs(10));
+        for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::GET] {
+            ask(method).await.unwrap();
+        }
+        tokio::time::advance(Duration::from_secs(10)).await;
+        assert!(ask(Method::PATCH).await.unwrap_err().is::<Closed>());
+        ask(Method::GET).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_that_passed_is_carried_out_when_nobody_waits_for_it_any_more() {
+        let fence = Fence::default();
+        fence.open(Instant::now() + Duration::from_secs(10));
+        let (answer, answered) = oneshot::channel::<()>();
+        let mut answered = Some(answered);
+        let service = service_fn(move |_: Request<()>| {
+            let answered = answered.take();
+            async move {
+                answered.ok_or("asked twice")?.await?;
+                Ok::<_, BoxError>(())
+            }
+        });
+        let asking = tokio::spawn(fence.layer(service).oneshot(request(Method::PUT)));
+        tokio::task::yield_now().await;
+        asking.abort();
+        fence.close();
+        let second = Duration::from_secs(1);
+        assert!(tokio::time::timeout(second, fence.idle()).await.is_err());
+        answer.send(()).unwrap();
+        tokio::time::timeout(second, fence.idle()).await.unwrap();
+    }
+}

@@ -1,0 +1,210 @@
+//! What a cluster's state is in numbers.
+//!
+//! R-FIGURES-1 Counts of a pool are those of its status, under the reference's names.
+//! R-FIGURES-2 Nodes are counted by pool, by what they are at (`done`, `starting`, `waiting`) and by the reason they wait
+//! for, never one by one: the number of series does not grow with the cluster.
+//! R-FIGURES-3 Every stream that is available, and the stream every pool runs, is a series of value 1.
+//!
+//! Source of the reference's names: `pkg/controller/common/metrics.go` of github.com/openshift/machine-config-operator.
+
+use crate::rollout::RolloutPlan;
+use std::collections::BTreeMap;
+use weir_api::{
+    MachineConfig, MachineConfigPool, OSImageStream,
+    keys::config::{OS_IMAGE_URL_OVERRIDDEN, RETAINED_STREAMS},
+};
+
+/// What is known.
+#[derive(Clone, Copy, Debug)]
+pub struct FiguresView<'a> {
+    /// All pools.
+    pub pools: &'a [&'a MachineConfigPool],
+    /// MachineConfigs by name.
+    pub configs: &'a BTreeMap<&'a str, &'a MachineConfig>,
+    /// The streams, while there are any.
+    pub streams: Option<&'a OSImageStream>,
+    /// What the nodes are at.
+    pub plan: &'a RolloutPlan,
+}
+
+/// Numbers of one kind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Figure {
+    /// Name of the metric.
+    pub name: &'static str,
+    /// What it counts.
+    pub help: &'static str,
+    /// Values by labels, in label order.
+    pub values: BTreeMap<Vec<(&'static str, String)>, i64>,
+}
+
+type CountOf = fn(&MachineConfigPool) -> i32;
+
+/// Counts of a pool (R-FIGURES-1).
+const COUNTS: [(&str, &str, CountOf); 4] = [
+    ("mco_machine_count", "Machines of the pool", |pool| status(pool, |s| s.machine_count)),
+    ("mco_updated_machine_count", "Machines of the pool that run its configuration", |pool| {
+        status(pool, |s| s.updated_machine_count)
+    }),
+    ("mco_degraded_machine_count", "Machines of the pool that failed", |pool| {
+        status(pool, |s| s.degraded_machine_count)
+    }),
+    ("mco_unavailable_machine_count", "Machines of the pool that are down", |pool| {
+        status(pool, |s| s.unavailable_machine_count)
+    }),
+];
+
+fn status(pool: &MachineConfigPool, count: fn(&weir_api::pool::MachineConfigPoolStatus) -> i32) -> i32 {
+    pool.status.as_ref().map(count).unwrap_or_default()
+}
+
+/// All numbers, by name.
+#[must_use]
+pub fn figures(view: &FiguresView<'_>) -> Vec<Figure> {
+    let mut all: Vec<Figure> = COUNTS
+        .iter()
+        .map(|(name, help, count)| {
+            let values = view.pools.iter().map(|pool| (vec![("pool", name_of(pool))], i64::from(count(pool))));
+            Figure { name, help, values: values.collect() }
+        })
+        .collect();
+    all.push(overrides(view));
+    all.push(nodes(view.plan));
+    all.extend(streams(view));
+    all.sort_by_key(|figure| figure.name);
+    all
+}
+
+fn name_of(pool: &MachineConfigPool) -> String {
+    pool.metadata.name.clone().unwrap_or_default()
+}
+
+fn overrides(view: &FiguresView<'_>) -> Figure {
+    let overridden = |pool: &MachineConfigPool| {
+        let target = view.configs.get(pool.spec.configuration.as_ref()?.name())?;
+        let mark = target.metadata.annotations.as_ref()?.get(OS_IMAGE_URL_OVERRIDDEN)?;
+        Some(mark == "true")
+    };
+    let value =
+        |pool: &&MachineConfigPool| (vec![("pool", name_of(pool))], i64::from(overridden(pool).unwrap_or_default()));
+    Figure {
+        name: "os_image_url_override",
+        help: "1 when a MachineConfig replaces the OS image of the pool",
+        values: view.pools.iter().map(value).collect(),
+    }
+}
+
+/// R-FIGURES-2.
+fn nodes(plan: &RolloutPlan) -> Figure {
+    let mut values = BTreeMap::new();
+    let mut count = |pool: &str, state: &str, reason: &str| {
+        let labels = vec![("pool", pool.to_owned()), ("reason", reason.to_owned()), ("state", state.to_owned())];
+        *values.entry(labels).or_insert(0) += 1;
+    };
+    plan.done.iter().for_each(|done| count(&done.pool, "done", ""));
+    plan.start.iter().for_each(|start| count(&start.pool, "starting", ""));
+    for held in &plan.hold {
+        count(held.pool.as_deref().unwrap_or_default(), "waiting", held.reason.code());
+    }
+    Figure { name: "weir_pool_nodes", help: "Nodes by pool, what they are at, and what they wait for", values }
+}
+
+/// R-FIGURES-3.
+fn streams(view: &FiguresView<'_>) -> [Figure; 2] {
+    let status = view.streams.and_then(|object| object.status.as_ref());
+    let annotations = view.streams.and_then(|object| object.metadata.annotations.as_ref());
+    let retained: Vec<&str> = annotations
+        .and_then(|all| all.get(RETAINED_STREAMS))
+        .map(|names| names.split(',').collect())
+        .unwrap_or_default();
+    let available = status.into_iter().flat_map(|status| {
+        status.available_streams.iter().map(|set| {
+            let flag = |is: bool| if is { "true" } else { "false" }.to_owned();
+            let labels = vec![
+                ("default", flag(set.name == status.default_stream)),
+                ("os_image", set.os_image.clone()),
+                ("retained", flag(retained.contains(&set.name.as_str()))),
+                ("stream", set.name.clone()),
+            ];
+            (labels, 1)
+        })
+    });
+    let of_pools = view.pools.iter().filter_map(|pool| {
+        let stream = &pool.status.as_ref()?.os_image_stream.as_ref()?.name;
+        Some((vec![("pool", name_of(pool)), ("stream", stream.clone())], 1))
+    });
+    [
+        Figure {
+            name: "weir_os_image_stream_info",
+            help: "OS image streams that are available",
+            values: available.collect(),
+        },
+        Figure {
+            name: "weir_pool_stream_info",
+            help: "OS image stream that the pool runs",
+            values: of_pools.collect(),
+        },
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::WaitReason;
+    use serde_json::{Value, json};
+
+    fn value(all: &[Figure], name: &str, labels: &[(&'static str, &str)]) -> Option<i64> {
+        let labels: Vec<_> = labels.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();
+        all.iter().find(|figure| figure.name == name)?.values.get(&labels).copied()
+    }
+
+    fn read<T: serde::de::DeserializeOwned>(object: Value) -> T {
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn pools_and_streams_are_counted_and_nodes_never_named() {
+        let pool: MachineConfigPool = read(json!({
+            "metadata": {"name": "worker"},
+            "spec": {"configuration": {"name": "rendered-worker-1"}},
+            "status": {
+                "machineCount": 3, "updatedMachineCount": 1, "unavailableMachineCount": 1, "degradedMachineCount": 0,
+                "readyMachineCount": 1, "osImageStream": {"name": "rhel-9"},
+            },
+        }));
+        let config: MachineConfig = read(json!({"metadata": {"annotations": {OS_IMAGE_URL_OVERRIDDEN: "true"}}}));
+        let image = |digit: &str| format!("q/os@sha256:{}", digit.repeat(64));
+        let set =
+            |name: &str, digit: &str| json!({"name": name, "osImage": image(digit), "osExtensionsImage": image("3")});
+        let streams: OSImageStream = read(json!({
+            "metadata": {"annotations": {RETAINED_STREAMS: "rhel-9"}},
+            "status": {"availableStreams": [set("rhel-10", "1"), set("rhel-9", "2")], "defaultStream": "rhel-10"},
+        }));
+        let held = |node: &str, reason| crate::rollout::Held {
+            node: node.to_owned(),
+            pool: Some("worker".to_owned()),
+            reason,
+            since: None,
+        };
+        let plan = RolloutPlan {
+            hold: vec![held("b", WaitReason::PoolPaused), held("c", WaitReason::PoolPaused)],
+            done: vec![crate::rollout::Done { node: "a".to_owned(), pool: "worker".to_owned() }],
+            ..RolloutPlan::default()
+        };
+        let configs = BTreeMap::from([("rendered-worker-1", &config)]);
+        let view = FiguresView { pools: &[&pool], configs: &configs, streams: Some(&streams), plan: &plan };
+        let all = figures(&view);
+        let worker = ("pool", "worker");
+        assert_eq!(value(&all, "mco_machine_count", &[worker]), Some(3));
+        assert_eq!(value(&all, "mco_unavailable_machine_count", &[worker]), Some(1));
+        assert_eq!(value(&all, "os_image_url_override", &[worker]), Some(1));
+        let paused = [worker, ("reason", "PoolPaused"), ("state", "waiting")];
+        assert_eq!(value(&all, "weir_pool_nodes", &paused), Some(2));
+        assert_eq!(value(&all, "weir_pool_nodes", &[worker, ("reason", ""), ("state", "done")]), Some(1));
+        assert_eq!(value(&all, "weir_pool_stream_info", &[worker, ("stream", "rhel-9")]), Some(1));
+        let info = [("default", "false"), ("os_image", &image("2")), ("retained", "true"), ("stream", "rhel-9")];
+        assert_eq!(value(&all, "weir_os_image_stream_info", &info), Some(1));
+        assert!(all.iter().all(|figure| figure.values.keys().flatten().all(|(key, _)| *key != "node")));
+        assert!(all.is_sorted_by_key(|figure| figure.name));
+    }
+}

@@ -1,0 +1,273 @@
+//! What can be wrong between a client and the API server, as a layer in front of it.
+
+use bytes::Bytes;
+use futures::{StreamExt as _, future::BoxFuture};
+use http::{Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use hyper::body::{Body, Frame};
+use serde_json::json;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    future::pending,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll},
+};
+use tokio::sync::{Notify, watch};
+use tower::Service;
+
+/// Body of an answer.
+pub type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// What is wrong, shared by every client behind it. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Trouble {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    now: Mutex<Now>,
+    /// Changes whenever the watches under way are to break off.
+    breaks: watch::Sender<u64>,
+    stopped: Notify,
+}
+
+#[derive(Debug, Default)]
+struct Now {
+    down: bool,
+    conflicts: bool,
+    met: BTreeSet<String>,
+    refused: u32,
+    last_write: Option<u64>,
+    writes: u64,
+    requests: BTreeMap<String, u64>,
+}
+
+impl Trouble {
+    fn now(&self) -> MutexGuard<'_, Now> {
+        self.shared.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The server is gone, or back. Its watches break off when it goes.
+    pub fn down(&self, down: bool) {
+        self.now().down = down;
+        self.break_watches();
+    }
+
+    /// Every watch breaks off, in the middle of whatever it is at.
+    pub fn break_watches(&self) {
+        self.shared.breaks.send_modify(|count| *count += 1);
+    }
+
+    /// The first of every two writes of the same object is answered with a conflict, and not made.
+    pub fn conflicts(&self, on: bool) {
+        let mut now = self.now();
+        now.conflicts = on;
+        now.met.clear();
+    }
+
+    /// The next requests are refused: too many, try again after a second.
+    pub fn refuse(&self, requests: u32) {
+        self.now().refused = requests;
+    }
+
+    /// From now on this many writes are made, and the last of them gets no answer, nor does anything after it; `None` for no
+    /// end.
+    pub fn stop_after(&self, writes: Option<u64>) {
+        let mut now = self.now();
+        now.writes = 0;
+        now.last_write = writes;
+    }
+
+    /// Resolves when the last write was made.
+    pub async fn stopped(&self) {
+        self.shared.stopped.notified().await;
+    }
+
+    /// Writes made since [`Self::stop_after`].
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        self.now().writes
+    }
+
+    /// Requests by verb and resource since the last call, e.g. `patch nodes`.
+    #[must_use]
+    pub fn take_requests(&self) -> BTreeMap<String, u64> {
+        std::mem::take(&mut self.now().requests)
+    }
+}
+
+/// The API server behind trouble.
+#[derive(Clone, Debug)]
+pub struct Troubled<S> {
+    inner: S,
+    trouble: Trouble,
+}
+
+impl<S> Troubled<S> {
+    /// Puts trouble in front of a server.
+    pub const fn new(inner: S, trouble: Trouble) -> Self {
+        Self { inner, trouble }
+    }
+}
+
+/// What becomes of a request.
+enum Fate {
+    Pass,
+    PassLast,
+    Gone,
+    Silent,
+    Refused(StatusCode),
+}
+
+impl Trouble {
+    fn fate<B>(&self, request: &Request<B>) -> Fate {
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let mut now = self.now();
+        *now.requests.entry(described(request)).or_default() += 1;
+        if now.down {
+            return Fate::Gone;
+        }
+        if now.last_write.is_some_and(|last| now.writes >= last) {
+            return Fate::Silent;
+        }
+        if now.refused > 0 {
+            now.refused -= 1;
+            return Fate::Refused(StatusCode::TOO_MANY_REQUESTS);
+        }
+        if reads {
+            return Fate::Pass;
+        }
+        let key = format!("{} {}", request.method(), request.uri().path());
+        if now.conflicts && !now.met.remove(&key) {
+            now.met.insert(key);
+            return Fate::Refused(StatusCode::CONFLICT);
+        }
+        now.writes += 1;
+        if now.last_write == Some(now.writes) { Fate::PassLast } else { Fate::Pass }
+    }
+}
+
+/// Verb and resource, as RBAC names them.
+fn described<B>(request: &Request<B>) -> String {
+    let mut parts = request.uri().path().split('/').filter(|part| !part.is_empty()).peekable();
+    let core = parts.next() == Some("api");
+    let mut parts: Vec<&str> = parts.skip(if core { 1 } else { 2 }).collect();
+    if parts.first() == Some(&"namespaces") && parts.len() > 2 {
+        parts.drain(..2);
+    }
+    let resource = match parts.as_slice() {
+        [resource, _, sub, ..] => format!("{resource}/{sub}"),
+        [resource, ..] => (*resource).to_owned(),
+        [] => String::new(),
+    };
+    let watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+    let verb = match *request.method() {
+        Method::GET if watch => "watch",
+        Method::GET if parts.len() > 1 => "get",
+        Method::GET => "list",
+        Method::POST => "create",
+        Method::PATCH => "patch",
+        Method::PUT => "update",
+        Method::DELETE => "delete",
+        _ => "other",
+    };
+    format!("{verb} {resource}")
+}
+
+impl<S, Q, B> Service<Request<Q>> for Troubled<S>
+where
+    S: Service<Request<Q>, Response = Response<B>>,
+    S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+    S::Future: Send + 'static,
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    type Response = Answer;
+    type Error = Box<dyn std::error::Error + Send + Sync>;
+    type Future = BoxFuture<'static, Result<Answer, Self::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Q>) -> Self::Future {
+        let fate = self.trouble.fate(&request);
+        let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        let breaks = self.trouble.shared.breaks.subscribe();
+        match fate {
+            Fate::Gone => {
+                let gone = io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused");
+                Box::pin(async move { Err(gone.into()) })
+            }
+            Fate::Silent => Box::pin(pending()),
+            Fate::Refused(code) => Box::pin(async move { refusal(code) }),
+            Fate::PassLast => {
+                let (answer, trouble) = (self.inner.call(request), self.trouble.clone());
+                Box::pin(async move {
+                    // It is made, and nobody hears of it.
+                    drop(answer.await);
+                    trouble.shared.stopped.notify_one();
+                    pending().await
+                })
+            }
+            Fate::Pass => {
+                let answer = self.inner.call(request);
+                Box::pin(async move {
+                    let answer = answer.await.map_err(Into::into)?;
+                    Ok(answer.map(|body| if watches { breaking(body, breaks) } else { body.boxed_unsync() }))
+                })
+            }
+        }
+    }
+}
+
+fn refusal(code: StatusCode) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
+    let reason = if code == StatusCode::CONFLICT { "Conflict" } else { "TooManyRequests" };
+    let body = json!({
+        "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code.as_u16(), "reason": reason,
+        "message": "trouble of the test", "details": {"retryAfterSeconds": 1},
+    });
+    let answer = Response::builder().status(code).header(header::CONTENT_TYPE, "application/json");
+    Ok(answer.header(header::RETRY_AFTER, 1).body(Full::from(body.to_string()).boxed_unsync())?)
+}
+
+/// A body that ends when the watches are to break off.
+fn breaking<B>(body: B, mut breaks: watch::Receiver<u64>) -> UnsyncBoxBody<Bytes, Infallible>
+where
+    B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
+{
+    let end = async move {
+        // Without a sender nothing breaks any more.
+        if breaks.changed().await.is_err() {
+            pending::<()>().await;
+        }
+    };
+    let frames = body.into_data_stream().map(|data| data.map(Frame::data)).take_until(Box::pin(end));
+    StreamBody::new(frames).boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_described_as_rbac_does() {
+        for (method, uri, wanted) in [
+            ("GET", "/api/v1/nodes?watch=true&x=1", "watch nodes"),
+            ("GET", "/api/v1/nodes", "list nodes"),
+            ("PATCH", "/api/v1/nodes/n1?fieldManager=x", "patch nodes"),
+            ("POST", "/api/v1/namespaces/a/pods/p/eviction", "create pods/eviction"),
+            ("POST", "/api/v1/namespaces", "create namespaces"),
+            (
+                "PATCH",
+                "/apis/machineconfiguration.openshift.io/v1/machineconfigpools/w/status",
+                "patch machineconfigpools/status",
+            ),
+        ] {
+            let request = Request::builder().method(method).uri(uri).body(()).unwrap();
+            assert_eq!(described(&request), wanted);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! In which line of a document a field stands.
+
+use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_path_to_error::{Path, Segment};
+use serde_saphyr::Spanned;
+use std::fmt;
+
+/// Line of the value at a path, from 1; of the innermost value around it when it is not there. `None` when the text
+/// cannot be read.
+pub(super) fn line(text: &str, item: Option<usize>, path: &Path) -> Option<usize> {
+    let items = item.map(|index| [Step::Field("items"), Step::Item(index)]);
+    let fields = path.iter().map_while(|segment| match segment {
+        Segment::Map { key } => Some(Step::Field(key)),
+        Segment::Seq { index } => Some(Step::Item(*index)),
+        Segment::Enum { .. } | Segment::Unknown => None,
+    });
+    let steps: Vec<Step<'_>> = items.into_iter().flatten().chain(fields).collect();
+    (0..=steps.len()).rev().find_map(|length| {
+        let seed = Locate(&steps[..length]);
+        serde_saphyr::with_deserializer_from_str_with_options(text, super::text::options(), |d| seed.deserialize(d))
+            .ok()
+            .and_then(|line| usize::try_from(line).ok())
+    })
+}
+
+/// One step down.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Field(&'a str),
+    Item(usize),
+}
+
+/// Goes down the path and says where it ends.
+struct Locate<'a>(&'a [Step<'a>]);
+
+impl<'de> DeserializeSeed<'de> for Locate<'_> {
+    type Value = u64;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<u64, D::Error> {
+        match self.0 {
+            [] => {
+                let found: Spanned<IgnoredAny> = serde::Deserialize::deserialize(deserializer)?;
+                Ok(found.referenced.line())
+            }
+            [Step::Field(_), ..] => deserializer.deserialize_map(self),
+            [Step::Item(_), ..] => deserializer.deserialize_seq(self),
+        }
+    }
+}
+
+impl<'de> Visitor<'de> for Locate<'_> {
+    type Value = u64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("what is on the path")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<u64, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<String>()? {
+            match self.0 {
+                [Step::Field(name), rest @ ..] if *name == key => found = Some(map.next_value_seed(Locate(rest))?),
+                _ => drop(map.next_value::<IgnoredAny>()?),
+            }
+        }
+        found.ok_or_else(|| A::Error::custom("not there"))
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<u64, A::Error> {
+        let (mut found, mut at) = (None, 0);
+        loop {
+            match self.0 {
+                [Step::Item(index), rest @ ..] if *index == at => found = list.next_element_seed(Locate(rest))?,
+                _ => {
+                    if list.next_element::<IgnoredAny>()?.is_none() {
+                        break;
+                    }
+                }
+            }
+            at += 1;
+        }
+        found.ok_or_else(|| A::Error::custom("not there"))
+    }
+}

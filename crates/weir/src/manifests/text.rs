@@ -1,0 +1,104 @@
+//! From bytes to documents, and from documents to values.
+
+use serde_json::Value;
+use serde_saphyr::{Options, SnippetMode};
+use std::ops::Range;
+
+/// What a document may hold: ten times what a list of all nodes of a large cluster does. Aliases have limits of their
+/// own, so that nothing small becomes large.
+const NODES: usize = 4_000_000;
+/// A mapping or sequence makes two events.
+const EVENTS: usize = 3 * NODES;
+
+/// A document of a file.
+pub(super) struct Document<'a> {
+    /// Number of its first line in the file, from 1.
+    pub(super) line: usize,
+    /// Where in the file it is.
+    pub(super) range: Range<usize>,
+    /// Its text, without the line that separates it from the one before.
+    text: &'a [u8],
+}
+
+/// Splits a file at the lines that separate documents, and leaves out what says nothing.
+pub(super) fn documents(bytes: &[u8]) -> Vec<Document<'_>> {
+    let mut documents = Vec::new();
+    let mut add = |line, range: Range<usize>| {
+        let text = &bytes[range.clone()];
+        if says_something(text) {
+            documents.push(Document { line, range, text });
+        }
+    };
+    let mut at = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let (mut start, mut start_line) = (at, 1);
+    for (number, text) in bytes[at..].split_inclusive(|byte| *byte == b'\n').enumerate() {
+        if is_separator(text) {
+            add(start_line, start..at);
+            // What follows on the line of the separator belongs to the document.
+            (start, start_line) = (at + SEPARATOR.len(), number + 1);
+        }
+        at += text.len();
+    }
+    add(start_line, start..bytes.len());
+    documents
+}
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+const SEPARATOR: &[u8] = b"---";
+
+fn is_separator(line: &[u8]) -> bool {
+    line.strip_prefix(SEPARATOR).is_some_and(|rest| matches!(rest.first(), None | Some(b' ' | b'\t' | b'\r' | b'\n')))
+}
+
+fn says_something(text: &[u8]) -> bool {
+    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
+    lines.any(|line| !matches!(line.first(), None | Some(b'#')))
+}
+
+/// The values of a document: one, or any number of JSON values one after the other.
+///
+/// # Errors
+/// What is wrong, with the line of the file.
+pub(super) fn values(document: &Document<'_>) -> Result<Vec<Value>, String> {
+    let before = document.line - 1;
+    let text = std::str::from_utf8(document.text).map_err(|error| {
+        let good = &document.text[..error.valid_up_to()];
+        format!("line {}: not UTF-8: {error}", before + 1 + good.iter().filter(|byte| **byte == b'\n').count())
+    })?;
+    // Flow style YAML begins as JSON does; where it is both, reading it as JSON is exact and quick.
+    let json = text
+        .trim_start()
+        .starts_with(['{', '['])
+        .then(|| serde_json::Deserializer::from_str(text).into_iter().collect::<Result<Vec<Value>, _>>());
+    let json_error = match json {
+        Some(Ok(values)) => return Ok(values),
+        Some(Err(error)) => Some(error),
+        None => None,
+    };
+    let yaml_error = match serde_saphyr::from_str_with_options(text, options()) {
+        Ok(value) => return Ok(vec![value]),
+        Err(error) => error,
+    };
+    Err(match json_error {
+        Some(error) => format!("line {}: {}", before + error.line(), without_place(&error)),
+        None => {
+            let line = yaml_error.location().map_or(1, |location| location.line());
+            let before = u64::try_from(before).unwrap_or_default();
+            let told = serde_saphyr::render_options! { snippets: SnippetMode::Off, line_offset: before };
+            format!("line {}: {}", before + line, yaml_error.render_with_options(told))
+        }
+    })
+}
+
+/// serde_json counts lines from the start of the document.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    format!("{} (column {})", text.strip_suffix(&place).unwrap_or(&text), error.column())
+}
+
+/// Octal numbers and `yes` as YAML 1.1 has them, which is what kubectl reads.
+pub(super) fn options() -> Options {
+    let budget = serde_saphyr::budget! { max_nodes: NODES, max_events: EVENTS };
+    serde_saphyr::options! { legacy_octal_numbers: true, budget: budget }
+}

@@ -1,0 +1,102 @@
+//! Being the only process that writes.
+//!
+//! The lease names are the reference's, so that weir waits for a reference operator or controller that still runs, and the
+//! other way round. Who runs both components takes the operator's lease first: everybody asks in the same order.
+
+use super::Role;
+use crate::{cli::run::Election, exit::Outcome};
+use anyhow::{Result, bail};
+use kube::{Client, Config, client::ClientBuilder};
+use std::path::Path;
+use tokio::sync::watch;
+use uuid::Uuid;
+use weir_api::keys::names::{CLUSTER_OPERATOR, CONTROLLER_CONFIG, OPERATOR_NAMESPACE};
+use weir_kubeio::{
+    Clock, Fence,
+    lease::{Candidate, Led},
+};
+
+/// Lease of the operator.
+const OPERATOR: &str = CLUSTER_OPERATOR;
+/// Lease of the controller.
+const CONTROLLER: &str = CONTROLLER_CONFIG;
+
+/// The leases a process needs.
+pub(super) struct Leases {
+    operator: Option<Candidate>,
+    controller: Option<Candidate>,
+}
+
+impl Leases {
+    /// Those of a role; none when there is no election.
+    pub(super) fn new(role: Role, election: &Election, client: &Client, clock: &Clock) -> Self {
+        let identity = format!("{}_{}", host(), Uuid::new_v4());
+        let candidate = |name| {
+            let timing = election.timing();
+            Candidate::new(client.clone(), OPERATOR_NAMESPACE, name, &identity, timing, clock.clone())
+        };
+        Self {
+            operator: (election.leader_elect && role.operates()).then(|| candidate(OPERATOR)),
+            controller: (election.leader_elect && role.controls()).then(|| candidate(CONTROLLER)),
+        }
+    }
+
+    /// The fences of the leases, with the names of these.
+    pub(super) fn fences(&self) -> Vec<(&'static str, Fence)> {
+        let both = [(OPERATOR, &self.operator), (CONTROLLER, &self.controller)];
+        both.into_iter().filter_map(|(name, candidate)| Some((name, candidate.as_ref()?.fence()))).collect()
+    }
+
+    /// A client whose writes pass only while every lease is held.
+    pub(super) fn client(&self, config: Config) -> Result<Client> {
+        let builder = ClientBuilder::try_from(config)?;
+        Ok(match (self.operator.as_ref().map(Candidate::fence), self.controller.as_ref().map(Candidate::fence)) {
+            (Some(one), Some(other)) => builder.with_layer(&one).with_layer(&other).build(),
+            (Some(one), None) | (None, Some(one)) => builder.with_layer(&one).build(),
+            (None, None) => builder.build(),
+        })
+    }
+
+    /// Works while every lease is held.
+    pub(super) async fn lead(
+        &self,
+        stop: &watch::Receiver<bool>,
+        work: impl Future<Output = Result<Outcome>>,
+    ) -> Result<Outcome> {
+        match (&self.operator, &self.controller) {
+            (Some(operator), Some(controller)) => {
+                let inner = Box::pin(async { ended(CONTROLLER, controller.lead(asked(stop), work).await) });
+                ended(OPERATOR, operator.lead(asked(stop), inner).await)
+            }
+            (Some(operator), None) => ended(OPERATOR, operator.lead(asked(stop), work).await),
+            (None, Some(controller)) => ended(CONTROLLER, controller.lead(asked(stop), work).await),
+            (None, None) => work.await,
+        }
+    }
+}
+
+/// Resolves when the process was asked to stop.
+pub(super) async fn asked(stop: &watch::Receiver<bool>) {
+    // Without a sender nobody can ask any more.
+    if stop.clone().wait_for(|stop| *stop).await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+fn ended(lease: &str, led: Led<Result<Outcome>>) -> Result<Outcome> {
+    match led {
+        Led::Never => Ok(Outcome::Done),
+        Led::Lost => bail!(
+            "lost lease {OPERATOR_NAMESPACE}/{lease}: another process has it, or the API server could not be asked in time; \
+             nothing was written since"
+        ),
+        Led::Ended(outcome) => outcome,
+    }
+}
+
+/// Name of this machine or pod.
+fn host() -> String {
+    let file = std::fs::read_to_string(Path::new("/proc/sys/kernel/hostname")).ok();
+    let name = std::env::var("HOSTNAME").ok().or(file).unwrap_or_default();
+    name.trim().to_owned()
+}

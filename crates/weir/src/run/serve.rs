@@ -1,0 +1,114 @@
+//! `/healthz`, `/readyz` and `/metrics` over plain HTTP.
+//!
+//! Healthy is a process that answers. Ready is one that stands by, or works and has seen everything there is.
+
+use anyhow::{Context as _, Result};
+use axum::{
+    Router,
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
+    routing::get,
+};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric as _, text::encode},
+    metrics::{MetricType, gauge::ConstGauge},
+    registry::Registry,
+};
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{Arc, OnceLock},
+};
+use tokio::net::TcpListener;
+use weir_controllers::{Context, figures::figures};
+use weir_kubeio::{Fence, measure};
+
+/// Media type of what `/metrics` answers (OpenMetrics 1.0).
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What is known about the process; nothing until the API server answered.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Health(Arc<OnceLock<Known>>);
+
+#[derive(Debug)]
+struct Known {
+    context: Context,
+    fences: Vec<(&'static str, Fence)>,
+}
+
+impl Health {
+    /// From now on this is known.
+    pub(super) fn know(&self, context: Context, fences: Vec<(&'static str, Fence)>) {
+        // It is told once.
+        _ = self.0.set(Known { context, fences });
+    }
+
+    /// Why the process is not ready, if it is not.
+    fn obstacle(&self) -> Option<&'static str> {
+        let Some(known) = self.0.get() else { return Some("waiting for the API server") };
+        let leads = known.fences.iter().all(|(_, fence)| fence.is_open());
+        (leads && !known.context.cluster.is_synced()).then_some("not everything has been seen yet")
+    }
+}
+
+impl Collector for Health {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let Some(Known { context, fences }) = self.0.get() else { return Ok(()) };
+        for figure in figures(context) {
+            let mut metric = encoder.encode_descriptor(figure.name, figure.help, None, MetricType::Gauge)?;
+            for (labels, value) in &figure.values {
+                ConstGauge::new(*value).encode(metric.encode_family(&labels.as_slice())?)?;
+            }
+        }
+        let help = "1 while this process holds the lease";
+        let mut metric = encoder.encode_descriptor("weir_leader", help, None, MetricType::Gauge)?;
+        for (lease, fence) in fences {
+            let labels = [("lease", *lease)];
+            ConstGauge::new(i64::from(fence.is_open())).encode(metric.encode_family(&labels)?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Begins to serve; the process is not ready before it [`Health::know`]s.
+///
+/// # Errors
+/// When the address cannot be had.
+pub(super) async fn serve(address: SocketAddr, health: Health) -> Result<()> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("serving metrics on {address}"))?;
+    let mut registry = Registry::default();
+    measure::register(&mut registry);
+    registry.register_collector(Box::new(health.clone()));
+    let at = listener.local_addr().unwrap_or(address);
+    eprintln!("serving http://{at}/metrics, /healthz and /readyz");
+    let router = Router::new()
+        .route("/healthz", get(async || "ok\n"))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state((health, Arc::new(registry)));
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, router).await {
+            tracing::warn!(%error, "metrics are no longer served");
+        }
+    });
+    Ok(())
+}
+
+type Served = (Health, Arc<Registry>);
+
+async fn ready(State((health, _)): State<Served>) -> impl IntoResponse {
+    match health.obstacle() {
+        None => (StatusCode::OK, "ok\n".to_owned()),
+        Some(why) => (StatusCode::SERVICE_UNAVAILABLE, format!("{why}\n")),
+    }
+}
+
+async fn metrics(State((_, registry)): State<Served>) -> impl IntoResponse {
+    let mut text = String::new();
+    match encode(&mut text, &registry) {
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, OPEN_METRICS)], text),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], format!("{error}\n")),
+    }
+}
