@@ -3,6 +3,7 @@
 //! A change of mirrors, of the pull secret, of certificates or of the proxy takes effect with the next image that is read;
 //! what is known of images by digest stays known.
 
+use futures::future::select_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
 use std::{
@@ -203,6 +204,39 @@ impl Access {
             pull_secret: self.objects.pull_secret.get_in(namespaces::CONFIG, secrets::PULL),
             config: self.configs.get(CONTROLLER_CONFIG),
         }
+    }
+}
+
+/// The images as `start` and the objects of a cluster say now, for who reads something once and runs no controller.
+///
+/// # Errors
+/// When an object cannot be seen or used.
+pub async fn once(client: Client, start: Images) -> Result<Images, Error> {
+    let cluster = crate::Cluster::default();
+    let access = Access::new(&cluster, start);
+    let filling = async {
+        tokio::join!(
+            cluster.access.clone().fill(client.clone()),
+            cluster.controller_configs.clone().fill_optional(client),
+        );
+    };
+    let mut changes = access.changes();
+    let seeing = async {
+        loop {
+            let images = access.images();
+            let waits =
+                matches!(images, Err(Error::Unseen { why: None, .. })) || !cluster.controller_configs.is_synced();
+            if !waits || cluster.controller_configs.failing().is_some() {
+                return images;
+            }
+            if select_all(changes.iter_mut().map(|change| Box::pin(change.changed()))).await.0.is_err() {
+                return images;
+            }
+        }
+    };
+    tokio::select! {
+        images = seeing => images,
+        () = filling => access.images(),
     }
 }
 

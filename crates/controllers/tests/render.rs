@@ -129,7 +129,7 @@ async fn a_change_of_many_objects_is_one_rendering() {
     assert_eq!((rendered(&client).await.len(), told(&client, "RenderedConfigGenerated").await), (2, 2));
     let found = pool(&client).await.spec.configuration.unwrap();
     assert!(rendered(&client).await.contains(&found.name().to_owned()));
-    let source: Vec<String> = found.source.unwrap().into_iter().filter_map(|source| source.name).collect();
+    let source: Vec<String> = found.source.unwrap().iter().filter_map(|s| s.name().map(str::to_owned)).collect();
     assert_eq!(source.len(), 22);
     assert!(source.is_sorted(), "{source:?}");
 }

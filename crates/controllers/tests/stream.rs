@@ -20,14 +20,14 @@ use weir_api::crds::{FeatureSet, crds};
 use weir_api::keys::{config::RELEASE_PAYLOAD_IMAGE, names::OPERATOR_NAMESPACE, namespaces};
 use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::troubles::{CatalogTrouble, Trouble};
-use weir_controllers::{Access, Build, Cluster, Context, stream};
+use weir_controllers::{Access, Build, Cluster, Context, access, stream};
 use weir_distro::Profile;
 use weir_images::{Authfile, Cache, Images, Patience, Registries, Source, Trust, payload};
 use weir_kubeio::Clock;
 use weir_testkit::{Options, Registry};
 
-/// What is to be seen within a second is given that.
-const SOON: Duration = Duration::from_secs(1);
+/// What is to be seen within a second is given that three times: tests share their machine.
+const SOON: Duration = Duration::from_secs(3);
 
 fn api(client: &Client, group: &str, kind: &str) -> Api<DynamicObject> {
     Api::all_with(client.clone(), &ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind)))
@@ -123,7 +123,7 @@ async fn told(context: &Context, reason: &str) -> Vec<String> {
     of_reason.filter_map(|event| event.message).collect()
 }
 
-/// The names of the listed streams, once the object satisfies the condition; it is given a second.
+/// The names of the listed streams, once the object satisfies the condition; it is given [`SOON`].
 async fn streams(context: &Context, condition: impl Fn(&OSImageStream) -> bool) -> Vec<String> {
     let cache = &context.cluster.streams;
     let mut changes = cache.changes();
@@ -163,7 +163,7 @@ fn base64(text: &str) -> String {
     serde_json::to_value(ByteString(text.as_bytes().to_vec())).unwrap().as_str().unwrap().to_owned()
 }
 
-/// Waits for the condition on what is known to stand in the way of the streams; it is given a second.
+/// Waits for the condition on what is known to stand in the way of the streams; it is given [`SOON`].
 async fn trouble(context: &Context, condition: impl Fn(&CatalogTrouble) -> bool) -> CatalogTrouble {
     let troubles = &context.cluster.troubles;
     let found = || troubles.get().catalog.filter(|trouble| condition(trouble));
@@ -217,6 +217,9 @@ async fn mirrors_credentials_and_certificates_of_the_cluster_take_effect_at_once
         assert_eq!(context.cluster.troubles.get(), Trouble::default());
         let told = told(&context, "OSImageStreamNotMade").await;
         assert!(told.iter().all(|text| text.contains("; next attempt in ") && !text.contains("hunter2")), "{told:?}");
+        // Who runs no controller reads it as well.
+        let once = access::once(client.clone(), Images::new(Source::default())).await.unwrap();
+        assert_eq!(once.release(&image).await.unwrap().image, image);
         // Deleted, it is made anew; and by now without any registry.
         drop(registry);
         let uid = context.cluster.streams.get("cluster").unwrap().metadata.uid.clone();
@@ -275,6 +278,72 @@ async fn the_config_map_adds_its_images_when_it_is_of_the_release() {
         }
         let told = told(&context, "SourceLeftOut").await;
         assert!(told[0].contains("ConfigMap") && told[0].contains("of release 5.0.0"), "{told:?}");
+    };
+    played(&context, images, story).await;
+}
+
+/// The sample release in memory, its pull spec and one to read it with.
+async fn sample(version: &str) -> (Images, String, Vec<String>) {
+    let layout = payload::build(Profile::by_name("ocp").unwrap(), Some(version), &[]).unwrap();
+    let image = layout.name(&layout.images()[0]).to_string();
+    let images = Images::new(Source { layouts: vec![layout], ..Source::default() });
+    let tags = images.release(&image).await.unwrap().tags;
+    (images, image, tags.into_iter().filter_map(|tag| tag.image).collect())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_controllers_of_another_version_leave_it_alone_until_it_is_theirs() {
+    let (images, image, _) = sample("4.21.0").await;
+    let mut context = cluster("ocp", &image, "4.20.0").await;
+    context.build = Arc::new(Build { release: Some("4.21.0".to_owned()), ..Build::clone(&context.build) });
+    let gates = api(&context.client, "config.openshift.io", "FeatureGate");
+    let of_both =
+        ["4.20.0", "4.21.0"].map(|v| json!({"version": v, "enabled": [{"name": "OSStreams"}], "disabled": []}));
+    let patch = Patch::Merge(json!({"status": {"featureGates": of_both}}));
+    gates.patch_status("cluster", &PatchParams::default(), &patch).await.unwrap();
+    let story = async {
+        tokio::time::sleep(Duration::from_mins(30)).await;
+        assert!(
+            context.cluster.streams.get("cluster").is_none(),
+            "the desired release is 4.20.0, and we are of 4.21.0"
+        );
+        let versions = api(&context.client, "config.openshift.io", "ClusterVersion");
+        let patch = Patch::Merge(json!({"status": desired("4.21.0", &image)}));
+        versions.patch_status("version", &PatchParams::default(), &patch).await.unwrap();
+        assert_eq!(streams(&context, is_done).await, ["rhel-10", "rhel-9"]);
+    };
+    played(&context, images, story).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_of_unused_images_is_forgotten_on_schedule() {
+    let (images, image, all) = sample("4.21.0").await;
+    let context = cluster("ocp", &image, "4.21.0").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join(weir_images::cache::FILE_NAME);
+    let digest = |image: &str| image.rsplit_once('@').unwrap().1.to_owned();
+    let os = images.labels_of(&all).await.into_iter().zip(&all).find_map(|(read, image)| {
+        read.is_ok_and(|(labels, _)| labels.contains_key("containers.bootc")).then(|| digest(image))
+    });
+    let (os, unused, young) =
+        (os.unwrap(), format!("sha256:{}", "0a".repeat(32)), format!("sha256:{}", "0b".repeat(32)));
+    let old = json!({"labels": {}, "createdAt": "2026-01-02T03:04:05Z"});
+    let new = json!({"labels": {}, "createdAt": jiff::Timestamp::now()});
+    let known = json!({"version": 1, "entries": {os.as_str(): old, unused.as_str(): old, young.as_str(): new}});
+    std::fs::write(&file, known.to_string()).unwrap();
+    let cache = Some(Arc::new(Cache::open(folder.path(), jiff::Timestamp::now)));
+    let images = Images::new(Source { cache, ..images.source().clone() });
+    let entries = || serde_json::from_slice::<Value>(&std::fs::read(&file).unwrap()).unwrap()["entries"].clone();
+    let story = async {
+        streams(&context, is_done).await;
+        tokio::time::sleep(Duration::from_mins(9)).await;
+        assert!(entries().get(&unused).is_some(), "not before a restart has settled");
+        tokio::time::sleep(Duration::from_mins(2)).await;
+        let entries = entries();
+        assert!(
+            entries.get(&unused).is_none() && entries.get(&os).is_some() && entries.get(&young).is_some(),
+            "{entries}"
+        );
     };
     played(&context, images, story).await;
 }

@@ -3,6 +3,9 @@
 //! A registry says where its tokens come from only when it refuses a request. Who remembers that saves the refused
 //! request, which is a whole round trip to a distant registry. What is remembered is a guess: when no token comes of it,
 //! the registry is asked as if nothing were known. No token and no credential is ever in the file.
+//!
+//! The images of a release are often in another repository than the release itself, and need a token of their own: the
+//! repositories that were read are remembered too, and their tokens are asked for at once.
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -16,6 +19,8 @@ const VERSION: u32 = 1;
 /// A cluster knows a handful of registries; a file with more than this in it was not written here.
 const MAX_FILE: u64 = 1 << 20;
 const MAX_HOSTS: usize = 1000;
+/// A release and its images are in one or two repositories; tokens for more are not worth asking for in advance.
+const MAX_REPOSITORIES: usize = 4;
 
 /// Where the tokens of a registry come from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +30,9 @@ pub struct TokenServer {
     /// What the token server knows the registry as.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
+    /// Repositories that a token was asked for, the last one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub repositories: Vec<String>,
 }
 
 /// Token servers, by `host[:port]` of the registry.
@@ -54,20 +62,26 @@ impl Logins {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
     }
 
-    /// Remembers where the tokens of a registry come from. Of two processes that write at once, the later wins: the other
-    /// one only loses a round trip.
+    /// Remembers where the tokens of a registry come from, and that one was asked for this repository. Of two processes
+    /// that write at once, the later wins: the other one only loses a round trip.
     ///
     /// # Errors
     /// When the file cannot be written; it is then known to this process alone.
-    pub fn put(&self, host: &str, server: TokenServer) -> io::Result<()> {
+    pub fn put(&self, host: &str, realm: &str, service: Option<&str>, repository: &str) -> io::Result<()> {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if known.get(host) == Some(&server) {
+        let same = |server: &&TokenServer| server.realm == realm && server.service.as_deref() == service;
+        if known.get(host).filter(same).is_some_and(|server| server.repositories.iter().any(|r| r == repository)) {
             return Ok(());
         }
         let mut hosts = load(&self.folder);
         if hosts.len() >= MAX_HOSTS {
             hosts.clear();
         }
+        let mut repositories = hosts.remove(host).map(|server| server.repositories).unwrap_or_default();
+        repositories.retain(|known| known != repository);
+        repositories.insert(0, repository.to_owned());
+        repositories.truncate(MAX_REPOSITORIES);
+        let server = TokenServer { realm: realm.to_owned(), service: service.map(str::to_owned), repositories };
         hosts.insert(host.to_owned(), server);
         known.clone_from(&hosts);
         std::fs::create_dir_all(&self.folder)?;
@@ -89,20 +103,23 @@ fn load(folder: &Path) -> BTreeMap<String, TokenServer> {
 mod tests {
     use super::*;
 
-    fn server(realm: &str) -> TokenServer {
-        TokenServer { realm: realm.to_owned(), service: Some("s".to_owned()) }
-    }
-
     #[test]
     fn what_is_put_is_there_in_another_run() {
         let folder = tempfile::tempdir().unwrap();
         let at = folder.path().join("cache");
         let (one, other) = (Logins::open(&at), Logins::open(&at));
-        one.put("a.io", server("https://a.io/token")).unwrap();
-        other.put("b.io:5000", server("https://b.io/token")).unwrap();
+        one.put("a.io", "https://a.io/token", Some("s"), "x/y").unwrap();
+        other.put("b.io:5000", "https://b.io/token", None, "x").unwrap();
         let third = Logins::open(&at);
-        assert_eq!(third.of("a.io"), Some(server("https://a.io/token")));
-        assert_eq!(third.of("b.io:5000"), Some(server("https://b.io/token")));
+        let repositories = |logins: &Logins| logins.of("a.io").unwrap().repositories;
+        assert_eq!(third.of("a.io").unwrap().realm, "https://a.io/token");
+        assert_eq!(third.of("a.io").unwrap().service.as_deref(), Some("s"));
+        assert_eq!(third.of("b.io:5000").unwrap().realm, "https://b.io/token");
+        for repository in ["1", "2", "3", "4", "3"] {
+            third.put("a.io", "https://a.io/token", Some("s"), repository).unwrap();
+        }
+        assert_eq!(repositories(&third), ["4", "3", "2", "1"]);
+        assert_eq!(repositories(&Logins::open(&at)), ["4", "3", "2", "1"]);
         for text in ["", "{", r#"{"version":2,"hosts":{}}"#, "[]", r#"{"version":1,"hosts":{"a.io":1}}"#] {
             std::fs::write(at.join(FILE_NAME), text).unwrap();
             assert_eq!(Logins::open(&at).of("a.io"), None, "{text}");

@@ -151,11 +151,31 @@ async fn a_token_server_that_moved_is_found_again() {
     }));
     let server = server.await.unwrap();
     let cache = Cache::open(folder.path(), jiff::Timestamp::now);
-    let old = weir_images::logins::TokenServer { realm: format!("http://{}/token/old", server.host()), service: None };
-    cache.logins().put(&server.host(), old).unwrap();
+    cache.logins().put(&server.host(), &format!("http://{}/token/old", server.host()), None, "a/b").unwrap();
     let source = Source { cache: Some(Arc::new(cache)), ..insecure(&server.host()) };
     let found = Images::new(source).labels(&format!("{}/a/b:1", server.host())).await.unwrap();
     assert_eq!(found, BTreeMap::from([("a".to_owned(), "b".to_owned())]));
+}
+
+#[tokio::test]
+async fn tokens_for_what_was_read_before_are_asked_for_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(with_tokens(REALM.to_owned(), |_| json(200, GOOD))).await.unwrap();
+    let tokens = || server.requests().iter().filter(|request| request.path.starts_with("/token")).count();
+    for (ahead, after) in [(1, 2), (4, 4)] {
+        let cache = Some(Arc::new(Cache::open(folder.path(), jiff::Timestamp::now)));
+        let images = Images::new(Source { cache, ..insecure(&server.host()) });
+        images.labels(&format!("{}/a/b:1", server.host())).await.unwrap();
+        // Nobody has asked for the other repository yet.
+        let seen = async {
+            while tokens() < ahead {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE.total, seen).await.unwrap();
+        images.labels(&format!("{}/c/d:1", server.host())).await.unwrap();
+        assert_eq!(tokens(), after, "{:?}", server.requests());
+    }
 }
 
 fn json(status: u16, body: &str) -> Answer {

@@ -38,7 +38,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// What is asked for, best first. Obsolete schema 1 is not in it.
 const ACCEPT: [&str; 4] = [media::MANIFEST, media::DOCKER_MANIFEST, media::DOCKER_LIST, media::INDEX];
-/// What a token has to allow for pushing.
+/// What a token has to allow for pulling.
+const PULL: &str = "pull";
+/// And for pushing.
 const PUSH: &str = "pull,push";
 const DOCKER_HUB: &str = "docker.io";
 const DOCKER_HUB_API: &str = "registry-1.docker.io";
@@ -86,7 +88,8 @@ impl Registry {
         Ok(self.registries.places(spec)?)
     }
 
-    /// The repository at a place.
+    /// The repository at a place. Of a registry that is known from an earlier run, tokens are asked for at once; a runtime
+    /// must be there for that.
     ///
     /// # Errors
     /// [`Fault::Blocked`].
@@ -94,15 +97,26 @@ impl Registry {
         if let Some(prefix) = &place.blocked_by {
             return Err(Fault::Blocked { prefix: prefix.clone() });
         }
+        let repository = |endpoint: Arc<Endpoint>, spec: PullSpec| {
+            let found = self.authfile.entry(&spec.registry, &spec.repository);
+            let (entry, credential) = found.map(|(entry, credential)| (entry.to_owned(), credential.clone())).unzip();
+            Repository { spec, endpoint, clients: self.clients.clone(), credential, entry }
+        };
         let host = if place.spec.registry == DOCKER_HUB { DOCKER_HUB_API } else { &place.spec.registry };
+        let key = (host.to_owned(), place.insecure);
         let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
-        let endpoint = endpoints
-            .entry((host.to_owned(), place.insecure))
-            .or_insert_with(|| Arc::new(Endpoint::new(host, place.insecure, self.cache.clone())))
-            .clone();
-        let found = self.authfile.entry(&place.spec.registry, &place.spec.repository);
-        let (entry, credential) = found.map(|(entry, credential)| (entry.to_owned(), credential.clone())).unzip();
-        Ok(Repository { spec: place.spec.clone(), endpoint, clients: self.clients.clone(), credential, entry })
+        if let Some(endpoint) = endpoints.get(&key) {
+            return Ok(repository(endpoint.clone(), place.spec.clone()));
+        }
+        let endpoint = Arc::new(Endpoint::new(host, place.insecure, self.cache.clone()));
+        endpoints.insert(key, endpoint.clone());
+        let remembered = self.cache.as_ref().and_then(|cache| cache.logins().of(host));
+        for other in remembered.into_iter().flat_map(|server| server.repositories) {
+            let ahead = repository(endpoint.clone(), PullSpec { repository: other, ..place.spec.clone() });
+            // Nobody waits for it: who needs the token finds it, or waits for the same answer.
+            tokio::spawn(async move { ahead.ask_ahead().await });
+        }
+        Ok(repository(endpoint, place.spec.clone()))
     }
 }
 
@@ -129,7 +143,7 @@ impl Repository {
         accept: &'static [&'static str],
         what: &'static str,
     ) -> Result<reqwest::Response, Fault> {
-        let ask = Ask { method: Method::GET, path, accept, body: Body::None, actions: "pull" };
+        let ask = Ask { method: Method::GET, path, accept, body: Body::None, actions: PULL };
         let response = self.send(&ask).await?;
         answer::success(response, what, self.credential.is_some()).await
     }

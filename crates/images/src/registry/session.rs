@@ -3,7 +3,7 @@
 use super::challenge::Challenge;
 use super::clients::authority;
 use super::token::Tokens;
-use super::{Repository, answer};
+use super::{PULL, Repository, answer};
 use crate::authfile::Credential;
 use crate::cache::Cache;
 use crate::digest::ByteStream;
@@ -64,7 +64,7 @@ pub(super) enum Body<'a> {
 impl Endpoint {
     pub(super) fn new(host: &str, insecure: bool, cache: Option<Arc<Cache>>) -> Self {
         let remembered = cache.as_ref().and_then(|cache| cache.logins().of(host));
-        let known = remembered.map_or(Known::Nothing, |TokenServer { realm, service }| {
+        let known = remembered.map_or(Known::Nothing, |TokenServer { realm, service, .. }| {
             Known::Remembered(Challenge::Bearer { realm, service })
         });
         Self {
@@ -87,13 +87,15 @@ impl Endpoint {
     }
 
     fn learn(&self, known: Known) {
-        if let (Known::Said(Challenge::Bearer { realm, service }), Some(cache)) = (&known, &self.cache)
-            && let Err(error) =
-                cache.logins().put(&self.host, TokenServer { realm: realm.clone(), service: service.clone() })
-        {
+        *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+
+    /// Remembers for another run what was needed to read from this repository.
+    pub(super) fn remember(&self, realm: &str, service: Option<&str>, repository: &str) {
+        let Some(cache) = &self.cache else { return };
+        if let Err(error) = cache.logins().put(&self.host, realm, service, repository) {
             tracing::warn!("the token server of {} was not remembered: {error}", self.host);
         }
-        *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = known;
     }
 
     fn url(&self, path: &str, plain: bool) -> Result<Url, Fault> {
@@ -107,6 +109,15 @@ impl Endpoint {
 }
 
 impl Repository {
+    /// Asks for a token to pull with, when it is known from an earlier run where they come from.
+    pub(super) async fn ask_ahead(&self) {
+        if let Known::Remembered(Challenge::Bearer { realm, service }) = self.endpoint.known()
+            && let Err(fault) = self.token(&realm, service.as_deref(), PULL).await
+        {
+            tracing::debug!("no token for {} in advance: {fault}", self.spec.name());
+        }
+    }
+
     /// Sends a request, logs in when the registry asks for it, and sends it again.
     pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Response, Fault> {
         let first = match self.endpoint.known() {

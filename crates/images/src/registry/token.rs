@@ -4,7 +4,7 @@
 
 use super::clients::authority;
 use super::session::{basic, secret};
-use super::{Repository, answer};
+use super::{PULL, Repository, answer};
 use crate::authfile::Credential;
 use crate::error::Fault;
 use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
@@ -69,6 +69,9 @@ impl Repository {
         let token = self.fetch_token(realm, service, actions).await?;
         let header = token.header.clone();
         *slot = Some(token);
+        if actions == PULL {
+            self.endpoint.remember(realm, service, &self.spec.repository);
+        }
         Ok(header)
     }
 

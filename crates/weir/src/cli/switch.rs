@@ -85,8 +85,8 @@ impl Switch {
         // Custom pools take the stream of the worker pool: all are rendered as they will be.
         let mut after = inputs.clone();
         if let Some(pool) = after.pools.get_mut(&self.pool) {
-            pool.spec.os_image_stream =
-                Some(OsImageStreamReference { name: self.stream.clone(), ..Default::default() });
+            let name = self.stream.clone();
+            pool.spec.os_image_stream = Some(OsImageStreamReference { name, ..OsImageStreamReference::default() });
         }
         let mut pools = Vec::new();
         for moved in &moves {

@@ -122,7 +122,7 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
     let client = Client::try_from(config.clone())?;
     connect::answering(&client, &at, options.wait).await?;
     let there = There::read(&client).await?;
-    let Wanted { images, release, profile } = release::wanted(options, &there).await?;
+    let Wanted { images, release, profile } = release::wanted(&client, options, &there).await?;
     let leases = Leases::new(role, &options.election, &client, &clock);
     let context = Context {
         client: leases.client(config)?,

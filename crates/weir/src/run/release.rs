@@ -3,6 +3,8 @@
 use super::There;
 use crate::cli::run::Options;
 use anyhow::{Context as _, Result, bail};
+use kube::Client;
+use weir_controllers::access;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{Images, Release};
 
@@ -18,7 +20,7 @@ pub(super) struct Wanted {
 ///
 /// # Errors
 /// When neither does, it cannot be read, or does not tell the distribution.
-pub(super) async fn wanted(options: &Options, there: &There) -> Result<Wanted> {
+pub(super) async fn wanted(client: &Client, options: &Options, there: &There) -> Result<Wanted> {
     let mut source = options.images.open()?;
     let (images, release) = match (&options.release, there.desired()) {
         (Some(reference), _) => {
@@ -29,7 +31,11 @@ pub(super) async fn wanted(options: &Options, there: &There) -> Result<Wanted> {
         }
         (None, Some(desired)) => {
             let images = Images::new(source);
-            let release = images.release(desired).await;
+            // The mirrors and the pull secret that the release is behind are in the cluster.
+            let release = match access::once(client.clone(), images.clone()).await {
+                Ok(images) => images.release(desired).await.map_err(anyhow::Error::from),
+                Err(error) => Err(error.into()),
+            };
             if let Err(error) = &release {
                 eprintln!("the release of ClusterVersion cannot be read now: {error}");
             }
