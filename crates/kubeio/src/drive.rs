@@ -35,11 +35,20 @@ pub enum Next {
 pub trait Classed: std::error::Error + 'static {
     /// Whether trying again can help.
     fn class(&self) -> Class;
+
+    /// Whether somebody else wrote first: nothing is wrong, and it is looked at anew.
+    fn is_conflict(&self) -> bool {
+        false
+    }
 }
 
 impl Classed for crate::Error {
     fn class(&self) -> Class {
         Self::class(self)
+    }
+
+    fn is_conflict(&self) -> bool {
+        Self::is_conflict(self)
     }
 }
 
@@ -70,7 +79,11 @@ where
             }
             Err(error) => {
                 failures = failures.saturating_add(1);
-                tracing::warn!(controller = name, error = %chain(&error), "reconciling failed");
+                if error.is_conflict() {
+                    tracing::debug!(controller = name, error = %chain(&error), "somebody else wrote first");
+                } else {
+                    tracing::warn!(controller = name, error = %chain(&error), "reconciling failed");
+                }
                 match error.class() {
                     Class::Permanent => FULL_PASS,
                     Class::Transient => retry(failures),
