@@ -185,7 +185,8 @@ impl State {
                 resource: &t.resource.plural,
                 subresource: &t.subresource,
                 namespace: &t.namespace,
-                name: &t.name,
+                // A list or watch of one object by its name needs the right to that one only.
+                name: if exact { &t.name } else { selected_name(request.query.get("fieldSelector")) },
                 path: "",
             },
             (None, ["apis", group, "v1", review]) if review::is_review(group, review) => {
@@ -354,6 +355,13 @@ impl State {
         let list = json!({"kind": resource.list_kind, "apiVersion": resource.api_version(), "metadata": metadata, "items": items});
         Ok(response::json(StatusCode::OK, &list))
     }
+}
+
+/// Name that a field selector asks for, as `pkg/endpoints/request/requestinfo.go` of k8s.io/apiserver reads it.
+fn selected_name(fields: &str) -> &str {
+    let mut names = fields.split(',').filter_map(|field| field.strip_prefix("metadata.name="));
+    let name = names.next().map(|name| name.strip_prefix('=').unwrap_or(name)).unwrap_or_default();
+    if names.next().is_some() { "" } else { name }
 }
 
 fn check_apply(request: &Request) -> Result<(), Failure> {

@@ -37,7 +37,7 @@ pub struct Cluster {
     pub nodes: Cache<Node>,
     /// Pods of the operator, of all namespaces: they decide which master goes last.
     pub operator_pods: Cache<Pod>,
-    /// What says how images are read; only who reads images waits for it.
+    /// What says how images are read; only who reads images watches it, for there is a secret among it.
     pub access: access::Objects,
     /// What the stream controller found to stand in the way.
     pub troubles: Troubles,
@@ -60,7 +60,6 @@ impl Cluster {
             self.os_configs.fill(client.clone()),
             self.reports.fill(client.clone()),
             self.operator_pods.fill_labelled(client.clone(), &operator),
-            self.access.fill(client.clone()),
             self.nodes.fill(client),
         );
     }

@@ -54,16 +54,19 @@ pub async fn controller(context: &Context, images: Images) {
     let rollout = rollout::Controller::new(context.clone());
     let drain = drain::Controller::new(context.clone());
     let nodes = nodes::Controller::new(context.clone());
-    // One that began before could miss that what it waits for is there: it listens only to what it acts upon.
-    context.cluster.synced().await;
     // Boxed: together they are larger than a stack should have to hold.
-    tokio::join!(
-        Box::pin(stream.run()),
-        Box::pin(render.run()),
-        Box::pin(rollout.run()),
-        Box::pin(drain.run()),
-        Box::pin(nodes.run()),
-    );
+    let work = Box::pin(async {
+        // One that began before could miss that what it waits for is there: it listens only to what it acts upon.
+        context.cluster.synced().await;
+        tokio::join!(
+            Box::pin(stream.run()),
+            Box::pin(render.run()),
+            Box::pin(rollout.run()),
+            Box::pin(drain.run()),
+            Box::pin(nodes.run()),
+        );
+    });
+    tokio::join!(Box::pin(context.cluster.access.clone().fill(context.client.clone())), work);
 }
 
 /// Runs the operator; needs [`watch`] beside it.

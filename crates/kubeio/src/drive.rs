@@ -40,6 +40,11 @@ pub trait Classed: std::error::Error + 'static {
     fn retry_after(&self) -> Option<Duration> {
         None
     }
+
+    /// Whether somebody else wrote first: nothing is wrong, and it is looked at anew.
+    fn is_conflict(&self) -> bool {
+        false
+    }
 }
 
 impl Classed for crate::Error {
@@ -49,6 +54,10 @@ impl Classed for crate::Error {
 
     fn retry_after(&self) -> Option<Duration> {
         Self::retry_after(self)
+    }
+
+    fn is_conflict(&self) -> bool {
+        Self::is_conflict(self)
     }
 }
 
@@ -79,7 +88,11 @@ where
             }
             Err(error) => {
                 failures = failures.saturating_add(1);
-                tracing::warn!(controller = name, error = %chain(&error), "reconciling failed");
+                if error.is_conflict() {
+                    tracing::debug!(controller = name, error = %chain(&error), "somebody else wrote first");
+                } else {
+                    tracing::warn!(controller = name, error = %chain(&error), "reconciling failed");
+                }
                 if let Some(pause) = error.retry_after() {
                     // What changes meanwhile waits, too: looking at it would ask the server for more.
                     sleep_until(Instant::now() + pause).await;

@@ -6,6 +6,7 @@
 //! | [`up`] | a whole cluster's machine configuration in one process |
 //! | [`run`] | the controllers against the API server of a cluster |
 //! | [`seed`] | what a cluster that runs a release holds at the start |
+//! | [`install`] | what runs weir in a cluster |
 //! | [`inputs`] | what pools are rendered from, and rendering them |
 //! | [`bootstrap`] | rendering before there is a cluster |
 //! | [`build`] | who this build is |
@@ -19,6 +20,7 @@ pub mod build;
 pub mod cli;
 pub mod exit;
 pub mod inputs;
+pub mod install;
 pub mod manifests;
 pub mod rollout_objects;
 pub mod run;

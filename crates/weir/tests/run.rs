@@ -12,7 +12,7 @@ use std::{
 use tempfile::TempDir;
 use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
-use weir_testkit::{Kubectl, Program, client};
+use weir_testkit::{Kubectl, Program, Registry, client};
 
 /// An API server alone, and a folder for what belongs to it.
 struct Server {
@@ -377,5 +377,61 @@ fn a_pool_may_name_only_streams_there_are_and_the_change_is_what_counts() -> Res
     gate(true)?;
     server.kubectl.run(&["wait", "--for=create", binding, "--timeout=30s"])?;
     assert!(again.interrupt()?.success());
+    Ok(())
+}
+
+/// The kubeconfig of a service account.
+fn of_account(server: &Server, account: &str) -> Result<PathBuf> {
+    let token = server.kubectl.run(&["create", "token", account, "-n", "openshift-machine-config-operator"])?;
+    let mut kubeconfig: Value = serde_saphyr::from_str(&std::fs::read_to_string(server.kubeconfig())?)?;
+    kubeconfig["users"][0]["user"] = json!({"token": token.trim()});
+    let path = server.folder.path().join(account);
+    std::fs::write(&path, kubeconfig.to_string())?;
+    Ok(path)
+}
+
+#[test]
+fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let Some(registry) = Registry::start(&weir_testkit::Options::default())? else { return Ok(()) };
+    let config = server.folder.path().join("registries.conf");
+    std::fs::write(&config, format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.host()))?;
+    let config = config.display().to_string();
+    server.payload("p", &["--distribution", "ocp"])?;
+    let layout = server.folder.path().join("p").display().to_string();
+    let to = format!("{}/ocp/release", registry.host());
+    let pushed = weir().args(["payload", "push", &layout, &to, "--registry-config", &config]).output()?;
+    assert!(pushed.status.success(), "{}", said(&pushed));
+    let release = String::from_utf8(pushed.stdout)?.trim().to_owned();
+    server.run("all", &["--release", &release, "--registry-config", &config])?.interrupt()?;
+
+    let file = server.folder.path().join("manifests.yaml");
+    let printed = weir().args(["manifests", "--image", "registry.example.com/weir:1", "--no-monitoring"]).output()?;
+    std::fs::write(&file, printed.stdout)?;
+    server.kubectl.run(&["create", "namespace", "openshift-config"])?;
+    let apply = ["apply", "--server-side", "--force-conflicts", "-f", &file.display().to_string()];
+    server.kubectl.run(&apply)?;
+
+    let start = |what: &str, account: &str| {
+        let kubeconfig = of_account(&server, account)?;
+        let mut command = weir();
+        command.args(["run", what, "--registry-config", &config, "--kubeconfig"]).arg(kubeconfig);
+        let mut program = Program::start(&mut command)?;
+        program.until("leading")?;
+        anyhow::Ok(program)
+    };
+    let mut controller = start("controller", "weir-controller")?;
+    let mut operator = start("operator", "weir-operator")?;
+    let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 2)])?;
+    server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
+    server.stream("worker", "rhel-9")?;
+    server.wait("mcp/worker", ".status.osImageStream.name", "rhel-9")?;
+    server.wait("clusteroperator/machine-config", ".status.conditions[?(@.type==\"Available\")].status", "True")?;
+    for program in [&mut controller, &mut operator] {
+        assert!(program.interrupt()?.success());
+        let said = program.rest();
+        assert!(!said.contains("forbidden"), "{said}");
+    }
+    machines.end();
     Ok(())
 }

@@ -172,7 +172,9 @@ impl Controller {
                 Err(failure) => self.refuse(&writer, &failure).await,
             };
             if let Err(error) = written {
-                tracing::warn!(pool = writer.name(), error = %weir_kubeio::drive::chain(&error), "rendering was not written");
+                if !error.is_conflict() {
+                    tracing::warn!(pool = writer.name(), error = %weir_kubeio::drive::chain(&error), "rendering was not written");
+                }
                 first.get_or_insert(error);
             }
         }

@@ -89,6 +89,10 @@ impl Classed for Error {
             Self::Api(error) => error.class(),
         }
     }
+
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Api(error) if error.is_conflict())
+    }
 }
 
 impl Error {

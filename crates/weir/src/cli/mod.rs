@@ -11,6 +11,7 @@ mod image_source;
 pub mod machine_config_osimagestream;
 mod machines;
 mod manifest_source;
+mod manifests;
 mod payload;
 mod render;
 pub mod run;
@@ -70,6 +71,8 @@ pub enum Command {
     Explain(Explain),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
+    /// Print what runs weir in a cluster: namespace, roles, deployments, policies
+    Manifests(manifests::Manifests),
     /// Serve the embedded Kubernetes API
     ///
     /// It is an API server and nothing else: no scheduler, no kubelet, no controller runs beside it.
@@ -154,6 +157,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Switch(switch) => switch.run(),
         Command::Explain(explain) => explain.run(),
         Command::Crds(crds) => crds.run(),
+        Command::Manifests(manifests) => manifests.run(),
         Command::Apiserver(arguments) => apiserver::run(arguments),
         Command::Completions { shell } => {
             let mut command = <Arguments as clap::CommandFactory>::command();

@@ -1,5 +1,6 @@
 //! An API server that answers, and lets us read what we need.
 
+use super::Role;
 use anyhow::{Context as _, Result, anyhow, bail};
 use http::StatusCode;
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -89,9 +90,9 @@ pub(super) fn known<T>(answer: kube::Result<T>) -> Result<T> {
 ///
 /// # Errors
 /// Names all that are not.
-pub(super) async fn readable(client: &Client) -> Result<()> {
+pub(super) async fn readable(client: &Client, role: Role) -> Result<()> {
     let missing: Vec<String> = [
-        missing::<ClusterOperator>(client).await?,
+        if role.operates() { missing::<ClusterOperator>(client).await? } else { None },
         missing::<ClusterVersion>(client).await?,
         missing::<ControllerConfig>(client).await?,
         missing::<FeatureGate>(client).await?,

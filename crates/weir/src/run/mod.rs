@@ -135,10 +135,10 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
     if let Some(release) = release.as_ref().filter(|_| options.release.is_some()) {
         seed(options, &client, &context, &there, release).await?;
     }
-    connect::readable(&client).await?;
+    connect::readable(&client, role).await?;
     health.know(context.clone(), leases.fences());
-    let version = release.map_or_else(|| "a release that cannot be read".to_owned(), |release| release.version);
-    eprintln!("running against {at}: {} {version}", profile.title);
+    let version = release.map(|release| release.version).or_else(|| there.desired_version().map(str::to_owned));
+    eprintln!("running against {at}: {} {}", profile.title, version.unwrap_or_default());
     Ok(Started { leases, context, images })
 }
 
@@ -162,6 +162,11 @@ impl There {
     fn is_openshift(&self) -> bool {
         let annotations = self.version.as_ref().map(|version| version.metadata.annotations.clone().unwrap_or_default());
         annotations.is_some_and(|annotations| !annotations.contains_key(SEEDED))
+    }
+
+    /// Version of the release the cluster is to run.
+    fn desired_version(&self) -> Option<&str> {
+        Some(self.version.as_ref()?.status.as_ref()?.desired.version.as_str())
     }
 
     /// Pull spec of the release the cluster is to run.

@@ -4,9 +4,14 @@ use super::There;
 use crate::cli::run::Options;
 use anyhow::{Context as _, Result, bail};
 use kube::Client;
+use std::time::Duration;
 use weir_controllers::access;
 use weir_distro::{Evidence, Profile, detect};
-use weir_images::{Images, Release};
+use weir_images::{Images, Patience, Release, Source};
+
+/// A registry that is down keeps nobody waiting at the start: the controllers come back to it.
+const PATIENCE: Patience =
+    Patience { pause: Duration::from_millis(250), retry: Duration::from_secs(2), total: Duration::from_secs(30) };
 
 /// What the cluster is to run.
 pub(super) struct Wanted {
@@ -29,8 +34,10 @@ pub(super) async fn wanted(client: &Client, options: &Options, there: &There) ->
             let release = images.release(reference).await.with_context(|| format!("reading release {reference}"))?;
             (images, Some(release))
         }
+        // The controllers read it; here only the distribution is to be told from it.
+        (None, Some(_)) if options.distribution.is_some() => (Images::new(source), None),
         (None, Some(desired)) => {
-            let images = Images::new(source);
+            let images = Images::new(Source { patience: PATIENCE, ..source.clone() });
             // The mirrors and the pull secret that the release is behind are in the cluster.
             let release = match access::once(client.clone(), images.clone()).await {
                 Ok(images) => images.release(desired).await.map_err(anyhow::Error::from),
@@ -39,7 +46,7 @@ pub(super) async fn wanted(client: &Client, options: &Options, there: &There) ->
             if let Err(error) = &release {
                 eprintln!("the release of ClusterVersion cannot be read now: {error}");
             }
-            (images, release.ok())
+            (Images::new(source), release.ok())
         }
         (None, None) => bail!(
             "there is no ClusterVersion that says which release to run: name it with --release, and what else OpenShift \

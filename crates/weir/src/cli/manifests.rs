@@ -1,0 +1,53 @@
+//! `weir manifests`: what runs weir in a cluster.
+
+use crate::{
+    exit::Outcome,
+    install::{Install, Manifest, manifests},
+};
+use anyhow::{Context as _, Result};
+use std::path::{Path, PathBuf};
+
+/// What to print.
+#[derive(Debug, clap::Args)]
+pub struct Manifests {
+    /// Image that has this program
+    #[arg(long, value_name = "PULLSPEC")]
+    pub image: String,
+    /// Pods of each component: one works, the others stand by
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    pub replicas: u32,
+    /// Leave out ServiceMonitors, for a cluster that does not know them
+    #[arg(long)]
+    pub no_monitoring: bool,
+    /// Write one file per object into this folder instead of printing
+    #[arg(short, long, value_name = "DIR")]
+    pub output: Option<PathBuf>,
+}
+
+impl Manifests {
+    /// Prints the objects as YAML documents in the order in which they can be applied, or writes them to files that sort so.
+    ///
+    /// # Errors
+    /// When a file or stdout cannot be written.
+    pub fn run(&self) -> Result<Outcome> {
+        let all = manifests(&Install { image: &self.image, replicas: self.replicas, monitoring: !self.no_monitoring });
+        match &self.output {
+            Some(folder) => write(folder, &all)?,
+            None => {
+                let objects: Vec<_> = all.into_iter().map(|manifest| manifest.object).collect();
+                super::print(serde_saphyr::to_string_multiple(&objects)?.as_bytes())?;
+            }
+        }
+        Ok(Outcome::Done)
+    }
+}
+
+fn write(folder: &Path, all: &[Manifest]) -> Result<()> {
+    std::fs::create_dir_all(folder).with_context(|| format!("creating folder {}", folder.display()))?;
+    for (number, manifest) in all.iter().enumerate() {
+        let path = folder.join(format!("{number:02}-{}.yaml", manifest.file));
+        let text = serde_saphyr::to_string(&manifest.object)?;
+        std::fs::write(&path, text).with_context(|| format!("writing {}", path.display()))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! What each component may do: only what its code does. Each rule says which code.
+
+use super::{Component, metadata};
+use serde_json::{Value, json};
+use weir_api::{
+    keys::{names::OPERATOR_NAMESPACE, namespaces, secrets},
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
+};
+
+use weir_rules::catalog::os_image_url;
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+/// What a watch needs.
+const WATCH: &[&str] = &["list", "watch"];
+
+/// Service account, roles and bindings of a component.
+pub(super) fn objects(component: Component) -> Vec<Value> {
+    let name = component.name();
+    let mut objects = vec![
+        json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name)}),
+        cluster_role(name, &watched(component)),
+        cluster_binding(name),
+        role(name, OPERATOR_NAMESPACE, &own_namespace(component)),
+        binding(name, OPERATOR_NAMESPACE),
+    ];
+    if component == Component::Controller {
+        // The pull secret opens the registries that images are read from.
+        let secret = named(&[""], &["secrets"], &[secrets::PULL], WATCH);
+        objects.extend([role(name, namespaces::CONFIG, &[secret]), binding(name, namespaces::CONFIG)]);
+    }
+    objects
+}
+
+/// Rules for cluster-scoped kinds, and for pods wherever they are.
+fn watched(component: Component) -> Vec<Value> {
+    let mut rules = vec![
+        // What `weir_controllers::watch` watches; `get` is how a process sees at the start what cluster this is.
+        rule(&[CONFIG_GROUP], &["clusterversions", "featuregates"], &["get", "list", "watch"]),
+        rule(
+            &[MACHINE_CONFIG_GROUP],
+            &[
+                "controllerconfigs",
+                "machineconfignodes",
+                "machineconfigpools",
+                "machineconfigs",
+                "machineosconfigs",
+                "osimagestreams",
+            ],
+            WATCH,
+        ),
+        rule(&[""], &["nodes", "pods"], WATCH),
+    ];
+    rules.extend(match component {
+        Component::Operator => operator(),
+        Component::Controller => controller(),
+    });
+    rules
+}
+
+fn operator() -> Vec<Value> {
+    let admission = "admissionregistration.k8s.io";
+    vec![
+        // The ClusterOperator.
+        rule(&[CONFIG_GROUP], &["clusteroperators"], &["list", "watch", "create"]),
+        rule(&[CONFIG_GROUP], &["clusteroperators/status"], &["patch"]),
+        // The built-in pools.
+        rule(&[MACHINE_CONFIG_GROUP], &["machineconfigpools"], &["create", "patch"]),
+        // What is evaluated for the ClusterOperator.
+        rule(&[OPERATOR_GROUP], &["machineconfigurations"], WATCH),
+        rule(&[MACHINE_CONFIG_GROUP], &["kubeletconfigs", "containerruntimeconfigs"], WATCH),
+        // Admission policies are applied, which creates them, and go with the gate.
+        rule(
+            &[admission],
+            &["validatingadmissionpolicies", "validatingadmissionpolicybindings"],
+            &["list", "watch", "create", "patch", "delete"],
+        ),
+        // Who writes a policy must be allowed to read its parameter.
+        rule(&[MACHINE_CONFIG_GROUP], &["osimagestreams"], &["get"]),
+    ]
+}
+
+fn controller() -> Vec<Value> {
+    vec![
+        // Streams: the object, its status, its marks.
+        rule(&[MACHINE_CONFIG_GROUP], &["osimagestreams"], &["create", "patch"]),
+        // Rendering: rendered MachineConfigs, and the configuration of pools.
+        rule(&[MACHINE_CONFIG_GROUP], &["machineconfigs"], &["create"]),
+        rule(&[MACHINE_CONFIG_GROUP], &["machineconfigpools"], &["patch"]),
+        // The reports about nodes.
+        rule(&[MACHINE_CONFIG_GROUP], &["machineconfignodes"], &["create", "patch", "delete"]),
+        rule(
+            &[MACHINE_CONFIG_GROUP],
+            &["osimagestreams/status", "machineconfigpools/status", "machineconfignodes/status"],
+            &["patch"],
+        ),
+        // Rollout and cordons.
+        rule(&[""], &["nodes"], &["patch"]),
+        // Drains.
+        rule(&[""], &["pods/eviction"], &["create"]),
+        rule(&["policy"], &["poddisruptionbudgets"], WATCH),
+        rule(&["apps"], &["daemonsets"], WATCH),
+        // How images are read.
+        rule(&[CONFIG_GROUP], &["images", "imagedigestmirrorsets", "imagetagmirrorsets"], WATCH),
+        rule(&[OPERATOR_GROUP], &["imagecontentsourcepolicies"], WATCH),
+    ]
+}
+
+/// Rules for the namespace that weir runs in.
+fn own_namespace(component: Component) -> Vec<Value> {
+    let mut rules = vec![
+        // The election.
+        rule(&["coordination.k8s.io"], &["leases"], &["get", "create", "update"]),
+        // What is told to users.
+        rule(&[""], &["events"], &["create"]),
+    ];
+    if component == Component::Controller {
+        // A pair of OS images beside those of the release.
+        rules.push(named(&[""], &["configmaps"], &[os_image_url::NAME], WATCH));
+    }
+    rules
+}
+
+fn rule(groups: &[&str], resources: &[&str], verbs: &[&str]) -> Value {
+    json!({"apiGroups": groups, "resources": resources, "verbs": verbs})
+}
+
+fn named(groups: &[&str], resources: &[&str], names: &[&str], verbs: &[&str]) -> Value {
+    json!({"apiGroups": groups, "resources": resources, "resourceNames": names, "verbs": verbs})
+}
+
+fn cluster_role(name: &str, rules: &[Value]) -> Value {
+    json!({"apiVersion": format!("{RBAC}/v1"), "kind": "ClusterRole", "metadata": {"name": name}, "rules": rules})
+}
+
+fn role(name: &str, namespace: &str, rules: &[Value]) -> Value {
+    let metadata = json!({"name": name, "namespace": namespace});
+    json!({"apiVersion": format!("{RBAC}/v1"), "kind": "Role", "metadata": metadata, "rules": rules})
+}
+
+fn cluster_binding(name: &str) -> Value {
+    bound("ClusterRoleBinding", "ClusterRole", name, &json!({"name": name}))
+}
+
+fn binding(name: &str, namespace: &str) -> Value {
+    bound("RoleBinding", "Role", name, &json!({"name": name, "namespace": namespace}))
+}
+
+fn bound(kind: &str, role: &str, name: &str, metadata: &Value) -> Value {
+    json!({
+        "apiVersion": format!("{RBAC}/v1"),
+        "kind": kind,
+        "metadata": metadata,
+        "roleRef": {"apiGroup": RBAC, "kind": role, "name": name},
+        "subjects": [{"kind": "ServiceAccount", "name": name, "namespace": OPERATOR_NAMESPACE}],
+    })
+}

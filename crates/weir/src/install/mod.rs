@@ -1,0 +1,138 @@
+//! What runs weir in a cluster, as manifests.
+//!
+//! | module | part |
+//! |---|---|
+//! | `access` | what each component may do: only what its code does |
+//! | `workload` | deployments, and what watches over them |
+
+mod access;
+mod workload;
+
+use serde_json::{Value, json};
+use weir_api::keys::names::OPERATOR_NAMESPACE;
+use weir_rules::policies::pool_stream;
+
+/// What is to be installed.
+#[derive(Clone, Copy, Debug)]
+pub struct Install<'a> {
+    /// Image that has the program.
+    pub image: &'a str,
+    /// Pods of each component.
+    pub replicas: u32,
+    /// With ServiceMonitors.
+    pub monitoring: bool,
+}
+
+/// An object and what its file is called.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Manifest {
+    /// Name of the file, without number and ending.
+    pub file: String,
+    /// The object.
+    pub object: Value,
+}
+
+/// The two components, each with a service account of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Component {
+    Operator,
+    Controller,
+}
+
+impl Component {
+    const ALL: [Self; 2] = [Self::Operator, Self::Controller];
+
+    /// Name of its objects. The reference's names are left to the reference: a cluster version operator goes on writing those.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Operator => "weir-operator",
+            Self::Controller => "weir-controller",
+        }
+    }
+
+    /// What `weir run` is given.
+    fn role(self) -> &'static str {
+        match self {
+            Self::Operator => "operator",
+            Self::Controller => "controller",
+        }
+    }
+}
+
+/// All objects, in the order in which they can be applied. The policy is the operator's to keep; it is here so that it holds
+/// from the beginning.
+#[must_use]
+pub fn manifests(install: &Install<'_>) -> Vec<Manifest> {
+    let namespace = json!({
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {
+            "name": OPERATOR_NAMESPACE,
+            "labels": {"openshift.io/cluster-monitoring": "true", "pod-security.kubernetes.io/enforce": "restricted"},
+        },
+    });
+    let mut objects = vec![namespace];
+    for component in Component::ALL {
+        objects.extend(access::objects(component));
+    }
+    let guard = pool_stream();
+    objects.extend([guard.policy, guard.binding]);
+    for component in Component::ALL {
+        objects.extend(workload::objects(component, install));
+    }
+    objects.into_iter().map(Manifest::from).collect()
+}
+
+impl From<Value> for Manifest {
+    fn from(object: Value) -> Self {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_lowercase();
+        Self { file: format!("{}-{}", text("/kind"), text("/metadata/name")), object }
+    }
+}
+
+fn metadata(name: &str) -> Value {
+    json!({"name": name, "namespace": OPERATOR_NAMESPACE, "labels": {"app.kubernetes.io/part-of": "weir"}})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    fn all() -> Vec<Manifest> {
+        manifests(&Install { image: "registry.example.com/weir@sha256:1", replicas: 2, monitoring: true })
+    }
+
+    #[test]
+    fn every_object_is_named_once_and_every_reference_meets_one() {
+        let all = all();
+        let names: BTreeSet<&str> = all.iter().map(|manifest| manifest.file.as_str()).collect();
+        assert!(all.len() - names.len() <= 1, "a Role of one name is in two namespaces at most");
+        let has = |kind: &str, name: &str| {
+            all.iter().any(|m| m.object["kind"] == kind && m.object["metadata"]["name"] == name)
+        };
+        for manifest in &all {
+            let reference = &manifest.object["roleRef"];
+            if let (Some(kind), Some(name)) = (reference["kind"].as_str(), reference["name"].as_str()) {
+                assert!(has(kind, name), "{kind} {name}");
+            }
+            if let Some(account) = manifest.object.pointer("/spec/template/spec/serviceAccountName") {
+                assert!(has("ServiceAccount", account.as_str().unwrap()), "{account}");
+            }
+        }
+    }
+
+    #[test]
+    fn nobody_may_do_anything_to_everything_and_only_one_secret_is_read() {
+        for manifest in all() {
+            for rule in manifest.object["rules"].as_array().into_iter().flatten() {
+                let text = rule.to_string();
+                assert!(!text.contains("\"*\""), "{}: {text}", manifest.file);
+                if text.contains("secrets") {
+                    assert_eq!(rule["resourceNames"], json!(["pull-secret"]), "{text}");
+                    assert_eq!(manifest.object["kind"], "Role");
+                }
+            }
+        }
+    }
+}
