@@ -9,7 +9,7 @@ use crate::{
     status::Failure,
     store::{Key, Tables},
 };
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Table of the policies.
@@ -51,6 +51,8 @@ pub(crate) struct Question<'a> {
     pub(crate) name: &'a str,
     pub(crate) user: &'a User,
     pub(crate) dry_run: bool,
+    /// Options as they were given, without kind and version.
+    pub(crate) options: &'a Map<String, Value>,
     pub(crate) new: Option<&'a Value>,
     pub(crate) old: Option<&'a Value>,
 }
@@ -71,6 +73,7 @@ impl State {
             .collect();
         let namespace = self.store.get(&self.namespaces.storage, &Key::new("", question.namespace)).map(|o| o.value());
         let is_namespace = resource.is("", "namespaces");
+        let options = options(question.operation, question.options);
         let request = policy::Request {
             operation: question.operation,
             group: &resource.group,
@@ -82,6 +85,7 @@ impl State {
             name: question.name,
             user: question.user,
             dry_run: question.dry_run,
+            options: Some(&options),
             object: question.new,
             old_object: question.old,
             namespace_object: namespace.as_ref(),
@@ -98,6 +102,19 @@ impl State {
             None => Ok(verdict.warnings),
         }
     }
+}
+
+/// Options with their kind. A patch comes as an update.
+fn options(operation: Operation, given: &Map<String, Value>) -> Value {
+    let kind = match operation {
+        Operation::Create => "CreateOptions",
+        Operation::Delete => "DeleteOptions",
+        Operation::Update | Operation::Connect => "UpdateOptions",
+    };
+    let mut options = given.clone();
+    options.insert("kind".into(), kind.into());
+    options.insert("apiVersion".into(), "meta.k8s.io/v1".into());
+    options.into()
 }
 
 fn refusal(resource: &Resource, denial: &Denial, request: &policy::Request<'_>) -> Failure {

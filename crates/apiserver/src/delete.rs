@@ -16,7 +16,7 @@ use crate::{
     status::Failure,
     store::{Key, Writer},
 };
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// What happens to the objects that an object owns.
@@ -37,6 +37,8 @@ pub(crate) struct DeleteOptions {
     uid: Option<String>,
     version: Option<String>,
     propagation: Propagation,
+    /// The options themselves, as admission sees them.
+    given: Map<String, Value>,
 }
 
 impl DeleteOptions {
@@ -66,7 +68,11 @@ impl DeleteOptions {
             }
         };
         let dry_run = query.get("dryRun") == "All" || list(body, &["dryRun"]).iter().any(|d| d == "All");
-        Ok(Self { dry_run, uid: precondition("uid"), version: precondition("resourceVersion"), propagation })
+        let mut given = body.as_object().cloned().unwrap_or_default();
+        if !policy.is_empty() {
+            given.insert("propagationPolicy".into(), policy.into());
+        }
+        Ok(Self { dry_run, uid: precondition("uid"), version: precondition("resourceVersion"), propagation, given })
     }
 }
 
@@ -100,6 +106,7 @@ impl State {
             name: &key.name,
             user,
             dry_run: options.dry_run,
+            options: &options.given,
             new: None,
             old: Some(&object),
         })?;

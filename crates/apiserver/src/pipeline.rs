@@ -41,6 +41,8 @@ pub(crate) struct Options {
     pub(crate) dry_run: bool,
     pub(crate) manager: String,
     pub(crate) field_validation: FieldValidation,
+    /// What the request itself says of them, as admission sees it.
+    pub(crate) given: Map<String, Value>,
 }
 
 /// Which part of the object an endpoint writes.
@@ -431,6 +433,7 @@ impl Write<'_> {
             name,
             user: self.user,
             dry_run: self.options.dry_run,
+            options: &self.options.given,
             new: Some(new),
             old,
         })

@@ -23,7 +23,7 @@ use crate::{
     store::Key,
 };
 use http::{Method, Response, StatusCode};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
 
 /// Minor version of the Kubernetes release whose API this server has.
@@ -291,7 +291,13 @@ impl State {
             "Ignore" => FieldValidation::Ignore,
             other => return Err(invalid_option("fieldValidation", other, &["Ignore", "Warn", "Strict"])),
         };
-        let options = Options { dry_run, manager: request.field_manager(), field_validation };
+        let mut given: Map<String, Value> = ["fieldManager", "fieldValidation"]
+            .into_iter()
+            .filter(|name| !query.get(name).is_empty())
+            .map(|name| (name.to_owned(), query.get(name).into()))
+            .collect();
+        given.extend(dry_run.then(|| ("dryRun".to_owned(), json!(["All"]))));
+        let options = Options { dry_run, manager: request.field_manager(), field_validation, given };
         let write = Write {
             state: self,
             resource: &target.resource,

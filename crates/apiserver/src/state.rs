@@ -18,7 +18,7 @@ use crate::{
     tokens::TokenKey,
 };
 use parking_lot::RwLock;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
@@ -115,7 +115,12 @@ impl State {
     }
 
     fn write<T>(&self, resource: &Arc<Resource>, namespace: &str, act: impl FnOnce(&Write<'_>) -> T) -> T {
-        let options = Options { dry_run: false, manager: MANAGER.into(), field_validation: FieldValidation::Ignore };
+        let options = Options {
+            dry_run: false,
+            manager: MANAGER.into(),
+            field_validation: FieldValidation::Ignore,
+            given: Map::new(),
+        };
         act(&Write { state: self, resource, namespace, part: Part::Main, options: &options, user: &admin() })
     }
 

@@ -51,6 +51,7 @@ fn request<'a>(user: &'a User, object: &'a Value) -> Request<'a> {
         name: object["metadata"]["name"].as_str().unwrap_or_default(),
         user,
         dry_run: false,
+        options: None,
         object: Some(object),
         old_object: None,
         namespace_object: None,

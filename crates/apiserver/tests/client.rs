@@ -510,3 +510,40 @@ async fn definitions_say_where_they_are_wrong_and_which_fields_select() {
     let refused = api.list(&ListParams::default().fields("spec.color=red")).await.unwrap_err();
     assert!(matches!(refused, kube::Error::Api(status) if status.message == "field label not supported: spec.color"));
 }
+
+#[tokio::test]
+async fn policies_see_the_options_of_requests() {
+    let (server, client) = client();
+    let policy = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicy", "metadata": {"name": "p"},
+        "spec": {"matchConstraints": {"resourceRules": [{"apiGroups": [""], "apiVersions": ["v1"], "operations": ["*"], "resources": ["configmaps"]}]},
+            "validations": [{"expression": "request.options.kind == 'DeleteOptions' ? request.options.propagationPolicy == 'Orphan' : request.options.?fieldManager.orValue('') == 'good'",
+                "messageExpression": "request.options.kind"}]}});
+    let binding = json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingAdmissionPolicyBinding", "metadata": {"name": "b"},
+        "spec": {"policyName": "p", "validationActions": ["Deny"]}});
+    const GROUP: &str = "/apis/admissionregistration.k8s.io/v1";
+    for (plural, object) in [("validatingadmissionpolicies", policy), ("validatingadmissionpolicybindings", binding)] {
+        let (status, _, text) = raw(&server, "POST", &format!("{GROUP}/{plural}"), &[], &object.to_string()).await;
+        assert_eq!(status, 201, "{text}");
+    }
+    let api: Api<ConfigMap> = Api::default_namespaced(client);
+    let map = object::<ConfigMap>(json!({"metadata": {"name": "a"}}));
+    let by = |manager: &str| PostParams { field_manager: Some(manager.to_owned()), ..PostParams::default() };
+    let refused = |error: kube::Error, kind: &str| {
+        assert!(
+            matches!(&error, kube::Error::Api(status) if status.message.ends_with(&format!("denied request: {kind}"))),
+            "{error:?}"
+        );
+    };
+    refused(api.create(&by("bad"), &map).await.unwrap_err(), "CreateOptions");
+    refused(api.create(&PostParams::default(), &map).await.unwrap_err(), "CreateOptions");
+    api.create(&by("good"), &map).await.unwrap();
+    let patch = Patch::Merge(json!({"data": {"k": "v"}}));
+    refused(
+        api.patch("a", &PatchParams { field_manager: Some("bad".into()), ..PatchParams::default() }, &patch)
+            .await
+            .unwrap_err(),
+        "UpdateOptions",
+    );
+    refused(api.delete("a", &DeleteParams::background()).await.unwrap_err(), "DeleteOptions");
+    api.delete("a", &DeleteParams::orphan()).await.unwrap();
+}

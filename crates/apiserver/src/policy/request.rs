@@ -65,6 +65,8 @@ pub struct Request<'a> {
     pub user: &'a User,
     /// Nothing will be stored.
     pub dry_run: bool,
+    /// Options that came with the request, e.g. a `CreateOptions` of `meta.k8s.io/v1`; `None` when there are none.
+    pub options: Option<&'a Value>,
     /// The new object; `None` on delete.
     pub object: Option<&'a Value>,
     /// The stored object; `None` on create.
@@ -118,6 +120,7 @@ impl Request<'_> {
                 ("namespace", self.namespace),
             ];
             fields.extend(optional.into_iter().filter(|(_, v)| !v.is_empty()).map(|(k, v)| (k.into(), Value::from(v))));
+            fields.extend(self.options.map(|options| ("options".into(), options.clone())));
         }
         request
     }

@@ -72,14 +72,9 @@ pub enum Files {
     All,
 }
 
-/// What was read, and what could not be.
+/// What was read, and what could not be, in order of files and documents.
 #[derive(Debug, Default)]
-pub struct Reading {
-    /// The objects, in order of files and documents.
-    pub manifests: Vec<Manifest>,
-    /// What could not be read.
-    pub errors: Several,
-}
+pub struct Reading(Vec<Result<Manifest>>);
 
 /// Reads files, folders (not what is in folders below them) and, for `-`, standard input, in order of their names.
 #[must_use]
@@ -93,9 +88,9 @@ pub fn read(paths: &[PathBuf], which: Files) -> Reading {
         match files(path, which) {
             Ok(files) => files.iter().for_each(|file| match std::fs::File::open(file) {
                 Ok(mut opened) => reading.add_file(file, &mut opened),
-                Err(error) => reading.errors.push(anyhow!(error).context(format!("reading {}", file.display()))),
+                Err(error) => reading.refuse(anyhow!(error).context(format!("reading {}", file.display()))),
             }),
-            Err(error) => reading.errors.push(error),
+            Err(error) => reading.refuse(error),
         }
     }
     reading
@@ -122,10 +117,10 @@ impl Reading {
         let mut bytes = Vec::new();
         match from.take(LARGEST + 1).read_to_end(&mut bytes) {
             Ok(read) if read as u64 > LARGEST => {
-                self.errors.push(anyhow!("{}: larger than {} MiB", file.display(), LARGEST >> 20));
+                self.refuse(anyhow!("{}: larger than {} MiB", file.display(), LARGEST >> 20));
             }
             Ok(_) => self.add(file, bytes.into()),
-            Err(error) => self.errors.push(anyhow!(error).context(format!("reading {}", file.display()))),
+            Err(error) => self.refuse(anyhow!(error).context(format!("reading {}", file.display()))),
         }
     }
 
@@ -136,57 +131,57 @@ impl Reading {
             let place = Place { file: file.clone(), document: index + 1, line: document.line, item: None };
             if index == MOST_DOCUMENTS {
                 let why = format!("{place}: one document more than the {MOST_DOCUMENTS} that are read; split the file");
-                return self.errors.push(anyhow!(why));
+                return self.refuse(anyhow!(why));
             }
             match text::values(&document) {
                 Ok(values) => {
                     let objects = values.into_iter().filter(|value| !value.is_null());
-                    self.manifests.extend(objects.map(|object| Manifest {
+                    let manifest = |object| Manifest {
                         place: place.clone(),
                         object,
                         source: source.clone(),
                         within: document.range.clone(),
-                    }));
+                    };
+                    self.0.extend(objects.map(manifest).map(Ok));
                 }
-                Err(error) => self.errors.push(anyhow!(error).context(place.to_string())),
+                Err(error) => self.refuse(anyhow!(error).context(place.to_string())),
             }
         }
     }
 
+    fn refuse(&mut self, error: anyhow::Error) {
+        self.0.push(Err(error));
+    }
+
     /// The objects of lists (`kind: List` and the like) in the place of the lists.
     #[must_use]
-    pub fn unpacked(mut self) -> Self {
-        let mut unpacked = Vec::with_capacity(self.manifests.len());
-        for mut manifest in self.manifests {
-            let is_list = manifest.kind().ends_with("List");
-            match manifest.object.get_mut("items").filter(|_| is_list).and_then(Value::as_array_mut) {
-                Some(items) => {
-                    let items = std::mem::take(items).into_iter().enumerate();
-                    unpacked.extend(items.map(|(index, object)| Manifest {
-                        place: Place { item: Some(index + 1), ..manifest.place.clone() },
-                        object,
-                        source: manifest.source.clone(),
-                        within: manifest.within.clone(),
-                    }));
+    pub fn unpacked(self) -> Self {
+        let mut unpacked = Vec::with_capacity(self.0.len());
+        for mut document in self.0 {
+            let list = document.as_mut().ok().filter(|manifest| manifest.kind().ends_with("List"));
+            let items = list.and_then(|manifest| manifest.object.get_mut("items")?.as_array_mut()).map(std::mem::take);
+            match (document, items) {
+                (Ok(list), Some(items)) => {
+                    unpacked.extend(items.into_iter().enumerate().map(|(index, object)| Ok(list.item(index, object))));
                 }
-                None => unpacked.push(manifest),
+                (document, _) => unpacked.push(document),
             }
         }
-        self.manifests = unpacked;
-        self
+        Self(unpacked)
     }
 
     /// Hands over one object after the other, and goes on when one is refused.
     ///
     /// # Errors
     /// All that could not be read and all that was refused.
-    pub fn each(mut self, mut take: impl FnMut(Manifest) -> Result<()>) -> Result<()> {
-        for manifest in self.manifests {
-            if let Err(error) = take(manifest) {
-                self.errors.push(error);
+    pub fn each(self, mut take: impl FnMut(Manifest) -> Result<()>) -> Result<()> {
+        let mut errors = Several::default();
+        for document in self.0 {
+            if let Err(error) = document.and_then(&mut take) {
+                errors.push(error);
             }
         }
-        self.errors.into_result()
+        errors.into_result()
     }
 }
 
@@ -200,6 +195,12 @@ pub fn to_yaml(objects: &[impl Serialize]) -> Result<String> {
 }
 
 impl Manifest {
+    /// An item of the list that this is.
+    fn item(&self, index: usize, object: Value) -> Self {
+        let place = Place { item: Some(index + 1), ..self.place.clone() };
+        Self { place, object, source: self.source.clone(), within: self.within.clone() }
+    }
+
     /// `kind` of the object; empty when it has none.
     #[must_use]
     pub fn kind(&self) -> &str {
@@ -291,9 +292,14 @@ mod tests {
 
     /// Every line that is told, and the numbers of the documents that could be read.
     fn told(text: impl AsRef<[u8]>) -> (Vec<String>, Vec<usize>) {
-        let reading = reading(text);
-        let good = reading.manifests.iter().map(|m| m.place.document).collect();
-        (reading.errors.lines().collect(), good)
+        let (mut errors, mut good) = (Several::default(), Vec::new());
+        for document in reading(text).0 {
+            match document {
+                Ok(manifest) => good.push(manifest.place.document),
+                Err(error) => errors.push(error),
+            }
+        }
+        (errors.lines().collect(), good)
     }
 
     #[test]
@@ -361,7 +367,7 @@ mod tests {
         let objects: Vec<Value> =
             odd.iter().map(|text| json!({ "kind": "A", "text": text, "list": [text], *text: 1 })).collect();
         let text = to_yaml(&objects).unwrap();
-        let back: Vec<Value> = reading(&text).manifests.into_iter().map(|m| m.object).collect();
+        let back: Vec<Value> = reading(&text).0.into_iter().map(|m| m.unwrap().object).collect();
         assert_eq!(back, objects, "{text}");
         assert!(to_yaml(&[json!({ "image": &"x".repeat(200) })]).unwrap().starts_with("image: xxx"));
     }
@@ -499,11 +505,14 @@ mod tests {
             let text = [parts.concat().as_bytes(), &raw].concat();
             let all = reading(&text).unpacked();
             let lines = text.iter().filter(|byte| **byte == b'\n').count() + 1;
-            for line in all.errors.lines() {
-                proptest::prop_assert!(line.starts_with("f: document ") && line.contains(": line "), "{line}");
-            }
-            for manifest in &all.manifests {
-                proptest::prop_assert!((1..=lines).contains(&manifest.place.line));
+            for document in &all.0 {
+                match document {
+                    Ok(manifest) => proptest::prop_assert!((1..=lines).contains(&manifest.place.line)),
+                    Err(error) => {
+                        let line = format!("{error:#}");
+                        proptest::prop_assert!(line.starts_with("f: document ") && line.contains(": line "), "{line}");
+                    }
+                }
             }
             // Of any type it is an object or an error, never a panic.
             let _ = all.each(|manifest| manifest.into_object::<MachineConfigPool>().map(drop));
