@@ -1,4 +1,5 @@
 //! Two processes, one lease: who writes when, as the API server sees it.
+#![allow(clippy::unwrap_used, reason = "a test: a poisoned lock shall stop it")]
 
 use http::Method;
 use k8s_openapi::api::core::v1::ConfigMap;
