@@ -10,6 +10,7 @@
 //! | [`operator`] | the built-in pools, and the ClusterOperator |
 //! | [`figures`] | nothing: it says in numbers how it all is |
 //! | [`access`] | how images are read, by what the cluster's own objects say |
+//! | [`unused`] | rendered MachineConfigs that nobody needs any more, where that is asked for |
 //! | [`troubles`] | what stands in the way of the streams |
 //! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
 //! | [`context`] | what every controller is given |
@@ -28,6 +29,7 @@ pub mod render;
 pub mod rollout;
 pub mod stream;
 pub mod troubles;
+pub mod unused;
 
 pub use access::Access;
 pub use cluster::Cluster;

@@ -20,12 +20,14 @@
 //! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`built_in`] | the pools that every cluster has |
+//! | [`marks`] | which build the ControllerConfig is of |
 //! | [`policies`] | which admission policies go with the streams |
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
 //! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
 //! | [`figures`] | what its state is in numbers |
 //! | [`explain`] | all of it about one pool, for people and for scripts |
 //! | [`selector`] | which objects a label selector matches |
+//! | [`unused`] | which rendered MachineConfigs nobody needs any more |
 //! | [`settled`] | whether a pool has come to rest |
 //! | [`conditions`] | how a list of conditions changes |
 //! | [`quoted`] | how a machine's words look inside a message |
@@ -44,6 +46,7 @@ pub mod figures;
 pub mod gates;
 pub mod goyaml;
 pub mod guard;
+pub mod marks;
 pub mod max_unavailable;
 pub mod membership;
 pub mod mismatch;
@@ -60,4 +63,5 @@ pub mod selector;
 pub mod settled;
 pub mod stream;
 pub mod switch;
+pub mod unused;
 pub mod view;

@@ -131,11 +131,32 @@ fn a_plain_api_server_is_prepared_and_its_nodes_are_driven() -> Result<()> {
     let ended = program.interrupt()?;
     assert!(ended.success(), "{ended}:\n{}", program.rest());
 
-    // What is there by now says which release to run; the layout says where it is.
+    // What is there by now says which release to run; the layout says where it is. It may be of an earlier build of weir.
+    let earlier = "machineconfiguration.openshift.io/generated-by-version=v0.0.1";
+    let config = "controllerconfig/machine-config-controller";
+    server.kubectl.run(&["annotate", "--overwrite", config, earlier])?;
     let mut again = server.run("all", &["--release", &release])?;
     assert!(!again.rest().contains("made what was missing"), "{}", again.rest());
     server.stream("worker", "rhel-10")?;
     server.wait("mcp/worker", ".status.osImageStream.name", "rhel-10")?;
+    let pool = |path: &str| {
+        let pool = server.kubectl.get(&["mcp/worker"])?;
+        anyhow::Ok(pool.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned())
+    };
+    let target = pool("/spec/configuration/name")?;
+    assert!(again.interrupt()?.success());
+
+    // What nobody uses goes when that is asked for, and nothing else does.
+    let rendered = || {
+        let all = server.kubectl.run(&["get", "machineconfigs", "-o", "name"])?;
+        anyhow::Ok(all.lines().filter(|line| line.contains("rendered-worker-")).map(str::to_owned).collect::<Vec<_>>())
+    };
+    let before = rendered()?;
+    let unused = before.iter().find(|name| !name.ends_with(&target)).context("only one was ever rendered")?;
+    let mut pruning = server.run("all", &["--release", &release, "--prune-rendered", "1s"])?;
+    server.kubectl.run(&["wait", "--for=delete", unused, "--timeout=60s"])?;
+    assert!(rendered()?.iter().any(|name| name.ends_with(&target)));
+    assert!(pruning.interrupt()?.success());
     machines.end();
     Ok(())
 }

@@ -5,13 +5,14 @@ use kube::{Api, Resource, core::ClusterResourceScope};
 use serde::Serialize;
 use serde_json::{Value, json};
 use weir_api::{
-    ClusterOperator, MachineConfigPool,
+    ClusterOperator, ControllerConfig, MachineConfigPool,
     keys::names::{ARBITER_TOPOLOGY, CLUSTER_OPERATOR, CONTROLLER_CONFIG, GATE_OS_STREAMS},
 };
 use weir_kubeio::{Cache, Error, Event, cache::Cached, drive::chain, patch};
 use weir_rules::{
     built_in::{PoolChange, built_in},
     cluster_status::{ClusterReport, Failure, Task, status_patch},
+    marks::marks,
     policies::{self, GuardChange},
     view::PoolView,
 };
@@ -33,6 +34,17 @@ impl Controller {
                 }
             }
         }
+        Ok(())
+    }
+
+    /// Marks the ControllerConfig with this build, if weir made it.
+    pub(super) async fn marks(&self, version: &str) -> Result<(), Error> {
+        let configs = &self.context.cluster.controller_configs;
+        let Some(config) = configs.get(CONTROLLER_CONFIG) else { return Ok(()) };
+        let Some(change) = marks(&config, &self.context.build.raw, version) else { return Ok(()) };
+        let api: Api<ControllerConfig> = Api::all(self.context.client.clone());
+        patch::merge(&api, configs, CONTROLLER_CONFIG, &change).await?;
+        tracing::info!(build = self.context.build.raw, version, "the ControllerConfig is of this build now");
         Ok(())
     }
 
@@ -95,4 +107,9 @@ pub(super) fn pools_failed(error: Error) -> Failure {
 pub(super) fn guards_failed(error: Error) -> Failure {
     let why = format!("failed to keep {} {}: {}", error.kind, error.name, chain(&error));
     Failure::Work { task: Task::MachineConfigPools, why }
+}
+
+pub(super) fn marks_failed(error: Error) -> Failure {
+    let why = format!("failed to mark {} {}: {}", error.kind, error.name, chain(&error));
+    Failure::Work { task: Task::MachineConfigController, why }
 }

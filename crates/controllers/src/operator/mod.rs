@@ -96,6 +96,7 @@ impl Controller {
         let pools = self.pools().await.map_err(act::pools_failed);
         let written = pools.and(self.guards().await.map_err(act::guards_failed));
         let observed = Observed::new(self);
+        let written = written.and(self.marks(observed.version()).await.map_err(act::marks_failed));
         let failure = observed.failure().or_else(|| written.err());
         let before = *self.memory();
         let required = observed.required(before.since, now);

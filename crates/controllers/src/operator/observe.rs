@@ -61,6 +61,11 @@ impl<'a> Observed<'a> {
         }
     }
 
+    /// Version of the release the cluster is to run.
+    pub(super) fn version(&self) -> &str {
+        &self.version
+    }
+
     /// The first thing that is wrong with the cluster as a whole.
     pub(super) fn failure(&self) -> Option<Failure> {
         let mismatches = self.context.mismatches();

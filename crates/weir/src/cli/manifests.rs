@@ -1,11 +1,15 @@
 //! `weir manifests`: what runs weir in a cluster.
 
+use super::up::duration;
 use crate::{
     exit::Outcome,
     install::{Install, Manifest, manifests},
 };
 use anyhow::{Context as _, Result};
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// What to print.
 #[derive(Debug, clap::Args)]
@@ -19,6 +23,9 @@ pub struct Manifests {
     /// Leave out ServiceMonitors, for a cluster that does not know them
     #[arg(long)]
     pub no_monitoring: bool,
+    /// Let the controller delete rendered MachineConfigs that nobody has used for this long [default: never]
+    #[arg(long, value_name = "AFTER", value_parser = duration)]
+    pub prune_rendered: Option<Duration>,
     /// Write one file per object into this folder instead of printing
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -30,7 +37,12 @@ impl Manifests {
     /// # Errors
     /// When a file or stdout cannot be written.
     pub fn run(&self) -> Result<Outcome> {
-        let all = manifests(&Install { image: &self.image, replicas: self.replicas, monitoring: !self.no_monitoring });
+        let all = manifests(&Install {
+            image: &self.image,
+            replicas: self.replicas,
+            monitoring: !self.no_monitoring,
+            prune_rendered: self.prune_rendered,
+        });
         match &self.output {
             Some(folder) => write(folder, &all)?,
             None => {

@@ -51,6 +51,9 @@ pub struct Options {
     /// How long to wait for an API server that does not answer at the start
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub wait: Duration,
+    /// Delete rendered MachineConfigs that no pool and no node has used for this long [default: never]
+    #[arg(long, value_name = "AFTER", value_parser = duration)]
+    pub prune_rendered: Option<Duration>,
     /// Serve /metrics, /healthz and /readyz here over plain HTTP; port 0 takes a free one [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,

@@ -1,6 +1,6 @@
 //! What each component may do: only what its code does. Each rule says which code.
 
-use super::{Component, metadata};
+use super::{Component, Install, metadata};
 use serde_json::{Value, json};
 use weir_api::{
     keys::{names::OPERATOR_NAMESPACE, namespaces, secrets},
@@ -14,11 +14,11 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 const WATCH: &[&str] = &["list", "watch"];
 
 /// Service account, roles and bindings of a component.
-pub(super) fn objects(component: Component) -> Vec<Value> {
+pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value> {
     let name = component.name();
     let mut objects = vec![
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name)}),
-        cluster_role(name, &watched(component)),
+        cluster_role(name, &watched(component, install)),
         cluster_binding(name),
         role(name, OPERATOR_NAMESPACE, &own_namespace(component)),
         binding(name, OPERATOR_NAMESPACE),
@@ -32,7 +32,7 @@ pub(super) fn objects(component: Component) -> Vec<Value> {
 }
 
 /// Rules for cluster-scoped kinds, and for pods wherever they are.
-fn watched(component: Component) -> Vec<Value> {
+fn watched(component: Component, install: &Install<'_>) -> Vec<Value> {
     let mut rules = vec![
         // What `weir_controllers::watch` watches; `get` is how a process sees at the start what cluster this is.
         rule(&[CONFIG_GROUP], &["clusterversions", "featuregates"], &["get", "list", "watch"]),
@@ -54,6 +54,9 @@ fn watched(component: Component) -> Vec<Value> {
         Component::Operator => operator(),
         Component::Controller => controller(),
     });
+    if component == Component::Controller && install.prune_rendered.is_some() {
+        rules.push(rule(&[MACHINE_CONFIG_GROUP], &["machineconfigs"], &["delete"]));
+    }
     rules
 }
 
@@ -65,6 +68,8 @@ fn operator() -> Vec<Value> {
         rule(&[CONFIG_GROUP], &["clusteroperators/status"], &["patch"]),
         // The built-in pools.
         rule(&[MACHINE_CONFIG_GROUP], &["machineconfigpools"], &["create", "patch"]),
+        // The marks of a ControllerConfig that weir made.
+        rule(&[MACHINE_CONFIG_GROUP], &["controllerconfigs"], &["patch"]),
         // What is evaluated for the ClusterOperator.
         rule(&[OPERATOR_GROUP], &["machineconfigurations"], WATCH),
         rule(&[MACHINE_CONFIG_GROUP], &["kubeletconfigs", "containerruntimeconfigs"], WATCH),

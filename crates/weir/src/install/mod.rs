@@ -9,6 +9,7 @@ mod access;
 mod workload;
 
 use serde_json::{Value, json};
+use std::time::Duration;
 use weir_api::keys::names::OPERATOR_NAMESPACE;
 use weir_rules::policies::pool_stream;
 
@@ -21,6 +22,8 @@ pub struct Install<'a> {
     pub replicas: u32,
     /// With ServiceMonitors.
     pub monitoring: bool,
+    /// After how long unused rendered MachineConfigs are deleted, if at all.
+    pub prune_rendered: Option<Duration>,
 }
 
 /// An object and what its file is called.
@@ -73,7 +76,7 @@ pub fn manifests(install: &Install<'_>) -> Vec<Manifest> {
     });
     let mut objects = vec![namespace];
     for component in Component::ALL {
-        objects.extend(access::objects(component));
+        objects.extend(access::objects(component, install));
     }
     let guard = pool_stream();
     objects.extend([guard.policy, guard.binding]);
@@ -100,7 +103,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn all() -> Vec<Manifest> {
-        manifests(&Install { image: "registry.example.com/weir@sha256:1", replicas: 2, monitoring: true })
+        manifests(&Install {
+            image: "registry.example.com/weir@sha256:1",
+            replicas: 2,
+            monitoring: true,
+            prune_rendered: None,
+        })
     }
 
     #[test]

@@ -24,7 +24,7 @@ use kube::{Api, Client};
 use leader::{Leases, asked};
 use release::Wanted;
 use serve::Health;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use weir_api::{
     ClusterVersion, FeatureGate,
@@ -72,7 +72,7 @@ pub async fn run(role: Role, options: Options) -> Result<Outcome> {
     let (tell, told) = watch::channel(false);
     let leading = leases.lead(&told, async {
         tokio::select! {
-            () = Box::pin(work(role, &context, images)) => bail!("the controllers ended"),
+            () = Box::pin(work(role, &context, images, options.prune_rendered)) => bail!("the controllers ended"),
             () = asked(&told) => Ok(Outcome::Done),
         }
     });
@@ -88,12 +88,17 @@ pub async fn run(role: Role, options: Options) -> Result<Outcome> {
 }
 
 /// Watches begin with the work, not before: what the last leader wrote is then in what is listed.
-async fn work(role: Role, context: &Context, images: Images) {
+async fn work(role: Role, context: &Context, images: Images, prune: Option<Duration>) {
     tokio::join!(
         Box::pin(weir_controllers::watch(context)),
         async {
             if role.controls() {
                 Box::pin(weir_controllers::controller(context, images)).await;
+            }
+        },
+        async {
+            if let Some(after) = prune.filter(|_| role.controls()) {
+                weir_controllers::unused::Controller::new(context.clone(), after).run().await;
             }
         },
         async {

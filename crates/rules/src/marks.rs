@@ -1,0 +1,49 @@
+//! Which build the ControllerConfig is of.
+//!
+//! R-MARKS-1 One that weir made on an API server that is no OpenShift carries the build of the operator that runs, and the
+//! release the cluster is to run: else the controllers of a newer build would wait for it for ever.
+//! R-MARKS-2 One that somebody else made is never marked: the mark says which operator keeps it.
+//!
+//! Source: `syncControllerConfig` in `pkg/operator/sync.go` of github.com/openshift/machine-config-operator. R-MARKS-1 is ours.
+
+use serde_json::{Value, json};
+use weir_api::{
+    ControllerConfig,
+    keys::config::{GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, SEEDED},
+};
+
+/// What is to be changed about the marks, as a merge patch; `None` when nothing is.
+#[must_use]
+pub fn marks(config: &ControllerConfig, build: &str, release: &str) -> Option<Value> {
+    let annotations = config.metadata.annotations.as_ref()?;
+    if !annotations.contains_key(SEEDED) {
+        return None;
+    }
+    let is = |key: &str, wanted: &str| annotations.get(key).is_some_and(|found| found == wanted);
+    let right = is(GENERATED_BY_VERSION, build) && is(RELEASE_IMAGE_VERSION, release);
+    let marks = json!({GENERATED_BY_VERSION: build, RELEASE_IMAGE_VERSION: release});
+    (!right).then(|| json!({"metadata": {"annotations": marks}}))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_weir_made_is_marked_anew() {
+        let config = |annotations: Value| -> ControllerConfig {
+            serde_json::from_value(json!({"metadata": {"annotations": annotations}, "spec": {}})).unwrap()
+        };
+        let of = |build: &str, release: &str| {
+            config(json!({SEEDED: "v1", GENERATED_BY_VERSION: build, RELEASE_IMAGE_VERSION: release}))
+        };
+        assert_eq!(marks(&of("v2", "5.0.0"), "v2", "5.0.0"), None);
+        for old in [of("v1", "5.0.0"), of("v2", "4.22.0"), config(json!({SEEDED: "v1"}))] {
+            let patch = marks(&old, "v2", "5.0.0").unwrap();
+            assert_eq!(patch["metadata"]["annotations"][GENERATED_BY_VERSION], "v2");
+            assert_eq!(patch["metadata"]["annotations"][RELEASE_IMAGE_VERSION], "5.0.0");
+        }
+        assert_eq!(marks(&config(json!({GENERATED_BY_VERSION: "v1"})), "v2", "5.0.0"), None);
+        assert_eq!(marks(&ControllerConfig::named("machine-config-controller", Default::default()), "v2", "5"), None);
+    }
+}

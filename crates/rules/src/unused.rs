@@ -1,0 +1,155 @@
+//! Which rendered MachineConfigs nobody needs any more.
+//!
+//! R-UNUSED-1 A rendered MachineConfig is used while a pool is to reach it or has reached it, a node runs it, is to run it or was
+//! first booted into it, or a MachineConfigNode speaks of it.
+//! R-UNUSED-2 Those of a pool in image mode are used: images are built from them, and kept for going back.
+//! R-UNUSED-3 One is deleted when it was seen unused all the time for as long as was asked for. What was seen is remembered by
+//! the process only; a restart makes it last longer, never shorter.
+//!
+//! The reference keeps them all; its `oc adm prune renderedmachineconfigs` is by hand. All of it is ours.
+
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::Node;
+use std::collections::{BTreeMap, BTreeSet};
+use weir_api::{
+    MachineConfig, MachineConfigNode, MachineConfigPool,
+    keys::{
+        daemon::{CURRENT_CONFIG, FIRST_PIVOT_CONFIG},
+        names::RENDERED_PREFIX,
+        rollout::DESIRED_CONFIG,
+    },
+};
+
+/// What is known.
+#[derive(Clone, Copy, Debug)]
+pub struct UnusedView<'a> {
+    /// All MachineConfigs.
+    pub configs: &'a [&'a MachineConfig],
+    /// All pools.
+    pub pools: &'a [&'a MachineConfigPool],
+    /// All nodes.
+    pub nodes: &'a [&'a Node],
+    /// All MachineConfigNodes.
+    pub reports: &'a [&'a MachineConfigNode],
+    /// Pools in image mode.
+    pub image_mode_pools: &'a BTreeSet<&'a str>,
+    /// Since when each was seen unused.
+    pub since: &'a BTreeMap<String, Timestamp>,
+    /// How long one must have been unused.
+    pub after: SignedDuration,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Unused {
+    /// Those to delete now.
+    pub delete: Vec<String>,
+    /// Since when the others are unused.
+    pub since: BTreeMap<String, Timestamp>,
+    /// When the next is due.
+    pub next: Option<Timestamp>,
+}
+
+/// Which rendered MachineConfigs are to be deleted now.
+#[must_use]
+pub fn unused(view: &UnusedView<'_>, now: Timestamp) -> Unused {
+    let used = used(view);
+    let mut found = Unused::default();
+    for config in view.configs {
+        let Some(name) = config.metadata.name.as_deref().filter(|name| name.starts_with(RENDERED_PREFIX)) else {
+            continue;
+        };
+        // A MachineConfig of a user may be called anything.
+        let Some(pool) = owner(config).filter(|_| !used.contains(name)) else { continue };
+        if view.image_mode_pools.contains(pool) {
+            continue;
+        }
+        let since = view.since.get(name).copied().unwrap_or(now);
+        let due = since.saturating_add(view.after).unwrap_or(Timestamp::MAX);
+        if due <= now {
+            found.delete.push(name.to_owned());
+        } else {
+            found.next = Some(found.next.map_or(due, |next| next.min(due)));
+            found.since.insert(name.to_owned(), since);
+        }
+    }
+    found
+}
+
+fn owner(config: &MachineConfig) -> Option<&str> {
+    let owners = config.metadata.owner_references.as_deref().unwrap_or_default();
+    owners.iter().find(|owner| owner.kind == "MachineConfigPool").map(|owner| owner.name.as_str())
+}
+
+/// R-UNUSED-1.
+fn used<'a>(view: &UnusedView<'a>) -> BTreeSet<&'a str> {
+    let pools = view.pools.iter().flat_map(|pool| {
+        let reached = pool.status.as_ref().and_then(|status| status.configuration.as_ref());
+        [pool.spec.configuration.as_ref(), reached].into_iter().flatten().map(|configuration| configuration.name())
+    });
+    let nodes = view.nodes.iter().filter_map(|node| node.metadata.annotations.as_ref()).flat_map(|annotations| {
+        [CURRENT_CONFIG, DESIRED_CONFIG, FIRST_PIVOT_CONFIG].into_iter().filter_map(|key| annotations.get(key))
+    });
+    let reports = view.reports.iter().flat_map(|report| {
+        let observed = report.status.as_ref().and_then(|status| status.config_version.as_ref());
+        let observed =
+            observed.into_iter().flat_map(|version| [version.current.as_deref().unwrap_or_default(), &version.desired]);
+        observed.chain([report.spec.config_version.desired.as_str()])
+    });
+    pools.chain(nodes.map(String::as_str)).chain(reports).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn read<T: serde::de::DeserializeOwned>(object: Value) -> T {
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn config(name: &str, pool: Option<&str>) -> MachineConfig {
+        let owner = |pool: &str| json!([{"apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "name": pool, "uid": "u"}]);
+        read(json!({"metadata": {"name": name, "ownerReferences": pool.map(owner)}}))
+    }
+
+    #[test]
+    fn only_what_nobody_names_goes_and_only_after_its_time() {
+        let configs: Vec<MachineConfig> = ["to-reach", "reached", "runs", "told", "booted", "old", "older"]
+            .map(|name| config(&format!("rendered-worker-{name}"), Some("worker")))
+            .into_iter()
+            .chain([config("rendered-by-hand", None), config("99-worker", Some("worker"))])
+            .chain([config("rendered-layered-old", Some("layered"))])
+            .collect();
+        let pool: MachineConfigPool = read(json!({
+            "metadata": {"name": "worker"},
+            "spec": {"configuration": {"name": "rendered-worker-to-reach"}},
+            "status": {"configuration": {"name": "rendered-worker-reached"}},
+        }));
+        let node: Node = read(json!({"metadata": {"annotations": {
+            CURRENT_CONFIG: "rendered-worker-runs", DESIRED_CONFIG: "rendered-worker-told",
+            FIRST_PIVOT_CONFIG: "rendered-worker-booted",
+        }}}));
+        let configs: Vec<&MachineConfig> = configs.iter().collect();
+        let minute = |minute: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
+        let mut since = BTreeMap::from([("rendered-worker-older".to_owned(), minute(-5))]);
+        let look = |since: &BTreeMap<String, Timestamp>, now| {
+            let view = UnusedView {
+                configs: &configs,
+                pools: &[&pool],
+                nodes: &[&node],
+                reports: &[],
+                image_mode_pools: &BTreeSet::from(["layered"]),
+                since,
+                after: SignedDuration::from_mins(10),
+            };
+            unused(&view, now)
+        };
+        let first = look(&since, minute(0));
+        assert_eq!((first.delete.as_slice(), first.next), (&[][..], Some(minute(5))));
+        assert_eq!(first.since.len(), 2);
+        since = first.since;
+        assert_eq!(look(&since, minute(5)).delete, ["rendered-worker-older"]);
+        assert_eq!(look(&since, minute(10)).delete, ["rendered-worker-old", "rendered-worker-older"]);
+    }
+}
