@@ -16,9 +16,8 @@ use std::{
 use tower::ServiceExt as _;
 use weir_apiserver::{ApiServer, Body, Settings};
 
-/// Fewer where the compiler does not optimise.
-const WRITES: usize = if cfg!(debug_assertions) { 4_000 } else { 100_000 };
-const WATCHERS: usize = if cfg!(debug_assertions) { 20 } else { 100 };
+const WRITES: usize = 100_000;
+const WATCHERS: usize = 100;
 
 async fn send(
     server: &ApiServer,
