@@ -1,7 +1,5 @@
 //! Every label and annotation of the API that the notes on the reference name is a constant, and each has one home.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::{
     collections::{BTreeMap, BTreeSet},
     path::Path,
