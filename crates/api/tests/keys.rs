@@ -77,7 +77,7 @@ fn every_key_of_the_notes_is_a_constant() {
     }
     assert!(missing.is_empty(), "{missing:#?}");
     // What finds nothing would find nothing missing.
-    assert!(seen.len() > 40, "{seen:#?}");
+    assert!(seen.len() >= 40, "{seen:#?}");
 }
 
 #[test]

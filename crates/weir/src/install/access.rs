@@ -16,19 +16,17 @@ const WATCH: &[&str] = &["list", "watch"];
 /// Service account, roles and bindings of a component.
 pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value> {
     let name = component.name();
-    let mut objects = vec![
+    // The pull secret opens the registries that images are read from.
+    let secret = named(&[""], &["secrets"], &[secrets::PULL], WATCH);
+    vec![
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name)}),
         cluster_role(name, &watched(component, install)),
         cluster_binding(name),
-        role(name, OPERATOR_NAMESPACE, &own_namespace(component)),
+        role(name, OPERATOR_NAMESPACE, &own_namespace()),
         binding(name, OPERATOR_NAMESPACE),
-    ];
-    if component == Component::Controller {
-        // The pull secret opens the registries that images are read from.
-        let secret = named(&[""], &["secrets"], &[secrets::PULL], WATCH);
-        objects.extend([role(name, namespaces::CONFIG, &[secret]), binding(name, namespaces::CONFIG)]);
-    }
-    objects
+        role(name, namespaces::CONFIG, &[secret]),
+        binding(name, namespaces::CONFIG),
+    ]
 }
 
 /// Rules for cluster-scoped kinds, and for pods wherever they are.
@@ -49,6 +47,9 @@ fn watched(component: Component, install: &Install<'_>) -> Vec<Value> {
             WATCH,
         ),
         rule(&[""], &["nodes", "pods"], WATCH),
+        // How images are read: both read the release, the operator to tell the distribution.
+        rule(&[CONFIG_GROUP], &["images", "imagedigestmirrorsets", "imagetagmirrorsets"], WATCH),
+        rule(&[OPERATOR_GROUP], &["imagecontentsourcepolicies"], WATCH),
     ];
     rules.extend(match component {
         Component::Operator => operator(),
@@ -104,25 +105,19 @@ fn controller() -> Vec<Value> {
         rule(&[""], &["pods/eviction"], &["create"]),
         rule(&["policy"], &["poddisruptionbudgets"], WATCH),
         rule(&["apps"], &["daemonsets"], WATCH),
-        // How images are read.
-        rule(&[CONFIG_GROUP], &["images", "imagedigestmirrorsets", "imagetagmirrorsets"], WATCH),
-        rule(&[OPERATOR_GROUP], &["imagecontentsourcepolicies"], WATCH),
     ]
 }
 
 /// Rules for the namespace that weir runs in.
-fn own_namespace(component: Component) -> Vec<Value> {
-    let mut rules = vec![
+fn own_namespace() -> Vec<Value> {
+    vec![
         // The election.
         rule(&["coordination.k8s.io"], &["leases"], &["get", "create", "update"]),
         // What is told to users.
         rule(&[""], &["events"], &["create"]),
-    ];
-    if component == Component::Controller {
         // A pair of OS images beside those of the release.
-        rules.push(named(&[""], &["configmaps"], &[os_image_url::NAME], WATCH));
-    }
-    rules
+        named(&[""], &["configmaps"], &[os_image_url::NAME], WATCH),
+    ]
 }
 
 fn rule(groups: &[&str], resources: &[&str], verbs: &[&str]) -> Value {

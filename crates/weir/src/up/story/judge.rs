@@ -227,7 +227,8 @@ mod tests {
         let foreign = broken(vec![change(9, POOL, "worker", pool("r-b", false))]);
         assert_eq!(foreign, ["worker is to run r-b with image-b, to which it did not resolve"]);
         let unasked = broken(vec![change(9, "Node", "w-0", node("r-a", "r-b"))]);
-        assert_eq!(unasked, ["w-0 was told r-b, which worker never asked for"]);
+        let left = "w-0 was told r-b, which worker has left for \"r-a\"";
+        assert_eq!(unasked, ["w-0 was told r-b, which worker never asked for", left]);
         let again = |version, node: &str, value| change(version, "Node", node, value);
         let paused = broken(vec![
             again(9, "w-0", node("r-a", "")),
