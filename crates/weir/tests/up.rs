@@ -159,7 +159,12 @@ fn a_paused_pool_stays_and_moves_when_it_is_unpaused() -> Result<()> {
 fn a_stream_that_is_not_there_is_refused_with_the_names_of_those_that_are() -> Result<()> {
     let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
     let name = "machineconfigpool-osimagestream-reference-validation";
-    cluster.kubectl.run(&["wait", "--for=create", &format!("validatingadmissionpolicybinding/{name}-binding"), "--timeout=30s"])?;
+    cluster.kubectl.run(&[
+        "wait",
+        "--for=create",
+        &format!("validatingadmissionpolicybinding/{name}-binding"),
+        "--timeout=30s",
+    ])?;
     let refused = cluster.name_stream("worker", "rhel-11").unwrap_err().to_string();
     assert!(refused.contains("rhel-11 is not available; available are: rhel-10, rhel-9"), "{refused}");
     cluster.name_stream("worker", "rhel-9")?;
