@@ -7,7 +7,7 @@
 //! | [`rollout`] | what every node is told to run, and the status of every pool |
 //! | [`drain`] | nodes that are to be drained, or to take pods again |
 //! | [`nodes`] | the MachineConfigNode of every node |
-//! | [`operator`] | the built-in pools, and the ClusterOperator |
+//! | [`mod@operator`] | the built-in pools, and the ClusterOperator |
 //! | [`figures`] | nothing: it says in numbers how it all is |
 //! | [`access`] | how images are read, by what the cluster's own objects say |
 //! | [`unused`] | rendered MachineConfigs that nobody needs any more, where that is asked for |

@@ -3,7 +3,7 @@
 //! | module | question |
 //! |---|---|
 //! | [`profile`] | which distributions there are and what is particular to each |
-//! | [`detect`] | which of them a cluster is, from what is known at start |
+//! | [`mod@detect`] | which of them a cluster is, from what is known at start |
 //! | [`settings`] | what differs between the distributions, side by side |
 //! | [`version`] | which major version a release or install version has |
 //! | [`node_os`] | which operating system a node runs, from its os-release |

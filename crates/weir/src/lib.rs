@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`cli`] | which subcommands there are, and what each does |
 //! | [`up`] | a whole cluster's machine configuration in one process |
-//! | [`run`] | the controllers against the API server of a cluster |
+//! | [`mod@run`] | the controllers against the API server of a cluster |
 //! | [`seed`] | what a cluster that runs a release holds at the start |
 //! | [`install`] | what runs weir in a cluster |
 //! | [`inputs`] | what pools are rendered from, and rendering them |

@@ -5,7 +5,7 @@
 //! | [`prerequisites`] | what the tests need from the machine, and how it gets there |
 //! | [`tidy`] | does the tree keep the project's rules |
 //! | [`generate`] | which files are made from the code, and are they fresh |
-//! | [`bench`] | which benchmark runs which target |
+//! | [`mod@bench`] | which benchmark runs which target |
 
 mod bench;
 mod generate;

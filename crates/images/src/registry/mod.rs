@@ -5,10 +5,10 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | [`clients`] | how a host is connected to |
-//! | [`challenge`] | how a registry wants to be logged in to |
-//! | [`token`] | getting and keeping tokens |
-//! | [`session`] | one request: scheme, login, redirects |
+//! | `clients` | how a host is connected to |
+//! | `challenge` | how a registry wants to be logged in to |
+//! | `token` | getting and keeping tokens |
+//! | `session` | one request: scheme, login, redirects |
 //! | [`answer`] | what an answer means |
 //!
 //! Source: `spec.md` of the OCI distribution specification.

@@ -2,8 +2,8 @@
 //!
 //! | module | part |
 //! |---|---|
-//! | [`objects`] | the objects, from a release |
-//! | [`write`] | writes them |
+//! | [`mod@objects`] | the objects, from a release |
+//! | [`mod@write`] | writes them |
 //! | [`plain`] | makes what is missing on a Kubernetes API server that is no OpenShift, and refuses what differs |
 
 pub mod objects;
