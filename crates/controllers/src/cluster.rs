@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::sync::{RwLock, watch};
 use weir_api::{
     ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool,
-    MachineOSConfig, OSImageStream,
+    MachineConfiguration, MachineOSConfig, OSImageStream,
     keys::{names::OPERATOR_APP, pod::APP},
 };
 use weir_kubeio::Cache;
@@ -31,6 +31,8 @@ pub struct Cluster {
     pub configs: Cache<MachineConfig>,
     /// MachineOSConfig: which pools are in image mode.
     pub os_configs: Cache<MachineOSConfig>,
+    /// MachineConfiguration: what administrators set for the whole of it. A cluster need not have the kind.
+    pub configurations: Cache<MachineConfiguration>,
     /// MachineConfigNode.
     pub reports: Cache<MachineConfigNode>,
     /// Node.
@@ -58,6 +60,7 @@ impl Cluster {
             self.pools.fill(client.clone()),
             self.configs.fill(client.clone()),
             self.os_configs.fill(client.clone()),
+            self.configurations.fill_optional(client.clone()),
             self.reports.fill(client.clone()),
             self.operator_pods.fill_labelled(client.clone(), &operator),
             self.nodes.fill(client),
@@ -92,6 +95,7 @@ impl Cluster {
             && self.pools.is_synced()
             && self.configs.is_synced()
             && self.os_configs.is_synced()
+            && self.configurations.is_synced()
     }
 
     /// Changes of the kinds that configure the cluster; nodes, which change all the time, are not among them.
@@ -105,6 +109,7 @@ impl Cluster {
             self.pools.changes(),
             self.configs.changes(),
             self.os_configs.changes(),
+            self.configurations.changes(),
             self.troubles.changes(),
         ]
     }

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::{fmt::Debug, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use weir_api::{
-    ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool,
+    ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, MachineConfiguration,
     condition::find,
     crds::{FeatureSet, crds},
     keys::names::OPERATOR_NAMESPACE,
@@ -65,8 +65,8 @@ async fn started() -> Client {
     let client = Client::new(server.service(), "default");
     create::<Namespace>(&client, json!({"metadata": {"name": OPERATOR_NAMESPACE}})).await;
     create::<FeatureGate>(&client, json!({"metadata": {"name": "cluster"}, "spec": {}})).await;
-    let gates =
-        json!({"status": {"featureGates": [{"version": "5.0.0", "enabled": [], "disabled": [{"name": "OSStreams"}]}]}});
+    let gates = json!({"status": {"featureGates": [{"version": "5.0.0",
+        "enabled": [{"name": "IrreconcilableMachineConfig"}], "disabled": [{"name": "OSStreams"}]}]}});
     let api = Api::<FeatureGate>::all(client.clone());
     api.patch_status("cluster", &PatchParams::default(), &Patch::Merge(gates)).await.unwrap();
     create::<ControllerConfig>(&client, controller_config()).await;
@@ -180,4 +180,29 @@ async fn what_cannot_be_rendered_is_said_once_and_the_pool_keeps_what_it_has() {
     settle().await;
     let conditions = pool(&client).await.status.unwrap().conditions.unwrap();
     assert_eq!(find(&conditions, "RenderDegraded").unwrap().status, "False");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_machines_cannot_follow_is_refused_until_the_machine_configuration_allows_it() {
+    let client = started().await;
+    let before = pool(&client).await.spec.configuration.unwrap();
+    let mut disks = config("99-disks", "");
+    let disk = json!({"device": "/dev/sdb", "wipeTable": true});
+    disks["spec"] = json!({"config": {"ignition": {"version": "3.5.0"}, "storage": {"disks": [disk]}}});
+    create::<MachineConfig>(&client, disks).await;
+    settle().await;
+    let refused = pool(&client).await;
+    assert_eq!(refused.spec.configuration.unwrap().name(), before.name());
+    let conditions = refused.status.unwrap().conditions.unwrap();
+    let degraded = find(&conditions, "RenderDegraded").unwrap();
+    assert_eq!(degraded.status, "True");
+    assert!(degraded.message.contains("disks"), "{}", degraded.message);
+
+    let overrides = json!({"irreconcilableValidationOverrides": {"storage": ["Disks"]}});
+    let allowing = json!({"metadata": {"name": "cluster"}, "spec": overrides});
+    create::<MachineConfiguration>(&client, allowing).await;
+    settle().await;
+    let rendered = pool(&client).await;
+    assert_ne!(rendered.spec.configuration.unwrap().name(), before.name());
+    assert_eq!(find(&rendered.status.unwrap().conditions.unwrap(), "RenderDegraded").unwrap().status, "False");
 }

@@ -15,7 +15,7 @@
 use crate::render::name_of;
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
-use weir_api::MachineConfig;
+use weir_api::{MachineConfig, MachineConfiguration};
 use weir_ignition::{Config, InvalidError, ParseError, ReadError};
 
 /// A file whose presence makes the daemon skip its checks; never through a configuration.
@@ -50,6 +50,14 @@ impl Override {
             _ => None,
         }
     }
+}
+
+/// The overrides that a MachineConfiguration sets. Names that are not known override nothing.
+#[must_use]
+pub fn overrides(configuration: Option<&MachineConfiguration>) -> BTreeSet<Override> {
+    let set = configuration.and_then(|object| object.spec.irreconcilable_validation_overrides.as_ref());
+    let storage = set.and_then(|set| set.storage.as_ref());
+    storage.into_iter().flatten().filter_map(|name| Override::by_name(name)).collect()
 }
 
 /// Why a configuration cannot be reached.

@@ -19,7 +19,7 @@ use weir_rules::{
     components::NotRendered,
     gates::{Gates, gates},
     guard::{RuncGuard, WithoutRunc, runc_guard},
-    reconcilable::Override,
+    reconcilable::{Override, overrides},
     render::{Build, RenderInput, Rendered, render},
     selector::{Labels, Selector},
     stream::{ResolvedStream, StreamsView, resolve_stream},
@@ -202,9 +202,7 @@ impl Inputs {
 
     fn overrides(&self, gates: Option<&Gates>) -> BTreeSet<Override> {
         let on = gates.is_none_or(|gates| gates.is_on(IRRECONCILABLE_MACHINE_CONFIG));
-        let object = self.machine_configuration.as_ref().filter(|_| on);
-        let storage = object.and_then(|o| o.spec.irreconcilable_validation_overrides.as_ref()?.storage.as_ref());
-        storage.into_iter().flatten().filter_map(|name| Override::by_name(name)).collect()
+        overrides(self.machine_configuration.as_ref().filter(|_| on))
     }
 }
 

@@ -16,7 +16,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use weir_api::{ClusterOperator, ContainerRuntimeConfig, KubeletConfig, MachineConfiguration};
+use weir_api::{ClusterOperator, ContainerRuntimeConfig, KubeletConfig};
 use weir_kubeio::{Cache, Next, Recorder, drive};
 use weir_rules::{cluster_status::Failure, required::Required};
 
@@ -31,7 +31,6 @@ pub struct Controller {
     context: Context,
     recorder: Recorder,
     operators: Cache<ClusterOperator>,
-    configurations: Cache<MachineConfiguration>,
     kubelets: Cache<KubeletConfig>,
     runtimes: Cache<ContainerRuntimeConfig>,
     policies: Cache<ValidatingAdmissionPolicy>,
@@ -57,7 +56,6 @@ impl Controller {
             context,
             recorder,
             operators: Cache::new(),
-            configurations: Cache::new(),
             kubelets: Cache::new(),
             runtimes: Cache::new(),
             policies: Cache::new(),
@@ -70,11 +68,10 @@ impl Controller {
     pub async fn run(&self) {
         let client = &self.context.client;
         let mut changes = self.context.cluster.configuration_changes();
-        changes.extend([self.configurations.changes(), self.kubelets.changes(), self.runtimes.changes()]);
+        changes.extend([self.kubelets.changes(), self.runtimes.changes()]);
         changes.extend([self.operators.changes(), self.policies.changes(), self.bindings.changes()]);
         tokio::join!(
             self.operators.clone().fill(client.clone()),
-            self.configurations.clone().fill(client.clone()),
             self.kubelets.clone().fill(client.clone()),
             self.runtimes.clone().fill(client.clone()),
             self.policies.clone().fill(client.clone()),

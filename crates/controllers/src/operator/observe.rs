@@ -53,7 +53,7 @@ impl<'a> Observed<'a> {
             configs: cluster.configs.all(),
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
             streams: cluster.streams.get(CLUSTER).filter(|_| is_on(OS_STREAMS)),
-            configuration: operator.configurations.get(CLUSTER).filter(|_| is_on(BOOT_IMAGE_SKEW_ENFORCEMENT)),
+            configuration: cluster.configurations.get(CLUSTER).filter(|_| is_on(BOOT_IMAGE_SKEW_ENFORCEMENT)),
             kubelets: operator.kubelets.all(),
             runtimes: operator.runtimes.all(),
             streams_on: is_on(OS_STREAMS),

@@ -2,16 +2,20 @@
 
 use super::Failure;
 use crate::{Build, Context, stream::being_made, troubles::CatalogTrouble};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream,
-    keys::names::{CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, WORKER},
+    keys::{
+        gates::{IRRECONCILABLE_MACHINE_CONFIG, OS_STREAMS},
+        names::{CLUSTER, CONTROLLER_CONFIG, WORKER},
+    },
     os_image_stream::OSImageStreamSet,
 };
 use weir_distro::StreamsRule;
 use weir_rules::{
     components::{NotRendered, components},
-    gates::GatesError,
+    gates::{Gates, GatesError},
+    reconcilable::{Override, overrides},
     render::{self, RenderError, RenderInput, Rendered, render},
     stream::{StreamReason, StreamsView, resolve_stream},
     view::PoolView,
@@ -23,7 +27,9 @@ pub(super) struct Observed {
     configs: Vec<Arc<MachineConfig>>,
     controller_config: Option<Arc<ControllerConfig>>,
     streams: Option<Arc<OSImageStream>>,
-    enabled: Result<bool, GatesError>,
+    gates: Result<Gates, GatesError>,
+    /// Absent while the gate is off.
+    overrides: BTreeSet<Override>,
     /// What contradicts the distribution.
     halted: Option<String>,
     /// The stream controller is at work on the OSImageStream that pools are to be rendered from.
@@ -42,18 +48,22 @@ pub(super) struct Parts {
     controller_config: Arc<ControllerConfig>,
     stream: Option<OSImageStreamSet>,
     current: Option<Arc<MachineConfig>>,
+    overrides: BTreeSet<Override>,
 }
 
 impl Observed {
     pub(super) fn new(context: &Context) -> Self {
         let cluster = &context.cluster;
-        let trouble = cluster.troubles.get().catalog;
+        let (trouble, gates) = (cluster.troubles.get().catalog, context.gates());
+        let may_override = gates.as_ref().is_ok_and(|gates| gates.is_on(IRRECONCILABLE_MACHINE_CONFIG));
+        let configuration = cluster.configurations.get(CLUSTER).filter(|_| may_override);
         Self {
             pools: cluster.pools.all(),
             configs: cluster.configs.all(),
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
             streams: cluster.streams.get(CLUSTER),
-            enabled: context.gates().map(|gates| gates.is_on(GATE_OS_STREAMS)),
+            gates,
+            overrides: overrides(configuration.as_deref()),
             halted: context.halted(),
             being_made: being_made(context),
             trouble,
@@ -64,14 +74,14 @@ impl Observed {
 
     /// Why the streams are not those of the desired release, when that is so and pools take them.
     pub(super) fn trouble(&self) -> Option<&CatalogTrouble> {
-        self.trouble.as_ref().filter(|_| self.enabled == Ok(true))
+        self.trouble.as_ref().filter(|_| self.gates.as_ref().is_ok_and(|gates| gates.is_on(OS_STREAMS)))
     }
 
     pub(super) fn parts(&self, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Result<(Parts, StreamReason), Failure> {
         if let Some(why) = &self.halted {
             return Err(Failure::Mismatch(why.clone()));
         }
-        let enabled = self.enabled.clone()?;
+        let enabled = self.gates.as_ref().map_err(Clone::clone)?.is_on(OS_STREAMS);
         if enabled && self.being_made {
             return Err(Failure::BeingMade);
         }
@@ -101,6 +111,7 @@ impl Observed {
             controller_config,
             stream: resolved.set,
             current: pool.target.and_then(|name| self.named(name)),
+            overrides: self.overrides.clone(),
         };
         Ok((parts, resolved.because))
     }
@@ -127,6 +138,7 @@ impl Parts {
                 release: build.release.as_deref().unwrap_or_default(),
             }),
             current: self.current.as_deref(),
+            overrides: &self.overrides,
             ..RenderInput::new(pool, &configs, &self.controller_config)
         })
     }
@@ -142,6 +154,7 @@ impl PartialEq for Parts {
         self.uid == other.uid
             && self.own_stream == other.own_stream
             && self.stream == other.stream
+            && self.overrides == other.overrides
             && Arc::ptr_eq(&self.controller_config, &other.controller_config)
             && same(&self.current, &other.current)
             && self.configs.len() == other.configs.len()

@@ -50,6 +50,7 @@ fn watched(component: Component, install: &Install<'_>) -> Vec<Value> {
         // How images are read: both read the release, the operator to tell the distribution.
         rule(&[CONFIG_GROUP], &["images", "imagedigestmirrorsets", "imagetagmirrorsets"], WATCH),
         rule(&[OPERATOR_GROUP], &["imagecontentsourcepolicies"], WATCH),
+        rule(&[OPERATOR_GROUP], &["machineconfigurations"], WATCH),
     ];
     rules.extend(match component {
         Component::Operator => operator(),
@@ -72,7 +73,6 @@ fn operator() -> Vec<Value> {
         // The marks of a ControllerConfig that weir made.
         rule(&[MACHINE_CONFIG_GROUP], &["controllerconfigs"], &["patch"]),
         // What is evaluated for the ClusterOperator.
-        rule(&[OPERATOR_GROUP], &["machineconfigurations"], WATCH),
         rule(&[MACHINE_CONFIG_GROUP], &["kubeletconfigs", "containerruntimeconfigs"], WATCH),
         // Admission policies are applied, which creates them, and go with the gate.
         rule(
