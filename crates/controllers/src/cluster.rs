@@ -1,7 +1,7 @@
 //! What the controllers see of the cluster: one watch per kind, shared by all.
 
 use crate::access;
-use crate::troubles::Troubles;
+use crate::{steps::StepsTaken, troubles::Troubles};
 use futures::future::select_all;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::Client;
@@ -43,6 +43,8 @@ pub struct Cluster {
     pub access: access::Objects,
     /// What the stream controller found to stand in the way.
     pub troubles: Troubles,
+    /// When controllers last did what they are for.
+    pub steps: StepsTaken,
     /// Held alone while a pool gets another target, and shared while a node is told one: no node is told what its pool is
     /// just leaving.
     pub(crate) targets: Arc<RwLock<()>>,

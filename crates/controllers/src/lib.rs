@@ -12,6 +12,7 @@
 //! | [`access`] | how images are read, by what the cluster's own objects say |
 //! | [`unused`] | rendered MachineConfigs that nobody needs any more, where that is asked for |
 //! | [`troubles`] | what stands in the way of the streams |
+//! | [`steps`] | when controllers last did what they are for |
 //! | [`cluster`] | what the controllers see of the cluster: one watch per kind, shared |
 //! | [`context`] | what every controller is given |
 //!
@@ -27,6 +28,7 @@ pub mod nodes;
 pub mod operator;
 pub mod render;
 pub mod rollout;
+pub mod steps;
 pub mod stream;
 pub mod troubles;
 pub mod unused;

@@ -206,3 +206,18 @@ async fn what_machines_cannot_follow_is_refused_until_the_machine_configuration_
     assert_ne!(rendered.spec.configuration.unwrap().name(), before.name());
     assert_eq!(find(&rendered.status.unwrap().conditions.unwrap(), "RenderDegraded").unwrap().status, "False");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_rendered_config_that_somebody_changed_is_put_right() {
+    let client = started().await;
+    let name = pool(&client).await.spec.configuration.unwrap().name().to_owned();
+    let configs = Api::<MachineConfig>::all(client.clone());
+    let before = configs.get(&name).await.unwrap();
+    let mark = "machineconfiguration.openshift.io/generated-by-controller-version";
+    let change = json!({"metadata": {"annotations": {mark: "older"}}, "spec": {"kernelArguments": ["evil"]}});
+    configs.patch(&name, &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    settle().await;
+    let after = configs.get(&name).await.unwrap();
+    assert_eq!((&after.spec, &after.metadata.annotations), (&before.spec, &before.metadata.annotations));
+    assert_eq!(pool(&client).await.spec.configuration.unwrap().name(), name);
+}

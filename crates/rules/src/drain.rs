@@ -125,6 +125,13 @@ pub struct Notice {
     pub message: String,
 }
 
+/// Whether a drain is under way that counts as failed.
+#[must_use]
+pub fn is_failing(node: &NodeView<'_>, now: Timestamp) -> bool {
+    let asked = node.desired_drain.starts_with("drain") && node.desired_drain != node.applied_drain;
+    asked && node.drain_started.is_some_and(|started| pace::stage(started, false, now) == Stage::Failed)
+}
+
 /// Decides about one node; `None` when its daemon asks for nothing that was not carried out.
 #[must_use]
 pub fn drain(view: &DrainView<'_>, now: Timestamp) -> Option<NodeDrain> {

@@ -2,12 +2,19 @@
 //!
 //! R-FIGURES-1 Counts of a pool are those of its status, under the reference's names.
 //! R-FIGURES-2 Nodes are counted by pool, by what they are at (`done`, `starting`, `waiting`) and by the reason they wait
-//! for, never one by one: the number of series does not grow with the cluster.
+//! for, never one by one: the number of our own series does not grow with the cluster.
 //! R-FIGURES-3 Every stream that is available, and the stream every pool runs, is a series of value 1.
+//! R-FIGURES-4 What the reference's alerts and dashboards hang on is there under its names. A node has a series of
+//! `mcc_drain_err` or `mcc_pool_alert` only while it has the trouble; nothing is left of objects that are gone.
 //!
 //! Source of the reference's names: `pkg/controller/common/metrics.go` of github.com/openshift/machine-config-operator.
 
+mod reference;
+
+pub use reference::{ReferenceView, Steps};
+
 use crate::rollout::RolloutPlan;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use weir_api::{
     MachineConfig, MachineConfigPool, OSImageStream,
@@ -25,6 +32,8 @@ pub struct FiguresView<'a> {
     pub streams: Option<&'a OSImageStream>,
     /// What the nodes are at.
     pub plan: &'a RolloutPlan,
+    /// What only the reference's own figures are told from.
+    pub reference: ReferenceView<'a>,
 }
 
 /// Numbers of one kind.
@@ -60,7 +69,7 @@ fn status(pool: &MachineConfigPool, count: fn(&weir_api::pool::MachineConfigPool
 
 /// All numbers, by name.
 #[must_use]
-pub fn figures(view: &FiguresView<'_>) -> Vec<Figure> {
+pub fn figures(view: &FiguresView<'_>, now: Timestamp) -> Vec<Figure> {
     let mut all: Vec<Figure> = COUNTS
         .iter()
         .map(|(name, help, count)| {
@@ -71,6 +80,7 @@ pub fn figures(view: &FiguresView<'_>) -> Vec<Figure> {
     all.push(overrides(view));
     all.push(nodes(view.plan));
     all.extend(streams(view));
+    all.extend(reference::figures(&view.reference, now));
     all.sort_by_key(|figure| figure.name);
     all
 }
@@ -163,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn pools_and_streams_are_counted_and_nodes_never_named() {
+    fn pools_and_streams_are_counted_and_our_own_series_never_name_nodes() {
         let pool: MachineConfigPool = read(json!({
             "metadata": {"name": "worker"},
             "spec": {"configuration": {"name": "rendered-worker-1"}},
@@ -192,8 +202,16 @@ mod tests {
             ..RolloutPlan::default()
         };
         let configs = BTreeMap::from([("rendered-worker-1", &config)]);
-        let view = FiguresView { pools: &[&pool], configs: &configs, streams: Some(&streams), plan: &plan };
-        let all = figures(&view);
+        let reference = ReferenceView {
+            pools: &[&pool],
+            nodes: &[],
+            reports: &[],
+            controller_config: None,
+            configuration: None,
+            steps: &Steps::new(),
+        };
+        let view = FiguresView { pools: &[&pool], configs: &configs, streams: Some(&streams), plan: &plan, reference };
+        let all = figures(&view, Timestamp::UNIX_EPOCH);
         let worker = ("pool", "worker");
         assert_eq!(value(&all, "mco_machine_count", &[worker]), Some(3));
         assert_eq!(value(&all, "mco_unavailable_machine_count", &[worker]), Some(1));
@@ -204,7 +222,8 @@ mod tests {
         assert_eq!(value(&all, "weir_pool_stream_info", &[worker, ("stream", "rhel-9")]), Some(1));
         let info = [("default", "false"), ("os_image", &image("2")), ("retained", "true"), ("stream", "rhel-9")];
         assert_eq!(value(&all, "weir_os_image_stream_info", &info), Some(1));
-        assert!(all.iter().all(|figure| figure.values.keys().flatten().all(|(key, _)| *key != "node")));
+        let ours = all.iter().filter(|figure| figure.name.starts_with("weir_"));
+        assert!(ours.flat_map(|figure| figure.values.keys().flatten()).all(|(key, _)| *key != "node"));
         assert!(all.is_sorted_by_key(|figure| figure.name));
     }
 }

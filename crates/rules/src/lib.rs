@@ -21,6 +21,7 @@
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`built_in`] | the pools that every cluster has |
 //! | [`marks`] | which build the ControllerConfig is of |
+//! | [`take_over`] | which build's work is continued by who takes over from another operator |
 //! | [`policies`] | which admission policies go with the streams |
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
 //! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
@@ -63,5 +64,6 @@ pub mod selector;
 pub mod settled;
 pub mod stream;
 pub mod switch;
+pub mod take_over;
 pub mod unused;
 pub mod view;

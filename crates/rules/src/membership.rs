@@ -49,6 +49,12 @@ impl<'a> Assignment<'a> {
         }
     }
 
+    /// Whether `master` and a custom pool both claim the node.
+    #[must_use]
+    pub fn is_overlap(&self) -> bool {
+        matches!(self, Self::Pools { overlap: true, .. })
+    }
+
     /// All pools of the node, the primary one first.
     #[must_use]
     pub fn pools(&self) -> Vec<&'a str> {

@@ -10,10 +10,13 @@
 //! R-RENDER-6 The name is `rendered-POOL-` and a hash of the spec: the same spec has the same name, always.
 //! R-RENDER-7 What is too large for the API server, or cannot be reached from the current configuration without
 //! installing anew (R-RECONCILE), is an error, and the pool keeps what it has.
+//! R-RENDER-8 A rendered MachineConfig that is there already gets the marks of this build, and what somebody changed about
+//! it is put right.
 //!
 //! Source: `pkg/controller/render` and `MergeMachineConfigs` in `pkg/controller/common/helpers.go` of
 //! github.com/openshift/machine-config-operator.
 
+mod amend;
 mod error;
 mod merge;
 mod name;
@@ -21,6 +24,7 @@ mod provenance;
 #[cfg(test)]
 mod tests;
 
+pub use amend::amendment;
 pub use error::{InvalidConfig, RenderError};
 pub use provenance::{Contribution, Origin, Provenance, Trace};
 

@@ -456,3 +456,78 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     machines.end();
     Ok(())
 }
+
+/// Makes what weir seeded what another operator's build made, and returns the names of the MachineConfigs it "generated".
+fn of_another_operator(server: &Server, build: &str, hash: &str) -> Result<Vec<String>> {
+    const GROUP: &str = "machineconfiguration.openshift.io";
+    let annotate = |object: &str, key: &str, value: &str| {
+        server.kubectl.run(&["annotate", "--overwrite", object, &format!("{GROUP}/{key}{value}")])
+    };
+    for object in ["controllerconfig/machine-config-controller", "clusterversion/version", "featuregate/cluster"] {
+        annotate(object, "seeded-by", "-")?;
+    }
+    annotate("controllerconfig/machine-config-controller", "generated-by-version", &format!("={build}"))?;
+    annotate("osimagestream/cluster", "release-image-version", &format!("={hash}"))?;
+    let all = server.kubectl.run(&["get", "machineconfigs", "-o", "name"])?;
+    let generated: Vec<String> = all.lines().filter(|name| !name.contains("/rendered-")).map(str::to_owned).collect();
+    for config in &generated {
+        annotate(config, "generated-by-controller-version", &format!("={hash}"))?;
+    }
+    Ok(generated)
+}
+
+#[test]
+fn the_work_of_another_operator_is_continued_and_no_node_is_told_anything_for_it() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 2)])?;
+    let mut seeding = server.run("all", &["--release", &release])?;
+    server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
+    server.wait("mcp/master", ".status.updatedMachineCount", "1")?;
+    assert!(seeding.interrupt()?.success());
+    let generated = of_another_operator(&server, "v4.99.0", "0123abc")?;
+    let told = || {
+        let state = |item: &Value| {
+            let of = |path: &str| item.pointer(path).cloned().unwrap_or_default();
+            (of("/metadata/name"), of("/spec/configuration/name"), of("/metadata/annotations"))
+        };
+        let mut all = Vec::new();
+        for kind in ["nodes", "mcp", "osimagestreams"] {
+            let list = server.kubectl.get(&[kind])?;
+            all.extend(list["items"].as_array().into_iter().flatten().map(state));
+        }
+        anyhow::Ok(all)
+    };
+    let before = told()?;
+
+    let stale = generated.iter().find(|name| name.contains("worker")).context("nothing for workers")?;
+    let mark = "machineconfiguration.openshift.io/generated-by-controller-version";
+    server.kubectl.run(&["annotate", "--overwrite", stale, &format!("{mark}=def")])?;
+    let refused = server.refused(&["--take-over", "--distribution", "ocp"])?;
+    assert!(refused.contains("taking over") && refused.contains("of several builds"), "{refused}");
+    server.kubectl.run(&["annotate", "--overwrite", stale, &format!("{mark}=0123abc")])?;
+
+    let mut program = server.run("all", &["--take-over", "--distribution", "ocp"])?;
+    program.until("continuing the work of build v4.99.0 (0123abc)")?;
+    // An intent that comes after shows that it works; until then nothing may have moved.
+    let available = ".status.conditions[?(@.type==\"Progressing\")].status";
+    server.wait("clusteroperator/machine-config", available, "False")?;
+    assert_eq!(told()?, before);
+    let file = server.folder.path().join("99-more.json");
+    let config = json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
+        "metadata": {"name": "99-more", "labels": {"machineconfiguration.openshift.io/role": "worker"}},
+        "spec": {"kernelArguments": ["a=b"]},
+    });
+    std::fs::write(&file, config.to_string())?;
+    let target = server.kubectl.get(&["mcp/worker"])?["spec"]["configuration"]["name"].clone();
+    server.kubectl.run(&["apply", "-f", &file.display().to_string()])?;
+    let moved = "--for=jsonpath={.spec.configuration.source[?(@.name==\"99-more\")].name}=99-more";
+    server.kubectl.run(&["wait", "mcp/worker", moved, "--timeout=60s"])?;
+    let next = server.kubectl.get(&["mcp/worker"])?["spec"]["configuration"]["name"].clone();
+    assert_ne!(next, target);
+    server.wait("mcp/worker", ".status.configuration.name", next.as_str().unwrap_or_default())?;
+    assert!(program.interrupt()?.success(), "{}", program.rest());
+    machines.end();
+    Ok(())
+}

@@ -23,6 +23,8 @@ use weir_rules::{
     view::NodeView,
 };
 
+/// What the controller is called in figures, as in the reference.
+const SUB_CONTROLLER: &str = "machine-config-controller-drain";
 /// Evictions under way at the same time on one node.
 const AT_ONCE: usize = 16;
 /// After evictions, and after a report that met somebody else's.
@@ -93,6 +95,10 @@ impl Actor<'_> {
             Err(error) => tracing::warn!(node = name, step = ?plan.step, error = %chain(error), "drain"),
         }
         let failed = written.is_err();
+        if !failed && matches!(plan.step, Step::Drained | Step::Uncordoned { .. }) {
+            let verb = plan.asked.split_once('-').map_or(plan.asked.as_str(), |(verb, _)| verb);
+            context.cluster.steps.took(SUB_CONTROLLER, verb, name, now);
+        }
         known.tried.written(written.map_err(|error| chain(&error)), now);
         // What follows a write is decided when its answer has changed the cache; after a failure the rule says when.
         failed.then_some(now + SOON)

@@ -15,8 +15,11 @@ use weir_api::{
 use weir_kubeio::{Error, Event, Recorder, patch};
 use weir_rules::{
     conditions::{Said, set_condition},
-    render::Rendered,
+    render::{Rendered, amendment},
 };
+
+/// What the controller is called in figures, as in the reference.
+const SUB_CONTROLLER: &str = "machine-config-controller-render";
 
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
@@ -33,8 +36,9 @@ impl Writer<'_> {
     pub(super) async fn write(&self, rendered: &Rendered, trouble: Option<&CatalogTrouble>) -> Result<(), Error> {
         let config = &rendered.config;
         let name = config.metadata.name.as_deref().unwrap_or_default();
-        if self.context.cluster.configs.get(name).is_none() {
-            self.create(rendered, name).await?;
+        match self.context.cluster.configs.get(name) {
+            None => self.create(rendered, name).await?,
+            Some(found) => self.amend(&found, config, name).await?,
         }
         let before = self.pool.spec.configuration.as_ref();
         let same = before.is_some_and(|c| c.name() == name && c.source.as_deref() == Some(rendered.source.as_slice()));
@@ -43,6 +47,8 @@ impl Writer<'_> {
             let patch = json!({"spec": {"configuration": configuration}});
             let _alone = self.context.cluster.targets.write().await;
             patch::merge(&self.pools(), &self.context.cluster.pools, self.name(), &patch).await?;
+            let step = "Sync Machine Config Pool with new MC";
+            self.context.cluster.steps.took(SUB_CONTROLLER, step, self.name(), self.context.clock.now());
         }
         let Some(trouble) = trouble else { return self.condition(FALSE, "", "").await };
         let status = if trouble.blocking { TRUE } else { FALSE };
@@ -76,6 +82,14 @@ impl Writer<'_> {
             mark(GENERATED_BY_CONTROLLER_VERSION),
         );
         self.recorder.record(self.pool, &Event::normal("RenderedConfigGenerated", text)).await;
+        Ok(())
+    }
+
+    async fn amend(&self, found: &MachineConfig, wanted: &MachineConfig, name: &str) -> Result<(), Error> {
+        let Some(change) = amendment(found, wanted) else { return Ok(()) };
+        let api: Api<MachineConfig> = Api::all(self.context.client.clone());
+        patch::merge(&api, &self.context.cluster.configs, name, &change).await?;
+        tracing::info!(config = name, spec = !change["spec"].is_null(), "rendered configuration put right");
         Ok(())
     }
 

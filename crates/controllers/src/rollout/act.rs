@@ -16,6 +16,9 @@ use weir_rules::{
     view::{NodeView, PoolView},
 };
 
+/// What the controller is called in figures, as in the reference.
+const SUB_CONTROLLER: &str = "machine-config-controller-node";
+
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
     pub(super) recorder: &'a Recorder,
@@ -42,6 +45,8 @@ impl Writer<'_> {
             };
             tracing::info!(pool, config, nodes = nodes.join(","), "told");
             self.event(pool, &Event::normal("SetDesiredConfig", text)).await;
+            let context = self.context;
+            context.cluster.steps.took(SUB_CONTROLLER, "Sync Machine Config Pool", pool, context.clock.now());
         }
         for adopt in &plan.adopt {
             outcome = outcome.and(self.adopt(adopt).await);

@@ -26,6 +26,9 @@ pub struct Manifests {
     /// Let the controller delete rendered MachineConfigs that nobody has used for this long [default: never]
     #[arg(long, value_name = "AFTER", value_parser = duration)]
     pub prune_rendered: Option<Duration>,
+    /// Let it continue the work of the operator that ran in the cluster before
+    #[arg(long)]
+    pub take_over: bool,
     /// Write one file per object into this folder instead of printing
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -42,6 +45,7 @@ impl Manifests {
             replicas: self.replicas,
             monitoring: !self.no_monitoring,
             prune_rendered: self.prune_rendered,
+            take_over: self.take_over,
         });
         match &self.output {
             Some(folder) => write(folder, &all)?,

@@ -48,6 +48,10 @@ pub struct Options {
     /// Credentials and mirrors
     #[command(flatten)]
     pub images: ImageSource,
+    /// Continue the work of the operator that ran here before, under its marks, from the MachineConfigs that it generated; it
+    /// must not run any more
+    #[arg(long, conflicts_with = "release")]
+    pub take_over: bool,
     /// How long to wait for an API server that does not answer at the start
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub wait: Duration,

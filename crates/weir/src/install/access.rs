@@ -90,7 +90,7 @@ fn controller() -> Vec<Value> {
         // Streams: the object, its status, its marks.
         rule(&[MACHINE_CONFIG_GROUP], &["osimagestreams"], &["create", "patch"]),
         // Rendering: rendered MachineConfigs, and the configuration of pools.
-        rule(&[MACHINE_CONFIG_GROUP], &["machineconfigs"], &["create"]),
+        rule(&[MACHINE_CONFIG_GROUP], &["machineconfigs"], &["create", "patch"]),
         rule(&[MACHINE_CONFIG_GROUP], &["machineconfigpools"], &["patch"]),
         // The reports about nodes.
         rule(&[MACHINE_CONFIG_GROUP], &["machineconfignodes"], &["create", "patch", "delete"]),

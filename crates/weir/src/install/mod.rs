@@ -24,6 +24,8 @@ pub struct Install<'a> {
     pub monitoring: bool,
     /// After how long unused rendered MachineConfigs are deleted, if at all.
     pub prune_rendered: Option<Duration>,
+    /// Whether the work of the operator that ran before is continued.
+    pub take_over: bool,
 }
 
 /// An object and what its file is called.
@@ -108,6 +110,7 @@ mod tests {
             replicas: 2,
             monitoring: true,
             prune_rendered: None,
+            take_over: false,
         })
     }
 

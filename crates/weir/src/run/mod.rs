@@ -6,11 +6,13 @@
 //! | `leader` | being the only process that writes |
 //! | `serve` | health and metrics over HTTP |
 //! | `release` | what the cluster is to run, and which distribution that makes it |
+//! | `take_over` | being the build whose work is continued |
 
 mod connect;
 mod leader;
 mod release;
 mod serve;
+mod take_over;
 
 use crate::{
     build,
@@ -72,7 +74,7 @@ pub async fn run(role: Role, options: Options) -> Result<Outcome> {
     let (tell, told) = watch::channel(false);
     let leading = leases.lead(&told, async {
         tokio::select! {
-            () = Box::pin(work(role, &context, images, options.prune_rendered)) => bail!("the controllers ended"),
+            ended = Box::pin(work(role, &context, images, &options)) => ended,
             () = asked(&told) => Ok(Outcome::Done),
         }
     });
@@ -88,9 +90,22 @@ pub async fn run(role: Role, options: Options) -> Result<Outcome> {
 }
 
 /// Watches begin with the work, not before: what the last leader wrote is then in what is listed.
-async fn work(role: Role, context: &Context, images: Images, prune: Option<Duration>) {
+async fn work(role: Role, context: &Context, images: Images, options: &Options) -> Result<Outcome> {
+    tokio::select! {
+        () = Box::pin(weir_controllers::watch(context)) => {}
+        taken_over = Box::pin(async {
+            match options.take_over {
+                true => control(role, &take_over::taken_over(context).await?, images, options.prune_rendered).await,
+                false => control(role, context, images, options.prune_rendered).await,
+            }
+            anyhow::Ok(())
+        }) => taken_over?,
+    }
+    bail!("the controllers ended")
+}
+
+async fn control(role: Role, context: &Context, images: Images, prune: Option<Duration>) {
     tokio::join!(
-        Box::pin(weir_controllers::watch(context)),
         async {
             if role.controls() {
                 Box::pin(weir_controllers::controller(context, images)).await;

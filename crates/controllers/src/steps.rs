@@ -1,0 +1,27 @@
+//! When controllers last did what they are for; only told in numbers.
+
+use jiff::Timestamp;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use weir_rules::figures::Steps;
+
+/// The last time of each step for each object. Cheap to clone: clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct StepsTaken(Arc<Mutex<Steps>>);
+
+impl StepsTaken {
+    /// Notes that a controller did a step for an object.
+    pub(crate) fn took(&self, controller: &'static str, step: &str, object: &str, now: Timestamp) {
+        self.lock().insert((controller, step.to_owned(), object.to_owned()), now);
+    }
+
+    /// What is known of the objects that still exist; the others are forgotten.
+    pub(crate) fn of(&self, exists: impl Fn(&str) -> bool) -> Steps {
+        let mut steps = self.lock();
+        steps.retain(|(_, _, object), _| exists(object));
+        steps.clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Steps> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,173 @@
+//! Which build's work is continued by who takes over from another operator.
+//!
+//! R-TAKE-OVER-1 The ControllerConfig says which build it is of, and it belongs to the release that the cluster is to run: in
+//! the middle of an update there is nothing to continue, what is generated belongs to neither release yet.
+//! R-TAKE-OVER-2 Every generated MachineConfig is of one build. Rendered ones do not count, they are kept from every build
+//! there was; those of users are of none.
+//! R-TAKE-OVER-3 Who takes over is that build until it ends: what it renders has the same inputs, and so the same name.
+//!
+//! Source of the marks: `pkg/operator/sync.go` and `pkg/controller/template/template_controller.go` of
+//! github.com/openshift/machine-config-operator. That another program continues under them is ours.
+
+use crate::render::name_of;
+use std::collections::BTreeMap;
+use weir_api::{
+    ControllerConfig, MachineConfig,
+    keys::{
+        config::{GENERATED_BY_CONTROLLER_VERSION, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION},
+        names::{CONTROLLER_CONFIG, RENDERED_PREFIX},
+    },
+};
+
+/// What is known.
+#[derive(Clone, Copy, Debug)]
+pub struct TakeOverView<'a> {
+    /// The ControllerConfig.
+    pub controller_config: Option<&'a ControllerConfig>,
+    /// All MachineConfigs.
+    pub configs: &'a [&'a MachineConfig],
+    /// Version of the release that the cluster is to run.
+    pub desired: Option<&'a str>,
+}
+
+/// The build that is continued.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Continued {
+    /// Version for people, as on the ControllerConfig.
+    pub raw: String,
+    /// Hash of the source, as on generated MachineConfigs.
+    pub hash: String,
+    /// Version of the release it belongs to.
+    pub release: String,
+}
+
+/// Why there is nothing that could be continued. Permanent until the other operator has done its part.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TakeOverError {
+    /// R-TAKE-OVER-1.
+    #[error(
+        "there is no ControllerConfig {CONTROLLER_CONFIG} with the annotations {GENERATED_BY_VERSION} and \
+         {RELEASE_IMAGE_VERSION}: no operator has worked here that could be taken over from"
+    )]
+    NotMarked,
+    /// R-TAKE-OVER-1.
+    #[error(
+        "ControllerConfig {CONTROLLER_CONFIG} belongs to release {found}, and the cluster is to run {}: let the other \
+         operator finish this update first",
+        desired.as_deref().unwrap_or("none that ClusterVersion version names")
+    )]
+    Updating {
+        /// Release of the ControllerConfig.
+        found: String,
+        /// What the cluster is to run.
+        desired: Option<String>,
+    },
+    /// R-TAKE-OVER-2.
+    #[error(
+        "no MachineConfig has the annotation {GENERATED_BY_CONTROLLER_VERSION}: the other controller has generated nothing \
+         that pools could be rendered from"
+    )]
+    NothingGenerated,
+    /// R-TAKE-OVER-2.
+    #[error(
+        "generated MachineConfigs are of several builds ({}): let the other controller finish its work first",
+        .0.iter().map(|(hash, config)| format!("{config} of {hash}")).collect::<Vec<_>>().join(", ")
+    )]
+    SeveralBuilds(
+        /// A MachineConfig of each build.
+        BTreeMap<String, String>,
+    ),
+}
+
+/// The build to continue.
+///
+/// # Errors
+/// When there is none, or its work is not finished.
+pub fn continued(view: &TakeOverView<'_>) -> Result<Continued, TakeOverError> {
+    let marks = view.controller_config.and_then(|config| config.metadata.annotations.as_ref());
+    let mark =
+        |key| marks.and_then(|all| all.get(key)).filter(|found| !found.is_empty()).ok_or(TakeOverError::NotMarked);
+    let (raw, release) = (mark(GENERATED_BY_VERSION)?.clone(), mark(RELEASE_IMAGE_VERSION)?.clone());
+    if view.desired != Some(release.as_str()) {
+        return Err(TakeOverError::Updating { found: release, desired: view.desired.map(str::to_owned) });
+    }
+    let mut builds: BTreeMap<String, String> = BTreeMap::new();
+    for config in view.configs {
+        let (name, marks) = (name_of(&config.metadata), config.metadata.annotations.as_ref());
+        let hash = marks.and_then(|all| all.get(GENERATED_BY_CONTROLLER_VERSION)).filter(|hash| !hash.is_empty());
+        if let Some(hash) = hash.filter(|_| !name.starts_with(RENDERED_PREFIX)) {
+            builds.entry(hash.clone()).or_insert_with(|| name.to_owned());
+        }
+    }
+    match (builds.pop_first(), builds.is_empty()) {
+        (Some((hash, _)), true) => Ok(Continued { raw, hash, release }),
+        (Some((hash, config)), false) => {
+            builds.insert(hash, config);
+            Err(TakeOverError::SeveralBuilds(builds))
+        }
+        (None, _) => Err(TakeOverError::NothingGenerated),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn controller_config(annotations: Value) -> ControllerConfig {
+        serde_json::from_value(json!({"metadata": {"annotations": annotations}, "spec": {}})).unwrap()
+    }
+
+    fn config(name: &str, hash: Option<&str>) -> MachineConfig {
+        let mut config = MachineConfig::named(name, Default::default());
+        config.metadata.annotations = hash.map(|h| [(GENERATED_BY_CONTROLLER_VERSION.to_owned(), h.to_owned())].into());
+        config
+    }
+
+    fn of(marks: Value, configs: &[(&str, Option<&str>)], desired: Option<&str>) -> Result<Continued, TakeOverError> {
+        let configs: Vec<MachineConfig> = configs.iter().map(|(name, hash)| config(name, *hash)).collect();
+        let controller_config = controller_config(marks);
+        continued(&TakeOverView {
+            controller_config: Some(&controller_config),
+            configs: &configs.iter().collect::<Vec<_>>(),
+            desired,
+        })
+    }
+
+    fn marks() -> Value {
+        json!({GENERATED_BY_VERSION: "v4.99.0-dirty", RELEASE_IMAGE_VERSION: "5.0.0"})
+    }
+
+    #[test]
+    fn a_settled_cluster_is_continued_under_the_marks_it_has() {
+        let all = [
+            ("00-worker", Some("abc")),
+            ("99-mine", None),
+            ("98-mine", Some("")),
+            ("rendered-worker-1", Some("older")),
+        ];
+        let expected =
+            Continued { raw: "v4.99.0-dirty".to_owned(), hash: "abc".to_owned(), release: "5.0.0".to_owned() };
+        assert_eq!(of(marks(), &all, Some("5.0.0")), Ok(expected));
+    }
+
+    #[test]
+    fn what_is_not_finished_is_not_continued() {
+        let one = [("00-worker", Some("abc"))];
+        let several = [("00-worker", Some("abc")), ("01-worker-kubelet", Some("def")), ("00-master", Some("abc"))];
+        let text = |result: Result<Continued, TakeOverError>| result.unwrap_err().to_string();
+        for (found, part) in [
+            (of(json!({}), &one, Some("5.0.0")), "no operator has worked here"),
+            (of(json!({GENERATED_BY_VERSION: "v1"}), &one, Some("5.0.0")), "no operator has worked here"),
+            (of(marks(), &one, Some("5.0.1")), "belongs to release 5.0.0, and the cluster is to run 5.0.1"),
+            (of(marks(), &one, None), "the cluster is to run none that ClusterVersion version names"),
+            (of(marks(), &[("99-mine", None)], Some("5.0.0")), "has generated nothing"),
+            (of(marks(), &several, Some("5.0.0")), "(00-worker of abc, 01-worker-kubelet of def)"),
+        ] {
+            let text = text(found);
+            assert!(text.contains(part), "{text}");
+        }
+        let view = TakeOverView { controller_config: None, configs: &[], desired: Some("5.0.0") };
+        assert_eq!(continued(&view), Err(TakeOverError::NotMarked));
+    }
+}
