@@ -3,8 +3,13 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `pool NAME [target=CONFIG] [max=N] [paused=yes] [selector=KEY]` | makes a pool, or changes one |
+//! | `pool NAME [target=CONFIG] [max=N] [paused=yes] [selector=KEY] [image-mode=yes] [deleting=yes]` | makes a pool, or changes one |
 //! | `node NAME [pool=P,…] [runs=CONFIG] [zone=Z] [age=DAYS] [cordoned=yes] [ready=no]` | makes a node, or changes one |
+//! | `first NODE CONFIG POOL` | the machine was first booted into this configuration, which is the pool's |
+//! | `configs NAME…` | from now on these MachineConfigs exist and no others |
+//! | `operator NODE` | the operator runs there |
+//! | `halt WHY`, `halt` | nothing may start anywhere, or again |
+//! | `gone NODE` | the node is deleted |
 //! | `pod NODE NAME [app=A] [daemonset=yes]`, `budget NAME app=A allows=N` | makes them, or changes them |
 //! | `topology NAME` | changes the control plane's topology |
 //! | `plan` | prints what every node may do |

@@ -31,6 +31,11 @@ pub(crate) struct World {
     budgets: BTreeMap<String, Value>,
     tried: BTreeMap<String, Tried>,
     topology: String,
+    operator: Option<String>,
+    image_mode: BTreeSet<String>,
+    configs: Option<BTreeSet<String>>,
+    owners: BTreeMap<String, String>,
+    halted: Option<String>,
     plan: Option<RolloutPlan>,
 }
 
@@ -71,6 +76,11 @@ impl World {
             budgets: BTreeMap::new(),
             tried: BTreeMap::new(),
             topology: String::new(),
+            operator: None,
+            image_mode: BTreeSet::new(),
+            configs: None,
+            owners: BTreeMap::new(),
+            halted: None,
             plan: None,
         }
     }
@@ -87,6 +97,23 @@ impl World {
                 words.name()?.clone_into(&mut self.topology);
                 Ok(Vec::new())
             }
+            "first" => self.first(&words),
+            "configs" => {
+                self.configs = Some(words.plain.iter().map(|&name| name.to_owned()).collect());
+                Ok(Vec::new())
+            }
+            "operator" => {
+                self.operator = Some(words.name()?.to_owned());
+                Ok(Vec::new())
+            }
+            "halt" => {
+                self.halted = Some(rest.to_owned()).filter(|why| !why.is_empty());
+                Ok(Vec::new())
+            }
+            "gone" => match self.nodes.remove(words.name()?) {
+                Some(_) => Ok(Vec::new()),
+                None => Err("no such node".to_owned()),
+            },
             "plan" => self.plan(),
             "go" => self.go(),
             "daemon" => self.daemon(rest),
@@ -98,7 +125,7 @@ impl World {
     }
 
     fn pool(&mut self, words: &Words<'_>) -> Printed {
-        words.only(&["target", "max", "paused", "selector"])?;
+        words.only(&["target", "max", "paused", "selector", "image-mode", "deleting"])?;
         let name = words.name()?;
         let pool = self.pools.entry(name.to_owned()).or_insert_with(|| {
             json!({
@@ -110,6 +137,8 @@ impl World {
             match *key {
                 "target" => pool["spec"]["configuration"] = json!({"name": value}),
                 "max" => pool["spec"]["maxUnavailable"] = value.parse::<i32>().map_or(json!(value), |n| json!(n)),
+                "image-mode" => _ = self.image_mode.insert(name.to_owned()),
+                "deleting" => pool["metadata"]["deletionTimestamp"] = json!(self.now),
                 "paused" => pool["spec"]["paused"] = json!(*value == "yes"),
                 _ => {
                     pool["spec"]["nodeSelector"] = json!({"matchExpressions": [{"key": value, "operator": "Bogus"}]});
@@ -159,6 +188,14 @@ impl World {
                 }
             }
         }
+        Ok(Vec::new())
+    }
+
+    fn first(&mut self, words: &Words<'_>) -> Printed {
+        let [node, config, pool] = words.plain[..] else { return Err("first NODE CONFIG POOL".to_owned()) };
+        let object = self.nodes.get_mut(node).ok_or("no such node")?;
+        object["metadata"]["annotations"][format!("{PREFIX}/firstPivotConfig")] = json!(config);
+        self.owners.insert(config.to_owned(), pool.to_owned());
         Ok(Vec::new())
     }
 
@@ -247,17 +284,23 @@ impl World {
         let (pools, nodes, reports) = self.objects();
         let pools: Vec<_> = pools.iter().map(PoolView::new).collect();
         let nodes: Vec<_> = nodes.iter().map(NodeView::new).collect();
+        let membership = assign(&pools, &nodes);
+        let reports = reports.iter().map(NodeReport::new).map(|report| (report.node, report)).collect();
+        let operators: Vec<&str> = self.operator.iter().map(String::as_str).collect();
+        let image_mode = self.image_mode.iter().map(String::as_str).collect();
+        let owners = self.owners.iter().map(|(config, pool)| (config.as_str(), pool.as_str())).collect();
+        let configs: Option<BTreeSet<&str>> = self.configs.as_ref().map(|all| all.iter().map(String::as_str).collect());
         let view = RolloutView {
             pools: &pools,
             nodes: &nodes,
-            membership: &assign(&pools, &nodes),
-            reports: &reports.iter().map(NodeReport::new).map(|report| (report.node, report)).collect(),
+            membership: &membership,
+            reports: &reports,
             arbiter_topology: self.topology == "HighlyAvailableArbiter",
-            operator_nodes: &[],
-            image_mode_pools: &BTreeSet::new(),
-            config_owners: &BTreeMap::new(),
-            configs: None,
-            halted: None,
+            operator_nodes: &operators,
+            image_mode_pools: &image_mode,
+            config_owners: &owners,
+            configs: configs.as_ref(),
+            halted: self.halted.as_deref(),
             previous: self.plan.as_ref(),
         };
         let plan = plan_rollout(&view, self.now);
@@ -279,8 +322,13 @@ impl World {
             let text = format!("waits: {}{}", held.reason, since.unwrap_or_default());
             lines.insert(held.node.clone(), text);
         }
+        let mut lines: Vec<_> = lines.into_iter().map(|(node, text)| format!("{node}  {text}")).collect();
+        for adopt in &plan.adopt {
+            let labels: Vec<_> = adopt.labels.keys().cloned().collect();
+            lines.push(format!("{} first gets the labels {}", adopt.node, labels.join(", ")));
+        }
         self.plan = Some(plan);
-        Ok(lines.into_iter().map(|(node, text)| format!("{node}  {text}")).collect())
+        Ok(lines)
     }
 
     fn go(&mut self) -> Printed {
@@ -290,6 +338,14 @@ impl World {
             let node = self.nodes.get_mut(&start.node).unwrap();
             node["metadata"]["annotations"][format!("{PREFIX}/desiredConfig")] = json!(start.config);
             lines.push(format!("{} is told {}", start.node, start.config));
+        }
+        for adopt in &plan.adopt {
+            let metadata = &mut self.nodes.get_mut(&adopt.node).unwrap()["metadata"];
+            for (label, value) in &adopt.labels {
+                metadata["labels"][label] = json!(value);
+            }
+            metadata["annotations"][format!("{PREFIX}/customPoolLabelsApplied")] = json!("");
+            lines.push(format!("{} gets the labels of its pool", adopt.node));
         }
         if lines.is_empty() {
             lines.push("nobody may start".to_owned());
@@ -370,7 +426,7 @@ impl World {
                 configs: &BTreeMap::new(),
                 streams: None,
                 counts_from_reports: false,
-                image_mode: false,
+                image_mode: self.image_mode.contains(name),
                 certificates: &[],
                 stalled: plan.stalled(name),
             },
