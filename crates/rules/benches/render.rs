@@ -127,7 +127,8 @@ fn program(binary: &Path) -> Result<()> {
     serde_json::to_writer(&file, &json!({"apiVersion": "v1", "kind": "List", "items": items}))?;
     let mut peak = 0;
     let mut failed = None;
-    let wall = median_of(|| match run(binary, file.path()) {
+    let printed = Command::new(binary).args(["render", "-f"]).arg(file.path()).output()?.stdout.len();
+    let wall = median_of(|| match run(binary, file.path(), printed) {
         Ok((wall, kib)) => {
             peak = peak.max(kib);
             wall
@@ -146,14 +147,14 @@ fn program(binary: &Path) -> Result<()> {
     Ok(())
 }
 
-/// How long it takes, and its peak of resident memory in KiB. What it prints is more than a pipe holds: it waits to be read
-/// when it has made everything, and is looked at then.
-fn run(binary: &Path, manifests: &Path) -> Result<(Duration, u32)> {
+/// How long it takes, and its peak of resident memory in KiB. The end of what it prints is more than a pipe holds: it waits
+/// to be read when it has made everything, and is looked at then.
+fn run(binary: &Path, manifests: &Path, printed: usize) -> Result<(Duration, u32)> {
     let start = Instant::now();
     let mut child = Command::new(binary).args(["render", "-f"]).arg(manifests).stdout(Stdio::piped()).spawn()?;
     let mut stdout = child.stdout.take().ok_or("stdout is piped")?;
-    let mut first = [0; 1];
-    stdout.read_exact(&mut first)?;
+    let mut most = vec![0; printed.saturating_sub(2 * PIPE)];
+    stdout.read_exact(&mut most)?;
     let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()))?;
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
     let peak = line.trim().trim_end_matches(" kB").parse()?;

@@ -49,7 +49,7 @@ impl Render {
             bail!("there is no MachineConfigPool in the manifests");
         }
         let mut outcome = Outcome::Done;
-        let mut rendered = Vec::new();
+        let mut printer = Printer { output: self.output, any: false, list: Vec::new() };
         for pool in pools {
             let name = pool.metadata.name.as_deref().unwrap_or_default();
             match inputs.render(pool, self.source.distribution) {
@@ -57,7 +57,7 @@ impl Render {
                     if self.explain {
                         eprint!("{}", explanation(name, &one));
                     }
-                    rendered.push(one);
+                    printer.print(&one)?;
                 }
                 Err(error) => {
                     eprintln!("error: pool {name}: {error:#}");
@@ -65,25 +65,45 @@ impl Render {
                 }
             }
         }
-        super::print(self.text(&rendered)?.as_bytes())?;
+        printer.finish()?;
         Ok(outcome)
     }
+}
 
-    fn text(&self, rendered: &[Rendered]) -> Result<String> {
-        let objects = || rendered.iter().map(|r| serde_json::to_value(&r.config)).collect::<Result<Vec<Value>, _>>();
-        Ok(match self.output {
-            Output::Yaml if rendered.is_empty() => String::new(),
-            Output::Yaml => manifests::to_yaml(&objects()?)?,
-            Output::Json => {
-                let list = json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": objects()? });
-                serde_json::to_string_pretty(&list)? + "\n"
+/// Prints rendered MachineConfigs as they are made: a large one is not kept until the last is.
+struct Printer {
+    output: Output,
+    any: bool,
+    /// Items of the one list.
+    list: Vec<Value>,
+}
+
+impl Printer {
+    fn print(&mut self, rendered: &Rendered) -> Result<()> {
+        match self.output {
+            Output::Yaml => {
+                let text = manifests::to_yaml(&[serde_json::to_value(&rendered.config)?])?;
+                if self.any {
+                    super::print(b"---\n")?;
+                }
+                super::print(text.as_bytes())?;
             }
+            Output::Json => self.list.push(serde_json::to_value(&rendered.config)?),
             Output::Name => {
-                let named =
-                    |r: &Rendered| format!("machineconfig.{}/{}\n", weir_api::kind::MACHINE_CONFIG_GROUP, r.name());
-                rendered.iter().map(named).collect()
+                let group = weir_api::kind::MACHINE_CONFIG_GROUP;
+                super::print(format!("machineconfig.{group}/{}\n", rendered.name()).as_bytes())?;
             }
-        })
+        }
+        self.any = true;
+        Ok(())
+    }
+
+    fn finish(self) -> Result<()> {
+        if self.output != Output::Json {
+            return Ok(());
+        }
+        let list = json!({ "apiVersion": "v1", "kind": "List", "metadata": {}, "items": self.list });
+        super::print((serde_json::to_string_pretty(&list)? + "\n").as_bytes())
     }
 }
 
