@@ -1,6 +1,6 @@
 //! How subcommands are told which cluster to ask.
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, anyhow};
 use kube::{
     Client, Config,
     config::{KubeConfigOptions, Kubeconfig},
@@ -34,7 +34,10 @@ impl Cluster {
     pub async fn config(&self) -> Result<Config> {
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         if let Some(path) = &self.kubeconfig {
-            let kubeconfig = Kubeconfig::read_from(path).with_context(|| format!("reading {}", path.display()))?;
+            let reading = || format!("reading {}", path.display());
+            std::fs::read(path).with_context(reading)?;
+            // Its text holds what its source says.
+            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| anyhow!("{error}")).with_context(reading)?;
             let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
             return config.with_context(|| format!("using {}", path.display()));
         }

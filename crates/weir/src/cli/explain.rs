@@ -2,6 +2,7 @@
 
 mod distro;
 mod file;
+mod given;
 mod rollout;
 mod stream;
 

@@ -56,14 +56,14 @@ impl Fleet {
     async fn live(self) -> Result<Outcome> {
         let stop = asked_to_stop();
         tokio::pin!(stop);
-        let client = self.cluster.connect().await?;
         let names = match &self.release {
             Some(release) => os_names_of(&self.images, release).await?,
             None => BTreeMap::new(),
         };
+        let settings = self.machines.settings(os_text(names))?;
+        let client = self.cluster.connect().await?;
         let wanted = self.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
         let machines = adopt::adopt(&client, wanted).await.context("taking over what is there")?;
-        let settings = self.machines.settings(os_text(names))?;
         let fleet = weir_fleet::Fleet::new(client.clone(), Clock::system(), settings, machines.clone());
         let nodes = fleet.nodes();
         eprintln!("{} simulated nodes; each joins once its pool has been rendered. Ctrl-C ends it", machines.len());

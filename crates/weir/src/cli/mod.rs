@@ -131,6 +131,8 @@ pub fn log(verbosity: u8, format: LogFormat) {
         1 => "info",
         _ => "debug",
     };
+    // Who asks reports what came of it; the client would say the same beside that, as an error.
+    let level = if verbosity < 2 { format!("{level},kube_client::client::builder=off") } else { level.to_owned() };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     let colour = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false);

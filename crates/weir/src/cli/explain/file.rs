@@ -1,10 +1,12 @@
 //! `weir explain file`: where a file on a pool's machines comes from, and what is in it.
 
-use super::super::{cluster::Cluster, manifest_source::ManifestSource, render::origin};
-use crate::{exit::Outcome, inputs::Inputs};
+use super::{
+    super::{Output, render::origin},
+    given::Given,
+};
+use crate::exit::Outcome;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use weir_ignition::{diff::Contents, file_address};
 use weir_rules::render::{Rendered, Trace};
 
@@ -16,24 +18,16 @@ pub(super) struct File {
     /// The pool
     #[arg(long, value_name = "NAME")]
     pool: String,
-    /// Files and folders with manifests, `-` for standard input; without any the cluster is asked
-    #[arg(short = 'f', long = "filename", value_name = "FILE", num_args = 1..)]
-    files: Vec<PathBuf>,
     #[command(flatten)]
-    cluster: Cluster,
-    /// Print JSON instead of text
+    given: Given,
+    /// Print JSON or YAML instead of text
     #[arg(short, long, value_enum)]
     output: Option<Output>,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Output {
-    Json,
-}
-
 impl File {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let inputs = self.inputs()?;
+        let inputs = self.given.inputs()?;
         let pool = inputs.pool(&self.pool)?;
         let rendered = inputs.render(pool, None).with_context(|| format!("pool {}", self.pool))?;
         let Some(trace) = rendered.provenance.trace(&file_address(&self.path)) else {
@@ -42,20 +36,10 @@ impl File {
         let file = file(&rendered, &self.path)?;
         let text = match self.output {
             None => self.text(&trace, &file),
-            Some(Output::Json) => serde_json::to_string_pretty(&self.json(&trace, &file))? + "\n",
+            Some(output) => output.write(&self.json(&trace, &file))?,
         };
         crate::cli::print(text.as_bytes())?;
         Ok(Outcome::Done)
-    }
-
-    fn inputs(&self) -> Result<Inputs> {
-        if !self.files.is_empty() {
-            let source = ManifestSource { files: self.files.clone(), distribution: None };
-            return Inputs::of(source.manifests());
-        }
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
-        runtime.block_on(async { Inputs::of_cluster(&self.cluster.connect().await?).await })
     }
 
     fn text(&self, trace: &Trace, file: &Value) -> String {

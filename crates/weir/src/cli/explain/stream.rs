@@ -1,10 +1,12 @@
 //! `weir explain stream`: which OS image stream a pool gets, and why.
 
-use super::super::{Output, cluster::Cluster, manifest_source::ManifestSource, print};
+use super::{
+    super::{Output, print},
+    given::Given,
+};
 use crate::{exit::Outcome, inputs::Inputs};
 use anyhow::Result;
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use weir_api::MachineConfigPool;
 use weir_distro::Profile;
 use weir_rules::{catalog::due::retained, stream::StreamReason};
@@ -15,11 +17,8 @@ pub struct Stream {
     /// The pool [default: all of them]
     #[arg(long, value_name = "NAME")]
     pool: Option<String>,
-    /// Files and folders with manifests, `-` for standard input; without any the cluster is asked
-    #[arg(short = 'f', long = "filename", value_name = "FILE", num_args = 1..)]
-    files: Vec<PathBuf>,
     #[command(flatten)]
-    cluster: Cluster,
+    given: Given,
     /// Distribution of the cluster: decides about streams that are gone [default: as the FeatureGate says]
     #[arg(long, value_name = "NAME", value_parser = Profile::by_name)]
     distribution: Option<&'static Profile>,
@@ -30,7 +29,7 @@ pub struct Stream {
 
 impl Stream {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let inputs = self.inputs()?;
+        let inputs = self.given.inputs()?;
         let distribution = self.distribution.or_else(|| inputs.distribution());
         let pools: Vec<&MachineConfigPool> = match &self.pool {
             Some(name) => vec![inputs.pool(name)?],
@@ -45,15 +44,6 @@ impl Stream {
         };
         print(text.as_bytes())?;
         Ok(outcome)
-    }
-
-    fn inputs(&self) -> Result<Inputs> {
-        if !self.files.is_empty() {
-            let source = ManifestSource { files: self.files.clone(), distribution: None };
-            return Inputs::of(source.manifests());
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { Inputs::of_cluster(&self.cluster.connect().await?).await })
     }
 }
 
