@@ -85,6 +85,8 @@ impl ApiServer {
             }
         }
         state.create_cluster_admin()?;
+        // A data directory may be older than what a namespace has.
+        state.furnish_all();
         Ok(Self { state, data_dir })
     }
 
