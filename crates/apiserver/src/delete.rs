@@ -30,6 +30,9 @@ pub(crate) enum Propagation {
 const FOREGROUND_FINALIZER: &str = "foregroundDeletion";
 const ORPHAN_FINALIZER: &str = "orphan";
 
+/// Namespaces that may not be deleted (`plugin/pkg/admission/namespace/lifecycle` of github.com/kubernetes/kubernetes).
+const IMMORTAL: [&str; 3] = ["default", "kube-public", "kube-system"];
+
 /// Options of a DELETE, from its body and its query.
 #[derive(Debug)]
 pub(crate) struct DeleteOptions {
@@ -94,6 +97,9 @@ impl State {
         options: &DeleteOptions,
         user: &User,
     ) -> Result<Deleted, Failure> {
+        if resource.is("", "namespaces") && IMMORTAL.contains(&&*key.name) {
+            return Err(Failure::forbidden(resource, &key.name, "this namespace may not be deleted"));
+        }
         let mut writer = self.store.writer();
         let stored = writer.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
         let object = in_version(resource, &stored);

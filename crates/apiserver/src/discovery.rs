@@ -138,6 +138,21 @@ pub(crate) fn groups(registry: &Registry) -> Value {
     json!({"kind": "APIGroupList", "apiVersion": "v1", "groups": groups})
 }
 
+/// `/`
+pub(crate) fn paths(registry: &Registry) -> Value {
+    let fixed = ["/api", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version"];
+    let mut paths: Vec<String> = fixed.map(str::to_owned).into();
+    for group in registry.groups() {
+        let root = if group.name.is_empty() { "/api".to_owned() } else { format!("/apis/{}", group.name) };
+        paths.extend(group.versions.iter().map(|version| format!("{root}/{}", version.name)));
+        paths.push(root);
+    }
+    paths.extend(REVIEW_GROUPS.iter().flat_map(|group| [format!("/apis/{group}"), format!("/apis/{group}/v1")]));
+    paths.sort_unstable();
+    paths.dedup();
+    json!({"paths": paths})
+}
+
 /// `/apis/GROUP`
 pub(crate) fn group(registry: &Registry, name: &str) -> Option<Value> {
     let mut found = match registry.group(name) {

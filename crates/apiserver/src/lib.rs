@@ -19,6 +19,7 @@
 //! | `pipeline`, `decode`, `names`, `patch`, `managed_fields` | the way of a write |
 //! | [`schema`], `cel`, [`policy`], `admission` | structural schemas, their rules, admission policies |
 //! | `delete`, `disruption`, `expiry` | finalizers, propagation, garbage; budgets and evictions; old events |
+//! | `furnishing` | what every namespace has |
 //! | `identity`, `authentication`, `certificate`, `tokens`, `rbac` | who asks, and what they may do |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review`, `scale` | what clients ask about the server and themselves |
@@ -36,6 +37,7 @@ mod discovery;
 mod disruption;
 mod error;
 mod expiry;
+mod furnishing;
 #[cfg(test)]
 mod fuzz;
 mod identity;

@@ -118,11 +118,15 @@ fn stored_form(resource: &Resource, mut value: Value) -> Value {
 
 impl Write<'_> {
     /// Creates an object.
-    pub(crate) fn create(&self, mut new: Value) -> Result<Written, Failure> {
+    pub(crate) fn create(&self, new: Value) -> Result<Written, Failure> {
+        self.create_in(&mut self.state.store.writer(), new)
+    }
+
+    /// The same for those who have the turn already.
+    pub(crate) fn create_in(&self, writer: &mut Writer<'_>, mut new: Value) -> Result<Written, Failure> {
         self.check_kind(&mut new)?;
         self.name(&mut new)?;
-        let mut writer = self.state.store.writer();
-        self.create_locked(&mut writer, new, None)
+        self.create_locked(writer, new, None)
     }
 
     /// `applied` is set when the object comes from a server-side apply, whose owners are already recorded.
@@ -170,10 +174,14 @@ impl Write<'_> {
 
     /// Replaces or patches an object.
     pub(crate) fn update(&self, name: &str, change: Change) -> Result<Written, Failure> {
-        let mut writer = self.state.store.writer();
+        self.update_in(&mut self.state.store.writer(), name, change)
+    }
+
+    /// The same for those who have the turn already.
+    pub(crate) fn update_in(&self, writer: &mut Writer<'_>, name: &str, change: Change) -> Result<Written, Failure> {
         let key = Key::new(self.namespace, name);
         let stored = writer.get(&self.resource.storage, &key);
-        let Some(stored) = stored else { return self.update_missing(&mut writer, name, change) };
+        let Some(stored) = stored else { return self.update_missing(writer, name, change) };
         let old = in_version(self.resource, &stored);
         let now = rfc3339(self.state.clock.now());
         let strict = matches!(change, Change::Replace(_));
@@ -192,7 +200,7 @@ impl Write<'_> {
         self.validate(&new, Some(&old))?;
         self.count_generation(&mut new, &old);
         warnings.extend(self.ask(Operation::Update, name, &new, Some(&old))?);
-        let outcome = if new == old { Outcome::Stored(stored) } else { self.commit(&mut writer, key, new, Some(old)) };
+        let outcome = if new == old { Outcome::Stored(stored) } else { self.commit(writer, key, new, Some(old)) };
         Ok(Written { code: StatusCode::OK, outcome, warnings })
     }
 

@@ -17,6 +17,9 @@ enum Type {
     Bytes,
     Bool,
     Int,
+    /// A bool or number that is left out when it is zero: one that cannot be absent in Go, and may be in JSON.
+    Flag,
+    Count,
     /// Seconds since 1970, in field 1, as RFC 3339.
     Time,
     /// The same with nanoseconds in field 2, as RFC 3339 with microseconds.
@@ -55,7 +58,10 @@ const fn map(number: u64, name: &'static str, of: Type) -> Field {
     Field { number, name, repeat: Repeat::Map, of }
 }
 
-use Type::{Bool, Bytes, Ignored, Int, IntOrString, Message, MicroTime, String as Text, Time};
+/// Name of a field whose fields stand beside it in JSON.
+const INLINE: &str = "";
+
+use Type::{Bool, Bytes, Count, Flag, Ignored, Int, IntOrString, Message, MicroTime, String as Text, Time};
 
 static OWNER: &[Field] = &[
     one(1, "kind", Text),
@@ -173,7 +179,7 @@ static EVENT: &[Field] = &[
     one(5, "source", Message(EVENT_SOURCE)),
     one(6, "firstTimestamp", Time),
     one(7, "lastTimestamp", Time),
-    one(8, "count", Int),
+    one(8, "count", Count),
     one(9, "type", Text),
     one(10, "eventTime", MicroTime),
     one(12, "action", Text),
@@ -194,18 +200,37 @@ static BUDGET: &[Field] =
 static PRIORITY_CLASS: &[Field] = &[
     one(1, "metadata", Message(META)),
     one(2, "value", Int),
-    one(3, "globalDefault", Bool),
+    one(3, "globalDefault", Flag),
     one(4, "description", Text),
     one(5, "preemptionPolicy", Text),
 ];
 static CONTAINER_PORT: &[Field] = &[
     one(1, "name", Text),
-    one(2, "hostPort", Int),
+    one(2, "hostPort", Count),
     one(3, "containerPort", Int),
     one(4, "protocol", Text),
     one(5, "hostIP", Text),
 ];
 static VARIABLE: &[Field] = &[one(1, "name", Text), one(2, "value", Text)];
+static MOUNT: &[Field] = &[
+    one(1, "name", Text),
+    one(2, "readOnly", Flag),
+    one(3, "mountPath", Text),
+    one(4, "subPath", Text),
+    one(5, "mountPropagation", Text),
+];
+static CAPABILITIES: &[Field] = &[list(1, "add", Text), list(2, "drop", Text)];
+static SECCOMP: &[Field] = &[one(1, "type", Text), one(2, "localhostProfile", Text)];
+static CONTAINER_SECURITY: &[Field] = &[
+    one(1, "capabilities", Message(CAPABILITIES)),
+    one(2, "privileged", Bool),
+    one(4, "runAsUser", Int),
+    one(5, "runAsNonRoot", Bool),
+    one(6, "readOnlyRootFilesystem", Bool),
+    one(7, "allowPrivilegeEscalation", Bool),
+    one(8, "runAsGroup", Int),
+    one(11, "seccompProfile", Message(SECCOMP)),
+];
 static CONTAINER: &[Field] = &[
     one(1, "name", Text),
     one(2, "image", Text),
@@ -214,25 +239,48 @@ static CONTAINER: &[Field] = &[
     one(5, "workingDir", Text),
     list(6, "ports", Message(CONTAINER_PORT)),
     list(7, "env", Message(VARIABLE)),
+    list(9, "volumeMounts", Message(MOUNT)),
+    one(13, "terminationMessagePath", Text),
     one(14, "imagePullPolicy", Text),
+    one(15, "securityContext", Message(CONTAINER_SECURITY)),
+    one(16, "stdin", Flag),
+    one(17, "stdinOnce", Flag),
+    one(18, "tty", Flag),
+    one(20, "terminationMessagePolicy", Text),
+];
+static HOST_PATH: &[Field] = &[one(1, "path", Text), one(2, "type", Text)];
+static VOLUME_SOURCE: &[Field] = &[one(1, "hostPath", Message(HOST_PATH))];
+static VOLUME: &[Field] = &[one(1, "name", Text), one(2, INLINE, Message(VOLUME_SOURCE))];
+static TOLERATION: &[Field] = &[
+    one(1, "key", Text),
+    one(2, "operator", Text),
+    one(3, "value", Text),
+    one(4, "effect", Text),
+    one(5, "tolerationSeconds", Int),
 ];
 static POD_SPEC: &[Field] = &[
+    list(1, "volumes", Message(VOLUME)),
     list(2, "containers", Message(CONTAINER)),
     one(3, "restartPolicy", Text),
     one(6, "dnsPolicy", Text),
     map(7, "nodeSelector", Text),
     one(8, "serviceAccountName", Text),
     one(10, "nodeName", Text),
-    one(11, "hostNetwork", Bool),
+    one(11, "hostNetwork", Flag),
+    one(12, "hostPID", Flag),
+    one(13, "hostIPC", Flag),
+    list(22, "tolerations", Message(TOLERATION)),
 ];
+static POD: &[Field] =
+    &[one(1, "metadata", Message(META)), one(2, "spec", Message(POD_SPEC)), one(3, "status", Ignored)];
 static TEMPLATE: &[Field] = &[one(1, "metadata", Message(META)), one(2, "spec", Message(POD_SPEC))];
 static DEPLOYMENT_SPEC: &[Field] = &[
     one(1, "replicas", Int),
     one(2, "selector", Message(SELECTOR)),
     one(3, "template", Message(TEMPLATE)),
-    one(5, "minReadySeconds", Int),
+    one(5, "minReadySeconds", Count),
     one(6, "revisionHistoryLimit", Int),
-    one(7, "paused", Bool),
+    one(7, "paused", Flag),
     one(9, "progressDeadlineSeconds", Int),
 ];
 static DEPLOYMENT: &[Field] =
@@ -242,7 +290,7 @@ static SERVICE_PORT: &[Field] = &[
     one(2, "protocol", Text),
     one(3, "port", Int),
     one(4, "targetPort", IntOrString),
-    one(5, "nodePort", Int),
+    one(5, "nodePort", Count),
 ];
 static SERVICE_SPEC: &[Field] = &[
     list(1, "ports", Message(SERVICE_PORT)),
@@ -275,6 +323,7 @@ fn message(kind: &str) -> Option<&'static [Field]> {
         "PriorityClass" => PRIORITY_CLASS,
         "Deployment" => DEPLOYMENT,
         "Service" => SERVICE,
+        "Pod" => POD,
         _ => return None,
     })
 }
@@ -362,6 +411,10 @@ fn decode_message(fields: &[Field], bytes: &[u8], depth: usize) -> Result<Map<St
             _ if matches!(field.of, Ignored) => {}
             Repeat::One => {
                 let value = decode_value(field.of, &record, depth)?;
+                if let (INLINE, Value::Object(fields)) = (field.name, &value) {
+                    object.extend(fields.clone());
+                    continue;
+                }
                 // Go writes the zero of every scalar; JSON leaves it out.
                 if value != "" && value != json!({}) && !value.is_null() {
                     object.insert(field.name.into(), value);
@@ -398,8 +451,9 @@ fn decode_value(of: Type, record: &Record<'_>, depth: usize) -> Result<Value, St
     Ok(match of {
         Type::String => utf8(record.bytes)?.into(),
         Type::Bytes => STANDARD.encode(record.bytes).into(),
-        Type::Bool => (record.varint != 0).into(),
-        Type::Int => record.varint.cast_signed().into(),
+        Type::Flag | Type::Count if record.varint == 0 => Value::Null,
+        Type::Bool | Type::Flag => (record.varint != 0).into(),
+        Type::Int | Type::Count => record.varint.cast_signed().into(),
         // The zero of a time is an empty message.
         Type::Time | Type::MicroTime if record.bytes.is_empty() => Value::Null,
         Type::Time | Type::MicroTime => {
@@ -445,6 +499,20 @@ mod tests {
         assert_eq!(decode(&body("Other", &object)), Err("of kind \"Other\" is not supported".into()));
         let extra = [object, field(9, b"x")].concat();
         assert_eq!(decode(&body("ConfigMap", &extra)), Err("has a field number 9 that is not supported".into()));
+    }
+
+    #[test]
+    fn a_pod_for_debugging_a_node() {
+        let number = |number: u8, value: u8| vec![number << 3, value];
+        let path = field(1, &field(1, b"/"));
+        let volume = [field(1, b"host"), field(2, &path)].concat();
+        // hostNetwork and hostPID; in the container stdin, whose number takes two bytes as a tag.
+        let container = [field(1, b"c"), vec![0x80, 0x01, 0x01]].concat();
+        let spec = [field(1, &volume), field(2, &container), number(11, 0), number(12, 1)].concat();
+        let pod = [field(1, &field(1, b"p")), field(2, &spec)].concat();
+        let expected = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"}, "spec": {"hostPID": true,
+            "volumes": [{"name": "host", "hostPath": {"path": "/"}}], "containers": [{"name": "c", "stdin": true}]}});
+        assert_eq!(decode(&body("Pod", &pod)).unwrap(), expected);
     }
 
     proptest! {

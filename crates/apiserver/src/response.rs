@@ -45,9 +45,9 @@ pub(crate) fn typed_json(value: &Value, media_type: &'static str) -> Response<Bo
     response
 }
 
-pub(crate) fn text(code: StatusCode, text: &'static str) -> Response<Body> {
+pub(crate) fn text(code: StatusCode, text: impl Into<Bytes>) -> Response<Body> {
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    response(code, plain, Full::new(Bytes::from_static(text.as_bytes())).boxed_unsync())
+    response(code, plain, Full::new(text.into()).boxed_unsync())
 }
 
 /// The lines of a watch.

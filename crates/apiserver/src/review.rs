@@ -81,10 +81,13 @@ fn access(state: &State, user: &User, review: &Value) -> Value {
 /// A subresource that acts.
 pub(crate) fn subresource(state: &State, request: &Request, target: &Target) -> Result<Response<Body>, Failure> {
     let Target { resource, namespace, name, subresource } = target;
+    let key = Key::new(namespace, name);
+    if resource.is("", "pods") && OF_KUBELETS.contains(&subresource.as_str()) {
+        return Err(no_kubelet(state, resource, &key, subresource));
+    }
     if request.method != Method::POST {
         return Err(Failure::no_resource());
     }
-    let key = Key::new(namespace, name);
     let parse = |kind| body::object(&request.body, request.content_type(), kind);
     match subresource.as_str() {
         "eviction" if resource.is("", "pods") => evict(state, request, resource, &key, &parse("Eviction")?),
@@ -94,6 +97,23 @@ pub(crate) fn subresource(state: &State, request: &Request, target: &Target) -> 
         }
         "token" if resource.is("", "serviceaccounts") => token(state, resource, &key, parse("TokenRequest")?),
         _ => Err(Failure::no_resource()),
+    }
+}
+
+/// Subresources of pods that a kubelet answers, or acts on.
+const OF_KUBELETS: [&str; 6] = ["log", "exec", "attach", "portforward", "proxy", "ephemeralcontainers"];
+
+/// The answer to a question for a kubelet.
+fn no_kubelet(state: &State, resource: &Resource, key: &Key, what: &str) -> Failure {
+    let name = &key.name;
+    match state.store.get(&resource.storage, key).map(|pod| pod.value()) {
+        None => Failure::not_found(resource, name),
+        Some(pod) if text(&pod, &["spec", "nodeName"]).is_empty() && what != "ephemeralcontainers" => {
+            Failure::bad_request(format!("pod {name} does not have a host assigned"))
+        }
+        Some(_) => Failure::not_implemented(format!(
+            "pod {name} is stored and does not run: this server has no kubelet to ask for {what}; use a cluster for that"
+        )),
     }
 }
 

@@ -84,7 +84,7 @@ impl Scale {
 }
 
 /// `a=b,c in (d,e)`
-fn selector_text(selector: &Value) -> String {
+pub(crate) fn selector_text(selector: &Value) -> String {
     let pairs = selector.get("matchLabels").and_then(Value::as_object).into_iter().flatten();
     let equal = pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
     let expressions = object::list(selector, &["matchExpressions"]).iter().map(|expression| {

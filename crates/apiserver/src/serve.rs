@@ -77,6 +77,7 @@ impl Socket {
         };
         let Self { listener, address } = self;
         let acceptor = TlsAcceptor::from(Arc::new(credentials.server_config(address.ip())?));
+        server.state.set_authority(&credentials.ca);
         Ok(Listener { server: server.clone(), listener, address, credentials, acceptor })
     }
 }

@@ -85,6 +85,8 @@ impl ApiServer {
             }
         }
         state.create_cluster_admin()?;
+        // A data directory may be older than what a namespace has.
+        state.furnish_all();
         Ok(Self { state, data_dir })
     }
 
@@ -141,6 +143,10 @@ impl State {
         let wants_aggregated = discovery::wants_aggregated(request.accept());
         match path.as_slice() {
             ["version"] => ok(&version()),
+            [] => ok(&discovery::paths(&registry)),
+            [check @ ("healthz" | "livez" | "readyz")] if request.query.is_on("verbose") => {
+                Ok(response::text(StatusCode::OK, format!("[+]ping ok\n{check} check passed\n")))
+            }
             ["healthz" | "livez" | "readyz", ..] => Ok(response::text(StatusCode::OK, "ok")),
             ["api"] if wants_aggregated => Ok(aggregated(true)),
             ["apis"] if wants_aggregated => Ok(aggregated(false)),

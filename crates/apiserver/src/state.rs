@@ -38,6 +38,8 @@ pub(crate) struct State {
     authorization: Authorization,
     pub(crate) tokens: Arc<BTreeMap<String, User>>,
     pub(crate) token_key: TokenKey,
+    /// The certificate authority that clients verify the server with; `None` while it does not listen.
+    authority: Arc<RwLock<Option<Arc<str>>>>,
     /// The resource of namespaces, which every namespaced write looks at.
     pub(crate) namespaces: Arc<Resource>,
     pub(crate) watches: Arc<Semaphore>,
@@ -79,6 +81,7 @@ impl State {
             authorization: settings.authorization,
             tokens: Arc::new(settings.tokens),
             token_key,
+            authority: Arc::default(),
             namespaces,
             watches: Arc::new(Semaphore::new(MOST_WATCHES)),
             shutdown,
@@ -95,6 +98,16 @@ impl State {
 
     pub(crate) fn authorization(&self) -> Authorization {
         self.authorization
+    }
+
+    /// The server listens: everybody is told with which authority it does.
+    pub(crate) fn set_authority(&self, authority: &str) {
+        *self.authority.write() = Some(authority.into());
+        self.furnish_all();
+    }
+
+    pub(crate) fn authority(&self) -> Option<Arc<str>> {
+        self.authority.read().clone()
     }
 
     pub(crate) fn grants(&self) -> Arc<Grants> {
@@ -114,7 +127,7 @@ impl State {
         self.write(resource, namespace, |write| write.create(object))
     }
 
-    fn write<T>(&self, resource: &Arc<Resource>, namespace: &str, act: impl FnOnce(&Write<'_>) -> T) -> T {
+    pub(crate) fn write<T>(&self, resource: &Arc<Resource>, namespace: &str, act: impl FnOnce(&Write<'_>) -> T) -> T {
         let options = Options {
             dry_run: false,
             manager: MANAGER.into(),
@@ -154,6 +167,7 @@ impl State {
     /// changed policy is obeyed at once.
     pub(crate) fn written(&self, writer: &mut Writer<'_>, resource: &Resource, key: &Key) {
         self.count_budgets(writer, resource, &key.namespace);
+        self.furnish(writer, resource, key);
         if *resource.storage == *EVENTS {
             self.expire_events(writer, key);
         }

@@ -91,6 +91,7 @@ impl Definition {
             let schema = Schema::compile(&version["schema"]["openAPIV3Schema"]);
             let texts = |errors: Vec<FieldError>| errors.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
             let schema = schema.unwrap_or_else(|errors| panic!("{}: {}", object["metadata"]["name"], texts(errors)));
+            assert_eq!(texts(schema.too_expensive(false)), "", "{}", object["metadata"]["name"]);
             (version["name"].as_str().unwrap().to_owned(), schema)
         };
         let versions = object["spec"]["versions"].as_array().unwrap().iter().map(compile).collect();

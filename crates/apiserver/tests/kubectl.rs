@@ -226,7 +226,9 @@ fn deleting() {
     for n in 0..3 {
         cluster.ok(&["create", "configmap", &format!("c{n}")]);
     }
-    assert_eq!(cluster.ok(&["delete", "configmap", "--all"]).lines().count(), 3);
+    // The fourth is the one that every namespace has, and has again.
+    assert_eq!(cluster.ok(&["delete", "configmap", "--all"]).lines().count(), 4);
+    assert_eq!(cluster.ok(&["get", "configmap", "-o", "name"]).trim(), "configmap/kube-root-ca.crt");
     cluster.ok(&["delete", "crd", "widgets.example.com"]);
     cluster.fails(&["get", "wd"]);
 }
@@ -315,4 +317,100 @@ fn asking() {
     let unknown = json!({"apiVersion": "example.com/v1", "kind": "Wodget", "metadata": {"name": "w"}}).to_string();
     let refused = cluster.run(&["apply", "-f", "-"], &unknown).unwrap_err();
     assert!(refused.contains("no matches for kind \"Wodget\" in version \"example.com/v1\""), "{refused}");
+}
+
+#[test]
+fn looking_around() {
+    let Some(cluster) = Cluster::start() else { return };
+    assert!(cluster.ok(&["cluster-info"]).contains("control plane"));
+    assert!(cluster.ok(&["config", "view"]).contains("name: weir"));
+    assert!(cluster.ok(&["auth", "whoami"]).contains("system:admin"));
+    let paths: Value = serde_json::from_str(&cluster.ok(&["get", "--raw", "/"])).unwrap();
+    for path in ["/api/v1", "/apis/example.com/v1", "/apis/apps", "/openapi/v3", "/version"] {
+        assert!(paths["paths"].as_array().unwrap().iter().any(|p| p == path), "{path} of {paths}");
+    }
+    assert!(cluster.ok(&["get", "--raw", "/readyz?verbose"]).contains("[+]ping ok"));
+    assert!(cluster.ok(&["explain", "widget.spec", "--recursive"]).contains("color\t<string>"));
+    let everywhere = cluster.ok(&["get", "-A", "sa,cm"]);
+    assert!(everywhere.contains("kube-system") && everywhere.contains("configmap/kube-root-ca.crt"), "{everywhere}");
+    assert_eq!(cluster.ok(&["get", "ns", "--chunk-size=1", "-o", "name"]).lines().count(), 4);
+    cluster.ok(&["create", "service", "clusterip", "s", "--tcp=80:8080"]);
+    let services = cluster.ok(&["get", "svc", "-o", "wide"]);
+    assert!(services.contains("CLUSTER-IP") && services.contains("80/TCP") && services.contains("app=s"), "{services}");
+    let service: Value = serde_json::from_str(&cluster.ok(&["get", "svc", "s", "-o", "json"])).unwrap();
+    assert_eq!(service["spec"]["ports"][0].get("nodePort"), None, "{service}");
+    assert!(cluster.fails(&["top", "nodes"]).contains("Metrics API not available"));
+    for namespace in ["default", "kube-system"] {
+        assert!(cluster.fails(&["delete", "ns", namespace]).contains("this namespace may not be deleted"));
+    }
+}
+
+#[test]
+fn what_needs_a_kubelet_is_refused() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.ok(&["run", "waiting", "--image=i"]);
+    let refused = cluster.fails(&["logs", "waiting"]);
+    assert!(refused.contains("pod waiting does not have a host assigned"), "{refused}");
+    cluster.apply(&[], &json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "n1"}}));
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+        "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "i"}]}});
+    cluster.apply(&[], &pod);
+    cluster.ok(&["patch", "pod", "p", "--subresource=status", "-p", r#"{"status":{"phase":"Running"}}"#]);
+    let folder = cluster.folder.path().join("copy").display().to_string();
+    for (arguments, what) in [
+        (&["logs", "p"][..], "log"),
+        (&["exec", "p", "--", "true"], "exec"),
+        (&["cp", "p:/x", &folder], "exec"),
+        (&["attach", "p"], "attach"),
+        (&["port-forward", "p", ":80"], "portforward"),
+        (&["debug", "p", "--image=i"], "ephemeralcontainers"),
+    ] {
+        let refused = cluster.fails(arguments);
+        let expected = format!("this server has no kubelet to ask for {what}");
+        assert!(refused.contains(&expected), "kubectl {}: {refused}", arguments.join(" "));
+    }
+    assert!(cluster.fails(&["logs", "none"]).contains("NotFound"));
+    // The pod that debugs a node is a pod as others.
+    assert!(cluster.ok(&["debug", "node/n1", "--image=i"]).contains("node-debugger-n1"));
+    assert!(
+        cluster.ok(&["get", "pods", "-o", "wide", "--field-selector=spec.nodeName=n1"]).contains("node-debugger-n1")
+    );
+}
+
+#[test]
+fn what_users_try_first() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.ok(&["create", "deployment", "d", "--image=i", "--replicas=2"]);
+    let stored: Value = serde_json::from_str(&cluster.ok(&["get", "deployment", "d", "-o", "json"])).unwrap();
+    assert_eq!((stored["spec"].get("paused"), stored["spec"].get("minReadySeconds")), (None, None), "{stored}");
+    let status = cluster.ok(&["rollout", "status", "deployment", "d", "--watch=false"]);
+    assert!(status.contains("Waiting for deployment"), "{status}");
+    cluster.ok(&["rollout", "restart", "deployment", "d"]);
+    cluster.ok(&["set", "image", "deployment/d", "i=i:2"]);
+    cluster.apply(&[], &widget(1));
+    cluster.ok(&["label", "wd", "w", "a=b"]);
+    assert!(cluster.fails(&["label", "wd", "w", "a=c"]).contains("--overwrite is false"));
+    cluster.ok(&["label", "wd", "w", "a=c", "--overwrite"]);
+    assert!(cluster.run(&["replace", "--force", "-f", "-"], &widget(5).to_string()).unwrap().contains("replaced"));
+    assert!(cluster.ok(&["get", "wd", "w", "--subresource=status"]).contains('5'));
+    let map = |name: &str| json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"set": "s"}}});
+    let set = json!({"apiVersion": "v1", "kind": "List", "items": [map("a"), map("b")]});
+    cluster.apply(&[], &set);
+    let pruned = cluster.apply(&["--prune", "-l", "set=s", "--prune-allowlist=core/v1/ConfigMap"], &map("a"));
+    assert!(pruned.contains("configmap/b pruned"), "{pruned}");
+    for (cascade, child_stays) in [("orphan", true), ("foreground", false)] {
+        cluster.ok(&["create", "configmap", "owner"]);
+        let uid = cluster.ok(&["get", "configmap", "owner", "-o", "jsonpath={.metadata.uid}"]);
+        let mut child = map("child");
+        child["metadata"]["ownerReferences"] =
+            json!([{"apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": uid, "blockOwnerDeletion": true}]);
+        cluster.apply(&[], &child);
+        cluster.ok(&["delete", "configmap", "owner", &format!("--cascade={cascade}"), "--timeout=10s"]);
+        assert_eq!(cluster.run(&["get", "configmap", "child"], "").is_ok(), child_stays, "{cascade}");
+    }
+    let kustomization = "configMapGenerator: [{name: made, literals: [a=b]}]\n";
+    std::fs::write(cluster.folder.path().join("kustomization.yaml"), kustomization).unwrap();
+    let folder = cluster.folder.path().display().to_string();
+    assert!(cluster.ok(&["apply", "-k", &folder]).contains("configmap/made-"));
+    assert!(cluster.ok(&["events"]).is_empty());
 }

@@ -3,6 +3,7 @@
 use super::{
     bind::{Bindings, Bound},
     check::{self, CompileError, Scope},
+    cost::{self, Declared},
     library,
 };
 use cel::{
@@ -157,6 +158,13 @@ impl Expression {
     /// The names read from the variable of that name, as `b` in `a.b`.
     pub(crate) fn fields_of(&self, variable: &str) -> Vec<String> {
         check::fields_of(self.program.expression(), variable)
+    }
+
+    /// The most that one evaluation may cost, in the units of the API server. `scope` is the one the expression was
+    /// compiled for, `root` what its `self` is.
+    pub(crate) fn cost<'a>(&self, scope: &Scope<'a>, root: Declared<'a>) -> u64 {
+        let estimate = || cost::estimate(self.program.expression(), scope, root);
+        if self.deep { on_stack(EVALUATION_STACK, estimate).unwrap_or(u64::MAX) } else { estimate() }
     }
 
     pub(crate) fn evaluate(&self, bindings: &Bindings<'_>) -> Result<Output, EvalError> {

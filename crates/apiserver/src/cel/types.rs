@@ -4,9 +4,9 @@ use super::{bind::exposed, check::Scope, escape::escape, library};
 use crate::schema::{Node, compile_pattern, duration_nanos};
 use cel::{
     IdedExpr,
-    common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, SelectExpr, operators},
+    common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, MapExpr, SelectExpr, operators},
 };
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 /// The type of an expression. `Dyn` is any type, or one that is not known.
 #[derive(Debug, Clone)]
@@ -121,6 +121,20 @@ impl<'a> Type<'a> {
         matches!(self, Bool | Int | Uint | Double | String | Bytes | Timestamp | Duration)
     }
 
+    /// Whether all values of the type are of one size: `false` for strings, lists and maps, and for what is not known.
+    pub(super) fn has_one_size(&self) -> bool {
+        match self {
+            Self::Optional(of) => of.has_one_size(),
+            Self::String | Self::Bytes => false,
+            other => other.is_scalar(),
+        }
+    }
+
+    /// Whether values of the type certainly have fields to select.
+    pub(super) fn has_fields(&self) -> bool {
+        matches!(self, Self::Map(_) | Self::Object(..) | Self::Metadata)
+    }
+
     fn is_number(&self) -> bool {
         matches!(self, Self::Int | Self::Uint | Self::Double)
     }
@@ -131,20 +145,56 @@ impl<'a> Type<'a> {
     }
 }
 
+/// The types of an expression and all its parts.
+#[derive(Debug, Default)]
+pub(super) struct Kinds<'a> {
+    types: HashMap<u64, Type<'a>>,
+    /// Calls of functions with a qualified name, such as `optional.of`, which look like those of a method.
+    qualified: HashMap<u64, String>,
+}
+
+impl<'a> Kinds<'a> {
+    pub(super) fn of(&self, expr: &IdedExpr) -> Type<'a> {
+        self.types.get(&expr.id).cloned().unwrap_or(Type::Dyn)
+    }
+
+    /// The name of the function that is called, if it is a qualified one.
+    pub(super) fn qualified(&self, call: &IdedExpr) -> Option<&str> {
+        self.qualified.get(&call.id).map(String::as_str)
+    }
+}
+
 /// Infers types and collects what cannot be.
 pub(super) struct Checker<'s, 'a> {
     scope: &'s Scope<'a>,
     locals: Vec<(String, Type<'a>)>,
     /// Node id and complaint.
     pub(super) problems: Vec<(u64, String)>,
+    /// What was inferred, for those who ask.
+    kinds: Option<Kinds<'a>>,
 }
 
 impl<'s, 'a> Checker<'s, 'a> {
     pub(super) fn new(scope: &'s Scope<'a>) -> Self {
-        Self { scope, locals: Vec::new(), problems: Vec::new() }
+        Self { scope, locals: Vec::new(), problems: Vec::new(), kinds: None }
+    }
+
+    /// The types of a whole expression.
+    pub(super) fn kinds(expr: &IdedExpr, scope: &'s Scope<'a>) -> Kinds<'a> {
+        let mut checker = Self { kinds: Some(Kinds::default()), ..Self::new(scope) };
+        checker.infer(expr);
+        checker.kinds.unwrap_or_default()
     }
 
     pub(super) fn infer(&mut self, expr: &IdedExpr) -> Type<'a> {
+        let found = self.infer_part(expr);
+        if let Some(kinds) = &mut self.kinds {
+            kinds.types.insert(expr.id, found.clone());
+        }
+        found
+    }
+
+    fn infer_part(&mut self, expr: &IdedExpr) -> Type<'a> {
         match &expr.expr {
             Expr::Unspecified => Type::Dyn,
             Expr::Literal(literal) => match literal {
@@ -164,12 +214,7 @@ impl<'s, 'a> Checker<'s, 'a> {
                 let types: Vec<_> = list.elements.iter().map(|element| self.infer(element)).collect();
                 Type::List(Box::new(types.into_iter().reduce(Type::join).unwrap_or(Type::Dyn)))
             }
-            Expr::Map(map) => {
-                for entry in &map.entries {
-                    self.entry(&entry.expr);
-                }
-                Type::Dyn
-            }
+            Expr::Map(map) => self.map(map),
             Expr::Struct(of) => {
                 for entry in &of.entries {
                     self.entry(&entry.expr);
@@ -179,13 +224,19 @@ impl<'s, 'a> Checker<'s, 'a> {
         }
     }
 
-    fn entry(&mut self, entry: &EntryExpr) {
+    /// Maps are known by the type of their values, as long as all keys are strings.
+    fn map(&mut self, map: &MapExpr) -> Type<'a> {
+        let entries: Vec<_> = map.entries.iter().map(|entry| self.entry(&entry.expr)).collect();
+        let named = entries.iter().all(|(key, _)| *key == Type::String);
+        let values = entries.into_iter().map(|(_, value)| value).reduce(Type::join);
+        if named { Type::Map(Box::new(values.unwrap_or(Type::Dyn))) } else { Type::Dyn }
+    }
+
+    /// The types of key and value.
+    fn entry(&mut self, entry: &EntryExpr) -> (Type<'a>, Type<'a>) {
         match entry {
-            EntryExpr::StructField(field) => _ = self.infer(&field.value),
-            EntryExpr::MapEntry(entry) => {
-                self.infer(&entry.key);
-                self.infer(&entry.value);
-            }
+            EntryExpr::StructField(field) => (Type::String, self.infer(&field.value)),
+            EntryExpr::MapEntry(entry) => (self.infer(&entry.key), self.infer(&entry.value)),
         }
     }
 
@@ -245,8 +296,12 @@ impl<'s, 'a> Checker<'s, 'a> {
 
     fn call(&mut self, call: &CallExpr, id: u64) -> Type<'a> {
         if let Some(name) = call.target.as_deref().and_then(|target| self.qualified(target, &call.func_name)) {
-            call.args.iter().for_each(|arg| _ = self.infer(arg));
-            return library::result_of(&name, None);
+            let args: Vec<Type<'a>> = call.args.iter().map(|arg| self.infer(arg)).collect();
+            let result = library::result_of(&name, None, &args);
+            if let Some(kinds) = &mut self.kinds {
+                kinds.qualified.insert(id, name);
+            }
+            return result;
         }
         let target = call.target.as_deref().map(|target| self.infer(target));
         let args: Vec<Type<'a>> = call.args.iter().map(|arg| self.infer(arg)).collect();
@@ -263,7 +318,7 @@ impl<'s, 'a> Checker<'s, 'a> {
         if misused {
             self.no_overload(&call.func_name, receiver, &args, id);
         }
-        library::result_of(&call.func_name, receiver)
+        library::result_of(&call.func_name, receiver, &args)
     }
 
     /// Patterns, times and durations that are written out must be ones.

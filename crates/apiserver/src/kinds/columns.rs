@@ -7,7 +7,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as api;
-use schemars::JsonSchema;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 use std::borrow::Cow;
 
@@ -25,7 +25,8 @@ enum Text {
     Here(&'static str),
     /// A field of `metadata` explains itself.
     Metadata(&'static str),
-    NodeStatus(&'static str),
+    /// The published schema explains a field of a type.
+    Field(fn(&mut SchemaGenerator) -> Schema, &'static str),
 }
 
 impl Column {
@@ -43,6 +44,11 @@ impl Column {
         self
     }
 
+    const fn boolean(mut self) -> Self {
+        self.kind = "boolean";
+        self
+    }
+
     const fn explained(mut self, text: Text) -> Self {
         self.text = text;
         self
@@ -52,8 +58,8 @@ impl Column {
         match self.text {
             Text::Here(text) => text.into(),
             Text::Metadata(field) => table::metadata_text(field).into(),
-            Text::NodeStatus(field) => {
-                let schema = api::NodeStatus::json_schema(&mut super::generator());
+            Text::Field(schema, field) => {
+                let schema = schema(&mut super::generator());
                 text(schema.as_value(), &["properties", field, "description"]).to_owned().into()
             }
         }
@@ -98,13 +104,18 @@ pub(crate) fn of(resource: &Resource) -> &'static [Column] {
         ("", "configmaps") => CONFIG_MAP,
         ("", "secrets") => SECRET,
         ("", "serviceaccounts") => SERVICE_ACCOUNT,
+        ("", "services") => SERVICE,
         ("" | "events.k8s.io", "events") => EVENT,
         ("coordination.k8s.io", _) => LEASE,
         ("apps", "deployments") => DEPLOYMENT,
         ("apps", "daemonsets") => DAEMON_SET,
+        ("apps", "replicasets") => REPLICA_SET,
+        ("networking.k8s.io", "networkpolicies") => NETWORK_POLICY,
+        ("scheduling.k8s.io", "priorityclasses") => PRIORITY_CLASS,
         ("policy", _) => BUDGET,
         ("admissionregistration.k8s.io", "validatingadmissionpolicies") => ADMISSION_POLICY,
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => ADMISSION_BINDING,
+        ("admissionregistration.k8s.io", _) => WEBHOOKS,
         ("rbac.authorization.k8s.io", "rolebindings" | "clusterrolebindings") => ROLE_BINDING,
         ("apiextensions.k8s.io", _) | ("rbac.authorization.k8s.io", _) => CREATED,
         _ => AGE_ONLY,
@@ -128,8 +139,12 @@ static NODE: &[Column] = &[
     Column::new("Version", "Kubelet Version reported by the node.", |o, _| {
         string(o, &["status", "nodeInfo", "kubeletVersion"])
     }),
-    Column::new("Internal-IP", "", |o, _| address(o, "InternalIP")).explained(Text::NodeStatus("addresses")).wide(),
-    Column::new("External-IP", "", |o, _| address(o, "ExternalIP")).explained(Text::NodeStatus("addresses")).wide(),
+    Column::new("Internal-IP", "", |o, _| address(o, "InternalIP"))
+        .explained(Text::Field(api::NodeStatus::json_schema, "addresses"))
+        .wide(),
+    Column::new("External-IP", "", |o, _| address(o, "ExternalIP"))
+        .explained(Text::Field(api::NodeStatus::json_schema, "addresses"))
+        .wide(),
     Column::new(
         "OS-Image",
         "OS Image reported by the node from /etc/os-release (e.g. Debian GNU/Linux 7 (wheezy)).",
@@ -246,6 +261,76 @@ static SECRET: &[Column] = &[
 static SERVICE_ACCOUNT: &[Column] =
     &[Column::new("Secrets", "Number of secrets.", |o, _| list(o, &["secrets"]).len().into()), AGE];
 
+static SERVICE: &[Column] = &[
+    Column::new("Type", "", |o, _| string(o, &["spec", "type"]))
+        .explained(Text::Field(api::ServiceSpec::json_schema, "type")),
+    Column::new("Cluster-IP", "", |o, _| or_none(text(o, &["spec", "clusterIP"])))
+        .explained(Text::Field(api::ServiceSpec::json_schema, "clusterIP")),
+    Column::new("External-IP", "", |o, _| external_addresses(o).into())
+        .explained(Text::Field(api::ServiceSpec::json_schema, "externalIPs")),
+    Column::new("Port(s)", "", |o, _| {
+        let ports = list(o, &["spec", "ports"]).iter().map(service_port).collect::<Vec<_>>();
+        or_none(&ports.join(","))
+    })
+    .explained(Text::Field(api::ServiceSpec::json_schema, "ports")),
+    AGE,
+    Column::new("Selector", "", |o, _| or_none(&pairs(object::at(o, &["spec", "selector"]))))
+        .explained(Text::Field(api::ServiceSpec::json_schema, "selector"))
+        .wide(),
+];
+
+/// `80/TCP`, or `80:30080/TCP` when nodes serve it too.
+fn service_port(port: &Value) -> String {
+    let number = |field| port.get(field).and_then(Value::as_i64).unwrap_or_default();
+    let protocol = text(port, &["protocol"]);
+    match number("nodePort") {
+        0 => format!("{}/{protocol}", number("port")),
+        node => format!("{}:{node}/{protocol}", number("port")),
+    }
+}
+
+fn external_addresses(service: &Value) -> String {
+    let own = crate::registry::strings(object::at(service, &["spec", "externalIPs"]));
+    let ingress = list(service, &["status", "loadBalancer", "ingress"]).iter();
+    let balanced = ingress.map(|i| [text(i, &["ip"]), text(i, &["hostname"])].concat()).chain(own.clone());
+    let (found, nothing) = match text(service, &["spec", "type"]) {
+        "ExternalName" => return text(service, &["spec", "externalName"]).to_owned(),
+        "LoadBalancer" => (balanced.collect(), "<pending>"),
+        _ => (own, NONE),
+    };
+    if found.is_empty() { nothing.to_owned() } else { found.join(",") }
+}
+
+/// `a=b,c=d`
+fn pairs(labels: Option<&Value>) -> String {
+    let pairs = labels.and_then(Value::as_object).into_iter().flatten();
+    let texts: Vec<String> =
+        pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default())).collect();
+    texts.join(",")
+}
+
+static NETWORK_POLICY: &[Column] = &[
+    Column::new("Pod-Selector", "Pods that the policy is for.", |o, _| {
+        or_none(&crate::scale::selector_text(object::at(o, &["spec", "podSelector"]).unwrap_or(&Value::Null)))
+    }),
+    AGE,
+];
+
+static PRIORITY_CLASS: &[Column] = &[
+    Column::new("Value", "The priority of pods of the class.", |o, _| number(o, &["value"])).integer(),
+    Column::new("Global-Default", "Whether pods without a class are of this one.", |o, _| {
+        (o.get("globalDefault") == Some(&Value::Bool(true))).into()
+    })
+    .boolean(),
+    AGE,
+    Column::new("PreemptionPolicy", "Whether its pods take the place of others.", |o, _| {
+        string(o, &["preemptionPolicy"])
+    }),
+];
+
+static WEBHOOKS: &[Column] =
+    &[Column::new("Webhooks", "Number of webhooks.", |o, _| list(o, &["webhooks"]).len().into()).integer(), AGE];
+
 static EVENT: &[Column] = &[
     Column::new("Last Seen", "When the event was last seen.", |o, now| {
         let times = [&["series", "lastObservedTime"][..], &["lastTimestamp"], &["eventTime"], &["firstTimestamp"]];
@@ -292,6 +377,13 @@ static DAEMON_SET: &[Column] = &[
     .integer(),
     Column::new("Available", "Nodes whose pod is available.", |o, _| number(o, &["status", "numberAvailable"]))
         .integer(),
+    AGE,
+];
+
+static REPLICA_SET: &[Column] = &[
+    Column::new("Desired", "Replicas that are wanted.", |o, _| number(o, &["spec", "replicas"])).integer(),
+    Column::new("Current", "Replicas there are.", |o, _| number(o, &["status", "replicas"])).integer(),
+    Column::new("Ready", "Replicas that are ready.", |o, _| number(o, &["status", "readyReplicas"])).integer(),
     AGE,
 ];
 

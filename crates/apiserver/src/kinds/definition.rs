@@ -36,7 +36,7 @@ pub(super) const DEFINITION: Rules = Rules {
     },
     validate: |new, old| {
         let mut errors = validate_names(new);
-        errors.extend(validate_versions(new));
+        errors.extend(validate_versions(new, old));
         errors.extend(validate_conversion(new));
         if let Some(old) = old {
             for field in [&["spec", "group"][..], &["spec", "scope"], &["spec", "names", "kind"]] {
@@ -82,7 +82,7 @@ fn validate_names(crd: &Value) -> Vec<FieldError> {
     errors
 }
 
-fn validate_versions(crd: &Value) -> Vec<FieldError> {
+fn validate_versions(crd: &Value, old: Option<&Value>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let versions = list(crd, &["spec", "versions"]);
     if versions.iter().filter(|v| v["storage"] == true).count() != 1 {
@@ -99,12 +99,12 @@ fn validate_versions(crd: &Value) -> Vec<FieldError> {
             errors.push(FieldError::required(field("schema.openAPIV3Schema"), "schemas are required"));
         }
     }
-    errors.extend(validate_parts(versions));
+    errors.extend(validate_parts(versions, old));
     errors
 }
 
 /// What versions have in common stands once, at the top of the spec; there its errors are told.
-fn validate_parts(versions: &[Value]) -> Vec<FieldError> {
+fn validate_parts(versions: &[Value], old: Option<&Value>) -> Vec<FieldError> {
     let shared = |path: &[&str]| versions.windows(2).all(|two| object::at(&two[0], path) == object::at(&two[1], path));
     let (schemas, columns, fields) =
         (shared(&["schema"]), shared(&["additionalPrinterColumns"]), shared(&["selectableFields"]));
@@ -116,8 +116,12 @@ fn validate_parts(versions: &[Value]) -> Vec<FieldError> {
         if let Some(schema) = schema.filter(|_| index == 0 || !schemas) {
             let place =
                 if schemas { "spec.validation.openAPIV3Schema".to_owned() } else { own("schema.openAPIV3Schema") };
-            let found = Schema::compile(schema).err().into_iter().flatten();
-            errors.extend(found.map(|error| error.under(&place)));
+            let stored = old.and_then(|old| self::schema(old, text(version, &["name"])));
+            let found = match Schema::compile(schema) {
+                Ok(compiled) => compiled.too_expensive(stored == Some(schema)),
+                Err(errors) => errors,
+            };
+            errors.extend(found.into_iter().map(|error| error.under(&place)));
         }
         if index == 0 || !scales {
             let name = "subresources.scale";

@@ -6,6 +6,7 @@
 //! | `node` | what a schema says |
 //! | `structural` `definition` | whether it may say so |
 //! | `compile` `field_path` | its rules, ready to run; its defaults, tried |
+//! | `cost` | whether its rules may cost too much |
 //! | `prune` | which fields are not known |
 //! | `default` | what is filled in |
 //! | `values` `format` `pattern` `uri` | whether values are allowed |
@@ -15,6 +16,7 @@
 //! | `field` `path` `gotext` | how errors read |
 
 mod compile;
+mod cost;
 mod default;
 mod definition;
 mod embedded;
@@ -77,6 +79,13 @@ impl Schema {
             compile::defaults(&root, "", &mut errors);
         }
         if errors.is_empty() { Ok(Self { root }) } else { Err(errors) }
+    }
+
+    /// The rules that may cost more than kube-apiserver accepts, with its messages. Fields are as those of
+    /// [`Schema::compile`]. `unchanged`: the schema is stored already, so that only the sum is looked at.
+    #[must_use]
+    pub fn too_expensive(&self, unchanged: bool) -> Vec<FieldError> {
+        cost::check(&self.root, unchanged)
     }
 
     /// Removes fields the schema does not know, and returns their paths (`spec.list[0].x`), sorted. They are what

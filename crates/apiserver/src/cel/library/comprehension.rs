@@ -16,9 +16,9 @@ use std::collections::HashMap;
 /// The accumulator of a loop, as in all loops of the language.
 const RESULT: &str = "@result";
 /// Positions of a list or keys of a map. The names cannot be written in an expression.
-const KEYS: &str = "@keys";
+pub(super) const KEYS: &str = "@keys";
 /// A map with one more entry.
-const PUT: &str = "@put";
+pub(super) const PUT: &str = "@put";
 
 /// Names that rewritten expressions call.
 pub(super) const NAMES: [&str; 2] = [KEYS, PUT];
@@ -151,6 +151,21 @@ impl Builder<'_, '_> {
         let current = self.result();
         let step = self.call(operator, vec![current, body]);
         self.fold(range, var, start, condition, step)
+    }
+}
+
+/// What a rewritten loop goes over, and the loop over one element inside, whose variable is the second one. `None` for
+/// loops with one variable.
+pub(in crate::cel) fn loop_over_pairs(outer: &ComprehensionExpr) -> Option<(&IdedExpr, &ComprehensionExpr)> {
+    let Expr::Call(CallExpr { func_name, args, .. }) = &outer.iter_range.expr else { return None };
+    let over = args.first().filter(|_| func_name == KEYS)?;
+    match &outer.loop_step.expr {
+        Expr::Comprehension(inner) => Some((over, inner)),
+        Expr::Call(call) => match &call.args.last()?.expr {
+            Expr::Comprehension(inner) => Some((over, inner)),
+            _ => None,
+        },
+        _ => None,
     }
 }
 

@@ -21,6 +21,8 @@ mod regex;
 mod semver;
 mod url;
 
+pub(super) use comprehension::loop_over_pairs;
+
 use super::types::Type;
 use cel::{DeclarationError, Env, extensions};
 
@@ -243,8 +245,22 @@ pub(super) fn refuses(method: &str, receiver: &Type<'_>) -> bool {
     }
 }
 
+/// The type of what a function returns, where it is made of its arguments.
+fn made_of<'a>(name: &str, args: &[Type<'a>]) -> Option<Type<'a>> {
+    match (name, args) {
+        (comprehension::KEYS, [Type::List(_)]) | ("lists.range", _) => Some(Type::List(Box::new(Type::Int))),
+        (comprehension::KEYS, [Type::Map(_)]) => Some(Type::List(Box::new(Type::String))),
+        (comprehension::PUT, [_, Type::String, value]) => Some(Type::Map(Box::new(value.clone()))),
+        ("optional.of" | "optional.ofNonZeroValue", [of]) => Some(Type::Optional(Box::new(of.clone()))),
+        _ => None,
+    }
+}
+
 /// The type of what a function returns.
-pub(super) fn result_of<'a>(name: &str, receiver: Option<&Type<'a>>) -> Type<'a> {
+pub(super) fn result_of<'a>(name: &str, receiver: Option<&Type<'a>>, args: &[Type<'a>]) -> Type<'a> {
+    if let Some(made) = made_of(name, args) {
+        return made;
+    }
     match name {
         "contains"
         | "startsWith"
