@@ -12,10 +12,13 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::sleep};
 use weir_api::{
-    ClusterOperator, ControllerConfig, Infrastructure, Network,
+    ClusterOperator, ControllerConfig, Infrastructure, MachineConfiguration, Network,
     condition::find,
     crds::{FeatureSet, crds},
-    keys::config::{GENERATED_BY_VERSION, SERVICE_CA_ROTATE},
+    keys::{
+        boot_image::OPTED_IN_AT,
+        config::{GENERATED_BY_VERSION, SERVICE_CA_ROTATE},
+    },
 };
 use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::{Build, Cluster, Context, operator};
@@ -53,9 +56,17 @@ fn objects() -> Vec<Value> {
     let images = json!({"releaseVersion": "5.0.0", "machineConfigOperator": "q/mco"}).to_string();
     let platform = json!({"type": "AWS", "aws": {"region": "us-east-1"}});
     let uri = "https://api-int.example.com:6443";
-    let gates = json!([{"version": "5.0.0", "enabled": [{"name": "OSStreams"}], "disabled": []}]);
+    let gates = json!([
+        {"version": "5.0.0", "enabled": [{"name": "OSStreams"}, {"name": "BootImageSkewEnforcement"}], "disabled": []},
+    ]);
+    let history = json!([{"version": "5.0.0", "state": "Partial"}, {"version": "4.20.1", "state": "Completed"}]);
     vec![
-        config("ClusterVersion", "version", json!({"clusterID": "x"}), json!({"desired": {"version": "5.0.0"}})),
+        config(
+            "ClusterVersion",
+            "version",
+            json!({"clusterID": "x"}),
+            json!({ "desired": {"version": "5.0.0"}, "history": history }),
+        ),
         config("FeatureGate", "cluster", json!({}), json!({ "featureGates": gates })),
         config(
             "Infrastructure",
@@ -247,4 +258,42 @@ async fn nodes_are_told_of_every_change_of_the_api_servers_ca() {
     assert_eq!((copied().await, mark().await), ("second".into(), "true".into()));
     sleep(Duration::from_mins(2)).await;
     assert_eq!((copied().await, mark().await), ("second".into(), "false".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_machine_configuration_is_made_and_what_others_write_there_stays() {
+    let cluster = OpenShift::start(&[]).await;
+    let api: Api<MachineConfiguration> = Api::all(cluster.client.clone());
+    let made = api.get("cluster").await.unwrap();
+    assert_eq!(made.spec.management_state.as_deref(), Some("Managed"));
+    assert!(made.metadata.annotations.unwrap().contains_key(OPTED_IN_AT), "nobody asked for it");
+    let status = json!(made.status.unwrap());
+    assert_eq!(status["bootImageSkewEnforcementStatus"]["automatic"]["ocpVersion"], "4.20.1");
+    assert_eq!(status["managedBootImagesStatus"]["machineManagers"][0]["selection"]["mode"], "All");
+
+    // The user's policy, while the boot image controller says that it failed.
+    let condition = json!({
+        "type": "BootImageUpdateDegraded", "status": "True", "reason": "Failed", "message": "no image",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    });
+    let noted = json!({"mode": "Automatic", "automatic": {"ocpVersion": "5.0.0"}});
+    let theirs = json!({"status": {"conditions": [condition], "bootImageSkewEnforcementStatus": noted}});
+    api.patch_status("cluster", &PatchParams::default(), &Patch::Merge(theirs)).await.unwrap();
+    let policy = json!([{"path": "/etc/mine", "actions": [{"type": "None"}]}]);
+    let asked = json!({"spec": {"nodeDisruptionPolicy": {"files": policy}}});
+    api.patch("cluster", &PatchParams::default(), &Patch::Merge(asked)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let after = api.get("cluster").await.unwrap();
+    let status = json!(after.status.unwrap());
+    let files = status["nodeDisruptionPolicyStatus"]["clusterPolicies"]["files"].as_array().unwrap();
+    assert_eq!(files.last().unwrap()["path"], "/etc/mine");
+    assert_eq!(json!(after.metadata.generation), status["observedGeneration"]);
+    assert_eq!(status["conditions"][0]["message"], "no image");
+    assert_eq!(status["bootImageSkewEnforcementStatus"], noted);
+    let (_, reason, message) = cluster.degraded().await;
+    assert_eq!(reason, "MachineConfigurationFailed");
+    assert!(message.contains("bootimage update failed: no image"), "{message}");
+    sleep(Duration::from_mins(11)).await;
+    let later = api.get("cluster").await.unwrap();
+    assert_eq!(later.metadata.resource_version, after.metadata.resource_version, "nothing new, nothing written");
 }

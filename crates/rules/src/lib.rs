@@ -9,6 +9,9 @@
 //! | [`stream`] | which OS image stream a pool gets |
 //! | [`switch`] | which pools move when one of them names another stream |
 //! | [`controller_config`] | what the ControllerConfig of a real cluster says |
+//! | [`machine_configuration`] | what the operator writes of the MachineConfiguration |
+//! | [`node_disruption`] | what a change does to a node instead of a reboot |
+//! | [`boot_images`], [`boot_image_skew`] | whose boot images follow the release, and how old they are held to be |
 //! | [`registry_ca`] | where others find all registries' certificates |
 //! | [`server_ca`] | when nodes are told that the API server's CA changed |
 //! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
@@ -38,6 +41,8 @@
 //! | [`check`] | whether a plan keeps the promises, judged independently of how it was made |
 //! | [`view`] | API objects turned into what the rules read |
 
+pub mod boot_image_skew;
+pub mod boot_images;
 pub mod built_in;
 pub mod catalog;
 pub mod check;
@@ -52,10 +57,12 @@ pub mod figures;
 pub mod gates;
 pub mod goyaml;
 pub mod guard;
+pub mod machine_configuration;
 pub mod marks;
 pub mod max_unavailable;
 pub mod membership;
 pub mod mismatch;
+pub mod node_disruption;
 pub mod node_status;
 pub mod policies;
 pub mod pool_status;

@@ -5,10 +5,12 @@
 //! | `observe` | what failed, what the required pools have come to, what stands against an update |
 //! | `sources` | what the configuration of a real cluster is made of |
 //! | `config` | writes the ControllerConfig of a real cluster, and what goes with it |
+//! | `configuration` | writes the MachineConfiguration of a real cluster |
 //! | `act` | writes pools, policies and the ClusterOperator |
 
 mod act;
 mod config;
+mod configuration;
 mod observe;
 mod sources;
 
@@ -126,17 +128,26 @@ impl Controller {
 
     /// Keeps what belongs to a real cluster: what failed of it, and when to look again.
     async fn keep(&self, observed: &Observed<'_>, now: Timestamp) -> (Vec<Failure>, Option<Timestamp>) {
+        let mut failed = Vec::new();
+        if let Some(gates) = self.context.gates().ok().filter(|_| self.sources.is_kept(observed.config())) {
+            failed.extend(self.configuration(&gates, now).await.err());
+        }
         let rendered = match self.rendered(observed) {
             Ok(Some(rendered)) => rendered,
-            Ok(None) => return (Vec::new(), None),
-            Err(failure) => return (vec![failure], None),
+            Ok(None) => return (failed, None),
+            Err(failure) => {
+                failed.push(failure);
+                return (failed, None);
+            }
         };
-        let registry_ca = self.registry_ca(&rendered).await;
-        let (config, again) = match self.controller_config(&rendered, observed, now).await {
-            Ok(again) => (Ok(()), again),
-            Err(failure) => (Err(failure), None),
-        };
-        ([registry_ca, config].into_iter().filter_map(Result::err).collect(), again)
+        failed.extend(self.registry_ca(&rendered).await.err());
+        match self.controller_config(&rendered, observed, now).await {
+            Ok(again) => (failed, again),
+            Err(failure) => {
+                failed.push(failure);
+                (failed, None)
+            }
+        }
     }
 
     fn remember(&self, failure: Option<&Failure>, required: &Required, now: Timestamp) {

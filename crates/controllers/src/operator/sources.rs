@@ -6,9 +6,9 @@ use kube::Client;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 use weir_api::{
-    ControllerConfig, DNS, Image, Infrastructure, Network, Proxy,
+    ControllerConfig, DNS, Image, Infrastructure, Network, Provisioning, Proxy,
     keys::{
-        names::{CLUSTER, OPERATOR_NAMESPACE, OS_PULLER},
+        names::{CLUSTER, OPERATOR_NAMESPACE, OS_PULLER, PROVISIONING},
         namespaces, secrets,
     },
 };
@@ -21,7 +21,7 @@ const LOGINS: &str = "type=kubernetes.io/dockercfg";
 /// Caches of what the ControllerConfig is made of.
 #[derive(Debug)]
 pub(super) struct Sources {
-    pub(super) infrastructures: Cache<Infrastructure>,
+    infrastructures: Cache<Infrastructure>,
     networks: Cache<Network>,
     proxies: Cache<Proxy>,
     dnses: Cache<DNS>,
@@ -32,6 +32,8 @@ pub(super) struct Sources {
     pullers: Cache<ServiceAccount>,
     puller_secrets: Cache<Secret>,
     pull_secret: Cache<Secret>,
+    /// Only on bare metal.
+    provisionings: Cache<Provisioning>,
 }
 
 impl Sources {
@@ -47,6 +49,7 @@ impl Sources {
             pullers: Cache::new(),
             puller_secrets: Cache::new(),
             pull_secret: Cache::new(),
+            provisionings: Cache::new(),
         }
     }
 
@@ -69,6 +72,11 @@ impl Sources {
                 self.pullers.clone().fill_one(client.clone(), OPERATOR_NAMESPACE, OS_PULLER),
                 self.puller_secrets.clone().fill_namespace(client.clone(), OPERATOR_NAMESPACE, LOGINS),
                 self.pull_secret.clone().fill_one(client.clone(), namespaces::CONFIG, secrets::PULL),
+                async {
+                    if self.is_bare_metal() {
+                        self.provisionings.clone().fill_optional(client.clone()).await;
+                    }
+                },
             );
         });
     }
@@ -85,13 +93,14 @@ impl Sources {
             self.pullers.changes(),
             self.puller_secrets.changes(),
             self.pull_secret.changes(),
+            self.provisionings.changes(),
         ]);
         all
     }
 
     /// Whether the ControllerConfig is ours to keep.
     pub(super) fn is_kept(&self, config: Option<&ControllerConfig>) -> bool {
-        is_kept(self.infrastructures.get(CLUSTER).as_deref(), config)
+        is_kept(self.infrastructure().as_deref(), config)
     }
 
     /// What has not been seen yet: what it is, and why when that is known. What is known to fail comes first.
@@ -114,8 +123,24 @@ impl Sources {
             of("ServiceAccount machine-os-puller", &self.pullers),
             of("Secrets of machine-os-puller", &self.puller_secrets),
             of("Secret openshift-config/pull-secret", &self.pull_secret),
+            of("Provisioning", &self.provisionings).filter(|(_, why)| self.is_bare_metal() && why.is_none()),
         ];
         maps.chain(others).flatten().min_by_key(|(_, why)| why.is_none())
+    }
+
+    /// What the cluster runs on.
+    pub(super) fn infrastructure(&self) -> Option<Arc<Infrastructure>> {
+        self.infrastructures.get(CLUSTER)
+    }
+
+    fn is_bare_metal(&self) -> bool {
+        self.infrastructure().is_some_and(|object| object.platform() == "BareMetal")
+    }
+
+    /// Whether bare metal boots from images that somebody put somewhere; also while nobody knows.
+    pub(super) fn is_legacy_provisioning(&self) -> bool {
+        let found = self.provisionings.get(PROVISIONING);
+        !self.provisionings.is_synced() || found.is_some_and(|object| !object.spec.os_download_url.is_empty())
     }
 
     /// One of the ConfigMaps that are read, and where a write to it is noted.
@@ -133,7 +158,7 @@ impl Sources {
     ) -> Result<RenderConfig, RenderConfigError> {
         let missing =
             || RenderConfigError::Missing { kind: "infrastructures.config.openshift.io", name: CLUSTER.to_owned() };
-        let infrastructure = self.infrastructures.get(CLUSTER).ok_or_else(missing)?;
+        let infrastructure = self.infrastructure().ok_or_else(missing)?;
         let (network, proxy, dns, image) =
             (self.networks.get(CLUSTER), self.proxies.get(CLUSTER), self.dnses.get(CLUSTER), self.images.get(CLUSTER));
         let maps: Vec<_> = self.maps.values().chain([&self.of_administrator]).flat_map(Cache::all).collect();

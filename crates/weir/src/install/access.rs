@@ -9,7 +9,7 @@ use weir_api::{
         names::{OPERATOR_NAMESPACE, OS_PULLER},
         namespaces, secrets,
     },
-    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, METAL_GROUP, OPERATOR_GROUP},
 };
 use weir_rules::{catalog::os_image_url, controller_config::READ};
 
@@ -114,8 +114,11 @@ fn operator() -> Vec<Value> {
         // The ControllerConfig, and on an OpenShift what it is made of.
         rule(&[MACHINE_CONFIG_GROUP], &["controllerconfigs"], &["create", "patch"]),
         rule(&[CONFIG_GROUP], &["dnses", "infrastructures", "networks", "proxies"], WATCH),
+        // The MachineConfiguration, which is evaluated for the ClusterOperator, too, and how bare metal boots.
+        rule(&[OPERATOR_GROUP], &["machineconfigurations"], &["list", "watch", "create", "patch"]),
+        rule(&[OPERATOR_GROUP], &["machineconfigurations/status"], &["patch"]),
+        rule(&[METAL_GROUP], &["provisionings"], WATCH),
         // What is evaluated for the ClusterOperator.
-        rule(&[OPERATOR_GROUP], &["machineconfigurations"], WATCH),
         rule(&[MACHINE_CONFIG_GROUP], &["kubeletconfigs", "containerruntimeconfigs"], WATCH),
         // Admission policies are applied, which creates them, and go with the gate.
         rule(
