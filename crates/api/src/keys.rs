@@ -37,6 +37,8 @@ pub mod names {
     pub const RENDERED_PREFIX: &str = "rendered-";
     /// What names of MachineConfigs begin with that bring a ready-made image-mode image; the pool's name follows.
     pub const PREBUILT_IMAGE_PREFIX: &str = "10-prebuiltimage-osimageurl-";
+    /// The one `Provisioning`.
+    pub const PROVISIONING: &str = "provisioning-configuration";
     /// ServiceAccount whose pull secrets open the registry inside the cluster.
     pub const OS_PULLER: &str = "machine-os-puller";
     pub use super::gates::OS_STREAMS as GATE_OS_STREAMS;

@@ -8,6 +8,8 @@ pub const CONFIG_GROUP: &str = "config.openshift.io";
 pub const OPERATOR_GROUP: &str = "operator.openshift.io";
 /// API group of image streams (`image.openshift.io`).
 pub const IMAGE_GROUP: &str = "image.openshift.io";
+/// API group of bare metal (`metal3.io`).
+pub const METAL_GROUP: &str = "metal3.io";
 /// The kinds of [`MACHINE_CONFIG_GROUP`], by name.
 pub const MACHINE_CONFIG_KINDS: [&str; 11] = [
     "ContainerRuntimeConfig",
@@ -25,7 +27,7 @@ pub const MACHINE_CONFIG_KINDS: [&str; 11] = [
 /// The one version all of these kinds are served at.
 pub const V1: &str = "v1";
 
-/// The alpha version that `ImageContentSourcePolicy` is served at.
+/// The alpha version that `ImageContentSourcePolicy` and `Provisioning` are served at.
 pub const V1ALPHA1: &str = "v1alpha1";
 
 /// What a root type is made of.

@@ -22,6 +22,7 @@
 //! | [`cluster_version`], [`feature_gate`], [`infrastructure`] | what the cluster is (config.openshift.io, read only) |
 //! | [`api_server`], [`dns`], [`network`], [`node_config`], [`proxy`] | what nodes are told (config.openshift.io, read only) |
 //! | [`image_config`], [`mirrors`] | where images come from (config and operator.openshift.io, read only) |
+//! | [`provisioning`] | how bare metal boots (metal3.io, read only) |
 //! | [`image_stream`] | `ImageStream` (image.openshift.io, read only) |
 //!
 //! Every field that the API server does not enforce is optional or defaulted, so that one odd object never stops a
@@ -58,6 +59,7 @@ pub mod node_config;
 pub mod os_image_stream;
 pub mod pinned_image_set;
 pub mod pool;
+pub mod provisioning;
 pub mod proxy;
 pub mod references;
 pub mod release_bundle;
@@ -90,4 +92,5 @@ pub use node_config::Node as NodeConfig;
 pub use os_image_stream::OSImageStream;
 pub use pinned_image_set::PinnedImageSet;
 pub use pool::MachineConfigPool;
+pub use provisioning::Provisioning;
 pub use proxy::Proxy;

@@ -172,7 +172,18 @@ impl<K: Cached> Cache<K> {
 impl<K: Cached + Resource<Scope = NamespaceResourceScope>> Cache<K> {
     /// As [`Self::fill`], with the one object of this name.
     pub async fn fill_one(self, client: Client, namespace: &str, name: &str) {
-        let config = watcher::Config::default().fields(&format!("metadata.name={name}"));
+        self.fill_namespace(client, namespace, &format!("metadata.name={name}")).await;
+    }
+
+    /// As [`Self::fill`], with the objects of one namespace that a field selector matches; an empty one matches all.
+    pub async fn fill_namespace(self, client: Client, namespace: &str, fields: &str) {
+        let config = watcher::Config::default().fields(fields);
+        self.fill_with(Api::namespaced(client, namespace), config, Unserved::Failure).await;
+    }
+
+    /// As [`Self::fill`], with the objects of one namespace that a label selector matches.
+    pub async fn fill_namespace_labelled(self, client: Client, namespace: &str, selector: &str) {
+        let config = watcher::Config::default().labels(selector);
         self.fill_with(Api::namespaced(client, namespace), config, Unserved::Failure).await;
     }
 

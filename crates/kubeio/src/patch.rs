@@ -43,6 +43,46 @@ pub async fn merge_status<K: Cached + Serialize>(
     Ok(())
 }
 
+/// Edits an object by a JSON patch (RFC 6902), which sets whole fields, and folds the answer into the cache.
+///
+/// # Errors
+/// When the patch is none, or the server refuses it or cannot be reached.
+pub async fn edit<K: Cached + Serialize>(
+    api: &Api<K>,
+    cache: &Cache<K>,
+    name: &str,
+    patch: &Value,
+) -> Result<(), Error> {
+    let answer = match operations(patch) {
+        Ok(patch) => api.patch(name, &parameters(), &patch).await,
+        Err(error) => Err(error),
+    };
+    cache.observe(answer.map_err(|source| Error::new::<K>("patching", name, source))?);
+    Ok(())
+}
+
+/// As [`edit`], for the status.
+///
+/// # Errors
+/// When the patch is none, or the server refuses it or cannot be reached.
+pub async fn edit_status<K: Cached + Serialize>(
+    api: &Api<K>,
+    cache: &Cache<K>,
+    name: &str,
+    patch: &Value,
+) -> Result<(), Error> {
+    let answer = match operations(patch) {
+        Ok(patch) => api.patch_status(name, &parameters(), &patch).await,
+        Err(error) => Err(error),
+    };
+    cache.observe(answer.map_err(|source| Error::new::<K>("patching the status of", name, source))?);
+    Ok(())
+}
+
+fn operations(patch: &Value) -> kube::Result<Patch<()>> {
+    serde_json::from_value(patch.clone()).map(Patch::Json).map_err(kube::Error::SerdeError)
+}
+
 /// Makes an object what is given by server-side apply, taking over the fields that others applied, and folds the answer into
 /// the cache.
 ///

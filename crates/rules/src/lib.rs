@@ -8,6 +8,12 @@
 //! | [`release`] | which version a cluster was installed with |
 //! | [`stream`] | which OS image stream a pool gets |
 //! | [`switch`] | which pools move when one of them names another stream |
+//! | [`controller_config`] | what the ControllerConfig of a real cluster says |
+//! | [`machine_configuration`] | what the operator writes of the MachineConfiguration |
+//! | [`node_disruption`] | what a change does to a node instead of a reboot |
+//! | [`boot_images`], [`boot_image_skew`] | whose boot images follow the release, and how old they are held to be |
+//! | [`registry_ca`] | where others find all registries' certificates |
+//! | [`server_ca`] | when nodes are told that the API server's CA changed |
 //! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
 //! | [`membership`] | which pool a node belongs to |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
@@ -30,37 +36,46 @@
 //! | [`selector`] | which objects a label selector matches |
 //! | [`unused`] | which rendered MachineConfigs nobody needs any more |
 //! | [`settled`] | whether a pool has come to rest |
+//! | [`edit`] | which fields of an object are to be written |
 //! | [`conditions`] | how a list of conditions changes |
 //! | [`quoted`] | how a machine's words look inside a message |
 //! | [`check`] | whether a plan keeps the promises, judged independently of how it was made |
 //! | [`view`] | API objects turned into what the rules read |
 
+pub mod boot_image_skew;
+pub mod boot_images;
 pub mod built_in;
 pub mod catalog;
 pub mod check;
 pub mod cluster_status;
 pub mod components;
 pub mod conditions;
+pub mod controller_config;
 pub mod drain;
+pub mod edit;
 pub mod explain;
 pub mod figures;
 pub mod gates;
 pub mod goyaml;
 pub mod guard;
+pub mod machine_configuration;
 pub mod marks;
 pub mod max_unavailable;
 pub mod membership;
 pub mod mismatch;
+pub mod node_disruption;
 pub mod node_status;
 pub mod policies;
 pub mod pool_status;
 pub mod quoted;
 pub mod reconcilable;
+pub mod registry_ca;
 pub mod release;
 pub mod render;
 pub mod required;
 pub mod rollout;
 pub mod selector;
+pub mod server_ca;
 pub mod settled;
 pub mod stream;
 pub mod switch;

@@ -429,7 +429,9 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     let file = server.folder.path().join("manifests.yaml");
     let printed = weir().args(["manifests", "--image", "registry.example.com/weir:1", "--no-monitoring"]).output()?;
     std::fs::write(&file, printed.stdout)?;
-    server.kubectl.run(&["create", "namespace", "openshift-config"])?;
+    for namespace in ["config", "config-managed", "kube-apiserver-operator"] {
+        server.kubectl.run(&["create", "namespace", &format!("openshift-{namespace}")])?;
+    }
     let apply = ["apply", "--server-side", "--force-conflicts", "-f", &file.display().to_string()];
     server.kubectl.run(&apply)?;
 
@@ -529,5 +531,119 @@ fn the_work_of_another_operator_is_continued_and_no_node_is_told_anything_for_it
     server.wait("mcp/worker", ".status.configuration.name", next.as_str().unwrap_or_default())?;
     assert!(program.interrupt()?.success(), "{}", program.rest());
     machines.end();
+    Ok(())
+}
+
+/// What an OpenShift holds, as far as the operator looks at it.
+fn openshift() -> String {
+    let config = |kind: &str, name: &str, spec: Value, status: Value| {
+        let version = "config.openshift.io/v1";
+        json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec, "status": status})
+    };
+    let map = |namespace: &str, name: &str, data: Value| {
+        let metadata = json!({"name": name, "namespace": namespace});
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+    };
+    let (own, managed) = ("openshift-machine-config-operator", "openshift-config-managed");
+    let images = json!({"releaseVersion": "5.0.0", "machineConfigOperator": "q/mco"}).to_string();
+    let release = json!({"version": "5.0.0", "image": "quay.example.com/release@sha256:1"});
+    let gates = json!([{"version": "5.0.0", "enabled": [], "disabled": [{"name": "OSStreams"}]}]);
+    let infrastructure = json!({"platform": "None", "apiServerInternalURI": "https://api-int.example.com:6443"});
+    let os = json!({
+        "baseOSContainerImage": "q/os", "baseOSExtensionsContainerImage": "q/extensions", "osImageURL": "",
+        "releaseVersion": "5.0.0",
+    });
+    let items = [
+        config("ClusterVersion", "version", json!({"clusterID": "x"}), json!({ "desired": release })),
+        config("FeatureGate", "cluster", json!({}), json!({ "featureGates": gates })),
+        config("Infrastructure", "cluster", json!({}), infrastructure),
+        config("Network", "cluster", json!({"serviceNetwork": ["172.30.0.0/16"]}), json!({"networkType": "OVN"})),
+        config("DNS", "cluster", json!({"baseDomain": "example.com"}), json!({})),
+        config("Image", "cluster", json!({"additionalTrustedCA": {"name": "mine"}}), json!({})),
+        config("ClusterOperator", "image-registry", json!({}), json!({})),
+        map(own, "machine-config-operator-images", json!({ "images.json": images })),
+        map(own, "machine-config-osimageurl", os),
+        map(own, "machine-config-server-ca", json!({"ca-bundle.crt": "server ca"})),
+        map(managed, "kube-apiserver-client-ca", json!({"ca-bundle.crt": "client ca"})),
+        map(managed, "kube-apiserver-server-ca", json!({"ca-bundle.crt": "api ca"})),
+        map("openshift-config", "mine", json!({"r.example.com": "mine ca"})),
+        map("kube-system", "bootstrap", json!({"status": "complete"})),
+        json!({
+            "apiVersion": "v1", "kind": "ServiceAccount",
+            "metadata": {"name": "machine-os-puller", "namespace": own}, "imagePullSecrets": [{"name": "p"}],
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "p", "namespace": own},
+            "type": "kubernetes.io/dockercfg", "stringData": {".dockercfg": "{\"quay.io\":{\"auth\":\"eDp5\"}}"},
+        }),
+        json!({
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pull-secret", "namespace": "openshift-config"},
+            "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": "{}"},
+        }),
+    ];
+    json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string()
+}
+
+#[test]
+fn on_an_openshift_the_operator_keeps_the_controller_config_with_the_rights_that_the_manifests_give_it() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let apply = |name: &str, text: &[u8]| {
+        let file = server.folder.path().join(name);
+        std::fs::write(&file, text)?;
+        server.kubectl.run(&["apply", "--server-side", "--force-conflicts", "-f", &file.display().to_string()])
+    };
+    apply("crds.yaml", &weir().args(["crds", "--foreign"]).output()?.stdout)?;
+    for namespace in ["config", "config-managed", "kube-apiserver-operator", "machine-config-operator"] {
+        server.kubectl.run(&["create", "namespace", &format!("openshift-{namespace}")])?;
+    }
+    let all = openshift();
+    apply("openshift.json", all.as_bytes())?;
+    let all: Value = serde_json::from_str(&all)?;
+    for object in all["items"].as_array().into_iter().flatten().filter(|object| object["status"].is_object()) {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let patch = json!({"status": object["status"]}).to_string();
+        let what = format!("{}.config.openshift.io", text("/kind"));
+        server.kubectl.run(&[
+            "patch",
+            &what,
+            text("/metadata/name"),
+            "--subresource=status",
+            "--type=merge",
+            "-p",
+            &patch,
+        ])?;
+    }
+    let manifests = ["manifests", "--image", "registry.example.com/weir:1", "--no-monitoring"];
+    apply("manifests.yaml", &weir().args(manifests).output()?.stdout)?;
+
+    let mut command = weir();
+    command
+        .args(["run", "operator", "--distribution", "ocp", "--kubeconfig"])
+        .arg(of_account(&server, "weir-operator")?);
+    let mut operator = Program::start(&mut command)?;
+    operator.until("leading")?;
+    let config = "controllerconfig/machine-config-controller";
+    server.kubectl.run(&["wait", "--for=create", config, "--timeout=60s"])?;
+    let made = server.kubectl.get(&[config])?;
+    assert_eq!(made["spec"]["baseOSContainerImage"], "q/os");
+    assert_eq!(made["spec"]["imageRegistryBundleUserData"][0]["file"], "r.example.com");
+    assert!(made["spec"]["internalRegistryPullSecret"].is_string(), "{made}");
+    let namespaced = |namespace: &str, what: &str| server.kubectl.get(&["-n", namespace, what]);
+    namespaced("openshift-machine-config-operator", "configmap/kubeconfig-data")?;
+    namespaced("openshift-config-managed", "configmap/merged-trusted-image-registry-ca")?;
+    // Changes go the same way.
+    let proxy = json!({"spec": {"networkType": "Other"}, "status": {"networkType": "Other"}}).to_string();
+    server.kubectl.run(&[
+        "patch",
+        "networks.config.openshift.io/cluster",
+        "--subresource=status",
+        "--type=merge",
+        "-p",
+        &proxy,
+    ])?;
+    server.wait(config, ".spec.networkType", "Other")?;
+    assert!(operator.interrupt()?.success());
+    let said = operator.rest();
+    assert!(!said.contains("forbidden"), "{said}");
     Ok(())
 }

@@ -1,17 +1,24 @@
-//! Keeps the built-in pools and the admission policies, and says in the ClusterOperator how it all is.
+//! Keeps the built-in pools, the admission policies and the ControllerConfig, and says in the ClusterOperator how it all is.
 //!
 //! | module | part |
 //! |---|---|
 //! | `observe` | what failed, what the required pools have come to, what stands against an update |
+//! | `sources` | what the configuration of a real cluster is made of |
+//! | `config` | writes the ControllerConfig of a real cluster, and what goes with it |
+//! | `configuration` | writes the MachineConfiguration of a real cluster |
 //! | `act` | writes pools, policies and the ClusterOperator |
 
 mod act;
+mod config;
+mod configuration;
 mod observe;
+mod sources;
 
 use crate::Context;
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use observe::Observed;
+use sources::Sources;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -22,7 +29,8 @@ use weir_rules::{cluster_status::Failure, required::Required};
 
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigoperator";
-/// Required pools that are waited for are judged again this often: their time runs out without a change.
+/// Required pools that are waited for are judged again this often, and what failed is tried again: their time runs out, and
+/// what stood in the way goes, without a change.
 const JUDGE_AGAIN: Duration = Duration::from_secs(30);
 
 /// The operator.
@@ -35,6 +43,7 @@ pub struct Controller {
     runtimes: Cache<ContainerRuntimeConfig>,
     policies: Cache<ValidatingAdmissionPolicy>,
     bindings: Cache<ValidatingAdmissionPolicyBinding>,
+    sources: Sources,
     memory: Mutex<Memory>,
 }
 
@@ -45,6 +54,10 @@ struct Memory {
     bring_up: bool,
     /// Since when required pools are waited for.
     since: Option<Timestamp>,
+    /// When the mark that the API server's CA changed was last seen to rise or fall.
+    marked: Option<Timestamp>,
+    /// The API server's CA was copied and the mark not raised yet.
+    owed: bool,
 }
 
 impl Controller {
@@ -60,7 +73,8 @@ impl Controller {
             runtimes: Cache::new(),
             policies: Cache::new(),
             bindings: Cache::new(),
-            memory: Mutex::new(Memory { bring_up: true, since: None }),
+            sources: Sources::new(),
+            memory: Mutex::new(Memory { bring_up: true, since: None, marked: None, owed: false }),
         }
     }
 
@@ -70,12 +84,14 @@ impl Controller {
         let mut changes = self.context.cluster.configuration_changes();
         changes.extend([self.kubelets.changes(), self.runtimes.changes()]);
         changes.extend([self.operators.changes(), self.policies.changes(), self.bindings.changes()]);
+        changes.extend(self.sources.changes());
         tokio::join!(
             self.operators.clone().fill(client.clone()),
             self.kubelets.clone().fill(client.clone()),
             self.runtimes.clone().fill(client.clone()),
             self.policies.clone().fill(client.clone()),
             self.bindings.clone().fill(client.clone()),
+            Box::pin(self.sources.fill(client.clone())),
             drive("operator", changes, || self.reconcile()),
         );
     }
@@ -86,20 +102,49 @@ impl Controller {
     /// When the ClusterOperator could not be written. What else fails is said there.
     pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
         // The other kinds only add to what is said.
-        if !self.context.cluster.is_synced() || !self.operators.is_synced() {
+        let awaited = matches!(self.sources.unseen(), Some((_, None)));
+        if !self.context.cluster.is_synced() || !self.operators.is_synced() || awaited {
             return Ok(Next::Await);
         }
         let now = self.context.clock.now();
         let pools = self.pools().await.map_err(act::pools_failed);
-        let written = pools.and(self.guards().await.map_err(act::guards_failed));
+        let guards = self.guards().await.map_err(act::guards_failed);
         let observed = Observed::new(self);
-        let written = written.and(self.marks(observed.version()).await.map_err(act::marks_failed));
-        let failure = observed.failure().or_else(|| written.err());
+        let marks = self.marks(observed.version()).await.map_err(act::marks_failed);
+        let (kept, again) = self.keep(&observed, now).await;
+        let failed = [pools, guards, marks].into_iter().filter_map(Result::err).chain(kept);
+        let failure = observed.failure().or_else(|| failed.min_by_key(Failure::order));
         let before = *self.memory();
         let required = observed.required(before.since, now);
         self.remember(failure.as_ref(), &required, now);
         self.report(&observed.report(failure.as_ref(), &required, before.bring_up, now)).await?;
-        Ok(if required == Required::Done { Next::Await } else { Next::After(JUDGE_AGAIN) })
+        let waits = failure.is_some() || required != Required::Done;
+        let again = again.map(|at| at.duration_since(now).unsigned_abs());
+        Ok(again.into_iter().chain(waits.then_some(JUDGE_AGAIN)).min().map_or(Next::Await, Next::After))
+    }
+
+    /// Keeps what belongs to a real cluster: what failed of it, and when to look again.
+    async fn keep(&self, observed: &Observed<'_>, now: Timestamp) -> (Vec<Failure>, Option<Timestamp>) {
+        let mut failed = Vec::new();
+        if let Some(gates) = self.context.gates().ok().filter(|_| self.sources.is_kept(observed.config())) {
+            failed.extend(self.configuration(&gates, now).await.err());
+        }
+        let rendered = match self.rendered(observed) {
+            Ok(Some(rendered)) => rendered,
+            Ok(None) => return (failed, None),
+            Err(failure) => {
+                failed.push(failure);
+                return (failed, None);
+            }
+        };
+        failed.extend(self.registry_ca(&rendered).await.err());
+        match self.controller_config(&rendered, observed, now).await {
+            Ok(again) => (failed, again),
+            Err(failure) => {
+                failed.push(failure);
+                (failed, None)
+            }
+        }
     }
 
     fn remember(&self, failure: Option<&Failure>, required: &Required, now: Timestamp) {

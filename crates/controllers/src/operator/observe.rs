@@ -35,7 +35,8 @@ pub(super) struct Observed<'a> {
     configuration: Option<Arc<MachineConfiguration>>,
     kubelets: Vec<Arc<KubeletConfig>>,
     runtimes: Vec<Arc<ContainerRuntimeConfig>>,
-    streams_on: bool,
+    /// Absent while it is not known.
+    streams_on: Option<bool>,
     version: String,
 }
 
@@ -56,7 +57,7 @@ impl<'a> Observed<'a> {
             configuration: cluster.configurations.get(CLUSTER).filter(|_| is_on(BOOT_IMAGE_SKEW_ENFORCEMENT)),
             kubelets: operator.kubelets.all(),
             runtimes: operator.runtimes.all(),
-            streams_on: is_on(OS_STREAMS),
+            streams_on: gates.as_ref().ok().map(|gates| gates.is_on(OS_STREAMS)),
             version: version.unwrap_or_else(|| context.build.raw.clone()),
         }
     }
@@ -64,6 +65,16 @@ impl<'a> Observed<'a> {
     /// Version of the release the cluster is to run.
     pub(super) fn version(&self) -> &str {
         &self.version
+    }
+
+    /// The ControllerConfig.
+    pub(super) fn config(&self) -> Option<&ControllerConfig> {
+        self.controller_config.as_deref()
+    }
+
+    /// Whether there are OS image streams; absent while it is not known.
+    pub(super) fn streams_on(&self) -> Option<bool> {
+        self.streams_on
     }
 
     /// The first thing that is wrong with the cluster as a whole.
@@ -82,7 +93,7 @@ impl<'a> Observed<'a> {
 
     pub(super) fn required(&self, since: Option<Timestamp>, now: Timestamp) -> Required {
         let streams = StreamsView {
-            enabled: self.streams_on,
+            enabled: self.streams_on == Some(true),
             object: self.streams.as_deref(),
             build: None,
             follows_release: self.context.profile.streams.rule == StreamsRule::OneFollowingRelease,

@@ -8,10 +8,14 @@ use std::collections::BTreeMap;
 /// Name of the ConfigMap.
 pub const NAME: &str = "machine-config-osimageurl";
 
-const OS: &str = "baseOSContainerImage";
-const EXTENSIONS: &str = "baseOSExtensionsContainerImage";
-const VERSION: &str = "releaseVersion";
-const REQUIRED: [&str; 4] = [OS, EXTENSIONS, "osImageURL", VERSION];
+/// Key of the OS image.
+pub(crate) const OS: &str = "baseOSContainerImage";
+/// Key of its extensions image.
+pub(crate) const EXTENSIONS: &str = "baseOSExtensionsContainerImage";
+/// Key of the release that the ConfigMap was written for.
+pub(crate) const VERSION: &str = "releaseVersion";
+/// The keys that it always has.
+pub(crate) const REQUIRED: [&str; 4] = [OS, EXTENSIONS, "osImageURL", VERSION];
 
 /// Why the ConfigMap does not count.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

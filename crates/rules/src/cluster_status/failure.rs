@@ -60,6 +60,17 @@ impl Failure {
         }
     }
 
+    /// Its place among all that failed: the first is reported.
+    #[must_use]
+    pub fn order(&self) -> (u8, Option<Task>) {
+        match self {
+            Self::DistributionMismatch { .. } => (0, None),
+            Self::Catalog { .. } => (1, None),
+            Self::Work { task, .. } => (2, Some(*task)),
+            Self::RequiredPools { .. } => (3, None),
+        }
+    }
+
     /// Reason of the condition.
     #[must_use]
     pub fn code(&self) -> &'static str {

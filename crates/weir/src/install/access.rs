@@ -2,12 +2,16 @@
 
 use super::{Component, Install, metadata};
 use serde_json::{Value, json};
+use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
-    keys::{names::OPERATOR_NAMESPACE, namespaces, secrets},
-    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
+    keys::{
+        config_maps,
+        names::{OPERATOR_NAMESPACE, OS_PULLER},
+        namespaces, secrets,
+    },
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, METAL_GROUP, OPERATOR_GROUP},
 };
-
-use weir_rules::catalog::os_image_url;
+use weir_rules::{catalog::os_image_url, controller_config::READ};
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// What a watch needs.
@@ -16,17 +20,55 @@ const WATCH: &[&str] = &["list", "watch"];
 /// Service account, roles and bindings of a component.
 pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value> {
     let name = component.name();
-    // The pull secret opens the registries that images are read from.
-    let secret = named(&[""], &["secrets"], &[secrets::PULL], WATCH);
-    vec![
+    let mut objects = vec![
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name)}),
         cluster_role(name, &watched(component, install)),
         cluster_binding(name),
-        role(name, OPERATOR_NAMESPACE, &own_namespace()),
-        binding(name, OPERATOR_NAMESPACE),
-        role(name, namespaces::CONFIG, &[secret]),
-        binding(name, namespaces::CONFIG),
-    ]
+    ];
+    for (namespace, rules) in namespaced(component) {
+        objects.extend([role(name, namespace, &rules), binding(name, namespace)]);
+    }
+    objects
+}
+
+/// Rules by namespace.
+fn namespaced(component: Component) -> BTreeMap<&'static str, Vec<Value>> {
+    // The pull secret opens the registries that images are read from.
+    let secret = named(&[""], &["secrets"], &[secrets::PULL], WATCH);
+    let mut rules = BTreeMap::from([(OPERATOR_NAMESPACE, own_namespace()), (namespaces::CONFIG, vec![secret])]);
+    if component == Component::Operator {
+        for (namespace, more) in of_openshift() {
+            rules.entry(namespace).or_default().extend(more);
+        }
+    }
+    rules
+}
+
+/// What the operator reads of an OpenShift, and the ConfigMaps that it writes there.
+fn of_openshift() -> BTreeMap<&'static str, Vec<Value>> {
+    let mut rules: BTreeMap<&str, Vec<Value>> = BTreeMap::new();
+    for namespace in READ.into_iter().map(|(namespace, _)| namespace).collect::<BTreeSet<_>>() {
+        let maps: Vec<&str> = READ.into_iter().filter(|(of, _)| *of == namespace).map(|(_, name)| name).collect();
+        rules.entry(namespace).or_default().push(named(&[""], &["configmaps"], &maps, WATCH));
+    }
+    // Which ones, Image and Proxy say.
+    rules.entry(namespaces::CONFIG).or_default().push(rule(&[""], &["configmaps"], WATCH));
+    for (namespace, map) in [
+        (OPERATOR_NAMESPACE, config_maps::KUBECONFIG_DATA),
+        (namespaces::CONFIG_MANAGED, config_maps::MERGED_REGISTRY_CA),
+    ] {
+        rules.entry(namespace).or_default().extend([
+            // Who creates cannot be held to a name.
+            rule(&[""], &["configmaps"], &["create"]),
+            named(&[""], &["configmaps"], &[map], &["patch"]),
+        ]);
+    }
+    // Logins for the registry inside the cluster: names of the secrets are made up by OpenShift.
+    rules
+        .entry(OPERATOR_NAMESPACE)
+        .or_default()
+        .extend([named(&[""], &["serviceaccounts"], &[OS_PULLER], WATCH), rule(&[""], &["secrets"], WATCH)]);
+    rules
 }
 
 /// Rules for cluster-scoped kinds, and for pods wherever they are.
@@ -70,8 +112,13 @@ fn operator() -> Vec<Value> {
         rule(&[CONFIG_GROUP], &["clusteroperators/status"], &["patch"]),
         // The built-in pools.
         rule(&[MACHINE_CONFIG_GROUP], &["machineconfigpools"], &["create", "patch"]),
-        // The marks of a ControllerConfig that weir made.
-        rule(&[MACHINE_CONFIG_GROUP], &["controllerconfigs"], &["patch"]),
+        // The ControllerConfig, and on an OpenShift what it is made of.
+        rule(&[MACHINE_CONFIG_GROUP], &["controllerconfigs"], &["create", "patch"]),
+        rule(&[CONFIG_GROUP], &["dnses", "infrastructures", "networks", "proxies"], WATCH),
+        // The MachineConfiguration, which is evaluated for the ClusterOperator, too, and how bare metal boots.
+        rule(&[OPERATOR_GROUP], &["machineconfigurations"], &["list", "watch", "create", "patch"]),
+        rule(&[OPERATOR_GROUP], &["machineconfigurations/status"], &["patch"]),
+        rule(&[METAL_GROUP], &["provisionings"], WATCH),
         // What is evaluated for the ClusterOperator.
         rule(&[MACHINE_CONFIG_GROUP], &["kubeletconfigs", "containerruntimeconfigs"], WATCH),
         // Admission policies are applied, which creates them, and go with the gate.

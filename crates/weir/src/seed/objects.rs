@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use weir_api::{
     ClusterVersion, FeatureGate,
     keys::{
-        config::{BUILT_IN, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE},
+        config::{BUILT_IN, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE, SEEDED},
         names::{
             ARBITER, ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, MASTER, OPERATOR_NAMESPACE,
             VERSION, WORKER,
@@ -80,7 +80,7 @@ impl Shape {
     }
 }
 
-/// All objects, in the order in which they can be made.
+/// All objects, in the order in which they can be made; marked, so that nobody takes them for those of an OpenShift.
 #[must_use]
 pub fn objects(facts: &Facts<'_>) -> Vec<Seed> {
     let cluster = |object| Seed { owner: Owner::Cluster, object };
@@ -94,6 +94,9 @@ pub fn objects(facts: &Facts<'_>) -> Vec<Seed> {
     seeds.extend(facts.shape.roles().map(|role| user(machine_config(role))));
     seeds.extend(pools(facts).into_iter().map(user));
     seeds.push(cluster(controller_config(facts)));
+    for seed in &mut seeds {
+        seed.object["metadata"]["annotations"][SEEDED] = json!(facts.build.raw);
+    }
     seeds
 }
 

@@ -3,7 +3,7 @@
 //! Objects of ours are marked, so that only they are ever brought to another release. Whatever anybody else made is
 //! taken as it is, or refused by name.
 
-use super::{Facts, Owner, Seed, Shape, objects, write};
+use super::{Facts, Owner, Shape, objects, write};
 use anyhow::{Context as _, Result, anyhow, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::{
@@ -15,7 +15,7 @@ use kube::{
     core::DynamicObject,
     runtime::{conditions::is_crd_established, wait::await_condition},
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{fmt, time::Duration};
 use tokio::time::timeout;
 use weir_api::{
@@ -71,7 +71,7 @@ impl fmt::Display for Difference {
 /// # Errors
 /// When something that is there contradicts the release, or something cannot be written; nothing was written in the first case.
 pub async fn prepare(client: &Client, facts: &Facts<'_>, update: bool) -> Result<Done> {
-    let seeds: Vec<Seed> = objects(facts).into_iter().map(|seed| marked(seed, &facts.build.raw)).collect();
+    let seeds = objects(facts);
     let mut due = Vec::new();
     let mut differences = Vec::new();
     for seed in &seeds {
@@ -116,11 +116,6 @@ pub async fn shape(client: &Client) -> Result<Shape> {
             .count()
     };
     Ok(Shape { masters: with(MASTER), arbiter: with(ARBITER) > 0, custom: Vec::new() })
-}
-
-fn marked(mut seed: Seed, build: &str) -> Seed {
-    seed.object["metadata"]["annotations"][SEEDED] = json!(build);
-    seed
 }
 
 fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
@@ -219,6 +214,7 @@ async fn create(api: &Api<CustomResourceDefinition>, crd: Value) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     fn version(image: &str, ours: bool) -> Value {
         let annotations = if ours { json!({SEEDED: "v1"}) } else { json!({}) };

@@ -1,0 +1,134 @@
+//! Keeps the ControllerConfig of a real cluster, and what goes with it.
+
+use super::{Controller, observe::Observed};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::Api;
+use weir_api::{
+    ControllerConfig,
+    keys::{
+        config_maps::{API_SERVER_CA, KUBECONFIG_DATA, MERGED_REGISTRY_CA},
+        names::{CONTROLLER_CONFIG, OPERATOR_NAMESPACE},
+        namespaces::CONFIG_MANAGED,
+    },
+};
+use weir_kubeio::{Cache, Error, drive::chain, patch};
+use weir_rules::{
+    cluster_status::{Failure, Task},
+    controller_config::{ConfigChange, Marks, RenderConfig, change},
+    registry_ca::{self, RegistryCaChange},
+    server_ca::{Copy, ServerCaView, is_marked, server_ca},
+};
+
+/// ClusterOperator of the registry inside the cluster.
+const REGISTRY_OPERATOR: &str = "image-registry";
+
+impl Controller {
+    /// What the objects of a real cluster come to; nothing where there is none, or while it is not known whether there
+    /// are streams.
+    pub(super) fn rendered(&self, observed: &Observed<'_>) -> Result<Option<RenderConfig>, Failure> {
+        let failed = |why: String| Failure::Work { task: Task::RenderConfig, why };
+        if let Some((what, Some(why))) = self.sources.unseen() {
+            return Err(failed(format!("{what} cannot be watched: {why}")));
+        }
+        let Some(streams) = observed.streams_on().filter(|_| self.sources.is_kept(observed.config())) else {
+            return Ok(None);
+        };
+        let has_registry = self.operators.get(REGISTRY_OPERATOR).is_some();
+        let rendered = self.sources.render(has_registry, streams, observed.version());
+        rendered.map(Some).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Publishes the registries' certificates.
+    pub(super) async fn registry_ca(&self, rendered: &RenderConfig) -> Result<(), Failure> {
+        let (live, cache) = self.sources.map(CONFIG_MANAGED, MERGED_REGISTRY_CA);
+        let written = match registry_ca::change(live.as_deref(), &rendered.registry_ca) {
+            None => return Ok(()),
+            Some(RegistryCaChange::Create(map)) => self.create_map(&cache, &map).await,
+            Some(RegistryCaChange::Patch(change)) => {
+                let api: Api<ConfigMap> = Api::namespaced(self.context.client.clone(), CONFIG_MANAGED);
+                patch::merge(&api, &cache, MERGED_REGISTRY_CA, &change).await
+            }
+        };
+        written.map_err(|error| not_kept(Task::RenderConfig, &error))
+    }
+
+    /// Brings the ControllerConfig in line, and the copy of the API server's CA before it; when to look again.
+    pub(super) async fn controller_config(
+        &self,
+        rendered: &RenderConfig,
+        observed: &Observed<'_>,
+        now: Timestamp,
+    ) -> Result<Option<Timestamp>, Failure> {
+        let (source, _) = self.sources.map(CONFIG_MANAGED, API_SERVER_CA);
+        let (held, cache) = self.sources.map(OPERATOR_NAMESPACE, KUBECONFIG_DATA);
+        let live = observed.config();
+        let (since, owed) = {
+            let mut memory = self.memory();
+            if is_marked(live) {
+                memory.marked.get_or_insert(now);
+            }
+            (memory.marked, memory.owed)
+        };
+        let view = ServerCaView { source: source.as_deref(), copy: held.as_deref(), config: live, since, owed };
+        let decided = server_ca(&view, now);
+        let task = Task::MachineConfigController;
+        if let Some(copy) = decided.copy {
+            self.copy(&cache, copy).await.map_err(|error| not_kept(task, &error))?;
+            self.memory().owed = true;
+        }
+        let build = &self.context.build.raw;
+        let marks = Marks { build, release: observed.version(), rotated: decided.mark };
+        if let Some(change) = change(live, &rendered.spec, marks) {
+            match self.write_config(change).await {
+                // Another one was faster: what he wrote is looked at when it is seen.
+                Err(error) if error.is_conflict() => return Ok(None),
+                written => written.map_err(|error| not_kept(task, &error))?,
+            }
+        }
+        let mut memory = self.memory();
+        memory.owed = false;
+        if decided.mark != is_marked(live) {
+            memory.marked = Some(now);
+        }
+        Ok(decided.again)
+    }
+
+    async fn write_config(&self, change: ConfigChange) -> Result<(), Error> {
+        let api: Api<ControllerConfig> = Api::all(self.context.client.clone());
+        let cache = &self.context.cluster.controller_configs;
+        match change {
+            ConfigChange::Create(config) => {
+                patch::create(&api, cache, &*config).await?;
+                tracing::info!("ControllerConfig made");
+            }
+            ConfigChange::Edit(edit) => {
+                patch::edit(&api, cache, CONTROLLER_CONFIG, &edit).await?;
+                let fields = edit.as_array().into_iter().flatten().skip(1);
+                let fields: Vec<_> = fields.filter_map(|field| field["path"].as_str()).collect();
+                tracing::info!(fields = fields.join(" "), "ControllerConfig brought in line");
+            }
+        }
+        Ok(())
+    }
+
+    async fn copy(&self, cache: &Cache<ConfigMap>, copy: Copy) -> Result<(), Error> {
+        match copy {
+            Copy::Create(map) => self.create_map(cache, &map).await,
+            Copy::Patch(change) => {
+                let api: Api<ConfigMap> = Api::namespaced(self.context.client.clone(), OPERATOR_NAMESPACE);
+                patch::merge(&api, cache, KUBECONFIG_DATA, &change).await
+            }
+        }
+    }
+
+    async fn create_map(&self, cache: &Cache<ConfigMap>, map: &ConfigMap) -> Result<(), Error> {
+        let namespace = map.metadata.namespace.as_deref().unwrap_or_default();
+        let api: Api<ConfigMap> = Api::namespaced(self.context.client.clone(), namespace);
+        patch::create(&api, cache, map).await.map(drop)
+    }
+}
+
+fn not_kept(task: Task, error: &Error) -> Failure {
+    Failure::Work { task, why: format!("failed to keep {} {}: {}", error.kind, error.name, chain(error)) }
+}

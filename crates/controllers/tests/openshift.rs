@@ -1,0 +1,299 @@
+//! The operator on an API server that holds what an OpenShift does, in process with paused time.
+#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams, PostParams},
+    core::{DynamicObject, GroupVersionKind},
+    discovery::ApiResource,
+};
+use serde_json::{Value, json};
+use std::{sync::Arc, time::Duration};
+use tokio::{task::JoinHandle, time::sleep};
+use weir_api::{
+    ClusterOperator, ControllerConfig, Infrastructure, MachineConfiguration, Network,
+    condition::find,
+    crds::{FeatureSet, crds},
+    keys::{
+        boot_image::OPTED_IN_AT,
+        config::{GENERATED_BY_VERSION, SERVICE_CA_ROTATE},
+    },
+};
+use weir_apiserver::{ApiServer, Settings};
+use weir_controllers::{Build, Cluster, Context, operator};
+use weir_distro::Profile;
+use weir_kubeio::Clock;
+
+const NAMESPACES: [&str; 6] = [
+    "openshift-machine-config-operator",
+    "openshift-config",
+    "openshift-config-managed",
+    "openshift-kube-apiserver-operator",
+    "openshift-machine-api",
+    "kube-system",
+];
+const MANAGED: &str = "openshift-config-managed";
+const OWN: &str = "openshift-machine-config-operator";
+
+/// A server with what an OpenShift holds, and an operator on it.
+struct OpenShift {
+    client: Client,
+    operator: Vec<JoinHandle<()>>,
+}
+
+fn config(kind: &str, name: &str, spec: Value, status: Value) -> Value {
+    let version = "config.openshift.io/v1";
+    json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec, "status": status})
+}
+
+fn map(namespace: &str, name: &str, data: Value) -> Value {
+    let metadata = json!({"name": name, "namespace": namespace});
+    json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+}
+
+fn objects() -> Vec<Value> {
+    let images = json!({"releaseVersion": "5.0.0", "machineConfigOperator": "q/mco"}).to_string();
+    let platform = json!({"type": "AWS", "aws": {"region": "us-east-1"}});
+    let uri = "https://api-int.example.com:6443";
+    let gates = json!([
+        {"version": "5.0.0", "enabled": [{"name": "OSStreams"}, {"name": "BootImageSkewEnforcement"}], "disabled": []},
+    ]);
+    let history = json!([{"version": "5.0.0", "state": "Partial"}, {"version": "4.20.1", "state": "Completed"}]);
+    vec![
+        config(
+            "ClusterVersion",
+            "version",
+            json!({"clusterID": "x"}),
+            json!({ "desired": {"version": "5.0.0"}, "history": history }),
+        ),
+        config("FeatureGate", "cluster", json!({}), json!({ "featureGates": gates })),
+        config(
+            "Infrastructure",
+            "cluster",
+            json!({"platformSpec": {"type": "AWS"}}),
+            json!({"platformStatus": platform, "apiServerInternalURI": uri, "controlPlaneTopology": "HighlyAvailable"}),
+        ),
+        config("Network", "cluster", json!({"serviceNetwork": ["172.30.0.0/16"]}), json!({"networkType": "OVN"})),
+        config("Proxy", "cluster", json!({}), json!({})),
+        config("DNS", "cluster", json!({"baseDomain": "example.com"}), json!({})),
+        config("Image", "cluster", json!({}), json!({})),
+        map(OWN, "machine-config-operator-images", json!({ "images.json": images })),
+        map(OWN, "machine-config-server-ca", json!({"ca-bundle.crt": "server ca"})),
+        map(MANAGED, "kube-apiserver-client-ca", json!({"ca-bundle.crt": "client ca"})),
+        map(MANAGED, "kube-apiserver-server-ca", json!({"ca-bundle.crt": "api ca"})),
+        map(MANAGED, "image-registry-ca", json!({"r.example.com": "registry ca"})),
+        map("kube-system", "bootstrap", json!({"status": "complete"})),
+    ]
+}
+
+impl OpenShift {
+    /// Without the objects of these kinds.
+    async fn start(without: &[&str]) -> Self {
+        let server = ApiServer::new(Settings::default()).unwrap();
+        server.define(crds(FeatureSet::Default)).unwrap();
+        let mut cluster = Self { client: Client::new(server.service(), "default"), operator: Vec::new() };
+        for name in NAMESPACES {
+            // Some are there from the beginning.
+            cluster.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
+        }
+        for object in objects().iter().filter(|object| !without.contains(&object["kind"].as_str().unwrap())) {
+            cluster.create(object).await;
+        }
+        cluster.operate("v1");
+        sleep(Duration::from_secs(1)).await;
+        cluster
+    }
+
+    /// Lets an operator of this build work, and no other.
+    fn operate(&mut self, build: &str) {
+        self.operator.drain(..).for_each(|task| task.abort());
+        let context = Context {
+            client: self.client.clone(),
+            cluster: Cluster::default(),
+            clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
+            profile: &Profile::all()[0],
+            build: Arc::new(Build { raw: build.to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
+        };
+        let watching = tokio::spawn(context.cluster.clone().fill(self.client.clone()));
+        let operator = operator::Controller::new(context);
+        self.operator = vec![watching, tokio::spawn(async move { operator.run().await })];
+    }
+
+    fn api(&self, object: &Value) -> Api<DynamicObject> {
+        let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str);
+        let (group, version) = text("/apiVersion").and_then(|v| v.split_once('/')).unwrap_or(("", "v1"));
+        let kind = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, text("/kind").unwrap()));
+        match text("/metadata/namespace") {
+            Some(namespace) => Api::namespaced_with(self.client.clone(), namespace, &kind),
+            None => Api::all_with(self.client.clone(), &kind),
+        }
+    }
+
+    async fn create(&self, object: &Value) {
+        let api = self.api(object);
+        let made: DynamicObject = serde_json::from_value(object.clone()).unwrap();
+        _ = api.create(&PostParams::default(), &made).await;
+        if !object["status"].is_null() {
+            let status = Patch::Merge(json!({"status": object["status"]}));
+            api.patch_status(made.metadata.name.as_deref().unwrap(), &PatchParams::default(), &status).await.unwrap();
+        }
+    }
+
+    async fn config(&self) -> ControllerConfig {
+        Api::all(self.client.clone()).get("machine-config-controller").await.unwrap()
+    }
+
+    async fn map(&self, namespace: &str, name: &str) -> ConfigMap {
+        Api::namespaced(self.client.clone(), namespace).get(name).await.unwrap()
+    }
+
+    async fn put(&self, namespace: &str, name: &str, data: Value) {
+        let api: Api<ConfigMap> = Api::namespaced(self.client.clone(), namespace);
+        api.patch(name, &PatchParams::default(), &Patch::Merge(json!({ "data": data }))).await.unwrap();
+    }
+
+    async fn degraded(&self) -> (String, String, String) {
+        let operator: ClusterOperator = Api::all(self.client.clone()).get("machine-config").await.unwrap();
+        let status = operator.status.unwrap();
+        let condition = find(status.conditions.as_deref().unwrap(), "Degraded").unwrap().clone();
+        (condition.status, condition.reason.unwrap_or_default(), condition.message.unwrap_or_default())
+    }
+}
+
+fn annotation(config: &ControllerConfig, key: &str) -> String {
+    config.metadata.annotations.as_ref().unwrap()[key].clone()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_controller_config_is_made_from_the_cluster_and_follows_it() {
+    let cluster = OpenShift::start(&[]).await;
+    let made = cluster.config().await;
+    assert_eq!(made.spec.cluster_dns_ip, "172.30.0.10");
+    assert_eq!(made.spec.images["apiServerWatcherKey"], "q/mco");
+    assert_eq!(made.spec.infra.as_ref().unwrap()["status"]["platformStatus"]["aws"]["region"], "us-east-1");
+    assert_eq!(annotation(&made, GENERATED_BY_VERSION), "v1");
+    let published = cluster.map(MANAGED, "merged-trusted-image-registry-ca").await.data.unwrap();
+    assert_eq!(published["r.example.com"], "registry ca");
+    assert_eq!(cluster.degraded().await.0, "False");
+
+    // A change of the cluster, also one that takes something away.
+    let api: Api<weir_api::Proxy> = Api::all(cluster.client.clone());
+    let proxy = |value: Value| Patch::Merge(json!({"status": {"httpProxy": value}}));
+    api.patch_status("cluster", &PatchParams::default(), &proxy(json!("http://p"))).await.unwrap();
+    cluster.put(MANAGED, "image-registry-ca", json!({"r.example.com": null})).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(cluster.config().await.spec.proxy.unwrap().http_proxy, "http://p");
+    assert_eq!(cluster.map(MANAGED, "merged-trusted-image-registry-ca").await.data.unwrap_or_default().len(), 0);
+    api.patch_status("cluster", &PatchParams::default(), &proxy(Value::Null)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let now = cluster.config().await;
+    assert_eq!(now.spec.proxy, None);
+
+    // What the release image of the installation was is nobody's to change, nor what says the same.
+    let api: Api<ControllerConfig> = Api::all(cluster.client.clone());
+    let installed = Patch::Merge(json!({"spec": {"releaseImage": "q/release"}}));
+    api.patch("machine-config-controller", &PatchParams::default(), &installed).await.unwrap();
+    let api: Api<Infrastructure> = Api::all(cluster.client.clone());
+    let noted = Patch::Merge(json!({"metadata": {"annotations": {"a": "b"}}}));
+    api.patch("cluster", &PatchParams::default(), &noted).await.unwrap();
+    sleep(Duration::from_mins(11)).await;
+    let later = cluster.config().await;
+    assert_eq!(later.spec.release_image, "q/release");
+    assert_eq!(later.metadata.generation.unwrap(), now.metadata.generation.unwrap() + 1, "only our own change");
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_build_takes_over_and_changes_only_the_mark() {
+    let mut cluster = OpenShift::start(&[]).await;
+    sleep(Duration::from_mins(2)).await;
+    let before = cluster.config().await;
+    cluster.operate("v2");
+    sleep(Duration::from_secs(1)).await;
+    let after = cluster.config().await;
+    assert_eq!(annotation(&after, GENERATED_BY_VERSION), "v2");
+    assert_eq!(after.spec, before.spec);
+    assert_eq!(after.metadata.generation, before.metadata.generation);
+    sleep(Duration::from_mins(15)).await;
+    assert_eq!(cluster.config().await.metadata.resource_version, after.metadata.resource_version);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_missing_is_said_and_found_when_it_comes() {
+    let cluster = OpenShift::start(&["Network"]).await;
+    let api: Api<ControllerConfig> = Api::all(cluster.client.clone());
+    assert!(api.get_opt("machine-config-controller").await.unwrap().is_none());
+    let (status, reason, message) = cluster.degraded().await;
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "RenderConfigFailed"));
+    assert!(message.contains("networks.config.openshift.io \"cluster\" not found"), "{message}");
+    let network = objects().into_iter().find(|object| object["kind"] == "Network").unwrap();
+    cluster.create(&network).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(cluster.config().await.spec.network_type, "OVN");
+    assert_eq!(cluster.degraded().await.0, "False");
+    // What was made stays when something goes that it was made from.
+    let api: Api<Network> = Api::all(cluster.client.clone());
+    api.delete("cluster", &Default::default()).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(cluster.degraded().await.1, "RenderConfigFailed");
+    assert_eq!(cluster.config().await.spec.network_type, "OVN");
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_are_told_of_every_change_of_the_api_servers_ca() {
+    let cluster = OpenShift::start(&[]).await;
+    let copied = async || {
+        let map = cluster.map(OWN, "kubeconfig-data").await;
+        String::from_utf8(map.binary_data.unwrap()["ca-bundle.crt"].0.clone()).unwrap()
+    };
+    let mark = async || annotation(&cluster.config().await, SERVICE_CA_ROTATE);
+    assert_eq!((copied().await, mark().await), ("api ca".into(), "true".into()));
+    // A change while nodes look at the first one waits until they have seen both ends of it.
+    cluster.put(MANAGED, "kube-apiserver-server-ca", json!({"ca-bundle.crt": "second"})).await;
+    sleep(Duration::from_secs(30)).await;
+    assert_eq!((copied().await, mark().await), ("api ca".into(), "true".into()));
+    sleep(Duration::from_secs(40)).await;
+    assert_eq!((copied().await, mark().await), ("api ca".into(), "false".into()));
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!((copied().await, mark().await), ("second".into(), "true".into()));
+    sleep(Duration::from_mins(2)).await;
+    assert_eq!((copied().await, mark().await), ("second".into(), "false".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_machine_configuration_is_made_and_what_others_write_there_stays() {
+    let cluster = OpenShift::start(&[]).await;
+    let api: Api<MachineConfiguration> = Api::all(cluster.client.clone());
+    let made = api.get("cluster").await.unwrap();
+    assert_eq!(made.spec.management_state.as_deref(), Some("Managed"));
+    assert!(made.metadata.annotations.unwrap().contains_key(OPTED_IN_AT), "nobody asked for it");
+    let status = json!(made.status.unwrap());
+    assert_eq!(status["bootImageSkewEnforcementStatus"]["automatic"]["ocpVersion"], "4.20.1");
+    assert_eq!(status["managedBootImagesStatus"]["machineManagers"][0]["selection"]["mode"], "All");
+
+    // The user's policy, while the boot image controller says that it failed.
+    let condition = json!({
+        "type": "BootImageUpdateDegraded", "status": "True", "reason": "Failed", "message": "no image",
+        "lastTransitionTime": "2026-01-01T00:00:00Z",
+    });
+    let noted = json!({"mode": "Automatic", "automatic": {"ocpVersion": "5.0.0"}});
+    let theirs = json!({"status": {"conditions": [condition], "bootImageSkewEnforcementStatus": noted}});
+    api.patch_status("cluster", &PatchParams::default(), &Patch::Merge(theirs)).await.unwrap();
+    let policy = json!([{"path": "/etc/mine", "actions": [{"type": "None"}]}]);
+    let asked = json!({"spec": {"nodeDisruptionPolicy": {"files": policy}}});
+    api.patch("cluster", &PatchParams::default(), &Patch::Merge(asked)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let after = api.get("cluster").await.unwrap();
+    let status = json!(after.status.unwrap());
+    let files = status["nodeDisruptionPolicyStatus"]["clusterPolicies"]["files"].as_array().unwrap();
+    assert_eq!(files.last().unwrap()["path"], "/etc/mine");
+    assert_eq!(json!(after.metadata.generation), status["observedGeneration"]);
+    assert_eq!(status["conditions"][0]["message"], "no image");
+    assert_eq!(status["bootImageSkewEnforcementStatus"], noted);
+    let (_, reason, message) = cluster.degraded().await;
+    assert_eq!(reason, "MachineConfigurationFailed");
+    assert!(message.contains("bootimage update failed: no image"), "{message}");
+    sleep(Duration::from_mins(11)).await;
+    let later = api.get("cluster").await.unwrap();
+    assert_eq!(later.metadata.resource_version, after.metadata.resource_version, "nothing new, nothing written");
+}

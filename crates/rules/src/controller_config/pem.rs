@@ -1,0 +1,85 @@
+//! Certificates in PEM text: which there are and whose they are.
+//!
+//! Sources: RFC 7468 for the text, RFC 5280 section 4.1 for the order of a certificate's fields.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+
+const CERTIFICATE: &str = "CERTIFICATE";
+/// Characters of base64 in a line, as RFC 7468 demands of who writes.
+const LINE: usize = 64;
+/// DER tags.
+const SEQUENCE: u8 = 0x30;
+const EXPLICIT_VERSION: u8 = 0xa0;
+/// Fields of a certificate between its version and its subject: serial number, signature, issuer, validity.
+const BEFORE_SUBJECT: usize = 4;
+
+/// Certificates of a text as DER, in order. What is no certificate, or cannot be read, is left out.
+pub(super) fn certificates(text: &[u8]) -> Vec<Vec<u8>> {
+    let text = String::from_utf8_lossy(text);
+    let mut found = Vec::new();
+    let mut block: Option<(&str, String)> = None;
+    for line in text.lines().map(str::trim) {
+        let marks = |begin: &str| line.strip_prefix(begin).and_then(|rest| rest.strip_suffix("-----"));
+        if let Some(label) = marks("-----BEGIN ") {
+            block = Some((label, String::new()));
+        } else if let Some(label) = marks("-----END ") {
+            let ended = block.take().filter(|(begun, _)| *begun == label && label == CERTIFICATE);
+            found.extend(ended.and_then(|(_, body)| STANDARD.decode(body).ok()).filter(|der| subject(der).is_some()));
+        } else if let Some((_, body)) = &mut block {
+            body.push_str(line);
+        }
+    }
+    found
+}
+
+/// The text of a certificate, with a line break at its end.
+pub(super) fn text(der: &[u8]) -> String {
+    let body = STANDARD.encode(der);
+    let mut text = format!("-----BEGIN {CERTIFICATE}-----\n");
+    let mut rest = body.as_str();
+    while !rest.is_empty() {
+        let (line, more) = rest.split_at(LINE.min(rest.len()));
+        text.push_str(line);
+        text.push('\n');
+        rest = more;
+    }
+    text + "-----END " + CERTIFICATE + "-----\n"
+}
+
+/// Whether a certificate's subject has this text in it.
+pub(super) fn is_of(der: &[u8], name: &str) -> bool {
+    subject(der).is_some_and(|subject| subject.windows(name.len()).any(|part| part == name.as_bytes()))
+}
+
+/// The subject as it is encoded; `None` when this is no certificate.
+fn subject(der: &[u8]) -> Option<&[u8]> {
+    let (certificate, _) = of_tag(der, SEQUENCE)?;
+    let (mut rest, _) = of_tag(certificate, SEQUENCE)?;
+    if let (EXPLICIT_VERSION, _, after) = element(rest)? {
+        rest = after;
+    }
+    for _ in 0..BEFORE_SUBJECT {
+        rest = element(rest)?.2;
+    }
+    of_tag(rest, SEQUENCE).map(|(subject, _)| subject)
+}
+
+fn of_tag(der: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
+    element(der).filter(|(tag, _, _)| *tag == wanted).map(|(_, content, rest)| (content, rest))
+}
+
+/// Tag, content and what follows of the first element.
+fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+    let (&[tag, first], mut rest) = der.split_first_chunk::<2>()?;
+    let mut length = usize::from(first);
+    if first & 0x80 != 0 {
+        let (bytes, after) = rest.split_at_checked(usize::from(first & 0x7f))?;
+        if bytes.len() > size_of::<u32>() {
+            return None;
+        }
+        length = bytes.iter().fold(0, |length, byte| length << 8 | usize::from(*byte));
+        rest = after;
+    }
+    let (content, rest) = rest.split_at_checked(length)?;
+    Some((tag, content, rest))
+}
