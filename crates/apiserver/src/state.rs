@@ -220,6 +220,17 @@ impl State {
     pub(crate) fn authorize(&self, user: &User, wanted: &Attributes<'_>) -> Result<(), Failure> {
         let allowed =
             self.authorization == Authorization::AlwaysAllow || rbac::is_allowed(&self.grants.read(), user, wanted);
+        tracing::debug!(
+            user = user.username,
+            verb = wanted.verb,
+            group = wanted.group,
+            resource = wanted.resource,
+            subresource = wanted.subresource,
+            namespace = wanted.namespace,
+            name = wanted.name,
+            allowed,
+            "authorization"
+        );
         if allowed { Ok(()) } else { Err(rbac::refusal(user, wanted)) }
     }
 }

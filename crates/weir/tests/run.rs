@@ -3,6 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output},
@@ -17,7 +18,7 @@ use weir_testkit::{Kubectl, Program, Registry, client};
 /// An API server alone, and a folder for what belongs to it.
 struct Server {
     folder: TempDir,
-    _program: Program,
+    program: Program,
     kubectl: Kubectl,
 }
 
@@ -34,11 +35,13 @@ fn server() -> Result<Option<Server>> {
     let folder = tempfile::tempdir()?;
     let kubeconfig = folder.path().join("kubeconfig");
     let mut command = weir();
+    // It says who asked for what.
+    command.env("RUST_LOG", "weir_apiserver=debug").env("NO_COLOR", "1");
     command.args(["apiserver", "--listen", "127.0.0.1:0", "--kubeconfig"]).arg(&kubeconfig);
     let mut program = Program::start(&mut command)?;
     program.until("serving https://")?;
     let Some(kubectl) = Kubectl::new(&kubeconfig) else { return Ok(None) };
-    Ok(Some(Server { folder, _program: program, kubectl }))
+    Ok(Some(Server { folder, program, kubectl }))
 }
 
 impl Server {
@@ -411,9 +414,92 @@ fn of_account(server: &Server, account: &str) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A right: component, verb, group, resource with its subresource.
+type Right = (String, String, String, String);
+
+/// What the components asked the API server for.
+fn asked(server: &mut Server) -> BTreeSet<Right> {
+    let said = server.program.rest();
+    let of = |line: &str, key: &str| {
+        let value = line.split(&format!(" {key}=\"")).nth(1).and_then(|rest| rest.split('"').next());
+        value.unwrap_or_default().to_owned()
+    };
+    let lines = said.lines().filter(|line| line.contains("authorization"));
+    let asked = lines.filter_map(|line| {
+        let (resource, subresource) = (of(line, "resource"), of(line, "subresource"));
+        let whole = if subresource.is_empty() { resource } else { format!("{resource}/{subresource}") };
+        let user = of(line, "user");
+        let (_, component) = user.split_once("system:serviceaccount:openshift-machine-config-operator:")?;
+        Some((component.to_owned(), of(line, "verb"), of(line, "group"), whole))
+    });
+    asked.collect()
+}
+
+/// Rights that an API server with a release in it gives no occasion for, and what does. A right that is neither used nor here
+/// is one too many.
+const OTHER_OCCASIONS: [(&str, &[&str], &str); 10] = [
+    ("create", &["pods/eviction"], "a drain with pods: crates/controllers/tests/drain.rs"),
+    ("create", &["machineconfigpools", "configmaps", "machineconfigurations"], "they are not there yet"),
+    ("create", &["controllerconfigs"], "an OpenShift without one: crates/controllers/tests/openshift.rs"),
+    ("create", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], "somebody deleted them"),
+    ("delete", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], "the gate goes off"),
+    ("patch", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], "somebody changed them"),
+    ("delete", &["machineconfignodes"], "a report that no node owns; those of nodes go with them"),
+    ("get", &["osimagestreams"], "asked of who writes a policy with this parameter"),
+    (
+        "patch",
+        &[
+            "machineconfigs",
+            "machineconfigpools",
+            "controllerconfigs",
+            "configmaps",
+            "machineconfigurations",
+            "machineconfigurations/status",
+        ],
+        "somebody else wrote them, or OpenShift's objects changed: crates/controllers/tests/{render,openshift}.rs",
+    ),
+    (
+        "list watch",
+        &[
+            "dnses",
+            "networks",
+            "proxies",
+            "provisionings",
+            "serviceaccounts",
+            "secrets",
+            "images",
+            "imagedigestmirrorsets",
+            "imagetagmirrorsets",
+            "imagecontentsourcepolicies",
+        ],
+        "an OpenShift, or for the operator one look at the start, which ends when all is seen",
+    ),
+];
+
+/// What the manifests allow them.
+fn allowed(manifests: &[Value]) -> BTreeSet<Right> {
+    let texts = |rule: &Value, key: &str| -> Vec<String> {
+        rule[key].as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
+    };
+    let mut all = BTreeSet::new();
+    for role in manifests.iter().filter(|object| object["kind"].as_str().is_some_and(|kind| kind.ends_with("Role"))) {
+        let component = role["metadata"]["name"].as_str().unwrap_or_default();
+        for rule in role["rules"].as_array().into_iter().flatten() {
+            for ((verb, group), resource) in texts(rule, "verbs")
+                .iter()
+                .flat_map(|verb| texts(rule, "apiGroups").into_iter().map(move |group| (verb.clone(), group)))
+                .flat_map(|both| texts(rule, "resources").into_iter().map(move |resource| (both.clone(), resource)))
+            {
+                all.insert((component.to_owned(), verb, group, resource));
+            }
+        }
+    }
+    all
+}
+
 #[test]
 fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it() -> Result<()> {
-    let Some(server) = server()? else { return Ok(()) };
+    let Some(mut server) = server()? else { return Ok(()) };
     let Some(registry) = Registry::start(&weir_testkit::Options::default())? else { return Ok(()) };
     let config = server.folder.path().join("registries.conf");
     std::fs::write(&config, format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.host()))?;
@@ -428,13 +514,15 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
 
     let file = server.folder.path().join("manifests.yaml");
     let printed = weir().args(["manifests", "--image", "registry.example.com/weir:1", "--no-monitoring"]).output()?;
-    std::fs::write(&file, printed.stdout)?;
+    std::fs::write(&file, &printed.stdout)?;
+    let manifests: Vec<Value> = serde_saphyr::from_multiple(std::str::from_utf8(&printed.stdout)?)?;
     for namespace in ["config", "config-managed", "kube-apiserver-operator"] {
         server.kubectl.run(&["create", "namespace", &format!("openshift-{namespace}")])?;
     }
     let apply = ["apply", "--server-side", "--force-conflicts", "-f", &file.display().to_string()];
     server.kubectl.run(&apply)?;
 
+    server.kubectl.run(&["delete", "leases", "--all", "-n", "openshift-machine-config-operator"])?;
     let start = |what: &str, account: &str| {
         let kubeconfig = of_account(&server, account)?;
         let mut command = weir();
@@ -456,6 +544,14 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
         assert!(!said.contains("forbidden"), "{said}");
     }
     machines.end();
+    let asked = asked(&mut server);
+    let elsewhere = |verb: &str, resource: &str| {
+        let mut all = OTHER_OCCASIONS.iter();
+        all.any(|(verbs, resources, _)| verbs.split(' ').any(|one| one == verb) && resources.contains(&resource))
+    };
+    let unused = allowed(&manifests).into_iter().filter(|right| !asked.contains(right));
+    let unused: Vec<_> = unused.filter(|(_, verb, _, resource)| !elsewhere(verb, resource)).collect();
+    assert!(unused.is_empty(), "rights that nothing uses: {unused:#?}");
     Ok(())
 }
 
