@@ -19,7 +19,7 @@
 //! | `pipeline`, `decode`, `names`, `patch`, `managed_fields` | the way of a write |
 //! | [`schema`], `cel`, [`policy`], `admission` | structural schemas, their rules, admission policies |
 //! | `delete`, `disruption`, `expiry` | finalizers, propagation, garbage; budgets and evictions; old events |
-//! | `furnishing` | what every namespace has |
+//! | `furnishing`, `priority` | what every namespace has; priorities of pods |
 //! | `identity`, `authentication`, `certificate`, `tokens`, `rbac` | who asks, and what they may do |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review`, `scale` | what clients ask about the server and themselves |
@@ -53,6 +53,7 @@ mod openapi;
 mod patch;
 mod pipeline;
 pub mod policy;
+mod priority;
 mod protobuf;
 mod rbac;
 mod registry;

@@ -330,6 +330,20 @@ struct Pieces {
     over: bool,
 }
 
+impl Pieces {
+    /// Bytes of the next piece, as far as the stored objects tell: growing step by step would copy every byte once more.
+    fn ahead(&self) -> usize {
+        let mut bytes = 0;
+        for object in self.objects.as_slice() {
+            bytes += object.raw.len() + 1;
+            if bytes >= PIECE {
+                break;
+            }
+        }
+        bytes
+    }
+}
+
 impl Iterator for Pieces {
     type Item = Bytes;
 
@@ -338,6 +352,7 @@ impl Iterator for Pieces {
             return None;
         }
         let mut out = std::mem::take(&mut self.start);
+        out.reserve(self.ahead());
         while out.len() < PIECE {
             let Some(object) = self.objects.next() else {
                 out.extend_from_slice(b"]}");

@@ -162,6 +162,9 @@ impl Write<'_> {
             (rules.prepare)(&mut new, None);
         }
         self.admit(&mut new, None, &now);
+        if self.resource.is("", "pods") {
+            self.state.prioritise(self.resource, &mut new)?;
+        }
         self.validate(&new, None)?;
         let key = Key::new(self.namespace, &name);
         warnings.extend(self.ask(Operation::Create, &name, &new, None)?);

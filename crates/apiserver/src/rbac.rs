@@ -6,11 +6,13 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `aggregate` | cluster roles that are the sum of others |
+//! | `first` | roles that are there from the start |
 //! | `escalation` | nobody grants what they do not hold |
 //! | `own` | all that a user may do |
 
 mod aggregate;
 mod escalation;
+mod first;
 mod own;
 
 pub(crate) use escalation::Grant as Granting;

@@ -84,7 +84,8 @@ impl ApiServer {
                 Err(failure) => return Err(Error::Definition { name: name.into(), message: failure.message }),
             }
         }
-        state.create_cluster_admin()?;
+        state.create_first_roles()?;
+        state.create_first_classes()?;
         // A data directory may be older than what a namespace has.
         state.furnish_all();
         Ok(Self { state, data_dir })

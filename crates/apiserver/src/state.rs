@@ -18,7 +18,7 @@ use crate::{
     tokens::TokenKey,
 };
 use parking_lot::RwLock;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
@@ -135,19 +135,6 @@ impl State {
             given: Map::new(),
         };
         act(&Write { state: self, resource, namespace, part: Part::Main, options: &options, user: &admin() })
-    }
-
-    /// The role that bindings name when they grant everything.
-    pub(crate) fn create_cluster_admin(&self) -> Result<(), Error> {
-        let role = json!({"metadata": {"name": "cluster-admin"}, "rules": [
-            {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}, {"verbs": ["*"], "nonResourceURLs": ["*"]}]});
-        let registry = self.registry();
-        let Some(roles) = registry.find("rbac.authorization.k8s.io", "v1", "clusterroles") else { return Ok(()) };
-        match self.create(roles, "", role) {
-            Ok(_) => Ok(()),
-            Err(failure) if failure.reason == "AlreadyExists" => Ok(()),
-            Err(failure) => Err(Error::Definition { name: "cluster-admin".into(), message: failure.message }),
-        }
     }
 
     pub(crate) fn define(&self, crd: Value) -> Result<(), Failure> {

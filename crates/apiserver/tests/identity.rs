@@ -234,3 +234,45 @@ async fn a_sum_of_roles_follows_its_parts() {
     assert_eq!(ask(server.service(), "DELETE", &format!("{ROLES}/part"), &[], &Value::Null).await.0, 200);
     assert_eq!((rules().await, nodes().await), (json!([]), 403));
 }
+
+#[tokio::test]
+async fn the_roles_of_a_namespace_are_there_from_the_start() {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    let bindings = "/apis/rbac.authorization.k8s.io/v1/namespaces/default/rolebindings";
+    for role in ["view", "edit", "admin"] {
+        let binding = json!({"metadata": {"name": role}, "roleRef": {"kind": "ClusterRole", "name": role},
+            "subjects": [{"kind": "User", "name": format!("a-{role}")}]});
+        assert_eq!(ask(server.service(), "POST", bindings, &[], &binding).await.0, 201);
+    }
+    let may = async |role: &str, verb: &str, resource: &str, namespace: &str| {
+        let (group, resource) = resource.rsplit_once('/').unwrap_or(("", resource));
+        let wanted = json!({"verb": verb, "group": group, "resource": resource, "namespace": namespace});
+        let review = json!({"spec": {"resourceAttributes": wanted}});
+        let path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews";
+        let user = server.service_as(named(&format!("a-{role}")));
+        ask(user, "POST", path, &[], &review).await.1["status"]["allowed"] == true
+    };
+    let rbac = "rbac.authorization.k8s.io/rolebindings";
+    for (verb, resource, allowed) in [
+        ("list", "pods", ["view", "edit", "admin"].as_slice()),
+        ("watch", "apps/deployments", &["view", "edit", "admin"]),
+        ("get", "secrets", &["edit", "admin"]),
+        ("delete", "apps/deployments", &["edit", "admin"]),
+        ("create", rbac, &["admin"]),
+        ("delete", "namespaces", &[]),
+        ("list", "nodes", &[]),
+    ] {
+        for role in ["view", "edit", "admin"] {
+            assert_eq!(may(role, verb, resource, "default").await, allowed.contains(&role), "{role} {verb} {resource}");
+            assert!(!may(role, verb, resource, "kube-system").await, "{role} {verb} {resource} elsewhere");
+        }
+    }
+    // A definition may add to them.
+    let part = json!({"metadata": {"name": "widgets", "labels": {"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
+        "rules": [{"verbs": ["get"], "apiGroups": ["example.com"], "resources": ["widgets"]}]});
+    let roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles";
+    assert_eq!(ask(server.service(), "POST", roles, &[], &part).await.0, 201);
+    for role in ["view", "edit", "admin"] {
+        assert!(may(role, "get", "example.com/widgets", "default").await, "{role}");
+    }
+}

@@ -340,6 +340,11 @@ fn looking_around() {
     let service: Value = serde_json::from_str(&cluster.ok(&["get", "svc", "s", "-o", "json"])).unwrap();
     assert_eq!(service["spec"]["ports"][0].get("nodePort"), None, "{service}");
     assert!(cluster.fails(&["top", "nodes"]).contains("Metrics API not available"));
+    let classes = cluster.ok(&["get", "priorityclasses"]);
+    assert!(classes.contains("system-node-critical") && classes.contains("2000001000"), "{classes}");
+    assert!(cluster.fails(&["create", "pc", "system-mine", "--value=1"]).contains("reserved for system use only"));
+    assert!(cluster.fails(&["create", "pc", "mine", "--value=2000000000"]).contains("maximum allowed value"));
+    assert!(cluster.ok(&["get", "clusterroles", "-o", "name"]).contains("clusterrole.rbac.authorization.k8s.io/view"));
     for namespace in ["default", "kube-system"] {
         assert!(cluster.fails(&["delete", "ns", namespace]).contains("this namespace may not be deleted"));
     }

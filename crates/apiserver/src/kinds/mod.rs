@@ -382,7 +382,8 @@ static BUILT_IN: [BuiltIn; 26] = [
     .cluster()
     .short(&["pc"])
     .generation()
-    .zero(r#"{"value":0}"#),
+    .zero(r#"{"value":0}"#)
+    .rules(policy::PRIORITY_CLASS),
     BuiltIn::new::<admission::ValidatingWebhookConfiguration>(
         "admissionregistration.k8s.io",
         "validatingwebhookconfigurations",

@@ -24,11 +24,7 @@ pub(super) const POD: Rules = Rules {
     },
     admit: |pod, old| {
         if old.is_none() {
-            object::edit(pod, "spec", |spec| {
-                spec.entry("priority").or_insert(0.into());
-                spec.entry("preemptionPolicy").or_insert("PreemptLowerPriority".into());
-                tolerate_lost_nodes(spec);
-            });
+            object::edit(pod, "spec", tolerate_lost_nodes);
         }
     },
     validate: |new, old| {

@@ -1,9 +1,10 @@
-//! PodDisruptionBudget, NetworkPolicy, role bindings and admission policies.
+//! PodDisruptionBudget, NetworkPolicy, PriorityClass, role bindings and admission policies.
 
 use super::Rules;
 use crate::{
     object::{self, set_default, text},
     policy::{Binding, Policy},
+    priority,
     schema::FieldError,
 };
 use serde_json::{Value, json};
@@ -54,6 +55,41 @@ pub(super) const NETWORK_POLICY: Rules = Rules {
                 spec.insert("policyTypes".into(), types);
             }
         });
+    },
+    ..Rules::NONE
+};
+
+/// Highest value of a class that is not the system's (`HighestUserDefinablePriority`).
+const HIGHEST_PRIORITY: i64 = 1_000_000_000;
+
+pub(super) const PRIORITY_CLASS: Rules = Rules {
+    default: |class| set_default(class, "preemptionPolicy", "PreemptLowerPriority"),
+    validate: |new, old| {
+        let mut errors = Vec::new();
+        let (name, value) = (object::meta(new, "name"), new.get("value").and_then(Value::as_i64).unwrap_or_default());
+        if name.starts_with("system-") && !priority::is_of_system(new) {
+            let why = format!(
+                "priority class names with 'system-' prefix are reserved for system use only. error: {name} is not a known system priority class"
+            );
+            errors.push(FieldError::forbidden("metadata.name", &why));
+        } else if !name.starts_with("system-") && value > HIGHEST_PRIORITY {
+            let why = format!("maximum allowed value of a user defined priority is {HIGHEST_PRIORITY}");
+            errors.push(FieldError::forbidden("value", &why));
+        }
+        let policies = ["Never", "PreemptLowerPriority"];
+        let policy = text(new, &["preemptionPolicy"]);
+        if !policies.contains(&policy) {
+            errors.push(FieldError::not_supported("preemptionPolicy", &policy.into(), policies));
+        }
+        if let Some(old) = old {
+            if old.get("value") != new.get("value") {
+                errors.push(FieldError::forbidden("value", "may not be changed in an update."));
+            }
+            if old.get("preemptionPolicy") != new.get("preemptionPolicy") {
+                errors.push(FieldError::invalid("preemptionPolicy", &policy.into(), "field is immutable"));
+            }
+        }
+        errors
     },
     ..Rules::NONE
 };

@@ -1,0 +1,119 @@
+//! Roles that are there from the start: everything for administrators, and what users of a namespace are given.
+//!
+//! Source: `plugin/pkg/auth/authorizer/rbac/bootstrappolicy` of github.com/kubernetes/kubernetes. Kinds that are not
+//! served here are left out.
+//!
+//! 1. `cluster-admin` may do everything; `system:masters` are bound to it.
+//! 2. `view` reads what is in a namespace, but for secrets and who may do what. `edit` writes it too, secrets included.
+//!    `admin` also decides who may do what in the namespace.
+//! 3. The last three are sums: a role with the label of one is added to it.
+
+use crate::{Error, object::meta, state::State};
+use serde_json::{Value, json};
+
+const GROUP: &str = "rbac.authorization.k8s.io";
+const READ: [&str; 3] = ["get", "list", "watch"];
+const WRITE: [&str; 5] = ["create", "delete", "deletecollection", "patch", "update"];
+
+/// What users of a namespace work with.
+const CORE: [&str; 4] = ["configmaps", "pods", "serviceaccounts", "services"];
+const APPS: [&str; 5] = ["daemonsets", "deployments", "deployments/scale", "replicasets", "replicasets/scale"];
+/// What they look at only.
+const LOOKED_AT: [&str; 5] = ["events", "namespaces", "namespaces/status", "pods/log", "pods/status"];
+
+fn rule(verbs: &[&str], group: &str, resources: &[&str]) -> Value {
+    json!({"verbs": verbs, "apiGroups": [group], "resources": resources})
+}
+
+fn label(role: &str) -> String {
+    format!("{GROUP}/aggregate-to-{role}")
+}
+
+fn role(name: &str, part_of: Option<&str>) -> Value {
+    let mut labels = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
+    if let Some(sum) = part_of {
+        crate::object::set(&mut labels, &label(sum), "true".into());
+    }
+    json!({"metadata": {"name": name, "labels": labels}})
+}
+
+fn with_rules(mut role: Value, rules: Vec<Value>) -> Value {
+    crate::object::set(&mut role, "rules", rules.into());
+    role
+}
+
+fn sum(name: &str, part_of: Option<&str>) -> Value {
+    let mut sum = role(name, part_of);
+    let selected = json!([{"matchLabels": {(label(name)): "true"}}]);
+    crate::object::set(&mut sum, "aggregationRule", json!({"clusterRoleSelectors": selected}));
+    sum
+}
+
+fn roles() -> Vec<Value> {
+    let everything = vec![rule(&["*"], "*", &["*"]), json!({"verbs": ["*"], "nonResourceURLs": ["*"]})];
+    let view = vec![
+        rule(&READ, "", &CORE),
+        rule(&READ, "", &LOOKED_AT),
+        rule(&READ, "apps", &APPS),
+        rule(&READ, "policy", &["poddisruptionbudgets", "poddisruptionbudgets/status"]),
+        rule(&READ, "networking.k8s.io", &["networkpolicies"]),
+    ];
+    let edit = vec![
+        rule(&READ, "", &["pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "secrets"]),
+        rule(&["impersonate"], "", &["serviceaccounts"]),
+        rule(&WRITE, "", &CORE),
+        rule(&WRITE, "", &["events", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "secrets"]),
+        rule(&["create"], "", &["pods/eviction", "serviceaccounts/token"]),
+        rule(&WRITE, "apps", &APPS),
+        rule(&WRITE, "policy", &["poddisruptionbudgets"]),
+        rule(&WRITE, "networking.k8s.io", &["networkpolicies"]),
+        rule(&[&READ[..], &WRITE].concat(), "coordination.k8s.io", &["leases"]),
+    ];
+    let admin = vec![rule(&[&READ[..], &WRITE].concat(), GROUP, &["rolebindings", "roles"])];
+    vec![
+        with_rules(role("cluster-admin", None), everything),
+        with_rules(role("system:aggregate-to-view", Some("view")), view),
+        with_rules(role("system:aggregate-to-edit", Some("edit")), edit),
+        with_rules(role("system:aggregate-to-admin", Some("admin")), admin),
+        sum("view", Some("edit")),
+        sum("edit", Some("admin")),
+        sum("admin", None),
+    ]
+}
+
+fn masters() -> Value {
+    let subject = json!({"kind": "Group", "apiGroup": GROUP, "name": crate::identity::MASTERS});
+    let mut binding = role("cluster-admin", None);
+    crate::object::set(&mut binding, "subjects", json!([subject]));
+    crate::object::set(
+        &mut binding,
+        "roleRef",
+        json!({"kind": "ClusterRole", "apiGroup": GROUP, "name": "cluster-admin"}),
+    );
+    binding
+}
+
+impl State {
+    /// Creates those that are not there. What an administrator changed stays.
+    ///
+    /// # Errors
+    /// When one is refused.
+    pub(crate) fn create_first_roles(&self) -> Result<(), Error> {
+        for role in roles() {
+            self.create_first(GROUP, "clusterroles", role)?;
+        }
+        self.create_first(GROUP, "clusterrolebindings", masters())
+    }
+
+    /// Creates an object that a server begins with, unless it is there.
+    pub(crate) fn create_first(&self, group: &str, plural: &str, object: Value) -> Result<(), Error> {
+        let registry = self.registry();
+        let Some(resource) = registry.find(group, "v1", plural) else { return Ok(()) };
+        let name = meta(&object, "name").to_owned();
+        match self.create(resource, "", object) {
+            Ok(_) => Ok(()),
+            Err(failure) if failure.reason == "AlreadyExists" => Ok(()),
+            Err(failure) => Err(Error::Definition { name, message: failure.message }),
+        }
+    }
+}
