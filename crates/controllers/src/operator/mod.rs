@@ -141,6 +141,7 @@ impl Controller {
             }
         };
         failed.extend(self.registry_ca(&rendered).await.err());
+        failed.extend(self.user_data(&rendered).await.err());
         match self.controller_config(&rendered, observed, now).await {
             Ok(again) => (failed, again),
             Err(failure) => {

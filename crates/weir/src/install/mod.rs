@@ -140,10 +140,18 @@ mod tests {
                 assert!(!text.contains("\"*\""), "{}: {text}", manifest.file);
                 if text.contains("secrets") {
                     assert_eq!(manifest.object["kind"], "Role");
-                    let own = manifest.object["metadata"]["namespace"] == OPERATOR_NAMESPACE;
-                    let logins = own && manifest.object["metadata"]["name"] == "weir-operator";
-                    assert!(logins || rule["resourceNames"] == json!(["pull-secret"]), "{text}");
-                    assert_eq!(rule["verbs"], json!(["list", "watch"]));
+                    let namespace = manifest.object["metadata"]["namespace"].as_str().unwrap();
+                    let of_operator = manifest.object["metadata"]["name"] == "weir-operator";
+                    let verbs = match (of_operator, namespace) {
+                        // Logins for the registry inside the cluster, and what machines boot with.
+                        (true, OPERATOR_NAMESPACE) => json!(["list", "watch"]),
+                        (true, "openshift-machine-api") => json!(["list", "watch", "create", "patch"]),
+                        _ => {
+                            assert_eq!(rule["resourceNames"], json!(["pull-secret"]), "{text}");
+                            json!(["list", "watch"])
+                        }
+                    };
+                    assert_eq!(rule["verbs"], verbs);
                 }
             }
         }
