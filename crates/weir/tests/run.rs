@@ -438,7 +438,8 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     let start = |what: &str, account: &str| {
         let kubeconfig = of_account(&server, account)?;
         let mut command = weir();
-        command.args(["run", what, "--registry-config", &config, "--kubeconfig"]).arg(kubeconfig);
+        command.args(["run", what, "--operator-image", "q/weir:1", "--registry-config", &config, "--kubeconfig"]);
+        command.arg(kubeconfig);
         let mut program = Program::start(&mut command)?;
         program.until("leading")?;
         anyhow::Ok(program)
@@ -450,6 +451,8 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     server.stream("worker", "rhel-9")?;
     server.wait("mcp/worker", ".status.osImageStream.name", "rhel-9")?;
     server.wait("clusteroperator/machine-config", ".status.conditions[?(@.type==\"Available\")].status", "True")?;
+    let image = ".status.versions[?(@.name==\"operator-image\")].version";
+    server.wait("clusteroperator/machine-config", image, "q/weir:1")?;
     for program in [&mut controller, &mut operator] {
         assert!(program.interrupt()?.success());
         let said = program.rest();

@@ -10,7 +10,7 @@ mod workload;
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use weir_api::keys::names::OPERATOR_NAMESPACE;
+use weir_api::keys::names::{COMPONENTS, OPERATOR_NAMESPACE};
 use weir_rules::policies::pool_stream;
 
 /// What is to be installed.
@@ -45,11 +45,12 @@ enum Component {
 impl Component {
     const ALL: [Self; 2] = [Self::Operator, Self::Controller];
 
-    /// Name of its objects. The reference's names are left to the reference: a cluster version operator goes on writing those.
+    /// Name of its objects.
     fn name(self) -> &'static str {
+        let [operator, controller] = COMPONENTS;
         match self {
-            Self::Operator => "weir-operator",
-            Self::Controller => "weir-controller",
+            Self::Operator => operator,
+            Self::Controller => controller,
         }
     }
 

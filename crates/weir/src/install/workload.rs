@@ -72,6 +72,9 @@ fn container(component: Component, install: &Install<'_>) -> Value {
     if component == Component::Controller {
         arguments.push(json!(format!("--image-cache={cache}")));
     }
+    if component == Component::Operator {
+        arguments.push(json!(format!("--operator-image={}", install.image)));
+    }
     if let Some(after) = install.prune_rendered.filter(|_| component == Component::Controller) {
         arguments.push(json!(format!("--prune-rendered={}s", after.as_secs())));
     }

@@ -24,7 +24,7 @@ use kube::{Api, Client};
 use leader::{Leases, asked};
 use release::Wanted;
 use serve::Health;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::sync::watch;
 use weir_api::{
     ClusterVersion, FeatureGate,
@@ -44,7 +44,7 @@ pub enum Role {
     All,
     /// Streams, rendering, rollout, drains.
     Controller,
-    /// Built-in pools and the ClusterOperator.
+    /// Built-in pools, ControllerConfig, MachineConfiguration and the ClusterOperator.
     Operator,
 }
 
@@ -72,7 +72,7 @@ pub async fn run(role: Role, options: Options) -> Result<Outcome> {
     let (tell, told) = watch::channel(false);
     let leading = leases.lead(&told, async {
         tokio::select! {
-            () = Box::pin(work(role, &context, images, options.prune_rendered)) => bail!("the controllers ended"),
+            () = Box::pin(work(role, &context, images, &options)) => bail!("the controllers ended"),
             () = asked(&told) => Ok(Outcome::Done),
         }
     });
@@ -88,7 +88,7 @@ pub async fn run(role: Role, options: Options) -> Result<Outcome> {
 }
 
 /// Watches begin with the work, not before: what the last leader wrote is then in what is listed.
-async fn work(role: Role, context: &Context, images: Images, prune: Option<Duration>) {
+async fn work(role: Role, context: &Context, images: Images, options: &Options) {
     tokio::join!(
         Box::pin(weir_controllers::watch(context)),
         async {
@@ -97,13 +97,13 @@ async fn work(role: Role, context: &Context, images: Images, prune: Option<Durat
             }
         },
         async {
-            if let Some(after) = prune.filter(|_| role.controls()) {
+            if let Some(after) = options.prune_rendered.filter(|_| role.controls()) {
                 weir_controllers::unused::Controller::new(context.clone(), after).run().await;
             }
         },
         async {
             if role.operates() {
-                Box::pin(weir_controllers::operator(context)).await;
+                Box::pin(weir_controllers::operator(context, &options.operator_image)).await;
             }
         },
     );
