@@ -29,6 +29,9 @@ pub mod names {
     pub const ARBITER: &str = "arbiter";
     /// Control plane topology with two masters and an arbiter.
     pub const ARBITER_TOPOLOGY: &str = "HighlyAvailableArbiter";
+    /// weir's components, operator and controller: names of their deployments, accounts and roles. The reference's names
+    /// are left to the reference: a cluster version operator goes on writing those.
+    pub const COMPONENTS: [&str; 2] = ["weir-operator", "weir-controller"];
     /// The operator's pods: value of [`super::pod::APP`].
     pub const OPERATOR_APP: &str = "machine-config-operator";
     /// Our `ClusterOperator`.

@@ -1,7 +1,7 @@
 //! The operator on an API server that holds what an OpenShift does, in process with paused time.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::sleep};
 use weir_api::{
-    ClusterOperator, ControllerConfig, Infrastructure, MachineConfiguration, Network,
+    ClusterOperator, ControllerConfig, Infrastructure, MachineConfigPool, MachineConfiguration, Network,
     condition::find,
     crds::{FeatureSet, crds},
     keys::{
@@ -88,12 +88,12 @@ fn objects() -> Vec<Value> {
 }
 
 impl OpenShift {
-    /// Without the objects of these kinds.
+    /// Without the objects of these kinds, and without these namespaces.
     async fn start(without: &[&str]) -> Self {
         let server = ApiServer::new(Settings::default()).unwrap();
         server.define(crds(FeatureSet::Default)).unwrap();
         let mut cluster = Self { client: Client::new(server.service(), "default"), operator: Vec::new() };
-        for name in NAMESPACES {
+        for name in NAMESPACES.into_iter().filter(|name| !without.contains(&&*format!("Namespace {name}"))) {
             // Some are there from the beginning.
             cluster.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
         }
@@ -296,4 +296,39 @@ async fn the_machine_configuration_is_made_and_what_others_write_there_stays() {
     sleep(Duration::from_mins(11)).await;
     let later = api.get("cluster").await.unwrap();
     assert_eq!(later.metadata.resource_version, after.metadata.resource_version, "nothing new, nothing written");
+}
+
+#[tokio::test(start_paused = true)]
+async fn machines_of_every_pool_are_told_where_to_boot_from_where_there_are_machines() {
+    let cluster = OpenShift::start(&[]).await;
+    let api: Api<Secret> = Api::namespaced(cluster.client.clone(), "openshift-machine-api");
+    let told = async |pool: &str| {
+        let secret = api.get(&format!("{pool}-user-data-managed")).await.unwrap();
+        let text = secret.data.unwrap()["userData"].0.clone();
+        let pointer: Value = serde_json::from_slice(&text).unwrap();
+        pointer["ignition"]["config"]["merge"][0]["source"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(told("worker").await, "https://api-int.example.com:22623/config/worker");
+    // One that somebody made without our mark, and one that somebody broke.
+    let odd = json!({"metadata": {"name": "infra-user-data-managed"}, "data": {"userData": ""}});
+    api.create(&PostParams::default(), &serde_json::from_value(odd).unwrap()).await.unwrap();
+    let pools: Api<MachineConfigPool> = Api::all(cluster.client.clone());
+    let pool = json!({"metadata": {"name": "infra"}, "spec": {}});
+    pools.create(&PostParams::default(), &serde_json::from_value(pool).unwrap()).await.unwrap();
+    let broken = Patch::Merge(json!({"data": {"userData": "e30="}}));
+    api.patch("master-user-data-managed", &PatchParams::default(), &broken).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    for pool in ["infra", "master"] {
+        assert_eq!(told(pool).await, format!("https://api-int.example.com:22623/config/{pool}"));
+    }
+    assert_eq!(cluster.degraded().await.0, "False");
+    let before = api.get("infra-user-data-managed").await.unwrap();
+    sleep(Duration::from_mins(11)).await;
+    let later = api.get("infra-user-data-managed").await.unwrap();
+    assert_eq!(before.metadata.resource_version, later.metadata.resource_version);
+
+    // Without a namespace for machines there is nothing to tell, and nothing is wrong.
+    let bare = OpenShift::start(&["Namespace openshift-machine-api"]).await;
+    assert_eq!(bare.config().await.spec.cluster_dns_ip, "172.30.0.10");
+    assert_eq!(bare.degraded().await.0, "False");
 }

@@ -139,6 +139,11 @@ impl<K: Cached> Cache<K> {
         self.fill_with(Api::all(client), watcher::Config::default().labels(selector), Unserved::Failure).await;
     }
 
+    /// As [`Self::fill`], with the objects that a field selector matches and no others.
+    pub async fn fill_selected(self, client: Client, fields: &str) {
+        self.fill_with(Api::all(client), watcher::Config::default().fields(fields), Unserved::Failure).await;
+    }
+
     async fn fill_with(self, guarded: Api<DeserializeGuard<K>>, config: watcher::Config, unserved: Unserved) {
         let mut stream = std::pin::pin!(watcher::watcher(guarded, config).default_backoff());
         let mut listed = BTreeSet::new();

@@ -1,8 +1,8 @@
 //! What the ClusterOperator `machine-config` says.
 //!
 //! R-CLUSTER-1 Available from its first status on: a cluster without the operator still runs its nodes.
-//! R-CLUSTER-2 Progressing while the versions it reports are not its own; also, with the same versions, until its first
-//! pass without failure.
+//! R-CLUSTER-2 Progressing while the versions it reports are not its own. While it has not reported any the cluster is being
+//! installed; an operator that merely starts again is not progressing.
 //! R-CLUSTER-3 Degraded names the first failure: evidence that contradicts the distribution, a catalogue of streams that
 //! cannot be made, then its own work and the required pools. While required pools are waited for, their last failure stays.
 //! R-CLUSTER-4 Versions are set once everything is done, and while it is not Progressing even if it is Degraded.
@@ -50,8 +50,6 @@ pub struct ClusterStatusView<'a> {
     pub version: &'a str,
     /// Pull spec of the operator.
     pub image: &'a str,
-    /// Whether this process has not had a pass without failure yet.
-    pub bring_up: bool,
     /// The first failure of this pass, if there is one.
     pub failure: Option<&'a Failure>,
     /// What the required pools have come to.
@@ -165,18 +163,15 @@ fn progressing(
 ) {
     let version = view.version;
     let was = is_true(&report.conditions, PROGRESSING);
-    let (status, message) = match (equal, view.bring_up) {
-        (true, false) => (FALSE, format!("Cluster version is {version}")),
-        (true, true) => (TRUE, format!("Cluster is bootstrapping {version}")),
-        (false, _) => {
-            if !was {
-                let own = listed(&own_versions(view));
-                let message =
-                    format!("clusteroperator/machine-config started a version change from {} to {own}", listed(before));
-                report.tell(false, "OperatorVersionChanged", message);
-            }
-            (TRUE, format!("Working towards {version}"))
-        }
+    if !equal && !was {
+        let (from, to) = (listed(before), listed(&own_versions(view)));
+        let message = format!("clusteroperator/machine-config started a version change from {from} to {to}");
+        report.tell(false, "OperatorVersionChanged", message);
+    }
+    let (status, message) = match (equal, before.is_empty()) {
+        (true, _) => (FALSE, format!("Cluster version is {version}")),
+        (false, true) => (TRUE, format!("Cluster is bootstrapping {version}")),
+        (false, false) => (TRUE, format!("Working towards {version}")),
     };
     let message = match (failed, status) {
         (false, _) => message,

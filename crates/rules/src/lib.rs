@@ -12,6 +12,7 @@
 //! | [`machine_configuration`] | what the operator writes of the MachineConfiguration |
 //! | [`node_disruption`] | what a change does to a node instead of a reboot |
 //! | [`boot_images`], [`boot_image_skew`] | whose boot images follow the release, and how old they are held to be |
+//! | [`user_data`] | what a new machine of a pool boots with |
 //! | [`registry_ca`] | where others find all registries' certificates |
 //! | [`server_ca`] | when nodes are told that the API server's CA changed |
 //! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
@@ -81,4 +82,5 @@ pub mod stream;
 pub mod switch;
 pub mod take_over;
 pub mod unused;
+pub mod user_data;
 pub mod view;

@@ -516,7 +516,7 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     let printed = weir().args(["manifests", "--image", "registry.example.com/weir:1", "--no-monitoring"]).output()?;
     std::fs::write(&file, &printed.stdout)?;
     let manifests: Vec<Value> = serde_saphyr::from_multiple(std::str::from_utf8(&printed.stdout)?)?;
-    for namespace in ["config", "config-managed", "kube-apiserver-operator"] {
+    for namespace in ["config", "config-managed", "kube-apiserver-operator", "machine-api"] {
         server.kubectl.run(&["create", "namespace", &format!("openshift-{namespace}")])?;
     }
     let apply = ["apply", "--server-side", "--force-conflicts", "-f", &file.display().to_string()];
@@ -526,7 +526,8 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     let start = |what: &str, account: &str| {
         let kubeconfig = of_account(&server, account)?;
         let mut command = weir();
-        command.args(["run", what, "--registry-config", &config, "--kubeconfig"]).arg(kubeconfig);
+        command.args(["run", what, "--operator-image", "q/weir:1", "--registry-config", &config, "--kubeconfig"]);
+        command.arg(kubeconfig);
         let mut program = Program::start(&mut command)?;
         program.until("leading")?;
         anyhow::Ok(program)
@@ -538,6 +539,8 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     server.stream("worker", "rhel-9")?;
     server.wait("mcp/worker", ".status.osImageStream.name", "rhel-9")?;
     server.wait("clusteroperator/machine-config", ".status.conditions[?(@.type==\"Available\")].status", "True")?;
+    let image = ".status.versions[?(@.name==\"operator-image\")].version";
+    server.wait("clusteroperator/machine-config", image, "q/weir:1")?;
     for program in [&mut controller, &mut operator] {
         assert!(program.interrupt()?.success());
         let said = program.rest();
@@ -689,7 +692,7 @@ fn on_an_openshift_the_operator_keeps_the_controller_config_with_the_rights_that
         server.kubectl.run(&["apply", "--server-side", "--force-conflicts", "-f", &file.display().to_string()])
     };
     apply("crds.yaml", &weir().args(["crds", "--foreign"]).output()?.stdout)?;
-    for namespace in ["config", "config-managed", "kube-apiserver-operator", "machine-config-operator"] {
+    for namespace in ["config", "config-managed", "kube-apiserver-operator", "machine-api", "machine-config-operator"] {
         server.kubectl.run(&["create", "namespace", &format!("openshift-{namespace}")])?;
     }
     let all = openshift();
@@ -719,7 +722,8 @@ fn on_an_openshift_the_operator_keeps_the_controller_config_with_the_rights_that
     let mut operator = Program::start(&mut command)?;
     operator.until("leading")?;
     let config = "controllerconfig/machine-config-controller";
-    server.kubectl.run(&["wait", "--for=create", config, "--timeout=60s"])?;
+    let made = server.kubectl.run(&["wait", "--for=create", config, "--timeout=60s"]);
+    made.with_context(|| operator.rest())?;
     let made = server.kubectl.get(&[config])?;
     assert_eq!(made["spec"]["baseOSContainerImage"], "q/os");
     assert_eq!(made["spec"]["imageRegistryBundleUserData"][0]["file"], "r.example.com");
@@ -727,6 +731,8 @@ fn on_an_openshift_the_operator_keeps_the_controller_config_with_the_rights_that
     let namespaced = |namespace: &str, what: &str| server.kubectl.get(&["-n", namespace, what]);
     namespaced("openshift-machine-config-operator", "configmap/kubeconfig-data")?;
     namespaced("openshift-config-managed", "configmap/merged-trusted-image-registry-ca")?;
+    namespaced("openshift-machine-api", "secret/worker-user-data-managed")?;
+    server.kubectl.get(&["machineconfiguration/cluster"])?;
     // Changes go the same way.
     let proxy = json!({"spec": {"networkType": "Other"}, "status": {"networkType": "Other"}}).to_string();
     server.kubectl.run(&[

@@ -2,14 +2,14 @@
 
 use super::{Controller, observe::Observed};
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Api;
 use weir_api::{
     ControllerConfig,
     keys::{
         config_maps::{API_SERVER_CA, KUBECONFIG_DATA, MERGED_REGISTRY_CA},
         names::{CONTROLLER_CONFIG, OPERATOR_NAMESPACE},
-        namespaces::CONFIG_MANAGED,
+        namespaces::{CONFIG_MANAGED, MACHINE_API},
     },
 };
 use weir_kubeio::{Cache, Error, drive::chain, patch};
@@ -18,6 +18,7 @@ use weir_rules::{
     controller_config::{ConfigChange, Marks, RenderConfig, change},
     registry_ca::{self, RegistryCaChange},
     server_ca::{Copy, ServerCaView, is_marked, server_ca},
+    user_data,
 };
 
 /// ClusterOperator of the registry inside the cluster.
@@ -51,6 +52,34 @@ impl Controller {
             }
         };
         written.map_err(|error| not_kept(Task::RenderConfig, &error))
+    }
+
+    /// Tells new machines of every pool where they get their configuration.
+    pub(super) async fn user_data(&self, rendered: &RenderConfig) -> Result<(), Failure> {
+        if !self.sources.has_machine_api() {
+            return Ok(());
+        }
+        for pool in self.context.cluster.pools.all().iter().filter(|pool| pool.metadata.deletion_timestamp.is_none()) {
+            let wanted = user_data::user_data(pool, &rendered.server, &rendered.spec.root_ca_data);
+            let written = self.write_user_data(&wanted).await;
+            written.map_err(|error| not_kept(Task::MachineConfigPools, &error))?;
+        }
+        Ok(())
+    }
+
+    async fn write_user_data(&self, wanted: &Secret) -> Result<(), Error> {
+        let (cache, name) = (&self.sources.user_data, wanted.metadata.name.as_deref().unwrap_or_default());
+        let api: Api<Secret> = Api::namespaced(self.context.client.clone(), MACHINE_API);
+        let live = cache.get_in(MACHINE_API, name);
+        let Some(change) = user_data::change(live.as_deref(), wanted) else { return Ok(()) };
+        // One without the label is there and not seen.
+        if live.is_none() && patch::create(&api, cache, wanted).await? {
+            tracing::info!(name, "user-data made");
+            return Ok(());
+        }
+        patch::merge(&api, cache, name, &change).await?;
+        tracing::info!(name, "user-data brought in line");
+        Ok(())
     }
 
     /// Brings the ControllerConfig in line, and the copy of the API server's CA before it; when to look again.

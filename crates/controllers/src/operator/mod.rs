@@ -37,6 +37,8 @@ const JUDGE_AGAIN: Duration = Duration::from_secs(30);
 #[derive(Debug)]
 pub struct Controller {
     context: Context,
+    /// What it runs from; empty when that is not known.
+    image: String,
     recorder: Recorder,
     operators: Cache<ClusterOperator>,
     kubelets: Cache<KubeletConfig>,
@@ -48,10 +50,8 @@ pub struct Controller {
 }
 
 /// What a pass remembers for the next.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Memory {
-    /// Whether there was no pass without failure yet.
-    bring_up: bool,
     /// Since when required pools are waited for.
     since: Option<Timestamp>,
     /// When the mark that the API server's CA changed was last seen to rise or fall.
@@ -67,6 +67,7 @@ impl Controller {
         let recorder = context.recorder(COMPONENT);
         Self {
             context,
+            image: String::new(),
             recorder,
             operators: Cache::new(),
             kubelets: Cache::new(),
@@ -74,8 +75,15 @@ impl Controller {
             policies: Cache::new(),
             bindings: Cache::new(),
             sources: Sources::new(),
-            memory: Mutex::new(Memory { bring_up: true, since: None, marked: None, owed: false }),
+            memory: Mutex::new(Memory::default()),
         }
+    }
+
+    /// The same, with the image that it runs from.
+    #[must_use]
+    pub fn of_image(mut self, image: &str) -> Self {
+        image.clone_into(&mut self.image);
+        self
     }
 
     /// Reconciles on every change of what configures the cluster until the future is dropped.
@@ -114,10 +122,8 @@ impl Controller {
         let (kept, again) = self.keep(&observed, now).await;
         let failed = [pools, guards, marks].into_iter().filter_map(Result::err).chain(kept);
         let failure = observed.failure().or_else(|| failed.min_by_key(Failure::order));
-        let before = *self.memory();
-        let required = observed.required(before.since, now);
-        self.remember(failure.as_ref(), &required, now);
-        self.report(&observed.report(failure.as_ref(), &required, before.bring_up, now)).await?;
+        let required = self.required(&observed, now);
+        self.report(&observed.report(failure.as_ref(), &required, &self.image, now)).await?;
         let waits = failure.is_some() || required != Required::Done;
         let again = again.map(|at| at.duration_since(now).unsigned_abs());
         Ok(again.into_iter().chain(waits.then_some(JUDGE_AGAIN)).min().map_or(Next::Await, Next::After))
@@ -138,6 +144,7 @@ impl Controller {
             }
         };
         failed.extend(self.registry_ca(&rendered).await.err());
+        failed.extend(self.user_data(&rendered).await.err());
         match self.controller_config(&rendered, observed, now).await {
             Ok(again) => (failed, again),
             Err(failure) => {
@@ -147,13 +154,15 @@ impl Controller {
         }
     }
 
-    fn remember(&self, failure: Option<&Failure>, required: &Required, now: Timestamp) {
+    /// What the required pools have come to, and since when they are waited for.
+    fn required(&self, observed: &Observed<'_>, now: Timestamp) -> Required {
         let mut memory = self.memory();
+        let required = observed.required(memory.since, now);
         memory.since = match required {
             Required::Done => None,
             _ => Some(memory.since.unwrap_or(now)),
         };
-        memory.bring_up &= failure.is_some() || *required != Required::Done;
+        required
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

@@ -116,7 +116,7 @@ impl<'a> Observed<'a> {
         &self,
         failure: Option<&Failure>,
         required: &Required,
-        bring_up: bool,
+        image: &str,
         now: Timestamp,
     ) -> ClusterReport {
         let (kubelets, runtimes) = (self.kubelets.iter().map(AsRef::as_ref), self.runtimes.iter().map(AsRef::as_ref));
@@ -124,8 +124,7 @@ impl<'a> Observed<'a> {
         let view = ClusterStatusView {
             object: self.operator.as_deref(),
             version: &self.version,
-            image: "",
-            bring_up,
+            image,
             failure,
             required,
             blocked: blocked.as_ref(),

@@ -1,13 +1,14 @@
 //! What the configuration of a real cluster is made of. Only where there is one is it watched.
 
 use futures::future::join_all;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret, ServiceAccount};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use kube::Client;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
 use weir_api::{
     ControllerConfig, DNS, Image, Infrastructure, Network, Provisioning, Proxy,
     keys::{
+        config::MANAGED_CA_BUNDLE,
         names::{CLUSTER, OPERATOR_NAMESPACE, OS_PULLER, PROVISIONING},
         namespaces, secrets,
     },
@@ -34,6 +35,10 @@ pub(super) struct Sources {
     pull_secret: Cache<Secret>,
     /// Only on bare metal.
     provisionings: Cache<Provisioning>,
+    /// Where machines are, if there are any.
+    machine_api: Cache<Namespace>,
+    /// What machines boot with.
+    pub(super) user_data: Cache<Secret>,
 }
 
 impl Sources {
@@ -50,6 +55,8 @@ impl Sources {
             puller_secrets: Cache::new(),
             pull_secret: Cache::new(),
             provisionings: Cache::new(),
+            machine_api: Cache::new(),
+            user_data: Cache::new(),
         }
     }
 
@@ -62,6 +69,7 @@ impl Sources {
                 let (cache, client) = (cache.clone(), client.clone());
                 async move { cache.fill_one(client, namespace, name).await }
             });
+            let machine_api = format!("metadata.name={}", namespaces::MACHINE_API);
             tokio::join!(
                 Box::pin(join_all(maps)),
                 self.networks.clone().fill_optional(client.clone()),
@@ -72,6 +80,12 @@ impl Sources {
                 self.pullers.clone().fill_one(client.clone(), OPERATOR_NAMESPACE, OS_PULLER),
                 self.puller_secrets.clone().fill_namespace(client.clone(), OPERATOR_NAMESPACE, LOGINS),
                 self.pull_secret.clone().fill_one(client.clone(), namespaces::CONFIG, secrets::PULL),
+                self.machine_api.clone().fill_selected(client.clone(), &machine_api),
+                self.user_data.clone().fill_namespace_labelled(
+                    client.clone(),
+                    namespaces::MACHINE_API,
+                    MANAGED_CA_BUNDLE
+                ),
                 async {
                     if self.is_bare_metal() {
                         self.provisionings.clone().fill_optional(client.clone()).await;
@@ -94,6 +108,8 @@ impl Sources {
             self.puller_secrets.changes(),
             self.pull_secret.changes(),
             self.provisionings.changes(),
+            self.machine_api.changes(),
+            self.user_data.changes(),
         ]);
         all
     }
@@ -123,6 +139,8 @@ impl Sources {
             of("ServiceAccount machine-os-puller", &self.pullers),
             of("Secrets of machine-os-puller", &self.puller_secrets),
             of("Secret openshift-config/pull-secret", &self.pull_secret),
+            of("Namespace openshift-machine-api", &self.machine_api),
+            of("Secrets of openshift-machine-api", &self.user_data),
             of("Provisioning", &self.provisionings).filter(|(_, why)| self.is_bare_metal() && why.is_none()),
         ];
         maps.chain(others).flatten().min_by_key(|(_, why)| why.is_none())
@@ -135,6 +153,11 @@ impl Sources {
 
     fn is_bare_metal(&self) -> bool {
         self.infrastructure().is_some_and(|object| object.platform() == "BareMetal")
+    }
+
+    /// Whether there is a place for machines.
+    pub(super) fn has_machine_api(&self) -> bool {
+        self.machine_api.get(namespaces::MACHINE_API).is_some()
     }
 
     /// Whether bare metal boots from images that somebody put somewhere; also while nobody knows.

@@ -1,23 +1,24 @@
 //! Objects that support tools collect when something is wrong with us.
 //!
-//! Source: `relatedObjects` in `pkg/operator/status.go` of github.com/openshift/machine-config-operator; `osimagestreams`
-//! is ours.
+//! Source: `relatedObjects` in `pkg/operator/status.go` of github.com/openshift/machine-config-operator; `osimagestreams`,
+//! `machineconfignodes` and the roles of weir's components are ours.
 
 use weir_api::{
     cluster_operator::RelatedObject,
-    keys::names::OPERATOR_NAMESPACE,
+    keys::names::{COMPONENTS, OPERATOR_NAMESPACE},
     kind::{MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
 
 const RBAC: &str = "rbac.authorization.k8s.io";
 
-const KINDS: [&str; 6] = [
+const KINDS: [&str; 7] = [
     "machineconfigpools",
     "controllerconfigs",
     "kubeletconfigs",
     "containerruntimeconfigs",
     "machineconfigs",
     "osimagestreams",
+    "machineconfignodes",
 ];
 
 const NAMESPACES: [&str; 6] = [
@@ -64,7 +65,7 @@ pub(super) fn related_objects() -> Vec<RelatedObject> {
     all.push(object(OPERATOR_GROUP, "machineconfigurations", ""));
     all.push(object("", "nodes", ""));
     all.extend(NAMESPACES.map(|name| object("", "namespaces", name)));
-    all.extend(ROLES.map(|name| object(RBAC, "clusterroles", name)));
-    all.extend(BINDINGS.map(|name| object(RBAC, "clusterrolebindings", name)));
+    all.extend(ROLES.into_iter().chain(COMPONENTS).map(|name| object(RBAC, "clusterroles", name)));
+    all.extend(BINDINGS.into_iter().chain(COMPONENTS).map(|name| object(RBAC, "clusterrolebindings", name)));
     all
 }

@@ -11,7 +11,6 @@ fn at(seconds: i64) -> Timestamp {
 struct Operator {
     object: Option<ClusterOperator>,
     version: &'static str,
-    bring_up: bool,
     failure: Option<Failure>,
     required: Required,
     blocked: Option<Blocked>,
@@ -19,7 +18,7 @@ struct Operator {
 
 impl Operator {
     fn new(version: &'static str) -> Self {
-        Self { object: None, version, bring_up: true, failure: None, required: Required::Done, blocked: None }
+        Self { object: None, version, failure: None, required: Required::Done, blocked: None }
     }
 
     /// One pass; the reasons of its events.
@@ -30,7 +29,6 @@ impl Operator {
                 object: self.object.as_ref(),
                 version: self.version,
                 image: &image,
-                bring_up: self.bring_up,
                 failure: self.failure.as_ref(),
                 required: &self.required,
                 blocked: self.blocked.as_ref(),
@@ -41,9 +39,6 @@ impl Operator {
         );
         if let Some(status) = report.status {
             self.object.get_or_insert_default().status = Some(status);
-        }
-        if self.failure.is_none() && self.required == Required::Done {
-            self.bring_up = false;
         }
         report.events.into_iter().map(|event| event.reason).collect()
     }
@@ -74,24 +69,29 @@ fn an_installation_and_an_update() {
     let mut operator = Operator::new("5.0.0");
     operator.required = waiting();
     assert_eq!(operator.pass(1), ["OperatorVersionChanged"]);
-    assert_eq!(operator.says(PROGRESSING), "True  Working towards 5.0.0 (1)");
+    assert_eq!(operator.says(PROGRESSING), "True  Cluster is bootstrapping 5.0.0 (1)");
     assert_eq!(operator.says(AVAILABLE), "True AsExpected Cluster has deployed [] (1)");
     assert_eq!(operator.says(DEGRADED), "False   (1)");
     assert_eq!(operator.versions(), "[]");
     operator.required = Required::Done;
     assert_eq!(operator.pass(2), ["OperatorVersionChanged"]);
     assert_eq!(operator.versions(), "[{operator 5.0.0} {operator-image operator@5.0.0}]");
-    assert_eq!(operator.says(PROGRESSING), "True  Working towards 5.0.0 (1)");
+    assert_eq!(operator.says(PROGRESSING), "True  Cluster is bootstrapping 5.0.0 (1)");
     assert!(operator.pass(3).is_empty());
     assert_eq!(operator.says(PROGRESSING), "False  Cluster version is 5.0.0 (3)");
     assert_eq!(
         operator.says(AVAILABLE),
         "True AsExpected Cluster has deployed [{operator 5.0.0} {operator-image operator@5.0.0}] (1)"
     );
+    // Another process of the same version has nothing to say.
+    let mut again = Operator { object: operator.object.clone(), ..Operator::new("5.0.0") };
+    assert!(again.pass(4).is_empty());
+    assert_eq!(again.says(PROGRESSING), "False  Cluster version is 5.0.0 (3)");
     operator.version = "5.0.1";
     operator.required = waiting();
     assert_eq!(operator.pass(4), ["OperatorVersionChanged"]);
     assert!(operator.pass(5).is_empty(), "the start of a change is told once");
+    assert_eq!(operator.says(PROGRESSING), "True  Working towards 5.0.1 (4)");
     assert_eq!(operator.versions(), "[{operator 5.0.0} {operator-image operator@5.0.0}]");
     operator.required = failed();
     assert_eq!(operator.pass(6), ["OperatorDegraded: RequiredPoolsFailed"]);
@@ -278,9 +278,16 @@ proptest! {
 }
 
 #[test]
-fn streams_are_collected_for_support() {
+fn streams_reports_of_nodes_and_our_own_rights_are_collected_for_support() {
     let related = related::related_objects();
-    assert!(related.iter().any(|object| object.resource == "osimagestreams"));
+    for (resource, name) in [
+        ("osimagestreams", ""),
+        ("machineconfignodes", ""),
+        ("clusterroles", "weir-operator"),
+        ("clusterrolebindings", "weir-controller"),
+    ] {
+        assert!(related.iter().any(|object| object.resource == resource && object.name == name), "{resource} {name}");
+    }
     let kinds = related.iter().map(|object| (&object.group, &object.resource, &object.name));
     assert_eq!(kinds.collect::<std::collections::BTreeSet<_>>().len(), related.len());
 }

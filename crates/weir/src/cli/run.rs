@@ -25,7 +25,7 @@ pub enum What {
     All(Options),
     /// Streams, rendering, rollout, drains
     Controller(Options),
-    /// Built-in pools and the ClusterOperator
+    /// Built-in pools, ControllerConfig, MachineConfiguration and the ClusterOperator
     Operator(Options),
 }
 
@@ -58,6 +58,9 @@ pub struct Options {
     /// Delete rendered MachineConfigs that no pool and no node has used for this long [default: never]
     #[arg(long, value_name = "AFTER", value_parser = duration)]
     pub prune_rendered: Option<Duration>,
+    /// Pull spec of the image that this program runs from, for the versions that the ClusterOperator reports
+    #[arg(long, value_name = "PULLSPEC", default_value = "", hide_default_value = true)]
+    pub operator_image: String,
     /// Serve /metrics, /healthz and /readyz here over plain HTTP; port 0 takes a free one [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,

@@ -68,6 +68,9 @@ fn of_openshift() -> BTreeMap<&'static str, Vec<Value>> {
         .entry(OPERATOR_NAMESPACE)
         .or_default()
         .extend([named(&[""], &["serviceaccounts"], &[OS_PULLER], WATCH), rule(&[""], &["secrets"], WATCH)]);
+    // What machines boot with: names begin with those of pools.
+    let user_data = rule(&[""], &["secrets"], &["list", "watch", "create", "patch"]);
+    rules.entry(namespaces::MACHINE_API).or_default().push(user_data);
     rules
 }
 
@@ -119,6 +122,8 @@ fn operator() -> Vec<Value> {
         rule(&[OPERATOR_GROUP], &["machineconfigurations"], &["list", "watch", "create", "patch"]),
         rule(&[OPERATOR_GROUP], &["machineconfigurations/status"], &["patch"]),
         rule(&[METAL_GROUP], &["provisionings"], WATCH),
+        // Whether there are machines.
+        named(&[""], &["namespaces"], &[namespaces::MACHINE_API], WATCH),
         // What is evaluated for the ClusterOperator.
         rule(&[MACHINE_CONFIG_GROUP], &["kubeletconfigs", "containerruntimeconfigs"], WATCH),
         // Admission policies are applied, which creates them, and go with the gate.

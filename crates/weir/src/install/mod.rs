@@ -10,7 +10,7 @@ mod workload;
 
 use serde_json::{Value, json};
 use std::time::Duration;
-use weir_api::keys::names::OPERATOR_NAMESPACE;
+use weir_api::keys::names::{COMPONENTS, OPERATOR_NAMESPACE};
 use weir_rules::policies::pool_stream;
 
 /// What is to be installed.
@@ -47,11 +47,12 @@ enum Component {
 impl Component {
     const ALL: [Self; 2] = [Self::Operator, Self::Controller];
 
-    /// Name of its objects. The reference's names are left to the reference: a cluster version operator goes on writing those.
+    /// Name of its objects.
     fn name(self) -> &'static str {
+        let [operator, controller] = COMPONENTS;
         match self {
-            Self::Operator => "weir-operator",
-            Self::Controller => "weir-controller",
+            Self::Operator => operator,
+            Self::Controller => controller,
         }
     }
 
@@ -143,10 +144,18 @@ mod tests {
                 assert!(!text.contains("\"*\""), "{}: {text}", manifest.file);
                 if text.contains("secrets") {
                     assert_eq!(manifest.object["kind"], "Role");
-                    let own = manifest.object["metadata"]["namespace"] == OPERATOR_NAMESPACE;
-                    let logins = own && manifest.object["metadata"]["name"] == "weir-operator";
-                    assert!(logins || rule["resourceNames"] == json!(["pull-secret"]), "{text}");
-                    assert_eq!(rule["verbs"], json!(["list", "watch"]));
+                    let namespace = manifest.object["metadata"]["namespace"].as_str().unwrap();
+                    let of_operator = manifest.object["metadata"]["name"] == "weir-operator";
+                    let verbs = match (of_operator, namespace) {
+                        // Logins for the registry inside the cluster, and what machines boot with.
+                        (true, OPERATOR_NAMESPACE) => json!(["list", "watch"]),
+                        (true, "openshift-machine-api") => json!(["list", "watch", "create", "patch"]),
+                        _ => {
+                            assert_eq!(rule["resourceNames"], json!(["pull-secret"]), "{text}");
+                            json!(["list", "watch"])
+                        }
+                    };
+                    assert_eq!(rule["verbs"], verbs);
                 }
             }
         }

@@ -72,6 +72,9 @@ fn container(component: Component, install: &Install<'_>) -> Value {
     if component == Component::Controller {
         arguments.push(json!(format!("--image-cache={cache}")));
     }
+    if component == Component::Operator {
+        arguments.push(json!(format!("--operator-image={}", install.image)));
+    }
     if install.take_over {
         arguments.push(json!("--take-over"));
     }

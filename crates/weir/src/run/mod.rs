@@ -26,7 +26,7 @@ use kube::{Api, Client};
 use leader::{Leases, asked};
 use release::Wanted;
 use serve::Health;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tokio::sync::watch;
 use weir_api::{
     ClusterVersion, FeatureGate,
@@ -46,7 +46,7 @@ pub enum Role {
     All,
     /// Streams, rendering, rollout, drains.
     Controller,
-    /// Built-in pools and the ClusterOperator.
+    /// Built-in pools, ControllerConfig, MachineConfiguration and the ClusterOperator.
     Operator,
 }
 
@@ -95,8 +95,8 @@ async fn work(role: Role, context: &Context, images: Images, options: &Options) 
         () = Box::pin(weir_controllers::watch(context)) => {}
         taken_over = Box::pin(async {
             match options.take_over {
-                true => control(role, &take_over::taken_over(context).await?, images, options.prune_rendered).await,
-                false => control(role, context, images, options.prune_rendered).await,
+                true => control(role, &take_over::taken_over(context).await?, images, options).await,
+                false => control(role, context, images, options).await,
             }
             anyhow::Ok(())
         }) => taken_over?,
@@ -104,7 +104,7 @@ async fn work(role: Role, context: &Context, images: Images, options: &Options) 
     bail!("the controllers ended")
 }
 
-async fn control(role: Role, context: &Context, images: Images, prune: Option<Duration>) {
+async fn control(role: Role, context: &Context, images: Images, options: &Options) {
     tokio::join!(
         async {
             if role.controls() {
@@ -112,13 +112,13 @@ async fn control(role: Role, context: &Context, images: Images, prune: Option<Du
             }
         },
         async {
-            if let Some(after) = prune.filter(|_| role.controls()) {
+            if let Some(after) = options.prune_rendered.filter(|_| role.controls()) {
                 weir_controllers::unused::Controller::new(context.clone(), after).run().await;
             }
         },
         async {
             if role.operates() {
-                Box::pin(weir_controllers::operator(context)).await;
+                Box::pin(weir_controllers::operator(context, &options.operator_image)).await;
             }
         },
     );
