@@ -1,16 +1,25 @@
 //! The operator on an API server that holds what an OpenShift does, in process with paused time.
 #![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
 
+use http::Method;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
+    client::Body,
     core::{DynamicObject, GroupVersionKind},
     discovery::ApiResource,
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{task::JoinHandle, time::sleep};
+use tower::{ServiceExt as _, service_fn};
 use weir_api::{
     ClusterOperator, ControllerConfig, Infrastructure, MachineConfigPool, MachineConfiguration, Network,
     condition::find,
@@ -39,6 +48,8 @@ const OWN: &str = "openshift-machine-config-operator";
 /// A server with what an OpenShift holds, and an operator on it.
 struct OpenShift {
     client: Client,
+    /// How often somebody changed the ControllerConfig, or tried to.
+    edits: Arc<AtomicUsize>,
     operator: Vec<JoinHandle<()>>,
 }
 
@@ -92,7 +103,16 @@ impl OpenShift {
     async fn start(without: &[&str]) -> Self {
         let server = ApiServer::new(Settings::default()).unwrap();
         server.define(crds(FeatureSet::Default)).unwrap();
-        let mut cluster = Self { client: Client::new(server.service(), "default"), operator: Vec::new() };
+        let edits = Arc::new(AtomicUsize::new(0));
+        let counted = (server.service(), edits.clone());
+        let service = service_fn(move |request: http::Request<Body>| {
+            let (server, edits) = counted.clone();
+            if request.method() == Method::PATCH && request.uri().path().contains("/controllerconfigs/") {
+                edits.fetch_add(1, Ordering::SeqCst);
+            }
+            server.oneshot(request)
+        });
+        let mut cluster = Self { client: Client::new(service, "default"), edits, operator: Vec::new() };
         for name in NAMESPACES.into_iter().filter(|name| !without.contains(&&*format!("Namespace {name}"))) {
             // Some are there from the beginning.
             cluster.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
@@ -331,4 +351,53 @@ async fn machines_of_every_pool_are_told_where_to_boot_from_where_there_are_mach
     let bare = OpenShift::start(&["Namespace openshift-machine-api"]).await;
     assert_eq!(bare.config().await.spec.cluster_dns_ip, "172.30.0.10");
     assert_eq!(bare.degraded().await.0, "False");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_definition_does_not_know_is_not_written_again_and_again() {
+    let cluster = OpenShift::start(&[]).await;
+    sleep(Duration::from_mins(2)).await;
+    let before = cluster.config().await;
+    let edits = cluster.edits.load(Ordering::SeqCst);
+    let api: Api<weir_api::Proxy> = Api::all(cluster.client.clone());
+    let of_tomorrow = Patch::Merge(json!({"status": {"ofTomorrow": "x"}}));
+    api.patch_status("cluster", &PatchParams::default(), &of_tomorrow).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    // Whatever else happens in the cluster.
+    let pools: Api<MachineConfigPool> = Api::all(cluster.client.clone());
+    for value in ["a", "b", "c", "d"] {
+        let label = Patch::Merge(json!({"metadata": {"labels": {"any": value}}}));
+        pools.patch("worker", &PatchParams::default(), &label).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+    }
+    sleep(Duration::from_mins(11)).await;
+    let after = cluster.config().await;
+    assert!(after.spec.proxy.is_none_or(|proxy| proxy == Default::default()), "there is no such field");
+    assert_eq!(after.spec.infra, before.spec.infra);
+    let edits = cluster.edits.load(Ordering::SeqCst) - edits;
+    assert!(edits <= 2, "{edits} edits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_read_is_named() {
+    let cluster = OpenShift::start(&[]).await;
+    let made = cluster.config().await;
+    for (kind, odd, mended) in [
+        ("Network", json!({"serviceNetwork": "odd"}), json!({"serviceNetwork": ["172.30.0.0/16"]})),
+        ("Infrastructure", json!({"cloudConfig": "odd"}), json!({"cloudConfig": null})),
+    ] {
+        let api = cluster.api(&json!({"apiVersion": "config.openshift.io/v1", "kind": kind}));
+        let change = async |spec: &Value| {
+            let change = Patch::Merge(json!({ "spec": spec }));
+            api.patch("cluster", &PatchParams::default(), &change).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        };
+        change(&odd).await;
+        let (_, reason, message) = cluster.degraded().await;
+        assert_eq!(reason, "RenderConfigFailed");
+        assert!(message.contains(&format!("{kind} cluster cannot be read: ")), "{message}");
+        change(&mended).await;
+        assert_eq!(cluster.degraded().await.0, "False");
+    }
+    assert_eq!(cluster.config().await.spec.cluster_dns_ip, made.spec.cluster_dns_ip);
 }

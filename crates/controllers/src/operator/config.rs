@@ -32,6 +32,9 @@ impl Controller {
         if let Some((what, Some(why))) = self.sources.unseen() {
             return Err(failed(format!("{what} cannot be watched: {why}")));
         }
+        if let Some((what, why)) = self.sources.broken() {
+            return Err(failed(format!("{what} cannot be read: {why}; mend it")));
+        }
         let Some(streams) = observed.streams_on().filter(|_| self.sources.is_kept(observed.config())) else {
             return Ok(None);
         };
@@ -132,10 +135,18 @@ impl Controller {
                 tracing::info!("ControllerConfig made");
             }
             ConfigChange::Edit(edit) => {
+                if self.memory().vain.as_ref() == Some(&edit) {
+                    return Ok(());
+                }
+                let version =
+                    || cache.get(CONTROLLER_CONFIG).and_then(|config| config.metadata.resource_version.clone());
+                let before = version();
                 patch::edit(&api, cache, CONTROLLER_CONFIG, &edit).await?;
                 let fields = edit.as_array().into_iter().flatten().skip(1);
                 let fields: Vec<_> = fields.filter_map(|field| field["path"].as_str()).collect();
-                tracing::info!(fields = fields.join(" "), "ControllerConfig brought in line");
+                let (fields, vain) = (fields.join(" "), version() == before);
+                tracing::info!(fields, vain, "ControllerConfig brought in line");
+                self.memory().vain = vain.then_some(edit);
             }
         }
         Ok(())

@@ -18,6 +18,7 @@ use crate::Context;
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use observe::Observed;
+use serde_json::Value;
 use sources::Sources;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -51,7 +52,7 @@ pub struct Controller {
 }
 
 /// What a pass remembers for the next.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Memory {
     /// Since when required pools are waited for.
     since: Option<Timestamp>,
@@ -59,6 +60,9 @@ struct Memory {
     marked: Option<Timestamp>,
     /// The API server's CA was copied and the mark not raised yet.
     owed: bool,
+    /// The last edit of the ControllerConfig, when the API server made nothing of it: its definition does not know what
+    /// the objects of the cluster say.
+    vain: Option<Value>,
 }
 
 impl Controller {

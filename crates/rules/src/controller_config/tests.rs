@@ -301,6 +301,32 @@ fn service_networks() {
 }
 
 #[test]
+fn every_prefix_has_an_answer() {
+    for (network, longest, last) in [("10.0.0.0", 32, 28), ("fd02::", 128, 124)] {
+        for prefix in 0..=longest {
+            let mut cluster = Cluster::new();
+            cluster.network["spec"]["serviceNetwork"] = json!([format!("{network}/{prefix}")]);
+            assert_eq!(cluster.come_to().is_ok(), prefix <= last, "{network}/{prefix}");
+        }
+    }
+}
+
+proptest::proptest! {
+    /// Whatever a ConfigMap holds in place of certificates: it is read to its end, and only certificates come of it.
+    #[test]
+    fn any_bytes_in_place_of_a_certificate(at in 0_usize..400, byte: u8, cut in 0_usize..800) {
+        let mut der = pem::certificates(SIGNER.as_bytes()).remove(0);
+        let at = at.min(der.len() - 1);
+        der[at] = byte;
+        let mut text = pem::text(&der);
+        text.truncate(cut.min(text.len()));
+        let found = bundles::with_signers(format!("{text}\n{OTHER}").as_bytes(), b"new\n");
+        proptest::prop_assert!(found.len() <= text.len() + OTHER.len() + 64);
+        proptest::prop_assert!(String::from_utf8(found).unwrap().ends_with(OTHER));
+    }
+}
+
+#[test]
 fn networks_in_force_wanted_and_on_the_way() {
     let mtu = json!({"network": {"from": 1400, "to": 8900}});
     let migration = json!({"networkType": "New", "mtu": mtu});
