@@ -14,12 +14,12 @@ use serde_json::{Value, json};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 use tokio::{task::JoinHandle, time::sleep};
-use tower::{ServiceExt as _, service_fn};
+use tower::{BoxError, ServiceExt as _, service_fn};
 use weir_api::{
     ClusterOperator, ControllerConfig, Infrastructure, MachineConfigPool, MachineConfiguration, Network,
     condition::find,
@@ -50,6 +50,8 @@ struct OpenShift {
     client: Client,
     /// How often somebody changed the ControllerConfig, or tried to.
     edits: Arc<AtomicUsize>,
+    /// Whether its changes are refused.
+    refused: Arc<AtomicBool>,
     operator: Vec<JoinHandle<()>>,
 }
 
@@ -104,15 +106,22 @@ impl OpenShift {
         let server = ApiServer::new(Settings::default()).unwrap();
         server.define(crds(FeatureSet::Default)).unwrap();
         let edits = Arc::new(AtomicUsize::new(0));
-        let counted = (server.service(), edits.clone());
+        let refused = Arc::new(AtomicBool::new(false));
+        let counted = (server.service(), edits.clone(), refused.clone());
         let service = service_fn(move |request: http::Request<Body>| {
-            let (server, edits) = counted.clone();
-            if request.method() == Method::PATCH && request.uri().path().contains("/controllerconfigs/") {
-                edits.fetch_add(1, Ordering::SeqCst);
+            let (server, edits, refused) = counted.clone();
+            async move {
+                if request.method() == Method::PATCH && request.uri().path().contains("/controllerconfigs/") {
+                    edits.fetch_add(1, Ordering::SeqCst);
+                    if refused.load(Ordering::SeqCst) {
+                        return Err(BoxError::from("connection reset"));
+                    }
+                }
+                Ok(server.oneshot(request).await?)
             }
-            server.oneshot(request)
         });
-        let mut cluster = Self { client: Client::new(service, "default"), edits, operator: Vec::new() };
+        let client = Client::new(service, "default");
+        let mut cluster = Self { client, edits, refused, operator: Vec::new() };
         for name in NAMESPACES.into_iter().filter(|name| !without.contains(&&*format!("Namespace {name}"))) {
             // Some are there from the beginning.
             cluster.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
@@ -278,6 +287,30 @@ async fn nodes_are_told_of_every_change_of_the_api_servers_ca() {
     assert_eq!((copied().await, mark().await), ("second".into(), "true".into()));
     sleep(Duration::from_mins(2)).await;
     assert_eq!((copied().await, mark().await), ("second".into(), "false".into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_are_told_of_a_copy_that_an_operator_made_and_could_not_tell_of() {
+    let mut cluster = OpenShift::start(&[]).await;
+    sleep(Duration::from_mins(3)).await;
+    assert_eq!(annotation(&cluster.config().await, SERVICE_CA_ROTATE), "false");
+    cluster.refused.store(true, Ordering::SeqCst);
+    cluster.put(MANAGED, "kube-apiserver-server-ca", json!({"ca-bundle.crt": "second"})).await;
+    sleep(Duration::from_secs(1)).await;
+    let copy = cluster.map(OWN, "kubeconfig-data").await.binary_data.unwrap();
+    assert_eq!(copy["ca-bundle.crt"].0, b"second");
+    let (_, reason, message) = cluster.degraded().await;
+    assert_eq!(reason, "MachineConfigControllerFailed", "{message}");
+    assert!(message.contains("connection reset"), "{message}");
+    assert_eq!(annotation(&cluster.config().await, SERVICE_CA_ROTATE), "false");
+    // The next one knows nothing of it but what is on the objects.
+    cluster.refused.store(false, Ordering::SeqCst);
+    cluster.operate("v1");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(annotation(&cluster.config().await, SERVICE_CA_ROTATE), "true");
+    assert_eq!(cluster.degraded().await.0, "False");
+    sleep(Duration::from_mins(3)).await;
+    assert_eq!(annotation(&cluster.config().await, SERVICE_CA_ROTATE), "false");
 }
 
 #[tokio::test(start_paused = true)]

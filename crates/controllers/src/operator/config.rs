@@ -95,22 +95,21 @@ impl Controller {
         let (source, _) = self.sources.map(CONFIG_MANAGED, API_SERVER_CA);
         let (held, cache) = self.sources.map(OPERATOR_NAMESPACE, KUBECONFIG_DATA);
         let live = observed.config();
-        let (since, owed) = {
+        let since = {
             let mut memory = self.memory();
             if is_marked(live) {
                 memory.marked.get_or_insert(now);
             }
-            (memory.marked, memory.owed)
+            memory.marked
         };
-        let view = ServerCaView { source: source.as_deref(), copy: held.as_deref(), config: live, since, owed };
+        let view = ServerCaView { source: source.as_deref(), copy: held.as_deref(), config: live, since };
         let decided = server_ca(&view, now);
         let task = Task::MachineConfigController;
         if let Some(copy) = decided.copy {
             self.copy(&cache, copy).await.map_err(|error| not_kept(task, &error))?;
-            self.memory().owed = true;
         }
         let build = &self.context.build.raw;
-        let marks = Marks { build, release: observed.version(), rotated: decided.mark };
+        let marks = Marks { build, release: observed.version(), rotated: decided.mark, told: decided.told.as_deref() };
         if let Some(change) = change(live, &rendered.spec, marks) {
             match self.write_config(change).await {
                 // Another one was faster: what he wrote is looked at when it is seen.
@@ -119,7 +118,6 @@ impl Controller {
             }
         }
         let mut memory = self.memory();
-        memory.owed = false;
         if decided.mark != is_marked(live) {
             memory.marked = Some(now);
         }

@@ -58,8 +58,6 @@ struct Memory {
     since: Option<Timestamp>,
     /// When the mark that the API server's CA changed was last seen to rise or fall.
     marked: Option<Timestamp>,
-    /// The API server's CA was copied and the mark not raised yet.
-    owed: bool,
     /// The last edit of the ControllerConfig, when the API server made nothing of it: its definition does not know what
     /// the objects of the cluster say.
     vain: Option<Value>,

@@ -172,7 +172,7 @@ fn left_by_reference(build: &str) -> ControllerConfig {
 }
 
 fn marks(build: &str) -> Marks<'_> {
-    Marks { build, release: VERSION, rotated: false }
+    Marks { build, release: VERSION, rotated: false, told: None }
 }
 
 fn fields(change: Option<ConfigChange>) -> BTreeMap<String, Value> {
