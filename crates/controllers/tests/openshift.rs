@@ -1,11 +1,11 @@
 //! The operator on an API server that holds what an OpenShift does, in process with paused time.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use http::Method;
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
 use kube::{
     Api, Client,
-    api::{Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
     client::Body,
     core::{DynamicObject, GroupVersionKind},
     discovery::ApiResource,
@@ -433,4 +433,26 @@ async fn an_object_that_cannot_be_read_is_named() {
         assert_eq!(cluster.degraded().await.0, "False");
     }
     assert_eq!(cluster.config().await.spec.cluster_dns_ip, made.spec.cluster_dns_ip);
+}
+
+#[tokio::test(start_paused = true)]
+async fn certificates_that_are_named_and_not_there_are_told_of_once() {
+    let cluster = OpenShift::start(&[]).await;
+    let events = async || {
+        let all = Api::<Event>::namespaced(cluster.client.clone(), OWN).list(&ListParams::default()).await.unwrap();
+        all.items.into_iter().filter(|event| event.reason.as_deref() == Some("TrustedCANotFound")).collect::<Vec<_>>()
+    };
+    assert_eq!(events().await.len(), 0);
+    let api: Api<weir_api::Image> = Api::all(cluster.client.clone());
+    let named = Patch::Merge(json!({"spec": {"additionalTrustedCA": {"name": "mine"}}}));
+    api.patch("cluster", &PatchParams::default(), &named).await.unwrap();
+    // Several passes: the control plane is waited for.
+    sleep(Duration::from_mins(3)).await;
+    let [told] = &events().await[..] else { panic!("{:?}", events().await) };
+    assert!(told.message.as_ref().unwrap().contains("ConfigMap openshift-config/mine"), "{told:?}");
+    assert_eq!(cluster.degraded().await.0, "False");
+    cluster.create(&map("openshift-config", "mine", json!({"r.example.com": "my ca"}))).await;
+    sleep(Duration::from_secs(1)).await;
+    let bundles = cluster.config().await.spec.image_registry_bundle_user_data.unwrap();
+    assert_eq!(bundles[0].file, "r.example.com");
 }

@@ -9,10 +9,10 @@ use weir_api::{
     keys::{
         config_maps::{API_SERVER_CA, KUBECONFIG_DATA, MERGED_REGISTRY_CA},
         names::{CONTROLLER_CONFIG, OPERATOR_NAMESPACE},
-        namespaces::{CONFIG_MANAGED, MACHINE_API},
+        namespaces::{CONFIG, CONFIG_MANAGED, MACHINE_API},
     },
 };
-use weir_kubeio::{Cache, Error, drive::chain, patch};
+use weir_kubeio::{Cache, Error, Event, drive::chain, patch};
 use weir_rules::{
     cluster_status::{Failure, Task},
     controller_config::{ConfigChange, Marks, RenderConfig, change},
@@ -41,6 +41,19 @@ impl Controller {
         let has_registry = self.operators.get(REGISTRY_OPERATOR).is_some();
         let rendered = self.sources.render(has_registry, streams, observed.version());
         rendered.map(Some).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Tells once when certificates that the Image configuration names are not there.
+    pub(super) async fn missing_ca(&self, rendered: &RenderConfig) {
+        const SUBJECT: &str = "additionalTrustedCA";
+        let Some(name) = &rendered.missing_ca else { return self.news.forget(SUBJECT) };
+        let Some(image) = self.sources.image().filter(|_| self.news.is_new(SUBJECT, name)) else { return };
+        let message = format!(
+            "ConfigMap {CONFIG}/{name}, which spec.{SUBJECT} names, is not there: nodes trust no certificates from it; \
+             create it, or clear the field"
+        );
+        tracing::warn!(name, "certificates that Image cluster names are not there");
+        self.recorder.record(&*image, &Event::warning("TrustedCANotFound", message)).await;
     }
 
     /// Publishes the registries' certificates.

@@ -14,7 +14,7 @@ mod configuration;
 mod observe;
 mod sources;
 
-use crate::Context;
+use crate::{Context, news::News};
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use observe::Observed;
@@ -48,6 +48,7 @@ pub struct Controller {
     policies: Cache<ValidatingAdmissionPolicy>,
     bindings: Cache<ValidatingAdmissionPolicyBinding>,
     sources: Sources,
+    news: News,
     memory: Mutex<Memory>,
 }
 
@@ -79,6 +80,7 @@ impl Controller {
             policies: Cache::new(),
             bindings: Cache::new(),
             sources: Sources::new(),
+            news: News::default(),
             memory: Mutex::new(Memory::default()),
         }
     }
@@ -148,6 +150,7 @@ impl Controller {
                 return (failed, None);
             }
         };
+        self.missing_ca(&rendered).await;
         failed.extend(self.registry_ca(&rendered).await.err());
         failed.extend(self.user_data(&rendered).await.err());
         match self.controller_config(&rendered, observed, now).await {

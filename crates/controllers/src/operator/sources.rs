@@ -163,6 +163,11 @@ impl Sources {
         self.infrastructures.get(CLUSTER)
     }
 
+    /// The policy for image registries.
+    pub(super) fn image(&self) -> Option<Arc<Image>> {
+        self.images.get(CLUSTER)
+    }
+
     fn is_bare_metal(&self) -> bool {
         self.infrastructure().is_some_and(|object| object.platform() == "BareMetal")
     }

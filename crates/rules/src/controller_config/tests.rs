@@ -394,8 +394,10 @@ fn registries_by_key_text_before_bytes_decoded_where_encoded() {
     cluster.image["spec"]["additionalTrustedCA"]["name"] = json!("mine");
     // A ConfigMap that is named and not there is as good as empty.
     assert_eq!(cluster.spec().image_registry_bundle_user_data, Some(Vec::new()));
+    assert_eq!(cluster.come_to().unwrap().missing_ca.as_deref(), Some("mine"));
     cluster = cluster.map(namespaces::CONFIG, "mine", json!({"data": {"b": "my own", "c": "C"}}));
     let config = cluster.come_to().unwrap();
+    assert_eq!(config.missing_ca, None);
     let listed = |bundles: Option<Vec<weir_api::controller_config::ImageRegistryBundle>>| {
         bundles.unwrap().iter().map(|b| format!("{}={}", b.file, text(&b.data))).collect::<Vec<_>>()
     };
