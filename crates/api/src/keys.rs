@@ -223,6 +223,8 @@ pub mod config {
     pub const OS_IMAGE_URL_OVERRIDDEN: &str = "machineconfiguration.openshift.io/os-image-url-overridden";
     /// On ControllerConfig: `true` in the round in which the API server's CA changed.
     pub const SERVICE_CA_ROTATE: &str = "machineconfiguration.openshift.io/service-ca-rotate";
+    /// On ControllerConfig, ours alone: which copy of the API server's CA nodes were told of.
+    pub const SERVER_CA_TOLD: &str = "machineconfiguration.openshift.io/told-server-ca";
     /// On KubeletConfig and ContainerRuntimeConfig: what the names of the MachineConfigs made from it end in.
     pub const NAME_SUFFIX: &str = "machineconfiguration.openshift.io/mc-name-suffix";
     /// On a daemon's copy of a MachineConfig, never on an object: the OS image before image mode replaced it.

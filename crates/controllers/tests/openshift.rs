@@ -1,16 +1,25 @@
 //! The operator on an API server that holds what an OpenShift does, in process with paused time.
-#![allow(missing_docs, clippy::unwrap_used, reason = "a test")]
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use k8s_openapi::api::core::v1::{ConfigMap, Secret};
+use http::Method;
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Secret};
 use kube::{
     Api, Client,
-    api::{Patch, PatchParams, PostParams},
+    api::{ListParams, Patch, PatchParams, PostParams},
+    client::Body,
     core::{DynamicObject, GroupVersionKind},
     discovery::ApiResource,
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{task::JoinHandle, time::sleep};
+use tower::{BoxError, ServiceExt as _, service_fn};
 use weir_api::{
     ClusterOperator, ControllerConfig, Infrastructure, MachineConfigPool, MachineConfiguration, Network,
     condition::find,
@@ -39,6 +48,10 @@ const OWN: &str = "openshift-machine-config-operator";
 /// A server with what an OpenShift holds, and an operator on it.
 struct OpenShift {
     client: Client,
+    /// How often somebody changed the ControllerConfig, or tried to.
+    edits: Arc<AtomicUsize>,
+    /// Whether its changes are refused.
+    refused: Arc<AtomicBool>,
     operator: Vec<JoinHandle<()>>,
 }
 
@@ -92,7 +105,23 @@ impl OpenShift {
     async fn start(without: &[&str]) -> Self {
         let server = ApiServer::new(Settings::default()).unwrap();
         server.define(crds(FeatureSet::Default)).unwrap();
-        let mut cluster = Self { client: Client::new(server.service(), "default"), operator: Vec::new() };
+        let edits = Arc::new(AtomicUsize::new(0));
+        let refused = Arc::new(AtomicBool::new(false));
+        let counted = (server.service(), edits.clone(), refused.clone());
+        let service = service_fn(move |request: http::Request<Body>| {
+            let (server, edits, refused) = counted.clone();
+            async move {
+                if request.method() == Method::PATCH && request.uri().path().contains("/controllerconfigs/") {
+                    edits.fetch_add(1, Ordering::SeqCst);
+                    if refused.load(Ordering::SeqCst) {
+                        return Err(BoxError::from("connection reset"));
+                    }
+                }
+                Ok(server.oneshot(request).await?)
+            }
+        });
+        let client = Client::new(service, "default");
+        let mut cluster = Self { client, edits, refused, operator: Vec::new() };
         for name in NAMESPACES.into_iter().filter(|name| !without.contains(&&*format!("Namespace {name}"))) {
             // Some are there from the beginning.
             cluster.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
@@ -261,6 +290,30 @@ async fn nodes_are_told_of_every_change_of_the_api_servers_ca() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nodes_are_told_of_a_copy_that_an_operator_made_and_could_not_tell_of() {
+    let mut cluster = OpenShift::start(&[]).await;
+    sleep(Duration::from_mins(3)).await;
+    assert_eq!(annotation(&cluster.config().await, SERVICE_CA_ROTATE), "false");
+    cluster.refused.store(true, Ordering::SeqCst);
+    cluster.put(MANAGED, "kube-apiserver-server-ca", json!({"ca-bundle.crt": "second"})).await;
+    sleep(Duration::from_secs(1)).await;
+    let copy = cluster.map(OWN, "kubeconfig-data").await.binary_data.unwrap();
+    assert_eq!(copy["ca-bundle.crt"].0, b"second");
+    let (_, reason, message) = cluster.degraded().await;
+    assert_eq!(reason, "MachineConfigControllerFailed", "{message}");
+    assert!(message.contains("connection reset"), "{message}");
+    assert_eq!(annotation(&cluster.config().await, SERVICE_CA_ROTATE), "false");
+    // The next one knows nothing of it but what is on the objects.
+    cluster.refused.store(false, Ordering::SeqCst);
+    cluster.operate("v1");
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(annotation(&cluster.config().await, SERVICE_CA_ROTATE), "true");
+    assert_eq!(cluster.degraded().await.0, "False");
+    sleep(Duration::from_mins(3)).await;
+    assert_eq!(annotation(&cluster.config().await, SERVICE_CA_ROTATE), "false");
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_machine_configuration_is_made_and_what_others_write_there_stays() {
     let cluster = OpenShift::start(&[]).await;
     let api: Api<MachineConfiguration> = Api::all(cluster.client.clone());
@@ -331,4 +384,75 @@ async fn machines_of_every_pool_are_told_where_to_boot_from_where_there_are_mach
     let bare = OpenShift::start(&["Namespace openshift-machine-api"]).await;
     assert_eq!(bare.config().await.spec.cluster_dns_ip, "172.30.0.10");
     assert_eq!(bare.degraded().await.0, "False");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_definition_does_not_know_is_not_written_again_and_again() {
+    let cluster = OpenShift::start(&[]).await;
+    sleep(Duration::from_mins(2)).await;
+    let before = cluster.config().await;
+    let edits = cluster.edits.load(Ordering::SeqCst);
+    let api: Api<weir_api::Proxy> = Api::all(cluster.client.clone());
+    let of_tomorrow = Patch::Merge(json!({"status": {"ofTomorrow": "x"}}));
+    api.patch_status("cluster", &PatchParams::default(), &of_tomorrow).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    // Whatever else happens in the cluster.
+    let pools: Api<MachineConfigPool> = Api::all(cluster.client.clone());
+    for value in ["a", "b", "c", "d"] {
+        let label = Patch::Merge(json!({"metadata": {"labels": {"any": value}}}));
+        pools.patch("worker", &PatchParams::default(), &label).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+    }
+    sleep(Duration::from_mins(11)).await;
+    let after = cluster.config().await;
+    assert!(after.spec.proxy.is_none_or(|proxy| proxy == Default::default()), "there is no such field");
+    assert_eq!(after.spec.infra, before.spec.infra);
+    let edits = cluster.edits.load(Ordering::SeqCst) - edits;
+    assert!(edits <= 2, "{edits} edits");
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_read_is_named() {
+    let cluster = OpenShift::start(&[]).await;
+    let made = cluster.config().await;
+    for (kind, odd, mended) in [
+        ("Network", json!({"serviceNetwork": "odd"}), json!({"serviceNetwork": ["172.30.0.0/16"]})),
+        ("Infrastructure", json!({"cloudConfig": "odd"}), json!({"cloudConfig": null})),
+    ] {
+        let api = cluster.api(&json!({"apiVersion": "config.openshift.io/v1", "kind": kind}));
+        let change = async |spec: &Value| {
+            let change = Patch::Merge(json!({ "spec": spec }));
+            api.patch("cluster", &PatchParams::default(), &change).await.unwrap();
+            sleep(Duration::from_secs(1)).await;
+        };
+        change(&odd).await;
+        let (_, reason, message) = cluster.degraded().await;
+        assert_eq!(reason, "RenderConfigFailed");
+        assert!(message.contains(&format!("{kind} cluster cannot be read: ")), "{message}");
+        change(&mended).await;
+        assert_eq!(cluster.degraded().await.0, "False");
+    }
+    assert_eq!(cluster.config().await.spec.cluster_dns_ip, made.spec.cluster_dns_ip);
+}
+
+#[tokio::test(start_paused = true)]
+async fn certificates_that_are_named_and_not_there_are_told_of_once() {
+    let cluster = OpenShift::start(&[]).await;
+    let events = async || {
+        let all = Api::<Event>::namespaced(cluster.client.clone(), OWN).list(&ListParams::default()).await.unwrap();
+        all.items.into_iter().filter(|event| event.reason.as_deref() == Some("TrustedCANotFound")).collect::<Vec<_>>()
+    };
+    assert_eq!(events().await.len(), 0);
+    let api: Api<weir_api::Image> = Api::all(cluster.client.clone());
+    let named = Patch::Merge(json!({"spec": {"additionalTrustedCA": {"name": "mine"}}}));
+    api.patch("cluster", &PatchParams::default(), &named).await.unwrap();
+    // Several passes: the control plane is waited for.
+    sleep(Duration::from_mins(3)).await;
+    let [told] = &events().await[..] else { panic!("{:?}", events().await) };
+    assert!(told.message.as_ref().unwrap().contains("ConfigMap openshift-config/mine"), "{told:?}");
+    assert_eq!(cluster.degraded().await.0, "False");
+    cluster.create(&map("openshift-config", "mine", json!({"r.example.com": "my ca"}))).await;
+    sleep(Duration::from_secs(1)).await;
+    let bundles = cluster.config().await.spec.image_registry_bundle_user_data.unwrap();
+    assert_eq!(bundles[0].file, "r.example.com");
 }

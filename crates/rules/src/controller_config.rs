@@ -116,6 +116,8 @@ pub struct RenderConfig {
     pub registry_ca: BTreeMap<String, String>,
     /// Host and port of the machine config server.
     pub server: String,
+    /// ConfigMap of [`namespaces::CONFIG`] that the Image configuration names and that is not there.
+    pub missing_ca: Option<String>,
 }
 
 /// Whether the ControllerConfig is ours to keep (R-CONTROLLER-CONFIG-1).
@@ -140,7 +142,10 @@ pub fn render_config(view: &RenderConfigView<'_>) -> Result<RenderConfig, Render
     let none = ConfigMap::default();
     let managed = view.maps.get(&(namespaces::CONFIG_MANAGED, config_maps::REGISTRY_CA)).copied().unwrap_or(&none);
     let user = image.spec.additional_trusted_ca.as_ref().map(|reference| reference.name.as_str());
-    let user = user.and_then(|name| view.maps.get(&(namespaces::CONFIG, name)).copied()).unwrap_or(&none);
+    let user = user.filter(|name| !name.is_empty());
+    let found = user.and_then(|name| view.maps.get(&(namespaces::CONFIG, name)).copied());
+    let missing_ca = user.filter(|_| found.is_none()).map(str::to_owned);
+    let user = found.unwrap_or(&none);
     spec.image_registry_bundle_data = Some(bundles::registries(managed));
     spec.image_registry_bundle_user_data = Some(bundles::registries(user));
     spec.root_ca_data = STANDARD.encode(root_ca(view)?);
@@ -164,6 +169,7 @@ pub fn render_config(view: &RenderConfigView<'_>) -> Result<RenderConfig, Render
         spec,
         registry_ca: bundles::merged(managed, user),
         server: server::address(view.infrastructure)?,
+        missing_ca,
     })
 }
 

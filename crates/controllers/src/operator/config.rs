@@ -9,10 +9,10 @@ use weir_api::{
     keys::{
         config_maps::{API_SERVER_CA, KUBECONFIG_DATA, MERGED_REGISTRY_CA},
         names::{CONTROLLER_CONFIG, OPERATOR_NAMESPACE},
-        namespaces::{CONFIG_MANAGED, MACHINE_API},
+        namespaces::{CONFIG, CONFIG_MANAGED, MACHINE_API},
     },
 };
-use weir_kubeio::{Cache, Error, drive::chain, patch};
+use weir_kubeio::{Cache, Error, Event, drive::chain, patch};
 use weir_rules::{
     cluster_status::{Failure, Task},
     controller_config::{ConfigChange, Marks, RenderConfig, change},
@@ -32,12 +32,28 @@ impl Controller {
         if let Some((what, Some(why))) = self.sources.unseen() {
             return Err(failed(format!("{what} cannot be watched: {why}")));
         }
+        if let Some((what, why)) = self.sources.broken() {
+            return Err(failed(format!("{what} cannot be read: {why}; mend it")));
+        }
         let Some(streams) = observed.streams_on().filter(|_| self.sources.is_kept(observed.config())) else {
             return Ok(None);
         };
         let has_registry = self.operators.get(REGISTRY_OPERATOR).is_some();
         let rendered = self.sources.render(has_registry, streams, observed.version());
         rendered.map(Some).map_err(|error| failed(error.to_string()))
+    }
+
+    /// Tells once when certificates that the Image configuration names are not there.
+    pub(super) async fn missing_ca(&self, rendered: &RenderConfig) {
+        const SUBJECT: &str = "additionalTrustedCA";
+        let Some(name) = &rendered.missing_ca else { return self.news.forget(SUBJECT) };
+        let Some(image) = self.sources.image().filter(|_| self.news.is_new(SUBJECT, name)) else { return };
+        let message = format!(
+            "ConfigMap {CONFIG}/{name}, which spec.{SUBJECT} names, is not there: nodes trust no certificates from it; \
+             create it, or clear the field"
+        );
+        tracing::warn!(name, "certificates that Image cluster names are not there");
+        self.recorder.record(&*image, &Event::warning("TrustedCANotFound", message)).await;
     }
 
     /// Publishes the registries' certificates.
@@ -92,22 +108,21 @@ impl Controller {
         let (source, _) = self.sources.map(CONFIG_MANAGED, API_SERVER_CA);
         let (held, cache) = self.sources.map(OPERATOR_NAMESPACE, KUBECONFIG_DATA);
         let live = observed.config();
-        let (since, owed) = {
+        let since = {
             let mut memory = self.memory();
             if is_marked(live) {
                 memory.marked.get_or_insert(now);
             }
-            (memory.marked, memory.owed)
+            memory.marked
         };
-        let view = ServerCaView { source: source.as_deref(), copy: held.as_deref(), config: live, since, owed };
+        let view = ServerCaView { source: source.as_deref(), copy: held.as_deref(), config: live, since };
         let decided = server_ca(&view, now);
         let task = Task::MachineConfigController;
         if let Some(copy) = decided.copy {
             self.copy(&cache, copy).await.map_err(|error| not_kept(task, &error))?;
-            self.memory().owed = true;
         }
         let build = &self.context.build.raw;
-        let marks = Marks { build, release: observed.version(), rotated: decided.mark };
+        let marks = Marks { build, release: observed.version(), rotated: decided.mark, told: decided.told.as_deref() };
         if let Some(change) = change(live, &rendered.spec, marks) {
             match self.write_config(change).await {
                 // Another one was faster: what he wrote is looked at when it is seen.
@@ -116,7 +131,6 @@ impl Controller {
             }
         }
         let mut memory = self.memory();
-        memory.owed = false;
         if decided.mark != is_marked(live) {
             memory.marked = Some(now);
         }
@@ -132,10 +146,18 @@ impl Controller {
                 tracing::info!("ControllerConfig made");
             }
             ConfigChange::Edit(edit) => {
+                if self.memory().vain.as_ref() == Some(&edit) {
+                    return Ok(());
+                }
+                let version =
+                    || cache.get(CONTROLLER_CONFIG).and_then(|config| config.metadata.resource_version.clone());
+                let before = version();
                 patch::edit(&api, cache, CONTROLLER_CONFIG, &edit).await?;
                 let fields = edit.as_array().into_iter().flatten().skip(1);
                 let fields: Vec<_> = fields.filter_map(|field| field["path"].as_str()).collect();
-                tracing::info!(fields = fields.join(" "), "ControllerConfig brought in line");
+                let (fields, vain) = (fields.join(" "), version() == before);
+                tracing::info!(fields, vain, "ControllerConfig brought in line");
+                self.memory().vain = vain.then_some(edit);
             }
         }
         Ok(())

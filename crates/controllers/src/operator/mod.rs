@@ -14,10 +14,11 @@ mod configuration;
 mod observe;
 mod sources;
 
-use crate::Context;
+use crate::{Context, news::News};
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use observe::Observed;
+use serde_json::Value;
 use sources::Sources;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -46,18 +47,20 @@ pub struct Controller {
     policies: Cache<ValidatingAdmissionPolicy>,
     bindings: Cache<ValidatingAdmissionPolicyBinding>,
     sources: Sources,
+    news: News,
     memory: Mutex<Memory>,
 }
 
 /// What a pass remembers for the next.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Debug, Default)]
 struct Memory {
     /// Since when required pools are waited for.
     since: Option<Timestamp>,
     /// When the mark that the API server's CA changed was last seen to rise or fall.
     marked: Option<Timestamp>,
-    /// The API server's CA was copied and the mark not raised yet.
-    owed: bool,
+    /// The last edit of the ControllerConfig, when the API server made nothing of it: its definition does not know what
+    /// the objects of the cluster say.
+    vain: Option<Value>,
 }
 
 impl Controller {
@@ -75,6 +78,7 @@ impl Controller {
             policies: Cache::new(),
             bindings: Cache::new(),
             sources: Sources::new(),
+            news: News::default(),
             memory: Mutex::new(Memory::default()),
         }
     }
@@ -143,6 +147,7 @@ impl Controller {
                 return (failed, None);
             }
         };
+        self.missing_ca(&rendered).await;
         failed.extend(self.registry_ca(&rendered).await.err());
         failed.extend(self.user_data(&rendered).await.err());
         match self.controller_config(&rendered, observed, now).await {

@@ -146,9 +146,26 @@ impl Sources {
         maps.chain(others).flatten().min_by_key(|(_, why)| why.is_none())
     }
 
+    /// An object that cannot be decoded: what it is, and what is wrong with it.
+    pub(super) fn broken(&self) -> Option<(&'static str, String)> {
+        fn of<K: Cached>(what: &'static str, cache: &Cache<K>) -> Option<(&'static str, String)> {
+            cache.broken().into_iter().find(|(name, _)| name == CLUSTER).map(|(_, why)| (what, why))
+        }
+        of("Infrastructure cluster", &self.infrastructures)
+            .or_else(|| of("Network cluster", &self.networks))
+            .or_else(|| of("Proxy cluster", &self.proxies))
+            .or_else(|| of("DNS cluster", &self.dnses))
+            .or_else(|| of("Image cluster", &self.images))
+    }
+
     /// What the cluster runs on.
     pub(super) fn infrastructure(&self) -> Option<Arc<Infrastructure>> {
         self.infrastructures.get(CLUSTER)
+    }
+
+    /// The policy for image registries.
+    pub(super) fn image(&self) -> Option<Arc<Image>> {
+        self.images.get(CLUSTER)
     }
 
     fn is_bare_metal(&self) -> bool {

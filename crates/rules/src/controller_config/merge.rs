@@ -6,7 +6,8 @@
 //! whole; the release image and what newer releases have added is never touched.
 //! R-MERGE-4 What says the same is not written: absent, null, empty text, list and object are one; embedded objects are
 //! compared without their metadata, logins as the JSON they are. So whoever takes over a cluster changes nothing in it.
-//! R-MERGE-5 The marks say which operator of which release wrote it, and whether the API server's CA has just changed.
+//! R-MERGE-5 The marks say which operator of which release wrote it, whether the API server's CA has just changed, and which
+//! copy of it nodes were told of.
 //!
 //! Source: `EnsureControllerConfig` in `lib/resourcemerge/machineconfig.go` of
 //! github.com/openshift/machine-config-operator; R-MERGE-4 is ours.
@@ -19,7 +20,7 @@ use weir_api::{
     ControllerConfig,
     controller_config::ControllerConfigSpec,
     keys::{
-        config::{GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, SERVICE_CA_ROTATE},
+        config::{GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, SERVER_CA_TOLD, SERVICE_CA_ROTATE},
         names::CONTROLLER_CONFIG,
     },
 };
@@ -33,6 +34,8 @@ pub struct Marks<'a> {
     pub release: &'a str,
     /// Whether the API server's CA has just changed.
     pub rotated: bool,
+    /// Which copy of it nodes are told of; absent when that is not to be noted.
+    pub told: Option<&'a str>,
 }
 
 /// What is to be done about the ControllerConfig.
@@ -69,18 +72,24 @@ pub fn change(
     marks: Marks<'_>,
 ) -> Option<ConfigChange> {
     let rotated = if marks.rotated { "true" } else { "false" };
-    let own =
-        [(GENERATED_BY_VERSION, marks.build), (RELEASE_IMAGE_VERSION, marks.release), (SERVICE_CA_ROTATE, rotated)];
+    let marks = [
+        (GENERATED_BY_VERSION, Some(marks.build)),
+        (RELEASE_IMAGE_VERSION, Some(marks.release)),
+        (SERVICE_CA_ROTATE, Some(rotated)),
+        (SERVER_CA_TOLD, marks.told),
+    ];
+    let own: BTreeMap<String, String> =
+        marks.into_iter().filter_map(|(key, value)| Some((key.to_owned(), value?.to_owned()))).collect();
     let Some(live) = live else {
         let mut object = ControllerConfig::named(CONTROLLER_CONFIG, wanted.clone());
-        object.metadata.annotations = Some(own.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        object.metadata.annotations = Some(own);
         return Some(ConfigChange::Create(Box::new(object)));
     };
     let mut fields: Vec<(String, Value)> =
         differing(&live.spec, wanted).into_iter().map(|(field, value)| (format!("/spec/{field}"), value)).collect();
     let mut annotations = live.metadata.annotations.clone().unwrap_or_default();
-    if own.iter().any(|(key, value)| annotations.get(*key).is_none_or(|found| found != value)) {
-        annotations.extend(own.map(|(key, value)| (key.to_owned(), value.to_owned())));
+    if own.iter().any(|(key, value)| annotations.get(key) != Some(value)) {
+        annotations.extend(own);
         fields.push(("/metadata/annotations".to_owned(), json!(annotations)));
     }
     edit(&live.metadata, fields).map(ConfigChange::Edit)

@@ -172,7 +172,7 @@ fn left_by_reference(build: &str) -> ControllerConfig {
 }
 
 fn marks(build: &str) -> Marks<'_> {
-    Marks { build, release: VERSION, rotated: false }
+    Marks { build, release: VERSION, rotated: false, told: None }
 }
 
 fn fields(change: Option<ConfigChange>) -> BTreeMap<String, Value> {
@@ -301,6 +301,32 @@ fn service_networks() {
 }
 
 #[test]
+fn every_prefix_has_an_answer() {
+    for (network, longest, last) in [("10.0.0.0", 32, 28), ("fd02::", 128, 124)] {
+        for prefix in 0..=longest {
+            let mut cluster = Cluster::new();
+            cluster.network["spec"]["serviceNetwork"] = json!([format!("{network}/{prefix}")]);
+            assert_eq!(cluster.come_to().is_ok(), prefix <= last, "{network}/{prefix}");
+        }
+    }
+}
+
+proptest::proptest! {
+    /// Whatever a ConfigMap holds in place of certificates: it is read to its end, and only certificates come of it.
+    #[test]
+    fn any_bytes_in_place_of_a_certificate(at in 0_usize..400, byte: u8, cut in 0_usize..800) {
+        let mut der = pem::certificates(SIGNER.as_bytes()).remove(0);
+        let at = at.min(der.len() - 1);
+        der[at] = byte;
+        let mut text = pem::text(&der);
+        text.truncate(cut.min(text.len()));
+        let found = bundles::with_signers(format!("{text}\n{OTHER}").as_bytes(), b"new\n");
+        proptest::prop_assert!(found.len() <= text.len() + OTHER.len() + 64);
+        proptest::prop_assert!(String::from_utf8(found).unwrap().ends_with(OTHER));
+    }
+}
+
+#[test]
 fn networks_in_force_wanted_and_on_the_way() {
     let mtu = json!({"network": {"from": 1400, "to": 8900}});
     let migration = json!({"networkType": "New", "mtu": mtu});
@@ -368,8 +394,10 @@ fn registries_by_key_text_before_bytes_decoded_where_encoded() {
     cluster.image["spec"]["additionalTrustedCA"]["name"] = json!("mine");
     // A ConfigMap that is named and not there is as good as empty.
     assert_eq!(cluster.spec().image_registry_bundle_user_data, Some(Vec::new()));
+    assert_eq!(cluster.come_to().unwrap().missing_ca.as_deref(), Some("mine"));
     cluster = cluster.map(namespaces::CONFIG, "mine", json!({"data": {"b": "my own", "c": "C"}}));
     let config = cluster.come_to().unwrap();
+    assert_eq!(config.missing_ca, None);
     let listed = |bundles: Option<Vec<weir_api::controller_config::ImageRegistryBundle>>| {
         bundles.unwrap().iter().map(|b| format!("{}={}", b.file, text(&b.data))).collect::<Vec<_>>()
     };
