@@ -237,6 +237,8 @@ pub mod config {
     pub const OWNING_COMPONENT: &str = "openshift.io/owning-component";
     /// Label on user-data secrets: the ConfigMap their CA comes from is ours.
     pub const MANAGED_CA_BUNDLE: &str = "machineconfiguration.openshift.io/managed-ca-bundle-derived-from-configmap";
+    /// On the ControllerConfig, ours alone: hash of what the generated MachineConfigs were made from.
+    pub const GENERATED_FROM: &str = "machineconfiguration.openshift.io/generated-from";
     /// On objects that weir made on an API server that is no OpenShift, ours alone: which version made it.
     pub const SEEDED: &str = "machineconfiguration.openshift.io/seeded-by";
     /// On pools that the operator creates.

@@ -42,7 +42,8 @@ use weir_images::Images;
 /// Runs the watches and all controllers until the future is dropped. Images are read as `images` would, and as the
 /// cluster's own objects say beside that.
 pub async fn run(context: Context, images: Images) {
-    tokio::join!(watch(&context), Box::pin(controller(&context, images)), Box::pin(operator(&context, "")));
+    let operator = operator::Controller::new(context.clone());
+    tokio::join!(watch(&context), Box::pin(controller(&context, images)), Box::pin(operator.run()));
 }
 
 /// Watches what the controllers look at until the future is dropped.
@@ -71,11 +72,4 @@ pub async fn controller(context: &Context, images: Images) {
         );
     });
     tokio::join!(Box::pin(context.cluster.access.clone().fill(context.client.clone())), work);
-}
-
-/// Runs the operator; needs [`watch`] beside it. `image` is what it runs from, empty when that is not known.
-pub async fn operator(context: &Context, image: &str) {
-    let operator = operator::Controller::new(context.clone()).of_image(image);
-    context.cluster.synced().await;
-    operator.run().await;
 }

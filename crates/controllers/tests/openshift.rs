@@ -129,13 +129,13 @@ impl OpenShift {
         for object in objects().iter().filter(|object| !without.contains(&object["kind"].as_str().unwrap())) {
             cluster.create(object).await;
         }
-        cluster.operate("v1");
+        cluster.operate("v1", false);
         sleep(Duration::from_secs(1)).await;
         cluster
     }
 
-    /// Lets an operator of this build work, and no other.
-    fn operate(&mut self, build: &str) {
+    /// Lets an operator of this build work, which continues what another made or not, and no other.
+    fn operate(&mut self, build: &str, continues: bool) {
         self.operator.drain(..).for_each(|task| task.abort());
         let context = Context {
             client: self.client.clone(),
@@ -145,7 +145,7 @@ impl OpenShift {
             build: Arc::new(Build { raw: build.to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
         };
         let watching = tokio::spawn(context.cluster.clone().fill(self.client.clone()));
-        let operator = operator::Controller::new(context);
+        let operator = operator::Controller::new(context).continuing(continues);
         self.operator = vec![watching, tokio::spawn(async move { operator.run().await })];
     }
 
@@ -233,18 +233,60 @@ async fn the_controller_config_is_made_from_the_cluster_and_follows_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_build_takes_over_and_changes_only_the_mark() {
+async fn what_another_build_keeps_is_left_alone_until_it_is_told_to_continue() {
     let mut cluster = OpenShift::start(&[]).await;
     sleep(Duration::from_mins(2)).await;
     let before = cluster.config().await;
-    cluster.operate("v2");
+    let build = annotation(&before, GENERATED_BY_VERSION);
+    cluster.operate("v2", false);
+    sleep(Duration::from_secs(1)).await;
+    cluster.put(OWN, "machine-config-server-ca", json!({"ca-bundle.crt": "new"})).await;
+    sleep(Duration::from_mins(15)).await;
+    assert_eq!(cluster.config().await.metadata.resource_version, before.metadata.resource_version);
+    let (status, reason, message) = cluster.degraded().await;
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "RenderConfigFailed"));
+    assert!(message.contains("kept by build") && message.contains("--take-over"), "{message}");
+
+    // Under the marks that are there it goes on.
+    cluster.operate(&build, true);
     sleep(Duration::from_secs(1)).await;
     let after = cluster.config().await;
-    assert_eq!(annotation(&after, GENERATED_BY_VERSION), "v2");
-    assert_eq!(after.spec, before.spec);
-    assert_eq!(after.metadata.generation, before.metadata.generation);
-    sleep(Duration::from_mins(15)).await;
-    assert_eq!(cluster.config().await.metadata.resource_version, after.metadata.resource_version);
+    assert_ne!(after.spec.root_ca_data, before.spec.root_ca_data);
+    assert_eq!(annotation(&after, GENERATED_BY_VERSION), build);
+}
+
+/// Who continues has nobody who generates: certificates change nothing about that, what templates read does.
+#[tokio::test(start_paused = true)]
+async fn a_controller_config_whose_certificates_change_is_complete_without_templates() {
+    let mut cluster = OpenShift::start(&[]).await;
+    sleep(Duration::from_mins(2)).await;
+    let build = annotation(&cluster.config().await, GENERATED_BY_VERSION);
+    let api: Api<ControllerConfig> = Api::all(cluster.client.clone());
+    let completed = json!({"type": "TemplateControllerCompleted", "status": "True", "reason": "", "message": "",
+        "lastTransitionTime": "2026-01-01T00:00:00Z"});
+    let generation = cluster.config().await.metadata.generation;
+    let status = json!({"status": {"observedGeneration": generation, "conditions": [completed]}});
+    api.patch_status("machine-config-controller", &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    cluster.operate(&build, true);
+    sleep(Duration::from_secs(1)).await;
+
+    cluster.put(OWN, "machine-config-server-ca", json!({"ca-bundle.crt": "new"})).await;
+    sleep(Duration::from_secs(1)).await;
+    let renewed = cluster.config().await;
+    assert!(renewed.metadata.generation > generation);
+    assert_eq!(renewed.status.unwrap().observed_generation, renewed.metadata.generation);
+    assert_eq!(cluster.degraded().await.0, "False");
+
+    let network = json!({"status": {"networkType": "Other"}});
+    let networks: Api<Network> = Api::all(cluster.client.clone());
+    networks.patch_status("cluster", &PatchParams::default(), &Patch::Merge(network)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let changed = cluster.config().await;
+    assert_eq!(changed.spec.network_type, "Other");
+    assert!(changed.status.unwrap().observed_generation < changed.metadata.generation);
+    let (status, reason, message) = cluster.degraded().await;
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "MachineConfigControllerFailed"));
+    assert!(message.contains("generated from"), "{message}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -305,7 +347,7 @@ async fn nodes_are_told_of_a_copy_that_an_operator_made_and_could_not_tell_of() 
     assert_eq!(annotation(&cluster.config().await, SERVICE_CA_ROTATE), "false");
     // The next one knows nothing of it but what is on the objects.
     cluster.refused.store(false, Ordering::SeqCst);
-    cluster.operate("v1");
+    cluster.operate("v1", false);
     sleep(Duration::from_secs(1)).await;
     assert_eq!(annotation(&cluster.config().await, SERVICE_CA_ROTATE), "true");
     assert_eq!(cluster.degraded().await.0, "False");

@@ -73,7 +73,8 @@ pub fn components<'a>(
     if found.is_empty() { Err(NotRendered::Nothing(selector.to_string())) } else { Ok(found) }
 }
 
-fn complete(controller_config: Option<&ControllerConfig>) -> Result<(), NotRendered> {
+/// Whether what is generated belongs to the ControllerConfig as it is.
+pub(crate) fn complete(controller_config: Option<&ControllerConfig>) -> Result<(), NotRendered> {
     let name = names::CONTROLLER_CONFIG;
     let object = controller_config.ok_or_else(NotRendered::no_controller_config)?;
     let generation = object.metadata.generation.unwrap_or_default();

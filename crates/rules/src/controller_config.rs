@@ -18,6 +18,8 @@
 //! R-CONTROLLER-CONFIG-9 OS images are named only while there are no streams.
 //! R-CONTROLLER-CONFIG-10 Machines boot from the machine config server at the API server's internal name, or at its virtual
 //! address where the platform has one.
+//! R-CONTROLLER-CONFIG-11 One that another build keeps is left alone, with everything that goes with it: two that write it would
+//! undo each other's work for ever, and what that build generated would count for nobody.
 //!
 //! Source: `syncRenderConfig` in `pkg/operator/sync.go` and `pkg/operator/render.go` of
 //! github.com/openshift/machine-config-operator. R-CONTROLLER-CONFIG-1 is ours.
@@ -44,7 +46,7 @@ use weir_api::{
     ControllerConfig, DNS, Image, Infrastructure, Network, Proxy,
     controller_config::ControllerConfigSpec,
     keys::{
-        config::SEEDED,
+        config::{GENERATED_BY_VERSION, SEEDED},
         config_maps,
         names::{CLUSTER, OPERATOR_NAMESPACE},
         namespaces, secrets,
@@ -128,6 +130,20 @@ pub fn is_kept(infrastructure: Option<&Infrastructure>, config: Option<&Controll
     };
     infrastructure.is_some_and(|object| !seeded(&object.metadata))
         && config.is_none_or(|object| !seeded(&object.metadata))
+}
+
+/// Whether another build keeps the ControllerConfig (R-CONTROLLER-CONFIG-11).
+///
+/// # Errors
+/// When one does, with what to do.
+pub fn kept_by_us(config: Option<&ControllerConfig>, build: &str) -> Result<(), RenderConfigError> {
+    let marks = config.and_then(|config| config.metadata.annotations.as_ref());
+    match marks.and_then(|marks| marks.get(GENERATED_BY_VERSION)) {
+        Some(found) if found != build => {
+            Err(RenderConfigError::OtherBuild { found: found.clone(), own: build.to_owned() })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the cluster's objects come to.

@@ -28,6 +28,7 @@
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`built_in`] | the pools that every cluster has |
 //! | [`marks`] | which build the ControllerConfig is of |
+//! | [`templates`] | whether what was generated still belongs to the ControllerConfig |
 //! | [`take_over`] | which build's work is continued by who takes over from another operator |
 //! | [`policies`] | which admission policies go with the streams |
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
@@ -81,6 +82,7 @@ pub mod settled;
 pub mod stream;
 pub mod switch;
 pub mod take_over;
+pub mod templates;
 pub mod unused;
 pub mod user_data;
 pub mod view;

@@ -15,9 +15,10 @@ use weir_api::{
 use weir_kubeio::{Cache, Error, Event, drive::chain, patch};
 use weir_rules::{
     cluster_status::{Failure, Task},
-    controller_config::{ConfigChange, Marks, RenderConfig, change},
+    controller_config::{ConfigChange, Marks, RenderConfig, RenderConfigError, change, kept_by_us},
     registry_ca::{self, RegistryCaChange},
     server_ca::{Copy, ServerCaView, is_marked, server_ca},
+    templates::{Mark, mark},
     user_data,
 };
 
@@ -25,6 +26,29 @@ use weir_rules::{
 const REGISTRY_OPERATOR: &str = "image-registry";
 
 impl Controller {
+    /// Whether the ControllerConfig and what goes with it are ours to keep.
+    pub(super) fn is_kept(&self, config: Option<&ControllerConfig>) -> Result<bool, Failure> {
+        if !self.sources.is_kept(config) {
+            return Ok(false);
+        }
+        let failed = |error: RenderConfigError| Failure::Work { task: Task::RenderConfig, why: error.to_string() };
+        kept_by_us(config, &self.context.build.raw).map_err(failed).map(|()| true)
+    }
+
+    /// Says of the ControllerConfig that what another operator generated belongs to it, where nobody generates it anew.
+    pub(super) async fn templates(&self, observed: &Observed<'_>) -> Result<(), Failure> {
+        let Some(config) = observed.config().filter(|_| self.continues) else { return Ok(()) };
+        let task = Task::MachineConfigController;
+        let (api, cache) = (Api::all(self.context.client.clone()), &self.context.cluster.controller_configs);
+        let written = match mark(config).map_err(|outdated| Failure::Work { task, why: outdated.to_string() })? {
+            None => return Ok(()),
+            Some(Mark::Note(change)) => patch::merge(&api, cache, CONTROLLER_CONFIG, &change).await,
+            Some(Mark::Complete(change)) => patch::merge_status(&api, cache, CONTROLLER_CONFIG, &change).await,
+        };
+        tracing::info!("what is generated belongs to the ControllerConfig");
+        written.map_err(|error| not_kept(task, &error))
+    }
+
     /// What the objects of a real cluster come to; nothing where there is none, or while it is not known whether there
     /// are streams.
     pub(super) fn rendered(&self, observed: &Observed<'_>) -> Result<Option<RenderConfig>, Failure> {
@@ -35,7 +59,7 @@ impl Controller {
         if let Some((what, why)) = self.sources.broken() {
             return Err(failed(format!("{what} cannot be read: {why}; mend it")));
         }
-        let Some(streams) = observed.streams_on().filter(|_| self.sources.is_kept(observed.config())) else {
+        let Some(streams) = observed.streams_on() else {
             return Ok(None);
         };
         let has_registry = self.operators.get(REGISTRY_OPERATOR).is_some();

@@ -40,6 +40,8 @@ pub struct Controller {
     context: Context,
     /// What it runs from; empty when that is not known.
     image: String,
+    /// Whether another operator's work is continued, of which the templates are not there.
+    continues: bool,
     recorder: Recorder,
     operators: Cache<ClusterOperator>,
     kubelets: Cache<KubeletConfig>,
@@ -71,6 +73,7 @@ impl Controller {
         Self {
             context,
             image: String::new(),
+            continues: false,
             recorder,
             operators: Cache::new(),
             kubelets: Cache::new(),
@@ -83,6 +86,13 @@ impl Controller {
         }
     }
 
+    /// The same, as one that continues the work of another operator.
+    #[must_use]
+    pub fn continuing(mut self, continues: bool) -> Self {
+        self.continues = continues;
+        self
+    }
+
     /// The same, with the image that it runs from.
     #[must_use]
     pub fn of_image(mut self, image: &str) -> Self {
@@ -90,8 +100,9 @@ impl Controller {
         self
     }
 
-    /// Reconciles on every change of what configures the cluster until the future is dropped.
+    /// Reconciles on every change of what configures the cluster until the future is dropped; needs [`crate::watch`] beside it.
     pub async fn run(&self) {
+        self.context.cluster.synced().await;
         let client = &self.context.client;
         let mut changes = self.context.cluster.configuration_changes();
         changes.extend([self.kubelets.changes(), self.runtimes.changes()]);
@@ -135,8 +146,13 @@ impl Controller {
 
     /// Keeps what belongs to a real cluster: what failed of it, and when to look again.
     async fn keep(&self, observed: &Observed<'_>, now: Timestamp) -> (Vec<Failure>, Option<Timestamp>) {
-        let mut failed = Vec::new();
-        if let Some(gates) = self.context.gates().ok().filter(|_| self.sources.is_kept(observed.config())) {
+        match self.is_kept(observed.config()) {
+            Ok(true) => {}
+            Ok(false) => return (Vec::new(), None),
+            Err(failure) => return (vec![failure], None),
+        }
+        let mut failed: Vec<Failure> = self.templates(observed).await.err().into_iter().collect();
+        if let Ok(gates) = self.context.gates() {
             failed.extend(self.configuration(&gates, now).await.err());
         }
         let rendered = match self.rendered(observed) {

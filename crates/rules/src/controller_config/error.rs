@@ -3,6 +3,17 @@
 /// Why the ControllerConfig cannot be made. None of them goes away by itself: the next change of an object helps.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenderConfigError {
+    /// Another operator keeps the ControllerConfig.
+    #[error(
+        "the ControllerConfig is kept by build {found}, and this is {own}: nothing of it is touched; continue that build's \
+         work with --take-over, once it no longer runs"
+    )]
+    OtherBuild {
+        /// Build on the ControllerConfig.
+        found: String,
+        /// Build of this operator.
+        own: String,
+    },
     /// An object that every cluster has is not there.
     #[error("{kind} {name:?} not found")]
     Missing {

@@ -35,7 +35,7 @@ use weir_api::{
         names::{CLUSTER, VERSION},
     },
 };
-use weir_controllers::{Cluster, Context};
+use weir_controllers::{Cluster, Context, operator};
 use weir_images::{Images, Release};
 use weir_kubeio::{Clock, error::optional};
 
@@ -118,7 +118,8 @@ async fn control(role: Role, context: &Context, images: Images, options: &Option
         },
         async {
             if role.operates() {
-                Box::pin(weir_controllers::operator(context, &options.operator_image)).await;
+                let operator = operator::Controller::new(context.clone()).of_image(&options.operator_image);
+                Box::pin(operator.continuing(options.take_over).run()).await;
             }
         },
     );
