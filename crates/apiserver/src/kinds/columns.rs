@@ -1,5 +1,6 @@
 //! Printer columns of built-in kinds (`k8s.io/kubernetes/pkg/printers/internalversion`).
 
+use super::pod_summary::summary;
 use crate::{
     object::{self, list, text},
     registry::Resource,
@@ -208,21 +209,19 @@ fn address(node: &Value, kind: &str) -> Value {
 
 static POD: &[Column] = &[
     Column::new("Ready", "The aggregate readiness state of this pod for accepting traffic.", |o, _| {
-        let ready = list(o, &["status", "containerStatuses"]).iter().filter(|s| s["ready"] == true).count();
-        format!("{ready}/{}", list(o, &["spec", "containers"]).len()).into()
+        let line = summary(o);
+        format!("{}/{}", line.ready, line.containers).into()
     }),
-    Column::new("Status", "The aggregate status of the containers in this pod.", |o, _| {
-        let reason = text(o, &["status", "reason"]);
-        let phase = if reason.is_empty() { text(o, &["status", "phase"]) } else { reason };
-        if object::is_deleting(o) { "Terminating".into() } else { phase.into() }
-    }),
+    Column::new("Status", "The aggregate status of the containers in this pod.", |o, _| summary(o).status.into()),
     Column::new(
         "Restarts",
         "The number of times the containers in this pod have been restarted and when the last container in this pod has restarted.",
-        |o, _| {
-            let statuses = list(o, &["status", "containerStatuses"]);
-            let restarts: i64 = statuses.iter().filter_map(|s| s["restartCount"].as_i64()).sum();
-            restarts.to_string().into()
+        |o, now| match summary(o) {
+            line if line.restarts == 0 || line.last_restart.is_empty() => line.restarts.to_string().into(),
+            line => {
+                let ago = table::age(&line.last_restart, now);
+                format!("{} ({} ago)", line.restarts, ago.as_str().unwrap_or_default()).into()
+            }
         },
     ),
     AGE,

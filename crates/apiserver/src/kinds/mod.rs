@@ -2,11 +2,11 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`columns`] | printer columns of these kinds |
+//! | [`columns`], `pod_summary` | printer columns of these kinds; the line about a pod |
 //! | [`merge_keys`] | which lists of these kinds merge by key |
 //! | [`core`] | Namespace, ConfigMap, Secret, ServiceAccount, Lease |
 //! | [`node`], [`pod`], [`workload`] | what their names say; workloads are Deployment, DaemonSet, ReplicaSet |
-//! | [`policy`] | PodDisruptionBudget, NetworkPolicy, admission policies |
+//! | [`policy`] | PodDisruptionBudget, NetworkPolicy, PriorityClass, admission policies |
 //! | [`event`] | the two groups that share one store of events |
 //! | [`definition`] | CustomResourceDefinition |
 
@@ -17,6 +17,7 @@ pub(crate) mod event;
 pub(crate) mod merge_keys;
 pub(crate) mod node;
 pub(crate) mod pod;
+mod pod_summary;
 pub(crate) mod policy;
 pub(crate) mod workload;
 
