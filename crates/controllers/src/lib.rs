@@ -37,12 +37,13 @@ pub use access::Access;
 pub use cluster::Cluster;
 pub use context::{Build, Context};
 
+use serde_json::Value;
 use weir_images::Images;
 
 /// Runs the watches and all controllers until the future is dropped. Images are read as `images` would, and as the
 /// cluster's own objects say beside that.
 pub async fn run(context: Context, images: Images) {
-    tokio::join!(watch(&context), Box::pin(controller(&context, images)), Box::pin(operator(&context)));
+    tokio::join!(watch(&context), Box::pin(controller(&context, images)), Box::pin(operator(&context, Vec::new())));
 }
 
 /// Watches what the controllers look at until the future is dropped.
@@ -73,9 +74,9 @@ pub async fn controller(context: &Context, images: Images) {
     tokio::join!(Box::pin(context.cluster.access.clone().fill(context.client.clone())), work);
 }
 
-/// Runs the operator; needs [`watch`] beside it.
-pub async fn operator(context: &Context) {
-    let operator = operator::Controller::new(context.clone());
+/// Runs the operator, which keeps these objects, too; needs [`watch`] beside it.
+pub async fn operator(context: &Context, kept: Vec<Value>) {
+    let operator = operator::Controller::new(context.clone()).keeping(kept);
     context.cluster.synced().await;
     operator.run().await;
 }

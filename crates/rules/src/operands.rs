@@ -206,7 +206,7 @@ fn is_fixed(found: &Value, wanted: &Value) -> bool {
 fn covers(field: &str, found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
-            let empty = wanted.as_object().is_some_and(serde_json::Map::is_empty);
+            let empty = wanted.is_null() || wanted.as_object().is_some_and(serde_json::Map::is_empty);
             found.get(key).map_or(empty, |found| covers(key, found, wanted))
         }),
         (Value::Array(found), Value::Array(wanted)) => match KEYED.iter().find(|(keyed, _)| *keyed == field) {
@@ -235,6 +235,7 @@ mod tests {
             "serviceAccountName": "c",
             "containers": [{"name": "weir", "args": ["run"], "ports": [{"name": "metrics", "containerPort": 1}]}],
             "volumes": [{"name": "cache", "emptyDir": {}}],
+            "affinity": null,
         });
         let selector = json!({"matchLabels": {"app": "c"}});
         object(DEPLOYMENT, name, json!({"spec": {"replicas": 2, "selector": selector, "template": {"spec": pod}}}))
@@ -245,6 +246,7 @@ mod tests {
         let mut live = wanted.clone();
         live["metadata"]["uid"] = json!("u");
         if wanted["kind"] == DEPLOYMENT {
+            live["spec"]["template"]["spec"].as_object_mut().unwrap().remove("affinity");
             live["spec"]["strategy"] = json!({"type": "RollingUpdate"});
             live["spec"]["template"]["spec"]["containers"][0]["ports"][0]["protocol"] = json!("TCP");
         }

@@ -6,18 +6,22 @@
 //! | `sources` | what the configuration of a real cluster is made of |
 //! | `config` | writes the ControllerConfig of a real cluster, and what goes with it |
 //! | `configuration` | writes the MachineConfiguration of a real cluster |
+//! | `operands` | keeps the objects that it was given, such as those that run the controller |
 //! | `act` | writes pools, policies and the ClusterOperator |
 
 mod act;
 mod config;
 mod configuration;
 mod observe;
+mod operands;
 mod sources;
 
 use crate::Context;
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use observe::Observed;
+use operands::Operands;
+use serde_json::Value;
 use sources::Sources;
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -44,6 +48,7 @@ pub struct Controller {
     policies: Cache<ValidatingAdmissionPolicy>,
     bindings: Cache<ValidatingAdmissionPolicyBinding>,
     sources: Sources,
+    operands: Operands,
     memory: Mutex<Memory>,
 }
 
@@ -74,8 +79,15 @@ impl Controller {
             policies: Cache::new(),
             bindings: Cache::new(),
             sources: Sources::new(),
+            operands: Operands::new(Vec::new()),
             memory: Mutex::new(Memory { bring_up: true, since: None, marked: None, owed: false }),
         }
+    }
+
+    /// Keeps these objects, too, and deletes what it kept before and is not among them.
+    #[must_use]
+    pub fn keeping(self, objects: Vec<Value>) -> Self {
+        Self { operands: Operands::new(objects), ..self }
     }
 
     /// Reconciles on every change of what configures the cluster until the future is dropped.
@@ -85,6 +97,7 @@ impl Controller {
         changes.extend([self.kubelets.changes(), self.runtimes.changes()]);
         changes.extend([self.operators.changes(), self.policies.changes(), self.bindings.changes()]);
         changes.extend(self.sources.changes());
+        changes.extend(self.operands.changes());
         tokio::join!(
             self.operators.clone().fill(client.clone()),
             self.kubelets.clone().fill(client.clone()),
@@ -92,6 +105,7 @@ impl Controller {
             self.policies.clone().fill(client.clone()),
             self.bindings.clone().fill(client.clone()),
             Box::pin(self.sources.fill(client.clone())),
+            Box::pin(self.operands.fill(client.clone())),
             drive("operator", changes, || self.reconcile()),
         );
     }
@@ -102,7 +116,7 @@ impl Controller {
     /// When the ClusterOperator could not be written. What else fails is said there.
     pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
         // The other kinds only add to what is said.
-        let awaited = matches!(self.sources.unseen(), Some((_, None)));
+        let awaited = matches!(self.sources.unseen(), Some((_, None))) || self.operands.is_awaited();
         if !self.context.cluster.is_synced() || !self.operators.is_synced() || awaited {
             return Ok(Next::Await);
         }
@@ -111,14 +125,22 @@ impl Controller {
         let guards = self.guards().await.map_err(act::guards_failed);
         let observed = Observed::new(self);
         let marks = self.marks(observed.version()).await.map_err(act::marks_failed);
+        let operands = self.operands.keep(&self.context.client, now).await;
+        let rollout = operands.as_ref().ok().cloned().flatten();
         let (kept, again) = self.keep(&observed, now).await;
-        let failed = [pools, guards, marks].into_iter().filter_map(Result::err).chain(kept);
+        let failed = [pools, guards, marks, operands.map(drop)].into_iter().filter_map(Result::err).chain(kept);
         let failure = observed.failure().or_else(|| failed.min_by_key(Failure::order));
         let before = *self.memory();
         let required = observed.required(before.since, now);
-        self.remember(failure.as_ref(), &required, now);
-        self.report(&observed.report(failure.as_ref(), &required, before.bring_up, now)).await?;
+        self.remember(&required, now);
+        // The pools are waited for after what renders them.
+        let required = match (rollout, required) {
+            (Some(why), Required::Done | Required::Waiting { .. }) => Required::Waiting { why },
+            (_, required) => required,
+        };
         let waits = failure.is_some() || required != Required::Done;
+        self.memory().bring_up &= waits;
+        self.report(&observed.report(failure.as_ref(), &required, before.bring_up, now)).await?;
         let again = again.map(|at| at.duration_since(now).unsigned_abs());
         Ok(again.into_iter().chain(waits.then_some(JUDGE_AGAIN)).min().map_or(Next::Await, Next::After))
     }
@@ -147,13 +169,12 @@ impl Controller {
         }
     }
 
-    fn remember(&self, failure: Option<&Failure>, required: &Required, now: Timestamp) {
+    fn remember(&self, required: &Required, now: Timestamp) {
         let mut memory = self.memory();
         memory.since = match required {
             Required::Done => None,
             _ => Some(memory.since.unwrap_or(now)),
         };
-        memory.bring_up &= failure.is_some() || *required != Required::Done;
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {

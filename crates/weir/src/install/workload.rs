@@ -1,6 +1,6 @@
 //! Deployments, and what watches over them.
 
-use super::{Component, Install, metadata};
+use super::{Component, Install, keeping, metadata};
 use serde_json::{Value, json};
 use weir_api::keys::node::MASTER;
 
@@ -71,6 +71,9 @@ fn container(component: Component, install: &Install<'_>) -> Value {
     let mut arguments = vec![json!("run"), json!(component.role()), json!(bind), json!("--log-format=json")];
     if component == Component::Controller {
         arguments.push(json!(format!("--image-cache={cache}")));
+    }
+    if component == Component::Operator && install.operator_keeps_controller {
+        arguments.extend(keeping::arguments(install));
     }
     if install.take_over {
         arguments.push(json!("--take-over"));
