@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`names`], [`namespaces`], [`config_maps`], [`secrets`], [`gates`] | names of objects and feature gates |
 //! | [`rollout`], [`daemon`], [`drain`], [`node`], [`taints`] | what is written on nodes, by writer |
-//! | [`config`], [`pool_labels`], [`build`], [`boot_image`] | what is written on other objects |
+//! | [`config`], [`pool_labels`], [`build`], [`boot_image`], [`operand`] | what is written on other objects |
 //! | [`image`] | labels of images |
 //! | [`pool`], [`machine_config_node`], [`controller_config`], [`generated`], [`os_build`], [`os_config`], [`release_image`], [`machine_configuration`], [`cluster_operator`] | condition types and reasons, by kind |
 //!
@@ -307,6 +307,16 @@ pub mod boot_image {
     pub const STUB_UPGRADED_TO: &str = "machineconfiguration.openshift.io/stub-ignition-upgraded-to";
     /// On user-data secrets: when it was converted.
     pub const STUB_UPGRADED_AT: &str = "machineconfiguration.openshift.io/stub-ignition-upgraded-at";
+}
+
+/// The label on objects that the operator keeps, by the names that Kubernetes recommends.
+///
+/// Source: <https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/>.
+pub mod operand {
+    /// Which program manages an object.
+    pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+    /// Its value on what our operator keeps, ours alone.
+    pub const OPERATOR: &str = "weir-operator";
 }
 
 /// Labels on pods.

@@ -10,6 +10,8 @@ pub const OPERATOR_GROUP: &str = "operator.openshift.io";
 pub const IMAGE_GROUP: &str = "image.openshift.io";
 /// API group of bare metal (`metal3.io`).
 pub const METAL_GROUP: &str = "metal3.io";
+/// API group of the monitoring kinds (`monitoring.coreos.com`).
+pub const MONITORING_GROUP: &str = "monitoring.coreos.com";
 /// The kinds of [`MACHINE_CONFIG_GROUP`], by name.
 pub const MACHINE_CONFIG_KINDS: [&str; 11] = [
     "ContainerRuntimeConfig",

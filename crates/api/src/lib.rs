@@ -23,6 +23,7 @@
 //! | [`api_server`], [`dns`], [`network`], [`node_config`], [`proxy`] | what nodes are told (config.openshift.io, read only) |
 //! | [`image_config`], [`mirrors`] | where images come from (config and operator.openshift.io, read only) |
 //! | [`provisioning`] | how bare metal boots (metal3.io, read only) |
+//! | [`service_monitor`] | which services are asked for metrics (monitoring.coreos.com) |
 //! | [`image_stream`] | `ImageStream` (image.openshift.io, read only) |
 //!
 //! Every field that the API server does not enforce is optional or defaulted, so that one odd object never stops a
@@ -64,6 +65,7 @@ pub mod proxy;
 pub mod references;
 pub mod release_bundle;
 pub mod schema;
+pub mod service_monitor;
 pub mod tls;
 
 pub use api_server::APIServer;
@@ -94,3 +96,4 @@ pub use pinned_image_set::PinnedImageSet;
 pub use pool::MachineConfigPool;
 pub use provisioning::Provisioning;
 pub use proxy::Proxy;
+pub use service_monitor::ServiceMonitor;

@@ -53,6 +53,8 @@ struct Objects<K> {
     /// Uids of objects that the watch said are gone: the answer to an earlier write does not bring them back.
     gone: BTreeMap<Key, Option<String>>,
     synced: bool,
+    /// Whether the API server knows the kind; so it is held until it says otherwise.
+    served: bool,
     failing: Option<String>,
 }
 
@@ -76,7 +78,7 @@ impl<K: Cached> Cache<K> {
     #[must_use]
     pub fn new() -> Self {
         let (found, broken, gone) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let objects = Objects { found, broken, gone, synced: false, failing: None };
+        let objects = Objects { found, broken, gone, synced: false, served: true, failing: None };
         Self { shared: Arc::new(Shared { objects: RwLock::new(objects), changes: watch::channel(0).0 }) }
     }
 
@@ -108,6 +110,12 @@ impl<K: Cached> Cache<K> {
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.read().synced
+    }
+
+    /// Whether the API server knows the kind. Only where it need not is this ever false.
+    #[must_use]
+    pub fn is_served(&self) -> bool {
+        self.read().served
     }
 
     /// Why the objects are not known, or are no longer kept up to date; `None` while all is well.
@@ -192,6 +200,13 @@ impl<K: Cached + Resource<Scope = NamespaceResourceScope>> Cache<K> {
         self.fill_with(Api::namespaced(client, namespace), config, Unserved::Failure).await;
     }
 
+    /// As [`Self::fill_namespace_labelled`], for a kind that a cluster need not have: while it is not served there are no
+    /// objects.
+    pub async fn fill_namespace_labelled_optional(self, client: Client, namespace: &str, selector: &str) {
+        let config = watcher::Config::default().labels(selector);
+        self.fill_with(Api::namespaced(client, namespace), config, Unserved::Empty).await;
+    }
+
     /// The object of this name in a namespace.
     #[must_use]
     pub fn get_in(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
@@ -207,11 +222,12 @@ fn is_unserved(error: &watcher::Error) -> bool {
 impl<K: Cached> Objects<K> {
     /// Nothing is there, and that is known. True when it was not known before.
     fn empty(&mut self) -> bool {
-        let changed = !self.synced || !self.found.is_empty() || self.failing.is_some();
+        let changed = !self.synced || self.served || !self.found.is_empty() || self.failing.is_some();
         self.found.clear();
         self.broken.clear();
         self.failing = None;
         self.synced = true;
+        self.served = false;
         changed
     }
 
@@ -226,6 +242,7 @@ impl<K: Cached> Objects<K> {
         // A list that has begun says nothing yet; whatever else comes shows that the watch works.
         if !matches!(event, Event::Init | Event::InitApply(_)) {
             self.failing = None;
+            self.served = true;
         }
         match event {
             Event::Init => {
@@ -357,6 +374,19 @@ mod tests {
         fold(&cache, vec![Event::Init, Event::InitApply(event(object("b", 2, "x"))), Event::InitDone]);
         assert_eq!(held(&cache), [("b".to_owned(), "x".to_owned())]);
         assert!(cache.is_synced());
+    }
+
+    #[test]
+    fn a_kind_that_is_not_served_has_no_objects_until_it_is() {
+        let cache = Cache::<ConfigMap>::new();
+        assert!(cache.is_served());
+        cache.write(Objects::empty);
+        assert!(!cache.is_served() && cache.is_synced());
+        let before = *cache.changes().borrow();
+        cache.write(Objects::empty);
+        assert_eq!(*cache.changes().borrow(), before);
+        fold(&cache, vec![Event::Init, Event::InitDone]);
+        assert!(cache.is_served());
     }
 
     #[test]

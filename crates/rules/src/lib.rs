@@ -31,6 +31,7 @@
 //! | [`templates`] | whether what was generated still belongs to the ControllerConfig |
 //! | [`take_over`] | which build's work is continued by who takes over from another operator |
 //! | [`policies`] | which admission policies go with the streams |
+//! | [`operands`] | which objects the operator applies and deletes, and whether their pods are there |
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
 //! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
 //! | [`figures`] | what its state is in numbers |
@@ -67,6 +68,7 @@ pub mod membership;
 pub mod mismatch;
 pub mod node_disruption;
 pub mod node_status;
+pub mod operands;
 pub mod policies;
 pub mod pool_status;
 pub mod quoted;

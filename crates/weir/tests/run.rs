@@ -567,6 +567,81 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     Ok(())
 }
 
+/// The definition of ServiceMonitor, as far as a test needs it.
+fn service_monitors() -> Value {
+    let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    json!({
+        "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+        "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
+        "spec": {
+            "group": "monitoring.coreos.com", "scope": "Namespaced",
+            "names": {"plural": "servicemonitors", "singular": "servicemonitor", "kind": "ServiceMonitor"},
+            "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
+        },
+    })
+}
+
+#[test]
+fn the_operator_keeps_the_controller_with_the_rights_that_the_manifests_give_it() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    server.run("all", &["--release", &release])?.interrupt()?;
+    server.kubectl.run(&["delete", "leases", "--all", "-n", "openshift-machine-config-operator"])?;
+    for namespace in ["config", "config-managed", "kube-apiserver-operator"] {
+        server.kubectl.run(&["create", "namespace", &format!("openshift-{namespace}")])?;
+    }
+    server.kubectl.pipe(service_monitors().to_string().as_bytes(), &["apply", "-f", "-"])?;
+    server.kubectl.run(&["wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com"])?;
+    let print = |more: &[&str]| -> Result<(Vec<u8>, Vec<Value>)> {
+        let printed = weir().args(["manifests", "--image", "registry.example.com/weir:1"]).args(more).output()?.stdout;
+        let objects = serde_saphyr::from_multiple(std::str::from_utf8(&printed)?)?;
+        Ok((printed, objects))
+    };
+    let (printed, operator) = print(&["--operator-keeps-controller"])?;
+    server.kubectl.pipe(&printed, &["apply", "--server-side", "--force-conflicts", "-f", "-"])?;
+    let kubeconfig = of_account(&server, "weir-operator")?;
+    let deployment = operator.iter().find(|object| object["kind"] == "Deployment").context("no deployment")?;
+    let told = deployment["spec"]["template"]["spec"]["containers"][0]["args"].as_array().context("no arguments")?;
+    let told = told.iter().filter_map(Value::as_str).filter(|argument| argument.starts_with("--controller"));
+    let start = |more: &[&str]| {
+        let mut command = weir();
+        command.args(["run", "operator", "--distribution", "ocp", "--kubeconfig"]).arg(&kubeconfig);
+        let mut program = Program::start(command.args(told.clone()).args(more))?;
+        program.until("leading")?;
+        anyhow::Ok(program)
+    };
+    let namespace = "--namespace=openshift-machine-config-operator";
+    let mut program = start(&[])?;
+    server.kubectl.run(&["wait", "--for=create", "servicemonitor/weir-controller", namespace, "--timeout=60s"])?;
+    let (_, all) = print(&[])?;
+    let kept = all.into_iter().filter(|object| object["metadata"]["name"] == "weir-controller");
+    let kept: Vec<Value> = kept.filter(|object| !operator.contains(object)).collect();
+    assert_eq!(kept.len(), 11, "{kept:#?}");
+    for object in &kept {
+        let file = server.folder.path().join("object");
+        std::fs::write(&file, object.to_string())?;
+        server.kubectl.get(&["-f", &file.display().to_string()])?;
+    }
+
+    let rights = || server.kubectl.get(&["clusterrole/weir-controller"]);
+    let before = rights()?["rules"].clone();
+    let more = json!({"rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}).to_string();
+    server.kubectl.run(&["patch", "clusterrole/weir-controller", "--type=merge", "-p", &more])?;
+    server.kubectl.run(&["scale", "deployment/weir-controller", namespace, "--replicas=0"])?;
+    let replicas = "--for=jsonpath={.spec.replicas}=2";
+    server.kubectl.run(&["wait", "deployment/weir-controller", namespace, replicas, "--timeout=60s"])?;
+    assert_eq!(rights()?["rules"], before);
+    assert!(program.interrupt()?.success());
+    let mut without = start(&["--no-monitoring"])?;
+    server.kubectl.run(&["wait", "--for=delete", "servicemonitor/weir-controller", namespace, "--timeout=60s"])?;
+    assert!(without.interrupt()?.success());
+    for said in [program.rest(), without.rest()] {
+        assert!(!said.contains("forbidden"), "{said}");
+    }
+    server.kubectl.get(&["servicemonitor/weir-operator", namespace])?;
+    Ok(())
+}
+
 /// Makes what weir seeded what another operator's build made, and returns the names of the MachineConfigs it "generated".
 fn of_another_operator(server: &Server, build: &str, hash: &str) -> Result<Vec<String>> {
     const GROUP: &str = "machineconfiguration.openshift.io";

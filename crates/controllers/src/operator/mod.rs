@@ -6,18 +6,21 @@
 //! | `sources` | what the configuration of a real cluster is made of |
 //! | `config` | writes the ControllerConfig of a real cluster, and what goes with it |
 //! | `configuration` | writes the MachineConfiguration of a real cluster |
+//! | `operands` | keeps the objects that it was given, such as those that run the controller |
 //! | `act` | writes pools, policies and the ClusterOperator |
 
 mod act;
 mod config;
 mod configuration;
 mod observe;
+mod operands;
 mod sources;
 
 use crate::{Context, news::News};
 use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use observe::Observed;
+use operands::Operands;
 use serde_json::Value;
 use sources::Sources;
 use std::{
@@ -50,6 +53,7 @@ pub struct Controller {
     bindings: Cache<ValidatingAdmissionPolicyBinding>,
     sources: Sources,
     news: News,
+    operands: Operands,
     memory: Mutex<Memory>,
 }
 
@@ -82,6 +86,7 @@ impl Controller {
             bindings: Cache::new(),
             sources: Sources::new(),
             news: News::default(),
+            operands: Operands::new(Vec::new()),
             memory: Mutex::new(Memory::default()),
         }
     }
@@ -100,6 +105,12 @@ impl Controller {
         self
     }
 
+    /// Keeps these objects, too, and deletes what it kept before and is not among them.
+    #[must_use]
+    pub fn keeping(self, objects: Vec<Value>) -> Self {
+        Self { operands: Operands::new(objects), ..self }
+    }
+
     /// Reconciles on every change of what configures the cluster until the future is dropped; needs [`crate::watch`] beside it.
     pub async fn run(&self) {
         self.context.cluster.synced().await;
@@ -108,6 +119,7 @@ impl Controller {
         changes.extend([self.kubelets.changes(), self.runtimes.changes()]);
         changes.extend([self.operators.changes(), self.policies.changes(), self.bindings.changes()]);
         changes.extend(self.sources.changes());
+        changes.extend(self.operands.changes());
         tokio::join!(
             self.operators.clone().fill(client.clone()),
             self.kubelets.clone().fill(client.clone()),
@@ -115,6 +127,7 @@ impl Controller {
             self.policies.clone().fill(client.clone()),
             self.bindings.clone().fill(client.clone()),
             Box::pin(self.sources.fill(client.clone())),
+            Box::pin(self.operands.fill(client.clone())),
             drive("operator", changes, || self.reconcile()),
         );
     }
@@ -125,7 +138,7 @@ impl Controller {
     /// When the ClusterOperator could not be written. What else fails is said there.
     pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
         // The other kinds only add to what is said.
-        let awaited = matches!(self.sources.unseen(), Some((_, None)));
+        let awaited = matches!(self.sources.unseen(), Some((_, None))) || self.operands.is_awaited();
         if !self.context.cluster.is_synced() || !self.operators.is_synced() || awaited {
             return Ok(Next::Await);
         }
@@ -134,10 +147,16 @@ impl Controller {
         let guards = self.guards().await.map_err(act::guards_failed);
         let observed = Observed::new(self);
         let marks = self.marks(observed.version()).await.map_err(act::marks_failed);
+        let operands = self.operands.keep(&self.context.client, now).await;
+        let rollout = operands.as_ref().ok().cloned().flatten();
         let (kept, again) = self.keep(&observed, now).await;
-        let failed = [pools, guards, marks].into_iter().filter_map(Result::err).chain(kept);
+        let failed = [pools, guards, marks, operands.map(drop)].into_iter().filter_map(Result::err).chain(kept);
         let failure = observed.failure().or_else(|| failed.min_by_key(Failure::order));
-        let required = self.required(&observed, now);
+        // The pools are waited for after what renders them.
+        let required = match (rollout, self.required(&observed, now)) {
+            (Some(why), Required::Done | Required::Waiting { .. }) => Required::Waiting { why },
+            (_, required) => required,
+        };
         self.report(&observed.report(failure.as_ref(), &required, &self.image, now)).await?;
         let waits = failure.is_some() || required != Required::Done;
         let again = again.map(|at| at.duration_since(now).unsigned_abs());

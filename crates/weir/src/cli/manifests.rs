@@ -3,7 +3,7 @@
 use super::up::duration;
 use crate::{
     exit::Outcome,
-    install::{Install, Manifest, manifests},
+    install::{Install, Manifest, REPLICAS, manifests},
 };
 use anyhow::{Context as _, Result};
 use std::{
@@ -18,7 +18,7 @@ pub struct Manifests {
     #[arg(long, value_name = "PULLSPEC")]
     pub image: String,
     /// Pods of each component: one works, the others stand by
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = REPLICAS)]
     pub replicas: u32,
     /// Leave out ServiceMonitors, for a cluster that does not know them
     #[arg(long)]
@@ -29,6 +29,9 @@ pub struct Manifests {
     /// Let it continue the work of the operator that ran in the cluster before
     #[arg(long)]
     pub take_over: bool,
+    /// Leave the controller out and let the operator keep it, with the rights for that
+    #[arg(long)]
+    pub operator_keeps_controller: bool,
     /// Write one file per object into this folder instead of printing
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -46,6 +49,7 @@ impl Manifests {
             monitoring: !self.no_monitoring,
             prune_rendered: self.prune_rendered,
             take_over: self.take_over,
+            operator_keeps_controller: self.operator_keeps_controller,
         });
         match &self.output {
             Some(folder) => write(folder, &all)?,

@@ -8,6 +8,7 @@ mod explain;
 mod fleet;
 mod get;
 mod image_source;
+pub mod kept_controller;
 pub mod machine_config_osimagestream;
 mod machines;
 mod manifest_source;

@@ -1,6 +1,8 @@
 //! `weir run`: the controllers against the API server of a cluster.
 
-use super::{Cluster, LogFormat, image_source::ImageSource, up::distribution, up::duration};
+use super::{
+    Cluster, LogFormat, image_source::ImageSource, kept_controller::KeptController, up::distribution, up::duration,
+};
 use crate::{exit::Outcome, run};
 use clap::{Args, Subcommand};
 use std::{net::SocketAddr, time::Duration};
@@ -25,8 +27,20 @@ pub enum What {
     All(Options),
     /// Streams, rendering, rollout, drains
     Controller(Options),
-    /// Built-in pools, ControllerConfig, MachineConfiguration and the ClusterOperator
-    Operator(Options),
+    /// Built-in pools, ControllerConfig, MachineConfiguration and the ClusterOperator, and where that is asked for the controller's
+    /// deployment
+    Operator(OperatorOptions),
+}
+
+/// What the operator is told.
+#[derive(Debug, Args)]
+pub struct OperatorOptions {
+    /// Which cluster, and what it is to run
+    #[command(flatten)]
+    pub options: Options,
+    /// The controller that it keeps
+    #[command(flatten)]
+    pub controller: KeptController,
 }
 
 /// Which cluster, and what it is to run.
@@ -118,14 +132,14 @@ impl Run {
     /// # Errors
     /// Whatever kept it from starting or from running on.
     pub fn run(self) -> anyhow::Result<Outcome> {
-        let (role, options) = match self.what {
-            What::All(options) => (run::Role::All, options),
-            What::Controller(options) => (run::Role::Controller, options),
-            What::Operator(options) => (run::Role::Operator, options),
+        let (role, options, kept) = match self.what {
+            What::All(options) => (run::Role::All, options, Vec::new()),
+            What::Controller(options) => (run::Role::Controller, options, Vec::new()),
+            What::Operator(operator) => (run::Role::Operator, operator.options, operator.controller.objects()),
         };
         options.election.check().unwrap_or_else(|error| error.exit());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-        let outcome = runtime.block_on(run::run(role, options));
+        let outcome = runtime.block_on(run::run(role, options, kept));
         // What still waits for a registry is not waited for.
         runtime.shutdown_background();
         outcome

@@ -1,6 +1,6 @@
 //! What each component may do: only what its code does. Each rule says which code.
 
-use super::{Component, Install, metadata};
+use super::{Component, Install, keeping, metadata};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
@@ -13,9 +13,9 @@ use weir_api::{
 };
 use weir_rules::{catalog::os_image_url, controller_config::READ};
 
-const RBAC: &str = "rbac.authorization.k8s.io";
+pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
 /// What a watch needs.
-const WATCH: &[&str] = &["list", "watch"];
+pub(super) const WATCH: &[&str] = &["list", "watch"];
 
 /// Service account, roles and bindings of a component.
 pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value> {
@@ -25,20 +25,25 @@ pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value>
         cluster_role(name, &watched(component, install)),
         cluster_binding(name),
     ];
-    for (namespace, rules) in namespaced(component) {
+    for (namespace, rules) in namespaced(component, install) {
         objects.extend([role(name, namespace, &rules), binding(name, namespace)]);
     }
     objects
 }
 
 /// Rules by namespace.
-fn namespaced(component: Component) -> BTreeMap<&'static str, Vec<Value>> {
+fn namespaced(component: Component, install: &Install<'_>) -> BTreeMap<&'static str, Vec<Value>> {
     // The pull secret opens the registries that images are read from.
     let secret = named(&[""], &["secrets"], &[secrets::PULL], WATCH);
     let mut rules = BTreeMap::from([(OPERATOR_NAMESPACE, own_namespace()), (namespaces::CONFIG, vec![secret])]);
     if component == Component::Operator {
         for (namespace, more) in of_openshift() {
             rules.entry(namespace).or_default().extend(more);
+        }
+        if install.operator_keeps_controller {
+            for namespace in namespaced(Component::Controller, install).into_keys() {
+                rules.entry(namespace).or_default().extend(keeping::namespaced(namespace));
+            }
         }
     }
     rules
@@ -101,6 +106,9 @@ fn watched(component: Component, install: &Install<'_>) -> Vec<Value> {
         Component::Operator => operator(),
         Component::Controller => controller(),
     });
+    if component == Component::Operator && install.operator_keeps_controller {
+        rules.extend(keeping::cluster());
+    }
     if component == Component::Controller && install.prune_rendered.is_some() {
         rules.push(rule(&[MACHINE_CONFIG_GROUP], &["machineconfigs"], &["delete"]));
     }
@@ -172,11 +180,11 @@ fn own_namespace() -> Vec<Value> {
     ]
 }
 
-fn rule(groups: &[&str], resources: &[&str], verbs: &[&str]) -> Value {
+pub(super) fn rule(groups: &[&str], resources: &[&str], verbs: &[&str]) -> Value {
     json!({"apiGroups": groups, "resources": resources, "verbs": verbs})
 }
 
-fn named(groups: &[&str], resources: &[&str], names: &[&str], verbs: &[&str]) -> Value {
+pub(super) fn named(groups: &[&str], resources: &[&str], names: &[&str], verbs: &[&str]) -> Value {
     json!({"apiGroups": groups, "resources": resources, "resourceNames": names, "verbs": verbs})
 }
 

@@ -3,15 +3,20 @@
 //! | module | part |
 //! |---|---|
 //! | `access` | what each component may do: only what its code does |
+//! | `keeping` | what the operator may do to keep the controller, and what it is told about it |
 //! | `workload` | deployments, and what watches over them |
 
 mod access;
+mod keeping;
 mod workload;
 
 use serde_json::{Value, json};
 use std::time::Duration;
 use weir_api::keys::names::{COMPONENTS, OPERATOR_NAMESPACE};
 use weir_rules::policies::pool_stream;
+
+/// Pods of a component where nobody says how many: one works, one stands by.
+pub const REPLICAS: u32 = 2;
 
 /// What is to be installed.
 #[derive(Clone, Copy, Debug)]
@@ -26,6 +31,8 @@ pub struct Install<'a> {
     pub prune_rendered: Option<Duration>,
     /// Whether the work of the operator that ran before is continued.
     pub take_over: bool,
+    /// Whether the operator keeps the controller's objects, which are then its own to make.
+    pub operator_keeps_controller: bool,
 }
 
 /// An object and what its file is called.
@@ -77,16 +84,24 @@ pub fn manifests(install: &Install<'_>) -> Vec<Manifest> {
             "labels": {"openshift.io/cluster-monitoring": "true", "pod-security.kubernetes.io/enforce": "restricted"},
         },
     });
+    let components = if install.operator_keeps_controller { &[Component::Operator] } else { &Component::ALL[..] };
     let mut objects = vec![namespace];
-    for component in Component::ALL {
-        objects.extend(access::objects(component, install));
+    for component in components {
+        objects.extend(access::objects(*component, install));
     }
     let guard = pool_stream();
     objects.extend([guard.policy, guard.binding]);
-    for component in Component::ALL {
-        objects.extend(workload::objects(component, install));
+    for component in components {
+        objects.extend(workload::objects(*component, install));
     }
     objects.into_iter().map(Manifest::from).collect()
+}
+
+/// The objects of the controller, for an operator that keeps them.
+#[must_use]
+pub fn operands(install: &Install<'_>) -> Vec<Value> {
+    let component = Component::Controller;
+    access::objects(component, install).into_iter().chain(workload::objects(component, install)).collect()
 }
 
 impl From<Value> for Manifest {
@@ -103,16 +118,28 @@ fn metadata(name: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::{
+        Arguments, Command,
+        run::{Run, What},
+    };
+    use clap::Parser as _;
     use std::collections::BTreeSet;
 
+    const INSTALL: Install<'_> = Install {
+        image: "registry.example.com/weir@sha256:1",
+        replicas: REPLICAS,
+        monitoring: true,
+        prune_rendered: None,
+        take_over: false,
+        operator_keeps_controller: false,
+    };
+
     fn all() -> Vec<Manifest> {
-        manifests(&Install {
-            image: "registry.example.com/weir@sha256:1",
-            replicas: 2,
-            monitoring: true,
-            prune_rendered: None,
-            take_over: false,
-        })
+        manifests(&INSTALL)
+    }
+
+    fn keeping() -> Vec<Manifest> {
+        manifests(&Install { operator_keeps_controller: true, ..INSTALL })
     }
 
     #[test]
@@ -138,7 +165,7 @@ mod tests {
 
     #[test]
     fn nobody_may_do_anything_to_everything_and_secrets_are_those_of_their_namespace() {
-        for manifest in all() {
+        for manifest in all().into_iter().chain(keeping()) {
             for rule in manifest.object["rules"].as_array().into_iter().flatten() {
                 let text = rule.to_string();
                 assert!(!text.contains("\"*\""), "{}: {text}", manifest.file);
@@ -159,5 +186,60 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Whether one of the operator's rules for this place allows it.
+    fn may(printed: &[Manifest], namespace: &Value, verb: &str, plural: &str, name: Option<&str>) -> bool {
+        let of_place = printed.iter().filter(|m| m.object["metadata"]["namespace"] == *namespace);
+        let mut rules = of_place.flat_map(|m| m.object["rules"].as_array().into_iter().flatten());
+        let has = |rule: &Value, key: &str, value: &str| {
+            rule[key].as_array().is_some_and(|values| values.iter().any(|found| found == value))
+        };
+        rules.any(|rule| {
+            let named = name.map_or(rule["resourceNames"].is_null(), |name| has(rule, "resourceNames", name));
+            has(rule, "verbs", verb) && has(rule, "resources", plural) && named
+        })
+    }
+
+    #[test]
+    fn an_operator_that_keeps_the_controller_may_write_exactly_what_it_keeps() {
+        let printed = keeping();
+        assert!(!printed.iter().any(|manifest| manifest.file.ends_with("weir-controller")));
+        let kept = operands(&INSTALL);
+        for object in &kept {
+            let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
+            let (namespace, name) = (&object["metadata"]["namespace"], object["metadata"]["name"].as_str());
+            assert!(may(&printed, namespace, "create", &plural, None), "{plural}");
+            let grants = if plural.ends_with("roles") { &["escalate", "bind"][..] } else { &[] };
+            for verb in [&["patch", "delete"][..], grants].concat() {
+                assert!(may(&printed, namespace, verb, &plural, name), "{verb} {plural}");
+                assert!(!may(&printed, namespace, verb, &plural, None), "{verb} any {plural}");
+            }
+            let anywhere = [&Value::Null, namespace].map(|place| may(&printed, place, "watch", &plural, None));
+            assert!(anywhere.contains(&true), "{plural}");
+        }
+        for manifest in all() {
+            assert!(!manifest.object["rules"].to_string().contains("escalate"), "{}", manifest.file);
+        }
+    }
+
+    #[test]
+    fn an_operator_that_keeps_the_controller_is_told_what_manifests_were_asked_for() {
+        let install = Install {
+            replicas: 3,
+            monitoring: false,
+            prune_rendered: Some(Duration::from_secs(60)),
+            take_over: true,
+            operator_keeps_controller: true,
+            ..INSTALL
+        };
+        let printed = manifests(&install);
+        let deployment = printed.iter().find(|manifest| manifest.file == "deployment-weir-operator").unwrap();
+        let arguments = &deployment.object["spec"]["template"]["spec"]["containers"][0]["args"];
+        let arguments = arguments.as_array().unwrap().iter().filter_map(Value::as_str);
+        let parsed = Arguments::try_parse_from(["weir"].into_iter().chain(arguments)).unwrap();
+        let Command::Run(Run { what: What::Operator(told), .. }) = parsed.command else { panic!("{parsed:?}") };
+        assert!(told.options.take_over);
+        assert_eq!(told.controller.objects(), operands(&install));
     }
 }

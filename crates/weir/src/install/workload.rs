@@ -1,6 +1,6 @@
 //! Deployments, and what watches over them.
 
-use super::{Component, Install, metadata};
+use super::{Component, Install, keeping, metadata};
 use serde_json::{Value, json};
 use weir_api::keys::node::MASTER;
 
@@ -74,6 +74,9 @@ fn container(component: Component, install: &Install<'_>) -> Value {
     }
     if component == Component::Operator {
         arguments.push(json!(format!("--operator-image={}", install.image)));
+    }
+    if component == Component::Operator && install.operator_keeps_controller {
+        arguments.extend(keeping::arguments(install));
     }
     if install.take_over {
         arguments.push(json!("--take-over"));

@@ -25,6 +25,7 @@ use anyhow::{Context as _, Result, bail};
 use kube::{Api, Client};
 use leader::{Leases, asked};
 use release::Wanted;
+use serde_json::Value;
 use serve::Health;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -60,11 +61,11 @@ impl Role {
     }
 }
 
-/// Runs until it is asked to stop.
+/// Runs until it is asked to stop; the operator keeps the objects that are given.
 ///
 /// # Errors
 /// Whatever kept it from starting or from running on.
-pub async fn run(role: Role, options: Options) -> Result<Outcome> {
+pub async fn run(role: Role, options: Options, kept: Vec<Value>) -> Result<Outcome> {
     let stop = asked_to_stop();
     tokio::pin!(stop);
     let Started { leases, context, images } = tokio::select! {
@@ -74,7 +75,7 @@ pub async fn run(role: Role, options: Options) -> Result<Outcome> {
     let (tell, told) = watch::channel(false);
     let leading = leases.lead(&told, async {
         tokio::select! {
-            ended = Box::pin(work(role, &context, images, &options)) => ended,
+            ended = Box::pin(work(role, &context, images, &options, kept)) => ended,
             () = asked(&told) => Ok(Outcome::Done),
         }
     });
@@ -90,21 +91,22 @@ pub async fn run(role: Role, options: Options) -> Result<Outcome> {
 }
 
 /// Watches begin with the work, not before: what the last leader wrote is then in what is listed.
-async fn work(role: Role, context: &Context, images: Images, options: &Options) -> Result<Outcome> {
+async fn work(role: Role, context: &Context, images: Images, options: &Options, kept: Vec<Value>) -> Result<Outcome> {
     tokio::select! {
         () = Box::pin(weir_controllers::watch(context)) => {}
         taken_over = Box::pin(async {
-            match options.take_over {
-                true => control(role, &take_over::taken_over(context).await?, images, options).await,
-                false => control(role, context, images, options).await,
-            }
+            let context = match options.take_over {
+                true => &take_over::taken_over(context).await?,
+                false => context,
+            };
+            control(role, context, images, options, kept).await;
             anyhow::Ok(())
         }) => taken_over?,
     }
     bail!("the controllers ended")
 }
 
-async fn control(role: Role, context: &Context, images: Images, options: &Options) {
+async fn control(role: Role, context: &Context, images: Images, options: &Options, kept: Vec<Value>) {
     tokio::join!(
         async {
             if role.controls() {
@@ -119,7 +121,7 @@ async fn control(role: Role, context: &Context, images: Images, options: &Option
         async {
             if role.operates() {
                 let operator = operator::Controller::new(context.clone()).of_image(&options.operator_image);
-                Box::pin(operator.continuing(options.take_over).run()).await;
+                Box::pin(operator.continuing(options.take_over).keeping(kept).run()).await;
             }
         },
     );
