@@ -16,7 +16,7 @@ use weir_api::{
     crds::{FeatureSet, crds},
     keys::operand::{MANAGED_BY, OPERATOR},
 };
-use weir_apiserver::{ApiServer, Settings};
+use weir_apiserver::{ApiServer, Service, Settings, User};
 use weir_controllers::{Build, Cluster, Context, operator};
 use weir_distro::Profile;
 use weir_kubeio::Clock;
@@ -123,8 +123,13 @@ impl World {
 
     /// Lets an operator that is given these work, and no other.
     async fn operate(&mut self, kept: Vec<Value>) {
+        self.operate_as(self.server.service(), kept).await;
+    }
+
+    /// As [`Self::operate`], with the rights of somebody.
+    async fn operate_as(&mut self, somebody: Service, kept: Vec<Value>) {
         self.operator.drain(..).for_each(|task| task.abort());
-        let client = Client::new(Troubled::new(self.server.service(), self.trouble.clone()), "default");
+        let client = Client::new(Troubled::new(somebody, self.trouble.clone()), "default");
         let context = Context {
             client: client.clone(),
             cluster: Cluster::default(),
@@ -334,6 +339,37 @@ async fn what_cannot_be_applied_is_said_and_tried_again() {
     // Nothing is started whose rights are not there.
     assert!(world.get(&deployment()).await.is_none());
     world.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": CONFIG}})).await;
+    sleep(Duration::from_mins(1)).await;
+    assert!(world.get(&deployment()).await.is_some());
+    assert_ne!(world.says().await.0, "MachineConfigControllerFailed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_rights_for_it_the_operator_does_the_rest_and_says_so() {
+    let mut world = World::start().await;
+    let known =
+        ["", "config.openshift.io", "machineconfiguration.openshift.io", "operator.openshift.io", "apps", "policy"];
+    let rule = |groups: &[&str]| json!({"apiGroups": groups, "resources": ["*"], "verbs": ["*"]});
+    let mut rights = role("ClusterRole", None, "rights");
+    rights["rules"] = json!([rule(&known), rule(&["admissionregistration.k8s.io", "monitoring.coreos.com"])]);
+    let mut to = binding("ClusterRole", None, "rights");
+    to["metadata"]["name"] = json!("rights");
+    to["subjects"] = json!([{"apiGroup": RBAC, "kind": "User", "name": "jane"}]);
+    for object in [&rights, &to] {
+        world.create(object).await;
+    }
+    let groups = vec!["system:authenticated".to_owned()];
+    let jane = User { username: "jane".to_owned(), groups, ..User::default() };
+    world.operate_as(world.server.service_as(jane), wanted()).await;
+    let (reason, message, _) = world.says().await;
+    assert_eq!(reason, "MachineConfigControllerFailed");
+    assert!(message.contains("ClusterRole cannot be watched") && message.contains("forbidden"), "{message}");
+    let pool = json!({"apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "metadata": {"name": "worker"}});
+    assert!(world.get(&pool).await.is_some());
+    assert!(world.get(&deployment()).await.is_none());
+
+    rights["rules"].as_array_mut().unwrap().push(rule(&[RBAC]));
+    world.edit(&rights, json!({"rules": rights["rules"]})).await;
     sleep(Duration::from_mins(1)).await;
     assert!(world.get(&deployment()).await.is_some());
     assert_ne!(world.says().await.0, "MachineConfigControllerFailed");

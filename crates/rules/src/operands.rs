@@ -324,6 +324,9 @@ mod tests {
     #[test]
     fn what_nobody_can_change_is_made_anew_if_it_is_ours() {
         let binding = |role: &str| object("RoleBinding", "c", json!({"roleRef": {"name": role}}));
+        let (mut other, deployed) = (deployment("d"), deployment("d"));
+        other["spec"]["selector"] = json!({"matchLabels": {"app": "other"}});
+        assert_eq!(done(&[deployed], &[other]), ["delete Deployment n/d"]);
         let (wanted, live) = (binding("new"), binding("old"));
         assert_eq!(done(std::slice::from_ref(&wanted), std::slice::from_ref(&live)), ["delete RoleBinding n/c"]);
         let mut foreign = live;

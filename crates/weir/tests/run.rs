@@ -476,6 +476,7 @@ const OTHER_OCCASIONS: [(&str, &[&str], &str); 10] = [
             "provisionings",
             "serviceaccounts",
             "secrets",
+            "configmaps",
             "images",
             "imagedigestmirrorsets",
             "imagetagmirrorsets",
