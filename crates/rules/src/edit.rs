@@ -4,9 +4,20 @@
 //! R-EDIT-2 It holds for the object as it was read: a version that is no longer the latest is refused by the API server.
 //! R-EDIT-3 Absent, null, empty text, empty list and empty object mean the same: who writes an object through types of his
 //! own leaves one for the other.
+//! R-EDIT-4 An object has what is wanted of it, whatever others or the API server added. Lists that Kubernetes merges by a
+//! key are compared by it, all others as a whole.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
+
+/// Lists that merge by a key: field, key. Ports are told apart by their numbers, and have one name each.
+const KEYED: [(&str, &str); 5] = [
+    ("containers", "name"),
+    ("ports", "name"),
+    ("topologySpreadConstraints", "topologyKey"),
+    ("volumeMounts", "mountPath"),
+    ("volumes", "name"),
+];
 
 /// The JSON patch (RFC 6902) that sets fields, by JSON pointer; `None` when there are none.
 #[must_use]
@@ -33,6 +44,29 @@ pub fn means_same(a: &Value, b: &Value) -> bool {
             first.len() == second.len() && first.iter().zip(second).all(|(a, b)| means_same(a, b))
         }
         _ => a == b || (says_nothing(a) && says_nothing(b)),
+    }
+}
+
+/// Whether `found` has all that is wanted of it: R-EDIT-4.
+#[must_use]
+pub fn covers(found: &Value, wanted: &Value) -> bool {
+    field_covers("", found, wanted)
+}
+
+fn field_covers(field: &str, found: &Value, wanted: &Value) -> bool {
+    match (found, wanted) {
+        (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
+            let empty = wanted.is_null() || wanted.as_object().is_some_and(serde_json::Map::is_empty);
+            found.get(key).map_or(empty, |found| field_covers(key, found, wanted))
+        }),
+        (Value::Array(found), Value::Array(wanted)) => match KEYED.iter().find(|(keyed, _)| *keyed == field) {
+            Some((_, key)) => wanted.iter().all(|wanted| {
+                let mut same = found.iter().filter(|found| found[*key] == wanted[*key]);
+                same.any(|found| field_covers("", found, wanted))
+            }),
+            None => found.len() == wanted.len() && found.iter().zip(wanted).all(|(f, w)| field_covers("", f, w)),
+        },
+        (found, wanted) => found == wanted,
     }
 }
 
@@ -64,6 +98,30 @@ mod tests {
         for (a, b, same) in table {
             assert_eq!(means_same(&a, &b), same, "{a} {b}");
             assert_eq!(means_same(&b, &a), same, "{b} {a}");
+        }
+    }
+
+    #[test]
+    fn what_others_add_is_no_difference_and_a_list_without_keys_is_compared_as_a_whole() {
+        let wanted =
+            json!({"a": {"b": 1}, "list": [{"x": 1}], "ports": [{"name": "p", "port": 1}], "none": {}, "no": null});
+        let table = [
+            (
+                json!({"a": {"b": 1, "c": 2}, "list": [{"x": 1, "y": 2}], "ports": [{"name": "p", "port": 1}], "d": 3}),
+                true,
+            ),
+            (
+                json!({"a": {"b": 1}, "list": [{"x": 1}], "ports": [{"name": "o"}, {"name": "p", "port": 1, "d": 2}]}),
+                true,
+            ),
+            (json!({"a": {"b": 2}, "list": [{"x": 1}], "ports": [{"name": "p", "port": 1}]}), false),
+            (json!({"list": [{"x": 1}], "ports": [{"name": "p", "port": 1}]}), false),
+            (json!({"a": {"b": 1}, "list": [{"x": 1}, {"x": 2}], "ports": [{"name": "p", "port": 1}]}), false),
+            (json!({"a": {"b": 1}, "list": [{"x": 1}], "ports": [{"name": "p", "port": 2}]}), false),
+            (json!({"a": {"b": 1}, "list": [{"x": 1}], "ports": [{"name": "o", "port": 1}]}), false),
+        ];
+        for (found, has) in table {
+            assert_eq!(covers(&found, &wanted), has, "{found}");
         }
     }
 

@@ -2,7 +2,7 @@
 //!
 //! R-OPERAND-1 What is wanted carries our label. One of that name which somebody else made is taken over.
 //! R-OPERAND-2 An object is applied where what is there lacks a field or says something else; what others or the API server
-//! added to it is no difference. Lists that Kubernetes merges by a key are compared by it, all others as a whole.
+//! added to it is no difference (R-EDIT-4).
 //! R-OPERAND-3 What carries our label and is no longer wanted is deleted; what does not carry it never is.
 //! R-OPERAND-4 What Kubernetes lets nobody change, the role of a binding and the selector of a Deployment, is changed by
 //! deleting the object, if it is ours; it is then made again.
@@ -16,6 +16,7 @@
 //! Source of the order, of R-OPERAND-8 and of its texts: `pkg/operator/sync.go` of
 //! github.com/openshift/machine-config-operator. R-OPERAND-3 to 5 and 7 are ours.
 
+use crate::edit::covers;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::{cmp::Reverse, fmt};
@@ -40,14 +41,6 @@ const ORDER: [&str; 9] = [
 /// What nobody can change: kind, JSON pointer.
 const FIXED: [(&str, &str); 3] =
     [("ClusterRoleBinding", "/roleRef"), ("RoleBinding", "/roleRef"), (DEPLOYMENT, "/spec/selector")];
-/// Lists that merge by a key: field, key. Ports are told apart by their numbers, and have one name each.
-const KEYED: [(&str, &str); 5] = [
-    ("containers", "name"),
-    ("ports", "name"),
-    ("topologySpreadConstraints", "topologyKey"),
-    ("volumeMounts", "mountPath"),
-    ("volumes", "name"),
-];
 
 /// Everything that decides it.
 #[derive(Clone, Copy, Debug)]
@@ -132,7 +125,7 @@ pub fn changes<'a>(view: &OperandsView<'a>) -> Vec<OperandChange<'a>> {
         let found = view.live.iter().find(|live| Identity::of(live) == Identity::of(wanted));
         match found {
             None => applied.extend(is_served(view, wanted).then_some(wanted)),
-            Some(found) if is_going(found) || covers("", found, wanted) => {}
+            Some(found) if is_going(found) || covers(found, wanted) => {}
             Some(found) if is_fixed(found, wanted) && is_ours(found) => deleted.push(found),
             Some(_) => applied.push(wanted),
         }
@@ -200,24 +193,6 @@ fn is_fixed(found: &Value, wanted: &Value) -> bool {
     let kind = Identity::of(wanted).kind;
     let mut fixed = FIXED.iter().filter(|(of, _)| *of == kind);
     fixed.any(|(_, pointer)| found.pointer(pointer) != wanted.pointer(pointer))
-}
-
-/// R-OPERAND-2: whether `found`, which is in this field, has all that is wanted of it.
-fn covers(field: &str, found: &Value, wanted: &Value) -> bool {
-    match (found, wanted) {
-        (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
-            let empty = wanted.is_null() || wanted.as_object().is_some_and(serde_json::Map::is_empty);
-            found.get(key).map_or(empty, |found| covers(key, found, wanted))
-        }),
-        (Value::Array(found), Value::Array(wanted)) => match KEYED.iter().find(|(keyed, _)| *keyed == field) {
-            Some((_, key)) => wanted.iter().all(|wanted| {
-                let mut same = found.iter().filter(|found| found[*key] == wanted[*key]);
-                same.any(|found| covers("", found, wanted))
-            }),
-            None => found.len() == wanted.len() && found.iter().zip(wanted).all(|(f, w)| covers("", f, w)),
-        },
-        (found, wanted) => found == wanted,
-    }
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@
 //! Source of the names: `manifests/machineconfigpool-osimagestream-reference-validatingadmissionpolicy.yaml` of
 //! github.com/openshift/machine-config-operator. R-POLICY-2, 3 and 4 are ours.
 
+use crate::edit::covers;
 use serde_json::{Value, json};
 use weir_api::{
     keys::{config::OPERATOR_MANAGED, names::CLUSTER},
@@ -103,21 +104,6 @@ pub fn change(wanted: &Value, found: Option<&Value>, is_wanted: Option<bool>) ->
         (true, _) => Some(GuardChange::Apply(wanted.clone())),
         (false, Some(_)) => Some(GuardChange::Delete),
         (false, None) => None,
-    }
-}
-
-/// Whether `found` has all that is wanted: what the API server fills in is no difference.
-fn covers(found: &Value, wanted: &Value) -> bool {
-    match (found, wanted) {
-        (Value::Object(found), Value::Object(wanted)) => wanted.iter().all(|(key, wanted)| {
-            found
-                .get(key)
-                .map_or_else(|| wanted.as_object().is_some_and(serde_json::Map::is_empty), |f| covers(f, wanted))
-        }),
-        (Value::Array(found), Value::Array(wanted)) => {
-            found.len() == wanted.len() && found.iter().zip(wanted).all(|(found, wanted)| covers(found, wanted))
-        }
-        (found, wanted) => found == wanted,
     }
 }
 
