@@ -23,9 +23,7 @@ pub async fn merge<K: Cached + Serialize>(
     name: &str,
     patch: &Value,
 ) -> Result<(), Error> {
-    let answer = api.patch(name, &parameters(), &Patch::Merge(patch)).await;
-    cache.observe(answer.map_err(|source| Error::new::<K>("patching", name, source))?);
-    Ok(())
+    written(api, cache, name, Part::Object, Ok(Patch::Merge(patch))).await
 }
 
 /// Patches an object's status and folds the answer into the cache.
@@ -38,9 +36,7 @@ pub async fn merge_status<K: Cached + Serialize>(
     name: &str,
     patch: &Value,
 ) -> Result<(), Error> {
-    let answer = api.patch_status(name, &parameters(), &Patch::Merge(patch)).await;
-    cache.observe(answer.map_err(|source| Error::new::<K>("patching the status of", name, source))?);
-    Ok(())
+    written(api, cache, name, Part::Status, Ok(Patch::Merge(patch))).await
 }
 
 /// Edits an object by a JSON patch (RFC 6902), which sets whole fields, and folds the answer into the cache.
@@ -53,12 +49,7 @@ pub async fn edit<K: Cached + Serialize>(
     name: &str,
     patch: &Value,
 ) -> Result<(), Error> {
-    let answer = match operations(patch) {
-        Ok(patch) => api.patch(name, &parameters(), &patch).await,
-        Err(error) => Err(error),
-    };
-    cache.observe(answer.map_err(|source| Error::new::<K>("patching", name, source))?);
-    Ok(())
+    written(api, cache, name, Part::Object, operations(patch)).await
 }
 
 /// As [`edit`], for the status.
@@ -71,16 +62,34 @@ pub async fn edit_status<K: Cached + Serialize>(
     name: &str,
     patch: &Value,
 ) -> Result<(), Error> {
-    let answer = match operations(patch) {
-        Ok(patch) => api.patch_status(name, &parameters(), &patch).await,
-        Err(error) => Err(error),
-    };
-    cache.observe(answer.map_err(|source| Error::new::<K>("patching the status of", name, source))?);
-    Ok(())
+    written(api, cache, name, Part::Status, operations(patch)).await
 }
 
-fn operations(patch: &Value) -> kube::Result<Patch<()>> {
+fn operations(patch: &Value) -> kube::Result<Patch<&Value>> {
     serde_json::from_value(patch.clone()).map(Patch::Json).map_err(kube::Error::SerdeError)
+}
+
+/// What of an object is written.
+#[derive(Clone, Copy)]
+enum Part {
+    Object,
+    Status,
+}
+
+async fn written<K: Cached + Serialize>(
+    api: &Api<K>,
+    cache: &Cache<K>,
+    name: &str,
+    part: Part,
+    patch: kube::Result<Patch<&Value>>,
+) -> Result<(), Error> {
+    let (doing, answer) = match (part, patch) {
+        (Part::Object, Ok(patch)) => ("patching", api.patch(name, &parameters(), &patch).await),
+        (Part::Status, Ok(patch)) => ("patching the status of", api.patch_status(name, &parameters(), &patch).await),
+        (_, Err(error)) => ("patching", Err(error)),
+    };
+    cache.observe(answer.map_err(|source| Error::new::<K>(doing, name, source))?);
+    Ok(())
 }
 
 /// Makes an object what is given by server-side apply, taking over the fields that others applied, and folds the answer into

@@ -109,6 +109,10 @@ fn watched(component: Component, install: &Install<'_>) -> Vec<Value> {
     if component == Component::Operator && install.operator_keeps_controller {
         rules.extend(keeping::cluster());
     }
+    // Who continues another's work completes the ControllerConfig where there is nothing to generate.
+    if component == Component::Operator && install.take_over {
+        rules.push(rule(&[MACHINE_CONFIG_GROUP], &["controllerconfigs/status"], &["patch"]));
+    }
     if component == Component::Controller && install.prune_rendered.is_some() {
         rules.push(rule(&[MACHINE_CONFIG_GROUP], &["machineconfigs"], &["delete"]));
     }

@@ -224,6 +224,14 @@ mod tests {
     }
 
     #[test]
+    fn only_who_continues_the_work_of_another_may_complete_the_controller_config() {
+        for take_over in [true, false] {
+            let printed = manifests(&Install { take_over, ..INSTALL });
+            assert_eq!(may(&printed, &Value::Null, "patch", "controllerconfigs/status", None), take_over);
+        }
+    }
+
+    #[test]
     fn an_operator_that_keeps_the_controller_is_told_what_manifests_were_asked_for() {
         let install = Install {
             replicas: 3,
