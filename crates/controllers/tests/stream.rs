@@ -94,6 +94,7 @@ async fn configuration(cluster: Cluster, client: Client) {
         cluster.controller_configs.fill(client.clone()),
         cluster.pools.fill(client.clone()),
         cluster.configs.fill(client.clone()),
+        cluster.configurations.fill_optional(client.clone()),
         cluster.access.fill(client.clone()),
         cluster.os_configs.fill(client),
     );

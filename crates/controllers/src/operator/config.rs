@@ -49,22 +49,28 @@ impl Controller {
         written.map_err(|error| not_kept(task, &error))
     }
 
+    /// The first object of a real cluster that is not known, or not understood.
+    pub(super) fn unreadable(&self) -> Option<Failure> {
+        let why = match (self.sources.unseen(), self.sources.broken()) {
+            (Some((what, Some(why))), _) => format!("{what} cannot be watched: {why}"),
+            (_, Some((what, why))) => format!("{what} cannot be read: {why}; mend it"),
+            _ => return None,
+        };
+        Some(Failure::Work { task: Task::RenderConfig, why })
+    }
+
     /// What the objects of a real cluster come to; nothing where there is none, or while it is not known whether there
     /// are streams.
     pub(super) fn rendered(&self, observed: &Observed<'_>) -> Result<Option<RenderConfig>, Failure> {
-        let failed = |why: String| Failure::Work { task: Task::RenderConfig, why };
-        if let Some((what, Some(why))) = self.sources.unseen() {
-            return Err(failed(format!("{what} cannot be watched: {why}")));
-        }
-        if let Some((what, why)) = self.sources.broken() {
-            return Err(failed(format!("{what} cannot be read: {why}; mend it")));
+        if let Some(failure) = self.unreadable() {
+            return Err(failure);
         }
         let Some(streams) = observed.streams_on() else {
             return Ok(None);
         };
         let has_registry = self.operators.get(REGISTRY_OPERATOR).is_some();
         let rendered = self.sources.render(has_registry, streams, observed.version());
-        rendered.map(Some).map_err(|error| failed(error.to_string()))
+        rendered.map(Some).map_err(|error| Failure::Work { task: Task::RenderConfig, why: error.to_string() })
     }
 
     /// Tells once when certificates that the Image configuration names are not there.

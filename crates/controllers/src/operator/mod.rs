@@ -167,7 +167,8 @@ impl Controller {
     async fn keep(&self, observed: &Observed<'_>, now: Timestamp) -> (Vec<Failure>, Option<Timestamp>) {
         match self.is_kept(observed.config()) {
             Ok(true) => {}
-            Ok(false) => return (Vec::new(), None),
+            // Without its Infrastructure one does not know what it is.
+            Ok(false) => return (self.unreadable().into_iter().collect(), None),
             Err(failure) => return (vec![failure], None),
         }
         let mut failed: Vec<Failure> = self.templates(observed).await.err().into_iter().collect();
