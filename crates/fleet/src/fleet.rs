@@ -4,13 +4,15 @@ use crate::{Machine, Settings, agent::Agent, machine, pods, world::World};
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{sync::watch, task::JoinSet, time::sleep};
 use weir_api::{MachineConfigNode, keys::names};
 use weir_kubeio::{Cache, Clock};
 use weir_rules::view::NodeReport;
 
 /// Changes that come together are looked at once: with thousands of machines there is always another one.
 const QUIET: Duration = Duration::from_millis(2);
+/// Looking takes about 1 µs for each machine; this many times that it is left alone.
+const QUIET_PER_MACHINE: Duration = Duration::from_micros(4);
 
 /// A number of machines.
 pub struct Fleet {
@@ -61,20 +63,26 @@ impl Fleet {
         let world = &self.world;
         let mut changes =
             [world.nodes.changes(), world.pools.changes(), world.configs.changes(), world.reports.changes()];
-        let [nodes, pools, configs, reports] = &mut changes;
+        let quiet = QUIET + QUIET_PER_MACHINE * u32::try_from(self.machines.len()).unwrap_or(u32::MAX);
         let mut tasks: JoinSet<usize> = JoinSet::new();
         let mut busy = vec![false; self.machines.len()];
         loop {
             self.wake(&mut tasks, &mut busy);
-            tokio::select! {
-                _ = nodes.changed() => sleep(QUIET).await,
-                _ = pools.changed() => sleep(QUIET).await,
-                _ = configs.changed() => sleep(QUIET).await,
-                _ = reports.changed() => sleep(QUIET).await,
-                Some(finished) = tasks.join_next() => match finished {
-                    Ok(index) => if let Some(busy) = busy.get_mut(index) { *busy = false },
+            let [nodes, pools, configs, reports] = &mut changes;
+            let first = tokio::select! {
+                _ = nodes.changed() => None,
+                _ = pools.changed() => None,
+                _ = configs.changed() => None,
+                _ = reports.changed() => None,
+                Some(finished) = tasks.join_next() => Some(finished),
+            };
+            sleep(quiet).await;
+            changes.iter_mut().for_each(watch::Receiver::mark_unchanged);
+            for finished in first.into_iter().chain(std::iter::from_fn(|| tasks.try_join_next())) {
+                match finished {
+                    Ok(index) => busy[index] = false,
                     Err(error) => tracing::error!(%error, "a machine's task ended"),
-                },
+                }
             }
         }
     }
