@@ -8,6 +8,7 @@
 //! R-REQUIRED-4 Whatever keeps a pool is named, a stream that is not available as well.
 //! R-REQUIRED-5 A required pool that is paused will not move by itself: that is an error at once.
 //! R-REQUIRED-6 Others get 10 min for each node of the required pools, and at least 10 min.
+//! R-REQUIRED-7 While the pods of what renders the pools are waited for, pools that do not fail are waited for after them.
 //!
 //! Source: `syncRequiredMachineConfigPools` and `isMachineConfigPoolConfigurationValid` in `pkg/operator` of
 //! github.com/openshift/machine-config-operator; R-REQUIRED-4 and the least time are ours.
@@ -67,6 +68,17 @@ pub enum Required {
         /// What keeps it.
         why: String,
     },
+}
+
+impl Required {
+    /// The same, behind what renders the pools (R-REQUIRED-7); `rollout` says what its pods are waited for, if they are.
+    #[must_use]
+    pub fn behind(self, rollout: Option<String>) -> Self {
+        match (rollout, self) {
+            (Some(why), Self::Done | Self::Waiting { .. }) => Self::Waiting { why },
+            (_, required) => required,
+        }
+    }
 }
 
 /// Judges the pools.
@@ -243,6 +255,21 @@ mod tests {
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_second(seconds).unwrap()
+    }
+
+    #[test]
+    fn pools_are_waited_for_after_what_renders_them() {
+        let of = |why: &str| Required::Waiting { why: why.to_owned() };
+        let failed = Required::Failed { why: "paused".to_owned() };
+        for (pools, rollout, expected) in [
+            (Required::Done, None, Required::Done),
+            (Required::Done, Some("pods"), of("pods")),
+            (of("pool"), Some("pods"), of("pods")),
+            (of("pool"), None, of("pool")),
+            (failed.clone(), Some("pods"), failed),
+        ] {
+            assert_eq!(pools.behind(rollout.map(str::to_owned)), expected);
+        }
     }
 
     /// A pool that is done, changed by a patch.

@@ -152,11 +152,7 @@ impl Controller {
         let (kept, again) = self.keep(&observed, now).await;
         let failed = [pools, guards, marks, operands.map(drop)].into_iter().filter_map(Result::err).chain(kept);
         let failure = observed.failure().or_else(|| failed.min_by_key(Failure::order));
-        // The pools are waited for after what renders them.
-        let required = match (rollout, self.required(&observed, now)) {
-            (Some(why), Required::Done | Required::Waiting { .. }) => Required::Waiting { why },
-            (_, required) => required,
-        };
+        let required = self.required(&observed, now).behind(rollout);
         self.report(&observed.report(failure.as_ref(), &required, &self.image, now)).await?;
         let waits = failure.is_some() || required != Required::Done;
         let again = again.map(|at| at.duration_since(now).unsigned_abs());

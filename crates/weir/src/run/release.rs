@@ -48,6 +48,10 @@ pub(super) async fn wanted(client: &Client, options: &Options, there: &There) ->
             }
             (Images::new(source), release.ok())
         }
+        (None, None) if options.take_over => bail!(
+            "there is no ClusterVersion here, so no operator has worked that could be taken over from; is this the cluster you \
+             meant?"
+        ),
         (None, None) => bail!(
             "there is no ClusterVersion that says which release to run: name it with --release, and what else OpenShift \
              would have here is made as well"
