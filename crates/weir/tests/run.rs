@@ -255,6 +255,8 @@ fn what_keeps_it_from_starting_is_said_with_what_to_do() -> Result<()> {
     let Some(server) = server()? else { return Ok(()) };
     let refusal = server.refused(&[])?;
     assert!(refusal.contains("no ClusterVersion") && refusal.contains("--release"), "{refusal}");
+    let refusal = server.refused(&["--take-over"])?;
+    assert!(refusal.contains("no ClusterVersion here") && !refusal.contains("--release"), "{refusal}");
 
     let failing = |arguments: &[&str]| -> Result<(Option<i32>, String)> {
         let output = weir().args(["run", "all"]).args(arguments).output()?;
