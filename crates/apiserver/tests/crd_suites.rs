@@ -244,12 +244,7 @@ fn compare(case: &Case, object: &Value) -> Result<(), String> {
 }
 
 fn reference() -> Option<PathBuf> {
-    let reference = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference");
-    if reference.is_dir() {
-        return Some(reference);
-    }
-    println!("skipped: {} is absent", reference.display());
-    None
+    weir_recorded::reference("test suites of the published definitions", "reference")
 }
 
 /// Definitions by name; the first of a name counts.

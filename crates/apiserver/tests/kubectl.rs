@@ -17,7 +17,7 @@ impl Cluster {
     /// `None` where kubectl is absent.
     fn start() -> Option<Self> {
         if Command::new("kubectl").arg("version").arg("--client").output().is_err() {
-            println!("skipped: kubectl is absent");
+            weir_recorded::skip("a test of the API server with kubectl", &weir_recorded::Absent::Program("kubectl"));
             return None;
         }
         let server = ApiServer::new(Settings::default()).unwrap();

@@ -6,7 +6,6 @@ use serde_json::{Map, Value, json};
 use std::{
     collections::BTreeSet,
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
     process::{Command, Stdio},
 };
 use weir_ignition::Config;
@@ -359,13 +358,11 @@ fn tidy(value: &mut Value, kept: bool) -> bool {
     }
 }
 
+const WHAT: &str = "merges compared with the oracle";
+
 /// Answers of the oracle to one line of configurations each; `None` where it cannot run.
 fn oracle(cases: &[Vec<Value>]) -> Option<impl FnMut() -> Value + use<>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spike/oracle");
-    if !folder.join("mergeref.py").exists() {
-        println!("not compared with the oracle: {} absent", folder.display());
-        return None;
-    }
+    let folder = weir_recorded::reference(WHAT, "spike/oracle")?;
     const PROGRAM: &str = "import sys, json\nfrom mergeref import merge_all\nfor line in sys.stdin:\n    \
                            print(json.dumps(merge_all(json.loads(line))))";
     let started = Command::new("python3")
@@ -376,7 +373,7 @@ fn oracle(cases: &[Vec<Value>]) -> Option<impl FnMut() -> Value + use<>> {
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut python) = started else {
-        println!("not compared with the oracle: python3 absent");
+        weir_recorded::skip(WHAT, &weir_recorded::Absent::Program("python3"));
         return None;
     };
     let lines: Vec<String> = cases.iter().map(|c| Value::from(c.clone()).to_string()).collect();

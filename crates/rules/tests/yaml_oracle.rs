@@ -7,7 +7,6 @@ use md5::{Digest as _, Md5};
 use serde_json::{Map, Value, json};
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    path::Path,
     process::{Command, Stdio},
 };
 use weir_rules::goyaml;
@@ -179,13 +178,11 @@ fn documents(seed: u64) -> Vec<Value> {
     (0..DOCUMENTS).map(|_| spec(&mut random)).collect()
 }
 
+const WHAT: &str = "YAML compared with the oracle";
+
 /// What the oracle writes for each; `None` where it cannot run.
 fn oracle(documents: &[Value]) -> Option<impl Iterator<Item = String> + use<>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/spike/oracle");
-    if !folder.join("emit.py").exists() {
-        println!("skipped: {} absent", folder.display());
-        return None;
-    }
+    let folder = weir_recorded::reference(WHAT, "spike/oracle")?;
     const PROGRAM: &str = "import sys, json\nfrom emit import emit\nfor line in sys.stdin:\n    \
                            print(json.dumps(emit(json.loads(line))))";
     let started = Command::new("python3")
@@ -196,7 +193,7 @@ fn oracle(documents: &[Value]) -> Option<impl Iterator<Item = String> + use<>> {
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut python) = started else {
-        println!("skipped: python3 absent");
+        weir_recorded::skip(WHAT, &weir_recorded::Absent::Program("python3"));
         return None;
     };
     let mut stdin = python.stdin.take().unwrap();
@@ -234,7 +231,7 @@ fn kubectl(objects: &[Value]) -> Option<String> {
         .stdout(Stdio::piped())
         .spawn();
     let Ok(mut child) = started else {
-        println!("skipped: kubectl absent");
+        weir_recorded::skip("YAML compared with kubectl", &weir_recorded::Absent::Program("kubectl"));
         return None;
     };
     let mut stdin = child.stdin.take().unwrap();

@@ -19,7 +19,7 @@ impl Kubectl {
     #[must_use]
     pub fn new(kubeconfig: &Path) -> Option<Self> {
         if Command::new("kubectl").args(["version", "--client"]).output().is_err() {
-            println!("skipped: kubectl is not installed (package kubernetes-client)");
+            weir_recorded::skip("a test with kubectl", &weir_recorded::Absent::Program("kubectl"));
             return None;
         }
         Some(Self { kubeconfig: kubeconfig.to_owned() })

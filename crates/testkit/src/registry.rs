@@ -49,7 +49,7 @@ impl Registry {
         let mut child = match started {
             Ok(child) => child,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                eprintln!("skipped: {PROGRAM} is not installed");
+                weir_recorded::skip("a test with a registry", &weir_recorded::Absent::Program(PROGRAM));
                 return Ok(None);
             }
             Err(error) => return Err(error).context("starting docker-registry"),

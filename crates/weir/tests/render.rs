@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     io::Write as _,
-    path::Path,
     process::{Command, Output, Stdio},
 };
 use weir_testkit::{Options, Registry};
@@ -71,12 +70,7 @@ fn cluster() -> [Value; 4] {
 
 #[test]
 fn recorded_cases() -> Result<()> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/render.jsonl");
-    let Ok(recorded) = std::fs::read_to_string(&path) else {
-        println!("skipped: {} absent", path.display());
-        return Ok(());
-    };
-    for line in recorded.lines() {
+    for line in weir_recorded::read("render.jsonl").lines() {
         let case: Value = serde_json::from_str(line)?;
         let mut items = vec![case["pool"].clone(), case["controllerConfig"].clone()];
         items.extend(case["machineConfigs"].as_array().context("machineConfigs")?.iter().cloned());

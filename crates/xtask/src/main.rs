@@ -5,11 +5,13 @@
 //! | [`prerequisites`] | what the tests need from the machine, and how it gets there |
 //! | [`tidy`] | does the tree keep the project's rules |
 //! | [`generate`] | which files are made from the code, and are they fresh |
+//! | [`skipped`] | what the tests left out, and whether they had to |
 //! | [`mod@bench`] | which benchmark runs which target |
 
 mod bench;
 mod generate;
 mod prerequisites;
+mod skipped;
 mod tidy;
 
 use anyhow::{Context, Result, bail};
@@ -81,7 +83,11 @@ fn test(root: &Path) -> Result<()> {
     step("generated files");
     generate::run(root, true)?;
     step("tests");
-    cargo(root, &["test", "--workspace", "--no-fail-fast"])
+    let left_out = root.join("target/skipped.txt");
+    skipped::forget(&left_out)?;
+    let tested = run_cargo(cargo_in(root).env(skipped::FILE, &left_out), &["test", "--workspace", "--no-fail-fast"]);
+    let reported = skipped::report(&left_out, std::env::var_os("CI").is_some());
+    tested.and(reported)
 }
 
 fn step(name: &str) {
@@ -90,8 +96,17 @@ fn step(name: &str) {
 
 /// Runs cargo in the workspace root and fails when it fails.
 fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
-    let program = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let status = Command::new(program).args(arguments).current_dir(root).status().context("running cargo")?;
+    run_cargo(&mut cargo_in(root), arguments)
+}
+
+fn cargo_in(root: &Path) -> Command {
+    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    command.current_dir(root);
+    command
+}
+
+fn run_cargo(command: &mut Command, arguments: &[&str]) -> Result<()> {
+    let status = command.args(arguments).status().context("running cargo")?;
     if !status.success() {
         bail!("cargo {} failed", arguments.join(" "));
     }

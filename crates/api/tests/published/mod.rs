@@ -1,15 +1,11 @@
 //! The published definitions, from the folder with reference data beside the workspace.
 
 use serde_json::Value;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 /// File name and content of every published definition; `None`, and a printed line, when the data is absent.
 pub fn definitions() -> Option<Vec<(String, Value)>> {
-    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/reference/crds");
-    if !directory.is_dir() {
-        println!("skipped: {} absent", directory.display());
-        return None;
-    }
+    let directory = weir_recorded::reference("comparison with the published definitions", "reference/crds")?;
     let mut files: Vec<PathBuf> = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.sort();
     let read = |file: PathBuf| {

@@ -4,10 +4,7 @@
 use k8s_openapi::api::core::v1::Node;
 use serde::Deserialize;
 use serde_json::Value;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::Path,
-};
+use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream};
 use weir_rules::{
     explain::Objects,
@@ -48,15 +45,13 @@ pub(crate) struct Inputs {
     gates: Vec<String>,
 }
 
-/// All cases of a file, or nothing where the recording is absent.
-pub(crate) fn cases(file: &str) -> Option<Vec<Case>> {
-    let path =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/golden/rollout").join(file).with_extension("jsonl");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        println!("skipped: {} absent", path.display());
-        return None;
-    };
-    Some(text.lines().map(|line| serde_json::from_str(line).unwrap()).collect())
+/// All cases of a recording; those in image mode stand in a file of their own, where there are any.
+pub(crate) fn cases(name: &str) -> Vec<Case> {
+    let in_image_mode = format!("{name}-image-mode");
+    let files: &[&str] = if name == "membership" { &[name] } else { &[name, &in_image_mode] };
+    let texts = files.iter().map(|file| weir_recorded::read(&format!("rollout/{file}.jsonl")));
+    let parse = |line: &str| serde_json::from_str(line).unwrap();
+    texts.flat_map(|text| text.lines().map(parse).collect::<Vec<_>>()).collect()
 }
 
 impl Inputs {

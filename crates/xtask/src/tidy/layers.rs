@@ -12,6 +12,7 @@ use std::{
 #[serde(deny_unknown_fields)]
 struct Layers {
     floor: Vec<Floor>,
+    beside: Vec<Beside>,
     pure: Pure,
 }
 
@@ -22,6 +23,14 @@ struct Floor {
     #[serde(rename = "name")]
     _name: String,
     crates: Vec<String>,
+}
+
+/// A sideways arrow that is allowed.
+#[derive(Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+struct Beside {
+    from: String,
+    to: String,
 }
 
 #[derive(Deserialize)]
@@ -42,7 +51,7 @@ pub fn check(root: &Path) -> Result<Vec<String>> {
     for package in metadata.workspace_packages() {
         match floors.get(package.name.as_str()) {
             None => findings.push(format!("{} is on no floor of LAYERS.toml", package.name)),
-            Some(floor) => findings.extend(edges(package, *floor, &floors)),
+            Some(floor) => findings.extend(edges(package, *floor, &floors, &layers.beside)),
         }
         if floors.get(package.name.as_str()).is_some_and(|f| layers.pure.floors.contains(f)) {
             findings.extend(impure(&metadata, package, &layers.pure.refused));
@@ -56,11 +65,12 @@ pub fn check(root: &Path) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-fn edges(package: &Package, floor: u8, floors: &BTreeMap<&str, u8>) -> Vec<String> {
+fn edges(package: &Package, floor: u8, floors: &BTreeMap<&str, u8>, beside: &[Beside]) -> Vec<String> {
+    let is_allowed = |to: &str| beside.iter().any(|arrow| arrow.from == *package.name && arrow.to == to);
     let normal = package.dependencies.iter().filter(|d| d.kind != DependencyKind::Development);
     normal
         .filter_map(|d| floors.get(d.name.as_str()).map(|to| (d, *to)))
-        .filter(|(_, to)| *to >= floor)
+        .filter(|(d, to)| *to > floor || (*to == floor && !is_allowed(&d.name)))
         .map(|(d, to)| {
             format!("{} (floor {floor}) depends on {} (floor {to}): dependencies point down", package.name, d.name)
         })
