@@ -1,0 +1,91 @@
+//! What a template is once it was read.
+
+/// A list of nodes, executed one after the other.
+pub(crate) type List = Vec<Node>;
+
+/// A part of a template. Positions are bytes of its text.
+#[derive(Clone, Debug)]
+pub(crate) enum Node {
+    Text(String),
+    /// Prints what the pipeline comes to, unless it declares a variable.
+    Action(Pipeline),
+    If(Branch),
+    With(Branch),
+    Range(Branch),
+    Break,
+    Continue,
+    /// Executes another template; without a pipeline its dot is no value.
+    Template {
+        at: usize,
+        name: String,
+        data: Option<Pipeline>,
+    },
+}
+
+/// A control structure.
+#[derive(Clone, Debug)]
+pub(crate) struct Branch {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) then: List,
+    pub(crate) otherwise: List,
+}
+
+/// Commands, each of which gets what the one before it came to as its last argument.
+#[derive(Clone, Debug)]
+pub(crate) struct Pipeline {
+    pub(crate) at: Span,
+    /// Names with their dollar sign; at most two in a range, else one.
+    pub(crate) variables: Vec<String>,
+    /// Whether the variables are there already.
+    pub(crate) assigns: bool,
+    pub(crate) commands: Vec<Command>,
+}
+
+/// An operand and its arguments.
+#[derive(Clone, Debug)]
+pub(crate) struct Command {
+    pub(crate) at: Span,
+    pub(crate) first: Operand,
+    pub(crate) arguments: Vec<Operand>,
+}
+
+/// Where something stands in the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+/// A value in a command.
+#[derive(Clone, Debug)]
+pub(crate) struct Operand {
+    pub(crate) at: Span,
+    pub(crate) term: Term,
+}
+
+/// What an operand is.
+#[derive(Clone, Debug)]
+pub(crate) enum Term {
+    Dot,
+    Nil,
+    Bool(bool),
+    Number(Number),
+    Text(String),
+    /// Fields of the dot.
+    Fields(Vec<String>),
+    /// A variable, and fields of it.
+    Variable(String, Vec<String>),
+    Function(String),
+    Pipeline(Box<Pipeline>),
+    /// Fields of what another operand comes to.
+    Chain(Box<Operand>, Vec<String>),
+}
+
+/// A constant, with every type that it can have.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Number {
+    pub(crate) int: Option<i64>,
+    pub(crate) float: Option<f64>,
+    /// Whether it is written as a floating point number, and one where nothing else is asked for.
+    pub(crate) is_float: bool,
+}
