@@ -25,7 +25,7 @@ use weir_images::{
     Images,
     cluster::{BadCluster, Policy},
 };
-use weir_kubeio::{Cache, cache::Cached};
+use weir_kubeio::{Cache, Unreadable, cache::Cached};
 use weir_rules::catalog::os_image_url;
 
 /// The objects that say how images are read, and which of them beside those of the release count.
@@ -63,6 +63,19 @@ impl Objects {
             self.pull_secret.changes(),
             self.os_image_url.changes(),
         ]
+    }
+
+    /// Those that are there and cannot be read.
+    pub(crate) fn unreadable(&self) -> Vec<Unreadable> {
+        [
+            self.image.broken(),
+            self.digest_sets.broken(),
+            self.content_sources.broken(),
+            self.tag_sets.broken(),
+            self.pull_secret.broken(),
+            self.os_image_url.broken(),
+        ]
+        .concat()
     }
 
     /// The ConfigMap that names a pair of OS images beside those of the release.

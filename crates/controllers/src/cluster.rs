@@ -12,7 +12,7 @@ use weir_api::{
     MachineConfiguration, MachineOSConfig, OSImageStream,
     keys::{names::OPERATOR_APP, pod::APP},
 };
-use weir_kubeio::Cache;
+use weir_kubeio::{Cache, Unreadable};
 
 /// Caches of every kind a controller reads. Cheap to clone: clones share their objects.
 #[derive(Clone, Debug, Default)]
@@ -67,6 +67,27 @@ impl Cluster {
             self.operator_pods.fill_labelled(client.clone(), &operator),
             self.nodes.fill(client),
         );
+    }
+
+    /// Objects that are there and cannot be read, of every kind that configures the cluster or tells of its nodes: nothing
+    /// that they say is heeded. Changes of them are among [`Self::changes`].
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<Unreadable> {
+        [
+            self.versions.broken(),
+            self.gates.broken(),
+            self.streams.broken(),
+            self.controller_configs.broken(),
+            self.pools.broken(),
+            self.configs.broken(),
+            self.os_configs.broken(),
+            self.configurations.broken(),
+            self.reports.broken(),
+            self.operator_pods.broken(),
+            self.nodes.broken(),
+            self.access.unreadable(),
+        ]
+        .concat()
     }
 
     /// Whether everything that existed at the start has been seen. Before that nothing may be decided.

@@ -4,15 +4,13 @@
 //! [`Cache::broken`]; it never stops the watch of the others. Writes are folded in at once with [`Cache::observe`], so a
 //! controller never decides on a state older than its own last write.
 
-use futures::StreamExt as _;
-use kube::{
-    Api, Client, Resource,
-    core::{DeserializeGuard, NamespaceResourceScope},
-    runtime::{
-        WatchStreamExt as _,
-        watcher::{self, Event},
-    },
+use crate::{
+    Error,
+    drive::chain,
+    read::{Read, Unreadable},
+    watch::{Event, Source},
 };
+use kube::{Api, Client, Resource, core::NamespaceResourceScope};
 use serde::de::DeserializeOwned;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -49,13 +47,30 @@ struct Shared<K> {
 #[derive(Debug)]
 struct Objects<K> {
     found: BTreeMap<Key, Arc<K>>,
-    broken: BTreeMap<Key, String>,
+    broken: BTreeMap<Key, Unreadable>,
     /// Uids of objects that the watch said are gone: the answer to an earlier write does not bring them back.
     gone: BTreeMap<Key, Option<String>>,
     synced: bool,
     /// Whether the API server knows the kind; so it is held until it says otherwise.
     served: bool,
     failing: Option<String>,
+}
+
+/// Which objects of a kind; empty selectors select all.
+#[derive(Clone, Copy, Default)]
+struct Selected<'a> {
+    labels: &'a str,
+    fields: &'a str,
+}
+
+impl<'a> Selected<'a> {
+    fn by_labels(labels: &'a str) -> Self {
+        Self { labels, fields: "" }
+    }
+
+    fn by_fields(fields: &'a str) -> Self {
+        Self { labels: "", fields }
+    }
 }
 
 /// What it means when the API server does not know the kind.
@@ -94,10 +109,10 @@ impl<K: Cached> Cache<K> {
         self.read().found.get(&(String::new(), name.to_owned())).cloned()
     }
 
-    /// Objects that exist and could not be decoded: name and what is wrong.
+    /// Objects that exist and cannot be read, in (namespace, name) order.
     #[must_use]
-    pub fn broken(&self) -> Vec<(String, String)> {
-        self.read().broken.iter().map(|((_, name), error)| (name.clone(), error.clone())).collect()
+    pub fn broken(&self) -> Vec<Unreadable> {
+        self.read().broken.values().cloned().collect()
     }
 
     /// A receiver that is notified of every change, and once when the cache is first complete.
@@ -134,37 +149,39 @@ impl<K: Cached> Cache<K> {
 
     /// Watches until cancelled. Errors are logged and retried with back-off: an API server that is gone comes back.
     pub async fn fill(self, client: Client) {
-        self.fill_with(Api::all(client), watcher::Config::default(), Unserved::Failure).await;
+        self.fill_with(Api::all(client), Selected::default(), Unserved::Failure).await;
     }
 
     /// As [`Self::fill`], for a kind that a cluster need not have: while it is not served there are no objects.
     pub async fn fill_optional(self, client: Client) {
-        self.fill_with(Api::all(client), watcher::Config::default(), Unserved::Empty).await;
+        self.fill_with(Api::all(client), Selected::default(), Unserved::Empty).await;
     }
 
     /// As [`Self::fill`], with the objects that a label selector matches and no others.
     pub async fn fill_labelled(self, client: Client, selector: &str) {
-        self.fill_with(Api::all(client), watcher::Config::default().labels(selector), Unserved::Failure).await;
+        self.fill_with(Api::all(client), Selected::by_labels(selector), Unserved::Failure).await;
     }
 
     /// As [`Self::fill`], with the objects that a field selector matches and no others.
     pub async fn fill_selected(self, client: Client, fields: &str) {
-        self.fill_with(Api::all(client), watcher::Config::default().fields(fields), Unserved::Failure).await;
+        self.fill_with(Api::all(client), Selected::by_fields(fields), Unserved::Failure).await;
     }
 
-    async fn fill_with(self, guarded: Api<DeserializeGuard<K>>, config: watcher::Config, unserved: Unserved) {
-        let mut stream = std::pin::pin!(watcher::watcher(guarded, config).default_backoff());
-        let mut listed = BTreeSet::new();
-        while let Some(event) = stream.next().await {
-            match event {
-                Ok(event) => self.write(|objects| objects.fold(event, &mut listed)),
+    async fn fill_with(self, guarded: Api<K>, of: Selected<'_>, unserved: Unserved) {
+        let url = guarded.resource_url().to_owned();
+        let owned = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let source = Source { client: guarded.into_client(), url, labels: owned(of.labels), fields: owned(of.fields) };
+        source
+            .follow(|event| match event {
+                Ok(event) => self.write(|objects| objects.fold(event)),
                 Err(error) if unserved == Unserved::Empty && is_unserved(&error) => self.write(Objects::empty),
                 Err(error) => {
-                    tracing::warn!(kind = %K::kind(&()), error = %error, "watch interrupted, trying again");
-                    self.write(|objects| objects.fail(crate::drive::chain(&error)));
+                    let why = chain(&error);
+                    tracing::warn!(kind = %K::kind(&()), error = why, "watch interrupted, trying again");
+                    self.write(|objects| objects.fail(why));
                 }
-            }
-        }
+            })
+            .await;
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Objects<K>> {
@@ -190,21 +207,18 @@ impl<K: Cached + Resource<Scope = NamespaceResourceScope>> Cache<K> {
 
     /// As [`Self::fill`], with the objects of one namespace that a field selector matches; an empty one matches all.
     pub async fn fill_namespace(self, client: Client, namespace: &str, fields: &str) {
-        let config = watcher::Config::default().fields(fields);
-        self.fill_with(Api::namespaced(client, namespace), config, Unserved::Failure).await;
+        self.fill_with(Api::namespaced(client, namespace), Selected::by_fields(fields), Unserved::Failure).await;
     }
 
     /// As [`Self::fill`], with the objects of one namespace that a label selector matches.
     pub async fn fill_namespace_labelled(self, client: Client, namespace: &str, selector: &str) {
-        let config = watcher::Config::default().labels(selector);
-        self.fill_with(Api::namespaced(client, namespace), config, Unserved::Failure).await;
+        self.fill_with(Api::namespaced(client, namespace), Selected::by_labels(selector), Unserved::Failure).await;
     }
 
     /// As [`Self::fill_namespace_labelled`], for a kind that a cluster need not have: while it is not served there are no
     /// objects.
     pub async fn fill_namespace_labelled_optional(self, client: Client, namespace: &str, selector: &str) {
-        let config = watcher::Config::default().labels(selector);
-        self.fill_with(Api::namespaced(client, namespace), config, Unserved::Empty).await;
+        self.fill_with(Api::namespaced(client, namespace), Selected::by_labels(selector), Unserved::Empty).await;
     }
 
     /// The object of this name in a namespace.
@@ -215,8 +229,8 @@ impl<K: Cached + Resource<Scope = NamespaceResourceScope>> Cache<K> {
 }
 
 /// Whether the API server says that it knows no such kind.
-fn is_unserved(error: &watcher::Error) -> bool {
-    matches!(error, watcher::Error::InitialListFailed(kube::Error::Api(status)) if status.code == 404)
+fn is_unserved(error: &Error) -> bool {
+    error.is_not_found()
 }
 
 impl<K: Cached> Objects<K> {
@@ -238,49 +252,54 @@ impl<K: Cached> Objects<K> {
     }
 
     /// Folds one watch event; true when something changed.
-    fn fold(&mut self, event: Event<DeserializeGuard<K>>, listed: &mut BTreeSet<Key>) -> bool {
-        // A list that has begun says nothing yet; whatever else comes shows that the watch works.
-        if !matches!(event, Event::Init | Event::InitApply(_)) {
-            self.failing = None;
-            self.served = true;
-        }
+    fn fold(&mut self, event: Event<K>) -> bool {
+        let failed = self.failing.take().is_some();
+        self.served = true;
         match event {
-            Event::Init => {
-                listed.clear();
-                false
-            }
-            Event::InitApply(object) => {
-                listed.insert(key(&object));
-                self.guarded(object)
-            }
-            Event::InitDone => {
+            Event::Listed(all) => {
+                let mut listed = BTreeSet::new();
+                for read in all {
+                    listed.insert(self.take(read).1);
+                }
                 self.found.retain(|key, _| listed.contains(key));
                 self.broken.retain(|key, _| listed.contains(key));
                 self.synced = true;
                 true
             }
-            Event::Apply(object) => self.guarded(object),
-            Event::Delete(object) => {
-                let key = key(&object);
-                self.broken.remove(&key);
-                self.gone.insert(key.clone(), object.meta().uid.clone());
-                self.found.remove(&key).is_some()
+            Event::Watching => failed,
+            Event::Applied(read) => self.take(read).0,
+            Event::Deleted(identity) => {
+                let key = (identity.namespace, identity.name);
+                let broken = self.broken.remove(&key).is_some();
+                self.gone.insert(key.clone(), identity.uid);
+                self.found.remove(&key).is_some() || broken
             }
         }
     }
 
-    fn guarded(&mut self, object: DeserializeGuard<K>) -> bool {
-        let key = key(&object);
-        match object.0 {
-            Ok(object) => {
-                self.broken.remove(&key);
-                self.apply(object)
+    /// Takes in what was read: whether that changed something, and of which object.
+    fn take(&mut self, read: Read<K>) -> (bool, Key) {
+        match read {
+            Read::Object(object) => {
+                let key = key(&object);
+                let mended = self.broken.remove(&key).is_some();
+                (self.apply(object) || mended, key)
             }
-            Err(invalid) => {
-                tracing::warn!(kind = %K::kind(&()), name = %key.1, error = %invalid.error, "object cannot be decoded and is ignored");
+            Read::Not(identity, unreadable) => {
+                let key = (identity.namespace, identity.name);
                 self.found.remove(&key);
-                self.broken.insert(key, invalid.error);
-                true
+                if self.broken.get(&key) == Some(&unreadable) {
+                    return (false, key);
+                }
+                tracing::warn!(
+                    kind = unreadable.kind,
+                    namespace = unreadable.namespace,
+                    name = unreadable.name,
+                    why = unreadable.why,
+                    "an object cannot be read and is passed over"
+                );
+                self.broken.insert(key.clone(), unreadable);
+                (true, key)
             }
         }
     }
@@ -321,8 +340,16 @@ mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
     use serde_json::{Value, json};
 
-    fn event(object: Value) -> DeserializeGuard<ConfigMap> {
-        serde_json::from_value(object).unwrap()
+    fn read(object: Value) -> Read<ConfigMap> {
+        crate::read::object(&object.to_string())
+    }
+
+    fn applied(object: Value) -> Event<ConfigMap> {
+        Event::Applied(read(object))
+    }
+
+    fn deleted(object: Value) -> Event<ConfigMap> {
+        Event::Deleted(crate::read::Identity::of(&object.to_string()).unwrap())
     }
 
     fn object(name: &str, version: u64, value: &str) -> Value {
@@ -334,10 +361,9 @@ mod tests {
         cache.all().iter().map(|map| (map.metadata.name.clone().unwrap(), value(map))).collect()
     }
 
-    fn fold(cache: &Cache<ConfigMap>, events: Vec<Event<DeserializeGuard<ConfigMap>>>) {
-        let mut listed = BTreeSet::new();
+    fn fold(cache: &Cache<ConfigMap>, events: Vec<Event<ConfigMap>>) {
         for event in events {
-            cache.write(|objects| objects.fold(event, &mut listed));
+            cache.write(|objects| objects.fold(event));
         }
     }
 
@@ -345,13 +371,63 @@ mod tests {
     fn an_odd_object_is_named_and_the_others_stay() {
         let cache = Cache::new();
         let odd = json!({"metadata": {"name": "odd", "resourceVersion": "2"}, "data": 7});
-        fold(&cache, vec![Event::Apply(event(object("fine", 1, "x"))), Event::Apply(event(odd))]);
+        fold(&cache, vec![applied(object("fine", 1, "x")), applied(odd)]);
         assert_eq!(held(&cache), [("fine".to_owned(), "x".to_owned())]);
         assert_eq!(cache.broken().len(), 1);
-        assert_eq!(cache.broken()[0].0, "odd");
-        fold(&cache, vec![Event::Apply(event(object("odd", 3, "y")))]);
+        assert_eq!(cache.broken()[0].name, "odd");
+        fold(&cache, vec![applied(object("odd", 3, "y"))]);
         assert!(cache.broken().is_empty());
         assert_eq!(held(&cache).len(), 2);
+    }
+
+    /// An API server that lists this and then has nothing to tell.
+    fn listing(items: &str) -> Client {
+        let list = format!(r#"{{"kind":"ConfigMapList","items":{items},"metadata":{{"resourceVersion":"9"}}}}"#);
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            let watched = request.uri().query().is_some_and(|query| query.contains("watch="));
+            let list = list.clone();
+            async move {
+                if watched {
+                    std::future::pending::<()>().await;
+                }
+                Ok::<_, std::convert::Infallible>(http::Response::new(kube::client::Body::from(list.into_bytes())))
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_list_shows_what_it_can_whatever_one_object_is_and_repeats_nothing_of_it() {
+        let cache = Cache::<ConfigMap>::new();
+        let deep = format!("{}1{}", r#"{"a":"#.repeat(5000), "}".repeat(5000));
+        let odd = |name: &str, data: &str| format!(r#"{{"metadata":{{"name":"{name}"}},"data":{data}}}"#);
+        let huge = format!(r#"{{"a":"{}"}}"#, "x".repeat(17 << 20));
+        let items = [
+            odd("fine", r#"{"a":"x"}"#),
+            format!(r#"{{"metadata":{{"name":"deep","managedFields":[{{"fieldsV1":{deep}}}]}}}}"#),
+            odd("typed", r#"{"a":{"password":"s3cret"}}"#),
+            odd("text", r#""s3cret, expected \" and""#),
+            odd("huge", &huge),
+            "{}".to_owned(),
+            odd("last", r#"{"a":"y"}"#),
+        ];
+        let filling = cache.clone().fill(listing(&format!("[{}]", items.join(","))));
+        let mut changes = cache.changes();
+        tokio::select! {
+            () = filling => {}
+            changed = changes.changed() => changed.unwrap(),
+        }
+        assert!(cache.is_synced());
+        let names: Vec<_> = cache.all().iter().map(|map| map.metadata.name.clone().unwrap_or_default()).collect();
+        assert_eq!(names, ["", "fine", "last"]);
+        let broken: Vec<_> = cache.broken().into_iter().map(|broken| broken.to_string()).collect();
+        let expected = [
+            "ConfigMap deep cannot be read: nested deeper than 127 levels",
+            "ConfigMap huge cannot be read: larger than 16 MiB",
+            "ConfigMap text cannot be read: data: invalid type: string, expected a map",
+            "ConfigMap typed cannot be read: data.a: invalid type: map, expected a string",
+        ];
+        assert_eq!(broken, expected);
     }
 
     #[test]
@@ -359,19 +435,19 @@ mod tests {
         let cache = Cache::new();
         cache.observe(serde_json::from_value::<ConfigMap>(object("m", 7, "ours")).unwrap());
         let before = *cache.changes().borrow();
-        fold(&cache, vec![Event::Apply(event(object("m", 6, "older")))]);
+        fold(&cache, vec![applied(object("m", 6, "older"))]);
         assert_eq!(held(&cache), [("m".to_owned(), "ours".to_owned())]);
         assert_eq!(*cache.changes().borrow(), before);
-        fold(&cache, vec![Event::Apply(event(object("m", 8, "newer")))]);
+        fold(&cache, vec![applied(object("m", 8, "newer"))]);
         assert_eq!(held(&cache), [("m".to_owned(), "newer".to_owned())]);
     }
 
     #[test]
     fn a_new_list_removes_what_vanished_during_a_gap() {
         let cache = Cache::new();
-        fold(&cache, vec![Event::Apply(event(object("a", 1, "x"))), Event::Apply(event(object("b", 2, "x")))]);
+        fold(&cache, vec![applied(object("a", 1, "x")), applied(object("b", 2, "x"))]);
         assert!(!cache.is_synced());
-        fold(&cache, vec![Event::Init, Event::InitApply(event(object("b", 2, "x"))), Event::InitDone]);
+        fold(&cache, vec![Event::Listed(vec![read(object("b", 2, "x"))])]);
         assert_eq!(held(&cache), [("b".to_owned(), "x".to_owned())]);
         assert!(cache.is_synced());
     }
@@ -385,14 +461,14 @@ mod tests {
         let before = *cache.changes().borrow();
         cache.write(Objects::empty);
         assert_eq!(*cache.changes().borrow(), before);
-        fold(&cache, vec![Event::Init, Event::InitDone]);
+        fold(&cache, vec![Event::Listed(Vec::new())]);
         assert!(cache.is_served());
     }
 
     #[test]
     fn the_answer_to_a_write_does_not_bring_back_what_is_gone() {
         let cache = Cache::new();
-        fold(&cache, vec![Event::Apply(event(object("a", 1, "x"))), Event::Delete(event(object("a", 3, "x")))]);
+        fold(&cache, vec![applied(object("a", 1, "x")), deleted(object("a", 3, "x"))]);
         cache.observe(serde_json::from_value::<ConfigMap>(object("a", 2, "late")).unwrap());
         assert!(held(&cache).is_empty());
         let mut again = object("a", 4, "new");
@@ -404,10 +480,10 @@ mod tests {
     #[test]
     fn a_recreated_object_replaces_the_old_one_whatever_its_version() {
         let cache = Cache::new();
-        fold(&cache, vec![Event::Apply(event(object("a", 9, "old")))]);
+        fold(&cache, vec![applied(object("a", 9, "old"))]);
         let mut again = object("a", 1, "new");
         again["metadata"]["uid"] = json!("v");
-        fold(&cache, vec![Event::Apply(event(again))]);
+        fold(&cache, vec![applied(again)]);
         assert_eq!(held(&cache), [("a".to_owned(), "new".to_owned())]);
     }
 }

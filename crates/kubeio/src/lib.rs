@@ -12,6 +12,8 @@
 //! | [`lease`] | being the only one |
 //! | [`measure`] | how long controllers take |
 //! | [`patch`] | the writes weir makes |
+//! | [`read`] | what objects an answer holds, each by itself |
+//! | `watch` | what happens to the objects of a kind |
 //! | [`pods`] | the pods of one node, and asking them to go |
 
 pub mod batch;
@@ -25,6 +27,8 @@ pub mod lease;
 pub mod measure;
 pub mod patch;
 pub mod pods;
+pub mod read;
+mod watch;
 
 pub use batch::batch;
 pub use cache::Cache;
@@ -33,3 +37,4 @@ pub use drive::{Classed, Next, drive};
 pub use error::{Class, Error};
 pub use events::{Event, Recorder};
 pub use fence::Fence;
+pub use read::Unreadable;

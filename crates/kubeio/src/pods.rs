@@ -1,6 +1,6 @@
 //! The pods of one node, and asking them to go.
 
-use crate::{Error, error::said};
+use crate::{Error, error::said, read};
 use http::StatusCode;
 use k8s_openapi::{
     api::{core::v1::Pod, policy::v1::Eviction},
@@ -32,14 +32,19 @@ const NO_ANSWER: Duration = Duration::from_secs(30);
 /// Cause of a 403 about a pod whose namespace is being deleted (`pkg/apis/core/v1` of k8s.io/api).
 const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 
-/// All pods of all namespaces that were bound to the node.
+/// All pods of all namespaces that were bound to the node. One that cannot be read is not known to be gone, so then it is an
+/// error: nobody may take the node for drained.
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
 pub async fn on_node(client: &Client, node: &str) -> Result<Vec<Pod>, Error> {
     let api: Api<Pod> = Api::all(client.clone());
-    let list = api.list(&ListParams::default().fields(&format!("spec.nodeName={node}"))).await;
-    list.map(|list| list.items).map_err(|source| Error::new::<Pod>("listing", "*", source))
+    let list = read::list(&api, &ListParams::default().fields(&format!("spec.nodeName={node}"))).await;
+    let list = list.map_err(|source| Error::new::<Pod>("listing", "*", source))?;
+    match list.unreadable.first() {
+        Some(odd) => Err(Error::new::<Pod>("listing", &odd.name, read::malformed(&odd.to_string()))),
+        None => Ok(list.items),
+    }
 }
 
 /// Asks for the eviction of one pod, told from another of its name by its uid.

@@ -10,7 +10,7 @@ use weir_api::{
         names::CLUSTER,
     },
 };
-use weir_kubeio::{Error, drive::chain, patch};
+use weir_kubeio::{Error, Unreadable, drive::chain, patch};
 use weir_rules::{
     cluster_status::{Failure, Task},
     gates::Gates,
@@ -21,7 +21,7 @@ impl Controller {
     /// Creates the MachineConfiguration, or brings its status in line.
     pub(super) async fn configuration(&self, gates: &Gates, now: Timestamp) -> Result<(), Failure> {
         let failed = |why| Failure::Work { task: Task::MachineConfiguration, why };
-        if let Some((name, why)) = self.context.cluster.configurations.broken().into_iter().next() {
+        if let Some(Unreadable { name, why, .. }) = self.context.cluster.configurations.broken().into_iter().next() {
             return Err(failed(format!("grabbing MachineConfiguration/{name} CR failed: {why}")));
         }
         let Some(infrastructure) =

@@ -149,7 +149,7 @@ impl Sources {
     /// An object that cannot be decoded: what it is, and what is wrong with it.
     pub(super) fn broken(&self) -> Option<(&'static str, String)> {
         fn of<K: Cached>(what: &'static str, cache: &Cache<K>) -> Option<(&'static str, String)> {
-            cache.broken().into_iter().find(|(name, _)| name == CLUSTER).map(|(_, why)| (what, why))
+            cache.broken().into_iter().find(|broken| broken.name == CLUSTER).map(|broken| (what, broken.why))
         }
         of("Infrastructure cluster", &self.infrastructures)
             .or_else(|| of("Network cluster", &self.networks))

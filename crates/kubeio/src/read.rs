@@ -1,0 +1,329 @@
+//! What objects an answer of the API server holds, each by itself.
+//!
+//! A list or a watch event is taken apart without decoding it, so an object that cannot be decoded, even one nested past
+//! what the decoder takes, hides no other. Who and what it is (name, labels) can be read all the same. Nothing of what it
+//! says gets into a message: messages go to logs, and objects hold secrets.
+
+use kube::{
+    Api, Resource,
+    api::ListParams,
+    core::{ListMeta, Request},
+};
+use serde::{Deserialize, de::DeserializeOwned, de::Error as _};
+use std::{collections::BTreeMap, fmt};
+
+/// Longest text of one object. An API server stores 1.5 MiB (etcd's `--max-request-bytes`), and may show a little more.
+const LARGEST: usize = 16 << 20;
+/// Objects in one page of a list, as client-go asks for (`tools/pager/pager.go` of k8s.io/client-go).
+const PAGE: u32 = 500;
+/// Longest explanation of what is wrong with an object.
+const LONGEST_WHY: usize = 300;
+
+/// An object that is there and cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its kind.
+    pub kind: String,
+    /// Its namespace; empty for cluster-scoped kinds.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its labels, by which pools choose MachineConfigs.
+    pub labels: BTreeMap<String, String>,
+    /// What is wrong with it, without any of what it says.
+    pub why: String,
+}
+
+impl fmt::Display for Unreadable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { kind, namespace, name, why, .. } = self;
+        let slash = if namespace.is_empty() { "" } else { "/" };
+        write!(f, "{kind} {namespace}{slash}{name} cannot be read: {why}")
+    }
+}
+
+/// Which object it is, and which version of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub(crate) struct Identity {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: Option<String>,
+    pub(crate) resource_version: String,
+    pub(crate) labels: Option<BTreeMap<String, String>>,
+}
+
+impl Identity {
+    /// Of an object's text, whatever else is in it: what is not asked for is passed over at any depth.
+    pub(crate) fn of(text: &str) -> Option<Self> {
+        #[derive(Deserialize)]
+        struct Object {
+            metadata: Identity,
+        }
+        serde_json::from_str::<Object>(text).ok().map(|object| object.metadata)
+    }
+}
+
+/// An object, or what is known of one that cannot be decoded.
+#[derive(Clone, Debug)]
+pub(crate) enum Read<K> {
+    Object(K),
+    Not(Identity, Unreadable),
+}
+
+/// Decodes one object.
+pub(crate) fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(text: &str) -> Read<K> {
+    let why = match serde_json::from_str(text) {
+        _ if text.len() > LARGEST => format!("larger than {} MiB", LARGEST >> 20),
+        Ok(object) => return Read::Object(object),
+        Err(_) => explained::<K>(text),
+    };
+    let identity = Identity::of(text).unwrap_or_default();
+    let unreadable = Unreadable {
+        kind: K::kind(&()).into_owned(),
+        namespace: identity.namespace.clone(),
+        name: identity.name.clone(),
+        labels: identity.labels.clone().unwrap_or_default(),
+        why,
+    };
+    Read::Not(identity, unreadable)
+}
+
+/// Decodes it once more to learn which field is wrong.
+fn explained<K: DeserializeOwned>(text: &str) -> String {
+    let decoder = &mut serde_json::Deserializer::from_str(text);
+    match serde_path_to_error::deserialize::<_, K>(decoder) {
+        Ok(_) => "more than one object".to_owned(),
+        Err(error) => {
+            let (path, inner) = (error.path().to_string(), error.inner());
+            let what = harmless(inner);
+            // Of one that is nested too deep the path is the nesting.
+            if path == "." || !inner.is_data() { what } else { cut(&format!("{path}: {what}"), LONGEST_WHY) }
+        }
+    }
+}
+
+/// What a decoder says, without the values that it quotes and without where in the text they are.
+#[must_use]
+pub fn harmless(error: &serde_json::Error) -> String {
+    let said = error.to_string();
+    let said = said.split(" at line ").next().unwrap_or_default();
+    if said.starts_with("recursion limit") {
+        return "nested deeper than 127 levels".to_owned();
+    }
+    for kind in ["invalid type: ", "invalid value: "] {
+        if let Some(rest) = said.strip_prefix(kind)
+            && let Some((value, expected)) = rest.rsplit_once(", expected ")
+        {
+            let value = value.split(['"', '`', '\'']).next().unwrap_or_default().trim_end();
+            return cut(&format!("{kind}{value}, expected {expected}"), LONGEST_WHY);
+        }
+    }
+    if let Some(rest) = said.strip_prefix("unknown variant ") {
+        let known = rest.rsplit_once("`, expected ").map(|(_, known)| known);
+        return cut(&format!("unknown value, expected {}", known.unwrap_or("another")), LONGEST_WHY);
+    }
+    let names_a_field = ["missing field ", "unknown field ", "duplicate field "];
+    if names_a_field.iter().any(|prefix| said.starts_with(prefix)) {
+        return cut(said, LONGEST_WHY);
+    }
+    unquoted(said)
+}
+
+/// The text with all that stands in quotes left out.
+fn unquoted(text: &str) -> String {
+    let mut out = String::new();
+    let mut open = None;
+    for c in text.chars() {
+        match open {
+            None => {
+                out.push(c);
+                open = ['"', '`'].contains(&c).then_some(c);
+                if open.is_some() {
+                    out.push('…');
+                }
+            }
+            Some(quote) if quote == c => {
+                out.push(c);
+                open = None;
+            }
+            Some(_) => {}
+        }
+    }
+    cut(&out, LONGEST_WHY)
+}
+
+/// The text, or as much of it as fits.
+pub(crate) fn cut(text: &str, longest: usize) -> String {
+    match text.char_indices().nth(longest) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
+    }
+}
+
+/// One page of a list, its objects still text.
+#[derive(Debug)]
+pub(crate) struct Page<'a> {
+    pub(crate) metadata: ListMeta,
+    pub(crate) items: Vec<&'a str>,
+}
+
+impl<'a> Page<'a> {
+    /// Takes a list apart.
+    pub(crate) fn of(text: &'a str) -> kube::Result<Self> {
+        let mut page = Page { metadata: ListMeta::default(), items: Vec::new() };
+        for (name, value) in members(text).ok_or_else(|| malformed("this is no list"))? {
+            match name {
+                r#""metadata""# => page.metadata = serde_json::from_str(value).map_err(kube::Error::SerdeError)?,
+                r#""items""# if value != "null" => {
+                    page.items = elements(value).ok_or_else(|| malformed("the items of this list are none"))?;
+                }
+                _ => {}
+            }
+        }
+        Ok(page)
+    }
+}
+
+/// An answer that is not what it should be.
+pub(crate) fn malformed(what: &str) -> kube::Error {
+    kube::Error::SerdeError(serde_json::Error::custom(what))
+}
+
+/// Names, in their quotes, and values of a JSON object.
+pub(crate) fn members(text: &str) -> Option<Vec<(&str, &str)>> {
+    let mut scan = Scan { text, at: 0 };
+    scan.open(b'{', b'}', |scan| {
+        let name = scan.value()?;
+        scan.take(b':')?;
+        Some((name, scan.value()?))
+    })
+}
+
+/// Values of a JSON array.
+fn elements(text: &str) -> Option<Vec<&str>> {
+    Scan { text, at: 0 }.open(b'[', b']', Scan::value)
+}
+
+/// Finds where JSON values end, without a stack: nesting costs nothing. What is between is for the decoder to judge.
+struct Scan<'a> {
+    text: &'a str,
+    at: usize,
+}
+
+impl<'a> Scan<'a> {
+    fn peek(&mut self) -> Option<u8> {
+        let rest = &self.text.as_bytes()[self.at..];
+        self.at += rest.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        self.text.as_bytes().get(self.at).copied()
+    }
+
+    fn take(&mut self, wanted: u8) -> Option<()> {
+        (self.peek()? == wanted).then(|| self.at += 1)
+    }
+
+    fn open<T>(&mut self, open: u8, close: u8, one: impl Fn(&mut Self) -> Option<T>) -> Option<Vec<T>> {
+        self.take(open)?;
+        let mut all = Vec::new();
+        if self.peek()? == close {
+            return Some(all);
+        }
+        loop {
+            all.push(one(self)?);
+            match self.peek()? {
+                b',' => self.at += 1,
+                byte if byte == close => return Some(all),
+                _ => return None,
+            }
+        }
+    }
+
+    /// The text of the next value.
+    fn value(&mut self) -> Option<&'a str> {
+        self.peek()?;
+        let (start, mut depth) = (self.at, 0_usize);
+        loop {
+            match *self.text.as_bytes().get(self.at)? {
+                b'"' => self.string()?,
+                b'{' | b'[' => {
+                    depth += 1;
+                    self.at += 1;
+                }
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    self.at += 1;
+                }
+                // Between values of what is open, or within a number or a word.
+                _ => self.at += 1,
+            }
+            let next = self.text.as_bytes().get(self.at);
+            if depth == 0 && next.is_none_or(|byte| b",:}] \t\r\n".contains(byte)) {
+                return self.text.get(start..self.at);
+            }
+        }
+    }
+
+    fn string(&mut self) -> Option<()> {
+        self.at += 1;
+        loop {
+            match *self.text.as_bytes().get(self.at)? {
+                b'"' => {
+                    self.at += 1;
+                    return Some(());
+                }
+                b'\\' => self.at += 2,
+                _ => self.at += 1,
+            }
+        }
+    }
+}
+
+/// All objects of a kind that a list holds, and those that cannot be read.
+#[derive(Clone, Debug)]
+pub struct Listed<K> {
+    /// Those that can be read.
+    pub items: Vec<K>,
+    /// Those that cannot.
+    pub unreadable: Vec<Unreadable>,
+}
+
+/// Lists objects, page by page; one that cannot be read hides no other.
+///
+/// # Errors
+/// When the server refuses it or cannot be reached, or answers no list.
+pub async fn list<K>(api: &Api<K>, parameters: &ListParams) -> kube::Result<Listed<K>>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned + Clone,
+{
+    let mut listed = Listed { items: Vec::new(), unreadable: Vec::new() };
+    let client = api.clone().into_client();
+    pages(&client, api.resource_url(), parameters, |read| match read {
+        Read::Object(object) => listed.items.push(object),
+        Read::Not(_, unreadable) => listed.unreadable.push(unreadable),
+    })
+    .await?;
+    Ok(listed)
+}
+
+/// Lists objects into `each`, page by page; returns the version of the list.
+pub(crate) async fn pages<K>(
+    client: &kube::Client,
+    url: &str,
+    parameters: &ListParams,
+    mut each: impl FnMut(Read<K>),
+) -> kube::Result<String>
+where
+    K: Resource<DynamicType = ()> + DeserializeOwned,
+{
+    let mut parameters = ListParams { limit: Some(PAGE), ..parameters.clone() };
+    loop {
+        let request = Request::new(url).list(&parameters).map_err(kube::Error::BuildRequest)?;
+        let text = client.request_text(request).await?;
+        let Page { metadata, items } = Page::of(&text)?;
+        items.into_iter().for_each(|item| each(object(item)));
+        match metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters.continue_token = Some(token),
+            None => return metadata.resource_version.ok_or_else(|| malformed("this list has no resourceVersion")),
+        }
+    }
+}

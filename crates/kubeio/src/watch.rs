@@ -1,0 +1,254 @@
+//! All objects of a kind, and whatever happens to them: list, then watch, for ever.
+//!
+//! What the server sends is taken apart by [`crate::read`]: one object that cannot be read costs nothing but itself.
+//! Source: "Efficient detection of changes" of the Kubernetes API concepts.
+
+use crate::{
+    Error,
+    cache::Cached,
+    read::{self, Identity, Read, malformed},
+};
+use futures::{AsyncBufRead, AsyncBufReadExt as _};
+use http::StatusCode;
+use kube::{
+    Client,
+    api::{ListParams, WatchParams},
+    core::{Request, Status},
+};
+use std::{pin::Pin, time::Duration};
+use tokio::time::{Instant, sleep, timeout};
+
+/// First pause after a failure.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+/// Longest pause after failures: an API server that is back is noticed this much later.
+const LAST_PAUSE: Duration = Duration::from_secs(10);
+/// A watch that went on for this long did work: pauses begin anew after it.
+const WORKED: Duration = Duration::from_secs(10);
+/// A server marks a quiet watch about once a minute. One that is silent for longer may be cut off, and is asked for anew.
+const SILENT: Duration = Duration::from_secs(100);
+/// Longest event: an object before and its envelope. What is longer ends the watch.
+const LONGEST_EVENT: usize = 32 << 20;
+
+/// What happened to the objects of a kind.
+#[derive(Debug)]
+pub(crate) enum Event<K> {
+    /// These are all there are.
+    Listed(Vec<Read<K>>),
+    /// Changes are told from now on.
+    Watching,
+    /// One is there, or has changed.
+    Applied(Read<K>),
+    /// One is gone.
+    Deleted(Identity),
+}
+
+/// Which objects of which server.
+pub(crate) struct Source {
+    pub(crate) client: Client,
+    pub(crate) url: String,
+    pub(crate) labels: Option<String>,
+    pub(crate) fields: Option<String>,
+}
+
+impl Source {
+    /// Follows them until the future is dropped. After a failure, which `tell` gets too, it is tried again.
+    pub(crate) async fn follow<K: Cached>(&self, mut tell: impl FnMut(Result<Event<K>, Error>)) {
+        let (mut from, mut pause) = (None, FIRST_PAUSE);
+        loop {
+            let begun = Instant::now();
+            let outcome = self.until_it_ends(&mut from, &mut tell).await;
+            if begun.elapsed() >= WORKED {
+                pause = FIRST_PAUSE;
+            }
+            let asked = match outcome {
+                // The server ends watches now and then.
+                Ok(()) if begun.elapsed() >= FIRST_PAUSE => continue,
+                Ok(()) => None,
+                Err(error) => {
+                    // What it answered, or did not know, would be the same from there.
+                    if error.code().is_some() || matches!(*error.cause, kube::Error::SerdeError(_)) {
+                        from = None;
+                    }
+                    let asked = error.retry_after();
+                    // That it does not know the version any more is usual after a gap.
+                    if error.code() != Some(StatusCode::GONE.as_u16()) {
+                        tell(Err(error));
+                    }
+                    asked
+                }
+            };
+            sleep(asked.map_or(pause, |asked| asked.max(pause))).await;
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    async fn until_it_ends<K: Cached>(
+        &self,
+        from: &mut Option<String>,
+        tell: &mut impl FnMut(Result<Event<K>, Error>),
+    ) -> Result<(), Error> {
+        let version = match from.take() {
+            Some(version) => version,
+            None => {
+                let mut all = Vec::new();
+                let parameters = ListParams {
+                    label_selector: self.labels.clone(),
+                    field_selector: self.fields.clone(),
+                    ..ListParams::default()
+                };
+                let listed = read::pages::<K>(&self.client, &self.url, &parameters, |read| all.push(read)).await;
+                let version = listed.map_err(|source| Error::new::<K>("listing", "*", source))?;
+                tell(Ok(Event::Listed(all)));
+                version
+            }
+        };
+        self.watch(from.insert(version), tell).await.map_err(|source| Error::new::<K>("watching", "*", source))
+    }
+
+    async fn watch<K: Cached>(
+        &self,
+        version: &mut String,
+        tell: &mut impl FnMut(Result<Event<K>, Error>),
+    ) -> kube::Result<()> {
+        let parameters = WatchParams {
+            label_selector: self.labels.clone(),
+            field_selector: self.fields.clone(),
+            ..WatchParams::default()
+        };
+        let request = Request::new(self.url.clone()).watch(&parameters, version).map_err(kube::Error::BuildRequest)?;
+        let mut lines = Lines { source: Box::pin(self.client.request_stream(request).await?), line: Vec::new() };
+        tell(Ok(Event::Watching));
+        loop {
+            let line = match timeout(SILENT, lines.next()).await {
+                Ok(line) => line?,
+                Err(_) => None,
+            };
+            let Some(line) = line else { return Ok(()) };
+            let (next, event) = event(line)?;
+            *version = next;
+            if let Some(event) = event {
+                tell(Ok(event));
+            }
+        }
+    }
+}
+
+/// An event and the version to go on from after it; none for a mere bookmark.
+fn event<K: Cached>(line: &str) -> kube::Result<(String, Option<Event<K>>)> {
+    let members = read::members(line).ok_or_else(|| malformed("this is no watch event"))?;
+    let value = |wanted: &str| members.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
+    let (Some(what), Some(text)) = (value(r#""type""#), value(r#""object""#)) else {
+        return Err(malformed("this watch event has no type or no object"));
+    };
+    if what == r#""ERROR""# {
+        let status: Status = serde_json::from_str(text).map_err(kube::Error::SerdeError)?;
+        return Err(kube::Error::Api(Box::new(status)));
+    }
+    let identity = Identity::of(text).ok_or_else(|| malformed("the object of this watch event has no metadata"))?;
+    let version = identity.resource_version.clone();
+    if version.is_empty() {
+        return Err(malformed("the object of this watch event has no resourceVersion"));
+    }
+    let event = match what {
+        r#""BOOKMARK""# => None,
+        r#""DELETED""# => Some(Event::Deleted(identity)),
+        _ => Some(Event::Applied(read::object(text))),
+    };
+    Ok((version, event))
+}
+
+/// The lines of an answer, each no longer than an event may be.
+struct Lines<R> {
+    source: Pin<Box<R>>,
+    line: Vec<u8>,
+}
+
+impl<R: AsyncBufRead> Lines<R> {
+    /// The next whole line. Where an answer is cut short there is none.
+    async fn next(&mut self) -> kube::Result<Option<&str>> {
+        self.line.clear();
+        loop {
+            let read = self.source.fill_buf().await;
+            let part = match read {
+                Ok(part) => part,
+                Err(error) if is_cut(&error) => return Ok(None),
+                Err(error) => return Err(kube::Error::ReadEvents(error)),
+            };
+            if part.is_empty() {
+                return Ok(None);
+            }
+            let end = part.iter().position(|byte| *byte == b'\n');
+            let taken = end.map_or(part.len(), |end| end + 1);
+            if self.line.len() + taken > LONGEST_EVENT {
+                return Err(malformed("this watch event is larger than 32 MiB"));
+            }
+            self.line.extend_from_slice(&part[..taken]);
+            self.source.as_mut().consume_unpin(taken);
+            if end.is_some() {
+                return std::str::from_utf8(&self.line).map(Some).map_err(|_| malformed("this watch event is no text"));
+            }
+        }
+    }
+}
+
+/// Whether the connection ended in the middle of an answer: so do watches whose server stops.
+fn is_cut(error: &std::io::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = error.get_ref().map(|inner| inner as _);
+    while let Some(error) = cause {
+        if error.downcast_ref::<std::io::Error>().is_some_and(|io| io.kind() == std::io::ErrorKind::UnexpectedEof) {
+            return true;
+        }
+        cause = error.source();
+    }
+    error.kind() == std::io::ErrorKind::UnexpectedEof
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    #[tokio::test]
+    async fn lines_are_whole_bounded_and_in_any_pieces() {
+        let text = b"one\ntwo\ncut sho".as_slice();
+        let source = futures::io::BufReader::with_capacity(2, text);
+        let mut lines = Lines { source: Box::pin(source), line: Vec::new() };
+        assert_eq!(lines.next().await.unwrap(), Some("one\n"));
+        assert_eq!(lines.next().await.unwrap(), Some("two\n"));
+        assert_eq!(lines.next().await.unwrap(), None);
+
+        for (length, fits) in [(LONGEST_EVENT - 1, true), (LONGEST_EVENT, false)] {
+            let mut text = vec![b'x'; length];
+            text.push(b'\n');
+            let source = futures::io::BufReader::new(text.as_slice());
+            let mut lines = Lines { source: Box::pin(source), line: Vec::new() };
+            assert_eq!(lines.next().await.is_ok(), fits, "{length}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_understood_whatever_its_object_is() {
+        let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
+        let of = |what: &str, more: &str| {
+            let meta = r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"7","labels":{"b":"c"}}"#;
+            event::<ConfigMap>(&format!(r#"{{"object":{{"metadata":{meta},{more}}},"type":"{what}"}}"#))
+        };
+        assert!(matches!(of("ADDED", r#""data":{}"#).unwrap(), (v, Some(Event::Applied(Read::Object(_)))) if v == "7"));
+        assert!(matches!(of("BOOKMARK", r#""data":7"#).unwrap(), (_, None)));
+        let (_, deleted) = of("DELETED", &format!(r#""data":{deep}"#)).unwrap();
+        assert!(matches!(deleted, Some(Event::Deleted(identity)) if identity.uid.as_deref() == Some("u")));
+        let (_, odd) = of("MODIFIED", r#""data":{"password":[1]}"#).unwrap();
+        let Some(Event::Applied(Read::Not(_, odd))) = odd else { panic!("{odd:?}") };
+        assert_eq!((odd.namespace.as_str(), odd.name.as_str(), odd.labels["b"].as_str()), ("n", "a", "c"));
+        assert_eq!(
+            odd.to_string(),
+            "ConfigMap n/a cannot be read: data.password: invalid type: sequence, expected a string"
+        );
+
+        let gone = event::<ConfigMap>(r#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}"#);
+        assert!(matches!(gone, Err(kube::Error::Api(status)) if status.code == 410));
+        for line in ["", "{", "[]", r#"{"type":"ADDED"}"#, r#"{"type":"ADDED","object":{"metadata":{}}}"#] {
+            assert!(event::<ConfigMap>(line).is_err(), "{line}");
+        }
+    }
+}
