@@ -219,6 +219,8 @@ pub mod config {
     pub const RELEASE_PAYLOAD_IMAGE: &str = "machineconfiguration.openshift.io/release-payload-image";
     /// On OSImageStream, ours alone: names of the listed streams that the release no longer carries, with commas between.
     pub const RETAINED_STREAMS: &str = "machineconfiguration.openshift.io/retained-streams";
+    /// On OSImageStream, ours alone: names of streams that it listed once and no longer lists, with commas between.
+    pub const FORMER_STREAMS: &str = "machineconfiguration.openshift.io/former-streams";
     /// On rendered MachineConfigs: `true` when a MachineConfig replaced the base OS image.
     pub const OS_IMAGE_URL_OVERRIDDEN: &str = "machineconfiguration.openshift.io/os-image-url-overridden";
     /// On ControllerConfig: `true` in the round in which the API server's CA changed.
@@ -416,6 +418,13 @@ pub mod pool {
     pub const DEGRADED: &str = "Degraded";
     /// There is no configuration to roll out. Written by the render controller.
     pub const RENDER_DEGRADED: &str = "RenderDegraded";
+    /// A stream is named for the pool, and the name counts for nothing. As the next two absent while there is nothing to say, ours
+    /// alone, and written by the render controller.
+    pub const STREAM_NAME_IGNORED: &str = "StreamNameIgnored";
+    /// Settings that are meant for the pool have no effect.
+    pub const SETTINGS_NOT_APPLIED: &str = "SettingsNotApplied";
+    /// MachineConfigs that were generated for the pool are of other feature gates than those that are on.
+    pub const GENERATED_CONFIGS_STALE: &str = "GeneratedConfigsStale";
     /// There is no image to roll out. Written by build and rollout controller.
     pub const IMAGE_BUILD_DEGRADED: &str = "ImageBuildDegraded";
     /// Pinned image sets could not be handed to the nodes. Written by the pinned image set controller.

@@ -8,8 +8,8 @@ use kube::Client;
 use std::sync::Arc;
 use tokio::sync::{RwLock, watch};
 use weir_api::{
-    ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool,
-    MachineConfiguration, MachineOSConfig, OSImageStream,
+    ClusterVersion, ContainerRuntimeConfig, ControllerConfig, FeatureGate, KubeletConfig, MachineConfig,
+    MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSConfig, OSImageStream, PinnedImageSet,
     keys::{names::OPERATOR_APP, pod::APP},
 };
 use weir_kubeio::{Cache, Unreadable};
@@ -33,6 +33,12 @@ pub struct Cluster {
     pub os_configs: Cache<MachineOSConfig>,
     /// MachineConfiguration: what administrators set for the whole of it. A cluster need not have the kind.
     pub configurations: Cache<MachineConfiguration>,
+    /// KubeletConfig. A cluster need not have this kind and the next two; nobody waits for them.
+    pub kubelets: Cache<KubeletConfig>,
+    /// ContainerRuntimeConfig.
+    pub runtimes: Cache<ContainerRuntimeConfig>,
+    /// PinnedImageSet.
+    pub pinned: Cache<PinnedImageSet>,
     /// MachineConfigNode.
     pub reports: Cache<MachineConfigNode>,
     /// Node.
@@ -63,6 +69,9 @@ impl Cluster {
             self.configs.fill(client.clone()),
             self.os_configs.fill(client.clone()),
             self.configurations.fill_optional(client.clone()),
+            self.kubelets.fill_optional(client.clone()),
+            self.runtimes.fill_optional(client.clone()),
+            self.pinned.fill_optional(client.clone()),
             self.reports.fill(client.clone()),
             self.operator_pods.fill_labelled(client.clone(), &operator),
             self.nodes.fill(client),
@@ -133,6 +142,9 @@ impl Cluster {
             self.configs.changes(),
             self.os_configs.changes(),
             self.configurations.changes(),
+            self.kubelets.changes(),
+            self.runtimes.changes(),
+            self.pinned.changes(),
             self.troubles.changes(),
         ]
     }

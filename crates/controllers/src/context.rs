@@ -5,12 +5,13 @@ use kube::Client;
 use std::{fmt, sync::Arc};
 use weir_api::{
     ClusterVersion, FeatureGate,
+    feature_gate::FeatureGateDetails,
     keys::names::{CLUSTER, VERSION},
 };
 use weir_distro::Profile;
 use weir_kubeio::{Clock, Recorder};
 use weir_rules::{
-    gates::{Gates, GatesError, gates},
+    gates::{Gates, GatesError, gate_list, gates},
     mismatch::{Mismatch, MismatchView, clause, mismatches},
 };
 
@@ -57,6 +58,13 @@ impl Context {
     pub fn gates(&self) -> Result<Gates, GatesError> {
         let (object, cluster) = (self.feature_gate(), self.cluster_version());
         gates(object.as_deref(), self.build.release.as_deref(), cluster.as_deref())
+    }
+
+    /// The list of gates, on and off, for our release; absent while it is not known.
+    #[must_use]
+    pub fn gate_list(&self) -> Option<FeatureGateDetails> {
+        let (object, cluster) = (self.feature_gate(), self.cluster_version());
+        gate_list(object.as_deref(), self.build.release.as_deref(), cluster.as_deref()).ok().cloned()
     }
 
     /// What contradicts the distribution; nothing is rendered or rolled out while there is anything.

@@ -26,4 +26,9 @@ impl News {
     pub(crate) fn forget(&self, subject: &str) {
         self.said.lock().unwrap_or_else(PoisonError::into_inner).remove(subject);
     }
+
+    /// Forgets what was said about all other subjects.
+    pub(crate) fn retain(&self, is_kept: impl Fn(&str) -> bool) {
+        self.said.lock().unwrap_or_else(PoisonError::into_inner).retain(|subject, _| is_kept(subject));
+    }
 }

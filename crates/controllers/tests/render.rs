@@ -6,19 +6,22 @@ use k8s_openapi::api::core::v1::{Event, Namespace};
 use kube::{
     Api, Client,
     api::{ListParams, Patch, PatchParams, PostParams},
+    client::Body,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{fmt::Debug, sync::Arc, time::Duration};
 use tokio::time::sleep;
+use tower::{BoxError, ServiceExt as _, service_fn};
 use weir_api::{
-    ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, MachineConfiguration,
+    ContainerRuntimeConfig, ControllerConfig, FeatureGate, KubeletConfig, MachineConfig, MachineConfigPool,
+    MachineConfiguration, PinnedImageSet,
     condition::find,
     crds::{FeatureSet, crds},
     keys::names::OPERATOR_NAMESPACE,
 };
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Access, Build, Cluster, Context, render};
+use weir_controllers::{Access, Build, Cluster, Context, render, rollout};
 use weir_distro::Profile;
 use weir_images::{Images, Source};
 use weir_kubeio::Clock;
@@ -60,9 +63,24 @@ fn controller_config() -> Value {
 }
 
 async fn started() -> Client {
+    started_with(|_| true, |_| false).await
+}
+
+/// With the kinds that are served, on a server that has to refuse what is spoilt: method and path.
+async fn started_with(is_served: impl Fn(&str) -> bool, is_spoilt: fn(&str) -> bool) -> Client {
     let server = ApiServer::new(Settings::default()).unwrap();
-    server.define(crds(FeatureSet::Default)).unwrap();
-    let client = Client::new(server.service(), "default");
+    let mut definitions = crds(FeatureSet::Default);
+    definitions.retain(|definition| definition["spec"]["names"]["kind"].as_str().is_some_and(&is_served));
+    server.define(definitions).unwrap();
+    let service = server.service();
+    let service = service_fn(move |mut request: http::Request<Body>| {
+        if is_spoilt(&format!("{} {}", request.method(), request.uri().path())) {
+            *request.body_mut() = Body::from(br#"{"metadata": {"name": "another"}}"#.to_vec());
+        }
+        let service = service.clone();
+        async move { Ok::<_, BoxError>(service.oneshot(request).await?) }
+    });
+    let client = Client::new(service, "default");
     create::<Namespace>(&client, json!({"metadata": {"name": OPERATOR_NAMESPACE}})).await;
     create::<FeatureGate>(&client, json!({"metadata": {"name": "cluster"}, "spec": {}})).await;
     let gates = json!({"status": {"featureGates": [{"version": "5.0.0",
@@ -81,7 +99,9 @@ async fn started() -> Client {
         create::<MachineConfig>(&client, own).await;
     }
     let selector = json!({"matchLabels": {ROLE: "worker"}});
-    let pool = json!({"metadata": {"name": "worker"}, "spec": {"machineConfigSelector": selector}});
+    let nodes = json!({"matchLabels": {"node-role.kubernetes.io/worker": ""}});
+    let metadata = json!({"name": "worker", "labels": {"pool": "worker"}});
+    let pool = json!({"metadata": metadata, "spec": {"machineConfigSelector": selector, "nodeSelector": nodes}});
     create::<MachineConfigPool>(&client, pool).await;
     let context = Context {
         client: client.clone(),
@@ -92,8 +112,9 @@ async fn started() -> Client {
     };
     tokio::spawn(context.cluster.clone().fill(client.clone()));
     let access = Access::new(&context.cluster, Images::new(Source::default()));
+    let rollout = rollout::Controller::new(context.clone());
     let controller = render::Controller::new(context, access);
-    tokio::spawn(async move { controller.run().await });
+    tokio::spawn(async move { tokio::join!(controller.run(), rollout.run()) });
     settle().await;
     client
 }
@@ -105,6 +126,20 @@ async fn settle() {
 
 async fn pool(client: &Client) -> MachineConfigPool {
     Api::<MachineConfigPool>::all(client.clone()).get("worker").await.unwrap()
+}
+
+/// Status, reason and message of a condition of the pool; absent when there is none.
+async fn says(client: &Client, type_: &str) -> Option<(String, String, String)> {
+    let conditions = pool(client).await.status?.conditions?;
+    find(&conditions, type_).map(|held| (held.status.clone(), held.reason.clone(), held.message.clone()))
+}
+
+async fn turn(client: &Client, enabled: &[&str], disabled: &[&str]) {
+    let names = |names: &[&str]| names.iter().map(|name| json!({"name": name})).collect::<Vec<_>>();
+    let list = json!({"version": "5.0.0", "enabled": names(enabled), "disabled": names(disabled)});
+    let patch = Patch::Merge(json!({"status": {"featureGates": [list]}}));
+    Api::<FeatureGate>::all(client.clone()).patch_status("cluster", &PatchParams::default(), &patch).await.unwrap();
+    settle().await;
 }
 
 async fn rendered(client: &Client) -> Vec<String> {
@@ -220,4 +255,124 @@ async fn a_rendered_config_that_somebody_changed_is_put_right() {
     let after = configs.get(&name).await.unwrap();
     assert_eq!((&after.spec, &after.metadata.annotations), (&before.spec, &before.metadata.annotations));
     assert_eq!(pool(&client).await.spec.configuration.unwrap().name(), name);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_whose_controller_config_is_not_complete_says_so_and_is_not_updated() {
+    let client = started().await;
+    assert_eq!(says(&client, "Updated").await.unwrap().0, "True");
+    let configs = Api::<ControllerConfig>::all(client.clone());
+    let name = "machine-config-controller";
+    let change = Patch::Merge(json!({"spec": {"networkType": "Other"}}));
+    let changed = configs.patch(name, &PatchParams::default(), &change).await.unwrap();
+    // What is over in a moment is no news.
+    sleep(Duration::from_millis(300)).await;
+    assert_eq!(says(&client, "Updated").await.unwrap().0, "True");
+    settle().await;
+    let (status, reason, message) = says(&client, "RenderDegraded").await.unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "ControllerConfigNotComplete"));
+    assert!(message.contains("is being reported for 1, expecting it for 2; whoever makes MachineConfigs"), "{message}");
+    assert_eq!(says(&client, "Updated").await.unwrap().0, "False");
+    let (status, _, message) = says(&client, "Updating").await.unwrap();
+    assert!(status == "True" && message.contains("waits for another one: status for ControllerConfig"), "{message}");
+
+    let complete = Patch::Merge(json!({"status": {"observedGeneration": changed.metadata.generation}}));
+    configs.patch_status(name, &PatchParams::default(), &complete).await.unwrap();
+    settle().await;
+    assert_eq!(says(&client, "RenderDegraded").await.unwrap().1, "");
+    assert_eq!(says(&client, "Updated").await.unwrap().0, "True");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_selects_everything_says_so() {
+    let client = started().await;
+    let pools = Api::<MachineConfigPool>::all(client.clone());
+    let everything = Patch::Merge(json!({"spec": {"machineConfigSelector": {"matchLabels": null}}}));
+    pools.patch("worker", &PatchParams::default(), &everything).await.unwrap();
+    settle().await;
+    let (status, reason, _) = says(&client, "RenderDegraded").await.unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("False", "SelectingAll"));
+    assert_eq!(says(&client, "Updated").await.unwrap().0, "False");
+    assert_eq!(told(&client, "SelectingAll").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_server_refuses_is_said_on_the_pool() {
+    // Only the render controller patches a pool itself.
+    let spoilt = |request: &str| request.starts_with("PATCH ") && request.ends_with("/machineconfigpools/worker");
+    let client = started_with(|_| true, spoilt).await;
+    let (status, reason, message) = says(&client, "RenderDegraded").await.unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "WriteRefused"));
+    let expected = "Failed to render configuration for pool worker: patching MachineConfigPool worker: ";
+    assert!(message.starts_with(expected) && message.len() > expected.len() + 10, "{message}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn settings_without_effect_are_told_on_them_and_on_the_pools_they_select() {
+    let client = started().await;
+    let before = pool(&client).await;
+    let of_worker = json!({"matchLabels": {"pool": "worker"}});
+    let kubelet = json!({"metadata": {"name": "max-pods"},
+        "spec": {"machineConfigPoolSelector": of_worker, "kubeletConfig": {"maxPods": 300}}});
+    create::<KubeletConfig>(&client, kubelet).await;
+    let runtime = json!({"metadata": {"name": "log-size"},
+        "spec": {"machineConfigPoolSelector": of_worker, "containerRuntimeConfig": {"logSizeMax": "1Gi"}}});
+    create::<ContainerRuntimeConfig>(&client, runtime).await;
+    let image = format!("registry.example.com/a@sha256:{}", "0".repeat(64));
+    let pinned =
+        json!({"metadata": {"name": "mine", "labels": {ROLE: "worker"}}, "spec": {"pinnedImages": [{"name": image}]}});
+    create::<PinnedImageSet>(&client, pinned).await;
+    settle().await;
+    let (status, reason, message) = says(&client, "SettingsNotApplied").await.unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "SettingsNotApplied"));
+    let all = "not applied to this pool: ContainerRuntimeConfig log-size, KubeletConfig max-pods, PinnedImageSet mine;";
+    assert!(message.starts_with(all), "{message}");
+    assert_eq!(says(&client, "Updated").await.unwrap().0, "True");
+    let events = Api::<Event>::all(client.clone()).list(&ListParams::default()).await.unwrap().items;
+    let about = events.iter().filter(|event| event.reason.as_deref() == Some("SettingsNotApplied"));
+    let mut about: Vec<_> = about.filter_map(|event| event.involved_object.kind.as_deref()).collect();
+    about.sort_unstable();
+    assert_eq!(about, ["ContainerRuntimeConfig", "KubeletConfig", "PinnedImageSet"]);
+
+    Api::<KubeletConfig>::all(client.clone()).delete("max-pods", &Default::default()).await.unwrap();
+    Api::<ContainerRuntimeConfig>::all(client.clone()).delete("log-size", &Default::default()).await.unwrap();
+    // Whoever hands sets to nodes writes them into the pool.
+    let handed = Patch::Merge(json!({"spec": {"pinnedImageSets": [{"name": "mine"}]}}));
+    Api::<MachineConfigPool>::all(client.clone()).patch("worker", &PatchParams::default(), &handed).await.unwrap();
+    settle().await;
+    assert_eq!(says(&client, "SettingsNotApplied").await, None);
+    let after = pool(&client).await;
+    assert_eq!(after.spec.configuration, before.spec.configuration);
+    assert_eq!(after.spec.pinned_image_sets.unwrap().len(), 1, "what others write is kept");
+}
+
+#[tokio::test(start_paused = true)]
+async fn kinds_of_settings_that_are_not_served_keep_nobody_waiting() {
+    let settings = ["KubeletConfig", "ContainerRuntimeConfig", "PinnedImageSet"];
+    let client = started_with(move |kind| !settings.contains(&kind), |_| false).await;
+    assert_eq!(rendered(&client).await.len(), 1);
+    assert_eq!(says(&client, "Updated").await.unwrap().0, "True");
+}
+
+#[tokio::test(start_paused = true)]
+async fn generated_configs_of_other_feature_gates_are_named_and_kept() {
+    let client = started().await;
+    let conf = "data:,featureGates%3A%0A%20%20IrreconcilableMachineConfig%3A%20true%0A%20%20OSStreams%3A%20false%0A";
+    let mut generated = config("98-worker-generated-kubelet", "");
+    let file = json!({"path": "/etc/kubernetes/kubelet.conf", "contents": {"source": conf}});
+    generated["spec"] = json!({"config": {"ignition": {"version": "3.5.0"}, "storage": {"files": [file]}}});
+    create::<MachineConfig>(&client, generated).await;
+    settle().await;
+    assert_eq!(says(&client, "GeneratedConfigsStale").await, None);
+    let before = pool(&client).await.spec.configuration;
+    turn(&client, &[], &["IrreconcilableMachineConfig", "OSStreams"]).await;
+    let (status, _, message) = says(&client, "GeneratedConfigsStale").await.unwrap();
+    assert_eq!(status, "True");
+    let expected = "98-worker-generated-kubelet is of other feature gates (IrreconcilableMachineConfig is off now)";
+    assert!(message.starts_with(expected), "{message}");
+    assert_eq!(told(&client, "GeneratedConfigsStale").await, 1);
+    assert_eq!(pool(&client).await.spec.configuration, before);
+    assert_eq!(says(&client, "Updated").await.unwrap().0, "True");
+    turn(&client, &["IrreconcilableMachineConfig"], &["OSStreams"]).await;
+    assert_eq!(says(&client, "GeneratedConfigsStale").await, None);
 }

@@ -4,7 +4,8 @@
 //! R-CLUSTER-2 Progressing while the versions it reports are not its own. While it has not reported any the cluster is being
 //! installed; an operator that merely starts again is not progressing.
 //! R-CLUSTER-3 Degraded names the first failure: evidence that contradicts the distribution, a catalogue of streams that
-//! cannot be made, then its own work and the required pools. While required pools are waited for, their last failure stays.
+//! cannot be made, then its own work, the required pools, and last what was generated and no longer fits. While required pools
+//! are waited for, their last failure stays.
 //! R-CLUSTER-4 Versions are set once everything is done, and while it is not Progressing even if it is Degraded.
 //! R-CLUSTER-5 Upgradeable is decided by [`upgradeable`].
 //! R-CLUSTER-6 The extension has one line for each pool, and what is waited for.
@@ -90,7 +91,8 @@ pub fn cluster_status(view: &ClusterStatusView<'_>, now: Timestamp) -> ClusterRe
     let own = own_versions(view);
     let before = old.versions.clone().unwrap_or_default();
     let equal = own.iter().all(|version| before.contains(version));
-    let failed = view.failure.cloned().or_else(|| Failure::of_required(view.required));
+    let required = || Failure::of_required(view.required);
+    let failed = view.failure.cloned().or_else(required).or_else(|| Failure::of_generated(view.pools));
     progressing(&mut report, view, equal, &before, failed.is_some());
     degraded(&mut report, view, equal, failed.as_ref());
     let deployed = format!("Cluster has deployed {}", listed(&before));

@@ -9,7 +9,7 @@
 //! Source: `pkg/controller/common/featuregates.go` of github.com/openshift/machine-config-operator.
 
 use std::collections::BTreeSet;
-use weir_api::{ClusterVersion, FeatureGate};
+use weir_api::{ClusterVersion, FeatureGate, feature_gate::FeatureGateDetails};
 
 /// The gates that are on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -53,11 +53,23 @@ pub fn gates(
     version: Option<&str>,
     cluster: Option<&ClusterVersion>,
 ) -> Result<Gates, GatesError> {
+    let list = gate_list(object, version, cluster)?;
+    Ok(Gates { on: list.enabled.iter().map(|gate| gate.name.clone()).collect() })
+}
+
+/// The list of gates for a release version; `None` when the build does not know its own.
+///
+/// # Errors
+/// When there is none (R-GATES-3).
+pub fn gate_list<'a>(
+    object: Option<&'a FeatureGate>,
+    version: Option<&str>,
+    cluster: Option<&ClusterVersion>,
+) -> Result<&'a FeatureGateDetails, GatesError> {
     let object = object.ok_or(GatesError::NoObject)?;
     let version = version.or_else(|| running(cluster?)).ok_or(GatesError::NoVersion)?;
     let lists = object.status.iter().flat_map(|s| &s.feature_gates).find(|list| list.version == version);
-    let lists = lists.ok_or_else(|| GatesError::NoEntry { version: version.to_owned() })?;
-    Ok(Gates { on: lists.enabled.iter().map(|gate| gate.name.clone()).collect() })
+    lists.ok_or_else(|| GatesError::NoEntry { version: version.to_owned() })
 }
 
 fn running(cluster: &ClusterVersion) -> Option<&str> {

@@ -24,6 +24,9 @@
 //! | [`pool_status`] | what the status of a pool says |
 //! | [`render`] | what configuration a pool's machines get, and what it is called |
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
+//! | [`unsupported`] | which settings nobody makes MachineConfigs of yet |
+//! | [`generated`] | whether what was generated for kubelets is of the feature gates that are on |
+//! | [`notices`] | what users of a pool should know although it keeps nothing from working |
 //! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`built_in`] | the pools that every cluster has |
@@ -59,6 +62,7 @@ pub mod edit;
 pub mod explain;
 pub mod figures;
 pub mod gates;
+pub mod generated;
 pub mod goyaml;
 pub mod guard;
 pub mod machine_configuration;
@@ -68,6 +72,7 @@ pub mod membership;
 pub mod mismatch;
 pub mod node_disruption;
 pub mod node_status;
+pub mod notices;
 pub mod operands;
 pub mod policies;
 pub mod pool_status;
@@ -85,6 +90,7 @@ pub mod stream;
 pub mod switch;
 pub mod take_over;
 pub mod templates;
+pub mod unsupported;
 pub mod unused;
 pub mod user_data;
 pub mod view;

@@ -12,6 +12,8 @@
 //! R-POOL-7 Conditions of other controllers are kept; transition times move only on a flip; a status that says the
 //! same is equal, so that nothing is written.
 //! R-POOL-8 A pool whose node selector is invalid keeps its counts and is Degraded.
+//! R-POOL-9 A pool that is still to be rendered ([`PoolView::render_wait`]) is not Updated, whatever its nodes run: what it is
+//! to reach is not known. It says what is waited for.
 //!
 //! Source: `pkg/controller/node/status.go` of github.com/openshift/machine-config-operator.
 
@@ -160,13 +162,18 @@ fn counts(view: &PoolStatusView<'_>, failures: &NodeFailures<'_>) -> Counts {
 
 fn set_progress(conditions: &mut Vec<Condition>, view: &PoolStatusView<'_>, all_updated: bool, now: Timestamp) {
     let target = view.pool.target.unwrap_or_default();
-    let (updated, updating, said_updated, said_updating) = if all_updated {
+    let waits = view.pool.render_wait().map(|wait| format!("; waits for another one: {}", wait.message));
+    let said_waits = waits.as_deref().unwrap_or_default();
+    let (updated, updating, said_updated, said_updating) = if all_updated && waits.is_none() {
         (TRUE, FALSE, format!("All nodes are updated with MachineConfig {target}"), String::new())
     } else if view.pool.paused {
-        (FALSE, FALSE, String::new(), format!("Pool is paused; will not update to MachineConfig {target}"))
+        (FALSE, FALSE, String::new(), format!("Pool is paused; will not update to MachineConfig {target}{said_waits}"))
+    } else if all_updated {
+        (FALSE, TRUE, String::new(), format!("All nodes are updated with MachineConfig {target}{said_waits}"))
     } else {
         let stalled = view.stalled.map(|reason| format!("; no node can start: {reason}")).unwrap_or_default();
-        (FALSE, TRUE, String::new(), format!("All nodes are updating to MachineConfig {target}{stalled}"))
+        let text = format!("All nodes are updating to MachineConfig {target}{stalled}{said_waits}");
+        (FALSE, TRUE, String::new(), text)
     };
     set_condition(conditions, Said { type_: UPDATED, status: updated, reason: "", message: &said_updated }, now);
     set_condition(conditions, Said { type_: UPDATING, status: updating, reason: "", message: &said_updating }, now);
@@ -303,5 +310,59 @@ mod tests {
         object.status = serde_json::from_value(status.clone()).unwrap();
         assert_eq!(serde_json::to_value(of(&object)).unwrap(), status);
         assert!(!status_changed(object.status.as_ref(), &of(&object)));
+    }
+
+    #[test]
+    fn a_pool_that_is_still_to_be_rendered_is_not_updated() {
+        let render = |status: &str, reason: &str| json!({"type": "RenderDegraded", "status": status, "reason": reason, "message": "not complete"});
+        for (paused, render, expected) in [
+            (false, render("False", ""), ["True All nodes are updated with MachineConfig r", "False "]),
+            // A failure is told by Degraded, as ever.
+            (false, render("True", "X"), ["True All nodes are updated with MachineConfig r", "False "]),
+            (
+                false,
+                render("False", "X"),
+                ["False ", "True All nodes are updated with MachineConfig r; waits for another one: not complete"],
+            ),
+            (
+                true,
+                render("False", "X"),
+                [
+                    "False ",
+                    "False Pool is paused; will not update to MachineConfig r; waits for another one: not complete",
+                ],
+            ),
+        ] {
+            let object: weir_api::MachineConfigPool = serde_json::from_value(json!({
+                "metadata": {"name": "worker"},
+                "spec": {"nodeSelector": {"matchLabels": {"a": ""}}, "configuration": {"name": "r"}, "paused": paused},
+                "status": {"conditions": [render]},
+            }))
+            .unwrap();
+            let pool = PoolView::new(&object);
+            let view = PoolStatusView {
+                pool: &pool,
+                nodes: &[],
+                reports: &BTreeMap::new(),
+                configs: &BTreeMap::new(),
+                streams: None,
+                counts_from_reports: false,
+                image_mode: false,
+                certificates: &[],
+                stalled: None,
+            };
+            let status = pool_status(&view, Timestamp::UNIX_EPOCH);
+            assert_eq!(
+                status.configuration.as_ref().map(PoolConfiguration::name),
+                Some("r"),
+                "what nodes run is no secret"
+            );
+            let conditions = status.conditions.unwrap();
+            let said = ["Updated", "Updating"].map(|type_| {
+                let said = weir_api::condition::find(&conditions, type_).unwrap();
+                format!("{} {}", said.status, said.message)
+            });
+            assert_eq!(said, expected);
+        }
     }
 }

@@ -136,6 +136,9 @@ fn kept(view: &RequiredView<'_>, pool: &PoolView<'_>) -> Option<String> {
     if !is_required(pool) {
         return None;
     }
+    if let Some(wait) = pool.render_wait() {
+        return Some(format!("MachineConfigPool {name} is still to be rendered: {}", wait.message));
+    }
     let worker = view.pools.iter().find(|p| p.name == WORKER);
     let image = match resolve_stream(pool, worker, view.streams) {
         Ok(stream) => stream.set.map_or_else(|| view.base_image.to_owned(), |set| set.os_image),

@@ -5,13 +5,15 @@
 //! R-STREAM-2 A pool gets the stream it names; else, if it is a custom pool, the one the worker pool names; else the
 //! default of the OSImageStream's status. `master`, `worker` and `arbiter` inherit nothing.
 //! R-STREAM-3 A name that is not available is an error, and the pool keeps what it has.
-//! R-STREAM-4 Where the distribution carries one stream that follows the release, a stale name gets that one stream.
+//! R-STREAM-4 Where the distribution carries one stream that follows the release, a stale name gets that one stream, and its
+//! user is told whether a release carried it before ([`former`]).
 //! R-STREAM-5 An OSImageStream that is missing, has no status yet, or was written by another build of the controllers
 //! is waited for: its images may belong to another release.
 //!
 //! Source: `pkg/controller/common/helpers.go` and `pkg/osimagestream` of github.com/openshift/machine-config-operator;
 //! R-STREAM-1's notice and R-STREAM-4 are ours.
 
+pub mod former;
 #[cfg(test)]
 mod tests;
 
@@ -54,12 +56,16 @@ pub enum StreamReason {
     InheritedFromWorker,
     /// Nobody names one.
     Default,
-    /// The name that applies is gone, and there is only one stream.
+    /// The name that applies is not there, and there is only one stream.
     StalePin {
         /// The name.
         wanted: String,
         /// Where it is written.
         origin: Origin,
+        /// The stream that the pool gets.
+        only: String,
+        /// Whether a stream of the name was published before.
+        published: bool,
     },
     /// There are no streams.
     GateOff {
@@ -164,7 +170,9 @@ pub fn resolve_stream(
     }
     match status.available_streams.as_slice() {
         [only] if streams.follows_release => {
-            let because = StreamReason::StalePin { wanted: wanted.to_owned(), origin };
+            let published = former::former(object).contains(&wanted);
+            let (wanted, only_name) = (wanted.to_owned(), only.name.clone());
+            let because = StreamReason::StalePin { wanted, origin, only: only_name, published };
             Ok(ResolvedStream { set: Some(only.clone()), because })
         }
         available => Err(StreamError::NotAvailable {
@@ -201,6 +209,12 @@ impl StreamReason {
         }
     }
 
+    /// Whether users of the pool should know: a name that they wrote counts for nothing.
+    #[must_use]
+    pub fn is_notice(&self) -> bool {
+        matches!(self, Self::StalePin { .. } | Self::GateOff { ignored: Some(_) })
+    }
+
     /// The rule that decided.
     #[must_use]
     pub fn rule(&self) -> &'static str {
@@ -218,13 +232,32 @@ impl fmt::Display for StreamReason {
             Self::Explicit => f.write_str("the pool names it"),
             Self::InheritedFromWorker => f.write_str("the worker pool names it, and the pool names none"),
             Self::Default => f.write_str("it is the default, and the pool names none"),
-            Self::StalePin { wanted, origin } => {
-                write!(f, "it is the only stream; {origin} still says {wanted:?}, which is gone")
+            Self::StalePin { wanted, origin, only, published } => {
+                let history = match published {
+                    true => "which an earlier release carried and this one does not",
+                    false => "which no release that this cluster has seen carried",
+                };
+                write!(
+                    f,
+                    "{only} is the only stream there is; {origin} names {wanted:?}, {history}; {}",
+                    origin.remedy(only)
+                )
             }
             Self::GateOff { ignored: None } => f.write_str("OS image streams are off; the images of the release apply"),
             Self::GateOff { ignored: Some(name) } => {
                 write!(f, "OS image streams are off; the images of the release apply and {name:?} is ignored")
             }
+        }
+    }
+}
+
+impl Origin {
+    /// What ends that the name there counts for nothing.
+    fn remedy(self, only: &str) -> String {
+        match self {
+            Self::Pool => format!("remove that name from the pool, or write {only:?} there"),
+            Self::Worker => format!("remove that name from pool {}, or write {only:?} there", names::WORKER),
+            Self::Default => format!("set spec.defaultStream of OSImageStream {} to {only:?}", names::CLUSTER),
         }
     }
 }

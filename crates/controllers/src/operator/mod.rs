@@ -27,7 +27,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
-use weir_api::{ClusterOperator, ContainerRuntimeConfig, KubeletConfig};
+use weir_api::ClusterOperator;
 use weir_kubeio::{Cache, Next, Recorder, drive};
 use weir_rules::{cluster_status::Failure, required::Required};
 
@@ -47,8 +47,6 @@ pub struct Controller {
     continues: bool,
     recorder: Recorder,
     operators: Cache<ClusterOperator>,
-    kubelets: Cache<KubeletConfig>,
-    runtimes: Cache<ContainerRuntimeConfig>,
     policies: Cache<ValidatingAdmissionPolicy>,
     bindings: Cache<ValidatingAdmissionPolicyBinding>,
     sources: Sources,
@@ -80,8 +78,6 @@ impl Controller {
             continues: false,
             recorder,
             operators: Cache::new(),
-            kubelets: Cache::new(),
-            runtimes: Cache::new(),
             policies: Cache::new(),
             bindings: Cache::new(),
             sources: Sources::new(),
@@ -116,14 +112,11 @@ impl Controller {
         self.context.cluster.synced().await;
         let client = &self.context.client;
         let mut changes = self.context.cluster.configuration_changes();
-        changes.extend([self.kubelets.changes(), self.runtimes.changes()]);
         changes.extend([self.operators.changes(), self.policies.changes(), self.bindings.changes()]);
         changes.extend(self.sources.changes());
         changes.extend(self.operands.changes());
         tokio::join!(
             self.operators.clone().fill(client.clone()),
-            self.kubelets.clone().fill(client.clone()),
-            self.runtimes.clone().fill(client.clone()),
             self.policies.clone().fill(client.clone()),
             self.bindings.clone().fill(client.clone()),
             Box::pin(self.sources.fill(client.clone())),

@@ -55,8 +55,8 @@ impl<'a> Observed<'a> {
             controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
             streams: cluster.streams.get(CLUSTER).filter(|_| is_on(OS_STREAMS)),
             configuration: cluster.configurations.get(CLUSTER).filter(|_| is_on(BOOT_IMAGE_SKEW_ENFORCEMENT)),
-            kubelets: operator.kubelets.all(),
-            runtimes: operator.runtimes.all(),
+            kubelets: cluster.kubelets.all(),
+            runtimes: cluster.runtimes.all(),
             streams_on: gates.as_ref().ok().map(|gates| gates.is_on(OS_STREAMS)),
             version: version.unwrap_or_else(|| context.build.raw.clone()),
         }

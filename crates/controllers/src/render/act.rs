@@ -1,12 +1,10 @@
 //! Writes what rendering a pool came to.
 
-use super::NOT_MADE;
-use crate::{Context, troubles::CatalogTrouble};
+use crate::Context;
 use kube::Api;
 use serde_json::{Value, json};
 use weir_api::{
     MachineConfig, MachineConfigPool,
-    condition::{FALSE, TRUE},
     keys::{
         config::{GENERATED_BY_CONTROLLER_VERSION, RELEASE_IMAGE_VERSION},
         pool::RENDER_DEGRADED,
@@ -15,6 +13,7 @@ use weir_api::{
 use weir_kubeio::{Error, Event, Recorder, patch};
 use weir_rules::{
     conditions::{Said, set_condition},
+    notices::{Notice, set_notices},
     render::{Rendered, amendment},
 };
 
@@ -25,6 +24,8 @@ pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
     pub(super) recorder: &'a Recorder,
     pub(super) pool: &'a MachineConfigPool,
+    /// What its users should know.
+    pub(super) notices: &'a [Notice],
 }
 
 impl Writer<'_> {
@@ -33,7 +34,7 @@ impl Writer<'_> {
     }
 
     /// The rendered MachineConfig first: a pool never points to one that does not exist.
-    pub(super) async fn write(&self, rendered: &Rendered, trouble: Option<&CatalogTrouble>) -> Result<(), Error> {
+    pub(super) async fn write(&self, rendered: &Rendered) -> Result<(), Error> {
         let config = &rendered.config;
         let name = config.metadata.name.as_deref().unwrap_or_default();
         match self.context.cluster.configs.get(name) {
@@ -50,17 +51,7 @@ impl Writer<'_> {
             let step = "Sync Machine Config Pool with new MC";
             self.context.cluster.steps.took(SUB_CONTROLLER, step, self.name(), self.context.clock.now());
         }
-        let Some(trouble) = trouble else { return self.condition(FALSE, "", "").await };
-        let status = if trouble.blocking { TRUE } else { FALSE };
-        let release = &trouble.release;
-        let message =
-            format!("rendered from the OS image streams known before; those of {release} are not known: {trouble}");
-        self.condition(status, NOT_MADE, &message).await
-    }
-
-    /// Says why the pool cannot be rendered. Its configuration stays what it is.
-    pub(super) async fn degrade(&self, reason: &str, message: &str) -> Result<(), Error> {
-        self.condition(TRUE, reason, message).await
+        Ok(())
     }
 
     async fn create(&self, rendered: &Rendered, name: &str) -> Result<(), Error> {
@@ -93,12 +84,14 @@ impl Writer<'_> {
         Ok(())
     }
 
-    async fn condition(&self, status: &str, reason: &str, message: &str) -> Result<(), Error> {
+    /// Says in the pool's conditions what came of rendering it, and the notices.
+    pub(super) async fn say(&self, status: &str, reason: &str, message: &str) -> Result<(), Error> {
         // Another controller writes other conditions into the same list: the patch holds for what was read, or not at all.
         let Some(pool) = self.context.cluster.pools.get(self.name()) else { return Ok(()) };
         let mut conditions = pool.status.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default();
-        let said = Said { type_: RENDER_DEGRADED, status, reason, message };
-        if !set_condition(&mut conditions, said, self.context.clock.now()) {
+        let (said, now) = (Said { type_: RENDER_DEGRADED, status, reason, message }, self.context.clock.now());
+        let changed = set_condition(&mut conditions, said, now);
+        if !(set_notices(&mut conditions, self.notices, now) || changed) {
             return Ok(());
         }
         let version: Value = pool.metadata.resource_version.clone().into();

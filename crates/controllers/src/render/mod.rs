@@ -3,125 +3,61 @@
 //! | module | part |
 //! |---|---|
 //! | `observe` | what a pool is rendered from |
+//! | `failure` | why a pool is not rendered |
 //! | `guard` | what must not be rolled out although it can be rendered |
-//! | `act` | writes the rendered MachineConfig, the pool's configuration and its condition |
+//! | `notices` | what users of a pool should know beside it |
+//! | `act` | writes the rendered MachineConfig, the pool's configuration and its conditions |
 //!
 //! A pool that cannot be rendered keeps what it has and says why; it never stops another pool.
 
 mod act;
+mod failure;
 mod guard;
+mod notices;
 mod observe;
 
 use crate::{Access, Context, news::News, troubles::CatalogTrouble};
 use act::Writer;
+use failure::{Failure, NOT_MADE};
+use notices::Notices;
 use observe::{Observed, Parts};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use weir_api::MachineConfigPool;
-use weir_kubeio::{Event, Next, Recorder, drive};
+use tokio::time::Instant;
+use weir_api::{
+    MachineConfigPool,
+    condition::{FALSE, TRUE},
+};
+use weir_kubeio::{Class, Event, Next, Recorder, drive};
 use weir_rules::{
-    components::NotRendered,
-    gates::GatesError,
-    guard::{GuardError, Inhibitor},
-    mismatch,
+    notices::TYPES,
     render::{RenderError, Rendered},
-    stream::{StreamError, StreamReason},
+    stream::StreamReason,
     view::PoolView,
 };
 
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigcontroller-rendercontroller";
 
-/// Reason of conditions and events about pools that cannot have what the desired release carries.
-const NOT_MADE: &str = "OSImageStreamNotMade";
-
-/// Why a pool has no rendered MachineConfig.
-#[derive(Clone, Debug, thiserror::Error)]
-enum Failure {
-    #[error("{0}")]
-    Mismatch(String),
-    #[error(transparent)]
-    Gates(#[from] GatesError),
-    #[error("the OSImageStream is being made from the desired release")]
-    BeingMade,
-    #[error(transparent)]
-    Components(#[from] NotRendered),
-    #[error(transparent)]
-    Stream(#[from] StreamError),
-    /// The OSImageStream cannot be used yet, and it is known what keeps it from being made.
-    #[error("{0}: {1}")]
-    NotMade(StreamError, String),
-    #[error(transparent)]
-    Render(#[from] RenderError),
-    #[error(transparent)]
-    Guard(#[from] GuardError),
-    #[error("{}", .0.message)]
-    Inhibited(Inhibitor),
-    /// The labels of an OS image decide, and it cannot be asked.
-    #[error("pool {pool}: failed to inspect OS image for stream class: {why}")]
-    UnknownImage { pool: String, why: String },
-}
-
-impl Failure {
-    fn code(&self) -> &'static str {
-        match self {
-            Self::Mismatch(_) => mismatch::CODE,
-            Self::Gates(_) => "FeatureGatesUnknown",
-            Self::BeingMade => "OSImageStreamBeingMade",
-            Self::Components(error) => error.code(),
-            Self::Stream(error) => error.code(),
-            Self::NotMade(..) => NOT_MADE,
-            Self::Render(error) => error.code(),
-            Self::Guard(_) => "DropinUnreadable",
-            Self::Inhibited(inhibitor) => inhibitor.id,
-            Self::UnknownImage { .. } => "OSImageUnknown",
-        }
-    }
-
-    /// What the pool's condition says.
-    fn message(&self, pool: &MachineConfigPool) -> String {
-        match self {
-            Self::Render(error) => error.condition_message(pool),
-            other => {
-                let name = pool.metadata.name.as_deref().unwrap_or_default();
-                format!("Failed to render configuration for pool {name}: {other}")
-            }
-        }
-    }
-
-    /// Whether the pool is degraded for it; else it waits for something that is still being written.
-    fn is_failure(&self) -> bool {
-        match self {
-            Self::Components(error) => error.is_failure(),
-            Self::BeingMade => false,
-            Self::Mismatch(_)
-            | Self::Gates(_)
-            | Self::Stream(_)
-            | Self::NotMade(..)
-            | Self::Render(_)
-            | Self::Guard(_)
-            | Self::Inhibited(_)
-            | Self::UnknownImage { .. } => true,
-        }
-    }
-}
-
 type Outcome = Result<Rendered, RenderError>;
 type Rendering = Result<Made, Failure>;
 
-/// What a pool is to run, and why that stream.
+/// What a pool is to run.
 struct Made {
     rendered: Rendered,
     /// Name of the stream; absent while there are none.
     stream: Option<String>,
-    because: StreamReason,
 }
 
 /// Pause before an OS image that could not be asked is asked again.
 const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// What a pool waits for longer than this is said on it: less is no news.
+const SOON: Duration = Duration::from_millis(500);
+/// Reason of the condition of a pool of which the API server refuses what is written.
+const REFUSED: &str = "WriteRefused";
 
 /// The render controller.
 #[derive(Debug)]
@@ -130,8 +66,11 @@ pub struct Controller {
     access: Access,
     recorder: Recorder,
     news: News,
+    notices: Notices,
     /// By pool, what it was last rendered from and what came of it: most changes concern few pools.
     last: Mutex<BTreeMap<String, (Parts, Arc<Outcome>)>>,
+    /// Since when pools wait to be rendered.
+    waiting: Mutex<BTreeMap<String, Instant>>,
 }
 
 impl Controller {
@@ -139,7 +78,8 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context, access: Access) -> Self {
         let recorder = context.recorder(COMPONENT);
-        Self { context, access, recorder, news: News::default(), last: Mutex::default() }
+        let (last, waiting) = (Mutex::default(), Mutex::default());
+        Self { context, access, recorder, news: News::default(), notices: Notices::default(), last, waiting }
     }
 
     /// Reconciles on every change until the future is dropped.
@@ -156,40 +96,44 @@ impl Controller {
             return Ok(Next::Await);
         }
         let observed = Observed::new(&self.context);
-        let (mut first, mut next) = (None, Next::Await);
-        for (pool, mut outcome) in self.outcomes(&observed) {
-            let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool };
+        let found = self.notices.look(&self.context, &observed.pools);
+        self.notices.tell(&self.context, &self.recorder, &found).await;
+        let (mut first, mut again) = (None, None);
+        for (pool, because, mut outcome) in self.outcomes(&observed) {
+            let notices = found.about(&pool, because.as_ref());
+            let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool, notices: &notices };
             if let Ok(made) = &outcome
                 && let Err(failure) = guard::guard(&self.access, self.context.profile, writer.name(), made).await
             {
                 outcome = Err(failure);
             }
-            if matches!(outcome, Err(Failure::UnknownImage { .. })) {
-                next = Next::After(ASK_AGAIN);
-            }
+            let pause = self.pause(writer.name(), outcome.as_ref().err());
+            again = again.into_iter().chain(pause).min();
             let written = match outcome {
-                Ok(made) => self.accept(&writer, &made.rendered, &made.because, observed.trouble()).await,
+                Ok(made) => self.accept(&writer, &made.rendered, observed.trouble()).await,
+                Err(failure) if pause.is_some_and(|_| !failure.is_failure()) => Ok(()),
                 Err(failure) => self.refuse(&writer, &failure).await,
             };
             if let Err(error) = written {
-                if !error.is_conflict() {
-                    tracing::warn!(pool = writer.name(), error = %weir_kubeio::drive::chain(&error), "rendering was not written");
-                }
+                self.not_written(&writer, &error).await;
                 first.get_or_insert(error);
             }
         }
-        first.map_or(Ok(next), Err)
+        first.map_or(Ok(again.map_or(Next::Await, Next::After)), Err)
     }
 
-    /// What came of each pool that is not being deleted.
-    fn outcomes(&self, observed: &Observed) -> Vec<(Arc<MachineConfigPool>, Rendering)> {
+    /// What came of each pool that is not being deleted, and why it is that stream, if that was found out.
+    fn outcomes(&self, observed: &Observed) -> Vec<(Arc<MachineConfigPool>, Option<StreamReason>, Rendering)> {
         let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
         let pools = observed.pools.iter().zip(&views).filter(|(_, view)| !view.deleting);
-        pools.map(|(pool, view)| (pool.clone(), self.pool(observed, view, &views))).collect()
+        let outcome = |(pool, view): (&Arc<MachineConfigPool>, &PoolView<'_>)| match observed.parts(view, &views) {
+            Ok((parts, because)) => (pool.clone(), Some(because), self.render(view, parts)),
+            Err(failure) => (pool.clone(), None, Err(failure)),
+        };
+        pools.map(outcome).collect()
     }
 
-    fn pool(&self, observed: &Observed, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Rendering {
-        let (parts, because) = observed.parts(pool, pools)?;
+    fn render(&self, pool: &PoolView<'_>, parts: Parts) -> Rendering {
         let stream = parts.stream().map(str::to_owned);
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let outcome = match last.get(pool.name) {
@@ -201,39 +145,85 @@ impl Controller {
             }
         };
         drop(last);
-        Ok(Made { rendered: Result::clone(&outcome)?, stream, because })
+        Ok(Made { rendered: Result::clone(&outcome)?, stream })
+    }
+
+    /// When a pool is to be looked at again without a change. One that waits is told so only after a moment.
+    fn pause(&self, pool: &str, failure: Option<&Failure>) -> Option<Duration> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(failure) = failure.filter(|failure| !failure.is_failure()) else {
+            waiting.remove(pool);
+            return failure.is_some_and(Failure::is_of_image).then_some(ASK_AGAIN);
+        };
+        let now = Instant::now();
+        let since = *waiting.entry(pool.to_owned()).or_insert(now);
+        // What only a user changes is no matter of a moment.
+        let left = (since + SOON).saturating_duration_since(now);
+        (!failure.is_of_user() && !left.is_zero()).then_some(left)
     }
 
     async fn accept(
         &self,
         writer: &Writer<'_>,
         rendered: &Rendered,
-        because: &StreamReason,
         trouble: Option<&CatalogTrouble>,
     ) -> Result<(), weir_kubeio::Error> {
-        writer.write(rendered, trouble).await?;
-        let telling = match because {
-            StreamReason::StalePin { .. } | StreamReason::GateOff { ignored: Some(_) } => Some(because.to_string()),
-            _ => None,
-        };
-        match telling {
-            Some(text) if self.news.is_new(writer.name(), &text) => {
-                self.recorder.record(writer.pool, &Event::warning(because.code(), text)).await;
+        writer.write(rendered).await?;
+        let written = match trouble {
+            None => writer.say(FALSE, "", "").await,
+            Some(trouble) => {
+                let release = &trouble.release;
+                let status = if trouble.blocking { TRUE } else { FALSE };
+                let message = format!(
+                    "rendered from the OS image streams known before; those of {release} are not known: {trouble}"
+                );
+                writer.say(status, NOT_MADE, &message).await
             }
-            Some(_) => {}
-            None => self.news.forget(writer.name()),
-        }
-        Ok(())
+        };
+        self.tell(writer).await;
+        written
     }
 
     async fn refuse(&self, writer: &Writer<'_>, failure: &Failure) -> Result<(), weir_kubeio::Error> {
         let text = failure.to_string();
         if self.news.is_new(writer.name(), &text) {
-            if failure.is_failure() || matches!(failure, Failure::Components(NotRendered::SelectingAll)) {
+            if failure.is_failure() || failure.is_of_user() {
                 self.recorder.record(writer.pool, &Event::warning(failure.code(), text.clone())).await;
             }
             tracing::info!(pool = writer.name(), reason = failure.code(), text, "not rendered");
         }
-        if failure.is_failure() { writer.degrade(failure.code(), &failure.message(writer.pool)).await } else { Ok(()) }
+        let status = if failure.is_failure() { TRUE } else { FALSE };
+        let written = writer.say(status, failure.code(), &failure.message(writer.pool)).await;
+        self.tell(writer).await;
+        written
+    }
+
+    /// Events for notices that are new.
+    async fn tell(&self, writer: &Writer<'_>) {
+        for type_ in TYPES {
+            let subject = format!("{} {type_}", writer.name());
+            match writer.notices.iter().find(|notice| notice.type_() == type_) {
+                None => self.news.forget(&subject),
+                Some(notice) if notice.is_event() && self.news.is_new(&subject, &notice.to_string()) => {
+                    self.recorder.record(writer.pool, &Event::warning(notice.code(), notice.to_string())).await;
+                }
+                Some(_) => {}
+            }
+        }
+    }
+
+    /// What the API server refuses is said on the pool, as far as it lets us.
+    async fn not_written(&self, writer: &Writer<'_>, error: &weir_kubeio::Error) {
+        if error.is_conflict() {
+            return;
+        }
+        let why = weir_kubeio::drive::chain(error);
+        tracing::warn!(pool = writer.name(), error = why, "rendering was not written");
+        if error.class() == Class::Permanent {
+            let message = format!("Failed to render configuration for pool {}: {why}", writer.name());
+            if let Err(error) = writer.say(TRUE, REFUSED, &message).await {
+                tracing::debug!(pool = writer.name(), error = %weir_kubeio::drive::chain(&error), "nor was that");
+            }
+        }
     }
 }

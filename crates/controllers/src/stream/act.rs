@@ -6,13 +6,16 @@ use serde_json::json;
 use weir_api::{
     OSImageStream,
     keys::{
-        config::{RELEASE_IMAGE_VERSION, RELEASE_PAYLOAD_IMAGE, RETAINED_STREAMS},
+        config::{FORMER_STREAMS, RELEASE_IMAGE_VERSION, RELEASE_PAYLOAD_IMAGE, RETAINED_STREAMS},
         names::CLUSTER,
     },
     os_image_stream::OSImageStreamSpec,
 };
 use weir_kubeio::{Error, patch};
-use weir_rules::catalog::{Catalog, DefaultReason, due::retained};
+use weir_rules::{
+    catalog::{Catalog, DefaultReason, due::retained},
+    stream::former::former_after,
+};
 
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
@@ -30,6 +33,8 @@ impl Writer<'_> {
             let object = OSImageStream::named(CLUSTER, OSImageStreamSpec::asking_for(&default));
             patch::create(&api, streams, &object).await?;
         }
+        let listed: Vec<&str> = catalog.streams.iter().map(|stream| stream.set.name.as_str()).collect();
+        self.remember(&listed).await?;
         let status = json!({"status": {"availableStreams": catalog.available_streams(), "defaultStream": default}});
         patch::merge_status(&api, streams, CLUSTER, &status).await?;
         // The new default is listed by now, as the object's own validation demands.
@@ -56,10 +61,23 @@ impl Writer<'_> {
         let (api, streams) = (self.api(), &self.context.cluster.streams);
         let Some((object, status)) = self.object.and_then(|o| Some((o, o.status.as_ref()?))) else { return Ok(()) };
         let left: Vec<_> = status.available_streams.iter().filter(|set| !dropped.contains(&set.name)).collect();
+        self.remember(&left.iter().map(|set| set.name.as_str()).collect::<Vec<_>>()).await?;
         patch::merge_status(&api, streams, CLUSTER, &json!({"status": {"availableStreams": left}})).await?;
         let retained = joined(retained(object).into_iter().filter(|name| !dropped.iter().any(|d| d == name)));
         let marks = json!({RETAINED_STREAMS: retained});
         patch::merge(&api, streams, CLUSTER, &json!({"metadata": {"annotations": marks}})).await
+    }
+
+    /// Notes which streams will have left the list once these are all. Before the list itself: what is in both counts as listed.
+    async fn remember(&self, listed: &[&str]) -> Result<(), Error> {
+        let names = former_after(self.object, listed);
+        let noted = self.object.and_then(|object| object.metadata.annotations.as_ref()?.get(FORMER_STREAMS));
+        if noted == names.as_ref() {
+            return Ok(());
+        }
+        let marks = json!({FORMER_STREAMS: names});
+        patch::merge(&self.api(), &self.context.cluster.streams, CLUSTER, &json!({"metadata": {"annotations": marks}}))
+            .await
     }
 
     fn api(&self) -> Api<OSImageStream> {

@@ -1,8 +1,12 @@
 //! What can fail, in the order in which it is reported.
 
-use crate::required::Required;
+use crate::{required::Required, view::PoolView};
 use jiff::Timestamp;
 use std::fmt;
+use weir_api::{
+    condition::{TRUE, find},
+    keys::pool::GENERATED_CONFIGS_STALE,
+};
 
 /// A failure, worded where it is known and printed everywhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +37,15 @@ pub enum Failure {
         /// Why.
         why: String,
     },
+    /// What another operator generated no longer fits, and nobody generates it anew.
+    GeneratedStale {
+        /// What the pools say of it, each with its name.
+        pools: Vec<(String, String)>,
+    },
 }
+
+/// Most pools that a message quotes.
+const QUOTED: usize = 3;
 
 /// Parts of the operator's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -60,6 +72,17 @@ impl Failure {
         }
     }
 
+    /// What pools say of generated MachineConfigs that no longer fit, if any does.
+    #[must_use]
+    pub fn of_generated(pools: &[PoolView<'_>]) -> Option<Self> {
+        let said = |pool: &PoolView<'_>| {
+            let held = find(pool.conditions(), GENERATED_CONFIGS_STALE).filter(|held| held.status == TRUE)?;
+            Some((pool.name.to_owned(), held.message.clone()))
+        };
+        let pools: Vec<_> = pools.iter().filter_map(said).collect();
+        (!pools.is_empty()).then_some(Self::GeneratedStale { pools })
+    }
+
     /// Its place among all that failed: the first is reported.
     #[must_use]
     pub fn order(&self) -> (u8, Option<Task>) {
@@ -68,6 +91,7 @@ impl Failure {
             Self::Catalog { .. } => (1, None),
             Self::Work { task, .. } => (2, Some(*task)),
             Self::RequiredPools { .. } => (3, None),
+            Self::GeneratedStale { .. } => (4, None),
         }
     }
 
@@ -83,6 +107,7 @@ impl Failure {
             Self::Work { task: Task::MachineConfigPools, .. } => "MachineConfigPoolsFailed",
             Self::Work { task: Task::MachineConfigController, .. } => "MachineConfigControllerFailed",
             Self::RequiredPools { .. } => Self::REQUIRED_POOLS,
+            Self::GeneratedStale { .. } => GENERATED_CONFIGS_STALE,
         }
     }
 }
@@ -103,6 +128,15 @@ impl fmt::Display for Failure {
                 }
             }
             Self::Work { why, .. } | Self::RequiredPools { why } => f.write_str(why),
+            Self::GeneratedStale { pools } => {
+                let quoted: Vec<_> =
+                    pools.iter().take(QUOTED).map(|(pool, said)| format!("pool {pool}: {said}")).collect();
+                f.write_str(&quoted.join("; "))?;
+                match pools.len().checked_sub(QUOTED) {
+                    Some(more @ 1..) => write!(f, "; and {more} more pools"),
+                    _ => Ok(()),
+                }
+            }
         }
     }
 }

@@ -304,3 +304,37 @@ fn what_is_no_longer_waited_for_is_taken_out() {
     assert_eq!(patch["status"]["extension"], json!({"gone": null, "lastSyncError": null, "worker": "y"}));
     assert_eq!(patch["metadata"], json!({"resourceVersion": "7"}));
 }
+
+#[test]
+fn generated_configs_that_no_longer_fit_are_named_last_of_all() {
+    let pool = |name: String, status: &str| -> MachineConfigPool {
+        let stale =
+            json!({"type": "GeneratedConfigsStale", "status": status, "message": "98-x is of other feature gates"});
+        serde_json::from_value(json!({"metadata": {"name": name}, "status": {"conditions": [stale]}})).unwrap()
+    };
+    let says = |pools: &[MachineConfigPool], required: &Required| {
+        let pools: Vec<_> = pools.iter().map(PoolView::new).collect();
+        let view = ClusterStatusView {
+            object: None,
+            version: "5.0.0",
+            image: "",
+            failure: None,
+            required,
+            blocked: None,
+            evaluation: &[],
+            pools: &pools,
+        };
+        let status = cluster_status(&view, at(1)).status.unwrap();
+        let degraded = find(status.conditions.as_deref().unwrap(), DEGRADED).unwrap().clone();
+        (degraded.reason.unwrap_or_default(), degraded.message.unwrap_or_default())
+    };
+    let stale = [pool("master".to_owned(), "True"), pool("worker".to_owned(), "False")];
+    let (reason, message) = says(&stale, &Required::Done);
+    assert_eq!(reason, "GeneratedConfigsStale");
+    assert!(message.ends_with(": pool master: 98-x is of other feature gates"), "{message}");
+    assert_eq!(says(&stale, &failed()).0, "RequiredPoolsFailed");
+    assert_eq!(says(&stale[1..], &Required::Done).0, "");
+    let many: Vec<_> = (0..100).map(|number| pool(format!("p{number}"), "True")).collect();
+    let (_, message) = says(&many, &Required::Done);
+    assert!(message.ends_with("; and 97 more pools"), "{message}");
+}

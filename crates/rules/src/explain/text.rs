@@ -1,10 +1,11 @@
 //! The same for people.
 
 use super::{Explained, Waits};
+use crate::notices::held;
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeMap, fmt::Write as _};
 use weir_api::{
-    condition::is_true,
+    condition::{TRUE, find, is_true},
     keys::pool::{DEGRADED, RENDER_DEGRADED, UPDATED, UPDATING},
 };
 
@@ -62,6 +63,14 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
     }
     let mut out = table(&rows);
     for pool in pools {
+        let conditions = pool.status.conditions.as_deref().unwrap_or_default();
+        let waits = find(conditions, RENDER_DEGRADED).filter(|held| held.status != TRUE && !held.reason.is_empty());
+        if let Some(waits) = waits {
+            let _ = writeln!(out, "{}: still to be rendered: {}", pool.pool, waits.message);
+        }
+        for notice in held(conditions) {
+            let _ = writeln!(out, "{}: {}", pool.pool, notice.message);
+        }
         let mut groups: BTreeMap<String, Vec<&Waits>> = BTreeMap::new();
         for held in &pool.hold {
             // The place in the queue is each node's own; that others go first is the same for all of them.

@@ -150,3 +150,24 @@ fn what_is_still_being_written_is_waited_for() {
     let error = failed(&view(Some(&object)));
     assert!(matches!(error, StreamError::NoStatus { .. }) && error.is_transient());
 }
+
+#[test]
+fn a_stale_name_is_told_with_what_the_pool_runs_why_and_what_to_do() {
+    let mut hopped = object("centos-11", &["centos-11"]);
+    hopped.metadata.annotations = Some([(config::FORMER_STREAMS.to_owned(), "centos-10".to_owned())].into());
+    let streams = StreamsView { follows_release: true, ..view(Some(&hopped)) };
+    let said = |name: &str, own: &str, workers: &str| {
+        let (pool, worker) = (pool(name, own), pool("worker", workers));
+        resolve_stream(&PoolView::new(&pool), Some(&PoolView::new(&worker)), &streams).unwrap().because.to_string()
+    };
+    assert_eq!(
+        said("worker", "centos-10", "centos-10"),
+        "centos-11 is the only stream there is; the pool's spec.osImageStream names \"centos-10\", which an earlier release carried \
+         and this one does not; remove that name from the pool, or write \"centos-11\" there"
+    );
+    assert_eq!(
+        said("infra", "", "rhel-9"),
+        "centos-11 is the only stream there is; the worker pool's spec.osImageStream names \"rhel-9\", which no release that this \
+         cluster has seen carried; remove that name from pool worker, or write \"centos-11\" there"
+    );
+}

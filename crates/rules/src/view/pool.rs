@@ -3,7 +3,11 @@
 use crate::selector::{Selector, SelectorError};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
-use weir_api::{Condition, MachineConfigPool, keys::names};
+use weir_api::{
+    Condition, MachineConfigPool,
+    condition::{TRUE, find},
+    keys::{names, pool::RENDER_DEGRADED},
+};
 
 /// A pool, its node selector validated.
 #[derive(Clone, Debug)]
@@ -59,6 +63,13 @@ impl<'a> PoolView<'a> {
     #[must_use]
     pub fn conditions(&self) -> &'a [Condition] {
         self.object.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default()
+    }
+
+    /// What keeps the pool from being rendered as it should be now, while nothing is wrong with it: a condition `RenderDegraded`
+    /// that is not `True` and has a reason. Only ours ever has.
+    #[must_use]
+    pub fn render_wait(&self) -> Option<&'a Condition> {
+        find(self.conditions(), RENDER_DEGRADED).filter(|held| held.status != TRUE && !held.reason.is_empty())
     }
 
     /// When the first condition of this type with this status last changed.

@@ -87,12 +87,15 @@ fn watched(component: Component, install: &Install<'_>) -> Vec<Value> {
         rule(
             &[MACHINE_CONFIG_GROUP],
             &[
+                "containerruntimeconfigs",
                 "controllerconfigs",
+                "kubeletconfigs",
                 "machineconfignodes",
                 "machineconfigpools",
                 "machineconfigs",
                 "machineosconfigs",
                 "osimagestreams",
+                "pinnedimagesets",
             ],
             WATCH,
         ),
@@ -136,8 +139,6 @@ fn operator() -> Vec<Value> {
         rule(&[METAL_GROUP], &["provisionings"], WATCH),
         // Whether there are machines.
         named(&[""], &["namespaces"], &[namespaces::MACHINE_API], WATCH),
-        // What is evaluated for the ClusterOperator.
-        rule(&[MACHINE_CONFIG_GROUP], &["kubeletconfigs", "containerruntimeconfigs"], WATCH),
         // Admission policies are applied, which creates them, and go with the gate.
         rule(
             &[admission],

@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use weir_api::MachineConfigPool;
 use weir_distro::Profile;
-use weir_rules::{catalog::due::retained, stream::StreamReason};
+use weir_rules::catalog::due::retained;
 
 /// Which OS image stream a pool gets, why, and which images that are
 #[derive(Debug, clap::Args)]
@@ -68,7 +68,7 @@ fn of_pool(inputs: &Inputs, pool: &MachineConfigPool, distribution: Option<&Prof
         "pool": name, "stream": stream, "osImage": os, "osExtensionsImage": extensions,
         "reason": {"code": because.code(), "rule": because.rule(), "text": because.to_string()},
         "overriddenBy": rendered.and_then(|rendered| rendered.config.spec.os_image_url),
-        "warning": matches!(because, StreamReason::StalePin { .. } | StreamReason::GateOff { ignored: Some(_) }),
+        "warning": because.is_notice(),
     })
 }
 

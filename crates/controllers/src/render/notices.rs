@@ -1,0 +1,103 @@
+//! What users of pools should know beside what is rendered, and events on the objects that have no effect.
+
+use crate::{Context, news::News};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+};
+use weir_api::{MachineConfig, MachineConfigPool, feature_gate::FeatureGateDetails};
+use weir_kubeio::{Event, Recorder};
+use weir_rules::{
+    generated::{gates_of, is_for_kubelets, stale},
+    notices::Notice,
+    stream::StreamReason,
+    unsupported::{CODE, SettingsView, Unsupported, of_pool, unsupported},
+    view::PoolView,
+};
+
+/// Feature gates, and whether they are on.
+type OnOff = Arc<BTreeMap<String, bool>>;
+
+/// What was read, so that it is not read in every pass, and told, so that it is not told twice.
+#[derive(Debug, Default)]
+pub(super) struct Notices {
+    made_for: Mutex<BTreeMap<String, (Arc<MachineConfig>, Option<OnOff>)>>,
+    news: News,
+}
+
+/// What there is to say in one pass.
+pub(super) struct Found {
+    settings: Vec<Unsupported>,
+    gates: Option<FeatureGateDetails>,
+    made_for: Vec<(Arc<MachineConfig>, OnOff)>,
+}
+
+impl Notices {
+    pub(super) fn look(&self, context: &Context, pools: &[Arc<MachineConfigPool>]) -> Found {
+        let cluster = &context.cluster;
+        let views: Vec<PoolView<'_>> = pools.iter().map(|pool| PoolView::new(pool)).collect();
+        let (kubelets, runtimes, pinned) = (cluster.kubelets.all(), cluster.runtimes.all(), cluster.pinned.all());
+        let view = SettingsView {
+            kubelets: &kubelets.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            runtimes: &runtimes.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            pinned: &pinned.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+        };
+        let made_for = self.made_for(&cluster.configs.all());
+        // Without generated MachineConfigs the list is of no interest.
+        let gates = if made_for.is_empty() { None } else { context.gate_list() };
+        Found { settings: unsupported(&view, &views), gates, made_for }
+    }
+
+    /// The gates of all MachineConfigs that are generated for kubelets.
+    fn made_for(&self, configs: &[Arc<MachineConfig>]) -> Vec<(Arc<MachineConfig>, OnOff)> {
+        let mut held = self.made_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut now = BTreeMap::new();
+        for config in configs {
+            let Some(name) = config.metadata.name.as_ref().filter(|name| is_for_kubelets(name)) else { continue };
+            let read = match held.remove(name) {
+                Some((before, read)) if Arc::ptr_eq(&before, config) => read,
+                _ => gates_of(config).map(Arc::new),
+            };
+            now.insert(name.clone(), (config.clone(), read));
+        }
+        *held = now;
+        held.values().filter_map(|(config, read)| Some((config.clone(), read.clone()?))).collect()
+    }
+
+    /// Tells objects without effect that they are so, once.
+    pub(super) async fn tell(&self, context: &Context, recorder: &Recorder, found: &Found) {
+        let cluster = &context.cluster;
+        for settings in &found.settings {
+            let (text, name) = (settings.to_string(), settings.name.as_str());
+            if !self.news.is_new(&format!("{} {name}", settings.kind), &text) {
+                continue;
+            }
+            tracing::info!(kind = settings.kind, name, "has no effect");
+            let event = Event::warning(CODE, text);
+            match settings.kind {
+                "KubeletConfig" => record(recorder, cluster.kubelets.get(name), &event).await,
+                "ContainerRuntimeConfig" => record(recorder, cluster.runtimes.get(name), &event).await,
+                _ => record(recorder, cluster.pinned.get(name), &event).await,
+            }
+        }
+        self.news.retain(|subject| found.settings.iter().any(|held| subject == format!("{} {}", held.kind, held.name)));
+    }
+}
+
+impl Found {
+    /// What users of a pool should know; `because` says why it gets its stream, if that is known.
+    pub(super) fn about(&self, pool: &MachineConfigPool, because: Option<&StreamReason>) -> Vec<Notice> {
+        let stream = because.filter(|because| because.is_notice()).cloned().map(Notice::Stream);
+        let name = pool.metadata.name.as_deref().unwrap_or_default();
+        let settings = of_pool(&self.settings, name).map(Notice::Settings);
+        let made_for = self.made_for.iter().map(|(config, gates)| (config.as_ref(), gates.as_ref()));
+        let generated = self.gates.as_ref().and_then(|list| stale(pool, list, made_for)).map(Notice::Generated);
+        stream.into_iter().chain(settings).chain(generated).collect()
+    }
+}
+
+async fn record<K: kube::Resource<DynamicType = ()>>(recorder: &Recorder, about: Option<Arc<K>>, event: &Event) {
+    if let Some(about) = about {
+        recorder.record(&*about, event).await;
+    }
+}
