@@ -418,6 +418,11 @@ pub mod pool {
     pub const DEGRADED: &str = "Degraded";
     /// There is no configuration to roll out. Written by the render controller.
     pub const RENDER_DEGRADED: &str = "RenderDegraded";
+    /// The streams of the desired release are not known, and why: read by the operator, which may be another process. As the next
+    /// one absent while it is not so, ours alone, and written by the render controller.
+    pub const OS_IMAGE_STREAM_NOT_MADE: &str = "OSImageStreamNotMade";
+    /// Something contradicts the distribution, and nothing is rendered.
+    pub const DISTRIBUTION_MISMATCH: &str = "DistributionMismatch";
     /// A stream is named for the pool, and the name counts for nothing. As the next two absent while there is nothing to say, ours
     /// alone, and written by the render controller.
     pub const STREAM_NAME_IGNORED: &str = "StreamNameIgnored";

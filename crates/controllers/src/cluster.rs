@@ -94,6 +94,9 @@ impl Cluster {
             self.reports.broken(),
             self.operator_pods.broken(),
             self.nodes.broken(),
+            self.kubelets.broken(),
+            self.runtimes.broken(),
+            self.pinned.broken(),
             self.access.unreadable(),
         ]
         .concat()

@@ -31,6 +31,7 @@ pub mod rollout;
 pub mod steps;
 pub mod stream;
 pub mod troubles;
+mod unreadable;
 pub mod unused;
 
 pub use access::Access;

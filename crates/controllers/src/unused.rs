@@ -33,6 +33,14 @@ impl Controller {
         drive("unused", self.context.cluster.changes(), || self.reconcile()).await;
     }
 
+    /// Whether something that may name a rendered MachineConfig cannot be read.
+    fn is_blind(&self) -> bool {
+        let cluster = &self.context.cluster;
+        let broken =
+            [cluster.pools.broken(), cluster.nodes.broken(), cluster.reports.broken(), cluster.os_configs.broken()];
+        broken.iter().any(|broken| !broken.is_empty())
+    }
+
     /// One pass.
     ///
     /// # Errors
@@ -53,6 +61,7 @@ impl Controller {
                     .iter()
                     .map(|config| config.spec.machine_config_pool.name.as_str())
                     .collect::<BTreeSet<_>>(),
+                blind: self.is_blind(),
                 since: &since,
                 after: SignedDuration::try_from(self.after).unwrap_or(SignedDuration::MAX),
             },

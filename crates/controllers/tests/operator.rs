@@ -81,6 +81,15 @@ async fn pools_are_made_and_the_state_is_said() {
     assert_eq!(worker.spec.paused, Some(true));
     assert!(worker.metadata.labels.unwrap().contains_key(BUILT_IN));
 
+    // What cannot be read is named.
+    let odd = Patch::Merge(json!({"spec": {"featureSet": ["odd"]}}));
+    gate_api.patch("cluster", &PatchParams::default(), &odd).await.unwrap_err();
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(says(&client, "Degraded").await, ("True".to_owned(), "ObjectUnreadable".to_owned()));
+    let mended = Patch::Merge(json!({"spec": {"featureSet": ""}}));
+    gate_api.patch("cluster", &PatchParams::default(), &mended).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+
     // The control plane's pool is waited for, and in the end that is a failure.
     assert_eq!(says(&client, "Degraded").await.0, "False");
     assert_eq!(says(&client, "Progressing").await.0, "True");

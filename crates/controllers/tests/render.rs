@@ -7,6 +7,8 @@ use kube::{
     Api, Client,
     api::{ListParams, Patch, PatchParams, PostParams},
     client::Body,
+    core::DynamicObject,
+    discovery::ApiResource,
 };
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -71,6 +73,12 @@ async fn started_with(is_served: impl Fn(&str) -> bool, is_spoilt: fn(&str) -> b
     let server = ApiServer::new(Settings::default()).unwrap();
     let mut definitions = crds(FeatureSet::Default);
     definitions.retain(|definition| definition["spec"]["names"]["kind"].as_str().is_some_and(&is_served));
+    // So that there can be one that cannot be read.
+    let lax = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    for definition in definitions.iter_mut().filter(|definition| definition["spec"]["names"]["kind"] == "MachineConfig")
+    {
+        definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"] = lax.clone();
+    }
     server.define(definitions).unwrap();
     let service = server.service();
     let service = service_fn(move |mut request: http::Request<Body>| {
@@ -375,4 +383,35 @@ async fn generated_configs_of_other_feature_gates_are_named_and_kept() {
     assert_eq!(says(&client, "Updated").await.unwrap().0, "True");
     turn(&client, &["IrreconcilableMachineConfig"], &["OSStreams"]).await;
     assert_eq!(says(&client, "GeneratedConfigsStale").await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_config_that_cannot_be_read_is_named_on_the_pools_that_select_it() {
+    let client = started().await;
+    let before = pool(&client).await.spec.configuration;
+    let configs: Api<DynamicObject> = Api::all_with(client.clone(), &ApiResource::erase::<MachineConfig>(&()));
+    for (role, concerns) in [("infra", false), ("worker", true)] {
+        let mut odd = config(&format!("99-{role}"), "");
+        odd["apiVersion"] = json!("machineconfiguration.openshift.io/v1");
+        odd["kind"] = json!("MachineConfig");
+        odd["metadata"]["labels"][ROLE] = json!(role);
+        odd["spec"] = json!({"kernelArguments": {"password": "s3cret"}});
+        configs.create(&PostParams::default(), &serde_json::from_value(odd).unwrap()).await.unwrap();
+        settle().await;
+        assert_eq!(says(&client, "Updated").await.unwrap().0 == "False", concerns, "{role}");
+    }
+    let (status, reason, message) = says(&client, "RenderDegraded").await.unwrap();
+    assert_eq!((status.as_str(), reason.as_str()), ("True", "ObjectUnreadable"));
+    assert!(message.contains("MachineConfig 99-worker cannot be read: spec.kernelArguments: "), "{message}");
+    assert!(message.ends_with("; mend or delete it") && !message.contains("s3cret"), "{message}");
+    assert_eq!(says(&client, "Degraded").await.unwrap().0, "True");
+    assert_eq!(pool(&client).await.spec.configuration, before);
+    // Others are taken in as soon as it is gone, and not before.
+    create::<MachineConfig>(&client, config("50-later", "a=b")).await;
+    settle().await;
+    assert_eq!(pool(&client).await.spec.configuration, before);
+    configs.delete("99-worker", &Default::default()).await.unwrap();
+    settle().await;
+    assert_ne!(pool(&client).await.spec.configuration, before);
+    assert_eq!(says(&client, "Updated").await.unwrap().0, "True");
 }

@@ -4,7 +4,7 @@
 //! R-CLUSTER-2 Progressing while the versions it reports are not its own. While it has not reported any the cluster is being
 //! installed; an operator that merely starts again is not progressing.
 //! R-CLUSTER-3 Degraded names the first failure: evidence that contradicts the distribution, a catalogue of streams that
-//! cannot be made, then its own work, the required pools, and last what was generated and no longer fits. While required pools
+//! cannot be made, objects that cannot be read, then its own work, the required pools, and last what was generated and no longer fits. While required pools
 //! are waited for, their last failure stays.
 //! R-CLUSTER-4 Versions are set once everything is done, and while it is not Progressing even if it is Degraded.
 //! R-CLUSTER-5 Upgradeable is decided by [`upgradeable`].
@@ -22,7 +22,7 @@ mod tests;
 pub mod upgradeable;
 
 pub use evaluation::evaluation;
-pub use failure::{Failure, Task};
+pub use failure::{Failure, Task, catalog_said};
 pub use upgradeable::{Blocked, UpgradeView, upgradeable};
 
 use crate::{

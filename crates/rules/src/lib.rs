@@ -24,6 +24,7 @@
 //! | [`pool_status`] | what the status of a pool says |
 //! | [`render`] | what configuration a pool's machines get, and what it is called |
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
+//! | [`unreadable`] | what an object that is there and cannot be read keeps from being decided |
 //! | [`unsupported`] | which settings nobody makes MachineConfigs of yet |
 //! | [`generated`] | whether what was generated for kubelets is of the feature gates that are on |
 //! | [`notices`] | what users of a pool should know although it keeps nothing from working |
@@ -90,6 +91,7 @@ pub mod stream;
 pub mod switch;
 pub mod take_over;
 pub mod templates;
+pub mod unreadable;
 pub mod unsupported;
 pub mod unused;
 pub mod user_data;

@@ -2,7 +2,9 @@
 //!
 //! R-NOTICE-1 Each notice is a condition of its own, `True` while it holds and absent else: pools that have nothing to say look
 //! as they do under other controllers.
-//! R-NOTICE-2 A new notice is an event on the pool, too; but not one about objects that are told so themselves.
+//! R-NOTICE-2 A new notice is an event on the pool, too; but not one that is an event on another object.
+//! R-NOTICE-3 What one process finds out and another has to report stands on the pools in the same way; `RenderDegraded` says
+//! what it means for the pool.
 //!
 //! All of it is ours.
 
@@ -17,7 +19,10 @@ use std::fmt;
 use weir_api::{
     Condition,
     condition::TRUE,
-    keys::pool::{GENERATED_CONFIGS_STALE, SETTINGS_NOT_APPLIED, STREAM_NAME_IGNORED},
+    keys::pool::{
+        DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE, SETTINGS_NOT_APPLIED,
+        STREAM_NAME_IGNORED,
+    },
 };
 
 /// Something to know.
@@ -29,10 +34,22 @@ pub enum Notice {
     Settings(String),
     /// What is generated is of other feature gates than those that are on.
     Generated(StaleGenerated),
+    /// The streams of the desired release are not known; which release and why, in a clause.
+    NotMade(String),
+    /// Something contradicts the distribution; what, in a clause.
+    Mismatch(String),
 }
 
-/// Condition types of notices.
-pub const TYPES: [&str; 3] = [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE];
+/// Condition types of notices to users.
+const TO_USERS: [&str; 3] = [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE];
+/// Condition types of all notices.
+pub const TYPES: [&str; 5] = [
+    STREAM_NAME_IGNORED,
+    SETTINGS_NOT_APPLIED,
+    GENERATED_CONFIGS_STALE,
+    OS_IMAGE_STREAM_NOT_MADE,
+    DISTRIBUTION_MISMATCH,
+];
 
 impl Notice {
     /// Type of its condition.
@@ -42,6 +59,8 @@ impl Notice {
             Self::Stream(_) => STREAM_NAME_IGNORED,
             Self::Settings(_) => SETTINGS_NOT_APPLIED,
             Self::Generated(_) => GENERATED_CONFIGS_STALE,
+            Self::NotMade(_) => OS_IMAGE_STREAM_NOT_MADE,
+            Self::Mismatch(_) => DISTRIBUTION_MISMATCH,
         }
     }
 
@@ -51,14 +70,14 @@ impl Notice {
         match self {
             Self::Stream(reason) => reason.code(),
             Self::Settings(_) => unsupported::CODE,
-            Self::Generated(_) => GENERATED_CONFIGS_STALE,
+            Self::Generated(_) | Self::NotMade(_) | Self::Mismatch(_) => self.type_(),
         }
     }
 
     /// R-NOTICE-2.
     #[must_use]
     pub fn is_event(&self) -> bool {
-        !matches!(self, Self::Settings(_))
+        matches!(self, Self::Stream(_) | Self::Generated(_))
     }
 }
 
@@ -66,7 +85,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream(reason) => reason.fmt(f),
-            Self::Settings(said) => f.write_str(said),
+            Self::Settings(said) | Self::NotMade(said) | Self::Mismatch(said) => f.write_str(said),
             Self::Generated(stale) => stale.fmt(f),
         }
     }
@@ -87,9 +106,9 @@ pub fn set_notices(conditions: &mut Vec<Condition>, notices: &[Notice], now: Tim
     changed
 }
 
-/// What a pool's conditions say that its users should know.
+/// What a pool's conditions say that its users should know and learn nowhere else.
 pub fn held(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
-    conditions.iter().filter(|held| TYPES.contains(&held.type_.as_str()) && held.status == TRUE)
+    conditions.iter().filter(|held| TO_USERS.contains(&held.type_.as_str()) && held.status == TRUE)
 }
 
 #[cfg(test)]

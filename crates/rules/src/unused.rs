@@ -5,6 +5,7 @@
 //! R-UNUSED-2 Those of a pool in image mode are used: images are built from them, and kept for going back.
 //! R-UNUSED-3 One is deleted when it was seen unused all the time for as long as was asked for. What was seen is remembered by
 //! the process only; a restart makes it last longer, never shorter.
+//! R-UNUSED-4 While an object that may name one cannot be read, all of them count as used.
 //!
 //! The reference keeps them all; its `oc adm prune renderedmachineconfigs` is by hand. All of it is ours.
 
@@ -33,6 +34,8 @@ pub struct UnusedView<'a> {
     pub reports: &'a [&'a MachineConfigNode],
     /// Pools in image mode.
     pub image_mode_pools: &'a BTreeSet<&'a str>,
+    /// Whether a MachineConfigPool, MachineOSConfig, Node or MachineConfigNode is there that cannot be read.
+    pub blind: bool,
     /// Since when each was seen unused.
     pub since: &'a BTreeMap<String, Timestamp>,
     /// How long one must have been unused.
@@ -53,6 +56,9 @@ pub struct Unused {
 /// Which rendered MachineConfigs are to be deleted now.
 #[must_use]
 pub fn unused(view: &UnusedView<'_>, now: Timestamp) -> Unused {
+    if view.blind {
+        return Unused::default();
+    }
     let used = used(view);
     let mut found = Unused::default();
     for config in view.configs {
@@ -133,23 +139,25 @@ mod tests {
         let configs: Vec<&MachineConfig> = configs.iter().collect();
         let minute = |minute: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
         let mut since = BTreeMap::from([("rendered-worker-older".to_owned(), minute(-5))]);
-        let look = |since: &BTreeMap<String, Timestamp>, now| {
+        let look = |since: &BTreeMap<String, Timestamp>, now, blind| {
             let view = UnusedView {
                 configs: &configs,
                 pools: &[&pool],
                 nodes: &[&node],
                 reports: &[],
                 image_mode_pools: &BTreeSet::from(["layered"]),
+                blind,
                 since,
                 after: SignedDuration::from_mins(10),
             };
             unused(&view, now)
         };
-        let first = look(&since, minute(0));
+        let first = look(&since, minute(0), false);
         assert_eq!((first.delete.as_slice(), first.next), (&[][..], Some(minute(5))));
         assert_eq!(first.since.len(), 2);
         since = first.since;
-        assert_eq!(look(&since, minute(5)).delete, ["rendered-worker-older"]);
-        assert_eq!(look(&since, minute(10)).delete, ["rendered-worker-old", "rendered-worker-older"]);
+        assert_eq!(look(&since, minute(5), false).delete, ["rendered-worker-older"]);
+        assert_eq!(look(&since, minute(10), true), Unused::default(), "what cannot be read may name it");
+        assert_eq!(look(&since, minute(10), false).delete, ["rendered-worker-old", "rendered-worker-older"]);
     }
 }

@@ -78,6 +78,19 @@ fn ocp_failing_node() -> Result<()> {
     story("ocp-failing-node")
 }
 
+/// What the operator reports it reads from objects, so it is the same when it is a process of its own.
+#[test]
+fn operator_and_controller_as_two_processes_say_the_same() -> Result<()> {
+    for name in ["okd-hop", "okd-misbuilt", "okd-gate-off"] {
+        let (_, text) = built_in().iter().find(|(built_in, _)| *built_in == name).context("no such story")?;
+        let two = text.replacen("start: {", "start: {two-processes: true, ", 1);
+        ensure!(two != *text, "{name} starts differently");
+        let report = play(&two)?;
+        ensure!(report.failures.is_empty(), "{name}: {}", report.failures.join("\n"));
+    }
+    Ok(())
+}
+
 #[test]
 fn every_story_has_its_test() {
     let names: Vec<&str> = built_in().iter().map(|(name, _)| *name).collect();

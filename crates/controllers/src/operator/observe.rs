@@ -1,7 +1,7 @@
 //! What failed, what the required pools have come to, what stands against an update.
 
 use super::Controller;
-use crate::Context;
+use crate::{Context, unreadable::Objects};
 use jiff::Timestamp;
 use std::sync::Arc;
 use weir_api::{
@@ -79,13 +79,13 @@ impl<'a> Observed<'a> {
 
     /// The first thing that is wrong with the cluster as a whole.
     pub(super) fn failure(&self) -> Option<Failure> {
-        let mismatches = self.context.mismatches();
-        if !mismatches.is_empty() {
-            let contradictions = mismatches.iter().map(ToString::to_string).collect();
-            return Some(Failure::DistributionMismatch { contradictions });
+        // What it finds itself it says before the controllers, which may be another process, have said it on the pools.
+        let own = || self.context.halted().map(|said| Failure::DistributionMismatch { contradictions: vec![said] });
+        if let Some(failure) = Failure::of_pools(&self.views()).or_else(own) {
+            return Some(failure);
         }
-        if let Some(trouble) = self.context.cluster.troubles.get().catalog {
-            return Some(Failure::Catalog { release: trouble.release, why: trouble.why, next: trouble.next });
+        if let Some(said) = Objects::of(&self.context.cluster).all() {
+            return Some(Failure::Unreadable { said });
         }
         let unknown = self.context.gates().err()?;
         Some(Failure::Work { task: Task::RenderConfig, why: unknown.to_string() })

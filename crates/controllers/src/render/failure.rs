@@ -8,6 +8,7 @@ use weir_rules::{
     mismatch,
     render::RenderError,
     stream::StreamError,
+    unreadable,
 };
 
 /// Reason of conditions and events about pools that cannot have what the desired release carries.
@@ -18,6 +19,9 @@ pub(super) const NOT_MADE: &str = "OSImageStreamNotMade";
 pub(super) enum Failure {
     #[error("{0}")]
     Mismatch(String),
+    /// Objects that decide about it are there and cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
     #[error(transparent)]
     Gates(#[from] GatesError),
     #[error("the OSImageStream is being made from the desired release")]
@@ -44,6 +48,7 @@ impl Failure {
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Mismatch(_) => mismatch::CODE,
+            Self::Unreadable(_) => unreadable::CODE,
             Self::Gates(_) => "FeatureGatesUnknown",
             Self::BeingMade => "OSImageStreamBeingMade",
             Self::Components(error) => error.code(),
@@ -79,6 +84,7 @@ impl Failure {
             Self::Components(error) => error.is_failure(),
             Self::BeingMade => false,
             Self::Mismatch(_)
+            | Self::Unreadable(_)
             | Self::Gates(_)
             | Self::Stream(_)
             | Self::NotMade(..)

@@ -98,9 +98,9 @@ impl Controller {
         let observed = Observed::new(&self.context);
         let found = self.notices.look(&self.context, &observed.pools);
         self.notices.tell(&self.context, &self.recorder, &found).await;
-        let (mut first, mut again) = (None, None);
+        let (facts, mut first, mut again) = (observed.facts(), None, None);
         for (pool, because, mut outcome) in self.outcomes(&observed) {
-            let notices = found.about(&pool, because.as_ref());
+            let notices = [found.about(&pool, because.as_ref()), facts.clone()].concat();
             let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool, notices: &notices };
             if let Ok(made) = &outcome
                 && let Err(failure) = guard::guard(&self.access, self.context.profile, writer.name(), made).await

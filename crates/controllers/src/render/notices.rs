@@ -18,10 +18,13 @@ use weir_rules::{
 /// Feature gates, and whether they are on.
 type OnOff = Arc<BTreeMap<String, bool>>;
 
+/// A MachineConfig and the gates it was made for; absent when it does not say.
+type Looked = (Arc<MachineConfig>, Option<OnOff>);
+
 /// What was read, so that it is not read in every pass, and told, so that it is not told twice.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
-    made_for: Mutex<BTreeMap<String, (Arc<MachineConfig>, Option<OnOff>)>>,
+    made_for: Mutex<BTreeMap<String, Looked>>,
     news: News,
 }
 

@@ -1,7 +1,7 @@
 //! What a pool is rendered from.
 
 use super::Failure;
-use crate::{Build, Context, stream::being_made, troubles::CatalogTrouble};
+use crate::{Build, Context, stream::being_made, troubles::CatalogTrouble, unreadable::Objects};
 use std::{collections::BTreeSet, sync::Arc};
 use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream,
@@ -13,8 +13,10 @@ use weir_api::{
 };
 use weir_distro::StreamsRule;
 use weir_rules::{
+    cluster_status::catalog_said,
     components::{NotRendered, components},
     gates::{Gates, GatesError},
+    notices::Notice,
     reconcilable::{Override, overrides},
     render::{self, RenderError, RenderInput, Rendered, render},
     stream::{StreamReason, StreamsView, resolve_stream},
@@ -32,6 +34,7 @@ pub(super) struct Observed {
     overrides: BTreeSet<Override>,
     /// What contradicts the distribution.
     halted: Option<String>,
+    unreadable: Objects,
     /// The stream controller is at work on the OSImageStream that pools are to be rendered from.
     being_made: bool,
     trouble: Option<CatalogTrouble>,
@@ -65,6 +68,7 @@ impl Observed {
             gates,
             overrides: overrides(configuration.as_deref()),
             halted: context.halted(),
+            unreadable: Objects::of(cluster),
             being_made: being_made(context),
             trouble,
             follows_release: context.profile.streams.rule == StreamsRule::OneFollowingRelease,
@@ -77,9 +81,19 @@ impl Observed {
         self.trouble.as_ref().filter(|_| self.gates.as_ref().is_ok_and(|gates| gates.is_on(OS_STREAMS)))
     }
 
+    /// What the operator has to report, too.
+    pub(super) fn facts(&self) -> Vec<Notice> {
+        let not_made = self.trouble().map(|trouble| catalog_said(&trouble.release, &trouble.why, trouble.next));
+        let mismatch = self.halted.clone().map(Notice::Mismatch);
+        mismatch.into_iter().chain(not_made.map(Notice::NotMade)).collect()
+    }
+
     pub(super) fn parts(&self, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Result<(Parts, StreamReason), Failure> {
         if let Some(why) = &self.halted {
             return Err(Failure::Mismatch(why.clone()));
+        }
+        if let Some(why) = self.unreadable.keeps(pool) {
+            return Err(Failure::Unreadable(why));
         }
         let enabled = self.gates.as_ref().map_err(Clone::clone)?.is_on(OS_STREAMS);
         if enabled && self.being_made {

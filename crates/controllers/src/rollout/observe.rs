@@ -1,6 +1,6 @@
 //! Views of pools and nodes.
 
-use crate::{Context, stream::being_made};
+use crate::{Context, stream::being_made, unreadable::Objects};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use std::{
@@ -77,6 +77,7 @@ impl Observed {
             // Until a release was read nobody knows whether it is for this cluster.
             halted: context
                 .halted()
+                .or_else(|| Objects::of(cluster).halts())
                 .or_else(|| being_made(context).then(|| BEING_READ.to_owned()))
                 .or_else(|| cluster.pools.all().iter().any(|pool| is_stale(pool)).then(|| STALE.to_owned())),
         }

@@ -162,6 +162,10 @@ fn used(context: &Context) -> BTreeSet<String> {
     let cluster = &context.cluster;
     let (pools, object) = (cluster.pools.all(), cluster.streams.get(CLUSTER));
     let listed = object.as_ref().and_then(|o| o.status.as_ref()).map(|s| s.available_streams.as_slice());
+    // What a pool that cannot be read uses is not known.
+    if !cluster.pools.broken().is_empty() {
+        return listed.unwrap_or_default().iter().map(|set| set.name.clone()).collect();
+    }
     let image_of = |config: &str| cluster.configs.get(config)?.spec.os_image_url.clone();
     in_use(pools.iter().map(AsRef::as_ref), listed.unwrap_or_default(), image_of)
 }
@@ -242,6 +246,10 @@ impl Controller {
     pub async fn reconcile(&self) -> Result<Next, Error> {
         let cluster = &self.context.cluster;
         if !cluster.is_configuration_synced() {
+            return Ok(Next::Await);
+        }
+        // What is there and cannot be read is not written over: the pools name it.
+        if !cluster.streams.broken().is_empty() {
             return Ok(Next::Await);
         }
         let due = due_now(&self.context)?;

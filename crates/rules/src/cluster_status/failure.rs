@@ -1,11 +1,11 @@
 //! What can fail, in the order in which it is reported.
 
-use crate::{required::Required, view::PoolView};
+use crate::{required::Required, unreadable, view::PoolView};
 use jiff::Timestamp;
 use std::fmt;
 use weir_api::{
     condition::{TRUE, find},
-    keys::pool::GENERATED_CONFIGS_STALE,
+    keys::pool::{DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE},
 };
 
 /// A failure, worded where it is known and printed everywhere else.
@@ -18,12 +18,13 @@ pub enum Failure {
     },
     /// The catalogue of streams could not be made.
     Catalog {
-        /// Pull spec of the release image.
-        release: String,
-        /// Why, with image and registry.
-        why: String,
-        /// When it is tried again; absent when only a change helps.
-        next: Option<Timestamp>,
+        /// What of, why, and when it is tried again: [`catalog_said`].
+        said: String,
+    },
+    /// Objects are there and cannot be read.
+    Unreadable {
+        /// Which, why, and what to do.
+        said: String,
     },
     /// A part of the operator's own work failed.
     Work {
@@ -72,6 +73,21 @@ impl Failure {
         }
     }
 
+    /// What the controllers say on the pools that concerns the cluster as a whole: a process of its own has no other way to
+    /// know. A pool that is being deleted says nothing new.
+    #[must_use]
+    pub fn of_pools(pools: &[PoolView<'_>]) -> Option<Self> {
+        let said = |type_: &str| {
+            let pools = pools.iter().filter(|pool| !pool.deleting);
+            let mut held = pools.filter_map(|pool| find(pool.conditions(), type_)).filter(|held| held.status == TRUE);
+            held.next().map(|held| held.message.clone())
+        };
+        let mismatch = said(DISTRIBUTION_MISMATCH);
+        mismatch
+            .map(|said| Self::DistributionMismatch { contradictions: vec![said] })
+            .or_else(|| said(OS_IMAGE_STREAM_NOT_MADE).map(|said| Self::Catalog { said }))
+    }
+
     /// What pools say of generated MachineConfigs that no longer fit, if any does.
     #[must_use]
     pub fn of_generated(pools: &[PoolView<'_>]) -> Option<Self> {
@@ -89,9 +105,10 @@ impl Failure {
         match self {
             Self::DistributionMismatch { .. } => (0, None),
             Self::Catalog { .. } => (1, None),
-            Self::Work { task, .. } => (2, Some(*task)),
-            Self::RequiredPools { .. } => (3, None),
-            Self::GeneratedStale { .. } => (4, None),
+            Self::Unreadable { .. } => (2, None),
+            Self::Work { task, .. } => (3, Some(*task)),
+            Self::RequiredPools { .. } => (4, None),
+            Self::GeneratedStale { .. } => (5, None),
         }
     }
 
@@ -101,6 +118,7 @@ impl Failure {
         match self {
             Self::DistributionMismatch { .. } => "DistributionMismatch",
             Self::Catalog { .. } => "OSImageStreamFailed",
+            Self::Unreadable { .. } => unreadable::CODE,
             Self::Work { task: Task::RenderConfig, .. } => "RenderConfigFailed",
             Self::Work { task: Task::MachineConfiguration, .. } => "MachineConfigurationFailed",
             Self::Work { task: Task::MachineConfigNode, .. } => "MachineConfigNodeFailed",
@@ -112,6 +130,16 @@ impl Failure {
     }
 }
 
+/// Why the OSImageStream could not be made from a release image, and when it is tried again; never without a change if absent.
+#[must_use]
+pub fn catalog_said(release: &str, why: &str, next: Option<Timestamp>) -> String {
+    let next = next.map_or_else(
+        || "it is tried again when the release or the access to it changes".to_owned(),
+        |next| format!("next attempt at {next:.0}"),
+    );
+    format!("the OSImageStream could not be made from {release}: {why}; {next}")
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -120,13 +148,7 @@ impl fmt::Display for Failure {
                 "{}; no rollout starts until the distribution is given with --distribution or the contradiction is gone",
                 contradictions.join("; ")
             ),
-            Self::Catalog { release, why, next } => {
-                write!(f, "the OSImageStream could not be made from {release}: {why}")?;
-                match next {
-                    Some(next) => write!(f, "; next attempt at {next:.0}"),
-                    None => f.write_str("; it is tried again when the release or the access to it changes"),
-                }
-            }
+            Self::Catalog { said } | Self::Unreadable { said } => f.write_str(said),
             Self::Work { why, .. } | Self::RequiredPools { why } => f.write_str(why),
             Self::GeneratedStale { pools } => {
                 let quoted: Vec<_> =

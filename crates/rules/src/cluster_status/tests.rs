@@ -121,7 +121,7 @@ fn failures_of_a_settled_cluster() {
              distribution is given with --distribution or the contradiction is gone (3)",
         ),
         (
-            Failure::Catalog { release: "r@1".to_owned(), why: "os@1: 503 from registry".to_owned(), next },
+            Failure::Catalog { said: catalog_said("r@1", "os@1: 503 from registry", next) },
             "True OSImageStreamFailed Failed to resync 5.0.0 because: the OSImageStream could not be made from r@1: \
              os@1: 503 from registry; next attempt at 1970-01-01T00:01:00Z (3)",
         ),
@@ -337,4 +337,23 @@ fn generated_configs_that_no_longer_fit_are_named_last_of_all() {
     let many: Vec<_> = (0..100).map(|number| pool(format!("p{number}"), "True")).collect();
     let (_, message) = says(&many, &Required::Done);
     assert!(message.ends_with("; and 97 more pools"), "{message}");
+}
+
+#[test]
+fn what_another_process_found_is_read_from_the_pools() {
+    let said = |conditions: Value, deleted: Value| {
+        let list = pools(json!([
+            {"metadata": {"name": "infra", "deletionTimestamp": deleted}, "status": {"conditions": conditions}},
+            {"metadata": {"name": "worker"}, "status": {"conditions": [{"type": "DistributionMismatch", "status": "False"}]}},
+        ]));
+        let views: Vec<_> = list.iter().map(PoolView::new).collect();
+        Failure::of_pools(&views).map(|failure| failure.to_string())
+    };
+    let not_made = json!({"type": "OSImageStreamNotMade", "status": "True", "message": "503 from registry"});
+    let mismatch = json!({"type": "DistributionMismatch", "status": "True", "message": "this is another one"});
+    assert_eq!(said(json!([]), Value::Null), None);
+    assert_eq!(said(json!([not_made]), Value::Null).unwrap(), "503 from registry");
+    let both = said(json!([not_made, mismatch]), Value::Null).unwrap();
+    assert!(both.starts_with("this is another one; no rollout starts until"), "{both}");
+    assert_eq!(said(json!([not_made, mismatch]), json!("2026-01-01T00:00:00Z")), None);
 }

@@ -1,6 +1,9 @@
 //! A `MachineConfigPool` as the rules see it.
 
-use crate::selector::{Selector, SelectorError};
+use crate::{
+    selector::{Selector, SelectorError},
+    unreadable,
+};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use weir_api::{
@@ -65,11 +68,12 @@ impl<'a> PoolView<'a> {
         self.object.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default()
     }
 
-    /// What keeps the pool from being rendered as it should be now, while nothing is wrong with it: a condition `RenderDegraded`
-    /// that is not `True` and has a reason. Only ours ever has.
+    /// What keeps it from being known what the pool is to run now: a condition `RenderDegraded` that has a reason although it is
+    /// not `True`, as only ours ever has, or is `True` for an object that cannot be read.
     #[must_use]
     pub fn render_wait(&self) -> Option<&'a Condition> {
-        find(self.conditions(), RENDER_DEGRADED).filter(|held| held.status != TRUE && !held.reason.is_empty())
+        find(self.conditions(), RENDER_DEGRADED)
+            .filter(|held| held.reason == unreadable::CODE || (held.status != TRUE && !held.reason.is_empty()))
     }
 
     /// When the first condition of this type with this status last changed.

@@ -42,6 +42,17 @@ const STEP: Duration = Duration::from_millis(10);
 /// Makes the boot IDs of simulated machines repeatable.
 const SEED: u64 = 1;
 
+/// The operator apart from the other controllers: neither knows what the other remembers.
+async fn two_processes(operator: Context, controller: Context, images: Images) {
+    let work = weir_controllers::operator::Controller::new(operator.clone());
+    tokio::join!(
+        weir_controllers::watch(&operator),
+        Box::pin(work.run()),
+        weir_controllers::watch(&controller),
+        Box::pin(weir_controllers::controller(&controller, images)),
+    );
+}
+
 /// A task that ends with what holds it.
 #[derive(Debug)]
 struct Running(JoinHandle<()>);
@@ -185,15 +196,24 @@ impl Cluster {
                 apply(&self.client, seed).await?;
             }
         }
-        let context = Context {
+        let context = self.context();
+        self.controllers = Some(Running(if self.script.start.two_processes {
+            spawn_local(two_processes(context, self.context(), self.images.clone()))
+        } else {
+            spawn_local(weir_controllers::run(context, self.images.clone()))
+        }));
+        Ok(())
+    }
+
+    /// What a process of controllers begins with.
+    fn context(&self) -> Context {
+        Context {
             client: Client::new(Cut::new(self.server.service(), self.writes.clone()), "default"),
             cluster: weir_controllers::Cluster::default(),
             clock: self.clock.clone(),
             profile: self.profile,
             build: Arc::new(self.build()),
-        };
-        self.controllers = Some(Running(spawn_local(weir_controllers::run(context, self.images.clone()))));
-        Ok(())
+        }
     }
 
     /// Ends the count of writes, so that controllers started from now on are not cut off.

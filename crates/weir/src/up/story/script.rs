@@ -70,6 +70,9 @@ pub struct Start {
     /// Whether the gate of streams is on.
     #[serde(default = "yes")]
     pub gate: bool,
+    /// Whether operator and controller are processes of their own, as `weir manifests` runs them.
+    #[serde(default, rename = "two-processes")]
+    pub two_processes: bool,
     /// Objects that are there before the controllers, e.g. from an installer.
     #[serde(default)]
     pub objects: Vec<Value>,
