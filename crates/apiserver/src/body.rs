@@ -1,6 +1,6 @@
 //! Request bodies: JSON, YAML, and the protobuf that kubectl sends.
 
-use crate::{protobuf, status::Failure};
+use crate::{bounds, protobuf, stack::on_stack, status::Failure};
 use serde_json::Value;
 
 /// Largest body that is read, as kube-apiserver's `--max-request-bytes` (3 MiB).
@@ -28,26 +28,66 @@ fn go_message(bytes: &[u8], error: &serde_json::Error) -> String {
         ("trailing comma", "looking for beginning of value"),
         ("expected value", "looking for beginning of value"),
     ];
+    if text.starts_with("recursion limit exceeded") {
+        return "exceeded max depth".into();
+    }
     match CONTEXTS.iter().find(|(start, _)| text.starts_with(start)) {
         Some((_, context)) => format!("invalid character {found:?} {context}"),
         None => text,
     }
 }
 
+/// Maps, lists and scalars of a YAML document: manifests written by hand are far smaller, and large ones come as JSON.
+const MOST_NODES: usize = 50_000;
+/// What aliases and merge keys may repeat, in nodes: anchors save some typing, they do not make documents larger.
+const MOST_REPEATED: usize = 5_000;
+/// Aliases, and merge keys, of a document. One may stand for [`MOST_REPEATED`] nodes and each is looked through anew.
+const MOST_ALIASES: usize = 500;
+
+/// Stack for [`bounds::DEEPEST`] levels of YAML, in bytes: four times what they were seen to need.
+const YAML_STACK: usize = 16 << 20;
+
 /// Parses YAML, of which JSON is a part.
 pub(crate) fn yaml_or_json(bytes: &[u8]) -> Result<Value, Failure> {
-    if let Ok(value) = serde_json::from_slice(bytes) {
+    if bounds::check_text(bytes).is_ok()
+        && let Ok(value) = serde_json::from_slice(bytes)
+    {
         return Ok(value);
     }
-    serde_saphyr::from_slice(bytes).map_err(|error| {
-        let why = yaml_message(bytes, &error.to_string());
-        Failure::bad_request(format!("error decoding YAML: error converting YAML to JSON: yaml: {why}"))
-    })
+    let parsed = on_stack(YAML_STACK, || yaml(bytes)).and_then(|parsed| parsed);
+    parsed
+        .map_err(|why| Failure::bad_request(format!("error decoding YAML: error converting YAML to JSON: yaml: {why}")))
+}
+
+fn yaml(bytes: &[u8]) -> Result<Value, String> {
+    let budget = serde_saphyr::budget! {
+        max_nodes: MOST_NODES,
+        max_events: 2 * MOST_NODES,
+        max_depth: bounds::DEEPEST,
+        max_documents: 1,
+        max_aliases: MOST_ALIASES,
+        max_anchors: MOST_ALIASES,
+        max_merge_keys: MOST_ALIASES,
+        max_recorded_anchor_events: 2 * MOST_NODES,
+        max_recorded_anchor_bytes: LARGEST,
+    };
+    let options = serde_saphyr::options! {
+        budget: budget,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MOST_REPEATED },
+        with_snippet: false,
+    };
+    serde_saphyr::from_slice_with_options(bytes, options).map_err(|error| yaml_message(bytes, &error.to_string()))
 }
 
 /// The commonest mistake, a bracket that is not closed, is worded as libyaml does; others in the reader's own words.
 fn yaml_message(bytes: &[u8], text: &str) -> String {
     let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).count();
+    if ["Aliases", "Anchors", "MergeKeys", "alias"].iter().any(|what| text.contains(what)) {
+        return "document contains excessive aliasing".into();
+    }
+    if text.contains("budget breached") {
+        return format!("document is too large: up to {MOST_NODES} nodes, {} levels deep", bounds::DEEPEST);
+    }
     for (opening, closing) in [('{', '}'), ('[', ']')] {
         if text.contains(&format!("unclosed bracket '{opening}'")) {
             return format!("line {lines}: did not find expected ',' or '{closing}'");
@@ -68,13 +108,27 @@ pub(crate) fn object(bytes: &[u8], media_type: &str, expected: &str) -> Result<V
             failure
         }),
         "application/yaml" => yaml_or_json(bytes),
-        "" | "application/json" => json(bytes).map_err(|why| {
-            let shown = String::from_utf8_lossy(bytes);
+        "" | "application/json" => bounds::check_text(bytes).and_then(|()| json(bytes).map_err(|why| {
+            let shown = summary(bytes);
             Failure::bad_request(format!(
                 "the object provided is unrecognized (must be of type {expected}): couldn't get version/kind; json parse error: {why} ({shown})"
             ))
-        }),
+        })),
         _ => Err(Failure::unsupported_media(&OBJECTS)),
+    }
+}
+
+/// Bytes of a body that a message shows.
+const SHOWN: usize = 30;
+
+/// A body as messages show it: its beginning, in hexadecimal if it is no JSON (`k8s.io/apiserver`, `summarizeData`).
+fn summary(bytes: &[u8]) -> String {
+    let start = bytes.get(..SHOWN).unwrap_or(bytes);
+    let rest = if bytes.len() > SHOWN { " ..." } else { "" };
+    match bytes.first() {
+        None => "<empty>".into(),
+        Some(b'{') => format!("{}{rest}", String::from_utf8_lossy(start)),
+        Some(_) => format!("{}{rest}", start.iter().map(|byte| format!("{byte:02x}")).collect::<String>()),
     }
 }
 

@@ -4,12 +4,13 @@
 use crate::{
     kinds::BuiltIn,
     registry::Resource,
+    schema::{MOST_ERRORS, Path},
     status::Failure,
     types::{Scalar, Shape},
 };
 use serde_json::{Map, Value};
 
-/// Drops what the kind does not have and returns the dropped paths.
+/// Drops what the kind does not have and returns the paths of the first hundred.
 ///
 /// # Errors
 /// A value of another type than the field's.
@@ -33,10 +34,10 @@ pub(crate) fn typed(value: &mut Value, resource: &Resource) -> Result<Vec<String
     let mut walk = Walk { dropped: &mut dropped, mismatch: None };
     if resource.is_custom() {
         if let Some(metadata) = value.get_mut("metadata") {
-            walk.value(metadata, root.field("metadata"), "metadata");
+            walk.value(metadata, root.field("metadata"), &Path::ROOT.field("metadata"));
         }
     } else {
-        walk.value(value, root, "");
+        walk.value(value, root, &Path::ROOT);
     }
     match walk.mismatch {
         Some((path, found, wanted)) => Err(refused(&path, &found, wanted)),
@@ -50,13 +51,13 @@ struct Walk<'a> {
 }
 
 impl Walk<'_> {
-    fn mismatch(&mut self, path: &str, found: &Value, wanted: &'static str) {
+    fn mismatch(&mut self, path: &Path<'_>, found: &Value, wanted: &'static str) {
         if self.mismatch.is_none() {
-            self.mismatch = Some((path.to_owned(), found.clone(), wanted));
+            self.mismatch = Some((path.dotted(), found.clone(), wanted));
         }
     }
 
-    fn value(&mut self, value: &mut Value, shape: Shape<'_>, path: &str) {
+    fn value(&mut self, value: &mut Value, shape: Shape<'_>, path: &Path<'_>) {
         if let Some(scalar) = shape.scalar() {
             if let Some(wanted) = type_mismatch(value, scalar) {
                 self.mismatch(path, value, wanted);
@@ -70,23 +71,24 @@ impl Walk<'_> {
             Value::Object(map) if !shape.is_list() => self.map(map, shape, path),
             Value::Array(list) if shape.is_list() => {
                 for (index, item) in list.iter_mut().enumerate() {
-                    self.value(item, shape.items(), &format!("{path}[{index}]"));
+                    self.value(item, shape.items(), &path.index(index));
                 }
             }
             other => self.mismatch(path, other, if shape.is_list() { "[]" } else { "struct" }),
         }
     }
 
-    fn map(&mut self, map: &mut Map<String, Value>, shape: Shape<'_>, path: &str) {
-        let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    fn map(&mut self, map: &mut Map<String, Value>, shape: Shape<'_>, path: &Path<'_>) {
         map.retain(|name, value| {
             if !shape.knows(name) {
-                self.dropped.push(below(name));
+                if self.dropped.len() < MOST_ERRORS {
+                    self.dropped.push(path.field(name).dotted());
+                }
                 return false;
             }
             let field = shape.field(name);
             if !value.is_null() {
-                self.value(value, field, &below(name));
+                self.value(value, field, &path.field(name));
             }
             !is_omitted(value, field)
         });

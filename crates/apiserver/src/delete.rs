@@ -1,7 +1,7 @@
 //! Deletion: preconditions, finalizers, propagation, and what deletion of one object does to others.
 //!
 //! There is no controller manager beside this server, so garbage is collected here, in the write that makes it: a
-//! legal, if unusually prompt, order of events.
+//! legal, if unusually prompt, order of events. Between two objects others may write.
 
 use crate::{
     admission::Question,
@@ -14,7 +14,7 @@ use crate::{
     registry::Resource,
     state::State,
     status::Failure,
-    store::{Key, Writer},
+    store::{Key, Object, Writer},
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -88,21 +88,57 @@ pub(crate) enum Deleted {
     Waiting(Value),
 }
 
+/// What else has to allow a deletion, of the object as it is then.
+pub(crate) type Allowed<'a> = dyn Fn(&Writer<'_>, &Object) -> Result<(), Failure> + 'a;
+
+/// How often an object is judged that changes meanwhile. Judging takes a moment; who writes without end, wins.
+const ATTEMPTS: usize = 20;
+
 impl State {
-    /// Deletes one object.
+    /// Deletes one object. `allowed` is asked in the turn in which it is done.
     pub(crate) fn delete(
         &self,
         resource: &Arc<Resource>,
         key: &Key,
         options: &DeleteOptions,
         user: &User,
+        allowed: Option<&Allowed<'_>>,
     ) -> Result<Deleted, Failure> {
         if resource.is("", "namespaces") && IMMORTAL.contains(&&*key.name) {
             return Err(Failure::forbidden(resource, &key.name, "this namespace may not be deleted"));
         }
-        let mut writer = self.store.writer();
-        let stored = writer.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
-        let object = in_version(resource, &stored);
+        let missing = || Failure::not_found(resource, &key.name);
+        let mut judged = self.store.get(&resource.storage, key).ok_or_else(missing)?;
+        let mut object = self.judge(resource, key, &judged, options, user)?;
+        for _ in 0..ATTEMPTS {
+            let mut writer = self.store.writer();
+            let stored = writer.get(&resource.storage, key).ok_or_else(missing)?;
+            if Arc::ptr_eq(&stored, &judged) {
+                if let Some(allowed) = allowed {
+                    allowed(&writer, &stored)?;
+                }
+                if options.dry_run {
+                    return Ok(Deleted::Gone(object));
+                }
+                return Ok(self.delete_locked(&mut writer, resource, key, options.propagation));
+            }
+            drop(writer);
+            object = self.judge(resource, key, &stored, options, user)?;
+            judged = stored;
+        }
+        Err(Failure::stale(resource, &key.name))
+    }
+
+    /// Whether the object may be deleted as it is; the object.
+    fn judge(
+        &self,
+        resource: &Arc<Resource>,
+        key: &Key,
+        stored: &Object,
+        options: &DeleteOptions,
+        user: &User,
+    ) -> Result<Value, Failure> {
+        let object = in_version(resource, stored);
         check_preconditions(resource, &object, options)?;
         self.admit(&Question {
             operation: Operation::Delete,
@@ -116,10 +152,7 @@ impl State {
             new: None,
             old: Some(&object),
         })?;
-        if options.dry_run {
-            return Ok(Deleted::Gone(object));
-        }
-        Ok(self.delete_locked(&mut writer, resource, key, options.propagation))
+        Ok(object)
     }
 
     /// Deletes an object that is known to exist, with what it owns.
@@ -203,6 +236,7 @@ impl State {
             all.map(|(key, _)| key.clone()).collect()
         };
         for key in keys {
+            writer.give_way();
             self.delete_locked(writer, &resource, &key, Propagation::Background);
         }
     }
@@ -211,6 +245,7 @@ impl State {
     fn delete_dependents(&self, writer: &mut Writer<'_>, uid: &str, how: Propagation) {
         let dependents = writer.read().dependents(uid);
         for (storage, key) in dependents {
+            writer.give_way();
             let Some(resource) = self.registry().of_storage(&storage).cloned() else { continue };
             let Some(stored) = writer.get(&storage, &key) else { continue };
             let old = stored.value();
@@ -228,6 +263,7 @@ impl State {
     fn orphan_dependents(&self, writer: &mut Writer<'_>, uid: &str) {
         let dependents = writer.read().dependents(uid);
         for (storage, key) in dependents {
+            writer.give_way();
             let Some(resource) = self.registry().of_storage(&storage).cloned() else { continue };
             if let Some(stored) = writer.get(&storage, &key) {
                 self.rewrite_owners(writer, &resource, &key, stored.value(), uid);
@@ -326,6 +362,7 @@ impl State {
     fn empty_namespace(&self, writer: &mut Writer<'_>, namespace: &str) {
         let content = writer.read().in_namespace(namespace);
         for (storage, key) in content {
+            writer.give_way();
             let Some(resource) = self.registry().of_storage(&storage).cloned() else { continue };
             self.delete_locked(writer, &resource, &key, Propagation::Background);
         }
@@ -338,7 +375,7 @@ impl State {
         let resource = self.namespaces.clone();
         let Some(stored) = writer.get(&resource.storage, &key) else { return };
         let old = stored.value();
-        if !is_deleting(&old) || !writer.read().in_namespace(namespace).is_empty() {
+        if !is_deleting(&old) || writer.read().has_namespace(namespace) {
             return;
         }
         let mut new = old.clone();

@@ -2,17 +2,25 @@
 //!
 //! What `k8s.io/kubernetes/pkg/controller/disruption` does in the background happens here in the write that makes it
 //! necessary.
+//!
+//! 1. Pods are not counted anew for every write: of each namespace with a budget is kept which of its pods are healthy and
+//!    whose they are, and of each budget how many of those it selects ([`Disruptions`]).
+//! 2. What is kept follows the log of the pods' changes, whoever made them, up to the version that is looked at. Where the
+//!    log does not reach back that far, all is counted anew.
+//! 3. An eviction is judged and done in one turn, so that two cannot use up the same disruption.
 
 use crate::{
     clock::rfc3339,
-    object::{self, list, meta, text},
+    object::{self, list, text},
     registry::Resource,
     selectors,
     state::State,
     status::Failure,
-    store::{Key, Tables, Writer},
+    store::{Event, EventKind, Key, Object, Tables, Writer},
 };
+use serde::Deserialize;
 use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc};
 
 const PODS: &str = "pods";
 const BUDGETS: &str = "poddisruptionbudgets.policy";
@@ -31,18 +39,241 @@ impl Count {
     }
 }
 
-fn selects(budget: &Value, pod: &Value) -> bool {
-    let Some(selector) = object::at(budget, &["spec", "selector"]) else { return false };
-    let labels = object::at(pod, &["metadata", "labels"]);
-    selectors::matches(selector, |key| labels.and_then(|l| l.get(key)).and_then(Value::as_str))
+/// What is counted for all budgets, as of a version.
+#[derive(Debug, Default)]
+pub(crate) struct Disruptions {
+    seen: u64,
+    namespaces: BTreeMap<Box<str>, Local>,
+}
+
+/// The same for a namespace that has budgets.
+#[derive(Debug, Default)]
+struct Local {
+    pods: BTreeMap<Box<str>, Pod>,
+    budgets: BTreeMap<Box<str>, Budget>,
+}
+
+/// What matters of a pod beside its labels, which the store has at hand. Pods that have ended do not matter.
+#[derive(Debug)]
+struct Pod {
+    is_healthy: bool,
+    /// What controls it.
+    owner: Option<Arc<Owner>>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct Owner {
+    api_version: String,
+    kind: String,
+    name: String,
+    uid: String,
+    #[serde(deserialize_with = "null_is_default")]
+    controller: bool,
+}
+
+/// A budget, and how many pods it selects.
+#[derive(Debug)]
+struct Budget {
+    version: u64,
+    value: Value,
+    healthy: i64,
+    /// By what controls them; `None` for pods that nothing does.
+    owners: BTreeMap<Option<Arc<Owner>>, i64>,
+}
+
+/// The part of a stored pod that is looked at; reading it costs a fraction of reading all.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StoredPod {
+    metadata: StoredMeta,
+    status: StoredStatus,
+}
+
+/// The part of a stored controller that is looked at.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StoredOwner {
+    metadata: StoredMeta,
+    spec: StoredScale,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StoredScale {
+    replicas: Option<i64>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct StoredMeta {
+    uid: String,
+    deletion_timestamp: Option<String>,
+    owner_references: Vec<Owner>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StoredStatus {
+    phase: String,
+    conditions: Vec<StoredCondition>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct StoredCondition {
+    #[serde(rename = "type")]
+    kind: String,
+    status: String,
+}
+
+impl Pod {
+    /// `None` for a pod that has ended.
+    fn read(object: &Object) -> Option<Self> {
+        // A pod that is stored has the types of its kind.
+        let pod: StoredPod = serde_json::from_slice(&object.raw).unwrap_or_default();
+        if matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") {
+            return None;
+        }
+        let is_ready = pod.status.conditions.iter().any(|c| c.kind == "Ready" && c.status == "True");
+        let owner = pod.metadata.owner_references.into_iter().find(|owner| owner.controller).map(Arc::new);
+        Some(Self { is_healthy: is_ready && pod.metadata.deletion_timestamp.is_none(), owner })
+    }
+}
+
+impl Budget {
+    fn new(object: &Object) -> Self {
+        Self { version: object.version, value: object.value(), healthy: 0, owners: BTreeMap::new() }
+    }
+
+    fn selects(&self, pod: &Object) -> bool {
+        let selector = object::at(&self.value, &["spec", "selector"]);
+        selector.is_some_and(|selector| selectors::matches(selector, |key| pod.label(key)))
+    }
+
+    /// Counts a pod it selects once more, or once less.
+    fn add(&mut self, pod: &Pod, times: i64) {
+        self.healthy += i64::from(pod.is_healthy) * times;
+        let own = self.owners.entry(pod.owner.clone()).or_default();
+        *own += times;
+        if *own == 0 {
+            self.owners.remove(&pod.owner);
+        }
+    }
+
+    /// How many pods there should be: as many as their controllers want, or as many as there are.
+    fn expected(&self, state: &State, tables: &Tables, namespace: &str) -> i64 {
+        let wanted = |owner: &Owner| {
+            let registry = state.registry();
+            let resource = registry.of_kind(&owner.api_version, &owner.kind)?;
+            let stored = tables.get(&resource.storage, &Key::new(namespace, &owner.name))?;
+            let stored: StoredOwner = serde_json::from_slice(&stored.raw).unwrap_or_default();
+            stored.spec.replicas.filter(|_| stored.metadata.uid == owner.uid)
+        };
+        let pods = self.owners.iter();
+        pods.map(|(owner, there)| owner.as_ref().and_then(|owner| wanted(owner)).unwrap_or(*there)).sum()
+    }
+
+    fn count(&self, state: &State, tables: &Tables, namespace: &str) -> Count {
+        let expected = self.expected(state, tables, namespace);
+        let bound = |field| object::at(&self.value, &["spec", field]).filter(|v| !v.is_null());
+        let desired = match (bound("minAvailable"), bound("maxUnavailable")) {
+            (Some(least), _) => scaled(least, expected),
+            (None, Some(most)) => (expected - scaled(most, expected)).max(0),
+            (None, None) => 0,
+        };
+        Count { expected, healthy: self.healthy, desired }
+    }
+}
+
+impl Local {
+    fn of(tables: &Tables, namespace: &str) -> Self {
+        let pods = tables.table(PODS).into_iter().flat_map(|table| table.range(namespace, None));
+        let pods = pods.filter_map(|(key, object)| Some((key.name.clone(), Pod::read(object)?)));
+        Self { pods: pods.collect(), budgets: BTreeMap::new() }
+    }
+
+    fn follow(&mut self, event: &Event) {
+        let name = &event.key.name;
+        if let (Some(pod), Some(before)) = (self.pods.remove(name), &event.previous) {
+            self.budgets.values_mut().filter(|b| b.selects(before)).for_each(|b| b.add(&pod, -1));
+        }
+        if event.kind == EventKind::Deleted {
+            return;
+        }
+        if let Some(pod) = Pod::read(&event.object) {
+            self.budgets.values_mut().filter(|b| b.selects(&event.object)).for_each(|b| b.add(&pod, 1));
+            self.pods.insert(name.clone(), pod);
+        }
+    }
+
+    /// Takes over the budgets as they are; counts for those that select others than before.
+    fn take_budgets(&mut self, tables: &Tables, namespace: &str) {
+        let mut known = std::mem::take(&mut self.budgets);
+        for (key, object) in tables.table(BUDGETS).into_iter().flat_map(|table| table.range(namespace, None)) {
+            let budget = match known.remove(&key.name) {
+                Some(budget) if budget.version == object.version => budget,
+                before => self.recount(tables, namespace, Budget::new(object), before),
+            };
+            self.budgets.insert(key.name.clone(), budget);
+        }
+    }
+
+    fn recount(&self, tables: &Tables, namespace: &str, budget: Budget, before: Option<Budget>) -> Budget {
+        let selector = |budget: &Budget| object::at(&budget.value, &["spec", "selector"]).cloned();
+        match before {
+            Some(before) if selector(&before) == selector(&budget) => {
+                Budget { healthy: before.healthy, owners: before.owners, ..budget }
+            }
+            _ => {
+                let mut budget = budget;
+                for (name, pod) in &self.pods {
+                    let stored = tables.get(PODS, &Key::new(namespace, name));
+                    if stored.is_some_and(|stored| budget.selects(&stored)) {
+                        budget.add(pod, 1);
+                    }
+                }
+                budget
+            }
+        }
+    }
+}
+
+impl Disruptions {
+    /// Brings all up to the version of the tables; what is counted for a namespace, if it has budgets.
+    fn at(&mut self, tables: &Tables, namespace: &str) -> Option<&mut Local> {
+        let changes = match tables.table(PODS) {
+            Some(table) if !self.namespaces.is_empty() => table.since(self.seen),
+            _ => None,
+        };
+        match changes {
+            Some(changes) => {
+                for event in changes {
+                    if let Some(local) = self.namespaces.get_mut(&event.key.namespace) {
+                        local.follow(event);
+                    }
+                }
+            }
+            None => self.namespaces.clear(),
+        }
+        self.seen = tables.version;
+        let has_budgets = tables.table(BUDGETS).is_some_and(|table| table.range(namespace, None).next().is_some());
+        if !has_budgets {
+            self.namespaces.remove(namespace);
+            return None;
+        }
+        let local = self.namespaces.entry(namespace.into()).or_insert_with(|| Local::of(tables, namespace));
+        local.take_budgets(tables, namespace);
+        Some(local)
+    }
+}
+
+fn null_is_default<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
 fn is_ready(pod: &Value) -> bool {
     list(pod, &["status", "conditions"]).iter().any(|c| c["type"] == "Ready" && c["status"] == "True")
-}
-
-fn is_healthy(pod: &Value) -> bool {
-    is_ready(pod) && !object::is_deleting(pod)
 }
 
 fn has_ended(pod: &Value) -> bool {
@@ -58,46 +289,6 @@ fn scaled(bound: &Value, of: i64) -> i64 {
         }
         number => number.as_i64().unwrap_or_default(),
     }
-}
-
-fn in_namespace(tables: &Tables, storage: &str, namespace: &str) -> Vec<(Key, Value)> {
-    let table = tables.table(storage);
-    table.into_iter().flat_map(|t| t.range(namespace, None)).map(|(k, o)| (k.clone(), o.value())).collect()
-}
-
-/// How many pods there should be: as many as their controllers want, or as many as there are.
-fn expected(state: &State, pods: &[&Value], namespace: &str) -> i64 {
-    let mut bare = 0i64;
-    let mut owners: Vec<(String, i64)> = Vec::new();
-    for pod in pods {
-        let owner = list(pod, &["metadata", "ownerReferences"]).iter().find(|o| o["controller"] == true);
-        let scale = owner.and_then(|owner| {
-            let registry = state.registry();
-            let resource = registry.of_kind(text(owner, &["apiVersion"]), text(owner, &["kind"]))?;
-            let stored = state.store.get(&resource.storage, &Key::new(namespace, text(owner, &["name"])))?.value();
-            let replicas = object::at(&stored, &["spec", "replicas"]).and_then(Value::as_i64)?;
-            (meta(&stored, "uid") == text(owner, &["uid"])).then(|| (meta(&stored, "uid").to_owned(), replicas))
-        });
-        match scale {
-            None => bare += 1,
-            Some(owner) if !owners.contains(&owner) => owners.push(owner),
-            Some(_) => {}
-        }
-    }
-    bare + owners.iter().map(|(_, replicas)| replicas).sum::<i64>()
-}
-
-fn count(state: &State, budget: &Value, pods: &[(Key, Value)], namespace: &str) -> Count {
-    let mine: Vec<&Value> = pods.iter().map(|(_, p)| p).filter(|p| selects(budget, p) && !has_ended(p)).collect();
-    let expected = expected(state, &mine, namespace);
-    let bound = |field| object::at(budget, &["spec", field]).filter(|v| !v.is_null());
-    let desired = match (bound("minAvailable"), bound("maxUnavailable")) {
-        (Some(least), _) => scaled(least, expected),
-        (None, Some(most)) => (expected - scaled(most, expected)).max(0),
-        (None, None) => 0,
-    };
-    let healthy = mine.iter().filter(|p| is_healthy(p)).count();
-    Count { expected, healthy: i64::try_from(healthy).unwrap_or(i64::MAX), desired }
 }
 
 fn status(budget: &Value, count: &Count, now: &str) -> Value {
@@ -117,48 +308,47 @@ impl State {
         if *changed.storage != *PODS && *changed.storage != *BUDGETS {
             return;
         }
-        let budgets = in_namespace(&writer.read(), BUDGETS, namespace);
-        if budgets.is_empty() {
-            return;
-        }
-        let Some(resource) = self.registry().of_storage(BUDGETS).cloned() else { return };
-        let pods = in_namespace(&writer.read(), PODS, namespace);
+        let mut disruptions = self.disruptions.lock();
+        let tables = writer.read();
+        let Some(local) = disruptions.at(&tables, namespace) else { return };
+        let counts: Vec<Count> = local.budgets.values().map(|b| b.count(self, &tables, namespace)).collect();
+        drop(tables);
+        let storage: Arc<str> = BUDGETS.into();
         let now = rfc3339(self.clock.now());
-        for (key, old) in budgets {
-            let mut new = old.clone();
-            object::set(&mut new, "status", status(&old, &count(self, &old, &pods, namespace), &now));
-            if new != old {
-                writer.put(&resource.storage, key, new, Some(&old));
+        for ((name, budget), count) in local.budgets.iter_mut().zip(counts) {
+            let status = status(&budget.value, &count, &now);
+            if budget.value.get("status") != Some(&status) {
+                let mut new = budget.value.clone();
+                object::set(&mut new, "status", status);
+                let stored = writer.put(&storage, Key::new(namespace, name), new.clone(), Some(&budget.value));
+                (budget.value, budget.version) = (new, stored.version);
             }
         }
     }
 
     /// Whether a budget lets this pod be evicted now.
-    pub(crate) fn check_budget(&self, pod: &Value, namespace: &str) -> Result<(), Failure> {
-        if has_ended(pod) || object::is_deleting(pod) || text(pod, &["status", "phase"]) == "Pending" {
+    pub(crate) fn check_budget(&self, writer: &Writer<'_>, key: &Key, stored: &Object) -> Result<(), Failure> {
+        let pod = stored.value();
+        if has_ended(&pod) || object::is_deleting(&pod) || text(&pod, &["status", "phase"]) == "Pending" {
             return Ok(());
         }
-        let (budgets, pods) = {
-            let tables = self.store.read();
-            (in_namespace(&tables, BUDGETS, namespace), in_namespace(&tables, PODS, namespace))
-        };
-        let concerned: Vec<&(Key, Value)> = budgets.iter().filter(|(_, budget)| selects(budget, pod)).collect();
-        let (key, budget) = match concerned.as_slice() {
-            [] => return Ok(()),
-            [one] => one,
-            _ => {
-                return Err(Failure::internal(
-                    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
-                ));
-            }
-        };
-        let count = count(self, budget, &pods, namespace);
-        let lenient = text(budget, &["spec", "unhealthyPodEvictionPolicy"]) == "AlwaysAllow";
+        let mut disruptions = self.disruptions.lock();
+        let tables = writer.read();
+        let Some(local) = disruptions.at(&tables, &key.namespace) else { return Ok(()) };
+        let mut concerned = local.budgets.iter().filter(|(_, budget)| budget.selects(stored));
+        let Some((name, budget)) = concerned.next() else { return Ok(()) };
+        if concerned.next().is_some() {
+            return Err(Failure::internal(
+                "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+            ));
+        }
+        let count = budget.count(self, &tables, &key.namespace);
+        let lenient = text(&budget.value, &["spec", "unhealthyPodEvictionPolicy"]) == "AlwaysAllow";
         let spare = count.healthy >= count.desired && count.desired > 0;
-        if count.allowed() > 0 || (!is_ready(pod) && (lenient || spare)) {
+        if count.allowed() > 0 || (!is_ready(&pod) && (lenient || spare)) {
             return Ok(());
         }
-        let (name, desired, healthy) = (&key.name, count.desired, count.healthy);
+        let (desired, healthy) = (count.desired, count.healthy);
         let cause = format!("The disruption budget {name} needs {desired} healthy pods and has {healthy} currently");
         Err(Failure::disruption(cause))
     }
@@ -167,21 +357,76 @@ impl State {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ApiServer, Settings};
+    use crate::{
+        ApiServer, Settings, delete::DeleteOptions, identity::admin, patch::Patch, pipeline::Change, request::Query,
+    };
+    use proptest::{
+        prelude::*,
+        test_runner::{Config, RngSeed},
+    };
 
-    fn pods(ready: usize, not_ready: usize) -> Vec<(Key, Value)> {
-        let pod = |n: usize| {
-            let status = if n < ready { "True" } else { "False" };
-            let pod = json!({"metadata": {"name": format!("p{n}"), "labels": {"app": "a"}},
-                "status": {"phase": "Running", "conditions": [{"type": "Ready", "status": status}]}});
-            (Key::new("default", &format!("p{n}")), pod)
-        };
-        (0..ready + not_ready).map(pod).collect()
+    struct Cluster(ApiServer);
+
+    impl Cluster {
+        fn new() -> Self {
+            Self(ApiServer::new(Settings::default()).unwrap())
+        }
+
+        fn resource(&self, storage: &str) -> Arc<Resource> {
+            self.0.state.registry().of_storage(storage).unwrap().clone()
+        }
+
+        fn create(&self, storage: &str, object: Value) {
+            self.0.state.create(&self.resource(storage), "default", object).unwrap();
+        }
+
+        fn change(&self, storage: &str, name: &str, patch: Value) {
+            let change = Change::Patch(Patch::Merge(patch));
+            self.0.state.write(&self.resource(storage), "default", |write| write.update(name, change)).unwrap();
+        }
+
+        fn set_status(&self, name: &str, status: Value) {
+            let (state, key, storage) = (&self.0.state, Key::new("default", name), self.resource(PODS).storage.clone());
+            let mut writer = state.store.writer();
+            let old = writer.get(PODS, &key).unwrap().value();
+            let mut new = old.clone();
+            object::set(&mut new, "status", status);
+            writer.put(&storage, key, new, Some(&old));
+            state.count_budgets(&mut writer, &self.resource(PODS), "default");
+        }
+
+        fn delete(&self, storage: &str, name: &str) {
+            let options = DeleteOptions::read(&Value::Null, &Query::default()).unwrap();
+            self.0.state.delete(&self.resource(storage), &Key::new("default", name), &options, &admin(), None).unwrap();
+        }
+
+        fn pod(&self, name: &str, labels: Value, ready: bool) {
+            self.create(PODS, json!({"metadata": {"name": name, "labels": labels}, "spec": {"containers": [{"name": "c", "image": "i"}]}}));
+            let ready = if ready { "True" } else { "False" };
+            self.set_status(name, json!({"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}));
+        }
+
+        fn status(&self, name: &str) -> Value {
+            let budget = self.0.state.store.get(BUDGETS, &Key::new("default", name)).unwrap().value();
+            let mut status = budget["status"].clone();
+            object::remove(&mut status, "conditions");
+            object::remove(&mut status, "observedGeneration");
+            status
+        }
+
+        /// The counts of a budget as they are when everything is looked at anew.
+        fn recounted(&self, name: &str) -> Value {
+            let mut fresh = Disruptions::default();
+            let tables = self.0.state.store.read();
+            let local = fresh.at(&tables, "default").unwrap();
+            let count = local.budgets[name].count(&self.0.state, &tables, "default");
+            json!({"currentHealthy": count.healthy, "desiredHealthy": count.desired,
+                "disruptionsAllowed": count.allowed(), "expectedPods": count.expected})
+        }
     }
 
     #[test]
     fn bounds_are_numbers_or_percentages() {
-        let server = ApiServer::new(Settings::default()).unwrap();
         let cases = [
             (json!({"minAvailable": 2}), (3, 0), 1),
             (json!({"minAvailable": 2}), (2, 1), 0),
@@ -192,10 +437,109 @@ mod tests {
             (json!({"minAvailable": 0}), (0, 0), 0),
         ];
         for (mut spec, (ready, not_ready), allowed) in cases {
+            let cluster = Cluster::new();
             spec["selector"] = json!({"matchLabels": {"app": "a"}});
-            let budget = json!({"spec": spec});
-            let count = count(&server.state, &budget, &pods(ready, not_ready), "default");
-            assert_eq!(count.allowed(), allowed, "{budget} {ready} {not_ready}");
+            let shown = format!("{spec} {ready} {not_ready}");
+            cluster.create(BUDGETS, json!({"metadata": {"name": "b"}, "spec": spec}));
+            for n in 0..ready + not_ready {
+                cluster.pod(&format!("p{n}"), json!({"app": "a"}), n < ready);
+            }
+            assert_eq!(cluster.status("b")["disruptionsAllowed"], allowed, "{shown}");
+        }
+    }
+
+    /// What becomes of the pods and budgets, in a word.
+    #[derive(Debug, Clone)]
+    enum Step {
+        Pod(u8, bool, bool),
+        Status(u8, &'static str, bool),
+        Label(u8, bool),
+        Delete(u8),
+        Budget(u8, bool),
+        Select(u8, bool),
+        Scale(i64),
+    }
+
+    fn any_step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => (0..6_u8, any::<bool>(), any::<bool>()).prop_map(|(n, owned, ready)| Step::Pod(n, owned, ready)),
+            3 => (0..6_u8, prop::sample::select(vec!["Running", "Succeeded", "Failed"]), any::<bool>())
+                .prop_map(|(n, phase, ready)| Step::Status(n, phase, ready)),
+            2 => (0..6_u8, any::<bool>()).prop_map(|(n, on)| Step::Label(n, on)),
+            2 => (0..6_u8).prop_map(Step::Delete),
+            1 => (0..2_u8, any::<bool>()).prop_map(|(n, there)| Step::Budget(n, there)),
+            1 => (0..2_u8, any::<bool>()).prop_map(|(n, all)| Step::Select(n, all)),
+            1 => (0..5_i64).prop_map(Step::Scale),
+        ]
+    }
+
+    fn selector(all: bool) -> Value {
+        if all { json!({}) } else { json!({"matchLabels": {"app": "a"}}) }
+    }
+
+    impl Cluster {
+        fn exists(&self, storage: &str, name: &str) -> bool {
+            self.0.state.store.get(storage, &Key::new("default", name)).is_some()
+        }
+
+        fn step(&self, step: &Step) {
+            let label = |on: bool| json!({"app": if on { "a" } else { "b" }});
+            match step {
+                Step::Pod(n, owned, ready) if !self.exists(PODS, &format!("p{n}")) => {
+                    self.pod(&format!("p{n}"), label(true), *ready);
+                    let set = self.0.state.store.get("replicasets.apps", &Key::new("default", "rs")).unwrap().value();
+                    let owner = json!([{"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": "rs", "controller": true, "uid": object::meta(&set, "uid")}]);
+                    if *owned {
+                        self.change(PODS, &format!("p{n}"), json!({"metadata": {"ownerReferences": owner}}));
+                    }
+                }
+                Step::Status(n, phase, ready) if self.exists(PODS, &format!("p{n}")) => {
+                    let ready = if *ready { "True" } else { "False" };
+                    let conditions = json!([{"type": "Ready", "status": ready}]);
+                    self.set_status(&format!("p{n}"), json!({"phase": phase, "conditions": conditions}));
+                }
+                Step::Label(n, on) if self.exists(PODS, &format!("p{n}")) => {
+                    self.change(PODS, &format!("p{n}"), json!({"metadata": {"labels": label(*on)}}));
+                }
+                Step::Delete(n) if self.exists(PODS, &format!("p{n}")) => self.delete(PODS, &format!("p{n}")),
+                Step::Budget(n, there) => match (self.exists(BUDGETS, &format!("b{n}")), there) {
+                    (false, true) => self.create(
+                        BUDGETS,
+                        json!({"metadata": {"name": format!("b{n}")},
+                        "spec": {"maxUnavailable": "50%", "selector": selector(*n == 0)}}),
+                    ),
+                    (true, false) => self.delete(BUDGETS, &format!("b{n}")),
+                    _ => {}
+                },
+                Step::Select(n, all) if self.exists(BUDGETS, &format!("b{n}")) => {
+                    let patch = json!({"spec": {"selector": {"matchLabels": if *all { Value::Null } else { json!({"app": "a"}) }}}});
+                    self.change(BUDGETS, &format!("b{n}"), patch);
+                }
+                Step::Scale(replicas) => {
+                    self.change("replicasets.apps", "rs", json!({"spec": {"replicas": replicas}}));
+                    // Budgets hear of it with the next change of a pod.
+                    self.pod("heard", json!({}), true);
+                    self.delete(PODS, "heard");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(Config { cases: 100, rng_seed: RngSeed::Fixed(5), failure_persistence: None, ..Config::default() })]
+
+        #[test]
+        fn counts_are_those_of_a_recount(steps in prop::collection::vec(any_step(), 1..40)) {
+            let cluster = Cluster::new();
+            let template = json!({"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+            cluster.create("replicasets.apps", json!({"metadata": {"name": "rs"}, "spec": {"selector": selector(false), "template": template}}));
+            for step in &steps {
+                cluster.step(step);
+                for budget in ["b0", "b1"].iter().filter(|name| cluster.exists(BUDGETS, name)) {
+                    prop_assert_eq!(cluster.status(budget), cluster.recounted(budget), "{:?} after {:?}", step, steps);
+                }
+            }
         }
     }
 }

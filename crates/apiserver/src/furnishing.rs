@@ -105,7 +105,7 @@ mod tests {
             let options = DeleteOptions::read(&Value::Null, &Query::default()).unwrap();
             let registry = self.0.state.registry();
             let resource = registry.find("", "v1", plural).unwrap();
-            self.0.state.delete(resource, &Key::new(namespace, name), &options, &admin()).unwrap();
+            self.0.state.delete(resource, &Key::new(namespace, name), &options, &admin(), None).unwrap();
         }
 
         fn get(&self, storage: &str, namespace: &str, name: &str) -> Option<Value> {

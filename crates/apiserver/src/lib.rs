@@ -16,7 +16,7 @@
 //! | `service`, `serve`, `tls`, `kubeconfig` | in process as a tower service; over TLS on a socket |
 //! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
 //! | `registry`, `kinds`, `types` | which resources there are, the built-in kinds, the shape of objects |
-//! | `pipeline`, `decode`, `names`, `patch`, `managed_fields` | the way of a write |
+//! | `pipeline`, `bounds`, `decode`, `names`, `patch`, `managed_fields` | the way of a write, and how large it may be |
 //! | [`schema`], `cel`, [`policy`], `admission` | structural schemas, their rules, admission policies |
 //! | `delete`, `disruption`, `expiry` | finalizers, propagation, garbage; budgets and evictions; old events |
 //! | `furnishing`, `priority` | what every namespace has; priorities of pods |
@@ -24,10 +24,12 @@
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review`, `scale` | what clients ask about the server and themselves |
 //! | `store`, `journal` | objects, versions, recent changes; the same on disk |
+//! | `stack` | work that recurses deep |
 
 mod admission;
 mod authentication;
 mod body;
+mod bounds;
 mod cel;
 mod certificate;
 pub mod clock;
@@ -66,6 +68,7 @@ mod selectors;
 mod serve;
 pub mod server;
 mod service;
+mod stack;
 mod state;
 mod status;
 mod store;

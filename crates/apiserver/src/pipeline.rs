@@ -1,19 +1,26 @@
 //! The way of a write: decode, patch, default, keep what the client may not change, record ownership, admit, validate,
 //! count the generation, and commit unless nothing changed.
 //!
-//! The whole way is one critical section per server ([`crate::store::Writer`]), so that every step sees the object it
-//! will replace. `checks` holds what a write must agree with before it is decoded.
+//! 1. Everything but the commit happens while others write: the object is read, what becomes of it is worked out, and
+//!    only then the write waits for its turn ([`crate::store::Writer`]).
+//! 2. When the object has changed meanwhile, all is worked out anew, [`ATTEMPTS`] times. Then an object that is small is
+//!    written before anybody else gets a turn, and the writer of a large one is told of the conflict.
+//! 3. What comes out is held to [`bounds`] before anybody sees it.
+//!
+//! `checks` holds what a write must agree with before it is decoded, `commit` how it is stored.
 
 mod checks;
+mod commit;
 
 use crate::{
     admission::Question,
+    bounds::{self, Weight},
     clock::rfc3339,
     decode,
     identity::User,
     kinds::{definition, event},
     managed_fields, names,
-    object::{self, edit_meta, has_finalizers, is_deleting, list, meta},
+    object::{self, edit_meta, is_deleting, list, meta},
     patch::{self, Patch},
     policy::Operation,
     rbac::Granting,
@@ -25,7 +32,7 @@ use crate::{
 };
 use http::StatusCode;
 use serde_json::{Map, Value, json};
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, collections::HashSet, ops::ControlFlow, sync::Arc};
 
 /// What happens to fields that the kind does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,22 +123,54 @@ fn stored_form(resource: &Resource, mut value: Value) -> Value {
     value
 }
 
+/// How often a write is worked out before its turn; kube-apiserver tries patches as often.
+const ATTEMPTS: usize = 5;
+/// Bytes of an object that is worked out in no time, so that others may wait for it.
+const SMALL: usize = 64 << 10;
+
+/// A write that is worked out and waits for its turn.
+struct Prepared {
+    name: String,
+    new: Value,
+    weight: Weight,
+    code: StatusCode,
+    warnings: Vec<String>,
+    basis: Basis,
+}
+
+/// What a write was worked out from.
+enum Basis {
+    /// There was no such object, and this was its namespace.
+    Nothing { namespace: Option<Arc<Object>> },
+    /// The object as it is stored, and as the writer sees it.
+    Object { stored: Arc<Object>, old: Value },
+}
+
 impl Write<'_> {
     /// Creates an object.
-    pub(crate) fn create(&self, new: Value) -> Result<Written, Failure> {
-        self.create_in(&mut self.state.store.writer(), new)
+    pub(crate) fn create(&self, mut new: Value) -> Result<Written, Failure> {
+        self.prepare_name(&mut new)?;
+        let _one = self.one_definition();
+        let prepared = self.prepare_new(new, None)?;
+        self.commit_new(&mut self.state.store.writer(), prepared)
     }
 
     /// The same for those who have the turn already.
     pub(crate) fn create_in(&self, writer: &mut Writer<'_>, mut new: Value) -> Result<Written, Failure> {
-        self.check_kind(&mut new)?;
-        self.name(&mut new)?;
-        self.create_locked(writer, new, None)
+        self.prepare_name(&mut new)?;
+        let prepared = self.prepare_new(new, None)?;
+        self.commit_new(writer, prepared)
     }
 
-    /// `applied` is set when the object comes from a server-side apply, whose owners are already recorded.
-    fn create_locked(&self, writer: &mut Writer<'_>, mut new: Value, applied: Option<()>) -> Result<Written, Failure> {
-        self.check_namespace(writer, meta(&new, "name"))?;
+    fn prepare_name(&self, new: &mut Value) -> Result<(), Failure> {
+        self.check_kind(new)?;
+        self.name(new)
+    }
+
+    /// Works out a new object. `applied` is set when it comes from a server-side apply, whose owners are already
+    /// recorded.
+    fn prepare_new(&self, mut new: Value, applied: Option<()>) -> Result<Prepared, Failure> {
+        let namespace = self.check_namespace(meta(&new, "name"))?;
         let mut warnings = self.decode(&mut new, applied.is_some())?;
         let name = meta(&new, "name").to_owned();
         if !meta(&new, "resourceVersion").is_empty() {
@@ -166,31 +205,54 @@ impl Write<'_> {
             self.state.prioritise(self.resource, &mut new)?;
         }
         self.validate(&new, None)?;
-        let key = Key::new(self.namespace, &name);
         warnings.extend(self.ask(Operation::Create, &name, &new, None)?);
-        if writer.get(&self.resource.storage, &key).is_some() {
-            return Err(Failure::already_exists(self.resource, &name));
-        }
-        let outcome = self.commit(writer, key, new, None);
-        Ok(Written { code: StatusCode::CREATED, outcome, warnings })
+        let weight = bounds::check_stored(&new)?;
+        let basis = Basis::Nothing { namespace };
+        Ok(Prepared { name, new, weight, code: StatusCode::CREATED, warnings, basis })
     }
 
     /// Replaces or patches an object.
     pub(crate) fn update(&self, name: &str, change: Change) -> Result<Written, Failure> {
-        self.update_in(&mut self.state.store.writer(), name, change)
+        let mut is_small = true;
+        for _ in 0..ATTEMPTS {
+            let _one = self.one_definition();
+            let prepared = match self.settle(self.prepare(name, &change)?) {
+                ControlFlow::Break(written) => return Ok(written),
+                ControlFlow::Continue(prepared) => prepared,
+            };
+            is_small = prepared.weight.bytes <= SMALL;
+            if let Some(written) = self.commit(&mut self.state.store.writer(), prepared)? {
+                return Ok(written);
+            }
+        }
+        if is_small {
+            return self.update_in(&mut self.state.store.writer(), name, change);
+        }
+        Err(Failure::stale(self.resource, name))
     }
 
     /// The same for those who have the turn already.
     pub(crate) fn update_in(&self, writer: &mut Writer<'_>, name: &str, change: Change) -> Result<Written, Failure> {
-        let key = Key::new(self.namespace, name);
-        let stored = writer.get(&self.resource.storage, &key);
-        let Some(stored) = stored else { return self.update_missing(writer, name, change) };
+        match self.settle(self.prepare(name, &change)?) {
+            ControlFlow::Break(written) => Ok(written),
+            ControlFlow::Continue(prepared) => {
+                self.commit(writer, prepared)?.ok_or_else(|| Failure::stale(self.resource, name))
+            }
+        }
+    }
+
+    /// Works out what a change makes of an object, or of none.
+    fn prepare(&self, name: &str, change: &Change) -> Result<Prepared, Failure> {
+        let Some(stored) = self.state.store.get(&self.resource.storage, &Key::new(self.namespace, name)) else {
+            return self.prepare_missing(name, change);
+        };
         let old = in_version(self.resource, &stored);
         let now = rfc3339(self.state.clock.now());
         let strict = matches!(change, Change::Replace(_));
         let (mut new, is_applied) = self.changed(&old, change, &now, name)?;
         self.check_identity(&mut new, name)?;
         self.check_preconditions(&old, &new, &stored, name)?;
+        bounds::check_draft(&new)?;
         let mut warnings = self.decode(&mut new, !strict)?;
         self.restore(&mut new, &old);
         if let Some(kind) = self.resource.built_in().filter(|_| self.part == Part::Main) {
@@ -203,60 +265,65 @@ impl Write<'_> {
         self.validate(&new, Some(&old))?;
         self.count_generation(&mut new, &old);
         warnings.extend(self.ask(Operation::Update, name, &new, Some(&old))?);
-        let outcome = if new == old { Outcome::Stored(stored) } else { self.commit(writer, key, new, Some(old)) };
-        Ok(Written { code: StatusCode::OK, outcome, warnings })
+        let weight = bounds::check_stored(&new)?;
+        let basis = Basis::Object { stored, old };
+        Ok(Prepared { name: name.to_owned(), new, weight, code: StatusCode::OK, warnings, basis })
     }
 
     /// A write to an object that does not exist: an apply creates it, and a PUT of some kinds does.
-    fn update_missing(&self, writer: &mut Writer<'_>, name: &str, change: Change) -> Result<Written, Failure> {
+    fn prepare_missing(&self, name: &str, change: &Change) -> Result<Prepared, Failure> {
         let creates = self.resource.built_in().is_some_and(|kind| kind.create_on_update);
         match change {
             _ if self.part != Part::Main => Err(Failure::not_found(self.resource, name)),
-            Change::Replace(mut new) if creates => {
+            Change::Replace(new) if creates => {
+                let mut new = new.clone();
                 self.check_kind(&mut new)?;
                 self.check_identity(&mut new, name)?;
-                self.create_locked(writer, new, None)
+                self.prepare_new(new, None)
             }
-            Change::Patch(Patch::Apply { mut object, force }) => {
-                if !meta(&object, "uid").is_empty() {
+            Change::Patch(Patch::Apply { object, force }) => {
+                if !meta(object, "uid").is_empty() {
                     return Err(Failure::conflict(
                         self.resource,
                         name,
                         "uid mismatch: the provided object specified uid, and no existing object was found",
                     ));
                 }
+                let mut object = object.clone();
                 self.check_kind(&mut object)?;
                 self.check_identity(&mut object, name)?;
                 let empty = json!({"apiVersion": self.resource.api_version(), "kind": self.resource.kind,
                     "metadata": {"name": name}});
                 let now = rfc3339(self.state.clock.now());
-                let new = self.apply(&empty, &object, &now, force)?;
-                self.create_locked(writer, new, Some(()))
+                let new = self.apply(&empty, &object, &now, *force)?;
+                self.prepare_new(new, Some(()))
             }
             _ => Err(Failure::not_found(self.resource, name)),
         }
     }
 
     /// The object after the change, and whether ownership is already recorded.
-    fn changed(&self, old: &Value, change: Change, now: &str, name: &str) -> Result<(Value, bool), Failure> {
+    fn changed(&self, old: &Value, change: &Change, now: &str, name: &str) -> Result<(Value, bool), Failure> {
         Ok(match change {
-            Change::Replace(mut new) => {
+            Change::Replace(new) => {
+                let mut new = new.clone();
                 self.check_kind(&mut new)?;
                 (new, false)
             }
-            Change::Patch(Patch::Json(patch)) => (patch::apply_json(old, &patch)?, false),
-            Change::Patch(Patch::Merge(patch)) => (patch::apply_merge(old, &patch), false),
+            Change::Patch(Patch::Json(patch)) => (patch::json::apply(old, patch)?, false),
+            Change::Patch(Patch::Merge(patch)) => (patch::apply_merge(old, patch), false),
             Change::Patch(Patch::Strategic(patch)) => {
-                (patch::strategic::apply(old, &patch, self.resource.types().root())?, false)
+                (patch::strategic::apply(old, patch, self.resource.types().root())?, false)
             }
-            Change::Patch(Patch::Apply { mut object, force }) => {
+            Change::Patch(Patch::Apply { object, force }) => {
+                let mut object = object.clone();
                 self.check_kind(&mut object)?;
                 self.check_identity(&mut object, name)?;
                 let version = meta(&object, "resourceVersion");
                 if !version.is_empty() && version != meta(old, "resourceVersion") {
                     return Err(Failure::stale(self.resource, name));
                 }
-                (self.apply(old, &object, now, force)?, true)
+                (self.apply(old, &object, now, *force)?, true)
             }
         })
     }
@@ -267,13 +334,13 @@ impl Write<'_> {
         }
         let shape = self.resource.types().root();
         let fields = applied.as_object().cloned().unwrap_or_default();
-        if let Some(path) = managed_fields::undeclared(&fields, shape) {
+        if let Some(complaint) = managed_fields::untypable(&fields, shape) {
             let name = meta(applied, "name");
             let place =
                 if self.namespace.is_empty() { format!("/{name}") } else { format!("{}/{name}", self.namespace) };
             let (version, kind) = (self.resource.api_version(), &self.resource.kind);
             return Err(Failure::unclassified(format!(
-                "failed to create typed patch object ({place}; {version}, Kind={kind}): {path}: field not declared in schema"
+                "failed to create typed patch object ({place}; {version}, Kind={kind}): {complaint}"
             )));
         }
         let api_version = self.resource.api_version();
@@ -323,7 +390,8 @@ impl Write<'_> {
             }
             Definition::Custom(custom) => {
                 dropped.extend(custom.schema.prune(new));
-                custom.schema.default(new);
+                // What kube-apiserver makes of them, etcd refuses.
+                custom.schema.default(new).map_err(|_| bounds::too_large())?;
             }
         }
         let texts: Vec<String> = dropped.iter().map(|path| format!("unknown field {path:?}")).collect();
@@ -449,39 +517,10 @@ impl Write<'_> {
             old,
         })
     }
-
-    /// Stores the object, or removes it when it was only waiting for its last finalizer.
-    fn commit(&self, writer: &mut Writer<'_>, key: Key, new: Value, old: Option<Value>) -> Outcome {
-        if self.options.dry_run {
-            return Outcome::Shown(new);
-        }
-        let finished = is_deleting(&new) && !has_finalizers(&new) && !self.has_content(&new);
-        let previous = old.map(|old| stored_form(self.resource, old));
-        if finished {
-            let last = previous.unwrap_or_else(|| new.clone());
-            self.state.remove(writer, self.resource, &key, last);
-            return Outcome::Shown(new);
-        }
-        const OWNERS: [&str; 2] = ["metadata", "ownerReferences"];
-        let owners = list(&new, &OWNERS).to_vec();
-        let same_owners = previous.as_ref().is_some_and(|previous| list(previous, &OWNERS) == owners);
-        let stored =
-            writer.put(&self.resource.storage, key.clone(), stored_form(self.resource, new), previous.as_ref());
-        self.state.written(writer, self.resource, &key);
-        if !same_owners {
-            self.state.collect_abandoned(writer, self.resource, &key, &owners);
-        }
-        Outcome::Stored(stored)
-    }
-
-    /// A namespace goes when its content has gone.
-    fn has_content(&self, object: &Value) -> bool {
-        self.resource.is("", "namespaces") && !crate::kinds::core::is_finalized(object)
-    }
 }
 
 fn new_finalizers(new: &Value, old: &Value) -> Vec<FieldError> {
-    let before = list(old, &["metadata", "finalizers"]);
+    let before: HashSet<&Value> = list(old, &["metadata", "finalizers"]).iter().collect();
     let added: Vec<String> =
         list(new, &["metadata", "finalizers"]).iter().filter(|f| !before.contains(f)).map(Value::to_string).collect();
     if added.is_empty() {

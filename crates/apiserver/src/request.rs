@@ -24,7 +24,8 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn new(head: &http::request::Parts, body: Bytes, user: User) -> Self {
         Self {
-            method: head.method.clone(),
+            // What a HEAD is answered is the answer to a GET, cut short where it is sent.
+            method: if head.method == Method::HEAD { Method::GET } else { head.method.clone() },
             path: head.uri.path().split('/').filter(|s| !s.is_empty()).map(decode).collect(),
             query: Query::parse(head.uri.query().unwrap_or_default()),
             headers: head.headers.clone(),

@@ -4,8 +4,8 @@ use crate::status::Failure;
 use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderValue, Response, StatusCode, header};
-use http_body::Frame;
-use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body::{Body as _, Frame};
+use http_body_util::{BodyExt as _, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
 use serde_json::Value;
 use std::convert::Infallible;
 
@@ -82,10 +82,30 @@ pub(crate) async fn in_yaml(response: Response<Body>) -> Response<Body> {
     Response::from_parts(head, Full::new(Bytes::from(text)).boxed_unsync())
 }
 
+/// The answer to a HEAD: that to the GET, with the length of its body but not the body (RFC 9110, 9.3.2).
+pub(crate) fn of_head(response: Response<Body>) -> Response<Body> {
+    let (mut head, body) = response.into_parts();
+    if let Some(length) = body.size_hint().exact() {
+        head.headers.insert(header::CONTENT_LENGTH, length.into());
+    }
+    Response::from_parts(head, Empty::new().boxed_unsync())
+}
+
+/// Characters of one warning, and of all of an answer (`k8s.io/apiserver/pkg/endpoints/filters`): clients give up on
+/// headers that are longer.
+const LONGEST_WARNING: usize = 256;
+const LONGEST_WARNINGS: usize = 4 << 10;
+
 /// Adds warnings that kubectl prints (RFC 7234, code 299).
 pub(crate) fn warn(response: &mut Response<Body>, warnings: &[String]) {
+    let mut left = LONGEST_WARNINGS;
     for warning in warnings {
-        let quoted = warning.replace('\\', "\\\\").replace('"', "\\\"");
+        let shown: String = warning.chars().take(LONGEST_WARNING).collect();
+        left = left.saturating_sub(shown.len());
+        if left == 0 {
+            return;
+        }
+        let quoted = shown.replace('\\', "\\\\").replace('"', "\\\"");
         if let Ok(value) = HeaderValue::from_str(&format!("299 - \"{quoted}\"")) {
             response.headers_mut().append(header::WARNING, value);
         }

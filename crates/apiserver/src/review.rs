@@ -126,9 +126,7 @@ fn evict(
 ) -> Result<Response<Body>, Failure> {
     let options = eviction.get("deleteOptions").cloned().unwrap_or_default();
     let options = DeleteOptions::read(&options, &request.query)?;
-    let pod = state.store.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
-    state.check_budget(&pod.value(), &key.namespace)?;
-    state.delete(resource, key, &options, &request.user)?;
+    state.delete(resource, key, &options, &request.user, Some(&|writer, pod| state.check_budget(writer, key, pod)))?;
     Ok(response::json(StatusCode::CREATED, &success()))
 }
 

@@ -113,7 +113,7 @@ impl State {
             Method::GET => return Ok(response::json(StatusCode::OK, &current()?)),
             Method::PUT => body::object(&request.body, request.content_type(), "Scale")?,
             Method::PATCH => match Patch::parse(resource, request.content_type(), &request.body, false)? {
-                Patch::Json(patch) => crate::patch::apply_json(&current()?, &patch)?,
+                Patch::Json(patch) => crate::patch::json::apply(&current()?, &patch)?,
                 // Nothing in a Scale merges by key.
                 Patch::Merge(patch) | Patch::Strategic(patch) => crate::patch::apply_merge(&current()?, &patch),
                 Patch::Apply { .. } => return Err(Failure::unsupported_media(&crate::patch::OF_CUSTOM_KINDS[..2])),

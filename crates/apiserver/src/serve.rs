@@ -201,8 +201,10 @@ async fn respond(
     request: Request<Incoming>,
 ) -> http::Response<response::Body> {
     let state = &context.server.state;
-    match state.authenticate(request.headers(), certificate, &context.token) {
+    let is_head = request.method() == http::Method::HEAD;
+    let answer = match state.authenticate(request.headers(), certificate, &context.token) {
         Ok(user) => service::answer(state, user, request).await,
         Err(failure) => response::failure(&failure),
-    }
+    };
+    if is_head { response::of_head(answer) } else { answer }
 }

@@ -327,7 +327,7 @@ impl State {
     fn delete_one(&self, request: &Request, resource: &Arc<Resource>, key: &Key) -> Result<Response<Body>, Failure> {
         let options = Self::delete_options(request)?;
         let returns_object = resource.built_in().is_some_and(|kind| kind.returns_deleted);
-        Ok(match self.delete(resource, key, &options, &request.user)? {
+        Ok(match self.delete(resource, key, &options, &request.user, None)? {
             Deleted::Gone(object) if !returns_object => {
                 response::json(StatusCode::OK, &delete::success(resource, &object))
             }
@@ -352,7 +352,7 @@ impl State {
         };
         let mut items = Vec::new();
         for key in keys {
-            match self.delete(resource, &key, &options, &request.user) {
+            match self.delete(resource, &key, &options, &request.user, None) {
                 Ok(Deleted::Gone(mut object) | Deleted::Waiting(mut object)) => {
                     if !resource.is_custom() {
                         object::remove(&mut object, "apiVersion");

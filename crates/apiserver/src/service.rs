@@ -45,8 +45,23 @@ where
 
     fn call(&mut self, request: http::Request<B>) -> Self::Future {
         let (state, user) = (self.state.clone(), self.user.clone());
-        Box::pin(async move { Ok(answer(&state, User::clone(&user), request).await) })
+        let is_head = request.method() == http::Method::HEAD;
+        Box::pin(async move {
+            let answer = answer(&state, User::clone(&user), request).await;
+            Ok(if is_head { response::of_head(answer) } else { answer })
+        })
     }
+}
+
+/// Bytes of a body that is worked through so quickly that other requests may wait for it.
+const QUICK: usize = 16 << 10;
+
+/// Answers a request that may take its time, on a thread where nobody waits behind it.
+async fn aside(state: &State, request: Request) -> http::Response<Body> {
+    let _turn = state.aside.acquire().await;
+    let state = state.clone();
+    let answer = tokio::task::spawn_blocking(move || state.answer(&request)).await;
+    answer.unwrap_or_else(|_| response::failure(&Failure::internal("the request could not be processed")))
 }
 
 /// Reads the body and answers.
@@ -70,12 +85,13 @@ where
     };
     let accept = head.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let in_yaml = request::wants_yaml(accept);
-    let reads = head.method == http::Method::GET;
+    let reads = matches!(head.method, http::Method::GET | http::Method::HEAD);
     let user = match state.impersonated(user, &head.headers) {
         Ok(user) => user,
         Err(failure) => return response::failure(&failure),
     };
-    let answer = state.answer(&Request::new(&head, bytes, user));
+    let request = Request::new(&head, bytes, user);
+    let answer = if request.body.len() > QUICK { aside(state, request).await } else { state.answer(&request) };
     if !reads && let Err(why) = state.store.settled().await {
         let message = format!("the write could not be stored: {why}; check the disk of the data directory and restart");
         return response::failure(&Failure::internal(message));

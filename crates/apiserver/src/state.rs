@@ -4,6 +4,7 @@ use crate::{
     Error, Settings,
     admission::Policies,
     clock::{Clock, Ids},
+    disruption::Disruptions,
     expiry::{EVENTS, Expiry},
     identity::{User, admin},
     journal::Journal,
@@ -17,13 +18,16 @@ use crate::{
     tls,
     tokens::TokenKey,
 };
-use parking_lot::RwLock;
+use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
 /// Watches that may be open at once.
 const MOST_WATCHES: usize = 10_000;
+
+/// Requests with large bodies that are worked on at once: each may take a hundred megabytes for a moment.
+const MOST_ASIDE: usize = 4;
 
 /// What all requests share. A clone is another handle.
 #[derive(Clone, Debug)]
@@ -35,6 +39,10 @@ pub(crate) struct State {
     policies: Arc<RwLock<Arc<Policies>>>,
     grants: Arc<RwLock<Arc<Grants>>>,
     pub(crate) expiry: Arc<Expiry>,
+    /// What budgets count.
+    pub(crate) disruptions: Arc<Mutex<Disruptions>>,
+    /// The turn to write a definition, from reading the names of the others to storing it.
+    pub(crate) definitions: Arc<Mutex<()>>,
     authorization: Authorization,
     pub(crate) tokens: Arc<BTreeMap<String, User>>,
     pub(crate) token_key: TokenKey,
@@ -43,6 +51,8 @@ pub(crate) struct State {
     /// The resource of namespaces, which every namespaced write looks at.
     pub(crate) namespaces: Arc<Resource>,
     pub(crate) watches: Arc<Semaphore>,
+    /// Requests with large bodies that are worked on at once.
+    pub(crate) aside: Arc<Semaphore>,
     /// Turns true when watches have to end.
     pub(crate) shutdown: watch::Receiver<bool>,
     stop: Arc<watch::Sender<bool>>,
@@ -78,12 +88,15 @@ impl State {
             policies: Arc::default(),
             grants: Arc::default(),
             expiry: Arc::default(),
+            disruptions: Arc::default(),
+            definitions: Arc::default(),
             authorization: settings.authorization,
             tokens: Arc::new(settings.tokens),
             token_key,
             authority: Arc::default(),
             namespaces,
             watches: Arc::new(Semaphore::new(MOST_WATCHES)),
+            aside: Arc::new(Semaphore::new(MOST_ASIDE)),
             shutdown,
             stop: Arc::new(stop),
         };

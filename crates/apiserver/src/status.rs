@@ -2,7 +2,10 @@
 //!
 //! Texts and codes are those of `k8s.io/apimachinery/pkg/api/errors`: controllers match on `reason`, people on `message`.
 
-use crate::{registry::Resource, schema::FieldError};
+use crate::{
+    registry::Resource,
+    schema::{FieldError, MOST_ERRORS},
+};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -102,6 +105,7 @@ impl Failure {
     pub(crate) fn invalid_kind(group_kind: &str, group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
         // The text names an error once; the causes keep every one, as the aggregate of the reference does.
         let mut seen = BTreeSet::new();
+        let errors = errors.get(..MOST_ERRORS).unwrap_or(errors);
         let texts: Vec<String> = errors.iter().map(|e| e.to_string()).filter(|t| seen.insert(t.clone())).collect();
         let text = if texts.len() == 1 { texts.concat() } else { format!("[{}]", texts.join(", ")) };
         let causes =
@@ -221,8 +225,8 @@ impl Failure {
         failure
     }
 
-    /// A patch that would take too long.
-    pub(crate) fn too_large_patch(message: String) -> Self {
+    /// A request that would take too long, or too much memory.
+    pub(crate) fn too_large_entity(message: String) -> Self {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
     }
 

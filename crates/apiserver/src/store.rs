@@ -240,6 +240,11 @@ impl Tables {
         tables.flat_map(|(name, t)| t.range(namespace, None).map(|(key, _)| (name.clone(), key.clone()))).collect()
     }
 
+    /// Whether there is anything in a namespace.
+    pub(crate) fn has_namespace(&self, namespace: &str) -> bool {
+        self.tables.values().any(|table| table.range(namespace, None).next().is_some())
+    }
+
     fn table_mut(&mut self, resource: &Arc<str>) -> &mut Table {
         let floor = self.floor;
         self.tables.entry(resource.clone()).or_insert_with(|| Table::new(floor))
@@ -307,7 +312,7 @@ impl Store {
 
     /// Waits until nobody else writes.
     pub(crate) fn writer(&self) -> Writer<'_> {
-        Writer { store: self, _turn: self.writer.lock() }
+        Writer { store: self, turn: self.writer.lock() }
     }
 
     /// A signal that fires after every change of the resource.
@@ -322,10 +327,15 @@ impl Store {
 /// The right to write.
 pub(crate) struct Writer<'a> {
     store: &'a Store,
-    _turn: MutexGuard<'a, ()>,
+    turn: MutexGuard<'a, ()>,
 }
 
 impl Writer<'_> {
+    /// Lets those who wait write before this writer goes on.
+    pub(crate) fn give_way(&mut self) {
+        MutexGuard::bump(&mut self.turn);
+    }
+
     pub(crate) fn get(&self, resource: &str, key: &Key) -> Option<Arc<Object>> {
         self.store.get(resource, key)
     }

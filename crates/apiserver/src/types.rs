@@ -181,6 +181,9 @@ impl Compiler<'_> {
                     Node::List { items, .. } => *items,
                     _ => ANY,
                 };
+                for (key, value) in merge_keys::key_defaults(owner, name) {
+                    self.key_defaults.insert((items, key.into()), value.into());
+                }
                 index = self.push(Node::List { items, kind });
             }
             fields.insert(name.as_str().into(), index);
@@ -248,6 +251,15 @@ impl<'a> Shape<'a> {
         match self.node() {
             Node::Object { fields, entries, .. } => entries.is_some() || fields.contains_key(name),
             _ => true,
+        }
+    }
+
+    /// The declared fields.
+    #[cfg(test)]
+    pub(crate) fn fields(self) -> Vec<(&'a str, Self)> {
+        match self.node() {
+            Node::Object { fields, .. } => fields.iter().map(|(name, node)| (&**name, self.to(*node))).collect(),
+            _ => Vec::new(),
         }
     }
 

@@ -547,3 +547,88 @@ async fn policies_see_the_options_of_requests() {
     refused(api.delete("a", &DeleteParams::background()).await.unwrap_err(), "DeleteOptions");
     api.delete("a", &DeleteParams::orphan()).await.unwrap();
 }
+
+/// An element that leaves out a key which has a default is the same element when it is applied again.
+#[tokio::test]
+async fn applied_again_nothing_is_there_twice() {
+    let (_server, client) = client();
+    let ports =
+        json!([{"name": "a", "port": 80}, {"name": "b", "port": 53, "protocol": "UDP"}, {"name": "c", "port": 53}]);
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"}, "spec": {"ports": ports}});
+    let container = json!({"name": "c", "image": "i", "ports": [{"containerPort": 80}, {"containerPort": 80, "protocol": "UDP"}], "env": [{"name": "A"}],
+        "volumeMounts": [{"name": "v", "mountPath": "/v"}]});
+    let pod = json!({"containers": [container], "volumes": [{"name": "v", "emptyDir": {}}], "imagePullSecrets": [{}],
+        "topologySpreadConstraints": [{"maxSkew": 1, "topologyKey": "zone", "whenUnsatisfiable": "DoNotSchedule"}]});
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": pod});
+    let deployment = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"a": "b"}}, "template": template}});
+    let mut seen: Vec<Value> = Vec::new();
+    for round in 0..3 {
+        for (plural, object) in [("services", &service), ("deployments", &deployment)] {
+            let resource = ApiResource {
+                group: if plural == "services" { String::new() } else { "apps".into() },
+                version: "v1".into(),
+                api_version: object["apiVersion"].as_str().unwrap().into(),
+                kind: object["kind"].as_str().unwrap().into(),
+                plural: plural.into(),
+            };
+            let api: Api<DynamicObject> = Api::default_namespaced_with(client.clone(), &resource);
+            let name = object["metadata"]["name"].as_str().unwrap();
+            let manager = if round == 1 { "second" } else { "first" };
+            let applied = api.patch(name, &PatchParams::apply(manager), &Patch::Apply(object)).await.unwrap();
+            // Strategic patches tell ports by their numbers alone, as those of kube-apiserver do.
+            let same = match plural {
+                "services" => json!({"spec": {"ports": [{"name": "a", "port": 80}]}}),
+                _ => json!({"spec": {"template": {"spec": {"containers": [{"name": "c", "env": [{"name": "A"}]}]}}}}),
+            };
+            let merged = api.patch(name, &PatchParams::default(), &Patch::Strategic(same)).await;
+            for stored in [applied.data, merged.unwrap().data] {
+                let spec = stored["spec"].clone();
+                match seen.iter().find(|known| known["type"] == spec["type"]) {
+                    Some(known) => assert_eq!(*known, spec, "{plural}, round {round}"),
+                    None => seen.push(spec),
+                }
+            }
+        }
+    }
+    assert_eq!(seen[0]["ports"].as_array().unwrap().len(), 3);
+    let container = &seen[1]["template"]["spec"]["containers"][0];
+    assert_eq!(container["ports"].as_array().unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_head_is_answered_as_a_get_without_its_body() {
+    use http_body_util::{BodyExt as _, Full};
+    use tower::ServiceExt as _;
+    let (server, _client) = client();
+    for uri in [
+        "/",
+        "/api",
+        "/version",
+        "/readyz",
+        "/nothing",
+        "/api/v1/namespaces/default",
+        "/api/v1/namespaces",
+        "/api/v1/namespaces/none",
+        "/api/v1/namespaces?watch=1",
+    ] {
+        let ask = async |method: &str| {
+            let request =
+                http::Request::builder().method(method).uri(uri).body(Full::<bytes::Bytes>::default()).unwrap();
+            server.service().oneshot(request).await.unwrap().into_parts()
+        };
+        let (get, get_body) = ask("GET").await;
+        let (head, head_body) = ask("HEAD").await;
+        assert_eq!(
+            (head.status, head.headers.get("content-type")),
+            (get.status, get.headers.get("content-type")),
+            "{uri}"
+        );
+        assert_eq!(head_body.collect().await.unwrap().to_bytes().len(), 0, "{uri}");
+        let length = head.headers.get("content-length").map(|length| length.to_str().unwrap().to_owned());
+        let expected = match uri.contains("watch") {
+            true => None,
+            false => Some(get_body.collect().await.unwrap().to_bytes().len().to_string()),
+        };
+        assert_eq!(length, expected, "{uri}");
+    }
+}

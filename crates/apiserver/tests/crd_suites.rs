@@ -107,7 +107,7 @@ impl Definition {
 /// Brings an object into the form that is validated.
 fn prepared(schema: &Schema, mut object: Value) -> Value {
     schema.prune(&mut object);
-    schema.default(&mut object);
+    schema.default(&mut object).unwrap();
     object
 }
 

@@ -11,6 +11,7 @@ use cel::{
     },
 };
 use std::{
+    cell::RefCell,
     collections::HashMap,
     slice,
     sync::{
@@ -29,6 +30,16 @@ const TOTAL_BUDGET: u64 = 10 * CALL_BUDGET;
 #[derive(Debug, Clone)]
 pub(crate) struct Meter(Arc<AtomicU64>);
 
+thread_local! {
+    /// The meter of the evaluation that this thread is in.
+    static CURRENT: RefCell<Option<Meter>> = const { RefCell::new(None) };
+}
+
+/// Takes steps off what the evaluation that this thread is in may take; `false` when that is not enough.
+pub(super) fn spend(steps: u64) -> bool {
+    CURRENT.with_borrow(|meter| meter.as_ref().is_none_or(|meter| meter.spend(steps)))
+}
+
 impl Default for Meter {
     fn default() -> Self {
         Self(Arc::new(AtomicU64::new(TOTAL_BUDGET)))
@@ -40,6 +51,14 @@ impl Meter {
     fn spend(&self, steps: u64) -> bool {
         let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(steps)));
         taken.is_ok_and(|left| left >= steps)
+    }
+
+    /// Evaluates on this thread, so that functions which have no value of the meter's can take steps off it.
+    pub(super) fn on_this_thread<T>(&self, evaluate: impl FnOnce() -> T) -> T {
+        let outer = CURRENT.replace(Some(self.clone()));
+        let result = evaluate();
+        CURRENT.replace(outer);
+        result
     }
 
     /// Runs one evaluation; `None` when it took more steps than it may, so that its result means nothing.

@@ -6,6 +6,7 @@ use super::{
     cost::{self, Declared},
     library,
 };
+use crate::stack::on_stack;
 use cel::{
     Context, Env, ExecutionError, Program, Value as CelValue,
     common::types::{CelBool, CelNull, CelString},
@@ -13,7 +14,6 @@ use cel::{
 use std::{
     fmt,
     sync::{Arc, LazyLock},
-    thread,
 };
 
 /// Longest expression that is compiled, in bytes. The parser recurses, so this bounds its stack; the longest rules of
@@ -202,6 +202,7 @@ impl Expression {
         bindings: &Bindings<'_>,
         evaluate: impl FnOnce() -> Result<T, EvalError> + Send,
     ) -> Result<T, EvalError> {
+        let evaluate = || bindings.meter.on_this_thread(evaluate);
         let result = bindings.meter.metered(|| {
             if !self.deep {
                 return evaluate();
@@ -210,15 +211,6 @@ impl Expression {
         });
         result.unwrap_or_else(|| Err(EvalError::out_of_budget()))
     }
-}
-
-/// Runs `work` on a stack of that size, in bytes.
-fn on_stack<T: Send>(size: usize, work: impl FnOnce() -> T + Send) -> Result<T, String> {
-    thread::scope(|threads| {
-        let started = thread::Builder::new().stack_size(size).spawn_scoped(threads, work);
-        let running = started.map_err(|error| format!("no thread for a deep expression: {error}"))?;
-        running.join().map_err(|_| "the expression cannot be processed".to_owned())
-    })
 }
 
 fn language() -> Result<&'static Language, EvalError> {

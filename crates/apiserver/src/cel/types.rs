@@ -1,7 +1,7 @@
 //! What types expressions have, as far as schemas tell.
 
 use super::{bind::exposed, check::Scope, escape::escape, library};
-use crate::schema::{Node, compile_pattern, duration_nanos};
+use crate::schema::{Node, Program, duration_nanos};
 use cel::{
     IdedExpr,
     common::ast::{CallExpr, ComprehensionExpr, EntryExpr, Expr, LiteralValue, MapExpr, SelectExpr, operators},
@@ -326,7 +326,7 @@ impl<'s, 'a> Checker<'s, 'a> {
         let Some(argument) = call.args.last() else { return };
         let Expr::Literal(LiteralValue::String(text)) = &argument.expr else { return };
         let valid = match call.func_name.as_str() {
-            "matches" => compile_pattern(text.inner()).is_ok(),
+            "matches" => Program::compile(text.inner()).is_ok(),
             "timestamp" => chrono::DateTime::parse_from_rfc3339(text.inner()).is_ok(),
             "duration" => duration_nanos(text.inner()).is_some(),
             _ => true,

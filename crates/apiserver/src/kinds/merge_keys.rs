@@ -48,6 +48,15 @@ const KEYED: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
+/// Keys that an element may leave out: definition, field, key, and what the key is then (`+default` of the types).
+const DEFAULTS: &[(&str, &str, &str, &str)] = &[
+    ("io.k8s.api.core.v1.Container", "ports", "protocol", "TCP"),
+    ("io.k8s.api.core.v1.EphemeralContainer", "ports", "protocol", "TCP"),
+    ("io.k8s.api.core.v1.ServiceSpec", "ports", "protocol", "TCP"),
+    // References whose name is optional in the schema, and empty where it is left out.
+    ("io.k8s.api.core.v1.PodSpec", "imagePullSecrets", "name", ""),
+];
+
 /// Lists whose elements stand for themselves.
 const SETS: &[(&str, &str)] = &[
     ("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "finalizers"),
@@ -84,7 +93,86 @@ pub(crate) fn list_kind(definition: &str, field: &str) -> Option<ListKind> {
     SETS.contains(&(definition, field)).then_some(ListKind::Set)
 }
 
+/// Keys of the list in `field` of a definition that its elements may leave out, and their values then.
+pub(crate) fn key_defaults(definition: &str, field: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let own = DEFAULTS.iter().filter(move |(d, f, ..)| *d == definition && *f == field);
+    own.map(|(_, _, key, value)| (*key, *value))
+}
+
 /// Whether a struct is replaced as a whole.
 pub(crate) fn is_atomic(definition: &str) -> bool {
     ATOMIC.contains(&definition)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        kinds,
+        registry::Resource,
+        types::{Scalar, Shape},
+    };
+    use serde_json::{Map, Value, json};
+
+    /// Paths to the keyed lists of a shape; schemas that contain themselves are followed a few levels.
+    fn keyed<'a>(shape: Shape<'a>, path: &[&'a str], found: &mut Vec<(Vec<&'a str>, Shape<'a>)>) {
+        if path.len() > 6 {
+            return;
+        }
+        if matches!(shape.list_kind(), ListKind::Map(_)) {
+            found.push((path.to_vec(), shape));
+        }
+        let inner = if shape.is_list() { shape.items() } else { shape };
+        for (name, field) in inner.fields() {
+            keyed(field, &[path, &[name]].concat(), found);
+        }
+    }
+
+    /// An object that has a list with this element at a path, through the first elements of the lists on the way.
+    fn object(shape: Shape<'_>, path: &[&str], element: &Value) -> Value {
+        let Some((first, rest)) = path.split_first() else { return json!([element]) };
+        let (inner, is_list) = if shape.is_list() { (shape.items(), true) } else { (shape, false) };
+        let map: Map<String, Value> =
+            [((*first).to_owned(), object(inner.field(first), rest, element))].into_iter().collect();
+        if is_list { json!([map]) } else { map.into() }
+    }
+
+    fn element<'v>(object: &'v Value, path: &[&str]) -> &'v Value {
+        let at =
+            path.iter().fold(object, |value, name| value.get(0).unwrap_or(value).get(name).unwrap_or(&Value::Null));
+        at.get(0).unwrap_or(&Value::Null)
+    }
+
+    fn defaulted(resource: &Resource, mut object: Value) -> Value {
+        (resource.built_in().unwrap().rules.default)(&mut object);
+        object
+    }
+
+    /// An element stands for the same before and after defaults are filled in: otherwise applying it again adds it again.
+    #[test]
+    fn keys_that_are_filled_in_have_the_same_default() {
+        let mut defaults = 0;
+        for resource in kinds::built_in() {
+            let mut lists = Vec::new();
+            keyed(resource.types().root(), &[], &mut lists);
+            for (path, list) in lists {
+                let ListKind::Map(keys) = list.list_kind() else { continue };
+                let items = list.items();
+                let required = keys.iter().map(|key| &**key).filter(|key| items.key_default(key).is_none());
+                let value = |key: &str| match items.field(key).scalar() {
+                    Some(Scalar::Integer | Scalar::Number) => json!(1),
+                    _ => json!("x"),
+                };
+                let given: Value = required.map(|key| (key.to_owned(), value(key))).collect::<Map<_, _>>().into();
+                let full = defaulted(&resource, object(resource.types().root(), &path, &given));
+                for key in keys {
+                    let now = element(&full, &path).get(&**key);
+                    let before = given.get(&**key).or_else(|| items.key_default(key));
+                    assert!(now.is_none() || now == before, "{} {path:?} {key}: {now:?}", resource.kind);
+                    defaults += usize::from(now.is_some() && items.key_default(key).is_some());
+                }
+            }
+        }
+        assert!(defaults >= 4, "ports of containers and services have a protocol: {defaults}");
+    }
 }

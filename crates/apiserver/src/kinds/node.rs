@@ -7,6 +7,7 @@ use crate::{
     schema::FieldError,
 };
 use serde_json::{Value, json};
+use std::collections::BTreeSet;
 
 pub(super) const ZERO: &str = r#"{"spec":{},"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":0}},"nodeInfo":{
     "machineID":"","systemUUID":"","bootID":"","kernelVersion":"","osImage":"","containerRuntimeVersion":"",
@@ -66,6 +67,7 @@ pub(super) const NODE: Rules = Rules {
 fn validate_taints(node: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let taints = list(node, &["spec", "taints"]);
+    let mut seen = BTreeSet::new();
     for (index, taint) in taints.iter().enumerate() {
         let field = |name: &str| format!("metadata.taints[{index}].{name}");
         let (key, effect) = (text(taint, &["key"]), text(taint, &["effect"]));
@@ -80,7 +82,7 @@ fn validate_taints(node: &Value) -> Vec<FieldError> {
         } else if !EFFECTS.contains(&effect) {
             errors.push(FieldError::not_supported(field("effect"), &effect.into(), EFFECTS));
         }
-        if taints[..index].iter().any(|t| text(t, &["key"]) == key && text(t, &["effect"]) == effect) {
+        if !seen.insert((key, effect)) {
             let mut error = FieldError::duplicate(format!("metadata.taints[{index}]"), Some(taint));
             error.message.push_str(": taints must be unique by key and effect pair");
             errors.push(error);

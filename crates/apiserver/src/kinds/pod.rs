@@ -7,6 +7,7 @@ use crate::{
     schema::FieldError,
 };
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 
 /// Permissions of files that come from a ConfigMap or a Secret: 0644.
 const FILE_MODE: u32 = 0o644;
@@ -139,7 +140,7 @@ pub(super) fn validate_spec(owner: &Value, path: &str) -> Vec<FieldError> {
     if containers.is_empty() {
         errors.push(FieldError::required(format!("{path}.containers"), ""));
     }
-    let mut seen = Vec::new();
+    let mut seen = BTreeSet::new();
     for (index, container) in containers.iter().enumerate() {
         let field = |name: &str| format!("{path}.containers[{index}].{name}");
         let name = text(container, &["name"]);
@@ -148,11 +149,10 @@ pub(super) fn validate_spec(owner: &Value, path: &str) -> Vec<FieldError> {
         } else {
             let violations = NameRule::Label.violations(name, false);
             errors.extend(violations.iter().map(|why| FieldError::invalid(field("name"), &name.into(), why)));
-            if seen.contains(&name) {
+            if !seen.insert(name) {
                 errors.push(FieldError::duplicate(field("name"), Some(&name.into())));
             }
         }
-        seen.push(name);
         if text(container, &["image"]).is_empty() {
             errors.push(FieldError::required(field("image"), ""));
         }

@@ -5,7 +5,10 @@
 
 use crate::types::{ListKind, Shape};
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+};
 
 /// A set of fields, as a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,9 +16,6 @@ pub(crate) struct FieldSet {
     member: bool,
     children: BTreeMap<String, FieldSet>,
 }
-
-/// Elements from the root of the object to a field.
-pub(crate) type Path = Vec<String>;
 
 impl FieldSet {
     /// Reads `fieldsV1`.
@@ -78,39 +78,25 @@ impl FieldSet {
         !self.member && self.children.is_empty()
     }
 
-    /// Every member, parents before children.
-    pub(crate) fn paths(&self) -> Vec<Path> {
-        self.walk(|set| set.member)
+    /// Visits every member, parents before children, until the visitor has seen enough.
+    pub(crate) fn visit<'s>(&'s self, visitor: &mut impl FnMut(&[&'s str]) -> ControlFlow<()>) -> ControlFlow<()> {
+        self.visit_below(&mut Vec::new(), visitor)
     }
 
-    /// Every path that leads to a member, parents before children.
-    pub(crate) fn prefixes(&self) -> Vec<Path> {
-        self.walk(|_| true)
-    }
-
-    fn walk(&self, wanted: fn(&Self) -> bool) -> Vec<Path> {
-        fn visit(set: &FieldSet, at: &mut Path, wanted: fn(&FieldSet) -> bool, found: &mut Vec<Path>) {
-            if wanted(set) && !at.is_empty() {
-                found.push(at.clone());
-            }
-            for (element, child) in &set.children {
-                at.push(element.clone());
-                visit(child, at, wanted, found);
-                at.pop();
-            }
+    fn visit_below<'s>(
+        &'s self,
+        at: &mut Vec<&'s str>,
+        visitor: &mut impl FnMut(&[&'s str]) -> ControlFlow<()>,
+    ) -> ControlFlow<()> {
+        if self.member && !at.is_empty() {
+            visitor(at)?;
         }
-        let mut found = Vec::new();
-        visit(self, &mut Path::new(), wanted, &mut found);
-        found
-    }
-
-    /// Whether the field or anything below it is a member.
-    pub(crate) fn touches(&self, path: &[String]) -> bool {
-        self.at(path).is_some()
-    }
-
-    fn at(&self, path: &[String]) -> Option<&Self> {
-        path.iter().try_fold(self, |set, element| set.children.get(element))
+        for (element, child) in &self.children {
+            at.push(element);
+            child.visit_below(at, visitor)?;
+            at.pop();
+        }
+        ControlFlow::Continue(())
     }
 
     pub(crate) fn union(&mut self, other: &Self) {
@@ -120,9 +106,18 @@ impl FieldSet {
         }
     }
 
-    /// Removes the members of `other`.
+    /// Removes the members of `other`. Costs as much as the smaller of the two is large: an object may have thousands of
+    /// owners, and a write thousands of fields.
     pub(crate) fn subtract(&mut self, other: &Self) {
         self.member &= !other.member;
+        if self.children.len() <= other.children.len() {
+            self.children.retain(|element, own| {
+                let Some(child) = other.children.get(element) else { return true };
+                own.subtract(child);
+                !own.is_empty()
+            });
+            return;
+        }
         for (element, child) in &other.children {
             if let Some(own) = self.children.get_mut(element) {
                 own.subtract(child);
@@ -133,8 +128,11 @@ impl FieldSet {
         }
     }
 
-    /// The members that are in both.
+    /// The members that are in both. Costs as much as the smaller of the two is large.
     pub(crate) fn intersection(&self, other: &Self) -> Self {
+        if self.children.len() > other.children.len() {
+            return other.intersection(self);
+        }
         let mut both = Self { member: self.member && other.member, children: BTreeMap::new() };
         for (element, child) in &self.children {
             let Some(theirs) = other.children.get(element) else { continue };
@@ -252,8 +250,8 @@ fn descend(
 }
 
 /// A path as messages show it, e.g. `.spec.containers[name="a"].image`.
-pub(crate) fn display(path: &[String]) -> String {
-    let element = |element: &String| match element.split_at_checked(2) {
+pub(crate) fn display(path: &[&str]) -> String {
+    let element = |element: &&str| match element.split_at_checked(2) {
         Some(("f:", name)) => format!(".{name}"),
         Some(("k:", keys)) => {
             let keys: Map<String, Value> = serde_json::from_str(keys).unwrap_or_default();
@@ -261,28 +259,39 @@ pub(crate) fn display(path: &[String]) -> String {
             format!("[{}]", keys.join(","))
         }
         Some((_, value)) => format!("[={value}]"),
-        None => element.clone(),
+        None => (*element).to_owned(),
     };
     path.iter().map(element).collect()
 }
 
-/// Removes the field or list element at `path`.
-pub(crate) fn remove(value: &mut Value, path: &[String], shape: Shape<'_>) {
-    let Some((first, rest)) = path.split_first() else { return };
-    if let Some(name) = first.strip_prefix("f:") {
-        let Value::Object(map) = value else { return };
-        if rest.is_empty() {
-            map.remove(name);
-        } else if let Some(below) = map.get_mut(name) {
-            remove(below, rest, shape.field(name));
+/// Removes from a value the fields and list elements that lead to something in `gone` and to nothing in `kept`.
+pub(crate) fn remove(value: &mut Value, gone: &FieldSet, kept: &FieldSet, shape: Shape<'_>) {
+    match value {
+        Value::Object(map) => {
+            for (element, below) in &gone.children {
+                let Some(name) = element.strip_prefix("f:") else { continue };
+                match (kept.children.get(element), map.get_mut(name)) {
+                    (None, _) => _ = map.remove(name),
+                    (Some(kept), Some(value)) => remove(value, below, kept, shape.field(name)),
+                    (Some(_), None) => {}
+                }
+            }
         }
-    } else if let Value::Array(list) = value {
-        let kind = shape.list_kind();
-        let Some(at) = list.iter().position(|item| element(item, kind, shape) == *first) else { return };
-        if rest.is_empty() {
-            list.remove(at);
-        } else {
-            remove(&mut list[at], rest, shape.items());
+        Value::Array(list) if gone.children.keys().any(|element| !element.starts_with("f:")) => {
+            let kind = shape.list_kind();
+            // Of repeated elements only the first is meant.
+            let mut seen = BTreeSet::new();
+            list.retain_mut(|item| {
+                let element = element(item, kind, shape);
+                let Some(below) = gone.children.get(&element) else { return true };
+                if !seen.insert(element.clone()) {
+                    return true;
+                }
+                let Some(kept) = kept.children.get(&element) else { return false };
+                remove(item, below, kept, shape.items());
+                true
+            });
         }
+        _ => {}
     }
 }

@@ -14,6 +14,10 @@ use crate::{
     types::{ListKind, Shape},
 };
 use serde_json::{Map, Value, json};
+use std::{
+    collections::{HashMap, HashSet, hash_map},
+    ops::ControlFlow,
+};
 
 /// Entries of plain writers beyond this number are merged into the oldest
 /// (`k8s.io/apimachinery/pkg/util/managedfields`).
@@ -185,7 +189,7 @@ impl Owners {
     /// Plain writers come and go; only the last ones keep a name.
     fn merge_oldest(&mut self) {
         let updates = |entries: &[Entry]| entries.iter().filter(|e| e.operation == Operation::Update).count();
-        while updates(&self.0) > UPDATE_ENTRIES {
+        for _ in UPDATE_ENTRIES..updates(&self.0) {
             let Some(first) = self.0.iter().position(|e| e.operation == Operation::Update) else { return };
             let oldest = self.0.remove(first);
             let same = |e: &Entry| {
@@ -291,12 +295,9 @@ pub(crate) fn apply(
     }
     let previous = owners.position(writer, Operation::Apply).map(|at| owners.0[at].fields.clone()).unwrap_or_default();
     owners.take(&changes, writer, Operation::Apply);
-    for path in previous.prefixes() {
-        let others = owners.0.iter().any(|e| !e.is(writer, Operation::Apply) && e.fields.touches(&path));
-        if !fields.touches(&path) && !others {
-            field_set::remove(&mut merged, &path, shape);
-        }
-    }
+    let mut kept = fields.clone();
+    owners.0.iter().filter(|e| !e.is(writer, Operation::Apply)).for_each(|e| kept.union(&e.fields));
+    field_set::remove(&mut merged, &previous, &kept, shape);
     let changed = difference(live, &merged, shape, writer);
     let is_changed = !changed.changed.is_empty() || !changed.removed.is_empty();
     owners.take(&Difference { changed: FieldSet::default(), removed: changed.removed }, writer, Operation::Apply);
@@ -383,15 +384,22 @@ fn merge(live: &mut Value, applied: &Value, shape: Shape<'_>) {
             }
         }
         (Value::Array(live), Value::Array(applied), ListKind::Set) => {
-            let new: Vec<Value> = applied.iter().filter(|v| !live.contains(v)).cloned().collect();
+            let known: HashSet<&Value> = live.iter().collect();
+            let new: Vec<Value> = applied.iter().filter(|v| !known.contains(v)).cloned().collect();
             live.extend(new);
         }
         (Value::Array(live), Value::Array(applied), kind @ ListKind::Map(_)) => {
+            let mut places: HashMap<String, usize> = HashMap::new();
+            for (place, item) in live.iter().enumerate() {
+                places.entry(field_set::element(item, kind, shape)).or_insert(place);
+            }
             for item in applied {
-                let element = field_set::element(item, kind, shape);
-                match live.iter_mut().find(|old| field_set::element(old, kind, shape) == element) {
-                    Some(old) => merge(old, item, shape.items()),
-                    None => live.push(item.clone()),
+                match places.entry(field_set::element(item, kind, shape)) {
+                    hash_map::Entry::Occupied(place) => merge(&mut live[*place.get()], item, shape.items()),
+                    hash_map::Entry::Vacant(place) => {
+                        place.insert(live.len());
+                        live.push(item.clone());
+                    }
                 }
             }
         }
@@ -399,19 +407,29 @@ fn merge(live: &mut Value, applied: &Value, shape: Shape<'_>) {
     }
 }
 
+/// Bytes of the fields that a conflict names; who forces it through will not read more.
+const LONGEST_CONFLICT: usize = 64 << 10;
+
 fn conflict(conflicts: &[(&Entry, FieldSet)]) -> Failure {
     let mut causes = Vec::new();
     let mut lines = Vec::new();
     let mut single = String::new();
+    let mut length = 0;
     for (entry, fields) in conflicts {
         let owner = entry.describe();
         lines.push(format!("conflicts with {owner}:"));
-        for path in fields.paths() {
-            let field = field_set::display(&path);
+        let ended = fields.visit(&mut |path| {
+            let field = field_set::display(path);
+            length += field.len() + owner.len();
             single = format!("conflict with {owner}: {field}");
             lines.push(format!("- {field}"));
             let message = format!("conflict with {owner}");
             causes.push(json!({"reason": "FieldManagerConflict", "message": message, "field": field}));
+            if length > LONGEST_CONFLICT { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        });
+        if ended.is_break() {
+            lines.push("and others".to_owned());
+            break;
         }
     }
     let message = match causes.len() {
@@ -421,20 +439,143 @@ fn conflict(conflicts: &[(&Entry, FieldSet)]) -> Failure {
     Failure::apply_conflict(message, causes)
 }
 
-/// Fields of an applied object that the kind does not have, as paths of messages.
-pub(crate) fn undeclared(applied: &Map<String, Value>, shape: Shape<'_>) -> Option<String> {
-    fn search(value: &Value, shape: Shape<'_>, path: &str) -> Option<String> {
+/// What keeps an applied object from being one of its kind (`sigs.k8s.io/structured-merge-diff`, package typed).
+pub(crate) fn untypable(applied: &Map<String, Value>, shape: Shape<'_>) -> Option<String> {
+    let mut search = Search { path: Vec::new() };
+    let typed = applied.iter().filter(|(name, _)| *name != "apiVersion" && *name != "kind");
+    let complaint = search.fields(typed, shape)?;
+    let path: String = search.path.iter().map(|name| format!(".{name}")).collect();
+    Some(format!("{path}: {complaint}"))
+}
+
+/// Stops at the first complaint, with the path to it.
+struct Search<'v> {
+    path: Vec<&'v str>,
+}
+
+impl<'v> Search<'v> {
+    fn value(&mut self, value: &'v Value, shape: Shape<'_>) -> Option<String> {
         match value {
-            Value::Object(map) => map.iter().find_map(|(name, below)| {
-                let path = format!("{path}.{name}");
-                if shape.knows(name) { search(below, shape.field(name), &path) } else { Some(path) }
-            }),
-            Value::Array(list) => list.iter().find_map(|item| search(item, shape.items(), path)),
+            Value::Object(map) => self.fields(map.iter(), shape),
+            Value::Array(list) => {
+                self.elements(list, shape).or_else(|| list.iter().find_map(|item| self.value(item, shape.items())))
+            }
             _ => None,
         }
     }
-    applied.iter().filter(|(name, _)| *name != "apiVersion" && *name != "kind").find_map(|(name, below)| {
-        let path = format!(".{name}");
-        if shape.knows(name) { search(below, shape.field(name), &path) } else { Some(path) }
-    })
+
+    fn fields(
+        &mut self,
+        mut fields: impl Iterator<Item = (&'v String, &'v Value)>,
+        shape: Shape<'_>,
+    ) -> Option<String> {
+        fields.find_map(|(name, below)| {
+            self.path.push(name);
+            if !shape.knows(name) {
+                return Some("field not declared in schema".into());
+            }
+            let found = self.value(below, shape.field(name));
+            if found.is_none() {
+                self.path.pop();
+            }
+            found
+        })
+    }
+
+    /// Elements of a keyed list have their keys, and no two have the same.
+    fn elements(&self, list: &[Value], shape: Shape<'_>) -> Option<String> {
+        let kind @ ListKind::Map(keys) = shape.list_kind() else { return None };
+        let mut seen = HashSet::new();
+        list.iter().enumerate().find_map(|(index, item)| {
+            let absent = |key: &&str| item.get(*key).is_none() && shape.items().key_default(key).is_none();
+            if let Some(key) = keys.iter().map(|key| &**key).find(absent) {
+                return Some(format!(
+                    "element {index}: associative list with keys has an element that omits key field {key:?} (and doesn't have default value)"
+                ));
+            }
+            let element = field_set::element(item, kind, shape);
+            let shown = field_set::display(&[element.as_str()]);
+            (!seen.insert(element)).then(|| format!("duplicate entries for key {shown}"))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kinds;
+    use std::time::{Duration, Instant};
+
+    fn writer(manager: &str) -> Writer<'_> {
+        Writer { manager, subresource: "", api_version: "v1", time: "2026-01-01T00:00:00Z", ignored: &[] }
+    }
+
+    fn applied(kind: &str, live: &Value, object: &Value, manager: &str) -> Value {
+        let resource = kinds::built_in().find(|r| r.kind == kind).unwrap();
+        apply(live, object, resource.types().root(), &writer(manager), true).unwrap()
+    }
+
+    /// Applies on objects so large that a cost per pair of fields, or of owners and fields, would take minutes.
+    #[test]
+    fn applying_costs_as_much_as_there_is() {
+        const MANY: usize = 10_000;
+        let started = Instant::now();
+        let ports = |from: usize| -> Value {
+            (from..from + MANY).map(|n| json!({"name": format!("p{n}"), "port": n})).collect()
+        };
+        let service = |ports: Value| json!({"metadata": {"name": "s"}, "spec": {"ports": ports}});
+        let live = applied("Service", &json!({"metadata": {"name": "s"}}), &service(ports(0)), "a");
+        let moved = applied("Service", &live, &service(ports(MANY / 2)), "a");
+        assert_eq!(object::list(&moved, &["spec", "ports"]).len(), MANY);
+        let finalizers = |from: usize| -> Value { (from..from + MANY).map(|n| json!(format!("x/{n}"))).collect() };
+        let node = |finalizers: Value| json!({"metadata": {"name": "n", "finalizers": finalizers}});
+        let live = applied("Node", &json!({"metadata": {"name": "n"}}), &node(finalizers(0)), "a");
+        let moved = applied("Node", &live, &node(finalizers(MANY / 2)), "a");
+        assert_eq!(object::list(&moved, &["metadata", "finalizers"]).len(), MANY);
+        // Many owners of one field each, and one of many fields.
+        let owner = |n: usize| {
+            json!({"manager": format!("m{n}"), "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1",
+            "fieldsV1": {"f:data": {(format!("f:k{n}")): {}}}})
+        };
+        let data = |from: usize| -> Map<String, Value> {
+            (from..from + MANY).map(|n| (format!("k{n}"), json!("v"))).collect()
+        };
+        let owners: Vec<Value> = (0..MANY / 4).map(owner).collect();
+        let live = json!({"metadata": {"name": "c", "managedFields": owners}, "data": data(0)});
+        let live = applied("ConfigMap", &live, &json!({"metadata": {"name": "c"}, "data": data(0)}), "a");
+        let less = applied("ConfigMap", &live, &json!({"metadata": {"name": "c"}, "data": {"k0": "w"}}), "a");
+        assert_eq!(less["data"].as_object().unwrap().len(), MANY / 4);
+        assert!(started.elapsed() < Duration::from_secs(60), "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_conflict_names_what_somebody_may_read() {
+        let data =
+            |value: &str| -> Map<String, Value> { (0..20_000).map(|n| (format!("{n}"), json!(value))).collect() };
+        let of = |value: &str| json!({"metadata": {"name": "c"}, "data": data(value)});
+        let live = applied("ConfigMap", &json!({"metadata": {"name": "c"}}), &of("a"), "one");
+        let shape = kinds::built_in().find(|r| r.kind == "ConfigMap").unwrap();
+        let failure = apply(&live, &of("b"), shape.types().root(), &writer("two"), false).unwrap_err();
+        assert!(
+            failure.message.ends_with("\nand others") && failure.message.len() < 3 * LONGEST_CONFLICT,
+            "{}",
+            failure.message.len()
+        );
+    }
+
+    #[test]
+    fn elements_have_their_keys_once() {
+        let service = |ports: Value| json!({"spec": {"ports": ports}}).as_object().cloned().unwrap();
+        let resource = kinds::built_in().find(|r| r.kind == "Service").unwrap();
+        let complaint = |ports: Value| untypable(&service(ports), resource.types().root());
+        assert_eq!(complaint(json!([{"port": 1}, {"port": 1, "protocol": "UDP"}])), None);
+        let twice = complaint(json!([{"port": 1}, {"port": 1, "protocol": "TCP"}]));
+        assert_eq!(twice.unwrap(), ".spec.ports: duplicate entries for key [port=1,protocol=\"TCP\"]");
+        let absent = complaint(json!([{"name": "a"}]));
+        assert_eq!(
+            absent.unwrap(),
+            ".spec.ports: element 0: associative list with keys has an element that omits key field \"port\" (and doesn't have default value)"
+        );
+        assert_eq!(complaint(json!([{"port": 1, "x": {}}])).unwrap(), ".spec.ports.x: field not declared in schema");
+    }
 }

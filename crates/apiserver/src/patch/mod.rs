@@ -2,14 +2,15 @@
 //!
 //! | media type | RFC, module |
 //! |---|---|
-//! | `application/json-patch+json` | RFC 6902 |
+//! | `application/json-patch+json` | RFC 6902, [`json`] |
 //! | `application/merge-patch+json` | RFC 7386 |
 //! | `application/strategic-merge-patch+json` | [`strategic`]; built-in kinds only |
 //! | `application/apply-patch+yaml` | `managed_fields` |
 
+pub(crate) mod json;
 pub(crate) mod strategic;
 
-use crate::{body, registry::Resource, status::Failure};
+use crate::{body, bounds, registry::Resource, status::Failure};
 use serde_json::Value;
 
 /// A patch, parsed.
@@ -32,28 +33,24 @@ const APPLY_YAML: &str = "application/apply-patch+yaml";
 /// Kinds of patches that custom kinds take.
 pub(crate) const OF_CUSTOM_KINDS: [&str; 3] = [JSON, MERGE, APPLY_YAML];
 
-/// Operations of one JSON patch; more could keep the server busy for long (`k8s.io/apiserver`).
-const LONGEST_JSON_PATCH: usize = 10_000;
-
 impl Patch {
     /// Parses the body of a PATCH.
     pub(crate) fn parse(resource: &Resource, media_type: &str, bytes: &[u8], force: bool) -> Result<Self, Failure> {
         match media_type {
             JSON => {
-                let value = json(bytes)?;
+                let value = parse_json(bytes)?;
+                let operations = value.as_array().map_or(0, Vec::len);
+                if operations > json::MOST_OPERATIONS {
+                    let most = json::MOST_OPERATIONS;
+                    let message = format!("The allowed maximum operations in a JSON patch is {most}, got {operations}");
+                    return Err(Failure::too_large_entity(message));
+                }
                 let patch: json_patch::Patch = serde_json::from_value(value)
                     .map_err(|error| Failure::bad_request(format!("error decoding patch: {error}")))?;
-                if patch.0.len() > LONGEST_JSON_PATCH {
-                    let message = format!(
-                        "The allowed maximum operations in a JSON patch is {LONGEST_JSON_PATCH}, got {}",
-                        patch.0.len()
-                    );
-                    return Err(Failure::too_large_patch(message));
-                }
                 Ok(Self::Json(patch))
             }
-            MERGE => Ok(Self::Merge(json(bytes)?)),
-            STRATEGIC if !resource.is_custom() => Ok(Self::Strategic(json(bytes)?)),
+            MERGE => Ok(Self::Merge(parse_json(bytes)?)),
+            STRATEGIC if !resource.is_custom() => Ok(Self::Strategic(parse_json(bytes)?)),
             APPLY_YAML => Ok(Self::Apply { object: body::yaml_or_json(bytes)?, force }),
             _ if resource.is_custom() => Err(Failure::unsupported_media(&OF_CUSTOM_KINDS)),
             _ => Err(Failure::unsupported_media(&[JSON, MERGE, STRATEGIC, APPLY_YAML])),
@@ -61,15 +58,9 @@ impl Patch {
     }
 }
 
-fn json(bytes: &[u8]) -> Result<Value, Failure> {
+fn parse_json(bytes: &[u8]) -> Result<Value, Failure> {
+    bounds::check_text(bytes)?;
     body::json(bytes).map_err(|why| Failure::bad_request(format!("error decoding patch: {why}")))
-}
-
-/// A JSON patch, applied.
-pub(crate) fn apply_json(object: &Value, patch: &json_patch::Patch) -> Result<Value, Failure> {
-    let mut patched = object.clone();
-    json_patch::patch(&mut patched, patch).map_err(|_| Failure::unprocessable_patch())?;
-    Ok(patched)
 }
 
 /// A merge patch, applied.

@@ -8,6 +8,7 @@ use crate::{
     types::{ListKind, Shape},
 };
 use serde_json::{Map, Value};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 const PATCH: &str = "$patch";
 const RETAIN_KEYS: &str = "$retainKeys";
@@ -44,11 +45,13 @@ fn merge_map(object: &mut Map<String, Value>, patch: &Map<String, Value>, shape:
     }
     if let Some(keys) = patch.get(RETAIN_KEYS) {
         let keys = keys.as_array().ok_or_else(|| refused(RETAIN_KEYS))?;
-        object.retain(|name, _| keys.iter().any(|k| k == name));
+        let keys: BTreeSet<&str> = keys.iter().filter_map(Value::as_str).collect();
+        object.retain(|name, _| keys.contains(name.as_str()));
     }
     for (name, value) in patch {
         if let Some(field) = name.strip_prefix(DELETE_FROM) {
             if let (Some(Value::Array(list)), Value::Array(gone)) = (object.get_mut(field), value) {
+                let gone: HashSet<&Value> = gone.iter().collect();
                 list.retain(|item| !gone.contains(item));
             }
         } else if !name.starts_with('$') {
@@ -61,9 +64,8 @@ fn merge_map(object: &mut Map<String, Value>, patch: &Map<String, Value>, shape:
             && let Some(Value::Array(list)) = object.get_mut(name)
         {
             let shape = shape.field(name);
-            let items = std::mem::take(list);
-            let original = items.clone();
-            *list = arrange(items, &original, &[], Some(order), shape.list_kind());
+            let original = std::mem::take(list);
+            *list = arrange(original.iter().cloned(), &original, &[], Some(order), shape.list_kind());
         }
     }
     Ok(())
@@ -128,7 +130,14 @@ fn merge_list(
     if patch.iter().any(|item| directive(item).as_deref() == Some("replace")) {
         return Ok(patch.iter().filter(|i| directive(i).as_deref() != Some("replace")).cloned().collect());
     }
-    let mut merged = old.to_vec();
+    // Where elements of the same identity are; what the patch deletes leaves a hole.
+    let mut places: HashMap<&Value, Vec<usize>> = HashMap::new();
+    for (place, item) in old.iter().enumerate() {
+        if let Some(id) = identity(item, kind) {
+            places.entry(id).or_default().push(place);
+        }
+    }
+    let mut merged: Vec<Option<Value>> = old.iter().cloned().map(Some).collect();
     let mut mentioned = Vec::new();
     for item in patch {
         let Some(id) = identity(item, kind) else {
@@ -136,61 +145,79 @@ fn merge_list(
             let key = if let ListKind::Map(keys) = kind { keys.first().map(|k| k.to_string()) } else { None };
             return Err(Failure::bad_request(format!("{message}{}", key.unwrap_or_default())));
         };
-        let at = merged.iter().position(|old| identity(old, kind) == Some(id));
         if directive(item).as_deref() == Some("delete") {
-            merged.retain(|old| identity(old, kind) != Some(id));
+            places.remove(id).into_iter().flatten().for_each(|place| merged[place] = None);
             continue;
         }
-        mentioned.push(id.clone());
-        match (at, item) {
-            (Some(at), Value::Object(new)) => {
-                if let Value::Object(old) = &mut merged[at] {
-                    merge_map(old, new, shape.items())?;
-                }
-            }
+        mentioned.push(id);
+        let same = places.entry(id).or_default();
+        match (same.first().and_then(|place| merged[*place].as_mut()), item) {
+            (Some(Value::Object(old)), Value::Object(new)) => merge_map(old, new, shape.items())?,
             (Some(_), _) => {}
             (None, Value::Object(new)) => {
                 let mut fresh = Map::new();
                 merge_map(&mut fresh, new, shape.items())?;
-                merged.push(fresh.into());
+                same.push(merged.len());
+                merged.push(Some(fresh.into()));
             }
-            (None, item) => merged.push(item.clone()),
+            (None, item) => {
+                same.push(merged.len());
+                merged.push(Some(item.clone()));
+            }
         }
     }
-    Ok(arrange(merged, old, &mentioned, order, kind))
+    Ok(arrange(merged.into_iter().flatten(), old, &mentioned, order, kind))
 }
 
 /// The order of a merged list: elements the patch mentions in the patch's order, the others in the order they had;
 /// where the old order does not decide between the two, the patch's come first.
 fn arrange(
-    merged: Vec<Value>,
+    merged: impl IntoIterator<Item = Value>,
     old: &[Value],
-    mentioned: &[Value],
+    mentioned: &[&Value],
     order: Option<&[Value]>,
     kind: &ListKind,
 ) -> Vec<Value> {
-    let wanted: Vec<Value> = match order {
-        Some(order) => order.iter().map(|o| identity(o, kind).unwrap_or(o).clone()).collect(),
-        None => mentioned.to_vec(),
+    let wanted: Vec<Option<&Value>> = match order {
+        Some(order) => order.iter().map(|o| Some(identity(o, kind).unwrap_or(o))).collect(),
+        None => mentioned.iter().copied().map(Some).collect(),
     };
-    let place = |item: &Value| identity(item, kind).and_then(|id| wanted.iter().position(|w| w == id));
-    let before = |item: &Value| old.iter().position(|o| identity(o, kind) == identity(item, kind));
-    let (mut first, rest): (Vec<Value>, Vec<Value>) = merged.into_iter().partition(|item| place(item).is_some());
-    first.sort_by_key(|item| place(item));
+    let wanted = first_places(wanted);
+    let before = first_places(old.iter().map(|item| identity(item, kind)));
+    let mut first: Vec<(usize, Option<usize>, Value)> = Vec::new();
+    let mut rest: Vec<(Option<usize>, Value)> = Vec::new();
+    for item in merged {
+        let id = identity(&item, kind);
+        let had = before.get(&id).copied();
+        match id.and_then(|id| wanted.get(&Some(id))).copied() {
+            Some(place) => first.push((place, had, item)),
+            None => rest.push((had, item)),
+        }
+    }
+    first.sort_by_key(|(place, ..)| *place);
     let mut arranged = Vec::with_capacity(first.len() + rest.len());
     let mut first = first.into_iter().peekable();
-    for item in rest {
-        while let Some(next) = first.peek() {
-            let stays_behind = matches!((before(&item), before(next)), (Some(own), Some(other)) if own < other);
+    for (own, item) in rest {
+        while let Some((_, other, _)) = first.peek() {
+            let stays_behind = matches!((own, *other), (Some(own), Some(other)) if own < other);
             if stays_behind {
                 break;
             }
-            arranged.extend(first.next());
+            arranged.extend(first.next().map(|(.., item)| item));
         }
         arranged.push(item);
     }
-    arranged.extend(first);
+    arranged.extend(first.map(|(.., item)| item));
     arranged
+}
+
+/// Where each identity comes first.
+fn first_places<'a>(identities: impl IntoIterator<Item = Option<&'a Value>>) -> HashMap<Option<&'a Value>, usize> {
+    let mut places = HashMap::new();
+    for (place, id) in identities.into_iter().enumerate() {
+        places.entry(id).or_insert(place);
+    }
+    places
 }
 
 #[cfg(test)]
@@ -248,5 +275,32 @@ mod tests {
         let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"], "finalizers": ["c"]}});
         let finalizers = patched("Pod", object, patch)["metadata"]["finalizers"].clone();
         assert_eq!(finalizers, json!(["c", "b"]));
+    }
+
+    /// So many that a cost per pair would take minutes.
+    const MANY: usize = 40_000;
+    const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+    #[test]
+    fn merging_costs_as_much_as_there_is() {
+        let started = std::time::Instant::now();
+        let names = |from: usize| (from..from + MANY).map(|n| format!("n{n}"));
+        let containers =
+            |from: usize, image: &str| -> Value { names(from).map(|n| json!({"name": n, "image": image})).collect() };
+        let order: Value = names(MANY / 2).map(|n| json!({"name": n})).collect();
+        let pod = json!({"spec": {"containers": containers(0, "old")}});
+        let patch = json!({"spec": {"containers": containers(MANY / 2, "new"), "$setElementOrder/containers": order}});
+        let merged = patched("Pod", pod.clone(), patch);
+        assert_eq!(merged["spec"]["containers"].as_array().unwrap().len(), MANY * 3 / 2);
+        let gone: Value = names(0).map(|n| json!({"name": n, "$patch": "delete"})).collect();
+        assert_eq!(patched("Pod", pod.clone(), json!({"spec": {"containers": gone}}))["spec"]["containers"], json!([]));
+        let order: Value = names(0).rev().map(|n| json!({"name": n})).collect();
+        let turned = patched("Pod", pod, json!({"spec": {"$setElementOrder/containers": order}}));
+        assert_eq!(turned["spec"]["containers"][0]["name"], names(0).next_back().unwrap());
+        let list = |from: usize| -> Value { names(from).map(Value::from).collect() };
+        let object = json!({"metadata": {"finalizers": list(0)}});
+        let patch = json!({"metadata": {"finalizers": list(MANY / 2), "$deleteFromPrimitiveList/finalizers": list(0), "$retainKeys": list(0)}});
+        assert_eq!(patched("Pod", object, patch)["metadata"]["finalizers"], list(MANY / 2));
+        assert!(started.elapsed() < PATIENCE, "{:?}", started.elapsed());
     }
 }

@@ -4,9 +4,10 @@ use super::Write;
 use crate::{
     object::{self, edit_meta, is_deleting, meta},
     status::Failure,
-    store::{Key, Object, Writer},
+    store::{Key, Object},
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 impl Write<'_> {
     /// `apiVersion` and `kind` may be left out, but not contradict the endpoint.
@@ -82,19 +83,29 @@ impl Write<'_> {
         self.check_namespace_field(new)
     }
 
-    /// New objects need a namespace that exists and stays.
-    pub(super) fn check_namespace(&self, writer: &Writer<'_>, name: &str) -> Result<(), Failure> {
-        if !self.resource.namespaced {
-            return Ok(());
-        }
-        let namespaces = &self.state.namespaces;
-        let Some(namespace) = writer.get(&namespaces.storage, &Key::new("", self.namespace)) else {
-            return Err(Failure::not_found(namespaces, self.namespace));
-        };
-        if is_deleting(&namespace.value()) {
+    /// New objects need a namespace that exists and stays; returns it.
+    pub(super) fn check_namespace(&self, name: &str) -> Result<Option<Arc<Object>>, Failure> {
+        let namespace = self.current_namespace()?;
+        if namespace.as_ref().is_some_and(|namespace| is_deleting(&namespace.value())) {
             return Err(Failure::terminating(self.resource, name, self.namespace));
         }
-        Ok(())
+        Ok(namespace)
+    }
+
+    /// The same, for those who have looked at the namespace before.
+    pub(super) fn recheck_namespace(&self, name: &str, before: Option<&Arc<Object>>) -> Result<(), Failure> {
+        let now = self.current_namespace()?;
+        let same = now.as_ref().zip(before).is_none_or(|(now, before)| Arc::ptr_eq(now, before));
+        if same { Ok(()) } else { self.check_namespace(name).map(|_| ()) }
+    }
+
+    fn current_namespace(&self) -> Result<Option<Arc<Object>>, Failure> {
+        if !self.resource.namespaced {
+            return Ok(None);
+        }
+        let namespaces = &self.state.namespaces;
+        let found = self.state.store.get(&namespaces.storage, &Key::new("", self.namespace));
+        found.map(Some).ok_or_else(|| Failure::not_found(namespaces, self.namespace))
     }
 
     pub(super) fn check_preconditions(

@@ -13,6 +13,9 @@ use crate::{
 };
 use serde_json::{Value, json};
 
+/// Verbs times groups times resources times names of all rules: each is looked for among what the writer holds.
+const MOST_COMBINATIONS: usize = 20_000;
+
 /// A write of a role or a binding.
 pub(crate) struct Grant<'a> {
     pub(crate) user: &'a User,
@@ -85,6 +88,17 @@ impl State {
         let grants = self.grants();
         if is_allowed(&grants, grant.user, &by_verb) {
             return Ok(());
+        }
+        let combinations = |rule: &Value| {
+            let count = |field| list(rule, &[field]).len().max(1);
+            ["verbs", "apiGroups", "resources", "resourceNames"].iter().map(|field| count(field)).product::<usize>()
+        };
+        if rules.iter().map(combinations).sum::<usize>() > MOST_COMBINATIONS {
+            let why = format!(
+                "its rules give more than {MOST_COMBINATIONS} single permissions, each of which user {} would have to hold",
+                gotext::quote(&grant.user.username)
+            );
+            return Err(Failure::forbidden(grant.resource, meta(grant.new, "name"), &why));
         }
         let missing: Vec<String> = rules.iter().filter(|rule| !holds(&grants, grant, rule)).map(compact).collect();
         if missing.is_empty() {

@@ -103,8 +103,11 @@ pub(super) fn defaults(node: &Node, path: &str, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::invalid(place.clone(), value, "must not have unknown fields"));
         }
         let mut full = value.clone();
-        default::apply(&mut full, node);
-        let mut report = Report { prefix: &place, errors: Vec::new() };
+        if let Err(why) = default::apply(&mut full, node) {
+            errors.push(FieldError::invalid_unshown(place, &why.to_string()));
+            return;
+        }
+        let mut report = Report::new(&place);
         values::check(&full, None, node, &Path::ROOT, &mut report);
         let mut found = report.errors;
         let prefix = Path::ROOT;

@@ -1,12 +1,21 @@
 //! Fills in defaults (k8s.io/apiextensions-apiserver/pkg/apiserver/schema/defaulting).
 
 use super::node::Node;
+use crate::bounds::{LARGEST_DRAFT, Weight};
 use serde_json::Value;
 
+/// Defaults make an object larger than any may be: three bytes of list element can ask for a default of any size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the defaults of the schema make the object larger than {LARGEST_DRAFT} bytes; leave less to them")]
+pub struct Oversized;
+
 /// Drops nulls that mean nothing, then sets defaults where the surrounding object exists.
-pub(super) fn apply(value: &mut Value, root: &Node) {
+///
+/// # Errors
+/// When they come to more than the largest object there may be; the object is half filled then.
+pub(super) fn apply(value: &mut Value, root: &Node) -> Result<(), Oversized> {
     drop_nulls(value, root);
-    fill(value, root);
+    Defaults { left: LARGEST_DRAFT }.fill(value, root)
 }
 
 /// A null where the schema allows none and has no default counts as absent.
@@ -29,36 +38,49 @@ fn drop_nulls(value: &mut Value, node: &Node) {
     }
 }
 
-fn fill(value: &mut Value, node: &Node) {
-    match value {
-        Value::Object(fields) => {
-            for (name, child) in &node.properties {
-                let Some(default) = &child.default else { continue };
-                let current = fields.entry(name.as_str()).or_insert_with(|| default.clone());
-                if current.is_null() && !child.nullable {
-                    *current = default.clone();
-                }
-            }
-            for (name, value) in fields.iter_mut() {
-                if let Some(child) = node.child(name) {
-                    fill_one(value, child);
-                }
-            }
-        }
-        Value::Array(items) => {
-            if let Some(child) = node.items() {
-                items.iter_mut().for_each(|item| fill_one(item, child));
-            }
-        }
-        _ => {}
-    }
+/// What may still be filled in, in bytes.
+struct Defaults {
+    left: usize,
 }
 
-fn fill_one(value: &mut Value, node: &Node) {
-    if let (Value::Null, false, Some(default)) = (&value, node.nullable, &node.default) {
-        *value = default.clone();
+impl Defaults {
+    fn of(&mut self, default: &Value) -> Result<Value, Oversized> {
+        self.left = self.left.checked_sub(Weight::of(default).bytes).ok_or(Oversized)?;
+        Ok(default.clone())
     }
-    fill(value, node);
+
+    fn fill(&mut self, value: &mut Value, node: &Node) -> Result<(), Oversized> {
+        match value {
+            Value::Object(fields) => {
+                for (name, child) in &node.properties {
+                    let Some(default) = &child.default else { continue };
+                    let current = fields.get(name.as_str());
+                    if current.is_none_or(|current| current.is_null() && !child.nullable) {
+                        fields.insert(name.clone(), self.of(default)?);
+                    }
+                }
+                for (name, value) in fields.iter_mut() {
+                    if let Some(child) = node.child(name) {
+                        self.fill_one(value, child)?;
+                    }
+                }
+            }
+            Value::Array(items) => {
+                if let Some(child) = node.items() {
+                    items.iter_mut().try_for_each(|item| self.fill_one(item, child))?;
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn fill_one(&mut self, value: &mut Value, node: &Node) -> Result<(), Oversized> {
+        if let (Value::Null, false, Some(default)) = (&value, node.nullable, &node.default) {
+            *value = self.of(default)?;
+        }
+        self.fill(value, node)
+    }
 }
 
 #[cfg(test)]
@@ -67,7 +89,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn defaulted(openapi: Value, mut object: Value) -> Value {
-        Schema::compile(&openapi).unwrap().default(&mut object);
+        Schema::compile(&openapi).unwrap().default(&mut object).unwrap();
         object
     }
 
@@ -101,5 +123,24 @@ mod tests {
             ),
             json!({"with": "d", "nullable": null, "map": {"b": "c"}, "list": [{"k": "v"}, {"k": "v"}]})
         );
+    }
+
+    #[test]
+    fn defaults_end_before_they_are_larger_than_an_object_may_be() {
+        let item =
+            |default: Value| json!({"type": "object", "properties": {"a": {"type": "string", "default": default}}});
+        let list = |default: usize| json!({"type": "object", "properties": {"l": {"type": "array", "items": item("y".repeat(default).into())}}});
+        let object = |n: usize| json!({"l": vec![json!({}); n]});
+        let schema = Schema::compile(&list(100_000)).unwrap();
+        assert_eq!(schema.default(&mut object(31)), Ok(()));
+        let mut bomb = object(2_000);
+        assert_eq!(schema.default(&mut bomb), Err(super::Oversized));
+        assert!(bomb.to_string().len() < 2 * super::LARGEST_DRAFT);
+        // The default of a list brings elements that have defaults in turn.
+        let nested = json!({"type": "object", "properties": {"l": {"type": "array", "default": vec![json!({}); 2_000],
+            "items": item("y".repeat(100_000).into())}}});
+        let refused = Schema::compile(&nested).unwrap_err();
+        assert_eq!(refused[0].field, "properties[l].default");
+        assert!(refused[0].message.contains("larger than"), "{}", refused[0]);
     }
 }

@@ -1,10 +1,17 @@
 //! Checks that embedded resources are resources (k8s.io/apiextensions-apiserver/pkg/apiserver/schema/objectmeta).
 
-use super::{field::FieldError, node::Node, path::Path};
+use super::{
+    field::{FieldError, MOST_ERRORS},
+    node::Node,
+    path::Path,
+};
 use serde_json::{Map, Value};
 
 /// Reports embedded resources without type, anywhere below `value`; the value itself is the caller's business.
 pub(super) fn check(value: &Value, node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if errors.len() >= MOST_ERRORS {
+        return;
+    }
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {

@@ -71,9 +71,19 @@ pub struct FieldError {
     pub message: String,
 }
 
+/// Errors that are looked for, and told: nobody reads more, and each is a multiple of what causes it.
+pub(crate) const MOST_ERRORS: usize = 100;
+/// Bytes of a value that a message shows.
+const LONGEST_VALUE: usize = 8 << 10;
+
 impl FieldError {
     fn new(field: impl Into<String>, reason: Reason, value: Option<String>, detail: &str) -> Self {
         let mut message = reason.words().to_owned();
+        let shown = |value: String| match value.len() > LONGEST_VALUE {
+            true => format!("{} ...", &value[..value.floor_char_boundary(LONGEST_VALUE)]),
+            false => value,
+        };
+        let value = value.map(shown);
         for part in value.as_deref().into_iter().chain((!detail.is_empty()).then_some(detail)) {
             message.push_str(": ");
             message.push_str(part);

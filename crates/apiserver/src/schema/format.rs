@@ -79,7 +79,9 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| {
 fn is_date_time(text: &str) -> bool {
     let lower = text.to_lowercase();
     let Some((date, time)) = lower.split_once('t') else { return false };
-    let Some(parts) = RULES.time.compiled.as_ref().ok().and_then(|regex| regex.captures(time)) else { return false };
+    let Some(parts) = RULES.time.compiled.as_ref().ok().and_then(|program| program.regex.captures(time)) else {
+        return false;
+    };
     is_date(date) && &parts[1] <= "23" && &parts[2] <= "59" && &parts[3] <= "59"
 }
 
@@ -152,7 +154,7 @@ fn worded_duration(text: &str) -> Option<i64> {
         (&["w", "wk", "week"], 604_800_000_000_000),
     ];
     let mut total = None;
-    for found in RULES.duration.compiled.as_ref().ok()?.captures_iter(text) {
+    for found in RULES.duration.compiled.as_ref().ok()?.regex.captures_iter(text) {
         let factor: i64 = found[1].parse().ok()?;
         let unit = found[2].to_lowercase();
         for (names, scale) in UNITS {

@@ -2,7 +2,7 @@
 //! (k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype).
 
 use super::{
-    field::FieldError,
+    field::{FieldError, MOST_ERRORS},
     node::{ListType, Node},
     path::Path,
 };
@@ -62,6 +62,9 @@ pub(crate) fn unchanged(new: &Value, old: &Value, node: &Node) -> bool {
 
 /// Reports the second of every repeated element of sets and maps, anywhere below `value`.
 pub(super) fn check(value: &Value, node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if errors.len() >= MOST_ERRORS {
+        return;
+    }
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
@@ -100,7 +103,7 @@ fn check_list(items: &[Value], node: &Node, path: &Path<'_>, errors: &mut Vec<Fi
         let times = seen.entry(key.to_string()).or_default();
         *times += 1;
         // Only the first repetition is worth a message.
-        if *times == 2 {
+        if *times == 2 && errors.len() < MOST_ERRORS {
             errors.push(FieldError::duplicate(path.index(index).bracketed(), Some(key)));
         }
     }

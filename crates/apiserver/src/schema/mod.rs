@@ -34,14 +34,17 @@ mod structural;
 mod uri;
 mod values;
 
+pub use default::Oversized;
+pub(crate) use field::MOST_ERRORS;
 pub use field::{FieldError, Reason};
 pub(crate) use format::{duration_nanos, matches as is_format};
 pub(crate) use node::{ListType, Node};
-pub(crate) use pattern::{Pattern, compile as compile_pattern};
+pub(crate) use path::Path;
+pub(crate) use pattern::{Pattern, Program};
 pub(crate) use rules::message_of;
 pub(crate) use uri::Uri;
 
-use path::{NIL, Path};
+use path::NIL;
 use serde_json::Value;
 use values::Report;
 
@@ -88,15 +91,18 @@ impl Schema {
         cost::check(&self.root, unchanged)
     }
 
-    /// Removes fields the schema does not know, and returns their paths (`spec.list[0].x`), sorted. They are what
+    /// Removes fields the schema does not know, and returns the paths (`spec.list[0].x`) of the first hundred, sorted. They are what
     /// `fieldValidation: Strict` refuses and `Warn` warns of. Type and metadata of a resource are kept.
     pub fn prune(&self, object: &mut Value) -> Vec<String> {
         prune::prune(object, &self.root)
     }
 
     /// Drops nulls that stand for nothing and fills in defaults.
-    pub fn default(&self, object: &mut Value) {
-        default::apply(object, &self.root);
+    ///
+    /// # Errors
+    /// When the defaults come to more than the largest object there may be.
+    pub fn default(&self, object: &mut Value) -> Result<(), Oversized> {
+        default::apply(object, &self.root)
     }
 
     /// Judges a resource that is created (`old` is `None`) or replaces `old`. Both pruned and defaulted. On update,
@@ -114,7 +120,7 @@ impl Schema {
     }
 
     fn check(&self, new: &Value, old: Option<&Value>, scope: Scope) -> Vec<FieldError> {
-        let mut report = Report { prefix: "", errors: Vec::new() };
+        let mut report = Report::new("");
         match scope {
             Scope::All => values::check(new, old, &self.root, &Path::ROOT, &mut report),
             Scope::Status => {

@@ -54,16 +54,24 @@ impl<'a> Path<'a> {
         let mut text = parent.render(dotted_keys);
         match step {
             Step::Index(index) => _ = write!(text, "[{index}]"),
-            Step::Key(key) if !dotted_keys => _ = write!(text, "[{key}]"),
+            Step::Key(key) if !dotted_keys => _ = write!(text, "[{}]", shown(key)),
             Step::Key(name) | Step::Field(name) => {
                 if !text.is_empty() {
                     text.push('.');
                 }
-                text.push_str(name);
+                text.push_str(shown(name));
             }
         }
         text
     }
+}
+
+/// Bytes of a name that paths show: longer than any that means something, and short enough to be shown for every field
+/// below it.
+const LONGEST_STEP: usize = 512;
+
+fn shown(name: &str) -> &str {
+    &name[..name.floor_char_boundary(LONGEST_STEP)]
 }
 
 /// What Go prints for the path of a whole object.

@@ -10,22 +10,30 @@ use std::{iter::Peekable, str::Chars};
 /// 10 MiB is not, and little enough to be harmless.
 const PROGRAM_LIMIT: usize = 32 << 20;
 
+/// How often all repetitions around a part may ask for it together (package regexp/syntax of Go).
+const MOST_REPETITIONS: u64 = 1000;
+
 /// A `pattern` of a schema: its text, and the compiled form or what is wrong with it.
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     pub(crate) source: String,
-    pub(crate) compiled: Result<Regex, String>,
+    pub(crate) compiled: Result<Program, String>,
 }
 
 impl Pattern {
     pub(crate) fn new(source: String) -> Self {
-        let compiled = compile(&source);
+        let compiled = Program::compile(&source);
         Self { source, compiled }
     }
 
     /// Whether a part of `text` matches. A pattern that does not compile matches nothing.
     pub(crate) fn matches(&self, text: &str) -> bool {
-        self.compiled.as_ref().is_ok_and(|regex| regex.is_match(text))
+        self.compiled.as_ref().is_ok_and(|program| program.regex.is_match(text))
+    }
+
+    /// The most that matching may take.
+    pub(crate) fn steps(&self, text: &str) -> u64 {
+        self.compiled.as_ref().map_or(0, |program| program.steps(text))
     }
 }
 
@@ -35,13 +43,127 @@ impl<'de> Deserialize<'de> for Pattern {
     }
 }
 
-/// Compiles RE2 syntax; the error is worded like Go's package regexp.
-pub(crate) fn compile(re2: &str) -> Result<Regex, String> {
-    RegexBuilder::new(&translate(re2))
-        .octal(true)
-        .size_limit(PROGRAM_LIMIT)
-        .build()
-        .map_err(|error| format!("error parsing regexp: {}: `{re2}`", go_reason(&error.to_string())))
+/// A regular expression, compiled.
+#[derive(Debug, Clone)]
+pub(crate) struct Program {
+    pub(crate) regex: Regex,
+    /// About how many parts it consists of, repeated ones counted as often as they may come.
+    pub(crate) parts: u64,
+}
+
+impl Program {
+    /// Compiles RE2 syntax; the error is worded like Go's package regexp.
+    pub(crate) fn compile(re2: &str) -> Result<Self, String> {
+        let translated = translate(re2);
+        let parts = Parts::count(&translated)?;
+        let regex = RegexBuilder::new(&translated)
+            .octal(true)
+            .size_limit(PROGRAM_LIMIT)
+            .build()
+            .map_err(|error| format!("error parsing regexp: {}: `{re2}`", go_reason(&error.to_string())))?;
+        Ok(Self { regex, parts })
+    }
+
+    /// The most that going through a text may take: every part is tried at every byte.
+    pub(crate) fn steps(&self, text: &str) -> u64 {
+        self.parts.saturating_mul(text.len() as u64)
+    }
+}
+
+/// Parts of an alternative that is being read, or of a group.
+#[derive(Default)]
+struct Parts {
+    all: u64,
+    /// What a repetition would repeat.
+    last: u64,
+    /// How often the repetitions inside of that, and of anything before it, ask for a part of theirs.
+    last_repeated: u64,
+    repeated: u64,
+}
+
+/// Parts of a class named by its properties, and of any character: some hundred ranges of UTF-8, and ten.
+const CLASS_PARTS: u64 = 200;
+const ANY_PARTS: u64 = 10;
+
+impl Parts {
+    /// Counts the parts of a translated expression. What is wrong with its syntax is for the compiler to say.
+    ///
+    /// # Errors
+    /// A repetition that Go does not take.
+    fn count(regex: &str) -> Result<u64, String> {
+        let mut open = vec![Self::default()];
+        let mut rest = regex.chars().peekable();
+        while let Some(c) = rest.next() {
+            let depth = open.len();
+            let Some(here) = open.last_mut() else { break };
+            match c {
+                '(' => {
+                    if rest.next_if_eq(&'?').is_some() {
+                        // Flags, or a name.
+                        while rest.next_if(|c| !matches!(c, ':' | ')' | '>')).is_some() {}
+                        rest.next_if(|c| matches!(c, ':' | '>'));
+                    }
+                    open.push(Self::default());
+                }
+                ')' if depth > 1 => {
+                    let group = open.pop().unwrap_or_default();
+                    if let Some(outer) = open.last_mut() {
+                        outer.add(group.all + 1, group.repeated);
+                    }
+                }
+                '{' => {
+                    let times: String = std::iter::from_fn(|| rest.next_if(|c| *c != '}')).collect();
+                    rest.next();
+                    here.repeat(&times)?;
+                }
+                '\\' if matches!(rest.next(), Some('p' | 'P')) => here.add(CLASS_PARTS, 1),
+                '[' => here.add(class_parts(&mut rest), 1),
+                '.' => here.add(ANY_PARTS, 1),
+                c => here.add(c.len_utf8() as u64, 1),
+            }
+        }
+        Ok(open.iter().map(|part| part.all).sum())
+    }
+
+    fn add(&mut self, parts: u64, repeated: u64) {
+        self.all = self.all.saturating_add(parts);
+        (self.last, self.last_repeated) = (parts, repeated.max(1));
+        self.repeated = self.repeated.max(self.last_repeated);
+    }
+
+    /// `n`, `n,` or `n,m` times.
+    fn repeat(&mut self, times: &str) -> Result<(), String> {
+        let (least, most) = times.split_once(',').unwrap_or((times, times));
+        // Digits only, but they may be many.
+        let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
+        let count = if most.is_empty() { number(least) } else { number(most).max(number(least)) }.max(1);
+        self.last_repeated = self.last_repeated.saturating_mul(count);
+        if self.last_repeated > MOST_REPETITIONS {
+            return Err(format!("error parsing regexp: invalid repeat count: `{{{times}}}`"));
+        }
+        self.repeated = self.repeated.max(self.last_repeated);
+        self.all = self.all.saturating_add(self.last.saturating_mul(count - 1));
+        self.last = self.last.saturating_mul(count);
+        Ok(())
+    }
+}
+
+/// Parts of a class; the opening bracket is consumed.
+fn class_parts(rest: &mut Peekable<Chars<'_>>) -> u64 {
+    let mut parts = if rest.next_if_eq(&'^').is_some() { ANY_PARTS } else { 1 };
+    let mut first = true;
+    while let Some(c) = rest.next() {
+        match c {
+            ']' if !first => break,
+            '\\' if matches!(rest.next(), Some('p' | 'P')) => parts += CLASS_PARTS,
+            // A named class in its own brackets.
+            '[' => while rest.next_if(|c| *c != ']').is_some() {},
+            c if c.is_ascii() => {}
+            c => parts += c.len_utf8() as u64,
+        }
+        first = false;
+    }
+    parts
 }
 
 /// Go's name for an error of the Rust engine.
@@ -211,8 +333,8 @@ mod tests {
             (r"\bfoo\b", "a foo b", true),
             (r"^\101$", "A", true),
         ] {
-            let compiled = compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
-            assert_eq!(compiled.is_match(text), matches, "{pattern} on {text}");
+            let compiled = Program::compile(pattern).unwrap_or_else(|error| panic!("{pattern}: {error}"));
+            assert_eq!(compiled.regex.is_match(text), matches, "{pattern} on {text}");
         }
     }
 
@@ -226,7 +348,36 @@ mod tests {
             ("(?!a)", "invalid or unsupported Perl syntax"),
             (r"a\", "trailing backslash at end of expression"),
         ] {
-            assert_eq!(compile(pattern).unwrap_err(), format!("error parsing regexp: {reason}: `{pattern}`"));
+            assert_eq!(Program::compile(pattern).unwrap_err(), format!("error parsing regexp: {reason}: `{pattern}`"));
         }
+    }
+
+    #[test]
+    fn repetitions_are_bounded_as_in_go() {
+        for (pattern, refused) in [
+            ("^a{1000}$", None),
+            ("^a{1001}$", Some("{1001}")),
+            ("^a{1,1001}$", Some("{1,1001}")),
+            ("^a{99999999999999999999}$", Some("{99999999999999999999}")),
+            ("^(a{10}b{100}){10}$", None),
+            ("^(a{10}b{101}){10}$", Some("{10}")),
+            ("^((a{10}){10}){11}$", Some("{11}")),
+            (r"^a\{1001}$", None),
+            ("^[{1001}]$", None),
+        ] {
+            let expected = refused.map(|text| format!("error parsing regexp: invalid repeat count: `{text}`"));
+            assert_eq!(Program::compile(pattern).err(), expected, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn steps_are_parts_times_bytes() {
+        let parts = |pattern: &str| Program::compile(pattern).unwrap().parts;
+        assert_eq!(parts("abc"), 3);
+        assert!((200..300).contains(&parts("^[a-z]{1,253}$")));
+        assert!(parts("(a|b)*a(a|b){900}") > 900);
+        assert!(parts("^.{100}$") >= 1_000);
+        let pattern = Pattern::new("(a|b)*a(a|b){900}".into());
+        assert!(pattern.steps(&"a".repeat(1 << 20)) > 900 << 20);
     }
 }

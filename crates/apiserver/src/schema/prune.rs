@@ -1,6 +1,7 @@
 //! Removes what a schema does not know (k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning).
 
 use super::{
+    field::MOST_ERRORS,
     node::{Additional, Node},
     path::Path,
 };
@@ -9,7 +10,7 @@ use serde_json::Value;
 /// Fields every resource has, whatever its schema says.
 const META_FIELDS: [&str; 3] = ["apiVersion", "kind", "metadata"];
 
-/// Removes unknown fields of a resource and returns their paths, sorted.
+/// Removes unknown fields of a resource and returns the paths of the first, sorted.
 pub(super) fn prune(value: &mut Value, root: &Node) -> Vec<String> {
     let mut removed = Vec::new();
     walk(value, Some(root), Keep { meta: true, unknown: false }, &Path::ROOT, &mut removed);
@@ -52,7 +53,9 @@ fn walk(value: &mut Value, node: Option<&Node>, keep: Keep, path: &Path<'_>, rem
                 }
                 (None, None) if preserves => {}
                 (None, None) => {
-                    removed.push(path.dotted());
+                    if removed.len() < MOST_ERRORS {
+                        removed.push(path.dotted());
+                    }
                     return false;
                 }
             }

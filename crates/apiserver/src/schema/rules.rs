@@ -2,7 +2,7 @@
 //! (k8s.io/apiextensions-apiserver/pkg/apiserver/schema/cel).
 
 use super::{
-    field::FieldError,
+    field::{FieldError, MOST_ERRORS},
     lists::{self, Correlation},
     node::{CompiledRule, ListType, Node, Rule},
     path::Path,
@@ -45,7 +45,7 @@ struct Walk {
 
 impl Walk {
     fn node(&mut self, value: &Value, old: Old<'_>, node: &Node, resource: bool, path: &Path<'_>) {
-        if value.is_null() || !node.has_rules || self.stopped {
+        if value.is_null() || !node.has_rules || self.stopped || self.errors.len() >= MOST_ERRORS {
             return;
         }
         self.rules(value, old, node, resource || node.embedded_resource, path);

@@ -2,13 +2,18 @@
 //! errors of the API server's OpenAPI validator (k8s.io/kube-openapi/pkg/validation/validate).
 
 use super::{
-    field::FieldError,
+    field::{FieldError, MOST_ERRORS},
     format, gotext,
     lists::{self, Correlation},
     node::{Additional, Node},
     path::{NIL, Path},
 };
 use serde_json::{Number, Value};
+use std::collections::HashSet;
+
+/// Steps that all patterns may take through the strings of one value: the parts of a pattern times the bytes of a string.
+/// The engine mostly takes far fewer, but needs not.
+const MOST_STEPS: u64 = 64_000_000;
 
 /// Where errors are collected, and what they have in common.
 pub(super) struct Report<'a> {
@@ -16,9 +21,20 @@ pub(super) struct Report<'a> {
     /// relative to it, error paths include it.
     pub(super) prefix: &'a str,
     pub(super) errors: Vec<FieldError>,
+    /// Steps that patterns may still take.
+    steps: u64,
 }
 
-impl Report<'_> {
+impl<'a> Report<'a> {
+    pub(super) fn new(prefix: &'a str) -> Self {
+        Self { prefix, errors: Vec::new(), steps: MOST_STEPS }
+    }
+
+    /// Nobody reads more.
+    fn is_full(&self) -> bool {
+        self.errors.len() >= MOST_ERRORS
+    }
+
     fn field(&self, path: &Path<'_>) -> String {
         self.join(&path.dotted())
     }
@@ -64,7 +80,7 @@ impl Report<'_> {
 
 /// Validates `value`. What equals its old value is not looked at: it may have become invalid, but it did so before.
 pub(super) fn check(value: &Value, old: Option<&Value>, node: &Node, path: &Path<'_>, report: &mut Report<'_>) {
-    if old.is_some_and(|old| lists::unchanged(value, old, node)) {
+    if report.is_full() || old.is_some_and(|old| lists::unchanged(value, old, node)) {
         return;
     }
     check_type(value, node, path, report);
@@ -140,9 +156,10 @@ fn effective_format(node: &Node) -> Option<&str> {
 }
 
 fn check_combinations(value: &Value, node: &Node, path: &Path<'_>, report: &mut Report<'_>) {
-    let attempt = |branch: &Node, report: &Report<'_>| {
-        let mut inner = Report { prefix: report.prefix, errors: Vec::new() };
+    let attempt = |branch: &Node, report: &mut Report<'_>| {
+        let mut inner = Report { prefix: report.prefix, errors: Vec::new(), steps: report.steps };
         check(value, None, branch, path, &mut inner);
+        report.steps = inner.steps;
         inner.errors
     };
     if !node.any_of.is_empty() {
@@ -187,8 +204,14 @@ fn check_string(text: &str, value: &Value, node: &Node, path: &Path<'_>, report:
         report.push(FieldError::too_long(report.field(path), max));
     } else if let Some(min) = node.min_length.filter(|min| length < *min) {
         report.invalid(path, value, &format!("should be at least {min} chars long"));
-    } else if let Some(pattern) = node.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
-        report.invalid(path, value, &format!("should match '{}'", pattern.source));
+    } else if let Some(pattern) = &node.pattern {
+        let steps = pattern.steps(text);
+        if steps > report.steps {
+            report.invalid(path, value, &format!("is too long to be matched against '{}'", pattern.source));
+        } else if !pattern.matches(text) {
+            report.invalid(path, value, &format!("should match '{}'", pattern.source));
+        }
+        report.steps = report.steps.saturating_sub(steps);
     }
     if matches!(node.kind.as_str(), "" | "string") && format::matches(&node.format, text) == Some(false) {
         report.wrong_type(path, text, &node.format);
@@ -255,7 +278,8 @@ fn check_list(
     if let Some(max) = node.max_items.filter(|max| length > *max) {
         report.push(FieldError::too_many(report.field(path), items.len(), max));
     }
-    if node.unique_items && items.iter().enumerate().any(|(i, item)| items[..i].contains(item)) {
+    let mut seen = HashSet::new();
+    if node.unique_items && !items.iter().all(|item| seen.insert(item)) {
         report.invalid(path, value, "shouldn't contain duplicates");
     }
 }
