@@ -12,7 +12,7 @@ use weir_api::{
     MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSConfig, OSImageStream, PinnedImageSet,
     keys::{names::OPERATOR_APP, pod::APP},
 };
-use weir_kubeio::{Cache, Unreadable};
+use weir_kubeio::{Cache, Unreadable, cache::Cached};
 
 /// Caches of every kind a controller reads. Cheap to clone: clones share their objects.
 #[derive(Clone, Debug, Default)]
@@ -109,6 +109,28 @@ impl Cluster {
             && self.reports.is_synced()
             && self.operator_pods.is_synced()
             && self.nodes.is_synced()
+    }
+
+    /// What has not been seen yet, and why where that is known.
+    #[must_use]
+    pub fn unseen(&self) -> Vec<(&'static str, Option<String>)> {
+        fn of<K: Cached>(what: &'static str, cache: &Cache<K>) -> Option<(&'static str, Option<String>)> {
+            (!cache.is_synced()).then(|| (what, cache.failing()))
+        }
+        let all = [
+            of("clusterversions", &self.versions),
+            of("featuregates", &self.gates),
+            of("osimagestreams", &self.streams),
+            of("controllerconfigs", &self.controller_configs),
+            of("machineconfigpools", &self.pools),
+            of("machineconfigs", &self.configs),
+            of("machineosconfigs", &self.os_configs),
+            of("machineconfigurations", &self.configurations),
+            of("machineconfignodes", &self.reports),
+            of("pods", &self.operator_pods),
+            of("nodes", &self.nodes),
+        ];
+        all.into_iter().flatten().collect()
     }
 
     /// Waits until everything that existed at the start has been seen.

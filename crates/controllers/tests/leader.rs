@@ -25,7 +25,7 @@ use tower::{BoxError, Layer as _, ServiceExt as _, service_fn};
 use weir_apiserver::{ApiServer, Settings};
 use weir_kubeio::{
     Clock,
-    lease::{Candidate, Led, Timing},
+    lease::{Candidate, Led, Timing, lead_both},
 };
 
 const NAMESPACE: &str = "default";
@@ -129,12 +129,107 @@ async fn the_standby_takes_over_from_a_leader_that_is_cut_off_and_no_write_is_la
         seconds(60).await;
         assert_eq!(terms(&log), ["a"]);
         first.wire.store(cut_off, Ordering::SeqCst);
-        assert_eq!(timeout(Duration::from_secs(20), first.task).await.unwrap().unwrap(), Led::Lost);
         seconds(20).await;
+        assert_eq!(terms(&log), ["a", "b"], "after {cut_off}");
+        // Who can ask again learns of it.
+        first.wire.store(ANSWERED, Ordering::SeqCst);
+        assert_eq!(timeout(Duration::from_secs(20), first.task).await.unwrap().unwrap(), Led::Lost);
         assert_eq!(terms(&log), ["a", "b"], "after {cut_off}");
         assert!(writes(&log, "b") > 100);
         second.task.abort();
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_without_a_rival_is_ridden_out_and_no_write_is_late() {
+    for cut_off in [REFUSED, LOST] {
+        let (server, log) = (ApiServer::new(Settings::default()).unwrap(), Log::default());
+        let first = process(&server, "a", &log);
+        seconds(60).await;
+        first.wire.store(cut_off, Ordering::SeqCst);
+        let begun = Instant::now();
+        seconds(90).await;
+        let last = log.lock().unwrap().last().unwrap().1;
+        let deadline = Timing::default().deadline + Duration::from_millis(100);
+        assert!(last - begun <= deadline, "{:?} after {cut_off}", last - begun);
+        first.wire.store(ANSWERED, Ordering::SeqCst);
+        seconds(15).await;
+        assert!(!first.task.is_finished(), "after {cut_off}");
+        let after = log.lock().unwrap().last().unwrap().1;
+        assert!(after > last + Duration::from_secs(80), "nothing is written after {cut_off}");
+        first.task.abort();
+    }
+}
+
+/// A client whose writes of leases are noted by name, and of its users which one.
+fn counted(server: &ApiServer, log: &Arc<Mutex<Vec<(String, Instant)>>>) -> Client {
+    let (server, log) = (server.service(), log.clone());
+    let service = service_fn(move |request: http::Request<Body>| {
+        let (server, log) = (server.clone(), log.clone());
+        async move {
+            let write = (request.method() != Method::GET).then(|| request.uri().path().to_owned());
+            let answer = server.oneshot(request).await;
+            if let (Some(path), Ok(answer)) = (write, &answer)
+                && answer.status().is_success()
+            {
+                log.lock().unwrap().push((path.rsplit('/').next().unwrap_or_default().to_owned(), Instant::now()));
+            }
+            answer
+        }
+    });
+    Client::new(service, NAMESPACE)
+}
+
+type Both = JoinHandle<Led<Led<()>>>;
+
+/// Holds both leases for ever once it can; says so.
+fn both(client: &Client, who: &str) -> (Both, oneshot::Receiver<Instant>) {
+    let candidate = |name| Candidate::new(client.clone(), NAMESPACE, name, who, Timing::default(), Clock::system());
+    let (first, second) = (candidate("first"), candidate("second"));
+    let (lead, leads) = oneshot::channel();
+    let task = tokio::spawn(async move {
+        let work = async {
+            _ = lead.send(Instant::now());
+            std::future::pending::<()>().await;
+        };
+        lead_both(&first, &second, std::future::pending, work).await
+    });
+    (task, leads)
+}
+
+#[tokio::test(start_paused = true)]
+async fn both_leases_of_a_leader_that_is_killed_are_taken_within_16_seconds_whenever_that_is() {
+    for tenths in [0_u64, 7, 13, 26, 38, 49] {
+        let (server, log) = (ApiServer::new(Settings::default()).unwrap(), Arc::default());
+        let client = counted(&server, &log);
+        let (first, leads) = both(&client, "a");
+        leads.await.unwrap();
+        let (second, leads) = both(&client, "b");
+        sleep(Duration::from_secs(60) + Duration::from_millis(100) * u32::try_from(tenths).unwrap()).await;
+        first.abort();
+        let killed = Instant::now();
+        let took = leads.await.unwrap() - killed;
+        assert!(took > Duration::from_secs(9) && took <= Duration::from_secs(16), "{took:?} at {tenths}");
+        second.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_is_renewed_at_most_12_times_a_minute_and_on_a_single_node_once() {
+    let (server, log) = (ApiServer::new(Settings::default()).unwrap(), Arc::default());
+    let client = counted(&server, &log);
+    let (task, leads) = both(&client, "a");
+    leads.await.unwrap();
+    seconds(600).await;
+    task.abort();
+    let log = log.lock().unwrap();
+    for lease in ["first", "second"] {
+        let of: Vec<Instant> = log.iter().filter(|(name, _)| name == lease).map(|(_, at)| *at).collect();
+        let busiest =
+            of.iter().map(|from| of.iter().filter(|at| *at >= from && **at < *from + Duration::from_secs(60)).count());
+        assert!((6..=12).contains(&busiest.max().unwrap()), "{lease}: {of:?}");
+    }
+    assert_eq!(Timing::single_replica().renew(), Duration::from_secs(60));
 }
 
 #[tokio::test(start_paused = true)]

@@ -9,6 +9,7 @@ use kube::{
 };
 use std::collections::BTreeMap;
 use weir_api::keys::node;
+use weir_kubeio::read;
 
 /// Requests under way at the same time. More than that only lengthens the server's queue.
 const AT_ONCE: usize = 32;
@@ -48,10 +49,12 @@ impl Error {
 /// # Errors
 /// When the nodes cannot be listed, or one is there that no fleet made.
 pub async fn adopt(client: &Client, mut machines: Vec<Machine>) -> Result<Vec<Machine>, Error> {
-    let there = Api::<Node>::all(client.clone()).list(&ListParams::default()).await;
+    let there = read::list(&Api::<Node>::all(client.clone()), &ListParams::default()).await;
     let there = there.map_err(Error::request("listing nodes"))?;
     let mut pools: BTreeMap<String, Option<Machine>> =
         there.items.into_iter().filter_map(|n| Some((n.metadata.name.clone()?, left(&n)))).collect();
+    // Whose one is that cannot be read is not known: it is left alone.
+    pools.extend(there.unreadable.into_iter().map(|odd| (odd.name, None)));
     for machine in &machines {
         if let Some(None) = pools.remove(&machine.name) {
             return Err(Error::Foreign { node: machine.name.clone() });

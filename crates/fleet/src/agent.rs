@@ -221,7 +221,7 @@ impl Agent<'_> {
         if self.world.is_lifted(self.name) {
             return None;
         }
-        tracing::info!(node = self.name, fault = ?kind, "a fault acts");
+        tracing::info!(node = self.name, fault = %kind, "a fault acts");
         Some(fault)
     }
 

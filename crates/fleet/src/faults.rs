@@ -7,6 +7,7 @@
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{
     collections::BTreeMap,
+    fmt,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -30,6 +31,18 @@ pub enum Kind {
     ReturnsOnOldImage,
     /// Every step takes longer.
     Slow,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::StuckInDrain => "stuck-in-drain",
+            Self::Degraded => "degraded",
+            Self::NeverReturns => "never-returns",
+            Self::ReturnsOnOldImage => "returns-on-old-image",
+            Self::Slow => "slow",
+        })
+    }
 }
 
 /// A fault as it is written.

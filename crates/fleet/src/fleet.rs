@@ -5,7 +5,7 @@ use k8s_openapi::api::core::v1::Node;
 use kube::Client;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
-use weir_api::{MachineConfigNode, keys::names};
+use weir_api::{MachineConfigNode, MachineConfigPool, keys::names};
 use weir_kubeio::{Cache, Clock};
 use weir_rules::view::NodeReport;
 
@@ -49,6 +49,12 @@ impl Fleet {
     #[must_use]
     pub fn nodes(&self) -> Cache<Node> {
         self.world.nodes.clone()
+    }
+
+    /// The pools, once the fleet runs.
+    #[must_use]
+    pub fn pools(&self) -> Cache<MachineConfigPool> {
+        self.world.pools.clone()
     }
 
     /// Runs the machines until the future is dropped. An API server that goes away is waited for.

@@ -25,7 +25,7 @@ use weir_api::{
         rollout,
     },
 };
-use weir_kubeio::{Cache, Clock, drive::chain};
+use weir_kubeio::{Cache, Clock, drive::chain, outage};
 use weir_rules::gates::gates;
 
 /// Reads an OS image's pull spec as people would: the text of a node's `osImage`.
@@ -173,16 +173,13 @@ impl World {
         F: FnMut() -> R,
         R: Future<Output = Result<T, kube::Error>>,
     {
-        let mut failed = false;
         loop {
             match write().await {
-                Ok(written) => return written,
-                Err(error) if !failed => {
-                    failed = true;
-                    let error = chain(&error);
-                    tracing::warn!(about, error, "a machine's write failed; it is tried until it succeeds");
+                Ok(written) => {
+                    outage::fine(&format_args!("writes of {about}"));
+                    return written;
                 }
-                Err(_) => {}
+                Err(error) => outage::failed(&format!("writes of {about}"), &chain(&error)),
             }
             sleep(RETRY).await;
         }

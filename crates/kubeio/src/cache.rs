@@ -7,6 +7,7 @@
 use crate::{
     Error,
     drive::chain,
+    outage,
     read::{Read, Unreadable},
     watch::{Event, Source},
 };
@@ -169,15 +170,22 @@ impl<K: Cached> Cache<K> {
 
     async fn fill_with(self, guarded: Api<K>, of: Selected<'_>, unserved: Unserved) {
         let url = guarded.resource_url().to_owned();
+        let about = format!("watch of {}", K::plural(&()));
         let owned = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let source = Source { client: guarded.into_client(), url, labels: owned(of.labels), fields: owned(of.fields) };
         source
             .follow(|event| match event {
-                Ok(event) => self.write(|objects| objects.fold(event)),
-                Err(error) if unserved == Unserved::Empty && is_unserved(&error) => self.write(Objects::empty),
+                Ok(event) => {
+                    outage::fine(&about);
+                    self.write(|objects| objects.fold(event));
+                }
+                Err(error) if unserved == Unserved::Empty && is_unserved(&error) => {
+                    outage::fine(&about);
+                    self.write(Objects::empty);
+                }
                 Err(error) => {
                     let why = chain(&error);
-                    tracing::warn!(kind = %K::kind(&()), error = why, "watch interrupted, trying again");
+                    outage::failed(&about, &why);
                     self.write(|objects| objects.fail(why));
                 }
             })
@@ -285,7 +293,8 @@ impl<K: Cached> Objects<K> {
                 let mended = self.broken.remove(&key).is_some();
                 (self.apply(object) || mended, key)
             }
-            Read::Not(identity, unreadable) => {
+            Read::Not(odd) => {
+                let (identity, unreadable) = *odd;
                 let key = (identity.namespace, identity.name);
                 self.found.remove(&key);
                 if self.broken.get(&key) == Some(&unreadable) {

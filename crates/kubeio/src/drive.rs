@@ -3,7 +3,12 @@
 //! A controller is one function that looks at everything it depends on and makes it right. It runs when something changed
 //! and then kept still for a moment, when it asked to be called again, and, after an error, with growing pauses.
 
-use crate::{Class, measure};
+use crate::{
+    Class,
+    error::{of_client, said},
+    measure, outage,
+    read::harmless,
+};
 use futures::future::select_all;
 use std::time::Duration;
 use tokio::{
@@ -45,6 +50,11 @@ pub trait Classed: std::error::Error + 'static {
     fn is_conflict(&self) -> bool {
         false
     }
+
+    /// Whether the API server gave no answer: then it is the same trouble for all that ask it.
+    fn is_unanswered(&self) -> bool {
+        false
+    }
 }
 
 impl Classed for crate::Error {
@@ -58,6 +68,10 @@ impl Classed for crate::Error {
 
     fn is_conflict(&self) -> bool {
         Self::is_conflict(self)
+    }
+
+    fn is_unanswered(&self) -> bool {
+        Self::is_unanswered(self)
     }
 }
 
@@ -77,10 +91,12 @@ where
         }
         let start = Instant::now();
         let outcome = reconcile().await;
-        measure::passed(name, start.elapsed(), outcome.is_err());
+        let failed = outcome.as_ref().is_err_and(|error| !error.is_conflict());
+        measure::passed(name, start.elapsed(), failed);
         let pause = match outcome {
             Ok(next) => {
                 failures = 0;
+                outage::fine(&format_args!("controller {name}"));
                 match next {
                     Next::Await => FULL_PASS,
                     Next::After(pause) => pause,
@@ -90,7 +106,10 @@ where
                 failures = failures.saturating_add(1);
                 if error.is_conflict() {
                     tracing::debug!(controller = name, error = %chain(&error), "somebody else wrote first");
+                } else if error.is_unanswered() {
+                    outage::failed(&format!("controller {name}"), &chain(&error));
                 } else {
+                    outage::fine(&format_args!("controller {name}"));
                     tracing::warn!(controller = name, error = %chain(&error), "reconciling failed");
                 }
                 if let Some(pause) = error.retry_after() {
@@ -142,13 +161,23 @@ async fn any(changes: &mut [watch::Receiver<u64>]) -> bool {
     select_all(each).await.0
 }
 
-/// An error with its causes, one line.
+/// An error with its causes, one line, without what a decoder quotes.
 #[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    if let Some(error) = of_client(error) {
+        return said(error);
+    }
+    let plain = |error: &(dyn std::error::Error + 'static)| match error.downcast_ref::<serde_json::Error>() {
+        Some(error) => harmless(error),
+        None => error.to_string(),
+    };
+    let mut text = plain(error);
     let mut source = error.source();
     while let Some(cause) = source {
-        let said = cause.to_string();
+        if let Some(error) = of_client(cause) {
+            return format!("{text}: {}", said(error));
+        }
+        let said = plain(cause);
         if !text.ends_with(&said) {
             text.push_str(": ");
             text.push_str(&said);

@@ -1,6 +1,9 @@
 //! What went wrong with a request to the API server, and whether trying again can help.
 
-use crate::drive::chain;
+use crate::{
+    drive::chain,
+    read::{cut, harmless},
+};
 use http::StatusCode;
 use std::time::Duration;
 
@@ -60,6 +63,15 @@ impl Error {
         self.code() == Some(StatusCode::TOO_MANY_REQUESTS.as_u16())
     }
 
+    /// The server gave no answer: it cannot be reached, or is silent.
+    #[must_use]
+    pub fn is_unanswered(&self) -> bool {
+        matches!(
+            &*self.cause,
+            kube::Error::Service(cause) if !cause.is::<crate::fence::Closed>()
+        ) || matches!(&*self.cause, kube::Error::HyperError(_) | kube::Error::ReadEvents(_))
+    }
+
     /// How long the server asks to be left alone (`Retry-After`, `details.retryAfterSeconds` of its Status).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
@@ -93,11 +105,27 @@ pub fn optional<T>(answer: kube::Result<T>) -> kube::Result<Option<T>> {
     }
 }
 
-/// What went wrong, in one line: the server's message, or else what the transport says with its causes.
+/// Longest message of a server that is passed on: some repeat whole objects.
+const LONGEST: usize = 1000;
+
+/// What went wrong, in one line: the server's message, or else what the transport says with its causes. What a decoder quotes
+/// of an object is not in it.
 #[must_use]
 pub fn said(error: &kube::Error) -> String {
     match error {
-        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
-        error => chain(error),
+        kube::Error::Api(status) if !status.message.is_empty() => cut(&status.message, LONGEST),
+        kube::Error::Api(status) => format!("the API server answered {} {}", status.code, status.reason),
+        kube::Error::SerdeError(error) => format!("the answer cannot be read: {}", harmless(error)),
+        kube::Error::Service(cause) => cut(&chain(&**cause), LONGEST),
+        kube::Error::HyperError(cause) => cut(&chain(cause), LONGEST),
+        kube::Error::ReadEvents(cause) => cut(&chain(cause), LONGEST),
+        // Its text holds what its source says.
+        error => cut(&error.to_string(), LONGEST),
     }
+}
+
+/// What the client said, if that is what this is.
+#[must_use]
+pub fn of_client<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a kube::Error> {
+    error.downcast_ref::<kube::Error>().or_else(|| error.downcast_ref::<Box<kube::Error>>().map(|boxed| &**boxed))
 }

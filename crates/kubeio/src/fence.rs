@@ -1,16 +1,21 @@
 //! Keeps writes back that are not to be made any more.
 //!
 //! A layer of a client. Reads pass always. Writes pass until a moment that whoever holds a lease moves on; a write that has
-//! passed is carried to its answer whatever becomes of who asked for it, so that it is known when none is under way.
+//! passed is carried to its answer whatever becomes of who asked for it, so that it is known when none is under way. One that
+//! would be answered when others may hold the lease is given up.
 
 use futures::future::BoxFuture;
 use http::{Method, Request};
 use std::{
     error::Error as StdError,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
+    time::Duration,
 };
-use tokio::{sync::watch, time::Instant};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 use tower::{Layer, Service};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
@@ -18,36 +23,54 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// A fence, closed at first. Cheap to clone: clones are the same one.
 #[derive(Clone, Debug)]
 pub struct Fence {
-    until: Arc<Mutex<Option<Instant>>>,
+    times: Arc<Mutex<Times>>,
     under_way: Arc<watch::Sender<usize>>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Times {
+    /// Writes pass until then.
+    until: Option<Instant>,
+    /// What has passed may be answered until then.
+    late: Option<Instant>,
 }
 
 impl Default for Fence {
     fn default() -> Self {
-        Self { until: Arc::default(), under_way: Arc::new(watch::channel(0).0) }
+        Self { times: Arc::default(), under_way: Arc::new(watch::channel(0).0) }
     }
 }
 
 /// A write came when the fence was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not written: this process does not hold the lease any more")]
+#[error("not written: this process does not hold the lease now")]
 pub struct Closed;
 
+/// A write got no answer for so long that somebody else may hold the lease by now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no answer while this process held the lease; it is not known whether it was written")]
+pub struct Late;
+
 impl Fence {
-    /// Lets writes pass until then.
-    pub fn open(&self, until: Instant) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(until);
+    /// Lets writes pass until then, and waits for their answers for a while longer.
+    pub fn open(&self, until: Instant, grace: Duration) {
+        *self.times() = Times { until: Some(until), late: Some(until + grace) };
     }
 
     /// Lets no write pass.
     pub fn close(&self) {
-        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.times().until = None;
     }
 
     /// Whether a write would pass now.
     #[must_use]
     pub fn is_open(&self) -> bool {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner).is_some_and(|until| Instant::now() < until)
+        self.closes().is_some_and(|until| Instant::now() < until)
+    }
+
+    /// When no write passes any more, or passed last.
+    pub(crate) fn closes(&self) -> Option<Instant> {
+        self.times().until
     }
 
     /// Waits until no write is under way.
@@ -56,9 +79,24 @@ impl Fence {
         _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
     }
 
+    /// Waits until no write may be under way any more.
+    async fn late(&self) {
+        loop {
+            let late = self.times().late;
+            match late {
+                Some(late) if Instant::now() < late => sleep_until(late).await,
+                _ => return,
+            }
+        }
+    }
+
+    fn times(&self) -> MutexGuard<'_, Times> {
+        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn pass(&self) -> Result<UnderWay, Closed> {
-        let until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        if until.is_none_or(|until| Instant::now() >= until) {
+        let times = self.times();
+        if times.until.is_none_or(|until| Instant::now() >= until) {
             return Err(Closed);
         }
         self.under_way.send_modify(|count| *count += 1);
@@ -114,20 +152,22 @@ where
             Ok(under_way) => under_way,
             Err(closed) => return Box::pin(async move { Err(closed.into()) }),
         };
-        let answer = self.inner.call(request);
+        let (answer, fence) = (self.inner.call(request), self.fence.clone());
         let carried = tokio::spawn(async move {
-            let answer = answer.await;
+            let answer = tokio::select! {
+                answer = answer => answer.map_err(Into::into),
+                () = fence.late() => Err(Late.into()),
+            };
             drop(under_way);
             answer
         });
-        Box::pin(async move { carried.await.map_err(BoxError::from)?.map_err(Into::into) })
+        Box::pin(async move { carried.await.map_err(BoxError::from)? })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tokio::sync::oneshot;
     use tower::{ServiceExt as _, service_fn};
 
@@ -143,7 +183,7 @@ mod tests {
         let service = fence.layer(service_fn(|_: Request<()>| async { Ok::<_, BoxError>(()) }));
         let ask = |method| service.clone().oneshot(request(method));
         assert!(ask(Method::POST).await.unwrap_err().is::<Closed>());
-        fence.open(Instant::now() + Duration::from_secs(10));
+        fence.open(Instant::now() + Duration::from_secs(10), Duration::from_secs(5));
         for method in [Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::GET] {
             ask(method).await.unwrap();
         }
@@ -155,7 +195,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_write_that_passed_is_carried_out_when_nobody_waits_for_it_any_more() {
         let fence = Fence::default();
-        fence.open(Instant::now() + Duration::from_secs(10));
+        fence.open(Instant::now() + Duration::from_secs(10), Duration::from_secs(5));
         let (answer, answered) = oneshot::channel::<()>();
         let mut answered = Some(answered);
         let service = service_fn(move |_: Request<()>| {
@@ -172,6 +212,22 @@ mod tests {
         let second = Duration::from_secs(1);
         assert!(tokio::time::timeout(second, fence.idle()).await.is_err());
         answer.send(()).unwrap();
+        tokio::time::timeout(second, fence.idle()).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_write_is_given_up_when_others_may_write_and_not_while_the_lease_is_renewed() {
+        let fence = Fence::default();
+        let second = Duration::from_secs(1);
+        let start = Instant::now();
+        fence.open(start + 10 * second, 5 * second);
+        let service = service_fn(|_: Request<()>| std::future::pending::<Result<(), BoxError>>());
+        let asking = tokio::spawn(fence.layer(service).oneshot(request(Method::PUT)));
+        tokio::time::sleep(9 * second).await;
+        fence.open(start + 19 * second, 5 * second);
+        let error = asking.await.unwrap().unwrap_err();
+        assert!(error.is::<Late>(), "{error}");
+        assert_eq!(start.elapsed().as_secs(), 24);
         tokio::time::timeout(second, fence.idle()).await.unwrap();
     }
 }

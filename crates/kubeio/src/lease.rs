@@ -1,31 +1,43 @@
 //! Being the only one: a lease that one process holds at a time.
 //!
 //! L-1 Whoever finds no lease, or one without a holder, takes it.
-//! L-2 A holder renews every [`Timing::retry`]. One who could not for [`Timing::deadline`] stops being leader by himself.
+//! L-2 A holder renews every [`Timing::renew`], and after a failure every [`Timing::retry`]. While nobody can be asked it goes
+//! on trying: a lease that is still its own then is its own, and another's ends its work.
 //! L-3 Others take a lease that has not changed for its duration, measured by their own clock since they last saw it
-//! change: clocks of different machines are never compared.
+//! change: clocks of different machines are never compared. They look every [`Timing::look`], and when it runs out.
 //! L-4 Every write is conditional on what was read: of two who try, one fails.
 //! L-5 Who ends in good order gives the lease back, after the last of its writes was answered.
 //! L-6 The fence that all other writes pass is open until [`Timing::deadline`] after the last renewal was asked for, and no
-//! longer: a leader that sleeps through it wakes up without the power to write.
+//! longer: a leader that sleeps through it wakes up without the power to write. What has passed and is not answered when
+//! others may take the lease is given up.
+//! L-7 Who needs two leases takes them in order, and looks at both from the start: the second runs out with the first.
 //!
-//! Source: `tools/leaderelection/leaderelection.go` of k8s.io/client-go, whose periods these are. L-6 is ours.
+//! Source: `tools/leaderelection/leaderelection.go` of k8s.io/client-go, whose periods these are. L-6 and L-7 are ours.
 
-use crate::{Clock, Error, Fence, drive::chain};
+use crate::{Clock, Error, Fence, drive::chain, error::optional, outage};
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
-use kube::{Api, Client, api::PostParams};
-use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until, timeout, timeout_at};
+use kube::{
+    Api, Client,
+    api::{GetParams, PostParams},
+};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::{
+    sync::oneshot,
+    time::{Instant, sleep, sleep_until, timeout, timeout_at},
+};
 
 /// The periods of an election. Each is to be longer than the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// How long a lease that nobody renews is respected.
     pub duration: Duration,
-    /// How long a holder tries to renew before it stops.
+    /// How long after a renewal its holder may write.
     pub deadline: Duration,
     /// Pause between two tries.
     pub retry: Duration,
@@ -38,12 +50,47 @@ impl Default for Timing {
     }
 }
 
+/// A holder renews no more often than this, so that a cluster at rest stores at most 12 renewals a minute.
+const RENEWAL: Duration = Duration::from_secs(5);
+/// Others look this many times while a holder would try once: what they see is that much older at most.
+const LOOKS: u32 = 4;
+/// A lease is given back within this time, or left to run out: who was told to stop is waited for.
+const GIVING_BACK: Duration = Duration::from_secs(5);
+
+impl Timing {
+    /// Where one machine is the whole control plane, its API server is away for minutes when it is updated: so long nobody
+    /// takes the lease, and the holder goes on (`getLeaderElectionConfig` in `cmd/common/helpers.go` of
+    /// github.com/openshift/machine-config-operator, from `pkg/config/leaderelection` of github.com/openshift/library-go).
+    #[must_use]
+    pub fn single_replica() -> Self {
+        let seconds = Duration::from_secs;
+        Self { duration: seconds(270), deadline: seconds(240), retry: seconds(60) }
+    }
+
+    /// How often a holder renews: at least twice before it would have to stop writing.
+    #[must_use]
+    pub fn renew(self) -> Duration {
+        self.retry.max(RENEWAL).min(self.deadline / 2)
+    }
+
+    /// How often others look.
+    #[must_use]
+    pub fn look(self) -> Duration {
+        self.retry / LOOKS
+    }
+
+    /// How long after its deadline a holder's writes may still be answered.
+    fn grace(self) -> Duration {
+        self.duration.saturating_sub(self.deadline)
+    }
+}
+
 /// How it ended to be leader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Led<T> {
     /// It never began: asked to stop before the lease was ours.
     Never,
-    /// Somebody else has the lease, or nobody could be asked for too long. Nothing is written any more.
+    /// Somebody else has the lease, or had it. Nothing is written any more.
     Lost,
     /// The work ended, and the lease was given back.
     Ended(T),
@@ -58,6 +105,7 @@ pub struct Candidate {
     timing: Timing,
     clock: Clock,
     fence: Fence,
+    seen: Arc<Mutex<Option<Seen>>>,
 }
 
 impl std::fmt::Debug for Candidate {
@@ -72,6 +120,19 @@ struct Seen {
     spec: LeaseSpec,
     since: Instant,
 }
+
+/// What became of a try.
+enum Attempt {
+    Ours(Box<Lease>),
+    Held {
+        by: Option<String>,
+        /// When it runs out.
+        until: Instant,
+    },
+}
+
+/// What a request that is not answered in time says.
+const NO_ANSWER: &str = "the API server does not answer";
 
 /// What a candidate does about a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +150,8 @@ impl Candidate {
     #[must_use]
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str, timing: Timing, clock: Clock) -> Self {
         let (api, fence) = (Api::namespaced(client, namespace), Fence::default());
-        Self { api, name: name.to_owned(), identity: identity.to_owned(), timing, clock, fence }
+        let (name, identity) = (name.to_owned(), identity.to_owned());
+        Self { api, name, identity, timing, clock, fence, seen: Arc::default() }
     }
 
     /// What the client of whatever needs the lease is to be layered with; not that of the candidate itself.
@@ -101,23 +163,23 @@ impl Candidate {
     /// Waits for the lease, then works until the work ends or the lease is lost. `stop` ends the wait; the work is to end by
     /// itself.
     pub async fn lead<T>(&self, stop: impl Future<Output = ()>, work: impl Future<Output = T>) -> Led<T> {
-        tokio::select! {
-            () = self.acquire() => {}
+        let lease = tokio::select! {
+            lease = self.acquire() => lease,
             () = stop => {
                 // The last try may have succeeded unseen.
                 self.give_back().await;
                 return Led::Never;
             }
-        }
+        };
         tracing::info!(lease = self.name, identity = self.identity, "leading");
         let ended = tokio::select! {
-            () = self.hold() => Led::Lost,
+            () = self.hold(lease) => Led::Lost,
             ended = work => Led::Ended(ended),
         };
         self.fence.close();
-        if timeout(self.timing.duration.saturating_sub(self.timing.deadline), self.fence.idle()).await.is_err() {
+        if timeout(self.timing.grace(), self.fence.idle()).await.is_err() {
             // Some write is still under way: then the lease is left to run out.
-            return if matches!(ended, Led::Ended(_)) { ended } else { Led::Lost };
+            return ended;
         }
         if matches!(ended, Led::Ended(_)) {
             self.give_back().await;
@@ -126,7 +188,7 @@ impl Candidate {
     }
 
     async fn give_back(&self) {
-        let why = match timeout(self.timing.retry, self.release()).await {
+        let why = match timeout(GIVING_BACK, self.release()).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => chain(&error),
             Err(_) => "no answer".to_owned(),
@@ -134,47 +196,70 @@ impl Candidate {
         tracing::warn!(lease = self.name, error = why, "the lease was not given back and runs out by itself");
     }
 
-    /// Waits until the lease is ours.
-    async fn acquire(&self) {
-        let (mut seen, mut told) = (None, false);
+    /// Looks at the lease until the future is dropped, without ever taking it.
+    async fn look_on(&self) {
+        loop {
+            // Who waits for the lease before this one says what fails.
+            if let Ok(found) = self.get(&GetParams::any()).await {
+                self.note(&found.and_then(|lease| lease.spec).unwrap_or_default());
+            }
+            sleep(self.timing.look()).await;
+        }
+    }
+
+    /// Waits until the lease is ours; returns it.
+    async fn acquire(&self) -> Lease {
+        let mut told = false;
         loop {
             let asked = Instant::now();
-            match timeout(self.timing.deadline, self.attempt(&mut seen)).await {
-                Ok(Ok(true)) => return self.fence.open(asked + self.timing.deadline),
-                Ok(Ok(false)) if told => {}
-                Ok(Ok(false)) => {
-                    told = true;
-                    let holder = seen.as_ref().and_then(|seen: &Seen| seen.spec.holder_identity.clone());
-                    tracing::info!(lease = self.name, holder, "standing by");
+            match timeout(self.timing.deadline, self.attempt()).await {
+                Ok(Ok(Attempt::Ours(lease))) => {
+                    outage::fine(&self.about());
+                    self.fence.open(asked + self.timing.deadline, self.timing.grace());
+                    return *lease;
                 }
-                Ok(Err(error)) => {
-                    tracing::warn!(lease = self.name, error = %chain(&error), "trying for the lease failed")
+                Ok(Ok(Attempt::Held { by, until })) => {
+                    outage::fine(&self.about());
+                    if !told {
+                        told = true;
+                        tracing::info!(lease = self.name, holder = by, "standing by");
+                    }
+                    sleep_until(until.min(Instant::now() + self.timing.look())).await;
+                    continue;
                 }
-                Err(_) => tracing::warn!(lease = self.name, "trying for the lease: the API server does not answer"),
+                Ok(Err(error)) => outage::failed(&self.about(), &chain(&error)),
+                Err(_) => outage::failed(&self.about(), NO_ANSWER),
             }
             sleep(self.timing.retry).await;
         }
     }
 
-    /// Renews the lease; returns when it is lost.
-    async fn hold(&self) {
-        let mut seen = None;
-        let mut until = Instant::now() + self.timing.deadline;
+    /// Renews the lease; returns when it is another's.
+    async fn hold(&self, mut lease: Lease) {
+        let mut pause = self.timing.renew();
         loop {
-            sleep_until(until.min(Instant::now() + self.timing.retry)).await;
+            sleep(pause).await;
             let asked = Instant::now();
-            match timeout_at(until, self.attempt(&mut seen)).await {
-                Ok(Ok(true)) => {
-                    until = asked + self.timing.deadline;
-                    self.fence.open(until);
+            // What gets no answer is asked anew when the fence closes, and from then on as long as it would stay open.
+            let closes = self.fence.closes().filter(|closes| *closes > asked).unwrap_or(asked + self.timing.deadline);
+            match timeout_at(closes, self.renewed(&lease)).await {
+                Ok(Ok(Some(renewed))) => {
+                    lease = renewed;
+                    pause = self.timing.renew();
+                    self.fence.open(asked + self.timing.deadline, self.timing.grace());
+                    outage::fine(&self.about());
+                    continue;
                 }
-                Ok(Ok(false)) => return,
-                Ok(Err(error)) => {
-                    tracing::warn!(lease = self.name, error = %chain(&error), "renewing the lease failed")
-                }
-                Err(_) => return,
+                Ok(Ok(None)) => return outage::fine(&self.about()),
+                Ok(Err(error)) => outage::failed(&self.about(), &chain(&error)),
+                Err(_) => outage::failed(&self.about(), NO_ANSWER),
             }
+            pause = self.timing.retry;
         }
+    }
+
+    fn about(&self) -> String {
+        format!("lease {}", self.name)
     }
 
     /// Gives the lease back, if it is ours.
@@ -182,7 +267,7 @@ impl Candidate {
     /// # Errors
     /// When the server refuses it or cannot be reached; the lease then ends by itself.
     async fn release(&self) -> Result<(), Error> {
-        let Some(mut lease) = self.get().await? else { return Ok(()) };
+        let Some(mut lease) = self.get(&GetParams::default()).await? else { return Ok(()) };
         let Some(spec) = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_deref() == Some(&self.identity))
         else {
             return Ok(());
@@ -192,17 +277,25 @@ impl Candidate {
         self.replace(&lease).await.map(drop)
     }
 
-    /// One try; true when the lease is ours after it.
-    async fn attempt(&self, seen: &mut Option<Seen>) -> Result<bool, Error> {
-        let found = self.get().await?;
-        let spec = found.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
-        if seen.as_ref().is_none_or(|seen| seen.spec != spec) {
-            *seen = Some(Seen { spec: spec.clone(), since: Instant::now() });
+    /// Since when the lease has looked like that.
+    fn note(&self, spec: &LeaseSpec) -> Instant {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*seen {
+            Some(seen) if seen.spec == *spec => seen.since,
+            _ => seen.insert(Seen { spec: spec.clone(), since: Instant::now() }).since,
         }
-        let unchanged = seen.as_ref().map(|seen| seen.since.elapsed()).unwrap_or_default();
-        let turn = turn(&spec, &self.identity, unchanged, self.timing.duration);
+    }
+
+    /// One try to take the lease.
+    async fn attempt(&self) -> Result<Attempt, Error> {
+        // What a cache of the server remembers is good enough: writes are conditional.
+        let found = self.get(&GetParams::any()).await?;
+        let spec = found.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
+        let since = self.note(&spec);
+        let respected = respected(&spec, self.timing.duration);
+        let turn = turn(&spec, &self.identity, since.elapsed(), respected);
         if turn == Turn::Wait {
-            return Ok(false);
+            return Ok(Attempt::Held { by: spec.holder_identity, until: since + respected });
         }
         let next = self.next(&spec, turn);
         let written = match found {
@@ -210,10 +303,35 @@ impl Candidate {
             None => self.create(next).await,
         };
         match written {
-            Ok(()) => Ok(true),
-            Err(error) if error.is_conflict() => Ok(false),
+            Ok(lease) => Ok(Attempt::Ours(Box::new(lease))),
+            // Somebody else was faster: who it was shows the next look.
+            Err(error) if error.is_conflict() => {
+                Ok(Attempt::Held { by: None, until: Instant::now() + self.timing.look() })
+            }
             Err(error) => Err(error),
         }
+    }
+
+    /// Renews the lease as it was last written; none when it is another's, or was.
+    async fn renewed(&self, last: &Lease) -> Result<Option<Lease>, Error> {
+        let renewed = |lease: &Lease| {
+            let spec = self.next(lease.spec.as_ref().unwrap_or(&LeaseSpec::default()), Turn::Renew);
+            Lease { spec: Some(spec), ..lease.clone() }
+        };
+        match self.replace(&renewed(last)).await {
+            Err(error) if error.is_conflict() || error.is_not_found() => {}
+            written => return written.map(Some),
+        }
+        // An earlier renewal whose answer was lost, somebody's label, or somebody else.
+        let found = self.get(&GetParams::default()).await?;
+        let ours = |lease: &Lease| lease.spec.as_ref().and_then(|s| s.holder_identity.as_ref()) == Some(&self.identity);
+        let written = match &found {
+            Some(lease) if ours(lease) => self.replace(&renewed(lease)).await,
+            // Nobody can have held one that was deleted within the time that others respect it.
+            None if self.fence.is_open() => self.create(self.next(&LeaseSpec::default(), Turn::Take)).await,
+            _ => return Ok(None),
+        };
+        written.map(Some)
     }
 
     fn next(&self, before: &LeaseSpec, turn: Turn) -> LeaseSpec {
@@ -230,30 +348,59 @@ impl Candidate {
         }
     }
 
-    async fn get(&self) -> Result<Option<Lease>, Error> {
-        self.api.get_opt(&self.name).await.map_err(|source| Error::new::<Lease>("reading", &self.name, source))
+    async fn get(&self, parameters: &GetParams) -> Result<Option<Lease>, Error> {
+        let found = optional(self.api.get_with(&self.name, parameters).await);
+        found.map_err(|source| Error::new::<Lease>("reading", &self.name, source))
     }
 
-    async fn create(&self, spec: LeaseSpec) -> Result<(), Error> {
+    async fn create(&self, spec: LeaseSpec) -> Result<Lease, Error> {
         let metadata = ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() };
         let lease = Lease { metadata, spec: Some(spec) };
         let created = self.api.create(&PostParams::default(), &lease).await;
-        created.map(drop).map_err(|source| Error::new::<Lease>("creating", &self.name, source))
+        created.map_err(|source| Error::new::<Lease>("creating", &self.name, source))
     }
 
-    async fn replace(&self, lease: &Lease) -> Result<(), Error> {
+    async fn replace(&self, lease: &Lease) -> Result<Lease, Error> {
         let replaced = self.api.replace(&self.name, &PostParams::default(), lease).await;
-        replaced.map(drop).map_err(|source| Error::new::<Lease>("updating", &self.name, source))
+        replaced.map_err(|source| Error::new::<Lease>("updating", &self.name, source))
     }
 }
 
-/// L-1 to L-3.
-fn turn(spec: &LeaseSpec, identity: &str, unchanged: Duration, usual: Duration) -> Turn {
-    let holder = spec.holder_identity.as_deref().unwrap_or_default();
+/// Works while both leases are held. Everybody asks for them in the same order, so nobody waits for one who waits for him.
+///
+/// `stop` ends the waits; the work is to end by itself.
+pub async fn lead_both<T, S: Future<Output = ()>>(
+    first: &Candidate,
+    second: &Candidate,
+    stop: impl Fn() -> S,
+    work: impl Future<Output = T>,
+) -> Led<Led<T>> {
+    let (begin, begun) = oneshot::channel::<()>();
+    let inner = async {
+        drop(begin);
+        second.lead(stop(), work).await
+    };
+    let looking = async {
+        tokio::select! {
+            () = second.look_on() => {}
+            _ = begun => {}
+        }
+    };
+    tokio::join!(first.lead(stop(), inner), looking).0
+}
+
+/// How long others respect the lease: as it says itself, or the usual time.
+fn respected(spec: &LeaseSpec, usual: Duration) -> Duration {
     let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+    seconds.map_or(usual, Duration::from_secs)
+}
+
+/// L-1 to L-3.
+fn turn(spec: &LeaseSpec, identity: &str, unchanged: Duration, respected: Duration) -> Turn {
+    let holder = spec.holder_identity.as_deref().unwrap_or_default();
     if holder == identity {
         Turn::Renew
-    } else if holder.is_empty() || unchanged >= seconds.map_or(usual, Duration::from_secs) {
+    } else if holder.is_empty() || unchanged >= respected {
         Turn::Take
     } else {
         Turn::Wait
@@ -283,7 +430,7 @@ mod tests {
             (held("other", Some(-1)), 14, Turn::Wait),
         ] {
             assert_eq!(
-                turn(&spec, "me", second(unchanged), Timing::default().duration),
+                turn(&spec, "me", second(unchanged), respected(&spec, Timing::default().duration)),
                 expected,
                 "{spec:?} after {unchanged} s"
             );

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`batch`] | many writes at once, but no more than the server takes |
 //! | [`cache`] | what objects of a kind there are now; one odd object never stops the others |
+//! | [`client`] | asking over the network, always in time |
 //! | [`clock`] | what time it is, also when time is paused |
 //! | [`drive`] | when a controller looks again: on change, after quiet, after an error |
 //! | [`error`] | what went wrong with a request, and whether trying again can help |
@@ -11,6 +12,7 @@
 //! | [`fence`] | keeping writes back that are not to be made any more |
 //! | [`lease`] | being the only one |
 //! | [`measure`] | how long controllers take |
+//! | [`outage`] | what of the API server cannot be reached |
 //! | [`patch`] | the writes weir makes |
 //! | [`read`] | what objects an answer holds, each by itself |
 //! | `watch` | what happens to the objects of a kind |
@@ -18,6 +20,7 @@
 
 pub mod batch;
 pub mod cache;
+pub mod client;
 pub mod clock;
 pub mod drive;
 pub mod error;
@@ -25,6 +28,7 @@ pub mod events;
 pub mod fence;
 pub mod lease;
 pub mod measure;
+pub mod outage;
 pub mod patch;
 pub mod pods;
 pub mod read;

@@ -11,7 +11,7 @@ use kube::{
     api::{ListParams, PostParams},
 };
 use serde_json::Value;
-use std::time::Duration;
+use std::{fmt, time::Duration};
 use tokio::time::timeout;
 
 /// What became of an eviction.
@@ -25,6 +25,17 @@ pub enum Evicted {
     Refused(String),
     /// It failed, in the server's words.
     Failed(String),
+}
+
+impl fmt::Display for Evicted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Accepted => f.write_str("accepted"),
+            Self::Gone => f.write_str("the pod is gone"),
+            Self::Refused(said) => write!(f, "refused for now: {said}"),
+            Self::Failed(said) => write!(f, "failed: {said}"),
+        }
+    }
 }
 
 /// An eviction that got no answer for this long has failed; whether it was carried out shows the next list of pods.

@@ -68,7 +68,7 @@ impl Identity {
 #[derive(Clone, Debug)]
 pub(crate) enum Read<K> {
     Object(K),
-    Not(Identity, Unreadable),
+    Not(Box<(Identity, Unreadable)>),
 }
 
 /// Decodes one object.
@@ -86,7 +86,7 @@ pub(crate) fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(text: &st
         labels: identity.labels.clone().unwrap_or_default(),
         why,
     };
-    Read::Not(identity, unreadable)
+    Read::Not(Box::new((identity, unreadable)))
 }
 
 /// Decodes it once more to learn which field is wrong.
@@ -299,7 +299,7 @@ where
     let client = api.clone().into_client();
     pages(&client, api.resource_url(), parameters, |read| match read {
         Read::Object(object) => listed.items.push(object),
-        Read::Not(_, unreadable) => listed.unreadable.push(unreadable),
+        Read::Not(odd) => listed.unreadable.push(odd.1),
     })
     .await?;
     Ok(listed)

@@ -238,7 +238,8 @@ mod tests {
         let (_, deleted) = of("DELETED", &format!(r#""data":{deep}"#)).unwrap();
         assert!(matches!(deleted, Some(Event::Deleted(identity)) if identity.uid.as_deref() == Some("u")));
         let (_, odd) = of("MODIFIED", r#""data":{"password":[1]}"#).unwrap();
-        let Some(Event::Applied(Read::Not(_, odd))) = odd else { panic!("{odd:?}") };
+        let Some(Event::Applied(Read::Not(odd))) = odd else { panic!("{odd:?}") };
+        let odd = odd.1;
         assert_eq!((odd.namespace.as_str(), odd.name.as_str(), odd.labels["b"].as_str()), ("n", "a", "c"));
         assert_eq!(
             odd.to_string(),

@@ -30,7 +30,7 @@ pub use tried::{Answer, Asked, FailedWrite, Tried};
 use crate::view::{BudgetView, NodeView, PodView};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fmt};
 use weir_api::keys::drain::{
     CORDONED_BY, CORDONED_BY_CONTROLLER, CORDONED_BY_OTHER, DRAIN_STARTED, LAST_APPLIED_DRAIN,
 };
@@ -103,6 +103,22 @@ pub enum Step {
         /// The part before the first `-`.
         verb: String,
     },
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Begin { foreign: false } => f.write_str("cordon"),
+            Self::Begin { foreign: true } => f.write_str("begin under the cordon that is there"),
+            Self::Evict { pods } => write!(f, "evict {} pods", pods.len()),
+            Self::Wait => f.write_str("wait"),
+            Self::Drained => f.write_str("drained"),
+            Self::Uncordon => f.write_str("uncordon"),
+            Self::Uncordoned { foreign: false } => f.write_str("uncordoned"),
+            Self::Uncordoned { foreign: true } => f.write_str("stays cordoned by somebody else"),
+            Self::Unknown { verb } => write!(f, "unknown verb {verb}"),
+        }
+    }
 }
 
 /// A pod by name.

@@ -4,6 +4,7 @@
 
 use crate::manifests::Several;
 use std::process::ExitCode;
+use weir_kubeio::error::{of_client, said};
 
 /// How a subcommand ended when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +45,27 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
     }
 }
 
+/// An error with its causes. What the client of an API server says is put as people would.
+fn line(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain() {
+        let client = of_client(cause);
+        let said = client.map_or_else(|| cause.to_string(), said);
+        // Some errors hold what their source says.
+        if text.is_empty() {
+            text = said;
+        } else if !text.ends_with(&said) {
+            text = format!("{text}: {said}");
+        }
+        if client.is_some() {
+            break;
+        }
+    }
+    text
+}
+
 fn lines(error: &anyhow::Error) -> Vec<String> {
-    let Some(several) = error.downcast_ref::<Several>() else { return vec![format!("{error:#}")] };
+    let Some(several) = error.downcast_ref::<Several>() else { return vec![line(error)] };
     let around: String =
         error.chain().take_while(|cause| !cause.is::<Several>()).map(|cause| format!("{cause}: ")).collect();
     several.lines().map(|line| format!("{around}{line}")).collect()

@@ -1,8 +1,9 @@
 //! What pools are rendered from, out of manifests or a cluster, and rendering them.
 
 use crate::manifests::{Manifest, Reading};
+use crate::rollout_objects;
 use anyhow::{Context as _, Result, anyhow, bail};
-use kube::{Api, Client, api::ListParams};
+use kube::{Api, Client};
 use serde::de::DeserializeOwned;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
@@ -77,13 +78,9 @@ impl Inputs {
     /// # Errors
     /// When the cluster cannot be asked.
     pub async fn of_cluster(client: &Client) -> Result<Self> {
-        let pools: Api<MachineConfigPool> = Api::all(client.clone());
-        let configs: Api<MachineConfig> = Api::all(client.clone());
-        let pools = pools.list(&ListParams::default()).await.context("listing MachineConfigPools")?;
-        let configs = configs.list(&ListParams::default()).await.context("listing MachineConfigs")?;
         Ok(Self {
-            pools: pools.into_iter().map(|p| (p.metadata.name.clone().unwrap_or_default(), p)).collect(),
-            configs: configs.into_iter().map(|c| (c.metadata.name.clone().unwrap_or_default(), c)).collect(),
+            pools: rollout_objects::all(client).await?,
+            configs: rollout_objects::all(client).await?,
             controller_config: singleton(client, CONTROLLER_CONFIG).await?,
             feature_gate: singleton(client, CLUSTER).await?,
             streams: singleton(client, CLUSTER).await?,

@@ -11,6 +11,7 @@
 //! | [`bootstrap`] | rendering before there is a cluster |
 //! | [`build`] | who this build is |
 //! | [`manifests`] | objects out of files |
+//! | [`reach`] | a cluster that answers |
 //! | [`rollout_objects`] | what a rollout depends on, out of manifests or a cluster |
 //! | [`signals`] | being asked to stop |
 //! | [`exit`] | what the process says when it ends, and with which code |
@@ -22,6 +23,7 @@ pub mod exit;
 pub mod inputs;
 pub mod install;
 pub mod manifests;
+pub mod reach;
 pub mod rollout_objects;
 pub mod run;
 pub mod seed;

@@ -20,7 +20,10 @@ use weir_api::{
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
 };
-use weir_kubeio::error::optional;
+use weir_kubeio::{
+    error::optional,
+    read::{self, Listed},
+};
 use weir_rules::{
     explain::Objects,
     gates::{Gates, gates},
@@ -104,20 +107,24 @@ pub async fn of_cluster(client: &Client) -> Result<Objects> {
     found.objects(true)
 }
 
-async fn all<K>(client: &Client) -> Result<BTreeMap<String, K>>
+pub(crate) async fn all<K>(client: &Client) -> Result<BTreeMap<String, K>>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     listed(Api::all(client.clone()), &ListParams::default()).await
 }
 
-async fn listed<K>(api: Api<K>, parameters: &ListParams) -> Result<BTreeMap<String, K>>
+pub(crate) async fn listed<K>(api: Api<K>, parameters: &ListParams) -> Result<BTreeMap<String, K>>
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
 {
     let name = |object: &K| object.meta().name.clone().unwrap_or_default();
-    let list = optional(api.list(parameters).await).with_context(|| format!("listing {}", K::plural(&())))?;
-    Ok(list.into_iter().flatten().map(|object| (name(&object), object)).collect())
+    let listed = optional(read::list(&api, parameters).await).with_context(|| format!("listing {}", K::plural(&())))?;
+    let Some(Listed { items, unreadable }) = listed else { return Ok(BTreeMap::new()) };
+    for odd in unreadable {
+        tracing::warn!("{odd}; it is passed over");
+    }
+    Ok(items.into_iter().map(|object| (name(&object), object)).collect())
 }
 
 impl Found {

@@ -13,7 +13,10 @@ use std::{
 use tempfile::TempDir;
 use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
-use weir_testkit::{Kubectl, Program, Registry, client};
+use weir_testkit::{
+    Kubectl, Program, Registry, client,
+    http::{Answer, Server as Scripted},
+};
 
 /// An API server alone, and a folder for what belongs to it.
 struct Server {
@@ -208,9 +211,22 @@ fn health_and_figures_are_served_and_decisions_are_logged_as_json() -> Result<()
         assert!(text.contains(line), "{line}:\n{text}");
     }
     assert!(text.ends_with("# EOF\n"), "{text}");
+    assert!(!text.contains("weir_reconcile_errors_total{"), "a healthy start has no errors:\n{text}");
+    server.stream("worker", "rhel-9")?;
+    server.wait("mcp/worker", ".status.osImageStream.name", "rhel-9")?;
+    server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
+    server.wait("mcp/worker", ".status.conditions[?(@.type==\"Updated\")].status", "True")?;
     assert!(program.interrupt()?.success());
     let said = program.rest();
     let logged: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    for decision in ["rendered", "told", "done"] {
+        assert!(
+            logged.iter().any(|line| line["message"] == decision && line["pool"] == "worker"),
+            "{decision}: {said}"
+        );
+    }
+    // Nothing that is made for programmers is among it.
+    assert!(!said.contains(" { ") && !said.contains("Some("), "{said}");
     assert!(logged.iter().any(|line| line["message"] == "leading" && line["lease"] == "machine-config"), "{said}");
     machines.end();
     Ok(())
@@ -282,6 +298,167 @@ fn what_keeps_it_from_starting_is_said_with_what_to_do() -> Result<()> {
     assert!(text.contains("did not answer within 1s") && text.contains("--context"), "{text}");
     let (code, text) = failing(&["--kubeconfig", &gone, "--context", "other"])?;
     assert!(code == Some(1) && text.contains("other"), "{text}");
+    Ok(())
+}
+
+/// The kubeconfig with another value on the line of a key.
+fn changed(kubeconfig: &Path, key: &str, value: &str, to: &Path) -> Result<String> {
+    let text = std::fs::read_to_string(kubeconfig)?;
+    let lines = text.lines().map(|line| match line.split_once(&format!("{key}:")) {
+        Some((before, _)) => format!("{before}{key}: {value}"),
+        None => line.to_owned(),
+    });
+    std::fs::write(to, lines.collect::<Vec<_>>().join("\n"))?;
+    Ok(to.display().to_string())
+}
+
+/// What every command that asks a cluster says about it, once; each must fail.
+fn each_says(kubeconfig: &str, parts: &[&str]) -> Result<()> {
+    for arguments in [
+        &["run", "all"][..],
+        &["run", "controller", "--wait", "20s"],
+        &["fleet", "--nodes", "worker=1"],
+        &["status"],
+        &["explain", "rollout"],
+        &["explain", "stream"],
+        &["switch", "worker", "rhel-9"],
+    ] {
+        let begun = Instant::now();
+        let output = weir().args(arguments).args(["--kubeconfig", kubeconfig]).output()?;
+        let text = said(&output);
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
+        for part in parts {
+            assert_eq!(text.matches(part).count(), 1, "{part:?} of {arguments:?}: {text}");
+        }
+        for noise in ["Status {", "Some(", "ServiceError", "ApiError", "hyper"] {
+            assert!(!text.contains(noise), "{arguments:?}: {text}");
+        }
+        assert!(begun.elapsed() < Duration::from_secs(15), "{arguments:?} took {:?}", begun.elapsed());
+    }
+    Ok(())
+}
+
+#[test]
+fn who_is_not_trusted_or_not_let_in_is_told_at_once_by_every_command() -> Result<()> {
+    let (Some(server), Some(other)) = (server()?, server()?) else { return Ok(()) };
+    let folder = server.folder.path();
+    let address = server.kubectl.run(&["config", "view", "-o", "jsonpath={.clusters[0].cluster.server}"])?;
+    let bad = changed(&server.kubeconfig(), "token", "s3cret", &folder.join("bad"))?;
+    each_says(&bad, &[address.trim(), "Unauthorized", "log in again"])?;
+    let others: Value = serde_saphyr::from_str(&std::fs::read_to_string(other.kubeconfig())?)?;
+    let ca = others["clusters"][0]["cluster"]["certificate-authority-data"].as_str().context("no CA")?;
+    let untrusted = changed(&server.kubeconfig(), "certificate-authority-data", ca, &folder.join("untrusted"))?;
+    each_says(&untrusted, &[address.trim(), "certificate is not trusted", "get a new one"])
+}
+
+#[test]
+fn a_server_that_accepts_and_never_answers_is_waited_for_as_long_as_was_said() -> Result<()> {
+    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
+    let folder = tempfile::tempdir()?;
+    for scheme in ["https", "http"] {
+        let kubeconfig = folder.path().join(scheme);
+        let at = format!("{scheme}://{}", silent.local_addr()?);
+        std::fs::write(&kubeconfig, of_server(&at).to_string())?;
+        let begun = Instant::now();
+        let start = |arguments: &[&str]| {
+            Program::start(weir().args(arguments).args(["--wait", "2s", "--kubeconfig"]).arg(&kubeconfig))
+        };
+        for mut program in [start(&["run", "all"])?, start(&["fleet", "--nodes", "worker=1"])?] {
+            assert_eq!(program.wait()?.code(), Some(1));
+            let text = program.rest();
+            assert!(text.contains(&at) && text.contains("did not answer within 2s: no answer"), "{text}");
+        }
+        // Generous: the machine may be busy. It used to be 330 s.
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    }
+    Ok(())
+}
+
+/// A kubeconfig of a server without TLS.
+fn of_server(at: &str) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "a",
+        "clusters": [{"name": "a", "cluster": {"server": at, "insecure-skip-tls-verify": true}}],
+        "users": [{"name": "a", "user": {"token": "t"}}],
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+    })
+}
+
+#[test]
+fn every_request_says_who_asks() -> Result<()> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+    // A server that answers this much lets each command go on to its first question about objects.
+    let server = runtime.block_on(Scripted::start(|request| match request.path.as_str() {
+        "/version" => {
+            let fields =
+                ["major", "minor", "gitVersion", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler"];
+            let mut version: Value = fields.into_iter().map(|field| (field.to_owned(), json!("1"))).collect();
+            version["platform"] = json!("a");
+            Answer::Text(200, Vec::new(), version.to_string().into_bytes().into())
+        }
+        _ => Answer::Text(403, Vec::new(), "no".into()),
+    }))?;
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    std::fs::write(&kubeconfig, of_server(&format!("http://{}", server.host())).to_string())?;
+    for arguments in [&["run", "operator"][..], &["fleet"], &["status"], &["explain", "rollout"], &["switch", "w", "s"]]
+    {
+        let output = weir().args(arguments).arg("--kubeconfig").arg(&kubeconfig).output()?;
+        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
+    }
+    let agents: BTreeSet<String> =
+        server.requests().iter().map(|request| request.header("user-agent").unwrap_or_default().to_owned()).collect();
+    let version = env!("CARGO_PKG_VERSION");
+    let expected =
+        ["explain", "fleet", "run operator", "status", "switch"].map(|who| format!("weir/{version} ({who})"));
+    assert_eq!(agents.into_iter().collect::<Vec<_>>(), expected);
+    Ok(())
+}
+
+#[test]
+fn several_that_begin_at_once_on_a_fresh_server_all_run_and_a_pool_that_is_not_there_is_named() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    let start = || Program::start(&mut server.command("all", &["--release", &release]));
+    let mut all = [start()?, start()?, start()?];
+    for program in &mut all {
+        program.until("running against https://")?;
+    }
+    let mut command = weir();
+    command.args(["fleet", "--nodes", "worker=1,gpu=2", "--kubeconfig"]).arg(server.kubeconfig());
+    let mut fleet = Program::start(&mut command)?;
+    fleet.until("there is no MachineConfigPool gpu: its 2 nodes wait for it; there are: master, worker")?;
+    assert!(fleet.interrupt()?.success());
+    for mut program in all {
+        assert!(program.interrupt()?.success(), "{}", program.rest());
+    }
+    Ok(())
+}
+
+#[test]
+fn who_sends_half_a_request_to_the_port_for_figures_keeps_nobody_from_it() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    let mut program = server.run("all", &["--release", &release, "--metrics-bind", "127.0.0.1:0"])?;
+    let said = program.rest();
+    let address = said.split("serving http://").nth(1).and_then(|rest| rest.split('/').next()).context("no address")?;
+    // More than one address may have: those above are closed at once, those below when their headers do not come.
+    let mut halves = Vec::new();
+    for _ in 0..40 {
+        let mut half = std::net::TcpStream::connect(address)?;
+        // Whoever is closed at once may learn it while writing.
+        _ = half.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX: ");
+        half.set_read_timeout(Some(Duration::from_secs(60)))?;
+        halves.push(half);
+    }
+    for mut half in halves {
+        let mut answer = Vec::new();
+        // Closed, with or without an answer, or reset; not open for ever.
+        let ended = half.read_to_end(&mut answer);
+        assert!(!ended.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
+    }
+    assert_eq!(http(address, "/healthz")?, (200, "ok\n".to_owned()));
+    assert!(program.interrupt()?.success());
     Ok(())
 }
 

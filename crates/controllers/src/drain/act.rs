@@ -89,10 +89,10 @@ impl Actor<'_> {
         let api: Api<Node> = Api::all(context.client.clone());
         let written = patch::merge(&api, &context.cluster.nodes, name, change).await;
         match &written {
-            Ok(()) => tracing::info!(node = name, asked = plan.asked, step = ?plan.step, "drain"),
+            Ok(()) => tracing::info!(node = name, asked = plan.asked, step = %plan.step, "drain"),
             // It was deleted in the meantime, and its watch will say so.
             Err(error) if error.is_not_found() => return None,
-            Err(error) => tracing::warn!(node = name, step = ?plan.step, error = %chain(error), "drain"),
+            Err(error) => tracing::warn!(node = name, step = %plan.step, error = %chain(error), "drain"),
         }
         let failed = written.is_err();
         if !failed && matches!(plan.step, Step::Drained | Step::Uncordoned { .. }) {
@@ -112,7 +112,7 @@ impl Actor<'_> {
             .collect();
         let answers: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
         for (pod, answer) in answers {
-            tracing::info!(namespace = pod.namespace, pod = pod.name, ?answer, "evicted");
+            tracing::info!(namespace = pod.namespace, pod = pod.name, %answer, "eviction");
             let answer = match answer {
                 Evicted::Accepted | Evicted::Gone => Answer::Accepted,
                 Evicted::Refused(said) => Answer::Refused(said),

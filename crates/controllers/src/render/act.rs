@@ -48,6 +48,7 @@ impl Writer<'_> {
             let patch = json!({"spec": {"configuration": configuration}});
             let _alone = self.context.cluster.targets.write().await;
             patch::merge(&self.pools(), &self.context.cluster.pools, self.name(), &patch).await?;
+            tracing::info!(pool = self.name(), config = name, sources = rendered.source.len(), "rendered");
             let step = "Sync Machine Config Pool with new MC";
             self.context.cluster.steps.took(SUB_CONTROLLER, step, self.name(), self.context.clock.now());
         }

@@ -8,7 +8,12 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use weir_api::{
     MachineConfigPool,
-    keys::rollout::{CUSTOM_POOL_LABELS_APPLIED, DESIRED_CONFIG, DESIRED_IMAGE},
+    condition::TRUE,
+    keys::{
+        pool::UPDATED,
+        rollout::{CUSTOM_POOL_LABELS_APPLIED, DESIRED_CONFIG, DESIRED_IMAGE},
+    },
+    pool::MachineConfigPoolStatus,
 };
 use weir_kubeio::{Error, Event, Recorder, batch, patch};
 use weir_rules::{
@@ -115,6 +120,11 @@ impl Writer<'_> {
         let patch = json!({"metadata": {"resourceVersion": version}, "status": status});
         let api: Api<MachineConfigPool> = Api::all(self.context.client.clone());
         patch::merge_status(&api, &self.context.cluster.pools, pool, &patch).await?;
+        let before = wanted.pool.status.as_ref();
+        if is_updated(Some(&wanted.status)) && !is_updated(before) {
+            let config = wanted.status.configuration.as_ref().map(|configuration| configuration.name());
+            tracing::info!(pool, config, nodes = wanted.status.updated_machine_count, "done");
+        }
         match &wanted.stalled {
             Some(reason) if self.news.is_new(pool, &reason.to_string()) => {
                 self.event(pool, &Event::warning(reason.code(), reason.to_string())).await;
@@ -130,4 +140,10 @@ impl Writer<'_> {
             self.recorder.record(&*pool, event).await;
         }
     }
+}
+
+/// Whether the status says that every node runs what the pool wants.
+fn is_updated(status: Option<&MachineConfigPoolStatus>) -> bool {
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == UPDATED && condition.status == TRUE)
 }

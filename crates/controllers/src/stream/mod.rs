@@ -93,6 +93,10 @@ impl Classed for Error {
     fn is_conflict(&self) -> bool {
         matches!(self, Self::Api(error) if error.is_conflict())
     }
+
+    fn is_unanswered(&self) -> bool {
+        matches!(self, Self::Api(error) if error.is_unanswered())
+    }
 }
 
 impl Error {

@@ -1,11 +1,12 @@
 //! How subcommands are told which cluster to ask.
 
-use anyhow::{Context as _, Result, anyhow};
+use crate::reach;
+use anyhow::{Context as _, Result, anyhow, bail};
 use kube::{
     Client, Config,
-    config::{KubeConfigOptions, Kubeconfig},
+    config::{KubeConfigOptions, Kubeconfig, KubeconfigError},
 };
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 /// Which cluster to ask
 #[derive(Clone, Debug, Default, clap::Args)]
@@ -19,32 +20,53 @@ pub struct Cluster {
 }
 
 impl Cluster {
-    /// A client of the cluster.
+    /// A client of the cluster for a command, once it answers.
     ///
     /// # Errors
-    /// When no cluster is configured or its configuration cannot be used.
-    pub async fn connect(&self) -> Result<Client> {
-        Ok(Client::try_from(self.config().await?)?)
+    /// When no cluster is configured, its configuration cannot be used, or it does not answer.
+    pub async fn connect(&self, command: &str) -> Result<Client> {
+        reach::connect(self.config().await?, command, Duration::ZERO).await
     }
 
     /// Where the cluster is and who asks: `--kubeconfig`, else `KUBECONFIG` or `~/.kube/config`, else the pod this runs in.
     ///
     /// # Errors
-    /// As for [`Self::connect`].
+    /// When no cluster is configured or its configuration cannot be used.
     pub async fn config(&self) -> Result<Config> {
         let options = KubeConfigOptions { context: self.context.clone(), ..KubeConfigOptions::default() };
         if let Some(path) = &self.kubeconfig {
-            let reading = || format!("reading {}", path.display());
-            std::fs::read(path).with_context(reading)?;
-            // Its text holds what its source says.
-            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| anyhow!("{error}")).with_context(reading)?;
-            let config = Config::from_custom_kubeconfig(kubeconfig, &options).await;
-            return config.with_context(|| format!("using {}", path.display()));
+            let at = path.display();
+            std::fs::read(path).with_context(|| format!("reading the kubeconfig {at}"))?;
+            return used(&at.to_string(), Kubeconfig::read_from(path), &options).await;
         }
-        let config = match &self.context {
-            Some(_) => Config::from_kubeconfig(&options).await.map_err(anyhow::Error::from),
-            None => Config::infer().await.map_err(anyhow::Error::from),
+        let named = std::env::var("KUBECONFIG").ok().filter(|named| !named.is_empty());
+        let usual = std::env::home_dir().map(|home| home.join(USUAL));
+        let (at, kubeconfig) = match (named, usual.filter(|usual| usual.exists())) {
+            (Some(named), _) => (format!("{named} (KUBECONFIG)"), Kubeconfig::read()),
+            (None, Some(usual)) => (usual.display().to_string(), Kubeconfig::read_from(&usual)),
+            (None, None) if std::env::var_os(IN_CLUSTER).is_some() && self.context.is_none() => {
+                return Config::incluster().map_err(|error| anyhow!("using the service account of this pod: {error}"));
+            }
+            (None, None) => bail!(
+                "no cluster is named: KUBECONFIG is not set, there is no ~/{USUAL}, and this is no pod; name a kubeconfig \
+                 with --kubeconfig"
+            ),
         };
-        config.context("finding a cluster; name its kubeconfig with --kubeconfig")
+        used(&at, kubeconfig, &options).await
     }
+}
+
+/// Where kubectl looks in the home folder.
+const USUAL: &str = ".kube/config";
+/// What is set in every pod.
+const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
+
+/// What a kubeconfig says, or what is wrong with it, once: the text of its errors holds what their sources say.
+async fn used(at: &str, read: Result<Kubeconfig, KubeconfigError>, options: &KubeConfigOptions) -> Result<Config> {
+    let kubeconfig = read.map_err(|error| match error {
+        KubeconfigError::ReadConfig(error, path) => anyhow!("reading the kubeconfig {}: {error}", path.display()),
+        error => anyhow!("reading the kubeconfig {at}: {error}"),
+    })?;
+    let config = Config::from_custom_kubeconfig(kubeconfig, options).await;
+    config.map_err(|error| anyhow!("using the kubeconfig {at}: {error}"))
 }

@@ -1,8 +1,9 @@
 //! `weir fleet`: simulated nodes on any API server.
 
-use super::{Cluster, ImageSource, Machines};
+use super::{Cluster, ImageSource, Machines, up::duration};
 use crate::{
     exit::Outcome,
+    reach,
     signals::asked_to_stop,
     up::{
         nodes::Nodes,
@@ -11,7 +12,12 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::Node;
-use std::collections::BTreeMap;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tokio::time::sleep;
+use weir_api::MachineConfigPool;
 use weir_fleet::{Machine, adopt};
 use weir_kubeio::{Cache, Clock};
 
@@ -26,6 +32,9 @@ pub struct Fleet {
     /// How the nodes behave
     #[command(flatten)]
     machines: Machines,
+    /// How long to wait for an API server that does not answer at the start
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    wait: Duration,
     /// Delete the nodes when this ends; without it they stay, and nobody answers for them until it runs again
     #[arg(long)]
     remove_on_exit: bool,
@@ -61,15 +70,16 @@ impl Fleet {
             None => BTreeMap::new(),
         };
         let settings = self.machines.settings(os_text(names))?;
-        let client = self.cluster.connect().await?;
+        let client = reach::connect(self.cluster.config().await?, "fleet", self.wait).await?;
         let wanted = self.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
         let machines = adopt::adopt(&client, wanted).await.context("taking over what is there")?;
         let fleet = weir_fleet::Fleet::new(client.clone(), Clock::system(), settings, machines.clone());
-        let nodes = fleet.nodes();
+        let (nodes, pools) = (fleet.nodes(), fleet.pools());
         eprintln!("{} simulated nodes; each joins once its pool has been rendered. Ctrl-C ends it", machines.len());
         let outcome = tokio::select! {
             () = fleet.run() => bail!("the fleet ended"),
             () = tell(&nodes, &machines) => bail!("the watch of nodes ended"),
+            () = missing(&pools, &machines) => bail!("the watch of pools ended"),
             stopped = &mut stop => stopped.map(|()| Outcome::Done),
         };
         if self.remove_on_exit {
@@ -92,6 +102,32 @@ async fn tell(nodes: &Cache<Node>, machines: &[Machine]) {
         if !told && nodes.is_synced() && machines.iter().all(|machine| nodes.get(&machine.name).is_some()) {
             told = true;
             eprintln!("all {} nodes have joined", machines.len());
+        }
+    }
+}
+
+/// How long a pool may be missing before that is said: it may be made at the same time.
+const MADE: Duration = Duration::from_secs(5);
+
+/// Says once of each pool that machines wait for that there is none.
+async fn missing(pools: &Cache<MachineConfigPool>, machines: &[Machine]) {
+    let mut untold: BTreeSet<&str> = machines.iter().map(|machine| machine.pool.as_str()).collect();
+    let mut changes = pools.changes();
+    loop {
+        sleep(MADE).await;
+        // Where the kind is unknown the watch says so.
+        if pools.is_synced() {
+            for pool in untold.extract_if(.., |pool| pools.get(pool).is_none()) {
+                let nodes = machines.iter().filter(|machine| machine.pool == pool).count();
+                let there: Vec<_> = pools.all().iter().filter_map(|pool| pool.metadata.name.clone()).collect();
+                eprintln!(
+                    "there is no MachineConfigPool {pool}: its {nodes} nodes wait for it; there are: {}",
+                    if there.is_empty() { "none".to_owned() } else { there.join(", ") }
+                );
+            }
+        }
+        if changes.changed().await.is_err() {
+            return;
         }
     }
 }

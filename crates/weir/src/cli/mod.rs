@@ -124,6 +124,9 @@ impl Arguments {
     }
 }
 
+/// Log targets that write bodies of objects.
+const WITHOUT_BODIES: [&str; 1] = ["kube_client::client=off"];
+
 /// Sets up log lines on stderr; `RUST_LOG` overrides the level.
 pub fn log(verbosity: u8, format: LogFormat) {
     use tracing_subscriber::{EnvFilter, fmt};
@@ -135,6 +138,8 @@ pub fn log(verbosity: u8, format: LogFormat) {
     // Who asks reports what came of it; the client would say the same beside that, as an error.
     let level = if verbosity < 2 { format!("{level},kube_client::client::builder=off") } else { level.to_owned() };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
+    // Whatever is asked for: it writes answers that it cannot decode, and there are secrets among them.
+    let filter = WITHOUT_BODIES.iter().filter_map(|off| off.parse().ok()).fold(filter, EnvFilter::add_directive);
     let colour = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false);
     match format {

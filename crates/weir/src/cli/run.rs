@@ -89,37 +89,54 @@ pub struct Election {
     /// Work only while holding the leases machine-config (operator) and machine-config-controller (controller)
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub leader_elect: bool,
-    /// How long the others respect a lease that is not renewed
-    #[arg(long, value_name = "TIME", default_value = "15s", value_parser = duration)]
-    pub leader_elect_lease_duration: Duration,
-    /// How long to try to renew before nothing is written any more and the process ends
-    #[arg(long, value_name = "TIME", default_value = "10s", value_parser = duration)]
-    pub leader_elect_renew_deadline: Duration,
-    /// Pause between two tries
-    #[arg(long, value_name = "TIME", default_value = "2s", value_parser = duration)]
-    pub leader_elect_retry_period: Duration,
+    /// How long the others respect a lease that is not renewed [default: 15s; 270s where one machine is the whole control plane]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub leader_elect_lease_duration: Option<Duration>,
+    /// How long after its last renewal the holder may write [default: 10s; 240s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub leader_elect_renew_deadline: Option<Duration>,
+    /// Pause between two tries [default: 2s; 60s]
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub leader_elect_retry_period: Option<Duration>,
 }
 
 impl Election {
-    /// The periods.
+    /// The periods: those that are given, else the usual ones.
     #[must_use]
-    pub fn timing(&self) -> Timing {
+    pub fn timing(&self, usual: Timing) -> Timing {
         Timing {
-            duration: self.leader_elect_lease_duration,
-            deadline: self.leader_elect_renew_deadline,
-            retry: self.leader_elect_retry_period,
+            duration: self.leader_elect_lease_duration.unwrap_or(usual.duration),
+            deadline: self.leader_elect_renew_deadline.unwrap_or(usual.deadline),
+            retry: self.leader_elect_retry_period.unwrap_or(usual.retry),
         }
     }
 
-    /// Leases are measured in whole seconds, and each period must leave time for the next.
+    /// Whether some period is for the cluster to say.
+    #[must_use]
+    pub fn follows_the_cluster(&self) -> bool {
+        let given =
+            [self.leader_elect_lease_duration, self.leader_elect_renew_deadline, self.leader_elect_retry_period];
+        self.leader_elect && given.iter().any(Option::is_none)
+    }
+
+    /// Leases are measured in whole seconds, and each period must leave time for the next. Who gives one that does not fit the
+    /// usual others has to give these, too: what fits does not depend on the cluster.
     fn check(&self) -> Result<(), clap::Error> {
-        let Timing { duration, deadline, retry } = self.timing();
-        if duration > deadline && deadline > retry && !retry.is_zero() && duration.subsec_nanos() == 0 {
+        let fits = |usual: Timing| {
+            let Timing { duration, deadline, retry } = self.timing(usual);
+            duration > deadline && deadline > retry && !retry.is_zero() && duration.subsec_nanos() == 0
+        };
+        if fits(Timing::default()) && (self.is_usual() || fits(Timing::single_replica())) {
             return Ok(());
         }
         let text = "--leader-elect-lease-duration must be whole seconds and more than --leader-elect-renew-deadline, which \
-                    must be more than --leader-elect-retry-period, which must not be 0\n";
+                    must be more than --leader-elect-retry-period, which must not be 0; give all three\n";
         Err(clap::Error::raw(clap::error::ErrorKind::ValueValidation, text))
+    }
+
+    fn is_usual(&self) -> bool {
+        let Self { leader_elect_lease_duration: duration, leader_elect_renew_deadline: deadline, .. } = self;
+        duration.is_none() && deadline.is_none() && self.leader_elect_retry_period.is_none()
     }
 }
 

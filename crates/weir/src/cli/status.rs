@@ -36,7 +36,7 @@ impl Status {
     pub fn run(&self) -> Result<Outcome> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let client = self.cluster.connect().await?;
+            let client = self.cluster.connect("status").await?;
             if !self.watch {
                 print(self.look(&client).await?.as_bytes())?;
                 return Ok(Outcome::Done);

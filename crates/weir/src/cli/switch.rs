@@ -55,7 +55,7 @@ impl Switch {
     }
 
     async fn switch(&self) -> Result<Outcome> {
-        let client = self.cluster.connect().await?;
+        let client = self.cluster.connect("switch").await?;
         let inputs = Inputs::of_cluster(&client).await?;
         let objects = rollout_objects::of_cluster(&client).await?;
         let plan = self.plan(&inputs, objects)?;

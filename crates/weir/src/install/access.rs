@@ -84,6 +84,8 @@ fn watched(component: Component, install: &Install<'_>) -> Vec<Value> {
     let mut rules = vec![
         // What `weir_controllers::watch` watches; `get` is how a process sees at the start what cluster this is.
         rule(&[CONFIG_GROUP], &["clusterversions", "featuregates"], &["get", "list", "watch"]),
+        // How long a lease is respected.
+        rule(&[CONFIG_GROUP], &["infrastructures"], &["get"]),
         rule(
             &[MACHINE_CONFIG_GROUP],
             &[

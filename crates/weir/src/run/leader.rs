@@ -6,20 +6,45 @@
 use super::Role;
 use crate::{cli::run::Election, exit::Outcome};
 use anyhow::{Result, bail};
-use kube::{Client, Config, client::ClientBuilder};
+use kube::{Api, Client, Config};
 use std::path::Path;
 use tokio::sync::watch;
 use uuid::Uuid;
-use weir_api::keys::names::{CLUSTER_OPERATOR, CONTROLLER_CONFIG, OPERATOR_NAMESPACE};
+use weir_api::{
+    Infrastructure,
+    keys::names::{CLUSTER, CLUSTER_OPERATOR, CONTROLLER_CONFIG, OPERATOR_NAMESPACE},
+};
 use weir_kubeio::{
-    Clock, Fence,
-    lease::{Candidate, Led},
+    Clock, Fence, client,
+    error::{optional, said},
+    lease::{Candidate, Led, Timing, lead_both},
 };
 
 /// Lease of the operator.
 const OPERATOR: &str = CLUSTER_OPERATOR;
 /// Lease of the controller.
 const CONTROLLER: &str = CONTROLLER_CONFIG;
+
+/// Control plane topology of a cluster with one machine for it (`config/v1/types_infrastructure.go` of
+/// github.com/openshift/api).
+const SINGLE_REPLICA: &str = "SingleReplica";
+
+/// The periods that suit the cluster where the user asks for no others.
+pub(super) async fn usual(client: &Client) -> Timing {
+    let infrastructures: Api<Infrastructure> = Api::all(client.clone());
+    let found = optional(infrastructures.get(CLUSTER).await).unwrap_or_else(|error| {
+        tracing::warn!(
+            error = said(&error),
+            "Infrastructure cluster cannot be read: the election is that of several machines"
+        );
+        None
+    });
+    let topology = found.and_then(|infrastructure| infrastructure.status?.control_plane_topology);
+    match topology.as_deref() {
+        Some(SINGLE_REPLICA) => Timing::single_replica(),
+        _ => Timing::default(),
+    }
+}
 
 /// The leases a process needs.
 pub(super) struct Leases {
@@ -29,12 +54,10 @@ pub(super) struct Leases {
 
 impl Leases {
     /// Those of a role; none when there is no election.
-    pub(super) fn new(role: Role, election: &Election, client: &Client, clock: &Clock) -> Self {
+    pub(super) fn new(role: Role, election: &Election, timing: Timing, client: &Client, clock: &Clock) -> Self {
         let identity = format!("{}_{}", host(), Uuid::new_v4());
-        let candidate = |name| {
-            let timing = election.timing();
-            Candidate::new(client.clone(), OPERATOR_NAMESPACE, name, &identity, timing, clock.clone())
-        };
+        let candidate =
+            |name| Candidate::new(client.clone(), OPERATOR_NAMESPACE, name, &identity, timing, clock.clone());
         Self {
             operator: (election.leader_elect && role.operates()).then(|| candidate(OPERATOR)),
             controller: (election.leader_elect && role.controls()).then(|| candidate(CONTROLLER)),
@@ -48,8 +71,8 @@ impl Leases {
     }
 
     /// A client whose writes pass only while every lease is held.
-    pub(super) fn client(&self, config: Config) -> Result<Client> {
-        let builder = ClientBuilder::try_from(config)?;
+    pub(super) fn client(&self, config: Config, component: &str) -> Result<Client> {
+        let builder = client::builder(config, component)?;
         Ok(match (self.operator.as_ref().map(Candidate::fence), self.controller.as_ref().map(Candidate::fence)) {
             (Some(one), Some(other)) => builder.with_layer(&one).with_layer(&other).build(),
             (Some(one), None) | (None, Some(one)) => builder.with_layer(&one).build(),
@@ -65,8 +88,11 @@ impl Leases {
     ) -> Result<Outcome> {
         match (&self.operator, &self.controller) {
             (Some(operator), Some(controller)) => {
-                let inner = Box::pin(async { ended(CONTROLLER, controller.lead(asked(stop), work).await) });
-                ended(OPERATOR, operator.lead(asked(stop), inner).await)
+                match Box::pin(lead_both(operator, controller, || asked(stop), work)).await {
+                    Led::Ended(led) => ended(CONTROLLER, led),
+                    Led::Never => ended(OPERATOR, Led::Never),
+                    Led::Lost => ended(OPERATOR, Led::Lost),
+                }
             }
             (Some(operator), None) => ended(OPERATOR, operator.lead(asked(stop), work).await),
             (None, Some(controller)) => ended(CONTROLLER, controller.lead(asked(stop), work).await),
@@ -87,8 +113,7 @@ fn ended(lease: &str, led: Led<Result<Outcome>>) -> Result<Outcome> {
     match led {
         Led::Never => Ok(Outcome::Done),
         Led::Lost => bail!(
-            "lost lease {OPERATOR_NAMESPACE}/{lease}: another process has it, or the API server could not be asked in time; \
-             nothing was written since"
+            "lost lease {OPERATOR_NAMESPACE}/{lease}: another process has it, or had it; nothing was written since"
         ),
         Led::Ended(outcome) => outcome,
     }

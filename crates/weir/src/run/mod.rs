@@ -2,13 +2,15 @@
 //!
 //! | module | part |
 //! |---|---|
-//! | `connect` | an API server that answers, and lets us read what we need |
+//! | `connect` | an API server that lets us read what we need |
 //! | `leader` | being the only process that writes |
+//! | `connections` | who may ask for these, and how long |
 //! | `serve` | health and metrics over HTTP |
 //! | `release` | what the cluster is to run, and which distribution that makes it |
 //! | `take_over` | being the build whose work is continued |
 
 mod connect;
+mod connections;
 mod leader;
 mod release;
 mod serve;
@@ -18,17 +20,19 @@ use crate::{
     build,
     cli::run::Options,
     exit::Outcome,
+    reach::{self, known},
     seed::{Facts, plain},
     signals::asked_to_stop,
 };
 use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
 use kube::{Api, Client};
 use leader::{Leases, asked};
 use release::Wanted;
 use serde_json::Value;
 use serve::Health;
-use std::sync::Arc;
-use tokio::sync::watch;
+use std::{sync::Arc, time::Duration};
+use tokio::{sync::watch, time::sleep};
 use weir_api::{
     ClusterVersion, FeatureGate,
     keys::{
@@ -36,9 +40,10 @@ use weir_api::{
         names::{CLUSTER, VERSION},
     },
 };
-use weir_controllers::{Cluster, Context, operator};
+use weir_controllers::{Build, Cluster, Context, operator};
+use weir_distro::Profile;
 use weir_images::{Images, Release};
-use weir_kubeio::{Clock, error::optional};
+use weir_kubeio::{Clock, error::optional, lease::Timing};
 
 /// Which components a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +57,15 @@ pub enum Role {
 }
 
 impl Role {
+    /// What it calls itself towards an API server.
+    fn component(self) -> &'static str {
+        match self {
+            Self::All => "run all",
+            Self::Controller => "run controller",
+            Self::Operator => "run operator",
+        }
+    }
+
     fn controls(self) -> bool {
         self != Self::Operator
     }
@@ -60,6 +74,9 @@ impl Role {
         self != Self::Controller
     }
 }
+
+/// What has not been seen for this long is said, and again as often.
+const UNSEEN: Duration = Duration::from_secs(10);
 
 /// Runs until it is asked to stop; the operator keeps the objects that are given.
 ///
@@ -94,6 +111,7 @@ pub async fn run(role: Role, options: Options, kept: Vec<Value>) -> Result<Outco
 async fn work(role: Role, context: &Context, images: Images, options: &Options, kept: Vec<Value>) -> Result<Outcome> {
     tokio::select! {
         () = Box::pin(weir_controllers::watch(context)) => {}
+        () = told_while_unseen(&context.cluster) => {}
         taken_over = Box::pin(async {
             let context = match options.take_over {
                 true => &take_over::taken_over(context).await?,
@@ -104,6 +122,20 @@ async fn work(role: Role, context: &Context, images: Images, options: &Options, 
         }) => taken_over?,
     }
     bail!("the controllers ended")
+}
+
+/// Nothing is decided before everything has been seen: when that takes longer than it should, what is missing is said.
+async fn told_while_unseen(cluster: &Cluster) {
+    loop {
+        sleep(UNSEEN).await;
+        let unseen = cluster.unseen();
+        if unseen.is_empty() {
+            return std::future::pending().await;
+        }
+        let why = unseen.iter().find_map(|(_, why)| why.clone());
+        let unseen: Vec<_> = unseen.iter().map(|(what, _)| *what).collect();
+        tracing::warn!(unseen = unseen.join(", "), why, "waiting to see everything there is");
+    }
 }
 
 async fn control(role: Role, context: &Context, images: Images, options: &Options, kept: Vec<Value>) {
@@ -142,23 +174,20 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
         serve::serve(address, health.clone()).await?;
     }
     let (at, clock) = (config.cluster_url.to_string(), Clock::system());
-    let client = Client::try_from(config.clone())?;
-    connect::answering(&client, &at, options.wait).await?;
+    let client = reach::connect(config.clone(), role.component(), options.wait).await?;
     let there = There::read(&client).await?;
     let Wanted { images, release, profile } = release::wanted(&client, options, &there).await?;
-    let leases = Leases::new(role, &options.election, &client, &clock);
-    let context = Context {
-        client: leases.client(config)?,
-        cluster: Cluster::default(),
-        clock,
-        profile,
-        // The build follows the cluster: it belongs to no release.
-        build: Arc::new(build::identity()),
-    };
+    // The build follows the cluster: it belongs to no release.
+    let build = Arc::new(build::identity());
     if let Some(release) = release.as_ref().filter(|_| options.release.is_some()) {
-        seed(options, &client, &context, &there, release).await?;
+        seed(options, &client, &there, &Seeded { release, profile, build: &build, now: clock.now() }).await?;
     }
     connect::readable(&client, role).await?;
+    let election = &options.election;
+    let usual = if election.follows_the_cluster() { leader::usual(&client).await } else { Timing::default() };
+    let leases = Leases::new(role, election, election.timing(usual), &client, &clock);
+    let client = leases.client(config, role.component())?;
+    let context = Context { client, cluster: Cluster::default(), clock, profile, build };
     health.know(context.clone(), leases.fences());
     let version = release.map(|release| release.version).or_else(|| there.desired_version().map(str::to_owned));
     eprintln!("running against {at}: {} {}", profile.title, version.unwrap_or_default());
@@ -176,8 +205,8 @@ impl There {
         let (versions, gates): (Api<ClusterVersion>, Api<FeatureGate>) =
             (Api::all(client.clone()), Api::all(client.clone()));
         Ok(Self {
-            version: connect::known(optional(versions.get(VERSION).await)).context("reading ClusterVersion version")?,
-            gates: connect::known(optional(gates.get(CLUSTER).await)).context("reading FeatureGate cluster")?,
+            version: known(optional(versions.get(VERSION).await)).context("reading ClusterVersion version")?,
+            gates: known(optional(gates.get(CLUSTER).await)).context("reading FeatureGate cluster")?,
         })
     }
 
@@ -199,17 +228,20 @@ impl There {
     }
 }
 
+/// What an API server is prepared with.
+struct Seeded<'a> {
+    release: &'a Release,
+    profile: &'static Profile,
+    build: &'a Build,
+    now: Timestamp,
+}
+
 /// Makes what is missing; nothing is on an OpenShift.
-async fn seed(options: &Options, client: &Client, context: &Context, there: &There, release: &Release) -> Result<()> {
-    let facts = Facts {
-        release,
-        profile: context.profile,
-        build: &context.build,
-        shape: &plain::shape(client).await?,
-        before: there.version.as_ref(),
-        gates: there.gates.as_ref(),
-        now: context.clock.now(),
-    };
+async fn seed(options: &Options, client: &Client, there: &There, seeded: &Seeded<'_>) -> Result<()> {
+    let Seeded { release, profile, build, now } = *seeded;
+    let shape = &plain::shape(client).await?;
+    let (before, gates) = (there.version.as_ref(), there.gates.as_ref());
+    let facts = Facts { release, profile, build, shape, before, gates, now };
     let done = plain::prepare(client, &facts, options.update).await.context("preparing the API server")?;
     if done != plain::Done::default() {
         eprintln!("made what was missing: {} definitions, {} objects", done.definitions, done.objects);

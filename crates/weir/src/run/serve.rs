@@ -2,6 +2,7 @@
 //!
 //! Healthy is a process that answers. Ready is one that stands by, or works and has seen everything there is.
 
+use super::connections;
 use anyhow::{Context as _, Result};
 use axum::{
     Router,
@@ -88,11 +89,7 @@ pub(super) async fn serve(address: SocketAddr, health: Health) -> Result<()> {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .with_state((health, Arc::new(registry)));
-    tokio::spawn(async move {
-        if let Err(error) = axum::serve(listener, router).await {
-            tracing::warn!(%error, "metrics are no longer served");
-        }
-    });
+    tokio::spawn(connections::serve(listener, router));
     Ok(())
 }
 

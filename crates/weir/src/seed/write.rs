@@ -30,36 +30,42 @@ async fn write(client: &Client, manifest: &Value, owner: Option<Owner>) -> Resul
     let what = || format!("writing {kind} {name}");
     let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(&api_version, &kind)?);
     let manager = Some(FIELD_MANAGER.to_owned());
-    let written = match api.get_opt(&name).await.map_err(|error| anyhow!(said(&error))).with_context(what)? {
-        Some(_) if owner == Some(Owner::User) => return Ok(()),
-        Some(_) => {
+    let parameters = PatchParams { field_manager: manager.clone(), ..PatchParams::default() };
+    let there = said_of(api.get_opt(&name).await).with_context(what)?.is_some();
+    let created = match there {
+        true => None,
+        false => {
+            let parameters = PostParams { field_manager: manager.clone(), ..PostParams::default() };
+            match api.create(&parameters, &object).await {
+                // Another process prepares the same API server: then it is there.
+                Err(kube::Error::Api(status)) if status.is_already_exists() => None,
+                created => Some(said_of(created).with_context(what)?),
+            }
+        }
+    };
+    let written = match created {
+        Some(created) => created,
+        None if owner == Some(Owner::User) => return Ok(()),
+        None => {
             if owner.is_some() {
                 // A merge patch takes away what it says is null. What a seed has null is so already, and may be required.
                 drop_nulls(&mut object.data);
             }
-            let parameters = PatchParams { field_manager: manager.clone(), ..PatchParams::default() };
-            api.patch(&name, &parameters, &Patch::Merge(&object))
-                .await
-                .map_err(|error| anyhow!(said(&error)))
-                .with_context(what)?
-        }
-        None => {
-            let parameters = PostParams { field_manager: manager.clone(), ..PostParams::default() };
-            api.create(&parameters, &object).await.map_err(|error| anyhow!(said(&error))).with_context(what)?
+            said_of(api.patch(&name, &parameters, &Patch::Merge(&object)).await).with_context(what)?
         }
     };
     if let Some(mut status) = status {
         if name == CONTROLLER_CONFIG {
             status["observedGeneration"] = json!(written.metadata.generation);
         }
-        let parameters = PatchParams { field_manager: manager, ..PatchParams::default() };
         let patch: Value = json!({ "status": status });
-        api.patch_status(&name, &parameters, &Patch::Merge(&patch))
-            .await
-            .map_err(|error| anyhow!(said(&error)))
-            .with_context(what)?;
+        said_of(api.patch_status(&name, &parameters, &Patch::Merge(&patch)).await).with_context(what)?;
     }
     Ok(())
+}
+
+fn said_of<T>(answer: kube::Result<T>) -> Result<T> {
+    answer.map_err(|error| anyhow!(said(&error)))
 }
 
 fn drop_nulls(value: &mut Value) {

@@ -24,6 +24,6 @@ impl Given {
         }
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
-        runtime.block_on(async { Inputs::of_cluster(&self.cluster.connect().await?).await })
+        runtime.block_on(async { Inputs::of_cluster(&self.cluster.connect("explain").await?).await })
     }
 }

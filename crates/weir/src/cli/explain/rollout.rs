@@ -47,7 +47,7 @@ impl Rollout {
             return rollout_objects::of_files(&self.files);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { rollout_objects::of_cluster(&self.cluster.connect().await?).await })
+        runtime.block_on(async { rollout_objects::of_cluster(&self.cluster.connect("explain").await?).await })
     }
 }
 
