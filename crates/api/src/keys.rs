@@ -44,6 +44,8 @@ pub mod names {
     pub const PROVISIONING: &str = "provisioning-configuration";
     /// ServiceAccount whose pull secrets open the registry inside the cluster.
     pub const OS_PULLER: &str = "machine-os-puller";
+    /// ServiceAccount of the daemon on every node.
+    pub const DAEMON_ACCOUNT: &str = "machine-config-daemon";
     pub use super::gates::OS_STREAMS as GATE_OS_STREAMS;
 }
 

@@ -20,7 +20,7 @@
 //! | [`crds`] | the CustomResourceDefinitions, generated from the types |
 //! | [`cluster_operator`] | `ClusterOperator` (config.openshift.io) |
 //! | [`cluster_version`], [`feature_gate`], [`infrastructure`] | what the cluster is (config.openshift.io, read only) |
-//! | [`api_server`], [`dns`], [`network`], [`node_config`], [`proxy`] | what nodes are told (config.openshift.io, read only) |
+//! | [`api_server`], [`dns`], [`network`], [`node_config`], [`proxy`], [`scheduler`] | what nodes are told (config.openshift.io, read only) |
 //! | [`image_config`], [`mirrors`] | where images come from (config and operator.openshift.io, read only) |
 //! | [`provisioning`] | how bare metal boots (metal3.io, read only) |
 //! | [`service_monitor`] | which services are asked for metrics (monitoring.coreos.com) |
@@ -64,6 +64,7 @@ pub mod provisioning;
 pub mod proxy;
 pub mod references;
 pub mod release_bundle;
+pub mod scheduler;
 pub mod schema;
 pub mod service_monitor;
 pub mod tls;
@@ -96,4 +97,5 @@ pub use pinned_image_set::PinnedImageSet;
 pub use pool::MachineConfigPool;
 pub use provisioning::Provisioning;
 pub use proxy::Proxy;
+pub use scheduler::Scheduler;
 pub use service_monitor::ServiceMonitor;

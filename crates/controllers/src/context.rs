@@ -6,11 +6,12 @@ use std::{fmt, sync::Arc};
 use weir_api::{
     ClusterVersion, FeatureGate,
     feature_gate::FeatureGateDetails,
-    keys::names::{CLUSTER, VERSION},
+    keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
 };
 use weir_distro::Profile;
 use weir_kubeio::{Clock, Recorder};
 use weir_rules::{
+    controller_config::{RenderConfigError, kept_by_us},
     gates::{Gates, GatesError, gate_list, gates},
     mismatch::{Mismatch, MismatchView, clause, mismatches},
 };
@@ -85,6 +86,15 @@ impl Context {
     pub fn halted(&self) -> Option<String> {
         let found = self.mismatches();
         (!found.is_empty()).then(|| clause(self.profile, &found))
+    }
+
+    /// Whether the cluster is ours to keep.
+    ///
+    /// # Errors
+    /// When another build keeps it, with what to do.
+    pub fn kept_by_us(&self) -> Result<(), RenderConfigError> {
+        let config = self.cluster.controller_configs.get(CONTROLLER_CONFIG);
+        kept_by_us(config.as_deref(), &self.build.raw)
     }
 
     /// The ClusterVersion.

@@ -7,6 +7,7 @@
 //! | [`rollout`] | what every node is told to run, and the status of every pool |
 //! | [`drain`] | nodes that are to be drained, or to take pods again |
 //! | [`nodes`] | the MachineConfigNode of every node |
+//! | [`masters`] | labels and taints of the control plane's nodes |
 //! | [`mod@operator`] | the built-in pools, and the ClusterOperator |
 //! | [`figures`] | nothing: it says in numbers how it all is |
 //! | [`access`] | how images are read, by what the cluster's own objects say |
@@ -23,6 +24,7 @@ pub mod cluster;
 pub mod context;
 pub mod drain;
 pub mod figures;
+pub mod masters;
 mod news;
 pub mod nodes;
 pub mod operator;
@@ -60,6 +62,7 @@ pub async fn controller(context: &Context, images: Images) {
     let rollout = rollout::Controller::new(context.clone());
     let drain = drain::Controller::new(context.clone());
     let nodes = nodes::Controller::new(context.clone());
+    let masters = masters::Controller::new(context.clone());
     // Boxed: together they are larger than a stack should have to hold.
     let work = Box::pin(async {
         // One that began before could miss that what it waits for is there: it listens only to what it acts upon.
@@ -70,6 +73,7 @@ pub async fn controller(context: &Context, images: Images) {
             Box::pin(rollout.run()),
             Box::pin(drain.run()),
             Box::pin(nodes.run()),
+            Box::pin(masters.run()),
         );
     });
     tokio::join!(Box::pin(context.cluster.access.clone().fill(context.client.clone())), work);

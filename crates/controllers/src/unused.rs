@@ -47,6 +47,9 @@ impl Controller {
     /// When one could not be deleted.
     pub async fn reconcile(&self) -> Result<Next, Error> {
         let cluster = &self.context.cluster;
+        if self.context.kept_by_us().is_err() {
+            return Ok(Next::Await);
+        }
         let now = self.context.clock.now();
         let (configs, pools, nodes) = (cluster.configs.all(), cluster.pools.all(), cluster.nodes.all());
         let (reports, image_mode) = (cluster.reports.all(), cluster.os_configs.all());

@@ -12,8 +12,9 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeSet,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -30,8 +31,9 @@ use weir_api::{
     },
 };
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Cluster, Context, operator};
+use weir_controllers::{Build, Cluster, Context, masters, operator, unused};
 use weir_distro::Profile;
+use weir_images::{Images, Source};
 use weir_kubeio::Clock;
 
 const NAMESPACES: [&str; 6] = [
@@ -52,6 +54,8 @@ struct OpenShift {
     edits: Arc<AtomicUsize>,
     /// Whether its changes are refused.
     refused: Arc<AtomicBool>,
+    /// What was asked for that changes something: method and path.
+    writes: Arc<Mutex<BTreeSet<String>>>,
     operator: Vec<JoinHandle<()>>,
 }
 
@@ -107,10 +111,14 @@ impl OpenShift {
         server.define(crds(FeatureSet::Default)).unwrap();
         let edits = Arc::new(AtomicUsize::new(0));
         let refused = Arc::new(AtomicBool::new(false));
-        let counted = (server.service(), edits.clone(), refused.clone());
+        let writes = Arc::new(Mutex::new(BTreeSet::new()));
+        let counted = (server.service(), edits.clone(), refused.clone(), writes.clone());
         let service = service_fn(move |request: http::Request<Body>| {
-            let (server, edits, refused) = counted.clone();
+            let (server, edits, refused, writes) = counted.clone();
             async move {
+                if request.method() != Method::GET {
+                    writes.lock().unwrap().insert(format!("{} {}", request.method(), request.uri().path()));
+                }
                 if request.method() == Method::PATCH && request.uri().path().contains("/controllerconfigs/") {
                     edits.fetch_add(1, Ordering::SeqCst);
                     if refused.load(Ordering::SeqCst) {
@@ -121,7 +129,7 @@ impl OpenShift {
             }
         });
         let client = Client::new(service, "default");
-        let mut cluster = Self { client, edits, refused, operator: Vec::new() };
+        let mut cluster = Self { client, edits, refused, writes, operator: Vec::new() };
         for name in NAMESPACES.into_iter().filter(|name| !without.contains(&&*format!("Namespace {name}"))) {
             // Some are there from the beginning.
             cluster.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
@@ -137,16 +145,20 @@ impl OpenShift {
     /// Lets an operator of this build work, which continues what another made or not, and no other.
     fn operate(&mut self, build: &str, continues: bool) {
         self.operator.drain(..).for_each(|task| task.abort());
-        let context = Context {
+        let context = self.context(build);
+        let watching = tokio::spawn(context.cluster.clone().fill(self.client.clone()));
+        let operator = operator::Controller::new(context).continuing(continues);
+        self.operator = vec![watching, tokio::spawn(async move { operator.run().await })];
+    }
+
+    fn context(&self, build: &str) -> Context {
+        Context {
             client: self.client.clone(),
             cluster: Cluster::default(),
             clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
             profile: &Profile::all()[0],
             build: Arc::new(Build { raw: build.to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
-        };
-        let watching = tokio::spawn(context.cluster.clone().fill(self.client.clone()));
-        let operator = operator::Controller::new(context).continuing(continues);
-        self.operator = vec![watching, tokio::spawn(async move { operator.run().await })];
+        }
     }
 
     fn api(&self, object: &Value) -> Api<DynamicObject> {
@@ -253,6 +265,123 @@ async fn what_another_build_keeps_is_left_alone_until_it_is_told_to_continue() {
     let after = cluster.config().await;
     assert_ne!(after.spec.root_ca_data, before.spec.root_ca_data);
     assert_eq!(annotation(&after, GENERATED_BY_VERSION), build);
+}
+
+/// A cluster with something to do for every controller, all of which another build keeps.
+async fn of_another_build() -> OpenShift {
+    let cluster = OpenShift::start(&[]).await;
+    cluster.operator.iter().for_each(JoinHandle::abort);
+    let group = "machineconfiguration.openshift.io";
+    let machine_config = |kind: &str, name: &str, spec: Value| {
+        let metadata = json!({"name": name, "labels": {(format!("{group}/role")): "worker"}});
+        json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": metadata, "spec": spec})
+    };
+    let ignition = json!({"config": {"ignition": {"version": "3.5.0"}}});
+    for name in ["00-worker", "rendered-worker-1", "rendered-worker-2", "rendered-worker-unused"] {
+        cluster.create(&machine_config("MachineConfig", name, ignition.clone())).await;
+    }
+    let mut streams = machine_config("OSImageStream", "cluster", json!({"defaultStream": "rhel-9"}));
+    let image = |name: &str| format!("quay.example.com/{name}@sha256:{}", "1".repeat(64));
+    let set = json!({"name": "rhel-9", "osImage": image("os"), "osExtensionsImage": image("extensions")});
+    streams["status"] = json!({"availableStreams": [set], "defaultStream": "rhel-9"});
+    streams["metadata"]["annotations"] = json!({(format!("{group}/release-image-version")): "other"});
+    cluster.create(&streams).await;
+    let target = json!({"spec": {"configuration": {"name": "rendered-worker-2"}}, "metadata": {"labels": null}});
+    let pools: Api<MachineConfigPool> = Api::all(cluster.client.clone());
+    pools.patch("worker", &PatchParams::default(), &Patch::Merge(target)).await.unwrap();
+    for (name, drain) in [("worker-0", ""), ("worker-1", "drain-rendered-worker-2")] {
+        let annotations = json!({
+            (format!("{group}/currentConfig")): "rendered-worker-1", (format!("{group}/state")): "Done",
+            (format!("{group}/desiredConfig")): "rendered-worker-1", (format!("{group}/desiredDrain")): drain,
+        });
+        let labels = json!({"node-role.kubernetes.io/worker": "", "node-role.kubernetes.io/master": ""});
+        let metadata = json!({"name": name, "labels": labels, "annotations": annotations});
+        let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+        cluster.create(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "status": ready})).await;
+    }
+    cluster.create(&config("Scheduler", "cluster", json!({}), Value::Null)).await;
+    let bindings = "validatingadmissionpolicybindings/machineconfigpool-osimagestream-reference-validation-binding";
+    let binding = json!({"spec": {"paramRef": {"parameterNotFoundAction": "Deny"}}}).to_string();
+    let request = http::Request::patch(format!("/apis/admissionregistration.k8s.io/v1/{bindings}"));
+    let request = request.header("content-type", "application/merge-patch+json").body(binding.into_bytes()).unwrap();
+    cluster.client.request_text(request).await.unwrap();
+    cluster
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_being_told_to_continue_nothing_is_written_but_that_another_build_keeps_it() {
+    let mut cluster = of_another_build().await;
+    cluster.writes.lock().unwrap().clear();
+    let context = cluster.context("v2");
+    let images = Images::new(Source::default());
+    let pruning = unused::Controller::new(context.clone(), Duration::from_secs(1));
+    cluster.operator = vec![
+        tokio::spawn(async move { weir_controllers::run(context, images).await }),
+        tokio::spawn(async move { pruning.run().await }),
+    ];
+    sleep(Duration::from_mins(20)).await;
+    let mut written = cluster.writes.lock().unwrap().clone();
+    written.retain(|write| {
+        let told =
+            ["clusteroperators", "clusteroperators/machine-config/status"].iter().any(|end| write.ends_with(end));
+        let of_pool = write.contains("/machineconfigpools/") && write.ends_with("/status");
+        !(told || of_pool || (write.starts_with("POST") && write.ends_with("/events")))
+    });
+    assert!(written.is_empty(), "{written:#?}");
+    let (_, reason, message) = cluster.degraded().await;
+    assert!(reason == "RenderConfigFailed" && message.contains("kept by build v1"), "{reason}: {message}");
+    let pool: MachineConfigPool = Api::all(cluster.client.clone()).get("worker").await.unwrap();
+    let condition = pool.status.unwrap().conditions.unwrap();
+    let condition = find(&condition, "RenderDegraded").unwrap().clone();
+    assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("True", "OtherBuild"));
+    assert!(condition.message.contains("--take-over"), "{}", condition.message);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nodes_of_the_control_plane_have_the_labels_and_taints_that_the_scheduler_says() {
+    let cluster = OpenShift::start(&[]).await;
+    let role = |name: &str| format!("node-role.kubernetes.io/{name}");
+    let node = |name: &str, roles: &[&str], taints: Value| {
+        let labels: serde_json::Map<_, _> = roles.iter().map(|name| (role(name), json!(""))).collect();
+        let metadata = json!({"name": name, "labels": labels});
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata, "spec": {"taints": taints}})
+    };
+    let taint = |key: &str| json!({"key": key, "effect": "NoSchedule"});
+    let both = json!([taint(&role("master")), taint(&role("control-plane")), taint("mine")]);
+    cluster.create(&node("m0", &["master"], both)).await;
+    cluster.create(&node("w0", &["worker"], json!([taint(&role("master"))]))).await;
+    let context = cluster.context("v1");
+    tokio::spawn(context.cluster.clone().fill(cluster.client.clone()));
+    let masters = masters::Controller::new(context);
+    let masters = tokio::spawn(async move { masters.run().await });
+    let has = async |name: &str| {
+        sleep(Duration::from_secs(1)).await;
+        let node: k8s_openapi::api::core::v1::Node = Api::all(cluster.client.clone()).get(name).await.unwrap();
+        let labels: Vec<String> = node.metadata.labels.unwrap().into_keys().collect();
+        let roles: Vec<String> =
+            labels.iter().filter_map(|l| l.strip_prefix("node-role.kubernetes.io/").map(str::to_owned)).collect();
+        let taints = node.spec.and_then(|spec| spec.taints).unwrap_or_default().into_iter().map(|taint| taint.key);
+        // Its kubelet is not there: that is the API server's to say.
+        let taints: Vec<String> = taints.filter(|key| !key.starts_with("node.kubernetes.io/")).collect();
+        (roles.join(" "), taints.join(" "))
+    };
+    let (master, plane) = (role("master"), role("control-plane"));
+    let is = |roles: &str, taints: &str| (roles.to_owned(), taints.to_owned());
+    assert_eq!(has("m0").await, is("control-plane master", &format!("{master} {plane} mine")));
+    let scheduler =
+        |schedulable: bool| config("Scheduler", "cluster", json!({"mastersSchedulable": schedulable}), Value::Null);
+    cluster.create(&scheduler(true)).await;
+    assert_eq!(has("m0").await, is("control-plane master worker", "mine"));
+    let turned = Patch::Merge(scheduler(false));
+    cluster.api(&scheduler(false)).patch("cluster", &PatchParams::default(), &turned).await.unwrap();
+    assert_eq!(has("m0").await, is("control-plane master", &format!("mine {master}")));
+    // What is ours comes back, and other nodes are nobody's business here.
+    let nodes = node("m0", &[], Value::Null);
+    let without = Patch::Merge(json!({"metadata": {"labels": {(&plane): null}}}));
+    cluster.api(&nodes).patch("m0", &PatchParams::default(), &without).await.unwrap();
+    assert_eq!(has("m0").await.0, "control-plane master");
+    assert_eq!(has("w0").await, is("worker", &master));
+    masters.abort();
 }
 
 /// Who continues has nobody who generates: certificates change nothing about that, what templates read does.
@@ -408,7 +537,8 @@ async fn machines_of_every_pool_are_told_where_to_boot_from_where_there_are_mach
     let odd = json!({"metadata": {"name": "infra-user-data-managed"}, "data": {"userData": ""}});
     api.create(&PostParams::default(), &serde_json::from_value(odd).unwrap()).await.unwrap();
     let pools: Api<MachineConfigPool> = Api::all(cluster.client.clone());
-    let pool = json!({"metadata": {"name": "infra"}, "spec": {}});
+    let selector = json!({"matchLabels": {"machineconfiguration.openshift.io/role": "worker"}});
+    let pool = json!({"metadata": {"name": "infra"}, "spec": {"machineConfigSelector": selector}});
     pools.create(&PostParams::default(), &serde_json::from_value(pool).unwrap()).await.unwrap();
     let broken = Patch::Merge(json!({"data": {"userData": "e30="}}));
     api.patch("master-user-data-managed", &PatchParams::default(), &broken).await.unwrap();

@@ -6,7 +6,8 @@
 //! R-CLUSTER-3 Degraded names the first failure: evidence that contradicts the distribution, a catalogue of streams that
 //! cannot be made, objects that cannot be read, then its own work, the required pools, and last what was generated and no longer fits. While required pools
 //! are waited for, their last failure stays.
-//! R-CLUSTER-4 Versions are set once everything is done, and while it is not Progressing even if it is Degraded.
+//! R-CLUSTER-4 Versions are set once everything is done, and while it is not Progressing even if it is Degraded. Who does not
+//! know the image that he runs from keeps what is said of it: the cluster's update waits for that version.
 //! R-CLUSTER-5 Upgradeable is decided by [`upgradeable`].
 //! R-CLUSTER-6 The extension has one line for each pool, and what is waited for.
 //! R-CLUSTER-7 Transition times move only on a flip; a status that says the same is not written.
@@ -49,7 +50,7 @@ pub struct ClusterStatusView<'a> {
     pub object: Option<&'a ClusterOperator>,
     /// Release version of the operator.
     pub version: &'a str,
-    /// Pull spec of the operator.
+    /// Pull spec of the operator; empty when it does not know.
     pub image: &'a str,
     /// The first failure of this pass, if there is one.
     pub failure: Option<&'a Failure>,
@@ -88,8 +89,8 @@ pub struct Told {
 pub fn cluster_status(view: &ClusterStatusView<'_>, now: Timestamp) -> ClusterReport {
     let old = view.object.and_then(|object| object.status.clone()).unwrap_or_default();
     let mut report = Writer { conditions: old.conditions.clone().unwrap_or_default(), events: Vec::new(), now };
-    let own = own_versions(view);
     let before = old.versions.clone().unwrap_or_default();
+    let own = own_versions(view, &before);
     let equal = own.iter().all(|version| before.contains(version));
     let required = || Failure::of_required(view.required);
     let failed = view.failure.cloned().or_else(required).or_else(|| Failure::of_generated(view.pools));
@@ -143,14 +144,17 @@ pub fn status_patch(object: &ClusterOperator, new: &ClusterOperatorStatus) -> Va
     })
 }
 
-fn own_versions(view: &ClusterStatusView<'_>) -> Vec<OperandVersion> {
+/// R-CLUSTER-4.
+fn own_versions(view: &ClusterStatusView<'_>, before: &[OperandVersion]) -> Vec<OperandVersion> {
     let version = |name: &str, version: &str| OperandVersion {
         name: name.to_owned(),
         version: version.to_owned(),
         ..OperandVersion::default()
     };
     let mut own = vec![version(VERSION_OPERATOR, view.version)];
-    if !view.image.is_empty() {
+    if view.image.is_empty() {
+        own.extend(before.iter().filter(|version| version.name == VERSION_OPERATOR_IMAGE).cloned());
+    } else {
         own.push(version(VERSION_OPERATOR_IMAGE, view.image));
     }
     own
@@ -166,7 +170,7 @@ fn progressing(
     let version = view.version;
     let was = is_true(&report.conditions, PROGRESSING);
     if !equal && !was {
-        let (from, to) = (listed(before), listed(&own_versions(view)));
+        let (from, to) = (listed(before), listed(&own_versions(view, before)));
         let message = format!("clusteroperator/machine-config started a version change from {from} to {to}");
         report.tell(false, "OperatorVersionChanged", message);
     }

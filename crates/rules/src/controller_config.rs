@@ -39,6 +39,7 @@ pub(crate) use bundles::entry as bytes_of;
 pub use error::RenderConfigError;
 pub use merge::{ConfigChange, Marks, change};
 
+use crate::take_over::other_build;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Secret, ServiceAccount};
 use std::collections::BTreeMap;
@@ -46,7 +47,7 @@ use weir_api::{
     ControllerConfig, DNS, Image, Infrastructure, Network, Proxy,
     controller_config::ControllerConfigSpec,
     keys::{
-        config::{GENERATED_BY_VERSION, SEEDED},
+        config::SEEDED,
         config_maps,
         names::{CLUSTER, OPERATOR_NAMESPACE},
         namespaces, secrets,
@@ -137,12 +138,9 @@ pub fn is_kept(infrastructure: Option<&Infrastructure>, config: Option<&Controll
 /// # Errors
 /// When one does, with what to do.
 pub fn kept_by_us(config: Option<&ControllerConfig>, build: &str) -> Result<(), RenderConfigError> {
-    let marks = config.and_then(|config| config.metadata.annotations.as_ref());
-    match marks.and_then(|marks| marks.get(GENERATED_BY_VERSION)) {
-        Some(found) if found != build => {
-            Err(RenderConfigError::OtherBuild { found: found.clone(), own: build.to_owned() })
-        }
-        _ => Ok(()),
+    match other_build(config, build) {
+        Some(found) => Err(RenderConfigError::OtherBuild { found: found.to_owned(), own: build.to_owned() }),
+        None => Ok(()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! R-EXPLAIN-2 Nodes, unavailable nodes, limit, capacity and candidates are those of the pool alone: whether it is paused,
 //! being deleted or an arbiter only decides who starts.
 //! R-EXPLAIN-3 Lists of nodes are in name order, but those that start, which are in their order.
+//! R-EXPLAIN-4 Files without any node say nothing about nodes: that is said, and no count and no status is made of it.
 
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,8 @@ pub struct Objects {
     pub pools: Vec<MachineConfigPool>,
     /// All nodes.
     pub nodes: Vec<Node>,
+    /// Whether nodes were looked for where there need not be any, and none was found (R-EXPLAIN-4).
+    pub nodes_unseen: bool,
     /// MachineConfigs.
     pub configs: Vec<MachineConfig>,
     /// Whether these are all that there are, so that one that is not among them does not exist.
@@ -71,6 +74,8 @@ pub struct Explained {
     pub pool: String,
     /// The configuration its nodes are to reach; empty until there is one.
     pub target: String,
+    /// Whether nothing is known of its nodes; all that follows then says nothing (R-EXPLAIN-4).
+    pub unseen: bool,
     /// Its nodes.
     pub nodes: Vec<String>,
     /// Those of them that count as unavailable.
@@ -171,6 +176,12 @@ impl Explained {
     /// The explanation as scripts read it.
     #[must_use]
     pub fn json(&self) -> Value {
+        if self.unseen {
+            return json!({
+                "nodes": null, "unavailable": null, "maxUnavailable": null, "capacity": null, "candidates": null,
+                "start": null, "hold": null, "status": null, "notKnown": text::UNSEEN,
+            });
+        }
         let hold = self.hold.iter().map(|held| {
             let reason = format!("{}: {}", held.reason.code(), held.reason);
             json!({"node": held.node, "reason": reason, "since": held.since.map(|since| since.to_string())})
@@ -250,6 +261,7 @@ impl<'a> Views<'a> {
         Explained {
             pool: pool.name.to_owned(),
             target: pool.target.unwrap_or_default().to_owned(),
+            unseen: objects.nodes_unseen,
             nodes: names(&nodes),
             unavailable: names(&room.unavailable),
             max_unavailable: max.map_err(|error| error.to_string()),

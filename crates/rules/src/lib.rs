@@ -31,10 +31,11 @@
 //! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`built_in`] | the pools that every cluster has |
+//! | [`masters`] | what labels and taints nodes of the control plane have |
 //! | [`marks`] | which build the ControllerConfig is of |
 //! | [`templates`] | whether what was generated still belongs to the ControllerConfig |
 //! | [`take_over`] | which build's work is continued by who takes over from another operator |
-//! | [`policies`] | which admission policies go with the streams |
+//! | [`policies`] | what the API server is to refuse |
 //! | [`operands`] | which objects the operator applies and deletes, and whether their pods are there |
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
 //! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
@@ -68,6 +69,7 @@ pub mod goyaml;
 pub mod guard;
 pub mod machine_configuration;
 pub mod marks;
+pub mod masters;
 pub mod max_unavailable;
 pub mod membership;
 pub mod mismatch;

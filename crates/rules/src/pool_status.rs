@@ -101,7 +101,7 @@ pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPo
         degraded_machine_count: narrow(counts.degraded),
         conditions: Some(conditions),
         cert_expirys: Some(view.certificates.to_vec()),
-        pool_synchronizers_status: Some(vec![synchronizer(synchronized, &counts)]),
+        pool_synchronizers_status: Some(synchronizers(synchronized, &counts)),
         configuration: Some(configuration),
         os_image_stream: running.map(|name| OsImageStreamReference { name, ..old.os_image_stream.unwrap_or_default() }),
         other: old.other,
@@ -233,8 +233,17 @@ fn running_stream(view: &PoolStatusView<'_>, configuration: &PoolConfiguration) 
     Some(stream.name.clone())
 }
 
-fn synchronizer(old: Vec<PoolSynchronizerStatus>, counts: &Counts) -> PoolSynchronizerStatus {
-    let old = old.into_iter().find(|one| one.pool_synchronizer_type == SYNCHRONIZER_PINNED_IMAGE_SETS);
+/// The one entry that is ours, and those of others as they are.
+fn synchronizers(mut all: Vec<PoolSynchronizerStatus>, counts: &Counts) -> Vec<PoolSynchronizerStatus> {
+    let ours = |one: &PoolSynchronizerStatus| one.pool_synchronizer_type == SYNCHRONIZER_PINNED_IMAGE_SETS;
+    match all.iter_mut().find(|one| ours(one)) {
+        Some(found) => *found = synchronizer(Some(std::mem::take(found)), counts),
+        None => all.push(synchronizer(None, counts)),
+    }
+    all
+}
+
+fn synchronizer(old: Option<PoolSynchronizerStatus>, counts: &Counts) -> PoolSynchronizerStatus {
     let wide = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
     PoolSynchronizerStatus {
         pool_synchronizer_type: SYNCHRONIZER_PINNED_IMAGE_SETS.to_owned(),
@@ -243,7 +252,7 @@ fn synchronizer(old: Vec<PoolSynchronizerStatus>, counts: &Counts) -> PoolSynchr
         ready_machine_count: wide(counts.ready),
         available_machine_count: wide(counts.machines.saturating_sub(counts.unavailable)),
         unavailable_machine_count: wide(counts.unavailable),
-        observed_generation: None,
+        observed_generation: old.as_ref().and_then(|one| one.observed_generation),
         other: old.map(|one| one.other).unwrap_or_default(),
     }
 }
@@ -275,6 +284,48 @@ fn narrow(count: usize) -> i32 {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+
+    /// Who keeps PinnedImageSets, which this controller does not, says so in the same status.
+    #[test]
+    fn what_others_say_of_pinned_image_sets_is_kept() {
+        let degraded = json!({
+            "type": "PinnedImageSetsDegraded", "status": "True", "reason": "", "message": "no space left",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        let synchronizer = |type_: &str, count: i64| {
+            json!({
+                "poolSynchronizerType": type_, "machineCount": count, "updatedMachineCount": count, "readyMachineCount": 0,
+                "availableMachineCount": 0, "unavailableMachineCount": 0, "observedGeneration": 4,
+            })
+        };
+        let object: weir_api::MachineConfigPool = serde_json::from_value(json!({
+            "metadata": {"name": "worker", "generation": 1},
+            "spec": {"nodeSelector": {"matchLabels": {"a": ""}}, "pinnedImageSets": [{"name": "next"}]},
+            "status": {
+                "conditions": [degraded],
+                "poolSynchronizersStatus": [synchronizer("Others", 3), synchronizer("PinnedImageSets", 3)],
+            },
+        }))
+        .unwrap();
+        let pool = PoolView::new(&object);
+        let view = PoolStatusView {
+            pool: &pool,
+            nodes: &[],
+            reports: &BTreeMap::new(),
+            configs: &BTreeMap::new(),
+            streams: None,
+            counts_from_reports: false,
+            image_mode: false,
+            certificates: &[],
+            stalled: None,
+        };
+        let status = serde_json::to_value(pool_status(&view, Timestamp::UNIX_EPOCH)).unwrap();
+        assert!(status["conditions"].as_array().unwrap().contains(&degraded), "{status}");
+        assert_eq!(
+            status["poolSynchronizersStatus"],
+            json!([synchronizer("Others", 3), synchronizer("PinnedImageSets", 0)])
+        );
+    }
 
     #[test]
     fn what_a_later_version_of_the_api_says_is_kept_and_no_change() {

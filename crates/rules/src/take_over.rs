@@ -5,6 +5,9 @@
 //! R-TAKE-OVER-2 Every generated MachineConfig is of one build. Rendered ones do not count, they are kept from every build
 //! there was; those of users are of none.
 //! R-TAKE-OVER-3 Who takes over is that build until it ends: what it renders has the same inputs, and so the same name.
+//! R-TAKE-OVER-4 Who does not take over writes nothing while the ControllerConfig is of another build: no pool, no node, no
+//! OSImageStream, no policy. He says so in the ClusterOperator and on the pools. A ControllerConfig that weir made on an API
+//! server that is no OpenShift is never another's.
 //!
 //! Source of the marks: `pkg/operator/sync.go` and `pkg/controller/template/template_controller.go` of
 //! github.com/openshift/machine-config-operator. That another program continues under them is ours.
@@ -14,7 +17,7 @@ use std::collections::BTreeMap;
 use weir_api::{
     ControllerConfig, MachineConfig,
     keys::{
-        config::{GENERATED_BY_CONTROLLER_VERSION, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION},
+        config::{GENERATED_BY_CONTROLLER_VERSION, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, SEEDED},
         names::{CONTROLLER_CONFIG, RENDERED_PREFIX},
     },
 };
@@ -79,6 +82,15 @@ pub enum TakeOverError {
     ),
 }
 
+/// The build that keeps the cluster, where it is another than `own`, and who does not take over leaves all to it
+/// (R-TAKE-OVER-4). Builds are told apart by their version for people, as on the ControllerConfig.
+#[must_use]
+pub fn other_build<'a>(config: Option<&'a ControllerConfig>, own: &str) -> Option<&'a str> {
+    let marks = config?.metadata.annotations.as_ref()?;
+    let found = marks.get(GENERATED_BY_VERSION).filter(|_| !marks.contains_key(SEEDED))?;
+    (found != own).then_some(found)
+}
+
 /// The build to continue.
 ///
 /// # Errors
@@ -136,6 +148,19 @@ mod tests {
 
     fn marks() -> Value {
         json!({GENERATED_BY_VERSION: "v4.99.0-dirty", RELEASE_IMAGE_VERSION: "5.0.0"})
+    }
+
+    #[test]
+    fn what_another_build_keeps_is_its_own() {
+        for (marks, other) in [
+            (json!({GENERATED_BY_VERSION: "v4"}), Some("v4")),
+            (json!({GENERATED_BY_VERSION: "ours"}), None),
+            (json!({GENERATED_BY_VERSION: "v4", SEEDED: "v4"}), None),
+            (json!({}), None),
+        ] {
+            assert_eq!(other_build(Some(&controller_config(marks.clone())), "ours"), other, "{marks}");
+        }
+        assert_eq!(other_build(None, "ours"), None);
     }
 
     #[test]

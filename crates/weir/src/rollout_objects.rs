@@ -62,7 +62,9 @@ pub fn of_files(paths: &[PathBuf]) -> Result<Objects> {
             }
         }
     }
-    found.objects(false)
+    let mut objects = found.objects(false)?;
+    objects.nodes_unseen = objects.nodes.is_empty();
+    Ok(objects)
 }
 
 /// Manifests in a folder and all folders below it, by name; links to folders are not followed.
@@ -173,6 +175,7 @@ impl Found {
             streams: self.streams.get(CLUSTER).filter(|_| streams_on).cloned(),
             pools: self.pools.into_values().collect(),
             nodes: self.nodes.into_values().collect(),
+            nodes_unseen: false,
             configs: self.configs.into_values().collect(),
             reports: self.reports.into_values().collect(),
             operator_nodes: self.pods.into_values().map(node_of).collect(),

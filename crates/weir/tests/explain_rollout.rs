@@ -74,6 +74,25 @@ fn a_list_on_standard_input() {
     assert!(text.ends_with("node c has no pool: no pool's nodeSelector matches it; label it for one\n"), "{text}");
 }
 
+/// Files of pools alone, as `oc get mcp -o yaml` writes them, say nothing about nodes.
+#[test]
+fn without_nodes_nothing_is_claimed_about_them() {
+    let pools =
+        json!({"apiVersion": "v1", "kind": "List", "items": [pool("worker", "w2"), pool("infra", "i1")]}).to_string();
+    let text = String::from_utf8(weir(&["-f", "-"], &pools).stdout).unwrap();
+    assert_eq!(text.matches("not known: no nodes among the files").count(), 2, "{text}");
+    assert!(!text.contains("0 nodes") && !text.contains("=True"), "{text}");
+    let worker = told(&weir(&["--pool", "worker", "-f", "-", "-o", "json"], &pools));
+    assert_eq!(worker["notKnown"], "no nodes among the files");
+    assert!(worker["status"].is_null() && worker["nodes"].is_null(), "{worker}");
+
+    // Nodes of other pools are nodes: this one has none.
+    let both = json!([pool("worker", "w2"), pool("infra", "i1"), node("a", "worker", "w2")]);
+    let both = json!({"apiVersion": "v1", "kind": "List", "items": both}).to_string();
+    let infra = told(&weir(&["--pool", "infra", "-f", "-", "-o", "json"], &both));
+    assert_eq!((&infra["nodes"], &infra["notKnown"]), (&json!([]), &Value::Null));
+}
+
 #[test]
 fn a_must_gather() {
     let folder = tempfile::tempdir().unwrap();

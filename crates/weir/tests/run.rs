@@ -623,7 +623,7 @@ fn asked(server: &mut Server) -> BTreeSet<Right> {
 
 /// Rights that an API server with a release in it gives no occasion for, and what does. A right that is neither used nor here
 /// is one too many.
-const OTHER_OCCASIONS: [(&str, &[&str], &str); 10] = [
+const OTHER_OCCASIONS: [(&str, &[&str], &str); 11] = [
     ("create", &["pods/eviction"], "a drain with pods: crates/controllers/tests/drain.rs"),
     ("create", &["machineconfigpools", "configmaps", "machineconfigurations", "secrets"], "they are not there yet"),
     ("create", &["controllerconfigs"], "an OpenShift without one: crates/controllers/tests/openshift.rs"),
@@ -645,6 +645,7 @@ const OTHER_OCCASIONS: [(&str, &[&str], &str); 10] = [
         ],
         "somebody else wrote them, or OpenShift's objects changed: crates/controllers/tests/{render,openshift}.rs",
     ),
+    ("get", &["infrastructures"], "asked of who writes a policy with this parameter"),
     (
         "list watch",
         &[
@@ -710,6 +711,14 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     }
     let apply = ["apply", "--server-side", "--force-conflicts", "-f", &file.display().to_string()];
     server.kubectl.run(&apply)?;
+    let versions = || {
+        let columns =
+            "custom-columns=KIND:.kind,NAME:.metadata.name,IN:.metadata.namespace,V:.metadata.resourceVersion";
+        server.kubectl.run(&["get", "-f", &file.display().to_string(), "-o", columns])
+    };
+    let first = versions()?;
+    server.kubectl.run(&apply)?;
+    assert_eq!(versions()?, first, "applied again");
 
     server.kubectl.run(&["delete", "leases", "--all", "-n", "openshift-machine-config-operator"])?;
     let start = |what: &str, account: &str| {
@@ -864,6 +873,21 @@ fn the_work_of_another_operator_is_continued_and_no_node_is_told_anything_for_it
         anyhow::Ok(all)
     };
     let before = told()?;
+
+    // Who is not told to continue it leaves all to that operator, its policy and a catalogue of another build, too.
+    let binding = "validatingadmissionpolicybinding/machineconfigpool-osimagestream-reference-validation-binding";
+    let deny = json!({"spec": {"paramRef": {"parameterNotFoundAction": "Deny"}}}).to_string();
+    server.kubectl.run(&["patch", binding, "--type", "merge", "-p", &deny])?;
+    let versions = || {
+        let kinds = "osimagestreams,validatingadmissionpolicies,validatingadmissionpolicybindings,machineconfigs,controllerconfigs";
+        server.kubectl.run(&["get", kinds, "-o", "custom-columns=N:.metadata.name,V:.metadata.resourceVersion"])
+    };
+    let kept = versions()?;
+    let mut program = server.run("all", &["--distribution", "ocp"])?;
+    server.wait("mcp/worker", ".status.conditions[?(@.type==\"RenderDegraded\")].reason", "OtherBuild")?;
+    server.wait("clusteroperator/machine-config", ".status.conditions[?(@.type==\"Degraded\")].status", "True")?;
+    assert!(program.interrupt()?.success());
+    assert_eq!((told()?, versions()?), (before.clone(), kept));
 
     let stale = generated.iter().find(|name| name.contains("worker")).context("nothing for workers")?;
     let mark = "machineconfiguration.openshift.io/generated-by-controller-version";

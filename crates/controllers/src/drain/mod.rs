@@ -61,7 +61,8 @@ impl Controller {
     /// # Errors
     /// Never, as it is; the type is what `drive` asks for.
     pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
-        if !self.context.cluster.is_synced() {
+        // What another build tells nodes it sees through, too.
+        if !self.context.cluster.is_synced() || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }
         let nodes = self.context.cluster.nodes.all();

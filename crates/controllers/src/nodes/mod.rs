@@ -38,7 +38,8 @@ impl Controller {
     /// # Errors
     /// The first write that failed; the others are made all the same.
     pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
-        if !self.context.cluster.is_synced() {
+        // What another build keeps it reports about, too.
+        if !self.context.cluster.is_synced() || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }
         let writes = observe(&self.context).into_iter().map(|write| ((), act(&self.context, write)));

@@ -6,14 +6,14 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use weir_api::{
     ClusterOperator, ControllerConfig, MachineConfigPool,
-    keys::names::{ARBITER_TOPOLOGY, CLUSTER_OPERATOR, CONTROLLER_CONFIG, GATE_OS_STREAMS},
+    keys::names::{ARBITER_TOPOLOGY, CLUSTER_OPERATOR, CONTROLLER_CONFIG},
 };
 use weir_kubeio::{Cache, Error, Event, cache::Cached, drive::chain, patch};
 use weir_rules::{
     built_in::{PoolChange, built_in},
     cluster_status::{ClusterReport, Failure, Task, status_patch},
     marks::marks,
-    policies::{self, GuardChange},
+    policies::{self, GuardChange, Wanted},
     view::PoolView,
 };
 
@@ -48,20 +48,22 @@ impl Controller {
         Ok(())
     }
 
-    /// Makes the admission policies that go with the streams, or takes them away.
+    /// Makes the admission policies, or takes away those whose gate is off.
     pub(super) async fn guards(&self) -> Result<(), Error> {
         if !self.policies.is_synced() || !self.bindings.is_synced() {
             return Ok(());
         }
-        let streams = self.context.gates().ok().map(|gates| gates.is_on(GATE_OS_STREAMS));
-        let wanted = policies::is_wanted(self.context.profile, streams);
-        let guard = policies::pool_stream();
-        // The binding goes first and comes last: it is what makes the policy count.
-        if wanted == Some(false) {
-            self.guard(&self.bindings, policies::POOL_STREAM_BINDING, &guard.binding, wanted).await?;
+        let gates = self.context.gates().ok();
+        for Wanted { guard, is_wanted } in policies::guards(self.context.profile, gates.as_ref()) {
+            let (policy, binding) = (guard.policy_name(), guard.binding_name());
+            // The binding goes first and comes last: it is what makes the policy count.
+            if is_wanted == Some(false) {
+                self.guard(&self.bindings, binding, &guard.binding, is_wanted).await?;
+            }
+            self.guard(&self.policies, policy, &guard.policy, is_wanted).await?;
+            self.guard(&self.bindings, binding, &guard.binding, is_wanted).await?;
         }
-        self.guard(&self.policies, policies::POOL_STREAM, &guard.policy, wanted).await?;
-        self.guard(&self.bindings, policies::POOL_STREAM_BINDING, &guard.binding, wanted).await
+        Ok(())
     }
 
     async fn guard<K>(&self, cache: &Cache<K>, name: &str, object: &Value, wanted: Option<bool>) -> Result<(), Error>

@@ -15,7 +15,7 @@ use weir_api::{
 use weir_kubeio::{Cache, Error, Event, drive::chain, patch};
 use weir_rules::{
     cluster_status::{Failure, Task},
-    controller_config::{ConfigChange, Marks, RenderConfig, RenderConfigError, change, kept_by_us},
+    controller_config::{ConfigChange, Marks, RenderConfig, change},
     registry_ca::{self, RegistryCaChange},
     server_ca::{Copy, ServerCaView, is_marked, server_ca},
     templates::{Mark, mark},
@@ -26,13 +26,10 @@ use weir_rules::{
 const REGISTRY_OPERATOR: &str = "image-registry";
 
 impl Controller {
-    /// Whether the ControllerConfig and what goes with it are ours to keep.
-    pub(super) fn is_kept(&self, config: Option<&ControllerConfig>) -> Result<bool, Failure> {
-        if !self.sources.is_kept(config) {
-            return Ok(false);
-        }
-        let failed = |error: RenderConfigError| Failure::Work { task: Task::RenderConfig, why: error.to_string() };
-        kept_by_us(config, &self.context.build.raw).map_err(failed).map(|()| true)
+    /// That another build keeps the cluster, where one does.
+    pub(super) fn other_build(&self) -> Option<Failure> {
+        let error = self.context.kept_by_us().err()?;
+        Some(Failure::Work { task: Task::RenderConfig, why: error.to_string() })
     }
 
     /// Says of the ControllerConfig that what another operator generated belongs to it, where nobody generates it anew.

@@ -136,15 +136,24 @@ impl Controller {
             return Ok(Next::Await);
         }
         let now = self.context.clock.now();
-        let pools = self.pools().await.map_err(act::pools_failed);
-        let guards = self.guards().await.map_err(act::guards_failed);
+        let other = self.other_build();
+        let (pools, guards) = match &other {
+            Some(_) => (Ok(()), Ok(())),
+            None => {
+                let pools = self.pools().await.map_err(act::pools_failed);
+                (pools, self.guards().await.map_err(act::guards_failed))
+            }
+        };
         let observed = Observed::new(self);
         let marks = self.marks(observed.version()).await.map_err(act::marks_failed);
         let operands = self.operands.keep(&self.context.client, now).await;
         let rollout = operands.as_ref().ok().cloned().flatten();
-        let (kept, again) = self.keep(&observed, now).await;
-        let failed = [pools, guards, marks, operands.map(drop)].into_iter().filter_map(Result::err).chain(kept);
-        let failure = observed.failure().or_else(|| failed.min_by_key(Failure::order));
+        let (mut failed, again) = match other {
+            Some(failure) => (vec![failure], None),
+            None => self.keep(&observed, now).await,
+        };
+        failed.extend([pools, guards, marks, operands.map(drop)].into_iter().filter_map(Result::err));
+        let failure = observed.failure().or_else(|| failed.into_iter().min_by_key(Failure::order));
         let required = self.required(&observed, now).behind(rollout);
         self.report(&observed.report(failure.as_ref(), &required, &self.image, now)).await?;
         let waits = failure.is_some() || required != Required::Done;
@@ -154,11 +163,9 @@ impl Controller {
 
     /// Keeps what belongs to a real cluster: what failed of it, and when to look again.
     async fn keep(&self, observed: &Observed<'_>, now: Timestamp) -> (Vec<Failure>, Option<Timestamp>) {
-        match self.is_kept(observed.config()) {
-            Ok(true) => {}
+        if !self.sources.is_kept(observed.config()) {
             // Without its Infrastructure one does not know what it is.
-            Ok(false) => return (self.unreadable().into_iter().collect(), None),
-            Err(failure) => return (vec![failure], None),
+            return (self.unreadable().into_iter().collect(), None);
         }
         let mut failed: Vec<Failure> = self.templates(observed).await.err().into_iter().collect();
         if let Ok(gates) = self.context.gates() {

@@ -3,6 +3,7 @@
 use weir_api::{MachineConfigPool, keys::names::CLUSTER_OPERATOR};
 use weir_rules::{
     components::NotRendered,
+    controller_config::RenderConfigError,
     gates::GatesError,
     guard::{GuardError, Inhibitor},
     mismatch,
@@ -19,6 +20,9 @@ pub(super) const NOT_MADE: &str = "OSImageStreamNotMade";
 pub(super) enum Failure {
     #[error("{0}")]
     Mismatch(String),
+    /// Another build keeps the cluster.
+    #[error(transparent)]
+    OtherBuild(#[from] RenderConfigError),
     /// Objects that decide about it are there and cannot be read.
     #[error("{0}")]
     Unreadable(String),
@@ -48,6 +52,7 @@ impl Failure {
     pub(super) fn code(&self) -> &'static str {
         match self {
             Self::Mismatch(_) => mismatch::CODE,
+            Self::OtherBuild(_) => "OtherBuild",
             Self::Unreadable(_) => unreadable::CODE,
             Self::Gates(_) => "FeatureGatesUnknown",
             Self::BeingMade => "OSImageStreamBeingMade",
@@ -84,6 +89,7 @@ impl Failure {
             Self::Components(error) => error.is_failure(),
             Self::BeingMade => false,
             Self::Mismatch(_)
+            | Self::OtherBuild(_)
             | Self::Unreadable(_)
             | Self::Gates(_)
             | Self::Stream(_)

@@ -37,6 +37,10 @@ pub(super) struct Found {
 
 impl Notices {
     pub(super) fn look(&self, context: &Context, pools: &[Arc<MachineConfigPool>]) -> Found {
+        // Another build may do with settings what we do not.
+        if context.kept_by_us().is_err() {
+            return Found { settings: Vec::new(), gates: None, made_for: Vec::new() };
+        }
         let cluster = &context.cluster;
         let views: Vec<PoolView<'_>> = pools.iter().map(|pool| PoolView::new(pool)).collect();
         let (kubelets, runtimes, pinned) = (cluster.kubelets.all(), cluster.runtimes.all(), cluster.pinned.all());

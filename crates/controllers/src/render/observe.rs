@@ -15,6 +15,7 @@ use weir_distro::StreamsRule;
 use weir_rules::{
     cluster_status::catalog_said,
     components::{NotRendered, components},
+    controller_config::RenderConfigError,
     gates::{Gates, GatesError},
     notices::Notice,
     reconcilable::{Override, overrides},
@@ -32,6 +33,8 @@ pub(super) struct Observed {
     gates: Result<Gates, GatesError>,
     /// Absent while the gate is off.
     overrides: BTreeSet<Override>,
+    /// Whether the cluster is ours to keep.
+    kept_by_us: Result<(), RenderConfigError>,
     /// What contradicts the distribution.
     halted: Option<String>,
     unreadable: Objects,
@@ -67,6 +70,7 @@ impl Observed {
             streams: cluster.streams.get(CLUSTER),
             gates,
             overrides: overrides(configuration.as_deref()),
+            kept_by_us: context.kept_by_us(),
             halted: context.halted(),
             unreadable: Objects::of(cluster),
             being_made: being_made(context),
@@ -89,6 +93,7 @@ impl Observed {
     }
 
     pub(super) fn parts(&self, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Result<(Parts, StreamReason), Failure> {
+        self.kept_by_us.clone()?;
         if let Some(why) = &self.halted {
             return Err(Failure::Mismatch(why.clone()));
         }

@@ -76,7 +76,10 @@ impl Observed {
             streams: cluster.streams.get(CLUSTER).filter(|_| is_on(GATE_OS_STREAMS)),
             // Until a release was read nobody knows whether it is for this cluster.
             halted: context
-                .halted()
+                .kept_by_us()
+                .err()
+                .map(|error| error.to_string())
+                .or_else(|| context.halted())
                 .or_else(|| Objects::of(cluster).halts())
                 .or_else(|| being_made(context).then(|| BEING_READ.to_owned()))
                 .or_else(|| cluster.pools.all().iter().any(|pool| is_stale(pool)).then(|| STALE.to_owned())),

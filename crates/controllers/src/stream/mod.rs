@@ -158,7 +158,8 @@ pub(crate) fn due_now(context: &Context) -> Result<Due, GatesError> {
 
 /// Whether the OSImageStream is being made from the desired release, and nothing is known yet to be in the way of that.
 pub(crate) fn being_made(context: &Context) -> bool {
-    context.cluster.troubles.get().catalog.is_none() && matches!(due_now(context), Ok(Due::Make { .. }))
+    let nothing_known = context.cluster.troubles.get().catalog.is_none() && context.kept_by_us().is_ok();
+    nothing_known && matches!(due_now(context), Ok(Due::Make { .. }))
 }
 
 /// Streams that pools use.
@@ -250,6 +251,10 @@ impl Controller {
     pub async fn reconcile(&self) -> Result<Next, Error> {
         let cluster = &self.context.cluster;
         if !cluster.is_configuration_synced() {
+            return Ok(Next::Await);
+        }
+        // Another build's controllers make the OSImageStream.
+        if self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }
         // What is there and cannot be read is not written over: the pools name it.

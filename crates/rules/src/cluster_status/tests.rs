@@ -11,6 +11,8 @@ fn at(seconds: i64) -> Timestamp {
 struct Operator {
     object: Option<ClusterOperator>,
     version: &'static str,
+    /// Whether it knows the image that it runs from.
+    knows_image: bool,
     failure: Option<Failure>,
     required: Required,
     blocked: Option<Blocked>,
@@ -18,12 +20,12 @@ struct Operator {
 
 impl Operator {
     fn new(version: &'static str) -> Self {
-        Self { object: None, version, failure: None, required: Required::Done, blocked: None }
+        Self { object: None, version, knows_image: true, failure: None, required: Required::Done, blocked: None }
     }
 
     /// One pass; the reasons of its events.
     fn pass(&mut self, now: i64) -> Vec<String> {
-        let image = format!("operator@{}", self.version);
+        let image = if self.knows_image { format!("operator@{}", self.version) } else { String::new() };
         let report = cluster_status(
             &ClusterStatusView {
                 object: self.object.as_ref(),
@@ -106,6 +108,24 @@ fn an_installation_and_an_update() {
     assert_eq!(operator.versions(), "[{operator 5.0.1} {operator-image operator@5.0.1}]");
     operator.pass(9);
     assert_eq!(operator.says(PROGRESSING), "False  Cluster version is 5.0.1 (9)");
+}
+
+#[test]
+fn who_does_not_know_his_image_keeps_what_is_said_of_it() {
+    let mut operator = Operator::new("5.0.0");
+    operator.pass(1);
+    operator.pass(2);
+    operator.knows_image = false;
+    assert!(operator.pass(3).is_empty());
+    assert_eq!(operator.versions(), "[{operator 5.0.0} {operator-image operator@5.0.0}]");
+    assert_eq!(operator.says(PROGRESSING), "False  Cluster version is 5.0.0 (2)");
+    operator.version = "5.0.1";
+    operator.pass(4);
+    assert_eq!(operator.versions(), "[{operator 5.0.1} {operator-image operator@5.0.0}]");
+    // Nobody said one yet.
+    let mut unknown = Operator { knows_image: false, ..Operator::new("5.0.0") };
+    unknown.pass(1);
+    assert_eq!(unknown.versions(), "[{operator 5.0.0}]");
 }
 
 #[test]

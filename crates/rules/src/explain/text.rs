@@ -12,11 +12,17 @@ use weir_api::{
 /// Nodes that wait for the same are told in one line, and this many of them are named.
 const NAMED: usize = 5;
 
+/// Why nothing is known of a pool's nodes.
+pub(super) const UNSEEN: &str = "no nodes among the files";
+
 /// Explains one pool in full: every node with what it waits for.
 #[must_use]
 pub fn explained(pool: &Explained, now: Timestamp) -> String {
     let mut out = String::new();
     let target = if pool.target.is_empty() { "no configuration yet" } else { pool.target.as_str() };
+    if pool.unseen {
+        return format!("pool {}: to reach {target}; how far it is, is not known: {UNSEEN}\n", pool.pool);
+    }
     let limit = match &pool.max_unavailable {
         Ok(max) => format!("{} of at most {max} unavailable", pool.unavailable.len()),
         Err(error) => error.clone(),
@@ -49,7 +55,7 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
     for pool in pools {
         let status = &pool.status;
         let stream = status.os_image_stream.as_ref().map_or("-", |stream| stream.name.as_str());
-        let count = |count: i32| count.to_string();
+        let count = |count: i32| if pool.unseen { "-".to_owned() } else { count.to_string() };
         rows.push([
             pool.pool.clone(),
             stream.to_owned(),
@@ -97,6 +103,7 @@ fn state(pool: &Explained) -> &'static str {
     let conditions = pool.status.conditions.as_deref().unwrap_or_default();
     let says = |type_| is_true(conditions, type_);
     match () {
+        () if pool.unseen => "not known",
         () if says(DEGRADED) || says(RENDER_DEGRADED) => "degraded",
         () if pool.target.is_empty() => "not rendered",
         () if says(UPDATED) => "updated",

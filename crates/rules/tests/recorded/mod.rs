@@ -95,6 +95,7 @@ impl Inputs {
         Objects {
             pools: self.all_pools().cloned().collect(),
             nodes: self.nodes.clone(),
+            nodes_unseen: false,
             configs: self.machine_configs.clone(),
             all_configs: false,
             reports: self.machine_config_nodes.clone(),

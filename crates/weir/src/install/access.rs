@@ -147,8 +147,9 @@ fn operator() -> Vec<Value> {
             &["validatingadmissionpolicies", "validatingadmissionpolicybindings"],
             &["list", "watch", "create", "patch", "delete"],
         ),
-        // Who writes a policy must be allowed to read its parameter.
+        // Who writes a policy must be allowed to read its parameter; ClusterVersions are read above.
         rule(&[MACHINE_CONFIG_GROUP], &["osimagestreams"], &["get"]),
+        rule(&[CONFIG_GROUP], &["infrastructures"], &["get"]),
     ]
 }
 
@@ -166,8 +167,9 @@ fn controller() -> Vec<Value> {
             &["osimagestreams/status", "machineconfigpools/status", "machineconfignodes/status"],
             &["patch"],
         ),
-        // Rollout and cordons.
+        // Rollout and cordons; labels and taints of the control plane, as the Scheduler says.
         rule(&[""], &["nodes"], &["patch"]),
+        rule(&[CONFIG_GROUP], &["schedulers"], WATCH),
         // Drains.
         rule(&[""], &["pods/eviction"], &["create"]),
         rule(&["policy"], &["poddisruptionbudgets"], WATCH),

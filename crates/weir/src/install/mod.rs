@@ -13,7 +13,7 @@ mod workload;
 use serde_json::{Value, json};
 use std::time::Duration;
 use weir_api::keys::names::{COMPONENTS, OPERATOR_NAMESPACE};
-use weir_rules::policies::pool_stream;
+use weir_rules::policies::always;
 
 /// Pods of a component where nobody says how many: one works, one stands by.
 pub const REPLICAS: u32 = 2;
@@ -72,29 +72,41 @@ impl Component {
     }
 }
 
-/// All objects, in the order in which they can be applied. The policy is the operator's to keep; it is here so that it holds
-/// from the beginning.
+/// All objects, in the order in which they can be applied. The policies are the operator's to keep; those that no gate decides
+/// about are here so that they hold from the beginning.
 #[must_use]
 pub fn manifests(install: &Install<'_>) -> Vec<Manifest> {
-    let namespace = json!({
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {
-            "name": OPERATOR_NAMESPACE,
-            "labels": {"openshift.io/cluster-monitoring": "true", "pod-security.kubernetes.io/enforce": "restricted"},
-        },
-    });
     let components = if install.operator_keeps_controller { &[Component::Operator] } else { &Component::ALL[..] };
-    let mut objects = vec![namespace];
+    let mut objects: Vec<Value> = own(install, vec![namespace()]);
     for component in components {
         objects.extend(access::objects(*component, install));
     }
-    let guard = pool_stream();
-    objects.extend([guard.policy, guard.binding]);
+    objects.extend(own(install, always().into_iter().flat_map(|guard| [guard.policy, guard.binding]).collect()));
     for component in components {
         objects.extend(workload::objects(*component, install));
     }
     objects.into_iter().map(Manifest::from).collect()
+}
+
+/// Objects that the operator before made, too. Who takes over finds them: the namespace belongs to the cluster, and the
+/// policies are brought in line by our operator once it has taken over, not by who installs it.
+fn own(install: &Install<'_>, objects: Vec<Value>) -> Vec<Value> {
+    if install.take_over { Vec::new() } else { objects }
+}
+
+/// The namespace as the reference makes it, field by field: where that was here before, applying this changes nothing. Its
+/// daemon and server, which go on working there, need more than weir's own pods do.
+///
+/// Source: `install/0000_80_machine-config_00_namespace.yaml` of github.com/openshift/machine-config-operator.
+fn namespace() -> Value {
+    let mut labels = json!({"name": OPERATOR_NAMESPACE, "openshift.io/run-level": ""});
+    labels["openshift.io/cluster-monitoring"] = json!("true");
+    for mode in ["audit", "enforce", "warn"] {
+        labels[format!("pod-security.kubernetes.io/{mode}")] = json!("privileged");
+    }
+    let annotations = json!({"openshift.io/node-selector": "", "workload.openshift.io/allowed": "management"});
+    let metadata = json!({"name": OPERATOR_NAMESPACE, "labels": labels, "annotations": annotations});
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 }
 
 /// The objects of the controller, for an operator that keeps them.
@@ -221,6 +233,34 @@ mod tests {
         for manifest in all() {
             assert!(!manifest.object["rules"].to_string().contains("escalate"), "{}", manifest.file);
         }
+    }
+
+    #[test]
+    fn who_takes_over_brings_nothing_that_is_there_already() {
+        let shared = ["Namespace", "ValidatingAdmissionPolicy", "ValidatingAdmissionPolicyBinding"];
+        let printed = |take_over: bool| manifests(&Install { take_over, ..INSTALL });
+        let kinds = |take_over| -> BTreeSet<String> {
+            printed(take_over).iter().filter_map(|m| m.object["kind"].as_str().map(str::to_owned)).collect()
+        };
+        for kind in shared {
+            assert_eq!([true, false].map(|take_over| kinds(take_over).contains(kind)), [false, true], "{kind}");
+        }
+        let namespace = printed(false).into_iter().find(|m| m.object["kind"] == "Namespace").unwrap().object;
+        assert_eq!(namespace["metadata"]["labels"]["pod-security.kubernetes.io/enforce"], "privileged");
+    }
+
+    #[test]
+    fn pods_say_which_constraint_they_need_and_that_they_belong_to_the_platform() {
+        let mut seen = 0;
+        for manifest in all().iter().filter(|manifest| manifest.object["kind"] == "Deployment") {
+            let annotations = &manifest.object["spec"]["template"]["metadata"]["annotations"];
+            assert_eq!(annotations["openshift.io/required-scc"], "restricted-v2");
+            let workload = annotations["target.workload.openshift.io/management"].as_str().unwrap();
+            let workload: Value = serde_json::from_str(workload).unwrap();
+            assert_eq!(workload, json!({"effect": "PreferredDuringScheduling"}));
+            seen += 1;
+        }
+        assert_eq!(seen, Component::ALL.len());
     }
 
     #[test]

@@ -20,9 +20,11 @@ pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value>
     });
     let mut service_metadata = metadata(name);
     service_metadata["labels"]["app"] = json!(name);
+    // The protocol is a part of the port's identity: left to a default, a second apply could add the port again.
+    let port = json!({"name": "metrics", "port": METRICS_PORT, "protocol": "TCP", "targetPort": "metrics"});
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": service_metadata,
-        "spec": {"selector": labels, "ports": [{"name": "metrics", "port": METRICS_PORT, "targetPort": "metrics"}]},
+        "spec": {"selector": labels, "ports": [port]},
     });
     let monitor = json!({
         "apiVersion": "monitoring.coreos.com/v1", "kind": "ServiceMonitor", "metadata": metadata(name),
@@ -55,12 +57,18 @@ fn deployment(component: Component, install: &Install<'_>, labels: &Value) -> Va
         "containers": [container(component, install)],
         "volumes": [{"name": "cache", "emptyDir": {"sizeLimit": "128Mi"}}],
     });
+    // The least that the pod needs, so that no other constraint is chosen for it; and where cores are set aside for the
+    // platform it runs on those.
+    let annotations = json!({
+        "openshift.io/required-scc": "restricted-v2",
+        "target.workload.openshift.io/management": r#"{"effect": "PreferredDuringScheduling"}"#,
+    });
     json!({
         "apiVersion": "apps/v1", "kind": "Deployment", "metadata": metadata(name),
         "spec": {
             "replicas": install.replicas,
             "selector": {"matchLabels": labels},
-            "template": {"metadata": {"labels": labels}, "spec": pod},
+            "template": {"metadata": {"labels": labels, "annotations": annotations}, "spec": pod},
         },
     })
 }
@@ -89,7 +97,7 @@ fn container(component: Component, install: &Install<'_>) -> Value {
         "image": install.image,
         "command": ["weir"],
         "args": arguments,
-        "ports": [{"name": "metrics", "containerPort": METRICS_PORT}],
+        "ports": [{"name": "metrics", "containerPort": METRICS_PORT, "protocol": "TCP"}],
         "livenessProbe": probe("/healthz"),
         "readinessProbe": probe("/readyz"),
         "resources": {"requests": {"cpu": "20m", "memory": "50Mi"}},

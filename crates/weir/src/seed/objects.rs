@@ -17,6 +17,7 @@ use weir_api::{
 use weir_controllers::Build;
 use weir_distro::Profile;
 use weir_images::Release;
+use weir_rules::{gates::gates, policies::guards};
 
 /// Who an object belongs to after the first start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +95,7 @@ pub fn objects(facts: &Facts<'_>) -> Vec<Seed> {
     seeds.extend(facts.shape.roles().map(|role| user(machine_config(role))));
     seeds.extend(pools(facts).into_iter().map(user));
     seeds.push(cluster(controller_config(facts)));
+    seeds.extend(policies(facts).into_iter().map(cluster));
     for seed in &mut seeds {
         seed.object["metadata"]["annotations"][SEEDED] = json!(facts.build.raw);
     }
@@ -139,6 +141,15 @@ fn feature_gate(facts: &Facts<'_>) -> Value {
     gates.extend(before.into_iter().flatten().filter(|of| of.version != version).map(|of| json!(of)));
     let spec = json!({"featureSet": facts.profile.sample.feature_set});
     config("FeatureGate", CLUSTER, &spec, &json!({ "featureGates": gates }))
+}
+
+/// The admission policies, which the operator keeps: here they hold from the beginning.
+fn policies(facts: &Facts<'_>) -> Vec<Value> {
+    let version = Some(facts.release.version.as_str());
+    let seeded = serde_json::from_value(feature_gate(facts)).ok();
+    let gates = gates(facts.gates, version, None).or_else(|_| gates(seeded.as_ref(), version, None)).ok();
+    let wanted = guards(facts.profile, gates.as_ref()).into_iter().filter(|wanted| wanted.is_wanted == Some(true));
+    wanted.flat_map(|wanted| [wanted.guard.policy, wanted.guard.binding]).collect()
 }
 
 fn infrastructure(facts: &Facts<'_>) -> Value {

@@ -1,0 +1,20 @@
+//! Writes nodes.
+
+use super::Controller;
+use k8s_openapi::api::core::v1::Node;
+use kube::Api;
+use serde_json::Value;
+use weir_kubeio::{Error, patch};
+
+impl Controller {
+    pub(super) async fn write(&self, node: &str, change: &Value, schedulable: Option<bool>) -> Result<(), Error> {
+        let api: Api<Node> = Api::all(self.context.client.clone());
+        match patch::merge(&api, &self.nodes, node, change).await {
+            // It was deleted in the meantime, and its watch will say so.
+            Err(error) if error.is_not_found() => return Ok(()),
+            written => written?,
+        }
+        tracing::info!(node, schedulable, "labels and taints of the control plane brought in line");
+        Ok(())
+    }
+}
