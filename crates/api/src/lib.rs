@@ -22,6 +22,7 @@
 //! | [`cluster_version`], [`feature_gate`], [`infrastructure`] | what the cluster is (config.openshift.io, read only) |
 //! | [`api_server`], [`dns`], [`network`], [`node_config`], [`proxy`], [`scheduler`] | what nodes are told (config.openshift.io, read only) |
 //! | [`image_config`], [`mirrors`] | where images come from (config and operator.openshift.io, read only) |
+//! | [`docker_config`] | logins of registries, also in a Secret |
 //! | [`provisioning`] | how bare metal boots (metal3.io, read only) |
 //! | [`service_monitor`] | which services are asked for metrics (monitoring.coreos.com) |
 //! | [`image_stream`] | `ImageStream` (image.openshift.io, read only) |
@@ -41,6 +42,7 @@ pub mod container_runtime_config;
 pub mod controller_config;
 pub mod crds;
 pub mod dns;
+pub mod docker_config;
 pub mod feature_gate;
 pub mod image_config;
 pub mod image_stream;
@@ -76,6 +78,7 @@ pub use condition::Condition;
 pub use container_runtime_config::ContainerRuntimeConfig;
 pub use controller_config::ControllerConfig;
 pub use dns::DNS;
+pub use docker_config::DockerConfig;
 pub use feature_gate::FeatureGate;
 pub use image_config::Image;
 pub use image_stream::ImageStream;

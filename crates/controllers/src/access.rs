@@ -261,9 +261,8 @@ impl Seen {
             content_sources: self.content_sources.iter().map(AsRef::as_ref).collect(),
             tag_sets: self.tag_sets.iter().map(AsRef::as_ref).collect(),
         };
-        let secret = self.pull_secret.as_ref().map(|secret| serde_json::to_vec(&**secret).unwrap_or_default());
         let named = format!("{}/{}", namespaces::CONFIG, secrets::PULL);
-        let secret = secret.as_ref().map(|json| (named.as_str(), json.as_slice()));
+        let secret = self.pull_secret.as_deref().map(|secret| (named.as_str(), secret));
         let config = self.config.as_ref().map(|config| &config.spec);
         let source = start.source().clone().with_cluster(&policy, config, secret)?;
         for warning in source.authfile.warnings() {

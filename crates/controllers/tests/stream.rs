@@ -209,7 +209,7 @@ async fn mirrors_credentials_and_certificates_of_the_cluster_take_effect_at_once
         );
         let spec = json!({"spec": controller_config(registry.ca())});
         put(client, "machineconfiguration.openshift.io", "ControllerConfig", "machine-config-controller", spec).await;
-        trouble(&context, |trouble| trouble.why.contains("authfile has none")).await;
+        trouble(&context, |trouble| trouble.why.contains("there are none for it")).await;
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pull-secret"},
             "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": registry.authfile(None)}});
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespaces::CONFIG);

@@ -1,14 +1,17 @@
 //! Whose credentials a registry is shown.
 //!
-//! Docker's `config.json` in its modern and legacy form, or a Kubernetes Secret that holds one. Unknown fields are
-//! tolerated: a credential helper beside them does not make the others useless.
+//! Docker's `config.json` in its modern and legacy form, or a Kubernetes Secret that holds one
+//! ([`weir_api::docker_config`]). Unknown fields are tolerated: a credential helper beside them does not make the others
+//! useless. An entry that cannot be used is no obstacle to others; it is an error when its registry asks for a login.
 //!
 //! Sources: `man 5 containers-auth.json` of github.com/containers/image; Secret types of the Kubernetes API reference.
 
 use base64::{Engine as _, alphabet, engine};
+use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::fmt;
+use weir_api::docker_config::{DockerConfig, NotDockerConfig};
 
 /// Padding is optional: tools disagree about it.
 const BASE64: engine::GeneralPurpose = engine::GeneralPurpose::new(
@@ -19,7 +22,7 @@ const BASE64: engine::GeneralPurpose = engine::GeneralPurpose::new(
 /// Credentials by registry, or by registry and repository prefix. Never printed.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Authfile {
-    entries: BTreeMap<String, Credential>,
+    entries: BTreeMap<String, Result<Credential, BadEntry>>,
     warnings: Vec<String>,
 }
 
@@ -48,26 +51,36 @@ pub enum BadAuthfile {
     /// It is something else.
     #[error("the authfile {0}; it must be a docker config.json or a Secret that holds one")]
     Shape(String),
-    /// One entry cannot be used.
-    #[error("the authfile's entry for {host}: {why}")]
-    Entry {
-        /// Which entry.
-        host: String,
-        /// Why.
-        why: &'static str,
-    },
 }
 
-const SECRET_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
-/// Keys of a modern file beside `auths`: `{"auths":{},"HttpHeaders":{}}` is not a legacy file with two hosts.
-const TOP_LEVEL: [&str; 8] =
-    ["auths", "credhelpers", "credsstore", "httpheaders", "currentcontext", "detachkeys", "psformat", "proxies"];
+/// Why one entry cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BadEntry {
+    /// Something else stands there.
+    #[error("it is no JSON object")]
+    Shape,
+    /// A field.
+    #[error("a field that should be text is not")]
+    Field,
+    /// Not what encoding user and password gives.
+    #[error("its auth is not base64")]
+    Base64,
+    /// Bytes.
+    #[error("its auth is not UTF-8 text")]
+    Text,
+}
+
+impl From<NotDockerConfig> for BadAuthfile {
+    fn from(why: NotDockerConfig) -> Self {
+        Self::Shape(why.to_string())
+    }
+}
 
 impl Authfile {
     /// Reads an authfile.
     ///
     /// # Errors
-    /// When it is no docker config and no Secret that holds one, or an entry is malformed.
+    /// When it is no docker config and no Secret that holds one.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadAuthfile> {
         let value: Value = match serde_json::from_slice(bytes) {
             Ok(value) => value,
@@ -78,77 +91,57 @@ impl Authfile {
                 .filter(Value::is_object)
                 .ok_or_else(|| BadAuthfile::Syntax(format!("line {} column {}", json.line(), json.column())))?,
         };
-        let Value::Object(object) = value else {
-            return Err(BadAuthfile::Shape("holds no JSON object".to_owned()));
-        };
+        let Value::Object(object) = &value else { return Err(NotDockerConfig::NoObject.into()) };
         match object.get("kind").and_then(Value::as_str) {
-            Some("Secret") => Self::secret(&object),
-            Some(kind) => Err(BadAuthfile::Shape(format!("is a {kind}"))),
-            None => Self::docker_config(&object),
-        }
-    }
-
-    fn secret(object: &Map<String, Value>) -> Result<Self, BadAuthfile> {
-        let field = |map: &str| {
-            let map = object.get(map)?.as_object()?;
-            SECRET_KEYS.iter().find_map(|key| map.get(*key)?.as_str())
-        };
-        let shape = |why: &str| BadAuthfile::Shape(why.to_owned());
-        let text = match (field("stringData"), field("data")) {
-            (Some(text), _) => text.as_bytes().to_vec(),
-            (None, Some(text)) => BASE64.decode(text).map_err(|_| shape("is a Secret whose data is not base64"))?,
-            (None, None) => return Err(shape("is a Secret without the key .dockerconfigjson or .dockercfg")),
-        };
-        match serde_json::from_slice(&text) {
-            Ok(Value::Object(object)) => Self::docker_config(&object),
-            _ => Err(shape("is a Secret whose docker config is no JSON object")),
-        }
-    }
-
-    fn docker_config(object: &Map<String, Value>) -> Result<Self, BadAuthfile> {
-        let lower: Vec<(String, &Value)> = object.iter().map(|(key, value)| (key.to_lowercase(), value)).collect();
-        let modern = lower.iter().find(|(key, _)| key == "auths").map(|(_, value)| *value);
-        let mut warnings: Vec<String> = lower
-            .iter()
-            .filter(|(key, value)| matches!(key.as_str(), "credhelpers" | "credsstore") && is_set(value))
-            .map(|(key, _)| format!("{key} of the authfile is ignored: credential helpers are not run"))
-            .collect();
-        let hosts = match modern {
-            Some(Value::Object(hosts)) => hosts.clone(),
-            Some(Value::Null) => Map::new(),
-            Some(_) => return Err(BadAuthfile::Shape("has a field auths that is no JSON object".to_owned())),
-            None => {
-                let host = |key: &str| !TOP_LEVEL.contains(&key.to_lowercase().as_str());
-                object.iter().filter(|(key, _)| host(key)).map(|(key, value)| (key.clone(), value.clone())).collect()
+            Some("Secret") => {
+                // The message of the reader quotes what it read.
+                let shape = |_| BadAuthfile::Shape("is a Secret whose data is not base64".to_owned());
+                Self::of_secret(&serde_json::from_value(value).map_err(shape)?)
             }
-        };
+            Some(kind) => Err(BadAuthfile::Shape(format!("is a {kind}"))),
+            None => Ok(Self::of(DockerConfig::of(object)?)),
+        }
+    }
+
+    /// The logins of a pull secret.
+    ///
+    /// # Errors
+    /// When there is no docker config in it.
+    pub fn of_secret(secret: &Secret) -> Result<Self, BadAuthfile> {
+        Ok(Self::of(DockerConfig::of_secret(secret)?))
+    }
+
+    fn of(config: DockerConfig) -> Self {
+        let helper = |field| format!("{field} of the authfile is ignored: credential helpers are not run");
+        let mut warnings: Vec<String> = config.helpers.into_iter().map(helper).collect();
         let mut entries = BTreeMap::new();
-        for (host, entry) in hosts {
-            match credential(&host, &entry)? {
-                Some(credential) => _ = entries.insert(host, credential),
+        for (host, entry) in config.logins {
+            match credential(&entry).transpose() {
+                Some(credential) => {
+                    if let Err(why) = &credential {
+                        let text = "is not used unless its registry asks for a login";
+                        warnings.push(format!("the authfile's entry for {host} {text}: {why}"));
+                    }
+                    entries.insert(host, credential);
+                }
                 None => warnings.push(format!("the authfile's entry for {host} holds no credentials and is ignored")),
             }
         }
-        Ok(Self { entries, warnings })
+        Self { entries, warnings }
     }
 
     /// The credentials for a repository: those of the repository itself, else of the nearest prefix, else of the host,
-    /// else of a legacy key such as `https://host/v1/`.
+    /// else of a legacy key such as `https://host/v1/`. With the name of the entry, which is there also when it cannot be
+    /// used.
     #[must_use]
-    pub fn credential(&self, registry: &str, repository: &str) -> Option<&Credential> {
-        self.entry(registry, repository).map(|(_, credential)| credential)
-    }
-
-    /// As [`Self::credential`], with the name of the entry.
-    #[must_use]
-    pub fn entry(&self, registry: &str, repository: &str) -> Option<(&str, &Credential)> {
+    pub fn entry(&self, registry: &str, repository: &str) -> Option<(&str, Result<&Credential, BadEntry>)> {
         let full = format!("{registry}/{repository}");
         let prefixes =
             std::iter::successors(Some(full.as_str()), |key| key.rsplit_once('/').map(|(shorter, _)| shorter));
         let exact = prefixes.into_iter().find_map(|key| self.entries.get_key_value(key));
         let wanted = canonical_host(registry);
         let legacy = || self.entries.iter().find(|(key, _)| legacy_host(key) == Some(wanted));
-        exact.or_else(legacy).map(|(key, credential)| (key.as_str(), credential))
+        exact.or_else(legacy).map(|(key, credential)| (key.as_str(), credential.as_ref().map_err(|why| *why)))
     }
 
     /// Adds the entries of another file for what has none yet.
@@ -166,35 +159,18 @@ impl Authfile {
     }
 }
 
-fn is_set(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Object(map) => !map.is_empty(),
-        _ => true,
-    }
-}
-
-fn credential(host: &str, entry: &Value) -> Result<Option<Credential>, BadAuthfile> {
-    let bad = |why| BadAuthfile::Entry { host: host.to_owned(), why };
-    let Value::Object(entry) = entry else { return Err(bad("it is no JSON object")) };
-    let text = |wanted: &str| {
-        let found = entry.iter().find(|(key, value)| key.to_lowercase() == wanted && !value.is_null());
-        match found {
-            Some((_, Value::String(text))) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
-            Some(_) => Err(bad("a field that should be text is not")),
-            None => Ok(None),
-        }
-    };
-    if let Some(token) = text("registrytoken")? {
+/// How an entry says to log in; `None` when it does not say.
+fn credential(entry: &Value) -> Result<Option<Credential>, BadEntry> {
+    let Value::Object(entry) = entry else { return Err(BadEntry::Shape) };
+    if let Some(token) = text(entry, "registrytoken")? {
         return Ok(Some(Credential::RegistryToken(token.to_owned())));
     }
-    if let Some(token) = text("identitytoken")? {
+    if let Some(token) = text(entry, "identitytoken")? {
         return Ok(Some(Credential::IdentityToken(token.to_owned())));
     }
-    if let Some(auth) = text("auth")? {
-        let decoded = BASE64.decode(auth).map_err(|_| bad("its auth is not base64"))?;
-        let decoded = String::from_utf8(decoded).map_err(|_| bad("its auth is not UTF-8 text"))?;
+    if let Some(auth) = text(entry, "auth")? {
+        let decoded = BASE64.decode(auth).map_err(|_| BadEntry::Base64)?;
+        let decoded = String::from_utf8(decoded).map_err(|_| BadEntry::Text)?;
         // Old docker versions padded the password with NUL.
         let basic = decoded.split_once(':').map(|(user, password)| Credential::Basic {
             user: user.to_owned(),
@@ -202,12 +178,21 @@ fn credential(host: &str, entry: &Value) -> Result<Option<Credential>, BadAuthfi
         });
         return Ok(basic);
     }
-    Ok(match (text("username")?, text("password")?) {
+    Ok(match (text(entry, "username")?, text(entry, "password")?) {
         (Some(user), Some(password)) => {
             Some(Credential::Basic { user: user.to_owned(), password: password.to_owned() })
         }
         _ => None,
     })
+}
+
+/// A field of an entry, whatever the case of its name; `None` when it is empty.
+fn text<'a>(entry: &'a Map<String, Value>, wanted: &str) -> Result<Option<&'a str>, BadEntry> {
+    match entry.iter().find(|(key, value)| key.eq_ignore_ascii_case(wanted) && !value.is_null()) {
+        Some((_, Value::String(text))) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
+        Some(_) => Err(BadEntry::Field),
+        None => Ok(None),
+    }
 }
 
 fn canonical_host(host: &str) -> &str {
@@ -248,13 +233,17 @@ mod tests {
     }
 
     fn user<'a>(file: &'a Authfile, registry: &str, repository: &str) -> Option<&'a str> {
-        match file.credential(registry, repository)? {
+        match file.entry(registry, repository)?.1.unwrap() {
             Credential::Basic { user, password } => {
                 assert_eq!(password, "pa:ss");
                 Some(user)
             }
             other => panic!("{other:?}"),
         }
+    }
+
+    fn credential<'a>(file: &'a Authfile, registry: &str) -> Option<Result<&'a Credential, BadEntry>> {
+        file.entry(registry, "a").map(|(_, credential)| credential)
     }
 
     #[test]
@@ -312,10 +301,41 @@ mod tests {
         let text = r#"{"auths":{"i.io":{"auth":"","identitytoken":"t"},"r.io":{"registrytoken":"t"},"n.io":{},
             "colon.io":{"auth":"YQ=="}},"credsStore":"desktop","credHelpers":{}}"#;
         let file = Authfile::parse(text.as_bytes()).unwrap();
-        assert_eq!(file.credential("i.io", "a"), Some(&Credential::IdentityToken("t".to_owned())));
-        assert_eq!(file.credential("r.io", "a"), Some(&Credential::RegistryToken("t".to_owned())));
+        assert_eq!(credential(&file, "i.io"), Some(Ok(&Credential::IdentityToken("t".to_owned()))));
+        assert_eq!(credential(&file, "r.io"), Some(Ok(&Credential::RegistryToken("t".to_owned()))));
         assert_eq!(file.warnings().len(), 3, "{:?}", file.warnings());
         assert_eq!(format!("{file:?}"), r#"Authfile(["i.io", "r.io"])"#);
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_used_says_nothing_about_others() {
+        for (odd, why) in [
+            (r#"{"auth":"hunter2!"}"#, BadEntry::Base64),
+            (r#"{"auth":"<hunter2>"}"#, BadEntry::Base64),
+            (r#"{"auth":"_w=="}"#, BadEntry::Base64),
+            (r#"{"auth":"/w=="}"#, BadEntry::Text),
+            (r#"{"auth":{"hunter2":1}}"#, BadEntry::Field),
+            (r#"{"identitytoken":["hunter2"]}"#, BadEntry::Field),
+            (r#""hunter2""#, BadEntry::Shape),
+        ] {
+            let config = format!(r#"{{"auths":{{"a.io":{},"odd.io/x":{odd},"odd.io":{}}}}}"#, entry("u"), entry("v"));
+            let secret = format!(
+                r#"{{"kind":"Secret","data":{{".dockerconfigjson":"{}"}}}}"#,
+                engine::general_purpose::STANDARD.encode(&config)
+            );
+            for text in [config, secret] {
+                let file = Authfile::parse(text.as_bytes()).unwrap();
+                assert_eq!(user(&file, "a.io", "b"), Some("u"), "{odd}");
+                // Nor is the login of the whole registry used in its place.
+                assert_eq!(file.entry("odd.io", "x/y"), Some(("odd.io/x", Err(why))), "{odd}");
+                assert_eq!(user(&file, "odd.io", "y"), Some("v"), "{odd}");
+                let said = file.warnings().join(" ");
+                assert!(
+                    said.contains("odd.io/x") && said.contains(&why.to_string()) && !said.contains("hunter2"),
+                    "{said}"
+                );
+            }
+        }
     }
 
     #[test]
@@ -327,9 +347,6 @@ mod tests {
             "hunter2",
             "{\"auths\": hunter2",
             r#"{"auths":"hunter2"}"#,
-            r#"{"auths":{"username":"hunter2"}}"#,
-            r#"{"auths":{"a.io":{"auth":"hunter2!"}}}"#,
-            r#"{"auths":{"a.io":{"auth":{"hunter2":1}}}}"#,
             r#"{"a.io":"hunter2"}"#,
             r#"{"kind":"ConfigMap","data":{"x":"hunter2"}}"#,
             r#"{"kind":"Secret","data":{"x":"hunter2"}}"#,

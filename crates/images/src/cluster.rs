@@ -24,6 +24,7 @@ use crate::registries::{Entry, Mirror, PullFrom, Registries};
 use crate::trust::{BadTrust, Trust};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use k8s_openapi::api::core::v1::Secret;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::controller_config::ControllerConfigSpec;
 use weir_api::image_config::Image;
@@ -94,7 +95,7 @@ pub enum BadCluster {
 }
 
 impl Source {
-    /// Adds what the objects of a cluster say to what was given at the start. `pull_secret` is the Secret as JSON.
+    /// Adds what the objects of a cluster say to what was given at the start. The pull secret comes with its name.
     ///
     /// # Errors
     /// When one of them cannot be used.
@@ -102,11 +103,11 @@ impl Source {
         mut self,
         policy: &Policy<'_>,
         config: Option<&ControllerConfigSpec>,
-        pull_secret: Option<(&str, &[u8])>,
+        pull_secret: Option<(&str, &Secret)>,
     ) -> Result<Self, BadCluster> {
         self.registries.add(policy.registries());
         if let Some((name, secret)) = pull_secret {
-            let found = Authfile::parse(secret);
+            let found = Authfile::of_secret(secret);
             self.authfile.add(found.map_err(|why| BadCluster::PullSecret { name: name.to_owned(), why })?);
         }
         if let Some(config) = config {

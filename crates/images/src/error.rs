@@ -1,5 +1,6 @@
 //! What went wrong with an image, whether trying again can help, and what to do.
 
+use crate::authfile::BadEntry;
 use crate::digest::Digest;
 use std::fmt;
 use std::time::Duration;
@@ -38,25 +39,36 @@ pub enum Fault {
     #[error("{0}")]
     PullSpec(#[from] crate::pull_spec::BadPullSpec),
     /// The registries configuration forbids the registry.
-    #[error("registry {prefix} is blocked by the registries configuration; use a mirror or unblock it there")]
+    #[error("registry {prefix} is blocked by the registries configuration")]
     Blocked {
         /// The entry that says so.
         prefix: String,
     },
     /// No connection, or one that broke.
-    #[error("the registry cannot be reached: {why}; check its address, the network and the proxy")]
+    #[error("{} cannot be reached: {why}; check its address, the network and the proxy", named(.host))]
     Unreachable {
+        /// `host[:port]`; empty for the registry.
+        host: String,
         /// What the transport says.
         why: String,
     },
-    /// The registry's certificate is not trusted, or TLS failed otherwise.
-    #[error(
-        "no trusted TLS connection: {why}; add the registry's CA to the trust bundle, or name the registry insecure in \
-         the registries configuration"
-    )]
+    /// The certificate is not trusted, or TLS failed otherwise.
+    #[error("no trusted TLS connection to {host}: {why}{}", cause.advice(.host))]
     Tls {
+        /// `host[:port]`.
+        host: String,
         /// What the transport says.
         why: String,
+        /// What kind of failure it is.
+        cause: TlsCause,
+    },
+    /// An insecure registry was asked with TLS, then without, and neither did.
+    #[error("asked with TLS: {}; asked without: {plain}", tls.cause_alone())]
+    Twice {
+        /// What went wrong with TLS.
+        tls: Box<Fault>,
+        /// And without.
+        plain: Box<Fault>,
     },
     /// A setting of the client side cannot be used.
     #[error("{what}: {why}")]
@@ -68,13 +80,32 @@ pub enum Fault {
     },
     /// 401, or no token.
     #[error("{}", if *.given {
-        "the registry refuses the credentials that the authfile has for it; log in again and update the authfile"
+        "the registry refuses the credentials given for it; log in again and update the authfile or pull secret"
     } else {
-        "the registry asks for credentials and the authfile has none for it; log in and pass the authfile"
+        "the registry asks for credentials and there are none for it; log in, and add that to the authfile or pull secret"
     })]
     Unauthorized {
         /// Whether credentials were sent.
         given: bool,
+    },
+    /// A login is asked for, and the entry for it makes no sense.
+    #[error(
+        "the registry asks for a login, and the entry for {entry} in the authfile or pull secret cannot be used: {why}; mend it"
+    )]
+    Login {
+        /// The entry.
+        entry: String,
+        /// Why.
+        why: BadEntry,
+    },
+    /// Tokens come from a host to which no credentials may be sent.
+    #[error(
+        "the registry sends its users to {host} to log in, which has no TLS, and no credentials are sent there; give it \
+         TLS, or name {host} insecure in the registries configuration"
+    )]
+    Realm {
+        /// `host[:port]` of the token server.
+        host: String,
     },
     /// 403.
     #[error("the registry denies access{said}; the account needs permission for this repository")]
@@ -91,8 +122,10 @@ pub enum Fault {
         said: String,
     },
     /// Any other answer that is no success.
-    #[error("the registry answers {status}{said}")]
+    #[error("{} answers {status}{said}", named(.by))]
     Status {
+        /// Who; empty for the registry.
+        by: String,
         /// HTTP status.
         status: u16,
         /// Whether the error codes in the answer say that trying again is useless.
@@ -163,12 +196,57 @@ pub enum Fault {
     },
 }
 
+/// Why there is no TLS, as far as something can be done about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsCause {
+    /// The other side's certificate is not trusted.
+    Certificate,
+    /// The other side does not answer in TLS.
+    NotSpoken,
+    /// The other side wants to know who is there.
+    ClientCertificate,
+    /// Anything else, or certificates are not looked at.
+    Other,
+}
+
+impl TlsCause {
+    fn advice(self, host: &str) -> String {
+        let insecure = format!("name {host} insecure in the registries configuration");
+        match self {
+            Self::Certificate => format!("; add its CA to the trust bundle, or {insecure}"),
+            Self::NotSpoken => format!("; it seems to have no TLS: {insecure} to do without"),
+            Self::ClientCertificate => "; it wants a client certificate that it knows".to_owned(),
+            Self::Other => String::new(),
+        }
+    }
+}
+
+fn named(host: &str) -> &str {
+    if host.is_empty() { "the registry" } else { host }
+}
+
 impl Fault {
+    /// What went wrong with a connection, without what to do about it.
+    fn cause_alone(&self) -> String {
+        match self {
+            Self::Unreachable { why, .. } | Self::Tls { why, .. } => why.clone(),
+            other => other.to_string(),
+        }
+    }
+
     /// Whether trying again can help.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
             Self::Unreachable { .. } | Self::Deadline { .. } => Class::Transient,
+            // Either may pass, and is then worth another attempt.
+            Self::Twice { tls, plain } => {
+                if tls.class() == Class::Transient {
+                    Class::Transient
+                } else {
+                    plain.class()
+                }
+            }
             Self::Status { status, settled, .. } => {
                 let busy = *status == 408 || *status == 425 || *status == 429 || *status >= 500;
                 if !settled && (busy || *status == 400) { Class::Transient } else { Class::Permanent }
@@ -180,7 +258,11 @@ impl Fault {
     /// How long the other side wants to be left alone.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        if let Self::Status { retry_after, .. } = self { *retry_after } else { None }
+        match self {
+            Self::Status { retry_after, .. } => *retry_after,
+            Self::Twice { plain, .. } => plain.retry_after(),
+            _ => None,
+        }
     }
 
     /// The error about this image when one place, or none, was asked.
@@ -235,7 +317,11 @@ impl fmt::Display for Error {
         write!(f, "image {}: ", self.image)?;
         let Some((last, mirrors)) = self.attempts.split_last() else { return f.write_str("not asked for anywhere") };
         f.write_str(&last.text(&self.image))?;
-        if !mirrors.is_empty() {
+        if mirrors.is_empty() {
+            // With mirrors, that is what was done.
+            let blocked = matches!(last.fault, Fault::Blocked { .. });
+            f.write_str(if blocked { "; use a mirror or unblock it there" } else { "" })?;
+        } else {
             let mirrors: Vec<String> = mirrors.iter().map(|mirror| mirror.text(&self.image)).collect();
             write!(f, " (mirrors also failed: {})", mirrors.join("; "))?;
         }
@@ -252,14 +338,15 @@ mod tests {
     use super::*;
 
     fn status(status: u16, settled: bool) -> Fault {
-        Fault::Status { status, settled, said: String::new(), retry_after: Some(Duration::from_secs(3)) }
+        let retry_after = Some(Duration::from_secs(3));
+        Fault::Status { by: String::new(), status, settled, said: String::new(), retry_after }
     }
 
     #[test]
     fn what_may_be_tried_again() {
         for (fault, class) in [
-            (Fault::Unreachable { why: String::new() }, Class::Transient),
-            (Fault::Tls { why: String::new() }, Class::Permanent),
+            (Fault::Unreachable { host: String::new(), why: String::new() }, Class::Transient),
+            (Fault::Tls { host: String::new(), why: String::new(), cause: TlsCause::Other }, Class::Permanent),
             (Fault::Unauthorized { given: true }, Class::Permanent),
             (Fault::Digest { wanted: Digest::of(b""), actual: Digest::of(b"a") }, Class::Permanent),
             (status(429, false), Class::Transient),
@@ -286,8 +373,10 @@ mod tests {
         assert_eq!((error.class(), error.retry_after()), (Class::Transient, Some(Duration::from_secs(3))));
         assert_eq!(
             error.to_string(),
-            "image quay.io/a/b:1: registry quay.io is blocked by the registries configuration; use a \
-             mirror or unblock it there (mirrors also failed: m.example.com/b: the registry answers 503)"
+            "image quay.io/a/b:1: registry quay.io is blocked by the registries configuration (mirrors also failed: \
+             m.example.com/b: the registry answers 503)"
         );
+        let alone = Fault::Blocked { prefix: "quay.io".to_owned() }.about("quay.io/a/b:1", "quay.io/a/b");
+        assert!(alone.to_string().ends_with("; use a mirror or unblock it there"), "{alone}");
     }
 }

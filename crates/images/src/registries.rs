@@ -169,6 +169,17 @@ impl Registries {
         matching.max_by_key(|(entry, _)| entry.prefix.len())
     }
 
+    /// Whether a `host[:port]` as a whole is named insecure, by its name or as the place of a mirror.
+    #[must_use]
+    pub fn is_insecure(&self, host: &str) -> bool {
+        let named = self.entry(host).is_some_and(|(entry, _)| entry.insecure && entry.location.is_none());
+        let located = |entry: &Entry| {
+            let mirrored = entry.mirrors.iter().any(|mirror| mirror.insecure && mirror.location == host);
+            mirrored || (entry.insecure && entry.location.as_deref() == Some(host))
+        };
+        named || self.entries.iter().any(located)
+    }
+
     /// The places to ask for an image, in order; the last is the source itself.
     ///
     /// # Errors
@@ -330,6 +341,26 @@ location = "m3.io"
             format!("{}{insecure}{blocked}", place.spec)
         };
         Registries::parse(TEXT).unwrap().places(&spec).unwrap().into_iter().map(show).collect()
+    }
+
+    #[test]
+    fn hosts_that_are_insecure_as_a_whole() {
+        let registries = Registries::parse(&TEXT.replace("m2.io:5000/rel", "m2.io:5000")).unwrap();
+        for (host, insecure) in [
+            ("example.com", true),
+            ("example.com:5000", true),
+            ("a.wild.io", true),
+            ("m2.io:5000", true),
+            ("m2.io", false),
+            ("m1.io", false),
+            ("quay.io", false),
+            ("other.io", false),
+        ] {
+            assert_eq!(registries.is_insecure(host), insecure, "{host}");
+        }
+        let moved = "[[registry]]\nprefix = \"a.io\"\nlocation = \"b.io\"\ninsecure = true\n";
+        let moved = Registries::parse(moved).unwrap();
+        assert!(moved.is_insecure("b.io") && !moved.is_insecure("a.io"));
     }
 
     #[test]

@@ -64,7 +64,8 @@ mod tests {
 
     fn status(status: u16, retry_after: Option<u64>) -> Error {
         let retry_after = retry_after.map(Duration::from_secs);
-        Fault::Status { status, settled: false, said: String::new(), retry_after }.about("a.io/b", "a.io")
+        Fault::Status { by: String::new(), status, settled: false, said: String::new(), retry_after }
+            .about("a.io/b", "a.io")
     }
 
     const PATIENCE: Patience =

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use weir_distro::Profile;
+use weir_images::authfile::BadEntry;
 use weir_images::payload::{build, push};
 use weir_images::{Authfile, Cache, Class, Error, Fault, Images, Patience, Registries, Release, Source};
 use weir_testkit::http::{Answer, Request, Server};
@@ -262,6 +263,45 @@ async fn a_proxy_is_used_unless_it_is_told_not_to() {
     assert_eq!(proxy.requests().len(), asked);
 }
 
+#[tokio::test]
+async fn what_an_insecure_registry_says_in_the_clear_is_shown() {
+    for (body, said) in [
+        ("<html>", "the registry answers 400"),
+        (r#"{"errors":[{"code":"NAME_INVALID","message":"no"}]}"#, "the registry answers 400 (NAME_INVALID no)"),
+    ] {
+        let server = Server::start(move |_| json(400, body)).await.unwrap();
+        let error = labels(&server, "{}").await.unwrap_err();
+        let text = error.to_string();
+        // It is named insecure already, and of a lack of TLS nobody complained.
+        assert!(text.ends_with(said) && !text.contains("TLS"), "{text}");
+        assert_eq!(error.class(), Class::Permanent, "{text}");
+    }
+    // One cause is said once.
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let hasty = Patience { retry: Duration::ZERO, ..PATIENCE };
+    let images = Images::new(Source { patience: hasty, ..insecure(&nobody.to_string()) });
+    let text = images.labels(&format!("{nobody}/a/b:1")).await.unwrap_err().to_string();
+    assert_eq!(text.matches("refused").count(), 1, "{text}");
+}
+
+#[tokio::test]
+async fn a_login_that_makes_no_sense_matters_to_its_registry_alone() {
+    let elsewhere = r#"{"auths":{"foo.example.com":{"auth":"<token>"}}}"#;
+    let here = r#"{"auths":{"HOST/a":{"auth":"<token>"},"HOST":{"username":"u","password":"p"}}}"#;
+    let open = with_tokens(REALM.to_owned(), |_| json(200, GOOD));
+    let server = Server::start(open).await.unwrap();
+    labels(&server, elsewhere).await.unwrap();
+    let error = labels(&server, here).await.unwrap_err();
+    let entry = format!("{}/a", server.host());
+    assert_eq!(error.fault(), Some(&Fault::Login { entry: entry.clone(), why: BadEntry::Base64 }));
+    assert!(error.to_string().contains(&entry) && !error.to_string().contains("<token>"), "{error}");
+    // Nobody asks for a login here.
+    let (config, manifest) = image();
+    let server =
+        Server::start(move |request| json(200, if request.path.contains("blobs") { config } else { &manifest }));
+    labels(&server.await.unwrap(), here).await.unwrap();
+}
+
 const BASIC: &str = r#"{"auths":{"HOST":{"username":"weir","password":"hunter2"}}}"#;
 
 #[tokio::test]
@@ -280,17 +320,21 @@ async fn credentials_stay_with_their_registry() {
     assert_eq!(server.requests().len(), 2);
 }
 
+/// Config and manifest of an image with one label.
+fn image() -> (&'static str, String) {
+    let config = r#"{"config":{"Labels":{"a":"b"}}}"#;
+    let digest = weir_images::Digest::of(config.as_bytes());
+    let size = config.len();
+    let described = format!("{{\"digest\":\"{digest}\",\"size\":{size}}}");
+    (config, format!("{{\"schemaVersion\":2,\"config\":{described},\"layers\":[]}}"))
+}
+
 /// A registry with token login in front of an image with one label; tokens are `good` while they last.
 fn with_tokens(
     realm: String,
     token: impl Fn(&Request) -> Answer + Send + Sync + 'static,
 ) -> impl Fn(&Request) -> Answer {
-    let config = r#"{"config":{"Labels":{"a":"b"}}}"#;
-    let digest = weir_images::Digest::of(config.as_bytes());
-    let manifest = format!(
-        "{{\"schemaVersion\":2,\"config\":{{\"digest\":\"{digest}\",\"size\":{}}},\"layers\":[]}}",
-        config.len()
-    );
+    let (config, manifest) = image();
     move |request| {
         if request.path.starts_with("/token") {
             return token(request);
@@ -334,6 +378,78 @@ async fn tokens_for_everybody_for_users_and_for_identity_tokens() {
         assert_eq!(tokens.iter().any(|r| r.header("authorization").is_some()), authfile == BASIC);
         assert_eq!(server.requests().len(), if asked == 1 { 4 } else { 3 });
     }
+}
+
+/// The credentials of [`BASIC`], as they are sent.
+fn is_shown_credentials(request: &Request) -> bool {
+    request.header("authorization") == Some("Basic d2VpcjpodW50ZXIy")
+}
+
+#[tokio::test]
+async fn credentials_go_to_another_host_only_with_tls_or_when_it_is_named() {
+    let others = Server::start(|_| json(200, GOOD)).await.unwrap();
+    let elsewhere = format!("http://{}/token", others.host());
+    let server = Server::start(with_tokens(elsewhere, |_| json(404, ""))).await.unwrap();
+    let error = labels(&server, BASIC).await.unwrap_err();
+    assert_eq!(error.fault(), Some(&Fault::Realm { host: others.host() }));
+    assert!(error.to_string().contains(&others.host()), "{error}");
+    let identity = r#"{"auths":{"HOST":{"identitytoken":"refresh me"}}}"#;
+    assert!(matches!(labels(&server, identity).await.unwrap_err().fault(), Some(Fault::Realm { .. })));
+    assert!(others.requests().is_empty(), "{:?}", others.requests());
+    // What an earlier run remembers is no way around it.
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Cache::open(folder.path(), jiff::Timestamp::now);
+    cache.logins().put(&server.host(), &format!("http://{}/token", others.host()), None, "a/b").unwrap();
+    let authfile = Authfile::parse(BASIC.replace("HOST", &server.host()).as_bytes()).unwrap();
+    let image = format!("{}/a/b:1", server.host());
+    let source = Source { authfile: authfile.clone(), cache: Some(Arc::new(cache)), ..insecure(&server.host()) };
+    Images::new(source).labels(&image).await.unwrap_err();
+    assert!(others.requests().is_empty(), "{:?}", others.requests());
+    // Whoever has nothing to lose may ask there, and the host may be named.
+    labels(&server, "{}").await.unwrap();
+    assert!(!others.requests().iter().any(is_shown_credentials));
+    let mut source = Source { authfile, ..insecure(&server.host()) };
+    source.registries.add(insecure(&others.host()).registries);
+    Images::new(source).labels(&image).await.unwrap();
+    assert!(others.requests().iter().any(is_shown_credentials));
+}
+
+#[tokio::test]
+async fn a_redirect_of_the_token_server_is_followed_without_credentials() {
+    let others = Server::start(|_| json(200, GOOD)).await.unwrap();
+    for (target, shown) in [("/token/new".to_owned(), true), (format!("http://{}/token", others.host()), false)] {
+        let location = target.clone();
+        let server = Server::start(with_tokens(REALM.to_owned(), move |request| {
+            let moved = || Answer::Text(307, vec![("location", location.clone())], Bytes::new());
+            if request.path == "/token/new" { json(200, GOOD) } else { moved() }
+        }));
+        let server = server.await.unwrap();
+        labels(&server, BASIC).await.unwrap();
+        let new = |request: &Request| request.path == "/token/new";
+        assert_eq!(server.requests().iter().any(|request| new(request) && is_shown_credentials(request)), shown);
+        assert!(!others.requests().iter().any(is_shown_credentials), "{target}");
+        assert_eq!(others.requests().is_empty(), shown, "{target}");
+        // A refresh token is in the body, and is sent nowhere else.
+        let error = labels(&server, r#"{"auths":{"HOST":{"identitytoken":"refresh me"}}}"#).await.unwrap_err();
+        assert!(error.to_string().contains("the token server") && error.to_string().contains("answers 307"), "{error}");
+        assert!(others.requests().iter().all(|request| request.body.is_empty()));
+    }
+}
+
+#[tokio::test]
+async fn who_failed_is_named() {
+    let others = Server::start(|_| json(403, "")).await.unwrap();
+    let target = format!("http://{}/blob", others.host());
+    let (_, manifest) = image();
+    let server = Server::start(move |request| match request.path.contains("blobs") {
+        true => Answer::Text(307, vec![("location", target.clone())], Bytes::new()),
+        false => json(200, &manifest),
+    });
+    let text = labels(&server.await.unwrap(), "{}").await.unwrap_err().to_string();
+    assert!(text.contains(&format!("{}, which the registry refers to, answers 403", others.host())), "{text}");
+    let server = Server::start(with_tokens(REALM.to_owned(), |_| json(404, ""))).await.unwrap();
+    let text = labels(&server, "{}").await.unwrap_err().to_string();
+    assert!(text.contains(&format!("the token server {} answers 404", server.host())), "{text}");
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ async fn an_unknown_ca_is_refused_unless_the_host_is_insecure() {
     let untrusting = Source { trust: Trust::default(), ..trusting(&registry) };
     let error = Images::new(untrusting.clone()).release(&image).await.unwrap_err();
     assert!(matches!(error.fault(), Some(Fault::Tls { .. })), "{error:?}");
-    assert!(error.to_string().contains("insecure"), "{error}");
+    assert!(error.to_string().contains(&format!("name {} insecure", registry.host())), "{error}");
     let insecure = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.host());
     let insecure = Source { registries: Registries::parse(&insecure).unwrap(), ..untrusting.clone() };
     Images::new(insecure).release(&image).await.unwrap();
@@ -105,6 +105,14 @@ async fn a_client_certificate_is_shown() {
     let nobody = format!("{}/ocp/release:none", registry.host());
     let error = Images::new(source.clone()).labels(&nobody).await.unwrap_err();
     assert!(matches!(error.fault(), Some(Fault::Tls { .. } | Fault::Unreachable { .. })), "{error:?}");
+    assert!(!error.to_string().contains("trust bundle"), "it is not the registry that is not believed: {error}");
+    // Named insecure, it is asked without TLS as well, and refuses that; both is said, and nothing that is done already.
+    let text = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.host());
+    let insecure = Source { registries: Registries::parse(&text).unwrap(), ..source.clone() };
+    let text = Images::new(insecure).labels(&nobody).await.unwrap_err().to_string();
+    assert!(text.contains("asked with TLS: ") && text.contains("ertificate"), "{text}");
+    assert!(text.contains("; asked without: the registry answers 400"), "{text}");
+    assert!(!text.contains("insecure") && !text.contains("trust bundle"), "{text}");
     let own = clients.client("weir").unwrap();
     source.trust.set_identity(Some(registry.host()), own.certificate.as_bytes(), own.key.as_bytes()).unwrap();
     let error = Images::new(source.clone()).labels(&nobody).await.unwrap_err();

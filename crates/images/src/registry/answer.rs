@@ -1,6 +1,7 @@
 //! What an answer or a failure of a registry means.
 
-use crate::error::Fault;
+use super::clients::authority;
+use crate::error::{Fault, TlsCause};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt as _;
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
@@ -43,8 +44,14 @@ struct Said {
     message: String,
 }
 
-/// Passes a success on; anything else becomes a fault.
-pub(super) async fn success(response: Response, what: &'static str, given: bool) -> Result<Response, Fault> {
+/// Passes a success on; anything else becomes a fault. `by` is who answered, empty for the registry itself: what 401 to
+/// 404 mean is known of a registry only.
+pub(super) async fn success(
+    response: Response,
+    what: &'static str,
+    given: bool,
+    by: String,
+) -> Result<Response, Fault> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
@@ -54,14 +61,14 @@ pub(super) async fn success(response: Response, what: &'static str, given: bool)
     let document: Document = serde_json::from_slice(&body).unwrap_or_default();
     let said = said(&document.errors);
     Err(match status {
-        StatusCode::UNAUTHORIZED => Fault::Unauthorized { given },
-        StatusCode::FORBIDDEN => Fault::Denied { said },
-        StatusCode::NOT_FOUND => Fault::NotFound { what, said },
+        StatusCode::UNAUTHORIZED if by.is_empty() => Fault::Unauthorized { given },
+        StatusCode::FORBIDDEN if by.is_empty() => Fault::Denied { said },
+        StatusCode::NOT_FOUND if by.is_empty() => Fault::NotFound { what, said },
         _ => {
             let code = |error: &Said| SETTLED.contains(&error.code.as_str());
             let errors = &document.errors;
             let settled = status == StatusCode::BAD_REQUEST && (errors.is_empty() || errors.iter().any(code));
-            Fault::Status { status: status.as_u16(), settled, said, retry_after }
+            Fault::Status { by, status: status.as_u16(), settled, said, retry_after }
         }
     })
 }
@@ -102,6 +109,7 @@ pub(super) fn failure(error: reqwest::Error) -> Fault {
     if let Some(fault) = find::<Fault>(&error) {
         return fault.clone();
     }
+    let host = error.url().map(authority).unwrap_or_default();
     let mut texts: Vec<String> = Vec::new();
     let mut source = error.source();
     while let Some(cause) = source {
@@ -113,12 +121,34 @@ pub(super) fn failure(error: reqwest::Error) -> Fault {
         }
         source = cause.source();
     }
+    let cause = find::<rustls::Error>(&error).map(tls_cause);
     if texts.is_empty() {
         texts.push(if error.is_timeout() { "timed out".to_owned() } else { error.without_url().to_string() });
-        return Fault::Unreachable { why: texts.join(": ") };
     }
     let why = texts.join(": ");
-    if find::<rustls::Error>(&error).is_some() { Fault::Tls { why } } else { Fault::Unreachable { why } }
+    match cause {
+        Some(cause) => Fault::Tls { host, why, cause },
+        None => Fault::Unreachable { host, why },
+    }
+}
+
+fn tls_cause(error: &rustls::Error) -> TlsCause {
+    use rustls::AlertDescription as Alert;
+    match error {
+        rustls::Error::InvalidCertificate(_) => TlsCause::Certificate,
+        rustls::Error::InvalidMessage(rustls::InvalidMessage::InvalidContentType) => TlsCause::NotSpoken,
+        rustls::Error::AlertReceived(
+            Alert::CertificateRequired
+            | Alert::BadCertificate
+            | Alert::CertificateUnknown
+            | Alert::CertificateExpired
+            | Alert::CertificateRevoked
+            | Alert::UnsupportedCertificate
+            | Alert::UnknownCA
+            | Alert::AccessDenied,
+        ) => TlsCause::ClientCertificate,
+        _ => TlsCause::Other,
+    }
 }
 
 /// The error of this type among the causes, also inside an I/O error.

@@ -19,7 +19,7 @@ mod clients;
 mod session;
 mod token;
 
-use crate::authfile::{Authfile, Credential};
+use crate::authfile::{Authfile, BadEntry, Credential};
 use crate::cache::Cache;
 use crate::digest::{ByteStream, Digest};
 use crate::error::Fault;
@@ -29,7 +29,7 @@ use crate::pull_spec::{PullSpec, Version};
 use crate::registries::{Place, Registries};
 use crate::trust::Trust;
 use bytes::Bytes;
-use clients::Clients;
+use clients::{Clients, authority};
 use futures::StreamExt as _;
 use reqwest::{Method, StatusCode};
 use session::{Ask, Body, Endpoint};
@@ -49,7 +49,7 @@ const DOCKER_HUB_API: &str = "registry-1.docker.io";
 #[derive(Debug, Default)]
 pub struct Registry {
     authfile: Authfile,
-    registries: Registries,
+    registries: Arc<Registries>,
     clients: Arc<Clients>,
     cache: Option<Arc<Cache>>,
     endpoints: Mutex<BTreeMap<(String, bool), Arc<Endpoint>>>,
@@ -61,9 +61,10 @@ pub struct Repository {
     spec: PullSpec,
     endpoint: Arc<Endpoint>,
     clients: Arc<Clients>,
-    credential: Option<Credential>,
-    /// Name of the authfile's entry that the credential is of.
-    entry: Option<String>,
+    /// Which hosts are insecure.
+    registries: Arc<Registries>,
+    /// The authfile's entry for it: its name, and what it says.
+    login: Option<(String, Result<Credential, BadEntry>)>,
 }
 
 impl Registry {
@@ -77,7 +78,8 @@ impl Registry {
         proxy: Proxy,
         cache: Option<Arc<Cache>>,
     ) -> Self {
-        Self { authfile, registries, clients: Arc::new(Clients::new(trust, proxy)), cache, endpoints: Mutex::default() }
+        let (registries, clients) = (Arc::new(registries), Arc::new(Clients::new(trust, proxy)));
+        Self { authfile, registries, clients, cache, endpoints: Mutex::default() }
     }
 
     /// The places to ask for an image, in order.
@@ -99,8 +101,8 @@ impl Registry {
         }
         let repository = |endpoint: Arc<Endpoint>, spec: PullSpec| {
             let found = self.authfile.entry(&spec.registry, &spec.repository);
-            let (entry, credential) = found.map(|(entry, credential)| (entry.to_owned(), credential.clone())).unzip();
-            Repository { spec, endpoint, clients: self.clients.clone(), credential, entry }
+            let login = found.map(|(entry, credential)| (entry.to_owned(), credential.cloned()));
+            Repository { spec, endpoint, clients: self.clients.clone(), registries: self.registries.clone(), login }
         };
         let host = if place.spec.registry == DOCKER_HUB { DOCKER_HUB_API } else { &place.spec.registry };
         let key = (host.to_owned(), place.insecure);
@@ -130,7 +132,24 @@ impl Repository {
     /// The authfile's entry whose credentials the registry asked for; `None` when it asked for none, or there are none.
     #[must_use]
     pub fn logged_in_as(&self) -> Option<&str> {
-        self.entry.as_deref().filter(|_| self.endpoint.asks_for_login())
+        self.login.as_ref().map(|(entry, _)| entry.as_str()).filter(|_| self.endpoint.asks_for_login())
+    }
+
+    /// What is shown to whoever asks for a login; `None` when there is nothing.
+    fn credential(&self) -> Result<Option<&Credential>, Fault> {
+        match &self.login {
+            Some((_, Ok(credential))) => Ok(Some(credential)),
+            Some((entry, Err(why))) => Err(Fault::Login { entry: entry.clone(), why: *why }),
+            None => Ok(None),
+        }
+    }
+
+    /// Passes a success of the registry, or of what it refers to, on; anything else becomes a fault.
+    async fn success(&self, response: reqwest::Response, what: &'static str) -> Result<reqwest::Response, Fault> {
+        let at = authority(response.url());
+        let by =
+            if self.is_home(response.url()) { String::new() } else { format!("{at}, which the registry refers to,") };
+        answer::success(response, what, self.login.is_some(), by).await
     }
 
     fn path(&self, rest: &str) -> String {
@@ -145,7 +164,7 @@ impl Repository {
     ) -> Result<reqwest::Response, Fault> {
         let ask = Ask { method: Method::GET, path, accept, body: Body::None, actions: PULL };
         let response = self.send(&ask).await?;
-        answer::success(response, what, self.credential.is_some()).await
+        self.success(response, what).await
     }
 
     /// The bytes of a manifest or index and their digest, which is the one asked for when one was.
@@ -181,7 +200,7 @@ impl Repository {
         if response.status() == StatusCode::NOT_FOUND {
             return Ok(false);
         }
-        answer::success(response, "blob", self.credential.is_some()).await.map(|_| true)
+        self.success(response, "blob").await.map(|_| true)
     }
 
     /// Puts a blob of this size into the repository; `open` gives its chunks.
@@ -189,18 +208,17 @@ impl Repository {
     /// # Errors
     /// See [`Fault`].
     pub async fn put_blob(&self, digest: &Digest, size: u64, chunks: ByteStream) -> Result<(), Fault> {
-        let given = self.credential.is_some();
         let path = self.path("blobs/uploads/");
         let ask =
             Ask { method: Method::POST, path: &path, accept: &[], body: Body::Bytes("", Bytes::new()), actions: PUSH };
-        let begun = answer::success(self.send(&ask).await?, "repository", given).await?;
+        let begun = self.success(self.send(&ask).await?, "repository").await?;
         let location = session::location(&begun)
             .ok_or_else(|| Fault::malformed("the registry's answer to an upload", "it has no usable Location"))?;
         let mut target = location;
         target.query_pairs_mut().append_pair("digest", digest.as_str());
         let stream = Body::Stream(Mutex::new(Some(chunks)), size);
         let ask = Ask { method: Method::PUT, path: target.as_str(), accept: &[], body: stream, actions: PUSH };
-        answer::success(self.send(&ask).await?, "upload", given).await.map(drop)
+        self.success(self.send(&ask).await?, "upload").await.map(drop)
     }
 
     /// Puts a manifest into the repository.
@@ -211,6 +229,6 @@ impl Repository {
         let path = self.path(&format!("manifests/{version}"));
         let body = Body::Bytes(media_type, bytes);
         let ask = Ask { method: Method::PUT, path: &path, accept: &[], body, actions: PUSH };
-        answer::success(self.send(&ask).await?, "repository", self.credential.is_some()).await.map(drop)
+        self.success(self.send(&ask).await?, "repository").await.map(drop)
     }
 }

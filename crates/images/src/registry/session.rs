@@ -7,13 +7,13 @@ use super::{PULL, Repository, answer};
 use crate::authfile::Credential;
 use crate::cache::Cache;
 use crate::digest::ByteStream;
-use crate::error::Fault;
+use crate::error::{Fault, TlsCause};
 use crate::logins::TokenServer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
-use reqwest::{Method, Response, StatusCode, Url};
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -135,7 +135,7 @@ impl Repository {
         if response.status() != StatusCode::UNAUTHORIZED {
             return Ok(response);
         }
-        let refused = Fault::Unauthorized { given: self.credential.is_some() };
+        let refused = Fault::Unauthorized { given: self.credential()?.is_some() };
         let Some(challenge) = Challenge::of(response.headers()) else { return Err(refused) };
         self.endpoint.learn(Known::Said(challenge.clone()));
         if let Some(stale) = &first {
@@ -151,7 +151,7 @@ impl Repository {
 
     /// The header that answers the challenge; `None` when there are no credentials to answer with.
     async fn authorization(&self, challenge: &Challenge, actions: &str) -> Result<Option<HeaderValue>, Fault> {
-        match (challenge, &self.credential) {
+        match (challenge, self.credential()?) {
             (_, Some(Credential::RegistryToken(token))) => secret(&format!("Bearer {token}")).map(Some),
             (Challenge::Basic, Some(Credential::Basic { user, password })) => basic(user, password).map(Some),
             (Challenge::Basic, _) => Ok(None),
@@ -162,63 +162,117 @@ impl Repository {
     /// Sends a request; an insecure registry without TLS is asked in the clear.
     async fn reach(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Fault> {
         let plain = self.endpoint.plain.load(Ordering::Relaxed);
-        let sent = self.follow(ask, authorization, plain).await;
-        match sent {
-            Err(Fault::Tls { .. } | Fault::Unreachable { .. }) if self.endpoint.insecure && !plain => {
-                match self.follow(ask, authorization, true).await {
-                    // What a registry with TLS says to a request in the clear: the first failure says more.
-                    Ok(response) if response.status() == StatusCode::BAD_REQUEST => sent,
-                    Err(Fault::Tls { .. }) => sent,
-                    // Either may pass, and is then worth another attempt.
-                    Err(again) => Err(again),
-                    Ok(response) => {
-                        self.endpoint.plain.store(true, Ordering::Relaxed);
-                        Ok(response)
-                    }
+        let over_tls = match self.follow(ask, authorization, plain).await {
+            Err(fault @ (Fault::Tls { .. } | Fault::Unreachable { .. })) if self.endpoint.insecure && !plain => fault,
+            sent => return sent,
+        };
+        // Who answers a greeting of TLS with something else has none, and what was said to it is of no interest.
+        let speaks_tls = !matches!(over_tls, Fault::Tls { cause: TlsCause::NotSpoken, .. });
+        let fault = match self.follow(ask, authorization, true).await {
+            // Servers with TLS say this to any request in the clear.
+            Ok(response) if response.status() == StatusCode::BAD_REQUEST && speaks_tls => {
+                match self.success(response, "image").await {
+                    Err(fault) => fault,
+                    Ok(response) => return Ok(response),
                 }
             }
-            sent => sent,
+            Ok(response) => {
+                self.endpoint.plain.store(true, Ordering::Relaxed);
+                return Ok(response);
+            }
+            Err(fault) => fault,
+        };
+        if !speaks_tls || fault == over_tls {
+            return Err(fault);
         }
+        Err(Fault::Twice { tls: Box::new(over_tls), plain: Box::new(fault) })
     }
 
     /// Sends a request and follows redirects. Credentials stay with the registry that they are for.
     async fn follow(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>, plain: bool) -> Result<Response, Fault> {
-        let mut url = self.endpoint.url(ask.path, plain)?;
-        let home = authority(&self.endpoint.url("/", plain)?);
-        for _ in 0..=MAX_REDIRECTS {
-            let at_home = authority(&url) == home;
-            if url.scheme() != "https" && !self.endpoint.insecure {
-                return Err(Fault::malformed("the registry's redirect", "it leads to an address without TLS"));
-            }
-            let client = self.clients.client(&url, self.endpoint.insecure && at_home)?;
-            let mut request = client.request(ask.method.clone(), url.clone());
+        let home = self.endpoint.url("/", plain)?;
+        let from = self.endpoint.url(ask.path, plain)?;
+        let journey = Journey { method: &ask.method, home: &home, authorization, what: "the registry's redirect" };
+        self.travel(from, journey, |mut request| {
             for kind in ask.accept {
                 request = request.header(ACCEPT, *kind);
             }
-            if let Some(value) = authorization.filter(|_| at_home) {
+            ask.body.attach(request)
+        })
+        .await
+    }
+
+    /// Sends a request wherever redirects lead.
+    pub(super) async fn travel(
+        &self,
+        from: Url,
+        journey: Journey<'_>,
+        prepare: impl Fn(RequestBuilder) -> Result<RequestBuilder, Fault>,
+    ) -> Result<Response, Fault> {
+        let broken = |why: &dyn std::fmt::Display| Fault::malformed(journey.what, why);
+        let mut url = from;
+        for _ in 0..=MAX_REDIRECTS {
+            let insecure = self.is_insecure(&url);
+            let safe = insecure || url.scheme() == "https";
+            if !safe && !self.endpoint.insecure {
+                return Err(broken(&format!("it leads to {}, which has no TLS", authority(&url))));
+            }
+            let client = self.clients.client(&url, insecure)?;
+            let mut request = prepare(client.request(journey.method.clone(), url.clone()))?;
+            let at_home = safe && authority(&url) == authority(journey.home);
+            if let Some(value) = journey.authorization.filter(|_| at_home) {
                 request = request.header(AUTHORIZATION, value.clone());
             }
-            let response = ask.body.attach(request)?.send().await.map_err(answer::failure)?;
-            let reads = ask.method == Method::GET || ask.method == Method::HEAD;
+            let response = request.send().await.map_err(|error| match answer::failure(error) {
+                // Who is insecure already is not to be named so.
+                Fault::Tls { host, why, .. } if insecure && !self.is_home(&url) => {
+                    Fault::Tls { host, why, cause: TlsCause::Other }
+                }
+                fault => fault,
+            })?;
+            let reads = *journey.method == Method::GET || *journey.method == Method::HEAD;
             if !response.status().is_redirection() || !reads {
                 return Ok(response);
             }
-            url = location(&response)
-                .ok_or_else(|| Fault::malformed("the registry's redirect", "it has no usable Location"))?;
+            url = location(&response).ok_or_else(|| broken(&"it has no usable Location"))?;
         }
-        Err(Fault::malformed("the registry's redirect", format!("there are more than {MAX_REDIRECTS}")))
+        Err(broken(&format!("there are more than {MAX_REDIRECTS}")))
+    }
+
+    /// Whether this is the registry itself.
+    pub(super) fn is_home(&self, url: &Url) -> bool {
+        self.endpoint.url("/", url.scheme() == "http").is_ok_and(|home| authority(&home) == authority(url))
+    }
+
+    /// Whether the host of this URL is named insecure: nobody expects to know who it is, or that nobody listens.
+    pub(super) fn is_insecure(&self, url: &Url) -> bool {
+        if self.is_home(url) { self.endpoint.insecure } else { self.registries.is_insecure(&authority(url)) }
     }
 }
 
+/// A request that may be sent on.
+#[derive(Clone, Copy)]
+pub(super) struct Journey<'a> {
+    pub(super) method: &'a Method,
+    /// The host that the credentials are for.
+    pub(super) home: &'a Url,
+    pub(super) authorization: Option<&'a HeaderValue>,
+    /// What is wrong when redirects are.
+    pub(super) what: &'static str,
+}
+
 impl Body<'_> {
-    fn attach(&self, request: reqwest::RequestBuilder) -> Result<reqwest::RequestBuilder, Fault> {
+    fn attach(&self, request: RequestBuilder) -> Result<RequestBuilder, Fault> {
         Ok(match self {
             Self::None => request,
             Self::Bytes("", bytes) => request.header(CONTENT_LENGTH, bytes.len()).body(bytes.clone()),
             Self::Bytes(media_type, bytes) => request.header(CONTENT_TYPE, *media_type).body(bytes.clone()),
             Self::Stream(chunks, size) => {
                 let taken = chunks.lock().unwrap_or_else(PoisonError::into_inner).take();
-                let why = || Fault::Unreachable { why: "the upload was interrupted by a login".to_owned() };
+                let why = || Fault::Unreachable {
+                    host: String::new(),
+                    why: "the upload was interrupted by a login".to_owned(),
+                };
                 let body = reqwest::Body::wrap_stream(taken.ok_or_else(why)?);
                 request.header(CONTENT_TYPE, "application/octet-stream").header(CONTENT_LENGTH, *size).body(body)
             }

@@ -3,17 +3,17 @@
 //! Source: "Token Authentication Specification" and "OAuth2" of github.com/distribution/distribution.
 
 use super::clients::authority;
-use super::session::{basic, secret};
+use super::session::{Journey, basic, secret};
 use super::{PULL, Repository, answer};
 use crate::authfile::Credential;
 use crate::error::Fault;
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Method, Url};
+use reqwest::header::{CONTENT_TYPE, HeaderValue};
+use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 /// As in the reference implementation's registry client.
 const MAX_TOKEN: u64 = 1 << 20;
@@ -22,6 +22,9 @@ const DEFAULT_LIFE: u64 = 60;
 /// A token is not used when it is about to expire: the request has to arrive, too.
 const MARGIN: Duration = Duration::from_secs(10);
 const CLIENT_ID: &str = "weir";
+const FORM: &str = "application/x-www-form-urlencoded";
+/// A token server answers in a tenth of a second; while one is asked, everybody waits who needs the same token.
+const TOKEN_TIME: Duration = Duration::from_secs(30);
 
 type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
 
@@ -76,36 +79,54 @@ impl Repository {
     }
 
     async fn fetch_token(&self, realm: &str, service: Option<&str>, actions: &str) -> Result<Token, Fault> {
+        let host = Url::parse(realm).map(|url| authority(&url)).unwrap_or_default();
+        let slow = |_| Fault::Unreachable { host, why: format!("no token after {} s", TOKEN_TIME.as_secs()) };
+        timeout(TOKEN_TIME, self.ask_for_token(realm, service, actions)).await.map_err(slow)?
+    }
+
+    async fn ask_for_token(&self, realm: &str, service: Option<&str>, actions: &str) -> Result<Token, Fault> {
         let broken = |why: &dyn std::fmt::Display| Fault::malformed("the registry's token server", why);
         let mut url = Url::parse(realm).map_err(|error| broken(&error))?;
-        if url.scheme() != "https" && !self.endpoint.insecure {
-            return Err(broken(&"its address has no TLS"));
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(broken(&"its address is neither http nor https"));
+        }
+        let credential = self.credential()?;
+        // A registry may send its users to any host, and the host is asked only in the way that it is configured for.
+        if credential.is_some() && url.scheme() != "https" && !self.is_insecure(&url) {
+            return Err(Fault::Realm { host: authority(&url) });
         }
         let scope = format!("repository:{}:{actions}", self.spec.repository);
-        let insecure = self.endpoint.insecure && authority(&url) == self.spec.registry;
-        let client = self.clients.client(&url, insecure)?;
-        let request = if let Some(Credential::IdentityToken(token)) = &self.credential {
+        let form = if let Some(Credential::IdentityToken(token)) = credential {
             let fields = [("grant_type", "refresh_token"), ("refresh_token", token), ("client_id", CLIENT_ID)];
             let own = [("scope", scope.as_str()), ("service", service.unwrap_or_default())];
-            let form = form(fields.into_iter().chain(own));
-            let kind = "application/x-www-form-urlencoded";
-            client.request(Method::POST, url).header(CONTENT_TYPE, kind).body(form)
+            Some(form(fields.into_iter().chain(own)))
         } else {
             let named = service.map(|service| ("service", service));
             url.query_pairs_mut().extend_pairs(named.into_iter().chain([("scope", scope.as_str())]));
-            let request = client.request(Method::GET, url);
-            match &self.credential {
-                Some(Credential::Basic { user, password }) => request.header(AUTHORIZATION, basic(user, password)?),
-                _ => request,
-            }
+            None
         };
-        let response = request.send().await.map_err(answer::failure)?;
-        let given = self.credential.is_some();
+        let authorization = match credential {
+            Some(Credential::Basic { user, password }) => Some(basic(user, password)?),
+            _ => None,
+        };
+        let (method, home) = (if form.is_some() { Method::POST } else { Method::GET }, url.clone());
+        let what = "the token server's redirect";
+        let journey = Journey { method: &method, home: &home, authorization: authorization.as_ref(), what };
+        let sent = self.travel(url, journey, |request| match &form {
+            Some(form) => Ok(request.header(CONTENT_TYPE, FORM).body(form.clone())),
+            None => Ok(request),
+        });
+        self.token_of(sent.await?).await
+    }
+
+    async fn token_of(&self, response: Response) -> Result<Token, Fault> {
+        let broken = |why: &dyn std::fmt::Display| Fault::malformed("the registry's token server", why);
         // A token server says 403 where it means that the credentials are wrong.
-        let response = answer::success(response, "token", given).await.map_err(|fault| match fault {
-            Fault::Denied { .. } => Fault::Unauthorized { given },
-            other => other,
-        })?;
+        if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
+            return Err(Fault::Unauthorized { given: self.login.is_some() });
+        }
+        let by = format!("the token server {}", authority(response.url()));
+        let response = answer::success(response, "token", self.login.is_some(), by).await?;
         let body = answer::limited(response, "the token server's answer", MAX_TOKEN).await?;
         // The message of the JSON reader may quote the token.
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| broken(&"its answer is no token"))?;

@@ -3,15 +3,15 @@
 use super::{RenderConfigError, RenderConfigView};
 use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Map, Value, json};
-use weir_api::keys::secrets;
+use weir_api::{
+    docker_config::{DockerConfig, SECRET_TYPE},
+    keys::secrets,
+};
 
 /// Where services reach the registry.
 const REGISTRY: &str = "image-registry.openshift-image-registry.svc:5000";
 /// Where machines reach it that are not in the cluster yet; the cluster's domain follows.
 const ROUTE: &str = "default-route-openshift-image-registry.apps.";
-const MODERN_TYPE: &str = "kubernetes.io/dockerconfigjson";
-const MODERN: &str = ".dockerconfigjson";
-const LEGACY: &str = ".dockercfg";
 
 /// The logins of the puller's account and of the cluster's pull secret, as JSON; nothing without a registry, without the
 /// account, or without a login.
@@ -21,8 +21,7 @@ pub(super) fn internal(view: &RenderConfigView<'_>, domain: &str) -> Result<Opti
     for reference in account.image_pull_secrets.iter().flatten() {
         let name = reference.name.as_str();
         let secret = view.puller_secrets.get(name).ok_or_else(|| RenderConfigError::NoPullSecret(name.to_owned()))?;
-        let own = object(secret, LEGACY).and_then(|bytes| serde_json::from_slice::<Map<String, Value>>(bytes).ok());
-        logins.extend(own.ok_or_else(|| RenderConfigError::NoLogins(name.to_owned()))?);
+        logins.extend(held(secret, name)?);
     }
     logins.extend(of_cluster(view.pull_secret)?);
     if let Some(login) = logins.get(REGISTRY).cloned() {
@@ -35,22 +34,13 @@ fn of_cluster(secret: Option<&Secret>) -> Result<Map<String, Value>, RenderConfi
     let missing = || RenderConfigError::Missing { kind: "secrets", name: secrets::PULL.to_owned() };
     let secret = secret.ok_or_else(missing)?;
     let found = secret.type_.clone().unwrap_or_default();
-    if found != MODERN_TYPE {
-        return Err(RenderConfigError::SecretType { expected: MODERN_TYPE, found });
+    if found != SECRET_TYPE {
+        return Err(RenderConfigError::SecretType { expected: SECRET_TYPE, found });
     }
-    let bytes = object(secret, MODERN).unwrap_or_default();
-    if matches!(bytes.trim_ascii(), b"" | b"{}") {
-        return Ok(Map::new());
-    }
-    let no_logins = || RenderConfigError::NoLogins(secrets::PULL.to_owned());
-    let mut file: Map<String, Value> = serde_json::from_slice(bytes).map_err(|_| no_logins())?;
-    match file.remove("auths") {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(logins)) => Ok(logins),
-        Some(_) => Err(no_logins()),
-    }
+    held(secret, secrets::PULL)
 }
 
-fn object<'a>(secret: &'a Secret, key: &str) -> Option<&'a [u8]> {
-    secret.data.as_ref()?.get(key).map(|value| value.0.as_slice())
+fn held(secret: &Secret, name: &str) -> Result<Map<String, Value>, RenderConfigError> {
+    let config = DockerConfig::of_secret(secret).map_err(|_| RenderConfigError::NoLogins(name.to_owned()))?;
+    Ok(config.logins)
 }

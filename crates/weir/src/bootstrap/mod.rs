@@ -27,6 +27,7 @@ use collect::Collected;
 use streams::Streams;
 use weir_api::{
     MachineConfig, MachineConfigPool,
+    docker_config::SECRET_TYPE,
     keys::gates::OS_STREAMS,
     pool::{PoolConfiguration, SourceReference},
 };
@@ -92,7 +93,6 @@ fn version(arguments: &Bootstrap, collected: &Collected) -> String {
 }
 
 fn pull_secret(path: &std::path::Path) -> Result<Authfile> {
-    const TYPE: &str = "kubernetes.io/dockerconfigjson";
     let place = || format!("pull secret {}", path.display());
     let mut found = Vec::new();
     let all = manifests::read(&[path.to_owned()], Files::All);
@@ -106,8 +106,8 @@ fn pull_secret(path: &std::path::Path) -> Result<Authfile> {
         bail!("{}: expected *corev1.Secret found {}", place(), secret.kind());
     }
     let found = secret.object["type"].as_str().unwrap_or_default();
-    if found != TYPE {
-        bail!("{}: expected secret type {TYPE} found {found}", place());
+    if found != SECRET_TYPE {
+        bail!("{}: expected secret type {SECRET_TYPE} found {found}", place());
     }
     // An Authfile is also read out of the Secret around it.
     let text = serde_json::to_vec(&secret.object)?;
