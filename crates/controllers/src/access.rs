@@ -125,7 +125,7 @@ pub enum Error {
 
 /// As long as an image is asked for again before it counts as failed: the controllers come back by themselves, and say
 /// meanwhile what is wrong.
-const RETRY: Duration = Duration::from_secs(2);
+pub(crate) const RETRY: Duration = Duration::from_secs(2);
 
 /// Makes [`Images`] anew when what they depend on changes. Cheap to clone; clones share them.
 #[derive(Clone)]
@@ -267,6 +267,9 @@ impl Seen {
         let source = start.source().clone().with_cluster(&policy, config, secret)?;
         for warning in source.authfile.warnings() {
             tracing::warn!("{named}: {warning}");
+        }
+        for unusable in source.trust.unusable() {
+            tracing::warn!("certificates that cannot be used: {unusable}");
         }
         Ok(Images::new(source))
     }

@@ -33,7 +33,7 @@ pub struct CatalogTrouble {
     pub release: String,
     /// Why, with image and registry.
     pub why: String,
-    /// Whether only a change helps; else it is being tried, or all but an image or two has been read.
+    /// Whether only a change helps; else it may pass.
     pub blocking: bool,
     /// When it is tried again, if it is known.
     pub next: Option<Timestamp>,

@@ -13,7 +13,13 @@ use kube::{
     discovery::ApiResource,
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{net::TcpListener, task::LocalSet, time::timeout};
 use weir_api::OSImageStream;
 use weir_api::crds::{FeatureSet, crds};
@@ -24,6 +30,7 @@ use weir_controllers::{Access, Build, Cluster, Context, access, stream};
 use weir_distro::Profile;
 use weir_images::{Authfile, Cache, Images, Patience, Registries, Source, Trust, payload};
 use weir_kubeio::Clock;
+use weir_testkit::http::{Answer, Request, Server};
 use weir_testkit::{Options, Registry};
 
 /// What is to be seen within a second is given that three times: tests share their machine.
@@ -347,4 +354,110 @@ async fn what_is_known_of_unused_images_is_forgotten_on_schedule() {
         );
     };
     played(&context, images, story).await;
+}
+
+/// How long whoever repairs something waits at the longest for the catalogue.
+const REPAIR: Duration = Duration::from_secs(15);
+
+/// A server in front of a registry that answers so for one blob or manifest, while it is told to.
+async fn spoiling(registry: &Registry, what: String, answer: Answer) -> (Server, Arc<AtomicBool>) {
+    let spoilt = Arc::new(AtomicBool::new(true));
+    let (upstream, still) = (registry.host().to_owned(), spoilt.clone());
+    let server = Server::start(move |request: &Request| {
+        let hit = request.path.contains(&what) && still.load(Ordering::SeqCst);
+        if hit { answer.clone() } else { Answer::Forward(upstream.clone()) }
+    });
+    (server.await.unwrap(), spoilt)
+}
+
+/// Names of the registry are those of the server before it.
+fn through(registry: &Registry, server: &Server) -> Images {
+    let text =
+        format!("[[registry]]\nprefix = \"{}\"\nlocation = \"{}\"\ninsecure = true\n", registry.host(), server.host());
+    let patience = Patience { retry: Duration::ZERO, ..Patience::default() };
+    Images::new(Source { registries: Registries::parse(&text).unwrap(), patience, ..Source::default() })
+}
+
+/// Pushes a release; returns its pull spec and the digest of one of its OS images.
+async fn pushed(registry: &Registry, version: &str) -> (String, String) {
+    let text = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.host());
+    let images = Images::new(Source { registries: Registries::parse(&text).unwrap(), ..Source::default() });
+    let layout = payload::build(Profile::by_name("ocp").unwrap(), Some(version), &[]).unwrap();
+    let to = format!("{}/ocp/release", registry.host()).parse().unwrap();
+    let image = payload::push(&images, &layout, &to).await.unwrap().release;
+    let release = images.release(&image).await.unwrap();
+    let os = release.image_of("rhel-coreos-10").unwrap().rsplit_once('@').unwrap().1.to_owned();
+    (image, os)
+}
+
+#[tokio::test]
+async fn an_image_that_was_refused_is_not_absent() {
+    let Some(registry) = Registry::start(&Options::default()).unwrap() else { return };
+    let (image, os) = pushed(&registry, "4.21.0").await;
+    let text = |status: u16, body: &'static str| Answer::Text(status, vec![], body.into());
+    for (answer, said) in [
+        (text(401, ""), "asks for credentials"),
+        (text(403, ""), "denies access"),
+        (text(404, ""), "has no such image"),
+        (text(200, "{}"), "digest mismatch"),
+    ] {
+        let (server, spoilt) = spoiling(&registry, os.clone(), answer).await;
+        let context = cluster("ocp", &image, "4.21.0").await;
+        let story = async {
+            let found = trouble(&context, |trouble| trouble.why.contains(said)).await;
+            assert!(found.blocking && found.next.is_some() && found.why.contains(&os), "{found}");
+            let objects: Api<OSImageStream> = Api::all(context.client.clone());
+            assert!(
+                objects.list(&ListParams::default()).await.unwrap().items.is_empty(),
+                "{said}: nothing is recorded"
+            );
+            // The event comes after what the other controllers are told.
+            let mut events = told(&context, "OSImageStreamNotMade").await;
+            while events.is_empty() {
+                tokio::task::yield_now().await;
+                events = told(&context, "OSImageStreamNotMade").await;
+            }
+            assert!(events[0].contains(said) && events[0].contains("; next attempt in "), "{events:?}");
+            spoilt.store(false, Ordering::SeqCst);
+            let cache = &context.cluster.streams;
+            let mut changes = cache.changes();
+            let made = changes.wait_for(|_| cache.get("cluster").is_some_and(|object| is_done(&object)));
+            timeout(REPAIR, made).await.unwrap().unwrap();
+            assert_eq!(streams(&context, is_done).await, ["rhel-10", "rhel-9"]);
+            assert_eq!(context.cluster.troubles.get(), Trouble::default());
+        };
+        played(&context, through(&registry, &server), story).await;
+    }
+}
+
+#[tokio::test]
+async fn what_was_known_stays_while_an_image_of_the_next_release_is_refused() {
+    let Some(registry) = Registry::start(&Options::default()).unwrap() else { return };
+    let ((first, _), (next, os)) = (pushed(&registry, "4.21.0").await, pushed(&registry, "4.21.1").await);
+    let absent = Answer::Text(404, vec![], Default::default());
+    let (server, spoilt) = spoiling(&registry, os.clone(), absent).await;
+    let context = cluster("ocp", &first, "4.21.0").await;
+    let mark = |object: &OSImageStream| object.metadata.annotations.as_ref()?.get(RELEASE_PAYLOAD_IMAGE).cloned();
+    let story = async {
+        streams(&context, is_done).await;
+        let before = context.cluster.streams.get("cluster").unwrap();
+        let gates = api(&context.client, "config.openshift.io", "FeatureGate");
+        let of_both =
+            ["4.21.0", "4.21.1"].map(|v| json!({"version": v, "enabled": [{"name": "OSStreams"}], "disabled": []}));
+        let patch = Patch::Merge(json!({"status": {"featureGates": of_both}}));
+        gates.patch_status("cluster", &PatchParams::default(), &patch).await.unwrap();
+        let versions = api(&context.client, "config.openshift.io", "ClusterVersion");
+        let patch = Patch::Merge(json!({"status": desired("4.21.1", &next)}));
+        versions.patch_status("version", &PatchParams::default(), &patch).await.unwrap();
+        trouble(&context, |trouble| trouble.release == next && trouble.why.contains(&os)).await;
+        let objects: Api<OSImageStream> = Api::all(context.client.clone());
+        let now = objects.get("cluster").await.unwrap();
+        assert_eq!((&now.status, mark(&now)), (&before.status, Some(first.clone())));
+        spoilt.store(false, Ordering::SeqCst);
+        let cache = &context.cluster.streams;
+        let mut changes = cache.changes();
+        let made = changes.wait_for(|_| cache.get("cluster").is_some_and(|object| mark(&object) == Some(next.clone())));
+        timeout(REPAIR, made).await.unwrap().unwrap();
+    };
+    played(&context, through(&registry, &server), story).await;
 }

@@ -86,9 +86,6 @@ pub enum BadCluster {
         /// Why.
         why: BadAuthfile,
     },
-    /// A certificate.
-    #[error("could not build CA certs: {0}; mend the ControllerConfig's source of it")]
-    Trust(#[from] BadTrust),
     /// The proxy.
     #[error("could not build proxy: {0}; mend Proxy cluster")]
     Proxy(#[from] BadProxy),
@@ -111,7 +108,7 @@ impl Source {
             self.authfile.add(found.map_err(|why| BadCluster::PullSecret { name: name.to_owned(), why })?);
         }
         if let Some(config) = config {
-            self.trust.add(trust(config)?);
+            self.trust.add(trust(config));
             if let Some(proxy) = proxy(config)? {
                 self.proxy = proxy;
             }
@@ -120,21 +117,26 @@ impl Source {
     }
 }
 
-/// Certificates for registries: those of one registry, and those for all.
-///
-/// # Errors
-/// When one of them is broken.
-pub fn trust(config: &ControllerConfigSpec) -> Result<Trust, BadTrust> {
+/// Certificates for registries: those of one registry, and those for all. A bundle that is broken is remembered as such:
+/// registries that are believed without it are read.
+#[must_use]
+pub fn trust(config: &ControllerConfigSpec) -> Trust {
     let mut trust = Trust::default();
     let hosts = config.image_registry_bundle_data.iter().chain(&config.image_registry_bundle_user_data).flatten();
     for bundle in hosts {
-        trust.add_host_bundle(&host_of(&bundle.file), &decoded("imageRegistryBundleData", &bundle.data)?)?;
+        let host = host_of(&bundle.file);
+        let pem = decoded(&format!("imageRegistryBundleData {}", bundle.file), &bundle.data);
+        if let Err(why) = pem.and_then(|pem| trust.add_host_bundle(&host, &pem)) {
+            trust.miss(Some(&host), why);
+        }
     }
     let additional = config.additional_trust_bundle.as_deref().unwrap_or_default();
     for (origin, text) in [("additionalTrustBundle", additional), ("rootCAData", config.root_ca_data.as_str())] {
-        trust.add_bundle(origin, &decoded(origin, text)?)?;
+        if let Err(why) = decoded(origin, text).and_then(|pem| trust.add_bundle(origin, &pem)) {
+            trust.miss(None, why);
+        }
     }
-    Ok(trust)
+    trust
 }
 
 /// Bytes are base64 in an object.
@@ -352,7 +354,7 @@ mod tests {
     fn certificates_and_proxy_are_those_of_the_controller_config() {
         let ca = weir_testkit::Authority::new("ca").unwrap().pem().to_owned();
         let pem = BASE64.encode(&ca);
-        let mut config: ControllerConfigSpec = serde_json::from_value(json!({
+        let config: ControllerConfigSpec = serde_json::from_value(json!({
             "imageRegistryBundleData": [{ "file": "a.io..5000", "data": pem }],
             "imageRegistryBundleUserData": [{ "file": "b.io", "data": pem }],
             "additionalTrustBundle": pem,
@@ -360,11 +362,27 @@ mod tests {
             "proxy": { "httpProxy": "http://p:1", "noProxy": ".a.io" },
         }))
         .unwrap();
-        let trust = trust(&config).unwrap();
+        let trust = trust(&config);
         assert_eq!((trust.hosts().collect::<Vec<_>>(), trust.bundle_size()), (vec!["a.io:5000", "b.io"], 2));
         assert!(format!("{:?}", proxy(&config).unwrap()).contains("\"p\""));
+        assert_eq!(trust.unusable().count(), 0);
+    }
+
+    #[test]
+    fn a_broken_bundle_is_missed_where_it_was_meant_for() {
+        let ca = BASE64.encode(weir_testkit::Authority::new("ca").unwrap().pem());
+        let broken = BASE64.encode("-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
+        let mut config: ControllerConfigSpec = serde_json::from_value(json!({
+            "imageRegistryBundleData": [{ "file": "a.io..5000", "data": broken }, { "file": "b.io", "data": ca }],
+            "rootCAData": ca,
+        }))
+        .unwrap();
+        let first = trust(&config);
+        assert_eq!((first.bundle_size(), first.unusable().count()), (1, 1));
+        assert!(first.missed("a.io:5000").contains("a.io:5000") && first.missed("b.io").is_empty());
         config.additional_trust_bundle = Some("!".to_owned());
-        assert!(super::trust(&config).unwrap_err().to_string().contains("additionalTrustBundle"));
+        let second = trust(&config);
+        assert!(second.missed("b.io").contains("additionalTrustBundle"), "{}", second.missed("b.io"));
     }
 
     #[test]

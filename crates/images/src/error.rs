@@ -8,10 +8,12 @@ use std::time::Duration;
 /// Whether the same request can succeed later without anybody changing anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// It cannot; wait for a change.
-    Permanent,
     /// It can; try again after a while.
     Transient,
+    /// It cannot; wait for a change, of credentials or permissions, or of what the registry holds.
+    Permanent,
+    /// Nothing can: the content itself is wrong, and its digest proves that no other content is meant.
+    Final,
 }
 
 /// What went wrong with one image. The text is whole: image, place, what, and what to do.
@@ -153,7 +155,15 @@ pub enum Fault {
         /// In bytes.
         limit: u64,
     },
-    /// Something is not what it should be.
+    /// The content of an image, whose digest was right, is not what it should be.
+    #[error("{what} is broken: {why}")]
+    Content {
+        /// What.
+        what: String,
+        /// Why.
+        why: String,
+    },
+    /// An answer, or a setting, is not what it should be.
     #[error("{what} is broken: {why}")]
     Malformed {
         /// What.
@@ -251,6 +261,7 @@ impl Fault {
                 let busy = *status == 408 || *status == 425 || *status == 429 || *status >= 500;
                 if !settled && (busy || *status == 400) { Class::Transient } else { Class::Permanent }
             }
+            Self::PullSpec(_) | Self::Content { .. } | Self::Platform { .. } | Self::NotRelease { .. } => Class::Final,
             _ => Class::Permanent,
         }
     }
@@ -277,17 +288,36 @@ impl Fault {
         Self::File { path: path.display().to_string(), why: error.to_string() }
     }
 
+    /// The same of content that no digest stands for.
+    pub(crate) fn unproved(self) -> Self {
+        match self {
+            Self::Content { what, why } => Self::Malformed { what, why },
+            other => other,
+        }
+    }
+
+    pub(crate) fn content(what: impl Into<String>, why: impl fmt::Display) -> Self {
+        Self::Content { what: what.into(), why: why.to_string() }
+    }
+
     pub(crate) fn malformed(what: impl Into<String>, why: impl fmt::Display) -> Self {
         Self::Malformed { what: what.into(), why: why.to_string() }
     }
 }
 
 impl Error {
-    /// Transient when trying again can help at any of the places.
+    /// Final when the content that one of the places has is proved to be wrong: it is the same at all of them. Else
+    /// transient when trying again can help at any of the places.
     #[must_use]
     pub fn class(&self) -> Class {
-        let transient = self.attempts.iter().any(|attempt| attempt.fault.class() == Class::Transient);
-        if transient { Class::Transient } else { Class::Permanent }
+        let is = |class| self.attempts.iter().any(|attempt| attempt.fault.class() == class);
+        if is(Class::Final) {
+            Class::Final
+        } else if is(Class::Transient) {
+            Class::Transient
+        } else {
+            Class::Permanent
+        }
     }
 
     /// The longest time that a place wants to be left alone.
@@ -348,6 +378,9 @@ mod tests {
             (Fault::Unreachable { host: String::new(), why: String::new() }, Class::Transient),
             (Fault::Tls { host: String::new(), why: String::new(), cause: TlsCause::Other }, Class::Permanent),
             (Fault::Unauthorized { given: true }, Class::Permanent),
+            (Fault::NotFound { what: "image", said: String::new() }, Class::Permanent),
+            (Fault::malformed("the registry's redirect", "no"), Class::Permanent),
+            (Fault::content("the manifest", "no"), Class::Final),
             (Fault::Digest { wanted: Digest::of(b""), actual: Digest::of(b"a") }, Class::Permanent),
             (status(429, false), Class::Transient),
             (status(500, false), Class::Transient),

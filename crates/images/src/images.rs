@@ -176,7 +176,7 @@ impl Images {
     /// # Errors
     /// As there.
     pub async fn reach_release(&self, pull_spec: &str) -> Result<(Release, Way), Error> {
-        self.read(pull_spec, &ReleaseOf).await.map(|((release, _), way)| (release, way))
+        self.read(pull_spec, &ReleaseOf).await.map(|((release, ..), way)| (release, way))
     }
 
     /// The labels of an image.
@@ -212,7 +212,7 @@ impl Images {
     pub async fn release_of(&self, layout: &Layout) -> Result<Release, Error> {
         let place = layout.place();
         let spec = self.entry(layout, None).await.map_err(|fault| fault.about(&place, ""))?;
-        self.read_layout(&spec.to_string(), layout, &spec, &ReleaseOf).await.map(|((release, _), _)| release)
+        self.read_layout(&spec.to_string(), layout, &spec, &ReleaseOf).await.map(|((release, ..), _)| release)
     }
 
     /// A manifest or config in a layout, verified.
@@ -222,7 +222,8 @@ impl Images {
 
     /// The repository to push to: mirrors are for pulling.
     pub(crate) fn repository(&self, to: &PullSpec) -> Result<Option<Repository>, Fault> {
-        self.0.registry.places(to)?.last().map(|place| self.0.registry.repository(place)).transpose()
+        let source = self.0.registry.places(to).pop().transpose()?;
+        source.map(|place| self.0.registry.repository(&place)).transpose()
     }
 
     pub(crate) fn patience(&self) -> Patience {
@@ -316,8 +317,16 @@ impl Images {
 
     async fn round<R: Reading>(&self, image: &str, spec: &PullSpec, reading: &R) -> Result<(R::Out, Way), Error> {
         let mut attempts = Vec::new();
-        let places = self.0.registry.places(spec).map_err(|fault| fault.about(image, ""))?;
+        let places = self.0.registry.places(spec);
         for (at, place) in places.iter().enumerate() {
+            let place = match place {
+                Ok(place) => place,
+                Err(bad) => {
+                    let fault = Fault::malformed("a name in the registries configuration", bad);
+                    attempts.push(Attempt { place: String::new(), fault });
+                    continue;
+                }
+            };
             let attempt = async {
                 let repository = self.0.registry.repository(place)?;
                 let found =
@@ -348,37 +357,43 @@ trait Reading: Sync {
     fn remember(&self, cache: &Cache, digest: &Digest, out: &Self::Out) -> std::io::Result<()>;
 }
 
-/// The release and the list it was made from.
+/// The release, the list it was made from, and the labels when they had to be read for it.
 struct ReleaseOf;
 
 impl Reading for ReleaseOf {
-    type Out = (Release, Vec<u8>);
+    type Out = (Release, Vec<u8>, Option<BTreeMap<String, String>>);
 
+    /// The version stands in the list and in a label, and the label costs another request.
     async fn read(&self, found: &Found, spec: &PullSpec) -> Result<Self::Out, Fault> {
-        let (labels, list) = tokio::join!(found.labels(), found.file(IMAGE_REFERENCES, MAX_IMAGE_REFERENCES));
-        release(&spec.by_digest(found.digest.clone()), labels?, list?)
+        let text = found.file(IMAGE_REFERENCES, MAX_IMAGE_REFERENCES).await?;
+        let (mut release, text) = release(&spec.by_digest(found.digest.clone()), text)?;
+        if !release.version.is_empty() {
+            return Ok((release, text, None));
+        }
+        let labels = found.labels().await?;
+        release.version = labels.get(RELEASE).cloned().unwrap_or_default();
+        Ok((release, text, Some(labels)))
     }
 
     fn recall(&self, cache: &Cache, digest: &Digest, spec: &PullSpec) -> Option<Self::Out> {
-        release(spec, cache.labels(digest)?, cache.file(digest, IMAGE_REFERENCES)?).ok()
+        let (mut release, text) = release(spec, cache.file(digest, IMAGE_REFERENCES)?).ok()?;
+        if release.version.is_empty() {
+            release.version = cache.labels(digest)?.remove(RELEASE).unwrap_or_default();
+        }
+        Some((release, text, None))
     }
 
-    fn remember(&self, cache: &Cache, digest: &Digest, (release, list): &Self::Out) -> std::io::Result<()> {
-        let file = Some((IMAGE_REFERENCES, Some(list.as_slice())));
-        cache.put(digest, &Learnt { labels: Some(&release.labels), file })
+    fn remember(&self, cache: &Cache, digest: &Digest, (_, text, labels): &Self::Out) -> std::io::Result<()> {
+        let file = Some((IMAGE_REFERENCES, Some(text.as_slice())));
+        cache.put(digest, &Learnt { labels: labels.as_ref(), file })
     }
 }
 
-fn release(
-    image: &PullSpec,
-    labels: BTreeMap<String, String>,
-    list: Option<Vec<u8>>,
-) -> Result<(Release, Vec<u8>), Fault> {
+fn release(image: &PullSpec, text: Option<Vec<u8>>) -> Result<(Release, Vec<u8>), Fault> {
     let missing = || Fault::NotRelease { why: format!("it has no file {IMAGE_REFERENCES}") };
-    let text = list.filter(|list| !list.is_empty()).ok_or_else(missing)?;
+    let text = text.filter(|text| !text.is_empty()).ok_or_else(missing)?;
     let list = ImageReferences::parse(&text, Strictness::Typed)?;
-    let version = labels.get(RELEASE).filter(|version| !version.is_empty()).cloned().unwrap_or(list.name);
-    Ok((Release { image: image.to_string(), labels, version, tags: list.tags }, text))
+    Ok((Release { image: image.to_string(), version: list.name, tags: list.tags }, text))
 }
 
 struct LabelsOf;
@@ -423,15 +438,17 @@ impl Reading for FileOf<'_> {
 impl Store {
     async fn find(self, version: &Version, platform: &Platform) -> Result<Found, Fault> {
         let (digest, bytes) = self.manifest(version).await?;
-        let manifest = match Manifest::parse(&bytes)? {
+        // What a tag means today may be something else tomorrow.
+        let judged = |fault: Fault| if matches!(version, Version::Tag(_)) { fault.unproved() } else { fault };
+        let manifest = match Manifest::parse(&bytes).map_err(judged)? {
             Manifest::Image(manifest) => manifest,
             Manifest::Index(index) => {
-                let chosen = index.choose(platform)?;
+                let chosen = index.choose(platform).map_err(judged)?;
                 let (_, bytes) = self.manifest(&Version::Digest(chosen.digest.clone())).await?;
                 match Manifest::parse(&bytes)? {
                     Manifest::Image(manifest) => manifest,
                     Manifest::Index(_) => {
-                        return Err(Fault::malformed(
+                        return Err(Fault::content(
                             "the image index",
                             "it refers to another index instead of an image",
                         ));
@@ -470,7 +487,8 @@ impl Store {
     /// A small blob as a whole, verified.
     async fn document(&self, descriptor: &Descriptor, what: &str) -> Result<Bytes, Fault> {
         if descriptor.size > MAX_DOCUMENT {
-            return Err(Fault::TooLarge { what: what.to_owned(), limit: MAX_DOCUMENT });
+            let why = format!("it is larger than {MAX_DOCUMENT} bytes, the most that is accepted");
+            return Err(Fault::content(what, why));
         }
         let chunks = descriptor.digest.verified(self.blob(&descriptor.digest).await?, Some(descriptor.size));
         let all = chunks.try_fold(BytesMut::new(), async |mut all, chunk| {

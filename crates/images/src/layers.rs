@@ -57,7 +57,7 @@ pub async fn file(layers: &impl Layers, path: &str, limit: u64) -> Result<Option
             Step::Again(next) => search = next,
         }
     }
-    Err(Fault::malformed(format!("file {path}"), "its links go in circles"))
+    Err(Fault::content(format!("file {path}"), "its links go in circles"))
 }
 
 struct Search {
@@ -82,7 +82,8 @@ async fn below(layers: &impl Layers, search: &mut Search, limit: u64) -> Result<
         match seen.at.remove(&search.path.len()) {
             Some(Node::File(content)) => return Ok(Step::Done(Some(content))),
             Some(Node::TooLarge) => {
-                return Err(Fault::TooLarge { what: format!("file /{}", search.path.join("/")), limit });
+                let why = format!("it is larger than {limit} bytes, the most that is accepted");
+                return Err(Fault::content(format!("file /{}", search.path.join("/")), why));
             }
             Some(Node::Symlink(target)) => return Ok(follow(&search.path, search.path.len(), &target, all)),
             // Seen from a lower layer up, so layers above cannot change it.
@@ -161,7 +162,8 @@ async fn scan_stream(chunks: ByteStream, path: Vec<String>, limit: u64, digest: 
     if let Ok(fault) = told.try_recv() {
         return Err(fault);
     }
-    result.map_err(|error| Fault::malformed(layer, error))
+    // All of the layer was read, and its digest was right.
+    result.map_err(|error| Fault::content(layer, error))
 }
 
 fn bridge(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> impl Read + Send {

@@ -114,12 +114,12 @@ impl Manifest {
     /// # Errors
     /// When it is none, or one of a form that is no longer used.
     pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
-        let broken = |why: serde_json::Error| Fault::malformed("the manifest", why);
+        let broken = |why: serde_json::Error| Fault::content("the manifest", why);
         let kind: Kind = serde_json::from_slice(bytes).map_err(broken)?;
         if kind.schema_version != 2 {
             let why =
                 format!("schema version {} is obsolete; push the image again with a current tool", kind.schema_version);
-            return Err(Fault::malformed("the manifest", why));
+            return Err(Fault::content("the manifest", why));
         }
         let index = matches!(kind.media_type.as_str(), media::INDEX | media::DOCKER_LIST);
         if index || (kind.media_type.is_empty() && kind.manifests.is_some()) {
@@ -127,7 +127,7 @@ impl Manifest {
         }
         let image: ImageManifest = serde_json::from_slice(bytes).map_err(broken)?;
         if image.layers.len() > MAX_LAYERS {
-            return Err(Fault::malformed("the manifest", format!("it has more than {MAX_LAYERS} layers")));
+            return Err(Fault::content("the manifest", format!("it has more than {MAX_LAYERS} layers")));
         }
         Ok(Self::Image(image))
     }
@@ -231,7 +231,7 @@ impl ImageManifest {
     /// When the manifest is no container image's, or the config is broken.
     pub fn labels(&self, config: &[u8]) -> Result<BTreeMap<String, String>, Fault> {
         let file: ConfigFile =
-            serde_json::from_slice(config).map_err(|error| Fault::malformed("the image config", error))?;
+            serde_json::from_slice(config).map_err(|error| Fault::content("the image config", error))?;
         Ok(file.config.and_then(|config| config.labels).unwrap_or_default())
     }
 
@@ -242,7 +242,7 @@ impl ImageManifest {
     pub fn image_config(&self) -> Result<&Descriptor, Fault> {
         let kind = self.config.media_type.as_str();
         if !matches!(kind, "" | media::CONFIG | media::DOCKER_CONFIG) {
-            return Err(Fault::malformed(
+            return Err(Fault::content(
                 "the image",
                 format!("it is an artifact of type {kind:?} and no container image"),
             ));
@@ -329,7 +329,7 @@ mod tests {
             image.replace("\"size\":1", "\"size\":-1"),
             format!(r#"{{"schemaVersion":2,"config":{descriptor},"layers":[{layers}]}}"#),
         ] {
-            assert!(matches!(Manifest::parse(broken.as_bytes()), Err(Fault::Malformed { .. })), "{broken}");
+            assert!(matches!(Manifest::parse(broken.as_bytes()), Err(Fault::Content { .. })), "{broken}");
         }
     }
 

@@ -3,7 +3,7 @@
 //! Source: `man 5 containers-registries.conf`, version 2, of github.com/containers/image. Search lists, aliases and
 //! credential helpers have no effect on fully qualified pull specs and are not read.
 
-use crate::pull_spec::{PullSpec, Version, is_host};
+use crate::pull_spec::{BadPullSpec, PullSpec, Version, is_host};
 use serde::{Deserialize, Serialize};
 use std::path::{Path, PathBuf};
 
@@ -180,26 +180,23 @@ impl Registries {
         named || self.entries.iter().any(located)
     }
 
-    /// The places to ask for an image, in order; the last is the source itself.
-    ///
-    /// # Errors
-    /// When a rewritten name is no pull spec.
-    pub fn places(&self, spec: &PullSpec) -> Result<Vec<Place>, crate::pull_spec::BadPullSpec> {
+    /// The places to ask for an image, in order; the last is the source itself. One whose rewritten name is no pull spec
+    /// is no obstacle to the others.
+    #[must_use]
+    pub fn places(&self, spec: &PullSpec) -> Vec<Result<Place, BadPullSpec>> {
         let name = spec.name();
         let Some((entry, covered)) = self.entry(&name) else {
-            return Ok(vec![Place { spec: spec.clone(), insecure: false, blocked_by: None }]);
+            return vec![Ok(Place { spec: spec.clone(), insecure: false, blocked_by: None })];
         };
         let rest = &name[covered..];
-        let mut places = Vec::new();
-        for mirror in entry.mirrors.iter().filter(|mirror| mirror.pull_from.takes(&spec.version)) {
-            places.push(self.place(&format!("{}{rest}", mirror.location), &spec.version, mirror.insecure)?);
-        }
+        let mirrors = entry.mirrors.iter().filter(|mirror| mirror.pull_from.takes(&spec.version));
+        let mirrored =
+            mirrors.map(|mirror| self.place(&format!("{}{rest}", mirror.location), &spec.version, mirror.insecure));
         let source = entry.location.as_ref().map_or_else(|| name.clone(), |location| format!("{location}{rest}"));
-        places.push(self.place(&source, &spec.version, entry.insecure)?);
-        Ok(places)
+        mirrored.chain([self.place(&source, &spec.version, entry.insecure)]).collect()
     }
 
-    fn place(&self, name: &str, version: &Version, insecure: bool) -> Result<Place, crate::pull_spec::BadPullSpec> {
+    fn place(&self, name: &str, version: &Version, insecure: bool) -> Result<Place, BadPullSpec> {
         let spec = PullSpec { version: version.clone(), ..name.parse()? };
         let blocking = self.entry(&spec.name()).filter(|(entry, _)| entry.blocked);
         Ok(Place { spec, insecure, blocked_by: blocking.map(|(entry, _)| entry.prefix.clone()) })
@@ -340,7 +337,7 @@ location = "m3.io"
             let blocked = place.blocked_by.map(|by| format!(" blocked by {by}")).unwrap_or_default();
             format!("{}{insecure}{blocked}", place.spec)
         };
-        Registries::parse(TEXT).unwrap().places(&spec).unwrap().into_iter().map(show).collect()
+        Registries::parse(TEXT).unwrap().places(&spec).into_iter().map(|place| show(place.unwrap())).collect()
     }
 
     #[test]
@@ -361,6 +358,16 @@ location = "m3.io"
         let moved = "[[registry]]\nprefix = \"a.io\"\nlocation = \"b.io\"\ninsecure = true\n";
         let moved = Registries::parse(moved).unwrap();
         assert!(moved.is_insecure("b.io") && !moved.is_insecure("a.io"));
+    }
+
+    #[test]
+    fn a_mirror_that_is_none_is_no_obstacle() {
+        let mirror = |location: &str| Mirror { location: location.to_owned(), ..Mirror::default() };
+        let mirrors = vec![mirror("M.io/UPPER"), mirror("m.io/a")];
+        let entry = Entry { prefix: "a.io".to_owned(), mirrors, ..Entry::default() };
+        let places = Registries { entries: vec![entry] }.places(&"a.io/b:1".parse().unwrap());
+        let names: Vec<Option<String>> = places.into_iter().map(|place| Some(place.ok()?.spec.to_string())).collect();
+        assert_eq!(names, [None, Some("m.io/a/b:1".to_owned()), Some("a.io/b:1".to_owned())]);
     }
 
     #[test]

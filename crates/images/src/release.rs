@@ -22,9 +22,7 @@ const DOCKER_IMAGE: &str = "DockerImage";
 pub struct Release {
     /// Pull spec of the release image, by digest.
     pub image: String,
-    /// Its labels.
-    pub labels: BTreeMap<String, String>,
-    /// Version, as its label `io.openshift.release` says, else as the list of its images is named.
+    /// Version, as the list of its images is named, else as its label `io.openshift.release` says.
     pub version: String,
     /// The images it refers to, in order.
     pub tags: Vec<Tag>,
@@ -118,7 +116,7 @@ impl ImageReferences {
     /// # Errors
     /// When it is none or has too many tags.
     pub fn parse(bytes: &[u8], strictness: Strictness) -> Result<Self, Fault> {
-        let broken = |why: String| Fault::malformed(format!("its {IMAGE_REFERENCES}"), why);
+        let broken = |why: String| Fault::content(format!("its {IMAGE_REFERENCES}"), why);
         let text = std::str::from_utf8(bytes).map_err(|error| broken(error.to_string()))?;
         let stream: ImageStream = if text.trim_start().starts_with('{') {
             serde_json::from_str(text).map_err(|error| broken(error.to_string()))?

@@ -47,7 +47,7 @@ pub(crate) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
             }
         };
         let wait = error.retry_after().map_or(pause, |wanted| wanted.clamp(pause, LONGEST_RETRY_AFTER.max(pause)));
-        if error.class() == Class::Permanent || start.elapsed() + wait > patience.retry {
+        if error.class() != Class::Transient || start.elapsed() + wait > patience.retry {
             return Err(error);
         }
         tracing::info!("{error}; trying again in {wait:?}");

@@ -22,6 +22,8 @@ pub struct Trust {
     hosts: BTreeMap<String, HostTrust>,
     /// Shown to hosts without one of their own.
     identity: Option<Arc<Identity>>,
+    /// What was meant for every host and cannot be used.
+    unusable: Vec<BadTrust>,
     /// The system's CAs and the bundle, read when TLS is first needed.
     roots: Arc<OnceLock<Arc<RootCertStore>>>,
 }
@@ -30,6 +32,7 @@ pub struct Trust {
 struct HostTrust {
     bundle: Vec<CertificateDer<'static>>,
     identity: Option<Arc<Identity>>,
+    unusable: Vec<BadTrust>,
 }
 
 /// A client certificate with what signed it, and its key.
@@ -84,6 +87,27 @@ impl Trust {
         Ok(count)
     }
 
+    /// Remembers certificates for one `host[:port]`, or for every host, that cannot be used. They are no obstacle to
+    /// hosts that are believed without them; of any other one it is said that they were missed.
+    pub fn miss(&mut self, host: Option<&str>, why: BadTrust) {
+        match host {
+            Some(host) => self.hosts.entry(host.to_owned()).or_default().unusable.push(why),
+            None => self.unusable.push(why),
+        }
+    }
+
+    /// What cannot be used, all in all.
+    pub fn unusable(&self) -> impl Iterator<Item = &BadTrust> {
+        self.unusable.iter().chain(self.hosts.values().flat_map(|host| &host.unusable))
+    }
+
+    /// What was missed when this host is not believed; empty when nothing was.
+    pub(crate) fn missed(&self, host: &str) -> String {
+        let own = self.hosts.get(host).into_iter().flat_map(|host| &host.unusable);
+        let all: Vec<String> = own.chain(&self.unusable).map(ToString::to_string).collect();
+        all.join("; ")
+    }
+
     /// Sets the certificate chain and key (both PEM) that one `host[:port]`, or every other host, is shown.
     ///
     /// # Errors
@@ -108,10 +132,12 @@ impl Trust {
     /// Adds what another one believes. What is shown to hosts stays what it is where there is something already.
     pub fn add(&mut self, other: Self) {
         self.bundle.extend(other.bundle);
+        self.unusable.extend(other.unusable);
         self.roots = Arc::default();
         for (host, trust) in other.hosts {
             let own = self.hosts.entry(host).or_default();
             own.bundle.extend(trust.bundle);
+            own.unusable.extend(trust.unusable);
             own.identity = own.identity.take().or(trust.identity);
         }
         self.identity = self.identity.take().or(other.identity);

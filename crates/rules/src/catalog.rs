@@ -7,8 +7,9 @@
 //! R-CATALOG-4  A stream is an OS image and an extensions image. One half alone is left out.
 //! R-CATALOG-5  Of several images for the same half the last in tag order is taken.
 //! R-CATALOG-6  A stream whose name or pull spec the OSImageStream API refuses is left out on its own.
-//! R-CATALOG-7  An image that cannot be read now may be readable later: there is no catalogue until then. An image that
-//!              can never be read is left out, and the catalogue says that it is not complete.
+//! R-CATALOG-7  An image that could not be read is not absent: there is no catalogue until every image has given an answer
+//!              that is final. That is its labels, or content that its digest proves to be none of an image; the latter is
+//!              left out. No login, no permission, nothing there, or something else than was asked for is no such answer.
 //! R-CATALOG-8  A stream that the release dropped is retained with its last known images while a pool or the default
 //!              uses it, where the distribution has many streams.
 //! R-CATALOG-9  Where it has one, the payload's is the one, and several are an error: the payload is mis-built.
@@ -64,11 +65,22 @@ pub struct Candidate {
     pub image: String,
 }
 
+/// Whether the next answer about an image may be another one (R-CATALOG-7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prospect {
+    /// It may, without anybody changing anything.
+    Passing,
+    /// It may, when somebody changes something: credentials, permissions, what the registry holds.
+    Standing,
+    /// It is the same for ever.
+    Final,
+}
+
 /// What inspecting an image, or reading a whole source, came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Whether trying again may help.
-    pub transient: bool,
+    /// Whether the next answer may be another one.
+    pub prospect: Prospect,
     /// What went wrong, with image and registry.
     pub message: String,
 }
@@ -165,7 +177,7 @@ pub enum Verdict {
         /// Why.
         why: String,
     },
-    /// It can never be read (R-CATALOG-7).
+    /// What its digest stands for is no image (R-CATALOG-7).
     Unreadable(String),
 }
 
@@ -213,20 +225,20 @@ pub struct Catalog {
     pub considered: Vec<Considered>,
     /// What a user should know.
     pub notices: Vec<Notice>,
-    /// False while an image could not be read for good: not to be recorded as done (R-CATALOG-7).
-    pub complete: bool,
 }
 
 /// Why there is no catalogue.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
-    /// Something could not be read now and may be later.
-    #[error("{} of the release could not be read yet: {}", words::count(unread.len()), unread.join("; "))]
+    /// Something could not be read yet (R-CATALOG-7).
+    #[error("{} of the release could not be read yet: {}", words::count(unread.len()), words::first(unread))]
     Incomplete {
         /// One message per image or source.
         unread: Vec<String>,
+        /// Whether one of them may be read without anybody changing anything.
+        passing: bool,
     },
-    /// The payload can never be read.
+    /// What the payload's digest stands for is no payload.
     #[error("{0}")]
     Payload(String),
     /// Nothing forms a stream.
@@ -272,7 +284,7 @@ impl CatalogError {
     /// Whether trying again may help without anybody changing anything.
     #[must_use]
     pub fn is_transient(&self) -> bool {
-        matches!(self, Self::Incomplete { .. })
+        matches!(self, Self::Incomplete { passing: true, .. })
     }
 }
 
@@ -291,7 +303,7 @@ pub fn candidates<'a>(profile: &Profile, tags: impl IntoIterator<Item = PayloadT
 /// Makes the catalogue.
 ///
 /// # Errors
-/// See [`CatalogError`]; only [`CatalogError::Incomplete`] is worth retrying.
+/// See [`CatalogError`]; only [`CatalogError::Incomplete`] is worth another look at the images.
 pub fn catalog(profile: &Profile, input: Input<'_>) -> Result<Catalog, CatalogError> {
     let Input { mut sources, existing, in_use, installed } = input;
     sources.sort_by_key(|source| source.kind);
@@ -325,21 +337,23 @@ pub fn catalog(profile: &Profile, input: Input<'_>) -> Result<Catalog, CatalogEr
     if let DefaultReason::Followed { from } = &because {
         notices.push(Notice::Followed { from: from.clone(), to: default.clone() });
     }
-    let complete = !considered.iter().any(|image| matches!(image.verdict, Verdict::Unreadable(_)));
-    Ok(Catalog { streams: streams.into_values().collect(), default, because, considered, notices, complete })
+    Ok(Catalog { streams: streams.into_values().collect(), default, because, considered, notices })
 }
 
-/// R-CATALOG-7, first half.
+/// R-CATALOG-7.
 fn refuse_incomplete(sources: &[Source]) -> Result<(), CatalogError> {
-    let mut unread = Vec::new();
+    let (mut unread, mut passing) = (Vec::new(), false);
     for source in sources {
         let failures: Vec<&Failure> = match &source.images {
             Err(failure) => vec![failure],
             Ok(images) => images.iter().filter_map(|image| image.labels.as_ref().err()).collect(),
         };
-        unread.extend(failures.iter().filter(|failure| failure.transient).map(|failure| failure.message.clone()));
+        for failure in failures.into_iter().filter(|failure| failure.prospect != Prospect::Final) {
+            passing |= failure.prospect == Prospect::Passing;
+            unread.push(failure.message.clone());
+        }
     }
-    if unread.is_empty() { Ok(()) } else { Err(CatalogError::Incomplete { unread }) }
+    if unread.is_empty() { Ok(()) } else { Err(CatalogError::Incomplete { unread, passing }) }
 }
 
 /// The whole streams among a source's images (R-CATALOG-3 to 6); says what became of each image.

@@ -52,8 +52,8 @@ struct Made {
     stream: Option<String>,
 }
 
-/// Pause before an OS image that could not be asked is asked again.
-const ASK_AGAIN: Duration = Duration::from_secs(30);
+/// Pause before an OS image that could not be asked is asked again, as with the images of a release.
+const ASK_AGAIN: Duration = Duration::from_secs(10);
 /// What a pool waits for longer than this is said on it: less is no news.
 const SOON: Duration = Duration::from_millis(500);
 /// Reason of the condition of a pool of which the API server refuses what is written.

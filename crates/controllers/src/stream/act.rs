@@ -41,12 +41,12 @@ impl Writer<'_> {
         if matches!(catalog.because, DefaultReason::Followed { .. }) {
             patch::merge(&api, streams, CLUSTER, &json!({"spec": {"defaultStream": default}})).await?;
         }
-        // Who wrote it is said in any case: pools take no images from an object of another build. That it is done is not.
         let retained = joined(catalog.retained());
-        let mut marks = json!({RELEASE_IMAGE_VERSION: self.context.build.hash, RETAINED_STREAMS: retained});
-        if catalog.complete {
-            marks[RELEASE_PAYLOAD_IMAGE] = json!(release);
-        }
+        let marks = json!({
+            RELEASE_IMAGE_VERSION: self.context.build.hash,
+            RELEASE_PAYLOAD_IMAGE: release,
+            RETAINED_STREAMS: retained,
+        });
         patch::merge(&api, streams, CLUSTER, &json!({"metadata": {"annotations": marks}})).await?;
         Ok(())
     }

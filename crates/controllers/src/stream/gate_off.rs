@@ -1,13 +1,16 @@
 //! With the gate of streams off no image is inspected; whether the release is for this cluster at all is looked at even then.
 
-use super::{Controller, Error, LAST_RETRY};
+use super::{Controller, Error};
 use crate::{
     access,
     troubles::{Evidence, Trouble},
 };
-use std::sync::PoisonError;
+use std::{sync::PoisonError, time::Duration};
 use weir_kubeio::{Next, drive::chain};
 use weir_rules::mismatch::{Mismatch, MismatchView, clause, mismatches};
+
+/// Pause before a release that could not be read is looked at again: nothing waits for it.
+const AGAIN: Duration = Duration::from_mins(1);
 
 impl Controller {
     /// Looks at the tags of the desired release, once for each release.
@@ -27,7 +30,7 @@ impl Controller {
             Err(why) => {
                 // Nothing waits for it: without streams pools take the images that the ControllerConfig names.
                 tracing::warn!(release, why, "cannot see whether the release is for this cluster");
-                return Ok(Next::After(LAST_RETRY));
+                return Ok(Next::After(AGAIN));
             }
         };
         let tags = found.tags.into_iter().map(|tag| tag.name).collect();

@@ -137,8 +137,6 @@ impl Error {
 enum Severity {
     /// It may be made without anybody changing anything.
     Passing,
-    /// It was made, without an image that can never be read.
-    Partial,
     /// Only a change helps.
     Blocking,
 }
@@ -187,7 +185,7 @@ pub struct Controller {
     looked: Mutex<Option<String>>,
 }
 
-/// A release that yielded no catalogue, or one that is not complete.
+/// A release that yielded no catalogue.
 #[derive(Clone, Debug)]
 struct Attempt {
     release: String,
@@ -219,8 +217,14 @@ impl Attempt {
 const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// A user is told of a registry that takes longer than this to answer: a healthy one needs a tenth of it.
 const SOON: Duration = Duration::from_millis(500);
-/// Longest such pause. What can never be read is looked at this often as well: credentials and mirrors change.
-const LAST_RETRY: Duration = Duration::from_mins(1);
+/// Longest such pause, whatever the answer was: who grants access, or pushes what was missing, sees the catalogue made
+/// within a quarter of a minute. An attempt that is under way then ends within [`access::RETRY`].
+const LAST_RETRY: Duration = Duration::from_secs(10);
+
+/// The pause after so many failures in a row.
+fn pause_after(times: u32) -> Duration {
+    FIRST_RETRY.saturating_mul(1 << times.min(16)).min(LAST_RETRY)
+}
 
 impl Controller {
     /// A controller that reads images through `access`.
@@ -309,16 +313,12 @@ impl Controller {
         };
         let attempt = Attempt::new(release, images.clone());
         match outcome {
-            Ok(None) => return Ok(Next::After(Duration::ZERO)),
+            Ok(None) => Ok(Next::After(Duration::ZERO)),
             Ok(Some(made)) => {
-                let why = made.notices.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
-                if made.complete {
-                    self.set_failed(None);
-                    self.context.cluster.troubles.change(|trouble| *trouble = Trouble::default());
-                    self.tell(release, &made).await;
-                } else if self.fail(attempt, self.with_access(why), Severity::Partial).is_some() {
-                    self.tell(release, &made).await;
-                }
+                self.set_failed(None);
+                self.context.cluster.troubles.change(|trouble| *trouble = Trouble::default());
+                self.tell(release, &made).await;
+                Ok(Next::Await)
             }
             Err(error) => {
                 let severity = error.severity();
@@ -328,10 +328,9 @@ impl Controller {
                     let text = if error.is_of_reading() { self.with_access(text) } else { text };
                     self.warn(error.code(), text).await;
                 }
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(self.pause(release, images.as_ref()).map_or(Next::Await, Next::After))
     }
 
     /// What could not be read, and which objects said how to.
@@ -433,10 +432,7 @@ impl Controller {
         let before = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
         let before = before.filter(|before| before.is_of(&attempt.release, attempt.images.as_ref()));
         let times = before.as_ref().map_or(0, |attempt| attempt.times).saturating_add(1);
-        let pause = match severity {
-            Severity::Passing => FIRST_RETRY.saturating_mul(1 << times.min(16)).min(LAST_RETRY),
-            Severity::Partial | Severity::Blocking => LAST_RETRY,
-        };
+        let pause = pause_after(times);
         self.trouble(&attempt.release, &said, severity, Some(pause));
         let news = before.is_none_or(|attempt| attempt.said != said);
         self.set_failed(Some(Attempt { times, said, next: Instant::now() + pause, ..attempt }));
@@ -464,5 +460,16 @@ impl Controller {
 
     fn set_failed(&self, attempt: Option<Attempt>) {
         *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = attempt;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_repair_is_seen_within_a_quarter_of_a_minute() {
+        assert_eq!([1, 2, 3].map(pause_after), [1, 2, 4].map(Duration::from_secs));
+        assert!((0..100).all(|times| pause_after(times) + access::RETRY < Duration::from_secs(15)));
     }
 }

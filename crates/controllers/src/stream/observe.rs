@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use weir_api::keys::image::SOURCE_LOCATION;
 use weir_distro::Profile;
-use weir_images::{Images, Release, Way};
-use weir_rules::catalog::{Candidate, Failure, Inspected, PayloadTag, Source, SourceKind, candidates, os_image_url};
+use weir_images::{Class, Images, Release, Way};
+use weir_rules::catalog::{
+    Candidate, Failure, Inspected, PayloadTag, Prospect, Source, SourceKind, candidates, os_image_url,
+};
 
 /// What reading a release came to.
 #[derive(Clone, Debug)]
@@ -54,7 +56,8 @@ pub async fn os_image_url(images: &Images, data: &BTreeMap<String, String>, desi
     let candidates = match os_image_url::candidates(data, desired) {
         Ok(candidates) => candidates,
         Err(why) => {
-            let failure = Failure { transient: false, message: why.to_string() };
+            // What stands in the ConfigMap is all there is to read; another is read when it changes.
+            let failure = Failure { prospect: Prospect::Final, message: why.to_string() };
             return Source { kind: SourceKind::OsImageUrl, images: Err(failure) };
         }
     };
@@ -79,5 +82,10 @@ async fn inspected(images: &Images, candidates: Vec<Candidate>) -> (Vec<Inspecte
 }
 
 fn failure(error: &weir_images::Error) -> Failure {
-    Failure { transient: error.class() == weir_images::Class::Transient, message: weir_kubeio::drive::chain(error) }
+    let prospect = match error.class() {
+        Class::Transient => Prospect::Passing,
+        Class::Permanent => Prospect::Standing,
+        Class::Final => Prospect::Final,
+    };
+    Failure { prospect, message: weir_kubeio::drive::chain(error) }
 }

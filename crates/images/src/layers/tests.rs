@@ -211,7 +211,7 @@ async fn what_is_broken_or_hostile_is_an_error() {
         ("a truncated gzip", good[..good.len() - 20].to_vec(), "layer sha256:"),
         ("garbage", vec![0xde; 4096], "layer sha256:"),
         ("a truncated tar", tar(&[File("a", "content")])[..520].to_vec(), "layer sha256:"),
-        ("a huge file", gzip(&tar(&[File("a", &big)])), "file /a is larger than 1000 bytes"),
+        ("a huge file", gzip(&tar(&[File("a", &big)])), "file /a is broken: it is larger than 1000 bytes"),
         ("a huge name", long_name.into_inner().unwrap(), "longer than"),
     ] {
         let error = file(&Stack::new(vec![layer]), "/a", LIMIT).await.unwrap_err().to_string();

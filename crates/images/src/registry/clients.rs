@@ -28,6 +28,11 @@ impl Clients {
         Self { trust, proxy, by_host: Mutex::default() }
     }
 
+    /// Certificates that were missed when this host is not believed.
+    pub(super) fn missed(&self, host: &str) -> String {
+        self.trust.missed(host)
+    }
+
     /// The client for the host of this URL.
     pub(super) fn client(&self, url: &Url, insecure: bool) -> Result<Client, Fault> {
         let host = authority(url);

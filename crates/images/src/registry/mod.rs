@@ -25,7 +25,7 @@ use crate::digest::{ByteStream, Digest};
 use crate::error::Fault;
 use crate::manifest::{MAX_DOCUMENT, media};
 use crate::proxy::Proxy;
-use crate::pull_spec::{PullSpec, Version};
+use crate::pull_spec::{BadPullSpec, PullSpec, Version};
 use crate::registries::{Place, Registries};
 use crate::trust::Trust;
 use bytes::Bytes;
@@ -83,11 +83,9 @@ impl Registry {
     }
 
     /// The places to ask for an image, in order.
-    ///
-    /// # Errors
-    /// When the configuration turns the name into something that is none.
-    pub fn places(&self, spec: &PullSpec) -> Result<Vec<Place>, Fault> {
-        Ok(self.registries.places(spec)?)
+    #[must_use]
+    pub fn places(&self, spec: &PullSpec) -> Vec<Result<Place, BadPullSpec>> {
+        self.registries.places(spec)
     }
 
     /// The repository at a place. Of a registry that is known from an earlier run, tokens are asked for at once; a runtime

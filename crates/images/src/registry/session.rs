@@ -228,6 +228,11 @@ impl Repository {
                 Fault::Tls { host, why, .. } if insecure && !self.is_home(&url) => {
                     Fault::Tls { host, why, cause: TlsCause::Other }
                 }
+                Fault::Tls { host, why, cause: cause @ TlsCause::Certificate } => {
+                    let missed = self.clients.missed(&host);
+                    let why = if missed.is_empty() { why } else { format!("{why} (what cannot be used: {missed})") };
+                    Fault::Tls { host, why, cause }
+                }
                 fault => fault,
             })?;
             let reads = *journey.method == Method::GET || *journey.method == Method::HEAD;

@@ -16,7 +16,7 @@ fn labels(stream: &str, part: &str) -> BTreeMap<String, String> {
     labels
 }
 
-/// `tag stream part` per image; part `down` fails transiently, `gone` for good.
+/// `tag stream part` per image; part `down` may pass, `gone` until somebody changes something, `odd` for ever.
 fn payload(text: &str) -> Source {
     Source { kind: SourceKind::Payload, images: Ok(images(text)) }
 }
@@ -27,12 +27,20 @@ fn images(text: &str) -> Vec<Inspected> {
         let mut word = || words.next().unwrap_or_default();
         let (tag, stream, part) = (word(), word(), word());
         let labels = match part {
-            "down" | "gone" => Err(Failure { transient: part == "down", message: format!("{tag}: {part}") }),
+            "down" | "gone" | "odd" => Err(Failure { prospect: prospect(part), message: format!("{tag}: {part}") }),
             _ => Ok(labels(stream, part)),
         };
         Inspected { candidate: Candidate { tag: tag.to_owned(), image: spec(tag) }, labels }
     };
     text.split(',').map(image).collect()
+}
+
+fn prospect(part: &str) -> Prospect {
+    match part {
+        "down" => Prospect::Passing,
+        "gone" => Prospect::Standing,
+        _ => Prospect::Final,
+    }
 }
 
 fn set(name: &str) -> OSImageStreamSet {
@@ -79,7 +87,7 @@ fn only_tags_that_refer_to_images_and_may_be_an_operating_system_are_inspected()
 fn streams_are_sorted_and_the_default_is_built_in_for_the_install_version() {
     let found = make("ocp", vec![payload(TWO)], Existing::default(), &[]).unwrap();
     assert_eq!(names(&found), ["rhel-10", "rhel-9"]);
-    assert_eq!((found.default.as_str(), found.complete, found.notices.len()), ("rhel-9", true, 0));
+    assert_eq!((found.default.as_str(), found.notices.len()), ("rhel-9", 0));
     assert_eq!(found.because, DefaultReason::BuiltIn(Some("4.21.0".parse().unwrap())));
     let set = &found.stream("rhel-9").unwrap().set;
     assert_eq!((&set.os_image, &set.os_extensions_image), (&spec("b"), &spec("b-e")));
@@ -103,7 +111,6 @@ fn half_streams_unlabelled_and_malformed_ones_are_left_out_on_their_own() {
         assert_eq!(notices.len(), 3, "{notices:#?}");
         assert!(notices[0].contains("stream half has no extensions image beside it"), "{}", notices[0]);
         assert!(notices[1].contains("RFC 1123") && notices[2].starts_with("bad-e "), "{notices:?}");
-        assert!(found.complete);
     }
 }
 
@@ -122,24 +129,34 @@ fn what_cannot_be_read_now_is_never_taken_for_absent() {
         let error = make(&profile.name, vec![payload(&text)], Existing::default(), &[]).unwrap_err();
         assert!(error.is_transient());
         assert_eq!(error.to_string(), "2 images of the release could not be read yet: c: down; d: down");
-        let down = Failure { transient: true, message: "registry is down".to_owned() };
-        for kind in [SourceKind::Payload, SourceKind::OsImageUrl] {
-            let sources = vec![payload(ONE), Source { kind, images: Err(down.clone()) }];
-            assert!(make(&profile.name, sources, Existing::default(), &[]).unwrap_err().is_transient());
+        for (part, passes) in [("down", true), ("gone", false)] {
+            let failure = Failure { prospect: prospect(part), message: part.to_owned() };
+            for kind in [SourceKind::Payload, SourceKind::OsImageUrl] {
+                let sources = vec![payload(ONE), Source { kind, images: Err(failure.clone()) }];
+                let error = make(&profile.name, sources, Existing::default(), &[]).unwrap_err();
+                assert_eq!(error, CatalogError::Incomplete { unread: vec![part.to_owned()], passing: passes });
+                assert_eq!(error.is_transient(), passes);
+            }
         }
+        // No login, no permission, nothing there: neither is the stream absent, whatever else was read.
+        let error = make(&profile.name, vec![payload(&format!("{ONE},c x gone"))], Existing::default(), &[]);
+        assert_eq!(error.unwrap_err().to_string(), "1 image of the release could not be read yet: c: gone");
+        let all: Vec<String> = (0..7).map(|n| format!("t{n} x gone")).collect();
+        let error = make(&profile.name, vec![payload(&all.join(","))], Existing::default(), &[]).unwrap_err();
+        assert!(error.to_string().ends_with("t4: gone; and 2 more"), "{error}");
     }
 }
 
 #[test]
-fn what_can_never_be_read_leaves_the_catalogue_incomplete() {
-    let text = format!("{TWO},c x gone");
+fn what_is_proved_to_be_no_image_is_left_out() {
+    let text = format!("{TWO},c x odd");
     let found = make("ocp", vec![payload(&text)], Existing::default(), &[]).unwrap();
-    assert!(!found.complete);
     assert_eq!(names(&found), ["rhel-10", "rhel-9"]);
-    let gone = Failure { transient: false, message: "no such image".to_owned() };
-    let sources = vec![Source { kind: SourceKind::Payload, images: Err(gone) }];
+    assert_eq!(found.notices.len(), 1, "{:?}", found.notices);
+    let odd = Failure { prospect: Prospect::Final, message: "no payload".to_owned() };
+    let sources = vec![Source { kind: SourceKind::Payload, images: Err(odd) }];
     let error = make("ocp", sources, Existing::default(), &[]).unwrap_err();
-    assert_eq!((error.to_string().as_str(), error.is_transient()), ("no such image", false));
+    assert_eq!((error.to_string().as_str(), error.is_transient()), ("no payload", false));
 }
 
 #[test]
@@ -226,32 +243,36 @@ proptest::proptest! {
     #![proptest_config(proptest::prelude::ProptestConfig { failure_persistence: None, cases: 512, rng_seed: proptest::test_runner::RngSeed::Fixed(21), ..Default::default() })]
 
     /// Whatever the images are: streams are sorted, whole and well-formed, the default is one of them, every image has a
-    /// verdict, and a transient failure never yields a catalogue.
+    /// verdict, and what was not read never yields a catalogue.
     #[test]
     fn every_catalogue_is_sound(
-        rows in proptest::collection::vec((0..4_usize, 0..5_usize), 0..12),
+        rows in proptest::collection::vec((0..4_usize, 0..6_usize), 0..12),
         old in proptest::collection::vec(0..4_usize, 0..3),
         spec_default in 0..5_usize,
         okd in proptest::bool::ANY,
     ) {
         let stream_names = ["a", "b", "Bad!", "d", ""];
-        let parts = ["os", "ext", "-", "down", "gone"];
+        let parts = ["os", "ext", "-", "odd", "down", "gone"];
         let text: Vec<String> =
             rows.iter().enumerate().map(|(n, (s, p))| format!("t{n} {} {}", stream_names[*s], parts[*p])).collect();
         let old: Vec<OSImageStreamSet> = old.iter().map(|n| set(stream_names[*n])).collect();
         let existing = Existing { spec_default: stream_names[spec_default], status_default: "", streams: &old };
         let source = if rows.is_empty() { Source { kind: SourceKind::Payload, images: Ok(vec![]) } } else { payload(&text.join(",")) };
         let down = rows.iter().any(|(_, p)| parts[*p] == "down");
+        let unread = down || rows.iter().any(|(_, p)| parts[*p] == "gone");
         match make(if okd { "okd" } else { "ocp" }, vec![source], existing, &["a"]) {
             Ok(found) => {
-                proptest::prop_assert!(!down);
+                proptest::prop_assert!(!unread);
                 proptest::prop_assert!(names(&found).is_sorted());
                 proptest::prop_assert!(names(&found).contains(&found.default.as_str()));
                 proptest::prop_assert!(found.streams.iter().all(|stream| well_formed::stream(&stream.set).is_ok()));
                 proptest::prop_assert_eq!(found.considered.len(), rows.len());
                 proptest::prop_assert!(!okd || (found.retained().next().is_none() && found.streams.len() == 1));
             }
-            Err(error) => proptest::prop_assert_eq!(error.is_transient(), down),
+            Err(error) => {
+                proptest::prop_assert_eq!(matches!(error, CatalogError::Incomplete { .. }), unread);
+                proptest::prop_assert_eq!(error.is_transient(), down);
+            }
         }
     }
 }

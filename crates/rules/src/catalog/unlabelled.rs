@@ -72,7 +72,7 @@ mod tests {
     #[test]
     fn the_base_tags_are_the_one_stream_where_there_is_one() {
         let found = make("okd", "okd", ["-", "-"], Existing::default()).unwrap();
-        assert_eq!((found.default.as_str(), found.streams.len(), found.complete), ("centos-10", 1, true));
+        assert_eq!((found.default.as_str(), found.streams.len()), ("centos-10", 1));
         assert_eq!(found.notices, [Notice::Unlabelled("centos-10".to_owned())]);
         assert!(found.considered[0].to_string().contains("by its tag"), "{}", found.considered[0]);
         // A name that the cluster knows is kept: nothing says that the operating system is another one.

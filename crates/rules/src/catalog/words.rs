@@ -85,6 +85,15 @@ pub(super) fn count(images: usize) -> String {
     if images == 1 { "1 image".to_owned() } else { format!("{images} images") }
 }
 
+/// As many messages as a condition has room for; usually all say the same.
+const SHOWN: usize = 5;
+
+pub(super) fn first(messages: &[String]) -> String {
+    let more = messages.len().saturating_sub(SHOWN);
+    let shown = messages[..messages.len() - more].join("; ");
+    if more == 0 { shown } else { format!("{shown}; and {more} more") }
+}
+
 pub(super) fn listed(considered: &[Considered], introduction: &str) -> String {
     let lines: Vec<String> = considered.iter().map(ToString::to_string).collect();
     if lines.is_empty() { String::new() } else { format!("{introduction}{}", lines.join("; ")) }

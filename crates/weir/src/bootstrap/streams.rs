@@ -13,7 +13,7 @@ use weir_images::{
     Authfile, Images, Release,
     release::{ImageReferences, Strictness},
 };
-use weir_rules::catalog::{Candidate, Existing, Failure, Input, Inspected, Source, SourceKind, catalog};
+use weir_rules::catalog::{Candidate, Existing, Failure, Input, Inspected, Prospect, Source, SourceKind, catalog};
 
 /// Topology of a control plane that is not in the cluster.
 const EXTERNAL: &str = "External";
@@ -85,7 +85,7 @@ impl Streams {
     async fn release(&self, collected: &Collected) -> Result<Release> {
         if let Some(object) = &collected.image_stream {
             let list = ImageReferences::parse(&serde_json::to_vec(object)?, Strictness::Typed)?;
-            return Ok(Release { image: String::new(), labels: BTreeMap::new(), version: list.name, tags: list.tags });
+            return Ok(Release { image: String::new(), version: list.name, tags: list.tags });
         }
         let config = collected.inputs.controller_config.as_ref();
         let image = config.map(|c| c.spec.release_image.as_str()).filter(|image| !image.is_empty());
@@ -103,7 +103,9 @@ impl Streams {
         }
         let labels = self.images.labels_of(&names).await.into_iter().map(|labels| {
             // What is not there is no stream; the release may still carry it.
-            labels.map(|(labels, _)| labels).map_err(|error| Failure { transient: false, message: error.to_string() })
+            labels
+                .map(|(labels, _)| labels)
+                .map_err(|error| Failure { prospect: Prospect::Final, message: error.to_string() })
         });
         let named = names.iter().map(|image| Candidate { tag: String::new(), image: image.clone() });
         let inspected = named.zip(labels).map(|(candidate, labels)| Inspected { candidate, labels });

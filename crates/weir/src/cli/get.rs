@@ -210,7 +210,7 @@ fn listed(file: &Path) -> anyhow::Result<Release> {
     let text = std::fs::read(file).map_err(|error| anyhow!("open {}: {}", file.display(), plain(&error)))?;
     let list = ImageReferences::parse(&text, Strictness::Lenient)
         .map_err(|error| anyhow!("could not decode imagestream: {error}"))?;
-    Ok(Release { image: String::new(), labels: BTreeMap::new(), version: list.name, tags: list.tags })
+    Ok(Release { image: String::new(), version: list.name, tags: list.tags })
 }
 
 /// The operating system's words without the error number, in lower case, as the original prints them.

@@ -190,7 +190,7 @@ struct Tag {
 }
 
 impl Inspection {
-    /// A payload without a usable stream is worth looking into as well; one that cannot be read now is not.
+    /// A payload without a usable stream is worth looking into as well; one that could not be read is not.
     fn new(
         release: &Release,
         profile: &Profile,
@@ -204,7 +204,7 @@ impl Inspection {
                 let sets = catalog.available_streams();
                 (Some(catalog.default), sets, catalog.considered)
             }
-            Err(error) if error.is_transient() => return Err(error),
+            Err(error @ CatalogError::Incomplete { .. }) => return Err(error),
             Err(error) => {
                 notices.push(error.to_string());
                 let considered =

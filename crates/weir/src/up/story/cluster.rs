@@ -243,12 +243,9 @@ impl Cluster {
         let image = self.references.get(to).context("the payload's release image")?.clone();
         self.desired = match self.images.release(&image).await {
             Ok(release) => release,
-            Err(_) if !payload.published => Release {
-                image,
-                labels: BTreeMap::new(),
-                version: payload.version.clone(),
-                tags: self.desired.tags.clone(),
-            },
+            Err(_) if !payload.published => {
+                Release { image, version: payload.version.clone(), tags: self.desired.tags.clone() }
+            }
             Err(error) => return Err(error.into()),
         };
         let before = self.gates.last_key_value().is_none_or(|(_, on)| *on);
