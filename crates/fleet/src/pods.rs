@@ -174,8 +174,11 @@ async fn make(world: &World, pod: Value, key: String) -> String {
 
 /// What failed is done again when something changes, and changes there are all the time.
 fn failed(doing: &str, pod: &str, error: &kube::Error) {
-    if !matches!(error, kube::Error::Api(status) if status.is_not_found()) {
-        tracing::warn!(pod, doing, error = %chain(error), "a pod's write failed");
+    match error {
+        kube::Error::Api(status) if status.is_not_found() => {}
+        kube::Error::Api(_) => tracing::warn!(pod, doing, error = %chain(error), "a pod's write failed"),
+        // Where nobody answers, the watches say so for all pods.
+        _ => tracing::debug!(pod, doing, error = %chain(error), "a pod's write failed"),
     }
 }
 

@@ -4,19 +4,22 @@ use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
-    io::{Read as _, Write as _},
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tempfile::TempDir;
 use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
-use weir_testkit::{
-    Kubectl, Program, Registry, client,
-    http::{Answer, Server as Scripted},
-};
+use weir_testkit::{Kubectl, Program, Registry, client};
+
+#[path = "run/election.rs"]
+mod election;
+#[path = "run/figures.rs"]
+mod figures;
+#[path = "run/reach.rs"]
+mod reach;
 
 /// An API server alone, and a folder for what belongs to it.
 struct Server {
@@ -167,71 +170,6 @@ fn a_plain_api_server_is_prepared_and_its_nodes_are_driven() -> Result<()> {
     Ok(())
 }
 
-/// Answer of a plain HTTP server: status and body.
-fn http(address: &str, path: &str) -> Result<(u16, String)> {
-    let mut stream = std::net::TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
-    let status = head.split(' ').nth(1).context("no status")?.parse()?;
-    Ok((status, body.to_owned()))
-}
-
-#[test]
-fn health_and_figures_are_served_and_decisions_are_logged_as_json() -> Result<()> {
-    let Some(server) = server()? else { return Ok(()) };
-    let release = server.payload("p", &["--distribution", "ocp"])?;
-    let arguments = ["--release", &release, "--metrics-bind", "127.0.0.1:0", "--log-format", "json"];
-    let mut program = server.run("all", &arguments)?;
-    let said = program.rest();
-    let address = said.split("serving http://").nth(1).and_then(|rest| rest.split('/').next()).context("no address")?;
-    let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 2)])?;
-    server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
-    assert_eq!(http(address, "/healthz")?, (200, "ok\n".to_owned()));
-    assert_eq!(http(address, "/readyz")?, (200, "ok\n".to_owned()));
-    // The process learns of what it wrote a moment after everybody else could.
-    let deadline = Instant::now() + Duration::from_secs(10);
-    let text = loop {
-        let (status, text) = http(address, "/metrics")?;
-        assert_eq!(status, 200);
-        if text.contains("mco_updated_machine_count{pool=\"worker\"} 2") || Instant::now() > deadline {
-            break text;
-        }
-    };
-    for line in [
-        "mco_machine_count{pool=\"worker\"} 2",
-        "mco_updated_machine_count{pool=\"worker\"} 2",
-        "os_image_url_override{pool=\"worker\"} 0",
-        "weir_pool_nodes{pool=\"worker\",reason=\"\",state=\"done\"} 2",
-        "weir_pool_stream_info{pool=\"master\",stream=\"rhel-10\"} 1",
-        "weir_leader{lease=\"machine-config\"} 1",
-        "weir_reconcile_duration_seconds_count{controller=\"rollout\"}",
-    ] {
-        assert!(text.contains(line), "{line}:\n{text}");
-    }
-    assert!(text.ends_with("# EOF\n"), "{text}");
-    assert!(!text.contains("weir_reconcile_errors_total{"), "a healthy start has no errors:\n{text}");
-    server.stream("worker", "rhel-9")?;
-    server.wait("mcp/worker", ".status.osImageStream.name", "rhel-9")?;
-    server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
-    server.wait("mcp/worker", ".status.conditions[?(@.type==\"Updated\")].status", "True")?;
-    assert!(program.interrupt()?.success());
-    let said = program.rest();
-    let logged: Vec<Value> = said.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    for decision in ["rendered", "told", "done"] {
-        assert!(
-            logged.iter().any(|line| line["message"] == decision && line["pool"] == "worker"),
-            "{decision}: {said}"
-        );
-    }
-    // Nothing that is made for programmers is among it.
-    assert!(!said.contains(" { ") && !said.contains("Some("), "{said}");
-    assert!(logged.iter().any(|line| line["message"] == "leading" && line["lease"] == "machine-config"), "{said}");
-    machines.end();
-    Ok(())
-}
-
 #[test]
 fn another_release_is_refused_by_object_and_field_until_told_to_update() -> Result<()> {
     let Some(server) = server()? else { return Ok(()) };
@@ -298,245 +236,6 @@ fn what_keeps_it_from_starting_is_said_with_what_to_do() -> Result<()> {
     assert!(text.contains("did not answer within 1s") && text.contains("--context"), "{text}");
     let (code, text) = failing(&["--kubeconfig", &gone, "--context", "other"])?;
     assert!(code == Some(1) && text.contains("other"), "{text}");
-    Ok(())
-}
-
-/// The kubeconfig with another value on the line of a key.
-fn changed(kubeconfig: &Path, key: &str, value: &str, to: &Path) -> Result<String> {
-    let text = std::fs::read_to_string(kubeconfig)?;
-    let lines = text.lines().map(|line| match line.split_once(&format!("{key}:")) {
-        Some((before, _)) => format!("{before}{key}: {value}"),
-        None => line.to_owned(),
-    });
-    std::fs::write(to, lines.collect::<Vec<_>>().join("\n"))?;
-    Ok(to.display().to_string())
-}
-
-/// What every command that asks a cluster says about it, once; each must fail.
-fn each_says(kubeconfig: &str, parts: &[&str]) -> Result<()> {
-    for arguments in [
-        &["run", "all"][..],
-        &["run", "controller", "--wait", "20s"],
-        &["fleet", "--nodes", "worker=1"],
-        &["status"],
-        &["explain", "rollout"],
-        &["explain", "stream"],
-        &["switch", "worker", "rhel-9"],
-    ] {
-        let begun = Instant::now();
-        let output = weir().args(arguments).args(["--kubeconfig", kubeconfig]).output()?;
-        let text = said(&output);
-        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {text}");
-        for part in parts {
-            assert_eq!(text.matches(part).count(), 1, "{part:?} of {arguments:?}: {text}");
-        }
-        for noise in ["Status {", "Some(", "ServiceError", "ApiError", "hyper"] {
-            assert!(!text.contains(noise), "{arguments:?}: {text}");
-        }
-        assert!(begun.elapsed() < Duration::from_secs(15), "{arguments:?} took {:?}", begun.elapsed());
-    }
-    Ok(())
-}
-
-#[test]
-fn who_is_not_trusted_or_not_let_in_is_told_at_once_by_every_command() -> Result<()> {
-    let (Some(server), Some(other)) = (server()?, server()?) else { return Ok(()) };
-    let folder = server.folder.path();
-    let address = server.kubectl.run(&["config", "view", "-o", "jsonpath={.clusters[0].cluster.server}"])?;
-    let bad = changed(&server.kubeconfig(), "token", "s3cret", &folder.join("bad"))?;
-    each_says(&bad, &[address.trim(), "Unauthorized", "log in again"])?;
-    let others: Value = serde_saphyr::from_str(&std::fs::read_to_string(other.kubeconfig())?)?;
-    let ca = others["clusters"][0]["cluster"]["certificate-authority-data"].as_str().context("no CA")?;
-    let untrusted = changed(&server.kubeconfig(), "certificate-authority-data", ca, &folder.join("untrusted"))?;
-    each_says(&untrusted, &[address.trim(), "certificate is not trusted", "get a new one"])
-}
-
-#[test]
-fn a_server_that_accepts_and_never_answers_is_waited_for_as_long_as_was_said() -> Result<()> {
-    let silent = std::net::TcpListener::bind("127.0.0.1:0")?;
-    let folder = tempfile::tempdir()?;
-    for scheme in ["https", "http"] {
-        let kubeconfig = folder.path().join(scheme);
-        let at = format!("{scheme}://{}", silent.local_addr()?);
-        std::fs::write(&kubeconfig, of_server(&at).to_string())?;
-        let begun = Instant::now();
-        let start = |arguments: &[&str]| {
-            Program::start(weir().args(arguments).args(["--wait", "2s", "--kubeconfig"]).arg(&kubeconfig))
-        };
-        for mut program in [start(&["run", "all"])?, start(&["fleet", "--nodes", "worker=1"])?] {
-            assert_eq!(program.wait()?.code(), Some(1));
-            let text = program.rest();
-            assert!(text.contains(&at) && text.contains("did not answer within 2s: no answer"), "{text}");
-        }
-        // Generous: the machine may be busy. It used to be 330 s.
-        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
-    }
-    Ok(())
-}
-
-/// A kubeconfig of a server without TLS.
-fn of_server(at: &str) -> Value {
-    json!({
-        "apiVersion": "v1", "kind": "Config", "current-context": "a",
-        "clusters": [{"name": "a", "cluster": {"server": at, "insecure-skip-tls-verify": true}}],
-        "users": [{"name": "a", "user": {"token": "t"}}],
-        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
-    })
-}
-
-#[test]
-fn every_request_says_who_asks() -> Result<()> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-    // A server that answers this much lets each command go on to its first question about objects.
-    let server = runtime.block_on(Scripted::start(|request| match request.path.as_str() {
-        "/version" => {
-            let fields =
-                ["major", "minor", "gitVersion", "gitCommit", "gitTreeState", "buildDate", "goVersion", "compiler"];
-            let mut version: Value = fields.into_iter().map(|field| (field.to_owned(), json!("1"))).collect();
-            version["platform"] = json!("a");
-            Answer::Text(200, Vec::new(), version.to_string().into_bytes().into())
-        }
-        _ => Answer::Text(403, Vec::new(), "no".into()),
-    }))?;
-    let folder = tempfile::tempdir()?;
-    let kubeconfig = folder.path().join("kubeconfig");
-    std::fs::write(&kubeconfig, of_server(&format!("http://{}", server.host())).to_string())?;
-    for arguments in [&["run", "operator"][..], &["fleet"], &["status"], &["explain", "rollout"], &["switch", "w", "s"]]
-    {
-        let output = weir().args(arguments).arg("--kubeconfig").arg(&kubeconfig).output()?;
-        assert_eq!(output.status.code(), Some(1), "{}", said(&output));
-    }
-    let agents: BTreeSet<String> =
-        server.requests().iter().map(|request| request.header("user-agent").unwrap_or_default().to_owned()).collect();
-    let version = env!("CARGO_PKG_VERSION");
-    let expected =
-        ["explain", "fleet", "run operator", "status", "switch"].map(|who| format!("weir/{version} ({who})"));
-    assert_eq!(agents.into_iter().collect::<Vec<_>>(), expected);
-    Ok(())
-}
-
-#[test]
-fn several_that_begin_at_once_on_a_fresh_server_all_run_and_a_pool_that_is_not_there_is_named() -> Result<()> {
-    let Some(server) = server()? else { return Ok(()) };
-    let release = server.payload("p", &["--distribution", "ocp"])?;
-    let start = || Program::start(&mut server.command("all", &["--release", &release]));
-    let mut all = [start()?, start()?, start()?];
-    for program in &mut all {
-        program.until("running against https://")?;
-    }
-    let mut command = weir();
-    command.args(["fleet", "--nodes", "worker=1,gpu=2", "--kubeconfig"]).arg(server.kubeconfig());
-    let mut fleet = Program::start(&mut command)?;
-    fleet.until("there is no MachineConfigPool gpu: its 2 nodes wait for it; there are: master, worker")?;
-    assert!(fleet.interrupt()?.success());
-    for mut program in all {
-        assert!(program.interrupt()?.success(), "{}", program.rest());
-    }
-    Ok(())
-}
-
-#[test]
-fn who_sends_half_a_request_to_the_port_for_figures_keeps_nobody_from_it() -> Result<()> {
-    let Some(server) = server()? else { return Ok(()) };
-    let release = server.payload("p", &["--distribution", "ocp"])?;
-    let mut program = server.run("all", &["--release", &release, "--metrics-bind", "127.0.0.1:0"])?;
-    let said = program.rest();
-    let address = said.split("serving http://").nth(1).and_then(|rest| rest.split('/').next()).context("no address")?;
-    // More than one address may have: those above are closed at once, those below when their headers do not come.
-    let mut halves = Vec::new();
-    for _ in 0..40 {
-        let mut half = std::net::TcpStream::connect(address)?;
-        // Whoever is closed at once may learn it while writing.
-        _ = half.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nX: ");
-        half.set_read_timeout(Some(Duration::from_secs(60)))?;
-        halves.push(half);
-    }
-    for mut half in halves {
-        let mut answer = Vec::new();
-        // Closed, with or without an answer, or reset; not open for ever.
-        let ended = half.read_to_end(&mut answer);
-        assert!(!ended.is_err_and(|error| error.kind() == std::io::ErrorKind::WouldBlock));
-    }
-    assert_eq!(http(address, "/healthz")?, (200, "ok\n".to_owned()));
-    assert!(program.interrupt()?.success());
-    Ok(())
-}
-
-/// Periods that suit a test; the proportions are the usual ones.
-const QUICK: [&str; 6] = [
-    "--leader-elect-lease-duration",
-    "3s",
-    "--leader-elect-renew-deadline",
-    "2s",
-    "--leader-elect-retry-period",
-    "200ms",
-];
-
-fn holder(server: &Server) -> Result<String> {
-    let lease =
-        server.kubectl.get(&["lease", "-n", "openshift-machine-config-operator", "machine-config-controller"])?;
-    Ok(lease["spec"]["holderIdentity"].as_str().unwrap_or_default().to_owned())
-}
-
-#[test]
-fn the_standby_takes_over_from_a_leader_that_is_killed_and_from_one_that_stops() -> Result<()> {
-    let Some(server) = server()? else { return Ok(()) };
-    let release = server.payload("p", &["--distribution", "ocp"])?;
-    let arguments: Vec<&str> = [&["--release", &release][..], &QUICK].concat();
-    let start = || server.run("all", &arguments);
-    let mut first = start()?;
-    first.until("leading")?;
-    let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 2)])?;
-    server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
-    let before = holder(&server)?;
-    let mut second = start()?;
-    second.until("standing by")?;
-
-    first.kill()?;
-    second.until("leading")?;
-    server.stream("worker", "rhel-9")?;
-    server.wait("mcp/worker", ".status.osImageStream.name", "rhel-9")?;
-    let after = holder(&server)?;
-    assert_ne!(before, after);
-
-    let mut third = start()?;
-    third.until("standing by")?;
-    assert!(second.interrupt()?.success());
-    third.until("leading")?;
-    server.stream("worker", "rhel-10")?;
-    server.wait("mcp/worker", ".status.osImageStream.name", "rhel-10")?;
-    assert!(third.interrupt()?.success());
-    assert_eq!(holder(&server)?, "");
-    machines.end();
-    Ok(())
-}
-
-#[test]
-fn who_loses_the_lease_ends_and_says_so() -> Result<()> {
-    let Some(server) = server()? else { return Ok(()) };
-    let release = server.payload("p", &["--distribution", "ocp"])?;
-    let mut program = server.run("all", &[&["--release", &release][..], &QUICK].concat())?;
-    program.until("leading")?;
-    server.kubectl.run(&["get", "lease", "-A"])?;
-    let patch = json!({"spec": {"holderIdentity": "somebody else", "renewTime": "2099-01-01T00:00:00.000000Z"}});
-    let namespace = "openshift-machine-config-operator";
-    server.kubectl.run(&[
-        "patch",
-        "lease",
-        "-n",
-        namespace,
-        "machine-config",
-        "--type=merge",
-        "-p",
-        &patch.to_string(),
-    ])?;
-    let status = program.wait()?;
-    assert_eq!(status.code(), Some(1));
-    assert!(
-        program.rest().contains("lost lease openshift-machine-config-operator/machine-config"),
-        "{}",
-        program.rest()
-    );
     Ok(())
 }
 

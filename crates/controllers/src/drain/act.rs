@@ -14,7 +14,7 @@ use weir_api::{MachineConfigNode, keys::gates::IMAGE_MODE_STATUS_REPORTING};
 use weir_kubeio::{
     Error, Event,
     drive::chain,
-    patch,
+    outage, patch,
     pods::{Evicted, evict},
 };
 use weir_rules::{
@@ -25,6 +25,8 @@ use weir_rules::{
 
 /// What the controller is called in figures, as in the reference.
 const SUB_CONTROLLER: &str = "machine-config-controller-drain";
+/// What an outage is told of for all of them.
+const LOOKING: &str = "lists of the pods of nodes that drain";
 /// Evictions under way at the same time on one node.
 const AT_ONCE: usize = 16;
 /// After evictions, and after a report that met somebody else's.
@@ -46,9 +48,17 @@ impl Actor<'_> {
 
     async fn take(&self, node: &Node, view: &NodeView<'_>, known: &mut Known) -> Option<Timestamp> {
         let now = self.controller.context.clock.now();
-        if let Err(error) = look(self.controller, view, known, now).await {
-            tracing::warn!(node = view.name, error = %chain(&error), "the pods of a node that drains are not known");
-            return Some(now + LIST_AGAIN);
+        match look(self.controller, view, known, now).await {
+            Ok(()) => outage::fine(&LOOKING),
+            Err(error) => {
+                if error.is_unanswered() {
+                    outage::failed(LOOKING, &chain(&error));
+                } else {
+                    outage::fine(&LOOKING);
+                    tracing::warn!(node = view.name, error = %chain(&error), "the pods of a node that drains are not known");
+                }
+                return Some(now + LIST_AGAIN);
+            }
         }
         let observed = Observed::new(self.controller, view.name);
         let plan = observed.decide(view, known, now)?;

@@ -214,7 +214,8 @@ impl Controller {
 
     /// What the API server refuses is said on the pool, as far as it lets us.
     async fn not_written(&self, writer: &Writer<'_>, error: &weir_kubeio::Error) {
-        if error.is_conflict() {
+        // Where nobody answers, the pass says so for all pools.
+        if error.is_conflict() || error.is_unanswered() {
             return;
         }
         let why = weir_kubeio::drive::chain(error);
