@@ -9,16 +9,22 @@ use crate::{
 use http::HeaderMap;
 use std::collections::BTreeMap;
 
-/// Who makes requests without credentials.
+const ANONYMOUS: &str = "system:anonymous";
+
+/// Whether this is who makes requests without credentials.
+pub(crate) fn is_anonymous(user: &User) -> bool {
+    user.username == ANONYMOUS
+}
+
 fn anonymous() -> User {
-    User { username: "system:anonymous".into(), groups: vec!["system:unauthenticated".into()], ..User::default() }
+    User { username: ANONYMOUS.into(), groups: vec!["system:unauthenticated".into()], ..User::default() }
 }
 
 impl State {
     /// The user of a request over the network. A certificate goes before a token.
     ///
     /// # Errors
-    /// For a token that is none of this server's.
+    /// For a token that is none of this server's, or whose service account is gone.
     pub(crate) fn authenticate(
         &self,
         headers: &HeaderMap,
@@ -30,12 +36,12 @@ impl State {
         }
         let Some(header) = headers.get(http::header::AUTHORIZATION) else { return Ok(anonymous()) };
         let token = header.to_str().ok().and_then(|h| h.strip_prefix("Bearer ")).map(str::trim);
-        let token = token.ok_or_else(Failure::unauthorized)?;
+        let token = token.filter(|token| !token.is_empty()).ok_or_else(Failure::unauthorized)?;
         if is_same(token, admin) {
             return Ok(identity::admin());
         }
         let known = self.tokens.iter().find(|(secret, _)| is_same(token, secret)).map(|(_, user)| user.clone());
-        known.or_else(|| self.token_key.verify(token, self.clock.now())).ok_or_else(Failure::unauthorized)
+        known.or_else(|| self.account_user(token)).ok_or_else(Failure::unauthorized)
     }
 
     /// The user that the `Impersonate-*` headers ask for, if the real one may act as it.

@@ -14,6 +14,7 @@
 //! |---|---|
 //! | [`server`], `state` | the server, the way of a request to the module that answers it, and what requests share |
 //! | `service`, `serve`, `tls`, `kubeconfig` | in process as a tower service; over TLS on a socket |
+//! | `connections`, `quota` | who may stay connected, and how much one may have of what all share |
 //! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
 //! | `registry`, `kinds`, `types` | which resources there are, the built-in kinds, the shape of objects |
 //! | `pipeline`, `bounds`, `decode`, `names`, `patch`, `managed_fields` | the way of a write, and how large it may be |
@@ -33,6 +34,7 @@ mod bounds;
 mod cel;
 mod certificate;
 pub mod clock;
+mod connections;
 mod decode;
 mod delete;
 mod discovery;
@@ -57,6 +59,7 @@ mod pipeline;
 pub mod policy;
 mod priority;
 mod protobuf;
+mod quota;
 mod rbac;
 mod registry;
 mod request;

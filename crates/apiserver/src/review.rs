@@ -15,7 +15,7 @@ use crate::{
     state::State,
     status::Failure,
     store::Key,
-    tokens::{self, Account},
+    tokens::{self, Account, Bound, Extra},
 };
 use http::{Method, Response, StatusCode};
 use jiff::SignedDuration;
@@ -148,37 +148,65 @@ fn bind(state: &State, resource: &Arc<Resource>, key: &Key, node: &str) -> Resul
 fn token(state: &State, resource: &Arc<Resource>, key: &Key, mut request: Value) -> Result<Response<Body>, Failure> {
     let account = state.store.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
     let account = account.value();
-    let seconds = object::at(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64);
-    let seconds = seconds.unwrap_or(tokens::DEFAULT_SECONDS).max(tokens::LEAST_SECONDS);
-    let expires = state.clock.now().saturating_add(SignedDuration::from_secs(seconds));
+    let asked = object::at(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64);
+    let seconds = tokens::lifetime(asked)?;
+    let now = state.clock.now();
+    let expires = now.saturating_add(SignedDuration::from_secs(seconds));
     let expires = expires.map_err(|_| Failure::bad_request("expirationSeconds is too large"))?;
+    let (bound, extra) = bound_to(state, &request, &key.namespace)?.unzip();
     let bearer = Account {
-        namespace: &key.namespace,
-        name: &key.name,
-        uid: object::meta(&account, "uid"),
-        extra: bound_to(state, &request, &key.namespace)?,
+        namespace: key.namespace.to_string(),
+        name: key.name.to_string(),
+        uid: object::meta(&account, "uid").to_owned(),
+        bound,
+        extra: extra.unwrap_or_default(),
     };
-    let status = json!({"token": state.token_key.issue(&bearer, expires), "expirationTimestamp": rfc3339(expires)});
-    object::set(&mut request, "status", status);
+    let token = state.token_key.issue(&bearer, now, expires);
+    object::edit(&mut request, "spec", |spec| spec.insert("expirationSeconds".into(), seconds.into()));
+    object::set(&mut request, "status", json!({"token": token, "expirationTimestamp": rfc3339(expires)}));
     Ok(response::json(StatusCode::CREATED, &request))
 }
 
-/// What a token tells of the pod it is bound to: policies compare it with the object that the pod's node writes.
-fn bound_to(state: &State, request: &Value, namespace: &str) -> Result<Value, Failure> {
+/// The object that a token is bound to, and what the token tells of it: policies compare it with the object that the
+/// pod's node writes (`pkg/registry/core/serviceaccount/storage/token.go` of github.com/kubernetes/kubernetes).
+fn bound_to(state: &State, request: &Value, namespace: &str) -> Result<Option<(Bound, Extra)>, Failure> {
     let reference = |field| text(request, &["spec", "boundObjectRef", field]);
-    if reference("kind") != "Pod" {
-        return Ok(json!({}));
+    let (kind, name) = (reference("kind"), reference("name"));
+    if kind.is_empty() && name.is_empty() {
+        return Ok(None);
     }
     let registry = state.registry();
-    let pods = registry.find("", "v1", "pods").ok_or_else(Failure::no_resource)?;
-    let key = Key::new(namespace, reference("name"));
-    let pod = state.store.get(&pods.storage, &key).ok_or_else(|| Failure::not_found(pods, &key.name))?.value();
-    Ok(json!({
-        "authentication.kubernetes.io/pod-name": [object::meta(&pod, "name")],
-        "authentication.kubernetes.io/pod-uid": [object::meta(&pod, "uid")],
-        "authentication.kubernetes.io/node-name": [text(&pod, &["spec", "nodeName"])],
-    }))
+    let resource = Some(kind).filter(|kind| BINDABLE.contains(kind)).and_then(|kind| registry.of_kind("v1", kind));
+    let resource = resource.ok_or_else(|| {
+        let version = reference("apiVersion");
+        Failure::bad_request(format!("cannot bind token to object of type {version}, Kind={kind}"))
+    })?;
+    let key = Key::new(if resource.namespaced { namespace } else { "" }, name);
+    let stored = state.store.get(&resource.storage, &key).ok_or_else(|| Failure::not_found(resource, name))?.value();
+    let uid = object::meta(&stored, "uid");
+    if !reference("uid").is_empty() && reference("uid") != uid {
+        let why = format!(
+            "the UID in the bound object reference ({}) does not match the UID in record. The object might have been deleted and then recreated",
+            reference("uid")
+        );
+        return Err(Failure::conflict(resource, name, &why));
+    }
+    let prefix = kind.to_lowercase();
+    let mut extra = Extra::new();
+    let mut tell =
+        |what: &str, value: &str| extra.insert(format!("authentication.kubernetes.io/{what}"), vec![value.to_owned()]);
+    if kind != "Secret" {
+        tell(&format!("{prefix}-name"), name);
+        tell(&format!("{prefix}-uid"), uid);
+    }
+    if kind == "Pod" {
+        tell("node-name", text(&stored, &["spec", "nodeName"]));
+    }
+    Ok(Some((Bound { kind: kind.to_owned(), name: name.to_owned(), uid: uid.to_owned() }, extra)))
 }
+
+/// Kinds that tokens may be bound to.
+const BINDABLE: [&str; 3] = ["Node", "Pod", "Secret"];
 
 fn success() -> Value {
     json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})

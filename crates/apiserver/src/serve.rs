@@ -1,12 +1,15 @@
 //! The server on a socket: TLS with certificates of its own, HTTP/2 and HTTP/1.1, a bearer token.
 
 use crate::{
-    Error, certificate, kubeconfig,
+    Error, authentication, certificate,
+    connections::{Connections, Place},
+    kubeconfig,
     policy::User,
     response,
     server::ApiServer,
     service,
-    tls::{ClientCertificate, Credentials},
+    status::Failure,
+    tls::{ClientCertificate, Credentials, HTTP_2},
 };
 use http::Request;
 use hyper::{body::Incoming, service::service_fn};
@@ -20,12 +23,23 @@ use tokio_rustls::TlsAcceptor;
 
 /// A client that has not finished its TLS handshake by then is not a client.
 const HANDSHAKE_PERIOD: Duration = Duration::from_secs(10);
-/// Headers of a request have to be complete by then.
+/// Headers of a request have to be complete by then, counted from when the connection waits for them.
 const HEADER_PERIOD: Duration = Duration::from_secs(30);
 /// Bound of all headers of a request together.
 const LARGEST_HEADERS: u32 = 64 << 10;
+/// How many headers a request may have: `kubectl --as-group` sends one for each group.
+const MOST_HEADERS: usize = 100;
 /// Requests that one HTTP/2 connection may have under way; kube-apiserver allows as many.
 const STREAMS: u32 = 250;
+/// What a client may send on a stream and on a connection before somebody reads it: what an unread body can cost.
+const STREAM_WINDOW: u32 = 128 << 10;
+const CONNECTION_WINDOW: u32 = 512 << 10;
+/// What is kept of an answer that a client does not read: a client has a stream for each of its watches.
+const SEND_BUFFER: usize = 64 << 10;
+/// A connection on which nothing comes is asked for a sign of life this often; kube-apiserver does the same.
+const PING_PERIOD: Duration = Duration::from_secs(30);
+/// How long the answer may take.
+const PING_PATIENCE: Duration = Duration::from_secs(15);
 /// How long requests may go on after the end was asked for.
 const GRACE_PERIOD: Duration = Duration::from_secs(5);
 /// Pause after a connection could not be accepted, e.g. for want of file descriptors.
@@ -121,6 +135,7 @@ impl Listener {
         let Self { server, listener, address, credentials, acceptor } = self;
         let listener = TcpListener::from_std(listener).map_err(|cause| Error::Listen { address, cause })?;
         let context = Arc::new(Context { server, token: credentials.token, acceptor });
+        let places = Connections::new();
         let (stop, stopped) = tokio::sync::watch::channel(false);
         let mut connections = JoinSet::new();
         tokio::pin!(shutdown);
@@ -128,8 +143,9 @@ impl Listener {
             tokio::select! {
                 () = &mut shutdown => break,
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => {
-                        connections.spawn(connection(context.clone(), stream, stopped.clone()));
+                    Ok((stream, peer)) => {
+                        let place = Arc::new(places.arrive(peer.ip()));
+                        connections.spawn(connection(context.clone(), stream, place, stopped.clone()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection could not be accepted");
@@ -156,26 +172,38 @@ struct Context {
 async fn connection(
     context: Arc<Context>,
     stream: tokio::net::TcpStream,
-    mut stopped: tokio::sync::watch::Receiver<bool>,
+    place: Arc<Place>,
+    stopped: tokio::sync::watch::Receiver<bool>,
 ) {
     // Small answers must not wait for the next one.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "setting TCP_NODELAY");
     }
+    tokio::select! {
+        () = handled(context, stream, place.clone(), stopped) => {}
+        () = place.taken() => tracing::debug!("a connection without a name made room"),
+    }
+}
+
+async fn handled(
+    context: Arc<Context>,
+    stream: tokio::net::TcpStream,
+    place: Arc<Place>,
+    mut stopped: tokio::sync::watch::Receiver<bool>,
+) {
     let stream = match tokio::time::timeout(HANDSHAKE_PERIOD, context.acceptor.accept(stream)).await {
         Ok(Ok(stream)) => stream,
         Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake"),
         Err(_) => return tracing::debug!("TLS handshake took too long"),
     };
-    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let session = stream.get_ref().1;
+    let shown = session.peer_certificates().and_then(<[_]>::first);
     let user = Arc::new(shown.and_then(|der| certificate::user(der)));
+    let builder = protocol(session.alpn_protocol() == Some(HTTP_2));
     let service = service_fn(move |request| {
-        let (context, user) = (context.clone(), user.clone());
-        async move { Ok::<_, Infallible>(respond(&context, user.as_ref().as_ref(), request).await) }
+        let (context, user, place) = (context.clone(), user.clone(), place.clone());
+        async move { Ok::<_, Infallible>(respond(&context, user.as_ref().as_ref(), &place, request).await) }
     });
-    let mut builder = auto::Builder::new(TokioExecutor::new());
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_PERIOD).max_buf_size(LARGEST_HEADERS as usize);
-    builder.http2().max_concurrent_streams(STREAMS).max_header_list_size(LARGEST_HEADERS);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     tokio::pin!(connection);
     let served = tokio::select! {
@@ -190,6 +218,29 @@ async fn connection(
     }
 }
 
+/// The protocol that was agreed on, with its limits. It is not guessed from the first bytes, which may never come.
+fn protocol(is_http2: bool) -> auto::Builder<TokioExecutor> {
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = if is_http2 { builder.http2_only() } else { builder.http1_only() };
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_PERIOD)
+        .max_buf_size(LARGEST_HEADERS as usize)
+        .max_headers(MOST_HEADERS);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_PERIOD)
+        .keep_alive_timeout(PING_PATIENCE)
+        .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(SEND_BUFFER)
+        .max_header_list_size(LARGEST_HEADERS);
+    builder
+}
+
 /// Ends when the flag is raised, or nobody is left to raise it.
 async fn wait_for(stopped: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
@@ -198,11 +249,21 @@ async fn wait_for(stopped: &mut tokio::sync::watch::Receiver<bool>) {
 async fn respond(
     context: &Context,
     certificate: Option<&User>,
+    place: &Place,
     request: Request<Incoming>,
 ) -> http::Response<response::Body> {
     let state = &context.server.state;
     let is_head = request.method() == http::Method::HEAD;
-    let answer = match state.authenticate(request.headers(), certificate, &context.token) {
+    if request.headers().len() > MOST_HEADERS {
+        return response::failure(&Failure::too_many_headers(MOST_HEADERS));
+    }
+    let user = state.authenticate(request.headers(), certificate, &context.token).and_then(|user| {
+        if !authentication::is_anonymous(&user) {
+            place.known_as(&user.username)?;
+        }
+        Ok(user)
+    });
+    let answer = match user {
         Ok(user) => service::answer(state, user, request).await,
         Err(failure) => response::failure(&failure),
     };

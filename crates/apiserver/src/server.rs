@@ -122,9 +122,16 @@ impl ApiServer {
 }
 
 impl State {
-    /// Answers a request.
+    /// Answers a request that its user may make.
     pub(crate) fn answer(&self, request: &Request) -> Response<Body> {
         self.route(request).unwrap_or_else(|failure| response::failure(&failure))
+    }
+
+    /// Whether the user may make this request. Its body has not been read.
+    pub(crate) fn may_ask(&self, request: &Request) -> Result<(), Failure> {
+        let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
+        let target = Target::find(&self.registry(), &request.path);
+        self.authorize_request(request, &path, target.as_ref().and_then(|t| t.as_ref().ok()))
     }
 
     fn route(&self, request: &Request) -> Result<Response<Body>, Failure> {
@@ -137,7 +144,6 @@ impl State {
             None => Ok(page_not_found()),
         };
         let target = Target::find(&registry, &request.path);
-        self.authorize_request(request, &path, target.as_ref().and_then(|t| t.as_ref().ok()))?;
         if request.method != Method::GET && path.first().is_none_or(|p| *p != "api" && *p != "apis") {
             return Err(Failure::method_not_allowed());
         }
@@ -228,7 +234,9 @@ impl State {
         let (query, accept) = (&request.query, request.accept());
         let exact = !name.is_empty();
         match (&request.method, exact) {
-            (&Method::GET, false) if query.is_on("watch") => self.watch(resource, namespace, query.clone(), accept),
+            (&Method::GET, false) if query.is_on("watch") => {
+                self.watch(resource, namespace, query.clone(), accept, &request.user.username)
+            }
             (&Method::GET, false) => self.list(resource, namespace, query, accept),
             (&Method::GET, true) => self.get(resource, &key, query, accept),
             (&Method::POST, false) if !(resource.namespaced && namespace.is_empty()) => {

@@ -3,6 +3,7 @@
 use crate::{
     body,
     identity::User,
+    quota::Share,
     request::{self, Request},
     response::{self, Body},
     state::State,
@@ -10,11 +11,13 @@ use crate::{
 };
 use bytes::Bytes;
 use futures::future::BoxFuture;
+use http::{Method, request::Parts};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 /// Requests in, answers out, on behalf of one user. Failures are answers too: the service itself never fails.
@@ -64,37 +67,60 @@ async fn aside(state: &State, request: Request) -> http::Response<Body> {
     answer.unwrap_or_else(|_| response::failure(&Failure::internal("the request could not be processed")))
 }
 
-/// Reads the body and answers.
+/// How long a body may take: the largest one at 100 kB/s.
+const BODY_PERIOD: Duration = Duration::from_secs(30);
+
+/// Who asks is known. What they ask for is answered when they may have it, and only then is a body read.
 pub(crate) async fn answer<B>(state: &State, user: User, request: http::Request<B>) -> http::Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let (head, body) = request.into_parts();
-    // Nothing is unpacked, so nothing small can become large.
-    if let Some(encoding) = head.headers.get(http::header::CONTENT_ENCODING).filter(|e| *e != "identity") {
-        let encoding = String::from_utf8_lossy(encoding.as_bytes());
-        return response::failure(&Failure::compressed(&encoding));
-    }
-    let bytes = match Limited::new(body, body::LARGEST).collect().await {
-        Ok(collected) => collected.to_bytes(),
-        Err(error) if error.downcast_ref::<LengthLimitError>().is_some() => {
-            return response::failure(&Failure::too_large(body::LARGEST));
-        }
-        Err(error) => return response::failure(&Failure::bad_request(format!("unable to read the body: {error}"))),
-    };
     let accept = head.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let in_yaml = request::wants_yaml(accept);
-    let reads = matches!(head.method, http::Method::GET | http::Method::HEAD);
-    let user = match state.impersonated(user, &head.headers) {
-        Ok(user) => user,
+    let reads = matches!(head.method, Method::GET | Method::HEAD);
+    let answer = match whole(state, user, &head, body).await {
+        Ok((request, _share)) if request.body.len() > QUICK => aside(state, request).await,
+        Ok((request, _share)) => state.answer(&request),
         Err(failure) => return response::failure(&failure),
     };
-    let request = Request::new(&head, bytes, user);
-    let answer = if request.body.len() > QUICK { aside(state, request).await } else { state.answer(&request) };
     if !reads && let Err(why) = state.store.settled().await {
         let message = format!("the write could not be stored: {why}; check the disk of the data directory and restart");
         return response::failure(&Failure::internal(message));
     }
     if in_yaml { response::in_yaml(answer).await } else { answer }
+}
+
+/// A request that its user may make, with its body and the share of the memory for bodies that it takes.
+async fn whole<B>(state: &State, user: User, head: &Parts, body: B) -> Result<(Request, Option<Share>), Failure>
+where
+    B: http_body::Body<Data = Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    // Nothing is unpacked, so nothing small can become large.
+    if let Some(encoding) = head.headers.get(http::header::CONTENT_ENCODING).filter(|e| *e != "identity") {
+        return Err(Failure::compressed(&String::from_utf8_lossy(encoding.as_bytes())));
+    }
+    let user = state.impersonated(user, &head.headers)?;
+    let mut request = Request::new(head, Bytes::new(), user);
+    state.may_ask(&request)?;
+    if request.method == Method::GET || body.is_end_stream() {
+        return Ok((request, None));
+    }
+    let most = body.size_hint().upper().map_or(body::LARGEST, |n| usize::try_from(n).unwrap_or(usize::MAX));
+    if most > body::LARGEST {
+        return Err(Failure::too_large(body::LARGEST));
+    }
+    let share = state.bodies.take(&request.user.username, most)?;
+    let collected = tokio::time::timeout(BODY_PERIOD, Limited::new(body, body::LARGEST).collect());
+    request.body = match collected.await {
+        Ok(Ok(collected)) => collected.to_bytes(),
+        Ok(Err(error)) if error.downcast_ref::<LengthLimitError>().is_some() => {
+            return Err(Failure::too_large(body::LARGEST));
+        }
+        Ok(Err(error)) => return Err(Failure::bad_request(format!("unable to read the body: {error}"))),
+        Err(_) => return Err(Failure::too_slow(BODY_PERIOD.as_secs())),
+    };
+    Ok((request, Some(share)))
 }

@@ -3,6 +3,7 @@
 use crate::{
     Error, Settings,
     admission::Policies,
+    body,
     clock::{Clock, Ids},
     disruption::Disruptions,
     expiry::{EVENTS, Expiry},
@@ -11,6 +12,7 @@ use crate::{
     kinds::{self, definition},
     object::meta,
     pipeline::{Change, FieldValidation, Options, Part, Write, Written},
+    quota::Quota,
     rbac::{self, Attributes, Authorization, Grants},
     registry::{Registry, Resource},
     status::Failure,
@@ -23,8 +25,12 @@ use serde_json::{Map, Value};
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{Semaphore, watch};
 
-/// Watches that may be open at once.
-const MOST_WATCHES: usize = 10_000;
+/// Watches that may be open at once, in all and by one user: one costs what its client does not read, up to 128 KiB.
+const MOST_WATCHES: usize = 5_000;
+const MOST_WATCHES_OF_A_USER: usize = 1_000;
+/// Bytes of bodies that may be on their way at once, in all and from one user.
+const MOST_BODIES: usize = 32 * body::LARGEST;
+const MOST_BODIES_OF_A_USER: usize = 16 * body::LARGEST;
 
 /// Requests with large bodies that are worked on at once: each may take a hundred megabytes for a moment.
 const MOST_ASIDE: usize = 4;
@@ -50,7 +56,10 @@ pub(crate) struct State {
     authority: Arc<RwLock<Option<Arc<str>>>>,
     /// The resource of namespaces, which every namespaced write looks at.
     pub(crate) namespaces: Arc<Resource>,
-    pub(crate) watches: Arc<Semaphore>,
+    /// Open watches.
+    pub(crate) watches: Arc<Quota>,
+    /// Bytes of bodies that are being read.
+    pub(crate) bodies: Arc<Quota>,
     /// Requests with large bodies that are worked on at once.
     pub(crate) aside: Arc<Semaphore>,
     /// Turns true when watches have to end.
@@ -95,7 +104,8 @@ impl State {
             token_key,
             authority: Arc::default(),
             namespaces,
-            watches: Arc::new(Semaphore::new(MOST_WATCHES)),
+            watches: Quota::new("open watches", MOST_WATCHES, MOST_WATCHES_OF_A_USER),
+            bodies: Quota::new("bytes on their way", MOST_BODIES, MOST_BODIES_OF_A_USER),
             aside: Arc::new(Semaphore::new(MOST_ASIDE)),
             shutdown,
             stop: Arc::new(stop),

@@ -230,6 +230,17 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, "RequestEntityTooLarge", message)
     }
 
+    pub(crate) fn too_many_headers(most: usize) -> Self {
+        let message = format!("a request may have {most} headers");
+        Self::new(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "", message)
+    }
+
+    /// A client that does not send what it announced.
+    pub(crate) fn too_slow(seconds: u64) -> Self {
+        let message = format!("Timeout: the body of the request was not complete after {seconds} s");
+        Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message)
+    }
+
     /// A resourceVersion from the future.
     pub(crate) fn too_new(asked: u64, current: u64) -> Self {
         let message = format!("Too large resource version: {asked}, current: {current}");

@@ -26,6 +26,9 @@ impl std::fmt::Debug for Credentials {
     }
 }
 
+/// The name of HTTP/2 in a TLS handshake (RFC 9113, 3.2).
+pub(crate) const HTTP_2: &[u8] = b"h2";
+
 /// Folder of a data directory that holds secrets.
 pub(crate) const FOLDER: &str = "pki";
 const CA: &str = "ca.crt";
@@ -99,7 +102,7 @@ impl Credentials {
             .with_single_cert(vec![certificate.der().clone(), ca], key)
             .map_err(|e| wrong("server certificate", e.to_string()))?;
         config.ignore_client_order = true;
-        config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+        config.alpn_protocols = vec![HTTP_2.to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
 }

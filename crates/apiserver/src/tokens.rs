@@ -1,17 +1,52 @@
 //! Tokens of service accounts: JSON Web Tokens (RFC 7519), signed with a key of this server (HS256).
+//!
+//! 1. A token speaks for one service account, which its uid names: it ends with the account, and is nothing to a later
+//!    account of the same name. A token that is bound to a pod, a secret or a node ends with that object too.
+//! 2. It lives as long as was asked for: ten minutes at least, a year at most.
 
-use crate::{Error, identity, kubeconfig::write_private, policy::User};
+use crate::{
+    Error, identity,
+    kubeconfig::write_private,
+    object::{self, meta},
+    policy::User,
+    schema::FieldError,
+    state::State,
+    status::Failure,
+    store::Key,
+};
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use ring::hmac;
 use serde_json::{Value, json};
-use std::{fs, path::Path};
+use std::{collections::BTreeMap, fs, path::Path};
 
 const FILE: &str = "token.key";
-/// A token without `expirationSeconds` lives an hour; none lives shorter than ten minutes
-/// (`k8s.io/kubernetes/pkg/apis/authentication/validation`).
-pub(crate) const DEFAULT_SECONDS: i64 = 3600;
-pub(crate) const LEAST_SECONDS: i64 = 600;
+/// A token without `expirationSeconds` lives an hour; none lives shorter than ten minutes, and 2^32 seconds is the most
+/// that may be asked for (`k8s.io/kubernetes/pkg/apis/authentication/validation`).
+const DEFAULT_SECONDS: i64 = 3600;
+const LEAST_SECONDS: i64 = 600;
+const MOST_SECONDS: i64 = 1 << 32;
+/// Who asks for more is given this, as with `--service-account-max-token-expiration` of kube-apiserver: a year, the longest
+/// that a cluster gives anybody by itself (`ExpirationExtensionSeconds` of `pkg/serviceaccount/claims.go`).
+const LONGEST_SECONDS: i64 = 365 * 24 * 60 * 60;
+
+/// How long a token lives for which so much was asked.
+pub(crate) fn lifetime(asked: Option<i64>) -> Result<i64, Failure> {
+    let seconds = asked.unwrap_or(DEFAULT_SECONDS);
+    let why = match seconds {
+        ..LEAST_SECONDS => "may not specify a duration less than 10 minutes",
+        LEAST_SECONDS..=MOST_SECONDS => return Ok(seconds.min(LONGEST_SECONDS)),
+        _ => "may not specify a duration larger than 2^32 seconds",
+    };
+    let error = FieldError::invalid("spec.expirationSeconds", &seconds.into(), why);
+    Err(Failure::invalid_kind(
+        "TokenRequest.authentication.k8s.io",
+        "authentication.k8s.io",
+        "TokenRequest",
+        "",
+        &[error],
+    ))
+}
 
 /// The key that tokens are signed with.
 #[derive(Clone)]
@@ -50,55 +85,110 @@ impl TokenKey {
         Ok(Self::new(&secret))
     }
 
-    /// A token of a service account. `extra` is what policies see as `userInfo.extra`.
-    pub(crate) fn issue(&self, account: &Account<'_>, expires: Timestamp) -> String {
-        let claims =
-            json!({"sub": account.user_name(), "exp": expires.as_second(), "uid": account.uid, "extra": account.extra});
+    /// A token of a service account.
+    pub(crate) fn issue(&self, account: &Account, now: Timestamp, expires: Timestamp) -> String {
+        let claims = json!({"sub": account.user_name(), "uid": account.uid, "iat": now.as_second(),
+            "exp": expires.as_second(), "bound": account.bound.as_ref().map(Bound::to_value), "extra": account.extra});
         let part = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
         let signed = format!("{}.{}", part(&json!({"alg": "HS256", "typ": "JWT"})), part(&claims));
         let signature = URL_SAFE_NO_PAD.encode(hmac::sign(&self.0, signed.as_bytes()));
         format!("{signed}.{signature}")
     }
 
-    /// Whose token it is, if it is genuine and has not expired.
-    pub(crate) fn verify(&self, token: &str, now: Timestamp) -> Option<User> {
+    /// Whose token it is, if it is genuine and has not expired. Whether the account is still there is another question.
+    fn verify(&self, token: &str, now: Timestamp) -> Option<Account> {
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;
         hmac::verify(&self.0, signed.as_bytes(), &signature).ok()?;
         let claims = URL_SAFE_NO_PAD.decode(signed.split_once('.')?.1).ok()?;
         let claims: Value = serde_json::from_slice(&claims).ok()?;
-        if claims.get("exp")?.as_i64()? <= now.as_second() {
+        let number = |name| claims.get(name).and_then(Value::as_i64);
+        let (issued, expires) = (number("iat")?, number("exp")?);
+        if expires <= now.as_second() || expires.saturating_sub(issued) > LONGEST_SECONDS {
             return None;
         }
-        let name = claims.get("sub")?.as_str()?;
-        let namespace = name.strip_prefix(ACCOUNT)?.split(':').next()?;
-        let mut user =
-            identity::user(name, &["system:serviceaccounts", &format!("system:serviceaccounts:{namespace}")]);
-        user.uid = claims.get("uid").and_then(Value::as_str).unwrap_or_default().to_owned();
-        user.extra = claims.get("extra").cloned().and_then(|e| serde_json::from_value(e).ok()).unwrap_or_default();
-        Some(user)
+        let (namespace, name) = object::text(&claims, &["sub"]).strip_prefix(ACCOUNT)?.split_once(':')?;
+        Some(Account {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            uid: object::text(&claims, &["uid"]).to_owned(),
+            bound: claims.get("bound").filter(|bound| !bound.is_null()).map(Bound::of_value),
+            extra: claims.get("extra").cloned().and_then(|e| serde_json::from_value(e).ok()).unwrap_or_default(),
+        })
+    }
+}
+
+impl State {
+    /// The user of a token of a service account: the token is genuine, and what it stands for is still there.
+    pub(crate) fn account_user(&self, token: &str) -> Option<User> {
+        let account = self.token_key.verify(token, self.clock.now())?;
+        let accounts = Bound { kind: ACCOUNT_KIND.into(), name: account.name.clone(), uid: account.uid.clone() };
+        let is_there = |bound: &Bound| self.is_there(bound, &account.namespace);
+        (is_there(&accounts) && account.bound.as_ref().is_none_or(is_there)).then(|| account.user())
+    }
+
+    fn is_there(&self, bound: &Bound, namespace: &str) -> bool {
+        let registry = self.registry();
+        let Some(resource) = registry.of_kind("v1", &bound.kind) else { return false };
+        let key = Key::new(if resource.namespaced { namespace } else { "" }, &bound.name);
+        let Some(stored) = self.store.get(&resource.storage, &key) else { return false };
+        let value = stored.value();
+        !bound.uid.is_empty() && meta(&value, "uid") == bound.uid && !object::is_deleting(&value)
     }
 }
 
 /// First part of the user names of service accounts.
 const ACCOUNT: &str = "system:serviceaccount:";
+const ACCOUNT_KIND: &str = "ServiceAccount";
 
 /// 244 random bits, as text.
 fn secret() -> String {
     format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
 }
 
-/// A service account that gets a token.
-pub(crate) struct Account<'a> {
-    pub(crate) namespace: &'a str,
-    pub(crate) name: &'a str,
-    pub(crate) uid: &'a str,
-    pub(crate) extra: Value,
+/// What is told of a user beside name and groups.
+pub(crate) type Extra = BTreeMap<String, Vec<String>>;
+
+/// A service account that has a token.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Account {
+    pub(crate) namespace: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+    /// What the token ends with, beside the account.
+    pub(crate) bound: Option<Bound>,
+    /// What policies see as `userInfo.extra`.
+    pub(crate) extra: Extra,
 }
 
-impl Account<'_> {
+/// An object of the core group that a token is bound to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bound {
+    pub(crate) kind: String,
+    pub(crate) name: String,
+    pub(crate) uid: String,
+}
+
+impl Bound {
+    fn to_value(&self) -> Value {
+        json!({"kind": self.kind, "name": self.name, "uid": self.uid})
+    }
+
+    fn of_value(value: &Value) -> Self {
+        let text = |field| object::text(value, &[field]).to_owned();
+        Self { kind: text("kind"), name: text("name"), uid: text("uid") }
+    }
+}
+
+impl Account {
     fn user_name(&self) -> String {
         format!("{ACCOUNT}{}:{}", self.namespace, self.name)
+    }
+
+    fn user(self) -> User {
+        let groups = ["system:serviceaccounts", &format!("system:serviceaccounts:{}", self.namespace)];
+        let user = identity::user(&self.user_name(), &groups);
+        User { uid: self.uid, extra: self.extra, ..user }
     }
 }
 
@@ -109,19 +199,36 @@ mod tests {
     #[test]
     fn a_token_is_genuine_until_it_expires() {
         let key = TokenKey::generate();
-        let account = Account { namespace: "n", name: "a", uid: "u", extra: json!({"k": ["v"]}) };
+        let bound = Bound { kind: "Pod".into(), name: "p".into(), uid: "q".into() };
+        let extra = Extra::from([("k".to_owned(), vec!["v".to_owned()])]);
+        let account = Account { namespace: "n".into(), name: "a".into(), uid: "u".into(), bound: Some(bound), extra };
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
-        let token = key.issue(&account, at(100));
-        let user = key.verify(&token, at(99)).unwrap();
-        assert_eq!(user.username, "system:serviceaccount:n:a");
-        assert_eq!((user.uid.as_str(), user.extra["k"].as_slice()), ("u", &["v".to_owned()][..]));
-        assert!(user.groups.contains(&"system:serviceaccounts:n".to_owned()));
+        let token = key.issue(&account, at(0), at(100));
+        assert_eq!(key.verify(&token, at(99)).as_ref(), Some(&account));
         assert!(key.verify(&token, at(100)).is_none());
         assert!(TokenKey::generate().verify(&token, at(0)).is_none());
         let (head, tail) = token.split_at(token.len() / 2);
         assert!(key.verify(&format!("{head}x{tail}"), at(0)).is_none());
         for nonsense in ["", ".", "a.b", "a.b.c"] {
             assert!(key.verify(nonsense, at(0)).is_none());
+        }
+        let endless = key.issue(&account, at(0), at(LONGEST_SECONDS + 1));
+        assert!(key.verify(&endless, at(1)).is_none());
+        let user = account.user();
+        assert_eq!((user.username.as_str(), user.uid.as_str()), ("system:serviceaccount:n:a", "u"));
+        assert_eq!(user.extra["k"], ["v"]);
+        assert!(user.groups.contains(&"system:serviceaccounts:n".to_owned()));
+    }
+
+    #[test]
+    fn a_lifetime_has_bounds() {
+        let years = |n: i64| n * LONGEST_SECONDS;
+        for (asked, given) in [(None, 3600), (Some(600), 600), (Some(years(1)), years(1)), (Some(years(100)), years(1))]
+        {
+            assert_eq!(lifetime(asked).ok(), Some(given), "{asked:?}");
+        }
+        for asked in [i64::MIN, -1, 0, 599, MOST_SECONDS + 1, i64::MAX] {
+            assert!(lifetime(Some(asked)).unwrap_err().message.contains("may not specify a duration"), "{asked}");
         }
     }
 }

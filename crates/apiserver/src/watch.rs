@@ -4,6 +4,7 @@ use crate::{
     list::{parse_version, rendered, row_object},
     object,
     pipeline::in_version,
+    quota::Share,
     registry::Resource,
     request::{Query, View, wants_yaml},
     response::{self, Body},
@@ -19,7 +20,7 @@ use http::Response;
 use serde_json::{Value, json};
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::{
-    sync::{OwnedSemaphorePermit, watch},
+    sync::watch,
     time::{Instant, sleep_until},
 };
 
@@ -50,7 +51,7 @@ struct Watch {
     next_bookmark: Instant,
     sent_columns: bool,
     over: bool,
-    _permit: OwnedSemaphorePermit,
+    _share: Share,
 }
 
 fn check_options(query: &Query) -> Result<(), Failure> {
@@ -72,6 +73,7 @@ impl State {
         namespace: &str,
         query: Query,
         accept: &str,
+        user: &str,
     ) -> Result<Response<Body>, Failure> {
         check_options(&query)?;
         if wants_yaml(accept) {
@@ -81,10 +83,7 @@ impl State {
         let view = View::negotiate(accept, false)?;
         let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), resource)?;
         let from = parse_version(query.get("resourceVersion"))?;
-        let permit =
-            self.watches.clone().try_acquire_owned().map_err(|_| {
-                Failure::too_many("too many watches are open on this server, please try again later", 1)
-            })?;
+        let share = self.watches.take(user, 1)?;
         let announces_end = query.is_on("sendInitialEvents");
         // Subscribed before the state is read: a change in between wakes the watch once too often, never too rarely.
         let wake = self.store.subscribe(&resource.storage);
@@ -106,7 +105,7 @@ impl State {
             next_bookmark: now + BOOKMARK_PERIOD,
             sent_columns: false,
             over: false,
-            _permit: permit,
+            _share: share,
         };
         if from == 0 || announces_end {
             watch.take_snapshot();

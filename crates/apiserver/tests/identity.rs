@@ -276,3 +276,212 @@ async fn the_roles_of_a_namespace_are_there_from_the_start() {
         assert!(may(role, "get", "example.com/widgets", "default").await, "{role}");
     }
 }
+
+/// A client without a name that speaks HTTP/1.1 as it likes.
+struct Stranger(tokio_rustls::client::TlsStream<tokio::net::TcpStream>);
+
+impl Stranger {
+    async fn connect(listener: std::net::SocketAddr, kubeconfig: &kube::config::Kubeconfig) -> std::io::Result<Self> {
+        use base64::{Engine as _, engine::general_purpose::STANDARD};
+        use rustls::pki_types::{CertificateDer, ServerName, pem::PemObject as _};
+        let cluster = kubeconfig.clusters[0].cluster.clone().unwrap();
+        let ca = STANDARD.decode(cluster.certificate_authority_data.unwrap()).unwrap();
+        let mut roots = rustls::RootCertStore::empty();
+        roots.add(CertificateDer::from_pem_slice(&ca).unwrap()).unwrap();
+        let config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        let connector = tokio_rustls::TlsConnector::from(std::sync::Arc::new(config));
+        let stream = tokio::net::TcpStream::connect(listener).await?;
+        Ok(Self(connector.connect(ServerName::IpAddress(listener.ip().into()), stream).await?))
+    }
+
+    async fn send(&mut self, text: &str) {
+        use tokio::io::AsyncWriteExt as _;
+        self.0.write_all(text.as_bytes()).await.unwrap();
+        self.0.flush().await.unwrap();
+    }
+
+    /// All that comes until the server ends the connection.
+    async fn hear(&mut self) -> String {
+        use tokio::io::AsyncReadExt as _;
+        let mut heard = Vec::new();
+        // How it ends is of no interest.
+        let _ = self.0.read_to_end(&mut heard).await;
+        String::from_utf8_lossy(&heard).into_owned()
+    }
+}
+
+/// A server that listens, and the kubeconfig of its administrator.
+fn listening() -> (std::net::SocketAddr, kube::config::Kubeconfig) {
+    // Fails only when one is installed already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let server = ApiServer::new(Settings::default()).unwrap();
+    let listener = Listener::bind(&server, "127.0.0.1:0".parse().unwrap()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    listener.write_kubeconfig(&folder.path().join("kubeconfig")).unwrap();
+    let address = listener.address();
+    tokio::spawn(listener.serve(std::future::pending()));
+    (address, kube::config::Kubeconfig::read_from(folder.path().join("kubeconfig")).unwrap())
+}
+
+#[tokio::test]
+async fn who_may_not_ask_is_refused_before_a_body_is_read() {
+    let (address, kubeconfig) = listening();
+    for credentials in ["", "Authorization: Bearer wrong\r\n", "Authorization: Bearer \r\n"] {
+        let mut stranger = Stranger::connect(address, &kubeconfig).await.unwrap();
+        stranger
+            .send(&format!(
+                "POST {MAPS} HTTP/1.1\r\nHost: x\r\n{credentials}Content-Type: application/json\r\nContent-Length: 3000000\r\n\r\n{{"
+            ))
+            .await;
+        let heard = stranger.hear().await;
+        let expected = if credentials.is_empty() { "HTTP/1.1 403 " } else { "HTTP/1.1 401 " };
+        assert!(heard.starts_with(expected), "{credentials:?}: {heard}");
+    }
+    let mut stranger = Stranger::connect(address, &kubeconfig).await.unwrap();
+    let headers: String = (0..200).map(|n| format!("X-{n}: x\r\n")).collect();
+    stranger.send(&format!("GET /version HTTP/1.1\r\nHost: x\r\n{headers}\r\n")).await;
+    assert!(stranger.hear().await.starts_with("HTTP/1.1 431 "));
+}
+
+const MAPS: &str = "/api/v1/namespaces/default/configmaps";
+
+#[tokio::test]
+async fn strangers_who_hold_connections_keep_nobody_out() {
+    let (address, kubeconfig) = listening();
+    let mut silent = Vec::new();
+    for n in 0..150 {
+        silent.push((n, tokio::net::TcpStream::connect(address).await.unwrap()));
+    }
+    let mut strangers = Vec::new();
+    for _ in 0..150 {
+        strangers.push(Stranger::connect(address, &kubeconfig).await.unwrap());
+    }
+    // The first ones have been ended, not only those that finished no handshake.
+    assert_eq!(strangers[0].hear().await, "");
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig.clone(), &Default::default()).await.unwrap();
+    let maps: Api<ConfigMap> = Api::default_namespaced(Client::try_from(config).unwrap());
+    maps.list(&ListParams::default()).await.unwrap();
+    // Who is known stays, whoever comes.
+    for _ in 0..150 {
+        strangers.push(Stranger::connect(address, &kubeconfig).await.unwrap());
+    }
+    maps.list(&ListParams::default()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_does_not_come_is_not_waited_for() {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    let body =
+        http_body_util::StreamBody::new(futures::stream::pending::<Result<http_body::Frame<Bytes>, std::io::Error>>());
+    let request = http::Request::builder().method("POST").uri(MAPS).header("content-type", "application/json");
+    let asked = tokio::time::Instant::now();
+    let response = server.service().oneshot(request.body(body).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 504);
+    assert!(asked.elapsed() <= std::time::Duration::from_secs(31), "{:?}", asked.elapsed());
+}
+
+#[tokio::test]
+async fn the_watches_and_bodies_of_one_user_leave_room_for_others() {
+    let server = ApiServer::new(Settings::default()).unwrap();
+    grant(&server, "jane").await;
+    let watch = async |user: &str| {
+        let request = http::Request::get(format!("{MAPS}?watch=true")).body(Full::new(Bytes::new())).unwrap();
+        server.service_as(named(user)).oneshot(request).await.unwrap()
+    };
+    let mut open = Vec::new();
+    let refused = loop {
+        let response = watch("jane").await;
+        if response.status() != 200 {
+            break response;
+        }
+        open.push(response);
+    };
+    assert_eq!((open.len(), refused.status().as_u16()), (1_000, 429));
+    assert_eq!(refused.headers()["retry-after"], "1");
+    let admin = http::Request::get(format!("{MAPS}?watch=true")).body(Full::new(Bytes::new())).unwrap();
+    assert_eq!(server.service().oneshot(admin).await.unwrap().status(), 200);
+    drop(open);
+    assert_eq!(watch("jane").await.status(), 200);
+
+    // Bodies that are announced and do not come.
+    let stuck = || {
+        let server = server.clone();
+        let body = http_body_util::StreamBody::new(futures::stream::pending::<
+            Result<http_body::Frame<Bytes>, std::io::Error>,
+        >());
+        let request = http::Request::builder().method("POST").uri(MAPS).header("content-type", "application/json");
+        tokio::spawn(
+            server
+                .service_as(User { groups: vec!["system:masters".into()], ..named("joe") })
+                .oneshot(request.body(body).unwrap()),
+        )
+    };
+    let mut under_way: Vec<_> = (0..17).map(|_| stuck()).collect();
+    let (first, _, _) = futures::future::select_all(&mut under_way).await;
+    assert_eq!(first.unwrap().unwrap().status(), 429);
+    assert_eq!(ask(server.service(), "POST", MAPS, &[], &json!({"metadata": {"name": "a"}})).await.0, 201);
+    under_way.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn a_token_ends_with_the_account_and_with_what_it_is_bound_to() {
+    let (address, admin) = listening();
+    let client = |token: Option<&str>| {
+        let mut file = admin.clone();
+        if let Some(token) = token {
+            file.auth_infos[0].auth_info = Some(serde_json::from_value(json!({"token": token})).unwrap());
+        }
+        async move {
+            Client::try_from(kube::Config::from_custom_kubeconfig(file, &Default::default()).await.unwrap()).unwrap()
+        }
+    };
+    let _ = address;
+    let root = client(None).await;
+    let send = async |method: &str, path: &str, body: Value| -> (u16, Value) {
+        let body = if body.is_null() { Vec::new() } else { body.to_string().into_bytes() };
+        let request = http::Request::builder().method(method).uri(path).header("content-type", "application/json");
+        match root.request::<Value>(request.body(body).unwrap()).await {
+            Ok(value) => (200, value),
+            Err(kube::Error::Api(status)) => (status.code, serde_json::to_value(status).unwrap()),
+            Err(error) => panic!("{error}"),
+        }
+    };
+    let accounts = "/api/v1/namespaces/default/serviceaccounts";
+    let robot = json!({"metadata": {"name": "robot"}});
+    send("POST", accounts, robot.clone()).await;
+    let pods = "/api/v1/namespaces/default/pods";
+    send("POST", pods, json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}})).await;
+    let token = async |spec: Value| send("POST", &format!("{accounts}/robot/token"), json!({"spec": spec})).await;
+    let text = |(_, answer): (u16, Value)| answer["status"]["token"].as_str().unwrap().to_owned();
+    let plain = text(token(json!({})).await);
+    let bound = text(token(json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "p"}})).await);
+    // 401 while nobody is known; 403 for a robot without rights.
+    let code = async |token: &str| {
+        let maps: Api<ConfigMap> = Api::default_namespaced(client(Some(token)).await);
+        match maps.list(&ListParams::default()).await {
+            Err(kube::Error::Api(status)) => status.code,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((code(&plain).await, code(&bound).await), (403, 403));
+    send("DELETE", &format!("{pods}/p"), Value::Null).await;
+    assert_eq!((code(&plain).await, code(&bound).await), (403, 401));
+    send("DELETE", &format!("{accounts}/robot"), Value::Null).await;
+    assert_eq!(code(&plain).await, 401, "the account is gone");
+    send("POST", accounts, robot).await;
+    assert_eq!(code(&plain).await, 401, "another account of the same name");
+    assert_eq!(code(&text(token(json!({})).await)).await, 403);
+
+    let (status, refused) = token(json!({"expirationSeconds": 60})).await;
+    assert_eq!(status, 422);
+    assert_eq!(
+        refused["message"],
+        "TokenRequest.authentication.k8s.io \"\" is invalid: spec.expirationSeconds: Invalid value: 60: may not specify a \
+         duration less than 10 minutes"
+    );
+    assert_eq!(token(json!({"expirationSeconds": 1i64 << 33})).await.0, 422);
+    let (_, longest) = token(json!({"expirationSeconds": 1i64 << 32})).await;
+    assert_eq!(longest["spec"]["expirationSeconds"], 365 * 24 * 60 * 60);
+    let (status, refused) = token(json!({"boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "none"}})).await;
+    assert_eq!((status, refused["reason"].as_str()), (404, Some("NotFound")));
+}
