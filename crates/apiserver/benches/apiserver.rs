@@ -13,7 +13,7 @@ use serde_json::json;
 use std::{
     hint::black_box,
     io::{BufRead as _, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -22,6 +22,8 @@ use weir_apiserver::{ApiServer, Listener, Settings};
 
 /// In this folder the process serves instead of measuring.
 const SERVE: &str = "WEIR_BENCH_SERVE";
+/// It keeps its objects there too.
+const KEEP: &str = "WEIR_BENCH_KEEP";
 const OBJECTS: usize = 10_000;
 /// Bytes of an object.
 const SIZE: usize = 2048;
@@ -32,8 +34,8 @@ const WATCHERS: usize = 100;
 const WRITES: usize = 1_000;
 const LISTS: usize = 20;
 
-fn server() -> ApiServer {
-    ApiServer::new(Settings::default()).unwrap_or_else(|error| fail(&error))
+fn server(data_dir: Option<PathBuf>) -> ApiServer {
+    ApiServer::new(Settings { data_dir, ..Settings::default() }).unwrap_or_else(|error| fail(&error))
 }
 
 fn fail(error: &dyn std::fmt::Display) -> ! {
@@ -53,7 +55,8 @@ fn serve(folder: &Path) {
     let runtime = tokio::runtime::Runtime::new().unwrap_or_else(|error| fail(&error));
     runtime.block_on(async {
         let address = "127.0.0.1:0".parse().unwrap_or_else(|error| fail(&error));
-        let listener = Listener::bind(&server(), address).unwrap_or_else(|error| fail(&error));
+        let data_dir = std::env::var_os(KEEP).map(|_| folder.join("data"));
+        let listener = Listener::bind(&server(data_dir), address).unwrap_or_else(|error| fail(&error));
         listener.write_kubeconfig(&folder.join("kubeconfig")).unwrap_or_else(|error| fail(&error));
         println!("ready");
         listener.serve(std::future::pending()).await.unwrap_or_else(|error| fail(&error));
@@ -68,11 +71,14 @@ struct Process {
 }
 
 impl Process {
-    fn start() -> std::io::Result<Self> {
+    fn start(keeps: bool) -> std::io::Result<Self> {
         let folder = tempfile::tempdir()?;
         let started = Instant::now();
-        let mut child =
-            Command::new(std::env::current_exe()?).env(SERVE, folder.path()).stdout(Stdio::piped()).spawn()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        if keeps {
+            command.env(KEEP, "1");
+        }
+        let mut child = command.env(SERVE, folder.path()).stdout(Stdio::piped()).spawn()?;
         let mut line = String::new();
         if let Some(output) = child.stdout.take() {
             BufReader::new(output).read_line(&mut line)?;
@@ -172,18 +178,20 @@ async fn watch_all(process: &Process) -> Result<Duration, Box<dyn std::error::Er
 }
 
 async fn measure() -> Result<(), Box<dyn std::error::Error>> {
-    let process = Process::start()?;
+    let kept = create_all(&Process::start(true)?).await?;
+    let process = Process::start(false)?;
     let idle = process.memory();
     let created = create_all(&process).await?;
     let full = process.memory();
     let listed = list_median(&process).await?;
     let watched = watch_all(&process).await?;
-    let rate = OBJECTS as f64 / created.as_secs_f64();
+    let rate = |time: Duration| OBJECTS as f64 / time.as_secs_f64();
     let per_object = (full - idle) as f64 / OBJECTS as f64;
     let rows = [
         ("ready after start", format!("{:.0} ms", process.ready.as_secs_f64() * 1e3), "150 ms"),
         ("resident when idle", format!("{:.1} MiB", idle as f64 / 1024.0), "15 MiB"),
-        ("create 2 KiB objects, 4 clients", format!("{rate:.0}/s"), "5000/s at least"),
+        ("create 2 KiB objects, 4 clients", format!("{:.0}/s", rate(created)), "5500/s at least"),
+        ("the same with a data directory", format!("{:.0}/s", rate(kept)), "4000/s at least"),
         ("memory per object", format!("{per_object:.1} KiB"), "6 KiB"),
         ("list 10,000 objects, median", format!("{:.0} ms", listed.as_secs_f64() * 1e3), "60 ms"),
         ("100 watchers, 1,000 writes", format!("{:.2} s", watched.as_secs_f64()), "3 s"),
@@ -207,7 +215,7 @@ fn over_tls(_: &mut Criterion) {
 
 fn in_process(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Runtime::new().unwrap_or_else(|error| fail(&error));
-    let server = server();
+    let server = server(None);
     let ask = |method: &str, path: &str, media_type: &str, body: String| {
         let request = http::Request::builder().method(method).uri(path).header("content-type", media_type);
         let request = request.body(Full::new(Bytes::from(body))).unwrap_or_default();

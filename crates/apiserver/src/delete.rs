@@ -108,10 +108,10 @@ impl State {
             return Err(Failure::forbidden(resource, &key.name, "this namespace may not be deleted"));
         }
         let missing = || Failure::not_found(resource, &key.name);
-        let mut judged = self.store.get(&resource.storage, key).ok_or_else(missing)?;
+        let mut judged = self.latest(&resource.storage, key).ok_or_else(missing)?;
         let mut object = self.judge(resource, key, &judged, options, user)?;
         for _ in 0..ATTEMPTS {
-            let mut writer = self.store.writer();
+            let mut writer = self.writer();
             let stored = writer.get(&resource.storage, key).ok_or_else(missing)?;
             if Arc::ptr_eq(&stored, &judged) {
                 if let Some(allowed) = allowed {
@@ -177,7 +177,7 @@ impl State {
         let marked = if new == old {
             in_version(resource, &stored)
         } else {
-            let marked = writer.put(&resource.storage, key.clone(), new, Some(&old));
+            let marked = writer.put(&resource.storage, key.clone(), new);
             self.written(writer, resource, key);
             in_version(resource, &marked)
         };
@@ -282,7 +282,7 @@ impl State {
                 meta.insert("ownerReferences".into(), left.into());
             }
         });
-        writer.put(&resource.storage, key.clone(), new, Some(&old));
+        writer.put(&resource.storage, key.clone(), new);
     }
 
     fn find_owner(&self, writer: &Writer<'_>, owner: &Value, namespace: &str) -> Option<(Arc<Resource>, Key)> {
@@ -354,7 +354,7 @@ impl State {
         if is_last && (!resource.is("", "namespaces") || core::is_finalized(&new)) {
             self.remove(writer, resource, key, old);
         } else {
-            writer.put(&resource.storage, key.clone(), new, Some(&old));
+            writer.put(&resource.storage, key.clone(), new);
         }
     }
 
@@ -389,7 +389,7 @@ impl State {
         if core::is_finalized(&new) && !has_finalizers(&new) {
             self.remove(writer, &resource, &key, old);
         } else if new != old {
-            writer.put(&resource.storage, key, new, Some(&old));
+            writer.put(&resource.storage, key, new);
         }
     }
 }

@@ -49,8 +49,8 @@ pub(crate) struct Disruptions {
 /// The same for a namespace that has budgets.
 #[derive(Debug, Default)]
 struct Local {
-    pods: BTreeMap<Box<str>, Pod>,
-    budgets: BTreeMap<Box<str>, Budget>,
+    pods: BTreeMap<Arc<str>, Pod>,
+    budgets: BTreeMap<Arc<str>, Budget>,
 }
 
 /// What matters of a pod beside its labels, which the store has at hand. Pods that have ended do not matter.
@@ -249,7 +249,7 @@ impl Disruptions {
         match changes {
             Some(changes) => {
                 for event in changes {
-                    if let Some(local) = self.namespaces.get_mut(&event.key.namespace) {
+                    if let Some(local) = self.namespaces.get_mut(&*event.key.namespace) {
                         local.follow(event);
                     }
                 }
@@ -320,7 +320,7 @@ impl State {
             if budget.value.get("status") != Some(&status) {
                 let mut new = budget.value.clone();
                 object::set(&mut new, "status", status);
-                let stored = writer.put(&storage, Key::new(namespace, name), new.clone(), Some(&budget.value));
+                let stored = writer.put(&storage, Key::new(namespace, name), new.clone());
                 (budget.value, budget.version) = (new, stored.version);
             }
         }
@@ -387,11 +387,11 @@ mod tests {
 
         fn set_status(&self, name: &str, status: Value) {
             let (state, key, storage) = (&self.0.state, Key::new("default", name), self.resource(PODS).storage.clone());
-            let mut writer = state.store.writer();
+            let mut writer = state.writer();
             let old = writer.get(PODS, &key).unwrap().value();
             let mut new = old.clone();
             object::set(&mut new, "status", status);
-            writer.put(&storage, key, new, Some(&old));
+            writer.put(&storage, key, new);
             state.count_budgets(&mut writer, &self.resource(PODS), "default");
         }
 

@@ -32,6 +32,28 @@ pub enum Error {
         /// What the system said.
         cause: io::Error,
     },
+    /// What the data directory holds is not what was written there.
+    #[error("{path} is damaged: {why}; give a copy that is whole, or move the data directory away to begin anew", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A file of the data directory should hold a secret and does not: everybody might know what is there.
+    #[error("{path}: {why}; remove the file to have a new one made, which ends what the old one was good for", path = path.display())]
+    Secret {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// The disk does not take what the server needs to begin with.
+    #[error("writing to the data directory: {why}; make room on its disk and start again")]
+    Full {
+        /// What the system said.
+        why: String,
+    },
     /// Another server uses the data directory.
     #[error("the data directory {path} is in use by another server; stop it, or give another directory", path = path.display())]
     InUse {
@@ -47,7 +69,9 @@ pub enum Error {
         cause: io::Error,
     },
     /// The stored certificates or the token are damaged, or new ones cannot be made.
-    #[error("{what}: {why}; remove the folder with the certificates to have new ones made")]
+    #[error(
+        "{what}: {why}; remove the folder pki of the data directory to have new ones made; kubeconfigs and tokens of the old ones end"
+    )]
     Credentials {
         /// Which one.
         what: String,

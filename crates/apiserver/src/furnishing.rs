@@ -39,7 +39,7 @@ impl State {
 
     /// Brings all namespaces up to date.
     pub(crate) fn furnish_all(&self) {
-        let mut writer = self.store.writer();
+        let mut writer = self.writer();
         let names: Vec<Key> = {
             let tables = writer.read();
             tables.table(NAMESPACES).into_iter().flat_map(|t| t.range("", None)).map(|(key, _)| key.clone()).collect()

@@ -26,6 +26,7 @@
 //! | `discovery`, `openapi`, `review`, `scale` | what clients ask about the server and themselves |
 //! | `store`, `journal` | objects, versions, recent changes; the same on disk |
 //! | `stack` | work that recurses deep |
+//! | `private`, `secret` | files that only their owner may read |
 
 mod admission;
 mod authentication;
@@ -58,6 +59,7 @@ mod patch;
 mod pipeline;
 pub mod policy;
 mod priority;
+mod private;
 mod protobuf;
 mod quota;
 mod rbac;
@@ -67,6 +69,7 @@ mod response;
 mod review;
 mod scale;
 pub mod schema;
+mod secret;
 mod selectors;
 mod serve;
 pub mod server;

@@ -91,7 +91,7 @@ const LATEST: i64 = -1;
 impl Token {
     fn text(&self) -> String {
         let version = self.version.map_or_else(|| LATEST.into(), Value::from);
-        let start = [&self.after.namespace, &self.after.name];
+        let start = [&*self.after.namespace, &*self.after.name];
         URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": version, "start": start}).to_string())
     }
 

@@ -152,7 +152,7 @@ impl Write<'_> {
         self.prepare_name(&mut new)?;
         let _one = self.one_definition();
         let prepared = self.prepare_new(new, None)?;
-        self.commit_new(&mut self.state.store.writer(), prepared)
+        self.commit_new(&mut self.state.writer(), prepared)
     }
 
     /// The same for those who have the turn already.
@@ -221,12 +221,12 @@ impl Write<'_> {
                 ControlFlow::Continue(prepared) => prepared,
             };
             is_small = prepared.weight.bytes <= SMALL;
-            if let Some(written) = self.commit(&mut self.state.store.writer(), prepared)? {
+            if let Some(written) = self.commit(&mut self.state.writer(), prepared)? {
                 return Ok(written);
             }
         }
         if is_small {
-            return self.update_in(&mut self.state.store.writer(), name, change);
+            return self.update_in(&mut self.state.writer(), name, change);
         }
         Err(Failure::stale(self.resource, name))
     }
@@ -243,7 +243,7 @@ impl Write<'_> {
 
     /// Works out what a change makes of an object, or of none.
     fn prepare(&self, name: &str, change: &Change) -> Result<Prepared, Failure> {
-        let Some(stored) = self.state.store.get(&self.resource.storage, &Key::new(self.namespace, name)) else {
+        let Some(stored) = self.state.latest(&self.resource.storage, &Key::new(self.namespace, name)) else {
             return self.prepare_missing(name, change);
         };
         let old = in_version(self.resource, &stored);

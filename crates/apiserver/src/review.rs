@@ -131,7 +131,7 @@ fn evict(
 }
 
 fn bind(state: &State, resource: &Arc<Resource>, key: &Key, node: &str) -> Result<(), Failure> {
-    let mut writer = state.store.writer();
+    let mut writer = state.writer();
     let stored = writer.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
     let old = stored.value();
     let bound = text(&old, &["spec", "nodeName"]);
@@ -141,7 +141,7 @@ fn bind(state: &State, resource: &Arc<Resource>, key: &Key, node: &str) -> Resul
     }
     let mut new = old.clone();
     object::edit(&mut new, "spec", |spec| spec.insert("nodeName".into(), node.into()));
-    writer.put(&resource.storage, key.clone(), new, Some(&old));
+    writer.put(&resource.storage, key.clone(), new);
     Ok(())
 }
 

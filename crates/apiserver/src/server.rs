@@ -88,19 +88,20 @@ impl ApiServer {
         state.create_first_classes()?;
         // A data directory may be older than what a namespace has.
         state.furnish_all();
+        state.flush()?;
         Ok(Self { state, data_dir })
     }
 
     /// Registers CustomResourceDefinitions, or brings registered ones up to date.
     ///
     /// # Errors
-    /// The first definition that the API would refuse.
+    /// The first definition that the API would refuse, or a disk that does not take them.
     pub fn define(&self, crds: impl IntoIterator<Item = Value>) -> Result<(), Error> {
         for crd in crds {
             let name = meta(&crd, "name").to_owned();
             self.state.define(crd).map_err(|failure| Error::Definition { name, message: failure.message })?;
         }
-        Ok(())
+        self.state.flush()
     }
 
     /// The server as a tower service that acts as `system:admin`, for `kube::Client::new`.
@@ -151,10 +152,7 @@ impl State {
         match path.as_slice() {
             ["version"] => ok(&version()),
             [] => ok(&discovery::paths(&registry)),
-            [check @ ("healthz" | "livez" | "readyz")] if request.query.is_on("verbose") => {
-                Ok(response::text(StatusCode::OK, format!("[+]ping ok\n{check} check passed\n")))
-            }
-            ["healthz" | "livez" | "readyz", ..] => Ok(response::text(StatusCode::OK, "ok")),
+            [check @ ("healthz" | "livez" | "readyz"), ..] => Ok(self.health(check, request.query.is_on("verbose"))),
             ["api"] if wants_aggregated => Ok(aggregated(true)),
             ["apis"] if wants_aggregated => Ok(aggregated(false)),
             ["api"] => ok(&discovery::core_versions()),
@@ -173,6 +171,20 @@ impl State {
                 Some(target) => self.resource(request, target?),
                 None => Ok(page_not_found()),
             },
+        }
+    }
+
+    /// A server that cannot write is alive, so that what is there can be read, and is not ready.
+    fn health(&self, check: &str, verbose: bool) -> Response<Body> {
+        match self.store.failure().filter(|_| check != "livez") {
+            Some(why) => {
+                let text = format!("[+]ping ok\n[-]journal failed: {why}\n{check} check failed\n");
+                response::text(StatusCode::INTERNAL_SERVER_ERROR, text)
+            }
+            None if verbose => {
+                response::text(StatusCode::OK, format!("[+]ping ok\n[+]journal ok\n{check} check passed\n"))
+            }
+            None => response::text(StatusCode::OK, "ok"),
         }
     }
 
@@ -219,6 +231,9 @@ impl State {
 
     fn resource(&self, request: &Request, target: Target) -> Result<Response<Body>, Failure> {
         let Target { resource, namespace, name, subresource } = &target;
+        if request.method != Method::GET {
+            self.check_disk()?;
+        }
         let key = Key::new(namespace, name);
         let part = match subresource.as_str() {
             "" => Part::Main,

@@ -80,14 +80,14 @@ where
     let accept = head.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
     let in_yaml = request::wants_yaml(accept);
     let reads = matches!(head.method, Method::GET | Method::HEAD);
+    let state = &state.for_request();
     let answer = match whole(state, user, &head, body).await {
         Ok((request, _share)) if request.body.len() > QUICK => aside(state, request).await,
         Ok((request, _share)) => state.answer(&request),
         Err(failure) => return response::failure(&failure),
     };
-    if !reads && let Err(why) = state.store.settled().await {
-        let message = format!("the write could not be stored: {why}; check the disk of the data directory and restart");
-        return response::failure(&Failure::internal(message));
+    if !reads && let Err(failure) = state.settled().await {
+        return response::failure(&failure);
     }
     if in_yaml { response::in_yaml(answer).await } else { answer }
 }

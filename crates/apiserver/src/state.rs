@@ -8,7 +8,6 @@ use crate::{
     disruption::Disruptions,
     expiry::{EVENTS, Expiry},
     identity::{User, admin},
-    journal::Journal,
     kinds::{self, definition},
     object::meta,
     pipeline::{Change, FieldValidation, Options, Part, Write, Written},
@@ -16,13 +15,19 @@ use crate::{
     rbac::{self, Attributes, Authorization, Grants},
     registry::{Registry, Resource},
     status::Failure,
-    store::{Key, Store, Writer},
+    store::{Key, Object, Store, Tables, Writer},
     tls,
     tokens::TokenKey,
 };
 use parking_lot::{Mutex, RwLock};
 use serde_json::{Map, Value};
-use std::{collections::BTreeMap, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 use tokio::sync::{Semaphore, watch};
 
 /// Watches that may be open at once, in all and by one user: one costs what its client does not read, up to 128 KiB.
@@ -39,6 +44,8 @@ const MOST_ASIDE: usize = 4;
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) store: Arc<Store>,
+    /// The last version that has to be on disk before the request of this handle is answered.
+    until: Arc<AtomicU64>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) ids: Arc<dyn Ids>,
     registry: Arc<RwLock<Arc<Registry>>>,
@@ -83,7 +90,7 @@ impl State {
         let (stop, shutdown) = watch::channel(false);
         let store = match &settings.data_dir {
             None => Store::default(),
-            Some(data_dir) => Journal::open(data_dir).map(|(journal, stored)| Store::restored(journal, stored))?,
+            Some(data_dir) => Store::open(data_dir)?,
         };
         let token_key = match &settings.data_dir {
             None => TokenKey::generate(),
@@ -91,6 +98,7 @@ impl State {
         };
         let state = Self {
             store: Arc::new(store),
+            until: Arc::default(),
             clock: settings.clock,
             ids: settings.ids,
             registry: Arc::new(RwLock::new(Arc::new(registry))),
@@ -112,6 +120,62 @@ impl State {
         };
         state.reload();
         Ok(state)
+    }
+
+    /// A handle for one request.
+    pub(crate) fn for_request(&self) -> Self {
+        Self { until: Arc::default(), ..self.clone() }
+    }
+
+    /// Waits until nobody else writes.
+    pub(crate) fn writer(&self) -> Writer<'_> {
+        self.store.writer(&self.until)
+    }
+
+    /// An object as writers see it. It may not be on disk yet: the request is answered when it is.
+    pub(crate) fn latest(&self, resource: &str, key: &Key) -> Option<Arc<Object>> {
+        let tables = self.store.latest();
+        self.until.fetch_max(tables.version, Ordering::Relaxed);
+        tables.get(resource, key)
+    }
+
+    /// Waits until what this handle wrote, or saw as a writer, is on disk and served.
+    ///
+    /// # Errors
+    /// When it will never be.
+    pub(crate) async fn settled(&self) -> Result<(), Failure> {
+        match self.until.load(Ordering::Relaxed) {
+            // A question, or what was refused before it came to that.
+            0 => Ok(()),
+            until => self.store.settled(until).await.map_err(|why| self.not_stored(&why)),
+        }
+    }
+
+    /// Waits until everything is on disk, at the start.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub(crate) fn flush(&self) -> Result<(), Error> {
+        self.store.flush().map_err(|why| Error::Full { why })
+    }
+
+    /// Whether anything can be written.
+    ///
+    /// # Errors
+    /// Once the disk has refused something.
+    pub(crate) fn check_disk(&self) -> Result<(), Failure> {
+        self.store.failure().map_or(Ok(()), |why| Err(self.not_stored(&why)))
+    }
+
+    /// What was decided on and not stored is taken back everywhere.
+    fn not_stored(&self, why: &str) -> Failure {
+        if self.store.take_back() {
+            self.reload();
+        }
+        Failure::internal(format!(
+            "the write could not be stored: {why}; nothing is written any more until there is room on the disk of the data \
+             directory and the server was started again"
+        ))
     }
 
     /// Ends all watches. Requests are still answered.
@@ -182,48 +246,45 @@ impl State {
             self.expire_events(writer, key);
         }
         if *resource.storage == *definition::STORAGE {
-            self.reload_definitions();
+            self.reload_definitions(&writer.read());
         }
         if Policies::concerns(&resource.storage) {
-            self.reload_policies();
+            self.reload_policies(&writer.read());
         }
         if Grants::concerns(&resource.storage) {
             self.aggregate_roles(writer);
-            self.reload_grants();
+            self.reload_grants(&writer.read());
         }
     }
 
-    /// Brings what is derived from stored objects up to date.
+    /// Brings what is derived from stored objects up to date with what is served.
     fn reload(&self) {
-        self.reload_definitions();
-        self.reload_policies();
-        self.reload_grants();
+        let tables = self.store.read();
+        self.reload_definitions(&tables);
+        self.reload_policies(&tables);
+        self.reload_grants(&tables);
+        drop(tables);
         self.queue_events();
     }
 
-    fn reload_definitions(&self) {
+    fn reload_definitions(&self, tables: &Tables) {
         let old = self.registry();
-        let custom: Vec<Arc<Resource>> = {
-            let tables = self.store.read();
-            let table = tables.table(definition::STORAGE);
-            let definitions = table.into_iter().flat_map(|t| t.range("", None));
-            let resources = definitions.flat_map(|(key, object)| {
+        let definitions = tables.table(definition::STORAGE).into_iter().flat_map(|t| t.range("", None));
+        let custom: Vec<Arc<Resource>> = definitions
+            .flat_map(|(key, object)| {
                 let known = old.of_definition(&key.name, object.version);
                 if known.is_empty() { definition::resources(&object.value(), object.version) } else { known }
-            });
-            resources.collect()
-        };
+            })
+            .collect();
         *self.registry.write() = Arc::new(Registry::new(kinds::built_in(), custom));
     }
 
-    fn reload_policies(&self) {
-        let policies = Policies::load(&self.store.read());
-        *self.policies.write() = Arc::new(policies);
+    fn reload_policies(&self, tables: &Tables) {
+        *self.policies.write() = Arc::new(Policies::load(tables));
     }
 
-    fn reload_grants(&self) {
-        let grants = Grants::load(&self.store.read());
-        *self.grants.write() = Arc::new(grants);
+    fn reload_grants(&self, tables: &Tables) {
+        *self.grants.write() = Arc::new(Grants::load(tables));
     }
 
     /// Whether a user may do this.

@@ -3,27 +3,37 @@
 //! An object is kept as the bytes that are served, serialised once per write; lists and watch events reuse them. One
 //! writer at a time ([`Store::writer`]) prepares a change while readers go on; the tables are locked only to put it in.
 //! A watcher keeps nothing but the last version it has seen, and reads what came after from the shared log.
+//!
+//! With a journal there are two sets of tables, which share the objects:
+//!
+//! 1. The head is what writers see: every change that was decided on. All changes of a request go to the journal together.
+//! 2. What is served follows when the journal has them on disk, for requests and watchers alike.
+//! 3. When the journal fails, the head goes back to what is served, and nothing is written any more.
 
+use crate::{
+    Error,
+    journal::{self, Change, Journal},
+    object,
+};
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard};
 use serde_json::Value;
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     ops::Bound,
-    sync::Arc,
+    path::Path,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 use tokio::sync::watch;
-
-use crate::{
-    journal::{Journal, Record, Stored},
-    object,
-};
 
 /// Namespace (empty for cluster-wide kinds) and name; the order of lists.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Key {
-    pub(crate) namespace: Box<str>,
-    pub(crate) name: Box<str>,
+    pub(crate) namespace: Arc<str>,
+    pub(crate) name: Arc<str>,
 }
 
 impl Key {
@@ -34,6 +44,8 @@ impl Key {
 
 /// What a selector can ask for without the object being parsed.
 type Labels = Box<[(Box<str>, Box<str>)]>;
+/// Uids in `ownerReferences`.
+type Owners = Box<[Box<str>]>;
 
 /// One version of an object.
 #[derive(Debug)]
@@ -43,6 +55,7 @@ pub(crate) struct Object {
     /// `metadata.resourceVersion`.
     pub(crate) version: u64,
     labels: Labels,
+    owners: Owners,
 }
 
 impl Object {
@@ -51,7 +64,9 @@ impl Object {
         let labels = object::at(value, &["metadata", "labels"]).and_then(Value::as_object);
         let text = |v: &Value| v.as_str().unwrap_or_default().into();
         let labels = labels.into_iter().flatten().map(|(k, v)| (k.as_str().into(), text(v))).collect();
-        Self { raw: raw.into_boxed_slice().into(), version, labels }
+        let owners = object::list(value, &["metadata", "ownerReferences"]).iter();
+        let owners = owners.filter_map(|owner| owner.get("uid")?.as_str().map(Into::into)).collect();
+        Self { raw: raw.into_boxed_slice().into(), version, labels, owners }
     }
 
     /// The object, parsed.
@@ -193,16 +208,26 @@ impl Table {
         Some(objects)
     }
 
-    fn record(&mut self, event: Event) {
+    fn record(&mut self, event: Arc<Event>) {
         let version = event.object.version;
         self.log_bytes += event.object.raw.len() + EVENT_OVERHEAD;
-        self.log.push_back(Arc::new(event));
+        self.log.push_back(event);
         while self.log_bytes > LOG_BYTES + self.bytes {
             let Some(oldest) = self.log.pop_front() else { break };
             self.log_bytes -= oldest.object.raw.len() + EVENT_OVERHEAD;
             self.floor = oldest.object.version;
         }
         self.wake.send_replace(version);
+    }
+
+    fn copy(&self) -> Self {
+        Self {
+            objects: self.objects.clone(),
+            bytes: self.bytes,
+            log: self.log.clone(),
+            log_bytes: self.log_bytes,
+            ..Self::new(self.floor)
+        }
     }
 }
 
@@ -250,150 +275,225 @@ impl Tables {
         self.tables.entry(resource.clone()).or_insert_with(|| Table::new(floor))
     }
 
-    fn index(&mut self, resource: &Arc<str>, key: &Key, object: &Value, present: bool) {
-        for owner in object::list(object, &["metadata", "ownerReferences"]) {
-            let Some(uid) = owner.get("uid").and_then(Value::as_str) else { continue };
+    fn index(&mut self, resource: &Arc<str>, key: &Key, object: &Object, present: bool) {
+        for owner in &object.owners {
             let entry = (resource.clone(), key.clone());
-            let known = self.dependents.entry(uid.into()).or_default();
+            let known = self.dependents.entry(owner.clone()).or_default();
             if present {
                 known.insert(entry);
             } else {
                 known.remove(&entry);
             }
             if known.is_empty() {
-                self.dependents.remove(uid);
+                self.dependents.remove(owner);
             }
         }
+    }
+
+    /// Puts a change in, and shows it to watchers.
+    pub(crate) fn publish(&mut self, resource: &Arc<str>, event: Arc<Event>) {
+        self.version = event.object.version;
+        if let Some(previous) = &event.previous {
+            self.index(resource, &event.key, previous, false);
+        }
+        let stays = event.kind != EventKind::Deleted;
+        if stays {
+            self.index(resource, &event.key, &event.object, true);
+        }
+        let table = self.table_mut(resource);
+        table.bytes -= event.previous.as_ref().map_or(0, |previous| previous.raw.len());
+        if stays {
+            table.bytes += event.object.raw.len();
+            table.objects.insert(event.key.clone(), event.object.clone());
+        } else {
+            table.objects.remove(&event.key);
+        }
+        table.record(event);
+    }
+
+    /// The same objects and the same past, which nobody watches.
+    fn copy(&self) -> Self {
+        let tables = self.tables.iter().map(|(name, table)| (name.clone(), table.copy())).collect();
+        Self { version: self.version, floor: self.floor, tables, dependents: self.dependents.clone() }
     }
 }
 
 /// The tables, and the one writer.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    tables: RwLock<Tables>,
-    writer: Mutex<()>,
+    /// What is served.
+    served: Arc<RwLock<Tables>>,
+    /// What writers see; `None` without a journal, when that is what is served.
+    head: Option<RwLock<Tables>>,
+    turn: Mutex<()>,
     /// `None` when memory is all there is.
     journal: Option<Journal>,
 }
 
 impl Store {
-    /// A store that goes on from what was on disk.
-    pub(crate) fn restored(journal: Journal, stored: Stored) -> Self {
+    /// A store that goes on from what a data directory holds.
+    ///
+    /// # Errors
+    /// When the directory cannot be used or what it holds is damaged.
+    pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
+        let (database, stored) = journal::open(data_dir)?;
         let mut tables = Tables { version: stored.version, floor: stored.version, ..Tables::default() };
-        for (resource, key, bytes) in stored.objects {
-            // The server wrote it; what does not parse any more is shown empty rather than lost silently.
-            let value: Value = serde_json::from_slice(&bytes).unwrap_or_default();
-            let version = object::meta(&value, "resourceVersion").parse().unwrap_or_default();
-            tables.index(&resource, &key, &value, true);
+        for (resource, key, value, version) in stored.objects {
+            let object = Object::new(&value, version);
+            tables.index(&resource, &key, &object, true);
             let table = tables.table_mut(&resource);
-            table.bytes += bytes.len();
-            table.objects.insert(key, Arc::new(Object::new(&value, version)));
+            table.bytes += object.raw.len();
+            table.objects.insert(key, Arc::new(object));
         }
-        Self { tables: RwLock::new(tables), writer: Mutex::new(()), journal: Some(journal) }
+        let head = Some(RwLock::new(tables.copy()));
+        let served = Arc::new(RwLock::new(tables));
+        let journal = Some(Journal::start(database, stored.version, publisher(served.clone()))?);
+        Ok(Self { served, head, turn: Mutex::new(()), journal })
     }
 
-    /// Waits until everything written so far is as durable as it will be.
+    /// Waits until everything up to a version is as durable as it will be, and served.
     ///
     /// # Errors
     /// Why the disk does not take it.
-    pub(crate) async fn settled(&self) -> Result<(), String> {
-        let Some(journal) = &self.journal else { return Ok(()) };
-        let version = self.tables.read().version;
-        journal.wait(version).await
+    pub(crate) async fn settled(&self, version: u64) -> Result<(), String> {
+        match &self.journal {
+            Some(journal) => journal.wait(version).await,
+            None => Ok(()),
+        }
     }
 
+    /// The same for everything there is, where nothing else can be done meanwhile.
+    ///
+    /// # Errors
+    /// Why the disk does not take it.
+    pub(crate) fn flush(&self) -> Result<(), String> {
+        self.journal.as_ref().map_or(Ok(()), Journal::flush)
+    }
+
+    /// Why nothing can be written any more.
+    pub(crate) fn failure(&self) -> Option<String> {
+        self.journal.as_ref()?.failure()
+    }
+
+    /// Takes back what the journal did not take; whether there was anything.
+    pub(crate) fn take_back(&self) -> bool {
+        let _turn = self.turn.lock();
+        let Some(head) = &self.head else { return false };
+        let (mut head, served) = (head.write(), self.served.read());
+        let differs = head.version != served.version;
+        if differs {
+            *head = served.copy();
+        }
+        differs
+    }
+
+    /// What writers see: it may not be on disk yet, so nobody is told of it.
+    pub(crate) fn latest(&self) -> RwLockReadGuard<'_, Tables> {
+        self.head.as_ref().unwrap_or(&self.served).read()
+    }
+
+    /// What is served.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {
-        self.tables.read()
+        self.served.read()
     }
 
     pub(crate) fn get(&self, resource: &str, key: &Key) -> Option<Arc<Object>> {
-        self.tables.read().get(resource, key)
+        self.served.read().get(resource, key)
     }
 
-    /// Waits until nobody else writes.
-    pub(crate) fn writer(&self) -> Writer<'_> {
-        Writer { store: self, turn: self.writer.lock() }
+    /// Waits until nobody else writes. The last version that the writer has seen or written is noted in `until`.
+    pub(crate) fn writer<'a>(&'a self, until: &'a AtomicU64) -> Writer<'a> {
+        Writer { store: self, turn: self.turn.lock(), changes: Vec::new(), until }
     }
 
     /// A signal that fires after every change of the resource.
     pub(crate) fn subscribe(&self, resource: &Arc<str>) -> watch::Receiver<u64> {
-        if let Some(table) = self.tables.read().tables.get(resource) {
+        if let Some(table) = self.served.read().tables.get(resource) {
             return table.wake.subscribe();
         }
-        self.tables.write().table_mut(resource).wake.subscribe()
+        self.served.write().table_mut(resource).wake.subscribe()
     }
 }
 
-/// The right to write.
+/// Serves what the journal has written.
+fn publisher(served: Arc<RwLock<Tables>>) -> impl Fn(Vec<Change>) + Send {
+    move |changes| {
+        let mut tables = served.write();
+        for Change { resource, event } in changes {
+            tables.publish(&resource, event);
+        }
+    }
+}
+
+/// The right to write. Dropping it hands the changes to the journal, all in one.
 pub(crate) struct Writer<'a> {
     store: &'a Store,
     turn: MutexGuard<'a, ()>,
+    changes: Vec<Change>,
+    until: &'a AtomicU64,
 }
 
 impl Writer<'_> {
     /// Lets those who wait write before this writer goes on.
     pub(crate) fn give_way(&mut self) {
+        self.hand_over();
         MutexGuard::bump(&mut self.turn);
     }
 
     pub(crate) fn get(&self, resource: &str, key: &Key) -> Option<Arc<Object>> {
-        self.store.get(resource, key)
+        self.read().get(resource, key)
     }
 
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {
-        self.store.read()
+        self.store.latest()
     }
 
-    fn stamp(&self, value: &mut Value) -> (u64, Object) {
-        let version = self.store.tables.read().version + 1;
+    fn hand_over(&mut self) {
+        // What was only looked at may not be on disk yet either.
+        self.until.fetch_max(self.read().version, Ordering::Relaxed);
+        if let Some(journal) = self.store.journal.as_ref().filter(|_| !self.changes.is_empty()) {
+            journal.write(std::mem::take(&mut self.changes));
+        }
+    }
+
+    fn stamp(&self, value: &mut Value) -> Arc<Object> {
+        let version = self.read().version + 1;
         object::edit_meta(value, |m| m.insert("resourceVersion".into(), version.to_string().into()));
-        (version, Object::new(value, version))
+        Arc::new(Object::new(value, version))
     }
 
-    /// Stores a new version of an object and returns it; `previous` is its parsed last version.
-    pub(crate) fn put(
-        &mut self,
-        resource: &Arc<str>,
-        key: Key,
-        mut value: Value,
-        previous: Option<&Value>,
-    ) -> Arc<Object> {
-        let (version, object) = self.stamp(&mut value);
-        let object = Arc::new(object);
-        let mut tables = self.store.tables.write();
-        tables.version = version;
-        if let Some(previous) = previous {
-            tables.index(resource, &key, previous, false);
-        }
-        tables.index(resource, &key, &value, true);
-        let table = tables.table_mut(resource);
-        let previous = table.objects.insert(key.clone(), object.clone());
-        table.bytes += object.raw.len();
-        table.bytes -= previous.as_ref().map_or(0, |p| p.raw.len());
+    /// Stores a new version of an object and returns it.
+    pub(crate) fn put(&mut self, resource: &Arc<str>, key: Key, mut value: Value) -> Arc<Object> {
+        let object = self.stamp(&mut value);
+        let previous = self.get(resource, &key);
         let kind = if previous.is_some() { EventKind::Modified } else { EventKind::Added };
-        self.journal(resource, &key, version, Some(object.raw.clone()));
-        table.record(Event { kind, key, object: object.clone(), previous });
+        self.change(resource, Event { kind, key, object: object.clone(), previous });
         object
-    }
-
-    /// Called with the tables locked, so that records come in the order of versions.
-    fn journal(&self, resource: &Arc<str>, key: &Key, version: u64, object: Option<Bytes>) {
-        if let Some(journal) = &self.store.journal {
-            journal.write(Record { resource: resource.clone(), key: key.clone(), version, object });
-        }
     }
 
     /// Removes an object; `value` is its parsed last version.
     pub(crate) fn delete(&mut self, resource: &Arc<str>, key: &Key, mut value: Value) {
-        let (version, object) = self.stamp(&mut value);
-        let mut tables = self.store.tables.write();
-        tables.version = version;
-        tables.index(resource, key, &value, false);
-        let table = tables.table_mut(resource);
-        let previous = table.objects.remove(key);
-        table.bytes -= previous.as_ref().map_or(0, |p| p.raw.len());
-        self.journal(resource, key, version, None);
-        table.record(Event { kind: EventKind::Deleted, key: key.clone(), object: Arc::new(object), previous });
+        let object = self.stamp(&mut value);
+        let previous = self.get(resource, key);
+        self.change(resource, Event { kind: EventKind::Deleted, key: key.clone(), object, previous });
+    }
+
+    fn change(&mut self, resource: &Arc<str>, event: Event) {
+        let event = Arc::new(event);
+        match &self.store.head {
+            Some(head) => {
+                head.write().publish(resource, event.clone());
+                self.changes.push(Change { resource: resource.clone(), event });
+            }
+            None => self.store.served.write().publish(resource, event),
+        }
+    }
+}
+
+impl Drop for Writer<'_> {
+    fn drop(&mut self) {
+        // The turn ends after this: changes come in the order of their versions.
+        self.hand_over();
     }
 }
 
@@ -405,9 +505,8 @@ mod tests {
     fn write(store: &Store, name: &str, size: usize) -> u64 {
         let resource: Arc<str> = "things".into();
         let key = Key::new("ns", name);
-        let previous = store.get(&resource, &key).map(|o| o.value());
         let value = json!({"metadata": {"name": name, "namespace": "ns"}, "data": "x".repeat(size)});
-        store.writer().put(&resource, key, value, previous.as_ref()).version
+        store.writer(&AtomicU64::new(0)).put(&resource, key, value).version
     }
 
     #[test]
@@ -434,7 +533,7 @@ mod tests {
         let resource: Arc<str> = "things".into();
         let b = Key::new("ns", "b");
         let value = store.get(&resource, &b).unwrap().value();
-        store.writer().delete(&resource, &b, value);
+        store.writer(&AtomicU64::new(0)).delete(&resource, &b, value);
         write(&store, "c", 2);
         write(&store, "c", 3);
         write(&store, "bb", 1);

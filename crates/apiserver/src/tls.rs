@@ -1,6 +1,6 @@
 //! The certificates and the token of a server that listens: made once, kept with the data.
 
-use crate::{Error, kubeconfig::write_private};
+use crate::{Error, kubeconfig::write_private, private, secret};
 use rcgen::{
     BasicConstraints, CertificateParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose,
@@ -10,7 +10,12 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject as _},
     server::WebPkiClientVerifier,
 };
-use std::{fs, net::IpAddr, path::Path, sync::Arc};
+use std::{
+    fs,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// Certificates, keys and the administrator's token.
 #[derive(Clone)]
@@ -45,29 +50,42 @@ impl Credentials {
     pub(crate) fn generate() -> Result<Self, Error> {
         let key = KeyPair::generate().map_err(bad(CA_KEY))?;
         let ca = authority().self_signed(&key).map_err(bad(CA))?;
-        // 244 random bits.
-        let token = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
-        Ok(Self { ca: ca.pem(), ca_key: key.serialize_pem(), token })
+        Ok(Self { ca: ca.pem(), ca_key: key.serialize_pem(), token: secret::generate() })
     }
 
     /// Reads those of a data directory, or makes them on first use.
     pub(crate) fn of_data_dir(data_dir: &Path) -> Result<Self, Error> {
         let folder = data_dir.join(FOLDER);
-        if folder.join(TOKEN).exists() {
-            let read = |name: &str| {
-                let path = folder.join(name);
-                fs::read_to_string(&path).map_err(|cause| Error::Data { doing: "reading", path, cause })
-            };
-            return Ok(Self { ca: read(CA)?, ca_key: read(CA_KEY)?, token: read(TOKEN)? });
+        private::folder(&folder, &[CA, CA_KEY, TOKEN])?;
+        let token = secret::of_file(&folder.join(TOKEN))?;
+        let (ca, ca_key) = (folder.join(CA), folder.join(CA_KEY));
+        // The certificate is written last: a key alone has never been used.
+        if !ca.exists() {
+            let new = Self::generate()?;
+            for (path, text) in [(ca_key, &new.ca_key), (ca, &new.ca)] {
+                write_private(&path, text).map_err(|cause| Error::Data { doing: "writing", path, cause })?;
+            }
+            return Ok(Self { token, ..new });
         }
-        fs::create_dir_all(&folder).map_err(|cause| Error::Data { doing: "creating", path: folder.clone(), cause })?;
-        let new = Self::generate()?;
-        // The token is last: where it is, the others are.
-        for (name, text) in [(CA, &new.ca), (CA_KEY, &new.ca_key), (TOKEN, &new.token)] {
-            let path = folder.join(name);
-            write_private(&path, text).map_err(|cause| Error::Data { doing: "writing", path, cause })?;
+        let read = |path: PathBuf| {
+            private::file(&path)?;
+            fs::read_to_string(&path).map_err(|cause| Error::Data { doing: "reading", path, cause })
+        };
+        let credentials = Self { ca: read(ca)?, ca_key: read(ca_key)?, token };
+        credentials.check()?;
+        Ok(credentials)
+    }
+
+    /// Whether certificate and key of the authority belong together: clients would refuse what is signed with another key.
+    fn check(&self) -> Result<(), Error> {
+        let key = KeyPair::from_pem(&self.ca_key).map_err(bad(CA_KEY))?;
+        let wrong = |why: String| Error::Credentials { what: CA.to_owned(), why };
+        let certificate = CertificateDer::from_pem_slice(self.ca.as_bytes()).map_err(|e| wrong(e.to_string()))?;
+        let public = key.public_key_raw();
+        if certificate.windows(public.len()).any(|part| part == public) {
+            return Ok(());
         }
-        Ok(new)
+        Err(wrong(format!("it is not the certificate of {CA_KEY}")))
     }
 
     /// A server configuration with a fresh certificate for this address. Clients may show a certificate of the CA.

@@ -6,10 +6,11 @@
 
 use crate::{
     Error, identity,
-    kubeconfig::write_private,
     object::{self, meta},
     policy::User,
+    private,
     schema::FieldError,
+    secret,
     state::State,
     status::Failure,
     store::Key,
@@ -18,7 +19,7 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use jiff::Timestamp;
 use ring::hmac;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{collections::BTreeMap, path::Path};
 
 const FILE: &str = "token.key";
 /// A token without `expirationSeconds` lives an hour; none lives shorter than ten minutes, and 2^32 seconds is the most
@@ -61,28 +62,17 @@ impl std::fmt::Debug for TokenKey {
 impl TokenKey {
     /// Makes a new one.
     pub(crate) fn generate() -> Self {
-        Self::new(&secret())
+        Self::new(&secret::generate())
     }
 
     fn new(secret: &str) -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
     }
 
-    /// Reads the key of a data directory, or makes it on first use.
+    /// Reads the key of the folder of secrets, or makes it on first use.
     pub(crate) fn of_folder(folder: &Path) -> Result<Self, Error> {
-        let path = folder.join(FILE);
-        if path.exists() {
-            let secret = fs::read_to_string(&path);
-            return secret.map(|s| Self::new(&s)).map_err(|cause| Error::Data { doing: "reading", path, cause });
-        }
-        fs::create_dir_all(folder).map_err(|cause| Error::Data {
-            doing: "creating",
-            path: folder.to_owned(),
-            cause,
-        })?;
-        let secret = secret();
-        write_private(&path, &secret).map_err(|cause| Error::Data { doing: "writing", path, cause })?;
-        Ok(Self::new(&secret))
+        private::folder(folder, &[FILE])?;
+        secret::of_file(&folder.join(FILE)).map(|secret| Self::new(&secret))
     }
 
     /// A token of a service account.
@@ -140,11 +130,6 @@ impl State {
 /// First part of the user names of service accounts.
 const ACCOUNT: &str = "system:serviceaccount:";
 const ACCOUNT_KIND: &str = "ServiceAccount";
-
-/// 244 random bits, as text.
-fn secret() -> String {
-    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
-}
 
 /// What is told of a user beside name and groups.
 pub(crate) type Extra = BTreeMap<String, Vec<String>>;

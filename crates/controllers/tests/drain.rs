@@ -135,7 +135,7 @@ impl World {
     }
 
     async fn events(&self) -> Vec<String> {
-        let api: Api<Event> = Api::namespaced(self.client.clone(), "openshift-machine-config-operator");
+        let api: Api<Event> = Api::namespaced(self.client.clone(), "default");
         api.list(&ListParams::default()).await.unwrap().into_iter().filter_map(|event| event.reason).collect()
     }
 }

@@ -611,7 +611,8 @@ async fn an_object_that_cannot_be_read_is_named() {
 async fn certificates_that_are_named_and_not_there_are_told_of_once() {
     let cluster = OpenShift::start(&[]).await;
     let events = async || {
-        let all = Api::<Event>::namespaced(cluster.client.clone(), OWN).list(&ListParams::default()).await.unwrap();
+        let all =
+            Api::<Event>::namespaced(cluster.client.clone(), "default").list(&ListParams::default()).await.unwrap();
         all.items.into_iter().filter(|event| event.reason.as_deref() == Some("TrustedCANotFound")).collect::<Vec<_>>()
     };
     assert_eq!(events().await.len(), 0);

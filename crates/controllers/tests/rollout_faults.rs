@@ -171,7 +171,7 @@ impl World {
     }
 
     async fn events(&self, reason: &str) -> usize {
-        let api: Api<Event> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let api: Api<Event> = Api::namespaced(self.client.clone(), "default");
         let events = api.list(&ListParams::default()).await.unwrap();
         events.into_iter().filter(|event| event.reason.as_deref() == Some(reason)).count()
     }

@@ -6,7 +6,6 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time},
 };
 use kube::{Api, Client, Resource, api::PostParams};
-use weir_api::keys::names::OPERATOR_NAMESPACE;
 
 /// What happened, as a value: rules return it, controllers record it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -33,27 +32,39 @@ impl Event {
     }
 }
 
-/// Writes events of one component. Events of cluster-scoped objects go to the operator's namespace, as the reference does
-/// (`pkg/controller/common/helpers.go` of github.com/openshift/machine-config-operator, namespaced event recorder).
-#[derive(Clone, Debug)]
+/// Namespace of the events of objects that have none: `kubectl describe` looks for events without the namespace of an object,
+/// and an API server takes them here only (`legacyValidateEvent` in `pkg/apis/core/validation/events.go` of
+/// github.com/kubernetes/kubernetes).
+const OF_THE_CLUSTER: &str = "default";
+
+/// Writes events of one component, where `kubectl describe` finds them.
+#[derive(Clone)]
 pub struct Recorder {
-    api: Api<CoreEvent>,
+    client: Client,
     component: &'static str,
     clock: Clock,
+}
+
+impl std::fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Recorder").field("component", &self.component).finish_non_exhaustive()
+    }
 }
 
 impl Recorder {
     /// A recorder for the component.
     #[must_use]
     pub fn new(client: Client, component: &'static str, clock: Clock) -> Self {
-        Self { api: Api::namespaced(client, OPERATOR_NAMESPACE), component, clock }
+        Self { client, component, clock }
     }
 
     /// Records an event about an object. Events tell people what happened and decide nothing, so one that cannot be
     /// written is logged and does not stop what it speaks of.
     pub async fn record<K: Resource<DynamicType = ()>>(&self, about: &K, event: &Event) {
         let name = about.meta().name.clone().unwrap_or_default();
-        if let Err(source) = self.api.create(&PostParams::default(), &self.object(about, event)).await {
+        let object = self.object(about, event);
+        let api = Api::<CoreEvent>::namespaced(self.client.clone(), namespace(about.meta()));
+        if let Err(source) = api.create(&PostParams::default(), &object).await {
             let error = Error::new::<CoreEvent>("recording", &name, source);
             tracing::warn!(reason = event.reason, message = event.message, error = %chain(&error), "event not recorded");
         }
@@ -66,15 +77,14 @@ impl Recorder {
         CoreEvent {
             metadata: ObjectMeta {
                 generate_name: Some(format!("{name}-")),
-                namespace: Some(OPERATOR_NAMESPACE.to_owned()),
+                namespace: Some(namespace(meta).to_owned()),
                 ..ObjectMeta::default()
             },
             involved_object: ObjectReference {
                 api_version: Some(K::api_version(&()).into_owned()),
                 kind: Some(K::kind(&()).into_owned()),
                 name: Some(name),
-                // Of cluster-scoped objects too: an event's namespace and that of what it speaks of must be equal.
-                namespace: Some(OPERATOR_NAMESPACE.to_owned()),
+                namespace: meta.namespace.clone(),
                 uid: meta.uid.clone(),
                 resource_version: meta.resource_version.clone(),
                 ..ObjectReference::default()
@@ -88,5 +98,41 @@ impl Recorder {
             count: Some(1),
             ..CoreEvent::default()
         }
+    }
+}
+
+fn namespace(meta: &ObjectMeta) -> &str {
+    meta.namespace.as_deref().unwrap_or(OF_THE_CLUSTER)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::{Node, Pod};
+    use tower::service_fn;
+
+    #[tokio::test]
+    async fn an_event_stands_where_its_object_is_described() {
+        let client = Client::new(
+            service_fn(async |_: http::Request<kube::client::Body>| {
+                Ok::<_, std::convert::Infallible>(http::Response::new(kube::client::Body::empty()))
+            }),
+            "elsewhere",
+        );
+        let recorder = Recorder::new(client, "test", Clock::system());
+        let meta = |namespace: Option<&str>| ObjectMeta {
+            name: Some("n".into()),
+            namespace: namespace.map(Into::into),
+            uid: Some("u".into()),
+            ..ObjectMeta::default()
+        };
+        let said = Event::normal("Done", "it is done".into());
+        let of_node = recorder.object(&Node { metadata: meta(None), ..Node::default() }, &said);
+        assert_eq!((of_node.metadata.namespace.as_deref(), of_node.involved_object.namespace), (Some("default"), None));
+        let of_pod = recorder.object(&Pod { metadata: meta(Some("ns")), ..Pod::default() }, &said);
+        assert_eq!(
+            (of_pod.metadata.namespace.as_deref(), of_pod.involved_object.namespace.as_deref()),
+            (Some("ns"), Some("ns"))
+        );
     }
 }

@@ -74,12 +74,26 @@ impl Program {
     /// # Errors
     /// When it does not end in time.
     pub fn interrupt(&mut self) -> Result<ExitStatus> {
-        let id = self.child.id().to_string();
-        let sent = Command::new("kill").args(["-INT", &id]).status().context("sending SIGINT")?;
-        if !sent.success() {
-            bail!("sending SIGINT to {id} failed");
-        }
+        self.signal("INT")?;
         self.wait()
+    }
+
+    /// Tells it that its terminal is gone, and waits for it.
+    ///
+    /// # Errors
+    /// When it does not end in time.
+    pub fn hang_up(&mut self) -> Result<ExitStatus> {
+        self.signal("HUP")?;
+        self.wait()
+    }
+
+    fn signal(&self, name: &str) -> Result<()> {
+        let id = self.child.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &id]).status().context("sending a signal")?;
+        if !sent.success() {
+            bail!("sending SIG{name} to {id} failed");
+        }
+        Ok(())
     }
 
     /// Ends it without asking.

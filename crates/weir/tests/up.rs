@@ -76,6 +76,14 @@ fn ocp_has_two_streams_and_every_node_runs_the_default() -> Result<()> {
     );
     let table = cluster.kubectl.run(&["get", "mcp,osimagestream,nodes"])?;
     assert!(table.contains("machineconfigpool.machineconfiguration.openshift.io/worker"), "{table}");
+    // What was decided is found where people look for it.
+    for (what, reason) in
+        [(["mcp", "worker"], "RenderedConfigGenerated"), (["osimagestream", "cluster"], "OSImageStreamMade")]
+    {
+        let described = cluster.kubectl.run(&[&["describe"], &what[..]].concat())?;
+        let events = described.split("\nEvents:").nth(1).unwrap_or_default();
+        assert!(events.contains(reason), "{what:?}: {described}");
+    }
     for role in ["master", "worker"] {
         let systems = cluster.systems(role)?;
         assert_eq!(systems.len(), 3);
@@ -265,5 +273,28 @@ fn until_updated_ends_with_success_and_until_too_late_with_failure() -> Result<(
     assert_eq!(late.status.code(), Some(1));
     let said = String::from_utf8_lossy(&late.stderr);
     assert!(said.contains("not every pool was updated in time"), "{said}");
+    Ok(())
+}
+
+#[test]
+fn a_terminal_that_goes_away_ends_it_and_leaves_nothing_behind() -> Result<()> {
+    let temporary = tempfile::tempdir()?;
+    for arguments in
+        [&["up", "--step-time", "20ms"][..], &["apiserver", "--listen", "127.0.0.1:0", "--kubeconfig", "k"]]
+    {
+        let mut command = weir();
+        let mut program =
+            Program::start(command.args(arguments).env("TMPDIR", temporary.path()).current_dir(&temporary))?;
+        if arguments[0] == "up" {
+            program.line()?;
+            assert_eq!(std::fs::read_dir(temporary.path())?.count(), 1);
+        } else {
+            program.until("serving https://")?;
+        }
+        assert!(program.hang_up()?.success(), "{arguments:?}: {}", program.rest());
+        let left =
+            std::fs::read_dir(temporary.path())?.filter(|entry| entry.as_ref().is_ok_and(|e| e.file_name() != "k"));
+        assert_eq!(left.count(), 0, "{arguments:?}");
+    }
     Ok(())
 }

@@ -104,7 +104,7 @@ impl Write<'_> {
             return Ok(None);
         }
         let namespaces = &self.state.namespaces;
-        let found = self.state.store.get(&namespaces.storage, &Key::new("", self.namespace));
+        let found = self.state.latest(&namespaces.storage, &Key::new("", self.namespace));
         found.map(Some).ok_or_else(|| Failure::not_found(namespaces, self.namespace))
     }
 

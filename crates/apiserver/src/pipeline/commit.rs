@@ -68,8 +68,7 @@ impl Write<'_> {
         const OWNERS: [&str; 2] = ["metadata", "ownerReferences"];
         let owners = list(&new, &OWNERS).to_vec();
         let same_owners = previous.as_ref().is_some_and(|previous| list(previous, &OWNERS) == owners);
-        let stored =
-            writer.put(&self.resource.storage, key.clone(), stored_form(self.resource, new), previous.as_ref());
+        let stored = writer.put(&self.resource.storage, key.clone(), stored_form(self.resource, new));
         self.state.written(writer, self.resource, &key);
         if !same_owners {
             self.state.collect_abandoned(writer, self.resource, &key, &owners);
@@ -115,7 +114,7 @@ mod tests {
     #[test]
     fn only_what_is_stored_waits_for_its_turn() {
         let server = with_map(json!({"a": "b"}));
-        let turn = server.state.store.writer();
+        let turn = server.state.writer();
         let (done, told) = mpsc::channel();
         let other = server.clone();
         std::thread::spawn(move || {

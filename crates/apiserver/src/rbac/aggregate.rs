@@ -30,7 +30,7 @@ impl State {
             let Some((old, rules)) = stale else { return };
             let mut new = old.clone();
             object::set(&mut new, "rules", rules);
-            writer.put(&storage, Key::new("", meta(old, "name")), new, Some(old));
+            writer.put(&storage, Key::new("", meta(old, "name")), new);
         }
     }
 }

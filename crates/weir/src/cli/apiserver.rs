@@ -1,13 +1,12 @@
 //! `weir apiserver`: the embedded API server alone.
 
-use crate::exit::Outcome;
+use crate::{exit::Outcome, signals::Signals};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
 };
-use tokio::signal::unix::{SignalKind, signal};
 use weir_apiserver::{ApiServer, Authorization, Settings, Socket};
 
 /// What the server serves, where, and what it keeps.
@@ -68,17 +67,10 @@ async fn serve(arguments: Arguments) -> anyhow::Result<Outcome> {
     server.define(definitions)?;
     let listener = socket.of(&server)?;
     listener.write_kubeconfig(&kubeconfig)?;
-    let mut terminated = signal(SignalKind::terminate()).context("waiting for signals")?;
-    let mut interrupted = signal(SignalKind::interrupt()).context("waiting for signals")?;
+    let signals = Signals::listen()?;
     eprintln!("serving https://{} with {count} definitions; kubeconfig {}", listener.address(), kubeconfig.display());
     eprintln!("this is an API server, not a cluster: nothing schedules or runs pods");
-    let shutdown = async move {
-        tokio::select! {
-            _ = terminated.recv() => {}
-            _ = interrupted.recv() => {}
-        }
-    };
-    listener.serve(shutdown).await?;
+    listener.serve(signals.asked()).await?;
     Ok(Outcome::Done)
 }
 

@@ -35,7 +35,13 @@ pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value>
 fn namespaced(component: Component, install: &Install<'_>) -> BTreeMap<&'static str, Vec<Value>> {
     // The pull secret opens the registries that images are read from.
     let secret = named(&[""], &["secrets"], &[secrets::PULL], WATCH);
-    let mut rules = BTreeMap::from([(OPERATOR_NAMESPACE, own_namespace()), (namespaces::CONFIG, vec![secret])]);
+    // What is told to users stands in the namespace for objects that have none.
+    let events = rule(&[""], &["events"], &["create"]);
+    let mut rules = BTreeMap::from([
+        (OPERATOR_NAMESPACE, own_namespace()),
+        (namespaces::CONFIG, vec![secret]),
+        ("default", vec![events]),
+    ]);
     if component == Component::Operator {
         for (namespace, more) in of_openshift() {
             rules.entry(namespace).or_default().extend(more);
@@ -182,8 +188,6 @@ fn own_namespace() -> Vec<Value> {
     vec![
         // The election.
         rule(&["coordination.k8s.io"], &["leases"], &["get", "create", "update"]),
-        // What is told to users.
-        rule(&[""], &["events"], &["create"]),
         // A pair of OS images beside those of the release.
         named(&[""], &["configmaps"], &[os_image_url::NAME], WATCH),
     ]
