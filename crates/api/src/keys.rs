@@ -225,6 +225,10 @@ pub mod config {
     pub const FORMER_STREAMS: &str = "machineconfiguration.openshift.io/former-streams";
     /// On rendered MachineConfigs: `true` when a MachineConfig replaced the base OS image.
     pub const OS_IMAGE_URL_OVERRIDDEN: &str = "machineconfiguration.openshift.io/os-image-url-overridden";
+    /// On pools, ours alone: when the target last got another name while it was still settling, or first did so (RFC 3339).
+    pub const UNSETTLED_SINCE: &str = "machineconfiguration.openshift.io/unsettled-since";
+    /// On pools, ours alone: when the target counts as settled, so that its first node is told (RFC 3339).
+    pub const SETTLED_FROM: &str = "machineconfiguration.openshift.io/settled-from";
     /// On ControllerConfig: `true` in the round in which the API server's CA changed.
     pub const SERVICE_CA_ROTATE: &str = "machineconfiguration.openshift.io/service-ca-rotate";
     /// On ControllerConfig, ours alone: which copy of the API server's CA nodes were told of.
@@ -261,7 +265,8 @@ pub mod pool_labels {
 
 /// Taints on nodes.
 pub mod taints {
-    /// Effect `PreferNoSchedule`: the node still has to be given its next configuration. Written by the rollout controller.
+    /// Effect `PreferNoSchedule`: the node still has to be given its next configuration, or is on its way to it. Put on by the
+    /// rollout controller, taken off by it and by the drain controller.
     pub const UPDATE_IN_PROGRESS: &str = "UpdateInProgress";
     /// Effect `NoSchedule`: no user pods on the control plane. Written by the rollout controller.
     pub use super::node::MASTER;
@@ -434,6 +439,8 @@ pub mod pool {
     pub const GENERATED_CONFIGS_STALE: &str = "GeneratedConfigsStale";
     /// There is no image to roll out. Written by build and rollout controller.
     pub const IMAGE_BUILD_DEGRADED: &str = "ImageBuildDegraded";
+    /// Nodes are in no pool because of this one; ours alone. Written by the rollout controller.
+    pub const NODES_WITHOUT_POOL: &str = "NodesWithoutPool";
     /// Pinned image sets could not be handed to the nodes. Written by the pinned image set controller.
     pub const PINNED_IMAGE_SETS_DEGRADED: &str = "PinnedImageSetsDegraded";
     /// Read by the operator, written by nobody today.

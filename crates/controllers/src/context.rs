@@ -2,7 +2,7 @@
 
 use crate::Cluster;
 use kube::Client;
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 use weir_api::{
     ClusterVersion, FeatureGate,
     feature_gate::FeatureGateDetails,
@@ -40,6 +40,8 @@ pub struct Context {
     pub profile: &'static Profile,
     /// Who we are.
     pub build: Arc<Build>,
+    /// How long a pool's new target is to be still before its first node is told; see [`weir_rules::settle`].
+    pub settle: Duration,
 }
 
 impl fmt::Debug for Context {

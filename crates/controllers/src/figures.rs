@@ -13,7 +13,7 @@ pub fn figures(context: &Context) -> Vec<Figure> {
         return Vec::new();
     }
     let now = context.clock.now();
-    let plan = Observed::new(context).plan(None, now);
+    let plan = Observed::new(context).views().plan(None, now);
     let (pools, configs) = (cluster.pools.all(), cluster.configs.all());
     let (nodes, reports) = (cluster.nodes.all(), cluster.reports.all());
     let names = pools.iter().map(|pool| &pool.metadata).chain(nodes.iter().map(|node| &node.metadata));

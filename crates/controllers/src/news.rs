@@ -1,7 +1,7 @@
 //! What was last said about each subject, so that nothing is said twice.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{Mutex, PoisonError},
 };
 
@@ -20,6 +20,12 @@ impl News {
         }
         said.insert(subject.to_owned(), text.to_owned());
         true
+    }
+
+    /// Forgets what was said about all other subjects.
+    pub(crate) fn keep(&self, subjects: &BTreeSet<&str>) {
+        let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        said.retain(|subject, _| subjects.contains(subject.as_str()));
     }
 
     /// Forgets what was said about the subject.

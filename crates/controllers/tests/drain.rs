@@ -49,6 +49,7 @@ impl World {
             clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
             profile: &Profile::all()[0],
             build: Arc::new(Build { raw: "v".to_owned(), hash: "h".to_owned(), release: None }),
+            settle: Duration::ZERO,
         };
         tokio::spawn(context.cluster.clone().fill(world.client.clone()));
         let (drain, nodes) = (drain::Controller::new(context.clone()), nodes::Controller::new(context));

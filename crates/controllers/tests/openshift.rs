@@ -158,6 +158,7 @@ impl OpenShift {
             clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
             profile: &Profile::all()[0],
             build: Arc::new(Build { raw: build.to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
+            settle: Duration::ZERO,
         }
     }
 

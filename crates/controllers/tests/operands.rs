@@ -136,6 +136,7 @@ impl World {
             clock: self.clock.clone(),
             profile: &Profile::all()[0],
             build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
+            settle: Duration::ZERO,
         };
         let watching = tokio::spawn(context.cluster.clone().fill(client));
         let operator = operator::Controller::new(context).keeping(kept);

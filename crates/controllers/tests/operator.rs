@@ -57,6 +57,7 @@ async fn pools_are_made_and_the_state_is_said() {
         clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
         profile: &Profile::all()[0],
         build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
+        settle: Duration::ZERO,
     };
     tokio::spawn(context.cluster.clone().fill(client.clone()));
     let operator = operator::Controller::new(context);
@@ -149,6 +150,7 @@ async fn guarded(platform: &str, gates: &[&str]) -> (ApiServer, Client) {
         clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
         profile: Profile::by_name("ocp").unwrap(),
         build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
+        settle: Duration::ZERO,
     };
     tokio::spawn(context.cluster.clone().fill(client.clone()));
     let operator = operator::Controller::new(context);

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Event, Namespace};
 use kube::{
     Api, Client,
@@ -64,6 +65,9 @@ fn controller_config() -> Value {
     })
 }
 
+/// How long a new target settles.
+const SETTLE: Duration = Duration::from_secs(3);
+
 async fn started() -> Client {
     started_with(|_| true, |_| false).await
 }
@@ -117,6 +121,7 @@ async fn started_with(is_served: impl Fn(&str) -> bool, is_spoilt: fn(&str) -> b
         clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
         profile: Profile::by_name("ocp").unwrap(),
         build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
+        settle: SETTLE,
     };
     tokio::spawn(context.cluster.clone().fill(client.clone()));
     let access = Access::new(&context.cluster, Images::new(Source::default()));
@@ -414,4 +419,33 @@ async fn a_config_that_cannot_be_read_is_named_on_the_pools_that_select_it() {
     settle().await;
     assert_ne!(pool(&client).await.spec.configuration, before);
     assert_eq!(says(&client, "Updated").await.unwrap().0, "True");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_target_says_when_it_is_settled() {
+    let client = started().await;
+    let dates = async || -> Option<(Timestamp, Timestamp)> {
+        let annotations = pool(&client).await.metadata.annotations?;
+        let time = |key: &str| annotations.get(&format!("machineconfiguration.openshift.io/{key}"))?.parse().ok();
+        Some((time("unsettled-since")?, time("settled-from")?))
+    };
+    assert_eq!(dates().await, None, "the first target settles at once");
+    create::<MachineConfig>(&client, config("50-a", "a=1")).await;
+    settle().await;
+    let (since, first) = dates().await.unwrap();
+    assert_eq!(first.duration_since(since).unsigned_abs(), SETTLE);
+    create::<MachineConfig>(&client, config("51-b", "b=1")).await;
+    settle().await;
+    let (still, second) = dates().await.unwrap();
+    assert!(still == since && second > first, "{still} {second}");
+    // What is rendered to the same name starts no clock.
+    let source = json!({"spec": {"configuration": {"source": []}}});
+    let pools = Api::<MachineConfigPool>::all(client.clone());
+    pools.patch("worker", &PatchParams::default(), &Patch::Merge(source)).await.unwrap();
+    settle().await;
+    assert_eq!(dates().await, Some((still, second)));
+    sleep(SETTLE).await;
+    create::<MachineConfig>(&client, config("52-c", "c=1")).await;
+    settle().await;
+    assert!(dates().await.unwrap().0 > second, "what settled is over");
 }

@@ -59,6 +59,7 @@ async fn the_master_that_runs_the_operator_goes_last() {
         clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
         profile: &Profile::all()[0],
         build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: None }),
+        settle: Duration::ZERO,
     };
     let controller = rollout::Controller::new(context.clone());
     tokio::select! {

@@ -27,6 +27,7 @@ use weir_controllers::{Build, Cluster, Context, drain, nodes, rollout};
 use weir_distro::Profile;
 use weir_fleet::{Faults, Fleet, Machine, Workload};
 use weir_kubeio::Clock;
+use weir_rules::{rollout::is_tainted, view::NodeView};
 use weir_testkit::{History, Recorder, Trouble, Troubled};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
@@ -90,17 +91,25 @@ impl World {
 
     /// Controllers of a process of its own, which see the API server through whatever trouble there is.
     fn controllers(&self) -> Task {
-        let client = Client::new(Troubled::new(self.server.service(), self.trouble.clone()), "default");
-        self.controllers_at(client, self.clock.clone())
+        self.controllers_at(self.troubled(), self.clock.clone())
+    }
+
+    fn troubled(&self) -> Client {
+        Client::new(Troubled::new(self.server.service(), self.trouble.clone()), "default")
     }
 
     fn controllers_at(&self, client: Client, clock: Clock) -> Task {
+        self.controllers_that_wait(client, clock, Duration::ZERO)
+    }
+
+    fn controllers_that_wait(&self, client: Client, clock: Clock, settle: Duration) -> Task {
         let context = Context {
             client,
             cluster: Cluster::default(),
             clock,
             profile: &Profile::all()[0],
             build: Arc::new(Build { raw: "v".to_owned(), hash: "h".to_owned(), release: None }),
+            settle,
         };
         Task(tokio::spawn(async move {
             let (drain, nodes) = (drain::Controller::new(context.clone()), nodes::Controller::new(context.clone()));
@@ -212,7 +221,7 @@ fn summary(history: &History) -> (usize, usize) {
 
 #[tokio::test(start_paused = true)]
 async fn drains_with_pods_and_a_budget() {
-    let workload = Workload { pods: 3, budget: Some(IntOrString::Int(2)) };
+    let workload = Workload { pods: 3, budget: Some(IntOrString::Int(2)), heeds_taints: true };
     let world = World::new(4, 0, json!([]), Some(workload)).await;
     let _controllers = world.controllers();
     let history = world.rollout(4, "r2").await;
@@ -231,7 +240,7 @@ async fn drains_with_pods_and_a_budget() {
 /// Cut off at the n-th write, which still gets through, and started anew, for every n there is.
 #[tokio::test(start_paused = true)]
 async fn the_controllers_restart_at_every_write() {
-    let workload = || Some(Workload { pods: 1, budget: Some(IntOrString::Int(1)) });
+    let workload = || Some(Workload { pods: 1, budget: Some(IntOrString::Int(1)), heeds_taints: true });
     let mut position = 1;
     loop {
         let world = World::new(2, 0, json!([]), workload()).await;
@@ -374,9 +383,99 @@ async fn custom_pools_overlap() {
     create::<MachineConfigPool>(&world.client, json!({"metadata": {"name": "gpu"}, "spec": spec})).await;
     let history = world.rollout(3, "r2").await;
     assert_eq!(history.times_told("infra-"), 0, "nobody knows whose they are");
+    // Said once on each node, for as long as it is so on each pool, and the node's report keeps what it said.
+    assert_eq!(world.events("SeveralPools").await, 2);
+    for pool in ["infra", "gpu"] {
+        let (status, reason, message) = world.says(pool, "NodesWithoutPool").await;
+        assert_eq!((status.as_str(), reason.as_str()), ("True", "SeveralPools"), "{pool}");
+        assert!(message.contains("infra-0, infra-1: custom pools gpu, infra all match it"), "{message}");
+    }
+    let report = Api::<MachineConfigNode>::all(world.client.clone()).get("infra-0").await.unwrap();
+    assert_eq!(report.spec.pool.name, "infra");
     world.pools().delete("gpu", &DeleteParams::default()).await.unwrap();
     world.target("infra", "r2").await;
     world.updated("infra", "r2", 2).await;
+    assert_eq!(world.says("infra", "NodesWithoutPool").await.0, "False");
+}
+
+/// Nodes with the taint of who waits.
+async fn tainted(world: &World) -> usize {
+    let nodes = world.nodes().list(&ListParams::default()).await.unwrap();
+    nodes.iter().filter(|node| is_tainted(&NodeView::new(node))).count()
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_are_kept_off_nodes_that_wait() {
+    let mut evicted = Vec::new();
+    for heeds_taints in [false, true] {
+        let world = World::new(6, 0, json!([]), Some(Workload { pods: 3, budget: None, heeds_taints })).await;
+        let controllers = world.controllers();
+        sleep(Duration::from_secs(2)).await;
+        let _ = world.trouble.take_requests();
+        world.target("worker", "r2").await;
+        world.wait("worker-0", |a| annotation(a, "desiredConfig") == "r2").await;
+        sleep(STEP).await;
+        assert_eq!(tainted(&world).await, 5, "all but the one that was told");
+        world.updated("worker", "r2", 6).await;
+        assert_eq!(tainted(&world).await, 0);
+        let requests = world.trouble.take_requests();
+        evicted.push(requests["create pods/eviction"]);
+        // The taint is a write for each that waits; it goes with one of the five that every node takes.
+        assert!(requests["patch nodes"] <= 6 * 5 + 5, "{requests:?}");
+        drop(controllers);
+    }
+    assert!(evicted[1] <= evicted[0], "{evicted:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_taint_that_nobody_needs_goes() {
+    let world = World::new(3, 0, json!([]), None).await;
+    let taint = |key: &str| json!({"key": key, "effect": "PreferNoSchedule"});
+    let patch = json!({"spec": {"taints": [taint("UpdateInProgress"), taint("gpu")]}});
+    for node in ["worker-0", "worker-1", "worker-2"] {
+        world.nodes().patch(node, &PatchParams::default(), &Patch::Merge(&patch)).await.unwrap();
+    }
+    let _controllers = world.controllers();
+    sleep(Duration::from_secs(2)).await;
+    let nodes = world.nodes().list(&ListParams::default()).await.unwrap();
+    for node in nodes {
+        let taints: Vec<_> = node.spec.unwrap().taints.unwrap().into_iter().map(|taint| taint.key).collect();
+        assert_eq!(taints, ["gpu"]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_target_settles_whoever_leads() {
+    let world = World::new(3, 0, json!([]), None).await;
+    let settle = Duration::from_secs(3);
+    let controllers = || world.controllers_that_wait(world.troubled(), world.clock.clone(), settle);
+    let first = controllers();
+    let recorder = world.recorder().await;
+    // What the render controller writes.
+    let until = world.clock.now() + jiff::SignedDuration::from_secs(3);
+    let dates = json!({format!("{PREFIX}/settled-from"): until.to_string()});
+    let change = json!({"metadata": {"annotations": dates}, "spec": {"configuration": {"name": "r2"}}});
+    world.pools().patch("worker", &PatchParams::default(), &Patch::Merge(change)).await.unwrap();
+    sleep(Duration::from_secs(1)).await;
+    let (status, _, message) = world.says("worker", "Updating").await;
+    assert!(status == "True" && message.contains(&until.to_string()), "{status} {message}");
+    drop(first);
+    let _second = controllers();
+    world.wait("worker-0", |a| annotation(a, "desiredConfig") == "r2").await;
+    assert!(world.clock.now() >= until, "told before {until}");
+    assert!(world.clock.now() <= until + jiff::SignedDuration::from_millis(100), "told long after {until}");
+    world.updated("worker", "r2", 3).await;
+    assert_eq!(summary(&recorder.finish().await.unwrap()), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_end_of_a_rollout_is_an_event_of_the_pool() {
+    let world = World::new(2, 0, json!([]), None).await;
+    let _controllers = world.controllers();
+    let before = world.events("Completed").await;
+    world.rollout(2, "r2").await;
+    sleep(Duration::from_mins(1)).await;
+    assert_eq!(world.events("Completed").await, before + 1);
 }
 
 #[tokio::test(start_paused = true)]

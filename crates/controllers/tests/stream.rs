@@ -67,7 +67,14 @@ async fn cluster(profile: &str, image: &str, version: &str) -> Context {
     create(&client, "ClusterVersion", "version", &desired(version, image)).await;
     let build = Build { raw: "v1".to_owned(), hash: "h1".to_owned(), release: None };
     let profile = Profile::by_name(profile).unwrap();
-    Context { client, cluster: Cluster::default(), clock: Clock::system(), profile, build: Arc::new(build) }
+    Context {
+        client,
+        cluster: Cluster::default(),
+        clock: Clock::system(),
+        profile,
+        build: Arc::new(build),
+        settle: Duration::ZERO,
+    }
 }
 
 #[tokio::test]

@@ -39,6 +39,8 @@ const APP: &str = "fleet.weir/app";
 const FIELD_MANAGER: &str = "weir-fleet";
 /// Changes that come together are looked at once.
 const QUIET: Duration = Duration::from_millis(5);
+/// As many pods as a node takes: the kubelet's `maxPods` unless it is told otherwise.
+const FULL: usize = 110;
 /// An image that is never pulled.
 const IMAGE: &str = "registry.invalid/simulated";
 
@@ -49,6 +51,8 @@ pub struct Workload {
     pub pods: u32,
     /// How many of them may be missing at a time, a number or a percentage; no budget without it.
     pub budget: Option<IntOrString>,
+    /// Whether they are rather kept off nodes with a taint `PreferNoSchedule`, as a scheduler does.
+    pub heeds_taints: bool,
 }
 
 /// Something to do for a pod, and what it is known by while it is done.
@@ -85,6 +89,9 @@ fn due<'w>(world: &'w World, owner: Option<&ReplicaSet>, busy: &BTreeSet<String>
     let mut work: Vec<(String, Doing<'w>)> = Vec::new();
     let mut load: BTreeMap<&str, usize> =
         nodes.values().filter(|node| takes_pods(node)).filter_map(|n| Some((n.metadata.name.as_deref()?, 0))).collect();
+    let heeds = world.settings.workload.as_ref().is_some_and(|workload| workload.heeds_taints);
+    let avoided: BTreeSet<&str> =
+        load.keys().copied().filter(|name| heeds && nodes.get(*name).is_some_and(|node| is_avoided(node))).collect();
     let mut running = 0;
     let pods = world.pods.all();
     for pod in &pods {
@@ -112,18 +119,30 @@ fn due<'w>(world: &'w World, owner: Option<&ReplicaSet>, busy: &BTreeSet<String>
     let wanted = owner.spec.as_ref().and_then(|spec| spec.replicas).and_then(|n| usize::try_from(n).ok());
     let making = busy.iter().filter(|key| key.starts_with(NAME)).count();
     for slot in 0..wanted.unwrap_or_default().saturating_sub(running + making) {
-        let Some((&node, count)) = load.iter_mut().min_by_key(|(name, count)| (**count, **name)) else { break };
-        *count += 1;
+        let Some(node) = place(&load, &avoided) else { break };
+        load.entry(node).and_modify(|count| *count += 1);
         let key = (0..).map(|n| format!("{NAME}-{slot}-{n}")).find(|key| !busy.contains(key)).unwrap_or_default();
         work.push((key.clone(), Box::pin(make(world, pod(owner, node), key))));
     }
     work
 }
 
+/// The node that the next pod goes to, of these with as many pods: the emptiest that is neither full nor rather left alone.
+fn place<'a>(load: &BTreeMap<&'a str, usize>, avoided: &BTreeSet<&str>) -> Option<&'a str> {
+    let rank = |name: &str, count: usize| (avoided.contains(name) || count >= FULL, count);
+    load.iter().min_by_key(|(name, count)| (rank(name, **count), **name)).map(|(name, _)| *name)
+}
+
 /// A simulated worker that is ready and schedulable.
 fn takes_pods(node: &Node) -> bool {
     let pool = node.labels().get(POOL_LABEL);
     pool.is_some_and(|pool| ![names::MASTER, names::ARBITER].contains(&pool.as_str())) && NodeView::new(node).is_ready()
+}
+
+/// Whether pods are rather kept off the node.
+fn is_avoided(node: &Node) -> bool {
+    let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
+    taints.iter().any(|taint| taint.effect == "PreferNoSchedule")
 }
 
 fn is_pending(pod: &Pod) -> bool {
@@ -292,5 +311,21 @@ impl World {
             }
         };
         self.insist(&name, let_go).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pods_are_kept_off_nodes_that_are_better_left_alone() {
+        let load = BTreeMap::from([("a", 0), ("b", 1), ("c", 2)]);
+        assert_eq!(place(&load, &BTreeSet::new()), Some("a"));
+        assert_eq!(place(&load, &["a", "b"].into()), Some("c"));
+        // Rather there than nowhere, and rather there than where there is no room.
+        assert_eq!(place(&load, &["a", "b", "c"].into()), Some("a"));
+        assert_eq!(place(&BTreeMap::from([("a", 5), ("c", FULL)]), &["a"].into()), Some("a"));
+        assert_eq!(place(&BTreeMap::new(), &BTreeSet::new()), None);
     }
 }

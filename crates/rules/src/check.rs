@@ -56,7 +56,7 @@ pub fn check_plan(world: &RolloutView<'_>, plan: &RolloutPlan) -> Vec<Violation>
             broken.push(Violation { rule: "R-CHECK-6", what: format!("{} does not run {target}", done.node) });
         }
     }
-    if world.arbiter_topology {
+    if world.has_arbiter() {
         judge_arbiter(world, &starting, &mut broken);
     }
     broken

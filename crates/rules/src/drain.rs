@@ -27,7 +27,10 @@ pub use blocker::{Blocker, InTheWay};
 pub use pace::Stage;
 pub use tried::{Answer, Asked, FailedWrite, Tried};
 
-use crate::view::{BudgetView, NodeView, PodView};
+use crate::{
+    rollout::untaint,
+    view::{BudgetView, NodeView, PodView},
+};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fmt};
@@ -228,9 +231,10 @@ fn after_failure(plan: NodeDrain, tried: &Tried, now: Timestamp) -> NodeDrain {
 }
 
 impl Step {
-    /// The merge patch of the node that carries the step out; `None` for a step that does not write it.
+    /// The merge patch of the node that carries the step out; `None` for a step that does not write it. The last one of an update
+    /// takes the taint of who waits for one off (R-MARK-2).
     #[must_use]
-    pub fn patch(&self, asked: &str, now: Timestamp) -> Option<Value> {
+    pub fn patch(&self, node: &NodeView<'_>, asked: &str, now: Timestamp) -> Option<Value> {
         let annotations = |annotations: Value| json!({"metadata": {"annotations": annotations}});
         match self {
             Self::Begin { foreign: true } => {
@@ -246,7 +250,9 @@ impl Step {
             // The owner stays until the uncordon is complete, so that one interrupted is still ours.
             Self::Uncordon => Some(json!({"spec": {"unschedulable": null}})),
             Self::Uncordoned { .. } => {
-                Some(annotations(json!({LAST_APPLIED_DRAIN: asked, CORDONED_BY: null, DRAIN_STARTED: null})))
+                let mut patch = annotations(json!({LAST_APPLIED_DRAIN: asked, CORDONED_BY: null, DRAIN_STARTED: null}));
+                untaint(node, &mut patch);
+                Some(patch)
             }
             Self::Evict { .. } | Self::Wait | Self::Unknown { .. } => None,
         }

@@ -13,6 +13,7 @@ mod text;
 pub use text::{explained, summary};
 
 use crate::{
+    lost::{Lost, lost},
     max_unavailable::max_unavailable,
     membership::{Assignment, Membership, assign},
     pool_status::{PoolStatusView, certificate_expiry, pool_status},
@@ -23,10 +24,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::{
-    MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream, keys::names::ARBITER_TOPOLOGY,
-    pool::MachineConfigPoolStatus,
-};
+use weir_api::{MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream, pool::MachineConfigPoolStatus};
 
 /// The objects that a rollout depends on.
 #[derive(Clone, Debug, Default)]
@@ -74,6 +72,8 @@ pub struct Explained {
     pub pool: String,
     /// The configuration its nodes are to reach; empty until there is one.
     pub target: String,
+    /// Whether it is paused.
+    pub paused: bool,
     /// Whether nothing is known of its nodes; all that follows then says nothing (R-EXPLAIN-4).
     pub unseen: bool,
     /// Its nodes.
@@ -142,15 +142,15 @@ pub fn explain(objects: &Objects, pool: &str, now: Timestamp) -> Result<Explaine
         known.sort_unstable();
         return Err(NoSuchPool { asked: pool.to_owned(), known });
     };
-    Ok(views.explain(view, &views.plan(now), now))
+    Ok(views.explain(view, &views.plan(now), &views.lost(), now))
 }
 
 /// Explains every pool, by name.
 #[must_use]
 pub fn explain_all(objects: &Objects, now: Timestamp) -> Vec<Explained> {
     let views = Views::new(objects);
-    let plan = views.plan(now);
-    let mut all: Vec<_> = views.pools.iter().map(|view| views.explain(view, &plan, now)).collect();
+    let (plan, lost) = (views.plan(now), views.lost());
+    let mut all: Vec<_> = views.pools.iter().map(|view| views.explain(view, &plan, &lost, now)).collect();
     all.sort_by(|a, b| a.pool.cmp(&b.pool));
     all
 }
@@ -159,17 +159,7 @@ pub fn explain_all(objects: &Objects, now: Timestamp) -> Vec<Explained> {
 #[must_use]
 pub fn without_pool(objects: &Objects) -> Vec<(String, WaitReason)> {
     let views = Views::new(objects);
-    let assigned = views.nodes.iter().zip(&views.membership.assignments);
-    let lost = |(node, assignment): (&NodeView<'_>, &Assignment<'_>)| {
-        let reason = match assignment {
-            Assignment::NoPool => Some(WaitReason::NoPool),
-            other => refused(other),
-        };
-        Some((node.name.to_owned(), reason?))
-    };
-    let mut lost: Vec<_> = assigned.filter_map(lost).collect();
-    lost.sort_by(|a, b| a.0.cmp(&b.0));
-    lost
+    views.lost().into_iter().map(|lost| (lost.node, lost.reason)).collect()
 }
 
 impl Explained {
@@ -225,7 +215,8 @@ impl<'a> Views<'a> {
             nodes: &self.nodes,
             membership: &self.membership,
             reports: &self.reports,
-            arbiter_topology: objects.topology.as_deref() == Some(ARBITER_TOPOLOGY),
+            topology: objects.topology.as_deref(),
+            settle: None,
             operator_nodes: &operator_nodes,
             image_mode_pools: &objects.image_mode_pools.iter().map(String::as_str).collect(),
             config_owners: &owners,
@@ -236,7 +227,11 @@ impl<'a> Views<'a> {
         plan_rollout(&view, now)
     }
 
-    fn explain(&self, pool: &PoolView<'a>, plan: &RolloutPlan, now: Timestamp) -> Explained {
+    fn lost(&self) -> Vec<Lost> {
+        lost(&self.pools, &self.nodes, &self.membership)
+    }
+
+    fn explain(&self, pool: &PoolView<'a>, plan: &RolloutPlan, lost: &[Lost], now: Timestamp) -> Explained {
         let members = self.membership.nodes.get(pool.name).map(Vec::as_slice).unwrap_or_default();
         let nodes: Vec<&NodeView<'_>> = members.iter().filter_map(|&index| self.nodes.get(index)).collect();
         let names = |nodes: &[&NodeView<'_>]| nodes.iter().map(|node| node.name.to_owned()).collect();
@@ -253,7 +248,8 @@ impl<'a> Views<'a> {
                 counts_from_reports: objects.counts_from_reports,
                 image_mode: objects.image_mode_pools.contains(pool.name),
                 certificates: &certificate_expiry(&objects.certificates),
-                stalled: plan.stalled(pool.name),
+                standing: plan.standing(pool.name),
+                lost,
             },
             now,
         );
@@ -261,6 +257,7 @@ impl<'a> Views<'a> {
         Explained {
             pool: pool.name.to_owned(),
             target: pool.target.unwrap_or_default().to_owned(),
+            paused: pool.paused,
             unseen: objects.nodes_unseen,
             nodes: names(&nodes),
             unavailable: names(&room.unavailable),

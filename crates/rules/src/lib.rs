@@ -17,7 +17,9 @@
 //! | [`server_ca`] | when nodes are told that the API server's CA changed |
 //! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
 //! | [`membership`] | which pool a node belongs to |
+//! | [`lost`] | which nodes should have a pool and have none, and which pools that concerns |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
+//! | [`settle`] | when a pool's new target is told to its first node |
 //! | [`rollout`] | which nodes may start their update now, and what the others wait for |
 //! | [`drain`] | which pods a node that is to be drained loses now, and who is in the way |
 //! | [`node_status`] | what the MachineConfigNode of a node says |
@@ -67,6 +69,7 @@ pub mod gates;
 pub mod generated;
 pub mod goyaml;
 pub mod guard;
+pub mod lost;
 pub mod machine_configuration;
 pub mod marks;
 pub mod masters;
@@ -88,6 +91,7 @@ pub mod required;
 pub mod rollout;
 pub mod selector;
 pub mod server_ca;
+pub mod settle;
 pub mod settled;
 pub mod stream;
 pub mod switch;

@@ -2,7 +2,8 @@
 //!
 //! R-NODE-1 Every node has one, of its name and owned by it, but a node that is still being made. One without a node is
 //! deleted.
-//! R-NODE-2 Its spec names the node's primary pool and what the node was told to run; unknown is `not-yet-set`.
+//! R-NODE-2 Its spec names the node's primary pool and what the node was told to run; unknown is `not-yet-set`. While several
+//! pools claim the node it stays what it was; a pool whose selector is invalid keeps its nodes.
 //! R-NODE-3 A step of an update is a condition and the phase it belongs to another one. The first report adds every
 //! condition there is, as not yet occurred.
 //! R-NODE-4 A report about `Updated` begins or ends a round: everything that was said in the last one becomes `False`,
@@ -21,7 +22,7 @@ mod tests;
 pub use drain::{drain_reports, in_the_way};
 pub use step::{Report, Said, Step};
 
-use crate::view::NodeView;
+use crate::{membership::Assignment, view::NodeView};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use serde_json::{Value, json};
@@ -49,8 +50,8 @@ const LONGEST_MESSAGE: usize = 32_768;
 pub struct NodeObjectView<'a> {
     /// The node.
     pub node: &'a NodeView<'a>,
-    /// Name of its primary pool, if it has one.
-    pub pool: Option<&'a str>,
+    /// To which pool it belongs, or why to none.
+    pub pool: &'a Assignment<'a>,
     /// The object as it is.
     pub object: Option<&'a MachineConfigNode>,
     /// Whether images are reported (gate `ImageModeStatusReporting`).
@@ -104,10 +105,15 @@ pub fn orphans<'a>(objects: impl IntoIterator<Item = &'a MachineConfigNode>, nod
 fn spec(view: &NodeObjectView<'_>, old: Option<&MachineConfigNodeSpec>) -> MachineConfigNodeSpec {
     let old = old.cloned().unwrap_or_default();
     let or_unset = |name: Option<&str>| name.filter(|n| !n.is_empty()).unwrap_or(NOT_YET_SET).to_owned();
+    let pool = match view.pool {
+        Assignment::Pools { primary, .. } | Assignment::Unreadable(primary) => Some(*primary),
+        Assignment::Conflict(_) => Some(old.pool.name.as_str()),
+        Assignment::NotManaged | Assignment::NoPool => None,
+    };
     let image = view.node.desired_image.filter(|image| view.images && !image.is_empty());
     MachineConfigNodeSpec {
         node: NameReference { name: view.node.name.to_owned(), ..old.node },
-        pool: NameReference { name: or_unset(view.pool), ..old.pool },
+        pool: NameReference { name: or_unset(pool), ..old.pool },
         config_version: DesiredConfigVersion { desired: or_unset(view.node.desired_config), ..old.config_version },
         config_image: image.map(|image| DesiredConfigImage {
             desired_image: image.to_owned(),

@@ -6,7 +6,8 @@
 //! Updating, unless the pool is paused. `status.configuration` moves to the target only then.
 //! R-POOL-3 NodeDegraded names every failing node with what its MachineConfigNode and its daemon say, by node name.
 //! R-POOL-4 Degraded: a node is, the pool's configuration cannot be rendered, or its image cannot be built.
-//! R-POOL-5 A pool that nothing but a user can move says so in Updating.
+//! R-POOL-5 A pool that nothing but a user can move, or whose target is not settled, says so in Updating. One in image mode is
+//! not Updating once nobody is on his way: nothing is rolled out there yet.
 //! R-POOL-6 `status.osImageStream` is the first stream whose image the nodes run: the pool is updated and not degraded,
 //! no MachineConfig of it overrides the image, and the rendered image is the stream's.
 //! R-POOL-7 Conditions of other controllers are kept; transition times move only on a flip; a status that says the
@@ -14,6 +15,7 @@
 //! R-POOL-8 A pool whose node selector is invalid keeps its counts and is Degraded.
 //! R-POOL-9 A pool that is still to be rendered ([`PoolView::render_wait`]) is not Updated, whatever its nodes run: what it is
 //! to reach is not known. It says what is waited for.
+//! R-POOL-10 NodesWithoutPool names nodes that are in no pool because of this one (R-LOST-2), for as long as there are any.
 //!
 //! Source: `pkg/controller/node/status.go` of github.com/openshift/machine-config-operator.
 
@@ -21,6 +23,7 @@ mod degraded;
 
 use crate::{
     conditions::{Said, set_condition},
+    lost::{Lost, said},
     rollout::WaitReason,
     view::{NodeReport, NodeView, PoolView},
 };
@@ -31,8 +34,8 @@ use weir_api::{
     Condition, MachineConfig, OSImageStream,
     condition::{FALSE, TRUE, is_true},
     keys::pool::{
-        DEGRADED, IMAGE_BUILD_DEGRADED, NODE_DEGRADED, RENDER_DEGRADED, SYNCHRONIZER_PINNED_IMAGE_SETS, UPDATED,
-        UPDATING,
+        DEGRADED, IMAGE_BUILD_DEGRADED, NODE_DEGRADED, NODES_WITHOUT_POOL, RENDER_DEGRADED,
+        SYNCHRONIZER_PINNED_IMAGE_SETS, UPDATED, UPDATING,
     },
     pool::{CertExpiry, MachineConfigPoolStatus, OsImageStreamReference, PoolConfiguration, PoolSynchronizerStatus},
 };
@@ -56,8 +59,10 @@ pub struct PoolStatusView<'a> {
     pub image_mode: bool,
     /// When certificates expire: `ControllerConfig.status.controllerCertificates` as [`certificate_expiry`] reads it.
     pub certificates: &'a [CertExpiry],
-    /// What keeps the pool from moving until a user changes something: [`crate::rollout::RolloutPlan::stalled`].
-    pub stalled: Option<&'a WaitReason>,
+    /// What the pool as a whole waits for: [`crate::rollout::RolloutPlan::standing`].
+    pub standing: Option<&'a WaitReason>,
+    /// Nodes without a pool, of the whole cluster.
+    pub lost: &'a [Lost],
 }
 
 /// Nodes of a pool, counted.
@@ -74,6 +79,15 @@ struct Counts {
 /// The bundle whose certificates a pool reports.
 const REPORTED_BUNDLE: &str = "KubeAPIServerServingCAData";
 
+/// Event that tells that a pool's nodes have reached its target, when the status that was written says so first.
+#[must_use]
+pub fn completed(pool: &PoolView<'_>, new: &MachineConfigPoolStatus) -> Option<String> {
+    let reached = |status: &MachineConfigPoolStatus| status.configuration.as_ref().map(|c| c.name().to_owned());
+    let (before, now) = (pool.object.status.as_ref().and_then(reached).unwrap_or_default(), reached(new)?);
+    let text = format!("Pool {} has completed update to MachineConfig {now}", pool.name);
+    (now != before && !now.is_empty()).then_some(text)
+}
+
 /// Computes the status that the pool should have.
 #[must_use]
 pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPoolStatus {
@@ -89,6 +103,7 @@ pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPo
     let mut conditions = old.conditions.clone().unwrap_or_default();
     set_progress(&mut conditions, view, all_updated, now);
     let degraded = set_degraded(&mut conditions, view, &counts, &failures, now);
+    set_lost(&mut conditions, view, now);
     let configuration = configuration(pool, old.configuration, all_updated);
     let running = if all_updated && !degraded { running_stream(view, &configuration) } else { None };
     let synchronized = old.pool_synchronizers_status.unwrap_or_default();
@@ -170,9 +185,12 @@ fn set_progress(conditions: &mut Vec<Condition>, view: &PoolStatusView<'_>, all_
         (FALSE, FALSE, String::new(), format!("Pool is paused; will not update to MachineConfig {target}{said_waits}"))
     } else if all_updated {
         (FALSE, TRUE, String::new(), format!("All nodes are updated with MachineConfig {target}{said_waits}"))
+    } else if view.image_mode && view.nodes.iter().all(|node| node.is_done() || node.is_degraded()) {
+        let why = WaitReason::ImageMode;
+        (FALSE, FALSE, String::new(), format!("Pool will not update to MachineConfig {target}: {why}{said_waits}"))
     } else {
-        let stalled = view.stalled.map(|reason| format!("; no node can start: {reason}")).unwrap_or_default();
-        let text = format!("All nodes are updating to MachineConfig {target}{stalled}{said_waits}");
+        let standing = view.standing.map(|reason| format!("; no node can start: {reason}")).unwrap_or_default();
+        let text = format!("All nodes are updating to MachineConfig {target}{standing}{said_waits}");
         (FALSE, TRUE, String::new(), text)
     };
     set_condition(conditions, Said { type_: UPDATED, status: updated, reason: "", message: &said_updated }, now);
@@ -209,6 +227,20 @@ fn set_degraded(
     let status = if degraded { TRUE } else { FALSE };
     set_condition(conditions, Said { type_: DEGRADED, status, reason: "", message }, now);
     degraded
+}
+
+/// R-POOL-10. A pool that never had such a node has no such condition.
+fn set_lost(conditions: &mut Vec<Condition>, view: &PoolStatusView<'_>, now: Timestamp) {
+    let type_ = NODES_WITHOUT_POOL;
+    match said(view.lost, view.pool.name) {
+        Some((reason, message)) => {
+            set_condition(conditions, Said { type_, status: TRUE, reason, message: &message }, now);
+        }
+        None if is_true(conditions, type_) => {
+            set_condition(conditions, Said { type_, status: FALSE, reason: "", message: "" }, now);
+        }
+        None => {}
+    }
 }
 
 fn configuration(pool: &PoolView<'_>, old: Option<PoolConfiguration>, all_updated: bool) -> PoolConfiguration {
@@ -317,7 +349,8 @@ mod tests {
             counts_from_reports: false,
             image_mode: false,
             certificates: &[],
-            stalled: None,
+            standing: None,
+            lost: &[],
         };
         let status = serde_json::to_value(pool_status(&view, Timestamp::UNIX_EPOCH)).unwrap();
         assert!(status["conditions"].as_array().unwrap().contains(&degraded), "{status}");
@@ -347,7 +380,8 @@ mod tests {
                 counts_from_reports: false,
                 image_mode: false,
                 certificates: &[],
-                stalled: None,
+                standing: None,
+                lost: &[],
             };
             pool_status(&view, Timestamp::UNIX_EPOCH)
         };
@@ -400,7 +434,8 @@ mod tests {
                 counts_from_reports: false,
                 image_mode: false,
                 certificates: &[],
-                stalled: None,
+                standing: None,
+                lost: &[],
             };
             let status = pool_status(&view, Timestamp::UNIX_EPOCH);
             assert_eq!(

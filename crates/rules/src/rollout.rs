@@ -12,25 +12,33 @@
 //! unavailable, and the arbiter waits until no master is unavailable, failing or about to move.
 //! R-ROLLOUT-8 A machine that was booted into a custom pool first gets that pool's labels.
 //! R-ROLLOUT-9 A pool in image mode waits: rolling out its images is not supported yet.
+//! R-ROLLOUT-10 Nobody starts towards a target that is not settled, but those whom that does not hold back (R-SETTLE-4).
+//! R-ROLLOUT-11 What a node is at itself tells more than what its pool waits for: one that is down, failed, on its way elsewhere
+//! or silent says so, and the others name it.
 //!
 //! Source: `pkg/controller/node/node_controller.go` of github.com/openshift/machine-config-operator.
 
 mod adopt;
+mod alike;
 mod capacity;
+mod mark;
 mod reason;
 
 pub use adopt::Adopt;
+pub use alike::{is_alike, is_on_its_way, is_report_alike};
 pub use capacity::{Capacity, capacity};
-pub use reason::WaitReason;
+pub use mark::{Mark, is_tainted, untaint};
+pub use reason::{WaitReason, listed};
 
 use crate::{
     max_unavailable::max_unavailable,
     membership::{Assignment, Membership},
+    settle::{is_exempt, unsettled_until},
     view::{NodeReport, NodeView, PoolView},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::keys::{names, pool::UPDATED};
+use weir_api::keys::names;
 
 /// Everything that decides a rollout.
 #[derive(Clone, Copy, Debug)]
@@ -43,8 +51,10 @@ pub struct RolloutView<'a> {
     pub membership: &'a Membership<'a>,
     /// What the nodes' MachineConfigNodes say, by node; tells since when.
     pub reports: &'a BTreeMap<&'a str, NodeReport<'a>>,
-    /// Whether the control plane is two masters and an arbiter (`HighlyAvailableArbiter`).
-    pub arbiter_topology: bool,
+    /// The control plane's topology, e.g. `HighlyAvailableArbiter`, which is two masters and an arbiter; absent while it is not known.
+    pub topology: Option<&'a str>,
+    /// How long a target is to be still before its first node is told; absent where only what stands on the pools is known.
+    pub settle: Option<SignedDuration>,
     /// Nodes that run a pod of the operator, one entry for each pod.
     pub operator_nodes: &'a [&'a str],
     /// Pools in image mode: those a MachineOSConfig names.
@@ -59,6 +69,14 @@ pub struct RolloutView<'a> {
     pub previous: Option<&'a RolloutPlan>,
 }
 
+impl RolloutView<'_> {
+    /// Whether the control plane is two masters and an arbiter.
+    #[must_use]
+    pub fn has_arbiter(&self) -> bool {
+        self.topology == Some(names::ARBITER_TOPOLOGY)
+    }
+}
+
 /// What to do now, for every node. Names are those of objects.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
@@ -71,6 +89,10 @@ pub struct RolloutPlan {
     pub done: Vec<Done>,
     /// Held nodes that first get the labels of their pool.
     pub adopt: Vec<Adopt>,
+    /// What is to be noted on nodes, once those that start are told.
+    pub marks: Vec<Mark>,
+    /// When time alone changes the plan.
+    pub next: Option<Timestamp>,
 }
 
 impl RolloutPlan {
@@ -79,6 +101,14 @@ impl RolloutPlan {
     pub fn stalled(&self, pool: &str) -> Option<&WaitReason> {
         let of_pool = self.hold.iter().filter(|held| held.pool.as_deref() == Some(pool));
         of_pool.map(|held| &held.reason).find(|reason| reason.needs_user())
+    }
+
+    /// What the pool's status says that its nodes wait for: [`Self::stalled`], or that the target is not settled.
+    #[must_use]
+    pub fn standing(&self, pool: &str) -> Option<&WaitReason> {
+        let of_pool = || self.hold.iter().filter(|held| held.pool.as_deref() == Some(pool)).map(|held| &held.reason);
+        let settling = || of_pool().find(|reason| matches!(reason, WaitReason::Settling { .. }));
+        self.stalled(pool).or_else(settling)
     }
 }
 
@@ -93,6 +123,8 @@ pub struct Start {
     pub config: String,
     /// Whether its `desiredImage` is to be removed: it leaves image mode.
     pub drop_image: bool,
+    /// The control plane's topology, where the node is to be told it as well (R-MARK-4).
+    pub topology: Option<String>,
 }
 
 /// A node that waits.
@@ -160,6 +192,8 @@ impl<'w> Planner<'w> {
                 Assignment::Conflict(pools) => WaitReason::SeveralPools { pools: owned(pools) },
                 Assignment::Unreadable(pool) => WaitReason::PoolUnreadable { pool: (*pool).to_owned() },
             };
+            let idle = node.is_done() && !matches!(assignment, Assignment::NotManaged);
+            self.plan.marks.extend(mark::mark(node, idle.then_some(false), None));
             self.hold(node, None, reason, None);
         }
     }
@@ -174,36 +208,40 @@ impl<'w> Planner<'w> {
         let target = pool.target.unwrap_or_default();
         let room = capacity(&nodes, target, allowed);
         if pool.name == names::MASTER && blocked.as_ref().is_none_or(WaitReason::is_limit) {
-            let failing = nodes.iter().filter(|n| n.is_failing()).count();
-            self.moving_masters = Some(room.unavailable.len() + room.candidates.len() + failing);
+            self.moving_masters = Some(room.unavailable.len() + room.candidates.len() + room.failing.len());
         }
+        let settling = unsettled_until(pool, self.world.settle, self.now).filter(|_| blocked.is_none());
+        let first = self.plan.start.len();
         let stranded = if blocked.is_none() { room.stranded.as_slice() } else { &[] };
         for &node in stranded {
             self.start(pool, node);
         }
         let waiting = blocked.or_else(|| room.reason(allowed));
         let mut turns = match waiting {
-            None => self.choose(pool, &room),
+            None => self.choose(pool, &room, settling),
             Some(_) => BTreeMap::new(),
         };
-        let since = pool.since(UPDATED, "False");
+        let general = waiting.as_ref().is_none_or(WaitReason::is_general);
         for &node in &nodes {
+            let turn = turns.remove(node.name);
+            if matches!(turn, Some(None)) || stranded.iter().any(|started| started.name == node.name) {
+                continue;
+            }
             if pool.target.is_some() && node.has_reached(target) {
                 self.plan.done.push(Done { node: node.name.to_owned(), pool: pool.name.to_owned() });
-            } else if pool.target.is_some() && !node.is_candidate(target) {
-                let (reason, since) = self.on_its_way(node, target);
-                self.hold(node, Some(pool), reason, since);
-            } else if stranded.iter().any(|started| started.name == node.name) {
-                turns.remove(node.name);
-            } else if let Some(unready) = node.unready.filter(|_| waiting.as_ref().is_none_or(WaitReason::is_capacity))
+            } else if (pool.target.is_some() && !node.is_candidate(target))
+                || (general && (node.unready.is_some() || !node.is_done()))
             {
-                self.hold(node, Some(pool), WaitReason::not_ready(unready.what), unready.since);
-            } else if let Some(reason) = &waiting {
-                self.hold(node, Some(pool), reason.clone(), since);
-            } else if let Some(Some(reason)) = turns.remove(node.name) {
+                let (reason, since) = self.at(node, pool);
                 self.hold(node, Some(pool), reason, since);
+            } else if let Some(until) = settling.filter(|_| general && !is_exempt(node, pool)) {
+                self.plan.next = Some(self.plan.next.map_or(until, |next| next.min(until)));
+                self.hold(node, Some(pool), WaitReason::Settling { until }, None);
+            } else if let Some(reason) = waiting.clone().or(turn.flatten()) {
+                self.hold(node, Some(pool), reason, None);
             }
         }
+        self.mark(pool, &nodes, waiting.filter(|_| !general).as_ref(), settling.is_some(), first);
     }
 
     /// What keeps the whole pool from starting anything, if something does.
@@ -230,7 +268,7 @@ impl<'w> Planner<'w> {
             Ok(_) => {}
         }
         match pool.name {
-            names::MASTER if self.world.arbiter_topology => self.master_blocked(),
+            names::MASTER if self.world.has_arbiter() => self.master_blocked(),
             names::ARBITER => self.arbiter_blocked(),
             _ => None,
         }
@@ -246,7 +284,7 @@ impl<'w> Planner<'w> {
 
     fn arbiter_blocked(&self) -> Option<WaitReason> {
         let master = self.world.pools.iter().find(|p| p.name == names::MASTER);
-        let Some(master) = master.filter(|_| self.world.arbiter_topology) else {
+        let Some(master) = master.filter(|_| self.world.has_arbiter()) else {
             return Some(WaitReason::NoArbiterTopology);
         };
         let moving = if master.paused {
@@ -258,19 +296,59 @@ impl<'w> Planner<'w> {
         (moving != Some(0)).then(|| WaitReason::ControlPlaneFirst { masters: moving.unwrap_or_default() })
     }
 
-    fn on_its_way(&self, node: &NodeView<'_>, target: &str) -> (WaitReason, Option<Timestamp>) {
-        let report = self.world.reports.get(node.name);
-        if node.is_degraded() {
-            let since = report.and_then(|r| r.degraded.as_ref()).and_then(|d| d.since);
-            let (config, why) = (target.to_owned(), node.reason.to_owned());
-            return (WaitReason::Failing { config, why, drifted: !node.is_failing() }, since);
+    /// What a node is at that is not where its pool is to be.
+    fn at(&self, node: &NodeView<'_>, pool: &PoolView<'_>) -> (WaitReason, Option<Timestamp>) {
+        let told = pool.target.is_some_and(|target| !node.is_candidate(target));
+        if let Some(unready) = node.unready.filter(|_| !told) {
+            return (WaitReason::not_ready(unready.what), unready.since);
         }
-        let since = report.filter(|r| !r.updated).and_then(|r| r.updated_since);
-        (WaitReason::updating(node, target, report.and_then(|r| r.blocked)), since)
+        let report = self.world.reports.get(node.name);
+        let config = node.desired_config.unwrap_or_default().to_owned();
+        // What the report says of the time before the pool got its target is about something else.
+        let of_now = |since: &Timestamp| !told || pool.unsettled_since.is_none_or(|changed| changed <= *since);
+        if node.is_degraded() {
+            let since = report.and_then(|r| r.degraded.as_ref()).and_then(|d| d.since).filter(of_now);
+            let (why, drifted) = (node.reason.to_owned(), !node.is_failing());
+            return (WaitReason::Failing { config, why, drifted }, since);
+        }
+        if config.is_empty() || node.current_config.unwrap_or_default().is_empty() {
+            return (WaitReason::NotReported, None);
+        }
+        let (reason, since) = WaitReason::updating(node, config, report);
+        (reason, since.filter(of_now))
+    }
+
+    /// R-MARK-1 to R-MARK-4, for the nodes of a pool; what starts in it begins at `first` in the plan.
+    fn mark(
+        &mut self,
+        pool: &PoolView<'_>,
+        nodes: &[&NodeView<'_>],
+        blocked: Option<&WaitReason>,
+        settling: bool,
+        first: usize,
+    ) {
+        let target = pool.target.unwrap_or_default();
+        let starts: BTreeSet<String> = self.plan.start[first..].iter().map(|start| start.node.clone()).collect();
+        let moves = !starts.is_empty() || nodes.iter().any(|node| node.is_told(target));
+        let passing = settling || blocked.is_some_and(WaitReason::is_passing);
+        for node in nodes.iter().filter(|node| !starts.contains(node.name)) {
+            let wanted = match () {
+                () if node.has_reached(target) => Some(false),
+                () if !node.is_done() && !node.is_degraded() => None,
+                () if !node.is_candidate(target) || passing => None,
+                () => Some(moves && blocked.is_none() && node.is_managed()),
+            };
+            self.plan.marks.extend(mark::mark(node, wanted, self.world.topology));
+        }
     }
 
     /// Decides about each candidate of a pool with capacity: `None` starts now, the others say what they wait for.
-    fn choose(&mut self, pool: &PoolView<'_>, room: &Capacity<'w>) -> BTreeMap<&'w str, Option<WaitReason>> {
+    fn choose(
+        &mut self,
+        pool: &PoolView<'_>,
+        room: &Capacity<'w>,
+        settling: Option<Timestamp>,
+    ) -> BTreeMap<&'w str, Option<WaitReason>> {
         let mut turns = BTreeMap::new();
         let mut candidates = room.candidates.clone();
         if let [node] = self.world.operator_nodes
@@ -288,6 +366,7 @@ impl<'w> Planner<'w> {
                 false
             }
         });
+        candidates.retain(|node| settling.is_none() || is_exempt(node, pool));
         if room.left < candidates.len() {
             candidates.sort_by_key(|n| (n.zone.is_none(), n.zone, n.created, n.name));
         }
@@ -308,11 +387,12 @@ impl<'w> Planner<'w> {
             pool: pool.name.to_owned(),
             config: pool.target.unwrap_or_default().to_owned(),
             drop_image: node.desired_image.is_some(),
+            topology: self.world.topology.filter(|topology| node.topology != Some(topology)).map(str::to_owned),
         });
     }
 
     fn hold(&mut self, node: &NodeView<'_>, pool: Option<&PoolView<'_>>, reason: WaitReason, since: Option<Timestamp>) {
-        let before = self.previous.get(node.name).filter(|held| held.reason.code() == reason.code());
+        let before = self.previous.get(node.name).filter(|held| reason.continues(&held.reason));
         let since = since.or_else(|| match before {
             Some(held) => held.since,
             None => self.world.previous.map(|_| self.now),

@@ -80,7 +80,7 @@ impl Actor<'_> {
             Step::Wait if plan.started.is_some() => {
                 Some(plan.next.map_or(now + LIST_AGAIN, |next| next.min(now + LIST_AGAIN)))
             }
-            step => match step.patch(&plan.asked, now) {
+            step => match step.patch(view, &plan.asked, now) {
                 Some(change) => self.write(view.name, &plan, &change, known, now).await,
                 None => plan.next,
             },
@@ -102,6 +102,8 @@ impl Actor<'_> {
             Ok(()) => tracing::info!(node = name, asked = plan.asked, step = %plan.step, "drain"),
             // It was deleted in the meantime, and its watch will say so.
             Err(error) if error.is_not_found() => return None,
+            // The node changed while its taint was to go with it: it is looked at anew.
+            Err(error) if error.is_conflict() => return Some(now + SOON),
             Err(error) => tracing::warn!(node = name, step = %plan.step, error = %chain(error), "drain"),
         }
         let failed = written.is_err();

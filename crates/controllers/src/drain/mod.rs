@@ -10,13 +10,17 @@ mod act;
 mod memory;
 mod observe;
 
-use crate::Context;
+use crate::{Context, seen::changed};
 use act::Actor;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::{apps::v1::DaemonSet, policy::v1::PodDisruptionBudget};
+use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Node, policy::v1::PodDisruptionBudget};
 use memory::Memory;
-use std::time::Duration;
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 use weir_kubeio::{Cache, Next, Recorder, drive};
 use weir_rules::view::NodeView;
 
@@ -33,6 +37,14 @@ pub struct Controller {
     budgets: Cache<PodDisruptionBudget>,
     daemon_sets: Cache<DaemonSet>,
     memory: Memory,
+    nodes: Mutex<Nodes>,
+}
+
+/// The nodes as they were seen last, and those of them that ask for something, by name.
+#[derive(Debug, Default)]
+struct Nodes {
+    all: Vec<Arc<Node>>,
+    asking: BTreeMap<String, Arc<Node>>,
 }
 
 impl Controller {
@@ -40,7 +52,30 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context) -> Self {
         let recorder = context.recorder(COMPONENT);
-        Self { context, recorder, budgets: Cache::new(), daemon_sets: Cache::new(), memory: Memory::default() }
+        Self {
+            context,
+            recorder,
+            budgets: Cache::new(),
+            daemon_sets: Cache::new(),
+            memory: Memory::default(),
+            nodes: Mutex::default(),
+        }
+    }
+
+    /// Nodes that ask for something; what was tried on the others is forgotten.
+    fn asking(&self) -> Vec<Arc<Node>> {
+        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.context.cluster.nodes.all();
+        let Nodes { all, asking } = &mut *nodes;
+        for changed in changed(all, &now) {
+            match changed.now.filter(|node| asks(&NodeView::new(node))) {
+                Some(node) => _ = asking.insert(changed.name(), node.clone()),
+                None => _ = asking.remove(&changed.name()),
+            }
+        }
+        *all = now;
+        self.memory.keep(|name| asking.contains_key(name));
+        asking.values().cloned().collect()
     }
 
     /// Reconciles on every change of nodes and budgets until the future is dropped.
@@ -65,21 +100,17 @@ impl Controller {
         if !self.context.cluster.is_synced() || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }
-        let nodes = self.context.cluster.nodes.all();
-        let asking: Vec<_> = nodes
-            .iter()
-            .filter(|node| {
-                let view = NodeView::new(node);
-                !view.desired_drain.is_empty() && view.desired_drain != view.applied_drain
-            })
-            .collect();
-        self.memory.keep(|name| asking.iter().any(|node| node.metadata.name.as_deref() == Some(name)));
+        let asking = self.asking();
         let actor = Actor { controller: self };
-        let steps: Vec<_> = asking.into_iter().map(|node| actor.step(node)).collect();
+        let steps: Vec<_> = asking.iter().map(|node| actor.step(node)).collect();
         let next: Vec<Option<Timestamp>> = stream::iter(steps).buffer_unordered(AT_ONCE).collect().await;
         let now = self.context.clock.now();
         Ok(next.into_iter().flatten().min().map_or(Next::Await, |at| Next::After(until(at, now))))
     }
+}
+
+fn asks(node: &NodeView<'_>) -> bool {
+    !node.desired_drain.is_empty() && node.desired_drain != node.applied_drain
 }
 
 fn until(at: Timestamp, now: Timestamp) -> Duration {

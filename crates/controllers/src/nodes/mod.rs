@@ -10,20 +10,23 @@ mod observe;
 
 use crate::Context;
 use act::act;
-use observe::observe;
+use observe::Observed;
+use std::sync::{Mutex, PoisonError};
 use weir_kubeio::{Next, batch, drive};
 
 /// The controller of MachineConfigNodes.
 #[derive(Debug)]
 pub struct Controller {
     context: Context,
+    /// What was looked at last, when all of it was made right.
+    last: Mutex<Option<Observed>>,
 }
 
 impl Controller {
     /// A controller.
     #[must_use]
     pub fn new(context: Context) -> Self {
-        Self { context }
+        Self { context, last: Mutex::default() }
     }
 
     /// Reconciles on every change of nodes and pools until the future is dropped.
@@ -42,8 +45,12 @@ impl Controller {
         if !self.context.cluster.is_synced() || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }
-        let writes = observe(&self.context).into_iter().map(|write| ((), act(&self.context, write)));
+        let observed = Observed::new(&self.context);
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let writes = observed.writes(last.as_ref()).into_iter().map(|write| ((), act(&self.context, write)));
         let outcomes = batch(writes.collect()).await;
-        outcomes.into_iter().try_for_each(|(_, outcome)| outcome).map(|()| Next::Await)
+        outcomes.into_iter().try_for_each(|(_, outcome)| outcome)?;
+        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(observed);
+        Ok(Next::Await)
     }
 }

@@ -1,6 +1,7 @@
 //! Writes what rendering a pool came to.
 
 use crate::Context;
+use jiff::SignedDuration;
 use kube::Api;
 use serde_json::{Value, json};
 use weir_api::{
@@ -15,6 +16,8 @@ use weir_rules::{
     conditions::{Said, set_condition},
     notices::{Notice, set_notices},
     render::{Rendered, amendment},
+    settle::dated,
+    view::PoolView,
 };
 
 /// What the controller is called in figures, as in the reference.
@@ -45,7 +48,12 @@ impl Writer<'_> {
         let same = before.is_some_and(|c| c.name() == name && c.source.as_deref() == Some(rendered.source.as_slice()));
         if !same {
             let configuration = json!({"name": name, "source": rendered.source});
-            let patch = json!({"spec": {"configuration": configuration}});
+            let mut patch = json!({"spec": {"configuration": configuration}});
+            let pool = PoolView::new(self.pool);
+            if pool.target != Some(name) {
+                let settle = SignedDuration::try_from(self.context.settle).unwrap_or(SignedDuration::MAX);
+                patch["metadata"] = json!({"annotations": dated(&pool, settle, self.context.clock.now())});
+            }
             let _alone = self.context.cluster.targets.write().await;
             patch::merge(&self.pools(), &self.context.cluster.pools, self.name(), &patch).await?;
             tracing::info!(pool = self.name(), config = name, sources = rendered.source.len(), "rendered");

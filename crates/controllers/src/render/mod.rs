@@ -42,12 +42,12 @@ use weir_rules::{
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigcontroller-rendercontroller";
 
-type Outcome = Result<Rendered, RenderError>;
+type Outcome = Result<Arc<Rendered>, RenderError>;
 type Rendering = Result<Made, Failure>;
 
 /// What a pool is to run.
 struct Made {
-    rendered: Rendered,
+    rendered: Arc<Rendered>,
     /// Name of the stream; absent while there are none.
     stream: Option<String>,
 }
@@ -68,7 +68,7 @@ pub struct Controller {
     news: News,
     notices: Notices,
     /// By pool, what it was last rendered from and what came of it: most changes concern few pools.
-    last: Mutex<BTreeMap<String, (Parts, Arc<Outcome>)>>,
+    last: Mutex<BTreeMap<String, (Parts, Outcome)>>,
     /// Since when pools wait to be rendered.
     waiting: Mutex<BTreeMap<String, Instant>>,
 }
@@ -139,13 +139,13 @@ impl Controller {
         let outcome = match last.get(pool.name) {
             Some((before, outcome)) if *before == parts => outcome.clone(),
             _ => {
-                let outcome = Arc::new(parts.render(pool.object, &self.context.build));
+                let outcome = parts.render(pool.object, &self.context.build).map(Arc::new);
                 last.insert(pool.name.to_owned(), (parts, outcome.clone()));
                 outcome
             }
         };
         drop(last);
-        Ok(Made { rendered: Result::clone(&outcome)?, stream })
+        Ok(Made { rendered: outcome?, stream })
     }
 
     /// When a pool is to be looked at again without a change. One that waits is told so only after a moment.

@@ -11,23 +11,28 @@ use weir_api::{
     condition::TRUE,
     keys::{
         pool::UPDATED,
-        rollout::{CUSTOM_POOL_LABELS_APPLIED, DESIRED_CONFIG, DESIRED_IMAGE},
+        rollout::{CONTROL_PLANE_TOPOLOGY, CUSTOM_POOL_LABELS_APPLIED, DESIRED_CONFIG, DESIRED_IMAGE},
     },
     pool::MachineConfigPoolStatus,
 };
 use weir_kubeio::{Error, Event, Recorder, batch, patch};
 use weir_rules::{
-    rollout::{Adopt, RolloutPlan, Start},
+    lost::Lost,
+    rollout::{Adopt, Mark, RolloutPlan, Start},
     view::{NodeView, PoolView},
 };
 
 /// What the controller is called in figures, as in the reference.
 const SUB_CONTROLLER: &str = "machine-config-controller-node";
 
+/// Notes written in one pass: nobody who may start waits longer for more of them.
+const MARKS: usize = 64;
+
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
     pub(super) recorder: &'a Recorder,
     pub(super) news: &'a News,
+    pub(super) lost: &'a News,
 }
 
 impl Writer<'_> {
@@ -68,6 +73,36 @@ impl Writer<'_> {
         outcome
     }
 
+    /// Says on each node that has no pool why, once.
+    pub(super) async fn lost(&self, lost: &[Lost]) {
+        self.lost.keep(&lost.iter().map(|lost| lost.node.as_str()).collect());
+        for lost in lost.iter().filter(|lost| lost.told) {
+            let text = format!("in no pool: {}", lost.reason);
+            if let Some(node) = self.context.cluster.nodes.get(&lost.node)
+                && self.lost.is_new(&lost.node, &text)
+            {
+                self.recorder.record(&*node, &Event::warning(lost.reason.code(), text)).await;
+            }
+        }
+    }
+
+    /// Notes on nodes what is to be there beside their target; whether there is more than fits into one pass.
+    pub(super) async fn mark(&self, plan: &RolloutPlan) -> Result<bool, Error> {
+        let now = plan.marks.iter().take(MARKS).map(|mark| ((), self.note(mark)));
+        let written = batch(now.collect()).await;
+        written.into_iter().try_for_each(|((), outcome)| outcome).map(|()| plan.marks.len() > MARKS)
+    }
+
+    async fn note(&self, mark: &Mark) -> Result<(), Error> {
+        let Some(node) = self.context.cluster.nodes.get(&mark.node) else { return Ok(()) };
+        let Some(patch) = mark.patch(&NodeView::new(&node)) else { return Ok(()) };
+        match self.node(&mark.node, &patch).await {
+            // The node changed meanwhile: it is looked at anew when its watch says so.
+            Err(error) if error.is_conflict() => Ok(()),
+            written => written,
+        }
+    }
+
     /// Tells a node, if its pool still wants what it wanted when this was planned.
     async fn start(&self, start: &Start) -> Result<(), Error> {
         let _shared = self.context.cluster.targets.read().await;
@@ -77,6 +112,9 @@ impl Writer<'_> {
         let mut annotations = json!({DESIRED_CONFIG: start.config});
         if start.drop_image {
             annotations[DESIRED_IMAGE] = Value::Null;
+        }
+        if let Some(topology) = &start.topology {
+            annotations[CONTROL_PLANE_TOPOLOGY] = json!(topology);
         }
         self.node(&start.node, &json!({"metadata": {"annotations": annotations}})).await
     }
@@ -124,6 +162,9 @@ impl Writer<'_> {
         if is_updated(Some(&wanted.status)) && !is_updated(before) {
             let config = wanted.status.configuration.as_ref().map(|configuration| configuration.name());
             tracing::info!(pool, config, nodes = wanted.status.updated_machine_count, "done");
+        }
+        if let Some(text) = &wanted.completed {
+            self.event(pool, &Event::normal("Completed", text.clone())).await;
         }
         match &wanted.stalled {
             Some(reason) if self.news.is_new(pool, &reason.to_string()) => {

@@ -10,13 +10,20 @@ pub(crate) mod observe;
 
 use crate::{Context, news::News};
 use act::Writer;
+use jiff::Timestamp;
 use observe::Observed;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use weir_kubeio::{Next, Recorder, drive};
 use weir_rules::rollout::RolloutPlan;
 
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigcontroller-nodecontroller";
+
+/// There is more to write than was written in one pass.
+const AT_ONCE: Next = Next::After(Duration::ZERO);
 
 /// The rollout controller.
 #[derive(Debug)]
@@ -24,8 +31,12 @@ pub struct Controller {
     context: Context,
     recorder: Recorder,
     news: News,
+    /// What was said of nodes without a pool.
+    lost: News,
     /// The plan made last; tells since when a node waits.
     plan: Mutex<Option<Arc<RolloutPlan>>>,
+    /// What was looked at last, once everything that came of it is done.
+    last: Mutex<Option<Observed>>,
 }
 
 impl Controller {
@@ -33,7 +44,14 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context) -> Self {
         let recorder = context.recorder(COMPONENT);
-        Self { context, recorder, news: News::default(), plan: Mutex::default() }
+        Self {
+            context,
+            recorder,
+            news: News::default(),
+            lost: News::default(),
+            plan: Mutex::default(),
+            last: Mutex::default(),
+        }
     }
 
     /// Reconciles on every change until the future is dropped.
@@ -44,7 +62,7 @@ impl Controller {
     /// The plan made last.
     #[must_use]
     pub fn plan(&self) -> Option<Arc<RolloutPlan>> {
-        self.plan.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.plan).clone()
     }
 
     /// One pass over all pools and nodes.
@@ -56,13 +74,48 @@ impl Controller {
             return Ok(Next::Await);
         }
         let now = self.context.clock.now();
-        let writer = Writer { context: &self.context, recorder: &self.recorder, news: &self.news };
-        let plan = Arc::new(Observed::new(&self.context).plan(self.plan().as_deref(), now));
-        *self.plan.lock().unwrap_or_else(PoisonError::into_inner) = Some(plan.clone());
+        let observed = Observed::new(&self.context);
+        let last = lock(&self.last).take();
+        if let (Some(last), Some(plan)) = (&last, self.plan())
+            && plan.next.is_none_or(|next| now < next)
+            && observed.is_alike(last)
+        {
+            *lock(&self.last) = Some(observed);
+            return Ok(until(plan.next, now));
+        }
+        self.act(observed, now).await
+    }
+
+    /// Plans, and does what is planned.
+    async fn act(&self, mut observed: Observed, now: Timestamp) -> Result<Next, weir_kubeio::Error> {
+        let writer = Writer { context: &self.context, recorder: &self.recorder, news: &self.news, lost: &self.lost };
+        let plan = Arc::new(observed.views().plan(self.plan().as_deref(), now));
+        *lock(&self.plan) = Some(plan.clone());
         let told = writer.tell(&plan).await;
         // The status speaks of the nodes as they are now that they were told.
-        let observed = Observed::new(&self.context);
-        let said = writer.report(&observed.statuses(&plan, now)).await;
-        told.and(said).map(|()| Next::Await)
+        let after = (!plan.start.is_empty() || !plan.adopt.is_empty()).then(|| Observed::new(&self.context));
+        let (statuses, lost) = {
+            let views = after.as_ref().unwrap_or(&observed).views();
+            let lost = views.lost();
+            (views.statuses(&plan, &lost, now), lost)
+        };
+        let said = writer.report(&statuses).await;
+        writer.lost(&lost).await;
+        told.and(said)?;
+        if writer.mark(&plan).await? {
+            return Ok(AT_ONCE);
+        }
+        observed.take_in(&self.context, &plan, &statuses);
+        *lock(&self.last) = Some(observed);
+        Ok(until(plan.next, now))
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When to look again, if time alone changes the plan.
+fn until(next: Option<Timestamp>, now: Timestamp) -> Next {
+    next.map_or(Next::Await, |at| Next::After(Duration::try_from(at.duration_since(now)).unwrap_or_default()))
 }

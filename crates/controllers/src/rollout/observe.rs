@@ -1,7 +1,12 @@
 //! Views of pools and nodes.
 
-use crate::{Context, stream::being_made, unreadable::Objects};
-use jiff::Timestamp;
+use crate::{
+    Context,
+    seen::{changed, same, same_one},
+    stream::being_made,
+    unreadable::Objects,
+};
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,15 +17,16 @@ use weir_api::{
     condition::{TRUE, find},
     keys::{
         gates::IMAGE_MODE_STATUS_REPORTING,
-        names::{ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, OPERATOR_NAMESPACE},
+        names::{CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, OPERATOR_NAMESPACE},
     },
     pool::{CertExpiry, MachineConfigPoolStatus},
 };
 use weir_rules::{
-    membership::assign,
+    lost::{Lost, lost},
+    membership::{Membership, assign},
     mismatch,
-    pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
-    rollout::{RolloutPlan, RolloutView, WaitReason, plan_rollout},
+    pool_status::{PoolStatusView, certificate_expiry, completed, pool_status, status_changed},
+    rollout::{RolloutPlan, RolloutView, WaitReason, is_alike, is_on_its_way, is_report_alike, plan_rollout},
     view::{NodeReport, NodeView, PodView, PoolView},
 };
 
@@ -36,6 +42,7 @@ fn is_stale(pool: &MachineConfigPool) -> bool {
 }
 
 /// The cluster as one pass sees it.
+#[derive(Debug)]
 pub(crate) struct Observed {
     pools: Vec<Arc<MachineConfigPool>>,
     nodes: Vec<Arc<Node>>,
@@ -50,6 +57,7 @@ pub(crate) struct Observed {
     streams: Option<Arc<OSImageStream>>,
     /// Why no node may start.
     halted: Option<String>,
+    settle: SignedDuration,
 }
 
 /// The status a pool is to have.
@@ -58,6 +66,8 @@ pub(super) struct Wanted {
     pub(super) status: MachineConfigPoolStatus,
     /// What only a user can change, if that keeps the pool from moving.
     pub(super) stalled: Option<WaitReason>,
+    /// What to say once it is written, when its nodes have reached its target.
+    pub(super) completed: Option<String>,
 }
 
 impl Observed {
@@ -83,56 +93,76 @@ impl Observed {
                 .or_else(|| Objects::of(cluster).halts())
                 .or_else(|| being_made(context).then(|| BEING_READ.to_owned()))
                 .or_else(|| cluster.pools.all().iter().any(|pool| is_stale(pool)).then(|| STALE.to_owned())),
+            settle: SignedDuration::try_from(context.settle).unwrap_or(SignedDuration::MAX),
         }
     }
 
-    pub(crate) fn plan(&self, previous: Option<&RolloutPlan>, now: Timestamp) -> RolloutPlan {
-        let (pools, nodes) = self.views();
-        let topology = self.controller_config.as_ref().and_then(|c| c.spec.control_plane_topology());
-        let view = RolloutView {
-            pools: &pools,
-            nodes: &nodes,
-            membership: &assign(&pools, &nodes),
-            reports: &self.reports(),
-            arbiter_topology: topology == Some(ARBITER_TOPOLOGY),
-            operator_nodes: &self.operator_nodes(),
-            image_mode_pools: &self.image_mode_pools(),
-            config_owners: &self.config_owners(),
-            configs: Some(&self.configs().into_keys().collect()),
-            halted: self.halted.as_deref(),
-            previous,
+    /// Whether a look at this comes to what the look at `before` came to: most of what nodes say on their way changes nothing.
+    pub(super) fn is_alike(&self, before: &Self) -> bool {
+        let whole = (&self.halted, self.settle, self.counts_from_reports);
+        let objects = same(&before.pools, &self.pools)
+            && same(&before.configs, &self.configs)
+            && same(&before.operator_pods, &self.operator_pods)
+            && same(&before.os_configs, &self.os_configs)
+            && same_one(before.controller_config.as_ref(), self.controller_config.as_ref())
+            && same_one(before.streams.as_ref(), self.streams.as_ref());
+        if !objects || whole != (&before.halted, before.settle, before.counts_from_reports) {
+            return false;
+        }
+        let report = |report: &MachineConfigNode, now: &MachineConfigNode| {
+            is_report_alike(&NodeReport::new(report), &NodeReport::new(now), self.counts_from_reports)
         };
-        plan_rollout(&view, now)
+        let reports = changed(&before.reports, &self.reports);
+        if !reports.iter().all(|c| c.before.zip(c.now).is_some_and(|(before, now)| report(before, now))) {
+            return false;
+        }
+        let nodes = changed(&before.nodes, &self.nodes);
+        let pools: Vec<_> = if nodes.is_empty() { Vec::new() } else { self.pool_views() };
+        let node = |before: &Node, now: &Node| is_alike(&NodeView::new(before), &NodeView::new(now), &pools);
+        nodes.iter().all(|c| c.before.zip(c.now).is_some_and(|(before, now)| node(before, now)))
     }
 
-    /// The statuses that are to be written: those that say something else than before.
-    pub(super) fn statuses(&self, plan: &RolloutPlan, now: Timestamp) -> Vec<Wanted> {
-        let (pools, nodes) = self.views();
-        let (image_mode, reports) = (self.image_mode_pools(), self.reports());
-        let (membership, configs, certificates) = (assign(&pools, &nodes), self.configs(), self.certificates());
-        let status = |pool: &PoolView<'_>, object: &Arc<MachineConfigPool>| {
-            // A pool that was not rendered yet, or selects every node, is none of the rollout's business.
-            if pool.target.is_none() || pool.selects_all() {
-                return None;
+    /// Takes in what the plan and the statuses made of this look wrote, so far as nobody else wrote into the same objects.
+    pub(super) fn take_in(&mut self, context: &Context, plan: &RolloutPlan, written: &[Wanted]) {
+        let told: BTreeMap<&str, &str> = plan.start.iter().map(|s| (s.node.as_str(), s.config.as_str())).collect();
+        for node in self.nodes.iter_mut().filter(|_| !told.is_empty()) {
+            let Some(name) = node.metadata.name.as_deref() else { continue };
+            let Some((config, now)) = told.get(name).zip(context.cluster.nodes.get(name)) else { continue };
+            let labels = now.metadata.labels == node.metadata.labels;
+            let (view, before) = (NodeView::new(&now), NodeView::new(node));
+            if labels && view.taints == before.taints && is_on_its_way(&view, config) {
+                *node = now;
             }
-            let own: Vec<&NodeView<'_>> = membership.nodes.get(pool.name)?.iter().map(|&at| &nodes[at]).collect();
-            let stalled = plan.stalled(pool.name);
-            let view = PoolStatusView {
-                pool,
-                nodes: &own,
-                reports: &reports,
-                configs: &configs,
-                streams: self.streams.as_deref(),
-                counts_from_reports: self.counts_from_reports,
-                image_mode: image_mode.contains(pool.name),
-                certificates: &certificates,
-                stalled,
-            };
-            let status = pool_status(&view, now);
-            let changed = status_changed(object.status.as_ref(), &status);
-            changed.then(|| Wanted { pool: object.clone(), status, stalled: stalled.cloned() })
-        };
-        pools.iter().zip(&self.pools).filter_map(|(pool, object)| status(pool, object)).collect()
+        }
+        for wanted in written {
+            let Some(pool) = self.pools.iter_mut().find(|pool| Arc::ptr_eq(pool, &wanted.pool)) else { continue };
+            let now = pool.metadata.name.as_deref().and_then(|name| context.cluster.pools.get(name));
+            let Some(now) = now else { continue };
+            let (new, old) = (&now.metadata, &pool.metadata);
+            let same = (&new.labels, &new.annotations, &new.deletion_timestamp, new.generation)
+                == (&old.labels, &old.annotations, &old.deletion_timestamp, old.generation);
+            if same && now.spec == pool.spec && !status_changed(now.status.as_ref(), &wanted.status) {
+                *pool = now;
+            }
+        }
+    }
+
+    fn pool_views(&self) -> Vec<PoolView<'_>> {
+        self.pools.iter().map(|pool| PoolView::new(pool)).collect()
+    }
+
+    pub(crate) fn views(&self) -> Views<'_> {
+        let pools = self.pool_views();
+        let nodes: Vec<_> = self.nodes.iter().map(|node| NodeView::new(node)).collect();
+        Views {
+            observed: self,
+            membership: assign(&pools, &nodes),
+            pools,
+            nodes,
+            reports: self.reports(),
+            configs: self.configs(),
+            image_mode: self.image_mode_pools(),
+        }
     }
 
     /// Nodes that run a pod of the operator, one entry for each pod.
@@ -143,11 +173,6 @@ impl Observed {
 
     fn reports(&self) -> BTreeMap<&str, NodeReport<'_>> {
         self.reports.iter().map(|report| NodeReport::new(report)).map(|report| (report.node, report)).collect()
-    }
-
-    fn views(&self) -> (Vec<PoolView<'_>>, Vec<NodeView<'_>>) {
-        let pools = self.pools.iter().map(|pool| PoolView::new(pool)).collect();
-        (pools, self.nodes.iter().map(|node| NodeView::new(node)).collect())
     }
 
     fn configs(&self) -> BTreeMap<&str, &MachineConfig> {
@@ -171,5 +196,76 @@ impl Observed {
         let known = status.map(|s| s.controller_certificates.as_slice()).unwrap_or_default();
         let values: Vec<_> = known.iter().filter_map(|certificate| serde_json::to_value(certificate).ok()).collect();
         certificate_expiry(&values)
+    }
+}
+
+/// What is made of the objects once, for everything that one look decides.
+pub(crate) struct Views<'a> {
+    observed: &'a Observed,
+    pools: Vec<PoolView<'a>>,
+    nodes: Vec<NodeView<'a>>,
+    membership: Membership<'a>,
+    reports: BTreeMap<&'a str, NodeReport<'a>>,
+    configs: BTreeMap<&'a str, &'a MachineConfig>,
+    image_mode: BTreeSet<&'a str>,
+}
+
+impl Views<'_> {
+    pub(crate) fn plan(&self, previous: Option<&RolloutPlan>, now: Timestamp) -> RolloutPlan {
+        let observed = self.observed;
+        let view = RolloutView {
+            pools: &self.pools,
+            nodes: &self.nodes,
+            membership: &self.membership,
+            reports: &self.reports,
+            topology: observed.controller_config.as_ref().and_then(|c| c.spec.control_plane_topology()),
+            settle: Some(observed.settle),
+            operator_nodes: &observed.operator_nodes(),
+            image_mode_pools: &self.image_mode,
+            config_owners: &observed.config_owners(),
+            configs: Some(&self.configs.keys().copied().collect()),
+            halted: observed.halted.as_deref(),
+            previous,
+        };
+        plan_rollout(&view, now)
+    }
+
+    /// Nodes that should have a pool and have none.
+    pub(super) fn lost(&self) -> Vec<Lost> {
+        lost(&self.pools, &self.nodes, &self.membership)
+    }
+
+    /// The statuses that are to be written: those that say something else than before.
+    pub(super) fn statuses(&self, plan: &RolloutPlan, lost: &[Lost], now: Timestamp) -> Vec<Wanted> {
+        let observed = self.observed;
+        let certificates = observed.certificates();
+        let status = |pool: &PoolView<'_>, object: &Arc<MachineConfigPool>| {
+            // A pool that was not rendered yet, or selects every node, is none of the rollout's business.
+            if pool.target.is_none() || pool.selects_all() {
+                return None;
+            }
+            let own: Vec<_> = self.membership.nodes.get(pool.name)?.iter().map(|&at| &self.nodes[at]).collect();
+            let view = PoolStatusView {
+                pool,
+                nodes: &own,
+                reports: &self.reports,
+                configs: &self.configs,
+                streams: observed.streams.as_deref(),
+                counts_from_reports: observed.counts_from_reports,
+                image_mode: self.image_mode.contains(pool.name),
+                certificates: &certificates,
+                standing: plan.standing(pool.name),
+                lost,
+            };
+            let status = pool_status(&view, now);
+            let changed = status_changed(object.status.as_ref(), &status);
+            changed.then(|| Wanted {
+                pool: object.clone(),
+                completed: completed(pool, &status),
+                status,
+                stalled: plan.stalled(pool.name).cloned(),
+            })
+        };
+        self.pools.iter().zip(&observed.pools).filter_map(|(pool, object)| status(pool, object)).collect()
     }
 }

@@ -89,7 +89,8 @@ impl World {
     /// Carries a step out and says what was done; evictions are answered by `answer`.
     fn act(&mut self, now: i64, answer: impl Fn(&str) -> Option<Answer>) -> String {
         let Some(plan) = self.look(now) else { return "nothing".to_owned() };
-        if let Some(patch) = plan.step.patch(&plan.asked, at(now)) {
+        let node: Node = serde_json::from_value(self.node.clone()).unwrap();
+        if let Some(patch) = plan.step.patch(&NodeView::new(&node), &plan.asked, at(now)) {
             merge(&mut self.node, &patch);
         }
         if let Some(notice) = &plan.notice {

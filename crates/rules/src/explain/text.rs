@@ -1,16 +1,13 @@
 //! The same for people.
 
 use super::{Explained, Waits};
-use crate::notices::held;
+use crate::{notices::held, rollout::listed};
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeMap, fmt::Write as _};
 use weir_api::{
     condition::{TRUE, find, is_true},
     keys::pool::{DEGRADED, RENDER_DEGRADED, UPDATED, UPDATING},
 };
-
-/// Nodes that wait for the same are told in one line, and this many of them are named.
-const NAMED: usize = 5;
 
 /// Why nothing is known of a pool's nodes.
 pub(super) const UNSEEN: &str = "no nodes among the files";
@@ -90,10 +87,13 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
             let _ = writeln!(out, "{}: {} may start now", pool.pool, listed(pool.start.iter().map(String::as_str)));
         }
         for (what, held) in groups {
-            let first = held.iter().filter_map(|held| held.since).min();
             let names = listed(held.iter().map(|held| held.node.as_str()));
-            let wait = if held.len() == 1 { "waits" } else { "wait" };
-            let _ = writeln!(out, "{}: {names} {wait}: {what}{}", pool.pool, since(first, now));
+            // Of several, how long each has waited is told with each.
+            let (wait, age) = match held.as_slice() {
+                [one] => ("waits", since(one.since, now)),
+                _ => ("wait", String::new()),
+            };
+            let _ = writeln!(out, "{}: {names} {wait}: {what}{age}", pool.pool);
         }
     }
     out
@@ -108,15 +108,8 @@ fn state(pool: &Explained) -> &'static str {
         () if pool.target.is_empty() => "not rendered",
         () if says(UPDATED) => "updated",
         () if says(UPDATING) => "updating",
-        () => "paused",
-    }
-}
-
-fn listed<'a>(names: impl Iterator<Item = &'a str>) -> String {
-    let names: Vec<_> = names.collect();
-    match names.len().checked_sub(NAMED) {
-        None | Some(0) => names.join(", "),
-        Some(more) => format!("{} and {more} more", names[..NAMED].join(", ")),
+        () if pool.paused => "paused",
+        () => "not updating",
     }
 }
 

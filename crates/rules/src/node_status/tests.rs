@@ -18,6 +18,11 @@ fn node(annotations: &[(&str, &str)]) -> Node {
 }
 
 fn change(node: &Node, pool: Option<&str>, object: Option<&MachineConfigNode>, images: bool) -> Option<Change> {
+    let in_pool = |primary| Assignment::Pools { primary, secondary: None, overlap: false };
+    assigned(node, &pool.map_or(Assignment::NoPool, in_pool), object, images)
+}
+
+fn assigned(node: &Node, pool: &Assignment<'_>, object: Option<&MachineConfigNode>, images: bool) -> Option<Change> {
     object_change(&NodeObjectView { node: &NodeView::new(node), pool, object, images })
 }
 
@@ -52,6 +57,20 @@ fn the_object_follows_its_node() {
     let Some(Change::Patch(patch)) = change(&reborn, Some("worker"), Some(&object), false) else { panic!() };
     assert_eq!(patch["metadata"]["ownerReferences"][0]["uid"], "u2");
     assert_eq!(patch.get("spec"), None);
+}
+
+#[test]
+fn a_pool_that_cannot_be_told_is_not_taken_away() {
+    let told = node(&[("desiredConfig", "r1")]);
+    let object = created(change(&told, Some("worker"), None, false));
+    let several = Assignment::Conflict(vec!["gpu", "infra"]);
+    for kept in [&several, &Assignment::Unreadable("worker")] {
+        assert_eq!(assigned(&told, kept, Some(&object), false), None, "{kept:?}");
+    }
+    assert_eq!(created(assigned(&told, &several, None, false)).spec.pool.name, NOT_YET_SET);
+    assert_eq!(created(assigned(&told, &Assignment::Unreadable("gpu"), None, false)).spec.pool.name, "gpu");
+    let Some(Change::Patch(patch)) = change(&told, None, Some(&object), false) else { panic!() };
+    assert_eq!(patch["spec"]["pool"]["name"], NOT_YET_SET);
 }
 
 #[test]

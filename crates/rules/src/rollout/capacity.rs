@@ -1,6 +1,6 @@
 //! How many nodes of a pool may start, and which could (R-ROLLOUT-4).
 
-use super::WaitReason;
+use super::{WaitReason, listed};
 use crate::view::NodeView;
 
 /// Room for updates in one pool.
@@ -9,7 +9,7 @@ pub struct Capacity<'a> {
     /// Nodes that are down or in mid-update, whatever took them down.
     pub unavailable: Vec<&'a NodeView<'a>>,
     /// Nodes that failed on the pool's target.
-    pub failing: usize,
+    pub failing: Vec<&'a NodeView<'a>>,
     /// Nodes that could start, in the order given; empty without room.
     pub candidates: Vec<&'a NodeView<'a>>,
     /// How many of them may start.
@@ -24,8 +24,8 @@ pub fn capacity<'a>(nodes: &[&'a NodeView<'a>], target: &str, allowed: i64) -> C
     let unavailable: Vec<_> = nodes.iter().copied().filter(|n| n.is_unavailable()).collect();
     let (outdated, told): (Vec<_>, Vec<_>) = nodes.iter().copied().partition(|n| n.is_candidate(target));
     let stranded = outdated.iter().copied().filter(|n| n.is_stranded()).collect();
-    let failing = told.into_iter().filter(|n| n.is_failing()).count();
-    let used = unavailable.len() + failing;
+    let failing: Vec<_> = told.into_iter().filter(|n| n.is_failing()).collect();
+    let used = unavailable.len() + failing.len();
     let left = usize::try_from(allowed).unwrap_or_default().saturating_sub(used);
     let candidates =
         if left == 0 { Vec::new() } else { outdated.into_iter().filter(|n| n.is_ready()).collect::<Vec<_>>() };
@@ -38,12 +38,12 @@ impl Capacity<'_> {
         if self.left > 0 {
             return None;
         }
-        let (unavailable, failing) = (self.unavailable.len(), self.failing);
-        let full = i64::try_from(unavailable).is_ok_and(|n| n >= allowed);
-        Some(if full || failing == 0 {
-            WaitReason::NoCapacity { unavailable, allowed }
+        let full = i64::try_from(self.unavailable.len()).is_ok_and(|n| n >= allowed);
+        let names = |nodes: &[&NodeView<'_>]| listed(nodes.iter().map(|node| node.name)).into();
+        Some(if full || self.failing.is_empty() {
+            WaitReason::NoCapacity { unavailable: self.unavailable.len(), allowed, who: names(&self.unavailable) }
         } else {
-            WaitReason::ConfigFailing { failing }
+            WaitReason::ConfigFailing { failing: self.failing.len(), who: names(&self.failing) }
         })
     }
 }

@@ -1,7 +1,11 @@
 //! What a node can wait for: the one place that words it, for conditions, events, `explain`, `status` and tests.
 
-use crate::view::{DaemonState, NodeView, Unreadiness};
-use std::fmt;
+use crate::view::{DaemonState, NodeReport, NodeView, Unreadiness};
+use jiff::Timestamp;
+use std::{fmt, sync::Arc};
+
+/// This many nodes of a list are named.
+const NAMED: usize = 5;
 
 /// What a node waits for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,18 +66,18 @@ pub enum WaitReason {
         /// Masters that are down, failing or about to move; 0 when their pool cannot move.
         masters: usize,
     },
-    /// The node is on its way to the target.
+    /// The node is on its way to what it was told.
     Updating {
-        /// Name of the target.
+        /// Name of what it was told.
         config: String,
         /// What it is doing.
         step: Step,
         /// Who is in the way of its drain; empty when nobody is.
         blocked: String,
     },
-    /// The node failed on the target.
+    /// The node failed on what it was told.
     Failing {
-        /// Name of the target.
+        /// Name of what it was told.
         config: String,
         /// In the daemon's words.
         why: String,
@@ -85,17 +89,28 @@ pub enum WaitReason {
         /// What is wrong with it, e.g. `NotReady=Unknown`.
         what: String,
     },
+    /// The node's daemon has not said what it runs and whether it is done.
+    NotReported,
+    /// The pool's target may still change.
+    Settling {
+        /// When it is taken to be still.
+        until: Timestamp,
+    },
     /// As many nodes as the pool allows are down.
     NoCapacity {
         /// Nodes that are down.
         unavailable: usize,
         /// Nodes that may be.
         allowed: i64,
+        /// The first of those that are down, as a list.
+        who: Arc<str>,
     },
     /// Nodes fail on the target and use up what could be down.
     ConfigFailing {
         /// How many.
         failing: usize,
+        /// The first of them, as a list.
+        who: Arc<str>,
     },
     /// Other nodes go first.
     Queued {
@@ -131,31 +146,60 @@ impl WaitReason {
         Self::NotReady { what: what.to_string() }
     }
 
-    pub(super) fn updating(node: &NodeView<'_>, target: &str, blocked: Option<&str>) -> Self {
+    /// The step of an update, and since when it is made where somebody wrote that down.
+    pub(super) fn updating(
+        node: &NodeView<'_>,
+        config: String,
+        report: Option<&NodeReport<'_>>,
+    ) -> (Self, Option<Timestamp>) {
         let asks = node.desired_drain != node.applied_drain;
-        let step = if node.rebooting {
-            Step::Rebooting
+        let (step, since) = if node.rebooting {
+            (Step::Rebooting, report.and_then(|r| r.rebooting_since))
         } else if asks && node.desired_drain.starts_with("drain-") {
-            Step::Draining
+            (Step::Draining, node.drain_started)
         } else if asks && node.desired_drain.starts_with("uncordon-") {
-            Step::Uncordoning
+            (Step::Uncordoning, None)
         } else if node.state == DaemonState::Working {
-            Step::Working
+            (Step::Working, report.filter(|r| !r.updated).and_then(|r| r.updated_since))
         } else {
-            Step::Told
+            (Step::Told, None)
         };
-        let blocked = blocked.filter(|_| step == Step::Draining).unwrap_or_default().to_owned();
-        Self::Updating { config: target.to_owned(), step, blocked }
+        let blocked = report.and_then(|r| r.blocked).filter(|_| step == Step::Draining).unwrap_or_default().to_owned();
+        (Self::Updating { config, step, blocked }, since)
     }
 
-    /// Whether it is about room in the pool, rather than about the pool itself.
-    pub(super) fn is_capacity(&self) -> bool {
-        matches!(self, Self::NoCapacity { .. } | Self::ConfigFailing { .. })
+    /// Whether it lets the pool as such move, so that what a node says of itself explains more.
+    pub(super) fn is_general(&self) -> bool {
+        matches!(self, Self::NoCapacity { .. } | Self::ConfigFailing { .. } | Self::Settling { .. })
+    }
+
+    /// Whether a node that waits for this and one that waits for `before` wait for the same: how many others go first does not
+    /// matter, but the step of an update does.
+    pub(super) fn continues(&self, before: &Self) -> bool {
+        match (self, before) {
+            (Self::Updating { config, step, .. }, Self::Updating { config: told, step: was, .. }) => {
+                (config, step) == (told, was)
+            }
+            (Self::Failing { config, .. }, Self::Failing { config: told, .. }) => config == told,
+            (Self::Settling { until }, Self::Settling { until: was }) => until == was,
+            _ => self.code() == before.code(),
+        }
     }
 
     /// Whether it only sets the number of nodes that may be down to nothing; the pool counts as able to move.
     pub(super) fn is_limit(&self) -> bool {
         matches!(self, Self::ArbiterUnavailable { .. } | Self::NothingAllowed { .. })
+    }
+
+    /// Whether it passes by itself, mostly within moments: nobody tidies up for that long.
+    pub(super) fn is_passing(&self) -> bool {
+        matches!(
+            self,
+            Self::Halted { .. }
+                | Self::ConfigMissing { .. }
+                | Self::ArbiterUnavailable { .. }
+                | Self::ControlPlaneFirst { .. }
+        )
     }
 
     /// Whether the pool waits for a user to change its spec, so that its status should say so.
@@ -195,6 +239,8 @@ impl WaitReason {
             Self::Updating { .. } => "Updating",
             Self::Failing { .. } => "Failing",
             Self::NotReady { .. } => "NotReady",
+            Self::NotReported => "NotReported",
+            Self::Settling { .. } => "Settling",
             Self::NoCapacity { .. } => "NoCapacity",
             Self::ConfigFailing { .. } => "ConfigFailing",
             Self::Queued { .. } => "Queued",
@@ -224,7 +270,10 @@ impl WaitReason {
             | Self::NoArbiterTopology
             | Self::ControlPlaneFirst { .. } => "R-ROLLOUT-7",
             Self::Updating { .. } | Self::Failing { .. } => "R-ROLLOUT-2",
-            Self::NotReady { .. } | Self::NoCapacity { .. } | Self::ConfigFailing { .. } => "R-ROLLOUT-4",
+            Self::NotReady { .. } | Self::NotReported | Self::NoCapacity { .. } | Self::ConfigFailing { .. } => {
+                "R-ROLLOUT-4"
+            }
+            Self::Settling { .. } => "R-SETTLE-1",
             Self::Queued { .. } => "R-ROLLOUT-5",
             Self::RunsOperator => "R-ROLLOUT-6",
             Self::Joining { .. } => "R-ROLLOUT-8",
@@ -270,11 +319,15 @@ impl fmt::Display for WaitReason {
                 write!(f, "{what} {config}: {why}")
             }
             Self::NotReady { what } => write!(f, "not ready: {what}"),
-            Self::NoCapacity { unavailable, allowed } => {
-                write!(f, "{unavailable} of at most {allowed} nodes of the pool are unavailable")
+            Self::NotReported => f.write_str("its daemon has not reported what it runs, or that it is done"),
+            Self::Settling { until } => {
+                write!(f, "the target is new; nodes are told from {until} on, if it stays what it is until then")
             }
-            Self::ConfigFailing { failing } => {
-                write!(f, "{failing} nodes fail on the target, which leaves no room for more")
+            Self::NoCapacity { unavailable, allowed, who } => {
+                write!(f, "{unavailable} of at most {allowed} nodes of the pool are unavailable: {who}")
+            }
+            Self::ConfigFailing { failing, who } => {
+                write!(f, "{failing} nodes fail on the target, which leaves no room for more: {who}")
             }
             Self::Queued { ahead } => write!(f, "{ahead} nodes go first"),
             Self::RunsOperator => f.write_str("runs the operator; the other masters go first"),
@@ -292,5 +345,16 @@ impl fmt::Display for Step {
             Self::Rebooting => "rebooting on its way",
             Self::Uncordoning => "uncordoning on its way",
         })
+    }
+}
+
+/// The first of these names, and how many more there are.
+#[must_use]
+pub fn listed<'a>(names: impl IntoIterator<Item = &'a str>) -> String {
+    let mut names = names.into_iter();
+    let first: Vec<_> = names.by_ref().take(NAMED).collect();
+    match names.count() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::selector::Labels;
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1::{Node, NodeCondition};
+use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
 use std::{fmt, ops::Bound};
 use weir_api::keys::{daemon, drain, node as label, rollout};
 
@@ -108,6 +108,10 @@ pub struct NodeView<'a> {
     pub unschedulable: bool,
     /// Whether the node object is being deleted.
     pub deleting: bool,
+    /// Its taints.
+    pub taints: &'a [Taint],
+    /// What the object was read at.
+    pub version: &'a str,
 }
 
 static NO_LABELS: Labels = Labels::new();
@@ -149,6 +153,8 @@ impl<'a> NodeView<'a> {
             created: metadata.creation_timestamp.as_ref().map(|t| t.0),
             unschedulable,
             deleting: metadata.deletion_timestamp.is_some(),
+            taints: node.spec.as_ref().and_then(|s| s.taints.as_deref()).unwrap_or_default(),
+            version: metadata.resource_version.as_deref().unwrap_or_default(),
         };
         if let Some(annotations) = &metadata.annotations {
             // One walk over our own annotations is several times cheaper than a lookup for each, at thousands of nodes.

@@ -9,7 +9,11 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use weir_api::{
     Condition, MachineConfigPool,
     condition::{TRUE, find},
-    keys::{names, pool::RENDER_DEGRADED},
+    keys::{
+        config::{SETTLED_FROM, UNSETTLED_SINCE},
+        names,
+        pool::RENDER_DEGRADED,
+    },
 };
 
 /// A pool, its node selector validated.
@@ -29,6 +33,10 @@ pub struct PoolView<'a> {
     pub max_unavailable: Option<&'a IntOrString>,
     /// The stream the pool names itself.
     pub stream: Option<&'a str>,
+    /// Since when the target has not been still; what is no time is as absent.
+    pub unsettled_since: Option<Timestamp>,
+    /// When the target is taken to be still.
+    pub settled_from: Option<Timestamp>,
     /// The object, for what is copied from it.
     pub object: &'a MachineConfigPool,
 }
@@ -38,6 +46,7 @@ impl<'a> PoolView<'a> {
     #[must_use]
     pub fn new(pool: &'a MachineConfigPool) -> Self {
         let spec = &pool.spec;
+        let time = |key| pool.metadata.annotations.as_ref()?.get(key)?.parse().ok();
         Self {
             name: pool.metadata.name.as_deref().unwrap_or_default(),
             selector: Selector::parse(spec.node_selector.as_ref()),
@@ -45,6 +54,8 @@ impl<'a> PoolView<'a> {
             paused: spec.paused.unwrap_or_default(),
             deleting: pool.metadata.deletion_timestamp.is_some(),
             max_unavailable: spec.max_unavailable.as_ref(),
+            unsettled_since: time(UNSETTLED_SINCE),
+            settled_from: time(SETTLED_FROM),
             stream: spec.os_image_stream.as_ref().map(|s| s.name.as_str()).filter(|name| !name.is_empty()),
             object: pool,
         }

@@ -4,8 +4,8 @@ use crate::node_status::in_the_way;
 use jiff::Timestamp;
 use weir_api::{
     MachineConfigNode,
-    condition::{MetaCondition, TRUE, find, is_true},
-    keys::machine_config_node::{CORDONED, DRAINED, NODE_DEGRADED, UNCORDONED, UPDATED},
+    condition::{MetaCondition, TRUE, UNKNOWN, find, is_true},
+    keys::machine_config_node::{CORDONED, DRAINED, NODE_DEGRADED, REBOOTED_NODE, UNCORDONED, UPDATED},
     machine_config_node::NodePinnedImageSet,
 };
 
@@ -22,6 +22,8 @@ pub struct NodeReport<'a> {
     pub updated: bool,
     /// When that last changed.
     pub updated_since: Option<Timestamp>,
+    /// Since when the machine reboots, if it does.
+    pub rebooting_since: Option<Timestamp>,
     /// `status.configVersion.desired`.
     pub desired_config: Option<&'a str>,
     /// `status.configImage.desiredImage`.
@@ -51,7 +53,7 @@ impl<'a> NodeReport<'a> {
         let conditions = status.and_then(|s| s.conditions.as_deref()).unwrap_or_default();
         let since = |condition: &MetaCondition| condition.last_transition_time.as_ref().map(|t| t.0);
         let degraded = find(conditions, NODE_DEGRADED).filter(|c| c.status == TRUE);
-        let draining = find(conditions, DRAINED).filter(|c| c.status == weir_api::condition::UNKNOWN);
+        let draining = find(conditions, DRAINED).filter(|c| c.status == UNKNOWN);
         let sets = status.and_then(|s| s.pinned_image_sets.as_deref()).unwrap_or_default();
         Self {
             node: object.metadata.name.as_deref().unwrap_or_default(),
@@ -59,6 +61,7 @@ impl<'a> NodeReport<'a> {
             degraded: degraded.map(|c| DegradedReport { message: &c.message, since: since(c) }),
             updated: is_true(conditions, UPDATED),
             updated_since: find(conditions, UPDATED).and_then(since),
+            rebooting_since: find(conditions, REBOOTED_NODE).filter(|c| c.status == UNKNOWN).and_then(since),
             desired_config: status.and_then(|s| s.config_version.as_ref()).map(|v| v.desired.as_str()),
             desired_image: status.and_then(|s| s.config_image.as_ref()).and_then(|i| i.desired_image.as_deref()),
             pinned_image_sets_done: sets.iter().all(is_pinned),

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream};
 use weir_rules::{
     explain::Objects,
+    lost::{Lost, lost},
     membership::{Membership, assign},
     rollout::RolloutView,
     view::{NodeReport, NodeView, PoolView},
@@ -171,13 +172,18 @@ impl<'a> Views<'a> {
         self.membership.nodes[pool].iter().map(|&i| &self.world.nodes[i]).collect()
     }
 
+    pub(crate) fn lost(&self) -> Vec<Lost> {
+        lost(&self.world.pools, &self.world.nodes, &self.membership)
+    }
+
     pub(crate) fn rollout(&'a self) -> RolloutView<'a> {
         RolloutView {
             pools: &self.world.pools,
             nodes: &self.world.nodes,
             membership: &self.membership,
             reports: &self.reports,
-            arbiter_topology: self.world.inputs.control_plane_topology.as_deref() == Some("HighlyAvailableArbiter"),
+            topology: self.world.inputs.control_plane_topology.as_deref(),
+            settle: None,
             operator_nodes: &self.world.operator_nodes,
             image_mode_pools: &self.world.image_mode_pools,
             config_owners: &self.owners,

@@ -11,10 +11,12 @@ use weir_api::{MachineConfigNode, MachineConfigPool};
 use weir_rules::{
     check::check_plan,
     drain::{Answer, DrainView, Step, Tried, drain},
+    lost::lost,
     membership::assign,
     node_status::{drain_reports, record, status_patch},
     pool_status::{PoolStatusView, pool_status, status_changed},
     rollout::{RolloutPlan, RolloutView, plan_rollout},
+    settle::dated,
     view::{BudgetView, NodeReport, NodeView, PodView, PoolView},
 };
 
@@ -36,6 +38,7 @@ pub(crate) struct World {
     configs: Option<BTreeSet<String>>,
     owners: BTreeMap<String, String>,
     halted: Option<String>,
+    settle: Option<SignedDuration>,
     plan: Option<RolloutPlan>,
 }
 
@@ -81,6 +84,7 @@ impl World {
             configs: None,
             owners: BTreeMap::new(),
             halted: None,
+            settle: None,
             plan: None,
         }
     }
@@ -114,7 +118,17 @@ impl World {
                 Some(_) => Ok(Vec::new()),
                 None => Err("no such node".to_owned()),
             },
+            "settle" => {
+                self.settle = Some(duration(words.name()?)?);
+                Ok(Vec::new())
+            }
+            "delete" => {
+                let name = words.name()?;
+                self.pools.remove(name).ok_or("no such pool")?;
+                Ok(Vec::new())
+            }
             "plan" => self.plan(),
+            "mark" => self.mark(),
             "go" => self.go(),
             "daemon" => self.daemon(rest),
             "drain" => self.drain(words.name()?),
@@ -135,7 +149,14 @@ impl World {
         });
         for (key, value) in &words.named {
             match *key {
-                "target" => pool["spec"]["configuration"] = json!({"name": value}),
+                "target" => {
+                    let before: MachineConfigPool = serde_json::from_value(pool.clone()).unwrap();
+                    let dates = dated(&PoolView::new(&before), self.settle.unwrap_or_default(), self.now);
+                    merge(
+                        pool,
+                        &json!({"metadata": {"annotations": dates}, "spec": {"configuration": {"name": value}}}),
+                    );
+                }
                 "max" => pool["spec"]["maxUnavailable"] = value.parse::<i32>().map_or(json!(value), |n| json!(n)),
                 "image-mode" => _ = self.image_mode.insert(name.to_owned()),
                 "deleting" => pool["metadata"]["deletionTimestamp"] = json!(self.now),
@@ -231,15 +252,7 @@ impl World {
     }
 
     fn wait(&mut self, how_long: &str) -> Printed {
-        let (number, unit) = how_long.split_at(how_long.len() - 1);
-        let seconds = match unit {
-            "s" => 1,
-            "m" => 60,
-            "h" => 3600,
-            _ => return Err("wait N[s|m|h]".to_owned()),
-        };
-        let number: i64 = number.parse().map_err(|_| "no number".to_owned())?;
-        self.now += SignedDuration::from_secs(number * seconds);
+        self.now += duration(how_long)?;
         Ok(Vec::new())
     }
 
@@ -295,7 +308,8 @@ impl World {
             nodes: &nodes,
             membership: &membership,
             reports: &reports,
-            arbiter_topology: self.topology == "HighlyAvailableArbiter",
+            topology: Some(self.topology.as_str()).filter(|topology| !topology.is_empty()),
+            settle: self.settle,
             operator_nodes: &operators,
             image_mode_pools: &image_mode,
             config_owners: &owners,
@@ -354,18 +368,36 @@ impl World {
         Ok(lines)
     }
 
+    fn mark(&mut self) -> Printed {
+        let marks = self.make_plan().marks;
+        let mut lines = Vec::new();
+        for mark in marks {
+            let object = self.nodes.get_mut(&mark.node).unwrap();
+            let node: Node = serde_json::from_value(object.clone()).unwrap();
+            merge(object, &mark.patch(&NodeView::new(&node)).ok_or("a mark that changes nothing")?);
+            let taint = mark.taint.map(|on| if on { "is tainted" } else { "loses its taint" });
+            let topology = mark.topology.as_deref().map(|topology| format!("is told {topology}"));
+            let said: Vec<_> = taint.map(str::to_owned).into_iter().chain(topology).collect();
+            lines.push(format!("{} {}", mark.node, said.join(", ")));
+        }
+        if lines.is_empty() {
+            lines.push("nothing is to be noted".to_owned());
+        }
+        Ok(lines)
+    }
+
     fn drain(&mut self, name: &str) -> Printed {
         let node: Node = serde_json::from_value(self.nodes.get(name).ok_or("no such node")?.clone()).unwrap();
         let pods: Vec<Pod> = self.pods.values().map(|pod| serde_json::from_value(pod.clone()).unwrap()).collect();
         let budgets: Vec<PodDisruptionBudget> =
             self.budgets.values().map(|budget| serde_json::from_value(budget.clone()).unwrap()).collect();
-        let (node, pods): (_, Vec<_>) = (NodeView::new(&node), pods.iter().map(PodView::new).collect());
+        let (node_view, pods): (_, Vec<_>) = (NodeView::new(&node), pods.iter().map(PodView::new).collect());
         let budgets: Vec<_> = budgets.iter().map(BudgetView::new).collect();
         let pods_of: Vec<&PodView<'_>> = pods.iter().collect();
         let mut tried = self.tried.remove(name).unwrap_or_default();
         let report = self.report_of(name);
         let view = DrainView {
-            node: &node,
+            node: &node_view,
             pods: &pods_of,
             budgets: &budgets,
             daemon_sets: None,
@@ -378,7 +410,7 @@ impl World {
             lines.push(format!("event {}: {}", notice.reason, notice.message));
             tried.told = Some((plan.stage, self.now));
         }
-        if let Some(status) = record(&report, &node, &drain_reports(&node, &plan, &tried), false, self.now) {
+        if let Some(status) = record(&report, &node_view, &drain_reports(&node_view, &plan, &tried), false, self.now) {
             let mut object = serde_json::to_value(&report).unwrap();
             merge(&mut object, &status_patch(&report, &status));
             self.reports.insert(name.to_owned(), object);
@@ -396,7 +428,7 @@ impl World {
                 }
             }
         }
-        if let Some(patch) = plan.step.patch(&plan.asked, self.now) {
+        if let Some(patch) = plan.step.patch(&node_view, &plan.asked, self.now) {
             merge(self.nodes.get_mut(name).unwrap(), &patch);
         }
         self.tried.insert(name.to_owned(), tried);
@@ -428,7 +460,8 @@ impl World {
                 counts_from_reports: false,
                 image_mode: self.image_mode.contains(name),
                 certificates: &[],
-                stalled: plan.stalled(name),
+                standing: plan.standing(name),
+                lost: &lost(&views, &nodes, &membership),
             },
             self.now,
         );
@@ -467,6 +500,18 @@ fn said(step: &Step) -> String {
         Step::Uncordoned { foreign: true } => "stays cordoned: somebody else did it".to_owned(),
         Step::Unknown { verb } => format!("nobody knows how to {verb}"),
     }
+}
+
+fn duration(text: &str) -> Result<SignedDuration, String> {
+    let (number, unit) = text.split_at(text.len() - 1);
+    let seconds = match unit {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3600,
+        _ => return Err("write N[s|m|h]".to_owned()),
+    };
+    let number: i64 = number.parse().map_err(|_| "no number".to_owned())?;
+    Ok(SignedDuration::from_secs(number * seconds))
 }
 
 /// A merge patch, as RFC 7396 has it.

@@ -42,7 +42,7 @@ impl Machines {
             }
             None => Faults::default(),
         };
-        let workload = self.pods.map(|pods| Workload { pods, budget: self.budget.clone() });
+        let workload = self.pods.map(|pods| Workload { pods, budget: self.budget.clone(), heeds_taints: true });
         Ok(Settings { step: self.step_time, seed: SEED, os, drains: !self.no_drains, faults, workload })
     }
 }

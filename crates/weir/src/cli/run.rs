@@ -72,6 +72,10 @@ pub struct Options {
     /// Delete rendered MachineConfigs that no pool and no node has used for this long [default: never]
     #[arg(long, value_name = "AFTER", value_parser = duration)]
     pub prune_rendered: Option<Duration>,
+    /// Tell the first node of a pool's new configuration when that has been the same for this long, at the latest after ten
+    /// times as long: changes that follow one another cost one reboot; 0 waits for nothing
+    #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
+    pub settle: Duration,
     /// Pull spec of the image that this program runs from, for the versions that the ClusterOperator reports
     #[arg(long, value_name = "PULLSPEC", default_value = "", hide_default_value = true)]
     pub operator_image: String,

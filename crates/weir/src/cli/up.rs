@@ -33,8 +33,12 @@ pub struct Up {
     /// End with 1 when --until does not hold after this long
     #[arg(long, value_name = "TIME", requires = "until", value_parser = duration)]
     pub timeout: Option<Duration>,
+    /// Tell the first node of a pool's new configuration when that has been the same for this long, at the latest after ten
+    /// times as long; 0 waits for nothing
+    #[arg(long, value_name = "TIME", default_value = SETTLE, value_parser = duration)]
+    pub settle: Duration,
     /// Play a story instead: a file, or the name of a built-in one; `list` lists those
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "step_time", "pods", "faults", "until", "data_dir", "listen"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "step_time", "settle", "pods", "faults", "until", "data_dir", "listen"])]
     pub story: Option<String>,
     /// Keep the cluster's objects here [default: in memory]
     #[arg(long, value_name = "DIR")]
@@ -77,9 +81,15 @@ pub(crate) fn distribution(name: &str) -> Result<&'static Profile, String> {
     Profile::by_name(name).map_err(|error| error.to_string())
 }
 
-/// Reads a time such as `50ms`, `60s` or `2m`.
+/// A person who tries something waits for it; one edit, mostly of one object, is what comes.
+const SETTLE: &str = "250ms";
+
+/// Reads a time such as `50ms`, `60s` or `2m`; nothing at all needs no unit.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let bad = |why: &dyn std::fmt::Display| format!("{why}; write a time such as 50ms, 60s or 2m");
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
     let signed: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| bad(&error))?;
     Duration::try_from(signed).map_err(|_| bad(&"a time cannot be negative"))
 }
@@ -95,6 +105,7 @@ mod tests {
         assert_eq!(duration("60s").unwrap(), Duration::from_mins(1));
         assert_eq!(duration("2m").unwrap(), Duration::from_mins(2));
         assert_eq!(duration("0s").unwrap(), Duration::ZERO);
+        assert_eq!(duration("0").unwrap(), Duration::ZERO);
         for bad in ["", "60", "-1s", "soon"] {
             assert!(duration(bad).unwrap_err().contains("50ms"), "{bad:?}");
         }

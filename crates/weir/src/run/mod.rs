@@ -187,7 +187,7 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
     let usual = if election.follows_the_cluster() { leader::usual(&client).await } else { Timing::default() };
     let leases = Leases::new(role, election, election.timing(usual), &client, &clock);
     let client = leases.client(config, role.component())?;
-    let context = Context { client, cluster: Cluster::default(), clock, profile, build };
+    let context = Context { client, cluster: Cluster::default(), clock, profile, build, settle: options.settle };
     health.know(context.clone(), leases.fences());
     let version = release.map(|release| release.version).or_else(|| there.desired_version().map(str::to_owned));
     eprintln!("running against {at}: {} {}", profile.title, version.unwrap_or_default());

@@ -110,7 +110,8 @@ async fn start(up: &Up) -> Result<Started> {
     let clock = Clock::system();
     let build = Arc::new(Build { release: Some(chosen.release.version.clone()), ..build::identity() });
     let client = Client::new(server.service(), "default");
-    let context = Context { client, cluster: Cluster::default(), clock, profile: chosen.profile, build };
+    let context =
+        Context { client, cluster: Cluster::default(), clock, profile: chosen.profile, build, settle: up.settle };
     populate(up, &chosen, &context).await?;
     listener.write_kubeconfig(home.kubeconfig())?;
     Ok(Started { chosen, listener, context, home, machines })

@@ -39,6 +39,8 @@ use weir_kubeio::{Clock, error::said};
 
 /// Each step of a simulated node takes this long: long enough for several to be under way at once.
 const STEP: Duration = Duration::from_millis(10);
+/// How long a pool's new target is to be still, as in `weir up`.
+const SETTLE: Duration = Duration::from_millis(250);
 /// Makes the boot IDs of simulated machines repeatable.
 const SEED: u64 = 1;
 
@@ -213,6 +215,7 @@ impl Cluster {
             clock: self.clock.clone(),
             profile: self.profile,
             build: Arc::new(self.build()),
+            settle: SETTLE,
         }
     }
 

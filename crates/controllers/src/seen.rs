@@ -1,0 +1,80 @@
+//! Which objects of a kind changed since the last look. Objects are shared: one that did not change is the very same.
+
+use kube::ResourceExt;
+use std::{cmp::Ordering, sync::Arc};
+
+/// What became of one object between two looks.
+pub(crate) struct Changed<'a, K> {
+    /// As it was; absent when it is new.
+    pub(crate) before: Option<&'a Arc<K>>,
+    /// As it is; absent when it is gone.
+    pub(crate) now: Option<&'a Arc<K>>,
+}
+
+impl<K: ResourceExt> Changed<'_, K> {
+    /// Name of the object.
+    pub(crate) fn name(&self) -> String {
+        self.now.or(self.before).map(|object| object.name_any()).unwrap_or_default()
+    }
+}
+
+/// Objects that are not the very same in both lists, which are in name order.
+pub(crate) fn changed<'a, K: ResourceExt>(before: &'a [Arc<K>], now: &'a [Arc<K>]) -> Vec<Changed<'a, K>> {
+    let (mut changed, mut old, mut new) = (Vec::new(), before.iter().peekable(), now.iter().peekable());
+    loop {
+        let order = match (old.peek(), new.peek()) {
+            (None, None) => return changed,
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(old), Some(new)) if Arc::ptr_eq(old, new) => Ordering::Equal,
+            (Some(old), Some(new)) => old.meta().name.cmp(&new.meta().name),
+        };
+        let before = old.next_if(|_| order != Ordering::Greater);
+        let now = new.next_if(|_| order != Ordering::Less);
+        let same = before.zip(now).is_some_and(|(before, now)| Arc::ptr_eq(before, now));
+        if !same {
+            changed.push(Changed { before, now });
+        }
+    }
+}
+
+/// Whether both lists hold the very same objects.
+pub(crate) fn same<K>(before: &[Arc<K>], now: &[Arc<K>]) -> bool {
+    before.len() == now.len() && before.iter().zip(now).all(|(before, now)| Arc::ptr_eq(before, now))
+}
+
+/// Whether both are the very same object, or none.
+pub(crate) fn same_one<K>(before: Option<&Arc<K>>, now: Option<&Arc<K>>) -> bool {
+    match (before, now) {
+        (None, None) => true,
+        (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use k8s_openapi::api::core::v1::Node;
+
+    fn node(name: &str) -> Arc<Node> {
+        let mut node = Node::default();
+        node.metadata.name = Some(name.to_owned());
+        Arc::new(node)
+    }
+
+    #[test]
+    fn only_what_is_not_the_same_is_named() {
+        let [a, b, c, d] = ["a", "b", "c", "d"].map(node);
+        let again = node("b");
+        let now = [a.clone(), again, d.clone()];
+        let before = [a, b, c];
+        let found: Vec<_> = changed(&before, &now)
+            .iter()
+            .map(|changed| (changed.before.map(|node| node.name_any()), changed.now.map(|node| node.name_any())))
+            .collect();
+        let name = |name: &str| Some(name.to_owned());
+        assert_eq!(found, [(name("b"), name("b")), (name("c"), None), (None, name("d"))]);
+        assert!(changed(&now, &now).is_empty() && same(&now, &now) && !same(&before, &now));
+    }
+}

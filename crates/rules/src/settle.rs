@@ -1,0 +1,130 @@
+//! When a pool's new target is told to its first node.
+//!
+//! R-SETTLE-1 A target is settled when the name of what the pool is rendered to has been still for the settling time, at the
+//! latest after ten times that since it first moved. Edits that follow one another so cost one reboot.
+//! R-SETTLE-2 Only another name starts the clock anew. A pool's first target is settled at once, and so is every one where the
+//! settling time is nothing.
+//! R-SETTLE-3 When that is stands on the pool, written together with the target: whoever decides next reads the same. A target
+//! that somebody else set carries no time and is settled; so is one whose time is further away than any settling takes, which
+//! another clock wrote.
+//! R-SETTLE-4 It holds for nodes that run what they should have run before. It does not for one that joined since the target
+//! began to move, nor for one that failed: they are told at once.
+
+use crate::view::{NodeView, PoolView};
+use jiff::{SignedDuration, Timestamp, Unit};
+use serde_json::{Value, json};
+use weir_api::keys::config::{SETTLED_FROM, UNSETTLED_SINCE};
+
+/// A target that never stands still is told after this many settling times.
+const PATIENCE: i32 = 10;
+
+/// The annotations of a pool that gets a target of another name now, as a merge patch takes them: a time, or null for one to be
+/// removed. Empty when there is nothing to write.
+#[must_use]
+pub fn dated(pool: &PoolView<'_>, settle: SignedDuration, now: Timestamp) -> Value {
+    // Nobody reads a part of a millisecond.
+    let now = now.round(Unit::Millisecond).unwrap_or(now);
+    if pool.target.is_none() || settle.is_zero() {
+        let there = [(UNSETTLED_SINCE, pool.unsettled_since), (SETTLED_FROM, pool.settled_from)];
+        return there
+            .iter()
+            .filter(|(_, time)| time.is_some())
+            .map(|(key, _)| ((*key).to_owned(), Value::Null))
+            .collect();
+    }
+    let since = match (pool.unsettled_since, unsettled_until(pool, Some(settle), now)) {
+        (Some(since), Some(_)) if since <= now => since,
+        _ => now,
+    };
+    let latest = after(since, settle.saturating_mul(PATIENCE));
+    json!({UNSETTLED_SINCE: since.to_string(), SETTLED_FROM: after(now, settle).min(latest).to_string()})
+}
+
+/// When the pool's target will be settled; `None` when it is.
+///
+/// `settle` is the settling time where it is known: who only looks takes what stands on the pool.
+#[must_use]
+pub fn unsettled_until(pool: &PoolView<'_>, settle: Option<SignedDuration>, now: Timestamp) -> Option<Timestamp> {
+    let until = pool.settled_from.filter(|until| *until > now)?;
+    let latest = settle.map(|settle| after(now, settle.saturating_mul(PATIENCE)));
+    latest.is_none_or(|latest| until <= latest).then_some(until)
+}
+
+/// Whether a node is told although its pool's target is not settled (R-SETTLE-4).
+#[must_use]
+pub fn is_exempt(node: &NodeView<'_>, pool: &PoolView<'_>) -> bool {
+    let joined = node.created.zip(pool.unsettled_since).is_some_and(|(created, since)| created > since);
+    node.is_failing() || joined
+}
+
+fn after(time: Timestamp, period: SignedDuration) -> Timestamp {
+    time.saturating_add(period).unwrap_or(Timestamp::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_api::MachineConfigPool;
+
+    const SETTLE: SignedDuration = SignedDuration::from_secs(3);
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + seconds).unwrap()
+    }
+
+    /// A pool that was given targets of different names at these seconds, its first one long before.
+    fn changed_at(times: &[i64]) -> MachineConfigPool {
+        let spec = json!({"configuration": {"name": "r"}});
+        let mut object = json!({"metadata": {"name": "worker", "annotations": {}}, "spec": spec});
+        for &time in times {
+            let pool: MachineConfigPool = serde_json::from_value(object.clone()).unwrap();
+            for (key, value) in dated(&PoolView::new(&pool), SETTLE, at(time)).as_object().unwrap() {
+                object["metadata"]["annotations"][key] = value.clone();
+            }
+        }
+        serde_json::from_value(object).unwrap()
+    }
+
+    fn until(pool: &MachineConfigPool, settle: Option<SignedDuration>, now: i64) -> Option<i64> {
+        let until = unsettled_until(&PoolView::new(pool), settle, at(now));
+        until.map(|until| until.as_second() - 1_800_000_000)
+    }
+
+    #[test]
+    fn a_target_settles_when_it_was_still() {
+        for (changes, now, expected) in [
+            (&[0][..], 0, Some(3)),
+            (&[0], 2, Some(3)),
+            (&[0], 3, None),
+            (&[0, 2], 3, Some(5)),
+            (&[0, 2, 4, 6], 6, Some(9)),
+            // A change after the last one had settled begins anew.
+            (&[0, 4], 4, Some(7)),
+            // Never still: after ten times three seconds it counts as settled, and the next change begins anew.
+            (&[0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28], 28, Some(30)),
+            (&[0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28], 30, None),
+            (&[0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30], 30, Some(33)),
+        ] {
+            assert_eq!(until(&changed_at(changes), Some(SETTLE), now), expected, "{changes:?} at {now}");
+        }
+    }
+
+    #[test]
+    fn a_time_of_another_clock_or_another_settling_time_holds_nobody_for_long() {
+        let pool = changed_at(&[3600]);
+        assert_eq!(until(&pool, Some(SETTLE), 0), None);
+        // Who does not know the settling time believes what is written.
+        assert_eq!(until(&pool, None, 0), Some(3603));
+        // Started again without settling.
+        assert_eq!(until(&changed_at(&[0]), Some(SignedDuration::ZERO), 1), None);
+    }
+
+    #[test]
+    fn a_first_target_and_no_settling_time_leave_no_times() {
+        let first: MachineConfigPool = serde_json::from_value(json!({"metadata": {"name": "worker"}})).unwrap();
+        assert_eq!(dated(&PoolView::new(&first), SETTLE, at(0)), json!({}));
+        let before = changed_at(&[0]);
+        let gone = json!({UNSETTLED_SINCE: null, SETTLED_FROM: null});
+        assert_eq!(dated(&PoolView::new(&before), SignedDuration::ZERO, at(1)), gone);
+    }
+}
