@@ -415,3 +415,15 @@ async fn a_config_that_cannot_be_read_is_named_on_the_pools_that_select_it() {
     assert_ne!(pool(&client).await.spec.configuration, before);
     assert_eq!(says(&client, "Updated").await.unwrap().0, "True");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_selects_every_node_is_told_that_it_has_none() {
+    let client = started().await;
+    assert_eq!(says(&client, "SelectingAllNodes").await, None);
+    let pools = Api::<MachineConfigPool>::all(client.clone());
+    let everything = Patch::Merge(json!({"spec": {"nodeSelector": {"matchLabels": null}}}));
+    pools.patch("worker", &PatchParams::default(), &everything).await.unwrap();
+    settle().await;
+    assert_eq!(says(&client, "SelectingAllNodes").await.unwrap().0, "True");
+    assert_eq!(told(&client, "SelectingAll").await, 1);
+}
