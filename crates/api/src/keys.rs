@@ -430,11 +430,13 @@ pub mod pool {
     pub const OS_IMAGE_STREAM_NOT_MADE: &str = "OSImageStreamNotMade";
     /// Something contradicts the distribution, and nothing is rendered.
     pub const DISTRIBUTION_MISMATCH: &str = "DistributionMismatch";
-    /// A stream is named for the pool, and the name counts for nothing. As the next two absent while there is nothing to say, ours
+    /// A stream is named for the pool, and the name counts for nothing. As the next three absent while there is nothing to say, ours
     /// alone, and written by the render controller.
     pub const STREAM_NAME_IGNORED: &str = "StreamNameIgnored";
     /// Settings that are meant for the pool have no effect.
     pub const SETTINGS_NOT_APPLIED: &str = "SettingsNotApplied";
+    /// The pool's node selector is empty, so that it would select every node, and is taken to select none.
+    pub const SELECTING_ALL_NODES: &str = "SelectingAllNodes";
     /// MachineConfigs that were generated for the pool are of other feature gates than those that are on.
     pub const GENERATED_CONFIGS_STALE: &str = "GeneratedConfigsStale";
     /// There is no image to roll out. Written by build and rollout controller.

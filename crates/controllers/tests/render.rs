@@ -449,3 +449,15 @@ async fn a_new_target_says_when_it_is_settled() {
     settle().await;
     assert!(dates().await.unwrap().0 > second, "what settled is over");
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_selects_every_node_is_told_that_it_has_none() {
+    let client = started().await;
+    assert_eq!(says(&client, "SelectingAllNodes").await, None);
+    let pools = Api::<MachineConfigPool>::all(client.clone());
+    let everything = Patch::Merge(json!({"spec": {"nodeSelector": {"matchLabels": null}}}));
+    pools.patch("worker", &PatchParams::default(), &everything).await.unwrap();
+    settle().await;
+    assert_eq!(says(&client, "SelectingAllNodes").await.unwrap().0, "True");
+    assert_eq!(told(&client, "SelectingAll").await, 1);
+}

@@ -20,8 +20,8 @@ use weir_api::{
     Condition,
     condition::TRUE,
     keys::pool::{
-        DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE, SETTINGS_NOT_APPLIED,
-        STREAM_NAME_IGNORED,
+        DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE, SELECTING_ALL_NODES,
+        SETTINGS_NOT_APPLIED, STREAM_NAME_IGNORED,
     },
 };
 
@@ -34,6 +34,8 @@ pub enum Notice {
     Settings(String),
     /// What is generated is of other feature gates than those that are on.
     Generated(StaleGenerated),
+    /// Its node selector is empty: it has no nodes, and no status beside what rendering says.
+    SelectsAllNodes,
     /// The streams of the desired release are not known; which release and why, in a clause.
     NotMade(String),
     /// Something contradicts the distribution; what, in a clause.
@@ -41,12 +43,13 @@ pub enum Notice {
 }
 
 /// Condition types of notices to users.
-const TO_USERS: [&str; 3] = [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE];
+const TO_USERS: [&str; 4] = [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE, SELECTING_ALL_NODES];
 /// Condition types of all notices.
-pub const TYPES: [&str; 5] = [
+pub const TYPES: [&str; 6] = [
     STREAM_NAME_IGNORED,
     SETTINGS_NOT_APPLIED,
     GENERATED_CONFIGS_STALE,
+    SELECTING_ALL_NODES,
     OS_IMAGE_STREAM_NOT_MADE,
     DISTRIBUTION_MISMATCH,
 ];
@@ -59,6 +62,7 @@ impl Notice {
             Self::Stream(_) => STREAM_NAME_IGNORED,
             Self::Settings(_) => SETTINGS_NOT_APPLIED,
             Self::Generated(_) => GENERATED_CONFIGS_STALE,
+            Self::SelectsAllNodes => SELECTING_ALL_NODES,
             Self::NotMade(_) => OS_IMAGE_STREAM_NOT_MADE,
             Self::Mismatch(_) => DISTRIBUTION_MISMATCH,
         }
@@ -70,6 +74,7 @@ impl Notice {
         match self {
             Self::Stream(reason) => reason.code(),
             Self::Settings(_) => unsupported::CODE,
+            Self::SelectsAllNodes => "SelectingAll",
             Self::Generated(_) | Self::NotMade(_) | Self::Mismatch(_) => self.type_(),
         }
     }
@@ -77,7 +82,7 @@ impl Notice {
     /// R-NOTICE-2.
     #[must_use]
     pub fn is_event(&self) -> bool {
-        matches!(self, Self::Stream(_) | Self::Generated(_))
+        matches!(self, Self::Stream(_) | Self::Generated(_) | Self::SelectsAllNodes)
     }
 }
 
@@ -87,6 +92,10 @@ impl fmt::Display for Notice {
             Self::Stream(reason) => reason.fmt(f),
             Self::Settings(said) | Self::NotMade(said) | Self::Mismatch(said) => f.write_str(said),
             Self::Generated(stale) => stale.fmt(f),
+            // As the reference says it, `pkg/controller/node/node_controller.go`.
+            Self::SelectsAllNodes => {
+                f.write_str("This machineconfigpool is selecting all nodes. A non-empty selector is required.")
+            }
         }
     }
 }

@@ -378,6 +378,22 @@ mod tests {
     }
 
     #[test]
+    fn a_pool_that_is_still_to_be_rendered_is_not_done() {
+        let waits = |status: &str, reason: &str| {
+            let held = json!({"type": "RenderDegraded", "status": status, "reason": reason, "message": "not complete"});
+            Case::new(&json!({"status": {"conditions": [{"type": "Updated", "status": "True"}, held]}}))
+        };
+        assert_eq!(waits("False", "").judge(0), Required::Done);
+        let why = "MachineConfigPool master is still to be rendered: not complete";
+        assert_eq!(waits("False", "ControllerConfigNotComplete").why(), why);
+        assert_eq!(waits("True", "ObjectUnreadable").why(), why);
+        // Another operator's pools are not kept by what no release requires.
+        let mut other = waits("False", "ControllerConfigNotComplete");
+        other.pools[0].metadata.labels = None;
+        assert_eq!(other.judge(0), Required::Done);
+    }
+
+    #[test]
     fn what_keeps_a_pool_is_named() {
         let latest = "MachineConfigPool master has not progressed to latest configuration";
         for (case, wanted) in [

@@ -99,7 +99,8 @@ impl Found {
         let settings = of_pool(&self.settings, name).map(Notice::Settings);
         let made_for = self.made_for.iter().map(|(config, gates)| (config.as_ref(), gates.as_ref()));
         let generated = self.gates.as_ref().and_then(|list| stale(pool, list, made_for)).map(Notice::Generated);
-        stream.into_iter().chain(settings).chain(generated).collect()
+        let selects_all = PoolView::new(pool).selects_all().then_some(Notice::SelectsAllNodes);
+        stream.into_iter().chain(settings).chain(generated).chain(selects_all).collect()
     }
 }
 

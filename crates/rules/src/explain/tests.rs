@@ -120,3 +120,22 @@ worker: a waits: updating to rendered-worker-2 (for 1h)
     let lost: Vec<_> = without_pool(&objects).into_iter().map(|(node, reason)| (node, reason.code())).collect();
     assert_eq!(lost, [("x".to_owned(), "SeveralPools"), ("y".to_owned(), "NoPool")]);
 }
+
+#[test]
+fn what_a_pool_waits_for_and_what_its_users_should_know_is_in_the_summary() {
+    let mut waiting = pool("worker", json!({}));
+    let told = |type_: &str, status: &str, reason: &str, message: &str| json!({"type": type_, "status": status, "reason": reason, "message": message});
+    waiting["status"] = json!({"conditions": [
+        told("RenderDegraded", "False", "ControllerConfigNotComplete", "it is not complete"),
+        told("StreamNameIgnored", "True", "StalePin", "b is the only stream there is"),
+        told("Other", "True", "Other", "not ours"),
+    ]});
+    let odd = objects(json!({ "pools": [waiting, pool("infra", json!({}))] }));
+    let said = summary(&explain_all(&odd, now()), now());
+    let lines: Vec<&str> = said.lines().skip(1).collect();
+    assert!(lines[0].ends_with("updated") && lines[1].ends_with("updating"), "{said}");
+    assert_eq!(
+        lines[2..],
+        ["worker: still to be rendered: it is not complete", "worker: b is the only stream there is"]
+    );
+}
