@@ -178,7 +178,9 @@ impl State {
             self.reload_policies();
         }
         if Grants::concerns(&resource.storage) {
-            self.aggregate_roles(writer);
+            if Grants::concerns_sums(&resource.storage) {
+                self.aggregate_roles(writer);
+            }
             self.reload_grants();
         }
     }
@@ -212,7 +214,7 @@ impl State {
     }
 
     fn reload_grants(&self) {
-        let grants = Grants::load(&self.store.read());
+        let grants = Grants::load(&self.store.read(), &self.grants());
         *self.grants.write() = Arc::new(grants);
     }
 
