@@ -3,8 +3,10 @@
 //!
 //! Field numbers: the `generated.proto` files of `k8s.io/api` and `k8s.io/apimachinery`.
 
+use crate::bounds::MOST_CONTAINERS;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Map, Value, json};
+use std::cell::Cell;
 
 /// First bytes of every body, before a `runtime.Unknown`.
 const MAGIC: &[u8] = b"k8s\0";
@@ -340,7 +342,8 @@ pub(crate) fn decode(bytes: &[u8]) -> Result<Value, String> {
     let text = |number| meta.iter().find(|r| r.number == number).map(|r| String::from_utf8_lossy(r.bytes).into_owned());
     let kind = text(2).unwrap_or_default();
     let fields = message(&kind).ok_or_else(|| format!("of kind {kind:?} is not supported"))?;
-    let mut object = decode_message(fields, part(2).unwrap_or_default(), DEEPEST)?;
+    let messages = Cell::new(MOST_CONTAINERS);
+    let mut object = decode_message(fields, part(2).unwrap_or_default(), Left { depth: DEEPEST, messages: &messages })?;
     object.insert("apiVersion".into(), text(1).unwrap_or_default().into());
     object.insert("kind".into(), kind.into());
     Ok(object.into())
@@ -396,13 +399,30 @@ fn is_zero(bytes: &[u8], depth: usize) -> bool {
     bytes.is_empty() || records(bytes).is_some_and(|all| all.iter().all(|r| r.varint == 0 && is_zero(r.bytes, depth)))
 }
 
-fn decode_message(fields: &[Field], bytes: &[u8], depth: usize) -> Result<Map<String, Value>, String> {
+/// What may still come.
+#[derive(Clone, Copy)]
+struct Left<'a> {
+    depth: usize,
+    messages: &'a Cell<usize>,
+}
+
+impl Left<'_> {
+    /// What may come inside of a message.
+    fn below(self) -> Result<Self, String> {
+        let messages = self.messages.get().checked_sub(1);
+        self.messages.set(messages.ok_or_else(|| format!("has more than {MOST_CONTAINERS} messages"))?);
+        let depth = self.depth.checked_sub(1).ok_or("is damaged")?;
+        Ok(Self { depth, ..self })
+    }
+}
+
+fn decode_message(fields: &[Field], bytes: &[u8], left: Left<'_>) -> Result<Map<String, Value>, String> {
     let damaged = || "is damaged".to_owned();
-    let depth = depth.checked_sub(1).ok_or_else(damaged)?;
+    let left = left.below()?;
     let mut object = Map::new();
     for record in records(bytes).ok_or_else(damaged)? {
         let Some(field) = fields.iter().find(|f| f.number == record.number) else {
-            if record.varint != 0 || !is_zero(record.bytes, depth) {
+            if record.varint != 0 || !is_zero(record.bytes, left.depth) {
                 return Err(format!("has a field number {} that is not supported", record.number));
             }
             continue;
@@ -410,7 +430,7 @@ fn decode_message(fields: &[Field], bytes: &[u8], depth: usize) -> Result<Map<St
         match field.repeat {
             _ if matches!(field.of, Ignored) => {}
             Repeat::One => {
-                let value = decode_value(field.of, &record, depth)?;
+                let value = decode_value(field.of, &record, left)?;
                 if let (INLINE, Value::Object(fields)) = (field.name, &value) {
                     object.extend(fields.clone());
                     continue;
@@ -421,7 +441,7 @@ fn decode_message(fields: &[Field], bytes: &[u8], depth: usize) -> Result<Map<St
                 }
             }
             Repeat::List => {
-                let value = decode_value(field.of, &record, depth)?;
+                let value = decode_value(field.of, &record, left)?;
                 if let Some(list) = object.entry(field.name).or_insert_with(|| json!([])).as_array_mut() {
                     list.push(value);
                 }
@@ -430,7 +450,7 @@ fn decode_message(fields: &[Field], bytes: &[u8], depth: usize) -> Result<Map<St
                 let pair = records(record.bytes).ok_or_else(damaged)?;
                 let key = pair.iter().find(|r| r.number == 1).map_or(&[][..], |r| r.bytes);
                 let empty = Record { number: 2, varint: 0, bytes: &[] };
-                let value = decode_value(field.of, pair.iter().find(|r| r.number == 2).unwrap_or(&empty), depth)?;
+                let value = decode_value(field.of, pair.iter().find(|r| r.number == 2).unwrap_or(&empty), left)?;
                 if let Some(map) = object.entry(field.name).or_insert_with(|| json!({})).as_object_mut() {
                     map.insert(utf8(key)?, value);
                 }
@@ -444,7 +464,7 @@ fn utf8(bytes: &[u8]) -> Result<String, String> {
     String::from_utf8(bytes.to_vec()).map_err(|_| "holds text that is not UTF-8".to_owned())
 }
 
-fn decode_value(of: Type, record: &Record<'_>, depth: usize) -> Result<Value, String> {
+fn decode_value(of: Type, record: &Record<'_>, left: Left<'_>) -> Result<Value, String> {
     let parts = || records(record.bytes).ok_or_else(|| "is damaged".to_owned());
     let number =
         |parts: &[Record<'_>], number| parts.iter().find(|r| r.number == number).map_or(0, |r| r.varint.cast_signed());
@@ -468,7 +488,7 @@ fn decode_value(of: Type, record: &Record<'_>, depth: usize) -> Result<Value, St
             let text = parts.iter().find(|r| r.number == 3).map_or(&[][..], |r| r.bytes);
             if number(&parts, 1) == 1 { utf8(text)?.into() } else { number(&parts, 2).into() }
         }
-        Type::Message(fields) => decode_message(fields, record.bytes, depth)?.into(),
+        Type::Message(fields) => decode_message(fields, record.bytes, left)?.into(),
         Type::Ignored => Value::Null,
     })
 }
@@ -499,6 +519,28 @@ mod tests {
         assert_eq!(decode(&body("Other", &object)), Err("of kind \"Other\" is not supported".into()));
         let extra = [object, field(9, b"x")].concat();
         assert_eq!(decode(&body("ConfigMap", &extra)), Err("has a field number 9 that is not supported".into()));
+    }
+
+    /// Four bytes are a rule, and a rule is hundreds of bytes of memory.
+    #[test]
+    fn messages_are_counted() {
+        let long = |number: u8, bytes: &[u8]| {
+            let mut out = vec![number << 3 | 2];
+            let mut length = bytes.len();
+            while length > 0x7f {
+                out.push(u8::try_from(length & 0x7f).unwrap() | 0x80);
+                length >>= 7;
+            }
+            out.push(u8::try_from(length).unwrap());
+            [out, bytes.to_vec()].concat()
+        };
+        let role = |rules: usize| {
+            let meta = [field(1, b"v1"), field(2, b"Role")].concat();
+            let object = field(2, &field(1, b"")).repeat(rules);
+            decode(&[MAGIC.to_vec(), long(1, &meta), long(2, &object)].concat())
+        };
+        assert_eq!(role(1_000).unwrap()["rules"].as_array().unwrap().len(), 1_000);
+        assert_eq!(role(MOST_CONTAINERS), Err(format!("has more than {MOST_CONTAINERS} messages")));
     }
 
     #[test]

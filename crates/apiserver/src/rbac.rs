@@ -22,9 +22,10 @@ use crate::{
     object::{self, list, meta, text},
     registry::strings,
     status::Failure,
-    store::Tables,
+    store::{Key, Object, Tables},
 };
 use serde_json::Value;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// Who decides what users may do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,12 +52,20 @@ pub(crate) struct Attributes<'a> {
     pub(crate) path: &'a str,
 }
 
-/// Rules of a role, for some subjects, in one namespace or everywhere.
+/// Rules of a role, for some subjects, in one namespace or everywhere. What bindings share is there once.
 #[derive(Debug)]
 struct Grant {
+    binding: Arc<Binding>,
+    rules: Arc<[Rule]>,
+    namespace: Option<Arc<str>>,
+}
+
+/// What a binding says.
+#[derive(Debug)]
+struct Binding {
     subjects: Vec<Subject>,
-    rules: Vec<Rule>,
-    namespace: Option<String>,
+    of_cluster: bool,
+    role: Key,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -74,11 +83,31 @@ struct Rule {
     paths: Vec<String>,
 }
 
-/// All grants; replaced as a whole when a role or a binding changes.
+/// All grants; replaced as a whole when a role or a binding changes, but read again is only what has changed.
 #[derive(Debug, Default)]
-pub(crate) struct Grants(Vec<Grant>);
+pub(crate) struct Grants {
+    grants: Vec<Grant>,
+    roles: Read<[Rule]>,
+    cluster_roles: Read<[Rule]>,
+    bindings: Read<Binding>,
+    cluster_bindings: Read<Binding>,
+}
+
+/// What was read from stored objects, with the versions it was read from.
+type Read<T> = BTreeMap<Key, (u64, Arc<T>)>;
 
 const SUFFIX: &str = ".rbac.authorization.k8s.io";
+
+/// Reads a table, but for what has been read before.
+fn read<T: ?Sized>(tables: &Tables, plural: &str, before: &Read<T>, read: impl Fn(&Value) -> Arc<T>) -> Read<T> {
+    let table = tables.table(&format!("{plural}{SUFFIX}"));
+    let objects = table.into_iter().flat_map(|table| table.range("", None));
+    let read = |(key, object): (&Key, &Arc<Object>)| {
+        let known = before.get(key).filter(|(version, _)| *version == object.version);
+        (key.clone(), known.cloned().unwrap_or_else(|| (object.version, read(&object.value()))))
+    };
+    objects.map(read).collect()
+}
 
 impl Grants {
     /// Whether a change of this table changes the grants.
@@ -86,45 +115,46 @@ impl Grants {
         storage.ends_with(SUFFIX)
     }
 
-    pub(crate) fn load(tables: &Tables) -> Self {
-        let stored = |plural: &str| -> Vec<Value> {
-            let table = tables.table(&format!("{plural}{SUFFIX}"));
-            table.into_iter().flat_map(|t| t.range("", None)).map(|(_, o)| o.value()).collect()
+    /// Whether a change of this table changes cluster roles that are the sum of others.
+    pub(crate) fn concerns_sums(storage: &str) -> bool {
+        storage.strip_suffix(SUFFIX) == Some("clusterroles")
+    }
+
+    pub(crate) fn load(tables: &Tables, before: &Self) -> Self {
+        let rules = |role: &Value| list(role, &["rules"]).iter().map(Rule::read).collect();
+        let binding = |binding: &Value| Arc::new(Binding::read(binding));
+        let roles = read(tables, "roles", &before.roles, rules);
+        let cluster_roles = read(tables, "clusterroles", &before.cluster_roles, rules);
+        let bindings = read(tables, "rolebindings", &before.bindings, binding);
+        let cluster_bindings = read(tables, "clusterrolebindings", &before.cluster_bindings, binding);
+        let grant = |binding: &Arc<Binding>, namespace: Option<&Key>| {
+            let roles = if binding.of_cluster { &cluster_roles } else { &roles };
+            let (_, rules) = roles.get(&binding.role)?;
+            let namespace = namespace.map(|key| key.namespace.clone());
+            Some(Grant { binding: binding.clone(), rules: rules.clone(), namespace })
         };
-        let (roles, cluster_roles) = (stored("roles"), stored("clusterroles"));
-        let rules = |binding: &Value| -> Vec<Rule> {
-            let (kind, name) = (text(binding, &["roleRef", "kind"]), text(binding, &["roleRef", "name"]));
-            let role = match kind {
-                "ClusterRole" => cluster_roles.iter().find(|r| meta(r, "name") == name),
-                _ => {
-                    roles.iter().find(|r| meta(r, "name") == name && meta(r, "namespace") == meta(binding, "namespace"))
-                }
-            };
-            role.map(|r| list(r, &["rules"]).iter().map(Rule::read).collect()).unwrap_or_default()
-        };
-        let local = stored("rolebindings");
-        let everywhere = stored("clusterrolebindings");
-        let grants = local
-            .iter()
-            .map(|b| (b, Some(meta(b, "namespace").to_owned())))
-            .chain(everywhere.iter().map(|b| (b, None)));
-        Self(
-            grants
-                .map(|(binding, namespace)| Grant {
-                    subjects: list(binding, &["subjects"]).iter().filter_map(|s| Subject::read(s, binding)).collect(),
-                    rules: rules(binding),
-                    namespace,
-                })
-                .collect(),
-        )
+        let local = bindings.iter().filter_map(|(key, (_, binding))| grant(binding, Some(key)));
+        let everywhere = cluster_bindings.values().filter_map(|(_, binding)| grant(binding, None));
+        let grants = local.chain(everywhere).collect();
+        Self { grants, roles, cluster_roles, bindings, cluster_bindings }
     }
 
     fn allow(&self, user: &User, wanted: &Attributes<'_>) -> bool {
         let concerned = |grant: &&Grant| {
             let here = grant.namespace.as_deref().is_none_or(|n| n == wanted.namespace && !wanted.resource.is_empty());
-            here && grant.subjects.iter().any(|subject| subject.is(user))
+            here && grant.binding.subjects.iter().any(|subject| subject.is(user))
         };
-        self.0.iter().filter(concerned).any(|grant| grant.rules.iter().any(|rule| rule.allows(wanted)))
+        self.grants.iter().filter(concerned).any(|grant| grant.rules.iter().any(|rule| rule.allows(wanted)))
+    }
+}
+
+impl Binding {
+    fn read(binding: &Value) -> Self {
+        let (kind, name) = (text(binding, &["roleRef", "kind"]), text(binding, &["roleRef", "name"]));
+        let of_cluster = kind == "ClusterRole";
+        let namespace = if of_cluster { "" } else { meta(binding, "namespace") };
+        let subjects = list(binding, &["subjects"]).iter().filter_map(|s| Subject::read(s, binding)).collect();
+        Self { subjects, of_cluster, role: Key::new(namespace, name) }
     }
 }
 
@@ -277,5 +307,37 @@ mod tests {
         assert!(!is_allowed(&grants, &anonymous, &get("/apis")));
         assert!(is_allowed(&grants, &known, &get("/apis/apps/v1")) && !is_allowed(&grants, &known, &get("/apisx")));
         assert!(!is_allowed(&grants, &known, &get("/metrics")));
+    }
+
+    /// A role is read once, however many bindings name it, and again only when it has changed.
+    #[test]
+    fn what_bindings_share_is_there_once() {
+        let server = crate::ApiServer::new(crate::Settings::default()).unwrap();
+        let state = &server.state;
+        let registry = state.registry();
+        let create = |plural: &str, object: Value| {
+            let resource = registry.find("rbac.authorization.k8s.io", "v1", plural).unwrap();
+            state.create(resource, "default", object).unwrap();
+        };
+        let rules = json!([{"verbs": ["get"], "apiGroups": [""], "resources": ["pods"]}]);
+        create("roles", json!({"metadata": {"name": "r"}, "rules": rules}));
+        for name in ["one", "two"] {
+            let subjects = json!([{"kind": "User", "name": name}]);
+            let role = json!({"kind": "Role", "name": "r"});
+            create("rolebindings", json!({"metadata": {"name": name}, "roleRef": role, "subjects": subjects}));
+        }
+        let of = |grants: &Grants, user: &str| -> Arc<[Rule]> {
+            let own = |grant: &&Grant| grant.binding.subjects == [Subject::User(user.into())];
+            grants.grants.iter().find(own).unwrap().rules.clone()
+        };
+        let before = state.grants();
+        assert!(Arc::ptr_eq(&of(&before, "one"), &of(&before, "two")));
+        create("roles", json!({"metadata": {"name": "other"}, "rules": []}));
+        assert!(Arc::ptr_eq(&of(&before, "one"), &of(&state.grants(), "one")));
+        let pods = |user: &str| {
+            let wanted = Attributes { verb: "get", resource: "pods", namespace: "default", ..Attributes::default() };
+            is_allowed(&state.grants(), &crate::identity::user(user, &[]), &wanted)
+        };
+        assert!(pods("one") && pods("two") && !pods("three"));
     }
 }

@@ -252,7 +252,9 @@ impl State {
             self.reload_policies(&writer.read());
         }
         if Grants::concerns(&resource.storage) {
-            self.aggregate_roles(writer);
+            if Grants::concerns_sums(&resource.storage) {
+                self.aggregate_roles(writer);
+            }
             self.reload_grants(&writer.read());
         }
     }
@@ -284,7 +286,8 @@ impl State {
     }
 
     fn reload_grants(&self, tables: &Tables) {
-        *self.grants.write() = Arc::new(Grants::load(tables));
+        let grants = Grants::load(tables, &self.grants());
+        *self.grants.write() = Arc::new(grants);
     }
 
     /// Whether a user may do this.

@@ -50,8 +50,9 @@ impl Grants {
     /// Rules that are granted to a user everywhere or in the namespace.
     fn rules<'a>(&'a self, user: &'a User, namespace: &'a str) -> impl Iterator<Item = &'a Rule> {
         let here = move |grant: &&super::Grant| {
-            grant.namespace.as_deref().is_none_or(|n| n == namespace) && grant.subjects.iter().any(|s| s.is(user))
+            grant.namespace.as_deref().is_none_or(|n| n == namespace)
+                && grant.binding.subjects.iter().any(|s| s.is(user))
         };
-        self.0.iter().filter(here).flat_map(|grant| &grant.rules)
+        self.grants.iter().filter(here).flat_map(|grant| grant.rules.iter())
     }
 }
