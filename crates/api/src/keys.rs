@@ -249,6 +249,8 @@ pub mod config {
     pub const GENERATED_FROM: &str = "machineconfiguration.openshift.io/generated-from";
     /// On objects that weir made on an API server that is no OpenShift, ours alone: which version made it.
     pub const SEEDED: &str = "machineconfiguration.openshift.io/seeded-by";
+    /// On the ClusterVersion that weir made, ours alone: name of the distribution that the cluster was made for.
+    pub const DISTRIBUTION: &str = "machineconfiguration.openshift.io/distribution";
     /// On pools that the operator creates.
     pub const BUILT_IN: &str = "machineconfiguration.openshift.io/mco-built-in";
     /// On pools that must be updated before the cluster may be.

@@ -375,6 +375,29 @@ async fn a_pool_is_deleted_under_its_nodes() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_node_without_annotations_harms_nobody_and_its_report_follows_it_to_another_pool_at_once() {
+    let world = World::new(2, 0, json!([]), None).await;
+    let _controllers = world.controllers();
+    let labels = json!({"node-role.kubernetes.io/infra": ""});
+    create::<Node>(&world.client, json!({"metadata": {"name": "bare", "labels": labels}})).await;
+    let reports: Api<MachineConfigNode> = Api::all(world.client.clone());
+    let named = async |pool: &str| {
+        let asked = Instant::now();
+        while reports.get_opt("bare").await.unwrap().is_none_or(|report| report.spec.pool.name != pool) {
+            assert!(asked.elapsed() < Duration::from_secs(1), "{pool}: {:?}", reports.get_opt("bare").await);
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    named("infra").await;
+    assert_eq!(world.nodes().get("bare").await.unwrap().metadata.annotations, None);
+    world.rollout(2, "r2").await;
+    let labels = json!({"node-role.kubernetes.io/infra": null, "node-role.kubernetes.io/worker": ""});
+    let patch = Patch::Merge(json!({"metadata": {"labels": labels}}));
+    world.nodes().patch("bare", &PatchParams::default(), &patch).await.unwrap();
+    named("worker").await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn custom_pools_overlap() {
     let world = World::new(3, 2, json!([]), None).await;
     let _controllers = world.controllers();

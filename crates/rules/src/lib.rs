@@ -44,6 +44,7 @@
 //! | [`figures`] | what its state is in numbers |
 //! | [`explain`] | all of it about one pool, for people and for scripts |
 //! | [`selector`] | which objects a label selector matches |
+//! | [`update_history`] | which releases ClusterVersion says the cluster ran, and whether the last is complete |
 //! | [`unused`] | which rendered MachineConfigs nobody needs any more |
 //! | [`settled`] | whether a pool has come to rest |
 //! | [`edit`] | which fields of an object are to be written |
@@ -100,5 +101,6 @@ pub mod templates;
 pub mod unreadable;
 pub mod unsupported;
 pub mod unused;
+pub mod update_history;
 pub mod user_data;
 pub mod view;

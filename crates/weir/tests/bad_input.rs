@@ -6,6 +6,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Command, Output},
 };
+use weir_testkit::Program;
 
 fn weir(arguments: &[&str]) -> Result<Output> {
     Command::new(env!("CARGO_BIN_EXE_weir")).args(arguments).output().context("running weir")
@@ -243,12 +244,54 @@ fn a_port_in_use_and_a_folder_that_cannot_be_written() -> Result<()> {
 }
 
 #[test]
+fn a_data_directory_that_another_run_uses() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let dir = folder.path().join("data");
+    let dir = dir.to_str().context("utf-8")?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    let mut first =
+        Program::start(command.args(["up", "--step-time", "10ms", "--nodes", "master=1", "--data-dir", dir]))?;
+    let kubeconfig = first.line()?;
+    let before = std::fs::read(&kubeconfig)?;
+    let (code, said) = refused(&["--data-dir", dir])?;
+    assert_eq!(code, Some(1));
+    assert!(said.contains(dir) && said.contains("in use") && said.contains("another directory"), "{said}");
+    assert_eq!(std::fs::read(&kubeconfig)?, before, "the first run's kubeconfig is as it was");
+    assert!(first.interrupt()?.success(), "Ctrl-C is how it is ended");
+    Ok(())
+}
+
+#[test]
+fn who_stops_what_waits_is_not_told_that_it_holds() -> Result<()> {
+    let run = |more: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        Program::start(command.args(["up", "--nodes", "master=1", "--step-time", "60s"]).args(more))
+    };
+    let mut waiting = run(&["--until", "updated"])?;
+    waiting.line()?;
+    let ended = waiting.interrupt()?;
+    let said = waiting.rest();
+    assert_eq!(ended.code(), Some(1), "{said}");
+    assert!(said.contains("stopped before every pool was updated"), "{said}");
+    let mut running = run(&[])?;
+    running.line()?;
+    assert_eq!(running.interrupt()?.code(), Some(0), "{}", running.rest());
+    Ok(())
+}
+
+#[test]
 fn wrong_usage_exits_with_2_and_says_how_it_is_right() -> Result<()> {
     for (arguments, said) in [
         (vec!["--nodes", "worker"], "master=3,worker=3"),
         (vec!["--step-time", "soon"], "50ms"),
         (vec!["--listen", "here"], "--listen"),
         (vec!["--no-such-flag"], "--no-such-flag"),
+        (vec!["--relase", "x"], "--release"),
+        (vec!["--budget", "1"], "--pods"),
+        (vec!["--pods", "2", "--budget", "half"], "20%"),
+        (vec!["--until", "done"], "updated"),
+        (vec!["--story", "okd-hop", "--until", "updated"], "--story"),
+        (vec!["--data-dir"], "--data-dir"),
     ] {
         let mut all = vec!["up"];
         all.extend(&arguments);

@@ -186,8 +186,12 @@ fn another_release_is_refused_by_object_and_field_until_told_to_update() -> Resu
     server.run("all", &["--release", &second, "--update"])?.interrupt()?;
     let after = server.kubectl.get(&["clusterversion,featuregate,controllerconfig"])?;
     assert_eq!(version(&after), "5.0.1");
-    let history = after["items"][0]["status"]["history"].as_array().context("history")?.len();
-    assert_eq!(history, 2);
+    let history = after["items"][0]["status"]["history"].as_array().context("history")?;
+    assert_eq!((history.len(), &history[0]["version"]), (2, &json!("5.0.1")));
+    let other = server.payload("c", &["--distribution", "okd"])?;
+    let refusal = server.refused(&["--release", &other, "--update"])?;
+    assert!(refusal.contains("a cluster keeps its distribution") && refusal.contains("(ocp)"), "{refusal}");
+    assert_eq!(version(&server.kubectl.get(&["clusterversion,featuregate,controllerconfig"])?), "5.0.1");
     Ok(())
 }
 

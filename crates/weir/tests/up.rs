@@ -2,7 +2,10 @@
 
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use std::{path::PathBuf, process::Command};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 use weir_testkit::{History, Kubectl, Program, Recorder};
 
 /// A cluster that runs.
@@ -262,6 +265,119 @@ fn a_cluster_in_a_data_directory_goes_on_where_it_was() -> Result<()> {
     assert_eq!(again.kubeconfig, cluster.kubeconfig);
     assert_eq!(again.kubectl.get(&["mcp", "worker"])?["metadata"]["uid"], uid);
     assert_eq!(again.runs("worker")?, "rhel-9");
+    Ok(())
+}
+
+/// A sample payload in a folder, as `--release` takes it.
+fn payload(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let output =
+        weir().args(["payload", "build", "--distribution", "ocp", "-o"]).arg(folder).args(arguments).output()?;
+    anyhow::ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    Ok(format!("oci:{}", folder.display()))
+}
+
+/// Version and state of the entries of ClusterVersion's history, newest first.
+fn history(kubectl: &Kubectl) -> Result<Vec<(String, String)>> {
+    let version = kubectl.get(&["clusterversion", "version"])?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let entries = version["status"]["history"].as_array().context("history")?;
+    Ok(entries.iter().map(|entry| (text(&entry["version"]), text(&entry["state"]))).collect())
+}
+
+#[test]
+fn a_data_directory_that_gets_another_release_is_updated_when_its_nodes_are_and_not_before() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let next = payload(&folder.path().join("next"), &["--version", "5.1.0"])?;
+    let dir = folder.path().join("cluster");
+    let dir = dir.to_str().context("utf-8")?;
+    let common = ["--nodes", "master=1,worker=2", "--data-dir", dir];
+    let until = |more: &[&str]| {
+        let quick = ["up", "--step-time", "20ms", "--until", "updated", "--timeout", "60s"];
+        weir().args(quick).args(common).args(more).output()
+    };
+    let first = until(&[])?;
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    let second = until(&["--release", &next])?;
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(second.status.success() && said.contains("the cluster ran 5.0.0 and is updated"), "{said}");
+    // What it said is so although nobody worked on it since.
+    let Some(cluster) = up(&[&common[..], &["--release", &next]].concat())? else { return Ok(()) };
+    let pairs = |all: &[(&str, &str)]| -> Vec<_> {
+        all.iter().map(|(version, state)| ((*version).to_owned(), (*state).to_owned())).collect()
+    };
+    assert_eq!(history(&cluster.kubectl)?, pairs(&[("5.1.0", "Completed"), ("5.0.0", "Completed")]));
+    let version = cluster.kubectl.get(&["clusterversion", "version"])?;
+    let wanted = &version["status"]["desired"]["image"];
+    let stream = cluster.kubectl.get(&["osimagestream", "cluster"])?;
+    let payload = "machineconfiguration.openshift.io/release-payload-image";
+    let made = stream["metadata"]["annotations"].as_object().context("annotations")?;
+    assert!(made.values().any(|image| image == wanted), "{payload}: {made:?} lacks {wanted}");
+    let images: Vec<&Value> =
+        stream["status"]["availableStreams"].as_array().context("streams")?.iter().map(|s| &s["osImage"]).collect();
+    for config in ["master", "worker"] {
+        let pool = cluster.kubectl.get(&["mcp", config])?;
+        let name = pool["status"]["configuration"]["name"].as_str().context("configuration")?.to_owned();
+        let rendered = cluster.kubectl.get(&["machineconfig", &name])?;
+        assert!(images.contains(&&rendered["spec"]["osImageURL"]), "{config} runs what the release does not have");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_update_is_partial_while_the_required_pool_is_on_its_way() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let next = payload(&folder.path().join("next"), &["--version", "5.1.0"])?;
+    let dir = folder.path().join("cluster");
+    let common = ["--nodes", "master=1,worker=1", "--data-dir", dir.to_str().context("utf-8")?];
+    let Some(mut cluster) = up(&common)? else { return Ok(()) };
+    assert_eq!(history(&cluster.kubectl)?[0].1, "Completed");
+    // A paused pool that is required keeps the release from being complete for as long as one likes.
+    cluster.patch("mcp", "master", &json!({"spec": {"paused": true}}))?;
+    assert!(cluster.program.interrupt()?.success());
+    let mut command = weir();
+    command.args(["up", "--step-time", "20ms", "--until", "updated"]).args(common).args(["--release", &next]);
+    let mut program = Program::start(&mut command)?;
+    let Some(kubectl) = Kubectl::new(&PathBuf::from(program.line()?)) else { return Ok(()) };
+    kubectl.run(&["wait", "clusteroperator/machine-config", "--for=condition=Degraded", "--timeout=30s"])?;
+    assert_eq!(history(&kubectl)?[0], ("5.1.0".to_owned(), "Partial".to_owned()));
+    let table = kubectl.run(&["get", "clusterversion"])?;
+    assert!(table.contains("5.0.0") && table.contains("Working towards 5.1.0"), "{table}");
+    assert_eq!(program.interrupt()?.code(), Some(1));
+    let said = program.rest();
+    assert!(said.contains("release 5.1.0 is not complete") && !said.contains("every pool is updated"), "{said}");
+    let mut program = Program::start(&mut command)?;
+    let Some(kubectl) = Kubectl::new(&PathBuf::from(program.line()?)) else { return Ok(()) };
+    kubectl.run(&["patch", "mcp", "master", "--type", "merge", "-p", r#"{"spec":{"paused":false}}"#])?;
+    let ended = program.wait()?;
+    assert!(ended.success(), "{}", program.rest());
+    assert!(program.rest().contains("every pool is updated"), "{}", program.rest());
+    Ok(())
+}
+
+#[test]
+fn a_data_directory_keeps_its_distribution() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let okd = folder.path().join("okd");
+    let built = weir().args(["payload", "build", "--distribution", "okd", "-o"]).arg(&okd).status()?;
+    assert!(built.success());
+    let okd = format!("oci:{}", okd.display());
+    let dir = folder.path().join("cluster");
+    let common =
+        ["up", "--step-time", "1ms", "--nodes", "master=1", "--until", "updated", "--timeout", "60s", "--data-dir"];
+    let with = |more: &[&str]| weir().args(common).arg(&dir).args(more).output();
+    let made = with(&[])?;
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    for other in [["--distribution", "okd"], ["--release", &okd]] {
+        let refused = with(&other)?;
+        let said = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(1), "{said}");
+        for part in ["a cluster of OpenShift Container Platform (ocp)", "--distribution ocp", "another --data-dir"] {
+            assert!(said.contains(part), "{said}");
+        }
+    }
+    let again = with(&[])?;
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(again.status.success() && said.contains("the cluster goes on"), "{said}");
     Ok(())
 }
 

@@ -1,12 +1,14 @@
-//! Writes pools, policies and the ClusterOperator.
+//! Writes pools, policies, the ClusterOperator, and in a ClusterVersion that weir made what came of the release.
 
 use super::Controller;
+use crate::stream::due_now;
+use jiff::Timestamp;
 use kube::{Api, Resource, core::ClusterResourceScope};
 use serde::Serialize;
 use serde_json::{Value, json};
 use weir_api::{
-    ClusterOperator, ControllerConfig, MachineConfigPool,
-    keys::names::{ARBITER_TOPOLOGY, CLUSTER_OPERATOR, CONTROLLER_CONFIG},
+    ClusterOperator, ClusterVersion, ControllerConfig, MachineConfigPool,
+    keys::names::{ARBITER_TOPOLOGY, CLUSTER_OPERATOR, CONTROLLER_CONFIG, VERSION},
 };
 use weir_kubeio::{Cache, Error, Event, cache::Cached, drive::chain, patch};
 use weir_rules::{
@@ -14,6 +16,8 @@ use weir_rules::{
     cluster_status::{ClusterReport, Failure, Task, status_patch},
     marks::marks,
     policies::{self, GuardChange, Wanted},
+    required::Required,
+    update_history::{HistoryView, completed},
     view::PoolView,
 };
 
@@ -97,6 +101,24 @@ impl Controller {
             let event = Event { warning: told.warning, reason: told.reason.clone(), message: told.message.clone() };
             self.recorder.record(&*object, &event).await;
         }
+        Ok(())
+    }
+}
+
+impl Controller {
+    /// Says in the ClusterVersion, where weir made it, that the release is complete.
+    pub(super) async fn complete(&self, required: &Required, now: Timestamp) -> Result<(), Error> {
+        let Some(version) = self.context.cluster_version() else { return Ok(()) };
+        let (operator, streams) = (self.operators.get(CLUSTER_OPERATOR), due_now(&self.context).ok());
+        let view =
+            HistoryView { version: &version, operator: operator.as_deref(), streams: streams.as_ref(), required };
+        let Some(change) = completed(&view, now) else { return Ok(()) };
+        let api: Api<ClusterVersion> = Api::all(self.context.client.clone());
+        patch::merge_status(&api, &self.context.cluster.versions, VERSION, &change).await?;
+        tracing::info!(
+            release = version.status.as_ref().map(|status| status.desired.version.as_str()),
+            "the release is complete"
+        );
         Ok(())
     }
 }

@@ -156,6 +156,7 @@ impl Controller {
         let failure = observed.failure().or_else(|| failed.into_iter().min_by_key(Failure::order));
         let required = self.required(&observed, now).behind(rollout);
         self.report(&observed.report(failure.as_ref(), &required, &self.image, now)).await?;
+        self.complete(&required, now).await?;
         let waits = failure.is_some() || required != Required::Done;
         let again = again.map(|at| at.duration_since(now).unsigned_abs());
         Ok(again.into_iter().chain(waits.then_some(JUDGE_AGAIN)).min().map_or(Next::Await, Next::After))

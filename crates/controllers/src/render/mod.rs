@@ -59,6 +59,18 @@ const SOON: Duration = Duration::from_millis(500);
 /// Reason of the condition of a pool of which the API server refuses what is written.
 const REFUSED: &str = "WriteRefused";
 
+/// Whether every pool is to run what it is rendered to now, so that rendering has nothing left to do. Renders all pools.
+#[must_use]
+pub fn is_current(context: &Context) -> bool {
+    let observed = Observed::new(context);
+    let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
+    views.iter().filter(|pool| !pool.deleting).all(|pool| {
+        let parts = observed.parts(pool, &views).ok();
+        let rendered = parts.and_then(|(parts, _)| parts.render(pool.object, &context.build).ok());
+        rendered.is_some_and(|rendered| pool.target == rendered.config.metadata.name.as_deref())
+    })
+}
+
 /// The render controller.
 #[derive(Debug)]
 pub struct Controller {

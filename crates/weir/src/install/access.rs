@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
     keys::{
         config_maps,
-        names::{OPERATOR_NAMESPACE, OS_PULLER},
+        names::{OPERATOR_NAMESPACE, OS_PULLER, VERSION},
         namespaces, secrets,
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, METAL_GROUP, OPERATOR_GROUP},
@@ -136,6 +136,8 @@ fn operator() -> Vec<Value> {
         // The ClusterOperator.
         rule(&[CONFIG_GROUP], &["clusteroperators"], &["list", "watch", "create"]),
         rule(&[CONFIG_GROUP], &["clusteroperators/status"], &["patch"]),
+        // Whether a release is complete, in a ClusterVersion that weir made; that of an OpenShift is left alone.
+        named(&[CONFIG_GROUP], &["clusterversions/status"], &[VERSION], &["patch"]),
         // The built-in pools.
         rule(&[MACHINE_CONFIG_GROUP], &["machineconfigpools"], &["create", "patch"]),
         // The ControllerConfig, and on an OpenShift what it is made of.

@@ -1,7 +1,7 @@
 //! What the cluster is to run, and which distribution that makes it.
 
 use super::There;
-use crate::cli::run::Options;
+use crate::{cli::run::Options, seed::distribution::made_for};
 use anyhow::{Context as _, Result, bail};
 use kube::Client;
 use std::time::Duration;
@@ -69,6 +69,17 @@ fn profile(options: &Options, there: &There, release: Option<&Release>) -> Resul
         payload_tags: &tags,
         feature_set: there.gates.as_ref().map(|gates| gates.spec.feature_set.as_str()),
     })?;
+    if let Some(made_for) = made_for(there.version.as_ref(), there.gates.as_ref()).filter(|_| options.release.is_some())
+        && made_for.name != found.profile.name
+    {
+        bail!(
+            "weir made this cluster for {} ({}), and --release is of {}: a cluster keeps its distribution; give a release of it, \
+             or another API server",
+            made_for.title,
+            made_for.name,
+            found.profile.title
+        );
+    }
     if !found.contradictions.is_empty() {
         let against: Vec<String> = found.contradictions.iter().map(ToString::to_string).collect();
         let against = format!("{} does not fit: {}", found.profile.name, against.join("; "));

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use weir_api::{
     ClusterVersion, FeatureGate,
     keys::{
-        config::{BUILT_IN, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE, SEEDED},
+        config::{
+            BUILT_IN, DISTRIBUTION, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE, SEEDED,
+        },
         names::{
             ARBITER, ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, MASTER, OPERATOR_NAMESPACE,
             VERSION, WORKER,
@@ -17,7 +19,7 @@ use weir_api::{
 use weir_controllers::Build;
 use weir_distro::Profile;
 use weir_images::Release;
-use weir_rules::{gates::gates, policies::guards};
+use weir_rules::{gates::gates, policies::guards, update_history::begun};
 
 /// Who an object belongs to after the first start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,30 +110,14 @@ fn config(kind: &str, name: &str, spec: &Value, status: &Value) -> Value {
 }
 
 fn cluster_version(facts: &Facts<'_>) -> Value {
-    let release = facts.release;
-    let status = facts.before.and_then(|version| version.status.as_ref());
-    let mut history = status.map(|status| json!(status.history)).unwrap_or_else(|| json!([]));
-    let now = facts.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    let known = status.and_then(|s| s.history.first()).is_some_and(|newest| newest.version == release.version);
-    if let (false, Some(history)) = (known, history.as_array_mut()) {
-        history.insert(
-            0,
-            json!({
-                "state": "Completed", "version": release.version, "image": release.image, "verified": false,
-                "startedTime": now, "completionTime": now,
-            }),
-        );
-    }
-    let condition = |type_: &str, status: &str| {
-        let message = format!("Cluster version is {}", release.version);
-        json!({"type": type_, "status": status, "lastTransitionTime": now, "message": message})
-    };
-    let status = json!({
-        "desired": {"version": release.version, "image": release.image},
-        "history": history,
-        "conditions": [condition("Available", "True"), condition("Progressing", "False")],
-    });
-    config("ClusterVersion", VERSION, &json!({"clusterID": "00000000-0000-0000-0000-000000000000"}), &status)
+    let Release { version, image, .. } = facts.release;
+    let desired =
+        weir_api::cluster_version::Release { version: version.clone(), image: image.clone(), ..Default::default() };
+    let status = json!(begun(facts.before, &desired, facts.now));
+    let spec = json!({"clusterID": "00000000-0000-0000-0000-000000000000"});
+    let mut object = config("ClusterVersion", VERSION, &spec, &status);
+    object["metadata"]["annotations"] = json!({DISTRIBUTION: facts.profile.name});
+    object
 }
 
 fn feature_gate(facts: &Facts<'_>) -> Value {

@@ -22,8 +22,9 @@ use crate::{
     signals::asked_to_stop,
 };
 use anyhow::{Context as _, Result, bail};
+use futures::future::select_all;
 use home::Home;
-use kube::Client;
+use kube::{Api, Client};
 use nodes::Nodes;
 use progress::Display;
 use source::Chosen;
@@ -33,15 +34,18 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use weir_api::{
-    ClusterVersion,
+    ClusterVersion, FeatureGate,
     crds::{FeatureSet, crds},
-    keys::names::VERSION,
+    keys::names::{CLUSTER, VERSION},
 };
 use weir_apiserver::{ApiServer, Listener, Settings, Socket};
-use weir_controllers::{Build, Cluster, Context};
+use weir_controllers::{Build, Cluster, Context, render};
 use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
-use weir_rules::settled::{Progress, progress};
+use weir_rules::{
+    settled::{Progress, progress},
+    update_history::is_complete,
+};
 
 /// How long a run without `--timeout` may take: for ever, as far as a clock goes.
 const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
@@ -56,28 +60,30 @@ pub async fn run(up: Up) -> Result<Outcome> {
     tokio::pin!(stop);
     let started = tokio::select! {
         started = start(&up) => started?,
-        stopped = &mut stop => return stopped.map(|()| Outcome::Done),
+        stopped = &mut stop => return stopped.map(|()| interrupted(&up, None)),
         () = sleep_until(deadline) => bail!("not started in time (--timeout)"),
     };
     started.introduce(&up)?;
-    let Started { listener, context, chosen, home, machines } = started;
+    let Started { listener, context, chosen, home, machines, .. } = started;
     let (end, ended) = oneshot::channel::<()>();
     // Its error says that the sender is gone, which is what it waits for.
     let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
     let fleet = fleet(&up, &context, machines);
     let mut display = Display::new();
-    let outcome = tokio::select! {
+    let how = tokio::select! {
         () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),
         () = fleet.run() => bail!("the fleet ended"),
         served = &mut serving => return ended_by_itself(served),
-        () = watch(&up, &context.cluster, &mut display) => Ok(Outcome::Done),
-        () = sleep_until(deadline) => Ok(Outcome::Failed),
-        stopped = &mut stop => stopped.map(|()| Outcome::Done),
+        () = watch(&up, &context, &mut display) => Ok(Ended::Held),
+        () = sleep_until(deadline) => Ok(Ended::Late),
+        stopped = &mut stop => stopped.map(|()| Ended::Stopped),
     };
     display.finish();
-    if matches!(outcome, Ok(Outcome::Failed)) {
-        late(&up, &context.cluster);
-    }
+    let outcome = how.map(|how| match how {
+        Ended::Held => Outcome::Done,
+        Ended::Late => late(&up, &context),
+        Ended::Stopped => interrupted(&up, Some(&context)),
+    });
     drop(end);
     serving.await.context("serving the API")?.context("serving the API")?;
     drop(home);
@@ -89,6 +95,16 @@ fn ended_by_itself(served: Result<Result<(), weir_apiserver::Error>, tokio::task
     bail!("the API server ended")
 }
 
+/// How a run that went well ended.
+enum Ended {
+    /// What `--until` names holds.
+    Held,
+    /// It did not in time.
+    Late,
+    /// Somebody asked for it.
+    Stopped,
+}
+
 /// Everything that is there before the first controller runs.
 struct Started {
     chosen: Chosen,
@@ -96,6 +112,8 @@ struct Started {
     context: Context,
     home: Home,
     machines: weir_fleet::Settings,
+    /// Version of the release that the data directory's cluster was to run before; absent in a new one.
+    before: Option<String>,
 }
 
 /// The release first, then the port, and only then the data directory: what cannot run leaves nothing behind.
@@ -112,14 +130,29 @@ async fn start(up: &Up) -> Result<Started> {
     let client = Client::new(server.service(), "default");
     let context =
         Context { client, cluster: Cluster::default(), clock, profile: chosen.profile, build, settle: up.settle };
-    populate(up, &chosen, &context).await?;
+    let before = populate(up, &chosen, &context).await?;
     listener.write_kubeconfig(home.kubeconfig())?;
-    Ok(Started { chosen, listener, context, home, machines })
+    Ok(Started { chosen, listener, context, home, machines, before })
 }
 
-async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<()> {
-    let versions: kube::Api<ClusterVersion> = kube::Api::all(context.client.clone());
+/// Makes what a cluster holds at the start, or brings it up to date; returns the version that it was to run before.
+async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<Option<String>> {
+    let (versions, gates): (Api<ClusterVersion>, Api<FeatureGate>) =
+        (Api::all(context.client.clone()), Api::all(context.client.clone()));
     let before = versions.get_opt(VERSION).await.context("reading ClusterVersion")?;
+    let gates = gates.get_opt(CLUSTER).await.context("reading FeatureGate")?;
+    if let Some(made_for) = seed::distribution::made_for(before.as_ref(), gates.as_ref())
+        && made_for.name != chosen.profile.name
+    {
+        bail!(
+            "{} holds a cluster of {} ({name}), and the release to run is of {}: a cluster keeps its distribution; give \
+             another --data-dir, or run this one with --distribution {name} or a --release of it",
+            up.data_dir.as_deref().unwrap_or(Path::new("")).display(),
+            made_for.title,
+            chosen.profile.title,
+            name = made_for.name,
+        );
+    }
     let facts = seed::Facts {
         release: &chosen.release,
         profile: chosen.profile,
@@ -132,7 +165,7 @@ async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<()> {
     for seed in seed::objects(&facts) {
         seed::write::apply(&context.client, &seed).await?;
     }
-    Ok(())
+    Ok(before.and_then(|version| Some(version.status?.desired.version)))
 }
 
 fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
@@ -141,28 +174,31 @@ fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
 }
 
 /// Shows progress; ends when what `--until` names holds.
-async fn watch(up: &Up, cluster: &Cluster, display: &mut Display) {
-    let mut changes = cluster.pools.changes();
+async fn watch(up: &Up, context: &Context, display: &mut Display) {
+    let mut changes = context.cluster.configuration_changes();
     let mut told = false;
-    while changes.changed().await.is_ok() {
-        let pools = cluster.pools.all();
-        for pool in &pools {
+    loop {
+        let next = changes.iter_mut().map(|change| Box::pin(async { change.changed().await.is_ok() }));
+        if !select_all(next).await.0 {
+            return;
+        }
+        for pool in &context.cluster.pools.all() {
             display.show(pool);
         }
-        let settled = is_settled(&up.nodes, cluster);
-        if settled && !told {
+        if !told && is_updated(&up.nodes, context) {
             told = true;
             display.say("every pool is updated");
-        }
-        if settled && up.until == Some(Until::Updated) {
-            return;
+            if up.until == Some(Until::Updated) {
+                return;
+            }
         }
     }
 }
 
-/// Every pool is at rest and every node has joined.
-fn is_settled(nodes: &Nodes, cluster: &Cluster) -> bool {
-    let pools = cluster.pools.all();
+/// The cluster runs what is wanted of it now: its release is complete, every node has joined, and every pool is at rest on
+/// what it would be rendered to.
+fn is_updated(nodes: &Nodes, context: &Context) -> bool {
+    let (pools, version) = (context.cluster.pools.all(), context.cluster_version());
     let mut joined = 0;
     for pool in &pools {
         match progress(pool) {
@@ -170,11 +206,32 @@ fn is_settled(nodes: &Nodes, cluster: &Cluster) -> bool {
             _ => return false,
         }
     }
-    !pools.is_empty() && joined >= nodes.total()
+    let complete = version.is_some_and(|version| is_complete(&version));
+    // What is cheap to know comes first.
+    complete && !pools.is_empty() && joined >= nodes.total() && render::is_current(context)
 }
 
-fn late(up: &Up, cluster: &Cluster) {
+/// Who waits for something and asks to stop has not got it.
+fn interrupted(up: &Up, context: Option<&Context>) -> Outcome {
+    match up.until {
+        None => Outcome::Done,
+        Some(Until::Updated) => {
+            eprintln!("error: stopped before every pool was updated (--until)");
+            context.into_iter().for_each(|context| unmet(up, context));
+            Outcome::Failed
+        }
+    }
+}
+
+fn late(up: &Up, context: &Context) -> Outcome {
     eprintln!("error: not every pool was updated in time (--timeout)");
+    unmet(up, context);
+    Outcome::Failed
+}
+
+/// Says what is missing from what `--until` names.
+fn unmet(up: &Up, context: &Context) {
+    let cluster = &context.cluster;
     for pool in cluster.pools.all() {
         let name = pool.metadata.name.as_deref().unwrap_or_default();
         eprintln!("  {name}: {}", progress(&pool));
@@ -182,6 +239,10 @@ fn late(up: &Up, cluster: &Cluster) {
     let (joined, expected) = (cluster.nodes.all().len(), up.nodes.total());
     if joined < usize::try_from(expected).unwrap_or(usize::MAX) {
         eprintln!("  {joined} of {expected} nodes have joined");
+    }
+    if let Some(version) = context.cluster_version().filter(|version| !is_complete(version)) {
+        let desired = version.status.as_ref().map(|status| status.desired.version.as_str()).unwrap_or_default();
+        eprintln!("  release {desired} is not complete: the required pools do not run it yet");
     }
 }
 
@@ -192,7 +253,13 @@ impl Started {
         crate::cli::print(format!("{}\n", kubeconfig.display()).as_bytes())?;
         let Chosen { release, profile, catalog, .. } = &self.chosen;
         let streams: Vec<&str> = catalog.streams.iter().map(|stream| stream.set.name.as_str()).collect();
-        eprintln!("{} {}: streams {}; default {}", profile.title, release.version, streams.join(", "), catalog.default);
+        let (title, version, streams) = (&profile.title, &release.version, streams.join(", "));
+        match &self.before {
+            None => eprintln!("{title} {version}: streams {streams}; default {}", catalog.default),
+            // Its default may have been chosen, and its streams retained.
+            Some(before) if before == version => eprintln!("{title} {version}: streams {streams}; the cluster goes on"),
+            Some(before) => eprintln!("{title} {version}: streams {streams}; the cluster ran {before} and is updated"),
+        }
         for notice in &catalog.notices {
             eprintln!("note: {notice}");
         }

@@ -32,6 +32,11 @@ pub(super) fn unmet(
             let object = seen.get("ClusterOperator", weir_api::keys::names::CLUSTER_OPERATOR);
             condition(wanted, object).map(|found| format!("the condition is {found}"))
         }
+        Expectation::Release(wanted) => {
+            let newest = &seen.get("ClusterVersion", weir_api::keys::names::VERSION)["status"]["history"][0];
+            let right = newest["version"] == wanted.version.as_str() && newest["state"] == wanted.state.as_str();
+            (!right).then(|| format!("ClusterVersion says {} is {}", newest["version"], newest["state"]))
+        }
         Expectation::Os { pool, name } => {
             let of_pool = seen.all("Node").filter(|(node, _)| of_pool(node, pool));
             let os = |node: &Value| node["status"]["nodeInfo"]["osImage"].as_str().unwrap_or_default().to_owned();
@@ -156,6 +161,7 @@ pub(super) fn words(expected: &Expectation) -> String {
             format!("{} {}", wanted.name, parts.join(", "))
         }
         Expectation::Operator(wanted) => format!("the ClusterOperator {}", said(wanted)),
+        Expectation::Release(wanted) => format!("release {} is {}", wanted.version, wanted.state),
         Expectation::Os { pool, name } => format!("every node of {pool} runs {name}"),
         Expectation::Told(wanted) => format!("nodes were told anything: {}", counts(wanted)),
         Expectation::Event(wanted) => format!("event {} on {}", wanted.reason, wanted.about),

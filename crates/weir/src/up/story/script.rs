@@ -160,6 +160,8 @@ pub enum Expectation {
     Pool(Pool),
     /// A condition of the ClusterOperator.
     Operator(Condition),
+    /// What ClusterVersion says of the release the cluster is to run.
+    Release(Release),
     /// Every node of a pool runs an OS of this name.
     Os {
         /// The pool.
@@ -186,6 +188,16 @@ pub struct Streams {
     /// Those that are retained.
     #[serde(default)]
     pub retained: Vec<String>,
+}
+
+/// The newest entry of ClusterVersion's history.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Release {
+    /// Release version.
+    pub version: String,
+    /// `Partial` or `Completed`.
+    pub state: String,
 }
 
 /// What a pool says.

@@ -1,0 +1,106 @@
+//! What pages take for granted.
+
+use crate::shell::Shell;
+use anyhow::{Context as _, Result};
+use std::any::Any;
+use weir_testkit::{Options, Registry};
+
+/// A cluster whose nodes are quick.
+const CLUSTER: &str = "weir up --step-time 20ms";
+/// One without nodes, whose kubeconfig is `kubeconfig`: for pages that bring nodes of their own.
+const EMPTY: &str = "weir up --nodes master=0,worker=0 --data-dir .";
+/// A release in the folder `payload`.
+const BUILD: &str = "weir payload build --distribution ocp -o payload";
+/// What pools are made from, as somebody has it in files.
+const MANIFESTS: &str = "kubectl get mcp,mc,controllerconfig,osimagestream,featuregate -o yaml";
+/// What a rollout depends on, as support collects it.
+const GATHERED: &str =
+    "kubectl get mcp,mc,nodes,machineconfignodes,controllerconfig,osimagestream,featuregate,clusterversion -o yaml";
+const MOTD: &str = "
+apiVersion: machineconfiguration.openshift.io/v1
+kind: MachineConfig
+metadata: {name: 99-worker-motd, labels: {machineconfiguration.openshift.io/role: worker}}
+spec:
+  config:
+    ignition: {version: 3.5.0}
+    storage: {files: [{path: /etc/motd, mode: 420, overwrite: true, contents: {source: 'data:,hello%0A'}}]}
+";
+
+/// Makes it; what is returned is to be held until the page is done.
+pub fn given(page: &str, shell: &mut Shell) -> Result<Option<Box<dyn Any>>> {
+    let folder = shell.folder().display().to_string();
+    match page {
+        "docs/user/apiserver.md" => shell.replace("127.0.0.1:6443", "127.0.0.1:0"),
+        "docs/user/fleet.md" => {
+            shell.run(EMPTY)?;
+            let kubeconfig = shell.kubeconfig()?;
+            shell.export("KUBECONFIG", &kubeconfig.display().to_string());
+        }
+        "docs/user/payload.md" => {
+            let registry = registry(shell)?;
+            shell.replace("127.0.0.1:5000", registry.host());
+            push(shell, &registry)?;
+            return Ok(Some(Box::new(registry)));
+        }
+        "docs/user/render.md" => {
+            cluster(shell)?;
+            shell.run("mkdir manifests")?;
+            shell.run(&format!("{MANIFESTS} > manifests/cluster.yaml"))?;
+            shell.file("manifests/motd.yaml", MOTD)?;
+        }
+        "docs/user/run.md" => {
+            shell.replace("/tmp/release", &format!("{folder}/release"));
+            shell.replace("/tmp/cluster", &format!("{folder}/cluster"));
+        }
+        "docs/user/status.md" => {
+            cluster(shell)?;
+            shell.run("mkdir must-gather.local.123")?;
+            shell.run(&format!("{GATHERED} > must-gather.local.123/cluster.yaml"))?;
+        }
+        "docs/user/streams.md" => {
+            cluster(shell)?;
+            shell.run("mkdir must-gather")?;
+            shell.run(&format!("{GATHERED} > must-gather/cluster.yaml"))?;
+            shell.run(BUILD)?;
+            shell.file("pull-secret.json", r#"{"auths": {}}"#)?;
+            shell.replace("quay.io/…", "oci:payload");
+        }
+        "docs/user/up.md" => {
+            let registry = registry(shell)?;
+            for host in ["registry.example.com:5000", "127.0.0.1:5000"] {
+                shell.replace(host, registry.host());
+            }
+            push(shell, &registry)?;
+            return Ok(Some(Box::new(registry)));
+        }
+        _ => {}
+    }
+    Ok(None)
+}
+
+fn cluster(shell: &mut Shell) -> Result<()> {
+    shell.run(CLUSTER)?;
+    let kubeconfig = shell.kubeconfig()?;
+    shell.export("KUBECONFIG", &kubeconfig.display().to_string());
+    Ok(())
+}
+
+/// A registry that asks for a login, and that with `auth.json` and `registries.conf` can be used.
+fn registry(shell: &Shell) -> Result<Registry> {
+    let user = Some(("reader".to_owned(), "a password of a test".to_owned()));
+    let registry = Registry::start(&Options { user, ..Options::default() })?.context("no docker-registry")?;
+    shell.file("auth.json", &registry.authfile(None))?;
+    let insecure = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.host());
+    shell.file("registries.conf", &insecure)?;
+    Ok(registry)
+}
+
+/// Puts a release there: its digest is what pages leave out.
+fn push(shell: &mut Shell, registry: &Registry) -> Result<()> {
+    shell.run(BUILD)?;
+    let push = format!("weir payload push ./payload {}/ocp/release", registry.host());
+    let pushed = shell.run(&format!("{push} --authfile auth.json --registry-config registries.conf"))?;
+    let (_, digest) = pushed.trim().split_once('@').context("a pull spec with a digest")?;
+    shell.replace("@sha256:…", &format!("@{digest}"));
+    Ok(())
+}
