@@ -232,7 +232,7 @@ fn a_pool_in_image_mode_is_left_alone_and_says_so() -> Result<()> {
     let history = recorded(&cluster, |cluster| {
         cluster.kubectl.run(&["apply", "-f", file.to_str().context("utf-8")?])?;
         cluster.name_stream("worker", "rhel-9")?;
-        cluster.wait("worker", ".status.conditions[?(@.type==\"Updating\")].status", "True").map(drop)
+        cluster.wait("worker", ".status.conditions[?(@.type==\"Updated\")].status", "False").map(drop)
     })?;
     assert_eq!(history.times_told("worker-"), 0);
     let described = cluster.kubectl.run(&["describe", "mcp", "worker"])?;
