@@ -508,7 +508,7 @@ fn the_operator_keeps_the_controller_with_the_rights_that_the_manifests_give_it(
     let (_, all) = print(&[])?;
     let kept = all.into_iter().filter(|object| object["metadata"]["name"] == "weir-controller");
     let kept: Vec<Value> = kept.filter(|object| !operator.contains(object)).collect();
-    assert_eq!(kept.len(), 11, "{kept:#?}");
+    assert_eq!(kept.len(), 13, "{kept:#?}");
     for object in &kept {
         let file = server.folder.path().join("object");
         std::fs::write(&file, object.to_string())?;

@@ -398,7 +398,9 @@ fn a_terminal_that_goes_away_ends_it_and_leaves_nothing_behind() -> Result<()> {
     for arguments in
         [&["up", "--step-time", "20ms"][..], &["apiserver", "--listen", "127.0.0.1:0", "--kubeconfig", "k"]]
     {
-        let mut command = weir();
+        // Whoever runs the tests may have been told to ignore the end of its terminal; its children would, too.
+        let mut command = Command::new("env");
+        command.arg("--default-signal=HUP").arg(env!("CARGO_BIN_EXE_weir"));
         let mut program =
             Program::start(command.args(arguments).env("TMPDIR", temporary.path()).current_dir(&temporary))?;
         if arguments[0] == "up" {

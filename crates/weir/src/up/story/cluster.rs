@@ -27,7 +27,10 @@ use tokio::task::{JoinHandle, spawn_local};
 use weir_api::{
     ClusterVersion, FeatureGate,
     crds::{FeatureSet, crds},
-    keys::names::{CLUSTER, GATE_OS_STREAMS, VERSION},
+    keys::{
+        config::{SETTLED_FROM, UNSETTLED_SINCE},
+        names::{CLUSTER, GATE_OS_STREAMS, VERSION},
+    },
     kind::MACHINE_CONFIG_GROUP,
 };
 use weir_apiserver::{ApiServer, Settings};
@@ -323,6 +326,8 @@ impl Cluster {
             "lastHeartbeatTime",
             "bootID",
             "machineUID",
+            UNSETTLED_SINCE,
+            SETTLED_FROM,
         ]
         .into();
         strip(&mut state, &volatile);
