@@ -48,7 +48,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// The disk does not take what the server needs to begin with.
+    /// The disk does not take what is to be stored.
     #[error("writing to the data directory: {why}; make room on its disk and start again")]
     Full {
         /// What the system said.

@@ -116,6 +116,12 @@ impl ApiServer {
         Service::new(self.state.clone(), user)
     }
 
+    /// Resolves when the disk of the data directory has refused something: from then on every write is refused, and what was
+    /// stored before is served. Never resolves without a data directory.
+    pub async fn disk_refused(&self) -> Error {
+        Error::Full { why: self.state.store.failed().await }
+    }
+
     /// Ends all watches. Requests are still answered.
     pub fn end_watches(&self) {
         self.state.end_watches();

@@ -370,6 +370,16 @@ impl Store {
         self.journal.as_ref().map_or(Ok(()), Journal::flush)
     }
 
+    /// Resolves when nothing can be written any more, with why; never where memory is all there is.
+    pub(crate) async fn failed(&self) -> String {
+        let Some(journal) = &self.journal else { return std::future::pending().await };
+        match journal.wait(u64::MAX).await {
+            Err(why) => why,
+            // There is no such version.
+            Ok(()) => std::future::pending().await,
+        }
+    }
+
     /// Why nothing can be written any more.
     pub(crate) fn failure(&self) -> Option<String> {
         self.journal.as_ref()?.failure()

@@ -262,6 +262,39 @@ fn a_data_directory_that_another_run_uses() -> Result<()> {
 }
 
 #[test]
+fn a_disk_that_is_full_ends_it_and_nothing_else_is_claimed() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let data_dir = folder.path().join("data");
+    let directory = data_dir.display().to_string();
+    let first = weir(&[
+        "up",
+        "--data-dir",
+        &directory,
+        "--nodes",
+        "master=1,worker=1",
+        "--step-time",
+        "10ms",
+        "--until",
+        "updated",
+    ])?;
+    assert!(first.status.success(), "{}", String::from_utf8_lossy(&first.stderr));
+    // No file may grow any more, and the system says so instead of ending the process.
+    let most = std::fs::metadata(data_dir.join("objects.redb"))?.len() / 1024;
+    let script = format!("trap '' XFSZ; ulimit -f {most}; exec \"$0\" \"$@\"");
+    let more = ["up", "--data-dir", &directory, "--nodes", "master=1,worker=400", "--step-time", "10ms"];
+    let full = Command::new("bash")
+        .args(["-c", &script, env!("CARGO_BIN_EXE_weir")])
+        .args(more)
+        .args(["--until", "updated", "--timeout", "60s"])
+        .output()?;
+    let said = String::from_utf8_lossy(&full.stderr);
+    assert_eq!(full.status.code(), Some(1), "{said}");
+    assert!(said.contains("make room on its disk and start again"), "{said}");
+    assert!(!said.contains("every pool is updated"), "{said}");
+    Ok(())
+}
+
+#[test]
 fn who_stops_what_waits_is_not_told_that_it_holds() -> Result<()> {
     let run = |more: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));

@@ -64,7 +64,7 @@ pub async fn run(up: Up) -> Result<Outcome> {
         () = sleep_until(deadline) => bail!("not started in time (--timeout)"),
     };
     started.introduce(&up)?;
-    let Started { listener, context, chosen, home, machines, .. } = started;
+    let Started { server, listener, context, chosen, home, machines, .. } = started;
     let (end, ended) = oneshot::channel::<()>();
     // Its error says that the sender is gone, which is what it waits for.
     let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
@@ -77,6 +77,8 @@ pub async fn run(up: Up) -> Result<Outcome> {
         () = watch(&up, &context, &mut display) => Ok(Ended::Held),
         () = sleep_until(deadline) => Ok(Ended::Late),
         stopped = &mut stop => stopped.map(|()| Ended::Stopped),
+        // Nothing that is seen from then on stays.
+        full = server.disk_refused() => Err(full.into()),
     };
     display.finish();
     let outcome = how.map(|how| match how {
@@ -108,6 +110,7 @@ enum Ended {
 /// Everything that is there before the first controller runs.
 struct Started {
     chosen: Chosen,
+    server: ApiServer,
     listener: Listener,
     context: Context,
     home: Home,
@@ -132,7 +135,7 @@ async fn start(up: &Up) -> Result<Started> {
         Context { client, cluster: Cluster::default(), clock, profile: chosen.profile, build, settle: up.settle };
     let before = populate(up, &chosen, &context).await?;
     listener.write_kubeconfig(home.kubeconfig())?;
-    Ok(Started { chosen, listener, context, home, machines, before })
+    Ok(Started { chosen, server, listener, context, home, machines, before })
 }
 
 /// Makes what a cluster holds at the start, or brings it up to date; returns the version that it was to run before.
