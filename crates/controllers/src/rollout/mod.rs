@@ -102,7 +102,8 @@ impl Controller {
         let said = writer.report(&statuses).await;
         writer.lost(&lost).await;
         told.and(said)?;
-        if writer.mark(&plan).await? {
+        // What another build keeps is left to it, notes on nodes included.
+        if self.context.kept_by_us().is_ok() && writer.mark(&plan).await? {
             return Ok(AT_ONCE);
         }
         observed.take_in(&self.context, &plan, &statuses);
