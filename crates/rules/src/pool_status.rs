@@ -317,6 +317,23 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
+    /// The status of a pool that has no nodes.
+    fn without_nodes(object: &weir_api::MachineConfigPool) -> MachineConfigPoolStatus {
+        let view = PoolStatusView {
+            pool: &PoolView::new(object),
+            nodes: &[],
+            reports: &BTreeMap::new(),
+            configs: &BTreeMap::new(),
+            streams: None,
+            counts_from_reports: false,
+            image_mode: false,
+            certificates: &[],
+            standing: None,
+            lost: &[],
+        };
+        pool_status(&view, Timestamp::UNIX_EPOCH)
+    }
+
     /// Who keeps PinnedImageSets, which this controller does not, says so in the same status.
     #[test]
     fn what_others_say_of_pinned_image_sets_is_kept() {
@@ -339,20 +356,7 @@ mod tests {
             },
         }))
         .unwrap();
-        let pool = PoolView::new(&object);
-        let view = PoolStatusView {
-            pool: &pool,
-            nodes: &[],
-            reports: &BTreeMap::new(),
-            configs: &BTreeMap::new(),
-            streams: None,
-            counts_from_reports: false,
-            image_mode: false,
-            certificates: &[],
-            standing: None,
-            lost: &[],
-        };
-        let status = serde_json::to_value(pool_status(&view, Timestamp::UNIX_EPOCH)).unwrap();
+        let status = serde_json::to_value(without_nodes(&object)).unwrap();
         assert!(status["conditions"].as_array().unwrap().contains(&degraded), "{status}");
         assert_eq!(
             status["poolSynchronizersStatus"],
@@ -369,23 +373,7 @@ mod tests {
             "status": {"configuration": later, "fieldOfTomorrow": 2},
         }))
         .unwrap();
-        let of = |object: &weir_api::MachineConfigPool| {
-            let pool = PoolView::new(object);
-            let view = PoolStatusView {
-                pool: &pool,
-                nodes: &[],
-                reports: &BTreeMap::new(),
-                configs: &BTreeMap::new(),
-                streams: None,
-                counts_from_reports: false,
-                image_mode: false,
-                certificates: &[],
-                standing: None,
-                lost: &[],
-            };
-            pool_status(&view, Timestamp::UNIX_EPOCH)
-        };
-        let mut status = serde_json::to_value(of(&object)).unwrap();
+        let mut status = serde_json::to_value(without_nodes(&object)).unwrap();
         assert_eq!(status["fieldOfTomorrow"], 2);
         for list in ["conditions", "poolSynchronizersStatus"] {
             for item in status[list].as_array_mut().unwrap() {
@@ -393,8 +381,8 @@ mod tests {
             }
         }
         object.status = serde_json::from_value(status.clone()).unwrap();
-        assert_eq!(serde_json::to_value(of(&object)).unwrap(), status);
-        assert!(!status_changed(object.status.as_ref(), &of(&object)));
+        assert_eq!(serde_json::to_value(without_nodes(&object)).unwrap(), status);
+        assert!(!status_changed(object.status.as_ref(), &without_nodes(&object)));
     }
 
     #[test]
@@ -424,20 +412,7 @@ mod tests {
                 "status": {"conditions": [render]},
             }))
             .unwrap();
-            let pool = PoolView::new(&object);
-            let view = PoolStatusView {
-                pool: &pool,
-                nodes: &[],
-                reports: &BTreeMap::new(),
-                configs: &BTreeMap::new(),
-                streams: None,
-                counts_from_reports: false,
-                image_mode: false,
-                certificates: &[],
-                standing: None,
-                lost: &[],
-            };
-            let status = pool_status(&view, Timestamp::UNIX_EPOCH);
+            let status = without_nodes(&object);
             assert_eq!(
                 status.configuration.as_ref().map(PoolConfiguration::name),
                 Some("r"),
