@@ -26,7 +26,7 @@ use weir_images::{
     cluster::{BadCluster, Policy},
 };
 use weir_kubeio::{Cache, Unreadable, cache::Cached};
-use weir_rules::catalog::os_image_url;
+use weir_rules::stream::catalog::os_image_url;
 
 /// The objects that say how images are read, and which of them beside those of the release count.
 #[derive(Clone, Debug, Default)]

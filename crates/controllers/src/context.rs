@@ -11,9 +11,11 @@ use weir_api::{
 use weir_distro::Profile;
 use weir_kubeio::{Clock, Recorder};
 use weir_rules::{
-    controller_config::{RenderConfigError, kept_by_us},
-    gates::{Gates, GatesError, gate_list, gates},
-    mismatch::{Mismatch, MismatchView, clause, mismatches},
+    operator::controller_config::{RenderConfigError, kept_by_us},
+    stream::{
+        gates::{Gates, GatesError, gate_list, gates},
+        mismatch::{Mismatch, MismatchView, clause, mismatches},
+    },
 };
 
 /// Identity of a build. The three are compared with different marks on different objects and never with each other.
@@ -40,7 +42,7 @@ pub struct Context {
     pub profile: &'static Profile,
     /// Who we are.
     pub build: Arc<Build>,
-    /// How long a pool's new target is to be still before its first node is told; see [`weir_rules::settle`].
+    /// How long a pool's new target is to be still before its first node is told; see [`weir_rules::rollout::settle`].
     pub settle: Duration,
 }
 

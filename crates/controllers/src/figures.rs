@@ -3,7 +3,7 @@
 use crate::{Context, rollout::observe::Observed};
 use std::collections::BTreeSet;
 use weir_api::keys::names::{CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS};
-use weir_rules::figures::{Figure, FiguresView, ReferenceView};
+use weir_rules::status::figures::{Figure, FiguresView, ReferenceView};
 
 /// All numbers; none before everything has been seen.
 #[must_use]
@@ -20,7 +20,7 @@ pub fn figures(context: &Context) -> Vec<Figure> {
     let names: BTreeSet<&str> = names.filter_map(|metadata| metadata.name.as_deref()).collect();
     let is_on = context.gates().is_ok_and(|gates| gates.is_on(GATE_OS_STREAMS));
     let pools: Vec<_> = pools.iter().map(AsRef::as_ref).collect();
-    weir_rules::figures::figures(
+    weir_rules::status::figures::figures(
         &FiguresView {
             pools: &pools,
             configs: &configs

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use weir_rules::figures::Steps;
+use weir_rules::status::figures::Steps;
 
 /// The last time of each step for each object. Cheap to clone: clones share it.
 #[derive(Clone, Debug, Default)]

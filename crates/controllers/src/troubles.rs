@@ -11,7 +11,7 @@ use tokio::sync::watch;
 /// What stands in the way now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
-    /// What the payload of the desired release says about the distribution; see [`weir_rules::mismatch`].
+    /// What the payload of the desired release says about the distribution; see [`weir_rules::stream::mismatch`].
     pub evidence: Evidence,
     /// Why the OSImageStream is not what the desired release says.
     pub catalog: Option<CatalogTrouble>,

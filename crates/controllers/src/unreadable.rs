@@ -2,9 +2,9 @@
 
 use crate::Cluster;
 use weir_kubeio::Unreadable;
-use weir_rules::{
+use weir_rules::view::{
+    PoolView,
     unreadable::{UnreadableObject, all, halts, keeps},
-    view::PoolView,
 };
 
 /// All of them, each with what is said of it.

@@ -10,7 +10,7 @@ use std::{
 };
 use weir_api::MachineConfig;
 use weir_kubeio::{Error, Next, drive, patch};
-use weir_rules::unused::{UnusedView, unused};
+use weir_rules::operator::unused::{UnusedView, unused};
 
 /// The controller of unused MachineConfigs.
 #[derive(Debug)]

@@ -17,7 +17,7 @@ use weir_api::{
     keys::daemon::{VERB_DRAIN, VERB_UNCORDON},
 };
 use weir_rules::{
-    node_status::{Step, record, status_patch},
+    status::node_status::{Step, record, status_patch},
     view::NodeView,
 };
 

@@ -26,7 +26,7 @@ use weir_api::{
     },
 };
 use weir_kubeio::{Cache, Clock, drive::chain, outage};
-use weir_rules::gates::gates;
+use weir_rules::stream::gates::gates;
 
 /// Reads an OS image's pull spec as people would: the text of a node's `osImage`.
 pub type OsText = Arc<dyn Fn(&str) -> String + Send + Sync>;

@@ -15,20 +15,39 @@
 //!
 //! Source: `pkg/controller/render` and `MergeMachineConfigs` in `pkg/controller/common/helpers.go` of
 //! github.com/openshift/machine-config-operator.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`node_disruption`] | what a change does to a node instead of a reboot |
+//! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
+//! | [`reconcilable`] | which changes of a configuration a running machine can follow |
+//! | [`unsupported`] | which settings nobody makes MachineConfigs of yet |
+//! | [`generated`] | whether what was generated for kubelets is of the feature gates that are on |
+//! | [`guard`] | what must not be rolled out although it can be rendered |
+//! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
+//! | [`carried_over`] | whether what was generated still belongs to the ControllerConfig |
 
 mod amend;
+pub mod carried_over;
+pub mod components;
 mod error;
+pub mod generated;
+pub mod goyaml;
+pub mod guard;
 mod merge;
 mod name;
+pub mod node_disruption;
 mod provenance;
+pub mod reconcilable;
 #[cfg(test)]
 mod tests;
+pub mod unsupported;
 
 pub use amend::amendment;
 pub use error::{InvalidConfig, RenderError};
 pub use provenance::{Contribution, Origin, Provenance, Trace};
 
-use crate::reconcilable::{self, Override};
+use crate::render::reconcilable::{self, Override};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{

@@ -17,12 +17,27 @@
 //! or silent says so, and the others name it.
 //!
 //! Source: `pkg/controller/node/node_controller.go` of github.com/openshift/machine-config-operator.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`membership`] | which pool a node belongs to |
+//! | [`lost`] | which nodes should have a pool and have none, and which pools that concerns |
+//! | [`max_unavailable`] | how many nodes of a pool may be down at once |
+//! | [`settle`] | when a pool's new target is told to its first node |
+//! | [`drain`] | which pods a node that is to be drained loses now, and who is in the way |
+//! | [`check`] | whether a plan keeps the promises, judged independently of how it was made |
 
 mod adopt;
 mod alike;
 mod capacity;
+pub mod check;
+pub mod drain;
+pub mod lost;
 mod mark;
+pub mod max_unavailable;
+pub mod membership;
 mod reason;
+pub mod settle;
 
 pub use adopt::Adopt;
 pub use alike::{is_alike, is_on_its_way, is_report_alike};
@@ -31,9 +46,11 @@ pub use mark::{Mark, is_tainted, untaint};
 pub use reason::{WaitReason, listed};
 
 use crate::{
-    max_unavailable::max_unavailable,
-    membership::{Assignment, Membership},
-    settle::{is_exempt, unsettled_until},
+    rollout::{
+        max_unavailable::max_unavailable,
+        membership::{Assignment, Membership},
+        settle::{is_exempt, unsettled_until},
+    },
     view::{NodeReport, NodeView, PoolView},
 };
 use jiff::{SignedDuration, Timestamp};
@@ -47,7 +64,7 @@ pub struct RolloutView<'a> {
     pub pools: &'a [PoolView<'a>],
     /// All nodes.
     pub nodes: &'a [NodeView<'a>],
-    /// Which node is in which pool: [`crate::membership::assign`] of the two above.
+    /// Which node is in which pool: [`crate::rollout::membership::assign`] of the two above.
     pub membership: &'a Membership<'a>,
     /// What the nodes' MachineConfigNodes say, by node; tells since when.
     pub reports: &'a BTreeMap<&'a str, NodeReport<'a>>,

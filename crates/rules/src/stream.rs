@@ -12,8 +12,21 @@
 //!
 //! Source: `pkg/controller/common/helpers.go` and `pkg/osimagestream` of github.com/openshift/machine-config-operator;
 //! R-STREAM-1's notice and R-STREAM-4 are ours.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`catalog`] | which OS image streams a release carries, and which one is the default |
+//! | [`gates`] | which features are on |
+//! | [`mismatch`] | what contradicts the distribution that was chosen |
+//! | [`release`] | which version a cluster was installed with |
+//! | [`switch`] | which pools move when one of them names another stream |
 
+pub mod catalog;
 pub mod former;
+pub mod gates;
+pub mod mismatch;
+pub mod release;
+pub mod switch;
 #[cfg(test)]
 mod tests;
 

@@ -10,12 +10,11 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::keys::{pool::NODES_WITHOUT_POOL, rollout::CONTROL_PLANE_TOPOLOGY};
 use weir_rules::{
-    check::check_plan,
-    explain::{explain, membership as membership_json},
-    max_unavailable::max_unavailable,
-    membership::assign,
-    pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
-    rollout::{capacity, plan_rollout},
+    rollout::{capacity, check::check_plan, max_unavailable::max_unavailable, membership::assign, plan_rollout},
+    status::{
+        explain::{explain, membership as membership_json},
+        pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
+    },
     view::NodeView,
 };
 
@@ -124,7 +123,7 @@ fn membership() {
         for (node, assignment) in nodes.iter().zip(&membership.assignments) {
             let recorded = &recorded[node.name];
             let error = !membership.unreadable.is_empty()
-                || matches!(assignment, weir_rules::membership::Assignment::Conflict(_));
+                || matches!(assignment, weir_rules::rollout::membership::Assignment::Conflict(_));
             if recorded.get("error").is_some() {
                 differ(&mut out, node.name, &json!(error), &json!(true));
                 continue;

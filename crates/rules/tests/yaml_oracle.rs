@@ -9,7 +9,7 @@ use std::{
     io::{BufRead as _, BufReader, Write as _},
     process::{Command, Stdio},
 };
-use weir_rules::goyaml;
+use weir_rules::render::goyaml;
 
 const DOCUMENTS: usize = 10_000;
 /// Another sequence of documents: set `WEIR_SEED`.

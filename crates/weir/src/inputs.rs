@@ -17,13 +17,19 @@ use weir_api::{
 };
 use weir_distro::{Evidence, Profile, StreamsRule, detect};
 use weir_rules::{
-    components::NotRendered,
-    gates::{Gates, gates},
-    guard::{RuncGuard, WithoutRunc, runc_guard},
-    reconcilable::{Override, overrides},
-    render::{Build, RenderInput, Rendered, render},
-    selector::{Labels, Selector},
-    stream::{ResolvedStream, StreamsView, resolve_stream},
+    objects::selector::{Labels, Selector},
+    render::{
+        Build, RenderInput, Rendered,
+        components::NotRendered,
+        guard::{RuncGuard, WithoutRunc, runc_guard},
+        reconcilable::{Override, overrides},
+        render,
+    },
+    stream::{
+        ResolvedStream, StreamsView,
+        gates::{Gates, gates},
+        resolve_stream,
+    },
     view::PoolView,
 };
 

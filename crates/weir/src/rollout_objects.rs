@@ -25,8 +25,8 @@ use weir_kubeio::{
     read::{self, Listed},
 };
 use weir_rules::{
-    explain::Objects,
-    gates::{Gates, gates},
+    status::explain::Objects,
+    stream::gates::{Gates, gates},
 };
 
 /// The objects as they are found, each once.

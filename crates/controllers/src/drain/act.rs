@@ -18,8 +18,8 @@ use weir_kubeio::{
     pods::{Evicted, evict},
 };
 use weir_rules::{
-    drain::{Answer, NodeDrain, PodName, Step},
-    node_status::{drain_reports, record, status_patch},
+    rollout::drain::{Answer, NodeDrain, PodName, Step},
+    status::node_status::{drain_reports, record, status_patch},
     view::NodeView,
 };
 

@@ -6,7 +6,7 @@ use std::{
     collections::BTreeMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
-use weir_rules::drain::Tried;
+use weir_rules::rollout::drain::Tried;
 
 /// What is known of one node between two looks.
 #[derive(Clone, Debug, Default)]

@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use weir_api::MachineConfigNode;
 use weir_kubeio::{Error, pods};
 use weir_rules::{
-    drain::{DrainView, NodeDrain, drain},
+    rollout::drain::{DrainView, NodeDrain, drain},
     view::{BudgetView, NodeReport, NodeView, PodView},
 };
 

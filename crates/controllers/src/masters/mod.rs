@@ -15,7 +15,7 @@ use weir_api::{
     keys::{names::CLUSTER, node::MASTER},
 };
 use weir_kubeio::{Cache, Next, drive};
-use weir_rules::masters::change;
+use weir_rules::operator::masters::change;
 
 /// The controller of the control plane's nodes.
 #[derive(Debug)]

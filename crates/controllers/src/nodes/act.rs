@@ -5,7 +5,7 @@ use crate::Context;
 use kube::{Api, api::DeleteParams};
 use weir_api::MachineConfigNode;
 use weir_kubeio::{Error, patch};
-use weir_rules::node_status::Change;
+use weir_rules::status::node_status::Change;
 
 pub(super) async fn act(context: &Context, write: Write) -> Result<(), Error> {
     let api: Api<MachineConfigNode> = Api::all(context.client.clone());

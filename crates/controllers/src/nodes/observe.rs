@@ -11,8 +11,8 @@ use std::{
 };
 use weir_api::{MachineConfigNode, MachineConfigPool, keys::gates::IMAGE_MODE_STATUS_REPORTING};
 use weir_rules::{
-    membership::pools_of,
-    node_status::{Change, NodeObjectView, object_change, orphans},
+    rollout::membership::pools_of,
+    status::node_status::{Change, NodeObjectView, object_change, orphans},
     view::{NodeView, PoolView},
 };
 

@@ -12,12 +12,16 @@ use weir_api::{
 };
 use weir_kubeio::{Cache, Error, Event, cache::Cached, drive::chain, patch};
 use weir_rules::{
-    built_in::{PoolChange, built_in},
-    cluster_status::{ClusterReport, Failure, Task, status_patch},
-    marks::marks,
-    policies::{self, GuardChange, Wanted},
-    required::Required,
-    update_history::{HistoryView, completed},
+    operator::{
+        built_in::{PoolChange, built_in},
+        marks::marks,
+        policies::{self, GuardChange, Wanted},
+    },
+    status::{
+        cluster_status::{ClusterReport, Failure, Task, status_patch},
+        required::Required,
+        update_history::{HistoryView, completed},
+    },
     view::PoolView,
 };
 

@@ -14,12 +14,14 @@ use weir_api::{
 };
 use weir_kubeio::{Cache, Error, Event, drive::chain, patch};
 use weir_rules::{
-    cluster_status::{Failure, Task},
-    controller_config::{ConfigChange, Marks, RenderConfig, change},
-    registry_ca::{self, RegistryCaChange},
-    server_ca::{Copy, ServerCaView, is_marked, server_ca},
-    templates::{Mark, mark},
-    user_data,
+    operator::{
+        controller_config::{ConfigChange, Marks, RenderConfig, change},
+        registry_ca::{self, RegistryCaChange},
+        server_ca::{Copy, ServerCaView, is_marked, server_ca},
+        user_data,
+    },
+    render::carried_over::{Mark, mark},
+    status::cluster_status::{Failure, Task},
 };
 
 /// ClusterOperator of the registry inside the cluster.

@@ -12,9 +12,9 @@ use weir_api::{
 };
 use weir_kubeio::{Error, Unreadable, drive::chain, patch};
 use weir_rules::{
-    cluster_status::{Failure, Task},
-    gates::Gates,
-    machine_configuration::{ConfigurationView, failure, initial, note, status},
+    operator::machine_configuration::{ConfigurationView, failure, initial, note, status},
+    status::cluster_status::{Failure, Task},
+    stream::gates::Gates,
 };
 
 impl Controller {

@@ -29,7 +29,7 @@ use std::{
 };
 use weir_api::ClusterOperator;
 use weir_kubeio::{Cache, Next, Recorder, drive};
-use weir_rules::{cluster_status::Failure, required::Required};
+use weir_rules::status::{cluster_status::Failure, required::Required};
 
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigoperator";

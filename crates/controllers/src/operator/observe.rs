@@ -14,10 +14,13 @@ use weir_api::{
 };
 use weir_distro::StreamsRule;
 use weir_rules::{
-    cluster_status::{
-        Blocked, ClusterReport, ClusterStatusView, Failure, Task, UpgradeView, cluster_status, evaluation, upgradeable,
+    status::{
+        cluster_status::{
+            Blocked, ClusterReport, ClusterStatusView, Failure, Task, UpgradeView, cluster_status, evaluation,
+            upgradeable,
+        },
+        required::{Required, RequiredView, required},
     },
-    required::{Required, RequiredView, required},
     stream::StreamsView,
     view::PoolView,
 };

@@ -15,8 +15,8 @@ use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
 use weir_kubeio::drive::chain;
 use weir_rules::{
-    cluster_status::{Failure, Task},
-    operands::{Identity, OperandChange, OperandsView, Rollout, changes, labelled, rollout},
+    operator::operands::{Identity, OperandChange, OperandsView, Rollout, changes, labelled, rollout},
+    status::cluster_status::{Failure, Task},
 };
 
 /// What is kept, and what is there of it.

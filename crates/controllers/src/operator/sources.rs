@@ -14,7 +14,9 @@ use weir_api::{
     },
 };
 use weir_kubeio::{Cache, cache::Cached};
-use weir_rules::controller_config::{READ, RenderConfig, RenderConfigError, RenderConfigView, is_kept, render_config};
+use weir_rules::operator::controller_config::{
+    READ, RenderConfig, RenderConfigError, RenderConfigView, is_kept, render_config,
+};
 
 /// Selects the secrets of accounts that hold logins.
 const LOGINS: &str = "type=kubernetes.io/dockercfg";

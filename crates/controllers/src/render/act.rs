@@ -13,10 +13,10 @@ use weir_api::{
 };
 use weir_kubeio::{Error, Event, Recorder, patch};
 use weir_rules::{
-    conditions::{Said, set_condition},
-    notices::{Notice, set_notices},
+    objects::conditions::{Said, set_condition},
     render::{Rendered, amendment},
-    settle::dated,
+    rollout::settle::dated,
+    status::notices::{Notice, set_notices},
     view::PoolView,
 };
 

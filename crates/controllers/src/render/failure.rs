@@ -2,14 +2,14 @@
 
 use weir_api::{MachineConfigPool, keys::names::CLUSTER_OPERATOR};
 use weir_rules::{
-    components::NotRendered,
-    controller_config::RenderConfigError,
-    gates::GatesError,
-    guard::{GuardError, Inhibitor},
-    mismatch,
-    render::RenderError,
-    stream::StreamError,
-    unreadable,
+    operator::controller_config::RenderConfigError,
+    render::{
+        RenderError,
+        components::NotRendered,
+        guard::{GuardError, Inhibitor},
+    },
+    stream::{StreamError, gates::GatesError, mismatch},
+    view::unreadable,
 };
 
 /// Reason of conditions and events about pools that cannot have what the desired release carries.

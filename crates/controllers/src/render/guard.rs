@@ -4,7 +4,7 @@ use super::{Failure, Made};
 use crate::Access;
 use std::time::Duration;
 use weir_distro::Profile;
-use weir_rules::guard::{RuncGuard, WithoutRunc, runc_guard};
+use weir_rules::render::guard::{RuncGuard, WithoutRunc, runc_guard};
 
 /// How long an image may take; another pool waits behind it.
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -33,8 +33,8 @@ use weir_api::{
 };
 use weir_kubeio::{Class, Event, Next, Recorder, drive};
 use weir_rules::{
-    notices::TYPES,
     render::{RenderError, Rendered},
+    status::notices::TYPES,
     stream::StreamReason,
     view::PoolView,
 };

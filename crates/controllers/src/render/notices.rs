@@ -8,10 +8,12 @@ use std::{
 use weir_api::{MachineConfig, MachineConfigPool, feature_gate::FeatureGateDetails};
 use weir_kubeio::{Event, Recorder};
 use weir_rules::{
-    generated::{gates_of, is_for_kubelets, stale},
-    notices::Notice,
+    render::{
+        generated::{gates_of, is_for_kubelets, stale},
+        unsupported::{CODE, SettingsView, Unsupported, of_pool, unsupported},
+    },
+    status::notices::Notice,
     stream::StreamReason,
-    unsupported::{CODE, SettingsView, Unsupported, of_pool, unsupported},
     view::PoolView,
 };
 

@@ -13,14 +13,19 @@ use weir_api::{
 };
 use weir_distro::StreamsRule;
 use weir_rules::{
-    cluster_status::catalog_said,
-    components::{NotRendered, components},
-    controller_config::RenderConfigError,
-    gates::{Gates, GatesError},
-    notices::Notice,
-    reconcilable::{Override, overrides},
-    render::{self, RenderError, RenderInput, Rendered, render},
-    stream::{StreamReason, StreamsView, resolve_stream},
+    operator::controller_config::RenderConfigError,
+    render::{
+        self, RenderError, RenderInput, Rendered,
+        components::{NotRendered, components},
+        reconcilable::{Override, overrides},
+        render,
+    },
+    status::{cluster_status::catalog_said, notices::Notice},
+    stream::{
+        StreamReason, StreamsView,
+        gates::{Gates, GatesError},
+        resolve_stream,
+    },
     view::PoolView,
 };
 

@@ -17,8 +17,7 @@ use weir_api::{
 };
 use weir_kubeio::{Error, Event, Recorder, batch, patch};
 use weir_rules::{
-    lost::Lost,
-    rollout::{Adopt, Mark, RolloutPlan, Start},
+    rollout::{Adopt, Mark, RolloutPlan, Start, lost::Lost},
     view::{NodeView, PoolView},
 };
 

@@ -22,11 +22,14 @@ use weir_api::{
     pool::{CertExpiry, MachineConfigPoolStatus},
 };
 use weir_rules::{
-    lost::{Lost, lost},
-    membership::{Membership, assign},
-    mismatch,
-    pool_status::{PoolStatusView, certificate_expiry, completed, pool_status, status_changed},
-    rollout::{RolloutPlan, RolloutView, WaitReason, is_alike, is_on_its_way, is_report_alike, plan_rollout},
+    rollout::{
+        RolloutPlan, RolloutView, WaitReason, is_alike, is_on_its_way, is_report_alike,
+        lost::{Lost, lost},
+        membership::{Membership, assign},
+        plan_rollout,
+    },
+    status::pool_status::{PoolStatusView, certificate_expiry, completed, pool_status, status_changed},
+    stream::mismatch,
     view::{NodeReport, NodeView, PodView, PoolView},
 };
 

@@ -12,9 +12,9 @@ use weir_api::{
     os_image_stream::OSImageStreamSpec,
 };
 use weir_kubeio::{Error, patch};
-use weir_rules::{
+use weir_rules::stream::{
     catalog::{Catalog, DefaultReason, due::retained},
-    stream::former::former_after,
+    former::former_after,
 };
 
 pub(super) struct Writer<'a> {

@@ -9,7 +9,7 @@ use weir_api::{
     keys::names::{CLUSTER, CONTROLLER_CONFIG},
 };
 use weir_images::{Cache, Digest, pull_spec::digest_of};
-use weir_rules::catalog::kept::{KeptView, kept};
+use weir_rules::stream::catalog::kept::{KeptView, kept};
 
 /// Not before a restart has settled (as in the reference, `pkg/imageutils` of
 /// github.com/openshift/machine-config-operator).

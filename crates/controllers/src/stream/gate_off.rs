@@ -7,7 +7,7 @@ use crate::{
 };
 use std::{sync::PoisonError, time::Duration};
 use weir_kubeio::{Next, drive::chain};
-use weir_rules::mismatch::{Mismatch, MismatchView, clause, mismatches};
+use weir_rules::stream::mismatch::{Mismatch, MismatchView, clause, mismatches};
 
 /// Pause before a release that could not be read is looked at again: nothing waits for it.
 const AGAIN: Duration = Duration::from_mins(1);

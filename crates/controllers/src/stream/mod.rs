@@ -30,7 +30,7 @@ use tokio::time::{Instant, sleep};
 use weir_api::keys::names::{CLUSTER, GATE_OS_STREAMS};
 use weir_images::Images;
 use weir_kubeio::{Class, Classed, Event, Next, Recorder, drive, drive::chain};
-use weir_rules::{
+use weir_rules::stream::{
     catalog::{
         Catalog, CatalogError, Existing, Input, Source, catalog,
         due::{Due, DueView, Stale, due},

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use weir_api::keys::image::SOURCE_LOCATION;
 use weir_distro::Profile;
 use weir_images::{Class, Images, Release, Way};
-use weir_rules::catalog::{
+use weir_rules::stream::catalog::{
     Candidate, Failure, Inspected, PayloadTag, Prospect, Source, SourceKind, candidates, os_image_url,
 };
 

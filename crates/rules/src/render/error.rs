@@ -1,7 +1,10 @@
 //! Why a pool gets no configuration.
 
 use super::name_of;
-use crate::{goyaml::ControlCharacter, quoted::quoted, reconcilable::Irreconcilable, selector::Selector};
+use crate::{
+    objects::{quoted::quoted, selector::Selector},
+    render::{goyaml::ControlCharacter, reconcilable::Irreconcilable},
+};
 use weir_api::{MachineConfigPool, keys::config};
 use weir_ignition::{ConvertError, InvalidError, ParseError};
 

@@ -1,7 +1,7 @@
 //! The name of a rendered MachineConfig, and how large it is.
 
 use super::{RenderError, name_of};
-use crate::goyaml::{self, ControlCharacter};
+use crate::render::goyaml::{self, ControlCharacter};
 use md5::{Digest as _, Md5};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;

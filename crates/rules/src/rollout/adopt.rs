@@ -4,7 +4,7 @@
 //! the pool's labels the worker pool would claim it and update it away from what it was made for.
 
 use crate::{
-    selector::{Labels, Selector, Test},
+    objects::selector::{Labels, Selector, Test},
     view::{NodeView, PoolView},
 };
 use std::collections::BTreeMap;

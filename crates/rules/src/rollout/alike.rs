@@ -5,7 +5,7 @@
 //! R-ALIKE-3 Of a MachineConfigNode only what a pool's status counts matters.
 
 use crate::{
-    membership::pools_of,
+    rollout::membership::pools_of,
     view::{NodeReport, NodeView, PoolView},
 };
 

@@ -1,6 +1,6 @@
 //! A `PodDisruptionBudget` as a drain sees it.
 
-use crate::selector::{Selector, SelectorError};
+use crate::objects::selector::{Selector, SelectorError};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 
 use super::PodView;

@@ -7,12 +7,16 @@
 //! | [`NodeReport`] | a `MachineConfigNode`, as far as pool status depends on it |
 //! | [`PodView`] | a `Pod`, as far as a drain depends on it |
 //! | [`BudgetView`] | a `PodDisruptionBudget` with its selector validated |
+//!
+//! [`unreadable`] decides what an object that is there and cannot be read keeps from being decided.
 
+pub(crate) mod blocked;
 mod budget;
 mod node;
 mod pod;
 mod pool;
 mod report;
+pub mod unreadable;
 
 pub use budget::BudgetView;
 pub use node::{DaemonState, NodeView, Unreadiness, Unready};

@@ -3,7 +3,7 @@
 //! Source of every key and predicate: `pkg/daemon/constants/constants.go` and
 //! `pkg/controller/common/layered_node_state.go` of github.com/openshift/machine-config-operator.
 
-use crate::selector::Labels;
+use crate::objects::selector::Labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
 use std::{fmt, ops::Bound};

@@ -1,6 +1,6 @@
 //! A `Pod` as a drain sees it.
 
-use crate::selector::Labels;
+use crate::objects::selector::Labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 

@@ -1,8 +1,8 @@
 //! A `MachineConfigPool` as the rules see it.
 
 use crate::{
-    selector::{Selector, SelectorError},
-    unreadable,
+    objects::selector::{Selector, SelectorError},
+    view::unreadable,
 };
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;

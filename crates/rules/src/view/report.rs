@@ -1,6 +1,6 @@
 //! A `MachineConfigNode` as far as the status of its pool and the drain of its node depend on it.
 
-use crate::node_status::in_the_way;
+use super::blocked::in_the_way;
 use jiff::Timestamp;
 use weir_api::{
     MachineConfigNode,

@@ -7,10 +7,12 @@ use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{MachineConfig, MachineConfigNode, MachineConfigPool, OSImageStream};
 use weir_rules::{
-    explain::Objects,
-    lost::{Lost, lost},
-    membership::{Membership, assign},
-    rollout::RolloutView,
+    rollout::{
+        RolloutView,
+        lost::{Lost, lost},
+        membership::{Membership, assign},
+    },
+    status::explain::Objects,
     view::{NodeReport, NodeView, PoolView},
 };
 

@@ -9,14 +9,19 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{MachineConfigNode, MachineConfigPool};
 use weir_rules::{
-    check::check_plan,
-    drain::{Answer, DrainView, Step, Tried, drain},
-    lost::lost,
-    membership::assign,
-    node_status::{drain_reports, record, status_patch},
-    pool_status::{PoolStatusView, pool_status, status_changed},
-    rollout::{RolloutPlan, RolloutView, plan_rollout},
-    settle::dated,
+    rollout::{
+        RolloutPlan, RolloutView,
+        check::check_plan,
+        drain::{Answer, DrainView, Step, Tried, drain},
+        lost::lost,
+        membership::assign,
+        plan_rollout,
+        settle::dated,
+    },
+    status::{
+        node_status::{drain_reports, record, status_patch},
+        pool_status::{PoolStatusView, pool_status, status_changed},
+    },
     view::{BudgetView, NodeReport, NodeView, PodView, PoolView},
 };
 

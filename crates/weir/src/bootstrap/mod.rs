@@ -33,7 +33,7 @@ use weir_api::{
 };
 use weir_distro::Profile;
 use weir_images::Authfile;
-use weir_rules::{gates::gates, guard::RuncGuard};
+use weir_rules::{render::guard::RuncGuard, stream::gates::gates};
 
 /// Version of a build that belongs to no release.
 const NO_RELEASE: &str = "0.0.1-snapshot";

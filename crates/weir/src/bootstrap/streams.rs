@@ -13,7 +13,9 @@ use weir_images::{
     Authfile, Images, Release,
     release::{ImageReferences, Strictness},
 };
-use weir_rules::catalog::{Candidate, Existing, Failure, Input, Inspected, Prospect, Source, SourceKind, catalog};
+use weir_rules::stream::catalog::{
+    Candidate, Existing, Failure, Input, Inspected, Prospect, Source, SourceKind, catalog,
+};
 
 /// Topology of a control plane that is not in the cluster.
 const EXTERNAL: &str = "External";

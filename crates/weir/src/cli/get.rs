@@ -17,7 +17,7 @@ use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, ReleaseVersion, detect};
 use weir_images::release::{ImageReferences, Strictness};
 use weir_images::{Images, Release};
-use weir_rules::catalog::{Catalog, CatalogError, Existing, Input, Source, catalog, classify::TELLING};
+use weir_rules::stream::catalog::{Catalog, CatalogError, Existing, Input, Source, catalog, classify::TELLING};
 
 /// Print the OS image streams of a release, or the image of one
 #[derive(Debug, Args)]
@@ -290,7 +290,7 @@ impl Format {
     fn write(self, object: &Printed) -> anyhow::Result<String> {
         Ok(match self {
             Self::Json => format!("{}\n", serde_json::to_string_pretty(object)?),
-            Self::Yaml => format!("---\n{}\n", weir_rules::goyaml::to_string(&serde_json::to_value(object)?)?),
+            Self::Yaml => format!("---\n{}\n", weir_rules::render::goyaml::to_string(&serde_json::to_value(object)?)?),
         })
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{Images, Layout, PullSpec, Release, payload};
-use weir_rules::catalog::{Catalog, CatalogError, Considered, Existing, Input, catalog};
+use weir_rules::stream::catalog::{Catalog, CatalogError, Considered, Existing, Input, catalog};
 
 /// Make, push and look into release payloads
 #[derive(Debug, Args)]
@@ -146,7 +146,7 @@ impl Inspect {
         Ok(match self.output {
             None => inspection.table(),
             Some(Format::Json) => format!("{}\n", serde_json::to_string_pretty(&inspection)?),
-            Some(Format::Yaml) => weir_rules::goyaml::to_string(&serde_json::to_value(&inspection)?)?,
+            Some(Format::Yaml) => weir_rules::render::goyaml::to_string(&serde_json::to_value(&inspection)?)?,
         })
     }
 }

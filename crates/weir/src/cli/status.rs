@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use kube::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
-use weir_rules::explain::{Explained, Objects, explain_all, explained, summary, without_pool};
+use weir_rules::status::explain::{Explained, Objects, explain_all, explained, summary, without_pool};
 
 /// What every pool is at, and who waits for what
 #[derive(Debug, clap::Args)]

@@ -16,9 +16,9 @@ use weir_api::{
 };
 use weir_distro::Profile;
 use weir_rules::{
-    explain::{Explained, Objects, explain},
-    guard::RuncGuard,
-    switch::{Move, switch},
+    render::guard::RuncGuard,
+    status::explain::{Explained, Objects, explain},
+    stream::switch::{Move, switch},
     view::PoolView,
 };
 

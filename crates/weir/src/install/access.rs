@@ -11,7 +11,7 @@ use weir_api::{
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, METAL_GROUP, OPERATOR_GROUP},
 };
-use weir_rules::{catalog::os_image_url, controller_config::READ};
+use weir_rules::{operator::controller_config::READ, stream::catalog::os_image_url};
 
 pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
 /// What a watch needs.

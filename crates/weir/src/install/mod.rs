@@ -13,7 +13,7 @@ mod workload;
 use serde_json::{Value, json};
 use std::time::Duration;
 use weir_api::keys::names::{COMPONENTS, OPERATOR_NAMESPACE};
-use weir_rules::policies::always;
+use weir_rules::operator::policies::always;
 
 /// Pods of a component where nobody says how many: one works, one stands by.
 pub const REPLICAS: u32 = 2;

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use std::sync::Arc;
 use weir_api::keys::names::CONTROLLER_CONFIG;
 use weir_controllers::{Build, Context};
-use weir_rules::take_over::{Continued, TakeOverView, continued};
+use weir_rules::operator::take_over::{Continued, TakeOverView, continued};
 
 /// The same context under the marks that the cluster has; needs the watches beside it.
 ///

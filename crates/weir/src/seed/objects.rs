@@ -19,7 +19,7 @@ use weir_api::{
 use weir_controllers::Build;
 use weir_distro::Profile;
 use weir_images::Release;
-use weir_rules::{gates::gates, policies::guards, update_history::begun};
+use weir_rules::{operator::policies::guards, status::update_history::begun, stream::gates::gates};
 
 /// Who an object belongs to after the first start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -42,7 +42,7 @@ use weir_apiserver::{ApiServer, Listener, Settings, Socket};
 use weir_controllers::{Build, Cluster, Context, render};
 use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
-use weir_rules::{
+use weir_rules::status::{
     settled::{Progress, progress},
     update_history::is_complete,
 };

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 use weir_api::MachineConfigPool;
-use weir_rules::settled::{Progress, progress};
+use weir_rules::status::settled::{Progress, progress};
 
 /// A pool is not spoken of more often than this, except when it comes to rest.
 const LEAST_PAUSE: Duration = Duration::from_millis(500);

@@ -7,7 +7,7 @@ use weir_api::keys::image::STREAM_CLASS;
 use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{Images, Patience, Release, payload};
-use weir_rules::catalog::{Catalog, Existing, Input, Source, catalog};
+use weir_rules::stream::catalog::{Catalog, Existing, Input, Source, catalog};
 
 /// A release that can be used.
 pub(super) struct Chosen {

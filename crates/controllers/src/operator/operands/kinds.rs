@@ -23,7 +23,7 @@ use weir_api::{
     },
 };
 use weir_kubeio::{Cache, Error, cache::Cached, patch};
-use weir_rules::operands::Identity;
+use weir_rules::operator::operands::Identity;
 
 /// One kind of object.
 pub(super) trait Kind: Debug + Send + Sync {

@@ -8,7 +8,7 @@ use crate::{
 use anyhow::Result;
 use jiff::Timestamp;
 use std::path::PathBuf;
-use weir_rules::explain::{Objects, explain, explain_all, explained, membership, without_pool};
+use weir_rules::status::explain::{Objects, explain, explain_all, explained, membership, without_pool};
 
 /// Which nodes a pool has, which of them may go, and what the others wait for
 ///

@@ -9,7 +9,7 @@ use anyhow::Result;
 use serde_json::{Value, json};
 use weir_api::MachineConfigPool;
 use weir_distro::Profile;
-use weir_rules::catalog::due::retained;
+use weir_rules::stream::catalog::due::retained;
 
 /// Which OS image stream a pool gets, why, and which images that are
 #[derive(Debug, clap::Args)]

@@ -8,7 +8,7 @@ use super::{
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt::Write as _};
 use weir_api::MachineConfigPool;
-use weir_rules::settled::{Progress, progress};
+use weir_rules::status::settled::{Progress, progress};
 
 const POOL: &str = "MachineConfigPool";
 const RETAINED: &str = weir_api::keys::config::RETAINED_STREAMS;

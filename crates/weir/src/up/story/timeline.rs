@@ -5,7 +5,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, io::Write as _};
 use tokio::time::Instant;
 use weir_api::MachineConfigPool;
-use weir_rules::settled::progress;
+use weir_rules::status::settled::progress;
 
 /// Prints it, or does not.
 #[derive(Debug, Default)]

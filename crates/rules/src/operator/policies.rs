@@ -1,0 +1,190 @@
+//! The admission policies: what an API server is to refuse, and when there is to be a policy.
+//!
+//! R-POLICY-1 While the gate of streams is on, a pool may be made to name only a stream that is available.
+//! R-POLICY-2 The change is judged, not the pool: one that names a stream already, or has a selector already, may be written
+//! to whatever became of it.
+//! R-POLICY-3 Without an OSImageStream, or an Infrastructure, nothing is judged by it: nobody is frozen who asks for nothing.
+//! R-POLICY-4 A policy of a gate goes with the gate, also one that the reference left behind; and there is none about streams
+//! where the only one follows the release, because any name gets that stream there (R-STREAM-4).
+//! R-POLICY-5 While it is not known whether a gate is on, nothing is changed about its policy.
+//! R-POLICY-6 A custom pool selects what workers get: without it its nodes would lose what makes them nodes.
+//! R-POLICY-7 The one MachineConfiguration that is read is named `cluster`; there is no other.
+//! R-POLICY-8 Boot images follow the release only where the platform can do it; those of control plane machine sets, while
+//! that gate is on, on fewer.
+//! R-POLICY-9 The daemon reports about the node that its token is from and about no other.
+//! R-POLICY-10 A release bundle that the cluster runs from is not deleted.
+//!
+//! Source of names, messages and R-POLICY-6 to 10: the `*validatingadmissionpolicy.yaml` in `manifests` of
+//! github.com/openshift/machine-config-operator. R-POLICY-2, 3 and 4 are ours, as are the expressions.
+
+mod guards;
+
+use crate::{objects::edit::covers, stream::gates::Gates};
+use serde_json::Value;
+use weir_api::keys::gates::{MANAGED_BOOT_IMAGES_CPMS, OS_STREAMS};
+use weir_distro::{Profile, StreamsRule};
+
+/// A policy and its binding, as they are to be; only what is said here is compared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Guard {
+    /// The ValidatingAdmissionPolicy.
+    pub policy: Value,
+    /// The ValidatingAdmissionPolicyBinding.
+    pub binding: Value,
+}
+
+/// A guard, and whether there is to be one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wanted {
+    /// The guard.
+    pub guard: Guard,
+    /// Whether it is to be there; absent while that is not known.
+    pub is_wanted: Option<bool>,
+}
+
+/// What is to be done about a policy or a binding.
+#[derive(Clone, Debug, PartialEq)]
+pub enum GuardChange {
+    /// Make it so.
+    Apply(Value),
+    /// Delete it.
+    Delete,
+}
+
+impl Guard {
+    /// Name of the policy.
+    #[must_use]
+    pub fn policy_name(&self) -> &str {
+        name(&self.policy)
+    }
+
+    /// Name of the binding.
+    #[must_use]
+    pub fn binding_name(&self) -> &str {
+        name(&self.binding)
+    }
+}
+
+fn name(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
+
+/// The guards that no gate decides about.
+#[must_use]
+pub fn always() -> Vec<Guard> {
+    vec![
+        guards::configuration_name(),
+        guards::pool_selector(),
+        guards::boot_images(),
+        guards::node_reports(),
+        guards::release_bundle(),
+    ]
+}
+
+/// Every guard, and whether there is to be one while these gates are on; none while they are not known.
+#[must_use]
+pub fn guards(profile: &Profile, gates: Option<&Gates>) -> Vec<Wanted> {
+    let follows = profile.streams.rule == StreamsRule::OneFollowingRelease;
+    let streams = gates.map(|gates| gates.is_on(OS_STREAMS) && !follows);
+    let control_plane = gates.map(|gates| gates.is_on(MANAGED_BOOT_IMAGES_CPMS));
+    let gated = [(guards::pool_stream(), streams), (guards::control_plane_boot_images(), control_plane)];
+    let always = always().into_iter().map(|guard| (guard, Some(true)));
+    always.chain(gated).map(|(guard, is_wanted)| Wanted { guard, is_wanted }).collect()
+}
+
+/// What is to be done about a policy or a binding: `found` is what it is, `wanted` what it is to be where it `is_wanted`.
+#[must_use]
+pub fn change(wanted: &Value, found: Option<&Value>, is_wanted: Option<bool>) -> Option<GuardChange> {
+    match (is_wanted?, found) {
+        (true, Some(found)) if covers(&found["spec"], &wanted["spec"]) => None,
+        (true, _) => Some(GuardChange::Apply(wanted.clone())),
+        (false, Some(_)) => Some(GuardChange::Delete),
+        (false, None) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use std::collections::BTreeSet;
+
+    fn gates(on: &[&str]) -> Gates {
+        let enabled: Vec<Value> = on.iter().map(|name| json!({ "name": name })).collect();
+        let object = json!({"status": {"featureGates": [{"version": "5", "enabled": enabled}]}});
+        crate::stream::gates::gates(Some(&serde_json::from_value(object).unwrap()), Some("5"), None).unwrap()
+    }
+
+    fn there(profile: &Profile, gates: Option<&Gates>) -> Vec<(String, Option<bool>)> {
+        let all = guards(profile, gates).into_iter();
+        all.map(|wanted| (wanted.guard.policy_name().to_owned(), wanted.is_wanted)).collect()
+    }
+
+    fn pool_stream() -> Guard {
+        guards::pool_stream()
+    }
+
+    #[test]
+    fn it_is_written_with_the_gate_and_goes_with_it() {
+        let wanted = pool_stream().policy;
+        assert_eq!(change(&wanted, None, Some(true)), Some(GuardChange::Apply(wanted.clone())));
+        assert_eq!(change(&wanted, Some(&wanted), Some(true)), None);
+        assert_eq!(change(&wanted, Some(&wanted), Some(false)), Some(GuardChange::Delete));
+        for found in [None, Some(&wanted)] {
+            assert_eq!(change(&wanted, found, None), None);
+        }
+        assert_eq!(change(&wanted, None, Some(false)), None);
+    }
+
+    #[test]
+    fn those_without_a_gate_are_there_always_and_the_others_with_their_gate() {
+        let always = [
+            "custom-machine-config-pool-selector",
+            "internalreleaseimage-deletion-guard",
+            "machine-configuration-guards",
+            "managed-bootimages-platform-check",
+            "mcn-guards",
+        ];
+        let (stream, control_plane) =
+            ("machineconfigpool-osimagestream-reference-validation", "managed-bootimages-cpms-platform-check");
+        for profile in Profile::all() {
+            // Where any name gets the only stream no name is refused.
+            let follows = profile.streams.rule == StreamsRule::OneFollowingRelease;
+            for (gates, of_stream, of_control_plane) in [
+                (None, None, None),
+                (Some(gates(&[])), Some(false), Some(false)),
+                (Some(gates(&[OS_STREAMS])), Some(!follows), Some(false)),
+                (Some(gates(&[MANAGED_BOOT_IMAGES_CPMS])), Some(false), Some(true)),
+            ] {
+                let mut expected: Vec<_> = always.iter().map(|name| ((*name).to_owned(), Some(true))).collect();
+                expected.extend([(stream.to_owned(), of_stream), (control_plane.to_owned(), of_control_plane)]);
+                let mut found = there(profile, gates.as_ref());
+                expected.sort();
+                found.sort();
+                assert_eq!(found, expected, "{}", profile.name);
+            }
+        }
+    }
+
+    #[test]
+    fn a_binding_binds_its_policy_and_names_a_parameter_where_the_policy_has_one() {
+        let all = guards(&Profile::all()[0], None);
+        let names: BTreeSet<_> = all.iter().flat_map(|w| [w.guard.policy_name(), w.guard.binding_name()]).collect();
+        assert_eq!(names.len(), 2 * all.len());
+        for Wanted { guard: Guard { policy, binding }, .. } in &all {
+            assert_eq!(binding["spec"]["policyName"], policy["metadata"]["name"]);
+            let parameters = [&policy["spec"]["paramKind"], &binding["spec"]["paramRef"]].map(Value::is_object);
+            assert!(parameters == [true; 2] || parameters == [false; 2], "{policy}");
+        }
+    }
+
+    #[test]
+    fn defaults_are_no_difference_and_the_references_binding_is() {
+        let wanted = pool_stream().binding;
+        let mut found = wanted.clone();
+        found["spec"]["matchResources"] = json!({"matchPolicy": "Equivalent"});
+        assert_eq!(change(&wanted, Some(&found), Some(true)), None);
+        found["spec"]["paramRef"]["parameterNotFoundAction"] = json!("Deny");
+        assert!(matches!(change(&wanted, Some(&found), Some(true)), Some(GuardChange::Apply(_))));
+    }
+}

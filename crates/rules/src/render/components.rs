@@ -1,0 +1,156 @@
+//! Which MachineConfigs a pool is rendered from, and whether it may be rendered now.
+//!
+//! R-COMPONENTS-1 A pool that selects every MachineConfig with an empty selector is not rendered, and its user is told.
+//! R-COMPONENTS-2 The ControllerConfig must exist and be complete: observed in its present generation, templates
+//! completed, neither running nor failing. Until then nobody is failed.
+//! R-COMPONENTS-3 What the selector matches, by name. An absent selector matches nothing, and nothing is an error.
+//!
+//! Source: `pkg/controller/render/render_controller.go` and `pkg/apihelpers/apihelpers.go` of
+//! github.com/openshift/machine-config-operator.
+
+use crate::objects::selector::{Labels, Selector, SelectorError};
+use weir_api::{ControllerConfig, MachineConfig, MachineConfigPool, condition::is_true, keys::names};
+
+/// Why a pool is not rendered now.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotRendered {
+    /// R-COMPONENTS-1.
+    #[error("This machineconfigpool is selecting all machineconfigs. A non-empty selector is required.")]
+    SelectingAll,
+    /// R-COMPONENTS-2; the ControllerConfig is written before it is complete, so waiting helps.
+    #[error("{0}")]
+    NotComplete(String),
+    /// The selector is invalid.
+    #[error("spec.machineConfigSelector is invalid: {0}")]
+    Selector(#[from] SelectorError),
+    /// R-COMPONENTS-3.
+    #[error("no MachineConfigs found matching selector {0}")]
+    Nothing(String),
+}
+
+impl NotRendered {
+    /// There is no ControllerConfig (R-COMPONENTS-2).
+    #[must_use]
+    pub fn no_controller_config() -> Self {
+        Self::NotComplete(format!("ControllerConfig {} does not exist yet", names::CONTROLLER_CONFIG))
+    }
+
+    /// Whether the pool is to be reported as degraded for it.
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        matches!(self, Self::Selector(_) | Self::Nothing(_))
+    }
+
+    /// A word for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::SelectingAll => "SelectingAll",
+            Self::NotComplete(_) => "ControllerConfigNotComplete",
+            Self::Selector(_) => "InvalidMachineConfigSelector",
+            Self::Nothing(_) => "NoMachineConfigs",
+        }
+    }
+}
+
+/// The MachineConfigs a pool is rendered from, in the order given, which is to be that of their names.
+///
+/// # Errors
+/// When it is not to be rendered now.
+pub fn components<'a>(
+    pool: &MachineConfigPool,
+    controller_config: Option<&ControllerConfig>,
+    configs: impl IntoIterator<Item = &'a MachineConfig>,
+) -> Result<Vec<&'a MachineConfig>, NotRendered> {
+    let selector = Selector::parse(pool.spec.machine_config_selector.as_ref())?;
+    if selector.is_everything() {
+        return Err(NotRendered::SelectingAll);
+    }
+    complete(controller_config)?;
+    static NO_LABELS: Labels = Labels::new();
+    let labels = |config: &'a MachineConfig| config.metadata.labels.as_ref().unwrap_or(&NO_LABELS);
+    let found: Vec<_> = configs.into_iter().filter(|config| selector.matches(labels(config))).collect();
+    if found.is_empty() { Err(NotRendered::Nothing(selector.to_string())) } else { Ok(found) }
+}
+
+/// Whether what is generated belongs to the ControllerConfig as it is.
+pub(crate) fn complete(controller_config: Option<&ControllerConfig>) -> Result<(), NotRendered> {
+    let name = names::CONTROLLER_CONFIG;
+    let object = controller_config.ok_or_else(NotRendered::no_controller_config)?;
+    let generation = object.metadata.generation.unwrap_or_default();
+    let observed = object.status.as_ref().and_then(|s| s.observed_generation).unwrap_or_default();
+    if generation != observed {
+        let text = format!(
+            "status for ControllerConfig {name} is being reported for {observed}, expecting it for {generation}"
+        );
+        return Err(NotRendered::NotComplete(text));
+    }
+    let conditions = object.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
+    let [completed, running, failing] =
+        ["TemplateControllerCompleted", "TemplateControllerRunning", "TemplateControllerFailing"]
+            .map(|type_| is_true(conditions, type_));
+    if completed && !running && !failing {
+        return Ok(());
+    }
+    let text =
+        format!("ControllerConfig has not completed: completed({completed}) running({running}) failing({failing})");
+    Err(NotRendered::NotComplete(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn found(selector: Value, controller_config: Option<Value>) -> Result<Vec<String>, NotRendered> {
+        let pool = serde_json::from_value(json!({"spec": {"machineConfigSelector": selector}})).unwrap();
+        let config = |name: &str, role: &str| -> MachineConfig {
+            serde_json::from_value(json!({"metadata": {"name": name, "labels": {"role": role}}})).unwrap()
+        };
+        let bare = MachineConfig::named("bare", Default::default());
+        let configs = [config("00-worker", "worker"), bare, config("50-infra", "infra")];
+        let controller_config = controller_config.map(|c| serde_json::from_value(c).unwrap());
+        let found = components(&pool, controller_config.as_ref(), &configs)?;
+        Ok(found.into_iter().map(|c| c.metadata.name.clone().unwrap()).collect())
+    }
+
+    fn controller_config(generation: i64, conditions: &[(&str, &str)]) -> Option<Value> {
+        let conditions: Vec<_> = conditions.iter().map(|(t, s)| json!({"type": t, "status": s})).collect();
+        Some(json!({
+            "metadata": {"generation": generation}, "status": {"observedGeneration": 2, "conditions": conditions},
+        }))
+    }
+
+    const COMPLETED: (&str, &str) = ("TemplateControllerCompleted", "True");
+
+    #[test]
+    fn what_the_selector_matches() {
+        let complete = || controller_config(2, &[COMPLETED]);
+        let both = json!({"matchExpressions": [{"key": "role", "operator": "In", "values": ["worker", "infra"]}]});
+        assert_eq!(found(both, complete()).unwrap(), ["00-worker", "50-infra"]);
+        let code = |selector| found(selector, complete()).unwrap_err();
+        assert_eq!(code(json!({})).code(), "SelectingAll");
+        assert!(!code(json!({})).is_failure());
+        assert_eq!(
+            code(json!({"matchLabels": {"role": "x"}})).to_string(),
+            "no MachineConfigs found matching selector role=x"
+        );
+        assert_eq!(code(Value::Null).code(), "NoMachineConfigs");
+        let bad = code(json!({"matchExpressions": [{"key": "role", "operator": "Is"}]}));
+        assert_eq!((bad.code(), bad.is_failure()), ("InvalidMachineConfigSelector", true));
+    }
+
+    #[test]
+    fn an_incomplete_controller_config_is_waited_for() {
+        let running = ("TemplateControllerRunning", "True");
+        for (object, said) in [
+            (None, "does not exist yet"),
+            (controller_config(3, &[COMPLETED]), "is being reported for 2, expecting it for 3"),
+            (controller_config(2, &[]), "completed(false) running(false) failing(false)"),
+            (controller_config(2, &[COMPLETED, running]), "completed(true) running(true) failing(false)"),
+        ] {
+            let error = found(json!({"matchLabels": {"role": "worker"}}), object).unwrap_err();
+            assert!(!error.is_failure() && error.to_string().contains(said), "{error}");
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Whether a rollout plan keeps the promises, judged from the views alone and not with the planner's own arithmetic.
+//!
+//! R-CHECK-1 Every node is in the plan exactly once.
+//! R-CHECK-2 A node starts only in its own pool, towards that pool's target, ready or cordoned for what it failed on, and
+//! not told already.
+//! R-CHECK-3 No node of a pool that is paused, being deleted or in image mode starts; none starts while all is halted.
+//! R-CHECK-4 Nodes that are down and nodes that start are together at most `maxUnavailable`, unless nobody goes down.
+//! R-CHECK-5 With an arbiter, a plan starts masters or the arbiter, never both, and neither while the other is down.
+//! R-CHECK-6 A node that is called done runs its pool's target.
+
+use crate::{
+    rollout::{RolloutPlan, RolloutView, max_unavailable::max_unavailable},
+    view::{DaemonState, NodeView, PoolView},
+};
+use std::collections::{BTreeMap, BTreeSet};
+use weir_api::keys::names;
+
+/// A promise that a plan breaks.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+#[error("{rule}: {what}")]
+pub struct Violation {
+    /// The promise, e.g. `R-CHECK-4`.
+    pub rule: &'static str,
+    /// Who breaks it and how.
+    pub what: String,
+}
+
+/// All promises that the plan breaks; none for a good one.
+#[must_use]
+pub fn check_plan(world: &RolloutView<'_>, plan: &RolloutPlan) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    each_node_once(world, plan, &mut broken);
+    let nodes: BTreeMap<&str, &NodeView<'_>> = world.nodes.iter().map(|n| (n.name, n)).collect();
+    let mut starting: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for start in &plan.start {
+        starting.entry(&start.pool).or_default().insert(&start.node);
+    }
+    for (name, started) in &starting {
+        let Some(pool) = world.pools.iter().find(|p| p.name == *name) else {
+            broken.push(Violation { rule: "R-CHECK-2", what: format!("there is no pool {name}") });
+            continue;
+        };
+        judge_pool(world, pool, started, &nodes, &mut broken);
+    }
+    for start in &plan.start {
+        let target = world.pools.iter().find(|p| p.name == start.pool).and_then(|p| p.target);
+        if target != Some(start.config.as_str()) {
+            broken.push(Violation { rule: "R-CHECK-2", what: format!("{} is sent to {}", start.node, start.config) });
+        }
+    }
+    for done in &plan.done {
+        let target = world.pools.iter().find(|p| p.name == done.pool).and_then(|p| p.target).unwrap_or_default();
+        let node = nodes.get(done.node.as_str());
+        if !node.is_some_and(|n| n.state == DaemonState::Done && n.current_config == Some(target)) {
+            broken.push(Violation { rule: "R-CHECK-6", what: format!("{} does not run {target}", done.node) });
+        }
+    }
+    if world.has_arbiter() {
+        judge_arbiter(world, &starting, &mut broken);
+    }
+    broken
+}
+
+fn each_node_once(world: &RolloutView<'_>, plan: &RolloutPlan, broken: &mut Vec<Violation>) {
+    let mut seen: BTreeMap<&str, usize> = world.nodes.iter().map(|n| (n.name, 0)).collect();
+    let planned = plan.start.iter().map(|s| &s.node);
+    let planned = planned.chain(plan.hold.iter().map(|h| &h.node)).chain(plan.done.iter().map(|d| &d.node));
+    for node in planned {
+        *seen.entry(node).or_default() += 1;
+    }
+    for (node, times) in seen.into_iter().filter(|(_, times)| *times != 1) {
+        broken.push(Violation { rule: "R-CHECK-1", what: format!("{node} is planned {times} times") });
+    }
+}
+
+fn judge_pool(
+    world: &RolloutView<'_>,
+    pool: &PoolView<'_>,
+    started: &BTreeSet<&str>,
+    nodes: &BTreeMap<&str, &NodeView<'_>>,
+    broken: &mut Vec<Violation>,
+) {
+    let mut say = |rule, what| broken.push(Violation { rule, what });
+    let name = pool.name;
+    if pool.paused || pool.deleting || world.image_mode_pools.contains(name) || world.halted.is_some() {
+        say("R-CHECK-3", format!("nodes of {name} start, which must not move"));
+    }
+    let of_pool: BTreeSet<&str> = world
+        .nodes
+        .iter()
+        .zip(&world.membership.assignments)
+        .filter_map(|(node, assignment)| (assignment.primary() == Some(name)).then_some(node.name))
+        .collect();
+    let mut down: BTreeSet<&str> =
+        of_pool.iter().copied().filter(|n| nodes.get(n).is_some_and(|n| is_down(n))).collect();
+    let before = down.len();
+    for node in started {
+        let fit = nodes.get(node).is_some_and(|n| {
+            let free = n.unready.is_none() || (n.is_degraded() && n.unschedulable);
+            free && (n.desired_config != pool.target || n.desired_image.is_some())
+        });
+        if !fit || !of_pool.contains(node) {
+            say("R-CHECK-2", format!("{node} of {name} cannot start"));
+        }
+        down.insert(node);
+    }
+    let allowed = max_unavailable(pool, of_pool.len()).unwrap_or_default();
+    if down.len() > before && i64::try_from(down.len()).unwrap_or(i64::MAX) > allowed {
+        say("R-CHECK-4", format!("{} of {name} would be down, {allowed} may be", down.len()));
+    }
+}
+
+fn judge_arbiter(world: &RolloutView<'_>, starting: &BTreeMap<&str, BTreeSet<&str>>, broken: &mut Vec<Violation>) {
+    let starts = |pool: &str| starting.get(pool).map_or(0, BTreeSet::len);
+    let down = |pool: &str| {
+        let assigned = world.nodes.iter().zip(&world.membership.assignments);
+        assigned.filter(|(node, assignment)| assignment.primary() == Some(pool) && is_down(node)).count()
+    };
+    let (masters, arbiters) = (starts(names::MASTER), starts(names::ARBITER));
+    let together = masters > 0 && arbiters > 0;
+    if together || (masters > 0 && down(names::ARBITER) > 0) || (arbiters > 0 && down(names::MASTER) > 0) {
+        broken.push(Violation { rule: "R-CHECK-5", what: "control plane and arbiter would be down together".into() });
+    }
+}
+
+/// Not ready, or on its way and not failed. Written out again on purpose.
+fn is_down(node: &NodeView<'_>) -> bool {
+    if node.unready.is_some() {
+        return true;
+    }
+    let failed = matches!(node.state, DaemonState::Degraded | DaemonState::Unreconcilable);
+    let same_config = node.current_config.unwrap_or_default() == node.desired_config.unwrap_or_default();
+    let same_image = match (node.current_image, node.desired_image) {
+        (None, None) => true,
+        (_, None | Some("")) => false,
+        (current, desired) => current == desired,
+    };
+    let arrived = node.state == DaemonState::Done
+        && same_config
+        && node.current_config.is_some_and(|c| !c.is_empty())
+        && same_image;
+    !arrived && (same_config || !failed)
+}

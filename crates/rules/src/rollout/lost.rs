@@ -1,0 +1,112 @@
+//! Nodes that should have a pool and have none, and which pools that concerns.
+//!
+//! R-LOST-1 Lost is a node that no pool selects, that several custom pools select, or whose pool cannot be read (R-MEMBER-2,
+//! R-MEMBER-4, R-MEMBER-5). Nothing is rolled out to it, so an event on it says why.
+//! R-LOST-2 It concerns the pools that select it, the one that cannot be read, or the one whose configuration the node was told;
+//! these name it in a condition.
+//! R-LOST-3 A node that no pool selects and that nobody manages is no event: it may be about to join, or none of ours.
+
+use crate::{
+    rollout::{
+        WaitReason, listed,
+        membership::{Assignment, Membership},
+    },
+    view::{NodeView, PoolView},
+};
+use std::collections::BTreeMap;
+
+/// A node without a pool. Names are those of objects.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lost {
+    /// The node.
+    pub node: String,
+    /// Why it has none.
+    pub reason: WaitReason,
+    /// Pools that it concerns.
+    pub pools: Vec<String>,
+    /// Whether an event is to say so.
+    pub told: bool,
+}
+
+/// All nodes without a pool, by name.
+#[must_use]
+pub fn lost(pools: &[PoolView<'_>], nodes: &[NodeView<'_>], membership: &Membership<'_>) -> Vec<Lost> {
+    let assigned = nodes.iter().zip(&membership.assignments);
+    let mut lost: Vec<_> = assigned.filter_map(|(node, assignment)| of(node, assignment, pools)).collect();
+    lost.sort_by(|a, b| a.node.cmp(&b.node));
+    lost
+}
+
+fn of(node: &NodeView<'_>, assignment: &Assignment<'_>, pools: &[PoolView<'_>]) -> Option<Lost> {
+    let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
+    let (reason, pools) = match assignment {
+        Assignment::NotManaged | Assignment::Pools { .. } => return None,
+        Assignment::Conflict(several) => (WaitReason::SeveralPools { pools: owned(several) }, owned(several)),
+        Assignment::Unreadable(pool) => (WaitReason::PoolUnreadable { pool: (*pool).to_owned() }, owned(&[pool])),
+        Assignment::NoPool => {
+            let told = |pool: &&PoolView<'_>| node.desired_config.is_some_and(|config| pool.owns_config(config));
+            (WaitReason::NoPool, pools.iter().filter(told).map(|pool| pool.name.to_owned()).collect())
+        }
+    };
+    let told = reason != WaitReason::NoPool || node.is_managed();
+    Some(Lost { node: node.name.to_owned(), reason, pools, told })
+}
+
+/// What the condition of a pool says of the lost nodes that concern it: a word for machines and a sentence; `None` when there is
+/// none.
+#[must_use]
+pub fn said(lost: &[Lost], pool: &str) -> Option<(&'static str, String)> {
+    let ours: Vec<_> = lost.iter().filter(|lost| lost.pools.iter().any(|name| name == pool)).collect();
+    let mut by_reason: BTreeMap<String, Vec<&str>> = BTreeMap::new();
+    for lost in &ours {
+        by_reason.entry(lost.reason.to_string()).or_default().push(&lost.node);
+    }
+    let sentences: Vec<_> =
+        by_reason.into_iter().map(|(why, nodes)| format!("in no pool: {}: {why}", listed(nodes))).collect();
+    Some((ours.first()?.reason.code(), sentences.join(". ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rollout::membership::assign;
+    use k8s_openapi::api::core::v1::Node;
+    use serde_json::{Value, json};
+    use weir_api::MachineConfigPool;
+
+    fn pool(name: &str) -> MachineConfigPool {
+        let selector = json!({"matchLabels": {format!("node-role.kubernetes.io/{name}"): ""}});
+        let spec = json!({"nodeSelector": selector, "configuration": {"name": format!("rendered-{name}-1")}});
+        serde_json::from_value(json!({"metadata": {"name": name}, "spec": spec})).unwrap()
+    }
+
+    fn node(name: &str, roles: &[&str], told: Option<&str>) -> Node {
+        let labels: Value = roles.iter().map(|role| (format!("node-role.kubernetes.io/{role}"), json!(""))).collect();
+        let keys = ["currentConfig", "desiredConfig"].map(|key| format!("machineconfiguration.openshift.io/{key}"));
+        let annotations: Value = keys.into_iter().filter_map(|key| Some((key, json!(told?)))).collect();
+        serde_json::from_value(json!({"metadata": {"name": name, "labels": labels, "annotations": annotations}}))
+            .unwrap()
+    }
+
+    #[test]
+    fn each_pool_names_the_nodes_that_it_is_to_blame_for() {
+        let pools = ["worker", "infra", "gpu"].map(pool);
+        let nodes = [
+            node("both", &["worker", "infra", "gpu"], Some("rendered-worker-1")),
+            node("fine", &["worker"], Some("rendered-worker-1")),
+            node("none", &["db"], Some("rendered-worker-0a")),
+            node("new", &[], None),
+        ];
+        let (pools, nodes): (Vec<_>, Vec<_>) =
+            (pools.iter().map(PoolView::new).collect(), nodes.iter().map(NodeView::new).collect());
+        let lost = lost(&pools, &nodes, &assign(&pools, &nodes));
+        let named: Vec<_> = lost.iter().map(|lost| (lost.node.as_str(), lost.reason.code(), lost.told)).collect();
+        assert_eq!(named, [("both", "SeveralPools", true), ("new", "NoPool", false), ("none", "NoPool", true)]);
+        let (code, text) = said(&lost, "gpu").unwrap();
+        assert_eq!(code, "SeveralPools");
+        assert_eq!(text, "in no pool: both: custom pools gpu, infra all match it; change labels so that one does");
+        assert_eq!(said(&lost, "infra").unwrap().1, text);
+        assert_eq!(said(&lost, "worker").unwrap().0, "NoPool");
+        assert_eq!(said(&lost, "master"), None);
+    }
+}

@@ -1,0 +1,130 @@
+//! Which pool a node belongs to.
+//!
+//! R-MEMBER-1 A Windows node belongs to no pool.
+//! R-MEMBER-2 A pool claims the nodes its node selector matches; an absent or empty selector matches none.
+//! R-MEMBER-3 `master` beats everything; a custom pool (here `arbiter` too) beats `worker`. The pool that wins is the
+//! node's primary pool: it alone counts and updates the node. `worker`, when matched as well, is a secondary one.
+//! R-MEMBER-4 A node matched by several custom pools belongs to none, `master` or not: there is no telling which.
+//! R-MEMBER-5 An invalid selector makes its own pool unreadable and no other. A node that runs, or is told, a
+//! configuration of the unreadable pool keeps waiting rather than falling to another pool, unless `master` matches it.
+//!
+//! Source: `pkg/helpers/helpers.go` of github.com/openshift/machine-config-operator (R-MEMBER-5 is ours).
+
+use crate::{
+    objects::selector::SelectorError,
+    view::{NodeView, PoolView},
+};
+use std::collections::BTreeMap;
+use weir_api::keys::names;
+
+/// To which pool a node belongs, and why not to others. Names are those of pools.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Assignment<'a> {
+    /// The node is not managed at all (R-MEMBER-1).
+    NotManaged,
+    /// No pool claims the node.
+    NoPool,
+    /// The node's pools.
+    Pools {
+        /// The pool that counts and updates the node.
+        primary: &'a str,
+        /// `worker`, when it matches a node of another pool.
+        secondary: Option<&'a str>,
+        /// Whether `master` and a custom pool both claim the node, which an administrator should know.
+        overlap: bool,
+    },
+    /// Several custom pools claim the node (R-MEMBER-4).
+    Conflict(Vec<&'a str>),
+    /// The node seems to belong to a pool whose selector is invalid (R-MEMBER-5).
+    Unreadable(&'a str),
+}
+
+impl<'a> Assignment<'a> {
+    /// The primary pool, if there is one.
+    #[must_use]
+    pub fn primary(&self) -> Option<&'a str> {
+        match self {
+            Self::Pools { primary, .. } => Some(primary),
+            _ => None,
+        }
+    }
+
+    /// Whether `master` and a custom pool both claim the node.
+    #[must_use]
+    pub fn is_overlap(&self) -> bool {
+        matches!(self, Self::Pools { overlap: true, .. })
+    }
+
+    /// All pools of the node, the primary one first.
+    #[must_use]
+    pub fn pools(&self) -> Vec<&'a str> {
+        match self {
+            Self::Pools { primary, secondary, .. } => std::iter::once(*primary).chain(*secondary).collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// Which nodes each pool has.
+#[derive(Clone, Debug)]
+pub struct Membership<'a> {
+    /// One entry for each node, in the order the nodes were given.
+    pub assignments: Vec<Assignment<'a>>,
+    /// For every pool, positions of its nodes in the list that was given, sorted by node name.
+    pub nodes: BTreeMap<&'a str, Vec<usize>>,
+    /// Pools whose selector is invalid.
+    pub unreadable: BTreeMap<&'a str, SelectorError>,
+}
+
+/// Assigns every node to its pool.
+#[must_use]
+pub fn assign<'a>(pools: &[PoolView<'a>], nodes: &[NodeView<'a>]) -> Membership<'a> {
+    let mut of_pool: BTreeMap<&'a str, Vec<usize>> = pools.iter().map(|p| (p.name, Vec::new())).collect();
+    let assignments: Vec<_> = nodes.iter().map(|node| pools_of(pools, node)).collect();
+    for (index, assignment) in assignments.iter().enumerate() {
+        if let Some(list) = assignment.primary().and_then(|pool| of_pool.get_mut(pool)) {
+            list.push(index);
+        }
+    }
+    for list in of_pool.values_mut() {
+        list.sort_by_key(|&index| nodes[index].name);
+    }
+    let unreadable = pools.iter().filter_map(|p| Some((p.name, p.selector.as_ref().err()?.clone()))).collect();
+    Membership { assignments, nodes: of_pool, unreadable }
+}
+
+/// Decides for one node.
+#[must_use]
+pub fn pools_of<'a>(pools: &[PoolView<'a>], node: &NodeView<'a>) -> Assignment<'a> {
+    if node.is_windows() {
+        return Assignment::NotManaged;
+    }
+    let (mut master, mut worker, mut custom, mut unreadable) = (None, None, Vec::new(), None);
+    for pool in pools {
+        match &pool.selector {
+            Err(_) if is_told_by(pool, node) => unreadable = Some(pool.name),
+            Ok(selector) if !selector.is_everything() && selector.matches(node.labels) => match pool.name {
+                names::MASTER => master = Some(pool.name),
+                names::WORKER => worker = Some(pool.name),
+                name => custom.push(name),
+            },
+            _ => {}
+        }
+    }
+    custom.sort_unstable();
+    match (master, custom.as_slice(), unreadable) {
+        (_, [_, _, ..], _) => Assignment::Conflict(custom),
+        (Some(primary), [], _) => Assignment::Pools { primary, secondary: None, overlap: false },
+        (Some(primary), [_], _) => Assignment::Pools { primary, secondary: worker, overlap: true },
+        (None, _, Some(pool)) => Assignment::Unreadable(pool),
+        (None, &[primary], None) => Assignment::Pools { primary, secondary: worker, overlap: false },
+        (None, [], None) => match worker {
+            Some(primary) => Assignment::Pools { primary, secondary: None, overlap: false },
+            None => Assignment::NoPool,
+        },
+    }
+}
+
+fn is_told_by(pool: &PoolView<'_>, node: &NodeView<'_>) -> bool {
+    [node.current_config, node.desired_config].into_iter().flatten().any(|config| pool.owns_config(config))
+}

@@ -1,0 +1,167 @@
+//! What can fail, in the order in which it is reported.
+
+use crate::{
+    status::required::Required,
+    view::{PoolView, unreadable},
+};
+use jiff::Timestamp;
+use std::fmt;
+use weir_api::{
+    condition::{TRUE, find},
+    keys::pool::{DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE},
+};
+
+/// A failure, worded where it is known and printed everywhere else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Evidence contradicts the distribution that was chosen; nothing is rolled out.
+    DistributionMismatch {
+        /// What speaks against it, as clauses.
+        contradictions: Vec<String>,
+    },
+    /// The catalogue of streams could not be made.
+    Catalog {
+        /// What of, why, and when it is tried again: [`catalog_said`].
+        said: String,
+    },
+    /// Objects are there and cannot be read.
+    Unreadable {
+        /// Which, why, and what to do.
+        said: String,
+    },
+    /// A part of the operator's own work failed.
+    Work {
+        /// Which.
+        task: Task,
+        /// Why.
+        why: String,
+    },
+    /// A required pool does not get there.
+    RequiredPools {
+        /// Why.
+        why: String,
+    },
+    /// What another operator generated no longer fits, and nobody generates it anew.
+    GeneratedStale {
+        /// What the pools say of it, each with its name.
+        pools: Vec<(String, String)>,
+    },
+}
+
+/// Most pools that a message quotes.
+const QUOTED: usize = 3;
+
+/// Parts of the operator's work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Task {
+    /// Reading what the cluster is.
+    RenderConfig,
+    /// The MachineConfiguration's status.
+    MachineConfiguration,
+    /// The MachineConfigNodes.
+    MachineConfigNode,
+    /// The built-in pools.
+    MachineConfigPools,
+    /// The ControllerConfig and what the controllers need.
+    MachineConfigController,
+}
+
+impl Failure {
+    pub(super) const REQUIRED_POOLS: &str = "RequiredPoolsFailed";
+
+    pub(super) fn of_required(required: &Required) -> Option<Self> {
+        match required {
+            Required::Failed { why } => Some(Self::RequiredPools { why: why.clone() }),
+            Required::Done | Required::Waiting { .. } => None,
+        }
+    }
+
+    /// What the controllers say on the pools that concerns the cluster as a whole: a process of its own has no other way to
+    /// know. A pool that is being deleted says nothing new.
+    #[must_use]
+    pub fn of_pools(pools: &[PoolView<'_>]) -> Option<Self> {
+        let said = |type_: &str| {
+            let pools = pools.iter().filter(|pool| !pool.deleting);
+            let mut held = pools.filter_map(|pool| find(pool.conditions(), type_)).filter(|held| held.status == TRUE);
+            held.next().map(|held| held.message.clone())
+        };
+        let mismatch = said(DISTRIBUTION_MISMATCH);
+        mismatch
+            .map(|said| Self::DistributionMismatch { contradictions: vec![said] })
+            .or_else(|| said(OS_IMAGE_STREAM_NOT_MADE).map(|said| Self::Catalog { said }))
+    }
+
+    /// What pools say of generated MachineConfigs that no longer fit, if any does.
+    #[must_use]
+    pub fn of_generated(pools: &[PoolView<'_>]) -> Option<Self> {
+        let said = |pool: &PoolView<'_>| {
+            let held = find(pool.conditions(), GENERATED_CONFIGS_STALE).filter(|held| held.status == TRUE)?;
+            Some((pool.name.to_owned(), held.message.clone()))
+        };
+        let pools: Vec<_> = pools.iter().filter_map(said).collect();
+        (!pools.is_empty()).then_some(Self::GeneratedStale { pools })
+    }
+
+    /// Its place among all that failed: the first is reported.
+    #[must_use]
+    pub fn order(&self) -> (u8, Option<Task>) {
+        match self {
+            Self::DistributionMismatch { .. } => (0, None),
+            Self::Catalog { .. } => (1, None),
+            Self::Unreadable { .. } => (2, None),
+            Self::Work { task, .. } => (3, Some(*task)),
+            Self::RequiredPools { .. } => (4, None),
+            Self::GeneratedStale { .. } => (5, None),
+        }
+    }
+
+    /// Reason of the condition.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::DistributionMismatch { .. } => "DistributionMismatch",
+            Self::Catalog { .. } => "OSImageStreamFailed",
+            Self::Unreadable { .. } => unreadable::CODE,
+            Self::Work { task: Task::RenderConfig, .. } => "RenderConfigFailed",
+            Self::Work { task: Task::MachineConfiguration, .. } => "MachineConfigurationFailed",
+            Self::Work { task: Task::MachineConfigNode, .. } => "MachineConfigNodeFailed",
+            Self::Work { task: Task::MachineConfigPools, .. } => "MachineConfigPoolsFailed",
+            Self::Work { task: Task::MachineConfigController, .. } => "MachineConfigControllerFailed",
+            Self::RequiredPools { .. } => Self::REQUIRED_POOLS,
+            Self::GeneratedStale { .. } => GENERATED_CONFIGS_STALE,
+        }
+    }
+}
+
+/// Why the OSImageStream could not be made from a release image, and when it is tried again; never without a change if absent.
+#[must_use]
+pub fn catalog_said(release: &str, why: &str, next: Option<Timestamp>) -> String {
+    let next = next.map_or_else(
+        || "it is tried again when the release or the access to it changes".to_owned(),
+        |next| format!("next attempt at {next:.0}"),
+    );
+    format!("the OSImageStream could not be made from {release}: {why}; {next}")
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::DistributionMismatch { contradictions } => write!(
+                f,
+                "{}; no rollout starts until the distribution is given with --distribution or the contradiction is gone",
+                contradictions.join("; ")
+            ),
+            Self::Catalog { said } | Self::Unreadable { said } => f.write_str(said),
+            Self::Work { why, .. } | Self::RequiredPools { why } => f.write_str(why),
+            Self::GeneratedStale { pools } => {
+                let quoted: Vec<_> =
+                    pools.iter().take(QUOTED).map(|(pool, said)| format!("pool {pool}: {said}")).collect();
+                f.write_str(&quoted.join("; "))?;
+                match pools.len().checked_sub(QUOTED) {
+                    Some(more @ 1..) => write!(f, "; and {more} more pools"),
+                    _ => Ok(()),
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What users of a pool should know although it keeps nothing from working.
+//!
+//! R-NOTICE-1 Each notice is a condition of its own, `True` while it holds and absent else: pools that have nothing to say look
+//! as they do under other controllers.
+//! R-NOTICE-2 A new notice is an event on the pool, too; but not one that is an event on another object.
+//! R-NOTICE-3 What one process finds out and another has to report stands on the pools in the same way; `RenderDegraded` says
+//! what it means for the pool.
+//!
+//! All of it is ours.
+
+use crate::{
+    objects::conditions::{Said, set_condition},
+    render::{generated::StaleGenerated, unsupported},
+    stream::StreamReason,
+};
+use jiff::Timestamp;
+use std::fmt;
+use weir_api::{
+    Condition,
+    condition::TRUE,
+    keys::pool::{
+        DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE, SELECTING_ALL_NODES,
+        SETTINGS_NOT_APPLIED, STREAM_NAME_IGNORED,
+    },
+};
+
+/// Something to know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Notice {
+    /// The name of a stream counts for nothing; see [`StreamReason::is_notice`].
+    Stream(StreamReason),
+    /// Settings that are meant for the pool have no effect; which, in the words of [`unsupported::of_pool`].
+    Settings(String),
+    /// What is generated is of other feature gates than those that are on.
+    Generated(StaleGenerated),
+    /// Its node selector is empty: it has no nodes, and no status beside what rendering says.
+    SelectsAllNodes,
+    /// The streams of the desired release are not known; which release and why, in a clause.
+    NotMade(String),
+    /// Something contradicts the distribution; what, in a clause.
+    Mismatch(String),
+}
+
+/// Condition types of notices to users.
+const TO_USERS: [&str; 4] = [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE, SELECTING_ALL_NODES];
+/// Condition types of all notices.
+pub const TYPES: [&str; 6] = [
+    STREAM_NAME_IGNORED,
+    SETTINGS_NOT_APPLIED,
+    GENERATED_CONFIGS_STALE,
+    SELECTING_ALL_NODES,
+    OS_IMAGE_STREAM_NOT_MADE,
+    DISTRIBUTION_MISMATCH,
+];
+
+impl Notice {
+    /// Type of its condition.
+    #[must_use]
+    pub fn type_(&self) -> &'static str {
+        match self {
+            Self::Stream(_) => STREAM_NAME_IGNORED,
+            Self::Settings(_) => SETTINGS_NOT_APPLIED,
+            Self::Generated(_) => GENERATED_CONFIGS_STALE,
+            Self::SelectsAllNodes => SELECTING_ALL_NODES,
+            Self::NotMade(_) => OS_IMAGE_STREAM_NOT_MADE,
+            Self::Mismatch(_) => DISTRIBUTION_MISMATCH,
+        }
+    }
+
+    /// A word for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Stream(reason) => reason.code(),
+            Self::Settings(_) => unsupported::CODE,
+            Self::SelectsAllNodes => "SelectingAll",
+            Self::Generated(_) | Self::NotMade(_) | Self::Mismatch(_) => self.type_(),
+        }
+    }
+
+    /// R-NOTICE-2.
+    #[must_use]
+    pub fn is_event(&self) -> bool {
+        matches!(self, Self::Stream(_) | Self::Generated(_) | Self::SelectsAllNodes)
+    }
+}
+
+impl fmt::Display for Notice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stream(reason) => reason.fmt(f),
+            Self::Settings(said) | Self::NotMade(said) | Self::Mismatch(said) => f.write_str(said),
+            Self::Generated(stale) => stale.fmt(f),
+            // As the reference says it, `pkg/controller/node/node_controller.go`.
+            Self::SelectsAllNodes => {
+                f.write_str("This machineconfigpool is selecting all nodes. A non-empty selector is required.")
+            }
+        }
+    }
+}
+
+/// Makes a pool's conditions say these notices and no others (R-NOTICE-1); true when that changed them.
+pub fn set_notices(conditions: &mut Vec<Condition>, notices: &[Notice], now: Timestamp) -> bool {
+    let before = conditions.len();
+    conditions.retain(|held| {
+        !TYPES.contains(&held.type_.as_str()) || notices.iter().any(|notice| notice.type_() == held.type_)
+    });
+    let mut changed = conditions.len() != before;
+    for notice in notices {
+        let message = notice.to_string();
+        let said = Said { type_: notice.type_(), status: TRUE, reason: notice.code(), message: &message };
+        changed |= set_condition(conditions, said, now);
+    }
+    changed
+}
+
+/// What a pool's conditions say that its users should know and learn nowhere else.
+pub fn held(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
+    conditions.iter().filter(|held| TO_USERS.contains(&held.type_.as_str()) && held.status == TRUE)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::stream::Origin;
+
+    fn stale(wanted: &str) -> Notice {
+        let (wanted, only) = (wanted.to_owned(), "b".to_owned());
+        Notice::Stream(StreamReason::StalePin { wanted, origin: Origin::Worker, only, published: true })
+    }
+
+    #[test]
+    fn notices_come_and_go_and_leave_the_others_alone() {
+        let other = Condition { type_: "Updated".to_owned(), status: TRUE.to_owned(), ..Condition::default() };
+        let mut conditions = vec![other.clone()];
+        let now = Timestamp::UNIX_EPOCH;
+        assert!(!set_notices(&mut conditions, &[], now));
+        let notices = [stale("a"), Notice::Settings("not applied: x".to_owned())];
+        assert!(set_notices(&mut conditions, &notices, now));
+        assert!(!set_notices(&mut conditions, &notices, now));
+        let said: Vec<_> = held(&conditions).map(|held| (held.reason.as_str(), held.message.as_str())).collect();
+        let pin = "b is the only stream there is; the worker pool's spec.osImageStream names \"a\", which an earlier release carried \
+                   and this one does not; remove that name from pool worker, or write \"b\" there";
+        assert_eq!(said, [("StalePin", pin), ("SettingsNotApplied", "not applied: x")]);
+        assert_eq!(notices.each_ref().map(Notice::is_event), [true, false]);
+        assert!(set_notices(&mut conditions, &notices[..1], now));
+        assert!(set_notices(&mut conditions, &[stale("c")], now));
+        assert_eq!(held(&conditions).count(), 1);
+        assert!(set_notices(&mut conditions, &[], now));
+        assert_eq!(conditions, [other]);
+    }
+}

@@ -1,0 +1,431 @@
+//! What the status of a pool says.
+//!
+//! R-POOL-1 Counts are those of the nodes whose primary pool it is. Updated: runs the target. Ready: updated and ready.
+//! Unavailable and degraded are counted whatever the node runs.
+//! R-POOL-2 Updated when every node is updated and ready and none unavailable, also when there is no node; else
+//! Updating, unless the pool is paused. `status.configuration` moves to the target only then.
+//! R-POOL-3 NodeDegraded names every failing node with what its MachineConfigNode and its daemon say, by node name.
+//! R-POOL-4 Degraded: a node is, the pool's configuration cannot be rendered, or its image cannot be built.
+//! R-POOL-5 A pool that nothing but a user can move, or whose target is not settled, says so in Updating. One in image mode is
+//! not Updating once nobody is on his way: nothing is rolled out there yet.
+//! R-POOL-6 `status.osImageStream` is the first stream whose image the nodes run: the pool is updated and not degraded,
+//! no MachineConfig of it overrides the image, and the rendered image is the stream's.
+//! R-POOL-7 Conditions of other controllers are kept; transition times move only on a flip; a status that says the
+//! same is equal, so that nothing is written.
+//! R-POOL-8 A pool whose node selector is invalid keeps its counts and is Degraded.
+//! R-POOL-9 A pool that is still to be rendered ([`PoolView::render_wait`]) is not Updated, whatever its nodes run: what it is
+//! to reach is not known. It says what is waited for.
+//! R-POOL-10 NodesWithoutPool names nodes that are in no pool because of this one (R-LOST-2), for as long as there are any.
+//!
+//! Source: `pkg/controller/node/status.go` of github.com/openshift/machine-config-operator.
+
+mod degraded;
+
+use crate::{
+    objects::conditions::{Said, set_condition},
+    rollout::{
+        WaitReason,
+        lost::{Lost, said},
+    },
+    view::{NodeReport, NodeView, PoolView},
+};
+use degraded::{NodeFailures, node_failures};
+use jiff::Timestamp;
+use std::collections::BTreeMap;
+use weir_api::{
+    Condition, MachineConfig, OSImageStream,
+    condition::{FALSE, TRUE, is_true},
+    keys::pool::{
+        DEGRADED, IMAGE_BUILD_DEGRADED, NODE_DEGRADED, NODES_WITHOUT_POOL, RENDER_DEGRADED,
+        SYNCHRONIZER_PINNED_IMAGE_SETS, UPDATED, UPDATING,
+    },
+    pool::{CertExpiry, MachineConfigPoolStatus, OsImageStreamReference, PoolConfiguration, PoolSynchronizerStatus},
+};
+
+/// Everything that decides a pool's status.
+#[derive(Clone, Copy, Debug)]
+pub struct PoolStatusView<'a> {
+    /// The pool.
+    pub pool: &'a PoolView<'a>,
+    /// Its nodes, by name.
+    pub nodes: &'a [&'a NodeView<'a>],
+    /// What the nodes' MachineConfigNodes say, by node.
+    pub reports: &'a BTreeMap<&'a str, NodeReport<'a>>,
+    /// MachineConfigs by name; only the pool's rendered one and its sources are looked up.
+    pub configs: &'a BTreeMap<&'a str, &'a MachineConfig>,
+    /// The streams there are; absent when the gate of streams is off or there is no object.
+    pub streams: Option<&'a OSImageStream>,
+    /// Whether counts come from MachineConfigNodes (gate `ImageModeStatusReporting`).
+    pub counts_from_reports: bool,
+    /// Whether the pool is in image mode, in which it is never reported updated yet.
+    pub image_mode: bool,
+    /// When certificates expire: `ControllerConfig.status.controllerCertificates` as [`certificate_expiry`] reads it.
+    pub certificates: &'a [CertExpiry],
+    /// What the pool as a whole waits for: [`crate::rollout::RolloutPlan::standing`].
+    pub standing: Option<&'a WaitReason>,
+    /// Nodes without a pool, of the whole cluster.
+    pub lost: &'a [Lost],
+}
+
+/// Nodes of a pool, counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Counts {
+    machines: usize,
+    updated: usize,
+    ready: usize,
+    unavailable: usize,
+    degraded: usize,
+    pinned: usize,
+}
+
+/// The bundle whose certificates a pool reports.
+const REPORTED_BUNDLE: &str = "KubeAPIServerServingCAData";
+
+/// Event that tells that a pool's nodes have reached its target, when the status that was written says so first.
+#[must_use]
+pub fn completed(pool: &PoolView<'_>, new: &MachineConfigPoolStatus) -> Option<String> {
+    let reached = |status: &MachineConfigPoolStatus| status.configuration.as_ref().map(|c| c.name().to_owned());
+    let (before, now) = (pool.object.status.as_ref().and_then(reached).unwrap_or_default(), reached(new)?);
+    let text = format!("Pool {} has completed update to MachineConfig {now}", pool.name);
+    (now != before && !now.is_empty()).then_some(text)
+}
+
+/// Computes the status that the pool should have.
+#[must_use]
+pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPoolStatus {
+    let pool = view.pool;
+    let old = pool.object.status.clone().unwrap_or_default();
+    if let Err(error) = &pool.selector {
+        return unreadable(pool, old, &error.to_string(), now);
+    }
+    let failures = node_failures(view);
+    let counts = counts(view, &failures);
+    let all_updated =
+        !view.image_mode && (counts.updated, counts.ready, counts.unavailable) == (counts.machines, counts.machines, 0);
+    let mut conditions = old.conditions.clone().unwrap_or_default();
+    set_progress(&mut conditions, view, all_updated, now);
+    let degraded = set_degraded(&mut conditions, view, &counts, &failures, now);
+    set_lost(&mut conditions, view, now);
+    let configuration = configuration(pool, old.configuration, all_updated);
+    let running = if all_updated && !degraded { running_stream(view, &configuration) } else { None };
+    let synchronized = old.pool_synchronizers_status.unwrap_or_default();
+    MachineConfigPoolStatus {
+        observed_generation: pool.object.metadata.generation,
+        machine_count: narrow(counts.machines),
+        updated_machine_count: narrow(counts.updated),
+        ready_machine_count: narrow(counts.ready),
+        unavailable_machine_count: narrow(counts.unavailable),
+        degraded_machine_count: narrow(counts.degraded),
+        conditions: Some(conditions),
+        cert_expirys: Some(view.certificates.to_vec()),
+        pool_synchronizers_status: Some(synchronizers(synchronized, &counts)),
+        configuration: Some(configuration),
+        os_image_stream: running.map(|name| OsImageStreamReference { name, ..old.os_image_stream.unwrap_or_default() }),
+        other: old.other,
+    }
+}
+
+/// Whether a computed status says something else than the one last written. An absent list or struct and an empty one
+/// say the same.
+#[must_use]
+pub fn status_changed(old: Option<&MachineConfigPoolStatus>, new: &MachineConfigPoolStatus) -> bool {
+    let normal = |status: &MachineConfigPoolStatus| {
+        let mut status = status.clone();
+        status.observed_generation.get_or_insert_default();
+        status.conditions.get_or_insert_default();
+        status.cert_expirys.get_or_insert_default();
+        status.pool_synchronizers_status.get_or_insert_default();
+        status.configuration.get_or_insert_default().source.get_or_insert_default();
+        status
+    };
+    normal(&old.cloned().unwrap_or_default()) != normal(new)
+}
+
+/// The certificates of a ControllerConfig that pools report, from its `status.controllerCertificates`.
+#[must_use]
+pub fn certificate_expiry(certificates: &[serde_json::Value]) -> Vec<CertExpiry> {
+    let ours = certificates.iter().filter(|c| c["bundleFile"] == REPORTED_BUNDLE);
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    ours.map(|certificate| CertExpiry {
+        bundle: text(&certificate["bundleFile"]),
+        subject: text(&certificate["subject"]),
+        expiry: serde_json::from_value(certificate["notAfter"].clone()).ok(),
+        ..CertExpiry::default()
+    })
+    .collect()
+}
+
+fn counts(view: &PoolStatusView<'_>, failures: &NodeFailures<'_>) -> Counts {
+    let target = view.pool.target.unwrap_or_default();
+    let count = |test: &dyn Fn(&NodeView<'_>) -> bool| view.nodes.iter().filter(|n| test(n)).count();
+    let reports = || view.nodes.iter().filter_map(|n| view.reports.get(n.name)).filter(|r| r.has_conditions);
+    let reached = |r: &&NodeReport<'_>| {
+        r.updated
+            && r.degraded.is_none()
+            && r.desired_config == Some(target)
+            && r.desired_image.unwrap_or_default().is_empty()
+    };
+    let done = |n: &NodeView<'_>| !view.image_mode && n.has_reached(target);
+    let from_reports = view.counts_from_reports;
+    Counts {
+        machines: view.nodes.len(),
+        ready: count(&|n| done(n) && n.is_ready()),
+        unavailable: count(&|n| n.is_unavailable()),
+        updated: if from_reports { reports().filter(reached).count() } else { count(&done) },
+        degraded: if from_reports { failures.reported.len() } else { count(&|n| n.is_degraded()) },
+        pinned: reports().filter(|r| r.pinned_image_sets_done).count(),
+    }
+}
+
+fn set_progress(conditions: &mut Vec<Condition>, view: &PoolStatusView<'_>, all_updated: bool, now: Timestamp) {
+    let target = view.pool.target.unwrap_or_default();
+    let waits = view.pool.render_wait().map(|wait| format!("; waits for another one: {}", wait.message));
+    let said_waits = waits.as_deref().unwrap_or_default();
+    let (updated, updating, said_updated, said_updating) = if all_updated && waits.is_none() {
+        (TRUE, FALSE, format!("All nodes are updated with MachineConfig {target}"), String::new())
+    } else if view.pool.paused {
+        (FALSE, FALSE, String::new(), format!("Pool is paused; will not update to MachineConfig {target}{said_waits}"))
+    } else if all_updated {
+        (FALSE, TRUE, String::new(), format!("All nodes are updated with MachineConfig {target}{said_waits}"))
+    } else if view.image_mode && view.nodes.iter().all(|node| node.is_done() || node.is_degraded()) {
+        let why = WaitReason::ImageMode;
+        (FALSE, FALSE, String::new(), format!("Pool will not update to MachineConfig {target}: {why}{said_waits}"))
+    } else {
+        let standing = view.standing.map(|reason| format!("; no node can start: {reason}")).unwrap_or_default();
+        let text = format!("All nodes are updating to MachineConfig {target}{standing}{said_waits}");
+        (FALSE, TRUE, String::new(), text)
+    };
+    set_condition(conditions, Said { type_: UPDATED, status: updated, reason: "", message: &said_updated }, now);
+    set_condition(conditions, Said { type_: UPDATING, status: updating, reason: "", message: &said_updating }, now);
+}
+
+/// Sets NodeDegraded and Degraded; returns the latter.
+fn set_degraded(
+    conditions: &mut Vec<Condition>,
+    view: &PoolStatusView<'_>,
+    counts: &Counts,
+    failures: &NodeFailures<'_>,
+    now: Timestamp,
+) -> bool {
+    let (status, reason, message) = if counts.degraded > 0 {
+        (TRUE, failures.reason(), failures.message())
+    } else {
+        (FALSE, String::new(), String::new())
+    };
+    set_condition(conditions, Said { type_: NODE_DEGRADED, status, reason: &reason, message: &message }, now);
+    // Without image mode nothing builds an image any more; a failure left over from then is over.
+    if !view.image_mode && is_true(conditions, IMAGE_BUILD_DEGRADED) {
+        let message = "No layered pool objects found, clearing stale build degraded condition";
+        let said = Said { type_: IMAGE_BUILD_DEGRADED, status: FALSE, reason: "NoLayeredObjects", message };
+        set_condition(conditions, said, now);
+    }
+    let build = is_true(conditions, IMAGE_BUILD_DEGRADED);
+    let degraded = counts.degraded > 0 || build || is_true(view.pool.conditions(), RENDER_DEGRADED);
+    let message = match (counts.degraded > 0, build) {
+        (true, _) => message.as_str(),
+        (false, true) => "Custom OS image build failed",
+        (false, false) => "",
+    };
+    let status = if degraded { TRUE } else { FALSE };
+    set_condition(conditions, Said { type_: DEGRADED, status, reason: "", message }, now);
+    degraded
+}
+
+/// R-POOL-10. A pool that never had such a node has no such condition.
+fn set_lost(conditions: &mut Vec<Condition>, view: &PoolStatusView<'_>, now: Timestamp) {
+    let type_ = NODES_WITHOUT_POOL;
+    match said(view.lost, view.pool.name) {
+        Some((reason, message)) => {
+            set_condition(conditions, Said { type_, status: TRUE, reason, message: &message }, now);
+        }
+        None if is_true(conditions, type_) => {
+            set_condition(conditions, Said { type_, status: FALSE, reason: "", message: "" }, now);
+        }
+        None => {}
+    }
+}
+
+fn configuration(pool: &PoolView<'_>, old: Option<PoolConfiguration>, all_updated: bool) -> PoolConfiguration {
+    let old = old.unwrap_or_default();
+    match &pool.object.spec.configuration {
+        Some(wanted) if all_updated && (wanted.name() != old.name() || wanted.source != old.source) => wanted.clone(),
+        _ => old,
+    }
+}
+
+/// R-POOL-6, for a pool that is updated and not degraded: name of the stream.
+fn running_stream(view: &PoolStatusView<'_>, configuration: &PoolConfiguration) -> Option<String> {
+    let image_of = |config: &MachineConfig| config.spec.os_image_url.clone().unwrap_or_default();
+    let rendered = view.configs.get(configuration.name())?;
+    let streams = view.streams?.status.as_ref()?;
+    let sources = configuration.source.iter().flatten().filter_map(|s| view.configs.get(s.name()?));
+    if sources.into_iter().any(|source| !image_of(source).is_empty()) {
+        return None;
+    }
+    let image = image_of(rendered);
+    let stream = streams.available_streams.iter().find(|s| !image.is_empty() && s.os_image == image)?;
+    Some(stream.name.clone())
+}
+
+/// The one entry that is ours, and those of others as they are.
+fn synchronizers(mut all: Vec<PoolSynchronizerStatus>, counts: &Counts) -> Vec<PoolSynchronizerStatus> {
+    let ours = |one: &PoolSynchronizerStatus| one.pool_synchronizer_type == SYNCHRONIZER_PINNED_IMAGE_SETS;
+    match all.iter_mut().find(|one| ours(one)) {
+        Some(found) => *found = synchronizer(Some(std::mem::take(found)), counts),
+        None => all.push(synchronizer(None, counts)),
+    }
+    all
+}
+
+fn synchronizer(old: Option<PoolSynchronizerStatus>, counts: &Counts) -> PoolSynchronizerStatus {
+    let wide = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    PoolSynchronizerStatus {
+        pool_synchronizer_type: SYNCHRONIZER_PINNED_IMAGE_SETS.to_owned(),
+        machine_count: wide(counts.machines),
+        updated_machine_count: wide(counts.pinned),
+        ready_machine_count: wide(counts.ready),
+        available_machine_count: wide(counts.machines.saturating_sub(counts.unavailable)),
+        unavailable_machine_count: wide(counts.unavailable),
+        observed_generation: old.as_ref().and_then(|one| one.observed_generation),
+        other: old.map(|one| one.other).unwrap_or_default(),
+    }
+}
+
+/// R-POOL-8: which nodes the pool has cannot be told, so no count is touched and nothing is called updated.
+fn unreadable(
+    pool: &PoolView<'_>,
+    mut status: MachineConfigPoolStatus,
+    error: &str,
+    now: Timestamp,
+) -> MachineConfigPoolStatus {
+    let message = format!("spec.nodeSelector is invalid: {error}");
+    let conditions = status.conditions.get_or_insert_default();
+    for type_ in [UPDATED, UPDATING] {
+        set_condition(conditions, Said { type_, status: FALSE, reason: "", message: &message }, now);
+    }
+    let said = Said { type_: DEGRADED, status: TRUE, reason: "InvalidNodeSelector", message: &message };
+    set_condition(conditions, said, now);
+    status.observed_generation = pool.object.metadata.generation;
+    status.os_image_stream = None;
+    status
+}
+
+fn narrow(count: usize) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    /// The status of a pool that has no nodes.
+    fn without_nodes(object: &weir_api::MachineConfigPool) -> MachineConfigPoolStatus {
+        let view = PoolStatusView {
+            pool: &PoolView::new(object),
+            nodes: &[],
+            reports: &BTreeMap::new(),
+            configs: &BTreeMap::new(),
+            streams: None,
+            counts_from_reports: false,
+            image_mode: false,
+            certificates: &[],
+            standing: None,
+            lost: &[],
+        };
+        pool_status(&view, Timestamp::UNIX_EPOCH)
+    }
+
+    /// Who keeps PinnedImageSets, which this controller does not, says so in the same status.
+    #[test]
+    fn what_others_say_of_pinned_image_sets_is_kept() {
+        let degraded = json!({
+            "type": "PinnedImageSetsDegraded", "status": "True", "reason": "", "message": "no space left",
+            "lastTransitionTime": "2026-01-01T00:00:00Z",
+        });
+        let synchronizer = |type_: &str, count: i64| {
+            json!({
+                "poolSynchronizerType": type_, "machineCount": count, "updatedMachineCount": count, "readyMachineCount": 0,
+                "availableMachineCount": 0, "unavailableMachineCount": 0, "observedGeneration": 4,
+            })
+        };
+        let object: weir_api::MachineConfigPool = serde_json::from_value(json!({
+            "metadata": {"name": "worker", "generation": 1},
+            "spec": {"nodeSelector": {"matchLabels": {"a": ""}}, "pinnedImageSets": [{"name": "next"}]},
+            "status": {
+                "conditions": [degraded],
+                "poolSynchronizersStatus": [synchronizer("Others", 3), synchronizer("PinnedImageSets", 3)],
+            },
+        }))
+        .unwrap();
+        let status = serde_json::to_value(without_nodes(&object)).unwrap();
+        assert!(status["conditions"].as_array().unwrap().contains(&degraded), "{status}");
+        assert_eq!(
+            status["poolSynchronizersStatus"],
+            json!([synchronizer("Others", 3), synchronizer("PinnedImageSets", 0)])
+        );
+    }
+
+    #[test]
+    fn what_a_later_version_of_the_api_says_is_kept_and_no_change() {
+        let later = json!({"fieldOfTomorrow": [1]});
+        let mut object: weir_api::MachineConfigPool = serde_json::from_value(json!({
+            "metadata": {"name": "worker", "generation": 1},
+            "spec": {"nodeSelector": {"matchLabels": {"a": ""}}, "configuration": {"name": "rendered-worker-1"}},
+            "status": {"configuration": later, "fieldOfTomorrow": 2},
+        }))
+        .unwrap();
+        let mut status = serde_json::to_value(without_nodes(&object)).unwrap();
+        assert_eq!(status["fieldOfTomorrow"], 2);
+        for list in ["conditions", "poolSynchronizersStatus"] {
+            for item in status[list].as_array_mut().unwrap() {
+                item["fieldOfTomorrow"] = Value::from("kept");
+            }
+        }
+        object.status = serde_json::from_value(status.clone()).unwrap();
+        assert_eq!(serde_json::to_value(without_nodes(&object)).unwrap(), status);
+        assert!(!status_changed(object.status.as_ref(), &without_nodes(&object)));
+    }
+
+    #[test]
+    fn a_pool_that_is_still_to_be_rendered_is_not_updated() {
+        let render = |status: &str, reason: &str| json!({"type": "RenderDegraded", "status": status, "reason": reason, "message": "not complete"});
+        for (paused, render, expected) in [
+            (false, render("False", ""), ["True All nodes are updated with MachineConfig r", "False "]),
+            // A failure is told by Degraded, as ever.
+            (false, render("True", "X"), ["True All nodes are updated with MachineConfig r", "False "]),
+            (
+                false,
+                render("False", "X"),
+                ["False ", "True All nodes are updated with MachineConfig r; waits for another one: not complete"],
+            ),
+            (
+                true,
+                render("False", "X"),
+                [
+                    "False ",
+                    "False Pool is paused; will not update to MachineConfig r; waits for another one: not complete",
+                ],
+            ),
+        ] {
+            let object: weir_api::MachineConfigPool = serde_json::from_value(json!({
+                "metadata": {"name": "worker"},
+                "spec": {"nodeSelector": {"matchLabels": {"a": ""}}, "configuration": {"name": "r"}, "paused": paused},
+                "status": {"conditions": [render]},
+            }))
+            .unwrap();
+            let status = without_nodes(&object);
+            assert_eq!(
+                status.configuration.as_ref().map(PoolConfiguration::name),
+                Some("r"),
+                "what nodes run is no secret"
+            );
+            let conditions = status.conditions.unwrap();
+            let said = ["Updated", "Updating"].map(|type_| {
+                let said = weir_api::condition::find(&conditions, type_).unwrap();
+                format!("{} {}", said.status, said.message)
+            });
+            assert_eq!(said, expected);
+        }
+    }
+}

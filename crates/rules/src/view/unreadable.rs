@@ -1,0 +1,130 @@
+//! What an object that is there and cannot be read keeps from being decided.
+//!
+//! R-UNREADABLE-1 A pool is not rendered while a MachineConfig that it selects, or its target, cannot be read: without it the
+//! pool's nodes would lose what it says. Nor is any pool while what all are rendered from cannot: ControllerConfig, OSImageStream,
+//! FeatureGate, ClusterVersion, MachineConfiguration, each the one that counts.
+//! R-UNREADABLE-2 No node is told anything, and no pool rendered, while a MachineConfigPool, a MachineOSConfig or a Node cannot be
+//! read: whose a node is, or how many are down, is not known then.
+//! R-UNREADABLE-3 A pool that is kept is Degraded and not Updated, and says why; all unreadable objects are named on the
+//! ClusterOperator.
+//!
+//! All of it is ours: the reference does not start, or stands still.
+
+use crate::{
+    objects::selector::{Labels, Selector},
+    view::PoolView,
+};
+use weir_api::keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION};
+
+/// Reason of conditions and events.
+pub const CODE: &str = "ObjectUnreadable";
+
+/// Most objects that a message names.
+const NAMED: usize = 3;
+
+/// An object that is there and cannot be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UnreadableObject<'a> {
+    /// Its kind.
+    pub kind: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// Its labels.
+    pub labels: &'a Labels,
+    /// That it cannot be read, and what is wrong with it, in a clause that names it.
+    pub said: &'a str,
+}
+
+/// Kinds that say whose a node is, and how many are down.
+const OF_NODES: [&str; 3] = ["MachineConfigPool", "MachineOSConfig", "Node"];
+
+/// Why a pool is not rendered, if unreadable objects keep it from that (R-UNREADABLE-1, 2).
+#[must_use]
+pub fn keeps(objects: &[UnreadableObject<'_>], pool: &PoolView<'_>) -> Option<String> {
+    let selector = Selector::parse(pool.object.spec.machine_config_selector.as_ref());
+    let selected =
+        |labels: &Labels| selector.as_ref().is_ok_and(|selector| !selector.is_everything() && selector.matches(labels));
+    let concerns = |object: &&UnreadableObject<'_>| match object.kind {
+        "MachineConfig" => selected(object.labels) || pool.target == Some(object.name),
+        "ControllerConfig" => object.name == CONTROLLER_CONFIG,
+        "ClusterVersion" => object.name == VERSION,
+        "OSImageStream" | "FeatureGate" | "MachineConfiguration" => object.name == CLUSTER,
+        kind => OF_NODES.contains(&kind),
+    };
+    said(objects.iter().filter(concerns))
+}
+
+/// Why no node may be told anything, if it is for an unreadable object (R-UNREADABLE-2).
+#[must_use]
+pub fn halts(objects: &[UnreadableObject<'_>]) -> Option<String> {
+    said(objects.iter().filter(|object| OF_NODES.contains(&object.kind)))
+}
+
+/// All of them, in a sentence with what to do; absent when there is none (R-UNREADABLE-3).
+#[must_use]
+pub fn all(objects: &[UnreadableObject<'_>]) -> Option<String> {
+    said(objects.iter())
+}
+
+fn said<'a>(objects: impl Iterator<Item = &'a UnreadableObject<'a>>) -> Option<String> {
+    let said: Vec<&str> = objects.map(|object| object.said).collect();
+    let named = said.get(..NAMED.min(said.len())).unwrap_or_default().join("; ");
+    match said.len().checked_sub(NAMED) {
+        _ if said.is_empty() => None,
+        Some(more @ 1..) => Some(format!("{named}; and {more} more; mend or delete them")),
+        _ => Some(format!("{named}; mend or delete {}", if said.len() == 1 { "it" } else { "them" })),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use weir_api::MachineConfigPool;
+
+    fn object<'a>(kind: &'a str, name: &'a str, labels: &'a Labels) -> UnreadableObject<'a> {
+        UnreadableObject { kind, name, labels, said: "X cannot be read: too deep" }
+    }
+
+    #[test]
+    fn each_keeps_those_that_would_use_it() {
+        let pool = |name: &str| -> MachineConfigPool {
+            serde_json::from_value(json!({
+                "metadata": {"name": name},
+                "spec": {"machineConfigSelector": {"matchLabels": {"role": name}}, "configuration": {"name": format!("rendered-{name}")}},
+            }))
+            .unwrap()
+        };
+        let pools = [pool("master"), pool("worker")];
+        let views: Vec<_> = pools.iter().map(PoolView::new).collect();
+        let (worker, none) = (Labels::from([("role".to_owned(), "worker".to_owned())]), Labels::new());
+        for (object, kept, halted) in [
+            (object("MachineConfig", "99-odd", &worker), &["worker"][..], false),
+            (object("MachineConfig", "99-odd", &none), &[], false),
+            (object("MachineConfig", "rendered-master", &none), &["master"], false),
+            (object("ControllerConfig", "machine-config-controller", &none), &["master", "worker"], false),
+            (object("ControllerConfig", "another", &none), &[], false),
+            (object("OSImageStream", "cluster", &none), &["master", "worker"], false),
+            (object("FeatureGate", "cluster", &none), &["master", "worker"], false),
+            (object("ClusterVersion", "version", &none), &["master", "worker"], false),
+            (object("MachineConfigPool", "infra", &none), &["master", "worker"], true),
+            (object("MachineOSConfig", "x", &none), &["master", "worker"], true),
+            (object("Node", "n", &none), &["master", "worker"], true),
+            (object("MachineConfigNode", "n", &none), &[], false),
+        ] {
+            let found: Vec<_> =
+                views.iter().filter(|view| keeps(&[object], view).is_some()).map(|view| view.name).collect();
+            assert_eq!((found.as_slice(), halts(&[object]).is_some()), (kept, halted), "{object:?}");
+        }
+    }
+
+    #[test]
+    fn a_few_are_named_and_the_rest_is_counted() {
+        let none = Labels::new();
+        let odd = object("Node", "n", &none);
+        assert_eq!(all(&[]), None);
+        assert_eq!(all(&[odd]).unwrap(), "X cannot be read: too deep; mend or delete it");
+        let many = all(&[odd; 100]).unwrap();
+        assert!(many.ends_with("; and 97 more; mend or delete them"), "{many}");
+    }
+}
