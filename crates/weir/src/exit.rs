@@ -2,9 +2,9 @@
 //!
 //! 0 done, 1 failed, 2 usage, 3 blocked (a plan with inhibitors). Data goes to stdout, everything else to stderr.
 
-use crate::manifests::Several;
 use std::process::ExitCode;
 use weir_kubeio::error::{of_client, said};
+use weir_manifests::Several;
 
 /// How a subcommand ended when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,8 +65,11 @@ fn line(error: &anyhow::Error) -> String {
 }
 
 fn lines(error: &anyhow::Error) -> Vec<String> {
-    let Some(several) = error.downcast_ref::<Several>() else { return vec![line(error)] };
-    let around: String =
-        error.chain().take_while(|cause| !cause.is::<Several>()).map(|cause| format!("{cause}: ")).collect();
+    let Some(several) = error.downcast_ref::<Several<anyhow::Error>>() else { return vec![line(error)] };
+    let around: String = error
+        .chain()
+        .take_while(|cause| !cause.is::<Several<anyhow::Error>>())
+        .map(|cause| format!("{cause}: "))
+        .collect();
     several.lines().map(|line| format!("{around}{line}")).collect()
 }

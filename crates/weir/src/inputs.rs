@@ -1,21 +1,24 @@
 //! What pools are rendered from, out of manifests or a cluster, and rendering them.
 
-use crate::manifests::{Manifest, Reading};
 use crate::rollout_objects;
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::{Api, Client};
 use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::PathBuf,
+};
 use weir_api::{
-    ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, MachineConfiguration, OSImageStream,
+    ClusterVersion, ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, MachineConfiguration,
+    OSImageStream,
     keys::{
-        config::RELEASE_IMAGE_VERSION,
         gates::{IRRECONCILABLE_MACHINE_CONFIG, OS_STREAMS},
-        names::{CLUSTER, CONTROLLER_CONFIG, WORKER},
+        names::{CLUSTER, CONTROLLER_CONFIG, VERSION, WORKER},
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
 use weir_distro::{Evidence, Profile, StreamsRule, detect};
+use weir_manifests::{Kind, Manifest, Rule};
 use weir_rules::{
     objects::selector::{Labels, Selector},
     render::{
@@ -27,7 +30,7 @@ use weir_rules::{
     },
     stream::{
         ResolvedStream, StreamsView,
-        gates::{Gates, gates},
+        gates::{Gates, gates_offline},
         resolve_stream,
     },
     view::PoolView,
@@ -44,38 +47,47 @@ pub struct Inputs {
     pub controller_config: Option<ControllerConfig>,
     /// Which features are on.
     pub feature_gate: Option<FeatureGate>,
+    /// Which version the cluster is to run.
+    pub cluster_version: Option<ClusterVersion>,
     /// The streams; they count when their feature is on, or nothing says whether it is.
     pub streams: Option<OSImageStream>,
     /// Which changes pass although machines cannot follow.
     pub machine_configuration: Option<MachineConfiguration>,
 }
 
+/// What is taken out of files.
+const KINDS: [Kind<'static>; 7] = [
+    POOL,
+    (MACHINE_CONFIG_GROUP, "MachineConfig"),
+    (MACHINE_CONFIG_GROUP, "ControllerConfig"),
+    (MACHINE_CONFIG_GROUP, "OSImageStream"),
+    (CONFIG_GROUP, "FeatureGate"),
+    (CONFIG_GROUP, "ClusterVersion"),
+    (OPERATOR_GROUP, "MachineConfiguration"),
+];
+const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
+
 impl Inputs {
-    /// Takes what matters out of manifests; other kinds are passed over.
+    /// Takes what matters out of files, folders and archives.
     ///
     /// # Errors
-    /// All that could not be read, and every object without kind, of a kind that our group does not have, with wrong
-    /// fields, or that stands there twice.
-    pub fn of(reading: Reading) -> Result<Self> {
+    /// All that could not be read, every object with wrong fields or that stands there twice; or there is no pool.
+    pub fn of_files(paths: &[PathBuf]) -> Result<Self> {
         let mut inputs = Self::default();
-        reading.each(|manifest| inputs.take(manifest))?;
+        weir_manifests::read(paths, Rule::Objects(&KINDS)).each(|manifest| inputs.take(manifest))?.need(POOL)?;
         Ok(inputs)
     }
 
     fn take(&mut self, manifest: Manifest) -> Result<()> {
         match (manifest.group(), manifest.kind()) {
-            (_, "") => bail!("{}: the object has no kind", manifest.place),
             (MACHINE_CONFIG_GROUP, "MachineConfigPool") => named(manifest, &mut self.pools),
             (MACHINE_CONFIG_GROUP, "MachineConfig") => named(manifest, &mut self.configs),
             (MACHINE_CONFIG_GROUP, "ControllerConfig") => only(manifest, &mut self.controller_config),
             (MACHINE_CONFIG_GROUP, "OSImageStream") => only(manifest, &mut self.streams),
             (CONFIG_GROUP, "FeatureGate") => only(manifest, &mut self.feature_gate),
+            (CONFIG_GROUP, "ClusterVersion") => only(manifest, &mut self.cluster_version),
             (OPERATOR_GROUP, "MachineConfiguration") => only(manifest, &mut self.machine_configuration),
-            _ => {
-                manifest.check_kind()?;
-                tracing::debug!("{}: {} is passed over", manifest.place, manifest.title());
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 
@@ -89,6 +101,7 @@ impl Inputs {
             configs: rollout_objects::all(client).await?,
             controller_config: singleton(client, CONTROLLER_CONFIG).await?,
             feature_gate: singleton(client, CLUSTER).await?,
+            cluster_version: singleton(client, VERSION).await?,
             streams: singleton(client, CLUSTER).await?,
             machine_configuration: singleton(client, CLUSTER).await?,
         })
@@ -182,15 +195,8 @@ impl Inputs {
 
     /// The gates of the release; `None` when no FeatureGate was given.
     fn gates(&self) -> Result<Option<Gates>> {
-        let Some(object) = &self.feature_gate else { return Ok(None) };
-        let annotations = self.controller_config.as_ref().and_then(|c| c.metadata.annotations.as_ref());
-        let lists = object.status.as_ref().map(|s| s.feature_gates.as_slice()).unwrap_or_default();
-        let version = match (annotations.and_then(|a| a.get(RELEASE_IMAGE_VERSION)), lists) {
-            // The one list there is must be the one that is meant.
-            (_, [only]) => Some(only.version.as_str()),
-            (version, _) => version.map(String::as_str),
-        };
-        Ok(Some(gates(Some(object), version, None)?))
+        let (config, version) = (self.controller_config.as_ref(), self.cluster_version.as_ref());
+        Ok(gates_offline(self.feature_gate.as_ref(), config, version)?)
     }
 
     fn selected(&self, pool: &MachineConfigPool) -> Result<Vec<&MachineConfig>> {
@@ -210,14 +216,12 @@ impl Inputs {
 }
 
 fn named<T: DeserializeOwned>(manifest: Manifest, into: &mut BTreeMap<String, T>) -> Result<()> {
-    let (place, kind, name) = (manifest.place.clone(), manifest.kind().to_owned(), manifest.name().to_owned());
+    let name = manifest.name().to_owned();
     if name.is_empty() {
-        bail!("{place}: the {kind} has no name");
+        bail!("{}: the {} has no name", manifest.place, manifest.kind());
     }
-    match into.insert(name.clone(), manifest.into_object()?) {
-        None => Ok(()),
-        Some(_) => bail!("{place}: there is another {kind} {name} before this one"),
-    }
+    into.insert(name, manifest.into_object()?);
+    Ok(())
 }
 
 fn only<T: DeserializeOwned>(manifest: Manifest, into: &mut Option<T>) -> Result<()> {

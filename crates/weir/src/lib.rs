@@ -10,7 +10,6 @@
 //! | [`inputs`] | what pools are rendered from, and rendering them |
 //! | [`bootstrap`] | rendering before there is a cluster |
 //! | [`build`] | who this build is |
-//! | [`manifests`] | objects out of files |
 //! | [`reach`] | a cluster that answers |
 //! | [`rollout_objects`] | what a rollout depends on, out of manifests or a cluster |
 //! | [`signals`] | being asked to stop |
@@ -22,7 +21,6 @@ pub mod cli;
 pub mod exit;
 pub mod inputs;
 pub mod install;
-pub mod manifests;
 pub mod reach;
 pub mod rollout_objects;
 pub mod run;

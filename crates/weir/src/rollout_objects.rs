@@ -1,15 +1,10 @@
 //! What a rollout depends on, out of manifests or a cluster.
 
-use crate::manifests::{self, Files, Manifest, Reading};
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
-use std::{
-    collections::BTreeMap,
-    fmt::Debug,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeMap, fmt::Debug, path::PathBuf};
 use weir_api::{
     ClusterVersion, ControllerConfig, FeatureGate, Infrastructure, MachineConfig, MachineConfigNode, MachineConfigPool,
     MachineOSConfig, OSImageStream,
@@ -24,10 +19,8 @@ use weir_kubeio::{
     error::optional,
     read::{self, Listed},
 };
-use weir_rules::{
-    status::explain::Objects,
-    stream::gates::{Gates, gates},
-};
+use weir_manifests::{Kind, Manifest, Rule};
+use weir_rules::{status::explain::Objects, stream::gates::gates_offline};
 
 /// The objects as they are found, each once.
 #[derive(Default)]
@@ -45,46 +38,32 @@ struct Found {
     versions: BTreeMap<String, ClusterVersion>,
 }
 
-/// Reads manifests: files, `-` for standard input, and folders with all that is below them, such as a must-gather.
+/// What is taken out of files.
+const KINDS: [Kind<'static>; 11] = [
+    POOL,
+    (MACHINE_CONFIG_GROUP, "MachineConfig"),
+    (MACHINE_CONFIG_GROUP, "MachineConfigNode"),
+    (MACHINE_CONFIG_GROUP, "MachineOSConfig"),
+    (MACHINE_CONFIG_GROUP, "OSImageStream"),
+    (MACHINE_CONFIG_GROUP, "ControllerConfig"),
+    (CONFIG_GROUP, "Infrastructure"),
+    (CONFIG_GROUP, "FeatureGate"),
+    (CONFIG_GROUP, "ClusterVersion"),
+    ("", "Node"),
+    ("", "Pod"),
+];
+const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
+
+/// Reads files, folders and archives.
 ///
 /// # Errors
-/// When a file that was named cannot be read. One found in a folder is passed over with a warning.
+/// When they cannot be read, or hold no pool.
 pub fn of_files(paths: &[PathBuf]) -> Result<Objects> {
     let mut found = Found::default();
-    for path in paths {
-        if !path.is_dir() {
-            found.take_all(manifests::read(std::slice::from_ref(path), Files::All))?;
-            continue;
-        }
-        for file in below(path)? {
-            if let Err(error) = found.take_all(manifests::read(std::slice::from_ref(&file), Files::All)) {
-                tracing::warn!("passed over: {error:#}");
-            }
-        }
-    }
+    weir_manifests::read(paths, Rule::Objects(&KINDS)).each(|manifest| found.take(&manifest))?.need(POOL)?;
     let mut objects = found.objects(false)?;
     objects.nodes_unseen = objects.nodes.is_empty();
     Ok(objects)
-}
-
-/// Manifests in a folder and all folders below it, by name; links to folders are not followed.
-fn below(folder: &Path) -> Result<Vec<PathBuf>> {
-    let (mut files, mut folders) = (Vec::new(), vec![folder.to_owned()]);
-    while let Some(folder) = folders.pop() {
-        let context = || format!("reading folder {}", folder.display());
-        for entry in std::fs::read_dir(&folder).with_context(context)? {
-            let entry = entry.with_context(context)?;
-            let (path, kind) = (entry.path(), entry.file_type().with_context(context)?);
-            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
-            if kind.is_dir() {
-                folders.push(path);
-            } else if ["yaml", "yml", "json"].contains(&extension) {
-                files.push(path);
-            }
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 /// Reads a cluster.
@@ -130,12 +109,6 @@ where
 }
 
 impl Found {
-    /// What can be taken is, whatever else there is.
-    fn take_all(&mut self, reading: Reading) -> Result<()> {
-        reading.unpacked().each(|manifest| self.take(&manifest))
-    }
-
-    /// Takes an object; of several of one name the last counts.
     fn take(&mut self, manifest: &Manifest) -> Result<()> {
         match (manifest.group(), manifest.kind()) {
             (MACHINE_CONFIG_GROUP, "MachineConfigPool") => keep(manifest, &mut self.pools),
@@ -149,16 +122,16 @@ impl Found {
             (CONFIG_GROUP, "ClusterVersion") => keep(manifest, &mut self.versions),
             ("", "Node") => keep(manifest, &mut self.nodes),
             ("", "Pod") if runs_operator(manifest) => keep(manifest, &mut self.pods),
-            _ => manifest.check_kind(),
+            _ => Ok(()),
         }
     }
 
     fn objects(self, all_configs: bool) -> Result<Objects> {
-        let gates = self.gates()?;
+        let config = self.controller_configs.get(CONTROLLER_CONFIG);
+        let gates = gates_offline(self.feature_gates.get(CLUSTER), config, self.versions.get(VERSION))?;
         // Without a FeatureGate streams are what is usual.
         let streams_on = gates.as_ref().is_none_or(|gates| gates.is_on(OS_STREAMS));
         let counts_from_reports = gates.is_some_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING));
-        let config = self.controller_configs.get(CONTROLLER_CONFIG);
         let infrastructure = self.infrastructures.get(CLUSTER).and_then(|i| i.status.as_ref());
         let topology = match config {
             Some(config) => config.spec.control_plane_topology().map(str::to_owned),
@@ -181,18 +154,6 @@ impl Found {
             operator_nodes: self.pods.into_values().map(node_of).collect(),
             image_mode_pools: self.image_mode.into_values().map(|c| c.spec.machine_config_pool.name).collect(),
         })
-    }
-
-    /// The gates of the release; `None` when there is no FeatureGate.
-    fn gates(&self) -> Result<Option<Gates>> {
-        let Some(object) = self.feature_gates.get(CLUSTER) else { return Ok(None) };
-        let lists = object.status.as_ref().map(|s| s.feature_gates.as_slice()).unwrap_or_default();
-        let version = match lists {
-            // The one list there is must be the one that is meant.
-            [only] => Some(only.version.as_str()),
-            _ => None,
-        };
-        Ok(Some(gates(Some(object), version, self.versions.get(VERSION))?))
     }
 }
 

@@ -281,3 +281,224 @@ fn bootstrapping_with_the_streams_of_a_release() -> Result<()> {
     assert!(text(&refused.stderr).contains("asks for credentials"), "{}", text(&refused.stderr));
     Ok(())
 }
+
+/// A cluster in the middle of an update: its FeatureGate has a list for each version.
+fn gathered() -> Vec<Value> {
+    let object = |group: &str, kind: &str, name: &str| json!({ "apiVersion": format!("{group}/v1"), "kind": kind, "metadata": { "name": name, "resourceVersion": "7" } });
+    let with = |mut object: Value, field: &str, value: Value| {
+        object[field] = value;
+        object
+    };
+    let mut worker = pool("worker");
+    worker["spec"]["nodeSelector"] = json!({ "matchLabels": { "node-role.kubernetes.io/worker": "" } });
+    worker["spec"]["configuration"] = json!({ "name": "rendered-worker-2" });
+    let labels = json!({ "node-role.kubernetes.io/worker": "" });
+    let told = json!({
+        "machineconfiguration.openshift.io/currentConfig": "rendered-worker-1",
+        "machineconfiguration.openshift.io/desiredConfig": "rendered-worker-1",
+        "machineconfiguration.openshift.io/state": "Done",
+    });
+    let node = |name: &str| json!({ "apiVersion": "v1", "kind": "Node", "metadata": { "name": name, "labels": labels, "annotations": told } });
+    let set = json!({ "name": "rhel-10", "osImage": "registry.example.com/ten@sha256:1", "osExtensionsImage": "registry.example.com/x@sha256:2" });
+    let gates = json!({ "featureGates": [
+        { "version": "5.0.0", "enabled": [], "disabled": [{ "name": "OSStreams" }] },
+        { "version": "5.0.1", "enabled": [{ "name": "OSStreams" }], "disabled": [] },
+    ] });
+    let [_, controller, base, mine] = cluster();
+    let mut all = vec![worker, controller, base, mine, node("a"), node("b")];
+    all.push(with(
+        object("machineconfiguration.openshift.io", "OSImageStream", "cluster"),
+        "status",
+        json!({ "availableStreams": [set], "defaultStream": "rhel-10" }),
+    ));
+    all.push(with(object("config.openshift.io", "FeatureGate", "cluster"), "status", gates));
+    let desired = json!({ "desired": { "version": "5.0.1", "image": "registry.example.com/release@sha256:3" } });
+    all.push(with(object("config.openshift.io", "ClusterVersion", "version"), "status", desired));
+    for object in &mut all {
+        object["metadata"]["resourceVersion"] = json!("7");
+    }
+    all
+}
+
+/// Writes objects as `oc adm inspect` does, each in a file of its own and nodes in a list as well.
+fn inspected(folder: &std::path::Path, objects: &[Value]) -> Result<()> {
+    let put = |path: &str, text: &str| -> Result<()> {
+        let path = folder.join(path);
+        std::fs::create_dir_all(path.parent().context("a folder")?)?;
+        Ok(std::fs::write(path, text)?)
+    };
+    for object in objects {
+        let word = |field: &Value| field.as_str().unwrap_or_default().to_owned();
+        let (version, kind) = (word(&object["apiVersion"]), word(&object["kind"]).to_lowercase());
+        let group = version.split_once('/').map_or("core", |(group, _)| group).to_owned();
+        let path = format!("cluster-scoped-resources/{group}/{kind}s/{}.yaml", word(&object["metadata"]["name"]));
+        put(&path, &format!("---\n{}", serde_json::to_string_pretty(object)?))?;
+    }
+    let nodes: Vec<&Value> = objects.iter().filter(|object| object["kind"] == "Node").collect();
+    put(
+        "cluster-scoped-resources/core/nodes.yaml",
+        &json!({ "kind": "NodeList", "apiVersion": "v1", "items": nodes }).to_string(),
+    )?;
+    put("namespaces/all/core/pods.yaml", &list(&[]))?;
+    put("namespaces/x/pods/p/c/c/logs/current.log", "not: [a manifest")?;
+    put("aggregated-discovery-apis.yaml", "apidiscovery: {}\n")?;
+    put("event-filter.html", "<html></html>")
+}
+
+#[test]
+fn the_same_from_a_must_gather_an_archive_and_a_list() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    let objects = gathered();
+    inspected(&folder.path().join("inspect.local.1"), &objects)?;
+    inspected(&folder.path().join("must-gather.local.1/quay-io-sha256-1"), &objects)?;
+    std::fs::write(path("must-gather.local.1/timestamp"), "now")?;
+    std::fs::write(path("list.json"), list(&objects))?;
+    for (archive, of) in [
+        ("inspect.tar", "inspect.local.1"),
+        ("inspect.tgz", "inspect.local.1"),
+        ("must-gather.tar.gz", "must-gather.local.1"),
+    ] {
+        let packed = Command::new("tar").args(["-caf", &path(archive), "-C", &path(""), of]).status()?;
+        assert!(packed.success());
+    }
+    for (command, part) in [
+        (vec!["explain", "stream"], "pool worker gets stream rhel-10: it is the default"),
+        (vec!["explain", "stream", "-o", "json"], "\"osImage\": \"registry.example.com/ten@sha256:1\""),
+        (vec!["explain", "file", "/etc/motd", "--pool", "worker"], "MachineConfig 99-mine, instead of 00-base"),
+        (vec!["explain", "rollout"], "  a  may start now, as number 1"),
+        (vec!["explain", "rollout", "--pool", "worker", "-o", "json"], "\"capacity\": 1"),
+        (vec!["render"], "osImageURL: registry.example.com/ten@sha256:1"),
+        (vec!["render", "-o", "name"], "/rendered-worker-"),
+        (vec!["status"], "\nworker "),
+        (vec!["status", "--nodes", "-o", "json"], "\"withoutPool\": []"),
+    ] {
+        let of = |input: &str| {
+            let output = weir(&[command.clone(), vec!["-f", &path(input)]].concat(), "")?;
+            anyhow::ensure!(output.status.success(), "{command:?} -f {input}: {}", text(&output.stderr));
+            anyhow::ensure!(output.stderr.is_empty(), "{command:?} -f {input}: {}", text(&output.stderr));
+            // Conditions that nobody has set yet are of now.
+            let told = text(&output.stdout);
+            Ok(told.lines().filter(|line| !line.contains("lastTransitionTime")).collect::<Vec<_>>().join("\n"))
+        };
+        let told = of("list.json")?;
+        assert!(told.contains(part), "{command:?}: {told}");
+        for input in ["inspect.local.1", "inspect.tar", "inspect.tgz", "must-gather.local.1", "must-gather.tar.gz"] {
+            assert_eq!(of(input)?, told, "{command:?} -f {input}");
+        }
+    }
+    Ok(())
+}
+
+#[test]
+fn the_gates_of_the_version_that_the_cluster_is_to_run_count() -> Result<()> {
+    for (version, stream) in [("5.0.0", "gets no stream"), ("5.0.1", "gets stream rhel-10")] {
+        let mut objects = gathered();
+        for object in objects.iter_mut().filter(|object| object["kind"] == "ClusterVersion") {
+            object["status"]["desired"]["version"] = json!(version);
+        }
+        let told = weir(&["explain", "stream", "-f", "-"], &list(&objects))?;
+        assert!(text(&told.stdout).contains(stream), "{version}: {}{}", text(&told.stdout), text(&told.stderr));
+    }
+    let mut objects = gathered();
+    objects.retain(|object| object["kind"] != "ClusterVersion");
+    for (command, said) in [
+        (vec!["explain", "stream"], "pool worker gets no stream: unable to determine features"),
+        (vec!["status"], "error: unable to determine features"),
+    ] {
+        let told = weir(&[command, vec!["-f", "-"]].concat(), &list(&objects))?;
+        assert_eq!(told.status.code(), Some(1));
+        assert!((text(&told.stdout) + &text(&told.stderr)).starts_with(said), "{told:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn where_there_is_nothing_to_tell_that_is_said() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let objects: Vec<Value> = gathered().into_iter().filter(|object| object["kind"] != "MachineConfigPool").collect();
+    inspected(folder.path(), &objects)?;
+    let place = folder.path().to_string_lossy().into_owned();
+    for command in [
+        vec!["explain", "stream"],
+        vec!["explain", "file", "/etc/motd", "--pool", "worker"],
+        vec!["explain", "rollout"],
+        vec!["explain", "rollout", "-o", "json"],
+        vec!["render"],
+        vec!["status"],
+    ] {
+        let output = weir(&[command.clone(), vec!["-f", &place]].concat(), "")?;
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), output.stdout.len()), (Some(1), 0), "{command:?}: {said}");
+        let start = format!("error: no MachineConfigPool in {place}: looked for MachineConfigPool, MachineConfig, ");
+        let end = " and found 4 Node, 2 MachineConfig, 1 ClusterVersion, 1 ControllerConfig, 1 FeatureGate, 1 OSImageStream in 11 files\n";
+        assert!(said.starts_with(&start) && said.ends_with(end), "{command:?}: {said}");
+    }
+    let watched = weir(&["status", "--watch", "-f", &place], "")?;
+    assert_eq!(watched.status.code(), Some(2), "files do not change: {}", text(&watched.stderr));
+    Ok(())
+}
+
+/// Whoever may read everything is made somebody who may not.
+#[test]
+fn a_folder_that_may_not_be_read() -> Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir()?;
+    let place = folder.path().to_string_lossy().into_owned();
+    std::fs::write(folder.path().join("all.json"), list(&cluster()))?;
+    let closed = folder.path().join("closed");
+    std::fs::create_dir(&closed)?;
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o000))?;
+    let render = || {
+        let drop = ["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"];
+        let program = env!("CARGO_BIN_EXE_weir");
+        match std::fs::read_dir(&closed) {
+            Ok(_) => {
+                Command::new("setpriv").args(drop).arg(program).args(["render", "-o", "name", "-f", &place]).output()
+            }
+            Err(_) => Command::new(program).args(["render", "-o", "name", "-f", &place]).output(),
+        }
+    };
+    let refused = match render() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            weir_recorded::skip("a folder that may not be read", &weir_recorded::Absent::Program("setpriv"));
+            return Ok(());
+        }
+        refused => refused?,
+    };
+    let said = format!("error: reading {}: Permission denied (os error 13)\n", closed.display());
+    assert_eq!((refused.status.code(), text(&refused.stderr)), (Some(1), said));
+    std::fs::write(folder.path().join("event-filter.html"), "")?;
+    let passed_over = render()?;
+    assert!(passed_over.status.success(), "{}", text(&passed_over.stderr));
+    assert!(text(&passed_over.stderr).contains("passed over: reading "), "{}", text(&passed_over.stderr));
+    std::fs::set_permissions(&closed, std::fs::Permissions::from_mode(0o700))?;
+    Ok(())
+}
+
+#[test]
+fn a_gigabyte_of_zeros_is_refused_in_little_memory() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let path = |name: &str| folder.path().join(name).to_string_lossy().into_owned();
+    for name in ["pool.yaml", "pod.log"] {
+        std::fs::File::create(path(name))?.set_len(1 << 30)?;
+        // A sparse file is packed as if its zeros were there.
+        let packed = Command::new("tar").args(["-czf", &path("bomb.tgz"), "-C", &path(""), name]).status()?;
+        assert!(packed.success());
+        std::fs::remove_file(path(name))?;
+        let program = env!("CARGO_BIN_EXE_weir");
+        let output =
+            Command::new("prlimit").args(["--as=500000000", program, "status", "-f", &path("bomb.tgz")]).output();
+        let output = match output {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                weir_recorded::skip("a gigabyte of zeros", &weir_recorded::Absent::Program("prlimit"));
+                return Ok(());
+            }
+            output => output?,
+        };
+        let said = text(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{said}");
+        assert!(said.starts_with(&format!("error: reading {}: it unpacks to far more", path("bomb.tgz"))), "{said}");
+    }
+    Ok(())
+}

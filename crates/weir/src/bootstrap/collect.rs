@@ -1,9 +1,6 @@
 //! Which of the installer's manifests count.
 
-use crate::{
-    inputs::Inputs,
-    manifests::{Manifest, Reading},
-};
+use crate::inputs::Inputs;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use weir_api::{
@@ -14,6 +11,7 @@ use weir_api::{
     mirrors::{content_source::ImageContentSourcePolicy, digest::ImageDigestMirrorSet, tag::ImageTagMirrorSet},
 };
 use weir_images::cluster::Policy;
+use weir_manifests::{Manifest, Reading};
 
 /// The tag that tells the release's ImageStream from others.
 const OPERATOR_TAG: &str = "machine-config-operator";

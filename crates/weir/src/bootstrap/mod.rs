@@ -20,7 +20,6 @@ mod write;
 use crate::{
     cli::bootstrap::Bootstrap,
     inputs::{refuse, without_runc},
-    manifests::{self, Files},
 };
 use anyhow::{Context as _, Result, bail};
 use collect::Collected;
@@ -33,6 +32,7 @@ use weir_api::{
 };
 use weir_distro::Profile;
 use weir_images::Authfile;
+use weir_manifests::Rule;
 use weir_rules::{render::guard::RuncGuard, stream::gates::gates};
 
 /// Version of a build that belongs to no release.
@@ -45,7 +45,7 @@ const NO_RELEASE: &str = "0.0.1-snapshot";
 pub fn run(arguments: &Bootstrap) -> Result<()> {
     let folder = &arguments.manifest_dir;
     let pull_secret = pull_secret(&arguments.pull_secret)?;
-    let manifests = manifests::read(std::slice::from_ref(folder), Files::All);
+    let manifests = weir_manifests::read(std::slice::from_ref(folder), Rule::OneFolder);
     let mut collected = Collected::of(manifests).context("error parsing manifests")?;
     if collected.inputs.controller_config.is_none() {
         bail!("error: no controllerconfig found in dir: {folder:?}");
@@ -94,13 +94,8 @@ fn version(arguments: &Bootstrap, collected: &Collected) -> String {
 
 fn pull_secret(path: &std::path::Path) -> Result<Authfile> {
     let place = || format!("pull secret {}", path.display());
-    let mut found = Vec::new();
-    let all = manifests::read(&[path.to_owned()], Files::All);
-    all.each(|manifest| {
-        found.push(manifest);
-        Ok(())
-    })
-    .with_context(place)?;
+    let all = weir_manifests::read(&[path.to_owned()], Rule::OneFolder);
+    let found = all.into_iter().collect::<Result<Vec<_>, _>>().with_context(place)?;
     let secret = found.first().with_context(place)?;
     if (secret.group(), secret.kind()) != ("", "Secret") {
         bail!("{}: expected *corev1.Secret found {}", place(), secret.kind());

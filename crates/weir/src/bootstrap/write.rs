@@ -1,7 +1,6 @@
 //! The files that the first machines read.
 
 use super::collect::Collected;
-use crate::manifests;
 use anyhow::{Context as _, Result};
 use serde::Serialize;
 use std::{
@@ -40,7 +39,7 @@ pub(super) fn write(
 fn one(folder: &Path, kind: &str, name: &str, object: &impl Serialize) -> Result<()> {
     let folder = folder.join(kind);
     let path = folder.join(format!("{name}.yaml"));
-    let text = manifests::to_yaml(&[object]).with_context(|| format!("writing {}", path.display()))?;
+    let text = weir_manifests::to_yaml(&[object]).with_context(|| format!("writing {}", path.display()))?;
     let create = || -> std::io::Result<()> {
         std::fs::DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(&folder)?;
         let mut options = std::fs::OpenOptions::new();

@@ -3,11 +3,11 @@
 use crate::{exit::Outcome, signals::Signals};
 use anyhow::{Context as _, bail};
 use serde_json::Value;
-use std::{
-    net::SocketAddr,
-    path::{Path, PathBuf},
-};
+use std::{net::SocketAddr, path::PathBuf};
 use weir_apiserver::{ApiServer, Authorization, Settings, Socket};
+use weir_manifests::Rule;
+
+const DEFINITION: &str = "CustomResourceDefinition";
 
 /// What the server serves, where, and what it keeps.
 #[derive(Debug, clap::Args)]
@@ -18,7 +18,7 @@ pub struct Arguments {
     /// Keep objects and certificates here [default: in memory]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// CustomResourceDefinitions to serve: a file, or a folder of .yaml and .json files; may be repeated
+    /// CustomResourceDefinitions to serve: a file, or a folder of .yaml and .json files with all below; may be repeated
     #[arg(long, value_name = "FILE|DIR")]
     crds: Vec<PathBuf>,
     /// Who decides what users other than the administrator may do
@@ -77,42 +77,14 @@ async fn serve(arguments: Arguments) -> anyhow::Result<Outcome> {
 /// The definitions in these files and folders, in the order of their paths.
 fn definitions(paths: &[PathBuf]) -> anyhow::Result<Vec<Value>> {
     let mut found = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            for file in manifests(path)? {
-                found.extend(read(&file)?);
-            }
-        } else {
-            found.extend(read(path)?);
+    weir_manifests::read(paths, Rule::Objects(&[])).each(|manifest| {
+        if manifest.kind() != DEFINITION {
+            bail!("{}: a {}; --crds takes {DEFINITION}s only", manifest.place, manifest.title());
         }
-    }
+        found.push(manifest.object);
+        Ok(())
+    })?;
     Ok(found)
-}
-
-fn manifests(folder: &Path) -> anyhow::Result<Vec<PathBuf>> {
-    let doing = || format!("reading {}", folder.display());
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).with_context(doing)? {
-        let path = entry.with_context(doing)?.path();
-        if path.extension().is_some_and(|e| e == "yaml" || e == "yml" || e == "json") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
-fn read(file: &Path) -> anyhow::Result<Vec<Value>> {
-    let text = std::fs::read_to_string(file).with_context(|| format!("reading {}", file.display()))?;
-    let documents: Vec<Value> =
-        serde_saphyr::from_multiple(&text).with_context(|| format!("parsing {}", file.display()))?;
-    for document in &documents {
-        let kind = document.get("kind").and_then(Value::as_str).unwrap_or_default();
-        if kind != "CustomResourceDefinition" {
-            bail!("{}: holds a {kind:?}; --crds takes CustomResourceDefinitions only", file.display());
-        }
-    }
-    Ok(documents)
 }
 
 #[cfg(test)]

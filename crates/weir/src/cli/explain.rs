@@ -2,7 +2,6 @@
 
 mod distro;
 mod file;
-mod given;
 mod rollout;
 mod stream;
 

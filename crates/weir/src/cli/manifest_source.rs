@@ -1,14 +1,18 @@
-//! How subcommands that read manifests are told where they are.
+//! How subcommands are told where objects are: in files, or in a cluster when there are none.
 
-use crate::manifests::{self, Files, Reading};
+use super::cluster::Cluster;
+use crate::{inputs::Inputs, rollout_objects};
+use anyhow::{Context as _, Result};
 use clap::Args;
 use std::path::PathBuf;
 use weir_distro::Profile;
+use weir_rules::status::explain::Objects;
 
 /// Where manifests are, and which distribution they are for
 #[derive(Clone, Debug, Args)]
 pub struct ManifestSource {
-    /// Files and folders with manifests, `-` for standard input
+    /// Files with manifests or lists, folders with all below them and archives of folders, such as a must-gather, `-` for
+    /// standard input
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true, num_args = 1..)]
     pub files: Vec<PathBuf>,
     /// Distribution of the cluster: decides about streams that are gone
@@ -16,10 +20,41 @@ pub struct ManifestSource {
     pub distribution: Option<&'static Profile>,
 }
 
-impl ManifestSource {
-    /// Reads the manifests, lists unpacked.
-    #[must_use]
-    pub fn manifests(&self) -> Reading {
-        manifests::read(&self.files, Files::Manifests).unpacked()
+/// Manifests, or the cluster when there are none.
+#[derive(Debug, Args)]
+pub struct Given {
+    /// Files with manifests or lists, folders with all below them and archives of folders, such as a must-gather, `-` for
+    /// standard input; without any the cluster is asked
+    #[arg(short = 'f', long = "filename", value_name = "FILE", num_args = 1..)]
+    pub files: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(super) cluster: Cluster,
+}
+
+impl Given {
+    /// Everything that decides what pools get.
+    ///
+    /// # Errors
+    /// When it cannot be read, or holds no pool.
+    pub fn inputs(&self) -> Result<Inputs> {
+        if !self.files.is_empty() {
+            return Inputs::of_files(&self.files);
+        }
+        runtime()?.block_on(async { Inputs::of_cluster(&self.cluster.connect("explain").await?).await })
     }
+
+    /// Everything that a rollout depends on; a cluster is told which command asks.
+    ///
+    /// # Errors
+    /// When it cannot be read, or files hold no pool.
+    pub fn objects(&self, command: &str) -> Result<Objects> {
+        if !self.files.is_empty() {
+            return rollout_objects::of_files(&self.files);
+        }
+        runtime()?.block_on(async { rollout_objects::of_cluster(&self.cluster.connect(command).await?).await })
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")
 }

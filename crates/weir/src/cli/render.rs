@@ -1,8 +1,8 @@
 //! `weir render`: what pools get, from manifests, without a cluster.
 
 use super::manifest_source::ManifestSource;
-use crate::{exit::Outcome, inputs::Inputs, manifests};
-use anyhow::{Result, bail};
+use crate::{exit::Outcome, inputs::Inputs};
+use anyhow::Result;
 use serde_json::{Value, json};
 use weir_rules::render::{Rendered, Trace};
 
@@ -40,14 +40,11 @@ impl Render {
     /// # Errors
     /// When the manifests cannot be read, or hold no pool.
     pub fn run(&self) -> Result<Outcome> {
-        let inputs = Inputs::of(self.source.manifests())?;
+        let inputs = Inputs::of_files(&self.source.files)?;
         let pools = match &self.pool {
             Some(name) => vec![inputs.pool(name)?],
             None => inputs.pools.values().collect(),
         };
-        if pools.is_empty() {
-            bail!("there is no MachineConfigPool in the manifests");
-        }
         let mut outcome = Outcome::Done;
         let mut printer = Printer { output: self.output, any: false, list: Vec::new() };
         for pool in pools {
@@ -82,7 +79,7 @@ impl Printer {
     fn print(&mut self, rendered: &Rendered) -> Result<()> {
         match self.output {
             Output::Yaml => {
-                let text = manifests::to_yaml(&[serde_json::to_value(&rendered.config)?])?;
+                let text = weir_manifests::to_yaml(&[serde_json::to_value(&rendered.config)?])?;
                 if self.any {
                     super::print(b"---\n")?;
                 }

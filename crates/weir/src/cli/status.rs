@@ -1,6 +1,6 @@
 //! `weir status`: what every pool is at, and who waits for what.
 
-use super::{Output, cluster::Cluster, print};
+use super::{Output, manifest_source::Given, print};
 use crate::{exit::Outcome, rollout_objects};
 use anyhow::Result;
 use jiff::Timestamp;
@@ -13,12 +13,12 @@ use weir_rules::status::explain::{Explained, Objects, explain_all, explained, su
 #[derive(Debug, clap::Args)]
 pub struct Status {
     #[command(flatten)]
-    cluster: Cluster,
+    given: Given,
     /// Name every node
     #[arg(long)]
     nodes: bool,
     /// Print again whenever something changed, until interrupted
-    #[arg(short, long)]
+    #[arg(short, long, conflicts_with = "files")]
     watch: bool,
     /// Print JSON instead of text
     #[arg(short, long, value_enum)]
@@ -32,15 +32,15 @@ impl Status {
     /// Prints it.
     ///
     /// # Errors
-    /// When the cluster cannot be asked.
+    /// When the files cannot be read, or the cluster cannot be asked.
     pub fn run(&self) -> Result<Outcome> {
+        if !self.watch {
+            print(self.shown(&self.given.objects("status")?)?.as_bytes())?;
+            return Ok(Outcome::Done);
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let client = self.cluster.connect("status").await?;
-            if !self.watch {
-                print(self.look(&client).await?.as_bytes())?;
-                return Ok(Outcome::Done);
-            }
+            let client = self.given.cluster.connect("status").await?;
             tokio::select! {
                 watched = self.follow(&client) => watched.map(|()| Outcome::Done),
                 stopped = crate::signals::asked_to_stop() => stopped.map(|()| Outcome::Done),
@@ -51,7 +51,7 @@ impl Status {
     async fn follow(&self, client: &Client) -> Result<()> {
         let mut last = String::new();
         loop {
-            let text = self.look(client).await?;
+            let text = self.shown(&rollout_objects::of_cluster(client).await?)?;
             if text != last {
                 let gap = if last.is_empty() || self.output.is_some() { "" } else { "\n" };
                 print(format!("{gap}{text}").as_bytes())?;
@@ -61,12 +61,12 @@ impl Status {
         }
     }
 
-    async fn look(&self, client: &Client) -> Result<String> {
-        let (objects, now) = (rollout_objects::of_cluster(client).await?, Timestamp::now());
-        let pools = explain_all(&objects, now);
+    fn shown(&self, objects: &Objects) -> Result<String> {
+        let now = Timestamp::now();
+        let pools = explain_all(objects, now);
         match self.output {
-            Some(output) => output.write(&json(&pools, &objects)),
-            None => Ok(self.text(&pools, &objects, now)),
+            Some(output) => output.write(&json(&pools, objects)),
+            None => Ok(self.text(&pools, objects, now)),
         }
     }
 

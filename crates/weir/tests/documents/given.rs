@@ -13,9 +13,17 @@ const EMPTY: &str = "weir up --nodes master=0,worker=0 --data-dir .";
 const BUILD: &str = "weir payload build --distribution ocp -o payload";
 /// What pools are made from, as somebody has it in files.
 const MANIFESTS: &str = "kubectl get mcp,mc,controllerconfig,osimagestream,featuregate -o yaml";
-/// What a rollout depends on, as support collects it.
-const GATHERED: &str =
-    "kubectl get mcp,mc,nodes,machineconfignodes,controllerconfig,osimagestream,featuregate,clusterversion -o yaml";
+/// What a rollout depends on, as support collects it in the folder of that name.
+const GATHERED: &str = "
+for kind in nodes mcp mc machineconfignodes controllerconfig osimagestream featuregate clusterversion; do
+  mkdir -p NAME/quay-io-sha256-1/cluster-scoped-resources/$kind
+  for name in $(kubectl get $kind -o name); do
+    kubectl get $name -o yaml > NAME/quay-io-sha256-1/cluster-scoped-resources/$kind/${name#*/}.yaml
+  done
+done
+echo 'apidiscovery: {}' > NAME/quay-io-sha256-1/aggregated-discovery-apis.yaml
+echo '<html></html>' > NAME/event-filter.html
+tar -czf NAME.tar.gz NAME";
 const MOTD: &str = "
 apiVersion: machineconfiguration.openshift.io/v1
 kind: MachineConfig
@@ -54,13 +62,11 @@ pub fn given(page: &str, shell: &mut Shell) -> Result<Option<Box<dyn Any>>> {
         }
         "docs/user/status.md" => {
             cluster(shell)?;
-            shell.run("mkdir must-gather.local.123")?;
-            shell.run(&format!("{GATHERED} > must-gather.local.123/cluster.yaml"))?;
+            shell.run(&GATHERED.replace("NAME", "must-gather.local.123"))?;
         }
         "docs/user/streams.md" => {
             cluster(shell)?;
-            shell.run("mkdir must-gather")?;
-            shell.run(&format!("{GATHERED} > must-gather/cluster.yaml"))?;
+            shell.run(&GATHERED.replace("NAME", "must-gather"))?;
             shell.run(BUILD)?;
             shell.file("pull-secret.json", r#"{"auths": {}}"#)?;
             shell.replace("quay.io/…", "oci:payload");

@@ -1,9 +1,6 @@
 //! `weir explain file`: where a file on a pool's machines comes from, and what is in it.
 
-use super::{
-    super::{Output, render::origin},
-    given::Given,
-};
+use super::super::{Output, manifest_source::Given, render::origin};
 use crate::exit::Outcome;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};

@@ -1,13 +1,11 @@
 //! `weir explain rollout`: which nodes a pool has, which of them may go, and what the others wait for.
 
 use crate::{
-    cli::{Output, cluster::Cluster, print},
+    cli::{Output, manifest_source::Given, print},
     exit::Outcome,
-    rollout_objects,
 };
-use anyhow::Result;
+use anyhow::{Result, bail};
 use jiff::Timestamp;
-use std::path::PathBuf;
 use weir_rules::status::explain::{Objects, explain, explain_all, explained, membership, without_pool};
 
 /// Which nodes a pool has, which of them may go, and what the others wait for
@@ -18,12 +16,8 @@ pub struct Rollout {
     /// The pool [default: all of them]
     #[arg(long, value_name = "NAME")]
     pool: Option<String>,
-    /// Files with manifests or lists, folders with all below them (a must-gather), `-` for standard input; without any
-    /// the cluster is asked
-    #[arg(short = 'f', long = "filename", value_name = "FILE", num_args = 1..)]
-    files: Vec<PathBuf>,
     #[command(flatten)]
-    cluster: Cluster,
+    given: Given,
     /// Print JSON instead of text; without --pool the pools of every node
     #[arg(short, long, value_enum)]
     output: Option<Output>,
@@ -31,23 +25,18 @@ pub struct Rollout {
 
 impl Rollout {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let (objects, now) = (self.objects()?, Timestamp::now());
+        let (objects, now) = (self.given.objects("explain")?, Timestamp::now());
         let text = match (self.output, &self.pool) {
             (None, Some(pool)) => explained(&explain(&objects, pool, now)?, now),
             (None, None) => everything(&objects, now),
             (Some(output), Some(pool)) => output.write(&explain(&objects, pool, now)?.json())?,
             (Some(output), None) => output.write(&membership(&objects))?,
         };
+        if text.is_empty() {
+            bail!("the cluster has neither a MachineConfigPool nor a node that should have one");
+        }
         print(text.as_bytes())?;
         Ok(Outcome::Done)
-    }
-
-    fn objects(&self) -> Result<Objects> {
-        if !self.files.is_empty() {
-            return rollout_objects::of_files(&self.files);
-        }
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(async { rollout_objects::of_cluster(&self.cluster.connect("explain").await?).await })
     }
 }
 

@@ -1,11 +1,8 @@
 //! `weir explain stream`: which OS image stream a pool gets, and why.
 
-use super::{
-    super::{Output, print},
-    given::Given,
-};
+use super::super::{Output, manifest_source::Given, print};
 use crate::{exit::Outcome, inputs::Inputs};
-use anyhow::Result;
+use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use weir_api::MachineConfigPool;
 use weir_distro::Profile;
@@ -35,6 +32,9 @@ impl Stream {
             Some(name) => vec![inputs.pool(name)?],
             None => inputs.pools.values().collect(),
         };
+        if pools.is_empty() && inputs.streams.is_none() {
+            bail!("the cluster has neither a MachineConfigPool nor an OSImageStream");
+        }
         let all: Vec<Value> = pools.iter().map(|pool| of_pool(&inputs, pool, distribution)).collect();
         let outcome = if all.iter().any(|pool| pool["error"].is_string()) { Outcome::Failed } else { Outcome::Done };
         let whole = json!({ "pools": all, "streams": streams(&inputs) });

@@ -7,7 +7,7 @@ use std::fmt;
 
 /// Line of the value at a path, from 1; of the innermost value around it when it is not there. `None` when the text
 /// cannot be read.
-pub(super) fn line(text: &str, item: Option<usize>, path: &Path) -> Option<usize> {
+pub(crate) fn line(text: &str, item: Option<usize>, path: &Path) -> Option<usize> {
     let items = item.map(|index| [Step::Field("items"), Step::Item(index)]);
     let fields = path.iter().map_while(|segment| match segment {
         Segment::Map { key } => Some(Step::Field(key)),
@@ -17,7 +17,7 @@ pub(super) fn line(text: &str, item: Option<usize>, path: &Path) -> Option<usize
     let steps: Vec<Step<'_>> = items.into_iter().flatten().chain(fields).collect();
     (0..=steps.len()).rev().find_map(|length| {
         let seed = Locate(&steps[..length]);
-        serde_saphyr::with_deserializer_from_str_with_options(text, super::text::options(), |d| seed.deserialize(d))
+        serde_saphyr::with_deserializer_from_str_with_options(text, crate::text::options(), |d| seed.deserialize(d))
             .ok()
             .and_then(|line| usize::try_from(line).ok())
     })

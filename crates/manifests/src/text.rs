@@ -11,17 +11,17 @@ const NODES: usize = 4_000_000;
 const EVENTS: usize = 3 * NODES;
 
 /// A document of a file.
-pub(super) struct Document<'a> {
+pub(crate) struct Document<'a> {
     /// Number of its first line in the file, from 1.
-    pub(super) line: usize,
+    pub(crate) line: usize,
     /// Where in the file it is.
-    pub(super) range: Range<usize>,
+    pub(crate) range: Range<usize>,
     /// Its text, without the line that separates it from the one before.
     text: &'a [u8],
 }
 
 /// Splits a file at the lines that separate documents, and leaves out what says nothing.
-pub(super) fn documents(bytes: &[u8]) -> Vec<Document<'_>> {
+pub(crate) fn documents(bytes: &[u8]) -> Vec<Document<'_>> {
     let mut documents = Vec::new();
     let mut add = |line, range: Range<usize>| {
         let text = &bytes[range.clone()];
@@ -59,17 +59,18 @@ fn says_something(text: &[u8]) -> bool {
 ///
 /// # Errors
 /// What is wrong, with the line of the file.
-pub(super) fn values(document: &Document<'_>) -> Result<Vec<Value>, String> {
+pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, String> {
     let before = document.line - 1;
     let text = std::str::from_utf8(document.text).map_err(|error| {
         let good = &document.text[..error.valid_up_to()];
         format!("line {}: not UTF-8: {error}", before + 1 + good.iter().filter(|byte| **byte == b'\n').count())
     })?;
     // Flow style YAML begins as JSON does; where it is both, reading it as JSON is exact and quick.
-    let json = text
-        .trim_start()
-        .starts_with(['{', '['])
-        .then(|| serde_json::Deserializer::from_str(text).into_iter().collect::<Result<Vec<Value>, _>>());
+    let is_json = text.trim_start().starts_with(['{', '[']);
+    if is_json && separated(text) > NODES {
+        return Err(format!("line {}: more than {NODES} values", before + 1));
+    }
+    let json = is_json.then(|| serde_json::Deserializer::from_str(text).into_iter().collect::<Result<Vec<Value>, _>>());
     let json_error = match json {
         Some(Ok(values)) => return Ok(values),
         Some(Err(error)) => Some(error),
@@ -90,6 +91,21 @@ pub(super) fn values(document: &Document<'_>) -> Result<Vec<Value>, String> {
     })
 }
 
+/// About how many values JSON holds: it has no more than it has commas and brackets outside of strings.
+fn separated(text: &str) -> usize {
+    let (mut count, mut inside, mut escaped) = (0, false, false);
+    for byte in text.bytes() {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if inside => escaped = true,
+            b'"' => inside = !inside,
+            b',' | b'[' | b'{' if !inside => count += 1,
+            _ => {}
+        }
+    }
+    count
+}
+
 /// serde_json counts lines from the start of the document.
 fn without_place(error: &serde_json::Error) -> String {
     let text = error.to_string();
@@ -98,7 +114,7 @@ fn without_place(error: &serde_json::Error) -> String {
 }
 
 /// Octal numbers and `yes` as YAML 1.1 has them, which is what kubectl reads.
-pub(super) fn options() -> Options {
+pub(crate) fn options() -> Options {
     let budget = serde_saphyr::budget! { max_nodes: NODES, max_events: EVENTS };
     serde_saphyr::options! { legacy_octal_numbers: true, budget: budget }
 }

@@ -6,15 +6,21 @@ use std::fmt;
 const TOLD: usize = 50;
 
 /// Everything that went wrong; never empty when it is returned as an error.
-#[derive(Debug, Default)]
-pub struct Several {
-    errors: Vec<anyhow::Error>,
+#[derive(Debug)]
+pub struct Several<E> {
+    errors: Vec<E>,
     more: usize,
 }
 
-impl Several {
+impl<E> Default for Several<E> {
+    fn default() -> Self {
+        Self { errors: Vec::new(), more: 0 }
+    }
+}
+
+impl<E: fmt::Display> Several<E> {
     /// Adds one.
-    pub fn push(&mut self, error: anyhow::Error) {
+    pub fn push(&mut self, error: E) {
         if self.errors.len() < TOLD {
             self.errors.push(error);
         } else {
@@ -26,7 +32,10 @@ impl Several {
     ///
     /// # Errors
     /// All of it: as it is when it is one thing, else as `Several`.
-    pub fn into_result(mut self) -> anyhow::Result<()> {
+    pub fn into_result(mut self) -> Result<(), E>
+    where
+        E: From<Self>,
+    {
         match self.errors.len() {
             0 => Ok(()),
             1 if self.more == 0 => self.errors.pop().map_or(Ok(()), Err),
@@ -34,17 +43,17 @@ impl Several {
         }
     }
 
-    /// One line for each.
+    /// One line for each, with its causes where the alternate form of `E` has them, as that of `anyhow::Error`.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let more = (self.more > 0).then(|| format!("and {} more", self.more));
         self.errors.iter().map(|error| format!("{error:#}")).chain(more)
     }
 }
 
-impl fmt::Display for Several {
+impl<E: fmt::Display> fmt::Display for Several<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.lines().collect::<Vec<_>>().join("; "))
     }
 }
 
-impl std::error::Error for Several {}
+impl<E: fmt::Debug + fmt::Display> std::error::Error for Several<E> {}

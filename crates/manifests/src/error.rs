@@ -1,0 +1,123 @@
+//! What can go wrong.
+
+use crate::{Kind, Place};
+use std::{io, path::PathBuf};
+use weir_api::kind::{MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS};
+
+/// Why something cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// The system does not let us, or the archive is broken.
+    #[error("reading {}", path.display())]
+    Io {
+        /// File or folder.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A pipe, device or socket in a folder: reading it might never end.
+    #[error("{}: no regular file", path.display())]
+    NoFile {
+        /// The file.
+        path: PathBuf,
+    },
+    /// [`Limits::file`](crate::Limits::file).
+    #[error("{}: larger than {most} bytes", path.display())]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What it may have.
+        most: u64,
+    },
+    /// [`Limits::documents`](crate::Limits::documents).
+    #[error("{place}: one document more than the {most} that are read; split the file")]
+    TooManyDocuments {
+        /// The first that is not read.
+        place: Place,
+        /// How many are.
+        most: usize,
+    },
+    /// [`Limits::files`](crate::Limits::files).
+    #[error("{}: more than {most} files and folders; name those that hold the cluster's objects", path.display())]
+    TooManyFiles {
+        /// Folder or archive.
+        path: PathBuf,
+        /// How many there may be.
+        most: usize,
+    },
+    /// [`Limits::depth`](crate::Limits::depth).
+    #[error("{}: more than {most} folders within each other", path.display())]
+    TooDeep {
+        /// What is too deep.
+        path: PathBuf,
+        /// How deep it may be.
+        most: usize,
+    },
+    /// Compressed data where text belongs.
+    #[error("{}: compressed; archives are read from files that end in .tar, .tar.gz or .tgz", path.display())]
+    Compressed {
+        /// Where it is.
+        path: PathBuf,
+    },
+    /// Neither YAML nor JSON.
+    #[error("{place}: {why}")]
+    Text {
+        /// The document.
+        place: Place,
+        /// What is wrong, with its line.
+        why: String,
+    },
+    /// It is not an object of an API.
+    #[error("{place}: the object has no kind")]
+    NoKind {
+        /// Where it stands.
+        place: Place,
+    },
+    /// Most likely a slip of the pen.
+    #[error("{place}: {title}: {} has no such kind; it has {}", MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS.join(", "))]
+    UnknownKind {
+        /// Where it stands.
+        place: Place,
+        /// Kind and name.
+        title: String,
+    },
+    /// A field has the wrong type.
+    #[error("{place}: {title}: line {line}: {why}")]
+    Field {
+        /// Where the object stands.
+        place: Place,
+        /// Kind and name.
+        title: String,
+        /// Line of the file, from 1.
+        line: usize,
+        /// Path of the field, and what is wrong.
+        why: String,
+    },
+    /// Nobody can tell which of two different objects counts.
+    #[error("{place}: there is another {title} before this one, in {before}")]
+    Twice {
+        /// Where the second stands.
+        place: Place,
+        /// Kind and name.
+        title: String,
+        /// Where the first stands.
+        before: Place,
+    },
+}
+
+impl ReadError {
+    /// Whether it was read, and is something else than an object we know.
+    pub(crate) fn is_no_object(&self) -> bool {
+        matches!(self, Self::NoKind { .. } | Self::UnknownKind { .. })
+    }
+}
+
+/// An object that YAML cannot hold.
+#[derive(Debug, thiserror::Error)]
+#[error("writing YAML")]
+pub struct WriteError(#[from] serde_saphyr::SerializeError);
+
+/// Kinds for a message.
+pub(crate) fn listed(kinds: &[Kind<'_>]) -> String {
+    kinds.iter().map(|(_, kind)| *kind).collect::<Vec<_>>().join(", ")
+}

@@ -1,0 +1,126 @@
+//! One object and where it stands.
+
+use crate::{ReadError, locate};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use std::{fmt, ops::Range, path::Path, sync::Arc};
+use weir_api::kind::{MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS};
+
+/// API group, empty for the core group, and kind.
+pub type Kind<'a> = (&'a str, &'a str);
+
+/// One object of a file.
+#[derive(Clone, Debug)]
+pub struct Manifest {
+    /// Where it stands.
+    pub place: Place,
+    /// The object.
+    pub object: Value,
+    pub(crate) source: Arc<Vec<u8>>,
+    pub(crate) within: Range<usize>,
+    /// Whether its file was found, and not named.
+    pub(crate) found: bool,
+}
+
+/// Where an object stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file; within an archive its path there, below that of the archive.
+    pub file: Arc<Path>,
+    /// Number of the document in the file, from 1; what says nothing does not count.
+    pub document: usize,
+    /// Line of the file in which the document begins, from 1.
+    pub line: usize,
+    /// Number of the object in the list that the document is, from 1.
+    pub item: Option<usize>,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: document {} (line {})", self.file.display(), self.document, self.line)?;
+        self.item.map_or(Ok(()), |item| write!(f, ", item {item}"))
+    }
+}
+
+impl Manifest {
+    /// The objects of a list (`kind: List` and the like) in its place; anything else is left as it is.
+    ///
+    /// Lists of one kind, as API servers write them, need not say it of each item.
+    pub(crate) fn unpacked(mut self) -> Vec<Self> {
+        let Some(of) = self.kind().strip_suffix("List").map(str::to_owned) else { return vec![self] };
+        let Some(items) = self.object.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take) else {
+            return vec![self];
+        };
+        let version = self.object["apiVersion"].clone();
+        let item = |(index, mut object): (usize, Value)| {
+            if let Some(fields) = object.as_object_mut().filter(|fields| !of.is_empty() && !fields.contains_key("kind"))
+            {
+                fields.insert("kind".to_owned(), Value::from(of.as_str()));
+                fields.entry("apiVersion").or_insert_with(|| version.clone());
+            }
+            let place = Place { item: Some(index + 1), ..self.place.clone() };
+            Self { place, object, source: self.source.clone(), within: self.within.clone(), found: self.found }
+        };
+        items.into_iter().enumerate().map(item).collect()
+    }
+
+    /// `kind` of the object; empty when it has none.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        self.object["kind"].as_str().unwrap_or_default()
+    }
+
+    /// API group of the object; empty for the core group.
+    #[must_use]
+    pub fn group(&self) -> &str {
+        self.object["apiVersion"].as_str().and_then(|v| v.split_once('/')).map_or("", |(group, _)| group)
+    }
+
+    /// Name of the object; empty when it has none.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.object["metadata"]["name"].as_str().unwrap_or_default()
+    }
+
+    /// Kind and name, as far as it has them.
+    #[must_use]
+    pub fn title(&self) -> String {
+        format!("{} {}", self.kind(), self.name()).trim().to_owned()
+    }
+
+    /// Refuses kinds of our group that it does not have: most likely a slip of the pen.
+    ///
+    /// # Errors
+    /// When it is one, with the kinds there are.
+    pub fn check_kind(&self) -> Result<(), ReadError> {
+        if self.group() == MACHINE_CONFIG_GROUP && !MACHINE_CONFIG_KINDS.contains(&self.kind().trim_end_matches("List"))
+        {
+            return Err(ReadError::UnknownKind { place: self.place.clone(), title: self.title() });
+        }
+        Ok(())
+    }
+
+    /// The object as one of its kind.
+    ///
+    /// # Errors
+    /// When a field has the wrong type, with its path and line.
+    pub fn read<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
+        serde_path_to_error::deserialize(&self.object).map_err(|error| self.wrong(self.title(), &error))
+    }
+
+    /// As [`Manifest::read`], without a copy of what is in the object.
+    ///
+    /// # Errors
+    /// When a field has the wrong type, with its path and line.
+    pub fn into_object<T: DeserializeOwned>(mut self) -> Result<T, ReadError> {
+        let (title, object) = (self.title(), std::mem::take(&mut self.object));
+        serde_path_to_error::deserialize(object).map_err(|error| self.wrong(title, &error))
+    }
+
+    fn wrong(&self, title: String, error: &serde_path_to_error::Error<serde_json::Error>) -> ReadError {
+        let text = std::str::from_utf8(&self.source[self.within.clone()]).unwrap_or_default();
+        let item = self.place.item.map(|number| number - 1);
+        let line = locate::line(text, item, error.path()).map_or(self.place.line, |line| self.place.line + line - 1);
+        ReadError::Field { place: self.place.clone(), title, line, why: error.to_string() }
+    }
+}

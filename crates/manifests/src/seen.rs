@@ -1,0 +1,89 @@
+//! What there was, for who looked for something else.
+
+use crate::error::listed;
+use crate::{Kind, gathered};
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+/// Kinds and places that are named in a message; of more only the number.
+const NAMED: usize = 8;
+
+/// How many objects there are of a kind and group.
+pub(crate) type Counts = BTreeMap<(String, String), usize>;
+
+/// What was read.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// What was named to be read.
+    pub(crate) places: Vec<PathBuf>,
+    /// What was looked for.
+    pub(crate) wanted: String,
+    /// Files that were read.
+    pub(crate) files: usize,
+    /// Objects of each kind.
+    pub(crate) kinds: Counts,
+    /// Files that could not be read and were passed over.
+    pub(crate) passed_over: usize,
+}
+
+/// There is no object of the kind that is needed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct NothingFound(String);
+
+impl Seen {
+    pub(crate) fn new(places: &[PathBuf], wanted: &[Kind<'_>]) -> Self {
+        Self { places: places.to_vec(), wanted: listed(wanted), ..Self::default() }
+    }
+
+    /// Checks that there is an object of a kind.
+    ///
+    /// # Errors
+    /// When there is none: where it was looked for, and what was there instead.
+    pub fn need(&self, (group, kind): Kind<'_>) -> Result<(), NothingFound> {
+        if self.kinds.contains_key(&(kind.to_owned(), group.to_owned())) {
+            return Ok(());
+        }
+        let places = self.places.iter().map(|place| match place.to_str() {
+            Some("-") => "standard input".to_owned(),
+            _ => place.display().to_string(),
+        });
+        let places = first(places.collect());
+        let mut kinds: Vec<_> = self.kinds.iter().collect();
+        kinds.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), *kind));
+        // Of the kind that was looked for there are only those of another group, which is what is odd about them.
+        let told = |((name, group), count): (&(String, String), &usize)| {
+            if name == kind { format!("{count} {name} of group {group:?}") } else { format!("{count} {name}") }
+        };
+        let found = match kinds.as_slice() {
+            [] => "no object".to_owned(),
+            kinds => first(kinds.iter().copied().map(told).collect()),
+        };
+        let files = Count(self.files, "file");
+        let passed_over = match self.passed_over {
+            0 => String::new(),
+            count => format!("; {} could not be read", Count(count, "file")),
+        };
+        Err(NothingFound(format!(
+            "no {kind} in {places}: looked for {} and found {found} in {files}{}{passed_over}",
+            self.wanted,
+            if self.files == 0 { gathered::NAMES } else { "" },
+        )))
+    }
+}
+
+/// Some of them, and how many more there are.
+fn first(mut all: Vec<String>) -> String {
+    let more = all.len().saturating_sub(NAMED);
+    all.truncate(NAMED);
+    let told = all.join(", ");
+    if more == 0 { told } else { format!("{told} and {more} more") }
+}
+
+struct Count(usize, &'static str);
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = if self.0 == 1 { "" } else { "s" };
+        write!(f, "{} {}{plural}", self.0, self.1)
+    }
+}
