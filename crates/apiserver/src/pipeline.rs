@@ -429,20 +429,15 @@ impl Write<'_> {
             Part::Main if self.resource.status => object::put(new, "status", old.get("status").cloned()),
             Part::Main => {}
             Part::Status => {
-                let status = object::remove(new, "status");
-                let metadata = object::remove(new, "metadata").unwrap_or_default();
-                let mut kept = old.clone();
-                if !self.resource.is_custom() {
-                    object::set(&mut kept, "metadata", metadata);
-                } else {
-                    let owners = metadata.get("managedFields").cloned();
-                    edit_meta(&mut kept, |m| match owners {
+                let owners = object::at(new, &["metadata", "managedFields"]).cloned();
+                let is_written = |name: &str| name == "status" || (name == "metadata" && !self.resource.is_custom());
+                put_back(new, old, is_written);
+                if self.resource.is_custom() {
+                    edit_meta(new, |m| match owners {
                         Some(owners) => m.insert("managedFields".into(), owners),
                         None => m.remove("managedFields"),
                     });
                 }
-                object::put(&mut kept, "status", status);
-                *new = kept;
             }
             Part::Finalize => {
                 let finalizers = object::at(new, &["spec", "finalizers"]).cloned();
@@ -491,11 +486,11 @@ impl Write<'_> {
             return;
         }
         let counted = |name: &str| name != "metadata" && !(self.resource.status && name == "status");
-        let parts = |v: &Value| -> Map<String, Value> {
-            let fields = v.as_object().into_iter().flatten();
-            fields.filter(|(name, _)| counted(name)).map(|(name, value)| (name.clone(), value.clone())).collect()
-        };
-        if parts(new) != parts(old) {
+        fn fields(of: &Value) -> impl Iterator<Item = (&String, &Value)> {
+            of.as_object().into_iter().flatten()
+        }
+        let is_same = fields(new).filter(|(name, _)| counted(name)).eq(fields(old).filter(|(name, _)| counted(name)));
+        if !is_same {
             let generation = object::at(old, &["metadata", "generation"]).and_then(Value::as_i64).unwrap_or_default();
             edit_meta(new, |meta| meta.insert("generation".into(), (generation + 1).into()));
         }
@@ -516,6 +511,17 @@ impl Write<'_> {
             new: Some(new),
             old,
         })
+    }
+}
+
+/// Puts back all fields but those that are written.
+fn put_back(new: &mut Value, old: &Value, is_written: impl Fn(&str) -> bool) {
+    let (Value::Object(new), Value::Object(old)) = (new, old) else { return };
+    new.retain(|name, _| is_written(name) || old.contains_key(name));
+    for (name, value) in old.iter().filter(|(name, _)| !is_written(name)) {
+        if new.get(name) != Some(value) {
+            new.insert(name.clone(), value.clone());
+        }
     }
 }
 

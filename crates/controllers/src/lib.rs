@@ -30,7 +30,6 @@ pub mod nodes;
 pub mod operator;
 pub mod render;
 pub mod rollout;
-mod seen;
 pub mod steps;
 pub mod stream;
 pub mod troubles;

@@ -64,7 +64,7 @@ impl Agent<'_> {
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
         let create = async || match self.world.api().create(&parameters, &object).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            created => created.map(|node| self.world.nodes.observe(node)),
+            created => created.map(|node| self.world.seen.nodes.observe(node)),
         };
         self.world.insist(self.name, create).await;
         self.up(self.world.os(config)).await;
@@ -109,10 +109,10 @@ impl Agent<'_> {
     async fn attempt(&self, config: &str) -> Outcome {
         let world = self.world;
         self.step().await;
-        if world.configs.get(config).is_none() {
+        if world.seen.configs.get(config).is_none() {
             return Outcome::Failed(format!("machineconfig.machineconfiguration.openshift.io \"{config}\" not found"));
         }
-        let Some(node) = world.nodes.get(self.name) else { return Outcome::Gone };
+        let Some(node) = world.seen.nodes.get(self.name) else { return Outcome::Gone };
         let os = world.os(config);
         let changes = machine::changes(&node, config, &os);
         let drains = world.settings.drains && !machine::is_single(&node);
@@ -200,7 +200,7 @@ impl Agent<'_> {
     /// Asks for a drain or its end and waits for it; false when the Node was deleted.
     async fn ask(&self, verb: &str, config: &str, patience: Duration) -> bool {
         let wanted = request(verb, config);
-        if self.world.nodes.get(self.name).is_none_or(|node| NodeView::new(&node).desired_drain != wanted) {
+        if self.world.seen.nodes.get(self.name).is_none_or(|node| NodeView::new(&node).desired_drain != wanted) {
             self.annotate(&machine::asking(&wanted)).await;
         }
         let carried_out = || self.world.until(self.name, |node| NodeView::new(node).applied_drain == wanted);
@@ -253,7 +253,7 @@ impl Agent<'_> {
                 api.patch(self.name, &parameters(), &Patch::Merge(patch)).await
             };
             match answer {
-                Ok(node) => self.world.nodes.observe(node),
+                Ok(node) => self.world.seen.nodes.observe(node),
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
                 Err(error) => return Err(error),
             }
@@ -268,7 +268,8 @@ impl Agent<'_> {
         let reports: Vec<_> = steps.iter().map(Step::report).collect();
         let api = self.world.api::<MachineConfigNode>();
         let write = || async {
-            let (Some(object), Some(node)) = (self.world.reports.get(self.name), self.world.nodes.get(self.name))
+            let (Some(object), Some(node)) =
+                (self.world.seen.reports.get(self.name), self.world.seen.nodes.get(self.name))
             else {
                 return Ok(());
             };
@@ -277,14 +278,14 @@ impl Agent<'_> {
                 return Ok(());
             };
             let patch = status_patch(&object, &status);
-            self.world.reports.observe(api.patch_status(self.name, &parameters(), &Patch::Merge(patch)).await?);
+            self.world.seen.reports.observe(api.patch_status(self.name, &parameters(), &Patch::Merge(patch)).await?);
             Ok(())
         };
         let insisting = || async {
             loop {
                 match write().await {
                     Err(kube::Error::Api(status)) if status.is_conflict() => match api.get_opt(self.name).await? {
-                        Some(object) => self.world.reports.observe(object),
+                        Some(object) => self.world.seen.reports.observe(object),
                         None => return Ok(()),
                     },
                     Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),

@@ -28,4 +28,4 @@ pub use faults::{Fault, Faults};
 pub use fleet::Fleet;
 pub use machine::Machine;
 pub use pods::Workload;
-pub use world::Settings;
+pub use world::{Seen, Settings};

@@ -65,11 +65,11 @@ pub(crate) async fn run(world: &World, workers: usize) {
         Some(workload) => Some(found(world, workload, workers).await),
         None => None,
     };
-    let mut changes = (world.pods.changes(), world.nodes.changes());
+    let mut changes = (world.pods.changes(), world.seen.nodes.changes());
     let mut busy: BTreeSet<String> = BTreeSet::new();
     let mut doing: FuturesUnordered<Doing<'_>> = FuturesUnordered::new();
     loop {
-        if world.pods.is_synced() && world.nodes.is_synced() {
+        if world.pods.is_synced() && world.seen.nodes.is_synced() {
             for (key, work) in due(world, owner.as_ref(), &busy) {
                 busy.insert(key);
                 doing.push(work);
@@ -85,7 +85,11 @@ pub(crate) async fn run(world: &World, workers: usize) {
 
 /// What is to be done for pods and is not being done.
 fn due<'w>(world: &'w World, owner: Option<&ReplicaSet>, busy: &BTreeSet<String>) -> Vec<(String, Doing<'w>)> {
-    let nodes: BTreeMap<String, _> = world.nodes.all().into_iter().map(|node| (node.name_any(), node)).collect();
+    let pods = world.pods.all();
+    if pods.is_empty() && owner.is_none() {
+        return Vec::new();
+    }
+    let nodes: BTreeMap<String, _> = world.seen.nodes.all().into_iter().map(|node| (node.name_any(), node)).collect();
     let mut work: Vec<(String, Doing<'w>)> = Vec::new();
     let mut load: BTreeMap<&str, usize> =
         nodes.values().filter(|node| takes_pods(node)).filter_map(|n| Some((n.metadata.name.as_deref()?, 0))).collect();
@@ -93,7 +97,6 @@ fn due<'w>(world: &'w World, owner: Option<&ReplicaSet>, busy: &BTreeSet<String>
     let avoided: BTreeSet<&str> =
         load.keys().copied().filter(|name| heeds && nodes.get(*name).is_some_and(|node| is_avoided(node))).collect();
     let mut running = 0;
-    let pods = world.pods.all();
     for pod in &pods {
         let on = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
         let ours = pod.labels().get(APP).is_some_and(|app| app == NAME);

@@ -57,52 +57,84 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// What a fleet sees of the cluster, besides pods.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// Node.
+    pub nodes: Cache<Node>,
+    /// MachineConfigNode.
+    pub reports: Cache<MachineConfigNode>,
+    /// MachineConfigPool.
+    pub pools: Cache<MachineConfigPool>,
+    /// MachineConfig.
+    pub configs: Cache<MachineConfig>,
+    /// FeatureGate.
+    pub gates: Cache<FeatureGate>,
+    /// ClusterVersion.
+    pub versions: Cache<ClusterVersion>,
+}
+
+impl Seen {
+    /// Nothing has been seen yet.
+    pub(crate) fn nothing() -> Self {
+        Self {
+            nodes: Cache::new(),
+            reports: Cache::new(),
+            pools: Cache::new(),
+            configs: Cache::new(),
+            gates: Cache::new(),
+            versions: Cache::new(),
+        }
+    }
+
+    async fn fill(&self, client: &Client) {
+        tokio::join!(
+            self.nodes.clone().fill(client.clone()),
+            self.reports.clone().fill(client.clone()),
+            self.pools.clone().fill(client.clone()),
+            self.configs.clone().fill(client.clone()),
+            self.gates.clone().fill_optional(client.clone()),
+            self.versions.clone().fill_optional(client.clone()),
+        );
+    }
+}
+
 /// What all machines share.
 pub(crate) struct World {
     pub(crate) client: Client,
     clock: Clock,
     pub(crate) settings: Settings,
     pub(crate) faults: Occasions,
-    pub(crate) nodes: Cache<Node>,
     pub(crate) pods: Cache<Pod>,
-    pub(crate) reports: Cache<MachineConfigNode>,
-    pub(crate) pools: Cache<MachineConfigPool>,
-    pub(crate) configs: Cache<MachineConfig>,
-    gates: Cache<FeatureGate>,
-    versions: Cache<ClusterVersion>,
+    pub(crate) seen: Seen,
+    /// Whether others keep what is seen up to date.
+    shared: bool,
     boots: AtomicU64,
 }
 
 impl World {
-    pub(crate) fn new(client: Client, clock: Clock, settings: Settings) -> Self {
+    /// What is seen is kept up to date here, unless others do so already.
+    pub(crate) fn new(client: Client, clock: Clock, settings: Settings, seen: Option<Seen>) -> Self {
         Self {
             client,
             clock,
             faults: Occasions::new(settings.faults.clone()),
             settings,
-            nodes: Cache::new(),
             pods: Cache::new(),
-            reports: Cache::new(),
-            pools: Cache::new(),
-            configs: Cache::new(),
-            gates: Cache::new(),
-            versions: Cache::new(),
+            shared: seen.is_some(),
+            seen: seen.unwrap_or_else(Seen::nothing),
             boots: AtomicU64::new(0),
         }
     }
 
     /// Watches everything until the future is dropped.
     pub(crate) async fn fill(&self) {
-        let client = || self.client.clone();
-        tokio::join!(
-            self.nodes.clone().fill(client()),
-            self.pods.clone().fill(client()),
-            self.reports.clone().fill(client()),
-            self.pools.clone().fill(client()),
-            self.configs.clone().fill(client()),
-            self.gates.clone().fill_optional(client()),
-            self.versions.clone().fill_optional(client()),
-        );
+        let seen = async {
+            if !self.shared {
+                self.seen.fill(&self.client).await;
+            }
+        };
+        tokio::join!(seen, self.pods.clone().fill(self.client.clone()));
     }
 
     pub(crate) fn api<K: Resource<DynamicType = ()>>(&self) -> Api<K> {
@@ -116,14 +148,14 @@ impl World {
     /// The config a machine of the pool boots with: what the pool last agreed on, as the Ignition server serves it
     /// (`pkg/server/cluster_server.go` of github.com/openshift/machine-config-operator).
     pub(crate) fn pool_config(&self, pool: &str) -> Option<String> {
-        let pool = self.pools.get(pool)?;
+        let pool = self.seen.pools.get(pool)?;
         let name = pool.status.as_ref()?.configuration.as_ref()?.name().to_owned();
-        self.configs.get(&name).map(|_| name)
+        self.seen.configs.get(&name).map(|_| name)
     }
 
     /// The text of the OS that the config brings.
     pub(crate) fn os(&self, config: &str) -> String {
-        let image = self.configs.get(config).and_then(|c| c.spec.os_image_url.clone()).unwrap_or_default();
+        let image = self.seen.configs.get(config).and_then(|c| c.spec.os_image_url.clone()).unwrap_or_default();
         (self.settings.os)(&image)
     }
 
@@ -135,28 +167,28 @@ impl World {
 
     /// The config the machine is told to run, as last seen.
     pub(crate) fn desired(&self, name: &str) -> Option<String> {
-        let node = self.nodes.get(name)?;
+        let node = self.seen.nodes.get(name)?;
         node.metadata.annotations.as_ref()?.get(rollout::DESIRED_CONFIG).filter(|config| !config.is_empty()).cloned()
     }
 
     /// Whether a user keeps faults from this machine.
     pub(crate) fn is_lifted(&self, name: &str) -> bool {
-        let node = self.nodes.get(name);
+        let node = self.seen.nodes.get(name);
         node.is_some_and(|node| node.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(LIFT)))
     }
 
     /// Whether MachineConfigNodes speak of images.
     pub(crate) fn reports_images(&self) -> bool {
-        let (object, cluster) = (self.gates.get(CLUSTER), self.versions.get(VERSION));
+        let (object, cluster) = (self.seen.gates.get(CLUSTER), self.seen.versions.get(VERSION));
         let gates = gates(object.as_deref(), None, cluster.as_deref());
         gates.is_ok_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING))
     }
 
     /// Waits until something holds for a node, or it is gone; then false.
     pub(crate) async fn until(&self, name: &str, holds: impl Fn(&Node) -> bool) -> bool {
-        let mut changes = self.nodes.changes();
+        let mut changes = self.seen.nodes.changes_of(name);
         loop {
-            match self.nodes.get(name) {
+            match self.seen.nodes.get(name) {
                 None => return false,
                 Some(node) if holds(&node) => return true,
                 Some(_) => {}

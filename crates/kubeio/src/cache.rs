@@ -2,21 +2,23 @@
 //!
 //! A cache is a watch folded into a map in name order. An object that cannot be decoded is left out and named in
 //! [`Cache::broken`]; it never stops the watch of the others. Writes are folded in at once with [`Cache::observe`], so a
-//! controller never decides on a state older than its own last write.
+//! controller never decides on a state older than its own last write; what the watch then says of the same version is not
+//! decoded again.
 
 use crate::{
     Error,
     drive::chain,
     outage,
-    read::{Read, Unreadable},
+    read::{Identity, Read, Unreadable},
     watch::{Event, Source},
 };
 use kube::{Api, Client, Resource, core::NamespaceResourceScope};
+use parking_lot::{RwLock, RwLockReadGuard};
 use serde::de::DeserializeOwned;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
-    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+    sync::Arc,
 };
 use tokio::sync::watch;
 
@@ -51,6 +53,8 @@ struct Objects<K> {
     broken: BTreeMap<Key, Unreadable>,
     /// Uids of objects that the watch said are gone: the answer to an earlier write does not bring them back.
     gone: BTreeMap<Key, Option<String>>,
+    /// Objects that somebody waits for.
+    awaited: BTreeMap<Key, watch::Sender<u64>>,
     synced: bool,
     /// Whether the API server knows the kind; so it is held until it says otherwise.
     served: bool,
@@ -93,8 +97,15 @@ impl<K: Cached> Cache<K> {
     /// An empty cache that is not yet synced.
     #[must_use]
     pub fn new() -> Self {
-        let (found, broken, gone) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-        let objects = Objects { found, broken, gone, synced: false, served: true, failing: None };
+        let objects = Objects {
+            found: BTreeMap::new(),
+            broken: BTreeMap::new(),
+            gone: BTreeMap::new(),
+            awaited: BTreeMap::new(),
+            synced: false,
+            served: true,
+            failing: None,
+        };
         Self { shared: Arc::new(Shared { objects: RwLock::new(objects), changes: watch::channel(0).0 }) }
     }
 
@@ -120,6 +131,14 @@ impl<K: Cached> Cache<K> {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
+    }
+
+    /// A receiver that is notified of changes of the cluster-scoped object of this name, and of no others: thousands may wait,
+    /// each for its own.
+    #[must_use]
+    pub fn changes_of(&self, name: &str) -> watch::Receiver<u64> {
+        let key = (String::new(), name.to_owned());
+        self.shared.objects.write().awaited.entry(key).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 
     /// Whether everything that existed at the start has been seen.
@@ -173,8 +192,9 @@ impl<K: Cached> Cache<K> {
         let about = format!("watch of {}", K::plural(&()));
         let owned = |text: &str| (!text.is_empty()).then(|| text.to_owned());
         let source = Source { client: guarded.into_client(), url, labels: owned(of.labels), fields: owned(of.fields) };
+        let is_held = |identity: &Identity| self.read().holds(identity);
         source
-            .follow(|event| match event {
+            .follow(is_held, |event| match event {
                 Ok(event) => {
                     outage::fine(&about);
                     self.write(|objects| objects.fold(event));
@@ -193,14 +213,11 @@ impl<K: Cached> Cache<K> {
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Objects<K>> {
-        self.shared.objects.read().unwrap_or_else(PoisonError::into_inner)
+        self.shared.objects.read()
     }
 
     fn write(&self, change: impl FnOnce(&mut Objects<K>) -> bool) {
-        let mut guard: RwLockWriteGuard<'_, Objects<K>> =
-            self.shared.objects.write().unwrap_or_else(PoisonError::into_inner);
-        let changed = change(&mut guard);
-        drop(guard);
+        let changed = change(&mut self.shared.objects.write());
         if changed {
             self.shared.changes.send_modify(|version| *version += 1);
         }
@@ -247,6 +264,7 @@ impl<K: Cached> Objects<K> {
         let changed = !self.synced || self.served || !self.found.is_empty() || self.failing.is_some();
         self.found.clear();
         self.broken.clear();
+        self.announce_all();
         self.failing = None;
         self.synced = true;
         self.served = false;
@@ -271,6 +289,7 @@ impl<K: Cached> Objects<K> {
                 }
                 self.found.retain(|key, _| listed.contains(key));
                 self.broken.retain(|key, _| listed.contains(key));
+                self.announce_all();
                 self.synced = true;
                 true
             }
@@ -280,7 +299,9 @@ impl<K: Cached> Objects<K> {
                 let key = (identity.namespace, identity.name);
                 let broken = self.broken.remove(&key).is_some();
                 self.gone.insert(key.clone(), identity.uid);
-                self.found.remove(&key).is_some() || broken
+                let found = self.found.remove(&key).is_some();
+                self.announce(&key);
+                found || broken
             }
         }
     }
@@ -290,13 +311,13 @@ impl<K: Cached> Objects<K> {
         match read {
             Read::Object(object) => {
                 let key = key(&object);
-                let mended = self.broken.remove(&key).is_some();
-                (self.apply(object) || mended, key)
+                (self.apply(object), key)
             }
             Read::Not(odd) => {
                 let (identity, unreadable) = *odd;
                 let key = (identity.namespace, identity.name);
                 self.found.remove(&key);
+                self.announce(&key);
                 if self.broken.get(&key) == Some(&unreadable) {
                     return (false, key);
                 }
@@ -315,14 +336,42 @@ impl<K: Cached> Objects<K> {
 
     fn apply(&mut self, mut object: K) -> bool {
         let key = key(&object);
+        let mended = self.broken.remove(&key).is_some();
         if self.found.get(&key).is_some_and(|held| !is_newer(&object, held.as_ref())) {
-            return false;
+            return mended;
         }
         self.gone.remove(&key);
         // Nobody here reads them, and they are a third of a node's size.
         object.meta_mut().managed_fields = None;
+        self.announce(&key);
         self.found.insert(key, Arc::new(object));
         true
+    }
+
+    /// Whether this version of an object is held, or a newer one.
+    fn holds(&self, identity: &Identity) -> bool {
+        let key = (identity.namespace.clone(), identity.name.clone());
+        self.found.get(&key).is_some_and(|held| {
+            let meta = held.meta();
+            let versions =
+                meta.resource_version.as_deref().map(str::parse::<u64>).zip(Some(identity.resource_version.parse()));
+            meta.uid == identity.uid && matches!(versions, Some((Ok(held), Ok(told))) if held >= told)
+        })
+    }
+
+    /// Tells those who wait for an object that it changed.
+    fn announce(&mut self, key: &Key) {
+        let Some(waiting) = self.awaited.get(key) else { return };
+        if waiting.is_closed() {
+            self.awaited.remove(key);
+        } else {
+            waiting.send_modify(|version| *version += 1);
+        }
+    }
+
+    fn announce_all(&mut self) {
+        self.awaited.retain(|_, waiting| !waiting.is_closed());
+        self.awaited.values().for_each(|waiting| waiting.send_modify(|version| *version += 1));
     }
 }
 
@@ -449,6 +498,55 @@ mod tests {
         assert_eq!(*cache.changes().borrow(), before);
         fold(&cache, vec![applied(object("m", 8, "newer"))]);
         assert_eq!(held(&cache), [("m".to_owned(), "newer".to_owned())]);
+    }
+
+    #[test]
+    fn what_is_held_need_not_be_decoded_again() {
+        let cache = Cache::new();
+        let identity = |object: &Value| crate::read::Identity::of(&object.to_string()).unwrap();
+        let is_held = |object: &Value| cache.read().holds(&identity(object));
+        assert!(!is_held(&object("m", 7, "")));
+        cache.observe(serde_json::from_value::<ConfigMap>(object("m", 7, "ours")).unwrap());
+        assert!(is_held(&object("m", 7, "")) && is_held(&object("m", 6, "")));
+        assert!(!is_held(&object("m", 8, "")) && !is_held(&object("n", 7, "")));
+        let mut another = object("m", 7, "");
+        another["metadata"]["uid"] = json!("v");
+        assert!(!is_held(&another));
+    }
+
+    #[test]
+    fn who_waits_for_one_object_hears_of_that_one() {
+        let cache = Cache::new();
+        let mut waiting = cache.changes_of("a");
+        let heard = |waiting: &mut watch::Receiver<u64>| {
+            let heard = waiting.has_changed().unwrap();
+            waiting.mark_unchanged();
+            heard
+        };
+        for (event, wanted) in [
+            (applied(object("b", 1, "x")), false),
+            (applied(object("a", 2, "x")), true),
+            (applied(object("a", 2, "x")), false),
+            (applied(json!({"metadata": {"name": "a", "resourceVersion": "3"}, "data": 7})), true),
+            (deleted(object("a", 4, "x")), true),
+            (Event::Listed(vec![]), true),
+        ] {
+            let what = format!("{event:?}");
+            fold(&cache, vec![event]);
+            assert_eq!(heard(&mut waiting), wanted, "{what}");
+        }
+        drop(waiting);
+        fold(&cache, vec![applied(object("a", 5, "x"))]);
+        assert!(cache.read().awaited.is_empty());
+    }
+
+    #[test]
+    fn the_answer_to_a_write_mends_what_could_not_be_read() {
+        let cache = Cache::<ConfigMap>::new();
+        fold(&cache, vec![applied(json!({"metadata": {"name": "a", "uid": "u", "resourceVersion": "3"}, "data": 7}))]);
+        assert_eq!(cache.broken().len(), 1);
+        cache.observe(serde_json::from_value::<ConfigMap>(object("a", 4, "x")).unwrap());
+        assert!(cache.broken().is_empty());
     }
 
     #[test]

@@ -15,6 +15,7 @@
 //! | [`outage`] | what of the API server cannot be reached |
 //! | [`patch`] | the writes weir makes |
 //! | [`read`] | what objects an answer holds, each by itself |
+//! | [`seen`] | which objects changed since the last look |
 //! | `watch` | what happens to the objects of a kind |
 //! | [`pods`] | the pods of one node, and asking them to go |
 
@@ -32,6 +33,7 @@ pub mod outage;
 pub mod patch;
 pub mod pods;
 pub mod read;
+pub mod seen;
 mod watch;
 
 pub use batch::batch;

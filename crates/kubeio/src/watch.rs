@@ -51,12 +51,17 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Follows them until the future is dropped. After a failure, which `tell` gets too, it is tried again.
-    pub(crate) async fn follow<K: Cached>(&self, mut tell: impl FnMut(Result<Event<K>, Error>)) {
+    /// Follows them until the future is dropped. After a failure, which `tell` gets too, it is tried again. Of an object that
+    /// is held already nothing is told.
+    pub(crate) async fn follow<K: Cached>(
+        &self,
+        is_held: impl Fn(&Identity) -> bool,
+        mut tell: impl FnMut(Result<Event<K>, Error>),
+    ) {
         let (mut from, mut pause) = (None, FIRST_PAUSE);
         loop {
             let begun = Instant::now();
-            let outcome = self.until_it_ends(&mut from, &mut tell).await;
+            let outcome = self.until_it_ends(&mut from, &is_held, &mut tell).await;
             if begun.elapsed() >= WORKED {
                 pause = FIRST_PAUSE;
             }
@@ -85,6 +90,7 @@ impl Source {
     async fn until_it_ends<K: Cached>(
         &self,
         from: &mut Option<String>,
+        is_held: &impl Fn(&Identity) -> bool,
         tell: &mut impl FnMut(Result<Event<K>, Error>),
     ) -> Result<(), Error> {
         let version = match from.take() {
@@ -102,12 +108,13 @@ impl Source {
                 version
             }
         };
-        self.watch(from.insert(version), tell).await.map_err(|source| Error::new::<K>("watching", "*", source))
+        self.watch(from.insert(version), is_held, tell).await.map_err(|source| Error::new::<K>("watching", "*", source))
     }
 
     async fn watch<K: Cached>(
         &self,
         version: &mut String,
+        is_held: &impl Fn(&Identity) -> bool,
         tell: &mut impl FnMut(Result<Event<K>, Error>),
     ) -> kube::Result<()> {
         let parameters = WatchParams {
@@ -124,7 +131,7 @@ impl Source {
                 Err(_) => None,
             };
             let Some(line) = line else { return Ok(()) };
-            let (next, event) = event(line)?;
+            let (next, event) = event(line, is_held)?;
             *version = next;
             if let Some(event) = event {
                 tell(Ok(event));
@@ -133,8 +140,8 @@ impl Source {
     }
 }
 
-/// An event and the version to go on from after it; none for a mere bookmark.
-fn event<K: Cached>(line: &str) -> kube::Result<(String, Option<Event<K>>)> {
+/// An event and the version to go on from after it; none for a mere bookmark, or for what is held.
+fn event<K: Cached>(line: &str, is_held: &impl Fn(&Identity) -> bool) -> kube::Result<(String, Option<Event<K>>)> {
     let members = read::members(line).ok_or_else(|| malformed("this is no watch event"))?;
     let value = |wanted: &str| members.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
     let (Some(what), Some(text)) = (value(r#""type""#), value(r#""object""#)) else {
@@ -152,6 +159,7 @@ fn event<K: Cached>(line: &str) -> kube::Result<(String, Option<Event<K>>)> {
     let event = match what {
         r#""BOOKMARK""# => None,
         r#""DELETED""# => Some(Event::Deleted(identity)),
+        _ if is_held(&identity) => None,
         _ => Some(Event::Applied(read::object(text))),
     };
     Ok((version, event))
@@ -231,7 +239,7 @@ mod tests {
         let deep = format!("{}1{}", "[".repeat(5000), "]".repeat(5000));
         let of = |what: &str, more: &str| {
             let meta = r#"{"name":"a","namespace":"n","uid":"u","resourceVersion":"7","labels":{"b":"c"}}"#;
-            event::<ConfigMap>(&format!(r#"{{"object":{{"metadata":{meta},{more}}},"type":"{what}"}}"#))
+            event::<ConfigMap>(&format!(r#"{{"object":{{"metadata":{meta},{more}}},"type":"{what}"}}"#), &|_| false)
         };
         assert!(matches!(of("ADDED", r#""data":{}"#).unwrap(), (v, Some(Event::Applied(Read::Object(_)))) if v == "7"));
         assert!(matches!(of("BOOKMARK", r#""data":7"#).unwrap(), (_, None)));
@@ -246,10 +254,13 @@ mod tests {
             "ConfigMap n/a cannot be read: data.password: invalid type: sequence, expected a string"
         );
 
-        let gone = event::<ConfigMap>(r#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}"#);
+        let gone = event::<ConfigMap>(
+            r#"{"type":"ERROR","object":{"kind":"Status","code":410,"message":"too old"}}"#,
+            &|_| false,
+        );
         assert!(matches!(gone, Err(kube::Error::Api(status)) if status.code == 410));
         for line in ["", "{", "[]", r#"{"type":"ADDED"}"#, r#"{"type":"ADDED","object":{"metadata":{}}}"#] {
-            assert!(event::<ConfigMap>(line).is_err(), "{line}");
+            assert!(event::<ConfigMap>(line, &|_| false).is_err(), "{line}");
         }
     }
 }

@@ -18,7 +18,10 @@ use cel::{
     context::VariableResolver,
 };
 use serde_json::{Map, Number, Value};
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::HashMap,
+    sync::{Arc, OnceLock},
+};
 
 /// The only fields of `metadata` that rules may read.
 const METADATA_FIELDS: [&str; 2] = ["name", "generateName"];
@@ -55,17 +58,37 @@ impl<'v> Bound<'v> {
     }
 }
 
+/// A variable. What it is made of is taken apart when an expression first asks for it: most ask for few.
+#[derive(Debug)]
+struct Variable<'v> {
+    name: &'static str,
+    json: Option<&'v Value>,
+    value: OnceLock<Bound<'v>>,
+}
+
+impl<'v> Variable<'v> {
+    fn value(&self, meter: &Meter) -> &Bound<'v> {
+        self.value.get_or_init(|| self.json.map_or_else(Bound::null, |json| Bound::plain(json, meter)))
+    }
+}
+
 /// The variables of an expression.
 #[derive(Debug, Default)]
 pub(crate) struct Bindings<'v> {
-    values: Vec<(&'static str, Bound<'v>)>,
+    variables: Vec<Variable<'v>>,
     pub(super) meter: Meter,
 }
 
 impl<'v> Bindings<'v> {
     /// No variables yet. Evaluations take their steps off the meter, which should be the one values are bound with.
     pub(crate) fn metered(meter: &Meter) -> Self {
-        Self { values: Vec::new(), meter: meter.clone() }
+        Self { variables: Vec::new(), meter: meter.clone() }
+    }
+
+    /// Binds plain JSON, or null.
+    pub(crate) fn with_plain(mut self, name: &'static str, json: Option<&'v Value>) -> Self {
+        self.variables.push(Variable { name, json, value: OnceLock::new() });
+        self
     }
 
     pub(crate) fn with(mut self, name: &'static str, value: Bound<'v>) -> Self {
@@ -75,19 +98,24 @@ impl<'v> Bindings<'v> {
 
     /// Binds `name`, also if it was bound before.
     pub(crate) fn set(&mut self, name: &'static str, value: Bound<'v>) {
-        self.values.retain(|(bound, _)| *bound != name);
-        self.values.push((name, value));
+        self.variables.retain(|variable| variable.name != name);
+        self.variables.push(Variable { name, json: None, value: OnceLock::from(value) });
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, &Bound<'v>)> {
-        self.values.iter().map(|(name, value)| (*name, value))
+    /// The variables of these names.
+    pub(super) fn of<'b>(
+        &'b self,
+        is_named: impl Fn(&str) -> bool + 'b,
+    ) -> impl Iterator<Item = (&'static str, &'b Bound<'v>)> {
+        let named = self.variables.iter().filter(move |variable| is_named(variable.name));
+        named.map(|variable| (variable.name, variable.value(&self.meter)))
     }
 }
 
 impl VariableResolver for Bindings<'_> {
     fn resolve<'b>(&'b self, variable: &str) -> Option<CowVal<'b, 'b>> {
-        let (_, value) = self.values.iter().find(|(name, _)| *name == variable)?;
-        Some(CowVal::Borrowed(value.0.as_ref()))
+        let found = self.variables.iter().find(|known| known.name == variable)?;
+        Some(CowVal::Borrowed(found.value(&self.meter).0.as_ref()))
     }
 }
 

@@ -188,7 +188,7 @@ impl Expression {
     pub(crate) fn evaluate_value<'v>(&self, bindings: &Bindings<'v>) -> Result<Bound<'v>, EvalError> {
         self.guarded(bindings, || {
             let mut context = language()?.base.new_inner_scope();
-            for (name, value) in bindings.iter() {
+            for (name, value) in bindings.of(|name| self.uses(name)) {
                 context.add_variable_as_val(name, value.0.clone());
             }
             let value = CelValue::resolve_val(self.program.expression(), &context)?;

@@ -13,8 +13,8 @@ use std::{
 /// A set of fields, as a tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FieldSet {
-    member: bool,
-    children: BTreeMap<String, FieldSet>,
+    pub(super) member: bool,
+    pub(super) children: BTreeMap<String, FieldSet>,
 }
 
 impl FieldSet {
@@ -204,9 +204,11 @@ fn compare<'v>(
     let is_list = |v: Option<&Value>| v.is_none_or(Value::is_array);
     let kind = shape.list_kind();
     if is_map(old) && is_map(new) && !shape.is_atomic_map() {
-        let (before, after) = (fields(old), fields(new));
+        let none = Map::new();
+        let fields = |v: Option<&'v Value>| v.and_then(Value::as_object);
+        let (before, after) = (fields(old).unwrap_or(&none), fields(new).unwrap_or(&none));
         for name in before.keys().chain(after.keys().filter(|k| !before.contains_key(*k))) {
-            let (old, new) = (before.get(name).copied(), after.get(name).copied());
+            let (old, new) = (before.get(name), after.get(name));
             if old != new {
                 descend(&field(name), old, new, shape.field(name), changed, removed);
             }
@@ -226,10 +228,6 @@ fn compare<'v>(
     } else if new.is_some() && old != new {
         changed.member = true;
     }
-}
-
-fn fields(value: Option<&Value>) -> BTreeMap<&String, &Value> {
-    value.and_then(Value::as_object).into_iter().flatten().collect()
 }
 
 fn descend(

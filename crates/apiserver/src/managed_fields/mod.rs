@@ -5,6 +5,7 @@
 //! others own, and removes what it no longer mentions.
 
 mod field_set;
+mod in_place;
 
 pub(crate) use field_set::{Difference, FieldSet};
 
@@ -168,6 +169,18 @@ impl Owners {
         }
     }
 
+    /// Takes in a plain write.
+    fn plain(&mut self, difference: &Difference, writer: &Writer<'_>) {
+        self.take(difference, writer, Operation::Update);
+        let own = self.position(writer, Operation::Update).map(|at| self.0[at].fields.clone());
+        let mut own = own.unwrap_or_default();
+        own.union(&difference.changed);
+        let is_changed = !difference.changed.is_empty() || !difference.removed.is_empty();
+        if !own.is_empty() {
+            self.set(writer, Operation::Update, own, is_changed);
+        }
+    }
+
     fn write(mut self, object: &mut Value) {
         self.0.retain(|entry| !entry.fields.is_empty());
         self.0.sort_by(|a, b| {
@@ -177,13 +190,7 @@ impl Owners {
             order(a).cmp(&order(b))
         });
         self.merge_oldest();
-        object::edit_meta(object, |meta| {
-            if self.0.is_empty() {
-                meta.remove("managedFields");
-            } else {
-                meta.insert("managedFields".into(), self.0.iter().map(Entry::write).collect());
-            }
-        });
+        set_entries(object, self.0.iter().map(Entry::write).collect());
     }
 
     /// Plain writers come and go; only the last ones keep a name.
@@ -246,16 +253,37 @@ pub(crate) fn update(old: &Value, new: &mut Value, shape: Shape<'_>, writer: &Wr
         object::edit_meta(new, |meta| meta.remove("managedFields"));
         return;
     }
-    let mut owners = Owners::for_write(old, new);
     let difference = difference(old, new, shape, writer);
-    owners.take(&difference, writer, Operation::Update);
-    let mut own = owners.position(writer, Operation::Update).map(|at| owners.0[at].fields.clone()).unwrap_or_default();
-    own.union(&difference.changed);
-    let is_changed = !difference.changed.is_empty() || !difference.removed.is_empty();
-    if !own.is_empty() {
-        owners.set(writer, Operation::Update, own, is_changed);
+    if let Some(entries) = kept(old, new).and_then(|kept| in_place::update(kept, &difference, writer)) {
+        set_entries(new, entries);
+        return;
     }
+    let mut owners = Owners::for_write(old, new);
+    owners.plain(&difference, writer);
     owners.write(new);
+}
+
+/// The entries as this server wrote them, when the client did not change them.
+fn kept(old: &Value, new: &mut Value) -> Option<Vec<Value>> {
+    const ENTRIES: [&str; 2] = ["metadata", "managedFields"];
+    let (before, sent) = (object::list(old, &ENTRIES), object::list(new, &ENTRIES));
+    if sent.is_empty() {
+        return Some(before.to_vec());
+    }
+    (sent == before).then(|| object::edit_meta(new, |meta| meta.remove("managedFields")))?.map(|list| match list {
+        Value::Array(entries) => entries,
+        _ => Vec::new(),
+    })
+}
+
+fn set_entries(object: &mut Value, entries: Vec<Value>) {
+    object::edit_meta(object, |meta| {
+        if entries.is_empty() {
+            meta.remove("managedFields");
+        } else {
+            meta.insert("managedFields".into(), entries.into());
+        }
+    });
 }
 
 /// Applies `applied` to `live` on behalf of the writer.

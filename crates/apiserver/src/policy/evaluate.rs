@@ -146,17 +146,13 @@ impl<'a> View<'a> {
     }
 
     fn bindings<'v>(&'v self, params: Option<&'v Value>, namespace: bool) -> Bindings<'v> {
-        let meter = Meter::default();
-        let plain = |value: Option<&'v Value>| value.map_or_else(Bound::null, |value| Bound::plain(value, &meter));
-        Bindings::metered(&meter)
-            .with("object", plain(self.object.as_deref()))
-            .with("oldObject", plain(self.old_object.as_deref()))
-            .with("request", Bound::plain(&self.described, &meter))
-            .with("params", plain(params))
-            .with(
-                "namespaceObject",
-                plain(self.request.namespace_object.filter(|_| namespace && !self.request.is_namespace())),
-            )
+        let namespace = self.request.namespace_object.filter(|_| namespace && !self.request.is_namespace());
+        Bindings::metered(&Meter::default())
+            .with_plain("object", self.object.as_deref())
+            .with_plain("oldObject", self.old_object.as_deref())
+            .with_plain("request", Some(&self.described))
+            .with_plain("params", params)
+            .with_plain("namespaceObject", namespace)
     }
 }
 

@@ -21,9 +21,8 @@ pub(super) fn check(
     prefix: &Path<'_>,
     resource: bool,
 ) -> Vec<FieldError> {
-    let unchanged = old.is_some_and(|old| lists::unchanged(value, old, root));
     let mut walk = Walk { errors: Vec::new(), meter: Meter::default(), stopped: false };
-    walk.node(value, Old { value: old, unchanged }, root, resource, prefix);
+    walk.node(value, Old { value: old, around: None }, root, resource, prefix);
     walk.errors
 }
 
@@ -32,8 +31,24 @@ pub(super) fn check(
 struct Old<'a> {
     /// The old value this one replaces, if one can be told.
     value: Option<&'a Value>,
-    /// That, or the closest value around that has an old one, is unchanged: what is wrong with it was so before.
-    unchanged: bool,
+    /// The values around this one that have an old one.
+    around: Option<&'a Pair<'a>>,
+}
+
+/// A value with the one it replaces.
+struct Pair<'a> {
+    new: &'a Value,
+    old: &'a Value,
+    node: &'a Node,
+    around: Option<&'a Pair<'a>>,
+}
+
+impl Pair<'_> {
+    /// Whether it is unchanged, or anything around it: what is wrong with it was so before. Looked at only when something
+    /// is.
+    fn is_unchanged(&self) -> bool {
+        lists::unchanged(self.new, self.old, self.node) || self.around.is_some_and(Pair::is_unchanged)
+    }
 }
 
 struct Walk {
@@ -48,7 +63,9 @@ impl Walk {
         if value.is_null() || !node.has_rules || self.stopped || self.errors.len() >= MOST_ERRORS {
             return;
         }
-        self.rules(value, old, node, resource || node.embedded_resource, path);
+        let pair = old.value.map(|stored| Pair { new: value, old: stored, node, around: old.around });
+        let pair = pair.as_ref().or(old.around);
+        self.rules(value, old.value, pair, node, resource || node.embedded_resource, path);
         match value {
             Value::Object(fields) => {
                 for (name, value) in fields {
@@ -58,13 +75,8 @@ impl Walk {
                         (None, Some(child)) => (child, path.key(name)),
                         (None, None) => continue,
                     };
-                    self.node(
-                        value,
-                        old.child(old.value.and_then(|old| old.get(name)), value, child),
-                        child,
-                        false,
-                        &path,
-                    );
+                    let old = Old { value: old.value.and_then(|old| old.get(name)), around: pair };
+                    self.node(value, old, child, false, &path);
                 }
             }
             Value::Array(items) => {
@@ -72,15 +84,23 @@ impl Walk {
                 let correlation = Correlation::new(old.value, node);
                 for (index, item) in items.iter().enumerate() {
                     let counterpart = correlation.of(item).filter(|_| node.list_type() == ListType::Map);
-                    self.node(item, old.child(counterpart, item, child), child, false, &path.index(index));
+                    self.node(item, Old { value: counterpart, around: pair }, child, false, &path.index(index));
                 }
             }
             _ => {}
         }
     }
 
-    fn rules(&mut self, value: &Value, old: Old<'_>, node: &Node, resource: bool, path: &Path<'_>) {
-        let stored = old.value.filter(|old| !old.is_null());
+    fn rules(
+        &mut self,
+        value: &Value,
+        old: Option<&Value>,
+        pair: Option<&Pair<'_>>,
+        node: &Node,
+        resource: bool,
+        path: &Path<'_>,
+    ) {
+        let stored = old.filter(|old| !old.is_null());
         let meter = self.meter.clone();
         let bind = |value| Bound::typed(value, node, resource, &meter);
         // With oldSelf as it is, and as an optional; each made when the first rule asks for it.
@@ -102,7 +122,7 @@ impl Walk {
             });
             match compiled.rule.evaluate(bindings) {
                 Ok(Output::Bool(true)) => {}
-                Ok(_) if !compiled.uses_old_self && old.unchanged => {}
+                Ok(_) if !compiled.uses_old_self && pair.is_some_and(Pair::is_unchanged) => {}
                 Ok(_) => self.errors.push(violation(rule, compiled, value, node, bindings, path)),
                 Err(error) => {
                     self.errors.push(failure(rule, &error, node, path));
@@ -112,15 +132,6 @@ impl Walk {
                     }
                 }
             }
-        }
-    }
-}
-
-impl<'a> Old<'a> {
-    fn child(self, counterpart: Option<&'a Value>, value: &Value, node: &Node) -> Self {
-        match counterpart {
-            Some(old) => Self { value: counterpart, unchanged: self.unchanged || lists::unchanged(value, old, node) },
-            None => Self { value: None, ..self },
         }
     }
 }

@@ -10,7 +10,7 @@ mod act;
 mod memory;
 mod observe;
 
-use crate::{Context, seen::changed};
+use crate::Context;
 use act::Actor;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
@@ -21,7 +21,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
-use weir_kubeio::{Cache, Next, Recorder, drive};
+use weir_kubeio::{Cache, Next, Recorder, drive, seen::changed};
 use weir_rules::view::NodeView;
 
 /// Events are recorded under this name, the reference's.

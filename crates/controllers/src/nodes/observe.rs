@@ -1,15 +1,13 @@
 //! What is to be created, changed and deleted.
 
-use crate::{
-    Context,
-    seen::{Changed, changed},
-};
+use crate::Context;
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::LabelSelector};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 use weir_api::{MachineConfigNode, MachineConfigPool, keys::gates::IMAGE_MODE_STATUS_REPORTING};
+use weir_kubeio::seen::{Changed, changed};
 use weir_rules::{
     rollout::membership::pools_of,
     status::node_status::{Change, NodeObjectView, object_change, orphans},

@@ -1,11 +1,6 @@
 //! Views of pools and nodes.
 
-use crate::{
-    Context,
-    seen::{changed, same, same_one},
-    stream::being_made,
-    unreadable::Objects,
-};
+use crate::{Context, stream::being_made, unreadable::Objects};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use std::{
@@ -21,6 +16,7 @@ use weir_api::{
     },
     pool::{CertExpiry, MachineConfigPoolStatus},
 };
+use weir_kubeio::seen::{changed, same, same_one};
 use weir_rules::{
     rollout::{
         RolloutPlan, RolloutView, WaitReason, is_alike, is_on_its_way, is_report_alike,

@@ -173,7 +173,16 @@ async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<Option<
 
 fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
     let machines = up.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
-    Fleet::new(context.client.clone(), context.clock.clone(), settings, machines)
+    let cluster = &context.cluster;
+    let seen = weir_fleet::Seen {
+        nodes: cluster.nodes.clone(),
+        reports: cluster.reports.clone(),
+        pools: cluster.pools.clone(),
+        configs: cluster.configs.clone(),
+        gates: cluster.gates.clone(),
+        versions: cluster.versions.clone(),
+    };
+    Fleet::sharing(seen, context.client.clone(), context.clock.clone(), settings, machines)
 }
 
 /// Shows progress; ends when what `--until` names holds.

@@ -4,22 +4,25 @@ use kube::ResourceExt;
 use std::{cmp::Ordering, sync::Arc};
 
 /// What became of one object between two looks.
-pub(crate) struct Changed<'a, K> {
+#[derive(Debug)]
+pub struct Changed<'a, K> {
     /// As it was; absent when it is new.
-    pub(crate) before: Option<&'a Arc<K>>,
+    pub before: Option<&'a Arc<K>>,
     /// As it is; absent when it is gone.
-    pub(crate) now: Option<&'a Arc<K>>,
+    pub now: Option<&'a Arc<K>>,
 }
 
 impl<K: ResourceExt> Changed<'_, K> {
     /// Name of the object.
-    pub(crate) fn name(&self) -> String {
+    #[must_use]
+    pub fn name(&self) -> String {
         self.now.or(self.before).map(|object| object.name_any()).unwrap_or_default()
     }
 }
 
 /// Objects that are not the very same in both lists, which are in name order.
-pub(crate) fn changed<'a, K: ResourceExt>(before: &'a [Arc<K>], now: &'a [Arc<K>]) -> Vec<Changed<'a, K>> {
+#[must_use]
+pub fn changed<'a, K: ResourceExt>(before: &'a [Arc<K>], now: &'a [Arc<K>]) -> Vec<Changed<'a, K>> {
     let (mut changed, mut old, mut new) = (Vec::new(), before.iter().peekable(), now.iter().peekable());
     loop {
         let order = match (old.peek(), new.peek()) {
@@ -39,12 +42,14 @@ pub(crate) fn changed<'a, K: ResourceExt>(before: &'a [Arc<K>], now: &'a [Arc<K>
 }
 
 /// Whether both lists hold the very same objects.
-pub(crate) fn same<K>(before: &[Arc<K>], now: &[Arc<K>]) -> bool {
+#[must_use]
+pub fn same<K>(before: &[Arc<K>], now: &[Arc<K>]) -> bool {
     before.len() == now.len() && before.iter().zip(now).all(|(before, now)| Arc::ptr_eq(before, now))
 }
 
 /// Whether both are the very same object, or none.
-pub(crate) fn same_one<K>(before: Option<&Arc<K>>, now: Option<&Arc<K>>) -> bool {
+#[must_use]
+pub fn same_one<K>(before: Option<&Arc<K>>, now: Option<&Arc<K>>) -> bool {
     match (before, now) {
         (None, None) => true,
         (Some(before), Some(now)) => Arc::ptr_eq(before, now),
