@@ -47,7 +47,7 @@ pub use amend::amendment;
 pub use error::{InvalidConfig, RenderError};
 pub use provenance::{Contribution, Origin, Provenance, Trace};
 
-use crate::render::reconcilable::{self, Override};
+use crate::render::reconcilable::Override;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
