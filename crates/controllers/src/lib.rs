@@ -34,12 +34,12 @@ mod seen;
 pub mod steps;
 pub mod stream;
 pub mod troubles;
-mod unreadable;
 pub mod unused;
 
 pub use access::Access;
 pub use cluster::Cluster;
-pub use context::{Build, Context};
+pub use context::Context;
+pub use weir_rules::render::Build;
 
 use weir_images::Images;
 

@@ -1,243 +1,93 @@
-//! What pools are rendered from, out of manifests or a cluster, and rendering them.
+//! Rendering pools out of manifests or a cluster.
 
 use crate::manifests::{Manifest, Reading};
-use crate::rollout_objects;
-use anyhow::{Context as _, Result, anyhow, bail};
-use kube::{Api, Client};
-use serde::de::DeserializeOwned;
-use std::collections::{BTreeMap, BTreeSet};
+use crate::{build, rollout_objects::object};
+use anyhow::{Result, anyhow, bail};
+use std::collections::BTreeSet;
 use weir_api::{
-    ControllerConfig, FeatureGate, MachineConfig, MachineConfigPool, MachineConfiguration, OSImageStream,
-    keys::{
-        config::RELEASE_IMAGE_VERSION,
-        gates::{IRRECONCILABLE_MACHINE_CONFIG, OS_STREAMS},
-        names::{CLUSTER, CONTROLLER_CONFIG, WORKER},
-    },
+    MachineConfigPool,
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
-use weir_distro::{Evidence, Profile, StreamsRule, detect};
+use weir_distro::Profile;
 use weir_rules::{
-    objects::selector::{Labels, Selector},
     render::{
-        Build, RenderInput, Rendered,
-        components::NotRendered,
+        Rendered,
         guard::{RuncGuard, WithoutRunc, runc_guard},
-        reconcilable::{Override, overrides},
-        render,
-    },
-    stream::{
-        ResolvedStream, StreamsView,
-        gates::{Gates, gates},
-        resolve_stream,
     },
     view::PoolView,
+    world::World,
 };
 
-/// What pools are rendered from.
-#[derive(Clone, Debug, Default)]
-pub struct Inputs {
-    /// The pools, by name.
-    pub pools: BTreeMap<String, MachineConfigPool>,
-    /// The MachineConfigs, by name.
-    pub configs: BTreeMap<String, MachineConfig>,
-    /// Images and release version.
-    pub controller_config: Option<ControllerConfig>,
-    /// Which features are on.
-    pub feature_gate: Option<FeatureGate>,
-    /// The streams; they count when their feature is on, or nothing says whether it is.
-    pub streams: Option<OSImageStream>,
-    /// Which changes pass although machines cannot follow.
-    pub machine_configuration: Option<MachineConfiguration>,
-}
-
-impl Inputs {
-    /// Takes what matters out of manifests; other kinds are passed over.
-    ///
-    /// # Errors
-    /// All that could not be read, and every object without kind, of a kind that our group does not have, with wrong
-    /// fields, or that stands there twice.
-    pub fn of(reading: Reading) -> Result<Self> {
-        let mut inputs = Self::default();
-        reading.each(|manifest| inputs.take(manifest))?;
-        Ok(inputs)
-    }
-
-    fn take(&mut self, manifest: Manifest) -> Result<()> {
-        match (manifest.group(), manifest.kind()) {
-            (_, "") => bail!("{}: the object has no kind", manifest.place),
-            (MACHINE_CONFIG_GROUP, "MachineConfigPool") => named(manifest, &mut self.pools),
-            (MACHINE_CONFIG_GROUP, "MachineConfig") => named(manifest, &mut self.configs),
-            (MACHINE_CONFIG_GROUP, "ControllerConfig") => only(manifest, &mut self.controller_config),
-            (MACHINE_CONFIG_GROUP, "OSImageStream") => only(manifest, &mut self.streams),
-            (CONFIG_GROUP, "FeatureGate") => only(manifest, &mut self.feature_gate),
-            (OPERATOR_GROUP, "MachineConfiguration") => only(manifest, &mut self.machine_configuration),
-            _ => {
-                manifest.check_kind()?;
-                tracing::debug!("{}: {} is passed over", manifest.place, manifest.title());
-                Ok(())
-            }
+/// Takes what pools are rendered from out of manifests; other kinds are passed over.
+///
+/// # Errors
+/// All that could not be read, and every object without kind, of a kind that our group does not have, with wrong
+/// fields, or that stands there twice.
+pub fn of(reading: Reading) -> Result<World> {
+    let (mut objects, mut seen) = (Vec::new(), BTreeSet::new());
+    reading.each(|manifest| {
+        if !is_input(&manifest)? {
+            tracing::debug!("{}: {} is passed over", manifest.place, manifest.title());
+            return manifest.check_kind();
         }
-    }
-
-    /// Reads what matters from a cluster.
-    ///
-    /// # Errors
-    /// When the cluster cannot be asked.
-    pub async fn of_cluster(client: &Client) -> Result<Self> {
-        Ok(Self {
-            pools: rollout_objects::all(client).await?,
-            configs: rollout_objects::all(client).await?,
-            controller_config: singleton(client, CONTROLLER_CONFIG).await?,
-            feature_gate: singleton(client, CLUSTER).await?,
-            streams: singleton(client, CLUSTER).await?,
-            machine_configuration: singleton(client, CLUSTER).await?,
-        })
-    }
-
-    /// The pool of this name.
-    ///
-    /// # Errors
-    /// When there is none.
-    pub fn pool(&self, name: &str) -> Result<&MachineConfigPool> {
-        self.pools.get(name).ok_or_else(|| {
-            let known: Vec<&str> = self.pools.keys().map(String::as_str).collect();
-            anyhow!("there is no MachineConfigPool {name}; there are: {}", known.join(", "))
-        })
-    }
-
-    /// Renders a pool as the controllers would, whoever wrote the objects. A distribution tells what happens to the name
-    /// of a stream that is gone.
-    ///
-    /// # Errors
-    /// When the pool cannot be rendered, or must not be rolled out.
-    pub fn render(&self, pool: &MachineConfigPool, distribution: Option<&Profile>) -> Result<Rendered> {
-        let (rendered, guard) = self.guarded(pool, distribution)?;
-        if let RuncGuard::AskImage { image, .. } = &guard {
-            tracing::warn!(
-                "MachineConfigs of {} ask for runc; whether {image} has it is not looked up",
-                rendered.name()
-            );
+        let (kind, name) = (manifest.kind().to_owned(), manifest.name().to_owned());
+        if name.is_empty() {
+            bail!("{}: the {kind} has no name", manifest.place);
         }
-        refuse(guard)?;
-        Ok(rendered)
-    }
-
-    /// Renders a pool, and tells whether the result may be rolled out.
-    ///
-    /// # Errors
-    /// When the pool cannot be rendered.
-    pub fn guarded(&self, pool: &MachineConfigPool, distribution: Option<&Profile>) -> Result<(Rendered, RuncGuard)> {
-        let gates = self.gates()?;
-        let view = PoolView::new(pool);
-        let stream = self.stream(pool, distribution)?.set;
-        let nothing = ControllerConfig::default();
-        let controller_config = match (&self.controller_config, &stream) {
-            (Some(config), _) => config,
-            (None, Some(_)) => &nothing,
-            (None, None) => bail!("there is no ControllerConfig and no OSImageStream to take the OS image from"),
-        };
-        let configs = self.selected(pool)?;
-        let overrides = self.overrides(gates.as_ref());
-        let build = crate::build::identity();
-        let rendered = render(&RenderInput {
-            stream: stream.as_ref(),
-            build: Some(Build { raw: &build.raw, hash: &build.hash, release: "" }),
-            wait_for_build: false,
-            current: view.target.and_then(|name| self.configs.get(name)),
-            overrides: &overrides,
-            ..RenderInput::new(pool, &configs, controller_config)
-        })?;
-        let guard = runc(view.name, &rendered, stream.as_ref().map(|s| s.name.as_str()), distribution)?;
-        Ok((rendered, guard))
-    }
-
-    /// The stream a pool gets, and why.
-    ///
-    /// # Errors
-    /// When it gets none.
-    pub fn stream(&self, pool: &MachineConfigPool, distribution: Option<&Profile>) -> Result<ResolvedStream> {
-        let worker = self.pools.get(WORKER).map(PoolView::new);
-        Ok(resolve_stream(&PoolView::new(pool), worker.as_ref(), &self.streams_view(distribution)?)?)
-    }
-
-    /// The streams, whoever wrote them.
-    ///
-    /// # Errors
-    /// When it is not known whether there are any.
-    pub fn streams_view(&self, distribution: Option<&Profile>) -> Result<StreamsView<'_>> {
-        Ok(StreamsView {
-            enabled: self.gates()?.map_or(self.streams.is_some(), |gates| gates.is_on(OS_STREAMS)),
-            object: self.streams.as_ref(),
-            build: None,
-            follows_release: distribution.is_some_and(|d| d.streams.rule == StreamsRule::OneFollowingRelease),
-        })
-    }
-
-    /// The distribution, as far as the FeatureGate tells.
-    #[must_use]
-    pub fn distribution(&self) -> Option<&'static Profile> {
-        let feature_set = self.feature_gate.as_ref().map(|object| object.spec.feature_set.as_str());
-        detect(Evidence { explicit: None, payload_tags: &[], feature_set }).ok().map(|found| found.profile)
-    }
-
-    /// The gates of the release; `None` when no FeatureGate was given.
-    fn gates(&self) -> Result<Option<Gates>> {
-        let Some(object) = &self.feature_gate else { return Ok(None) };
-        let annotations = self.controller_config.as_ref().and_then(|c| c.metadata.annotations.as_ref());
-        let lists = object.status.as_ref().map(|s| s.feature_gates.as_slice()).unwrap_or_default();
-        let version = match (annotations.and_then(|a| a.get(RELEASE_IMAGE_VERSION)), lists) {
-            // The one list there is must be the one that is meant.
-            (_, [only]) => Some(only.version.as_str()),
-            (version, _) => version.map(String::as_str),
-        };
-        Ok(Some(gates(Some(object), version, None)?))
-    }
-
-    fn selected(&self, pool: &MachineConfigPool) -> Result<Vec<&MachineConfig>> {
-        let selector = Selector::parse(pool.spec.machine_config_selector.as_ref())?;
-        if selector.is_everything() {
-            bail!(NotRendered::SelectingAll);
+        objects.extend(object(&manifest)?);
+        match seen.insert((kind.clone(), name.clone())) {
+            true => Ok(()),
+            false => bail!("{}: there is another {kind} {name} before this one", manifest.place),
         }
-        let none = Labels::new();
-        let matches = |config: &&MachineConfig| selector.matches(config.metadata.labels.as_ref().unwrap_or(&none));
-        Ok(self.configs.values().filter(matches).collect())
-    }
-
-    fn overrides(&self, gates: Option<&Gates>) -> BTreeSet<Override> {
-        let on = gates.is_none_or(|gates| gates.is_on(IRRECONCILABLE_MACHINE_CONFIG));
-        overrides(self.machine_configuration.as_ref().filter(|_| on))
-    }
+    })?;
+    Ok(World::of(objects))
 }
 
-fn named<T: DeserializeOwned>(manifest: Manifest, into: &mut BTreeMap<String, T>) -> Result<()> {
-    let (place, kind, name) = (manifest.place.clone(), manifest.kind().to_owned(), manifest.name().to_owned());
-    if name.is_empty() {
-        bail!("{place}: the {kind} has no name");
-    }
-    match into.insert(name.clone(), manifest.into_object()?) {
-        None => Ok(()),
-        Some(_) => bail!("{place}: there is another {kind} {name} before this one"),
-    }
+fn is_input(manifest: &Manifest) -> Result<bool> {
+    Ok(match (manifest.group(), manifest.kind()) {
+        (_, "") => bail!("{}: the object has no kind", manifest.place),
+        (MACHINE_CONFIG_GROUP, "MachineConfigPool" | "MachineConfig" | "ControllerConfig" | "OSImageStream")
+        | (CONFIG_GROUP, "FeatureGate" | "ClusterVersion")
+        | (OPERATOR_GROUP, "MachineConfiguration") => true,
+        _ => false,
+    })
 }
 
-fn only<T: DeserializeOwned>(manifest: Manifest, into: &mut Option<T>) -> Result<()> {
-    let (place, kind) = (manifest.place.clone(), manifest.kind().to_owned());
-    match into.replace(manifest.into_object()?) {
-        None => Ok(()),
-        Some(_) => bail!("{place}: there is another {kind} before this one"),
-    }
+/// The pool of this name.
+///
+/// # Errors
+/// When there is none.
+pub fn pool<'w>(world: &'w World, name: &str) -> Result<&'w MachineConfigPool> {
+    let named = |pool: &MachineConfigPool| pool.metadata.name.as_deref() == Some(name);
+    world.pools.iter().map(AsRef::as_ref).find(|pool: &&MachineConfigPool| named(pool)).ok_or_else(|| {
+        let known: Vec<&str> = world.pools.iter().filter_map(|pool| pool.metadata.name.as_deref()).collect();
+        anyhow!("there is no MachineConfigPool {name}; there are: {}", known.join(", "))
+    })
 }
 
-/// An object that need not be there, nor its kind.
-async fn singleton<T>(client: &Client, name: &str) -> Result<Option<T>>
-where
-    T: kube::Resource<DynamicType = (), Scope = kube::core::ClusterResourceScope>
-        + DeserializeOwned
-        + Clone
-        + std::fmt::Debug,
-{
-    let api: Api<T> = Api::all(client.clone());
-    api.get_opt(name).await.with_context(|| format!("reading {} {name}", T::kind(&())))
+/// Renders a pool as the controllers would, whoever wrote the objects.
+///
+/// # Errors
+/// When the pool cannot be rendered, or must not be rolled out.
+pub fn render(world: &World, pool: &MachineConfigPool) -> Result<Rendered> {
+    let (rendered, guard) = guarded(world, pool)?;
+    if let RuncGuard::AskImage { image, .. } = &guard {
+        tracing::warn!("MachineConfigs of {} ask for runc; whether {image} has it is not looked up", rendered.name());
+    }
+    refuse(guard)?;
+    Ok(rendered)
+}
+
+/// Renders a pool, and tells whether the result may be rolled out.
+///
+/// # Errors
+/// When the pool cannot be rendered.
+pub fn guarded(world: &World, pool: &MachineConfigPool) -> Result<(Rendered, RuncGuard)> {
+    let view = PoolView::new(pool);
+    let (parts, _) = world.parts(&view, &world.pool_views())?;
+    let rendered = parts.render(pool, &build::identity())?;
+    let guard = runc(view.name, &rendered, parts.stream(), world.distribution())?;
+    Ok((rendered, guard))
 }
 
 /// Without a distribution, whatever one of them knows to have no runc has none.

@@ -6,50 +6,36 @@ use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 use std::{
-    collections::BTreeMap,
     fmt::Debug,
     path::{Path, PathBuf},
 };
 use weir_api::{
     ClusterVersion, ControllerConfig, FeatureGate, Infrastructure, MachineConfig, MachineConfigNode, MachineConfigPool,
-    MachineOSConfig, OSImageStream,
+    MachineConfiguration, MachineOSConfig, OSImageStream,
     keys::{
-        gates::{IMAGE_MODE_STATUS_REPORTING, OS_STREAMS},
-        names::{CLUSTER, CONTROLLER_CONFIG, OPERATOR_APP, OPERATOR_NAMESPACE, VERSION},
+        names::{OPERATOR_APP, OPERATOR_NAMESPACE},
         pod::APP,
     },
-    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
 use weir_kubeio::{
     error::optional,
     read::{self, Listed},
 };
 use weir_rules::{
-    status::explain::Objects,
-    stream::gates::{Gates, gates},
+    view::unreadable::UnreadableObject,
+    world::{Object, World},
 };
 
-/// The objects as they are found, each once.
+/// The objects as they are found.
 #[derive(Default)]
-struct Found {
-    pools: BTreeMap<String, MachineConfigPool>,
-    nodes: BTreeMap<String, Node>,
-    configs: BTreeMap<String, MachineConfig>,
-    reports: BTreeMap<String, MachineConfigNode>,
-    pods: BTreeMap<String, Pod>,
-    image_mode: BTreeMap<String, MachineOSConfig>,
-    streams: BTreeMap<String, OSImageStream>,
-    controller_configs: BTreeMap<String, ControllerConfig>,
-    infrastructures: BTreeMap<String, Infrastructure>,
-    feature_gates: BTreeMap<String, FeatureGate>,
-    versions: BTreeMap<String, ClusterVersion>,
-}
+struct Found(Vec<Object>);
 
 /// Reads manifests: files, `-` for standard input, and folders with all that is below them, such as a must-gather.
 ///
 /// # Errors
 /// When a file that was named cannot be read. One found in a folder is passed over with a warning.
-pub fn of_files(paths: &[PathBuf]) -> Result<Objects> {
+pub fn of_files(paths: &[PathBuf]) -> Result<World> {
     let mut found = Found::default();
     for path in paths {
         if !path.is_dir() {
@@ -62,9 +48,7 @@ pub fn of_files(paths: &[PathBuf]) -> Result<Objects> {
             }
         }
     }
-    let mut objects = found.objects(false)?;
-    objects.nodes_unseen = objects.nodes.is_empty();
-    Ok(objects)
+    Ok(World::of(found.0))
 }
 
 /// Manifests in a folder and all folders below it, by name; links to folders are not followed.
@@ -87,46 +71,38 @@ fn below(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(files)
 }
 
-/// Reads a cluster.
+/// Reads a whole cluster.
 ///
 /// # Errors
 /// When it cannot be asked. A kind it does not have counts as none of that kind.
-pub async fn of_cluster(client: &Client) -> Result<Objects> {
+pub async fn of_cluster(client: &Client) -> Result<World> {
+    let mut found = configuration(client).await?;
+    found.all::<Node>(client).await?;
+    found.all::<MachineConfigNode>(client).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
-    let found = Found {
-        pools: all(client).await?,
-        nodes: all(client).await?,
-        configs: all(client).await?,
-        reports: all(client).await?,
-        pods: listed(pods, &ListParams::default().labels(&format!("{APP}={OPERATOR_APP}"))).await?,
-        image_mode: all(client).await?,
-        streams: all(client).await?,
-        controller_configs: all(client).await?,
-        infrastructures: all(client).await?,
-        feature_gates: all(client).await?,
-        versions: all(client).await?,
-    };
-    found.objects(true)
+    found.listed(pods, &ListParams::default().labels(&format!("{APP}={OPERATOR_APP}"))).await?;
+    Ok(World { whole: true, ..World::of(found.0) })
 }
 
-pub(crate) async fn all<K>(client: &Client) -> Result<BTreeMap<String, K>>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    listed(Api::all(client.clone()), &ListParams::default()).await
+/// Reads what configures a cluster: no nodes, of which there may be thousands.
+///
+/// # Errors
+/// As [`of_cluster`].
+pub async fn configuration_of_cluster(client: &Client) -> Result<World> {
+    Ok(World { whole: true, ..World::of(configuration(client).await?.0) })
 }
 
-pub(crate) async fn listed<K>(api: Api<K>, parameters: &ListParams) -> Result<BTreeMap<String, K>>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    let name = |object: &K| object.meta().name.clone().unwrap_or_default();
-    let listed = optional(read::list(&api, parameters).await).with_context(|| format!("listing {}", K::plural(&())))?;
-    let Some(Listed { items, unreadable }) = listed else { return Ok(BTreeMap::new()) };
-    for odd in unreadable {
-        tracing::warn!("{odd}; it is passed over");
-    }
-    Ok(items.into_iter().map(|object| (name(&object), object)).collect())
+async fn configuration(client: &Client) -> Result<Found> {
+    let mut found = Found::default();
+    found.all::<ClusterVersion>(client).await?;
+    found.all::<FeatureGate>(client).await?;
+    found.all::<ControllerConfig>(client).await?;
+    found.all::<OSImageStream>(client).await?;
+    found.all::<MachineConfiguration>(client).await?;
+    found.all::<MachineConfigPool>(client).await?;
+    found.all::<MachineConfig>(client).await?;
+    found.all::<MachineOSConfig>(client).await?;
+    Ok(found)
 }
 
 impl Found {
@@ -135,74 +111,62 @@ impl Found {
         reading.unpacked().each(|manifest| self.take(&manifest))
     }
 
-    /// Takes an object; of several of one name the last counts.
     fn take(&mut self, manifest: &Manifest) -> Result<()> {
-        match (manifest.group(), manifest.kind()) {
-            (MACHINE_CONFIG_GROUP, "MachineConfigPool") => keep(manifest, &mut self.pools),
-            (MACHINE_CONFIG_GROUP, "MachineConfig") => keep(manifest, &mut self.configs),
-            (MACHINE_CONFIG_GROUP, "MachineConfigNode") => keep(manifest, &mut self.reports),
-            (MACHINE_CONFIG_GROUP, "MachineOSConfig") => keep(manifest, &mut self.image_mode),
-            (MACHINE_CONFIG_GROUP, "OSImageStream") => keep(manifest, &mut self.streams),
-            (MACHINE_CONFIG_GROUP, "ControllerConfig") => keep(manifest, &mut self.controller_configs),
-            (CONFIG_GROUP, "Infrastructure") => keep(manifest, &mut self.infrastructures),
-            (CONFIG_GROUP, "FeatureGate") => keep(manifest, &mut self.feature_gates),
-            (CONFIG_GROUP, "ClusterVersion") => keep(manifest, &mut self.versions),
-            ("", "Node") => keep(manifest, &mut self.nodes),
-            ("", "Pod") if runs_operator(manifest) => keep(manifest, &mut self.pods),
-            _ => manifest.check_kind(),
+        self.0.extend(object(manifest)?);
+        Ok(())
+    }
+
+    async fn all<K>(&mut self, client: &Client) -> Result<()>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Into<Object>,
+    {
+        self.listed(Api::<K>::all(client.clone()), &ListParams::default()).await
+    }
+
+    async fn listed<K>(&mut self, api: Api<K>, parameters: &ListParams) -> Result<()>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Into<Object>,
+    {
+        let listed =
+            optional(read::list(&api, parameters).await).with_context(|| format!("listing {}", K::plural(&())))?;
+        let Some(Listed { items, unreadable }) = listed else { return Ok(()) };
+        self.0.extend(items.into_iter().map(Into::into));
+        for odd in unreadable {
+            tracing::warn!("{odd}");
+            let said = odd.to_string();
+            let odd = UnreadableObject { kind: odd.kind, name: odd.name, labels: odd.labels, said };
+            self.0.push(Object::Unreadable(odd));
         }
-    }
-
-    fn objects(self, all_configs: bool) -> Result<Objects> {
-        let gates = self.gates()?;
-        // Without a FeatureGate streams are what is usual.
-        let streams_on = gates.as_ref().is_none_or(|gates| gates.is_on(OS_STREAMS));
-        let counts_from_reports = gates.is_some_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING));
-        let config = self.controller_configs.get(CONTROLLER_CONFIG);
-        let infrastructure = self.infrastructures.get(CLUSTER).and_then(|i| i.status.as_ref());
-        let topology = match config {
-            Some(config) => config.spec.control_plane_topology().map(str::to_owned),
-            None => infrastructure.and_then(|status| status.control_plane_topology.clone()),
-        };
-        let known = config.and_then(|config| config.status.as_ref()).map(|s| s.controller_certificates.as_slice());
-        let certificates = known.unwrap_or_default().iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
-        let node_of = |pod: Pod| pod.spec.and_then(|spec| spec.node_name).unwrap_or_default();
-        Ok(Objects {
-            topology,
-            certificates,
-            counts_from_reports,
-            all_configs,
-            streams: self.streams.get(CLUSTER).filter(|_| streams_on).cloned(),
-            pools: self.pools.into_values().collect(),
-            nodes: self.nodes.into_values().collect(),
-            nodes_unseen: false,
-            configs: self.configs.into_values().collect(),
-            reports: self.reports.into_values().collect(),
-            operator_nodes: self.pods.into_values().map(node_of).collect(),
-            image_mode_pools: self.image_mode.into_values().map(|c| c.spec.machine_config_pool.name).collect(),
-        })
-    }
-
-    /// The gates of the release; `None` when there is no FeatureGate.
-    fn gates(&self) -> Result<Option<Gates>> {
-        let Some(object) = self.feature_gates.get(CLUSTER) else { return Ok(None) };
-        let lists = object.status.as_ref().map(|s| s.feature_gates.as_slice()).unwrap_or_default();
-        let version = match lists {
-            // The one list there is must be the one that is meant.
-            [only] => Some(only.version.as_str()),
-            _ => None,
-        };
-        Ok(Some(gates(Some(object), version, self.versions.get(VERSION))?))
+        Ok(())
     }
 }
 
-fn keep<K: DeserializeOwned>(manifest: &Manifest, kept: &mut BTreeMap<String, K>) -> Result<()> {
-    kept.insert(manifest.name().to_owned(), manifest.read()?);
-    Ok(())
+/// The object of a manifest, when it is of a kind that decisions need.
+///
+/// # Errors
+/// When it has wrong fields, or is of a kind that our group does not have.
+pub(crate) fn object(manifest: &Manifest) -> Result<Option<Object>> {
+    Ok(Some(match (manifest.group(), manifest.kind()) {
+        (MACHINE_CONFIG_GROUP, "MachineConfigPool") => manifest.read::<MachineConfigPool>()?.into(),
+        (MACHINE_CONFIG_GROUP, "MachineConfig") => manifest.read::<MachineConfig>()?.into(),
+        (MACHINE_CONFIG_GROUP, "MachineConfigNode") => manifest.read::<MachineConfigNode>()?.into(),
+        (MACHINE_CONFIG_GROUP, "MachineOSConfig") => manifest.read::<MachineOSConfig>()?.into(),
+        (MACHINE_CONFIG_GROUP, "OSImageStream") => manifest.read::<OSImageStream>()?.into(),
+        (MACHINE_CONFIG_GROUP, "ControllerConfig") => manifest.read::<ControllerConfig>()?.into(),
+        (CONFIG_GROUP, "Infrastructure") => manifest.read::<Infrastructure>()?.into(),
+        (CONFIG_GROUP, "FeatureGate") => manifest.read::<FeatureGate>()?.into(),
+        (CONFIG_GROUP, "ClusterVersion") => manifest.read::<ClusterVersion>()?.into(),
+        (OPERATOR_GROUP, "MachineConfiguration") => manifest.read::<MachineConfiguration>()?.into(),
+        ("", "Node") => manifest.read::<Node>()?.into(),
+        ("", "Pod") if may_run_operator(manifest) => manifest.read::<Pod>()?.into(),
+        _ => {
+            manifest.check_kind()?;
+            return Ok(None);
+        }
+    }))
 }
 
-fn runs_operator(manifest: &Manifest) -> bool {
-    let metadata = &manifest.object["metadata"];
-    let namespace = metadata["namespace"].as_str().unwrap_or(OPERATOR_NAMESPACE);
-    namespace == OPERATOR_NAMESPACE && metadata["labels"][APP] == OPERATOR_APP
+/// Other pods, of which a must-gather has thousands, are not even read.
+fn may_run_operator(manifest: &Manifest) -> bool {
+    manifest.object["metadata"]["labels"][APP] == OPERATOR_APP
 }

@@ -37,6 +37,12 @@ pub enum GatesError {
 }
 
 impl Gates {
+    /// Those that are on in a list.
+    #[must_use]
+    pub fn of(list: &FeatureGateDetails) -> Self {
+        Self { on: list.enabled.iter().map(|gate| gate.name.clone()).collect() }
+    }
+
     /// Whether the gate is on.
     #[must_use]
     pub fn is_on(&self, gate: &str) -> bool {
@@ -53,8 +59,7 @@ pub fn gates(
     version: Option<&str>,
     cluster: Option<&ClusterVersion>,
 ) -> Result<Gates, GatesError> {
-    let list = gate_list(object, version, cluster)?;
-    Ok(Gates { on: list.enabled.iter().map(|gate| gate.name.clone()).collect() })
+    gate_list(object, version, cluster).map(Gates::of)
 }
 
 /// The list of gates for a release version; `None` when the build does not know its own.
@@ -72,7 +77,8 @@ pub fn gate_list<'a>(
     lists.ok_or_else(|| GatesError::NoEntry { version: version.to_owned() })
 }
 
-fn running(cluster: &ClusterVersion) -> Option<&str> {
+/// Version that the cluster is to run.
+pub(crate) fn running(cluster: &ClusterVersion) -> Option<&str> {
     let status = cluster.status.as_ref()?;
     let newest = status.history.first().map(|update| update.version.as_str());
     Some(status.desired.version.as_str()).filter(|v| !v.is_empty()).or(newest).filter(|v| !v.is_empty())

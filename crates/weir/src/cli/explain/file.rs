@@ -4,7 +4,7 @@ use super::{
     super::{Output, render::origin},
     given::Given,
 };
-use crate::exit::Outcome;
+use crate::{exit::Outcome, inputs};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use weir_ignition::{diff::Contents, file_address};
@@ -27,9 +27,9 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let inputs = self.given.inputs()?;
-        let pool = inputs.pool(&self.pool)?;
-        let rendered = inputs.render(pool, None).with_context(|| format!("pool {}", self.pool))?;
+        let world = self.given.world()?;
+        let pool = inputs::pool(&world, &self.pool)?;
+        let rendered = inputs::render(&world, pool).with_context(|| format!("pool {}", self.pool))?;
         let Some(trace) = rendered.provenance.trace(&file_address(&self.path)) else {
             bail!("no file {} is written to machines of pool {}", self.path, self.pool);
         };

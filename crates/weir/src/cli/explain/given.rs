@@ -1,9 +1,10 @@
 //! Manifests, or the cluster when there are none.
 
 use super::super::{cluster::Cluster, manifest_source::ManifestSource};
-use crate::inputs::Inputs;
+use crate::{inputs, rollout_objects::configuration_of_cluster};
 use anyhow::{Context as _, Result};
 use std::path::PathBuf;
+use weir_rules::world::World;
 
 /// What is explained.
 #[derive(Debug, clap::Args)]
@@ -17,13 +18,13 @@ pub(super) struct Given {
 
 impl Given {
     /// Everything that decides what pools get.
-    pub(super) fn inputs(&self) -> Result<Inputs> {
+    pub(super) fn world(&self) -> Result<World> {
         if !self.files.is_empty() {
             let source = ManifestSource { files: self.files.clone(), distribution: None };
-            return Inputs::of(source.manifests());
+            return inputs::of(source.manifests());
         }
         let runtime =
             tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
-        runtime.block_on(async { Inputs::of_cluster(&self.cluster.connect("explain").await?).await })
+        runtime.block_on(async { configuration_of_cluster(&self.cluster.connect("explain").await?).await })
     }
 }

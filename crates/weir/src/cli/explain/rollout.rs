@@ -8,7 +8,10 @@ use crate::{
 use anyhow::Result;
 use jiff::Timestamp;
 use std::path::PathBuf;
-use weir_rules::status::explain::{Objects, explain, explain_all, explained, membership, without_pool};
+use weir_rules::world::{
+    World,
+    explain::{explain, explain_all, explained, membership, without_pool},
+};
 
 /// Which nodes a pool has, which of them may go, and what the others wait for
 ///
@@ -31,18 +34,18 @@ pub struct Rollout {
 
 impl Rollout {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let (objects, now) = (self.objects()?, Timestamp::now());
+        let (world, now) = (self.world()?, Timestamp::now());
         let text = match (self.output, &self.pool) {
-            (None, Some(pool)) => explained(&explain(&objects, pool, now)?, now),
-            (None, None) => everything(&objects, now),
-            (Some(output), Some(pool)) => output.write(&explain(&objects, pool, now)?.json())?,
-            (Some(output), None) => output.write(&membership(&objects))?,
+            (None, Some(pool)) => explained(&explain(&world, pool, now)?, now),
+            (None, None) => everything(&world, now),
+            (Some(output), Some(pool)) => output.write(&explain(&world, pool, now)?.json())?,
+            (Some(output), None) => output.write(&membership(&world))?,
         };
         print(text.as_bytes())?;
         Ok(Outcome::Done)
     }
 
-    fn objects(&self) -> Result<Objects> {
+    fn world(&self) -> Result<World> {
         if !self.files.is_empty() {
             return rollout_objects::of_files(&self.files);
         }
@@ -51,9 +54,9 @@ impl Rollout {
     }
 }
 
-fn everything(objects: &Objects, now: Timestamp) -> String {
-    let pools: Vec<_> = explain_all(objects, now).iter().map(|pool| explained(pool, now)).collect();
-    let lost = without_pool(objects);
+fn everything(world: &World, now: Timestamp) -> String {
+    let pools: Vec<_> = explain_all(world, now).iter().map(|pool| explained(pool, now)).collect();
+    let lost = without_pool(world);
     let lost = lost.iter().map(|(node, reason)| format!("node {node} has no pool: {reason}\n"));
     pools.into_iter().chain(lost).collect()
 }
