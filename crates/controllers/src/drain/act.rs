@@ -145,7 +145,7 @@ impl Actor<'_> {
     ) -> Result<(), Error> {
         let Some(report) = &observed.report else { return Ok(()) };
         let context = &self.controller.context;
-        let images = context.is_on(IMAGE_MODE_STATUS_REPORTING);
+        let images = context.gates().is_ok_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING));
         let reports = drain_reports(view, plan, &known.tried);
         let Some(status) = record(report, view, &reports, images, now) else { return Ok(()) };
         let api: Api<MachineConfigNode> = Api::all(context.client.clone());

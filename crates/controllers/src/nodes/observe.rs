@@ -59,7 +59,7 @@ impl Observed {
             pools,
             nodes: cluster.nodes.all(),
             reports: cluster.reports.all(),
-            images: context.is_on(IMAGE_MODE_STATUS_REPORTING),
+            images: context.gates().is_ok_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING)),
         }
     }
 

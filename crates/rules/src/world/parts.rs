@@ -118,19 +118,14 @@ impl Parts {
 
 impl PartialEq for Parts {
     fn eq(&self, other: &Self) -> bool {
-        let same = |a: &Option<Arc<MachineConfig>>, b: &Option<Arc<MachineConfig>>| match (a, b) {
-            (Some(a), Some(b)) => Arc::ptr_eq(a, b),
-            (None, None) => true,
-            _ => false,
-        };
+        let objects = |parts: &Self| parts.configs.iter().chain(&parts.current).map(Arc::as_ptr).collect::<Vec<_>>();
         self.uid == other.uid
             && self.own_stream == other.own_stream
             && self.stream == other.stream
             && self.overrides == other.overrides
             && self.waits == other.waits
             && Arc::ptr_eq(&self.controller_config, &other.controller_config)
-            && same(&self.current, &other.current)
             && self.configs.len() == other.configs.len()
-            && self.configs.iter().zip(&other.configs).all(|(a, b)| Arc::ptr_eq(a, b))
+            && objects(self) == objects(other)
     }
 }
