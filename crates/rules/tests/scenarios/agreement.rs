@@ -218,7 +218,7 @@ fn said(plan: &RolloutPlan) -> impl PartialEq + std::fmt::Debug + use<> {
 }
 
 proptest! {
-    #![proptest_config(Config { cases: 400, rng_seed: RngSeed::Fixed(11), failure_persistence: None, ..Config::default() })]
+    #![proptest_config(Config { cases: 200, rng_seed: RngSeed::Fixed(11), failure_persistence: None, ..Config::default() })]
 
     #[test]
     fn commands_and_controllers_say_the_same(
