@@ -1,33 +1,22 @@
 //! What every controller is given.
 
 use crate::Cluster;
+use jiff::SignedDuration;
 use kube::Client;
 use std::{fmt, sync::Arc, time::Duration};
 use weir_api::{
-    ClusterVersion, FeatureGate,
-    feature_gate::FeatureGateDetails,
+    ClusterVersion,
     keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
 };
 use weir_distro::Profile;
-use weir_kubeio::{Clock, Recorder};
+use weir_kubeio::{Clock, Recorder, Unreadable};
 use weir_rules::{
     operator::controller_config::{RenderConfigError, kept_by_us},
-    stream::{
-        gates::{Gates, GatesError, gate_list, gates},
-        mismatch::{Mismatch, MismatchView, clause, mismatches},
-    },
+    render::Build,
+    stream::gates::{Gates, GatesError},
+    view::unreadable::UnreadableObject,
+    world::{Process, World},
 };
-
-/// Identity of a build. The three are compared with different marks on different objects and never with each other.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Build {
-    /// Version for people; the operator marks the ControllerConfig with it.
-    pub raw: String,
-    /// What makes the build unique; marks generated MachineConfigs and the OSImageStream.
-    pub hash: String,
-    /// Release the build belongs to; absent when it belongs to none, and then to the one the cluster is to run.
-    pub release: Option<String>,
-}
 
 /// What every controller is given. Cheap to clone.
 #[derive(Clone)]
@@ -56,40 +45,66 @@ impl fmt::Debug for Context {
 }
 
 impl Context {
+    /// Everything that is seen of the cluster.
+    #[must_use]
+    pub fn world(&self) -> World {
+        let cluster = &self.cluster;
+        World {
+            nodes: cluster.nodes.all(),
+            reports: cluster.reports.all(),
+            pods: cluster.operator_pods.all(),
+            ..self.configuration()
+        }
+    }
+
+    /// What is seen of what configures the cluster: no nodes, of which there are thousands.
+    #[must_use]
+    pub fn configuration(&self) -> World {
+        let cluster = &self.cluster;
+        let unreadable = |object: Unreadable| UnreadableObject {
+            said: object.to_string(),
+            kind: object.kind,
+            name: object.name,
+            labels: object.labels,
+        };
+        World {
+            controller_config: cluster.controller_configs.get(CONTROLLER_CONFIG),
+            streams: cluster.streams.get(CLUSTER),
+            configuration: cluster.configurations.get(CLUSTER),
+            pools: cluster.pools.all(),
+            configs: cluster.configs.all(),
+            os_configs: cluster.os_configs.all(),
+            kubelets: cluster.kubelets.all(),
+            runtimes: cluster.runtimes.all(),
+            pinned: cluster.pinned.all(),
+            unreadable: cluster.unreadable().into_iter().map(unreadable).collect(),
+            process: Some(Process {
+                build: self.build.clone(),
+                settle: SignedDuration::try_from(self.settle).unwrap_or(SignedDuration::MAX),
+                trouble: cluster.troubles.get(),
+            }),
+            ..self.release()
+        }
+    }
+
+    /// What says which features are on.
+    fn release(&self) -> World {
+        World {
+            version: self.cluster_version(),
+            feature_gate: self.cluster.gates.get(CLUSTER),
+            whole: true,
+            release: self.build.release.clone(),
+            profile: Some(self.profile),
+            ..World::default()
+        }
+    }
+
     /// The gates that are on for our release.
     ///
     /// # Errors
     /// When they are not known yet.
     pub fn gates(&self) -> Result<Gates, GatesError> {
-        let (object, cluster) = (self.feature_gate(), self.cluster_version());
-        gates(object.as_deref(), self.build.release.as_deref(), cluster.as_deref())
-    }
-
-    /// The list of gates, on and off, for our release; absent while it is not known.
-    #[must_use]
-    pub fn gate_list(&self) -> Option<FeatureGateDetails> {
-        let (object, cluster) = (self.feature_gate(), self.cluster_version());
-        gate_list(object.as_deref(), self.build.release.as_deref(), cluster.as_deref()).ok().cloned()
-    }
-
-    /// What contradicts the distribution; nothing is rendered or rolled out while there is anything.
-    #[must_use]
-    pub fn mismatches(&self) -> Vec<Mismatch> {
-        let evidence = self.cluster.troubles.get().evidence;
-        let gates = self.feature_gate();
-        mismatches(&MismatchView {
-            profile: self.profile,
-            payload_tags: &evidence.tags.iter().map(String::as_str).collect::<Vec<_>>(),
-            several_streams: &evidence.several_streams,
-            feature_set: gates.as_ref().map(|object| object.spec.feature_set.as_str()),
-        })
-    }
-
-    /// What contradicts the distribution, as a clause.
-    #[must_use]
-    pub fn halted(&self) -> Option<String> {
-        let found = self.mismatches();
-        (!found.is_empty()).then(|| clause(self.profile, &found))
+        self.release().gates()
     }
 
     /// Whether the cluster is ours to keep.
@@ -105,10 +120,6 @@ impl Context {
     #[must_use]
     pub fn cluster_version(&self) -> Option<Arc<ClusterVersion>> {
         self.cluster.versions.get(VERSION)
-    }
-
-    fn feature_gate(&self) -> Option<Arc<FeatureGate>> {
-        self.cluster.gates.get(CLUSTER)
     }
 
     /// Events of a component.

@@ -33,12 +33,12 @@ pub mod rollout;
 pub mod steps;
 pub mod stream;
 pub mod troubles;
-mod unreadable;
 pub mod unused;
 
 pub use access::Access;
 pub use cluster::Cluster;
-pub use context::{Build, Context};
+pub use context::Context;
+pub use weir_rules::render::Build;
 
 use weir_images::Images;
 

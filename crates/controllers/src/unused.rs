@@ -4,7 +4,7 @@ use crate::Context;
 use jiff::{SignedDuration, Timestamp};
 use kube::Api;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
@@ -33,43 +33,27 @@ impl Controller {
         drive("unused", self.context.cluster.changes(), || self.reconcile()).await;
     }
 
-    /// Whether something that may name a rendered MachineConfig cannot be read.
-    fn is_blind(&self) -> bool {
-        let cluster = &self.context.cluster;
-        let broken =
-            [cluster.pools.broken(), cluster.nodes.broken(), cluster.reports.broken(), cluster.os_configs.broken()];
-        broken.iter().any(|broken| !broken.is_empty())
-    }
-
     /// One pass.
     ///
     /// # Errors
     /// When one could not be deleted.
     pub async fn reconcile(&self) -> Result<Next, Error> {
-        let cluster = &self.context.cluster;
         if self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }
-        let now = self.context.clock.now();
-        let (configs, pools, nodes) = (cluster.configs.all(), cluster.pools.all(), cluster.nodes.all());
-        let (reports, image_mode) = (cluster.reports.all(), cluster.os_configs.all());
+        let (world, now) = (self.context.world(), self.context.clock.now());
         let since = self.since.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let found = unused(
-            &UnusedView {
-                configs: &configs.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-                pools: &pools.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-                nodes: &nodes.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-                reports: &reports.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-                image_mode_pools: &image_mode
-                    .iter()
-                    .map(|config| config.spec.machine_config_pool.name.as_str())
-                    .collect::<BTreeSet<_>>(),
-                blind: self.is_blind(),
-                since: &since,
-                after: SignedDuration::try_from(self.after).unwrap_or(SignedDuration::MAX),
-            },
-            now,
-        );
+        let view = UnusedView {
+            configs: &world.configs,
+            pools: &world.pools,
+            nodes: &world.nodes,
+            reports: &world.reports,
+            os_configs: &world.os_configs,
+            unreadable: &world.unreadable,
+            since: &since,
+            after: SignedDuration::try_from(self.after).unwrap_or(SignedDuration::MAX),
+        };
+        let found = unused(&view, now);
         *self.since.lock().unwrap_or_else(PoisonError::into_inner) = found.since;
         let api: Api<MachineConfig> = Api::all(self.context.client.clone());
         for name in &found.delete {

@@ -25,11 +25,11 @@ use weir_api::OSImageStream;
 use weir_api::crds::{FeatureSet, crds};
 use weir_api::keys::{config::RELEASE_PAYLOAD_IMAGE, names::OPERATOR_NAMESPACE, namespaces};
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::troubles::{CatalogTrouble, Trouble};
 use weir_controllers::{Access, Build, Cluster, Context, access, stream};
 use weir_distro::Profile;
 use weir_images::{Authfile, Cache, Images, Patience, Registries, Source, Trust, payload};
 use weir_kubeio::Clock;
+use weir_rules::stream::trouble::{CatalogTrouble, Trouble};
 use weir_testkit::http::{Answer, Request, Server};
 use weir_testkit::{Options, Registry};
 

@@ -8,10 +8,11 @@
 //! | [`status`] | what pools, nodes and the cluster say about themselves |
 //! | [`operator`] | what the operator keeps in the cluster |
 //! | [`view`] | API objects turned into what the rules read |
+//! | [`world`] | everything that a decision looks at, as one value: what follows from it, whoever asks |
 //! | [`objects`] | what any object is read with and changed by |
 //!
-//! A room uses those below it: `objects`, `view`, `stream`, `render`, `rollout`, then `status` and `operator`. The first three
-//! name a rule of their own; the table on top of each says what the others in it decide.
+//! A room uses those below it: `objects`, `view`, `stream`, `render`, `rollout`, then `status` and `operator`, and `world` above
+//! all. The first three name a rule of their own; the table on top of each says what the others in it decide.
 
 pub mod objects;
 pub mod operator;
@@ -20,3 +21,4 @@ pub mod rollout;
 pub mod status;
 pub mod stream;
 pub mod view;
+pub mod world;

@@ -25,12 +25,14 @@
 //! | [`generated`] | whether what was generated for kubelets is of the feature gates that are on |
 //! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
+//! | [`failure`] | why a pool is not rendered, and whether it is degraded for it |
 //! | [`carried_over`] | whether what was generated still belongs to the ControllerConfig |
 
 mod amend;
 pub mod carried_over;
 pub mod components;
 mod error;
+pub mod failure;
 pub mod generated;
 pub mod goyaml;
 pub mod guard;
@@ -76,7 +78,7 @@ pub struct RenderInput<'a> {
     /// The pool's stream; absent when there are none.
     pub stream: Option<&'a OSImageStreamSet>,
     /// Build of the controllers, which the result is marked with.
-    pub build: Option<Build<'a>>,
+    pub build: Option<&'a Build>,
     /// Whether objects of another build are waited for; offline they are taken as they are.
     pub wait_for_build: bool,
     /// The configuration the pool is to reach now; absent when it has none.
@@ -87,15 +89,15 @@ pub struct RenderInput<'a> {
     pub size_limit: Option<usize>,
 }
 
-/// The identity of a build of the controllers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Build<'a> {
-    /// Version for people, `v1.2.3`, as on the ControllerConfig.
-    pub raw: &'a str,
-    /// Hash of the source, as on generated MachineConfigs.
-    pub hash: &'a str,
-    /// Version of the release.
-    pub release: &'a str,
+/// Identity of a build. The three are compared with different marks on different objects and never with each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Build {
+    /// Version for people, `v1.2.3`; the operator marks the ControllerConfig with it.
+    pub raw: String,
+    /// What makes the build unique; marks generated MachineConfigs and the OSImageStream.
+    pub hash: String,
+    /// Release the build belongs to; absent when it belongs to none, and then to the one the cluster is to run.
+    pub release: Option<String>,
 }
 
 /// A pool's configuration.
@@ -175,7 +177,7 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
     let (name, spec) = name::named(pool, merged.spec)?;
     let mut rendered = MachineConfig::named(&name, spec);
     let release = annotation(&input.controller_config.metadata, config::RELEASE_IMAGE_VERSION).unwrap_or_default();
-    let hash = input.build.map_or("", |b| b.hash);
+    let hash = input.build.map_or("", |b| b.hash.as_str());
     let mut annotations = BTreeMap::from([
         (config::GENERATED_BY_CONTROLLER_VERSION.to_owned(), hash.to_owned()),
         (config::RELEASE_IMAGE_VERSION.to_owned(), release.to_owned()),
@@ -231,7 +233,7 @@ fn wait_for_this_build(input: &RenderInput<'_>, configs: &[&MachineConfig]) -> R
     match annotation(&input.controller_config.metadata, config::GENERATED_BY_VERSION) {
         Some(raw) if raw == build.raw => {}
         found => {
-            let (found, mine) = (found.map(str::to_owned), build.raw.to_owned());
+            let (found, mine) = (found.map(str::to_owned), build.raw.clone());
             return Err(RenderError::OtherControllerConfig { found, mine });
         }
     }
@@ -239,7 +241,7 @@ fn wait_for_this_build(input: &RenderInput<'_>, configs: &[&MachineConfig]) -> R
         let generated = annotation(&one.metadata, config::GENERATED_BY_CONTROLLER_VERSION);
         if let Some(found) = generated.filter(|found| !found.is_empty() && *found != build.hash) {
             let (config, found) = (name_of(&one.metadata).to_owned(), found.to_owned());
-            return Err(RenderError::OtherConfig { config, found, mine: build.hash.to_owned() });
+            return Err(RenderError::OtherConfig { config, found, mine: build.hash.clone() });
         }
     }
     Ok(())

@@ -22,6 +22,7 @@
 //! |---|---|
 //! | [`membership`] | which pool a node belongs to |
 //! | [`lost`] | which nodes should have a pool and have none, and which pools that concerns |
+//! | [`halt`] | what keeps every node of the cluster from being told anything |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
 //! | [`settle`] | when a pool's new target is told to its first node |
 //! | [`drain`] | which pods a node that is to be drained loses now, and who is in the way |
@@ -32,6 +33,7 @@ mod alike;
 mod capacity;
 pub mod check;
 pub mod drain;
+pub mod halt;
 pub mod lost;
 mod mark;
 pub mod max_unavailable;
@@ -47,6 +49,7 @@ pub use reason::{WaitReason, listed};
 
 use crate::{
     rollout::{
+        halt::Halt,
         max_unavailable::max_unavailable,
         membership::{Assignment, Membership},
         settle::{is_exempt, unsettled_until},
@@ -80,8 +83,8 @@ pub struct RolloutView<'a> {
     pub config_owners: &'a BTreeMap<&'a str, &'a str>,
     /// Names of all MachineConfigs; absent when they are not known, which then stops nobody.
     pub configs: Option<&'a BTreeSet<&'a str>>,
-    /// Why nothing may start anywhere, e.g. contradicting evidence about the distribution.
-    pub halted: Option<&'a str>,
+    /// Why nothing may start anywhere.
+    pub halted: Option<&'a Halt>,
     /// The plan made before this one; tells since when.
     pub previous: Option<&'a RolloutPlan>,
 }
@@ -270,8 +273,8 @@ impl<'w> Planner<'w> {
         if pool.paused {
             return Some(WaitReason::PoolPaused);
         }
-        if let Some(why) = self.world.halted {
-            return Some(WaitReason::Halted { why: why.to_owned() });
+        if let Some(halt) = self.world.halted {
+            return Some(WaitReason::Halted(halt.clone()));
         }
         if self.world.image_mode_pools.contains(pool.name) {
             return Some(WaitReason::ImageMode);

@@ -8,12 +8,10 @@
 //! | [`cluster_status`] | what the ClusterOperator says, and whether the cluster may be updated |
 //! | [`required`] | whether the pools that a cluster's update waits for have taken it in |
 //! | [`figures`] | what its state is in numbers |
-//! | [`explain`] | all of it about one pool, for people and for scripts |
 //! | [`update_history`] | which releases ClusterVersion says the cluster ran, and whether the last is complete |
 //! | [`settled`] | whether a pool has come to rest |
 
 pub mod cluster_status;
-pub mod explain;
 pub mod figures;
 pub mod node_status;
 pub mod notices;

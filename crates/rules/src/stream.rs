@@ -20,6 +20,7 @@
 //! | [`mismatch`] | what contradicts the distribution that was chosen |
 //! | [`release`] | which version a cluster was installed with |
 //! | [`switch`] | which pools move when one of them names another stream |
+//! | [`trouble`] | nothing: it holds what reading a release found in the way |
 
 pub mod catalog;
 pub mod former;
@@ -29,6 +30,7 @@ pub mod release;
 pub mod switch;
 #[cfg(test)]
 mod tests;
+pub mod trouble;
 
 use crate::view::PoolView;
 use std::fmt;

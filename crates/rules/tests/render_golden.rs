@@ -7,10 +7,6 @@ use std::collections::BTreeMap;
 use weir_api::{ControllerConfig, MachineConfig, MachineConfigPool, os_image_stream::OSImageStreamSet};
 use weir_rules::render::{Build, RenderInput, render};
 
-/// Identity of the build that was recorded.
-const BUILD: Build<'_> =
-    Build { raw: "v0.0.0-was-not-built-properly", hash: "was-not-built-properly", release: "0.0.1-snapshot" };
-
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Case {
@@ -40,6 +36,12 @@ fn reason(error: &str) -> &str {
 #[test]
 fn recorded_renderings() {
     let text = weir_recorded::read("render.jsonl");
+    // The build that was recorded.
+    let build = Build {
+        raw: "v0.0.0-was-not-built-properly".to_owned(),
+        hash: "was-not-built-properly".to_owned(),
+        release: Some("0.0.1-snapshot".to_owned()),
+    };
     let mut wrong = Vec::new();
     let mut count = 0;
     for case in text.lines().map(|line| serde_json::from_str::<Case>(line).unwrap()) {
@@ -47,7 +49,7 @@ fn recorded_renderings() {
         let configs: Vec<&MachineConfig> = case.machine_configs.iter().collect();
         let input = RenderInput {
             stream: case.stream.as_ref(),
-            build: Some(BUILD),
+            build: Some(&build),
             ..RenderInput::new(&case.pool, &configs, &case.controller_config)
         };
         match (render(&input), case.rendered, case.error) {

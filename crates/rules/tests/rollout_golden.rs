@@ -10,12 +10,13 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::keys::{pool::NODES_WITHOUT_POOL, rollout::CONTROL_PLANE_TOPOLOGY};
 use weir_rules::{
-    rollout::{capacity, check::check_plan, max_unavailable::max_unavailable, membership::assign, plan_rollout},
-    status::{
-        explain::{explain, membership as membership_json},
-        pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
-    },
+    rollout::{capacity, check::check_plan, max_unavailable::max_unavailable, plan_rollout},
+    status::pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
     view::NodeView,
+    world::{
+        Views,
+        explain::{explain, membership as membership_json},
+    },
 };
 
 const NOW: jiff::Timestamp = jiff::Timestamp::constant(1_800_000_000, 0);
@@ -116,8 +117,8 @@ fn differ(out: &mut Vec<String>, what: &str, ours: &Value, theirs: &Value) {
 #[test]
 fn membership() {
     run("membership", &[], |case| {
-        let (pools, nodes) = (case.inputs.pool_views(), case.inputs.node_views());
-        let membership = assign(&pools, &nodes);
+        let world = case.inputs.world();
+        let Views { nodes, membership, .. } = world.views();
         let mut out = Vec::new();
         let recorded = &case.output["nodes"];
         for (node, assignment) in nodes.iter().zip(&membership.assignments) {
@@ -157,7 +158,7 @@ fn candidates() {
         let nodes = views.nodes_of(name);
         let names = |list: &[&NodeView<'_>]| json!(list.iter().map(|n| n.name).collect::<Vec<_>>());
         let direct = &case.output["direct"];
-        let pool = views.pool(name);
+        let pool = views.pools.iter().find(|pool| pool.name == name).unwrap();
         if pool.selector.is_err() {
             differ(&mut out, "error", &json!(direct.get("error").is_some()), &json!(true));
             return out;
@@ -173,8 +174,11 @@ fn candidates() {
             let left = if room.candidates.is_empty() && direct["capacity"] == 0 { 0 } else { room.left };
             differ(&mut out, "capacity", &json!(left), &direct["capacity"]);
         }
-        let plan = plan_rollout(&views.rollout(), NOW);
-        let broken = check_plan(&views.rollout(), &plan);
+        let (plan, broken) = views.with_rollout(None, |view| {
+            let plan = plan_rollout(view, NOW);
+            let broken = check_plan(view, &plan);
+            (plan, broken)
+        });
         differ(&mut out, "check", &json!(broken.iter().map(ToString::to_string).collect::<Vec<_>>()), &json!([]));
         let recorded: Vec<&str> =
             case.output["sync"]["chosen"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
@@ -209,7 +213,7 @@ fn candidates() {
 #[test]
 fn explained() {
     run("membership", &[], |case| {
-        let told = membership_json(&case.inputs.objects());
+        let told = membership_json(&case.inputs.world());
         let mut out = Vec::new();
         for (node, recorded) in case.output["nodes"].as_object().unwrap() {
             // An invalid selector is an error for every node in the reference (R-MEMBER-5).
@@ -224,7 +228,7 @@ fn explained() {
     run("candidates", &[], |case| {
         let mut out = Vec::new();
         let direct = &case.output["direct"];
-        let told = explain(&case.inputs.objects(), case.inputs.pool_name(), NOW).unwrap().json();
+        let told = explain(&case.inputs.world(), case.inputs.pool_name(), NOW).unwrap().json();
         for key in ["nodes", "unavailable", "maxUnavailable", "candidates", "capacity"] {
             if direct.get(key).is_some() {
                 differ(&mut out, key, &told[key], &direct[key]);
@@ -235,7 +239,7 @@ fn explained() {
     run("status", REPORTS, |case| {
         let mut out = Vec::new();
         if case.error.is_none() {
-            let told = explain(&case.inputs.objects(), case.inputs.pool_name(), NOW).unwrap().json();
+            let told = explain(&case.inputs.world(), case.inputs.pool_name(), NOW).unwrap().json();
             let mut status = told["status"].clone();
             for condition in status["conditions"].as_array_mut().unwrap() {
                 condition.as_object_mut().unwrap().remove("lastTransitionTime");
@@ -253,21 +257,21 @@ fn status() {
         let world = case.inputs.world();
         let views = world.views();
         let mut out = Vec::new();
-        let pool = views.pool(case.inputs.pool_name());
+        let pool = views.pools.iter().find(|pool| pool.name == case.inputs.pool_name()).unwrap();
         if let Some(error) = case.error.as_deref() {
             differ(&mut out, error, &json!(pool.selector.is_err()), &json!(true));
             return out;
         }
         let nodes = views.nodes_of(pool.name);
-        let plan = plan_rollout(&views.rollout(), NOW);
+        let plan = views.plan(None, NOW);
         let status = pool_status(
             &PoolStatusView {
                 pool,
                 nodes: &nodes,
                 reports: &views.reports,
-                configs: &views.config_map,
-                streams: case.inputs.streams().filter(|_| case.inputs.gate("OSStreams")),
-                counts_from_reports: case.inputs.gate("ImageModeStatusReporting"),
+                configs: &views.configs,
+                streams: world.streams_in_effect(),
+                counts_from_reports: world.is_on("ImageModeStatusReporting"),
                 image_mode: false,
                 certificates: &certificate_expiry(case.inputs.certificates()),
                 standing: plan.standing(pool.name),

@@ -23,15 +23,17 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test: a malformed scenario shall stop it")]
 
-#[path = "scenarios/world.rs"]
-mod world;
+#[path = "scenarios/agreement.rs"]
+mod agreement;
+#[path = "scenarios/scenario.rs"]
+mod scenario;
 
 use proptest::{
     prelude::*,
     test_runner::{Config, RngSeed},
 };
+use scenario::Scenario;
 use std::{collections::BTreeMap, path::Path};
-use world::World;
 
 #[test]
 fn every_scenario_prints_what_it_says() {
@@ -59,7 +61,7 @@ fn every_scenario_prints_what_it_says() {
 
 /// Plays a scenario and writes it again, with what its commands print now.
 fn play(told: &str, file: &Path) -> String {
-    let mut world = World::new();
+    let mut world = Scenario::new();
     let mut out = String::new();
     for line in told.lines() {
         if let Some(command) = line.strip_prefix("> ") {
@@ -109,7 +111,7 @@ struct Life {
 }
 
 fn live(edits: &[(usize, Edit)], most: usize, works: usize) -> Life {
-    let (mut world, mut life, mut now) = (World::new(), Life::default(), 0);
+    let (mut world, mut life, mut now) = (Scenario::new(), Life::default(), 0);
     let mut run = |command: String| world.run(&command).unwrap_or_else(|why| panic!("{command}: {why}"));
     run(format!("settle {SETTLE}s"));
     let mut count = BTreeMap::from([("worker", 0), ("infra", 0)]);

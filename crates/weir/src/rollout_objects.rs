@@ -4,42 +4,32 @@ use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
-use std::{collections::BTreeMap, fmt::Debug, path::PathBuf};
+use std::{fmt::Debug, path::PathBuf};
 use weir_api::{
     ClusterVersion, ControllerConfig, FeatureGate, Infrastructure, MachineConfig, MachineConfigNode, MachineConfigPool,
-    MachineOSConfig, OSImageStream,
+    MachineConfiguration, MachineOSConfig, OSImageStream,
     keys::{
-        gates::{IMAGE_MODE_STATUS_REPORTING, OS_STREAMS},
-        names::{CLUSTER, CONTROLLER_CONFIG, OPERATOR_APP, OPERATOR_NAMESPACE, VERSION},
+        names::{OPERATOR_APP, OPERATOR_NAMESPACE},
         pod::APP,
     },
-    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
 use weir_kubeio::{
     error::optional,
     read::{self, Listed},
 };
 use weir_manifests::{Kind, Manifest, Rule};
-use weir_rules::{status::explain::Objects, stream::gates::gates_offline};
+use weir_rules::{
+    view::unreadable::UnreadableObject,
+    world::{Object, World},
+};
 
-/// The objects as they are found, each once.
+/// The objects as they are found.
 #[derive(Default)]
-struct Found {
-    pools: BTreeMap<String, MachineConfigPool>,
-    nodes: BTreeMap<String, Node>,
-    configs: BTreeMap<String, MachineConfig>,
-    reports: BTreeMap<String, MachineConfigNode>,
-    pods: BTreeMap<String, Pod>,
-    image_mode: BTreeMap<String, MachineOSConfig>,
-    streams: BTreeMap<String, OSImageStream>,
-    controller_configs: BTreeMap<String, ControllerConfig>,
-    infrastructures: BTreeMap<String, Infrastructure>,
-    feature_gates: BTreeMap<String, FeatureGate>,
-    versions: BTreeMap<String, ClusterVersion>,
-}
+struct Found(Vec<Object>);
 
 /// What is taken out of files.
-const KINDS: [Kind<'static>; 11] = [
+const KINDS: [Kind<'static>; 12] = [
     POOL,
     (MACHINE_CONFIG_GROUP, "MachineConfig"),
     (MACHINE_CONFIG_GROUP, "MachineConfigNode"),
@@ -49,121 +39,111 @@ const KINDS: [Kind<'static>; 11] = [
     (CONFIG_GROUP, "Infrastructure"),
     (CONFIG_GROUP, "FeatureGate"),
     (CONFIG_GROUP, "ClusterVersion"),
+    (OPERATOR_GROUP, "MachineConfiguration"),
     ("", "Node"),
     ("", "Pod"),
 ];
-const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
+pub(crate) const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
 
 /// Reads files, folders and archives.
 ///
 /// # Errors
 /// When they cannot be read, or hold no pool.
-pub fn of_files(paths: &[PathBuf]) -> Result<Objects> {
+pub fn of_files(paths: &[PathBuf]) -> Result<World> {
     let mut found = Found::default();
-    weir_manifests::read(paths, Rule::Objects(&KINDS)).each(|manifest| found.take(&manifest))?.need(POOL)?;
-    let mut objects = found.objects(false)?;
-    objects.nodes_unseen = objects.nodes.is_empty();
-    Ok(objects)
+    let read = weir_manifests::read(paths, Rule::Objects(&KINDS));
+    read.each(|manifest| found.take(&manifest))?.need(POOL)?;
+    Ok(World::of(found.0))
 }
 
-/// Reads a cluster.
+/// Reads a whole cluster.
 ///
 /// # Errors
 /// When it cannot be asked. A kind it does not have counts as none of that kind.
-pub async fn of_cluster(client: &Client) -> Result<Objects> {
+pub async fn of_cluster(client: &Client) -> Result<World> {
+    let mut found = configuration(client).await?;
+    found.all::<Node>(client).await?;
+    found.all::<MachineConfigNode>(client).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
-    let found = Found {
-        pools: all(client).await?,
-        nodes: all(client).await?,
-        configs: all(client).await?,
-        reports: all(client).await?,
-        pods: listed(pods, &ListParams::default().labels(&format!("{APP}={OPERATOR_APP}"))).await?,
-        image_mode: all(client).await?,
-        streams: all(client).await?,
-        controller_configs: all(client).await?,
-        infrastructures: all(client).await?,
-        feature_gates: all(client).await?,
-        versions: all(client).await?,
-    };
-    found.objects(true)
+    found.listed(pods, &ListParams::default().labels(&format!("{APP}={OPERATOR_APP}"))).await?;
+    Ok(World { whole: true, ..World::of(found.0) })
 }
 
-pub(crate) async fn all<K>(client: &Client) -> Result<BTreeMap<String, K>>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    listed(Api::all(client.clone()), &ListParams::default()).await
+/// Reads what configures a cluster: no nodes, of which there may be thousands.
+///
+/// # Errors
+/// As [`of_cluster`].
+pub async fn configuration_of_cluster(client: &Client) -> Result<World> {
+    Ok(World { whole: true, ..World::of(configuration(client).await?.0) })
 }
 
-pub(crate) async fn listed<K>(api: Api<K>, parameters: &ListParams) -> Result<BTreeMap<String, K>>
-where
-    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
-{
-    let name = |object: &K| object.meta().name.clone().unwrap_or_default();
-    let listed = optional(read::list(&api, parameters).await).with_context(|| format!("listing {}", K::plural(&())))?;
-    let Some(Listed { items, unreadable }) = listed else { return Ok(BTreeMap::new()) };
-    for odd in unreadable {
-        tracing::warn!("{odd}; it is passed over");
-    }
-    Ok(items.into_iter().map(|object| (name(&object), object)).collect())
+async fn configuration(client: &Client) -> Result<Found> {
+    let mut found = Found::default();
+    found.all::<ClusterVersion>(client).await?;
+    found.all::<FeatureGate>(client).await?;
+    found.all::<ControllerConfig>(client).await?;
+    found.all::<OSImageStream>(client).await?;
+    found.all::<MachineConfiguration>(client).await?;
+    found.all::<MachineConfigPool>(client).await?;
+    found.all::<MachineConfig>(client).await?;
+    found.all::<MachineOSConfig>(client).await?;
+    Ok(found)
 }
 
 impl Found {
     fn take(&mut self, manifest: &Manifest) -> Result<()> {
-        match (manifest.group(), manifest.kind()) {
-            (MACHINE_CONFIG_GROUP, "MachineConfigPool") => keep(manifest, &mut self.pools),
-            (MACHINE_CONFIG_GROUP, "MachineConfig") => keep(manifest, &mut self.configs),
-            (MACHINE_CONFIG_GROUP, "MachineConfigNode") => keep(manifest, &mut self.reports),
-            (MACHINE_CONFIG_GROUP, "MachineOSConfig") => keep(manifest, &mut self.image_mode),
-            (MACHINE_CONFIG_GROUP, "OSImageStream") => keep(manifest, &mut self.streams),
-            (MACHINE_CONFIG_GROUP, "ControllerConfig") => keep(manifest, &mut self.controller_configs),
-            (CONFIG_GROUP, "Infrastructure") => keep(manifest, &mut self.infrastructures),
-            (CONFIG_GROUP, "FeatureGate") => keep(manifest, &mut self.feature_gates),
-            (CONFIG_GROUP, "ClusterVersion") => keep(manifest, &mut self.versions),
-            ("", "Node") => keep(manifest, &mut self.nodes),
-            ("", "Pod") if runs_operator(manifest) => keep(manifest, &mut self.pods),
-            _ => Ok(()),
+        self.0.extend(object(manifest)?);
+        Ok(())
+    }
+
+    async fn all<K>(&mut self, client: &Client) -> Result<()>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Into<Object>,
+    {
+        self.listed(Api::<K>::all(client.clone()), &ListParams::default()).await
+    }
+
+    async fn listed<K>(&mut self, api: Api<K>, parameters: &ListParams) -> Result<()>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Into<Object>,
+    {
+        let listed =
+            optional(read::list(&api, parameters).await).with_context(|| format!("listing {}", K::plural(&())))?;
+        let Some(Listed { items, unreadable }) = listed else { return Ok(()) };
+        self.0.extend(items.into_iter().map(Into::into));
+        for odd in unreadable {
+            tracing::warn!("{odd}");
+            let said = odd.to_string();
+            let odd = UnreadableObject { kind: odd.kind, name: odd.name, labels: odd.labels, said };
+            self.0.push(Object::Unreadable(odd));
         }
-    }
-
-    fn objects(self, all_configs: bool) -> Result<Objects> {
-        let config = self.controller_configs.get(CONTROLLER_CONFIG);
-        let gates = gates_offline(self.feature_gates.get(CLUSTER), config, self.versions.get(VERSION))?;
-        // Without a FeatureGate streams are what is usual.
-        let streams_on = gates.as_ref().is_none_or(|gates| gates.is_on(OS_STREAMS));
-        let counts_from_reports = gates.is_some_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING));
-        let infrastructure = self.infrastructures.get(CLUSTER).and_then(|i| i.status.as_ref());
-        let topology = match config {
-            Some(config) => config.spec.control_plane_topology().map(str::to_owned),
-            None => infrastructure.and_then(|status| status.control_plane_topology.clone()),
-        };
-        let known = config.and_then(|config| config.status.as_ref()).map(|s| s.controller_certificates.as_slice());
-        let certificates = known.unwrap_or_default().iter().map(serde_json::to_value).collect::<Result<_, _>>()?;
-        let node_of = |pod: Pod| pod.spec.and_then(|spec| spec.node_name).unwrap_or_default();
-        Ok(Objects {
-            topology,
-            certificates,
-            counts_from_reports,
-            all_configs,
-            streams: self.streams.get(CLUSTER).filter(|_| streams_on).cloned(),
-            pools: self.pools.into_values().collect(),
-            nodes: self.nodes.into_values().collect(),
-            nodes_unseen: false,
-            configs: self.configs.into_values().collect(),
-            reports: self.reports.into_values().collect(),
-            operator_nodes: self.pods.into_values().map(node_of).collect(),
-            image_mode_pools: self.image_mode.into_values().map(|c| c.spec.machine_config_pool.name).collect(),
-        })
+        Ok(())
     }
 }
 
-fn keep<K: DeserializeOwned>(manifest: &Manifest, kept: &mut BTreeMap<String, K>) -> Result<()> {
-    kept.insert(manifest.name().to_owned(), manifest.read()?);
-    Ok(())
+/// The object of a manifest, when it is of a kind that decisions need.
+///
+/// # Errors
+/// When it has wrong fields.
+pub(crate) fn object(manifest: &Manifest) -> Result<Option<Object>> {
+    Ok(Some(match (manifest.group(), manifest.kind()) {
+        (MACHINE_CONFIG_GROUP, "MachineConfigPool") => manifest.read::<MachineConfigPool>()?.into(),
+        (MACHINE_CONFIG_GROUP, "MachineConfig") => manifest.read::<MachineConfig>()?.into(),
+        (MACHINE_CONFIG_GROUP, "MachineConfigNode") => manifest.read::<MachineConfigNode>()?.into(),
+        (MACHINE_CONFIG_GROUP, "MachineOSConfig") => manifest.read::<MachineOSConfig>()?.into(),
+        (MACHINE_CONFIG_GROUP, "OSImageStream") => manifest.read::<OSImageStream>()?.into(),
+        (MACHINE_CONFIG_GROUP, "ControllerConfig") => manifest.read::<ControllerConfig>()?.into(),
+        (CONFIG_GROUP, "Infrastructure") => manifest.read::<Infrastructure>()?.into(),
+        (CONFIG_GROUP, "FeatureGate") => manifest.read::<FeatureGate>()?.into(),
+        (CONFIG_GROUP, "ClusterVersion") => manifest.read::<ClusterVersion>()?.into(),
+        (OPERATOR_GROUP, "MachineConfiguration") => manifest.read::<MachineConfiguration>()?.into(),
+        ("", "Node") => manifest.read::<Node>()?.into(),
+        ("", "Pod") if may_run_operator(manifest) => manifest.read::<Pod>()?.into(),
+        _ => return Ok(None),
+    }))
 }
 
-fn runs_operator(manifest: &Manifest) -> bool {
-    let metadata = &manifest.object["metadata"];
-    let namespace = metadata["namespace"].as_str().unwrap_or(OPERATOR_NAMESPACE);
-    namespace == OPERATOR_NAMESPACE && metadata["labels"][APP] == OPERATOR_APP
+/// Other pods, of which a must-gather has thousands, are not even read.
+fn may_run_operator(manifest: &Manifest) -> bool {
+    manifest.object["metadata"]["labels"][APP] == OPERATOR_APP
 }

@@ -7,6 +7,7 @@ use std::{
     io::Write as _,
     process::{Command, Output, Stdio},
 };
+use weir_testkit::{Kubectl, Program};
 
 fn weir(arguments: &[&str], input: &str) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
@@ -111,6 +112,58 @@ fn a_must_gather() {
     assert_eq!(told(&output)["nodes"], json!(["a", "b"]));
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.contains("passed over") && said.contains("log.yaml"), "{said}");
+}
+
+/// Says on a pool that the release is of another distribution, as the render controller does.
+fn contradicted() -> Value {
+    let said = "this cluster runs as ocp, but the release payload carries stream-coreos, which belongs to okd";
+    let held =
+        |type_: &str| json!({"type": type_, "status": "True", "reason": "DistributionMismatch", "message": said});
+    json!({"status": {"conditions": [held("DistributionMismatch"), held("RenderDegraded")]}})
+}
+
+#[test]
+fn what_the_controllers_hold_back_is_not_promised() {
+    let mut objects = objects();
+    objects[0]["status"] = contradicted()["status"].clone();
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": objects}).to_string();
+    let worker = told(&weir(&["--pool", "worker", "-f", "-", "-o", "json"], &list));
+    assert_eq!(worker["start"], json!([]));
+    let reason = worker["hold"][0]["reason"].as_str().unwrap();
+    assert!(reason.starts_with("Halted: no rollout may start: this cluster runs as ocp, but "), "{reason}");
+}
+
+/// The same of a cluster, as `weir status` has it.
+#[test]
+fn the_status_of_a_halted_cluster() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let Some(kubectl) = Kubectl::new(&kubeconfig) else { return };
+    let program = env!("CARGO_BIN_EXE_weir");
+    let mut command = Command::new(program);
+    command.args(["apiserver", "--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig.to_str().unwrap()]);
+    let mut server = Program::start(&mut command).unwrap();
+    server.until("serving https://").unwrap();
+    let definitions = Command::new(program).arg("crds").output().unwrap().stdout;
+    kubectl.pipe(&definitions, &["apply", "--server-side", "-f", "-"]).unwrap();
+    let version = "machineconfiguration.openshift.io/v1";
+    let config = json!({"apiVersion": version, "kind": "MachineConfig", "metadata": {"name": "w2"}, "spec": {}});
+    let items = [objects(), vec![config]].concat();
+    let all = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+    kubectl.pipe(all.as_bytes(), &["apply", "-f", "-"]).unwrap();
+    let status = || {
+        let output = Command::new(program).arg("status").arg("--kubeconfig").arg(&kubeconfig).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = status();
+    assert!(text.contains("worker: a may start now\n"), "{text}");
+    let patch = contradicted().to_string();
+    kubectl.run(&["patch", "mcp", "worker", "--subresource=status", "--type=merge", "-p", &patch]).unwrap();
+    let text = status();
+    assert!(!text.contains("may start now"), "{text}");
+    assert!(text.contains("worker: a, b wait: no rollout may start: this cluster runs as ocp, but "), "{text}");
+    assert!(server.interrupt().unwrap().success());
 }
 
 #[test]

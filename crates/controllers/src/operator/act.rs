@@ -1,7 +1,6 @@
 //! Writes pools, policies, the ClusterOperator, and in a ClusterVersion that weir made what came of the release.
 
 use super::Controller;
-use crate::stream::due_now;
 use jiff::Timestamp;
 use kube::{Api, Resource, core::ClusterResourceScope};
 use serde::Serialize;
@@ -113,7 +112,7 @@ impl Controller {
     /// Says in the ClusterVersion, where weir made it, that the release is complete.
     pub(super) async fn complete(&self, required: &Required, now: Timestamp) -> Result<(), Error> {
         let Some(version) = self.context.cluster_version() else { return Ok(()) };
-        let (operator, streams) = (self.operators.get(CLUSTER_OPERATOR), due_now(&self.context).ok());
+        let (operator, streams) = (self.operators.get(CLUSTER_OPERATOR), self.context.configuration().due().ok());
         let view =
             HistoryView { version: &version, operator: operator.as_deref(), streams: streams.as_ref(), required };
         let Some(change) = completed(&view, now) else { return Ok(()) };

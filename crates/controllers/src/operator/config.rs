@@ -35,7 +35,7 @@ impl Controller {
     }
 
     /// Says of the ControllerConfig that what another operator generated belongs to it, where nobody generates it anew.
-    pub(super) async fn templates(&self, observed: &Observed<'_>) -> Result<(), Failure> {
+    pub(super) async fn templates(&self, observed: &Observed) -> Result<(), Failure> {
         let Some(config) = observed.config().filter(|_| self.continues) else { return Ok(()) };
         let task = Task::MachineConfigController;
         let (api, cache) = (Api::all(self.context.client.clone()), &self.context.cluster.controller_configs);
@@ -60,7 +60,7 @@ impl Controller {
 
     /// What the objects of a real cluster come to; nothing where there is none, or while it is not known whether there
     /// are streams.
-    pub(super) fn rendered(&self, observed: &Observed<'_>) -> Result<Option<RenderConfig>, Failure> {
+    pub(super) fn rendered(&self, observed: &Observed) -> Result<Option<RenderConfig>, Failure> {
         if let Some(failure) = self.unreadable() {
             return Err(failure);
         }
@@ -131,7 +131,7 @@ impl Controller {
     pub(super) async fn controller_config(
         &self,
         rendered: &RenderConfig,
-        observed: &Observed<'_>,
+        observed: &Observed,
         now: Timestamp,
     ) -> Result<Option<Timestamp>, Failure> {
         let (source, _) = self.sources.map(CONFIG_MANAGED, API_SERVER_CA);

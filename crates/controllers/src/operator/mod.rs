@@ -163,7 +163,7 @@ impl Controller {
     }
 
     /// Keeps what belongs to a real cluster: what failed of it, and when to look again.
-    async fn keep(&self, observed: &Observed<'_>, now: Timestamp) -> (Vec<Failure>, Option<Timestamp>) {
+    async fn keep(&self, observed: &Observed, now: Timestamp) -> (Vec<Failure>, Option<Timestamp>) {
         if !self.sources.is_kept(observed.config()) {
             // Without its Infrastructure one does not know what it is.
             return (self.unreadable().into_iter().collect(), None);
@@ -193,7 +193,7 @@ impl Controller {
     }
 
     /// What the required pools have come to, and since when they are waited for.
-    fn required(&self, observed: &Observed<'_>, now: Timestamp) -> Required {
+    fn required(&self, observed: &Observed, now: Timestamp) -> Required {
         let mut memory = self.memory();
         let required = observed.required(memory.since, now);
         memory.since = match required {

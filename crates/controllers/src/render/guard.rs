@@ -1,21 +1,24 @@
 //! Keeps back what can be rendered and must not be rolled out; asks the OS image where the rule says that its labels decide.
 
-use super::{Failure, Made};
+use super::Made;
 use crate::Access;
 use std::time::Duration;
 use weir_distro::Profile;
-use weir_rules::render::guard::{RuncGuard, WithoutRunc, runc_guard};
+use weir_rules::render::{
+    failure::RenderFailure,
+    guard::{RuncGuard, WithoutRunc, runc_guard},
+};
 
 /// How long an image may take; another pool waits behind it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-pub(super) async fn guard(access: &Access, profile: &Profile, pool: &str, made: &Made) -> Result<(), Failure> {
+pub(super) async fn guard(access: &Access, profile: &Profile, pool: &str, made: &Made) -> Result<(), RenderFailure> {
     let without = WithoutRunc { streams: &profile.streams.without_runc, title: &profile.streams.without_runc_title };
     // Without streams nothing is known of operating systems.
     let Some(stream) = &made.stream else { return Ok(()) };
     let mut decided = runc_guard(pool, &made.rendered, Some(stream), without)?;
     if let RuncGuard::AskImage { image, .. } = &decided {
-        let unknown = |why: String| Failure::UnknownImage { pool: pool.to_owned(), why };
+        let unknown = |why: String| RenderFailure::UnknownImage { pool: pool.to_owned(), why };
         let images = access.images().map_err(|error| unknown(error.to_string()))?;
         let asked = tokio::time::timeout(PATIENCE, images.labels(image)).await;
         let labels = asked.map_err(|_| unknown(format!("{image}: no answer after {} s", PATIENCE.as_secs())))?;
@@ -23,7 +26,7 @@ pub(super) async fn guard(access: &Access, profile: &Profile, pool: &str, made: 
         decided = decided.with_labels(&labels, without);
     }
     match decided {
-        RuncGuard::Inhibited(inhibitor) => Err(Failure::Inhibited(inhibitor)),
+        RuncGuard::Inhibited(inhibitor) => Err(RenderFailure::Inhibited(inhibitor)),
         RuncGuard::Clear | RuncGuard::AskImage { .. } => Ok(()),
     }
 }

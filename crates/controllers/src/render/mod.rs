@@ -2,8 +2,6 @@
 //!
 //! | module | part |
 //! |---|---|
-//! | `observe` | what a pool is rendered from |
-//! | `failure` | why a pool is not rendered |
 //! | `guard` | what must not be rolled out although it can be rendered |
 //! | `notices` | what users of a pool should know beside it |
 //! | `act` | writes the rendered MachineConfig, the pool's configuration and its conditions |
@@ -11,16 +9,12 @@
 //! A pool that cannot be rendered keeps what it has and says why; it never stops another pool.
 
 mod act;
-mod failure;
 mod guard;
 mod notices;
-mod observe;
 
-use crate::{Access, Context, news::News, troubles::CatalogTrouble};
+use crate::{Access, Context, news::News};
 use act::Writer;
-use failure::{Failure, NOT_MADE};
 use notices::Notices;
-use observe::{Observed, Parts};
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
@@ -33,17 +27,21 @@ use weir_api::{
 };
 use weir_kubeio::{Class, Event, Next, Recorder, drive};
 use weir_rules::{
-    render::{RenderError, Rendered},
+    render::{
+        RenderError, Rendered,
+        failure::{NOT_MADE, RenderFailure},
+    },
     status::notices::TYPES,
-    stream::StreamReason,
+    stream::{StreamReason, trouble::CatalogTrouble},
     view::PoolView,
+    world::{Parts, World},
 };
 
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigcontroller-rendercontroller";
 
 type Outcome = Result<Arc<Rendered>, RenderError>;
-type Rendering = Result<Made, Failure>;
+type Rendering = Result<Made, RenderFailure>;
 
 /// What a pool is to run.
 struct Made {
@@ -62,10 +60,10 @@ const REFUSED: &str = "WriteRefused";
 /// Whether every pool is to run what it is rendered to now, so that rendering has nothing left to do. Renders all pools.
 #[must_use]
 pub fn is_current(context: &Context) -> bool {
-    let observed = Observed::new(context);
-    let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
+    let world = context.configuration();
+    let views = world.pool_views();
     views.iter().filter(|pool| !pool.deleting).all(|pool| {
-        let parts = observed.parts(pool, &views).ok();
+        let parts = world.parts(pool, &views).ok();
         let rendered = parts.and_then(|(parts, _)| parts.render(pool.object, &context.build).ok());
         rendered.is_some_and(|rendered| pool.target == rendered.config.metadata.name.as_deref())
     })
@@ -107,11 +105,11 @@ impl Controller {
         if !self.context.cluster.is_configuration_synced() {
             return Ok(Next::Await);
         }
-        let observed = Observed::new(&self.context);
-        let found = self.notices.look(&self.context, &observed.pools);
+        let world = self.context.configuration();
+        let found = self.notices.look(&world);
         self.notices.tell(&self.context, &self.recorder, &found).await;
-        let (facts, mut first, mut again) = (observed.facts(), None, None);
-        for (pool, because, mut outcome) in self.outcomes(&observed) {
+        let (facts, mut first, mut again) = (world.facts(), None, None);
+        for (pool, because, mut outcome) in self.outcomes(&world) {
             let notices = [found.about(&pool, because.as_ref()), facts.clone()].concat();
             let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool, notices: &notices };
             if let Ok(made) = &outcome
@@ -122,7 +120,7 @@ impl Controller {
             let pause = self.pause(writer.name(), outcome.as_ref().err());
             again = again.into_iter().chain(pause).min();
             let written = match outcome {
-                Ok(made) => self.accept(&writer, &made.rendered, observed.trouble()).await,
+                Ok(made) => self.accept(&writer, &made.rendered, world.trouble()).await,
                 Err(failure) if pause.is_some_and(|_| !failure.is_failure()) => Ok(()),
                 Err(failure) => self.refuse(&writer, &failure).await,
             };
@@ -135,10 +133,10 @@ impl Controller {
     }
 
     /// What came of each pool that is not being deleted, and why it is that stream, if that was found out.
-    fn outcomes(&self, observed: &Observed) -> Vec<(Arc<MachineConfigPool>, Option<StreamReason>, Rendering)> {
-        let views: Vec<PoolView<'_>> = observed.pools.iter().map(|pool| PoolView::new(pool)).collect();
-        let pools = observed.pools.iter().zip(&views).filter(|(_, view)| !view.deleting);
-        let outcome = |(pool, view): (&Arc<MachineConfigPool>, &PoolView<'_>)| match observed.parts(view, &views) {
+    fn outcomes(&self, world: &World) -> Vec<(Arc<MachineConfigPool>, Option<StreamReason>, Rendering)> {
+        let views = world.pool_views();
+        let pools = world.pools.iter().zip(&views).filter(|(_, view)| !view.deleting);
+        let outcome = |(pool, view): (&Arc<MachineConfigPool>, &PoolView<'_>)| match world.parts(view, &views) {
             Ok((parts, because)) => (pool.clone(), Some(because), self.render(view, parts)),
             Err(failure) => (pool.clone(), None, Err(failure)),
         };
@@ -161,11 +159,11 @@ impl Controller {
     }
 
     /// When a pool is to be looked at again without a change. One that waits is told so only after a moment.
-    fn pause(&self, pool: &str, failure: Option<&Failure>) -> Option<Duration> {
+    fn pause(&self, pool: &str, failure: Option<&RenderFailure>) -> Option<Duration> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(failure) = failure.filter(|failure| !failure.is_failure()) else {
             waiting.remove(pool);
-            return failure.is_some_and(Failure::is_of_image).then_some(ASK_AGAIN);
+            return failure.is_some_and(RenderFailure::is_of_image).then_some(ASK_AGAIN);
         };
         let now = Instant::now();
         let since = *waiting.entry(pool.to_owned()).or_insert(now);
@@ -196,7 +194,7 @@ impl Controller {
         written
     }
 
-    async fn refuse(&self, writer: &Writer<'_>, failure: &Failure) -> Result<(), weir_kubeio::Error> {
+    async fn refuse(&self, writer: &Writer<'_>, failure: &RenderFailure) -> Result<(), weir_kubeio::Error> {
         let text = failure.to_string();
         if self.news.is_new(writer.name(), &text) {
             if failure.is_failure() || failure.is_of_user() {

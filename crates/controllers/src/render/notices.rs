@@ -15,6 +15,7 @@ use weir_rules::{
     status::notices::Notice,
     stream::StreamReason,
     view::PoolView,
+    world::World,
 };
 
 /// Feature gates, and whether they are on.
@@ -38,22 +39,20 @@ pub(super) struct Found {
 }
 
 impl Notices {
-    pub(super) fn look(&self, context: &Context, pools: &[Arc<MachineConfigPool>]) -> Found {
+    pub(super) fn look(&self, world: &World) -> Found {
+        let views = world.pool_views();
         // Another build may do with settings what we do not.
-        if context.kept_by_us().is_err() {
+        if world.other_build(&views).is_some() {
             return Found { settings: Vec::new(), gates: None, made_for: Vec::new() };
         }
-        let cluster = &context.cluster;
-        let views: Vec<PoolView<'_>> = pools.iter().map(|pool| PoolView::new(pool)).collect();
-        let (kubelets, runtimes, pinned) = (cluster.kubelets.all(), cluster.runtimes.all(), cluster.pinned.all());
         let view = SettingsView {
-            kubelets: &kubelets.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-            runtimes: &runtimes.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-            pinned: &pinned.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            kubelets: &world.kubelets.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            runtimes: &world.runtimes.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            pinned: &world.pinned.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
         };
-        let made_for = self.made_for(&cluster.configs.all());
+        let made_for = self.made_for(&world.configs);
         // Without generated MachineConfigs the list is of no interest.
-        let gates = if made_for.is_empty() { None } else { context.gate_list() };
+        let gates = if made_for.is_empty() { None } else { world.gate_list().ok().cloned() };
         Found { settings: unsupported(&view, &views), gates, made_for }
     }
 

@@ -1,6 +1,5 @@
 //! Writes nodes, and the status of pools.
 
-use super::observe::Wanted;
 use crate::{Context, news::News};
 use k8s_openapi::api::core::v1::Node;
 use kube::Api;
@@ -19,6 +18,7 @@ use weir_kubeio::{Error, Event, Recorder, batch, patch};
 use weir_rules::{
     rollout::{Adopt, Mark, RolloutPlan, Start, lost::Lost},
     view::{NodeView, PoolView},
+    world::NewStatus,
 };
 
 /// What the controller is called in figures, as in the reference.
@@ -64,7 +64,7 @@ impl Writer<'_> {
     }
 
     /// Writes the statuses that changed.
-    pub(super) async fn report(&self, statuses: &[Wanted]) -> Result<(), Error> {
+    pub(super) async fn report(&self, statuses: &[NewStatus]) -> Result<(), Error> {
         let mut outcome = Ok(());
         for wanted in statuses {
             outcome = outcome.and(self.status(wanted).await);
@@ -145,7 +145,7 @@ impl Writer<'_> {
         }
     }
 
-    async fn status(&self, wanted: &Wanted) -> Result<(), Error> {
+    async fn status(&self, wanted: &NewStatus) -> Result<(), Error> {
         let mut status = serde_json::to_value(&wanted.status).unwrap_or_default();
         if wanted.status.os_image_stream.is_none() {
             // A merge patch keeps what it does not mention.

@@ -2,22 +2,22 @@
 //!
 //! | module | part |
 //! |---|---|
-//! | `observe` | views of pools and nodes |
+//! | `observe` | what a pass need not look at again |
 //! | `act` | writes nodes, and the status of pools |
 
 mod act;
-pub(crate) mod observe;
+mod observe;
 
 use crate::{Context, news::News};
 use act::Writer;
 use jiff::Timestamp;
-use observe::Observed;
+use observe::{is_alike, take_in};
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 use weir_kubeio::{Next, Recorder, drive};
-use weir_rules::rollout::RolloutPlan;
+use weir_rules::{rollout::RolloutPlan, world::World};
 
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineconfigcontroller-nodecontroller";
@@ -36,7 +36,7 @@ pub struct Controller {
     /// The plan made last; tells since when a node waits.
     plan: Mutex<Option<Arc<RolloutPlan>>>,
     /// What was looked at last, once everything that came of it is done.
-    last: Mutex<Option<Observed>>,
+    last: Mutex<Option<World>>,
 }
 
 impl Controller {
@@ -74,28 +74,28 @@ impl Controller {
             return Ok(Next::Await);
         }
         let now = self.context.clock.now();
-        let observed = Observed::new(&self.context);
+        let world = self.context.world();
         let last = lock(&self.last).take();
         if let (Some(last), Some(plan)) = (&last, self.plan())
             && plan.next.is_none_or(|next| now < next)
-            && observed.is_alike(last)
+            && is_alike(last, &world)
         {
-            *lock(&self.last) = Some(observed);
+            *lock(&self.last) = Some(world);
             return Ok(until(plan.next, now));
         }
-        self.act(observed, now).await
+        self.act(world, now).await
     }
 
     /// Plans, and does what is planned.
-    async fn act(&self, mut observed: Observed, now: Timestamp) -> Result<Next, weir_kubeio::Error> {
+    async fn act(&self, mut world: World, now: Timestamp) -> Result<Next, weir_kubeio::Error> {
         let writer = Writer { context: &self.context, recorder: &self.recorder, news: &self.news, lost: &self.lost };
-        let plan = Arc::new(observed.views().plan(self.plan().as_deref(), now));
+        let plan = Arc::new(world.views().plan(self.plan().as_deref(), now));
         *lock(&self.plan) = Some(plan.clone());
         let told = writer.tell(&plan).await;
         // The status speaks of the nodes as they are now that they were told.
-        let after = (!plan.start.is_empty() || !plan.adopt.is_empty()).then(|| Observed::new(&self.context));
+        let after = (!plan.start.is_empty() || !plan.adopt.is_empty()).then(|| self.context.world());
         let (statuses, lost) = {
-            let views = after.as_ref().unwrap_or(&observed).views();
+            let views = after.as_ref().unwrap_or(&world).views();
             let lost = views.lost();
             (views.statuses(&plan, &lost, now), lost)
         };
@@ -106,8 +106,8 @@ impl Controller {
         if self.context.kept_by_us().is_ok() && writer.mark(&plan).await? {
             return Ok(AT_ONCE);
         }
-        observed.take_in(&self.context, &plan, &statuses);
-        *lock(&self.last) = Some(observed);
+        take_in(&mut world, &self.context, &plan, &statuses);
+        *lock(&self.last) = Some(world);
         Ok(until(plan.next, now))
     }
 }

@@ -4,10 +4,7 @@ use crate::Context;
 use kube::{Api, api::ListParams};
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::sleep;
-use weir_api::{
-    MachineConfig, MachineConfigPool, PinnedImageSet,
-    keys::names::{CLUSTER, CONTROLLER_CONFIG},
-};
+use weir_api::PinnedImageSet;
 use weir_images::{Cache, Digest, pull_spec::digest_of};
 use weir_rules::stream::catalog::kept::{KeptView, kept};
 
@@ -32,28 +29,21 @@ pub(super) async fn run(context: &Context, cache: &Cache) {
 
 /// Forgets once; returns of how many images.
 async fn evict(context: &Context, cache: &Cache) -> Result<usize, String> {
-    let cluster = &context.cluster;
     let sets: Api<PinnedImageSet> = Api::all(context.client.clone());
     let pinned = match sets.list(&ListParams::default()).await {
         Ok(list) => list.items,
         Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
         Err(error) => return Err(format!("listing PinnedImageSets: {error}")),
     };
-    let pools = cluster.pools.all();
-    let pools: Vec<&MachineConfigPool> = pools.iter().map(AsRef::as_ref).collect();
-    let configs = cluster.configs.all();
-    let config_of = |name: &str| -> Option<&MachineConfig> {
-        configs.iter().map(AsRef::as_ref).find(|config: &&MachineConfig| config.metadata.name.as_deref() == Some(name))
-    };
-    let version = context.cluster_version();
-    let (object, config) = (cluster.streams.get(CLUSTER), cluster.controller_configs.get(CONTROLLER_CONFIG));
+    let world = context.configuration();
     let view = KeptView {
-        cluster: version.as_deref(),
-        object: object.as_deref(),
-        controller_config: config.as_deref(),
-        pools: &pools,
+        cluster: world.version.as_deref(),
+        object: world.streams.as_deref(),
+        controller_config: world.controller_config.as_deref(),
+        pools: &world.pools.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
         pinned: &pinned,
     };
+    let config_of = |name: &str| world.config(name).map(AsRef::as_ref);
     let Some(kept) = kept(&view, config_of) else { return Ok(0) };
     let kept: BTreeSet<Digest> = kept.into_iter().filter_map(digest_of).collect();
     cache.evict(&kept).map_err(|error| error.to_string())

@@ -1,13 +1,13 @@
 //! With the gate of streams off no image is inspected; whether the release is for this cluster at all is looked at even then.
 
 use super::{Controller, Error};
-use crate::{
-    access,
-    troubles::{Evidence, Trouble},
-};
+use crate::access;
 use std::{sync::PoisonError, time::Duration};
 use weir_kubeio::{Next, drive::chain};
-use weir_rules::stream::mismatch::{Mismatch, MismatchView, clause, mismatches};
+use weir_rules::stream::{
+    mismatch::{Mismatch, MismatchView, clause, mismatches},
+    trouble::{Evidence, Trouble},
+};
 
 /// Pause before a release that could not be read is looked at again: nothing waits for it.
 const AGAIN: Duration = Duration::from_mins(1);

@@ -12,33 +12,29 @@ mod evict;
 mod gate_off;
 pub mod observe;
 
-use crate::{
-    Access, Context, access,
-    news::News,
-    troubles::{CatalogTrouble, Evidence, Trouble},
-};
+use crate::{Access, Context, access, news::News};
 use act::Writer;
 use futures::future::select_all;
 use jiff::{SignedDuration, Timestamp};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeMap,
     pin::pin,
     sync::{Mutex, PoisonError},
     time::Duration,
 };
 use tokio::time::{Instant, sleep};
-use weir_api::keys::names::{CLUSTER, GATE_OS_STREAMS};
+use weir_api::keys::names::CLUSTER;
 use weir_images::Images;
 use weir_kubeio::{Class, Classed, Event, Next, Recorder, drive, drive::chain};
 use weir_rules::stream::{
     catalog::{
         Catalog, CatalogError, Existing, Input, Source, catalog,
-        due::{Due, DueView, Stale, due},
-        in_use::in_use,
+        due::{Due, Stale},
     },
     gates::GatesError,
     mismatch::{self, clause},
     release::installed_version,
+    trouble::{CatalogTrouble, Evidence, Trouble},
 };
 
 /// Events are recorded under this name, the reference's.
@@ -141,38 +137,6 @@ enum Severity {
     Blocking,
 }
 
-/// What is to be done about the OSImageStream now.
-pub(crate) fn due_now(context: &Context) -> Result<Due, GatesError> {
-    let (version, object) = (context.cluster_version(), context.cluster.streams.get(CLUSTER));
-    Ok(due(&DueView {
-        enabled: context.gates()?.is_on(GATE_OS_STREAMS),
-        cluster: version.as_deref(),
-        object: object.as_deref(),
-        build: &context.build.hash,
-        version: context.build.release.as_deref(),
-        in_use: &used(context),
-    }))
-}
-
-/// Whether the OSImageStream is being made from the desired release, and nothing is known yet to be in the way of that.
-pub(crate) fn being_made(context: &Context) -> bool {
-    let nothing_known = context.cluster.troubles.get().catalog.is_none() && context.kept_by_us().is_ok();
-    nothing_known && matches!(due_now(context), Ok(Due::Make { .. }))
-}
-
-/// Streams that pools use.
-fn used(context: &Context) -> BTreeSet<String> {
-    let cluster = &context.cluster;
-    let (pools, object) = (cluster.pools.all(), cluster.streams.get(CLUSTER));
-    let listed = object.as_ref().and_then(|o| o.status.as_ref()).map(|s| s.available_streams.as_slice());
-    // What a pool that cannot be read uses is not known.
-    if !cluster.pools.broken().is_empty() {
-        return listed.unwrap_or_default().iter().map(|set| set.name.clone()).collect();
-    }
-    let image_of = |config: &str| cluster.configs.get(config)?.spec.os_image_url.clone();
-    in_use(pools.iter().map(AsRef::as_ref), listed.unwrap_or_default(), image_of)
-}
-
 /// The stream controller.
 #[derive(Debug)]
 pub struct Controller {
@@ -265,7 +229,7 @@ impl Controller {
         if !cluster.streams.broken().is_empty() {
             return Ok(Next::Await);
         }
-        let due = due_now(&self.context)?;
+        let due = self.context.configuration().due()?;
         if !matches!(due, Due::Make { .. }) {
             self.clear(due == Due::Off);
         }
@@ -397,7 +361,7 @@ impl Controller {
         let input = Input {
             sources: also.into_iter().chain([found.source]).collect(),
             existing: object.as_deref().map_or_else(Existing::default, Existing::of),
-            in_use: &used(context),
+            in_use: &context.configuration().streams_in_use(),
             installed: installed.or_else(|| found.version.parse().ok()),
         };
         let made = catalog(context.profile, input);

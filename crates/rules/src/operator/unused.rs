@@ -9,11 +9,15 @@
 //!
 //! The reference keeps them all; its `oc adm prune renderedmachineconfigs` is by hand. All of it is ours.
 
+use crate::view::unreadable::UnreadableObject;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Node;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use weir_api::{
-    MachineConfig, MachineConfigNode, MachineConfigPool,
+    MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSConfig,
     keys::{
         daemon::{CURRENT_CONFIG, FIRST_PIVOT_CONFIG},
         names::RENDERED_PREFIX,
@@ -21,21 +25,24 @@ use weir_api::{
     },
 };
 
+/// Kinds that may name one (R-UNUSED-4).
+const NAMING: [&str; 4] = ["MachineConfigPool", "MachineOSConfig", "Node", "MachineConfigNode"];
+
 /// What is known.
 #[derive(Clone, Copy, Debug)]
 pub struct UnusedView<'a> {
     /// All MachineConfigs.
-    pub configs: &'a [&'a MachineConfig],
+    pub configs: &'a [Arc<MachineConfig>],
     /// All pools.
-    pub pools: &'a [&'a MachineConfigPool],
+    pub pools: &'a [Arc<MachineConfigPool>],
     /// All nodes.
-    pub nodes: &'a [&'a Node],
+    pub nodes: &'a [Arc<Node>],
     /// All MachineConfigNodes.
-    pub reports: &'a [&'a MachineConfigNode],
-    /// Pools in image mode.
-    pub image_mode_pools: &'a BTreeSet<&'a str>,
-    /// Whether a MachineConfigPool, MachineOSConfig, Node or MachineConfigNode is there that cannot be read.
-    pub blind: bool,
+    pub reports: &'a [Arc<MachineConfigNode>],
+    /// All MachineOSConfigs.
+    pub os_configs: &'a [Arc<MachineOSConfig>],
+    /// Objects that are there and cannot be read.
+    pub unreadable: &'a [UnreadableObject],
     /// Since when each was seen unused.
     pub since: &'a BTreeMap<String, Timestamp>,
     /// How long one must have been unused.
@@ -56,7 +63,7 @@ pub struct Unused {
 /// Which rendered MachineConfigs are to be deleted now.
 #[must_use]
 pub fn unused(view: &UnusedView<'_>, now: Timestamp) -> Unused {
-    if view.blind {
+    if view.unreadable.iter().any(|object| NAMING.contains(&object.kind.as_str())) {
         return Unused::default();
     }
     let used = used(view);
@@ -67,7 +74,7 @@ pub fn unused(view: &UnusedView<'_>, now: Timestamp) -> Unused {
         };
         // A MachineConfig of a user may be called anything.
         let Some(pool) = owner(config).filter(|_| !used.contains(name)) else { continue };
-        if view.image_mode_pools.contains(pool) {
+        if view.os_configs.iter().any(|config| config.spec.machine_config_pool.name == pool) {
             continue;
         }
         let since = view.since.get(name).copied().unwrap_or(now);
@@ -136,17 +143,25 @@ mod tests {
             CURRENT_CONFIG: "rendered-worker-runs", DESIRED_CONFIG: "rendered-worker-told",
             FIRST_PIVOT_CONFIG: "rendered-worker-booted",
         }}}));
-        let configs: Vec<&MachineConfig> = configs.iter().collect();
+        let configs: Vec<_> = configs.into_iter().map(Arc::new).collect();
+        let (pool, node) = (Arc::new(pool), Arc::new(node));
+        let layered = Arc::new(read(json!({"spec": {"machineConfigPool": {"name": "layered"}}})));
+        let odd = UnreadableObject {
+            kind: "Node".to_owned(),
+            name: "n".to_owned(),
+            labels: BTreeMap::new(),
+            said: "Node n cannot be read".to_owned(),
+        };
         let minute = |minute: i64| Timestamp::UNIX_EPOCH + SignedDuration::from_mins(minute);
         let mut since = BTreeMap::from([("rendered-worker-older".to_owned(), minute(-5))]);
-        let look = |since: &BTreeMap<String, Timestamp>, now, blind| {
+        let look = |since: &BTreeMap<String, Timestamp>, now, blind: bool| {
             let view = UnusedView {
                 configs: &configs,
-                pools: &[&pool],
-                nodes: &[&node],
+                pools: std::slice::from_ref(&pool),
+                nodes: std::slice::from_ref(&node),
                 reports: &[],
-                image_mode_pools: &BTreeSet::from(["layered"]),
-                blind,
+                os_configs: std::slice::from_ref(&layered),
+                unreadable: if blind { std::slice::from_ref(&odd) } else { &[] },
                 since,
                 after: SignedDuration::from_mins(10),
             };

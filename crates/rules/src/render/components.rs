@@ -9,6 +9,7 @@
 //! github.com/openshift/machine-config-operator.
 
 use crate::objects::selector::{Labels, Selector, SelectorError};
+use std::borrow::Borrow;
 use weir_api::{ControllerConfig, MachineConfig, MachineConfigPool, condition::is_true, keys::names};
 
 /// Why a pool is not rendered now.
@@ -29,9 +30,7 @@ pub enum NotRendered {
 }
 
 impl NotRendered {
-    /// There is no ControllerConfig (R-COMPONENTS-2).
-    #[must_use]
-    pub fn no_controller_config() -> Self {
+    fn no_controller_config() -> Self {
         Self::NotComplete(format!("ControllerConfig {} does not exist yet", names::CONTROLLER_CONFIG))
     }
 
@@ -53,28 +52,32 @@ impl NotRendered {
     }
 }
 
-/// The MachineConfigs a pool is rendered from, in the order given, which is to be that of their names.
+/// The MachineConfigs a pool is rendered from, in the order given, which is to be that of their names. `ready` is [`complete`] of
+/// the ControllerConfig; who waits for nothing gives `Ok`.
 ///
 /// # Errors
 /// When it is not to be rendered now.
-pub fn components<'a>(
+pub fn components<'a, C: Borrow<MachineConfig>>(
     pool: &MachineConfigPool,
-    controller_config: Option<&ControllerConfig>,
-    configs: impl IntoIterator<Item = &'a MachineConfig>,
-) -> Result<Vec<&'a MachineConfig>, NotRendered> {
+    ready: Result<(), NotRendered>,
+    configs: impl IntoIterator<Item = &'a C>,
+) -> Result<Vec<&'a C>, NotRendered> {
     let selector = Selector::parse(pool.spec.machine_config_selector.as_ref())?;
     if selector.is_everything() {
         return Err(NotRendered::SelectingAll);
     }
-    complete(controller_config)?;
+    ready?;
     static NO_LABELS: Labels = Labels::new();
-    let labels = |config: &'a MachineConfig| config.metadata.labels.as_ref().unwrap_or(&NO_LABELS);
+    let labels = |config: &'a C| config.borrow().metadata.labels.as_ref().unwrap_or(&NO_LABELS);
     let found: Vec<_> = configs.into_iter().filter(|config| selector.matches(labels(config))).collect();
     if found.is_empty() { Err(NotRendered::Nothing(selector.to_string())) } else { Ok(found) }
 }
 
 /// Whether what is generated belongs to the ControllerConfig as it is.
-pub(crate) fn complete(controller_config: Option<&ControllerConfig>) -> Result<(), NotRendered> {
+///
+/// # Errors
+/// When it does not yet (R-COMPONENTS-2).
+pub fn complete(controller_config: Option<&ControllerConfig>) -> Result<(), NotRendered> {
     let name = names::CONTROLLER_CONFIG;
     let object = controller_config.ok_or_else(NotRendered::no_controller_config)?;
     let generation = object.metadata.generation.unwrap_or_default();
@@ -110,7 +113,7 @@ mod tests {
         let bare = MachineConfig::named("bare", Default::default());
         let configs = [config("00-worker", "worker"), bare, config("50-infra", "infra")];
         let controller_config = controller_config.map(|c| serde_json::from_value(c).unwrap());
-        let found = components(&pool, controller_config.as_ref(), &configs)?;
+        let found = components(&pool, complete(controller_config.as_ref()), &configs)?;
         Ok(found.into_iter().map(|c| c.metadata.name.clone().unwrap()).collect())
     }
 

@@ -49,10 +49,10 @@ fn names() {
 fn another_build_is_waited_for() {
     let (pool, mut controller) = (pool("worker"), ControllerConfig::default());
     let mut own = config("00-worker", "worker", json!({}));
-    let build = Build { raw: "v1.0.0", hash: "abc", release: "5.0.0" };
+    let build = Build { raw: "v1.0.0".to_owned(), hash: "abc".to_owned(), release: None };
     let error = |own: &MachineConfig, controller: &ControllerConfig| {
         let configs = [own];
-        let input = RenderInput { build: Some(build), ..RenderInput::new(&pool, &configs, controller) };
+        let input = RenderInput { build: Some(&build), ..RenderInput::new(&pool, &configs, controller) };
         render(&input).unwrap_err().to_string()
     };
     let key = "machineconfiguration.openshift.io/generated-by-version";

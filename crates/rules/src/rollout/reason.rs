@@ -1,6 +1,9 @@
 //! What a node can wait for: the one place that words it, for conditions, events, `explain`, `status` and tests.
 
-use crate::view::{DaemonState, NodeReport, NodeView, Unreadiness};
+use crate::{
+    rollout::halt::Halt,
+    view::{DaemonState, NodeReport, NodeView, Unreadiness},
+};
 use jiff::Timestamp;
 use std::{fmt, sync::Arc};
 
@@ -31,10 +34,7 @@ pub enum WaitReason {
     /// The pool is paused.
     PoolPaused,
     /// Nothing may start anywhere.
-    Halted {
-        /// Why, as a clause.
-        why: String,
-    },
+    Halted(Halt),
     /// The pool is in image mode.
     ImageMode,
     /// The pool's target does not exist.
@@ -195,7 +195,7 @@ impl WaitReason {
     pub(super) fn is_passing(&self) -> bool {
         matches!(
             self,
-            Self::Halted { .. }
+            Self::Halted(_)
                 | Self::ConfigMissing { .. }
                 | Self::ArbiterUnavailable { .. }
                 | Self::ControlPlaneFirst { .. }
@@ -207,7 +207,7 @@ impl WaitReason {
     pub fn needs_user(&self) -> bool {
         matches!(
             self,
-            Self::Halted { .. }
+            Self::Halted(_)
                 | Self::ImageMode
                 | Self::ConfigMissing { .. }
                 | Self::MaxUnavailable { .. }
@@ -227,7 +227,7 @@ impl WaitReason {
             Self::PoolNotConfigured => "PoolNotConfigured",
             Self::PoolDeleting => "PoolDeleting",
             Self::PoolPaused => "PoolPaused",
-            Self::Halted { .. } => "Halted",
+            Self::Halted(_) => "Halted",
             Self::ImageMode => "ImageMode",
             Self::ConfigMissing { .. } => "ConfigMissing",
             Self::MaxUnavailable { .. } => "MaxUnavailableInvalid",
@@ -260,7 +260,7 @@ impl WaitReason {
             Self::PoolNotConfigured
             | Self::PoolDeleting
             | Self::PoolPaused
-            | Self::Halted { .. }
+            | Self::Halted(_)
             | Self::ConfigMissing { .. } => "R-ROLLOUT-3",
             Self::ImageMode => "R-ROLLOUT-9",
             Self::MaxUnavailable { .. } => "R-MAX-4",
@@ -293,7 +293,7 @@ impl fmt::Display for WaitReason {
             Self::PoolNotConfigured => f.write_str("the pool has no rendered configuration yet"),
             Self::PoolDeleting => f.write_str("the pool is being deleted"),
             Self::PoolPaused => f.write_str("the pool is paused; set spec.paused to false"),
-            Self::Halted { why } => write!(f, "no rollout may start: {why}"),
+            Self::Halted(halt) => write!(f, "no rollout may start: {halt}"),
             Self::ImageMode => f.write_str(
                 "the pool is in image mode, which is not supported yet; delete its MachineOSConfig to go on without",
             ),

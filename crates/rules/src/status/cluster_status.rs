@@ -23,7 +23,7 @@ mod tests;
 pub mod upgradeable;
 
 pub use evaluation::evaluation;
-pub use failure::{Failure, Task, catalog_said};
+pub use failure::{Failure, Task, catalog_said, is_said_of};
 pub use upgradeable::{Blocked, UpgradeView, upgradeable};
 
 use crate::{

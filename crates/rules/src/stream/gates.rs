@@ -5,16 +5,11 @@
 //! R-GATES-2 A gate in both lists is on; one in neither is off.
 //! R-GATES-3 Without a list for our version nothing is known yet, and nothing is assumed.
 //! R-GATES-4 Two lists are the same when they switch on the same gates, in whatever order.
-//! R-GATES-5 Who looks at a cluster without being part of it takes the only list there is, else that of the build which
-//! wrote the ControllerConfig, else that of the version the cluster is to run.
 //!
 //! Source: `pkg/controller/common/featuregates.go` of github.com/openshift/machine-config-operator.
 
 use std::collections::BTreeSet;
-use weir_api::{
-    ClusterVersion, ControllerConfig, FeatureGate, feature_gate::FeatureGateDetails,
-    keys::config::RELEASE_IMAGE_VERSION,
-};
+use weir_api::{ClusterVersion, FeatureGate, feature_gate::FeatureGateDetails};
 
 /// The gates that are on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,6 +37,12 @@ pub enum GatesError {
 }
 
 impl Gates {
+    /// Those that are on in a list.
+    #[must_use]
+    pub fn of(list: &FeatureGateDetails) -> Self {
+        Self { on: list.enabled.iter().map(|gate| gate.name.clone()).collect() }
+    }
+
     /// Whether the gate is on.
     #[must_use]
     pub fn is_on(&self, gate: &str) -> bool {
@@ -58,29 +59,7 @@ pub fn gates(
     version: Option<&str>,
     cluster: Option<&ClusterVersion>,
 ) -> Result<Gates, GatesError> {
-    let list = gate_list(object, version, cluster)?;
-    Ok(Gates { on: list.enabled.iter().map(|gate| gate.name.clone()).collect() })
-}
-
-/// Reads the gates of a cluster from its objects alone (R-GATES-5); `None` when there is no FeatureGate.
-///
-/// # Errors
-/// When they are not known (R-GATES-3).
-pub fn gates_offline(
-    object: Option<&FeatureGate>,
-    config: Option<&ControllerConfig>,
-    cluster: Option<&ClusterVersion>,
-) -> Result<Option<Gates>, GatesError> {
-    let Some(FeatureGate { status, .. }) = object else { return Ok(None) };
-    let lists = status.as_ref().map(|status| status.feature_gates.as_slice()).unwrap_or_default();
-    let written = config.and_then(|config| config.metadata.annotations.as_ref()?.get(RELEASE_IMAGE_VERSION));
-    let version = match lists {
-        [only] => Some(only.version.as_str()),
-        _ => written
-            .map(String::as_str)
-            .filter(|version| cluster.is_none() || lists.iter().any(|list| list.version == *version)),
-    };
-    gates(object, version, cluster).map(Some)
+    gate_list(object, version, cluster).map(Gates::of)
 }
 
 /// The list of gates for a release version; `None` when the build does not know its own.
@@ -98,7 +77,8 @@ pub fn gate_list<'a>(
     lists.ok_or_else(|| GatesError::NoEntry { version: version.to_owned() })
 }
 
-fn running(cluster: &ClusterVersion) -> Option<&str> {
+/// Version that the cluster is to run.
+pub(crate) fn running(cluster: &ClusterVersion) -> Option<&str> {
     let status = cluster.status.as_ref()?;
     let newest = status.history.first().map(|update| update.version.as_str());
     Some(status.desired.version.as_str()).filter(|v| !v.is_empty()).or(newest).filter(|v| !v.is_empty())
@@ -126,35 +106,6 @@ mod tests {
         assert!(!on("5.0.0").is_on("A"));
         assert!(matches!(gates(Some(&object), Some("5.1.0"), None), Err(GatesError::NoEntry { .. })));
         assert_eq!(gates(None, Some("5.0.1"), None), Err(GatesError::NoObject));
-    }
-
-    #[test]
-    fn from_outside_the_only_list_or_that_of_the_version_counts() {
-        let both = feature_gate();
-        let mut one = both.clone();
-        one.status.as_mut().unwrap().feature_gates.truncate(1);
-        let cluster = |version| -> ClusterVersion {
-            serde_json::from_value(json!({"status": {"desired": {"version": version, "image": "x"}}})).unwrap()
-        };
-        let config = |version| {
-            let mut config = ControllerConfig::default();
-            config.metadata.annotations = Some([(RELEASE_IMAGE_VERSION.to_owned(), str::to_owned(version))].into());
-            config
-        };
-        let is_on = |object, config: Option<&ControllerConfig>, cluster: Option<&ClusterVersion>| {
-            gates_offline(object, config, cluster).map(|gates| gates.map(|gates| gates.is_on("B")))
-        };
-        let (new, old) = (cluster("5.0.1"), cluster("5.0.0"));
-        assert_eq!(is_on(None, None, Some(&new)), Ok(None));
-        assert_eq!(is_on(Some(&one), Some(&config("4.0.0")), Some(&old)), Ok(Some(true)));
-        assert_eq!(is_on(Some(&both), None, Some(&new)), Ok(Some(true)));
-        assert_eq!(is_on(Some(&both), None, Some(&old)), Ok(Some(false)));
-        // Whoever wrote the ControllerConfig still works, or does already, while the cluster is on its way.
-        assert_eq!(is_on(Some(&both), Some(&config("5.0.0")), Some(&new)), Ok(Some(false)));
-        // A build that belongs to no release has no list.
-        assert_eq!(is_on(Some(&both), Some(&config("0.0.1")), Some(&new)), Ok(Some(true)));
-        assert!(matches!(is_on(Some(&both), Some(&config("0.0.1")), None), Err(GatesError::NoEntry { .. })));
-        assert_eq!(is_on(Some(&both), None, None), Err(GatesError::NoVersion));
     }
 
     #[test]

@@ -87,6 +87,12 @@ impl<'a> PoolView<'a> {
             .filter(|held| held.reason == unreadable::CODE || (held.status != TRUE && !held.reason.is_empty()))
     }
 
+    /// The condition of this type, while it is `True`.
+    #[must_use]
+    pub fn says(&self, type_: &str) -> Option<&'a Condition> {
+        find(self.conditions(), type_).filter(|held| held.status == TRUE)
+    }
+
     /// When the first condition of this type with this status last changed.
     #[must_use]
     pub fn since(&self, type_: &str, status: &str) -> Option<Timestamp> {

@@ -23,16 +23,16 @@ pub const CODE: &str = "ObjectUnreadable";
 const NAMED: usize = 3;
 
 /// An object that is there and cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UnreadableObject<'a> {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnreadableObject {
     /// Its kind.
-    pub kind: &'a str,
+    pub kind: String,
     /// Its name.
-    pub name: &'a str,
+    pub name: String,
     /// Its labels.
-    pub labels: &'a Labels,
+    pub labels: Labels,
     /// That it cannot be read, and what is wrong with it, in a clause that names it.
-    pub said: &'a str,
+    pub said: String,
 }
 
 /// Kinds that say whose a node is, and how many are down.
@@ -40,12 +40,15 @@ const OF_NODES: [&str; 3] = ["MachineConfigPool", "MachineOSConfig", "Node"];
 
 /// Why a pool is not rendered, if unreadable objects keep it from that (R-UNREADABLE-1, 2).
 #[must_use]
-pub fn keeps(objects: &[UnreadableObject<'_>], pool: &PoolView<'_>) -> Option<String> {
+pub fn keeps(objects: &[UnreadableObject], pool: &PoolView<'_>) -> Option<String> {
+    if objects.is_empty() {
+        return None;
+    }
     let selector = Selector::parse(pool.object.spec.machine_config_selector.as_ref());
     let selected =
         |labels: &Labels| selector.as_ref().is_ok_and(|selector| !selector.is_everything() && selector.matches(labels));
-    let concerns = |object: &&UnreadableObject<'_>| match object.kind {
-        "MachineConfig" => selected(object.labels) || pool.target == Some(object.name),
+    let concerns = |object: &&UnreadableObject| match object.kind.as_str() {
+        "MachineConfig" => selected(&object.labels) || pool.target == Some(object.name.as_str()),
         "ControllerConfig" => object.name == CONTROLLER_CONFIG,
         "ClusterVersion" => object.name == VERSION,
         "OSImageStream" | "FeatureGate" | "MachineConfiguration" => object.name == CLUSTER,
@@ -56,18 +59,18 @@ pub fn keeps(objects: &[UnreadableObject<'_>], pool: &PoolView<'_>) -> Option<St
 
 /// Why no node may be told anything, if it is for an unreadable object (R-UNREADABLE-2).
 #[must_use]
-pub fn halts(objects: &[UnreadableObject<'_>]) -> Option<String> {
-    said(objects.iter().filter(|object| OF_NODES.contains(&object.kind)))
+pub fn halts(objects: &[UnreadableObject]) -> Option<String> {
+    said(objects.iter().filter(|object| OF_NODES.contains(&object.kind.as_str())))
 }
 
 /// All of them, in a sentence with what to do; absent when there is none (R-UNREADABLE-3).
 #[must_use]
-pub fn all(objects: &[UnreadableObject<'_>]) -> Option<String> {
+pub fn all(objects: &[UnreadableObject]) -> Option<String> {
     said(objects.iter())
 }
 
-fn said<'a>(objects: impl Iterator<Item = &'a UnreadableObject<'a>>) -> Option<String> {
-    let said: Vec<&str> = objects.map(|object| object.said).collect();
+fn said<'a>(objects: impl Iterator<Item = &'a UnreadableObject>) -> Option<String> {
+    let said: Vec<&str> = objects.map(|object| object.said.as_str()).collect();
     let named = said.get(..NAMED.min(said.len())).unwrap_or_default().join("; ");
     match said.len().checked_sub(NAMED) {
         _ if said.is_empty() => None,
@@ -82,8 +85,9 @@ mod tests {
     use serde_json::json;
     use weir_api::MachineConfigPool;
 
-    fn object<'a>(kind: &'a str, name: &'a str, labels: &'a Labels) -> UnreadableObject<'a> {
-        UnreadableObject { kind, name, labels, said: "X cannot be read: too deep" }
+    fn object(kind: &str, name: &str, labels: &Labels) -> UnreadableObject {
+        let said = "X cannot be read: too deep".to_owned();
+        UnreadableObject { kind: kind.to_owned(), name: name.to_owned(), labels: labels.clone(), said }
     }
 
     #[test]
@@ -112,9 +116,9 @@ mod tests {
             (object("Node", "n", &none), &["master", "worker"], true),
             (object("MachineConfigNode", "n", &none), &[], false),
         ] {
-            let found: Vec<_> =
-                views.iter().filter(|view| keeps(&[object], view).is_some()).map(|view| view.name).collect();
-            assert_eq!((found.as_slice(), halts(&[object]).is_some()), (kept, halted), "{object:?}");
+            let odd = std::slice::from_ref(&object);
+            let found: Vec<_> = views.iter().filter(|view| keeps(odd, view).is_some()).map(|view| view.name).collect();
+            assert_eq!((found.as_slice(), halts(odd).is_some()), (kept, halted), "{object:?}");
         }
     }
 
@@ -123,8 +127,8 @@ mod tests {
         let none = Labels::new();
         let odd = object("Node", "n", &none);
         assert_eq!(all(&[]), None);
-        assert_eq!(all(&[odd]).unwrap(), "X cannot be read: too deep; mend or delete it");
-        let many = all(&[odd; 100]).unwrap();
+        assert_eq!(all(std::slice::from_ref(&odd)).unwrap(), "X cannot be read: too deep; mend or delete it");
+        let many = all(&vec![odd; 100]).unwrap();
         assert!(many.ends_with("; and 97 more; mend or delete them"), "{many}");
     }
 }

@@ -1,10 +1,10 @@
 //! Which of the installer's manifests count.
 
-use crate::inputs::Inputs;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
+use std::sync::Arc;
 use weir_api::{
-    MachineConfigPool, MachineOSConfig,
+    MachineConfig, MachineConfigPool, MachineOSConfig,
     image_config::Image,
     keys::{config, names},
     kind::{CONFIG_GROUP, IMAGE_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
@@ -12,6 +12,7 @@ use weir_api::{
 };
 use weir_images::cluster::Policy;
 use weir_manifests::{Manifest, Reading};
+use weir_rules::world::World;
 
 /// The tag that tells the release's ImageStream from others.
 const OPERATOR_TAG: &str = "machine-config-operator";
@@ -19,7 +20,7 @@ const OPERATOR_TAG: &str = "machine-config-operator";
 /// The objects that count.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
-    pub(super) inputs: Inputs,
+    pub(super) world: World,
     /// Names of the MachineConfigs, in the order in which they were found.
     pub(super) order: Vec<String>,
     pub(super) os_configs: Vec<MachineOSConfig>,
@@ -61,7 +62,7 @@ impl Collected {
             collected.take(&manifest, &mut pools).with_context(context)
         })?;
         for pool in distinct(pools) {
-            collected.inputs.pools.insert(pool.metadata.name.clone().unwrap_or_default(), pool);
+            collected.world.put(pool.into());
         }
         Ok(collected)
     }
@@ -75,18 +76,23 @@ impl Collected {
         }
         let version = manifest.object["apiVersion"].as_str().unwrap_or_default();
         let version = version.rsplit('/').next().unwrap_or_default();
-        let inputs = &mut self.inputs;
+        let world = &mut self.world;
         match (manifest.group(), version, manifest.kind()) {
             (MACHINE_CONFIG_GROUP, "v1", "MachineConfigPool") => pools.push(manifest.read()?),
             (MACHINE_CONFIG_GROUP, "v1", "MachineConfig") => {
                 let name = manifest.name().to_owned();
-                if inputs.configs.insert(name.clone(), manifest.read()?).is_some() {
+                if world.config(&name).is_some() {
                     bail!("there is another MachineConfig {name}");
                 }
+                world.put(manifest.read::<MachineConfig>()?.into());
                 self.order.push(name);
             }
-            (MACHINE_CONFIG_GROUP, "v1", "ControllerConfig") => inputs.controller_config = Some(manifest.read()?),
-            (MACHINE_CONFIG_GROUP, "v1" | "v1alpha1", "OSImageStream") => inputs.streams = Some(manifest.read()?),
+            (MACHINE_CONFIG_GROUP, "v1", "ControllerConfig") => {
+                world.controller_config = Some(Arc::new(manifest.read()?));
+            }
+            (MACHINE_CONFIG_GROUP, "v1" | "v1alpha1", "OSImageStream") => {
+                world.streams = Some(Arc::new(manifest.read()?));
+            }
             (MACHINE_CONFIG_GROUP, "v1", "MachineOSConfig") => self.os_configs.push(manifest.read()?),
             (MACHINE_CONFIG_GROUP, "v1", kind @ ("KubeletConfig" | "ContainerRuntimeConfig"))
             | (MACHINE_CONFIG_GROUP, "v1" | "v1alpha1", kind @ "InternalReleaseImage") => bail!(
@@ -94,7 +100,7 @@ impl Collected {
                 manifest.name()
             ),
             (CONFIG_GROUP, "v1", "FeatureGate") if manifest.name() == names::CLUSTER => {
-                inputs.feature_gate = Some(manifest.read()?);
+                world.feature_gate = Some(Arc::new(manifest.read()?));
             }
             (CONFIG_GROUP, "v1", "APIServer") if manifest.name() == names::CLUSTER => {
                 self.api_server = Some(manifest.object.clone());

@@ -19,7 +19,7 @@ mod write;
 
 use crate::{
     cli::bootstrap::Bootstrap,
-    inputs::{refuse, without_runc},
+    inputs::{guarded, refuse, without_runc},
 };
 use anyhow::{Context as _, Result, bail};
 use collect::Collected;
@@ -27,13 +27,11 @@ use streams::Streams;
 use weir_api::{
     MachineConfig, MachineConfigPool,
     docker_config::SECRET_TYPE,
-    keys::gates::OS_STREAMS,
     pool::{PoolConfiguration, SourceReference},
 };
-use weir_distro::Profile;
 use weir_images::Authfile;
 use weir_manifests::Rule;
-use weir_rules::{render::guard::RuncGuard, stream::gates::gates};
+use weir_rules::{render::guard::RuncGuard, world::World};
 
 /// Version of a build that belongs to no release.
 const NO_RELEASE: &str = "0.0.1-snapshot";
@@ -47,31 +45,30 @@ pub fn run(arguments: &Bootstrap) -> Result<()> {
     let pull_secret = pull_secret(&arguments.pull_secret)?;
     let manifests = weir_manifests::read(std::slice::from_ref(folder), Rule::OneFolder);
     let mut collected = Collected::of(manifests).context("error parsing manifests")?;
-    if collected.inputs.controller_config.is_none() {
+    if collected.world.controller_config.is_none() {
         bail!("error: no controllerconfig found in dir: {folder:?}");
     }
     let version = version(arguments, &collected);
-    let Some(feature_gate) = &collected.inputs.feature_gate else {
+    if collected.world.feature_gate.is_none() {
         bail!("error: no featuregate found in dir: {folder:?}");
-    };
-    let gates = gates(Some(feature_gate), Some(&version), None).context("error creating feature gates handler")?;
+    }
+    collected.world.release = Some(version.clone());
+    let has_streams = collected.world.has_streams().context("error creating feature gates handler")?;
     pre_built::add(&mut collected)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
     let streams = Streams::new(arguments, &collected, pull_secret)?;
-    let mut profile = arguments.distribution;
-    if gates.is_on(OS_STREAMS) {
-        profile = Some(runtime.block_on(streams.find(&mut collected, arguments.distribution, &version))?);
-    } else {
-        collected.inputs.streams = None;
+    collected.world.profile = arguments.distribution;
+    if has_streams {
+        collected.world.profile =
+            Some(runtime.block_on(streams.find(&mut collected, arguments.distribution, &version))?);
     }
     let mut configs = Vec::new();
-    let pools: Vec<MachineConfigPool> = collected.inputs.pools.values().cloned().collect();
     let mut configured = Vec::new();
-    for pool in pools {
+    for pool in &collected.world.pools {
         let rendered = runtime
-            .block_on(render(&collected, &pool, profile, &streams))
+            .block_on(render(&collected.world, pool, &streams))
             .with_context(|| format!("pool {}", pool.metadata.name.as_deref().unwrap_or_default()))?;
-        configured.push(configured_pool(pool, &rendered, &collected.order));
+        configured.push(configured_pool(MachineConfigPool::clone(pool), &rendered, &collected.order));
         configs.push(rendered);
     }
     write::write(&arguments.dest_dir, &configured, &configs, &collected)
@@ -82,9 +79,9 @@ fn version(arguments: &Bootstrap, collected: &Collected) -> String {
     if let Some(version) = &arguments.release_version {
         return version.clone();
     }
-    let status = collected.inputs.feature_gate.as_ref().and_then(|f| f.status.as_ref());
+    let status = collected.world.feature_gate.as_ref().and_then(|f| f.status.as_ref());
     let known = |version: &str| status.is_some_and(|s| s.feature_gates.iter().any(|list| list.version == version));
-    let annotations = collected.inputs.controller_config.as_ref().and_then(|c| c.metadata.annotations.as_ref());
+    let annotations = collected.world.controller_config.as_ref().and_then(|c| c.metadata.annotations.as_ref());
     let written = annotations.and_then(|a| a.get(weir_api::keys::config::RELEASE_IMAGE_VERSION));
     match written {
         Some(version) if !known(NO_RELEASE) && known(version) => version.clone(),
@@ -109,14 +106,9 @@ fn pull_secret(path: &std::path::Path) -> Result<Authfile> {
     Authfile::parse(&text).with_context(place)
 }
 
-async fn render(
-    collected: &Collected,
-    pool: &MachineConfigPool,
-    profile: Option<&Profile>,
-    streams: &Streams,
-) -> Result<MachineConfig> {
-    let (rendered, guard) = collected.inputs.guarded(pool, profile)?;
-    match (guard, profile) {
+async fn render(world: &World, pool: &MachineConfigPool, streams: &Streams) -> Result<MachineConfig> {
+    let (rendered, guard) = guarded(world, pool)?;
+    match (guard, world.profile) {
         (RuncGuard::AskImage { image, inhibitor }, Some(profile)) => {
             let labels = streams.labels(&image).await.with_context(|| format!("failed to inspect OS image {image}"))?;
             let asked = RuncGuard::AskImage { image, inhibitor };

@@ -40,7 +40,7 @@ pub(super) fn add(collected: &mut Collected) -> Result<()> {
         let mut config = MachineConfig::named(&name, spec);
         config.metadata.labels = Some([(ROLE.to_owned(), pool)].into());
         config.metadata.annotations = Some([(PRE_BUILT_IMAGE.to_owned(), image)].into());
-        collected.inputs.configs.insert(name.clone(), config);
+        collected.world.put(config.into());
         collected.order.push(name);
     }
     Ok(())
@@ -62,7 +62,7 @@ fn image(config: &MachineOSConfig, collected: &Collected) -> Result<Option<Strin
         ));
     };
     let pool = &config.spec.machine_config_pool.name;
-    if !collected.inputs.pools.contains_key(pool) {
+    if !collected.world.pools.iter().any(|held| held.metadata.name.as_ref() == Some(pool)) {
         return Err(format!("MachineOSConfig {name:?} references non-existent pool {pool:?}"));
     }
     match wrong(image) {

@@ -3,7 +3,10 @@
 use super::collect::Collected;
 use crate::cli::bootstrap::Bootstrap;
 use anyhow::{Context as _, Result, anyhow};
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use weir_api::{
     OSImageStream, keys::names::CLUSTER, os_image_stream::OSImageStreamSpec, os_image_stream::OSImageStreamStatus,
 };
@@ -32,7 +35,7 @@ impl Streams {
         if arguments.images.authfile.is_none() {
             source.authfile = pull_secret;
         }
-        let mut config = collected.inputs.controller_config.as_ref().map(|config| config.spec.clone());
+        let mut config = collected.world.controller_config.as_ref().map(|config| config.spec.clone());
         // A hosted control plane is elsewhere: the proxy of the nodes is not its own.
         if let Some(config) = config.as_mut().filter(|config| config.control_plane_topology() == Some(EXTERNAL)) {
             config.proxy = None;
@@ -55,12 +58,12 @@ impl Streams {
     ) -> Result<&'static Profile> {
         let release = self.release(collected).await?;
         let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
-        let feature_set = collected.inputs.feature_gate.as_ref().map(|f| f.spec.feature_set.as_str());
+        let feature_set = collected.world.feature_gate.as_ref().map(|f| f.spec.feature_set.as_str());
         let explicit = distribution.map(|d| d.name.as_str());
         let profile = detect(Evidence { explicit, payload_tags: &tags, feature_set })?.profile;
         let mut sources = vec![observe::of_release(&self.images, profile, &release).await.source];
         sources.extend(self.of_controller_config(collected).await);
-        let requested = collected.inputs.streams.take();
+        let requested = collected.world.streams.take();
         let existing = Existing {
             spec_default: requested.as_ref().map_or("", |s| &s.spec.default_stream),
             status_default: requested.as_ref().and_then(|s| s.status.as_ref()).map_or("", |s| &s.default_stream),
@@ -69,7 +72,8 @@ impl Streams {
         let input = Input { sources, existing, in_use: &BTreeSet::new(), installed: version.parse().ok() };
         let found = catalog(profile, input).context("error inspecting available OSImageStreams")?;
         let default = found.stream(&found.default).context("the default stream is not among the streams")?;
-        if let Some(config) = &mut collected.inputs.controller_config {
+        if let Some(config) = &mut collected.world.controller_config {
+            let config = Arc::make_mut(config);
             config.spec.base_os_container_image.clone_from(&default.set.os_image);
             config.spec.base_os_extensions_container_image.clone_from(&default.set.os_extensions_image);
         }
@@ -79,7 +83,7 @@ impl Streams {
             default_stream: found.default.clone(),
             ..Default::default()
         });
-        collected.inputs.streams = Some(object);
+        collected.world.streams = Some(Arc::new(object));
         Ok(profile)
     }
 
@@ -89,7 +93,7 @@ impl Streams {
             let list = ImageReferences::parse(&serde_json::to_vec(object)?, Strictness::Typed)?;
             return Ok(Release { image: String::new(), version: list.name, tags: list.tags });
         }
-        let config = collected.inputs.controller_config.as_ref();
+        let config = collected.world.controller_config.as_ref();
         let image = config.map(|c| c.spec.release_image.as_str()).filter(|image| !image.is_empty());
         let image = image.ok_or_else(|| {
             anyhow!("neither an ImageStream of the release nor releaseImage in the ControllerConfig tells the release")
@@ -98,7 +102,7 @@ impl Streams {
     }
 
     async fn of_controller_config(&self, collected: &Collected) -> Option<Source> {
-        let spec = &collected.inputs.controller_config.as_ref()?.spec;
+        let spec = &collected.world.controller_config.as_ref()?.spec;
         let names = [spec.base_os_container_image.clone(), spec.base_os_extensions_container_image.clone()];
         if names.iter().any(String::is_empty) {
             return None;

@@ -30,8 +30,8 @@ pub(super) fn write(
     if let Some(api_server) = &collected.api_server {
         one(folder, "api-server", "api-server", api_server)?;
     }
-    if let Some(config) = &collected.inputs.controller_config {
-        one(folder, "controller-config", "machine-config-controller", config)?;
+    if let Some(config) = &collected.world.controller_config {
+        one(folder, "controller-config", "machine-config-controller", config.as_ref())?;
     }
     Ok(())
 }

@@ -1,12 +1,15 @@
 //! How subcommands are told where objects are: in files, or in a cluster when there are none.
 
 use super::cluster::Cluster;
-use crate::{inputs::Inputs, rollout_objects};
+use crate::{
+    inputs,
+    rollout_objects::{self, configuration_of_cluster},
+};
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::path::PathBuf;
 use weir_distro::Profile;
-use weir_rules::status::explain::Objects;
+use weir_rules::world::World;
 
 /// Where manifests are, and which distribution they are for
 #[derive(Clone, Debug, Args)]
@@ -36,18 +39,18 @@ impl Given {
     ///
     /// # Errors
     /// When it cannot be read, or holds no pool.
-    pub fn inputs(&self) -> Result<Inputs> {
+    pub fn configuration(&self) -> Result<World> {
         if !self.files.is_empty() {
-            return Inputs::of_files(&self.files);
+            return inputs::of_files(&self.files);
         }
-        runtime()?.block_on(async { Inputs::of_cluster(&self.cluster.connect("explain").await?).await })
+        runtime()?.block_on(async { configuration_of_cluster(&self.cluster.connect("explain").await?).await })
     }
 
     /// Everything that a rollout depends on; a cluster is told which command asks.
     ///
     /// # Errors
     /// When it cannot be read, or files hold no pool.
-    pub fn objects(&self, command: &str) -> Result<Objects> {
+    pub fn world(&self, command: &str) -> Result<World> {
         if !self.files.is_empty() {
             return rollout_objects::of_files(&self.files);
         }

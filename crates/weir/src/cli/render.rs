@@ -1,10 +1,13 @@
 //! `weir render`: what pools get, from manifests, without a cluster.
 
 use super::manifest_source::ManifestSource;
-use crate::{exit::Outcome, inputs::Inputs};
+use crate::{exit::Outcome, inputs};
 use anyhow::Result;
 use serde_json::{Value, json};
-use weir_rules::render::{Rendered, Trace};
+use weir_rules::{
+    render::{Rendered, Trace},
+    world::World,
+};
 
 /// Which pools, from what, printed how.
 #[derive(Debug, clap::Args)]
@@ -40,16 +43,16 @@ impl Render {
     /// # Errors
     /// When the manifests cannot be read, or hold no pool.
     pub fn run(&self) -> Result<Outcome> {
-        let inputs = Inputs::of_files(&self.source.files)?;
+        let world = World { profile: self.source.distribution, ..inputs::of_files(&self.source.files)? };
         let pools = match &self.pool {
-            Some(name) => vec![inputs.pool(name)?],
-            None => inputs.pools.values().collect(),
+            Some(name) => vec![inputs::pool(&world, name)?],
+            None => world.pools.iter().map(AsRef::as_ref).collect(),
         };
         let mut outcome = Outcome::Done;
         let mut printer = Printer { output: self.output, any: false, list: Vec::new() };
         for pool in pools {
             let name = pool.metadata.name.as_deref().unwrap_or_default();
-            match inputs.render(pool, self.source.distribution) {
+            match inputs::render(&world, pool) {
                 Ok(one) => {
                     if self.explain {
                         eprint!("{}", explanation(name, &one));

@@ -7,7 +7,10 @@ use jiff::Timestamp;
 use kube::Client;
 use serde_json::{Value, json};
 use std::time::Duration;
-use weir_rules::status::explain::{Explained, Objects, explain_all, explained, summary, without_pool};
+use weir_rules::world::{
+    World,
+    explain::{Explained, explain_all, explained, summary, without_pool},
+};
 
 /// What every pool is at, and who waits for what
 #[derive(Debug, clap::Args)]
@@ -35,7 +38,7 @@ impl Status {
     /// When the files cannot be read, or the cluster cannot be asked.
     pub fn run(&self) -> Result<Outcome> {
         if !self.watch {
-            print(self.shown(&self.given.objects("status")?)?.as_bytes())?;
+            print(self.shown(&self.given.world("status")?)?.as_bytes())?;
             return Ok(Outcome::Done);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -61,20 +64,20 @@ impl Status {
         }
     }
 
-    fn shown(&self, objects: &Objects) -> Result<String> {
+    fn shown(&self, world: &World) -> Result<String> {
         let now = Timestamp::now();
-        let pools = explain_all(objects, now);
+        let pools = explain_all(world, now);
         match self.output {
-            Some(output) => output.write(&json(&pools, objects)),
-            None => Ok(self.text(&pools, objects, now)),
+            Some(output) => output.write(&json(&pools, world)),
+            None => Ok(self.text(&pools, world, now)),
         }
     }
 
-    fn text(&self, pools: &[Explained], objects: &Objects, now: Timestamp) -> String {
+    fn text(&self, pools: &[Explained], world: &World, now: Timestamp) -> String {
         // While it is watched, how long somebody waits is no news.
         let now = if self.watch { Timestamp::MIN } else { now };
         let mut text = summary(pools, now);
-        for (node, reason) in without_pool(objects) {
+        for (node, reason) in without_pool(world) {
             text.push_str(&format!("node {node} has no pool: {reason}\n"));
         }
         if self.nodes {
@@ -85,8 +88,8 @@ impl Status {
     }
 }
 
-fn json(pools: &[Explained], objects: &Objects) -> Value {
-    let lost = without_pool(objects).into_iter();
+fn json(pools: &[Explained], world: &World) -> Value {
+    let lost = without_pool(world).into_iter();
     let lost = lost.map(|(node, reason)| json!({"node": node, "reason": format!("{}: {reason}", reason.code())}));
     json!({
         "pools": pools.iter().map(|pool| (pool.pool.clone(), pool.json())).collect::<serde_json::Map<_, _>>(),

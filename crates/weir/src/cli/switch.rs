@@ -1,7 +1,7 @@
 //! `weir switch`: lets a pool run another OS image stream, and says before what comes of it.
 
 use super::{Output, cluster::Cluster, print};
-use crate::{exit::Outcome, inputs::Inputs, rollout_objects};
+use crate::{exit::Outcome, inputs, rollout_objects};
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
 use k8s_openapi::{api::core::v1::ObjectReference, apimachinery::pkg::util::intstr::IntOrString};
@@ -10,6 +10,7 @@ use kube::{
     api::{Patch, PatchParams},
 };
 use serde_json::{Value, json};
+use std::sync::Arc;
 use weir_api::{
     MachineConfigPool,
     pool::{OsImageStreamReference, PoolConfiguration},
@@ -17,9 +18,11 @@ use weir_api::{
 use weir_distro::Profile;
 use weir_rules::{
     render::guard::RuncGuard,
-    status::explain::{Explained, Objects, explain},
     stream::switch::{Move, switch},
-    view::PoolView,
+    world::{
+        World,
+        explain::{Explained, explain},
+    },
 };
 
 /// Let a pool run another OS image stream
@@ -56,9 +59,8 @@ impl Switch {
 
     async fn switch(&self) -> Result<Outcome> {
         let client = self.cluster.connect("switch").await?;
-        let inputs = Inputs::of_cluster(&client).await?;
-        let objects = rollout_objects::of_cluster(&client).await?;
-        let plan = self.plan(&inputs, objects)?;
+        let world = World { profile: self.distribution, ..rollout_objects::of_cluster(&client).await? };
+        let plan = self.plan(&world)?;
         let blocked = plan.pools.iter().any(|pool| !pool.blocked.is_empty());
         let text = match self.output {
             Some(output) => output.write(&plan.json(self, blocked))?,
@@ -68,7 +70,7 @@ impl Switch {
         if blocked {
             return Ok(Outcome::Blocked);
         }
-        let pool = inputs.pool(&self.pool)?;
+        let pool = inputs::pool(&world, &self.pool)?;
         if !self.dry_run && named(pool) != Some(self.stream.as_str()) {
             self.patch(&client, pool).await?;
             eprintln!("pool {} names stream {} now", self.pool, self.stream);
@@ -77,25 +79,22 @@ impl Switch {
     }
 
     /// What comes of it, by the rules that the controllers act upon.
-    fn plan(&self, inputs: &Inputs, mut objects: Objects) -> Result<Plan> {
-        let distribution = self.distribution.or_else(|| inputs.distribution());
-        let views: Vec<PoolView<'_>> = inputs.pools.values().map(PoolView::new).collect();
-        let streams = inputs.streams_view(distribution)?;
-        let moves = switch(&views, &streams, &self.pool, &self.stream)?;
+    fn plan(&self, world: &World) -> Result<Plan> {
+        let moves = switch(&world.pool_views(), &world.streams_view()?, &self.pool, &self.stream)?;
         // Custom pools take the stream of the worker pool: all are rendered as they will be.
-        let mut after = inputs.clone();
-        if let Some(pool) = after.pools.get_mut(&self.pool) {
+        let mut after = world.clone();
+        if let Some(pool) = pool_mut(&mut after, &self.pool) {
             let name = self.stream.clone();
             pool.spec.os_image_stream = Some(OsImageStreamReference { name, ..OsImageStreamReference::default() });
         }
         let mut pools = Vec::new();
         for moved in &moves {
-            pools.push(Moving::of(moved, &after, distribution, &mut objects)?);
+            pools.push(Moving::of(moved, &mut after)?);
         }
         let now = Timestamp::now();
         for moving in &mut pools {
-            moving.explained = moving.target.as_ref().map(|_| explain(&objects, &moving.pool, now)).transpose()?;
-            moving.order = in_order(&objects, &moving.pool, now)?;
+            moving.explained = moving.target.as_ref().map(|_| explain(&after, &moving.pool, now)).transpose()?;
+            moving.order = in_order(&after, &moving.pool, now)?;
         }
         Ok(Plan { pools })
     }
@@ -140,8 +139,8 @@ struct Moving {
 
 impl Moving {
     /// Renders the pool as it will be, and points the pool there.
-    fn of(moved: &Move<'_>, after: &Inputs, distribution: Option<&Profile>, objects: &mut Objects) -> Result<Self> {
-        let pool = after.pool(moved.pool)?;
+    fn of(moved: &Move<'_>, after: &mut World) -> Result<Self> {
+        let pool = inputs::pool(after, moved.pool)?;
         let mut moving = Self {
             pool: moved.pool.to_owned(),
             from: moved.from.clone(),
@@ -153,7 +152,7 @@ impl Moving {
             explained: None,
             order: Vec::new(),
         };
-        let rendered = match after.guarded(pool, distribution) {
+        let rendered = match inputs::guarded(after, pool) {
             Ok((rendered, RuncGuard::Inhibited(inhibitor))) => {
                 let seen: Vec<String> = inhibitor.evidence.iter().map(ToString::to_string).collect();
                 moving.blocked.push(format!("{}: {} ({})", inhibitor.id, inhibitor.message, seen.join("; ")));
@@ -166,24 +165,29 @@ impl Moving {
             }
         };
         let target = rendered.name().to_owned();
-        if let Some(pool) = objects.pools.iter_mut().find(|pool| pool.metadata.name.as_deref() == Some(moved.pool)) {
+        if let Some(pool) = pool_mut(after, moved.pool) {
             let reference = ObjectReference { name: Some(target.clone()), ..ObjectReference::default() };
             pool.spec.configuration = Some(PoolConfiguration { reference, ..PoolConfiguration::default() });
         }
-        objects.configs.push(rendered.config);
+        after.put(rendered.config.into());
         moving.target = Some(target);
         Ok(moving)
     }
 }
 
 /// The nodes of a pool as they would start with room for all of them.
-fn in_order(objects: &Objects, pool: &str, now: Timestamp) -> Result<Vec<String>> {
-    let mut all = objects.clone();
-    if let Some(pool) = all.pools.iter_mut().find(|p| p.metadata.name.as_deref() == Some(pool)) {
+fn in_order(world: &World, pool: &str, now: Timestamp) -> Result<Vec<String>> {
+    let mut all = world.clone();
+    if let Some(pool) = pool_mut(&mut all, pool) {
         pool.spec.max_unavailable = Some(IntOrString::String("100%".to_owned()));
         pool.spec.paused = None;
     }
     Ok(explain(&all, pool, now)?.start)
+}
+
+fn pool_mut<'w>(world: &'w mut World, name: &str) -> Option<&'w mut MachineConfigPool> {
+    let pool = world.pools.iter_mut().find(|pool| pool.metadata.name.as_deref() == Some(name))?;
+    Some(Arc::make_mut(pool))
 }
 
 impl Plan {

@@ -6,10 +6,7 @@ use crate::{
 };
 use jiff::Timestamp;
 use std::fmt;
-use weir_api::{
-    condition::{TRUE, find},
-    keys::pool::{DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE},
-};
+use weir_api::keys::pool::{DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE};
 
 /// A failure, worded where it is known and printed everywhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,11 +77,8 @@ impl Failure {
     /// know. A pool that is being deleted says nothing new.
     #[must_use]
     pub fn of_pools(pools: &[PoolView<'_>]) -> Option<Self> {
-        let said = |type_: &str| {
-            let pools = pools.iter().filter(|pool| !pool.deleting);
-            let mut held = pools.filter_map(|pool| find(pool.conditions(), type_)).filter(|held| held.status == TRUE);
-            held.next().map(|held| held.message.clone())
-        };
+        let pools = || pools.iter().filter(|pool| !pool.deleting);
+        let said = |type_: &str| pools().find_map(|pool| pool.says(type_)).map(|held| held.message.clone());
         let mismatch = said(DISTRIBUTION_MISMATCH);
         mismatch
             .map(|said| Self::DistributionMismatch { contradictions: vec![said] })
@@ -95,7 +89,7 @@ impl Failure {
     #[must_use]
     pub fn of_generated(pools: &[PoolView<'_>]) -> Option<Self> {
         let said = |pool: &PoolView<'_>| {
-            let held = find(pool.conditions(), GENERATED_CONFIGS_STALE).filter(|held| held.status == TRUE)?;
+            let held = pool.says(GENERATED_CONFIGS_STALE)?;
             Some((pool.name.to_owned(), held.message.clone()))
         };
         let pools: Vec<_> = pools.iter().filter_map(said).collect();
@@ -140,7 +134,17 @@ pub fn catalog_said(release: &str, why: &str, next: Option<Timestamp>) -> String
         || "it is tried again when the release or the access to it changes".to_owned(),
         |next| format!("next attempt at {next:.0}"),
     );
-    format!("the OSImageStream could not be made from {release}: {why}; {next}")
+    format!("{}{why}; {next}", not_made(release))
+}
+
+/// Whether [`catalog_said`] this of the release.
+#[must_use]
+pub fn is_said_of(said: &str, release: &str) -> bool {
+    said.starts_with(&not_made(release))
+}
+
+fn not_made(release: &str) -> String {
+    format!("the OSImageStream could not be made from {release}: ")
 }
 
 impl fmt::Display for Failure {

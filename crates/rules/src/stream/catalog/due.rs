@@ -8,6 +8,8 @@
 //! R-DUE-5 Else the default that the user chose is taken over when it is listed; when not, the user is told.
 //! R-DUE-6 Else a retained stream that no pool uses any more, and the default does not, is taken off the list. Nothing is
 //! inspected for that.
+//! R-DUE-7 Who only looks is no build of the controllers: by whom the object was made says nothing to it, and neither does one
+//! without any mark, which other controllers may have made.
 //!
 //! Source: `pkg/controller/osimagestream` of github.com/openshift/machine-config-operator; the order of writes is ours.
 
@@ -23,8 +25,8 @@ pub struct DueView<'a> {
     pub cluster: Option<&'a ClusterVersion>,
     /// The one OSImageStream, if it exists.
     pub object: Option<&'a OSImageStream>,
-    /// Identity of these controllers' build.
-    pub build: &'a str,
+    /// Identity of these controllers' build; absent for who only looks (R-DUE-7).
+    pub build: Option<&'a str>,
     /// Release version of these controllers; absent when the build does not know it, which then counts as the desired.
     pub version: Option<&'a str>,
     /// Streams that pools use: [`super::in_use::in_use`].
@@ -145,9 +147,9 @@ fn stale(view: &DueView<'_>, release: &str) -> Option<Stale> {
     }
     let mark = |key| object.metadata.annotations.as_ref().and_then(|a| a.get(key)).cloned().unwrap_or_default();
     let (from, by) = (mark(config::RELEASE_PAYLOAD_IMAGE), mark(config::RELEASE_IMAGE_VERSION));
-    if from != release {
+    if from != release && !(from.is_empty() && view.build.is_none()) {
         Some(Stale::Release { from })
-    } else if by != view.build {
+    } else if view.build.is_some_and(|build| by != build) {
         Some(Stale::Build { by })
     } else {
         None
@@ -178,7 +180,8 @@ mod tests {
         let object = object.map(|o| serde_json::from_value::<OSImageStream>(o).unwrap());
         let in_use = BTreeSet::from(["used".to_owned()]);
         let object = object.as_ref();
-        let view = DueView { enabled: true, cluster: Some(&cluster), object, build: "b1", version, in_use: &in_use };
+        let view =
+            DueView { enabled: true, cluster: Some(&cluster), object, build: Some("b1"), version, in_use: &in_use };
         assert_eq!(due(&DueView { enabled: false, ..view }), Due::Off);
         due(&view)
     }

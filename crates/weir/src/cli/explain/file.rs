@@ -1,7 +1,7 @@
 //! `weir explain file`: where a file on a pool's machines comes from, and what is in it.
 
 use super::super::{Output, manifest_source::Given, render::origin};
-use crate::exit::Outcome;
+use crate::{exit::Outcome, inputs};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use weir_ignition::{diff::Contents, file_address};
@@ -24,9 +24,9 @@ pub(super) struct File {
 
 impl File {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let inputs = self.given.inputs()?;
-        let pool = inputs.pool(&self.pool)?;
-        let rendered = inputs.render(pool, None).with_context(|| format!("pool {}", self.pool))?;
+        let world = self.given.configuration()?;
+        let pool = inputs::pool(&world, &self.pool)?;
+        let rendered = inputs::render(&world, pool).with_context(|| format!("pool {}", self.pool))?;
         let Some(trace) = rendered.provenance.trace(&file_address(&self.path)) else {
             bail!("no file {} is written to machines of pool {}", self.path, self.pool);
         };

@@ -6,7 +6,10 @@ use crate::{
 };
 use anyhow::{Result, bail};
 use jiff::Timestamp;
-use weir_rules::status::explain::{Objects, explain, explain_all, explained, membership, without_pool};
+use weir_rules::world::{
+    World,
+    explain::{explain, explain_all, explained, membership, without_pool},
+};
 
 /// Which nodes a pool has, which of them may go, and what the others wait for
 ///
@@ -25,12 +28,12 @@ pub struct Rollout {
 
 impl Rollout {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let (objects, now) = (self.given.objects("explain")?, Timestamp::now());
+        let (world, now) = (self.given.world("explain")?, Timestamp::now());
         let text = match (self.output, &self.pool) {
-            (None, Some(pool)) => explained(&explain(&objects, pool, now)?, now),
-            (None, None) => everything(&objects, now),
-            (Some(output), Some(pool)) => output.write(&explain(&objects, pool, now)?.json())?,
-            (Some(output), None) => output.write(&membership(&objects))?,
+            (None, Some(pool)) => explained(&explain(&world, pool, now)?, now),
+            (None, None) => everything(&world, now),
+            (Some(output), Some(pool)) => output.write(&explain(&world, pool, now)?.json())?,
+            (Some(output), None) => output.write(&membership(&world))?,
         };
         if text.is_empty() {
             bail!("the cluster has neither a MachineConfigPool nor a node that should have one");
@@ -40,9 +43,9 @@ impl Rollout {
     }
 }
 
-fn everything(objects: &Objects, now: Timestamp) -> String {
-    let pools: Vec<_> = explain_all(objects, now).iter().map(|pool| explained(pool, now)).collect();
-    let lost = without_pool(objects);
+fn everything(world: &World, now: Timestamp) -> String {
+    let pools: Vec<_> = explain_all(world, now).iter().map(|pool| explained(pool, now)).collect();
+    let lost = without_pool(world);
     let lost = lost.iter().map(|(node, reason)| format!("node {node} has no pool: {reason}\n"));
     pools.into_iter().chain(lost).collect()
 }

@@ -1,12 +1,12 @@
 //! `weir explain stream`: which OS image stream a pool gets, and why.
 
 use super::super::{Output, manifest_source::Given, print};
-use crate::{exit::Outcome, inputs::Inputs};
+use crate::{exit::Outcome, inputs};
 use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use weir_api::MachineConfigPool;
 use weir_distro::Profile;
-use weir_rules::stream::catalog::due::retained;
+use weir_rules::{stream::catalog::due::retained, view::PoolView, world::World};
 
 /// Which OS image stream a pool gets, why, and which images that are
 #[derive(Debug, clap::Args)]
@@ -26,18 +26,18 @@ pub struct Stream {
 
 impl Stream {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let inputs = self.given.inputs()?;
-        let distribution = self.distribution.or_else(|| inputs.distribution());
+        let world = self.given.configuration()?;
+        let world = World { profile: self.distribution, ..world };
         let pools: Vec<&MachineConfigPool> = match &self.pool {
-            Some(name) => vec![inputs.pool(name)?],
-            None => inputs.pools.values().collect(),
+            Some(name) => vec![inputs::pool(&world, name)?],
+            None => world.pools.iter().map(AsRef::as_ref).collect(),
         };
-        if pools.is_empty() && inputs.streams.is_none() {
+        if pools.is_empty() && world.streams.is_none() {
             bail!("the cluster has neither a MachineConfigPool nor an OSImageStream");
         }
-        let all: Vec<Value> = pools.iter().map(|pool| of_pool(&inputs, pool, distribution)).collect();
+        let all: Vec<Value> = pools.iter().map(|pool| of_pool(&world, pool)).collect();
         let outcome = if all.iter().any(|pool| pool["error"].is_string()) { Outcome::Failed } else { Outcome::Done };
-        let whole = json!({ "pools": all, "streams": streams(&inputs) });
+        let whole = json!({ "pools": all, "streams": streams(&world) });
         let text = match self.output {
             Some(output) => output.write(&whole)?,
             None => text(&whole),
@@ -47,14 +47,15 @@ impl Stream {
     }
 }
 
-fn of_pool(inputs: &Inputs, pool: &MachineConfigPool, distribution: Option<&Profile>) -> Value {
-    let name = pool.metadata.name.as_deref().unwrap_or_default();
-    let resolved = match inputs.stream(pool, distribution) {
+fn of_pool(world: &World, pool: &MachineConfigPool) -> Value {
+    let view = PoolView::new(pool);
+    let name = view.name;
+    let resolved = match world.stream(&view, &world.pool_views()) {
         Ok(resolved) => resolved,
         Err(error) => return json!({ "pool": name, "error": format!("{error:#}") }),
     };
     let because = &resolved.because;
-    let base = inputs.controller_config.as_ref().map(|config| &config.spec);
+    let base = world.controller_config.as_ref().map(|config| &config.spec);
     let (stream, os, extensions) = match (&resolved.set, base) {
         (Some(set), _) => (Some(&set.name), Some(&set.os_image), Some(&set.os_extensions_image)),
         (None, Some(base)) => {
@@ -63,7 +64,7 @@ fn of_pool(inputs: &Inputs, pool: &MachineConfigPool, distribution: Option<&Prof
         (None, None) => (None, None, None),
     };
     // The image of a MachineConfig comes before that of the stream; what cannot be rendered has none.
-    let rendered = inputs.guarded(pool, distribution).ok().map(|(rendered, _)| rendered).filter(|r| r.overridden);
+    let rendered = inputs::guarded(world, pool).ok().map(|(rendered, _)| rendered).filter(|r| r.overridden);
     json!({
         "pool": name, "stream": stream, "osImage": os, "osExtensionsImage": extensions,
         "reason": {"code": because.code(), "rule": because.rule(), "text": because.to_string()},
@@ -72,8 +73,8 @@ fn of_pool(inputs: &Inputs, pool: &MachineConfigPool, distribution: Option<&Prof
     })
 }
 
-fn streams(inputs: &Inputs) -> Vec<Value> {
-    let Some((object, status)) = inputs.streams.as_ref().and_then(|o| Some((o, o.status.as_ref()?))) else {
+fn streams(world: &World) -> Vec<Value> {
+    let Some((object, status)) = world.streams.as_ref().and_then(|o| Some((o, o.status.as_ref()?))) else {
         return Vec::new();
     };
     let retained = retained(object);

@@ -5,16 +5,16 @@ use k8s_openapi::api::{
     core::v1::{Node, Pod},
     policy::v1::PodDisruptionBudget,
 };
+use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::{MachineConfigNode, MachineConfigPool};
+use weir_api::{ControllerConfig, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSConfig};
 use weir_rules::{
     rollout::{
         RolloutPlan, RolloutView,
         check::check_plan,
         drain::{Answer, DrainView, Step, Tried, drain},
-        lost::lost,
-        membership::assign,
+        halt::Halt,
         plan_rollout,
         settle::dated,
     },
@@ -23,14 +23,15 @@ use weir_rules::{
         pool_status::{PoolStatusView, pool_status, status_changed},
     },
     view::{BudgetView, NodeReport, NodeView, PodView, PoolView},
+    world::{Object, World},
 };
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
 const DAY: i64 = 24 * 60 * 60;
 
 /// The objects.
-pub(crate) struct World {
-    now: Timestamp,
+pub(crate) struct Scenario {
+    pub(crate) now: Timestamp,
     pools: BTreeMap<String, Value>,
     nodes: BTreeMap<String, Value>,
     reports: BTreeMap<String, Value>,
@@ -73,7 +74,7 @@ impl<'a> Words<'a> {
     }
 }
 
-impl World {
+impl Scenario {
     pub(crate) fn new() -> Self {
         Self {
             now: Timestamp::from_second(1_800_000_000).unwrap(),
@@ -291,40 +292,48 @@ impl World {
         Ok(Vec::new())
     }
 
-    fn objects(&self) -> (Vec<MachineConfigPool>, Vec<Node>, Vec<MachineConfigNode>) {
-        fn typed<T: serde::de::DeserializeOwned>(values: &BTreeMap<String, Value>) -> Vec<T> {
-            values.values().map(|value| serde_json::from_value(value.clone()).unwrap()).collect()
+    pub(crate) fn world(&self) -> World {
+        fn read<K: DeserializeOwned + Into<Object>>(value: &Value) -> Object {
+            serde_json::from_value::<K>(value.clone()).unwrap().into()
         }
-        (typed(&self.pools), typed(&self.nodes), typed(&self.reports))
+        fn all<K: DeserializeOwned + Into<Object>>(values: &BTreeMap<String, Value>) -> impl Iterator<Item = Object> {
+            values.values().map(read::<K>)
+        }
+        let controller = json!({
+            "metadata": {"name": "machine-config-controller"},
+            "spec": {"infra": {"status": {"controlPlaneTopology": Some(&self.topology).filter(|text| !text.is_empty())}}},
+        });
+        let operator = self.operator.iter().map(|node| {
+            json!({"metadata": {"name": "operator", "labels": {"k8s-app": "machine-config-operator"}}, "spec": {"nodeName": node}})
+        });
+        let image_mode = self
+            .image_mode
+            .iter()
+            .map(|pool| json!({"metadata": {"name": pool}, "spec": {"machineConfigPool": {"name": pool}}}));
+        let names: BTreeSet<&String> = self.configs.iter().flatten().chain(self.owners.keys()).collect();
+        let configs = names.into_iter().map(|name| {
+            let owner =
+                self.owners.get(name).map(|pool| json!({"apiVersion": "v1", "kind": "P", "name": pool, "uid": "u"}));
+            json!({"metadata": {"name": name, "ownerReferences": owner.into_iter().collect::<Vec<_>>()}})
+        });
+        let objects = (all::<MachineConfigPool>(&self.pools))
+            .chain(all::<Node>(&self.nodes))
+            .chain(all::<MachineConfigNode>(&self.reports))
+            .chain(operator.map(|pod| read::<Pod>(&pod)))
+            .chain(image_mode.map(|config| read::<MachineOSConfig>(&config)))
+            .chain(configs.map(|config| read::<MachineConfig>(&config)))
+            .chain([read::<ControllerConfig>(&controller)]);
+        World { whole: self.configs.is_some(), ..World::of(objects) }
     }
 
     fn make_plan(&self) -> RolloutPlan {
-        let (pools, nodes, reports) = self.objects();
-        let pools: Vec<_> = pools.iter().map(PoolView::new).collect();
-        let nodes: Vec<_> = nodes.iter().map(NodeView::new).collect();
-        let membership = assign(&pools, &nodes);
-        let reports = reports.iter().map(NodeReport::new).map(|report| (report.node, report)).collect();
-        let operators: Vec<&str> = self.operator.iter().map(String::as_str).collect();
-        let image_mode = self.image_mode.iter().map(String::as_str).collect();
-        let owners = self.owners.iter().map(|(config, pool)| (config.as_str(), pool.as_str())).collect();
-        let configs: Option<BTreeSet<&str>> = self.configs.as_ref().map(|all| all.iter().map(String::as_str).collect());
-        let view = RolloutView {
-            pools: &pools,
-            nodes: &nodes,
-            membership: &membership,
-            reports: &reports,
-            topology: Some(self.topology.as_str()).filter(|topology| !topology.is_empty()),
-            settle: self.settle,
-            operator_nodes: &operators,
-            image_mode_pools: &image_mode,
-            config_owners: &owners,
-            configs: configs.as_ref(),
-            halted: self.halted.as_deref(),
-            previous: self.plan.as_ref(),
-        };
-        let plan = plan_rollout(&view, self.now);
-        assert_eq!(check_plan(&view, &plan), []);
-        plan
+        let halted = self.halted.clone().map(Halt::Mismatch);
+        self.world().views().with_rollout(self.plan.as_ref(), |view| {
+            let view = RolloutView { settle: self.settle, halted: halted.as_ref(), ..*view };
+            let plan = plan_rollout(&view, self.now);
+            assert_eq!(check_plan(&view, &plan), []);
+            plan
+        })
     }
 
     fn plan(&mut self) -> Printed {
@@ -449,24 +458,21 @@ impl World {
 
     fn status(&mut self, name: &str) -> Printed {
         let plan = self.make_plan();
-        let (pools, nodes, reports) = self.objects();
-        let views: Vec<_> = pools.iter().map(PoolView::new).collect();
-        let nodes: Vec<_> = nodes.iter().map(NodeView::new).collect();
-        let membership = assign(&views, &nodes);
-        let pool = views.iter().find(|pool| pool.name == name).ok_or("no such pool")?;
-        let own: Vec<_> = membership.nodes[name].iter().map(|&index| &nodes[index]).collect();
+        let world = self.world();
+        let views = world.views();
+        let pool = views.pools.iter().find(|pool| pool.name == name).ok_or("no such pool")?;
         let status = pool_status(
             &PoolStatusView {
                 pool,
-                nodes: &own,
-                reports: &reports.iter().map(NodeReport::new).map(|report| (report.node, report)).collect(),
+                nodes: &views.nodes_of(name),
+                reports: &views.reports,
                 configs: &BTreeMap::new(),
                 streams: None,
                 counts_from_reports: false,
                 image_mode: self.image_mode.contains(name),
                 certificates: &[],
                 standing: plan.standing(name),
-                lost: &lost(&views, &nodes, &membership),
+                lost: &views.lost(),
             },
             self.now,
         );

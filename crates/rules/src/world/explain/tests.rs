@@ -1,13 +1,15 @@
 use super::*;
+use crate::world::Object;
+use k8s_openapi::api::core::v1::Node;
+use weir_api::{MachineConfigNode, MachineConfigPool};
 
-fn objects(value: Value) -> Objects {
-    let list = |key: &str| value.get(key).cloned().unwrap_or_else(|| json!([]));
-    Objects {
-        pools: serde_json::from_value(list("pools")).unwrap(),
-        nodes: serde_json::from_value(list("nodes")).unwrap(),
-        reports: serde_json::from_value(list("reports")).unwrap(),
-        ..Objects::default()
+fn objects(value: Value) -> World {
+    fn of<K: serde::de::DeserializeOwned + Into<Object>>(list: &Value) -> Vec<Object> {
+        let list: Vec<K> = serde_json::from_value(if list.is_null() { json!([]) } else { list.clone() }).unwrap();
+        list.into_iter().map(Into::into).collect()
     }
+    let (pools, nodes) = (of::<MachineConfigPool>(&value["pools"]), of::<Node>(&value["nodes"]));
+    World::of([pools, nodes, of::<MachineConfigNode>(&value["reports"])].concat())
 }
 
 fn pool(name: &str, spec: Value) -> Value {
@@ -33,7 +35,7 @@ fn node(name: &str, roles: &[&str], current: &str, desired: &str) -> Value {
     }}})
 }
 
-fn sample() -> Objects {
+fn sample() -> World {
     objects(json!({
         "pools": [pool("worker", json!({"maxUnavailable": 2})), pool("infra", json!({})), pool("edge", json!({}))],
         "nodes": [
@@ -130,7 +132,7 @@ fn what_a_pool_waits_for_and_what_its_users_should_know_is_in_the_summary() {
         told("StreamNameIgnored", "True", "StalePin", "b is the only stream there is"),
         told("Other", "True", "Other", "not ours"),
     ]});
-    let odd = objects(json!({ "pools": [waiting, pool("infra", json!({}))] }));
+    let odd = World { whole: true, ..objects(json!({ "pools": [waiting, pool("infra", json!({}))] })) };
     let said = summary(&explain_all(&odd, now()), now());
     let lines: Vec<&str> = said.lines().skip(1).collect();
     assert!(lines[0].ends_with("updated") && lines[1].ends_with("updating"), "{said}");

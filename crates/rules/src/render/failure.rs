@@ -1,0 +1,167 @@
+//! Why a pool has no rendered MachineConfig, and what its condition `RenderDegraded` says of it.
+//!
+//! R-FAILURE-1 A pool that only waits for something that is still being written is not degraded.
+//! R-FAILURE-2 Who only looks reads there what the controllers know: that another build keeps the cluster, and that the
+//! OSImageStream is being made.
+
+use crate::{
+    render::{
+        RenderError,
+        components::NotRendered,
+        guard::{GuardError, Inhibitor},
+    },
+    stream::{StreamError, gates::GatesError, mismatch},
+    view::{PoolView, unreadable},
+};
+use weir_api::{
+    Condition, MachineConfigPool,
+    condition::find,
+    keys::{names::CLUSTER_OPERATOR, pool::RENDER_DEGRADED},
+};
+
+/// Reason of conditions and events about pools that cannot have what the desired release carries.
+pub const NOT_MADE: &str = "OSImageStreamNotMade";
+const OTHER_BUILD: &str = "OtherBuild";
+const BEING_MADE: &str = "OSImageStreamBeingMade";
+
+/// Why a pool has no rendered MachineConfig.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum RenderFailure {
+    /// Something contradicts the distribution.
+    #[error("{0}")]
+    Mismatch(String),
+    /// Another build keeps the cluster.
+    #[error("{0}")]
+    OtherBuild(String),
+    /// Objects that decide about it are there and cannot be read.
+    #[error("{0}")]
+    Unreadable(String),
+    /// It is not known which features are on.
+    #[error(transparent)]
+    Gates(#[from] GatesError),
+    /// The streams are not known yet.
+    #[error("the OSImageStream is being made from the desired release")]
+    BeingMade,
+    /// There is nothing that could say which OS image, offline.
+    #[error("there is no ControllerConfig and no OSImageStream to take the OS image from")]
+    NoImages,
+    /// It is not known what it is made of.
+    #[error(transparent)]
+    Components(#[from] NotRendered),
+    /// There is no stream for it.
+    #[error(transparent)]
+    Stream(#[from] StreamError),
+    /// The OSImageStream cannot be used yet, and it is known what keeps it from being made.
+    #[error("{0}: {1}")]
+    NotMade(StreamError, String),
+    /// What it is made of cannot be rendered.
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    /// Whether it may be rolled out cannot be told.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
+    /// It must not be rolled out.
+    #[error("{}", .0.message)]
+    Inhibited(Inhibitor),
+    /// The labels of an OS image decide, and it cannot be asked.
+    #[error("pool {pool}: failed to inspect OS image for stream class: {why}")]
+    UnknownImage {
+        /// The pool.
+        pool: String,
+        /// Why it cannot be asked.
+        why: String,
+    },
+}
+
+impl RenderFailure {
+    /// A word for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Mismatch(_) => mismatch::CODE,
+            Self::OtherBuild(_) => OTHER_BUILD,
+            Self::Unreadable(_) => unreadable::CODE,
+            Self::Gates(_) => "FeatureGatesUnknown",
+            Self::BeingMade => BEING_MADE,
+            Self::NoImages => "NoImages",
+            Self::Components(error) => error.code(),
+            Self::Stream(error) => error.code(),
+            Self::NotMade(..) => NOT_MADE,
+            Self::Render(error) => error.code(),
+            Self::Guard(_) => "DropinUnreadable",
+            Self::Inhibited(inhibitor) => inhibitor.id,
+            Self::UnknownImage { .. } => "OSImageUnknown",
+        }
+    }
+
+    /// What the pool's condition says.
+    #[must_use]
+    pub fn message(&self, pool: &MachineConfigPool) -> String {
+        match self {
+            Self::Render(error) => error.condition_message(pool),
+            Self::Components(waited @ NotRendered::NotComplete(_)) => {
+                format!(
+                    "{waited}; whoever makes MachineConfigs of the templates completes it, see clusteroperator {CLUSTER_OPERATOR}"
+                )
+            }
+            waited if !waited.is_failure() => waited.to_string(),
+            other => format!("{}{other}", failed(pool.metadata.name.as_deref().unwrap_or_default())),
+        }
+    }
+
+    /// Whether the pool is degraded for it; else it waits for something that is still being written (R-FAILURE-1).
+    #[must_use]
+    pub fn is_failure(&self) -> bool {
+        match self {
+            Self::Components(error) => error.is_failure(),
+            Self::BeingMade => false,
+            Self::Mismatch(_)
+            | Self::OtherBuild(_)
+            | Self::Unreadable(_)
+            | Self::Gates(_)
+            | Self::NoImages
+            | Self::Stream(_)
+            | Self::NotMade(..)
+            | Self::Render(_)
+            | Self::Guard(_)
+            | Self::Inhibited(_)
+            | Self::UnknownImage { .. } => true,
+        }
+    }
+
+    /// Whether an OS image that does not answer is the cause, which no change tells the end of.
+    #[must_use]
+    pub fn is_of_image(&self) -> bool {
+        matches!(self, Self::UnknownImage { .. })
+    }
+
+    /// Whether it waits for the user of the pool although nothing is wrong with it.
+    #[must_use]
+    pub fn is_of_user(&self) -> bool {
+        matches!(self, Self::Components(NotRendered::SelectingAll))
+    }
+}
+
+/// What the message of a failure begins with.
+fn failed(pool: &str) -> String {
+    format!("Failed to render configuration for pool {pool}: ")
+}
+
+/// That another build keeps the cluster, as the controllers say it on the pools (R-FAILURE-2).
+#[must_use]
+pub fn other_build(pools: &[PoolView<'_>]) -> Option<String> {
+    let (pool, held) = held(pools, OTHER_BUILD)?;
+    Some(held.message.strip_prefix(&failed(pool.name)).unwrap_or(&held.message).to_owned())
+}
+
+/// Whether the controllers say on a pool that the OSImageStream is being made (R-FAILURE-2).
+#[must_use]
+pub fn is_being_made(pools: &[PoolView<'_>]) -> bool {
+    held(pools, BEING_MADE).is_some()
+}
+
+/// The first pool that stays whose condition has this reason.
+fn held<'p>(pools: &'p [PoolView<'_>], reason: &str) -> Option<(&'p PoolView<'p>, &'p Condition)> {
+    let held = |pool: &'p PoolView<'_>| Some((pool, find(pool.conditions(), RENDER_DEGRADED)?));
+    pools.iter().filter(|pool| !pool.deleting).filter_map(held).find(|(_, held)| held.reason == reason)
+}

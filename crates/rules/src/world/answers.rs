@@ -1,0 +1,257 @@
+//! What follows from the objects for the whole cluster, each derived here and nowhere else.
+//!
+//! R-ANSWERS-1 The features are those of the release that is told, else of the one that ClusterVersion wants (R-GATES-1). Files
+//! without either are of the release whose list stands alone in the FeatureGate, else of that of the ControllerConfig; without a
+//! FeatureGate features are what is usual.
+//! R-ANSWERS-2 The distribution is the one that is told, else what the FeatureSet tells.
+//! R-ANSWERS-3 The control plane's topology is that of the ControllerConfig; files without one may tell it by the Infrastructure.
+//! R-ANSWERS-4 The OSImageStream is to be made when it is due ([`due`]) and nothing is known that keeps it from being made of this
+//! release. What is known of another release says nothing.
+
+use super::World;
+use crate::{
+    operator::controller_config::kept_by_us,
+    render::failure,
+    rollout::halt::Halt,
+    status::{
+        cluster_status::{catalog_said, is_said_of},
+        notices::Notice,
+    },
+    stream::{
+        StreamsView,
+        catalog::{
+            due::{Due, DueView, due},
+            in_use::in_use,
+        },
+        gates::{Gates, GatesError, gate_list, running},
+        mismatch::{self, MismatchView, clause, mismatches},
+        trouble::CatalogTrouble,
+    },
+    view::{PoolView, unreadable::halts},
+};
+use std::{collections::BTreeSet, sync::Arc};
+use weir_api::{
+    MachineConfig, OSImageStream,
+    feature_gate::FeatureGateDetails,
+    keys::{
+        config::RELEASE_IMAGE_VERSION,
+        gates::OS_STREAMS,
+        pool::{DISTRIBUTION_MISMATCH, OS_IMAGE_STREAM_NOT_MADE, RENDER_DEGRADED},
+    },
+};
+use weir_distro::{Evidence, Profile, StreamsRule, detect};
+
+impl World {
+    /// The list of gates that counts, on and off (R-ANSWERS-1).
+    ///
+    /// # Errors
+    /// While it is not known.
+    pub fn gate_list(&self) -> Result<&FeatureGateDetails, GatesError> {
+        let version = self.release.as_deref().or_else(|| self.guessed());
+        gate_list(self.feature_gate.as_deref(), version, self.version.as_deref())
+    }
+
+    fn guessed(&self) -> Option<&str> {
+        if self.whole || self.version.as_deref().and_then(running).is_some() {
+            return None;
+        }
+        let lists = self.feature_gate.as_ref()?.status.as_ref().map(|status| status.feature_gates.as_slice());
+        if let Some([only]) = lists {
+            return Some(&only.version);
+        }
+        let marks = self.controller_config.as_ref()?.metadata.annotations.as_ref()?;
+        marks.get(RELEASE_IMAGE_VERSION).map(String::as_str)
+    }
+
+    /// The gates that are on.
+    ///
+    /// # Errors
+    /// While they are not known.
+    pub fn gates(&self) -> Result<Gates, GatesError> {
+        self.gate_list().map(Gates::of)
+    }
+
+    /// Whether the gate is known to be on.
+    #[must_use]
+    pub fn is_on(&self, gate: &str) -> bool {
+        self.gate_list().is_ok_and(|list| list.enabled.iter().any(|on| on.name == gate))
+    }
+
+    /// Whether the gate is on, or files do not tell.
+    pub(super) fn may_be_on(&self, gate: &str) -> bool {
+        (self.feature_gate.is_none() && !self.whole) || self.is_on(gate)
+    }
+
+    /// Whether there are OS image streams.
+    ///
+    /// # Errors
+    /// While it is not known.
+    pub fn has_streams(&self) -> Result<bool, GatesError> {
+        if self.feature_gate.is_none() && !self.whole {
+            return Ok(self.streams.is_some());
+        }
+        self.gate_list().map(|list| list.enabled.iter().any(|on| on.name == OS_STREAMS))
+    }
+
+    /// The streams that are in effect; absent while their gate is off, or not known to be on.
+    #[must_use]
+    pub fn streams_in_effect(&self) -> Option<&OSImageStream> {
+        self.streams.as_deref().filter(|_| self.may_be_on(OS_STREAMS))
+    }
+
+    /// The streams as pools get them.
+    ///
+    /// # Errors
+    /// While it is not known whether there are any.
+    pub fn streams_view(&self) -> Result<StreamsView<'_>, GatesError> {
+        let rule = self.distribution().map(|profile| profile.streams.rule == StreamsRule::OneFollowingRelease);
+        Ok(StreamsView {
+            enabled: self.has_streams()?,
+            object: self.streams.as_deref(),
+            build: self.process.as_ref().map(|process| process.build.hash.as_str()),
+            follows_release: rule == Some(true),
+        })
+    }
+
+    /// The distribution, as far as it is known (R-ANSWERS-2).
+    #[must_use]
+    pub fn distribution(&self) -> Option<&'static Profile> {
+        let tells = || detect(Evidence { explicit: None, payload_tags: &[], feature_set: self.feature_set() }).ok();
+        self.profile.or_else(|| tells().map(|found| found.profile))
+    }
+
+    fn feature_set(&self) -> Option<&str> {
+        self.feature_gate.as_ref().map(|object| object.spec.feature_set.as_str())
+    }
+
+    /// The control plane's topology (R-ANSWERS-3).
+    #[must_use]
+    pub fn topology(&self) -> Option<&str> {
+        match (&self.controller_config, &self.infrastructure) {
+            (Some(config), _) => config.spec.control_plane_topology(),
+            (None, Some(object)) if !self.whole => object.status.as_ref()?.control_plane_topology.as_deref(),
+            (None, _) => None,
+        }
+    }
+
+    /// The MachineConfig of this name.
+    #[must_use]
+    pub fn config(&self, name: &str) -> Option<&Arc<MachineConfig>> {
+        let at = self.configs.binary_search_by(|config| config.metadata.name.as_deref().cmp(&Some(name))).ok()?;
+        self.configs.get(at)
+    }
+
+    /// All pools, as the rules see them.
+    #[must_use]
+    pub fn pool_views(&self) -> Vec<PoolView<'_>> {
+        self.pools.iter().map(|pool| PoolView::new(pool)).collect()
+    }
+
+    /// What contradicts the distribution, as a clause. `pools` are all of them, here and below.
+    #[must_use]
+    pub fn mismatch(&self, pools: &[PoolView<'_>]) -> Option<String> {
+        let Some((process, profile)) = self.process.as_ref().zip(self.profile) else {
+            return said(pools, DISTRIBUTION_MISMATCH).next().map(str::to_owned);
+        };
+        let evidence = &process.trouble.evidence;
+        let found = mismatches(&MismatchView {
+            profile,
+            payload_tags: &evidence.tags.iter().map(String::as_str).collect::<Vec<_>>(),
+            several_streams: &evidence.several_streams,
+            feature_set: self.feature_set(),
+        });
+        (!found.is_empty()).then(|| clause(profile, &found))
+    }
+
+    /// That another build keeps the cluster, where one does.
+    #[must_use]
+    pub fn other_build(&self, pools: &[PoolView<'_>]) -> Option<String> {
+        match &self.process {
+            Some(process) => {
+                let kept = kept_by_us(self.controller_config.as_deref(), &process.build.raw);
+                kept.err().map(|error| error.to_string())
+            }
+            None => failure::other_build(pools),
+        }
+    }
+
+    /// Names of the streams that pools use.
+    #[must_use]
+    pub fn streams_in_use(&self) -> BTreeSet<String> {
+        let listed = self.streams.as_ref().and_then(|o| o.status.as_ref()).map(|s| s.available_streams.as_slice());
+        let listed = listed.unwrap_or_default();
+        // What a pool that cannot be read uses is not known.
+        if self.unreadable.iter().any(|object| object.kind == "MachineConfigPool") {
+            return listed.iter().map(|set| set.name.clone()).collect();
+        }
+        let image_of = |config: &str| self.config(config)?.spec.os_image_url.clone();
+        in_use(self.pools.iter().map(AsRef::as_ref), listed, image_of)
+    }
+
+    /// What is to be done about the OSImageStream now.
+    ///
+    /// # Errors
+    /// While it is not known whether there are streams.
+    pub fn due(&self) -> Result<Due, GatesError> {
+        self.due_with(&self.streams_in_use())
+    }
+
+    fn due_with(&self, in_use: &BTreeSet<String>) -> Result<Due, GatesError> {
+        Ok(due(&DueView {
+            enabled: self.has_streams()?,
+            cluster: self.version.as_deref(),
+            object: self.streams.as_deref(),
+            build: self.process.as_ref().map(|process| process.build.hash.as_str()),
+            version: self.release.as_deref(),
+            in_use,
+        }))
+    }
+
+    /// Whether the OSImageStream is being made, and nothing is known to be in the way of that (R-ANSWERS-4).
+    #[must_use]
+    pub fn is_being_read(&self, pools: &[PoolView<'_>]) -> bool {
+        // Files without the object say nothing of it.
+        let known = self.whole || self.streams.is_some();
+        let due = if known { self.due_with(&BTreeSet::new()) } else { Ok(Due::Nothing) };
+        let Ok(Due::Make { release, .. }) = due else {
+            return self.process.is_none() && failure::is_being_made(pools);
+        };
+        let in_the_way = match &self.process {
+            Some(process) => process.trouble.catalog.as_ref().is_some_and(|trouble| trouble.release == release),
+            None => said(pools, OS_IMAGE_STREAM_NOT_MADE).any(|said| is_said_of(said, &release)),
+        };
+        !in_the_way && self.other_build(pools).is_none()
+    }
+
+    /// Why the streams are not those of the desired release, when that is so and pools take them.
+    #[must_use]
+    pub fn trouble(&self) -> Option<&CatalogTrouble> {
+        self.process.as_ref().and_then(|process| process.trouble.catalog.as_ref()).filter(|_| self.is_on(OS_STREAMS))
+    }
+
+    /// What the operator, which may be another process, has to report: it is to stand on the pools.
+    #[must_use]
+    pub fn facts(&self) -> Vec<Notice> {
+        let not_made = self.trouble().map(|trouble| catalog_said(&trouble.release, &trouble.why, trouble.next));
+        self.mismatch(&[]).map(Notice::Mismatch).into_iter().chain(not_made.map(Notice::NotMade)).collect()
+    }
+
+    /// Why no node may be told anything.
+    #[must_use]
+    pub fn halt(&self, pools: &[PoolView<'_>]) -> Option<Halt> {
+        let is_stale = |pool: &PoolView<'_>| {
+            !pool.deleting && pool.says(RENDER_DEGRADED).is_some_and(|held| held.reason == mismatch::CODE)
+        };
+        (self.other_build(pools).map(Halt::OtherBuild))
+            .or_else(|| self.mismatch(pools).map(Halt::Mismatch))
+            .or_else(|| halts(&self.unreadable).map(Halt::Unreadable))
+            .or_else(|| self.is_being_read(pools).then_some(Halt::BeingRead))
+            .or_else(|| pools.iter().any(is_stale).then_some(Halt::Stale))
+    }
+}
+
+/// What pools that stay say by this condition.
+fn said<'p>(pools: &'p [PoolView<'_>], type_: &str) -> impl Iterator<Item = &'p str> {
+    let stay = pools.iter().filter(|pool| !pool.deleting);
+    stay.filter_map(move |pool| pool.says(type_)).map(|held| held.message.as_str())
+}

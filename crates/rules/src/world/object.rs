@@ -1,0 +1,94 @@
+//! What goes into a world.
+
+use super::World;
+use crate::view::unreadable::UnreadableObject;
+use k8s_openapi::{
+    api::core::v1::{Node, Pod},
+    apimachinery::pkg::apis::meta::v1::ObjectMeta,
+};
+use std::sync::Arc;
+use weir_api::{
+    ClusterVersion, ContainerRuntimeConfig, ControllerConfig, FeatureGate, Infrastructure, KubeletConfig,
+    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSConfig, OSImageStream,
+    PinnedImageSet,
+    keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
+};
+
+/// Kinds of which one object counts, with its name and field, and those of which all do.
+macro_rules! objects {
+    (one { $($one:ident $name:ident $field:ident,)* } all { $($all:ident $fields:ident,)* }) => {
+        /// An object of a kind that decisions need. Objects are shared, not copied.
+        #[derive(Clone, Debug)]
+        pub enum Object {
+            $(#[doc = concat!("A ", stringify!($one), ".")] $one(Arc<$one>),)*
+            $(#[doc = concat!("A ", stringify!($all), ".")] $all(Arc<$all>),)*
+            /// One that is there and cannot be read.
+            Unreadable(UnreadableObject),
+        }
+
+        objects!(from $($one)* $($all)*);
+
+        impl World {
+            /// Adds an object, in the place of one of its name (R-WORLD-1).
+            pub fn put(&mut self, object: Object) {
+                match object {
+                    $(Object::$one(object) if object.metadata.name.as_deref() == Some($name) => {
+                        self.$field = Some(object);
+                    })*
+                    $(Object::$one(_) => {})*
+                    $(Object::$all(object) => put(&mut self.$fields, object, |held| &held.metadata),)*
+                    Object::Unreadable(object) => self.unreadable.push(object),
+                }
+            }
+        }
+    };
+    (from $($kind:ident)*) => {$(
+        impl From<$kind> for Object {
+            fn from(object: $kind) -> Self {
+                Self::$kind(Arc::new(object))
+            }
+        }
+    )*};
+}
+
+objects! {
+    one {
+        ClusterVersion VERSION version,
+        FeatureGate CLUSTER feature_gate,
+        Infrastructure CLUSTER infrastructure,
+        ControllerConfig CONTROLLER_CONFIG controller_config,
+        OSImageStream CLUSTER streams,
+        MachineConfiguration CLUSTER configuration,
+    }
+    all {
+        MachineConfigPool pools,
+        MachineConfig configs,
+        MachineOSConfig os_configs,
+        KubeletConfig kubelets,
+        ContainerRuntimeConfig runtimes,
+        PinnedImageSet pinned,
+        Node nodes,
+        MachineConfigNode reports,
+        Pod pods,
+    }
+}
+
+impl World {
+    /// The world of these objects, in any order, as somebody sees it who only looks. It is of files; who has read a whole cluster
+    /// says so.
+    #[must_use]
+    pub fn of(objects: impl IntoIterator<Item = Object>) -> Self {
+        let mut world = Self::default();
+        objects.into_iter().for_each(|object| world.put(object));
+        world
+    }
+}
+
+fn put<K>(objects: &mut Vec<Arc<K>>, object: Arc<K>, metadata: impl Fn(&K) -> &ObjectMeta) {
+    let place = objects.binary_search_by(|held| metadata(held).name.cmp(&metadata(&object).name));
+    match place.map(|at| objects.get_mut(at)) {
+        Ok(Some(held)) => *held = object,
+        Ok(None) => objects.push(object),
+        Err(at) => objects.insert(at, object),
+    }
+}

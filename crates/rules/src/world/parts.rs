@@ -1,0 +1,131 @@
+//! What a pool is rendered from, and what keeps it from being rendered now.
+//!
+//! R-PARTS-1 Of several things that keep it from that the first is said: another build keeps the cluster; something contradicts
+//! the distribution; an object that decides about it cannot be read; the gates are not known; the OSImageStream is being made; the
+//! ControllerConfig is not complete, or nothing is selected; there is no stream for it.
+//! R-PARTS-2 Who only looks takes ControllerConfig and streams as they are, whoever wrote them and for whatever release: what the
+//! controllers wait for is what is asked about. Streams without a ControllerConfig are enough for it.
+
+use super::World;
+use crate::{
+    render::{
+        Build, RenderError, RenderInput, Rendered,
+        components::{complete, components},
+        failure::RenderFailure,
+        reconcilable::{Override, overrides},
+        render,
+    },
+    stream::{ResolvedStream, StreamReason, resolve_stream},
+    view::{PoolView, unreadable::keeps},
+};
+use std::{collections::BTreeSet, sync::Arc};
+use weir_api::{
+    ControllerConfig, MachineConfig, MachineConfigPool,
+    keys::{gates::IRRECONCILABLE_MACHINE_CONFIG, names::WORKER},
+    os_image_stream::OSImageStreamSet,
+};
+
+/// What a pool is rendered from. Two are equal when they hold the very same objects.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    uid: Option<String>,
+    own_stream: Option<String>,
+    configs: Vec<Arc<MachineConfig>>,
+    controller_config: Arc<ControllerConfig>,
+    stream: Option<OSImageStreamSet>,
+    current: Option<Arc<MachineConfig>>,
+    overrides: BTreeSet<Override>,
+    waits: bool,
+}
+
+impl World {
+    /// What the pool is rendered from, and why it gets its stream. `pools` are all of them.
+    ///
+    /// # Errors
+    /// What keeps it from being rendered (R-PARTS-1).
+    pub fn parts(&self, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Result<(Parts, StreamReason), RenderFailure> {
+        let waits = self.process.is_some();
+        if let Some(why) = self.other_build(pools).filter(|_| waits) {
+            return Err(RenderFailure::OtherBuild(why));
+        }
+        if let Some(why) = self.mismatch(pools).filter(|_| waits) {
+            return Err(RenderFailure::Mismatch(why));
+        }
+        if let Some(why) = keeps(&self.unreadable, pool) {
+            return Err(RenderFailure::Unreadable(why));
+        }
+        if self.has_streams()? && waits && self.is_being_read(pools) {
+            return Err(RenderFailure::BeingMade);
+        }
+        let ready = if waits { complete(self.controller_config.as_deref()) } else { Ok(()) };
+        let configs = components(pool.object, ready, &self.configs)?;
+        let resolved = self.stream(pool, pools)?;
+        let controller_config = match (&self.controller_config, &resolved.set) {
+            (Some(config), _) => config.clone(),
+            (None, Some(_)) => Arc::default(),
+            (None, None) => return Err(RenderFailure::NoImages),
+        };
+        let configuration = self.configuration.as_deref().filter(|_| self.may_be_on(IRRECONCILABLE_MACHINE_CONFIG));
+        let parts = Parts {
+            uid: pool.object.metadata.uid.clone(),
+            own_stream: pool.stream.map(str::to_owned),
+            configs: configs.into_iter().cloned().collect(),
+            controller_config,
+            stream: resolved.set,
+            current: pool.target.and_then(|name| self.config(name)).cloned(),
+            overrides: overrides(configuration),
+            waits,
+        };
+        Ok((parts, resolved.because))
+    }
+
+    /// The stream that the pool gets, and why. `pools` are all of them.
+    ///
+    /// # Errors
+    /// When it gets none.
+    pub fn stream(&self, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Result<ResolvedStream, RenderFailure> {
+        let worker = pools.iter().find(|pool| pool.name == WORKER);
+        resolve_stream(pool, worker, &self.streams_view()?).map_err(|error| match self.trouble() {
+            Some(trouble) if error.is_transient() => RenderFailure::NotMade(error, trouble.to_string()),
+            _ => RenderFailure::Stream(error),
+        })
+    }
+}
+
+impl Parts {
+    /// Name of the pool's stream; absent while there are none.
+    #[must_use]
+    pub fn stream(&self) -> Option<&str> {
+        self.stream.as_ref().map(|set| set.name.as_str())
+    }
+
+    /// Renders the parts for the pool they were observed for; the result is marked with the build.
+    ///
+    /// # Errors
+    /// As [`render`].
+    pub fn render(&self, pool: &MachineConfigPool, build: &Build) -> Result<Rendered, RenderError> {
+        let configs: Vec<&MachineConfig> = self.configs.iter().map(AsRef::as_ref).collect();
+        render(&RenderInput {
+            stream: self.stream.as_ref(),
+            build: Some(build),
+            wait_for_build: self.waits,
+            current: self.current.as_deref(),
+            overrides: &self.overrides,
+            ..RenderInput::new(pool, &configs, &self.controller_config)
+        })
+    }
+}
+
+impl PartialEq for Parts {
+    fn eq(&self, other: &Self) -> bool {
+        let objects = |parts: &Self| parts.configs.iter().chain(&parts.current).map(Arc::as_ptr).collect::<Vec<_>>();
+        self.uid == other.uid
+            && self.own_stream == other.own_stream
+            && self.stream == other.stream
+            && self.overrides == other.overrides
+            && self.waits == other.waits
+            && Arc::ptr_eq(&self.controller_config, &other.controller_config)
+            && self.configs.len() == other.configs.len()
+            && objects(self) == objects(other)
+    }
+}

@@ -1,0 +1,177 @@
+//! What follows from a world for pools and nodes.
+
+use super::World;
+use crate::{
+    rollout::{
+        RolloutPlan, RolloutView, WaitReason,
+        lost::{Lost, lost},
+        membership::{Membership, assign},
+        plan_rollout,
+    },
+    status::pool_status::{PoolStatusView, certificate_expiry, completed, pool_status, status_changed},
+    view::{NodeReport, NodeView, PodView, PoolView},
+};
+use jiff::Timestamp;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use weir_api::{
+    MachineConfig, MachineConfigPool,
+    keys::{
+        gates::IMAGE_MODE_STATUS_REPORTING,
+        names::{OPERATOR_APP, OPERATOR_NAMESPACE},
+        pod::APP,
+    },
+    pool::{CertExpiry, MachineConfigPoolStatus},
+};
+
+/// What is made of the objects once, for everything that one look decides.
+#[derive(Debug)]
+pub struct Views<'a> {
+    pub(super) world: &'a World,
+    /// All pools.
+    pub pools: Vec<PoolView<'a>>,
+    /// All nodes.
+    pub nodes: Vec<NodeView<'a>>,
+    /// Which node is in which pool.
+    pub membership: Membership<'a>,
+    /// What the nodes' MachineConfigNodes say, by node.
+    pub reports: BTreeMap<&'a str, NodeReport<'a>>,
+    /// MachineConfigs by name.
+    pub configs: BTreeMap<&'a str, &'a MachineConfig>,
+    /// Pools in image mode: those a MachineOSConfig names.
+    pub image_mode: BTreeSet<&'a str>,
+}
+
+/// A status that a pool is to have and has not.
+#[derive(Clone, Debug)]
+pub struct NewStatus {
+    /// The pool as it was looked at.
+    pub pool: Arc<MachineConfigPool>,
+    /// The status.
+    pub status: MachineConfigPoolStatus,
+    /// What only a user can change, if that keeps the pool from moving.
+    pub stalled: Option<WaitReason>,
+    /// What to say once it is written, when its nodes have reached its target.
+    pub completed: Option<String>,
+}
+
+impl World {
+    /// The views of this world.
+    #[must_use]
+    pub fn views(&self) -> Views<'_> {
+        let pools = self.pool_views();
+        let nodes: Vec<_> = self.nodes.iter().map(|node| NodeView::new(node)).collect();
+        Views {
+            world: self,
+            membership: assign(&pools, &nodes),
+            pools,
+            nodes,
+            reports: self.reports.iter().map(|r| NodeReport::new(r)).map(|report| (report.node, report)).collect(),
+            configs: self.config_map(),
+            image_mode: self.os_configs.iter().map(|c| c.spec.machine_config_pool.name.as_str()).collect(),
+        }
+    }
+
+    /// MachineConfigs by name.
+    #[must_use]
+    pub fn config_map(&self) -> BTreeMap<&str, &MachineConfig> {
+        self.configs.iter().filter_map(|config| Some((config.metadata.name.as_deref()?, config.as_ref()))).collect()
+    }
+
+    fn certificates(&self) -> Vec<CertExpiry> {
+        let status = self.controller_config.as_ref().and_then(|config| config.status.as_ref());
+        let known = status.map(|status| status.controller_certificates.as_slice()).unwrap_or_default();
+        let values: Vec<_> = known.iter().filter_map(|known| serde_json::to_value(known).ok()).collect();
+        certificate_expiry(&values)
+    }
+}
+
+impl<'a> Views<'a> {
+    /// Who starts, who waits for what. The plan made before tells since when.
+    pub fn plan(&self, previous: Option<&RolloutPlan>, now: Timestamp) -> RolloutPlan {
+        self.with_rollout(previous, |view| plan_rollout(view, now))
+    }
+
+    /// Everything that decides a rollout.
+    pub fn with_rollout<R>(&self, previous: Option<&RolloutPlan>, decide: impl FnOnce(&RolloutView<'_>) -> R) -> R {
+        let world = self.world;
+        let owner = |config: &'a MachineConfig| Some(config.metadata.owner_references.as_ref()?.first()?.name.as_str());
+        let pods = world.pods.iter().map(|pod| PodView::new(pod));
+        // A manifest need not say the namespace.
+        let here = pods.filter(|pod| ["", OPERATOR_NAMESPACE].contains(&pod.namespace));
+        let ours = here.filter(|pod| pod.labels.get(APP).is_some_and(|app| app == OPERATOR_APP));
+        let operator_nodes: Vec<_> = ours.map(|pod| pod.node).collect();
+        decide(&RolloutView {
+            pools: &self.pools,
+            nodes: &self.nodes,
+            membership: &self.membership,
+            reports: &self.reports,
+            topology: world.topology(),
+            settle: world.process.as_ref().map(|process| process.settle),
+            operator_nodes: &operator_nodes,
+            image_mode_pools: &self.image_mode,
+            config_owners: &self.configs.iter().filter_map(|(&name, &config)| Some((name, owner(config)?))).collect(),
+            configs: world.whole.then(|| self.configs.keys().copied().collect()).as_ref(),
+            halted: world.halt(&self.pools).as_ref(),
+            previous,
+        })
+    }
+
+    /// Nodes that should have a pool and have none.
+    #[must_use]
+    pub fn lost(&self) -> Vec<Lost> {
+        lost(&self.pools, &self.nodes, &self.membership)
+    }
+
+    /// The nodes of a pool, by name.
+    #[must_use]
+    pub fn nodes_of(&self, pool: &str) -> Vec<&NodeView<'a>> {
+        let members = self.membership.nodes.get(pool).map(Vec::as_slice).unwrap_or_default();
+        members.iter().filter_map(|&at| self.nodes.get(at)).collect()
+    }
+
+    /// The statuses that are to be written: those that say something else than before.
+    #[must_use]
+    pub fn statuses(&self, plan: &RolloutPlan, lost: &[Lost], now: Timestamp) -> Vec<NewStatus> {
+        let status_of = self.status_of(plan, lost, now);
+        let status = |(pool, object): (&PoolView<'a>, &Arc<MachineConfigPool>)| {
+            // A pool that was not rendered yet, or selects every node, is none of the rollout's business.
+            if pool.target.is_none() || pool.selects_all() || !self.membership.nodes.contains_key(pool.name) {
+                return None;
+            }
+            let status = status_of(pool, &self.nodes_of(pool.name));
+            let stalled = plan.stalled(pool.name).cloned();
+            let changed = status_changed(object.status.as_ref(), &status);
+            changed.then(|| NewStatus { pool: object.clone(), completed: completed(pool, &status), status, stalled })
+        };
+        self.pools.iter().zip(&self.world.pools).filter_map(status).collect()
+    }
+
+    /// What the status of a pool with these nodes is to say.
+    pub(super) fn status_of(
+        &self,
+        plan: &RolloutPlan,
+        lost: &[Lost],
+        now: Timestamp,
+    ) -> impl Fn(&PoolView<'a>, &[&NodeView<'a>]) -> MachineConfigPoolStatus {
+        let (certificates, streams) = (self.world.certificates(), self.world.streams_in_effect());
+        let counts_from_reports = self.world.is_on(IMAGE_MODE_STATUS_REPORTING);
+        move |pool, nodes| {
+            let view = PoolStatusView {
+                pool,
+                nodes,
+                reports: &self.reports,
+                configs: &self.configs,
+                streams,
+                counts_from_reports,
+                image_mode: self.image_mode.contains(pool.name),
+                certificates: &certificates,
+                standing: plan.standing(pool.name),
+                lost,
+            };
+            pool_status(&view, now)
+        }
+    }
+}
