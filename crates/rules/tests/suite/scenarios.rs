@@ -23,7 +23,6 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test: a malformed scenario shall stop it")]
 
-#[path = "scenarios/world.rs"]
 mod world;
 
 use proptest::{
@@ -35,7 +34,7 @@ use world::World;
 
 #[test]
 fn every_scenario_prints_what_it_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/scenarios");
     let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
     files.sort();
