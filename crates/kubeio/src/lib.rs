@@ -17,6 +17,7 @@
 //! | [`read`] | what objects an answer holds, each by itself |
 //! | `watch` | what happens to the objects of a kind |
 //! | [`pods`] | the pods of one node, and asking them to go |
+//! | [`wait`] | waiting for one object to be as it is wanted |
 
 pub mod batch;
 pub mod cache;
@@ -32,6 +33,7 @@ pub mod outage;
 pub mod patch;
 pub mod pods;
 pub mod read;
+pub mod wait;
 mod watch;
 
 pub use batch::batch;

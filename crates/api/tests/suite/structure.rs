@@ -1,7 +1,5 @@
 //! The generated definitions against the published ones, descriptions aside.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::crds::{FeatureSet, crds, name, own};
