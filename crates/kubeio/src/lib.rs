@@ -18,6 +18,7 @@
 //! | [`seen`] | which objects changed since the last look |
 //! | `watch` | what happens to the objects of a kind |
 //! | [`pods`] | the pods of one node, and asking them to go |
+//! | [`wait`] | waiting for one object to be as it is wanted |
 
 pub mod batch;
 pub mod cache;
@@ -34,6 +35,7 @@ pub mod patch;
 pub mod pods;
 pub mod read;
 pub mod seen;
+pub mod wait;
 mod watch;
 
 pub use batch::batch;

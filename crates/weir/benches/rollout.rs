@@ -31,7 +31,7 @@ use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::{Build, Cluster, Context, drain, nodes, rollout};
 use weir_distro::Profile;
 use weir_fleet::{Faults, Fleet, Machine, Workload};
-use weir_kubeio::Clock;
+use weir_kubeio::{Clock, wait::until};
 use weir_testkit::{Program, Trouble, Troubled, client};
 
 /// Nodes of the run in which requests are counted.
@@ -200,12 +200,12 @@ async fn merge(client: &Client, pool: &str, patch: Value) -> Result<()> {
 async fn settled(client: &Client, pools: &[(&str, u32)], stream: Option<&str>) -> Result<()> {
     for (pool, count) in pools {
         let count = i32::try_from(*count)?;
-        let there = |pool: Option<&MachineConfigPool>| {
-            let Some(status) = pool.and_then(|pool| pool.status.as_ref()) else { return false };
+        let there = |pool: &MachineConfigPool| {
+            let Some(status) = &pool.status else { return false };
             let runs = status.os_image_stream.as_ref().map(|stream| stream.name.as_str());
             status.updated_machine_count == count && (stream.is_none() || runs == stream)
         };
-        kube::runtime::wait::await_condition(Api::all(client.clone()), pool, there).await?;
+        until(&Api::all(client.clone()), pool, there).await?;
     }
     Ok(())
 }
@@ -230,11 +230,11 @@ async fn told(client: Client) -> Result<Instant> {
 
 /// When the pool stops saying Updated.
 async fn moving(client: Client, pool: String) -> Result<Instant> {
-    let stops = |pool: Option<&MachineConfigPool>| {
-        let conditions = pool.and_then(|pool| pool.status.as_ref()?.conditions.as_deref()).unwrap_or_default();
+    let stops = |pool: &MachineConfigPool| {
+        let conditions = pool.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
         find(conditions, "Updated").is_some_and(|condition| condition.status == "False")
     };
-    kube::runtime::wait::await_condition(Api::all(client), &pool, stops).await?;
+    until(&Api::all(client), &pool, stops).await?;
     Ok(Instant::now())
 }
 

@@ -76,11 +76,11 @@ fn switch(binary: &Path) -> Result<(Duration, u64)> {
         let patch = json!({"spec": {"maxUnavailable": "10%", "osImageStream": {"name": "rhel-9"}}});
         let start = Instant::now();
         pools.patch("worker", &Default::default(), &kube::api::Patch::Merge(&patch)).await?;
-        let switched = |pool: Option<&weir_api::MachineConfigPool>| {
-            let running = pool.and_then(|p| p.status.as_ref()?.os_image_stream.as_ref());
+        let switched = |pool: &weir_api::MachineConfigPool| {
+            let running = pool.status.as_ref().and_then(|status| status.os_image_stream.as_ref());
             running.is_some_and(|stream| stream.name == "rhel-9")
         };
-        kube::runtime::wait::await_condition(pools, "worker", switched).await?;
+        weir_kubeio::wait::until(&pools, "worker", switched).await?;
         anyhow::Ok(start.elapsed())
     })?;
     Ok((took, memory(program.id(), "VmHWM:")?))

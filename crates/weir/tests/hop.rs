@@ -1,4 +1,7 @@
 //! The hop with the controllers cut off at every write.
+//!
+//! A program of its own: it keeps all processors busy for a minute, and what has little time, such as a story, would miss it
+//! beside this.
 
 use anyhow::{Result, ensure};
 use serde_json::Value;

@@ -1,7 +1,6 @@
 //! Which benchmark runs which target.
 
 use anyhow::{Context as _, Result};
-use cargo_metadata::MetadataCommand;
 use std::path::Path;
 
 /// The benchmarks there are.
@@ -34,7 +33,7 @@ pub fn run(root: &Path, name: Name) -> Result<()> {
 /// Measures the program as users build it: the bench profile unwinds where the release profile aborts.
 fn with_binary(root: &Path, package: &str, bench: &str) -> Result<()> {
     crate::cargo(root, &["build", "--release", "--package", "weir"])?;
-    let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("running cargo metadata")?;
-    let binary = metadata.target_directory.join("release/weir");
-    crate::cargo(root, &["bench", "--package", package, "--bench", bench, "--", binary.as_str()])
+    let program = crate::program(root, "release")?;
+    let program = program.to_str().context("the workspace's path is not Unicode")?;
+    crate::cargo(root, &["bench", "--package", package, "--bench", bench, "--", program])
 }

@@ -13,7 +13,6 @@ use kube::{
     Api, Client,
     api::{ListParams, PostParams},
     core::DynamicObject,
-    runtime::{conditions::is_crd_established, wait::await_condition},
 };
 use serde_json::Value;
 use std::{fmt, time::Duration};
@@ -26,7 +25,10 @@ use weir_api::{
         node::ROLE_PREFIX,
     },
 };
-use weir_kubeio::error::{optional, said};
+use weir_kubeio::{
+    error::{optional, said},
+    wait::until,
+};
 
 /// Definitions created at the same time.
 const AT_ONCE: usize = 8;
@@ -206,9 +208,13 @@ async fn create(api: &Api<CustomResourceDefinition>, crd: Value) -> Result<()> {
         Err(kube::Error::Api(status)) if status.is_already_exists() => {}
         Err(error) => return Err(anyhow!(said(&error))).with_context(what),
     }
-    let served = timeout(SERVED, await_condition(api.clone(), &of, is_crd_established())).await;
-    served.with_context(|| format!("{}: it is not served after {SERVED:?}", what()))?.with_context(what)?;
-    Ok(())
+    let served = timeout(SERVED, until(api, &of, is_established)).await;
+    served.with_context(|| format!("{}: it is not served after {SERVED:?}", what()))?.with_context(what)
+}
+
+fn is_established(definition: &CustomResourceDefinition) -> bool {
+    let mut conditions = definition.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    conditions.any(|condition| condition.type_ == "Established" && condition.status == "True")
 }
 
 #[cfg(test)]

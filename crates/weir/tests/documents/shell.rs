@@ -73,7 +73,7 @@ impl Shell {
 
     /// Runs a command of a page; returns what it prints, nothing for one that runs on.
     pub fn run(&mut self, text: &str) -> Result<String> {
-        let text = self.here(&text.replace("cargo run --release -- ", "weir "));
+        let text = self.here(&text.replace("cargo run -- ", "weir "));
         if let Some(assignment) = text.strip_prefix("export ") {
             let (name, value) = assignment.split_once('=').context("an assignment")?;
             self.export(name, value.split_whitespace().next().unwrap_or_default());
@@ -81,7 +81,7 @@ impl Shell {
         }
         ensure!(!before_comment(&text).contains(VARIES), "nothing is known that {VARIES} stands for");
         if text.contains("cargo ") {
-            bail!("of cargo only `cargo run --release --` is known here, and what main.rs leaves to CI");
+            bail!("of cargo only `cargo run --` is known here, and what main.rs leaves to CI");
         }
         match runs_on(before_comment(&text)).map(str::to_owned) {
             Some(what) => self.start(what, &text).map(|()| String::new()),

@@ -5,10 +5,12 @@
 //! | [`layers`] | crates stand on floors, dependencies point down, the lower floors are pure |
 //! | [`source`] | file names, words, function lengths |
 //! | [`readme`] | what the README promises to be findable is there |
+//! | [`suites`] | every file of tests is compiled |
 
 mod layers;
 mod readme;
 mod source;
+mod suites;
 
 use anyhow::{Result, bail};
 use std::path::Path;
@@ -18,6 +20,7 @@ pub fn check(root: &Path) -> Result<()> {
     let mut findings = layers::check(root)?;
     findings.extend(source::check(root)?);
     findings.extend(readme::check(root)?);
+    findings.extend(suites::check(root)?);
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }

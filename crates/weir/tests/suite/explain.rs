@@ -26,7 +26,7 @@ fn the_whole_difference_of_the_distributions_fits_on_a_screen() -> Result<()> {
 
 #[test]
 fn the_documentation_shows_it_as_it_is() {
-    assert!(include_str!("../../../docs/user/okd.md").contains(GOLDEN));
+    assert!(include_str!("../../../../docs/user/okd.md").contains(GOLDEN));
 }
 
 #[test]

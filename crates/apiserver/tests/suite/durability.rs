@@ -127,7 +127,7 @@ async fn every_acknowledged_write_survives_a_kill() {
     let mut latest = 0;
     for kill in 0..3 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture"])
+            .args(["--exact", "durability::child", "--nocapture"])
             .env(CHILD, folder.path())
             .stdout(Stdio::piped())
             .spawn()
@@ -224,7 +224,7 @@ async fn names(server: &ApiServer) -> Vec<String> {
 async fn what_a_full_disk_refused_is_not_there_before_and_after_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     // A file may have 4 MiB, and the system says so instead of ending the process.
-    let script = "trap '' XFSZ; ulimit -f 4096; exec \"$0\" --exact child_on_a_full_disk --nocapture";
+    let script = "trap '' XFSZ; ulimit -f 4096; exec \"$0\" --exact durability::child_on_a_full_disk --nocapture";
     let mut child = Command::new("bash");
     let output =
         child.args(["-c", script]).arg(std::env::current_exe().unwrap()).env(CHILD, folder.path()).output().unwrap();

@@ -23,9 +23,7 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test: a malformed scenario shall stop it")]
 
-#[path = "scenarios/agreement.rs"]
 mod agreement;
-#[path = "scenarios/scenario.rs"]
 mod scenario;
 
 use proptest::{
@@ -37,7 +35,7 @@ use std::{collections::BTreeMap, path::Path};
 
 #[test]
 fn every_scenario_prints_what_it_says() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios");
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/suite/scenarios");
     let files = std::fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path());
     let mut files: Vec<_> = files.filter(|path| path.extension().is_some_and(|e| e == "txt")).collect();
     files.sort();

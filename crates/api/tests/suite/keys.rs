@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The constants, as they are written.
-const KEYS: &str = include_str!("../src/keys.rs");
+const KEYS: &str = include_str!("../../src/keys.rs");
 /// What all keys of the machine config operator begin with.
 const PREFIX: &str = "machineconfiguration.openshift.io/";
 /// Notes, what they write for [`PREFIX`], and the heading below which the first column of tables leaves it out.

@@ -3,9 +3,7 @@
 //! Not compared: pools in image mode, which wait (R-ROLLOUT-9). The cases in which weir differs on purpose are listed
 //! by name with the difference, and must differ; `docs/user/differences.md` explains each.
 
-mod recorded;
-
-use recorded::{Case, cases};
+use crate::recorded::{Case, cases};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::keys::{pool::NODES_WITHOUT_POOL, rollout::CONTROL_PLANE_TOPOLOGY};

@@ -1,6 +1,6 @@
 //! Who only looks says what the controllers do: R-WORLD-3, for random clusters.
 
-use crate::scenario::Scenario;
+use super::scenario::Scenario;
 use jiff::{SignedDuration, Timestamp};
 use proptest::{
     prelude::*,

@@ -14,11 +14,8 @@ use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
 use weir_testkit::{Kubectl, Program, Registry, client};
 
-#[path = "run/election.rs"]
 mod election;
-#[path = "run/figures.rs"]
 mod figures;
-#[path = "run/reach.rs"]
 mod reach;
 
 /// An API server alone, and a folder for what belongs to it.
@@ -327,9 +324,9 @@ fn asked(server: &mut Server) -> BTreeSet<Right> {
 /// Rights that an API server with a release in it gives no occasion for, and what does. A right that is neither used nor here
 /// is one too many.
 const OTHER_OCCASIONS: [(&str, &[&str], &str); 11] = [
-    ("create", &["pods/eviction"], "a drain with pods: crates/controllers/tests/drain.rs"),
+    ("create", &["pods/eviction"], "a drain with pods: crates/controllers/tests/suite/drain.rs"),
     ("create", &["machineconfigpools", "configmaps", "machineconfigurations", "secrets"], "they are not there yet"),
-    ("create", &["controllerconfigs"], "an OpenShift without one: crates/controllers/tests/openshift.rs"),
+    ("create", &["controllerconfigs"], "an OpenShift without one: crates/controllers/tests/suite/openshift.rs"),
     ("create", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], "somebody deleted them"),
     ("delete", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], "the gate goes off"),
     ("patch", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], "somebody changed them"),
@@ -346,7 +343,7 @@ const OTHER_OCCASIONS: [(&str, &[&str], &str); 11] = [
             "machineconfigurations/status",
             "secrets",
         ],
-        "somebody else wrote them, or OpenShift's objects changed: crates/controllers/tests/{render,openshift}.rs",
+        "somebody else wrote them, or OpenShift's objects changed: crates/controllers/tests/suite/{render,openshift}.rs",
     ),
     ("get", &["infrastructures"], "asked of who writes a policy with this parameter"),
     (

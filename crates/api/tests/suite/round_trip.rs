@@ -6,8 +6,6 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
 
-mod published;
-
 use proptest::{
     collection::{btree_map, vec},
     option,
@@ -232,7 +230,7 @@ fn what_our_schemas_let_in_comes_out_again() {
 
 #[test]
 fn what_the_published_schemas_let_in_comes_out_again() {
-    let Some(definitions) = published::definitions() else { return };
+    let Some(definitions) = crate::published::definitions() else { return };
     for (file, crd) in definitions {
         check(&file, &crd);
     }

@@ -1,0 +1,11 @@
+//! What this crate shows from outside: one program, since linking one costs more than most of its tests.
+
+mod drain;
+mod leader;
+mod openshift;
+mod operands;
+mod operator;
+mod render;
+mod rollout;
+mod rollout_faults;
+mod stream;

@@ -1,0 +1,8 @@
+//! What this crate shows from outside: one program, since linking one costs more than most of its tests.
+
+mod recorded;
+mod render_golden;
+mod render_properties;
+mod rollout_golden;
+mod scenarios;
+mod yaml_oracle;

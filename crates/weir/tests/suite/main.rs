@@ -1,0 +1,16 @@
+//! What this crate shows from outside: one program, since linking one costs more than most of its tests.
+
+mod bad_input;
+mod crds;
+mod explain;
+mod explain_rollout;
+mod fleet;
+mod payload;
+mod registry;
+mod render;
+mod render_refused;
+mod run;
+mod stories;
+mod switch;
+mod three_processes;
+mod up;
