@@ -99,8 +99,6 @@ pub mod config_maps {
 pub mod secrets {
     /// In [`super::namespaces::CONFIG`]: the cluster's pull secret.
     pub const PULL: &str = "pull-secret";
-    /// In ours: copy of [`PULL`] for image builds.
-    pub const PULL_COPY: &str = "global-pull-secret-copy";
     /// In [`super::namespaces::MACHINE_API`], after a pool's name: the pointer config its machines boot with.
     pub const USER_DATA_SUFFIX: &str = "-user-data-managed";
 }
@@ -117,22 +115,12 @@ pub mod gates {
     pub const BOOT_IMAGE_SKEW_ENFORCEMENT: &str = "BootImageSkewEnforcement";
     /// Changes that no running machine can take over may pass for machines to come.
     pub const IRRECONCILABLE_MACHINE_CONFIG: &str = "IrreconcilableMachineConfig";
-    /// Signature policies for images.
-    pub const SIGSTORE_IMAGE_VERIFICATION: &str = "SigstoreImageVerification";
-    /// Additional stores in ContainerRuntimeConfig.
-    pub const ADDITIONAL_STORAGE_CONFIG: &str = "AdditionalStorageConfig";
-    /// Credential provider of the container runtime.
-    pub const CRIO_CREDENTIAL_PROVIDER_CONFIG: &str = "CRIOCredentialProviderConfig";
-    /// Release bundles on control plane nodes.
-    pub const NO_REGISTRY_CLUSTER_INSTALL: &str = "NoRegistryClusterInstall";
     /// MachineConfigNode speaks of images.
     pub const IMAGE_MODE_STATUS_REPORTING: &str = "ImageModeStatusReporting";
     /// GOMAXPROCS of containers and of the node's services.
     pub const GOMAXPROCS_INJECTION: &str = "GomaxprocsInjection";
     /// Key exchange groups in TLS profiles.
     pub const TLS_GROUP_PREFERENCES: &str = "TLSGroupPreferences";
-    /// Keys of the machine config server's certificates.
-    pub const CONFIGURABLE_PKI: &str = "ConfigurablePKI";
 }
 
 /// Node annotations that the rollout controller writes.
@@ -165,11 +153,6 @@ pub mod daemon {
     pub const FIRST_PIVOT_CONFIG: &str = "machineconfiguration.openshift.io/firstPivotConfig";
     /// Why the OS that the last boot was to finish did not get finished; empty when it did.
     pub const FINALIZE_STAGED_FAILURE: &str = "machineconfiguration.openshift.io/ostree-finalize-staged-failure";
-    /// `resourceVersion` of the ControllerConfig whose certificates are on the node.
-    pub const LAST_SYNCED_CONTROLLER_CONFIG: &str =
-        "machineconfiguration.openshift.io/lastSyncedControllerConfigResourceVersion";
-    /// Copy of [`super::config::SERVICE_CA_ROTATE`] as last seen.
-    pub const LAST_OBSERVED_SERVER_CA: &str = "machineconfiguration.openshift.io/lastObservedServerCAAnnotation";
     /// [`STATE`]: nothing to do.
     pub const STATE_DONE: &str = "Done";
     /// [`STATE`]: an update is under way.
@@ -233,12 +216,6 @@ pub mod config {
     pub const SERVICE_CA_ROTATE: &str = "machineconfiguration.openshift.io/service-ca-rotate";
     /// On ControllerConfig, ours alone: which copy of the API server's CA nodes were told of.
     pub const SERVER_CA_TOLD: &str = "machineconfiguration.openshift.io/told-server-ca";
-    /// On KubeletConfig and ContainerRuntimeConfig: what the names of the MachineConfigs made from it end in.
-    pub const NAME_SUFFIX: &str = "machineconfiguration.openshift.io/mc-name-suffix";
-    /// On a daemon's copy of a MachineConfig, never on an object: the OS image before image mode replaced it.
-    pub const ORIGINAL_OS_IMAGE_URL: &str = "machineconfiguration.openshift.io/original-osimageurl";
-    /// On a daemon's copy of a MachineConfig, never on an object: the image of image mode.
-    pub const IMAGE_MODE_OS_IMAGE_URL: &str = "machineconfiguration.openshift.io/ocl-osimageurl";
     /// Label on everything the operator manages, its definitions included.
     pub const OPERATOR_MANAGED: &str = "openshift.io/operator-managed";
     /// On ConfigMaps in shared namespaces: who answers for them.
@@ -257,14 +234,6 @@ pub mod config {
     pub const REQUIRED_FOR_UPGRADE: &str = "operator.machineconfiguration.openshift.io/required-for-upgrade";
 }
 
-/// Labels on pools besides those in [`config`].
-pub mod pool_labels {
-    /// What the label begins with that stands for one pool in selectors of KubeletConfigs; the pool's name follows.
-    pub const POOL_PREFIX: &str = "pools.operator.machineconfiguration.openshift.io/";
-    /// Asked for image mode before there was a MachineOSConfig per pool.
-    pub const LAYERING_ENABLED: &str = "machineconfiguration.openshift.io/layering-enabled";
-}
-
 /// Taints on nodes.
 pub mod taints {
     /// Effect `PreferNoSchedule`: the node still has to be given its next configuration, or is on its way to it. Put on by the
@@ -279,45 +248,17 @@ pub mod taints {
 ///
 /// Source: `pkg/controller/build/constants/constants.go` of github.com/openshift/machine-config-operator.
 pub mod build {
-    /// Label, on MachineOSBuild and E: the pool.
-    pub const TARGET_POOL: &str = "machineconfiguration.openshift.io/target-machine-config-pool";
-    /// Label, on MachineOSBuild and E: the rendered MachineConfig.
-    pub const RENDERED_MACHINE_CONFIG: &str = "machineconfiguration.openshift.io/rendered-machine-config";
-    /// Label, on MachineOSBuild and E: the MachineOSConfig.
-    pub const MACHINE_OS_CONFIG: &str = "machineconfiguration.openshift.io/machine-os-config";
-    /// Label and annotation, on E: the MachineOSBuild.
-    pub const MACHINE_OS_BUILD: &str = "machineconfiguration.openshift.io/machine-os-build";
-    /// Label, on E: present on all of them.
-    pub const EPHEMERAL: &str = "machineconfiguration.openshift.io/ephemeral-build-object";
-    /// Label, on E: present on all of them.
-    pub const ON_CLUSTER_LAYERING: &str = "machineconfiguration.openshift.io/on-cluster-layering";
-    /// Label, on E secrets: rewritten to the form the build tools read.
-    pub const CANONICALIZED_SECRET: &str = "machineconfiguration.openshift.io/canonicalizedSecret";
-    /// Label, on E secrets: the secret it was made from.
-    pub const ORIGINAL_SECRET: &str = "machineconfiguration.openshift.io/originalSecretName";
     /// Annotation on MachineOSConfig, from the installer: pull spec of an image that was built elsewhere. Label on the
     /// MachineOSBuild that stands for it.
     pub const PRE_BUILT_IMAGE: &str = "machineconfiguration.openshift.io/pre-built-image";
     /// Annotation on MachineOSConfig: the MachineOSBuild in effect.
     pub const CURRENT_BUILD: &str = "machineconfiguration.openshift.io/current-machine-os-build";
-    /// Annotation on MachineOSConfig, from a user: build again; the value is of no meaning.
-    pub const REBUILD: &str = "machineconfiguration.openshift.io/rebuild";
-    /// Annotation on MachineOSBuild: `uid` of its Job.
-    pub const JOB_UID: &str = "machineconfiguration.openshift.io/job-uid";
-    /// Annotation on MachineOSBuild: secret its image was pushed with.
-    pub const PUSH_SECRET: &str = "machineconfiguration.openshift.io/rendered-image-push-secret";
 }
 
 /// Annotations and labels of the boot image controller.
 pub mod boot_image {
-    /// Label on machine sets, from a user: the stream whose boot images its machines start from.
-    pub const OS_STREAM: &str = "machineconfiguration.openshift.io/osstream";
     /// On MachineConfiguration: when the operator switched boot image updates on by itself.
     pub const OPTED_IN_AT: &str = "machineconfiguration.openshift.io/boot-image-updates-opted-in-at";
-    /// On user-data secrets: the Ignition version its pointer config was converted to.
-    pub const STUB_UPGRADED_TO: &str = "machineconfiguration.openshift.io/stub-ignition-upgraded-to";
-    /// On user-data secrets: when it was converted.
-    pub const STUB_UPGRADED_AT: &str = "machineconfiguration.openshift.io/stub-ignition-upgraded-at";
 }
 
 /// The label on objects that the operator keeps, by the names that Kubernetes recommends.
@@ -407,8 +348,6 @@ pub mod machine_config_node {
     pub const PINNED_IMAGE_SETS_PROGRESSING: &str = "PinnedImageSetsProgressing";
     /// Pinned images could not be pulled. Written by the daemon's pinned image set manager.
     pub const PINNED_IMAGE_SETS_DEGRADED: &str = "PinnedImageSetsDegraded";
-    /// Release bundles on the disk are not as wanted. Written by the daemon, with gate `NoRegistryClusterInstall`.
-    pub const INTERNAL_RELEASE_IMAGE_DEGRADED: &str = "InternalReleaseImageDegraded";
     /// Reason of a step that this round has not come to.
     pub const NOT_YET_OCCURRED: &str = "NotYetOccurred";
 }
@@ -447,26 +386,12 @@ pub mod pool {
     pub const NODES_WITHOUT_POOL: &str = "NodesWithoutPool";
     /// Pinned image sets could not be handed to the nodes. Written by the pinned image set controller.
     pub const PINNED_IMAGE_SETS_DEGRADED: &str = "PinnedImageSetsDegraded";
-    /// Read by the operator, written by nobody today.
-    pub const BUILD_INTERRUPTED: &str = "BuildInterrupted";
     /// Type of the one entry of `poolSynchronizersStatus`.
     pub const SYNCHRONIZER_PINNED_IMAGE_SETS: &str = "PinnedImageSets";
-    /// [`IMAGE_BUILD_DEGRADED`]: a build runs.
-    pub const REASON_BUILDING: &str = "Building";
-    /// [`IMAGE_BUILD_DEGRADED`]: a build is awaited.
-    pub const REASON_BUILD_PENDING: &str = "BuildPending";
-    /// [`IMAGE_BUILD_DEGRADED`]: the last build worked.
-    pub const REASON_BUILD_SUCCESS: &str = "BuildSuccess";
-    /// [`IMAGE_BUILD_DEGRADED`]: the last build failed.
-    pub const REASON_BUILD_FAILED: &str = "BuildFailed";
-    /// [`IMAGE_BUILD_DEGRADED`]: the pool left image mode.
-    pub const REASON_NO_LAYERED_OBJECTS: &str = "NoLayeredObjects";
 }
 
 /// Condition types of `ControllerConfig`. Written by the template controller, read by operator and controllers.
 pub mod controller_config {
-    /// MachineConfigs are being made from the templates.
-    pub const RUNNING: &str = "TemplateControllerRunning";
     /// They are there.
     pub const COMPLETED: &str = "TemplateControllerCompleted";
     /// They could not be made.
@@ -486,18 +411,12 @@ pub mod generated {
 
 /// Condition types and reasons of `MachineOSBuild`. Written by the build controller; at most one is `True`.
 pub mod os_build {
-    /// The Job is there and runs no pod yet; the reason too.
-    pub const PREPARED: &str = "Prepared";
-    /// The Job runs; the reason too.
-    pub const BUILDING: &str = "Building";
     /// Final: it failed too often; the reason too.
     pub const FAILED: &str = "Failed";
     /// Final: the Job was deleted; the reason too.
     pub const INTERRUPTED: &str = "Interrupted";
     /// Final: the image is pushed.
     pub const SUCCEEDED: &str = "Succeeded";
-    /// Reason of [`SUCCEEDED`].
-    pub const REASON_READY: &str = "Ready";
 }
 
 /// Condition types of `MachineOSConfig`.
@@ -512,20 +431,10 @@ pub mod release_image {
     pub const AVAILABLE: &str = "Available";
     /// It is not. Written by the daemon.
     pub const DEGRADED: &str = "Degraded";
-    /// All of its images are there.
-    pub const REASON_AVAILABLE: &str = "ReleaseImageAvailable";
-    /// Some are not.
-    pub const REASON_NOT_FOUND: &str = "ReleaseImageNotFound";
-    /// The node's own registry does not answer.
-    pub const REASON_REGISTRY_UNREACHABLE: &str = "RegistryUnreachable";
-    /// Of the node as a whole: all bundles are there.
-    pub const REASON_ALL_AVAILABLE: &str = "AllReleasesAvailable";
 }
 
 /// Condition types of `MachineConfiguration`. Written by the boot image controller, read by the operator.
 pub mod machine_configuration {
-    /// Machine sets are being given new boot images.
-    pub const BOOT_IMAGE_UPDATE_PROGRESSING: &str = "BootImageUpdateProgressing";
     /// Some could not be.
     pub const BOOT_IMAGE_UPDATE_DEGRADED: &str = "BootImageUpdateDegraded";
 }
@@ -548,16 +457,6 @@ pub mod cluster_operator {
     pub const EVALUATION_CONDITIONS_DETECTED: &str = "EvaluationConditionsDetected";
     /// All is well.
     pub const REASON_AS_EXPECTED: &str = "AsExpected";
-    /// [`UPGRADEABLE`] before it was computed.
-    pub const REASON_NO_DATA: &str = "NoData";
-    /// [`UPGRADEABLE`]: a pool is degraded.
-    pub const REASON_DEGRADED_POOL: &str = "DegradedPool";
-    /// [`UPGRADEABLE`]: a pool's build was interrupted.
-    pub const REASON_INTERRUPTED_BUILD: &str = "InterruptedBuild";
-    /// [`UPGRADEABLE`]: boot images are too old.
-    pub const REASON_BOOT_IMAGE_SKEW: &str = "ClusterBootImageSkewError";
-    /// What the reason of [`DEGRADED`] ends in; the step that failed comes before it.
-    pub const REASON_FAILED_SUFFIX: &str = "Failed";
     /// Version of the release, in `status.versions`.
     pub const VERSION_OPERATOR: &str = "operator";
     /// Pull spec of the operator, in `status.versions`.

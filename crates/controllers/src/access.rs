@@ -6,11 +6,8 @@
 use futures::future::select_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{fmt, sync::Arc, time::Duration};
 use tokio::sync::watch;
 use weir_api::{
     ControllerConfig,
@@ -178,7 +175,7 @@ impl Access {
             return Err(Error::Unseen { what, why });
         }
         let seen = self.seen();
-        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.made.lock();
         let current = match made.take().filter(|made| made.from == seen) {
             Some(current) => current,
             None => Made { images: seen.images(&self.start), from: seen },

@@ -1,7 +1,8 @@
 //! When controllers last did what they are for; only told in numbers.
 
 use jiff::Timestamp;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use parking_lot::{Mutex, MutexGuard};
+use std::sync::Arc;
 use weir_rules::status::figures::Steps;
 
 /// The last time of each step for each object. Cheap to clone: clones share it.
@@ -22,6 +23,6 @@ impl StepsTaken {
     }
 
     fn lock(&self) -> MutexGuard<'_, Steps> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }

@@ -1,7 +1,8 @@
 //! What stands in the way of the streams, as the stream controller found it: for the other controllers, and for whoever
 //! writes the status of the whole cluster.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use parking_lot::RwLock;
+use std::sync::Arc;
 use tokio::sync::watch;
 use weir_rules::stream::trouble::Trouble;
 
@@ -22,7 +23,7 @@ impl Troubles {
     /// What stands in the way now.
     #[must_use]
     pub fn get(&self) -> Trouble {
-        self.now.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.now.read().clone()
     }
 
     /// A receiver that is notified of every change.
@@ -32,7 +33,7 @@ impl Troubles {
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Trouble)) {
-        let mut now = self.now.write().unwrap_or_else(PoisonError::into_inner);
+        let mut now = self.now.write();
         let before = now.clone();
         change(&mut now);
         let changed = *now != before;

@@ -3,11 +3,8 @@
 use crate::Context;
 use jiff::{SignedDuration, Timestamp};
 use kube::Api;
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, time::Duration};
 use weir_api::MachineConfig;
 use weir_kubeio::{Error, Next, drive, patch};
 use weir_rules::operator::unused::{UnusedView, unused};
@@ -42,7 +39,7 @@ impl Controller {
             return Ok(Next::Await);
         }
         let (world, now) = (self.context.world(), self.context.clock.now());
-        let since = self.since.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let since = self.since.lock().clone();
         let view = UnusedView {
             configs: &world.configs,
             pools: &world.pools,
@@ -54,7 +51,7 @@ impl Controller {
             after: SignedDuration::try_from(self.after).unwrap_or(SignedDuration::MAX),
         };
         let found = unused(&view, now);
-        *self.since.lock().unwrap_or_else(PoisonError::into_inner) = found.since;
+        *self.since.lock() = found.since;
         let api: Api<MachineConfig> = Api::all(self.context.client.clone());
         for name in &found.delete {
             patch::delete(&api, name).await?;

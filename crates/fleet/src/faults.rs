@@ -4,13 +4,9 @@
 //! each machine pass, acts on the next `times` (on all that follow, when not given), and never on a machine whose Node has
 //! the annotation [`LIFT`].
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, de::Error as _};
-use std::{
-    collections::BTreeMap,
-    fmt,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// Annotation of a Node, from a user: no fault acts on the machine while it is there, whatever its value.
 pub const LIFT: &str = "fleet.weir/lift";
@@ -167,7 +163,7 @@ impl Occasions {
 
     /// The fault of this kind that acts on a machine now, on its way to an OS. It is asked once per occasion.
     pub(crate) fn act(&self, kind: Kind, node: &str, os: &str) -> Option<&Fault> {
-        let mut had = self.had.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut had = self.had.lock();
         let mut acting = None;
         for (index, fault) in self.faults.iter().enumerate().filter(|(_, fault)| fault.meets(kind, node, os)) {
             let count = had.entry((index, node.to_owned())).or_default();

@@ -7,11 +7,11 @@
 //! The images of a release are often in another repository than the release itself, and need a token of their own: the
 //! repositories that were read are remembered too, and their tokens are asked for at once.
 
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, PoisonError};
 
 /// Name of the file in the cache's folder.
 pub const FILE_NAME: &str = "token-servers.json";
@@ -59,7 +59,7 @@ impl Logins {
     /// Where the tokens of this registry came from the last time.
     #[must_use]
     pub fn of(&self, host: &str) -> Option<TokenServer> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).get(host).cloned()
+        self.known.lock().get(host).cloned()
     }
 
     /// Remembers where the tokens of a registry come from, and that one was asked for this repository. Of two processes
@@ -68,7 +68,7 @@ impl Logins {
     /// # Errors
     /// When the file cannot be written; it is then known to this process alone.
     pub fn put(&self, host: &str, realm: &str, service: Option<&str>, repository: &str) -> io::Result<()> {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.known.lock();
         let same = |server: &&TokenServer| server.realm == realm && server.service.as_deref() == service;
         if known.get(host).filter(same).is_some_and(|server| server.repositories.iter().any(|r| r == repository)) {
             return Ok(());

@@ -4,29 +4,33 @@ use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// A source of wall-clock time that follows tokio's clock, so that paused time in a test pauses this one too.
+/// A source of wall-clock time, for what is written. How long something took is measured with tokio's clock, which never
+/// goes back.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    start: Arc<(Timestamp, Instant)>,
+    /// Where tokio's clock is followed from, so that paused time in a test pauses this one too; absent for the system's
+    /// own time, which is set now and then, and goes on while a laptop sleeps.
+    start: Option<Arc<(Timestamp, Instant)>>,
 }
 
 impl Clock {
-    /// A clock that shows the system's time now.
+    /// The system's clock.
     #[must_use]
     pub fn system() -> Self {
-        Self::starting_at(Timestamp::now())
+        Self { start: None }
     }
 
     /// A clock that shows `start` now and moves with tokio's clock.
     #[must_use]
     pub fn starting_at(start: Timestamp) -> Self {
-        Self { start: Arc::new((start, Instant::now())) }
+        Self { start: Some(Arc::new((start, Instant::now()))) }
     }
 
     /// The time now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        let (start, since) = *self.start;
+        let Some(start) = &self.start else { return Timestamp::now() };
+        let (start, since) = **start;
         let passed = SignedDuration::try_from(since.elapsed()).unwrap_or(SignedDuration::MAX);
         start.saturating_add(passed).unwrap_or(start)
     }

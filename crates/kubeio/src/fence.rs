@@ -6,9 +6,10 @@
 
 use futures::future::BoxFuture;
 use http::{Method, Request};
+use parking_lot::{Mutex, MutexGuard};
 use std::{
     error::Error as StdError,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
     time::Duration,
 };
@@ -91,7 +92,7 @@ impl Fence {
     }
 
     fn times(&self) -> MutexGuard<'_, Times> {
-        self.times.lock().unwrap_or_else(PoisonError::into_inner)
+        self.times.lock()
     }
 
     fn pass(&self) -> Result<UnderWay, Closed> {

@@ -23,10 +23,8 @@ use kube::{
     Api, Client,
     api::{GetParams, PostParams},
 };
-use std::{
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{sync::Arc, time::Duration};
 use tokio::{
     sync::oneshot,
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
@@ -279,7 +277,7 @@ impl Candidate {
 
     /// Since when the lease has looked like that.
     fn note(&self, spec: &LeaseSpec) -> Instant {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = self.seen.lock();
         match &*seen {
             Some(seen) if seen.spec == *spec => seen.since,
             _ => seen.insert(Seen { spec: spec.clone(), since: Instant::now() }).since,

@@ -1,13 +1,11 @@
 //! What of the API server cannot be reached, told in few lines: one when it begins, one when it is over, and a summary now and
 //! then between. When a server goes, everything that asks it fails at once. One for the process, as its log is.
 
+use parking_lot::Mutex;
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::atomic::{AtomicUsize, Ordering},
     time::Duration,
 };
 use tokio::time::Instant;
@@ -72,7 +70,7 @@ impl Outage {
 
 /// Something that asks the API server failed, and is tried again.
 pub fn failed(what: &str, why: &str) {
-    let mut outage = NOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut outage = NOW.lock();
     let line = outage.failed(what, Instant::now());
     FAILING.store(outage.failing.len(), Ordering::Relaxed);
     drop(outage);
@@ -90,7 +88,7 @@ pub fn fine(what: &dyn fmt::Display) {
     if FAILING.load(Ordering::Relaxed) == 0 {
         return;
     }
-    let mut outage = NOW.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut outage = NOW.lock();
     let line = outage.fine(&what.to_string(), Instant::now());
     FAILING.store(outage.failing.len(), Ordering::Relaxed);
     drop(outage);

@@ -8,9 +8,10 @@ use http_body_util::{BodyExt as _, Full, StreamBody};
 use hyper::body::{Body as _, Frame, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -133,8 +134,8 @@ impl Drop for Server {
     }
 }
 
-fn locked(log: &Log) -> std::sync::MutexGuard<'_, Vec<Asked>> {
-    log.lock().unwrap_or_else(PoisonError::into_inner)
+fn locked(log: &Log) -> parking_lot::MutexGuard<'_, Vec<Asked>> {
+    log.lock()
 }
 
 async fn accept(listener: TcpListener, script: Script, log: Log) {

@@ -5,13 +5,14 @@ use futures::{StreamExt as _, future::BoxFuture};
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt as _, Full, StreamBody, combinators::UnsyncBoxBody};
 use hyper::body::{Body, Frame};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
     future::pending,
     io,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     task::{Context, Poll},
 };
 use tokio::sync::{Notify, watch};
@@ -47,7 +48,7 @@ struct Now {
 
 impl Trouble {
     fn now(&self) -> MutexGuard<'_, Now> {
-        self.shared.now.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared.now.lock()
     }
 
     /// The server is gone, or back. Its watches break off when it goes.

@@ -2,10 +2,8 @@
 
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
-use std::{
-    collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::collections::BTreeMap;
 use weir_rules::rollout::drain::Tried;
 
 /// What is known of one node between two looks.
@@ -38,6 +36,6 @@ impl Memory {
     }
 
     fn nodes(&self) -> MutexGuard<'_, BTreeMap<String, Known>> {
-        self.nodes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.nodes.lock()
     }
 }

@@ -16,11 +16,8 @@ use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Node, policy::v1::PodDisruptionBudget};
 use memory::Memory;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use weir_kubeio::{Cache, Next, Recorder, drive, seen::changed};
 use weir_rules::view::NodeView;
 
@@ -64,7 +61,7 @@ impl Controller {
 
     /// Nodes that ask for something; what was tried on the others is forgotten.
     fn asking(&self) -> Vec<Arc<Node>> {
-        let mut nodes = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut nodes = self.nodes.lock();
         let now = self.context.cluster.nodes.all();
         let Nodes { all, asking } = &mut *nodes;
         for changed in changed(all, &now) {

@@ -11,7 +11,7 @@ mod observe;
 use crate::Context;
 use act::act;
 use observe::Observed;
-use std::sync::{Mutex, PoisonError};
+use parking_lot::Mutex;
 use weir_kubeio::{Next, batch, drive};
 
 /// The controller of MachineConfigNodes.
@@ -46,11 +46,11 @@ impl Controller {
             return Ok(Next::Await);
         }
         let observed = Observed::new(&self.context);
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let last = self.last.lock().take();
         let writes = observed.writes(last.as_ref()).into_iter().map(|write| ((), act(&self.context, write)));
         let outcomes = batch(writes.collect()).await;
         outcomes.into_iter().try_for_each(|(_, outcome)| outcome)?;
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(observed);
+        *self.last.lock() = Some(observed);
         Ok(Next::Await)
     }
 }

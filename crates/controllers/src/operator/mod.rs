@@ -21,12 +21,10 @@ use jiff::Timestamp;
 use k8s_openapi::api::admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding};
 use observe::Observed;
 use operands::Operands;
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
 use sources::Sources;
-use std::{
-    sync::{Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::time::Duration;
 use weir_api::ClusterOperator;
 use weir_kubeio::{Cache, Next, Recorder, drive};
 use weir_rules::status::{cluster_status::Failure, required::Required};
@@ -204,6 +202,6 @@ impl Controller {
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock()
     }
 }

@@ -10,8 +10,8 @@ use futures::future::join_all;
 use jiff::Timestamp;
 use kinds::{Kind, kinds};
 use kube::Client;
+use parking_lot::Mutex;
 use serde_json::Value;
-use std::sync::{Mutex, PoisonError};
 use tokio::sync::watch;
 use weir_kubeio::drive::chain;
 use weir_rules::{
@@ -62,7 +62,7 @@ impl Operands {
             return Err(failed(format!("{kind} cannot be watched: {why}")));
         }
         self.bring(client).await?;
-        let mut since = self.since.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut since = self.since.lock();
         match rollout(&self.wanted, &self.live(), *since, now) {
             Rollout::Done => {
                 *since = None;

@@ -15,11 +15,8 @@ mod notices;
 use crate::{Access, Context, news::News};
 use act::Writer;
 use notices::Notices;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use weir_api::{
     MachineConfigPool,
@@ -145,7 +142,7 @@ impl Controller {
 
     fn render(&self, pool: &PoolView<'_>, parts: Parts) -> Rendering {
         let stream = parts.stream().map(str::to_owned);
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         let outcome = match last.get(pool.name) {
             Some((before, outcome)) if *before == parts => outcome.clone(),
             _ => {
@@ -160,7 +157,7 @@ impl Controller {
 
     /// When a pool is to be looked at again without a change. One that waits is told so only after a moment.
     fn pause(&self, pool: &str, failure: Option<&RenderFailure>) -> Option<Duration> {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock();
         let Some(failure) = failure.filter(|failure| !failure.is_failure()) else {
             waiting.remove(pool);
             return failure.is_some_and(RenderFailure::is_of_image).then_some(ASK_AGAIN);

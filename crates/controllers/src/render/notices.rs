@@ -1,10 +1,8 @@
 //! What users of pools should know beside what is rendered, and events on the objects that have no effect.
 
 use crate::{Context, news::News};
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, sync::Arc};
 use weir_api::{MachineConfig, MachineConfigPool, feature_gate::FeatureGateDetails};
 use weir_kubeio::{Event, Recorder};
 use weir_rules::{
@@ -58,7 +56,7 @@ impl Notices {
 
     /// The gates of all MachineConfigs that are generated for kubelets.
     fn made_for(&self, configs: &[Arc<MachineConfig>]) -> Vec<(Arc<MachineConfig>, OnOff)> {
-        let mut held = self.made_for.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.made_for.lock();
         let mut now = BTreeMap::new();
         for config in configs {
             let Some(name) = config.metadata.name.as_ref().filter(|name| is_for_kubelets(name)) else { continue };

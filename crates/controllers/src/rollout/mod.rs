@@ -12,10 +12,8 @@ use crate::{Context, news::News};
 use act::Writer;
 use jiff::Timestamp;
 use observe::{is_alike, take_in};
-use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use parking_lot::{Mutex, MutexGuard};
+use std::{sync::Arc, time::Duration};
 use weir_kubeio::{Next, Recorder, drive};
 use weir_rules::{rollout::RolloutPlan, world::World};
 
@@ -113,7 +111,7 @@ impl Controller {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 /// When to look again, if time alone changes the plan.

@@ -2,7 +2,7 @@
 
 use super::{Controller, Error};
 use crate::access;
-use std::{sync::PoisonError, time::Duration};
+use std::time::Duration;
 use weir_kubeio::{Next, drive::chain};
 use weir_rules::stream::{
     mismatch::{Mismatch, MismatchView, clause, mismatches},
@@ -35,7 +35,7 @@ impl Controller {
         };
         let tags = found.tags.into_iter().map(|tag| tag.name).collect();
         let misfit = self.weigh(Evidence { tags, several_streams: Vec::new() });
-        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = Some(release.to_owned());
+        *self.looked.lock() = Some(release.to_owned());
         if misfit.is_empty() {
             return Ok(Next::Await);
         }
@@ -46,7 +46,7 @@ impl Controller {
 
     /// Forgets what was in the way of streams; what a release was found to be stays so while the gate is off.
     pub(super) fn clear(&self, off: bool) {
-        let keep = off && self.looked.lock().unwrap_or_else(PoisonError::into_inner).is_some();
+        let keep = off && self.looked.lock().is_some();
         self.context.cluster.troubles.change(|trouble| {
             let evidence = if keep { std::mem::take(&mut trouble.evidence) } else { Evidence::default() };
             *trouble = Trouble { evidence, catalog: None };
@@ -67,6 +67,6 @@ impl Controller {
     }
 
     fn has_looked_at(&self, release: &str) -> bool {
-        self.looked.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(release)
+        self.looked.lock().as_deref() == Some(release)
     }
 }

@@ -16,12 +16,8 @@ use crate::{Access, Context, access, news::News};
 use act::Writer;
 use futures::future::select_all;
 use jiff::{SignedDuration, Timestamp};
-use std::{
-    collections::BTreeMap,
-    pin::pin,
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, pin::pin, time::Duration};
 use tokio::time::{Instant, sleep};
 use weir_api::keys::names::CLUSTER;
 use weir_images::Images;
@@ -386,14 +382,14 @@ impl Controller {
 
     /// How long the release is still to be left alone after it failed. A change of how images are read ends that.
     fn pause(&self, release: &str, images: Option<&Images>) -> Option<Duration> {
-        let failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = self.failed.lock();
         let attempt = failed.as_ref().filter(|attempt| attempt.is_of(release, images))?;
         Some(attempt.next.saturating_duration_since(Instant::now())).filter(|pause| !pause.is_zero())
     }
 
     /// Remembers a failure; returns the pause before the next attempt when it says something new.
     fn fail(&self, attempt: Attempt, said: String, severity: Severity) -> Option<Duration> {
-        let before = self.failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let before = self.failed.lock().take();
         let before = before.filter(|before| before.is_of(&attempt.release, attempt.images.as_ref()));
         let times = before.as_ref().map_or(0, |attempt| attempt.times).saturating_add(1);
         let pause = pause_after(times);
@@ -423,7 +419,7 @@ impl Controller {
     }
 
     fn set_failed(&self, attempt: Option<Attempt>) {
-        *self.failed.lock().unwrap_or_else(PoisonError::into_inner) = attempt;
+        *self.failed.lock() = attempt;
     }
 }
 

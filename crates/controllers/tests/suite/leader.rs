@@ -78,7 +78,14 @@ fn cut(server: &ApiServer, wire: &Arc<AtomicU8>) -> Client {
 
 fn process(server: &ApiServer, who: &'static str, log: &Log) -> Process {
     let wire = Arc::new(AtomicU8::new(ANSWERED));
-    let candidate = Candidate::new(cut(server, &wire), NAMESPACE, "lease", who, Timing::default(), Clock::system());
+    let candidate = Candidate::new(
+        cut(server, &wire),
+        NAMESPACE,
+        "lease",
+        who,
+        Timing::default(),
+        Clock::starting_at(jiff::Timestamp::now()),
+    );
     let api: Api<ConfigMap> = Api::namespaced(noted(server, who, log, &candidate.fence()), NAMESPACE);
     let (stop, stopped) = oneshot::channel::<()>();
     let (ask, mut asked) = oneshot::channel::<()>();
@@ -184,7 +191,9 @@ type Both = JoinHandle<Led<Led<()>>>;
 
 /// Holds both leases for ever once it can; says so.
 fn both(client: &Client, who: &str) -> (Both, oneshot::Receiver<Instant>) {
-    let candidate = |name| Candidate::new(client.clone(), NAMESPACE, name, who, Timing::default(), Clock::system());
+    let candidate = |name| {
+        Candidate::new(client.clone(), NAMESPACE, name, who, Timing::default(), Clock::starting_at(jiff::Timestamp::now()))
+    };
     let (first, second) = (candidate("first"), candidate("second"));
     let (lead, leads) = oneshot::channel();
     let task = tokio::spawn(async move {

@@ -70,7 +70,7 @@ async fn cluster(profile: &str, image: &str, version: &str) -> Context {
     Context {
         client,
         cluster: Cluster::default(),
-        clock: Clock::system(),
+        clock: Clock::starting_at(jiff::Timestamp::now()),
         profile,
         build: Arc::new(build),
         settle: Duration::ZERO,

@@ -3,10 +3,10 @@
 use crate::error::Fault;
 use crate::proxy::Proxy;
 use crate::trust::Trust;
+use parking_lot::Mutex;
 use reqwest::redirect::Policy;
 use reqwest::{Client, Url};
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// To connect, TLS included.
@@ -36,7 +36,7 @@ impl Clients {
     /// The client for the host of this URL.
     pub(super) fn client(&self, url: &Url, insecure: bool) -> Result<Client, Fault> {
         let host = authority(url);
-        let mut known = self.by_host.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.by_host.lock();
         if let Some(client) = known.get(&(host.clone(), insecure)) {
             return Ok(client.clone());
         }

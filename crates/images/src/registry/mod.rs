@@ -31,10 +31,11 @@ use crate::trust::Trust;
 use bytes::Bytes;
 use clients::{Clients, authority};
 use futures::StreamExt as _;
+use parking_lot::Mutex;
 use reqwest::{Method, StatusCode};
 use session::{Ask, Body, Endpoint};
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// What is asked for, best first. Obsolete schema 1 is not in it.
 const ACCEPT: [&str; 4] = [media::MANIFEST, media::DOCKER_MANIFEST, media::DOCKER_LIST, media::INDEX];
@@ -104,7 +105,7 @@ impl Registry {
         };
         let host = if place.spec.registry == DOCKER_HUB { DOCKER_HUB_API } else { &place.spec.registry };
         let key = (host.to_owned(), place.insecure);
-        let mut endpoints = self.endpoints.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut endpoints = self.endpoints.lock();
         if let Some(endpoint) = endpoints.get(&key) {
             return Ok(repository(endpoint.clone(), place.spec.clone()));
         }

@@ -12,10 +12,11 @@ use crate::logins::TokenServer;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
+use parking_lot::Mutex;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue, LOCATION};
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 /// Registries redirect once, to their storage.
 const MAX_REDIRECTS: usize = 5;
@@ -83,11 +84,11 @@ impl Endpoint {
     }
 
     fn known(&self) -> Known {
-        self.challenge.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.challenge.lock().clone()
     }
 
     fn learn(&self, known: Known) {
-        *self.challenge.lock().unwrap_or_else(PoisonError::into_inner) = known;
+        *self.challenge.lock() = known;
     }
 
     /// Remembers for another run what was needed to read from this repository.
@@ -273,7 +274,7 @@ impl Body<'_> {
             Self::Bytes("", bytes) => request.header(CONTENT_LENGTH, bytes.len()).body(bytes.clone()),
             Self::Bytes(media_type, bytes) => request.header(CONTENT_TYPE, *media_type).body(bytes.clone()),
             Self::Stream(chunks, size) => {
-                let taken = chunks.lock().unwrap_or_else(PoisonError::into_inner).take();
+                let taken = chunks.lock().take();
                 let why = || Fault::Unreachable {
                     host: String::new(),
                     why: "the upload was interrupted by a login".to_owned(),

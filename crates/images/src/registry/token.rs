@@ -7,11 +7,12 @@ use super::session::{Journey, basic, secret};
 use super::{PULL, Repository, answer};
 use crate::authfile::Credential;
 use crate::error::Fault;
+use parking_lot::Mutex;
 use reqwest::header::{CONTENT_TYPE, HeaderValue};
 use reqwest::{Method, Response, StatusCode, Url};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, timeout};
 
@@ -47,7 +48,7 @@ struct Answer {
 
 impl Tokens {
     fn slot(&self, repository: &str, actions: &str) -> Slot {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = self.0.lock();
         all.entry((repository.to_owned(), actions.to_owned())).or_default().clone()
     }
 

@@ -6,12 +6,8 @@ use hyper_util::{
     rt::{TokioIo, TokioTimer},
     service::TowerToHyperService,
 };
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use parking_lot::Mutex;
+use std::{collections::BTreeMap, net::IpAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{sleep, timeout},
@@ -67,7 +63,7 @@ struct Places(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
 
 impl Places {
     fn take(&self, peer: IpAddr) -> Option<Place> {
-        let mut taken = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.0.lock();
         let all: usize = taken.values().sum();
         let own = taken.get(&peer).copied().unwrap_or_default();
         if all >= CONNECTIONS || own >= OF_ONE {
@@ -87,7 +83,7 @@ struct Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let mut taken = self.places.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut taken = self.places.0.lock();
         match taken.get_mut(&self.peer) {
             Some(count) if *count > 1 => *count -= 1,
             _ => drop(taken.remove(&self.peer)),
@@ -110,7 +106,7 @@ mod tests {
         let others: Vec<Vec<Place>> = (2..10).map(|last| take(last, 1000)).collect();
         assert_eq!(greedy.len() + others.iter().map(Vec::len).sum::<usize>(), CONNECTIONS);
         drop((greedy, others));
-        assert!(places.0.lock().unwrap().is_empty());
+        assert!(places.0.lock().is_empty());
         assert_eq!(take(1, 1).len(), 1);
     }
 }

@@ -17,10 +17,11 @@ use kube::{
     api::{DeleteParams, Patch, PatchParams},
     core::DynamicObject,
 };
+use parking_lot::RwLock;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, PoisonError, RwLock},
+    sync::Arc,
     time::Duration,
 };
 use tokio::task::{JoinHandle, spawn_local};
@@ -142,7 +143,7 @@ impl Cluster {
             self.script.start.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
         let names = self.names.clone();
         let os = move |image: &str| {
-            let names = names.read().unwrap_or_else(PoisonError::into_inner);
+            let names = names.read();
             names.get(image).cloned().unwrap_or_else(|| image.to_owned())
         };
         let settings = weir_fleet::Settings {
@@ -269,7 +270,7 @@ impl Cluster {
         let before = versions.get_opt(VERSION).await.context("reading ClusterVersion")?;
         let found = observe::of_release(&self.images, self.profile, &self.desired).await;
         let systems = crate::up::source::os_names(&found.source);
-        self.names.write().unwrap_or_else(PoisonError::into_inner).extend(systems);
+        self.names.write().extend(systems);
         Ok(seed::objects(&seed::Facts {
             release: &self.desired,
             profile: self.profile,

@@ -8,11 +8,9 @@ use kube::{
     core::{DynamicObject, GroupVersionKind},
     discovery::ApiResource,
 };
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::Value;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::{sync::watch, task::JoinSet, time::Instant};
 use weir_api::kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP};
 
@@ -96,7 +94,7 @@ impl World {
 }
 
 fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
-    seen.lock().unwrap_or_else(PoisonError::into_inner)
+    seen.lock()
 }
 
 async fn follow(
