@@ -12,7 +12,8 @@
 //! | [`objects`] | what any object is read with and changed by |
 //!
 //! A room uses those below it: `objects`, `view`, `stream`, `render`, `rollout`, then `status` and `operator`, and `world` above
-//! all. The first three name a rule of their own; the table on top of each says what the others in it decide.
+//! all. `stream`, `render` and `rollout` are rules themselves, named after what README promises; the table on top of each room
+//! says what the others in it decide.
 
 pub mod objects;
 pub mod operator;

@@ -192,7 +192,14 @@ type Both = JoinHandle<Led<Led<()>>>;
 /// Holds both leases for ever once it can; says so.
 fn both(client: &Client, who: &str) -> (Both, oneshot::Receiver<Instant>) {
     let candidate = |name| {
-        Candidate::new(client.clone(), NAMESPACE, name, who, Timing::default(), Clock::starting_at(jiff::Timestamp::now()))
+        Candidate::new(
+            client.clone(),
+            NAMESPACE,
+            name,
+            who,
+            Timing::default(),
+            Clock::starting_at(jiff::Timestamp::now()),
+        )
     };
     let (first, second) = (candidate("first"), candidate("second"));
     let (lead, leads) = oneshot::channel();
