@@ -109,7 +109,8 @@ impl Shell {
     fn start(&mut self, what: String, text: &str) -> Result<()> {
         self.end(|running| running.what == what)?;
         let mut command = Command::new("bash");
-        command.args(["-c", &format!("exec {text}")]);
+        // Who runs the tests in the background ignores Ctrl-C, and so would what is started here.
+        command.args(["-c", &format!("exec env --default-signal=INT {text}")]);
         let mut program = Program::start(self.prepared(&mut command))?;
         match what.as_str() {
             WATCH => {
