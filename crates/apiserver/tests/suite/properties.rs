@@ -234,12 +234,13 @@ async fn follow(server: &ApiServer, base: &str, selector: &str, last: &AtomicU64
         let uri = format!("{base}?{selector}&watch=true&allowWatchBookmarks=true&resourceVersion={version}");
         let response = send(server, "GET", &uri, "", Vec::new()).await.unwrap();
         let mut frames = BodyDataStream::new(response.into_body());
-        let mut rest = Vec::new();
+        let mut rest = String::new();
         'watch: while let Some(Ok(frame)) = frames.next().await {
-            rest.extend_from_slice(&frame);
-            while let Some(end) = rest.iter().position(|b| *b == b'\n') {
-                let line: Vec<u8> = rest.drain(..=end).collect();
-                let event: Event<'_> = serde_json::from_slice(&line).unwrap();
+            rest.push_str(str::from_utf8(&frame).unwrap());
+            let mut read = 0;
+            while let Some(length) = rest[read..].find('\n') {
+                let event: Event<'_> = serde_json::from_str(&rest[read..read + length]).unwrap();
+                read += length + 1;
                 let Metadata { namespace, name, resource_version: version } = &event.object.metadata;
                 let (name, version) = (format!("{namespace}/{name}"), (*version).to_owned());
                 match event.r#type {
@@ -257,6 +258,7 @@ async fn follow(server: &ApiServer, base: &str, selector: &str, last: &AtomicU64
                     other => panic!("{other}"),
                 }
             }
+            rest.drain(..read);
         }
     }
 }
