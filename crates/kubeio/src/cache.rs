@@ -337,7 +337,8 @@ impl<K: Cached> Objects<K> {
     fn apply(&mut self, mut object: K) -> bool {
         let key = key(&object);
         let mended = self.broken.remove(&key).is_some();
-        if self.found.get(&key).is_some_and(|held| !is_newer(&object, held.as_ref())) {
+        let (uid, version) = (object.meta().uid.as_deref(), object.meta().resource_version.as_deref());
+        if self.found.get(&key).is_some_and(|held| !is_newer(uid, version, held.as_ref())) {
             return mended;
         }
         self.gone.remove(&key);
@@ -351,12 +352,8 @@ impl<K: Cached> Objects<K> {
     /// Whether this version of an object is held, or a newer one.
     fn holds(&self, identity: &Identity) -> bool {
         let key = (identity.namespace.clone(), identity.name.clone());
-        self.found.get(&key).is_some_and(|held| {
-            let meta = held.meta();
-            let versions =
-                meta.resource_version.as_deref().map(str::parse::<u64>).zip(Some(identity.resource_version.parse()));
-            meta.uid == identity.uid && matches!(versions, Some((Ok(held), Ok(told))) if held >= told)
-        })
+        let version = Some(identity.resource_version.as_str());
+        self.found.get(&key).is_some_and(|held| !is_newer(identity.uid.as_deref(), version, held.as_ref()))
     }
 
     /// Tells those who wait for an object that it changed.
@@ -379,14 +376,16 @@ fn key(object: &impl kube::ResourceExt) -> Key {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// Whether the object is to replace what is held: a recreated object always, else one with a greater resource version.
-/// Resource versions of one object are comparable as integers (Kubernetes API concepts, "Resource versions").
-fn is_newer<K: Resource>(object: &K, held: &K) -> bool {
-    if object.meta().uid != held.meta().uid {
+/// Whether an object of this uid and version is to replace what is held: a recreated object always, else one with a greater
+/// resource version. Resource versions of one object are comparable as integers (Kubernetes API concepts, "Resource
+/// versions").
+fn is_newer(uid: Option<&str>, version: Option<&str>, held: &impl Resource) -> bool {
+    let held = held.meta();
+    if uid != held.uid.as_deref() {
         return true;
     }
-    let version = |object: &K| object.meta().resource_version.as_ref().and_then(|v| v.parse::<u64>().ok());
-    match (version(object), version(held)) {
+    let number = |version: Option<&str>| version.and_then(|version| version.parse::<u64>().ok());
+    match (number(version), number(held.resource_version.as_deref())) {
         (Some(new), Some(old)) => new > old,
         _ => true,
     }
