@@ -6,7 +6,11 @@ use kube::{
     api::{WatchEvent, WatchParams},
 };
 use serde::de::DeserializeOwned;
-use std::{fmt::Debug, pin::pin};
+use std::{fmt::Debug, pin::pin, time::Duration};
+use tokio::time::sleep;
+
+/// A server that ends watches at once is asked anew only after this.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Returns once an object of this name is there and `wanted` says yes to it. It waits without an end: the caller has the
 /// deadline.
@@ -28,5 +32,6 @@ where
                 _ => {}
             }
         }
+        sleep(PAUSE).await;
     }
 }
