@@ -9,7 +9,7 @@ const PREFIX: &str = "machineconfiguration.openshift.io/";
 /// Notes, what they write for [`PREFIX`], and the heading below which the first column of tables leaves it out.
 const NOTES: [(&str, &str, &str); 6] = [
     ("rollout.md", "P/", "### 2.1 Annotations on Node"),
-    ("inspection.md", PREFIX, ""),
+    ("inspection.md", "…/", ""),
     ("operator.md", PREFIX, ""),
     ("node.md", "mco/", ""),
     ("image-mode.md", "…/", ""),
