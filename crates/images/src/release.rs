@@ -28,6 +28,14 @@ pub struct Release {
     pub tags: Vec<Tag>,
 }
 
+impl Release {
+    /// Pull specs of its images by tag.
+    #[must_use]
+    pub fn by_tag(&self) -> BTreeMap<&str, &str> {
+        self.tags.iter().filter_map(|tag| Some((tag.name.as_str(), tag.image.as_deref()?))).collect()
+    }
+}
+
 /// One image of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {

@@ -11,6 +11,7 @@
 //! | [`built_in`] | the pools that every cluster has |
 //! | [`masters`] | what labels and taints nodes of the control plane have |
 //! | [`marks`] | which build the ControllerConfig is of |
+//! | [`made_for`] | which distribution a cluster was made for |
 //! | [`take_over`] | which build's work is continued by who takes over from another operator |
 //! | [`policies`] | what the API server is to refuse |
 //! | [`operands`] | which objects the operator applies and deletes, and whether their pods are there |
@@ -21,6 +22,7 @@ pub mod boot_images;
 pub mod built_in;
 pub mod controller_config;
 pub mod machine_configuration;
+pub mod made_for;
 pub mod marks;
 pub mod masters;
 pub mod operands;

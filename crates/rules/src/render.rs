@@ -100,6 +100,16 @@ pub struct Build {
     pub release: Option<String>,
 }
 
+impl Build {
+    /// This build; it belongs to no release until it is told which.
+    #[must_use]
+    pub fn ours() -> Self {
+        let version = env!("CARGO_PKG_VERSION");
+        let commit = option_env!("WEIR_COMMIT").unwrap_or("unknown");
+        Self { raw: format!("v{version}"), hash: format!("weir-{version}-{commit}"), release: None }
+    }
+}
+
 /// A pool's configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendered {

@@ -1,9 +1,6 @@
 //! Rendering pools out of manifests or a cluster.
 
-use crate::{
-    build,
-    rollout_objects::{POOL, object},
-};
+use crate::rollout_objects::{POOL, object};
 use anyhow::{Result, anyhow, bail};
 use std::path::PathBuf;
 use weir_api::{
@@ -14,7 +11,7 @@ use weir_distro::Profile;
 use weir_manifests::{Kind, Rule};
 use weir_rules::{
     render::{
-        Rendered,
+        Build, Rendered,
         guard::{RuncGuard, WithoutRunc, runc_guard},
     },
     view::PoolView,
@@ -83,7 +80,7 @@ pub fn render(world: &World, pool: &MachineConfigPool) -> Result<Rendered> {
 pub fn guarded(world: &World, pool: &MachineConfigPool) -> Result<(Rendered, RuncGuard)> {
     let view = PoolView::new(pool);
     let (parts, _) = world.parts(&view, &world.pool_views())?;
-    let rendered = parts.render(pool, &build::identity())?;
+    let rendered = parts.render(pool, &Build::ours())?;
     let guard = runc(view.name, &rendered, parts.stream(), world.distribution())?;
     Ok((rendered, guard))
 }

@@ -5,18 +5,15 @@
 //! | [`cli`] | which subcommands there are, and what each does |
 //! | [`up`] | a whole cluster's machine configuration in one process |
 //! | [`mod@run`] | the controllers against the API server of a cluster |
-//! | [`seed`] | what a cluster that runs a release holds at the start |
 //! | [`install`] | what runs weir in a cluster |
 //! | [`inputs`] | what pools are rendered from, and rendering them |
 //! | [`bootstrap`] | rendering before there is a cluster |
-//! | [`build`] | who this build is |
 //! | [`reach`] | a cluster that answers |
 //! | [`rollout_objects`] | what a rollout depends on, out of manifests or a cluster |
 //! | [`signals`] | being asked to stop |
 //! | [`exit`] | what the process says when it ends, and with which code |
 
 pub mod bootstrap;
-pub mod build;
 pub mod cli;
 pub mod exit;
 pub mod inputs;
@@ -24,7 +21,6 @@ pub mod install;
 pub mod reach;
 pub mod rollout_objects;
 pub mod run;
-pub mod seed;
 pub mod signals;
 pub mod up;
 

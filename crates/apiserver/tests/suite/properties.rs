@@ -17,7 +17,7 @@ use std::{
 use tower::ServiceExt as _;
 use weir_apiserver::{ApiServer, Body, Settings};
 
-const WRITES: usize = 100_000;
+const WRITES: usize = 30_000;
 const WATCHERS: usize = 100;
 
 async fn send(

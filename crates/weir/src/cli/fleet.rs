@@ -1,15 +1,7 @@
 //! `weir fleet`: simulated nodes on any API server.
 
-use super::{Cluster, ImageSource, Machines, up::duration};
-use crate::{
-    exit::Outcome,
-    reach,
-    signals::asked_to_stop,
-    up::{
-        nodes::Nodes,
-        source::{os_names_of, os_text},
-    },
-};
+use super::{Cluster, ImageSource, Machines};
+use crate::{exit::Outcome, reach, signals::asked_to_stop, up::source::os_names_of};
 use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::Node;
 use std::{
@@ -20,6 +12,7 @@ use tokio::time::sleep;
 use weir_api::MachineConfigPool;
 use weir_fleet::{Machine, adopt};
 use weir_kubeio::{Cache, Clock};
+use weir_sim::{Nodes, duration, systems::os_text};
 
 /// Which nodes, and how they behave.
 #[derive(Debug, clap::Args)]

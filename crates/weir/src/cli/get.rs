@@ -263,7 +263,7 @@ impl Object {
 fn printed(default: String, available_streams: Vec<OSImageStreamSet>, image: String) -> Printed {
     let annotations = BTreeMap::from([
         (GENERATED_BY_OSIMAGESTREAM_TOOL, String::new()),
-        (RELEASE_IMAGE_VERSION, crate::build::identity().hash),
+        (RELEASE_IMAGE_VERSION, weir_rules::render::Build::ours().hash),
         (RELEASE_PAYLOAD_IMAGE, image),
     ]);
     Printed {

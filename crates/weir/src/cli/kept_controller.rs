@@ -1,9 +1,9 @@
 //! `weir run operator`: the objects of the controller that it keeps.
 
-use super::up::duration;
 use crate::install::{Install, REPLICAS, operands};
 use serde_json::Value;
 use std::time::Duration;
+use weir_sim::duration;
 
 /// The controller that an operator keeps, as options of `weir manifests` with another name.
 #[derive(Debug, clap::Args)]

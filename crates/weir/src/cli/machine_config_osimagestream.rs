@@ -59,7 +59,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
 }
 
 fn version() -> anyhow::Result<()> {
-    let build = crate::build::identity();
+    let build = weir_rules::render::Build::ours();
     super::print(format!("{NAME} {}-{}\n", build.raw, build.hash).as_bytes())
 }
 

@@ -10,7 +10,7 @@ use weir_fleet::{Faults, Settings, Workload};
 #[derive(Clone, Debug, Args)]
 pub struct Machines {
     /// How long each step of a simulated node takes
-    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = super::up::duration)]
+    #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = weir_sim::duration)]
     pub step_time: Duration,
     /// Simulated pods for each worker; what drains evict comes back on another one
     #[arg(long, value_name = "N")]

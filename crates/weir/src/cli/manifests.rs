@@ -1,6 +1,5 @@
 //! `weir manifests`: what runs weir in a cluster.
 
-use super::up::duration;
 use crate::{
     exit::Outcome,
     install::{Install, Manifest, REPLICAS, manifests},
@@ -10,6 +9,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use weir_sim::duration;
 
 /// What to print.
 #[derive(Debug, clap::Args)]

@@ -1,13 +1,12 @@
 //! `weir run`: the controllers against the API server of a cluster.
 
-use super::{
-    Cluster, LogFormat, image_source::ImageSource, kept_controller::KeptController, up::distribution, up::duration,
-};
+use super::{Cluster, LogFormat, image_source::ImageSource, kept_controller::KeptController, up::distribution};
 use crate::{exit::Outcome, run};
 use clap::{Args, Subcommand};
 use std::{net::SocketAddr, time::Duration};
 use weir_distro::Profile;
 use weir_kubeio::lease::Timing;
+use weir_sim::duration;
 
 /// Run the controllers against the API server of a cluster
 #[derive(Debug, Args)]

@@ -1,13 +1,11 @@
 //! `weir up`: a release payload, an API server, the controllers and a fleet, in one process.
 
 use super::{ImageSource, Machines};
-use crate::{
-    exit::Outcome,
-    up::{self, nodes::Nodes},
-};
+use crate::{exit::Outcome, up};
 use clap::{Args, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use weir_distro::Profile;
+use weir_sim::{Nodes, duration};
 
 /// Run a whole cluster's machine configuration in this process: release, API server, controllers, simulated nodes
 #[derive(Debug, Args)]
@@ -83,31 +81,3 @@ pub(crate) fn distribution(name: &str) -> Result<&'static Profile, String> {
 
 /// A person who tries something waits for it; one edit, mostly of one object, is what comes.
 const SETTLE: &str = "250ms";
-
-/// Reads a time such as `50ms`, `60s` or `2m`; nothing at all needs no unit.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let bad = |why: &dyn std::fmt::Display| format!("{why}; write a time such as 50ms, 60s or 2m");
-    if text == "0" {
-        return Ok(Duration::ZERO);
-    }
-    let signed: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| bad(&error))?;
-    Duration::try_from(signed).map_err(|_| bad(&"a time cannot be negative"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::duration;
-    use std::time::Duration;
-
-    #[test]
-    fn times_as_people_write_them() {
-        assert_eq!(duration("50ms").unwrap(), Duration::from_millis(50));
-        assert_eq!(duration("60s").unwrap(), Duration::from_mins(1));
-        assert_eq!(duration("2m").unwrap(), Duration::from_mins(2));
-        assert_eq!(duration("0s").unwrap(), Duration::ZERO);
-        assert_eq!(duration("0").unwrap(), Duration::ZERO);
-        for bad in ["", "60", "-1s", "soon"] {
-            assert!(duration(bad).unwrap_err().contains("50ms"), "{bad:?}");
-        }
-    }
-}

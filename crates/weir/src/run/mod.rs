@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `connect` | an API server that lets us read what we need |
 //! | `leader` | being the only process that writes |
+//! | `plain` | an API server that is no OpenShift: what is missing is made, what differs is refused |
 //! | `connections` | who may ask for these, and how long |
 //! | `serve` | health and metrics over HTTP |
 //! | `release` | what the cluster is to run, and which distribution that makes it |
@@ -12,16 +13,15 @@
 mod connect;
 mod connections;
 mod leader;
+mod plain;
 mod release;
 mod serve;
 mod take_over;
 
 use crate::{
-    build,
     cli::run::Options,
     exit::Outcome,
     reach::{self, known},
-    seed::{Facts, plain},
     signals::asked_to_stop,
 };
 use anyhow::{Context as _, Result, bail};
@@ -44,6 +44,7 @@ use weir_controllers::{Build, Cluster, Context, operator};
 use weir_distro::Profile;
 use weir_images::{Images, Release};
 use weir_kubeio::{Clock, error::optional, lease::Timing};
+use weir_rules::objects::seed::Facts;
 
 /// Which components a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -178,7 +179,7 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
     let there = There::read(&client).await?;
     let Wanted { images, release, profile } = release::wanted(&client, options, &there).await?;
     // The build follows the cluster: it belongs to no release.
-    let build = Arc::new(build::identity());
+    let build = Arc::new(Build::ours());
     if let Some(release) = release.as_ref().filter(|_| options.release.is_some()) {
         seed(options, &client, &there, &Seeded { release, profile, build: &build, now: clock.now() }).await?;
     }
@@ -241,7 +242,8 @@ async fn seed(options: &Options, client: &Client, there: &There, seeded: &Seeded
     let Seeded { release, profile, build, now } = *seeded;
     let shape = &plain::shape(client).await?;
     let (before, gates) = (there.version.as_ref(), there.gates.as_ref());
-    let facts = Facts { release, profile, build, shape, before, gates, now };
+    let (version, image, images) = (&release.version, &release.image, &release.by_tag());
+    let facts = Facts { version, image, images, profile, build, shape, before, gates, now };
     let done = plain::prepare(client, &facts, options.update).await.context("preparing the API server")?;
     if done != plain::Done::default() {
         eprintln!("made what was missing: {} definitions, {} objects", done.definitions, done.objects);

@@ -1,13 +1,14 @@
 //! What the cluster is to run, and which distribution that makes it.
 
 use super::There;
-use crate::{cli::run::Options, seed::distribution::made_for};
+use crate::cli::run::Options;
 use anyhow::{Context as _, Result, bail};
 use kube::Client;
 use std::time::Duration;
 use weir_controllers::access;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{Images, Patience, Release, Source};
+use weir_rules::operator::made_for::made_for;
 
 /// A registry that is down keeps nobody waiting at the start: the controllers come back to it.
 const PATIENCE: Patience =

@@ -2,30 +2,25 @@
 //!
 //! | module | part |
 //! |---|---|
-//! | [`nodes`] | `--nodes` |
 //! | [`source`] | where the release comes from, and whether it can be used at all |
 //! | `home` | where the kubeconfig is |
 //! | `progress` | says how far the pools are |
-//! | [`story`] | a cluster's life as a script |
+//! | `story` | plays a cluster's life |
 
 mod home;
-pub mod nodes;
 mod progress;
 pub mod source;
-pub mod story;
+pub(crate) mod story;
 
 use crate::{
-    build,
     cli::up::{Until, Up},
     exit::Outcome,
-    seed::{self, Shape},
     signals::asked_to_stop,
 };
 use anyhow::{Context as _, Result, bail};
 use futures::future::select_all;
 use home::Home;
 use kube::{Api, Client};
-use nodes::Nodes;
 use progress::Display;
 use source::Chosen;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -42,10 +37,15 @@ use weir_apiserver::{ApiServer, Listener, Settings, Socket};
 use weir_controllers::{Build, Cluster, Context, render};
 use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
-use weir_rules::status::{
-    settled::{Progress, progress},
-    update_history::is_complete,
+use weir_rules::{
+    objects::seed::{Facts, Shape, objects},
+    operator::made_for::made_for,
+    status::{
+        settled::{Progress, progress},
+        update_history::is_complete,
+    },
 };
+use weir_sim::{Nodes, write::apply};
 
 /// How long a run without `--timeout` may take: for ever, as far as a clock goes.
 const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
@@ -129,7 +129,7 @@ async fn start(up: &Up) -> Result<Started> {
     let listener = socket.of(&server)?;
     server.define(crds(FeatureSet::Default)).context("defining the kinds")?;
     let clock = Clock::system();
-    let build = Arc::new(Build { release: Some(chosen.release.version.clone()), ..build::identity() });
+    let build = Arc::new(Build { release: Some(chosen.release.version.clone()), ..Build::ours() });
     let client = Client::new(server.service(), "default");
     let context =
         Context { client, cluster: Cluster::default(), clock, profile: chosen.profile, build, settle: up.settle };
@@ -144,7 +144,7 @@ async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<Option<
         (Api::all(context.client.clone()), Api::all(context.client.clone()));
     let before = versions.get_opt(VERSION).await.context("reading ClusterVersion")?;
     let gates = gates.get_opt(CLUSTER).await.context("reading FeatureGate")?;
-    if let Some(made_for) = seed::distribution::made_for(before.as_ref(), gates.as_ref())
+    if let Some(made_for) = made_for(before.as_ref(), gates.as_ref())
         && made_for.name != chosen.profile.name
     {
         bail!(
@@ -156,8 +156,10 @@ async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<Option<
             name = made_for.name,
         );
     }
-    let facts = seed::Facts {
-        release: &chosen.release,
+    let facts = Facts {
+        version: &chosen.release.version,
+        image: &chosen.release.image,
+        images: &chosen.release.by_tag(),
         profile: chosen.profile,
         build: &context.build,
         shape: &Shape::from(&up.nodes),
@@ -165,8 +167,8 @@ async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<Option<
         gates: None,
         now: context.clock.now(),
     };
-    for seed in seed::objects(&facts) {
-        seed::write::apply(&context.client, &seed).await?;
+    for seed in objects(&facts) {
+        apply(&context.client, &seed).await?;
     }
     Ok(before.and_then(|version| Some(version.status?.desired.version)))
 }

@@ -3,11 +3,11 @@
 use crate::cli::{ImageSource, up::Up};
 use anyhow::{Context as _, Result, bail};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use weir_api::keys::image::STREAM_CLASS;
 use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{Images, Patience, Release, payload};
-use weir_rules::stream::catalog::{Catalog, Existing, Input, Source, catalog};
+use weir_rules::stream::catalog::{Catalog, Existing, Input, catalog};
+use weir_sim::systems::{os_names, os_text};
 
 /// A release that can be used.
 pub(super) struct Chosen {
@@ -81,33 +81,9 @@ pub async fn os_names_of(source: &ImageSource, reference: &str) -> Result<BTreeM
     Ok(os_names(&observe::of_release(&images, profile, &release).await.source))
 }
 
-/// What the operating systems of a release call themselves, by pull spec.
-pub(super) fn os_names(source: &Source) -> BTreeMap<String, String> {
-    let images = source.images.iter().flatten();
-    let labelled = images.filter_map(|image| Some((image.candidate.image.clone(), image.labels.clone().ok()?)));
-    labelled.map(|(image, labels)| (image, os_name(&labels))).collect()
-}
-
-/// The operating system of an image as a node reports it.
-fn os_name(labels: &BTreeMap<String, String>) -> String {
-    let label = |key: &str| labels.get(key).map(String::as_str).unwrap_or_default();
-    let version = [VERSION_LABEL, "version"].into_iter().map(label).find(|version| !version.is_empty());
-    format!("{} {}", label(STREAM_CLASS), version.unwrap_or_default()).trim().to_owned()
-}
-
-/// Version of what is in an image (OCI image annotations).
-const VERSION_LABEL: &str = "org.opencontainers.image.version";
-
 impl Chosen {
     /// Reads an OS image's pull spec as people would.
     pub(super) fn os_text(&self) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
         os_text(self.names.clone())
     }
-}
-
-/// Reads an OS image's pull spec as people would; one that is not known is shown as it is.
-pub fn os_text(names: BTreeMap<String, String>) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
-    Arc::new(move |image| {
-        names.get(image).filter(|name| !name.is_empty()).map_or_else(|| image.to_owned(), Clone::clone)
-    })
 }

@@ -10,7 +10,7 @@ mod registry;
 mod render;
 mod render_refused;
 mod run;
-mod stories;
+mod story;
 mod switch;
 mod three_processes;
 mod up;

@@ -1,11 +1,10 @@
 //! The stories of the repository, each judged as `weir up --story` does.
+//!
+//! A program of their own, so that nothing runs beside them: each is to take little time.
 
 use anyhow::{Context as _, Result, ensure};
-use std::{
-    process::Command,
-    time::{Duration, Instant},
-};
-use weir::up::story::{Report, built_in, replay};
+use std::time::{Duration, Instant};
+use weir_sim::story::{Report, built_in, replay};
 
 /// A story that takes longer is not run by anybody who waits for it.
 const LONGEST: Duration = Duration::from_secs(10);
@@ -97,49 +96,4 @@ fn every_story_has_its_test() {
     let tests = include_str!("stories.rs");
     let missing: Vec<_> = names.iter().filter(|name| !tests.contains(&format!("story(\"{name}\")"))).collect();
     assert!(missing.is_empty() && names.len() >= 8, "{missing:?} of {names:?}");
-}
-
-/// A cluster that is asked for the impossible.
-const FALSE_HOPE: &str = "
-about: something that does not come true
-distribution: ocp
-payloads: {five: {version: 5.0.0, streams: [rhel-9, rhel-10]}}
-start: {payload: five, nodes: 'master=1'}
-steps:
-- title: the default is another one
-  within: 2s
-  expect: [{streams: {available: [rhel-10, rhel-9], default: rhel-9}}]
-";
-
-fn up(arguments: &[&str]) -> Result<(Option<i32>, String, String)> {
-    let output = Command::new(env!("CARGO_BIN_EXE_weir")).arg("up").args(arguments).output()?;
-    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
-    Ok((output.status.code(), text(output.stdout), text(output.stderr)))
-}
-
-#[test]
-fn the_program_lists_plays_and_fails() -> Result<()> {
-    let (code, list, _) = up(&["--story", "list"])?;
-    assert_eq!((code, list.lines().count()), (Some(0), built_in().len()));
-    let (code, timeline, _) = up(&["--story", "okd-day-zero"])?;
-    assert_eq!(code, Some(0), "{timeline}");
-    assert!(
-        timeline.contains("✓ worker is updated, runs centos-10") && timeline.ends_with("everything held\n"),
-        "{timeline}"
-    );
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("false-hope.yaml");
-    std::fs::write(&file, FALSE_HOPE)?;
-    let (code, _, said) = up(&["--story", file.to_str().context("utf-8")?])?;
-    assert_eq!(code, Some(1));
-    assert!(
-        said.contains("the default is another one: not within 2s") && said.contains("default \"rhel-10\""),
-        "{said}"
-    );
-    std::fs::write(&file, FALSE_HOPE.replace("payload: five", "payload: six"))?;
-    let (code, _, said) = up(&["--story", file.to_str().context("utf-8")?])?;
-    assert!(code == Some(1) && said.contains("the story has no payload \"six\""), "{said}");
-    let (code, _, said) = up(&["--story", "nowhere"])?;
-    assert!(code == Some(1) && said.contains("built-in story; those are ocp-4-to-5, ocp-dual"), "{said}");
-    Ok(())
 }

@@ -1,6 +1,5 @@
 //! Writes the objects a cluster starts with.
 
-use super::{Owner, Seed};
 use anyhow::{Context as _, Result, anyhow};
 use kube::{
     Api, Client,
@@ -11,14 +10,21 @@ use kube::{
 use serde_json::{Value, json};
 use weir_api::keys::names::CONTROLLER_CONFIG;
 use weir_kubeio::{error::said, patch::FIELD_MANAGER};
+use weir_rules::objects::seed::{Owner, Seed};
 
 /// Makes an object what the seed says. A user's object that exists is left alone.
-pub(crate) async fn apply(client: &Client, seed: &Seed) -> Result<()> {
+///
+/// # Errors
+/// When the API server refuses it or does not answer.
+pub async fn apply(client: &Client, seed: &Seed) -> Result<()> {
     write(client, &seed.object, Some(seed.owner)).await
 }
 
 /// Makes an object, or merges a manifest into it, in which null takes a field away.
-pub(crate) async fn merge(client: &Client, manifest: &Value) -> Result<()> {
+///
+/// # Errors
+/// When the API server refuses it or does not answer.
+pub async fn merge(client: &Client, manifest: &Value) -> Result<()> {
     write(client, manifest, None).await
 }
 
@@ -28,7 +34,7 @@ async fn write(client: &Client, manifest: &Value, owner: Option<Owner>) -> Resul
     let TypeMeta { api_version, kind } = object.types.clone().unwrap_or_default();
     let name = object.metadata.name.clone().unwrap_or_default();
     let what = || format!("writing {kind} {name}");
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(&api_version, &kind)?);
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(&api_version, &kind));
     let manager = Some(FIELD_MANAGER.to_owned());
     let parameters = PatchParams { field_manager: manager.clone(), ..PatchParams::default() };
     let there = said_of(api.get_opt(&name).await).with_context(what)?.is_some();
@@ -75,8 +81,10 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-pub(crate) fn resource(api_version: &str, kind: &str) -> Result<ApiResource> {
+/// The kind that a manifest names.
+#[must_use]
+pub fn resource(api_version: &str, kind: &str) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));
     let kind = GroupVersionKind::gvk(group, version, kind);
-    Ok(ApiResource::from_gvk(&kind))
+    ApiResource::from_gvk(&kind)
 }

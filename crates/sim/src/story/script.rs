@@ -1,6 +1,6 @@
 //! What a story is made of, as written in its file.
 
-use crate::up::nodes::Nodes;
+use crate::Nodes;
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
@@ -255,7 +255,7 @@ const fn soon() -> Duration {
 }
 
 fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
-    crate::cli::up::duration(&String::deserialize(input)?).map_err(serde::de::Error::custom)
+    crate::duration(&String::deserialize(input)?).map_err(serde::de::Error::custom)
 }
 
 fn nodes<'de, D: Deserializer<'de>>(input: D) -> Result<Nodes, D::Error> {

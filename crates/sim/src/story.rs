@@ -1,4 +1,4 @@
-//! `weir up --story`: a cluster's life as a script, played with the production controllers and judged.
+//! A cluster's life as a script, played with the production controllers and judged.
 //!
 //! | module | part |
 //! |---|---|
@@ -18,12 +18,12 @@ pub mod script;
 mod timeline;
 mod world;
 
-use crate::exit::Outcome;
 use anyhow::{Context as _, Result, bail};
 use cluster::Cluster;
 use script::{Expectation, Script, Step};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
+pub use timeline::Tell;
 use timeline::Timeline;
 use tokio::{
     task::LocalSet,
@@ -38,7 +38,6 @@ include!(concat!(env!("OUT_DIR"), "/stories.rs"));
 const QUIET: Duration = Duration::from_millis(200);
 /// Longest that a story may take.
 const LONGEST: Duration = Duration::from_secs(30);
-const LIST: &str = "list";
 
 /// How a story went.
 #[derive(Debug)]
@@ -51,46 +50,26 @@ pub struct Report {
     pub state: Value,
 }
 
-/// Plays the story of this name or in this file, or lists those that are built in.
-///
-/// # Errors
-/// When it cannot be read or played.
-pub async fn run(name: &str) -> Result<Outcome> {
-    if name == LIST {
-        for (name, text) in STORIES {
-            crate::cli::print(format!("{name:<20} {}\n", Script::parse(text)?.about).as_bytes())?;
-        }
-        return Ok(Outcome::Done);
-    }
-    let script = Script::parse(&text(name)?).with_context(|| name.to_owned())?;
-    let report = play(script, Timeline::printed(), 0).await?;
-    if report.failures.is_empty() {
-        return Ok(Outcome::Done);
-    }
-    for failure in &report.failures {
-        eprintln!("error: {failure}");
-    }
-    Ok(Outcome::Failed)
-}
-
 /// The stories that are built in: name and text.
 #[must_use]
 pub fn built_in() -> &'static [(&'static str, &'static str)] {
     STORIES
 }
 
-fn text(name: &str) -> Result<String> {
-    if let Some((_, text)) = STORIES.iter().find(|(built_in, _)| *built_in == name) {
-        return Ok((*text).to_owned());
-    }
-    match std::fs::read_to_string(name) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            let known: Vec<&str> = STORIES.iter().map(|(name, _)| *name).collect();
-            bail!("there is no file {name}, and no built-in story; those are {}", known.join(", "))
-        }
-        Err(error) => Err(error).with_context(|| format!("reading {name}")),
-    }
+/// What a story says it is about.
+///
+/// # Errors
+/// When it is no story.
+pub fn about(text: &str) -> Result<String> {
+    Ok(Script::parse(text)?.about)
+}
+
+/// Plays a story, and tells what happens in it line by line.
+///
+/// # Errors
+/// When it cannot be played.
+pub async fn told(text: &str, tell: Tell) -> Result<Report> {
+    play(Script::parse(text)?, Timeline::told(tell), 0).await
 }
 
 /// Plays a story silently. `cut_after` cuts the controllers off after so many writes since the first update and starts them

@@ -3,7 +3,6 @@
 //! Objects of ours are marked, so that only they are ever brought to another release. Whatever anybody else made is
 //! taken as it is, or refused by name.
 
-use super::{Facts, Owner, Shape, objects, write};
 use anyhow::{Context as _, Result, anyhow, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
 use k8s_openapi::{
@@ -29,6 +28,8 @@ use weir_kubeio::{
     error::{optional, said},
     wait::until,
 };
+use weir_rules::objects::seed::{Facts, Owner, Shape, objects};
+use weir_sim::write;
 
 /// Definitions created at the same time.
 const AT_ONCE: usize = 8;
@@ -126,7 +127,7 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 
 async fn read(client: &Client, wanted: &Value) -> Result<Option<Value>> {
     let (kind, name) = (text(wanted, "/kind"), text(wanted, "/metadata/name"));
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &write::resource(text(wanted, "/apiVersion"), kind)?);
+    let api: Api<DynamicObject> = Api::all_with(client.clone(), &write::resource(text(wanted, "/apiVersion"), kind));
     let found = optional(api.get(name).await)
         .map_err(|e| anyhow!(said(&e)))
         .with_context(|| format!("reading {kind} {name}"))?;

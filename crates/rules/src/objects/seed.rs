@@ -1,9 +1,12 @@
-//! The objects a cluster that runs a release holds at the start.
+//! The objects a cluster of ours that runs a release holds at the start, before any controller looks at it.
 
+use crate::{operator::policies::guards, render::Build, status::update_history::begun, stream::gates::gates};
 use jiff::Timestamp;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use weir_api::{
     ClusterVersion, FeatureGate,
+    cluster_version::Release,
     keys::{
         config::{
             BUILT_IN, DISTRIBUTION, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE, SEEDED,
@@ -16,10 +19,7 @@ use weir_api::{
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
 };
-use weir_controllers::Build;
 use weir_distro::Profile;
-use weir_images::Release;
-use weir_rules::{operator::policies::guards, status::update_history::begun, stream::gates::gates};
 
 /// Who an object belongs to after the first start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,12 @@ pub struct Seed {
 /// What the objects are made from.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// The release to run.
-    pub release: &'a Release,
+    /// Version of the release to run.
+    pub version: &'a str,
+    /// Pull spec of its release image.
+    pub image: &'a str,
+    /// Pull specs of its images by tag.
+    pub images: &'a BTreeMap<&'a str, &'a str>,
     /// Its distribution.
     pub profile: &'a Profile,
     /// Our build.
@@ -110,9 +114,7 @@ fn config(kind: &str, name: &str, spec: &Value, status: &Value) -> Value {
 }
 
 fn cluster_version(facts: &Facts<'_>) -> Value {
-    let Release { version, image, .. } = facts.release;
-    let desired =
-        weir_api::cluster_version::Release { version: version.clone(), image: image.clone(), ..Default::default() };
+    let desired = Release { version: facts.version.to_owned(), image: facts.image.to_owned(), ..Release::default() };
     let status = json!(begun(facts.before, &desired, facts.now));
     let spec = json!({"clusterID": "00000000-0000-0000-0000-000000000000"});
     let mut object = config("ClusterVersion", VERSION, &spec, &status);
@@ -121,7 +123,7 @@ fn cluster_version(facts: &Facts<'_>) -> Value {
 }
 
 fn feature_gate(facts: &Facts<'_>) -> Value {
-    let version = facts.release.version.as_str();
+    let version = facts.version;
     let mut gates = vec![json!({"version": version, "enabled": [{"name": GATE_OS_STREAMS}], "disabled": []})];
     let before = facts.gates.and_then(|object| object.status.as_ref()).map(|status| &status.feature_gates);
     gates.extend(before.into_iter().flatten().filter(|of| of.version != version).map(|of| json!(of)));
@@ -131,7 +133,7 @@ fn feature_gate(facts: &Facts<'_>) -> Value {
 
 /// The admission policies, which the operator keeps: here they hold from the beginning.
 fn policies(facts: &Facts<'_>) -> Vec<Value> {
-    let version = Some(facts.release.version.as_str());
+    let version = Some(facts.version);
     let seeded = serde_json::from_value(feature_gate(facts)).ok();
     let gates = gates(facts.gates, version, None).or_else(|_| gates(seeded.as_ref(), version, None)).ok();
     let wanted = guards(facts.profile, gates.as_ref()).into_iter().filter(|wanted| wanted.is_wanted == Some(true));
@@ -193,8 +195,7 @@ fn pools(facts: &Facts<'_>) -> Vec<Value> {
 const NO_CERTIFICATES: &str = "IyBub25lCg==";
 
 fn controller_config(facts: &Facts<'_>) -> Value {
-    let tagged = |name: &str| facts.release.tags.iter().find(|tag| tag.name == name);
-    let image = |name: &str| tagged(name).and_then(|tag| tag.image.as_deref()).unwrap_or_default();
+    let image = |name: &str| facts.images.get(name).copied().unwrap_or_default();
     let layout = &facts.profile.payload;
     json!({
         "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"),
@@ -202,7 +203,7 @@ fn controller_config(facts: &Facts<'_>) -> Value {
         "metadata": {
             "name": CONTROLLER_CONFIG,
             "annotations": {
-                GENERATED_BY_VERSION: facts.build.raw, RELEASE_IMAGE_VERSION: facts.release.version,
+                GENERATED_BY_VERSION: facts.build.raw, RELEASE_IMAGE_VERSION: facts.version,
             },
         },
         "spec": {
@@ -219,7 +220,7 @@ fn controller_config(facts: &Facts<'_>) -> Value {
             "kubeAPIServerServingCAData": NO_CERTIFICATES,
             "network": null,
             "proxy": null,
-            "releaseImage": facts.release.image,
+            "releaseImage": facts.image,
             "rootCAData": NO_CERTIFICATES,
         },
         "status": {"conditions": [

@@ -5,7 +5,7 @@
 
 use anyhow::{Result, ensure};
 use serde_json::Value;
-use weir::up::story::{Report, replay};
+use weir_sim::story::{Report, replay};
 
 /// Plays that go on at the same time; most of a play is waiting for simulated machines.
 const AT_ONCE: usize = 4;

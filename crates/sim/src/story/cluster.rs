@@ -5,11 +5,8 @@ use super::{
     script::{Action, Script},
 };
 use crate::{
-    build,
-    seed::{
-        self, Seed, Shape,
-        write::{apply, merge, resource},
-    },
+    systems::os_names,
+    write::{apply, merge, resource},
 };
 use anyhow::{Context as _, Result, anyhow, bail};
 use kube::{
@@ -40,6 +37,7 @@ use weir_distro::Profile;
 use weir_fleet::{Faults, Fleet, Machine};
 use weir_images::{Images, Release, Source};
 use weir_kubeio::{Clock, error::said};
+use weir_rules::objects::seed::{Facts, Seed, Shape, objects};
 
 /// Each step of a simulated node takes this long: long enough for several to be under way at once.
 const STEP: Duration = Duration::from_millis(10);
@@ -240,7 +238,7 @@ impl Cluster {
 
     /// Every release has controllers of its own.
     fn build(&self) -> Build {
-        let own = build::identity();
+        let own = Build::ours();
         let version = self.desired.version.clone();
         Build { hash: format!("{}-{version}", own.hash), release: Some(version), ..own }
     }
@@ -269,10 +267,12 @@ impl Cluster {
         let versions: Api<ClusterVersion> = Api::all(self.client.clone());
         let before = versions.get_opt(VERSION).await.context("reading ClusterVersion")?;
         let found = observe::of_release(&self.images, self.profile, &self.desired).await;
-        let systems = crate::up::source::os_names(&found.source);
+        let systems = os_names(&found.source);
         self.names.write().extend(systems);
-        Ok(seed::objects(&seed::Facts {
-            release: &self.desired,
+        Ok(objects(&Facts {
+            version: &self.desired.version,
+            image: &self.desired.image,
+            images: &self.desired.by_tag(),
             profile: self.profile,
             build: &self.build(),
             shape: &Shape::from(&self.script.start.nodes),
@@ -301,7 +301,7 @@ impl Cluster {
 
     async fn delete(&self, object: &Value) -> Result<()> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-        let kind = resource(&text(&object["apiVersion"]), &text(&object["kind"]))?;
+        let kind = resource(&text(&object["apiVersion"]), &text(&object["kind"]));
         let api: Api<DynamicObject> = Api::all_with(self.client.clone(), &kind);
         let name = text(&object["metadata"]["name"]);
         api.delete(&name, &DeleteParams::default()).await.map_err(|error| anyhow!(said(&error)))?;

@@ -2,24 +2,27 @@
 
 use super::{expect::about, world::World};
 use serde_json::Value;
-use std::{collections::BTreeMap, io::Write as _};
+use std::{collections::BTreeMap, fmt};
 use tokio::time::Instant;
 use weir_api::MachineConfigPool;
 use weir_rules::status::settled::progress;
 
-/// Prints it, or does not.
-#[derive(Debug, Default)]
+/// Takes a line.
+pub type Tell = Box<dyn Fn(&str)>;
+
+/// Tells it to somebody, or to nobody.
+#[derive(Default)]
 pub(super) struct Timeline {
-    start: Option<Instant>,
+    listener: Option<(Instant, Tell)>,
     /// How many changes were told.
     told: usize,
     pools: BTreeMap<String, String>,
 }
 
 impl Timeline {
-    /// One that prints on standard output.
-    pub(super) fn printed() -> Self {
-        Self { start: Some(Instant::now()), ..Self::default() }
+    /// One that gives every line to `tell`.
+    pub(super) fn told(tell: Tell) -> Self {
+        Self { listener: Some((Instant::now(), tell)), ..Self::default() }
     }
 
     /// A step begins.
@@ -45,7 +48,7 @@ impl Timeline {
 
     /// What changed since the last call.
     pub(super) fn changes(&mut self, world: &World) {
-        if self.start.is_none() {
+        if self.listener.is_none() {
             return;
         }
         let seen = world.look();
@@ -71,14 +74,19 @@ impl Timeline {
     }
 
     fn time(&self) -> String {
-        self.start.map(|start| format!("{:.2}s", start.elapsed().as_secs_f64())).unwrap_or_default()
+        self.listener.as_ref().map(|(start, _)| format!("{:.2}s", start.elapsed().as_secs_f64())).unwrap_or_default()
     }
 
     fn print(&self, line: &str) {
-        if self.start.is_some() {
-            // A reader that has gone away does not change how the story ends.
-            let _ = writeln!(std::io::stdout(), "{line}");
+        if let Some((_, tell)) = &self.listener {
+            tell(line);
         }
+    }
+}
+
+impl fmt::Debug for Timeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Timeline").field("told", &self.told).finish_non_exhaustive()
     }
 }
 

@@ -1,8 +1,8 @@
 //! `--nodes`: how many simulated nodes each pool has.
 
-use crate::seed::Shape;
 use std::{collections::BTreeSet, str::FromStr};
 use weir_api::keys::names::{ARBITER, MASTER, WORKER};
+use weir_rules::objects::seed::Shape;
 
 /// More simulated nodes than this are refused: beyond it a laptop's memory is the limit, not the program.
 const MOST_NODES: u32 = 20_000;

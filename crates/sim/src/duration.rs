@@ -1,0 +1,34 @@
+//! Times as people write them.
+
+use std::time::Duration;
+
+/// Reads a time such as `50ms`, `60s` or `2m`; nothing at all needs no unit.
+///
+/// # Errors
+/// What is no such time, with an example of one.
+pub fn duration(text: &str) -> Result<Duration, String> {
+    let bad = |why: &dyn std::fmt::Display| format!("{why}; write a time such as 50ms, 60s or 2m");
+    if text == "0" {
+        return Ok(Duration::ZERO);
+    }
+    let signed: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| bad(&error))?;
+    Duration::try_from(signed).map_err(|_| bad(&"a time cannot be negative"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::duration;
+    use std::time::Duration;
+
+    #[test]
+    fn times_as_people_write_them() {
+        assert_eq!(duration("50ms").unwrap(), Duration::from_millis(50));
+        assert_eq!(duration("60s").unwrap(), Duration::from_mins(1));
+        assert_eq!(duration("2m").unwrap(), Duration::from_mins(2));
+        assert_eq!(duration("0s").unwrap(), Duration::ZERO);
+        assert_eq!(duration("0").unwrap(), Duration::ZERO);
+        for bad in ["", "60", "-1s", "soon"] {
+            assert!(duration(bad).unwrap_err().contains("50ms"), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What nodes call the operating system of an image.
+
+use std::{collections::BTreeMap, sync::Arc};
+use weir_api::keys::image::STREAM_CLASS;
+use weir_rules::stream::catalog::Source;
+
+/// What the operating systems of a release call themselves, by pull spec.
+#[must_use]
+pub fn os_names(source: &Source) -> BTreeMap<String, String> {
+    let images = source.images.iter().flatten();
+    let labelled = images.filter_map(|image| Some((image.candidate.image.clone(), image.labels.clone().ok()?)));
+    labelled.map(|(image, labels)| (image, os_name(&labels))).collect()
+}
+
+/// The operating system of an image as a node reports it.
+fn os_name(labels: &BTreeMap<String, String>) -> String {
+    let label = |key: &str| labels.get(key).map(String::as_str).unwrap_or_default();
+    let version = [VERSION_LABEL, "version"].into_iter().map(label).find(|version| !version.is_empty());
+    format!("{} {}", label(STREAM_CLASS), version.unwrap_or_default()).trim().to_owned()
+}
+
+/// Version of what is in an image (OCI image annotations).
+const VERSION_LABEL: &str = "org.opencontainers.image.version";
+
+/// Reads an OS image's pull spec as people would; one that is not known is shown as it is.
+pub fn os_text(names: BTreeMap<String, String>) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
+    Arc::new(move |image| {
+        names.get(image).filter(|name| !name.is_empty()).map_or_else(|| image.to_owned(), Clone::clone)
+    })
+}
