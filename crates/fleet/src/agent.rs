@@ -3,22 +3,19 @@
 //! Source: `pkg/daemon/{daemon,update,drain}.go` of github.com/openshift/machine-config-operator.
 
 use crate::{
+    environment::Environment,
     faults::{Fault, Kind},
     machine,
-    world::World,
 };
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Patch, PatchParams, PostParams};
 use serde_json::Value;
 use std::{pin::pin, time::Duration};
 use tokio::time::{sleep, timeout};
-use weir_api::{
-    MachineConfigNode,
-    keys::daemon::{VERB_DRAIN, VERB_UNCORDON},
-};
+use weir_api::MachineConfigNode;
 use weir_rules::{
     status::node_status::{Step, record, status_patch},
-    view::NodeView,
+    view::{DrainRequest, DrainVerb, NodeView},
 };
 
 /// The daemon tries a failed update again after a pause that starts at this, doubles, …
@@ -46,7 +43,7 @@ enum Outcome {
 
 /// The daemon and the kubelet of one machine.
 pub(crate) struct Agent<'w> {
-    pub(crate) world: &'w World,
+    pub(crate) environment: &'w Environment,
     pub(crate) name: &'w str,
 }
 
@@ -62,23 +59,23 @@ impl Agent<'_> {
             }
         };
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let create = async || match self.world.api().create(&parameters, &object).await {
+        let create = async || match self.environment.api().create(&parameters, &object).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
-            created => created.map(|node| self.world.seen.nodes.observe(node)),
+            created => created.map(|node| self.environment.seen.nodes.observe(node)),
         };
-        self.world.insist(self.name, create).await;
-        self.up(self.world.os(config)).await;
+        self.environment.insist(self.name, create).await;
+        self.up(self.environment.os(config)).await;
     }
 
     /// A machine that runs, and whose Node does not say so yet.
     pub(crate) async fn wake(&self) {
-        let config = self.world.desired(self.name).unwrap_or_default();
-        self.up(self.world.os(&config)).await;
+        let config = self.environment.desired(self.name).unwrap_or_default();
+        self.up(self.environment.os(&config)).await;
     }
 
     /// A machine that is idle, and whose MachineConfigNode does not say so yet.
     pub(crate) async fn rest(&self) {
-        let config = self.world.desired(self.name).unwrap_or_default();
+        let config = self.environment.desired(self.name).unwrap_or_default();
         self.say(&[Step::Resumed { config }]).await;
         self.say(&[Step::Updated { node: self.name.to_owned() }]).await;
     }
@@ -87,16 +84,16 @@ impl Agent<'_> {
     /// when something else is asked.
     pub(crate) async fn update(&self) {
         let mut pause = FIRST_PAUSE;
-        while let Some(config) = self.world.desired(self.name) {
+        while let Some(config) = self.environment.desired(self.name) {
             match self.attempt(&config).await {
                 Outcome::Done | Outcome::Gone => return,
                 Outcome::Newer => pause = FIRST_PAUSE,
                 Outcome::Failed(why) => {
                     self.annotate(&machine::degraded(&why)).await;
                     self.say(&[Step::Failed { node: self.name.to_owned(), why }]).await;
-                    let lifted = self.world.is_lifted(self.name);
-                    let other = self.world.until(self.name, |node| {
-                        machine::wanted(node) != Some(&config) || (!lifted && self.world.is_lifted(self.name))
+                    let lifted = self.environment.is_lifted(self.name);
+                    let other = self.environment.until(self.name, |node| {
+                        machine::wanted(node) != Some(&config) || (!lifted && self.environment.is_lifted(self.name))
                     });
                     // In time, or something else is asked: tried again either way.
                     _ = timeout(pause, other).await;
@@ -107,15 +104,15 @@ impl Agent<'_> {
     }
 
     async fn attempt(&self, config: &str) -> Outcome {
-        let world = self.world;
+        let environment = self.environment;
         self.step().await;
-        if world.seen.configs.get(config).is_none() {
+        if environment.seen.configs.get(config).is_none() {
             return Outcome::Failed(format!("machineconfig.machineconfiguration.openshift.io \"{config}\" not found"));
         }
-        let Some(node) = world.seen.nodes.get(self.name) else { return Outcome::Gone };
-        let os = world.os(config);
+        let Some(node) = environment.seen.nodes.get(self.name) else { return Outcome::Gone };
+        let os = environment.os(config);
         let changes = machine::changes(&node, config, &os);
-        let drains = world.settings.drains && !machine::is_single(&node);
+        let drains = environment.settings.drains && !machine::is_single(&node);
         self.say(&[Step::Needed { node: self.name.to_owned() }, Step::Prepared { drain: drains && changes }]).await;
         if changes {
             let before = machine::os(&node).to_owned();
@@ -125,13 +122,13 @@ impl Agent<'_> {
         } else {
             self.annotate(&machine::working(&node, None)).await;
         }
-        match world.desired(self.name) {
+        match environment.desired(self.name) {
             Some(newer) if newer != config => return Outcome::Newer,
             Some(_) => {}
             None => return Outcome::Gone,
         }
         self.say(&[Step::Resumed { config: config.to_owned() }]).await;
-        if drains && !self.ask(VERB_UNCORDON, config, UNCORDON_PATIENCE).await {
+        if drains && !self.ask(DrainVerb::Uncordon, config, UNCORDON_PATIENCE).await {
             return Outcome::Gone;
         }
         self.step().await;
@@ -142,7 +139,7 @@ impl Agent<'_> {
 
     /// Drains, writes, reboots; how the attempt ended, if it did.
     async fn change(&self, node: &Node, config: &str, before: &str, os: &str, drains: bool) -> Option<Outcome> {
-        let asked = drains.then(|| request(VERB_DRAIN, config));
+        let asked = drains.then(|| DrainRequest::text(DrainVerb::Drain, config));
         self.annotate(&machine::working(node, asked.as_deref())).await;
         if !drains {
             self.say(&[Step::NoDrain]).await;
@@ -158,7 +155,7 @@ impl Agent<'_> {
         let succeeded = Step::Succeeded { node: self.name.to_owned() };
         self.say(&[Step::Applied { os: changes_os, files }, succeeded, Step::Rebooting]).await;
         self.annotate(&machine::rebooting()).await;
-        self.status(&machine::down(self.world.now())).await;
+        self.status(&machine::down(self.environment.now())).await;
         self.step().await;
         if let Some(fault) = self.fault(Kind::NeverReturns, os) {
             self.lifted(fault).await;
@@ -173,15 +170,15 @@ impl Agent<'_> {
     /// Asks for a drain and waits for it; false when the Node was deleted.
     async fn drained(&self, config: &str, os: &str) -> bool {
         let Some(fault) = self.fault(Kind::StuckInDrain, os) else {
-            return self.ask(VERB_DRAIN, config, DRAIN_PATIENCE).await;
+            return self.ask(DrainVerb::Drain, config, DRAIN_PATIENCE).await;
         };
-        self.world.hold(self.name).await;
-        let mut drained = pin!(self.ask(VERB_DRAIN, config, DRAIN_PATIENCE));
+        self.environment.hold(self.name).await;
+        let mut drained = pin!(self.ask(DrainVerb::Drain, config, DRAIN_PATIENCE));
         let early = tokio::select! {
             there = &mut drained => Some(there),
             () = self.lifted(fault) => None,
         };
-        self.world.let_go(self.name).await;
+        self.environment.let_go(self.name).await;
         match early {
             Some(there) => there,
             None => drained.await,
@@ -190,7 +187,7 @@ impl Agent<'_> {
 
     /// Waits until a fault is over, or the Node is deleted.
     async fn lifted(&self, fault: &Fault) {
-        let lifted = self.world.until(self.name, |_| self.world.is_lifted(self.name));
+        let lifted = self.environment.until(self.name, |_| self.environment.is_lifted(self.name));
         match fault.lasts {
             Some(time) => _ = timeout(time, lifted).await,
             None => _ = lifted.await,
@@ -198,17 +195,26 @@ impl Agent<'_> {
     }
 
     /// Asks for a drain or its end and waits for it; false when the Node was deleted.
-    async fn ask(&self, verb: &str, config: &str, patience: Duration) -> bool {
-        let wanted = request(verb, config);
-        if self.world.seen.nodes.get(self.name).is_none_or(|node| NodeView::new(&node).desired_drain != wanted) {
+    async fn ask(&self, verb: DrainVerb<'_>, config: &str, patience: Duration) -> bool {
+        let wanted = DrainRequest::text(verb, config);
+        if self
+            .environment
+            .seen
+            .nodes
+            .get(self.name)
+            .is_none_or(|node| NodeView::new(&node).desired_drain != DrainRequest::parse(&wanted))
+        {
             self.annotate(&machine::asking(&wanted)).await;
         }
-        let carried_out = || self.world.until(self.name, |node| NodeView::new(node).applied_drain == wanted);
+        let carried_out = || {
+            self.environment.until(self.name, |node| NodeView::new(node).applied_drain == DrainRequest::parse(&wanted))
+        };
         if let Ok(there) = timeout(patience, carried_out()).await {
             return there;
         }
         let why = format!(
-            "failed to {verb} node: {} after {} minutes. Please see machine-config-controller logs for more information",
+            "failed to {} node: {} after {} minutes. Please see machine-config-controller logs for more information",
+            verb.as_str(),
             self.name,
             patience.as_secs() / 60
         );
@@ -217,8 +223,8 @@ impl Agent<'_> {
     }
 
     fn fault(&self, kind: Kind, os: &str) -> Option<&Fault> {
-        let fault = self.world.faults.act(kind, self.name, os)?;
-        if self.world.is_lifted(self.name) {
+        let fault = self.environment.faults.act(kind, self.name, os)?;
+        if self.environment.is_lifted(self.name) {
             return None;
         }
         tracing::info!(node = self.name, fault = %kind, "a fault acts");
@@ -226,13 +232,14 @@ impl Agent<'_> {
     }
 
     async fn step(&self) {
-        let factor = if self.world.is_lifted(self.name) { 1.0 } else { self.world.faults.factor(self.name) };
-        sleep(self.world.settings.step.mul_f64(factor)).await;
+        let factor =
+            if self.environment.is_lifted(self.name) { 1.0 } else { self.environment.faults.factor(self.name) };
+        sleep(self.environment.settings.step.mul_f64(factor)).await;
     }
 
     async fn up(&self, os: String) {
-        let running = self.world.running(self.name, os);
-        self.status(&machine::up(&running, self.world.now())).await;
+        let running = self.environment.running(self.name, os);
+        self.status(&machine::up(&running, self.environment.now())).await;
     }
 
     async fn annotate(&self, patch: &Value) {
@@ -245,7 +252,7 @@ impl Agent<'_> {
 
     /// Patches the Node. One that was deleted has nothing left to say.
     async fn patch(&self, patch: &Value, status: bool) {
-        let api = self.world.api::<Node>();
+        let api = self.environment.api::<Node>();
         let write = || async {
             let answer = if status {
                 api.patch_status(self.name, &parameters(), &Patch::Strategic(patch)).await
@@ -253,39 +260,42 @@ impl Agent<'_> {
                 api.patch(self.name, &parameters(), &Patch::Merge(patch)).await
             };
             match answer {
-                Ok(node) => self.world.seen.nodes.observe(node),
+                Ok(node) => self.environment.seen.nodes.observe(node),
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
                 Err(error) => return Err(error),
             }
             Ok(())
         };
-        self.world.insist(self.name, write).await;
+        self.environment.insist(self.name, write).await;
     }
 
     /// Reports steps in the MachineConfigNode, if the machine has one. The drain controller writes into the same list: what
     /// met its write is made anew.
     async fn say(&self, steps: &[Step]) {
         let reports: Vec<_> = steps.iter().map(Step::report).collect();
-        let api = self.world.api::<MachineConfigNode>();
+        let api = self.environment.api::<MachineConfigNode>();
         let write = || async {
             let (Some(object), Some(node)) =
-                (self.world.seen.reports.get(self.name), self.world.seen.nodes.get(self.name))
+                (self.environment.seen.reports.get(self.name), self.environment.seen.nodes.get(self.name))
             else {
                 return Ok(());
             };
-            let images = self.world.reports_images();
-            let Some(status) = record(&object, &NodeView::new(&node), &reports, images, self.world.now()) else {
+            let images = self.environment.reports_images();
+            let Some(status) = record(&object, &NodeView::new(&node), &reports, images, self.environment.now()) else {
                 return Ok(());
             };
             let patch = status_patch(&object, &status);
-            self.world.seen.reports.observe(api.patch_status(self.name, &parameters(), &Patch::Merge(patch)).await?);
+            self.environment
+                .seen
+                .reports
+                .observe(api.patch_status(self.name, &parameters(), &Patch::Merge(patch)).await?);
             Ok(())
         };
         let insisting = || async {
             loop {
                 match write().await {
                     Err(kube::Error::Api(status)) if status.is_conflict() => match api.get_opt(self.name).await? {
-                        Some(object) => self.world.seen.reports.observe(object),
+                        Some(object) => self.environment.seen.reports.observe(object),
                         None => return Ok(()),
                     },
                     Err(kube::Error::Api(status)) if status.is_not_found() => return Ok(()),
@@ -297,12 +307,8 @@ impl Agent<'_> {
                 }
             }
         };
-        self.world.insist(self.name, insisting).await;
+        self.environment.insist(self.name, insisting).await;
     }
-}
-
-fn request(verb: &str, config: &str) -> String {
-    format!("{verb}-{config}")
 }
 
 fn parameters() -> PatchParams {

@@ -3,8 +3,8 @@
 use crate::{
     Machine, Settings,
     agent::Agent,
+    environment::{Environment, Seen},
     machine, pods,
-    world::{Seen, World},
 };
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
@@ -29,7 +29,7 @@ const QUIET_PER_MACHINE: Duration = Duration::from_micros(1);
 
 /// A number of machines.
 pub struct Fleet {
-    world: Arc<World>,
+    environment: Arc<Environment>,
     machines: Vec<Machine>,
 }
 
@@ -84,37 +84,37 @@ impl Fleet {
     /// Machines that will join the cluster behind the client once [`Fleet::run`] is polled.
     #[must_use]
     pub fn new(client: Client, clock: Clock, settings: Settings, machines: Vec<Machine>) -> Self {
-        Self { world: Arc::new(World::new(client, clock, settings, None)), machines }
+        Self { environment: Arc::new(Environment::new(client, clock, settings, None)), machines }
     }
 
     /// As [`Fleet::new`], with what others in the process keep up to date: it is decoded and held once.
     #[must_use]
     pub fn sharing(seen: Seen, client: Client, clock: Clock, settings: Settings, machines: Vec<Machine>) -> Self {
-        Self { world: Arc::new(World::new(client, clock, settings, Some(seen))), machines }
+        Self { environment: Arc::new(Environment::new(client, clock, settings, Some(seen))), machines }
     }
 
     /// The Nodes, once the fleet runs.
     #[must_use]
     pub fn nodes(&self) -> Cache<Node> {
-        self.world.seen.nodes.clone()
+        self.environment.seen.nodes.clone()
     }
 
     /// The pools, once the fleet runs.
     #[must_use]
     pub fn pools(&self) -> Cache<MachineConfigPool> {
-        self.world.seen.pools.clone()
+        self.environment.seen.pools.clone()
     }
 
     /// Runs the machines until the future is dropped. An API server that goes away is waited for.
     pub async fn run(self) {
-        let world = self.world.clone();
+        let environment = self.environment.clone();
         let takes_pods = |machine: &&Machine| ![names::MASTER, names::ARBITER].contains(&machine.pool.as_str());
         let workers = self.machines.iter().filter(takes_pods).count();
-        tokio::join!(world.fill(), pods::run(&world, workers), self.live());
+        tokio::join!(environment.fill(), pods::run(&environment, workers), self.live());
     }
 
     async fn live(self) {
-        let seen = &self.world.seen;
+        let seen = &self.environment.seen;
         let mut changes = [seen.nodes.changes(), seen.pools.changes(), seen.configs.changes(), seen.reports.changes()];
         let quiet = QUIET + QUIET_PER_MACHINE * u32::try_from(self.machines.len()).unwrap_or(u32::MAX);
         let mut tasks: JoinSet<usize> = JoinSet::new();
@@ -154,12 +154,13 @@ impl Fleet {
             if busy[index] {
                 return false;
             }
-            let (world, machine) = (self.world.clone(), self.machines[index].clone());
-            let (node, report) = (world.seen.nodes.get(&machine.name), world.seen.reports.get(&machine.name));
+            let (environment, machine) = (self.environment.clone(), self.machines[index].clone());
+            let (node, report) =
+                (environment.seen.nodes.get(&machine.name), environment.seen.reports.get(&machine.name));
             let Some(due) = self.due(&machine, node.as_deref(), report.as_deref()) else { return node.is_none() };
             busy[index] = true;
             tasks.spawn(async move {
-                let agent = Agent { world: &world, name: &machine.name };
+                let agent = Agent { environment: &environment, name: &machine.name };
                 match due {
                     Due::Boot(config) => agent.boot(&machine, &config).await,
                     Due::Update => agent.update().await,
@@ -173,7 +174,7 @@ impl Fleet {
     }
 
     fn due(&self, machine: &Machine, node: Option<&Node>, report: Option<&MachineConfigNode>) -> Option<Due> {
-        let Some(node) = node else { return self.world.pool_config(&machine.pool).map(Due::Boot) };
+        let Some(node) = node else { return self.environment.pool_config(&machine.pool).map(Due::Boot) };
         if machine::wanted(node).is_some() {
             return Some(Due::Update);
         }

@@ -6,7 +6,7 @@
 //! | [`machine`] | what a machine is, and what its Node object says at each step |
 //! | `agent` | the steps of first boot and of an update |
 //! | [`fleet`] | many machines in one process |
-//! | `world` | what they share |
+//! | `environment` | what they share |
 //! | [`pods`] | the pods on them |
 //! | [`faults`] | what goes wrong, on purpose |
 //! | [`adopt`] | which machines an earlier run left, and how they go |
@@ -17,15 +17,15 @@
 
 pub mod adopt;
 mod agent;
+mod environment;
 pub mod faults;
 pub mod fleet;
 pub mod machine;
 pub mod pods;
-mod world;
 
 pub use adopt::Error;
+pub use environment::{Seen, Settings};
 pub use faults::{Fault, Faults};
 pub use fleet::Fleet;
 pub use machine::Machine;
 pub use pods::Workload;
-pub use world::{Seen, Settings};

@@ -4,7 +4,7 @@
 //! It starts and ends every pod bound to one of its machines; it makes pods only of its own workload, in a namespace of its
 //! own.
 
-use crate::{faults::LIFT, machine::POOL_LABEL, world::World};
+use crate::{environment::Environment, faults::LIFT, machine::POOL_LABEL};
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
 use k8s_openapi::{
     api::{
@@ -59,18 +59,18 @@ pub struct Workload {
 type Doing<'w> = BoxFuture<'w, String>;
 
 /// Keeps pods until the future is dropped.
-pub(crate) async fn run(world: &World, workers: usize) {
-    let workload = world.settings.workload.as_ref();
+pub(crate) async fn run(environment: &Environment, workers: usize) {
+    let workload = environment.settings.workload.as_ref();
     let owner = match workload {
-        Some(workload) => Some(found(world, workload, workers).await),
+        Some(workload) => Some(found(environment, workload, workers).await),
         None => None,
     };
-    let mut changes = (world.pods.changes(), world.seen.nodes.changes());
+    let mut changes = (environment.pods.changes(), environment.seen.nodes.changes());
     let mut busy: BTreeSet<String> = BTreeSet::new();
     let mut doing: FuturesUnordered<Doing<'_>> = FuturesUnordered::new();
     loop {
-        if world.pods.is_synced() && world.seen.nodes.is_synced() {
-            for (key, work) in due(world, owner.as_ref(), &busy) {
+        if environment.pods.is_synced() && environment.seen.nodes.is_synced() {
+            for (key, work) in due(environment, owner.as_ref(), &busy) {
                 busy.insert(key);
                 doing.push(work);
             }
@@ -84,16 +84,21 @@ pub(crate) async fn run(world: &World, workers: usize) {
 }
 
 /// What is to be done for pods and is not being done.
-fn due<'w>(world: &'w World, owner: Option<&ReplicaSet>, busy: &BTreeSet<String>) -> Vec<(String, Doing<'w>)> {
-    let pods = world.pods.all();
+fn due<'w>(
+    environment: &'w Environment,
+    owner: Option<&ReplicaSet>,
+    busy: &BTreeSet<String>,
+) -> Vec<(String, Doing<'w>)> {
+    let pods = environment.pods.all();
     if pods.is_empty() && owner.is_none() {
         return Vec::new();
     }
-    let nodes: BTreeMap<String, _> = world.seen.nodes.all().into_iter().map(|node| (node.name_any(), node)).collect();
+    let nodes: BTreeMap<String, _> =
+        environment.seen.nodes.all().into_iter().map(|node| (node.name_any(), node)).collect();
     let mut work: Vec<(String, Doing<'w>)> = Vec::new();
     let mut load: BTreeMap<&str, usize> =
         nodes.values().filter(|node| takes_pods(node)).filter_map(|n| Some((n.metadata.name.as_deref()?, 0))).collect();
-    let heeds = world.settings.workload.as_ref().is_some_and(|workload| workload.heeds_taints);
+    let heeds = environment.settings.workload.as_ref().is_some_and(|workload| workload.heeds_taints);
     let avoided: BTreeSet<&str> =
         load.keys().copied().filter(|name| heeds && nodes.get(*name).is_some_and(|node| is_avoided(node))).collect();
     let mut running = 0;
@@ -113,9 +118,9 @@ fn due<'w>(world: &'w World, owner: Option<&ReplicaSet>, busy: &BTreeSet<String>
         }
         let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
         if lost || (simulated && ending) {
-            work.push((key.clone(), Box::pin(end(world, namespace, name, key))));
+            work.push((key.clone(), Box::pin(end(environment, namespace, name, key))));
         } else if simulated && is_pending(pod) {
-            work.push((key.clone(), Box::pin(start(world, namespace, name, key))));
+            work.push((key.clone(), Box::pin(start(environment, namespace, name, key))));
         }
     }
     let Some(owner) = owner else { return work };
@@ -125,7 +130,7 @@ fn due<'w>(world: &'w World, owner: Option<&ReplicaSet>, busy: &BTreeSet<String>
         let Some(node) = place(&load, &avoided) else { break };
         load.entry(node).and_modify(|count| *count += 1);
         let key = (0..).map(|n| format!("{NAME}-{slot}-{n}")).find(|key| !busy.contains(key)).unwrap_or_default();
-        work.push((key.clone(), Box::pin(make(world, pod(owner, node), key))));
+        work.push((key.clone(), Box::pin(make(environment, pod(owner, node), key))));
     }
     work
 }
@@ -153,28 +158,28 @@ fn is_pending(pod: &Pod) -> bool {
 }
 
 /// The kubelet starts a pod.
-async fn start(world: &World, namespace: String, name: String, key: String) -> String {
-    sleep(world.settings.step).await;
-    if let Err(error) = started(world, &namespace, &name).await {
+async fn start(environment: &Environment, namespace: String, name: String, key: String) -> String {
+    sleep(environment.settings.step).await;
+    if let Err(error) = started(environment, &namespace, &name).await {
         failed("starting", &name, &error);
     }
     key
 }
 
-async fn started(world: &World, namespace: &str, name: &str) -> Result<(), kube::Error> {
+async fn started(environment: &Environment, namespace: &str, name: &str) -> Result<(), kube::Error> {
     let ready = |type_: &str| json!({"type": type_, "status": "True"});
     let conditions: Vec<Value> = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(ready).to_vec();
     let patch = json!({"status": {"phase": "Running", "conditions": conditions}});
-    let api: Api<Pod> = Api::namespaced(world.client.clone(), namespace);
+    let api: Api<Pod> = Api::namespaced(environment.client.clone(), namespace);
     let pod = api.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await?;
-    world.pods.observe(pod);
+    environment.pods.observe(pod);
     Ok(())
 }
 
 /// The kubelet confirms that a pod has ended, or nobody is left to do so.
-async fn end(world: &World, namespace: String, name: String, key: String) -> String {
-    sleep(world.settings.step).await;
-    let api: Api<Pod> = Api::namespaced(world.client.clone(), &namespace);
+async fn end(environment: &Environment, namespace: String, name: String, key: String) -> String {
+    sleep(environment.settings.step).await;
+    let api: Api<Pod> = Api::namespaced(environment.client.clone(), &namespace);
     let now = DeleteParams { grace_period_seconds: Some(0), ..DeleteParams::default() };
     if let Err(error) = api.delete(&name, &now).await {
         failed("ending", &name, &error);
@@ -182,11 +187,11 @@ async fn end(world: &World, namespace: String, name: String, key: String) -> Str
     key
 }
 
-async fn make(world: &World, pod: Value, key: String) -> String {
-    let api = Api::namespaced(world.client.clone(), NAMESPACE);
+async fn make(environment: &Environment, pod: Value, key: String) -> String {
+    let api = Api::namespaced(environment.client.clone(), NAMESPACE);
     match serde_json::from_value::<Pod>(pod) {
         Ok(pod) => match api.create(&parameters(), &pod).await {
-            Ok(pod) => world.pods.observe(pod),
+            Ok(pod) => environment.pods.observe(pod),
             Err(error) => failed("making", NAME, &error),
         },
         Err(error) => tracing::error!(%error, "a pod cannot be built"),
@@ -209,7 +214,7 @@ fn parameters() -> PostParams {
 }
 
 /// Makes what owns the workload's pods, and its budget; what an earlier run made is used on.
-async fn found(world: &World, workload: &Workload, workers: usize) -> ReplicaSet {
+async fn found(environment: &Environment, workload: &Workload, workers: usize) -> ReplicaSet {
     let replicas = u64::from(workload.pods).saturating_mul(u64::try_from(workers).unwrap_or(u64::MAX));
     let labels = json!({"matchLabels": {APP: NAME}});
     let set = json!({
@@ -218,29 +223,29 @@ async fn found(world: &World, workload: &Workload, workers: usize) -> ReplicaSet
             "metadata": {"labels": {APP: NAME}}, "spec": {"containers": [{"name": NAME, "image": IMAGE}]},
         }},
     });
-    make_namespace(world).await;
+    make_namespace(environment).await;
     if let Some(most) = &workload.budget {
         let spec = json!({"maxUnavailable": most, "selector": labels});
         let budget = json!({"metadata": {"name": NAME, "namespace": NAMESPACE}, "spec": spec});
-        world.insist(NAME, || ensure::<PodDisruptionBudget>(world, &budget)).await;
+        environment.insist(NAME, || ensure::<PodDisruptionBudget>(environment, &budget)).await;
     }
-    world.insist(NAME, || ensure(world, &set)).await
+    environment.insist(NAME, || ensure(environment, &set)).await
 }
 
-async fn make_namespace(world: &World) {
+async fn make_namespace(environment: &Environment) {
     let namespace = json!({"metadata": {"name": NAMESPACE}});
     let object: Namespace = serde_json::from_value(namespace).unwrap_or_default();
     let make = || async {
-        match world.api().create(&parameters(), &object).await {
+        match environment.api().create(&parameters(), &object).await {
             Err(kube::Error::Api(status)) if status.is_already_exists() => Ok(()),
             made => made.map(|_: Namespace| ()),
         }
     };
-    world.insist(NAMESPACE, make).await;
+    environment.insist(NAMESPACE, make).await;
 }
 
 /// Creates an object in the fleet's namespace, or gives one that is there this spec.
-async fn ensure<K>(world: &World, object: &Value) -> Result<K, kube::Error>
+async fn ensure<K>(environment: &Environment, object: &Value) -> Result<K, kube::Error>
 where
     K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
         + Clone
@@ -248,7 +253,7 @@ where
         + Serialize
         + DeserializeOwned,
 {
-    let api: Api<K> = Api::namespaced(world.client.clone(), NAMESPACE);
+    let api: Api<K> = Api::namespaced(environment.client.clone(), NAMESPACE);
     let typed: K = serde_json::from_value(object.clone()).map_err(kube::Error::SerdeError)?;
     match api.create(&parameters(), &typed).await {
         Err(kube::Error::Api(status)) if status.is_already_exists() => {
@@ -274,7 +279,7 @@ fn stuck(node: &str) -> String {
     format!("stuck-{node}")
 }
 
-impl World {
+impl Environment {
     /// Puts a pod in the way of a node's drain: its budget allows no disruption.
     pub(crate) async fn hold(&self, node: &str) {
         make_namespace(self).await;

@@ -47,7 +47,7 @@ pub mod unsupported;
 
 pub use amend::amendment;
 pub use error::{InvalidConfig, RenderError};
-pub use provenance::{Contribution, Origin, Provenance, Trace};
+pub use provenance::{Contribution, GivenBy, Provenance, Trace};
 
 use crate::render::reconcilable::Override;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
@@ -199,7 +199,7 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
         annotations.insert(config::OS_IMAGE_URL_OVERRIDDEN.to_owned(), "true".to_owned());
         let named = input.pool.spec.os_image_stream.as_ref().filter(|s| !s.name.is_empty());
         if let Some(stream) = named {
-            let from = merged.provenance.trace("osImageURL").map_or(Origin::Default, |t| t.from);
+            let from = merged.provenance.trace("osImageURL").map_or(GivenBy::Default, |t| t.from);
             let config = from.config().unwrap_or_default().to_owned();
             return Err(RenderError::StreamConflict { config, stream: stream.name.clone() });
         }

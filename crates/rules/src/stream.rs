@@ -76,7 +76,7 @@ pub enum StreamReason {
         /// The name.
         wanted: String,
         /// Where it is written.
-        origin: Origin,
+        origin: NamedIn,
         /// The stream that the pool gets.
         only: String,
         /// Whether a stream of the name was published before.
@@ -120,7 +120,7 @@ pub enum StreamError {
         /// The name that applies.
         wanted: String,
         /// Where the name is written.
-        origin: Origin,
+        origin: NamedIn,
         /// The names that can be used.
         available: Vec<String>,
     },
@@ -128,7 +128,7 @@ pub enum StreamError {
 
 /// Where the name of a stream is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum NamedIn {
     /// In the pool.
     Pool,
     /// In the worker pool.
@@ -166,7 +166,7 @@ pub fn resolve_stream(
     streams: &StreamsView<'_>,
 ) -> Result<ResolvedStream, StreamError> {
     let inherited = worker.filter(|_| pool.is_custom()).and_then(|w| w.stream);
-    let named = pool.stream.map(|name| (name, Origin::Pool)).or(inherited.map(|name| (name, Origin::Worker)));
+    let named = pool.stream.map(|name| (name, NamedIn::Pool)).or(inherited.map(|name| (name, NamedIn::Worker)));
     if !streams.enabled {
         let ignored = named.map(|(name, _)| name.to_owned());
         return Ok(ResolvedStream { set: None, because: StreamReason::GateOff { ignored } });
@@ -174,12 +174,12 @@ pub fn resolve_stream(
     let object = current(pool, streams)?;
     let missing = || StreamError::NoStatus { pool: pool.name.to_owned() };
     let status = object.status.as_ref().filter(|s| !s.available_streams.is_empty()).ok_or_else(missing)?;
-    let (wanted, origin) = named.unwrap_or((&status.default_stream, Origin::Default));
+    let (wanted, origin) = named.unwrap_or((&status.default_stream, NamedIn::Default));
     if let Some(set) = status.available_streams.iter().find(|s| s.name == wanted) {
         let because = match origin {
-            Origin::Pool => StreamReason::Explicit,
-            Origin::Worker => StreamReason::InheritedFromWorker,
-            Origin::Default => StreamReason::Default,
+            NamedIn::Pool => StreamReason::Explicit,
+            NamedIn::Worker => StreamReason::InheritedFromWorker,
+            NamedIn::Default => StreamReason::Default,
         };
         return Ok(ResolvedStream { set: Some(set.clone()), because });
     }
@@ -266,7 +266,7 @@ impl fmt::Display for StreamReason {
     }
 }
 
-impl Origin {
+impl NamedIn {
     /// What ends that the name there counts for nothing.
     fn remedy(self, only: &str) -> String {
         match self {
@@ -277,7 +277,7 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for NamedIn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Pool => "the pool's spec.osImageStream",

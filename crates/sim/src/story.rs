@@ -5,7 +5,7 @@
 //! | [`script`] | what a story is made of, as written in its file |
 //! | `cluster` | the API server, the controllers and the fleet, and what is done to them |
 //! | `cut` | a client that is cut off in mid-work |
-//! | `world` | everything that happens to the cluster's objects |
+//! | `history` | everything that happens to the cluster's objects |
 //! | `expect` | whether something that a story expects holds |
 //! | `judge` | what must hold at every moment of every story |
 //! | `timeline` | all of that for people |
@@ -13,13 +13,14 @@
 mod cluster;
 mod cut;
 mod expect;
+mod history;
 mod judge;
 pub mod script;
 mod timeline;
-mod world;
 
 use anyhow::{Context as _, Result, bail};
 use cluster::Cluster;
+use history::History;
 use script::{Expectation, Script, Step};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
@@ -30,7 +31,6 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use weir_distro::StreamsRule;
-use world::World;
 
 include!(concat!(env!("OUT_DIR"), "/stories.rs"));
 
@@ -91,10 +91,10 @@ async fn on_stage(script: Script, timeline: Timeline, cut_after: u64) -> Result<
     let steps = script.steps.clone();
     timeline.line(&script.about);
     let mut cluster = Cluster::new(script).await?;
-    let world = World::start(cluster.client()).await?;
+    let history = History::start(cluster.client()).await?;
     cluster.run().await?;
     let end = Instant::now() + LONGEST;
-    let mut stage = Stage { cluster, world, timeline, joined, cut_after, end, written: 0 };
+    let mut stage = Stage { cluster, history, timeline, joined, cut_after, end, written: 0 };
     let mut failures = Vec::new();
     for step in &steps {
         stage.timeline.step(&step.title);
@@ -104,9 +104,9 @@ async fn on_stage(script: Script, timeline: Timeline, cut_after: u64) -> Result<
         }
     }
     if stage.settle().await {
-        stage.timeline.changes(&stage.world);
+        stage.timeline.changes(&stage.history);
     }
-    let seen = stage.world.look();
+    let seen = stage.history.look();
     failures.extend(seen.gap.clone());
     failures.extend(judge::judge(&seen.changes, follows_release));
     let writes = stage.written + stage.cluster.writes.made();
@@ -119,7 +119,7 @@ async fn on_stage(script: Script, timeline: Timeline, cut_after: u64) -> Result<
 /// A story while it is played.
 struct Stage {
     cluster: Cluster,
-    world: World,
+    history: History,
     timeline: Timeline,
     joined: BTreeMap<String, u32>,
     cut_after: u64,
@@ -130,7 +130,7 @@ struct Stage {
 
 impl Stage {
     async fn step(&mut self, step: &Step) -> Result<()> {
-        let since = self.world.look().changes.len();
+        let since = self.history.look().changes.len();
         for action in &step.actions {
             if matches!(action, script::Action::Update { .. }) {
                 self.cluster.writes.count(self.cut_after);
@@ -139,10 +139,10 @@ impl Stage {
         }
         let done = Instant::now();
         let deadline = (done + step.within).min(self.end);
-        let mut news = self.world.news();
+        let mut news = self.history.news();
         loop {
             news.mark_unchanged();
-            self.timeline.changes(&self.world);
+            self.timeline.changes(&self.history);
             self.cluster.check()?;
             let unmet = self.unmet(&step.expect, since);
             let quiet = if step.quiet { self.quiet_at().max(done + QUIET) } else { done };
@@ -167,7 +167,7 @@ impl Stage {
 
     /// What does not hold yet, in words.
     fn unmet(&self, expected: &[Expectation], since: usize) -> String {
-        let seen = self.world.look();
+        let seen = self.history.look();
         let unmet = expected.iter().filter_map(|expected| {
             let instead = expect::unmet(expected, &seen, since, &self.joined)?;
             Some(format!("{} ({instead})", expect::words(expected)))
@@ -176,7 +176,7 @@ impl Stage {
     }
 
     fn quiet_at(&self) -> Instant {
-        self.world.look().last.map_or_else(Instant::now, |last| last + QUIET)
+        self.history.look().last.map_or_else(Instant::now, |last| last + QUIET)
     }
 
     async fn start_again(&mut self) -> Result<()> {
@@ -188,7 +188,7 @@ impl Stage {
 
     /// Waits until nothing moves any more; false when that takes too long.
     async fn settle(&self) -> bool {
-        let mut news = self.world.news();
+        let mut news = self.history.news();
         while Instant::now() < self.end {
             let quiet = self.quiet_at();
             if quiet <= Instant::now() {

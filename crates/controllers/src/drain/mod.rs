@@ -107,7 +107,7 @@ impl Controller {
 }
 
 fn asks(node: &NodeView<'_>) -> bool {
-    !node.desired_drain.is_empty() && node.desired_drain != node.applied_drain
+    node.asked_drain().is_some()
 }
 
 fn until(at: Timestamp, now: Timestamp) -> Duration {

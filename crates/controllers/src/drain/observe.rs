@@ -8,7 +8,7 @@ use weir_api::MachineConfigNode;
 use weir_kubeio::{Error, pods};
 use weir_rules::{
     rollout::drain::{DrainView, NodeDrain, drain},
-    view::{BudgetView, NodeReport, NodeView, PodView},
+    view::{BudgetView, DrainVerb, NodeReport, NodeView, PodView},
 };
 
 /// Pods are listed again this long after the last time, as kubectl's drain does while it waits for one.
@@ -60,7 +60,9 @@ pub(super) async fn look(
     known: &mut Known,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let draining = node.unschedulable && node.drain_started.is_some() && node.desired_drain.starts_with("drain");
+    let draining = node.unschedulable
+        && node.drain_started.is_some()
+        && node.desired_drain.is_some_and(|asked| asked.verb() == DrainVerb::Drain);
     let fresh = known.pods.as_ref().is_some_and(|(_, at)| *at <= now && now.duration_since(*at) < LIST_AGAIN);
     if !draining || fresh {
         return Ok(());

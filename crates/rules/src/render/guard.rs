@@ -10,7 +10,7 @@
 //! github.com/openshift/machine-config-operator; `crio.conf.d(5)`.
 
 use crate::{
-    render::{Origin, Rendered, name_of},
+    render::{GivenBy, Rendered, name_of},
     stream::catalog::classify::classify,
 };
 use serde_json::Value;
@@ -179,7 +179,7 @@ fn inhibitor(pool: &str, rendered: &Rendered, found: &Setting, title: &str) -> I
             "MachineConfigPool {pool} targets a {title} OS image where runc is not available. To unblock, {remedy}"
         ),
         evidence: vec![Evidence {
-            object: trace.map_or(Origin::Default, |t| t.from).to_string(),
+            object: trace.map_or(GivenBy::Default, |t| t.from).to_string(),
             path: found.path.clone(),
             line: Some(found.line),
         }],

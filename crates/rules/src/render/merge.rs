@@ -1,6 +1,6 @@
 //! MachineConfigs checked one by one and merged in order (R-RENDER-1, R-RENDER-3, R-RENDER-4, R-RENDER-5).
 
-use super::{InvalidConfig, Origin, Provenance, RenderError, RenderInput, annotation, name_of};
+use super::{GivenBy, InvalidConfig, Provenance, RenderError, RenderInput, annotation, name_of};
 use weir_api::{
     MachineConfig,
     keys::{config, names},
@@ -90,8 +90,8 @@ pub(super) fn merge<'a>(checked: Vec<Checked<'a>>, input: &RenderInput<'a>) -> R
         arguments.extend(one.kernel_arguments.iter().flatten().map(|a| (index, a.clone())));
         extensions.extend(one.extensions.iter().flatten().map(|e| (index, e.clone())));
     }
-    provenance.value("fips", Origin::Default, &fips);
-    provenance.value("kernelType", Origin::Default, &kernel);
+    provenance.value("fips", GivenBy::Default, &fips);
+    provenance.value("kernelType", GivenBy::Default, &kernel);
     spec.kernel_arguments = Some(provenance.collected("kernelArguments", arguments));
     spec.extensions = Some(provenance.collected("extensions", extensions));
     refuse_kernel_devel(&spec)?;
@@ -164,8 +164,8 @@ fn image<'a>(
     let images = images.filter_map(|(index, config)| Some((index, of(&config.spec).filter(|i| !i.is_empty())?)));
     let images: Vec<(usize, &str)> = images.collect();
     let otherwise = match input.stream {
-        Some(set) => Origin::Stream(set.name.clone()),
-        None => Origin::ControllerConfig,
+        Some(set) => GivenBy::Stream(set.name.clone()),
+        None => GivenBy::ControllerConfig,
     };
     provenance.value(element, otherwise, &images.iter().map(|(index, _)| *index).collect::<Vec<_>>());
     images.last().map_or(base, |(_, image)| image).to_owned()

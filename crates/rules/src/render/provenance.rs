@@ -21,14 +21,14 @@ struct Part {
     /// Who gave something that it took the place of.
     replaced: BTreeSet<usize>,
     /// Where it comes from when nobody gives it.
-    otherwise: Option<Origin>,
+    otherwise: Option<GivenBy>,
 }
 
 /// Where a part comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
     /// Who decides it: the last one to give its contents.
-    pub from: Origin,
+    pub from: GivenBy,
     /// All MachineConfigs that have a say in it, in merge order.
     pub contributions: Vec<Contribution>,
     /// MachineConfigs that gave it something else, which is lost, in merge order.
@@ -46,7 +46,7 @@ pub struct Contribution {
 
 /// Who gives something.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Origin {
+pub enum GivenBy {
     /// This MachineConfig.
     MachineConfig(String),
     /// This OS image stream.
@@ -57,7 +57,7 @@ pub enum Origin {
     Default,
 }
 
-impl Origin {
+impl GivenBy {
     /// The MachineConfig, if it is one.
     #[must_use]
     pub fn config(&self) -> Option<&str> {
@@ -68,7 +68,7 @@ impl Origin {
     }
 }
 
-impl std::fmt::Display for Origin {
+impl std::fmt::Display for GivenBy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::MachineConfig(name) => write!(f, "MachineConfig {name}"),
@@ -109,13 +109,13 @@ impl Provenance {
         for element in merged.elements() {
             let part = before
                 .remove(&element.address)
-                .unwrap_or_else(|| Part { otherwise: Some(Origin::Default), ..Part::default() });
+                .unwrap_or_else(|| Part { otherwise: Some(GivenBy::Default), ..Part::default() });
             self.parts.insert(element.address, part);
         }
     }
 
     /// Notes a value that the last of these MachineConfigs decides.
-    pub(super) fn value(&mut self, address: &str, otherwise: Origin, given: &[usize]) {
+    pub(super) fn value(&mut self, address: &str, otherwise: GivenBy, given: &[usize]) {
         let given = given.iter().map(|&index| (index, Vec::new())).collect();
         self.parts.insert(address.to_owned(), Part { given, otherwise: Some(otherwise), ..Part::default() });
     }
@@ -158,8 +158,8 @@ impl Provenance {
         let shadowed: BTreeSet<usize> = part.replaced.iter().copied().chain(given).collect();
         Some(Trace {
             from: match decides {
-                Some((index, _)) => Origin::MachineConfig(name(*index)),
-                None => part.otherwise.clone().unwrap_or(Origin::Default),
+                Some((index, _)) => GivenBy::MachineConfig(name(*index)),
+                None => part.otherwise.clone().unwrap_or(GivenBy::Default),
             },
             contributions: part
                 .given

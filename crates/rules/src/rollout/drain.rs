@@ -29,7 +29,7 @@ pub use tried::{Answer, Asked, FailedWrite, Tried};
 
 use crate::{
     rollout::untaint,
-    view::{BudgetView, NodeView, PodView},
+    view::{BudgetView, DrainVerb, NodeView, PodView},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -147,7 +147,7 @@ pub struct Notice {
 /// Whether a drain is under way that counts as failed.
 #[must_use]
 pub fn is_failing(node: &NodeView<'_>, now: Timestamp) -> bool {
-    let asked = node.desired_drain.starts_with("drain") && node.desired_drain != node.applied_drain;
+    let asked = node.asked_drain().is_some_and(|asked| asked.verb() == DrainVerb::Drain);
     asked && node.drain_started.is_some_and(|started| pace::stage(started, false, now) == Stage::Failed)
 }
 
@@ -155,19 +155,17 @@ pub fn is_failing(node: &NodeView<'_>, now: Timestamp) -> bool {
 #[must_use]
 pub fn drain(view: &DrainView<'_>, now: Timestamp) -> Option<NodeDrain> {
     let node = view.node;
-    if node.desired_drain.is_empty() || node.desired_drain == node.applied_drain {
-        return None;
-    }
-    let plan = match node.desired_drain.split_once('-').map_or(node.desired_drain, |(verb, _)| verb) {
-        "drain" => drained(view, now),
-        "uncordon" => uncordoned(node),
-        verb => bare(node, Step::Unknown { verb: verb.to_owned() }),
+    let plan = match node.asked_drain()?.verb() {
+        DrainVerb::Drain => drained(view, now),
+        DrainVerb::Uncordon => uncordoned(node),
+        DrainVerb::Unknown(verb) => bare(node, Step::Unknown { verb: verb.to_owned() }),
     };
     Some(after_failure(plan, view.tried, now))
 }
 
 fn bare(node: &NodeView<'_>, step: Step) -> NodeDrain {
-    let (node, asked) = (node.name.to_owned(), node.desired_drain.to_owned());
+    let asked = node.desired_drain.map(|asked| asked.to_string()).unwrap_or_default();
+    let node = node.name.to_owned();
     NodeDrain { node, asked, step, blockers: Vec::new(), stage: Stage::Fresh, started: None, notice: None, next: None }
 }
 
@@ -214,7 +212,7 @@ fn uncordoned(node: &NodeView<'_>) -> NodeDrain {
     // With us a drain never ends without an owner; without one the drain was another controller's, which cordoned too.
     let ours = match node.cordoned_by {
         Some(owner) => owner == CORDONED_BY_CONTROLLER,
-        None => node.applied_drain.starts_with("drain-"),
+        None => node.applied_drain.is_some_and(|applied| applied.verb() == DrainVerb::Drain),
     };
     let step =
         if node.unschedulable && ours { Step::Uncordon } else { Step::Uncordoned { foreign: node.unschedulable } };

@@ -2,7 +2,7 @@
 
 use crate::{
     rollout::halt::Halt,
-    view::{DaemonState, NodeReport, NodeView, Unreadiness},
+    view::{DaemonState, DrainVerb, NodeReport, NodeView, Unreadiness},
 };
 use jiff::Timestamp;
 use std::{fmt, sync::Arc};
@@ -152,12 +152,12 @@ impl WaitReason {
         config: String,
         report: Option<&NodeReport<'_>>,
     ) -> (Self, Option<Timestamp>) {
-        let asks = node.desired_drain != node.applied_drain;
+        let asked = node.asked_drain().map(|asked| asked.verb());
         let (step, since) = if node.rebooting {
             (Step::Rebooting, report.and_then(|r| r.rebooting_since))
-        } else if asks && node.desired_drain.starts_with("drain-") {
+        } else if asked == Some(DrainVerb::Drain) {
             (Step::Draining, node.drain_started)
-        } else if asks && node.desired_drain.starts_with("uncordon-") {
+        } else if asked == Some(DrainVerb::Uncordon) {
             (Step::Uncordoning, None)
         } else if node.state == DaemonState::Working {
             (Step::Working, report.filter(|r| !r.updated).and_then(|r| r.updated_since))

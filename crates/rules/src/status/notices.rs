@@ -122,11 +122,11 @@ pub fn held(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::stream::Origin;
+    use crate::stream::NamedIn;
 
     fn stale(wanted: &str) -> Notice {
         let (wanted, only) = (wanted.to_owned(), "b".to_owned());
-        Notice::Stream(StreamReason::StalePin { wanted, origin: Origin::Worker, only, published: true })
+        Notice::Stream(StreamReason::StalePin { wanted, origin: NamedIn::Worker, only, published: true })
     }
 
     #[test]

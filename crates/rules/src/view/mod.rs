@@ -5,6 +5,7 @@
 //! | [`NodeView`] | a Kubernetes `Node` with the daemon's annotations |
 //! | [`PoolView`] | a `MachineConfigPool` with its selector validated |
 //! | [`NodeReport`] | a `MachineConfigNode`, as far as pool status depends on it |
+//! | [`DrainRequest`] | what the daemon asks for in annotations of its node |
 //! | [`PodView`] | a `Pod`, as far as a drain depends on it |
 //! | [`BudgetView`] | a `PodDisruptionBudget` with its selector validated |
 //!
@@ -12,6 +13,7 @@
 
 pub(crate) mod blocked;
 mod budget;
+mod drain_request;
 mod node;
 mod pod;
 mod pool;
@@ -19,6 +21,7 @@ mod report;
 pub mod unreadable;
 
 pub use budget::BudgetView;
+pub use drain_request::{DrainRequest, DrainVerb};
 pub use node::{DaemonState, NodeView, Unreadiness, Unready};
 pub use pod::PodView;
 pub use pool::PoolView;

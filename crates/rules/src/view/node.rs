@@ -3,6 +3,7 @@
 //! Source of every key and predicate: `pkg/daemon/constants/constants.go` and
 //! `pkg/controller/common/layered_node_state.go` of github.com/openshift/machine-config-operator.
 
+use super::{DrainRequest, DrainVerb};
 use crate::objects::selector::Labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
@@ -83,9 +84,9 @@ pub struct NodeView<'a> {
     /// Why, in the daemon's words; empty when done.
     pub reason: &'a str,
     /// The drain or uncordon the daemon asks for.
-    pub desired_drain: &'a str,
+    pub desired_drain: Option<DrainRequest<'a>>,
     /// The drain or uncordon that was last carried out.
-    pub applied_drain: &'a str,
+    pub applied_drain: Option<DrainRequest<'a>>,
     /// Who cordoned the node for its drain, one of `keys::drain::CORDONED_BY_*`.
     pub cordoned_by: Option<&'a str>,
     /// When the drain under way began, as far as the controller wrote it down.
@@ -140,8 +141,8 @@ impl<'a> NodeView<'a> {
             desired_image: None,
             state: DaemonState::Silent,
             reason: "",
-            desired_drain: "",
-            applied_drain: "",
+            desired_drain: None,
+            applied_drain: None,
             cordoned_by: None,
             drain_started: None,
             rebooting: false,
@@ -174,8 +175,8 @@ impl<'a> NodeView<'a> {
             rollout::DESIRED_IMAGE => self.desired_image = Some(value),
             daemon::STATE => self.state = DaemonState::from(value),
             daemon::REASON => self.reason = value,
-            daemon::DESIRED_DRAIN => self.desired_drain = value,
-            drain::LAST_APPLIED_DRAIN => self.applied_drain = value,
+            daemon::DESIRED_DRAIN => self.desired_drain = DrainRequest::parse(value),
+            drain::LAST_APPLIED_DRAIN => self.applied_drain = DrainRequest::parse(value),
             drain::CORDONED_BY => self.cordoned_by = Some(value),
             drain::DRAIN_STARTED => self.drain_started = value.parse().ok(),
             daemon::POST_CONFIG_ACTION => self.rebooting = value == daemon::ACTION_REBOOTING,
@@ -184,6 +185,12 @@ impl<'a> NodeView<'a> {
             rollout::CUSTOM_POOL_LABELS_APPLIED => self.pool_labels_applied = true,
             _ => {}
         }
+    }
+
+    /// What the daemon asks for and was not carried out.
+    #[must_use]
+    pub fn asked_drain(&self) -> Option<DrainRequest<'a>> {
+        self.desired_drain.filter(|asked| Some(*asked) != self.applied_drain)
     }
 
     /// Whether the node runs an operating system that nobody here manages.
@@ -235,7 +242,9 @@ impl<'a> NodeView<'a> {
     pub fn is_stranded(&self) -> bool {
         let cordoned = self.unready.is_some_and(|unready| unready.what == Unreadiness::Unschedulable);
         let ours = self.cordoned_by == Some(drain::CORDONED_BY_CONTROLLER)
-            || self.applied_drain.strip_prefix("drain-").is_some_and(|config| Some(config) == self.desired_config);
+            || self.applied_drain.is_some_and(|applied| {
+                applied.verb() == DrainVerb::Drain && Some(applied.config()) == self.desired_config
+            });
         self.is_failing() && cordoned && ours
     }
 

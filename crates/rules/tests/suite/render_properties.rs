@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{ControllerConfig, MachineConfig, MachineConfigPool};
 use weir_ignition::Config;
-use weir_rules::render::{Origin, RenderInput, Rendered, render};
+use weir_rules::render::{GivenBy, RenderInput, Rendered, render};
 
 fn files() -> impl Strategy<Value = Value> {
     let kind = prop_oneof![4 => Just("files"), 1 => Just("directories"), 1 => Just("links")];
@@ -138,7 +138,7 @@ proptest! {
         for file in merged.files() {
             let path = file["path"].as_str().unwrap();
             let trace = rendered.provenance.trace(&weir_ignition::file_address(path)).unwrap();
-            let Origin::MachineConfig(from) = &trace.from else { panic!("{path} from {}", trace.from) };
+            let GivenBy::MachineConfig(from) = &trace.from else { panic!("{path} from {}", trace.from) };
             let source = own[from.as_str()].files().find(|f| f["path"] == path).map(|f| f["contents"]["source"].clone());
             prop_assert_eq!(source.as_ref(), Some(&file["contents"]["source"]));
             prop_assert!(!trace.shadowed.contains(from));

@@ -309,7 +309,7 @@ impl Cluster {
     }
 
     /// What stays when everything is over, without times and identities: two runs that came to the same are equal.
-    pub(super) fn state(seen: &super::world::Seen) -> Value {
+    pub(super) fn state(seen: &super::history::Seen) -> Value {
         let kinds = ["OSImageStream", "MachineConfigPool", "MachineConfig", "Node"];
         let mut state: Value = seen
             .now

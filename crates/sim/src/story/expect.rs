@@ -1,9 +1,9 @@
 //! Whether something that a story expects holds, and what is so instead.
 
 use super::{
+    history::Seen,
     judge::annotation,
     script::{Condition, Event, Expectation, Pool, Streams},
-    world::Seen,
 };
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt::Write as _};

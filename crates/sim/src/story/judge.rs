@@ -6,7 +6,7 @@
 //! 3. No pool gets a configuration with the OS image of a stream that it did not resolve to since its last one.
 //! 4. No node of a paused pool is told anything.
 
-use super::world::{Change, Key};
+use super::history::{Change, Key};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -184,7 +184,7 @@ mod tests {
         }})
     }
 
-    fn world() -> Vec<Change> {
+    fn history() -> Vec<Change> {
         let set = |name: &str| json!({"name": name, "osImage": format!("image-{name}")});
         let stream = json!({"status": {"defaultStream": "a", "availableStreams": [set("a"), set("b")]}});
         let gates = json!({"status": {"featureGates": [{"version": "1", "enabled": [{"name": "OSStreams"}]}]}});
@@ -202,7 +202,7 @@ mod tests {
     }
 
     fn broken(more: Vec<Change>) -> Vec<String> {
-        judge(&[world(), more].concat(), false)
+        judge(&[history(), more].concat(), false)
     }
 
     #[test]

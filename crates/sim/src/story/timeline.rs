@@ -1,6 +1,6 @@
 //! A story as people read it: what was done, what followed, what held.
 
-use super::{expect::about, world::World};
+use super::{expect::about, history::History};
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt};
 use tokio::time::Instant;
@@ -47,11 +47,11 @@ impl Timeline {
     }
 
     /// What changed since the last call.
-    pub(super) fn changes(&mut self, world: &World) {
+    pub(super) fn changes(&mut self, history: &History) {
         if self.listener.is_none() {
             return;
         }
-        let seen = world.look();
+        let seen = history.look();
         let mut lines = Vec::new();
         for change in seen.changes.iter().skip(self.told) {
             match (change.key.0, &change.after) {

@@ -22,7 +22,7 @@ pub struct Payload {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Write a sample release payload as an OCI layout; prints its reference
-    Build(Build),
+    Build(BuildPayload),
     /// Push the release of an OCI layout, and its images, into one repository; prints the release's pull spec there
     Push(Push),
     /// Print what is in a release payload
@@ -32,7 +32,7 @@ enum Command {
 // The program's own --version is not needed here, and the release's is.
 #[derive(Debug, Args)]
 #[command(disable_version_flag = true)]
-struct Build {
+struct BuildPayload {
     /// Whose payload
     #[arg(long, value_name = "NAME", value_parser = profile)]
     distribution: &'static Profile,
@@ -101,7 +101,7 @@ impl Payload {
     }
 }
 
-impl Build {
+impl BuildPayload {
     fn run(self) -> anyhow::Result<String> {
         let layout = payload::build(self.distribution, self.version.as_deref(), &self.streams)?;
         layout.write(&self.output).context("writing the payload")?;

@@ -6,7 +6,7 @@ use k8s_openapi::api::{
 use proptest::prelude::*;
 
 /// Objects of a case and the memory between two looks.
-struct World {
+struct Scene {
     node: Value,
     pods: Vec<Value>,
     budgets: Vec<Value>,
@@ -19,12 +19,12 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
 }
 
-fn world(asked: &str, applied: &str) -> World {
+fn scene(asked: &str, applied: &str) -> Scene {
     let annotations = json!({
         "machineconfiguration.openshift.io/desiredDrain": asked,
         "machineconfiguration.openshift.io/lastAppliedDrain": applied,
     });
-    World {
+    Scene {
         node: json!({"metadata": {"name": "a", "annotations": annotations}, "spec": {}}),
         pods: Vec::new(),
         budgets: Vec::new(),
@@ -68,7 +68,7 @@ fn merge(target: &mut Value, patch: &Value) {
     }
 }
 
-impl World {
+impl Scene {
     fn look(&self, now: i64) -> Option<NodeDrain> {
         let node: Node = serde_json::from_value(self.node.clone()).unwrap();
         let pods: Vec<Pod> = serde_json::from_value(json!(self.pods)).unwrap();
@@ -125,25 +125,25 @@ fn refused(_: &str) -> Option<Answer> {
 
 #[test]
 fn from_the_request_to_the_uncordon() {
-    let mut world = world("drain-r1", "");
-    world.pods = vec![pod("b", json!({})), pod("a", json!({})), pod("other", json!({"spec": {"nodeName": "z"}}))];
-    assert_eq!(world.act(0, gone), "begin { foreign: false }");
-    assert_eq!(world.node["spec"]["unschedulable"], true);
-    assert_eq!(world.act(1, gone), "evict a b");
-    assert_eq!(world.act(2, gone), "drained");
-    assert_eq!(world.act(3, gone), "nothing");
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("b", json!({})), pod("a", json!({})), pod("other", json!({"spec": {"nodeName": "z"}}))];
+    assert_eq!(scene.act(0, gone), "begin { foreign: false }");
+    assert_eq!(scene.node["spec"]["unschedulable"], true);
+    assert_eq!(scene.act(1, gone), "evict a b");
+    assert_eq!(scene.act(2, gone), "drained");
+    assert_eq!(scene.act(3, gone), "nothing");
     merge(
-        &mut world.node,
+        &mut scene.node,
         &json!({"metadata": {"annotations": {"machineconfiguration.openshift.io/desiredDrain": "uncordon-r1"}}}),
     );
-    assert_eq!(world.act(4, gone), "uncordon");
-    assert_eq!(world.act(5, gone), "uncordoned { foreign: false }");
-    assert_eq!(world.act(6, gone), "nothing");
+    assert_eq!(scene.act(4, gone), "uncordon");
+    assert_eq!(scene.act(5, gone), "uncordoned { foreign: false }");
+    assert_eq!(scene.act(6, gone), "nothing");
     let left = json!({
         "machineconfiguration.openshift.io/desiredDrain": "uncordon-r1",
         "machineconfiguration.openshift.io/lastAppliedDrain": "uncordon-r1",
     });
-    assert_eq!(world.node, json!({"metadata": {"name": "a", "annotations": left}, "spec": {}}));
+    assert_eq!(scene.node, json!({"metadata": {"name": "a", "annotations": left}, "spec": {}}));
 }
 
 #[test]
@@ -171,24 +171,24 @@ fn which_pods_go() {
         ("owned but not controlled by a DaemonSet", owner("DaemonSet", "ds", false), true),
     ];
     for (what, extra, goes) in cases {
-        let mut world = world("drain-r1", "");
-        world.daemon_sets = Some([("ns", "ds"), ("elsewhere", "old")].into());
-        world.pods = vec![pod("p", extra)];
-        world.act(0, gone);
-        assert_eq!(world.act(1, gone) == "evict p", goes, "{what}");
+        let mut scene = scene("drain-r1", "");
+        scene.daemon_sets = Some([("ns", "ds"), ("elsewhere", "old")].into());
+        scene.pods = vec![pod("p", extra)];
+        scene.act(0, gone);
+        assert_eq!(scene.act(1, gone) == "evict p", goes, "{what}");
     }
 }
 
 #[test]
 fn a_refusal_is_asked_again_and_named() {
-    let mut world = world("drain-r1", "");
-    world.pods = vec![pod("a", json!({})), pod("b", json!({})), pod("c", json!({}))];
-    world.budgets = vec![budget("keep-a", "a", 0), budget("also-a", "a", 0), budget("keep-b", "b", 0)];
-    world.act(0, gone);
-    assert_eq!(world.act(1, refused), "evict a b c");
-    assert_eq!(world.act(5, refused), "wait");
-    assert_eq!(world.act(6, refused), "evict a b c");
-    let plan = world.look(7).unwrap();
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({})), pod("b", json!({})), pod("c", json!({}))];
+    scene.budgets = vec![budget("keep-a", "a", 0), budget("also-a", "a", 0), budget("keep-b", "b", 0)];
+    scene.act(0, gone);
+    assert_eq!(scene.act(1, refused), "evict a b c");
+    assert_eq!(scene.act(5, refused), "wait");
+    assert_eq!(scene.act(6, refused), "evict a b c");
+    let plan = scene.look(7).unwrap();
     assert_eq!((plan.stage, plan.notice, plan.next), (Stage::Fresh, None, Some(at(11))));
     let said: Vec<_> = plan.blockers.iter().map(ToString::to_string).collect();
     assert_eq!(
@@ -203,32 +203,32 @@ fn a_refusal_is_asked_again_and_named() {
 
 #[test]
 fn a_slow_drain_asks_less_often_until_a_budget_allows_it() {
-    let mut world = world("drain-r1", "");
-    world.pods = vec![pod("a", json!({}))];
-    world.budgets = vec![budget("keep", "a", 0)];
-    world.act(0, gone);
-    world.act(595, refused);
-    assert_eq!(world.act(600, refused), "evict a");
-    assert_eq!(world.act(601, refused), "wait");
-    assert_eq!(world.act(899, refused), "wait");
-    assert_eq!(world.act(900, refused), "evict a");
-    world.budgets = vec![budget("keep", "a", 1)];
-    assert_eq!(world.act(900, refused), "wait");
-    assert_eq!(world.act(901, gone), "evict a");
-    assert_eq!(world.act(902, gone), "drained");
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({}))];
+    scene.budgets = vec![budget("keep", "a", 0)];
+    scene.act(0, gone);
+    scene.act(595, refused);
+    assert_eq!(scene.act(600, refused), "evict a");
+    assert_eq!(scene.act(601, refused), "wait");
+    assert_eq!(scene.act(899, refused), "wait");
+    assert_eq!(scene.act(900, refused), "evict a");
+    scene.budgets = vec![budget("keep", "a", 1)];
+    assert_eq!(scene.act(900, refused), "wait");
+    assert_eq!(scene.act(901, gone), "evict a");
+    assert_eq!(scene.act(902, gone), "drained");
 }
 
 #[test]
 fn users_are_told_at_each_stage_and_then_every_five_minutes() {
-    let mut world = world("drain-r1", "");
-    world.pods = vec![pod("a", json!({}))];
-    world.act(0, gone);
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({}))];
+    scene.act(0, gone);
     let mut told = Vec::new();
     for now in 0..=4500 {
-        if let Some(notice) = world.look(now).unwrap().notice {
+        if let Some(notice) = scene.look(now).unwrap().notice {
             told.push((now, notice.reason));
         }
-        world.act(now, refused);
+        scene.act(now, refused);
     }
     assert_eq!(
         told[..5],
@@ -248,57 +248,57 @@ fn users_are_told_at_each_stage_and_then_every_five_minutes() {
 
 #[test]
 fn a_cordon_of_somebody_else_stays() {
-    let mut world = world("drain-r1", "");
-    world.node["spec"]["unschedulable"] = json!(true);
-    assert_eq!(world.act(0, gone), "begin { foreign: true }");
-    assert_eq!(world.act(1, gone), "drained");
-    world.node["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredDrain"] = json!("uncordon-r1");
-    assert_eq!(world.act(2, gone), "uncordoned { foreign: true }");
-    assert_eq!(world.act(3, gone), "nothing");
-    assert_eq!(world.node["spec"]["unschedulable"], true);
+    let mut scene = scene("drain-r1", "");
+    scene.node["spec"]["unschedulable"] = json!(true);
+    assert_eq!(scene.act(0, gone), "begin { foreign: true }");
+    assert_eq!(scene.act(1, gone), "drained");
+    scene.node["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredDrain"] = json!("uncordon-r1");
+    assert_eq!(scene.act(2, gone), "uncordoned { foreign: true }");
+    assert_eq!(scene.act(3, gone), "nothing");
+    assert_eq!(scene.node["spec"]["unschedulable"], true);
 }
 
 #[test]
 fn a_cordon_of_an_earlier_controller_is_taken_over() {
-    let mut world = world("drain-r1", "");
-    world.node["spec"]["unschedulable"] = json!(true);
-    world.reported = true;
-    assert_eq!(world.act(0, gone), "begin { foreign: false }");
+    let mut scene = scene("drain-r1", "");
+    scene.node["spec"]["unschedulable"] = json!(true);
+    scene.reported = true;
+    assert_eq!(scene.act(0, gone), "begin { foreign: false }");
     // It drained the node as well, and the machine is back.
-    let mut world = self::world("uncordon-r1", "drain-r1");
-    world.node["spec"]["unschedulable"] = json!(true);
-    assert_eq!(world.act(0, gone), "uncordon");
+    let mut scene = self::scene("uncordon-r1", "drain-r1");
+    scene.node["spec"]["unschedulable"] = json!(true);
+    assert_eq!(scene.act(0, gone), "uncordon");
     // An update without a drain: the cordon is an administrator's.
-    let mut world = self::world("uncordon-r1", "uncordon-r0");
-    world.node["spec"]["unschedulable"] = json!(true);
-    assert_eq!(world.act(0, gone), "uncordoned { foreign: true }");
+    let mut scene = self::scene("uncordon-r1", "uncordon-r0");
+    scene.node["spec"]["unschedulable"] = json!(true);
+    assert_eq!(scene.act(0, gone), "uncordoned { foreign: true }");
 }
 
 #[test]
 fn uncordoned_behind_our_back_begins_anew() {
-    let mut world = world("drain-r1", "");
-    world.pods = vec![pod("a", json!({}))];
-    world.act(0, refused);
-    world.act(1, refused);
-    world.node["spec"] = json!({});
-    assert_eq!(world.act(700, refused), "begin { foreign: false }");
-    assert_eq!(world.look(701).unwrap().started, Some(at(700)));
-    assert_eq!(world.look(701).unwrap().stage, Stage::Fresh);
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({}))];
+    scene.act(0, refused);
+    scene.act(1, refused);
+    scene.node["spec"] = json!({});
+    assert_eq!(scene.act(700, refused), "begin { foreign: false }");
+    assert_eq!(scene.look(701).unwrap().started, Some(at(700)));
+    assert_eq!(scene.look(701).unwrap().stage, Stage::Fresh);
 }
 
 #[test]
 fn a_failed_write_is_tried_again_with_growing_pauses() {
-    let mut world = world("drain-r1", "");
+    let mut scene = scene("drain-r1", "");
     let mut asked = Vec::new();
     for now in 0..400 {
-        if world.look(now).unwrap().step == (Step::Begin { foreign: false }) {
+        if scene.look(now).unwrap().step == (Step::Begin { foreign: false }) {
             asked.push(now);
-            world.tried.written(Err("no".to_owned()), at(now));
+            scene.tried.written(Err("no".to_owned()), at(now));
         }
     }
     assert_eq!(asked, [0, 10, 30, 70, 130, 190, 250, 310, 370]);
-    world.tried.written(Ok(()), at(400));
-    assert_eq!(world.tried.write, None);
+    scene.tried.written(Ok(()), at(400));
+    assert_eq!(scene.tried.write, None);
 }
 
 #[test]
@@ -310,18 +310,18 @@ fn nothing_or_nonsense_asked() {
         ("reboot-r1", "", "unknown { verb: \"reboot\" }"),
         ("drain", "", "begin { foreign: false }"),
     ] {
-        assert_eq!(world(asked, applied).act(0, gone), wanted, "{asked:?} {applied:?}");
+        assert_eq!(scene(asked, applied).act(0, gone), wanted, "{asked:?} {applied:?}");
     }
 }
 
 #[test]
 fn a_clock_set_back_delays_nobody() {
-    let mut world = world("drain-r1", "");
-    world.pods = vec![pod("a", json!({}))];
-    world.act(100_000, refused);
-    world.act(100_001, refused);
-    assert_eq!(world.act(50, refused), "evict a");
-    let plan = world.look(50).unwrap();
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({}))];
+    scene.act(100_000, refused);
+    scene.act(100_001, refused);
+    assert_eq!(scene.act(50, refused), "evict a");
+    let plan = scene.look(50).unwrap();
     assert_eq!((plan.stage, plan.next), (Stage::Fresh, Some(at(55))));
 }
 
@@ -349,42 +349,42 @@ proptest! {
     /// afterwards the cordon is gone exactly when it was ours.
     #[test]
     fn always_ends_and_never_lies(happenings in prop::collection::vec((happening(), 1_i64..400), 0..40), cordoned: bool) {
-        let mut world = world("drain-r1", "");
+        let mut scene = scene("drain-r1", "");
         if cordoned {
-            world.node["spec"]["unschedulable"] = json!(true);
+            scene.node["spec"]["unschedulable"] = json!(true);
         }
-        world.pods = vec![pod("a", json!({})), pod("b", json!({}))];
+        scene.pods = vec![pod("a", json!({})), pod("b", json!({}))];
         let (mut now, mut by_hand) = (1_000_000, false);
         for (index, (what, pause)) in happenings.into_iter().enumerate() {
             now += pause;
-            let before = world.node["metadata"]["annotations"]["machineconfiguration.openshift.io/lastAppliedDrain"].clone();
+            let before = scene.node["metadata"]["annotations"]["machineconfiguration.openshift.io/lastAppliedDrain"].clone();
             if before == "drain-r1" {
                 break;
             }
             let done = match what {
-                Happening::Pass => world.act(now, gone),
-                Happening::Refuse => world.act(now, refused),
-                Happening::Fail => world.act(now, |_| Some(Answer::Failed("broken".to_owned()))),
-                Happening::Restart => { world.tried = Tried::default(); String::new() }
-                Happening::UncordonByHand => { world.node["spec"] = json!({}); by_hand = true; String::new() }
-                Happening::NewPod => { world.pods.push(pod(&format!("n{index}"), json!({}))); String::new() }
+                Happening::Pass => scene.act(now, gone),
+                Happening::Refuse => scene.act(now, refused),
+                Happening::Fail => scene.act(now, |_| Some(Answer::Failed("broken".to_owned()))),
+                Happening::Restart => { scene.tried = Tried::default(); String::new() }
+                Happening::UncordonByHand => { scene.node["spec"] = json!({}); by_hand = true; String::new() }
+                Happening::NewPod => { scene.pods.push(pod(&format!("n{index}"), json!({}))); String::new() }
                 Happening::ClockBack => { now -= 100_000; String::new() }
             };
             if done == "drained" {
-                prop_assert!(world.pods.is_empty() && world.node["spec"]["unschedulable"] == true);
+                prop_assert!(scene.pods.is_empty() && scene.node["spec"]["unschedulable"] == true);
             }
         }
         for _ in 0..10 {
             now += 300;
-            world.act(now, gone);
+            scene.act(now, gone);
         }
-        prop_assert_eq!(world.act(now, gone), "nothing");
-        world.node["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredDrain"] = json!("uncordon-r1");
+        prop_assert_eq!(scene.act(now, gone), "nothing");
+        scene.node["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredDrain"] = json!("uncordon-r1");
         for _ in 0..3 {
-            world.act(now, gone);
+            scene.act(now, gone);
         }
-        prop_assert_eq!(world.act(now, gone), "nothing");
-        let stays = world.node["spec"]["unschedulable"] == true;
-        prop_assert_eq!(stays, cordoned && !by_hand, "{}", world.node);
+        prop_assert_eq!(scene.act(now, gone), "nothing");
+        let stays = scene.node["spec"]["unschedulable"] == true;
+        prop_assert_eq!(stays, cordoned && !by_hand, "{}", scene.node);
     }
 }

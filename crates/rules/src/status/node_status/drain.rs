@@ -6,7 +6,7 @@ use super::step::{Report, completed, executed, said};
 use crate::{
     rollout::drain::{self, Blocker, InTheWay, NodeDrain, Stage, Tried},
     view::{
-        NodeView,
+        DrainRequest, DrainVerb, NodeView,
         blocked::{IN_THE_WAY, NOT_DRAINED, UNTIL},
     },
 };
@@ -80,14 +80,15 @@ fn steps(node: &NodeView<'_>, plan: &NodeDrain, tried: &Tried) -> Vec<DrainStep>
     let failure = tried.write.as_ref().map(|failed| failed.said.clone());
     let unschedulable = node.unschedulable;
     let foreign = node.cordoned_by == Some(CORDONED_BY_OTHER);
-    if node.desired_drain.starts_with("uncordon") {
+    if node.desired_drain.is_some_and(|asked| asked.verb() == DrainVerb::Uncordon) {
         return match (&plan.step, failure) {
             (drain::Step::Uncordoned { foreign }, _) => vec![DrainStep::Uncordoned { foreign: *foreign }],
             (_, Some(why)) => vec![DrainStep::UncordonFailed { why, unschedulable }],
             _ => Vec::new(),
         };
     }
-    let (asked, applied) = (node.desired_drain.to_owned(), node.applied_drain.to_owned());
+    let text = |request: Option<DrainRequest<'_>>| request.map(|request| request.to_string()).unwrap_or_default();
+    let (asked, applied) = (text(node.desired_drain), text(node.applied_drain));
     match (&plan.step, plan.started) {
         (drain::Step::Unknown { .. }, _) => Vec::new(),
         (_, None) => failure.map(|why| DrainStep::CordonFailed { why, unschedulable }).into_iter().collect(),

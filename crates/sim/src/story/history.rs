@@ -49,15 +49,15 @@ pub(super) struct Seen {
     pub(super) gap: Option<String>,
 }
 
-/// Watches the world.
+/// What happened to the objects that a story looks at.
 #[derive(Debug)]
-pub(super) struct World {
+pub(super) struct History {
     seen: Arc<Mutex<Seen>>,
     news: watch::Receiver<u64>,
     _watches: JoinSet<()>,
 }
 
-impl World {
+impl History {
     /// Starts with everything there is.
     pub(super) async fn start(client: &Client) -> Result<Self> {
         let seen: Arc<Mutex<Seen>> = Arc::default();

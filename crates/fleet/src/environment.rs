@@ -100,7 +100,7 @@ impl Seen {
 }
 
 /// What all machines share.
-pub(crate) struct World {
+pub(crate) struct Environment {
     pub(crate) client: Client,
     clock: Clock,
     pub(crate) settings: Settings,
@@ -112,7 +112,7 @@ pub(crate) struct World {
     boots: AtomicU64,
 }
 
-impl World {
+impl Environment {
     /// What is seen is kept up to date here, unless others do so already.
     pub(crate) fn new(client: Client, clock: Clock, settings: Settings, seen: Option<Seen>) -> Self {
         Self {
