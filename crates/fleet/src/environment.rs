@@ -27,6 +27,7 @@ use weir_api::{
 };
 use weir_kubeio::{Cache, Clock, drive::chain, outage};
 use weir_rules::stream::gates::gates;
+use weir_rules::view::Annotations;
 
 /// Reads an OS image's pull spec as people would: the text of a node's `osImage`.
 pub type OsText = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -168,13 +169,13 @@ impl Environment {
     /// The config the machine is told to run, as last seen.
     pub(crate) fn desired(&self, name: &str) -> Option<String> {
         let node = self.seen.nodes.get(name)?;
-        node.metadata.annotations.as_ref()?.get(rollout::DESIRED_CONFIG).filter(|config| !config.is_empty()).cloned()
+        Annotations::of(&node.metadata).filled(rollout::DESIRED_CONFIG).map(str::to_owned)
     }
 
     /// Whether a user keeps faults from this machine.
     pub(crate) fn is_lifted(&self, name: &str) -> bool {
         let node = self.seen.nodes.get(name);
-        node.is_some_and(|node| node.metadata.annotations.as_ref().is_some_and(|a| a.contains_key(LIFT)))
+        node.is_some_and(|node| Annotations::of(&node.metadata).has(LIFT))
     }
 
     /// Whether MachineConfigNodes speak of images.

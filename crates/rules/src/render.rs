@@ -50,6 +50,7 @@ pub use error::{InvalidConfig, RenderError};
 pub use provenance::{Contribution, GivenBy, Provenance, Trace};
 
 use crate::render::reconcilable::Override;
+use crate::view::Annotations;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
@@ -186,7 +187,8 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
     let merged = merge::merge(parsed, input)?;
     let (name, spec) = name::named(pool, merged.spec)?;
     let mut rendered = MachineConfig::named(&name, spec);
-    let release = annotation(&input.controller_config.metadata, config::RELEASE_IMAGE_VERSION).unwrap_or_default();
+    let release =
+        Annotations::of(&input.controller_config.metadata).get(config::RELEASE_IMAGE_VERSION).unwrap_or_default();
     let hash = input.build.map_or("", |b| b.hash.as_str());
     let mut annotations = BTreeMap::from([
         (config::GENERATED_BY_CONTROLLER_VERSION.to_owned(), hash.to_owned()),
@@ -233,14 +235,10 @@ pub(crate) fn name_of(metadata: &Metadata) -> &str {
     metadata.name.as_deref().unwrap_or_default()
 }
 
-fn annotation<'m>(metadata: &'m Metadata, key: &str) -> Option<&'m str> {
-    metadata.annotations.as_ref()?.get(key).map(String::as_str)
-}
-
 /// R-RENDER-2.
 fn wait_for_this_build(input: &RenderInput<'_>, configs: &[&MachineConfig]) -> Result<(), RenderError> {
     let Some(build) = input.build.filter(|_| input.wait_for_build) else { return Ok(()) };
-    match annotation(&input.controller_config.metadata, config::GENERATED_BY_VERSION) {
+    match Annotations::of(&input.controller_config.metadata).get(config::GENERATED_BY_VERSION) {
         Some(raw) if raw == build.raw => {}
         found => {
             let (found, mine) = (found.map(str::to_owned), build.raw.clone());
@@ -248,8 +246,8 @@ fn wait_for_this_build(input: &RenderInput<'_>, configs: &[&MachineConfig]) -> R
         }
     }
     for one in configs {
-        let generated = annotation(&one.metadata, config::GENERATED_BY_CONTROLLER_VERSION);
-        if let Some(found) = generated.filter(|found| !found.is_empty() && *found != build.hash) {
+        let generated = Annotations::of(&one.metadata).filled(config::GENERATED_BY_CONTROLLER_VERSION);
+        if let Some(found) = generated.filter(|found| *found != build.hash) {
             let (config, found) = (name_of(&one.metadata).to_owned(), found.to_owned());
             return Err(RenderError::OtherConfig { config, found, mine: build.hash.clone() });
         }

@@ -32,6 +32,7 @@ pub mod switch;
 mod tests;
 pub mod trouble;
 
+use crate::view::Annotations;
 use crate::view::PoolView;
 use std::fmt;
 use weir_api::{
@@ -203,8 +204,7 @@ pub fn resolve_stream(
 fn current<'a>(pool: &PoolView<'_>, streams: &StreamsView<'a>) -> Result<&'a OSImageStream, StreamError> {
     let object = streams.object.ok_or_else(|| StreamError::NoObject { pool: pool.name.to_owned() })?;
     let Some(build) = streams.build else { return Ok(object) };
-    let annotations = object.metadata.annotations.as_ref();
-    let found = annotations.and_then(|a| a.get(config::RELEASE_IMAGE_VERSION)).map(String::as_str).unwrap_or_default();
+    let found = Annotations::of(&object.metadata).get(config::RELEASE_IMAGE_VERSION).unwrap_or_default();
     if found == build {
         return Ok(object);
     }

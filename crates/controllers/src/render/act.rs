@@ -12,6 +12,7 @@ use weir_api::{
     },
 };
 use weir_kubeio::{Error, Event, Recorder, patch};
+use weir_rules::view::Annotations;
 use weir_rules::{
     objects::conditions::{Said, set_condition},
     render::{Rendered, amendment},
@@ -74,8 +75,7 @@ impl Writer<'_> {
             let text = format!("OSImageURL was overridden via machineconfig in {name} (was: {was} is: {image})");
             self.recorder.record(&rendered.config, &Event::normal("OSImageURLOverridden", text)).await;
         }
-        let mark =
-            |key| rendered.config.metadata.annotations.as_ref().and_then(|a| a.get(key)).map_or("", String::as_str);
+        let mark = |key| Annotations::of(&rendered.config.metadata).get(key).unwrap_or_default();
         let text = format!(
             "{name} successfully generated (release version: {}, controller version: {})",
             mark(RELEASE_IMAGE_VERSION),

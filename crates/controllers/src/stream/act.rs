@@ -16,6 +16,7 @@ use weir_rules::stream::{
     catalog::{Catalog, DefaultReason, due::retained},
     former::former_after,
 };
+use weir_rules::view::Annotations;
 
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
@@ -71,8 +72,8 @@ impl Writer<'_> {
     /// Notes which streams will have left the list once these are all. Before the list itself: what is in both counts as listed.
     async fn remember(&self, listed: &[&str]) -> Result<(), Error> {
         let names = former_after(self.object, listed);
-        let noted = self.object.and_then(|object| object.metadata.annotations.as_ref()?.get(FORMER_STREAMS));
-        if noted == names.as_ref() {
+        let noted = self.object.and_then(|object| Annotations::of(&object.metadata).get(FORMER_STREAMS));
+        if noted == names.as_deref() {
             return Ok(());
         }
         let marks = json!({FORMER_STREAMS: names});

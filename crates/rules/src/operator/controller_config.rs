@@ -40,6 +40,7 @@ pub use error::RenderConfigError;
 pub use merge::{ConfigChange, Marks, change};
 
 use crate::operator::take_over::other_build;
+use crate::view::Annotations;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::api::core::v1::{ConfigMap, ObjectReference, Secret, ServiceAccount};
 use std::collections::BTreeMap;
@@ -126,11 +127,8 @@ pub struct RenderConfig {
 /// Whether the ControllerConfig is ours to keep (R-CONTROLLER-CONFIG-1).
 #[must_use]
 pub fn is_kept(infrastructure: Option<&Infrastructure>, config: Option<&ControllerConfig>) -> bool {
-    let seeded = |metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta| {
-        metadata.annotations.as_ref().is_some_and(|annotations| annotations.contains_key(SEEDED))
-    };
-    infrastructure.is_some_and(|object| !seeded(&object.metadata))
-        && config.is_none_or(|object| !seeded(&object.metadata))
+    infrastructure.is_some_and(|object| !Annotations::of(&object.metadata).has(SEEDED))
+        && config.is_none_or(|object| !Annotations::of(&object.metadata).has(SEEDED))
 }
 
 /// Whether another build keeps the ControllerConfig (R-CONTROLLER-CONFIG-11).

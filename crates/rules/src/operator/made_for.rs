@@ -1,5 +1,6 @@
 //! Which distribution a cluster was made for: it keeps it as long as it lives.
 
+use crate::view::Annotations;
 use weir_api::{
     ClusterVersion, FeatureGate,
     keys::config::{DISTRIBUTION, SEEDED},
@@ -9,9 +10,9 @@ use weir_distro::Profile;
 /// The distribution that weir made the cluster for; `None` where it did not make one.
 #[must_use]
 pub fn made_for(version: Option<&ClusterVersion>, gates: Option<&FeatureGate>) -> Option<&'static Profile> {
-    let annotations = version?.metadata.annotations.as_ref()?;
-    annotations.get(SEEDED)?;
-    if let Some(name) = annotations.get(DISTRIBUTION) {
+    let marks = Annotations::of(&version?.metadata);
+    marks.get(SEEDED)?;
+    if let Some(name) = marks.get(DISTRIBUTION) {
         return Profile::by_name(name).ok();
     }
     // Earlier builds did not note it; the FeatureSet that they wrote is particular to each.

@@ -6,6 +6,7 @@
 //!
 //! Source: `syncControllerConfig` in `pkg/operator/sync.go` of github.com/openshift/machine-config-operator. R-MARKS-1 is ours.
 
+use crate::view::Annotations;
 use serde_json::{Value, json};
 use weir_api::{
     ControllerConfig,
@@ -15,11 +16,11 @@ use weir_api::{
 /// What is to be changed about the marks, as a merge patch; `None` when nothing is.
 #[must_use]
 pub fn marks(config: &ControllerConfig, build: &str, release: &str) -> Option<Value> {
-    let annotations = config.metadata.annotations.as_ref()?;
-    if !annotations.contains_key(SEEDED) {
+    let held = Annotations::of(&config.metadata);
+    if !held.has(SEEDED) {
         return None;
     }
-    let is = |key: &str, wanted: &str| annotations.get(key).is_some_and(|found| found == wanted);
+    let is = |key: &str, wanted: &str| held.get(key) == Some(wanted);
     let right = is(GENERATED_BY_VERSION, build) && is(RELEASE_IMAGE_VERSION, release);
     let marks = json!({GENERATED_BY_VERSION: build, RELEASE_IMAGE_VERSION: release});
     (!right).then(|| json!({"metadata": {"annotations": marks}}))

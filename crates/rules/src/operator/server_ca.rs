@@ -12,6 +12,7 @@
 //! Source: `syncMachineConfigController` in `pkg/operator/sync.go` and `pkg/daemon/certificate_writer.go` of
 //! github.com/openshift/machine-config-operator. The reference waits for a minute without news instead.
 
+use crate::view::Annotations;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{ByteString, api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use md5::{Digest as _, Md5};
@@ -70,14 +71,14 @@ pub enum Copy {
 /// Whether the mark is up.
 #[must_use]
 pub fn is_marked(config: Option<&ControllerConfig>) -> bool {
-    annotation(config, SERVICE_CA_ROTATE) == Some("true")
+    marks(config).get(SERVICE_CA_ROTATE) == Some("true")
 }
 
 /// Decides.
 #[must_use]
 pub fn server_ca(view: &ServerCaView<'_>, now: Timestamp) -> ServerCa {
     let held = view.copy.and_then(|copy| bytes_of(copy, BUNDLE));
-    let told = annotation(view.config, SERVER_CA_TOLD).map(str::to_owned);
+    let told = marks(view.config).get(SERVER_CA_TOLD).map(str::to_owned);
     let owed = told.is_some() && held.is_some() && told != held.as_deref().map(digest);
     let stays =
         |mark, again| ServerCa { copy: None, mark, told: told.clone().or_else(|| held.as_deref().map(digest)), again };
@@ -99,8 +100,8 @@ pub fn server_ca(view: &ServerCaView<'_>, now: Timestamp) -> ServerCa {
     }
 }
 
-fn annotation<'a>(config: Option<&'a ControllerConfig>, key: &str) -> Option<&'a str> {
-    config?.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+fn marks(config: Option<&ControllerConfig>) -> Annotations<'_> {
+    config.map(|config| Annotations::of(&config.metadata)).unwrap_or_default()
 }
 
 /// What tells one bundle from another; nothing is kept secret by it.

@@ -13,6 +13,7 @@
 //! github.com/openshift/machine-config-operator. That another program continues under them is ours.
 
 use crate::render::name_of;
+use crate::view::Annotations;
 use std::collections::BTreeMap;
 use weir_api::{
     ControllerConfig, MachineConfig,
@@ -86,8 +87,8 @@ pub enum TakeOverError {
 /// (R-TAKE-OVER-4). Builds are told apart by their version for people, as on the ControllerConfig.
 #[must_use]
 pub fn other_build<'a>(config: Option<&'a ControllerConfig>, own: &str) -> Option<&'a str> {
-    let marks = config?.metadata.annotations.as_ref()?;
-    let found = marks.get(GENERATED_BY_VERSION).filter(|_| !marks.contains_key(SEEDED))?;
+    let marks = Annotations::of(&config?.metadata);
+    let found = marks.get(GENERATED_BY_VERSION).filter(|_| !marks.has(SEEDED))?;
     (found != own).then_some(found)
 }
 
@@ -96,19 +97,18 @@ pub fn other_build<'a>(config: Option<&'a ControllerConfig>, own: &str) -> Optio
 /// # Errors
 /// When there is none, or its work is not finished.
 pub fn continued(view: &TakeOverView<'_>) -> Result<Continued, TakeOverError> {
-    let marks = view.controller_config.and_then(|config| config.metadata.annotations.as_ref());
-    let mark =
-        |key| marks.and_then(|all| all.get(key)).filter(|found| !found.is_empty()).ok_or(TakeOverError::NotMarked);
-    let (raw, release) = (mark(GENERATED_BY_VERSION)?.clone(), mark(RELEASE_IMAGE_VERSION)?.clone());
+    let marks = view.controller_config.map(|config| Annotations::of(&config.metadata)).unwrap_or_default();
+    let mark = |key| marks.filled(key).map(str::to_owned).ok_or(TakeOverError::NotMarked);
+    let (raw, release) = (mark(GENERATED_BY_VERSION)?, mark(RELEASE_IMAGE_VERSION)?);
     if view.desired != Some(release.as_str()) {
         return Err(TakeOverError::Updating { found: release, desired: view.desired.map(str::to_owned) });
     }
     let mut builds: BTreeMap<String, String> = BTreeMap::new();
     for config in view.configs {
-        let (name, marks) = (name_of(&config.metadata), config.metadata.annotations.as_ref());
-        let hash = marks.and_then(|all| all.get(GENERATED_BY_CONTROLLER_VERSION)).filter(|hash| !hash.is_empty());
+        let name = name_of(&config.metadata);
+        let hash = Annotations::of(&config.metadata).filled(GENERATED_BY_CONTROLLER_VERSION);
         if let Some(hash) = hash.filter(|_| !name.starts_with(RENDERED_PREFIX)) {
-            builds.entry(hash.clone()).or_insert_with(|| name.to_owned());
+            builds.entry(hash.to_owned()).or_insert_with(|| name.to_owned());
         }
     }
     match (builds.pop_first(), builds.is_empty()) {

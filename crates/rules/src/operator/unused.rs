@@ -9,6 +9,7 @@
 //!
 //! The reference keeps them all; its `oc adm prune renderedmachineconfigs` is by hand. All of it is ours.
 
+use crate::view::Annotations;
 use crate::view::unreadable::UnreadableObject;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Node;
@@ -100,8 +101,9 @@ fn used<'a>(view: &UnusedView<'a>) -> BTreeSet<&'a str> {
         let reached = pool.status.as_ref().and_then(|status| status.configuration.as_ref());
         [pool.spec.configuration.as_ref(), reached].into_iter().flatten().map(|configuration| configuration.name())
     });
-    let nodes = view.nodes.iter().filter_map(|node| node.metadata.annotations.as_ref()).flat_map(|annotations| {
-        [CURRENT_CONFIG, DESIRED_CONFIG, FIRST_PIVOT_CONFIG].into_iter().filter_map(|key| annotations.get(key))
+    let nodes = view.nodes.iter().flat_map(|node| {
+        let marks = Annotations::of(&node.metadata);
+        [CURRENT_CONFIG, DESIRED_CONFIG, FIRST_PIVOT_CONFIG].into_iter().filter_map(move |key| marks.get(key))
     });
     let reports = view.reports.iter().flat_map(|report| {
         let observed = report.status.as_ref().and_then(|status| status.config_version.as_ref());
@@ -109,7 +111,7 @@ fn used<'a>(view: &UnusedView<'a>) -> BTreeSet<&'a str> {
             observed.into_iter().flat_map(|version| [version.current.as_deref().unwrap_or_default(), &version.desired]);
         observed.chain([report.spec.config_version.desired.as_str()])
     });
-    pools.chain(nodes.map(String::as_str)).chain(reports).collect()
+    pools.chain(nodes).chain(reports).collect()
 }
 
 #[cfg(test)]

@@ -1,19 +1,20 @@
 //! What is put right about a rendered MachineConfig that is there already (R-RENDER-8).
 
+use crate::view::Annotations;
 use serde_json::{Map, Value, json};
 use weir_api::MachineConfig;
 
 /// What is to be changed about a rendered MachineConfig of the right name, as a merge patch; `None` when nothing is.
 ///
-/// Marks that others set stay. An absent list is an empty one.
+/// Annotations that others set stay. An absent list is an empty one.
 #[must_use]
 pub fn amendment(found: &MachineConfig, wanted: &MachineConfig) -> Option<Value> {
     let mut patch = json!({});
-    let marks = wanted.metadata.annotations.iter().flatten();
-    let held = found.metadata.annotations.as_ref();
-    let marks: Map<String, Value> = marks
-        .filter(|(key, value)| held.and_then(|all| all.get(*key)) != Some(value))
-        .map(|(key, value)| (key.clone(), json!(value)))
+    let held = Annotations::of(&found.metadata);
+    let marks: Map<String, Value> = Annotations::of(&wanted.metadata)
+        .iter()
+        .filter(|(key, value)| held.get(key) != Some(value))
+        .map(|(key, value)| (key.to_owned(), json!(value)))
         .collect();
     if !marks.is_empty() {
         patch["metadata"]["annotations"] = Value::Object(marks);

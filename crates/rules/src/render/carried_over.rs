@@ -10,6 +10,7 @@
 //! in the place of the template controller is ours.
 
 use crate::render::components::complete;
+use crate::view::Annotations;
 use md5::{Digest as _, Md5};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -53,15 +54,15 @@ pub struct Outdated;
 /// When only the other operator can help (R-TEMPLATES-5).
 pub fn mark(config: &ControllerConfig) -> Result<Option<Mark>, Outdated> {
     let read = hash(config);
-    let noted = config.metadata.annotations.as_ref().and_then(|all| all.get(GENERATED_FROM));
+    let noted = Annotations::of(&config.metadata).get(GENERATED_FROM);
     if complete(Some(config)).is_ok() {
         let note = json!({"metadata": {"annotations": {GENERATED_FROM: read}}});
-        return Ok((noted != Some(&read)).then_some(Mark::Note(note)));
+        return Ok((noted != Some(read.as_str())).then_some(Mark::Note(note)));
     }
     let conditions = config.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
     let was_complete = is_true(conditions, "TemplateControllerCompleted");
     match noted {
-        Some(noted) if *noted == read && was_complete => {
+        Some(noted) if noted == read && was_complete => {
             Ok(Some(Mark::Complete(json!({"status": {"observedGeneration": config.metadata.generation}}))))
         }
         _ => Err(Outdated),

@@ -1,6 +1,7 @@
 //! MachineConfigs checked one by one and merged in order (R-RENDER-1, R-RENDER-3, R-RENDER-4, R-RENDER-5).
 
-use super::{GivenBy, InvalidConfig, Provenance, RenderError, RenderInput, annotation, name_of};
+use super::{GivenBy, InvalidConfig, Provenance, RenderError, RenderInput, name_of};
+use crate::view::Annotations;
 use weir_api::{
     MachineConfig,
     keys::{config, names},
@@ -158,7 +159,7 @@ fn image<'a>(
     of: impl Fn(&'a MachineConfigSpec) -> Option<&'a str>,
 ) -> String {
     let by_user = |config: &MachineConfig| {
-        annotation(&config.metadata, config::GENERATED_BY_CONTROLLER_VERSION).unwrap_or_default().is_empty()
+        Annotations::of(&config.metadata).filled(config::GENERATED_BY_CONTROLLER_VERSION).is_none()
     };
     let images = configs.iter().enumerate().filter(|(_, config)| by_user(config));
     let images = images.filter_map(|(index, config)| Some((index, of(&config.spec).filter(|i| !i.is_empty())?)));

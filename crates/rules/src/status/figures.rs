@@ -14,12 +14,11 @@ mod reference;
 pub use reference::{ReferenceView, Steps};
 
 use crate::rollout::RolloutPlan;
+use crate::stream::catalog::due::retained;
+use crate::view::Annotations;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use weir_api::{
-    MachineConfig, MachineConfigPool, OSImageStream,
-    keys::config::{OS_IMAGE_URL_OVERRIDDEN, RETAINED_STREAMS},
-};
+use weir_api::{MachineConfig, MachineConfigPool, OSImageStream, keys::config::OS_IMAGE_URL_OVERRIDDEN};
 
 /// What is known.
 #[derive(Clone, Copy, Debug)]
@@ -92,8 +91,7 @@ fn name_of(pool: &MachineConfigPool) -> String {
 fn overrides(view: &FiguresView<'_>) -> Figure {
     let overridden = |pool: &MachineConfigPool| {
         let target = view.configs.get(pool.spec.configuration.as_ref()?.name())?;
-        let mark = target.metadata.annotations.as_ref()?.get(OS_IMAGE_URL_OVERRIDDEN)?;
-        Some(mark == "true")
+        Some(Annotations::of(&target.metadata).get(OS_IMAGE_URL_OVERRIDDEN)? == "true")
     };
     let value =
         |pool: &&MachineConfigPool| (vec![("pool", name_of(pool))], i64::from(overridden(pool).unwrap_or_default()));
@@ -122,18 +120,14 @@ fn nodes(plan: &RolloutPlan) -> Figure {
 /// R-FIGURES-3.
 fn streams(view: &FiguresView<'_>) -> [Figure; 2] {
     let status = view.streams.and_then(|object| object.status.as_ref());
-    let annotations = view.streams.and_then(|object| object.metadata.annotations.as_ref());
-    let retained: Vec<&str> = annotations
-        .and_then(|all| all.get(RETAINED_STREAMS))
-        .map(|names| names.split(',').collect())
-        .unwrap_or_default();
+    let retained = view.streams.map(retained).unwrap_or_default();
     let available = status.into_iter().flat_map(|status| {
         status.available_streams.iter().map(|set| {
             let flag = |is: bool| if is { "true" } else { "false" }.to_owned();
             let labels = vec![
                 ("default", flag(set.name == status.default_stream)),
                 ("os_image", set.os_image.clone()),
-                ("retained", flag(retained.contains(&set.name.as_str()))),
+                ("retained", flag(retained.contains(set.name.as_str()))),
                 ("stream", set.name.clone()),
             ];
             (labels, 1)
@@ -162,6 +156,7 @@ mod tests {
     use super::*;
     use crate::rollout::WaitReason;
     use serde_json::{Value, json};
+    use weir_api::keys::config::RETAINED_STREAMS;
 
     fn value(all: &[Figure], name: &str, labels: &[(&'static str, &str)]) -> Option<i64> {
         let labels: Vec<_> = labels.iter().map(|(key, value)| (*key, (*value).to_owned())).collect();

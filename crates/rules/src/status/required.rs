@@ -13,6 +13,7 @@
 //! Source: `syncRequiredMachineConfigPools` and `isMachineConfigPoolConfigurationValid` in `pkg/operator` of
 //! github.com/openshift/machine-config-operator; R-REQUIRED-4 and the least time are ours.
 
+use crate::view::Annotations;
 use crate::{
     stream::{StreamsView, resolve_stream},
     view::PoolView,
@@ -180,7 +181,7 @@ fn invalid(view: &RequiredView<'_>, pool: &PoolView<'_>, image: &str) -> Option<
             return Some(format!("machineconfig.machineconfiguration.openshift.io {config:?} not found"));
         };
         let expected = view.build;
-        match annotation(object, GENERATED_BY_CONTROLLER_VERSION) {
+        match Annotations::of(&object.metadata).get(GENERATED_BY_CONTROLLER_VERSION) {
             None if config == status.name() => {
                 return Some(format!("{config} must be created by controller version {expected}: {words}"));
             }
@@ -204,21 +205,18 @@ fn other_release(
 ) -> Option<String> {
     let (pool, config) = (pool.name, rendered.metadata.name.as_deref().unwrap_or_default());
     let got = rendered.spec.os_image_url.as_deref().unwrap_or_default();
-    if got != image && annotation(rendered, OS_IMAGE_URL_OVERRIDDEN).is_none() {
+    let marks = Annotations::of(&rendered.metadata);
+    if got != image && !marks.has(OS_IMAGE_URL_OVERRIDDEN) {
         return Some(format!("osImageURL mismatch for {pool} in {config} expected: {image} got: {got}"));
     }
     let expected = view.release?;
-    match annotation(rendered, RELEASE_IMAGE_VERSION) {
+    match marks.get(RELEASE_IMAGE_VERSION) {
         Some(got) if got == expected => None,
         Some(got) => {
             Some(format!("release image version mismatch for {pool} in {config} expected: {expected} got: {got}"))
         }
         None => Some(format!("unable to access annotation {RELEASE_IMAGE_VERSION} for {config} expected: {expected}")),
     }
-}
-
-fn annotation<'a>(config: &'a MachineConfig, key: &str) -> Option<&'a str> {
-    config.metadata.annotations.as_ref()?.get(key).map(String::as_str)
 }
 
 /// A pool's state in one line, as the ClusterOperator's extension has it.

@@ -11,6 +11,7 @@
 //! Source: `pkg/cvo/status_history.go` and `pkg/cvo/internal/operatorstatus.go` of
 //! github.com/openshift/cluster-version-operator. Waiting for the streams, and that Progressing counts, is ours.
 
+use crate::view::Annotations;
 use crate::{status::required::Required, stream::catalog::due::Due};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -90,9 +91,8 @@ pub fn begun(before: Option<&ClusterVersion>, release: &Release, now: Timestamp)
 /// The merge patch that says that the release is complete; `None` while it is not, and when that is said already.
 #[must_use]
 pub fn completed(view: &HistoryView<'_>, now: Timestamp) -> Option<Value> {
-    let annotations = view.version.metadata.annotations.as_ref();
     let status = view.version.status.as_ref()?;
-    let ours = annotations.is_some_and(|annotations| annotations.contains_key(SEEDED));
+    let ours = Annotations::of(&view.version.metadata).has(SEEDED);
     let newest = status.history.first().filter(|newest| is_of(newest, &status.desired))?;
     if !ours || newest.state == COMPLETED || !is_reported(view, &status.desired.version) {
         return None;

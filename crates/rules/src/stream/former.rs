@@ -6,6 +6,7 @@
 //!
 //! All of it is ours.
 
+use crate::view::Annotations;
 use weir_api::{OSImageStream, keys::config::FORMER_STREAMS};
 
 /// Most names that are kept: a release brings one or two streams, so these are decades.
@@ -14,8 +15,7 @@ pub const MOST: usize = 16;
 /// Names of the streams that the object listed once, oldest first.
 #[must_use]
 pub fn former(object: &OSImageStream) -> Vec<&str> {
-    let mark = object.metadata.annotations.as_ref().and_then(|all| all.get(FORMER_STREAMS));
-    mark.into_iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty()).collect()
+    Annotations::of(&object.metadata).names(FORMER_STREAMS).collect()
 }
 
 /// What the object is to be marked with once it lists these streams; absent when there is no former one.

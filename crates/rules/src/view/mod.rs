@@ -6,11 +6,13 @@
 //! | [`PoolView`] | a `MachineConfigPool` with its selector validated |
 //! | [`NodeReport`] | a `MachineConfigNode`, as far as pool status depends on it |
 //! | [`DrainRequest`] | what the daemon asks for in annotations of its node |
+//! | [`Annotations`] | the annotations of any object |
 //! | [`PodView`] | a `Pod`, as far as a drain depends on it |
 //! | [`BudgetView`] | a `PodDisruptionBudget` with its selector validated |
 //!
 //! [`unreadable`] decides what an object that is there and cannot be read keeps from being decided.
 
+mod annotations;
 pub(crate) mod blocked;
 mod budget;
 mod drain_request;
@@ -20,6 +22,7 @@ mod pool;
 mod report;
 pub mod unreadable;
 
+pub use annotations::Annotations;
 pub use budget::BudgetView;
 pub use drain_request::{DrainRequest, DrainVerb};
 pub use node::{DaemonState, NodeView, Unreadiness, Unready};

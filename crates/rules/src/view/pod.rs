@@ -1,5 +1,6 @@
 //! A `Pod` as a drain sees it.
 
+use super::Annotations;
 use crate::objects::selector::Labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
@@ -47,7 +48,7 @@ impl<'a> PodView<'a> {
             uid: metadata.uid.as_deref().unwrap_or_default(),
             node: pod.spec.as_ref().and_then(|s| s.node_name.as_deref()).unwrap_or_default(),
             labels: metadata.labels.as_ref().unwrap_or(&NO_LABELS),
-            mirror: metadata.annotations.as_ref().is_some_and(|a| a.contains_key(MIRROR)),
+            mirror: Annotations::of(metadata).has(MIRROR),
             daemon_set: controller.filter(|owner| owner.kind == "DaemonSet").map(|owner| owner.name.as_str()),
             finished: matches!(phase, Some("Succeeded" | "Failed")),
             deleting: metadata.deletion_timestamp.as_ref().map(|t| t.0),

@@ -1,5 +1,6 @@
 //! A `MachineConfigPool` as the rules see it.
 
+use super::Annotations;
 use crate::{
     objects::selector::{Selector, SelectorError},
     view::unreadable,
@@ -46,7 +47,7 @@ impl<'a> PoolView<'a> {
     #[must_use]
     pub fn new(pool: &'a MachineConfigPool) -> Self {
         let spec = &pool.spec;
-        let time = |key| pool.metadata.annotations.as_ref()?.get(key)?.parse().ok();
+        let marks = Annotations::of(&pool.metadata);
         Self {
             name: pool.metadata.name.as_deref().unwrap_or_default(),
             selector: Selector::parse(spec.node_selector.as_ref()),
@@ -54,8 +55,8 @@ impl<'a> PoolView<'a> {
             paused: spec.paused.unwrap_or_default(),
             deleting: pool.metadata.deletion_timestamp.is_some(),
             max_unavailable: spec.max_unavailable.as_ref(),
-            unsettled_since: time(UNSETTLED_SINCE),
-            settled_from: time(SETTLED_FROM),
+            unsettled_since: marks.time(UNSETTLED_SINCE),
+            settled_from: marks.time(SETTLED_FROM),
             stream: spec.os_image_stream.as_ref().map(|s| s.name.as_str()).filter(|name| !name.is_empty()),
             object: pool,
         }

@@ -9,6 +9,7 @@
 //! release. What is known of another release says nothing.
 
 use super::World;
+use crate::view::Annotations;
 use crate::{
     operator::controller_config::kept_by_us,
     render::failure,
@@ -59,8 +60,7 @@ impl World {
         if let Some([only]) = lists {
             return Some(&only.version);
         }
-        let marks = self.controller_config.as_ref()?.metadata.annotations.as_ref()?;
-        marks.get(RELEASE_IMAGE_VERSION).map(String::as_str)
+        Annotations::of(&self.controller_config.as_ref()?.metadata).get(RELEASE_IMAGE_VERSION)
     }
 
     /// The gates that are on.

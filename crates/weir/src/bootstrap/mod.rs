@@ -31,6 +31,7 @@ use weir_api::{
 };
 use weir_images::Authfile;
 use weir_manifests::Rule;
+use weir_rules::view::Annotations;
 use weir_rules::{render::guard::RuncGuard, world::World};
 
 /// Version of a build that belongs to no release.
@@ -81,10 +82,11 @@ fn version(arguments: &Bootstrap, collected: &Collected) -> String {
     }
     let status = collected.world.feature_gate.as_ref().and_then(|f| f.status.as_ref());
     let known = |version: &str| status.is_some_and(|s| s.feature_gates.iter().any(|list| list.version == version));
-    let annotations = collected.world.controller_config.as_ref().and_then(|c| c.metadata.annotations.as_ref());
-    let written = annotations.and_then(|a| a.get(weir_api::keys::config::RELEASE_IMAGE_VERSION));
+    let config = collected.world.controller_config.as_ref();
+    let written =
+        config.and_then(|config| Annotations::of(&config.metadata).get(weir_api::keys::config::RELEASE_IMAGE_VERSION));
     match written {
-        Some(version) if !known(NO_RELEASE) && known(version) => version.clone(),
+        Some(version) if !known(NO_RELEASE) && known(version) => version.to_owned(),
         _ => NO_RELEASE.to_owned(),
     }
 }

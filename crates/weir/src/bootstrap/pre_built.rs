@@ -16,6 +16,7 @@ use weir_api::{
     machine_config::MachineConfigSpec,
 };
 use weir_images::PullSpec;
+use weir_rules::view::Annotations;
 
 /// Adds a MachineConfig for each MachineOSConfig that brings its image along.
 pub(super) fn add(collected: &mut Collected) -> Result<()> {
@@ -49,11 +50,11 @@ pub(super) fn add(collected: &mut Collected) -> Result<()> {
 /// The image that a MachineOSConfig brings along, if it is to.
 fn image(config: &MachineOSConfig, collected: &Collected) -> Result<Option<String>, String> {
     let name = config.metadata.name.as_deref().unwrap_or_default();
-    let annotation = |key: &str| config.metadata.annotations.as_ref()?.get(key).filter(|v| !v.is_empty());
-    let Some(image) = annotation(PRE_BUILT_IMAGE) else {
+    let marks = Annotations::of(&config.metadata);
+    let Some(image) = marks.filled(PRE_BUILT_IMAGE) else {
         let conditions = config.status.as_ref().and_then(|s| s.conditions.as_ref()).into_iter().flatten();
         let seeded = conditions.into_iter().any(|c| c.type_ == SEEDED && c.status == "True");
-        if seeded || annotation(CURRENT_BUILD).is_some() {
+        if seeded || marks.filled(CURRENT_BUILD).is_some() {
             return Ok(None);
         }
         return Err(format!(
@@ -66,7 +67,7 @@ fn image(config: &MachineOSConfig, collected: &Collected) -> Result<Option<Strin
         return Err(format!("MachineOSConfig {name:?} references non-existent pool {pool:?}"));
     }
     match wrong(image) {
-        None => Ok(Some(image.clone())),
+        None => Ok(Some(image.to_owned())),
         Some(why) => {
             Err(format!("invalid pre-built image {image:?} for MachineOSConfig {name:?} (pool {pool:?}): {why}"))
         }

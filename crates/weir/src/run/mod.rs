@@ -45,6 +45,7 @@ use weir_distro::Profile;
 use weir_images::{Images, Release};
 use weir_kubeio::{Clock, error::optional, lease::Timing};
 use weir_rules::objects::seed::Facts;
+use weir_rules::view::Annotations;
 
 /// Which components a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,8 +214,7 @@ impl There {
 
     /// Somebody else keeps the objects of the cluster.
     fn is_openshift(&self) -> bool {
-        let annotations = self.version.as_ref().map(|version| version.metadata.annotations.clone().unwrap_or_default());
-        annotations.is_some_and(|annotations| !annotations.contains_key(SEEDED))
+        self.version.as_ref().is_some_and(|version| !Annotations::of(&version.metadata).has(SEEDED))
     }
 
     /// Version of the release the cluster is to run.

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 use syn::{
-    Attribute, ImplItemFn, ItemFn, ItemMod,
+    Attribute, Expr, ExprField, ExprMethodCall, ImplItemFn, ItemFn, ItemMod, Member,
     spanned::Spanned,
     visit::{self, Visit},
 };
@@ -22,6 +22,10 @@ const REFUSED_NAMES: [&str; 4] = ["helpers", "utils", "common", "misc"];
 /// Words of a distribution; what they stand for is data in `crates/distro`.
 const BRAND_WORDS: [&str; 7] = ["okd", "scos", "rhcos", "fcos", "rhel", "centos", "stream-coreos"];
 const BRAND_HOME: &str = "crates/distro";
+/// Floors and programs that decide by annotations, …
+const ANNOTATIONS_OF: [&str; 5] = ["rules", "controllers", "fleet", "sim", "weir"];
+/// … and the one place that looks into them, so that a key is read in one way.
+const ANNOTATIONS_HOME: &str = "crates/rules/src/view/";
 const ALLOWED: &str = "crates/xtask/tidy-allow.toml";
 
 #[derive(serde::Deserialize)]
@@ -86,6 +90,12 @@ fn one(name: &str, text: &str, allowed: &Allowed) -> syn::Result<Vec<String>> {
             findings.push(format!("{name}: {function} has {length} lines, at most {LONGEST_FUNCTION}"));
         }
     }
+    if ANNOTATIONS_OF.iter().any(|krate| name.starts_with(&format!("crates/{krate}/")))
+        && !name.starts_with(ANNOTATIONS_HOME)
+    {
+        let looked = seen.annotations.iter().filter(|line| !seen.tests.iter().any(|r| r.contains(line)));
+        findings.extend(looked.map(|line| format!("{name}:{line}: annotations are read by {ANNOTATIONS_HOME}")));
+    }
     if !name.starts_with(BRAND_HOME) && !name.starts_with("crates/xtask") {
         findings.extend(brand_words(name, text, &seen.tests, &allowed.wire_words));
     }
@@ -118,6 +128,8 @@ fn stands_alone(line: &str, word: &str) -> bool {
 struct Seen {
     functions: Vec<(String, usize)>,
     tests: Vec<RangeInclusive<usize>>,
+    /// Lines that look into the annotations of an object: `x.annotations.as_ref()` and its like.
+    annotations: Vec<usize>,
 }
 
 impl Seen {
@@ -139,6 +151,26 @@ impl<'ast> Visit<'ast> for Seen {
     fn visit_item_fn(&mut self, function: &'ast ItemFn) {
         self.function(&function.sig.ident, function.sig.span(), function.block.span());
         visit::visit_item_fn(self, function);
+    }
+
+    fn visit_expr_method_call(&mut self, call: &'ast ExprMethodCall) {
+        const LOOKS: [&str; 5] = ["as_ref", "as_deref", "iter", "get", "unwrap_or_default"];
+        let field = |of: &Expr| match of {
+            Expr::Field(ExprField { member: Member::Named(name), .. }) => Some(name.to_string()),
+            Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
+            _ => None,
+        };
+        let of_object = |of: &Expr| match of {
+            Expr::Field(of) => {
+                matches!(&of.member, Member::Named(name) if name == "annotations")
+                    && field(&of.base).is_some_and(|base| base == "metadata")
+            }
+            _ => false,
+        };
+        if of_object(&call.receiver) && LOOKS.iter().any(|look| call.method == look) {
+            self.annotations.push(call.method.span().start().line);
+        }
+        visit::visit_expr_method_call(self, call);
     }
 
     fn visit_impl_item_fn(&mut self, function: &'ast ImplItemFn) {
@@ -176,6 +208,15 @@ mod tests {
         assert!(findings("crates/a/tests/b.rs", text).is_empty());
         assert!(findings("crates/a/src/b.rs", "const A: &str = \"cookdough\";").is_empty());
         assert!(findings("crates/a/src/wire.rs", "const A: &str = \"OKD\";").is_empty());
+    }
+
+    #[test]
+    fn annotations_are_read_in_their_home_only() {
+        let text = "fn f(m: &M) {\n    let a = m.metadata.annotations.as_ref();\n    m.metadata.annotations = Some(a);\n    m.annotations.get(a);\n}\n";
+        let found = ["crates/rules/src/render.rs:2: annotations are read by crates/rules/src/view/"];
+        assert_eq!(findings("crates/rules/src/render.rs", text), found);
+        assert!(findings("crates/rules/src/view/pod.rs", text).is_empty());
+        assert!(findings("crates/apiserver/src/store.rs", text).is_empty());
     }
 
     #[test]

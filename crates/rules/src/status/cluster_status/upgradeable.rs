@@ -9,6 +9,7 @@
 //! Source: `pkg/operator/status.go` (Upgradeable) and `pkg/operator/sync.go` (boot image skew) of
 //! github.com/openshift/machine-config-operator; R-UPGRADE-2 is ours.
 
+use crate::stream::catalog::due::retained;
 use crate::view::PoolView;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -17,7 +18,6 @@ use std::{
 use weir_api::{
     MachineConfiguration, OSImageStream,
     condition::{TRUE, find, is_true},
-    keys::config::RETAINED_STREAMS,
 };
 
 /// Everything that decides it.
@@ -66,14 +66,13 @@ pub fn upgradeable(view: &UpgradeView<'_>) -> Option<Blocked> {
             None
         }
     });
-    pools.or_else(|| retained(view)).or_else(|| boot_images(view))
+    pools.or_else(|| retained_in_use(view)).or_else(|| boot_images(view))
 }
 
-fn retained(view: &UpgradeView<'_>) -> Option<Blocked> {
+fn retained_in_use(view: &UpgradeView<'_>) -> Option<Blocked> {
     let object = view.streams?;
     let status = object.status.as_ref()?;
-    let marked = object.metadata.annotations.as_ref()?.get(RETAINED_STREAMS)?;
-    let kept: BTreeSet<&str> = marked.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    let kept = retained(object);
     let mut used: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for name in kept.iter().filter(|name| **name == status.default_stream || **name == object.spec.default_stream) {
         used.entry((*name).to_owned()).or_default().push("the default".to_owned());

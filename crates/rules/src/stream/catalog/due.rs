@@ -13,6 +13,7 @@
 //!
 //! Source: `pkg/controller/osimagestream` of github.com/openshift/machine-config-operator; the order of writes is ours.
 
+use crate::view::Annotations;
 use std::{collections::BTreeSet, fmt};
 use weir_api::{ClusterVersion, OSImageStream, keys::config, os_image_stream::OSImageStreamStatus};
 
@@ -136,8 +137,7 @@ fn unused(object: &OSImageStream, status: &OSImageStreamStatus, in_use: &BTreeSe
 /// Names of the listed streams that the release no longer carries, as the object is marked.
 #[must_use]
 pub fn retained(object: &OSImageStream) -> BTreeSet<&str> {
-    let mark = object.metadata.annotations.as_ref().and_then(|a| a.get(config::RETAINED_STREAMS));
-    mark.into_iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty()).collect()
+    Annotations::of(&object.metadata).names(config::RETAINED_STREAMS).collect()
 }
 
 fn stale(view: &DueView<'_>, release: &str) -> Option<Stale> {
@@ -145,7 +145,7 @@ fn stale(view: &DueView<'_>, release: &str) -> Option<Stale> {
     if object.status.as_ref().is_none_or(|s| s.available_streams.is_empty()) {
         return Some(Stale::Empty);
     }
-    let mark = |key| object.metadata.annotations.as_ref().and_then(|a| a.get(key)).cloned().unwrap_or_default();
+    let mark = |key| Annotations::of(&object.metadata).get(key).unwrap_or_default().to_owned();
     let (from, by) = (mark(config::RELEASE_PAYLOAD_IMAGE), mark(config::RELEASE_IMAGE_VERSION));
     if from != release && !(from.is_empty() && view.build.is_none()) {
         Some(Stale::Release { from })
