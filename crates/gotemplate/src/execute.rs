@@ -58,7 +58,7 @@ impl Executor<'_> {
     /// An error that names the expression.
     fn stopped(&self, at: Span, reason: impl std::fmt::Display) -> Error {
         let expression = self.text.get(at.start..at.end).unwrap_or_default();
-        self.error(at.start, format!("executing {:?} at <{}>: {reason}", self.name, brief(expression)))
+        self.error(at.place, format!("executing {:?} at <{}>: {reason}", self.name, brief(expression)))
     }
 
     fn step(&mut self, at: usize) -> Result<(), Error> {

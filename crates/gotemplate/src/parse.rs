@@ -305,7 +305,7 @@ impl<'t> Parser<'t> {
                 if commands.is_empty() {
                     return Err((token.start, format!("missing value for {context}")));
                 }
-                return Ok(Pipeline { at: Span { start, end: token.start }, variables, assigns, commands });
+                return Ok(Pipeline { at: Span::new(start, token.start), variables, assigns, commands });
             }
             if !begins_operand(token.kind) {
                 return self.unexpected(token, context);
@@ -381,22 +381,24 @@ impl<'t> Parser<'t> {
         }
         let mut operands = operands.into_iter();
         let Some(first) = operands.next() else { return Err((start, "empty command".to_owned())) };
-        Ok(Command { at: Span { start, end }, first, arguments: operands.collect() })
+        Ok(Command { at: Span::new(start, end), first, arguments: operands.collect() })
     }
 
     fn operand(&mut self) -> Result<Option<Operand>, Fault> {
         let Some(operand) = self.term()? else { return Ok(None) };
         let mut fields = Vec::new();
-        let mut end = operand.at.end;
+        let mut at = operand.at;
         while self.peek().kind == Kind::Field {
             let field = self.next();
-            end = field.end;
+            if fields.is_empty() {
+                at.place = field.start;
+            }
+            at.end = field.end;
             fields.push(self.field(field));
         }
         if fields.is_empty() {
             return Ok(Some(operand));
         }
-        let at = Span { start: operand.at.start, end };
         let term = match operand.term {
             Term::Fields(mut own) => {
                 own.append(&mut fields);
@@ -450,7 +452,7 @@ impl<'t> Parser<'t> {
             _ => Term::Text(self.constant(token)?),
         };
         let end = self.tokens.get(self.position.saturating_sub(1)).map_or(token.end, |last| last.end);
-        Ok(Some(Operand { at: Span { start: token.start, end }, term }))
+        Ok(Some(Operand { at: Span::new(token.start, end), term }))
     }
 
     fn number(&self, token: Token) -> Result<Number, Fault> {

@@ -54,6 +54,14 @@ pub(crate) struct Command {
 pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
+    /// Where errors are said to be: as in Go, of fields behind something else at the first of them.
+    pub(crate) place: usize,
+}
+
+impl Span {
+    pub(crate) fn new(start: usize, end: usize) -> Self {
+        Self { start, end, place: start }
+    }
 }
 
 /// A value in a command.

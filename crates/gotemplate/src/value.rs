@@ -179,6 +179,14 @@ impl Value {
         }
     }
 
+    /// Its text, as `%v` of Go's `fmt` writes it.
+    ///
+    /// # Errors
+    /// When that would print an address of memory.
+    pub fn plain(&self) -> Result<String, String> {
+        crate::format::plain(self)
+    }
+
     /// What it points to in the end.
     #[must_use]
     pub fn pointed(&self) -> &Self {

@@ -35,7 +35,7 @@ mod version;
 pub use elements::{Element, file_address};
 pub use encode::json_len;
 pub use report::{Entry, Report};
-pub use url::decode_data_url;
+pub use url::{Address, address, data_url, decode_data_url};
 pub use v2::ConfigV2;
 
 use serde_json::{Map, Value, json};
@@ -211,6 +211,16 @@ impl Config {
         Self { fields }
     }
 
+    /// A configuration of these files and units, which are taken to have the fields of version 3.5 in their types; whether
+    /// they may be used was not looked at, and [`Config::validate`] tells.
+    #[must_use]
+    pub fn of_parts(files: Vec<Value>, units: Vec<Value>) -> Self {
+        let mut config = Self::empty();
+        config.fields.insert("storage".to_owned(), json!({ "files": files }));
+        config.fields.insert("systemd".to_owned(), json!({ "units": units }));
+        config
+    }
+
     /// Reads a configuration of any accepted version and converts it.
     ///
     /// # Errors
@@ -258,7 +268,13 @@ impl Config {
         check_modes(self.files().filter_map(|f| Some((f.get("path")?.as_str()?, f.get("mode")?.as_i64()?))))
     }
 
-    /// Lays a later configuration over this one.
+    /// Lays a later configuration over this one as Ignition itself does.
+    #[must_use]
+    pub fn merge(self, later: Self) -> Self {
+        Self { fields: merge::merge(self.fields, later.fields) }
+    }
+
+    /// Lays a later configuration over this one as MachineConfigs are laid over each other.
     ///
     /// Compression belongs to the contents it came with: a file that the later configuration gives without one is not
     /// taken to be compressed as the earlier file was.
@@ -273,7 +289,7 @@ impl Config {
                 contents.entry("compression").or_insert(Value::from(""));
             }
         }
-        let mut merged = Self { fields: merge::merge(self.fields, later.fields) };
+        let mut merged = self.merge(later);
         for file in merged.files_mut() {
             let Some(Value::Object(contents)) = file.get_mut("contents") else { continue };
             if contents.get("compression").and_then(Value::as_str) == Some("") {

@@ -47,6 +47,33 @@ pub(crate) fn parse(url: &str) -> Result<Url<'_>, &'static str> {
     Ok(Url { scheme: scheme.to_ascii_lowercase(), rest, query })
 }
 
+/// Scheme, host and port of a URL.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Address {
+    /// In lower case; empty when there is none.
+    pub scheme: String,
+    /// As it is written, without brackets; empty when there is none.
+    pub host: String,
+    /// Digits; empty when there are none.
+    pub port: String,
+}
+
+/// Where a URL leads to.
+///
+/// # Errors
+/// When it is none. Text before a colon is a scheme: `name:6443` has no host.
+pub fn address(url: &str) -> Result<Address, &'static str> {
+    let Url { scheme, rest, .. } = parse(url)?;
+    let authority = rest.strip_prefix("//").and_then(|rest| rest.split('/').next()).unwrap_or_default();
+    let authority = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    let (host, port) = match authority.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((host, port)) => (host, port.trim_start_matches(':')),
+        None => authority.rsplit_once(':').unwrap_or((authority, "")),
+    };
+    let host = percent_encoding::percent_decode_str(host).decode_utf8_lossy().into_owned();
+    Ok(Address { scheme, host, port: port.to_owned() })
+}
+
 fn split_scheme(url: &str) -> Result<(&str, &str), &'static str> {
     for (at, c) in url.char_indices() {
         match c {
@@ -147,6 +174,24 @@ static BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_padding_mode(DecodePaddingMode::RequireCanonical)
         .with_decode_allow_trailing_bits(true),
 );
+
+/// Text as a data URL without media type: all but letters, digits and `-_.!~*'()` is percent-encoded.
+///
+/// Source: `Escape` of github.com/vincent-petithory/dataurl.
+#[must_use]
+pub fn data_url(text: &str) -> String {
+    const ESCAPED: &percent_encoding::AsciiSet = &percent_encoding::NON_ALPHANUMERIC
+        .remove(b'-')
+        .remove(b'_')
+        .remove(b'.')
+        .remove(b'!')
+        .remove(b'~')
+        .remove(b'*')
+        .remove(b'\'')
+        .remove(b'(')
+        .remove(b')');
+    format!("data:,{}", percent_encoding::utf8_percent_encode(text, ESCAPED))
+}
 
 /// The bytes of a data URL.
 ///

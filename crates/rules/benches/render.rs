@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use std::{
+    collections::BTreeMap,
     hint::black_box,
     io::Read as _,
     path::Path,
@@ -9,7 +10,10 @@ use std::{
     time::{Duration, Instant},
 };
 use weir_api::{ControllerConfig, MachineConfig, MachineConfigPool};
-use weir_rules::render::{RenderInput, render};
+use weir_rules::{
+    render::{RenderInput, render},
+    template::{TemplateInput, TlsSettings, Tree, generate},
+};
 
 const POOLS: usize = 50;
 const CONFIGS_PER_POOL: usize = 20;
@@ -68,6 +72,7 @@ fn main() -> Result<()> {
     let binary = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     println!("{:<58} {:>22}   asked", "rendering (in brackets: on a processor)", "measured");
     pools_at_once();
+    templates()?;
     match binary {
         Some(binary) => program(Path::new(&binary)),
         None => Ok(()),
@@ -105,6 +110,35 @@ fn pools_at_once() {
     row("1,000 MachineConfigs of 20 files, 50 pools, one thread", &median(&apart), "1,000 ms on 2 cores");
     row("the same and 20 shared ones in each of the pools", &median(&inheriting), "");
     row("one pool of 20", &median(&apart[..1]), "");
+}
+
+/// What the recorded tree makes of a ControllerConfig with three roles.
+fn templates() -> Result<()> {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/golden/generated");
+    let files: BTreeMap<String, String> = serde_json::from_slice(&std::fs::read(golden.join("tree-main.json"))?)?;
+    let mut tree = Tree::default();
+    files.iter().try_for_each(|(path, text)| tree.add_file(path, text.as_bytes()))?;
+    let cases = std::fs::read_to_string(golden.join("template-controller.jsonl"))?;
+    let with_arbiter = cases.lines().find(|line| line.contains("HighlyAvailableArbiter")).ok_or("no such case")?;
+    let case: Value = serde_json::from_str(with_arbiter)?;
+    let controller_config: ControllerConfig = serde_json::from_value(case["controllerConfig"].clone())?;
+    let tls = TlsSettings::of(None);
+    let input = TemplateInput {
+        controller_config: &controller_config,
+        pull_secret: case["pullSecret"].as_str(),
+        tls: &tls,
+        build: "b",
+        release: None,
+    };
+    let mut worked = Duration::ZERO;
+    let wall = median_of(|| {
+        let (start, before) = (Instant::now(), on_processor());
+        assert!(black_box(generate(&tree, &input)).is_ok_and(|made| made.len() == 9));
+        worked = on_processor().saturating_sub(before);
+        start.elapsed()
+    });
+    row("templates of one ControllerConfig, 3 roles", &format!("{} ({})", millis(wall), millis(worked)), "20 ms");
+    Ok(())
 }
 
 /// `weir render` of three pools with 30 MachineConfigs each.

@@ -7,11 +7,12 @@
 //! | [`rollout`] | which nodes may start their update now, what the others wait for, and how a node is drained |
 //! | [`status`] | what pools, nodes and the cluster say about themselves |
 //! | [`operator`] | what the operator keeps in the cluster |
+//! | [`template`] | what a release's templates make of a ControllerConfig |
 //! | [`view`] | API objects turned into what the rules read |
 //! | [`world`] | everything that a decision looks at, as one value: what follows from it, whoever asks |
 //! | [`objects`] | what any object is read with and changed by |
 //!
-//! A room uses those below it: `objects`, `view`, `stream`, `render`, `rollout`, then `status` and `operator`, and `world` above
+//! A room uses those below it: `objects`, `view`, `stream`, `template`, `render`, `rollout`, then `status` and `operator`, and `world` above
 //! all. `stream`, `render` and `rollout` are rules themselves, named after what README promises; the table on top of each room
 //! says what the others in it decide.
 
@@ -21,5 +22,6 @@ pub mod render;
 pub mod rollout;
 pub mod status;
 pub mod stream;
+pub mod template;
 pub mod view;
 pub mod world;

@@ -1,4 +1,4 @@
-//! What any object is read with and changed by: selectors, conditions, edits, quotations, and what there is at the start.
+//! What any object is read with and changed by: selectors, conditions, edits, certificates, quotations, and what there is at the start.
 //!
 //! | module | decides |
 //! |---|---|
@@ -6,10 +6,12 @@
 //! | [`edit`] | which fields of an object are to be written |
 //! | [`conditions`] | how a list of conditions changes |
 //! | [`seed`] | which objects a made-up cluster that runs a release holds at the start |
+//! | `pem` | which certificates are in a text |
 //! | [`quoted`] | how a machine's words look inside a message |
 
 pub mod conditions;
 pub mod edit;
+pub(crate) mod pem;
 pub mod quoted;
 pub mod seed;
 pub mod selector;

@@ -79,7 +79,11 @@ fn fields_of_a_controllerconfig_are_what_go_sees() {
             let result = template.execute(&data, &NoFunctions, Limits::default());
             let equal = match (&result, recorded) {
                 (Ok(got), Recorded { output: Some(expected), .. }) => got == expected,
-                (Err(_), Recorded { error: Some(_), .. }) => !METHODS.contains(&text.as_str()),
+                (Err(error), Recorded { error: Some(recorded), .. }) => {
+                    // The place is Go's, to the column; the words after it need not be.
+                    let place = format!("template: t:{}:{}: executing", error.line, error.column);
+                    !METHODS.contains(&text.as_str()) && recorded.contains(&place)
+                }
                 (Err(error), Recorded { output: Some(_), .. }) => {
                     METHODS.contains(&text.as_str()) && error.reason.contains("can't evaluate field GetName")
                 }

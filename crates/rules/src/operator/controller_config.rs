@@ -29,7 +29,6 @@ mod discovered;
 mod error;
 mod images;
 pub mod merge;
-mod pem;
 mod pull_secret;
 mod server;
 #[cfg(test)]

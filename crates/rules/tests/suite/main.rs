@@ -5,4 +5,5 @@ mod render_golden;
 mod render_properties;
 mod rollout_golden;
 mod scenarios;
+mod template_golden;
 mod yaml_oracle;

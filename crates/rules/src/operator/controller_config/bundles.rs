@@ -1,6 +1,7 @@
 //! Bytes out of ConfigMaps: certificates of registries, and CAs (R-CONTROLLER-CONFIG-3, -4 and -6).
 
-use super::{ConfigMaps, RenderConfigError, pem};
+use super::{ConfigMaps, RenderConfigError};
+use crate::objects::pem;
 use base64::{
     Engine as _, alphabet,
     engine::{

@@ -2,6 +2,7 @@
 //! kubelet's signer, another one, and a leaf that the signer issued.
 
 use super::*;
+use crate::objects::pem;
 use serde_json::{Value, json};
 use weir_api::keys::config::{GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, SERVICE_CA_ROTATE};
 

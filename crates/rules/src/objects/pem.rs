@@ -8,13 +8,13 @@ const CERTIFICATE: &str = "CERTIFICATE";
 /// Characters of base64 in a line, as RFC 7468 demands of who writes.
 const LINE: usize = 64;
 /// DER tags.
-const SEQUENCE: u8 = 0x30;
+pub(crate) const SEQUENCE: u8 = 0x30;
 const EXPLICIT_VERSION: u8 = 0xa0;
-/// Fields of a certificate between its version and its subject: serial number, signature, issuer, validity.
-const BEFORE_SUBJECT: usize = 4;
+/// Fields of a certificate between its version and its issuer: serial number, signature.
+const BEFORE_ISSUER: usize = 2;
 
-/// Certificates of a text as DER, in order. What is no certificate, or cannot be read, is left out.
-pub(super) fn certificates(text: &[u8]) -> Vec<Vec<u8>> {
+/// What is enclosed in a text, with its label, in order. What is not ended or no base64 is left out.
+pub(crate) fn blocks(text: &[u8]) -> Vec<(String, Vec<u8>)> {
     let text = String::from_utf8_lossy(text);
     let mut found = Vec::new();
     let mut block: Option<(&str, String)> = None;
@@ -23,8 +23,8 @@ pub(super) fn certificates(text: &[u8]) -> Vec<Vec<u8>> {
         if let Some(label) = marks("-----BEGIN ") {
             block = Some((label, String::new()));
         } else if let Some(label) = marks("-----END ") {
-            let ended = block.take().filter(|(begun, _)| *begun == label && label == CERTIFICATE);
-            found.extend(ended.and_then(|(_, body)| STANDARD.decode(body).ok()).filter(|der| subject(der).is_some()));
+            let ended = block.take().filter(|(begun, _)| *begun == label);
+            found.extend(ended.and_then(|(label, body)| Some((label.to_owned(), STANDARD.decode(body).ok()?))));
         } else if let Some((_, body)) = &mut block {
             body.push_str(line);
         }
@@ -32,8 +32,14 @@ pub(super) fn certificates(text: &[u8]) -> Vec<Vec<u8>> {
     found
 }
 
+/// Certificates of a text as DER, in order. What is no certificate, or cannot be read, is left out.
+pub(crate) fn certificates(text: &[u8]) -> Vec<Vec<u8>> {
+    let certificates = blocks(text).into_iter().filter(|(label, der)| label == CERTIFICATE && subject(der).is_some());
+    certificates.map(|(_, der)| der).collect()
+}
+
 /// The text of a certificate, with a line break at its end.
-pub(super) fn text(der: &[u8]) -> String {
+pub(crate) fn text(der: &[u8]) -> String {
     let body = STANDARD.encode(der);
     let mut text = format!("-----BEGIN {CERTIFICATE}-----\n");
     let mut rest = body.as_str();
@@ -47,29 +53,46 @@ pub(super) fn text(der: &[u8]) -> String {
 }
 
 /// Whether a certificate's subject has this text in it.
-pub(super) fn is_of(der: &[u8], name: &str) -> bool {
+pub(crate) fn is_of(der: &[u8], name: &str) -> bool {
     subject(der).is_some_and(|subject| subject.windows(name.len()).any(|part| part == name.as_bytes()))
 }
 
-/// The subject as it is encoded; `None` when this is no certificate.
-fn subject(der: &[u8]) -> Option<&[u8]> {
+/// What of a certificate says whose it is and how long it holds, as it is encoded.
+pub(crate) struct Certificate<'d> {
+    /// Content of the name of who signed it.
+    pub(crate) issuer: &'d [u8],
+    /// Content of the two times between which it holds.
+    pub(crate) validity: &'d [u8],
+    /// Content of the name of whose it is.
+    pub(crate) subject: &'d [u8],
+}
+
+/// Takes a certificate apart; `None` when this is none.
+pub(crate) fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
     let (certificate, _) = of_tag(der, SEQUENCE)?;
     let (mut rest, _) = of_tag(certificate, SEQUENCE)?;
     if let (EXPLICIT_VERSION, _, after) = element(rest)? {
         rest = after;
     }
-    for _ in 0..BEFORE_SUBJECT {
+    for _ in 0..BEFORE_ISSUER {
         rest = element(rest)?.2;
     }
-    of_tag(rest, SEQUENCE).map(|(subject, _)| subject)
+    let (issuer, rest) = of_tag(rest, SEQUENCE)?;
+    let (validity, rest) = of_tag(rest, SEQUENCE)?;
+    let (subject, _) = of_tag(rest, SEQUENCE)?;
+    Some(Certificate { issuer, validity, subject })
 }
 
-fn of_tag(der: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
+fn subject(der: &[u8]) -> Option<&[u8]> {
+    certificate(der).map(|certificate| certificate.subject)
+}
+
+pub(crate) fn of_tag(der: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
     element(der).filter(|(tag, _, _)| *tag == wanted).map(|(_, content, rest)| (content, rest))
 }
 
 /// Tag, content and what follows of the first element.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(crate) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, first], mut rest) = der.split_first_chunk::<2>()?;
     let mut length = usize::from(first);
     if first & 0x80 != 0 {
