@@ -7,7 +7,7 @@
 use crate::digest::{ByteStream, Digest};
 use crate::error::Fault;
 use crate::manifest::{Descriptor, Index, MAX_DOCUMENT, media};
-use crate::pull_spec::PullSpec;
+use crate::pull_spec::{PullSpec, Version};
 use bytes::Bytes;
 use futures::StreamExt as _;
 use std::collections::BTreeMap;
@@ -102,9 +102,18 @@ impl Layout {
         let spec = listed.and_then(|name| name.parse::<PullSpec>().ok()).unwrap_or_else(|| PullSpec {
             registry: "layout.invalid".to_owned(),
             repository: "image".to_owned(),
-            version: crate::pull_spec::Version::Digest(image.digest.clone()),
+            version: Version::Digest(image.digest.clone()),
         });
         spec.by_digest(image.digest.clone())
+    }
+
+    /// The tag that a listed image has there.
+    #[must_use]
+    pub fn tag(&self, image: &Descriptor) -> Option<String> {
+        match image.annotations.get(REF_NAME)?.parse::<PullSpec>().ok()?.version {
+            Version::Tag(tag) => Some(tag),
+            Version::Digest(_) => None,
+        }
     }
 
     /// How it is called in messages.

@@ -12,7 +12,7 @@ pub enum Name {
     Rollout,
     /// The embedded API server
     Apiserver,
-    /// Stream discovery against a registry
+    /// Stream discovery against a registry, and against our own beside it
     Discovery,
     /// Rendering
     Render,
@@ -25,8 +25,15 @@ pub fn run(root: &Path, name: Name) -> Result<()> {
         Name::Rollout => return with_binary(root, "weir", "rollout"),
         Name::Render => return with_binary(root, "weir-rules", "render"),
         Name::Apiserver => ("weir-apiserver", "apiserver"),
-        Name::Discovery => ("weir-images", "discovery"),
+        Name::Discovery => {
+            bench(root, "weir-images", "discovery")?;
+            ("weir-registry", "discovery")
+        }
     };
+    bench(root, package, target)
+}
+
+fn bench(root: &Path, package: &str, target: &str) -> Result<()> {
     crate::cargo(root, &["bench", "--package", package, "--bench", target])
 }
 

@@ -11,9 +11,10 @@ struct Program {
     skipped: &'static str,
 }
 
-const PROGRAMS: [Program; 3] = [
+const PROGRAMS: [Program; 4] = [
     Program { name: "docker-registry", package: "docker-registry", skipped: "tests against a real registry" },
     Program { name: "kubectl", package: "kubernetes-client", skipped: "tests with kubectl" },
+    Program { name: "skopeo", package: "skopeo", skipped: "copies with skopeo" },
     Program { name: "python3", package: "python3", skipped: "comparison with the independent YAML and merge oracles" },
 ];
 

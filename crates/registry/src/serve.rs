@@ -1,0 +1,184 @@
+//! The registry on a socket: TLS, HTTP/2 and HTTP/1.1, on this machine alone.
+
+use crate::{Error, Registry, credentials};
+use hyper::service::service_fn;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::conn::auto,
+};
+use std::{convert::Infallible, future::Future, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::Semaphore,
+    task::JoinSet,
+};
+use tokio_rustls::TlsAcceptor;
+
+/// Open connections: clients open some for each image. Who comes after them waits.
+const CONNECTIONS: usize = 256;
+/// A client that has not finished its TLS handshake by then is not a client.
+const HANDSHAKE_PERIOD: Duration = Duration::from_secs(10);
+/// Headers of a request have to be complete by then, counted from when the connection waits for them.
+const HEADER_PERIOD: Duration = Duration::from_secs(30);
+/// Bound of all headers of a request together.
+const LARGEST_HEADERS: u32 = 32 << 10;
+/// Requests that one HTTP/2 connection may have under way.
+const STREAMS: u32 = 100;
+/// A connection on which nothing comes is asked for a sign of life this often, and ended when it gives none.
+const PING_PERIOD: Duration = Duration::from_secs(30);
+/// How long requests may go on after the end was asked for.
+const GRACE_PERIOD: Duration = Duration::from_secs(5);
+/// Pause after a connection could not be accepted, e.g. for want of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How often what nobody needs is removed.
+const COLLECT_PERIOD: Duration = Duration::from_mins(10);
+
+/// A registry whose address is bound. Clients can connect from now on; they are served by [`Listener::serve`].
+pub struct Listener {
+    registry: Registry,
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+    acceptor: TlsAcceptor,
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("address", &self.address).finish_non_exhaustive()
+    }
+}
+
+impl Listener {
+    /// Binds the address of the last time, or a free one at first; it is kept, with the login for it.
+    ///
+    /// # Errors
+    /// When it cannot be bound, or the certificate cannot be used.
+    pub fn bind(registry: Registry) -> Result<Self, Error> {
+        let credentials = &registry.credentials;
+        let wanted = credentials.address()?;
+        let failed = |cause| credentials.listen_error(wanted, cause);
+        let listener = std::net::TcpListener::bind(wanted).map_err(failed)?;
+        listener.set_nonblocking(true).map_err(failed)?;
+        let address = listener.local_addr().map_err(failed)?;
+        let acceptor = TlsAcceptor::from(Arc::new(credentials.server_config()?));
+        credentials.keep(address)?;
+        Ok(Self { registry, listener, address, acceptor })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The login, in a file as `podman login` writes it.
+    #[must_use]
+    pub fn authfile(&self) -> PathBuf {
+        self.registry.credentials.folder.join(credentials::AUTHFILE)
+    }
+
+    /// The certificate that is to be trusted, PEM.
+    #[must_use]
+    pub fn certificate(&self) -> PathBuf {
+        self.registry.credentials.folder.join(credentials::CERTIFICATE)
+    }
+
+    /// Serves until `shutdown` is ready; requests are then given a moment.
+    ///
+    /// # Errors
+    /// When the socket cannot be used.
+    pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
+        let Self { registry, listener, address, acceptor } = self;
+        let listener =
+            TcpListener::from_std(listener).map_err(|cause| registry.credentials.listen_error(address, cause))?;
+        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let mut connections = JoinSet::new();
+        let mut collect = tokio::time::interval(COLLECT_PERIOD);
+        tokio::pin!(shutdown);
+        loop {
+            tokio::select! {
+                () = &mut shutdown => break,
+                Ok((place, accepted)) = accept(&listener, &places) => match accepted {
+                    Ok((stream, _)) => {
+                        let connection = connection(registry.clone(), acceptor.clone(), stream, stopped.clone());
+                        connections.spawn(async move {
+                            connection.await;
+                            drop(place);
+                        });
+                    }
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection to the registry could not be accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                _ = collect.tick() => {
+                    if let Err(error) = registry.collect((registry.store.now)()) {
+                        tracing::warn!("{error}");
+                    }
+                }
+                Some(_) = connections.join_next() => {}
+            }
+        }
+        stop.send_replace(true);
+        // What is still under way after the period is cut off with the set.
+        let _ = tokio::time::timeout(GRACE_PERIOD, async { while connections.join_next().await.is_some() {} }).await;
+        Ok(())
+    }
+}
+
+/// The next connection, when there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Result<(tokio::sync::OwnedSemaphorePermit, std::io::Result<(TcpStream, SocketAddr)>), tokio::sync::AcquireError> {
+    let place = places.clone().acquire_owned().await?;
+    Ok((place, listener.accept().await))
+}
+
+async fn connection(
+    registry: Registry,
+    acceptor: TlsAcceptor,
+    stream: TcpStream,
+    mut stopped: tokio::sync::watch::Receiver<bool>,
+) {
+    // Small answers must not wait for the next one.
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "setting TCP_NODELAY");
+    }
+    let stream = match tokio::time::timeout(HANDSHAKE_PERIOD, acceptor.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake"),
+        Err(_) => return tracing::debug!("TLS handshake took too long"),
+    };
+    let builder = protocol(stream.get_ref().1.alpn_protocol() == Some(b"h2"));
+    let service = service_fn(move |request| {
+        let registry = registry.clone();
+        async move { Ok::<_, Infallible>(registry.answer(request).await) }
+    });
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
+    tokio::pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = async { _ = stopped.wait_for(|stop| *stop).await } => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "connection");
+    }
+}
+
+/// The protocol that was agreed on, with its limits.
+fn protocol(is_http2: bool) -> auto::Builder<TokioExecutor> {
+    let builder = auto::Builder::new(TokioExecutor::new());
+    let mut builder = if is_http2 { builder.http2_only() } else { builder.http1_only() };
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_PERIOD).max_buf_size(LARGEST_HEADERS as usize);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_PERIOD)
+        .max_concurrent_streams(STREAMS)
+        .max_header_list_size(LARGEST_HEADERS);
+    builder
+}
