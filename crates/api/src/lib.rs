@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`kind`] | what every root type has in common, and the macro that declares one |
 //! | [`condition`] | the condition shape shared by our kinds |
+//! | [`class`] | whether trying again can help, for errors |
 //! | [`keys`] | labels, annotations and well-known names, by who writes them |
 //! | [`machine_config`] | `MachineConfig` |
 //! | [`pool`] | `MachineConfigPool` |
@@ -35,6 +36,7 @@
 //! that name just what is to change.
 
 pub mod api_server;
+pub mod class;
 pub mod cluster_operator;
 pub mod cluster_version;
 pub mod condition;
@@ -72,6 +74,7 @@ pub mod service_monitor;
 pub mod tls;
 
 pub use api_server::APIServer;
+pub use class::Class;
 pub use cluster_operator::ClusterOperator;
 pub use cluster_version::ClusterVersion;
 pub use condition::Condition;

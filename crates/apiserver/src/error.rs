@@ -1,15 +1,7 @@
 //! Why the server could not be set up. What a request gets wrong is in `status`.
 
 use std::{io, net::SocketAddr, path::PathBuf};
-
-/// Whether the same start can succeed later without anybody changing anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// It cannot; somebody has to change something first.
-    Permanent,
-    /// It can; try again after a while.
-    Transient,
-}
+use weir_api::Class;
 
 /// Why the server could not start. Causes are part of the message, so that whoever prints a chain of errors says them once.
 #[derive(Debug, thiserror::Error)]

@@ -85,7 +85,7 @@ mod types;
 mod watch;
 
 pub use clock::{Clock, Ids};
-pub use error::{Class, Error};
+pub use error::Error;
 pub use policy::User;
 pub use rbac::Authorization;
 pub use response::Body;

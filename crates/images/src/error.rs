@@ -4,17 +4,7 @@ use crate::authfile::BadEntry;
 use crate::digest::Digest;
 use std::fmt;
 use std::time::Duration;
-
-/// Whether the same request can succeed later without anybody changing anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// It can; try again after a while.
-    Transient,
-    /// It cannot; wait for a change, of credentials or permissions, or of what the registry holds.
-    Permanent,
-    /// Nothing can: the content itself is wrong, and its digest proves that no other content is meant.
-    Final,
-}
+use weir_api::Class;
 
 /// What went wrong with one image. The text is whole: image, place, what, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

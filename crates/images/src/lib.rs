@@ -45,7 +45,7 @@ pub mod trust;
 pub use authfile::Authfile;
 pub use cache::Cache;
 pub use digest::Digest;
-pub use error::{Class, Error, Fault};
+pub use error::{Error, Fault};
 pub use images::{Images, Source, Way};
 pub use layout::Layout;
 pub use proxy::Proxy;

@@ -1,8 +1,9 @@
 //! Trying again: how long, how often, and when not.
 
-use crate::error::{Class, Error, Fault};
+use crate::error::{Error, Fault};
 use std::time::Duration;
 use tokio::time::Instant;
+use weir_api::Class;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);

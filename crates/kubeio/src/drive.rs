@@ -4,7 +4,6 @@
 //! and then kept still for a moment, when it asked to be called again, and, after an error, with growing pauses.
 
 use crate::{
-    Class,
     error::{of_client, said},
     measure, outage,
     read::harmless,
@@ -15,6 +14,7 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep_until, timeout_at},
 };
+use weir_api::Class;
 
 /// Changes closer together than this are taken in together: one `kubectl apply` of several objects is one intent.
 const QUIET: Duration = Duration::from_millis(10);
@@ -117,7 +117,7 @@ where
                     sleep_until(Instant::now() + pause).await;
                 }
                 match error.class() {
-                    Class::Permanent => FULL_PASS,
+                    Class::Permanent | Class::Final => FULL_PASS,
                     Class::Transient => retry(failures),
                 }
             }

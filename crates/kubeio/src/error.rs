@@ -6,15 +6,7 @@ use crate::{
 };
 use http::StatusCode;
 use std::time::Duration;
-
-/// Whether the same request can succeed later without anybody changing anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// It cannot; wait for a change.
-    Permanent,
-    /// It can; try again after a while.
-    Transient,
-}
+use weir_api::Class;
 
 /// A request that failed.
 #[derive(Debug, thiserror::Error)]

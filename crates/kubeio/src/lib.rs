@@ -42,7 +42,7 @@ pub use batch::batch;
 pub use cache::Cache;
 pub use clock::Clock;
 pub use drive::{Classed, Next, drive};
-pub use error::{Class, Error};
+pub use error::Error;
 pub use events::{Event, Recorder};
 pub use fence::Fence;
 pub use read::Unreadable;

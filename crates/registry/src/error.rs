@@ -5,15 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
 };
-
-/// Whether the same start can succeed later without anybody changing anything.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Class {
-    /// It cannot; somebody has to change something first.
-    Permanent,
-    /// It can; try again after a while.
-    Transient,
-}
+use weir_api::Class;
 
 /// Why the registry could not be started. Causes are part of the message.
 #[derive(Debug, thiserror::Error)]

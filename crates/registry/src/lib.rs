@@ -29,7 +29,7 @@ pub mod serve;
 mod store;
 
 pub use answer::Body;
-pub use error::{Class, Error};
+pub use error::Error;
 pub use serve::Listener;
 
 use credentials::Credentials;

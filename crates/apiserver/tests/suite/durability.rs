@@ -11,7 +11,8 @@ use std::{
     process::{Command, Stdio},
 };
 use tower::ServiceExt as _;
-use weir_apiserver::{ApiServer, Class, Error, Listener, Settings};
+use weir_api::Class;
+use weir_apiserver::{ApiServer, Error, Listener, Settings};
 
 const CHILD: &str = "WEIR_TEST_DATA_DIR";
 const MAPS: &str = "/api/v1/namespaces/default/configmaps";

@@ -19,10 +19,10 @@ use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use weir_api::{
-    MachineConfigPool,
+    Class, MachineConfigPool,
     condition::{FALSE, TRUE},
 };
-use weir_kubeio::{Class, Event, Next, Recorder, drive};
+use weir_kubeio::{Event, Next, Recorder, drive};
 use weir_rules::{
     render::{
         RenderError, Rendered,

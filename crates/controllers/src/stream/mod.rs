@@ -19,9 +19,9 @@ use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, pin::pin, time::Duration};
 use tokio::time::{Instant, sleep};
-use weir_api::keys::names::CLUSTER;
+use weir_api::{Class, keys::names::CLUSTER};
 use weir_images::Images;
-use weir_kubeio::{Class, Classed, Event, Next, Recorder, drive, drive::chain};
+use weir_kubeio::{Classed, Event, Next, Recorder, drive, drive::chain};
 use weir_rules::stream::{
     catalog::{
         Catalog, CatalogError, Existing, Input, Source, catalog,

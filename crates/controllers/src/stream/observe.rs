@@ -1,11 +1,11 @@
 //! Reads the images of a release payload.
 
 use std::collections::BTreeMap;
-use weir_api::keys::image::SOURCE_LOCATION;
+use weir_api::{Class, keys::image::SOURCE_LOCATION};
 use weir_distro::Profile;
-use weir_images::{Class, Images, Release, Way};
+use weir_images::{Images, Release, Way};
 use weir_rules::stream::catalog::{
-    Candidate, Failure, Inspected, PayloadTag, Prospect, Source, SourceKind, candidates, os_image_url,
+    Candidate, Failure, Inspected, PayloadTag, Source, SourceKind, candidates, os_image_url,
 };
 
 /// What reading a release came to.
@@ -57,7 +57,7 @@ pub async fn os_image_url(images: &Images, data: &BTreeMap<String, String>, desi
         Ok(candidates) => candidates,
         Err(why) => {
             // What stands in the ConfigMap is all there is to read; another is read when it changes.
-            let failure = Failure { prospect: Prospect::Final, message: why.to_string() };
+            let failure = Failure { class: Class::Final, message: why.to_string() };
             return Source { kind: SourceKind::OsImageUrl, images: Err(failure) };
         }
     };
@@ -82,10 +82,5 @@ async fn inspected(images: &Images, candidates: Vec<Candidate>) -> (Vec<Inspecte
 }
 
 fn failure(error: &weir_images::Error) -> Failure {
-    let prospect = match error.class() {
-        Class::Transient => Prospect::Passing,
-        Class::Permanent => Prospect::Standing,
-        Class::Final => Prospect::Final,
-    };
-    Failure { prospect, message: weir_kubeio::drive::chain(error) }
+    Failure { class: error.class(), message: weir_kubeio::drive::chain(error) }
 }

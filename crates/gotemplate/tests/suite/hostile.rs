@@ -32,10 +32,10 @@ fn an_error_says_where() {
     assert_eq!((parse.line, parse.column, parse.stage), (3, 6, Stage::Parse));
     assert!(parse.to_string().starts_with("template: dir/file.yaml:3:6: unexpected \".\" in operand"), "{parse}");
     let execute = refused("a\n  {{ .S | len }}{{ .S.X }}");
-    assert_eq!((execute.line, execute.column, execute.stage), (2, 19, Stage::Execute));
+    assert_eq!((execute.line, execute.column, execute.stage), (2, 21, Stage::Execute));
     assert_eq!(
         execute.to_string(),
-        "template: dir/file.yaml:2:19: executing \"dir/file.yaml\" at <.S.X>: can't evaluate field X in type string"
+        "template: dir/file.yaml:2:21: executing \"dir/file.yaml\" at <.S.X>: can't evaluate field X in type string"
     );
 }
 

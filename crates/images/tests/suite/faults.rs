@@ -6,10 +6,11 @@ use bytes::Bytes;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
+use weir_api::Class;
 use weir_distro::Profile;
 use weir_images::authfile::BadEntry;
 use weir_images::payload::{build, push};
-use weir_images::{Authfile, Cache, Class, Error, Fault, Images, Patience, Registries, Release, Source};
+use weir_images::{Authfile, Cache, Error, Fault, Images, Patience, Registries, Release, Source};
 use weir_testkit::http::{Answer, Request, Server};
 use weir_testkit::{Options, Registry};
 

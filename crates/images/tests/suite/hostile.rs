@@ -9,7 +9,8 @@ use serde_json::{Value, json};
 use std::io::Write as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
-use weir_images::{Authfile, Class, Digest, Error, Fault, Images, Patience, Registries, Source};
+use weir_api::Class;
+use weir_images::{Authfile, Digest, Error, Fault, Images, Patience, Registries, Source};
 use weir_testkit::http::{Answer, Request, Server};
 
 const SECRET: &str = "hunter2";

@@ -3,9 +3,10 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::time::Duration;
+use weir_api::Class;
 use weir_distro::Profile;
 use weir_images::payload::{Pushed, build, push};
-use weir_images::{Authfile, Class, Fault, Images, Layout, Patience, Registries, Source, Trust};
+use weir_images::{Authfile, Fault, Images, Layout, Patience, Registries, Source, Trust};
 use weir_testkit::{Options, Registry};
 
 const PATIENCE: Patience =

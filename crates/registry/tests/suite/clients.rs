@@ -172,7 +172,7 @@ async fn a_port_that_is_taken_is_said_with_the_way_out() -> Result<()> {
     let folder = tempfile::tempdir()?;
     std::fs::write(folder.path().join("address"), taken.local_addr()?.to_string())?;
     let error = Listener::bind(open(folder.path(), Limits::default())).unwrap_err();
-    assert_eq!(error.class(), weir_registry::Class::Transient);
+    assert_eq!(error.class(), weir_api::Class::Transient);
     assert!(error.to_string().contains("another one chosen"), "{error}");
     drop(taken);
     Listener::bind(open(folder.path(), Limits::default()))?;

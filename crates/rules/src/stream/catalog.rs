@@ -29,7 +29,7 @@ mod words;
 use classify::{NotTaken, Part, classify};
 use default::Choice;
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::{OSImageStream, os_image_stream::OSImageStreamSet};
+use weir_api::{Class, OSImageStream, os_image_stream::OSImageStreamSet};
 use weir_distro::{Profile, ReleaseVersion, StreamsRule};
 
 pub use default::DefaultReason;
@@ -65,22 +65,11 @@ pub struct Candidate {
     pub image: String,
 }
 
-/// Whether the next answer about an image may be another one (R-CATALOG-7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prospect {
-    /// It may, without anybody changing anything.
-    Passing,
-    /// It may, when somebody changes something: credentials, permissions, what the registry holds.
-    Standing,
-    /// It is the same for ever.
-    Final,
-}
-
 /// What inspecting an image, or reading a whole source, came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
     /// Whether the next answer may be another one.
-    pub prospect: Prospect,
+    pub class: Class,
     /// What went wrong, with image and registry.
     pub message: String,
 }
@@ -348,8 +337,8 @@ fn refuse_incomplete(sources: &[Source]) -> Result<(), CatalogError> {
             Err(failure) => vec![failure],
             Ok(images) => images.iter().filter_map(|image| image.labels.as_ref().err()).collect(),
         };
-        for failure in failures.into_iter().filter(|failure| failure.prospect != Prospect::Final) {
-            passing |= failure.prospect == Prospect::Passing;
+        for failure in failures.into_iter().filter(|failure| failure.class != Class::Final) {
+            passing |= failure.class == Class::Transient;
             unread.push(failure.message.clone());
         }
     }

@@ -8,7 +8,8 @@ use std::{
     sync::Arc,
 };
 use weir_api::{
-    OSImageStream, keys::names::CLUSTER, os_image_stream::OSImageStreamSpec, os_image_stream::OSImageStreamStatus,
+    Class, OSImageStream, keys::names::CLUSTER, os_image_stream::OSImageStreamSpec,
+    os_image_stream::OSImageStreamStatus,
 };
 use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
@@ -16,9 +17,7 @@ use weir_images::{
     Authfile, Images, Release,
     release::{ImageReferences, Strictness},
 };
-use weir_rules::stream::catalog::{
-    Candidate, Existing, Failure, Input, Inspected, Prospect, Source, SourceKind, catalog,
-};
+use weir_rules::stream::catalog::{Candidate, Existing, Failure, Input, Inspected, Source, SourceKind, catalog};
 
 /// Topology of a control plane that is not in the cluster.
 const EXTERNAL: &str = "External";
@@ -111,7 +110,7 @@ impl Streams {
             // What is not there is no stream; the release may still carry it.
             labels
                 .map(|(labels, _)| labels)
-                .map_err(|error| Failure { prospect: Prospect::Final, message: error.to_string() })
+                .map_err(|error| Failure { class: Class::Final, message: error.to_string() })
         });
         let named = names.iter().map(|image| Candidate { tag: String::new(), image: image.clone() });
         let inspected = named.zip(labels).map(|(candidate, labels)| Inspected { candidate, labels });

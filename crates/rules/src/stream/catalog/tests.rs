@@ -27,7 +27,7 @@ fn images(text: &str) -> Vec<Inspected> {
         let mut word = || words.next().unwrap_or_default();
         let (tag, stream, part) = (word(), word(), word());
         let labels = match part {
-            "down" | "gone" | "odd" => Err(Failure { prospect: prospect(part), message: format!("{tag}: {part}") }),
+            "down" | "gone" | "odd" => Err(Failure { class: class(part), message: format!("{tag}: {part}") }),
             _ => Ok(labels(stream, part)),
         };
         Inspected { candidate: Candidate { tag: tag.to_owned(), image: spec(tag) }, labels }
@@ -35,11 +35,11 @@ fn images(text: &str) -> Vec<Inspected> {
     text.split(',').map(image).collect()
 }
 
-fn prospect(part: &str) -> Prospect {
+fn class(part: &str) -> Class {
     match part {
-        "down" => Prospect::Passing,
-        "gone" => Prospect::Standing,
-        _ => Prospect::Final,
+        "down" => Class::Transient,
+        "gone" => Class::Permanent,
+        _ => Class::Final,
     }
 }
 
@@ -130,7 +130,7 @@ fn what_cannot_be_read_now_is_never_taken_for_absent() {
         assert!(error.is_transient());
         assert_eq!(error.to_string(), "2 images of the release could not be read yet: c: down; d: down");
         for (part, passes) in [("down", true), ("gone", false)] {
-            let failure = Failure { prospect: prospect(part), message: part.to_owned() };
+            let failure = Failure { class: class(part), message: part.to_owned() };
             for kind in [SourceKind::Payload, SourceKind::OsImageUrl] {
                 let sources = vec![payload(ONE), Source { kind, images: Err(failure.clone()) }];
                 let error = make(&profile.name, sources, Existing::default(), &[]).unwrap_err();
@@ -153,7 +153,7 @@ fn what_is_proved_to_be_no_image_is_left_out() {
     let found = make("ocp", vec![payload(&text)], Existing::default(), &[]).unwrap();
     assert_eq!(names(&found), ["rhel-10", "rhel-9"]);
     assert_eq!(found.notices.len(), 1, "{:?}", found.notices);
-    let odd = Failure { prospect: Prospect::Final, message: "no payload".to_owned() };
+    let odd = Failure { class: Class::Final, message: "no payload".to_owned() };
     let sources = vec![Source { kind: SourceKind::Payload, images: Err(odd) }];
     let error = make("ocp", sources, Existing::default(), &[]).unwrap_err();
     assert_eq!((error.to_string().as_str(), error.is_transient()), ("no payload", false));
