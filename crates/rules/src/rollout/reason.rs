@@ -1,5 +1,6 @@
 //! What a node can wait for: the one place that words it, for conditions, events, `explain`, `status` and tests.
 
+use crate::objects::counted::Nodes;
 use crate::{
     rollout::halt::Halt,
     view::{DaemonState, DrainVerb, NodeReport, NodeView, Unreadiness},
@@ -327,9 +328,10 @@ impl fmt::Display for WaitReason {
                 write!(f, "{unavailable} of at most {allowed} nodes of the pool are unavailable: {who}")
             }
             Self::ConfigFailing { failing, who } => {
-                write!(f, "{failing} nodes fail on the target, which leaves no room for more: {who}")
+                let fail = if *failing == 1 { "fails" } else { "fail" };
+                write!(f, "{} {fail} on the target, which leaves no room for more: {who}", Nodes(*failing))
             }
-            Self::Queued { ahead } => write!(f, "{ahead} nodes go first"),
+            Self::Queued { ahead } => write!(f, "{} {} first", Nodes(*ahead), if *ahead == 1 { "goes" } else { "go" }),
             Self::RunsOperator => f.write_str("runs the operator; the other masters go first"),
             Self::Joining { pool } => write!(f, "gets the labels of pool {pool}, into which it was booted"),
         }

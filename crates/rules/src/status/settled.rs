@@ -4,6 +4,7 @@
 //! configuration it is to have.
 //! R-SETTLED-2 A pool that is Degraded is not at rest, whatever else it says.
 
+use crate::objects::counted::Nodes;
 use std::fmt;
 use weir_api::{
     MachineConfigPool,
@@ -71,7 +72,7 @@ impl fmt::Display for Progress {
             Self::NotSeen => f.write_str("taking in a change"),
             Self::Degraded { why } => write!(f, "degraded: {why}"),
             Self::Moving { updated, of, said } => write!(f, "{updated} of {of} updated: {said}"),
-            Self::AtRest { nodes } => write!(f, "updated, {nodes} nodes"),
+            Self::AtRest { nodes } => write!(f, "updated, {}", Nodes(*nodes)),
         }
     }
 }

@@ -74,7 +74,7 @@ fn the_json_has_exactly_the_agreed_shape() {
         explained["hold"],
         json!([
             {"node": "a", "reason": "Updating: updating to rendered-worker-2", "since": "2026-01-01T00:00:00Z"},
-            {"node": "c", "reason": "Queued: 1 nodes go first", "since": null},
+            {"node": "c", "reason": "Queued: 1 node goes first", "since": null},
         ])
     );
     assert_eq!(explained["status"]["updatedMachineCount"], 1);
@@ -104,7 +104,7 @@ fn for_people() {
   NodesWithoutPool=True: in no pool: y: no pool's nodeSelector matches it; label it for one
   a  waits: updating to rendered-worker-2 (for 1h)
   b  may start now, as number 1
-  c  waits: 1 nodes go first
+  c  waits: 1 node goes first
   d  done
 "
     );

@@ -1,6 +1,7 @@
 //! The same for people.
 
 use super::{Explained, Waits};
+use crate::objects::counted::Nodes;
 use crate::{rollout::listed, status::notices::held};
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -25,7 +26,7 @@ pub fn explained(pool: &Explained, now: Timestamp) -> String {
         Err(error) => error.clone(),
     };
     // Writing into a String cannot fail.
-    let _ = writeln!(out, "pool {}: {} nodes, {limit}, to reach {target}", pool.pool, pool.nodes.len());
+    let _ = writeln!(out, "pool {}: {}, {limit}, to reach {target}", pool.pool, Nodes(pool.nodes.len()));
     for condition in pool.status.conditions.iter().flatten() {
         if !condition.message.is_empty() {
             let _ = writeln!(out, "  {}={}: {}", condition.type_, condition.status, condition.message);
