@@ -2,20 +2,23 @@
 
 use crate::{
     object::meta,
-    pipeline::in_version,
-    policy::{self, Binding, Denial, Operation, ParamSource, Policy, User},
     registry::Resource,
-    state::State,
+    served::Served,
     status::Failure,
     store::{Key, Tables},
+    versions::in_version,
 };
 use serde_json::{Map, Value};
 use std::sync::Arc;
+use weir_apischema::policy::{self, Binding, Denial, Operation, ParamSource, Policy, User};
 
 /// Table of the policies.
 const POLICIES: &str = "validatingadmissionpolicies.admissionregistration.k8s.io";
 /// Table of their bindings.
 const BINDINGS: &str = "validatingadmissionpolicybindings.admissionregistration.k8s.io";
+
+/// Table of the namespaces.
+const NAMESPACES: &str = "namespaces";
 
 /// Policies with what binds them, compiled; replaced as a whole when one changes.
 #[derive(Debug, Default)]
@@ -57,21 +60,20 @@ pub(crate) struct Question<'a> {
     pub(crate) old: Option<&'a Value>,
 }
 
-impl State {
+impl Policies {
     /// Asks the policies; returns their warnings.
-    pub(crate) fn admit(&self, question: &Question<'_>) -> Result<Vec<String>, Failure> {
-        let policies = self.policies();
-        if policies.0.is_empty() {
+    pub(crate) fn ask(&self, served: &dyn Served, question: &Question<'_>) -> Result<Vec<String>, Failure> {
+        if self.0.is_empty() {
             return Ok(Vec::new());
         }
         let resource = question.resource;
-        let registry = self.registry();
+        let registry = served.registry();
         let versions = registry.group(&resource.group).into_iter().flat_map(|g| &g.versions);
         let others: Vec<&str> = versions
             .filter(|v| v.name != resource.version && v.resources.contains_key(&resource.plural))
             .map(|v| v.name.as_str())
             .collect();
-        let namespace = self.store.get(&self.namespaces.storage, &Key::new("", question.namespace)).map(|o| o.value());
+        let namespace = served.store().get(NAMESPACES, &Key::new("", question.namespace)).map(|o| o.value());
         let is_namespace = resource.is("", "namespaces");
         let options = options(question.operation, question.options);
         let request = policy::Request {
@@ -91,8 +93,8 @@ impl State {
             namespace_object: namespace.as_ref(),
             other_versions: &others,
         };
-        let bound = policies.0.iter().map(|(policy, bindings)| (policy, bindings.iter().collect()));
-        let verdict = policy::evaluate(bound, &request, self);
+        let bound = self.0.iter().map(|(policy, bindings)| (policy, bindings.iter().collect()));
+        let verdict = policy::evaluate(bound, &request, &Parameters(served));
         for failure in &verdict.audit_failures {
             let (policy, binding) = (&failure.policy, &failure.binding);
             tracing::info!(policy, binding, message = failure.message, "a request violates an audited policy");
@@ -127,15 +129,18 @@ fn refusal(resource: &Resource, denial: &Denial, request: &policy::Request<'_>) 
     Failure::policy(resource, request.name, denial.code(), reason, denial.text(request), denial.cause())
 }
 
-impl ParamSource for State {
+/// The stored objects, as parameters of policies.
+struct Parameters<'a>(&'a dyn Served);
+
+impl ParamSource for Parameters<'_> {
     fn namespaced(&self, api_version: &str, kind: &str) -> Option<bool> {
-        self.registry().of_kind(api_version, kind).map(|resource| resource.namespaced)
+        self.0.registry().of_kind(api_version, kind).map(|resource| resource.namespaced)
     }
 
     fn objects(&self, api_version: &str, kind: &str, namespace: Option<&str>, name: Option<&str>) -> Vec<Value> {
-        let registry = self.registry();
+        let registry = self.0.registry();
         let Some(resource): Option<&Arc<Resource>> = registry.of_kind(api_version, kind) else { return Vec::new() };
-        let tables = self.store.read();
+        let tables = self.0.store().read();
         let table = tables.table(&resource.storage);
         let all = table.into_iter().flat_map(|t| t.range(namespace.unwrap_or_default(), None));
         let named = all.filter(|(key, _)| name.is_none_or(|name| *key.name == *name));

@@ -20,73 +20,71 @@ fn anonymous() -> User {
     User { username: ANONYMOUS.into(), groups: vec!["system:unauthenticated".into()], ..User::default() }
 }
 
-impl State {
-    /// The user of a request over the network. A certificate goes before a token.
-    ///
-    /// # Errors
-    /// For a token that is none of this server's, or whose service account is gone.
-    pub(crate) fn authenticate(
-        &self,
-        headers: &HeaderMap,
-        certificate: Option<&User>,
-        admin: &str,
-    ) -> Result<User, Failure> {
-        if let Some(user) = certificate {
-            return Ok(user.clone());
-        }
-        let Some(header) = headers.get(http::header::AUTHORIZATION) else { return Ok(anonymous()) };
-        let token = header.to_str().ok().and_then(|h| h.strip_prefix("Bearer ")).map(str::trim);
-        let token = token.filter(|token| !token.is_empty()).ok_or_else(Failure::unauthorized)?;
-        if is_same(token, admin) {
-            return Ok(identity::admin());
-        }
-        let known = self.tokens.iter().find(|(secret, _)| is_same(token, secret)).map(|(_, user)| user.clone());
-        known.or_else(|| self.account_user(token)).ok_or_else(Failure::unauthorized)
+/// The user of a request over the network. A certificate goes before a token.
+///
+/// # Errors
+/// For a token that is none of this server's, or whose service account is gone.
+pub(crate) fn authenticate(
+    state: &State,
+    headers: &HeaderMap,
+    certificate: Option<&User>,
+    admin: &str,
+) -> Result<User, Failure> {
+    if let Some(user) = certificate {
+        return Ok(user.clone());
     }
+    let Some(header) = headers.get(http::header::AUTHORIZATION) else { return Ok(anonymous()) };
+    let token = header.to_str().ok().and_then(|h| h.strip_prefix("Bearer ")).map(str::trim);
+    let token = token.filter(|token| !token.is_empty()).ok_or_else(Failure::unauthorized)?;
+    if is_same(token, admin) {
+        return Ok(identity::admin());
+    }
+    let known = state.tokens.iter().find(|(secret, _)| is_same(token, secret)).map(|(_, user)| user.clone());
+    known.or_else(|| state.token_key.user(state, token)).ok_or_else(Failure::unauthorized)
+}
 
-    /// The user that the `Impersonate-*` headers ask for, if the real one may act as it.
-    pub(crate) fn impersonated(&self, user: User, headers: &HeaderMap) -> Result<User, Failure> {
-        let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
-        let Some(name) = text("impersonate-user") else {
-            if headers.keys().any(|k| k.as_str().starts_with("impersonate-")) {
-                return Err(Failure::bad_request("requested impersonation without impersonating a user"));
-            }
-            return Ok(user);
-        };
-        let may = |resource: &str, subresource: &str, name: &str| {
-            let group = if resource == "users" || resource == "groups" { "" } else { "authentication.k8s.io" };
-            self.authorize(
-                &user,
-                &Attributes { verb: "impersonate", group, resource, subresource, name, ..Attributes::default() },
-            )
-        };
-        may("users", "", name)?;
-        let mut groups = Vec::new();
-        for group in headers.get_all("impersonate-group") {
-            let group = group.to_str().unwrap_or_default();
-            may("groups", "", group)?;
-            groups.push(group);
+/// The user that the `Impersonate-*` headers ask for, if the real one may act as it.
+pub(crate) fn impersonated(state: &State, user: User, headers: &HeaderMap) -> Result<User, Failure> {
+    let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
+    let Some(name) = text("impersonate-user") else {
+        if headers.keys().any(|k| k.as_str().starts_with("impersonate-")) {
+            return Err(Failure::bad_request("requested impersonation without impersonating a user"));
         }
-        let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
-        for (header, value) in headers {
-            let Some(key) = header.as_str().strip_prefix("impersonate-extra-") else { continue };
-            let key = percent_encoding::percent_decode_str(key).decode_utf8_lossy().into_owned();
-            let value = value.to_str().unwrap_or_default();
-            may("userextras", &key, value)?;
-            extra.entry(key).or_default().push(value.to_owned());
-        }
-        let mut acting = identity::user(name, &groups);
-        acting.uid = text("impersonate-uid").unwrap_or_default().to_owned();
-        if !acting.uid.is_empty() {
-            may("uids", "", &acting.uid)?;
-        }
-        if let Some((namespace, _)) = name.strip_prefix("system:serviceaccount:").and_then(|n| n.split_once(':')) {
-            acting.groups.push("system:serviceaccounts".into());
-            acting.groups.push(format!("system:serviceaccounts:{namespace}"));
-        }
-        acting.extra = extra;
-        Ok(acting)
+        return Ok(user);
+    };
+    let may = |resource: &str, subresource: &str, name: &str| {
+        let group = if resource == "users" || resource == "groups" { "" } else { "authentication.k8s.io" };
+        state.authorize(
+            &user,
+            &Attributes { verb: "impersonate", group, resource, subresource, name, ..Attributes::default() },
+        )
+    };
+    may("users", "", name)?;
+    let mut groups = Vec::new();
+    for group in headers.get_all("impersonate-group") {
+        let group = group.to_str().unwrap_or_default();
+        may("groups", "", group)?;
+        groups.push(group);
     }
+    let mut extra: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (header, value) in headers {
+        let Some(key) = header.as_str().strip_prefix("impersonate-extra-") else { continue };
+        let key = percent_encoding::percent_decode_str(key).decode_utf8_lossy().into_owned();
+        let value = value.to_str().unwrap_or_default();
+        may("userextras", &key, value)?;
+        extra.entry(key).or_default().push(value.to_owned());
+    }
+    let mut acting = identity::user(name, &groups);
+    acting.uid = text("impersonate-uid").unwrap_or_default().to_owned();
+    if !acting.uid.is_empty() {
+        may("uids", "", &acting.uid)?;
+    }
+    if let Some((namespace, _)) = name.strip_prefix("system:serviceaccount:").and_then(|n| n.split_once(':')) {
+        acting.groups.push("system:serviceaccounts".into());
+        acting.groups.push(format!("system:serviceaccounts:{namespace}"));
+    }
+    acting.extra = extra;
+    Ok(acting)
 }
 
 /// Compares in a time that does not tell how much of a guess is right.

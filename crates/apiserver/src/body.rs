@@ -1,7 +1,8 @@
 //! Request bodies: JSON, YAML, and the protobuf that kubectl sends.
 
-use crate::{bounds, protobuf, stack::on_stack, status::Failure};
+use crate::{bounds, protobuf, status::Failure};
 use serde_json::Value;
+use weir_apischema::stack::on_stack;
 
 /// Largest body that is read, as kube-apiserver's `--max-request-bytes` (3 MiB).
 pub(crate) const LARGEST: usize = 3 << 20;

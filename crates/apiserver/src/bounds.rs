@@ -9,84 +9,23 @@
 
 use crate::status::Failure;
 use serde_json::Value;
+use weir_apischema::weight::{LARGEST_DRAFT, Weight};
 
 /// Bytes of the JSON of a stored object: what etcd takes in a request (`--max-request-bytes`, 1.5 MiB).
 pub(crate) const LARGEST_OBJECT: usize = 3 << 19;
-/// Bytes of an object that is being made: the largest request body.
-pub(crate) const LARGEST_DRAFT: usize = 3 << 20;
 /// Levels of a stored object. Readers of JSON in this language give up at 128 levels; a list adds two and a watch one.
 pub(crate) const DEEPEST: usize = 120;
 /// Maps and lists of one value that are not empty. A map with one entry takes six bytes of text and some 600 of memory.
 pub(crate) const MOST_CONTAINERS: usize = 100_000;
 
-/// What a value weighs.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Weight {
-    /// Length of its JSON.
-    pub(crate) bytes: usize,
-    /// Levels of maps and lists.
-    pub(crate) depth: usize,
-    /// Maps and lists that are not empty.
-    pub(crate) containers: usize,
-    /// Values of all types, itself included.
-    pub(crate) values: usize,
-}
-
-impl Weight {
-    /// Weighs a value that is known not to be too deep to be walked.
-    pub(crate) fn of(value: &Value) -> Self {
-        let mut weight = Self::default();
-        weight.add(value, 0);
-        weight
+fn check(weight: Weight, largest: usize) -> Result<(), Failure> {
+    if weight.depth > DEEPEST {
+        return Err(too_deep(weight.depth));
     }
-
-    fn add(&mut self, value: &Value, above: usize) {
-        self.values += 1;
-        match value {
-            Value::Null => self.bytes += "null".len(),
-            Value::Bool(is) => self.bytes += if *is { "true".len() } else { "false".len() },
-            Value::Number(number) => self.bytes += number.to_string().len(),
-            Value::String(text) => self.bytes += text_bytes(text),
-            Value::Array(items) => {
-                self.open(above, items.len());
-                items.iter().for_each(|item| self.add(item, above + 1));
-            }
-            Value::Object(fields) => {
-                self.open(above, fields.len());
-                for (name, field) in fields {
-                    self.bytes += text_bytes(name) + 1;
-                    self.add(field, above + 1);
-                }
-            }
-        }
+    if weight.containers > MOST_CONTAINERS {
+        return Err(too_many());
     }
-
-    /// Brackets, and commas between the elements.
-    fn open(&mut self, above: usize, elements: usize) {
-        self.containers += usize::from(elements > 0);
-        self.depth = self.depth.max(above + 1);
-        self.bytes += 2 + elements.saturating_sub(1);
-    }
-
-    fn check(self, largest: usize) -> Result<(), Failure> {
-        if self.depth > DEEPEST {
-            return Err(too_deep(self.depth));
-        }
-        if self.containers > MOST_CONTAINERS {
-            return Err(too_many());
-        }
-        if self.bytes > largest { Err(too_large()) } else { Ok(()) }
-    }
-}
-
-/// Length of a JSON string.
-fn text_bytes(text: &str) -> usize {
-    let escaped = |byte: u8| match byte {
-        b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
-        byte if byte < 0x20 => 6,
-        _ => 1,
-    };
-    2 + text.bytes().map(escaped).sum::<usize>()
+    if weight.bytes > largest { Err(too_large()) } else { Ok(()) }
 }
 
 /// Whether an object may be stored; its weight.
@@ -95,7 +34,7 @@ fn text_bytes(text: &str) -> usize {
 /// Which bound it passes.
 pub(crate) fn check_stored(object: &Value) -> Result<Weight, Failure> {
     let weight = Weight::of(object);
-    weight.check(LARGEST_OBJECT).map(|()| weight)
+    check(weight, LARGEST_OBJECT).map(|()| weight)
 }
 
 /// Whether work on an object may go on.
@@ -103,7 +42,7 @@ pub(crate) fn check_stored(object: &Value) -> Result<Weight, Failure> {
 /// # Errors
 /// Which bound it passes.
 pub(crate) fn check_draft(object: &Value) -> Result<(), Failure> {
-    Weight::of(object).check(LARGEST_DRAFT)
+    check(Weight::of(object), LARGEST_DRAFT)
 }
 
 /// Checks the maps and lists of a JSON text before it is parsed.
@@ -144,39 +83,7 @@ fn too_many() -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use proptest::prelude::*;
     use serde_json::json;
-
-    fn any_value() -> impl Strategy<Value = Value> {
-        let leaf = prop_oneof![
-            Just(Value::Null),
-            any::<bool>().prop_map(Value::from),
-            any::<i64>().prop_map(Value::from),
-            any::<f64>().prop_map(Value::from),
-            ".{0,8}".prop_map(Value::from),
-        ];
-        leaf.prop_recursive(5, 40, 4, |inner| {
-            prop_oneof![
-                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-                prop::collection::btree_map(".{0,3}", inner, 0..4)
-                    .prop_map(|map| Value::Object(map.into_iter().collect())),
-            ]
-        })
-    }
-
-    proptest! {
-        #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
-
-        #[test]
-        fn the_weight_is_that_of_the_text(value in any_value()) {
-            let text = value.to_string();
-            let weight = Weight::of(&value);
-            prop_assert_eq!(weight.bytes, text.len());
-            let nested = (0..weight.depth).fold(json!(0), |inner, _| json!([inner]));
-            prop_assert_eq!(Weight::of(&nested).depth, weight.depth);
-            prop_assert!(weight.values >= weight.containers);
-        }
-    }
 
     #[test]
     fn what_may_be_stored_can_be_read_in_a_list_and_a_watch() {

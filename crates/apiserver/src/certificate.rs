@@ -2,7 +2,8 @@
 //!
 //! The TLS layer has verified the certificate; this only reads it.
 
-use crate::{identity, policy::User};
+use crate::identity;
+use weir_apischema::policy::User;
 
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;

@@ -2,13 +2,13 @@
 //! are always written are there.
 
 use crate::{
-    kinds::BuiltIn,
+    built_in::BuiltIn,
     registry::Resource,
-    schema::{MOST_ERRORS, Path},
     status::Failure,
     types::{Scalar, Shape},
 };
 use serde_json::{Map, Value};
+use weir_apischema::schema::{MOST_ERRORS, Path};
 
 /// Drops what the kind does not have and returns the paths of the first hundred.
 ///

@@ -6,18 +6,18 @@
 use crate::{
     admission::Question,
     clock::rfc3339,
+    host::Host,
     identity::User,
     kinds::{core, definition},
     object::{self, edit_meta, has_finalizers, is_deleting, list, meta, text},
-    pipeline::in_version,
-    policy::Operation,
     registry::Resource,
-    state::State,
     status::Failure,
     store::{Key, Object, Writer},
+    versions::in_version,
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
+use weir_apischema::policy::Operation;
 
 /// What happens to the objects that an object owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,8 @@ impl DeleteOptions {
             "Orphan" => Propagation::Orphan,
             other => {
                 let supported = ["Foreground", "Background", "Orphan"];
-                let error = crate::schema::FieldError::not_supported("propagationPolicy", &other.into(), supported);
+                let error =
+                    weir_apischema::schema::FieldError::not_supported("propagationPolicy", &other.into(), supported);
                 return Err(Failure::invalid_kind(
                     "DeleteOptions.meta.k8s.io",
                     "meta.k8s.io",
@@ -94,53 +95,54 @@ pub(crate) type Allowed<'a> = dyn Fn(&Writer<'_>, &Object) -> Result<(), Failure
 /// How often an object is judged that changes meanwhile. Judging takes a moment; who writes without end, wins.
 const ATTEMPTS: usize = 20;
 
-impl State {
-    /// Deletes one object. `allowed` is asked in the turn in which it is done.
-    pub(crate) fn delete(
-        &self,
-        resource: &Arc<Resource>,
-        key: &Key,
-        options: &DeleteOptions,
-        user: &User,
-        allowed: Option<&Allowed<'_>>,
-    ) -> Result<Deleted, Failure> {
-        if resource.is("", "namespaces") && IMMORTAL.contains(&&*key.name) {
-            return Err(Failure::forbidden(resource, &key.name, "this namespace may not be deleted"));
-        }
-        let missing = || Failure::not_found(resource, &key.name);
-        let mut judged = self.latest(&resource.storage, key).ok_or_else(missing)?;
-        let mut object = self.judge(resource, key, &judged, options, user)?;
-        for _ in 0..ATTEMPTS {
-            let mut writer = self.writer();
-            let stored = writer.get(&resource.storage, key).ok_or_else(missing)?;
-            if Arc::ptr_eq(&stored, &judged) {
-                if let Some(allowed) = allowed {
-                    allowed(&writer, &stored)?;
-                }
-                if options.dry_run {
-                    return Ok(Deleted::Gone(object));
-                }
-                return Ok(self.delete_locked(&mut writer, resource, key, options.propagation));
-            }
-            drop(writer);
-            object = self.judge(resource, key, &stored, options, user)?;
-            judged = stored;
-        }
-        Err(Failure::stale(resource, &key.name))
+/// Deletes one object. `allowed` is asked in the turn in which it is done.
+pub(crate) fn delete(
+    host: &dyn Host,
+    resource: &Arc<Resource>,
+    key: &Key,
+    options: &DeleteOptions,
+    user: &User,
+    allowed: Option<&Allowed<'_>>,
+) -> Result<Deleted, Failure> {
+    if resource.is("", "namespaces") && IMMORTAL.contains(&&*key.name) {
+        return Err(Failure::forbidden(resource, &key.name, "this namespace may not be deleted"));
     }
+    let missing = || Failure::not_found(resource, &key.name);
+    let mut judged = host.latest(&resource.storage, key).ok_or_else(missing)?;
+    let mut object = judge(host, resource, key, &judged, options, user)?;
+    for _ in 0..ATTEMPTS {
+        let mut writer = host.writer();
+        let stored = writer.get(&resource.storage, key).ok_or_else(missing)?;
+        if Arc::ptr_eq(&stored, &judged) {
+            if let Some(allowed) = allowed {
+                allowed(&writer, &stored)?;
+            }
+            if options.dry_run {
+                return Ok(Deleted::Gone(object));
+            }
+            return Ok(delete_locked(host, &mut writer, resource, key, options.propagation));
+        }
+        drop(writer);
+        object = judge(host, resource, key, &stored, options, user)?;
+        judged = stored;
+    }
+    Err(Failure::stale(resource, &key.name))
+}
 
-    /// Whether the object may be deleted as it is; the object.
-    fn judge(
-        &self,
-        resource: &Arc<Resource>,
-        key: &Key,
-        stored: &Object,
-        options: &DeleteOptions,
-        user: &User,
-    ) -> Result<Value, Failure> {
-        let object = in_version(resource, stored);
-        check_preconditions(resource, &object, options)?;
-        self.admit(&Question {
+/// Whether the object may be deleted as it is; the object.
+fn judge(
+    host: &dyn Host,
+    resource: &Arc<Resource>,
+    key: &Key,
+    stored: &Object,
+    options: &DeleteOptions,
+    user: &User,
+) -> Result<Value, Failure> {
+    let object = in_version(resource, stored);
+    check_preconditions(resource, &object, options)?;
+    host.policies().ask(
+        host,
+        &Question {
             operation: Operation::Delete,
             resource,
             subresource: "",
@@ -151,246 +153,249 @@ impl State {
             options: &options.given,
             new: None,
             old: Some(&object),
-        })?;
-        Ok(object)
-    }
+        },
+    )?;
+    Ok(object)
+}
 
-    /// Deletes an object that is known to exist, with what it owns.
-    fn delete_locked(&self, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key, how: Propagation) -> Deleted {
-        let Some(stored) = writer.get(&resource.storage, key) else { return Deleted::Gone(Value::Null) };
+/// Deletes an object that is known to exist, with what it owns.
+fn delete_locked(
+    host: &dyn Host,
+    writer: &mut Writer<'_>,
+    resource: &Arc<Resource>,
+    key: &Key,
+    how: Propagation,
+) -> Deleted {
+    let Some(stored) = writer.get(&resource.storage, key) else { return Deleted::Gone(Value::Null) };
+    let old = stored.value();
+    let mut new = old.clone();
+    match how {
+        Propagation::Background => {}
+        Propagation::Foreground => add_finalizer(&mut new, FOREGROUND_FINALIZER),
+        Propagation::Orphan => add_finalizer(&mut new, ORPHAN_FINALIZER),
+    }
+    let is_namespace = resource.is("", "namespaces");
+    if !has_finalizers(&new) && (!is_namespace || core::is_finalized(&new)) {
+        remove(host, writer, resource, key, old);
+        return Deleted::Gone(in_version(resource, &stored));
+    }
+    mark(host, resource, &mut new);
+    if is_namespace {
+        object::edit(&mut new, "status", |status| status.insert("phase".into(), "Terminating".into()));
+    }
+    let marked = if new == old {
+        in_version(resource, &stored)
+    } else {
+        let marked = writer.put(&resource.storage, key.clone(), new);
+        host.written(writer, resource, key);
+        in_version(resource, &marked)
+    };
+    if is_namespace {
+        empty_namespace(host, writer, &key.name);
+    }
+    match how {
+        Propagation::Foreground => delete_dependents(host, writer, meta(&old, "uid"), Propagation::Foreground),
+        Propagation::Orphan => orphan_dependents(host, writer, meta(&old, "uid")),
+        Propagation::Background => {}
+    }
+    settle(host, writer, resource, key);
+    // The answer shows the object as the deletion found it, even where nothing held it for long.
+    Deleted::Waiting(marked)
+}
+
+fn mark(host: &dyn Host, resource: &Resource, object: &mut Value) {
+    if is_deleting(object) {
+        return;
+    }
+    let now = rfc3339(host.now());
+    edit_meta(object, |meta| {
+        meta.insert("deletionTimestamp".into(), now.into());
+        meta.insert("deletionGracePeriodSeconds".into(), 0.into());
+        if let Some(generation) = meta.get("generation").and_then(Value::as_i64).filter(|_| resource.generation) {
+            meta.insert("generation".into(), (generation + 1).into());
+        }
+    });
+}
+
+/// Removes an object and everything that has to go with it. `last` is its last stored state.
+pub(crate) fn remove(host: &dyn Host, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key, last: Value) {
+    let uid = meta(&last, "uid").to_owned();
+    let owners = list(&last, &["metadata", "ownerReferences"]).to_vec();
+    if *resource.storage == *definition::STORAGE {
+        remove_custom_objects(host, writer, &last);
+    }
+    writer.delete(&resource.storage, key, last);
+    host.written(writer, resource, key);
+    delete_dependents(host, writer, &uid, Propagation::Background);
+    for owner in owners {
+        release_owner(host, writer, &owner, &key.namespace);
+    }
+    if resource.namespaced {
+        finish_namespace(host, writer, &key.namespace);
+    }
+}
+
+/// Objects of a definition go with it.
+fn remove_custom_objects(host: &dyn Host, writer: &mut Writer<'_>, crd: &Value) {
+    // The name of a definition is that of its table.
+    let Some(resource) = host.registry().of_storage(meta(crd, "name")).cloned() else { return };
+    let keys: Vec<Key> = {
+        let tables = writer.read();
+        let all = tables.table(&resource.storage).into_iter().flat_map(|t| t.range("", None));
+        all.map(|(key, _)| key.clone()).collect()
+    };
+    for key in keys {
+        writer.give_way();
+        delete_locked(host, writer, &resource, &key, Propagation::Background);
+    }
+}
+
+/// Deletes what an owner leaves behind; an object with another owner only loses the reference.
+fn delete_dependents(host: &dyn Host, writer: &mut Writer<'_>, uid: &str, how: Propagation) {
+    let dependents = writer.read().dependents(uid);
+    for (storage, key) in dependents {
+        writer.give_way();
+        let Some(resource) = host.registry().of_storage(&storage).cloned() else { continue };
+        let Some(stored) = writer.get(&storage, &key) else { continue };
         let old = stored.value();
-        let mut new = old.clone();
-        match how {
-            Propagation::Background => {}
-            Propagation::Foreground => add_finalizer(&mut new, FOREGROUND_FINALIZER),
-            Propagation::Orphan => add_finalizer(&mut new, ORPHAN_FINALIZER),
-        }
-        let is_namespace = resource.is("", "namespaces");
-        if !has_finalizers(&new) && (!is_namespace || core::is_finalized(&new)) {
-            self.remove(writer, resource, key, old);
-            return Deleted::Gone(in_version(resource, &stored));
-        }
-        self.mark(resource, &mut new);
-        if is_namespace {
-            object::edit(&mut new, "status", |status| status.insert("phase".into(), "Terminating".into()));
-        }
-        let marked = if new == old {
-            in_version(resource, &stored)
-        } else {
-            let marked = writer.put(&resource.storage, key.clone(), new);
-            self.written(writer, resource, key);
-            in_version(resource, &marked)
-        };
-        if is_namespace {
-            self.empty_namespace(writer, &key.name);
-        }
-        match how {
-            Propagation::Foreground => self.delete_dependents(writer, meta(&old, "uid"), Propagation::Foreground),
-            Propagation::Orphan => self.orphan_dependents(writer, meta(&old, "uid")),
-            Propagation::Background => {}
-        }
-        self.settle(writer, resource, key);
-        // The answer shows the object as the deletion found it, even where nothing held it for long.
-        Deleted::Waiting(marked)
-    }
-
-    fn mark(&self, resource: &Resource, object: &mut Value) {
-        if is_deleting(object) {
-            return;
-        }
-        let now = rfc3339(self.clock.now());
-        edit_meta(object, |meta| {
-            meta.insert("deletionTimestamp".into(), now.into());
-            meta.insert("deletionGracePeriodSeconds".into(), 0.into());
-            if let Some(generation) = meta.get("generation").and_then(Value::as_i64).filter(|_| resource.generation) {
-                meta.insert("generation".into(), (generation + 1).into());
-            }
-        });
-    }
-
-    /// Removes an object and everything that has to go with it. `last` is its last stored state.
-    pub(crate) fn remove(&self, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key, last: Value) {
-        let uid = meta(&last, "uid").to_owned();
-        let owners = list(&last, &["metadata", "ownerReferences"]).to_vec();
-        if *resource.storage == *definition::STORAGE {
-            self.remove_custom_objects(writer, &last);
-        }
-        writer.delete(&resource.storage, key, last);
-        self.written(writer, resource, key);
-        self.delete_dependents(writer, &uid, Propagation::Background);
-        for owner in owners {
-            self.release_owner(writer, &owner, &key.namespace);
-        }
-        if resource.namespaced {
-            self.finish_namespace(writer, &key.namespace);
+        let owners = list(&old, &["metadata", "ownerReferences"]);
+        let others = owners.iter().any(|o| text(o, &["uid"]) != uid && owner_exists(host, writer, o, &key.namespace));
+        if how == Propagation::Background && others {
+            rewrite_owners(writer, &resource, &key, old.clone(), uid);
+        } else if !others && !is_deleting(&old) {
+            delete_locked(host, writer, &resource, &key, how);
         }
     }
+}
 
-    /// Objects of a definition go with it.
-    fn remove_custom_objects(&self, writer: &mut Writer<'_>, crd: &Value) {
-        // The name of a definition is that of its table.
-        let Some(resource) = self.registry().of_storage(meta(crd, "name")).cloned() else { return };
-        let keys: Vec<Key> = {
-            let tables = writer.read();
-            let all = tables.table(&resource.storage).into_iter().flat_map(|t| t.range("", None));
-            all.map(|(key, _)| key.clone()).collect()
-        };
-        for key in keys {
-            writer.give_way();
-            self.delete_locked(writer, &resource, &key, Propagation::Background);
+fn orphan_dependents(host: &dyn Host, writer: &mut Writer<'_>, uid: &str) {
+    let dependents = writer.read().dependents(uid);
+    for (storage, key) in dependents {
+        writer.give_way();
+        let Some(resource) = host.registry().of_storage(&storage).cloned() else { continue };
+        if let Some(stored) = writer.get(&storage, &key) {
+            rewrite_owners(writer, &resource, &key, stored.value(), uid);
         }
     }
+}
 
-    /// Deletes what an owner leaves behind; an object with another owner only loses the reference.
-    fn delete_dependents(&self, writer: &mut Writer<'_>, uid: &str, how: Propagation) {
-        let dependents = writer.read().dependents(uid);
-        for (storage, key) in dependents {
-            writer.give_way();
-            let Some(resource) = self.registry().of_storage(&storage).cloned() else { continue };
-            let Some(stored) = writer.get(&storage, &key) else { continue };
-            let old = stored.value();
-            let owners = list(&old, &["metadata", "ownerReferences"]);
-            let others =
-                owners.iter().any(|o| text(o, &["uid"]) != uid && self.owner_exists(writer, o, &key.namespace));
-            if how == Propagation::Background && others {
-                self.rewrite_owners(writer, &resource, &key, old.clone(), uid);
-            } else if !others && !is_deleting(&old) {
-                self.delete_locked(writer, &resource, &key, how);
-            }
+/// Takes an owner out of an object's references.
+fn rewrite_owners(writer: &mut Writer<'_>, resource: &Resource, key: &Key, mut new: Value, uid: &str) {
+    edit_meta(&mut new, |meta| {
+        let owners: Vec<Value> = meta.remove("ownerReferences").and_then(|o| o.as_array().cloned()).unwrap_or_default();
+        let left: Vec<Value> = owners.into_iter().filter(|o| text(o, &["uid"]) != uid).collect();
+        if !left.is_empty() {
+            meta.insert("ownerReferences".into(), left.into());
         }
-    }
+    });
+    writer.put(&resource.storage, key.clone(), new);
+}
 
-    fn orphan_dependents(&self, writer: &mut Writer<'_>, uid: &str) {
-        let dependents = writer.read().dependents(uid);
-        for (storage, key) in dependents {
-            writer.give_way();
-            let Some(resource) = self.registry().of_storage(&storage).cloned() else { continue };
-            if let Some(stored) = writer.get(&storage, &key) {
-                self.rewrite_owners(writer, &resource, &key, stored.value(), uid);
-            }
-        }
-    }
+fn find_owner(host: &dyn Host, writer: &Writer<'_>, owner: &Value, namespace: &str) -> Option<(Arc<Resource>, Key)> {
+    let registry = host.registry();
+    let resource = registry.of_kind(text(owner, &["apiVersion"]), text(owner, &["kind"]))?;
+    let key = Key::new(if resource.namespaced { namespace } else { "" }, text(owner, &["name"]));
+    let stored = writer.get(&resource.storage, &key)?;
+    (meta(&stored.value(), "uid") == text(owner, &["uid"])).then(|| (resource.clone(), key))
+}
 
-    /// Takes an owner out of an object's references.
-    fn rewrite_owners(&self, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key, old: Value, uid: &str) {
-        let mut new = old.clone();
-        edit_meta(&mut new, |meta| {
-            let owners: Vec<Value> =
-                meta.remove("ownerReferences").and_then(|o| o.as_array().cloned()).unwrap_or_default();
-            let left: Vec<Value> = owners.into_iter().filter(|o| text(o, &["uid"]) != uid).collect();
-            if !left.is_empty() {
-                meta.insert("ownerReferences".into(), left.into());
-            }
-        });
+fn owner_exists(host: &dyn Host, writer: &Writer<'_>, owner: &Value, namespace: &str) -> bool {
+    find_owner(host, writer, owner, namespace).is_some()
+}
+
+/// Deletes an object of which every owner is known not to be there: it would never be collected otherwise. The write
+/// that made it has succeeded all the same.
+pub(crate) fn collect_abandoned(
+    host: &dyn Host,
+    writer: &mut Writer<'_>,
+    resource: &Arc<Resource>,
+    key: &Key,
+    owners: &[Value],
+) {
+    let registry = host.registry();
+    let known = |owner: &Value| {
+        let kind = registry.of_kind(text(owner, &["apiVersion"]), text(owner, &["kind"]));
+        // An owner in a namespace cannot be looked for from outside of all namespaces.
+        kind.is_some_and(|kind| !kind.namespaced || !key.namespace.is_empty())
+    };
+    let absent = |owner: &Value| known(owner) && !owner_exists(host, writer, owner, &key.namespace);
+    if !owners.is_empty() && owners.iter().all(absent) {
+        delete_locked(host, writer, resource, key, Propagation::Background);
+    }
+}
+
+/// An owner that waits for what it owns may be able to go now.
+fn release_owner(host: &dyn Host, writer: &mut Writer<'_>, owner: &Value, namespace: &str) {
+    if let Some((resource, key)) = find_owner(host, writer, owner, namespace) {
+        settle(host, writer, &resource, &key);
+    }
+}
+
+/// Takes the collector's finalizers off an object whose dependents are done with, and the object if nothing else
+/// holds it.
+fn settle(host: &dyn Host, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key) {
+    let Some(stored) = writer.get(&resource.storage, key) else { return };
+    let old = stored.value();
+    if !is_deleting(&old) {
+        return;
+    }
+    let uid = meta(&old, "uid");
+    let dependents = writer.read().dependents(uid);
+    let blocked = dependents.iter().any(|(storage, dependent)| {
+        let object = writer.get(storage, dependent).map(|o| o.value()).unwrap_or_default();
+        let owners = list(&object, &["metadata", "ownerReferences"]);
+        owners.iter().any(|o| text(o, &["uid"]) == uid && o["blockOwnerDeletion"] == true)
+    });
+    let done = |finalizer: &Value| finalizer == ORPHAN_FINALIZER || (finalizer == FOREGROUND_FINALIZER && !blocked);
+    let finalizers = list(&old, &["metadata", "finalizers"]);
+    let left: Vec<Value> = finalizers.iter().filter(|f| !done(f)).cloned().collect();
+    if left.len() == finalizers.len() {
+        return;
+    }
+    let mut new = old.clone();
+    let is_last = left.is_empty();
+    edit_meta(&mut new, |meta| {
+        if left.is_empty() { meta.remove("finalizers") } else { meta.insert("finalizers".into(), left.into()) }
+    });
+    if is_last && (!resource.is("", "namespaces") || core::is_finalized(&new)) {
+        remove(host, writer, resource, key, old);
+    } else {
         writer.put(&resource.storage, key.clone(), new);
     }
+}
 
-    fn find_owner(&self, writer: &Writer<'_>, owner: &Value, namespace: &str) -> Option<(Arc<Resource>, Key)> {
-        let registry = self.registry();
-        let resource = registry.of_kind(text(owner, &["apiVersion"]), text(owner, &["kind"]))?;
-        let key = Key::new(if resource.namespaced { namespace } else { "" }, text(owner, &["name"]));
-        let stored = writer.get(&resource.storage, &key)?;
-        (meta(&stored.value(), "uid") == text(owner, &["uid"])).then(|| (resource.clone(), key))
+/// Deletes everything in a namespace that is being deleted.
+fn empty_namespace(host: &dyn Host, writer: &mut Writer<'_>, namespace: &str) {
+    let content = writer.read().in_namespace(namespace);
+    for (storage, key) in content {
+        writer.give_way();
+        let Some(resource) = host.registry().of_storage(&storage).cloned() else { continue };
+        delete_locked(host, writer, &resource, &key, Propagation::Background);
     }
+    finish_namespace(host, writer, namespace);
+}
 
-    fn owner_exists(&self, writer: &Writer<'_>, owner: &Value, namespace: &str) -> bool {
-        self.find_owner(writer, owner, namespace).is_some()
+/// Finalizes a namespace that is being deleted and has become empty.
+fn finish_namespace(host: &dyn Host, writer: &mut Writer<'_>, namespace: &str) {
+    let key = Key::new("", namespace);
+    let resource = host.namespaces().clone();
+    let Some(stored) = writer.get(&resource.storage, &key) else { return };
+    let old = stored.value();
+    if !is_deleting(&old) || writer.read().has_namespace(namespace) {
+        return;
     }
-
-    /// Deletes an object of which every owner is known not to be there: it would never be collected otherwise. The write
-    /// that made it has succeeded all the same.
-    pub(crate) fn collect_abandoned(
-        &self,
-        writer: &mut Writer<'_>,
-        resource: &Arc<Resource>,
-        key: &Key,
-        owners: &[Value],
-    ) {
-        let registry = self.registry();
-        let known = |owner: &Value| {
-            let kind = registry.of_kind(text(owner, &["apiVersion"]), text(owner, &["kind"]));
-            // An owner in a namespace cannot be looked for from outside of all namespaces.
-            kind.is_some_and(|kind| !kind.namespaced || !key.namespace.is_empty())
-        };
-        let absent = |owner: &Value| known(owner) && !self.owner_exists(writer, owner, &key.namespace);
-        if !owners.is_empty() && owners.iter().all(absent) {
-            self.delete_locked(writer, resource, key, Propagation::Background);
+    let mut new = old.clone();
+    object::edit(&mut new, "spec", |spec| {
+        let finalizers = spec.remove("finalizers").and_then(|f| f.as_array().cloned()).unwrap_or_default();
+        let left: Vec<Value> = finalizers.into_iter().filter(|f| f != core::NAMESPACE_FINALIZER).collect();
+        if !left.is_empty() {
+            spec.insert("finalizers".into(), left.into());
         }
-    }
-
-    /// An owner that waits for what it owns may be able to go now.
-    fn release_owner(&self, writer: &mut Writer<'_>, owner: &Value, namespace: &str) {
-        if let Some((resource, key)) = self.find_owner(writer, owner, namespace) {
-            self.settle(writer, &resource, &key);
-        }
-    }
-
-    /// Takes the collector's finalizers off an object whose dependents are done with, and the object if nothing else
-    /// holds it.
-    fn settle(&self, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key) {
-        let Some(stored) = writer.get(&resource.storage, key) else { return };
-        let old = stored.value();
-        if !is_deleting(&old) {
-            return;
-        }
-        let uid = meta(&old, "uid");
-        let dependents = writer.read().dependents(uid);
-        let blocked = dependents.iter().any(|(storage, dependent)| {
-            let object = writer.get(storage, dependent).map(|o| o.value()).unwrap_or_default();
-            let owners = list(&object, &["metadata", "ownerReferences"]);
-            owners.iter().any(|o| text(o, &["uid"]) == uid && o["blockOwnerDeletion"] == true)
-        });
-        let done = |finalizer: &Value| finalizer == ORPHAN_FINALIZER || (finalizer == FOREGROUND_FINALIZER && !blocked);
-        let finalizers = list(&old, &["metadata", "finalizers"]);
-        let left: Vec<Value> = finalizers.iter().filter(|f| !done(f)).cloned().collect();
-        if left.len() == finalizers.len() {
-            return;
-        }
-        let mut new = old.clone();
-        let is_last = left.is_empty();
-        edit_meta(&mut new, |meta| {
-            if left.is_empty() { meta.remove("finalizers") } else { meta.insert("finalizers".into(), left.into()) }
-        });
-        if is_last && (!resource.is("", "namespaces") || core::is_finalized(&new)) {
-            self.remove(writer, resource, key, old);
-        } else {
-            writer.put(&resource.storage, key.clone(), new);
-        }
-    }
-
-    /// Deletes everything in a namespace that is being deleted.
-    fn empty_namespace(&self, writer: &mut Writer<'_>, namespace: &str) {
-        let content = writer.read().in_namespace(namespace);
-        for (storage, key) in content {
-            writer.give_way();
-            let Some(resource) = self.registry().of_storage(&storage).cloned() else { continue };
-            self.delete_locked(writer, &resource, &key, Propagation::Background);
-        }
-        self.finish_namespace(writer, namespace);
-    }
-
-    /// Finalizes a namespace that is being deleted and has become empty.
-    fn finish_namespace(&self, writer: &mut Writer<'_>, namespace: &str) {
-        let key = Key::new("", namespace);
-        let resource = self.namespaces.clone();
-        let Some(stored) = writer.get(&resource.storage, &key) else { return };
-        let old = stored.value();
-        if !is_deleting(&old) || writer.read().has_namespace(namespace) {
-            return;
-        }
-        let mut new = old.clone();
-        object::edit(&mut new, "spec", |spec| {
-            let finalizers = spec.remove("finalizers").and_then(|f| f.as_array().cloned()).unwrap_or_default();
-            let left: Vec<Value> = finalizers.into_iter().filter(|f| f != core::NAMESPACE_FINALIZER).collect();
-            if !left.is_empty() {
-                spec.insert("finalizers".into(), left.into());
-            }
-        });
-        if core::is_finalized(&new) && !has_finalizers(&new) {
-            self.remove(writer, &resource, &key, old);
-        } else if new != old {
-            writer.put(&resource.storage, key, new);
-        }
+    });
+    if core::is_finalized(&new) && !has_finalizers(&new) {
+        remove(host, writer, &resource, &key, old);
+    } else if new != old {
+        writer.put(&resource.storage, key, new);
     }
 }
 

@@ -3,6 +3,9 @@
 use crate::registry::{Group, Registry, Resource, Version};
 use serde_json::{Value, json};
 
+/// Says that this is not a cluster: no scheduler, no kubelets, no controllers.
+pub(crate) const GIT_VERSION: &str = "v1.33.0-embedded";
+
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
 const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
 

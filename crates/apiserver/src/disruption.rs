@@ -12,12 +12,12 @@
 use crate::{
     clock::rfc3339,
     object::{self, list, text},
-    registry::Resource,
+    registry::Registry,
     selectors,
-    state::State,
     status::Failure,
     store::{Event, EventKind, Key, Object, Tables, Writer},
 };
+use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc};
@@ -162,9 +162,8 @@ impl Budget {
     }
 
     /// How many pods there should be: as many as their controllers want, or as many as there are.
-    fn expected(&self, state: &State, tables: &Tables, namespace: &str) -> i64 {
+    fn expected(&self, registry: &Registry, tables: &Tables, namespace: &str) -> i64 {
         let wanted = |owner: &Owner| {
-            let registry = state.registry();
             let resource = registry.of_kind(&owner.api_version, &owner.kind)?;
             let stored = tables.get(&resource.storage, &Key::new(namespace, &owner.name))?;
             let stored: StoredOwner = serde_json::from_slice(&stored.raw).unwrap_or_default();
@@ -174,8 +173,8 @@ impl Budget {
         pods.map(|(owner, there)| owner.as_ref().and_then(|owner| wanted(owner)).unwrap_or(*there)).sum()
     }
 
-    fn count(&self, state: &State, tables: &Tables, namespace: &str) -> Count {
-        let expected = self.expected(state, tables, namespace);
+    fn count(&self, registry: &Registry, tables: &Tables, namespace: &str) -> Count {
+        let expected = self.expected(registry, tables, namespace);
         let bound = |field| object::at(&self.value, &["spec", field]).filter(|v| !v.is_null());
         let desired = match (bound("minAvailable"), bound("maxUnavailable")) {
             (Some(least), _) => scaled(least, expected),
@@ -302,19 +301,20 @@ fn status(budget: &Value, count: &Count, now: &str) -> Value {
         "expectedPods": count.expected, "observedGeneration": generation, "conditions": [condition]})
 }
 
-impl State {
-    /// Brings the budgets of a namespace up to date, when the resource that changed matters to them.
-    pub(crate) fn count_budgets(&self, writer: &mut Writer<'_>, changed: &Resource, namespace: &str) {
-        if *changed.storage != *PODS && *changed.storage != *BUDGETS {
-            return;
-        }
-        let mut disruptions = self.disruptions.lock();
+impl Disruptions {
+    /// Whether a change of this table matters to budgets.
+    pub(crate) fn concerns(storage: &str) -> bool {
+        storage == PODS || storage == BUDGETS
+    }
+
+    /// Brings the budgets of a namespace up to date.
+    pub(crate) fn count(&mut self, writer: &mut Writer<'_>, registry: &Registry, now: Timestamp, namespace: &str) {
         let tables = writer.read();
-        let Some(local) = disruptions.at(&tables, namespace) else { return };
-        let counts: Vec<Count> = local.budgets.values().map(|b| b.count(self, &tables, namespace)).collect();
+        let Some(local) = self.at(&tables, namespace) else { return };
+        let counts: Vec<Count> = local.budgets.values().map(|b| b.count(registry, &tables, namespace)).collect();
         drop(tables);
         let storage: Arc<str> = BUDGETS.into();
-        let now = rfc3339(self.clock.now());
+        let now = rfc3339(now);
         for ((name, budget), count) in local.budgets.iter_mut().zip(counts) {
             let status = status(&budget.value, &count, &now);
             if budget.value.get("status") != Some(&status) {
@@ -327,14 +327,19 @@ impl State {
     }
 
     /// Whether a budget lets this pod be evicted now.
-    pub(crate) fn check_budget(&self, writer: &Writer<'_>, key: &Key, stored: &Object) -> Result<(), Failure> {
+    pub(crate) fn check(
+        &mut self,
+        writer: &Writer<'_>,
+        registry: &Registry,
+        key: &Key,
+        stored: &Object,
+    ) -> Result<(), Failure> {
         let pod = stored.value();
         if has_ended(&pod) || object::is_deleting(&pod) || text(&pod, &["status", "phase"]) == "Pending" {
             return Ok(());
         }
-        let mut disruptions = self.disruptions.lock();
         let tables = writer.read();
-        let Some(local) = disruptions.at(&tables, &key.namespace) else { return Ok(()) };
+        let Some(local) = self.at(&tables, &key.namespace) else { return Ok(()) };
         let mut concerned = local.budgets.iter().filter(|(_, budget)| budget.selects(stored));
         let Some((name, budget)) = concerned.next() else { return Ok(()) };
         if concerned.next().is_some() {
@@ -342,7 +347,7 @@ impl State {
                 "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
             ));
         }
-        let count = budget.count(self, &tables, &key.namespace);
+        let count = budget.count(registry, &tables, &key.namespace);
         let lenient = text(&budget.value, &["spec", "unhealthyPodEvictionPolicy"]) == "AlwaysAllow";
         let spare = count.healthy >= count.desired && count.desired > 0;
         if count.allowed() > 0 || (!is_ready(&pod) && (lenient || spare)) {
@@ -358,7 +363,15 @@ impl State {
 mod tests {
     use super::*;
     use crate::{
-        ApiServer, Settings, delete::DeleteOptions, identity::admin, patch::Patch, pipeline::Change, request::Query,
+        ApiServer, Settings,
+        delete::{DeleteOptions, delete},
+        host::Host as _,
+        identity::admin,
+        patch::Patch,
+        pipeline::Change,
+        registry::Resource,
+        request::Query,
+        served::Served as _,
     };
     use proptest::{
         prelude::*,
@@ -392,12 +405,13 @@ mod tests {
             let mut new = old.clone();
             object::set(&mut new, "status", status);
             writer.put(&storage, key, new);
-            state.count_budgets(&mut writer, &self.resource(PODS), "default");
+            state.disruptions.lock().count(&mut writer, &state.registry(), state.now(), "default");
         }
 
         fn delete(&self, storage: &str, name: &str) {
             let options = DeleteOptions::read(&Value::Null, &Query::default()).unwrap();
-            self.0.state.delete(&self.resource(storage), &Key::new("default", name), &options, &admin(), None).unwrap();
+            let (resource, key) = (self.resource(storage), Key::new("default", name));
+            delete(&self.0.state, &resource, &key, &options, &admin(), None).unwrap();
         }
 
         fn pod(&self, name: &str, labels: Value, ready: bool) {
@@ -419,7 +433,7 @@ mod tests {
             let mut fresh = Disruptions::default();
             let tables = self.0.state.store.read();
             let local = fresh.at(&tables, "default").unwrap();
-            let count = local.budgets[name].count(&self.0.state, &tables, "default");
+            let count = local.budgets[name].count(&self.0.state.registry(), &tables, "default");
             json!({"currentHealthy": count.healthy, "desiredHealthy": count.desired,
                 "disruptionsAllowed": count.allowed(), "expectedPods": count.expected})
         }

@@ -1,9 +1,6 @@
 //! Events are forgotten an hour after they were last written, as kube-apiserver does (`--event-ttl`).
 
-use crate::{
-    state::State,
-    store::{Key, Writer},
-};
+use crate::store::{Key, Tables, Writer};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use std::{collections::VecDeque, sync::Arc};
@@ -16,12 +13,11 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 #[derive(Debug, Default)]
 pub(crate) struct Expiry(Mutex<VecDeque<(Timestamp, Key, u64)>>);
 
-impl State {
+impl Expiry {
     /// Called after an event was written; drops those whose time has come. There is no timer: a server that nobody
     /// writes events to has none to drop.
-    pub(crate) fn expire_events(&self, writer: &mut Writer<'_>, written: &Key) {
-        let now = self.clock.now();
-        let mut queue = self.expiry.0.lock();
+    pub(crate) fn written(&self, writer: &mut Writer<'_>, written: &Key, now: Timestamp) {
+        let mut queue = self.0.lock();
         if let Some(event) = writer.get(EVENTS, written) {
             queue.push_back((now, written.clone(), event.version));
         }
@@ -38,18 +34,16 @@ impl State {
     }
 
     /// Events that were on disk begin to age now.
-    pub(crate) fn queue_events(&self) {
-        let now = self.clock.now();
-        let tables = self.store.read();
+    pub(crate) fn queue(&self, tables: &Tables, now: Timestamp) {
         let all = tables.table(EVENTS).into_iter().flat_map(|t| t.range("", None));
-        self.expiry.0.lock().extend(all.map(|(key, event)| (now, key.clone(), event.version)));
+        self.0.lock().extend(all.map(|(key, event)| (now, key.clone(), event.version)));
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ApiServer, Clock, Settings};
+    use crate::{ApiServer, Clock, Settings, served::Served as _};
     use serde_json::json;
 
     #[derive(Debug)]

@@ -8,10 +8,10 @@
 //! github.com/kubernetes/kubernetes do in the background happens here in the write that makes it necessary.
 
 use crate::{
+    host::Host,
     object,
-    pipeline::Change,
+    pipeline::{Change, as_server},
     registry::Resource,
-    state::State,
     store::{Key, Writer},
 };
 use serde_json::{Value, json};
@@ -27,67 +27,84 @@ fn map(authority: &str) -> Value {
     json!({"metadata": {"name": MAP, "annotations": {"kubernetes.io/description": about}}, "data": {"ca.crt": authority}})
 }
 
-impl State {
-    /// Called after an object was written or removed.
-    pub(crate) fn furnish(&self, writer: &mut Writer<'_>, resource: &Resource, key: &Key) {
-        match (&*resource.storage, &*key.name) {
-            (NAMESPACES, namespace) => self.furnish_namespace(writer, namespace),
-            (ACCOUNTS, ACCOUNT) | (MAPS, MAP) => self.furnish_namespace(writer, &key.namespace),
-            _ => {}
-        }
+/// Called after an object was written or removed.
+pub(crate) fn furnish(
+    host: &dyn Host,
+    authority: Option<&str>,
+    writer: &mut Writer<'_>,
+    resource: &Resource,
+    key: &Key,
+) {
+    match (&*resource.storage, &*key.name) {
+        (NAMESPACES, namespace) => furnish_namespace(host, authority, writer, namespace),
+        (ACCOUNTS, ACCOUNT) | (MAPS, MAP) => furnish_namespace(host, authority, writer, &key.namespace),
+        _ => {}
     }
+}
 
-    /// Brings all namespaces up to date.
-    pub(crate) fn furnish_all(&self) {
-        let mut writer = self.writer();
-        let names: Vec<Key> = {
-            let tables = writer.read();
-            tables.table(NAMESPACES).into_iter().flat_map(|t| t.range("", None)).map(|(key, _)| key.clone()).collect()
-        };
-        for key in names {
-            self.furnish_namespace(&mut writer, &key.name);
-        }
+/// Brings all namespaces up to date.
+pub(crate) fn furnish_all(host: &dyn Host, authority: Option<&str>) {
+    let mut writer = host.writer();
+    let names: Vec<Key> = {
+        let tables = writer.read();
+        tables.table(NAMESPACES).into_iter().flat_map(|t| t.range("", None)).map(|(key, _)| key.clone()).collect()
+    };
+    for key in names {
+        furnish_namespace(host, authority, &mut writer, &key.name);
     }
+}
 
-    fn furnish_namespace(&self, writer: &mut Writer<'_>, namespace: &str) {
-        let stored = writer.get(NAMESPACES, &Key::new("", namespace));
-        if stored.is_none_or(|stored| object::is_deleting(&stored.value())) {
-            return;
-        }
-        if writer.get(ACCOUNTS, &Key::new(namespace, ACCOUNT)).is_none() {
-            self.put_there(writer, ACCOUNTS, namespace, json!({"metadata": {"name": ACCOUNT}}), None);
-        }
-        let Some(authority) = self.authority() else { return };
-        let wanted = map(&authority);
-        let current = writer.get(MAPS, &Key::new(namespace, MAP)).map(|stored| stored.value());
-        match current {
-            None => self.put_there(writer, MAPS, namespace, wanted, None),
-            Some(mut current) if current.get("data") != wanted.get("data") => {
-                object::put(&mut current, "data", wanted.get("data").cloned());
-                self.put_there(writer, MAPS, namespace, current, Some(MAP));
-            }
-            Some(_) => {}
-        }
+fn furnish_namespace(host: &dyn Host, authority: Option<&str>, writer: &mut Writer<'_>, namespace: &str) {
+    let stored = writer.get(NAMESPACES, &Key::new("", namespace));
+    if stored.is_none_or(|stored| object::is_deleting(&stored.value())) {
+        return;
     }
-
-    /// Creates an object, or replaces the one of that name. An admission policy may refuse it, as in a cluster.
-    fn put_there(&self, writer: &mut Writer<'_>, plural: &str, namespace: &str, object: Value, replaced: Option<&str>) {
-        let registry = self.registry();
-        let Some(resource) = registry.find("", "v1", plural) else { return };
-        let written = self.write(resource, namespace, |write| match replaced {
-            None => write.create_in(writer, object),
-            Some(name) => write.update_in(writer, name, Change::Replace(object)),
-        });
-        if let Err(failure) = written {
-            tracing::warn!(namespace, kind = resource.kind, why = failure.message, "what a namespace has is refused");
+    if writer.get(ACCOUNTS, &Key::new(namespace, ACCOUNT)).is_none() {
+        put_there(host, writer, ACCOUNTS, namespace, json!({"metadata": {"name": ACCOUNT}}), None);
+    }
+    let Some(authority) = authority else { return };
+    let wanted = map(authority);
+    let current = writer.get(MAPS, &Key::new(namespace, MAP)).map(|stored| stored.value());
+    match current {
+        None => put_there(host, writer, MAPS, namespace, wanted, None),
+        Some(mut current) if current.get("data") != wanted.get("data") => {
+            object::put(&mut current, "data", wanted.get("data").cloned());
+            put_there(host, writer, MAPS, namespace, current, Some(MAP));
         }
+        Some(_) => {}
+    }
+}
+
+/// Creates an object, or replaces the one of that name. An admission policy may refuse it, as in a cluster.
+fn put_there(
+    host: &dyn Host,
+    writer: &mut Writer<'_>,
+    plural: &str,
+    namespace: &str,
+    object: Value,
+    replaced: Option<&str>,
+) {
+    let registry = host.registry();
+    let Some(resource) = registry.find("", "v1", plural) else { return };
+    let written = as_server(host, resource, namespace, |write| match replaced {
+        None => write.create_in(writer, object),
+        Some(name) => write.update_in(writer, name, Change::Replace(object)),
+    });
+    if let Err(failure) = written {
+        tracing::warn!(namespace, kind = resource.kind, why = failure.message, "what a namespace has is refused");
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ApiServer, Settings, delete::DeleteOptions, identity::admin, request::Query};
+    use crate::{
+        ApiServer, Settings,
+        delete::{DeleteOptions, delete},
+        identity::admin,
+        request::Query,
+        served::Served as _,
+    };
 
     struct Cluster(ApiServer);
 
@@ -105,7 +122,7 @@ mod tests {
             let options = DeleteOptions::read(&Value::Null, &Query::default()).unwrap();
             let registry = self.0.state.registry();
             let resource = registry.find("", "v1", plural).unwrap();
-            self.0.state.delete(resource, &Key::new(namespace, name), &options, &admin(), None).unwrap();
+            delete(&self.0.state, resource, &Key::new(namespace, name), &options, &admin(), None).unwrap();
         }
 
         fn get(&self, storage: &str, namespace: &str, name: &str) -> Option<Value> {

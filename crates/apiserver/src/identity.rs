@@ -1,6 +1,6 @@
 //! Who makes a request.
 
-pub use crate::policy::User;
+pub use weir_apischema::policy::User;
 
 /// Group whose members may do everything.
 pub(crate) const MASTERS: &str = "system:masters";

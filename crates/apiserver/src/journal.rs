@@ -10,7 +10,7 @@
 
 use crate::{
     Error, object, private,
-    store::{Event, EventKind, Key},
+    stored::{Event, EventKind, Key},
 };
 use redb::{
     Database, DatabaseError, ReadableDatabase as _, ReadableTable as _, StorageError, TableDefinition, TableError,

@@ -12,27 +12,27 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`server`], `state` | the server, the way of a request to the module that answers it, and what requests share |
+//! | [`server`], `settings`, `route` | the server, and the way of a request to the module that answers it |
+//! | `state`, `served`, `host` | what requests share, and what of it those see who look, and those who write |
 //! | `service`, `serve`, `tls`, `kubeconfig` | in process as a tower service; over TLS on a socket |
 //! | `connections`, `quota` | who may stay connected, and how much one may have of what all share |
 //! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
-//! | `registry`, `kinds`, `types` | which resources there are, the built-in kinds, the shape of objects |
+//! | `registry`, `built_in`, `kinds`, `types`, `merge_keys`, `versions` | which resources there are, the built-in kinds, the shape of objects |
 //! | `pipeline`, `bounds`, `decode`, `names`, `patch`, `managed_fields` | the way of a write, and how large it may be |
-//! | [`schema`], `cel`, [`policy`], `admission` | structural schemas, their rules, admission policies |
+//! | `admission` | the stored admission policies; what judges objects is in `weir_apischema` |
 //! | `delete`, `disruption`, `expiry` | finalizers, propagation, garbage; budgets and evictions; old events |
 //! | `furnishing`, `priority` | what every namespace has; priorities of pods |
 //! | `identity`, `authentication`, `certificate`, `tokens`, `rbac` | who asks, and what they may do |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review`, `scale` | what clients ask about the server and themselves |
-//! | `store`, `journal` | objects, versions, recent changes; the same on disk |
-//! | `stack` | work that recurses deep |
+//! | `store`, `stored`, `journal` | objects, versions, recent changes; the same on disk |
 //! | `private`, `secret` | files that only their owner may read |
 
 mod admission;
 mod authentication;
 mod body;
 mod bounds;
-mod cel;
+mod built_in;
 mod certificate;
 pub mod clock;
 mod connections;
@@ -45,6 +45,7 @@ mod expiry;
 mod furnishing;
 #[cfg(test)]
 mod fuzz;
+mod host;
 mod identity;
 mod journal;
 mod jsonpath;
@@ -52,12 +53,12 @@ mod kinds;
 mod kubeconfig;
 mod list;
 mod managed_fields;
+mod merge_keys;
 mod names;
 mod object;
 mod openapi;
 mod patch;
 mod pipeline;
-pub mod policy;
 mod priority;
 mod private;
 mod protobuf;
@@ -67,29 +68,33 @@ mod registry;
 mod request;
 mod response;
 mod review;
+mod route;
 mod scale;
-pub mod schema;
 mod secret;
 mod selectors;
 mod serve;
+mod served;
 pub mod server;
 mod service;
-mod stack;
+mod settings;
 mod state;
 mod status;
 mod store;
+mod stored;
 mod table;
 mod tls;
 mod tokens;
 mod types;
+mod versions;
 mod watch;
 
 pub use clock::{Clock, Ids};
 pub use error::Error;
-pub use policy::User;
 pub use rbac::Authorization;
 pub use response::Body;
 pub use serve::{Listener, Socket};
-pub use server::{ApiServer, Settings};
+pub use server::ApiServer;
 pub use service::Service;
+pub use settings::Settings;
 pub use tls::ClientCertificate;
+pub use weir_apischema::policy::User;

@@ -2,22 +2,22 @@
 
 use crate::{
     body,
-    pipeline::in_version,
     registry::Resource,
     request::{Query, View},
     response::{self, Body},
-    schema::FieldError,
     selectors::Selector,
-    state::State,
+    served::Served,
     status::Failure,
     store::{Key, Object, serialise, type_head},
     table::{self, RowObject},
+    versions::in_version,
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
+use weir_apischema::schema::FieldError;
 
 /// The bytes of an object in the version of the resource.
 pub(crate) fn rendered(resource: &Resource, object: &Object) -> Bytes {
@@ -158,99 +158,97 @@ pub(crate) fn parse_version(text: &str) -> Result<u64, Failure> {
     })
 }
 
-impl State {
-    /// One object.
-    pub(crate) fn get(
-        &self,
-        resource: &Resource,
-        key: &Key,
-        query: &Query,
-        accept: &str,
-    ) -> Result<Response<Body>, Failure> {
-        let view = View::negotiate(accept, false)?;
-        let object = self.store.get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
-        Ok(match view {
-            View::Object => response::bytes(StatusCode::OK, rendered(resource, &object)),
-            view => response::json(StatusCode::OK, &self.shown(resource, &in_version(resource, &object), view, query)),
-        })
-    }
+/// One object.
+pub(crate) fn get(
+    served: &dyn Served,
+    resource: &Resource,
+    key: &Key,
+    query: &Query,
+    accept: &str,
+) -> Result<Response<Body>, Failure> {
+    let view = View::negotiate(accept, false)?;
+    let object = served.store().get(&resource.storage, key).ok_or_else(|| Failure::not_found(resource, &key.name))?;
+    Ok(match view {
+        View::Object => response::bytes(StatusCode::OK, rendered(resource, &object)),
+        view => response::json(StatusCode::OK, &shown(served, resource, &in_version(resource, &object), view, query)),
+    })
+}
 
-    /// One object in the form that is wanted.
-    pub(crate) fn shown(&self, resource: &Resource, object: &Value, view: View, query: &Query) -> Value {
-        match view {
-            View::Object => object.clone(),
-            View::Metadata => table::partial(object),
-            View::Table => {
-                let metadata = json!({"resourceVersion": crate::object::meta(object, "resourceVersion")});
-                let row = table::row(resource, object, row_object(query), self.clock.now());
-                table::table(resource, metadata, vec![row], true)
-            }
+/// One object in the form that is wanted.
+pub(crate) fn shown(served: &dyn Served, resource: &Resource, object: &Value, view: View, query: &Query) -> Value {
+    match view {
+        View::Object => object.clone(),
+        View::Metadata => table::partial(object),
+        View::Table => {
+            let metadata = json!({"resourceVersion": crate::object::meta(object, "resourceVersion")});
+            let row = table::row(resource, object, row_object(query), served.now());
+            table::table(resource, metadata, vec![row], true)
         }
     }
+}
 
-    fn page(&self, resource: &Resource, namespace: &str, query: &Query) -> Result<Page, Failure> {
-        let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), resource)?;
-        check_options(query)?;
-        // Version 0 means "whatever is at hand", which is everything.
-        let limit = query.number("limit").filter(|l| *l > 0 && query.get("resourceVersion") != "0");
-        let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(usize::MAX);
-        let asked = parse_version(query.get("resourceVersion"))?;
-        let token = match query.get("continue") {
-            "" => None,
-            _ if asked > 0 => {
-                return Err(Failure::bad_request("specifying resource version is not allowed when using continue"));
-            }
-            token => Some(Token::parse(token)?),
-        };
-        let tables = self.store.read();
-        let exact = (query.get("resourceVersionMatch") == "Exact").then_some(asked);
-        let version = token.as_ref().and_then(|token| token.version).or(exact).unwrap_or(tables.version);
-        if version.max(asked) > tables.version {
-            return Err(Failure::too_new(version.max(asked), tables.version));
+fn page(served: &dyn Served, resource: &Resource, namespace: &str, query: &Query) -> Result<Page, Failure> {
+    let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), resource)?;
+    check_options(query)?;
+    // Version 0 means "whatever is at hand", which is everything.
+    let limit = query.number("limit").filter(|l| *l > 0 && query.get("resourceVersion") != "0");
+    let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(usize::MAX);
+    let asked = parse_version(query.get("resourceVersion"))?;
+    let token = match query.get("continue") {
+        "" => None,
+        _ if asked > 0 => {
+            return Err(Failure::bad_request("specifying resource version is not allowed when using continue"));
         }
-        let after = token.as_ref().map(|token| &token.after);
-        let Some(table) = tables.table(&resource.storage) else { return Ok(Page::of(version)) };
-        if version == tables.version {
-            return Ok(Page::fill(version, table.range(namespace, after), limit, &selector));
-        }
-        match (table.range_at(namespace, after, version), after) {
-            (Some(past), _) => Ok(Page::fill(version, past.into_iter(), limit, &selector)),
-            (None, Some(after)) => Err(Failure::expired_page(Token { version: None, after: after.clone() }.text())),
-            (None, None) => Err(Failure::expired(format!(
-                "The resourceVersion for the provided list is too old: {version}, current: {}",
-                tables.version
-            ))),
-        }
+        token => Some(Token::parse(token)?),
+    };
+    let tables = served.store().read();
+    let exact = (query.get("resourceVersionMatch") == "Exact").then_some(asked);
+    let version = token.as_ref().and_then(|token| token.version).or(exact).unwrap_or(tables.version);
+    if version.max(asked) > tables.version {
+        return Err(Failure::too_new(version.max(asked), tables.version));
     }
+    let after = token.as_ref().map(|token| &token.after);
+    let Some(table) = tables.table(&resource.storage) else { return Ok(Page::of(version)) };
+    if version == tables.version {
+        return Ok(Page::fill(version, table.range(namespace, after), limit, &selector));
+    }
+    match (table.range_at(namespace, after, version), after) {
+        (Some(past), _) => Ok(Page::fill(version, past.into_iter(), limit, &selector)),
+        (None, Some(after)) => Err(Failure::expired_page(Token { version: None, after: after.clone() }.text())),
+        (None, None) => Err(Failure::expired(format!(
+            "The resourceVersion for the provided list is too old: {version}, current: {}",
+            tables.version
+        ))),
+    }
+}
 
-    /// A collection.
-    pub(crate) fn list(
-        &self,
-        resource: &Arc<Resource>,
-        namespace: &str,
-        query: &Query,
-        accept: &str,
-    ) -> Result<Response<Body>, Failure> {
-        let view = View::negotiate(accept, true)?;
-        let page = self.page(resource, namespace, query)?;
-        let mut metadata = json!({"resourceVersion": page.version.to_string()});
-        if let Some(after) = page.next {
-            let next = Token { version: Some(page.version), after };
-            crate::object::set(&mut metadata, "continue", next.text().into());
-        }
-        if let Some(remaining) = page.remaining {
-            crate::object::set(&mut metadata, "remainingItemCount", remaining.into());
-        }
-        let shown = Shown {
-            resource: resource.clone(),
-            view,
-            row_object: row_object(query),
-            now: self.clock.now(),
-            type_head: type_head(&resource.api_version(), &resource.kind),
-        };
-        let start = shown.start(&metadata);
-        Ok(shown.answer(start, page.objects))
+/// A collection.
+pub(crate) fn list(
+    served: &dyn Served,
+    resource: &Arc<Resource>,
+    namespace: &str,
+    query: &Query,
+    accept: &str,
+) -> Result<Response<Body>, Failure> {
+    let view = View::negotiate(accept, true)?;
+    let page = page(served, resource, namespace, query)?;
+    let mut metadata = json!({"resourceVersion": page.version.to_string()});
+    if let Some(after) = page.next {
+        let next = Token { version: Some(page.version), after };
+        crate::object::set(&mut metadata, "continue", next.text().into());
     }
+    if let Some(remaining) = page.remaining {
+        crate::object::set(&mut metadata, "remainingItemCount", remaining.into());
+    }
+    let shown = Shown {
+        resource: resource.clone(),
+        view,
+        row_object: row_object(query),
+        now: served.now(),
+        type_head: type_head(&resource.api_version(), &resource.kind),
+    };
+    let start = shown.start(&metadata);
+    Ok(shown.answer(start, page.objects))
 }
 
 /// How the items of a list are shown.

@@ -1,7 +1,8 @@
 //! What names, labels and finalizers may look like (`k8s.io/apimachinery/pkg/util/validation`, RFC 1123, RFC 1035).
 
-use crate::{object, schema::FieldError};
+use crate::object;
 use serde_json::Value;
+use weir_apischema::schema::FieldError;
 
 const SUBDOMAIN: &str = "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')";
 const LABEL: &str = "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is '[a-z0-9]([-a-z0-9]*[a-z0-9])?')";

@@ -91,3 +91,9 @@ pub(crate) fn has_finalizers(object: &Value) -> bool {
 pub(crate) fn is_deleting(object: &Value) -> bool {
     !meta(object, "deletionTimestamp").is_empty()
 }
+
+/// Strings of a JSON list.
+pub(crate) fn strings(value: Option<&Value>) -> Vec<String> {
+    let list = value.and_then(Value::as_array).into_iter().flatten();
+    list.filter_map(|v| v.as_str().map(str::to_owned)).collect()
+}

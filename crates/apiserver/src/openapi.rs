@@ -3,11 +3,12 @@
 //! Documents are made when they are asked for and not kept; clients cache them by the hash in the index.
 
 use crate::{
-    kinds::{self, definition},
+    built_in::generator,
+    discovery::GIT_VERSION,
+    kinds::definition,
     registry::{Definition, Registry, Resource, Version},
     response::{self, Body},
-    state::State,
-    store::Key,
+    store::{Key, Store},
 };
 use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
@@ -24,7 +25,7 @@ pub(crate) fn old(accept: &str) -> Response<Body> {
     const VERSION: &str = "2.0";
     const TITLE: &str = "Kubernetes";
     if !accept.contains(OLD_ASKED) {
-        let info = json!({"title": TITLE, "version": super::server::GIT_VERSION});
+        let info = json!({"title": TITLE, "version": GIT_VERSION});
         return response::json(StatusCode::OK, &json!({"swagger": VERSION, "info": info, "paths": {}}));
     }
     let field = |number: u8, content: &[u8]| {
@@ -33,7 +34,7 @@ pub(crate) fn old(accept: &str) -> Response<Body> {
         let length = u8::try_from(content.len()).unwrap_or_default();
         [&[number << 3 | LENGTH_DELIMITED, length], content].concat()
     };
-    let info = [field(1, TITLE.as_bytes()), field(2, super::server::GIT_VERSION.as_bytes())].concat();
+    let info = [field(1, TITLE.as_bytes()), field(2, GIT_VERSION.as_bytes())].concat();
     let document = [field(1, VERSION.as_bytes()), field(2, &info)].concat();
     response::typed_bytes(document.into(), OLD)
 }
@@ -68,35 +69,33 @@ pub(crate) fn hash(version: &Version) -> u64 {
     hasher.finish()
 }
 
-impl State {
-    /// `/openapi/v3/api/v1`, `/openapi/v3/apis/GROUP/VERSION`
-    pub(crate) fn openapi(&self, version: &Version) -> Value {
-        let mut generator = kinds::generator();
-        let (mut paths, mut schemas) = (Map::new(), Map::new());
-        let mut named = Vec::new();
-        for resource in version.resources.values() {
-            let name = match &resource.definition {
-                Definition::BuiltIn(kind) => kind.describe(&mut generator),
-                Definition::Custom(custom) => {
-                    let name = custom_name(resource);
-                    let crd = self.store.get(definition::STORAGE, &Key::new("", &custom.name)).map(|o| o.value());
-                    let schema = crd.as_ref().and_then(|crd| definition::schema(crd, &resource.version)).cloned();
-                    schemas.insert(name.clone(), with_metadata(schema.unwrap_or_default(), &mut generator));
-                    name
-                }
-            };
-            paths.extend(resource_paths(resource, &name));
-            named.push((name, group_version_kind(resource)));
-        }
-        schemas.extend(generator.take_definitions(true));
-        for (name, gvk) in named {
-            if let Some(schema) = schemas.get_mut(&name) {
-                crate::object::set(schema, "x-kubernetes-group-version-kind", json!([gvk]));
+/// `/openapi/v3/api/v1`, `/openapi/v3/apis/GROUP/VERSION`
+pub(crate) fn document(store: &Store, version: &Version) -> Value {
+    let mut generator = generator();
+    let (mut paths, mut schemas) = (Map::new(), Map::new());
+    let mut named = Vec::new();
+    for resource in version.resources.values() {
+        let name = match &resource.definition {
+            Definition::BuiltIn(kind) => kind.describe(&mut generator),
+            Definition::Custom(custom) => {
+                let name = custom_name(resource);
+                let crd = store.get(definition::STORAGE, &Key::new("", &custom.name)).map(|o| o.value());
+                let schema = crd.as_ref().and_then(|crd| definition::schema(crd, &resource.version)).cloned();
+                schemas.insert(name.clone(), with_metadata(schema.unwrap_or_default(), &mut generator));
+                name
             }
-        }
-        json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": super::server::GIT_VERSION},
-            "paths": paths, "components": {"schemas": schemas}})
+        };
+        paths.extend(resource_paths(resource, &name));
+        named.push((name, group_version_kind(resource)));
     }
+    schemas.extend(generator.take_definitions(true));
+    for (name, gvk) in named {
+        if let Some(schema) = schemas.get_mut(&name) {
+            crate::object::set(schema, "x-kubernetes-group-version-kind", json!([gvk]));
+        }
+    }
+    json!({"openapi": "3.0.0", "info": {"title": "Kubernetes", "version": GIT_VERSION},
+        "paths": paths, "components": {"schemas": schemas}})
 }
 
 fn group_version_kind(resource: &Resource) -> Value {

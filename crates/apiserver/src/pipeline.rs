@@ -7,73 +7,40 @@
 //!    written before anybody else gets a turn, and the writer of a large one is told of the conflict.
 //! 3. What comes out is held to [`bounds`] before anybody sees it.
 //!
-//! `checks` holds what a write must agree with before it is decoded, `commit` how it is stored.
+//! `options` holds how something may be written, `checks` what a write must agree with before it is decoded, `commit` how it is stored.
 
 mod checks;
 mod commit;
+mod options;
+
+pub(crate) use options::{FieldValidation, Options, Part};
 
 use crate::{
     admission::Question,
-    bounds::{self, Weight},
+    bounds,
     clock::rfc3339,
     decode,
-    identity::User,
-    kinds::{definition, event},
+    host::Host,
+    identity::{User, admin},
+    kinds::definition,
     managed_fields, names,
     object::{self, edit_meta, is_deleting, list, meta},
     patch::{self, Patch},
-    policy::Operation,
+    priority,
     rbac::Granting,
     registry::{Definition, Resource},
-    schema::FieldError,
-    state::State,
     status::Failure,
     store::{Key, Object, Writer},
+    versions::in_version,
 };
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use std::{borrow::Cow, collections::HashSet, ops::ControlFlow, sync::Arc};
-
-/// What happens to fields that the kind does not have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum FieldValidation {
-    Strict,
-    Warn,
-    Ignore,
-}
-
-/// Options that come with a write.
-#[derive(Debug)]
-pub(crate) struct Options {
-    pub(crate) dry_run: bool,
-    pub(crate) manager: String,
-    pub(crate) field_validation: FieldValidation,
-    /// What the request itself says of them, as admission sees it.
-    pub(crate) given: Map<String, Value>,
-}
-
-/// Which part of the object an endpoint writes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Part {
-    Main,
-    Status,
-    /// `namespaces/x/finalize`.
-    Finalize,
-}
-
-impl Part {
-    fn subresource(self) -> &'static str {
-        match self {
-            Self::Main => "",
-            Self::Status => "status",
-            Self::Finalize => "finalize",
-        }
-    }
-}
+use weir_apischema::{policy::Operation, schema::FieldError, weight::Weight};
 
 /// A write that is under way.
 pub(crate) struct Write<'a> {
-    pub(crate) state: &'a State,
+    pub(crate) host: &'a dyn Host,
     pub(crate) resource: &'a Arc<Resource>,
     pub(crate) namespace: &'a str,
     pub(crate) part: Part,
@@ -98,29 +65,30 @@ pub(crate) enum Outcome {
     Shown(Value),
 }
 
+/// Who the server itself writes as.
+const MANAGER: &str = "weir-apiserver";
+
+/// A write by the server itself.
+pub(crate) fn as_server<T>(
+    host: &dyn Host,
+    resource: &Arc<Resource>,
+    namespace: &str,
+    act: impl FnOnce(&Write<'_>) -> T,
+) -> T {
+    let options = Options {
+        dry_run: false,
+        manager: MANAGER.into(),
+        field_validation: FieldValidation::Ignore,
+        given: Map::new(),
+    };
+    act(&Write { host, resource, namespace, part: Part::Main, options: &options, user: &admin() })
+}
+
 /// The change of an existing object.
 #[derive(Debug)]
 pub(crate) enum Change {
     Replace(Value),
     Patch(Patch),
-}
-
-/// A stored object in a version of its resource.
-pub(crate) fn in_version(resource: &Resource, stored: &Object) -> Value {
-    let mut value = stored.value();
-    if resource.group == "events.k8s.io" {
-        event::from_core(&mut value);
-    } else if object::text(&value, &["apiVersion"]) != resource.api_version() {
-        object::set(&mut value, "apiVersion", resource.api_version().into());
-    }
-    value
-}
-
-fn stored_form(resource: &Resource, mut value: Value) -> Value {
-    if resource.group == "events.k8s.io" {
-        event::to_core(&mut value);
-    }
-    value
 }
 
 /// How often a write is worked out before its turn; kube-apiserver tries patches as often.
@@ -152,7 +120,7 @@ impl Write<'_> {
         self.prepare_name(&mut new)?;
         let _one = self.one_definition();
         let prepared = self.prepare_new(new, None)?;
-        self.commit_new(&mut self.state.writer(), prepared)
+        self.commit_new(&mut self.host.writer(), prepared)
     }
 
     /// The same for those who have the turn already.
@@ -176,8 +144,8 @@ impl Write<'_> {
         if !meta(&new, "resourceVersion").is_empty() {
             return Err(Failure::bad_request("resourceVersion should not be set on objects to be created"));
         }
-        let now = rfc3339(self.state.clock.now());
-        let uid = self.state.ids.uid();
+        let now = rfc3339(self.host.now());
+        let uid = self.host.ids().uid();
         edit_meta(&mut new, |meta| {
             for field in ["deletionTimestamp", "deletionGracePeriodSeconds", "selfLink", "generation"] {
                 meta.remove(field);
@@ -202,7 +170,7 @@ impl Write<'_> {
         }
         self.admit(&mut new, None, &now);
         if self.resource.is("", "pods") {
-            self.state.prioritise(self.resource, &mut new)?;
+            priority::prioritise(self.host.store(), self.resource, &mut new)?;
         }
         self.validate(&new, None)?;
         warnings.extend(self.ask(Operation::Create, &name, &new, None)?);
@@ -221,12 +189,12 @@ impl Write<'_> {
                 ControlFlow::Continue(prepared) => prepared,
             };
             is_small = prepared.weight.bytes <= SMALL;
-            if let Some(written) = self.commit(&mut self.state.writer(), prepared)? {
+            if let Some(written) = self.commit(&mut self.host.writer(), prepared)? {
                 return Ok(written);
             }
         }
         if is_small {
-            return self.update_in(&mut self.state.writer(), name, change);
+            return self.update_in(&mut self.host.writer(), name, change);
         }
         Err(Failure::stale(self.resource, name))
     }
@@ -243,11 +211,11 @@ impl Write<'_> {
 
     /// Works out what a change makes of an object, or of none.
     fn prepare(&self, name: &str, change: &Change) -> Result<Prepared, Failure> {
-        let Some(stored) = self.state.latest(&self.resource.storage, &Key::new(self.namespace, name)) else {
+        let Some(stored) = self.host.latest(&self.resource.storage, &Key::new(self.namespace, name)) else {
             return self.prepare_missing(name, change);
         };
         let old = in_version(self.resource, &stored);
-        let now = rfc3339(self.state.clock.now());
+        let now = rfc3339(self.host.now());
         let strict = matches!(change, Change::Replace(_));
         let (mut new, is_applied) = self.changed(&old, change, &now, name)?;
         self.check_identity(&mut new, name)?;
@@ -294,7 +262,7 @@ impl Write<'_> {
                 self.check_identity(&mut object, name)?;
                 let empty = json!({"apiVersion": self.resource.api_version(), "kind": self.resource.kind,
                     "metadata": {"name": name}});
-                let now = rfc3339(self.state.clock.now());
+                let now = rfc3339(self.host.now());
                 let new = self.apply(&empty, &object, &now, *force)?;
                 self.prepare_new(new, Some(()))
             }
@@ -460,7 +428,7 @@ impl Write<'_> {
             (kind.rules.admit)(new, old);
         }
         if *self.resource.storage == *definition::STORAGE && self.part == Part::Main {
-            let taken = self.state.registry().names(object::text(new, &["spec", "group"]), meta(new, "name"));
+            let taken = self.host.registry().names(object::text(new, &["spec", "group"]), meta(new, "name"));
             definition::establish(new, &taken, now);
         }
     }
@@ -498,8 +466,9 @@ impl Write<'_> {
 
     fn ask(&self, operation: Operation, name: &str, new: &Value, old: Option<&Value>) -> Result<Vec<String>, Failure> {
         let (user, resource, namespace) = (self.user, self.resource, self.namespace);
-        self.state.check_grant(&Granting { user, resource, namespace, new, old })?;
-        self.state.admit(&Question {
+        let granting = Granting { user, resource, namespace, new, old };
+        granting.check(&self.host.grants(), self.host.authorization(), &self.host.store().read())?;
+        let question = Question {
             operation,
             resource: self.resource,
             subresource: self.part.subresource(),
@@ -510,7 +479,8 @@ impl Write<'_> {
             options: &self.options.given,
             new: Some(new),
             old,
-        })
+        };
+        self.host.policies().ask(self.host, &question)
     }
 }
 

@@ -8,12 +8,10 @@
 //! 3. A pod may name its priority or policy itself only as the class has it.
 
 use crate::{
-    Error,
     object::{self, meta, text},
     registry::Resource,
-    state::State,
     status::Failure,
-    store::Key,
+    store::{Key, Store},
 };
 use serde_json::{Value, json};
 
@@ -31,78 +29,67 @@ pub(crate) fn is_of_system(class: &Value) -> bool {
     SYSTEM.iter().any(|(name, own, _)| *name == meta(class, "name") && Some(*own) == value)
 }
 
-impl State {
-    /// Creates the classes of the system.
-    ///
-    /// # Errors
-    /// When one is refused.
-    pub(crate) fn create_first_classes(&self) -> Result<(), Error> {
-        for (name, value, description) in SYSTEM {
-            let class = json!({"metadata": {"name": name}, "value": value, "description": description});
-            self.create_first("scheduling.k8s.io", "priorityclasses", class)?;
-        }
-        Ok(())
-    }
+/// The classes of the system, as they are created: group, plural name and object.
+pub(crate) fn first() -> impl Iterator<Item = (&'static str, &'static str, Value)> {
+    SYSTEM.into_iter().map(|(name, value, description)| {
+        let class = json!({"metadata": {"name": name}, "value": value, "description": description});
+        ("scheduling.k8s.io", "priorityclasses", class)
+    })
+}
 
-    /// Gives a new pod its priority.
-    pub(crate) fn prioritise(&self, resource: &Resource, pod: &mut Value) -> Result<(), Failure> {
-        let named = text(pod, &["spec", "priorityClassName"]);
-        let class = if named.is_empty() {
-            self.default_class()
-        } else {
-            let stored = self.store.get(CLASSES, &Key::new("", named)).map(|stored| stored.value());
-            let why = || {
-                Failure::forbidden(
-                    resource,
-                    meta(pod, "name"),
-                    &format!("no PriorityClass with name {named} was found"),
-                )
-            };
-            Some(stored.ok_or_else(why)?)
+/// Gives a new pod its priority.
+pub(crate) fn prioritise(store: &Store, resource: &Resource, pod: &mut Value) -> Result<(), Failure> {
+    let named = text(pod, &["spec", "priorityClassName"]);
+    let class = if named.is_empty() {
+        default_class(store)
+    } else {
+        let stored = store.get(CLASSES, &Key::new("", named)).map(|stored| stored.value());
+        let why = || {
+            Failure::forbidden(resource, meta(pod, "name"), &format!("no PriorityClass with name {named} was found"))
         };
-        let of_class = |field| class.as_ref().and_then(|class| class.get(field)).filter(|v| !v.is_null());
-        let wanted = [
-            ("priority", "integer", "priority", of_class("value").cloned().unwrap_or_else(|| 0.into())),
-            (
-                "preemptionPolicy",
-                "string",
-                "PreemptionPolicy",
-                of_class("preemptionPolicy").cloned().unwrap_or_else(|| PREEMPTS.into()),
-            ),
-        ];
-        for (field, kind, called, value) in wanted {
-            if let Some(given) = object::at(pod, &["spec", field]).filter(|given| !given.is_null() && **given != value)
-            {
-                let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-                let why = format!(
-                    "the {kind} value of {called} ({}) must not be provided in pod spec; priority admission controller computed {} from the given PriorityClass name",
-                    shown(given),
-                    shown(&value)
-                );
-                return Err(Failure::forbidden(resource, meta(pod, "name"), &why));
-            }
-            object::edit(pod, "spec", |spec| spec.insert(field.into(), value));
+        Some(stored.ok_or_else(why)?)
+    };
+    let of_class = |field| class.as_ref().and_then(|class| class.get(field)).filter(|v| !v.is_null());
+    let wanted = [
+        ("priority", "integer", "priority", of_class("value").cloned().unwrap_or_else(|| 0.into())),
+        (
+            "preemptionPolicy",
+            "string",
+            "PreemptionPolicy",
+            of_class("preemptionPolicy").cloned().unwrap_or_else(|| PREEMPTS.into()),
+        ),
+    ];
+    for (field, kind, called, value) in wanted {
+        if let Some(given) = object::at(pod, &["spec", field]).filter(|given| !given.is_null() && **given != value) {
+            let shown = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let why = format!(
+                "the {kind} value of {called} ({}) must not be provided in pod spec; priority admission controller computed {} from the given PriorityClass name",
+                shown(given),
+                shown(&value)
+            );
+            return Err(Failure::forbidden(resource, meta(pod, "name"), &why));
         }
-        if let Some(class) = class {
-            let name = meta(&class, "name").to_owned();
-            object::edit(pod, "spec", |spec| spec.insert("priorityClassName".into(), name.into()));
-        }
-        Ok(())
+        object::edit(pod, "spec", |spec| spec.insert(field.into(), value));
     }
+    if let Some(class) = class {
+        let name = meta(&class, "name").to_owned();
+        object::edit(pod, "spec", |spec| spec.insert("priorityClassName".into(), name.into()));
+    }
+    Ok(())
+}
 
-    fn default_class(&self) -> Option<Value> {
-        let tables = self.store.read();
-        let all = tables.table(CLASSES).into_iter().flat_map(|table| table.range("", None));
-        let defaults =
-            all.map(|(_, class)| class.value()).filter(|class| class.get("globalDefault") == Some(&Value::Bool(true)));
-        defaults.min_by_key(|class| class.get("value").and_then(Value::as_i64))
-    }
+fn default_class(store: &Store) -> Option<Value> {
+    let tables = store.read();
+    let all = tables.table(CLASSES).into_iter().flat_map(|table| table.range("", None));
+    let defaults =
+        all.map(|(_, class)| class.value()).filter(|class| class.get("globalDefault") == Some(&Value::Bool(true)));
+    defaults.min_by_key(|class| class.get("value").and_then(Value::as_i64))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ApiServer, Settings};
+    use crate::{ApiServer, Settings, served::Served as _};
 
     #[test]
     fn pods_have_the_priority_of_their_class() {
@@ -115,7 +102,9 @@ mod tests {
         };
         let admitted = |spec: Value| {
             let mut pod = json!({"metadata": {"name": "p"}, "spec": spec});
-            server.state.prioritise(pods, &mut pod).map(|()| pod["spec"].clone()).map_err(|failure| failure.message)
+            prioritise(&server.state.store, pods, &mut pod)
+                .map(|()| pod["spec"].clone())
+                .map_err(|failure| failure.message)
         };
         assert_eq!(admitted(json!({})), Ok(json!({"priority": 0, "preemptionPolicy": PREEMPTS})));
         let critical = json!({"priorityClassName": "system-node-critical"});

@@ -1,11 +1,16 @@
 //! Which resources are served, in which versions.
 
-use crate::{kinds::BuiltIn, scale::Scale, schema::Schema, types::Types};
-use serde_json::Value;
+use crate::{
+    built_in::BuiltIn,
+    scale::Scale,
+    status::{Named, Names},
+    types::Types,
+};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
+use weir_apischema::schema::Schema;
 
 /// One resource in one version.
 #[derive(Debug)]
@@ -71,16 +76,6 @@ impl Resource {
         if self.group.is_empty() { self.version.clone() } else { format!("{}/{}", self.group, self.version) }
     }
 
-    /// `plural.group`, as messages name the resource.
-    pub(crate) fn group_resource(&self) -> String {
-        dotted(&self.plural, &self.group)
-    }
-
-    /// `Kind.group`, as messages name the kind.
-    pub(crate) fn group_kind(&self) -> String {
-        dotted(&self.kind, &self.group)
-    }
-
     pub(crate) fn is_custom(&self) -> bool {
         matches!(self.definition, Definition::Custom(_))
     }
@@ -106,8 +101,10 @@ impl Resource {
     }
 }
 
-fn dotted(name: &str, group: &str) -> String {
-    if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
+impl Named for Resource {
+    fn names(&self) -> Names<'_> {
+        Names { group: &self.group, plural: &self.plural, kind: &self.kind }
+    }
 }
 
 /// The served resources. Replaced as a whole when a definition changes.
@@ -233,12 +230,6 @@ fn priority(version: &str) -> (u8, u32, u32, std::cmp::Reverse<String>) {
         _ => None,
     }
     .unwrap_or(other)
-}
-
-/// Strings of a JSON list.
-pub(crate) fn strings(value: Option<&Value>) -> Vec<String> {
-    let list = value.and_then(Value::as_array).into_iter().flatten();
-    list.filter_map(|v| v.as_str().map(str::to_owned)).collect()
 }
 
 #[cfg(test)]

@@ -1,26 +1,32 @@
-//! Questions that are answered and not stored (who am I, what may I do), and subresources that act: eviction, binding,
-//! tokens.
+//! Questions that are answered and not stored (who am I, what may I do), and subresources that act: scale, eviction,
+//! binding, tokens.
 
 use crate::{
     body,
     clock::rfc3339,
-    delete::DeleteOptions,
+    delete::{DeleteOptions, delete},
     discovery::REVIEWS,
-    object::{self, text},
-    policy::User,
-    rbac::Attributes,
-    registry::{Resource, strings},
+    host::Host as _,
+    object::{self, strings, text},
+    patch::{self, Patch},
+    pipeline::{Change, Options, Outcome, Part, Write},
+    rbac::{Attributes, rules_of},
+    registry::Resource,
     request::{Request, Target},
     response::{self, Body},
+    scale::Scale,
+    served::Served as _,
     state::State,
     status::Failure,
-    store::Key,
+    store::{Key, Object, Writer},
     tokens::{self, Account, Bound, Extra},
+    versions::in_version,
 };
 use http::{Method, Response, StatusCode};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::sync::Arc;
+use weir_apischema::{policy::User, schema::FieldError};
 
 /// Whether this is one of the questions.
 pub(crate) fn is_review(group: &str, plural: &str) -> bool {
@@ -42,7 +48,7 @@ pub(crate) fn answer(state: &State, request: &Request, plural: &str) -> Result<R
             if namespace.is_empty() {
                 return Err(Failure::bad_request("no namespace on request"));
             }
-            state.rules_of(&request.user, namespace)
+            rules_of(&state.grants(), state.authorization(), &request.user, namespace)
         }
         _ => {
             let spec = review.get("spec").unwrap_or(&Value::Null);
@@ -82,6 +88,9 @@ fn access(state: &State, user: &User, review: &Value) -> Value {
 pub(crate) fn subresource(state: &State, request: &Request, target: &Target) -> Result<Response<Body>, Failure> {
     let Target { resource, namespace, name, subresource } = target;
     let key = Key::new(namespace, name);
+    if let Some(scale) = resource.scale.as_ref().filter(|_| subresource == "scale") {
+        return rescale(state, request, target, scale);
+    }
     if resource.is("", "pods") && OF_KUBELETS.contains(&subresource.as_str()) {
         return Err(no_kubelet(state, resource, &key, subresource));
     }
@@ -98,6 +107,46 @@ pub(crate) fn subresource(state: &State, request: &Request, target: &Target) -> 
         "token" if resource.is("", "serviceaccounts") => token(state, resource, &key, parse("TokenRequest")?),
         _ => Err(Failure::no_resource()),
     }
+}
+
+/// Answers a request to the scale of an object.
+fn rescale(state: &State, request: &Request, target: &Target, scale: &Scale) -> Result<Response<Body>, Failure> {
+    let Target { resource, namespace, name, .. } = target;
+    let current = || -> Result<Value, Failure> {
+        let object = state.store.get(&resource.storage, &Key::new(namespace, name));
+        let object = object.ok_or_else(|| Failure::not_found(resource, name))?;
+        Ok(scale.show(&in_version(resource, &object)))
+    };
+    let wanted = match request.method {
+        Method::GET => return Ok(response::json(StatusCode::OK, &current()?)),
+        Method::PUT => body::object(&request.body, request.content_type(), "Scale")?,
+        Method::PATCH => match Patch::parse(resource, request.content_type(), &request.body, false)? {
+            Patch::Json(patch) => patch::json::apply(&current()?, &patch)?,
+            // Nothing in a Scale merges by key.
+            Patch::Merge(patch) | Patch::Strategic(patch) => patch::apply_merge(&current()?, &patch),
+            Patch::Apply { .. } => return Err(Failure::unsupported_media(&patch::OF_CUSTOM_KINDS[..2])),
+        },
+        _ => return Err(Failure::method_not_allowed()),
+    };
+    let replicas =
+        object::at(&wanted, &["spec", "replicas"]).map_or(Some(0), Value::as_i64).filter(|count| *count >= 0);
+    let replicas = replicas.ok_or_else(|| negative(resource, name))?;
+    let version = if request.method == Method::PUT { object::meta(&wanted, "resourceVersion") } else { "" };
+    let change = Patch::Merge(scale.patch(replicas, version));
+    let options = Options::read(request)?;
+    let write = Write { host: state, resource, namespace, part: Part::Main, options: &options, user: &request.user };
+    let written = write.update(name, Change::Patch(change))?;
+    let shown = match &written.outcome {
+        Outcome::Stored(stored) => scale.show(&in_version(resource, stored)),
+        Outcome::Shown(object) => scale.show(object),
+    };
+    Ok(response::json(StatusCode::OK, &shown))
+}
+
+fn negative(resource: &Resource, name: &str) -> Failure {
+    let why = "must be greater than or equal to 0";
+    let error = FieldError::invalid_unshown("spec.replicas", why);
+    Failure::invalid(resource, name, &[error])
 }
 
 /// Subresources of pods that a kubelet answers, or acts on.
@@ -126,7 +175,9 @@ fn evict(
 ) -> Result<Response<Body>, Failure> {
     let options = eviction.get("deleteOptions").cloned().unwrap_or_default();
     let options = DeleteOptions::read(&options, &request.query)?;
-    state.delete(resource, key, &options, &request.user, Some(&|writer, pod| state.check_budget(writer, key, pod)))?;
+    let allowed =
+        |writer: &Writer<'_>, pod: &Object| state.disruptions.lock().check(writer, &state.registry(), key, pod);
+    delete(state, resource, key, &options, &request.user, Some(&allowed))?;
     Ok(response::json(StatusCode::CREATED, &success()))
 }
 
@@ -150,7 +201,7 @@ fn token(state: &State, resource: &Arc<Resource>, key: &Key, mut request: Value)
     let account = account.value();
     let asked = object::at(&request, &["spec", "expirationSeconds"]).and_then(Value::as_i64);
     let seconds = tokens::lifetime(asked)?;
-    let now = state.clock.now();
+    let now = state.now();
     let expires = now.saturating_add(SignedDuration::from_secs(seconds));
     let expires = expires.map_err(|_| Failure::bad_request("expirationSeconds is too large"))?;
     let (bound, extra) = bound_to(state, &request, &key.namespace)?.unzip();

@@ -1,18 +1,6 @@
 //! The subresource `scale`: how many replicas an object asks for and has, in one shape for all kinds (`autoscaling/v1`).
 
-use crate::{
-    body,
-    object::{self, at, meta, text},
-    patch::Patch,
-    pipeline::{Change, Outcome, Part, in_version},
-    registry::Resource,
-    request::{Request, Target},
-    response::{self, Body},
-    state::State,
-    status::Failure,
-    store::Key,
-};
-use http::{Method, Response, StatusCode};
+use crate::object::{self, at, meta, text};
 use serde_json::{Value, json};
 
 /// Where an object keeps what its scale says, as fields from the root down.
@@ -48,7 +36,7 @@ impl Scale {
         })
     }
 
-    fn show(&self, object: &Value) -> Value {
+    pub(crate) fn show(&self, object: &Value) -> Value {
         let value = |path: &[String]| at(object, &path.iter().map(String::as_str).collect::<Vec<_>>()).cloned();
         let count = |path: &[String]| value(path).and_then(|count| count.as_i64()).unwrap_or_default();
         let mut metadata = json!({});
@@ -73,7 +61,7 @@ impl Scale {
     }
 
     /// The merge patch of the object that makes it ask for this many.
-    fn patch(&self, replicas: i64, version: &str) -> Value {
+    pub(crate) fn patch(&self, replicas: i64, version: &str) -> Value {
         let inner = self.wanted.iter().rev().fold(Value::from(replicas), |value, field| json!({field.as_str(): value}));
         let mut patch = inner;
         if !version.is_empty() {
@@ -89,7 +77,7 @@ pub(crate) fn selector_text(selector: &Value) -> String {
     let equal = pairs.map(|(key, value)| format!("{key}={}", value.as_str().unwrap_or_default()));
     let expressions = object::list(selector, &["matchExpressions"]).iter().map(|expression| {
         let key = text(expression, &["key"]);
-        let values = crate::registry::strings(expression.get("values")).join(",");
+        let values = object::strings(expression.get("values")).join(",");
         match text(expression, &["operator"]) {
             "In" => format!("{key} in ({values})"),
             "NotIn" => format!("{key} notin ({values})"),
@@ -98,43 +86,4 @@ pub(crate) fn selector_text(selector: &Value) -> String {
         }
     });
     equal.chain(expressions).collect::<Vec<_>>().join(",")
-}
-
-impl State {
-    /// Answers a request to the scale of an object.
-    pub(crate) fn scale(&self, request: &Request, target: &Target, scale: &Scale) -> Result<Response<Body>, Failure> {
-        let Target { resource, namespace, name, .. } = target;
-        let current = || -> Result<Value, Failure> {
-            let object = self.store.get(&resource.storage, &Key::new(namespace, name));
-            let object = object.ok_or_else(|| Failure::not_found(resource, name))?;
-            Ok(scale.show(&in_version(resource, &object)))
-        };
-        let wanted = match request.method {
-            Method::GET => return Ok(response::json(StatusCode::OK, &current()?)),
-            Method::PUT => body::object(&request.body, request.content_type(), "Scale")?,
-            Method::PATCH => match Patch::parse(resource, request.content_type(), &request.body, false)? {
-                Patch::Json(patch) => crate::patch::json::apply(&current()?, &patch)?,
-                // Nothing in a Scale merges by key.
-                Patch::Merge(patch) | Patch::Strategic(patch) => crate::patch::apply_merge(&current()?, &patch),
-                Patch::Apply { .. } => return Err(Failure::unsupported_media(&crate::patch::OF_CUSTOM_KINDS[..2])),
-            },
-            _ => return Err(Failure::method_not_allowed()),
-        };
-        let replicas = at(&wanted, &["spec", "replicas"]).map_or(Some(0), Value::as_i64).filter(|count| *count >= 0);
-        let replicas = replicas.ok_or_else(|| negative(resource, name))?;
-        let version = if request.method == Method::PUT { meta(&wanted, "resourceVersion") } else { "" };
-        let patch = Patch::Merge(scale.patch(replicas, version));
-        let written = self.act(request, target, Part::Main, |write| write.update(name, Change::Patch(patch)))?;
-        let shown = match &written.outcome {
-            Outcome::Stored(stored) => scale.show(&in_version(resource, stored)),
-            Outcome::Shown(object) => scale.show(object),
-        };
-        Ok(response::json(StatusCode::OK, &shown))
-    }
-}
-
-fn negative(resource: &Resource, name: &str) -> Failure {
-    let why = "must be greater than or equal to 0";
-    let error = crate::schema::FieldError::invalid_unshown("spec.replicas", why);
-    Failure::invalid(resource, name, &[error])
 }

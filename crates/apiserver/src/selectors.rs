@@ -141,7 +141,7 @@ pub(crate) fn matches<'a>(selector: &Value, label: impl Fn(&str) -> Option<&'a s
     equal
         && object::list(selector, &["matchExpressions"]).iter().all(|expression| {
             let key = object::text(expression, &["key"]).to_owned();
-            let values = crate::registry::strings(expression.get("values"));
+            let values = object::strings(expression.get("values"));
             let test = match object::text(expression, &["operator"]) {
                 "In" => Test::In(values),
                 "NotIn" => Test::NotIn(values),

@@ -3,9 +3,7 @@
 use crate::{
     Error, authentication, certificate,
     connections::{Connections, Place},
-    kubeconfig,
-    policy::User,
-    response,
+    kubeconfig, response,
     server::ApiServer,
     service,
     status::Failure,
@@ -20,6 +18,7 @@ use hyper_util::{
 use std::{convert::Infallible, fmt::Debug, future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
+use weir_apischema::policy::User;
 
 /// A client that has not finished its TLS handshake by then is not a client.
 const HANDSHAKE_PERIOD: Duration = Duration::from_secs(10);
@@ -258,7 +257,7 @@ async fn respond(
     if request.headers().len() > MOST_HEADERS {
         return response::failure(&Failure::too_many_headers(MOST_HEADERS));
     }
-    let user = state.authenticate(request.headers(), certificate, &context.token).and_then(|user| {
+    let user = authentication::authenticate(state, request.headers(), certificate, &context.token).and_then(|user| {
         if !authentication::is_anonymous(&user) {
             place.known_as(&user.username)?;
         }

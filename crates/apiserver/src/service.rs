@@ -1,11 +1,13 @@
 //! The server as a tower service.
 
 use crate::{
+    authentication::impersonated,
     body,
     identity::User,
     quota::Share,
     request::{self, Request},
     response::{self, Body},
+    route,
     state::State,
     status::Failure,
 };
@@ -63,7 +65,7 @@ const QUICK: usize = 16 << 10;
 async fn aside(state: &State, request: Request) -> http::Response<Body> {
     let _turn = state.aside.acquire().await;
     let state = state.clone();
-    let answer = tokio::task::spawn_blocking(move || state.answer(&request)).await;
+    let answer = tokio::task::spawn_blocking(move || route::answer(&state, &request)).await;
     answer.unwrap_or_else(|_| response::failure(&Failure::internal("the request could not be processed")))
 }
 
@@ -83,7 +85,7 @@ where
     let state = &state.for_request();
     let answer = match whole(state, user, &head, body).await {
         Ok((request, _share)) if request.body.len() > QUICK => aside(state, request).await,
-        Ok((request, _share)) => state.answer(&request),
+        Ok((request, _share)) => route::answer(state, &request),
         Err(failure) => return response::failure(&failure),
     };
     if !reads && let Err(failure) = state.settled().await {
@@ -102,9 +104,9 @@ where
     if let Some(encoding) = head.headers.get(http::header::CONTENT_ENCODING).filter(|e| *e != "identity") {
         return Err(Failure::compressed(&String::from_utf8_lossy(encoding.as_bytes())));
     }
-    let user = state.impersonated(user, &head.headers)?;
+    let user = impersonated(state, user, &head.headers)?;
     let mut request = Request::new(head, Bytes::new(), user);
-    state.may_ask(&request)?;
+    route::may_ask(state, &request)?;
     if request.method == Method::GET || body.is_end_stream() {
         return Ok((request, None));
     }

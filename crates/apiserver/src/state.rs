@@ -1,26 +1,31 @@
 //! What all requests share, and what is derived from stored objects: resources, policies, grants.
 
 use crate::{
-    Error, Settings,
+    Error,
     admission::Policies,
     body,
     clock::{Clock, Ids},
     disruption::Disruptions,
     expiry::{EVENTS, Expiry},
-    identity::{User, admin},
+    furnishing::{furnish, furnish_all},
+    host::Host,
+    identity::User,
     kinds::{self, definition},
     object::meta,
-    pipeline::{Change, FieldValidation, Options, Part, Write, Written},
+    pipeline::{Change, Write, Written, as_server},
     quota::Quota,
     rbac::{self, Attributes, Authorization, Grants},
     registry::{Registry, Resource},
+    served::Served,
+    settings::Settings,
     status::Failure,
     store::{Key, Object, Store, Tables, Writer},
     tls,
     tokens::TokenKey,
 };
-use parking_lot::{Mutex, RwLock};
-use serde_json::{Map, Value};
+use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard, RwLock};
+use serde_json::Value;
 use std::{
     collections::BTreeMap,
     sync::{
@@ -47,15 +52,14 @@ pub(crate) struct State {
     /// The last version that has to be on disk before the request of this handle is answered.
     until: Arc<AtomicU64>,
     pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) ids: Arc<dyn Ids>,
+    ids: Arc<dyn Ids>,
     registry: Arc<RwLock<Arc<Registry>>>,
     policies: Arc<RwLock<Arc<Policies>>>,
     grants: Arc<RwLock<Arc<Grants>>>,
     pub(crate) expiry: Arc<Expiry>,
     /// What budgets count.
     pub(crate) disruptions: Arc<Mutex<Disruptions>>,
-    /// The turn to write a definition, from reading the names of the others to storing it.
-    pub(crate) definitions: Arc<Mutex<()>>,
+    definitions: Arc<Mutex<()>>,
     authorization: Authorization,
     pub(crate) tokens: Arc<BTreeMap<String, User>>,
     pub(crate) token_key: TokenKey,
@@ -73,9 +77,6 @@ pub(crate) struct State {
     pub(crate) shutdown: watch::Receiver<bool>,
     stop: Arc<watch::Sender<bool>>,
 }
-
-/// Who the server itself writes as.
-const MANAGER: &str = "weir-apiserver";
 
 impl State {
     /// The state of a new server, or of the one that left its data directory.
@@ -127,18 +128,6 @@ impl State {
         Self { until: Arc::default(), ..self.clone() }
     }
 
-    /// Waits until nobody else writes.
-    pub(crate) fn writer(&self) -> Writer<'_> {
-        self.store.writer(&self.until)
-    }
-
-    /// An object as writers see it. It may not be on disk yet: the request is answered when it is.
-    pub(crate) fn latest(&self, resource: &str, key: &Key) -> Option<Arc<Object>> {
-        let tables = self.store.latest();
-        self.until.fetch_max(tables.version, Ordering::Relaxed);
-        tables.get(resource, key)
-    }
-
     /// Waits until what this handle wrote, or saw as a writer, is on disk and served.
     ///
     /// # Errors
@@ -183,30 +172,10 @@ impl State {
         self.stop.send_replace(true);
     }
 
-    pub(crate) fn authorization(&self) -> Authorization {
-        self.authorization
-    }
-
     /// The server listens: everybody is told with which authority it does.
     pub(crate) fn set_authority(&self, authority: &str) {
         *self.authority.write() = Some(authority.into());
-        self.furnish_all();
-    }
-
-    pub(crate) fn authority(&self) -> Option<Arc<str>> {
-        self.authority.read().clone()
-    }
-
-    pub(crate) fn grants(&self) -> Arc<Grants> {
-        self.grants.read().clone()
-    }
-
-    pub(crate) fn registry(&self) -> Arc<Registry> {
-        self.registry.read().clone()
-    }
-
-    pub(crate) fn policies(&self) -> Arc<Policies> {
-        self.policies.read().clone()
+        furnish_all(self, Some(authority));
     }
 
     /// A write by the server itself.
@@ -215,13 +184,23 @@ impl State {
     }
 
     pub(crate) fn write<T>(&self, resource: &Arc<Resource>, namespace: &str, act: impl FnOnce(&Write<'_>) -> T) -> T {
-        let options = Options {
-            dry_run: false,
-            manager: MANAGER.into(),
-            field_validation: FieldValidation::Ignore,
-            given: Map::new(),
-        };
-        act(&Write { state: self, resource, namespace, part: Part::Main, options: &options, user: &admin() })
+        as_server(self, resource, namespace, act)
+    }
+
+    /// Creates what a server begins with, unless it is there.
+    ///
+    /// # Errors
+    /// When it is refused.
+    pub(crate) fn create_first(&self, group: &str, plural: &str, object: Value) -> Result<(), Error> {
+        let registry = self.registry();
+        let Some(resource) = registry.find(group, "v1", plural) else { return Ok(()) };
+        let name = meta(&object, "name").to_owned();
+        match self.create(resource, "", object) {
+            Err(failure) if failure.reason != "AlreadyExists" => {
+                Err(Error::Definition { name, message: failure.message })
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn define(&self, crd: Value) -> Result<(), Failure> {
@@ -237,36 +216,13 @@ impl State {
         Ok(())
     }
 
-    /// Called after an object of the resource was written or removed: a changed definition is served at once, a
-    /// changed policy is obeyed at once.
-    pub(crate) fn written(&self, writer: &mut Writer<'_>, resource: &Resource, key: &Key) {
-        self.count_budgets(writer, resource, &key.namespace);
-        self.furnish(writer, resource, key);
-        if *resource.storage == *EVENTS {
-            self.expire_events(writer, key);
-        }
-        if *resource.storage == *definition::STORAGE {
-            self.reload_definitions(&writer.read());
-        }
-        if Policies::concerns(&resource.storage) {
-            self.reload_policies(&writer.read());
-        }
-        if Grants::concerns(&resource.storage) {
-            if Grants::concerns_sums(&resource.storage) {
-                self.aggregate_roles(writer);
-            }
-            self.reload_grants(&writer.read());
-        }
-    }
-
     /// Brings what is derived from stored objects up to date with what is served.
     fn reload(&self) {
         let tables = self.store.read();
         self.reload_definitions(&tables);
         self.reload_policies(&tables);
         self.reload_grants(&tables);
-        drop(tables);
-        self.queue_events();
+        self.expiry.queue(&tables, self.now());
     }
 
     fn reload_definitions(&self, tables: &Tables) {
@@ -306,5 +262,79 @@ impl State {
             "authorization"
         );
         if allowed { Ok(()) } else { Err(rbac::refusal(user, wanted)) }
+    }
+}
+
+impl Served for State {
+    fn registry(&self) -> Arc<Registry> {
+        self.registry.read().clone()
+    }
+
+    fn store(&self) -> &Store {
+        &self.store
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+}
+
+impl Host for State {
+    fn namespaces(&self) -> &Arc<Resource> {
+        &self.namespaces
+    }
+
+    fn ids(&self) -> &dyn Ids {
+        &*self.ids
+    }
+
+    fn policies(&self) -> Arc<Policies> {
+        self.policies.read().clone()
+    }
+
+    fn grants(&self) -> Arc<Grants> {
+        self.grants.read().clone()
+    }
+
+    fn authorization(&self) -> Authorization {
+        self.authorization
+    }
+
+    fn definitions(&self) -> MutexGuard<'_, ()> {
+        self.definitions.lock()
+    }
+
+    fn latest(&self, resource: &str, key: &Key) -> Option<Arc<Object>> {
+        let tables = self.store.latest();
+        self.until.fetch_max(tables.version, Ordering::Relaxed);
+        tables.get(resource, key)
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        self.store.writer(&self.until)
+    }
+
+    /// A changed definition is served at once, a changed policy is obeyed at once.
+    fn written(&self, writer: &mut Writer<'_>, resource: &Resource, key: &Key) {
+        if Disruptions::concerns(&resource.storage) {
+            self.disruptions.lock().count(writer, &self.registry(), self.now(), &key.namespace);
+        }
+        let authority = self.authority.read().clone();
+        furnish(self, authority.as_deref(), writer, resource, key);
+        if *resource.storage == *EVENTS {
+            self.expiry.written(writer, key, self.now());
+        }
+        if *resource.storage == *definition::STORAGE {
+            self.reload_definitions(&writer.read());
+        }
+        if Policies::concerns(&resource.storage) {
+            self.reload_policies(&writer.read());
+        }
+        if Grants::concerns(&resource.storage) {
+            if Grants::concerns_sums(&resource.storage) {
+                rbac::aggregate(writer);
+            }
+            self.reload_grants(&writer.read());
+        }
     }
 }

@@ -2,13 +2,46 @@
 //!
 //! Texts and codes are those of `k8s.io/apimachinery/pkg/api/errors`: controllers match on `reason`, people on `message`.
 
-use crate::{
-    registry::Resource,
-    schema::{FieldError, MOST_ERRORS},
-};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
+use weir_apischema::schema::{FieldError, MOST_ERRORS};
+
+/// How messages call a resource.
+#[derive(Clone, Copy)]
+pub(crate) struct Names<'a> {
+    /// API group; empty for the core group.
+    pub(crate) group: &'a str,
+    pub(crate) plural: &'a str,
+    pub(crate) kind: &'a str,
+}
+
+impl Names<'_> {
+    /// `plural.group`
+    pub(crate) fn group_resource(self) -> String {
+        dotted(self.plural, self.group)
+    }
+
+    /// `Kind.group`
+    fn group_kind(self) -> String {
+        dotted(self.kind, self.group)
+    }
+}
+
+fn dotted(name: &str, group: &str) -> String {
+    if group.is_empty() { name.to_owned() } else { format!("{name}.{group}") }
+}
+
+/// What failures are about.
+pub(crate) trait Named {
+    fn names(&self) -> Names<'_>;
+}
+
+impl<T: Named> Named for Arc<T> {
+    fn names(&self) -> Names<'_> {
+        (**self).names()
+    }
+}
 
 /// A request that failed, as the client will read it.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,8 +70,8 @@ impl Failure {
         Self { code, reason, message: message.into(), details: None, next: None }
     }
 
-    fn about(mut self, resource: &Resource, name: &str) -> Self {
-        self.details = Some(details(name, &resource.group, &resource.plural));
+    fn about(mut self, resource: &impl Named, name: &str) -> Self {
+        self.details = Some(details(name, resource.names().group, resource.names().plural));
         self
     }
 
@@ -46,8 +79,8 @@ impl Failure {
         Self::new(StatusCode::BAD_REQUEST, "BadRequest", message)
     }
 
-    pub(crate) fn not_found(resource: &Resource, name: &str) -> Self {
-        let message = format!("{} {name:?} not found", resource.group_resource());
+    pub(crate) fn not_found(resource: &impl Named, name: &str) -> Self {
+        let message = format!("{} {name:?} not found", resource.names().group_resource());
         Self::new(StatusCode::NOT_FOUND, "NotFound", message).about(resource, name)
     }
 
@@ -66,27 +99,27 @@ impl Failure {
         failure
     }
 
-    pub(crate) fn already_exists(resource: &Resource, name: &str) -> Self {
-        let message = format!("{} {name:?} already exists", resource.group_resource());
+    pub(crate) fn already_exists(resource: &impl Named, name: &str) -> Self {
+        let message = format!("{} {name:?} already exists", resource.names().group_resource());
         Self::new(StatusCode::CONFLICT, "AlreadyExists", message).about(resource, name)
     }
 
-    pub(crate) fn conflict(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.group_resource());
+    pub(crate) fn conflict(resource: &impl Named, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.names().group_resource());
         Self::new(StatusCode::CONFLICT, "Conflict", message).about(resource, name)
     }
 
     /// The object changed since the client read it.
-    pub(crate) fn stale(resource: &Resource, name: &str) -> Self {
+    pub(crate) fn stale(resource: &impl Named, name: &str) -> Self {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
         Self::conflict(resource, name, why)
     }
 
     /// A precondition of a DELETE does not hold; kube-apiserver words it with the kind, not the resource.
-    pub(crate) fn precondition(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.group_kind());
+    pub(crate) fn precondition(resource: &impl Named, name: &str, why: &str) -> Self {
+        let message = format!("Operation cannot be fulfilled on {} {name:?}: {why}", resource.names().group_kind());
         let mut failure = Self::new(StatusCode::CONFLICT, "Conflict", message);
-        failure.details = Some(details(name, &resource.group, &resource.kind));
+        failure.details = Some(details(name, resource.names().group, resource.names().kind));
         failure
     }
 
@@ -97,8 +130,9 @@ impl Failure {
         failure
     }
 
-    pub(crate) fn invalid(resource: &Resource, name: &str, errors: &[FieldError]) -> Self {
-        Self::invalid_kind(&resource.group_kind(), &resource.group, &resource.kind, name, errors)
+    pub(crate) fn invalid(resource: &impl Named, name: &str, errors: &[FieldError]) -> Self {
+        let names = resource.names();
+        Self::invalid_kind(&names.group_kind(), names.group, names.kind, name, errors)
     }
 
     /// [`Failure::invalid`] for a kind that is no resource, e.g. `PatchOptions.meta.k8s.io`.
@@ -126,13 +160,13 @@ impl Failure {
         failure
     }
 
-    pub(crate) fn forbidden(resource: &Resource, name: &str, why: &str) -> Self {
-        let message = format!("{} {name:?} is forbidden: {why}", resource.group_resource());
+    pub(crate) fn forbidden(resource: &impl Named, name: &str, why: &str) -> Self {
+        let message = format!("{} {name:?} is forbidden: {why}", resource.names().group_resource());
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
     }
 
     /// A namespace that is being deleted takes nothing new.
-    pub(crate) fn terminating(resource: &Resource, name: &str, namespace: &str) -> Self {
+    pub(crate) fn terminating(resource: &impl Named, name: &str, namespace: &str) -> Self {
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut failure = Self::forbidden(resource, name, &why);
         let message = format!("namespace {namespace} is being terminated");
@@ -145,7 +179,7 @@ impl Failure {
 
     /// An admission policy says no.
     pub(crate) fn policy(
-        resource: &Resource,
+        resource: &impl Named,
         name: &str,
         code: u16,
         reason: &'static str,

@@ -7,11 +7,8 @@
 use crate::{
     Error, identity,
     object::{self, meta},
-    policy::User,
-    private,
-    schema::FieldError,
-    secret,
-    state::State,
+    private, secret,
+    served::Served,
     status::Failure,
     store::Key,
 };
@@ -20,6 +17,7 @@ use jiff::Timestamp;
 use ring::hmac;
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, path::Path};
+use weir_apischema::{policy::User, schema::FieldError};
 
 const FILE: &str = "token.key";
 /// A token without `expirationSeconds` lives an hour; none lives shorter than ten minutes, and 2^32 seconds is the most
@@ -106,25 +104,24 @@ impl TokenKey {
             extra: claims.get("extra").cloned().and_then(|e| serde_json::from_value(e).ok()).unwrap_or_default(),
         })
     }
-}
 
-impl State {
     /// The user of a token of a service account: the token is genuine, and what it stands for is still there.
-    pub(crate) fn account_user(&self, token: &str) -> Option<User> {
-        let account = self.token_key.verify(token, self.clock.now())?;
+    pub(crate) fn user(&self, served: &dyn Served, token: &str) -> Option<User> {
+        let account = self.verify(token, served.now())?;
         let accounts = Bound { kind: ACCOUNT_KIND.into(), name: account.name.clone(), uid: account.uid.clone() };
-        let is_there = |bound: &Bound| self.is_there(bound, &account.namespace);
+        let is_there = |bound: &Bound| is_there(served, bound, &account.namespace);
         (is_there(&accounts) && account.bound.as_ref().is_none_or(is_there)).then(|| account.user())
     }
+}
 
-    fn is_there(&self, bound: &Bound, namespace: &str) -> bool {
-        let registry = self.registry();
-        let Some(resource) = registry.of_kind("v1", &bound.kind) else { return false };
-        let key = Key::new(if resource.namespaced { namespace } else { "" }, &bound.name);
-        let Some(stored) = self.store.get(&resource.storage, &key) else { return false };
-        let value = stored.value();
-        !bound.uid.is_empty() && meta(&value, "uid") == bound.uid && !object::is_deleting(&value)
-    }
+/// Whether what a token stands for is still there.
+fn is_there(served: &dyn Served, bound: &Bound, namespace: &str) -> bool {
+    let registry = served.registry();
+    let Some(resource) = registry.of_kind("v1", &bound.kind) else { return false };
+    let key = Key::new(if resource.namespaced { namespace } else { "" }, &bound.name);
+    let Some(stored) = served.store().get(&resource.storage, &key) else { return false };
+    let value = stored.value();
+    !bound.uid.is_empty() && meta(&value, "uid") == bound.uid && !object::is_deleting(&value)
 }
 
 /// First part of the user names of service accounts.

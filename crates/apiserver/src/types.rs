@@ -3,20 +3,9 @@
 //! Compiled once per kind, from the schema of `k8s-openapi` for built-in kinds and from `openAPIV3Schema` for custom
 //! ones. Decoding of built-in kinds, strategic merge patches and field ownership all walk the same shape.
 
-use crate::kinds::merge_keys;
+use crate::merge_keys::{self, ListKind};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
-
-/// How a list behaves when two writers meet (`x-kubernetes-list-type`).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum ListKind {
-    /// Replaced as a whole.
-    Atomic,
-    /// Every element stands for itself.
-    Set,
-    /// Elements are told apart by these fields. The first is the key of strategic merge patches.
-    Map(Vec<Box<str>>),
-}
 
 #[derive(Clone, Debug)]
 enum Node {

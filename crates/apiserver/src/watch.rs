@@ -3,17 +3,16 @@
 use crate::{
     list::{parse_version, rendered, row_object},
     object,
-    pipeline::in_version,
     quota::Share,
     registry::Resource,
     request::{Query, View, wants_yaml},
     response::{self, Body},
-    schema::FieldError,
     selectors::Selector,
     state::State,
     status::Failure,
     store::{Event, EventKind, Object, Table},
     table,
+    versions::in_version,
 };
 use bytes::{Bytes, BytesMut};
 use http::Response;
@@ -23,6 +22,7 @@ use tokio::{
     sync::watch,
     time::{Instant, sleep_until},
 };
+use weir_apischema::schema::FieldError;
 
 /// How often a quiet watch says up to which version it is complete.
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
@@ -65,56 +65,54 @@ fn check_options(query: &Query) -> Result<(), Failure> {
     Err(Failure::invalid_kind("ListOptions.meta.k8s.io", "meta.k8s.io", "ListOptions", "", &[error]))
 }
 
-impl State {
-    /// Starts a watch.
-    pub(crate) fn watch(
-        &self,
-        resource: &Arc<Resource>,
-        namespace: &str,
-        query: Query,
-        accept: &str,
-        user: &str,
-    ) -> Result<Response<Body>, Failure> {
-        check_options(&query)?;
-        if wants_yaml(accept) {
-            // A stream of YAML has no frames.
-            return Err(Failure::not_acceptable());
-        }
-        let view = View::negotiate(accept, false)?;
-        let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), resource)?;
-        let from = parse_version(query.get("resourceVersion"))?;
-        let share = self.watches.take(user, 1)?;
-        let announces_end = query.is_on("sendInitialEvents");
-        // Subscribed before the state is read: a change in between wakes the watch once too often, never too rarely.
-        let wake = self.store.subscribe(&resource.storage);
-        let now = Instant::now();
-        let limit = query.number("timeoutSeconds").map_or(LONGEST, Duration::from_secs).min(LONGEST);
-        let mut watch = Watch {
-            state: self.clone(),
-            resource: resource.clone(),
-            namespace: namespace.to_owned(),
-            selector,
-            view,
-            bookmarks: query.is_on("allowWatchBookmarks") && !query.get("allowWatchBookmarks").is_empty(),
-            query,
-            initial: VecDeque::new(),
-            announces_end,
-            seen: from,
-            wake,
-            ends: now + limit,
-            next_bookmark: now + BOOKMARK_PERIOD,
-            sent_columns: false,
-            over: false,
-            _share: share,
-        };
-        if from == 0 || announces_end {
-            watch.take_snapshot();
-        }
-        Ok(response::stream(futures::stream::unfold(watch, |mut watch| async move {
-            let lines = watch.next().await?;
-            Some((lines, watch))
-        })))
+/// Starts a watch.
+pub(crate) fn watch(
+    state: &State,
+    resource: &Arc<Resource>,
+    namespace: &str,
+    query: Query,
+    accept: &str,
+    user: &str,
+) -> Result<Response<Body>, Failure> {
+    check_options(&query)?;
+    if wants_yaml(accept) {
+        // A stream of YAML has no frames.
+        return Err(Failure::not_acceptable());
     }
+    let view = View::negotiate(accept, false)?;
+    let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), resource)?;
+    let from = parse_version(query.get("resourceVersion"))?;
+    let share = state.watches.take(user, 1)?;
+    let announces_end = query.is_on("sendInitialEvents");
+    // Subscribed before the state is read: a change in between wakes the watch once too often, never too rarely.
+    let wake = state.store.subscribe(&resource.storage);
+    let now = Instant::now();
+    let limit = query.number("timeoutSeconds").map_or(LONGEST, Duration::from_secs).min(LONGEST);
+    let mut watch = Watch {
+        state: state.clone(),
+        resource: resource.clone(),
+        namespace: namespace.to_owned(),
+        selector,
+        view,
+        bookmarks: query.is_on("allowWatchBookmarks") && !query.get("allowWatchBookmarks").is_empty(),
+        query,
+        initial: VecDeque::new(),
+        announces_end,
+        seen: from,
+        wake,
+        ends: now + limit,
+        next_bookmark: now + BOOKMARK_PERIOD,
+        sent_columns: false,
+        over: false,
+        _share: share,
+    };
+    if from == 0 || announces_end {
+        watch.take_snapshot();
+    }
+    Ok(response::stream(futures::stream::unfold(watch, |mut watch| async move {
+        let lines = watch.next().await?;
+        Some((lines, watch))
+    })))
 }
 
 impl Watch {

@@ -1,10 +1,10 @@
 //! Printer columns of built-in kinds (`k8s.io/kubernetes/pkg/printers/internalversion`).
 
-use super::pod_summary::summary;
+use super::{age::age, pod_summary::summary};
 use crate::{
+    built_in::{generator, metadata_text},
     object::{self, list, text},
     registry::Resource,
-    table,
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1 as api;
@@ -58,9 +58,9 @@ impl Column {
     pub(crate) fn description(&self) -> Cow<'static, str> {
         match self.text {
             Text::Here(text) => text.into(),
-            Text::Metadata(field) => table::metadata_text(field).into(),
+            Text::Metadata(field) => metadata_text(field).into(),
             Text::Field(schema, field) => {
-                let schema = schema(&mut super::generator());
+                let schema = schema(&mut generator());
                 text(schema.as_value(), &["properties", field, "description"]).to_owned().into()
             }
         }
@@ -69,7 +69,7 @@ impl Column {
 
 const NONE: &str = "<none>";
 
-const AGE: Column = Column::new("Age", "", |o, now| table::age(object::meta(o, "creationTimestamp"), now))
+const AGE: Column = Column::new("Age", "", |o, now| age(object::meta(o, "creationTimestamp"), now))
     .explained(Text::Metadata("creationTimestamp"));
 
 fn string(object: &Value, path: &[&str]) -> Value {
@@ -219,7 +219,7 @@ static POD: &[Column] = &[
         |o, now| match summary(o) {
             line if line.restarts == 0 || line.last_restart.is_empty() => line.restarts.to_string().into(),
             line => {
-                let ago = table::age(&line.last_restart, now);
+                let ago = age(&line.last_restart, now);
                 format!("{} ({} ago)", line.restarts, ago.as_str().unwrap_or_default()).into()
             }
         },
@@ -289,7 +289,7 @@ fn service_port(port: &Value) -> String {
 }
 
 fn external_addresses(service: &Value) -> String {
-    let own = crate::registry::strings(object::at(service, &["spec", "externalIPs"]));
+    let own = object::strings(object::at(service, &["spec", "externalIPs"]));
     let ingress = list(service, &["status", "loadBalancer", "ingress"]).iter();
     let balanced = ingress.map(|i| [text(i, &["ip"]), text(i, &["hostname"])].concat()).chain(own.clone());
     let (found, nothing) = match text(service, &["spec", "type"]) {
@@ -334,7 +334,7 @@ static EVENT: &[Column] = &[
     Column::new("Last Seen", "When the event was last seen.", |o, now| {
         let times = [&["series", "lastObservedTime"][..], &["lastTimestamp"], &["eventTime"], &["firstTimestamp"]];
         let last = times.iter().map(|path| text(o, path)).find(|t| !t.is_empty());
-        table::age(last.unwrap_or_default(), now)
+        age(last.unwrap_or_default(), now)
     }),
     Column::new("Type", "Type of the event.", |o, _| string(o, &["type"])),
     Column::new("Reason", "Why the event was written.", |o, _| string(o, &["reason"])),

@@ -1,12 +1,10 @@
 //! Namespace, ConfigMap and Secret.
 
-use super::Rules;
-use crate::{
-    object::{self, list, text},
-    schema::FieldError,
-};
+use crate::built_in::Rules;
+use crate::object::{self, list, text};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use weir_apischema::schema::FieldError;
 
 /// Label that every namespace carries, so that selectors can name it.
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";

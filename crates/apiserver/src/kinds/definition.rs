@@ -1,13 +1,12 @@
 //! CustomResourceDefinition: validation, acceptance, and the resources it brings.
 
-use super::{Rules, metadata_definitions};
+use crate::built_in::{Rules, metadata_definitions};
 use crate::{
     jsonpath,
     names::{self, NameRule},
-    object::{self, list, set_default, text},
-    registry::{Column, Custom, Definition, Resource, strings},
+    object::{self, list, set_default, strings, text},
+    registry::{Column, Custom, Definition, Resource},
     scale::Scale,
-    schema::{FieldError, Schema},
     types::Types,
 };
 use serde_json::{Value, json};
@@ -16,6 +15,7 @@ use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     sync::Arc,
 };
+use weir_apischema::schema::{FieldError, Schema};
 
 pub(super) const ZERO: &str = r#"{"spec":{"group":"","names":{"plural":"","kind":""},"scope":"","versions":null},
     "status":{"conditions":null,"acceptedNames":{"plural":"","kind":""},"storedVersions":null}}"#;

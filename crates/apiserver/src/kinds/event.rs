@@ -1,11 +1,9 @@
 //! Events: one store, served by the core group and by `events.k8s.io` with other field names.
 
-use super::Rules;
-use crate::{
-    object::{self, text},
-    schema::FieldError,
-};
+use crate::built_in::Rules;
+use crate::object::{self, text};
 use serde_json::Value;
+use weir_apischema::schema::FieldError;
 
 pub(super) const ZERO: &str = r#"{"involvedObject":{},"source":{},"firstTimestamp":null,"lastTimestamp":null,
     "eventTime":null,"reportingComponent":"","reportingInstance":""}"#;

@@ -3,18 +3,17 @@
 //! | module | what it holds |
 //! |---|---|
 //! | [`columns`], `pod_summary` | printer columns of these kinds; the line about a pod |
-//! | [`merge_keys`] | which lists of these kinds merge by key |
 //! | [`core`] | Namespace, ConfigMap, Secret, ServiceAccount, Lease |
 //! | [`node`], [`pod`], [`workload`] | what their names say; workloads are Deployment, DaemonSet, ReplicaSet |
 //! | [`policy`] | PodDisruptionBudget, NetworkPolicy, PriorityClass, admission policies |
 //! | [`event`] | the two groups that share one store of events |
 //! | [`definition`] | CustomResourceDefinition |
 
+pub(crate) mod age;
 pub(crate) mod columns;
 pub(crate) mod core;
 pub(crate) mod definition;
 pub(crate) mod event;
-pub(crate) mod merge_keys;
 pub(crate) mod node;
 pub(crate) mod pod;
 mod pod_summary;
@@ -22,11 +21,10 @@ pub(crate) mod policy;
 pub(crate) mod workload;
 
 use crate::{
+    built_in::BuiltIn,
     names::NameRule,
     registry::{Definition, Resource},
     scale::Scale,
-    schema::FieldError,
-    types::Types,
 };
 use k8s_openapi::{
     api::{
@@ -35,214 +33,32 @@ use k8s_openapi::{
     api::{events::v1 as events, networking::v1 as networking, policy::v1 as disruption, rbac::v1 as rbac},
     apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions,
 };
-use schemars::{JsonSchema, SchemaGenerator, generate::SchemaSettings};
-use serde_json::{Map, Value};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-/// A kind that is built in.
-#[derive(Debug)]
-pub(crate) struct BuiltIn {
-    group: &'static str,
-    version: &'static str,
-    plural: &'static str,
-    kind: &'static str,
-    namespaced: bool,
-    short_names: &'static [&'static str],
-    categories: &'static [&'static str],
-    status: bool,
-    scale: bool,
-    generation: bool,
-    storage: &'static str,
-    /// What its names must be.
-    pub(crate) names: NameRule,
-    /// Fields that are always there, as JSON.
-    zero: &'static str,
-    /// `PUT` of a missing object creates it.
-    pub(crate) create_on_update: bool,
-    /// `DELETE` answers with the object instead of a Status.
-    pub(crate) returns_deleted: bool,
-    /// A status in the body of a create is kept.
-    pub(crate) status_on_create: bool,
-    pub(crate) rules: Rules,
-    schema: fn(&mut SchemaGenerator) -> String,
-    types: OnceLock<Types>,
-    zero_object: OnceLock<Value>,
-}
-
-/// What the server does to objects of a kind. `old` is `None` on create.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
-    /// Values for what the client left out.
-    pub(crate) default: fn(&mut Value),
-    /// What clients may not decide.
-    pub(crate) prepare: fn(&mut Value, Option<&Value>),
-    /// What admission plugins of kube-apiserver add; nobody owns these fields.
-    pub(crate) admit: fn(&mut Value, Option<&Value>),
-    /// What is wrong with the object.
-    pub(crate) validate: fn(&Value, Option<&Value>) -> Vec<FieldError>,
-}
-
-impl Rules {
-    const NONE: Self = Self { default: |_| (), prepare: |_, _| (), admit: |_, _| (), validate: |_, _| Vec::new() };
-}
-
-fn register<T: JsonSchema>(generator: &mut SchemaGenerator) -> String {
-    generator.subschema_for::<T>();
-    T::schema_name().into_owned()
-}
-
-impl BuiltIn {
-    const fn new<T: JsonSchema>(group: &'static str, plural: &'static str, kind: &'static str) -> Self {
-        Self {
-            group,
-            version: "v1",
-            plural,
-            kind,
-            namespaced: true,
-            short_names: &[],
-            categories: &[],
-            status: false,
-            scale: false,
-            generation: false,
-            storage: "",
-            names: NameRule::Subdomain,
-            zero: "{}",
-            create_on_update: false,
-            returns_deleted: false,
-            status_on_create: false,
-            rules: Rules::NONE,
-            schema: register::<T>,
-            types: OnceLock::new(),
-            zero_object: OnceLock::new(),
-        }
+fn resource(kind: &'static BuiltIn) -> Resource {
+    let dotted = if kind.group.is_empty() { kind.plural.to_owned() } else { format!("{}.{}", kind.plural, kind.group) };
+    let storage = if kind.storage.is_empty() { dotted } else { kind.storage.to_owned() };
+    Resource {
+        group: kind.group.to_owned(),
+        version: kind.version.to_owned(),
+        plural: kind.plural.to_owned(),
+        singular: kind.kind.to_lowercase(),
+        kind: kind.kind.to_owned(),
+        list_kind: format!("{}List", kind.kind),
+        namespaced: kind.namespaced,
+        short_names: kind.short_names.iter().map(|s| (*s).to_owned()).collect(),
+        categories: kind.categories.iter().map(|s| (*s).to_owned()).collect(),
+        status: kind.status,
+        scale: kind.scale.then(Scale::of_workload),
+        generation: kind.generation,
+        storage: storage.into(),
+        definition: Definition::BuiltIn(kind),
     }
-
-    const fn cluster(mut self) -> Self {
-        self.namespaced = false;
-        self
-    }
-
-    const fn short(mut self, names: &'static [&'static str]) -> Self {
-        self.short_names = names;
-        self
-    }
-
-    const fn all(mut self) -> Self {
-        self.categories = &["all"];
-        self
-    }
-
-    const fn zero(mut self, zero: &'static str) -> Self {
-        self.zero = zero;
-        self
-    }
-
-    const fn status(mut self) -> Self {
-        self.status = true;
-        self
-    }
-
-    const fn scale(mut self) -> Self {
-        self.scale = true;
-        self
-    }
-
-    const fn generation(mut self) -> Self {
-        self.generation = true;
-        self
-    }
-
-    const fn names(mut self, rule: NameRule) -> Self {
-        self.names = rule;
-        self
-    }
-
-    const fn rules(mut self, rules: Rules) -> Self {
-        self.rules = rules;
-        self
-    }
-
-    const fn create_on_update(mut self) -> Self {
-        self.create_on_update = true;
-        self
-    }
-
-    const fn returns_deleted(mut self) -> Self {
-        self.returns_deleted = true;
-        self
-    }
-
-    const fn status_on_create(mut self) -> Self {
-        self.status_on_create = true;
-        self
-    }
-
-    const fn stored_as(mut self, storage: &'static str) -> Self {
-        self.storage = storage;
-        self
-    }
-
-    /// The shape of the kind, compiled when it is first needed.
-    pub(crate) fn types(&self) -> &Types {
-        self.types.get_or_init(|| {
-            let mut generator = generator();
-            let name = (self.schema)(&mut generator);
-            Types::built_in(&name, generator.definitions())
-        })
-    }
-
-    /// What a Go program writes for an empty object, parsed when it is first needed.
-    pub(crate) fn zero_object(&self) -> &Value {
-        // The texts are constants; a test parses every one.
-        self.zero_object.get_or_init(|| serde_json::from_str(self.zero).unwrap_or_default())
-    }
-
-    /// Adds the kind's schema to a document and returns its name there.
-    pub(crate) fn describe(&self, generator: &mut SchemaGenerator) -> String {
-        (self.schema)(generator)
-    }
-
-    fn resource(&'static self) -> Resource {
-        let dotted =
-            if self.group.is_empty() { self.plural.to_owned() } else { format!("{}.{}", self.plural, self.group) };
-        let storage = if self.storage.is_empty() { dotted } else { self.storage.to_owned() };
-        Resource {
-            group: self.group.to_owned(),
-            version: self.version.to_owned(),
-            plural: self.plural.to_owned(),
-            singular: self.kind.to_lowercase(),
-            kind: self.kind.to_owned(),
-            list_kind: format!("{}List", self.kind),
-            namespaced: self.namespaced,
-            short_names: self.short_names.iter().map(|s| (*s).to_owned()).collect(),
-            categories: self.categories.iter().map(|s| (*s).to_owned()).collect(),
-            status: self.status,
-            scale: self.scale.then(Scale::of_workload),
-            generation: self.generation,
-            storage: storage.into(),
-            definition: Definition::BuiltIn(self),
-        }
-    }
-}
-
-/// A generator that puts definitions where OpenAPI v3 has them.
-pub(crate) fn generator() -> SchemaGenerator {
-    SchemaSettings::openapi3().into_generator()
-}
-
-/// Definitions that every kind needs: those of `metadata`.
-pub(crate) fn metadata_definitions() -> &'static Map<String, Value> {
-    static DEFINITIONS: OnceLock<Map<String, Value>> = OnceLock::new();
-    DEFINITIONS.get_or_init(|| {
-        let mut generator = generator();
-        register::<k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta>(&mut generator);
-        generator.definitions().clone()
-    })
 }
 
 /// The built-in resources, in the order of discovery.
 pub(crate) fn built_in() -> impl Iterator<Item = Arc<Resource>> {
-    BUILT_IN.iter().map(|kind| Arc::new(kind.resource()))
+    BUILT_IN.iter().map(|kind| Arc::new(resource(kind)))
 }
 
 const SPEC_STATUS: &str = r#"{"spec":{},"status":{}}"#;

@@ -1,13 +1,13 @@
 //! Node.
 
-use super::Rules;
+use crate::built_in::Rules;
 use crate::{
     names,
     object::{self, list, text},
-    schema::FieldError,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
+use weir_apischema::schema::FieldError;
 
 pub(super) const ZERO: &str = r#"{"spec":{},"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":0}},"nodeInfo":{
     "machineID":"","systemUUID":"","bootID":"","kernelVersion":"","osImage":"","containerRuntimeVersion":"",

@@ -1,13 +1,13 @@
 //! Pod, and the pod template of workloads.
 
-use super::Rules;
+use crate::built_in::Rules;
 use crate::{
     names::{self, NameRule},
     object::{self, list, set_default, text},
-    schema::FieldError,
 };
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use weir_apischema::schema::FieldError;
 
 /// Permissions of files that come from a ConfigMap or a Secret: 0644.
 const FILE_MODE: u32 = 0o644;

@@ -1,13 +1,15 @@
 //! PodDisruptionBudget, NetworkPolicy, PriorityClass, role bindings and admission policies.
 
-use super::Rules;
+use crate::built_in::Rules;
 use crate::{
     object::{self, set_default, text},
-    policy::{Binding, Policy},
     priority,
-    schema::FieldError,
 };
 use serde_json::{Value, json};
+use weir_apischema::{
+    policy::{Binding, Policy},
+    schema::FieldError,
+};
 
 pub(super) const BUDGET_ZERO: &str = r#"{"spec":{},"status":{"disruptionsAllowed":0,"currentHealthy":0,
     "desiredHealthy":0,"expectedPods":0}}"#;

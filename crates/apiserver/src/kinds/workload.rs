@@ -1,12 +1,13 @@
 //! Deployment, DaemonSet, ReplicaSet and Service: stored and validated; no controller acts on them here.
 
-use super::{Rules, pod};
+use super::pod;
 use crate::{
+    built_in::Rules,
     object::{self, set_default},
-    schema::FieldError,
     selectors,
 };
 use serde_json::{Map, Value, json};
+use weir_apischema::schema::FieldError;
 
 pub(super) const DEPLOYMENT_ZERO: &str =
     r#"{"spec":{"selector":null,"template":{"metadata":{},"spec":{"containers":null}},"strategy":{}},"status":{}}"#;

@@ -3,7 +3,7 @@
 //! A field is a path of elements: `f:<name>` for a field, `k:<json>` for the element of a keyed list, `v:<json>` for
 //! the element of a set (`FieldsV1` of `k8s.io/apimachinery/pkg/apis/meta/v1`).
 
-use crate::types::{ListKind, Shape};
+use crate::{merge_keys::ListKind, types::Shape};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},

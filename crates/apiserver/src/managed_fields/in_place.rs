@@ -3,7 +3,10 @@
 //! This is the short way for entries that this server wrote itself, so that their `fieldsV1` is in the one form it writes.
 //! What clients make of `managedFields` goes the long way, as sets in memory.
 
-use super::{Difference, FieldSet, Operation, UPDATE_ENTRIES, Writer};
+use super::{
+    field_set::{Difference, FieldSet},
+    writer::{Operation, UPDATE_ENTRIES, Writer},
+};
 use crate::object;
 use serde_json::{Map, Value, json};
 

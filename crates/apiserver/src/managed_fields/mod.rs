@@ -6,56 +6,22 @@
 
 mod field_set;
 mod in_place;
+mod writer;
 
 pub(crate) use field_set::{Difference, FieldSet};
+pub(crate) use writer::Writer;
 
-use crate::{
-    object,
-    status::Failure,
-    types::{ListKind, Shape},
-};
+use crate::{merge_keys::ListKind, object, status::Failure, types::Shape};
 use serde_json::{Map, Value, json};
 use std::{
     collections::{HashMap, HashSet, hash_map},
     ops::ControlFlow,
 };
+use writer::{Operation, UPDATE_ENTRIES};
 
-/// Entries of plain writers beyond this number are merged into the oldest
-/// (`k8s.io/apimachinery/pkg/util/managedfields`).
-const UPDATE_ENTRIES: usize = 10;
 const MERGED_NAME: &str = "ancient-changes";
 /// Who owns what was there before the first apply.
 const BEFORE_APPLY: &str = "before-first-apply";
-
-/// The writer of a change.
-#[derive(Clone, Debug)]
-pub(crate) struct Writer<'a> {
-    /// `fieldManager`.
-    pub(crate) manager: &'a str,
-    /// Empty, or `status`.
-    pub(crate) subresource: &'a str,
-    pub(crate) api_version: &'a str,
-    /// RFC 3339.
-    pub(crate) time: &'a str,
-    /// Top-level fields this endpoint does not write, as path elements.
-    pub(crate) ignored: &'a [&'a str],
-}
-
-/// How a writer came to own its fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operation {
-    Apply,
-    Update,
-}
-
-impl Operation {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Apply => "Apply",
-            Self::Update => "Update",
-        }
-    }
-}
 
 /// One element of `managedFields`.
 #[derive(Clone, Debug, PartialEq)]

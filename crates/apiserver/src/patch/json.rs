@@ -1,11 +1,9 @@
 //! JSON patches, applied one operation at a time within bounds: a `copy` into what it copies doubles size and depth.
 
-use crate::{
-    bounds::{DEEPEST, LARGEST_DRAFT, Weight},
-    status::Failure,
-};
+use crate::{bounds::DEEPEST, status::Failure};
 use json_patch::PatchOperation;
 use serde_json::Value;
+use weir_apischema::weight::{LARGEST_DRAFT, Weight};
 
 /// Operations of one JSON patch; more could keep the server busy for long (`k8s.io/apiserver`).
 pub(super) const MOST_OPERATIONS: usize = 10_000;

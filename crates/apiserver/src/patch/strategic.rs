@@ -3,10 +3,7 @@
 //! Directives: `$patch: delete | replace | merge`, `$retainKeys`, `$deleteFromPrimitiveList/<field>`,
 //! `$setElementOrder/<field>` (`k8s.io/apimachinery/pkg/util/strategicpatch`).
 
-use crate::{
-    status::Failure,
-    types::{ListKind, Shape},
-};
+use crate::{merge_keys::ListKind, status::Failure, types::Shape};
 use serde_json::{Map, Value};
 use std::collections::{BTreeSet, HashMap, HashSet};
 

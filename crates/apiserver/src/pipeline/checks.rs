@@ -3,7 +3,7 @@
 use super::Write;
 use crate::{
     object::{self, edit_meta, is_deleting, meta},
-    status::Failure,
+    status::{Failure, Named as _},
     store::{Key, Object},
 };
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ impl Write<'_> {
         if meta(new, "name").is_empty() && !meta(new, "generateName").is_empty() {
             const LONGEST_PREFIX: usize = 58;
             let prefix: String = meta(new, "generateName").chars().take(LONGEST_PREFIX).collect();
-            let name = format!("{prefix}{}", self.state.ids.suffix());
+            let name = format!("{prefix}{}", self.host.ids().suffix());
             edit_meta(new, |meta| meta.insert("name".into(), name.into()));
         }
         Ok(())
@@ -103,8 +103,8 @@ impl Write<'_> {
         if !self.resource.namespaced {
             return Ok(None);
         }
-        let namespaces = &self.state.namespaces;
-        let found = self.state.latest(&namespaces.storage, &Key::new("", self.namespace));
+        let namespaces = self.host.namespaces();
+        let found = self.host.latest(&namespaces.storage, &Key::new("", self.namespace));
         found.map(Some).ok_or_else(|| Failure::not_found(namespaces, self.namespace))
     }
 
@@ -118,7 +118,7 @@ impl Write<'_> {
         let (sent, own) = (meta(new, "uid"), meta(old, "uid"));
         if !sent.is_empty() && sent != own {
             let place = if self.namespace.is_empty() { name.to_owned() } else { format!("{}/{name}", self.namespace) };
-            let registry = self.resource.group_resource();
+            let registry = self.resource.names().group_resource();
             return Err(Failure::conflict(
                 self.resource,
                 name,

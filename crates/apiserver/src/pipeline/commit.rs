@@ -1,12 +1,14 @@
 //! How a write that is worked out is stored: while nobody else writes, and only if what it was worked out from is there
 //! still.
 
-use super::{Basis, Outcome, Prepared, Write, Written, stored_form};
+use super::{Basis, Outcome, Prepared, Write, Written};
 use crate::{
+    delete::{collect_abandoned, remove},
     kinds::{core, definition},
     object::{has_finalizers, is_deleting, list},
     status::Failure,
     store::{Key, Writer},
+    versions::stored_form,
 };
 use parking_lot::MutexGuard;
 use serde_json::Value;
@@ -15,7 +17,7 @@ use std::{ops::ControlFlow, sync::Arc};
 impl Write<'_> {
     /// Definitions are written one after the other, whatever they define: each is judged by the names that others have.
     pub(super) fn one_definition(&self) -> Option<MutexGuard<'_, ()>> {
-        (*self.resource.storage == *definition::STORAGE).then(|| self.state.definitions.lock())
+        (*self.resource.storage == *definition::STORAGE).then(|| self.host.definitions())
     }
 
     /// Stores a new object.
@@ -62,16 +64,16 @@ impl Write<'_> {
         let previous = old.map(|old| stored_form(self.resource, old));
         if finished {
             let last = previous.unwrap_or_else(|| new.clone());
-            self.state.remove(writer, self.resource, &key, last);
+            remove(self.host, writer, self.resource, &key, last);
             return Outcome::Shown(new);
         }
         const OWNERS: [&str; 2] = ["metadata", "ownerReferences"];
         let owners = list(&new, &OWNERS).to_vec();
         let same_owners = previous.as_ref().is_some_and(|previous| list(previous, &OWNERS) == owners);
         let stored = writer.put(&self.resource.storage, key.clone(), stored_form(self.resource, new));
-        self.state.written(writer, self.resource, &key);
+        self.host.written(writer, self.resource, &key);
         if !same_owners {
-            self.state.collect_abandoned(writer, self.resource, &key, &owners);
+            collect_abandoned(self.host, writer, self.resource, &key, &owners);
         }
         Outcome::Stored(stored)
     }
@@ -86,8 +88,10 @@ impl Write<'_> {
 mod tests {
     use crate::{
         ApiServer, Settings,
+        host::Host as _,
         patch::Patch,
         pipeline::{Change, Outcome},
+        served::Served as _,
         store::Key,
     };
     use serde_json::{Value, json};

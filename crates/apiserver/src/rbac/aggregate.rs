@@ -2,11 +2,10 @@
 //!
 //! Source: `pkg/controller/clusterroleaggregation` of github.com/kubernetes/kubernetes.
 
-use super::SUFFIX;
+use super::grants::SUFFIX;
 use crate::{
     object::{self, list, meta},
     selectors,
-    state::State,
     store::{Key, Writer},
 };
 use serde_json::Value;
@@ -15,23 +14,21 @@ use std::sync::Arc;
 /// Table of the cluster roles.
 const CLUSTER_ROLES: &str = "clusterroles";
 
-impl State {
-    /// Brings the rules of cluster roles that are the sum of others up to date. A sum may be part of another one, so it
-    /// goes on until nothing changes, at most once for each role.
-    pub(crate) fn aggregate_roles(&self, writer: &mut Writer<'_>) {
-        let storage: Arc<str> = format!("{CLUSTER_ROLES}{SUFFIX}").into();
-        let stored = |writer: &Writer<'_>| -> Vec<Value> {
-            let tables = writer.read();
-            tables.table(&storage).into_iter().flat_map(|t| t.range("", None)).map(|(_, o)| o.value()).collect()
-        };
-        for _ in 0..stored(writer).len() {
-            let roles = stored(writer);
-            let stale = roles.iter().find_map(|role| Some((role, rules(role, &roles)?)));
-            let Some((old, rules)) = stale else { return };
-            let mut new = old.clone();
-            object::set(&mut new, "rules", rules);
-            writer.put(&storage, Key::new("", meta(old, "name")), new);
-        }
+/// Brings the rules of cluster roles that are the sum of others up to date. A sum may be part of another one, so it
+/// goes on until nothing changes, at most once for each role.
+pub(crate) fn aggregate(writer: &mut Writer<'_>) {
+    let storage: Arc<str> = format!("{CLUSTER_ROLES}{SUFFIX}").into();
+    let stored = |writer: &Writer<'_>| -> Vec<Value> {
+        let tables = writer.read();
+        tables.table(&storage).into_iter().flat_map(|t| t.range("", None)).map(|(_, o)| o.value()).collect()
+    };
+    for _ in 0..stored(writer).len() {
+        let roles = stored(writer);
+        let stale = roles.iter().find_map(|role| Some((role, rules(role, &roles)?)));
+        let Some((old, rules)) = stale else { return };
+        let mut new = old.clone();
+        object::set(&mut new, "rules", rules);
+        writer.put(&storage, Key::new("", meta(old, "name")), new);
     }
 }
 

@@ -1,17 +1,15 @@
 //! Nobody grants what they do not hold: writing a role takes its rules, or the verb `escalate`; binding one takes its
 //! rules, or the verb `bind` (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping>).
 
-use super::{Attributes, Authorization, Grants, Rule, SUFFIX, is_allowed};
+use super::grants::{Attributes, Authorization, Grants, Rule, SUFFIX, is_allowed};
 use crate::{
     object::{at, list, meta, text},
-    policy::User,
     registry::Resource,
-    schema::gotext,
-    state::State,
     status::Failure,
     store::{Key, Tables},
 };
 use serde_json::{Value, json};
+use weir_apischema::{policy::User, text::gotext};
 
 /// Verbs times groups times resources times names of all rules: each is looked for among what the writer holds.
 const MOST_COMBINATIONS: usize = 20_000;
@@ -68,25 +66,22 @@ impl Grant<'_> {
         let rules = role.map(|role| list(&role, &["rules"]).to_vec()).unwrap_or_default();
         Some((rules, "bind", kind, name))
     }
-}
 
-impl State {
     /// Refuses a role or a binding that gives what its writer does not hold.
-    pub(crate) fn check_grant(&self, grant: &Grant<'_>) -> Result<(), Failure> {
-        if self.authorization() == Authorization::AlwaysAllow {
+    pub(crate) fn check(&self, grants: &Grants, authorization: Authorization, tables: &Tables) -> Result<(), Failure> {
+        if authorization == Authorization::AlwaysAllow {
             return Ok(());
         }
-        let Some((rules, verb, kind, name)) = grant.gives(&self.store.read()) else { return Ok(()) };
+        let Some((rules, verb, kind, name)) = self.gives(tables) else { return Ok(()) };
         let by_verb = Attributes {
             verb,
             group: SUFFIX.trim_start_matches('.'),
             resource: kind,
-            namespace: grant.namespace,
+            namespace: self.namespace,
             name,
             ..Attributes::default()
         };
-        let grants = self.grants();
-        if is_allowed(&grants, grant.user, &by_verb) {
+        if is_allowed(grants, self.user, &by_verb) {
             return Ok(());
         }
         let combinations = |rule: &Value| {
@@ -96,22 +91,22 @@ impl State {
         if rules.iter().map(combinations).sum::<usize>() > MOST_COMBINATIONS {
             let why = format!(
                 "its rules give more than {MOST_COMBINATIONS} single permissions, each of which user {} would have to hold",
-                gotext::quote(&grant.user.username)
+                gotext::quote(&self.user.username)
             );
-            return Err(Failure::forbidden(grant.resource, meta(grant.new, "name"), &why));
+            return Err(Failure::forbidden(self.resource, meta(self.new, "name"), &why));
         }
-        let missing: Vec<String> = rules.iter().filter(|rule| !holds(&grants, grant, rule)).map(compact).collect();
+        let missing: Vec<String> = rules.iter().filter(|rule| !holds(grants, self, rule)).map(compact).collect();
         if missing.is_empty() {
             return Ok(());
         }
-        let groups: Vec<String> = grant.user.groups.iter().map(|group| gotext::quote(group)).collect();
+        let groups: Vec<String> = self.user.groups.iter().map(|group| gotext::quote(group)).collect();
         let why = format!(
             "user {} (groups=[{}]) is attempting to grant RBAC permissions not currently held:\n{}",
-            gotext::quote(&grant.user.username),
+            gotext::quote(&self.user.username),
             groups.join(" "),
             missing.join("\n")
         );
-        Err(Failure::forbidden(grant.resource, meta(grant.new, "name"), &why))
+        Err(Failure::forbidden(self.resource, meta(self.new, "name"), &why))
     }
 }
 

@@ -8,7 +8,7 @@
 //!    `admin` also decides who may do what in the namespace.
 //! 3. The last three are sums: a role with the label of one is added to it.
 
-use crate::{Error, object::meta, state::State};
+use crate::object;
 use serde_json::{Value, json};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -32,20 +32,20 @@ fn label(role: &str) -> String {
 fn role(name: &str, part_of: Option<&str>) -> Value {
     let mut labels = json!({"kubernetes.io/bootstrapping": "rbac-defaults"});
     if let Some(sum) = part_of {
-        crate::object::set(&mut labels, &label(sum), "true".into());
+        object::set(&mut labels, &label(sum), "true".into());
     }
     json!({"metadata": {"name": name, "labels": labels}})
 }
 
 fn with_rules(mut role: Value, rules: Vec<Value>) -> Value {
-    crate::object::set(&mut role, "rules", rules.into());
+    object::set(&mut role, "rules", rules.into());
     role
 }
 
 fn sum(name: &str, part_of: Option<&str>) -> Value {
     let mut sum = role(name, part_of);
     let selected = json!([{"matchLabels": {(label(name)): "true"}}]);
-    crate::object::set(&mut sum, "aggregationRule", json!({"clusterRoleSelectors": selected}));
+    object::set(&mut sum, "aggregationRule", json!({"clusterRoleSelectors": selected}));
     sum
 }
 
@@ -84,36 +84,13 @@ fn roles() -> Vec<Value> {
 fn masters() -> Value {
     let subject = json!({"kind": "Group", "apiGroup": GROUP, "name": crate::identity::MASTERS});
     let mut binding = role("cluster-admin", None);
-    crate::object::set(&mut binding, "subjects", json!([subject]));
-    crate::object::set(
-        &mut binding,
-        "roleRef",
-        json!({"kind": "ClusterRole", "apiGroup": GROUP, "name": "cluster-admin"}),
-    );
+    object::set(&mut binding, "subjects", json!([subject]));
+    object::set(&mut binding, "roleRef", json!({"kind": "ClusterRole", "apiGroup": GROUP, "name": "cluster-admin"}));
     binding
 }
 
-impl State {
-    /// Creates those that are not there. What an administrator changed stays.
-    ///
-    /// # Errors
-    /// When one is refused.
-    pub(crate) fn create_first_roles(&self) -> Result<(), Error> {
-        for role in roles() {
-            self.create_first(GROUP, "clusterroles", role)?;
-        }
-        self.create_first(GROUP, "clusterrolebindings", masters())
-    }
-
-    /// Creates an object that a server begins with, unless it is there.
-    pub(crate) fn create_first(&self, group: &str, plural: &str, object: Value) -> Result<(), Error> {
-        let registry = self.registry();
-        let Some(resource) = registry.find(group, "v1", plural) else { return Ok(()) };
-        let name = meta(&object, "name").to_owned();
-        match self.create(resource, "", object) {
-            Ok(_) => Ok(()),
-            Err(failure) if failure.reason == "AlreadyExists" => Ok(()),
-            Err(failure) => Err(Error::Definition { name, message: failure.message }),
-        }
-    }
+/// Groups, plural names and objects that are there from the start. What an administrator changed stays.
+pub(crate) fn first() -> impl Iterator<Item = (&'static str, &'static str, Value)> {
+    let roles = roles().into_iter().map(|role| (GROUP, "clusterroles", role));
+    roles.chain([(GROUP, "clusterrolebindings", masters())])
 }

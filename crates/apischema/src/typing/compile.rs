@@ -1,0 +1,87 @@
+//! Compiling: from a text to an expression that its variables allow.
+
+use super::{
+    check::{CompileError, check, deeper_than, fields_of, syntax_errors},
+    cost::{Declared, estimate},
+    types::Scope,
+};
+use crate::{
+    cel::{
+        Expression,
+        expression::{EVALUATION_STACK, parse as parsed},
+    },
+    stack::on_stack,
+};
+use cel::Program;
+
+/// Longest expression that is compiled, in bytes. The parser recurses, so this bounds its stack; the longest rules of
+/// published definitions are below 4 KiB.
+const MAX_SOURCE: usize = 16 << 10;
+/// Deepest expression that is evaluated, in nodes: evaluation recurses too.
+const MAX_DEPTH: usize = 160;
+/// Expressions deeper than this, in nodes, are evaluated on a stack of their own. Published rules stay below.
+const DEEP: usize = 24;
+/// Expressions whose brackets nest deeper than this are parsed on a stack of their own.
+const NESTED: usize = 6;
+/// Or that are longer than this, in bytes.
+const LONG: usize = 200;
+/// Size of that stack, in bytes: twice what the longest expressions were seen to get by with.
+const PARSER_STACK: usize = 64 << 20;
+
+impl Expression {
+    /// Compiles `source` for the variables of `scope`.
+    pub(crate) fn compile(source: &str, scope: &Scope<'_>) -> Result<Self, CompileError> {
+        if source.len() > MAX_SOURCE {
+            let text = format!("the expression is {} bytes long, the server takes up to {MAX_SOURCE}", source.len());
+            return Err(CompileError::whole(text));
+        }
+        let compile = || {
+            let program = parse(source)?;
+            check(&program, source, scope)?;
+            Ok(program)
+        };
+        let program = if source.len() > LONG || nesting(source) > NESTED {
+            on_stack(PARSER_STACK, compile).unwrap_or_else(|why| Err(CompileError::whole(why)))?
+        } else {
+            compile()?
+        };
+        let deep = deeper_than(program.expression(), DEEP);
+        Ok(Self::new(source, program, deep))
+    }
+
+    /// The names read from the variable of that name, as `b` in `a.b`.
+    pub(crate) fn fields_of(&self, variable: &str) -> Vec<String> {
+        fields_of(self.program.expression(), variable)
+    }
+
+    /// The most that one evaluation may cost, in the units of the API server. `scope` is the one the expression was
+    /// compiled for, `root` what its `self` is.
+    pub(crate) fn cost<'a>(&self, scope: &Scope<'a>, root: Declared<'a>) -> u64 {
+        let estimate = || estimate(self.program.expression(), scope, root);
+        if self.deep { on_stack(EVALUATION_STACK, estimate).unwrap_or(u64::MAX) } else { estimate() }
+    }
+}
+
+fn parse(source: &str) -> Result<Program, CompileError> {
+    let program = parsed(source).map_err(|error| CompileError::whole(error.text))?;
+    let program = program.map_err(|errors| syntax_errors(&errors, source))?;
+    if deeper_than(program.expression(), MAX_DEPTH) {
+        let text = format!("the expression nests more than {MAX_DEPTH} levels deep, which the server does not take");
+        return Err(CompileError::whole(text));
+    }
+    Ok(program)
+}
+
+/// How deep brackets nest.
+fn nesting(source: &str) -> usize {
+    let (mut depth, mut deepest) = (0_usize, 0);
+    for byte in source.bytes() {
+        match byte {
+            b'(' | b'[' | b'{' => depth += 1,
+            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}

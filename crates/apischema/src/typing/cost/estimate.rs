@@ -1,0 +1,50 @@
+//! What is known of an expression while its cost is worked out.
+
+use super::size::{Declared, Size};
+use crate::typing::types::Type;
+
+/// Where a value is below `self`.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Place<'a> {
+    /// In no place: it was computed.
+    None,
+    /// In a place the schema says nothing about.
+    Unknown,
+    At(Declared<'a>),
+}
+
+/// Sizes of what a list or map that is written out consists of.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Entries {
+    pub(super) list: bool,
+    pub(super) key: Size,
+    pub(super) value: Size,
+}
+
+impl Entries {
+    pub(super) fn union(self, other: Self) -> Self {
+        Self { list: self.list, key: self.key.union(other.key), value: self.value.union(other.value) }
+    }
+}
+
+/// What is known of an expression.
+#[derive(Debug, Clone)]
+pub(super) struct Estimate<'a> {
+    pub(super) cost: u64,
+    pub(super) kind: Type<'a>,
+    pub(super) place: Place<'a>,
+    pub(super) size: Option<Size>,
+    pub(super) entries: Option<Entries>,
+    /// The number, where one is written out.
+    pub(super) number: Option<i64>,
+}
+
+impl Estimate<'_> {
+    pub(super) fn size(&self) -> Size {
+        self.size.unwrap_or(Size::UNKNOWN)
+    }
+
+    pub(super) fn is_list(&self) -> bool {
+        self.entries.map_or(matches!(self.kind, Type::List(_)), |entries| entries.list)
+    }
+}

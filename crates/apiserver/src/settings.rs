@@ -1,0 +1,35 @@
+//! How the server is set up.
+
+use crate::{
+    clock::{Clock, Ids, RandomIds, SystemClock},
+    identity::User,
+    rbac::Authorization,
+};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
+
+/// How the server is set up.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where objects, certificates and the administrator's token are kept; `None` keeps everything in memory.
+    pub data_dir: Option<PathBuf>,
+    /// Source of timestamps.
+    pub clock: Arc<dyn Clock>,
+    /// Source of identifiers.
+    pub ids: Arc<dyn Ids>,
+    /// Who decides what users other than administrators may do.
+    pub authorization: Authorization,
+    /// Bearer tokens beside the administrator's and those of service accounts.
+    pub tokens: BTreeMap<String, User>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            data_dir: None,
+            clock: Arc::new(SystemClock),
+            ids: Arc::new(RandomIds),
+            authorization: Authorization::default(),
+            tokens: BTreeMap::new(),
+        }
+    }
+}
