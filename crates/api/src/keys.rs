@@ -119,6 +119,12 @@ pub mod gates {
     pub const IMAGE_MODE_STATUS_REPORTING: &str = "ImageModeStatusReporting";
     /// GOMAXPROCS of containers and of the node's services.
     pub const GOMAXPROCS_INJECTION: &str = "GomaxprocsInjection";
+    /// Stores of container storage beside its own, from the ContainerRuntimeConfig.
+    pub const ADDITIONAL_STORAGE_CONFIG: &str = "AdditionalStorageConfig";
+    /// Image policies: signatures that images need.
+    pub const SIGSTORE_IMAGE_VERIFICATION: &str = "SigstoreImageVerification";
+    /// CRIOCredentialProviderConfig is there.
+    pub const CRIO_CREDENTIAL_PROVIDER_CONFIG: &str = "CRIOCredentialProviderConfig";
     /// Key exchange groups in TLS profiles.
     pub const TLS_GROUP_PREFERENCES: &str = "TLSGroupPreferences";
 }

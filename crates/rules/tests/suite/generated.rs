@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test: a malformed recording shall stop it")]
 
 mod kubelet;
+mod runtime;
 mod templates;
 
 use serde_json::Value;
