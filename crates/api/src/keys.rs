@@ -119,6 +119,12 @@ pub mod gates {
     pub const IMAGE_MODE_STATUS_REPORTING: &str = "ImageModeStatusReporting";
     /// GOMAXPROCS of containers and of the node's services.
     pub const GOMAXPROCS_INJECTION: &str = "GomaxprocsInjection";
+    /// Stores of container storage beside its own, from the ContainerRuntimeConfig.
+    pub const ADDITIONAL_STORAGE_CONFIG: &str = "AdditionalStorageConfig";
+    /// Image policies: signatures that images need.
+    pub const SIGSTORE_IMAGE_VERIFICATION: &str = "SigstoreImageVerification";
+    /// CRIOCredentialProviderConfig is there.
+    pub const CRIO_CREDENTIAL_PROVIDER_CONFIG: &str = "CRIOCredentialProviderConfig";
     /// Key exchange groups in TLS profiles.
     pub const TLS_GROUP_PREFERENCES: &str = "TLSGroupPreferences";
 }
@@ -222,6 +228,11 @@ pub mod config {
     pub const OWNING_COMPONENT: &str = "openshift.io/owning-component";
     /// Label on user-data secrets: the ConfigMap their CA comes from is ours.
     pub const MANAGED_CA_BUNDLE: &str = "machineconfiguration.openshift.io/managed-ca-bundle-derived-from-configmap";
+    /// On KubeletConfig and ContainerRuntimeConfig: what follows the names of its MachineConfigs, `N` for `-N`; empty for
+    /// nothing.
+    pub const NAME_SUFFIX: &str = "machineconfiguration.openshift.io/mc-name-suffix";
+    /// On generated MachineConfigs, ours alone: hash of what weir would have generated when it took this one over as it was.
+    pub const ADOPTED_INSTEAD_OF: &str = "machineconfiguration.openshift.io/adopted-instead-of";
     /// On the ControllerConfig, ours alone: hash of what the generated MachineConfigs were made from.
     pub const GENERATED_FROM: &str = "machineconfiguration.openshift.io/generated-from";
     /// On objects that weir made on an API server that is no OpenShift, ours alone: which version made it.

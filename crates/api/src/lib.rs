@@ -23,6 +23,7 @@
 //! | [`cluster_version`], [`feature_gate`], [`infrastructure`] | what the cluster is (config.openshift.io, read only) |
 //! | [`api_server`], [`dns`], [`network`], [`node_config`], [`proxy`], [`scheduler`] | what nodes are told (config.openshift.io, read only) |
 //! | [`image_config`], [`mirrors`] | where images come from (config and operator.openshift.io, read only) |
+//! | [`image_policy`], [`credential_provider`] | which signatures images need, and who gives the login for them (config.openshift.io) |
 //! | [`docker_config`] | logins of registries, also in a Secret |
 //! | [`provisioning`] | how bare metal boots (metal3.io, read only) |
 //! | [`service_monitor`] | which services are asked for metrics (monitoring.coreos.com) |
@@ -43,10 +44,12 @@ pub mod condition;
 pub mod container_runtime_config;
 pub mod controller_config;
 pub mod crds;
+pub mod credential_provider;
 pub mod dns;
 pub mod docker_config;
 pub mod feature_gate;
 pub mod image_config;
+pub mod image_policy;
 pub mod image_stream;
 pub mod infrastructure;
 pub mod internal_release_image;
@@ -80,10 +83,13 @@ pub use cluster_version::ClusterVersion;
 pub use condition::Condition;
 pub use container_runtime_config::ContainerRuntimeConfig;
 pub use controller_config::ControllerConfig;
+pub use credential_provider::CRIOCredentialProviderConfig;
 pub use dns::DNS;
 pub use docker_config::DockerConfig;
 pub use feature_gate::FeatureGate;
 pub use image_config::Image;
+pub use image_policy::cluster::ClusterImagePolicy;
+pub use image_policy::namespaced::ImagePolicy;
 pub use image_stream::ImageStream;
 pub use infrastructure::Infrastructure;
 pub use internal_release_image::InternalReleaseImage;

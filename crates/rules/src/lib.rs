@@ -8,18 +8,24 @@
 //! | [`status`] | what pools, nodes and the cluster say about themselves |
 //! | [`operator`] | what the operator keeps in the cluster |
 //! | [`template`] | what a release's templates make of a ControllerConfig |
+//! | [`kubelet`] | what kubelets are configured with |
+//! | [`runtime`] | what container runtimes are configured with |
+//! | [`generated`] | what the generators of MachineConfigs have in common |
 //! | [`view`] | API objects turned into what the rules read |
 //! | [`world`] | everything that a decision looks at, as one value: what follows from it, whoever asks |
 //! | [`objects`] | what any object is read with and changed by |
 //!
-//! A room uses those below it: `objects`, `view`, `stream`, `template`, `render`, `rollout`, then `status` and `operator`, and `world` above
-//! all. `stream`, `render` and `rollout` are rules themselves, named after what README promises; the table on top of each room
+//! A room uses those below it: `objects`, `view`, `stream`, `template`, `render`, `generated`, `kubelet`, `runtime`, `rollout`, then `status`
+//! and `operator`, and `world` above all. `stream`, `render` and `rollout` are rules themselves, named after what README promises; the table on top of each room
 //! says what the others in it decide.
 
+pub mod generated;
+pub mod kubelet;
 pub mod objects;
 pub mod operator;
 pub mod render;
 pub mod rollout;
+pub mod runtime;
 pub mod status;
 pub mod stream;
 pub mod template;

@@ -30,7 +30,7 @@ pub enum NotRendered {
 }
 
 impl NotRendered {
-    fn no_controller_config() -> Self {
+    pub(crate) fn no_controller_config() -> Self {
         Self::NotComplete(format!("ControllerConfig {} does not exist yet", names::CONTROLLER_CONFIG))
     }
 

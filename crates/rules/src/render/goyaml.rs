@@ -1,6 +1,6 @@
 //! YAML text as Go's yaml.v2 writes it, on which the names of rendered MachineConfigs hang.
 //!
-//! R-YAML-1 Block style, two spaces a level, lists at the indent of their key, keys in byte order, `[]` and `{}` for
+//! R-YAML-1 Block style, two spaces a level, lists at the indent of their key, keys in an order of their own (R-YAML-ORDER), `[]` and `{}` for
 //! what is empty, one line feed at the end.
 //! R-YAML-2 A string is literal (`|`) when it holds a line feed, quoted when it would read back as something else, else
 //! plain; what its characters do not allow in that style goes to the next: plain, single-quoted, double-quoted.
@@ -8,12 +8,15 @@
 //! R-YAML-4 The value went through JSON text that was read as YAML: runs of spaces and next-line characters (U+0085) are
 //! folded, and control characters that JSON leaves bare are an error.
 //!
-//! Limits: what a MachineConfig's spec can hold, that is objects, lists, strings, booleans, integers and null; keys
-//! are short words of letters, written plain. Fractions are written as JSON writes them.
+//! R-YAML-5 A key is a string on one line: never literal, and never folded.
+//!
+//! Limits: objects, lists, strings, booleans, integers and null; keys of at most 128 characters. Fractions are written as
+//! JSON writes them.
 //!
 //! Source: the YAML 1.1 specification, <https://yaml.org/spec/1.1/>; `emitterc.go`, `encode.go` and `resolve.go` of
 //! gopkg.in/yaml.v2 2.4; the way through JSON: sigs.k8s.io/yaml.
 
+mod order;
 mod resolve;
 
 use serde_json::Value;
@@ -33,7 +36,7 @@ pub struct ControlCharacter;
 /// # Errors
 /// When a string holds a control character that JSON does not escape.
 pub fn to_string(value: &Value) -> Result<String, ControlCharacter> {
-    let mut writer = Writer { out: String::new(), column: 0 };
+    let mut writer = Writer { out: String::new(), column: 0, is_key: false };
     match value {
         Value::Object(map) if !map.is_empty() => writer.mapping(map, 0, false)?,
         Value::Array(items) if !items.is_empty() => writer.sequence(items, 0)?,
@@ -49,6 +52,8 @@ struct Writer {
     out: String,
     /// Characters on the line so far.
     column: usize,
+    /// Whether a key is being written: R-YAML-5.
+    is_key: bool,
 }
 
 impl Writer {
@@ -65,6 +70,10 @@ impl Writer {
     fn line_feed(&mut self) {
         self.out.push('\n');
         self.column = 0;
+    }
+
+    fn folds(&self) -> bool {
+        self.column > WIDTH && !self.is_key
     }
 
     fn spaces(&mut self, count: usize) {
@@ -97,14 +106,17 @@ impl Writer {
         indent: usize,
         inline: bool,
     ) -> Result<(), ControlCharacter> {
-        for (index, (key, value)) in map.iter().enumerate() {
+        let mut entries: Vec<(&String, &Value)> = map.iter().collect();
+        entries.sort_by(|(a, _), (b, _)| order::compare(a, b));
+        for (index, (key, value)) in entries.into_iter().enumerate() {
             if index == 0 && inline {
                 self.put(' ');
             } else {
                 self.new_line(indent);
             }
-            self.out.push_str(key);
-            self.column += key.chars().count();
+            self.is_key = true;
+            self.string(&read_back(key)?, indent);
+            self.is_key = false;
             self.put(':');
             match value {
                 Value::Object(map) if !map.is_empty() => self.mapping(map, indent + INDENT, false)?,
@@ -155,7 +167,7 @@ impl Writer {
         let plain_fits = !(traits.multi || traits.edge || traits.break_space || traits.space_break);
         let single_fits = !(traits.break_space || traits.space_break || traits.special);
         if text.contains('\n') {
-            if text.ends_with(' ') || traits.space_break || traits.special {
+            if self.is_key || text.ends_with(' ') || traits.space_break || traits.special {
                 self.double_quoted(text, indent);
             } else {
                 self.literal(text, indent);
@@ -175,7 +187,7 @@ impl Writer {
         let mut after_space = false;
         let mut chars = text.chars().peekable();
         while let Some(c) = chars.next() {
-            if c == ' ' && !after_space && self.column > WIDTH && chars.peek() != Some(&' ') {
+            if c == ' ' && !after_space && self.folds() && chars.peek() != Some(&' ') {
                 self.fold(indent);
             } else {
                 self.put(c);
@@ -192,7 +204,7 @@ impl Writer {
             let next = chars.peek().map(|(_, next)| *next);
             if c == ' ' {
                 let inside = at > 0 && next.is_some_and(|n| n != ' ');
-                if !after_space && self.column > WIDTH && inside {
+                if !after_space && self.folds() && inside {
                     self.fold(indent);
                 } else {
                     self.put(' ');
@@ -222,7 +234,7 @@ impl Writer {
         while let Some((at, c)) = chars.next() {
             if everything || !is_printable(c) || is_break(c) || c == '"' || c == '\\' {
                 self.escape(c);
-            } else if c == ' ' && !after_space && self.column > WIDTH && at > 0 && chars.peek().is_some() {
+            } else if c == ' ' && !after_space && self.folds() && at > 0 && chars.peek().is_some() {
                 self.fold(indent);
                 if chars.peek().is_some_and(|(_, next)| *next == ' ') {
                     self.put('\\');

@@ -84,3 +84,12 @@ fn control_characters_are_refused() {
     }
     assert_eq!(to_string(&json!({ "k": "\0" })).unwrap(), "k: \"\\0\"\n");
 }
+
+#[test]
+fn keys_are_strings_on_one_line() {
+    let long = "word ".repeat(20);
+    let value = json!({"m10": 1, "m2": 2, "*.a": 3, "true": 4, "a: b": 5, "": 6, "x\ny": 7, long.trim(): 8});
+    let expected =
+        format!("\"\": 6\n'*.a': 3\n'a: b': 5\nm2: 2\nm10: 1\n\"true\": 4\n{}: 8\n\"x\\ny\": 7\n", long.trim());
+    assert_eq!(to_string(&value).unwrap(), expected);
+}

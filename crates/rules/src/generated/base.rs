@@ -1,0 +1,104 @@
+//! Which file of the templates a generator starts from.
+//!
+//! R-BASE-1 The templates of the pool's role are looked through in the order of their names. The first MachineConfig that is valid
+//! Ignition and has a file at the path gives its contents, unpacked.
+//! R-BASE-2 One that is not valid Ignition has no files at all, whatever else it holds.
+//!
+//! Source: `findKubeletConfig` in `pkg/controller/kubelet-config/helpers.go` and `generateOriginalContainerRuntimeConfigs` in
+//! `pkg/controller/container-runtime-config` of github.com/openshift/machine-config-operator.
+
+use serde_json::Value;
+use std::collections::BTreeMap;
+use weir_api::MachineConfig;
+use weir_ignition::{Config, contents};
+
+/// What the templates give for the role of each pool, in the order of names, or why they give nothing.
+pub type Templates = BTreeMap<String, Result<Vec<MachineConfig>, String>>;
+
+/// Why there is nothing to start from. Permanent: it takes other templates or another ControllerConfig.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BaseError {
+    /// The templates of the pool's role fail.
+    #[error("GenerateMachineConfigsforRole failed with error: {0}")]
+    Templates(String),
+    /// No template of the role writes the file.
+    #[error("no template for pool {pool} writes {path}: the release's templates are not complete")]
+    Absent {
+        /// The pool.
+        pool: String,
+        /// Where the file would be.
+        path: String,
+    },
+    /// The file is not UTF-8, or cannot be unpacked.
+    #[error("{path} of the templates for pool {pool} cannot be read: {why}")]
+    Unreadable {
+        /// The pool.
+        pool: String,
+        /// Where the file would be.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+}
+
+/// What the templates give for a pool.
+///
+/// # Errors
+/// When they give nothing.
+pub fn of_pool<'a>(templates: &'a Templates, pool: &str) -> Result<&'a [MachineConfig], BaseError> {
+    match templates.get(pool) {
+        Some(Ok(configs)) => Ok(configs),
+        Some(Err(error)) => Err(BaseError::Templates(error.clone())),
+        None => Err(BaseError::Templates(format!("there are no templates for pool {pool}"))),
+    }
+}
+
+/// The text of a file that the templates write (R-BASE-1).
+///
+/// # Errors
+/// When no template writes it, or what it writes cannot be read.
+pub fn file(templates: &Templates, pool: &str, path: &str) -> Result<String, BaseError> {
+    let unreadable = |why: String| BaseError::Unreadable { pool: pool.to_owned(), path: path.to_owned(), why };
+    for config in of_pool(templates, pool)? {
+        let Some(raw) = &config.spec.config else { continue };
+        let Ok(ignition) = Config::read(raw) else { continue };
+        if ignition.validate().is_err() {
+            continue;
+        }
+        let Some(file) = ignition.files().find(|file| file.get("path").is_some_and(|found| found == path)) else {
+            continue;
+        };
+        let Some(held) = file.get("contents").and_then(Value::as_object) else { return Ok(String::new()) };
+        let bytes = contents::decode(held).map_err(|error| unreadable(error.to_string()))?;
+        return String::from_utf8(bytes).map_err(|error| unreadable(error.to_string()));
+    }
+    Err(BaseError::Absent { pool: pool.to_owned(), path: path.to_owned() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::generated::config::{File, machine_config};
+    use serde_json::json;
+
+    #[test]
+    fn the_first_valid_config_with_the_file_counts() {
+        let config = |name: &str, text: &str| machine_config(name, "w", "b", &[File::new("/f", text.to_owned())]);
+        let mut broken = config("00", "broken");
+        broken.spec.config.as_mut().unwrap()["storage"]["files"]
+            .as_array_mut()
+            .unwrap()
+            .push(json!({"path": "relative"}));
+        let mut binary = config("01", "");
+        binary.spec.config.as_mut().unwrap()["storage"]["files"][0]["contents"]["source"] = json!("data:;base64,/w==");
+        let of = |configs: Vec<MachineConfig>| file(&[("w".to_owned(), Ok(configs))].into(), "w", "/f");
+        let empty = MachineConfig::default();
+        assert_eq!(of(vec![broken.clone(), empty, config("02", "a"), config("03", "b")]).as_deref(), Ok("a"));
+        let absent = of(vec![broken]).unwrap_err();
+        assert_eq!(absent, BaseError::Absent { pool: "w".to_owned(), path: "/f".to_owned() });
+        assert!(of(vec![binary]).unwrap_err().to_string().starts_with("/f of the templates for pool w cannot be read"));
+        let failed: Templates = [("w".to_owned(), Err("no field Nope".to_owned()))].into();
+        assert!(file(&failed, "w", "/f").unwrap_err().to_string().ends_with("failed with error: no field Nope"));
+        assert!(file(&failed, "x", "/f").unwrap_err().to_string().ends_with("there are no templates for pool x"));
+    }
+}

@@ -1,0 +1,126 @@
+//! How a generated MachineConfig looks, and what it keeps of the one that is there.
+//!
+//! R-CONFIG-1 It has the role label of its pool, the build that made it as an annotation, and Ignition 3.5.0 with its files:
+//! mode 0644, overwriting, contents as a data URL in base64. Without files it is written all the same.
+//! R-CONFIG-2 One that is there keeps its labels and the fields of its spec that the generator has no say in. Its annotations
+//! are replaced.
+//! R-CONFIG-3 It is written only when it says something else: compared by its meaning, so that types of another writer
+//! make no difference.
+//!
+//! Source: `NewIgnFileBytesOverwriting` and `MachineConfigFromIgnConfig` in `pkg/controller/common/helpers.go` of
+//! github.com/openshift/machine-config-operator. R-CONFIG-3 is ours; the reference always writes.
+
+use crate::{objects::edit::means_same, view::Annotations};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use serde_json::{Value, json};
+use weir_api::{
+    MachineConfig,
+    keys::config::{GENERATED_BY_CONTROLLER_VERSION, ROLE},
+};
+
+/// Version of the Ignition configs.
+const IGNITION: &str = "3.5.0";
+/// Mode of the files, 0644.
+const MODE: u32 = 0o644;
+
+/// A file of a generated MachineConfig.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct File {
+    /// Where it goes on the node.
+    pub path: String,
+    /// What it holds.
+    pub text: String,
+}
+
+impl File {
+    /// A file with this text.
+    #[must_use]
+    pub fn new(path: &str, text: String) -> Self {
+        Self { path: path.to_owned(), text }
+    }
+}
+
+/// The MachineConfig of a pool with these files: R-CONFIG-1.
+#[must_use]
+pub fn machine_config(name: &str, pool: &str, build: &str, files: &[File]) -> MachineConfig {
+    let mut config = MachineConfig::named(name, Default::default());
+    config.metadata.labels = Some([(ROLE.to_owned(), pool.to_owned())].into());
+    config.metadata.annotations = Some([(GENERATED_BY_CONTROLLER_VERSION.to_owned(), build.to_owned())].into());
+    config.spec.config = Some(ignition(files));
+    config
+}
+
+fn ignition(files: &[File]) -> Value {
+    let mut ignition = json!({"ignition": {"version": IGNITION}});
+    if !files.is_empty() {
+        let file = |file: &File| {
+            let source = format!("data:text/plain;charset=utf-8;base64,{}", STANDARD.encode(&file.text));
+            let contents = json!({"compression": "", "source": source});
+            json!({"path": file.path, "mode": MODE, "overwrite": true, "contents": contents})
+        };
+        ignition["storage"] = json!({"files": files.iter().map(file).collect::<Vec<_>>()});
+    }
+    ignition
+}
+
+/// The reference to the object that a MachineConfig is generated from.
+#[must_use]
+pub fn owner(api_version: &str, kind: &str, metadata: &ObjectMeta, is_controller: bool) -> OwnerReference {
+    OwnerReference {
+        api_version: api_version.to_owned(),
+        kind: kind.to_owned(),
+        name: metadata.name.clone().unwrap_or_default(),
+        uid: metadata.uid.clone().unwrap_or_default(),
+        controller: is_controller.then_some(true),
+        block_owner_deletion: is_controller.then_some(true),
+    }
+}
+
+/// What is to be written where this one is there and `fresh` is wanted (R-CONFIG-2); absent when it says the same
+/// (R-CONFIG-3).
+#[must_use]
+pub fn update(found: Option<&MachineConfig>, fresh: MachineConfig) -> Option<MachineConfig> {
+    let Some(found) = found else { return Some(fresh) };
+    let mut next = found.clone();
+    next.metadata.annotations = fresh.metadata.annotations;
+    if fresh.metadata.owner_references.is_some() {
+        next.metadata.owner_references = fresh.metadata.owner_references;
+    }
+    next.spec.config = fresh.spec.config;
+    if fresh.spec.kernel_arguments.is_some() {
+        next.spec.kernel_arguments = fresh.spec.kernel_arguments;
+    }
+    let said = |config: &MachineConfig| json!({"annotations": config.metadata.annotations, "owner": config.metadata.owner_references, "spec": config.spec});
+    (!means_same(&said(found), &said(&next))).then_some(next)
+}
+
+/// The build that a MachineConfig says it is of; absent when it says none.
+#[must_use]
+pub fn build_of(config: &MachineConfig) -> Option<&str> {
+    Annotations::of(&config.metadata).filled(GENERATED_BY_CONTROLLER_VERSION)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_says_the_same_is_not_written() {
+        let fresh = || machine_config("99-a", "a", "b1", &[File::new("/x", "1".to_owned())]);
+        assert_eq!(update(None, fresh()), Some(fresh()));
+        let mut found = fresh();
+        found.metadata.labels = Some([("of".to_owned(), "a user".to_owned())].into());
+        found.spec.kernel_type = Some(String::new());
+        found.spec.config.as_mut().unwrap()["passwd"] = json!({});
+        assert_eq!(update(Some(&found), fresh()), None);
+        let mut other = machine_config("99-a", "a", "b2", &[]);
+        other.spec.kernel_arguments = Some(vec!["k".to_owned()]);
+        let next = update(Some(&found), other.clone()).unwrap();
+        assert_eq!(next.metadata.labels, found.metadata.labels);
+        assert_eq!((build_of(&next), next.spec.config.clone()), (Some("b2"), other.spec.config.clone()));
+        assert_eq!(next.spec.kernel_arguments, other.spec.kernel_arguments);
+        // One without a say in kernel arguments leaves them.
+        assert_eq!(update(Some(&next), fresh()).unwrap().spec.kernel_arguments, other.spec.kernel_arguments);
+    }
+}

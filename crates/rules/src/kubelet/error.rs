@@ -1,0 +1,103 @@
+//! Why nothing is generated for kubelets.
+
+use super::settings::SettingsError;
+use crate::{
+    generated::{base::BaseError, name::NameError},
+    objects::selector::SelectorError,
+    render::components::NotRendered,
+};
+
+/// Why nothing is generated for kubelets. All are permanent until an object changes, except [`KubeletError::NotComplete`].
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KubeletError {
+    /// The ControllerConfig is not complete. Transient.
+    #[error(transparent)]
+    NotComplete(#[from] NotRendered),
+    /// The log level is out of its range.
+    #[error("KubeletConfig's LogLevel is not valid [0,10]: {0}")]
+    LogLevel(i32),
+    /// `spec.kubeletConfig` cannot be read.
+    #[error("KubeletConfig could not be unmarshalled, err: spec.kubeletConfig: {0}")]
+    Settings(SettingsError),
+    /// A field that the operator sets itself.
+    #[error("KubeletConfiguration: {field} is not allowed to be set, but contains: {value}")]
+    Forbidden {
+        /// Its name.
+        field: &'static str,
+        /// What is there, as Go prints it.
+        value: String,
+    },
+    /// What is reserved is both given and computed.
+    #[error("KubeletConfiguration: autoSizingReserved and systemdReserved cannot be set together")]
+    Reserved,
+    /// Two names of one control group in the KubeletConfig.
+    #[error("KubeletConfiguration: systemReservedCgroup ({reserved}) must match systemCgroups ({system})")]
+    Cgroups {
+        /// `systemReservedCgroup`.
+        reserved: String,
+        /// `systemCgroups`.
+        system: String,
+    },
+    /// Two names of one control group after merging.
+    #[error("invalid merged configuration: systemReservedCgroup ({reserved}) must match systemCgroups ({system})")]
+    MergedCgroups {
+        /// `systemReservedCgroup`.
+        reserved: String,
+        /// `systemCgroups`.
+        system: String,
+    },
+    /// The control plane runs from there.
+    #[error("KubeletConfiguration: staticPodPath is not allowed to be set for control plane pool {0:?}")]
+    ControlPlanePath(String),
+    /// Nobody but the control plane runs static pods.
+    #[error("KubeletConfiguration: staticPodPath must be empty for pool {pool:?}, but contains: {value}")]
+    StaticPodPath {
+        /// The pool.
+        pool: String,
+        /// What is there.
+        value: String,
+    },
+    /// The selector selects no pool.
+    #[error("could not find any MachineConfigPool set for KubeletConfig")]
+    NoPool,
+    /// The selector is invalid.
+    #[error("invalid label selector: {0}")]
+    Selector(#[from] SelectorError),
+    /// There is no name for the MachineConfig.
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// There is nothing to start from.
+    #[error("could not generate the original Kubelet config ignition: {0}")]
+    Base(#[from] BaseError),
+    /// What the templates give is no kubelet configuration.
+    #[error("could not deserialize the Kubelet source: {0}")]
+    BaseSettings(SettingsError),
+    /// What was merged cannot be written.
+    #[error("could not serialize the new Kubelet config: {0}")]
+    Written(SettingsError),
+    /// nodes.config names no latency profile there is.
+    #[error(
+        "unknown worker latency profile type found {0}, failed to update the original kubelet configuration: spec.workerLatencyProfile \
+         of nodes.config must be Default, MediumUpdateAverageReaction or LowUpdateSlowReaction"
+    )]
+    LatencyProfile(String),
+    /// nodes.config names no version of control groups there is.
+    #[error(
+        "unknown cgroup mode found {0}, failed to update the machine config resource: spec.cgroupMode of nodes.config must be v2 or empty"
+    )]
+    CgroupMode(String),
+    /// At bootstrap a pool takes one KubeletConfig.
+    #[error(
+        "error found multiple KubeletConfigs targeting MachineConfigPool {0}. Please apply only one KubeletConfig manifest for each pool \
+         during installation"
+    )]
+    Several(String),
+}
+
+impl KubeletError {
+    /// Whether trying again can help although no KubeletConfig changes.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        matches!(self, Self::NotComplete(_))
+    }
+}

@@ -1,0 +1,349 @@
+//! What is written for registries, mirrors and policies together: `99-POOL-generated-registries`.
+//!
+//! R-IMAGE-1 Without the Image configuration, or without a release to pull, nothing is generated, and what is there stays. Each
+//! built-in pool gets its MachineConfig, at bootstrap every pool, be it that it has no file.
+//! R-IMAGE-2 `registries.conf` is written when insecure registries are given, be it none, when one is blocked, or when there is a
+//! mirror set. `policy.json` when a registry is blocked or allowed, or there is an image policy. Image policies count while
+//! their gate is on.
+//! R-IMAGE-3 A scope of an ImagePolicy that lies in one of a ClusterImagePolicy is left out. The condition of the ImagePolicy says
+//! so, and goes when that is over.
+//! R-IMAGE-4 What makes no sense is told in one error, with the object, and nothing is written for any pool: nodes keep the
+//! registries and policies that they have.
+//!
+//! Source: `syncImageConfig` and `registriesConfigIgnition` in `pkg/controller/container-runtime-config` of
+//! github.com/openshift/machine-config-operator, which never takes the condition back and generates without lists that make no
+//! sense.
+
+use super::{
+    attachments::{SIGSTORE_REGISTRIES, attachments},
+    blocked::{BlockedError, Lists, lists},
+    mirrors::MirrorSets,
+    policy::{POLICY_JSON, PolicyError, PolicyView, Scopes, of_namespace, policy},
+    registries_conf::{REGISTRIES_CONF, RegistriesConf, RegistriesError, search_drop_in},
+    scope::{is_nested, repository},
+    settings::STORAGE_CONF,
+    signature::{SignatureError, requirement},
+};
+use crate::{
+    generated::{
+        base::{self, BaseError, Templates},
+        config::{File, machine_config, owner, update},
+    },
+    objects::quoted::quoted,
+    render::{goyaml, name_of},
+};
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use std::collections::{BTreeMap, BTreeSet};
+use weir_api::{
+    ClusterImagePolicy, Image, ImagePolicy, MachineConfig, MachineConfigPool,
+    condition::{FALSE, MetaCondition},
+    image_policy::{ImagePolicySpec, ImagePolicyStatus},
+    keys::config::BUILT_IN,
+};
+
+const SEARCH_REGISTRIES: &str = "/etc/containers/registries.conf.d/01-image-searchRegistries.conf";
+/// Folder of the policies of namespaces.
+const NAMESPACES: &str = "/etc/crio/policies/";
+/// Type and reason of the condition of R-IMAGE-3.
+const PENDING: (&str, &str) = ("Pending", "ConflictScopes");
+
+/// What is known of registries.
+#[derive(Clone, Copy, Debug)]
+pub struct ImageView<'a> {
+    /// All pools.
+    pub pools: &'a [&'a MachineConfigPool],
+    /// All MachineConfigs.
+    pub machine_configs: &'a [&'a MachineConfig],
+    /// What the release's templates give for each pool.
+    pub templates: &'a Templates,
+    /// The Image configuration.
+    pub image: Option<&'a Image>,
+    /// Pull spec of the release that the cluster is to run; absent when there is no ClusterVersion.
+    pub release: Option<&'a str>,
+    /// Mirror sets.
+    pub mirrors: MirrorSets<'a>,
+    /// Policies for all nodes; none while their gate is off.
+    pub cluster_policies: &'a [&'a ClusterImagePolicy],
+    /// Policies of namespaces; none while their gate is off.
+    pub policies: &'a [&'a ImagePolicy],
+    /// The build that generates.
+    pub build: &'a str,
+}
+
+/// What is written for registries.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ImagePlan {
+    /// MachineConfigs to create or to update.
+    pub writes: Vec<MachineConfig>,
+    /// MachineConfigs to delete after that, by name.
+    pub deletes: Vec<String>,
+    /// Statuses of ImagePolicies to write, by namespace and name.
+    pub statuses: BTreeMap<(String, String), ImagePolicyStatus>,
+    /// What users should know although nothing fails.
+    pub warnings: Vec<ImageWarning>,
+    /// Why nothing is generated.
+    pub error: Option<ImageError>,
+}
+
+/// Something that does not do what it seems to.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImageWarning {
+    /// A blocked registry that the release comes from.
+    #[error("error adding [{}] to blocked registries, cannot block the repository being used by the payload", quoted(.0))]
+    NotBlocked(String),
+    /// A mirror at which no signature can be looked for.
+    #[error(
+        "signatures are not looked for at mirror {0}: what it makes of the scope of an image policy is no repository; images pulled \
+         from it may be refused"
+    )]
+    NoRepository(String),
+}
+
+/// Why nothing is generated for registries. Permanent until an object or the templates change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ImageError {
+    /// Lists of registries.
+    #[error(transparent)]
+    Blocked(#[from] BlockedError),
+    /// A policy.
+    #[error("{error} (of {object})")]
+    Signature {
+        /// Kind and name.
+        object: String,
+        /// What is wrong.
+        error: SignatureError,
+    },
+    /// The templates.
+    #[error("could not generate original ContainerRuntime Configs: {0}")]
+    Base(#[from] BaseError),
+    /// `registries.conf`.
+    #[error("could not Create/Update MachineConfig: could not update registries config with new changes: {0}")]
+    Registries(#[from] RegistriesError),
+    /// `policy.json`.
+    #[error("could not Create/Update MachineConfig: could not update policy json with new changes: {0}")]
+    Policy(#[source] PolicyError),
+    /// The policy of a namespace.
+    #[error("could not Create/Update MachineConfig: could not update namespace policy JSON from imagepolicy: {0}")]
+    Namespace(#[source] PolicyError),
+    /// Where signatures are looked for.
+    #[error("could not Create/Update MachineConfig: a scope of an image policy cannot be written: {0}")]
+    Attachments(#[from] goyaml::ControlCharacter),
+}
+
+/// Requirements of all policies.
+#[derive(Default)]
+struct Policies {
+    cluster: Scopes,
+    namespaces: BTreeMap<String, Scopes>,
+}
+
+impl Policies {
+    fn scopes(&self) -> BTreeSet<&String> {
+        self.cluster.keys().chain(self.namespaces.values().flat_map(BTreeMap::keys)).collect()
+    }
+}
+
+/// What is written in a cluster.
+#[must_use]
+pub fn sync(view: &ImageView<'_>, now: Timestamp) -> ImagePlan {
+    let mut plan = ImagePlan { statuses: statuses(view, now), ..ImagePlan::default() };
+    let (Some(image), Some(release)) = (view.image, view.release) else { return plan };
+    let made = all_files(view, release, &is_built_in, &mut plan.warnings);
+    match made {
+        Err(error) => plan.error = Some(error),
+        Ok(made) => {
+            for (pool, files) in made {
+                let pool_name = name_of(&pool.metadata);
+                let name = generated_name(pool_name);
+                let mut fresh = machine_config(&name, pool_name, view.build, &files);
+                fresh.metadata.owner_references =
+                    Some(vec![owner(&image.api_version, &image.kind, &image.metadata, false)]);
+                let there = |name: &str| view.machine_configs.iter().find(|c| name_of(&c.metadata) == name).copied();
+                plan.writes.extend(update(there(&name), fresh));
+                let old = format!("99-{pool_name}-{}-registries", pool.metadata.uid.as_deref().unwrap_or_default());
+                plan.deletes.extend(there(&old).map(|_| old));
+            }
+        }
+    }
+    plan
+}
+
+/// What is generated before there is a cluster: for every pool, without the build's mark and without an owner's name.
+///
+/// # Errors
+/// When objects make no sense.
+pub fn bootstrap(view: &ImageView<'_>) -> Result<(Vec<MachineConfig>, Vec<ImageWarning>), ImageError> {
+    let mut warnings = Vec::new();
+    let made = all_files(view, view.release.unwrap_or_default(), &|_| true, &mut warnings)?;
+    let one = |(pool, files): (&MachineConfigPool, Vec<File>)| {
+        let pool_name = name_of(&pool.metadata);
+        let mut config = machine_config(&generated_name(pool_name), pool_name, "", &files);
+        config.metadata.annotations = None;
+        let image = Image::default();
+        config.metadata.owner_references =
+            Some(vec![owner(&image.api_version, &image.kind, &ObjectMeta::default(), false)]);
+        config
+    };
+    Ok((made.into_iter().map(one).collect(), warnings))
+}
+
+fn generated_name(pool: &str) -> String {
+    format!("99-{pool}-generated-registries")
+}
+
+pub(super) fn is_built_in(pool: &MachineConfigPool) -> bool {
+    pool.metadata.labels.as_ref().and_then(|labels| labels.get(BUILT_IN)).is_some_and(String::is_empty)
+}
+
+/// The files of each pool that gets some.
+fn all_files<'p>(
+    view: &ImageView<'p>,
+    release: &str,
+    gets: &dyn Fn(&MachineConfigPool) -> bool,
+    warnings: &mut Vec<ImageWarning>,
+) -> Result<Vec<(&'p MachineConfigPool, Vec<File>)>, ImageError> {
+    let policies = policies(view)?;
+    let sources = view.image.and_then(|image| image.spec.registry_sources.clone()).unwrap_or_default();
+    let lists = lists(release, &sources, &view.mirrors)?;
+    warnings.extend(lists.left_out.iter().cloned().map(ImageWarning::NotBlocked));
+    let payload = repository(release).unwrap_or_default();
+    let mut made = Vec::new();
+    for pool in view.pools.iter().copied().filter(|pool| gets(pool)) {
+        let base = Base::of(view.templates, name_of(&pool.metadata))?;
+        let conf = conf(&base, view, &lists)?;
+        let mut files: Vec<File> = conf.iter().map(|conf| File::new(REGISTRIES_CONF, conf.write())).collect();
+        files.extend(policy_files(&base, &lists, payload, &policies)?);
+        let scopes = policies.scopes();
+        if !scopes.is_empty() {
+            let (text, left_out) = attachments(scopes, conf.as_ref())?;
+            let at = files.iter().take_while(|file| !file.path.starts_with(NAMESPACES)).count();
+            files.insert(at, File::new(SIGSTORE_REGISTRIES, text));
+            warnings.extend(left_out.into_iter().map(ImageWarning::NoRepository));
+        }
+        if let Some(search) = &sources.container_runtime_search_registries {
+            files.push(File::new(SEARCH_REGISTRIES, search_drop_in(search)));
+        }
+        made.push((pool, files));
+    }
+    let mut told = BTreeSet::new();
+    warnings.retain(|warning| told.insert(warning.to_string()));
+    Ok(made)
+}
+
+/// The templates' files; all three must be there, as the reference wants it.
+struct Base {
+    registries: String,
+    policy: String,
+}
+
+impl Base {
+    fn of(templates: &Templates, pool: &str) -> Result<Self, BaseError> {
+        base::file(templates, pool, STORAGE_CONF)?;
+        Ok(Self {
+            registries: base::file(templates, pool, REGISTRIES_CONF)?,
+            policy: base::file(templates, pool, POLICY_JSON)?,
+        })
+    }
+}
+
+fn conf(base: &Base, view: &ImageView<'_>, lists: &Lists) -> Result<Option<RegistriesConf>, RegistriesError> {
+    let insecure = view.image.and_then(|image| image.spec.registry_sources.as_ref()?.insecure_registries.as_deref());
+    if insecure.is_none() && lists.registries.is_none() && view.mirrors.is_empty() {
+        return Ok(None);
+    }
+    let mut conf = RegistriesConf::parse(&base.registries)?;
+    conf.edit(insecure.unwrap_or_default(), lists.registries.as_deref().unwrap_or_default(), &view.mirrors)?;
+    Ok(Some(conf))
+}
+
+fn policy_files(base: &Base, lists: &Lists, payload: &str, policies: &Policies) -> Result<Vec<File>, ImageError> {
+    let has_policies = !policies.cluster.is_empty() || !policies.namespaces.is_empty();
+    if lists.policy.is_none() && lists.allowed.is_none() && !has_policies {
+        return Ok(Vec::new());
+    }
+    let [allowed, blocked] = [&lists.allowed, &lists.policy].map(|list| list.as_deref().unwrap_or_default());
+    let all = policy(&PolicyView { base: &base.policy, allowed, blocked, payload, scopes: &policies.cluster })
+        .map_err(ImageError::Policy)?;
+    let of_namespaces = policies.namespaces.iter().map(|(namespace, scopes)| {
+        let text = of_namespace(&all, scopes, allowed, blocked).map_err(ImageError::Namespace)?;
+        Ok(File::new(&format!("{NAMESPACES}{namespace}.json"), text))
+    });
+    let of_namespaces: Vec<File> = of_namespaces.collect::<Result<_, ImageError>>()?;
+    Ok([File::new(POLICY_JSON, all)].into_iter().chain(of_namespaces).collect())
+}
+
+fn policies(view: &ImageView<'_>) -> Result<Policies, ImageError> {
+    let mut all = Policies::default();
+    let mut cluster = view.cluster_policies.to_vec();
+    cluster.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    for policy in &cluster {
+        let object = format!("ClusterImagePolicy {}", name_of(&policy.metadata));
+        add(&mut all.cluster, &policy.spec, &policy.spec.scopes, object)?;
+    }
+    let mut namespaced = view.policies.to_vec();
+    namespaced.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
+    for policy in namespaced {
+        let namespace = policy.metadata.namespace.clone().unwrap_or_default();
+        let object = format!("ImagePolicy {namespace}/{}", name_of(&policy.metadata));
+        let (_, own) = split(&policy.spec, &cluster);
+        if !own.is_empty() {
+            add(all.namespaces.entry(namespace).or_default(), &policy.spec, &own, object)?;
+        }
+    }
+    Ok(all)
+}
+
+fn add(scopes: &mut Scopes, spec: &ImagePolicySpec, of: &[String], object: String) -> Result<(), ImageError> {
+    let wanted = requirement(&spec.policy).map_err(|error| ImageError::Signature { object, error })?;
+    for scope in of {
+        scopes.entry(scope.clone()).or_default().push(wanted.clone());
+    }
+    Ok(())
+}
+
+/// Scopes of an ImagePolicy that lie in one of a ClusterImagePolicy, and the others.
+fn split(spec: &ImagePolicySpec, cluster: &[&ClusterImagePolicy]) -> (Vec<String>, Vec<String>) {
+    let in_cluster =
+        |scope: &String| cluster.iter().any(|policy| policy.spec.scopes.iter().any(|outer| is_nested(scope, outer)));
+    spec.scopes.iter().cloned().partition(in_cluster)
+}
+
+/// R-IMAGE-3.
+fn statuses(view: &ImageView<'_>, now: Timestamp) -> BTreeMap<(String, String), ImagePolicyStatus> {
+    let mut statuses = BTreeMap::new();
+    for policy in view.policies {
+        let (conflicting, _) = split(&policy.spec, view.cluster_policies);
+        let found = policy.status.clone().unwrap_or_default();
+        let there = found.conditions.clone().unwrap_or_default();
+        let next = if conflicting.is_empty() {
+            there.iter().filter(|condition| condition.type_ != PENDING.0).cloned().collect()
+        } else {
+            vec![conflict(&conflicting, policy.metadata.generation, now, &there)]
+        };
+        if next != there {
+            let conditions = (!next.is_empty()).then_some(next);
+            let key = (policy.metadata.namespace.clone().unwrap_or_default(), name_of(&policy.metadata).to_owned());
+            statuses.insert(key, ImagePolicyStatus { conditions, ..found });
+        }
+    }
+    statuses
+}
+
+fn conflict(scopes: &[String], generation: Option<i64>, now: Timestamp, there: &[MetaCondition]) -> MetaCondition {
+    let scopes: Vec<String> = scopes.iter().map(|scope| quoted(scope)).collect();
+    let since = there.iter().find(|condition| condition.type_ == PENDING.0 && condition.status == FALSE);
+    MetaCondition {
+        type_: PENDING.0.to_owned(),
+        status: FALSE.to_owned(),
+        observed_generation: generation,
+        last_transition_time: since.map_or(Some(Time(now)), |condition| condition.last_transition_time.clone()),
+        reason: PENDING.1.to_owned(),
+        message: format!(
+            "has conflicting scope(s) [{}] that equal to or nest inside existing clusterimagepolicy, only policy from \
+             clusterimagepolicy scope(s) will be applied",
+            scopes.join(" ")
+        ),
+        ..MetaCondition::default()
+    }
+}

@@ -1,0 +1,258 @@
+//! Which mirrors a repository has, in which order.
+//!
+//! R-MIRRORS-1 Sources and mirrors look as in R-SCOPE-4. A source is contacted or not, whoever speaks of it: by digest (IDMS), by tag
+//! (ITMS) or in the older form (ICSP), which allows it. One that is never contacted is not among its own mirrors.
+//! R-MIRRORS-2 A set without a mirror beside its source says nothing.
+//! R-MIRRORS-3 Sets of one source are merged: each says which comes before which, the source last where it is not named. What
+//! they leave open is in the order of names. Where they contradict each other, the first name that is left goes next.
+//! R-MIRRORS-4 The source is left out where it comes last. It is never contacted when one of its sets says so.
+//!
+//! Source: `EditRegistriesConfig` and `mergedMirrorSets` in `pkg/registries` of github.com/openshift/runtime-utils.
+
+use super::scope::{is_mirror, is_source};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use weir_api::{ImageContentSourcePolicy, ImageDigestMirrorSet, ImageTagMirrorSet, mirrors::Mirrors};
+
+const NEVER: &str = "NeverContactSource";
+
+/// All mirror sets of a cluster.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct MirrorSets<'a> {
+    /// `ImageDigestMirrorSet`.
+    pub digest: &'a [&'a ImageDigestMirrorSet],
+    /// `ImageTagMirrorSet`.
+    pub tag: &'a [&'a ImageTagMirrorSet],
+    /// `ImageContentSourcePolicy`.
+    pub content_source: &'a [&'a ImageContentSourcePolicy],
+}
+
+/// The mirrors of a source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// What they are mirrors of.
+    pub source: String,
+    /// In the order in which they are asked.
+    pub mirrors: Vec<String>,
+    /// Whether the source itself is never asked.
+    pub is_blocked: bool,
+}
+
+/// A mirror set makes no sense. Permanent until it changes.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MirrorError {
+    /// No source.
+    #[error(
+        "invalid format for source {source_name:?} (of {object}): a host with or without port and path, or *. and a domain"
+    )]
+    Source {
+        /// The set.
+        object: String,
+        /// What is there.
+        source_name: String,
+    },
+    /// No mirror.
+    #[error("invalid format for mirror {mirror:?} (of {object}): a host with or without port and path, in lower case")]
+    Mirror {
+        /// The set.
+        object: String,
+        /// What is there.
+        mirror: String,
+    },
+    /// Contacted and not.
+    #[error(
+        "conflicting mirrorSourcePolicy is set for the same source {0:?} in imagedigestmirrorsets, imagetagmirrorsets, or \
+         imagecontentsourcepolicies"
+    )]
+    Policy(String),
+    /// Never contacted, but a mirror.
+    #[error("cannot set mirrorSourcePolicy: NeverContactSource if the source {0:?} is one of the mirrors")]
+    Never(String),
+}
+
+impl<'a> MirrorSets<'a> {
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.digest.is_empty() && self.tag.is_empty() && self.content_source.is_empty()
+    }
+
+    /// Entries for pulls by digest with the kind and name of their objects, in the order of names.
+    fn by_digest(&self) -> Vec<(String, &'a Mirrors)> {
+        let mut all: Vec<(String, &Mirrors)> = Vec::new();
+        for set in named(self.digest, |set| &set.metadata) {
+            let object = format!("ImageDigestMirrorSet {}", name(&set.metadata));
+            all.extend(set.spec.image_digest_mirrors.iter().flatten().map(|entry| (object.clone(), entry)));
+        }
+        for set in named(self.content_source, |set| &set.metadata) {
+            let object = format!("ImageContentSourcePolicy {}", name(&set.metadata));
+            all.extend(set.spec.repository_digest_mirrors.iter().flatten().map(|entry| (object.clone(), entry)));
+        }
+        all
+    }
+
+    /// Entries for pulls by tag.
+    fn by_tag(&self) -> Vec<(String, &'a Mirrors)> {
+        let mut all: Vec<(String, &Mirrors)> = Vec::new();
+        for set in named(self.tag, |set| &set.metadata) {
+            let object = format!("ImageTagMirrorSet {}", name(&set.metadata));
+            all.extend(set.spec.image_tag_mirrors.iter().flatten().map(|entry| (object.clone(), entry)));
+        }
+        all
+    }
+
+    /// Mirrors for pulls by digest, by source.
+    #[must_use]
+    pub fn for_digests(&self) -> Vec<Merged> {
+        merged(&self.by_digest())
+    }
+
+    /// Mirrors for pulls by tag, by source.
+    #[must_use]
+    pub fn for_tags(&self) -> Vec<Merged> {
+        merged(&self.by_tag())
+    }
+
+    /// Judges all sets: R-MIRRORS-1.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), MirrorError> {
+        let mut policies: BTreeMap<&str, bool> = BTreeMap::new();
+        for (object, entry) in self.by_digest().into_iter().chain(self.by_tag()) {
+            let source = entry.source.as_str();
+            if !is_source(source) {
+                return Err(MirrorError::Source { object, source_name: source.to_owned() });
+            }
+            let never = is_never(entry);
+            if *policies.entry(source).or_insert(never) != never {
+                return Err(MirrorError::Policy(source.to_owned()));
+            }
+            for mirror in entry.mirrors.iter().flatten() {
+                if !is_mirror(mirror) {
+                    return Err(MirrorError::Mirror { object, mirror: mirror.clone() });
+                }
+                if never && mirror == source {
+                    return Err(MirrorError::Never(source.to_owned()));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn named<'a, T>(
+    all: &[&'a T],
+    metadata: impl Fn(&T) -> &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta,
+) -> Vec<&'a T> {
+    let mut all = all.to_vec();
+    all.sort_by(|a, b| metadata(a).name.cmp(&metadata(b).name));
+    all
+}
+
+fn name(metadata: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta) -> &str {
+    metadata.name.as_deref().unwrap_or_default()
+}
+
+fn is_never(entry: &Mirrors) -> bool {
+    entry.mirror_source_policy.as_deref() == Some(NEVER)
+}
+
+fn merged(entries: &[(String, &Mirrors)]) -> Vec<Merged> {
+    let mut by_source: BTreeMap<&str, (Vec<Vec<&str>>, bool)> = BTreeMap::new();
+    for (_, entry) in entries {
+        let source = entry.source.as_str();
+        let mut list: Vec<&str> = entry.mirrors.iter().flatten().map(String::as_str).collect();
+        if list.iter().all(|mirror| *mirror == source) {
+            continue;
+        }
+        if !list.contains(&source) {
+            list.push(source);
+        }
+        let (lists, is_blocked) = by_source.entry(source).or_default();
+        lists.push(list);
+        *is_blocked |= is_never(entry);
+    }
+    let one = |(source, (lists, is_blocked)): (&str, (Vec<Vec<&str>>, bool))| {
+        let mut mirrors = in_order(&lists);
+        if mirrors.last() == Some(&source) {
+            mirrors.pop();
+        }
+        let mirrors = mirrors.into_iter().map(str::to_owned).collect();
+        Merged { source: source.to_owned(), mirrors, is_blocked }
+    };
+    by_source.into_iter().map(one).collect()
+}
+
+/// One order of all names that fits all lists: R-MIRRORS-3.
+fn in_order<'a>(lists: &[Vec<&'a str>]) -> Vec<&'a str> {
+    let mut left: BTreeSet<&str> = lists.iter().flatten().copied().collect();
+    let mut before: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for pair in lists.iter().flat_map(|list| list.windows(2)).filter(|pair| pair[0] != pair[1]) {
+        before.entry(pair[1]).or_default().insert(pair[0]);
+    }
+    let is_free = |before: &BTreeMap<&str, BTreeSet<&str>>, name: &str| before.get(name).is_none_or(BTreeSet::is_empty);
+    let mut queue: VecDeque<&str> = left.iter().copied().filter(|name| is_free(&before, name)).collect();
+    let mut order = Vec::new();
+    while let Some(next) = queue.pop_front().or_else(|| left.first().copied()) {
+        if !left.remove(next) {
+            continue;
+        }
+        order.push(next);
+        for (name, earlier) in &mut before {
+            if earlier.remove(next) && earlier.is_empty() && left.contains(name) {
+                queue.push_back(name);
+            }
+        }
+    }
+    order
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn orders_that_fit_all_and_one_where_none_does() {
+        for (lists, order) in [
+            (vec![vec!["b", "a"], vec!["a", "c"]], vec!["b", "a", "c"]),
+            (vec![vec!["z", "s"], vec!["a", "s"]], vec!["a", "z", "s"]),
+            (vec![vec!["a", "b"], vec!["b", "a"]], vec!["a", "b"]),
+            (vec![vec!["x", "c", "d"], vec!["d", "c"]], vec!["x", "c", "d"]),
+            (vec![vec!["a", "a", "b"]], vec!["a", "b"]),
+        ] {
+            assert_eq!(in_order(&lists), order, "{lists:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_refused_names_the_set() {
+        let error = |entries: Value| {
+            let set: ImageDigestMirrorSet =
+                serde_json::from_value(json!({"metadata": {"name": "i"}, "spec": {"imageDigestMirrors": entries}}))
+                    .unwrap();
+            MirrorSets { digest: &[&set], ..MirrorSets::default() }.check().unwrap_err().to_string()
+        };
+        for (entries, part) in [
+            (
+                json!([{"source": "a.*.io", "mirrors": []}]),
+                "invalid format for source \"a.*.io\" (of ImageDigestMirrorSet i)",
+            ),
+            (
+                json!([{"source": "a.io", "mirrors": ["*.b.io"]}]),
+                "invalid format for mirror \"*.b.io\" (of ImageDigestMirrorSet i)",
+            ),
+            (
+                json!([{"source": "a.io", "mirrors": ["a.io", "b.io"], "mirrorSourcePolicy": "NeverContactSource"}]),
+                "if the source \"a.io\" is one of the mirrors",
+            ),
+            (
+                json!([{"source": "a.io"}, {"source": "a.io", "mirrorSourcePolicy": "NeverContactSource"}]),
+                "conflicting mirrorSourcePolicy is set for the same source \"a.io\"",
+            ),
+        ] {
+            let error = error(entries);
+            assert!(error.contains(part), "{error}");
+        }
+    }
+}

@@ -1,0 +1,284 @@
+//! What `registries.conf` says.
+//!
+//! R-REGISTRIES-1 Each insecure and each blocked scope is one (R-SCOPE-1), and mirror sets make sense (R-MIRRORS-1).
+//! R-REGISTRIES-2 Entries of the templates stay. Sources get their mirrors, for pulls by digest and then by tag; blocked and insecure
+//! scopes get an entry. Everything that lies in an insecure scope is insecure, mirrors too, and every entry that lies in a
+//! blocked one is blocked.
+//! R-REGISTRIES-3 An entry that lies in a mirrored source and has no mirrors gets its mirrors, each for the same part of it: else no
+//! mirror would be asked for it. From a source with a wildcard that cannot be said, and is refused.
+//! R-REGISTRIES-4 Written is what Go's encoder writes: prefix, short name mode and layer store helper always.
+//!
+//! Source: `EditRegistriesConfig` in `pkg/registries` of github.com/openshift/runtime-utils; `V2RegistriesConf` in
+//! `pkg/sysregistriesv2` of github.com/containers/image.
+
+use super::{
+    mirrors::{Merged, MirrorError, MirrorSets},
+    scope::{is_nested, is_scope},
+};
+use crate::generated::toml_text::{Table, Toml, to_string};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// Where registries are configured.
+pub const REGISTRIES_CONF: &str = "/etc/containers/registries.conf";
+/// For pulls by digest alone.
+const DIGEST_ONLY: &str = "digest-only";
+/// For pulls by tag alone.
+const TAG_ONLY: &str = "tag-only";
+
+/// The configuration. Keys that are not here are lost.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct RegistriesConf {
+    unqualified_search_registries: Option<Vec<String>>,
+    credential_helpers: Option<Vec<String>>,
+    short_name_mode: String,
+    additional_layer_store_auth_helper: String,
+    #[serde(rename = "registry")]
+    entries: Vec<Entry>,
+    aliases: BTreeMap<String, String>,
+}
+
+/// What holds for a scope.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Entry {
+    prefix: String,
+    location: String,
+    insecure: bool,
+    pull_from_mirror: String,
+    blocked: bool,
+    mirror_by_digest_only: bool,
+    #[serde(rename = "mirror")]
+    mirrors: Vec<Mirror>,
+}
+
+/// Another place with the same images.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Mirror {
+    location: String,
+    insecure: bool,
+    pull_from_mirror: String,
+}
+
+/// Why there is no configuration. Permanent until an object or the templates change.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RegistriesError {
+    /// No scope.
+    #[error("invalid entry for {list} registries {scope:?}: a host, a repository, or *. and a domain")]
+    Scope {
+        /// `insecure` or `blocked`.
+        list: &'static str,
+        /// What is there.
+        scope: String,
+    },
+    /// A mirror set.
+    #[error(transparent)]
+    Mirrors(#[from] MirrorError),
+    /// A scope lies in a source with a wildcard.
+    #[error(
+        "internal error: mirrorsAdjustedForNestedScope for a wildcard scope {source_name:?}: {scope:?} lies in it and has no mirrors \
+         of its own; give it some, or name the source without a wildcard"
+    )]
+    Wildcard {
+        /// The source.
+        source_name: String,
+        /// What lies in it.
+        scope: String,
+    },
+    /// The templates' file cannot be read.
+    #[error("registries.conf of the templates: {0}")]
+    Base(String),
+}
+
+impl Entry {
+    fn of(scope: &str) -> Self {
+        let scope = scope.to_owned();
+        if scope.starts_with("*.") {
+            Self { prefix: scope, ..Self::default() }
+        } else {
+            Self { location: scope, ..Self::default() }
+        }
+    }
+
+    /// What the entry is for.
+    #[must_use]
+    pub fn scope(&self) -> &str {
+        if self.prefix.is_empty() { &self.location } else { &self.prefix }
+    }
+
+    /// Where it pulls from: its mirrors, and then its own place, which a wildcard does not have.
+    #[must_use]
+    pub fn places(&self) -> Vec<&str> {
+        let mirrors = self.mirrors.iter().map(|mirror| mirror.location.as_str());
+        mirrors.chain((!self.location.is_empty()).then_some(self.location.as_str())).collect()
+    }
+}
+
+impl RegistriesConf {
+    /// Reads the templates' file.
+    ///
+    /// # Errors
+    /// When it is no TOML, or a key has another type.
+    pub fn parse(text: &str) -> Result<Self, RegistriesError> {
+        toml::from_str(text).map_err(|error| RegistriesError::Base(error.to_string().trim_end().to_owned()))
+    }
+
+    /// All entries, in the order of the file.
+    #[must_use]
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// Puts all into it that objects say.
+    ///
+    /// # Errors
+    /// When they make no sense.
+    pub fn edit(
+        &mut self,
+        insecure: &[String],
+        blocked: &[String],
+        sets: &MirrorSets<'_>,
+    ) -> Result<(), RegistriesError> {
+        let mut scopes =
+            insecure.iter().map(|scope| ("insecure", scope)).chain(blocked.iter().map(|scope| ("blocked", scope)));
+        if let Some((list, scope)) = scopes.find(|(_, scope)| !is_scope(scope)) {
+            return Err(RegistriesError::Scope { list, scope: scope.clone() });
+        }
+        sets.check()?;
+        let mirrored = [(DIGEST_ONLY, sets.for_digests()), (TAG_ONLY, sets.for_tags())];
+        for (pulls, all) in &mirrored {
+            for Merged { source, mirrors, is_blocked } in all {
+                let entry = self.entry(source);
+                entry.blocked |= is_blocked;
+                entry.mirrors.extend(mirrors.iter().map(|location| Mirror {
+                    location: location.clone(),
+                    insecure: false,
+                    pull_from_mirror: (*pulls).to_owned(),
+                }));
+            }
+        }
+        for scope in blocked {
+            self.entry(scope);
+        }
+        for scope in insecure {
+            self.entry(scope);
+            for entry in &mut self.entries {
+                entry.insecure |= is_nested(entry.scope(), scope);
+                for mirror in &mut entry.mirrors {
+                    mirror.insecure |= is_nested(&mirror.location, scope);
+                }
+            }
+        }
+        for scope in blocked {
+            for entry in &mut self.entries {
+                entry.blocked |= is_nested(entry.scope(), scope);
+            }
+        }
+        mirrored.iter().flat_map(|(_, all)| all).try_for_each(|merged| self.hand_down(&merged.source))
+    }
+
+    /// R-REGISTRIES-3.
+    fn hand_down(&mut self, source: &str) -> Result<(), RegistriesError> {
+        let mirrors = self.entry(source).mirrors.clone();
+        for entry in &mut self.entries {
+            let scope = entry.scope().to_owned();
+            if scope == source || !is_nested(&scope, source) || !entry.mirrors.is_empty() {
+                continue;
+            }
+            let Some(rest) = scope.strip_prefix(source) else {
+                return Err(RegistriesError::Wildcard { source_name: source.to_owned(), scope });
+            };
+            let part = |mirror: &Mirror| Mirror { location: format!("{}{rest}", mirror.location), ..mirror.clone() };
+            entry.mirrors = mirrors.iter().map(part).collect();
+        }
+        Ok(())
+    }
+
+    fn entry(&mut self, scope: &str) -> &mut Entry {
+        let at = self.entries.iter().position(|entry| entry.scope() == scope).unwrap_or_else(|| {
+            self.entries.push(Entry::of(scope));
+            self.entries.len() - 1
+        });
+        &mut self.entries[at]
+    }
+
+    /// The text of the file: R-REGISTRIES-4.
+    #[must_use]
+    pub fn write(&self) -> String {
+        let mut document = search(self.unqualified_search_registries.as_deref(), self.credential_helpers.as_deref());
+        let mut set = |key: &str, value: &str| document.push((key.to_owned(), Toml::Text(value.to_owned())));
+        set("short-name-mode", &self.short_name_mode);
+        set("additional-layer-store-auth-helper", &self.additional_layer_store_auth_helper);
+        document.push(("registry".to_owned(), Toml::Tables(self.entries.iter().map(entry_table).collect())));
+        if !self.aliases.is_empty() {
+            let aliases = self.aliases.iter().map(|(name, image)| (name.clone(), Toml::Text(image.clone())));
+            document.push(("aliases".to_owned(), Toml::Table(aliases.collect())));
+        }
+        to_string(&document)
+    }
+}
+
+/// The text of a drop-in with registries to search for images without a host.
+#[must_use]
+pub fn search_drop_in(registries: &[String]) -> String {
+    RegistriesConf { unqualified_search_registries: Some(registries.to_vec()), ..RegistriesConf::default() }.write()
+}
+
+fn search(registries: Option<&[String]>, helpers: Option<&[String]>) -> Table {
+    let lists = [("unqualified-search-registries", registries), ("credential-helpers", helpers)];
+    lists.into_iter().filter_map(|(key, list)| Some((key.to_owned(), Toml::Texts(list?.to_vec())))).collect()
+}
+
+fn entry_table(entry: &Entry) -> Table {
+    let mut table = vec![("prefix".to_owned(), Toml::Text(entry.prefix.clone()))];
+    text(&mut table, "location", &entry.location);
+    flag(&mut table, "insecure", entry.insecure);
+    text(&mut table, "pull-from-mirror", &entry.pull_from_mirror);
+    flag(&mut table, "blocked", entry.blocked);
+    flag(&mut table, "mirror-by-digest-only", entry.mirror_by_digest_only);
+    let mirrors = entry.mirrors.iter().map(|mirror| {
+        let mut table = Table::new();
+        text(&mut table, "location", &mirror.location);
+        flag(&mut table, "insecure", mirror.insecure);
+        text(&mut table, "pull-from-mirror", &mirror.pull_from_mirror);
+        table
+    });
+    table.push(("mirror".to_owned(), Toml::Tables(mirrors.collect())));
+    table
+}
+
+fn text(table: &mut Table, key: &str, value: &str) {
+    if !value.is_empty() {
+        table.push((key.to_owned(), Toml::Text(value.to_owned())));
+    }
+}
+
+fn flag(table: &mut Table, key: &str, value: bool) {
+    if value {
+        table.push((key.to_owned(), Toml::Flag(true)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_refused_says_what_would_do() {
+        let edit = |insecure: &str, blocked: &str| {
+            RegistriesConf::default()
+                .edit(&[insecure.to_owned()], &[blocked.to_owned()], &MirrorSets::default())
+                .map_err(|error| error.to_string())
+        };
+        assert_eq!(edit("*.a.io", "b.io/c"), Ok(()));
+        assert_eq!(
+            edit("a.*", "b.io"),
+            Err("invalid entry for insecure registries \"a.*\": a host, a repository, or *. and a domain".to_owned())
+        );
+        assert!(edit("a.io", "").unwrap_err().starts_with("invalid entry for blocked registries \"\""));
+        let base = RegistriesConf::parse("[[registry]]\nblocked = 1").unwrap_err().to_string();
+        assert!(base.starts_with("registries.conf of the templates: TOML parse error at line 2"), "{base}");
+    }
+}
