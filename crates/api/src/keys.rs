@@ -264,6 +264,22 @@ pub mod build {
     pub const PRE_BUILT_IMAGE: &str = "machineconfiguration.openshift.io/pre-built-image";
     /// Annotation on MachineOSConfig: the MachineOSBuild in effect.
     pub const CURRENT_BUILD: &str = "machineconfiguration.openshift.io/current-machine-os-build";
+    /// Annotation on MachineOSConfig, from users: build again. Its value says nothing.
+    pub const REBUILD: &str = "machineconfiguration.openshift.io/rebuild";
+    /// Label on MachineOSBuild, and E: the pool.
+    pub const TARGET_POOL: &str = "machineconfiguration.openshift.io/target-machine-config-pool";
+    /// Label on MachineOSBuild, and E: the rendered MachineConfig.
+    pub const RENDERED_CONFIG: &str = "machineconfiguration.openshift.io/rendered-machine-config";
+    /// Label on MachineOSBuild, and label and annotation on E: the MachineOSConfig.
+    pub const OS_CONFIG: &str = "machineconfiguration.openshift.io/machine-os-config";
+    /// Label and annotation on E: the MachineOSBuild.
+    pub const OS_BUILD: &str = "machineconfiguration.openshift.io/machine-os-build";
+    /// Label on E, without a value.
+    pub const EPHEMERAL: &str = "machineconfiguration.openshift.io/ephemeral-build-object";
+    /// Label on E, without a value.
+    pub const ON_CLUSTER_LAYERING: &str = "machineconfiguration.openshift.io/on-cluster-layering";
+    /// Annotation on MachineOSBuild: the Secret that its image was pushed with.
+    pub const PUSH_SECRET: &str = "machineconfiguration.openshift.io/rendered-image-push-secret";
 }
 
 /// Annotations and labels of the boot image controller.
@@ -422,12 +438,20 @@ pub mod generated {
 
 /// Condition types and reasons of `MachineOSBuild`. Written by the build controller; at most one is `True`.
 pub mod os_build {
+    /// Its Job is there and has not begun; the reason too.
+    pub const PREPARED: &str = "Prepared";
+    /// Its Job runs; the reason too.
+    pub const BUILDING: &str = "Building";
     /// Final: it failed too often; the reason too.
     pub const FAILED: &str = "Failed";
     /// Final: the Job was deleted; the reason too.
     pub const INTERRUPTED: &str = "Interrupted";
     /// Final: the image is pushed.
     pub const SUCCEEDED: &str = "Succeeded";
+    /// Reason of [`SUCCEEDED`].
+    pub const READY: &str = "Ready";
+    /// Reason of every condition of a build that stands for an image brought along, and of [`super::os_config::SEEDED`].
+    pub const PRE_BUILT_IMAGE_SEEDED: &str = "PreBuiltImageSeeded";
 }
 
 /// Condition types of `MachineOSConfig`.

@@ -5,6 +5,7 @@
 //! | [`stream`] | which OS image streams there are, and which one a pool gets |
 //! | [`render`] | what configuration a pool's machines get, and what it is called |
 //! | [`rollout`] | which nodes may start their update now, what the others wait for, and how a node is drained |
+//! | [`build`] | when the OS image of a pool in image mode is built, from what, and how it went |
 //! | [`status`] | what pools, nodes and the cluster say about themselves |
 //! | [`operator`] | what the operator keeps in the cluster |
 //! | [`template`] | what a release's templates make of a ControllerConfig |
@@ -15,10 +16,11 @@
 //! | [`world`] | everything that a decision looks at, as one value: what follows from it, whoever asks |
 //! | [`objects`] | what any object is read with and changed by |
 //!
-//! A room uses those below it: `objects`, `view`, `stream`, `template`, `render`, `generated`, `kubelet`, `runtime`, `rollout`, then `status`
-//! and `operator`, and `world` above all. `stream`, `render` and `rollout` are rules themselves, named after what README promises; the table on top of each room
-//! says what the others in it decide.
+//! A room uses those below it: `objects`, `view`, `stream`, `template`, `render`, `generated`, `kubelet`, `runtime`, `rollout`, `build`, then
+//! `status` and `operator`, and `world` above all. `stream`, `render` and `rollout` are rules themselves, named after what README promises; the
+//! table on top of each room says what the others in it decide.
 
+pub mod build;
 pub mod generated;
 pub mod kubelet;
 pub mod objects;

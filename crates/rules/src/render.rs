@@ -37,7 +37,7 @@ pub mod generated;
 pub mod goyaml;
 pub mod guard;
 mod merge;
-mod name;
+pub(crate) mod name;
 pub mod node_disruption;
 mod provenance;
 pub mod reconcilable;

@@ -12,7 +12,7 @@ const NOTES: [(&str, &str, &str); 6] = [
     ("inspection.md", "…/", ""),
     ("operator.md", PREFIX, ""),
     ("node.md", "mco/", ""),
-    ("image-mode.md", "…/", ""),
+    ("image-mode.md", "…/", "## 4. Names, labels, annotations"),
     ("render.md", PREFIX, ""),
 ];
 /// Keys that weir alone writes, without the prefix.

@@ -23,13 +23,19 @@ const SALT: [u8; 80] = [
 pub(super) fn named(pool: &str, spec: MachineConfigSpec) -> Result<(String, MachineConfigSpec), ControlCharacter> {
     let mut value = to_value(spec);
     let text = goyaml::to_string(&value)?;
-    let digest = Md5::new().chain_update(SALT).chain_update(text).finalize();
-    let mut name = format!("rendered-{pool}-");
-    for byte in digest {
-        // Writing into a String cannot fail.
-        let _ = write!(name, "{byte:02x}");
-    }
+    let name = format!("rendered-{pool}-{}", salted_hash(&[&text]));
     Ok((name, from_value(&mut value)))
+}
+
+/// The hash in names of rendered MachineConfigs and of builds: MD5 in lower case hexadecimal digits.
+pub(crate) fn salted_hash(texts: &[&str]) -> String {
+    let salted = Md5::new().chain_update(SALT);
+    let digest = texts.iter().fold(salted, |hash, text| hash.chain_update(text)).finalize();
+    digest.iter().fold(String::new(), |mut hex, byte| {
+        // Writing into a String cannot fail.
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// The spec as JSON without copying its config.

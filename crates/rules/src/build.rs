@@ -1,0 +1,36 @@
+//! Image mode: when the OS image of a pool is built, from what, and how it went.
+//!
+//! A MachineOSConfig asks for image mode on a pool. Each image is a MachineOSBuild, named after what goes into it: equal
+//! builds are one object, and a cluster that another implementation of the API kept goes on with the builds it has.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`identity`] | what a build is called, and which objects are its own |
+//! | [`limits`] | which names and references cannot work, and what to write instead |
+//! | [`base`] | which image is built on |
+//! | [`extensions`] | which packages extensions and kernel types are |
+//! | [`containerfile`] | the steps of a build |
+//! | [`validation`] | whether a Containerfile can be built at all |
+//! | [`plan`] | what is to be done now: build, build again, use again, cancel, or nothing |
+//! | [`progress`] | how far a Job is |
+//! | [`conditions`] | what a MachineOSBuild says, and when it may be changed |
+//! | [`pool`] | what the pool says of its build |
+//! | [`seed`] | an image that was brought along at the installation |
+//! | [`prune`] | which images and builds go |
+//! | [`told`] | events and figures |
+//!
+//! Source: `pkg/controller/build` of github.com/openshift/machine-config-operator.
+
+pub mod base;
+pub mod conditions;
+pub mod containerfile;
+pub mod extensions;
+pub mod identity;
+pub mod limits;
+pub mod plan;
+pub mod pool;
+pub mod progress;
+pub mod prune;
+pub mod seed;
+pub mod told;
+pub mod validation;

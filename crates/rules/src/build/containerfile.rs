@@ -1,0 +1,223 @@
+//! The steps of a build, as a Containerfile.
+//!
+//! R-CONTAINERFILE-1 A stage `configs` on the base holds the rendered MachineConfig's files and units. An image of a real
+//! operating system brings the programs that lay them down and commit the result; on others they are copied, with the
+//! same result on disk.
+//! R-CONTAINERFILE-2 Packages of extensions and kernel come from the extensions image, which is there during that step
+//! only.
+//! R-CONTAINERFILE-3 The administrator's certificates are trusted from then on.
+//! R-CONTAINERFILE-4 Labels say pool, rendered MachineConfig and base.
+//! R-CONTAINERFILE-5 The user's Containerfile follows word for word: the first one for every architecture. It begins with
+//! `FROM configs AS final`, or goes on in that stage.
+//!
+//! Source: `pkg/controller/build/buildrequest` of github.com/openshift/machine-config-operator.
+
+use super::{
+    base::Base,
+    extensions::{DEFAULT_KERNEL, Kernel, Packages},
+};
+use std::fmt::Write as _;
+use weir_api::machine_os_config::ContainerFile;
+
+/// Architecture of a Containerfile that is for all of them.
+const EVERY: &str = "NoArch";
+
+/// How the rendered MachineConfig gets into the image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Laying {
+    /// By the programs of the base image.
+    Programs,
+    /// As files that lie beside the Containerfile.
+    Files,
+}
+
+/// What an image is made of.
+#[derive(Clone, Copy, Debug)]
+pub struct Recipe<'a> {
+    /// The pool.
+    pub pool: &'a str,
+    /// Name of the rendered MachineConfig.
+    pub rendered: &'a str,
+    /// What is built on.
+    pub base: &'a Base,
+    /// What is installed.
+    pub packages: &'a Packages,
+    /// Whether there are certificates of the administrator.
+    pub certificates: bool,
+    /// How files and units get there.
+    pub laying: Laying,
+    /// Containerfiles of the MachineOSConfig.
+    pub files: &'a [ContainerFile],
+}
+
+/// What the build has beside the Containerfile.
+pub mod context {
+    /// The rendered MachineConfig as JSON, compressed.
+    pub const MACHINE_CONFIG: &str = "machineconfig/machineconfig.json.gz";
+    /// Files and units of the rendered MachineConfig, from the root, for [`super::Laying::Files`].
+    pub const ROOT: &str = "root";
+    /// Certificates of the administrator.
+    pub const CERTIFICATES: &str = "additionaltrustbundle/openshift-config-user-ca-bundle.crt";
+}
+
+const CURRENT: &str = "/etc/machine-config-daemon/currentconfig";
+const IGNITION: &str = "/usr/lib/dracut/modules.d/30ignition/ignition";
+const REPOSITORY: &str = "/etc/yum.repos.d/coreos-extensions.repo";
+const MOUNT: &str = "/tmp/mco-extensions/os-extensions-content";
+const COMMIT: &str = "ostree container commit";
+
+/// The user's Containerfile that counts.
+#[must_use]
+pub fn of_user(files: &[ContainerFile]) -> Option<&str> {
+    files.iter().find(|file| file.containerfile_arch == EVERY).map(|file| file.content.as_str())
+}
+
+/// The whole Containerfile.
+#[must_use]
+pub fn containerfile(recipe: &Recipe<'_>) -> String {
+    let mut text = match recipe.laying {
+        Laying::Programs => by_programs(recipe),
+        Laying::Files => format!("FROM {} AS configs\nCOPY {}/ /\n", recipe.base.image, context::ROOT),
+    };
+    let labels = [
+        ("machineconfig", recipe.rendered),
+        ("machineconfigpool", recipe.pool),
+        ("baseOSContainerImage", &recipe.base.image),
+    ];
+    for (key, value) in labels {
+        // Writing into a String cannot fail.
+        let _ = writeln!(text, "LABEL {key}={value}");
+    }
+    if let Some(user) = of_user(recipe.files) {
+        text.push_str(user);
+    }
+    text
+}
+
+fn by_programs(recipe: &Recipe<'_>) -> String {
+    let (image, machine_config) = (&recipe.base.image, context::MACHINE_CONFIG);
+    let mut text = format!(
+        "FROM {image} AS extract\n\
+         COPY {machine_config} /tmp/machineconfig.json.gz\n\
+         RUN mkdir -p $(dirname {CURRENT}) && gunzip -c /tmp/machineconfig.json.gz > {CURRENT}\n\
+         FROM {image} AS configs\n\
+         COPY --from=extract {CURRENT} {CURRENT}\n\
+         RUN jq .spec.config {CURRENT} > /tmp/config.ign && \
+         container=oci bash -c 'exec -a ignition-apply {IGNITION} --ignore-unsupported /tmp/config.ign' && \
+         rm /tmp/config.ign && {COMMIT}\n"
+    );
+    if let Some(extensions) = &recipe.base.extensions {
+        text.push_str(&installation(extensions, recipe.packages));
+    }
+    let _ = writeln!(text, "RUN {} && {COMMIT}", state_folders().join(" && "));
+    if recipe.certificates {
+        let name = context::CERTIFICATES.rsplit('/').next().unwrap_or_default();
+        let _ = writeln!(text, "COPY {} /etc/pki/ca-trust/source/anchors/{name}", context::CERTIFICATES);
+        let _ = writeln!(text, "RUN update-ca-trust && {COMMIT}");
+    }
+    text
+}
+
+/// R-CONTAINERFILE-2; nothing when nothing is to be installed.
+fn installation(image: &str, packages: &Packages) -> String {
+    let mut steps = vec![format!(
+        "printf '[coreos-extensions]\\nname=extensions\\nbaseurl=file://{MOUNT}/usr/share/rpm-ostree/extensions/\\n\
+         enabled=1\\ngpgcheck=0\\n' > {REPOSITORY} && chmod 644 {REPOSITORY}"
+    )];
+    if !packages.extensions.is_empty() {
+        steps.push(format!("rpm-ostree install {}", packages.extensions.join(" ")));
+    }
+    steps.extend(packages.kernel.map(kernel));
+    if steps.len() == 1 {
+        return String::new();
+    }
+    steps.push(format!("rm {REPOSITORY}"));
+    steps.push(COMMIT.to_owned());
+    let mount = format!("--mount=type=bind,from={image},source=/,target={MOUNT},bind-propagation=rshared,rw,z");
+    format!("RUN {mount} {}\n", steps.join(" && "))
+}
+
+/// Replaces the kernel that is there, which may be the wanted one already.
+fn kernel(wanted: Kernel) -> String {
+    let other = match wanted {
+        Kernel::Realtime => Kernel::LargePages,
+        Kernel::LargePages => Kernel::Realtime,
+    };
+    let core = |kernel: Kernel| kernel.packages().first().copied().unwrap_or_default();
+    let swap = |old: &[&str]| {
+        let commands = [format!("remove {}", old.join(" ")), format!("install {}", wanted.packages().join(" "))];
+        format!("printf '{}\\nrun\\n' | dnf -y shell", commands.join("\\n"))
+    };
+    format!(
+        "if rpm -q {} >/dev/null; then :; elif rpm -q {} >/dev/null; then {}; elif rpm -q kernel >/dev/null; then {}; \
+         else echo 'no known kernel is installed' >&2; exit 1; fi",
+        core(wanted),
+        core(other),
+        swap(other.packages()),
+        swap(&DEFAULT_KERNEL),
+    )
+}
+
+/// Folders of services that are to be there at boot, and not as an extension left them.
+fn state_folders() -> Vec<String> {
+    let folders = ["/var/log/usbguard 0755", "/var/lib/ipsec 0700", "/var/lib/ipsec/nss 0700"];
+    let lines: Vec<String> = folders.iter().map(|folder| format!("d {folder} root root - -")).collect();
+    vec![
+        "rm -f /usr/lib/tmpfiles.d/usbguard.conf".to_owned(),
+        format!("printf '{}\\n' > /usr/lib/tmpfiles.d/usbguard_ipsec.conf", lines.join("\\n")),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        super::{base::BaseReason, identity::tests::file, validation::validate},
+        *,
+    };
+
+    fn text(laying: Laying, packages: &Packages, files: &[ContainerFile]) -> String {
+        let base =
+            Base { image: "os@sha256:1".into(), extensions: Some("ext@sha256:2".into()), because: BaseReason::Release };
+        let recipe = Recipe {
+            pool: "worker",
+            rendered: "rendered-worker-1",
+            base: &base,
+            packages,
+            certificates: true,
+            laying,
+            files,
+        };
+        let text = containerfile(&recipe);
+        validate(&text).unwrap();
+        text
+    }
+
+    #[test]
+    fn what_is_copied_needs_no_program() {
+        let mut other = file("FROM other");
+        other.containerfile_arch = "ARM64".to_owned();
+        let files = [other, file("FROM configs AS final\nRUN a\n")];
+        assert_eq!(
+            text(Laying::Files, &Packages::default(), &files),
+            "FROM os@sha256:1 AS configs\nCOPY root/ /\nLABEL machineconfig=rendered-worker-1\nLABEL \
+             machineconfigpool=worker\nLABEL baseOSContainerImage=os@sha256:1\nFROM configs AS final\nRUN a\n"
+        );
+    }
+
+    #[test]
+    fn programs_of_the_base_lay_down_install_and_commit() {
+        let plain = text(Laying::Programs, &Packages::default(), &[]);
+        assert!(plain.contains("ignition-apply") && !plain.contains("ext@sha256:2"), "{plain}");
+        assert!(plain.contains("update-ca-trust"));
+        let packages = Packages { extensions: vec!["usbguard"], kernel: Some(Kernel::Realtime) };
+        let full = text(Laying::Programs, &packages, &[]);
+        for part in
+            ["from=ext@sha256:2", "rpm-ostree install usbguard", "install kernel-rt-core", "remove kernel kernel-core"]
+        {
+            assert!(full.contains(part), "{part}: {full}");
+        }
+        // Every layer that changes the image is committed.
+        let runs = full.lines().filter(|line| line.starts_with("RUN")).skip(1);
+        assert!(runs.clone().count() > 2 && runs.into_iter().all(|line| line.ends_with(COMMIT)), "{full}");
+    }
+}

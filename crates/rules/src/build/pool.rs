@@ -1,0 +1,175 @@
+//! What a pool says of its build.
+//!
+//! R-IMAGEBUILD-1 The build that counts is the one that the MachineOSConfig names; without one that which is under way,
+//! else the newest.
+//! R-IMAGEBUILD-2 A failed build degrades the pool, with the words of the build: which step failed, and what it last
+//! printed.
+//! R-IMAGEBUILD-3 A new build clears it at once: whoever mended something sees that it is tried.
+//! R-IMAGEBUILD-4 An interrupted build, or one that nobody has begun, changes nothing: the last outcome stands.
+//! R-IMAGEBUILD-5 What cannot work (R-LIMITS, R-VALIDATION, R-EXTENSIONS) degrades the pool as well, until it is changed;
+//! nothing is begun.
+//!
+//! Source: `pkg/controller/build/osbuildcontroller.go` of github.com/openshift/machine-config-operator.
+
+use super::conditions::State;
+use crate::view::Annotations;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use weir_api::{
+    MachineOSBuild, MachineOSConfig,
+    condition::{FALSE, TRUE},
+    keys::{build::CURRENT_BUILD, os_build::FAILED, pool::IMAGE_BUILD_DEGRADED},
+};
+
+/// What the pool is to say.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageBuild {
+    /// All is well.
+    Succeeded {
+        /// The pool.
+        pool: String,
+    },
+    /// A build has begun.
+    Building {
+        /// The pool.
+        pool: String,
+    },
+    /// A build failed.
+    Failed {
+        /// The pool.
+        pool: String,
+        /// The build.
+        build: String,
+        /// Reason and message of its condition.
+        why: String,
+    },
+    /// Nothing can be begun.
+    Refused {
+        /// The pool.
+        pool: String,
+        /// Everything that is wrong.
+        why: String,
+    },
+}
+
+/// The build that counts (R-IMAGEBUILD-1).
+#[must_use]
+pub fn active<'a>(config: &MachineOSConfig, builds: &[&'a MachineOSBuild]) -> Option<&'a MachineOSBuild> {
+    let current = Annotations::of(&config.metadata).filled(CURRENT_BUILD);
+    let named = || builds.iter().find(|build| current.is_some() && build.metadata.name.as_deref() == current);
+    let under_way = || builds.iter().find(|build| State::of(build).is_transient());
+    named().or_else(under_way).or_else(|| builds.iter().max_by_key(age)).copied()
+}
+
+/// Orders builds by when they were made; of the same moment by name.
+pub(super) fn age(build: &&&MachineOSBuild) -> (Option<Time>, Option<String>) {
+    (build.metadata.creation_timestamp.clone(), build.metadata.name.clone())
+}
+
+/// What the pool is to say of its active build; absent when it stays as it is.
+#[must_use]
+pub fn image_build(pool: &str, active: Option<&MachineOSBuild>) -> Option<ImageBuild> {
+    let pool = pool.to_owned();
+    let Some(build) = active else { return Some(ImageBuild::Succeeded { pool }) };
+    match State::of(build) {
+        State::Succeeded => Some(ImageBuild::Succeeded { pool }),
+        State::Prepared | State::Building => Some(ImageBuild::Building { pool }),
+        State::Failed => {
+            let said = build.status.iter().flat_map(|status| status.conditions.iter().flatten());
+            let failed = said.into_iter().find(|condition| condition.type_ == FAILED && condition.status == TRUE);
+            let why = failed.map(|condition| format!("{}: {}", condition.reason, condition.message));
+            let build = build.metadata.name.clone().unwrap_or_default();
+            Some(ImageBuild::Failed { pool, build, why: why.unwrap_or_default() })
+        }
+        State::Initial | State::Interrupted => None,
+    }
+}
+
+impl ImageBuild {
+    /// Type of the condition.
+    pub const TYPE: &str = IMAGE_BUILD_DEGRADED;
+
+    /// Status of the condition.
+    #[must_use]
+    pub fn status(&self) -> &'static str {
+        match self {
+            Self::Succeeded { .. } | Self::Building { .. } => FALSE,
+            Self::Failed { .. } | Self::Refused { .. } => TRUE,
+        }
+    }
+
+    /// A word for machines.
+    #[must_use]
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Succeeded { .. } => "BuildSuccess",
+            Self::Building { .. } => "Building",
+            Self::Failed { .. } => "BuildFailed",
+            Self::Refused { .. } => "BuildRefused",
+        }
+    }
+}
+
+impl std::fmt::Display for ImageBuild {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Succeeded { pool } => write!(f, "Build succeeded for pool {pool}"),
+            Self::Building { pool } => write!(f, "Build started for pool {pool}"),
+            Self::Failed { pool, build, why } => {
+                write!(f, "Failed to build OS image for pool {pool} (MachineOSBuild: {build}): {why}")
+            }
+            Self::Refused { pool, why } => write!(f, "No OS image is built for pool {pool}: {why}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::conditions::conditions, *};
+    use jiff::Timestamp;
+    use weir_api::{
+        machine_os_build::{MachineOSBuildSpec, MachineOSBuildStatus},
+        machine_os_config::MachineOSConfigSpec,
+    };
+
+    fn build(name: &str, state: State, second: i64) -> MachineOSBuild {
+        let mut build = MachineOSBuild::named(name, MachineOSBuildSpec::default());
+        build.metadata.creation_timestamp = Some(Time(Timestamp::from_second(second).unwrap()));
+        let conditions = Some(conditions(&[], state, None, Timestamp::UNIX_EPOCH));
+        build.status = Some(MachineOSBuildStatus { conditions, ..Default::default() });
+        build
+    }
+
+    #[test]
+    fn the_named_build_counts_then_the_one_under_way_then_the_newest() {
+        let mut config = MachineOSConfig::named("worker", MachineOSConfigSpec::default());
+        let (old, running, new) =
+            (build("old", State::Failed, 1), build("running", State::Building, 2), build("new", State::Succeeded, 3));
+        let name = |config: &MachineOSConfig, builds: &[&MachineOSBuild]| {
+            active(config, builds).map(|build| build.metadata.name.clone().unwrap())
+        };
+        assert_eq!(name(&config, &[&old, &running, &new]).as_deref(), Some("running"));
+        assert_eq!(name(&config, &[&new, &old]).as_deref(), Some("new"));
+        assert_eq!(name(&config, &[]), None);
+        config.metadata.annotations = Some([(CURRENT_BUILD.to_owned(), "old".to_owned())].into());
+        assert_eq!(name(&config, &[&new, &old]).as_deref(), Some("old"));
+        config.metadata.annotations = Some([(CURRENT_BUILD.to_owned(), "gone".to_owned())].into());
+        assert_eq!(name(&config, &[&new, &old]).as_deref(), Some("new"));
+    }
+
+    #[test]
+    fn the_pool_says_what_its_build_says() {
+        let said = |state: Option<State>| {
+            let build = state.map(|state| build("b", state, 1));
+            image_build("p", build.as_ref()).map(|said| format!("{} {} {said}", said.status(), said.code()))
+        };
+        let well = Some("False BuildSuccess Build succeeded for pool p".to_owned());
+        assert_eq!((said(None), said(Some(State::Succeeded))), (well.clone(), well));
+        let begun = Some("False Building Build started for pool p".to_owned());
+        assert_eq!((said(Some(State::Prepared)), said(Some(State::Building))), (begun.clone(), begun));
+        let failed = "True BuildFailed Failed to build OS image for pool p (MachineOSBuild: b): Failed: Build Failed";
+        assert_eq!(said(Some(State::Failed)).as_deref(), Some(failed));
+        assert_eq!((said(Some(State::Initial)), said(Some(State::Interrupted))), (None, None));
+        let refused = ImageBuild::Refused { pool: "p".into(), why: "w".into() };
+        assert_eq!((refused.status(), refused.to_string().as_str()), (TRUE, "No OS image is built for pool p: w"));
+    }
+}
