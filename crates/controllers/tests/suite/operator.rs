@@ -17,7 +17,7 @@ use weir_api::{
     crds::{FeatureSet, crds},
     keys::config::BUILT_IN,
 };
-use weir_apiserver::{ApiServer, Settings, policy::User};
+use weir_apiserver::{ApiServer, Settings, User};
 use weir_controllers::{Build, Cluster, Context, operator};
 use weir_distro::Profile;
 use weir_kubeio::Clock;
