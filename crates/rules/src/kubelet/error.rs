@@ -6,11 +6,12 @@ use crate::{
     objects::selector::SelectorError,
     render::components::NotRendered,
 };
+use weir_api::Class;
 
-/// Why nothing is generated for kubelets. All are permanent until an object changes, except [`KubeletError::NotComplete`].
+/// Why nothing is generated for kubelets.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KubeletError {
-    /// The ControllerConfig is not complete. Transient.
+    /// The ControllerConfig is not complete.
     #[error(transparent)]
     NotComplete(#[from] NotRendered),
     /// The log level is out of its range.
@@ -95,9 +96,9 @@ pub enum KubeletError {
 }
 
 impl KubeletError {
-    /// Whether trying again can help although no KubeletConfig changes.
+    /// Whether trying again can help although no object changes.
     #[must_use]
-    pub fn is_transient(&self) -> bool {
-        matches!(self, Self::NotComplete(_))
+    pub fn class(&self) -> Class {
+        if matches!(self, Self::NotComplete(_)) { Class::Transient } else { Class::Permanent }
     }
 }

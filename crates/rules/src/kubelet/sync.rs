@@ -65,7 +65,7 @@ pub struct View<'a> {
     pub configs: &'a [&'a KubeletConfig],
     /// All MachineConfigs.
     pub machine_configs: &'a [&'a MachineConfig],
-    /// What the release's templates give for each pool, without a pull secret.
+    /// What the release's templates give for each pool, with whatever pull secret: none of its logins is read.
     pub templates: &'a Templates,
     /// The feature gates that are known, and whether they are on.
     pub gates: &'a BTreeMap<String, bool>,

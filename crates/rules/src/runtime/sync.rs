@@ -33,7 +33,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
-    Condition, ContainerRuntimeConfig, ControllerConfig, MachineConfig, MachineConfigPool,
+    Class, Condition, ContainerRuntimeConfig, ControllerConfig, MachineConfig, MachineConfigPool,
     condition::TRUE,
     container_runtime_config::ContainerRuntimeConfigStatus,
     keys::{
@@ -85,7 +85,7 @@ pub struct RuntimeOutcome {
     pub adopted: Vec<String>,
 }
 
-/// Why nothing is generated. All are permanent until an object changes, except [`RuntimeError::NotReady`].
+/// Why nothing is generated.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RuntimeError {
     /// There is no ControllerConfig. Transient.
@@ -112,6 +112,14 @@ pub enum RuntimeError {
          apply only one ContainerConfig manifest for each pool during installation"
     )]
     Several(String),
+}
+
+impl RuntimeError {
+    /// Whether trying again can help although no object changes.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        if matches!(self, Self::NotReady(_)) { Class::Transient } else { Class::Permanent }
+    }
 }
 
 /// One ContainerRuntimeConfig.
@@ -183,13 +191,10 @@ fn accepted(view: &RuntimeView<'_>, config: &ContainerRuntimeConfig) -> Result<R
     if pools.is_empty() {
         return Err(RuntimeError::NoPool(name_of(&config.metadata).to_owned()));
     }
-    let selector = |config: &'_ ContainerRuntimeConfig| config.spec.machine_config_pool_selector.clone();
-    let selectors: Vec<_> = view.configs.iter().map(|config| selector(config)).collect();
     let claims: Vec<Claim<'_>> = view
         .configs
         .iter()
-        .zip(&selectors)
-        .map(|(config, selector)| Claim { metadata: &config.metadata, selector: selector.as_ref() })
+        .map(|config| Claim { metadata: &config.metadata, selector: config.spec.machine_config_pool_selector.as_ref() })
         .collect();
     let names = Names { kind: CONTAINER_RUNTIME, claims: &claims, configs: view.machine_configs };
     let mut outcome = RuntimeOutcome::default();

@@ -1,6 +1,6 @@
 //! What the recorded tree of templates gives for each pool.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Mutex};
 use weir_api::{APIServer, ControllerConfig, MachineConfigPool};
 use weir_rules::{
     generated::base::Templates,
@@ -10,8 +10,27 @@ use weir_rules::{
 /// No logins: generators read no file that has them.
 const NO_LOGINS: &str = "{}";
 
+/// What was evaluated, by what it was evaluated from: most cases have the same.
+static EVALUATED: Mutex<BTreeMap<String, Templates>> = Mutex::new(BTreeMap::new());
+
 /// What the templates give for each pool.
 pub fn templates(
+    overlay: Option<&BTreeMap<String, Option<String>>>,
+    controller_config: &ControllerConfig,
+    api_server: Option<&APIServer>,
+    pools: &[MachineConfigPool],
+) -> Templates {
+    let names: Vec<_> = pools.iter().map(|pool| &pool.metadata.name).collect();
+    let key = serde_json::to_string(&(overlay, controller_config, api_server, names)).unwrap();
+    let known = EVALUATED.lock().unwrap().get(&key).cloned();
+    known.unwrap_or_else(|| {
+        let made = evaluate(overlay, controller_config, api_server, pools);
+        EVALUATED.lock().unwrap().insert(key, made.clone());
+        made
+    })
+}
+
+fn evaluate(
     overlay: Option<&BTreeMap<String, Option<String>>>,
     controller_config: &ControllerConfig,
     api_server: Option<&APIServer>,
