@@ -8,6 +8,7 @@
 //! | [`seed`] | what a cluster that runs a release holds at the start |
 //! | [`install`] | what runs weir in a cluster |
 //! | [`inputs`] | what pools are rendered from, and rendering them |
+//! | [`mod@generate`] | what a cluster would generate, from objects in files |
 //! | [`bootstrap`] | rendering before there is a cluster |
 //! | [`build`] | who this build is |
 //! | [`reach`] | a cluster that answers |
@@ -19,6 +20,7 @@ pub mod bootstrap;
 pub mod build;
 pub mod cli;
 pub mod exit;
+pub mod generate;
 pub mod inputs;
 pub mod install;
 pub mod reach;
