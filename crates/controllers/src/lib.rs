@@ -11,6 +11,7 @@
 //! | [`mod@operator`] | the built-in pools, and the ClusterOperator |
 //! | [`figures`] | nothing: it says in numbers how it all is |
 //! | [`access`] | how images are read, by what the cluster's own objects say |
+//! | [`templates`] | nothing: it reads the templates of a release |
 //! | [`unused`] | rendered MachineConfigs that nobody needs any more, where that is asked for |
 //! | [`troubles`] | what stands in the way of the streams |
 //! | [`steps`] | when controllers last did what they are for |
@@ -32,6 +33,7 @@ pub mod render;
 pub mod rollout;
 pub mod steps;
 pub mod stream;
+pub mod templates;
 pub mod troubles;
 pub mod unused;
 

@@ -59,9 +59,22 @@ pub fn components() -> impl Iterator<Item = &'static str> {
     include_str!("../sample/components.txt").lines()
 }
 
+/// A small tree of templates, as real releases carry one: paths with their text.
+#[must_use]
+pub fn templates() -> Vec<(String, String)> {
+    /// What stands for each role, in paths and texts.
+    const ROLE: &str = "ROLE";
+    let files = include_str!("../sample/templates.txt").split("==> ").filter_map(|file| file.split_once('\n'));
+    let of_roles = |(path, text): (&str, &str)| {
+        let roles: &[&str] = if path.contains(ROLE) { &["arbiter", "master", "worker"] } else { &[ROLE] };
+        roles.iter().map(|role| (path.replace(ROLE, role), text.replace(ROLE, role))).collect::<Vec<_>>()
+    };
+    files.flat_map(of_roles).collect()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::components;
+    use super::{components, templates};
     use crate::Profile;
 
     #[test]
@@ -72,6 +85,14 @@ mod tests {
         for profile in Profile::all() {
             assert!(names.iter().all(|name| !profile.payload.may_be_os(name, None)));
         }
+    }
+
+    #[test]
+    fn the_tree_of_templates_has_the_same_for_every_role() {
+        let tree = templates();
+        let of = |role: &str| tree.iter().filter(|(path, _)| path.starts_with(&format!("{role}/"))).count();
+        assert_eq!((of("common"), of("master"), of("worker"), of("arbiter")), (6, 7, 7, 7));
+        assert!(tree.iter().all(|(path, text)| !path.contains("ROLE") && !text.contains("ROLE") && !text.is_empty()));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use crate::authfile::Authfile;
 use crate::cache::{Cache, Learnt};
 use crate::digest::{ByteStream, Digest};
 use crate::error::{Attempt, Error, Fault};
-use crate::layers::{self, Layers};
+use crate::layers::{self, Folder, Layers};
 use crate::layout::Layout;
 use crate::manifest::{Descriptor, ImageManifest, MAX_DOCUMENT, Manifest, Platform};
 use crate::proxy::Proxy;
@@ -203,6 +203,15 @@ impl Images {
     /// When the image cannot be read or the file is larger.
     pub async fn file(&self, pull_spec: &str, path: &str, limit: u64) -> Result<Option<Vec<u8>>, Error> {
         self.read(pull_spec, &FileOf { path, limit }).await.map(|(content, _)| content)
+    }
+
+    /// All regular files below a folder of an image, at most `limit` bytes together; `None` when the image has no such
+    /// folder.
+    ///
+    /// # Errors
+    /// When the image cannot be read, the files are larger, or a link is among them.
+    pub async fn folder(&self, pull_spec: &str, path: &str, limit: u64) -> Result<Option<Folder>, Error> {
+        self.read(pull_spec, &FolderOf { path, limit }).await.map(|(folder, _)| folder)
     }
 
     /// The release payload of a layout.
@@ -435,6 +444,38 @@ impl Reading for FileOf<'_> {
     }
 }
 
+struct FolderOf<'a> {
+    path: &'a str,
+    limit: u64,
+}
+
+impl FolderOf<'_> {
+    /// What the cache calls the folder: no file ends like this.
+    fn key(&self) -> String {
+        format!("{}/", self.path)
+    }
+}
+
+impl Reading for FolderOf<'_> {
+    type Out = Option<Folder>;
+
+    async fn read(&self, found: &Found, _: &PullSpec) -> Result<Self::Out, Fault> {
+        layers::folder(found, self.path, self.limit).await
+    }
+
+    fn recall(&self, cache: &Cache, digest: &Digest, _: &PullSpec) -> Option<Self::Out> {
+        match cache.file(digest, &self.key())? {
+            Some(packed) => Folder::unpack(&packed, self.limit).map(Some),
+            None => Some(None),
+        }
+    }
+
+    fn remember(&self, cache: &Cache, digest: &Digest, out: &Self::Out) -> std::io::Result<()> {
+        let packed = out.as_ref().map(Folder::pack).transpose()?;
+        cache.put(digest, &Learnt { labels: None, file: Some((&self.key(), packed.as_deref())) })
+    }
+}
+
 impl Store {
     async fn find(self, version: &Version, platform: &Platform) -> Result<Found, Fault> {
         let (digest, bytes) = self.manifest(version).await?;
@@ -537,5 +578,6 @@ mod tests {
         is_send(&images.release("a.io/b"));
         is_send(&images.labels_of(&[]));
         is_send(&images.file("a.io/b", "/c", 1));
+        is_send(&images.folder("a.io/b", "/c", 1));
     }
 }

@@ -1,4 +1,4 @@
-//! One file out of an image's layers, as the container would see it.
+//! One file or folder out of an image's layers, as the container would see it.
 //!
 //! Layers are read from the top down. Within a layer the last entry of a name counts. A whiteout of the file or of a
 //! folder above it, an opaque folder above it, or something else in the place of such a folder, hides what lower layers
@@ -33,6 +33,10 @@ const OPAQUE: &str = ".wh..wh..opq";
 const GZIP: [u8; 2] = [0x1f, 0x8b];
 const ZSTD: [u8; 4] = [0x28, 0xb5, 0x2f, 0xfd];
 const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
+
+mod folder;
+
+pub use folder::{Folder, folder};
 
 /// A layer that can be opened when it is its turn.
 pub trait Layers {
@@ -78,7 +82,8 @@ async fn below(layers: &impl Layers, search: &mut Search, limit: u64) -> Result<
     for at in (0..search.top).rev() {
         let (digest, size) = layers.identity(at);
         let chunks = digest.verified(layers.open(at).await?, Some(size));
-        let mut seen = scan_stream(chunks, search.path.clone(), limit, digest).await?;
+        let sought = Sought { path: search.path.clone(), limit, seen: Seen::default() };
+        let Sought { mut seen, .. } = scan_stream(chunks, sought, digest).await?;
         match seen.at.remove(&search.path.len()) {
             Some(Node::File(content)) => return Ok(Step::Done(Some(content))),
             Some(Node::TooLarge) => {
@@ -142,7 +147,26 @@ struct Seen {
     hidden: bool,
 }
 
-async fn scan_stream(chunks: ByteStream, path: Vec<String>, limit: u64, digest: &Digest) -> Result<Seen, Fault> {
+/// Takes from a layer what it is after.
+trait Notes: Send + 'static {
+    /// Looks at an entry, its name and what it links to.
+    fn note(&mut self, entry: &mut Entry<'_, impl Read>, name: &str, link: &str) -> io::Result<()>;
+}
+
+/// A path, the most bytes of a file there, and what a layer has to say about it.
+struct Sought {
+    path: Vec<String>,
+    limit: u64,
+    seen: Seen,
+}
+
+impl Notes for Sought {
+    fn note(&mut self, entry: &mut Entry<'_, impl Read>, name: &str, link: &str) -> io::Result<()> {
+        self.seen.note(entry, name, link, &self.path, self.limit)
+    }
+}
+
+async fn scan_stream<N: Notes>(chunks: ByteStream, mut notes: N, digest: &Digest) -> Result<N, Fault> {
     // The reader below sees I/O errors; the fault itself waits here.
     let (tell, told) = std::sync::mpsc::channel();
     let chunks = chunks.map_err(move |fault| {
@@ -153,10 +177,10 @@ async fn scan_stream(chunks: ByteStream, path: Vec<String>, limit: u64, digest: 
     let reader = bridge(chunks);
     let scanned = tokio::task::spawn_blocking(move || {
         let mut compressed = BufReader::new(reader);
-        let seen = scan(&mut compressed, &path, limit);
+        let scanned = scan(&mut compressed, &mut notes);
         // The digest is proved only at the end of the stream, and a lie is worse than what it led to.
         let drained = io::copy(&mut compressed, &mut io::sink());
-        seen.and_then(|seen| drained.map(|_| seen))
+        scanned.and_then(|()| drained.map(|_| notes))
     });
     let result = scanned.await.map_err(|error| Fault::malformed(layer.clone(), error))?;
     if let Ok(fault) = told.try_recv() {
@@ -170,14 +194,14 @@ fn bridge(chunks: impl Stream<Item = io::Result<Bytes>> + Send + 'static) -> imp
     SyncIoBridge::new(StreamReader::new(Box::pin(chunks)))
 }
 
-fn scan(compressed: &mut (impl io::BufRead + Send), path: &[String], limit: u64) -> io::Result<Seen> {
+fn scan(compressed: &mut (impl io::BufRead + Send), notes: &mut impl Notes) -> io::Result<()> {
     let magic = peek(compressed)?;
     if magic.starts_with(&GZIP) {
-        scan_tar(MultiGzDecoder::new(compressed), path, limit)
+        scan_tar(MultiGzDecoder::new(compressed), notes)
     } else if magic.starts_with(&ZSTD) || magic.get(1..).is_some_and(|rest| rest == ZSTD_SKIPPABLE) {
-        scan_tar(Frames { source: compressed, frame: None }, path, limit)
+        scan_tar(Frames { source: compressed, frame: None }, notes)
     } else {
-        scan_tar(compressed, path, limit)
+        scan_tar(compressed, notes)
     }
 }
 
@@ -247,9 +271,8 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
-fn scan_tar(unpacked: impl Read, path: &[String], limit: u64) -> io::Result<Seen> {
+fn scan_tar(unpacked: impl Read, notes: &mut impl Notes) -> io::Result<()> {
     let mut archive = Archive::new(Bounded { inner: unpacked, left: MAX_UNPACKED });
-    let mut seen = Seen::default();
     let mut extensions = Extensions::default();
     // Raw: the library would read a long name or an attribute of any length into memory.
     for (count, entry) in archive.entries()?.raw(true).enumerate() {
@@ -259,10 +282,10 @@ fn scan_tar(unpacked: impl Read, path: &[String], limit: u64) -> io::Result<Seen
         let mut entry = entry?;
         if !extensions.absorb(&mut entry)? {
             let (name, link) = std::mem::take(&mut extensions).names(&entry);
-            seen.note(&mut entry, &name, &link, path, limit)?;
+            notes.note(&mut entry, &name, &link)?;
         }
     }
-    Ok(seen)
+    Ok(())
 }
 
 /// Names that do not fit into an entry's header come before it.

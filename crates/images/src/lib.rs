@@ -13,7 +13,7 @@
 //! | [`registry`] | talking to a registry |
 //! | [`layout`] | images in a folder or in memory |
 //! | [`manifest`] | what an image is made of |
-//! | [`layers`] | one file out of an image |
+//! | [`layers`] | one file or folder out of an image |
 //! | [`release`] | what a release image refers to |
 //! | [`cache`] | what is known of images by digest, kept between runs |
 //! | [`logins`] | how registries want to be logged in to, kept between runs |
@@ -47,6 +47,7 @@ pub use cache::Cache;
 pub use digest::Digest;
 pub use error::{Error, Fault};
 pub use images::{Images, Source, Way};
+pub use layers::Folder;
 pub use layout::Layout;
 pub use proxy::Proxy;
 pub use pull_spec::PullSpec;

@@ -9,6 +9,12 @@ use std::collections::BTreeMap;
 
 /// Where a release image keeps the list of its images.
 pub const IMAGE_REFERENCES: &str = "/release-manifests/image-references";
+/// Tag of the image that carries the templates.
+pub const OPERATOR: &str = "machine-config-operator";
+/// Where that image keeps them.
+///
+/// Source: `Dockerfile` and `cmd/machine-config-controller/start.go` of github.com/openshift/machine-config-operator.
+pub const TEMPLATES: &str = "/etc/mcc/templates";
 /// A real list has about 200 kB.
 pub const MAX_IMAGE_REFERENCES: u64 = 16 << 20;
 /// A real release has about 200.

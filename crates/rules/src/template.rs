@@ -23,17 +23,21 @@
 //! | `yaml` | how such a file is read |
 //! | [`login`] | the pull secret with the login for images that the cluster keeps itself |
 //! | [`certificates`] | which certificates a ControllerConfig holds |
+//! | [`change`] | what of a MachineConfig in the cluster is to be written |
+//! | [`status`] | what the ControllerConfig says of all that |
 //! | [`error`] | why there is nothing |
 //!
 //! Source: `pkg/controller/template/render.go` of github.com/openshift/machine-config-operator; the last sentence of
 //! R-TEMPLATE-1 and that of R-TEMPLATE-5 are ours.
 
 pub mod certificates;
+pub mod change;
 pub mod data;
 pub mod error;
 pub mod functions;
 pub mod layers;
 pub mod login;
+pub mod status;
 #[cfg(test)]
 mod tests;
 pub mod tls;

@@ -7,6 +7,7 @@
 //! | [`mod@run`] | the controllers against the API server of a cluster |
 //! | [`install`] | what runs weir in a cluster |
 //! | [`inputs`] | what pools are rendered from, and rendering them |
+//! | [`mod@generate`] | what a cluster would generate, from objects in files |
 //! | [`bootstrap`] | rendering before there is a cluster |
 //! | [`reach`] | a cluster that answers |
 //! | [`rollout_objects`] | what a rollout depends on, out of manifests or a cluster |
@@ -16,6 +17,7 @@
 pub mod bootstrap;
 pub mod cli;
 pub mod exit;
+pub mod generate;
 pub mod inputs;
 pub mod install;
 pub mod reach;

@@ -231,3 +231,70 @@ fn unpacking_has_an_end() {
     let mut bounded = Bounded { inner: io::repeat(0), left: 10_000 };
     assert!(io::copy(&mut bounded, &mut io::sink()).unwrap_err().to_string().contains("unpacks to more than"));
 }
+
+/// All below `/t` in layers, the lowest first: files with their content, folders with a slash at the end.
+async fn below(layers: &[&[E<'_>]], limit: u64) -> Result<Option<Vec<String>>, Fault> {
+    let stack = Stack::new(layers.iter().map(|entries| gzip(&tar(entries))).collect());
+    let found = folder(&stack, "/etc/t", limit).await?;
+    Ok(found.map(|found| {
+        let again = Folder::unpack(&found.pack().unwrap(), limit).unwrap();
+        assert_eq!(again, found, "packed and unpacked");
+        let text = |content: &[u8]| String::from_utf8(content.to_vec()).unwrap();
+        let files = found.files.iter().map(|(path, content)| format!("{path}={}", text(content)));
+        files.chain(found.folders.iter().map(|path| format!("{path}/"))).collect()
+    }))
+}
+
+#[tokio::test]
+async fn a_folder_is_what_the_container_sees_of_it() {
+    type Table<'a> = (&'a str, Vec<&'a [E<'a>]>, Option<&'a [&'a str]>);
+    let base: &[E<'_>] = &[Dir("etc/t"), File("etc/t/a", "1"), File("etc/t/s/b", "2"), File("etc/other", "3")];
+    let table: Vec<Table<'_>> = vec![
+        ("files of all layers", vec![base, &[File("./etc/t/c", "4")]], Some(&["a=1", "c=4", "s/b=2"])),
+        ("upper layers win", vec![base, &[File("etc/t/a", "4")]], Some(&["a=4", "s/b=2"])),
+        ("the last entry counts", vec![&[File("etc/t/a", "1"), File("etc/t/a", "")]], Some(&["a="])),
+        ("folders with nothing in them", vec![&[Dir("etc/t/e/")]], Some(&["e/"])),
+        ("an empty folder", vec![&[Dir("etc/t")]], Some(&[])),
+        ("a file that is taken away", vec![base, &[File("etc/t/.wh.a", "")]], Some(&["s/b=2"])),
+        ("a folder that is taken away", vec![base, &[File("etc/t/.wh.s", "")]], Some(&["a=1"])),
+        ("all taken away", vec![base, &[File("etc/.wh.t", "")]], None),
+        ("all above taken away", vec![base, &[File(".wh.etc", ""), File("etc/t/n", "5")]], Some(&["n=5"])),
+        (
+            "an opaque folder",
+            vec![base, &[File("etc/t/s/.wh..wh..opq", ""), File("etc/t/s/n", "5")]],
+            Some(&["a=1", "s/n=5"]),
+        ),
+        ("opaque above", vec![base, &[File("etc/.wh..wh..opq", "")]], None),
+        ("a file in the place of a folder", vec![base, &[File("etc/t/s", "5")]], Some(&["a=1", "s=5"])),
+        (
+            "taken away and put back",
+            vec![base, &[File("etc/t/.wh.a", "")], &[File("etc/t/a", "6")]],
+            Some(&["a=6", "s/b=2"]),
+        ),
+        ("what is called alike", vec![&[File("etc/tt/a", "1"), File("etc/t.d/a", "1")]], None),
+        ("a way out of the root", vec![&[File("../etc/t/a", "1")]], None),
+    ];
+    for (about, layers, expected) in table {
+        let found = below(&layers, LIMIT).await.unwrap();
+        let expected: Option<Vec<String>> = expected.map(|all| all.iter().map(|&line| line.to_owned()).collect());
+        assert_eq!(found, expected, "{about}");
+    }
+}
+
+#[tokio::test]
+async fn what_cannot_be_taken_from_a_folder_is_an_error() {
+    for odd in [Symlink("etc/t/a", "b"), Hardlink("etc/t/a", "etc/t/b"), Device("etc/t/a"), Symlink("etc", "usr/etc")] {
+        let error = below(&[&[odd]], LIMIT).await.unwrap_err().to_string();
+        assert!(error.contains("is a link or a device"), "{error}");
+    }
+    // Below something that takes its place it is nothing.
+    assert_eq!(below(&[&[Symlink("etc/t/a", "b")], &[File("etc/t/a", "1")]], LIMIT).await.unwrap().unwrap(), ["a=1"]);
+    let half = "x".repeat(500);
+    let two: [&[E<'_>]; 2] = [&[File("etc/t/a", &half)], &[File("etc/t/b", &half)]];
+    assert!(below(&two, LIMIT).await.is_ok());
+    let one: [&[E<'_>]; 2] = [&[File("etc/t/a", &half), File("etc/t/b", &half)], &[]];
+    for layers in [two, one] {
+        let error = below(&layers, LIMIT - 1).await.unwrap_err().to_string();
+        assert!(error.contains("larger than 999 bytes"), "{error}");
+    }
+}

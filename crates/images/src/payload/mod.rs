@@ -7,11 +7,11 @@ mod push;
 
 use crate::layout::{Builder, Layout};
 use crate::manifest::Descriptor;
-use crate::release::{IMAGE_REFERENCES, ImageReferences, Tag};
+use crate::release::{IMAGE_REFERENCES, ImageReferences, OPERATOR, TEMPLATES, Tag};
 use image::Image;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::keys::image as label;
-use weir_distro::sample::{SampleStream, components};
+use weir_distro::sample::{SampleStream, components, templates};
 use weir_distro::{Profile, ReleaseVersion};
 
 pub use push::{Pushed, push};
@@ -98,11 +98,14 @@ pub fn make(recipe: &Recipe<'_>) -> Result<Layout, BadPayload> {
         }
     }
     let component = component(version)?.store(&mut builder)?;
+    let operator = operator(version)?.store(&mut builder)?;
     for name in components() {
         let source = format!("{COMPONENT_SOURCE}{name}");
-        tags.push(tag_of(name, &format!("{}/{name}", sample.repository), &component, &source));
+        let image = if name == OPERATOR { &operator } else { &component };
+        tags.push(tag_of(name, &format!("{}/{name}", sample.repository), image, &source));
     }
     listed.push((component, format!("{}/component:{}", sample.repository, image_tag(version))));
+    listed.push((operator, format!("{}/{OPERATOR}:{}", sample.repository, image_tag(version))));
     tags.sort_by(|a, b| a.name.cmp(&b.name));
     let list = ImageReferences { name: version.to_owned(), tags };
     let release = release(version, &list)?.store(&mut builder)?;
@@ -186,6 +189,20 @@ fn component(version: &str) -> Result<Image, BadPayload> {
     image.label(OCI_TITLE, "component");
     image.label("version", version);
     image.layer(&[("usr/share/component", version.as_bytes())])?;
+    Ok(image)
+}
+
+/// The image with the templates.
+fn operator(version: &str) -> Result<Image, BadPayload> {
+    let tree = templates();
+    let path = |below: &str| format!("{TEMPLATES}/{below}");
+    let files: Vec<(String, &str)> = tree.iter().map(|(below, text)| (path(below), text.as_str())).collect();
+    let mut files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();
+    files.push(("usr/share/component", version.as_bytes()));
+    let mut image = Image::default();
+    image.label(OCI_TITLE, OPERATOR);
+    image.label("version", version);
+    image.layer(&files)?;
     Ok(image)
 }
 

@@ -36,6 +36,22 @@ async fn a_payload_is_discovered_from_memory_and_from_a_folder() {
     }
 }
 
+#[tokio::test]
+async fn a_payload_carries_templates_where_real_ones_do() {
+    let folder = tempfile::tempdir().unwrap();
+    build(Profile::by_name("okd").unwrap(), None, &[]).unwrap().write(folder.path()).unwrap();
+    let layout = Layout::open(folder.path()).unwrap();
+    let images = images(&layout);
+    let release = images.release_of(&layout).await.unwrap();
+    let operator = release.image_of(OPERATOR).unwrap();
+    let found = images.folder(operator, TEMPLATES, 1 << 20).await.unwrap().unwrap();
+    let expected: BTreeMap<String, Vec<u8>> =
+        templates().into_iter().map(|(path, text)| (path, text.into_bytes())).collect();
+    assert_eq!(found.files, expected);
+    assert_eq!(images.folder(operator, "/etc/other", 1 << 20).await.unwrap(), None);
+    assert!(images.folder(operator, TEMPLATES, 1000).await.is_err());
+}
+
 fn content(layout: &Layout) -> BTreeMap<String, Vec<u8>> {
     let folder = tempfile::tempdir().unwrap();
     layout.write(folder.path()).unwrap();

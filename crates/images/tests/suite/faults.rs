@@ -10,6 +10,7 @@ use weir_api::Class;
 use weir_distro::Profile;
 use weir_images::authfile::BadEntry;
 use weir_images::payload::{build, push};
+use weir_images::release::{OPERATOR, TEMPLATES};
 use weir_images::{Authfile, Cache, Error, Fault, Images, Patience, Registries, Release, Source};
 use weir_testkit::http::{Answer, Request, Server};
 use weir_testkit::{Options, Registry};
@@ -114,6 +115,33 @@ async fn four_round_trips_and_none_once_it_is_known() {
     let source = Source { cache: cached(), ..through(&registry, &server.host()) };
     assert_eq!(discover(&Images::new(source), &image).await.unwrap(), found);
     assert_eq!(server.requests().len(), asked);
+}
+
+#[tokio::test]
+async fn templates_take_two_round_trips_and_none_once_they_are_known() {
+    let Some(registry) = Registry::start(&Options::default()).unwrap() else { return };
+    let upstream = registry.host().to_owned();
+    let slow = move |_: &Request| Answer::Delayed(upstream.clone(), Duration::from_millis(150));
+    let server = Server::start(slow).await.unwrap();
+    let image = pushed(&registry, &server.host()).await;
+    let folder = tempfile::tempdir().unwrap();
+    let cached = || Some(Arc::new(Cache::open(folder.path(), jiff::Timestamp::now)));
+    let source = || Source { cache: cached(), ..through(&registry, &server.host()) };
+    let images = Images::new(source());
+    let release = images.release(&image).await.unwrap();
+    let operator = release.image_of(OPERATOR).unwrap();
+    let before = server.round_trips();
+    let found = images.folder(operator, TEMPLATES, 1 << 20).await.unwrap().unwrap();
+    assert!(found.files.len() > 20, "{:?}", found.files.keys());
+    // Its manifest, then all layers at once.
+    assert!(server.round_trips() - before <= 2, "{} round trips", server.round_trips() - before);
+    let asked = server.requests().len();
+    // Another process, later; with less room it is told again that there is too much.
+    let images = Images::new(source());
+    assert_eq!(images.folder(operator, TEMPLATES, 1 << 20).await.unwrap(), Some(found));
+    assert_eq!(server.requests().len(), asked);
+    assert!(images.folder(operator, TEMPLATES, 100).await.unwrap_err().to_string().contains("larger than 100 bytes"));
+    assert_eq!(images.folder(operator, "/etc/none", 100).await.unwrap(), None);
 }
 
 #[tokio::test]

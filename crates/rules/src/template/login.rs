@@ -21,6 +21,8 @@ const PORT: u16 = 22625;
 /// Who logs in.
 const USER: &str = "openshift";
 
+/// Secret with the password of that registry, in the operator's namespace.
+pub const REGISTRY_SECRET: &str = "internal-release-image-registry-auth";
 /// Key of the password in its secret.
 const PASSWORD: &str = "password";
 

@@ -3,6 +3,7 @@
 //! | module | step |
 //! |---|---|
 //! | `collect` | which objects count |
+//! | `generated` | MachineConfigs that templates make, where templates are given |
 //! | `pre_built` | MachineConfigs for pools whose image was brought along |
 //! | `streams` | the release's OS image streams, by inspecting its images |
 //! | `write` | the files |
@@ -10,9 +11,10 @@
 //! Everything is computed before anything is written.
 //!
 //! Source: `pkg/controller/bootstrap/bootstrap.go` of github.com/openshift/machine-config-operator, for which this can
-//! stand in. MachineConfigs that the reference generates from templates are read from the manifests.
+//! stand in. Without templates, the MachineConfigs that the reference generates from them are read from the manifests.
 
 mod collect;
+mod generated;
 mod pre_built;
 mod streams;
 mod write;
@@ -23,6 +25,7 @@ use crate::{
 };
 use anyhow::{Context as _, Result, bail};
 use collect::Collected;
+use k8s_openapi::api::core::v1::Secret;
 use streams::Streams;
 use weir_api::{
     MachineConfig, MachineConfigPool,
@@ -43,7 +46,7 @@ const NO_RELEASE: &str = "0.0.1-snapshot";
 /// The first thing that cannot be read, rendered or written.
 pub fn run(arguments: &Bootstrap) -> Result<()> {
     let folder = &arguments.manifest_dir;
-    let pull_secret = pull_secret(&arguments.pull_secret)?;
+    let (pull_secret, logins) = pull_secret(&arguments.pull_secret)?;
     let manifests = weir_manifests::read(std::slice::from_ref(folder), Rule::OneFolder);
     let mut collected = Collected::of(manifests).context("error parsing manifests")?;
     if collected.world.controller_config.is_none() {
@@ -55,9 +58,12 @@ pub fn run(arguments: &Bootstrap) -> Result<()> {
     }
     collected.world.release = Some(version.clone());
     let has_streams = collected.world.has_streams().context("error creating feature gates handler")?;
+    if let Some(folder) = &arguments.templates {
+        generated::add(folder, pull_secret, &mut collected)?;
+    }
     pre_built::add(&mut collected)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
-    let streams = Streams::new(arguments, &collected, pull_secret)?;
+    let streams = Streams::new(arguments, &collected, logins)?;
     collected.world.profile = arguments.distribution;
     if has_streams {
         collected.world.profile =
@@ -91,7 +97,8 @@ fn version(arguments: &Bootstrap, collected: &Collected) -> String {
     }
 }
 
-fn pull_secret(path: &std::path::Path) -> Result<Authfile> {
+/// The Secret, and the logins in it.
+fn pull_secret(path: &std::path::Path) -> Result<(Secret, Authfile)> {
     let place = || format!("pull secret {}", path.display());
     let all = weir_manifests::read(&[path.to_owned()], Rule::OneFolder);
     let found = all.into_iter().collect::<Result<Vec<_>, _>>().with_context(place)?;
@@ -105,7 +112,7 @@ fn pull_secret(path: &std::path::Path) -> Result<Authfile> {
     }
     // An Authfile is also read out of the Secret around it.
     let text = serde_json::to_vec(&secret.object)?;
-    Authfile::parse(&text).with_context(place)
+    Ok((secret.read().with_context(place)?, Authfile::parse(&text).with_context(place)?))
 }
 
 async fn render(world: &World, pool: &MachineConfigPool, streams: &Streams) -> Result<MachineConfig> {

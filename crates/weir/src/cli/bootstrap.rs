@@ -9,7 +9,7 @@ use weir_distro::Profile;
 /// What to read, and where the result goes.
 #[derive(Debug, clap::Args)]
 pub struct Bootstrap {
-    /// Folder with the manifests, those of the MachineConfigs that templates make included
+    /// Folder with the manifests, without --templates also of the MachineConfigs that templates make
     #[arg(long, value_name = "DIR", default_value = "")]
     pub manifest_dir: PathBuf,
     /// Folder for what is rendered
@@ -18,8 +18,8 @@ pub struct Bootstrap {
     /// Manifest of the Secret with the credentials for registries
     #[arg(long, value_name = "FILE", default_value = "/assets/manifests/pull.yaml")]
     pub pull_secret: PathBuf,
-    /// Accepted and not used: there are no templates to read
-    #[arg(long, value_name = "DIR", hide = true)]
+    /// Folder with the release's templates, from which MachineConfigs are generated
+    #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
     /// Version of the release, which tells what features are on
     #[arg(long, value_name = "VERSION", env = "RELEASE_VERSION")]

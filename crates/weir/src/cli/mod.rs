@@ -6,6 +6,7 @@ mod cluster;
 mod crds;
 mod explain;
 mod fleet;
+mod generate;
 mod get;
 mod image_source;
 pub mod kept_controller;
@@ -62,6 +63,8 @@ pub enum Command {
     Payload(Payload),
     /// Print the MachineConfigs that pools get, from manifests
     Render(render::Render),
+    /// Print the MachineConfigs that a cluster generates, from manifests and a release's templates
+    Generate(generate::Generate),
     /// Render what a cluster's first machines get, from the installer's manifests
     Bootstrap(bootstrap::Bootstrap),
     /// Print what every pool is at, and who waits for what
@@ -160,6 +163,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
         Command::Render(render) => render.run(),
+        Command::Generate(generate) => generate.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Status(status) => status.run(),
         Command::Switch(switch) => switch.run(),

@@ -5,6 +5,7 @@ mod crds;
 mod explain;
 mod explain_rollout;
 mod fleet;
+mod generate;
 mod payload;
 mod registry;
 mod render;

@@ -1,0 +1,61 @@
+//! The templates of a release, out of its image.
+
+use weir_images::{
+    Images, Release,
+    release::{OPERATOR, TEMPLATES},
+};
+use weir_rules::template::{Tree, TreeError, tree::MAX_BYTES};
+
+/// Why a release's templates are not known.
+#[derive(Debug, thiserror::Error)]
+pub enum TemplatesError {
+    /// The release does not name the image.
+    #[error("release {0} has no templates: it refers to no image {OPERATOR}")]
+    NoImage(String),
+    /// The image has no such folder, or nothing is in it.
+    #[error("release {release} has no templates: its image {image} has no folder {TEMPLATES}")]
+    NoFolder {
+        /// Version of the release.
+        release: String,
+        /// Pull spec of the image.
+        image: String,
+    },
+    /// The image cannot be read.
+    #[error("the templates of release {release} cannot be read: {cause}")]
+    Image {
+        /// Version of the release.
+        release: String,
+        /// Why, and what to do.
+        cause: Box<weir_images::Error>,
+    },
+    /// The folder is none of templates.
+    #[error("the templates of release {release} cannot be used: {TEMPLATES}/{cause}")]
+    Tree {
+        /// Version of the release.
+        release: String,
+        /// Why.
+        cause: TreeError,
+    },
+}
+
+/// Reads the templates of a release. An image that was read before, and is in the cache, is not asked for again.
+///
+/// # Errors
+/// When it has none, or they cannot be read.
+pub async fn of_release(images: &Images, release: &Release) -> Result<Tree, TemplatesError> {
+    let version = || release.version.clone();
+    let image = release.image_of(OPERATOR).ok_or_else(|| TemplatesError::NoImage(version()))?;
+    let folder = images
+        .folder(image, TEMPLATES, MAX_BYTES as u64)
+        .await
+        .map_err(|cause| TemplatesError::Image { release: version(), cause: Box::new(cause) })?;
+    let Some(folder) = folder.filter(|folder| !folder.files.is_empty()) else {
+        return Err(TemplatesError::NoFolder { release: version(), image: image.to_owned() });
+    };
+    let mut tree = Tree::default();
+    let files = folder.files.iter().try_for_each(|(path, bytes)| tree.add_file(path, bytes));
+    files
+        .and_then(|()| folder.folders.iter().try_for_each(|path| tree.add_folder(path)))
+        .map_err(|cause| TemplatesError::Tree { release: version(), cause })?;
+    Ok(tree)
+}

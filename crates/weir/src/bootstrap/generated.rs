@@ -1,0 +1,35 @@
+//! MachineConfigs that are generated from the manifests with the templates of a release.
+
+use super::collect::Collected;
+use crate::generate::{self, Objects};
+use anyhow::{Context as _, Result, bail};
+use k8s_openapi::api::core::v1::Secret;
+use std::path::Path;
+
+/// Adds what is generated; the pull secret counts whatever the ControllerConfig calls it.
+pub(super) fn add(folder: &Path, mut pull_secret: Secret, collected: &mut Collected) -> Result<()> {
+    let mut templates = generate::of_folder(folder).context("reading templates")?;
+    templates.release.clone_from(&collected.world.release);
+    let controller_config = collected.world.controller_config.as_deref().cloned().unwrap_or_default();
+    if let Some(named) = &controller_config.spec.pull_secret {
+        pull_secret.metadata.namespace.clone_from(&named.namespace);
+        pull_secret.metadata.name.clone_from(&named.name);
+    }
+    let server = collected.api_server.clone().map(serde_json::from_value).transpose();
+    let objects = Objects {
+        controller_config,
+        api_server: server.context("APIServer cluster")?,
+        release_image: None,
+        secrets: vec![pull_secret],
+    };
+    for made in generate::all(&objects, &templates) {
+        let config = made.map_err(|refused| refused.why.context(refused.object))?;
+        let name = config.metadata.name.clone().unwrap_or_default();
+        if collected.world.config(&name).is_some() {
+            bail!("MachineConfig {name} is generated, and there is another among the manifests");
+        }
+        collected.world.put(config.into());
+        collected.order.push(name);
+    }
+    Ok(())
+}
