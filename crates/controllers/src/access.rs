@@ -3,6 +3,7 @@
 //! A change of mirrors, of the pull secret, of certificates or of the proxy takes effect with the next image that is read;
 //! what is known of images by digest stays known.
 
+use crate::cluster::Watcher;
 use futures::future::select_all;
 use k8s_openapi::api::core::v1::{ConfigMap, Secret};
 use kube::Client;
@@ -22,12 +23,18 @@ use weir_images::{
     Images,
     cluster::{BadCluster, Policy},
 };
-use weir_kubeio::{Cache, Unreadable, cache::Cached};
+use weir_kubeio::{
+    Cache,
+    Missing::{Empty, Wait},
+    Selection, Watches,
+    watches::Unseen,
+};
 use weir_rules::stream::catalog::os_image_url;
 
 /// The objects that say how images are read, and which of them beside those of the release count.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Objects {
+    watches: Watches<Watcher>,
     image: Cache<Image>,
     digest_sets: Cache<ImageDigestMirrorSet>,
     content_sources: Cache<ImageContentSourcePolicy>,
@@ -37,67 +44,29 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Watches them until the future is dropped. The kinds of OpenShift among them need not exist.
+    /// Their rows. The kinds of OpenShift among them need not exist.
+    pub(crate) fn new(of: &mut Watches<Watcher>) -> Self {
+        let (who, all) = (Watcher::Images, Selection::default);
+        Self {
+            image: of.row(who, Empty, all()),
+            digest_sets: of.row(who, Empty, all()),
+            content_sources: of.row(who, Empty, all()),
+            tag_sets: of.row(who, Empty, all()),
+            pull_secret: of.row(who, Wait, Selection::named(secrets::PULL).within(namespaces::CONFIG)),
+            os_image_url: of.row(who, Wait, Selection::named(os_image_url::NAME).within(OPERATOR_NAMESPACE)),
+            watches: of.clone(),
+        }
+    }
+
+    /// Watches them until the future is dropped.
     pub async fn fill(self, client: Client) {
-        tokio::join!(
-            self.image.fill_optional(client.clone()),
-            self.digest_sets.fill_optional(client.clone()),
-            self.content_sources.fill_optional(client.clone()),
-            self.tag_sets.fill_optional(client.clone()),
-            self.pull_secret.fill_one(client.clone(), namespaces::CONFIG, secrets::PULL),
-            self.os_image_url.fill_one(client, OPERATOR_NAMESPACE, os_image_url::NAME),
-        );
-    }
-
-    /// Changes of any of them.
-    #[must_use]
-    pub fn changes(&self) -> Vec<watch::Receiver<u64>> {
-        vec![
-            self.image.changes(),
-            self.digest_sets.changes(),
-            self.content_sources.changes(),
-            self.tag_sets.changes(),
-            self.pull_secret.changes(),
-            self.os_image_url.changes(),
-        ]
-    }
-
-    /// Those that are there and cannot be read.
-    pub(crate) fn unreadable(&self) -> Vec<Unreadable> {
-        [
-            self.image.broken(),
-            self.digest_sets.broken(),
-            self.content_sources.broken(),
-            self.tag_sets.broken(),
-            self.pull_secret.broken(),
-            self.os_image_url.broken(),
-        ]
-        .concat()
+        self.watches.fill(&client, &[Watcher::Images]).await;
     }
 
     /// The ConfigMap that names a pair of OS images beside those of the release.
     #[must_use]
     pub fn os_image_url(&self) -> Option<Arc<ConfigMap>> {
         self.os_image_url.get_in(OPERATOR_NAMESPACE, os_image_url::NAME)
-    }
-
-    /// What has not been seen yet: kind, and why when that is known.
-    fn unseen(&self) -> Option<(&'static str, Option<String>)> {
-        fn of<K: Cached>(kind: &'static str, cache: &Cache<K>) -> Option<(&'static str, Option<String>)> {
-            (!cache.is_synced()).then(|| (kind, cache.failing()))
-        }
-        let all = [
-            of("Image cluster", &self.image),
-            of("ImageDigestMirrorSets", &self.digest_sets),
-            of("ImageContentSourcePolicies", &self.content_sources),
-            of("ImageTagMirrorSets", &self.tag_sets),
-            of("Secret openshift-config/pull-secret", &self.pull_secret),
-            of("ConfigMap machine-config-osimageurl", &self.os_image_url),
-        ];
-        // What is known to fail says more than what has only not come yet.
-        let mut unseen: Vec<_> = all.into_iter().flatten().collect();
-        unseen.sort_by_key(|(_, why)| why.is_none());
-        unseen.into_iter().next()
     }
 }
 
@@ -107,11 +76,11 @@ pub enum Error {
     /// One of the objects has not been seen yet.
     #[error("how images are read is not known yet: {what} {}", match why {
         Some(why) => format!("cannot be watched: {why}"),
-        None => "have not been listed".to_owned(),
+        None => "has not been listed".to_owned(),
     })]
     Unseen {
         /// Which.
-        what: &'static str,
+        what: String,
         /// Why, when that is known.
         why: Option<String>,
     },
@@ -159,7 +128,10 @@ impl Access {
     /// As `start` reads them, and as the objects of the cluster say beside that.
     #[must_use]
     pub fn new(cluster: &crate::Cluster, start: Images) -> Self {
-        let (objects, configs) = (cluster.access.clone(), cluster.controller_configs.clone());
+        Self::of(cluster.access.clone(), cluster.controller_configs.clone(), start)
+    }
+
+    fn of(objects: Objects, configs: Cache<ControllerConfig>, start: Images) -> Self {
         let mut source = start.source().clone();
         source.patience.retry = source.patience.retry.min(RETRY);
         let start = Images::new(source);
@@ -171,7 +143,7 @@ impl Access {
     /// # Errors
     /// When an object has not been seen yet or cannot be used.
     pub fn images(&self) -> Result<Images, Error> {
-        if let Some((what, why)) = self.objects.unseen() {
+        if let Some(Unseen { what, why }) = self.objects.watches.unseen(&[Watcher::Images]).into_iter().next() {
             return Err(Error::Unseen { what, why });
         }
         let seen = self.seen();
@@ -194,7 +166,7 @@ impl Access {
     /// Changes of what images depend on.
     #[must_use]
     pub fn changes(&self) -> Vec<watch::Receiver<u64>> {
-        let mut all = self.objects.changes();
+        let mut all = self.objects.watches.changes(&[Watcher::Images]);
         all.push(self.configs.changes());
         all
     }
@@ -222,21 +194,18 @@ impl Access {
 /// # Errors
 /// When an object cannot be seen or used.
 pub async fn once(client: Client, start: Images) -> Result<Images, Error> {
-    let cluster = crate::Cluster::default();
-    let access = Access::new(&cluster, start);
+    // Without the kind there is nothing that it says.
+    let configs = Cache::of(Empty, Selection::default());
+    let access = Access::of(crate::Cluster::default().access, configs.clone(), start);
     let filling = async {
-        tokio::join!(
-            cluster.access.clone().fill(client.clone()),
-            cluster.controller_configs.clone().fill_optional(client),
-        );
+        tokio::join!(access.objects.clone().fill(client.clone()), configs.clone().fill(client));
     };
     let mut changes = access.changes();
     let seeing = async {
         loop {
             let images = access.images();
-            let waits =
-                matches!(images, Err(Error::Unseen { why: None, .. })) || !cluster.controller_configs.is_synced();
-            if !waits || cluster.controller_configs.failing().is_some() {
+            let waits = matches!(images, Err(Error::Unseen { why: None, .. })) || !configs.is_synced();
+            if !waits || configs.failing().is_some() {
                 return images;
             }
             if select_all(changes.iter_mut().map(|change| Box::pin(change.changed()))).await.0.is_err() {

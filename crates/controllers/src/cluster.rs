@@ -1,22 +1,80 @@
-//! What the controllers see of the cluster: one watch per kind, shared by all.
+//! What the controllers see of the cluster: the table of all watches, shared by all.
 
-use crate::access;
-use crate::{steps::StepsTaken, troubles::Troubles};
-use futures::future::select_all;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use crate::{access, operator::operands::kinds, operator::sources::Sources, steps::StepsTaken, troubles::Troubles};
+use k8s_openapi::api::{
+    admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
+    apps::v1::DaemonSet,
+    core::v1::{Node, Pod},
+    policy::v1::PodDisruptionBudget,
+};
 use kube::Client;
 use std::sync::Arc;
 use tokio::sync::{RwLock, watch};
 use weir_api::{
-    ClusterVersion, ContainerRuntimeConfig, ControllerConfig, FeatureGate, KubeletConfig, MachineConfig,
-    MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSConfig, OSImageStream, PinnedImageSet,
-    keys::{names::OPERATOR_APP, pod::APP},
+    ClusterOperator, ClusterVersion, ContainerRuntimeConfig, ControllerConfig, FeatureGate, KubeletConfig,
+    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSConfig, OSImageStream,
+    PinnedImageSet, Scheduler,
+    keys::{names::OPERATOR_APP, node::MASTER, pod::APP},
 };
-use weir_kubeio::{Cache, Unreadable, cache::Cached};
+use weir_kubeio::{
+    Cache,
+    Missing::{Empty, Refuse, Wait},
+    Selection, Unreadable, Watches,
+    watches::Unseen,
+};
+
+/// Who watches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Watcher {
+    /// All controllers: what configures the cluster.
+    Configuration,
+    /// All controllers: pools.
+    Pools,
+    /// All controllers: settings of nodes, of which users are told whether they have an effect. Nobody waits for them.
+    Settings,
+    /// All controllers: nodes, and what is said about them.
+    Nodes,
+    /// Who reads images, for there is a secret among it.
+    Images,
+    /// Who keeps labels and taints of the control plane.
+    ControlPlane,
+    /// Who drains.
+    Drains,
+    /// The operator.
+    Operator,
+    /// The operator, for its admission policies.
+    Policies,
+    /// The operator: whether there is an OpenShift.
+    Infrastructure,
+    /// The operator of an OpenShift.
+    OpenShift,
+    /// The operator of an OpenShift on bare metal.
+    BareMetal,
+    /// The operator that keeps objects, such as those that run the controller.
+    Operands,
+}
+
+impl Watcher {
+    /// What all controllers watch.
+    pub const EVERYBODY: &[Self] = &[Self::Configuration, Self::Pools, Self::Settings, Self::Nodes];
+    /// What the controller alone watches.
+    pub const CONTROLLER: &[Self] = &[Self::Images, Self::ControlPlane, Self::Drains];
+    /// What the operator alone watches, where all of it is there. How images are read it looks at once, at its start.
+    pub const OPERATOR: &[Self] =
+        &[Self::Images, Self::Operator, Self::Policies, Self::Infrastructure, Self::OpenShift, Self::BareMetal];
+    /// Before these are seen nothing may be decided about configuration.
+    const CONFIGURES: &[Self] = &[Self::Configuration, Self::Pools];
+    /// Before these are seen nothing may be decided about nodes.
+    const DECIDES: &[Self] = &[Self::Configuration, Self::Pools, Self::Nodes];
+    /// What they see is not heeded where it cannot be read, and that is said.
+    const NAMED: &[Self] = &[Self::Configuration, Self::Pools, Self::Settings, Self::Nodes, Self::Images];
+}
 
 /// Caches of every kind a controller reads. Cheap to clone: clones share their objects.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Cluster {
+    /// The table: who watches what.
+    pub watches: Watches<Watcher>,
     /// ClusterVersion.
     pub versions: Cache<ClusterVersion>,
     /// FeatureGate.
@@ -31,9 +89,9 @@ pub struct Cluster {
     pub configs: Cache<MachineConfig>,
     /// MachineOSConfig: which pools are in image mode.
     pub os_configs: Cache<MachineOSConfig>,
-    /// MachineConfiguration: what administrators set for the whole of it. A cluster need not have the kind.
+    /// MachineConfiguration: what administrators set for the whole of it.
     pub configurations: Cache<MachineConfiguration>,
-    /// KubeletConfig. A cluster need not have this kind and the next two; nobody waits for them.
+    /// KubeletConfig.
     pub kubelets: Cache<KubeletConfig>,
     /// ContainerRuntimeConfig.
     pub runtimes: Cache<ContainerRuntimeConfig>,
@@ -45,8 +103,20 @@ pub struct Cluster {
     pub nodes: Cache<Node>,
     /// Pods of the operator, of all namespaces: they decide which master goes last.
     pub operator_pods: Cache<Pod>,
-    /// What says how images are read; only who reads images watches it, for there is a secret among it.
+    /// What says how images are read.
     pub access: access::Objects,
+    pub(crate) schedulers: Cache<Scheduler>,
+    /// Those of the control plane.
+    pub(crate) masters: Cache<Node>,
+    pub(crate) budgets: Cache<PodDisruptionBudget>,
+    pub(crate) daemon_sets: Cache<DaemonSet>,
+    pub(crate) operators: Cache<ClusterOperator>,
+    pub(crate) policies: Cache<ValidatingAdmissionPolicy>,
+    pub(crate) bindings: Cache<ValidatingAdmissionPolicyBinding>,
+    /// What the configuration of an OpenShift is made of.
+    pub(crate) sources: Sources,
+    /// Objects that the operator keeps.
+    pub(crate) operands: kinds::Kinds,
     /// What the stream controller found to stand in the way.
     pub troubles: Troubles,
     /// When controllers last did what they are for.
@@ -56,128 +126,99 @@ pub struct Cluster {
     pub(crate) targets: Arc<RwLock<()>>,
 }
 
+impl Default for Cluster {
+    /// The table. A row: who watches, what is done where there is no such kind, which objects.
+    fn default() -> Self {
+        let (mut of, all) = (Watches::default(), Selection::default);
+        Self {
+            versions: of.row(Watcher::Configuration, Refuse, all()),
+            gates: of.row(Watcher::Configuration, Refuse, all()),
+            streams: of.row(Watcher::Configuration, Refuse, all()),
+            controller_configs: of.row(Watcher::Configuration, Refuse, all()),
+            pools: of.row(Watcher::Pools, Refuse, all()),
+            configs: of.row(Watcher::Configuration, Refuse, all()),
+            os_configs: of.row(Watcher::Configuration, Refuse, all()),
+            configurations: of.row(Watcher::Configuration, Empty, all()),
+            reports: of.row(Watcher::Nodes, Refuse, all()),
+            operator_pods: of.row(Watcher::Nodes, Refuse, Selection::labelled(format!("{APP}={OPERATOR_APP}"))),
+            nodes: of.row(Watcher::Nodes, Refuse, all()),
+            kubelets: of.row(Watcher::Settings, Empty, all()),
+            runtimes: of.row(Watcher::Settings, Empty, all()),
+            pinned: of.row(Watcher::Settings, Empty, all()),
+            access: access::Objects::new(&mut of),
+            schedulers: of.row(Watcher::ControlPlane, Empty, all()),
+            masters: of.row(Watcher::ControlPlane, Wait, Selection::labelled(MASTER)),
+            budgets: of.row(Watcher::Drains, Wait, all()),
+            daemon_sets: of.row(Watcher::Drains, Wait, all()),
+            operators: of.row(Watcher::Operator, Refuse, all()),
+            policies: of.row(Watcher::Policies, Wait, all()),
+            bindings: of.row(Watcher::Policies, Wait, all()),
+            sources: Sources::new(&mut of),
+            operands: kinds::kinds(&mut of),
+            watches: of,
+            troubles: Troubles::default(),
+            steps: StepsTaken::default(),
+            targets: Arc::default(),
+        }
+    }
+}
+
 impl Cluster {
-    /// Watches every kind until the future is dropped.
+    /// Watches what all controllers look at until the future is dropped.
     pub async fn fill(self, client: Client) {
-        let operator = format!("{APP}={OPERATOR_APP}");
-        tokio::join!(
-            self.versions.fill(client.clone()),
-            self.gates.fill(client.clone()),
-            self.streams.fill(client.clone()),
-            self.controller_configs.fill(client.clone()),
-            self.pools.fill(client.clone()),
-            self.configs.fill(client.clone()),
-            self.os_configs.fill(client.clone()),
-            self.configurations.fill_optional(client.clone()),
-            self.kubelets.fill_optional(client.clone()),
-            self.runtimes.fill_optional(client.clone()),
-            self.pinned.fill_optional(client.clone()),
-            self.reports.fill(client.clone()),
-            self.operator_pods.fill_labelled(client.clone(), &operator),
-            self.nodes.fill(client),
-        );
+        self.watches.fill(&client, Watcher::EVERYBODY).await;
     }
 
     /// Objects that are there and cannot be read, of every kind that configures the cluster or tells of its nodes: nothing
     /// that they say is heeded. Changes of them are among [`Self::changes`].
     #[must_use]
     pub fn unreadable(&self) -> Vec<Unreadable> {
-        [
-            self.versions.broken(),
-            self.gates.broken(),
-            self.streams.broken(),
-            self.controller_configs.broken(),
-            self.pools.broken(),
-            self.configs.broken(),
-            self.os_configs.broken(),
-            self.configurations.broken(),
-            self.reports.broken(),
-            self.operator_pods.broken(),
-            self.nodes.broken(),
-            self.kubelets.broken(),
-            self.runtimes.broken(),
-            self.pinned.broken(),
-            self.access.unreadable(),
-        ]
-        .concat()
+        self.watches.broken(Watcher::NAMED)
     }
 
     /// Whether everything that existed at the start has been seen. Before that nothing may be decided.
     #[must_use]
     pub fn is_synced(&self) -> bool {
-        self.is_configuration_synced()
-            && self.reports.is_synced()
-            && self.operator_pods.is_synced()
-            && self.nodes.is_synced()
+        self.watches.is_synced(Watcher::DECIDES)
     }
 
     /// What has not been seen yet, and why where that is known.
     #[must_use]
-    pub fn unseen(&self) -> Vec<(&'static str, Option<String>)> {
-        fn of<K: Cached>(what: &'static str, cache: &Cache<K>) -> Option<(&'static str, Option<String>)> {
-            (!cache.is_synced()).then(|| (what, cache.failing()))
-        }
-        let all = [
-            of("clusterversions", &self.versions),
-            of("featuregates", &self.gates),
-            of("osimagestreams", &self.streams),
-            of("controllerconfigs", &self.controller_configs),
-            of("machineconfigpools", &self.pools),
-            of("machineconfigs", &self.configs),
-            of("machineosconfigs", &self.os_configs),
-            of("machineconfigurations", &self.configurations),
-            of("machineconfignodes", &self.reports),
-            of("pods", &self.operator_pods),
-            of("nodes", &self.nodes),
-        ];
-        all.into_iter().flatten().collect()
+    pub fn unseen(&self) -> Vec<Unseen> {
+        self.watches.unseen(Watcher::DECIDES)
     }
 
     /// Waits until everything that existed at the start has been seen.
     pub async fn synced(&self) {
-        let mut changes = self.changes();
-        while !self.is_synced() {
-            let next = changes.iter_mut().map(|change| Box::pin(async { change.changed().await.is_ok() }));
-            select_all(next).await;
-        }
+        self.watches.synced(Watcher::DECIDES).await;
     }
 
     /// Whether every object that configures the cluster has been seen: for who waits for [`Self::configuration_changes`].
     #[must_use]
     pub fn is_configuration_synced(&self) -> bool {
-        self.versions.is_synced()
-            && self.gates.is_synced()
-            && self.streams.is_synced()
-            && self.controller_configs.is_synced()
-            && self.pools.is_synced()
-            && self.configs.is_synced()
-            && self.os_configs.is_synced()
-            && self.configurations.is_synced()
+        self.watches.is_synced(Watcher::CONFIGURES)
     }
 
     /// Changes of the kinds that configure the cluster; nodes, which change all the time, are not among them.
     #[must_use]
     pub fn configuration_changes(&self) -> Vec<watch::Receiver<u64>> {
-        vec![
-            self.versions.changes(),
-            self.gates.changes(),
-            self.streams.changes(),
-            self.controller_configs.changes(),
-            self.pools.changes(),
-            self.configs.changes(),
-            self.os_configs.changes(),
-            self.configurations.changes(),
-            self.kubelets.changes(),
-            self.runtimes.changes(),
-            self.pinned.changes(),
-            self.troubles.changes(),
-        ]
+        let mut all = self.watches.changes(&[Watcher::Configuration, Watcher::Pools, Watcher::Settings]);
+        all.push(self.troubles.changes());
+        all
+    }
+
+    /// As [`Self::configuration_changes`], without the statuses of pools, which change with every node.
+    #[must_use]
+    pub fn intent_changes(&self) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.watches.changes(&[Watcher::Configuration, Watcher::Settings]);
+        all.extend([self.pools.revisions(), self.troubles.changes()]);
+        all
     }
 
     /// Changes of nodes and of what is said about them.
     #[must_use]
     pub fn node_changes(&self) -> Vec<watch::Receiver<u64>> {
-        vec![self.reports.changes(), self.nodes.changes(), self.operator_pods.changes()]
+        self.watches.changes(&[Watcher::Nodes])
     }
 
     /// Changes of every kind.

@@ -107,6 +107,22 @@ impl Context {
         self.release().gates()
     }
 
+    /// Whether there are OS image streams.
+    ///
+    /// # Errors
+    /// When it is not known yet.
+    pub fn has_streams(&self) -> Result<bool, GatesError> {
+        self.release().has_streams()
+    }
+
+    /// Version of the release the cluster is to run; while no release is known, that of this build.
+    #[must_use]
+    pub fn version(&self) -> String {
+        let desired = || Some(self.cluster_version()?.status.as_ref()?.desired.version.clone());
+        let release = self.build.release.clone().or_else(|| desired().filter(|version| !version.is_empty()));
+        release.unwrap_or_else(|| self.build.raw.clone())
+    }
+
     /// Whether the cluster is ours to keep.
     ///
     /// # Errors

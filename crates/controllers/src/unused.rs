@@ -2,11 +2,10 @@
 
 use crate::Context;
 use jiff::{SignedDuration, Timestamp};
-use kube::Api;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, time::Duration};
-use weir_api::MachineConfig;
-use weir_kubeio::{Error, Next, drive, patch};
+use tokio::sync::watch;
+use weir_kubeio::{Error, Next, patch};
 use weir_rules::operator::unused::{UnusedView, unused};
 
 /// The controller of unused MachineConfigs.
@@ -23,19 +22,18 @@ impl Controller {
     pub fn new(context: Context, after: Duration) -> Self {
         Self { context, after, since: Mutex::default() }
     }
+}
 
-    /// Reconciles on every change until the future is dropped.
-    pub async fn run(&self) {
-        self.context.cluster.synced().await;
-        drive("unused", self.context.cluster.changes(), || self.reconcile()).await;
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "unused";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        self.context.cluster.changes()
     }
 
-    /// One pass.
-    ///
-    /// # Errors
-    /// When one could not be deleted.
-    pub async fn reconcile(&self) -> Result<Next, Error> {
-        if self.context.kept_by_us().is_err() {
+    async fn reconcile(&self) -> Result<Next, Error> {
+        if !self.context.cluster.is_synced() || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }
         let (world, now) = (self.context.world(), self.context.clock.now());
@@ -52,9 +50,9 @@ impl Controller {
         };
         let found = unused(&view, now);
         *self.since.lock() = found.since;
-        let api: Api<MachineConfig> = Api::all(self.context.client.clone());
+        let configs = &self.context.cluster.configs;
         for name in &found.delete {
-            patch::delete(&api, name).await?;
+            patch::delete(&self.context.client, configs, None, name).await?;
             tracing::info!(name, after = ?self.after, "deleted a rendered MachineConfig that nobody uses");
         }
         let wait = |next: Timestamp| Duration::try_from(next.duration_since(now)).unwrap_or_default();

@@ -25,7 +25,7 @@ use weir_api::{
         rollout,
     },
 };
-use weir_kubeio::{Cache, Clock, drive::chain, outage};
+use weir_kubeio::{Cache, Clock, Missing, Selection, drive::chain, outage};
 use weir_rules::stream::gates::gates;
 use weir_rules::view::Annotations;
 
@@ -83,8 +83,8 @@ impl Seen {
             reports: Cache::new(),
             pools: Cache::new(),
             configs: Cache::new(),
-            gates: Cache::new(),
-            versions: Cache::new(),
+            gates: Cache::of(Missing::Empty, Selection::default()),
+            versions: Cache::of(Missing::Empty, Selection::default()),
         }
     }
 
@@ -94,8 +94,8 @@ impl Seen {
             self.reports.clone().fill(client.clone()),
             self.pools.clone().fill(client.clone()),
             self.configs.clone().fill(client.clone()),
-            self.gates.clone().fill_optional(client.clone()),
-            self.versions.clone().fill_optional(client.clone()),
+            self.gates.clone().fill(client.clone()),
+            self.versions.clone().fill(client.clone()),
         );
     }
 }

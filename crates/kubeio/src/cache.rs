@@ -6,13 +6,14 @@
 //! decoded again.
 
 use crate::{
-    Error,
     drive::chain,
     outage,
     read::{Identity, Read, Unreadable},
     watch::{Event, Source},
+    watches::{Missing, Selection},
 };
-use kube::{Api, Client, Resource, core::NamespaceResourceScope};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Client, Resource, core::NamespaceResourceScope};
 use parking_lot::{RwLock, RwLockReadGuard};
 use serde::de::DeserializeOwned;
 use std::{
@@ -43,8 +44,11 @@ impl<K> Clone for Cache<K> {
 
 #[derive(Debug)]
 struct Shared<K> {
+    missing: Missing,
+    selection: Selection,
     objects: RwLock<Objects<K>>,
     changes: watch::Sender<u64>,
+    revisions: watch::Sender<u64>,
 }
 
 #[derive(Debug)]
@@ -55,36 +59,12 @@ struct Objects<K> {
     gone: BTreeMap<Key, Option<String>>,
     /// Objects that somebody waits for.
     awaited: BTreeMap<Key, watch::Sender<u64>>,
+    /// Changes of anything but a status, counted.
+    revision: u64,
     synced: bool,
     /// Whether the API server knows the kind; so it is held until it says otherwise.
     served: bool,
     failing: Option<String>,
-}
-
-/// Which objects of a kind; empty selectors select all.
-#[derive(Clone, Copy, Default)]
-struct Selected<'a> {
-    labels: &'a str,
-    fields: &'a str,
-}
-
-impl<'a> Selected<'a> {
-    fn by_labels(labels: &'a str) -> Self {
-        Self { labels, fields: "" }
-    }
-
-    fn by_fields(fields: &'a str) -> Self {
-        Self { labels: "", fields }
-    }
-}
-
-/// What it means when the API server does not know the kind.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Unserved {
-    /// It will: wait.
-    Failure,
-    /// There are no objects.
-    Empty,
 }
 
 impl<K: Cached> Default for Cache<K> {
@@ -94,19 +74,35 @@ impl<K: Cached> Default for Cache<K> {
 }
 
 impl<K: Cached> Cache<K> {
-    /// An empty cache that is not yet synced.
+    /// An empty cache of all objects of a kind, not yet synced. Where the kind is missing it waits for it.
     #[must_use]
     pub fn new() -> Self {
+        Self::of(Missing::Wait, Selection::default())
+    }
+
+    /// An empty cache of these objects, not yet synced.
+    #[must_use]
+    pub fn of(missing: Missing, selection: Selection) -> Self {
         let objects = Objects {
             found: BTreeMap::new(),
             broken: BTreeMap::new(),
             gone: BTreeMap::new(),
             awaited: BTreeMap::new(),
+            revision: 0,
             synced: false,
             served: true,
             failing: None,
         };
-        Self { shared: Arc::new(Shared { objects: RwLock::new(objects), changes: watch::channel(0).0 }) }
+        let (objects, changes, revisions) = (RwLock::new(objects), watch::channel(0).0, watch::channel(0).0);
+        Self { shared: Arc::new(Shared { missing, selection, objects, changes, revisions }) }
+    }
+
+    pub(crate) fn selection(&self) -> &Selection {
+        &self.shared.selection
+    }
+
+    pub(crate) fn missing(&self) -> Missing {
+        self.shared.missing
     }
 
     /// Every object, in (namespace, name) order.
@@ -131,6 +127,13 @@ impl<K: Cached> Cache<K> {
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<u64> {
         self.shared.changes.subscribe()
+    }
+
+    /// As [`Self::changes`], but a status that is written is passed over: for a kind with a generation, which counts changes of
+    /// what is wanted.
+    #[must_use]
+    pub fn revisions(&self) -> watch::Receiver<u64> {
+        self.shared.revisions.subscribe()
     }
 
     /// A receiver that is notified of changes of the cluster-scoped object of this name, and of no others: thousands may wait,
@@ -169,29 +172,9 @@ impl<K: Cached> Cache<K> {
 
     /// Watches until cancelled. Errors are logged and retried with back-off: an API server that is gone comes back.
     pub async fn fill(self, client: Client) {
-        self.fill_with(Api::all(client), Selected::default(), Unserved::Failure).await;
-    }
-
-    /// As [`Self::fill`], for a kind that a cluster need not have: while it is not served there are no objects.
-    pub async fn fill_optional(self, client: Client) {
-        self.fill_with(Api::all(client), Selected::default(), Unserved::Empty).await;
-    }
-
-    /// As [`Self::fill`], with the objects that a label selector matches and no others.
-    pub async fn fill_labelled(self, client: Client, selector: &str) {
-        self.fill_with(Api::all(client), Selected::by_labels(selector), Unserved::Failure).await;
-    }
-
-    /// As [`Self::fill`], with the objects that a field selector matches and no others.
-    pub async fn fill_selected(self, client: Client, fields: &str) {
-        self.fill_with(Api::all(client), Selected::by_fields(fields), Unserved::Failure).await;
-    }
-
-    async fn fill_with(self, guarded: Api<K>, of: Selected<'_>, unserved: Unserved) {
-        let url = guarded.resource_url().to_owned();
+        let url = K::url_path(&(), self.selection().namespace);
         let about = format!("watch of {}", K::plural(&()));
-        let owned = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-        let source = Source { client: guarded.into_client(), url, labels: owned(of.labels), fields: owned(of.fields) };
+        let source = Source { client, url, parameters: self.selection().parameters() };
         let is_held = |identity: &Identity| self.read().holds(identity);
         source
             .follow(is_held, |event| match event {
@@ -199,7 +182,7 @@ impl<K: Cached> Cache<K> {
                     outage::fine(&about);
                     self.write(|objects| objects.fold(event));
                 }
-                Err(error) if unserved == Unserved::Empty && is_unserved(&error) => {
+                Err(error) if self.missing() == Missing::Empty && error.is_not_found() => {
                     outage::fine(&about);
                     self.write(Objects::empty);
                 }
@@ -217,45 +200,25 @@ impl<K: Cached> Cache<K> {
     }
 
     fn write(&self, change: impl FnOnce(&mut Objects<K>) -> bool) {
-        let changed = change(&mut self.shared.objects.write());
+        let mut objects = self.shared.objects.write();
+        let before = objects.revision;
+        let (changed, revised) = (change(&mut objects), objects.revision != before);
+        drop(objects);
         if changed {
             self.shared.changes.send_modify(|version| *version += 1);
+        }
+        if revised {
+            self.shared.revisions.send_modify(|version| *version += 1);
         }
     }
 }
 
 impl<K: Cached + Resource<Scope = NamespaceResourceScope>> Cache<K> {
-    /// As [`Self::fill`], with the one object of this name.
-    pub async fn fill_one(self, client: Client, namespace: &str, name: &str) {
-        self.fill_namespace(client, namespace, &format!("metadata.name={name}")).await;
-    }
-
-    /// As [`Self::fill`], with the objects of one namespace that a field selector matches; an empty one matches all.
-    pub async fn fill_namespace(self, client: Client, namespace: &str, fields: &str) {
-        self.fill_with(Api::namespaced(client, namespace), Selected::by_fields(fields), Unserved::Failure).await;
-    }
-
-    /// As [`Self::fill`], with the objects of one namespace that a label selector matches.
-    pub async fn fill_namespace_labelled(self, client: Client, namespace: &str, selector: &str) {
-        self.fill_with(Api::namespaced(client, namespace), Selected::by_labels(selector), Unserved::Failure).await;
-    }
-
-    /// As [`Self::fill_namespace_labelled`], for a kind that a cluster need not have: while it is not served there are no
-    /// objects.
-    pub async fn fill_namespace_labelled_optional(self, client: Client, namespace: &str, selector: &str) {
-        self.fill_with(Api::namespaced(client, namespace), Selected::by_labels(selector), Unserved::Empty).await;
-    }
-
     /// The object of this name in a namespace.
     #[must_use]
     pub fn get_in(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         self.read().found.get(&(namespace.to_owned(), name.to_owned())).cloned()
     }
-}
-
-/// Whether the API server says that it knows no such kind.
-fn is_unserved(error: &Error) -> bool {
-    error.is_not_found()
 }
 
 impl<K: Cached> Objects<K> {
@@ -265,6 +228,7 @@ impl<K: Cached> Objects<K> {
         self.found.clear();
         self.broken.clear();
         self.announce_all();
+        self.revision += u64::from(changed);
         self.failing = None;
         self.synced = true;
         self.served = false;
@@ -290,6 +254,7 @@ impl<K: Cached> Objects<K> {
                 self.found.retain(|key, _| listed.contains(key));
                 self.broken.retain(|key, _| listed.contains(key));
                 self.announce_all();
+                self.revision += 1;
                 self.synced = true;
                 true
             }
@@ -301,6 +266,7 @@ impl<K: Cached> Objects<K> {
                 self.gone.insert(key.clone(), identity.uid);
                 let found = self.found.remove(&key).is_some();
                 self.announce(&key);
+                self.revision += 1;
                 found || broken
             }
         }
@@ -329,6 +295,7 @@ impl<K: Cached> Objects<K> {
                     "an object cannot be read and is passed over"
                 );
                 self.broken.insert(key.clone(), unreadable);
+                self.revision += 1;
                 (true, key)
             }
         }
@@ -338,7 +305,9 @@ impl<K: Cached> Objects<K> {
         let key = key(&object);
         let mended = self.broken.remove(&key).is_some();
         let (uid, version) = (object.meta().uid.as_deref(), object.meta().resource_version.as_deref());
-        if self.found.get(&key).is_some_and(|held| !is_newer(uid, version, held.as_ref())) {
+        let held = self.found.get(&key);
+        self.revision += u64::from(mended || held.is_none_or(|held| is_revised(held.meta(), object.meta())));
+        if held.is_some_and(|held| !is_newer(uid, version, held.as_ref())) {
             return mended;
         }
         self.gone.remove(&key);
@@ -374,6 +343,14 @@ impl<K: Cached> Objects<K> {
 
 fn key(object: &impl kube::ResourceExt) -> Key {
     (object.namespace().unwrap_or_default(), object.name_any())
+}
+
+/// Whether more than a status was written. The generation counts changes of what is wanted of an object (Kubernetes API
+/// conventions, "Metadata"); an object without one has nothing to tell a status from.
+fn is_revised(before: &ObjectMeta, now: &ObjectMeta) -> bool {
+    let of = |meta: &ObjectMeta| (meta.generation, meta.deletion_timestamp.clone());
+    let same = (&before.uid, &before.labels, &before.annotations) == (&now.uid, &now.labels, &now.annotations);
+    now.generation.is_none() || of(before) != of(now) || !same
 }
 
 /// Whether an object of this uid and version is to replace what is held: a recreated object always, else one with a greater
@@ -537,6 +514,38 @@ mod tests {
         drop(waiting);
         fold(&cache, vec![applied(object("a", 5, "x"))]);
         assert!(cache.read().awaited.is_empty());
+    }
+
+    #[test]
+    fn who_acts_on_what_is_wanted_is_not_told_of_a_status() {
+        let object = |version: u64, generation: u64, label: &str| {
+            let metadata = json!({"name": "a", "uid": "u", "resourceVersion": version.to_string(),
+                "generation": generation, "labels": {"l": label}});
+            json!({"metadata": metadata, "data": {"a": version.to_string()}})
+        };
+        let cache = Cache::new();
+        let (mut changes, mut revisions) = (cache.changes(), cache.revisions());
+        let mut heard = || {
+            [&mut changes, &mut revisions].map(|told| {
+                told.has_changed().unwrap_or_default() && {
+                    told.mark_unchanged();
+                    true
+                }
+            })
+        };
+        for (event, wanted) in [
+            (applied(object(1, 1, "x")), [true, true]),
+            (applied(object(2, 1, "x")), [true, false]),
+            (applied(object(3, 2, "x")), [true, true]),
+            (applied(object(4, 2, "y")), [true, true]),
+            (applied(object(4, 2, "y")), [false, false]),
+            (deleted(object(5, 2, "y")), [true, true]),
+            (Event::Listed(vec![]), [true, true]),
+        ] {
+            let what = format!("{event:?}");
+            fold(&cache, vec![event]);
+            assert_eq!(heard(), wanted, "{what}");
+        }
     }
 
     #[test]

@@ -2,13 +2,14 @@
 //!
 //! A controller is one function that looks at everything it depends on and makes it right. It runs when something changed
 //! and then kept still for a moment, when it asked to be called again, and, after an error, with growing pauses.
+//! [`drive`] is that loop. A controller knows nothing of it: whoever calls [`Driven::pass`] drives it, too.
 
 use crate::{
     error::{of_client, said},
     measure, outage,
     read::harmless,
 };
-use futures::future::select_all;
+use futures::future::{BoxFuture, select_all};
 use std::time::Duration;
 use tokio::{
     sync::watch,
@@ -75,22 +76,56 @@ impl Classed for crate::Error {
     }
 }
 
+/// What keeps one thing right.
+pub trait Controller: Send + Sync {
+    /// What a pass fails with.
+    type Error: Classed + Send;
+    /// What it is called in figures and logs.
+    const NAME: &'static str;
+
+    /// What wakes it.
+    fn wakes(&self) -> Vec<watch::Receiver<u64>>;
+
+    /// One pass: looks at what it depends on, asks the rule, acts, and says what came of it. When to look again.
+    fn reconcile(&self) -> impl Future<Output = Result<Next, Self::Error>> + Send;
+}
+
+/// A [`Controller`] whatever its type: a row of a table of controllers.
+pub trait Driven: Send + Sync {
+    /// As [`Controller::NAME`].
+    fn name(&self) -> &'static str;
+    /// As [`Controller::wakes`].
+    fn wakes(&self) -> Vec<watch::Receiver<u64>>;
+    /// As [`Controller::reconcile`].
+    fn pass(&self) -> BoxFuture<'_, Result<Next, Box<dyn Classed + Send>>>;
+}
+
+impl<C: Controller> Driven for C {
+    fn name(&self) -> &'static str {
+        C::NAME
+    }
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        Controller::wakes(self)
+    }
+
+    fn pass(&self) -> BoxFuture<'_, Result<Next, Box<dyn Classed + Send>>> {
+        Box::pin(async { self.reconcile().await.map_err(|error| Box::new(error) as Box<dyn Classed + Send>) })
+    }
+}
+
 /// Runs a controller until every watched cache is gone.
 ///
-/// `reconcile` gets called once at the start. An error is logged with its causes; its class says how soon it is tried again.
-pub async fn drive<E, F, R>(name: &'static str, mut changes: Vec<watch::Receiver<u64>>, mut reconcile: F)
-where
-    E: Classed,
-    F: FnMut() -> R,
-    R: Future<Output = Result<Next, E>>,
-{
+/// It reconciles once at the start. An error is logged with its causes; its class says how soon it is tried again.
+pub async fn drive(controller: &dyn Driven) {
+    let (name, mut changes) = (controller.name(), controller.wakes());
     let mut failures: u32 = 0;
     loop {
         for change in &mut changes {
             change.mark_unchanged();
         }
         let start = Instant::now();
-        let outcome = reconcile().await;
+        let outcome = controller.pass().await;
         let failed = outcome.as_ref().is_err_and(|error| !error.is_conflict());
         measure::passed(name, start.elapsed(), failed);
         let pause = match outcome {
@@ -105,12 +140,12 @@ where
             Err(error) => {
                 failures = failures.saturating_add(1);
                 if error.is_conflict() {
-                    tracing::debug!(controller = name, error = %chain(&error), "somebody else wrote first");
+                    tracing::debug!(controller = name, error = %chain(&*error), "somebody else wrote first");
                 } else if error.is_unanswered() {
-                    outage::failed(&format!("controller {name}"), &chain(&error));
+                    outage::failed(&format!("controller {name}"), &chain(&*error));
                 } else {
                     outage::fine(&format_args!("controller {name}"));
-                    tracing::warn!(controller = name, error = %chain(&error), "reconciling failed");
+                    tracing::warn!(controller = name, error = %chain(&*error), "reconciling failed");
                 }
                 if let Some(pause) = error.retry_after() {
                     // What changes meanwhile waits, too: looking at it would ask the server for more.
@@ -195,15 +230,28 @@ mod tests {
         atomic::{AtomicU32, Ordering},
     };
 
+    struct Counted(watch::Receiver<u64>, Arc<AtomicU32>);
+
+    impl Controller for Counted {
+        type Error = crate::Error;
+        const NAME: &'static str = "test";
+
+        fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+            vec![self.0.clone()]
+        }
+
+        async fn reconcile(&self) -> Result<Next, Self::Error> {
+            self.1.fetch_add(1, Ordering::SeqCst);
+            Ok(Next::Await)
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_burst_of_changes_is_taken_in_once() {
         let (sender, receiver) = watch::channel(0_u64);
         let runs = Arc::new(AtomicU32::new(0));
-        let counted = runs.clone();
-        let controller = tokio::spawn(drive("test", vec![receiver], move || {
-            counted.fetch_add(1, Ordering::SeqCst);
-            async { Ok::<_, crate::Error>(Next::Await) }
-        }));
+        let counted = Counted(receiver, runs.clone());
+        let controller = tokio::spawn(async move { drive(&counted).await });
         tokio::time::sleep(Duration::from_millis(1)).await;
         for _ in 0..20 {
             sender.send_modify(|v| *v += 1);

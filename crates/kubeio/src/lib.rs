@@ -6,7 +6,7 @@
 //! | [`cache`] | what objects of a kind there are now; one odd object never stops the others |
 //! | [`client`] | asking over the network, always in time |
 //! | [`clock`] | what time it is, also when time is paused |
-//! | [`drive`] | when a controller looks again: on change, after quiet, after an error |
+//! | [`drive`] | what a controller is, and when it looks again: on change, after quiet, after an error |
 //! | [`error`] | what went wrong with a request, and whether trying again can help |
 //! | [`events`] | telling the user what happened to an object |
 //! | [`fence`] | keeping writes back that are not to be made any more |
@@ -17,6 +17,7 @@
 //! | [`read`] | what objects an answer holds, each by itself |
 //! | [`seen`] | which objects changed since the last look |
 //! | `watch` | what happens to the objects of a kind |
+//! | [`watches`] | who watches which objects, and what is done without their kind: one row each |
 //! | [`pods`] | the pods of one node, and asking them to go |
 //! | [`wait`] | waiting for one object to be as it is wanted |
 
@@ -37,12 +38,14 @@ pub mod read;
 pub mod seen;
 pub mod wait;
 mod watch;
+pub mod watches;
 
 pub use batch::batch;
 pub use cache::Cache;
 pub use clock::Clock;
-pub use drive::{Classed, Next, drive};
+pub use drive::{Classed, Controller, Driven, Next, drive};
 pub use error::Error;
 pub use events::{Event, Recorder};
 pub use fence::Fence;
 pub use read::Unreadable;
+pub use watches::{Missing, Selection, Watches};

@@ -1,9 +1,11 @@
-//! The writes weir makes. Merge patches name just what is to change, so fields that weir does not know survive.
+//! The writes weir makes, each where its cache has the objects. Merge patches name just what is to change, so fields that weir
+//! does not know survive.
 
 use crate::{Cache, Error, cache::Cached, error::optional};
 use kube::{
-    Api,
+    Client,
     api::{DeleteParams, Patch, PatchParams, PostParams},
+    core::Request,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -17,52 +19,37 @@ pub const FIELD_MANAGER: &str = "machine-config-operator";
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
-pub async fn merge<K: Cached + Serialize>(
-    api: &Api<K>,
-    cache: &Cache<K>,
-    name: &str,
-    patch: &Value,
-) -> Result<(), Error> {
-    written(api, cache, name, Part::Object, Ok(Patch::Merge(patch))).await
+pub async fn merge<K: Cached>(client: &Client, cache: &Cache<K>, name: &str, patch: &Value) -> Result<(), Error> {
+    written(client, cache, name, Part::Object, Ok(Patch::Merge(patch))).await
 }
 
-/// Patches an object's status and folds the answer into the cache.
+/// As [`merge`], for the status.
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
-pub async fn merge_status<K: Cached + Serialize>(
-    api: &Api<K>,
+pub async fn merge_status<K: Cached>(
+    client: &Client,
     cache: &Cache<K>,
     name: &str,
     patch: &Value,
 ) -> Result<(), Error> {
-    written(api, cache, name, Part::Status, Ok(Patch::Merge(patch))).await
+    written(client, cache, name, Part::Status, Ok(Patch::Merge(patch))).await
 }
 
 /// Edits an object by a JSON patch (RFC 6902), which sets whole fields, and folds the answer into the cache.
 ///
 /// # Errors
 /// When the patch is none, or the server refuses it or cannot be reached.
-pub async fn edit<K: Cached + Serialize>(
-    api: &Api<K>,
-    cache: &Cache<K>,
-    name: &str,
-    patch: &Value,
-) -> Result<(), Error> {
-    written(api, cache, name, Part::Object, operations(patch)).await
+pub async fn edit<K: Cached>(client: &Client, cache: &Cache<K>, name: &str, patch: &Value) -> Result<(), Error> {
+    written(client, cache, name, Part::Object, operations(patch)).await
 }
 
 /// As [`edit`], for the status.
 ///
 /// # Errors
 /// When the patch is none, or the server refuses it or cannot be reached.
-pub async fn edit_status<K: Cached + Serialize>(
-    api: &Api<K>,
-    cache: &Cache<K>,
-    name: &str,
-    patch: &Value,
-) -> Result<(), Error> {
-    written(api, cache, name, Part::Status, operations(patch)).await
+pub async fn edit_status<K: Cached>(client: &Client, cache: &Cache<K>, name: &str, patch: &Value) -> Result<(), Error> {
+    written(client, cache, name, Part::Status, operations(patch)).await
 }
 
 fn operations(patch: &Value) -> kube::Result<Patch<&Value>> {
@@ -76,17 +63,24 @@ enum Part {
     Status,
 }
 
-async fn written<K: Cached + Serialize>(
-    api: &Api<K>,
+async fn written<K: Cached>(
+    client: &Client,
     cache: &Cache<K>,
     name: &str,
     part: Part,
     patch: kube::Result<Patch<&Value>>,
 ) -> Result<(), Error> {
-    let (doing, answer) = match (part, patch) {
-        (Part::Object, Ok(patch)) => ("patching", api.patch(name, &parameters(), &patch).await),
-        (Part::Status, Ok(patch)) => ("patching the status of", api.patch_status(name, &parameters(), &patch).await),
-        (_, Err(error)) => ("patching", Err(error)),
+    let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+    let place = place(cache, None);
+    let (doing, request) = match part {
+        Part::Object => ("patching", patch.map(|patch| place.patch(name, &parameters, &patch))),
+        Part::Status => {
+            ("patching the status of", patch.map(|patch| place.patch_subresource("status", name, &parameters, &patch)))
+        }
+    };
+    let answer = match request {
+        Ok(request) => asked(client, request).await,
+        Err(error) => Err(error),
     };
     cache.observe(answer.map_err(|source| Error::new::<K>(doing, name, source))?);
     Ok(())
@@ -97,23 +91,28 @@ async fn written<K: Cached + Serialize>(
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
-pub async fn apply<K: Cached + Serialize>(
-    api: &Api<K>,
-    cache: &Cache<K>,
-    name: &str,
-    object: &Value,
-) -> Result<(), Error> {
-    let answer = api.patch(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object)).await;
+pub async fn apply<K: Cached>(client: &Client, cache: &Cache<K>, name: &str, object: &Value) -> Result<(), Error> {
+    let namespace = object["metadata"]["namespace"].as_str();
+    let parameters = PatchParams::apply(FIELD_MANAGER).force();
+    let answer = asked(client, place(cache, namespace).patch(name, &parameters, &Patch::Apply(object))).await;
     cache.observe(answer.map_err(|source| Error::new::<K>("applying", name, source))?);
     Ok(())
 }
 
-/// Deletes an object; one that is gone already is deleted.
+/// Deletes an object, of a namespace where it is in one; one that is gone already is deleted.
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
-pub async fn delete<K: Cached>(api: &Api<K>, name: &str) -> Result<(), Error> {
-    let gone = api.delete(name, &DeleteParams::default()).await.map(drop);
+pub async fn delete<K: Cached>(
+    client: &Client,
+    cache: &Cache<K>,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<(), Error> {
+    let gone = match place(cache, namespace).delete(name, &DeleteParams::default()) {
+        Ok(request) => client.request_status::<K>(request).await.map(drop),
+        Err(error) => Err(kube::Error::BuildRequest(error)),
+    };
     optional(gone).map(drop).map_err(|source| Error::new::<K>("deleting", name, source))
 }
 
@@ -121,10 +120,14 @@ pub async fn delete<K: Cached>(api: &Api<K>, name: &str) -> Result<(), Error> {
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
-pub async fn create<K: Cached + Serialize>(api: &Api<K>, cache: &Cache<K>, object: &K) -> Result<bool, Error> {
+pub async fn create<K: Cached + Serialize>(client: &Client, cache: &Cache<K>, object: &K) -> Result<bool, Error> {
     let name = object.meta().name.clone().unwrap_or_default();
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    match api.create(&parameters, object).await.map_err(|source| Error::new::<K>("creating", &name, source)) {
+    let answer = match serde_json::to_vec(object) {
+        Ok(text) => asked(client, place(cache, None).create(&parameters, text)).await,
+        Err(error) => Err(kube::Error::SerdeError(error)),
+    };
+    match answer.map_err(|source| Error::new::<K>("creating", &name, source)) {
         Ok(created) => {
             cache.observe(created);
             Ok(true)
@@ -134,6 +137,14 @@ pub async fn create<K: Cached + Serialize>(api: &Api<K>, cache: &Cache<K>, objec
     }
 }
 
-fn parameters() -> PatchParams {
-    PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() }
+/// Where the cache has its objects, or those of a namespace.
+fn place<K: Cached>(cache: &Cache<K>, namespace: Option<&str>) -> Request {
+    Request::new(K::url_path(&(), namespace.or(cache.selection().namespace)))
+}
+
+async fn asked<K: Cached>(
+    client: &Client,
+    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
+) -> kube::Result<K> {
+    client.request(request.map_err(kube::Error::BuildRequest)?).await
 }

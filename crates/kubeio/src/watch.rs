@@ -46,8 +46,7 @@ pub(crate) enum Event<K> {
 pub(crate) struct Source {
     pub(crate) client: Client,
     pub(crate) url: String,
-    pub(crate) labels: Option<String>,
-    pub(crate) fields: Option<String>,
+    pub(crate) parameters: ListParams,
 }
 
 impl Source {
@@ -97,12 +96,7 @@ impl Source {
             Some(version) => version,
             None => {
                 let mut all = Vec::new();
-                let parameters = ListParams {
-                    label_selector: self.labels.clone(),
-                    field_selector: self.fields.clone(),
-                    ..ListParams::default()
-                };
-                let listed = read::pages::<K>(&self.client, &self.url, &parameters, |read| all.push(read)).await;
+                let listed = read::pages::<K>(&self.client, &self.url, &self.parameters, |read| all.push(read)).await;
                 let version = listed.map_err(|source| Error::new::<K>("listing", "*", source))?;
                 tell(Ok(Event::Listed(all)));
                 version
@@ -118,8 +112,8 @@ impl Source {
         tell: &mut impl FnMut(Result<Event<K>, Error>),
     ) -> kube::Result<()> {
         let parameters = WatchParams {
-            label_selector: self.labels.clone(),
-            field_selector: self.fields.clone(),
+            label_selector: self.parameters.label_selector.clone(),
+            field_selector: self.parameters.field_selector.clone(),
             ..WatchParams::default()
         };
         let request = Request::new(self.url.clone()).watch(&parameters, version).map_err(kube::Error::BuildRequest)?;

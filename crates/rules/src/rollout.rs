@@ -42,7 +42,7 @@ mod reason;
 pub mod settle;
 
 pub use adopt::Adopt;
-pub use alike::{is_alike, is_on_its_way, is_report_alike};
+pub(crate) use alike::{is_alike, is_on_its_way, is_report_alike};
 pub use capacity::{Capacity, capacity};
 pub use mark::{Mark, is_tainted, untaint};
 pub use reason::{WaitReason, listed};

@@ -15,6 +15,7 @@
 //!
 //! | module | decides |
 //! |---|---|
+//! | [`attempt`] | whether a catalogue that could not be made may come by itself, and when it is tried again |
 //! | [`catalog`] | which OS image streams a release carries, and which one is the default |
 //! | [`gates`] | which features are on |
 //! | [`mismatch`] | what contradicts the distribution that was chosen |
@@ -22,6 +23,7 @@
 //! | [`switch`] | which pools move when one of them names another stream |
 //! | [`trouble`] | nothing: it holds what reading a release found in the way |
 
+pub mod attempt;
 pub mod catalog;
 pub mod former;
 pub mod gates;

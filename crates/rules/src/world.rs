@@ -10,10 +10,12 @@
 //! |---|---|
 //! | [`Object`] | what goes into a world |
 //! | `answers` | what follows from its objects for the whole cluster: gates, distribution, topology, streams, what halts everything |
+//! | `alike` | which look comes to what the one before came to |
 //! | [`Views`] | what follows for pools and nodes: who starts, who waits for what, which statuses pools are to have |
 //! | [`Parts`] | what a pool is rendered from, and what keeps it from that |
 //! | [`explain`] | all of it about one pool, for people and for scripts |
 
+mod alike;
 mod answers;
 pub mod explain;
 mod object;

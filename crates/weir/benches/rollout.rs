@@ -28,10 +28,10 @@ use weir_api::{
     keys::rollout::DESIRED_CONFIG,
 };
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Cluster, Context, drain, nodes, rollout};
+use weir_controllers::{Build, Cluster, Context, cluster::Watcher, drain, nodes, rollout};
 use weir_distro::Profile;
 use weir_fleet::{Faults, Fleet, Machine, Workload};
-use weir_kubeio::{Clock, wait::until};
+use weir_kubeio::{Clock, drive, wait::until};
 use weir_testkit::{Program, Trouble, Troubled, client};
 
 /// Nodes of the run in which requests are counted.
@@ -300,11 +300,12 @@ async fn requests(drains: bool, workload: Option<Workload>) -> Result<BTreeMap<S
         tokio::time::sleep(Duration::from_secs(2)).await;
         Ok(trouble.take_requests())
     };
-    let watches = weir_controllers::watch(&context);
+    let drains = context.cluster.watches.fill(&context.client, &[Watcher::Drains]);
+    let watches = async { tokio::join!(weir_controllers::watch(&context), drains) };
     tokio::select! {
         measured = measured => measured,
         () = fleet.run() => anyhow::bail!("the fleet ended"),
-        () = watches => anyhow::bail!("the watches ended"),
-        _ = async { tokio::join!(drain.run(), nodes.run(), rollout.run()) } => anyhow::bail!("the controllers ended"),
+        _ = watches => anyhow::bail!("the watches ended"),
+        _ = async { tokio::join!(drive(&drain), drive(&nodes), drive(&rollout)) } => anyhow::bail!("the controllers ended"),
     }
 }

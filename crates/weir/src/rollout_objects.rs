@@ -28,32 +28,43 @@ use weir_rules::{
 #[derive(Default)]
 struct Found(Vec<Object>);
 
-/// What is taken out of files.
-const KINDS: [Kind<'static>; 12] = [
-    POOL,
-    (MACHINE_CONFIG_GROUP, "MachineConfig"),
-    (MACHINE_CONFIG_GROUP, "MachineConfigNode"),
-    (MACHINE_CONFIG_GROUP, "MachineOSConfig"),
-    (MACHINE_CONFIG_GROUP, "OSImageStream"),
-    (MACHINE_CONFIG_GROUP, "ControllerConfig"),
-    (CONFIG_GROUP, "Infrastructure"),
-    (CONFIG_GROUP, "FeatureGate"),
-    (CONFIG_GROUP, "ClusterVersion"),
-    (OPERATOR_GROUP, "MachineConfiguration"),
-    ("", "Node"),
-    ("", "Pod"),
-];
 pub(crate) const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
+
+/// What is taken out of files, and how.
+const KINDS: [(Kind<'static>, Take); 12] = [
+    (POOL, take::<MachineConfigPool>),
+    ((MACHINE_CONFIG_GROUP, "MachineConfig"), take::<MachineConfig>),
+    ((MACHINE_CONFIG_GROUP, "MachineConfigNode"), take::<MachineConfigNode>),
+    ((MACHINE_CONFIG_GROUP, "MachineOSConfig"), take::<MachineOSConfig>),
+    ((MACHINE_CONFIG_GROUP, "OSImageStream"), take::<OSImageStream>),
+    ((MACHINE_CONFIG_GROUP, "ControllerConfig"), take::<ControllerConfig>),
+    ((CONFIG_GROUP, "Infrastructure"), take::<Infrastructure>),
+    ((CONFIG_GROUP, "FeatureGate"), take::<FeatureGate>),
+    ((CONFIG_GROUP, "ClusterVersion"), take::<ClusterVersion>),
+    ((OPERATOR_GROUP, "MachineConfiguration"), take::<MachineConfiguration>),
+    (("", "Node"), take::<Node>),
+    (("", "Pod"), take::<Pod>),
+];
+
+type Take = fn(&Manifest) -> Result<Object>;
+
+fn take<K: DeserializeOwned + Into<Object>>(manifest: &Manifest) -> Result<Object> {
+    Ok(manifest.read::<K>()?.into())
+}
 
 /// Reads files, folders and archives.
 ///
 /// # Errors
 /// When they cannot be read, or hold no pool.
 pub fn of_files(paths: &[PathBuf]) -> Result<World> {
-    let mut found = Found::default();
-    let read = weir_manifests::read(paths, Rule::Objects(&KINDS));
-    read.each(|manifest| found.take(&manifest))?.need(POOL)?;
-    Ok(World::of(found.0))
+    let (mut found, kinds) = (Vec::new(), KINDS.map(|(kind, _)| kind));
+    let read = weir_manifests::read(paths, Rule::Objects(&kinds));
+    read.each(|manifest| {
+        found.extend(object(&manifest)?);
+        anyhow::Ok(())
+    })?
+    .need(POOL)?;
+    Ok(World::of(found))
 }
 
 /// Reads a whole cluster.
@@ -91,11 +102,6 @@ async fn configuration(client: &Client) -> Result<Found> {
 }
 
 impl Found {
-    fn take(&mut self, manifest: &Manifest) -> Result<()> {
-        self.0.extend(object(manifest)?);
-        Ok(())
-    }
-
     async fn all<K>(&mut self, client: &Client) -> Result<()>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Into<Object>,
@@ -126,21 +132,9 @@ impl Found {
 /// # Errors
 /// When it has wrong fields.
 pub(crate) fn object(manifest: &Manifest) -> Result<Option<Object>> {
-    Ok(Some(match (manifest.group(), manifest.kind()) {
-        (MACHINE_CONFIG_GROUP, "MachineConfigPool") => manifest.read::<MachineConfigPool>()?.into(),
-        (MACHINE_CONFIG_GROUP, "MachineConfig") => manifest.read::<MachineConfig>()?.into(),
-        (MACHINE_CONFIG_GROUP, "MachineConfigNode") => manifest.read::<MachineConfigNode>()?.into(),
-        (MACHINE_CONFIG_GROUP, "MachineOSConfig") => manifest.read::<MachineOSConfig>()?.into(),
-        (MACHINE_CONFIG_GROUP, "OSImageStream") => manifest.read::<OSImageStream>()?.into(),
-        (MACHINE_CONFIG_GROUP, "ControllerConfig") => manifest.read::<ControllerConfig>()?.into(),
-        (CONFIG_GROUP, "Infrastructure") => manifest.read::<Infrastructure>()?.into(),
-        (CONFIG_GROUP, "FeatureGate") => manifest.read::<FeatureGate>()?.into(),
-        (CONFIG_GROUP, "ClusterVersion") => manifest.read::<ClusterVersion>()?.into(),
-        (OPERATOR_GROUP, "MachineConfiguration") => manifest.read::<MachineConfiguration>()?.into(),
-        ("", "Node") => manifest.read::<Node>()?.into(),
-        ("", "Pod") if may_run_operator(manifest) => manifest.read::<Pod>()?.into(),
-        _ => return Ok(None),
-    }))
+    let kind = (manifest.group(), manifest.kind());
+    let row = KINDS.iter().find(|(one, _)| *one == kind && (kind != ("", "Pod") || may_run_operator(manifest)));
+    row.map(|(_, take)| take(manifest)).transpose()
 }
 
 /// Other pods, of which a must-gather has thousands, are not even read.

@@ -3,14 +3,13 @@
 use super::{
     Controller,
     memory::Known,
-    observe::{LIST_AGAIN, Observed, look},
+    observe::{Observed, look},
 };
 use futures::{StreamExt as _, stream};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
-use kube::Api;
 use std::sync::Arc;
-use weir_api::{MachineConfigNode, keys::gates::IMAGE_MODE_STATUS_REPORTING};
+use weir_api::keys::gates::IMAGE_MODE_STATUS_REPORTING;
 use weir_kubeio::{
     Error, Event,
     drive::chain,
@@ -18,7 +17,7 @@ use weir_kubeio::{
     pods::{Evicted, evict},
 };
 use weir_rules::{
-    rollout::drain::{Answer, NodeDrain, PodName, Step},
+    rollout::drain::{Answer, LIST_AGAIN, NodeDrain, PodName, SOON, Step},
     status::node_status::{drain_reports, record, status_patch},
     view::NodeView,
 };
@@ -29,8 +28,6 @@ const SUB_CONTROLLER: &str = "machine-config-controller-drain";
 const LOOKING: &str = "lists of the pods of nodes that drain";
 /// Evictions under way at the same time on one node.
 const AT_ONCE: usize = 16;
-/// After evictions, and after a report that met somebody else's.
-const SOON: SignedDuration = SignedDuration::from_millis(200);
 
 pub(super) struct Actor<'a> {
     pub(super) controller: &'a Controller,
@@ -74,15 +71,11 @@ impl Actor<'_> {
                 self.evict(pods, known, now).await;
                 // Some go at once; who is left shows the next list.
                 known.pods = None;
-                Some(plan.next.map_or(now + SOON, |next| next.min(now + SOON)))
-            }
-            // Pods that stop do not announce it here.
-            Step::Wait if plan.started.is_some() => {
-                Some(plan.next.map_or(now + LIST_AGAIN, |next| next.min(now + LIST_AGAIN)))
+                plan.again(now)
             }
             step => match step.patch(view, &plan.asked, now) {
                 Some(change) => self.write(view.name, &plan, &change, known, now).await,
-                None => plan.next,
+                None => plan.again(now),
             },
         }
     }
@@ -96,8 +89,7 @@ impl Actor<'_> {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let context = &self.controller.context;
-        let api: Api<Node> = Api::all(context.client.clone());
-        let written = patch::merge(&api, &context.cluster.nodes, name, change).await;
+        let written = patch::merge(&context.client, &context.cluster.nodes, name, change).await;
         match &written {
             Ok(()) => tracing::info!(node = name, asked = plan.asked, step = %plan.step, "drain"),
             // It was deleted in the meantime, and its watch will say so.
@@ -148,9 +140,8 @@ impl Actor<'_> {
         let images = context.gates().is_ok_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING));
         let reports = drain_reports(view, plan, &known.tried);
         let Some(status) = record(report, view, &reports, images, now) else { return Ok(()) };
-        let api: Api<MachineConfigNode> = Api::all(context.client.clone());
         let change = status_patch(report, &status);
-        let written = patch::merge_status(&api, &context.cluster.reports, view.name, &change).await;
+        let written = patch::merge_status(&context.client, &context.cluster.reports, view.name, &change).await;
         if let Err(error) = &written {
             tracing::debug!(node = view.name, error = %chain(error), "the drain could not be reported");
         }

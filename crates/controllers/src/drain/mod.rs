@@ -14,11 +14,12 @@ use crate::Context;
 use act::Actor;
 use futures::{StreamExt as _, stream};
 use jiff::Timestamp;
-use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Node, policy::v1::PodDisruptionBudget};
+use k8s_openapi::api::core::v1::Node;
 use memory::Memory;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use weir_kubeio::{Cache, Next, Recorder, drive, seen::changed};
+use tokio::sync::watch;
+use weir_kubeio::{Error, Next, Recorder, seen::changed};
 use weir_rules::view::NodeView;
 
 /// Events are recorded under this name, the reference's.
@@ -31,8 +32,6 @@ const AT_ONCE: usize = 32;
 pub struct Controller {
     context: Context,
     recorder: Recorder,
-    budgets: Cache<PodDisruptionBudget>,
-    daemon_sets: Cache<DaemonSet>,
     memory: Memory,
     nodes: Mutex<Nodes>,
 }
@@ -49,14 +48,7 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context) -> Self {
         let recorder = context.recorder(COMPONENT);
-        Self {
-            context,
-            recorder,
-            budgets: Cache::new(),
-            daemon_sets: Cache::new(),
-            memory: Memory::default(),
-            nodes: Mutex::default(),
-        }
+        Self { context, recorder, memory: Memory::default(), nodes: Mutex::default() }
     }
 
     /// Nodes that ask for something; what was tried on the others is forgotten.
@@ -65,7 +57,7 @@ impl Controller {
         let now = self.context.cluster.nodes.all();
         let Nodes { all, asking } = &mut *nodes;
         for changed in changed(all, &now) {
-            match changed.now.filter(|node| asks(&NodeView::new(node))) {
+            match changed.now.filter(|node| NodeView::new(node).asked_drain().is_some()) {
                 Some(node) => _ = asking.insert(changed.name(), node.clone()),
                 None => _ = asking.remove(&changed.name()),
             }
@@ -74,25 +66,21 @@ impl Controller {
         self.memory.keep(|name| asking.contains_key(name));
         asking.values().cloned().collect()
     }
+}
 
-    /// Reconciles on every change of nodes and budgets until the future is dropped.
-    pub async fn run(&self) {
-        let client = &self.context.client;
-        let mut changes = self.context.cluster.node_changes();
-        changes.push(self.budgets.changes());
-        tokio::join!(
-            self.budgets.clone().fill(client.clone()),
-            self.daemon_sets.clone().fill(client.clone()),
-            drive("drain", changes, || self.reconcile()),
-        );
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "drain";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.context.cluster.node_changes();
+        all.push(self.context.cluster.budgets.changes());
+        all
     }
 
     /// One pass over all nodes that ask for something. What fails on one node is remembered there and keeps no other
-    /// waiting.
-    ///
-    /// # Errors
-    /// Never, as it is; the type is what `drive` asks for.
-    pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
+    /// waiting: it never fails.
+    async fn reconcile(&self) -> Result<Next, Error> {
         // What another build tells nodes it sees through, too.
         if !self.context.cluster.is_synced() || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
@@ -104,10 +92,6 @@ impl Controller {
         let now = self.context.clock.now();
         Ok(next.into_iter().flatten().min().map_or(Next::Await, |at| Next::After(until(at, now))))
     }
-}
-
-fn asks(node: &NodeView<'_>) -> bool {
-    node.asked_drain().is_some()
 }
 
 fn until(at: Timestamp, now: Timestamp) -> Duration {

@@ -1,18 +1,15 @@
 //! The pods of a node, budgets, DaemonSets, as the rule takes them.
 
 use super::{Controller, memory::Known};
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Pod, policy::v1::PodDisruptionBudget};
 use std::{collections::BTreeSet, sync::Arc};
 use weir_api::MachineConfigNode;
 use weir_kubeio::{Error, pods};
 use weir_rules::{
-    rollout::drain::{DrainView, NodeDrain, drain},
-    view::{BudgetView, DrainVerb, NodeReport, NodeView, PodView},
+    rollout::drain::{DrainView, NodeDrain, drain, needs_pods},
+    view::{BudgetView, NodeReport, NodeView, PodView},
 };
-
-/// Pods are listed again this long after the last time, as kubectl's drain does while it waits for one.
-pub(super) const LIST_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 
 /// What is looked at for one node.
 pub(super) struct Observed {
@@ -24,10 +21,11 @@ pub(super) struct Observed {
 
 impl Observed {
     pub(super) fn new(controller: &Controller, node: &str) -> Self {
+        let cluster = &controller.context.cluster;
         Self {
-            budgets: controller.budgets.all(),
-            daemon_sets: controller.daemon_sets.is_synced().then(|| controller.daemon_sets.all()),
-            report: controller.context.cluster.reports.get(node),
+            budgets: cluster.budgets.all(),
+            daemon_sets: cluster.daemon_sets.is_synced().then(|| cluster.daemon_sets.all()),
+            report: cluster.reports.get(node),
         }
     }
 
@@ -60,11 +58,7 @@ pub(super) async fn look(
     known: &mut Known,
     now: Timestamp,
 ) -> Result<(), Error> {
-    let draining = node.unschedulable
-        && node.drain_started.is_some()
-        && node.desired_drain.is_some_and(|asked| asked.verb() == DrainVerb::Drain);
-    let fresh = known.pods.as_ref().is_some_and(|(_, at)| *at <= now && now.duration_since(*at) < LIST_AGAIN);
-    if !draining || fresh {
+    if !needs_pods(node, known.pods.as_ref().map(|(_, at)| *at), now) {
         return Ok(());
     }
     let pods = pods::on_node(&controller.context.client, node.name).await?;

@@ -1,15 +1,12 @@
 //! Writes nodes.
 
 use super::Controller;
-use k8s_openapi::api::core::v1::Node;
-use kube::Api;
 use serde_json::Value;
 use weir_kubeio::{Error, patch};
 
 impl Controller {
     pub(super) async fn write(&self, node: &str, change: &Value, schedulable: Option<bool>) -> Result<(), Error> {
-        let api: Api<Node> = Api::all(self.context.client.clone());
-        match patch::merge(&api, &self.nodes, node, change).await {
+        match patch::merge(&self.context.client, &self.context.cluster.masters, node, change).await {
             // It was deleted in the meantime, and its watch will say so.
             Err(error) if error.is_not_found() => return Ok(()),
             written => written?,

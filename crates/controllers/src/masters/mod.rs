@@ -4,60 +4,51 @@
 //! |---|---|
 //! | `act` | writes nodes |
 //!
-//! It watches those nodes alone: what happens to the others, thousands of them, is nothing to it.
+//! It wakes for those nodes alone: what happens to the others, thousands of them, is nothing to it.
 
 mod act;
 
-use crate::Context;
-use k8s_openapi::api::core::v1::Node;
-use weir_api::{
-    Scheduler,
-    keys::{names::CLUSTER, node::MASTER},
-};
-use weir_kubeio::{Cache, Next, drive};
+use crate::{Context, cluster::Watcher};
+use tokio::sync::watch;
+use weir_api::keys::names::CLUSTER;
+use weir_kubeio::{Error, Next};
 use weir_rules::operator::masters::change;
 
 /// The controller of the control plane's nodes.
 #[derive(Debug)]
 pub struct Controller {
     context: Context,
-    schedulers: Cache<Scheduler>,
-    nodes: Cache<Node>,
 }
 
 impl Controller {
     /// A controller that has not seen anything yet.
     #[must_use]
     pub fn new(context: Context) -> Self {
-        Self { context, schedulers: Cache::new(), nodes: Cache::new() }
+        Self { context }
+    }
+}
+
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "masters";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.context.cluster.watches.changes(&[Watcher::ControlPlane]);
+        all.push(self.context.cluster.controller_configs.changes());
+        all
     }
 
-    /// Reconciles on every change of the control plane's nodes and of the Scheduler until the future is dropped.
-    pub async fn run(&self) {
-        let client = &self.context.client;
-        let changes =
-            vec![self.schedulers.changes(), self.nodes.changes(), self.context.cluster.controller_configs.changes()];
-        tokio::join!(
-            self.schedulers.clone().fill_optional(client.clone()),
-            self.nodes.clone().fill_labelled(client.clone(), MASTER),
-            drive("masters", changes, || self.reconcile()),
-        );
-    }
-
-    /// One pass.
-    ///
-    /// # Errors
-    /// The first write that failed; the others are made all the same.
-    pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
+    /// The first write that failed is the error; the others are made all the same.
+    async fn reconcile(&self) -> Result<Next, Error> {
         let cluster = &self.context.cluster;
-        let seen = self.schedulers.is_synced() && self.nodes.is_synced() && cluster.controller_configs.is_synced();
+        let is_synced = cluster.watches.is_synced(&[Watcher::ControlPlane]) && cluster.controller_configs.is_synced();
         // Another build keeps the nodes of its cluster.
-        if !seen || self.context.kept_by_us().is_err() {
+        if !is_synced || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }
-        let schedulable = self.schedulers.get(CLUSTER).map(|scheduler| scheduler.spec.masters_schedulable);
+        let schedulable = cluster.schedulers.get(CLUSTER).map(|scheduler| scheduler.spec.masters_schedulable);
         let mut outcome = Ok(Next::Await);
-        for node in self.nodes.all() {
+        for node in cluster.masters.all() {
             let Some(patch) = change(&node, schedulable) else { continue };
             let name = node.metadata.name.as_deref().unwrap_or_default();
             if let Err(error) = self.write(name, &patch, schedulable).await {

@@ -12,7 +12,8 @@ use crate::Context;
 use act::act;
 use observe::Observed;
 use parking_lot::Mutex;
-use weir_kubeio::{Next, batch, drive};
+use tokio::sync::watch;
+use weir_kubeio::{Error, Next, batch};
 
 /// The controller of MachineConfigNodes.
 #[derive(Debug)]
@@ -28,19 +29,20 @@ impl Controller {
     pub fn new(context: Context) -> Self {
         Self { context, last: Mutex::default() }
     }
+}
 
-    /// Reconciles on every change of nodes and pools until the future is dropped.
-    pub async fn run(&self) {
-        let mut changes = self.context.cluster.node_changes();
-        changes.push(self.context.cluster.pools.changes());
-        drive("nodes", changes, || self.reconcile()).await;
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "nodes";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.context.cluster.node_changes();
+        all.push(self.context.cluster.pools.changes());
+        all
     }
 
-    /// One pass over all nodes.
-    ///
-    /// # Errors
-    /// The first write that failed; the others are made all the same.
-    pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
+    /// The first write that failed is the error; the others are made all the same.
+    async fn reconcile(&self) -> Result<Next, Error> {
         // What another build keeps it reports about, too.
         if !self.context.cluster.is_synced() || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);

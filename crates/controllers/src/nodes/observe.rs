@@ -33,23 +33,16 @@ pub(super) struct Observed {
     images: bool,
 }
 
-/// What of a pool decides which nodes are its own.
-#[derive(Debug, PartialEq)]
-struct Pool {
-    name: Option<String>,
-    selector: Option<LabelSelector>,
-    target: Option<String>,
-    reached: Option<String>,
-}
+/// What of a pool decides which nodes are its own: name, selector, target, what it has reached.
+type Pool = (Option<String>, Option<LabelSelector>, Option<String>, Option<String>);
 
 impl Observed {
     pub(super) fn new(context: &Context) -> Self {
         let cluster = &context.cluster;
-        let pool = |pool: &MachineConfigPool| Pool {
-            name: pool.metadata.name.clone(),
-            selector: pool.spec.node_selector.clone(),
-            target: pool.spec.configuration.as_ref().map(|c| c.name().to_owned()),
-            reached: pool.status.as_ref().and_then(|s| s.configuration.as_ref()).map(|c| c.name().to_owned()),
+        let pool = |pool: &MachineConfigPool| -> Pool {
+            let target = pool.spec.configuration.as_ref().map(|c| c.name().to_owned());
+            let reached = pool.status.as_ref().and_then(|s| s.configuration.as_ref()).map(|c| c.name().to_owned());
+            (pool.metadata.name.clone(), pool.spec.node_selector.clone(), target, reached)
         };
         let pools = cluster.pools.all();
         Self {

@@ -1,91 +1,49 @@
-//! Keeps the objects that the operator was given, where it was given any.
+//! Keeps the objects that the operator was given.
 //!
 //! | module | part |
 //! |---|---|
 //! | `kinds` | the kinds of objects that are kept, where each is watched, and how it is written |
 
-mod kinds;
+pub(crate) mod kinds;
 
-use futures::future::join_all;
+use super::findings::{Found, Part};
+use crate::cluster::Watcher;
 use jiff::Timestamp;
-use kinds::{Kind, kinds};
-use kube::Client;
+use kinds::Kind;
 use parking_lot::Mutex;
 use serde_json::Value;
+use std::sync::Arc;
 use tokio::sync::watch;
-use weir_kubeio::drive::chain;
+use weir_kubeio::{Error, Next, drive::chain};
 use weir_rules::{
     operator::operands::{Identity, OperandChange, OperandsView, Rollout, changes, labelled, rollout},
     status::cluster_status::{Failure, Task},
 };
 
-/// What is kept, and what is there of it.
+/// The controller of the objects that are kept.
 #[derive(Debug)]
-pub(super) struct Operands {
+pub(super) struct Controller {
+    part: Part,
     wanted: Vec<Value>,
-    /// Empty where nothing is kept: then nothing is watched.
-    kinds: Vec<Box<dyn Kind>>,
     /// Since when pods are waited for.
     since: Mutex<Option<Timestamp>>,
 }
 
-impl Operands {
-    /// Keeps these objects and no others with our label; without any, nothing.
-    pub(super) fn new(wanted: Vec<Value>) -> Self {
-        let kinds = if wanted.is_empty() { Vec::new() } else { kinds() };
-        Self { wanted: wanted.into_iter().map(labelled).collect(), kinds, since: Mutex::new(None) }
-    }
-
-    /// Watches what is kept until the future is dropped.
-    pub(super) async fn fill(&self, client: Client) {
-        join_all(self.kinds.iter().map(|kind| kind.fill(client.clone()))).await;
-    }
-
-    pub(super) fn changes(&self) -> Vec<watch::Receiver<u64>> {
-        self.kinds.iter().map(|kind| kind.changes()).collect()
-    }
-
-    /// Whether nothing is known to be wrong, and not everything has been seen yet.
-    pub(super) fn is_awaited(&self) -> bool {
-        self.forbidden().is_none() && self.kinds.iter().any(|kind| !kind.is_synced())
-    }
-
-    /// The first kind that cannot be watched, and why.
-    fn forbidden(&self) -> Option<(String, String)> {
-        let mut unseen = self.kinds.iter().filter(|kind| !kind.is_synced());
-        unseen.find_map(|kind| Some((kind.name(), kind.failing()?)))
-    }
-
-    /// Brings all of it in line; what its pods are waited for.
-    pub(super) async fn keep(&self, client: &Client, now: Timestamp) -> Result<Option<String>, Failure> {
-        if let Some((kind, why)) = self.forbidden() {
-            return Err(failed(format!("{kind} cannot be watched: {why}")));
-        }
-        self.bring(client).await?;
-        let mut since = self.since.lock();
-        match rollout(&self.wanted, &self.live(), *since, now) {
-            Rollout::Done => {
-                *since = None;
-                Ok(None)
-            }
-            Rollout::Waiting { why } => {
-                since.get_or_insert(now);
-                Ok(Some(why))
-            }
-            Rollout::Failed { why } => Err(Failure::Work { task: Task::MachineConfigController, why }),
-        }
+impl Controller {
+    /// Keeps these objects and no others with our label.
+    pub(super) fn new(part: Part, wanted: Vec<Value>) -> Self {
+        Self { part, wanted: wanted.into_iter().map(labelled).collect(), since: Mutex::new(None) }
     }
 
     /// Applies and deletes. The first write that fails ends it: what comes after may need what failed.
-    async fn bring(&self, client: &Client) -> Result<(), Failure> {
-        let (live, unserved) = (self.live(), self.unserved());
-        for change in changes(&OperandsView { wanted: &self.wanted, live: &live, unserved: &unserved }) {
+    async fn act(&self, changes: Vec<OperandChange<'_>>) -> Result<(), Failure> {
+        for change in changes {
             let (verb, object) = match change {
                 OperandChange::Apply(object) => ("applied", object),
                 OperandChange::Delete(object) => ("deleted", object),
             };
-            let identity = Identity::of(object);
-            let kind = self.kinds.iter().find(|kind| kind.name() == identity.kind);
+            let (identity, client) = (Identity::of(object), &self.part.context.client);
+            let kind = self.kinds().iter().find(|kind| kind.name() == identity.kind);
             let kind = kind.ok_or_else(|| failed(format!("{identity} is of a kind that is not kept")))?;
             let written = match change {
                 OperandChange::Apply(object) => kind.apply(client, object).await,
@@ -97,12 +55,55 @@ impl Operands {
         Ok(())
     }
 
-    fn live(&self) -> Vec<Value> {
-        self.kinds.iter().flat_map(|kind| kind.live()).collect()
+    /// What its pods have come to, as they are now.
+    fn rollout(&self, now: Timestamp) -> Found {
+        let mut since = self.since.lock();
+        match rollout(&self.wanted, &self.live(), *since, now) {
+            Rollout::Done => {
+                *since = None;
+                Found::default()
+            }
+            Rollout::Waiting { why } => {
+                since.get_or_insert(now);
+                Found { waits: Some(why), failed: Vec::new() }
+            }
+            Rollout::Failed { why } => {
+                Found { failed: vec![Failure::Work { task: Task::MachineConfigController, why }], waits: None }
+            }
+        }
     }
 
-    fn unserved(&self) -> Vec<String> {
-        self.kinds.iter().filter(|kind| !kind.is_served()).map(|kind| kind.name()).collect()
+    fn kinds(&self) -> &[Arc<dyn Kind>] {
+        &self.part.context.cluster.operands
+    }
+
+    fn live(&self) -> Vec<Value> {
+        self.kinds().iter().flat_map(|kind| kind.live()).collect()
+    }
+}
+
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "operands";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        self.part.context.cluster.watches.changes(&[Watcher::Operands])
+    }
+
+    async fn reconcile(&self) -> Result<Next, Error> {
+        let now = self.part.context.clock.now();
+        if let Some(unseen) = self.part.context.cluster.watches.unseen(&[Watcher::Operands]).into_iter().next() {
+            let Some(why) = unseen.why else { return Ok(Next::Await) };
+            return Ok(self.part.failed([failed(format!("{} cannot be watched: {why}", unseen.what))]));
+        }
+        let unserved: Vec<_> = self.kinds().iter().filter(|kind| !kind.is_served()).map(|kind| kind.name()).collect();
+        let live = self.live();
+        let changes = changes(&OperandsView { wanted: &self.wanted, live: &live, unserved: &unserved });
+        let found = match self.act(changes).await {
+            Ok(()) => self.rollout(now),
+            Err(failure) => Found { failed: vec![failure], waits: None },
+        };
+        Ok(self.part.found(found, None, now))
     }
 }
 

@@ -1,10 +1,9 @@
-//! What the configuration of a real cluster is made of. Only where there is one is it watched.
+//! What the configuration of an OpenShift is made of. Only where there is one is it watched.
 
-use futures::future::join_all;
+use crate::cluster::Watcher;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
 use kube::Client;
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::sync::watch;
 use weir_api::{
     ControllerConfig, DNS, Image, Infrastructure, Network, Provisioning, Proxy,
     keys::{
@@ -13,7 +12,12 @@ use weir_api::{
         namespaces, secrets,
     },
 };
-use weir_kubeio::{Cache, cache::Cached};
+use weir_kubeio::{
+    Cache,
+    Missing::{Empty, Wait},
+    Selection, Unreadable, Watches,
+    watches::Unseen,
+};
 use weir_rules::operator::controller_config::{
     READ, RenderConfig, RenderConfigError, RenderConfigView, is_kept, render_config,
 };
@@ -22,8 +26,8 @@ use weir_rules::operator::controller_config::{
 const LOGINS: &str = "type=kubernetes.io/dockercfg";
 
 /// Caches of what the ControllerConfig is made of.
-#[derive(Debug)]
-pub(super) struct Sources {
+#[derive(Clone, Debug)]
+pub(crate) struct Sources {
     infrastructures: Cache<Infrastructure>,
     networks: Cache<Network>,
     proxies: Cache<Proxy>,
@@ -44,76 +48,32 @@ pub(super) struct Sources {
 }
 
 impl Sources {
-    pub(super) fn new() -> Self {
+    /// Their rows.
+    pub(crate) fn new(of: &mut Watches<Watcher>) -> Self {
+        let (who, all, named) = (Watcher::OpenShift, Selection::default, Selection::named);
         Self {
-            infrastructures: Cache::new(),
-            networks: Cache::new(),
-            proxies: Cache::new(),
-            dnses: Cache::new(),
-            images: Cache::new(),
-            maps: READ.into_iter().map(|key| (key, Cache::new())).collect(),
-            of_administrator: Cache::new(),
-            pullers: Cache::new(),
-            puller_secrets: Cache::new(),
-            pull_secret: Cache::new(),
-            provisionings: Cache::new(),
-            machine_api: Cache::new(),
-            user_data: Cache::new(),
+            infrastructures: of.row(Watcher::Infrastructure, Empty, all()),
+            maps: READ.map(|(place, name)| ((place, name), of.row(who, Wait, named(name).within(place)))).into(),
+            networks: of.row(who, Empty, all()),
+            proxies: of.row(who, Empty, all()),
+            dnses: of.row(who, Empty, all()),
+            images: of.row(who, Empty, all()),
+            of_administrator: of.row(who, Wait, all().within(namespaces::CONFIG)),
+            pullers: of.row(who, Wait, named(OS_PULLER).within(OPERATOR_NAMESPACE)),
+            puller_secrets: of.row(who, Wait, Selection::with_fields(LOGINS).within(OPERATOR_NAMESPACE)),
+            pull_secret: of.row(who, Wait, named(secrets::PULL).within(namespaces::CONFIG)),
+            machine_api: of.row(who, Wait, named(namespaces::MACHINE_API)),
+            user_data: of.row(who, Wait, Selection::labelled(MANAGED_CA_BUNDLE).within(namespaces::MACHINE_API)),
+            provisionings: of.row(Watcher::BareMetal, Empty, all()),
         }
     }
 
-    /// Watches whether this is an OpenShift, and once it is what belongs to it, until the future is dropped.
-    pub(super) async fn fill(&self, client: Client) {
-        tokio::join!(self.infrastructures.clone().fill_optional(client.clone()), async {
-            let mut changes = self.infrastructures.changes();
-            while !self.is_kept(None) && changes.changed().await.is_ok() {}
-            let maps = self.maps.iter().map(|((namespace, name), cache)| {
-                let (cache, client) = (cache.clone(), client.clone());
-                async move { cache.fill_one(client, namespace, name).await }
-            });
-            let machine_api = format!("metadata.name={}", namespaces::MACHINE_API);
-            tokio::join!(
-                Box::pin(join_all(maps)),
-                self.networks.clone().fill_optional(client.clone()),
-                self.proxies.clone().fill_optional(client.clone()),
-                self.dnses.clone().fill_optional(client.clone()),
-                self.images.clone().fill_optional(client.clone()),
-                self.of_administrator.clone().fill_namespace(client.clone(), namespaces::CONFIG, ""),
-                self.pullers.clone().fill_one(client.clone(), OPERATOR_NAMESPACE, OS_PULLER),
-                self.puller_secrets.clone().fill_namespace(client.clone(), OPERATOR_NAMESPACE, LOGINS),
-                self.pull_secret.clone().fill_one(client.clone(), namespaces::CONFIG, secrets::PULL),
-                self.machine_api.clone().fill_selected(client.clone(), &machine_api),
-                self.user_data.clone().fill_namespace_labelled(
-                    client.clone(),
-                    namespaces::MACHINE_API,
-                    MANAGED_CA_BUNDLE
-                ),
-                async {
-                    if self.is_bare_metal() {
-                        self.provisionings.clone().fill_optional(client.clone()).await;
-                    }
-                },
-            );
-        });
-    }
-
-    pub(super) fn changes(&self) -> Vec<watch::Receiver<u64>> {
-        let mut all: Vec<_> = self.maps.values().map(Cache::changes).collect();
-        all.extend([
-            self.infrastructures.changes(),
-            self.networks.changes(),
-            self.proxies.changes(),
-            self.dnses.changes(),
-            self.images.changes(),
-            self.of_administrator.changes(),
-            self.pullers.changes(),
-            self.puller_secrets.changes(),
-            self.pull_secret.changes(),
-            self.provisionings.changes(),
-            self.machine_api.changes(),
-            self.user_data.changes(),
-        ]);
-        all
+    /// Watches what belongs to an OpenShift, once there is one, until the future is dropped.
+    pub(super) async fn fill(&self, of: &Watches<Watcher>, client: &Client) {
+        let mut changes = self.infrastructures.changes();
+        while !self.is_kept(None) && changes.changed().await.is_ok() {}
+        let watchers = [Watcher::OpenShift, Watcher::BareMetal];
+        of.fill(client, if self.is_bare_metal() { &watchers } else { &watchers[..1] }).await;
     }
 
     /// Whether the ControllerConfig is ours to keep.
@@ -121,43 +81,21 @@ impl Sources {
         is_kept(self.infrastructure().as_deref(), config)
     }
 
-    /// What has not been seen yet: what it is, and why when that is known. What is known to fail comes first.
-    pub(super) fn unseen(&self) -> Option<(String, Option<String>)> {
-        fn of<K: Cached>(what: impl ToString, cache: &Cache<K>) -> Option<(String, Option<String>)> {
-            (!cache.is_synced()).then(|| (what.to_string(), cache.failing()))
+    /// What has not been seen yet. What is known to fail comes first.
+    pub(super) fn unseen(&self, of: &Watches<Watcher>) -> Option<Unseen> {
+        let first = |watcher| of.unseen(&[watcher]).into_iter().next();
+        let infrastructure = first(Watcher::Infrastructure);
+        if infrastructure.is_some() || !self.is_kept(None) {
+            return infrastructure;
         }
-        let first = of("Infrastructure cluster", &self.infrastructures);
-        if first.is_some() || !self.is_kept(None) {
-            return first;
-        }
-        let maps =
-            self.maps.iter().map(|((namespace, name), cache)| of(format!("ConfigMap {namespace}/{name}"), cache));
-        let others = [
-            of("Network cluster", &self.networks),
-            of("Proxy cluster", &self.proxies),
-            of("DNS cluster", &self.dnses),
-            of("Image cluster", &self.images),
-            of("ConfigMaps of openshift-config", &self.of_administrator),
-            of("ServiceAccount machine-os-puller", &self.pullers),
-            of("Secrets of machine-os-puller", &self.puller_secrets),
-            of("Secret openshift-config/pull-secret", &self.pull_secret),
-            of("Namespace openshift-machine-api", &self.machine_api),
-            of("Secrets of openshift-machine-api", &self.user_data),
-            of("Provisioning", &self.provisionings).filter(|(_, why)| self.is_bare_metal() && why.is_none()),
-        ];
-        maps.chain(others).flatten().min_by_key(|(_, why)| why.is_none())
+        let of_metal = || first(Watcher::BareMetal).filter(|unseen| self.is_bare_metal() && unseen.why.is_none());
+        first(Watcher::OpenShift).or_else(of_metal)
     }
 
-    /// An object that cannot be decoded: what it is, and what is wrong with it.
-    pub(super) fn broken(&self) -> Option<(&'static str, String)> {
-        fn of<K: Cached>(what: &'static str, cache: &Cache<K>) -> Option<(&'static str, String)> {
-            cache.broken().into_iter().find(|broken| broken.name == CLUSTER).map(|broken| (what, broken.why))
-        }
-        of("Infrastructure cluster", &self.infrastructures)
-            .or_else(|| of("Network cluster", &self.networks))
-            .or_else(|| of("Proxy cluster", &self.proxies))
-            .or_else(|| of("DNS cluster", &self.dnses))
-            .or_else(|| of("Image cluster", &self.images))
+    /// An object for the whole cluster that cannot be decoded.
+    pub(super) fn broken(of: &Watches<Watcher>) -> Option<Unreadable> {
+        let broken = of.broken(&[Watcher::Infrastructure, Watcher::OpenShift]);
+        broken.into_iter().find(|broken| broken.namespace.is_empty() && broken.name == CLUSTER)
     }
 
     /// What the cluster runs on.
@@ -185,10 +123,9 @@ impl Sources {
         !self.provisionings.is_synced() || found.is_some_and(|object| !object.spec.os_download_url.is_empty())
     }
 
-    /// One of the ConfigMaps that are read, and where a write to it is noted.
-    pub(super) fn map(&self, namespace: &str, name: &str) -> (Option<Arc<ConfigMap>>, Cache<ConfigMap>) {
-        let cache = self.maps.get(&(namespace, name)).cloned().unwrap_or_default();
-        (cache.get_in(namespace, name), cache)
+    /// Where one of the ConfigMaps that are read is, and a write to it is noted.
+    pub(super) fn map(&self, namespace: &str, name: &str) -> Cache<ConfigMap> {
+        self.maps.get(&(namespace, name)).cloned().unwrap_or_default()
     }
 
     /// What it all comes to.

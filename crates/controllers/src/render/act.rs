@@ -2,7 +2,6 @@
 
 use crate::Context;
 use jiff::SignedDuration;
-use kube::Api;
 use serde_json::{Value, json};
 use weir_api::{
     MachineConfig, MachineConfigPool,
@@ -56,7 +55,7 @@ impl Writer<'_> {
                 patch["metadata"] = json!({"annotations": dated(&pool, settle, self.context.clock.now())});
             }
             let _alone = self.context.cluster.targets.write().await;
-            patch::merge(&self.pools(), &self.context.cluster.pools, self.name(), &patch).await?;
+            patch::merge(&self.context.client, &self.context.cluster.pools, self.name(), &patch).await?;
             tracing::info!(pool = self.name(), config = name, sources = rendered.source.len(), "rendered");
             let step = "Sync Machine Config Pool with new MC";
             self.context.cluster.steps.took(SUB_CONTROLLER, step, self.name(), self.context.clock.now());
@@ -65,8 +64,7 @@ impl Writer<'_> {
     }
 
     async fn create(&self, rendered: &Rendered, name: &str) -> Result<(), Error> {
-        let api: Api<MachineConfig> = Api::all(self.context.client.clone());
-        if !patch::create(&api, &self.context.cluster.configs, &rendered.config).await? {
+        if !patch::create(&self.context.client, &self.context.cluster.configs, &rendered.config).await? {
             return Ok(());
         }
         if rendered.overridden {
@@ -87,8 +85,7 @@ impl Writer<'_> {
 
     async fn amend(&self, found: &MachineConfig, wanted: &MachineConfig, name: &str) -> Result<(), Error> {
         let Some(change) = amendment(found, wanted) else { return Ok(()) };
-        let api: Api<MachineConfig> = Api::all(self.context.client.clone());
-        patch::merge(&api, &self.context.cluster.configs, name, &change).await?;
+        patch::merge(&self.context.client, &self.context.cluster.configs, name, &change).await?;
         tracing::info!(config = name, spec = !change["spec"].is_null(), "rendered configuration put right");
         Ok(())
     }
@@ -105,10 +102,6 @@ impl Writer<'_> {
         }
         let version: Value = pool.metadata.resource_version.clone().into();
         let patch = json!({"metadata": {"resourceVersion": version}, "status": {"conditions": conditions}});
-        patch::merge_status(&self.pools(), &self.context.cluster.pools, self.name(), &patch).await
-    }
-
-    fn pools(&self) -> Api<MachineConfigPool> {
-        Api::all(self.context.client.clone())
+        patch::merge_status(&self.context.client, &self.context.cluster.pools, self.name(), &patch).await
     }
 }

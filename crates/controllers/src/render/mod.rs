@@ -17,12 +17,12 @@ use act::Writer;
 use notices::Notices;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
-use tokio::time::Instant;
+use tokio::{sync::watch, time::Instant};
 use weir_api::{
     Class, MachineConfigPool,
     condition::{FALSE, TRUE},
 };
-use weir_kubeio::{Event, Next, Recorder, drive};
+use weir_kubeio::{Error, Event, Next, Recorder};
 use weir_rules::{
     render::{
         RenderError, Rendered,
@@ -89,46 +89,6 @@ impl Controller {
         Self { context, access, recorder, news: News::default(), notices: Notices::default(), last, waiting }
     }
 
-    /// Reconciles on every change until the future is dropped.
-    pub async fn run(&self) {
-        drive("render", self.context.cluster.configuration_changes(), || self.reconcile()).await;
-    }
-
-    /// One pass over all pools.
-    ///
-    /// # Errors
-    /// The first write that failed; the other pools are seen to all the same.
-    pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
-        if !self.context.cluster.is_configuration_synced() {
-            return Ok(Next::Await);
-        }
-        let world = self.context.configuration();
-        let found = self.notices.look(&world);
-        self.notices.tell(&self.context, &self.recorder, &found).await;
-        let (facts, mut first, mut again) = (world.facts(), None, None);
-        for (pool, because, mut outcome) in self.outcomes(&world) {
-            let notices = [found.about(&pool, because.as_ref()), facts.clone()].concat();
-            let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool, notices: &notices };
-            if let Ok(made) = &outcome
-                && let Err(failure) = guard::guard(&self.access, self.context.profile, writer.name(), made).await
-            {
-                outcome = Err(failure);
-            }
-            let pause = self.pause(writer.name(), outcome.as_ref().err());
-            again = again.into_iter().chain(pause).min();
-            let written = match outcome {
-                Ok(made) => self.accept(&writer, &made.rendered, world.trouble()).await,
-                Err(failure) if pause.is_some_and(|_| !failure.is_failure()) => Ok(()),
-                Err(failure) => self.refuse(&writer, &failure).await,
-            };
-            if let Err(error) = written {
-                self.not_written(&writer, &error).await;
-                first.get_or_insert(error);
-            }
-        }
-        first.map_or(Ok(again.map_or(Next::Await, Next::After)), Err)
-    }
-
     /// What came of each pool that is not being deleted, and why it is that stream, if that was found out.
     fn outcomes(&self, world: &World) -> Vec<(Arc<MachineConfigPool>, Option<StreamReason>, Rendering)> {
         let views = world.pool_views();
@@ -174,7 +134,7 @@ impl Controller {
         writer: &Writer<'_>,
         rendered: &Rendered,
         trouble: Option<&CatalogTrouble>,
-    ) -> Result<(), weir_kubeio::Error> {
+    ) -> Result<(), Error> {
         writer.write(rendered).await?;
         let written = match trouble {
             None => writer.say(FALSE, "", "").await,
@@ -191,7 +151,7 @@ impl Controller {
         written
     }
 
-    async fn refuse(&self, writer: &Writer<'_>, failure: &RenderFailure) -> Result<(), weir_kubeio::Error> {
+    async fn refuse(&self, writer: &Writer<'_>, failure: &RenderFailure) -> Result<(), Error> {
         let text = failure.to_string();
         if self.news.is_new(writer.name(), &text) {
             if failure.is_failure() || failure.is_of_user() {
@@ -233,5 +193,46 @@ impl Controller {
                 tracing::debug!(pool = writer.name(), error = %weir_kubeio::drive::chain(&error), "nor was that");
             }
         }
+    }
+}
+
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "render";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        self.context.cluster.intent_changes()
+    }
+
+    /// The first write that failed is the error; the other pools are seen to all the same.
+    async fn reconcile(&self) -> Result<Next, Error> {
+        if !self.context.cluster.is_configuration_synced() {
+            return Ok(Next::Await);
+        }
+        let world = self.context.configuration();
+        let found = self.notices.look(&world);
+        self.notices.tell(&self.context, &self.recorder, &found).await;
+        let (facts, mut first, mut again) = (world.facts(), None, None);
+        for (pool, because, mut outcome) in self.outcomes(&world) {
+            let notices = [found.about(&pool, because.as_ref()), facts.clone()].concat();
+            let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool, notices: &notices };
+            if let Ok(made) = &outcome
+                && let Err(failure) = guard::guard(&self.access, self.context.profile, writer.name(), made).await
+            {
+                outcome = Err(failure);
+            }
+            let pause = self.pause(writer.name(), outcome.as_ref().err());
+            again = again.into_iter().chain(pause).min();
+            let written = match outcome {
+                Ok(made) => self.accept(&writer, &made.rendered, world.trouble()).await,
+                Err(failure) if pause.is_some_and(|_| !failure.is_failure()) => Ok(()),
+                Err(failure) => self.refuse(&writer, &failure).await,
+            };
+            if let Err(error) = written {
+                self.not_written(&writer, &error).await;
+                first.get_or_insert(error);
+            }
+        }
+        first.map_or(Ok(again.map_or(Next::Await, Next::After)), Err)
     }
 }

@@ -1,12 +1,9 @@
 //! Writes nodes, and the status of pools.
 
 use crate::{Context, news::News};
-use k8s_openapi::api::core::v1::Node;
-use kube::Api;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use weir_api::{
-    MachineConfigPool,
     condition::TRUE,
     keys::{
         pool::UPDATED,
@@ -137,8 +134,7 @@ impl Writer<'_> {
     }
 
     async fn node(&self, name: &str, patch: &Value) -> Result<(), Error> {
-        let api: Api<Node> = Api::all(self.context.client.clone());
-        match patch::merge(&api, &self.context.cluster.nodes, name, patch).await {
+        match patch::merge(&self.context.client, &self.context.cluster.nodes, name, patch).await {
             // It was deleted in the meantime, and its watch will say so.
             Err(error) if error.is_not_found() => Ok(()),
             written => written,
@@ -155,8 +151,7 @@ impl Writer<'_> {
         // Another controller writes other conditions into the same list: the patch holds for what was read, or not at all.
         let version = &wanted.pool.metadata.resource_version;
         let patch = json!({"metadata": {"resourceVersion": version}, "status": status});
-        let api: Api<MachineConfigPool> = Api::all(self.context.client.clone());
-        patch::merge_status(&api, &self.context.cluster.pools, pool, &patch).await?;
+        patch::merge_status(&self.context.client, &self.context.cluster.pools, pool, &patch).await?;
         let before = wanted.pool.status.as_ref();
         if is_updated(Some(&wanted.status)) && !is_updated(before) {
             let config = wanted.status.configuration.as_ref().map(|configuration| configuration.name());

@@ -2,19 +2,17 @@
 //!
 //! | module | part |
 //! |---|---|
-//! | `observe` | what a pass need not look at again |
 //! | `act` | writes nodes, and the status of pools |
 
 mod act;
-mod observe;
 
 use crate::{Context, news::News};
 use act::Writer;
 use jiff::Timestamp;
-use observe::{is_alike, take_in};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
-use weir_kubeio::{Next, Recorder, drive};
+use tokio::sync::watch;
+use weir_kubeio::{Error, Next, Recorder};
 use weir_rules::{rollout::RolloutPlan, world::World};
 
 /// Events are recorded under this name, the reference's.
@@ -52,43 +50,38 @@ impl Controller {
         }
     }
 
-    /// Reconciles on every change until the future is dropped.
-    pub async fn run(&self) {
-        drive("rollout", self.context.cluster.changes(), || self.reconcile()).await;
-    }
-
     /// The plan made last.
     #[must_use]
     pub fn plan(&self) -> Option<Arc<RolloutPlan>> {
-        lock(&self.plan).clone()
+        self.plan.lock().clone()
+    }
+}
+
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "rollout";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        self.context.cluster.changes()
     }
 
-    /// One pass over all pools and nodes.
-    ///
-    /// # Errors
-    /// The first write that failed; the others are made all the same.
-    pub async fn reconcile(&self) -> Result<Next, weir_kubeio::Error> {
-        if !self.context.cluster.is_synced() {
+    /// The first write that failed is the error; the others are made all the same.
+    async fn reconcile(&self) -> Result<Next, Error> {
+        let cluster = &self.context.cluster;
+        if !cluster.is_synced() {
             return Ok(Next::Await);
         }
-        let now = self.context.clock.now();
-        let world = self.context.world();
-        let last = lock(&self.last).take();
-        if let (Some(last), Some(plan)) = (&last, self.plan())
-            && plan.next.is_none_or(|next| now < next)
-            && is_alike(last, &world)
+        let (mut world, now) = (self.context.world(), self.context.clock.now());
+        let (last, before) = (self.last.lock().take(), self.plan());
+        if let Some(plan) = before.as_ref().filter(|plan| plan.next.is_none_or(|next| now < next))
+            && last.is_some_and(|last| world.is_alike(&last))
         {
-            *lock(&self.last) = Some(world);
+            *self.last.lock() = Some(world);
             return Ok(until(plan.next, now));
         }
-        self.act(world, now).await
-    }
-
-    /// Plans, and does what is planned.
-    async fn act(&self, mut world: World, now: Timestamp) -> Result<Next, weir_kubeio::Error> {
+        let plan = Arc::new(world.views().plan(before.as_deref(), now));
+        *self.plan.lock() = Some(plan.clone());
         let writer = Writer { context: &self.context, recorder: &self.recorder, news: &self.news, lost: &self.lost };
-        let plan = Arc::new(world.views().plan(self.plan().as_deref(), now));
-        *lock(&self.plan) = Some(plan.clone());
         let told = writer.tell(&plan).await;
         // The status speaks of the nodes as they are now that they were told.
         let after = (!plan.start.is_empty() || !plan.adopt.is_empty()).then(|| self.context.world());
@@ -104,14 +97,10 @@ impl Controller {
         if self.context.kept_by_us().is_ok() && writer.mark(&plan).await? {
             return Ok(AT_ONCE);
         }
-        take_in(&mut world, &self.context, &plan, &statuses);
-        *lock(&self.last) = Some(world);
+        world.take_in(&plan, &statuses, |name| cluster.nodes.get(name), |name| cluster.pools.get(name));
+        *self.last.lock() = Some(world);
         Ok(until(plan.next, now))
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
 }
 
 /// When to look again, if time alone changes the plan.

@@ -1,7 +1,6 @@
 //! Writes the OSImageStream: what it lists first, then what is wanted of it, and last the marks that say it is done.
 
 use crate::Context;
-use kube::Api;
 use serde_json::json;
 use weir_api::{
     OSImageStream,
@@ -29,18 +28,18 @@ impl Writer<'_> {
     /// again.
     pub(super) async fn write(&self, release: &str, catalog: &Catalog) -> Result<(), Error> {
         let streams = &self.context.cluster.streams;
-        let (api, default) = (self.api(), catalog.default.clone());
+        let (client, default) = (&self.context.client, catalog.default.clone());
         if self.object.is_none() {
             let object = OSImageStream::named(CLUSTER, OSImageStreamSpec::asking_for(&default));
-            patch::create(&api, streams, &object).await?;
+            patch::create(client, streams, &object).await?;
         }
         let listed: Vec<&str> = catalog.streams.iter().map(|stream| stream.set.name.as_str()).collect();
         self.remember(&listed).await?;
         let status = json!({"status": {"availableStreams": catalog.available_streams(), "defaultStream": default}});
-        patch::merge_status(&api, streams, CLUSTER, &status).await?;
+        patch::merge_status(client, streams, CLUSTER, &status).await?;
         // The new default is listed by now, as the object's own validation demands.
         if matches!(catalog.because, DefaultReason::Followed { .. }) {
-            patch::merge(&api, streams, CLUSTER, &json!({"spec": {"defaultStream": default}})).await?;
+            patch::merge(client, streams, CLUSTER, &json!({"spec": {"defaultStream": default}})).await?;
         }
         let retained = joined(catalog.retained());
         let marks = json!({
@@ -48,25 +47,25 @@ impl Writer<'_> {
             RELEASE_PAYLOAD_IMAGE: release,
             RETAINED_STREAMS: retained,
         });
-        patch::merge(&api, streams, CLUSTER, &json!({"metadata": {"annotations": marks}})).await?;
+        patch::merge(client, streams, CLUSTER, &json!({"metadata": {"annotations": marks}})).await?;
         Ok(())
     }
 
     pub(super) async fn take_default(&self, default: &str) -> Result<(), Error> {
         let status = json!({"status": {"defaultStream": default}});
-        patch::merge_status(&self.api(), &self.context.cluster.streams, CLUSTER, &status).await
+        patch::merge_status(&self.context.client, &self.context.cluster.streams, CLUSTER, &status).await
     }
 
     /// Takes streams off the list.
     pub(super) async fn drop_streams(&self, dropped: &[String]) -> Result<(), Error> {
-        let (api, streams) = (self.api(), &self.context.cluster.streams);
+        let (client, streams) = (&self.context.client, &self.context.cluster.streams);
         let Some((object, status)) = self.object.and_then(|o| Some((o, o.status.as_ref()?))) else { return Ok(()) };
         let left: Vec<_> = status.available_streams.iter().filter(|set| !dropped.contains(&set.name)).collect();
         self.remember(&left.iter().map(|set| set.name.as_str()).collect::<Vec<_>>()).await?;
-        patch::merge_status(&api, streams, CLUSTER, &json!({"status": {"availableStreams": left}})).await?;
+        patch::merge_status(client, streams, CLUSTER, &json!({"status": {"availableStreams": left}})).await?;
         let retained = joined(retained(object).into_iter().filter(|name| !dropped.iter().any(|d| d == name)));
         let marks = json!({RETAINED_STREAMS: retained});
-        patch::merge(&api, streams, CLUSTER, &json!({"metadata": {"annotations": marks}})).await
+        patch::merge(client, streams, CLUSTER, &json!({"metadata": {"annotations": marks}})).await
     }
 
     /// Notes which streams will have left the list once these are all. Before the list itself: what is in both counts as listed.
@@ -77,12 +76,13 @@ impl Writer<'_> {
             return Ok(());
         }
         let marks = json!({FORMER_STREAMS: names});
-        patch::merge(&self.api(), &self.context.cluster.streams, CLUSTER, &json!({"metadata": {"annotations": marks}}))
-            .await
-    }
-
-    fn api(&self) -> Api<OSImageStream> {
-        Api::all(self.context.client.clone())
+        patch::merge(
+            &self.context.client,
+            &self.context.cluster.streams,
+            CLUSTER,
+            &json!({"metadata": {"annotations": marks}}),
+        )
+        .await
     }
 }
 

@@ -1,10 +1,8 @@
 //! Forgets what is known of images that the cluster no longer uses, now and then.
 
-use crate::Context;
-use kube::{Api, api::ListParams};
+use crate::{Context, cluster::Watcher};
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::sleep;
-use weir_api::PinnedImageSet;
 use weir_images::{Cache, Digest, pull_spec::digest_of};
 use weir_rules::stream::catalog::kept::{KeptView, kept};
 
@@ -15,7 +13,7 @@ const FIRST: Duration = Duration::from_mins(10);
 const PERIOD: Duration = Duration::from_hours(24);
 
 /// Forgets on schedule until the future is dropped.
-pub(super) async fn run(context: &Context, cache: &Cache) {
+pub(crate) async fn run(context: &Context, cache: &Cache) {
     sleep(FIRST).await;
     loop {
         match evict(context, cache).await {
@@ -29,19 +27,16 @@ pub(super) async fn run(context: &Context, cache: &Cache) {
 
 /// Forgets once; returns of how many images.
 async fn evict(context: &Context, cache: &Cache) -> Result<usize, String> {
-    let sets: Api<PinnedImageSet> = Api::all(context.client.clone());
-    let pinned = match sets.list(&ListParams::default()).await {
-        Ok(list) => list.items,
-        Err(kube::Error::Api(status)) if status.code == 404 => Vec::new(),
-        Err(error) => return Err(format!("listing PinnedImageSets: {error}")),
-    };
+    if !context.cluster.watches.is_synced(&[Watcher::Settings]) {
+        return Err("PinnedImageSets have not been seen".to_owned());
+    }
     let world = context.configuration();
     let view = KeptView {
         cluster: world.version.as_deref(),
         object: world.streams.as_deref(),
         controller_config: world.controller_config.as_deref(),
         pools: &world.pools.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-        pinned: &pinned,
+        pinned: &world.pinned,
     };
     let config_of = |name: &str| world.config(name).map(AsRef::as_ref);
     let Some(kept) = kept(&view, config_of) else { return Ok(0) };

@@ -8,7 +8,7 @@
 //! | `gate_off` | whether the release is for this cluster, where there are no streams |
 
 mod act;
-mod evict;
+pub(crate) mod evict;
 mod gate_off;
 pub mod observe;
 
@@ -18,11 +18,15 @@ use futures::future::select_all;
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, pin::pin, time::Duration};
-use tokio::time::{Instant, sleep};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep},
+};
 use weir_api::{Class, keys::names::CLUSTER};
 use weir_images::Images;
-use weir_kubeio::{Classed, Event, Next, Recorder, drive, drive::chain};
+use weir_kubeio::{Classed, Event, Next, Recorder, drive::chain};
 use weir_rules::stream::{
+    attempt::{Obstacle, pause_after},
     catalog::{
         Catalog, CatalogError, Existing, Input, Source, catalog,
         due::{Due, Stale},
@@ -100,17 +104,14 @@ impl Error {
         }
     }
 
-    fn severity(&self) -> Severity {
-        let passes = match self {
-            Self::Access { source: access::Error::Unseen { .. }, .. } => true,
-            error => error.class() == Class::Transient,
-        };
-        if passes { Severity::Passing } else { Severity::Blocking }
-    }
-
-    /// Whether how images are read may be the cause.
-    fn is_of_reading(&self) -> bool {
-        matches!(self, Self::Catalog { source: CatalogError::Incomplete { .. } | CatalogError::Payload(_), .. })
+    fn obstacle(&self) -> Obstacle<'_> {
+        match self {
+            Self::Gates(_) => Obstacle::Gates,
+            Self::Catalog { source, .. } => Obstacle::Catalog(source),
+            Self::Access { source, .. } => Obstacle::Access { unseen: matches!(source, access::Error::Unseen { .. }) },
+            Self::Mismatch { .. } => Obstacle::Mismatch,
+            Self::Api(error) => Obstacle::Write { transient: error.class() == Class::Transient },
+        }
     }
 
     /// What went wrong, without the release.
@@ -122,15 +123,6 @@ impl Error {
             Self::Gates(_) | Self::Api(_) => chain(self),
         }
     }
-}
-
-/// How bad it is that a catalogue could not be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Severity {
-    /// It may be made without anybody changing anything.
-    Passing,
-    /// Only a change helps.
-    Blocking,
 }
 
 /// The stream controller.
@@ -173,19 +165,8 @@ impl Attempt {
     }
 }
 
-/// First pause before an image that could not be read is tried again.
-const FIRST_RETRY: Duration = Duration::from_millis(500);
 /// A user is told of a registry that takes longer than this to answer: a healthy one needs a tenth of it.
 const SOON: Duration = Duration::from_millis(500);
-/// Longest such pause, whatever the answer was: who grants access, or pushes what was missing, sees the catalogue made
-/// within a quarter of a minute. An attempt that is under way then ends within [`access::RETRY`].
-const LAST_RETRY: Duration = Duration::from_secs(10);
-
-/// The pause after so many failures in a row.
-fn pause_after(times: u32) -> Duration {
-    FIRST_RETRY.saturating_mul(1 << times.min(16)).min(LAST_RETRY)
-}
-
 impl Controller {
     /// A controller that reads images through `access`.
     #[must_use]
@@ -193,68 +174,6 @@ impl Controller {
         let recorder = context.recorder(COMPONENT);
         let looked = Mutex::default();
         Self { context, access, recorder, news: News::default(), failed: Mutex::default(), looked }
-    }
-
-    /// Reconciles on every change until the future is dropped.
-    pub async fn run(&self) {
-        let mut changes = self.context.cluster.configuration_changes();
-        changes.extend(self.access.changes());
-        let forgetting = async {
-            match self.access.cache() {
-                Some(cache) => evict::run(&self.context, cache).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::join!(drive("stream", changes, || self.reconcile()), forgetting);
-    }
-
-    /// One pass.
-    ///
-    /// # Errors
-    /// When the object could not be made what it should be.
-    pub async fn reconcile(&self) -> Result<Next, Error> {
-        let cluster = &self.context.cluster;
-        if !cluster.is_configuration_synced() {
-            return Ok(Next::Await);
-        }
-        // Another build's controllers make the OSImageStream.
-        if self.context.kept_by_us().is_err() {
-            return Ok(Next::Await);
-        }
-        // What is there and cannot be read is not written over: the pools name it.
-        if !cluster.streams.broken().is_empty() {
-            return Ok(Next::Await);
-        }
-        let due = self.context.configuration().due()?;
-        if !matches!(due, Due::Make { .. }) {
-            self.clear(due == Due::Off);
-        }
-        let object = cluster.streams.get(CLUSTER);
-        let writer = Writer { context: &self.context, object: object.as_deref() };
-        match due {
-            Due::Off => return self.look().await,
-            Due::NoRelease | Due::Nothing => {}
-            Due::OtherVersion { desired, ours } => {
-                tracing::info!(desired, ours, "the controllers of the desired release make the OSImageStream");
-            }
-            Due::Make { release, because } => return self.make(&release, &because, &writer).await,
-            Due::TakeDefault { to } => writer.take_default(&to).await?,
-            Due::UnknownDefault { wanted, available } => {
-                let text =
-                    format!("spec.defaultStream {wanted} is not available; available are: {}", available.join(", "));
-                if let Some(object) = object.as_ref().filter(|_| self.news.is_new(CLUSTER, &text)) {
-                    self.recorder.record(&**object, &Event::warning("DefaultStreamNotAvailable", text)).await;
-                }
-            }
-            Due::Drop { streams } => {
-                writer.drop_streams(&streams).await?;
-                let text = format!("{} is no longer in the release and no longer used", streams.join(", "));
-                if let Some(object) = &object {
-                    self.recorder.record(&**object, &Event::normal("StreamDropped", text)).await;
-                }
-            }
-        }
-        Ok(Next::Await)
     }
 
     async fn make(&self, release: &str, because: &Stale, writer: &Writer<'_>) -> Result<Next, Error> {
@@ -281,11 +200,10 @@ impl Controller {
                 Ok(Next::Await)
             }
             Err(error) => {
-                let severity = error.severity();
-                let why = if error.is_of_reading() { self.with_access(error.why()) } else { error.why() };
-                if let Some(pause) = self.fail(attempt, why, severity) {
-                    let text = format!("{}; next attempt in {} s", chain(&error), pause.as_secs_f32().ceil());
-                    let text = if error.is_of_reading() { self.with_access(text) } else { text };
+                let obstacle = error.obstacle();
+                let said = |text| if obstacle.is_of_reading() { self.with_access(text) } else { text };
+                if let Some(pause) = self.fail(attempt, said(error.why()), obstacle.is_blocking()) {
+                    let text = said(format!("{}; next attempt in {} s", chain(&error), pause.as_secs_f32().ceil()));
                     self.warn(error.code(), text).await;
                 }
                 Err(error)
@@ -335,7 +253,7 @@ impl Controller {
                     told = true;
                     let why = "the images of the release are being read, and the registry has not answered yet";
                     let why = self.with_access(why.to_owned());
-                    self.trouble(release, &why, Severity::Passing, None);
+                    self.trouble(release, &why, false, None);
                     self.warn("OSImageStreamDelayed", format!("{release}: {why}")).await;
                 }
             }
@@ -388,24 +306,24 @@ impl Controller {
     }
 
     /// Remembers a failure; returns the pause before the next attempt when it says something new.
-    fn fail(&self, attempt: Attempt, said: String, severity: Severity) -> Option<Duration> {
+    fn fail(&self, attempt: Attempt, said: String, blocking: bool) -> Option<Duration> {
         let before = self.failed.lock().take();
         let before = before.filter(|before| before.is_of(&attempt.release, attempt.images.as_ref()));
         let times = before.as_ref().map_or(0, |attempt| attempt.times).saturating_add(1);
         let pause = pause_after(times);
-        self.trouble(&attempt.release, &said, severity, Some(pause));
+        self.trouble(&attempt.release, &said, blocking, Some(pause));
         let news = before.is_none_or(|attempt| attempt.said != said);
         self.set_failed(Some(Attempt { times, said, next: Instant::now() + pause, ..attempt }));
         news.then_some(pause)
     }
 
     /// Lets the other controllers know.
-    fn trouble(&self, release: &str, why: &str, severity: Severity, pause: Option<Duration>) {
+    fn trouble(&self, release: &str, why: &str, blocking: bool, pause: Option<Duration>) {
         let next = pause.and_then(|pause| SignedDuration::try_from(pause).ok());
         let catalog = CatalogTrouble {
             release: release.to_owned(),
             why: why.to_owned(),
-            blocking: severity == Severity::Blocking,
+            blocking,
             next: next.map(|pause| self.context.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)),
         };
         self.context.cluster.troubles.change(|trouble| trouble.catalog = Some(catalog));
@@ -420,6 +338,62 @@ impl Controller {
 
     fn set_failed(&self, attempt: Option<Attempt>) {
         *self.failed.lock() = attempt;
+    }
+}
+
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "stream";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.context.cluster.configuration_changes();
+        all.extend(self.access.changes());
+        all
+    }
+
+    async fn reconcile(&self) -> Result<Next, Error> {
+        let cluster = &self.context.cluster;
+        if !cluster.is_configuration_synced() {
+            return Ok(Next::Await);
+        }
+        // Another build's controllers make the OSImageStream.
+        if self.context.kept_by_us().is_err() {
+            return Ok(Next::Await);
+        }
+        // What is there and cannot be read is not written over: the pools name it.
+        if !cluster.streams.broken().is_empty() {
+            return Ok(Next::Await);
+        }
+        let due = self.context.configuration().due()?;
+        if !matches!(due, Due::Make { .. }) {
+            self.clear(due == Due::Off);
+        }
+        let object = cluster.streams.get(CLUSTER);
+        let writer = Writer { context: &self.context, object: object.as_deref() };
+        match due {
+            Due::Off => return self.look().await,
+            Due::NoRelease | Due::Nothing => {}
+            Due::OtherVersion { desired, ours } => {
+                tracing::info!(desired, ours, "the controllers of the desired release make the OSImageStream");
+            }
+            Due::Make { release, because } => return self.make(&release, &because, &writer).await,
+            Due::TakeDefault { to } => writer.take_default(&to).await?,
+            Due::UnknownDefault { wanted, available } => {
+                let text =
+                    format!("spec.defaultStream {wanted} is not available; available are: {}", available.join(", "));
+                if let Some(object) = object.as_ref().filter(|_| self.news.is_new(CLUSTER, &text)) {
+                    self.recorder.record(&**object, &Event::warning("DefaultStreamNotAvailable", text)).await;
+                }
+            }
+            Due::Drop { streams } => {
+                writer.drop_streams(&streams).await?;
+                let text = format!("{} is no longer in the release and no longer used", streams.join(", "));
+                if let Some(object) = &object {
+                    self.recorder.record(&**object, &Event::normal("StreamDropped", text)).await;
+                }
+            }
+        }
+        Ok(Next::Await)
     }
 }
 

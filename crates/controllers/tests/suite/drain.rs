@@ -16,9 +16,9 @@ use weir_api::{
     crds::{FeatureSet, crds},
 };
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Cluster, Context, drain, nodes};
+use weir_controllers::{Build, Cluster, Context, cluster::Watcher, drain, nodes};
 use weir_distro::Profile;
-use weir_kubeio::Clock;
+use weir_kubeio::{Clock, drive};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
 
@@ -52,8 +52,10 @@ impl World {
             settle: Duration::ZERO,
         };
         tokio::spawn(context.cluster.clone().fill(world.client.clone()));
+        let (watches, client) = (context.cluster.watches.clone(), world.client.clone());
+        tokio::spawn(async move { watches.fill(&client, &[Watcher::Drains]).await });
         let (drain, nodes) = (drain::Controller::new(context.clone()), nodes::Controller::new(context));
-        tokio::spawn(async move { tokio::join!(drain.run(), nodes.run()) });
+        tokio::spawn(async move { tokio::join!(drive(&drain), drive(&nodes)) });
         world
     }
 

@@ -31,10 +31,10 @@ use weir_api::{
     },
 };
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Cluster, Context, masters, operator, unused};
+use weir_controllers::{Build, Cluster, Context, cluster::Watcher, masters, operator::Operator, unused};
 use weir_distro::Profile;
 use weir_images::{Images, Source};
-use weir_kubeio::Clock;
+use weir_kubeio::{Clock, drive};
 
 const NAMESPACES: [&str; 6] = [
     "openshift-machine-config-operator",
@@ -147,7 +147,7 @@ impl OpenShift {
         self.operator.drain(..).for_each(|task| task.abort());
         let context = self.context(build);
         let watching = tokio::spawn(context.cluster.clone().fill(self.client.clone()));
-        let operator = operator::Controller::new(context).continuing(continues);
+        let operator = Operator::new(context).continuing(continues);
         self.operator = vec![watching, tokio::spawn(async move { operator.run().await })];
     }
 
@@ -318,7 +318,7 @@ async fn without_being_told_to_continue_nothing_is_written_but_that_another_buil
     let pruning = unused::Controller::new(context.clone(), Duration::from_secs(1));
     cluster.operator = vec![
         tokio::spawn(async move { weir_controllers::run(context, images).await }),
-        tokio::spawn(async move { pruning.run().await }),
+        tokio::spawn(async move { drive(&pruning).await }),
     ];
     sleep(Duration::from_mins(20)).await;
     let mut written = cluster.writes.lock().unwrap().clone();
@@ -353,8 +353,10 @@ async fn nodes_of_the_control_plane_have_the_labels_and_taints_that_the_schedule
     cluster.create(&node("w0", &["worker"], json!([taint(&role("master"))]))).await;
     let context = cluster.context("v1");
     tokio::spawn(context.cluster.clone().fill(cluster.client.clone()));
-    let masters = masters::Controller::new(context);
-    let masters = tokio::spawn(async move { masters.run().await });
+    let (masters, client) = (masters::Controller::new(context.clone()), cluster.client.clone());
+    let masters = tokio::spawn(async move {
+        tokio::join!(drive(&masters), context.cluster.watches.fill(&client, &[Watcher::ControlPlane]))
+    });
     let has = async |name: &str| {
         sleep(Duration::from_secs(1)).await;
         let node: k8s_openapi::api::core::v1::Node = Api::all(cluster.client.clone()).get(name).await.unwrap();

@@ -17,7 +17,7 @@ use weir_api::{
     keys::operand::{MANAGED_BY, OPERATOR},
 };
 use weir_apiserver::{ApiServer, Service, Settings, User};
-use weir_controllers::{Build, Cluster, Context, operator};
+use weir_controllers::{Build, Cluster, Context, operator::Operator};
 use weir_distro::Profile;
 use weir_kubeio::Clock;
 use weir_testkit::{Trouble, Troubled};
@@ -139,7 +139,7 @@ impl World {
             settle: Duration::ZERO,
         };
         let watching = tokio::spawn(context.cluster.clone().fill(client));
-        let operator = operator::Controller::new(context).keeping(kept);
+        let operator = Operator::new(context).keeping(kept);
         self.operator = vec![watching, tokio::spawn(async move { operator.run().await })];
         sleep(Duration::from_secs(1)).await;
     }

@@ -18,7 +18,7 @@ use weir_api::{
     keys::config::BUILT_IN,
 };
 use weir_apiserver::{ApiServer, Settings, User};
-use weir_controllers::{Build, Cluster, Context, operator};
+use weir_controllers::{Build, Cluster, Context, operator::Operator};
 use weir_distro::Profile;
 use weir_kubeio::Clock;
 
@@ -60,7 +60,7 @@ async fn pools_are_made_and_the_state_is_said() {
         settle: Duration::ZERO,
     };
     tokio::spawn(context.cluster.clone().fill(client.clone()));
-    let operator = operator::Controller::new(context);
+    let operator = Operator::new(context);
     tokio::spawn(async move { operator.run().await });
     sleep(Duration::from_secs(1)).await;
 
@@ -153,7 +153,7 @@ async fn guarded(platform: &str, gates: &[&str]) -> (ApiServer, Client) {
         settle: Duration::ZERO,
     };
     tokio::spawn(context.cluster.clone().fill(client.clone()));
-    let operator = operator::Controller::new(context);
+    let operator = Operator::new(context);
     tokio::spawn(async move { operator.run().await });
     sleep(Duration::from_secs(1)).await;
     (server, client)

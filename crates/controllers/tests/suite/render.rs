@@ -27,7 +27,7 @@ use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::{Access, Build, Cluster, Context, render, rollout};
 use weir_distro::Profile;
 use weir_images::{Images, Source};
-use weir_kubeio::Clock;
+use weir_kubeio::{Clock, drive};
 
 const ROLE: &str = "machineconfiguration.openshift.io/role";
 
@@ -127,7 +127,7 @@ async fn started_with(is_served: impl Fn(&str) -> bool, is_spoilt: fn(&str) -> b
     let access = Access::new(&context.cluster, Images::new(Source::default()));
     let rollout = rollout::Controller::new(context.clone());
     let controller = render::Controller::new(context, access);
-    tokio::spawn(async move { tokio::join!(controller.run(), rollout.run()) });
+    tokio::spawn(async move { tokio::join!(drive(&controller), drive(&rollout)) });
     settle().await;
     client
 }

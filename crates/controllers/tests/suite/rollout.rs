@@ -16,7 +16,7 @@ use weir_api::{
 use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::{Build, Cluster, Context, rollout};
 use weir_distro::Profile;
-use weir_kubeio::Clock;
+use weir_kubeio::{Clock, drive};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
 const NAMESPACE: &str = "openshift-machine-config-operator";
@@ -64,7 +64,7 @@ async fn the_master_that_runs_the_operator_goes_last() {
     let controller = rollout::Controller::new(context.clone());
     tokio::select! {
         () = context.cluster.clone().fill(context.client.clone()) => panic!("the watches ended"),
-        () = controller.run() => panic!("the controller ended"),
+        () = drive(&controller) => panic!("the controller ended"),
         () = sleep(Duration::from_secs(2)) => {}
     }
     let told = nodes.list(&ListParams::default()).await.unwrap().into_iter().filter(|node| {

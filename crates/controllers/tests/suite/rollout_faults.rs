@@ -23,10 +23,10 @@ use weir_api::{
     crds::{FeatureSet, crds},
 };
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Cluster, Context, drain, nodes, rollout};
+use weir_controllers::{Build, Cluster, Context, cluster::Watcher, drain, nodes, rollout};
 use weir_distro::Profile;
 use weir_fleet::{Faults, Fleet, Machine, Workload};
-use weir_kubeio::Clock;
+use weir_kubeio::{Clock, drive};
 use weir_rules::{rollout::is_tainted, view::NodeView};
 use weir_testkit::{History, Recorder, Trouble, Troubled};
 
@@ -114,7 +114,9 @@ impl World {
         Task(tokio::spawn(async move {
             let (drain, nodes) = (drain::Controller::new(context.clone()), nodes::Controller::new(context.clone()));
             let rollout = rollout::Controller::new(context.clone());
-            tokio::join!(context.cluster.clone().fill(context.client.clone()), drain.run(), nodes.run(), rollout.run());
+            let drains = context.cluster.watches.fill(&context.client, &[Watcher::Drains]);
+            let watching = context.cluster.clone().fill(context.client.clone());
+            tokio::join!(watching, drains, drive(&drain), drive(&nodes), drive(&rollout));
         }))
     }
 

@@ -25,10 +25,10 @@ use weir_api::OSImageStream;
 use weir_api::crds::{FeatureSet, crds};
 use weir_api::keys::{config::RELEASE_PAYLOAD_IMAGE, names::OPERATOR_NAMESPACE, namespaces};
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Access, Build, Cluster, Context, access, stream};
+use weir_controllers::{Access, Build, Cluster, Context, access, cluster::Watcher, stream};
 use weir_distro::Profile;
 use weir_images::{Authfile, Cache, Images, Patience, Registries, Source, Trust, payload};
-use weir_kubeio::Clock;
+use weir_kubeio::{Clock, drive};
 use weir_rules::stream::trouble::{CatalogTrouble, Trouble};
 use weir_testkit::http::{Answer, Request, Server};
 use weir_testkit::{Options, Registry};
@@ -95,23 +95,13 @@ async fn played(context: &Context, images: Images, story: impl Future<Output = (
     let controller = stream::Controller::new(context.clone(), Access::new(&context.cluster, images));
     let tasks = LocalSet::new();
     tasks.spawn_local(configuration(context.cluster.clone(), context.client.clone()));
-    tasks.spawn_local(async move { controller.run().await });
+    tasks.spawn_local(async move { drive(&controller).await });
     tasks.run_until(story).await;
 }
 
 /// Everything but nodes, which the stream controller has no use for and is not to wait for.
 async fn configuration(cluster: Cluster, client: Client) {
-    tokio::join!(
-        cluster.versions.fill(client.clone()),
-        cluster.gates.fill(client.clone()),
-        cluster.streams.fill(client.clone()),
-        cluster.controller_configs.fill(client.clone()),
-        cluster.pools.fill(client.clone()),
-        cluster.configs.fill(client.clone()),
-        cluster.configurations.fill_optional(client.clone()),
-        cluster.access.fill(client.clone()),
-        cluster.os_configs.fill(client),
-    );
+    cluster.watches.fill(&client, &[Watcher::Configuration, Watcher::Pools, Watcher::Images]).await;
 }
 
 async fn story(context: &Context, image: &str, good: &str) {
@@ -275,7 +265,7 @@ async fn the_config_map_adds_its_images_when_it_is_of_the_release() {
         // Of another release it does not count, and that is said.
         let patch = Patch::Merge(json!({"data": {"releaseVersion": "5.0.0"}}));
         maps.patch("machine-config-osimageurl", &PatchParams::default(), &patch).await.unwrap();
-        let mut changes = context.cluster.access.changes();
+        let mut changes = context.cluster.watches.changes(&[Watcher::Images]);
         let is_seen =
             || context.cluster.access.os_image_url().unwrap().data.as_ref().unwrap()["releaseVersion"] == "5.0.0";
         while !is_seen() {

@@ -11,7 +11,7 @@ use crate::{
 
 /// Whether a node means the same to the plan and to the pools' statuses as it did before.
 #[must_use]
-pub fn is_alike(before: &NodeView<'_>, now: &NodeView<'_>, pools: &[PoolView<'_>]) -> bool {
+pub(crate) fn is_alike(before: &NodeView<'_>, now: &NodeView<'_>, pools: &[PoolView<'_>]) -> bool {
     let assignment = pools_of(pools, now);
     if pools_of(pools, before) != assignment || (before.taints, before.topology) != (now.taints, now.topology) {
         return false;
@@ -23,7 +23,7 @@ pub fn is_alike(before: &NodeView<'_>, now: &NodeView<'_>, pools: &[PoolView<'_>
 
 /// Whether a node was told the target, has not reached it, and has not failed.
 #[must_use]
-pub fn is_on_its_way(node: &NodeView<'_>, target: &str) -> bool {
+pub(crate) fn is_on_its_way(node: &NodeView<'_>, target: &str) -> bool {
     !node.is_candidate(target) && !node.is_done() && !node.is_degraded()
 }
 
@@ -38,7 +38,7 @@ fn decided_by<'a>(node: &NodeView<'a>) -> impl PartialEq + use<'a> {
 
 /// Whether a MachineConfigNode means the same to the pools' statuses as it did before; `counted` when counts come from them.
 #[must_use]
-pub fn is_report_alike(before: &NodeReport<'_>, now: &NodeReport<'_>, counted: bool) -> bool {
+pub(crate) fn is_report_alike(before: &NodeReport<'_>, now: &NodeReport<'_>, counted: bool) -> bool {
     let said = |report: &NodeReport<'_>| {
         let failed = report.degraded.as_ref().map(|degraded| degraded.message.to_owned());
         (failed, report.has_conditions, report.pinned_image_sets_done)

@@ -13,6 +13,7 @@
 //! never gives up, and its clock is on the node, so that a restart does not set it back.
 //! R-DRAIN-7 Uncordon what we, or a controller that does not say so, cordoned; leave what somebody else did.
 //! R-DRAIN-8 A write that failed is tried again after 10, 20, 40 and then 60 s; that one waits keeps no other waiting.
+//! R-DRAIN-9 Pods that stop do not announce it: they are listed again every second, and 200 ms after an eviction.
 //!
 //! Source: `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator and
 //! `pkg/drain` of k8s.io/kubectl.
@@ -24,7 +25,7 @@ mod tests;
 mod tried;
 
 pub use blocker::{Blocker, InTheWay};
-pub use pace::Stage;
+pub use pace::{LIST_AGAIN, SOON, Stage, needs_pods};
 pub use tried::{Answer, Asked, FailedWrite, Tried};
 
 use crate::{
@@ -225,6 +226,19 @@ fn after_failure(plan: NodeDrain, tried: &Tried, now: Timestamp) -> NodeDrain {
     match tried.write.as_ref().map(|failed| pace::after_write(failed, now)) {
         Some(due) if writes && due > now => NodeDrain { step: Step::Wait, next: Some(due), ..plan },
         _ => plan,
+    }
+}
+
+impl NodeDrain {
+    /// When to look again once a step that writes no node was carried out (R-DRAIN-9).
+    #[must_use]
+    pub fn again(&self, now: Timestamp) -> Option<Timestamp> {
+        let at_last = match &self.step {
+            Step::Evict { .. } => now + SOON,
+            Step::Wait if self.started.is_some() => now + LIST_AGAIN,
+            _ => return self.next,
+        };
+        Some(self.next.map_or(at_last, |next| next.min(at_last)))
     }
 }
 

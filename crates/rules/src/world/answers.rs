@@ -15,7 +15,7 @@ use crate::{
     render::failure,
     rollout::halt::Halt,
     status::{
-        cluster_status::{catalog_said, is_said_of},
+        cluster_status::{Failure, Task, catalog_said, is_said_of},
         notices::Notice,
     },
     stream::{
@@ -28,7 +28,10 @@ use crate::{
         mismatch::{self, MismatchView, clause, mismatches},
         trouble::CatalogTrouble,
     },
-    view::{PoolView, unreadable::halts},
+    view::{
+        PoolView,
+        unreadable::{all, halts},
+    },
 };
 use std::{collections::BTreeSet, sync::Arc};
 use weir_api::{
@@ -234,6 +237,20 @@ impl World {
     pub fn facts(&self) -> Vec<Notice> {
         let not_made = self.trouble().map(|trouble| catalog_said(&trouble.release, &trouble.why, trouble.next));
         self.mismatch(&[]).map(Notice::Mismatch).into_iter().chain(not_made.map(Notice::NotMade)).collect()
+    }
+
+    /// The first thing that is wrong with the cluster as a whole: what stands on pools, what cannot be read, that features are
+    /// not known, and then what the operator found in its own work (see [`Failure::order`]), of the same kind the first.
+    #[must_use]
+    pub fn failure(&self, found: impl IntoIterator<Item = Failure>) -> Option<Failure> {
+        let pools = self.pool_views();
+        // What it finds itself it says before the controllers, which may be another process, have said it on the pools.
+        let own = || self.mismatch(&pools).map(|said| Failure::DistributionMismatch { contradictions: vec![said] });
+        let unknown = |why: GatesError| Failure::Work { task: Task::RenderConfig, why: why.to_string() };
+        (Failure::of_pools(&pools).or_else(own))
+            .or_else(|| all(&self.unreadable).map(|said| Failure::Unreadable { said }))
+            .or_else(|| self.gate_list().err().map(unknown))
+            .or_else(|| found.into_iter().min_by_key(Failure::order))
     }
 
     /// Why no node may be told anything.

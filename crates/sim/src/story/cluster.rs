@@ -48,12 +48,12 @@ const SEED: u64 = 1;
 
 /// The operator apart from the other controllers: neither knows what the other remembers.
 async fn two_processes(operator: Context, controller: Context, images: Images) {
-    let work = weir_controllers::operator::Controller::new(operator.clone());
+    let work = weir_controllers::operator::Operator::new(operator.clone());
     tokio::join!(
         weir_controllers::watch(&operator),
         Box::pin(work.run()),
         weir_controllers::watch(&controller),
-        Box::pin(weir_controllers::controller(&controller, images)),
+        Box::pin(weir_controllers::controller(&controller, images, None)),
     );
 }
 

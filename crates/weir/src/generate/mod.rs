@@ -8,10 +8,13 @@ mod source;
 pub use objects::{Objects, of_files};
 pub use source::{Templates, of_folder, of_release};
 
-use crate::build;
 use anyhow::Error;
 use weir_api::{MachineConfig, keys::config::RELEASE_IMAGE_VERSION};
-use weir_rules::template::{TemplateInput, TlsSettings, generate, login};
+use weir_rules::{
+    render::Build,
+    template::{TemplateInput, TlsSettings, generate, login},
+    view::Annotations,
+};
 
 /// An object of which nothing is generated.
 #[derive(Debug)]
@@ -49,14 +52,14 @@ fn made(objects: &Objects, templates: &Templates) -> anyhow::Result<Vec<Result<M
     let pull_secret = login::pull_secret(&config.spec, &objects.secrets())?;
     let server = objects.api_server.as_ref();
     let tls = TlsSettings::of(server.and_then(|server| server.spec.tls_security_profile.as_ref()));
-    let marked = config.metadata.annotations.as_ref().and_then(|marks| marks.get(RELEASE_IMAGE_VERSION));
-    let build = build::identity();
+    let marked = Annotations::of(&config.metadata).get(RELEASE_IMAGE_VERSION);
+    let build = Build::ours();
     let input = TemplateInput {
         controller_config: config,
         pull_secret: pull_secret.as_deref(),
         tls: &tls,
         build: &build.hash,
-        release: templates.release.as_deref().or(marked.map(String::as_str)),
+        release: templates.release.as_deref().or(marked),
     };
     Ok(generate(&templates.tree, &input)?.into_iter().map(Ok).collect())
 }

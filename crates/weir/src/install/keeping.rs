@@ -5,50 +5,31 @@
 
 use super::{
     Component, Install,
-    access::{RBAC, WATCH, named, rule},
+    access::{RBAC, Rights},
 };
 use serde_json::{Value, json};
 use weir_api::{keys::names::OPERATOR_NAMESPACE, kind::MONITORING_GROUP};
 
-/// Rights for kinds that are in no namespace, and to see roles wherever they are: one that is no longer wanted may be in
-/// another namespace than those that are.
-pub(super) fn cluster() -> Vec<Value> {
-    let kinds = ["clusterroles", "clusterrolebindings"];
-    let watched = [&kinds[..], &["roles", "rolebindings"]].concat();
-    let mut rules = vec![rule(&[RBAC], &watched, WATCH)];
-    rules.extend(writes(RBAC, &kinds));
-    rules.push(granted("clusterroles"));
-    rules
-}
-
-/// Rights for a namespace that the controller has a role in.
-pub(super) fn namespaced(namespace: &str) -> Vec<Value> {
-    let mut rules = writes(RBAC, &["roles", "rolebindings"]).to_vec();
-    rules.push(granted("roles"));
-    if namespace == OPERATOR_NAMESPACE {
-        for (group, kinds) in [
-            ("", &["serviceaccounts", "services"][..]),
-            ("apps", &["deployments"]),
-            ("policy", &["poddisruptionbudgets"]),
-            (MONITORING_GROUP, &["servicemonitors"]),
-        ] {
-            rules.push(rule(&[group], kinds, WATCH));
-            rules.extend(writes(group, kinds));
-        }
+/// Rights to write what the controller has in a namespace, or else for the cluster.
+pub(super) fn rights(rights: &mut Rights, namespace: Option<&str>) {
+    let (role, kinds) = match namespace {
+        Some(_) => ("roles", ["roles", "rolebindings"]),
+        None => ("clusterroles", ["clusterroles", "clusterrolebindings"]),
+    };
+    writes(rights, namespace, RBAC, &kinds);
+    rights.named(namespace, RBAC, &[role], Some(Component::Controller.name()), &["escalate", "bind"]);
+    if namespace == Some(OPERATOR_NAMESPACE) {
+        writes(rights, namespace, "", &["serviceaccounts", "services"]);
+        writes(rights, namespace, "apps", &["deployments"]);
+        writes(rights, namespace, "policy", &["poddisruptionbudgets"]);
+        writes(rights, namespace, MONITORING_GROUP, &["servicemonitors"]);
     }
-    rules
 }
 
-fn writes(group: &str, kinds: &[&str]) -> [Value; 2] {
-    [
-        // Who creates cannot be held to a name.
-        rule(&[group], kinds, &["create"]),
-        named(&[group], kinds, &[Component::Controller.name()], &["patch", "delete"]),
-    ]
-}
-
-fn granted(kind: &str) -> Value {
-    named(&[RBAC], &[kind], &[Component::Controller.name()], &["escalate", "bind"])
+fn writes(rights: &mut Rights, namespace: Option<&str>, group: &str, kinds: &[&str]) {
+    // Who creates cannot be held to a name.
+    rights.add(namespace, group, kinds, &["create"]);
+    rights.named(namespace, group, kinds, Some(Component::Controller.name()), &["patch", "delete"]);
 }
 
 /// Arguments of `weir run operator` that say which controller it keeps.

@@ -136,6 +136,7 @@ mod tests {
     };
     use clap::Parser as _;
     use std::collections::BTreeSet;
+    use weir_controllers::{Cluster, cluster::Watcher};
 
     const INSTALL: Install<'_> = Install {
         image: "registry.example.com/weir@sha256:1",
@@ -233,6 +234,58 @@ mod tests {
         for manifest in all() {
             assert!(!manifest.object["rules"].to_string().contains("escalate"), "{}", manifest.file);
         }
+    }
+
+    #[test]
+    fn roles_let_a_component_see_exactly_what_it_watches() {
+        type Seen = BTreeSet<(Option<String>, String, String, Option<String>, String)>;
+        let printed = |component: Component, install: &Install<'_>| -> Seen {
+            let mut seen = Seen::new();
+            for role in access::objects(component, install).iter().filter(|object| object["rules"].is_array()) {
+                for rule in role["rules"].as_array().unwrap() {
+                    let texts =
+                        |key: &str| -> Vec<String> { serde_json::from_value(rule[key].clone()).unwrap_or_default() };
+                    let names: Vec<_> = texts("resourceNames").into_iter().map(Some).collect();
+                    let names = if names.is_empty() { vec![None] } else { names };
+                    for (group, resource) in texts("apiGroups")
+                        .iter()
+                        .flat_map(|g| texts("resources").into_iter().map(move |r| (g.clone(), r)))
+                    {
+                        for verb in texts("verbs").into_iter().filter(|verb| ["list", "watch"].contains(&verb.as_str()))
+                        {
+                            seen.extend(names.iter().map(|name| {
+                                let place = role["metadata"]["namespace"].as_str().map(str::to_owned);
+                                (place, group.clone(), resource.clone(), name.clone(), verb.clone())
+                            }));
+                        }
+                    }
+                }
+            }
+            seen
+        };
+        let watched = |watchers: &[&[Watcher]]| -> Seen {
+            let watches = Cluster::default().watches;
+            let rows = watchers.iter().flat_map(|watchers| watches.of(watchers));
+            rows.flat_map(|row| {
+                let (kind, of) = (&row.kind, &row.selection);
+                ["list", "watch"].map(|verb| {
+                    let name = of.name.map(str::to_owned);
+                    (of.namespace.map(str::to_owned), kind.group.clone(), kind.plural.clone(), name, verb.to_owned())
+                })
+            })
+            .collect()
+        };
+        let keeping = Install {
+            operator_keeps_controller: true,
+            take_over: true,
+            prune_rendered: Some(Duration::from_secs(1)),
+            ..INSTALL
+        };
+        let (all, operator) = (Watcher::EVERYBODY, Watcher::OPERATOR);
+        assert_eq!(printed(Component::Controller, &INSTALL), watched(&[all, Watcher::CONTROLLER]));
+        assert_eq!(printed(Component::Controller, &keeping), watched(&[all, Watcher::CONTROLLER]));
+        assert_eq!(printed(Component::Operator, &INSTALL), watched(&[all, operator]));
+        assert_eq!(printed(Component::Operator, &keeping), watched(&[all, operator, &[Watcher::Operands]]));
     }
 
     #[test]

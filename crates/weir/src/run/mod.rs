@@ -40,7 +40,7 @@ use weir_api::{
         names::{CLUSTER, VERSION},
     },
 };
-use weir_controllers::{Build, Cluster, Context, operator};
+use weir_controllers::{Build, Cluster, Context, operator::Operator};
 use weir_distro::Profile;
 use weir_images::{Images, Release};
 use weir_kubeio::{Clock, error::optional, lease::Timing};
@@ -134,8 +134,8 @@ async fn told_while_unseen(cluster: &Cluster) {
         if unseen.is_empty() {
             return std::future::pending().await;
         }
-        let why = unseen.iter().find_map(|(_, why)| why.clone());
-        let unseen: Vec<_> = unseen.iter().map(|(what, _)| *what).collect();
+        let why = unseen.iter().find_map(|unseen| unseen.why.clone());
+        let unseen: Vec<_> = unseen.iter().map(|unseen| unseen.what.as_str()).collect();
         tracing::warn!(unseen = unseen.join(", "), why, "waiting to see everything there is");
     }
 }
@@ -144,17 +144,12 @@ async fn control(role: Role, context: &Context, images: Images, options: &Option
     tokio::join!(
         async {
             if role.controls() {
-                Box::pin(weir_controllers::controller(context, images)).await;
-            }
-        },
-        async {
-            if let Some(after) = options.prune_rendered.filter(|_| role.controls()) {
-                weir_controllers::unused::Controller::new(context.clone(), after).run().await;
+                Box::pin(weir_controllers::controller(context, images, options.prune_rendered)).await;
             }
         },
         async {
             if role.operates() {
-                let operator = operator::Controller::new(context.clone()).of_image(&options.operator_image);
+                let operator = Operator::new(context.clone()).of_image(&options.operator_image);
                 Box::pin(operator.continuing(options.take_over).keeping(kept).run()).await;
             }
         },

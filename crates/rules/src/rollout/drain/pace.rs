@@ -1,9 +1,9 @@
-//! When a drain asks again, and when users are told (R-DRAIN-4, R-DRAIN-6, R-DRAIN-8).
+//! When a drain asks again, looks again, and when users are told (R-DRAIN-4, R-DRAIN-6, R-DRAIN-8, R-DRAIN-9).
 //!
 //! Periods are those of `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator.
 
 use super::{Answer, Asked, Blocker, FailedWrite, Notice, Tried};
-use crate::view::{BudgetView, PodView};
+use crate::view::{BudgetView, DrainVerb, NodeView, PodView};
 use jiff::{SignedDuration, Timestamp};
 
 /// After a refusal: a budget changes within seconds when the next pod gets ready.
@@ -27,6 +27,11 @@ const FIRST_WRITE_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// Longest such pause.
 const LAST_WRITE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 
+/// Pods are listed again this long after the last time, as kubectl's drain does while it waits for one.
+pub const LIST_AGAIN: SignedDuration = SignedDuration::from_secs(1);
+/// After evictions, and after a write that met somebody else's.
+pub const SOON: SignedDuration = SignedDuration::from_millis(200);
+
 /// How long a drain has taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Stage {
@@ -48,6 +53,15 @@ pub(super) fn stage(started: Timestamp, failed: bool, now: Timestamp) -> Stage {
         age if age >= ATTEMPT || failed => Stage::Blocked,
         _ => Stage::Fresh,
     }
+}
+
+/// Whether the node's pods are looked at, and those listed at `listed` are too old for it (R-DRAIN-9).
+#[must_use]
+pub fn needs_pods(node: &NodeView<'_>, listed: Option<Timestamp>, now: Timestamp) -> bool {
+    let asked = node.desired_drain.is_some_and(|asked| asked.verb() == DrainVerb::Drain);
+    let drains = node.unschedulable && node.drain_started.is_some() && asked;
+    let fresh = listed.is_some_and(|at| at <= now && now.duration_since(at) < LIST_AGAIN);
+    drains && !fresh
 }
 
 /// When the stage changes next.

@@ -6,7 +6,7 @@
 //!
 //! Source: the evicters of `pkg/imageutils` in github.com/openshift/machine-config-operator, which do not keep the release.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 use weir_api::{ClusterVersion, ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream, PinnedImageSet};
 
 /// What decides it.
@@ -21,7 +21,7 @@ pub struct KeptView<'a> {
     /// Every pool.
     pub pools: &'a [&'a MachineConfigPool],
     /// Every PinnedImageSet.
-    pub pinned: &'a [PinnedImageSet],
+    pub pinned: &'a [Arc<PinnedImageSet>],
 }
 
 /// The pull specs of the images of which everything is kept; `None` when everything is kept of every image. `config_of`
@@ -84,7 +84,7 @@ mod tests {
             json!({"spec": {"defaultStream": "a"}, "status": {"defaultStream": "a", "availableStreams": streams}});
         let object = serde_json::from_value(object).unwrap();
         let set = json!({"spec": {"pinnedImages": [{"name": "pinned"}]}});
-        let pinned = [serde_json::from_value(set).unwrap()];
+        let pinned = [Arc::new(serde_json::from_value(set).unwrap())];
         let base = json!({"spec": {"baseOSContainerImage": "base"}});
         let base = serde_json::from_value(base).unwrap();
         let view = KeptView {

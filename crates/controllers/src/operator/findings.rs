@@ -1,0 +1,159 @@
+//! What the parts of the operator found, for the one that reports it. Every part finds it again after a restart.
+
+use super::sources::Sources;
+use crate::{Context, cluster::Watcher};
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+use weir_api::keys::names::CONTROLLER_CONFIG;
+use weir_kubeio::{Error, Next, drive::chain};
+use weir_rules::{
+    operator::controller_config::RenderConfig,
+    status::cluster_status::{Failure, Task},
+};
+
+/// What failed is tried again this often, and what is waited for judged again: what stood in the way goes, and time runs out,
+/// without a change.
+pub(super) const JUDGE_AGAIN: Duration = Duration::from_secs(30);
+
+/// What a part found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    pub(super) failed: Vec<Failure>,
+    /// What it waits for.
+    pub(super) waits: Option<String>,
+}
+
+/// What all parts found, in the order of the parts. Cheap to clone: clones share it.
+#[derive(Clone, Debug)]
+pub(super) struct Findings {
+    /// Absent while a part has not looked yet.
+    found: Arc<Mutex<Vec<Option<Found>>>>,
+    changes: Arc<watch::Sender<u64>>,
+}
+
+impl Default for Findings {
+    fn default() -> Self {
+        Self { found: Arc::default(), changes: Arc::new(watch::channel(0).0) }
+    }
+}
+
+impl Findings {
+    /// What all found; nothing before each has looked.
+    pub(super) fn all(&self) -> Option<Vec<Found>> {
+        self.found.lock().iter().cloned().collect()
+    }
+
+    /// A receiver that is notified of every change.
+    pub(super) fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
+    }
+
+    fn put(&self, place: usize, found: Found) {
+        let mut all = self.found.lock();
+        let changed = all.get(place).is_some_and(|before| before.as_ref() != Some(&found));
+        if changed {
+            all[place] = Some(found);
+            self.changes.send_modify(|version| *version += 1);
+        }
+    }
+}
+
+/// What every part is given, and where it says what it found.
+#[derive(Clone, Debug)]
+pub(super) struct Part {
+    pub(super) context: Context,
+    findings: Findings,
+    place: usize,
+}
+
+impl Part {
+    /// One after those that are there.
+    pub(super) fn new(context: &Context, findings: &Findings) -> Self {
+        let mut found = findings.found.lock();
+        found.push(None);
+        Self { context: context.clone(), findings: findings.clone(), place: found.len() - 1 }
+    }
+
+    /// Changes of what configures the cluster, and of what these watch.
+    pub(super) fn wakes(&self, watchers: &[Watcher]) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.context.cluster.intent_changes();
+        all.extend(self.context.cluster.watches.changes(watchers));
+        all
+    }
+
+    /// Says what was found; when to look again.
+    pub(super) fn found(&self, found: Found, again: Option<Timestamp>, now: Timestamp) -> Next {
+        let waits = !found.failed.is_empty() || found.waits.is_some();
+        self.findings.put(self.place, found);
+        let again = again.map(|at| at.duration_since(now).unsigned_abs());
+        again.into_iter().chain(waits.then_some(JUDGE_AGAIN)).min().map_or(Next::Await, Next::After)
+    }
+
+    /// As [`Self::found`], where nothing but failures can be.
+    pub(super) fn failed(&self, failed: impl IntoIterator<Item = Failure>) -> Next {
+        let failed = failed.into_iter().collect();
+        self.found(Found { failed, waits: None }, None, self.context.clock.now())
+    }
+
+    /// When to look again where there is nothing to do: what decides has not been seen, or this is not to keep it.
+    pub(super) fn idle(&self, is_seen: bool, keeps: bool) -> Option<Next> {
+        match (is_seen, keeps) {
+            (false, _) => Some(Next::Await),
+            (true, false) => Some(self.failed(None)),
+            (true, true) => None,
+        }
+    }
+
+    /// Whether what tells what the cluster is has been seen, or is known to fail.
+    pub(super) fn has_seen_cluster(&self) -> bool {
+        let cluster = &self.context.cluster;
+        let unseen = cluster.sources.unseen(&cluster.watches);
+        let is_synced = cluster.is_configuration_synced() && cluster.operators.is_synced();
+        is_synced && unseen.is_none_or(|unseen| unseen.why.is_some())
+    }
+
+    /// Whether the cluster is an OpenShift.
+    pub(super) fn is_openshift(&self) -> bool {
+        let cluster = &self.context.cluster;
+        cluster.sources.is_kept(cluster.controller_configs.get(CONTROLLER_CONFIG).as_deref())
+    }
+
+    /// Whether it is one that is ours to keep.
+    pub(super) fn keeps_openshift(&self) -> bool {
+        self.context.kept_by_us().is_ok() && self.is_openshift()
+    }
+
+    /// The first object of an OpenShift that is not known, or not understood.
+    pub(super) fn unreadable(&self) -> Option<Failure> {
+        let cluster = &self.context.cluster;
+        let unseen = cluster.sources.unseen(&cluster.watches);
+        let unseen = unseen.and_then(|unseen| Some(format!("{} cannot be watched: {}", unseen.what, unseen.why?)));
+        let why = unseen.or_else(|| {
+            let broken = Sources::broken(&cluster.watches)?;
+            Some(format!("{} {} cannot be read: {}; mend it", broken.kind, broken.name, broken.why))
+        });
+        why.map(|why| Failure::Work { task: Task::RenderConfig, why })
+    }
+
+    /// What the objects of an OpenShift come to; nothing while it is not known whether there are streams.
+    pub(super) fn rendered(&self) -> Result<Option<RenderConfig>, Failure> {
+        if let Some(failure) = self.unreadable() {
+            return Err(failure);
+        }
+        let Ok(streams) = self.context.has_streams() else { return Ok(None) };
+        let cluster = &self.context.cluster;
+        let has_registry = cluster.operators.get(REGISTRY_OPERATOR).is_some();
+        let rendered = cluster.sources.render(has_registry, streams, &self.context.version());
+        rendered.map(Some).map_err(|error| Failure::Work { task: Task::RenderConfig, why: error.to_string() })
+    }
+}
+
+/// ClusterOperator of the registry inside the cluster.
+const REGISTRY_OPERATOR: &str = "image-registry";
+
+/// That an object could not be written.
+pub(super) fn not_kept(task: Task, error: &Error) -> Failure {
+    Failure::Work { task, why: format!("failed to keep {} {}: {}", error.kind, error.name, chain(error)) }
+}

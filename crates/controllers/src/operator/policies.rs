@@ -1,0 +1,68 @@
+//! Keeps the admission policies, and takes away those whose gate is off.
+
+use super::findings::{Part, not_kept};
+use crate::cluster::Watcher;
+use serde::Serialize;
+use serde_json::Value;
+use tokio::sync::watch;
+use weir_kubeio::{Cache, Error, Next, cache::Cached, patch};
+use weir_rules::{
+    operator::policies::{self, GuardChange, Wanted},
+    status::cluster_status::Task,
+};
+
+/// The controller of the admission policies.
+#[derive(Debug)]
+pub(super) struct Controller(pub(super) Part);
+
+impl Controller {
+    async fn act(&self, guards: Vec<Wanted>) -> Result<(), Error> {
+        let cluster = &self.0.context.cluster;
+        for Wanted { guard, is_wanted } in guards {
+            let (policy, binding) = (guard.policy_name(), guard.binding_name());
+            // The binding goes first and comes last: it is what makes the policy count.
+            if is_wanted == Some(false) {
+                self.keep(&cluster.bindings, binding, &guard.binding, is_wanted).await?;
+            }
+            self.keep(&cluster.policies, policy, &guard.policy, is_wanted).await?;
+            self.keep(&cluster.bindings, binding, &guard.binding, is_wanted).await?;
+        }
+        Ok(())
+    }
+
+    async fn keep<K>(&self, cache: &Cache<K>, name: &str, object: &Value, wanted: Option<bool>) -> Result<(), Error>
+    where
+        K: Cached + Serialize,
+    {
+        let client = &self.0.context.client;
+        let found = cache.get(name).and_then(|found| serde_json::to_value(&*found).ok());
+        match policies::change(object, found.as_ref(), wanted) {
+            None => return Ok(()),
+            Some(GuardChange::Apply(object)) => patch::apply(client, cache, name, &object).await?,
+            Some(GuardChange::Delete) => patch::delete(client, cache, None, name).await?,
+        }
+        tracing::info!(kind = %K::kind(&()), name, wanted, "admission policy brought in line");
+        Ok(())
+    }
+}
+
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "policies";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        self.0.wakes(&[Watcher::Policies])
+    }
+
+    async fn reconcile(&self) -> Result<Next, Error> {
+        let context = &self.0.context;
+        // A cluster that does not know the kinds, or keeps them from us, works without.
+        let keeps = context.kept_by_us().is_ok() && context.cluster.watches.is_synced(&[Watcher::Policies]);
+        if let Some(next) = self.0.idle(context.cluster.is_configuration_synced(), keeps) {
+            return Ok(next);
+        }
+        let guards = policies::guards(context.profile, context.gates().ok().as_ref());
+        let kept = self.act(guards).await;
+        Ok(self.0.failed(kept.err().map(|error| not_kept(Task::MachineConfigPools, &error))))
+    }
+}
