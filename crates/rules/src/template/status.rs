@@ -123,11 +123,11 @@ mod tests {
 
     #[test]
     fn certificates_go_when_there_are_none() {
-        let mut config = ControllerConfig::default();
-        config.status = Some(ControllerConfigStatus {
+        let status = ControllerConfigStatus {
             controller_certificates: vec![Default::default()],
             ..ControllerConfigStatus::default()
-        });
+        };
+        let config = ControllerConfig { status: Some(status), ..ControllerConfig::default() };
         let config = after(&config, Progress::Running).unwrap();
         assert_eq!(config.status.unwrap().controller_certificates, []);
     }
