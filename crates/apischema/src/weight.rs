@@ -1,6 +1,6 @@
 //! How large a value is: what limits on objects are counted in.
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 /// Bytes of an object that is being made: the largest request body.
 pub const LARGEST_DRAFT: usize = 3 << 20;
@@ -31,7 +31,7 @@ impl Weight {
         match value {
             Value::Null => self.bytes += "null".len(),
             Value::Bool(is) => self.bytes += if *is { "true".len() } else { "false".len() },
-            Value::Number(number) => self.bytes += number.to_string().len(),
+            Value::Number(number) => self.bytes += number_bytes(number),
             Value::String(text) => self.bytes += text_bytes(text),
             Value::Array(items) => {
                 self.open(above, items.len());
@@ -55,8 +55,23 @@ impl Weight {
     }
 }
 
+/// Length of a number, which is only written out where that takes thought.
+fn number_bytes(number: &Number) -> usize {
+    let digits = |whole: u64| 1 + whole.checked_ilog10().unwrap_or_default() as usize;
+    match (number.as_i64(), number.as_u64()) {
+        (_, Some(whole)) => digits(whole),
+        (Some(whole), None) => 1 + digits(whole.unsigned_abs()),
+        (None, None) => number.to_string().len(),
+    }
+}
+
 /// Length of a JSON string.
 fn text_bytes(text: &str) -> usize {
+    let is_special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
+    // Looked through to the end, which goes many bytes at once.
+    if !text.bytes().fold(false, |special, byte| special | is_special(byte)) {
+        return 2 + text.len();
+    }
     let escaped = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
         byte if byte < 0x20 => 6,
@@ -76,8 +91,11 @@ mod tests {
             Just(Value::Null),
             any::<bool>().prop_map(Value::from),
             any::<i64>().prop_map(Value::from),
+            any::<u64>().prop_map(Value::from),
+            (-10..1001_i64).prop_map(Value::from),
             any::<f64>().prop_map(Value::from),
             ".{0,8}".prop_map(Value::from),
+            "[\\x00-\\x20\"\\\\a]{0,8}".prop_map(Value::from),
         ];
         leaf.prop_recursive(5, 40, 4, |inner| {
             prop_oneof![
