@@ -79,8 +79,8 @@ impl From<NotDockerConfig> for BadAuthfile {
 impl Authfile {
     /// Reads an authfile.
     ///
+    /// # Errors
     /// When it is neither a docker config nor a Secret that contains one.
-    /// When it is no docker config and no Secret that holds one.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadAuthfile> {
         let value: Value = match serde_json::from_slice(bytes) {
             Ok(value) => value,

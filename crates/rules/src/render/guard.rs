@@ -196,7 +196,6 @@ struct Setting {
 
 /// Where a rendered configuration tells CRI-O to use runc, if it does (R-GUARD-3). Other problems with it do not
 /// matter here.
-/// concern here.
 fn runc_in(config: &MachineConfig) -> Result<Option<Setting>, UnreadableDropin> {
     let name = || name_of(&config.metadata).to_owned();
     let files = config.spec.config.as_ref().and_then(|c| c.pointer("/storage/files")).and_then(Value::as_array);
