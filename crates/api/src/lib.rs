@@ -23,7 +23,7 @@
 //! | [`cluster_version`], [`feature_gate`], [`infrastructure`] | the cluster itself (config.openshift.io, read only) |
 //! | [`api_server`], [`dns`], [`network`], [`node_config`], [`proxy`], [`scheduler`] | node settings (config.openshift.io, read only) |
 //! | [`image_config`], [`mirrors`] | where images come from (config and operator.openshift.io, read only) |
-//! | [`image_policy`], [`credential_provider`] | which signatures images need, and which credential provider logs in for them (config.openshift.io) |
+//! | [`image_policy`], [`credential_provider`] | image signature policies and credential providers (config.openshift.io) |
 //! | [`docker_config`] | registry logins, also in a Secret |
 //! | [`provisioning`] | how bare metal boots (metal3.io, read only) |
 //! | [`service_monitor`] | which services are scraped for metrics (monitoring.coreos.com) |
