@@ -1,12 +1,12 @@
-//! Whether trying again can help.
+//! Whether a retry can help.
 
-/// What becomes of a failure when nobody changes anything.
+/// The outlook of a failure if nothing changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
-    /// The same can succeed later; try again after a while.
+    /// A retry can succeed later.
     Transient,
-    /// It cannot succeed until something else changes: an object, credentials, permissions, what a registry holds.
+    /// It cannot succeed until something else changes: an object, credentials, permissions, a registry's content.
     Permanent,
-    /// Nothing can help: what was asked for is wrong itself, and its digest proves that nothing else is meant.
+    /// Nothing can help: the request itself is wrong, and its digest proves that nothing else is meant.
     Final,
 }

@@ -1,4 +1,4 @@
-//! `ClusterOperator` (config.openshift.io): how an operator tells the cluster version operator and users how it is.
+//! `ClusterOperator` (config.openshift.io): an operator's report to the cluster version operator and to users.
 
 use crate::kind::CONFIG_GROUP;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -1,4 +1,4 @@
-//! `ClusterVersion` (config.openshift.io): which release the cluster is to run. Read only.
+//! `ClusterVersion` (config.openshift.io): which release the cluster should run. Read only.
 
 use crate::kind::CONFIG_GROUP;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -1,7 +1,7 @@
-//! Logins of registries: docker's `config.json` in its modern and its legacy form, or a Secret that holds one.
+//! Registry logins: docker's `config.json` in its modern and its legacy form, or a Secret that contains one.
 //!
-//! Entries are kept as they are. Whether one can be used is asked when the registry that it is for is needed: an odd entry
-//! of one registry says nothing about another.
+//! Entries are kept as they are. Each is validated only when its registry is needed: an invalid entry
+//! for one registry does not affect another.
 //!
 //! Sources: `man 5 containers-auth.json` of github.com/containers/image; Secret types of the Kubernetes API reference.
 
@@ -9,39 +9,39 @@ use k8s_openapi::api::core::v1::Secret;
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// Type of a Secret that holds a docker config in its modern form.
+/// Type of a Secret that contains a docker config in its modern form.
 pub const SECRET_TYPE: &str = "kubernetes.io/dockerconfigjson";
-/// Keys of a Secret under which a docker config stands, the modern one first. What form it has does not depend on the key.
+/// Keys of a Secret that may contain a docker config, the modern one first. Its form does not depend on the key.
 pub const SECRET_KEYS: [&str; 2] = [".dockerconfigjson", ".dockercfg"];
-/// Field of the modern form that holds the logins.
+/// Field of the modern form that contains the logins.
 const AUTHS: &str = "auths";
-/// Fields that name programs which know logins.
+/// Fields that name credential helpers.
 const HELPERS: [&str; 2] = ["credhelpers", "credsstore"];
-/// Further fields of the modern form: `{"HttpHeaders":{}}` is no legacy file with one host.
+/// Other fields of the modern form: `{"HttpHeaders":{}}` is not a legacy file with one host.
 const OTHERS: [&str; 5] = ["httpheaders", "currentcontext", "detachkeys", "psformat", "proxies"];
 
-/// What a docker config says.
+/// The contents of a docker config.
 #[derive(Clone, Default, PartialEq)]
 pub struct DockerConfig {
-    /// The logins as they stand there, by registry, or by registry and repository prefix. Never to be printed.
+    /// The logins as written, by registry, or by registry and repository prefix. Never log them.
     pub logins: Map<String, Value>,
-    /// Fields that name helper programs.
+    /// Fields that name credential helpers.
     pub helpers: Vec<String>,
 }
 
-/// Why something is no docker config. Says where, never what stands there.
+/// Why something is not a docker config. Names the position, never the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotDockerConfig {
     /// Neither JSON nor, where that is allowed, YAML of an object.
     #[error("holds no JSON object")]
     NoObject,
-    /// A Secret that is none, or without data of the kind.
+    /// Not a Secret, or one without data of this type.
     #[error("is a Secret without the key .dockerconfigjson or .dockercfg")]
     NoKey,
-    /// A Secret with something else under the key.
+    /// A Secret whose key contains something else.
     #[error("is a Secret whose docker config is no JSON object")]
     Content,
-    /// The modern form, with something else where the logins belong.
+    /// The modern form, with something other than logins in their field.
     #[error("has a field auths that is no JSON object")]
     Auths,
     /// Neither form: nothing in it can be a login.
@@ -50,10 +50,10 @@ pub enum NotDockerConfig {
 }
 
 impl DockerConfig {
-    /// Reads the file, as JSON.
+    /// Parses the file, as JSON.
     ///
     /// # Errors
-    /// When it is none.
+    /// When it is not a docker config.
     pub fn of(object: &Map<String, Value>) -> Result<Self, NotDockerConfig> {
         let field = |wanted: &str| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(wanted));
         let known =
@@ -75,10 +75,10 @@ impl DockerConfig {
         Ok(Self { logins, helpers: helpers.map(|(key, _)| key.clone()).collect() })
     }
 
-    /// Reads the file out of a Secret. A blank one holds no logins.
+    /// Reads the file from a Secret. A blank one contains no logins.
     ///
     /// # Errors
-    /// When there is none in it.
+    /// When it contains none.
     pub fn of_secret(secret: &Secret) -> Result<Self, NotDockerConfig> {
         let text = SECRET_KEYS.iter().find_map(|key| secret.string_data.as_ref()?.get(*key).map(String::as_bytes));
         let data = || SECRET_KEYS.iter().find_map(|key| secret.data.as_ref()?.get(*key).map(|data| data.0.as_slice()));

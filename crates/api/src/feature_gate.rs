@@ -1,4 +1,4 @@
-//! `FeatureGate` (config.openshift.io): which features a release has switched on. Read only.
+//! `FeatureGate` (config.openshift.io): which features a release has enabled. Read only.
 
 use crate::kind::CONFIG_GROUP;
 use serde::{Deserialize, Serialize};

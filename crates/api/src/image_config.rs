@@ -1,4 +1,4 @@
-//! `Image` (config.openshift.io): which registries the nodes may, must not and need not pull from. Read only.
+//! `Image` (config.openshift.io): registries that nodes may or must not pull from, or that are insecure. Read only.
 
 use crate::{kind::CONFIG_GROUP, references::ConfigMapReference};
 use serde::{Deserialize, Serialize};

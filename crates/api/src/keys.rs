@@ -1,10 +1,10 @@
-//! Labels, annotations, condition types, reasons and well-known names: each has its one home here.
+//! Labels, annotations, condition types, reasons and well-known names, each defined once.
 //!
-//! | modules | what they hold |
+//! | modules | contents |
 //! |---|---|
 //! | [`names`], [`namespaces`], [`config_maps`], [`secrets`], [`gates`] | names of objects and feature gates |
-//! | [`rollout`], [`daemon`], [`drain`], [`node`], [`taints`] | what is written on nodes, by writer |
-//! | [`config`], [`pool_labels`], [`build`], [`boot_image`], [`operand`] | what is written on other objects |
+//! | [`rollout`], [`daemon`], [`drain`], [`node`], [`taints`] | keys on nodes, by writer |
+//! | [`config`], [`pool_labels`], [`build`], [`boot_image`], [`operand`] | keys on other objects |
 //! | [`image`] | labels of images |
 //! | [`pool`], [`machine_config_node`], [`controller_config`], [`generated`], [`os_build`], [`os_config`], [`release_image`], [`machine_configuration`], [`cluster_operator`] | condition types and reasons, by kind |
 //!
@@ -13,11 +13,11 @@
 
 /// Names of singletons and namespaces.
 pub mod names {
-    /// The one `ControllerConfig`.
+    /// The only `ControllerConfig`.
     pub const CONTROLLER_CONFIG: &str = "machine-config-controller";
-    /// The one `OSImageStream`, `FeatureGate`, `Infrastructure`, ….
+    /// The only `OSImageStream`, `FeatureGate`, `Infrastructure`, ….
     pub const CLUSTER: &str = "cluster";
-    /// The one `ClusterVersion`.
+    /// The only `ClusterVersion`.
     pub const VERSION: &str = "version";
     /// Namespace of the machine config operator and its events.
     pub const OPERATOR_NAMESPACE: &str = "openshift-machine-config-operator";
@@ -36,13 +36,13 @@ pub mod names {
     pub const OPERATOR_APP: &str = "machine-config-operator";
     /// Our `ClusterOperator`.
     pub const CLUSTER_OPERATOR: &str = "machine-config";
-    /// What names of rendered MachineConfigs begin with.
+    /// Prefix of the names of rendered MachineConfigs.
     pub const RENDERED_PREFIX: &str = "rendered-";
-    /// What names of MachineConfigs begin with that bring a ready-made image-mode image; the pool's name follows.
+    /// Prefix of the names of MachineConfigs with a pre-built image-mode image; the pool's name follows.
     pub const PREBUILT_IMAGE_PREFIX: &str = "10-prebuiltimage-osimageurl-";
     /// The one `Provisioning`.
     pub const PROVISIONING: &str = "provisioning-configuration";
-    /// ServiceAccount whose pull secrets open the registry inside the cluster.
+    /// ServiceAccount whose pull secrets log in to the internal registry.
     pub const OS_PULLER: &str = "machine-os-puller";
     /// ServiceAccount of the daemon on every node.
     pub const DAEMON_ACCOUNT: &str = "machine-config-daemon";
@@ -53,7 +53,7 @@ pub mod names {
 pub mod namespaces {
     /// What administrators configure.
     pub const CONFIG: &str = "openshift-config";
-    /// What operators hand each other.
+    /// Objects that operators share.
     pub const CONFIG_MANAGED: &str = "openshift-config-managed";
     /// Machines, machine sets and their user-data.
     pub const MACHINE_API: &str = "openshift-machine-api";
@@ -83,7 +83,7 @@ pub mod config_maps {
     pub const TO_KUBELET_CLIENT_CA: &str = "kube-apiserver-to-kubelet-client-ca";
     /// In [`super::namespaces::CONFIG_MANAGED`]: configuration of the cloud provider, keys `cloud.conf`, `ca-bundle.pem`.
     pub const CLOUD_CONFIG: &str = "kube-cloud-config";
-    /// In [`super::namespaces::CONFIG_MANAGED`]: certificates of the registry inside the cluster.
+    /// In [`super::namespaces::CONFIG_MANAGED`]: certificates of the internal registry.
     pub const REGISTRY_CA: &str = "image-registry-ca";
     /// In [`super::namespaces::CONFIG_MANAGED`], written by us: all registry certificates in one.
     pub const MERGED_REGISTRY_CA: &str = "merged-trusted-image-registry-ca";
@@ -111,11 +111,11 @@ pub mod gates {
     pub const OS_STREAMS: &str = "OSStreams";
     /// Boot images of control plane machine sets follow the release.
     pub const MANAGED_BOOT_IMAGES_CPMS: &str = "ManagedBootImagesCPMS";
-    /// Boot images that are too old block updates of the cluster.
+    /// Boot images that are too old block cluster updates.
     pub const BOOT_IMAGE_SKEW_ENFORCEMENT: &str = "BootImageSkewEnforcement";
-    /// Changes that no running machine can take over may pass for machines to come.
+    /// Changes that no running machine can apply may be allowed for future machines.
     pub const IRRECONCILABLE_MACHINE_CONFIG: &str = "IrreconcilableMachineConfig";
-    /// MachineConfigNode speaks of images.
+    /// MachineConfigNode reports images.
     pub const IMAGE_MODE_STATUS_REPORTING: &str = "ImageModeStatusReporting";
     /// GOMAXPROCS of containers and of the node's services.
     pub const GOMAXPROCS_INJECTION: &str = "GomaxprocsInjection";
@@ -131,9 +131,9 @@ pub mod gates {
 
 /// Node annotations that the rollout controller writes.
 pub mod rollout {
-    /// Rendered MachineConfig the node is to reach.
+    /// The node's desired rendered MachineConfig.
     pub const DESIRED_CONFIG: &str = "machineconfiguration.openshift.io/desiredConfig";
-    /// Image-mode pull spec the node is to reach.
+    /// The node's desired image-mode pull spec.
     pub const DESIRED_IMAGE: &str = "machineconfiguration.openshift.io/desiredImage";
     /// Control plane topology of the cluster; `SingleReplica` tells the daemon not to drain.
     pub const CONTROL_PLANE_TOPOLOGY: &str = "machineconfiguration.openshift.io/controlPlaneTopology";
@@ -143,13 +143,13 @@ pub mod rollout {
 
 /// Node annotations that the node's daemon writes.
 pub mod daemon {
-    /// Rendered MachineConfig the node runs.
+    /// The node's current rendered MachineConfig.
     pub const CURRENT_CONFIG: &str = "machineconfiguration.openshift.io/currentConfig";
-    /// Image-mode pull spec the node runs.
+    /// The node's current image-mode pull spec.
     pub const CURRENT_IMAGE: &str = "machineconfiguration.openshift.io/currentImage";
     /// One of the `STATE_*` values.
     pub const STATE: &str = "machineconfiguration.openshift.io/state";
-    /// Why the state is what it is; empty when done.
+    /// The reason of the state; empty when done.
     pub const REASON: &str = "machineconfiguration.openshift.io/reason";
     /// `drain-<config>` or `uncordon-<config>`.
     pub const DESIRED_DRAIN: &str = "machineconfiguration.openshift.io/desiredDrain";
@@ -157,19 +157,19 @@ pub mod daemon {
     pub const POST_CONFIG_ACTION: &str = "machineconfiguration.openshift.io/post-config-action";
     /// Rendered MachineConfig the machine was first booted into; written by its Ignition config.
     pub const FIRST_PIVOT_CONFIG: &str = "machineconfiguration.openshift.io/firstPivotConfig";
-    /// Why the OS that the last boot was to finish did not get finished; empty when it did.
+    /// Why the OS staged for the last boot was not finalized; empty when it was.
     pub const FINALIZE_STAGED_FAILURE: &str = "machineconfiguration.openshift.io/ostree-finalize-staged-failure";
-    /// [`STATE`]: nothing to do.
+    /// [`STATE`]: idle.
     pub const STATE_DONE: &str = "Done";
     /// [`STATE`]: an update is under way.
     pub const STATE_WORKING: &str = "Working";
     /// [`STATE`]: an update failed.
     pub const STATE_DEGRADED: &str = "Degraded";
-    /// [`STATE`]: the update cannot be made on a running machine.
+    /// [`STATE`]: the update cannot be applied to a running machine.
     pub const STATE_UNRECONCILABLE: &str = "Unreconcilable";
-    /// [`DESIRED_DRAIN`]: what the value begins with when pods are to go; `-` and the desired configuration follow.
+    /// [`DESIRED_DRAIN`]: prefix of a request to drain; `-` and the desired configuration follow.
     pub const VERB_DRAIN: &str = "drain";
-    /// [`DESIRED_DRAIN`]: what the value begins with when pods may come back; `-` and the configuration follow.
+    /// [`DESIRED_DRAIN`]: prefix of a request to uncordon; `-` and the configuration follow.
     pub const VERB_UNCORDON: &str = "uncordon";
     /// Longest [`REASON`] and [`FINALIZE_STAGED_FAILURE`], in characters.
     pub const REASON_MAX: usize = 2000;
@@ -182,9 +182,9 @@ pub mod drain {
     /// The `desiredDrain` value that was carried out.
     pub const LAST_APPLIED_DRAIN: &str = "machineconfiguration.openshift.io/lastAppliedDrain";
     /// Who cordoned a node that was drained; ours alone, so that only what we cordoned is uncordoned. One of the
-    /// `CORDONED_BY_*` values; absent when a controller that does not say so drained it, or nobody.
+    /// `CORDONED_BY_*` values; absent when it was not drained, or by a controller that does not record it.
     pub const CORDONED_BY: &str = "machineconfiguration.openshift.io/cordonedBy";
-    /// When the drain under way began (RFC 3339); ours alone, so that a restart does not set its clock back.
+    /// When the current drain began (RFC 3339); ours alone, so that a restart does not reset the clock.
     pub const DRAIN_STARTED: &str = "machineconfiguration.openshift.io/drainStarted";
     /// [`CORDONED_BY`]: we did.
     pub const CORDONED_BY_CONTROLLER: &str = "machine-config-controller";
@@ -220,11 +220,11 @@ pub mod config {
     pub const SETTLED_FROM: &str = "machineconfiguration.openshift.io/settled-from";
     /// On ControllerConfig: `true` in the round in which the API server's CA changed.
     pub const SERVICE_CA_ROTATE: &str = "machineconfiguration.openshift.io/service-ca-rotate";
-    /// On ControllerConfig, ours alone: which copy of the API server's CA nodes were told of.
+    /// On ControllerConfig, ours alone: which copy of the API server's CA nodes were told about.
     pub const SERVER_CA_TOLD: &str = "machineconfiguration.openshift.io/told-server-ca";
     /// Label on everything the operator manages, its definitions included.
     pub const OPERATOR_MANAGED: &str = "openshift.io/operator-managed";
-    /// On ConfigMaps in shared namespaces: who answers for them.
+    /// On ConfigMaps in shared namespaces: the owning component.
     pub const OWNING_COMPONENT: &str = "openshift.io/owning-component";
     /// Label on user-data secrets: the ConfigMap their CA comes from is ours.
     pub const MANAGED_CA_BUNDLE: &str = "machineconfiguration.openshift.io/managed-ca-bundle-derived-from-configmap";
@@ -235,9 +235,9 @@ pub mod config {
     pub const ADOPTED_INSTEAD_OF: &str = "machineconfiguration.openshift.io/adopted-instead-of";
     /// On the ControllerConfig, ours alone: hash of what the generated MachineConfigs were made from.
     pub const GENERATED_FROM: &str = "machineconfiguration.openshift.io/generated-from";
-    /// On objects that weir made on an API server that is no OpenShift, ours alone: which version made it.
+    /// On objects that weir created on an API server that is not OpenShift, ours alone: the version that created it.
     pub const SEEDED: &str = "machineconfiguration.openshift.io/seeded-by";
-    /// On the ClusterVersion that weir made, ours alone: name of the distribution that the cluster was made for.
+    /// On the ClusterVersion that weir created, ours alone: name of the distribution that the cluster was created for.
     pub const DISTRIBUTION: &str = "machineconfiguration.openshift.io/distribution";
     /// On pools that the operator creates.
     pub const BUILT_IN: &str = "machineconfiguration.openshift.io/mco-built-in";
@@ -247,8 +247,8 @@ pub mod config {
 
 /// Taints on nodes.
 pub mod taints {
-    /// Effect `PreferNoSchedule`: the node still has to be given its next configuration, or is on its way to it. Put on by the
-    /// rollout controller, taken off by it and by the drain controller.
+    /// Effect `PreferNoSchedule`: the node has yet to get its next configuration, or is updating to it. Added by the
+    /// rollout controller, removed by it and by the drain controller.
     pub const UPDATE_IN_PROGRESS: &str = "UpdateInProgress";
     /// Effect `NoSchedule`: no user pods on the control plane. Written by the rollout controller.
     pub use super::node::MASTER;
@@ -288,7 +288,7 @@ pub mod boot_image {
     pub const OPTED_IN_AT: &str = "machineconfiguration.openshift.io/boot-image-updates-opted-in-at";
 }
 
-/// The label on objects that the operator keeps, by the names that Kubernetes recommends.
+/// The label on objects that the operator manages, by the names that Kubernetes recommends.
 ///
 /// Source: <https://kubernetes.io/docs/concepts/overview/working-with-objects/common-labels/>.
 pub mod operand {
@@ -347,11 +347,11 @@ pub mod machine_config_node {
     pub const UPDATE_EXECUTED: &str = "UpdateExecuted";
     /// Step: what follows a change without a reboot is done, e.g. a service restart. Written by the daemon.
     pub const UPDATE_POST_ACTION_COMPLETE: &str = "UpdatePostActionComplete";
-    /// Step: the node takes pods again. Written by the drain controller.
+    /// Step: the node is uncordoned. Written by the drain controller.
     pub const UPDATE_COMPLETE: &str = "UpdateComplete";
-    /// The node runs what it is to run. Written by the daemon; `False` starts a new round.
+    /// The node runs its desired configuration. Written by the daemon; `False` starts a new round.
     pub const UPDATED: &str = "Updated";
-    /// Step: the daemon is back at its normal work. Written by the daemon.
+    /// Step: the daemon is idle again. Written by the daemon.
     pub const RESUMED: &str = "Resumed";
     /// Part of [`UPDATE_EXECUTED`]: unschedulable. Written by the drain controller.
     pub const CORDONED: &str = "Cordoned";

@@ -1,4 +1,4 @@
-//! What every root type has in common: group, version, plural, metadata, and the macro that declares one.
+//! What all root types have in common: group, version, plural, metadata, and the macro that declares one.
 
 /// API group of the machine config kinds (`machineconfiguration.openshift.io`).
 pub const MACHINE_CONFIG_GROUP: &str = "machineconfiguration.openshift.io";

@@ -1,11 +1,11 @@
 //! Wire types of the machine config API and of the foreign kinds weir reads.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
-//! | [`kind`] | what every root type has in common, and the macro that declares one |
+//! | [`kind`] | what all root types have in common, and the macro that declares one |
 //! | [`condition`] | the condition shape shared by our kinds |
-//! | [`class`] | whether trying again can help, for errors |
-//! | [`keys`] | labels, annotations and well-known names, by who writes them |
+//! | [`class`] | whether a retry can help, for errors |
+//! | [`keys`] | labels, annotations and well-known names, by writer |
 //! | [`machine_config`] | `MachineConfig` |
 //! | [`pool`] | `MachineConfigPool` |
 //! | [`os_image_stream`] | `OSImageStream` |
@@ -16,25 +16,25 @@
 //! | [`internal_release_image`] | `InternalReleaseImage` |
 //! | [`machine_configuration`] | `MachineConfiguration` (operator.openshift.io) |
 //! | [`machine_config_node`] | `MachineConfigNode` |
-//! | [`references`], [`release_bundle`], [`tls`] | what several kinds contain |
+//! | [`references`], [`release_bundle`], [`tls`] | parts that several kinds contain |
 //! | [`schema`] | schemas of values that several kinds share |
 //! | [`crds`] | the CustomResourceDefinitions, generated from the types |
 //! | [`cluster_operator`] | `ClusterOperator` (config.openshift.io) |
-//! | [`cluster_version`], [`feature_gate`], [`infrastructure`] | what the cluster is (config.openshift.io, read only) |
-//! | [`api_server`], [`dns`], [`network`], [`node_config`], [`proxy`], [`scheduler`] | what nodes are told (config.openshift.io, read only) |
+//! | [`cluster_version`], [`feature_gate`], [`infrastructure`] | the cluster itself (config.openshift.io, read only) |
+//! | [`api_server`], [`dns`], [`network`], [`node_config`], [`proxy`], [`scheduler`] | node settings (config.openshift.io, read only) |
 //! | [`image_config`], [`mirrors`] | where images come from (config and operator.openshift.io, read only) |
-//! | [`image_policy`], [`credential_provider`] | which signatures images need, and who gives the login for them (config.openshift.io) |
-//! | [`docker_config`] | logins of registries, also in a Secret |
+//! | [`image_policy`], [`credential_provider`] | image signature policies and credential providers (config.openshift.io) |
+//! | [`docker_config`] | registry logins, also in a Secret |
 //! | [`provisioning`] | how bare metal boots (metal3.io, read only) |
-//! | [`service_monitor`] | which services are asked for metrics (monitoring.coreos.com) |
+//! | [`service_monitor`] | which services are scraped for metrics (monitoring.coreos.com) |
 //! | [`image_stream`] | `ImageStream` (image.openshift.io, read only) |
 //!
 //! Every field that the API server does not enforce is optional or defaulted, so that one odd object never stops a
-//! watch of the others. Enumerations are text for the same reason: a newer release may know more values.
+//! watch of the others. Enumerations are strings for the same reason: a newer release may have more values.
 //!
-//! Fields of newer releases are kept in `other`, in every struct below spec and status. The shapes of Kubernetes itself
-//! (metadata, label selectors, object references) are those of `k8s-openapi`. What weir changes it changes by merge patches
-//! that name just what is to change.
+//! Fields of newer releases are kept in `other`, in every struct below spec and status. The types of Kubernetes itself
+//! (metadata, label selectors, object references) are those of `k8s-openapi`. weir changes objects with merge patches
+//! that contain only the changed fields.
 
 pub mod api_server;
 pub mod class;

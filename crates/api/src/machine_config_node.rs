@@ -1,4 +1,4 @@
-//! `MachineConfigNode`: how far one node is on its way to its configuration, step by step.
+//! `MachineConfigNode`: the progress of one node towards its configuration, step by step.
 
 use crate::{
     condition::MetaCondition,

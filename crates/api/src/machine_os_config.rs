@@ -1,4 +1,4 @@
-//! `MachineOSConfig`: asks for image mode on a pool, and says how its OS image is to be built.
+//! `MachineOSConfig`: enables image mode on a pool, and says how to build its OS image.
 
 use crate::{
     condition::MetaCondition,

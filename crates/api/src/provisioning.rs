@@ -1,4 +1,4 @@
-//! `Provisioning` (metal3.io): how machines of bare metal get their first operating system. Read only.
+//! `Provisioning` (metal3.io): how bare metal machines get their first operating system. Read only.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;

@@ -1,4 +1,4 @@
-//! `Scheduler` (config.openshift.io): whether the control plane takes pods of everybody. Read only.
+//! `Scheduler` (config.openshift.io): whether the control plane accepts user pods. Read only.
 
 use crate::kind::CONFIG_GROUP;
 use serde::{Deserialize, Serialize};

@@ -1,6 +1,6 @@
 //! Schemas of values that several kinds share, for `#[schemars(schema_with = …)]`, and the CEL rule type.
 //!
-//! A field's own doc comment becomes its description; what stands here is only the shape that the API server enforces.
+//! A field's own doc comment becomes its description; the schemas here give only the shape that the API server enforces.
 //! Source of patterns, bounds and messages: `machineconfiguration/v1` and `operator/v1` of github.com/openshift/api.
 
 use schemars::{Schema, SchemaGenerator, json_schema};

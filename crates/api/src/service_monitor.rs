@@ -1,4 +1,4 @@
-//! `ServiceMonitor` (monitoring.coreos.com): which services are asked for metrics.
+//! `ServiceMonitor` (monitoring.coreos.com): which services are scraped for metrics.
 
 use serde_json::Value;
 

@@ -1,10 +1,10 @@
-//! Which distribution a cluster is.
+//! Detects the distribution of a cluster.
 //!
 //! R-DISTRO-1  An explicit choice wins.
 //! R-DISTRO-2  Else the release payload decides: the one profile whose base OS tag it carries.
 //! R-DISTRO-3  Else the FeatureSet decides, when it is foreign to every profile but one.
-//! R-DISTRO-4  Else nothing is assumed: starting is refused.
-//! R-DISTRO-5  What contradicts the choice is reported with it: a payload that carries only another profile's base OS
+//! R-DISTRO-4  Else nothing is assumed: startup is refused.
+//! R-DISTRO-5  Contradictions are reported with the choice: a payload with only another profile's base OS
 //!             tag, or a FeatureSet that is foreign to the profile.
 
 use crate::profile::{Profile, UnknownDistribution};
@@ -32,7 +32,7 @@ pub enum Because {
     FeatureSet(String),
 }
 
-/// Something that speaks against the chosen profile (R-DISTRO-5).
+/// Evidence against the chosen profile (R-DISTRO-5).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contradiction {
     /// The payload has another profile's base OS tag and not the chosen one's.
@@ -53,14 +53,14 @@ pub struct Detected {
     pub profile: &'static Profile,
     /// Why this one.
     pub because: Because,
-    /// What speaks against it; empty when nothing does.
+    /// Contradicting evidence; empty when there is none.
     pub contradictions: Vec<Contradiction>,
 }
 
 /// Why no profile could be chosen.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DetectError {
-    /// The explicit choice names none.
+    /// The explicit choice is not a known name.
     #[error(transparent)]
     Unknown(#[from] UnknownDistribution),
     /// R-DISTRO-4.
@@ -92,7 +92,7 @@ impl fmt::Display for Contradiction {
 /// Chooses the profile.
 ///
 /// # Errors
-/// An unknown explicit choice, or evidence that decides nothing (R-DISTRO-4).
+/// An unknown explicit choice, or inconclusive evidence (R-DISTRO-4).
 pub fn detect(evidence: Evidence<'_>) -> Result<Detected, DetectError> {
     let carried: Vec<&'static Profile> = Profile::all()
         .iter()

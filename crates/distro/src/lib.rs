@@ -1,17 +1,17 @@
-//! What differs between the distributions, as data, and what operating system a node runs.
+//! The differences between the distributions, as data, and the operating system of a node.
 //!
 //! | module | question |
 //! |---|---|
-//! | [`profile`] | which distributions there are and what is particular to each |
-//! | [`mod@detect`] | which of them a cluster is, from what is known at start |
-//! | [`settings`] | what differs between the distributions, side by side |
+//! | [`profile`] | the distributions and their settings |
+//! | [`mod@detect`] | which of them a cluster is, from what is known at startup |
+//! | [`settings`] | the settings of all distributions side by side |
 //! | [`version`] | which major version a release or install version has |
 //! | [`node_os`] | which operating system a node runs, from its os-release |
-//! | [`sample`] | what the sample release payload of a distribution is made of |
+//! | [`sample`] | the contents of a distribution's sample release payload |
 //!
-//! Three questions that are easily mixed up: the *distribution* is who publishes the release and is one per cluster; the
-//! *node's operating system* is observed per node; *feature gates* are observed per cluster. Only the first is here as a
-//! profile. Brand words occur in this crate and nowhere else.
+//! Three things that are easily confused: the *distribution* is who publishes the release, one per cluster; the
+//! *node's operating system* is observed per node; *feature gates* are observed per cluster. Only the first has a
+//! profile here. Brand names occur in this crate and nowhere else.
 
 pub mod detect;
 pub mod node_os;

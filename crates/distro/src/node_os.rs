@@ -19,7 +19,7 @@ pub struct NodeOs {
 }
 
 impl NodeOs {
-    /// Reads os-release text. Lines that are no assignment are skipped; a missing key reads as empty.
+    /// Reads os-release text. Lines that are not assignments are skipped; a missing key reads as empty.
     #[must_use]
     pub fn parse(text: &str) -> Self {
         let values: BTreeMap<&str, String> = text.lines().filter_map(assignment).collect();
@@ -38,7 +38,7 @@ impl NodeOs {
         matches!((self.id.as_str(), self.variant.as_str()), ("rhcos" | "scos", _) | ("rhel" | "centos", "coreos"))
     }
 
-    /// Enterprise Linux of this major version. A version that is nothing but the major counts without the variant.
+    /// Enterprise Linux of this major version. A version that is just the major number counts without the variant.
     #[must_use]
     pub fn is_enterprise_linux_major(&self, major: u32) -> bool {
         let major = major.to_string();
@@ -58,7 +58,7 @@ impl NodeOs {
         self.variant == "coreos" || self.is_enterprise_linux()
     }
 
-    /// Related to RHEL by its own statement.
+    /// Related to RHEL according to itself.
     #[must_use]
     pub fn is_like_rhel(&self) -> bool {
         self.id == "rhel" || self.like.iter().any(|like| like == "rhel")
@@ -70,10 +70,10 @@ impl NodeOs {
         self.version.split('.').next()?.parse().ok()
     }
 
-    /// Second number of the version, when there is one that is a number.
+    /// Second number of the version, if there is one.
     #[must_use]
     pub fn minor(&self) -> Option<u32> {
-        // A build stamp such as 202211241749-0 or 202508051200 is no minor version.
+        // A build stamp such as 202211241749-0 or 202508051200 is not a minor version.
         self.version.split('.').nth(1)?.parse().ok().filter(|minor| *minor < 1000)
     }
 }

@@ -1,4 +1,4 @@
-//! Which distributions there are and what is particular to each.
+//! The distributions and their settings.
 
 use crate::sample::Sample;
 use crate::version::ReleaseVersion;
@@ -7,7 +7,7 @@ use serde::Deserialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
-/// What is particular to a distribution. Read from `profiles/NAME.toml`, where every field is mandatory.
+/// The settings of a distribution. Read from `profiles/NAME.toml`, where every field is mandatory.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Profile {
@@ -21,9 +21,9 @@ pub struct Profile {
     pub payload: PayloadLayout,
     /// How many OS image streams it has.
     pub streams: Streams,
-    /// Which stream is the default when nobody chose one.
+    /// Which stream is the default when none is chosen.
     pub default_stream: DefaultStreamRule,
-    /// What its sample payload is made of.
+    /// The contents of its sample payload.
     pub sample: Sample,
 }
 
@@ -70,11 +70,11 @@ impl TryFrom<String> for TagPattern {
 pub struct Streams {
     /// How many there are and what happens when a release drops one.
     pub rule: StreamsRule,
-    /// What a payload comes to whose images do not say which stream they are of.
+    /// What to do with a payload whose images do not name their stream.
     pub unlabelled: UnlabelledRule,
     /// Streams whose operating system has no runc.
     pub without_runc: BTreeSet<String>,
-    /// What people call that operating system.
+    /// The common name of that operating system.
     pub without_runc_title: String,
 }
 
@@ -88,17 +88,17 @@ pub enum StreamsRule {
     OneFollowingRelease,
 }
 
-/// What a payload comes to whose images have no stream label.
+/// What to do with a payload whose images have no stream label.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UnlabelledRule {
-    /// They are no stream.
+    /// They are not a stream.
     LeftOut,
     /// The images of the two base tags are the stream that is the default.
     BaseTags,
 }
 
-/// Which stream is the default when neither the user nor an earlier release chose one.
+/// Which stream is the default when neither the user nor an earlier release has chosen one.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(tag = "rule", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum DefaultStreamRule {
@@ -133,7 +133,7 @@ impl DefaultStreamRule {
 pub struct UnknownDistribution {
     /// The name asked for.
     pub asked: String,
-    /// The names there are.
+    /// The available names.
     pub known: Vec<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What the sample release payload of a distribution is made of.
+//! The contents of a distribution's sample release payload.
 
 use serde::Deserialize;
 
@@ -24,9 +24,9 @@ pub struct Sample {
 pub struct SampleStream {
     /// Stream name.
     pub name: String,
-    /// Payload tag of its OS image; the extensions image has the same with `-extensions` behind it.
+    /// Payload tag of its OS image; that of the extensions image has `-extensions` appended.
     pub os_tag: String,
-    /// Version of the operating system, as its image is labelled.
+    /// Version of the operating system, as in its image's label.
     pub os_version: String,
 }
 

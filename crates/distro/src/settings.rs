@@ -4,7 +4,7 @@ use crate::profile::{Profile, SOURCES};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
-/// What each setting is, in a few words, in the order in which people ask. Settings of the sample payload come last: they are
+/// A short description of each setting, in the order in which people ask. Settings of the sample payload come last: they are
 /// for trying things out.
 const MEANINGS: [(&str, &str); 19] = [
     ("name", "name for --distribution"),
@@ -31,16 +31,16 @@ const MEANINGS: [(&str, &str); 19] = [
 /// One setting of every profile.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Setting {
-    /// Where it stands in the profile, with dots between.
+    /// Its path in the profile, joined with dots.
     pub setting: String,
-    /// What it is.
+    /// Its description.
     pub meaning: String,
     /// Its value by profile; a profile without it is left out.
     pub values: BTreeMap<String, String>,
 }
 
 impl Setting {
-    /// Whether the profiles do not agree on it.
+    /// Whether the profiles differ in it.
     #[must_use]
     pub fn differs(&self) -> bool {
         let distinct: BTreeSet<&String> = self.values.values().collect();
@@ -70,7 +70,7 @@ pub fn settings() -> Vec<Setting> {
     all
 }
 
-/// Tables that are settings by themselves are written in one line.
+/// Tables that are settings themselves are written on one line.
 const WHOLE: &str = "default_stream.majors";
 
 fn flatten(prefix: &str, table: &toml::Table, tell: &mut impl FnMut(String, String)) {
@@ -89,7 +89,7 @@ fn text(value: &toml::Value) -> String {
         toml::Value::String(text) => text.clone(),
         toml::Value::Array(items) if items.is_empty() => "(none)".to_owned(),
         toml::Value::Array(items) => items.iter().map(text).collect::<Vec<_>>().join(", "),
-        // Of a list of tables, such as the streams of a sample, the names say which they are.
+        // A list of tables, such as the streams of a sample, is shown by its names.
         toml::Value::Table(table) if table.contains_key("name") => table.get("name").map(text).unwrap_or_default(),
         toml::Value::Table(table) => {
             table.iter().map(|(key, value)| format!("{key} → {}", text(value))).collect::<Vec<_>>().join(", ")

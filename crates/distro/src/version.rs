@@ -5,8 +5,8 @@ use std::str::FromStr;
 
 /// The leading numbers of a version such as `4.21.0-okd-scos.3` or `v5.0.0+build`.
 ///
-/// Parsed as Kubernetes' generic version: an optional `v`, then at least two dot-separated numbers; what follows is
-/// kept out. Source: `apimachinery/pkg/util/version/version.go` (`ParseGeneric`) of github.com/kubernetes/kubernetes.
+/// Parsed like Kubernetes' generic version: an optional `v`, then at least two dot-separated numbers; the rest is
+/// ignored. Source: `apimachinery/pkg/util/version/version.go` (`ParseGeneric`) of github.com/kubernetes/kubernetes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ReleaseVersion {
     /// First number.
@@ -15,7 +15,7 @@ pub struct ReleaseVersion {
     pub minor: u32,
 }
 
-/// A text that is no version.
+/// A text that is not a version.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is not a version: it must start with at least two numbers and a dot between them, like 4.21.0")]
 pub struct BadVersion(String);

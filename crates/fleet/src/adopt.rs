@@ -1,4 +1,4 @@
-//! Which machines a fleet has: those it is to have, and those an earlier run left; and how they go.
+//! Which machines a fleet has: the requested ones and those of an earlier run; and how they are deleted.
 
 use crate::{Machine, machine::POOL_LABEL};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use weir_api::keys::node;
 use weir_kubeio::read;
 
-/// Requests under way at the same time. More than that only lengthens the server's queue.
+/// Concurrent requests. More would only lengthen the server's queue.
 const AT_ONCE: usize = 32;
 
-/// Why a fleet cannot be.
+/// Why a fleet cannot start.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// A Node of that name is none of a fleet's.
+    /// A Node of that name does not belong to a fleet.
     #[error(
         "node {node} exists and is no simulated one: it is left alone; choose a pool whose nodes have other names, or \
          delete it if it is left from something else"
@@ -29,9 +29,9 @@ pub enum Error {
     /// The API server refused, or cannot be reached.
     #[error("{doing}")]
     Request {
-        /// What was being done.
+        /// The operation.
         doing: String,
-        /// What the server or the transport said.
+        /// The error of the server or the transport.
         #[source]
         cause: Box<kube::Error>,
     },
@@ -44,16 +44,16 @@ impl Error {
     }
 }
 
-/// The machines that are to be, in their order, and after them those that an earlier run left in the cluster.
+/// The requested machines, in order, followed by those that an earlier run left in the cluster.
 ///
 /// # Errors
-/// When the nodes cannot be listed, or one is there that no fleet made.
+/// When the nodes cannot be listed, or a requested one exists that no fleet created.
 pub async fn adopt(client: &Client, mut machines: Vec<Machine>) -> Result<Vec<Machine>, Error> {
     let there = read::list(&Api::<Node>::all(client.clone()), &ListParams::default()).await;
     let there = there.map_err(Error::request("listing nodes"))?;
     let mut pools: BTreeMap<String, Option<Machine>> =
         there.items.into_iter().filter_map(|n| Some((n.metadata.name.clone()?, left(&n)))).collect();
-    // Whose one is that cannot be read is not known: it is left alone.
+    // The owner of an unreadable Node is unknown: it is left alone.
     pools.extend(there.unreadable.into_iter().map(|odd| (odd.name, None)));
     for machine in &machines {
         if let Some(None) = pools.remove(&machine.name) {
@@ -64,7 +64,7 @@ pub async fn adopt(client: &Client, mut machines: Vec<Machine>) -> Result<Vec<Ma
     Ok(machines)
 }
 
-/// The machine behind a Node that a fleet made.
+/// The machine behind a Node that a fleet created.
 fn left(node: &Node) -> Option<Machine> {
     let labels = node.metadata.labels.as_ref()?;
     let pool = labels.get(POOL_LABEL)?.clone();
@@ -74,7 +74,7 @@ fn left(node: &Node) -> Option<Machine> {
 /// Deletes the Nodes of these machines.
 ///
 /// # Errors
-/// The first that could not be deleted; one that is gone already is none.
+/// The first that could not be deleted; one that is already gone is no error.
 pub async fn remove(client: &Client, machines: &[Machine]) -> Result<(), Error> {
     let api: Api<Node> = Api::all(client.clone());
     let deleted = machines.iter().map(|machine| {

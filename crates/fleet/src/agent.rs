@@ -1,4 +1,4 @@
-//! The steps of first boot and of an update, as the daemon and the kubelet of one machine make them.
+//! The steps of first boot and of an update, as a machine's daemon and kubelet perform them.
 //!
 //! Source: `pkg/daemon/{daemon,update,drain}.go` of github.com/openshift/machine-config-operator.
 
@@ -18,24 +18,24 @@ use weir_rules::{
     view::{DrainRequest, DrainVerb, NodeView},
 };
 
-/// The daemon tries a failed update again after a pause that starts at this, doubles, …
+/// The daemon retries a failed update after a pause that starts at this, doubles, …
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// … and ends at this (`pkg/daemon/daemon.go`).
 const LAST_PAUSE: Duration = Duration::from_mins(1);
-/// A drain that takes longer than this is a failure until it is done (`pkg/daemon/drain.go`).
+/// A drain that takes longer than this counts as failed until it is done (`pkg/daemon/drain.go`).
 const DRAIN_PATIENCE: Duration = Duration::from_hours(1);
-/// As [`DRAIN_PATIENCE`], for taking pods again (`pkg/daemon/daemon.go`).
+/// Like [`DRAIN_PATIENCE`], for uncordoning (`pkg/daemon/daemon.go`).
 const UNCORDON_PATIENCE: Duration = Duration::from_mins(10);
-/// Field manager of what the machines write.
+/// Field manager of the machines' writes.
 const FIELD_MANAGER: &str = "machine-config-daemon";
 
 /// How an attempt to update ended.
 enum Outcome {
-    /// The machine runs what it was told.
+    /// The machine runs the config it was told to.
     Done,
-    /// It was told something newer meanwhile.
+    /// It was told to run something newer meanwhile.
     Newer,
-    /// It failed, and says why.
+    /// It failed, with this message.
     Failed(String),
     /// Its Node was deleted.
     Gone,
@@ -67,21 +67,21 @@ impl Agent<'_> {
         self.up(self.environment.os(config)).await;
     }
 
-    /// A machine that runs, and whose Node does not say so yet.
+    /// Reports a running machine whose Node does not say so yet.
     pub(crate) async fn wake(&self) {
         let config = self.environment.desired(self.name).unwrap_or_default();
         self.up(self.environment.os(&config)).await;
     }
 
-    /// A machine that is idle, and whose MachineConfigNode does not say so yet.
+    /// Reports an idle machine whose MachineConfigNode does not say so yet.
     pub(crate) async fn rest(&self) {
         let config = self.environment.desired(self.name).unwrap_or_default();
         self.say(&[Step::Resumed { config }]).await;
         self.say(&[Step::Updated { node: self.name.to_owned() }]).await;
     }
 
-    /// Updates until the machine runs what it is told. After a failure it is tried again, with growing pauses, or at once
-    /// when something else is asked.
+    /// Updates until the machine runs the desired config. A failure is retried with growing pauses, or at once
+    /// when the desired config changes.
     pub(crate) async fn update(&self) {
         let mut pause = FIRST_PAUSE;
         while let Some(config) = self.environment.desired(self.name) {
@@ -95,7 +95,7 @@ impl Agent<'_> {
                     let other = self.environment.until(self.name, |node| {
                         machine::wanted(node) != Some(&config) || (!lifted && self.environment.is_lifted(self.name))
                     });
-                    // In time, or something else is asked: tried again either way.
+                    // The pause is over or the desired config changed: retry either way.
                     _ = timeout(pause, other).await;
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
@@ -137,7 +137,7 @@ impl Agent<'_> {
         Outcome::Done
     }
 
-    /// Drains, writes, reboots; how the attempt ended, if it did.
+    /// Drains, writes, reboots; returns how the attempt ended, if it did.
     async fn change(&self, node: &Node, config: &str, before: &str, os: &str, drains: bool) -> Option<Outcome> {
         let asked = drains.then(|| DrainRequest::text(DrainVerb::Drain, config));
         self.annotate(&machine::working(node, asked.as_deref())).await;
@@ -167,7 +167,7 @@ impl Agent<'_> {
         old.then(|| Outcome::Failed(machine::unexpected_os(config, os, before)))
     }
 
-    /// Asks for a drain and waits for it; false when the Node was deleted.
+    /// Requests a drain and waits for it; false when the Node was deleted.
     async fn drained(&self, config: &str, os: &str) -> bool {
         let Some(fault) = self.fault(Kind::StuckInDrain, os) else {
             return self.ask(DrainVerb::Drain, config, DRAIN_PATIENCE).await;
@@ -194,7 +194,7 @@ impl Agent<'_> {
         }
     }
 
-    /// Asks for a drain or its end and waits for it; false when the Node was deleted.
+    /// Requests a drain or its end and waits for it; false when the Node was deleted.
     async fn ask(&self, verb: DrainVerb<'_>, config: &str, patience: Duration) -> bool {
         let wanted = DrainRequest::text(verb, config);
         if self
@@ -250,7 +250,7 @@ impl Agent<'_> {
         self.patch(patch, true).await;
     }
 
-    /// Patches the Node. One that was deleted has nothing left to say.
+    /// Patches the Node. For a deleted one there is nothing left to report.
     async fn patch(&self, patch: &Value, status: bool) {
         let api = self.environment.api::<Node>();
         let write = || async {
@@ -269,8 +269,8 @@ impl Agent<'_> {
         self.environment.insist(self.name, write).await;
     }
 
-    /// Reports steps in the MachineConfigNode, if the machine has one. The drain controller writes into the same list: what
-    /// met its write is made anew.
+    /// Reports steps in the MachineConfigNode, if the machine has one. The drain controller writes to the same list: a
+    /// conflicting write is redone.
     async fn say(&self, steps: &[Step]) {
         let reports: Vec<_> = steps.iter().map(Step::report).collect();
         let api = self.environment.api::<MachineConfigNode>();

@@ -1,4 +1,4 @@
-//! What all machines of a process share: the API server, what is seen of it, and how machines behave.
+//! What all machines of a process share: the API server, its cached objects, and how machines behave.
 
 use crate::{
     faults::{Faults, LIFT, Occasions},
@@ -29,10 +29,10 @@ use weir_kubeio::{Cache, Clock, Missing, Selection, drive::chain, outage};
 use weir_rules::stream::gates::gates;
 use weir_rules::view::Annotations;
 
-/// Reads an OS image's pull spec as people would: the text of a node's `osImage`.
+/// Turns an OS image's pull spec into a readable name: the text of a node's `osImage`.
 pub type OsText = Arc<dyn Fn(&str) -> String + Send + Sync>;
 
-/// A machine retries a write that failed after this pause, as long as it runs.
+/// A machine retries a failed write after this pause, as long as it runs.
 const RETRY: Duration = Duration::from_millis(500);
 
 /// How the machines behave.
@@ -40,15 +40,15 @@ const RETRY: Duration = Duration::from_millis(500);
 pub struct Settings {
     /// How long each step of a machine takes: noticing, working, rebooting, reporting.
     pub step: Duration,
-    /// Makes boot IDs repeatable.
+    /// Makes boot IDs reproducible.
     pub seed: u64,
     /// Names operating systems.
     pub os: OsText,
     /// Whether machines ask for a drain before they change, and for its end after it, as the daemon does.
     pub drains: bool,
-    /// What goes wrong.
+    /// The faults.
     pub faults: Faults,
-    /// The pods that run on workers, if any do.
+    /// The pods that run on workers, if any.
     pub workload: Option<Workload>,
 }
 
@@ -58,7 +58,7 @@ impl fmt::Debug for Settings {
     }
 }
 
-/// What a fleet sees of the cluster, besides pods.
+/// The caches of a fleet, besides pods.
 #[derive(Clone, Debug)]
 pub struct Seen {
     /// Node.
@@ -76,7 +76,7 @@ pub struct Seen {
 }
 
 impl Seen {
-    /// Nothing has been seen yet.
+    /// Empty caches.
     pub(crate) fn nothing() -> Self {
         Self {
             nodes: Cache::new(),
@@ -108,13 +108,13 @@ pub(crate) struct Environment {
     pub(crate) faults: Occasions,
     pub(crate) pods: Cache<Pod>,
     pub(crate) seen: Seen,
-    /// Whether others keep what is seen up to date.
+    /// Whether the caches are kept up to date by others.
     shared: bool,
     boots: AtomicU64,
 }
 
 impl Environment {
-    /// What is seen is kept up to date here, unless others do so already.
+    /// Keeps the caches up to date, unless others already do.
     pub(crate) fn new(client: Client, clock: Clock, settings: Settings, seen: Option<Seen>) -> Self {
         Self {
             client,
@@ -146,7 +146,7 @@ impl Environment {
         self.clock.now()
     }
 
-    /// The config a machine of the pool boots with: what the pool last agreed on, as the Ignition server serves it
+    /// The config that a machine of the pool boots with: the pool's last completed one, as the Ignition server serves it
     /// (`pkg/server/cluster_server.go` of github.com/openshift/machine-config-operator).
     pub(crate) fn pool_config(&self, pool: &str) -> Option<String> {
         let pool = self.seen.pools.get(pool)?;
@@ -154,38 +154,38 @@ impl Environment {
         self.seen.configs.get(&name).map(|_| name)
     }
 
-    /// The text of the OS that the config brings.
+    /// The name of the config's OS.
     pub(crate) fn os(&self, config: &str) -> String {
         let image = self.seen.configs.get(config).and_then(|c| c.spec.os_image_url.clone()).unwrap_or_default();
         (self.settings.os)(&image)
     }
 
-    /// What a machine runs right after booting into this OS.
+    /// The state of a machine right after booting into this OS.
     pub(crate) fn running(&self, name: &str, os: String) -> Running {
         let boot = self.boots.fetch_add(1, Ordering::Relaxed);
         Running { os, boot_id: machine::boot_id(self.settings.seed, name, boot) }
     }
 
-    /// The config the machine is told to run, as last seen.
+    /// The machine's desired config, as last seen.
     pub(crate) fn desired(&self, name: &str) -> Option<String> {
         let node = self.seen.nodes.get(name)?;
         Annotations::of(&node.metadata).filled(rollout::DESIRED_CONFIG).map(str::to_owned)
     }
 
-    /// Whether a user keeps faults from this machine.
+    /// Whether a user has lifted faults from this machine.
     pub(crate) fn is_lifted(&self, name: &str) -> bool {
         let node = self.seen.nodes.get(name);
         node.is_some_and(|node| Annotations::of(&node.metadata).has(LIFT))
     }
 
-    /// Whether MachineConfigNodes speak of images.
+    /// Whether MachineConfigNodes report images.
     pub(crate) fn reports_images(&self) -> bool {
         let (object, cluster) = (self.seen.gates.get(CLUSTER), self.seen.versions.get(VERSION));
         let gates = gates(object.as_deref(), None, cluster.as_deref());
         gates.is_ok_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING))
     }
 
-    /// Waits until something holds for a node, or it is gone; then false.
+    /// Waits until something holds for a node; false if the node disappears first.
     pub(crate) async fn until(&self, name: &str, holds: impl Fn(&Node) -> bool) -> bool {
         let mut changes = self.seen.nodes.changes_of(name);
         loop {
@@ -200,7 +200,7 @@ impl Environment {
         }
     }
 
-    /// Makes a write until it succeeds: an API server that is gone comes back.
+    /// Repeats a write until it succeeds: an unreachable API server comes back.
     pub(crate) async fn insist<T, F, R>(&self, about: &str, mut write: F) -> T
     where
         F: FnMut() -> R,

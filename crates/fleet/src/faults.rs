@@ -1,19 +1,19 @@
-//! What goes wrong with machines, on purpose.
+//! Faults injected into machines.
 //!
-//! A fault acts on an occasion: a machine that comes to the point where it can act. It lets the first `after` occasions of
-//! each machine pass, acts on the next `times` (on all that follow, when not given), and never on a machine whose Node has
+//! A fault acts on occasions: each time a machine reaches the point where the fault applies. It skips the first `after`
+//! occasions of each machine, acts on the next `times` (on all that follow, if not given), and never on a machine whose Node has
 //! the annotation [`LIFT`].
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Deserializer, de::Error as _};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
-/// Annotation of a Node, from a user: no fault acts on the machine while it is there, whatever its value.
+/// Annotation of a Node, set by a user: while it is present, whatever its value, no fault acts on the machine.
 pub const LIFT: &str = "fleet.weir/lift";
-/// What a failing machine says of itself, unless the fault says it.
+/// The message of a failing machine, unless the fault has its own.
 const REASON: &str = "simulated failure (a fault of the fleet)";
 
-/// What goes wrong.
+/// Kinds of faults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -41,31 +41,31 @@ impl fmt::Display for Kind {
     }
 }
 
-/// A fault as it is written.
+/// A fault as written in a file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
-    /// What goes wrong.
+    /// Its kind.
     pub fault: Kind,
-    /// Names of Nodes; `*` stands for any characters.
+    /// Names of Nodes; `*` matches any characters.
     #[serde(deserialize_with = "patterns")]
     pub nodes: Vec<String>,
-    /// Acts only on the way to an OS whose text this matches; `*` stands for any characters.
+    /// Acts only on the way to an OS whose name this matches; `*` matches any characters.
     #[serde(default)]
     pub os: Option<String>,
-    /// Occasions of each machine that pass first.
+    /// Occasions of each machine to skip first.
     #[serde(default)]
     pub after: u32,
-    /// Occasions of each machine that it then acts on; absent for all.
+    /// Occasions of each machine on which it then acts; absent for all.
     #[serde(default)]
     pub times: Option<u32>,
-    /// How long a machine is stuck or does not return; absent for until it is lifted.
+    /// How long a machine is stuck or stays away; absent for until lifted.
     #[serde(default, rename = "for", deserialize_with = "time")]
     pub lasts: Option<Duration>,
-    /// What a degraded machine says.
+    /// The message of a degraded machine.
     #[serde(default)]
     pub reason: Option<String>,
-    /// How much longer the steps of a slow machine take.
+    /// The factor by which a slow machine's steps take longer.
     #[serde(default)]
     pub factor: Option<f64>,
 }
@@ -77,7 +77,7 @@ pub struct Faults {
     faults: Vec<Fault>,
 }
 
-/// A fault that says something odd.
+/// An invalid fault.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("faults[{index}].{field}: {why}")]
 pub struct FaultError {
@@ -85,24 +85,24 @@ pub struct FaultError {
     pub index: usize,
     /// The field.
     pub field: &'static str,
-    /// What is odd about it.
+    /// What is wrong with it.
     pub why: String,
 }
 
 impl Faults {
-    /// Faults that make sense.
+    /// Valid faults.
     ///
     /// # Errors
-    /// As [`Self::check`].
+    /// See [`Self::check`].
     pub fn new(faults: Vec<Fault>) -> Result<Self, FaultError> {
         let faults = Self { faults };
         faults.check().map(|()| faults)
     }
 
-    /// Whether each fault makes sense.
+    /// Checks that each fault is valid.
     ///
     /// # Errors
-    /// The first that does not, with where it is.
+    /// The first that is not, with its position.
     pub fn check(&self) -> Result<(), FaultError> {
         for (index, fault) in self.faults.iter().enumerate() {
             if let Some((field, why)) = fault.odd() {
@@ -137,7 +137,7 @@ impl Fault {
         }
     }
 
-    /// What a degraded machine says.
+    /// The message of a degraded machine.
     pub(crate) fn reason(&self) -> &str {
         self.reason.as_deref().unwrap_or(REASON)
     }
@@ -149,7 +149,7 @@ impl Fault {
     }
 }
 
-/// Faults, and how many occasions each machine had.
+/// Faults, and each machine's count of occasions.
 #[derive(Debug, Default)]
 pub(crate) struct Occasions {
     faults: Vec<Fault>,
@@ -161,7 +161,7 @@ impl Occasions {
         Self { faults: faults.faults, had: Mutex::default() }
     }
 
-    /// The fault of this kind that acts on a machine now, on its way to an OS. It is asked once per occasion.
+    /// The fault of this kind that acts on a machine now, on its way to an OS. Call it once per occasion.
     pub(crate) fn act(&self, kind: Kind, node: &str, os: &str) -> Option<&Fault> {
         let mut had = self.had.lock();
         let mut acting = None;
@@ -174,14 +174,14 @@ impl Occasions {
         acting
     }
 
-    /// How much longer every step of a machine takes.
+    /// The factor by which every step of a machine takes longer.
     pub(crate) fn factor(&self, node: &str) -> f64 {
         let slow = self.faults.iter().filter(|fault| fault.meets(Kind::Slow, node, ""));
         slow.filter_map(|fault| fault.factor).fold(1.0, f64::max)
     }
 }
 
-/// Whether a text matches a pattern in which `*` stands for any characters.
+/// Whether a text matches a pattern in which `*` matches any characters.
 fn matches(pattern: &str, text: &str) -> bool {
     let Some((head, rest)) = pattern.split_once('*') else { return pattern == text };
     let Some(mut text) = text.strip_prefix(head) else { return false };

@@ -1,4 +1,4 @@
-//! Many machines in one process: one watch for all, a task only for a machine that is doing something.
+//! Many machines in one process: one watch for all, and a task only for a machine that has something to do.
 
 use crate::{
     Machine, Settings,
@@ -22,9 +22,9 @@ use weir_kubeio::{
 };
 use weir_rules::view::NodeReport;
 
-/// Changes that come together are looked at once: with thousands of machines there is always another one.
+/// Changes within this time are handled together: with thousands of machines there is always another one.
 const QUIET: Duration = Duration::from_millis(2);
-/// Looking takes about 50 ns for each machine; this many times that it is left alone.
+/// Checking takes about 50 ns per machine; the pause is this many times as long.
 const QUIET_PER_MACHINE: Duration = Duration::from_micros(1);
 
 /// A number of machines.
@@ -43,15 +43,15 @@ impl fmt::Debug for Fleet {
 enum Due {
     /// Join the cluster with this config.
     Boot(String),
-    /// Run what it is told.
+    /// Move to the desired config.
     Update,
-    /// Say that it is there.
+    /// Report that it is up.
     Wake,
-    /// Say in its MachineConfigNode that it is idle.
+    /// Report in its MachineConfigNode that it is idle.
     Rest,
 }
 
-/// What was there at the last look, and which machines are to be looked at.
+/// The last seen state, and which machines need checking.
 struct Looked<'a> {
     machines: BTreeMap<&'a str, usize>,
     nodes: Vec<Arc<Node>>,
@@ -69,7 +69,7 @@ impl<'a> Looked<'a> {
         }
     }
 
-    /// Machines about which something changed since the last look are to be looked at.
+    /// Marks machines whose objects changed since the last check.
     fn look(&mut self, seen: &Seen) {
         let (nodes, reports) = (seen.nodes.all(), seen.reports.all());
         let of_nodes = changed(&self.nodes, &nodes);
@@ -81,13 +81,13 @@ impl<'a> Looked<'a> {
 }
 
 impl Fleet {
-    /// Machines that will join the cluster behind the client once [`Fleet::run`] is polled.
+    /// Machines that join the cluster behind the client once [`Fleet::run`] is polled.
     #[must_use]
     pub fn new(client: Client, clock: Clock, settings: Settings, machines: Vec<Machine>) -> Self {
         Self { environment: Arc::new(Environment::new(client, clock, settings, None)), machines }
     }
 
-    /// As [`Fleet::new`], with what others in the process keep up to date: it is decoded and held once.
+    /// Like [`Fleet::new`], with caches that others in the process keep up to date: objects are decoded and held once.
     #[must_use]
     pub fn sharing(seen: Seen, client: Client, clock: Clock, settings: Settings, machines: Vec<Machine>) -> Self {
         Self { environment: Arc::new(Environment::new(client, clock, settings, Some(seen))), machines }
@@ -105,7 +105,7 @@ impl Fleet {
         self.environment.seen.pools.clone()
     }
 
-    /// Runs the machines until the future is dropped. An API server that goes away is waited for.
+    /// Runs the machines until the future is dropped. Waits while the API server is unreachable.
     pub async fn run(self) {
         let environment = self.environment.clone();
         let takes_pods = |machine: &&Machine| ![names::MASTER, names::ARBITER].contains(&machine.pool.as_str());
@@ -147,8 +147,8 @@ impl Fleet {
         }
     }
 
-    /// Gives every machine that is to be looked at, has something to do and is not doing it, a task. One that has not joined
-    /// stays to be looked at.
+    /// Starts a task for every marked machine that has something to do and is not doing it. One that has not joined
+    /// stays marked.
     fn wake(&self, due: &mut BTreeSet<usize>, tasks: &mut JoinSet<usize>, busy: &mut [bool]) {
         due.retain(|&index| {
             if busy[index] {

@@ -8,12 +8,12 @@
 //! | [`fleet`] | many machines in one process |
 //! | `environment` | what they share |
 //! | [`pods`] | the pods on them |
-//! | [`faults`] | what goes wrong, on purpose |
-//! | [`adopt`] | which machines an earlier run left, and how they go |
+//! | [`faults`] | injected faults |
+//! | [`adopt`] | which machines an earlier run left, and how they are deleted |
 //!
-//! The protocol is the one of `pkg/daemon` of github.com/openshift/machine-config-operator: the controller writes the
-//! desired config, the machine answers with its state, reboots, comes back with another boot ID and OS, and reports the
-//! config it runs. Before it changes it asks for a drain and waits for it, and its steps are in its MachineConfigNode.
+//! The protocol is that of `pkg/daemon` of github.com/openshift/machine-config-operator: the controller writes the
+//! desired config; the machine reports its state, reboots, comes back with another boot ID and OS, and reports its current
+//! config. Before an update it requests a drain and waits for it, and its steps are in its MachineConfigNode.
 
 pub mod adopt;
 mod agent;

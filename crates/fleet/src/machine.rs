@@ -7,15 +7,15 @@ use std::collections::BTreeMap;
 use weir_api::keys::{daemon, names, node, rollout};
 use weir_rules::view::{DaemonState, NodeView};
 
-/// Topology of a control plane of one node, as it is told to nodes (`config/v1` of github.com/openshift/api).
+/// Topology of a single-node control plane, as nodes are told (`config/v1` of github.com/openshift/api).
 const SINGLE_REPLICA: &str = "SingleReplica";
 
-/// Label of every Node that a fleet made: the pool its machine boots with. It tells them from real nodes.
+/// Label of every Node that a fleet created: the pool its machine boots with. It distinguishes them from real nodes.
 pub const POOL_LABEL: &str = "fleet.weir/pool";
-/// Version of the kubelet the machines claim to run.
+/// Kubelet version that the machines report.
 const KUBELET_VERSION: &str = "v1.33.0";
 
-/// A machine that exists, whether or not it has joined the cluster yet.
+/// A machine, whether or not it has joined the cluster yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Machine {
     /// Name of its Node object.
@@ -26,10 +26,10 @@ pub struct Machine {
     pub zone: Option<String>,
 }
 
-/// What a machine runs.
+/// The state of a machine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Running {
-    /// The operating system as people read it.
+    /// The readable name of the operating system.
     pub os: String,
     /// Changes with every boot; a UUID.
     pub boot_id: String,
@@ -50,7 +50,7 @@ impl Machine {
             .collect()
     }
 
-    /// Role labels: a master is also labelled as control plane; what is neither master, worker nor arbiter is a worker too.
+    /// Role labels: a master is also labelled as control plane; a node of any other pool but arbiter is also a worker.
     fn labels(&self) -> BTreeMap<String, String> {
         let mut roles = vec![self.pool.as_str()];
         match self.pool.as_str() {
@@ -69,7 +69,7 @@ impl Machine {
         labels
     }
 
-    /// The Node object with which the machine joins after its first boot: it runs what it was given and says so.
+    /// The Node object with which the machine joins after its first boot: it runs its initial config and says so.
     #[must_use]
     pub fn joining(&self, config: &str) -> Value {
         json!({
@@ -117,7 +117,7 @@ pub fn up(running: &Running, now: Timestamp) -> Value {
     }})
 }
 
-/// Status patch of a machine that is down: nobody posts for it any more.
+/// Status patch of a machine that is down: nothing posts its status any more.
 #[must_use]
 pub fn down(now: Timestamp) -> Value {
     json!({"status": {"conditions": [{
@@ -126,7 +126,7 @@ pub fn down(now: Timestamp) -> Value {
     }]}})
 }
 
-/// Patch: the daemon has started to update, and asks for a drain if it needs one. A failure is shown until it is done.
+/// Patch: the daemon has started to update, and requests a drain if needed. A failure stays visible until the update is done.
 #[must_use]
 pub fn working(node: &Node, drain: Option<&str>) -> Value {
     let mut patch = json!({});
@@ -139,7 +139,7 @@ pub fn working(node: &Node, drain: Option<&str>) -> Value {
     annotations(&patch)
 }
 
-/// Patch: the daemon asks for a drain, or for its end.
+/// Patch: the daemon requests a drain, or its end.
 #[must_use]
 pub fn asking(drain: &str) -> Value {
     annotations(&json!({daemon::DESIRED_DRAIN: drain, daemon::POST_CONFIG_ACTION: ""}))
@@ -171,7 +171,7 @@ pub fn degraded(reason: &str) -> Value {
     }))
 }
 
-/// What a daemon says that finds another OS than its config brings (`pkg/daemon/daemon.go`).
+/// The daemon's message when the OS differs from that of its config (`pkg/daemon/daemon.go`).
 #[must_use]
 pub fn unexpected_os(config: &str, wanted: &str, found: &str) -> String {
     format!(
@@ -185,13 +185,13 @@ pub fn os(node: &Node) -> &str {
     node.status.as_ref().and_then(|status| status.node_info.as_ref()).map_or("", |info| info.os_image.as_str())
 }
 
-/// Whether a machine has to drain and reboot to run a config that brings this OS.
+/// Whether a machine must drain and reboot to run a config with this OS.
 #[must_use]
 pub fn changes(node: &Node, config: &str, os: &str) -> bool {
     NodeView::new(node).current_config != Some(config) || self::os(node) != os
 }
 
-/// Whether there is no other node for the pods of this one (`SingleReplica`), and no drain.
+/// Whether there is no other node for this one's pods (`SingleReplica`), and so no drain.
 #[must_use]
 pub fn is_single(node: &Node) -> bool {
     NodeView::new(node).topology == Some(SINGLE_REPLICA)
@@ -206,7 +206,7 @@ fn second(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The config a Node is told to run, when that is not the one it runs or it has not said "done" about it.
+/// The config a Node is told to run, if it differs from the current one or the node has not reported "done" for it.
 #[must_use]
 pub fn wanted(node: &Node) -> Option<&str> {
     let view = NodeView::new(node);
@@ -215,7 +215,7 @@ pub fn wanted(node: &Node) -> Option<&str> {
     (view.current_config != Some(desired) || !idle).then_some(desired)
 }
 
-/// Whether the kubelet of a Node's machine has posted a status and posts it still.
+/// Whether the kubelet of a Node's machine has posted a status and still does.
 #[must_use]
 pub fn is_up(node: &Node) -> bool {
     let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();

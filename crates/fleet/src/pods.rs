@@ -1,8 +1,8 @@
-//! Pods on machines. The fleet stands in for what a cluster has for them: a controller that makes them, a scheduler, and
-//! the kubelets, which start them and confirm that they have ended.
+//! Pods on machines. The fleet stands in for the parts of a cluster that handle pods: a controller that creates them, a scheduler,
+//! and the kubelets, which start them and confirm that they have ended.
 //!
-//! It starts and ends every pod bound to one of its machines; it makes pods only of its own workload, in a namespace of its
-//! own.
+//! It starts and ends every pod bound to one of its machines; it creates pods only for its own workload, in its own
+//! namespace.
 
 use crate::{environment::Environment, faults::LIFT, machine::POOL_LABEL};
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
@@ -30,16 +30,16 @@ use weir_api::keys::names;
 use weir_kubeio::drive::chain;
 use weir_rules::view::NodeView;
 
-/// Namespace of everything the fleet makes besides Nodes.
+/// Namespace of everything the fleet creates besides Nodes.
 pub const NAMESPACE: &str = "weir-fleet";
 /// The workload: name of its ReplicaSet and of its budget, and value of [`APP`] on its pods.
 const NAME: &str = "app";
-/// Label of pods that the fleet made.
+/// Label of pods that the fleet created.
 const APP: &str = "fleet.weir/app";
 const FIELD_MANAGER: &str = "weir-fleet";
-/// Changes that come together are looked at once.
+/// Changes within this time are handled together.
 const QUIET: Duration = Duration::from_millis(5);
-/// As many pods as a node takes: the kubelet's `maxPods` unless it is told otherwise.
+/// Capacity of a node: the kubelet's default `maxPods`.
 const FULL: usize = 110;
 /// An image that is never pulled.
 const IMAGE: &str = "registry.invalid/simulated";
@@ -51,14 +51,14 @@ pub struct Workload {
     pub pods: u32,
     /// How many of them may be missing at a time, a number or a percentage; no budget without it.
     pub budget: Option<IntOrString>,
-    /// Whether they are rather kept off nodes with a taint `PreferNoSchedule`, as a scheduler does.
+    /// Whether they avoid nodes with a taint `PreferNoSchedule`, as a scheduler does.
     pub heeds_taints: bool,
 }
 
-/// Something to do for a pod, and what it is known by while it is done.
+/// Something to do for a pod, and its key while in progress.
 type Doing<'w> = BoxFuture<'w, String>;
 
-/// Keeps pods until the future is dropped.
+/// Runs pods until the future is dropped.
 pub(crate) async fn run(environment: &Environment, workers: usize) {
     let workload = environment.settings.workload.as_ref();
     let owner = match workload {
@@ -83,7 +83,7 @@ pub(crate) async fn run(environment: &Environment, workers: usize) {
     }
 }
 
-/// What is to be done for pods and is not being done.
+/// What needs doing for pods and is not in progress.
 fn due<'w>(
     environment: &'w Environment,
     owner: Option<&ReplicaSet>,
@@ -135,7 +135,7 @@ fn due<'w>(
     work
 }
 
-/// The node that the next pod goes to, of these with as many pods: the emptiest that is neither full nor rather left alone.
+/// The node for the next pod, given each node's number of pods: the emptiest that is neither full nor to be avoided.
 fn place<'a>(load: &BTreeMap<&'a str, usize>, avoided: &BTreeSet<&str>) -> Option<&'a str> {
     let rank = |name: &str, count: usize| (avoided.contains(name) || count >= FULL, count);
     load.iter().min_by_key(|(name, count)| (rank(name, **count), **name)).map(|(name, _)| *name)
@@ -147,7 +147,7 @@ fn takes_pods(node: &Node) -> bool {
     pool.is_some_and(|pool| ![names::MASTER, names::ARBITER].contains(&pool.as_str())) && NodeView::new(node).is_ready()
 }
 
-/// Whether pods are rather kept off the node.
+/// Whether pods avoid the node.
 fn is_avoided(node: &Node) -> bool {
     let taints = node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default();
     taints.iter().any(|taint| taint.effect == "PreferNoSchedule")
@@ -176,7 +176,7 @@ async fn started(environment: &Environment, namespace: &str, name: &str) -> Resu
     Ok(())
 }
 
-/// The kubelet confirms that a pod has ended, or nobody is left to do so.
+/// The kubelet confirms that a pod has ended, or its node is gone.
 async fn end(environment: &Environment, namespace: String, name: String, key: String) -> String {
     sleep(environment.settings.step).await;
     let api: Api<Pod> = Api::namespaced(environment.client.clone(), &namespace);
@@ -199,12 +199,12 @@ async fn make(environment: &Environment, pod: Value, key: String) -> String {
     key
 }
 
-/// What failed is done again when something changes, and changes there are all the time.
+/// A failure is retried when something changes, and changes are constant.
 fn failed(doing: &str, pod: &str, error: &kube::Error) {
     match error {
         kube::Error::Api(status) if status.is_not_found() => {}
         kube::Error::Api(_) => tracing::warn!(pod, doing, error = %chain(error), "a pod's write failed"),
-        // Where nobody answers, the watches say so for all pods.
+        // If the server does not respond, the watches report it for all pods.
         _ => tracing::debug!(pod, doing, error = %chain(error), "a pod's write failed"),
     }
 }
@@ -213,7 +213,7 @@ fn parameters() -> PostParams {
     PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() }
 }
 
-/// Makes what owns the workload's pods, and its budget; what an earlier run made is used on.
+/// Creates the owner of the workload's pods, and its budget; existing ones of an earlier run are reused.
 async fn found(environment: &Environment, workload: &Workload, workers: usize) -> ReplicaSet {
     let replicas = u64::from(workload.pods).saturating_mul(u64::try_from(workers).unwrap_or(u64::MAX));
     let labels = json!({"matchLabels": {APP: NAME}});
@@ -244,7 +244,7 @@ async fn make_namespace(environment: &Environment) {
     environment.insist(NAMESPACE, make).await;
 }
 
-/// Creates an object in the fleet's namespace, or gives one that is there this spec.
+/// Creates an object in the fleet's namespace, or updates the spec of an existing one.
 async fn ensure<K>(environment: &Environment, object: &Value) -> Result<K, kube::Error>
 where
     K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
@@ -274,13 +274,13 @@ fn pod(owner: &ReplicaSet, node: &str) -> Value {
     })
 }
 
-/// Name of the pod and of the budget that are in the way of a node's drain.
+/// Name of the pod and of the budget that block a node's drain.
 fn stuck(node: &str) -> String {
     format!("stuck-{node}")
 }
 
 impl Environment {
-    /// Puts a pod in the way of a node's drain: its budget allows no disruption.
+    /// Blocks a node's drain with a pod whose budget allows no disruption.
     pub(crate) async fn hold(&self, node: &str) {
         make_namespace(self).await;
         let name = stuck(node);
@@ -308,7 +308,7 @@ impl Environment {
         tracing::info!(node, lift = LIFT, "a pod is in the way of its drain");
     }
 
-    /// Takes the budget away, so that the pod may go.
+    /// Removes the budget, so that the pod may be evicted.
     pub(crate) async fn let_go(&self, node: &str) {
         let (budgets, name): (Api<PodDisruptionBudget>, _) =
             (Api::namespaced(self.client.clone(), NAMESPACE), stuck(node));
@@ -331,7 +331,7 @@ mod tests {
         let load = BTreeMap::from([("a", 0), ("b", 1), ("c", 2)]);
         assert_eq!(place(&load, &BTreeSet::new()), Some("a"));
         assert_eq!(place(&load, &["a", "b"].into()), Some("c"));
-        // Rather there than nowhere, and rather there than where there is no room.
+        // A node to be avoided is better than none or a full one.
         assert_eq!(place(&load, &["a", "b", "c"].into()), Some("a"));
         assert_eq!(place(&BTreeMap::from([("a", 5), ("c", FULL)]), &["a"].into()), Some("a"));
         assert_eq!(place(&BTreeMap::new(), &BTreeSet::new()), None);

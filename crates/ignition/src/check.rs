@@ -1,4 +1,4 @@
-//! What must hold of a configuration: one function per kind of object, called from the walk over the table.
+//! Validation of a configuration: one function per kind of object, called while walking the table.
 //!
 //! Source: `Validate` of the types in `config/v3_0` to `config/v3_5` of github.com/coreos/ignition.
 
@@ -21,7 +21,7 @@ use std::{
 
 type Fields = Map<String, Value>;
 
-/// What has been found so far, and where the walk is.
+/// The findings so far, and the position of the walk.
 pub(crate) struct Findings<'r> {
     /// Declared minor version of the configuration.
     pub(crate) minor: u8,
@@ -30,7 +30,7 @@ pub(crate) struct Findings<'r> {
 }
 
 impl Findings<'_> {
-    /// Notes an error in what stands `under` the object at hand; empty for the object itself.
+    /// Records an error at `under` the current object; empty for the object itself.
     pub(crate) fn error(&mut self, under: &str, message: impl Into<Cow<'static, str>>) {
         self.report.entries.push(Entry { path: report_path(&self.steps, under), message: message.into() });
     }
@@ -162,7 +162,7 @@ pub(crate) fn path_if_any(text: &str) -> Option<&'static str> {
     if text.is_empty() { None } else { path(text) }
 }
 
-/// The shortest way to write a path: no empty or `.` elements, no `..` but at the front of a relative one.
+/// The shortest form of a path: no empty or `.` elements, and `..` only at the front of a relative one.
 ///
 /// Source: `Clean` in <https://pkg.go.dev/path>.
 pub(crate) fn clean(path: &str) -> String {
@@ -213,7 +213,7 @@ pub(crate) fn config(fields: &Fields, findings: &mut Findings<'_>) {
     }
 }
 
-/// From 3.1 on what is fetched must say from where; 3.0 leaves that to the fetching.
+/// From 3.1 on a fetched file must say from where; 3.0 leaves that to the fetching.
 fn required_sources(fields: &Fields, list: &str, findings: &mut Findings<'_>) {
     for (index, resource) in items(fields, list).enumerate() {
         if findings.minor >= 1 && some_text(resource, "source").is_none() {
@@ -263,7 +263,7 @@ pub(crate) fn verification(fields: &Fields, findings: &mut Findings<'_>) {
     findings.note("hash", malformed_hash(hash, findings.minor >= 1));
 }
 
-/// What is wrong with a hash; SHA-256 may be allowed beside SHA-512.
+/// What is wrong with a hash; SHA-256 may be allowed in addition to SHA-512.
 pub(crate) fn malformed_hash(hash: &str, allow_sha256: bool) -> Option<&'static str> {
     // Hexadecimal digits of the digests.
     const SHA512: usize = 128;

@@ -5,7 +5,7 @@ use flate2::read::MultiGzDecoder;
 use serde_json::{Map, Value};
 use std::io::Read as _;
 
-/// Most bytes a file may unpack to: far above what fits into a MachineConfig by honest means, far below what hurts.
+/// The largest unpacked size: far above what legitimately fits into a MachineConfig, far below what hurts.
 pub const LARGEST_CONTENTS: u64 = 64 << 20;
 
 /// Why the contents of a file are not known.
@@ -14,21 +14,21 @@ pub enum ContentsError {
     /// They are fetched from elsewhere, or the data URL is malformed.
     #[error("could not decode file content string: {0}")]
     Source(&'static str),
-    /// They are not what the compression says.
+    /// They are not compressed as declared.
     #[error("failed decompressing: {0}")]
     Gzip(String),
     /// They unpack to more than [`LARGEST_CONTENTS`].
     #[error("the contents unpack to more than {LARGEST_CONTENTS} bytes")]
     TooLarge,
-    /// The compression is none that is known.
+    /// The compression is unknown.
     #[error("unsupported compression type {0:?}")]
     Compression(String),
 }
 
-/// Decodes and unpacks the contents that a resource holds itself; empty without a source.
+/// Decodes and unpacks the inline contents of a resource; empty without a source.
 ///
 /// # Errors
-/// When the source is no data URL, or not compressed as it says.
+/// When the source is not a data URL, or not compressed as declared.
 pub fn decode(resource: &Map<String, Value>) -> Result<Vec<u8>, ContentsError> {
     let Some(source) = resource.get("source").and_then(Value::as_str) else { return Ok(Vec::new()) };
     let data = decode_data_url(source).map_err(ContentsError::Source)?;

@@ -1,7 +1,7 @@
 //! JSON into the normal form of a table: known fields of the right type only, keys as the table spells them.
 //!
-//! As the reference's decoder reads JSON: a key matches a field regardless of case when none matches exactly, `null`
-//! is the same as absent, unknown keys are dropped, integers are written without fraction or exponent.
+//! Like the reference's JSON decoder: a key matches a field regardless of case when none matches exactly, `null`
+//! means absent, unknown keys are dropped, integers are written without fraction or exponent.
 //!
 //! Source: the documentation of `encoding/json`, <https://pkg.go.dev/encoding/json#Unmarshal>.
 
@@ -17,7 +17,7 @@ pub(crate) fn decode(value: &Value, object: &'static Object, minor: u8) -> Resul
     decoder.object(value, object, Map::new())
 }
 
-/// The value of a key that matches a name as a field would.
+/// The value of the key that a field of this name would match.
 pub(crate) fn lookup<'v>(map: &'v Map<String, Value>, name: &str) -> Option<&'v Value> {
     map.iter().filter(|(key, _)| key.as_str() == name || same_fold(key, name)).map(|(_, value)| value).next_back()
 }
@@ -68,7 +68,7 @@ impl Decoder {
     fn field(&mut self, value: &Value, field: &'static Field, into: &mut Map<String, Value>) -> Result<(), Report> {
         let decoded = match (field.shape, value) {
             (_, Value::Null) => {
-                // A field of its own keeps what an earlier spelling of the key gave it; a reference loses it.
+                // A plain field keeps the value of an earlier spelling of the key; a pointer field loses it.
                 if matches!(field.presence, Presence::Optional | Presence::Pointer) {
                     into.remove(field.name);
                 }

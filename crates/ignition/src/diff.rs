@@ -1,4 +1,4 @@
-//! What differs between two configurations, in terms of what is on a machine.
+//! Differences between two configurations, in terms of what is on a machine.
 
 use crate::{
     Config,
@@ -12,9 +12,9 @@ use std::{collections::BTreeMap, fmt};
 pub struct Change {
     /// What differs.
     pub subject: Subject,
-    /// How it was; absent when it is new.
+    /// The old state; absent when it is new.
     pub before: Option<State>,
-    /// How it is to be; absent when it is gone.
+    /// The new state; absent when it is removed.
     pub after: Option<State>,
 }
 
@@ -59,29 +59,29 @@ impl fmt::Display for Subject {
     }
 }
 
-/// How something is.
+/// A state.
 #[derive(Clone, Debug, PartialEq)]
 pub struct State {
-    /// What is in it.
+    /// Its contents.
     pub contents: Contents,
-    /// Everything else that the configuration says of it.
+    /// Everything else in the configuration about it.
     pub rest: Value,
 }
 
-/// What is in a file, unit or drop-in.
+/// The contents of a file, unit or drop-in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Contents {
-    /// Nothing is said about that.
+    /// Not specified.
     None,
     /// Text, decoded and unpacked.
     Text(String),
-    /// Bytes that are no text, decoded and unpacked.
+    /// Binary data, decoded and unpacked.
     Binary(Vec<u8>),
-    /// What is found at a URL.
+    /// The contents of a URL.
     Remote(String),
-    /// It cannot be told.
+    /// Unknown.
     Unreadable {
-        /// The source as it is written.
+        /// The source as written.
         source: String,
         /// Why.
         why: ContentsError,
@@ -89,7 +89,7 @@ pub enum Contents {
 }
 
 impl Contents {
-    /// What is in a file, as its resource says.
+    /// The contents of a file, as its resource says.
     #[must_use]
     pub fn of_resource(resource: Option<&Map<String, Value>>) -> Self {
         let Some((resource, source)) = resource.and_then(|r| Some((r, r.get("source")?.as_str()?))) else {
@@ -113,7 +113,7 @@ impl Contents {
     }
 }
 
-/// Lists everything that differs, sorted by what it is. A different way to write the same contents is no difference.
+/// Lists all differences, sorted by what differs. Another way to write the same contents is not a difference.
 #[must_use]
 pub fn diff(old: &Config, new: &Config) -> Vec<Change> {
     let (mut before, mut after) = (states(old), states(new));
@@ -144,7 +144,7 @@ fn states(config: &Config) -> BTreeMap<Subject, State> {
     for file in config.files() {
         let resource = file.get("contents").and_then(Value::as_object);
         let mut rest = without(file, &["path", "contents"]);
-        // What else is said of the contents, e.g. a hash or headers.
+        // Other properties of the contents, e.g. a hash or headers.
         if let Some(more) =
             resource.map(|r| without(r, &["source", "compression"])).filter(|m| *m != Value::Object(Map::new()))
         {
@@ -161,7 +161,7 @@ fn states(config: &Config) -> BTreeMap<Subject, State> {
         }
         let rest = without(unit, &["name", "contents", "dropins"]);
         let state = State { contents: Contents::of_unit(unit), rest };
-        // A unit that is only there for its drop-ins is no change of its own.
+        // A unit that only holds drop-ins is not a change itself.
         if state.contents != Contents::None || state.rest != Value::Object(Map::new()) || !unit.contains_key("dropins")
         {
             states.insert(Subject::Unit(unit_name), state);

@@ -10,9 +10,9 @@ pub struct Element {
     /// Its address, keys in brackets: `storage.files[/etc/a]`, `systemd.units[a.service].dropins[b.conf]`,
     /// `passwd.users[core].sshAuthorizedKeys[ssh-ed25519 …]`, `ignition.timeouts.httpTotal`.
     pub address: String,
-    /// The fields that are given, those of inner objects dotted; not those that are elements of their own.
+    /// The given fields, those of inner objects dotted; without those that are elements themselves.
     pub fields: Vec<String>,
-    /// Addresses that it takes: what another list of the same space calls by the same key.
+    /// Addresses that it replaces: those with the same key in other lists of the same space.
     pub takes: Vec<String>,
 }
 
@@ -29,7 +29,7 @@ pub(crate) fn elements(fields: &Map<String, Value>) -> Vec<Element> {
     found
 }
 
-/// `element`: position of the element that the object belongs to, if it is below one; `within`: where in it.
+/// `element`: index of the enclosing element, if any; `within`: the path in it.
 fn visit(
     fields: &Map<String, Value>,
     object: &'static Object,

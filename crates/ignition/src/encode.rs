@@ -1,9 +1,9 @@
-//! The configuration as the reference writes it, and how long that is.
+//! The configuration as the reference serializes it, and its length.
 
 use crate::schema::{Object, Presence, Shape};
 use serde_json::{Map, Value};
 
-/// Drops what is not written: lists and objects with nothing in them. Entries of lists stay, even empty ones.
+/// Drops what is not serialized: empty lists and objects. Entries of lists stay, even empty ones.
 pub(crate) fn prune(mut fields: Map<String, Value>, object: &'static Object) -> Map<String, Value> {
     for field in object.fields {
         let Some(value) = fields.get_mut(field.name) else { continue };
@@ -28,8 +28,8 @@ pub(crate) fn prune(mut fields: Map<String, Value>, object: &'static Object) -> 
     fields
 }
 
-/// How many bytes a JSON value takes as the reference writes it: compact, with `<`, `>`, `&` and the line separators
-/// U+2028 and U+2029 escaped besides what must be.
+/// The size of a JSON value as the reference serializes it: compact, with `<`, `>`, `&` and the line separators
+/// U+2028 and U+2029 escaped in addition to what must be.
 ///
 /// Source: the documentation of `encoding/json`, <https://pkg.go.dev/encoding/json#Marshal>.
 #[must_use]

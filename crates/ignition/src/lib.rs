@@ -2,18 +2,18 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | `schema` | which fields there are, since when, and what keys a list: one table that all others walk |
+//! | `schema` | the fields, since when they exist, and the keys of lists: one table that all others walk |
 //! | `decode` | what JSON means in terms of the table |
 //! | `version` | which specification a configuration declares |
-//! | `v2` | what a configuration of version 2 means in terms of version 3 |
-//! | `check` | what must hold of a configuration |
-//! | `unit` | whether a systemd unit can be read |
-//! | `url` | what a source may be, and the bytes of a data URL |
+//! | `v2` | version 2 in terms of version 3 |
+//! | `check` | validation |
+//! | `unit` | whether a systemd unit is readable |
+//! | `url` | valid sources, and the bytes of a data URL |
 //! | [`contents`] | the bytes of a file |
 //! | `merge` | one configuration laid over another |
 //! | `elements` | the parts of a configuration that can come from different places |
 //! | [`diff`] | what differs between two configurations |
-//! | `encode` | the configuration as it is written, and how long that is |
+//! | `encode` | the serialized configuration and its length |
 //! | `report` | what is wrong, and where |
 //!
 //! Nothing here knows of Kubernetes.
@@ -46,7 +46,7 @@ pub const VERSION: &str = "3.5.0";
 const MINOR: u8 = 5;
 /// The newest minor version of specification 2 that is read.
 const MINOR_V2: u8 = 2;
-/// What is read, as the messages name it.
+/// Supported versions, as the messages name them.
 const SUPPORTED: &str = "2.2,3.0,3.1,3.2,3.3,3.4,3.5";
 /// Highest mode of a file: set-uid, set-gid and sticky bits are refused.
 const HIGHEST_MODE: i64 = 0o777;
@@ -57,7 +57,7 @@ pub struct Config {
     fields: Map<String, Value>,
 }
 
-/// A configuration as it was declared.
+/// A configuration as declared.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Parsed {
     /// Version 3, already in terms of 3.5.
@@ -75,10 +75,10 @@ pub enum ParseError {
     /// There is none.
     #[error("parsing Ignition config spec v3 failed with error: not a config (empty)\nReport: ")]
     Empty,
-    /// `ignition.version` is missing or no version.
+    /// `ignition.version` is missing or not a version.
     #[error("parsing Ignition config failed: invalid version. Supported spec versions: {SUPPORTED}")]
     InvalidVersion,
-    /// The version is none that is read.
+    /// The version is not supported.
     #[error("parsing Ignition config failed: unknown version. Supported spec versions: {SUPPORTED}")]
     UnknownVersion,
     /// A configuration of version 3 is malformed.
@@ -89,10 +89,10 @@ pub enum ParseError {
     V2(Report),
 }
 
-/// Why a configuration that can be read must not be used.
+/// Why a readable configuration must not be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidError {
-    /// It breaks the rules of the version it was converted to.
+    /// It violates the rules of the version it was converted to.
     #[error("invalid ignition V3 config found: {0}")]
     V3(Report),
     /// A file has set-uid, set-gid or sticky bits.
@@ -105,13 +105,13 @@ pub enum InvalidError {
     },
 }
 
-/// Why a configuration of version 2 has no equal in version 3.
+/// Why a configuration of version 2 has no equivalent in version 3.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConvertError {
-    /// There is no user but `core`.
+    /// The only user is `core`.
     #[error("unexpected user with name: {0}. Only core user is supported")]
     User(String),
-    /// Something that version 3 cannot say, or not like this.
+    /// Something that version 3 cannot express, or not in this way.
     #[error("failed to convert Ignition config spec v2 to v3: unable to convert Ignition spec v2 config to v3: {0}")]
     Translation(String),
 }
@@ -144,10 +144,10 @@ impl Parsed {
         }
     }
 
-    /// Checks what reading does not: that a configuration of version 3 is a valid one of 3.5, and the modes of files.
+    /// Checks what reading does not: that a configuration of version 3 is valid as 3.5, and the modes of files.
     ///
     /// # Errors
-    /// The first thing found wrong.
+    /// The first error.
     pub fn validate(&self) -> Result<(), InvalidError> {
         match self {
             Self::V3(config) => config.validate(),
@@ -158,7 +158,7 @@ impl Parsed {
     /// Converts to 3.5.
     ///
     /// # Errors
-    /// When a configuration of version 2 has no equal.
+    /// When a configuration of version 2 has no equivalent.
     pub fn convert(self) -> Result<Config, ConvertError> {
         match self {
             Self::V3(config) => Ok(config),
@@ -203,7 +203,7 @@ fn check_modes<'f>(mut files: impl Iterator<Item = (&'f str, i64)>) -> Result<()
 }
 
 impl Config {
-    /// The configuration that asks for nothing.
+    /// The empty configuration.
     #[must_use]
     pub fn empty() -> Self {
         let mut fields = Map::new();
@@ -211,8 +211,8 @@ impl Config {
         Self { fields }
     }
 
-    /// A configuration of these files and units, which are taken to have the fields of version 3.5 in their types; whether
-    /// they may be used was not looked at, and [`Config::validate`] tells.
+    /// A configuration of these files and units, whose fields must have the types of version 3.5; it is not
+    /// validated: see [`Config::validate`].
     #[must_use]
     pub fn of_parts(files: Vec<Value>, units: Vec<Value>) -> Self {
         let mut config = Self::empty();
@@ -224,7 +224,7 @@ impl Config {
     /// Reads a configuration of any accepted version and converts it.
     ///
     /// # Errors
-    /// When it cannot be read or has no equal in version 3.5.
+    /// When it cannot be read or has no equivalent in version 3.5.
     pub fn read(raw: &Value) -> Result<Self, ReadError> {
         Ok(Parsed::parse(raw)?.convert()?)
     }
@@ -235,7 +235,7 @@ impl Config {
         if report.is_empty() { Ok(Self::upgraded(fields, minor)) } else { Err(report) }
     }
 
-    /// From version 3.`minor`, in which the fields were decoded. Most of the way lies in the table.
+    /// From version 3.`minor`, in which the fields were decoded. The table does most of the work.
     fn upgraded(mut fields: Map<String, Value>, minor: u8) -> Self {
         if let Some(ignition) = fields.get_mut("ignition") {
             ignition["version"] = Value::from(VERSION);
@@ -259,7 +259,7 @@ impl Config {
     /// Checks the configuration as one of 3.5, and that no file has special mode bits.
     ///
     /// # Errors
-    /// What was found wrong.
+    /// The errors.
     pub fn validate(&self) -> Result<(), InvalidError> {
         let report = check::check(&self.fields, MINOR);
         if !report.is_empty() {
@@ -268,16 +268,16 @@ impl Config {
         check_modes(self.files().filter_map(|f| Some((f.get("path")?.as_str()?, f.get("mode")?.as_i64()?))))
     }
 
-    /// Lays a later configuration over this one as Ignition itself does.
+    /// Merges a later configuration over this one as Ignition does.
     #[must_use]
     pub fn merge(self, later: Self) -> Self {
         Self { fields: merge::merge(self.fields, later.fields) }
     }
 
-    /// Lays a later configuration over this one as MachineConfigs are laid over each other.
+    /// Merges a later configuration over this one as MachineConfigs are merged.
     ///
-    /// Compression belongs to the contents it came with: a file that the later configuration gives without one is not
-    /// taken to be compressed as the earlier file was.
+    /// Compression belongs to the contents it came with: if a later configuration gives a file without compression, the
+    /// earlier file's compression does not apply.
     ///
     /// Source: `MergeMachineConfigs` in `pkg/controller/common/helpers.go` of
     /// github.com/openshift/machine-config-operator.
@@ -302,20 +302,20 @@ impl Config {
         merged
     }
 
-    /// Marks every file that does not say otherwise as one that replaces what is there.
+    /// Marks every file that does not say otherwise as overwriting an existing one.
     pub fn default_overwrite(&mut self) {
         for file in self.files_mut() {
             file.entry("overwrite").or_insert(Value::Bool(true));
         }
     }
 
-    /// The configuration as it is written: nothing empty in it, but for entries of lists.
+    /// The serialized configuration: without empty values, except entries of lists.
     #[must_use]
     pub fn into_value(self) -> Value {
         Value::Object(encode::prune(self.fields, &schema::CONFIG))
     }
 
-    /// One section, `passwd` for example, as far as it is there.
+    /// One section, for example `passwd`, if present.
     #[must_use]
     pub fn section(&self, name: &str) -> Option<&Map<String, Value>> {
         check::below(&self.fields, name)
@@ -348,7 +348,7 @@ impl Config {
     }
 }
 
-/// What 3.0 fetches cannot be compressed.
+/// 3.0 cannot compress what it fetches.
 fn drop_compression_of_references(ignition: &mut Value) {
     let mut drop = |reference: &mut Value| _ = reference.as_object_mut().map(|r| r.remove("compression"));
     for list in ["/config/merge", "/security/tls/certificateAuthorities"] {

@@ -1,8 +1,8 @@
-//! One configuration laid over another.
+//! Merging one configuration over another.
 //!
-//! Scalars: the later one's, when it has one. Objects: field by field. Lists with a key: the earlier order, entries of
-//! the same key merged, new ones after; a key that the later configuration uses in a sibling list of the same space
-//! leaves this one. Lists without: one after the other.
+//! Scalars: the later one's, if it has one. Objects: field by field. Keyed lists: the earlier order, entries of
+//! the same key merged, new ones at the end; a key that the later configuration uses in a sibling list of the same space
+//! is removed from this one. Other lists are concatenated.
 //!
 //! Source: `config/merge/merge.go` of github.com/coreos/ignition, <https://coreos.github.io/ignition/operator-notes/>.
 
@@ -13,7 +13,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
 };
 
-/// Lays a configuration in normal form over another.
+/// Merges a configuration in normal form over another.
 pub(crate) fn merge(parent: Map<String, Value>, child: Map<String, Value>) -> Map<String, Value> {
     merge_objects(parent, child, &CONFIG)
 }
@@ -38,7 +38,7 @@ fn merge_objects(
     parent
 }
 
-/// The keys of the lists that share them, by field.
+/// The keys of lists with shared keys, by field.
 type Spaces = BTreeMap<&'static str, BTreeSet<String>>;
 
 fn keys_by_space(child: &Map<String, Value>, object: &'static Object) -> Spaces {
@@ -94,7 +94,7 @@ fn merge_lists(earlier: Vec<Value>, later: Vec<Value>, field: &'static Field, sp
     merged
 }
 
-/// A header without a value takes the earlier one of its name away.
+/// A header without a value removes the earlier one of its name.
 fn is_removed(later: Option<&Value>, field: &'static Field) -> bool {
     matches!(field.shape, Shape::Objects(object) if std::ptr::eq(object, &HEADER))
         && later.is_some_and(|header| header.get("value").is_none())

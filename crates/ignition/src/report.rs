@@ -2,24 +2,24 @@
 
 use std::{borrow::Cow, fmt};
 
-/// Everything that was found wrong, in the order of the configuration.
+/// All errors, in the order of the configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
     /// One entry for each error; never a warning.
     pub entries: Vec<Entry>,
 }
 
-/// One thing that is wrong.
+/// One error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Where, as a path from the root: `$.storage.files.0.path`.
     pub path: String,
-    /// What.
+    /// The message.
     pub message: Cow<'static, str>,
 }
 
 impl Report {
-    /// Whether nothing is wrong.
+    /// Whether there are no errors.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
@@ -37,7 +37,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A step from an object or list into what it holds.
+/// A step from an object or list into its contents.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Step {
     Field(&'static str),

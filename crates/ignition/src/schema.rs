@@ -1,6 +1,6 @@
-//! The Ignition 3 configuration as a table: fields, kinds, keys of lists, since when, and which check applies.
+//! The Ignition 3 configuration as a table: fields, kinds, list keys, introducing versions, and checks.
 //!
-//! Decoding, validation, merging and writing walk this one table, so that they cannot disagree about a field.
+//! Decoding, validation, merging and serializing walk this one table, so that they cannot disagree about a field.
 //!
 //! Source: the configuration specifications 3.0 to 3.5, <https://coreos.github.io/ignition/specs/>; which lists are
 //! keyed by what: `config/v3_5/types` of github.com/coreos/ignition.
@@ -12,9 +12,9 @@ use std::borrow::Cow;
 /// A JSON object of known shape.
 pub(crate) struct Object {
     pub(crate) fields: &'static [Field],
-    /// What makes two objects of a list the same.
+    /// What identifies an object in a list.
     pub(crate) key: Key,
-    /// What must hold of the object itself, beyond its fields.
+    /// Checks of the object itself, beyond its fields.
     pub(crate) check: fn(&Map<String, Value>, &mut check::Findings<'_>),
 }
 
@@ -28,7 +28,7 @@ pub(crate) struct Field {
     pub(crate) concat: bool,
     /// Lists only: lists of one object with the same space share their keys.
     pub(crate) space: Option<&'static str>,
-    /// What must hold of each string of the field.
+    /// Checks of each string of the field.
     pub(crate) check: Option<fn(&str) -> Option<&'static str>>,
 }
 
@@ -52,7 +52,7 @@ pub(crate) enum Presence {
     OmitZero,
     /// [`Presence::Required`] in configurations older than this minor version, then optional.
     RequiredBefore(u8),
-    /// Objects only: one that is given stays, even when nothing is in it.
+    /// Objects only: stays when given, even if empty.
     Pointer,
 }
 
@@ -179,7 +179,7 @@ static RESOURCE: Object = shape(&[
 .key("source")
 .checked(check::resource);
 static VERIFICATION: Object = shape(&[text("hash")]).checked(check::verification);
-/// Told from other objects by address: a header without value deletes when merged.
+/// Identified by address: a header without value deletes when merged.
 pub(crate) static HEADER: Object = shape(&[text("name").required(), text("value")]).key("name").checked(check::header);
 
 static KERNEL_ARGUMENTS: Object =

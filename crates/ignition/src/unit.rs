@@ -1,11 +1,11 @@
-//! Whether the contents of a systemd unit can be read at all.
+//! Whether the contents of a systemd unit are readable at all.
 //!
 //! Source: systemd.syntax(7), and for what is refused `unit/deserialize.go` of github.com/coreos/go-systemd: sections
-//! and options are found, not understood.
+//! and options are recognized, not interpreted.
 
 /// Longest line that systemd reads, in bytes.
 const LONGEST_LINE: usize = 2048;
-/// How far ahead the reference's reader sees, in bytes: longer lines go unnoticed when they begin near its end.
+/// Lookahead of the reference's reader, in bytes: longer lines go unnoticed when they begin near its end.
 const WINDOW: usize = 4096;
 
 /// What is wrong with the contents of a unit or drop-in.
@@ -89,7 +89,7 @@ impl Lexer<'_> {
         }
     }
 
-    /// The name of an option, of which the first character was taken.
+    /// The name of an option whose first character has been consumed.
     fn option(&mut self, first: char) -> Result<State, String> {
         self.at -= first.len_utf8();
         self.check_line()?;
@@ -114,7 +114,7 @@ impl Lexer<'_> {
         Some(next)
     }
 
-    /// The bytes up to the end of the line, which is taken.
+    /// The bytes up to the end of the line, which is consumed.
     fn line(&mut self) -> &[u8] {
         let start = self.at;
         self.at = self.read_past(|b| b == b'\n').unwrap_or(self.text.len());
@@ -122,7 +122,7 @@ impl Lexer<'_> {
         line.strip_suffix(b"\n").or_else(|| line.strip_suffix(b"\r")).unwrap_or(line)
     }
 
-    /// Position after the next byte that is wanted, read ahead in windows as the reference does.
+    /// Position after the next wanted byte, read ahead in windows as the reference does.
     fn read_past(&mut self, wanted: impl Fn(u8) -> bool) -> Option<usize> {
         let mut from = self.at;
         let mut start = self.at;

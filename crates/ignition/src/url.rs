@@ -1,6 +1,6 @@
-//! What a source URL may be, and the bytes of a data URL.
+//! Valid source URLs, and the bytes of a data URL.
 //!
-//! Source: RFC 3986 and RFC 2397; what is accepted beyond or short of them: the documentation of Go's `net/url` and
+//! Source: RFC 3986 and RFC 2397; for deviations, the documentation of Go's `net/url` and
 //! `config/v3_5/types/url.go` of github.com/coreos/ignition.
 
 use base64::{
@@ -13,7 +13,7 @@ use std::borrow::Cow;
 pub(crate) const UNPARSABLE: &str = "unable to parse url";
 pub(crate) const WRONG_SCHEME: &str = "invalid url scheme";
 
-/// A URL taken apart as far as it matters here.
+/// The relevant parts of a URL.
 pub(crate) struct Url<'u> {
     /// In lower case; empty when there is none.
     pub(crate) scheme: String,
@@ -22,7 +22,7 @@ pub(crate) struct Url<'u> {
     query: &'u str,
 }
 
-/// Takes a URL apart.
+/// Splits a URL.
 pub(crate) fn parse(url: &str) -> Result<Url<'_>, &'static str> {
     if url.bytes().any(|b| b < b' ' || b == 0x7f) {
         return Err(UNPARSABLE);
@@ -52,16 +52,16 @@ pub(crate) fn parse(url: &str) -> Result<Url<'_>, &'static str> {
 pub struct Address {
     /// In lower case; empty when there is none.
     pub scheme: String,
-    /// As it is written, without brackets; empty when there is none.
+    /// As written, without brackets; empty when there is none.
     pub host: String,
     /// Digits; empty when there are none.
     pub port: String,
 }
 
-/// Where a URL leads to.
+/// The target of a URL.
 ///
 /// # Errors
-/// When it is none. Text before a colon is a scheme: `name:6443` has no host.
+/// When it is not a URL. Text before a colon is a scheme: `name:6443` has no host.
 pub fn address(url: &str) -> Result<Address, &'static str> {
     let Url { scheme, rest, .. } = parse(url)?;
     let authority = rest.strip_prefix("//").and_then(|rest| rest.split('/').next()).unwrap_or_default();
@@ -101,7 +101,7 @@ fn check_authority(authority: &str) -> Result<(), &'static str> {
     };
     let port_is_fine = port.is_empty() || port.strip_prefix(':').is_some_and(|p| p.bytes().all(|b| b.is_ascii_digit()));
     let host_char = |c: char| !c.is_ascii() || c.is_ascii_alphanumeric() || "-_.~!$&'()*+,;=:[]<>\"%".contains(c);
-    // Only bytes that are no ASCII characters may be escaped in a host.
+    // Only non-ASCII bytes may be escaped in a host.
     let escapes_are_fine =
         unescape(name).is_some_and(|_| name.split('%').skip(1).all(|e| e >= "8" || e.starts_with("25")));
     if port_is_fine && name.chars().all(host_char) && escapes_are_fine { Ok(()) } else { Err(UNPARSABLE) }
@@ -115,7 +115,7 @@ fn unescape(text: &str) -> Option<Cow<'_, [u8]>> {
 }
 
 impl Url<'_> {
-    /// Whether the query names a version of an S3 object and leaves it empty.
+    /// Whether the query has an empty version of an S3 object.
     fn has_empty_version(&self) -> bool {
         let pairs = self.query.split('&').filter(|pair| !pair.contains(';'));
         let named = pairs.map(|pair| pair.split_once('=').unwrap_or((pair, "")));
@@ -133,7 +133,7 @@ impl Url<'_> {
 
 /// What is wrong with the source of a resource, for a configuration of version 3.`minor`.
 pub(crate) fn check(source: &str, minor: u8) -> Option<&'static str> {
-    // Nearly all sources are data URLs that are fine, and all of a configuration's text is in them.
+    // Nearly all sources are valid data URLs, and they hold most of a configuration's text.
     if is_plain_data_url(source) {
         return None;
     }
@@ -153,7 +153,7 @@ pub(crate) fn check(source: &str, minor: u8) -> Option<&'static str> {
     }
 }
 
-/// Whether this is a data URL without media type, its data percent-encoded as it should be.
+/// Whether this is a data URL without media type, with correctly percent-encoded data.
 fn is_plain_data_url(source: &str) -> bool {
     let Some(data) = source.strip_prefix("data:,").map(str::as_bytes) else { return false };
     data.iter().enumerate().all(|(at, &b)| match b {
@@ -162,12 +162,12 @@ fn is_plain_data_url(source: &str) -> bool {
     })
 }
 
-/// Whether a byte may stand for itself in the data of a data URL.
+/// Whether a byte may appear unescaped in the data of a data URL.
 fn is_url_byte(byte: u8) -> bool {
     byte.is_ascii_graphic() && !b"<>#\"{}|\\^[]`".contains(&byte)
 }
 
-// Padding is required and nothing may follow it; the bits that padding leaves over are not looked at.
+// Padding is required and nothing may follow it; leftover bits are ignored.
 static BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -196,8 +196,8 @@ pub fn data_url(text: &str) -> String {
 /// The bytes of a data URL.
 ///
 /// # Errors
-/// What about it is malformed. The scheme must be in lower case; in the data only characters that a URL may hold
-/// unescaped, or base64 with padding.
+/// What is malformed. The scheme must be in lower case; the data may contain only characters allowed unescaped in a URL,
+/// or base64 with padding.
 pub fn decode_data_url(url: &str) -> Result<Vec<u8>, &'static str> {
     let rest = url.strip_prefix("data:").ok_or("missing data prefix")?;
     let (base64, data) = skip_media_type(rest)?;
@@ -215,7 +215,7 @@ pub fn decode_data_url(url: &str) -> Result<Vec<u8>, &'static str> {
     unescape(data).map(Cow::into_owned).ok_or_else(|| broken_escape(data))
 }
 
-/// What is wrong with the first escape that is malformed, as the reference's library words it.
+/// The first malformed escape, in the words of the reference's library.
 fn broken_escape(data: &str) -> &'static str {
     let malformed = |part: &&str| part.len() < 2 || !part.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
     let mut parts = data.split('%').skip(1);
@@ -229,7 +229,7 @@ fn broken_escape(data: &str) -> &'static str {
 
 const NO_COMMA: &str = "missing comma before data";
 
-/// The data of a data URL after media type and parameters, and whether it is in base64.
+/// The data of a data URL after media type and parameters, and whether it is base64.
 fn skip_media_type(text: &str) -> Result<(bool, &str), &'static str> {
     const TYPES: [&str; 7] = ["text", "image", "audio", "video", "application", "message", "multipart"];
     let mut rest = text;
@@ -301,7 +301,7 @@ fn skip_parameter_value(text: &str) -> Result<&str, &'static str> {
     }
 }
 
-/// The longest token that a text begins with (RFC 2045), and what follows it.
+/// The longest token at the start of a text (RFC 2045), and the rest.
 fn token(text: &str) -> Option<(&str, &str)> {
     let end = text.find(|c| !is_token(c)).unwrap_or(text.len());
     (end > 0).then(|| text.split_at(end))

@@ -1,4 +1,4 @@
-//! Ignition 2.0 to 2.2: read, checked, cleaned of duplicates and turned into version 3.
+//! Ignition 2.0 to 2.2: read, checked, deduplicated and converted to version 3.
 //!
 //! Source: the configuration specifications 2.0 to 2.2, <https://coreos.github.io/ignition/specs/>; the cleaning:
 //! `removeIgnDuplicateFilesUnitsUsers` in `pkg/controller/common/helpers.go` of
@@ -40,7 +40,7 @@ impl ConfigV2 {
         files.filter_map(|f| Some((check_v3::text(f, "path").unwrap_or_default(), f.get("mode")?.as_i64()?)))
     }
 
-    /// In terms of version 3.0, not yet checked as such.
+    /// In terms of version 3.0, not yet validated as such.
     pub(crate) fn translate(mut self) -> Result<Map<String, Value>, ConvertError> {
         remove_duplicate_files(&mut self.fields);
         join_duplicate_units(&mut self.fields);
@@ -53,7 +53,7 @@ fn list<'f>(fields: &'f mut Map<String, Value>, section: &str, list: &str) -> Op
     fields.get_mut(section)?.get_mut(list)?.as_array_mut()
 }
 
-/// Version 2.0 wrote every URL anew, with its scheme in lower case.
+/// Version 2.0 reserialized every URL, with its scheme in lower case.
 fn lower_schemes(fields: &mut Map<String, Value>) {
     for file in list(fields, "storage", "files").into_iter().flatten() {
         let Some(source) = file.get_mut("contents").and_then(|c| c.get_mut("source")) else { continue };
@@ -63,7 +63,7 @@ fn lower_schemes(fields: &mut Map<String, Value>) {
     }
 }
 
-/// Older versions had no way to leave out a mode, nor 2.0 an owner.
+/// Older versions could not omit a mode, nor 2.0 an owner.
 fn fill_older(fields: &mut Map<String, Value>, minor: u8) {
     for name in ["files", "directories"] {
         for node in list(fields, "storage", name).into_iter().flatten().filter_map(Value::as_object_mut) {
@@ -85,7 +85,7 @@ fn fill_older(fields: &mut Map<String, Value>, minor: u8) {
     }
 }
 
-/// The last of several files of one path, in reverse order.
+/// The last of several files with the same path, in reverse order.
 fn remove_duplicate_files(fields: &mut Map<String, Value>) {
     let Some(files) = list(fields, "storage", "files") else { return };
     let mut seen = BTreeSet::new();
@@ -93,7 +93,7 @@ fn remove_duplicate_files(fields: &mut Map<String, Value>) {
     files.retain(|file| seen.insert(file["path"].as_str().unwrap_or_default().to_owned()));
 }
 
-/// The last of several units of one name, with the drop-ins of the others that it lacks, in reverse order.
+/// The last of several units with the same name, plus drop-ins that only the others have, in reverse order.
 fn join_duplicate_units(fields: &mut Map<String, Value>) {
     let Some(units) = list(fields, "systemd", "units") else { return };
     let mut joined: Vec<Value> = Vec::new();
@@ -115,7 +115,7 @@ fn join_duplicate_units(fields: &mut Map<String, Value>) {
     *units = joined;
 }
 
-/// The last user, with the SSH keys of those before it; there is none but `core`.
+/// The last user, with the SSH keys of those before it; the only user is `core`.
 fn join_users(fields: &mut Map<String, Value>) -> Result<(), ConvertError> {
     let Some(users) = list(fields, "passwd", "users") else { return Ok(()) };
     let mut keys = Vec::new();

@@ -1,6 +1,6 @@
 //! Which specification a configuration declares.
 
-/// A declared version: three numbers, and whether there is more (a pre-release or build suffix).
+/// A declared version: three numbers, and whether more follows (a pre-release or build suffix).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Version {
     numbers: [i64; 3],

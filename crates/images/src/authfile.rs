@@ -1,8 +1,8 @@
-//! Whose credentials a registry is shown.
+//! Which credentials to use for a registry.
 //!
 //! Docker's `config.json` in its modern and legacy form, or a Kubernetes Secret that holds one
-//! ([`weir_api::docker_config`]). Unknown fields are tolerated: a credential helper beside them does not make the others
-//! useless. An entry that cannot be used is no obstacle to others; it is an error when its registry asks for a login.
+//! ([`weir_api::docker_config`]). Unknown fields are tolerated: a credential helper must not make the other entries
+//! useless. An unusable entry does not affect the others; it is an error only when its registry asks for a login.
 //!
 //! Sources: `man 5 containers-auth.json` of github.com/containers/image; Secret types of the Kubernetes API reference.
 
@@ -19,14 +19,14 @@ const BASE64: engine::GeneralPurpose = engine::GeneralPurpose::new(
     engine::GeneralPurposeConfig::new().with_decode_padding_mode(engine::DecodePaddingMode::Indifferent),
 );
 
-/// Credentials by registry, or by registry and repository prefix. Never printed.
+/// Credentials by registry, or by registry and repository prefix. Never logged.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Authfile {
     entries: BTreeMap<String, Result<Credential, BadEntry>>,
     warnings: Vec<String>,
 }
 
-/// How to log in. Never printed.
+/// How to log in. Never logged.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Credential {
     /// User and password.
@@ -42,27 +42,27 @@ pub enum Credential {
     RegistryToken(String),
 }
 
-/// Why an authfile cannot be used. Says where, never what stands there.
+/// Why an authfile cannot be used. Names the position, never the content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadAuthfile {
     /// It is neither JSON nor YAML.
     #[error("the authfile is neither JSON nor YAML ({0}); it must be a docker config.json or a Secret that holds one")]
     Syntax(String),
-    /// It is something else.
+    /// Valid JSON or YAML, but not an authfile.
     #[error("the authfile {0}; it must be a docker config.json or a Secret that holds one")]
     Shape(String),
 }
 
-/// Why one entry cannot be used.
+/// Why an entry cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadEntry {
-    /// Something else stands there.
+    /// The field has another type.
     #[error("it is no JSON object")]
     Shape,
     /// A field.
     #[error("a field that should be text is not")]
     Field,
-    /// Not what encoding user and password gives.
+    /// Not a valid encoding of user and password.
     #[error("its auth is not base64")]
     Base64,
     /// Bytes.
@@ -80,11 +80,11 @@ impl Authfile {
     /// Reads an authfile.
     ///
     /// # Errors
-    /// When it is no docker config and no Secret that holds one.
+    /// When it is neither a docker config nor a Secret that contains one.
     pub fn parse(bytes: &[u8]) -> Result<Self, BadAuthfile> {
         let value: Value = match serde_json::from_slice(bytes) {
             Ok(value) => value,
-            // The position only: the message of the YAML reader quotes what it read.
+            // The position only: the YAML reader's message quotes the input.
             Err(json) => std::str::from_utf8(bytes)
                 .ok()
                 .and_then(|text| serde_saphyr::from_str(text).ok())
@@ -94,7 +94,7 @@ impl Authfile {
         let Value::Object(object) = &value else { return Err(NotDockerConfig::NoObject.into()) };
         match object.get("kind").and_then(Value::as_str) {
             Some("Secret") => {
-                // The message of the reader quotes what it read.
+                // The reader's message quotes the input.
                 let shape = |_| BadAuthfile::Shape("is a Secret whose data is not base64".to_owned());
                 Self::of_secret(&serde_json::from_value(value).map_err(shape)?)
             }
@@ -106,7 +106,7 @@ impl Authfile {
     /// The logins of a pull secret.
     ///
     /// # Errors
-    /// When there is no docker config in it.
+    /// When it contains no docker config.
     pub fn of_secret(secret: &Secret) -> Result<Self, BadAuthfile> {
         Ok(Self::of(DockerConfig::of_secret(secret)?))
     }
@@ -131,8 +131,8 @@ impl Authfile {
     }
 
     /// The credentials for a repository: those of the repository itself, else of the nearest prefix, else of the host,
-    /// else of a legacy key such as `https://host/v1/`. With the name of the entry, which is there also when it cannot be
-    /// used.
+    /// else of a legacy key such as `https://host/v1/`. Returned with the name of the entry, which is present even if the entry is
+    /// unusable.
     #[must_use]
     pub fn entry(&self, registry: &str, repository: &str) -> Option<(&str, Result<&Credential, BadEntry>)> {
         let full = format!("{registry}/{repository}");
@@ -144,7 +144,7 @@ impl Authfile {
         exact.or_else(legacy).map(|(key, credential)| (key.as_str(), credential.as_ref().map_err(|why| *why)))
     }
 
-    /// Adds the entries of another file for what has none yet.
+    /// Adds the entries of another file for registries that have none yet.
     pub fn add(&mut self, other: Self) {
         for (key, credential) in other.entries {
             self.entries.entry(key).or_insert(credential);
@@ -152,14 +152,14 @@ impl Authfile {
         self.warnings.extend(other.warnings);
     }
 
-    /// What a user should know about the file; never a secret.
+    /// What a user should know about the file; contains no secrets.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
         &self.warnings
     }
 }
 
-/// How an entry says to log in; `None` when it does not say.
+/// How to log in according to an entry; `None` when it does not say.
 fn credential(entry: &Value) -> Result<Option<Credential>, BadEntry> {
     let Value::Object(entry) = entry else { return Err(BadEntry::Shape) };
     if let Some(token) = text(entry, "registrytoken")? {
@@ -186,7 +186,7 @@ fn credential(entry: &Value) -> Result<Option<Credential>, BadEntry> {
     })
 }
 
-/// A field of an entry, whatever the case of its name; `None` when it is empty.
+/// A field of an entry, by case-insensitive name; `None` when it is empty.
 fn text<'a>(entry: &'a Map<String, Value>, wanted: &str) -> Result<Option<&'a str>, BadEntry> {
     match entry.iter().find(|(key, value)| key.eq_ignore_ascii_case(wanted) && !value.is_null()) {
         Some((_, Value::String(text))) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
@@ -326,7 +326,7 @@ mod tests {
             for text in [config, secret] {
                 let file = Authfile::parse(text.as_bytes()).unwrap();
                 assert_eq!(user(&file, "a.io", "b"), Some("u"), "{odd}");
-                // Nor is the login of the whole registry used in its place.
+                // Nor does it fall back to the login of the whole registry.
                 assert_eq!(file.entry("odd.io", "x/y"), Some(("odd.io/x", Err(why))), "{odd}");
                 assert_eq!(user(&file, "odd.io", "y"), Some("v"), "{odd}");
                 let said = file.warnings().join(" ");

@@ -1,11 +1,11 @@
-//! What is known of images by digest, kept on disk between runs.
+//! Cached image metadata by digest, kept on disk between runs.
 //!
-//! The file is that of the reference implementation, so that either can go on with what the other has read:
-//! `{"version":1,"entries":{"sha256:…":{"labels":{…},"files":{"/path":"<base64>"},"createdAt":"…"}}}`. A file that is
-//! `null` is known not to be in the image. Labels that are absent are not known.
+//! The file format is that of the reference implementation, so that either can use the other's cache:
+//! `{"version":1,"entries":{"sha256:…":{"labels":{…},"files":{"/path":"<base64>"},"createdAt":"…"}}}`. A `null` file is
+//! known to be absent from the image. Absent labels are unknown.
 //!
-//! Several processes may share the file: each write takes a lock, reads what the others wrote, adds to it, and replaces
-//! the file as a whole.
+//! Several processes may share the file: each write takes a lock, reads what the others have written, adds to it, and replaces
+//! the whole file.
 //!
 //! Source: `pkg/imageutils/cache.go` of github.com/openshift/machine-config-operator.
 
@@ -22,15 +22,15 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
-/// Name of the file in the cache's folder.
+/// Name of the file in the cache folder.
 pub const FILE_NAME: &str = "image-inspection.json";
 /// Younger entries are not evicted: what is read for an update is used only when the update begins.
 pub const MIN_AGE: SignedDuration = SignedDuration::from_hours(48);
 const VERSION: u32 = 1;
-/// The volume that the file lives on in a cluster has 128 MiB, and while it is replaced there are two of it.
+/// In a cluster the file is on a volume of 128 MiB, and there are two copies while it is replaced.
 const MAX_FILE: u64 = 128 << 20;
-/// More than this is not kept: a hundred releases with their images, and read in a tenth of a second. What is oldest goes
-/// first.
+/// Upper limit: enough for a hundred releases with their images, and read in a tenth of a second. The oldest entries are
+/// evicted first.
 const MAX_KEPT: usize = 32 << 20;
 const MODE: u32 = 0o600;
 
@@ -78,12 +78,12 @@ impl<'de> Deserialize<'de> for Content {
     }
 }
 
-/// What was read of an image.
+/// What was read from an image.
 #[derive(Clone, Debug, Default)]
 pub struct Learnt<'a> {
     /// Its labels, when they were read.
     pub labels: Option<&'a BTreeMap<String, String>>,
-    /// A path and what is there, when one was read; `None` when there is no such file.
+    /// A path and the file's content, if one was read; `None` when there is no such file.
     pub file: Option<(&'a str, Option<&'a [u8]>)>,
 }
 
@@ -95,7 +95,7 @@ impl Cache {
         Self { folder: folder.to_owned(), now, entries, logins: Logins::open(folder) }
     }
 
-    /// How registries want to be logged in to.
+    /// How to log in to registries.
     #[must_use]
     pub fn logins(&self) -> &Logins {
         &self.logins
@@ -105,13 +105,13 @@ impl Cache {
         self.entries.lock()
     }
 
-    /// The labels of an image; `None` when they are not known.
+    /// The labels of an image; `None` when unknown.
     #[must_use]
     pub fn labels(&self, digest: &Digest) -> Option<BTreeMap<String, String>> {
         self.entries().get(digest.as_str())?.labels.clone()
     }
 
-    /// A file of an image; `None` when it is not known, `Some(None)` when it is known not to be there.
+    /// A file of an image; `None` when unknown, `Some(None)` when known to be absent.
     #[must_use]
     pub fn file(&self, digest: &Digest, path: &str) -> Option<Option<Vec<u8>>> {
         let entries = self.entries();
@@ -122,7 +122,7 @@ impl Cache {
     /// Adds what was read.
     ///
     /// # Errors
-    /// When the file cannot be written; what was read is then known to this process alone.
+    /// When the file cannot be written; only this process then knows the data.
     pub fn put(&self, digest: &Digest, learnt: &Learnt<'_>) -> io::Result<()> {
         let now = (self.now)();
         self.change(|entries| {
@@ -137,7 +137,7 @@ impl Cache {
         })
     }
 
-    /// Drops what is older than [`MIN_AGE`] and not to be kept; returns how many images that were.
+    /// Drops entries older than [`MIN_AGE`] that need not be kept; returns how many.
     ///
     /// # Errors
     /// When the file cannot be written.
@@ -153,11 +153,11 @@ impl Cache {
         Ok(dropped)
     }
 
-    /// Applies a change to what is on disk now, and replaces the file. A failure leaves the file as it is.
+    /// Applies a change to the current file, and replaces it. On failure the file is unchanged.
     fn change(&self, change: impl FnOnce(&mut Entries)) -> io::Result<()> {
         let mut entries = self.entries();
         let lock = lock(&self.folder);
-        // Others may have written since, and evicted as well: the file decides, where it can be read and written.
+        // Others may have written or evicted since: the file decides, if it can be read and written.
         if lock.is_ok() {
             *entries = load(&self.folder.join(FILE_NAME));
         }
@@ -169,7 +169,7 @@ impl Cache {
 }
 
 impl Entry {
-    /// About as much as it takes in the file.
+    /// Approximate size in the file.
     fn size(&self) -> usize {
         let labels = self.labels.iter().flatten().map(|(key, value)| key.len() + value.len()).sum::<usize>();
         let content = |content: &Option<Content>| content.as_ref().map_or(0, |content| content.0.len() / 3 * 4);
@@ -181,7 +181,7 @@ impl Entry {
 /// Digest, time and punctuation of an entry.
 const ENTRY_OVERHEAD: usize = 150;
 
-/// Drops the oldest entries until what is left is no larger than that.
+/// Drops the oldest entries until the rest fits.
 fn shrink(entries: &mut Entries, limit: usize) {
     let mut size: usize = entries.values().map(Entry::size).sum();
     if size <= limit {
@@ -224,7 +224,7 @@ fn write(folder: &Path, entries: &Entries) -> io::Result<()> {
         version: u32,
         entries: &'a Entries,
     }
-    // Created with mode 0600, and gone again when something below fails.
+    // Created with mode 0600, and removed if something below fails.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
     let mut buffered = io::BufWriter::new(file.as_file_mut());
     serde_json::to_writer(&mut buffered, &Written { version: VERSION, entries })?;
@@ -292,7 +292,7 @@ mod tests {
                     }
                 });
             }
-            // What is young stays, whoever forgets meanwhile.
+            // Young entries stay, whichever process evicts meanwhile.
             scope.spawn(|| {
                 let cache = Cache::open(folder.path(), early);
                 assert!((0..10).all(|_| cache.evict(&BTreeSet::new()).unwrap() == 0));

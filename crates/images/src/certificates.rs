@@ -1,13 +1,13 @@
-//! Certificates out of files and folders.
+//! Certificates from files and folders.
 //!
-//! Source: `man 5 containers-certs.d` of github.com/containers/image for folders of one host; a per-host folder has one
+//! Source: `man 5 containers-certs.d` of github.com/containers/image for the folder of one host; a per-host folder has one
 //! such folder, or one file, for each host.
 
 use crate::trust::{BadTrust, Trust};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// In a per-host folder other files are no certificates.
+/// In a per-host folder, files with other names are not certificates.
 const PER_HOST: [&str; 4] = ["crt", "pem", "cert", "cer"];
 
 /// Adds a file of CAs, or every file directly in a folder, for all hosts.
@@ -21,7 +21,7 @@ pub fn add_bundles(trust: &mut Trust, path: &Path) -> Result<(), BadTrust> {
     let mut files = vec![path.to_owned()];
     if found.is_dir() {
         files = entries(path)?;
-        // Also through a link, as volumes of a ConfigMap have them: what links to a folder is no bundle.
+        // Also through links, as in mounted ConfigMaps; a link to a folder is not a bundle.
         files.retain(|file| file.is_file());
     }
     for file in files {
@@ -114,7 +114,7 @@ fn read(file: &Path) -> Result<Vec<u8>, BadTrust> {
 
 fn bad(origin: String, error: &std::io::Error) -> BadTrust {
     let text = error.to_string();
-    // The reference's texts have no error number.
+    // The reference's messages have no error number.
     let why = text.split(" (os error").next().unwrap_or(&text).to_lowercase();
     BadTrust { origin, why }
 }

@@ -1,10 +1,10 @@
 //! What a cluster's own objects say about reading images: registries, credentials, certificates, proxy.
 //!
-//! What was given at the start comes before what the objects say: an entry of its authfile or registries configuration
-//! hides the cluster's entry for the same place, and its layouts are asked first. The cluster's proxy, when it has one,
-//! comes before that of the environment, as in the reference.
+//! Flags and files given at startup take precedence: an entry of the given authfile or registries configuration
+//! hides the cluster's entry for the same location, and given layouts are asked first. The cluster's proxy, if set,
+//! overrides that of the environment, as in the reference.
 //!
-//! R-REGISTRIES-1  A set's item without a mirror other than its source is ignored, with its policy.
+//! R-REGISTRIES-1  An item of a set with no mirror other than its source is ignored, including its policy.
 //! R-REGISTRIES-2  The mirror lists of one source are merged so that each keeps its order. Contradicting lists are
 //!                 settled by name. The source itself comes last, unless a list has it earlier.
 //! R-REGISTRIES-3  Mirrors of digest sets and of the older content source policies are for digests only, those of tag
@@ -13,8 +13,8 @@
 //!                 blocked, mirrors excepted.
 //! R-REGISTRIES-5  An entry nested in a mirrored source that has no mirrors of its own has those of the source.
 //!
-//! Source: `pkg/registries/registries.go` of github.com/openshift/runtime-utils. `allowedRegistries` is not looked at
-//! there, nor here: it restricts what nodes run.
+//! Source: `pkg/registries/registries.go` of github.com/openshift/runtime-utils. `allowedRegistries` is ignored
+//! there and here: it restricts what nodes run.
 
 use crate::authfile::{Authfile, BadAuthfile};
 use crate::certificates::host_of;
@@ -78,7 +78,7 @@ impl Policy<'_> {
 /// Why a cluster's objects cannot be used for reading images.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadCluster {
-    /// The pull secret holds no credentials.
+    /// The pull secret contains no credentials.
     #[error("Secret {name}: {why}")]
     PullSecret {
         /// Namespace and name.
@@ -92,10 +92,10 @@ pub enum BadCluster {
 }
 
 impl Source {
-    /// Adds what the objects of a cluster say to what was given at the start. The pull secret comes with its name.
+    /// Adds the cluster's objects to what was given at startup. The pull secret comes with its name.
     ///
     /// # Errors
-    /// When one of them cannot be used.
+    /// When one of them is invalid.
     pub fn with_cluster(
         mut self,
         policy: &Policy<'_>,
@@ -117,8 +117,8 @@ impl Source {
     }
 }
 
-/// Certificates for registries: those of one registry, and those for all. A bundle that is broken is remembered as such:
-/// registries that are believed without it are read.
+/// Certificates for registries: per registry, and for all. A broken bundle is remembered as such:
+/// registries that are trusted without it can still be read.
 #[must_use]
 pub fn trust(config: &ControllerConfigSpec) -> Trust {
     let mut trust = Trust::default();
@@ -148,7 +148,7 @@ fn decoded(origin: &str, text: &str) -> Result<Vec<u8>, BadTrust> {
 /// The cluster's proxy for registries; `None` without one.
 ///
 /// # Errors
-/// When its address is no URL.
+/// When its address is not a URL.
 pub fn proxy(config: &ControllerConfigSpec) -> Result<Option<Proxy>, BadProxy> {
     let proxy = config.proxy.as_ref().filter(|proxy| !proxy.https_proxy.is_empty() || !proxy.http_proxy.is_empty());
     proxy.map(|proxy| Proxy::new(&proxy.https_proxy, &proxy.http_proxy, &proxy.no_proxy)).transpose()
@@ -199,7 +199,7 @@ fn ordered<'a>(source: &'a str, lists: &[&'a [String]]) -> Vec<&'a str> {
     let mut at = 0;
     loop {
         if at == order.len() {
-            // Lists that contradict each other go in circles: break them at the first name.
+            // Contradicting lists form cycles: break them at the first name.
             let Some((node, _)) = waiting.pop_first() else { break };
             order.push(node);
         }
@@ -274,7 +274,7 @@ impl Made {
     }
 }
 
-/// What of a scope lies below another one; `None` when it is not nested in it.
+/// The part of a scope below another one; `None` when it is not nested in it.
 fn nested<'a>(scope: &'a str, within: &str) -> Option<&'a str> {
     if scope == within {
         return Some("");

@@ -1,4 +1,4 @@
-//! What content-addressed means here: a digest, and proof that bytes have it.
+//! Content addressing: a digest, and verification of bytes against it.
 
 use bytes::Bytes;
 use futures::stream::{BoxStream, Stream, StreamExt as _};
@@ -9,14 +9,14 @@ use std::str::FromStr;
 
 use crate::error::Fault;
 
-/// `sha256:` or `sha512:` and as many lower case hexadecimal digits as the algorithm has.
+/// `sha256:` or `sha512:` and as many lower-case hexadecimal digits as the algorithm has.
 ///
 /// Source: "Digests" of the OCI image specification, `descriptor.md`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Digest(String);
 
-/// A text that is no digest.
+/// A text that is not a digest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no digest: sha256: and 64, or sha512: and 128 lower case hexadecimal digits")]
 pub struct BadDigest(String);
@@ -51,18 +51,18 @@ impl Digest {
         &self.0
     }
 
-    /// Proves that these bytes are the ones.
+    /// Verifies that these bytes have this digest.
     ///
     /// # Errors
-    /// [`Fault::Digest`] when they are not.
+    /// [`Fault::Digest`] when they do not.
     pub fn verify(&self, bytes: &[u8]) -> Result<(), Fault> {
         let mut hasher = Hasher::like(self);
         hasher.update(bytes);
         self.compare(&hasher.finish())
     }
 
-    /// The same chunks, ending with an error unless their digest is this one and their length `size`, when that is
-    /// known. A chunk beyond the size is not passed on. Nothing is proved before the end is reached.
+    /// The same chunks, ending with an error unless their digest matches, and their length matches `size` when that is
+    /// known. A chunk beyond the size is not passed on. Nothing is verified before the end is reached.
     #[must_use]
     pub fn verified(
         &self,

@@ -1,4 +1,4 @@
-//! What went wrong with an image, whether trying again can help, and what to do.
+//! What went wrong with an image, whether a retry can help, and what to do.
 
 use crate::authfile::BadEntry;
 use crate::digest::Digest;
@@ -6,16 +6,16 @@ use std::fmt;
 use std::time::Duration;
 use weir_api::Class;
 
-/// What went wrong with one image. The text is whole: image, place, what, and what to do.
+/// What went wrong with one image. The text is complete: image, location, problem, and what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Error {
-    /// The image, as it was asked for.
+    /// The image, as it was requested.
     pub image: String,
-    /// What went wrong at each place that was asked, in order; the last is the source itself. Never empty.
+    /// What went wrong at each location that was asked, in order; the last is the source itself. Never empty.
     pub attempts: Vec<Attempt>,
 }
 
-/// What went wrong at one place.
+/// What went wrong at one location.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
     /// Registry, mirror or folder; empty when none was asked.
@@ -27,7 +27,7 @@ pub struct Attempt {
 /// What can go wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
-    /// The pull spec is none.
+    /// The pull spec is invalid.
     #[error("{0}")]
     PullSpec(#[from] crate::pull_spec::BadPullSpec),
     /// The registries configuration forbids the registry.
@@ -41,7 +41,7 @@ pub enum Fault {
     Unreachable {
         /// `host[:port]`; empty for the registry.
         host: String,
-        /// What the transport says.
+        /// The transport's message.
         why: String,
     },
     /// The certificate is not trusted, or TLS failed otherwise.
@@ -49,23 +49,23 @@ pub enum Fault {
     Tls {
         /// `host[:port]`.
         host: String,
-        /// What the transport says.
+        /// The transport's message.
         why: String,
         /// What kind of failure it is.
         cause: TlsCause,
     },
-    /// An insecure registry was asked with TLS, then without, and neither did.
+    /// An insecure registry was asked with TLS and then without, and both failed.
     #[error("asked with TLS: {}; asked without: {plain}", tls.cause_alone())]
     Twice {
-        /// What went wrong with TLS.
+        /// The failure with TLS.
         tls: Box<Fault>,
-        /// And without.
+        /// The failure without.
         plain: Box<Fault>,
     },
-    /// A setting of the client side cannot be used.
+    /// A client-side setting cannot be used.
     #[error("{what}: {why}")]
     Setting {
-        /// Which.
+        /// Which setting.
         what: &'static str,
         /// Why.
         why: String,
@@ -80,7 +80,7 @@ pub enum Fault {
         /// Whether credentials were sent.
         given: bool,
     },
-    /// A login is asked for, and the entry for it makes no sense.
+    /// A login is required, and the entry for it is invalid.
     #[error(
         "the registry asks for a login, and the entry for {entry} in the authfile or pull secret cannot be used: {why}; mend it"
     )]
@@ -90,7 +90,7 @@ pub enum Fault {
         /// Why.
         why: BadEntry,
     },
-    /// Tokens come from a host to which no credentials may be sent.
+    /// The token server is a host to which no credentials may be sent.
     #[error(
         "the registry sends its users to {host} to log in, which has no TLS, and no credentials are sent there; give it \
          TLS, or name {host} insecure in the registries configuration"
@@ -102,7 +102,7 @@ pub enum Fault {
     /// 403.
     #[error("the registry denies access{said}; the account needs permission for this repository")]
     Denied {
-        /// What the registry says, with a space before it.
+        /// The registry's message, with a space before it.
         said: String,
     },
     /// 404.
@@ -110,34 +110,34 @@ pub enum Fault {
     NotFound {
         /// Manifest, blob, ….
         what: &'static str,
-        /// What the registry says, with a space before it.
+        /// The registry's message, with a space before it.
         said: String,
     },
-    /// Any other answer that is no success.
+    /// Any other response that is not a success.
     #[error("{} answers {status}{said}", named(.by))]
     Status {
-        /// Who; empty for the registry.
+        /// Which host; empty for the registry.
         by: String,
         /// HTTP status.
         status: u16,
-        /// Whether the error codes in the answer say that trying again is useless.
+        /// Whether the error codes in the response say that a retry is useless.
         settled: bool,
-        /// What the registry says, with a space before it.
+        /// The registry's message, with a space before it.
         said: String,
-        /// How long the registry wants to be left alone.
+        /// The registry's Retry-After.
         retry_after: Option<Duration>,
     },
-    /// The bytes are not what the pull spec or the manifest promises.
+    /// The bytes do not match the digest of the pull spec or the manifest.
     #[error(
         "digest mismatch: asked for {wanted} and got {actual}; the registry or something before it changed the content"
     )]
     Digest {
         /// The digest asked for.
         wanted: Digest,
-        /// The digest of what came.
+        /// The digest of the response.
         actual: Digest,
     },
-    /// Something is larger than it may be.
+    /// Something exceeds its limit.
     #[error("{what} is larger than {limit} bytes, the most that is accepted")]
     TooLarge {
         /// What.
@@ -145,7 +145,7 @@ pub enum Fault {
         /// In bytes.
         limit: u64,
     },
-    /// The content of an image, whose digest was right, is not what it should be.
+    /// The content of an image, whose digest was right, is invalid.
     #[error("{what} is broken: {why}")]
     Content {
         /// What.
@@ -153,10 +153,10 @@ pub enum Fault {
         /// Why.
         why: String,
     },
-    /// An answer, or a setting, is not what it should be.
+    /// A response or a setting is invalid.
     #[error("{what} is broken: {why}")]
     Malformed {
-        /// What.
+        /// Which.
         what: String,
         /// Why.
         why: String,
@@ -166,7 +166,7 @@ pub enum Fault {
     Platform {
         /// `os/architecture`.
         wanted: String,
-        /// The platforms there are.
+        /// The available platforms.
         available: Vec<String>,
     },
     /// Not a release payload.
@@ -175,7 +175,7 @@ pub enum Fault {
         /// What is missing.
         why: String,
     },
-    /// The layouts that were given do not have the image, and registries may not be asked.
+    /// The given layouts do not contain the image, and registries may not be asked.
     #[error("no layout that was given holds it, and registries are not asked")]
     NotInLayout,
     /// A folder or file that cannot be read or written.
@@ -183,29 +183,29 @@ pub enum Fault {
     File {
         /// Which.
         path: String,
-        /// What the operating system says.
+        /// The operating system's message.
         why: String,
     },
-    /// The time allowed is over.
+    /// The deadline has passed.
     #[error("not done after {} s; {last}", .after.as_secs())]
     Deadline {
-        /// The time that was allowed.
+        /// The allowed time.
         after: Duration,
-        /// What was last wrong or going on.
+        /// The last error or activity.
         last: String,
     },
 }
 
-/// Why there is no TLS, as far as something can be done about it.
+/// Why TLS failed, as far as something can be done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TlsCause {
     /// The other side's certificate is not trusted.
     Certificate,
-    /// The other side does not answer in TLS.
+    /// The other side does not speak TLS.
     NotSpoken,
-    /// The other side wants to know who is there.
+    /// The other side requires a client certificate.
     ClientCertificate,
-    /// Anything else, or certificates are not looked at.
+    /// Anything else, or certificates are not verified.
     Other,
 }
 
@@ -234,12 +234,12 @@ impl Fault {
         }
     }
 
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     #[must_use]
     pub fn class(&self) -> Class {
         match self {
             Self::Unreachable { .. } | Self::Deadline { .. } => Class::Transient,
-            // Either may pass, and is then worth another attempt.
+            // Either may succeed later, and is then worth another attempt.
             Self::Twice { tls, plain } => {
                 if tls.class() == Class::Transient {
                     Class::Transient
@@ -256,7 +256,7 @@ impl Fault {
         }
     }
 
-    /// How long the other side wants to be left alone.
+    /// The Retry-After of the other side.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
@@ -266,7 +266,7 @@ impl Fault {
         }
     }
 
-    /// The error about this image when one place, or none, was asked.
+    /// The error for this image when one location, or none, was asked.
     #[must_use]
     pub fn about(self, image: &str, place: &str) -> Error {
         Error { image: image.to_owned(), attempts: vec![Attempt { place: place.to_owned(), fault: self }] }
@@ -278,7 +278,7 @@ impl Fault {
         Self::File { path: path.display().to_string(), why: error.to_string() }
     }
 
-    /// The same of content that no digest stands for.
+    /// The same for content that no digest identifies.
     pub(crate) fn unproved(self) -> Self {
         match self {
             Self::Content { what, why } => Self::Malformed { what, why },
@@ -296,8 +296,8 @@ impl Fault {
 }
 
 impl Error {
-    /// Final when the content that one of the places has is proved to be wrong: it is the same at all of them. Else
-    /// transient when trying again can help at any of the places.
+    /// Permanent when the content at one of the locations is proved wrong: it is the same at all of them. Otherwise
+    /// transient when a retry can help at any of the locations.
     #[must_use]
     pub fn class(&self) -> Class {
         let is = |class| self.attempts.iter().any(|attempt| attempt.fault.class() == class);
@@ -310,13 +310,13 @@ impl Error {
         }
     }
 
-    /// The longest time that a place wants to be left alone.
+    /// The longest Retry-After of any location.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.attempts.iter().filter_map(|attempt| attempt.fault.retry_after()).max()
     }
 
-    /// What was wrong at the source itself.
+    /// The fault at the source itself.
     #[must_use]
     pub fn fault(&self) -> Option<&Fault> {
         self.attempts.last().map(|attempt| &attempt.fault)
@@ -324,7 +324,7 @@ impl Error {
 }
 
 impl Attempt {
-    /// The fault, with its place unless the image's name says it.
+    /// The fault, with its location unless the image's name says it.
     fn text(&self, image: &str) -> String {
         let rest = image.strip_prefix(self.place.as_str());
         let said = rest.is_some_and(|rest| rest.is_empty() || rest.starts_with([':', '@']));

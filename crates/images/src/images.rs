@@ -21,7 +21,7 @@ use std::fmt;
 use std::sync::Arc;
 use weir_api::keys::image::RELEASE;
 
-/// Where images come from.
+/// Where images come from, and how they are read.
 #[derive(Clone, Debug)]
 pub struct Source {
     /// Asked first, by digest.
@@ -34,13 +34,13 @@ pub struct Source {
     pub trust: Trust,
     /// Proxy.
     pub proxy: Proxy,
-    /// What an index is resolved for.
+    /// The platform for which an index is resolved.
     pub platform: Platform,
-    /// What is known of images in registries already.
+    /// Cached metadata of images in registries.
     pub cache: Option<Arc<Cache>>,
-    /// Registries are never asked.
+    /// Never ask registries.
     pub offline: bool,
-    /// How long trying again may take.
+    /// How long to retry.
     pub patience: Patience,
 }
 
@@ -61,11 +61,11 @@ impl Default for Source {
 }
 
 impl Source {
-    /// Adds the layout that a reference such as `oci:DIR` names, so that it answers for the images that a release in it
-    /// refers to; any other reference adds nothing.
+    /// Adds the layout that a reference such as `oci:DIR` names, so that the images of a release in it are found
+    /// there; any other reference adds nothing.
     ///
     /// # Errors
-    /// When the reference is none, or there is no layout.
+    /// When the reference is invalid, or there is no layout.
     pub fn with_layout_of(mut self, reference: &str) -> Result<Self, Error> {
         let about = |fault: Fault| fault.about(reference, "");
         if let Location::Layout { folder, .. } = reference.parse().map_err(|bad: BadPullSpec| about(bad.into()))? {
@@ -75,7 +75,7 @@ impl Source {
     }
 }
 
-/// Images inspected at the same time: every stream of a release at once, and few enough for any registry.
+/// Images inspected concurrently: every stream of a release at once, and few enough for any registry.
 const CONCURRENCY: usize = 16;
 
 /// Reads images. Cheap to clone; clones share connections and tokens.
@@ -88,12 +88,12 @@ struct Inner {
     registry: Registry,
 }
 
-/// How an image was reached. Its text names entries of the authfile, never what is in them.
+/// Where an image was read. The text names entries of the authfile, never their contents.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Way {
     /// In a layout.
     Layout(String),
-    /// Not at all: what was asked is known from an earlier time.
+    /// Nowhere: the answer was cached.
     Cache,
     /// In a registry.
     Registry {
@@ -101,9 +101,9 @@ pub enum Way {
         place: String,
         /// Whether that is a mirror of what the pull spec names.
         mirror: bool,
-        /// The authfile's entry that was used; `None` when nothing was asked for, or there is none.
+        /// The authfile entry that was used; `None` when no login was required, or there is none.
         entry: Option<String>,
-        /// What was asked before, and why that did not do.
+        /// The locations asked before, and why they failed.
         before: Vec<Attempt>,
     },
 }
@@ -135,9 +135,9 @@ enum Store {
     Repository(Repository),
 }
 
-/// An image found in a store.
+/// An image found in a layout or registry.
 struct Found {
-    /// What the pull spec stands for: the index, when there is one.
+    /// What the pull spec names: the index, if there is one.
     digest: Digest,
     manifest: ImageManifest,
     store: Store,
@@ -171,7 +171,7 @@ impl Images {
         self.reach_release(pull_spec).await.map(|(release, _)| release)
     }
 
-    /// As [`Self::release`], with how it was reached.
+    /// Like [`Self::release`], with where it was read.
     ///
     /// # Errors
     /// As there.
@@ -187,7 +187,7 @@ impl Images {
         self.read(pull_spec, &LabelsOf).await.map(|(labels, _)| labels)
     }
 
-    /// The labels of several images, in their order, read at the same time; with how each was reached.
+    /// The labels of several images, in their order, read concurrently; with where each was read.
     pub async fn labels_of(&self, pull_specs: &[String]) -> Vec<Result<(BTreeMap<String, String>, Way), Error>> {
         let each = |pull_spec: String| {
             let images = self.clone();
@@ -197,7 +197,7 @@ impl Images {
         futures::stream::iter(all).buffered(CONCURRENCY).collect().await
     }
 
-    /// One regular file of an image, at most `limit` bytes; `None` when the image has none of this name.
+    /// One regular file of an image, at most `limit` bytes; `None` when the image does not have it.
     ///
     /// # Errors
     /// When the image cannot be read or the file is larger.
@@ -217,7 +217,7 @@ impl Images {
     /// The release payload of a layout.
     ///
     /// # Errors
-    /// When it holds none, or several.
+    /// When it contains none, or several.
     pub async fn release_of(&self, layout: &Layout) -> Result<Release, Error> {
         let place = layout.place();
         let spec = self.entry(layout, None).await.map_err(|fault| fault.about(&place, ""))?;
@@ -229,7 +229,7 @@ impl Images {
         Store::Layout(layout.clone()).manifest(&Version::Digest(digest.clone())).await.map(|(_, bytes)| bytes)
     }
 
-    /// The repository to push to: mirrors are for pulling.
+    /// The repository to push to: mirrors are only for pulling.
     pub(crate) fn repository(&self, to: &PullSpec) -> Result<Option<Repository>, Fault> {
         let source = self.0.registry.places(to).pop().transpose()?;
         source.map(|place| self.0.registry.repository(&place)).transpose()
@@ -239,7 +239,7 @@ impl Images {
         self.0.source.patience
     }
 
-    /// Reads something from an image: from a layout that holds it, else from the registries.
+    /// Reads something from an image: from a layout that has it, else from the registries.
     async fn read<R: Reading>(&self, image: &str, reading: &R) -> Result<(R::Out, Way), Error> {
         let whole = |fault: Fault| fault.about(image, "");
         let spec = match image.parse::<Location>().map_err(|bad| whole(bad.into()))? {
@@ -304,7 +304,7 @@ impl Images {
         }
     }
 
-    /// Asks every place in turn, again and again while there is hope and patience.
+    /// Asks every location in turn, and retries while that can help and time remains.
     async fn read_registries<R: Reading>(
         &self,
         image: &str,
@@ -356,23 +356,23 @@ impl Images {
     }
 }
 
-/// Something to be read from an image.
+/// Something to read from an image.
 trait Reading: Sync {
     /// What it is.
     type Out: Send;
     fn read(&self, found: &Found, spec: &PullSpec) -> impl Future<Output = Result<Self::Out, Fault>> + Send;
-    /// What the cache knows of it.
+    /// The cached answer.
     fn recall(&self, cache: &Cache, digest: &Digest, spec: &PullSpec) -> Option<Self::Out>;
     fn remember(&self, cache: &Cache, digest: &Digest, out: &Self::Out) -> std::io::Result<()>;
 }
 
-/// The release, the list it was made from, and the labels when they had to be read for it.
+/// The release, the list it was made from, and the labels if they had to be read for it.
 struct ReleaseOf;
 
 impl Reading for ReleaseOf {
     type Out = (Release, Vec<u8>, Option<BTreeMap<String, String>>);
 
-    /// The version stands in the list and in a label, and the label costs another request.
+    /// The version is in the list and in a label, and the label costs another request.
     async fn read(&self, found: &Found, spec: &PullSpec) -> Result<Self::Out, Fault> {
         let text = found.file(IMAGE_REFERENCES, MAX_IMAGE_REFERENCES).await?;
         let (mut release, text) = release(&spec.by_digest(found.digest.clone()), text)?;
@@ -479,7 +479,7 @@ impl Reading for FolderOf<'_> {
 impl Store {
     async fn find(self, version: &Version, platform: &Platform) -> Result<Found, Fault> {
         let (digest, bytes) = self.manifest(version).await?;
-        // What a tag means today may be something else tomorrow.
+        // A tag may mean something else tomorrow.
         let judged = |fault: Fault| if matches!(version, Version::Tag(_)) { fault.unproved() } else { fault };
         let manifest = match Manifest::parse(&bytes).map_err(judged)? {
             Manifest::Image(manifest) => manifest,
@@ -525,7 +525,7 @@ impl Store {
         }
     }
 
-    /// A small blob as a whole, verified.
+    /// A whole small blob, verified.
     async fn document(&self, descriptor: &Descriptor, what: &str) -> Result<Bytes, Fault> {
         if descriptor.size > MAX_DOCUMENT {
             let why = format!("it is larger than {MAX_DOCUMENT} bytes, the most that is accepted");

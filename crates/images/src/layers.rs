@@ -1,9 +1,9 @@
-//! One file or folder out of an image's layers, as the container would see it.
+//! One file or folder from an image's layers, as the container would see it.
 //!
-//! Layers are read from the top down. Within a layer the last entry of a name counts. A whiteout of the file or of a
-//! folder above it, an opaque folder above it, or something else in the place of such a folder, hides what lower layers
-//! have. Symbolic links are followed through all layers, hard links from their own layer down. Nothing is ever written
-//! to disk; an entry whose name leaves the root is no entry.
+//! Layers are read from the top down. Within a layer the last entry of a name wins. A whiteout of the file or of a
+//! parent folder, an opaque parent folder, or something else in place of a parent folder hides the content of lower
+//! layers. Symbolic links are followed through all layers, hard links from their own layer down. Nothing is ever written
+//! to disk; an entry whose name leaves the root is ignored.
 //!
 //! Source: `layer.md` of the OCI image specification.
 
@@ -19,11 +19,11 @@ use std::io::{self, BufReader, Read};
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
-/// What a layer may unpack to. The largest layers of a release are below 4 GiB; a bomb has no end.
+/// Unpacked size limit of a layer. The largest layers of a release are below 4 GiB; a bomb has no end.
 const MAX_UNPACKED: u64 = 8 << 30;
 /// Entries of a layer: a whole operating system has about a tenth of it.
 const MAX_ENTRIES: u64 = 2_000_000;
-/// A long name or a set of extended attributes of one entry.
+/// Limit for a long name or a set of extended attributes of one entry.
 const MAX_EXTENSION: u64 = 1 << 20;
 /// Links followed before it is called a cycle. Each may read the layers again, so fewer than the 40 of Linux.
 const MAX_LINKS: usize = 10;
@@ -38,7 +38,7 @@ mod folder;
 
 pub use folder::{Folder, folder};
 
-/// A layer that can be opened when it is its turn.
+/// A layer that is opened when needed.
 pub trait Layers {
     /// How many there are.
     fn count(&self) -> usize;
@@ -66,9 +66,9 @@ pub async fn file(layers: &impl Layers, path: &str, limit: u64) -> Result<Option
 
 struct Search {
     path: Vec<String>,
-    /// Layers from this one up are not looked at.
+    /// Layers from this one up are ignored.
     top: usize,
-    /// Prefixes of the path that layers above have as folders.
+    /// Prefixes of the path that are folders in the layers above.
     folders: BTreeSet<usize>,
 }
 
@@ -115,7 +115,7 @@ async fn below(layers: &impl Layers, search: &mut Search, limit: u64) -> Result<
     Ok(Step::Done(None))
 }
 
-/// The path with its first `depth` components replaced by what they link to, looked for in all layers.
+/// The path with its first `depth` components replaced by their link targets, resolved in all layers.
 fn follow(path: &[String], depth: usize, target: &str, all: usize) -> Step {
     let mut full = if target.starts_with('/') { Vec::new() } else { path[..depth - 1].to_vec() };
     for part in target.split('/') {
@@ -138,22 +138,22 @@ enum Node {
     Other,
 }
 
-/// What one layer has to say about a path.
+/// What one layer says about a path.
 #[derive(Default)]
 struct Seen {
-    /// What it has at the path and above it, by number of components.
+    /// The entries at the path and its parents, by number of components.
     at: BTreeMap<usize, Node>,
-    /// Whether it hides what lower layers have there.
+    /// Whether it hides the entries of lower layers.
     hidden: bool,
 }
 
-/// Takes from a layer what it is after.
+/// Collects something from a layer.
 trait Notes: Send + 'static {
-    /// Looks at an entry, its name and what it links to.
+    /// Reads an entry, with its name and link target.
     fn note(&mut self, entry: &mut Entry<'_, impl Read>, name: &str, link: &str) -> io::Result<()>;
 }
 
-/// A path, the most bytes of a file there, and what a layer has to say about it.
+/// A path, the size limit of a file there, and what a layer says about it.
 struct Sought {
     path: Vec<String>,
     limit: u64,
@@ -167,7 +167,7 @@ impl Notes for Sought {
 }
 
 async fn scan_stream<N: Notes>(chunks: ByteStream, mut notes: N, digest: &Digest) -> Result<N, Fault> {
-    // The reader below sees I/O errors; the fault itself waits here.
+    // The reader below sees I/O errors; the fault itself is kept here.
     let (tell, told) = std::sync::mpsc::channel();
     let chunks = chunks.map_err(move |fault| {
         let _ = tell.send(fault);
@@ -178,7 +178,7 @@ async fn scan_stream<N: Notes>(chunks: ByteStream, mut notes: N, digest: &Digest
     let scanned = tokio::task::spawn_blocking(move || {
         let mut compressed = BufReader::new(reader);
         let scanned = scan(&mut compressed, &mut notes);
-        // The digest is proved only at the end of the stream, and a lie is worse than what it led to.
+        // The digest is verified only at the end of the stream, and a mismatch matters more than the errors it caused.
         let drained = io::copy(&mut compressed, &mut io::sink());
         scanned.and_then(|()| drained.map(|_| notes))
     });
@@ -186,7 +186,7 @@ async fn scan_stream<N: Notes>(chunks: ByteStream, mut notes: N, digest: &Digest
     if let Ok(fault) = told.try_recv() {
         return Err(fault);
     }
-    // All of the layer was read, and its digest was right.
+    // The whole layer was read, and its digest matched.
     result.map_err(|error| Fault::content(layer, error))
 }
 
@@ -205,7 +205,7 @@ fn scan(compressed: &mut (impl io::BufRead + Send), notes: &mut impl Notes) -> i
     }
 }
 
-/// The first four bytes; fewer when there are no more.
+/// The first four bytes, or fewer.
 fn peek(source: &mut impl io::BufRead) -> io::Result<Vec<u8>> {
     let ahead = source.fill_buf()?;
     Ok(ahead[..ahead.len().min(ZSTD.len())].to_vec())
@@ -240,7 +240,7 @@ impl<R: io::BufRead> Read for Frames<R> {
 }
 
 impl<R: io::BufRead> Frames<R> {
-    /// The next frame; `None` when it was one to be skipped.
+    /// The next frame; `None` for a skippable one.
     fn begin(&mut self) -> io::Result<Option<FrameDecoder>> {
         let mut frame = FrameDecoder::new();
         match frame.init(&mut self.source) {
@@ -274,7 +274,7 @@ impl<R: Read> Read for Bounded<R> {
 fn scan_tar(unpacked: impl Read, notes: &mut impl Notes) -> io::Result<()> {
     let mut archive = Archive::new(Bounded { inner: unpacked, left: MAX_UNPACKED });
     let mut extensions = Extensions::default();
-    // Raw: the library would read a long name or an attribute of any length into memory.
+    // Raw: the library would read a long name or attribute of any length into memory.
     for (count, entry) in archive.entries()?.raw(true).enumerate() {
         if count as u64 > MAX_ENTRIES {
             return Err(io::Error::other(format!("it has more than {MAX_ENTRIES} entries")));
@@ -296,7 +296,7 @@ struct Extensions {
 }
 
 impl Extensions {
-    /// Whether the entry was only there for the next one.
+    /// Whether the entry only carried data for the next one.
     fn absorb(&mut self, entry: &mut Entry<'_, impl Read>) -> io::Result<bool> {
         match entry.header().entry_type() {
             EntryType::GNULongName => self.name = Some(extension(entry)?),
@@ -360,7 +360,7 @@ impl Seen {
                 EntryType::Directory => Node::Folder,
                 _ => Node::Other,
             };
-            // What is below a folder that is replaced goes with it.
+            // Everything below a replaced folder goes with it.
             if !matches!(node, Node::Folder) {
                 self.at.retain(|depth, _| *depth < parts.len());
             }

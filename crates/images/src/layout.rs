@@ -1,6 +1,6 @@
-//! Images in a folder or in memory: the OCI image layout.
+//! The OCI image layout, in a folder or in memory.
 //!
-//! Names in a layout stay registry-style (`registry.example.com/ocp/os@sha256:…`); a layout answers for them by digest.
+//! Names in a layout stay registry-style (`registry.example.com/ocp/os@sha256:…`); a layout resolves them by digest.
 //!
 //! Source: `image-layout.md` of the OCI image specification.
 
@@ -34,7 +34,7 @@ enum Blobs {
     Folder(Arc<PathBuf>),
 }
 
-/// A layout while it is being made.
+/// A layout under construction.
 #[derive(Clone, Debug, Default)]
 pub struct Builder {
     blobs: BTreeMap<Digest, Bytes>,
@@ -68,7 +68,7 @@ impl Layout {
     /// Opens the layout in a folder.
     ///
     /// # Errors
-    /// When it is none or its index is broken.
+    /// When there is none or its index is broken.
     pub fn open(folder: &Path) -> Result<Self, Fault> {
         let marker = folder.join(MARKER);
         if !marker.is_file() {
@@ -94,8 +94,8 @@ impl Layout {
         &self.index.manifests
     }
 
-    /// The registry-style name by digest of a listed image. An image listed without such a name gets one under a host
-    /// that does not exist, as only its digest matters here.
+    /// The registry-style name by digest of a listed image. An image listed without such a name gets one under a
+    /// nonexistent host, since only its digest matters here.
     #[must_use]
     pub fn name(&self, image: &Descriptor) -> PullSpec {
         let listed = image.annotations.get(REF_NAME).filter(|name| name.contains('/'));
@@ -107,7 +107,7 @@ impl Layout {
         spec.by_digest(image.digest.clone())
     }
 
-    /// The tag that a listed image has there.
+    /// The tag of a listed image.
     #[must_use]
     pub fn tag(&self, image: &Descriptor) -> Option<String> {
         match image.annotations.get(REF_NAME)?.parse::<PullSpec>().ok()?.version {
@@ -116,7 +116,7 @@ impl Layout {
         }
     }
 
-    /// How it is called in messages.
+    /// Its name in messages.
     #[must_use]
     pub fn place(&self) -> String {
         match &self.blobs {
@@ -125,7 +125,7 @@ impl Layout {
         }
     }
 
-    /// Whether it holds this blob.
+    /// Whether it contains this blob.
     #[must_use]
     pub fn holds(&self, digest: &Digest) -> bool {
         match &self.blobs {
@@ -150,7 +150,7 @@ impl Layout {
         }
     }
 
-    /// The chunks of a blob, as they are stored: whoever reads them verifies them.
+    /// The chunks of a blob, as stored: the caller verifies them.
     ///
     /// # Errors
     /// When it is not there.
@@ -173,11 +173,11 @@ impl Layout {
         Fault::File { path: self.place(), why: format!("there is no blob {digest}") }
     }
 
-    /// Writes a layout that is in memory into a folder: all of it, or nothing. A folder that holds a layout is
-    /// replaced; one that holds something else is left alone.
+    /// Writes a layout from memory into a folder: all of it, or nothing. A folder with a layout is
+    /// replaced; one with anything else is left alone.
     ///
     /// # Errors
-    /// When the folder holds something else, or cannot be written.
+    /// When the folder contains something else, or cannot be written.
     pub fn write(&self, folder: &Path) -> Result<(), Fault> {
         let Blobs::Memory(blobs) = &self.blobs else {
             return Err(Fault::File { path: self.place(), why: "it is in a folder already".to_owned() });
@@ -196,14 +196,14 @@ impl Layout {
         let index = serde_json::to_vec(&*self.index).map_err(|error| Fault::malformed("the index", error))?;
         store(&whole.join(INDEX), &index)?;
         store(&whole.join(MARKER), MARKER_TEXT)?;
-        // The old layout moves into the temporary folder, and goes with it, or back.
+        // The old layout moves into the temporary folder, and is deleted with it, or moved back.
         let old = temporary.path().join("old");
         if replaced {
             std::fs::rename(folder, &old).map_err(|error| Fault::file(folder, &error))?;
         }
         std::fs::rename(&whole, folder).map_err(|error| {
             if replaced {
-                // What has just been moved away can be moved back; when not, this error is the one that matters.
+                // What was just moved away can be moved back; if not, this error is the one that matters.
                 let _ = std::fs::rename(&old, folder);
             }
             Fault::file(folder, &error)
@@ -211,7 +211,7 @@ impl Layout {
     }
 }
 
-/// Whether there is a folder to be replaced.
+/// Whether there is a folder to replace.
 fn refuse_other(folder: &Path) -> Result<bool, Fault> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,

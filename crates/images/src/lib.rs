@@ -1,26 +1,26 @@
-//! Container images: where they are, what they say about themselves, and what is in them. Decides nothing.
+//! Container images: where they are, their metadata, and their contents. Decides nothing.
 //!
 //! | module | question |
 //! |---|---|
 //! | [`pull_spec`] | what an image is called |
 //! | [`digest`] | which bytes it is |
 //! | [`registries`] | where it is really fetched from: mirrors, blocked and insecure registries |
-//! | [`cluster`] | the registries configuration that a cluster's own objects amount to |
-//! | [`authfile`] | whose credentials a registry is shown |
-//! | [`certificates`] | certificates out of files and folders |
-//! | [`trust`] | whose certificates are believed |
+//! | [`cluster`] | the registries configuration from a cluster's own objects |
+//! | [`authfile`] | which credentials to use for a registry |
+//! | [`certificates`] | certificates from files and folders |
+//! | [`trust`] | whose certificates are trusted |
 //! | [`proxy`] | which requests go through a proxy |
 //! | [`registry`] | talking to a registry |
-//! | [`layout`] | images in a folder or in memory |
-//! | [`manifest`] | what an image is made of |
-//! | [`layers`] | one file or folder out of an image |
+//! | [`layout`] | the OCI image layout, in a folder or in memory |
+//! | [`manifest`] | what an image consists of |
+//! | [`layers`] | one file or folder from an image |
 //! | [`release`] | what a release image refers to |
-//! | [`cache`] | what is known of images by digest, kept between runs |
-//! | [`logins`] | how registries want to be logged in to, kept between runs |
-//! | [`payload`] | making a sample release payload, and pushing a payload into a registry |
-//! | [`images`] | the front: releases and labels by pull spec |
-//! | [`retry`] | trying again: how long, how often, and when not |
-//! | [`error`] | what went wrong, whether trying again can help, and what to do |
+//! | [`cache`] | cached image metadata by digest, kept between runs |
+//! | [`logins`] | how to log in to registries, kept between runs |
+//! | [`payload`] | building a sample release payload, and pushing a payload to a registry |
+//! | [`images`] | the entry point: releases and labels by pull spec |
+//! | [`retry`] | retries: how long, how often, and when not |
+//! | [`error`] | what went wrong, whether a retry can help, and what to do |
 
 pub mod authfile;
 pub mod cache;

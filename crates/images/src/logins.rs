@@ -1,11 +1,11 @@
-//! How registries want to be logged in to, kept on disk between runs, beside the cache.
+//! How to log in to registries, kept on disk between runs, next to the cache.
 //!
-//! A registry says where its tokens come from only when it refuses a request. Who remembers that saves the refused
-//! request, which is a whole round trip to a distant registry. What is remembered is a guess: when no token comes of it,
-//! the registry is asked as if nothing were known. No token and no credential is ever in the file.
+//! A registry names its token server only when it refuses a request. Remembering it saves the refused
+//! request, a whole round trip to a distant registry. The stored data is a guess: if it yields no token,
+//! the registry is asked as if nothing were known. The file contains no tokens or credentials.
 //!
-//! The images of a release are often in another repository than the release itself, and need a token of their own: the
-//! repositories that were read are remembered too, and their tokens are asked for at once.
+//! The images of a release are often in another repository than the release itself, and need another token: the
+//! repositories that were read are remembered too, and their tokens are requested in advance.
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,13 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Name of the file in the cache's folder.
+/// Name of the file in the cache folder.
 pub const FILE_NAME: &str = "token-servers.json";
 const VERSION: u32 = 1;
-/// A cluster knows a handful of registries; a file with more than this in it was not written here.
+/// A cluster uses a handful of registries; a file with more than this was not written here.
 const MAX_FILE: u64 = 1 << 20;
 const MAX_HOSTS: usize = 1000;
-/// A release and its images are in one or two repositories; tokens for more are not worth asking for in advance.
+/// A release and its images are in one or two repositories; requesting tokens for more in advance is not worth it.
 const MAX_REPOSITORIES: usize = 4;
 
 /// Where the tokens of a registry come from.
@@ -27,10 +27,10 @@ const MAX_REPOSITORIES: usize = 4;
 pub struct TokenServer {
     /// URL of the token server.
     pub realm: String,
-    /// What the token server knows the registry as.
+    /// The registry's name at the token server.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
-    /// Repositories that a token was asked for, the last one first.
+    /// Repositories for which a token was requested, the most recent first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub repositories: Vec<String>,
 }
@@ -50,23 +50,23 @@ struct Document {
 }
 
 impl Logins {
-    /// What is known in a folder. A file that is missing, broken or of another version counts as empty.
+    /// The contents of a folder. A file that is missing, broken or of another version counts as empty.
     #[must_use]
     pub fn open(folder: &Path) -> Self {
         Self { folder: folder.to_owned(), known: Mutex::new(load(folder)) }
     }
 
-    /// Where the tokens of this registry came from the last time.
+    /// The last known token server of this registry.
     #[must_use]
     pub fn of(&self, host: &str) -> Option<TokenServer> {
         self.known.lock().get(host).cloned()
     }
 
-    /// Remembers where the tokens of a registry come from, and that one was asked for this repository. Of two processes
-    /// that write at once, the later wins: the other one only loses a round trip.
+    /// Remembers a registry's token server, and that a token was requested for this repository. If two processes
+    /// write at once, the later wins: the other one only loses a round trip.
     ///
     /// # Errors
-    /// When the file cannot be written; it is then known to this process alone.
+    /// When the file cannot be written; only this process then knows the data.
     pub fn put(&self, host: &str, realm: &str, service: Option<&str>, repository: &str) -> io::Result<()> {
         let mut known = self.known.lock();
         let same = |server: &&TokenServer| server.realm == realm && server.service.as_deref() == service;

@@ -1,4 +1,4 @@
-//! What an image is made of: manifests, indexes, image configs, and the choice among platforms.
+//! What an image consists of: manifests, indexes, image configs, and platform selection.
 //!
 //! Sources: `manifest.md`, `image-index.md` and `config.md` of the OCI image specification; "Image Manifest V 2,
 //! Schema 2" of github.com/distribution/distribution.
@@ -28,10 +28,10 @@ pub mod media {
 
 /// Largest manifest, index or config that is accepted, as in the reference implementation's registry client.
 pub const MAX_DOCUMENT: u64 = 4 << 20;
-/// An image with more layers cannot be run either.
+/// An image with more layers could not be run anyway.
 const MAX_LAYERS: usize = 500;
 
-/// A blob by content.
+/// A content-addressed blob.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Descriptor {
@@ -42,7 +42,7 @@ pub struct Descriptor {
     pub digest: Digest,
     /// Its length in bytes.
     pub size: u64,
-    /// What it is for, when it is one of several.
+    /// Its platform, if it is one of several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub platform: Option<Platform>,
     /// Anything else about it.
@@ -62,7 +62,7 @@ pub struct Platform {
     pub variant: String,
 }
 
-/// What a manifest digest or tag stands for.
+/// What a manifest digest or tag names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Manifest {
     /// One image.
@@ -112,7 +112,7 @@ impl Manifest {
     /// Reads a manifest or an index.
     ///
     /// # Errors
-    /// When it is none, or one of a form that is no longer used.
+    /// When it is invalid, or of an obsolete format.
     pub fn parse(bytes: &[u8]) -> Result<Self, Fault> {
         let broken = |why: serde_json::Error| Fault::content("the manifest", why);
         let kind: Kind = serde_json::from_slice(bytes).map_err(broken)?;
@@ -187,7 +187,7 @@ impl std::str::FromStr for Platform {
 }
 
 impl Index {
-    /// The image for a platform: the best match, the first of several; the only image when there is one; else one
+    /// The image for a platform: the best match, the first of several; if there is only one image, that one; else one
     /// without a platform.
     ///
     /// # Errors
@@ -206,7 +206,7 @@ impl Index {
 }
 
 impl Descriptor {
-    /// Build tools put attestations beside the images, for a platform that does not exist.
+    /// Build tools add attestations to the images, for a platform that does not exist.
     fn is_attestation(&self) -> bool {
         self.platform.as_ref().is_some_and(|platform| platform.os == "unknown")
     }
@@ -228,7 +228,7 @@ impl ImageManifest {
     /// The labels in this image's config.
     ///
     /// # Errors
-    /// When the manifest is no container image's, or the config is broken.
+    /// When the manifest is not of a container image, or the config is broken.
     pub fn labels(&self, config: &[u8]) -> Result<BTreeMap<String, String>, Fault> {
         let file: ConfigFile =
             serde_json::from_slice(config).map_err(|error| Fault::content("the image config", error))?;
@@ -238,7 +238,7 @@ impl ImageManifest {
     /// The config's descriptor.
     ///
     /// # Errors
-    /// When this is an artifact and no container image.
+    /// When this is an artifact, not a container image.
     pub fn image_config(&self) -> Result<&Descriptor, Fault> {
         let kind = self.config.media_type.as_str();
         if !matches!(kind, "" | media::CONFIG | media::DOCKER_CONFIG) {

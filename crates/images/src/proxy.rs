@@ -1,13 +1,13 @@
 //! Which requests go through a proxy.
 //!
-//! The proxy for https is used for every registry; that for http when there is no other. Source of the rules for what
-//! is excepted: `golang.org/x/net/http/httpproxy`, whose form of NO_PROXY OpenShift's `Proxy` object documents.
+//! The HTTPS proxy is used for every registry; the HTTP proxy when there is no other. Source of the rules for
+//! exceptions: `golang.org/x/net/http/httpproxy`, whose form of NO_PROXY OpenShift's `Proxy` object documents.
 
 use reqwest::Url;
 use std::fmt;
 use std::net::IpAddr;
 
-/// A proxy and the hosts that are reached without it.
+/// A proxy and the hosts that bypass it.
 #[derive(Clone, Default)]
 pub struct Proxy {
     url: Option<Url>,
@@ -17,7 +17,7 @@ pub struct Proxy {
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Exception {
     All,
-    /// The domain, and whether a leading dot leaves out the domain itself; an optional port.
+    /// The domain, whether a leading dot excludes the domain itself, and an optional port.
     Domain {
         name: String,
         only_below: bool,
@@ -39,10 +39,10 @@ enum Exception {
 pub struct BadProxy(String);
 
 impl Proxy {
-    /// From the values of HTTPS_PROXY, HTTP_PROXY and NO_PROXY; empty is the same as not set.
+    /// From the values of HTTPS_PROXY, HTTP_PROXY and NO_PROXY; empty means unset.
     ///
     /// # Errors
-    /// When the proxy's address is no URL.
+    /// When the proxy's address is not a URL.
     pub fn new(https: &str, http: &str, no_proxy: &str) -> Result<Self, BadProxy> {
         let address = if https.is_empty() { http } else { https };
         let url = if address.is_empty() { None } else { Some(parse(address)?) };
@@ -52,7 +52,7 @@ impl Proxy {
     /// From the environment, upper case before lower case.
     ///
     /// # Errors
-    /// When the proxy's address is no URL.
+    /// When the proxy's address is not a URL.
     pub fn from_environment() -> Result<Self, BadProxy> {
         let variable = |name: &str| {
             let found = [name.to_owned(), name.to_lowercase()].into_iter().find_map(|name| std::env::var(name).ok());
@@ -61,7 +61,7 @@ impl Proxy {
         Self::new(&variable("HTTPS_PROXY"), &variable("HTTP_PROXY"), &variable("NO_PROXY"))
     }
 
-    /// The proxy for this URL; `None` goes straight there.
+    /// The proxy for this URL; `None` for a direct connection.
     pub(crate) fn of(&self, url: &Url) -> Option<&Url> {
         let proxy = self.url.as_ref()?;
         let host = url.host_str()?.trim_matches(['[', ']']).to_lowercase();
@@ -131,9 +131,9 @@ fn exception(entry: &str) -> Option<Exception> {
 }
 
 fn parse(address: &str) -> Result<Url, BadProxy> {
-    // As everywhere, a proxy without a scheme is an http proxy.
+    // As everywhere, a proxy without a scheme is an HTTP proxy.
     let text = if address.contains("://") { address.to_owned() } else { format!("http://{address}") };
-    // The address may hold a password: only what is wrong with it is said.
+    // The address may contain a password: the message only says what is wrong with it.
     let url = Url::parse(&text).map_err(|error| BadProxy(error.to_string()))?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(BadProxy(format!("its scheme is {}", url.scheme())));

@@ -1,4 +1,4 @@
-//! What an image is called: parsing, normalising, and the digest in a pull spec.
+//! Image names: parsing, normalising, and the digest in a pull spec.
 //!
 //! Source: the grammar in `reference.go` of github.com/distribution/reference, and the familiar-name rules of the
 //! docker transport (`docker.io/library/…:latest`).
@@ -15,14 +15,14 @@ pub struct PullSpec {
     pub registry: String,
     /// Repository without the host.
     pub repository: String,
-    /// Which image of the repository. A tag beside a digest is dropped: the digest decides.
+    /// Which image of the repository. A tag next to a digest is dropped: the digest decides.
     pub version: Version,
 }
 
 /// Which image of a repository.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Version {
-    /// The one that the tag names now.
+    /// The one that the tag currently names.
     Tag(String),
     /// This one.
     Digest(Digest),
@@ -42,13 +42,13 @@ pub enum Location {
     },
 }
 
-/// Why a text is no pull spec.
+/// Why a text is not a pull spec.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPullSpec {
     /// A transport that is not `docker://`.
     #[error("unknown transport for pullspec {0}")]
     Transport(String),
-    /// The text breaks the grammar.
+    /// The text violates the grammar.
     #[error("invalid reference format: {0:?}: {1}")]
     Format(String, &'static str),
 }
@@ -56,7 +56,7 @@ pub enum BadPullSpec {
 const DEFAULT_REGISTRY: &str = "docker.io";
 const DEFAULT_NAMESPACE: &str = "library";
 const DEFAULT_TAG: &str = "latest";
-/// Longest repository name, host included, that registries take.
+/// Longest repository name, including the host, that registries accept.
 const MAX_NAME: usize = 255;
 const MAX_TAG: usize = 128;
 
@@ -108,7 +108,7 @@ impl PullSpec {
         format!("{}/{}", self.registry, self.repository)
     }
 
-    /// The digest, when the pull spec has one.
+    /// The digest, if the pull spec has one.
     #[must_use]
     pub fn digest(&self) -> Option<&Digest> {
         if let Version::Digest(digest) = &self.version { Some(digest) } else { None }
@@ -137,7 +137,7 @@ impl FromStr for Location {
     }
 }
 
-/// The digest in a pull spec as it stands, without normalising; `None` when there is none or the text is no pull spec.
+/// The digest in a pull spec as written, without normalising; `None` when there is none or the text is not a pull spec.
 #[must_use]
 pub fn digest_of(text: &str) -> Option<Digest> {
     if text.contains("//") { None } else { text.parse::<PullSpec>().ok()?.digest().cloned() }

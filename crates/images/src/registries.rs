@@ -14,14 +14,14 @@ pub struct Registries {
     pub entries: Vec<Entry>,
 }
 
-/// What holds for the pull specs with one prefix.
+/// Settings for the pull specs with one prefix.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// `host[:port][/path]`, or `*.domain`.
     pub prefix: String,
-    /// What replaces the prefix; `None` leaves it as it is.
+    /// What replaces the prefix; `None` leaves it unchanged.
     pub location: Option<String>,
-    /// No TLS verification, and plain HTTP when there is no TLS.
+    /// No TLS verification, and plain HTTP if there is no TLS.
     pub insecure: bool,
     /// Never contacted; its mirrors may be.
     pub blocked: bool,
@@ -29,12 +29,12 @@ pub struct Entry {
     pub mirrors: Vec<Mirror>,
 }
 
-/// Another place that has the same images.
+/// Another location with the same images.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mirror {
     /// What replaces the entry's prefix.
     pub location: String,
-    /// As in [`Entry::insecure`], for the mirror alone.
+    /// Like [`Entry::insecure`], for the mirror alone.
     pub insecure: bool,
     /// Which pull specs it is asked for.
     pub pull_from: PullFrom,
@@ -53,14 +53,14 @@ pub enum PullFrom {
     TagOnly,
 }
 
-/// A place to ask for an image.
+/// A location to ask for an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The image's name there.
     pub spec: PullSpec,
-    /// As in [`Entry::insecure`].
+    /// Like [`Entry::insecure`].
     pub insecure: bool,
-    /// The entry that forbids to ask here.
+    /// The entry that forbids asking here.
     pub blocked_by: Option<String>,
 }
 
@@ -112,7 +112,7 @@ impl Registries {
     /// Reads one file.
     ///
     /// # Errors
-    /// When it is no TOML, is of the obsolete version 1, or an entry makes no sense.
+    /// When it is not TOML, is of the obsolete version 1, or an entry is invalid.
     pub fn parse(text: &str) -> Result<Self, BadRegistries> {
         let bad = |why: String| BadRegistries { file: String::new(), why };
         let document: Document = toml::from_str(text).map_err(|error| bad(error.to_string().trim_end().to_owned()))?;
@@ -126,8 +126,8 @@ impl Registries {
         Ok(all)
     }
 
-    /// Reads a file, and after it the `*.conf` files of the folder with the same name and `.d` behind it, in order of
-    /// their names; an entry of a later file replaces the one with the same prefix.
+    /// Reads a file, and then the `*.conf` files of the folder with the same name plus `.d`, in name order;
+    /// an entry of a later file replaces the one with the same prefix.
     ///
     /// # Errors
     /// When a file cannot be read or used.
@@ -169,7 +169,7 @@ impl Registries {
         matching.max_by_key(|(entry, _)| entry.prefix.len())
     }
 
-    /// Whether a `host[:port]` as a whole is named insecure, by its name or as the place of a mirror.
+    /// Whether a whole `host[:port]` is marked insecure, by its name or as the location of a mirror.
     #[must_use]
     pub fn is_insecure(&self, host: &str) -> bool {
         let named = self.entry(host).is_some_and(|(entry, _)| entry.insecure && entry.location.is_none());
@@ -180,8 +180,8 @@ impl Registries {
         named || self.entries.iter().any(located)
     }
 
-    /// The places to ask for an image, in order; the last is the source itself. One whose rewritten name is no pull spec
-    /// is no obstacle to the others.
+    /// The locations to ask for an image, in order; the last is the source itself. One whose rewritten name is not a pull spec
+    /// does not affect the others.
     #[must_use]
     pub fn places(&self, spec: &PullSpec) -> Vec<Result<Place, BadPullSpec>> {
         let name = spec.name();

@@ -1,4 +1,4 @@
-//! What a release image carries: its version and the images it refers to.
+//! The contents of a release image: its version and the images it refers to.
 //!
 //! Source: `image-references` as written by `oc adm release new` (`pkg/cli/admin/release/new.go` of
 //! github.com/openshift/oc): an `ImageStream` of `image.openshift.io/v1`.
@@ -7,7 +7,7 @@ use crate::error::Fault;
 use serde::{Deserialize, Deserializer, Serialize};
 use std::collections::BTreeMap;
 
-/// Where a release image keeps the list of its images.
+/// Where a release image stores the list of its images.
 pub const IMAGE_REFERENCES: &str = "/release-manifests/image-references";
 /// Tag of the image that carries the templates.
 pub const OPERATOR: &str = "machine-config-operator";
@@ -28,7 +28,7 @@ const DOCKER_IMAGE: &str = "DockerImage";
 pub struct Release {
     /// Pull spec of the release image, by digest.
     pub image: String,
-    /// Version, as the list of its images is named, else as its label `io.openshift.release` says.
+    /// Version: the name of the list of images, else the label `io.openshift.release`.
     pub version: String,
     /// The images it refers to, in order.
     pub tags: Vec<Tag>,
@@ -45,11 +45,11 @@ impl Release {
 /// One image of a release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tag {
-    /// What it is called in the release.
+    /// Its name in the release.
     pub name: String,
     /// Anything else about it.
     pub annotations: BTreeMap<String, String>,
-    /// Pull spec; `None` when the tag does not refer to an image of a registry.
+    /// Pull spec; `None` when the tag does not refer to an image in a registry.
     pub image: Option<String>,
 }
 
@@ -120,7 +120,7 @@ impl Release {
 pub enum Strictness {
     /// Kind and version must be right, as in a release image.
     Typed,
-    /// They are not looked at, as in a file that a user passes.
+    /// They are ignored, as in a file that a user passes.
     Lenient,
 }
 
@@ -128,7 +128,7 @@ impl ImageReferences {
     /// Reads the list, JSON or YAML.
     ///
     /// # Errors
-    /// When it is none or has too many tags.
+    /// When it is invalid or has too many tags.
     pub fn parse(bytes: &[u8], strictness: Strictness) -> Result<Self, Fault> {
         let broken = |why: String| Fault::content(format!("its {IMAGE_REFERENCES}"), why);
         let text = std::str::from_utf8(bytes).map_err(|error| broken(error.to_string()))?;
@@ -152,7 +152,7 @@ impl ImageReferences {
         Ok(Self { name: metadata.name, tags: tags.collect() })
     }
 
-    /// Writes the list as a release image holds it.
+    /// Serializes the list as in a release image.
     ///
     /// # Errors
     /// Never in practice: everything in it is text.

@@ -1,4 +1,4 @@
-//! Trying again: how long, how often, and when not.
+//! Retries: how long, how often, and when not.
 
 use crate::error::{Error, Fault};
 use std::time::Duration;
@@ -7,29 +7,29 @@ use weir_api::Class;
 
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
-/// As long as a registry may keep us waiting by `Retry-After`.
+/// The longest `Retry-After` that is respected.
 const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(60);
 
-/// How long one image may take.
+/// The time limit for one image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Patience {
     /// Pause before the second attempt; doubled before each further one.
     pub pause: Duration,
     /// No attempt starts later than this.
     pub retry: Duration,
-    /// Nothing goes on longer than this.
+    /// Nothing continues beyond this.
     pub total: Duration,
 }
 
 impl Default for Patience {
-    /// Ten seconds of trying again suit somebody who waits at a terminal, and a controller comes back by itself; five
-    /// minutes are what the reference implementation allows in all.
+    /// Ten seconds of retries suit a user at a terminal, and a controller retries by itself; five
+    /// minutes are what the reference implementation allows in total.
     fn default() -> Self {
         Self { pause: FIRST_PAUSE, retry: Duration::from_secs(10), total: Duration::from_secs(300) }
     }
 }
 
-/// Does something about an image again and again while there is hope and patience.
+/// Repeats an operation on an image while a retry can help and time remains.
 pub(crate) async fn patiently<T, F: Future<Output = Result<T, Error>>>(
     patience: Patience,
     image: &str,
@@ -72,7 +72,7 @@ mod tests {
     const PATIENCE: Patience =
         Patience { pause: FIRST_PAUSE, retry: Duration::from_secs(10), total: Duration::from_secs(20) };
 
-    /// The attempts made and the time taken until the end.
+    /// The attempts made and the time spent.
     async fn tried(outcomes: &[Result<(), Error>]) -> (usize, Duration, Result<(), Error>) {
         let (start, count) = (Instant::now(), Cell::new(0));
         let result = patiently(PATIENCE, "a.io/b", || {

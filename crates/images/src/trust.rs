@@ -1,7 +1,7 @@
-//! Whose certificates are believed, and which certificate is shown.
+//! Which certificates are trusted, and which client certificate is presented.
 //!
-//! A host is believed when its certificate is signed by a CA of the system, of the common bundle, or of the host's own
-//! bundle. A CA that was given for one host is never used for another.
+//! A host is trusted when its certificate is signed by a CA of the system, of the common bundle, or of the host's own
+//! bundle. A CA given for one host is never used for another.
 //!
 //! Source: `man 5 containers-certs.d` of github.com/containers/image.
 
@@ -15,14 +15,14 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// CAs and client certificates, beside the CAs of the system.
+/// CAs and client certificates, in addition to the system's CAs.
 #[derive(Clone, Debug, Default)]
 pub struct Trust {
     bundle: Vec<CertificateDer<'static>>,
     hosts: BTreeMap<String, HostTrust>,
-    /// Shown to hosts without one of their own.
+    /// Presented to hosts without one of their own.
     identity: Option<Arc<Identity>>,
-    /// What was meant for every host and cannot be used.
+    /// Certificates for every host that are unusable.
     unusable: Vec<BadTrust>,
     /// The system's CAs and the bundle, read when TLS is first needed.
     roots: Arc<OnceLock<Arc<RootCertStore>>>,
@@ -35,7 +35,7 @@ struct HostTrust {
     unusable: Vec<BadTrust>,
 }
 
-/// A client certificate with what signed it, and its key.
+/// A client certificate with its chain, and its key.
 struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -64,10 +64,10 @@ pub struct BadTrust {
 }
 
 impl Trust {
-    /// Adds CAs (PEM) that are believed for every host; `origin` is named in errors. Returns how many they are.
+    /// Adds CAs (PEM) that are trusted for every host; `origin` is named in errors. Returns their number.
     ///
     /// # Errors
-    /// When the text is broken.
+    /// When the text is invalid.
     pub fn add_bundle(&mut self, origin: &str, pem: &[u8]) -> Result<usize, BadTrust> {
         let found = certificates(origin, pem)?;
         let count = found.len();
@@ -76,10 +76,10 @@ impl Trust {
         Ok(count)
     }
 
-    /// Adds CAs (PEM) that are believed for one `host[:port]`.
+    /// Adds CAs (PEM) that are trusted for one `host[:port]`.
     ///
     /// # Errors
-    /// When the text is broken.
+    /// When the text is invalid.
     pub fn add_host_bundle(&mut self, host: &str, pem: &[u8]) -> Result<usize, BadTrust> {
         let found = certificates(host, pem)?;
         let count = found.len();
@@ -87,8 +87,8 @@ impl Trust {
         Ok(count)
     }
 
-    /// Remembers certificates for one `host[:port]`, or for every host, that cannot be used. They are no obstacle to
-    /// hosts that are believed without them; of any other one it is said that they were missed.
+    /// Remembers unusable certificates for one `host[:port]`, or for every host. They do not affect
+    /// hosts that are trusted without them; for any other host the error mentions them.
     pub fn miss(&mut self, host: Option<&str>, why: BadTrust) {
         match host {
             Some(host) => self.hosts.entry(host.to_owned()).or_default().unusable.push(why),
@@ -96,19 +96,19 @@ impl Trust {
         }
     }
 
-    /// What cannot be used, all in all.
+    /// Everything that is unusable.
     pub fn unusable(&self) -> impl Iterator<Item = &BadTrust> {
         self.unusable.iter().chain(self.hosts.values().flat_map(|host| &host.unusable))
     }
 
-    /// What was missed when this host is not believed; empty when nothing was.
+    /// What was unusable, in case this host is not trusted; empty when nothing was.
     pub(crate) fn missed(&self, host: &str) -> String {
         let own = self.hosts.get(host).into_iter().flat_map(|host| &host.unusable);
         let all: Vec<String> = own.chain(&self.unusable).map(ToString::to_string).collect();
         all.join("; ")
     }
 
-    /// Sets the certificate chain and key (both PEM) that one `host[:port]`, or every other host, is shown.
+    /// Sets the certificate chain and key (both PEM) that are presented to one `host[:port]`, or to every other host.
     ///
     /// # Errors
     /// When one of them is broken or missing.
@@ -119,7 +119,7 @@ impl Trust {
         if chain.is_empty() {
             return Err(bad("there is no client certificate in it".to_owned()));
         }
-        // The error of the PEM reader says what is wrong, not what is in it.
+        // The PEM reader's error says what is wrong, not what the file contains.
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|error| bad(format!("the private key: {error}")))?;
         let identity = Some(Arc::new(Identity { chain, key }));
         match host {
@@ -129,7 +129,7 @@ impl Trust {
         Ok(())
     }
 
-    /// Adds what another one believes. What is shown to hosts stays what it is where there is something already.
+    /// Adds what another one trusts. Client certificates that are already set are kept.
     pub fn add(&mut self, other: Self) {
         self.bundle.extend(other.bundle);
         self.unusable.extend(other.unusable);
@@ -148,7 +148,7 @@ impl Trust {
         self.hosts.keys().map(String::as_str)
     }
 
-    /// How many CAs are believed for every host, beside those of the system.
+    /// How many CAs are trusted for every host, in addition to the system's.
     #[must_use]
     pub fn bundle_size(&self) -> usize {
         self.bundle.len()
@@ -157,7 +157,7 @@ impl Trust {
     fn roots(&self) -> Arc<RootCertStore> {
         let load = || {
             let mut roots = RootCertStore::empty();
-            // A machine without CAs can still talk to registries whose CA is given; one that is missed is named by TLS.
+            // A machine without CAs can still reach registries whose CA is given; TLS errors name a missing one.
             roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
             roots.add_parsable_certificates(self.bundle.iter().cloned());
             Arc::new(roots)
@@ -199,7 +199,7 @@ fn certificates(origin: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>
     parsed.map_err(|error| BadTrust { origin: origin.to_owned(), why: error.to_string() })
 }
 
-/// For hosts that the user named insecure: encryption without knowing to whom.
+/// For hosts that the user marked insecure: encryption without authentication.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

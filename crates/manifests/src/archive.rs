@@ -1,6 +1,6 @@
-//! What is in an archive. Nothing of it is written to disk.
+//! Reading archives. Nothing is written to disk.
 //!
-//! An entry whose name leaves the root is no entry; of several with one name the last counts, as it would on disk.
+//! An entry whose name leaves the root is ignored; of several with one name the last wins, as on disk.
 
 use crate::{
     Limits, ReadError,
@@ -15,12 +15,12 @@ use std::{
 };
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 
-/// What files are called that are read as archives.
+/// Suffixes of files that are read as archives.
 const ENDINGS: [&str; 3] = [".tar", ".tar.gz", ".tgz"];
 const GZIP: [u8; 2] = [0x1f, 0x8b];
-/// A long name or a set of extended attributes of one entry.
+/// Limit for a long name or a set of extended attributes of one entry.
 const EXTENSION: u64 = 1 << 20;
-/// An archive that is small may unpack to this much: a few objects compress better than many.
+/// A small archive may unpack to this much: a few objects compress better than many.
 const ALWAYS: u64 = 16 << 20;
 
 /// Whether a file is an archive, by its name.
@@ -34,10 +34,10 @@ pub(crate) fn is_compressed(bytes: &[u8]) -> bool {
     bytes.starts_with(&GZIP)
 }
 
-/// The files of manifests in an archive by name, each with whether it is part of what a tool collected.
+/// The manifest files in an archive by name, each with whether a tool collected it.
 ///
 /// # Errors
-/// When it cannot be read to its end, or holds too much.
+/// When it cannot be read to the end, or exceeds a limit.
 pub(crate) fn files(path: &Path, limits: &Limits, parts: &Parts<'_>) -> Result<Vec<(File, bool)>, ReadError> {
     let failed = |source| ReadError::Io { path: path.to_owned(), source };
     let file = std::fs::File::open(path).map_err(failed)?;
@@ -74,7 +74,7 @@ struct Contents<'a> {
     limits: &'a Limits,
     parts: &'a Parts<'a>,
     files: BTreeMap<PathBuf, File>,
-    /// Folders that a tool wrote.
+    /// Folders written by a tool.
     gathered: BTreeSet<PathBuf>,
 }
 
@@ -88,7 +88,7 @@ impl<'a> Contents<'a> {
         let failed = |source| ReadError::Io { path: path.to_owned(), source };
         let mut archive = Archive::new(unpacked);
         let mut long_name = None;
-        // Raw: the library would read a long name or an attribute of any length into memory.
+        // Raw: the library would read a long name or attribute of any length into memory.
         for (count, entry) in archive.entries().map_err(failed)?.raw(true).enumerate() {
             if count >= self.limits.files {
                 return Err(ReadError::TooManyFiles { path: path.to_owned(), most: self.limits.files });
@@ -118,7 +118,7 @@ impl<'a> Contents<'a> {
         }
         let marked = name.ancestors().filter(|part| part.file_name().is_some_and(|last| is_mark(Path::new(last))));
         self.gathered.extend(marked.filter_map(Path::parent).map(Path::to_owned));
-        // As on disk, where it would take the place of what is there.
+        // As on disk, where it would replace the earlier one.
         self.files.remove(&name);
         if !is_manifest(&name) || kind.is_dir() {
             return Ok(());
@@ -140,7 +140,7 @@ impl<'a> Contents<'a> {
     }
 }
 
-/// A name that did not fit into the header of the entry that follows.
+/// A name that did not fit into the header of the following entry.
 fn extension(entry: &mut Entry<'_, impl Read>) -> io::Result<Vec<u8>> {
     let mut text = Vec::new();
     entry.take(EXTENSION + 1).read_to_end(&mut text)?;

@@ -7,12 +7,12 @@ use weir_api::kind::{MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS};
 /// Why something cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The system does not let us, or the archive is broken.
+    /// The system refuses, or the archive is broken.
     #[error("reading {}", path.display())]
     Io {
         /// File or folder.
         path: PathBuf,
-        /// What the system says.
+        /// The system's message.
         source: io::Error,
     },
     /// A pipe, device or socket in a folder: reading it might never end.
@@ -26,7 +26,7 @@ pub enum ReadError {
     TooLarge {
         /// The file.
         path: PathBuf,
-        /// What it may have.
+        /// The limit.
         most: u64,
     },
     /// [`Limits::documents`](crate::Limits::documents).
@@ -34,7 +34,7 @@ pub enum ReadError {
     TooManyDocuments {
         /// The first that is not read.
         place: Place,
-        /// How many are.
+        /// The limit.
         most: usize,
     },
     /// [`Limits::files`](crate::Limits::files).
@@ -42,7 +42,7 @@ pub enum ReadError {
     TooManyFiles {
         /// Folder or archive.
         path: PathBuf,
-        /// How many there may be.
+        /// The limit.
         most: usize,
     },
     /// [`Limits::depth`](crate::Limits::depth).
@@ -50,10 +50,10 @@ pub enum ReadError {
     TooDeep {
         /// What is too deep.
         path: PathBuf,
-        /// How deep it may be.
+        /// The limit.
         most: usize,
     },
-    /// Compressed data where text belongs.
+    /// Compressed data where text is expected.
     #[error("{}: compressed; archives are read from files that end in .tar, .tar.gz or .tgz", path.display())]
     Compressed {
         /// Where it is.
@@ -67,16 +67,16 @@ pub enum ReadError {
         /// What is wrong, with its line.
         why: String,
     },
-    /// It is not an object of an API.
+    /// Not an API object.
     #[error("{place}: the object has no kind")]
     NoKind {
-        /// Where it stands.
+        /// Its position.
         place: Place,
     },
-    /// Most likely a slip of the pen.
+    /// Most likely a typo.
     #[error("{place}: {title}: {} has no such kind; it has {}", MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS.join(", "))]
     UnknownKind {
-        /// Where it stands.
+        /// Its position.
         place: Place,
         /// Kind and name.
         title: String,
@@ -84,7 +84,7 @@ pub enum ReadError {
     /// A field has the wrong type.
     #[error("{place}: {title}: line {line}: {why}")]
     Field {
-        /// Where the object stands.
+        /// The object's position.
         place: Place,
         /// Kind and name.
         title: String,
@@ -93,26 +93,26 @@ pub enum ReadError {
         /// Path of the field, and what is wrong.
         why: String,
     },
-    /// Nobody can tell which of two different objects counts.
+    /// Two different versions of one object, and no way to tell which one counts.
     #[error("{place}: there is another {title} before this one, in {before}")]
     Twice {
-        /// Where the second stands.
+        /// Position of the second.
         place: Place,
         /// Kind and name.
         title: String,
-        /// Where the first stands.
+        /// Position of the first.
         before: Place,
     },
 }
 
 impl ReadError {
-    /// Whether it was read, and is something else than an object we know.
+    /// Whether it was read, but is not an object we know.
     pub(crate) fn is_no_object(&self) -> bool {
         matches!(self, Self::NoKind { .. } | Self::UnknownKind { .. })
     }
 }
 
-/// An object that YAML cannot hold.
+/// An object that YAML cannot represent.
 #[derive(Debug, thiserror::Error)]
 #[error("writing YAML")]
 pub struct WriteError(#[from] serde_saphyr::SerializeError);

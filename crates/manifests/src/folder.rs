@@ -1,4 +1,4 @@
-//! What is in a folder.
+//! Reading folders.
 
 use crate::{
     Limits, ReadError,
@@ -9,14 +9,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-/// A file of manifests in a folder, or what keeps from knowing.
+/// A manifest file in a folder, or an error.
 pub(crate) struct Found {
     pub(crate) file: Result<PathBuf, ReadError>,
-    /// Whether it is part of what a tool collected.
+    /// Whether a tool collected it.
     pub(crate) gathered: bool,
 }
 
-/// The files of manifests in a folder and all folders below it, by name. Links to folders are not followed.
+/// The manifest files in a folder and all its subfolders, by name. Links to folders are not followed.
 ///
 /// # Errors
 /// When there are too many of them, or they are too deep.
@@ -37,7 +37,7 @@ fn path(found: &Found) -> Option<&Path> {
     found.file.as_deref().ok()
 }
 
-/// The files of a folder, by name, whatever they are called; folders in it are not looked into.
+/// The files of a folder, by name, whatever they are called; subfolders are ignored.
 ///
 /// # Errors
 /// When it cannot be read.

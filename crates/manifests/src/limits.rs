@@ -1,33 +1,33 @@
-//! What is too much to be read.
+//! Limits for what is read.
 
-/// Bounds of what is read; [`Limits::default`] is what commands use.
+/// Limits for what is read; [`Limits::default`] is what commands use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of one file.
+    /// Bytes per file.
     pub file: u64,
-    /// Documents of one file.
+    /// Documents per file.
     pub documents: usize,
     /// Files and folders below a folder, or entries of an archive.
     pub files: usize,
-    /// Folders within each other.
+    /// Nesting depth of folders.
     pub depth: usize,
-    /// Bytes that an archive unpacks to.
+    /// Unpacked bytes of an archive.
     pub unpacked: u64,
-    /// Bytes that an archive unpacks to, for each of its own.
+    /// Unpacked bytes of an archive per packed byte.
     pub ratio: u64,
 }
 
-/// Many times what all MachineConfigs of a large cluster take.
+/// Many times the size of all MachineConfigs of a large cluster.
 const FILE: u64 = 256 << 20;
-/// A hundred times what a file of manifests holds.
+/// A hundred times the documents of a usual manifest file.
 const DOCUMENTS: usize = 10_000;
-/// Several times what a must-gather of a large cluster has; the names alone take less than 100 MB.
+/// Several times the entries of a large cluster's must-gather; the names alone take less than 100 MB.
 const FILES: usize = 500_000;
-/// Logs of pods, which are deepest, are about ten folders below a must-gather.
+/// Pod logs, which are deepest, are about ten folders below the root of a must-gather.
 const DEPTH: usize = 32;
 /// Must-gathers with their logs are mostly below 4 GiB.
 const UNPACKED: u64 = 16 << 30;
-/// Objects and logs become ten to thirty times smaller, a bomb a thousand times.
+/// Objects and logs shrink to a tenth or a thirtieth, a bomb to a thousandth.
 const RATIO: u64 = 200;
 
 impl Default for Limits {

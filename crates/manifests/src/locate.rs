@@ -1,11 +1,11 @@
-//! In which line of a document a field stands.
+//! The line of a field in a document.
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_path_to_error::{Path, Segment};
 use serde_saphyr::Spanned;
 use std::fmt;
 
-/// Line of the value at a path, from 1; of the innermost value around it when it is not there. `None` when the text
+/// Line of the value at a path, from 1, or of the innermost existing parent. `None` when the text
 /// cannot be read.
 pub(crate) fn line(text: &str, item: Option<usize>, path: &Path) -> Option<usize> {
     let items = item.map(|index| [Step::Field("items"), Step::Item(index)]);
@@ -30,7 +30,7 @@ enum Step<'a> {
     Item(usize),
 }
 
-/// Goes down the path and says where it ends.
+/// Follows the path and returns where it ends.
 struct Locate<'a>(&'a [Step<'a>]);
 
 impl<'de> DeserializeSeed<'de> for Locate<'_> {

@@ -1,4 +1,4 @@
-//! One object and where it stands.
+//! One object and its position.
 
 use crate::{ReadError, locate};
 use serde::de::DeserializeOwned;
@@ -12,26 +12,26 @@ pub type Kind<'a> = (&'a str, &'a str);
 /// One object of a file.
 #[derive(Clone, Debug)]
 pub struct Manifest {
-    /// Where it stands.
+    /// Its position.
     pub place: Place,
     /// The object.
     pub object: Value,
     pub(crate) source: Arc<Vec<u8>>,
     pub(crate) within: Range<usize>,
-    /// Whether its file was found, and not named.
+    /// Whether its file was found in a folder or archive rather than given by name.
     pub(crate) found: bool,
 }
 
-/// Where an object stands.
+/// The position of an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file; within an archive its path there, below that of the archive.
+    /// The file; within an archive, its path there, below that of the archive.
     pub file: Arc<Path>,
-    /// Number of the document in the file, from 1; what says nothing does not count.
+    /// Number of the document in the file, from 1; empty ones do not count.
     pub document: usize,
     /// Line of the file in which the document begins, from 1.
     pub line: usize,
-    /// Number of the object in the list that the document is, from 1.
+    /// Index of the object in a list document, from 1.
     pub item: Option<usize>,
 }
 
@@ -43,9 +43,9 @@ impl fmt::Display for Place {
 }
 
 impl Manifest {
-    /// The objects of a list (`kind: List` and the like) in its place; anything else is left as it is.
+    /// Unpacks a list (`kind: List` and the like) into its objects; anything else is returned unchanged.
     ///
-    /// Lists of one kind, as API servers write them, need not say it of each item.
+    /// In lists of one kind, as API servers write them, items may omit kind and version.
     pub(crate) fn unpacked(mut self) -> Vec<Self> {
         let Some(of) = self.kind().strip_suffix("List").map(str::to_owned) else { return vec![self] };
         let Some(items) = self.object.get_mut("items").and_then(Value::as_array_mut).map(std::mem::take) else {
@@ -82,16 +82,16 @@ impl Manifest {
         self.object["metadata"]["name"].as_str().unwrap_or_default()
     }
 
-    /// Kind and name, as far as it has them.
+    /// Kind and name, where present.
     #[must_use]
     pub fn title(&self) -> String {
         format!("{} {}", self.kind(), self.name()).trim().to_owned()
     }
 
-    /// Refuses kinds of our group that it does not have: most likely a slip of the pen.
+    /// Refuses unknown kinds of our group: most likely a typo.
     ///
     /// # Errors
-    /// When it is one, with the kinds there are.
+    /// For an unknown kind, with the known ones.
     pub fn check_kind(&self) -> Result<(), ReadError> {
         if self.group() == MACHINE_CONFIG_GROUP && !MACHINE_CONFIG_KINDS.contains(&self.kind().trim_end_matches("List"))
         {
@@ -100,7 +100,7 @@ impl Manifest {
         Ok(())
     }
 
-    /// The object as one of its kind.
+    /// The object as a typed one.
     ///
     /// # Errors
     /// When a field has the wrong type, with its path and line.
@@ -108,7 +108,7 @@ impl Manifest {
         serde_path_to_error::deserialize(&self.object).map_err(|error| self.wrong(self.title(), &error))
     }
 
-    /// As [`Manifest::read`], without a copy of what is in the object.
+    /// Like [`Manifest::read`], without copying the object.
     ///
     /// # Errors
     /// When a field has the wrong type, with its path and line.

@@ -1,10 +1,10 @@
-//! Objects that are there several times: must-gathers hold many in a list and in a file of their own.
+//! Duplicate objects: must-gathers contain many both in a list and in a file of their own.
 
 use crate::{Manifest, ReadError};
 use serde_json::Value;
 use std::collections::HashMap;
 
-/// Leaves each object once, in the place where it was first. What has no name is left alone.
+/// Keeps each object once, at its first position. Objects without a name are left alone.
 pub(crate) fn once(documents: Vec<Result<Manifest, ReadError>>) -> Vec<Result<Manifest, ReadError>> {
     let mut kept: Vec<Result<Manifest, ReadError>> = Vec::with_capacity(documents.len());
     let mut known: HashMap<[String; 4], usize> = HashMap::new();
@@ -29,13 +29,13 @@ pub(crate) fn once(documents: Vec<Result<Manifest, ReadError>>) -> Vec<Result<Ma
     kept
 }
 
-/// Whatever version of the API it is written in, it is the same object.
+/// In any API version it is the same object.
 fn key(manifest: &Manifest) -> [String; 4] {
     let namespace = manifest.object["metadata"]["namespace"].as_str().unwrap_or_default();
     [manifest.group(), manifest.kind(), namespace, manifest.name()].map(str::to_owned)
 }
 
-/// Whether the later one counts.
+/// Whether the later one wins.
 fn newer(earlier: &Manifest, later: &Manifest) -> Result<bool, ReadError> {
     if earlier.object == later.object {
         return Ok(false);

@@ -1,4 +1,4 @@
-//! Files, folders and archives, by a rule.
+//! Reading files, folders and archives by a rule.
 
 use crate::{Kind, Limits, Manifest, Place, ReadError, Seen, Several, archive, folder, once::once, seen::Counts, text};
 use std::{
@@ -8,20 +8,20 @@ use std::{
     sync::Arc,
 };
 
-/// What is read, and how.
+/// What to read, and how.
 #[derive(Clone, Copy, Debug)]
 pub enum Rule<'a> {
     /// Objects of a cluster of these kinds, or of all kinds when none is given, lists unpacked, each once.
     Objects(&'a [Kind<'a>]),
-    /// All documents of a file, or of all files of a folder whatever they are called, in order of their names; folders in
-    /// it are not looked into. Lists stay lists, and what is there twice stays.
+    /// All documents of a file, or of all files of a folder whatever they are called, in name order; subfolders
+    /// are ignored. Lists stay lists, and duplicates stay.
     ///
     /// Source: how the bootstrap of github.com/openshift/machine-config-operator reads its folder of manifests
     /// (`pkg/controller/bootstrap/bootstrap.go`).
     OneFolder,
 }
 
-/// What was read, and what could not be, in order of files and documents.
+/// What was read, and the errors, in order of files and documents.
 #[derive(Debug)]
 pub struct Reading {
     documents: Vec<Result<Manifest, ReadError>>,
@@ -34,7 +34,7 @@ pub fn read(paths: &[PathBuf], rule: Rule<'_>) -> Reading {
     read_within(paths, rule, &Limits::default())
 }
 
-/// As [`read`], with other bounds.
+/// Like [`read`], with other limits.
 #[must_use]
 pub fn read_within(paths: &[PathBuf], rule: Rule<'_>, limits: &Limits) -> Reading {
     let mut reader = Reader::new(paths, rule, limits);
@@ -54,7 +54,7 @@ pub fn read_within(paths: &[PathBuf], rule: Rule<'_>, limits: &Limits) -> Readin
 }
 
 impl Reading {
-    /// Reads a text as if it stood in a file that was named.
+    /// Reads a text as if it were a file given by name.
     #[must_use]
     pub fn of_text(file: &Path, text: Vec<u8>, rule: Rule<'_>) -> Self {
         let limits = Limits::default();
@@ -64,10 +64,10 @@ impl Reading {
         reader.finish()
     }
 
-    /// Hands over one object after the other, and goes on when one is refused. Returns what there was.
+    /// Passes on one object after the other, and continues when one is refused. Returns what was found.
     ///
     /// # Errors
-    /// All that could not be read and all that was refused.
+    /// Everything that could not be read and everything that was refused.
     pub fn each<E>(self, mut take: impl FnMut(Manifest) -> Result<(), E>) -> Result<Seen, E>
     where
         E: From<ReadError> + From<Several<E>> + Display,
@@ -91,7 +91,7 @@ impl IntoIterator for Reading {
     }
 }
 
-/// What one file holds.
+/// The contents of one file.
 #[derive(Default)]
 pub(crate) struct File {
     documents: Vec<Result<Manifest, ReadError>>,
@@ -104,7 +104,7 @@ impl File {
     }
 }
 
-/// Takes files apart.
+/// Splits files into objects.
 pub(crate) struct Parts<'a> {
     rule: Rule<'a>,
     limits: &'a Limits,
@@ -120,7 +120,7 @@ impl Parts<'_> {
         }
     }
 
-    /// The documents of a text; what is empty, `null` or only comments is no document.
+    /// The documents of a text; empty ones, `null` and mere comments do not count.
     pub(crate) fn of(&self, path: &Path, text: Vec<u8>, found: bool) -> File {
         if archive::is_compressed(&text) {
             return File::refused(ReadError::Compressed { path: path.to_owned() });
@@ -208,7 +208,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A file that was found must be a regular one: a pipe that is named will be written to, one that is found need not.
+    /// A file found in a folder must be a regular one: a pipe given by name will be written to, a found one may not.
     fn add_file(&mut self, path: &Path, found: bool, gathered: bool) {
         let opened = match std::fs::metadata(path) {
             Ok(metadata) if found && !metadata.is_file() => Err(ReadError::NoFile { path: path.to_owned() }),
@@ -222,7 +222,7 @@ impl<'a> Reader<'a> {
         self.add(file, gathered);
     }
 
-    /// In what a tool collected, what is no object is passed over, and what cannot be read as well.
+    /// In what a tool collected, files that are not objects are skipped, and so are unreadable ones.
     fn add(&mut self, file: File, gathered: bool) {
         let seen = &mut self.reading.seen;
         seen.files += 1;

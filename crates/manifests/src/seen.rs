@@ -1,10 +1,10 @@
-//! What there was, for who looked for something else.
+//! What was found, for errors about what was not.
 
 use crate::error::listed;
 use crate::{Kind, gathered};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
-/// Kinds and places that are named in a message; of more only the number.
+/// Maximum number of kinds and places in a message; of more only the count is given.
 const NAMED: usize = 8;
 
 /// How many objects there are of a kind and group.
@@ -13,7 +13,7 @@ pub(crate) type Counts = BTreeMap<(String, String), usize>;
 /// What was read.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// What was named to be read.
+    /// The paths that were given.
     pub(crate) places: Vec<PathBuf>,
     /// What was looked for.
     pub(crate) wanted: String,
@@ -21,11 +21,11 @@ pub struct Seen {
     pub(crate) files: usize,
     /// Objects of each kind.
     pub(crate) kinds: Counts,
-    /// Files that could not be read and were passed over.
+    /// Files that were unreadable and skipped.
     pub(crate) passed_over: usize,
 }
 
-/// There is no object of the kind that is needed.
+/// There is no object of the required kind.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{0}")]
 pub struct NothingFound(String);
@@ -38,7 +38,7 @@ impl Seen {
     /// Checks that there is an object of a kind.
     ///
     /// # Errors
-    /// When there is none: where it was looked for, and what was there instead.
+    /// When there is none: where it was looked for, and what was found instead.
     pub fn need(&self, (group, kind): Kind<'_>) -> Result<(), NothingFound> {
         if self.kinds.contains_key(&(kind.to_owned(), group.to_owned())) {
             return Ok(());
@@ -50,7 +50,7 @@ impl Seen {
         let places = first(places.collect());
         let mut kinds: Vec<_> = self.kinds.iter().collect();
         kinds.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), *kind));
-        // Of the kind that was looked for there are only those of another group, which is what is odd about them.
+        // The required kind exists only in another group, which explains the problem.
         let told = |((name, group), count): (&(String, String), &usize)| {
             if name == kind { format!("{count} {name} of group {group:?}") } else { format!("{count} {name}") }
         };

@@ -1,11 +1,11 @@
-//! Several things that went wrong at once.
+//! Several errors at once.
 
 use std::fmt;
 
-/// This many are told; of more only the number, so that a file of garbage does not fill the screen.
+/// Maximum number of reported errors; of more only the count is given, so that a file of garbage does not fill the screen.
 const TOLD: usize = 50;
 
-/// Everything that went wrong; never empty when it is returned as an error.
+/// All errors; never empty when returned as an error.
 #[derive(Debug)]
 pub struct Several<E> {
     errors: Vec<E>,
@@ -28,10 +28,10 @@ impl<E: fmt::Display> Several<E> {
         }
     }
 
-    /// An error when something went wrong.
+    /// An error if there were any.
     ///
     /// # Errors
-    /// All of it: as it is when it is one thing, else as `Several`.
+    /// All of them: a single one as it is, else as `Several`.
     pub fn into_result(mut self) -> Result<(), E>
     where
         E: From<Self>,
@@ -43,7 +43,7 @@ impl<E: fmt::Display> Several<E> {
         }
     }
 
-    /// One line for each, with its causes where the alternate form of `E` has them, as that of `anyhow::Error`.
+    /// One line for each, with its causes where the alternate form of `E` includes them, like that of `anyhow::Error`.
     pub fn lines(&self) -> impl Iterator<Item = String> {
         let more = (self.more > 0).then(|| format!("and {} more", self.more));
         self.errors.iter().map(|error| format!("{error:#}")).chain(more)

@@ -4,23 +4,23 @@ use serde_json::Value;
 use serde_saphyr::{Options, SnippetMode};
 use std::ops::Range;
 
-/// What a document may hold: ten times what a list of all nodes of a large cluster does. Aliases have limits of their
-/// own, so that nothing small becomes large.
+/// Limit of a document: ten times a list of all nodes of a large cluster. Aliases have separate limits,
+/// so that nothing small becomes large.
 const NODES: usize = 4_000_000;
-/// A mapping or sequence makes two events.
+/// A mapping or sequence takes two events.
 const EVENTS: usize = 3 * NODES;
 
 /// A document of a file.
 pub(crate) struct Document<'a> {
     /// Number of its first line in the file, from 1.
     pub(crate) line: usize,
-    /// Where in the file it is.
+    /// Its position in the file.
     pub(crate) range: Range<usize>,
-    /// Its text, without the line that separates it from the one before.
+    /// Its text, without the separator line.
     text: &'a [u8],
 }
 
-/// Splits a file at the lines that separate documents, and leaves out what says nothing.
+/// Splits a file at the document separators, and leaves out empty documents.
 pub(crate) fn documents(bytes: &[u8]) -> Vec<Document<'_>> {
     let mut documents = Vec::new();
     let mut add = |line, range: Range<usize>| {
@@ -58,14 +58,14 @@ fn says_something(text: &[u8]) -> bool {
 /// The values of a document: one, or any number of JSON values one after the other.
 ///
 /// # Errors
-/// What is wrong, with the line of the file.
+/// The error, with its line in the file.
 pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, String> {
     let before = document.line - 1;
     let text = std::str::from_utf8(document.text).map_err(|error| {
         let good = &document.text[..error.valid_up_to()];
         format!("line {}: not UTF-8: {error}", before + 1 + good.iter().filter(|byte| **byte == b'\n').count())
     })?;
-    // Flow style YAML begins as JSON does; where it is both, reading it as JSON is exact and quick.
+    // Flow style YAML begins like JSON; if it is both, reading it as JSON is exact and fast.
     let is_json = text.trim_start().starts_with(['{', '[']);
     if is_json && separated(text) > NODES {
         return Err(format!("line {}: more than {NODES} values", before + 1));
@@ -91,7 +91,7 @@ pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, String> {
     })
 }
 
-/// About how many values JSON holds: it has no more than it has commas and brackets outside of strings.
+/// An estimate of the number of JSON values: at most the number of commas and brackets outside of strings.
 fn separated(text: &str) -> usize {
     let (mut count, mut inside, mut escaped) = (0, false, false);
     for byte in text.bytes() {
@@ -113,7 +113,7 @@ fn without_place(error: &serde_json::Error) -> String {
     format!("{} (column {})", text.strip_suffix(&place).unwrap_or(&text), error.column())
 }
 
-/// Octal numbers and `yes` as YAML 1.1 has them, which is what kubectl reads.
+/// Octal numbers and `yes` as in YAML 1.1, which is what kubectl reads.
 pub(crate) fn options() -> Options {
     let budget = serde_saphyr::budget! { max_nodes: NODES, max_events: EVENTS };
     serde_saphyr::options! { legacy_octal_numbers: true, budget: budget }

@@ -1,14 +1,14 @@
-//! What any object is read with and changed by: selectors, conditions, edits, certificates, quotations, and what there is at the start.
+//! Reading and changing any object: selectors, conditions, edits, certificates, quotations, and the initial objects of a cluster.
 //!
 //! | module | decides |
 //! |---|---|
 //! | [`selector`] | which objects a label selector matches |
-//! | [`edit`] | which fields of an object are to be written |
+//! | [`edit`] | which fields of an object to write |
 //! | [`conditions`] | how a list of conditions changes |
-//! | [`seed`] | which objects a made-up cluster that runs a release holds at the start |
-//! | `pem` | which certificates are in a text |
-//! | [`counted`] | how numbers look inside a message |
-//! | [`quoted`] | how a machine's words look inside a message |
+//! | [`seed`] | the initial objects of a made-up cluster that runs a release |
+//! | `pem` | the certificates in a text |
+//! | [`counted`] | how numbers are written inside a message |
+//! | [`quoted`] | how machine text is quoted inside a message |
 
 pub mod conditions;
 pub mod counted;

@@ -1,21 +1,21 @@
-//! What the operator keeps: ControllerConfig, MachineConfiguration, pools, user data, policies and what runs in the cluster.
+//! What the operator manages: ControllerConfig, MachineConfiguration, pools, user data, policies and the workloads in the cluster.
 //!
 //! | module | decides |
 //! |---|---|
-//! | [`controller_config`] | what the ControllerConfig of a real cluster says |
+//! | [`controller_config`] | the ControllerConfig of a real cluster |
 //! | [`machine_configuration`] | what the operator writes of the MachineConfiguration |
-//! | [`boot_images`], [`boot_image_skew`] | whose boot images follow the release, and how old they are held to be |
-//! | [`user_data`] | what a new machine of a pool boots with |
-//! | [`registry_ca`] | where others find all registries' certificates |
-//! | [`server_ca`] | when nodes are told that the API server's CA changed |
+//! | [`boot_images`], [`boot_image_skew`] | whose boot images follow the release, and how old they count as |
+//! | [`user_data`] | the user data of a pool's new machines |
+//! | [`registry_ca`] | where other components find all registries' certificates |
+//! | [`server_ca`] | when nodes are told that the API server's CA has changed |
 //! | [`built_in`] | the pools that every cluster has |
-//! | [`masters`] | what labels and taints nodes of the control plane have |
-//! | [`marks`] | which build the ControllerConfig is of |
+//! | [`masters`] | the labels and taints of control plane nodes |
+//! | [`marks`] | which build the ControllerConfig belongs to |
 //! | [`made_for`] | which distribution a cluster was made for |
-//! | [`take_over`] | which build's work is continued by who takes over from another operator |
-//! | [`policies`] | what the API server is to refuse |
-//! | [`operands`] | which objects the operator applies and deletes, and whether their pods are there |
-//! | [`unused`] | which rendered MachineConfigs nobody needs any more |
+//! | [`take_over`] | which build's work is continued when taking over from another operator |
+//! | [`policies`] | what the API server should refuse |
+//! | [`operands`] | which objects the operator applies and deletes, and whether their pods are available |
+//! | [`unused`] | which rendered MachineConfigs are no longer needed |
 
 pub mod boot_image_skew;
 pub mod boot_images;

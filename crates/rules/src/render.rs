@@ -1,17 +1,17 @@
-//! What configuration a pool's machines get: all of its MachineConfigs as one, under a name that says what is in it.
+//! The configuration of a pool's machines: all of its MachineConfigs merged, under a name derived from the content.
 //!
 //! R-RENDER-1 MachineConfigs of the worker role come first, then the others, each by name; later ones win.
 //! R-RENDER-2 A MachineConfig or ControllerConfig that another build generated is waited for.
-//! R-RENDER-3 Ignition is merged as it merges itself; a file replaces what is there unless it says otherwise.
-//! R-RENDER-4 FIPS is on if any says so; the last kernel type that is not the default wins; kernel arguments and
-//! extensions are collected, in order, repetitions kept.
-//! R-RENDER-5 The images are those of the stream, without one those of the ControllerConfig; the last MachineConfig
+//! R-RENDER-3 Ignition configs are merged as Ignition does; a file overwrites an existing one unless it says otherwise.
+//! R-RENDER-4 FIPS is on if any says so; the last non-default kernel type wins; kernel arguments and
+//! extensions are concatenated in order, including repetitions.
+//! R-RENDER-5 The images are those of the stream, or without one those of the ControllerConfig; the last MachineConfig
 //! that no controller generated may override them, but not in a pool that names its stream.
-//! R-RENDER-6 The name is `rendered-POOL-` and a hash of the spec: the same spec has the same name, always.
-//! R-RENDER-7 What is too large for the API server, or cannot be reached from the current configuration without
-//! installing anew (R-RECONCILE), is an error, and the pool keeps what it has.
-//! R-RENDER-8 A rendered MachineConfig that is there already gets the marks of this build, and what somebody changed about
-//! it is put right.
+//! R-RENDER-6 The name is `rendered-POOL-` and a hash of the spec: the same spec always has the same name.
+//! R-RENDER-7 A result that is too large for the API server, or cannot be reached from the current configuration without
+//! reinstalling (R-RECONCILE), is an error, and the pool keeps what it has.
+//! R-RENDER-8 An existing rendered MachineConfig gets this build's annotations, and manual changes to it are
+//! reverted.
 //!
 //! Source: `pkg/controller/render` and `MergeMachineConfigs` in `pkg/controller/common/helpers.go` of
 //! github.com/openshift/machine-config-operator.
@@ -22,11 +22,11 @@
 //! | [`components`] | which MachineConfigs a pool is rendered from, and whether it may be rendered now |
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
 //! | [`unsupported`] | which settings nobody makes MachineConfigs of yet |
-//! | [`generated`] | whether what was generated for kubelets is of the feature gates that are on |
+//! | [`generated`] | whether what was generated for kubelets matches the feature gates that are on |
 //! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
-//! | [`failure`] | why a pool is not rendered, and whether it is degraded for it |
-//! | [`carried_over`] | whether what was generated still belongs to the ControllerConfig |
+//! | [`failure`] | why a pool is not rendered, and whether that makes it degraded |
+//! | [`carried_over`] | whether what was generated still matches the ControllerConfig |
 
 mod amend;
 pub mod carried_over;
@@ -67,42 +67,42 @@ use weir_api::{
 /// github.com/openshift/machine-config-operator.
 pub const SIZE_LIMIT: usize = 1_572_864;
 
-/// Everything that decides a pool's configuration.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct RenderInput<'a> {
     /// The pool; its name, uid and own stream matter.
     pub pool: &'a MachineConfigPool,
     /// All MachineConfigs that the pool's selector matches, in any order.
     pub configs: &'a [&'a MachineConfig],
-    /// Images without a stream, and the release version.
+    /// Images for use without a stream, and the release version.
     pub controller_config: &'a ControllerConfig,
     /// The pool's stream; absent when there are none.
     pub stream: Option<&'a OSImageStreamSet>,
-    /// Build of the controllers, which the result is marked with.
+    /// Build of the controllers, recorded in the result's annotations.
     pub build: Option<&'a Build>,
-    /// Whether objects of another build are waited for; offline they are taken as they are.
+    /// Whether to wait for objects of another build; offline they are used as they are.
     pub wait_for_build: bool,
-    /// The configuration the pool is to reach now; absent when it has none.
+    /// The pool's current target; absent when it has none.
     pub current: Option<&'a MachineConfig>,
-    /// Sections that may change although that needs a new installation.
+    /// Sections that may change although that requires reinstalling.
     pub overrides: &'a BTreeSet<Override>,
-    /// Most bytes of the rendered MachineConfig; absent for no limit.
+    /// Size limit of the rendered MachineConfig in bytes; absent for no limit.
     pub size_limit: Option<usize>,
 }
 
-/// Identity of a build. The three are compared with different marks on different objects and never with each other.
+/// Identity of a build. The three are compared with different annotations on different objects and never with each other.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Build {
-    /// Version for people, `v1.2.3`; the operator marks the ControllerConfig with it.
+    /// Version for people, `v1.2.3`; the operator writes it to the ControllerConfig.
     pub raw: String,
-    /// What makes the build unique; marks generated MachineConfigs and the OSImageStream.
+    /// A unique id of the build; recorded on generated MachineConfigs and the OSImageStream.
     pub hash: String,
-    /// Release the build belongs to; absent when it belongs to none, and then to the one the cluster is to run.
+    /// Release the build belongs to; absent when it belongs to none, and then to the one the cluster should run.
     pub release: Option<String>,
 }
 
 impl Build {
-    /// This build; it belongs to no release until it is told which.
+    /// This build; it belongs to no release until one is set.
     #[must_use]
     pub fn ours() -> Self {
         let version = env!("CARGO_PKG_VERSION");
@@ -114,13 +114,13 @@ impl Build {
 /// A pool's configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rendered {
-    /// The object to be: name, annotations, owner reference and spec.
+    /// The wanted object: name, annotations, owner reference and spec.
     pub config: MachineConfig,
-    /// What it was made of, in merge order.
+    /// Its sources, in merge order.
     pub source: Vec<SourceReference>,
-    /// Whether a MachineConfig replaced the base OS image.
+    /// Whether a MachineConfig overrides the base OS image.
     pub overridden: bool,
-    /// Base OS image, whether it was replaced or not.
+    /// Base OS image, whether overridden or not.
     pub base_os_image: String,
     /// Where each part of it comes from.
     pub provenance: Provenance,
@@ -173,7 +173,7 @@ impl<'a> RenderInput<'a> {
 /// Renders the configuration of a pool.
 ///
 /// # Errors
-/// When there is nothing to render, something is to be waited for, a MachineConfig is invalid, or the result cannot be
+/// When there is nothing to render, something must be waited for, a MachineConfig is invalid, or the result cannot be
 /// used (R-RENDER-2, R-RENDER-5, R-RENDER-7).
 pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
     let pool = name_of(&input.pool.metadata);

@@ -1,12 +1,12 @@
 //! Which OS image stream a pool gets, and why.
 //!
-//! R-STREAM-1 With the gate of streams off there are none: the pool gets the images of the ControllerConfig. A pool that
-//! names a stream all the same is told so and not failed.
+//! R-STREAM-1 With the streams gate off there are none: the pool gets the images of the ControllerConfig. A pool that
+//! names a stream nevertheless gets a notice and does not fail.
 //! R-STREAM-2 A pool gets the stream it names; else, if it is a custom pool, the one the worker pool names; else the
 //! default of the OSImageStream's status. `master`, `worker` and `arbiter` inherit nothing.
 //! R-STREAM-3 A name that is not available is an error, and the pool keeps what it has.
-//! R-STREAM-4 Where the distribution carries one stream that follows the release, a stale name gets that one stream, and its
-//! user is told whether a release carried it before ([`former`]).
+//! R-STREAM-4 Where the distribution has one stream that follows the release, a stale name gets that stream, and the
+//! user is told whether an earlier release carried the name ([`former`]).
 //! R-STREAM-5 An OSImageStream that is missing, has no status yet, or was written by another build of the controllers
 //! is waited for: its images may belong to another release.
 //!
@@ -21,7 +21,7 @@
 //! | [`mismatch`] | what contradicts the distribution that was chosen |
 //! | [`release`] | which version a cluster was installed with |
 //! | [`switch`] | which pools move when one of them names another stream |
-//! | [`trouble`] | nothing: it holds what reading a release found in the way |
+//! | [`trouble`] | nothing: it holds the problems found while reading a release |
 
 pub mod attempt;
 pub mod catalog;
@@ -50,16 +50,16 @@ pub struct StreamsView<'a> {
     pub enabled: bool,
     /// The one OSImageStream, if it exists.
     pub object: Option<&'a OSImageStream>,
-    /// Build of the controllers, which the object must carry; absent to take an object of any build.
+    /// Build of the controllers, which the object must name; absent to accept an object of any build.
     pub build: Option<&'a str>,
-    /// Whether the distribution carries exactly one stream, which follows the release.
+    /// Whether the distribution has exactly one stream, which follows the release.
     pub follows_release: bool,
 }
 
 /// What a pool runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResolvedStream {
-    /// The stream; absent when the gate is off and the images of the ControllerConfig apply.
+    /// The stream; absent when the gate is off and the images of the ControllerConfig are used.
     pub set: Option<OSImageStreamSet>,
     /// Why it is this one.
     pub because: StreamReason,
@@ -72,22 +72,22 @@ pub enum StreamReason {
     Explicit,
     /// The worker pool names it.
     InheritedFromWorker,
-    /// Nobody names one.
+    /// Neither names one.
     Default,
-    /// The name that applies is not there, and there is only one stream.
+    /// The effective name does not exist, and there is only one stream.
     StalePin {
         /// The name.
         wanted: String,
-        /// Where it is written.
+        /// Where it is set.
         origin: NamedIn,
         /// The stream that the pool gets.
         only: String,
-        /// Whether a stream of the name was published before.
+        /// Whether a stream of the name existed before.
         published: bool,
     },
     /// There are no streams.
     GateOff {
-        /// The stream that the pool names in vain.
+        /// The stream that the pool names without effect.
         ignored: Option<String>,
     },
 }
@@ -120,16 +120,16 @@ pub enum StreamError {
     NotAvailable {
         /// The pool.
         pool: String,
-        /// The name that applies.
+        /// The effective name.
         wanted: String,
-        /// Where the name is written.
+        /// Where the name is set.
         origin: NamedIn,
-        /// The names that can be used.
+        /// The available names.
         available: Vec<String>,
     },
 }
 
-/// Where the name of a stream is written.
+/// Where the name of a stream is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NamedIn {
     /// In the pool.
@@ -141,7 +141,7 @@ pub enum NamedIn {
 }
 
 impl StreamError {
-    /// A word for machines.
+    /// The reason, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -214,7 +214,7 @@ fn current<'a>(pool: &PoolView<'_>, streams: &StreamsView<'a>) -> Result<&'a OSI
 }
 
 impl StreamReason {
-    /// A word for machines.
+    /// The reason, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -226,7 +226,7 @@ impl StreamReason {
         }
     }
 
-    /// Whether users of the pool should know: a name that they wrote counts for nothing.
+    /// Whether users of the pool should know: a name that they set has no effect.
     #[must_use]
     pub fn is_notice(&self) -> bool {
         matches!(self, Self::StalePin { .. } | Self::GateOff { ignored: Some(_) })
@@ -269,7 +269,7 @@ impl fmt::Display for StreamReason {
 }
 
 impl NamedIn {
-    /// What ends that the name there counts for nothing.
+    /// What to do about a name that has no effect.
     fn remedy(self, only: &str) -> String {
         match self {
             Self::Pool => format!("remove that name from the pool, or write {only:?} there"),

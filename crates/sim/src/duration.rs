@@ -1,11 +1,11 @@
-//! Times as people write them.
+//! Durations as people write them.
 
 use std::time::Duration;
 
-/// Reads a time such as `50ms`, `60s` or `2m`; nothing at all needs no unit.
+/// Parses a duration such as `50ms`, `60s` or `2m`; zero needs no unit.
 ///
 /// # Errors
-/// What is no such time, with an example of one.
+/// Anything else, with an example of a valid one.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let bad = |why: &dyn std::fmt::Display| format!("{why}; write a time such as 50ms, 60s or 2m");
     if text == "0" {

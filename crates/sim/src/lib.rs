@@ -1,12 +1,12 @@
-//! Clusters that are made up, to try things on and to be judged.
+//! Made-up clusters, for experiments and stories.
 //!
 //! | module | question |
 //! |---|---|
 //! | [`nodes`] | how many simulated nodes each pool has |
-//! | [`systems`] | what nodes call the operating system of an image |
-//! | [`mod@write`] | writes what a cluster holds at the start |
-//! | [`story`] | a cluster's life as a script, played with the production controllers and judged |
-//! | [`mod@duration`] | times as people write them |
+//! | [`systems`] | readable names of an image's operating system |
+//! | [`mod@write`] | writes the initial objects of a cluster |
+//! | [`story`] | a script of a cluster's life, played with the production controllers and judged |
+//! | [`mod@duration`] | durations as people write them |
 
 pub mod duration;
 pub mod nodes;

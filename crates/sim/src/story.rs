@@ -1,14 +1,14 @@
-//! A cluster's life as a script, played with the production controllers and judged.
+//! A script of a cluster's life, played with the production controllers and judged.
 //!
 //! | module | part |
 //! |---|---|
-//! | [`script`] | what a story is made of, as written in its file |
-//! | `cluster` | the API server, the controllers and the fleet, and what is done to them |
-//! | `cut` | a client that is cut off in mid-work |
+//! | [`script`] | the format of a story |
+//! | `cluster` | the API server, the controllers and the fleet, and actions on them |
+//! | `cut` | a client that is cut off mid-work |
 //! | `history` | everything that happens to the cluster's objects |
-//! | `expect` | whether something that a story expects holds |
+//! | `expect` | whether an expectation of a story holds |
 //! | `judge` | what must hold at every moment of every story |
-//! | `timeline` | all of that for people |
+//! | `timeline` | all of that as text |
 
 mod cluster;
 mod cut;
@@ -34,15 +34,15 @@ use weir_distro::StreamsRule;
 
 include!(concat!(env!("OUT_DIR"), "/stories.rs"));
 
-/// Nothing moves any more when nothing has changed for this long: many times the step of a node and the pauses of controllers.
+/// The cluster is at rest when nothing has changed for this long: many times the step of a node and the pauses of controllers.
 const QUIET: Duration = Duration::from_millis(200);
 /// Longest that a story may take.
 const LONGEST: Duration = Duration::from_secs(30);
 
-/// How a story went.
+/// The result of a story.
 #[derive(Debug)]
 pub struct Report {
-    /// What did not hold, and what was broken on the way; empty when all was well.
+    /// What did not hold, and which invariants were violated; empty on success.
     pub failures: Vec<String>,
     /// Writes that the controllers made since the first update.
     pub writes: u64,
@@ -50,21 +50,21 @@ pub struct Report {
     pub state: Value,
 }
 
-/// The stories that are built in: name and text.
+/// The built-in stories: name and text.
 #[must_use]
 pub fn built_in() -> &'static [(&'static str, &'static str)] {
     STORIES
 }
 
-/// What a story says it is about.
+/// A story's own summary.
 ///
 /// # Errors
-/// When it is no story.
+/// When it is not a story.
 pub fn about(text: &str) -> Result<String> {
     Ok(Script::parse(text)?.about)
 }
 
-/// Plays a story, and tells what happens in it line by line.
+/// Plays a story, and reports what happens line by line.
 ///
 /// # Errors
 /// When it cannot be played.
@@ -72,8 +72,8 @@ pub async fn told(text: &str, tell: Tell) -> Result<Report> {
     play(Script::parse(text)?, Timeline::told(tell), 0).await
 }
 
-/// Plays a story silently. `cut_after` cuts the controllers off after so many writes since the first update and starts them
-/// again; 0 never does.
+/// Plays a story silently. `cut_after` cuts the controllers off after that many writes since the first update and restarts
+/// them; 0 never does.
 ///
 /// # Errors
 /// When it cannot be played.
@@ -186,7 +186,7 @@ impl Stage {
         self.cluster.start_controllers().await
     }
 
-    /// Waits until nothing moves any more; false when that takes too long.
+    /// Waits until the cluster is at rest; false when that takes too long.
     async fn settle(&self) -> bool {
         let mut news = self.history.news();
         while Instant::now() < self.end {

@@ -1,10 +1,10 @@
-//! What nodes call the operating system of an image.
+//! Readable names of an image's operating system.
 
 use std::{collections::BTreeMap, sync::Arc};
 use weir_api::keys::image::STREAM_CLASS;
 use weir_rules::stream::catalog::Source;
 
-/// What the operating systems of a release call themselves, by pull spec.
+/// Names that a release's operating systems give themselves, by pull spec.
 #[must_use]
 pub fn os_names(source: &Source) -> BTreeMap<String, String> {
     let images = source.images.iter().flatten();
@@ -19,10 +19,10 @@ fn os_name(labels: &BTreeMap<String, String>) -> String {
     format!("{} {}", label(STREAM_CLASS), version.unwrap_or_default()).trim().to_owned()
 }
 
-/// Version of what is in an image (OCI image annotations).
+/// Version of the image's contents (OCI image annotations).
 const VERSION_LABEL: &str = "org.opencontainers.image.version";
 
-/// Reads an OS image's pull spec as people would; one that is not known is shown as it is.
+/// Turns an OS image's pull spec into a readable name; an unknown one is shown as it is.
 pub fn os_text(names: BTreeMap<String, String>) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
     Arc::new(move |image| {
         names.get(image).filter(|name| !name.is_empty()).map_or_else(|| image.to_owned(), Clone::clone)

@@ -1,4 +1,4 @@
-//! Writes the objects a cluster starts with.
+//! Writes the initial objects of a cluster.
 
 use anyhow::{Context as _, Result, anyhow};
 use kube::{
@@ -12,18 +12,18 @@ use weir_api::keys::names::CONTROLLER_CONFIG;
 use weir_kubeio::{error::said, patch::FIELD_MANAGER};
 use weir_rules::objects::seed::{Owner, Seed};
 
-/// Makes an object what the seed says. A user's object that exists is left alone.
+/// Creates an object as in the seed, or updates it. An existing object of a user is left alone.
 ///
 /// # Errors
-/// When the API server refuses it or does not answer.
+/// When the API server refuses it or does not respond.
 pub async fn apply(client: &Client, seed: &Seed) -> Result<()> {
     write(client, &seed.object, Some(seed.owner)).await
 }
 
-/// Makes an object, or merges a manifest into it, in which null takes a field away.
+/// Creates an object, or merges a manifest into it, in which null removes a field.
 ///
 /// # Errors
-/// When the API server refuses it or does not answer.
+/// When the API server refuses it or does not respond.
 pub async fn merge(client: &Client, manifest: &Value) -> Result<()> {
     write(client, manifest, None).await
 }
@@ -43,7 +43,7 @@ async fn write(client: &Client, manifest: &Value, owner: Option<Owner>) -> Resul
         false => {
             let parameters = PostParams { field_manager: manager.clone(), ..PostParams::default() };
             match api.create(&parameters, &object).await {
-                // Another process prepares the same API server: then it is there.
+                // Another process prepares the same API server: then it exists.
                 Err(kube::Error::Api(status)) if status.is_already_exists() => None,
                 created => Some(said_of(created).with_context(what)?),
             }
@@ -54,7 +54,7 @@ async fn write(client: &Client, manifest: &Value, owner: Option<Owner>) -> Resul
         None if owner == Some(Owner::User) => return Ok(()),
         None => {
             if owner.is_some() {
-                // A merge patch takes away what it says is null. What a seed has null is so already, and may be required.
+                // A merge patch removes null fields. Null fields of a seed are already null, and may be required.
                 drop_nulls(&mut object.data);
             }
             said_of(api.patch(&name, &parameters, &Patch::Merge(&object)).await).with_context(what)?
@@ -81,7 +81,7 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-/// The kind that a manifest names.
+/// The kind of a manifest.
 #[must_use]
 pub fn resource(api_version: &str, kind: &str) -> ApiResource {
     let (group, version) = api_version.split_once('/').unwrap_or(("", api_version));

@@ -1,4 +1,4 @@
-//! A CA, and certificates of it.
+//! A CA, and its certificates.
 
 use anyhow::Result;
 use rcgen::{

@@ -1,6 +1,6 @@
-//! Everything that happened to the nodes of a cluster, to be judged afterwards.
+//! Records everything that happens to the nodes of a cluster, for checks afterwards.
 //!
-//! The judgement is made from the Node objects alone and by its own words, not with the rules under test.
+//! The checks use the Node objects alone and separate code, not the rules under test.
 
 use anyhow::{Context as _, Result, bail};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -15,7 +15,7 @@ use tokio::{sync::Mutex, task::JoinHandle};
 const PREFIX: &str = "machineconfiguration.openshift.io/";
 const ROLE: &str = "node-role.kubernetes.io/";
 
-/// A recording that is under way.
+/// A recording in progress.
 #[derive(Debug)]
 pub struct Recorder {
     seen: Arc<Mutex<Vec<Change>>>,
@@ -31,12 +31,12 @@ pub struct Change {
     pub after: Option<Node>,
 }
 
-/// What was recorded: the nodes at every moment, in order.
+/// The recording: the nodes at every moment, in order.
 #[derive(Clone, Debug, Default)]
 pub struct History(pub Vec<Change>);
 
 impl Recorder {
-    /// Starts to record every change of a node.
+    /// Starts recording every change of a node.
     ///
     /// # Errors
     /// When the nodes cannot be listed.
@@ -52,7 +52,7 @@ impl Recorder {
     /// Ends the recording.
     ///
     /// # Errors
-    /// When it has a gap: the watch ended before.
+    /// When it has a gap because the watch ended early.
     pub async fn finish(self) -> Result<History> {
         if self.task.is_finished() {
             match self.task.await {
@@ -106,7 +106,7 @@ impl History {
         most
     }
 
-    /// How often nodes of this name prefix were told a new configuration.
+    /// How many times nodes of this name prefix were told a new configuration.
     #[must_use]
     pub fn times_told(&self, prefix: &str) -> usize {
         let mut told: BTreeMap<&str, String> = BTreeMap::new();
@@ -121,7 +121,7 @@ impl History {
     }
 }
 
-/// Down, cordoned, or on the way to another configuration.
+/// Down, cordoned, or updating to another configuration.
 fn is_unavailable(node: &Node) -> bool {
     let conditions = node.status.iter().flat_map(|status| status.conditions.iter().flatten());
     let not_ready = conditions.into_iter().any(|condition| condition.type_ == "Ready" && condition.status != "True");

@@ -1,4 +1,4 @@
-//! A scripted HTTP server on loopback: answers as told, forwards elsewhere, breaks off, and remembers what it was asked.
+//! A scripted HTTP server on loopback: responds as scripted, forwards, breaks off, and records requests.
 
 use anyhow::{Context as _, Result};
 use bytes::Bytes;
@@ -15,13 +15,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 
-/// A chunk of an endless answer.
+/// A chunk of an endless response.
 const CHUNK: Bytes = Bytes::from_static(&[b' '; 64 << 10]);
 
-/// What the server was asked.
+/// A received request.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// How many were before it.
+    /// The number of requests before it.
     pub number: usize,
     /// Method.
     pub method: String,
@@ -41,16 +41,16 @@ impl Request {
     }
 }
 
-/// What the server does about it.
+/// The server's response.
 #[derive(Clone, Debug)]
 pub enum Answer {
     /// This status, headers and body.
     Text(u16, Vec<(&'static str, String)>, Bytes),
     /// Status 200 and a body without end.
     Endless,
-    /// The connection is closed without an answer.
+    /// The connection is closed without a response.
     Dropped,
-    /// Whatever the server at this address answers.
+    /// The response of the server at this address.
     Forward(String),
     /// The same, after this time.
     Delayed(String, Duration),
@@ -75,7 +75,7 @@ struct Asked {
     request: Request,
     from: Instant,
     to: Option<Instant>,
-    /// Length of the answer's body, when it has one.
+    /// Length of the response's body, if it has one.
     length: u64,
 }
 
@@ -98,19 +98,19 @@ impl Server {
         self.address.to_string()
     }
 
-    /// What it was asked, in order.
+    /// The requests, in order.
     #[must_use]
     pub fn requests(&self) -> Vec<Request> {
         locked(&self.log).iter().map(|asked| asked.request.clone()).collect()
     }
 
-    /// Bytes of the bodies it answered with.
+    /// Bytes of the response bodies.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         locked(&self.log).iter().map(|asked| asked.length).sum()
     }
 
-    /// The longest chain of requests of which each began after the one before was answered.
+    /// The longest chain of requests in which each began after the response to the one before.
     #[must_use]
     pub fn round_trips(&self) -> usize {
         let mut times: Vec<(Instant, Instant)> =
@@ -143,7 +143,7 @@ async fn accept(listener: TcpListener, script: Script, log: Log) {
     while let Ok((stream, _)) = listener.accept().await {
         let (script, log) = (script.clone(), log.clone());
         let service = service_fn(move |request| respond(request, script.clone(), log.clone()));
-        // A connection that breaks is what some tests are about.
+        // Broken connections are the subject of some tests.
         connections.spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
         while connections.try_join_next().is_some() {}
     }
@@ -202,7 +202,7 @@ async fn carried_out(
             answer.map(|body| {
                 let sent = body.slice(..length.min(body.len()));
                 let parts = [Ok(Frame::data(sent)), Err(io::Error::other("as told"))];
-                // What was sent must have left before the connection is closed.
+                // Everything must be sent before the connection is closed.
                 let paced = futures::stream::iter(parts).then(async |part| {
                     tokio::task::yield_now().await;
                     part
@@ -227,7 +227,7 @@ async fn forward(to: &str, head: hyper::http::request::Parts, body: Bytes) -> io
     let (head, body) = answer.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     drop(sender);
-    // The answer is whole; how the connection ends is of no concern.
+    // The response is complete; how the connection ends does not matter.
     let _ = connection.await;
     Ok(hyper::Response::from_parts(head, body))
 }

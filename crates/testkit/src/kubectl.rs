@@ -15,7 +15,7 @@ pub struct Kubectl {
 }
 
 impl Kubectl {
-    /// kubectl for a cluster, or `None`, with a line that says so, where there is none on the machine.
+    /// kubectl for a cluster; `None`, with a printed line, where kubectl is not installed.
     #[must_use]
     pub fn new(kubeconfig: &Path) -> Option<Self> {
         if Command::new("kubectl").args(["version", "--client"]).output().is_err() {
@@ -25,7 +25,7 @@ impl Kubectl {
         Some(Self { kubeconfig: kubeconfig.to_owned() })
     }
 
-    /// Runs it, whatever comes of it.
+    /// Runs it, whatever the outcome.
     ///
     /// # Errors
     /// When it cannot be started.
@@ -34,14 +34,14 @@ impl Kubectl {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        // A cache of its own: discovery of another test's server must not be taken for this one's.
+        // A separate cache: discovery of another test's server must not be mistaken for this one's.
         let cache = self.kubeconfig.with_file_name("kubectl-cache");
         let mut command = Command::new("kubectl");
         command.arg("--kubeconfig").arg(&self.kubeconfig).arg("--cache-dir").arg(cache).args(arguments);
         command
     }
 
-    /// Runs it and returns what it prints.
+    /// Runs it and returns its output.
     ///
     /// # Errors
     /// When it cannot be started or fails.
@@ -49,7 +49,7 @@ impl Kubectl {
         Self::printed(arguments, &self.output(arguments)?)
     }
 
-    /// As [`Kubectl::run`], with this on standard input.
+    /// Like [`Kubectl::run`], with this on standard input.
     ///
     /// # Errors
     /// When it cannot be started or fails.
@@ -59,7 +59,7 @@ impl Kubectl {
         let mut child = command.spawn().context("running kubectl")?;
         let mut stdin = child.stdin.take().context("stdin is piped")?;
         let output = std::thread::scope(|scope| {
-            // What it does not read it has its reasons for, and says so.
+            // kubectl may have reasons not to read its input, and reports them.
             scope.spawn(move || stdin.write_all(input));
             child.wait_with_output().context("running kubectl")
         })?;

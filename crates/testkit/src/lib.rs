@@ -1,14 +1,14 @@
-//! What tests need beyond the code under test: real parts, started and stopped by the test that needs them.
+//! What tests need beyond the code under test: real dependencies, started and stopped by the test that needs them.
 //!
 //! | module | part |
 //! |---|---|
 //! | [`kubectl`] | real kubectl |
 //! | [`program`] | the program under test as a process |
-//! | [`history`] | everything that happened to the nodes of a cluster, to be judged afterwards |
+//! | [`history`] | records everything that happens to the nodes of a cluster |
 //! | [`http`] | a scripted HTTP server that can break off, delay and forward |
-//! | [`trouble`] | what can be wrong between a client and the API server |
+//! | [`trouble`] | injects faults between a client and the API server |
 //! | [`registry`] | Debian's `docker-registry`, with TLS and users |
-//! | [`certificates`] | a CA, and certificates of it |
+//! | [`certificates`] | a CA, and its certificates |
 
 pub mod certificates;
 pub mod history;

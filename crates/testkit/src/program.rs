@@ -8,10 +8,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// A test waits no longer than this for anything a process is to say.
+/// The longest time that a test waits for a process.
 const PATIENCE: Duration = Duration::from_secs(60);
 
-/// A process whose lines are read as they come. It is ended when dropped.
+/// A process whose output lines are read as they come. Killed when dropped.
 #[derive(Debug)]
 pub struct Program {
     child: Child,
@@ -40,7 +40,7 @@ impl Program {
     /// The next line on standard output.
     ///
     /// # Errors
-    /// When there is none in time; the error holds what it said on standard error.
+    /// When there is none in time; the error includes its standard error.
     pub fn line(&mut self) -> Result<String> {
         match self.stdout.recv_timeout(PATIENCE) {
             Ok(line) => Ok(line),
@@ -69,7 +69,7 @@ impl Program {
         }
     }
 
-    /// Asks it to stop as Ctrl-C does, and waits for it.
+    /// Asks it to stop like Ctrl-C, and waits for it.
     ///
     /// # Errors
     /// When it does not end in time.
@@ -96,7 +96,7 @@ impl Program {
         Ok(())
     }
 
-    /// Ends it without asking.
+    /// Kills it.
     ///
     /// # Errors
     /// When the system refuses.
@@ -111,7 +111,7 @@ impl Program {
     /// When it does not end in time.
     pub fn wait(&mut self) -> Result<ExitStatus> {
         let deadline = Instant::now() + PATIENCE;
-        // Its standard error closes when it ends, so that nothing is asked again and again.
+        // Its standard error closes when it ends, so there is no need to poll.
         while let Ok(line) = self.stderr.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
             self.said.push(line);
         }
@@ -122,7 +122,7 @@ impl Program {
         }
     }
 
-    /// Everything it has said on standard error so far.
+    /// Everything it has written to standard error so far.
     pub fn rest(&mut self) -> String {
         self.said.extend(self.stderr.try_iter());
         self.said.join("\n")
@@ -137,7 +137,7 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // Both fail only when it has ended already.
+        // Both fail only when it has already ended.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

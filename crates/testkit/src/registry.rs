@@ -9,17 +9,17 @@ use std::process::{Child, Command, Stdio};
 use tempfile::TempDir;
 
 const PROGRAM: &str = "docker-registry";
-/// The registry's log line that says where it listens.
+/// The registry's log line with its address.
 const LISTENING: &str = "listening on ";
-/// Lowest cost that bcrypt has: tests need no strong hash.
+/// The lowest bcrypt cost: tests need no strong hash.
 const BCRYPT_COST: u32 = 4;
 
-/// How a registry is set up.
+/// The settings of a registry.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// With TLS, by a certificate that [`Registry::ca`] signed.
+    /// TLS with a certificate signed by [`Registry::ca`].
     pub tls: bool,
-    /// Only this user and password may do anything.
+    /// Only this user and password are accepted.
     pub user: Option<(String, String)>,
     /// Only clients with a certificate of this CA (PEM) may connect.
     pub client_ca: Option<String>,
@@ -84,7 +84,7 @@ impl Registry {
         self.authority.pem()
     }
 
-    /// An authfile with its user, or with this password.
+    /// An authfile with its user, or with this password instead.
     #[must_use]
     pub fn authfile(&self, password: Option<&str>) -> String {
         let Some((user, own)) = &self.user else { return "{\"auths\":{}}".to_owned() };
@@ -92,7 +92,7 @@ impl Registry {
         serde_json::json!({ "auths": { self.host(): entry } }).to_string()
     }
 
-    /// Where it keeps a blob, to be tampered with.
+    /// Where it stores a blob, for tampering.
     #[must_use]
     pub fn blob(&self, hex: &str) -> std::path::PathBuf {
         let blobs = self.folder.path().join("storage/docker/registry/v2/blobs/sha256");

@@ -1,4 +1,4 @@
-//! What can be wrong between a client and the API server, as a layer in front of it.
+//! Injects faults between a client and the API server, as a layer in front of it.
 
 use bytes::Bytes;
 use futures::{StreamExt as _, future::BoxFuture};
@@ -21,7 +21,7 @@ use tower::Service;
 /// Body of an answer.
 pub type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
-/// What is wrong, shared by every client behind it. Cheap to clone.
+/// The current faults, shared by every client behind it. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Trouble {
     shared: Arc<Shared>,
@@ -30,7 +30,7 @@ pub struct Trouble {
 #[derive(Debug, Default)]
 struct Shared {
     now: Mutex<Now>,
-    /// Changes whenever the watches under way are to break off.
+    /// Changes whenever current watches should break off.
     breaks: watch::Sender<u64>,
     stopped: Notify,
 }
@@ -51,38 +51,38 @@ impl Trouble {
         self.shared.now.lock()
     }
 
-    /// The server is gone, or back. Its watches break off when it goes.
+    /// The server becomes unreachable, or comes back. Its watches break off when it goes.
     pub fn down(&self, down: bool) {
         self.now().down = down;
         self.break_watches();
     }
 
-    /// Every watch breaks off, in the middle of whatever it is at.
+    /// Every watch breaks off, in the middle of whatever it is doing.
     pub fn break_watches(&self) {
         self.shared.breaks.send_modify(|count| *count += 1);
     }
 
-    /// The first of every two writes of the same object is answered with a conflict, and not made.
+    /// The first of every two writes of the same object fails with a conflict.
     pub fn conflicts(&self, on: bool) {
         let mut now = self.now();
         now.conflicts = on;
         now.met.clear();
     }
 
-    /// The next requests are refused: too many, try again after a second.
+    /// The next requests are refused: too many, retry after a second.
     pub fn refuse(&self, requests: u32) {
         self.now().refused = requests;
     }
 
-    /// From now on this many writes are made, and the last of them gets no answer, nor does anything after it; `None` for no
-    /// end.
+    /// From now on this many writes are made; the last of them gets no response, nor does anything after it. `None` for no
+    /// limit.
     pub fn stop_after(&self, writes: Option<u64>) {
         let mut now = self.now();
         now.writes = 0;
         now.last_write = writes;
     }
 
-    /// Resolves when the last write was made.
+    /// Resolves after the last write.
     pub async fn stopped(&self) {
         self.shared.stopped.notified().await;
     }
@@ -100,7 +100,7 @@ impl Trouble {
     }
 }
 
-/// The API server behind trouble.
+/// The API server behind the faults.
 #[derive(Clone, Debug)]
 pub struct Troubled<S> {
     inner: S,
@@ -108,13 +108,13 @@ pub struct Troubled<S> {
 }
 
 impl<S> Troubled<S> {
-    /// Puts trouble in front of a server.
+    /// Puts the faults in front of a server.
     pub const fn new(inner: S, trouble: Trouble) -> Self {
         Self { inner, trouble }
     }
 }
 
-/// What becomes of a request.
+/// What happens to a request.
 enum Fate {
     Pass,
     PassLast,
@@ -207,7 +207,7 @@ where
             Fate::PassLast => {
                 let (answer, trouble) = (self.inner.call(request), self.trouble.clone());
                 Box::pin(async move {
-                    // It is made, and nobody hears of it.
+                    // It is made, but there is no response.
                     drop(answer.await);
                     trouble.shared.stopped.notify_one();
                     pending().await
@@ -234,13 +234,13 @@ fn refusal(code: StatusCode) -> Result<Answer, Box<dyn std::error::Error + Send 
     Ok(answer.header(header::RETRY_AFTER, 1).body(Full::from(body.to_string()).boxed_unsync())?)
 }
 
-/// A body that ends when the watches are to break off.
+/// A body that ends when the watches should break off.
 fn breaking<B>(body: B, mut breaks: watch::Receiver<u64>) -> UnsyncBoxBody<Bytes, Infallible>
 where
     B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
     let end = async move {
-        // Without a sender nothing breaks any more.
+        // Without a sender nothing breaks off any more.
         if breaks.changed().await.is_err() {
             pending::<()>().await;
         }

@@ -1,4 +1,4 @@
-//! What the process says when it ends, and with which code.
+//! What the process prints when it exits, and its exit code.
 //!
 //! 0 done, 1 failed, 2 usage, 3 blocked (a plan with inhibitors). Data goes to stdout, everything else to stderr.
 
@@ -9,9 +9,9 @@ use weir_manifests::Several;
 /// How a subcommand ended when it did not fail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// What was asked for is done.
+    /// Everything succeeded.
     Done,
-    /// Some of it failed, and the subcommand has already said what on stderr.
+    /// Part of it failed, and the subcommand has already reported that on stderr.
     Failed,
     /// A plan was printed and it has inhibitors.
     Blocked,
@@ -20,15 +20,15 @@ pub enum Outcome {
 const USAGE: u8 = 2;
 const BLOCKED: u8 = 3;
 
-/// Prints a command line error (or the help that was asked for) and returns its code.
+/// Prints a command line error (or the requested help) and returns its code.
 #[must_use]
 pub fn usage(error: &clap::Error) -> ExitCode {
-    // A closed stdout or stderr leaves nobody to tell.
+    // Nothing can be reported once stdout or stderr is closed.
     let _ = error.print();
     if error.use_stderr() { ExitCode::from(USAGE) } else { ExitCode::SUCCESS }
 }
 
-/// Turns a subcommand's result into an exit code; an error is printed with its causes, one line. Several at once are a line
+/// Turns a subcommand's result into an exit code; an error is printed with its causes on one line. Several errors get a line
 /// each.
 #[must_use]
 pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
@@ -45,13 +45,13 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
     }
 }
 
-/// An error with its causes. What the client of an API server says is put as people would.
+/// An error with its causes. Errors of the API client are reworded for people.
 fn line(error: &anyhow::Error) -> String {
     let mut text = String::new();
     for cause in error.chain() {
         let client = of_client(cause);
         let said = client.map_or_else(|| cause.to_string(), said);
-        // Some errors hold what their source says.
+        // Some errors already include the text of their source.
         if text.is_empty() {
             text = said;
         } else if !text.ends_with(&said) {

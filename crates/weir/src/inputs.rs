@@ -1,4 +1,4 @@
-//! Rendering pools out of manifests or a cluster.
+//! Rendering pools from manifests or a cluster.
 
 use crate::rollout_objects::{POOL, object};
 use anyhow::{Result, anyhow, bail};
@@ -18,7 +18,7 @@ use weir_rules::{
     world::World,
 };
 
-/// What is taken out of files.
+/// What is read from files.
 const KINDS: [Kind<'static>; 7] = [
     POOL,
     (MACHINE_CONFIG_GROUP, "MachineConfig"),
@@ -29,10 +29,10 @@ const KINDS: [Kind<'static>; 7] = [
     (OPERATOR_GROUP, "MachineConfiguration"),
 ];
 
-/// Takes what pools are rendered from out of files, folders and archives.
+/// Reads from files, folders and archives what pools are rendered from.
 ///
 /// # Errors
-/// All that could not be read, every object with wrong fields, without a name, or that stands there twice; or there is no
+/// Everything that could not be read, every object with invalid fields, without a name, or defined twice; or there is no
 /// pool.
 pub fn of_files(paths: &[PathBuf]) -> Result<World> {
     let mut objects = Vec::new();
@@ -60,10 +60,10 @@ pub fn pool<'w>(world: &'w World, name: &str) -> Result<&'w MachineConfigPool> {
     })
 }
 
-/// Renders a pool as the controllers would, whoever wrote the objects.
+/// Renders a pool as the controllers would, whatever wrote the objects.
 ///
 /// # Errors
-/// When the pool cannot be rendered, or must not be rolled out.
+/// When the pool cannot be rendered or must not be rolled out.
 pub fn render(world: &World, pool: &MachineConfigPool) -> Result<Rendered> {
     let (rendered, guard) = guarded(world, pool)?;
     if let RuncGuard::AskImage { image, .. } = &guard {
@@ -73,7 +73,7 @@ pub fn render(world: &World, pool: &MachineConfigPool) -> Result<Rendered> {
     Ok(rendered)
 }
 
-/// Renders a pool, and tells whether the result may be rolled out.
+/// Renders a pool, and says whether the result may be rolled out.
 ///
 /// # Errors
 /// When the pool cannot be rendered.
@@ -85,7 +85,7 @@ pub fn guarded(world: &World, pool: &MachineConfigPool) -> Result<(Rendered, Run
     Ok((rendered, guard))
 }
 
-/// Without a distribution, whatever one of them knows to have no runc has none.
+/// Without a distribution, an image counts as lacking runc if any distribution says so.
 fn runc(pool: &str, rendered: &Rendered, stream: Option<&str>, distribution: Option<&Profile>) -> Result<RuncGuard> {
     let mut decided = RuncGuard::Clear;
     for profile in Profile::all().iter().filter(|p| distribution.is_none_or(|d| d.name == p.name)) {
@@ -102,7 +102,7 @@ pub fn without_runc(profile: &Profile) -> WithoutRunc<'_> {
     WithoutRunc { streams: &profile.streams.without_runc, title: &profile.streams.without_runc_title }
 }
 
-/// Makes an error of what keeps a rollout back.
+/// Turns what blocks a rollout into an error.
 ///
 /// # Errors
 /// When something does.

@@ -2,17 +2,17 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | [`cli`] | which subcommands there are, and what each does |
+//! | [`cli`] | the subcommands, and what each does |
 //! | [`up`] | a whole cluster's machine configuration in one process |
 //! | [`mod@run`] | the controllers against the API server of a cluster |
-//! | [`install`] | what runs weir in a cluster |
+//! | [`install`] | the manifests that run weir in a cluster |
 //! | [`inputs`] | what pools are rendered from, and rendering them |
 //! | [`mod@generate`] | what a cluster would generate, from objects in files |
 //! | [`bootstrap`] | rendering before there is a cluster |
-//! | [`reach`] | a cluster that answers |
-//! | [`rollout_objects`] | what a rollout depends on, out of manifests or a cluster |
+//! | [`reach`] | waiting for a cluster that answers |
+//! | [`rollout_objects`] | what a rollout depends on, from manifests or a cluster |
 //! | [`signals`] | being asked to stop |
-//! | [`exit`] | what the process says when it ends, and with which code |
+//! | [`exit`] | what the process prints when it exits, and its exit code |
 
 pub mod bootstrap;
 pub mod cli;
@@ -29,7 +29,7 @@ pub mod up;
 use clap::Parser as _;
 use std::process::ExitCode;
 
-/// Parses the command line, runs the subcommand, prints what went wrong.
+/// Parses the command line, runs the subcommand, prints errors.
 #[must_use]
 pub fn run() -> ExitCode {
     if cli::machine_config_osimagestream::is_called(std::env::args_os().next().as_deref()) {

@@ -1,7 +1,7 @@
-//! A cluster that answers: for every command that asks one.
+//! Waiting for an API server that answers, for every command that talks to a cluster.
 //!
-//! What keeps it from answering is said once, with where, and what to do. What waiting mends is waited for as long as the
-//! user says; the rest is said at once.
+//! A problem is reported once, with the address and what to do. Transient problems are waited out for as long as the
+//! user says; others are reported at once.
 
 use anyhow::{Result, anyhow};
 use http::StatusCode;
@@ -13,9 +13,9 @@ use weir_kubeio::{
     error::said,
 };
 
-/// Pause between two tries to reach the API server.
+/// Pause between two attempts to reach the API server.
 const PAUSE: Duration = Duration::from_millis(500);
-/// A try is given this long at least: a handshake over a slow line.
+/// The minimum time for an attempt: a handshake over a slow line.
 const SHORTEST_TRY: Duration = Duration::from_secs(1);
 
 /// A client of a cluster that answers, whose requests name the component.
@@ -32,7 +32,7 @@ pub async fn connect(config: Config, component: &str, patience: Duration) -> Res
 /// Waits until the API server answers; says so once when it does not at first.
 ///
 /// # Errors
-/// When it does not in time, or answers something that waiting does not mend.
+/// When it does not in time, or returns an error that waiting does not cure.
 pub async fn answering(client: &Client, at: &str, patience: Duration) -> Result<()> {
     let start = Instant::now();
     let mut told = false;
@@ -62,7 +62,7 @@ pub async fn answering(client: &Client, at: &str, patience: Duration) -> Result<
     }
 }
 
-/// What the server said, with what to do about a refusal.
+/// The server's message, with what to do about a refusal.
 ///
 /// # Errors
 /// The same error, as text.
@@ -73,7 +73,7 @@ pub fn known<T>(answer: kube::Result<T>) -> Result<T> {
     })
 }
 
-/// What went wrong, without what the layers of the transport say about themselves.
+/// What went wrong, without the messages that transport layers add.
 fn meant(error: &kube::Error) -> String {
     match innermost(error) {
         Some(tls @ rustls::Error::InvalidCertificate(_)) => format!("its certificate is not trusted: {tls}"),
@@ -82,7 +82,7 @@ fn meant(error: &kube::Error) -> String {
     }
 }
 
-/// What to do about an answer that does not become another one by waiting.
+/// What to do about an error that will not go away by waiting.
 fn advice(error: &kube::Error) -> Option<&'static str> {
     if innermost(error).is_some() {
         return Some(

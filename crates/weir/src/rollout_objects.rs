@@ -1,4 +1,4 @@
-//! What a rollout depends on, out of manifests or a cluster.
+//! What a rollout depends on, from manifests or a cluster.
 
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::{Node, Pod};
@@ -30,7 +30,7 @@ struct Found(Vec<Object>);
 
 pub(crate) const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
 
-/// What is taken out of files, and how.
+/// What is read from files, and how.
 const KINDS: [(Kind<'static>, Take); 12] = [
     (POOL, take::<MachineConfigPool>),
     ((MACHINE_CONFIG_GROUP, "MachineConfig"), take::<MachineConfig>),
@@ -70,7 +70,7 @@ pub fn of_files(paths: &[PathBuf]) -> Result<World> {
 /// Reads a whole cluster.
 ///
 /// # Errors
-/// When it cannot be asked. A kind it does not have counts as none of that kind.
+/// When it cannot be reached. A kind it does not have counts as empty.
 pub async fn of_cluster(client: &Client) -> Result<World> {
     let mut found = configuration(client).await?;
     found.all::<Node>(client).await?;
@@ -80,7 +80,7 @@ pub async fn of_cluster(client: &Client) -> Result<World> {
     Ok(World { whole: true, ..World::of(found.0) })
 }
 
-/// Reads what configures a cluster: no nodes, of which there may be thousands.
+/// Reads the configuration of a cluster, without nodes, of which there may be thousands.
 ///
 /// # Errors
 /// As [`of_cluster`].
@@ -127,17 +127,17 @@ impl Found {
     }
 }
 
-/// The object of a manifest, when it is of a kind that decisions need.
+/// The object of a manifest, if decisions need its kind.
 ///
 /// # Errors
-/// When it has wrong fields.
+/// When it has invalid fields.
 pub(crate) fn object(manifest: &Manifest) -> Result<Option<Object>> {
     let kind = (manifest.group(), manifest.kind());
     let row = KINDS.iter().find(|(one, _)| *one == kind && (kind != ("", "Pod") || may_run_operator(manifest)));
     row.map(|(_, take)| take(manifest)).transpose()
 }
 
-/// Other pods, of which a must-gather has thousands, are not even read.
+/// Other pods, of which a must-gather has thousands, are not read.
 fn may_run_operator(manifest: &Manifest) -> bool {
     manifest.object["metadata"]["labels"][APP] == OPERATOR_APP
 }

@@ -1,24 +1,24 @@
-//! Being asked to stop.
+//! Stop signals.
 
 use anyhow::{Context as _, Result};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// What asks a process to stop: Ctrl-C, `kill`, or the end of the terminal it was started from.
+/// What stops a process: Ctrl-C, `kill`, or the end of the terminal it was started from.
 #[derive(Debug)]
 pub struct Signals {
     interrupt: Signal,
     terminate: Signal,
-    /// `None` for a process that was started to outlive its terminal (`nohup`): SIGHUP is ignored, and stays so.
+    /// `None` for a process that is meant to outlive its terminal (`nohup`): SIGHUP is ignored, and stays ignored.
     hangup: Option<Signal>,
 }
 
 impl Signals {
-    /// Listens from now on.
+    /// Starts listening.
     ///
     /// # Errors
     /// When signals cannot be listened for.
     pub fn listen() -> Result<Self> {
-        // Listening would end that it is ignored. Where nobody can say whether it is, it is not.
+        // Listening would end the ignoring. If that cannot be determined, the signal counts as not ignored.
         let process = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let hangup = if is_ignored(&process, SignalKind::hangup()) {
             None
@@ -32,7 +32,7 @@ impl Signals {
         })
     }
 
-    /// Resolves when the process is asked to stop. Asked a second time with Ctrl-C it ends at once.
+    /// Resolves when the process is asked to stop. A second Ctrl-C ends it at once.
     pub async fn asked(mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
@@ -69,7 +69,7 @@ fn is_ignored(status: &str, signal: SignalKind) -> bool {
     mask & (1 << (signal.as_raw_value() - 1)) != 0
 }
 
-/// Exit code of a process that Ctrl-C ended (128 + SIGINT).
+/// Exit code of a process ended by Ctrl-C (128 + SIGINT).
 const INTERRUPTED: i32 = 130;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Which benchmark runs which target.
+//! The benchmarks and their targets.
 
 use anyhow::{Context as _, Result};
 use std::path::Path;
@@ -12,7 +12,7 @@ pub enum Name {
     Rollout,
     /// The embedded API server
     Apiserver,
-    /// Stream discovery against a registry, and against our own beside it
+    /// Stream discovery against a registry, and against our own for comparison
     Discovery,
     /// Rendering
     Render,

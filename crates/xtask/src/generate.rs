@@ -1,10 +1,10 @@
-//! Files that are made from the code and committed: a reviewer sees what a change of a type does to the API, and a user
+//! Files that are generated from the code and committed: reviewers see what a change of a type does to the API, and users
 //! can apply them without the program.
 
 use anyhow::{Context, Result, bail};
 use std::{collections::BTreeMap, path::Path, process::Command};
 
-/// Where the definitions are, one folder per feature set. Beside the crates, not in one: they are what a user applies.
+/// Where the definitions are, one folder per feature set. Next to the crates rather than in one: users apply them.
 const CRDS: &str = "manifests/crds";
 /// As `weir crds --feature-set` takes them.
 const FEATURE_SETS: [&str; 3] = ["Default", "OKD", "TechPreviewNoUpgrade"];
@@ -12,11 +12,11 @@ const FEATURE_SETS: [&str; 3] = ["Default", "OKD", "TechPreviewNoUpgrade"];
 /// Content by path below a folder.
 type Files = BTreeMap<String, Vec<u8>>;
 
-/// Writes the generated files, or only compares them with what is committed. The program that makes them is the one that was
-/// built last in the dev profile.
+/// Writes the generated files, or only compares them with the committed ones. The generator is the program last built
+/// in the dev profile.
 ///
 /// # Errors
-/// When they cannot be made or written; with `check` also when they differ.
+/// When they cannot be generated or written; with `check` also when they differ.
 pub fn run(root: &Path, check: bool) -> Result<()> {
     let fresh = root.join("target/generated/crds");
     if fresh.exists() {
@@ -54,7 +54,7 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
     Ok(())
 }
 
-/// Paths that are there on one side only, or differ.
+/// Paths that exist on one side only, or differ.
 fn stale(fresh: &Files, committed: &Files) -> Vec<String> {
     let changed = fresh.iter().filter(|(path, content)| committed.get(*path) != Some(content));
     let gone = committed.iter().filter(|(path, _)| !fresh.contains_key(*path));

@@ -2,10 +2,10 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | [`prerequisites`] | what the tests need from the machine, and how it gets there |
+//! | [`prerequisites`] | what the tests need from the machine, and how it is installed |
 //! | [`tidy`] | does the tree keep the project's rules |
-//! | [`generate`] | which files are made from the code, and are they fresh |
-//! | [`skipped`] | what the tests left out, and whether they had to |
+//! | [`generate`] | which files are generated from the code, and whether they are current |
+//! | [`skipped`] | which tests were skipped, and whether they had to be |
 //! | [`mod@bench`] | which benchmark runs which target |
 
 mod bench;
@@ -35,9 +35,9 @@ enum Task {
     Test,
     /// Check the rules of the tree: floors, names, words, function lengths
     Tidy,
-    /// Write the files that are made from the code: CustomResourceDefinitions
+    /// Write the files that are generated from the code: CustomResourceDefinitions
     Gen {
-        /// Write nothing; fail when what is committed is stale
+        /// Write nothing; fail when a committed file is stale
         #[arg(long)]
         check: bool,
     },
@@ -94,15 +94,15 @@ fn test(root: &Path) -> Result<()> {
     tested.and(reported)
 }
 
-/// Cargo with clippy's compiler for the crates of the workspace: it lints what it compiles. `cargo clippy` sets the same
-/// variables, but then checks, and what is only checked has to be compiled once more for the tests. Clippy's compiler leaves
-/// out optimisations of rustc's own, so what users run is not built this way.
+/// Cargo with clippy's driver for the crates of the workspace: it lints while compiling. `cargo clippy` sets the same
+/// variables, but only checks, so everything would have to be compiled once more for the tests. Clippy's driver leaves
+/// out some of rustc's optimisations, so release builds do not use it.
 fn linting(root: &Path) -> Command {
     let mut command = cargo_in(root);
     command.env("RUSTC_WORKSPACE_WRAPPER", "clippy-driver");
     command.env("CLIPPY_ARGS", "--deny__CLIPPY_HACKERY__warnings__CLIPPY_HACKERY__");
     if in_ci() {
-        // What is compiled once gains nothing from notes for the next time.
+        // A one-off compilation gains nothing from incremental data.
         command.env("CARGO_INCREMENTAL", "0");
     }
     command
@@ -112,7 +112,7 @@ fn in_ci() -> bool {
     std::env::var_os("CI").is_some()
 }
 
-/// The program as the last build in this profile left it.
+/// The program as last built in this profile.
 fn program(root: &Path, folder: &str) -> Result<PathBuf> {
     let metadata = MetadataCommand::new().current_dir(root).no_deps().exec().context("running cargo metadata")?;
     Ok(metadata.target_directory.join(folder).join("weir").into())
@@ -130,8 +130,8 @@ fn cargo(root: &Path, arguments: &[&str]) -> Result<()> {
 fn cargo_in(root: &Path) -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root);
-    // `cargo run`, which started this, says which package it runs. Build scripts of dependencies watch these variables, and
-    // would run again whenever cargo is started this way and that.
+    // `cargo run`, which started this, sets variables that say which package it runs. Build scripts of dependencies watch these, and
+    // would run again whenever cargo is started in another way.
     let of_run = |name: &str| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_");
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_str().is_some_and(of_run)) {
         command.env_remove(name);

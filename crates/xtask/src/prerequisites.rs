@@ -1,6 +1,6 @@
 //! What the tests need from the machine beyond a Rust toolchain, git and a C compiler.
 //!
-//! As root on a machine with apt, what is missing is installed. Otherwise it is named, together with what is then
+//! As root on a machine with apt, missing programs are installed. Otherwise they are named, together with what is
 //! skipped; the tests themselves skip with a line when a program is absent.
 
 use std::{path::Path, process::Command};
@@ -18,7 +18,7 @@ const PROGRAMS: [Program; 4] = [
     Program { name: "python3", package: "python3", skipped: "comparison with the independent YAML and merge oracles" },
 ];
 
-/// Installs what is missing where that is possible, and says what is skipped where it is not.
+/// Installs what is missing where possible, and says what is skipped otherwise.
 pub fn install() {
     let missing: Vec<&Program> = PROGRAMS.iter().filter(|p| !on_path(p.name)).collect();
     if missing.is_empty() {

@@ -1,14 +1,14 @@
-//! What the tests left out, counted by name; in CI, what they left out without need fails.
+//! Skipped tests, counted by name; in CI, a skip without need is a failure.
 
 use crate::prerequisites::on_path;
 use anyhow::{Context as _, Result, bail};
 use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
 
-/// Names the file to which tests append a line for each thing they leave out: cause, name of what is absent, what did not
-/// run, with tabs between. `weir_recorded::skip` writes it.
+/// Names the file to which tests append a line for each skip: cause, name of what is missing, what was
+/// skipped, separated by tabs. `weir_recorded::skip` writes it.
 pub const FILE: &str = "WEIR_SKIPPED";
 
-/// Forgets what an earlier run left out.
+/// Discards the skips of an earlier run.
 pub fn forget(file: &Path) -> Result<()> {
     match fs::remove_file(file) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error).with_context(|| file.display().to_string()),
@@ -16,7 +16,7 @@ pub fn forget(file: &Path) -> Result<()> {
     }
 }
 
-/// Prints what was left out, and how often. With `strict`, what is absent by the tests' word and yet there is an error.
+/// Prints what was skipped, and how many times. With `strict`, a skip is an error if what it says is missing is present.
 pub fn report(file: &Path, strict: bool) -> Result<()> {
     let text = match fs::read_to_string(file) {
         Err(error) if error.kind() == ErrorKind::NotFound => String::new(),
@@ -49,7 +49,7 @@ fn is_there(cause: &str, name: &str) -> bool {
     match cause {
         "program" => on_path(name),
         "path" => Path::new(name).exists(),
-        // A cause that nobody can check is no reason to leave anything out.
+        // A cause that nobody can check is no reason for a skip.
         _ => true,
     }
 }

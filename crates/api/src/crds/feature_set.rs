@@ -1,4 +1,4 @@
-//! Which features a cluster has switched on, as far as the shape of our kinds depends on it.
+//! Which features a cluster has enabled, as far as the schemas of our kinds depend on it.
 
 use crate::keys::gates;
 use std::{fmt, str::FromStr};

@@ -1,4 +1,4 @@
-//! Kinds that OpenShift brings and weir only reads: enough of a definition for a plain Kubernetes cluster to hold them.
+//! OpenShift's kinds that weir only reads: enough of a definition for a plain Kubernetes cluster to store them.
 //!
 //! On OpenShift they exist already, with full schemas, and must not be replaced; these accept any content.
 //! Source of names and columns: `config/v1`, `operator/v1alpha1` and `image/v1` of github.com/openshift/api.
@@ -77,7 +77,7 @@ const KINDS: &[Kind] = &[
     },
 ];
 
-/// Definitions of the kinds of OpenShift that weir reads, which accept any content.
+/// Definitions of the OpenShift kinds that weir reads, which accept any content.
 #[must_use]
 pub fn foreign() -> Vec<Value> {
     KINDS.iter().map(Kind::crd).collect()

@@ -1,14 +1,14 @@
 //! CustomResourceDefinitions, generated from the types of this crate.
 //!
-//! | module | what it holds |
+//! | module | contents |
 //! |---|---|
 //! | [`own`] | names, columns and annotations of our kinds |
-//! | [`foreign`] | definitions of kinds that OpenShift brings and a plain Kubernetes cluster lacks |
+//! | [`foreign`] | definitions of OpenShift's kinds that a plain Kubernetes cluster lacks |
 //! | `structural` | from a derived schema to a structural one |
-//! | `feature_set` | what is switched on |
+//! | `feature_set` | which features are enabled |
 //!
-//! Schemas come from `schemars` derives on the spec and status types; what Rust cannot say (CEL rules, list types,
-//! required fields of types that are read leniently) stands in attributes next to the fields.
+//! Schemas come from `schemars` derives on the spec and status types; what Rust cannot express (CEL rules, list types,
+//! required fields of types that are read leniently) is in attributes on the fields.
 
 mod feature_set;
 mod foreign;

@@ -1,4 +1,4 @@
-//! The kinds that weir defines: one entry each, with everything the type itself does not say.
+//! The kinds that weir defines: one entry each, with everything that the type itself does not say.
 
 use super::{FeatureSet, structural::normalize};
 use crate::{
@@ -27,7 +27,7 @@ const fn wide(name: &'static str, kind: &'static str, path: &'static str) -> Col
     Column { name, path, kind, wide: true }
 }
 
-/// What a definition says besides its schema.
+/// The contents of a definition besides its schema.
 struct Definition {
     group: String,
     kind: String,
@@ -35,11 +35,11 @@ struct Definition {
     schema: Value,
     short_names: &'static [&'static str],
     columns: &'static [Column],
-    /// Whether there is a `status`, written through its own endpoint.
+    /// Whether there is a `status` subresource.
     status: bool,
     /// Whether hosted control planes carry the kind too.
     hosted: bool,
-    /// Whether tools know it as a kind of the operator by the label.
+    /// Whether its label marks it as a kind of the operator for tools.
     labelled: bool,
     /// Whether the shape depends on the feature set.
     by_set: bool,
@@ -53,7 +53,7 @@ impl Definition {
         K: Resource<DynamicType = ()> + JsonSchema + Root<Spec: JsonSchema, Status: JsonSchema>,
     {
         let mut schema = generator().into_root_schema_for::<K>().to_value();
-        // The fields say the same for every kind; their types say what it is about.
+        // The fields are described alike in every kind; their types have specific descriptions.
         describe(&mut schema, "spec", generator().into_root_schema_for::<K::Spec>());
         describe(&mut schema, "status", generator().into_root_schema_for::<K::Status>());
         Self {
@@ -144,7 +144,7 @@ fn generator() -> SchemaGenerator {
         .into_generator()
 }
 
-/// The schema of the whole object: `apiVersion`, `kind` and `metadata` are the API server's business.
+/// The schema of the whole object: the API server handles `apiVersion`, `kind` and `metadata`.
 fn root_schema(mut schema: Value, status: bool, set: FeatureSet) -> Value {
     normalize(&mut schema, set);
     if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
@@ -233,7 +233,7 @@ fn definitions() -> Vec<Definition> {
     ]
 }
 
-/// Definitions of our kinds as a feature set shapes them, ordered by name.
+/// Definitions of our kinds for a feature set, ordered by name.
 #[must_use]
 pub fn own(set: FeatureSet) -> Vec<Value> {
     let mut crds: Vec<Value> = definitions().into_iter().map(|definition| definition.into_crd(set)).collect();

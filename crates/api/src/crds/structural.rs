@@ -1,9 +1,9 @@
-//! From what `schemars` derives to a structural schema as the API server takes it.
+//! Converts what `schemars` derives to a structural schema for the API server.
 //!
-//! - `T | null` of an optional field becomes `T`; a field is nullable only where it says so itself.
-//! - Defaults of the Rust types are dropped: they are how we read, not what the API server writes. A default that the
+//! - `T | null` of an optional field becomes `T`; a field is nullable only if it says so itself.
+//! - Defaults of the Rust types are dropped: they define how we read, not what the API server writes. A default that the
 //!   API server does write is marked `x-default`.
-//! - `x-gate` names the feature gate a field depends on; the field goes when the gate is off, the mark goes always.
+//! - `x-gate` names the feature gate a field depends on; the field is removed when the gate is off, the mark always is.
 //! - Descriptions lose line breaks, links and "Source:" paragraphs.
 
 use super::FeatureSet;
@@ -30,7 +30,7 @@ pub(super) fn normalize(schema: &mut Value, set: FeatureSet) {
     }
     if let Some(Value::Object(properties)) = map.get_mut("properties") {
         normalize_properties(properties, set);
-        // Comes from a flattened remainder, which the API server has no part in.
+        // From a flattened remainder, which does not concern the API server.
         map.remove("additionalProperties");
     }
     for key in ["items", "additionalProperties"] {
@@ -77,7 +77,7 @@ fn unwrap_optional(map: &mut Map<String, Value>) {
         let only = choices.first().and_then(Value::as_object).cloned().unwrap_or_default();
         map.remove("anyOf");
         for (key, value) in only {
-            // What the field says about itself wins over what its type says.
+            // The field's own description overrides its type's.
             map.entry(key).or_insert(value);
         }
     }

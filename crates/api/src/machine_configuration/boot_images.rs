@@ -1,4 +1,4 @@
-//! Boot images of machine sets: which follow the release, and how old they may get.
+//! Boot images of machine sets: which ones follow the release, and how old they may get.
 //!
 //! Source: `operator/v1/types_machineconfiguration.go` of github.com/openshift/api.
 

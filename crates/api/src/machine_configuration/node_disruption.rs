@@ -1,4 +1,4 @@
-//! What a change does to a node instead of a reboot.
+//! Actions that replace a node's reboot for a change.
 //!
 //! Source: `operator/v1/types_machineconfiguration.go` of github.com/openshift/api.
 

@@ -1,4 +1,4 @@
-//! What must hold of disks, file systems, files, directories and links.
+//! Validation of disks, file systems, files, directories and links.
 
 use super::{Fields, Findings, below, clean, is_true, items, path, some_text, text};
 use crate::url;
@@ -86,7 +86,7 @@ pub(crate) fn disk(fields: &Fields, findings: &mut Findings<'_>) {
         .iter()
         .map(|p| {
             let (start, size) = (number(p, "startMiB")?, number(p, "sizeMiB")?);
-            // A start of 0 is any free place; a size of 0 is whatever is free there.
+            // A start of 0 is any free place; a size of 0 is all the space free there.
             (start != 0).then(|| (start, if size == 0 { start } else { start.saturating_add(size).saturating_sub(1) }))
         })
         .collect();

@@ -1,4 +1,4 @@
-//! What must hold of a configuration of version 2, where it differs from version 3.
+//! Validation of version 2, where it differs from version 3.
 //!
 //! Not checked: the numbers and extents of partitions, because no disk with partitions can be translated.
 //!

@@ -8,7 +8,7 @@ use crate::{
     schema::{Field, Object, Presence, flag, integer, object, objects, shape, text, texts},
 };
 
-/// A field without "absent": its zero is not written.
+/// A field that is never absent: its zero value is not serialized.
 const fn plain(field: Field) -> Field {
     field.presence(Presence::OmitZero)
 }

@@ -1,4 +1,4 @@
-//! Version 2.2, free of duplicates, in terms of version 3.0.
+//! Version 2.2, deduplicated, in terms of version 3.0.
 //!
 //! Source: `translate/v23tov30` of github.com/coreos/ign-converter, with one file system `root` mounted at `/`.
 
@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 type Fields = Map<String, Value>;
 
-/// Translates, or says why that cannot be done.
+/// Translates, or returns why that is impossible.
 pub(super) fn translate(fields: Fields) -> Result<Fields, String> {
     translatable(&fields)?;
     let mut out = Fields::new();
@@ -89,7 +89,7 @@ fn translatable(fields: &Fields) -> Result<(), String> {
     Ok(())
 }
 
-/// The file system that is always there.
+/// The file system that always exists.
 const ROOT: &str = "root";
 
 fn joined(node: &Fields) -> String {

@@ -1,8 +1,8 @@
 //! All regular files below a folder of an image.
 //!
-//! All layers are read at once, for a folder may have files in each; what is kept of them are the files below it alone. Upper
-//! layers win; a whiteout, an opaque folder or a file in the place of a folder hides what lower layers have there. Links are
-//! not followed: what a link stands for could be anywhere.
+//! All layers are read concurrently, for a folder may have files in each; only the files below it are kept. Upper
+//! layers win; a whiteout, an opaque folder or a file in place of a folder hides the content of lower layers. Links are
+//! not followed: their targets could be anywhere.
 
 use super::{Layers, Notes, OPAQUE, WHITEOUT, components, scan, scan_stream};
 use crate::error::Fault;
@@ -13,24 +13,24 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read};
 use tar::{Entry, EntryType};
 
-/// Most files and folders below the folder, in one layer.
+/// Limit of files and folders below the folder, in one layer.
 const MAX_BELOW: usize = 20_000;
-/// Layers read at the same time: as many as images of a release usually have.
+/// Layers read concurrently: as many as images of a release usually have.
 const AT_ONCE: usize = 8;
 
-/// What is below a folder. Paths are relative to it.
+/// The contents of a folder. Paths are relative to it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Folder {
-    /// The regular files and their content.
+    /// The regular files and their contents.
     pub files: BTreeMap<String, Vec<u8>>,
-    /// The folders, also those with nothing in them.
+    /// The folders, including empty ones.
     pub folders: BTreeSet<String>,
 }
 
-/// All that is below the folder at this absolute path; `None` when there is no folder.
+/// Everything below the folder at this absolute path; `None` when there is no folder.
 ///
 /// # Errors
-/// When a layer cannot be read or is broken, when the files are larger than `limit` together, or there is a link.
+/// When a layer cannot be read or is broken, when the files together are larger than `limit`, or there is a link.
 pub async fn folder(layers: &impl Layers, path: &str, limit: u64) -> Result<Option<Folder>, Fault> {
     let path = components(path).unwrap_or_default();
     let read = |at| {
@@ -73,7 +73,7 @@ impl Folder {
         archive.into_inner()?.finish()
     }
 
-    /// What was packed; `None` when it is broken or larger than `limit`, and has to be read anew.
+    /// The unpacked contents; `None` when they are broken or larger than `limit`, and must be read again.
     pub(crate) fn unpack(packed: &[u8], limit: u64) -> Option<Self> {
         let mut layer = Layer { limit, ..Layer::default() };
         scan(&mut io::BufReader::new(packed), &mut layer).ok()?;
@@ -81,7 +81,7 @@ impl Folder {
     }
 }
 
-/// What one layer has of the folder. Paths are relative to it; the folder itself is the empty path.
+/// One layer's part of the folder. Paths are relative to it; the folder itself is the empty path.
 #[derive(Default)]
 struct Layer {
     path: Vec<String>,
@@ -98,12 +98,12 @@ struct Layer {
 enum Node {
     File(Vec<u8>),
     Folder,
-    /// Something that cannot be taken for a file.
+    /// Something that is not a regular file.
     Odd,
 }
 
 impl Layer {
-    /// Relative path of something in the folder; the empty path also for what the folder is in.
+    /// Relative path of an entry in the folder; the empty path also for the folder's parents.
     fn relative(&self, parts: &[String]) -> Option<String> {
         match parts.strip_prefix(self.path.as_slice()) {
             Some(below) => Some(below.join("/")),
@@ -145,7 +145,7 @@ impl Notes for Layer {
             }
             _ => Node::Odd,
         };
-        // The last entry of a name counts, and what is below a folder that is replaced goes with it.
+        // The last entry of a name wins, and everything below a replaced folder goes with it.
         if !matches!(node, Node::Folder) {
             let below = format!("{path}/");
             self.nodes.retain(|known, _| !(path.is_empty() || known.starts_with(&below)));
@@ -158,7 +158,7 @@ impl Notes for Layer {
     }
 }
 
-/// What the container sees of the folder, given its layers from the lowest up.
+/// The folder as the container sees it, given its layers from the lowest up.
 fn merged(layers: Vec<Layer>) -> Result<Option<Folder>, String> {
     let mut seen: BTreeMap<String, Node> = BTreeMap::new();
     let (mut removed, mut opaque): (BTreeSet<String>, BTreeSet<String>) = Default::default();
@@ -193,7 +193,7 @@ fn merged(layers: Vec<Layer>) -> Result<Option<Folder>, String> {
     Ok(is_there.then_some(folder))
 }
 
-/// The folders that a path is in, the one that is looked for last.
+/// The parent folders of a path, ending with the one that is looked for.
 fn above(path: &str) -> impl Iterator<Item = &str> {
     let ends = path.rmatch_indices('/').map(|(at, _)| &path[..at]);
     ends.chain((!path.is_empty()).then_some(""))

@@ -49,7 +49,7 @@ fn zstd(bytes: &[u8]) -> Vec<u8> {
     ruzstd::encoding::compress_to_vec(bytes, ruzstd::encoding::CompressionLevel::Fastest)
 }
 
-/// What is tried, the layers from the lowest up, and what is found.
+/// The test, the layers from the lowest up, and the result.
 type Case<'a> = (&'a str, Vec<&'a [E<'a>]>, Option<&'a str>);
 
 struct Stack(Vec<(Digest, Bytes)>);

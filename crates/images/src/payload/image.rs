@@ -1,4 +1,4 @@
-//! Making an image: a manifest, a config, and layers of a few files.
+//! Building an image: a manifest, a config, and layers of a few files.
 
 use super::BadPayload;
 use crate::digest::Digest;
@@ -12,14 +12,14 @@ use std::io::{self, Write as _};
 pub(super) const EPOCH: &str = "1970-01-01T00:00:00Z";
 const FILE_MODE: u32 = 0o644;
 
-/// An image while it is being made.
+/// An image under construction.
 #[derive(Debug, Default)]
 pub(super) struct Image {
     labels: BTreeMap<String, String>,
     layers: Vec<Layer>,
 }
 
-/// A layer: its gzipped archive and the digest of the archive.
+/// A layer: its gzipped archive and the digest of the uncompressed archive.
 #[derive(Debug)]
 pub(super) struct Layer {
     pub(super) gzipped: Vec<u8>,
@@ -62,7 +62,7 @@ impl Image {
 /// A layer with these files.
 pub(super) fn layer(files: &[(&str, &[u8])]) -> io::Result<Layer> {
     let archive = archive(files)?;
-    // Neither time nor file name nor operating system goes into the header.
+    // The header contains neither time nor file name nor operating system.
     let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::best());
     encoder.write_all(&archive)?;
     Ok(Layer { gzipped: encoder.finish()?, diff_id: Digest::of(&archive) })

@@ -1,6 +1,6 @@
-//! A sample release payload, laid out as real ones are, and pushing a payload into a registry.
+//! A sample release payload, laid out like real ones, and pushing a payload to a registry.
 //!
-//! The same arguments give the same bytes: nothing in it comes from a clock or a machine.
+//! The same arguments give the same bytes: nothing in it depends on a clock or a machine.
 
 mod image;
 mod push;
@@ -16,21 +16,21 @@ use weir_distro::{Profile, ReleaseVersion};
 
 pub use push::{Pushed, push};
 
-/// A payload that cannot be made.
+/// Why a payload cannot be built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPayload {
-    /// The version is none.
+    /// The version is invalid.
     #[error(transparent)]
     Version(#[from] weir_distro::version::BadVersion),
     /// The version has characters that an image tag cannot have.
     #[error("version {0:?}: use letters, digits, '.', '-' and '+' only, at most 128 of them")]
     VersionCharacters(String),
-    /// A stream name is none.
+    /// A stream name is invalid.
     #[error(
         "stream {0:?}: a name has lower case letters, digits, '-' and '.', and starts and ends with a letter or digit"
     )]
     Stream(String),
-    /// Two streams would be the same tag.
+    /// Two streams would get the same tag.
     #[error(
         "streams {0} and {1} would both be tag {2} of the payload; a payload of this distribution carries one of them"
     )]
@@ -38,7 +38,7 @@ pub enum BadPayload {
     /// No stream.
     #[error("a payload needs at least one stream")]
     NoStream,
-    /// The format of an image has no room for it: a name that is too long for an archive.
+    /// The image format cannot hold it: a name is too long for an archive.
     #[error("the payload cannot be written as images: {0}")]
     Format(String),
 }
@@ -49,20 +49,20 @@ const COMMIT: &str = "io.openshift.build.commit.id";
 const RELEASE_METADATA: &str = "/release-manifests/release-metadata";
 const COMPONENT_SOURCE: &str = "https://github.com/openshift/";
 
-/// What a sample payload is made of.
+/// The recipe of a sample payload.
 #[derive(Clone, Debug)]
 pub struct Recipe<'a> {
-    /// Whose it is.
+    /// The distribution.
     pub profile: &'a Profile,
     /// Release version; that of the distribution's sample when not given.
     pub version: Option<&'a str>,
     /// The streams it carries.
     pub streams: Vec<SampleStream>,
-    /// Whether its images say which stream they are of, as those of older releases do not.
+    /// Whether its images name their stream, which those of older releases do not.
     pub labelled: bool,
 }
 
-/// Makes a sample payload. No version or no streams: those of the distribution's sample.
+/// Builds a sample payload. Without a version or streams: those of the distribution's sample.
 ///
 /// # Errors
 /// See [`BadPayload`].
@@ -75,7 +75,7 @@ pub fn build(profile: &Profile, version: Option<&str>, streams: &[String]) -> Re
     make(&Recipe { profile, version, streams, labelled: true })
 }
 
-/// Makes the payload of a recipe.
+/// Builds the payload of a recipe.
 ///
 /// # Errors
 /// See [`BadPayload`].
@@ -116,7 +116,7 @@ pub fn make(recipe: &Recipe<'_>) -> Result<Layout, BadPayload> {
     Ok(builder.finish())
 }
 
-/// A version as an image tag, in which `+` cannot be.
+/// A version as an image tag, in which `+` is not allowed.
 #[must_use]
 pub fn image_tag(version: &str) -> String {
     version.replace('+', "_")
@@ -166,7 +166,7 @@ fn operating_system(
     tag: &str,
     labels: Vec<(&'static str, String)>,
 ) -> Result<Image, BadPayload> {
-    // The release is part of it: two releases of one stream differ in their images, as real ones do.
+    // The release is included: like real ones, two releases of one stream have different images.
     let os_version = format!("{}.{version}", stream.os_version);
     let os_release = format!(
         "NAME=\"{title}\"\nVERSION=\"{os_version}\"\nPRETTY_NAME=\"{title} {os_version} ({tag})\"\n",
@@ -183,7 +183,7 @@ fn operating_system(
     Ok(image)
 }
 
-/// One image that stands for every component: what they do is of no concern here.
+/// One image that stands for every component: what they do does not matter here.
 fn component(version: &str) -> Result<Image, BadPayload> {
     let mut image = Image::default();
     image.label(OCI_TITLE, "component");
@@ -229,7 +229,7 @@ fn tag_of(tag: &str, name: &str, image: &Descriptor, source: &str) -> Tag {
     }
 }
 
-/// The digests that a list of images names, for whoever looks for them in a layout.
+/// The digests in a list of images, for finding them in a layout.
 pub(crate) fn digests(list: &ImageReferences) -> BTreeSet<crate::digest::Digest> {
     list.tags.iter().filter_map(|tag| crate::pull_spec::digest_of(tag.image.as_deref()?)).collect()
 }

@@ -1,7 +1,7 @@
-//! A payload from a layout into a repository.
+//! Pushing a payload from a layout to a repository.
 //!
-//! A release names its images by the registry it was made for. In another registry it has to name them there, so the
-//! release image gets one more layer, with the list of its images rewritten. Every other image keeps its digest.
+//! A release names its images in the registry it was built for. In another registry it must name them there, so the
+//! release image gets one more layer, with its list of images rewritten. Every other image keeps its digest.
 
 use super::image::{EPOCH, layer};
 use super::{digests, image_tag};
@@ -19,21 +19,21 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
-/// Blobs sent at the same time.
+/// Blobs sent concurrently.
 const CONCURRENCY: usize = 8;
 
-/// What a push came to.
+/// The result of a push.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pushed {
     /// Pull spec of the release image, by digest.
     pub release: String,
     /// Its pull spec by tag.
     pub tagged: String,
-    /// Images pushed, the release included.
+    /// Images pushed, including the release.
     pub images: usize,
     /// Blobs that were sent.
     pub sent: usize,
-    /// Blobs that were there already.
+    /// Blobs that already existed.
     pub present: usize,
 }
 
@@ -41,7 +41,7 @@ pub struct Pushed {
 /// not have stay where they are.
 ///
 /// # Errors
-/// When the layout holds no release, or the registry does not take it.
+/// When the layout contains no release, or the registry refuses it.
 pub async fn push(images: &Images, layout: &Layout, to: &PullSpec) -> Result<Pushed, Error> {
     let name = to.name();
     let release = images.release_of(layout).await?;
@@ -92,7 +92,7 @@ struct Moved {
 }
 
 impl Push<'_> {
-    /// An image or an index, with all that it refers to.
+    /// An image or an index, with everything it refers to.
     async fn image(&self, digest: &Digest, counts: &mut (usize, usize)) -> Result<(), Error> {
         let here = |fault: Fault| fault.about(digest.as_str(), &self.layout.place());
         let bytes = self.images.stored(self.layout, digest).await.map_err(here)?;
@@ -106,7 +106,7 @@ impl Push<'_> {
             }
             Manifest::Index(index) => {
                 for child in &index.manifests {
-                    // A layout may hold only some of the platforms; registries refuse an index that lacks one.
+                    // A layout may contain only some of the platforms; registries refuse an index that lacks one.
                     Box::pin(self.image(&child.digest, counts)).await?;
                 }
                 index.media_type

@@ -1,4 +1,4 @@
-//! What an answer or a failure of a registry means.
+//! What a registry's response or failure means.
 
 use super::clients::authority;
 use crate::error::{Fault, TlsCause};
@@ -12,9 +12,9 @@ use std::time::Duration;
 
 /// An error document is a few hundred bytes.
 const MAX_ERROR: u64 = 64 << 10;
-/// As much of a registry's words as fits into a condition.
+/// As much of a registry's message as fits into a condition.
 const MAX_SAID: usize = 200;
-/// Codes of the distribution specification that say that asking again is useless.
+/// Codes of the distribution specification that mean a retry is useless.
 const SETTLED: [&str; 12] = [
     "UNAUTHORIZED",
     "DENIED",
@@ -44,8 +44,8 @@ struct Said {
     message: String,
 }
 
-/// Passes a success on; anything else becomes a fault. `by` is who answered, empty for the registry itself: what 401 to
-/// 404 mean is known of a registry only.
+/// Passes a success on; anything else becomes a fault. `by` is the responding host, empty for the registry itself: only for a
+/// registry is the meaning of 401 to 404 known.
 pub(super) async fn success(
     response: Response,
     what: &'static str,
@@ -90,7 +90,7 @@ fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     httpdate::parse_http_date(wanted).ok()?.duration_since(now).ok()
 }
 
-/// The whole body, unless it is longer than the limit.
+/// The whole body, unless it exceeds the limit.
 pub(super) async fn limited(response: Response, what: &str, limit: u64) -> Result<Bytes, Fault> {
     let mut chunks = response.bytes_stream();
     let mut all = BytesMut::new();
@@ -104,7 +104,7 @@ pub(super) async fn limited(response: Response, what: &str, limit: u64) -> Resul
     Ok(all.freeze())
 }
 
-/// A request that got no answer, or whose answer broke off. The URL is left out: storage puts secrets there.
+/// A request without a response, or whose response broke off. The URL is left out: storage puts secrets there.
 pub(super) fn failure(error: reqwest::Error) -> Fault {
     if let Some(fault) = find::<Fault>(&error) {
         return fault.clone();

@@ -1,4 +1,4 @@
-//! How a registry wants to be logged in to: the `WWW-Authenticate` header.
+//! How a registry wants clients to log in: the `WWW-Authenticate` header.
 //!
 //! Sources: RFC 9110 section 11.6.1; "Token Authentication Specification" of github.com/distribution/distribution.
 
@@ -10,17 +10,17 @@ use std::collections::BTreeMap;
 pub(super) enum Challenge {
     /// User and password with every request.
     Basic,
-    /// A token from another server.
+    /// A token from a token server.
     Bearer {
         /// URL of the token server.
         realm: String,
-        /// What the token server knows the registry as.
+        /// The registry's name at the token server.
         service: Option<String>,
     },
 }
 
 impl Challenge {
-    /// The strongest challenge among the headers that can be met.
+    /// The strongest supported challenge among the headers.
     pub(super) fn of(headers: &HeaderMap) -> Option<Self> {
         let values = headers.get_all(WWW_AUTHENTICATE).iter().filter_map(|value| value.to_str().ok());
         let all: Vec<Self> = values.flat_map(parse).collect();
@@ -28,7 +28,7 @@ impl Challenge {
     }
 }
 
-/// Every challenge of one header that can be met.
+/// Every supported challenge of one header.
 fn parse(header: &str) -> Vec<Challenge> {
     let mut found = Vec::new();
     let mut rest = header;

@@ -1,4 +1,4 @@
-//! One HTTP client for each host, with what is particular to it: trust, client certificate, proxy.
+//! One HTTP client per host, with its own settings: trust, client certificate, proxy.
 
 use crate::error::Fault;
 use crate::proxy::Proxy;
@@ -11,9 +11,9 @@ use std::time::Duration;
 
 /// To connect, TLS included.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Between two chunks of an answer.
+/// Between two chunks of a response.
 const SILENCE: Duration = Duration::from_secs(30);
-/// Connections outlive a discovery, not an hour of doing nothing.
+/// Connections outlive a discovery, but not an hour of idling.
 const IDLE: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Default)]
@@ -28,7 +28,7 @@ impl Clients {
         Self { trust, proxy, by_host: Mutex::default() }
     }
 
-    /// Certificates that were missed when this host is not believed.
+    /// Certificates that were unusable, in case this host is not trusted.
     pub(super) fn missed(&self, host: &str) -> String {
         self.trust.missed(host)
     }
@@ -60,7 +60,7 @@ impl Clients {
     }
 }
 
-/// `host[:port]` of a URL, the port only when it is not the scheme's own.
+/// `host[:port]` of a URL, the port only when it is not the scheme's default.
 pub(super) fn authority(url: &Url) -> String {
     let host = url.host_str().unwrap_or_default();
     url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"))

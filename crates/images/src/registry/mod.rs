@@ -1,15 +1,15 @@
 //! Talking to a registry: the pull side of the OCI distribution specification, and as much of the push side as pushing
-//! a payload takes.
+//! a payload needs.
 //!
-//! One request is one attempt: whoever asks decides what a failure means and whether to ask again.
+//! One request is one attempt: the caller decides what a failure means and whether to retry.
 //!
 //! | module | question |
 //! |---|---|
-//! | `clients` | how a host is connected to |
-//! | `challenge` | how a registry wants to be logged in to |
+//! | `clients` | how to connect to a host |
+//! | `challenge` | how a registry wants clients to log in |
 //! | `token` | getting and keeping tokens |
 //! | `session` | one request: scheme, login, redirects |
-//! | [`answer`] | what an answer means |
+//! | [`answer`] | what a response means |
 //!
 //! Source: `spec.md` of the OCI distribution specification.
 
@@ -37,9 +37,9 @@ use session::{Ask, Body, Endpoint};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// What is asked for, best first. Obsolete schema 1 is not in it.
+/// Accepted media types, best first. Obsolete schema 1 is not among them.
 const ACCEPT: [&str; 4] = [media::MANIFEST, media::DOCKER_MANIFEST, media::DOCKER_LIST, media::INDEX];
-/// What a token has to allow for pulling.
+/// What a token must allow for pulling.
 const PULL: &str = "pull";
 /// And for pushing.
 const PUSH: &str = "pull,push";
@@ -64,13 +64,13 @@ pub struct Repository {
     clients: Arc<Clients>,
     /// Which hosts are insecure.
     registries: Arc<Registries>,
-    /// The authfile's entry for it: its name, and what it says.
+    /// The authfile entry for it: its name and contents.
     login: Option<(String, Result<Credential, BadEntry>)>,
 }
 
 impl Registry {
-    /// With these credentials, places, certificates and this proxy; how registries want to be logged in to is kept
-    /// beside the cache.
+    /// With these credentials, locations, certificates and this proxy; how to log in to registries is stored
+    /// next to the cache.
     #[must_use]
     pub fn new(
         authfile: Authfile,
@@ -83,14 +83,14 @@ impl Registry {
         Self { authfile, registries, clients, cache, endpoints: Mutex::default() }
     }
 
-    /// The places to ask for an image, in order.
+    /// The locations to ask for an image, in order.
     #[must_use]
     pub fn places(&self, spec: &PullSpec) -> Vec<Result<Place, BadPullSpec>> {
         self.registries.places(spec)
     }
 
-    /// The repository at a place. Of a registry that is known from an earlier run, tokens are asked for at once; a runtime
-    /// must be there for that.
+    /// The repository at a location. For a registry known from an earlier run, tokens are requested at once, which requires a
+    /// runtime.
     ///
     /// # Errors
     /// [`Fault::Blocked`].
@@ -114,7 +114,7 @@ impl Registry {
         let remembered = self.cache.as_ref().and_then(|cache| cache.logins().of(host));
         for other in remembered.into_iter().flat_map(|server| server.repositories) {
             let ahead = repository(endpoint.clone(), PullSpec { repository: other, ..place.spec.clone() });
-            // Nobody waits for it: who needs the token finds it, or waits for the same answer.
+            // Not awaited: a request that needs the token finds it, or waits for the same response.
             tokio::spawn(async move { ahead.ask_ahead().await });
         }
         Ok(repository(endpoint, place.spec.clone()))
@@ -122,19 +122,19 @@ impl Registry {
 }
 
 impl Repository {
-    /// How it is called in messages.
+    /// Its name in messages.
     #[must_use]
     pub fn place(&self) -> String {
         self.spec.name()
     }
 
-    /// The authfile's entry whose credentials the registry asked for; `None` when it asked for none, or there are none.
+    /// The authfile entry whose credentials the registry asked for; `None` when it asked for none, or there are none.
     #[must_use]
     pub fn logged_in_as(&self) -> Option<&str> {
         self.login.as_ref().map(|(entry, _)| entry.as_str()).filter(|_| self.endpoint.asks_for_login())
     }
 
-    /// What is shown to whoever asks for a login; `None` when there is nothing.
+    /// The credentials for a login; `None` when there are none.
     fn credential(&self) -> Result<Option<&Credential>, Fault> {
         match &self.login {
             Some((_, Ok(credential))) => Ok(Some(credential)),
@@ -143,7 +143,7 @@ impl Repository {
         }
     }
 
-    /// Passes a success of the registry, or of what it refers to, on; anything else becomes a fault.
+    /// Passes on a success of the registry, or of a redirect target; anything else becomes a fault.
     async fn success(&self, response: reqwest::Response, what: &'static str) -> Result<reqwest::Response, Fault> {
         let at = authority(response.url());
         let by =
@@ -166,7 +166,7 @@ impl Repository {
         self.success(response, what).await
     }
 
-    /// The bytes of a manifest or index and their digest, which is the one asked for when one was.
+    /// The bytes of a manifest or index and their digest, which is the requested one if there was one.
     ///
     /// # Errors
     /// See [`Fault`].
@@ -202,7 +202,7 @@ impl Repository {
         self.success(response, "blob").await.map(|_| true)
     }
 
-    /// Puts a blob of this size into the repository; `open` gives its chunks.
+    /// Uploads a blob of this size to the repository; `open` returns its chunks.
     ///
     /// # Errors
     /// See [`Fault`].
@@ -220,7 +220,7 @@ impl Repository {
         self.success(self.send(&ask).await?, "upload").await.map(drop)
     }
 
-    /// Puts a manifest into the repository.
+    /// Uploads a manifest to the repository.
     ///
     /// # Errors
     /// See [`Fault`].

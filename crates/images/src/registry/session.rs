@@ -1,4 +1,4 @@
-//! One request to a registry: http or https, logging in when asked to, and redirects.
+//! One request to a registry: HTTP or HTTPS, logging in on request, and redirects.
 
 use super::challenge::Challenge;
 use super::clients::authority;
@@ -21,7 +21,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// Registries redirect once, to their storage.
 const MAX_REDIRECTS: usize = 5;
 
-/// A registry as such, and what was learnt about it.
+/// A registry, and what was learnt about it.
 #[derive(Debug)]
 pub(super) struct Endpoint {
     host: String,
@@ -33,11 +33,11 @@ pub(super) struct Endpoint {
     pub(super) tokens: Tokens,
 }
 
-/// How the registry wants to be logged in to.
+/// How the registry wants clients to log in.
 #[derive(Clone, Debug)]
 enum Known {
     Nothing,
-    /// In an earlier run it did; it may have changed.
+    /// As of an earlier run; it may have changed.
     Remembered(Challenge),
     Said(Challenge),
 }
@@ -45,18 +45,18 @@ enum Known {
 /// One request.
 pub(super) struct Ask<'a> {
     pub(super) method: Method,
-    /// From the root of the registry, or a whole URL.
+    /// A path from the root of the registry, or a whole URL.
     pub(super) path: &'a str,
     pub(super) accept: &'static [&'static str],
     pub(super) body: Body<'a>,
-    /// What is to be done in the repository: `pull` or `pull,push`.
+    /// The action in the repository: `pull` or `pull,push`.
     pub(super) actions: &'static str,
 }
 
-/// What is sent.
+/// The request body.
 pub(super) enum Body<'a> {
     None,
-    /// Of this media type.
+    /// Its media type.
     Bytes(&'a str, Bytes),
     /// Can be sent once; its length.
     Stream(Mutex<Option<ByteStream>>, u64),
@@ -78,7 +78,7 @@ impl Endpoint {
         }
     }
 
-    /// Whether a login was needed.
+    /// Whether a login was required.
     pub(super) fn asks_for_login(&self) -> bool {
         !matches!(self.known(), Known::Nothing)
     }
@@ -91,7 +91,7 @@ impl Endpoint {
         *self.challenge.lock() = known;
     }
 
-    /// Remembers for another run what was needed to read from this repository.
+    /// Remembers for the next run what was needed to read from this repository.
     pub(super) fn remember(&self, realm: &str, service: Option<&str>, repository: &str) {
         let Some(cache) = &self.cache else { return };
         if let Err(error) = cache.logins().put(&self.host, realm, service, repository) {
@@ -110,7 +110,7 @@ impl Endpoint {
 }
 
 impl Repository {
-    /// Asks for a token to pull with, when it is known from an earlier run where they come from.
+    /// Requests a pull token, if the token server is known from an earlier run.
     pub(super) async fn ask_ahead(&self) {
         if let Known::Remembered(Challenge::Bearer { realm, service }) = self.endpoint.known()
             && let Err(fault) = self.token(&realm, service.as_deref(), PULL).await
@@ -119,7 +119,7 @@ impl Repository {
         }
     }
 
-    /// Sends a request, logs in when the registry asks for it, and sends it again.
+    /// Sends a request; if the registry asks for a login, logs in and sends it again.
     pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Response, Fault> {
         let first = match self.endpoint.known() {
             Known::Said(challenge) => self.authorization(&challenge, ask.actions).await?,
@@ -150,7 +150,7 @@ impl Repository {
         if response.status() == StatusCode::UNAUTHORIZED { Err(refused) } else { Ok(response) }
     }
 
-    /// The header that answers the challenge; `None` when there are no credentials to answer with.
+    /// The header that answers the challenge; `None` when there are no credentials.
     async fn authorization(&self, challenge: &Challenge, actions: &str) -> Result<Option<HeaderValue>, Fault> {
         match (challenge, self.credential()?) {
             (_, Some(Credential::RegistryToken(token))) => secret(&format!("Bearer {token}")).map(Some),
@@ -160,17 +160,17 @@ impl Repository {
         }
     }
 
-    /// Sends a request; an insecure registry without TLS is asked in the clear.
+    /// Sends a request; an insecure registry without TLS gets it in plain HTTP.
     async fn reach(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>) -> Result<Response, Fault> {
         let plain = self.endpoint.plain.load(Ordering::Relaxed);
         let over_tls = match self.follow(ask, authorization, plain).await {
             Err(fault @ (Fault::Tls { .. } | Fault::Unreachable { .. })) if self.endpoint.insecure && !plain => fault,
             sent => return sent,
         };
-        // Who answers a greeting of TLS with something else has none, and what was said to it is of no interest.
+        // A server that replies to a TLS handshake with something else has no TLS, and its reply does not matter.
         let speaks_tls = !matches!(over_tls, Fault::Tls { cause: TlsCause::NotSpoken, .. });
         let fault = match self.follow(ask, authorization, true).await {
-            // Servers with TLS say this to any request in the clear.
+            // TLS servers say this to any plain HTTP request.
             Ok(response) if response.status() == StatusCode::BAD_REQUEST && speaks_tls => {
                 match self.success(response, "image").await {
                     Err(fault) => fault,
@@ -189,7 +189,7 @@ impl Repository {
         Err(Fault::Twice { tls: Box::new(over_tls), plain: Box::new(fault) })
     }
 
-    /// Sends a request and follows redirects. Credentials stay with the registry that they are for.
+    /// Sends a request and follows redirects. Credentials stay with their registry.
     async fn follow(&self, ask: &Ask<'_>, authorization: Option<&HeaderValue>, plain: bool) -> Result<Response, Fault> {
         let home = self.endpoint.url("/", plain)?;
         let from = self.endpoint.url(ask.path, plain)?;
@@ -225,7 +225,7 @@ impl Repository {
                 request = request.header(AUTHORIZATION, value.clone());
             }
             let response = request.send().await.map_err(|error| match answer::failure(error) {
-                // Who is insecure already is not to be named so.
+                // A host that is already marked insecure need not be suggested.
                 Fault::Tls { host, why, .. } if insecure && !self.is_home(&url) => {
                     Fault::Tls { host, why, cause: TlsCause::Other }
                 }
@@ -250,20 +250,20 @@ impl Repository {
         self.endpoint.url("/", url.scheme() == "http").is_ok_and(|home| authority(&home) == authority(url))
     }
 
-    /// Whether the host of this URL is named insecure: nobody expects to know who it is, or that nobody listens.
+    /// Whether the host of this URL is marked insecure: neither its identity nor confidentiality is expected.
     pub(super) fn is_insecure(&self, url: &Url) -> bool {
         if self.is_home(url) { self.endpoint.insecure } else { self.registries.is_insecure(&authority(url)) }
     }
 }
 
-/// A request that may be sent on.
+/// A request that may be redirected.
 #[derive(Clone, Copy)]
 pub(super) struct Journey<'a> {
     pub(super) method: &'a Method,
     /// The host that the credentials are for.
     pub(super) home: &'a Url,
     pub(super) authorization: Option<&'a HeaderValue>,
-    /// What is wrong when redirects are.
+    /// What is wrong with a redirect.
     pub(super) what: &'static str,
 }
 
@@ -286,7 +286,7 @@ impl Body<'_> {
     }
 }
 
-/// Where an answer points to.
+/// The redirect target of a response.
 pub(super) fn location(response: &Response) -> Option<Url> {
     let target = response.headers().get(LOCATION)?.to_str().ok()?;
     response.url().join(target).ok().filter(|url| matches!(url.scheme(), "http" | "https"))
@@ -296,7 +296,7 @@ pub(super) fn basic(user: &str, password: &str) -> Result<HeaderValue, Fault> {
     secret(&format!("Basic {}", BASE64.encode(format!("{user}:{password}"))))
 }
 
-/// A header value that is never printed.
+/// A header value that is never logged.
 pub(super) fn secret(text: &str) -> Result<HeaderValue, Fault> {
     let unusable = |_| Fault::malformed("a credential", "it has characters that cannot be sent");
     let mut value = HeaderValue::from_str(text).map_err(unusable)?;

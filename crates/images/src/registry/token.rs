@@ -18,13 +18,13 @@ use tokio::time::{Instant, timeout};
 
 /// As in the reference implementation's registry client.
 const MAX_TOKEN: u64 = 1 << 20;
-/// What the specification says when the token server does not.
+/// The specification's default when the token server names none.
 const DEFAULT_LIFE: u64 = 60;
-/// A token is not used when it is about to expire: the request has to arrive, too.
+/// A token that is about to expire is not used: the request still has to arrive.
 const MARGIN: Duration = Duration::from_secs(10);
 const CLIENT_ID: &str = "weir";
 const FORM: &str = "application/x-www-form-urlencoded";
-/// A token server answers in a tenth of a second; while one is asked, everybody waits who needs the same token.
+/// A token server answers in a tenth of a second; meanwhile every request that needs the same token waits.
 const TOKEN_TIME: Duration = Duration::from_secs(30);
 
 type Slot = Arc<tokio::sync::Mutex<Option<Token>>>;
@@ -52,7 +52,7 @@ impl Tokens {
         all.entry((repository.to_owned(), actions.to_owned())).or_default().clone()
     }
 
-    /// Drops a token that the registry no longer takes, unless somebody else has replaced it already.
+    /// Drops a token that the registry no longer accepts, unless it has already been replaced.
     pub(super) fn forget(&self, repository: &str, actions: &str, stale: &HeaderValue) {
         if let Ok(mut slot) = self.slot(repository, actions).try_lock()
             && slot.as_ref().is_some_and(|token| token.header == *stale)
@@ -63,7 +63,7 @@ impl Tokens {
 }
 
 impl Repository {
-    /// A token for these actions in the repository; one request for it, however many wait.
+    /// A token for these actions in the repository; one request for it, however many callers wait.
     pub(super) async fn token(&self, realm: &str, service: Option<&str>, actions: &str) -> Result<HeaderValue, Fault> {
         let slot = self.endpoint.tokens.slot(&self.spec.repository, actions);
         let mut slot = slot.lock().await;
@@ -92,7 +92,7 @@ impl Repository {
             return Err(broken(&"its address is neither http nor https"));
         }
         let credential = self.credential()?;
-        // A registry may send its users to any host, and the host is asked only in the way that it is configured for.
+        // A registry may name any host as token server; that host is contacted only as configured.
         if credential.is_some() && url.scheme() != "https" && !self.is_insecure(&url) {
             return Err(Fault::Realm { host: authority(&url) });
         }
@@ -122,14 +122,14 @@ impl Repository {
 
     async fn token_of(&self, response: Response) -> Result<Token, Fault> {
         let broken = |why: &dyn std::fmt::Display| Fault::malformed("the registry's token server", why);
-        // A token server says 403 where it means that the credentials are wrong.
+        // A token server returns 403 where it means that the credentials are wrong.
         if matches!(response.status(), StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) {
             return Err(Fault::Unauthorized { given: self.login.is_some() });
         }
         let by = format!("the token server {}", authority(response.url()));
         let response = answer::success(response, "token", self.login.is_some(), by).await?;
         let body = answer::limited(response, "the token server's answer", MAX_TOKEN).await?;
-        // The message of the JSON reader may quote the token.
+        // The JSON reader's message may quote the token.
         let answer: Answer = serde_json::from_slice(&body).map_err(|_| broken(&"its answer is no token"))?;
         let token = answer.token.or(answer.access_token).filter(|token| !token.is_empty());
         let header = secret(&format!("Bearer {}", token.ok_or_else(|| broken(&"its answer holds no token"))?))?;
@@ -139,7 +139,7 @@ impl Repository {
 }
 
 fn form<'a>(fields: impl Iterator<Item = (&'a str, &'a str)>) -> String {
-    // The writer for forms comes with the URL type: fill in a query and take it out again.
+    // The form encoder comes with the URL type: fill in a query and take it out again.
     let Ok(mut url) = Url::parse("form:") else { return String::new() };
     url.query_pairs_mut().extend_pairs(fields);
     url.query().unwrap_or_default().to_owned()

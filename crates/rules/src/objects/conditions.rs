@@ -1,8 +1,8 @@
 //! How a list of conditions changes.
 //!
-//! R-CONDITIONS-1 A condition that already says the same is left where it is, its transition time included.
-//! R-CONDITIONS-2 A changed one is taken out, with every other of its type, and put at the end.
-//! R-CONDITIONS-3 The transition time moves only when `status` changes its value.
+//! R-CONDITIONS-1 A condition that already says the same stays where it is, with its transition time.
+//! R-CONDITIONS-2 A changed one is removed, with every other of its type, and appended.
+//! R-CONDITIONS-3 The transition time changes only when `status` changes its value.
 //!
 //! Source: `pkg/apihelpers/apihelpers.go` of github.com/openshift/machine-config-operator.
 
@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::Condition;
 
-/// What a condition is to say, without its time.
+/// The wanted condition, without its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Said<'a> {
     /// Condition type.
@@ -23,7 +23,7 @@ pub struct Said<'a> {
     pub message: &'a str,
 }
 
-/// Makes the list say it; true when something other than nothing was done.
+/// Sets the condition in the list; true when that changed anything.
 pub fn set_condition(conditions: &mut Vec<Condition>, said: Said<'_>, now: Timestamp) -> bool {
     let old = conditions.iter().rfind(|c| c.type_ == said.type_);
     if old.is_some_and(|c| c.status == said.status && c.reason == said.reason && c.message == said.message) {

@@ -1,16 +1,16 @@
-//! Changes of some fields of an object, and whether there is one.
+//! Changes to some fields of an object, and whether there are any.
 //!
-//! R-EDIT-1 An edit replaces each of its fields as a whole, also by null, which a merge patch cannot.
-//! R-EDIT-2 It holds for the object as it was read: a version that is no longer the latest is refused by the API server.
-//! R-EDIT-3 Absent, null, empty text, empty list and empty object mean the same: who writes an object through types of his
-//! own leaves one for the other.
-//! R-EDIT-4 An object has what is wanted of it, whatever others or the API server added. Lists that Kubernetes merges by a
-//! key are compared by it, all others as a whole.
+//! R-EDIT-1 An edit replaces each of its fields as a whole, also with null, which a merge patch cannot do.
+//! R-EDIT-2 It applies to the object as it was read: the API server refuses it for a version that is no longer the latest.
+//! R-EDIT-3 Absent, null, empty text, empty list and empty object are the same: writers with types of their
+//! own replace one with another.
+//! R-EDIT-4 An object matches if it has everything that is wanted, whatever others or the API server added. Lists that Kubernetes
+//! merges by a key are compared by it, all others as a whole.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Value, json};
 
-/// Lists that merge by a key: field, key. Ports are told apart by their numbers, and have one name each.
+/// Lists that merge by a key: field, key. Ports are identified by number, and have one name each.
 const KEYED: [(&str, &str); 5] = [
     ("containers", "name"),
     ("ports", "name"),
@@ -31,7 +31,7 @@ pub fn edit(metadata: &ObjectMeta, fields: Vec<(String, Value)>) -> Option<Value
     Some(Value::Array(patch))
 }
 
-/// Whether two values say the same.
+/// Whether two values are the same under R-EDIT-3.
 #[must_use]
 pub fn means_same(a: &Value, b: &Value) -> bool {
     match (a, b) {
@@ -47,7 +47,7 @@ pub fn means_same(a: &Value, b: &Value) -> bool {
     }
 }
 
-/// Whether `found` has all that is wanted of it: R-EDIT-4.
+/// Whether `found` has everything that is `wanted`: R-EDIT-4.
 #[must_use]
 pub fn covers(found: &Value, wanted: &Value) -> bool {
     field_covers("", found, wanted)

@@ -1,11 +1,11 @@
-//! Certificates in PEM text: which there are and whose they are.
+//! Certificates in PEM text, and their subjects.
 //!
 //! Sources: RFC 7468 for the text, RFC 5280 section 4.1 for the order of a certificate's fields.
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 
 const CERTIFICATE: &str = "CERTIFICATE";
-/// Characters of base64 in a line, as RFC 7468 demands of who writes.
+/// Base64 characters per line, as RFC 7468 requires of writers.
 const LINE: usize = 64;
 /// DER tags.
 pub(crate) const SEQUENCE: u8 = 0x30;
@@ -13,7 +13,7 @@ const EXPLICIT_VERSION: u8 = 0xa0;
 /// Fields of a certificate between its version and its issuer: serial number, signature.
 const BEFORE_ISSUER: usize = 2;
 
-/// What is enclosed in a text, with its label, in order. What is not ended or no base64 is left out.
+/// The contents of a text's blocks, with their labels, in order. Blocks that are unterminated or not base64 are left out.
 pub(crate) fn blocks(text: &[u8]) -> Vec<(String, Vec<u8>)> {
     let text = String::from_utf8_lossy(text);
     let mut found = Vec::new();
@@ -32,7 +32,7 @@ pub(crate) fn blocks(text: &[u8]) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// Certificates of a text as DER, in order. What is no certificate, or cannot be read, is left out.
+/// Certificates of a text as DER, in order. Anything that is not a readable certificate is left out.
 pub(crate) fn certificates(text: &[u8]) -> Vec<Vec<u8>> {
     let certificates = blocks(text).into_iter().filter(|(label, der)| label == CERTIFICATE && subject(der).is_some());
     certificates.map(|(_, der)| der).collect()
@@ -52,22 +52,22 @@ pub(crate) fn text(der: &[u8]) -> String {
     text + "-----END " + CERTIFICATE + "-----\n"
 }
 
-/// Whether a certificate's subject has this text in it.
+/// Whether a certificate's subject contains this text.
 pub(crate) fn is_of(der: &[u8], name: &str) -> bool {
     subject(der).is_some_and(|subject| subject.windows(name.len()).any(|part| part == name.as_bytes()))
 }
 
-/// What of a certificate says whose it is and how long it holds, as it is encoded.
+/// The encoded issuer, validity and subject of a certificate.
 pub(crate) struct Certificate<'d> {
-    /// Content of the name of who signed it.
+    /// Content of the issuer's name.
     pub(crate) issuer: &'d [u8],
-    /// Content of the two times between which it holds.
+    /// Content of the validity: two times.
     pub(crate) validity: &'d [u8],
-    /// Content of the name of whose it is.
+    /// Content of the subject's name.
     pub(crate) subject: &'d [u8],
 }
 
-/// Takes a certificate apart; `None` when this is none.
+/// Parses a certificate; `None` when this is not one.
 pub(crate) fn certificate(der: &[u8]) -> Option<Certificate<'_>> {
     let (certificate, _) = of_tag(der, SEQUENCE)?;
     let (mut rest, _) = of_tag(certificate, SEQUENCE)?;
@@ -91,7 +91,7 @@ pub(crate) fn of_tag(der: &[u8], wanted: u8) -> Option<(&[u8], &[u8])> {
     element(der).filter(|(tag, _, _)| *tag == wanted).map(|(_, content, rest)| (content, rest))
 }
 
-/// Tag, content and what follows of the first element.
+/// Tag and content of the first element, and what follows it.
 pub(crate) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, first], mut rest) = der.split_first_chunk::<2>()?;
     let mut length = usize::from(first);

@@ -1,4 +1,4 @@
-//! Text from machines inside a sentence for people: quoted, so that control characters cannot disturb the reader.
+//! Machine text inside a sentence for people: quoted, so that control characters cannot disturb the reader.
 //!
 //! The form is that of Go's `%q` (`strconv.Quote`), which the reference uses in the messages it writes, so that an
 //! unchanged message compares equal after a takeover.
@@ -32,8 +32,8 @@ pub fn quoted(text: &str) -> String {
     out
 }
 
-/// Letters, marks, numbers, punctuation, symbols and the ASCII space. The standard library knows, but says so only by
-/// what it escapes; the leading letter keeps it from escaping a combining mark for being the first character.
+/// Letters, marks, numbers, punctuation, symbols and the ASCII space. The standard library knows these, but shows it only by
+/// what it escapes; the leading letter keeps it from escaping a combining mark because it is the first character.
 fn is_printable(c: char) -> bool {
     let mut text = String::from("a");
     text.push(c);

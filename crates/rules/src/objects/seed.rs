@@ -1,4 +1,4 @@
-//! The objects a cluster of ours that runs a release holds at the start, before any controller looks at it.
+//! The initial objects of one of our clusters that runs a release, before any controller acts.
 
 use crate::{operator::policies::guards, render::Build, status::update_history::begun, stream::gates::gates};
 use jiff::Timestamp;
@@ -21,21 +21,21 @@ use weir_api::{
 };
 use weir_distro::Profile;
 
-/// Who an object belongs to after the first start.
+/// Who owns an object after the first start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The user: it is made when it is missing and left alone from then on.
+    /// The user: it is created when missing and left alone from then on.
     User,
-    /// The cluster: it is brought up to date at every start.
+    /// The cluster: it is updated at every start.
     Cluster,
 }
 
-/// An object and who it belongs to.
+/// An object and its owner.
 #[derive(Clone, Debug)]
 pub struct Seed {
-    /// Whose it is.
+    /// Its owner.
     pub owner: Owner,
-    /// The object, its status included.
+    /// The object, including its status.
     pub object: Value,
 }
 
@@ -52,24 +52,24 @@ pub struct Facts<'a> {
     pub profile: &'a Profile,
     /// Our build.
     pub build: &'a Build,
-    /// What machines there are.
+    /// The cluster's machines.
     pub shape: &'a Shape,
-    /// The ClusterVersion of an earlier start, whose history goes on.
+    /// The ClusterVersion of an earlier start, whose history is continued.
     pub before: Option<&'a ClusterVersion>,
-    /// The FeatureGate of an earlier start: it keeps what it says of other releases.
+    /// The FeatureGate of an earlier start, whose lists for other releases are kept.
     pub gates: Option<&'a FeatureGate>,
-    /// When this is.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// What machines a cluster has, as far as its configuration depends on them.
+/// The machines of a cluster, as far as its configuration depends on them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Shape {
     /// Machines of the control plane; 0 while none is known.
     pub masters: usize,
-    /// Whether an arbiter completes two masters.
+    /// Whether an arbiter complements two masters.
     pub arbiter: bool,
-    /// Pools besides those built in.
+    /// Pools other than the built-in ones.
     pub custom: Vec<String>,
 }
 
@@ -87,7 +87,7 @@ impl Shape {
     }
 }
 
-/// All objects, in the order in which they can be made; marked, so that nobody takes them for those of an OpenShift.
+/// All objects, in an order in which they can be created; annotated, so that they are not mistaken for those of OpenShift.
 #[must_use]
 pub fn objects(facts: &Facts<'_>) -> Vec<Seed> {
     let cluster = |object| Seed { owner: Owner::Cluster, object };
@@ -131,7 +131,7 @@ fn feature_gate(facts: &Facts<'_>) -> Value {
     config("FeatureGate", CLUSTER, &spec, &json!({ "featureGates": gates }))
 }
 
-/// The admission policies, which the operator keeps: here they hold from the beginning.
+/// The admission policies, which the operator maintains: here they apply from the beginning.
 fn policies(facts: &Facts<'_>) -> Vec<Value> {
     let version = Some(facts.version);
     let seeded = serde_json::from_value(feature_gate(facts)).ok();
@@ -151,7 +151,7 @@ fn infrastructure(facts: &Facts<'_>) -> Value {
     config("Infrastructure", CLUSTER, &json!({"platformSpec": {"type": "None"}}), &status)
 }
 
-/// Stands for what the template controller makes: enough of a machine to be recognised on it.
+/// Stands for the template controller's output: just enough to be recognised on a machine.
 fn machine_config(role: &str) -> Value {
     let file = json!({
         "path": "/etc/machine-role", "mode": 0o644, "overwrite": true, "contents": {"source": format!("data:,{role}%0A")},
@@ -191,7 +191,8 @@ fn pools(facts: &Facts<'_>) -> Vec<Value> {
     facts.shape.roles().map(built_in).chain(facts.shape.custom.iter().map(|name| custom(name))).collect()
 }
 
-/// Base64 of `# none\n`: the API demands some bytes.
+/// Base64 of `# none
+/// `: the API requires some bytes.
 const NO_CERTIFICATES: &str = "IyBub25lCg==";
 
 fn controller_config(facts: &Facts<'_>) -> Value {

@@ -3,7 +3,7 @@
 //! R-SELECTOR-1 An absent selector matches nothing, an empty one everything.
 //! R-SELECTOR-2 All requirements must hold. `NotIn` and `DoesNotExist` hold for an object without the label.
 //! R-SELECTOR-3 A selector with an unknown operator, a malformed key or value, or the wrong number of values is invalid
-//! as a whole: nobody knows what it matches.
+//! as a whole: what it matches is unknown.
 //!
 //! Source: the Kubernetes API reference (`LabelSelector`), `pkg/labels` of k8s.io/apimachinery for the texts.
 
@@ -13,12 +13,12 @@ use std::{collections::BTreeMap, fmt};
 /// Labels of an object, as object metadata holds them.
 pub type Labels = BTreeMap<String, String>;
 
-/// A label selector that was found valid.
+/// A valid label selector.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Selector {
     /// The absent selector: matches no object.
     Nothing,
-    /// The selector's requirements, sorted by key; none of them means that every object matches.
+    /// The selector's requirements, sorted by key; without any, every object matches.
     All(Vec<Requirement>),
 }
 
@@ -31,7 +31,7 @@ pub struct Requirement {
     pub test: Test,
 }
 
-/// What a requirement asks of a label.
+/// What a requirement demands of a label.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Test {
     /// Present with one of these values.
@@ -66,12 +66,12 @@ pub enum SelectorError {
         /// `Exists` or `DoesNotExist`.
         operator: String,
     },
-    /// The key is no label key.
+    /// The key is not a valid label key.
     #[error(
         "{0:?} is not a label key: an optional DNS subdomain and '/', then at most 63 of letters, digits, '-', '_', '.', beginning and ending with a letter or digit"
     )]
     Key(String),
-    /// A value is no label value.
+    /// A value is not a valid label value.
     #[error(
         "{value:?} is not a value that label {key:?} can have: at most 63 of letters, digits, '-', '_', '.', beginning and ending with a letter or digit"
     )]
@@ -87,7 +87,7 @@ impl Selector {
     /// Validates a selector (R-SELECTOR-1, R-SELECTOR-3).
     ///
     /// # Errors
-    /// The first thing found wrong with it.
+    /// The first error in it.
     pub fn parse(selector: Option<&LabelSelector>) -> Result<Self, SelectorError> {
         let Some(selector) = selector else { return Ok(Self::Nothing) };
         let mut requirements = Vec::new();
@@ -123,7 +123,7 @@ impl Selector {
         }
     }
 
-    /// Whether the selector asks nothing and so selects every object.
+    /// Whether the selector has no requirements and so selects every object.
     #[must_use]
     pub fn is_everything(&self) -> bool {
         matches!(self, Self::All(requirements) if requirements.is_empty())
@@ -154,7 +154,7 @@ impl Requirement {
     }
 }
 
-/// Prints a selector as `kubectl --selector` takes it; the one that matches nothing, and the empty one, print nothing.
+/// Prints a selector as `kubectl --selector` takes it; one that matches nothing, and the empty one, print nothing.
 impl fmt::Display for Selector {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self::All(requirements) = self else { return Ok(()) };

@@ -1,9 +1,9 @@
-//! How old the boot images are held to be.
+//! How old the boot images count as.
 //!
-//! R-SKEW-1 As the user says: by the version he gives, or not at all.
-//! R-SKEW-2 Without a word of his not at all where no machine is ever made from them: on bare metal that boots from the
+//! R-SKEW-1 As the user says: by the given version, or not at all.
+//! R-SKEW-2 If the user does not say: not at all where no machine is ever created from them, that is on bare metal that boots from the
 //! release's own images, and with a single node.
-//! R-SKEW-3 By what the boot image controller notes, where all machine sets follow the release. Its note is only begun
+//! R-SKEW-3 By the boot image controller's record, where all machine sets follow the release. The record is only started
 //! here, with the release the cluster was installed with.
 //! R-SKEW-4 Else by the release the cluster was installed with.
 //! R-SKEW-5 That is the last completed entry of the history, which is newest first, else its last one.
@@ -20,27 +20,27 @@ const MANUAL: &str = "Manual";
 const NONE: &str = "None";
 const BY_RELEASE: &str = "OCPVersion";
 const COMPLETED: &str = "Completed";
-/// A version that is older than every other, when the cluster does not tell.
+/// A version older than every other, for when the cluster does not say.
 const UNKNOWN: &str = "0.0.0";
 
-/// Everything that decides it.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct SkewView<'a> {
-    /// What the user says.
+    /// The user's choice.
     pub spec: Option<&'a BootImageSkewEnforcement>,
-    /// What the status says.
+    /// The current status.
     pub live: Option<&'a BootImageSkewEnforcementStatus>,
     /// What the cluster runs on.
     pub infrastructure: &'a Infrastructure,
-    /// Whether bare metal boots from images that somebody put somewhere, and not from those of the release.
+    /// Whether bare metal boots from images that an administrator provides, rather than from those of the release.
     pub legacy_provisioning: bool,
     /// Whether all machine sets follow the release.
     pub follows_all: bool,
-    /// The releases that the cluster ran.
+    /// The cluster's past releases.
     pub cluster: Option<&'a ClusterVersion>,
 }
 
-/// What the status is to say.
+/// The wanted status.
 #[must_use]
 pub fn skew(view: &SkewView<'_>) -> BootImageSkewEnforcementStatus {
     let of = |mode: &str| BootImageSkewEnforcementStatus {

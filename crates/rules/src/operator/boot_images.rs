@@ -1,11 +1,11 @@
 //! Which machine sets' boot images follow the release.
 //!
-//! R-BOOT-1 Platforms differ: whose machine sets can be followed, and whether they are without anybody asking.
-//! R-BOOT-2 An empty list in the spec opts out of everything, and is the status as it is.
-//! R-BOOT-3 Otherwise machine sets are as the user says; without a word of his all of them where the platform does so by
-//! itself, else none. When that begins it is noted: nobody asked for it.
-//! R-BOOT-4 Control plane machine sets are as the user says, without a word none, where gate and platform know them.
-//! R-BOOT-5 What the status says of other managers stays.
+//! R-BOOT-1 Platforms differ: whose machine sets can follow, and whether they do so by default.
+//! R-BOOT-2 An empty list in the spec opts out of everything, and is copied to the status.
+//! R-BOOT-3 Otherwise machine sets follow as the user says; by default all of them where the platform does so by
+//! default, else none. When that begins it is recorded, because nobody asked for it.
+//! R-BOOT-4 Control plane machine sets follow as the user says, by default none, where gate and platform support them.
+//! R-BOOT-5 Other managers in the status stay.
 //!
 //! Source: `syncMachineConfiguration` in `pkg/operator/sync.go` and `pkg/apihelpers/apihelpers.go` of
 //! github.com/openshift/machine-config-operator.
@@ -19,24 +19,24 @@ use weir_api::{
 pub const MACHINE_SETS: &str = "machinesets";
 const CONTROL_PLANE: &str = "controlplanemachinesets";
 const GROUP: &str = "machine.openshift.io";
-/// Mode of a manager all of whose machine sets follow.
+/// Mode of a manager whose machine sets all follow.
 pub const ALL: &str = "All";
 const NONE: &str = "None";
-/// A cloud of this name runs in somebody's own data centre and has no images of releases.
+/// A cloud of this name runs in a private data centre and has no images of releases.
 const STACK: &str = "AzureStackCloud";
 
-/// What a platform can do.
+/// What a platform supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Support {
     /// Machine sets can be followed.
     pub machine_sets: bool,
     /// Control plane machine sets can.
     pub control_plane: bool,
-    /// They are without anybody asking.
+    /// They follow by default.
     pub by_default: bool,
 }
 
-/// What the cluster's platform can do (R-BOOT-1).
+/// What the cluster's platform supports (R-BOOT-1).
 #[must_use]
 pub fn support(infrastructure: &Infrastructure) -> Support {
     let cloud = || {
@@ -52,16 +52,16 @@ pub fn support(infrastructure: &Infrastructure) -> Support {
     }
 }
 
-/// What the status is to say.
+/// The wanted status.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Managed {
-    /// It.
+    /// The status.
     pub status: ManagedBootImages,
     /// Machine sets begin to follow although nobody asked for it.
     pub opted_in: bool,
 }
 
-/// What the status is to say; `None` where the platform cannot do it, and then it stays.
+/// The wanted status; `None` where the platform does not support it, and then the status stays.
 #[must_use]
 pub fn managed(
     spec: Option<&ManagedBootImages>,
@@ -155,18 +155,18 @@ mod tests {
         let (aws, vsphere) = (on(json!({"type": "AWS"})), on(json!({"type": "VSphere"})));
         let nothing = Value::Null;
         let table = [
-            // Nobody says anything.
+            // No explicit setting.
             (&nothing, &nothing, aws, false, list(&[(sets, "All")]), true),
             (&nothing, &list(&[(sets, "None")]), aws, false, list(&[(sets, "All")]), true),
             (&nothing, &list(&[(sets, "All")]), aws, false, list(&[(sets, "All")]), false),
             (&nothing, &list(&[]), aws, false, list(&[(sets, "All")]), false),
-            // The user does.
+            // The user's setting.
             (&list(&[]), &list(&[(sets, "All")]), aws, true, list(&[]), false),
             (&list(&[(sets, "None")]), &nothing, aws, false, list(&[(sets, "None")]), false),
             (&list(&[(planes, "All")]), &nothing, aws, true, list(&[(sets, "All"), (planes, "All")]), true),
             (&nothing, &nothing, aws, true, list(&[(sets, "All"), (planes, "None")]), true),
             (&nothing, &nothing, vsphere, true, list(&[(sets, "All")]), true),
-            // Others in the status stay where they are.
+            // Others' entries in the status keep their positions.
             (
                 &list(&[(sets, "None")]),
                 &list(&[("others", "All"), (sets, "All")]),

@@ -1,7 +1,7 @@
 //! The pools that every cluster has.
 //!
 //! R-BUILT-IN-1 `master` and `worker`; `arbiter` as well where the control plane has an arbiter.
-//! R-BUILT-IN-2 One that is missing is created. One that is there only gets labels it lacks: its spec is the user's.
+//! R-BUILT-IN-2 A missing one is created. An existing one only gets labels it lacks: its spec is the user's.
 //!
 //! Source: `manifests/{master,worker,arbiter}.machineconfigpool.yaml` and `syncMachineConfigPools` in `pkg/operator/sync.go`
 //! of github.com/openshift/machine-config-operator.
@@ -22,12 +22,12 @@ use weir_api::{
 /// Prefix of the label that names a built-in pool.
 const NAME_PREFIX: &str = "pools.operator.machineconfiguration.openshift.io/";
 
-/// What is to be done about a built-in pool.
+/// What to do with a built-in pool.
 #[derive(Clone, Debug, PartialEq)]
 pub enum PoolChange {
     /// Create it.
     Create(Box<MachineConfigPool>),
-    /// Put these labels on it.
+    /// Add these labels to it.
     Label {
         /// Its name.
         pool: String,
@@ -36,7 +36,7 @@ pub enum PoolChange {
     },
 }
 
-/// What is to be done about the built-in pools.
+/// What to do with the built-in pools.
 #[must_use]
 pub fn built_in(pools: &[PoolView<'_>], arbiter_topology: bool) -> Vec<PoolChange> {
     let wanted = [(MASTER, true), (WORKER, true), (ARBITER, arbiter_topology)];

@@ -1,25 +1,25 @@
-//! What the ControllerConfig of a real cluster says: the facts that rendering needs, out of the cluster's own objects.
+//! The ControllerConfig of a real cluster: the facts that rendering needs, from the cluster's own objects.
 //!
-//! R-CONTROLLER-CONFIG-1 Only where OpenShift is: there is an Infrastructure, and weir made neither it nor the
+//! R-CONTROLLER-CONFIG-1 Only on OpenShift: there is an Infrastructure, and weir created neither it nor the
 //! ControllerConfig.
-//! R-CONTROLLER-CONFIG-2 The release's list of images must be of the release that the cluster is to run.
-//! R-CONTROLLER-CONFIG-3 Registries' certificates are those of the registry inside the cluster and those that the Image
-//! configuration names; a ConfigMap that it names and that is not there counts as empty. Both together are published for
-//! others, and also when nothing is left of them.
-//! R-CONTROLLER-CONFIG-4 The root CA is that of the machine config server, or while it has none that of the cluster.
-//! R-CONTROLLER-CONFIG-5 DNS address and IP families come from the service networks, the network's type from what is in
-//! force, or while nothing is from what is wanted. Infrastructure and DNS are embedded whole.
-//! R-CONTROLLER-CONFIG-6 Kubelets trust what the API server publishes for them. Until the bootstrap is complete it is what
-//! the installer gave, with the API server's signer as it is by now, and there is no pull secret for the registry inside:
-//! the first machines were booted with just that.
-//! R-CONTROLLER-CONFIG-7 Nodes trust the administrator's certificates, and those of the proxy after them.
-//! R-CONTROLLER-CONFIG-8 The pull secret for the registry inside the cluster has the logins of the puller's account and of
-//! the cluster's pull secret, which wins; the login for the registry counts for its default route too.
-//! R-CONTROLLER-CONFIG-9 OS images are named only while there are no streams.
+//! R-CONTROLLER-CONFIG-2 The release's list of images must be of the release that the cluster should run.
+//! R-CONTROLLER-CONFIG-3 Registries' certificates are those of the internal registry and those that the Image
+//! configuration names; a missing ConfigMap that it names counts as empty. Both together are published for
+//! other components, even when none are left.
+//! R-CONTROLLER-CONFIG-4 The root CA is that of the machine config server, or the cluster's while the server has none.
+//! R-CONTROLLER-CONFIG-5 DNS address and IP families come from the service networks, the network type from the status, or
+//! from the spec while the status has none. Infrastructure and DNS are embedded whole.
+//! R-CONTROLLER-CONFIG-6 Kubelets trust what the API server publishes for them. Until the bootstrap is complete they trust the
+//! installer's bundle, with the API server's current signer, and there is no pull secret for the internal registry:
+//! that is what the first machines were booted with.
+//! R-CONTROLLER-CONFIG-7 Nodes trust the administrator's certificates, followed by those of the proxy.
+//! R-CONTROLLER-CONFIG-8 The pull secret for the internal registry has the logins of the puller's account and of
+//! the cluster's pull secret, which wins; the login for the registry also applies to its default route.
+//! R-CONTROLLER-CONFIG-9 OS images are set only while there are no streams.
 //! R-CONTROLLER-CONFIG-10 Machines boot from the machine config server at the API server's internal name, or at its virtual
-//! address where the platform has one.
-//! R-CONTROLLER-CONFIG-11 One that another build keeps is left alone, with everything that goes with it: two that write it would
-//! undo each other's work for ever, and what that build generated would count for nobody.
+//! address on platforms that have one.
+//! R-CONTROLLER-CONFIG-11 One that another build manages is left alone, with everything that belongs to it: two builds that write it
+//! would undo each other's work forever, and what the other build generated would no longer count.
 //!
 //! Source: `syncRenderConfig` in `pkg/operator/sync.go` and `pkg/operator/render.go` of
 //! github.com/openshift/machine-config-operator. R-CONTROLLER-CONFIG-1 is ours.
@@ -57,10 +57,10 @@ use weir_api::{
 /// ConfigMaps by namespace and name.
 pub type ConfigMaps<'a> = BTreeMap<(&'a str, &'a str), &'a ConfigMap>;
 
-/// Key of bundles of certificates.
+/// Key of certificate bundles.
 pub const BUNDLE: &str = "ca-bundle.crt";
 
-/// ConfigMaps that are read, by namespace and name; beside them those of [`namespaces::CONFIG`] that Image and Proxy name.
+/// ConfigMaps that are read, by namespace and name; in addition those of [`namespaces::CONFIG`] that Image and Proxy name.
 pub const READ: [(&str, &str); 12] = [
     (OPERATOR_NAMESPACE, config_maps::IMAGES),
     (OPERATOR_NAMESPACE, config_maps::SERVER_CA),
@@ -76,19 +76,19 @@ pub const READ: [(&str, &str); 12] = [
     (namespaces::CONFIG_MANAGED, config_maps::MERGED_REGISTRY_CA),
 ];
 
-/// Platforms whose nodes cannot do without a cloud configuration.
+/// Platforms whose nodes need a cloud configuration.
 const NEED_CLOUD_CONF: [&str; 4] = ["Azure", "GCP", "OpenStack", "VSphere"];
 const CLOUD_CONF: &str = "cloud.conf";
 const CLOUD_CA: &str = "ca-bundle.pem";
 
-/// Everything that decides it.
+/// The inputs.
 #[derive(Clone, Debug)]
 pub struct RenderConfigView<'a> {
     /// What the cluster runs on.
     pub infrastructure: &'a Infrastructure,
     /// Its networks.
     pub network: Option<&'a Network>,
-    /// How it reaches the outside.
+    /// Its proxy.
     pub proxy: Option<&'a Proxy>,
     /// Its domain.
     pub dns: Option<&'a DNS>,
@@ -98,39 +98,39 @@ pub struct RenderConfigView<'a> {
     pub maps: ConfigMaps<'a>,
     /// Whether there is a registry inside the cluster.
     pub has_registry: bool,
-    /// The account whose logins open it.
+    /// The account with the logins for it.
     pub puller: Option<&'a ServiceAccount>,
-    /// Secrets beside the account, by name.
+    /// Secrets of that account, by name.
     pub puller_secrets: BTreeMap<&'a str, &'a Secret>,
     /// The cluster's pull secret.
     pub pull_secret: Option<&'a Secret>,
     /// Whether there are OS image streams.
     pub streams: bool,
-    /// Version of the release the cluster is to run.
+    /// Version of the release the cluster should run.
     pub version: &'a str,
 }
 
-/// What the cluster's objects come to.
+/// The result.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RenderConfig {
     /// The ControllerConfig's spec.
     pub spec: ControllerConfigSpec,
-    /// All registries' certificates, by registry, for others to read.
+    /// All registries' certificates, by registry, for other components to read.
     pub registry_ca: BTreeMap<String, String>,
     /// Host and port of the machine config server.
     pub server: String,
-    /// ConfigMap of [`namespaces::CONFIG`] that the Image configuration names and that is not there.
+    /// ConfigMap of [`namespaces::CONFIG`] that the Image configuration names and that does not exist.
     pub missing_ca: Option<String>,
 }
 
-/// Whether the ControllerConfig is ours to keep (R-CONTROLLER-CONFIG-1).
+/// Whether the ControllerConfig is ours to manage (R-CONTROLLER-CONFIG-1).
 #[must_use]
 pub fn is_kept(infrastructure: Option<&Infrastructure>, config: Option<&ControllerConfig>) -> bool {
     infrastructure.is_some_and(|object| !Annotations::of(&object.metadata).has(SEEDED))
         && config.is_none_or(|object| !Annotations::of(&object.metadata).has(SEEDED))
 }
 
-/// Whether another build keeps the ControllerConfig (R-CONTROLLER-CONFIG-11).
+/// Checks that no other build manages the ControllerConfig (R-CONTROLLER-CONFIG-11).
 ///
 /// # Errors
 /// When one does, with what to do.
@@ -141,10 +141,10 @@ pub fn kept_by_us(config: Option<&ControllerConfig>, build: &str) -> Result<(), 
     }
 }
 
-/// What the cluster's objects come to.
+/// Computes the ControllerConfig from the cluster's objects.
 ///
 /// # Errors
-/// When one is missing that must be there, or says something that cannot be.
+/// When a required object is missing, or contains something invalid.
 pub fn render_config(view: &RenderConfigView<'_>) -> Result<RenderConfig, RenderConfigError> {
     let singleton = |kind| RenderConfigError::Missing { kind, name: CLUSTER.to_owned() };
     let mut spec =
@@ -184,7 +184,7 @@ pub fn render_config(view: &RenderConfigView<'_>) -> Result<RenderConfig, Render
     })
 }
 
-/// Bytes as an object has them; absent when there are none.
+/// Bytes as an object holds them; absent when there are none.
 fn filled(bytes: Vec<u8>) -> Option<String> {
     (!bytes.is_empty()).then(|| STANDARD.encode(bytes))
 }

@@ -1,11 +1,11 @@
-//! What the operator writes of the MachineConfiguration.
+//! What the operator writes to the MachineConfiguration.
 //!
-//! R-CONFIGURATION-1 One that is not there is created, managed and with nothing asked of it.
+//! R-CONFIGURATION-1 A missing one is created, managed and otherwise empty.
 //! R-CONFIGURATION-2 Its status says which policies are in force (R-DISRUPTION), whose boot images follow the release
-//! (R-BOOT) and, while its gate is on, how old they are held to be (R-SKEW). Nothing else of the status is written, so
+//! (R-BOOT) and, while its gate is on, how old they count as (R-SKEW). Nothing else of the status is written, so
 //! that the boot image controller's conditions are never lost.
-//! R-CONFIGURATION-3 When boot images begin to follow by themselves the time is noted on the object, before the status.
-//! R-CONFIGURATION-4 That boot images could not be updated is the operator's failure, too.
+//! R-CONFIGURATION-3 When boot images begin to follow by default, the time is recorded on the object, before the status.
+//! R-CONFIGURATION-4 A failure to update boot images is also the operator's failure.
 //!
 //! Source: `syncMachineConfiguration` in `pkg/operator/sync.go` of github.com/openshift/machine-config-operator, which
 //! writes the status as a whole.
@@ -27,24 +27,24 @@ use weir_api::{
     machine_configuration::MachineConfigurationSpec,
 };
 
-/// Everything that decides it.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct ConfigurationView<'a> {
     /// The object.
     pub object: &'a MachineConfiguration,
     /// What the cluster runs on.
     pub infrastructure: &'a Infrastructure,
-    /// The releases that the cluster ran.
+    /// The cluster's past releases.
     pub cluster: Option<&'a ClusterVersion>,
     /// Whether control plane machine sets can follow.
     pub control_plane_gate: bool,
-    /// Whether the age of boot images is judged.
+    /// Whether the age of boot images is evaluated.
     pub skew_gate: bool,
-    /// Whether bare metal boots from images that somebody put somewhere.
+    /// Whether bare metal boots from images that an administrator provides.
     pub legacy_provisioning: bool,
 }
 
-/// The object that is created where there is none.
+/// The object to create when there is none.
 #[must_use]
 pub fn initial() -> MachineConfiguration {
     let spec = MachineConfigurationSpec {
@@ -54,7 +54,7 @@ pub fn initial() -> MachineConfiguration {
     MachineConfiguration::named(CLUSTER, spec)
 }
 
-/// What is to be noted on the object, as a merge patch; `None` when nothing is (R-CONFIGURATION-3).
+/// The change to the object's annotations, as a merge patch; `None` when there is none (R-CONFIGURATION-3).
 #[must_use]
 pub fn note(view: &ConfigurationView<'_>, now: Timestamp) -> Option<Value> {
     let opted_in = of_boot_images(view).is_some_and(|managed| managed.opted_in);
@@ -62,7 +62,7 @@ pub fn note(view: &ConfigurationView<'_>, now: Timestamp) -> Option<Value> {
     opted_in.then(|| json!({"metadata": {"annotations": {OPTED_IN_AT: time}}}))
 }
 
-/// What is to be changed of the status, as a JSON patch; `None` when nothing is.
+/// The change to the status, as a JSON patch; `None` when there is none.
 #[must_use]
 pub fn status(view: &ConfigurationView<'_>) -> Option<Value> {
     let object = view.object;
@@ -96,7 +96,7 @@ pub fn status(view: &ConfigurationView<'_>) -> Option<Value> {
     edit(&object.metadata, set)
 }
 
-/// Fields of the status that are the operator's.
+/// Fields of the status that the operator owns.
 const FIELDS: [&str; 4] =
     ["observedGeneration", "nodeDisruptionPolicyStatus", "managedBootImagesStatus", "bootImageSkewEnforcementStatus"];
 
@@ -106,7 +106,7 @@ fn of_boot_images(view: &ConfigurationView<'_>) -> Option<Managed> {
     managed(spec, live, support(view.infrastructure), view.control_plane_gate)
 }
 
-/// Why boot images could not be updated, when they could not (R-CONFIGURATION-4).
+/// Why boot images could not be updated, if so (R-CONFIGURATION-4).
 #[must_use]
 pub fn failure(object: &MachineConfiguration) -> Option<String> {
     let conditions = object.status.as_ref()?.conditions.as_deref()?;
@@ -159,7 +159,7 @@ mod tests {
         let note = note(&view(&object, &platform), at).unwrap();
         assert_eq!(note["metadata"]["annotations"][OPTED_IN_AT], "2026-01-02T03:04:05Z");
 
-        // Once it is there nothing is to be done, and what others write beside it is not touched.
+        // Once it is written nothing remains to be done, and other fields are not touched.
         object.status = Some(of(written));
         let condition = json!({"type": "BootImageUpdateDegraded", "status": "True", "reason": "x", "message": "no disk",
             "lastTransitionTime": "2026-01-01T00:00:00Z"});

@@ -1,4 +1,4 @@
-//! Which distribution a cluster was made for: it keeps it as long as it lives.
+//! Which distribution a cluster was created for: it never changes.
 
 use crate::view::Annotations;
 use weir_api::{
@@ -7,7 +7,7 @@ use weir_api::{
 };
 use weir_distro::Profile;
 
-/// The distribution that weir made the cluster for; `None` where it did not make one.
+/// The distribution that weir created the cluster for; `None` if weir did not create it.
 #[must_use]
 pub fn made_for(version: Option<&ClusterVersion>, gates: Option<&FeatureGate>) -> Option<&'static Profile> {
     let marks = Annotations::of(&version?.metadata);
@@ -15,7 +15,7 @@ pub fn made_for(version: Option<&ClusterVersion>, gates: Option<&FeatureGate>) -
     if let Some(name) = marks.get(DISTRIBUTION) {
         return Profile::by_name(name).ok();
     }
-    // Earlier builds did not note it; the FeatureSet that they wrote is particular to each.
+    // Earlier builds did not record it; the FeatureSet that they wrote identifies it.
     let set = gates?.spec.feature_set.as_str();
     Profile::all().iter().find(|profile| profile.sample.feature_set == set)
 }

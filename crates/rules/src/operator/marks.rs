@@ -1,8 +1,8 @@
-//! Which build the ControllerConfig is of.
+//! Which build the ControllerConfig belongs to.
 //!
-//! R-MARKS-1 One that weir made on an API server that is no OpenShift carries the build of the operator that runs, and the
-//! release the cluster is to run: else the controllers of a newer build would wait for it for ever.
-//! R-MARKS-2 One that somebody else made is never marked: the mark says which operator keeps it.
+//! R-MARKS-1 One that weir created on an API server that is not OpenShift carries the build of the running operator, and the
+//! release the cluster should run: otherwise the controllers of a newer build would wait for it forever.
+//! R-MARKS-2 One that another creator made is never changed: its annotation says which operator manages it.
 //!
 //! Source: `syncControllerConfig` in `pkg/operator/sync.go` of github.com/openshift/machine-config-operator. R-MARKS-1 is ours.
 
@@ -13,7 +13,7 @@ use weir_api::{
     keys::config::{GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, SEEDED},
 };
 
-/// What is to be changed about the marks, as a merge patch; `None` when nothing is.
+/// The change to the annotations, as a merge patch; `None` when there is none.
 #[must_use]
 pub fn marks(config: &ControllerConfig, build: &str, release: &str) -> Option<Value> {
     let held = Annotations::of(&config.metadata);

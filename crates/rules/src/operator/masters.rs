@@ -1,11 +1,11 @@
-//! What labels and taints nodes of the control plane have.
+//! The labels and taints of control plane nodes.
 //!
-//! R-MASTERS-1 A node with the label of masters has that of the control plane.
-//! R-MASTERS-2 Where the Scheduler says that masters are schedulable they are workers, too, and no taint of their role keeps
-//! pods away; else they are no workers, and the taint of masters keeps pods away.
-//! R-MASTERS-3 Without a Scheduler nothing is said about that, and it stays as it is.
-//! R-MASTERS-4 Other labels and taints are others'. A list of taints is written as a whole, so the change holds for the node as
-//! it was read, or not at all.
+//! R-MASTERS-1 A node with the master label also gets the control plane label.
+//! R-MASTERS-2 If the Scheduler says that masters are schedulable they are also workers, and no taint of their role keeps
+//! pods away; otherwise they are not workers, and the master taint keeps pods away.
+//! R-MASTERS-3 Without a Scheduler, both stay as they are.
+//! R-MASTERS-4 Other labels and taints are left alone. A list of taints is written as a whole, so the change applies only to the node as
+//! it was read.
 //!
 //! Source: `reconcileMaster` in `pkg/controller/node/node_controller.go` of
 //! github.com/openshift/machine-config-operator. The second half of R-MASTERS-4 is ours.
@@ -16,8 +16,8 @@ use weir_api::keys::node::{CONTROL_PLANE, MASTER, WORKER};
 
 const NO_SCHEDULE: &str = "NoSchedule";
 
-/// What is to be changed about a node, as a merge patch; `None` when nothing is. `schedulable` is what the Scheduler says,
-/// absent where there is none.
+/// The change to a node, as a merge patch; `None` when there is none. `schedulable` is the Scheduler's setting,
+/// absent without a Scheduler.
 #[must_use]
 pub fn change(node: &Node, schedulable: Option<bool>) -> Option<Value> {
     let has = |label: &str| node.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(label));
@@ -70,7 +70,7 @@ mod tests {
         .unwrap()
     }
 
-    /// Labels, taints and the Scheduler; what is changed.
+    /// Labels, taints and the Scheduler; the change.
     type Case<'a> = (&'a [&'a str], Value, Option<bool>, Option<Value>);
 
     #[test]

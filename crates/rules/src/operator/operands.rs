@@ -1,19 +1,19 @@
-//! Which objects the operator applies and deletes to keep what it was given, and whether the pods of that are there.
+//! Which objects the operator applies and deletes to manage what it was given, and whether their pods are available.
 //!
-//! R-OPERAND-1 What is wanted carries our label. One of that name which somebody else made is taken over.
-//! R-OPERAND-2 An object is applied where what is there lacks a field or says something else; what others or the API server
-//! added to it is no difference (R-EDIT-4).
-//! R-OPERAND-3 What carries our label and is no longer wanted is deleted; what does not carry it never is.
-//! R-OPERAND-4 What Kubernetes lets nobody change, the role of a binding and the selector of a Deployment, is changed by
-//! deleting the object, if it is ours; it is then made again.
-//! R-OPERAND-5 What is being deleted is left alone until it is gone.
-//! R-OPERAND-6 Accounts and roles come before bindings, those before what needs them, and what watches over it last. What
-//! goes goes after all that, in the reverse order.
-//! R-OPERAND-7 Of a kind that the cluster does not know nothing is applied until it does.
-//! R-OPERAND-8 A Deployment is done when its last change was seen, and all its pods are updated and available. It is waited
-//! for, and in the end that is a failure.
+//! R-OPERAND-1 Wanted objects carry our label. An existing object of that name is taken over.
+//! R-OPERAND-2 An object is applied if the existing one lacks a field or has another value; additions by others or the API
+//! server do not count (R-EDIT-4).
+//! R-OPERAND-3 An object with our label that is no longer wanted is deleted; one without it never is.
+//! R-OPERAND-4 Immutable fields, the role of a binding and the selector of a Deployment, are changed by
+//! deleting the object, if it is ours; it is then created again.
+//! R-OPERAND-5 An object that is being deleted is left alone until it is gone.
+//! R-OPERAND-6 Accounts and roles come first, then bindings, then what needs them, and monitoring last.
+//! Deletions come after all that, in the reverse order.
+//! R-OPERAND-7 Objects of a kind that the cluster does not have are not applied until it does.
+//! R-OPERAND-8 A Deployment is done when its last change was observed, and all its pods are updated and available. Until then it is
+//! waited for, and after a timeout that is a failure.
 //!
-//! Source of the order, of R-OPERAND-8 and of its texts: `pkg/operator/sync.go` of
+//! Source of the order, of R-OPERAND-8 and of its messages: `pkg/operator/sync.go` of
 //! github.com/openshift/machine-config-operator. R-OPERAND-3 to 5 and 7 are ours.
 
 use crate::objects::edit::covers;
@@ -22,11 +22,11 @@ use serde_json::{Value, json};
 use std::{cmp::Reverse, fmt};
 use weir_api::keys::operand::{MANAGED_BY, OPERATOR};
 
-/// How long pods may take, the reference's time.
+/// Timeout for pods, as in the reference.
 pub const ROLLOUT_TIME: SignedDuration = SignedDuration::from_mins(10);
 
 const DEPLOYMENT: &str = "Deployment";
-/// Kinds in the order in which they are applied; one that is not here comes first.
+/// Kinds in the order in which they are applied; one that is not listed comes first.
 const ORDER: [&str; 9] = [
     "ServiceAccount",
     "ClusterRole",
@@ -38,31 +38,31 @@ const ORDER: [&str; 9] = [
     DEPLOYMENT,
     "ServiceMonitor",
 ];
-/// What nobody can change: kind, JSON pointer.
+/// Immutable fields: kind, JSON pointer.
 const FIXED: [(&str, &str); 3] =
     [("ClusterRoleBinding", "/roleRef"), ("RoleBinding", "/roleRef"), (DEPLOYMENT, "/spec/selector")];
 
-/// Everything that decides it.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct OperandsView<'a> {
-    /// What is to be there, as [`labelled`].
+    /// The wanted objects, as [`labelled`].
     pub wanted: &'a [Value],
-    /// What is there with our label.
+    /// The existing objects with our label.
     pub live: &'a [Value],
-    /// Kinds that the cluster does not know.
+    /// Kinds that the cluster does not have.
     pub unserved: &'a [String],
 }
 
-/// What is to be done about an object.
+/// What to do with an object.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum OperandChange<'a> {
-    /// Make it so.
+    /// Apply it.
     Apply(&'a Value),
     /// Delete it.
     Delete(&'a Value),
 }
 
-/// Which object it is. The group is left out: no two kinds that are kept have the same name.
+/// The identity of an object. The group is left out: no two managed kinds have the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Identity<'a> {
     /// Its kind.
@@ -74,7 +74,7 @@ pub struct Identity<'a> {
 }
 
 impl<'a> Identity<'a> {
-    /// Of this object.
+    /// The identity of this object.
     #[must_use]
     pub fn of(object: &'a Value) -> Self {
         let text = |pointer: &str| object.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
@@ -89,19 +89,19 @@ impl fmt::Display for Identity<'_> {
     }
 }
 
-/// What the pods of the Deployments have come to.
+/// The state of the Deployments' pods.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rollout {
-    /// They are there.
+    /// They are available.
     Done,
     /// They are waited for.
     Waiting {
-        /// For what.
+        /// What is missing.
         why: String,
     },
-    /// They were waited for too long.
+    /// They did not become available in time.
     Failed {
-        /// For what.
+        /// What is missing.
         why: String,
     },
 }

@@ -1,18 +1,18 @@
-//! The admission policies: what an API server is to refuse, and when there is to be a policy.
+//! The admission policies: what an API server should refuse, and when each policy exists.
 //!
-//! R-POLICY-1 While the gate of streams is on, a pool may be made to name only a stream that is available.
-//! R-POLICY-2 The change is judged, not the pool: one that names a stream already, or has a selector already, may be written
+//! R-POLICY-1 While the streams gate is on, a pool may only be changed to name a stream that is available.
+//! R-POLICY-2 Only changes are checked, not the pool: one that already names a stream, or already has a selector, may be written
 //! to whatever became of it.
-//! R-POLICY-3 Without an OSImageStream, or an Infrastructure, nothing is judged by it: nobody is frozen who asks for nothing.
-//! R-POLICY-4 A policy of a gate goes with the gate, also one that the reference left behind; and there is none about streams
+//! R-POLICY-3 Without an OSImageStream, or an Infrastructure, the policies that need it check nothing, so that nobody is locked out.
+//! R-POLICY-4 A gate's policy goes with the gate, even one that the reference left behind; and there is none about streams
 //! where the only one follows the release, because any name gets that stream there (R-STREAM-4).
-//! R-POLICY-5 While it is not known whether a gate is on, nothing is changed about its policy.
-//! R-POLICY-6 A custom pool selects what workers get: without it its nodes would lose what makes them nodes.
-//! R-POLICY-7 The one MachineConfiguration that is read is named `cluster`; there is no other.
-//! R-POLICY-8 Boot images follow the release only where the platform can do it; those of control plane machine sets, while
-//! that gate is on, on fewer.
-//! R-POLICY-9 The daemon reports about the node that its token is from and about no other.
-//! R-POLICY-10 A release bundle that the cluster runs from is not deleted.
+//! R-POLICY-5 While it is unknown whether a gate is on, its policy is not changed.
+//! R-POLICY-6 A custom pool must select the workers' MachineConfigs: its nodes could not function without them.
+//! R-POLICY-7 The only MachineConfiguration that is read is named `cluster`; no other may exist.
+//! R-POLICY-8 Boot images follow the release only on platforms that support it; those of control plane machine sets, while
+//! their gate is on, on fewer.
+//! R-POLICY-9 The daemon may report only about the node that its token is bound to.
+//! R-POLICY-10 A release bundle that the cluster runs from cannot be deleted.
 //!
 //! Source of names, messages and R-POLICY-6 to 10: the `*validatingadmissionpolicy.yaml` in `manifests` of
 //! github.com/openshift/machine-config-operator. R-POLICY-2, 3 and 4 are ours, as are the expressions.
@@ -24,7 +24,7 @@ use serde_json::Value;
 use weir_api::keys::gates::{MANAGED_BOOT_IMAGES_CPMS, OS_STREAMS};
 use weir_distro::{Profile, StreamsRule};
 
-/// A policy and its binding, as they are to be; only what is said here is compared.
+/// A policy and its binding, as wanted; only the fields given here are compared.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Guard {
     /// The ValidatingAdmissionPolicy.
@@ -33,19 +33,19 @@ pub struct Guard {
     pub binding: Value,
 }
 
-/// A guard, and whether there is to be one.
+/// A guard, and whether it should exist.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
     /// The guard.
     pub guard: Guard,
-    /// Whether it is to be there; absent while that is not known.
+    /// Whether it should exist; absent while unknown.
     pub is_wanted: Option<bool>,
 }
 
-/// What is to be done about a policy or a binding.
+/// What to do with a policy or a binding.
 #[derive(Clone, Debug, PartialEq)]
 pub enum GuardChange {
-    /// Make it so.
+    /// Apply it.
     Apply(Value),
     /// Delete it.
     Delete,
@@ -69,7 +69,7 @@ fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
-/// The guards that no gate decides about.
+/// The guards that do not depend on a gate.
 #[must_use]
 pub fn always() -> Vec<Guard> {
     vec![
@@ -81,7 +81,7 @@ pub fn always() -> Vec<Guard> {
     ]
 }
 
-/// Every guard, and whether there is to be one while these gates are on; none while they are not known.
+/// Every guard, and whether it should exist while these gates are on; without gates, which are then unknown, `None`.
 #[must_use]
 pub fn guards(profile: &Profile, gates: Option<&Gates>) -> Vec<Wanted> {
     let follows = profile.streams.rule == StreamsRule::OneFollowingRelease;
@@ -92,7 +92,7 @@ pub fn guards(profile: &Profile, gates: Option<&Gates>) -> Vec<Wanted> {
     always.chain(gated).map(|(guard, is_wanted)| Wanted { guard, is_wanted }).collect()
 }
 
-/// What is to be done about a policy or a binding: `found` is what it is, `wanted` what it is to be where it `is_wanted`.
+/// What to do with a policy or a binding: `found` is the existing one, `wanted` the content it should have if it `is_wanted`.
 #[must_use]
 pub fn change(wanted: &Value, found: Option<&Value>, is_wanted: Option<bool>) -> Option<GuardChange> {
     match (is_wanted?, found) {
@@ -148,7 +148,7 @@ mod tests {
         let (stream, control_plane) =
             ("machineconfigpool-osimagestream-reference-validation", "managed-bootimages-cpms-platform-check");
         for profile in Profile::all() {
-            // Where any name gets the only stream no name is refused.
+            // Where any name gets the only stream, no name is refused.
             let follows = profile.streams.rule == StreamsRule::OneFollowingRelease;
             for (gates, of_stream, of_control_plane) in [
                 (None, None, None),

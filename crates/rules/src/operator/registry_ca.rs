@@ -1,19 +1,19 @@
-//! The ConfigMap in which others find all registries' certificates.
+//! The ConfigMap in which other components find all registries' certificates.
 //!
-//! R-REGISTRY-CA-1 It holds just the certificates that there are, and nothing when there are none any more.
+//! R-REGISTRY-CA-1 It contains exactly the current certificates, and nothing when there are none any more.
 //!
 //! Source: `syncRenderConfig` in `pkg/operator/sync.go` of github.com/openshift/machine-config-operator, which leaves the
-//! last ones when none is left.
+//! last ones when none remain.
 
 use k8s_openapi::{api::core::v1::ConfigMap, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use weir_api::keys::{config::OWNING_COMPONENT, config_maps::MERGED_REGISTRY_CA, namespaces::CONFIG_MANAGED};
 
-/// Who answers for it.
+/// Its owning component.
 const OWNER: &str = "Machine Config Operator";
 
-/// What is to be done about it.
+/// What to do with it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum RegistryCaChange {
     /// Create it.
@@ -22,7 +22,7 @@ pub enum RegistryCaChange {
     Patch(Value),
 }
 
-/// What is to be done about it; `None` when nothing is.
+/// What to do with it; `None` when nothing.
 #[must_use]
 pub fn change(live: Option<&ConfigMap>, wanted: &BTreeMap<String, String>) -> Option<RegistryCaChange> {
     let Some(live) = live else {

@@ -1,16 +1,16 @@
-//! When nodes are told that the API server's CA changed.
+//! When nodes are told that the API server's CA has changed.
 //!
-//! R-SERVER-CA-1 What the API server publishes is copied for the kubeconfigs of nodes. A source that is not there, or
-//! says nothing, leaves the copy as it is.
-//! R-SERVER-CA-2 A change of the copy raises the mark on the ControllerConfig. Nodes copy when the mark rises, so it stays
-//! up, and then down, for a minute each: a node that looks seldom sees both.
-//! R-SERVER-CA-3 Which copy nodes were told of is noted beside the mark: a copy that was made and not told of, because the
-//! operator ended between the two, is told of by the next one. The copy that is found at the first time counts as told of.
-//! R-SERVER-CA-4 A change that comes meanwhile is copied when the mark may rise again: no node misses it, and several are
-//! taken in together.
+//! R-SERVER-CA-1 The API server's published CA is copied for the kubeconfigs of nodes. A source that is missing or
+//! empty leaves the copy as it is.
+//! R-SERVER-CA-2 A change of the copy sets the annotation on the ControllerConfig. Nodes copy when the annotation is set, so it stays
+//! set, and then unset, for a minute each: a node that looks rarely sees both.
+//! R-SERVER-CA-3 The copy that nodes were told about is recorded next to the annotation: if the operator stops after making a copy
+//! and before telling nodes, the next one tells them. The copy found at first counts as told.
+//! R-SERVER-CA-4 A change that comes meanwhile is copied when the annotation may be set again: no node misses it, and several
+//! are combined.
 //!
 //! Source: `syncMachineConfigController` in `pkg/operator/sync.go` and `pkg/daemon/certificate_writer.go` of
-//! github.com/openshift/machine-config-operator. The reference waits for a minute without news instead.
+//! github.com/openshift/machine-config-operator. The reference instead waits until nothing has changed for a minute.
 
 use crate::view::Annotations;
 use jiff::{SignedDuration, Timestamp};
@@ -29,31 +29,31 @@ use weir_api::{
 
 use crate::operator::controller_config::{BUNDLE, bytes_of};
 
-/// As long as the mark stays up, and then down: daemons look at every change of the ControllerConfig, and one that restarts
+/// How long the annotation stays set, and then unset: daemons look at every change of the ControllerConfig, and one that restarts
 /// is back by then.
 pub const STEADY: SignedDuration = SignedDuration::from_mins(1);
 
-/// Everything that decides it.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct ServerCaView<'a> {
-    /// What the API server publishes.
+    /// The API server's published CA.
     pub source: Option<&'a ConfigMap>,
     /// The copy.
     pub copy: Option<&'a ConfigMap>,
-    /// The ControllerConfig with the mark.
+    /// The ControllerConfig with the annotation.
     pub config: Option<&'a ControllerConfig>,
-    /// When the mark was last seen to rise or fall; absent before that.
+    /// When the annotation was last seen to change; absent before that.
     pub since: Option<Timestamp>,
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServerCa {
-    /// The copy to be made, before the mark.
+    /// The copy to make, before the annotation.
     pub copy: Option<Copy>,
-    /// Whether the mark is to be up.
+    /// Whether the annotation should be set.
     pub mark: bool,
-    /// Which copy nodes are told of, for [`SERVER_CA_TOLD`]; absent when it is to stay absent.
+    /// Which copy nodes are told about, for [`SERVER_CA_TOLD`]; absent when it should stay absent.
     pub told: Option<String>,
     /// When to look again, if nothing changes before.
     pub again: Option<Timestamp>,
@@ -68,7 +68,7 @@ pub enum Copy {
     Patch(Value),
 }
 
-/// Whether the mark is up.
+/// Whether the annotation is set.
 #[must_use]
 pub fn is_marked(config: Option<&ControllerConfig>) -> bool {
     marks(config).get(SERVICE_CA_ROTATE) == Some("true")
@@ -85,7 +85,7 @@ pub fn server_ca(view: &ServerCaView<'_>, now: Timestamp) -> ServerCa {
     let steady = view.since.and_then(|since| since.checked_add(STEADY).ok()).filter(|until| *until > now);
     match (is_marked(view.config), steady) {
         (true, Some(until)) => stays(true, Some(until)),
-        // Seen for the first time: nobody knows since when it is up.
+        // Seen for the first time: how long it has been set is unknown.
         (true, None) if view.since.is_none() => stays(true, now.checked_add(STEADY).ok()),
         (true, None) => stays(false, None),
         (false, steady) => match (copy(view), owed, steady) {
@@ -104,7 +104,7 @@ fn marks(config: Option<&ControllerConfig>) -> Annotations<'_> {
     config.map(|config| Annotations::of(&config.metadata)).unwrap_or_default()
 }
 
-/// What tells one bundle from another; nothing is kept secret by it.
+/// Identifies a bundle; this is not for secrecy.
 fn digest(bundle: &[u8]) -> String {
     let digest = Md5::new().chain_update(bundle).finalize();
     digest.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -144,7 +144,7 @@ mod tests {
         config
     }
 
-    /// Short: whether it is copied, marked, which bundle is told of, and seconds until it is looked at again.
+    /// Short form: whether it is copied, annotated, which bundle is told, and seconds until the next look.
     fn short(done: &ServerCa, now: Timestamp) -> (bool, bool, &'static str, Option<i64>) {
         let told = ["old", "new"].into_iter().find(|bundle| done.told.as_deref() == Some(&digest(bundle.as_bytes())));
         let again = done.again.map(|at| at.duration_since(now).as_secs());
@@ -173,13 +173,13 @@ mod tests {
         let done = see(Some(&new), Some(&old), Some(&down), None, 0);
         assert_eq!(done.copy, Some(Copy::Patch(json!({"binaryData": {BUNDLE: "bmV3"}}))));
         assert_eq!(short(&done, at(0)), (true, true, "new", None));
-        // Up: what comes meanwhile waits, until it is down and has been for a minute.
+        // Set: what comes meanwhile waits, until it has been unset for a minute.
         let wait = |config, since, now| short(&see(Some(&new), Some(&old), Some(config), since, now), at(now));
         assert_eq!(wait(&up, Some(0), 59), (false, true, "old", Some(1)));
         assert_eq!(wait(&up, Some(0), 60), (false, false, "old", None));
         assert_eq!(wait(&down, Some(60), 61), (false, false, "old", Some(59)));
         assert_eq!(wait(&down, Some(60), 120), (true, true, "new", None));
-        // A new process does not know since when it is up, and keeps it up for long enough.
+        // A new process does not know how long it has been set, and keeps it set for long enough.
         assert_eq!(wait(&up, None, 0), (false, true, "old", Some(60)));
         // The copy was made and nodes were not told.
         let owed = |since, now| short(&see(Some(&new), Some(&new), Some(&down), since, now), at(now));

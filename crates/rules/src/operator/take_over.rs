@@ -1,15 +1,15 @@
-//! Which build's work is continued by who takes over from another operator.
+//! Which build's work is continued when taking over from another operator.
 //!
-//! R-TAKE-OVER-1 The ControllerConfig says which build it is of, and it belongs to the release that the cluster is to run: in
-//! the middle of an update there is nothing to continue, what is generated belongs to neither release yet.
-//! R-TAKE-OVER-2 Every generated MachineConfig is of one build. Rendered ones do not count, they are kept from every build
-//! there was; those of users are of none.
-//! R-TAKE-OVER-3 Who takes over is that build until it ends: what it renders has the same inputs, and so the same name.
-//! R-TAKE-OVER-4 Who does not take over writes nothing while the ControllerConfig is of another build: no pool, no node, no
-//! OSImageStream, no policy. He says so in the ClusterOperator and on the pools. A ControllerConfig that weir made on an API
-//! server that is no OpenShift is never another's.
+//! R-TAKE-OVER-1 The ControllerConfig says which build it belongs to, and it belongs to the release that the cluster should run: in
+//! the middle of an update there is nothing to continue, because generated objects belong to neither release yet.
+//! R-TAKE-OVER-2 All generated MachineConfigs belong to one build. Rendered ones do not count, because those of every build are
+//! kept; those of users belong to none.
+//! R-TAKE-OVER-3 A process that takes over acts as that build until it exits: its inputs are the same, and so are the rendered names.
+//! R-TAKE-OVER-4 A process that does not take over writes nothing while the ControllerConfig belongs to another build: no pool, no node, no
+//! OSImageStream, no policy. It says so in the ClusterOperator and on the pools. A ControllerConfig that weir created on an API
+//! server that is not OpenShift never belongs to another build.
 //!
-//! Source of the marks: `pkg/operator/sync.go` and `pkg/controller/template/template_controller.go` of
+//! Source of the annotations: `pkg/operator/sync.go` and `pkg/controller/template/template_controller.go` of
 //! github.com/openshift/machine-config-operator. That another program continues under them is ours.
 
 use crate::render::name_of;
@@ -23,18 +23,18 @@ use weir_api::{
     },
 };
 
-/// What is known.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct TakeOverView<'a> {
     /// The ControllerConfig.
     pub controller_config: Option<&'a ControllerConfig>,
     /// All MachineConfigs.
     pub configs: &'a [&'a MachineConfig],
-    /// Version of the release that the cluster is to run.
+    /// Version of the release that the cluster should run.
     pub desired: Option<&'a str>,
 }
 
-/// The build that is continued.
+/// The build to continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Continued {
     /// Version for people, as on the ControllerConfig.
@@ -45,7 +45,7 @@ pub struct Continued {
     pub release: String,
 }
 
-/// Why there is nothing that could be continued. Permanent until the other operator has done its part.
+/// Why there is nothing to continue. Permanent until the other operator has done its part.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TakeOverError {
     /// R-TAKE-OVER-1.
@@ -63,7 +63,7 @@ pub enum TakeOverError {
     Updating {
         /// Release of the ControllerConfig.
         found: String,
-        /// What the cluster is to run.
+        /// The release the cluster should run.
         desired: Option<String>,
     },
     /// R-TAKE-OVER-2.
@@ -83,8 +83,8 @@ pub enum TakeOverError {
     ),
 }
 
-/// The build that keeps the cluster, where it is another than `own`, and who does not take over leaves all to it
-/// (R-TAKE-OVER-4). Builds are told apart by their version for people, as on the ControllerConfig.
+/// The build that manages the cluster, if it is not `own`: without a takeover everything is left to it
+/// (R-TAKE-OVER-4). Builds are distinguished by their version for people, as on the ControllerConfig.
 #[must_use]
 pub fn other_build<'a>(config: Option<&'a ControllerConfig>, own: &str) -> Option<&'a str> {
     let marks = Annotations::of(&config?.metadata);

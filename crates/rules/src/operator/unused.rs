@@ -1,13 +1,13 @@
-//! Which rendered MachineConfigs nobody needs any more.
+//! Which rendered MachineConfigs are no longer needed.
 //!
-//! R-UNUSED-1 A rendered MachineConfig is used while a pool is to reach it or has reached it, a node runs it, is to run it or was
-//! first booted into it, or a MachineConfigNode speaks of it.
-//! R-UNUSED-2 Those of a pool in image mode are used: images are built from them, and kept for going back.
-//! R-UNUSED-3 One is deleted when it was seen unused all the time for as long as was asked for. What was seen is remembered by
-//! the process only; a restart makes it last longer, never shorter.
-//! R-UNUSED-4 While an object that may name one cannot be read, all of them count as used.
+//! R-UNUSED-1 A rendered MachineConfig is used while it is a pool's target or current configuration, a node's current or desired one or
+//! the one it was first booted into, or a MachineConfigNode names it.
+//! R-UNUSED-2 Those of a pool in image mode are used: images are built from them, and kept for rollbacks.
+//! R-UNUSED-3 One is deleted after it has been seen unused for the requested time without interruption. Only the process remembers
+//! this; a restart makes it last longer, never shorter.
+//! R-UNUSED-4 While an object that may name one is unreadable, all of them count as used.
 //!
-//! The reference keeps them all; its `oc adm prune renderedmachineconfigs` is by hand. All of it is ours.
+//! The reference keeps them all; its `oc adm prune renderedmachineconfigs` is manual. All of this is ours.
 
 use crate::view::Annotations;
 use crate::view::unreadable::UnreadableObject;
@@ -29,7 +29,7 @@ use weir_api::{
 /// Kinds that may name one (R-UNUSED-4).
 const NAMING: [&str; 4] = ["MachineConfigPool", "MachineOSConfig", "Node", "MachineConfigNode"];
 
-/// What is known.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct UnusedView<'a> {
     /// All MachineConfigs.
@@ -42,26 +42,26 @@ pub struct UnusedView<'a> {
     pub reports: &'a [Arc<MachineConfigNode>],
     /// All MachineOSConfigs.
     pub os_configs: &'a [Arc<MachineOSConfig>],
-    /// Objects that are there and cannot be read.
+    /// Existing objects that are unreadable.
     pub unreadable: &'a [UnreadableObject],
-    /// Since when each was seen unused.
+    /// Since when each has been seen unused.
     pub since: &'a BTreeMap<String, Timestamp>,
     /// How long one must have been unused.
     pub after: SignedDuration,
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Unused {
     /// Those to delete now.
     pub delete: Vec<String>,
-    /// Since when the others are unused.
+    /// Since when the others have been unused.
     pub since: BTreeMap<String, Timestamp>,
     /// When the next is due.
     pub next: Option<Timestamp>,
 }
 
-/// Which rendered MachineConfigs are to be deleted now.
+/// Which rendered MachineConfigs to delete now.
 #[must_use]
 pub fn unused(view: &UnusedView<'_>, now: Timestamp) -> Unused {
     if view.unreadable.iter().any(|object| NAMING.contains(&object.kind.as_str())) {
@@ -73,7 +73,7 @@ pub fn unused(view: &UnusedView<'_>, now: Timestamp) -> Unused {
         let Some(name) = config.metadata.name.as_deref().filter(|name| name.starts_with(RENDERED_PREFIX)) else {
             continue;
         };
-        // A MachineConfig of a user may be called anything.
+        // A user's MachineConfig may have any name.
         let Some(pool) = owner(config).filter(|_| !used.contains(name)) else { continue };
         if view.os_configs.iter().any(|config| config.spec.machine_config_pool.name == pool) {
             continue;

@@ -1,8 +1,8 @@
-//! What a new machine of a pool boots with: where it gets its configuration, and whom it believes there.
+//! The user data of a pool's new machines: where they get their configuration, and which CA they trust there.
 //!
-//! R-USER-DATA-1 Every pool has a secret beside the machines, of which it is the owner, with a pointer config: the
-//! configuration of the pool's name from the machine config server, whose root CA it holds.
-//! R-USER-DATA-2 A secret that says the same is not written, in whatever way it is put down.
+//! R-USER-DATA-1 Every pool has a secret in the machines' namespace, owned by the pool, with a pointer config: it fetches the
+//! configuration of the pool's name from the machine config server, and contains the server's root CA.
+//! R-USER-DATA-2 An equivalent secret is not written, however it is formatted.
 //!
 //! Source: `syncMachineConfigPools` in `pkg/operator/sync.go` and `manifests/userdata_secret.yaml` of
 //! github.com/openshift/machine-config-operator.
@@ -20,10 +20,10 @@ use weir_api::{
     keys::{config::MANAGED_CA_BUNDLE, namespaces::MACHINE_API, secrets::USER_DATA_SUFFIX},
 };
 
-/// Version of the pointer config: every machine that boots reads it.
+/// Version of the pointer config: every booting machine can read it.
 const IGNITION: &str = "3.5.0";
 const USER_DATA: &str = "userData";
-/// Tells the machine API to hand the text to machines as it is.
+/// Tells the machine API to pass the text to machines unchanged.
 const DISABLE_TEMPLATING: &str = "disableTemplating";
 const YES: &[u8] = b"true\n";
 
@@ -62,8 +62,8 @@ pub fn user_data(pool: &MachineConfigPool, server: &str, root_ca: &str) -> Secre
     }
 }
 
-/// What is to be changed of the secret that is there, as a merge patch; `None` when nothing is. Of one that is there and
-/// not seen everything is.
+/// The change to the existing secret, as a merge patch; `None` when there is none. Without the live secret everything is
+/// written.
 #[must_use]
 pub fn change(live: Option<&Secret>, wanted: &Secret) -> Option<Value> {
     let none = Secret::default();
@@ -75,7 +75,7 @@ pub fn change(live: Option<&Secret>, wanted: &Secret) -> Option<Value> {
     if labelled && owned && means_same(&content(held), &content(wanted)) {
         return None;
     }
-    // A pool that was made anew is another owner.
+    // A pool that was created again is another owner.
     owners
         .retain(|owner| wanted_owners.iter().all(|wanted| (&wanted.kind, &wanted.name) != (&owner.kind, &owner.name)));
     owners.extend(wanted_owners.iter().cloned());
@@ -85,7 +85,7 @@ pub fn change(live: Option<&Secret>, wanted: &Secret) -> Option<Value> {
     }))
 }
 
-/// What the secret says.
+/// The contents of the secret.
 fn content(secret: &Secret) -> Value {
     let bytes = |key: &str| secret.data.as_ref()?.get(key).map(|value| value.0.as_slice());
     let pointer = bytes(USER_DATA).and_then(|text| serde_json::from_slice::<Value>(text).ok());
@@ -120,7 +120,7 @@ mod tests {
         );
         assert_eq!(change(Some(&wanted), &wanted), None);
 
-        // The reference puts it down with all of its types' empty fields, in another order.
+        // The reference writes it with all empty fields of its types, in another order.
         let ca = "data:text/plain;charset=utf-8;base64,UEVN";
         let theirs = format!(
             r#"{{"passwd":{{}},"ignition":{{"config":{{"merge":[{{"source":"https://api-int.example.com:22623/config/infra","verification":{{}}}}],"replace":{{"verification":{{}}}}}},"proxy":{{}},"security":{{"tls":{{"certificateAuthorities":[{{"source":"{ca}","verification":{{}}}}]}}}},"timeouts":{{}},"version":"3.5.0"}}}}"#

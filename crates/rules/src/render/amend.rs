@@ -1,12 +1,12 @@
-//! What is put right about a rendered MachineConfig that is there already (R-RENDER-8).
+//! Corrections to an existing rendered MachineConfig (R-RENDER-8).
 
 use crate::view::Annotations;
 use serde_json::{Map, Value, json};
 use weir_api::MachineConfig;
 
-/// What is to be changed about a rendered MachineConfig of the right name, as a merge patch; `None` when nothing is.
+/// The change to a rendered MachineConfig of the right name, as a merge patch; `None` when there is none.
 ///
-/// Annotations that others set stay. An absent list is an empty one.
+/// Annotations that others set stay. An absent list equals an empty one.
 #[must_use]
 pub fn amendment(found: &MachineConfig, wanted: &MachineConfig) -> Option<Value> {
     let mut patch = json!({});
@@ -73,7 +73,7 @@ fn spec_change(found: &MachineConfig, wanted: &MachineConfig) -> Map<String, Val
     change
 }
 
-/// The merge patch that makes one value of another (RFC 7396, section 2).
+/// The merge patch that turns one value into another (RFC 7396, section 2).
 fn merge_patch(from: &Value, to: &Value) -> Value {
     let (Value::Object(before), Value::Object(after)) = (from, to) else { return to.clone() };
     let gone = before.keys().filter(|key| !after.contains_key(*key)).map(|key| (key.clone(), Value::Null));

@@ -1,13 +1,13 @@
-//! Whether what was generated from templates still belongs to the ControllerConfig, where nobody generates it anew.
+//! Whether what was generated from templates still matches the ControllerConfig, where nothing can generate it again.
 //!
-//! R-TEMPLATES-1 Who took over from another operator (R-TAKE-OVER-3) has its generated MachineConfigs and not its templates.
-//! R-TEMPLATES-2 Templates read the ControllerConfig but for certificates and logins that daemons take from it themselves.
-//! R-TEMPLATES-3 While the generated MachineConfigs belong to it, that is noted on it, as a hash of what templates read.
+//! R-TEMPLATES-1 After a takeover (R-TAKE-OVER-3) the other operator's generated MachineConfigs are available, but not its templates.
+//! R-TEMPLATES-2 Templates read all of the ControllerConfig but certificates and logins that daemons take from it directly.
+//! R-TEMPLATES-3 While the generated MachineConfigs match it, a hash of what templates read is recorded on it.
 //! R-TEMPLATES-4 A ControllerConfig that changed, but in nothing that templates read, is completed: there is nothing to generate.
-//! R-TEMPLATES-5 One that changed in what they read stays as it is, and pools wait: only the other operator can generate anew.
+//! R-TEMPLATES-5 If something that they read changed, it is left incomplete, and pools wait: only the other operator can generate again.
 //!
 //! Source: `templates/` and `pkg/controller/template/status.go` of github.com/openshift/machine-config-operator. Completing
-//! in the place of the template controller is ours.
+//! it in place of the template controller is ours.
 
 use crate::render::components::complete;
 use crate::view::Annotations;
@@ -20,7 +20,7 @@ use weir_api::{
     keys::{config::GENERATED_FROM, names::CONTROLLER_CONFIG},
 };
 
-/// What daemons write to nodes by themselves (R-TEMPLATES-2).
+/// Fields that daemons write to nodes directly (R-TEMPLATES-2).
 const FOR_DAEMONS: [&str; 6] = [
     "kubeAPIServerServingCAData",
     "rootCAData",
@@ -30,16 +30,16 @@ const FOR_DAEMONS: [&str; 6] = [
     "cloudProviderCAData",
 ];
 
-/// What is to be written, as merge patches.
+/// What to write, as merge patches.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Mark {
-    /// Of the object: what templates read of it.
+    /// To the object: the hash of what templates read.
     Note(Value),
-    /// Of its status: it is completed.
+    /// To its status: it is completed.
     Complete(Value),
 }
 
-/// Why generated MachineConfigs no longer belong to the ControllerConfig.
+/// Why generated MachineConfigs no longer match the ControllerConfig.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "ControllerConfig {CONTROLLER_CONFIG} has changed in what MachineConfigs are generated from, and weir does not generate \
@@ -48,7 +48,7 @@ pub enum Mark {
 )]
 pub struct Outdated;
 
-/// What is to be written about a ControllerConfig, if anything.
+/// What to write to a ControllerConfig, if anything.
 ///
 /// # Errors
 /// When only the other operator can help (R-TEMPLATES-5).

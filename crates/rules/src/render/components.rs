@@ -1,9 +1,9 @@
 //! Which MachineConfigs a pool is rendered from, and whether it may be rendered now.
 //!
-//! R-COMPONENTS-1 A pool that selects every MachineConfig with an empty selector is not rendered, and its user is told.
-//! R-COMPONENTS-2 The ControllerConfig must exist and be complete: observed in its present generation, templates
-//! completed, neither running nor failing. Until then nobody is failed.
-//! R-COMPONENTS-3 What the selector matches, by name. An absent selector matches nothing, and nothing is an error.
+//! R-COMPONENTS-1 A pool whose empty selector selects every MachineConfig is not rendered, and its user is told.
+//! R-COMPONENTS-2 The ControllerConfig must exist and be complete: its present generation observed, templates
+//! completed, neither running nor failing. Until then pools wait without failing.
+//! R-COMPONENTS-3 The MachineConfigs that the selector matches, by name. An absent selector matches nothing, which is an error.
 //!
 //! Source: `pkg/controller/render/render_controller.go` and `pkg/apihelpers/apihelpers.go` of
 //! github.com/openshift/machine-config-operator.
@@ -34,13 +34,13 @@ impl NotRendered {
         Self::NotComplete(format!("ControllerConfig {} does not exist yet", names::CONTROLLER_CONFIG))
     }
 
-    /// Whether the pool is to be reported as degraded for it.
+    /// Whether the pool is degraded because of it.
     #[must_use]
     pub fn is_failure(&self) -> bool {
         matches!(self, Self::Selector(_) | Self::Nothing(_))
     }
 
-    /// A word for machines.
+    /// The reason, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -52,11 +52,11 @@ impl NotRendered {
     }
 }
 
-/// The MachineConfigs a pool is rendered from, in the order given, which is to be that of their names. `ready` is [`complete`] of
-/// the ControllerConfig; who waits for nothing gives `Ok`.
+/// The MachineConfigs a pool is rendered from, in the order given, which should be by name. `ready` is [`complete`] of
+/// the ControllerConfig, or `Ok` when not waiting for it.
 ///
 /// # Errors
-/// When it is not to be rendered now.
+/// When the pool cannot be rendered now.
 pub fn components<'a, C: Borrow<MachineConfig>>(
     pool: &MachineConfigPool,
     ready: Result<(), NotRendered>,
@@ -73,7 +73,7 @@ pub fn components<'a, C: Borrow<MachineConfig>>(
     if found.is_empty() { Err(NotRendered::Nothing(selector.to_string())) } else { Ok(found) }
 }
 
-/// Whether what is generated belongs to the ControllerConfig as it is.
+/// Whether what is generated matches the current ControllerConfig.
 ///
 /// # Errors
 /// When it does not yet (R-COMPONENTS-2).

@@ -1,7 +1,7 @@
-//! Why a pool has no rendered MachineConfig, and what its condition `RenderDegraded` says of it.
+//! Why a pool has no rendered MachineConfig, and what its condition `RenderDegraded` says about it.
 //!
 //! R-FAILURE-1 A pool that only waits for something that is still being written is not degraded.
-//! R-FAILURE-2 Who only looks reads there what the controllers know: that another build keeps the cluster, and that the
+//! R-FAILURE-2 Read-only commands see there what the controllers know: that another build manages the cluster, and that the
 //! OSImageStream is being made.
 
 use crate::{
@@ -30,51 +30,51 @@ pub enum RenderFailure {
     /// Something contradicts the distribution.
     #[error("{0}")]
     Mismatch(String),
-    /// Another build keeps the cluster.
+    /// Another build manages the cluster.
     #[error("{0}")]
     OtherBuild(String),
-    /// Objects that decide about it are there and cannot be read.
+    /// Objects that it depends on are unreadable.
     #[error("{0}")]
     Unreadable(String),
-    /// It is not known which features are on.
+    /// The feature gates are unknown.
     #[error(transparent)]
     Gates(#[from] GatesError),
     /// The streams are not known yet.
     #[error("the OSImageStream is being made from the desired release")]
     BeingMade,
-    /// There is nothing that could say which OS image, offline.
+    /// Offline: nothing says which OS image.
     #[error("there is no ControllerConfig and no OSImageStream to take the OS image from")]
     NoImages,
-    /// It is not known what it is made of.
+    /// Its sources are unknown.
     #[error(transparent)]
     Components(#[from] NotRendered),
     /// There is no stream for it.
     #[error(transparent)]
     Stream(#[from] StreamError),
-    /// The OSImageStream cannot be used yet, and it is known what keeps it from being made.
+    /// The OSImageStream is not usable yet, and it is known what prevents it.
     #[error("{0}: {1}")]
     NotMade(StreamError, String),
-    /// What it is made of cannot be rendered.
+    /// Its sources cannot be rendered.
     #[error(transparent)]
     Render(#[from] RenderError),
-    /// Whether it may be rolled out cannot be told.
+    /// Whether it may be rolled out is unknown.
     #[error(transparent)]
     Guard(#[from] GuardError),
     /// It must not be rolled out.
     #[error("{}", .0.message)]
     Inhibited(Inhibitor),
-    /// The labels of an OS image decide, and it cannot be asked.
+    /// The labels of an OS image decide, and it cannot be read.
     #[error("pool {pool}: failed to inspect OS image for stream class: {why}")]
     UnknownImage {
         /// The pool.
         pool: String,
-        /// Why it cannot be asked.
+        /// Why it cannot be read.
         why: String,
     },
 }
 
 impl RenderFailure {
-    /// A word for machines.
+    /// The reason, for machines.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -94,7 +94,7 @@ impl RenderFailure {
         }
     }
 
-    /// What the pool's condition says.
+    /// The pool's condition.
     #[must_use]
     pub fn message(&self, pool: &MachineConfigPool) -> String {
         match self {
@@ -109,7 +109,7 @@ impl RenderFailure {
         }
     }
 
-    /// Whether the pool is degraded for it; else it waits for something that is still being written (R-FAILURE-1).
+    /// Whether the pool is degraded because of it; otherwise it waits for something that is still being written (R-FAILURE-1).
     #[must_use]
     pub fn is_failure(&self) -> bool {
         match self {
@@ -129,38 +129,38 @@ impl RenderFailure {
         }
     }
 
-    /// Whether an OS image that does not answer is the cause, which no change tells the end of.
+    /// Whether an OS image that cannot be read is the cause, whose end no watched change announces.
     #[must_use]
     pub fn is_of_image(&self) -> bool {
         matches!(self, Self::UnknownImage { .. })
     }
 
-    /// Whether it waits for the user of the pool although nothing is wrong with it.
+    /// Whether it waits for the pool's user although nothing is wrong with it.
     #[must_use]
     pub fn is_of_user(&self) -> bool {
         matches!(self, Self::Components(NotRendered::SelectingAll))
     }
 }
 
-/// What the message of a failure begins with.
+/// The beginning of a failure's message.
 fn failed(pool: &str) -> String {
     format!("Failed to render configuration for pool {pool}: ")
 }
 
-/// That another build keeps the cluster, as the controllers say it on the pools (R-FAILURE-2).
+/// That another build manages the cluster, as the controllers report it on the pools (R-FAILURE-2).
 #[must_use]
 pub fn other_build(pools: &[PoolView<'_>]) -> Option<String> {
     let (pool, held) = held(pools, OTHER_BUILD)?;
     Some(held.message.strip_prefix(&failed(pool.name)).unwrap_or(&held.message).to_owned())
 }
 
-/// Whether the controllers say on a pool that the OSImageStream is being made (R-FAILURE-2).
+/// Whether the controllers report on a pool that the OSImageStream is being made (R-FAILURE-2).
 #[must_use]
 pub fn is_being_made(pools: &[PoolView<'_>]) -> bool {
     held(pools, BEING_MADE).is_some()
 }
 
-/// The first pool that stays whose condition has this reason.
+/// The first pool, not being deleted, whose condition has this reason.
 fn held<'p>(pools: &'p [PoolView<'_>], reason: &str) -> Option<(&'p PoolView<'p>, &'p Condition)> {
     let held = |pool: &'p PoolView<'_>| Some((pool, find(pool.conditions(), RENDER_DEGRADED)?));
     pools.iter().filter(|pool| !pool.deleting).filter_map(held).find(|(_, held)| held.reason == reason)

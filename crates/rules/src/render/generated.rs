@@ -1,11 +1,11 @@
-//! Whether what another operator generated for kubelets is of the feature gates that are on.
+//! Whether what another operator generated for kubelets matches the feature gates that are on.
 //!
-//! R-GENERATED-1 The kubelet's configuration is generated as `97-`, `98-` and `99-POOL-generated-kubelet…`. It holds every gate
-//! of the FeatureGate's list, on or off, beside others of its own.
-//! R-GENERATED-2 One that says something else of a gate of the list is stale: the list changed, and nobody generates it anew.
-//! What cannot be read says nothing.
-//! R-GENERATED-3 A pool is told which of the MachineConfigs that it selects are stale. It keeps them: they are no reason to
-//! fail, and whoever generates them anew lets the pool's nodes reboot.
+//! R-GENERATED-1 The kubelet's configuration is generated as `97-`, `98-` and `99-POOL-generated-kubelet…`. It contains every gate
+//! of the FeatureGate's list, on or off, and others of its own.
+//! R-GENERATED-2 One that has another value for a listed gate is stale: the list changed, and nothing generates it again.
+//! One that is unreadable is ignored.
+//! R-GENERATED-3 A pool reports which of the MachineConfigs that it selects are stale. It keeps them: they are no reason to
+//! fail, and generating them again reboots the pool's nodes.
 //!
 //! Source of R-GENERATED-1: `pkg/controller/kubelet-config` of github.com/openshift/machine-config-operator.
 
@@ -21,17 +21,17 @@ use weir_ignition::contents;
 
 /// Where the kubelet's configuration is.
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
-/// Most bytes of it that are read: a hundred times what it has.
+/// Size limit for reading it: a hundred times its usual size.
 const MOST: usize = 1 << 20;
-/// Most gates that a message names.
+/// Maximum number of gates in a message.
 const NAMED: usize = 5;
 
-/// MachineConfigs of a pool that are of other gates than those that are on.
+/// MachineConfigs of a pool that do not match the gates that are on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StaleGenerated {
     /// Their names.
     pub configs: Vec<String>,
-    /// The gates that they say something else of, with what is so now.
+    /// The gates that differ, with their current values.
     pub gates: BTreeMap<String, bool>,
 }
 
@@ -57,8 +57,8 @@ pub fn gates_of(config: &MachineConfig) -> Option<BTreeMap<String, bool>> {
     serde_saphyr::from_str::<Kubelet>(text).ok().map(|kubelet| kubelet.feature_gates)
 }
 
-/// Which of a pool's generated MachineConfigs are stale. `made_for` says of which gates those are that are for kubelets
-/// ([`gates_of`]); absent when none is stale.
+/// Which of a pool's generated MachineConfigs are stale. `made_for` returns the gates of those for kubelets
+/// ([`gates_of`]); `None` when none is stale.
 #[must_use]
 pub fn stale<'a>(
     pool: &MachineConfigPool,

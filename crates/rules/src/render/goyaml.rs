@@ -1,9 +1,9 @@
-//! YAML text as Go's yaml.v2 writes it, on which the names of rendered MachineConfigs hang.
+//! YAML text as Go's yaml.v2 writes it, on which the names of rendered MachineConfigs depend.
 //!
-//! R-YAML-1 Block style, two spaces a level, lists at the indent of their key, keys in an order of their own (R-YAML-ORDER), `[]` and `{}` for
-//! what is empty, one line feed at the end.
-//! R-YAML-2 A string is literal (`|`) when it holds a line feed, quoted when it would read back as something else, else
-//! plain; what its characters do not allow in that style goes to the next: plain, single-quoted, double-quoted.
+//! R-YAML-1 Block style, two spaces per level, lists at the indentation of their key, keys in an order of their own (R-YAML-ORDER),
+//! `[]` and `{}` for empty values, one line feed at the end.
+//! R-YAML-2 A string is literal (`|`) when it contains a line feed, quoted when it would read back as something else, else
+//! plain; if its characters rule out a style, the next is used: plain, single-quoted, double-quoted.
 //! R-YAML-3 Beyond column 80 a single space is folded into a line break.
 //! R-YAML-4 The value went through JSON text that was read as YAML: runs of spaces and next-line characters (U+0085) are
 //! folded, and control characters that JSON leaves bare are an error.
@@ -26,7 +26,7 @@ use std::borrow::Cow;
 const WIDTH: usize = 80;
 const INDENT: usize = 2;
 
-/// A string cannot be written, because reading it back as YAML fails.
+/// A string cannot be written, because it could not be read back as YAML.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("error converting JSON to YAML: yaml: control characters are not allowed")]
 pub struct ControlCharacter;
@@ -304,7 +304,7 @@ impl Writer {
     }
 }
 
-/// What of a string decides how it can be written.
+/// Properties of a string that decide how it can be written.
 #[derive(Default)]
 struct Traits {
     /// Holds a character that must be escaped.
@@ -317,7 +317,7 @@ struct Traits {
     break_space: bool,
     /// Begins or ends with a space or break.
     edge: bool,
-    /// Would be taken for YAML syntax.
+    /// Would be read as YAML syntax.
     indicator: bool,
 }
 
@@ -361,12 +361,12 @@ fn is_break(c: char) -> bool {
     matches!(c, '\n' | '\r' | '\u{85}' | '\u{2028}' | '\u{2029}')
 }
 
-/// Characters that may stand as they are; none above the basic plane.
+/// Characters that may be written as they are; none above the basic plane.
 fn is_printable(c: char) -> bool {
     matches!(c, '\n' | ' '..='~' | '\u{a0}'..='\u{d7ff}' | '\u{e000}'..='\u{fffd}') && c != '\u{feff}'
 }
 
-/// What is left of a string after the way through JSON text (R-YAML-4).
+/// The string after the round trip through JSON text (R-YAML-4).
 fn read_back(text: &str) -> Result<Cow<'_, str>, ControlCharacter> {
     let bare_control = |c| matches!(c, '\x7f'..='\u{84}' | '\u{86}'..='\u{9f}' | '\u{fffe}' | '\u{ffff}');
     if !text.is_ascii() || text.contains('\x7f') {

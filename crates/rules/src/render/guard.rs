@@ -1,10 +1,10 @@
 //! What must not be rolled out although it can be rendered.
 //!
-//! R-GUARD-1 An operating system without runc is not rolled out to a pool whose machines are told to use runc.
-//! R-GUARD-2 Which operating system that is, the stream says; where a MachineConfig replaced the OS image, the labels of
+//! R-GUARD-1 An operating system without runc is not rolled out to a pool whose machines are configured to use runc.
+//! R-GUARD-2 The operating system is known from the stream; if a MachineConfig overrides the OS image, from the labels of
 //! that image.
-//! R-GUARD-3 CRI-O's drop-ins are read in the order of their names; the last one that names a runtime counts.
-//! R-GUARD-4 What keeps a rollout back is told with its evidence and its remedy.
+//! R-GUARD-3 CRI-O's drop-ins are read in name order; the last one that names a runtime wins.
+//! R-GUARD-4 What blocks a rollout is reported with its evidence and its remedy.
 //!
 //! Source: `DetectRuncInMachineConfig` in `pkg/controller/common/helpers.go` and `pkg/controller/render` of
 //! github.com/openshift/machine-config-operator; `crio.conf.d(5)`.
@@ -33,17 +33,17 @@ const RUNC: &str = "runc";
 /// A reason not to roll out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inhibitor {
-    /// Which one: a word for machines.
+    /// Its reason, for machines.
     pub id: &'static str,
-    /// The whole story in a sentence, remedy included.
+    /// The whole explanation in a sentence, including the remedy.
     pub message: String,
-    /// What was seen, and where.
+    /// The evidence, and where it is.
     pub evidence: Vec<Evidence>,
     /// What a user can do about it.
     pub remedy: String,
 }
 
-/// Something seen in an object.
+/// Evidence in an object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Evidence {
     /// The object: `MachineConfig 99-worker-crio`.
@@ -61,7 +61,7 @@ impl fmt::Display for Evidence {
     }
 }
 
-/// Why it cannot be told whether a pool's configuration may be rolled out. The texts are the reference's.
+/// Why it is unknown whether a pool's configuration may be rolled out. The messages are the reference's.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {cause}", match overridden {
     true => format!("pool {pool}: failed to check runc in generated MachineConfig"),
@@ -70,13 +70,13 @@ impl fmt::Display for Evidence {
 pub struct GuardError {
     /// The pool.
     pub pool: String,
-    /// Whether a MachineConfig replaced the base OS image.
+    /// Whether a MachineConfig overrides the base OS image.
     pub overridden: bool,
     /// What cannot be read.
     pub cause: UnreadableDropin,
 }
 
-/// Why the runtime that a configuration names is not known.
+/// Why the runtime in a configuration is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnreadableDropin {
     /// The contents of a drop-in are not in the configuration, or malformed.
@@ -89,7 +89,7 @@ pub enum UnreadableDropin {
         /// What is wrong.
         error: contents::ContentsError,
     },
-    /// A drop-in is no TOML, or the runtime in it no string.
+    /// A drop-in is not TOML, or its runtime is not a string.
     #[error("failed to parse TOML from CRI-O drop-in {path:?} in MC {config:?}: {why}")]
     Toml {
         /// The rendered MachineConfig.
@@ -106,11 +106,11 @@ pub enum UnreadableDropin {
 pub struct WithoutRunc<'a> {
     /// Their streams.
     pub streams: &'a BTreeSet<String>,
-    /// What people call them.
+    /// Their common names.
     pub title: &'a str,
 }
 
-/// Whether a pool's configuration may be rolled out as far as runc goes.
+/// Whether a pool's configuration may be rolled out with regard to runc.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuncGuard {
     /// It may.
@@ -121,7 +121,7 @@ pub enum RuncGuard {
     AskImage {
         /// The OS image.
         image: String,
-        /// What keeps the rollout back if the image has no runc.
+        /// What blocks the rollout if the image has no runc.
         inhibitor: Inhibitor,
     },
 }
@@ -155,7 +155,7 @@ pub fn runc_guard(
 }
 
 impl RuncGuard {
-    /// Decides where the labels of the OS image were asked for (R-GUARD-2).
+    /// Decides once the labels of the OS image are known (R-GUARD-2).
     #[must_use]
     pub fn with_labels(self, labels: &BTreeMap<String, String>, without: WithoutRunc<'_>) -> Self {
         match self {
@@ -187,15 +187,15 @@ fn inhibitor(pool: &str, rendered: &Rendered, found: &Setting, title: &str) -> I
     }
 }
 
-/// Where the runtime in force is named.
+/// Where the effective runtime is set.
 struct Setting {
     runtime: String,
     path: String,
     line: usize,
 }
 
-/// Where a rendered configuration tells CRI-O to use runc, if it does (R-GUARD-3). What else may be wrong with it is no
-/// concern here.
+/// Where a rendered configuration tells CRI-O to use runc, if it does (R-GUARD-3). Other problems with it do not
+/// matter here.
 fn runc_in(config: &MachineConfig) -> Result<Option<Setting>, UnreadableDropin> {
     let name = || name_of(&config.metadata).to_owned();
     let files = config.spec.config.as_ref().and_then(|c| c.pointer("/storage/files")).and_then(Value::as_array);
@@ -248,7 +248,7 @@ fn default_runtime(path: &str, bytes: &[u8]) -> Result<Option<Setting>, String> 
     }))
 }
 
-/// The value of a key, whatever its case when none matches exactly.
+/// The value of a key, case-insensitive when none matches exactly.
 fn entry<'t, 's>(table: &'t DeTable<'s>, key: &str) -> Option<&'t Spanned<DeValue<'s>>> {
     let of = |matches: &dyn Fn(&str) -> bool| table.iter().find(|(k, _)| matches(k.get_ref())).map(|(_, value)| value);
     of(&|k| k == key).or_else(|| of(&|k| k.eq_ignore_ascii_case(key)))

@@ -1,4 +1,4 @@
-//! MachineConfigs checked one by one and merged in order (R-RENDER-1, R-RENDER-3, R-RENDER-4, R-RENDER-5).
+//! Validates MachineConfigs one by one and merges them in order (R-RENDER-1, R-RENDER-3, R-RENDER-4, R-RENDER-5).
 
 use super::{GivenBy, InvalidConfig, Provenance, RenderError, RenderInput, name_of};
 use crate::view::Annotations;
@@ -9,26 +9,26 @@ use weir_api::{
 };
 use weir_ignition::{Config, Parsed};
 
-/// The kernel that is there when nobody asks for another.
+/// The default kernel.
 const DEFAULT_KERNEL: &str = "default";
-/// The other kernels there are.
+/// The other kernels.
 const OTHER_KERNELS: [&str; 2] = ["realtime", "64k-pages"];
 /// The extension that exists for the default kernel only.
 const KERNEL_DEVEL: &str = "kernel-devel";
-/// The extensions there are.
+/// The supported extensions.
 ///
 /// Source: `SupportedExtensions` in `pkg/controller/common/helpers.go` of
 /// github.com/openshift/machine-config-operator.
 const EXTENSIONS: [&str; 7] =
     ["two-node-ha", "ipsec", "usbguard", "kerberos", KERNEL_DEVEL, "sandboxed-containers", "sysstat"];
 
-/// A MachineConfig with its Ignition config read.
+/// A MachineConfig with its parsed Ignition config.
 pub(super) struct Checked<'a> {
     config: &'a MachineConfig,
     ignition: Option<Parsed>,
 }
 
-/// Checks each MachineConfig by itself.
+/// Validates each MachineConfig.
 pub(super) fn validate<'a>(configs: &[&'a MachineConfig]) -> Result<Vec<Checked<'a>>, RenderError> {
     let checked = configs.iter().map(|config| {
         let ignition = read(&config.spec).map_err(|error| invalid(config, error))?;
@@ -41,7 +41,7 @@ fn invalid(config: &MachineConfig, error: impl Into<InvalidConfig>) -> RenderErr
     RenderError::Invalid { config: name_of(&config.metadata).to_owned(), error: error.into() }
 }
 
-/// Extensions are only looked at beside an Ignition config, as in the reference.
+/// Extensions are only validated if there is an Ignition config, as in the reference.
 fn read(spec: &MachineConfigSpec) -> Result<Option<Parsed>, InvalidConfig> {
     let kernel = spec.kernel_type.as_deref().unwrap_or_default();
     if !kernel.is_empty() && kernel != DEFAULT_KERNEL && !OTHER_KERNELS.contains(&kernel) {
@@ -55,7 +55,7 @@ fn read(spec: &MachineConfigSpec) -> Result<Option<Parsed>, InvalidConfig> {
     if unknown.is_empty() { Ok(Some(parsed)) } else { Err(InvalidConfig::Extensions(unknown)) }
 }
 
-/// All of a pool's MachineConfigs as one.
+/// All of a pool's MachineConfigs merged.
 pub(super) struct Merged<'a> {
     /// All fields are set.
     pub(super) spec: MachineConfigSpec,
@@ -106,7 +106,7 @@ pub(super) fn merge<'a>(checked: Vec<Checked<'a>>, input: &RenderInput<'a>) -> R
     Ok(Merged { spec, provenance, configs })
 }
 
-/// R-RENDER-1. What has no labels at all has no role, and none of them can be placed.
+/// R-RENDER-1. Without any labels there is no role, and a MachineConfig without one cannot be ordered.
 fn in_merge_order(checked: Vec<Checked<'_>>) -> Result<Vec<Checked<'_>>, RenderError> {
     if let Some(one) = checked.iter().find(|c| c.config.metadata.labels.is_none()) {
         return Err(RenderError::NoLabels { config: name_of(&one.config.metadata).to_owned() });
@@ -123,7 +123,7 @@ fn merge_ignition(checked: Vec<Checked<'_>>, provenance: &mut Provenance) -> Res
     let mut merged: Option<Config> = None;
     for (index, one) in checked.into_iter().enumerate() {
         let Some(parsed) = one.ignition else {
-            // Where the first has no Ignition config, merging starts from an empty one.
+            // If the first has no Ignition config, merging starts from an empty one.
             merged.get_or_insert_with(Config::empty);
             continue;
         };

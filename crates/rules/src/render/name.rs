@@ -1,4 +1,4 @@
-//! The name of a rendered MachineConfig, and how large it is.
+//! The name of a rendered MachineConfig, and its size.
 
 use super::{RenderError, name_of};
 use crate::render::goyaml::{self, ControlCharacter};
@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 use weir_api::{MachineConfig, machine_config::MachineConfigSpec};
 use weir_ignition::json_len;
 
-/// What every hash begins with. A change would rename, and so roll out anew, every rendered MachineConfig there is.
+/// The prefix of every hash input. A change would rename, and so roll out again, every existing rendered MachineConfig.
 ///
 /// Source: `pkg/controller/render/hash.go` of github.com/openshift/machine-config-operator.
 const SALT: [u8; 80] = [
@@ -69,7 +69,7 @@ fn from_value(value: &mut Value) -> MachineConfigSpec {
     }
 }
 
-/// Refuses what the API server would refuse: measured as the reference does, without `apiVersion` and `kind`.
+/// Refuses what the API server would refuse: measured like the reference does, without `apiVersion` and `kind`.
 pub(super) fn check_size(config: &MachineConfig, limit: Option<usize>) -> Result<(), RenderError> {
     let Some(limit) = limit else { return Ok(()) };
     let metadata = &config.metadata;

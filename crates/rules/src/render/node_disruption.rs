@@ -1,8 +1,8 @@
 //! What a change of a file, unit or key does to a node instead of a reboot.
 //!
-//! R-DISRUPTION-1 The policies in force are the operator's own, each replaced in its place by the user's for the same path
-//! or unit, and then the user's others in his order.
-//! R-DISRUPTION-2 For SSH keys the user's policy is in force when it has an action, else the operator's: nothing is done.
+//! R-DISRUPTION-1 The effective policies are the operator's own, each replaced in its place by the user's for the same path
+//! or unit, followed by the user's others in order.
+//! R-DISRUPTION-2 For SSH keys the user's policy applies when it has an action, else the operator's: no action.
 //!
 //! Source: `pkg/apihelpers/apihelpers.go` of github.com/openshift/machine-config-operator.
 
@@ -10,7 +10,7 @@ use weir_api::machine_configuration::{
     FilePolicy, NodeDisruptionPolicy, PolicyAction, ServiceAction, SshKeyPolicy, UnitPolicy,
 };
 
-/// What is done about a change, short.
+/// Short form of the action for a change.
 #[derive(Clone, Copy)]
 enum Act {
     Nothing,
@@ -48,7 +48,7 @@ const FILES: [(&str, &[Act]); 13] = [
 ];
 const UNITS: [(&str, &[Act]); 1] = [(REGISTRY, &[Act::DaemonReload, Act::Restart(REGISTRY)])];
 
-/// The policies in force.
+/// The effective policies.
 #[must_use]
 pub fn in_force(user: Option<&NodeDisruptionPolicy>) -> NodeDisruptionPolicy {
     let mut files: Vec<FilePolicy> = FILES

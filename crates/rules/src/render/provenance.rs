@@ -1,4 +1,4 @@
-//! Where each part of a rendered MachineConfig comes from, and what it took the place of.
+//! Where each part of a rendered MachineConfig comes from, and what it overrides.
 
 use std::collections::{BTreeMap, BTreeSet};
 use weir_ignition::Config;
@@ -13,38 +13,38 @@ pub struct Provenance {
     parts: BTreeMap<String, Part>,
 }
 
-/// What is known of a part while it is being merged: positions in `configs`.
+/// What is known about a part while merging: positions in `configs`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Part {
-    /// Who gives it, in merge order, and which fields.
+    /// The contributors, in merge order, with their fields.
     given: Vec<(usize, Vec<String>)>,
-    /// Who gave something that it took the place of.
+    /// Those that were overridden.
     replaced: BTreeSet<usize>,
-    /// Where it comes from when nobody gives it.
+    /// Its origin when no MachineConfig sets it.
     otherwise: Option<GivenBy>,
 }
 
 /// Where a part comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trace {
-    /// Who decides it: the last one to give its contents.
+    /// The one that decides it: the last to set its contents.
     pub from: GivenBy,
-    /// All MachineConfigs that have a say in it, in merge order.
+    /// All MachineConfigs that contribute to it, in merge order.
     pub contributions: Vec<Contribution>,
-    /// MachineConfigs that gave it something else, which is lost, in merge order.
+    /// MachineConfigs whose value was overridden, in merge order.
     pub shadowed: Vec<String>,
 }
 
-/// What one MachineConfig gives to a part.
+/// One MachineConfig's contribution to a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contribution {
     /// The MachineConfig.
     pub config: String,
-    /// The fields it gives, those of inner objects dotted; none for what has no fields.
+    /// The fields it sets, those of inner objects dotted; empty for parts without fields.
     pub fields: Vec<String>,
 }
 
-/// Who gives something.
+/// An origin.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum GivenBy {
     /// This MachineConfig.
@@ -53,7 +53,7 @@ pub enum GivenBy {
     Stream(String),
     /// The ControllerConfig.
     ControllerConfig,
-    /// Nobody: it is what holds when nothing is said.
+    /// The default.
     Default,
 }
 
@@ -79,7 +79,7 @@ impl std::fmt::Display for GivenBy {
     }
 }
 
-/// The fields that hold what a part is for, most telling first.
+/// The fields with a part's main content, most important first.
 const CONTENTS: [&str; 2] = ["contents.source", "contents"];
 
 impl Provenance {
@@ -87,7 +87,7 @@ impl Provenance {
         Self { configs, parts: BTreeMap::new() }
     }
 
-    /// Notes the Ignition config of the MachineConfig at this position, after those before it.
+    /// Records the Ignition config of the MachineConfig at this position, after those before it.
     pub(super) fn record(&mut self, index: usize, config: &Config) {
         for element in config.elements() {
             let mut replaced = BTreeSet::new();
@@ -103,7 +103,7 @@ impl Provenance {
         }
     }
 
-    /// Keeps what is in the result, where everything has a trace.
+    /// Keeps the parts of the result, all of which are recorded.
     pub(super) fn finish(&mut self, merged: &Config) {
         let mut before = std::mem::take(&mut self.parts);
         for element in merged.elements() {
@@ -114,13 +114,13 @@ impl Provenance {
         }
     }
 
-    /// Notes a value that the last of these MachineConfigs decides.
+    /// Records a value that the last of these MachineConfigs decides.
     pub(super) fn value(&mut self, address: &str, otherwise: GivenBy, given: &[usize]) {
         let given = given.iter().map(|&index| (index, Vec::new())).collect();
         self.parts.insert(address.to_owned(), Part { given, otherwise: Some(otherwise), ..Part::default() });
     }
 
-    /// Notes a list to which every MachineConfig adds.
+    /// Records a list to which every MachineConfig adds.
     pub(super) fn collected(&mut self, address: &str, items: Vec<(usize, String)>) -> Vec<String> {
         let numbered = items.into_iter().enumerate();
         let values = numbered.map(|(position, (index, value))| {

@@ -1,16 +1,16 @@
-//! Which changes of a configuration a running machine can follow.
+//! Which configuration changes a running machine can apply.
 //!
-//! R-RECONCILE-1 Groups, and users other than `core`, cannot change; `core` can have other SSH keys and another
-//! password, and nothing else. Users that vanish stay on the machine.
+//! R-RECONCILE-1 Groups, and users other than `core`, cannot change; `core` can get other SSH keys and another
+//! password, and nothing else. Removed users stay on the machine.
 //! R-RECONCILE-2 Ignition's own kernel arguments, disks, file systems, RAID arrays and directories cannot change; links
-//! cannot change but vanish. For disks, file systems and RAID arrays this can be overridden: only machines installed
+//! cannot change but can be removed. For disks, file systems and RAID arrays this can be overridden: only machines installed
 //! from now on will have them.
-//! R-RECONCILE-3 Files cannot append to others, nor be the one that forces an update.
+//! R-RECONCILE-3 Files cannot append to others, nor can one be the file that forces an update.
 //! R-RECONCILE-4 FIPS mode cannot change.
-//! R-RECONCILE-5 The MachineConfig named is the first that fails by itself with the same reason.
+//! R-RECONCILE-5 The message names the first MachineConfig that fails alone for the same reason.
 //!
-//! Source: `pkg/controller/common/reconcile.go` of github.com/openshift/machine-config-operator. That the reference
-//! names old and new the wrong way round in one of its texts is kept.
+//! Source: `pkg/controller/common/reconcile.go` of github.com/openshift/machine-config-operator. One of the reference's
+//! messages swaps the names of old and new; that is kept.
 
 use crate::render::name_of;
 use serde_json::{Map, Value};
@@ -18,14 +18,14 @@ use std::collections::BTreeSet;
 use weir_api::{MachineConfig, MachineConfiguration};
 use weir_ignition::{Config, InvalidError, ParseError, ReadError};
 
-/// A file whose presence makes the daemon skip its checks; never through a configuration.
+/// A file whose presence makes the daemon skip its checks; it cannot come from a configuration.
 ///
 /// Source: `MachineConfigDaemonForceFile` in `pkg/daemon/constants` of github.com/openshift/machine-config-operator.
 const FORCE_FILE: &str = "/run/machine-config-daemon-force";
-/// The one user that a configuration may change.
+/// The only user that a configuration may change.
 const USER: &str = "core";
 
-/// A section of the configuration that may change all the same.
+/// A section of the configuration that may change nevertheless.
 ///
 /// Source: `IrreconcilableValidationOverrides` in `operator/v1/types_machineconfiguration.go` of
 /// github.com/openshift/api.
@@ -40,7 +40,7 @@ pub enum Override {
 }
 
 impl Override {
-    /// The override of this name in a MachineConfiguration; `None` when there is none.
+    /// The override of this name in a MachineConfiguration; `None` when unknown.
     #[must_use]
     pub fn by_name(name: &str) -> Option<Self> {
         match name {
@@ -52,7 +52,7 @@ impl Override {
     }
 }
 
-/// The overrides that a MachineConfiguration sets. Names that are not known override nothing.
+/// The overrides of a MachineConfiguration. Unknown names override nothing.
 #[must_use]
 pub fn overrides(configuration: Option<&MachineConfiguration>) -> BTreeSet<Override> {
     let set = configuration.and_then(|object| object.spec.irreconcilable_validation_overrides.as_ref());
@@ -68,25 +68,25 @@ pub enum Irreconcilable {
     Config {
         /// The rendered MachineConfig that the pool has.
         current: String,
-        /// The MachineConfig that asks for it.
+        /// The MachineConfig that causes it.
         config: String,
         /// What cannot change.
         reason: String,
     },
-    /// No MachineConfig is the cause by itself.
+    /// No single MachineConfig is the cause.
     #[error("render reconciliation error: {full}; component errors: {}", components.as_deref().unwrap_or("<nil>"))]
     Rendered {
         /// What is wrong with the result.
         full: String,
-        /// The first thing wrong with a MachineConfig by itself, if any.
+        /// The first error of a single MachineConfig, if any.
         components: Option<String>,
     },
 }
 
-/// Why a machine with one configuration cannot follow to another.
+/// Why a machine cannot move from one configuration to another.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReconcileError {
-    /// The configuration to come from cannot be read.
+    /// The old configuration cannot be read.
     #[error("parsing old Ignition config from machineconfig {config:?} failed: {error}")]
     Old {
         /// The MachineConfig.
@@ -94,7 +94,7 @@ pub enum ReconcileError {
         /// What is wrong with it.
         error: ReadError,
     },
-    /// The configuration to go to cannot be read.
+    /// The new configuration cannot be read.
     #[error("parsing new Ignition config from machineconfig {config:?} failed: {error}")]
     New {
         /// The MachineConfig.
@@ -102,7 +102,7 @@ pub enum ReconcileError {
         /// What is wrong with it.
         error: ReadError,
     },
-    /// The configuration to go to is invalid.
+    /// The new configuration is invalid.
     #[error("validating new Ignition config from machineconfig {config:?} failed: {error}")]
     Invalid {
         /// The MachineConfig.
@@ -110,12 +110,12 @@ pub enum ReconcileError {
         /// What is wrong with it.
         error: InvalidError,
     },
-    /// Something differs that cannot.
+    /// Something differs that must not.
     #[error("new machineconfig {old:?} is not reconcilable against {new:?}: {reason}")]
     Change {
-        /// The MachineConfig to come from.
+        /// The old MachineConfig.
         old: String,
-        /// The MachineConfig to go to.
+        /// The new MachineConfig.
         new: String,
         /// What cannot change.
         reason: Reason,
@@ -147,7 +147,7 @@ pub enum Reason {
     Fips,
 }
 
-/// Whether a machine that runs `old` can follow to `new`.
+/// Whether a machine that runs `old` can move to `new`.
 ///
 /// # Errors
 /// When it cannot, or one of the two cannot be read.
@@ -175,7 +175,7 @@ fn read(config: &MachineConfig) -> Result<Config, ReadError> {
     }
 }
 
-/// Checks the result of rendering and finds out who is the cause (R-RECONCILE-5).
+/// Checks the result of rendering and finds the cause (R-RECONCILE-5).
 pub(crate) fn with_blame(
     current: &MachineConfig,
     rendered: &MachineConfig,
@@ -238,7 +238,7 @@ fn list_of<'c>(config: &'c Config, section: &str, list: &str) -> Option<&'c Valu
     config.section(section)?.get(list)
 }
 
-/// What is wrong with the users to be, which differ from those there are (R-RECONCILE-1).
+/// What is wrong with the new users, which differ from the old ones (R-RECONCILE-1).
 fn users(new: &Config) -> Option<Reason> {
     let users: Vec<&Map<String, Value>> = new.list("passwd", "users").collect();
     let last = users.last()?;

@@ -1,10 +1,10 @@
-//! Which settings nobody makes MachineConfigs of yet, and which pools they are meant for.
+//! Settings for which no MachineConfigs are generated yet, and the pools they select.
 //!
-//! R-UNSUPPORTED-1 KubeletConfigs and ContainerRuntimeConfigs are meant for the pools whose labels their selector matches, when
-//! it is neither absent nor empty; PinnedImageSets for the pools whose `machineConfigSelector` matches the set's labels.
-//! R-UNSUPPORTED-2 What another operator took in before and nobody changed since has its effect: its status speaks of the
+//! R-UNSUPPORTED-1 KubeletConfigs and ContainerRuntimeConfigs select the pools whose labels their selector matches, if
+//! it is neither absent nor empty; PinnedImageSets select the pools whose `machineConfigSelector` matches the set's labels.
+//! R-UNSUPPORTED-2 Settings that another operator applied, unchanged since, are in effect: the status is of the
 //! present generation and ends in success, or the pool's spec names the set.
-//! R-UNSUPPORTED-3 Everything else is told: once on the object, and on each pool for as long as it is so.
+//! R-UNSUPPORTED-3 Everything else is reported: once on the object, and on each pool for as long as it lasts.
 //!
 //! Source of the first two: `pkg/controller/kubelet-config`, `pkg/controller/container-runtime-config`,
 //! `pkg/controller/pinnedimageset` and `pkg/apihelpers` of github.com/openshift/machine-config-operator.
@@ -24,7 +24,7 @@ use weir_api::{
     },
 };
 
-/// Objects of the kinds that are not supported yet.
+/// Objects of kinds that are not supported yet.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SettingsView<'a> {
     /// All KubeletConfigs.
@@ -42,7 +42,7 @@ pub struct Unsupported {
     pub kind: &'static str,
     /// Name of the object.
     pub name: String,
-    /// Pools that it is meant for and that do not have it, by name.
+    /// Pools that it selects and that lack it, by name.
     pub pools: Vec<String>,
 }
 
@@ -53,7 +53,7 @@ const KUBELET: &str = "KubeletConfig";
 const RUNTIME: &str = "ContainerRuntimeConfig";
 const PINNED: &str = "PinnedImageSet";
 
-/// Most names that one sentence lists.
+/// Maximum number of names in a sentence.
 const NAMED: usize = 5;
 
 /// All settings without effect, by kind and name.
@@ -87,7 +87,7 @@ pub fn unsupported(settings: &SettingsView<'_>, pools: &[PoolView<'_>]) -> Vec<U
     found
 }
 
-/// R-UNSUPPORTED-2, of generation and conditions that the status speaks of.
+/// R-UNSUPPORTED-2, for a status with this generation and these conditions.
 fn is_taken_in(metadata: &ObjectMeta, status: Option<(Option<i64>, Option<&[Condition]>)>) -> bool {
     let Some((observed, conditions)) = status else { return false };
     let last = conditions.and_then(<[_]>::last);
@@ -95,7 +95,7 @@ fn is_taken_in(metadata: &ObjectMeta, status: Option<(Option<i64>, Option<&[Cond
         && last.is_some_and(|last| last.type_ == SUCCESS || (last.type_ == ACCEPTED && last.status == TRUE))
 }
 
-/// R-UNSUPPORTED-1 of the first two kinds. An invalid selector matches nothing.
+/// R-UNSUPPORTED-1 for the first two kinds. An invalid selector matches nothing.
 fn selected<'a>(selector: Option<&LabelSelector>, pools: &[PoolView<'a>]) -> Vec<&'a str> {
     let Ok(selector) = Selector::parse(selector) else { return Vec::new() };
     if selector.is_everything() {
@@ -106,7 +106,7 @@ fn selected<'a>(selector: Option<&LabelSelector>, pools: &[PoolView<'a>]) -> Vec
     pools.iter().filter(|pool| selector.matches(labels(pool))).map(|pool| pool.name).collect()
 }
 
-/// How many pools a set is meant for, and which of them do not name it.
+/// How many pools a set selects, and which of them do not name it.
 fn pinned<'a>(set: &PinnedImageSet, pools: &[PoolView<'a>]) -> (usize, Vec<&'a str>) {
     let labels = set.metadata.labels.clone().unwrap_or_default();
     let wants = |pool: &&PoolView<'a>| {
@@ -121,7 +121,7 @@ fn pinned<'a>(set: &PinnedImageSet, pools: &[PoolView<'a>]) -> (usize, Vec<&'a s
     (all.len(), all.into_iter().filter(|pool| !names(pool)).map(|pool| pool.name).collect())
 }
 
-/// What a pool's users are to know of settings that are meant for it; absent when there are none.
+/// The notice for a pool's users about settings that select it; `None` when there are none.
 #[must_use]
 pub fn of_pool(found: &[Unsupported], pool: &str) -> Option<String> {
     let own = found.iter().filter(|settings| settings.pools.iter().any(|name| name == pool));
@@ -137,7 +137,7 @@ pub fn of_pool(found: &[Unsupported], pool: &str) -> Option<String> {
 
 const WHY: &str = "nothing is made of these kinds yet: write the files as MachineConfigs";
 
-/// What is said on the object itself.
+/// The message on the object itself.
 impl fmt::Display for Unsupported {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kind, name, pools } = self;

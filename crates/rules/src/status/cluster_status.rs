@@ -1,16 +1,16 @@
-//! What the ClusterOperator `machine-config` says.
+//! The status of the ClusterOperator `machine-config`.
 //!
-//! R-CLUSTER-1 Available from its first status on: a cluster without the operator still runs its nodes.
-//! R-CLUSTER-2 Progressing while the versions it reports are not its own. While it has not reported any the cluster is being
-//! installed; an operator that merely starts again is not progressing.
-//! R-CLUSTER-3 Degraded names the first failure: evidence that contradicts the distribution, a catalogue of streams that
-//! cannot be made, objects that cannot be read, then its own work, the required pools, and last what was generated and no longer fits. While required pools
-//! are waited for, their last failure stays.
-//! R-CLUSTER-4 Versions are set once everything is done, and while it is not Progressing even if it is Degraded. Who does not
-//! know the image that he runs from keeps what is said of it: the cluster's update waits for that version.
+//! R-CLUSTER-1 Available from its first status on: without the operator a cluster still runs its nodes.
+//! R-CLUSTER-2 Progressing while the versions it reports are not its own. While it has not reported any, the cluster is being
+//! installed; an operator that merely restarts is not progressing.
+//! R-CLUSTER-3 Degraded names the first failure: evidence that contradicts the distribution, a stream catalogue that
+//! cannot be made, unreadable objects, then its own work, the required pools, and last generated objects that no longer match.
+//! While required pools are waited for, their last failure stays.
+//! R-CLUSTER-4 Versions are set once everything is done, and while it is not Progressing even if it is Degraded. If the operator
+//! does not know its own image, the reported version stays: the cluster update waits for that version.
 //! R-CLUSTER-5 Upgradeable is decided by [`upgradeable`].
 //! R-CLUSTER-6 The extension has one line for each pool, and what is waited for.
-//! R-CLUSTER-7 Transition times move only on a flip; a status that says the same is not written.
+//! R-CLUSTER-7 Transition times change only with the status value; an unchanged status is not written.
 //!
 //! Source: `pkg/operator/status.go` of github.com/openshift/machine-config-operator; the first two failures of R-CLUSTER-3
 //! are ours.
@@ -43,10 +43,10 @@ use weir_api::{
     },
 };
 
-/// Everything that decides it.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct ClusterStatusView<'a> {
-    /// The object as it is, if it exists.
+    /// The current object, if it exists.
     pub object: Option<&'a ClusterOperator>,
     /// Release version of the operator.
     pub version: &'a str,
@@ -54,17 +54,17 @@ pub struct ClusterStatusView<'a> {
     pub image: &'a str,
     /// The first failure of this pass, if there is one.
     pub failure: Option<&'a Failure>,
-    /// What the required pools have come to.
+    /// The state of the required pools.
     pub required: &'a Required,
-    /// What stands against an update of the cluster.
+    /// What blocks an update of the cluster.
     pub blocked: Option<&'a Blocked>,
-    /// Settings that a later release will not take: [`evaluation`].
+    /// Settings that a later release will not accept: [`evaluation`].
     pub evaluation: &'a [&'static str],
     /// All pools.
     pub pools: &'a [PoolView<'a>],
 }
 
-/// A status and what to tell about it.
+/// A status and its events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClusterReport {
     /// The status to write; absent when nothing changed.
@@ -73,14 +73,14 @@ pub struct ClusterReport {
     pub events: Vec<Told>,
 }
 
-/// Something to tell.
+/// An event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// Whether a user should look.
+    /// Whether it is a Warning.
     pub warning: bool,
-    /// A word for machines.
+    /// The reason, for machines.
     pub reason: String,
-    /// A sentence for people.
+    /// The message, for people.
     pub message: String,
 }
 
@@ -124,7 +124,7 @@ pub fn cluster_status(view: &ClusterStatusView<'_>, now: Timestamp) -> ClusterRe
     ClusterReport { status: (view.object.is_none() || status != old).then_some(status), events: report.events }
 }
 
-/// The merge patch of an object's status; it holds for the object as it was read, or not at all.
+/// The merge patch of an object's status; it applies only to the object as it was read.
 #[must_use]
 pub fn status_patch(object: &ClusterOperator, new: &ClusterOperatorStatus) -> Value {
     let mut extension = new.extension.clone().unwrap_or_else(|| json!({}));

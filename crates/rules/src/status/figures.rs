@@ -1,11 +1,11 @@
-//! What a cluster's state is in numbers.
+//! The cluster's metrics.
 //!
 //! R-FIGURES-1 Counts of a pool are those of its status, under the reference's names.
-//! R-FIGURES-2 Nodes are counted by pool, by what they are at (`done`, `starting`, `waiting`) and by the reason they wait
+//! R-FIGURES-2 Nodes are counted by pool, by state (`done`, `starting`, `waiting`) and by the reason they wait
 //! for, never one by one: the number of our own series does not grow with the cluster.
-//! R-FIGURES-3 Every stream that is available, and the stream every pool runs, is a series of value 1.
-//! R-FIGURES-4 What the reference's alerts and dashboards hang on is there under its names. A node has a series of
-//! `mcc_drain_err` or `mcc_pool_alert` only while it has the trouble; nothing is left of objects that are gone.
+//! R-FIGURES-3 Every available stream, and the stream of every pool, is a series with value 1.
+//! R-FIGURES-4 The metrics that the reference's alerts and dashboards use exist under the same names. A node has a series of
+//! `mcc_drain_err` or `mcc_pool_alert` only while it has the problem; deleted objects leave no series.
 //!
 //! Source of the reference's names: `pkg/controller/common/metrics.go` of github.com/openshift/machine-config-operator.
 
@@ -20,7 +20,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use weir_api::{MachineConfig, MachineConfigPool, OSImageStream, keys::config::OS_IMAGE_URL_OVERRIDDEN};
 
-/// What is known.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct FiguresView<'a> {
     /// All pools.
@@ -29,13 +29,13 @@ pub struct FiguresView<'a> {
     pub configs: &'a BTreeMap<&'a str, &'a MachineConfig>,
     /// The streams, while there are any.
     pub streams: Option<&'a OSImageStream>,
-    /// What the nodes are at.
+    /// The state of the nodes.
     pub plan: &'a RolloutPlan,
-    /// What only the reference's own figures are told from.
+    /// The inputs of the reference's own metrics.
     pub reference: ReferenceView<'a>,
 }
 
-/// Numbers of one kind.
+/// The values of one metric.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Figure {
     /// Name of the metric.
@@ -66,7 +66,7 @@ fn status(pool: &MachineConfigPool, count: fn(&weir_api::pool::MachineConfigPool
     pool.status.as_ref().map(count).unwrap_or_default()
 }
 
-/// All numbers, by name.
+/// All metrics, by name.
 #[must_use]
 pub fn figures(view: &FiguresView<'_>, now: Timestamp) -> Vec<Figure> {
     let mut all: Vec<Figure> = COUNTS

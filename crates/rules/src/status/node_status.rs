@@ -1,16 +1,16 @@
-//! What the MachineConfigNode of a node says.
+//! The MachineConfigNode of a node.
 //!
-//! R-NODE-1 Every node has one, of its name and owned by it, but a node that is still being made. One without a node is
+//! R-NODE-1 Every node has one, with the same name and owned by it, except a node that is still being created. One without a node is
 //! deleted.
-//! R-NODE-2 Its spec names the node's primary pool and what the node was told to run; unknown is `not-yet-set`. While several
-//! pools claim the node it stays what it was; a pool whose selector is invalid keeps its nodes.
-//! R-NODE-3 A step of an update is a condition and the phase it belongs to another one. The first report adds every
-//! condition there is, as not yet occurred.
-//! R-NODE-4 A report about `Updated` begins or ends a round: everything that was said in the last one becomes `False`,
-//! with what it was about before its message.
-//! R-NODE-5 Transition times move only on a flip. What changes nothing is not written.
-//! R-NODE-6 `status.configVersion.desired` is what the node was found able to go to: unset while that is being found out.
-//! R-NODE-7 The observed generation is one more than the object's, as the daemon has it, and never decreases.
+//! R-NODE-2 Its spec names the node's primary pool and desired config; unknown is `not-yet-set`. While several
+//! pools claim the node it does not change; a pool whose selector is invalid keeps its nodes.
+//! R-NODE-3 A step of an update is one condition, the phase it belongs to another. The first report adds all
+//! conditions, as not yet occurred.
+//! R-NODE-4 A report about `Updated` begins or ends a round: all conditions of the last round become `False`,
+//! and their messages are prefixed with the subject of that round.
+//! R-NODE-5 Transition times change only with the status value. An unchanged status is not written.
+//! R-NODE-6 `status.configVersion.desired` is the config that the node was found able to apply: unset while that is being determined.
+//! R-NODE-7 The observed generation is one more than the object's, as in the daemon, and never decreases.
 //!
 //! Source: `pkg/upgrademonitor/upgrade_monitor.go` of github.com/openshift/machine-config-operator.
 
@@ -42,17 +42,17 @@ use weir_api::{
     references::NameReference,
 };
 
-/// Longest message the API takes.
+/// Longest message that the API accepts.
 const LONGEST_MESSAGE: usize = 32_768;
 
-/// Everything that decides about the object of one node.
+/// The inputs for the object of one node.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeObjectView<'a> {
     /// The node.
     pub node: &'a NodeView<'a>,
-    /// To which pool it belongs, or why to none.
+    /// The pool it belongs to, or why it belongs to none.
     pub pool: &'a Assignment<'a>,
-    /// The object as it is.
+    /// The current object.
     pub object: Option<&'a MachineConfigNode>,
     /// Whether images are reported (gate `ImageModeStatusReporting`).
     pub images: bool,
@@ -63,11 +63,11 @@ pub struct NodeObjectView<'a> {
 pub enum Change {
     /// Create this object.
     Create(Box<MachineConfigNode>),
-    /// Merge this into the object.
+    /// Merge this patch into the object.
     Patch(Value),
 }
 
-/// How the object of a node is to be changed; `None` when it is as it should be (R-NODE-1, R-NODE-2).
+/// The change to the object of a node; `None` when there is none (R-NODE-1, R-NODE-2).
 #[must_use]
 pub fn object_change(view: &NodeObjectView<'_>) -> Option<Change> {
     let (node, wanted) = (view.node, spec(view, view.object.map(|object| &object.spec)));
@@ -82,7 +82,7 @@ pub fn object_change(view: &NodeObjectView<'_>) -> Option<Change> {
     let owned = object.metadata.owner_references.iter().flatten().any(|reference| reference.uid == node.uid);
     let mut patch = json!({});
     if !owned {
-        // Owned by nothing else: a reference to an earlier node of this name would have the object collected.
+        // Only this owner: a reference to an earlier node of this name would have the object garbage-collected.
         patch["metadata"] = json!({"ownerReferences": [owner(node)]});
     }
     if wanted != object.spec {
@@ -101,7 +101,7 @@ pub fn orphans<'a>(objects: impl IntoIterator<Item = &'a MachineConfigNode>, nod
     names.filter(|name| !nodes.contains(name)).collect()
 }
 
-/// What is not weir's to say stays as it is.
+/// Fields that weir does not own stay as they are.
 fn spec(view: &NodeObjectView<'_>, old: Option<&MachineConfigNodeSpec>) -> MachineConfigNodeSpec {
     let old = old.cloned().unwrap_or_default();
     let or_unset = |name: Option<&str>| name.filter(|n| !n.is_empty()).unwrap_or(NOT_YET_SET).to_owned();
@@ -133,7 +133,7 @@ fn owner(node: &NodeView<'_>) -> OwnerReference {
     }
 }
 
-/// The status after these reports, in their order; `None` when it says nothing new (R-NODE-5).
+/// The status after these reports, in order; `None` when it does not change (R-NODE-5).
 #[must_use]
 pub fn record(
     object: &MachineConfigNode,
@@ -176,8 +176,8 @@ pub fn record(
     (new != old).then_some(new)
 }
 
-/// The merge patch of an object's status; it holds for the object as it was read, or not at all, because the daemon
-/// writes into the same list.
+/// The merge patch of an object's status; it applies only to the object as it was read, because the daemon
+/// writes to the same list.
 #[must_use]
 pub fn status_patch(object: &MachineConfigNode, new: &MachineConfigNodeStatus) -> Value {
     let mut patch = json!({
@@ -189,7 +189,7 @@ pub fn status_patch(object: &MachineConfigNode, new: &MachineConfigNodeStatus) -
     json!({"metadata": {"resourceVersion": object.metadata.resource_version}, "status": patch})
 }
 
-/// What the round is about, for the messages it leaves behind (R-NODE-4).
+/// The subject of the round, for the messages it leaves behind (R-NODE-4).
 fn round_of(object: &MachineConfigNode, node: &NodeView<'_>, images: bool) -> String {
     let config = &object.spec.config_version.desired;
     let config = if config.is_empty() { node.desired_config.unwrap_or(NOT_YET_SET) } else { config };
@@ -204,7 +204,7 @@ fn round_of(object: &MachineConfigNode, node: &NodeView<'_>, images: bool) -> St
     }
 }
 
-/// Puts one report into the list.
+/// Applies one report to the list.
 fn enter(conditions: &mut Vec<MetaCondition>, report: &Report, round: &str, now: Timestamp) {
     let phase = &report.phase;
     let new_round = phase.type_ == UPDATED && !conditions.iter().any(|c| phase.is_said_by(c));

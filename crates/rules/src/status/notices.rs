@@ -1,12 +1,12 @@
-//! What users of a pool should know although it keeps nothing from working.
+//! What users of a pool should know although it blocks nothing.
 //!
-//! R-NOTICE-1 Each notice is a condition of its own, `True` while it holds and absent else: pools that have nothing to say look
+//! R-NOTICE-1 Each notice is a condition of its own, `True` while it holds and absent otherwise: pools without notices look
 //! as they do under other controllers.
-//! R-NOTICE-2 A new notice is an event on the pool, too; but not one that is an event on another object.
-//! R-NOTICE-3 What one process finds out and another has to report stands on the pools in the same way; `RenderDegraded` says
+//! R-NOTICE-2 A new notice is also an event on the pool, unless it is an event on another object.
+//! R-NOTICE-3 What one process finds out and another must report is a condition on the pools in the same way; `RenderDegraded` says
 //! what it means for the pool.
 //!
-//! All of it is ours.
+//! All of this is ours.
 
 use crate::{
     objects::conditions::{Said, set_condition},
@@ -24,24 +24,24 @@ use weir_api::{
     },
 };
 
-/// Something to know.
+/// A notice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
-    /// The name of a stream counts for nothing; see [`StreamReason::is_notice`].
+    /// The name of a stream has no effect; see [`StreamReason::is_notice`].
     Stream(StreamReason),
-    /// Settings that are meant for the pool have no effect; which, in the words of [`unsupported::of_pool`].
+    /// Settings that select the pool have no effect; which, in the words of [`unsupported::of_pool`].
     Settings(String),
-    /// What is generated is of other feature gates than those that are on.
+    /// Generated configurations do not match the feature gates that are on.
     Generated(StaleGenerated),
-    /// Its node selector is empty: it has no nodes, and no status beside what rendering says.
+    /// Its node selector is empty: it has no nodes, and no status apart from rendering.
     SelectsAllNodes,
-    /// The streams of the desired release are not known; which release and why, in a clause.
+    /// The streams of the desired release are unknown; which release and why, in a clause.
     NotMade(String),
     /// Something contradicts the distribution; what, in a clause.
     Mismatch(String),
 }
 
-/// Condition types of notices to users.
+/// Condition types of notices for users.
 const TO_USERS: [&str; 4] = [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE, SELECTING_ALL_NODES];
 /// Condition types of all notices.
 pub const TYPES: [&str; 6] = [
@@ -91,7 +91,7 @@ impl fmt::Display for Notice {
             Self::Stream(reason) => reason.fmt(f),
             Self::Settings(said) | Self::NotMade(said) | Self::Mismatch(said) => f.write_str(said),
             Self::Generated(stale) => stale.fmt(f),
-            // As the reference says it, `pkg/controller/node/node_controller.go`.
+            // As worded by the reference, `pkg/controller/node/node_controller.go`.
             Self::SelectsAllNodes => {
                 f.write_str("This machineconfigpool is selecting all nodes. A non-empty selector is required.")
             }
@@ -99,7 +99,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Makes a pool's conditions say these notices and no others (R-NOTICE-1); true when that changed them.
+/// Sets exactly these notices in a pool's conditions (R-NOTICE-1); true when that changed them.
 pub fn set_notices(conditions: &mut Vec<Condition>, notices: &[Notice], now: Timestamp) -> bool {
     let before = conditions.len();
     conditions.retain(|held| {
@@ -114,7 +114,7 @@ pub fn set_notices(conditions: &mut Vec<Condition>, notices: &[Notice], now: Tim
     changed
 }
 
-/// What a pool's conditions say that its users should know and learn nowhere else.
+/// The messages of a pool's notices that its users learn nowhere else.
 pub fn held(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
     conditions.iter().filter(|held| TO_USERS.contains(&held.type_.as_str()) && held.status == TRUE)
 }

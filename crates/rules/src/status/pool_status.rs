@@ -1,21 +1,21 @@
-//! What the status of a pool says.
+//! The status of a pool.
 //!
 //! R-POOL-1 Counts are those of the nodes whose primary pool it is. Updated: runs the target. Ready: updated and ready.
 //! Unavailable and degraded are counted whatever the node runs.
-//! R-POOL-2 Updated when every node is updated and ready and none unavailable, also when there is no node; else
-//! Updating, unless the pool is paused. `status.configuration` moves to the target only then.
-//! R-POOL-3 NodeDegraded names every failing node with what its MachineConfigNode and its daemon say, by node name.
+//! R-POOL-2 Updated when every node is updated and ready and none unavailable, also when there are no nodes; otherwise
+//! Updating, unless the pool is paused. `status.configuration` changes to the target only then.
+//! R-POOL-3 NodeDegraded names every failing node with the messages of its MachineConfigNode and its daemon, by node name.
 //! R-POOL-4 Degraded: a node is, the pool's configuration cannot be rendered, or its image cannot be built.
-//! R-POOL-5 A pool that nothing but a user can move, or whose target is not settled, says so in Updating. One in image mode is
-//! not Updating once nobody is on his way: nothing is rolled out there yet.
+//! R-POOL-5 A pool that only a user can move, or whose target has not settled, says so in Updating. One in image mode is
+//! not Updating once no node is in mid-update: nothing is rolled out there yet.
 //! R-POOL-6 `status.osImageStream` is the first stream whose image the nodes run: the pool is updated and not degraded,
 //! no MachineConfig of it overrides the image, and the rendered image is the stream's.
-//! R-POOL-7 Conditions of other controllers are kept; transition times move only on a flip; a status that says the
-//! same is equal, so that nothing is written.
+//! R-POOL-7 Conditions of other controllers are kept; transition times change only with the status value; an unchanged
+//! status compares equal, so that nothing is written.
 //! R-POOL-8 A pool whose node selector is invalid keeps its counts and is Degraded.
-//! R-POOL-9 A pool that is still to be rendered ([`PoolView::render_wait`]) is not Updated, whatever its nodes run: what it is
-//! to reach is not known. It says what is waited for.
-//! R-POOL-10 NodesWithoutPool names nodes that are in no pool because of this one (R-LOST-2), for as long as there are any.
+//! R-POOL-9 A pool that still has to be rendered ([`PoolView::render_wait`]) is not Updated, whatever its nodes run: its target
+//! is unknown. It says what is waited for.
+//! R-POOL-10 NodesWithoutPool names nodes that are in no pool because of this one (R-LOST-2), as long as there are any.
 //!
 //! Source: `pkg/controller/node/status.go` of github.com/openshift/machine-config-operator.
 
@@ -42,28 +42,28 @@ use weir_api::{
     pool::{CertExpiry, MachineConfigPoolStatus, OsImageStreamReference, PoolConfiguration, PoolSynchronizerStatus},
 };
 
-/// Everything that decides a pool's status.
+/// The inputs of a pool's status.
 #[derive(Clone, Copy, Debug)]
 pub struct PoolStatusView<'a> {
     /// The pool.
     pub pool: &'a PoolView<'a>,
     /// Its nodes, by name.
     pub nodes: &'a [&'a NodeView<'a>],
-    /// What the nodes' MachineConfigNodes say, by node.
+    /// The nodes' MachineConfigNodes, by node.
     pub reports: &'a BTreeMap<&'a str, NodeReport<'a>>,
     /// MachineConfigs by name; only the pool's rendered one and its sources are looked up.
     pub configs: &'a BTreeMap<&'a str, &'a MachineConfig>,
-    /// The streams there are; absent when the gate of streams is off or there is no object.
+    /// The streams; absent when the streams gate is off or there is no object.
     pub streams: Option<&'a OSImageStream>,
     /// Whether counts come from MachineConfigNodes (gate `ImageModeStatusReporting`).
     pub counts_from_reports: bool,
-    /// Whether the pool is in image mode, in which it is never reported updated yet.
+    /// Whether the pool is in image mode, in which it is never reported as updated yet.
     pub image_mode: bool,
-    /// When certificates expire: `ControllerConfig.status.controllerCertificates` as [`certificate_expiry`] reads it.
+    /// When certificates expire: `ControllerConfig.status.controllerCertificates`, read by [`certificate_expiry`].
     pub certificates: &'a [CertExpiry],
     /// What the pool as a whole waits for: [`crate::rollout::RolloutPlan::standing`].
     pub standing: Option<&'a WaitReason>,
-    /// Nodes without a pool, of the whole cluster.
+    /// Nodes without a pool, in the whole cluster.
     pub lost: &'a [Lost],
 }
 
@@ -81,7 +81,7 @@ struct Counts {
 /// The bundle whose certificates a pool reports.
 const REPORTED_BUNDLE: &str = "KubeAPIServerServingCAData";
 
-/// Event that tells that a pool's nodes have reached its target, when the status that was written says so first.
+/// Event that a pool's nodes have reached its target, when the written status is the first to say so.
 #[must_use]
 pub fn completed(pool: &PoolView<'_>, new: &MachineConfigPoolStatus) -> Option<String> {
     let reached = |status: &MachineConfigPoolStatus| status.configuration.as_ref().map(|c| c.name().to_owned());
@@ -90,7 +90,7 @@ pub fn completed(pool: &PoolView<'_>, new: &MachineConfigPoolStatus) -> Option<S
     (now != before && !now.is_empty()).then_some(text)
 }
 
-/// Computes the status that the pool should have.
+/// Computes the pool's status.
 #[must_use]
 pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPoolStatus {
     let pool = view.pool;
@@ -125,8 +125,8 @@ pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPo
     }
 }
 
-/// Whether a computed status says something else than the one last written. An absent list or struct and an empty one
-/// say the same.
+/// Whether a computed status differs from the one last written. An absent list or struct equals an empty
+/// one.
 #[must_use]
 pub fn status_changed(old: Option<&MachineConfigPoolStatus>, new: &MachineConfigPoolStatus) -> bool {
     let normal = |status: &MachineConfigPoolStatus| {
@@ -213,7 +213,7 @@ fn set_degraded(
         (FALSE, String::new(), String::new())
     };
     set_condition(conditions, Said { type_: NODE_DEGRADED, status, reason: &reason, message: &message }, now);
-    // Without image mode nothing builds an image any more; a failure left over from then is over.
+    // Without image mode nothing builds an image any more; an earlier failure is obsolete.
     if !view.image_mode && is_true(conditions, IMAGE_BUILD_DEGRADED) {
         let message = "No layered pool objects found, clearing stale build degraded condition";
         let said = Said { type_: IMAGE_BUILD_DEGRADED, status: FALSE, reason: "NoLayeredObjects", message };
@@ -231,7 +231,7 @@ fn set_degraded(
     degraded
 }
 
-/// R-POOL-10. A pool that never had such a node has no such condition.
+/// R-POOL-10. A pool that never had such a node does not have the condition.
 fn set_lost(conditions: &mut Vec<Condition>, view: &PoolStatusView<'_>, now: Timestamp) {
     let type_ = NODES_WITHOUT_POOL;
     match said(view.lost, view.pool.name) {
@@ -267,7 +267,7 @@ fn running_stream(view: &PoolStatusView<'_>, configuration: &PoolConfiguration) 
     Some(stream.name.clone())
 }
 
-/// The one entry that is ours, and those of others as they are.
+/// Our own entry, and those of others unchanged.
 fn synchronizers(mut all: Vec<PoolSynchronizerStatus>, counts: &Counts) -> Vec<PoolSynchronizerStatus> {
     let ours = |one: &PoolSynchronizerStatus| one.pool_synchronizer_type == SYNCHRONIZER_PINNED_IMAGE_SETS;
     match all.iter_mut().find(|one| ours(one)) {
@@ -291,7 +291,7 @@ fn synchronizer(old: Option<PoolSynchronizerStatus>, counts: &Counts) -> PoolSyn
     }
 }
 
-/// R-POOL-8: which nodes the pool has cannot be told, so no count is touched and nothing is called updated.
+/// R-POOL-8: the pool's nodes are unknown, so no count is changed and nothing is called updated.
 fn unreadable(
     pool: &PoolView<'_>,
     mut status: MachineConfigPoolStatus,
@@ -336,7 +336,7 @@ mod tests {
         pool_status(&view, Timestamp::UNIX_EPOCH)
     }
 
-    /// Who keeps PinnedImageSets, which this controller does not, says so in the same status.
+    /// The controller of PinnedImageSets, which is not this one, reports in the same status.
     #[test]
     fn what_others_say_of_pinned_image_sets_is_kept() {
         let degraded = json!({
@@ -392,7 +392,7 @@ mod tests {
         let render = |status: &str, reason: &str| json!({"type": "RenderDegraded", "status": status, "reason": reason, "message": "not complete"});
         for (paused, render, expected) in [
             (false, render("False", ""), ["True All nodes are updated with MachineConfig r", "False "]),
-            // A failure is told by Degraded, as ever.
+            // A failure is reported by Degraded, as always.
             (false, render("True", "X"), ["True All nodes are updated with MachineConfig r", "False "]),
             (
                 false,

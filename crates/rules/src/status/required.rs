@@ -1,14 +1,14 @@
-//! Whether the pools that a cluster's update waits for have taken it in.
+//! Whether the pools that a cluster update waits for are done.
 //!
-//! R-REQUIRED-1 Required are the pools with label `required-for-upgrade`; the built-in control plane and arbiter have it.
-//! R-REQUIRED-2 A pool that is Degraded is waited for, required or not.
+//! R-REQUIRED-1 Pools with the label `required-for-upgrade` are required; the built-in control plane and arbiter have it.
+//! R-REQUIRED-2 A Degraded pool is waited for, required or not.
 //! R-REQUIRED-3 A required pool is done when all of its nodes run a configuration that these controllers made for this
-//! release, with the OS image of the stream the pool is to run, and its status speaks of its present spec and says Updated.
+//! release, with the OS image of the pool's stream, and its status observed its present spec and says Updated.
 //! An image that a MachineConfig overrides is not compared.
-//! R-REQUIRED-4 Whatever keeps a pool is named, a stream that is not available as well.
+//! R-REQUIRED-4 Whatever blocks a pool is named, including a stream that is not available.
 //! R-REQUIRED-5 A required pool that is paused will not move by itself: that is an error at once.
 //! R-REQUIRED-6 Others get 10 min for each node of the required pools, and at least 10 min.
-//! R-REQUIRED-7 While the pods of what renders the pools are waited for, pools that do not fail are waited for after them.
+//! R-REQUIRED-7 While the pods of the rendering controller are waited for, pools that do not fail are waited for after them.
 //!
 //! Source: `syncRequiredMachineConfigPools` and `isMachineConfigPoolConfigurationValid` in `pkg/operator` of
 //! github.com/openshift/machine-config-operator; R-REQUIRED-4 and the least time are ours.
@@ -35,44 +35,44 @@ use weir_api::{
 /// Time for one node to be drained, written and rebooted.
 const TIME_PER_NODE: SignedDuration = SignedDuration::from_mins(10);
 
-/// Everything that decides it.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct RequiredView<'a> {
     /// All pools, by name.
     pub pools: &'a [PoolView<'a>],
     /// MachineConfigs by name; only those of status configurations are looked up.
     pub configs: &'a BTreeMap<&'a str, &'a MachineConfig>,
-    /// The streams there are.
+    /// The available streams.
     pub streams: &'a StreamsView<'a>,
-    /// OS image of the release while there are no streams; empty when not known.
+    /// OS image of the release while there are no streams; empty when unknown.
     pub base_image: &'a str,
-    /// What makes the controllers' build unique.
+    /// The unique id of the controllers' build.
     pub build: &'a str,
-    /// Release the cluster is to run; absent when not known, and then not compared.
+    /// Release the cluster should run; absent when unknown, and then not compared.
     pub release: Option<&'a str>,
-    /// Since when pools are waited for; absent when they were not.
+    /// Since when pools have been waited for; absent when they were not.
     pub since: Option<Timestamp>,
 }
 
-/// What the pools have come to.
+/// The state of the pools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Required {
     /// All are done.
     Done,
     /// One is waited for.
     Waiting {
-        /// What keeps it.
+        /// What blocks it.
         why: String,
     },
-    /// One does not get there, or not in time.
+    /// One is stuck, or not done in time.
     Failed {
-        /// What keeps it.
+        /// What blocks it.
         why: String,
     },
 }
 
 impl Required {
-    /// The same, behind what renders the pools (R-REQUIRED-7); `rollout` says what its pods are waited for, if they are.
+    /// The same, after the rendering controller (R-REQUIRED-7); `rollout` says what its pods are waited for, if they are.
     #[must_use]
     pub fn behind(self, rollout: Option<String>) -> Self {
         match (rollout, self) {
@@ -82,7 +82,7 @@ impl Required {
     }
 }
 
-/// Judges the pools.
+/// Evaluates the pools.
 #[must_use]
 pub fn required(view: &RequiredView<'_>, now: Timestamp) -> Required {
     let Some((pool, why)) = view.pools.iter().find_map(|pool| Some((pool, kept(view, pool)?))) else {
@@ -120,7 +120,7 @@ fn is_required(pool: &PoolView<'_>) -> bool {
     pool.object.metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(REQUIRED_FOR_UPGRADE))
 }
 
-/// What keeps a pool, if something does.
+/// What blocks a pool, if anything.
 fn kept(view: &RequiredView<'_>, pool: &PoolView<'_>) -> Option<String> {
     let name = pool.name;
     let status = pool.object.status.clone().unwrap_or_default();
@@ -160,7 +160,7 @@ fn configuration(pool: &MachineConfigPool) -> &str {
     pool.status.as_ref().and_then(|s| s.configuration.as_ref()).map(|c| c.name()).unwrap_or_default()
 }
 
-/// What is wrong with the configuration that the pool's nodes last agreed on.
+/// What is wrong with the last completed configuration of the pool.
 fn invalid(view: &RequiredView<'_>, pool: &PoolView<'_>, image: &str) -> Option<String> {
     let (name, words) = (pool.name, pool_words(pool));
     let status = pool.object.status.as_ref().and_then(|s| s.configuration.as_ref());
@@ -219,7 +219,7 @@ fn other_release(
     }
 }
 
-/// A pool's state in one line, as the ClusterOperator's extension has it.
+/// A pool's state in one line, as in the ClusterOperator's extension.
 #[must_use]
 pub fn pool_words(pool: &PoolView<'_>) -> String {
     let (conditions, target) = (pool.conditions(), pool.target.unwrap_or_default());
@@ -385,7 +385,7 @@ mod tests {
         let why = "MachineConfigPool master is still to be rendered: not complete";
         assert_eq!(waits("False", "ControllerConfigNotComplete").why(), why);
         assert_eq!(waits("True", "ObjectUnreadable").why(), why);
-        // Another operator's pools are not kept by what no release requires.
+        // Another operator's pools are not blocked by a pool that no release requires.
         let mut other = waits("False", "ControllerConfigNotComplete");
         other.pools[0].metadata.labels = None;
         assert_eq!(other.judge(0), Required::Done);

@@ -1,7 +1,7 @@
-//! Whether a pool has come to rest, and if not, what it is at.
+//! Whether a pool is at rest, and if not, its state.
 //!
-//! R-SETTLED-1 A pool is at rest when it was rendered, no change of it is unseen, and its status says Updated about the
-//! configuration it is to have.
+//! R-SETTLED-1 A pool is at rest when it was rendered, all its changes were observed, and its status says Updated for its
+//! target configuration.
 //! R-SETTLED-2 A pool that is Degraded is not at rest, whatever else it says.
 
 use crate::objects::counted::Nodes;
@@ -12,25 +12,25 @@ use weir_api::{
     keys::pool::{UPDATED, UPDATING},
 };
 
-/// What a pool is at.
+/// The state of a pool.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// It has no rendered MachineConfig yet.
     NotRendered,
-    /// Its status speaks of an earlier state of it.
+    /// Its status has not observed its latest spec.
     NotSeen,
     /// Something is wrong with it.
     Degraded {
-        /// What, in the words of its conditions.
+        /// The messages of its conditions.
         why: String,
     },
-    /// Its nodes are on their way, or it is paused.
+    /// Its nodes are updating, or it is paused.
     Moving {
         /// Nodes that run the target.
         updated: i32,
         /// Nodes of the pool.
         of: i32,
-        /// What its status says about it.
+        /// The message of its status.
         said: String,
     },
     /// All of its nodes run what they should.

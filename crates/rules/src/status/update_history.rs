@@ -1,12 +1,12 @@
-//! What ClusterVersion says of the releases that the cluster ran and is to run, where nobody but weir writes it.
+//! ClusterVersion's history of releases, where only weir writes it.
 //!
-//! R-HISTORY-1 A release that the cluster is to run is entered first, `Partial`, with the time. What is entered under the same
-//! version and image already goes on; what was entered first before, and was not complete, stays `Partial` and ends then.
+//! R-HISTORY-1 A release that the cluster should run becomes the first entry, `Partial`, with the time. An entry with the same
+//! version and image that is already first continues; an earlier first entry that was not complete stays `Partial` and ends then.
 //! R-HISTORY-2 It is `Completed` once the ClusterOperator `machine-config` reports its version, Available and neither
-//! Progressing nor Degraded: the required pools run it. While they or the streams of this very image are waited for it is not.
-//! R-HISTORY-3 Progressing until it is complete; Available since the first release was. Transition times move on a flip.
-//! R-HISTORY-4 At most [`MOST`] are kept. The first that was complete stays: it says what the cluster was installed with.
-//! R-HISTORY-5 The ClusterVersion of an OpenShift, which weir did not make, is never written.
+//! Progressing nor Degraded: the required pools run it. While they or the streams of this very image are waited for, it is not.
+//! R-HISTORY-3 Progressing until it is complete; Available since the first release was. Transition times change with the value.
+//! R-HISTORY-4 At most [`MOST`] are kept. The first completed one stays: it says what the cluster was installed with.
+//! R-HISTORY-5 The ClusterVersion of an OpenShift cluster, which weir did not create, is never written.
 //!
 //! Source: `pkg/cvo/status_history.go` and `pkg/cvo/internal/operatorstatus.go` of
 //! github.com/openshift/cluster-version-operator. Waiting for the streams, and that Progressing counts, is ours.
@@ -35,27 +35,27 @@ const PARTIAL: &str = "Partial";
 /// Key of the conditions in the status.
 const CONDITIONS: &str = "conditions";
 
-/// Everything that decides whether the release is complete.
+/// The inputs that decide whether the release is complete.
 #[derive(Clone, Copy, Debug)]
 pub struct HistoryView<'a> {
     /// The ClusterVersion.
     pub version: &'a ClusterVersion,
     /// The ClusterOperator `machine-config`, if it exists.
     pub operator: Option<&'a ClusterOperator>,
-    /// What is to be done about the streams; absent while that is not known.
+    /// What to do about the streams; absent while unknown.
     pub streams: Option<&'a Due>,
-    /// What the required pools have come to.
+    /// The state of the required pools.
     pub required: &'a Required,
 }
 
-/// Whether the release that the cluster is to run is complete.
+/// Whether the release that the cluster should run is complete.
 #[must_use]
 pub fn is_complete(version: &ClusterVersion) -> bool {
     let Some(status) = &version.status else { return false };
     status.history.first().is_some_and(|newest| is_of(newest, &status.desired) && newest.state == COMPLETED)
 }
 
-/// The status when the cluster is to run a release from now on (R-HISTORY-1).
+/// The status when the cluster starts updating to a release (R-HISTORY-1).
 #[must_use]
 pub fn begun(before: Option<&ClusterVersion>, release: &Release, now: Timestamp) -> ClusterVersionStatus {
     let mut status = before.and_then(|version| version.status.clone()).unwrap_or_default();
@@ -88,7 +88,7 @@ pub fn begun(before: Option<&ClusterVersion>, release: &Release, now: Timestamp)
     status
 }
 
-/// The merge patch that says that the release is complete; `None` while it is not, and when that is said already.
+/// The merge patch that marks the release as complete; `None` while it is not, and when it is already marked.
 #[must_use]
 pub fn completed(view: &HistoryView<'_>, now: Timestamp) -> Option<Value> {
     let status = view.version.status.as_ref()?;
@@ -125,7 +125,7 @@ fn is_reported(view: &HistoryView<'_>, version: &str) -> bool {
         && is(DEGRADED, FALSE)
 }
 
-/// One without an image, which an older weir or a user may have written, is known by its version.
+/// One without an image, which an older weir or a user may have written, is identified by its version.
 fn is_of(entry: &UpdateHistory, release: &Release) -> bool {
     let image = entry.other.get("image").and_then(Value::as_str).filter(|image| !image.is_empty());
     entry.version == release.version && image.is_none_or(|image| image == release.image)

@@ -2,17 +2,17 @@
 //!
 //! R-CATALOG-1  Sources, in order: images given explicitly, the pair of the osimageurl ConfigMap, the release payload.
 //!              Streams are paired within a source; a later source replaces the whole stream of the same name.
-//! R-CATALOG-2  Of the payload, tags count that may be an operating system by name or by source ([`candidates`]).
-//! R-CATALOG-3  What an image is, and of which stream, only its labels say.
+//! R-CATALOG-2  Of the payload, those tags count that may be an operating system by name or by source ([`candidates`]).
+//! R-CATALOG-3  Only an image's labels say what it is, and of which stream.
 //! R-CATALOG-4  A stream is an OS image and an extensions image. One half alone is left out.
-//! R-CATALOG-5  Of several images for the same half the last in tag order is taken.
+//! R-CATALOG-5  Of several images for the same half the last in tag order is used.
 //! R-CATALOG-6  A stream whose name or pull spec the OSImageStream API refuses is left out on its own.
-//! R-CATALOG-7  An image that could not be read is not absent: there is no catalogue until every image has given an answer
-//!              that is final. That is its labels, or content that its digest proves to be none of an image; the latter is
-//!              left out. No login, no permission, nothing there, or something else than was asked for is no such answer.
+//! R-CATALOG-7  An image that could not be read is not absent: there is no catalogue until every image has given a final
+//!              answer: its labels, or content whose digest proves that it is not an image; the latter is
+//!              left out. No login, no permission, not found, or a digest mismatch is not a final answer.
 //! R-CATALOG-8  A stream that the release dropped is retained with its last known images while a pool or the default
 //!              uses it, where the distribution has many streams.
-//! R-CATALOG-9  Where it has one, the payload's is the one, and several are an error: the payload is mis-built.
+//! R-CATALOG-9  Where it has one, the payload's is the one, and several are an error: a build mistake.
 //! R-CATALOG-10 No stream at all is an error, and so is a default that is not among them.
 //! R-CATALOG-11 The default is decided by [`default`](self::default), a payload without labels by [`unlabelled`].
 
@@ -65,16 +65,16 @@ pub struct Candidate {
     pub image: String,
 }
 
-/// What inspecting an image, or reading a whole source, came to.
+/// The result of inspecting an image, or of reading a whole source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Failure {
-    /// Whether the next answer may be another one.
+    /// Whether a retry may give another result.
     pub class: Class,
     /// What went wrong, with image and registry.
     pub message: String,
 }
 
-/// An image and what its inspection came to.
+/// An image and the result of its inspection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Inspected {
     /// The image.
@@ -103,7 +103,7 @@ pub struct Existing<'a> {
     pub streams: &'a [OSImageStreamSet],
 }
 
-/// What the catalogue is made from.
+/// The inputs of the catalogue.
 #[derive(Clone, Debug)]
 pub struct Input<'a> {
     /// The sources, in any order.
@@ -112,7 +112,7 @@ pub struct Input<'a> {
     pub existing: Existing<'a>,
     /// Streams that pools name or run.
     pub in_use: &'a BTreeSet<String>,
-    /// Version that the cluster was installed with; the release's own when that is not known, absent when neither is.
+    /// Version that the cluster was installed with; the release's own when unknown, absent when neither is known.
     pub installed: Option<ReleaseVersion>,
 }
 
@@ -134,14 +134,14 @@ pub struct Stream {
     pub origin: Origin,
 }
 
-/// What became of one image.
+/// The outcome for one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It is this half of this stream.
     Taken(Part, String),
-    /// It has no stream label and is taken for this half of this stream by its tag.
+    /// It has no stream label and its tag makes it this half of this stream.
     ByTag(Part, String),
-    /// Its labels say nothing, or nothing usable.
+    /// Its labels say nothing usable.
     NotTaken(NotTaken),
     /// Another image for the same half comes later in tag order (R-CATALOG-5).
     Superseded {
@@ -149,7 +149,7 @@ pub enum Verdict {
         part: Part,
         /// Of which stream.
         stream: String,
-        /// The image that was taken.
+        /// The image that was used.
         by: Candidate,
     },
     /// The other half of its stream is missing (R-CATALOG-4).
@@ -166,22 +166,22 @@ pub enum Verdict {
         /// Why.
         why: String,
     },
-    /// What its digest stands for is no image (R-CATALOG-7).
+    /// Its digest identifies something that is not an image (R-CATALOG-7).
     Unreadable(String),
 }
 
-/// An image that was looked at and what became of it.
+/// An inspected image and the outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Considered {
-    /// Who named it.
+    /// Its source.
     pub source: SourceKind,
     /// The image.
     pub candidate: Candidate,
-    /// What became of it.
+    /// The outcome.
     pub verdict: Verdict,
 }
 
-/// Something about the catalogue that a user should know.
+/// A notice about the catalogue for users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
     /// An image was left out.
@@ -190,7 +190,7 @@ pub enum Notice {
     SourceSkipped(SourceKind, String),
     /// A stream that the release dropped is still used, and retained.
     Retained(String),
-    /// The images of the release have no stream labels; those of the base tags are taken for this stream.
+    /// The images of the release have no stream labels; those of the base tags are used as this stream.
     Unlabelled(String),
     /// The only stream has a new name; the default moves there.
     Followed {
@@ -210,7 +210,7 @@ pub struct Catalog {
     pub default: String,
     /// Why that one.
     pub because: DefaultReason,
-    /// Every image that was looked at, by source and in tag order.
+    /// Every inspected image, by source and in tag order.
     pub considered: Vec<Considered>,
     /// What a user should know.
     pub notices: Vec<Notice>,
@@ -224,10 +224,10 @@ pub enum CatalogError {
     Incomplete {
         /// One message per image or source.
         unread: Vec<String>,
-        /// Whether one of them may be read without anybody changing anything.
+        /// Whether one of them may become readable without any change.
         passing: bool,
     },
-    /// What the payload's digest stands for is no payload.
+    /// The payload's digest identifies something that is not a payload.
     #[error("{0}")]
     Payload(String),
     /// Nothing forms a stream.
@@ -236,7 +236,7 @@ pub enum CatalogError {
         words::listed(considered, "; a stream needs an OS image and an extensions image with the same stream label: ")
     )]
     NoStream {
-        /// What became of each image.
+        /// The outcome of each image.
         considered: Vec<Considered>,
     },
     /// The distribution has one stream and the payload carries several (R-CATALOG-9).
@@ -252,7 +252,7 @@ pub enum CatalogError {
         available.join(" ")
     )]
     NoVersion {
-        /// The streams there are.
+        /// The available streams.
         available: Vec<String>,
     },
     /// The default is not among the streams.
@@ -262,15 +262,15 @@ pub enum CatalogError {
         available.join(" ")
     )]
     NoDefault {
-        /// The stream that was asked for or that is built in.
+        /// The stream that was requested or is built in.
         requested: String,
-        /// The streams there are.
+        /// The available streams.
         available: Vec<String>,
     },
 }
 
 impl CatalogError {
-    /// Whether trying again may help without anybody changing anything.
+    /// Whether a retry may help without any change.
     #[must_use]
     pub fn is_transient(&self) -> bool {
         matches!(self, Self::Incomplete { passing: true, .. })
@@ -280,7 +280,7 @@ impl CatalogError {
 /// `maxItems` of `status.availableStreams`.
 pub const MAX_STREAMS: usize = 100;
 
-/// The images of a payload that are worth inspecting, in tag order (R-CATALOG-2).
+/// The images of a payload to inspect, in tag order (R-CATALOG-2).
 #[must_use]
 pub fn candidates<'a>(profile: &Profile, tags: impl IntoIterator<Item = PayloadTag<'a>>) -> Vec<Candidate> {
     tags.into_iter()
@@ -292,7 +292,7 @@ pub fn candidates<'a>(profile: &Profile, tags: impl IntoIterator<Item = PayloadT
 /// Makes the catalogue.
 ///
 /// # Errors
-/// See [`CatalogError`]; only [`CatalogError::Incomplete`] is worth another look at the images.
+/// See [`CatalogError`]; only [`CatalogError::Incomplete`] justifies reading the images again.
 pub fn catalog(profile: &Profile, input: Input<'_>) -> Result<Catalog, CatalogError> {
     let Input { mut sources, existing, in_use, installed } = input;
     sources.sort_by_key(|source| source.kind);
@@ -345,7 +345,7 @@ fn refuse_incomplete(sources: &[Source]) -> Result<(), CatalogError> {
     if unread.is_empty() { Ok(()) } else { Err(CatalogError::Incomplete { unread, passing }) }
 }
 
-/// The whole streams among a source's images (R-CATALOG-3 to 6); says what became of each image.
+/// The complete streams among a source's images (R-CATALOG-3 to 6); records the outcome of each image.
 fn paired(kind: SourceKind, images: Vec<Inspected>, considered: &mut Vec<Considered>) -> BTreeMap<String, Stream> {
     let mut halves: BTreeMap<(String, Part), usize> = BTreeMap::new();
     let start = considered.len();
@@ -440,7 +440,7 @@ impl<'a> Existing<'a> {
         }
     }
 
-    /// The default that the user chose, else the one there was; empty when there was none.
+    /// The default that the user chose, else the previous one; empty when there was none.
     #[must_use]
     pub fn requested_default(&self) -> &'a str {
         if self.spec_default.is_empty() { self.status_default } else { self.spec_default }
@@ -467,7 +467,7 @@ impl Catalog {
 }
 
 impl Verdict {
-    /// Whether a user should know: an image without a stream label is simply none of ours.
+    /// Whether users should know: an image without a stream label is simply not part of a stream.
     fn is_noteworthy(&self) -> bool {
         !matches!(self, Self::Taken(..) | Self::ByTag(..) | Self::NotTaken(_))
     }

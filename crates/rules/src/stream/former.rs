@@ -1,24 +1,24 @@
-//! Which streams an OSImageStream listed once.
+//! Which streams an OSImageStream listed in the past.
 //!
-//! R-FORMER-1 A stream that leaves the list is noted on the object by name, so that a pool that still names it can be told from
-//! one that names what never was.
-//! R-FORMER-2 A stream that comes back is no former one. Of more than [`MOST`] names the oldest are forgotten.
+//! R-FORMER-1 The name of a stream that leaves the list is recorded on the object, so that a pool that still names it can be distinguished
+//! from one whose name never existed.
+//! R-FORMER-2 A stream that comes back is no longer a former one. Of more than [`MOST`] names the oldest are dropped.
 //!
-//! All of it is ours.
+//! All of this is ours.
 
 use crate::view::Annotations;
 use weir_api::{OSImageStream, keys::config::FORMER_STREAMS};
 
-/// Most names that are kept: a release brings one or two streams, so these are decades.
+/// Maximum number of recorded names: a release brings one or two streams, so this lasts for decades.
 pub const MOST: usize = 16;
 
-/// Names of the streams that the object listed once, oldest first.
+/// Names of the streams that the object listed in the past, oldest first.
 #[must_use]
 pub fn former(object: &OSImageStream) -> Vec<&str> {
     Annotations::of(&object.metadata).names(FORMER_STREAMS).collect()
 }
 
-/// What the object is to be marked with once it lists these streams; absent when there is no former one.
+/// The annotation's value once the object lists these streams; `None` when there is no former one.
 #[must_use]
 pub fn former_after(object: Option<&OSImageStream>, listed: &[&str]) -> Option<String> {
     let known = object.map(former).unwrap_or_default();

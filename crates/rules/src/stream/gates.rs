@@ -1,10 +1,10 @@
-//! Which features are on.
+//! Which feature gates are on.
 //!
 //! R-GATES-1 The FeatureGate's status has a list of gates for every release version in use; ours counts. Controllers that
-//! do not know their release version take the one the cluster is to run.
+//! do not know their release version use that of the version the cluster should run.
 //! R-GATES-2 A gate in both lists is on; one in neither is off.
 //! R-GATES-3 Without a list for our version nothing is known yet, and nothing is assumed.
-//! R-GATES-4 Two lists are the same when they switch on the same gates, in whatever order.
+//! R-GATES-4 Two lists are equal when they enable the same gates, in any order.
 //!
 //! Source: `pkg/controller/common/featuregates.go` of github.com/openshift/machine-config-operator.
 
@@ -17,13 +17,13 @@ pub struct Gates {
     on: BTreeSet<String>,
 }
 
-/// Why it is not known which gates are on.
+/// Why the gates are unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GatesError {
     /// There is no FeatureGate.
     #[error("featuregates.config.openshift.io \"cluster\" not found; it comes with the cluster")]
     NoObject,
-    /// Neither the build nor the cluster tells the version.
+    /// Neither the build nor the cluster gives the version.
     #[error("unable to determine features: neither this build nor ClusterVersion says which release is to run")]
     NoVersion,
     /// R-GATES-3.
@@ -53,7 +53,7 @@ impl Gates {
 /// Reads the gates for a release version; `None` when the build does not know its own.
 ///
 /// # Errors
-/// When they are not known (R-GATES-3).
+/// When they are unknown (R-GATES-3).
 pub fn gates(
     object: Option<&FeatureGate>,
     version: Option<&str>,
@@ -77,7 +77,7 @@ pub fn gate_list<'a>(
     lists.ok_or_else(|| GatesError::NoEntry { version: version.to_owned() })
 }
 
-/// Version that the cluster is to run.
+/// Version that the cluster should run.
 pub(crate) fn running(cluster: &ClusterVersion) -> Option<&str> {
     let status = cluster.status.as_ref()?;
     let newest = status.history.first().map(|update| update.version.as_str());

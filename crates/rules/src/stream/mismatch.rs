@@ -1,28 +1,28 @@
-//! What contradicts the distribution that was chosen at the start.
+//! What contradicts the distribution that was chosen at startup.
 //!
-//! R-MISMATCH-1 The release payload carries another distribution's base OS tag and not the chosen one's.
+//! R-MISMATCH-1 The release payload has another distribution's base OS tag and not the chosen one's.
 //! R-MISMATCH-2 The FeatureSet is one that the distribution never has.
 //! R-MISMATCH-3 The payload carries several streams, and the distribution has one.
-//! R-MISMATCH-4 While there is any, nothing is rendered and no node is told anything; what runs goes on running. Nothing has
-//! to be restarted or deleted once it is gone: a payload or FeatureSet that fits is enough.
+//! R-MISMATCH-4 While there is any, nothing is rendered and no node is told anything; what runs keeps running. Nothing has
+//! to be restarted or deleted afterwards: a matching payload or FeatureSet is enough.
 
 use std::fmt;
 use weir_distro::{Evidence, Profile, detect, detect::Contradiction};
 
-/// What is known.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct MismatchView<'a> {
     /// The distribution that was chosen.
     pub profile: &'a Profile,
     /// Tags of the release payload; empty while none was read.
     pub payload_tags: &'a [&'a str],
-    /// Streams of a payload that carries several where there is to be one; else empty.
+    /// Streams of a payload that carries several where there should be one; otherwise empty.
     pub several_streams: &'a [String],
     /// `FeatureGate.spec.featureSet`, when known.
     pub feature_set: Option<&'a str>,
 }
 
-/// Something that contradicts it.
+/// A contradiction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Mismatch {
     /// R-MISMATCH-1 and 2.
@@ -34,7 +34,7 @@ pub enum Mismatch {
 /// Reason of conditions and events.
 pub const CODE: &str = "DistributionMismatch";
 
-/// Everything that contradicts it.
+/// All contradictions.
 #[must_use]
 pub fn mismatches(view: &MismatchView<'_>) -> Vec<Mismatch> {
     let (explicit, feature_set) = (Some(view.profile.name.as_str()), view.feature_set);

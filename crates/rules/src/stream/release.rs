@@ -1,7 +1,7 @@
 //! Which version a cluster was installed with.
 //!
-//! R-RELEASE-1 The completed update that was completed first.
-//! R-RELEASE-2 While none is completed, the version the cluster is to run: it is being installed.
+//! R-RELEASE-1 That of the first completed update.
+//! R-RELEASE-2 While none is completed, the version the cluster should run: it is being installed.
 //!
 //! Source: `pkg/osimagestream/helpers.go` of github.com/openshift/machine-config-operator.
 
@@ -10,7 +10,7 @@ use weir_distro::ReleaseVersion;
 
 const COMPLETED: &str = "Completed";
 
-/// The version the cluster was installed with; `None` when ClusterVersion does not tell, or tells something that is no
+/// The version the cluster was installed with; `None` when ClusterVersion does not say, or says something that is not a
 /// version.
 #[must_use]
 pub fn installed_version(cluster: &ClusterVersion) -> Option<ReleaseVersion> {

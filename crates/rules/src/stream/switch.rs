@@ -1,7 +1,7 @@
-//! What naming a stream in a pool comes to.
+//! The consequences of naming a stream in a pool.
 //!
 //! R-SWITCH-1 Only a stream that the OSImageStream lists can be named, and only while there are streams.
-//! R-SWITCH-2 Pools that get another stream by it move: the pool itself, and with the worker pool every custom pool that
+//! R-SWITCH-2 Pools that get another stream as a result move: the pool itself, and with the worker pool every custom pool that
 //! names none (R-STREAM-2). A pool that gets the same stream as before, for another reason, does not move.
 
 use crate::{
@@ -15,11 +15,11 @@ use weir_api::{keys::names::WORKER, os_image_stream::OSImageStreamSet};
 pub struct Move<'a> {
     /// The pool.
     pub pool: &'a str,
-    /// The stream it gets now; `None` when it gets none.
+    /// Its current stream; `None` when it has none.
     pub from: Option<String>,
-    /// The stream it is to get.
+    /// Its new stream.
     pub to: OSImageStreamSet,
-    /// Why it is to get that one.
+    /// Why it gets that one.
     pub because: StreamReason,
 }
 
@@ -29,9 +29,9 @@ pub enum SwitchError {
     /// There is no such pool.
     #[error("there is no MachineConfigPool {asked}; there are: {}", known.join(", "))]
     NoPool {
-        /// The name that was asked for.
+        /// The requested name.
         asked: String,
-        /// The names there are.
+        /// The available names.
         known: Vec<String>,
     },
     /// The gate is off.
@@ -40,9 +40,9 @@ pub enum SwitchError {
     /// There is no such stream.
     #[error("there is no OS image stream {asked:?}; there are: {}", known.join(", "))]
     NoStream {
-        /// The name that was asked for.
+        /// The requested name.
         asked: String,
-        /// The names there are.
+        /// The available names.
         known: Vec<String>,
     },
 }

@@ -1,44 +1,44 @@
-//! What stands in the way of the streams, as reading the desired release found it.
+//! Problems with the streams, found while reading the desired release.
 
 use jiff::{Timestamp, Unit};
 use std::fmt;
 
-/// What stands in the way now.
+/// The current problems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Trouble {
-    /// What the payload of the desired release says about the distribution; see [`super::mismatch`].
+    /// How the payload of the desired release contradicts the distribution; see [`super::mismatch`].
     pub evidence: Evidence,
-    /// Why the OSImageStream is not what the desired release says.
+    /// Why the OSImageStream does not match the desired release.
     pub catalog: Option<CatalogTrouble>,
 }
 
-/// What a payload says about the distribution, as far as it contradicts it.
+/// How a payload contradicts the distribution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
-    /// Tags of a payload that does not fit; empty for one that does.
+    /// Tags of a payload that does not match; empty for one that does.
     pub tags: Vec<String>,
-    /// Streams of a payload that carries several where there is to be one.
+    /// Streams of a payload that carries several where there should be one.
     pub several_streams: Vec<String>,
 }
 
-/// Why the OSImageStream is not what the desired release says.
+/// Why the OSImageStream does not match the desired release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CatalogTrouble {
     /// Pull spec of the release image.
     pub release: String,
     /// Why, with image and registry.
     pub why: String,
-    /// Whether only a change helps; else it may pass.
+    /// Whether only a change helps; otherwise a retry may.
     pub blocking: bool,
-    /// When it is tried again, if it is known.
+    /// The time of the next attempt, if known.
     pub next: Option<Timestamp>,
 }
 
-/// Why, and when it is tried again.
+/// Why, and when the next attempt is.
 impl fmt::Display for CatalogTrouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)?;
-        // Nobody reads a part of a second.
+        // Fractions of a second are noise.
         let next = self.next.and_then(|next| next.round(Unit::Second).ok());
         next.map_or(Ok(()), |next| write!(f, "; next attempt at {next}"))
     }

@@ -1,10 +1,10 @@
-//! What the annotations of an object say: the only place that looks into them.
+//! The annotations of an object: the only place that reads them.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeMap;
 
-/// The annotations of an object; none of one that is not there.
+/// The annotations of an object; empty for a missing object.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Annotations<'a>(Option<&'a BTreeMap<String, String>>);
 
@@ -15,7 +15,7 @@ impl<'a> Annotations<'a> {
         Self(metadata.annotations.as_ref())
     }
 
-    /// Whether there is one of this key.
+    /// Whether this key is present.
     #[must_use]
     pub fn has(self, key: &str) -> bool {
         self.get(key).is_some()
@@ -38,13 +38,13 @@ impl<'a> Annotations<'a> {
         self.0.into_iter().flatten().map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The time that a key says; `None` where it is none (RFC 3339).
+    /// The time in a value; `None` if it is not one (RFC 3339).
     #[must_use]
     pub fn time(self, key: &str) -> Option<Timestamp> {
         self.get(key)?.parse().ok()
     }
 
-    /// The names that a key lists, separated by commas.
+    /// The comma-separated names in a value.
     pub fn names(self, key: &str) -> impl Iterator<Item = &'a str> {
         self.get(key).into_iter().flat_map(|names| names.split(',')).map(str::trim).filter(|name| !name.is_empty())
     }

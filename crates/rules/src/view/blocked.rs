@@ -1,15 +1,15 @@
-//! Who is in the way of a drain, as a MachineConfigNode says it.
+//! What blocks a drain, from the message of a MachineConfigNode.
 //!
-//! Source of the words: `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator.
+//! Source of the messages: `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator.
 
-/// What the message of a drain that did not succeed begins with.
+/// The prefix of the message of a failed drain.
 pub(crate) const NOT_DRAINED: &str = "Error: Node Drain has not succeeded. Error is: ";
-/// What a message says of a drain that goes on, before what is asked and what is applied.
+/// The text in the message of a continuing drain before the requested and applied drain.
 pub(crate) const UNTIL: &str = "The drain will not be complete until desired drainer ";
-/// What stands before who is in the way of a drain that goes on.
+/// The text before what blocks a continuing drain.
 pub(crate) const IN_THE_WAY: &str = ". In the way: ";
 
-/// What stands between the words of a drain under way: who is in the way, ours or the reference's way of saying it.
+/// The separators before what blocks a drain in progress, ours and the reference's.
 #[must_use]
 pub(crate) fn in_the_way(message: &str) -> Option<&str> {
     let failed = message.strip_prefix(NOT_DRAINED).and_then(|rest| rest.rsplit_once(UNTIL)).map(|(who, _)| who);

@@ -14,7 +14,7 @@ pub struct BudgetView<'a> {
     pub name: &'a str,
     /// Which pods of its namespace it covers.
     pub selector: Result<Selector, SelectorError>,
-    /// Pods that may be evicted now, as last counted.
+    /// Pods that may currently be evicted, as last counted.
     pub allowed: i32,
 }
 
@@ -30,7 +30,7 @@ impl<'a> BudgetView<'a> {
         }
     }
 
-    /// Whether it covers the pod. One whose selector is invalid covers none, as far as anybody can tell.
+    /// Whether it covers the pod. One with an invalid selector covers none, as far as anybody can tell.
     #[must_use]
     pub fn covers(&self, pod: &PodView<'_>) -> bool {
         self.namespace == pod.namespace && self.selector.as_ref().is_ok_and(|s| s.matches(pod.labels))

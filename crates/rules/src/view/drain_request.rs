@@ -1,4 +1,4 @@
-//! What a node's daemon asks the drain controller for.
+//! The daemon's request to the drain controller.
 //!
 //! Source: `desiredDrain` and `lastAppliedDrain` in `pkg/daemon/constants/constants.go`, written as `VERB-CONFIG` by
 //! `pkg/daemon/drain.go` of github.com/openshift/machine-config-operator.
@@ -6,19 +6,19 @@
 use std::fmt;
 use weir_api::keys::daemon::{VERB_DRAIN, VERB_UNCORDON};
 
-/// What is to happen to a node.
+/// The action for a node.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DrainVerb<'a> {
-    /// Its pods go.
+    /// Drain.
     Drain,
-    /// It takes pods again.
+    /// Uncordon.
     Uncordon,
-    /// Neither; an administrator or a newer daemon wrote it.
+    /// Anything else; an administrator or a newer daemon wrote it.
     Unknown(&'a str),
 }
 
 impl DrainVerb<'_> {
-    /// As it is written.
+    /// The verb as written.
     #[must_use]
     pub fn as_str(&self) -> &str {
         match self {
@@ -29,7 +29,7 @@ impl DrainVerb<'_> {
     }
 }
 
-/// A request, or one that was carried out, e.g. `drain-rendered-worker-1`. Two are the same when their texts are.
+/// A request, or one that was carried out, e.g. `drain-rendered-worker-1`. Two are equal when their texts are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DrainRequest<'a>(&'a str);
 
@@ -46,13 +46,13 @@ impl<'a> DrainRequest<'a> {
         format!("{}-{config}", verb.as_str())
     }
 
-    /// As it is written.
+    /// The text as written.
     #[must_use]
     pub fn as_str(&self) -> &'a str {
         self.0
     }
 
-    /// What is asked: what stands before the first `-`.
+    /// The verb: the text before the first `-`.
     #[must_use]
     pub fn verb(&self) -> DrainVerb<'a> {
         match self.0.split_once('-').map_or(self.0, |(verb, _)| verb) {
@@ -62,7 +62,7 @@ impl<'a> DrainRequest<'a> {
         }
     }
 
-    /// The rendered config that it is asked for; empty when none is named.
+    /// The rendered config of the request; empty when none is named.
     #[must_use]
     pub fn config(&self) -> &'a str {
         self.0.split_once('-').map_or("", |(_, config)| config)

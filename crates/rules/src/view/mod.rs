@@ -1,16 +1,16 @@
-//! API objects turned into what the rules read: borrowed, small, and the only place that parses annotations.
+//! API objects as the rules read them: borrowed, small, and the only place that parses annotations.
 //!
 //! | view | of |
 //! |---|---|
 //! | [`NodeView`] | a Kubernetes `Node` with the daemon's annotations |
 //! | [`PoolView`] | a `MachineConfigPool` with its selector validated |
 //! | [`NodeReport`] | a `MachineConfigNode`, as far as pool status depends on it |
-//! | [`DrainRequest`] | what the daemon asks for in annotations of its node |
+//! | [`DrainRequest`] | the daemon's request in annotations of its node |
 //! | [`Annotations`] | the annotations of any object |
 //! | [`PodView`] | a `Pod`, as far as a drain depends on it |
 //! | [`BudgetView`] | a `PodDisruptionBudget` with its selector validated |
 //!
-//! [`unreadable`] decides what an object that is there and cannot be read keeps from being decided.
+//! [`unreadable`] decides what an unreadable object blocks.
 
 mod annotations;
 pub(crate) mod blocked;

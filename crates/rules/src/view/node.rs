@@ -10,24 +10,24 @@ use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
 use std::{fmt, ops::Bound};
 use weir_api::keys::{daemon, drain, node as label, rollout};
 
-/// What a node's daemon says it is doing.
+/// The state that a node's daemon reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DaemonState {
-    /// No state annotation, or an empty one: the daemon has not spoken yet.
+    /// No state annotation, or an empty one: the daemon has not reported yet.
     Silent,
-    /// Nothing to do.
+    /// Idle.
     Done,
     /// An update is under way.
     Working,
     /// An update failed, or the machine drifted from its configuration.
     Degraded,
-    /// The update cannot be made on a running machine.
+    /// The update cannot be applied to a running machine.
     Unreconcilable,
-    /// A value nobody writes.
+    /// An unknown value.
     Other,
 }
 
-/// What keeps a node from being ready.
+/// What makes a node not ready.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unreadiness<'a> {
     /// Condition `Ready` has this status.
@@ -40,10 +40,10 @@ pub enum Unreadiness<'a> {
     Unschedulable,
 }
 
-/// What keeps a node from being ready, and since when if the node says so.
+/// What makes a node not ready, and since when if the node says so.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unready<'a> {
-    /// The first thing found.
+    /// The first cause found.
     pub what: Unreadiness<'a>,
     /// Last transition of the condition; unknown for a cordon.
     pub since: Option<Timestamp>,
@@ -65,45 +65,45 @@ impl fmt::Display for Unreadiness<'_> {
 pub struct NodeView<'a> {
     /// Name of the node.
     pub name: &'a str,
-    /// What tells it from an earlier node of the same name.
+    /// UID, which distinguishes it from an earlier node of the same name.
     pub uid: &'a str,
-    /// Whether its machine is still being made.
+    /// Whether its machine is still being created.
     pub provisioning: bool,
     /// Its labels.
     pub labels: &'a Labels,
-    /// Configuration the node runs; `Some("")` when the annotation is there but empty.
+    /// Current configuration; `Some("")` when the annotation is present but empty.
     pub current_config: Option<&'a str>,
-    /// Configuration the node is told to reach.
+    /// Desired configuration.
     pub desired_config: Option<&'a str>,
-    /// Image-mode image the node runs.
+    /// Current image-mode image.
     pub current_image: Option<&'a str>,
-    /// Image-mode image the node is told to reach.
+    /// Desired image-mode image.
     pub desired_image: Option<&'a str>,
-    /// What the daemon says it is doing.
+    /// The state that the daemon reports.
     pub state: DaemonState,
-    /// Why, in the daemon's words; empty when done.
+    /// The daemon's reason; empty when done.
     pub reason: &'a str,
-    /// The drain or uncordon the daemon asks for.
+    /// The drain or uncordon that the daemon requests.
     pub desired_drain: Option<DrainRequest<'a>>,
     /// The drain or uncordon that was last carried out.
     pub applied_drain: Option<DrainRequest<'a>>,
     /// Who cordoned the node for its drain, one of `keys::drain::CORDONED_BY_*`.
     pub cordoned_by: Option<&'a str>,
-    /// When the drain under way began, as far as the controller wrote it down.
+    /// When the current drain began, as recorded by the controller.
     pub drain_started: Option<Timestamp>,
     /// Whether the daemon announced a reboot that has not been confirmed yet.
     pub rebooting: bool,
-    /// Control plane topology the node was last told.
+    /// Control plane topology that the node was last told.
     pub topology: Option<&'a str>,
     /// Configuration the machine was first booted into.
     pub first_pivot_config: Option<&'a str>,
-    /// Whether the labels of the custom pool it was booted into have been put on it.
+    /// Whether it has been given the labels of the custom pool that it was booted into.
     pub pool_labels_applied: bool,
-    /// What keeps the node from being ready, if anything.
+    /// What makes the node not ready, if anything.
     pub unready: Option<Unready<'a>>,
     /// Failure domain.
     pub zone: Option<&'a str>,
-    /// When the node object was made.
+    /// When the node object was created.
     pub created: Option<Timestamp>,
     /// Whether the node is cordoned.
     pub unschedulable: bool,
@@ -111,7 +111,7 @@ pub struct NodeView<'a> {
     pub deleting: bool,
     /// Its taints.
     pub taints: &'a [Taint],
-    /// What the object was read at.
+    /// The resource version that was read.
     pub version: &'a str,
 }
 
@@ -122,7 +122,7 @@ const PREFIX_END: &str = "machineconfiguration.openshift.io0";
 const WINDOWS: &str = "windows";
 
 impl<'a> NodeView<'a> {
-    /// Reads a node. Never fails: what is missing or odd is represented.
+    /// Reads a node. Never fails: missing or odd values are represented.
     #[must_use]
     pub fn new(node: &'a Node) -> Self {
         let metadata = &node.metadata;
@@ -158,7 +158,7 @@ impl<'a> NodeView<'a> {
             version: metadata.resource_version.as_deref().unwrap_or_default(),
         };
         if let Some(annotations) = &metadata.annotations {
-            // One walk over our own annotations is several times cheaper than a lookup for each, at thousands of nodes.
+            // One pass over our own annotations is several times cheaper than a lookup for each, with thousands of nodes.
             let ours = annotations.range::<str, _>((Bound::Included(PREFIX), Bound::Excluded(PREFIX_END)));
             for (key, value) in ours {
                 view.annotation(key, value);
@@ -187,19 +187,19 @@ impl<'a> NodeView<'a> {
         }
     }
 
-    /// What the daemon asks for and was not carried out.
+    /// The daemon's request, if it has not been carried out.
     #[must_use]
     pub fn asked_drain(&self) -> Option<DrainRequest<'a>> {
         self.desired_drain.filter(|asked| Some(*asked) != self.applied_drain)
     }
 
-    /// Whether the node runs an operating system that nobody here manages.
+    /// Whether the node runs an operating system that we do not manage.
     #[must_use]
     pub fn is_windows(&self) -> bool {
         self.labels.get(label::OS).is_some_and(|os| os == WINDOWS)
     }
 
-    /// Whether the daemon has taken the node on: not Windows, and a current configuration is known.
+    /// Whether the daemon manages the node: not Windows, and a current configuration is known.
     #[must_use]
     pub fn is_managed(&self) -> bool {
         !self.is_windows() && self.current_config.is_some_and(|c| !c.is_empty())
@@ -211,7 +211,7 @@ impl<'a> NodeView<'a> {
         self.unready.is_none()
     }
 
-    /// Whether the node has reached what it was told: configuration and image equal, daemon done.
+    /// Whether the node has reached its desired state: configuration and image equal, daemon done.
     #[must_use]
     pub fn is_done(&self) -> bool {
         let config = self.current_config.is_some_and(|c| !c.is_empty()) && self.current_config == self.desired_config;
@@ -225,19 +225,19 @@ impl<'a> NodeView<'a> {
         }
     }
 
-    /// Whether the daemon reports a failure, whatever it was on.
+    /// Whether the daemon reports a failure, in whatever it was doing.
     #[must_use]
     pub fn is_degraded(&self) -> bool {
         matches!(self.state, DaemonState::Degraded | DaemonState::Unreconcilable)
     }
 
-    /// Whether the daemon failed on its way from one configuration to another.
+    /// Whether the daemon failed while moving from one configuration to another.
     #[must_use]
     pub fn is_failing(&self) -> bool {
         self.is_degraded() && self.current_config.unwrap_or_default() != self.desired_config.unwrap_or_default()
     }
 
-    /// Whether the node failed after its drain, and is down for nothing but the cordon of that drain.
+    /// Whether the node failed after its drain, and is down only because of that drain's cordon.
     #[must_use]
     pub fn is_stranded(&self) -> bool {
         let cordoned = self.unready.is_some_and(|unready| unready.what == Unreadiness::Unschedulable);
@@ -267,7 +267,7 @@ impl<'a> NodeView<'a> {
         self.is_done() && self.is_told(target) && self.desired_image.is_none()
     }
 
-    /// Whether the node still has to be told a pool's target, outside image mode.
+    /// Whether the node has yet to be told a pool's target, outside image mode.
     #[must_use]
     pub fn is_candidate(&self, target: &str) -> bool {
         !self.is_told(target) || self.desired_image.is_some()

@@ -5,7 +5,7 @@ use crate::objects::selector::Labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Pod;
 
-/// Annotation of a pod that the kubelet runs from a file; what the API server holds is its mirror.
+/// Annotation of a static pod, which the kubelet runs from a file; the API server holds its mirror.
 ///
 /// Source: <https://kubernetes.io/docs/reference/labels-annotations-taints/>.
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -17,26 +17,26 @@ pub struct PodView<'a> {
     pub namespace: &'a str,
     /// Its name.
     pub name: &'a str,
-    /// What tells it from an earlier pod of the same name.
+    /// UID, which distinguishes it from an earlier pod of the same name.
     pub uid: &'a str,
-    /// The node it was bound to; empty while it was not.
+    /// The node it is bound to; empty while it is not.
     pub node: &'a str,
     /// Its labels.
     pub labels: &'a Labels,
-    /// Whether the kubelet runs it from a file, so that no eviction ends it.
+    /// Whether it is a static pod, which no eviction ends.
     pub mirror: bool,
     /// Name of the DaemonSet that controls it.
     pub daemon_set: Option<&'a str>,
-    /// Whether all of its containers have ended for good.
+    /// Whether all of its containers have terminated for good.
     pub finished: bool,
-    /// Since when it is being deleted. The API sets this to the end of the grace period.
+    /// Since when it has been terminating. The API sets this to the end of the grace period.
     pub deleting: Option<Timestamp>,
 }
 
 static NO_LABELS: Labels = Labels::new();
 
 impl<'a> PodView<'a> {
-    /// Reads a pod. Never fails: what is missing is empty.
+    /// Reads a pod. Never fails: missing values are empty.
     #[must_use]
     pub fn new(pod: &'a Pod) -> Self {
         let metadata = &pod.metadata;

@@ -24,9 +24,9 @@ pub struct PoolView<'a> {
     pub name: &'a str,
     /// Which nodes it selects. A pool whose selector is empty selects none (see [`Self::selects_all`]).
     pub selector: Result<Selector, SelectorError>,
-    /// Rendered MachineConfig its nodes are to reach; absent until the first one was rendered.
+    /// Target rendered MachineConfig; absent until the first one was rendered.
     pub target: Option<&'a str>,
-    /// Whether no node may be told anything new.
+    /// Whether it is paused.
     pub paused: bool,
     /// Whether the pool object is being deleted.
     pub deleting: bool,
@@ -34,11 +34,11 @@ pub struct PoolView<'a> {
     pub max_unavailable: Option<&'a IntOrString>,
     /// The stream the pool names itself.
     pub stream: Option<&'a str>,
-    /// Since when the target has not been still; what is no time is as absent.
+    /// Since when the target has been settling; an invalid time counts as absent.
     pub unsettled_since: Option<Timestamp>,
-    /// When the target is taken to be still.
+    /// When the target counts as settled.
     pub settled_from: Option<Timestamp>,
-    /// The object, for what is copied from it.
+    /// The object, for fields that are copied from it.
     pub object: &'a MachineConfigPool,
 }
 
@@ -74,14 +74,14 @@ impl<'a> PoolView<'a> {
         self.selector.as_ref().is_ok_and(Selector::is_everything)
     }
 
-    /// Conditions last written.
+    /// The current conditions.
     #[must_use]
     pub fn conditions(&self) -> &'a [Condition] {
         self.object.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default()
     }
 
-    /// What keeps it from being known what the pool is to run now: a condition `RenderDegraded` that has a reason although it is
-    /// not `True`, as only ours ever has, or is `True` for an object that cannot be read.
+    /// Why the pool's target is currently unknown: a condition `RenderDegraded` that has a reason although it is
+    /// not `True`, which only ours has, or is `True` because of an unreadable object.
     #[must_use]
     pub fn render_wait(&self) -> Option<&'a Condition> {
         find(self.conditions(), RENDER_DEGRADED)
@@ -101,7 +101,7 @@ impl<'a> PoolView<'a> {
         condition.last_transition_time.as_ref().map(|t| t.0)
     }
 
-    /// Whether a rendered MachineConfig of this name was made for this pool, as far as its name and the pool tell.
+    /// Whether a rendered MachineConfig of this name was made for this pool, as far as its name shows.
     #[must_use]
     pub fn owns_config(&self, config: &str) -> bool {
         let last = self.object.status.as_ref().and_then(|s| s.configuration.as_ref()).map(|c| c.name());

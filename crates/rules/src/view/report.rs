@@ -9,12 +9,12 @@ use weir_api::{
     machine_config_node::NodePinnedImageSet,
 };
 
-/// What a node's MachineConfigNode says.
+/// The report of a node's MachineConfigNode.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NodeReport<'a> {
     /// Name of the node, which is that of the object.
     pub node: &'a str,
-    /// Whether the object has any condition; one without says nothing.
+    /// Whether the object has any condition; one without reports nothing.
     pub has_conditions: bool,
     /// Set when condition `NodeDegraded` is `True`.
     pub degraded: Option<DegradedReport<'a>>,
@@ -22,7 +22,7 @@ pub struct NodeReport<'a> {
     pub updated: bool,
     /// When that last changed.
     pub updated_since: Option<Timestamp>,
-    /// Since when the machine reboots, if it does.
+    /// Since when the machine has been rebooting, if it is.
     pub rebooting_since: Option<Timestamp>,
     /// `status.configVersion.desired`.
     pub desired_config: Option<&'a str>,
@@ -30,13 +30,13 @@ pub struct NodeReport<'a> {
     pub desired_image: Option<&'a str>,
     /// Whether every pinned image set of the node is at its desired generation.
     pub pinned_image_sets_done: bool,
-    /// Whether the node was cordoned for the update under way and not uncordoned since.
+    /// Whether the node was cordoned for the current update and not uncordoned since.
     pub cordoned: bool,
-    /// Who is in the way of the drain under way, in the drain controller's words.
+    /// What blocks the current drain, in the drain controller's words.
     pub blocked: Option<&'a str>,
 }
 
-/// What a node says of its failure.
+/// A node's own report of its failure.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DegradedReport<'a> {
     /// In the daemon's words.
@@ -46,7 +46,7 @@ pub struct DegradedReport<'a> {
 }
 
 impl<'a> NodeReport<'a> {
-    /// Reads a MachineConfigNode. Never fails: what is missing says nothing.
+    /// Reads a MachineConfigNode. Never fails: missing values report nothing.
     #[must_use]
     pub fn new(object: &'a MachineConfigNode) -> Self {
         let status = object.status.as_ref();

@@ -1,14 +1,14 @@
-//! What an object that is there and cannot be read keeps from being decided.
+//! What an unreadable object blocks.
 //!
-//! R-UNREADABLE-1 A pool is not rendered while a MachineConfig that it selects, or its target, cannot be read: without it the
-//! pool's nodes would lose what it says. Nor is any pool while what all are rendered from cannot: ControllerConfig, OSImageStream,
+//! R-UNREADABLE-1 A pool is not rendered while a MachineConfig that it selects, or its target, is unreadable: the pool's nodes
+//! would lose its contents. Nor is any pool while an object that all are rendered from is: ControllerConfig, OSImageStream,
 //! FeatureGate, ClusterVersion, MachineConfiguration, each the one that counts.
-//! R-UNREADABLE-2 No node is told anything, and no pool rendered, while a MachineConfigPool, a MachineOSConfig or a Node cannot be
-//! read: whose a node is, or how many are down, is not known then.
-//! R-UNREADABLE-3 A pool that is kept is Degraded and not Updated, and says why; all unreadable objects are named on the
+//! R-UNREADABLE-2 No node is told anything, and no pool rendered, while a MachineConfigPool, a MachineOSConfig or a Node is
+//! unreadable: which pool a node belongs to, or how many are down, is then unknown.
+//! R-UNREADABLE-3 A blocked pool is Degraded and not Updated, and says why; all unreadable objects are named on the
 //! ClusterOperator.
 //!
-//! All of it is ours: the reference does not start, or stands still.
+//! All of this is ours: the reference does not start, or hangs.
 
 use crate::{
     objects::selector::{Labels, Selector},
@@ -19,10 +19,10 @@ use weir_api::keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION};
 /// Reason of conditions and events.
 pub const CODE: &str = "ObjectUnreadable";
 
-/// Most objects that a message names.
+/// Maximum number of objects in a message.
 const NAMED: usize = 3;
 
-/// An object that is there and cannot be read.
+/// An object that exists but cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableObject {
     /// Its kind.
@@ -31,14 +31,14 @@ pub struct UnreadableObject {
     pub name: String,
     /// Its labels.
     pub labels: Labels,
-    /// That it cannot be read, and what is wrong with it, in a clause that names it.
+    /// A clause that names the object and says what is wrong with it.
     pub said: String,
 }
 
-/// Kinds that say whose a node is, and how many are down.
+/// Kinds that decide which pool a node belongs to, and how many are down.
 const OF_NODES: [&str; 3] = ["MachineConfigPool", "MachineOSConfig", "Node"];
 
-/// Why a pool is not rendered, if unreadable objects keep it from that (R-UNREADABLE-1, 2).
+/// Why a pool is not rendered, if unreadable objects block it (R-UNREADABLE-1, 2).
 #[must_use]
 pub fn keeps(objects: &[UnreadableObject], pool: &PoolView<'_>) -> Option<String> {
     if objects.is_empty() {
@@ -57,13 +57,13 @@ pub fn keeps(objects: &[UnreadableObject], pool: &PoolView<'_>) -> Option<String
     said(objects.iter().filter(concerns))
 }
 
-/// Why no node may be told anything, if it is for an unreadable object (R-UNREADABLE-2).
+/// Why no node may be told anything, if an unreadable object is the reason (R-UNREADABLE-2).
 #[must_use]
 pub fn halts(objects: &[UnreadableObject]) -> Option<String> {
     said(objects.iter().filter(|object| OF_NODES.contains(&object.kind.as_str())))
 }
 
-/// All of them, in a sentence with what to do; absent when there is none (R-UNREADABLE-3).
+/// All of them, in a sentence with what to do; `None` when there are none (R-UNREADABLE-3).
 #[must_use]
 pub fn all(objects: &[UnreadableObject]) -> Option<String> {
     said(objects.iter())

@@ -1,4 +1,4 @@
-//! The cluster of a story: API server, controllers and fleet in this process, and no socket.
+//! The cluster of a story: API server, controllers and fleet in this process, without sockets.
 
 use super::{
     cut::{Cut, Writes},
@@ -39,14 +39,14 @@ use weir_images::{Images, Release, Source};
 use weir_kubeio::{Clock, error::said};
 use weir_rules::objects::seed::{Facts, Seed, Shape, objects};
 
-/// Each step of a simulated node takes this long: long enough for several to be under way at once.
+/// Each step of a simulated node takes this long: long enough for several to be in progress at once.
 const STEP: Duration = Duration::from_millis(10);
-/// How long a pool's new target is to be still, as in `weir up`.
+/// How long a pool's new target must stay the same, as in `weir up`.
 const SETTLE: Duration = Duration::from_millis(250);
-/// Makes the boot IDs of simulated machines repeatable.
+/// Makes the boot IDs of simulated machines reproducible.
 const SEED: u64 = 1;
 
-/// The operator apart from the other controllers: neither knows what the other remembers.
+/// The operator and the other controllers as separate processes: they share no memory.
 async fn two_processes(operator: Context, controller: Context, images: Images) {
     let work = weir_controllers::operator::Operator::new(operator.clone());
     tokio::join!(
@@ -57,7 +57,7 @@ async fn two_processes(operator: Context, controller: Context, images: Images) {
     );
 }
 
-/// A task that ends with what holds it.
+/// A task that ends when its owner is dropped.
 #[derive(Debug)]
 struct Running(JoinHandle<()>);
 
@@ -88,7 +88,7 @@ pub(super) struct Cluster {
 }
 
 impl Cluster {
-    /// A cluster that holds what an installation leaves, with nothing running yet.
+    /// A cluster as an installation leaves it, with nothing running yet.
     pub(super) async fn new(script: Script) -> Result<Self> {
         let profile = script.profile()?;
         let (mut layouts, mut references) = (Vec::new(), BTreeMap::new());
@@ -157,7 +157,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Does what a step says.
+    /// Performs the actions of a step.
     pub(super) async fn act(&mut self, action: &Action) -> Result<()> {
         let pool = |name: &str, spec: Value| {
             let version = format!("{MACHINE_CONFIG_GROUP}/v1");
@@ -191,7 +191,7 @@ impl Cluster {
         }
     }
 
-    /// Stops the controllers, whatever they are at, and starts those of the desired release, with what its operator writes.
+    /// Stops the controllers, mid-work, and starts those of the desired release, with what its operator writes.
     pub(super) async fn start_controllers(&mut self) -> Result<()> {
         self.controllers = None;
         for seed in self.seeds().await?.iter().filter(|seed| seed.object["kind"] == "ControllerConfig") {
@@ -209,7 +209,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// What a process of controllers begins with.
+    /// The initial state of a controller process.
     fn context(&self) -> Context {
         Context {
             client: Client::new(Cut::new(self.server.service(), self.writes.clone()), "default"),
@@ -221,12 +221,12 @@ impl Cluster {
         }
     }
 
-    /// Ends the count of writes, so that controllers started from now on are not cut off.
+    /// Stops counting writes, so that controllers started from now on are not cut off.
     pub(super) fn spare(&mut self) {
         self.writes = Arc::default();
     }
 
-    /// What keeps the story from going on, if anything does.
+    /// What keeps the story from continuing, if anything does.
     pub(super) fn check(&self) -> Result<()> {
         for running in [&self.controllers, &self.fleet].into_iter().flatten() {
             if running.0.is_finished() {
@@ -236,7 +236,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Every release has controllers of its own.
+    /// Every release has its own controllers.
     fn build(&self) -> Build {
         let own = Build::ours();
         let version = self.desired.version.clone();
@@ -262,7 +262,7 @@ impl Cluster {
         if controllers { self.start_controllers().await } else { Ok(()) }
     }
 
-    /// What a cluster that runs the desired release holds.
+    /// The objects of a cluster that runs the desired release.
     async fn seeds(&mut self) -> Result<Vec<Seed>> {
         let versions: Api<ClusterVersion> = Api::all(self.client.clone());
         let before = versions.get_opt(VERSION).await.context("reading ClusterVersion")?;
@@ -308,7 +308,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// What stays when everything is over, without times and identities: two runs that came to the same are equal.
+    /// The final state without times and identities: two runs with the same outcome are equal.
     pub(super) fn state(seen: &super::history::Seen) -> Value {
         let kinds = ["OSImageStream", "MachineConfigPool", "MachineConfig", "Node"];
         let mut state: Value = seen
@@ -344,7 +344,7 @@ fn strip(value: &mut Value, volatile: &BTreeSet<&str>) {
         }
         Value::Array(items) => {
             items.iter_mut().for_each(|value| strip(value, volatile));
-            // Conditions are a set by type; which of them changed last orders the list.
+            // Conditions are a set by type; their order depends on which changed last.
             items.sort_by_key(|item| item["type"].as_str().map(str::to_owned));
         }
         _ => {}

@@ -1,4 +1,4 @@
-//! A client that is cut off in mid-work: what a process sees of the API server whose last write got through.
+//! A client that is cut off mid-work: what a process sees of the API server after its last write got through.
 
 use http::{Method, Request, Response};
 use kube::client::Body;
@@ -20,13 +20,13 @@ use tower::Service;
 pub(super) struct Writes {
     counting: AtomicBool,
     made: AtomicU64,
-    /// After this many there is no answer any more; 0 for never.
+    /// After this many there is no response any more; 0 for never.
     last: AtomicU64,
     cut: Notify,
 }
 
 impl Writes {
-    /// Starts to count; `last` 0 cuts never.
+    /// Starts counting; with `last` 0 it never cuts off.
     pub(super) fn count(&self, last: u64) {
         self.last.store(last, Ordering::SeqCst);
         self.counting.store(true, Ordering::SeqCst);
@@ -37,7 +37,7 @@ impl Writes {
         self.made.load(Ordering::SeqCst)
     }
 
-    /// Resolves when the last write was made.
+    /// Resolves after the last write.
     pub(super) async fn cut(&self) {
         self.cut.notified().await;
     }
@@ -48,7 +48,7 @@ impl Writes {
     }
 }
 
-/// The API server as controllers see it that may be cut off.
+/// The API server as seen by controllers that may be cut off.
 #[derive(Clone, Debug)]
 pub(super) struct Cut<S> {
     inner: S,

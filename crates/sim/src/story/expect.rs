@@ -1,4 +1,4 @@
-//! Whether something that a story expects holds, and what is so instead.
+//! Whether an expectation of a story holds, and if not, what was found.
 
 use super::{
     history::Seen,
@@ -13,8 +13,8 @@ use weir_rules::status::settled::{Progress, progress};
 const POOL: &str = "MachineConfigPool";
 const RETAINED: &str = weir_api::keys::config::RETAINED_STREAMS;
 
-/// What is so instead; `None` when it holds. `since` is where the changes of this step begin, `joined` how many nodes each pool
-/// is to have.
+/// What was found instead; `None` when it holds. `since` is where the changes of this step begin, `joined` how many nodes each pool
+/// should have.
 pub(super) fn unmet(
     expected: &Expectation,
     seen: &Seen,
@@ -103,7 +103,7 @@ fn pool(wanted: &Pool, object: &Value, joined: &BTreeMap<String, u32>) -> Option
     (!instead.is_empty()).then(|| instead.to_owned())
 }
 
-/// The condition as it is, when it is not as wanted.
+/// The actual condition, if it is not the expected one.
 fn condition<'a>(wanted: &Condition, object: &'a Value) -> Option<&'a Value> {
     let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let found = conditions.iter().find(|c| c["type"] == wanted.type_.as_str()).unwrap_or(&Value::Null);
@@ -135,7 +135,7 @@ fn is_event(wanted: &Event, event: &Value) -> bool {
         && event["message"].as_str().is_some_and(|message| message.contains(&wanted.says))
 }
 
-/// Kind and name of what an event is about.
+/// Kind and name of an event's object.
 pub(super) fn about(event: &Value) -> String {
     let of = |field: &str| event["involvedObject"][field].as_str().unwrap_or_default();
     format!("{}/{}", of("kind"), of("name"))

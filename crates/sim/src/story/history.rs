@@ -1,4 +1,4 @@
-//! Everything that happens to a cluster's objects, from the watches of its API alone.
+//! Everything that happens to a cluster's objects, from API watches alone.
 
 use anyhow::{Context as _, Result, bail};
 use futures::{StreamExt as _, TryStreamExt as _};
@@ -38,7 +38,7 @@ pub(super) struct Change {
     pub(super) after: Option<Value>,
 }
 
-/// All objects as they are, and every change since the beginning.
+/// All current objects, and every change since the beginning.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     pub(super) now: BTreeMap<Key, Value>,
@@ -49,7 +49,7 @@ pub(super) struct Seen {
     pub(super) gap: Option<String>,
 }
 
-/// What happened to the objects that a story looks at.
+/// The recorded changes of the watched objects.
 #[derive(Debug)]
 pub(super) struct History {
     seen: Arc<Mutex<Seen>>,
@@ -58,7 +58,7 @@ pub(super) struct History {
 }
 
 impl History {
-    /// Starts with everything there is.
+    /// Starts with all existing objects.
     pub(super) async fn start(client: &Client) -> Result<Self> {
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let (sender, news) = watch::channel(0);
@@ -82,7 +82,7 @@ impl History {
         Ok(Self { seen, news, _watches: watches })
     }
 
-    /// Looks at it.
+    /// Runs a function on it.
     pub(super) fn look(&self) -> MutexGuard<'_, Seen> {
         lock(&self.seen)
     }

@@ -1,9 +1,9 @@
-//! What must hold at every moment of every story, judged from the objects alone and in its own words, not with the rules
+//! Invariants of every story, checked from the objects alone and with separate code, not with the rules
 //! under test.
 //!
 //! 1. No node is told a configuration when that leaves more nodes of its pool down than the pool allows.
-//! 2. No node is told a configuration that does not exist, that was never the target of its pool, or that its pool has left.
-//! 3. No pool gets a configuration with the OS image of a stream that it did not resolve to since its last one.
+//! 2. No node is told a configuration that does not exist, was never the target of its pool, or is no longer its target.
+//! 3. No pool gets a configuration with the OS image of a stream other than those it has resolved to since its last one.
 //! 4. No node of a paused pool is told anything.
 
 use super::history::{Change, Key};
@@ -17,7 +17,7 @@ const POOL: &str = "MachineConfigPool";
 /// Reads a history.
 #[derive(Debug, Default)]
 pub(super) struct Judge {
-    /// Whether a stale name gets the only stream there is.
+    /// Whether a stale name resolves to the only stream.
     follows_release: bool,
     now: BTreeMap<Key, Value>,
     targets: BTreeMap<String, BTreeSet<String>>,
@@ -25,7 +25,7 @@ pub(super) struct Judge {
     broken: Vec<String>,
 }
 
-/// Everything that was broken, in order of time.
+/// All violations, in time order.
 pub(super) fn judge(changes: &[Change], follows_release: bool) -> Vec<String> {
     let mut judge = Judge { follows_release, ..Judge::default() };
     let mut sorted: Vec<&Change> = changes.iter().collect();
@@ -56,7 +56,7 @@ impl Judge {
         self.now.keys().filter(|(kind, _)| *kind == POOL).map(|(_, name)| name.clone()).collect()
     }
 
-    /// Notes what each pool resolves to now. Gates of every listed version count: controllers of two may be about.
+    /// Records what each pool resolves to now. Gates of every listed version count: controllers of two versions may be running.
     fn resolve(&mut self) {
         let gates = &self.get("FeatureGate", "cluster")["status"]["featureGates"];
         let lists = gates.as_array().map(Vec::as_slice).unwrap_or_default();
@@ -117,7 +117,7 @@ impl Judge {
             self.broken.push(format!("{name} was told {told}, which {pool} never asked for"));
         }
         if before.is_none() {
-            // A machine boots into what its pool last agreed on.
+            // A machine boots into its pool's last completed configuration.
             return;
         }
         let target = &self.get(POOL, &pool)["spec"]["configuration"]["name"];
@@ -136,7 +136,7 @@ impl Judge {
         }
     }
 
-    /// The pool whose role the node has: a custom one before the control plane before the workers.
+    /// The pool whose role the node has: custom before control plane before worker.
     fn pool_of(&self, node: &Value) -> String {
         let has = |pool: &String| node["metadata"]["labels"].get(format!("{ROLE}{pool}")).is_some();
         let mut own: Vec<String> = self.pools().into_iter().filter(has).collect();
@@ -156,7 +156,7 @@ fn is_down(node: &Value) -> bool {
     not_ready || node["spec"]["unschedulable"] == true || moving || annotation(node, "state") != Some("Done")
 }
 
-/// `maxUnavailable` as its documentation says: a number, or a part of the nodes rounded down, at least 1.
+/// `maxUnavailable` as its documentation says: a number, or a percentage of the nodes rounded down, at least 1.
 fn allowed(max: &Value, nodes: usize) -> usize {
     let percent = max.as_str().and_then(|text| text.strip_suffix('%')?.parse::<usize>().ok());
     let number = max.as_u64().and_then(|n| usize::try_from(n).ok());

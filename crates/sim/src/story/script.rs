@@ -1,4 +1,4 @@
-//! What a story is made of, as written in its file.
+//! The format of a story.
 
 use crate::Nodes;
 use anyhow::{Context as _, Result, ensure};
@@ -13,13 +13,13 @@ use weir_images::{Layout, payload};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Script {
-    /// What it is about, in a line.
+    /// A one-line summary.
     pub about: String,
     /// The distribution the cluster runs as.
     pub distribution: String,
     /// Release payloads, by the names that steps use.
     pub payloads: BTreeMap<String, Payload>,
-    /// The cluster before anything happens.
+    /// The initial cluster.
     pub start: Start,
     /// What happens, in order.
     pub steps: Vec<Step>,
@@ -33,7 +33,7 @@ pub struct Payload {
     pub version: String,
     /// Streams it carries.
     pub streams: Vec<StreamOf>,
-    /// Whose it is, when not the cluster's distribution's.
+    /// The payload's distribution, if it is not the cluster's.
     pub distribution: Option<String>,
     /// Whether its images have stream labels.
     #[serde(default = "yes")]
@@ -58,7 +58,7 @@ pub enum StreamOf {
     },
 }
 
-/// The cluster before anything happens.
+/// The initial cluster.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Start {
@@ -67,63 +67,63 @@ pub struct Start {
     /// Nodes of each pool, as `--nodes` takes them.
     #[serde(deserialize_with = "nodes")]
     pub nodes: Nodes,
-    /// Whether the gate of streams is on.
+    /// Whether the streams gate is on.
     #[serde(default = "yes")]
     pub gate: bool,
-    /// Whether operator and controller are processes of their own, as `weir manifests` runs them.
+    /// Whether operator and controller are separate processes, as `weir manifests` runs them.
     #[serde(default, rename = "two-processes")]
     pub two_processes: bool,
-    /// Objects that are there before the controllers, e.g. from an installer.
+    /// Objects that exist before the controllers, e.g. from an installer.
     #[serde(default)]
     pub objects: Vec<Value>,
-    /// What goes wrong with the nodes, on purpose, as in a file of `--faults`.
+    /// Faults of the nodes, as in a `--faults` file.
     #[serde(default)]
     pub faults: Vec<Fault>,
 }
 
-/// Something that happens, and what is to come of it.
+/// Actions, and what should follow.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// In a line.
+    /// A one-line summary.
     pub title: String,
-    /// What is done, in order.
+    /// The actions, in order.
     #[serde(default, rename = "do")]
     pub actions: Vec<Action>,
-    /// What then comes to hold, all at the same time.
+    /// What must then hold, all at the same time.
     pub expect: Vec<Expectation>,
-    /// How soon.
+    /// The deadline.
     #[serde(default = "soon", deserialize_with = "duration")]
     pub within: Duration,
-    /// Whether it is judged only once nothing moves any more: what must not happen has then not happened. False for what is
-    /// to be seen while things move.
+    /// Whether it is checked only once the cluster is at rest, so that what must not happen has had its chance. False for
+    /// states that only show in between.
     #[serde(default = "yes")]
     pub quiet: bool,
 }
 
-/// Something a user, an update or the machine room does.
+/// An action of a user, an update or the machine room.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Action {
-    /// Merges a manifest into an object, or makes the object.
+    /// Merges a manifest into an object, or creates the object.
     Apply(Value),
     /// Tries to, and is refused with a message that contains this.
     Refused {
         /// The manifest.
         apply: Value,
-        /// What the API server says.
+        /// Part of the API server's message.
         because: String,
     },
     /// Deletes an object.
     Delete(Value),
-    /// Names the stream of a pool; null names none.
+    /// Sets the stream of a pool; null removes it.
     Stream {
         /// The pool.
         pool: String,
         /// The stream.
         name: Option<String>,
     },
-    /// Pauses a pool, or lets it go on.
+    /// Pauses or unpauses a pool.
     Pause {
         /// The pool.
         pool: String,
@@ -132,23 +132,23 @@ pub enum Action {
     },
     /// Sets `spec.defaultStream`.
     DefaultStream(String),
-    /// Turns the gate of streams on or off, for every version.
+    /// Turns the streams gate on or off, for every version.
     Gate(bool),
-    /// The cluster is to run another release.
+    /// Updates the cluster to another release.
     Update {
         /// Name of the payload.
         to: String,
-        /// Whether the controllers of that release are started at once; else the old ones run on.
+        /// Whether the controllers of that release start at once; otherwise the old ones keep running.
         #[serde(default = "yes")]
         controllers: bool,
-        /// Whether that release has the gate of streams on; as before when not given.
+        /// Whether that release has the streams gate on; unchanged when not given.
         gate: Option<bool>,
     },
-    /// Stops the controllers in mid-work and starts those of the desired release.
+    /// Stops the controllers mid-work and starts those of the desired release.
     RestartControllers,
 }
 
-/// Something that is to hold.
+/// An expectation.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Expectation {
@@ -160,22 +160,22 @@ pub enum Expectation {
     Pool(Pool),
     /// A condition of the ClusterOperator.
     Operator(Condition),
-    /// What ClusterVersion says of the release the cluster is to run.
+    /// ClusterVersion's history of the release the cluster should run.
     Release(Release),
     /// Every node of a pool runs an OS of this name.
     Os {
         /// The pool.
         pool: String,
-        /// How it starts.
+        /// The prefix of the name.
         name: String,
     },
-    /// How often nodes of each pool were told a configuration in this step.
+    /// How many times nodes of each pool were told a configuration in this step.
     Told(BTreeMap<String, usize>),
     /// An event was recorded since the story began.
     Event(Event),
 }
 
-/// What the OSImageStream says.
+/// The state of the OSImageStream.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Streams {
@@ -185,7 +185,7 @@ pub struct Streams {
     pub default: String,
     /// `spec.defaultStream`.
     pub wanted: Option<String>,
-    /// Those that are retained.
+    /// The retained ones.
     #[serde(default)]
     pub retained: Vec<String>,
 }
@@ -200,7 +200,7 @@ pub struct Release {
     pub state: String,
 }
 
-/// What a pool says.
+/// The state of a pool.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Pool {
@@ -227,7 +227,7 @@ pub struct Condition {
     pub status: String,
     /// Its reason.
     pub reason: Option<String>,
-    /// What its message contains.
+    /// A part of its message.
     #[serde(default)]
     pub says: String,
 }
@@ -238,9 +238,9 @@ pub struct Condition {
 pub struct Event {
     /// Its reason.
     pub reason: String,
-    /// Kind and name of the object it is about, as in `MachineConfigPool/worker`.
+    /// Kind and name of its object, as in `MachineConfigPool/worker`.
     pub about: String,
-    /// What its message contains.
+    /// A part of its message.
     #[serde(default)]
     pub says: String,
 }
@@ -249,7 +249,7 @@ const fn yes() -> bool {
     true
 }
 
-/// Steps of simulated nodes take hundredths of a second: what takes longer is stuck.
+/// Steps of simulated nodes take hundredths of a second: anything that takes longer is stuck.
 const fn soon() -> Duration {
     Duration::from_secs(15)
 }
@@ -266,7 +266,7 @@ impl Script {
     /// Reads a story.
     ///
     /// # Errors
-    /// When it is no YAML, has a field that no story has, or names a payload or distribution that there is not.
+    /// When it is not valid YAML, has an unknown field, or names an unknown payload or distribution.
     pub fn parse(text: &str) -> Result<Self> {
         let script: Self = serde_saphyr::from_str(text).context("reading the story")?;
         script.profile()?;
@@ -283,17 +283,17 @@ impl Script {
     /// The distribution the cluster runs as.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When the name is unknown.
     pub fn profile(&self) -> Result<&'static Profile> {
         Ok(Profile::by_name(&self.distribution)?)
     }
 }
 
 impl Payload {
-    /// Makes the payload.
+    /// Builds the payload.
     ///
     /// # Errors
-    /// When it cannot be one.
+    /// When it cannot be built.
     pub fn make(&self, cluster: &'static Profile) -> Result<Layout> {
         let profile = self.distribution.as_deref().map_or(Ok(cluster), Profile::by_name)?;
         let stream = |of: &StreamOf| match of {

@@ -1,4 +1,4 @@
-//! A story as people read it: what was done, what followed, what held.
+//! A story as text: the actions, what followed, what held.
 
 use super::{expect::about, history::History};
 use serde_json::Value;
@@ -10,11 +10,11 @@ use weir_rules::status::settled::progress;
 /// Takes a line.
 pub type Tell = Box<dyn Fn(&str)>;
 
-/// Tells it to somebody, or to nobody.
+/// Reports it to somebody, or to nobody.
 #[derive(Default)]
 pub(super) struct Timeline {
     listener: Option<(Instant, Tell)>,
-    /// How many changes were told.
+    /// How many changes were reported.
     told: usize,
     pools: BTreeMap<String, String>,
 }
@@ -30,7 +30,7 @@ impl Timeline {
         self.print(&format!("\n{:>7}  {title}", self.time()));
     }
 
-    /// Something that was expected holds.
+    /// An expectation holds.
     pub(super) fn held(&self, words: &str) {
         self.print(&format!("{:>7}  ✓ {words}", self.time()));
     }

@@ -1,4 +1,4 @@
-//! Which of the installer's manifests count.
+//! Which of the installer's manifests are used.
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -14,10 +14,10 @@ use weir_images::cluster::Policy;
 use weir_manifests::{Manifest, Reading};
 use weir_rules::world::World;
 
-/// The tag that tells the release's ImageStream from others.
+/// The tag that identifies the release's ImageStream.
 const OPERATOR_TAG: &str = "machine-config-operator";
 
-/// The objects that count.
+/// The objects that are used.
 #[derive(Debug, Default)]
 pub(super) struct Collected {
     pub(super) world: World,
@@ -30,7 +30,7 @@ pub(super) struct Collected {
     pub(super) registries: Registries,
 }
 
-/// What says where images are.
+/// Where images are.
 #[derive(Debug, Default)]
 pub(super) struct Registries {
     image: Option<Image>,
@@ -51,7 +51,7 @@ impl Registries {
 }
 
 impl Collected {
-    /// Sorts manifests out.
+    /// Sorts the manifests.
     pub(super) fn of(reading: Reading) -> Result<Self> {
         let mut collected = Self::default();
         let mut pools: Vec<MachineConfigPool> = Vec::new();
@@ -130,7 +130,7 @@ fn has_operator(image_stream: &Value) -> bool {
     tags.into_iter().flatten().any(|tag| tag["name"] == OPERATOR_TAG)
 }
 
-/// One pool of each name: among several the last that differs from the built-in one, which the user made.
+/// One pool of each name: of several, the last that differs from the built-in one, because the user made it.
 fn distinct(pools: Vec<MachineConfigPool>) -> Vec<MachineConfigPool> {
     let mut kept: Vec<MachineConfigPool> = Vec::new();
     for pool in pools {

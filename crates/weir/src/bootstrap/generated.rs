@@ -1,4 +1,4 @@
-//! MachineConfigs that are generated from the manifests with the templates of a release.
+//! MachineConfigs that are generated from the manifests and the templates of a release.
 
 use super::collect::Collected;
 use crate::generate::{self, Objects};
@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::Secret;
 use std::path::Path;
 
-/// Adds what is generated; the pull secret counts whatever the ControllerConfig calls it.
+/// Adds the generated ones; the pull secret is used whatever the ControllerConfig calls it.
 pub(super) fn add(folder: &Path, mut pull_secret: Secret, collected: &mut Collected) -> Result<()> {
     let mut templates = generate::of_folder(folder).context("reading templates")?;
     templates.release.clone_from(&collected.world.release);

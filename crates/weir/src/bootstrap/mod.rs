@@ -2,16 +2,16 @@
 //!
 //! | module | step |
 //! |---|---|
-//! | `collect` | which objects count |
-//! | `generated` | MachineConfigs that templates make, where templates are given |
-//! | `pre_built` | MachineConfigs for pools whose image was brought along |
+//! | `collect` | which objects are used |
+//! | `generated` | MachineConfigs of the templates, where templates are given |
+//! | `pre_built` | MachineConfigs for pools with a pre-built image |
 //! | `streams` | the release's OS image streams, by inspecting its images |
 //! | `write` | the files |
 //!
 //! Everything is computed before anything is written.
 //!
-//! Source: `pkg/controller/bootstrap/bootstrap.go` of github.com/openshift/machine-config-operator, for which this can
-//! stand in. Without templates, the MachineConfigs that the reference generates from them are read from the manifests.
+//! Source: `pkg/controller/bootstrap/bootstrap.go` of github.com/openshift/machine-config-operator, which this can
+//! replace. Without templates, the MachineConfigs that the reference generates from them are read from the manifests.
 
 mod collect;
 mod generated;
@@ -37,7 +37,7 @@ use weir_manifests::Rule;
 use weir_rules::view::Annotations;
 use weir_rules::{render::guard::RuncGuard, world::World};
 
-/// Version of a build that belongs to no release.
+/// Version of a build that does not belong to a release.
 const NO_RELEASE: &str = "0.0.1-snapshot";
 
 /// Reads, renders, writes.
@@ -81,7 +81,7 @@ pub fn run(arguments: &Bootstrap) -> Result<()> {
     write::write(&arguments.dest_dir, &configured, &configs, &collected)
 }
 
-/// The release version as told, else that of a build without release, else the one the ControllerConfig is of.
+/// The given release version, else that of a build without release, else the ControllerConfig's.
 fn version(arguments: &Bootstrap, collected: &Collected) -> String {
     if let Some(version) = &arguments.release_version {
         return version.clone();
@@ -110,7 +110,7 @@ fn pull_secret(path: &std::path::Path) -> Result<(Secret, Authfile)> {
     if found != SECRET_TYPE {
         bail!("{}: expected secret type {SECRET_TYPE} found {found}", place());
     }
-    // An Authfile is also read out of the Secret around it.
+    // An Authfile can also be read from the Secret that contains it.
     let text = serde_json::to_vec(&secret.object)?;
     Ok((secret.read().with_context(place)?, Authfile::parse(&text).with_context(place)?))
 }
@@ -128,7 +128,7 @@ async fn render(world: &World, pool: &MachineConfigPool, streams: &Streams) -> R
     Ok(rendered.config)
 }
 
-/// The pool as it starts: on its configuration, which is said to be made of all MachineConfigs there are.
+/// The pool in its initial state: on its configuration, with all MachineConfigs as its sources.
 fn configured_pool(mut pool: MachineConfigPool, rendered: &MachineConfig, all: &[String]) -> MachineConfigPool {
     let mut configuration = PoolConfiguration {
         source: Some(all.iter().map(|name| SourceReference::to(name)).collect()),

@@ -18,7 +18,7 @@ use weir_api::{
 use weir_images::PullSpec;
 use weir_rules::view::Annotations;
 
-/// Adds a MachineConfig for each MachineOSConfig that brings its image along.
+/// Adds a MachineConfig for each MachineOSConfig with a pre-built image.
 pub(super) fn add(collected: &mut Collected) -> Result<()> {
     let mut wrong = Vec::new();
     let mut found = Vec::new();
@@ -47,7 +47,7 @@ pub(super) fn add(collected: &mut Collected) -> Result<()> {
     Ok(())
 }
 
-/// The image that a MachineOSConfig brings along, if it is to.
+/// The pre-built image of a MachineOSConfig, if it has one.
 fn image(config: &MachineOSConfig, collected: &Collected) -> Result<Option<String>, String> {
     let name = config.metadata.name.as_deref().unwrap_or_default();
     let marks = Annotations::of(&config.metadata);

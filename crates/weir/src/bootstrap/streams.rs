@@ -19,7 +19,7 @@ use weir_images::{
 };
 use weir_rules::stream::catalog::{Candidate, Existing, Failure, Input, Inspected, Source, SourceKind, catalog};
 
-/// Topology of a control plane that is not in the cluster.
+/// Topology of a control plane outside the cluster.
 const EXTERNAL: &str = "External";
 
 /// Reads images of the release.
@@ -35,7 +35,7 @@ impl Streams {
             source.authfile = pull_secret;
         }
         let mut config = collected.world.controller_config.as_ref().map(|config| config.spec.clone());
-        // A hosted control plane is elsewhere: the proxy of the nodes is not its own.
+        // A hosted control plane is elsewhere: the nodes' proxy is not its own.
         if let Some(config) = config.as_mut().filter(|config| config.control_plane_topology() == Some(EXTERNAL)) {
             config.proxy = None;
         }
@@ -48,7 +48,7 @@ impl Streams {
         Ok(self.images.labels(image).await?)
     }
 
-    /// Finds the streams and makes the default's images those of the ControllerConfig.
+    /// Finds the streams and sets the ControllerConfig's images to those of the default.
     pub(super) async fn find(
         &self,
         collected: &mut Collected,
@@ -86,7 +86,7 @@ impl Streams {
         Ok(profile)
     }
 
-    /// The release as the manifests have it, else as its image has it.
+    /// The release from the manifests, else from its image.
     async fn release(&self, collected: &Collected) -> Result<Release> {
         if let Some(object) = &collected.image_stream {
             let list = ImageReferences::parse(&serde_json::to_vec(object)?, Strictness::Typed)?;
@@ -107,7 +107,7 @@ impl Streams {
             return None;
         }
         let labels = self.images.labels_of(&names).await.into_iter().map(|labels| {
-            // What is not there is no stream; the release may still carry it.
+            // An absent image is no stream; the release may still have it.
             labels
                 .map(|(labels, _)| labels)
                 .map_err(|error| Failure { class: Class::Final, message: error.to_string() })

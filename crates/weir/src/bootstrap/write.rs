@@ -10,11 +10,11 @@ use std::{
 };
 use weir_api::{MachineConfig, MachineConfigPool};
 
-/// Modes of what is written, before the process's umask; those of the reference.
+/// Modes of the written files, before the process's umask; those of the reference.
 const FOLDER_MODE: u32 = 0o764;
 const FILE_MODE: u32 = 0o664;
 
-/// Writes one document per object; what is there is replaced.
+/// Writes one document per object; existing files are replaced.
 pub(super) fn write(
     folder: &Path,
     pools: &[MachineConfigPool],

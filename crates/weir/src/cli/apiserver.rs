@@ -9,7 +9,7 @@ use weir_manifests::Rule;
 
 const DEFINITION: &str = "CustomResourceDefinition";
 
-/// What the server serves, where, and what it keeps.
+/// What the server serves, where, and where it stores it.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
     /// Where to listen; port 0 picks a free one
@@ -18,10 +18,10 @@ pub struct Arguments {
     /// Keep objects and certificates here [default: in memory]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
-    /// CustomResourceDefinitions to serve: a file, or a folder of .yaml and .json files with all below; may be repeated
+    /// CustomResourceDefinitions to serve: a file, or a folder of .yaml and .json files, read recursively; may be repeated
     #[arg(long, value_name = "FILE|DIR")]
     crds: Vec<PathBuf>,
-    /// Who decides what users other than the administrator may do
+    /// How requests of users other than the administrator are authorized
     #[arg(long, value_enum, default_value_t)]
     authorization: Mode,
     /// Write the administrator's kubeconfig here [default: kubeconfig in the data directory]
@@ -29,7 +29,7 @@ pub struct Arguments {
     kubeconfig: Option<PathBuf>,
 }
 
-/// How requests of users other than the administrator are decided.
+/// How requests of users other than the administrator are authorized.
 #[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
 enum Mode {
     /// Stored roles and bindings
@@ -39,7 +39,7 @@ enum Mode {
     AlwaysAllow,
 }
 
-/// Serves until it is interrupted or terminated.
+/// Serves until interrupted or terminated.
 ///
 /// # Errors
 /// When the server cannot be set up.
@@ -61,7 +61,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<Outcome> {
     };
     let definitions = definitions(&crds)?;
     let count = definitions.len();
-    // Before the data directory: a port in use leaves nothing behind.
+    // Before the data directory: a port that is in use leaves nothing behind.
     let socket = Socket::bind(listen)?;
     let server = ApiServer::new(Settings { data_dir, authorization, ..Settings::default() })?;
     server.define(definitions)?;
@@ -74,7 +74,7 @@ async fn serve(arguments: Arguments) -> anyhow::Result<Outcome> {
     Ok(Outcome::Done)
 }
 
-/// The definitions in these files and folders, in the order of their paths.
+/// The definitions in these files and folders, in path order.
 fn definitions(paths: &[PathBuf]) -> anyhow::Result<Vec<Value>> {
     let mut found = Vec::new();
     weir_manifests::read(paths, Rule::Objects(&[])).each(|manifest| {

@@ -6,25 +6,25 @@ use anyhow::{Result, bail};
 use std::path::PathBuf;
 use weir_distro::Profile;
 
-/// What to read, and where the result goes.
+/// What to read, and where to write the result.
 #[derive(Debug, clap::Args)]
 pub struct Bootstrap {
-    /// Folder with the manifests, without --templates also of the MachineConfigs that templates make
+    /// Folder with the manifests; without --templates also with the MachineConfigs of the templates
     #[arg(long, value_name = "DIR", default_value = "")]
     pub manifest_dir: PathBuf,
-    /// Folder for what is rendered
+    /// Folder for the rendered files
     #[arg(long, value_name = "DIR", default_value = "")]
     pub dest_dir: PathBuf,
-    /// Manifest of the Secret with the credentials for registries
+    /// Manifest of the Secret with the registry credentials
     #[arg(long, value_name = "FILE", default_value = "/assets/manifests/pull.yaml")]
     pub pull_secret: PathBuf,
     /// Folder with the release's templates, from which MachineConfigs are generated
     #[arg(long, value_name = "DIR")]
     pub templates: Option<PathBuf>,
-    /// Version of the release, which tells what features are on
+    /// Version of the release, which determines the feature gates
     #[arg(long, value_name = "VERSION", env = "RELEASE_VERSION")]
     pub release_version: Option<String>,
-    /// Which distribution this is; else the release payload tells
+    /// Distribution [default: detected from the release payload]
     #[arg(long, value_name = "NAME", value_parser = Profile::by_name)]
     pub distribution: Option<&'static Profile>,
     /// Where images are

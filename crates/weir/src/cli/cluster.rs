@@ -1,4 +1,4 @@
-//! How subcommands are told which cluster to ask.
+//! How subcommands choose the cluster to talk to.
 
 use crate::reach;
 use anyhow::{Context as _, Result, anyhow, bail};
@@ -11,7 +11,7 @@ use std::{path::PathBuf, time::Duration};
 /// Which cluster to ask
 #[derive(Clone, Debug, Default, clap::Args)]
 pub struct Cluster {
-    /// The cluster to ask [default: as kubectl finds it, or the one this runs in]
+    /// Kubeconfig of the cluster [default: as kubectl finds it, or the in-cluster configuration]
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
     /// Context of the kubeconfig [default: its current one]
@@ -28,7 +28,7 @@ impl Cluster {
         reach::connect(self.config().await?, command, Duration::ZERO).await
     }
 
-    /// Where the cluster is and who asks: `--kubeconfig`, else `KUBECONFIG` or `~/.kube/config`, else the pod this runs in.
+    /// Where the cluster is, and the user agent: `--kubeconfig`, else `KUBECONFIG` or `~/.kube/config`, else the in-cluster configuration.
     ///
     /// # Errors
     /// When no cluster is configured or its configuration cannot be used.
@@ -58,10 +58,10 @@ impl Cluster {
 
 /// Where kubectl looks in the home folder.
 const USUAL: &str = ".kube/config";
-/// What is set in every pod.
+/// Set in every pod.
 const IN_CLUSTER: &str = "KUBERNETES_SERVICE_HOST";
 
-/// What a kubeconfig says, or what is wrong with it, once: the text of its errors holds what their sources say.
+/// The kubeconfig, or what is wrong with it. The text of its errors already includes that of their sources.
 async fn used(at: &str, read: Result<Kubeconfig, KubeconfigError>, options: &KubeConfigOptions) -> Result<Config> {
     let kubeconfig = read.map_err(|error| match error {
         KubeconfigError::ReadConfig(error, path) => anyhow!("reading the kubeconfig {}: {error}", path.display()),

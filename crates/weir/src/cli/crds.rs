@@ -1,4 +1,4 @@
-//! `weir crds`: the CustomResourceDefinitions, generated from the types of the API.
+//! `weir crds`: the CustomResourceDefinitions, generated from the API types.
 
 use crate::exit::Outcome;
 use anyhow::Context as _;
@@ -9,10 +9,10 @@ use weir_api::crds::{FeatureSet, crds, name, own};
 /// What to print.
 #[derive(Debug, clap::Args)]
 pub struct Crds {
-    /// Feature set whose fields the definitions have
+    /// Feature set whose fields the definitions include
     #[arg(long, value_name = "SET", default_value = FeatureSet::Default.name(), value_parser = feature_set())]
     pub feature_set: FeatureSet,
-    /// Also the kinds of OpenShift that weir reads, without schemas, for a cluster that lacks them
+    /// Also the OpenShift kinds that weir reads, without schemas, for a cluster that lacks them
     #[arg(long)]
     pub foreign: bool,
     /// Write one file per definition into this folder instead of printing

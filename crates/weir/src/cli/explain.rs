@@ -1,4 +1,4 @@
-//! `weir explain`: why something is as it is.
+//! `weir explain`: why something is the way it is.
 
 mod distro;
 mod file;
@@ -17,21 +17,21 @@ pub struct Explain {
 
 #[derive(Debug, clap::Subcommand)]
 enum What {
-    /// What is particular to each distribution
+    /// How the distributions differ
     Distro(distro::Distro),
-    /// Where a file on a pool's machines comes from, and what is in it
+    /// Where a file on a pool's machines comes from, and its contents
     File(file::File),
-    /// Which nodes a pool has, which of them may go, and what the others wait for
+    /// Which nodes a pool has, which may start, and what the others wait for
     Rollout(rollout::Rollout),
-    /// Which OS image stream a pool gets, why, and which images that are
+    /// Which OS image stream a pool gets, why, and its images
     Stream(stream::Stream),
 }
 
 impl Explain {
-    /// Explains.
+    /// Explains it.
     ///
     /// # Errors
-    /// When there is nothing to explain.
+    /// When it cannot be explained.
     pub fn run(&self) -> Result<Outcome> {
         match &self.what {
             What::Distro(distro) => distro.run(),

@@ -19,19 +19,19 @@ use weir_sim::{Nodes, duration, systems::os_text};
 pub struct Fleet {
     #[command(flatten)]
     cluster: Cluster,
-    /// Simulated nodes of each pool; those an earlier run left are taken over, too
+    /// Simulated nodes of each pool; those of an earlier run are taken over
     #[arg(long, value_name = "POOL=N,…", default_value = "master=3,worker=3")]
     nodes: Nodes,
     /// How the nodes behave
     #[command(flatten)]
     machines: Machines,
-    /// How long to wait for an API server that does not answer at the start
+    /// How long to wait at startup for an API server that does not answer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     wait: Duration,
-    /// Delete the nodes when this ends; without it they stay, and nobody answers for them until it runs again
+    /// Delete the nodes on exit; otherwise they stay, unattended until the fleet runs again
     #[arg(long)]
     remove_on_exit: bool,
-    /// Release whose images the nodes name as people would [default: nodes show the pull spec]
+    /// Release whose images give the nodes a readable OS name [default: nodes show the pull spec]
     #[arg(long, value_name = "REF")]
     release: Option<String>,
     /// Credentials and mirrors for --release
@@ -39,18 +39,18 @@ pub struct Fleet {
     images: ImageSource,
 }
 
-/// Threads of the runtime. More would not make a laptop's fleet faster, and each costs memory.
+/// Threads of the runtime. More would not speed up a laptop's fleet, and each costs memory.
 const THREADS: usize = 2;
 
 impl Fleet {
-    /// Runs it until it is asked to stop.
+    /// Runs it until asked to stop.
     ///
     /// # Errors
-    /// When the cluster cannot be asked at the start, or a node of it is none of a fleet's.
+    /// When the cluster cannot be reached at startup, or one of the nodes does not belong to a fleet.
     pub fn run(self) -> Result<Outcome> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
         let outcome = runtime.block_on(self.live());
-        // What still waits for an API server that is gone is not waited for.
+        // Requests still waiting for an unreachable API server are abandoned.
         runtime.shutdown_background();
         outcome
     }
@@ -87,7 +87,7 @@ impl Fleet {
     }
 }
 
-/// Says once when all nodes have joined.
+/// Reports once when all nodes have joined.
 async fn tell(nodes: &Cache<Node>, machines: &[Machine]) {
     let mut changes = nodes.changes();
     let mut told = false;
@@ -99,16 +99,16 @@ async fn tell(nodes: &Cache<Node>, machines: &[Machine]) {
     }
 }
 
-/// How long a pool may be missing before that is said: it may be made at the same time.
+/// How long a pool may be missing before that is reported: it may be created at the same time.
 const MADE: Duration = Duration::from_secs(5);
 
-/// Says once of each pool that machines wait for that there is none.
+/// Reports each missing pool once.
 async fn missing(pools: &Cache<MachineConfigPool>, machines: &[Machine]) {
     let mut untold: BTreeSet<&str> = machines.iter().map(|machine| machine.pool.as_str()).collect();
     let mut changes = pools.changes();
     loop {
         sleep(MADE).await;
-        // Where the kind is unknown the watch says so.
+        // If the kind is unknown, the watch reports it.
         if pools.is_synced() {
             for pool in untold.extract_if(.., |pool| pools.get(pool).is_none()) {
                 let nodes = machines.iter().filter(|machine| machine.pool == pool).count();

@@ -15,11 +15,11 @@ use weir_api::kind::MACHINE_CONFIG_GROUP;
 #[derive(Debug, Args)]
 #[command(group(ArgGroup::new("of").required(true).args(["templates", "release"])))]
 pub struct Generate {
-    /// Files with manifests or lists, folders with all below them and archives of folders, such as a must-gather, `-` for
-    /// standard input: a ControllerConfig, the Secret that it names, and what else there is
+    /// Files with manifests or lists, folders (read recursively) and archives of folders, such as a must-gather; `-` for
+    /// standard input: a ControllerConfig, the Secret that it names, and other objects
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true, num_args = 1..)]
     files: Vec<PathBuf>,
-    /// Folder with templates, as a release's image machine-config-operator has it at /etc/mcc/templates
+    /// Folder with templates, laid out like /etc/mcc/templates in a release's image machine-config-operator
     #[arg(long, value_name = "DIR")]
     templates: Option<PathBuf>,
     /// Release whose templates are used: a pull spec, or oci:DIR for an OCI layout
@@ -45,7 +45,7 @@ enum Output {
 }
 
 impl Generate {
-    /// Generates; an object of which nothing can be generated is told on stderr and does not stop the others.
+    /// Generates; an object from which nothing can be generated is reported on stderr and does not stop the others.
     ///
     /// # Errors
     /// When objects or templates cannot be read.

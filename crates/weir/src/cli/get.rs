@@ -1,7 +1,7 @@
 //! `weir get`: the OS image streams of a release, or the image of one.
 //!
 //! Output, file handling and error texts are those of `machine-config-osimagestream`
-//! (`cmd/machine-config-osimagestream` of github.com/openshift/machine-config-operator), so that scripts go on working.
+//! (`cmd/machine-config-osimagestream` of github.com/openshift/machine-config-operator), so that existing scripts keep working.
 
 use super::image_source::ImageSource;
 use crate::exit::Outcome;
@@ -28,7 +28,7 @@ pub struct Get {
 
 #[derive(Debug, Subcommand)]
 pub(super) enum What {
-    /// Print the OSImageStream object that a release amounts to
+    /// Print the OSImageStream object of a release
     Osimagestream(Object),
     /// Print the pull spec of the OS image of the default stream
     DefaultNodeImage(Payload),
@@ -42,13 +42,13 @@ pub(super) struct Payload {
     /// Release image: a pull spec, or oci:DIR for an OCI layout
     #[arg(long, value_name = "REF")]
     release_image: Option<String>,
-    /// File with the list of a release's images (an ImageStream, JSON or YAML), in place of the release image
+    /// File with the list of a release's images (an ImageStream, JSON or YAML), instead of the release image
     #[arg(long, value_name = "FILE")]
     imagestream: Option<PathBuf>,
-    /// Distribution; told from the release when not given
+    /// Distribution [default: detected from the release]
     #[arg(long, value_name = "NAME", value_parser = profile)]
     distribution: Option<&'static Profile>,
-    /// Version the cluster was installed with, on which the default stream depends [default: that of the release]
+    /// Version the cluster was installed with, which determines the default stream [default: that of the release]
     #[arg(long, value_name = "VERSION")]
     install_version: Option<ReleaseVersion>,
     #[command(flatten)]
@@ -76,7 +76,7 @@ pub(super) struct Named {
     pub(super) osimagestream_name: Option<String>,
 }
 
-/// What is printed when nothing was found, whatever the cause; the cause comes as a warning before it.
+/// Printed when nothing was found, whatever the cause; the cause is a warning before it.
 const NOTHING: &str = "unable to retrieve any OSImageStream from the configured sources";
 
 fn profile(name: &str) -> Result<&'static Profile, String> {
@@ -87,7 +87,7 @@ impl Get {
     /// Runs it.
     ///
     /// # Errors
-    /// Whatever could not be read or written.
+    /// Anything that could not be read or written.
     pub fn run(self) -> anyhow::Result<Outcome> {
         let Some(what) = self.what else {
             bail!("say what to get: osimagestream, default-node-image or os-image-pullspec")
@@ -139,7 +139,7 @@ fn image_of(catalog: &Catalog, name: &str) -> anyhow::Result<()> {
 }
 
 impl Payload {
-    /// The catalogue and the pull spec of the release, which is empty for a list of images.
+    /// The catalogue and the pull spec of the release, empty for a list of images.
     async fn catalogue(&self) -> anyhow::Result<(Catalog, String)> {
         let given = match (&self.release_image, &self.imagestream) {
             (Some(image), None) => Err(image),
@@ -194,7 +194,7 @@ impl Payload {
     }
 }
 
-/// The labels that say what an image is, by pull spec.
+/// The labels that classify an image, by pull spec.
 fn telling_labels(source: &Source) -> BTreeMap<String, String> {
     let images = source.images.iter().flatten();
     let read = images.filter_map(|image| Some((image.candidate.image.clone(), image.labels.as_ref().ok()?)));
@@ -213,7 +213,7 @@ fn listed(file: &Path) -> anyhow::Result<Release> {
     Ok(Release { image: String::new(), version: list.name, tags: list.tags })
 }
 
-/// The operating system's words without the error number, in lower case, as the original prints them.
+/// The operating system's message without the error number, in lower case, as the original prints it.
 fn plain(error: &std::io::Error) -> String {
     let text = error.to_string();
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()

@@ -1,4 +1,4 @@
-//! How subcommands that read images are told where to look and what to show there.
+//! How subcommands that read images find registries and credentials.
 
 use anyhow::Context as _;
 use clap::Args;
@@ -13,7 +13,7 @@ pub struct ImageSource {
     /// Registry credentials, as `podman login` writes them, or a pull secret
     #[arg(long, value_name = "FILE", env = "REGISTRY_AUTH_FILE")]
     pub authfile: Option<PathBuf>,
-    /// Where images really are: a registries.conf, version 2
+    /// Mirrors, blocked and insecure registries: a registries.conf, version 2
     #[arg(long, value_name = "FILE")]
     pub registry_config: Option<PathBuf>,
     /// CAs to trust for every registry: a file, or a folder of files
@@ -22,10 +22,10 @@ pub struct ImageSource {
     /// Folder with CAs (*.crt) and client certificates (*.cert, *.key) for every registry
     #[arg(long, value_name = "DIR")]
     pub cert_dir: Option<PathBuf>,
-    /// Folder with such a folder, or a file of CAs, for each registry
+    /// Folder that has, for each registry, such a folder or a file of CAs
     #[arg(long, value_name = "DIR")]
     pub per_host_certs: Option<PathBuf>,
-    /// Folder where what is known of images by digest is kept between runs
+    /// Folder for caching image metadata by digest between runs
     #[arg(long, value_name = "DIR")]
     pub image_cache: Option<PathBuf>,
     /// Which image of an index to read: OS/ARCHITECTURE [default: linux on this machine's architecture]

@@ -1,7 +1,7 @@
-//! `machine-config-osimagestream`: weir called by that name, through a link, answers as that program does.
+//! `machine-config-osimagestream`: called by that name, through a link, weir behaves like that program.
 //!
 //! Source: `cmd/machine-config-osimagestream` of github.com/openshift/machine-config-operator, whose command line is
-//! made with github.com/spf13/cobra: mistakes in it end with 1, and `get` alone prints help.
+//! made with github.com/spf13/cobra: usage errors exit with 1, and `get` alone prints help.
 
 use super::get::{Get, What};
 use clap::error::{ContextKind, ErrorKind};
@@ -10,7 +10,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::Path;
 use std::process::ExitCode;
 
-/// The name it answers to.
+/// The name to be called by.
 pub const NAME: &str = "machine-config-osimagestream";
 
 /// Print the OS image streams of a release
@@ -29,7 +29,7 @@ enum Command {
     Version,
 }
 
-/// Whether this is the name that the program was called by.
+/// Whether the program was called by this name.
 #[must_use]
 pub fn is_called(program: Option<&OsStr>) -> bool {
     program.and_then(|path| Path::new(path).file_name()).is_some_and(|name| name == NAME)
@@ -84,12 +84,12 @@ fn finish(result: anyhow::Result<()>) -> ExitCode {
     }
 }
 
-/// A mistake in the command line.
+/// A usage error.
 fn mistake(error: &clap::Error) -> ExitCode {
     let value = |kind| error.get(kind).map(ToString::to_string).unwrap_or_default();
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
-            // A closed stdout leaves nobody to tell.
+            // Nothing can be reported once stdout is closed.
             let _ = error.print();
             ExitCode::SUCCESS
         }

@@ -1,4 +1,4 @@
-//! How simulated machines behave, for every subcommand that has some.
+//! How simulated machines behave, for the subcommands that have them.
 
 use anyhow::{Context as _, Result};
 use clap::Args;
@@ -12,28 +12,28 @@ pub struct Machines {
     /// How long each step of a simulated node takes
     #[arg(long, value_name = "TIME", default_value = "500ms", value_parser = weir_sim::duration)]
     pub step_time: Duration,
-    /// Simulated pods for each worker; what drains evict comes back on another one
+    /// Simulated pods for each worker; evicted ones come back on another worker
     #[arg(long, value_name = "N")]
     pub pods: Option<u32>,
     /// How many of those pods may be missing at a time, a number or a percentage: a PodDisruptionBudget
     #[arg(long, value_name = "N|N%", requires = "pods", value_parser = budget)]
     pub budget: Option<IntOrString>,
-    /// Updates need no drain: the nodes ask for none
+    /// Update without asking for a drain
     #[arg(long)]
     pub no_drains: bool,
-    /// What goes wrong with the nodes, on purpose
+    /// Faults to inject into the nodes
     #[arg(long, value_name = "FILE")]
     pub faults: Option<PathBuf>,
 }
 
-/// Makes boot IDs repeatable.
+/// Makes boot IDs reproducible.
 const SEED: u64 = 1;
 
 impl Machines {
-    /// The behaviour; `os` reads an OS image's pull spec as people would.
+    /// The behaviour; `os` turns an OS image's pull spec into a readable name.
     ///
     /// # Errors
-    /// When the faults cannot be read, or make no sense.
+    /// When the faults cannot be read or are invalid.
     pub fn settings(&self, os: Arc<dyn Fn(&str) -> String + Send + Sync>) -> Result<Settings> {
         let faults = match &self.faults {
             Some(path) => {
@@ -47,7 +47,7 @@ impl Machines {
     }
 }
 
-/// Reads faults; an error names line and field.
+/// Reads faults; errors name line and field.
 fn faults(text: &str) -> Result<Faults> {
     let faults: Faults = serde_saphyr::from_str(text)?;
     faults.check()?;

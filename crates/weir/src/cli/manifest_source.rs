@@ -1,4 +1,4 @@
-//! How subcommands are told where objects are: in files, or in a cluster when there are none.
+//! Where subcommands get objects from: files, or else a cluster.
 
 use super::cluster::Cluster;
 use crate::{
@@ -11,23 +11,23 @@ use std::path::PathBuf;
 use weir_distro::Profile;
 use weir_rules::world::World;
 
-/// Where manifests are, and which distribution they are for
+/// Where the manifests are, and for which distribution
 #[derive(Clone, Debug, Args)]
 pub struct ManifestSource {
-    /// Files with manifests or lists, folders with all below them and archives of folders, such as a must-gather, `-` for
+    /// Files with manifests or lists, folders (read recursively) and archives of folders, such as a must-gather; `-` for
     /// standard input
     #[arg(short = 'f', long = "filename", value_name = "FILE", required = true, num_args = 1..)]
     pub files: Vec<PathBuf>,
-    /// Distribution of the cluster: decides about streams that are gone
+    /// Distribution of the cluster, which decides about dropped streams
     #[arg(long, value_name = "NAME", value_parser = Profile::by_name)]
     pub distribution: Option<&'static Profile>,
 }
 
-/// Manifests, or the cluster when there are none.
+/// Manifests, or else the cluster.
 #[derive(Debug, Args)]
 pub struct Given {
-    /// Files with manifests or lists, folders with all below them and archives of folders, such as a must-gather, `-` for
-    /// standard input; without any the cluster is asked
+    /// Files with manifests or lists, folders (read recursively) and archives of folders, such as a must-gather; `-` for
+    /// standard input; without any, the cluster is read
     #[arg(short = 'f', long = "filename", value_name = "FILE", num_args = 1..)]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
@@ -35,7 +35,7 @@ pub struct Given {
 }
 
 impl Given {
-    /// Everything that decides what pools get.
+    /// Everything that pools are rendered from.
     ///
     /// # Errors
     /// When it cannot be read, or holds no pool.
@@ -46,7 +46,7 @@ impl Given {
         runtime()?.block_on(async { configuration_of_cluster(&self.cluster.connect("explain").await?).await })
     }
 
-    /// Everything that a rollout depends on; a cluster is told which command asks.
+    /// Everything that a rollout depends on; the user agent names the command.
     ///
     /// # Errors
     /// When it cannot be read, or files hold no pool.

@@ -1,4 +1,4 @@
-//! `weir manifests`: what runs weir in a cluster.
+//! `weir manifests`: the manifests that run weir in a cluster.
 
 use crate::{
     exit::Outcome,
@@ -14,22 +14,22 @@ use weir_sim::duration;
 /// What to print.
 #[derive(Debug, clap::Args)]
 pub struct Manifests {
-    /// Image that has this program
+    /// Image that contains this program
     #[arg(long, value_name = "PULLSPEC")]
     pub image: String,
-    /// Pods of each component: one works, the others stand by
+    /// Pods of each component: one leads, the others are standbys
     #[arg(long, value_name = "N", default_value_t = REPLICAS)]
     pub replicas: u32,
-    /// Leave out ServiceMonitors, for a cluster that does not know them
+    /// Leave out ServiceMonitors, for a cluster without that kind
     #[arg(long)]
     pub no_monitoring: bool,
-    /// Let the controller delete rendered MachineConfigs that nobody has used for this long [default: never]
+    /// Let the controller delete rendered MachineConfigs that have been unused for this long [default: never]
     #[arg(long, value_name = "AFTER", value_parser = duration)]
     pub prune_rendered: Option<Duration>,
     /// Let it continue the work of the operator that ran in the cluster before
     #[arg(long)]
     pub take_over: bool,
-    /// Leave the controller out and let the operator keep it, with the rights for that
+    /// Leave out the controller and let the operator manage it, with the permissions for that
     #[arg(long)]
     pub operator_keeps_controller: bool,
     /// Write one file per object into this folder instead of printing
@@ -38,7 +38,7 @@ pub struct Manifests {
 }
 
 impl Manifests {
-    /// Prints the objects as YAML documents in the order in which they can be applied, or writes them to files that sort so.
+    /// Prints the objects as YAML documents in an order in which they can be applied, or writes them to files that sort that way.
     ///
     /// # Errors
     /// When a file or stdout cannot be written.

@@ -1,4 +1,4 @@
-//! Which subcommands there are. One file per subcommand: its arguments and what it does.
+//! The subcommands. One file per subcommand: its arguments and what it does.
 
 pub mod apiserver;
 pub mod bootstrap;
@@ -38,7 +38,7 @@ use clap::{Parser, Subcommand};
 #[derive(Debug, Parser)]
 #[command(name = "weir", version, propagate_version = true, max_term_width = 100)]
 pub struct Arguments {
-    /// Say more on stderr; twice for everything
+    /// Log more on stderr; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// What to do
@@ -51,15 +51,15 @@ pub struct Arguments {
 pub enum Command {
     /// Run release, API server, controllers and simulated nodes in this process
     Up(up::Up),
-    /// Put simulated nodes on any API server
+    /// Add simulated nodes to any API server
     ///
-    /// Their machines behave as the daemon's protocol says: they take their pool's configuration, drain, reboot, report.
+    /// The machines follow the daemon's protocol: they take their pool's configuration, drain, reboot, report.
     Fleet(Fleet),
     /// Run the controllers against the API server of a cluster
     Run(run::Run),
     /// Print the OS image streams of a release, or the image of one
     Get(Get),
-    /// Make, push and look into release payloads
+    /// Build, push and inspect release payloads
     Payload(Payload),
     /// Print the MachineConfigs that pools get, from manifests
     Render(render::Render),
@@ -67,19 +67,19 @@ pub enum Command {
     Generate(generate::Generate),
     /// Render what a cluster's first machines get, from the installer's manifests
     Bootstrap(bootstrap::Bootstrap),
-    /// Print what every pool is at, and who waits for what
+    /// Print the state of every pool, and which nodes wait for what
     Status(Status),
-    /// Let a pool run another OS image stream
+    /// Switch a pool to another OS image stream
     Switch(switch::Switch),
-    /// Explain why something is as it is
+    /// Explain why something is the way it is
     Explain(Explain),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
-    /// Print what runs weir in a cluster: namespace, roles, deployments, policies
+    /// Print the manifests that run weir in a cluster: namespace, roles, deployments, policies
     Manifests(manifests::Manifests),
     /// Serve the embedded Kubernetes API
     ///
-    /// It is an API server and nothing else: no scheduler, no kubelet, no controller runs beside it.
+    /// Only an API server: no scheduler, no kubelet and no controllers run with it.
     Apiserver(apiserver::Arguments),
     /// Print shell completions
     Completions {
@@ -109,15 +109,15 @@ impl Output {
 /// How log lines are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// A line for people
+    /// One line of text
     #[default]
     Text,
-    /// A JSON object for machines
+    /// One JSON object
     Json,
 }
 
 impl Arguments {
-    /// How much is logged, and how. What runs by itself says what it decides; everything else only what goes wrong.
+    /// How much is logged, and how. Long-running commands log their decisions; the others only problems.
     #[must_use]
     pub fn logging(&self) -> (u8, LogFormat) {
         match &self.command {
@@ -138,10 +138,10 @@ pub fn log(verbosity: u8, format: LogFormat) {
         1 => "info",
         _ => "debug",
     };
-    // Who asks reports what came of it; the client would say the same beside that, as an error.
+    // The caller reports the outcome of a request; the client would report it again, as an error.
     let level = if verbosity < 2 { format!("{level},kube_client::client::builder=off") } else { level.to_owned() };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
-    // Whatever is asked for: it writes answers that it cannot decode, and there are secrets among them.
+    // Never, whatever level is set: it logs responses that it cannot decode, which may contain secrets.
     let filter = WITHOUT_BODIES.iter().filter_map(|off| off.parse().ok()).fold(filter, EnvFilter::add_directive);
     let colour = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false);
@@ -154,7 +154,7 @@ pub fn log(verbosity: u8, format: LogFormat) {
 /// Runs the subcommand.
 ///
 /// # Errors
-/// Whatever the subcommand could not do.
+/// Anything the subcommand could not do.
 pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     match arguments.command {
         Command::Up(up) => up.run(),
@@ -181,7 +181,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
     }
 }
 
-/// Writes data to stdout. A reader that has gone away (`weir … | head`) is not an error.
+/// Writes data to stdout. A closed pipe (`weir … | head`) is not an error.
 ///
 /// # Errors
 /// When stdout cannot be written for another reason, e.g. a full disk.

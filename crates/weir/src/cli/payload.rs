@@ -1,4 +1,4 @@
-//! `weir payload`: making, pushing and looking into release payloads.
+//! `weir payload`: building, pushing and inspecting release payloads.
 
 use super::image_source::ImageSource;
 use crate::exit::Outcome;
@@ -12,7 +12,7 @@ use weir_distro::{Evidence, Profile, detect};
 use weir_images::{Images, Layout, PullSpec, Release, payload};
 use weir_rules::stream::catalog::{Catalog, CatalogError, Considered, Existing, Input, catalog};
 
-/// Make, push and look into release payloads
+/// Build, push and inspect release payloads
 #[derive(Debug, Args)]
 pub struct Payload {
     #[command(subcommand)]
@@ -29,20 +29,20 @@ enum Command {
     Inspect(Inspect),
 }
 
-// The program's own --version is not needed here, and the release's is.
+// The program's own --version is not needed here; this is the release's.
 #[derive(Debug, Args)]
 #[command(disable_version_flag = true)]
 struct BuildPayload {
-    /// Whose payload
+    /// Distribution of the payload
     #[arg(long, value_name = "NAME", value_parser = profile)]
     distribution: &'static Profile,
     /// Version of the release [default: that of the distribution's sample]
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
-    /// OS image streams it carries [default: those of the distribution's sample]
+    /// OS image streams to include [default: those of the distribution's sample]
     #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
     streams: Vec<String>,
-    /// Folder to write it to: new, empty, or with an OCI layout to be replaced
+    /// Folder to write to: new, empty, or with an OCI layout to be replaced
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
 }
@@ -52,7 +52,7 @@ struct Push {
     /// Folder with the OCI layout
     #[arg(value_name = "DIR")]
     layout: String,
-    /// Where to: host[:port]/repository
+    /// Destination: host[:port]/repository
     #[arg(value_name = "REGISTRY/REPO")]
     repository: String,
     #[command(flatten)]
@@ -64,10 +64,10 @@ struct Inspect {
     /// Release image: a pull spec, or oci:DIR for an OCI layout
     #[arg(value_name = "REF")]
     reference: String,
-    /// Whose payload it is; told from the payload when not given
+    /// Distribution of the payload [default: detected from it]
     #[arg(long, value_name = "NAME", value_parser = profile)]
     distribution: Option<&'static Profile>,
-    /// As data instead of text
+    /// Print JSON or YAML instead of text
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Format>,
     #[command(flatten)]
@@ -88,7 +88,7 @@ impl Payload {
     /// Runs it.
     ///
     /// # Errors
-    /// Whatever could not be written, pushed or read.
+    /// Anything that could not be written, pushed or read.
     pub fn run(self) -> anyhow::Result<Outcome> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let text = match self.command {
@@ -121,7 +121,7 @@ impl Push {
     }
 }
 
-/// The repository to push to, which has to be named in full: nothing is pushed to a default registry by accident.
+/// The repository to push to, which must be named in full: nothing is pushed to a default registry by accident.
 fn target(text: &str) -> anyhow::Result<PullSpec> {
     let spec: PullSpec = text.parse()?;
     if text.strip_prefix("docker://").unwrap_or(text) != spec.name() {
@@ -190,7 +190,7 @@ struct Tag {
 }
 
 impl Inspection {
-    /// A payload without a usable stream is worth looking into as well; one that could not be read is not.
+    /// A payload without a usable stream can still be inspected; an unreadable one cannot.
     fn new(
         release: &Release,
         profile: &Profile,

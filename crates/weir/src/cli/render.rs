@@ -1,4 +1,4 @@
-//! `weir render`: what pools get, from manifests, without a cluster.
+//! `weir render`: the configuration of pools, from manifests, without a cluster.
 
 use super::manifest_source::ManifestSource;
 use crate::{exit::Outcome, inputs};
@@ -9,7 +9,7 @@ use weir_rules::{
     world::World,
 };
 
-/// Which pools, from what, printed how.
+/// Which pools, from what, and how to print them.
 #[derive(Debug, clap::Args)]
 pub struct Render {
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub struct Render {
     /// How the rendered MachineConfigs are printed
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
-    /// Also tell, on stderr, where every part comes from and what it took the place of
+    /// Also explain, on stderr, where every part comes from and what it overrides
     #[arg(long)]
     explain: bool,
 }
@@ -38,7 +38,7 @@ enum Output {
 }
 
 impl Render {
-    /// Renders; a pool that cannot be rendered is told on stderr and does not stop the others.
+    /// Renders; a pool that cannot be rendered is reported on stderr and does not stop the others.
     ///
     /// # Errors
     /// When the manifests cannot be read, or hold no pool.
@@ -70,11 +70,11 @@ impl Render {
     }
 }
 
-/// Prints rendered MachineConfigs as they are made: a large one is not kept until the last is.
+/// Prints rendered MachineConfigs one by one, so that large ones need not all be kept in memory.
 struct Printer {
     output: Output,
     any: bool,
-    /// Items of the one list.
+    /// Items of the list.
     list: Vec<Value>,
 }
 
@@ -107,7 +107,7 @@ impl Printer {
     }
 }
 
-/// Where every part of a pool's configuration comes from, a line each.
+/// Where every part of a pool's configuration comes from, one line each.
 fn explanation(pool: &str, rendered: &Rendered) -> String {
     let provenance = &rendered.provenance;
     let mut text = format!("pool {pool}: {} from {}\n", rendered.name(), provenance.configs().join(", "));
@@ -119,7 +119,7 @@ fn explanation(pool: &str, rendered: &Rendered) -> String {
     text
 }
 
-/// Who decides something, who has a say, and who lost.
+/// Which MachineConfig decides a part, which contribute, and which are overridden.
 pub(super) fn origin(trace: &Trace) -> String {
     let mut text = trace.from.to_string();
     let others = trace.contributions.iter().map(|c| c.config.as_str());

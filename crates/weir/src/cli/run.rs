@@ -26,53 +26,53 @@ pub enum What {
     All(Options),
     /// Streams, rendering, rollout, drains
     Controller(Options),
-    /// Built-in pools, ControllerConfig, MachineConfiguration and the ClusterOperator, and where that is asked for the controller's
+    /// Built-in pools, ControllerConfig, MachineConfiguration and the ClusterOperator, and, on request, the controller's
     /// deployment
     Operator(OperatorOptions),
 }
 
-/// What the operator is told.
+/// Arguments of the operator.
 #[derive(Debug, Args)]
 pub struct OperatorOptions {
-    /// Which cluster, and what it is to run
+    /// Which cluster, and what to run on it
     #[command(flatten)]
     pub options: Options,
-    /// The controller that it keeps
+    /// The controller that it manages
     #[command(flatten)]
     pub controller: KeptController,
 }
 
-/// Which cluster, and what it is to run.
+/// Which cluster, and what to run on it.
 #[derive(Debug, Args)]
 pub struct Options {
     /// Which cluster
     #[command(flatten)]
     pub cluster: Cluster,
-    /// Release image for an API server that is no OpenShift: a pull spec, or oci:DIR for an OCI layout. What OpenShift
-    /// would have there is made where it is missing, and refused where it differs [default: what ClusterVersion says]
+    /// Release image for an API server that is not OpenShift: a pull spec, or oci:DIR for an OCI layout. What OpenShift
+    /// would have is created where missing, and refused where it differs [default: from ClusterVersion]
     #[arg(long, value_name = "REF")]
     pub release: Option<String>,
-    /// Move objects that an earlier run made for another release to this one
+    /// Move objects that an earlier run created for another release to this one
     #[arg(long, requires = "release")]
     pub update: bool,
-    /// Distribution; told from the release or the FeatureSet when not given
+    /// Distribution [default: detected from the release or the FeatureSet]
     #[arg(long, value_name = "NAME", value_parser = distribution)]
     pub distribution: Option<&'static Profile>,
     /// Credentials and mirrors
     #[command(flatten)]
     pub images: ImageSource,
-    /// Continue the work of the operator that ran here before, under its marks, from the MachineConfigs that it generated; it
-    /// must not run any more
+    /// Continue the work of the operator that ran here before, under its annotations, from the MachineConfigs that it generated;
+    /// it must no longer run
     #[arg(long, conflicts_with = "release")]
     pub take_over: bool,
-    /// How long to wait for an API server that does not answer at the start
+    /// How long to wait at startup for an API server that does not answer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub wait: Duration,
-    /// Delete rendered MachineConfigs that no pool and no node has used for this long [default: never]
+    /// Delete rendered MachineConfigs that no pool or node has used for this long [default: never]
     #[arg(long, value_name = "AFTER", value_parser = duration)]
     pub prune_rendered: Option<Duration>,
-    /// Tell the first node of a pool's new configuration when that has been the same for this long, at the latest after ten
-    /// times as long: changes that follow one another cost one reboot; 0 waits for nothing
+    /// Start the first node of a pool once its new configuration has stayed the same for this long, at the latest after ten
+    /// times as long, so that changes in quick succession cost one reboot; 0 does not wait
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
     pub settle: Duration,
     /// Pull spec of the image that this program runs from, for the versions that the ClusterOperator reports
@@ -81,30 +81,30 @@ pub struct Options {
     /// Serve /metrics, /healthz and /readyz here over plain HTTP; port 0 takes a free one [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
-    /// Being the only one
+    /// Leader election
     #[command(flatten)]
     pub election: Election,
 }
 
-/// How processes agree on one that writes; the others stand by.
+/// How processes elect the one that writes; the others are standbys.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Election {
     /// Work only while holding the leases machine-config (operator) and machine-config-controller (controller)
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub leader_elect: bool,
-    /// How long the others respect a lease that is not renewed [default: 15s; 270s where one machine is the whole control plane]
+    /// How long others respect a lease that is not renewed [default: 15s; 270s on a single-node control plane]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub leader_elect_lease_duration: Option<Duration>,
     /// How long after its last renewal the holder may write [default: 10s; 240s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub leader_elect_renew_deadline: Option<Duration>,
-    /// Pause between two tries [default: 2s; 60s]
+    /// Pause between two attempts [default: 2s; 60s]
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub leader_elect_retry_period: Option<Duration>,
 }
 
 impl Election {
-    /// The periods: those that are given, else the usual ones.
+    /// The periods that are given, else the defaults.
     #[must_use]
     pub fn timing(&self, usual: Timing) -> Timing {
         Timing {
@@ -114,7 +114,7 @@ impl Election {
         }
     }
 
-    /// Whether some period is for the cluster to say.
+    /// Whether the cluster decides any of the periods.
     #[must_use]
     pub fn follows_the_cluster(&self) -> bool {
         let given =
@@ -122,8 +122,8 @@ impl Election {
         self.leader_elect && given.iter().any(Option::is_none)
     }
 
-    /// Leases are measured in whole seconds, and each period must leave time for the next. Who gives one that does not fit the
-    /// usual others has to give these, too: what fits does not depend on the cluster.
+    /// Leases are measured in whole seconds, and each period must leave time for the next. A period that does not fit the
+    /// defaults requires the others to be given too, so that validity does not depend on the cluster.
     fn check(&self) -> Result<(), clap::Error> {
         let fits = |usual: Timing| {
             let Timing { duration, deadline, retry } = self.timing(usual);
@@ -150,7 +150,7 @@ impl Run {
     /// Runs it.
     ///
     /// # Errors
-    /// Whatever kept it from starting or from running on.
+    /// Anything that kept it from starting or from continuing.
     pub fn run(self) -> anyhow::Result<Outcome> {
         let (role, options, kept) = match self.what {
             What::All(options) => (run::Role::All, options, Vec::new()),
@@ -160,7 +160,7 @@ impl Run {
         options.election.check().unwrap_or_else(|error| error.exit());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
         let outcome = runtime.block_on(run::run(role, options, kept));
-        // What still waits for a registry is not waited for.
+        // Requests still waiting for a registry are abandoned.
         runtime.shutdown_background();
         outcome
     }

@@ -1,4 +1,4 @@
-//! `weir status`: what every pool is at, and who waits for what.
+//! `weir status`: the state of every pool, and which nodes wait for what.
 
 use super::{Output, manifest_source::Given, print};
 use crate::{exit::Outcome, rollout_objects};
@@ -12,7 +12,7 @@ use weir_rules::world::{
     explain::{Explained, explain_all, explained, summary, without_pool},
 };
 
-/// What every pool is at, and who waits for what
+/// The state of every pool, and which nodes wait for what
 #[derive(Debug, clap::Args)]
 pub struct Status {
     #[command(flatten)]
@@ -20,7 +20,7 @@ pub struct Status {
     /// Name every node
     #[arg(long)]
     nodes: bool,
-    /// Print again whenever something changed, until interrupted
+    /// Print again whenever something changes, until interrupted
     #[arg(short, long, conflicts_with = "files")]
     watch: bool,
     /// Print JSON instead of text
@@ -28,7 +28,7 @@ pub struct Status {
     output: Option<Output>,
 }
 
-/// How often a watched cluster is looked at: people do not read faster.
+/// How often a watched cluster is read: people do not read faster.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 impl Status {
@@ -74,7 +74,7 @@ impl Status {
     }
 
     fn text(&self, pools: &[Explained], world: &World, now: Timestamp) -> String {
-        // While it is watched, how long somebody waits is no news.
+        // While watching, a longer wait alone is not a change.
         let now = if self.watch { Timestamp::MIN } else { now };
         let mut text = summary(pools, now);
         for (node, reason) in without_pool(world) {

@@ -1,4 +1,4 @@
-//! `weir switch`: lets a pool run another OS image stream, and says before what comes of it.
+//! `weir switch`: switches a pool to another OS image stream, and shows the consequences first.
 
 use super::{Output, cluster::Cluster, print};
 use crate::{exit::Outcome, inputs, rollout_objects};
@@ -25,22 +25,22 @@ use weir_rules::{
     },
 };
 
-/// Let a pool run another OS image stream
+/// Switch a pool to another OS image stream
 ///
-/// Says first which pools move, in which order their nodes go, and what is in the way. With something in the way nothing is
-/// changed, and the exit code is 3.
+/// Shows first which pools move, in which order their nodes go, and what is in the way. If something is in the way, nothing
+/// is changed, and the exit code is 3.
 #[derive(Debug, clap::Args)]
 pub struct Switch {
     /// The pool
     pool: String,
     /// The stream
     stream: String,
-    /// Only say what would happen
+    /// Only show what would happen
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
     cluster: Cluster,
-    /// Distribution of the cluster [default: as the FeatureGate says]
+    /// Distribution of the cluster [default: from the FeatureGate]
     #[arg(long, value_name = "NAME", value_parser = Profile::by_name)]
     distribution: Option<&'static Profile>,
     /// Print JSON or YAML instead of text
@@ -48,7 +48,7 @@ pub struct Switch {
     output: Option<Output>,
 }
 
-/// Whose fields those are that are written here: a user's decision, not the controllers'.
+/// Field manager of the fields written here: a user's decision, not the controllers'.
 const FIELD_MANAGER: &str = "weir-switch";
 
 impl Switch {
@@ -78,7 +78,7 @@ impl Switch {
         Ok(Outcome::Done)
     }
 
-    /// What comes of it, by the rules that the controllers act upon.
+    /// The consequences, by the rules the controllers follow.
     fn plan(&self, world: &World) -> Result<Plan> {
         let moves = switch(&world.pool_views(), &world.streams_view()?, &self.pool, &self.stream)?;
         // Custom pools take the stream of the worker pool: all are rendered as they will be.
@@ -99,7 +99,7 @@ impl Switch {
         Ok(Plan { pools })
     }
 
-    /// On top of what was judged: when somebody else changed the pool meanwhile, nothing is written.
+    /// Based on the version that was judged: if somebody else has changed the pool meanwhile, nothing is written.
     async fn patch(&self, client: &Client, pool: &MachineConfigPool) -> Result<()> {
         let pools: Api<MachineConfigPool> = Api::all(client.clone());
         let patch = json!({
@@ -116,7 +116,7 @@ fn named(pool: &MachineConfigPool) -> Option<&str> {
     pool.spec.os_image_stream.as_ref().map(|stream| stream.name.as_str())
 }
 
-/// What comes of the switch.
+/// The consequences of the switch.
 struct Plan {
     pools: Vec<Moving>,
 }
@@ -128,17 +128,17 @@ struct Moving {
     because: String,
     image: String,
     paused: bool,
-    /// The rendered MachineConfig it is to reach; `None` when there is none.
+    /// The rendered MachineConfig it will move to; `None` when there is none.
     target: Option<String>,
-    /// Why it cannot be rendered, or must not be rolled out.
+    /// Why it cannot be rendered or rolled out.
     blocked: Vec<String>,
     explained: Option<Explained>,
-    /// Its nodes as they go, were they to go all at once.
+    /// Its nodes in order, as if all could go at once.
     order: Vec<String>,
 }
 
 impl Moving {
-    /// Renders the pool as it will be, and points the pool there.
+    /// Renders the pool as it will be, and makes that its target.
     fn of(moved: &Move<'_>, after: &mut World) -> Result<Self> {
         let pool = inputs::pool(after, moved.pool)?;
         let mut moving = Self {
@@ -175,7 +175,7 @@ impl Moving {
     }
 }
 
-/// The nodes of a pool as they would start with room for all of them.
+/// The nodes of a pool in the order in which they would start with room for all of them.
 fn in_order(world: &World, pool: &str, now: Timestamp) -> Result<Vec<String>> {
     let mut all = world.clone();
     if let Some(pool) = pool_mut(&mut all, pool) {

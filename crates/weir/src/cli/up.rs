@@ -13,7 +13,7 @@ pub struct Up {
     /// Release image: a pull spec, or oci:DIR for an OCI layout [default: a built-in sample payload]
     #[arg(long, value_name = "REF")]
     pub release: Option<String>,
-    /// Distribution; told from the release when not given
+    /// Distribution [default: detected from the release]
     #[arg(long, value_name = "NAME", value_parser = distribution)]
     pub distribution: Option<&'static Profile>,
     /// Credentials and mirrors for --release
@@ -25,20 +25,20 @@ pub struct Up {
     /// How the nodes behave
     #[command(flatten)]
     pub machines: Machines,
-    /// End with 0 once this holds, instead of running on
+    /// Exit with 0 once this holds, instead of running on
     #[arg(long, value_name = "WHAT")]
     pub until: Option<Until>,
-    /// End with 1 when --until does not hold after this long
+    /// Exit with 1 when --until does not hold after this long
     #[arg(long, value_name = "TIME", requires = "until", value_parser = duration)]
     pub timeout: Option<Duration>,
-    /// Tell the first node of a pool's new configuration when that has been the same for this long, at the latest after ten
-    /// times as long; 0 waits for nothing
+    /// Start the first node of a pool once its new configuration has stayed the same for this long, at the latest after ten
+    /// times as long; 0 does not wait
     #[arg(long, value_name = "TIME", default_value = SETTLE, value_parser = duration)]
     pub settle: Duration,
     /// Play a story instead: a file, or the name of a built-in one; `list` lists those
     #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "step_time", "settle", "pods", "faults", "until", "data_dir", "listen"])]
     pub story: Option<String>,
-    /// Keep the cluster's objects here [default: in memory]
+    /// Store the cluster's objects here [default: in memory]
     #[arg(long, value_name = "DIR")]
     pub data_dir: Option<PathBuf>,
     /// Where the API server listens; port 0 takes a free one
@@ -53,14 +53,14 @@ pub enum Until {
     Updated,
 }
 
-/// Threads of the runtime. More would not make a laptop's fleet faster, and each costs memory.
+/// Threads of the runtime. More would not speed up a laptop's fleet, and each costs memory.
 const THREADS: usize = 2;
 
 impl Up {
     /// Runs it.
     ///
     /// # Errors
-    /// Whatever kept it from starting or from running on.
+    /// Anything that kept it from starting or from continuing.
     pub fn run(self) -> anyhow::Result<Outcome> {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
         let outcome = runtime.block_on(async move {
@@ -69,7 +69,7 @@ impl Up {
                 None => up::run(self).await,
             }
         });
-        // What still waits for a registry or a client is not waited for.
+        // Requests still waiting for a registry or a client are abandoned.
         runtime.shutdown_background();
         outcome
     }
@@ -79,5 +79,5 @@ pub(crate) fn distribution(name: &str) -> Result<&'static Profile, String> {
     Profile::by_name(name).map_err(|error| error.to_string())
 }
 
-/// A person who tries something waits for it; one edit, mostly of one object, is what comes.
+/// Somebody at a terminal is waiting, and usually makes one edit of one object.
 const SETTLE: &str = "250ms";

@@ -1,4 +1,4 @@
-//! An API server that lets us read what we need.
+//! An API server on which we may read what we need.
 
 use super::Role;
 use crate::reach::known;
@@ -7,8 +7,7 @@ use kube::Client;
 use weir_controllers::{Cluster, cluster::Watcher};
 use weir_kubeio::Missing;
 
-/// Checks that every kind without which nothing can be done is served and may be read: a watch that never begins would only
-/// wait.
+/// Checks that every indispensable kind is served and readable: a watch that never begins would just wait.
 ///
 /// # Errors
 /// Names all that are not.

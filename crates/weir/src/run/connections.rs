@@ -1,4 +1,4 @@
-//! Connections of the port for figures: few, short, and none that keeps another out.
+//! Connections of the metrics port: few, short-lived, and none that keeps another out.
 
 use axum::Router;
 use hyper::server::conn::http1;
@@ -13,17 +13,17 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-/// Connections at once. Who asks for figures or health keeps one.
+/// Connections at once. A client of metrics or health needs one.
 const CONNECTIONS: usize = 64;
-/// Connections at once of one address.
+/// Connections at once per address.
 const OF_ONE: usize = 16;
-/// Until then the headers of a request must be there, the first or the next on a connection.
+/// Deadline for the headers of a request, the first or the next on a connection.
 const HEADERS: Duration = Duration::from_secs(10);
-/// A connection is closed after this long, whatever it is at: who asks again makes another.
+/// A connection is closed after this long, whatever it is doing; the client opens another.
 const LIFE: Duration = Duration::from_mins(5);
-/// Bytes of headers. Nothing that is asked here has a body, and none is read.
+/// Bytes of headers. No request here has a body, and none is read.
 const LARGEST_HEADERS: usize = 16 << 10;
-/// Pause after the system had no connection to give.
+/// Pause after the system could not accept a connection.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until the future is dropped.
@@ -32,7 +32,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router) {
     loop {
         match listener.accept().await {
             Ok((stream, peer)) => {
-                // Without a place it is closed at once.
+                // Without a slot it is closed at once.
                 if let Some(place) = places.take(peer.ip()) {
                     tokio::spawn(connection(stream, router.clone(), place));
                 }
@@ -57,7 +57,7 @@ async fn connection(stream: TcpStream, router: Router, place: Place) {
     drop(place);
 }
 
-/// Who has how many connections.
+/// How many connections each address has.
 #[derive(Clone, Debug, Default)]
 struct Places(Arc<Mutex<BTreeMap<IpAddr, usize>>>);
 
@@ -74,7 +74,7 @@ impl Places {
     }
 }
 
-/// A connection's place; given back when dropped.
+/// A connection's slot; returned when dropped.
 #[derive(Debug)]
 struct Place {
     places: Places,

@@ -1,7 +1,7 @@
-//! Being the only process that writes.
+//! Leader election.
 //!
-//! The lease names are the reference's, so that weir waits for a reference operator or controller that still runs, and the
-//! other way round. Who runs both components takes the operator's lease first: everybody asks in the same order.
+//! The lease names are the reference's, so that weir waits for a running reference operator or controller, and vice
+//! versa. A process that runs both components takes the operator's lease first: all take them in the same order.
 
 use super::Role;
 use crate::{cli::run::Election, exit::Outcome};
@@ -25,11 +25,11 @@ const OPERATOR: &str = CLUSTER_OPERATOR;
 /// Lease of the controller.
 const CONTROLLER: &str = CONTROLLER_CONFIG;
 
-/// Control plane topology of a cluster with one machine for it (`config/v1/types_infrastructure.go` of
+/// Control plane topology of a single-node cluster (`config/v1/types_infrastructure.go` of
 /// github.com/openshift/api).
 const SINGLE_REPLICA: &str = "SingleReplica";
 
-/// The periods that suit the cluster where the user asks for no others.
+/// The periods that suit the cluster unless the user sets others.
 pub(super) async fn usual(client: &Client) -> Timing {
     let infrastructures: Api<Infrastructure> = Api::all(client.clone());
     let found = optional(infrastructures.get(CLUSTER).await).unwrap_or_else(|error| {
@@ -53,7 +53,7 @@ pub(super) struct Leases {
 }
 
 impl Leases {
-    /// Those of a role; none when there is no election.
+    /// The leases of a role; none when there is no election.
     pub(super) fn new(role: Role, election: &Election, timing: Timing, client: &Client, clock: &Clock) -> Self {
         let identity = format!("{}_{}", host(), Uuid::new_v4());
         let candidate =
@@ -64,7 +64,7 @@ impl Leases {
         }
     }
 
-    /// The fences of the leases, with the names of these.
+    /// The fences of the leases, with the lease names.
     pub(super) fn fences(&self) -> Vec<(&'static str, Fence)> {
         let both = [(OPERATOR, &self.operator), (CONTROLLER, &self.controller)];
         both.into_iter().filter_map(|(name, candidate)| Some((name, candidate.as_ref()?.fence()))).collect()
@@ -103,7 +103,7 @@ impl Leases {
 
 /// Resolves when the process was asked to stop.
 pub(super) async fn asked(stop: &watch::Receiver<bool>) {
-    // Without a sender nobody can ask any more.
+    // Once the sender is gone, nothing can ask any more.
     if stop.clone().wait_for(|stop| *stop).await.is_err() {
         std::future::pending::<()>().await;
     }

@@ -2,13 +2,13 @@
 //!
 //! | module | part |
 //! |---|---|
-//! | `connect` | an API server that lets us read what we need |
-//! | `leader` | being the only process that writes |
-//! | `plain` | an API server that is no OpenShift: what is missing is made, what differs is refused |
-//! | `connections` | who may ask for these, and how long |
+//! | `connect` | an API server on which we may read what we need |
+//! | `leader` | leader election |
+//! | `plain` | an API server that is not OpenShift: missing objects are created, differing ones refused |
+//! | `connections` | limits of the connections for health and metrics |
 //! | `serve` | health and metrics over HTTP |
-//! | `release` | what the cluster is to run, and which distribution that makes it |
-//! | `take_over` | being the build whose work is continued |
+//! | `release` | what the cluster should run, and its distribution |
+//! | `take_over` | continuing another build's work |
 
 mod connect;
 mod connections;
@@ -59,7 +59,7 @@ pub enum Role {
 }
 
 impl Role {
-    /// What it calls itself towards an API server.
+    /// Its user agent towards an API server.
     fn component(self) -> &'static str {
         match self {
             Self::All => "run all",
@@ -77,13 +77,13 @@ impl Role {
     }
 }
 
-/// What has not been seen for this long is said, and again as often.
+/// Kinds not listed for this long are reported, and again at this interval.
 const UNSEEN: Duration = Duration::from_secs(10);
 
-/// Runs until it is asked to stop; the operator keeps the objects that are given.
+/// Runs until asked to stop; the operator manages the given objects.
 ///
 /// # Errors
-/// Whatever kept it from starting or from running on.
+/// Anything that kept it from starting or from continuing.
 pub async fn run(role: Role, options: Options, kept: Vec<Value>) -> Result<Outcome> {
     let stop = asked_to_stop();
     tokio::pin!(stop);
@@ -109,7 +109,7 @@ pub async fn run(role: Role, options: Options, kept: Vec<Value>) -> Result<Outco
     Ok(outcome)
 }
 
-/// Watches begin with the work, not before: what the last leader wrote is then in what is listed.
+/// Watches begin with the work, not before, so that the list includes what the last leader wrote.
 async fn work(role: Role, context: &Context, images: Images, options: &Options, kept: Vec<Value>) -> Result<Outcome> {
     tokio::select! {
         () = Box::pin(weir_controllers::watch(context)) => {}
@@ -126,7 +126,7 @@ async fn work(role: Role, context: &Context, images: Images, options: &Options, 
     bail!("the controllers ended")
 }
 
-/// Nothing is decided before everything has been seen: when that takes longer than it should, what is missing is said.
+/// Nothing is decided before everything has been listed; if that takes too long, what is missing is reported.
 async fn told_while_unseen(cluster: &Cluster) {
     loop {
         sleep(UNSEEN).await;
@@ -156,7 +156,7 @@ async fn control(role: Role, context: &Context, images: Images, options: &Option
     );
 }
 
-/// Everything that is there before the first lease is asked for.
+/// Everything needed before requesting the first lease.
 struct Started {
     leases: Leases,
     context: Context,
@@ -191,7 +191,7 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
     Ok(Started { leases, context, images })
 }
 
-/// What tells an OpenShift from any other API server.
+/// What distinguishes OpenShift from any other API server.
 struct There {
     version: Option<ClusterVersion>,
     gates: Option<FeatureGate>,
@@ -207,17 +207,17 @@ impl There {
         })
     }
 
-    /// Somebody else keeps the objects of the cluster.
+    /// Another operator manages the objects of the cluster.
     fn is_openshift(&self) -> bool {
         self.version.as_ref().is_some_and(|version| !Annotations::of(&version.metadata).has(SEEDED))
     }
 
-    /// Version of the release the cluster is to run.
+    /// Version of the release the cluster should run.
     fn desired_version(&self) -> Option<&str> {
         Some(self.version.as_ref()?.status.as_ref()?.desired.version.as_str())
     }
 
-    /// Pull spec of the release the cluster is to run.
+    /// Pull spec of the release the cluster should run.
     fn desired(&self) -> Option<&str> {
         let image = &self.version.as_ref()?.status.as_ref()?.desired.image;
         Some(image.as_str()).filter(|image| !image.is_empty())
@@ -232,7 +232,7 @@ struct Seeded<'a> {
     now: Timestamp,
 }
 
-/// Makes what is missing; nothing is on an OpenShift.
+/// Creates what is missing; on OpenShift nothing is.
 async fn seed(options: &Options, client: &Client, there: &There, seeded: &Seeded<'_>) -> Result<()> {
     let Seeded { release, profile, build, now } = *seeded;
     let shape = &plain::shape(client).await?;

@@ -1,7 +1,7 @@
-//! A Kubernetes API server that is no OpenShift: what is missing is made, what differs is refused.
+//! A Kubernetes API server that is not OpenShift: missing objects are created, differing ones refused.
 //!
-//! Objects of ours are marked, so that only they are ever brought to another release. Whatever anybody else made is
-//! taken as it is, or refused by name.
+//! Our objects are annotated, so that only they are ever moved to another release. Objects of others are used
+//! as they are, or refused by name.
 
 use anyhow::{Context as _, Result, anyhow, bail};
 use futures::{StreamExt as _, TryStreamExt as _, stream};
@@ -41,18 +41,18 @@ const SERVED: Duration = Duration::from_secs(30);
 pub struct Done {
     /// Definitions that were missing.
     pub definitions: usize,
-    /// Objects that were missing or were brought to the release.
+    /// Objects that were missing or were moved to the release.
     pub objects: usize,
 }
 
-/// What keeps an object from being what the release wants.
+/// What keeps an object from matching the release.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Difference {
     object: String,
     field: &'static str,
     is: String,
     wanted: String,
-    /// We made the object, and may change it when told to.
+    /// We created the object, and may change it when told to.
     ours: bool,
 }
 
@@ -69,10 +69,10 @@ impl fmt::Display for Difference {
     }
 }
 
-/// Makes what is missing for a release.
+/// Creates what is missing for a release.
 ///
 /// # Errors
-/// When something that is there contradicts the release, or something cannot be written; nothing was written in the first case.
+/// When an existing object contradicts the release, or something cannot be written; in the first case nothing was written.
 pub async fn prepare(client: &Client, facts: &Facts<'_>, update: bool) -> Result<Done> {
     let seeds = objects(facts);
     let mut due = Vec::new();
@@ -103,7 +103,7 @@ pub async fn prepare(client: &Client, facts: &Facts<'_>, update: bool) -> Result
     Ok(Done { definitions, objects: due.len() })
 }
 
-/// What machines the API server knows of.
+/// The nodes that the API server has.
 ///
 /// # Errors
 /// When they cannot be listed.
@@ -134,7 +134,7 @@ async fn read(client: &Client, wanted: &Value) -> Result<Option<Value>> {
     found.map(|object| serde_json::to_value(object).context("reading an object")).transpose()
 }
 
-/// Fields by which a release is told from another, by kind.
+/// Fields that identify a release, by kind.
 fn compared(kind: &str) -> &'static [(&'static str, &'static str)] {
     match kind {
         "ClusterVersion" => {
@@ -145,7 +145,7 @@ fn compared(kind: &str) -> &'static [(&'static str, &'static str)] {
     }
 }
 
-/// What is there and is not what is wanted. What is not there yet is no difference: another process may be at it.
+/// Existing objects that differ from the wanted ones. Missing ones are no difference: another process may be creating them.
 fn differing(found: &Value, wanted: &Value) -> Vec<Difference> {
     let kind = text(wanted, "/kind");
     let ours = found.pointer("/metadata/annotations").is_some_and(|annotations| annotations.get(SEEDED).is_some());
@@ -170,7 +170,7 @@ fn differing(found: &Value, wanted: &Value) -> Vec<Difference> {
     fields.chain(missing).collect()
 }
 
-/// An object of ours, or one without a status, that somebody was interrupted at.
+/// One of our objects whose creation was interrupted: it has no status.
 fn is_unfinished(found: &Value, wanted: &Value) -> bool {
     match text(wanted, "/kind") {
         "FeatureGate" => versions(found).is_empty(),
@@ -189,7 +189,7 @@ fn versions_of_first(gates: &Value) -> &str {
     text(gates, "/status/featureGates/0/version")
 }
 
-/// Creates the definitions that are missing and waits until they are served; returns how many there were.
+/// Creates missing definitions and waits until they are served; returns how many there were.
 async fn define(client: &Client) -> Result<usize> {
     let api: Api<CustomResourceDefinition> = Api::all(client.clone());
     let listed = api.list_metadata(&ListParams::default()).await.map_err(|e| anyhow!(said(&e)));

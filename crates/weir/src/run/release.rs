@@ -1,4 +1,4 @@
-//! What the cluster is to run, and which distribution that makes it.
+//! What the cluster should run, and its distribution.
 
 use super::There;
 use crate::cli::run::Options;
@@ -10,22 +10,22 @@ use weir_distro::{Evidence, Profile, detect};
 use weir_images::{Images, Patience, Release, Source};
 use weir_rules::operator::made_for::made_for;
 
-/// A registry that is down keeps nobody waiting at the start: the controllers come back to it.
+/// An unreachable registry does not delay startup: the controllers retry.
 const PATIENCE: Patience =
     Patience { pause: Duration::from_millis(250), retry: Duration::from_secs(2), total: Duration::from_secs(30) };
 
-/// What the cluster is to run.
+/// What the cluster should run.
 pub(super) struct Wanted {
     pub(super) images: Images,
-    /// Absent when the cluster names one that cannot be read now; the controllers go on trying.
+    /// Absent when the cluster names one that cannot be read now; the controllers keep trying.
     pub(super) release: Option<Release>,
     pub(super) profile: &'static Profile,
 }
 
-/// Reads the release that `--release` names, or else ClusterVersion.
+/// Reads the release that `--release` or else ClusterVersion names.
 ///
 /// # Errors
-/// When neither does, it cannot be read, or does not tell the distribution.
+/// When neither does, it cannot be read, or does not identify the distribution.
 pub(super) async fn wanted(client: &Client, options: &Options, there: &There) -> Result<Wanted> {
     let mut source = options.images.open()?;
     let (images, release) = match (&options.release, there.desired()) {
@@ -35,11 +35,11 @@ pub(super) async fn wanted(client: &Client, options: &Options, there: &There) ->
             let release = images.release(reference).await.with_context(|| format!("reading release {reference}"))?;
             (images, Some(release))
         }
-        // The controllers read it; here only the distribution is to be told from it.
+        // The controllers read it; here it only identifies the distribution.
         (None, Some(_)) if options.distribution.is_some() => (Images::new(source), None),
         (None, Some(desired)) => {
             let images = Images::new(Source { patience: PATIENCE, ..source.clone() });
-            // The mirrors and the pull secret that the release is behind are in the cluster.
+            // The mirrors and the pull secret needed for the release are in the cluster.
             let release = match access::once(client.clone(), images.clone()).await {
                 Ok(images) => images.release(desired).await.map_err(anyhow::Error::from),
                 Err(error) => Err(error.into()),

@@ -1,6 +1,6 @@
 //! `/healthz`, `/readyz` and `/metrics` over plain HTTP.
 //!
-//! Healthy is a process that answers. Ready is one that stands by, or works and has seen everything there is.
+//! Healthy: the process responds. Ready: it is a standby, or it leads and its caches are filled.
 
 use super::connections;
 use anyhow::{Context as _, Result};
@@ -26,10 +26,10 @@ use tokio::net::TcpListener;
 use weir_controllers::{Context, figures::figures};
 use weir_kubeio::{Fence, measure};
 
-/// Media type of what `/metrics` answers (OpenMetrics 1.0).
+/// Media type of `/metrics` (OpenMetrics 1.0).
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What is known about the process; nothing until the API server answered.
+/// What is known about the process; nothing until the API server has answered.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Health(Arc<OnceLock<Known>>);
 
@@ -40,9 +40,9 @@ struct Known {
 }
 
 impl Health {
-    /// From now on this is known.
+    /// Sets what is known.
     pub(super) fn know(&self, context: Context, fences: Vec<(&'static str, Fence)>) {
-        // It is told once.
+        // Set once.
         _ = self.0.set(Known { context, fences });
     }
 
@@ -73,10 +73,10 @@ impl Collector for Health {
     }
 }
 
-/// Begins to serve; the process is not ready before it [`Health::know`]s.
+/// Starts serving; the process is not ready before [`Health::know`].
 ///
 /// # Errors
-/// When the address cannot be had.
+/// When the address is not available.
 pub(super) async fn serve(address: SocketAddr, health: Health) -> Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("serving metrics on {address}"))?;
     let mut registry = Registry::default();

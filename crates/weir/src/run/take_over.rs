@@ -1,6 +1,6 @@
-//! Being the build whose work is continued.
+//! Continuing another build's work.
 //!
-//! It is looked at when the leases are held: while this process stood by, the other operator may have updated the cluster.
+//! Decided once the leases are held: while this process stood by, the other operator may have updated the cluster.
 
 use anyhow::{Context as _, Result};
 use std::sync::Arc;
@@ -8,10 +8,10 @@ use weir_api::keys::names::CONTROLLER_CONFIG;
 use weir_controllers::{Build, Context};
 use weir_rules::operator::take_over::{Continued, TakeOverView, continued};
 
-/// The same context under the marks that the cluster has; needs the watches beside it.
+/// The same context with the annotations of the build that ran before; requires running watches.
 ///
 /// # Errors
-/// When there is no work that could be continued.
+/// When there is no work to continue.
 pub(super) async fn taken_over(context: &Context) -> Result<Context> {
     context.cluster.synced().await;
     let cluster = &context.cluster;

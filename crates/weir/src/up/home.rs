@@ -1,4 +1,4 @@
-//! Where the kubeconfig is: in the data directory, or in a temporary folder that goes with the process.
+//! Where the kubeconfig is: in the data directory, or in a temporary folder that is removed on exit.
 
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ const KUBECONFIG: &str = "kubeconfig";
 /// The folder of one run.
 #[derive(Debug)]
 pub(super) struct Home {
-    /// Kept to be removed at the end.
+    /// Kept so that it is removed at the end.
     _temporary: Option<TempDir>,
     kubeconfig: PathBuf,
 }

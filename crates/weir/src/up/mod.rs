@@ -2,9 +2,9 @@
 //!
 //! | module | part |
 //! |---|---|
-//! | [`source`] | where the release comes from, and whether it can be used at all |
+//! | [`source`] | where the release comes from, and whether it can be used |
 //! | `home` | where the kubeconfig is |
-//! | `progress` | says how far the pools are |
+//! | `progress` | reports how far the pools are |
 //! | `story` | plays a cluster's life |
 
 mod home;
@@ -47,13 +47,13 @@ use weir_rules::{
 };
 use weir_sim::{Nodes, write::apply};
 
-/// How long a run without `--timeout` may take: for ever, as far as a clock goes.
+/// How long a run without `--timeout` may take: practically forever.
 const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
 
-/// Runs it until it is asked to stop, or `--until` holds.
+/// Runs until asked to stop, or until `--until` holds.
 ///
 /// # Errors
-/// Whatever kept it from starting or from running on.
+/// Anything that kept it from starting or from continuing.
 pub async fn run(up: Up) -> Result<Outcome> {
     let deadline = Instant::now() + up.timeout.unwrap_or(NO_TIMEOUT);
     let stop = asked_to_stop();
@@ -66,7 +66,7 @@ pub async fn run(up: Up) -> Result<Outcome> {
     started.introduce(&up)?;
     let Started { server, listener, context, chosen, home, machines, .. } = started;
     let (end, ended) = oneshot::channel::<()>();
-    // Its error says that the sender is gone, which is what it waits for.
+    // Its error means that the sender is gone, which is what it waits for.
     let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
     let fleet = fleet(&up, &context, machines);
     let mut display = Display::new();
@@ -77,7 +77,7 @@ pub async fn run(up: Up) -> Result<Outcome> {
         () = watch(&up, &context, &mut display) => Ok(Ended::Held),
         () = sleep_until(deadline) => Ok(Ended::Late),
         stopped = &mut stop => stopped.map(|()| Ended::Stopped),
-        // Nothing that is seen from then on stays.
+        // Whatever happens from now on would be lost.
         full = server.disk_refused() => Err(full.into()),
     };
     display.finish();
@@ -97,17 +97,17 @@ fn ended_by_itself(served: Result<Result<(), weir_apiserver::Error>, tokio::task
     bail!("the API server ended")
 }
 
-/// How a run that went well ended.
+/// How a successful run ended.
 enum Ended {
     /// What `--until` names holds.
     Held,
-    /// It did not in time.
+    /// It did not hold in time.
     Late,
-    /// Somebody asked for it.
+    /// The user stopped it.
     Stopped,
 }
 
-/// Everything that is there before the first controller runs.
+/// Everything needed before the first controller runs.
 struct Started {
     chosen: Chosen,
     server: ApiServer,
@@ -115,11 +115,11 @@ struct Started {
     context: Context,
     home: Home,
     machines: weir_fleet::Settings,
-    /// Version of the release that the data directory's cluster was to run before; absent in a new one.
+    /// Version of the release that the data directory's cluster should have run before; absent for a new one.
     before: Option<String>,
 }
 
-/// The release first, then the port, and only then the data directory: what cannot run leaves nothing behind.
+/// The release first, then the port, and only then the data directory: a run that fails leaves nothing behind.
 async fn start(up: &Up) -> Result<Started> {
     let chosen = source::choose(up).await?;
     let machines = up.machines.settings(chosen.os_text())?;
@@ -138,7 +138,7 @@ async fn start(up: &Up) -> Result<Started> {
     Ok(Started { chosen, server, listener, context, home, machines, before })
 }
 
-/// Makes what a cluster holds at the start, or brings it up to date; returns the version that it was to run before.
+/// Creates the initial objects of a cluster, or updates them; returns the version that it should have run before.
 async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<Option<String>> {
     let (versions, gates): (Api<ClusterVersion>, Api<FeatureGate>) =
         (Api::all(context.client.clone()), Api::all(context.client.clone()));
@@ -187,7 +187,7 @@ fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
     Fleet::sharing(seen, context.client.clone(), context.clock.clone(), settings, machines)
 }
 
-/// Shows progress; ends when what `--until` names holds.
+/// Shows progress; ends when `--until` holds.
 async fn watch(up: &Up, context: &Context, display: &mut Display) {
     let mut changes = context.cluster.configuration_changes();
     let mut told = false;
@@ -209,7 +209,7 @@ async fn watch(up: &Up, context: &Context, display: &mut Display) {
     }
 }
 
-/// The cluster runs what is wanted of it now: its release is complete, every node has joined, and every pool is at rest on
+/// The cluster runs what it should: its release is complete, every node has joined, and every pool has settled on
 /// what it would be rendered to.
 fn is_updated(nodes: &Nodes, context: &Context) -> bool {
     let (pools, version) = (context.cluster.pools.all(), context.cluster_version());
@@ -221,11 +221,11 @@ fn is_updated(nodes: &Nodes, context: &Context) -> bool {
         }
     }
     let complete = version.is_some_and(|version| is_complete(&version));
-    // What is cheap to know comes first.
+    // The cheap checks come first.
     complete && !pools.is_empty() && joined >= nodes.total() && render::is_current(context)
 }
 
-/// Who waits for something and asks to stop has not got it.
+/// Stopping while waiting for `--until` means it was not reached.
 fn interrupted(up: &Up, context: Option<&Context>) -> Outcome {
     match up.until {
         None => Outcome::Done,
@@ -243,7 +243,7 @@ fn late(up: &Up, context: &Context) -> Outcome {
     Outcome::Failed
 }
 
-/// Says what is missing from what `--until` names.
+/// Reports what is missing for `--until`.
 fn unmet(up: &Up, context: &Context) {
     let cluster = &context.cluster;
     for pool in cluster.pools.all() {
@@ -261,7 +261,7 @@ fn unmet(up: &Up, context: &Context) {
 }
 
 impl Started {
-    /// Says where the cluster is and what to try with it.
+    /// Prints where the cluster is and what to try with it.
     fn introduce(&self, up: &Up) -> Result<()> {
         let kubeconfig = self.home.kubeconfig();
         crate::cli::print(format!("{}\n", kubeconfig.display()).as_bytes())?;
@@ -270,7 +270,7 @@ impl Started {
         let (title, version, streams) = (&profile.title, &release.version, streams.join(", "));
         match &self.before {
             None => eprintln!("{title} {version}: streams {streams}; default {}", catalog.default),
-            // Its default may have been chosen, and its streams retained.
+            // Its default may have been chosen by a user, and streams retained.
             Some(before) if before == version => eprintln!("{title} {version}: streams {streams}; the cluster goes on"),
             Some(before) => eprintln!("{title} {version}: streams {streams}; the cluster ran {before} and is updated"),
         }

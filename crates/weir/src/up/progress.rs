@@ -1,4 +1,4 @@
-//! Says on stderr how far the pools are: bars on a terminal, lines elsewhere.
+//! Reports on stderr how far the pools are: bars on a terminal, lines elsewhere.
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 use std::{
@@ -9,7 +9,7 @@ use std::{
 use weir_api::MachineConfigPool;
 use weir_rules::status::settled::{Progress, progress};
 
-/// A pool is not spoken of more often than this, except when it comes to rest.
+/// A pool is not reported more often than this, except when it finishes.
 const LEAST_PAUSE: Duration = Duration::from_millis(500);
 
 /// Shows the progress of pools.
@@ -34,13 +34,13 @@ impl Display {
     /// Prints a line above the bars, or just a line.
     pub(super) fn say(&self, text: &str) {
         match &self.bars {
-            // Without a terminal behind it any more there is nobody to tell.
+            // Nothing can be reported once the terminal is gone.
             Some(bars) => _ = bars.println(text),
             None => eprintln!("{text}"),
         }
     }
 
-    /// Shows what changed.
+    /// Shows changes.
     pub(super) fn show(&mut self, pool: &MachineConfigPool) {
         let name = pool.metadata.name.clone().unwrap_or_default();
         let progress = progress(pool);

@@ -1,4 +1,4 @@
-//! Where the release comes from, which distribution it is of, and whether it can be used at all.
+//! Where the release comes from, which distribution it is, and whether it can be used.
 
 use crate::cli::{ImageSource, up::Up};
 use anyhow::{Context as _, Result, bail};
@@ -9,14 +9,14 @@ use weir_images::{Images, Patience, Release, payload};
 use weir_rules::stream::catalog::{Catalog, Existing, Input, catalog};
 use weir_sim::systems::{os_names, os_text};
 
-/// A release that can be used.
+/// A usable release.
 pub(super) struct Chosen {
     pub(super) images: Images,
     pub(super) release: Release,
     pub(super) profile: &'static Profile,
     /// The catalogue of a new cluster.
     pub(super) catalog: Catalog,
-    /// What the operating systems call themselves, by pull spec.
+    /// Names that the operating systems give themselves, by pull spec.
     names: BTreeMap<String, String>,
 }
 
@@ -51,7 +51,7 @@ fn images(up: &Up) -> Result<(Images, String)> {
     Ok((Images::new(source), reference))
 }
 
-/// Somebody waits at a terminal: a registry that is down is reported soon.
+/// Somebody is waiting at a terminal: report an unreachable registry soon.
 const PATIENCE: Patience =
     Patience { pause: Duration::from_millis(250), retry: Duration::from_secs(3), total: Duration::from_secs(60) };
 
@@ -70,7 +70,7 @@ fn profile(up: &Up, release: &Release) -> Result<&'static Profile> {
     Ok(found.profile)
 }
 
-/// What the operating systems of a release call themselves, by pull spec, for who knows nothing else of it.
+/// Names that a release's operating systems give themselves, by pull spec, for callers that know nothing else about it.
 pub async fn os_names_of(source: &ImageSource, reference: &str) -> Result<BTreeMap<String, String>> {
     let mut images = source.open()?;
     images.patience = PATIENCE;
@@ -82,7 +82,7 @@ pub async fn os_names_of(source: &ImageSource, reference: &str) -> Result<BTreeM
 }
 
 impl Chosen {
-    /// Reads an OS image's pull spec as people would.
+    /// Turns an OS image's pull spec into a readable name.
     pub(super) fn os_text(&self) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
         os_text(self.names.clone())
     }

@@ -7,7 +7,7 @@ use weir_sim::story::{about, built_in, told};
 
 const LIST: &str = "list";
 
-/// Plays the story of this name or in this file, or lists those that are built in.
+/// Plays the story of this name or in this file, or lists the built-in ones.
 ///
 /// # Errors
 /// When it cannot be read or played.
@@ -20,7 +20,7 @@ pub async fn run(name: &str) -> Result<Outcome> {
     }
     let script = text(name)?;
     about(&script).with_context(|| name.to_owned())?;
-    // A reader that has gone away does not change how the story ends.
+    // A closed pipe does not change how the story ends.
     let print = |line: &str| drop(writeln!(std::io::stdout(), "{line}"));
     let report = told(&script, Box::new(print)).await?;
     if report.failures.is_empty() {

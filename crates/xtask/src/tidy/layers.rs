@@ -1,4 +1,4 @@
-//! Crates stand on the floors of `LAYERS.toml`; dependencies point down; the lower floors stay pure.
+//! Each crate has a floor in `LAYERS.toml`; dependencies point down; the lower floors stay pure.
 
 use anyhow::{Context, Result};
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Package, PackageId};
@@ -25,7 +25,7 @@ struct Floor {
     crates: Vec<String>,
 }
 
-/// A sideways arrow that is allowed.
+/// An allowed sideways dependency.
 #[derive(Deserialize, PartialEq, Eq)]
 #[serde(deny_unknown_fields)]
 struct Beside {

@@ -2,10 +2,10 @@
 //!
 //! | module | rule |
 //! |---|---|
-//! | [`layers`] | crates stand on floors, dependencies point down, the lower floors are pure |
+//! | [`layers`] | each crate has a floor, dependencies point down, the lower floors are pure |
 //! | [`source`] | file names, words, function lengths |
-//! | [`readme`] | what the README promises to be findable is there |
-//! | [`suites`] | every file of tests is compiled |
+//! | [`readme`] | what the README points to exists |
+//! | [`suites`] | every test file is compiled |
 
 mod layers;
 mod readme;

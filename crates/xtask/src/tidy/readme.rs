@@ -1,4 +1,4 @@
-//! What the README promises to be findable within a minute is there, and defined once.
+//! What the README points to exists, and is defined once.
 
 use anyhow::{Context, Result};
 use std::path::Path;

@@ -17,14 +17,14 @@ const LONGEST_FUNCTION: usize = 70;
 const LONGEST_FILE: usize = 700;
 /// `main.rs` is a shim.
 const LONGEST_MAIN: usize = 40;
-/// Folders of things that have no subject.
+/// Folders without a subject.
 const REFUSED_NAMES: [&str; 4] = ["helpers", "utils", "common", "misc"];
-/// Words of a distribution; what they stand for is data in `crates/distro`.
+/// Names of distributions; what they stand for is data in `crates/distro`.
 const BRAND_WORDS: [&str; 7] = ["okd", "scos", "rhcos", "fcos", "rhel", "centos", "stream-coreos"];
 const BRAND_HOME: &str = "crates/distro";
 /// Floors and programs that decide by annotations, …
 const ANNOTATIONS_OF: [&str; 5] = ["rules", "controllers", "fleet", "sim", "weir"];
-/// … and the one place that looks into them, so that a key is read in one way.
+/// … and the one place that reads them, so that each key is read in one way.
 const ANNOTATIONS_HOME: &str = "crates/rules/src/view/";
 const ALLOWED: &str = "crates/xtask/tidy-allow.toml";
 
@@ -33,7 +33,7 @@ const ALLOWED: &str = "crates/xtask/tidy-allow.toml";
 struct Allowed {
     /// `path::function`, each with its reason as a comment in the file.
     long_functions: Vec<String>,
-    /// `path::word`: a brand word that is a name in somebody else's API, in lower case.
+    /// `path::word`: a brand name that is part of somebody else's API, in lower case.
     wire_words: Vec<String>,
 }
 
@@ -119,7 +119,7 @@ fn brand_words(name: &str, text: &str, tests: &[RangeInclusive<usize>], wire_wor
         .collect()
 }
 
-/// Whether the word occurs and is not a part of a longer word.
+/// Whether the word occurs, and not as part of a longer word.
 fn stands_alone(line: &str, word: &str) -> bool {
     line.match_indices(word).any(|(at, _)| !line[..at].chars().next_back().is_some_and(char::is_alphanumeric))
 }
@@ -128,7 +128,7 @@ fn stands_alone(line: &str, word: &str) -> bool {
 struct Seen {
     functions: Vec<(String, usize)>,
     tests: Vec<RangeInclusive<usize>>,
-    /// Lines that look into the annotations of an object: `x.annotations.as_ref()` and its like.
+    /// Lines that read the annotations of an object: `x.annotations.as_ref()` and the like.
     annotations: Vec<usize>,
 }
 

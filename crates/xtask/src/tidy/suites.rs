@@ -1,4 +1,4 @@
-//! A crate's tests are one program: a file that its `main.rs` does not name would never be compiled, let alone run.
+//! A crate's tests are one program: a file that `main.rs` does not declare would never be compiled, let alone run.
 
 use anyhow::{Context, Result};
 use std::path::Path;
@@ -19,7 +19,7 @@ pub fn check(root: &Path) -> Result<Vec<String>> {
     Ok(findings)
 }
 
-/// Files of a suite that its `main.rs` has no module for.
+/// Files of a suite without a module in `main.rs`.
 fn forgotten(files: &[String], main: &str) -> Vec<String> {
     let modules = files.iter().filter_map(|file| Some((file, file.strip_suffix(".rs")?)));
     let named = |module: &str| main.lines().any(|line| line == format!("mod {module};"));

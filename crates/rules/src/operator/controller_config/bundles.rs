@@ -1,4 +1,4 @@
-//! Bytes out of ConfigMaps: certificates of registries, and CAs (R-CONTROLLER-CONFIG-3, -4 and -6).
+//! Bytes from ConfigMaps: certificates of registries, and CAs (R-CONTROLLER-CONFIG-3, -4 and -6).
 
 use super::{ConfigMaps, RenderConfigError};
 use crate::objects::pem;
@@ -13,20 +13,20 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use std::collections::BTreeMap;
 use weir_api::controller_config::ImageRegistryBundle;
 
-/// What its subject says of the certificate that the API server shows kubelets.
+/// Part of the subject of the certificate that the API server presents to kubelets.
 const TO_KUBELET_SIGNER: &str = "kube-apiserver-to-kubelet-signer";
 
-/// As lenient about the last character as the reference's reader.
+/// As lenient about the last character as the reference's decoder.
 const LENIENT: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true));
 
-/// A value that is base64 is taken decoded: some writers encode what needs no encoding.
+/// A base64 value is decoded: some writers encode what needs no encoding.
 fn decoded(value: &str) -> Vec<u8> {
     let body: String = value.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     LENIENT.decode(body).unwrap_or_else(|_| value.as_bytes().to_vec())
 }
 
-/// All entries of a ConfigMap in the order in which nodes are given them: text, then bytes, each by key.
+/// All entries of a ConfigMap in the order in which nodes get them: text, then bytes, each by key.
 pub(super) fn registries(map: &ConfigMap) -> Vec<ImageRegistryBundle> {
     let text = map.data.iter().flatten().map(|(key, value)| (key, decoded(value)));
     let bytes = map.binary_data.iter().flatten().map(|(key, value)| (key, value.0.clone()));
@@ -38,7 +38,7 @@ pub(super) fn registries(map: &ConfigMap) -> Vec<ImageRegistryBundle> {
     text.chain(bytes).map(bundle).collect()
 }
 
-/// All registries' certificates in one; the administrator's win.
+/// All registries' certificates merged; the administrator's win.
 pub(super) fn merged(managed: &ConfigMap, user: &ConfigMap) -> BTreeMap<String, String> {
     let entries = |map: &ConfigMap| {
         let text = map.data.clone().unwrap_or_default().into_iter().map(|(key, value)| (key, decoded(&value)));
@@ -62,13 +62,13 @@ pub(super) fn bytes(
     entry(map, key).ok_or_else(no_key)
 }
 
-/// The bytes of a key, if it is there.
+/// The bytes of a key, if present.
 pub(crate) fn entry(map: &ConfigMap, key: &str) -> Option<Vec<u8>> {
     let bytes = map.binary_data.as_ref().and_then(|data| data.get(key)).map(|value| value.0.clone());
     bytes.or_else(|| map.data.as_ref()?.get(key).map(|value| decoded(value)))
 }
 
-/// A bundle that nodes are to trust: empty, or with a certificate in it.
+/// A bundle that nodes should trust: empty, or with at least one certificate.
 pub(super) fn trusted(
     maps: &ConfigMaps<'_>,
     namespace: &'static str,
@@ -82,8 +82,8 @@ pub(super) fn trusted(
     Ok(bundle)
 }
 
-/// The installer's bundle, with the signer of the API server's client certificate replaced by the bundle of those there
-/// are by now. What is no certificate is left out.
+/// The installer's bundle, with the signer of the API server's client certificate replaced by the current bundle of those
+/// signers. Anything that is not a certificate is left out.
 pub(super) fn with_signers(initial: &[u8], signers: &[u8]) -> Vec<u8> {
     let mut merged = Vec::new();
     for certificate in pem::certificates(initial) {

@@ -1,4 +1,4 @@
-//! What the cluster's own configuration says: platform, networks, proxy (R-CONTROLLER-CONFIG-5).
+//! The cluster's own configuration: platform, networks, proxy (R-CONTROLLER-CONFIG-5).
 
 use super::RenderConfigError;
 use serde_json::{Value, json};
@@ -9,10 +9,10 @@ use weir_api::{
     kind::CONFIG_GROUP,
 };
 
-/// Number of the DNS service's address in the first service network, by convention of the installer.
+/// Index of the DNS service's address in the first service network, by convention of the installer.
 const DNS_HOST: u8 = 10;
 
-/// Fills in what the objects say.
+/// Fills in the values from the objects.
 pub(super) fn discover(
     spec: &mut ControllerConfigSpec,
     infrastructure: &Infrastructure,
@@ -55,7 +55,7 @@ fn networks(spec: &mut ControllerConfigSpec, network: &Network) {
     spec.network_type = wanted.unwrap_or_default();
 }
 
-/// The proxy in force, unless nothing is.
+/// The proxy in force, if there is one.
 fn in_force(proxy: &Proxy) -> Option<ProxyStatus> {
     let status = proxy.status.clone()?;
     let proxy = ProxyStatus {
@@ -76,15 +76,15 @@ fn embedded_infrastructure(infrastructure: &Infrastructure) -> Value {
     let named = |value: &Value| value.as_str().is_some_and(|name| !name.is_empty());
     let status = &mut object["status"];
     if status["platformStatus"].is_null() || !named(&status["platformStatus"]["type"]) {
-        // Only the type is replaced: whatever else stands there stays.
+        // Only the type is replaced: everything else there stays.
         status["platformStatus"]["type"] = json!(infrastructure.platform());
     }
     object
 }
 
-/// An object of the cluster's configuration as it stands in another one.
+/// An object of the cluster's configuration, as embedded in another one.
 pub(super) fn embedded(object: &impl serde::Serialize, kind: &str) -> Value {
-    // Our own types become JSON whatever is in them.
+    // Our own types always serialize to JSON.
     let mut value = serde_json::to_value(object).unwrap_or_default();
     value["apiVersion"] = json!(format!("{CONFIG_GROUP}/v1"));
     value["kind"] = json!(kind);
@@ -103,7 +103,7 @@ fn parse(text: &str) -> Result<(IpAddr, u8), RenderConfigError> {
 fn dns_address(address: IpAddr, prefix: u8) -> Result<IpAddr, RenderConfigError> {
     let bits = if address.is_ipv4() { 32 } else { 128 };
     let host_bits = u32::from(bits - prefix);
-    // Bits of a network's own part; a shift by all of them would not be one.
+    // The network's host bits; a shift by all bits would overflow.
     let rest = u128::MAX.checked_shr(128 - host_bits).unwrap_or_default();
     if rest < u128::from(DNS_HOST) {
         return Err(RenderConfigError::SmallServiceNetwork { prefix, host: DNS_HOST });

@@ -1,20 +1,20 @@
-//! Why the ControllerConfig cannot be made.
+//! Why the ControllerConfig cannot be computed.
 
-/// Why the ControllerConfig cannot be made. None of them goes away by itself: the next change of an object helps.
+/// Why the ControllerConfig cannot be computed. Nothing here goes away by itself: only a change of an object helps.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RenderConfigError {
-    /// Another operator keeps the ControllerConfig.
+    /// Another operator manages the ControllerConfig.
     #[error(
         "the ControllerConfig is kept by build {found}, and this is {own}: nothing of it is touched; continue that build's \
          work with --take-over, once it no longer runs"
     )]
     OtherBuild {
-        /// Build on the ControllerConfig.
+        /// Build named on the ControllerConfig.
         found: String,
         /// Build of this operator.
         own: String,
     },
-    /// An object that every cluster has is not there.
+    /// An object that every cluster has is missing.
     #[error("{kind} {name:?} not found")]
     Missing {
         /// Plural and group.
@@ -22,7 +22,7 @@ pub enum RenderConfigError {
         /// Its name.
         name: String,
     },
-    /// A ConfigMap that is needed is not there.
+    /// A required ConfigMap is missing.
     #[error("configmap {namespace}/{name} not found")]
     NoConfigMap {
         /// Its namespace.
@@ -43,15 +43,15 @@ pub enum RenderConfigError {
     /// The CA of the machine config server.
     #[error("could not get MCSC CA bundle: {0}")]
     ServerCa(Box<Self>),
-    /// The list of images is no JSON.
+    /// The list of images is not JSON.
     #[error("could not parse images.json bytes: {0}")]
     Images(String),
-    /// The list of images is of another release than the cluster is to run.
+    /// The list of images is of another release than the cluster should run.
     #[error("during operator version check: refusing to read images.json version {found:?}, operator version {own:?}")]
     OtherRelease {
         /// Release of the list.
         found: String,
-        /// Release the cluster is to run.
+        /// Release the cluster should run.
         own: String,
     },
     /// A bundle without a certificate.
@@ -62,7 +62,7 @@ pub enum RenderConfigError {
         /// The ConfigMap's name.
         name: String,
     },
-    /// Services have no network.
+    /// There is no service network.
     #[error("service cidr is empty in Network")]
     NoServiceNetwork,
     /// A service network cannot be read.
@@ -76,7 +76,7 @@ pub enum RenderConfigError {
         /// Number of the host.
         host: u8,
     },
-    /// The cloud provider's ConfigMap is needed and not there.
+    /// The cloud provider's ConfigMap is required and missing.
     #[error(
         "openshift-config-managed/kube-cloud-config configmap is required on platform {0} but not found: \
          configmap \"kube-cloud-config\" not found"
@@ -98,10 +98,10 @@ pub enum RenderConfigError {
         /// What it is.
         found: String,
     },
-    /// A secret for the registry inside the cluster is not there.
+    /// A secret for the internal registry is missing.
     #[error("failed to retrieve image pull secret {0}: secret not found")]
     NoPullSecret(String),
-    /// A secret holds something else than logins. What it holds is not told.
+    /// A secret contains something other than logins; its contents are not shown.
     #[error("could not merge auths from secret {0}: it holds no JSON object of logins")]
     NoLogins(String),
     /// The address of the machine config server.

@@ -1,4 +1,4 @@
-//! Pull specs out of the release's ConfigMaps (R-CONTROLLER-CONFIG-2 and -9).
+//! Pull specs from the release's ConfigMaps (R-CONTROLLER-CONFIG-2 and -9).
 
 use super::{ConfigMaps, RenderConfigError};
 use crate::stream::catalog::os_image_url;

@@ -1,13 +1,13 @@
-//! How the ControllerConfig that is there becomes the one that is wanted.
+//! How the existing ControllerConfig becomes the wanted one.
 //!
-//! R-MERGE-1 Where there is none it is created.
-//! R-MERGE-2 A text that is wanted empty keeps what is there, and an image of a template is never taken away.
-//! R-MERGE-3 Bytes, proxy and network are exactly what is wanted, also nothing; lists and embedded objects are replaced as a
-//! whole; the release image and what newer releases have added is never touched.
-//! R-MERGE-4 What says the same is not written: absent, null, empty text, list and object are one; embedded objects are
-//! compared without their metadata, logins as the JSON they are. So whoever takes over a cluster changes nothing in it.
-//! R-MERGE-5 The marks say which operator of which release wrote it, whether the API server's CA has just changed, and which
-//! copy of it nodes were told of.
+//! R-MERGE-1 If there is none it is created.
+//! R-MERGE-2 A text that is wanted empty keeps its current value, and an image of a template is never removed.
+//! R-MERGE-3 Bytes, proxy and network become exactly what is wanted, even empty; lists and embedded objects are replaced as a
+//! whole; the release image and fields of newer releases are never touched.
+//! R-MERGE-4 Equal values are not written: absent, null, empty text, list and object are the same; embedded objects are
+//! compared without their metadata, logins as the JSON they are. So taking over a cluster changes nothing in it.
+//! R-MERGE-5 Annotations record which operator of which release wrote it, whether the API server's CA has just changed, and which
+//! copy of it nodes were told about.
 //!
 //! Source: `EnsureControllerConfig` in `lib/resourcemerge/machineconfig.go` of
 //! github.com/openshift/machine-config-operator; R-MERGE-4 is ours.
@@ -25,25 +25,25 @@ use weir_api::{
     },
 };
 
-/// What the ControllerConfig is marked with.
+/// The ControllerConfig's annotations.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Marks<'a> {
     /// Build of the operator.
     pub build: &'a str,
-    /// Version of the release the cluster is to run.
+    /// Version of the release the cluster should run.
     pub release: &'a str,
     /// Whether the API server's CA has just changed.
     pub rotated: bool,
-    /// Which copy of it nodes are told of; absent when that is not to be noted.
+    /// Which copy of it nodes are told about; absent when that is not recorded.
     pub told: Option<&'a str>,
 }
 
-/// What is to be done about the ControllerConfig.
+/// What to do with the ControllerConfig.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ConfigChange {
     /// Create it.
     Create(Box<ControllerConfig>),
-    /// Change it, by a JSON patch that holds for the object as it was read, or not at all.
+    /// Change it, with a JSON patch that applies only to the object as it was read.
     Edit(Value),
 }
 
@@ -64,7 +64,7 @@ const LOGINS: &str = "internalRegistryPullSecret";
 const WHOLE: [&str; 3] = ["imageRegistryBundleData", "imageRegistryBundleUserData", "pullSecret"];
 const EMBEDDED: [&str; 2] = ["infra", "dns"];
 
-/// What is to be done; `None` when nothing is.
+/// What to do; `None` when nothing is.
 #[must_use]
 pub fn change(
     live: Option<&ControllerConfig>,
@@ -95,7 +95,7 @@ pub fn change(
     edit(&live.metadata, fields).map(ConfigChange::Edit)
 }
 
-/// The fields of the spec that are to be others, with their new values.
+/// The fields of the spec that must change, with their new values.
 fn differing(live: &ControllerConfigSpec, wanted: &ControllerConfigSpec) -> BTreeMap<&'static str, Value> {
     let [live, wanted] = [live, wanted].map(|spec| serde_json::to_value(spec).unwrap_or_default());
     let mut fields = BTreeMap::new();
@@ -135,7 +135,7 @@ fn without_metadata(object: &Value) -> Value {
     object
 }
 
-/// Logins as JSON, or as they are when they are none.
+/// Logins as JSON, or unchanged when they are not valid.
 fn logins(data: &Value) -> Value {
     let bytes = data.as_str().and_then(|text| STANDARD.decode(text).ok());
     bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_else(|| data.clone())

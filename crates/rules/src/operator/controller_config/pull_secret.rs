@@ -1,4 +1,4 @@
-//! The pull secret for the registry inside the cluster (R-CONTROLLER-CONFIG-8).
+//! The pull secret for the internal registry (R-CONTROLLER-CONFIG-8).
 
 use super::{RenderConfigError, RenderConfigView};
 use k8s_openapi::api::core::v1::Secret;
@@ -10,10 +10,10 @@ use weir_api::{
 
 /// Where services reach the registry.
 const REGISTRY: &str = "image-registry.openshift-image-registry.svc:5000";
-/// Where machines reach it that are not in the cluster yet; the cluster's domain follows.
+/// Where machines reach it before they are in the cluster; the cluster's domain follows.
 const ROUTE: &str = "default-route-openshift-image-registry.apps.";
 
-/// The logins of the puller's account and of the cluster's pull secret, as JSON; nothing without a registry, without the
+/// The logins of the puller's account and of the cluster's pull secret, as JSON; empty without a registry, without the
 /// account, or without a login.
 pub(super) fn internal(view: &RenderConfigView<'_>, domain: &str) -> Result<Option<Vec<u8>>, RenderConfigError> {
     let Some(account) = view.puller.filter(|_| view.has_registry) else { return Ok(None) };

@@ -1,4 +1,4 @@
-//! Where machines find the machine config server when they boot (R-CONTROLLER-CONFIG-10).
+//! Where booting machines find the machine config server (R-CONTROLLER-CONFIG-10).
 
 use super::RenderConfigError;
 use weir_api::Infrastructure;
@@ -13,7 +13,7 @@ pub(super) fn address(infrastructure: &Infrastructure) -> Result<String, RenderC
         platform.other.get(field)?.pointer("/apiServerInternalIPs/0")?.as_str()
     };
     let joined = |address: &str| {
-        // As the reference joins them: only an address with colons gets brackets.
+        // Joined as in the reference: only an address with colons gets brackets.
         if address.contains(':') { format!("[{address}]:{PORT}") } else { format!("{address}:{PORT}") }
     };
     let needed = match infrastructure.platform() {

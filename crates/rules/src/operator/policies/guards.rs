@@ -1,4 +1,4 @@
-//! What each admission policy says: whom it concerns, what it demands, in which words it refuses.
+//! The contents of each admission policy: what it matches, what it requires, and its messages.
 
 use super::Guard;
 use serde_json::{Value, json};
@@ -11,26 +11,26 @@ use weir_api::{
 };
 
 const API_VERSION: &str = "admissionregistration.k8s.io/v1";
-/// Where the API server says from which node a token of a pod is.
+/// Where the API server records the node of a pod's token.
 const NODE_NAME: &str = "authentication.kubernetes.io/node-name";
-/// Platforms whose machine sets can get other boot images; the first three, without vSphere, are those whose control plane
-/// machine sets can, too.
+/// Platforms whose machine sets can get other boot images; the first three, without vSphere, are those that also support
+/// control plane machine sets.
 const BOOT_IMAGES: [&str; 4] = ["GCP", "AWS", "Azure", "VSphere"];
 const CONTROL_PLANE_BOOT_IMAGES: [&str; 3] = ["GCP", "AWS", "Azure"];
 
-/// An object that expressions know as `params`.
+/// An object that expressions refer to as `params`.
 struct Parameter {
     group: &'static str,
     kind: &'static str,
     name: &'static str,
-    /// What it means that there is none: `Allow` or `Deny`.
+    /// The effect of its absence: `Allow` or `Deny`.
     not_found: &'static str,
 }
 
 const INFRASTRUCTURE: Parameter =
     Parameter { group: CONFIG_GROUP, kind: "Infrastructure", name: CLUSTER, not_found: "Allow" };
 
-/// A policy before it is an object.
+/// A policy before it becomes an object.
 struct Draft {
     name: &'static str,
     group: &'static str,
@@ -150,7 +150,7 @@ pub(super) fn configuration_name() -> Guard {
         .guard()
 }
 
-/// R-POLICY-8, where platforms are those of `platforms`.
+/// R-POLICY-8, on the platforms of `platforms`.
 fn on_platform(platforms: &[&str]) -> String {
     let all: Vec<String> = platforms.iter().map(|platform| format!("'{platform}'")).collect();
     format!(

@@ -2,7 +2,7 @@
 //!
 //! Source: `resolve.go` of gopkg.in/yaml.v2 2.4; the types are those of <https://yaml.org/type/>.
 
-/// Words that stand for null, a boolean or a number.
+/// Words that mean null, a boolean or a number.
 const WORDS: [&str; 37] = [
     "", "~", "null", "Null", "NULL", "y", "Y", "yes", "Yes", "YES", "n", "N", "no", "No", "NO", "true", "True", "TRUE",
     "false", "False", "FALSE", "on", "On", "ON", "off", "Off", "OFF", ".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF",
@@ -27,7 +27,7 @@ pub(super) fn needs_quotes(text: &str) -> bool {
     }
 }
 
-/// Takes digits off the front, at least `least` and at most `most`.
+/// Removes digits from the front, at least `least` and at most `most`.
 fn digits(text: &str, least: usize, most: usize) -> Option<(&str, &str)> {
     let count = text.bytes().take(most).take_while(u8::is_ascii_digit).count();
     (count >= least).then(|| text.split_at(count))
@@ -46,7 +46,7 @@ fn grouped_digits(text: &str) -> Option<&str> {
     Some(rest)
 }
 
-/// `.5`, `.5_0e1_0`: the one form of numbers in which the underscores are not simply dropped.
+/// `.5`, `.5_0e1_0`: the one form of numbers in which underscores are not simply dropped.
 fn is_fraction(text: &str) -> bool {
     let Some(rest) = text.strip_prefix('.').and_then(grouped_digits) else { return false };
     let exponent = rest.strip_prefix(['e', 'E']).map(|e| e.strip_prefix(['+', '-']).unwrap_or(e));
@@ -77,7 +77,7 @@ fn is_number(text: &str) -> bool {
     is_float(&bare) || is_odd_binary(&bare)
 }
 
-/// An integer as Go reads one whose base is told by its prefix; `None` when it is none, or far too large.
+/// An integer as Go parses one whose base is given by its prefix; `None` when it is not one, or far too large.
 fn integer(text: &str) -> Option<u128> {
     let (base, digits) = match text.as_bytes() {
         [b'0'] => (10, text),
@@ -87,7 +87,7 @@ fn integer(text: &str) -> Option<u128> {
         [b'0', ..] => (8, &text[1..]),
         _ => (10, text),
     };
-    // A sign in here is none of the number's.
+    // A sign here does not belong to the number.
     digits.bytes().all(|b| b.is_ascii_alphanumeric()).then(|| u128::from_str_radix(digits, base).ok())?
 }
 
@@ -107,7 +107,7 @@ fn is_float(text: &str) -> bool {
     complete && is_finite(text)
 }
 
-/// `0b+1`, `0b-1`, `-0b1`: the library has a way of its own to read binary numbers, which takes these too.
+/// `0b+1`, `0b-1`, `-0b1`: the library reads binary numbers in its own way, which accepts these too.
 fn is_odd_binary(text: &str) -> bool {
     let binary = |text: &str| match u128::from_str_radix(text, 2) {
         Ok(value) if text.bytes().all(|b| matches!(b, b'0' | b'1')) => Some(value),
@@ -175,7 +175,7 @@ fn date(text: &str) -> Option<([u32; 3], &str)> {
     Some(([year.parse().ok()?, month.parse().ok()?, day.parse().ok()?], rest))
 }
 
-/// What follows a time of day that exists.
+/// The rest after a valid time of day.
 fn time(text: &str) -> Option<&str> {
     let (hour, rest) = digits(text, 1, 2)?;
     let (minute, rest) = digits(rest.strip_prefix(':')?, 1, 2)?;
@@ -184,12 +184,12 @@ fn time(text: &str) -> Option<&str> {
     (below(hour, 24) && below(minute, 60) && below(second, 60)).then_some(rest)
 }
 
-/// What follows a fraction of a second, which need not be there.
+/// The rest after an optional fraction of a second.
 fn fraction(text: &str) -> &str {
     text.strip_prefix(['.', ',']).and_then(|f| digits(f, 1, usize::MAX)).map_or(text, |(_, rest)| rest)
 }
 
-/// `Z`, or an offset that the library takes: up to 24 hours and 60 minutes.
+/// `Z`, or an offset that the library accepts: up to 24 hours and 60 minutes.
 fn is_zone(text: &str) -> bool {
     let offset = |text: &str| {
         let (hour, rest) = digits(text, 2, 2)?;

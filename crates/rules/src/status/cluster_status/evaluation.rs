@@ -1,4 +1,4 @@
-//! Settings that a later release will not take, for the fleet's evaluation.
+//! Settings that a later release will not accept, for the fleet evaluation.
 //!
 //! Source: `pkg/operator/status.go` (fleet evaluation) of github.com/openshift/machine-config-operator.
 

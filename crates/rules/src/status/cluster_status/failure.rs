@@ -1,4 +1,4 @@
-//! What can fail, in the order in which it is reported.
+//! Failures, in the order in which they are reported.
 
 use crate::{
     status::required::Required,
@@ -8,50 +8,50 @@ use jiff::Timestamp;
 use std::fmt;
 use weir_api::keys::pool::{DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE};
 
-/// A failure, worded where it is known and printed everywhere else.
+/// A failure, worded in one place and printed everywhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// Evidence contradicts the distribution that was chosen; nothing is rolled out.
     DistributionMismatch {
-        /// What speaks against it, as clauses.
+        /// The contradicting evidence, as clauses.
         contradictions: Vec<String>,
     },
-    /// The catalogue of streams could not be made.
+    /// The stream catalogue could not be made.
     Catalog {
-        /// What of, why, and when it is tried again: [`catalog_said`].
+        /// Which image, why, and when it is retried: [`catalog_said`].
         said: String,
     },
-    /// Objects are there and cannot be read.
+    /// Objects are unreadable.
     Unreadable {
         /// Which, why, and what to do.
         said: String,
     },
     /// A part of the operator's own work failed.
     Work {
-        /// Which.
+        /// Which part.
         task: Task,
         /// Why.
         why: String,
     },
-    /// A required pool does not get there.
+    /// A required pool is stuck.
     RequiredPools {
         /// Why.
         why: String,
     },
-    /// What another operator generated no longer fits, and nobody generates it anew.
+    /// What another operator generated no longer matches, and nothing generates it again.
     GeneratedStale {
-        /// What the pools say of it, each with its name.
+        /// The pools' messages, each with its name.
         pools: Vec<(String, String)>,
     },
 }
 
-/// Most pools that a message quotes.
+/// Maximum number of pools in a message.
 const QUOTED: usize = 3;
 
 /// Parts of the operator's work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Task {
-    /// Reading what the cluster is.
+    /// Reading the cluster's configuration.
     RenderConfig,
     /// The MachineConfiguration's status.
     MachineConfiguration,
@@ -73,8 +73,8 @@ impl Failure {
         }
     }
 
-    /// What the controllers say on the pools that concerns the cluster as a whole: a process of its own has no other way to
-    /// know. A pool that is being deleted says nothing new.
+    /// Failures of the cluster as a whole that the controllers report on the pools: a separate process has no other way to
+    /// know. Pools that are being deleted are ignored.
     #[must_use]
     pub fn of_pools(pools: &[PoolView<'_>]) -> Option<Self> {
         let pools = || pools.iter().filter(|pool| !pool.deleting);
@@ -85,7 +85,7 @@ impl Failure {
             .or_else(|| said(OS_IMAGE_STREAM_NOT_MADE).map(|said| Self::Catalog { said }))
     }
 
-    /// What pools say of generated MachineConfigs that no longer fit, if any does.
+    /// The pools' messages about generated MachineConfigs that no longer match, if any.
     #[must_use]
     pub fn of_generated(pools: &[PoolView<'_>]) -> Option<Self> {
         let said = |pool: &PoolView<'_>| {
@@ -96,7 +96,7 @@ impl Failure {
         (!pools.is_empty()).then_some(Self::GeneratedStale { pools })
     }
 
-    /// Its place among all that failed: the first is reported.
+    /// Its rank among all failures: the first is reported.
     #[must_use]
     pub fn order(&self) -> (u8, Option<Task>) {
         match self {
@@ -127,7 +127,7 @@ impl Failure {
     }
 }
 
-/// Why the OSImageStream could not be made from a release image, and when it is tried again; never without a change if absent.
+/// Why the OSImageStream could not be made from a release image, and when it is retried; `None` for not without a change.
 #[must_use]
 pub fn catalog_said(release: &str, why: &str, next: Option<Timestamp>) -> String {
     let next = next.map_or_else(
@@ -137,7 +137,7 @@ pub fn catalog_said(release: &str, why: &str, next: Option<Timestamp>) -> String
     format!("{}{why}; {next}", not_made(release))
 }
 
-/// Whether [`catalog_said`] this of the release.
+/// Whether this message is [`catalog_said`] of the release.
 #[must_use]
 pub fn is_said_of(said: &str, release: &str) -> bool {
     said.starts_with(&not_made(release))

@@ -1,4 +1,4 @@
-//! Objects that support tools collect when something is wrong with us.
+//! Objects for support tools to collect when we have a problem.
 //!
 //! Source: `relatedObjects` in `pkg/operator/status.go` of github.com/openshift/machine-config-operator; `osimagestreams`,
 //! `machineconfignodes` and the roles of weir's components are ours.

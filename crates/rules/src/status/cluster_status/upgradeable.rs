@@ -1,10 +1,10 @@
-//! What stands against an update of the cluster.
+//! What blocks an update of the cluster.
 //!
-//! R-UPGRADE-1 A pool that is Degraded, or whose image build was interrupted, before everything else.
+//! R-UPGRADE-1 First, a pool that is Degraded, or whose image build was interrupted.
 //! R-UPGRADE-2 A stream that this release no longer carries and that a pool or the default still uses: the next release
-//! need not have anything it could be kept alive with.
+//! may have nothing to keep it alive with.
 //! R-UPGRADE-3 Boot images that are too old, where that is enforced: older than release 4.13.0, or than OS 9.2 when only
-//! the OS version is known. A version nobody can read stands against nothing.
+//! the OS version is known. An unparsable version blocks nothing.
 //!
 //! Source: `pkg/operator/status.go` (Upgradeable) and `pkg/operator/sync.go` (boot image skew) of
 //! github.com/openshift/machine-config-operator; R-UPGRADE-2 is ours.
@@ -20,20 +20,20 @@ use weir_api::{
     condition::{TRUE, find, is_true},
 };
 
-/// Everything that decides it.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct UpgradeView<'a> {
     /// All pools, by name.
     pub pools: &'a [PoolView<'a>],
     /// The one OSImageStream; absent when there is none or the gate is off.
     pub streams: Option<&'a OSImageStream>,
-    /// The one MachineConfiguration; absent when there is none or boot images are not judged.
+    /// The one MachineConfiguration; absent when there is none or boot images are not checked.
     pub boot_images: Option<&'a MachineConfiguration>,
-    /// Version of the release the cluster runs, for a link; empty when not known.
+    /// Version of the release the cluster runs, for a link; empty when unknown.
     pub version: &'a str,
 }
 
-/// What stands against it.
+/// What blocks the update.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Blocked {
     /// A pool is Degraded.
@@ -42,7 +42,7 @@ pub enum Blocked {
     InterruptedBuild,
     /// Streams that the release dropped are in use.
     RetainedStreams {
-        /// Who uses them, by stream: `pool worker`, `the default`.
+        /// Their users, by stream: `pool worker`, `the default`.
         used: BTreeMap<String, Vec<String>>,
         /// The streams of this release.
         available: Vec<String>,
@@ -54,7 +54,7 @@ pub enum Blocked {
     },
 }
 
-/// Decides it; `None` when nothing stands against an update.
+/// Decides it; `None` when nothing blocks an update.
 #[must_use]
 pub fn upgradeable(view: &UpgradeView<'_>) -> Option<Blocked> {
     let pools = view.pools.iter().find_map(|pool| {
@@ -89,9 +89,9 @@ fn retained_in_use(view: &UpgradeView<'_>) -> Option<Blocked> {
     (!used.is_empty()).then_some(Blocked::RetainedStreams { used, available })
 }
 
-/// Oldest release whose boot images may be used.
+/// Oldest release whose boot images are accepted.
 const OLDEST_RELEASE: [u32; 3] = [4, 13, 0];
-/// Oldest OS whose boot images may be used.
+/// Oldest OS whose boot images are accepted.
 const OLDEST_OS: [u32; 2] = [9, 2];
 
 fn boot_images(view: &UpgradeView<'_>) -> Option<Blocked> {
@@ -149,7 +149,7 @@ fn old_release(version: &str) -> Option<String> {
     })
 }
 
-/// The OS version inside a boot image's version: `9.6.20250523-0` says it in front, `414.92.202310210434-0` in its middle.
+/// The OS version inside a boot image's version: `9.6.20250523-0` starts with it, `414.92.202310210434-0` has it in the middle.
 fn old_os(version: &str) -> Option<String> {
     let parts: Vec<&str> = version.split('.').collect();
     let [first, second, third, ..] = parts[..] else { return None };

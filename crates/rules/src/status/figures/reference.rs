@@ -1,4 +1,4 @@
-//! The reference's figures that alerts and dashboards hang on (R-FIGURES-4).
+//! The reference's metrics that alerts and dashboards use (R-FIGURES-4).
 
 use super::Figure;
 use crate::{
@@ -10,17 +10,17 @@ use k8s_openapi::api::core::v1::Node;
 use std::collections::BTreeMap;
 use weir_api::{ControllerConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, condition::TRUE};
 
-/// Where a control plane is one machine.
+/// Topology of a single-node control plane.
 const SINGLE_REPLICA: &str = "SingleReplica";
-/// Where boot images are no resource of a cloud.
+/// Platform whose boot images are not a cloud resource.
 const BARE_METAL: &str = "BareMetal";
-/// Mode in which nobody cares how old boot images are.
+/// Mode in which the age of boot images does not matter.
 const NONE: &str = "None";
 
-/// When controllers last did what they are for, by controller, step and object.
+/// When controllers last completed a step, by controller, step and object.
 pub type Steps = BTreeMap<(&'static str, String, String), Timestamp>;
 
-/// What these are told from.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct ReferenceView<'a> {
     /// All pools.
@@ -33,7 +33,7 @@ pub struct ReferenceView<'a> {
     pub controller_config: Option<&'a ControllerConfig>,
     /// The MachineConfiguration.
     pub configuration: Option<&'a MachineConfiguration>,
-    /// When controllers last did what they are for.
+    /// When controllers last completed a step.
     pub steps: &'a Steps,
 }
 
@@ -92,7 +92,7 @@ fn nobody_cares(view: &ReferenceView<'_>) -> bool {
         && platform != Some(BARE_METAL)
 }
 
-/// What each node is at: the condition of its MachineConfigNode that became true last.
+/// The state of each node: the condition of its MachineConfigNode that became true last.
 fn states(reports: &[&MachineConfigNode], primary: &BTreeMap<&str, &str>) -> Figure {
     let state = |report: &&MachineConfigNode| {
         let name = report.metadata.name.as_deref()?;

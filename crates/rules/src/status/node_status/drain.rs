@@ -1,6 +1,6 @@
-//! What the state of a drain says about its node.
+//! What the state of a drain reports about its node.
 //!
-//! Source of the words: `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator.
+//! Source of the messages: `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator.
 
 use super::step::{Report, completed, executed, said};
 use crate::{
@@ -21,56 +21,56 @@ use weir_api::{
 /// A step of cordon, drain and uncordon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum DrainStep {
-    /// The node takes no new pods.
+    /// The node is cordoned.
     Cordoned {
-        /// Whether it did not before either, for somebody else's reason.
+        /// Whether somebody else had already cordoned it.
         foreign: bool,
     },
-    /// The node could not be made to take no new pods.
+    /// The node could not be cordoned.
     CordonFailed {
         /// Why.
         why: String,
-        /// Whether the node is cordoned all the same.
+        /// Whether the node is cordoned nevertheless.
         unschedulable: bool,
     },
-    /// Pods are asked to leave.
+    /// Pods are being evicted.
     Draining {
-        /// What is asked for.
+        /// The request.
         asked: String,
-        /// What was carried out last.
+        /// The last request that was carried out.
         applied: String,
-        /// Who is in the way; empty while nobody is.
+        /// What blocks it; empty while nothing does.
         blocked: String,
     },
-    /// Pods have been asked for a while, and some are still there.
+    /// Pods have been evicted for a while, and some are still there.
     NotDrained {
-        /// What is asked for.
+        /// The request.
         asked: String,
-        /// What was carried out last.
+        /// The last request that was carried out.
         applied: String,
-        /// Who is in the way.
+        /// What blocks it.
         blocked: String,
     },
-    /// All pods have left.
+    /// All pods are gone.
     Drained {
-        /// What was asked for.
+        /// The request.
         asked: String,
     },
-    /// The node takes pods again.
+    /// The node is uncordoned.
     Uncordoned {
-        /// Whether it stays cordoned, because somebody else did it.
+        /// Whether it stays cordoned, because somebody else cordoned it.
         foreign: bool,
     },
-    /// The node could not be made to take pods again.
+    /// The node could not be uncordoned.
     UncordonFailed {
         /// Why.
         why: String,
-        /// Whether the node is cordoned still.
+        /// Whether the node is still cordoned.
         unschedulable: bool,
     },
 }
 
-/// What to record, in order, before the drain's own step is carried out; none when there is nothing to say yet.
+/// What to record, in order, before the drain's own step is carried out; empty when there is nothing to report yet.
 #[must_use]
 pub fn drain_reports(node: &NodeView<'_>, plan: &NodeDrain, tried: &Tried) -> Vec<Report> {
     steps(node, plan, tried).iter().map(DrainStep::report).collect()
@@ -94,7 +94,7 @@ fn steps(node: &NodeView<'_>, plan: &NodeDrain, tried: &Tried) -> Vec<DrainStep>
         (_, None) => failure.map(|why| DrainStep::CordonFailed { why, unschedulable }).into_iter().collect(),
         (drain::Step::Drained, _) => vec![DrainStep::Cordoned { foreign }, DrainStep::Drained { asked }],
         _ if plan.stage == Stage::Fresh => {
-            // A pod that stops in its time is in nobody's way.
+            // A pod that terminates in time blocks nothing.
             let refused = plan.blockers.iter().filter(|blocker| blocker.why != InTheWay::Terminating);
             let blocked = words(refused);
             vec![DrainStep::Cordoned { foreign }, DrainStep::Draining { asked, applied, blocked }]
@@ -154,7 +154,7 @@ impl DrainStep {
                 };
                 completed(TRUE, "Uncordoned Node as part of completing upgrade phase", said(UNCORDONED, TRUE, text))
             }
-            // The value is the one before the cordon, as the reference has it.
+            // The value is the one before the cordon, as in the reference.
             Self::Cordoned { foreign } => {
                 let text = format!("Cordoned node. The node is reporting Unschedulable = {foreign}");
                 executed(UNKNOWN, "Cordoned Node as part of update executed phase", said(CORDONED, TRUE, &text))

@@ -1,4 +1,4 @@
-//! The steps of an update, in the words the reference has for them.
+//! The steps of an update, in the reference's words.
 //!
 //! Source: the calls of `GenerateAndApplyMachineConfigNodes` in `pkg/daemon/{daemon,update,drain}.go` and
 //! `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator.
@@ -13,20 +13,20 @@ use weir_api::{
     },
 };
 
-/// What one condition is to say.
+/// A wanted condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
     /// Condition type.
     pub type_: &'static str,
     /// `True`, `False` or `Unknown`.
     pub status: &'static str,
-    /// A word for machines.
+    /// The reason, for machines.
     pub reason: String,
-    /// A sentence for people.
+    /// The message, for people.
     pub message: String,
 }
 
-/// What is said at once: of a step, and of the phase it belongs to.
+/// One report: about a step and the phase it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     /// The phase.
@@ -35,29 +35,29 @@ pub struct Report {
     pub step: Option<Said>,
 }
 
-/// A step of an update that the node's daemon makes.
+/// A step of an update performed by the node's daemon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The daemon found that its node is to change; begins a round.
+    /// The daemon found that its node should change; begins a round.
     Needed {
         /// Name of the node.
         node: String,
     },
     /// The change is possible on a running machine.
     Prepared {
-        /// Whether pods must leave for it.
+        /// Whether it needs a drain.
         drain: bool,
     },
-    /// The change is not possible, or nobody can tell.
+    /// The change is not possible, or it is unknown whether it is.
     NotPrepared {
-        /// Config the node runs.
+        /// The node's current config.
         from: String,
-        /// Config it was to run.
+        /// The node's desired config.
         to: String,
-        /// Why not.
+        /// The reason.
         why: String,
     },
-    /// No pod has to leave.
+    /// No drain is needed.
     NoDrain,
     /// Files and OS are being written.
     Applying {
@@ -91,12 +91,12 @@ pub enum Step {
         /// Why.
         why: String,
     },
-    /// The daemon is back at its normal work.
+    /// The daemon is idle again.
     Resumed {
-        /// Config the node runs.
+        /// The node's current config.
         config: String,
     },
-    /// The node runs what it is to run; ends a round.
+    /// The node runs its desired config; ends a round.
     Updated {
         /// Name of the node.
         node: String,
@@ -104,7 +104,7 @@ pub enum Step {
 }
 
 impl Step {
-    /// What the conditions say of it.
+    /// The conditions for it.
     #[must_use]
     pub fn report(&self) -> Report {
         match self {
@@ -166,7 +166,7 @@ impl Said {
         }
     }
 
-    /// Whether a condition says the same, whatever its reason.
+    /// Whether a condition is the same, ignoring its reason.
     pub(super) fn is_said_by(&self, condition: &MetaCondition) -> bool {
         condition.type_ == self.type_ && condition.status == self.status && condition.message == self.message
     }
@@ -194,7 +194,7 @@ fn of_phase(type_: &'static str, status: &'static str, message: &str, mut step: 
     Report { phase, step: Some(step) }
 }
 
-/// The reference leaves an empty word where something is needed, and two spaces with it.
+/// The reference inserts an empty word where something is required, which leaves two spaces.
 fn applied(verb: &str, tense: &str, os: bool, files: bool) -> String {
     let not = |needed: bool| if needed { "" } else { "not" };
     format!(

@@ -1,19 +1,19 @@
-//! Which nodes of a pool fail, and what they say (R-POOL-3).
+//! The failing nodes of a pool and their messages (R-POOL-3).
 
 use super::PoolStatusView;
 use crate::objects::quoted::quoted;
 
-/// Failing nodes and their words.
+/// Failing nodes and their messages.
 #[derive(Clone, Debug, Default)]
 pub(super) struct NodeFailures<'a> {
-    /// Nodes whose MachineConfigNode says so, by name.
+    /// Nodes whose MachineConfigNode reports a failure, by name.
     pub(super) reported: Vec<&'a str>,
     named: usize,
     said: Vec<String>,
 }
 
-/// Collects them: what MachineConfigNodes say first, then what daemons say. When no MachineConfigNode reports a failure,
-/// the daemons' annotations stand in, so that a failure is never without a name.
+/// Collects them: messages of MachineConfigNodes first, then those of daemons. When no MachineConfigNode reports a failure,
+/// the daemons' annotations stand in, so that a failure always has a name.
 pub(super) fn node_failures<'a>(view: &PoolStatusView<'a>) -> NodeFailures<'a> {
     let mut failures = NodeFailures::default();
     for node in view.nodes {

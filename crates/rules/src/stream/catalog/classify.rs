@@ -1,4 +1,4 @@
-//! What an image is, from its labels (R-CATALOG-3).
+//! Classifies an image by its labels (R-CATALOG-3).
 //!
 //! Source: `pkg/osimagestream/image_data.go` of github.com/openshift/machine-config-operator.
 
@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use weir_api::keys::image;
 
-/// The labels that say what an image is.
+/// The labels that classify an image.
 pub const TELLING: [&str; 3] = [image::STREAM_CLASS, image::BOOTC, image::EXTENSIONS];
 
 /// Half of a stream.
@@ -38,7 +38,7 @@ impl fmt::Display for Part {
     }
 }
 
-/// Why labels make an image no part of a stream.
+/// Why labels do not make an image part of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NotTaken {
     /// No stream label, or an empty one.
@@ -59,7 +59,7 @@ impl fmt::Display for NotTaken {
 /// Which half of which stream an image is. An image with both labels is an OS image.
 ///
 /// # Errors
-/// When it is none.
+/// When it belongs to none.
 pub fn classify(labels: &BTreeMap<String, String>) -> Result<(Part, String), NotTaken> {
     let label = |key| labels.get(key).map_or("", String::as_str);
     let stream = label(image::STREAM_CLASS);

@@ -1,9 +1,9 @@
 //! Which stream is the default (R-CATALOG-10).
 //!
-//! R-DEFAULT-1  The stream asked for: `spec.defaultStream`, else the default there was.
-//! R-DEFAULT-2  None asked for: the only stream; of several, the one built in for the version the cluster was
+//! R-DEFAULT-1  The requested stream: `spec.defaultStream`, else the previous default.
+//! R-DEFAULT-2  None requested: the only stream; of several, the one built in for the version the cluster was
 //!              installed with.
-//! R-DEFAULT-3  Asked for and gone, where the distribution has one stream: the only stream.
+//! R-DEFAULT-3  Requested and gone, where the distribution has one stream: the only stream.
 //! R-DEFAULT-4  Anything else that is not among the streams is an error.
 
 use super::{CatalogError, Existing};
@@ -26,11 +26,11 @@ pub enum DefaultReason {
     Requested,
     /// It was the default before.
     Kept,
-    /// There is no other.
+    /// It is the only stream.
     Only,
-    /// Built in for clusters installed with this version, or for all where it depends on none.
+    /// Built in for clusters installed with this version, or for all if it does not depend on the version.
     BuiltIn(Option<ReleaseVersion>),
-    /// It took the place of a stream that is gone.
+    /// It replaces a stream that is gone.
     Followed {
         /// The stream that is gone.
         from: String,

@@ -1,15 +1,15 @@
-//! What is to be done about the OSImageStream now.
+//! What to do about the OSImageStream now.
 //!
-//! R-DUE-1 With the gate of streams off: nothing.
-//! R-DUE-2 Without a desired release image there is nothing to make a catalogue from: wait.
-//! R-DUE-3 The catalogue is made anew when the object is missing, lists no streams, or was made from another release
-//! image or by another build than ours. The marks that say so are written last, so an object half-written is made anew.
-//! R-DUE-4 While the cluster is to run another version than ours, the controllers of that version make it: wait.
-//! R-DUE-5 Else the default that the user chose is taken over when it is listed; when not, the user is told.
-//! R-DUE-6 Else a retained stream that no pool uses any more, and the default does not, is taken off the list. Nothing is
+//! R-DUE-1 With the streams gate off: nothing.
+//! R-DUE-2 Without a desired release image there is no source for a catalogue: wait.
+//! R-DUE-3 The catalogue is made again when the object is missing, lists no streams, or was made from another release
+//! image or by another build. The annotations that record this are written last, so a half-written object is made again.
+//! R-DUE-4 While the cluster should run another version than ours, the controllers of that version make it: wait.
+//! R-DUE-5 Else the user's default is copied to the status when it is listed; otherwise the user is told.
+//! R-DUE-6 Else a retained stream that neither a pool nor the default uses any more is removed from the list. Nothing is
 //! inspected for that.
-//! R-DUE-7 Who only looks is no build of the controllers: by whom the object was made says nothing to it, and neither does one
-//! without any mark, which other controllers may have made.
+//! R-DUE-7 A read-only command is no build of the controllers: it ignores which build made the object, and also accepts one
+//! without annotations, which other controllers may have made.
 //!
 //! Source: `pkg/controller/osimagestream` of github.com/openshift/machine-config-operator; the order of writes is ours.
 
@@ -17,7 +17,7 @@ use crate::view::Annotations;
 use std::{collections::BTreeSet, fmt};
 use weir_api::{ClusterVersion, OSImageStream, keys::config, os_image_stream::OSImageStreamStatus};
 
-/// Everything that decides it.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct DueView<'a> {
     /// Whether the gate `OSStreams` is on.
@@ -26,15 +26,15 @@ pub struct DueView<'a> {
     pub cluster: Option<&'a ClusterVersion>,
     /// The one OSImageStream, if it exists.
     pub object: Option<&'a OSImageStream>,
-    /// Identity of these controllers' build; absent for who only looks (R-DUE-7).
+    /// Identity of these controllers' build; absent for a read-only command (R-DUE-7).
     pub build: Option<&'a str>,
-    /// Release version of these controllers; absent when the build does not know it, which then counts as the desired.
+    /// Release version of these controllers; absent when the build does not know it, which then counts as the desired one.
     pub version: Option<&'a str>,
     /// Streams that pools use: [`super::in_use::in_use`].
     pub in_use: &'a BTreeSet<String>,
 }
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Due {
     /// Nothing: there are no streams (R-DUE-1).
@@ -43,7 +43,7 @@ pub enum Due {
     NoRelease,
     /// Wait for the controllers of another version (R-DUE-4).
     OtherVersion {
-        /// Version the cluster is to run.
+        /// Version the cluster should run.
         desired: String,
         /// Version of these controllers.
         ours: String,
@@ -55,28 +55,28 @@ pub enum Due {
         /// Why.
         because: Stale,
     },
-    /// Let the status follow the default that the user chose.
+    /// Copy the user's default to the status.
     TakeDefault {
         /// Its name.
         to: String,
     },
-    /// The default that the user chose is not listed.
+    /// The user's default is not listed.
     UnknownDefault {
         /// Its name.
         wanted: String,
-        /// The streams there are.
+        /// The available streams.
         available: Vec<String>,
     },
-    /// Take retained streams off the list.
+    /// Remove retained streams from the list.
     Drop {
         /// Their names.
         streams: Vec<String>,
     },
-    /// Nothing: all is as it should be.
+    /// Nothing: everything is up to date.
     Nothing,
 }
 
-/// Why a catalogue has to be made.
+/// Why a catalogue must be made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Stale {
     /// There is no object.
@@ -134,7 +134,7 @@ fn unused(object: &OSImageStream, status: &OSImageStreamStatus, in_use: &BTreeSe
     if streams.is_empty() { Due::Nothing } else { Due::Drop { streams } }
 }
 
-/// Names of the listed streams that the release no longer carries, as the object is marked.
+/// Names of the listed streams that the release no longer carries, from the object's annotation.
 #[must_use]
 pub fn retained(object: &OSImageStream) -> BTreeSet<&str> {
     Annotations::of(&object.metadata).names(config::RETAINED_STREAMS).collect()

@@ -1,4 +1,4 @@
-//! Which streams pools use: those they name, those they run, and those they are still on the way from.
+//! Which streams pools use: those they name, those they run, and those they are updating from.
 
 use std::collections::BTreeSet;
 use weir_api::{MachineConfigPool, os_image_stream::OSImageStreamSet};
@@ -13,7 +13,7 @@ pub fn in_use<'a>(
     let of_pool = |pool: &'a MachineConfigPool| {
         let status = pool.status.as_ref();
         let runs = status.and_then(|s| s.os_image_stream.as_ref());
-        // While nodes move, the status names no stream, and the configuration is still the one they come from.
+        // While nodes update, the status names no stream, and the configuration is still the one they come from.
         let reached = status.and_then(|s| s.configuration.as_ref()).and_then(|c| image_of(c.name()));
         let left =
             reached.and_then(|image| streams.iter().find(|set| set.os_image == image)).map(|set| set.name.clone());

@@ -1,15 +1,15 @@
-//! Of which images what is known is kept, when the rest is forgotten.
+//! Images whose cached data is kept when the rest is evicted.
 //!
-//! R-KEPT-1 What is known of an image is kept while the cluster uses the image: a stream that is listed, the release it is
-//! to run, the images of the ControllerConfig, those of the configuration that a pool has or is to have, and pinned ones.
-//! R-KEPT-2 When a pool's configuration cannot be seen, it is not known what is used, and everything is kept.
+//! R-KEPT-1 Data of an image is kept while the cluster uses the image: a listed stream, the release it should
+//! run, the images of the ControllerConfig, those of a pool's current or target configuration, and pinned ones.
+//! R-KEPT-2 If a pool's configuration cannot be read, it is unknown what is used, and everything is kept.
 //!
 //! Source: the evicters of `pkg/imageutils` in github.com/openshift/machine-config-operator, which do not keep the release.
 
 use std::{collections::BTreeSet, sync::Arc};
 use weir_api::{ClusterVersion, ControllerConfig, MachineConfig, MachineConfigPool, OSImageStream, PinnedImageSet};
 
-/// What decides it.
+/// The inputs.
 #[derive(Clone, Copy, Debug)]
 pub struct KeptView<'a> {
     /// The one ClusterVersion, if it exists.
@@ -24,8 +24,8 @@ pub struct KeptView<'a> {
     pub pinned: &'a [Arc<PinnedImageSet>],
 }
 
-/// The pull specs of the images of which everything is kept; `None` when everything is kept of every image. `config_of`
-/// finds a MachineConfig by its name.
+/// The pull specs of the images whose data is kept; `None` to keep everything. `config_of`
+/// finds a MachineConfig by name.
 #[must_use]
 pub fn kept<'a>(
     view: &KeptView<'a>,

@@ -14,13 +14,13 @@ pub(crate) const OS: &str = "baseOSContainerImage";
 pub(crate) const EXTENSIONS: &str = "baseOSExtensionsContainerImage";
 /// Key of the release that the ConfigMap was written for.
 pub(crate) const VERSION: &str = "releaseVersion";
-/// The keys that it always has.
+/// The keys that it must have.
 pub(crate) const REQUIRED: [&str; 4] = [OS, EXTENSIONS, "osImageURL", VERSION];
 
-/// Why the ConfigMap does not count.
+/// Why the ConfigMap is ignored.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotUsed {
-    /// A key is not there.
+    /// A key is missing.
     #[error(
         "failed to parse OS Image URLs ConfigMap: expected missing data key {key:?} to be present in ConfigMap {NAME}"
     )]
@@ -28,21 +28,21 @@ pub enum NotUsed {
         /// The key.
         key: &'static str,
     },
-    /// It was written for another release than the cluster is to run: its images are those of the way before or after.
+    /// It was written for another release than the cluster should run: its images are those before or after the update.
     #[error("it is of release {of}, and the cluster is to run {desired}")]
     OtherRelease {
-        /// The release it is of.
+        /// Its release.
         of: String,
-        /// The release the cluster is to run.
+        /// The release the cluster should run.
         desired: String,
     },
 }
 
-/// The images to inspect: the OS image and its extensions image, without those that are empty. `desired` is the version
-/// that the cluster is to run.
+/// The images to inspect: the OS image and its extensions image, unless empty. `desired` is the version
+/// that the cluster should run.
 ///
 /// # Errors
-/// When one of the keys that the ConfigMap always has is not there, or it is of another release.
+/// When a required key is missing, or it is of another release.
 pub fn candidates(data: &BTreeMap<String, String>, desired: &str) -> Result<Vec<Candidate>, NotUsed> {
     if let Some(key) = REQUIRED.into_iter().find(|key| !data.contains_key(*key)) {
         return Err(NotUsed::MissingKey { key });

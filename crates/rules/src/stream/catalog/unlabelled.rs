@@ -1,8 +1,8 @@
 //! The stream of a payload whose images do not say which stream they are of.
 //!
-//! R-UNLABELLED-1 Where the distribution has it so and nothing else forms a stream, the images of the two base tags do, if
-//!                neither has a stream label. With one label missing the payload is half-made, and nothing is guessed.
-//! R-UNLABELLED-2 The stream is called as the default that was asked for or there was, else as the one that is built in.
+//! R-UNLABELLED-1 If the distribution allows it and nothing else forms a stream, the images of the two base tags do, if
+//!                neither has a stream label. With only one label missing the payload is inconsistent, and nothing is guessed.
+//! R-UNLABELLED-2 The stream gets the name of the requested or previous default, else of the built-in one.
 
 use super::{
     Considered, Existing, Origin, SourceKind, Stream, Verdict,
@@ -13,7 +13,7 @@ use super::{
 use weir_api::os_image_stream::OSImageStreamSet;
 use weir_distro::{Profile, ReleaseVersion, UnlabelledRule};
 
-/// The stream, if there is one; says of its two images that they are.
+/// The stream, if there is one; records the outcome for its two images.
 pub(super) fn stream(
     profile: &Profile,
     existing: Existing<'_>,
@@ -75,7 +75,7 @@ mod tests {
         assert_eq!((found.default.as_str(), found.streams.len()), ("centos-10", 1));
         assert_eq!(found.notices, [Notice::Unlabelled("centos-10".to_owned())]);
         assert!(found.considered[0].to_string().contains("by its tag"), "{}", found.considered[0]);
-        // A name that the cluster knows is kept: nothing says that the operating system is another one.
+        // A name that the cluster knows is kept: nothing indicates another operating system.
         let existing = Existing { spec_default: "centos-11", ..Existing::default() };
         assert_eq!(make("okd", "okd", ["-", "-"], existing).unwrap().default, "centos-11");
     }

@@ -85,7 +85,7 @@ pub(super) fn count(images: usize) -> String {
     if images == 1 { "1 image".to_owned() } else { format!("{images} images") }
 }
 
-/// As many messages as a condition has room for; usually all say the same.
+/// As many messages as fit into a condition; usually all are the same.
 const SHOWN: usize = 5;
 
 pub(super) fn first(messages: &[String]) -> String {

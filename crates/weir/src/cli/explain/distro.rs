@@ -1,4 +1,4 @@
-//! `weir explain distro`: what is particular to each distribution.
+//! `weir explain distro`: how the distributions differ.
 
 use super::super::{Output, print};
 use crate::exit::Outcome;
@@ -11,10 +11,10 @@ use weir_distro::{
 /// How to print it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Distro {
-    /// Only what differs
+    /// Only the differences
     #[arg(long)]
     diff: bool,
-    /// As data instead of text
+    /// Print JSON or YAML instead of text
     #[arg(short, long, value_name = "FORMAT")]
     output: Option<Output>,
 }
@@ -31,7 +31,7 @@ impl Distro {
     }
 }
 
-/// What stands where a profile has no such setting.
+/// Shown where a profile lacks a setting.
 const ABSENT: &str = "-";
 
 fn table(rows: &[Setting]) -> String {

@@ -1,4 +1,4 @@
-//! `weir explain file`: where a file on a pool's machines comes from, and what is in it.
+//! `weir explain file`: where a file on a pool's machines comes from, and its contents.
 
 use super::super::{Output, manifest_source::Given, render::origin};
 use crate::{exit::Outcome, inputs};
@@ -84,7 +84,7 @@ impl File {
     }
 }
 
-/// The file as it was rendered.
+/// The file as rendered.
 fn file(rendered: &Rendered, path: &str) -> Result<Value> {
     let raw = rendered.config.spec.config.as_ref().context("the rendered MachineConfig has no Ignition config")?;
     let files = raw.pointer("/storage/files").and_then(Value::as_array);

@@ -1,4 +1,4 @@
-//! `weir explain rollout`: which nodes a pool has, which of them may go, and what the others wait for.
+//! `weir explain rollout`: which nodes a pool has, which may start, and what the others wait for.
 
 use crate::{
     cli::{Output, manifest_source::Given, print},
@@ -11,9 +11,9 @@ use weir_rules::world::{
     explain::{explain, explain_all, explained, membership, without_pool},
 };
 
-/// Which nodes a pool has, which of them may go, and what the others wait for
+/// Which nodes a pool has, which may start, and what the others wait for
 ///
-/// Computed from objects as the controllers would, of a cluster or out of manifests: nothing is asked of a controller.
+/// Computed from objects as the controllers would, from a cluster or from manifests; no controller is asked.
 #[derive(Debug, clap::Args)]
 pub struct Rollout {
     /// The pool [default: all of them]

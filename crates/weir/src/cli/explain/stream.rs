@@ -8,7 +8,7 @@ use weir_api::MachineConfigPool;
 use weir_distro::Profile;
 use weir_rules::{stream::catalog::due::retained, view::PoolView, world::World};
 
-/// Which OS image stream a pool gets, why, and which images that are
+/// Which OS image stream a pool gets, why, and its images
 #[derive(Debug, clap::Args)]
 pub struct Stream {
     /// The pool [default: all of them]
@@ -16,7 +16,7 @@ pub struct Stream {
     pool: Option<String>,
     #[command(flatten)]
     given: Given,
-    /// Distribution of the cluster: decides about streams that are gone [default: as the FeatureGate says]
+    /// Distribution of the cluster, which decides about dropped streams [default: from the FeatureGate]
     #[arg(long, value_name = "NAME", value_parser = Profile::by_name)]
     distribution: Option<&'static Profile>,
     /// Print JSON or YAML instead of text
@@ -63,7 +63,7 @@ fn of_pool(world: &World, pool: &MachineConfigPool) -> Value {
         }
         (None, None) => (None, None, None),
     };
-    // The image of a MachineConfig comes before that of the stream; what cannot be rendered has none.
+    // A MachineConfig's image overrides that of the stream; a pool that cannot be rendered has none.
     let rendered = inputs::guarded(world, pool).ok().map(|(rendered, _)| rendered).filter(|r| r.overridden);
     json!({
         "pool": name, "stream": stream, "osImage": os, "osExtensionsImage": extensions,
