@@ -62,6 +62,8 @@ impl Watcher {
     /// What the operator alone watches, where all of it is there. How images are read it looks at once, at its start.
     pub const OPERATOR: &[Self] =
         &[Self::Images, Self::Operator, Self::Policies, Self::Infrastructure, Self::OpenShift, Self::BareMetal];
+    /// What tells the operator what the cluster is.
+    pub(crate) const TELL_CLUSTER: &[Self] = &[Self::Operator, Self::Infrastructure, Self::OpenShift, Self::BareMetal];
     /// Before these are seen nothing may be decided about configuration.
     const CONFIGURES: &[Self] = &[Self::Configuration, Self::Pools];
     /// Before these are seen nothing may be decided about nodes.

@@ -254,7 +254,7 @@ impl weir_kubeio::Controller for Controller {
     const NAME: &'static str = "controller_config";
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
-        self.part.wakes(&[Watcher::Operator, Watcher::Infrastructure, Watcher::OpenShift])
+        self.part.wakes(Watcher::TELL_CLUSTER)
     }
 
     async fn reconcile(&self) -> Result<Next, Error> {

@@ -106,7 +106,7 @@ impl Part {
         }
     }
 
-    /// Whether what tells what the cluster is has been seen, or is known to fail.
+    /// Whether what tells what the cluster is ([`Watcher::TELL_CLUSTER`]) has been seen, or is known to fail.
     pub(super) fn has_seen_cluster(&self) -> bool {
         let cluster = &self.context.cluster;
         let unseen = cluster.sources.unseen(&cluster.watches);

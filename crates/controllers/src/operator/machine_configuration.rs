@@ -60,7 +60,7 @@ impl weir_kubeio::Controller for Controller {
     const NAME: &'static str = "machine_configuration";
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
-        self.0.wakes(&[Watcher::Infrastructure, Watcher::BareMetal])
+        self.0.wakes(Watcher::TELL_CLUSTER)
     }
 
     async fn reconcile(&self) -> Result<Next, Error> {

@@ -39,7 +39,7 @@ impl weir_kubeio::Controller for Controller {
     const NAME: &'static str = "user_data";
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
-        self.0.wakes(&[Watcher::Operator, Watcher::Infrastructure, Watcher::OpenShift])
+        self.0.wakes(Watcher::TELL_CLUSTER)
     }
 
     async fn reconcile(&self) -> Result<Next, Error> {
