@@ -19,8 +19,8 @@ use weir_api::MachineConfig;
 pub fn change(found: &MachineConfig, generated: &MachineConfig) -> Option<Value> {
     let (has, wants) = (&found.metadata, &generated.metadata);
     let metadata = [
-        ("labels", keys(has.labels.as_ref(), wants.labels.as_ref())),
-        ("annotations", keys(has.annotations.as_ref(), wants.annotations.as_ref())),
+        ("labels", keys(&has.labels, &wants.labels)),
+        ("annotations", keys(&has.annotations, &wants.annotations)),
         ("ownerReferences", owners(has.owner_references.as_deref(), wants.owner_references.as_deref())),
     ];
     let spec = |config: &MachineConfig| {
@@ -44,10 +44,11 @@ pub fn change(found: &MachineConfig, generated: &MachineConfig) -> Option<Value>
 }
 
 /// What is there with what is wanted over it; absent when that changes nothing.
-fn keys(has: Option<&BTreeMap<String, String>>, wants: Option<&BTreeMap<String, String>>) -> Option<Value> {
-    let mut merged = has.cloned().unwrap_or_default();
-    merged.extend(wants.into_iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
-    (has != Some(&merged)).then(|| json!(merged))
+fn keys(has: &Option<BTreeMap<String, String>>, wants: &Option<BTreeMap<String, String>>) -> Option<Value> {
+    let old = has.clone().unwrap_or_default();
+    let mut merged = old.clone();
+    merged.extend(wants.iter().flatten().map(|(key, value)| (key.clone(), value.clone())));
+    (old != merged).then(|| json!(merged))
 }
 
 /// As [`keys`], of references, which are the same when they are to the same object.
