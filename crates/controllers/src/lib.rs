@@ -82,16 +82,10 @@ pub fn controllers(context: &Context, access: &Access, unused: Option<Duration>)
 /// Runs [`controllers`] until the future is dropped; needs [`watch`] beside it.
 pub async fn controller(context: &Context, images: Images, unused: Option<Duration>) {
     let access = Access::new(&context.cluster, images);
-    let forgetting = async {
-        match access.cache() {
-            Some(cache) => stream::evict::run(context, cache).await,
-            None => std::future::pending().await,
-        }
-    };
     tokio::join!(
         context.cluster.watches.fill(&context.client, Watcher::CONTROLLER),
         drive_all(context, controllers(context, &access, unused)),
-        forgetting,
+        stream::forget(context, &access),
     );
 }
 

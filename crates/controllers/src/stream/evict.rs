@@ -1,6 +1,6 @@
 //! Forgets what is known of images that the cluster no longer uses, now and then.
 
-use crate::{Context, cluster::Watcher};
+use crate::{Access, Context, cluster::Watcher};
 use std::{collections::BTreeSet, time::Duration};
 use tokio::time::sleep;
 use weir_images::{Cache, Digest, pull_spec::digest_of};
@@ -13,7 +13,9 @@ const FIRST: Duration = Duration::from_mins(10);
 const PERIOD: Duration = Duration::from_hours(24);
 
 /// Forgets on schedule until the future is dropped.
-pub(crate) async fn run(context: &Context, cache: &Cache) {
+pub async fn forget(context: &Context, access: &Access) {
+    // Where nothing is kept there is nothing to forget.
+    let Some(cache) = access.cache() else { return std::future::pending().await };
     sleep(FIRST).await;
     loop {
         match evict(context, cache).await {

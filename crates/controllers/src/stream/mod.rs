@@ -8,9 +8,11 @@
 //! | `gate_off` | whether the release is for this cluster, where there are no streams |
 
 mod act;
-pub(crate) mod evict;
+mod evict;
 mod gate_off;
 pub mod observe;
+
+pub use evict::forget;
 
 use crate::{Access, Context, access, news::News};
 use act::Writer;

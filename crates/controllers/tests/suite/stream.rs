@@ -92,16 +92,17 @@ async fn it_is_told_within_a_second_and_left_as_soon_as_another_release_is_wante
 
 /// Plays a story beside the stream controller.
 async fn played(context: &Context, images: Images, story: impl Future<Output = ()>) {
-    let controller = stream::Controller::new(context.clone(), Access::new(&context.cluster, images));
-    let tasks = LocalSet::new();
+    let access = Access::new(&context.cluster, images);
+    let controller = stream::Controller::new(context.clone(), access.clone());
+    let (tasks, of_cluster) = (LocalSet::new(), context.clone());
     tasks.spawn_local(configuration(context.cluster.clone(), context.client.clone()));
-    tasks.spawn_local(async move { drive(&controller).await });
+    tasks.spawn_local(async move { tokio::join!(drive(&controller), stream::forget(&of_cluster, &access)) });
     tasks.run_until(story).await;
 }
 
 /// Everything but nodes, which the stream controller has no use for and is not to wait for.
 async fn configuration(cluster: Cluster, client: Client) {
-    cluster.watches.fill(&client, &[Watcher::Configuration, Watcher::Pools, Watcher::Images]).await;
+    cluster.watches.fill(&client, &[Watcher::Configuration, Watcher::Pools, Watcher::Settings, Watcher::Images]).await;
 }
 
 async fn story(context: &Context, image: &str, good: &str) {
