@@ -163,20 +163,19 @@ fn bad(path: &Path) -> impl FnOnce(String) -> Error {
 
 fn read(path: &Path) -> Result<Option<String>, Error> {
     match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
+        Ok(text) => Ok(Some(text).filter(|text| !text.is_empty())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(Error::data("reading", path)(error)),
     }
 }
 
-/// All of it or nothing.
+/// All of it or nothing. A start does not wait for the disk: what a power failure leaves empty is made anew.
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     let unfinished = path.with_extension("unfinished");
     let written = (|| {
         let mut file = File::create(&unfinished)?;
         file.set_permissions(Permissions::from_mode(MODE))?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
         fs::rename(&unfinished, path)
     })();
     written.map_err(Error::data("writing", path))
@@ -199,6 +198,12 @@ mod tests {
         for name in [AUTHFILE, CERTIFICATE, KEY, ADDRESS] {
             let mode = fs::metadata(folder.path().join(name)).unwrap().permissions().mode();
             assert_eq!(mode & 0o777, MODE, "{name}");
+        }
+        for name in [AUTHFILE, CERTIFICATE, KEY] {
+            fs::write(folder.path().join(name), "").unwrap();
+            let made = Credentials::of_folder(folder.path()).unwrap();
+            assert!(made.server_config().is_ok(), "{name} is made anew");
+            made.keep("127.0.0.1:5000".parse().unwrap()).unwrap();
         }
         for (name, text) in [
             (ADDRESS, "somewhere"),

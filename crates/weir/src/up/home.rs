@@ -1,10 +1,11 @@
-//! Where the kubeconfig is: in the data directory, or in a temporary folder that is removed on exit.
+//! Where the kubeconfig and the registry are: in the data directory, or in a temporary folder that is removed on exit.
 
 use anyhow::{Context as _, Result};
 use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 const KUBECONFIG: &str = "kubeconfig";
+const REGISTRY: &str = "registry";
 
 /// The folder of one run.
 #[derive(Debug)]
@@ -30,5 +31,9 @@ impl Home {
 
     pub(super) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    pub(super) fn registry(&self) -> PathBuf {
+        self.kubeconfig.with_file_name(REGISTRY)
     }
 }

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`source`] | where the release comes from, and whether it can be used |
 //! | `home` | where the kubeconfig is |
+//! | `registry` | the cluster's own registry |
 //! | `progress` | reports how far the pools are |
 //! | `story` | plays a cluster's life |
 
 mod home;
 mod progress;
+mod registry;
 pub mod source;
 pub(crate) mod story;
 
@@ -64,10 +66,11 @@ pub async fn run(up: Up) -> Result<Outcome> {
         () = sleep_until(deadline) => bail!("not started in time (--timeout)"),
     };
     started.introduce(&up)?;
-    let Started { server, listener, context, chosen, home, machines, .. } = started;
+    let Started { server, listener, registry, context, chosen, home, machines, .. } = started;
     let (end, ended) = oneshot::channel::<()>();
     // Its error means that the sender is gone, which is what it waits for.
     let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
+    let registry = registry.map(registry::Served::start);
     let fleet = fleet(&up, &context, machines);
     let mut display = Display::new();
     let how = tokio::select! {
@@ -88,6 +91,9 @@ pub async fn run(up: Up) -> Result<Outcome> {
     });
     drop(end);
     serving.await.context("serving the API")?.context("serving the API")?;
+    if let Some(registry) = registry {
+        registry.end().await;
+    }
     drop(home);
     outcome
 }
@@ -112,6 +118,7 @@ struct Started {
     chosen: Chosen,
     server: ApiServer,
     listener: Listener,
+    registry: Option<weir_registry::Listener>,
     context: Context,
     home: Home,
     machines: weir_fleet::Settings,
@@ -135,7 +142,8 @@ async fn start(up: &Up) -> Result<Started> {
         Context { client, cluster: Cluster::default(), clock, profile: chosen.profile, build, settle: up.settle };
     let before = populate(up, &chosen, &context).await?;
     listener.write_kubeconfig(home.kubeconfig())?;
-    Ok(Started { chosen, server, listener, context, home, machines, before })
+    let registry = registry::open(&home.registry(), &chosen.layouts).await;
+    Ok(Started { chosen, server, listener, registry, context, home, machines, before })
 }
 
 /// Creates the initial objects of a cluster, or updates them; returns the version that it should have run before.
@@ -278,6 +286,9 @@ impl Started {
             eprintln!("note: {notice}");
         }
         eprintln!("embedded API server for trying things out, not a cluster: https://{}", self.listener.address());
+        if let Some(registry) = &self.registry {
+            registry::introduce(registry);
+        }
         if up.until.is_none() {
             self.suggest(kubeconfig);
         }

@@ -5,13 +5,15 @@ use anyhow::{Context as _, Result, bail};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
-use weir_images::{Images, Patience, Release, payload};
+use weir_images::{Images, Layout, Patience, Release, payload};
 use weir_rules::stream::catalog::{Catalog, Existing, Input, catalog};
 use weir_sim::systems::{os_names, os_text};
 
 /// A usable release.
 pub(super) struct Chosen {
     pub(super) images: Images,
+    /// Layouts that it is read from.
+    pub(super) layouts: Vec<Layout>,
     pub(super) release: Release,
     pub(super) profile: &'static Profile,
     /// The catalogue of a new cluster.
@@ -21,7 +23,9 @@ pub(super) struct Chosen {
 }
 
 pub(super) async fn choose(up: &Up) -> Result<Chosen> {
-    let (images, reference) = images(up)?;
+    let (source, reference) = images(up)?;
+    let layouts = source.layouts.clone();
+    let images = Images::new(source);
     let release = images.release(&reference).await.with_context(|| format!("reading release {reference}"))?;
     let profile = profile(up, &release)?;
     let found = observe::of_release(&images, profile, &release).await;
@@ -33,22 +37,22 @@ pub(super) async fn choose(up: &Up) -> Result<Chosen> {
         installed: release.version.parse().ok(),
     };
     let catalog = catalog(profile, input).with_context(|| format!("finding the OS image streams of {reference}"))?;
-    Ok(Chosen { images, release, profile, catalog, names })
+    Ok(Chosen { images, layouts, release, profile, catalog, names })
 }
 
 /// Where to read, and the pull spec of the release there.
-fn images(up: &Up) -> Result<(Images, String)> {
+fn images(up: &Up) -> Result<(weir_images::Source, String)> {
     let mut source = up.images.open()?;
     source.patience = PATIENCE;
     if let Some(reference) = &up.release {
-        return Ok((Images::new(source.with_layout_of(reference)?), reference.clone()));
+        return Ok((source.with_layout_of(reference)?, reference.clone()));
     }
     let profile = up.distribution.or_else(|| Profile::all().first()).context("no distribution is built in")?;
     let layout = payload::build(profile, None, &[]).context("making the sample payload")?;
     let reference =
         layout.images().first().map(|image| layout.name(image).to_string()).context("the sample payload is empty")?;
     source.layouts.push(layout);
-    Ok((Images::new(source), reference))
+    Ok((source, reference))
 }
 
 /// Somebody is waiting at a terminal: report an unreachable registry soon.

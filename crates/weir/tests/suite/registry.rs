@@ -174,3 +174,43 @@ fn processes_that_share_a_cache_lose_nothing_of_each_other() -> Result<()> {
     drop(folder);
     Ok(())
 }
+
+#[test]
+fn a_cluster_has_a_registry_whose_images_keep_their_names_and_does_without_it() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (data, layout) = (folder.path().join("cluster"), folder.path().join("layout"));
+    let registry = data.join("registry");
+    let up = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(["up", "--step-time", "20ms", "--nodes", "master=1,worker=1", "--data-dir"]).arg(&data);
+        let mut program = Program::start(&mut command)?;
+        program.line()?;
+        anyhow::Ok(program)
+    };
+    let with_access = |arguments: &[&str]| {
+        let (authfile, certificate) = (registry.join("auth.json"), registry.join("tls.crt"));
+        let files = [Path::new("--authfile"), &authfile, Path::new("--trust-bundle"), &certificate];
+        let output = weir(&[&["payload"], arguments].concat(), &files)?;
+        assert!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        anyhow::Ok(text(&output.stdout).trim().to_owned())
+    };
+    let mut program = up()?;
+    program.until("registry for images: 127.0.0.1:")?;
+    program.until("every pool is updated")?;
+    let address = std::fs::read_to_string(registry.join("address"))?.trim().to_owned();
+    let layout = layout.to_str().context("utf-8")?;
+    assert!(weir(&["payload", "build", "--distribution", "okd", "-o", layout], &[])?.status.success());
+    let pushed = with_access(&["push", layout, &format!("{address}/mine/release")])?;
+    assert!(program.interrupt()?.success());
+    let mut program = up()?;
+    program.until(&format!("registry for images: {address}"))?;
+    assert!(with_access(&["inspect", &pushed])?.contains("centos-10"));
+    assert!(program.interrupt()?.success());
+    // Somebody else has the port: all but the registry is as before.
+    let _taken = std::net::TcpListener::bind(&address)?;
+    let mut program = up()?;
+    program.until("this cluster has no registry for images")?;
+    program.until("every pool is updated")?;
+    assert!(program.interrupt()?.success());
+    Ok(())
+}
