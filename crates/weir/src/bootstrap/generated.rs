@@ -1,8 +1,9 @@
 //! MachineConfigs that are generated from the manifests and the templates of a release.
 
 use super::collect::Collected;
-use crate::generate::{self, Objects};
+use crate::generate::{self, Item, Objects};
 use anyhow::{Context as _, Result, bail};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use std::path::Path;
 
@@ -19,11 +20,16 @@ pub(super) fn add(folder: &Path, mut pull_secret: Secret, collected: &mut Collec
     let objects = Objects {
         controller_config,
         api_server: server.context("APIServer cluster")?,
-        release_image: None,
         secrets: vec![pull_secret],
+        ..Objects::default()
     };
-    for made in generate::all(&objects, &templates) {
-        let config = made.map_err(|refused| refused.why.context(refused.object))?;
+    // Without pools there are only those of the templates, and no object of which anything could be noticed.
+    for item in generate::all(&objects, &templates, Timestamp::UNIX_EPOCH) {
+        let config = match item {
+            Item::Made(config) => *config,
+            Item::Refused { object, why } => return Err(why.context(object)),
+            Item::Noticed { .. } => continue,
+        };
         let name = config.metadata.name.clone().unwrap_or_default();
         if collected.world.config(&name).is_some() {
             bail!("MachineConfig {name} is generated, and there is another among the manifests");

@@ -3,10 +3,11 @@
 use super::image_source::ImageSource;
 use crate::{
     exit::Outcome,
-    generate::{self, Templates},
+    generate::{self, Item, Templates},
 };
 use anyhow::{Context as _, Result};
 use clap::{ArgGroup, Args, ValueEnum};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use weir_api::kind::MACHINE_CONFIG_GROUP;
@@ -54,11 +55,12 @@ impl Generate {
         let templates = self.read_templates()?;
         let mut outcome = Outcome::Done;
         let mut made = Vec::new();
-        for one in generate::all(&objects, &templates) {
-            match one {
-                Ok(config) => made.push(config),
-                Err(refused) => {
-                    eprintln!("error: {}: {:#}", refused.object, refused.why);
+        for item in generate::all(&objects, &templates, Timestamp::now()) {
+            match item {
+                Item::Made(config) => made.push(*config),
+                Item::Noticed { object, what } => eprintln!("warning: {object}: {what}"),
+                Item::Refused { object, why } => {
+                    eprintln!("error: {object}: {why:#}");
                     outcome = Outcome::Failed;
                 }
             }

@@ -195,3 +195,92 @@ fn bootstrapping_with_templates_gives_the_names_that_rendering_gives() -> Result
     );
     Ok(())
 }
+
+fn pool(name: &str) -> Value {
+    json!({
+        "apiVersion": format!("{GROUP}/v1"), "kind": "MachineConfigPool",
+        "metadata": {"name": name, "labels": {
+            format!("pools.operator.{GROUP}/{name}"): "", "machineconfiguration.openshift.io/mco-built-in": "",
+        }},
+        "spec": {"machineConfigSelector": {"matchLabels": {format!("{GROUP}/role"): name}}},
+    })
+}
+
+fn settings(kind: &str, name: &str, field: &str, value: &Value) -> Value {
+    let selector = json!({"matchLabels": {format!("pools.operator.{GROUP}/worker"): ""}});
+    json!({
+        "apiVersion": format!("{GROUP}/v1"), "kind": kind, "metadata": {"name": name},
+        "spec": {"machineConfigPoolSelector": selector, field: value},
+    })
+}
+
+/// A folder with a sample payload, its objects, and these.
+fn with_payload(more: &[Value]) -> Result<TempDir> {
+    let mut config = controller_config(NAME);
+    config["spec"]["releaseImage"] =
+        json!("registry.example.com/release@sha256:1111111111111111111111111111111111111111111111111111111111111111");
+    let given = given(&[&[config, secret(), pool("worker")], more].concat(), &[])?;
+    let built = weir(given.path(), &["payload", "build", "--distribution", "ocp", "-o", "payload"])?;
+    ensure!(built.status.success(), "{}", text(&built.stderr));
+    Ok(given)
+}
+
+const FROM_RELEASE: [&str; 5] = ["generate", "-f", "objects.json", "--release", "oci:payload"];
+
+#[test]
+fn settings_of_kubelets_runtimes_and_registries_become_machine_configs() -> Result<()> {
+    let config = |kind: &str, name: &str, spec: &Value| json!({"apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    let mirrors =
+        json!({"imageDigestMirrors": [{"source": "registry.example.com/a", "mirrors": ["mirror.example.com/a"]}]});
+    let given = with_payload(&[
+        settings("KubeletConfig", "more-pods", "kubeletConfig", &json!({"maxPods": 321})),
+        settings("ContainerRuntimeConfig", "pids", "containerRuntimeConfig", &json!({"pidsLimit": 2048})),
+        config("Image", "cluster", &json!({})),
+        config("ImageDigestMirrorSet", "a", &mirrors),
+        config("Node", "cluster", &json!({"cgroupMode": "v2"})),
+    ])?;
+    let made = weir(given.path(), &[&FROM_RELEASE[..], &["-o", "json"]].concat())?;
+    assert!(made.status.success() && made.stderr.is_empty(), "{}", text(&made.stderr));
+    let list: Value = serde_json::from_slice(&made.stdout)?;
+    let items: std::collections::BTreeMap<&str, &Value> = list["items"]
+        .as_array()
+        .context("items")?
+        .iter()
+        .map(|item| (item["metadata"]["name"].as_str().unwrap_or_default(), item))
+        .collect();
+    let generated: Vec<&str> = items.keys().copied().filter(|name| name.contains("generated")).collect();
+    let expected = [
+        "97-worker-generated-kubelet",
+        "99-worker-generated-containerruntime",
+        "99-worker-generated-kubelet",
+        "99-worker-generated-registries",
+    ];
+    assert_eq!(generated, expected);
+    let source = |name: &str, path: &str| -> Result<String> {
+        let files = items[name]["spec"]["config"]["storage"]["files"].as_array().context("files")?;
+        let file = files.iter().find(|file| file["path"] == path).with_context(|| format!("{path} in {name}"))?;
+        let source = file["contents"]["source"].as_str().context("source")?;
+        let (_, encoded) = source.split_once("base64,").context("base64")?;
+        use base64::Engine as _;
+        Ok(String::from_utf8(base64::engine::general_purpose::STANDARD.decode(encoded)?)?)
+    };
+    let kubelet = source("99-worker-generated-kubelet", "/etc/kubernetes/kubelet.conf")?;
+    assert!(kubelet.contains("\"maxPods\": 321") || kubelet.contains("maxPods: 321"), "{kubelet}");
+    let registries = source("99-worker-generated-registries", "/etc/containers/registries.conf")?;
+    assert!(registries.contains("mirror.example.com/a"), "{registries}");
+    Ok(())
+}
+
+#[test]
+fn settings_that_cannot_be_used_are_told_and_the_others_are_made() -> Result<()> {
+    let given = with_payload(&[
+        settings("KubeletConfig", "odd", "kubeletConfig", &json!({"maxPods": "many"})),
+        settings("ContainerRuntimeConfig", "pids", "containerRuntimeConfig", &json!({"pidsLimit": 2048})),
+    ])?;
+    let made = weir(given.path(), &[&FROM_RELEASE[..], &["-o", "name"]].concat())?;
+    let (out, said) = (text(&made.stdout), text(&made.stderr));
+    assert_eq!(made.status.code(), Some(1));
+    assert!(said.starts_with("error: KubeletConfig odd: ") && said.contains("maxPods"), "{said}");
+    assert!(out.contains("99-worker-generated-containerruntime") && !out.contains("generated-kubelet"), "{out}");
+    Ok(())
+}
