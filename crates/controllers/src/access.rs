@@ -91,7 +91,7 @@ pub enum Error {
 
 /// As long as an image is asked for again before it counts as failed: the controllers come back by themselves, and say
 /// meanwhile what is wrong.
-pub(crate) const RETRY: Duration = Duration::from_secs(2);
+pub const RETRY: Duration = Duration::from_secs(2);
 
 /// Makes [`Images`] anew when what they depend on changes. Cheap to clone; clones share them.
 #[derive(Clone)]

@@ -398,14 +398,3 @@ impl weir_kubeio::Controller for Controller {
         Ok(Next::Await)
     }
 }
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_repair_is_seen_within_a_quarter_of_a_minute() {
-        assert_eq!([1, 2, 3].map(pause_after), [1, 2, 4].map(Duration::from_secs));
-        assert!((0..100).all(|times| pause_after(times) + access::RETRY < Duration::from_secs(15)));
-    }
-}

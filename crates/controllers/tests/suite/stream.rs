@@ -29,6 +29,7 @@ use weir_controllers::{Access, Build, Cluster, Context, access, cluster::Watcher
 use weir_distro::Profile;
 use weir_images::{Authfile, Cache, Images, Patience, Registries, Source, Trust, payload};
 use weir_kubeio::{Clock, drive};
+use weir_rules::stream::attempt::pause_after;
 use weir_rules::stream::trouble::{CatalogTrouble, Trouble};
 use weir_testkit::http::{Answer, Request, Server};
 use weir_testkit::{Options, Registry};
@@ -458,4 +459,10 @@ async fn what_was_known_stays_while_an_image_of_the_next_release_is_refused() {
         timeout(REPAIR, made).await.unwrap().unwrap();
     };
     played(&context, through(&registry, &server), story).await;
+}
+
+#[test]
+fn a_repair_is_seen_within_a_quarter_of_a_minute() {
+    assert_eq!([1, 2, 3].map(pause_after), [1, 2, 4].map(Duration::from_secs));
+    assert!((0..100).all(|times| pause_after(times) + access::RETRY < Duration::from_secs(15)));
 }
