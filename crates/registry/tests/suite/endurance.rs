@@ -1,5 +1,7 @@
 //! What is held through restarts, sudden ends, full disks and clients that stop in the middle.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use crate::place::{Place, chunks, image, open, push_blob, send};
 use bytes::Bytes;
 use futures::StreamExt as _;
@@ -7,8 +9,8 @@ use http::Method;
 use http_body_util::Full;
 use jiff::{SignedDuration, Timestamp};
 use std::{
-    io::{BufRead as _, BufReader, Write as _},
-    path::PathBuf,
+    io::{BufRead as _, BufReader},
+    path::Path,
     process::{Command, Stdio},
     time::Duration,
 };
@@ -133,44 +135,41 @@ async fn a_client_that_falls_silent_or_goes_ends_its_upload() {
     assert_eq!(place.unfinished(), 0);
 }
 
-/// Names the folder of a registry in a process of its own.
+/// Names the folder of a registry to a test that was started in a process of its own, and then is that process.
 const FOLDER: &str = "WEIR_REGISTRY_TEST_FOLDER";
 
-fn own_process(test: &str, folder: &std::path::Path) -> Command {
+fn own_process(test: &str, folder: &Path) -> Command {
     let program = std::env::current_exe().unwrap_or_else(|_| "/proc/self/exe".into());
     let mut command = Command::new(program);
-    command.args(["--exact", test, "--ignored", "--nocapture", "--test-threads=1"]).env(FOLDER, folder);
+    command.args(["--exact", test, "--nocapture", "--test-threads=1"]).env(FOLDER, folder);
     command
 }
 
-#[test]
-#[ignore = "a process that another test ends"]
-fn pushes_until_it_is_ended() {
-    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async {
-        let registry = open(&folder, Limits::default());
-        let config = push_blob(&registry, b"{}").await;
-        for round in 0u32.. {
-            let layer = round.to_le_bytes().repeat(50_000);
-            let manifest = image(&config, &push_blob(&registry, &layer).await).to_string();
-            let path = format!("/v2/a/manifests/v{}", round % 3);
-            send(&registry, (Method::PUT, &path, &[]), Full::new(Bytes::from(manifest))).await.is(201);
-            if round % 4 == 3 {
-                send(&registry, (Method::DELETE, &path, &[]), Full::default()).await.is(202);
-            }
-            writeln!(std::io::stdout(), "round {round}").unwrap();
+async fn push_until_ended(folder: &Path) {
+    let registry = open(folder, Limits::default());
+    let config = push_blob(&registry, b"{}").await;
+    for round in 0u32.. {
+        let layer = round.to_le_bytes().repeat(50_000);
+        let manifest = image(&config, &push_blob(&registry, &layer).await).to_string();
+        let path = format!("/v2/a/manifests/v{}", round % 3);
+        send(&registry, (Method::PUT, &path, &[]), Full::new(Bytes::from(manifest))).await.is(201);
+        if round % 4 == 3 {
+            send(&registry, (Method::DELETE, &path, &[]), Full::default()).await.is(202);
         }
-    });
+        println!("round {round}");
+    }
 }
 
 #[tokio::test]
 async fn a_process_that_is_killed_leaves_nothing_half() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return push_until_ended(Path::new(&folder)).await;
+    }
     let folder = tempfile::tempdir().unwrap();
     let mut images = 0;
     for run in 0..8u32 {
-        let mut child =
-            own_process("endurance::pushes_until_it_is_ended", folder.path()).stdout(Stdio::piped()).spawn().unwrap();
+        let own = "endurance::a_process_that_is_killed_leaves_nothing_half";
+        let mut child = own_process(own, folder.path()).stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let rounds = lines.by_ref().filter(|line| line.as_ref().is_ok_and(|line| line.contains("round ")));
         assert!(rounds.take(1 + run as usize).count() > 0);
@@ -199,27 +198,24 @@ async fn a_process_that_is_killed_leaves_nothing_half() {
     assert!(images > 0);
 }
 
-#[test]
-#[ignore = "a process whose files another test limits"]
-fn meets_a_disk_that_is_full() {
-    let folder = PathBuf::from(std::env::var_os(FOLDER).unwrap());
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async {
-        let registry = open(&folder, Limits::default());
-        let large = Bytes::from(vec![7; 4 << 20]);
-        let path = format!("/v2/a/blobs/uploads/?digest={}", Digest::of(&large));
-        let answer = send(&registry, (Method::POST, &path, &[]), Full::new(large)).await;
-        answer.refused(507, "UNKNOWN");
-        assert_eq!(folder.join("unfinished").read_dir().unwrap().count(), 0);
-        push_blob(&registry, b"small").await;
-        writeln!(std::io::stdout(), "refused and cleaned up").unwrap();
-    });
+async fn meet_a_full_disk(folder: &Path) {
+    let registry = open(folder, Limits::default());
+    let large = Bytes::from(vec![7; 4 << 20]);
+    let path = format!("/v2/a/blobs/uploads/?digest={}", Digest::of(&large));
+    let answer = send(&registry, (Method::POST, &path, &[]), Full::new(large)).await;
+    answer.refused(507, "UNKNOWN");
+    assert_eq!(folder.join("unfinished").read_dir().unwrap().count(), 0);
+    push_blob(&registry, b"small").await;
+    println!("refused and cleaned up");
 }
 
-#[test]
-fn a_full_disk_is_said_and_cleaned_up() {
+#[tokio::test]
+async fn a_full_disk_is_said_and_cleaned_up() {
+    if let Some(folder) = std::env::var_os(FOLDER) {
+        return meet_a_full_disk(Path::new(&folder)).await;
+    }
     let folder = tempfile::tempdir().unwrap();
-    let own = own_process("endurance::meets_a_disk_that_is_full", folder.path());
+    let own = own_process("endurance::a_full_disk_is_said_and_cleaned_up", folder.path());
     // The kernel refuses to let files grow beyond 1 MiB, without ending who tries.
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' XFSZ; ulimit -f 2048; exec \"$@\"", "sh"]).arg(own.get_program()).args(own.get_args());
