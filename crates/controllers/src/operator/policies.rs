@@ -7,7 +7,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use weir_kubeio::{Cache, Error, Next, cache::Cached, patch};
 use weir_rules::{
-    operator::policies::{self, GuardChange, Wanted},
+    operator::policies::{self, PolicyChange, Wanted},
     status::cluster_status::Task,
 };
 
@@ -16,16 +16,16 @@ use weir_rules::{
 pub(super) struct Controller(pub(super) Part);
 
 impl Controller {
-    async fn act(&self, guards: Vec<Wanted>) -> Result<(), Error> {
+    async fn act(&self, wanted: Vec<Wanted>) -> Result<(), Error> {
         let cluster = &self.0.context.cluster;
-        for Wanted { guard, is_wanted } in guards {
-            let (policy, binding) = (guard.policy_name(), guard.binding_name());
+        for Wanted { bound, is_wanted } in wanted {
+            let (policy, binding) = (bound.policy_name(), bound.binding_name());
             // The binding goes first and comes last: it is what makes the policy count.
             if is_wanted == Some(false) {
-                self.keep(&cluster.bindings, binding, &guard.binding, is_wanted).await?;
+                self.keep(&cluster.bindings, binding, &bound.binding, is_wanted).await?;
             }
-            self.keep(&cluster.policies, policy, &guard.policy, is_wanted).await?;
-            self.keep(&cluster.bindings, binding, &guard.binding, is_wanted).await?;
+            self.keep(&cluster.policies, policy, &bound.policy, is_wanted).await?;
+            self.keep(&cluster.bindings, binding, &bound.binding, is_wanted).await?;
         }
         Ok(())
     }
@@ -38,8 +38,8 @@ impl Controller {
         let found = cache.get(name).and_then(|found| serde_json::to_value(&*found).ok());
         match policies::change(object, found.as_ref(), wanted) {
             None => return Ok(()),
-            Some(GuardChange::Apply(object)) => patch::apply(client, cache, name, &object).await?,
-            Some(GuardChange::Delete) => patch::delete(client, cache, None, name).await?,
+            Some(PolicyChange::Apply(object)) => patch::apply(client, cache, name, &object).await?,
+            Some(PolicyChange::Delete) => patch::delete(client, cache, None, name).await?,
         }
         tracing::info!(kind = %K::kind(&()), name, wanted, "admission policy brought in line");
         Ok(())
@@ -61,8 +61,8 @@ impl weir_kubeio::Controller for Controller {
         if let Some(next) = self.0.idle(context.cluster.is_configuration_synced(), keeps) {
             return Ok(next);
         }
-        let guards = policies::guards(context.profile, context.gates().ok().as_ref());
-        let kept = self.act(guards).await;
+        let wanted = policies::wanted(context.profile, context.gates().ok().as_ref());
+        let kept = self.act(wanted).await;
         Ok(self.0.failed(kept.err().map(|error| not_kept(Task::MachineConfigPools, &error))))
     }
 }

@@ -1,6 +1,6 @@
 //! The initial objects of one of our clusters that runs a release, before any controller acts.
 
-use crate::{operator::policies::guards, render::Build, status::update_history::begun, stream::gates::gates};
+use crate::{operator::policies, render::Build, status::update_history::begun, stream::gates::gates};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -136,8 +136,9 @@ fn policies(facts: &Facts<'_>) -> Vec<Value> {
     let version = Some(facts.version);
     let seeded = serde_json::from_value(feature_gate(facts)).ok();
     let gates = gates(facts.gates, version, None).or_else(|_| gates(seeded.as_ref(), version, None)).ok();
-    let wanted = guards(facts.profile, gates.as_ref()).into_iter().filter(|wanted| wanted.is_wanted == Some(true));
-    wanted.flat_map(|wanted| [wanted.guard.policy, wanted.guard.binding]).collect()
+    let wanted =
+        policies::wanted(facts.profile, gates.as_ref()).into_iter().filter(|wanted| wanted.is_wanted == Some(true));
+    wanted.flat_map(|wanted| [wanted.bound.policy, wanted.bound.binding]).collect()
 }
 
 fn infrastructure(facts: &Facts<'_>) -> Value {

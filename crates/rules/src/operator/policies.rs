@@ -17,7 +17,7 @@
 //! Source of names, messages and R-POLICY-6 to 10: the `*validatingadmissionpolicy.yaml` in `manifests` of
 //! github.com/openshift/machine-config-operator. R-POLICY-2, 3 and 4 are ours, as are the expressions.
 
-mod guards;
+mod definitions;
 
 use crate::{objects::edit::covers, stream::gates::Gates};
 use serde_json::Value;
@@ -26,32 +26,32 @@ use weir_distro::{Profile, StreamsRule};
 
 /// A policy and its binding, as wanted; only the fields given here are compared.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Guard {
+pub struct BoundPolicy {
     /// The ValidatingAdmissionPolicy.
     pub policy: Value,
     /// The ValidatingAdmissionPolicyBinding.
     pub binding: Value,
 }
 
-/// A guard, and whether it should exist.
+/// A policy, and whether it should exist.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Wanted {
-    /// The guard.
-    pub guard: Guard,
+    /// The policy.
+    pub bound: BoundPolicy,
     /// Whether it should exist; absent while unknown.
     pub is_wanted: Option<bool>,
 }
 
 /// What to do with a policy or a binding.
 #[derive(Clone, Debug, PartialEq)]
-pub enum GuardChange {
+pub enum PolicyChange {
     /// Apply it.
     Apply(Value),
     /// Delete it.
     Delete,
 }
 
-impl Guard {
+impl BoundPolicy {
     /// Name of the policy.
     #[must_use]
     pub fn policy_name(&self) -> &str {
@@ -69,36 +69,36 @@ fn name(object: &Value) -> &str {
     object["metadata"]["name"].as_str().unwrap_or_default()
 }
 
-/// The guards that do not depend on a gate.
+/// The policies that do not depend on a gate.
 #[must_use]
-pub fn always() -> Vec<Guard> {
+pub fn always() -> Vec<BoundPolicy> {
     vec![
-        guards::configuration_name(),
-        guards::pool_selector(),
-        guards::boot_images(),
-        guards::node_reports(),
-        guards::release_bundle(),
+        definitions::configuration_name(),
+        definitions::pool_selector(),
+        definitions::boot_images(),
+        definitions::node_reports(),
+        definitions::release_bundle(),
     ]
 }
 
-/// Every guard, and whether it should exist while these gates are on; without gates, which are then unknown, `None`.
+/// Every policy, and whether it should exist while these gates are on; without gates, which are then unknown, `None`.
 #[must_use]
-pub fn guards(profile: &Profile, gates: Option<&Gates>) -> Vec<Wanted> {
+pub fn wanted(profile: &Profile, gates: Option<&Gates>) -> Vec<Wanted> {
     let follows = profile.streams.rule == StreamsRule::OneFollowingRelease;
     let streams = gates.map(|gates| gates.is_on(OS_STREAMS) && !follows);
     let control_plane = gates.map(|gates| gates.is_on(MANAGED_BOOT_IMAGES_CPMS));
-    let gated = [(guards::pool_stream(), streams), (guards::control_plane_boot_images(), control_plane)];
-    let always = always().into_iter().map(|guard| (guard, Some(true)));
-    always.chain(gated).map(|(guard, is_wanted)| Wanted { guard, is_wanted }).collect()
+    let gated = [(definitions::pool_stream(), streams), (definitions::control_plane_boot_images(), control_plane)];
+    let always = always().into_iter().map(|bound| (bound, Some(true)));
+    always.chain(gated).map(|(bound, is_wanted)| Wanted { bound, is_wanted }).collect()
 }
 
 /// What to do with a policy or a binding: `found` is the existing one, `wanted` the content it should have if it `is_wanted`.
 #[must_use]
-pub fn change(wanted: &Value, found: Option<&Value>, is_wanted: Option<bool>) -> Option<GuardChange> {
+pub fn change(wanted: &Value, found: Option<&Value>, is_wanted: Option<bool>) -> Option<PolicyChange> {
     match (is_wanted?, found) {
         (true, Some(found)) if covers(&found["spec"], &wanted["spec"]) => None,
-        (true, _) => Some(GuardChange::Apply(wanted.clone())),
-        (false, Some(_)) => Some(GuardChange::Delete),
+        (true, _) => Some(PolicyChange::Apply(wanted.clone())),
+        (false, Some(_)) => Some(PolicyChange::Delete),
         (false, None) => None,
     }
 }
@@ -116,20 +116,20 @@ mod tests {
     }
 
     fn there(profile: &Profile, gates: Option<&Gates>) -> Vec<(String, Option<bool>)> {
-        let all = guards(profile, gates).into_iter();
-        all.map(|wanted| (wanted.guard.policy_name().to_owned(), wanted.is_wanted)).collect()
+        let all = wanted(profile, gates).into_iter();
+        all.map(|wanted| (wanted.bound.policy_name().to_owned(), wanted.is_wanted)).collect()
     }
 
-    fn pool_stream() -> Guard {
-        guards::pool_stream()
+    fn pool_stream() -> BoundPolicy {
+        definitions::pool_stream()
     }
 
     #[test]
     fn it_is_written_with_the_gate_and_goes_with_it() {
         let wanted = pool_stream().policy;
-        assert_eq!(change(&wanted, None, Some(true)), Some(GuardChange::Apply(wanted.clone())));
+        assert_eq!(change(&wanted, None, Some(true)), Some(PolicyChange::Apply(wanted.clone())));
         assert_eq!(change(&wanted, Some(&wanted), Some(true)), None);
-        assert_eq!(change(&wanted, Some(&wanted), Some(false)), Some(GuardChange::Delete));
+        assert_eq!(change(&wanted, Some(&wanted), Some(false)), Some(PolicyChange::Delete));
         for found in [None, Some(&wanted)] {
             assert_eq!(change(&wanted, found, None), None);
         }
@@ -168,10 +168,10 @@ mod tests {
 
     #[test]
     fn a_binding_binds_its_policy_and_names_a_parameter_where_the_policy_has_one() {
-        let all = guards(&Profile::all()[0], None);
-        let names: BTreeSet<_> = all.iter().flat_map(|w| [w.guard.policy_name(), w.guard.binding_name()]).collect();
+        let all = wanted(&Profile::all()[0], None);
+        let names: BTreeSet<_> = all.iter().flat_map(|w| [w.bound.policy_name(), w.bound.binding_name()]).collect();
         assert_eq!(names.len(), 2 * all.len());
-        for Wanted { guard: Guard { policy, binding }, .. } in &all {
+        for Wanted { bound: BoundPolicy { policy, binding }, .. } in &all {
             assert_eq!(binding["spec"]["policyName"], policy["metadata"]["name"]);
             let parameters = [&policy["spec"]["paramKind"], &binding["spec"]["paramRef"]].map(Value::is_object);
             assert!(parameters == [true; 2] || parameters == [false; 2], "{policy}");
@@ -185,6 +185,6 @@ mod tests {
         found["spec"]["matchResources"] = json!({"matchPolicy": "Equivalent"});
         assert_eq!(change(&wanted, Some(&found), Some(true)), None);
         found["spec"]["paramRef"]["parameterNotFoundAction"] = json!("Deny");
-        assert!(matches!(change(&wanted, Some(&found), Some(true)), Some(GuardChange::Apply(_))));
+        assert!(matches!(change(&wanted, Some(&found), Some(true)), Some(PolicyChange::Apply(_))));
     }
 }

@@ -81,7 +81,7 @@ pub fn manifests(install: &Install<'_>) -> Vec<Manifest> {
     for component in components {
         objects.extend(access::objects(*component, install));
     }
-    objects.extend(own(install, always().into_iter().flat_map(|guard| [guard.policy, guard.binding]).collect()));
+    objects.extend(own(install, always().into_iter().flat_map(|bound| [bound.policy, bound.binding]).collect()));
     for component in components {
         objects.extend(workload::objects(*component, install));
     }

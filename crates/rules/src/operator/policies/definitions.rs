@@ -1,6 +1,6 @@
 //! The contents of each admission policy: what it matches, what it requires, and its messages.
 
-use super::Guard;
+use super::BoundPolicy;
 use serde_json::{Value, json};
 use weir_api::{
     keys::{
@@ -63,7 +63,7 @@ impl Draft {
         self
     }
 
-    fn guard(self) -> Guard {
+    fn bound(self) -> BoundPolicy {
         let mut spec = json!({
             "failurePolicy": "Fail",
             "matchConstraints": {
@@ -89,7 +89,7 @@ impl Draft {
             let metadata = json!({"name": name, "labels": {OPERATOR_MANAGED: ""}});
             json!({"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec})
         };
-        Guard {
+        BoundPolicy {
             policy: object("ValidatingAdmissionPolicy", self.name, spec),
             binding: object("ValidatingAdmissionPolicyBinding", &format!("{}-binding", self.name), binding),
         }
@@ -97,7 +97,7 @@ impl Draft {
 }
 
 /// R-POLICY-1 to 3.
-pub(super) fn pool_stream() -> Guard {
+pub(super) fn pool_stream() -> BoundPolicy {
     let name = "object.spec.osImageStream.name";
     let expression = format!(
         "!has(object.spec.osImageStream) || {name} == '' \
@@ -115,11 +115,11 @@ pub(super) fn pool_stream() -> Guard {
             "The specified osImageStream name must reference a valid stream from the cluster OSImageStream resource",
         )
         .saying(&format!("'osImageStream ' + {name} + ' is not available; available are: ' + ({available})"))
-        .guard()
+        .bound()
 }
 
 /// R-POLICY-6.
-pub(super) fn pool_selector() -> Guard {
+pub(super) fn pool_selector() -> BoundPolicy {
     let (now, before) = ("object.spec.machineConfigSelector", "oldObject.spec.machineConfigSelector");
     let built_in = [MASTER, WORKER, ARBITER].map(|pool| format!("'{pool}'")).join(", ");
     let labels = format!(
@@ -137,17 +137,17 @@ pub(super) fn pool_selector() -> Guard {
             "All custom MachineConfigPools must inherit from the worker pool and must have a machineConfigSelector that \
              matches for a 'machineconfiguration.openshift.io/role: worker' label",
         )
-        .guard()
+        .bound()
 }
 
 /// R-POLICY-7.
-pub(super) fn configuration_name() -> Guard {
+pub(super) fn configuration_name() -> BoundPolicy {
     Draft::new("machine-configuration-guards", OPERATOR_GROUP, &["machineconfigurations"])
         .demands(
             format!("object.metadata.name == '{CLUSTER}'"),
             "Only a single object of MachineConfiguration is allowed and it must be named cluster.",
         )
-        .guard()
+        .bound()
 }
 
 /// R-POLICY-8, on the platforms of `platforms`.
@@ -161,18 +161,18 @@ fn on_platform(platforms: &[&str]) -> String {
 }
 
 /// R-POLICY-8.
-pub(super) fn boot_images() -> Guard {
+pub(super) fn boot_images() -> BoundPolicy {
     Draft::new("managed-bootimages-platform-check", OPERATOR_GROUP, &["machineconfigurations"])
         .with(INFRASTRUCTURE)
         .demands(
             format!("!has(object.spec.managedBootImages) || {}", on_platform(&BOOT_IMAGES)),
             "This feature is only supported on these platforms: GCP, AWS, VSphere, Azure",
         )
-        .guard()
+        .bound()
 }
 
 /// R-POLICY-8.
-pub(super) fn control_plane_boot_images() -> Guard {
+pub(super) fn control_plane_boot_images() -> BoundPolicy {
     let managers = "object.spec.managedBootImages.machineManagers";
     Draft::new("managed-bootimages-cpms-platform-check", OPERATOR_GROUP, &["machineconfigurations"])
         .with(INFRASTRUCTURE)
@@ -184,11 +184,11 @@ pub(super) fn control_plane_boot_images() -> Guard {
             ),
             "The control plane machineset boot image update feature is only supported on these platforms: GCP, AWS, Azure",
         )
-        .guard()
+        .bound()
 }
 
 /// R-POLICY-9.
-pub(super) fn node_reports() -> Guard {
+pub(super) fn node_reports() -> BoundPolicy {
     let (extra, user) = ("request.userInfo.extra", "request.userInfo.username");
     let account = format!("system:serviceaccount:{OPERATOR_NAMESPACE}:{DAEMON_ACCOUNT}");
     let claimed = format!("has({extra}) && '{NODE_NAME}' in {extra}");
@@ -203,11 +203,11 @@ pub(super) fn node_reports() -> Guard {
                 "'updates to MCN ' + string(object.metadata.name) + ' can only be done from the MCN\\'s owner node'",
             );
     draft.conditions = vec![json!({"name": "machine-config-daemon", "expression": format!("{user} == '{account}'")})];
-    draft.guard()
+    draft.bound()
 }
 
 /// R-POLICY-10.
-pub(super) fn release_bundle() -> Guard {
+pub(super) fn release_bundle() -> BoundPolicy {
     let running = "params.status.desired.image";
     let same = format!("{running}.endsWith('@' + bundle.image.substring(bundle.image.indexOf('@') + 1))");
     let mut draft = Draft::new("internalreleaseimage-deletion-guard", MACHINE_CONFIG_GROUP, &["internalreleaseimages"])
@@ -222,5 +222,5 @@ pub(super) fn release_bundle() -> Guard {
              different release before deletion.",
         );
     draft.operations = &["DELETE"];
-    draft.guard()
+    draft.bound()
 }
