@@ -20,8 +20,9 @@ use weir_kubeio::{
     Cache,
     Missing::{Empty, Refuse, Wait},
     Selection, Unreadable, Watches,
-    watches::Unseen,
+    watches::{Row, Unseen},
 };
+use weir_rules::operator::install::{Watched, WatchedBy};
 
 /// Who watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -166,6 +167,26 @@ impl Default for Cluster {
 }
 
 impl Cluster {
+    /// What each component watches, for the roles that allow it.
+    #[must_use]
+    pub fn watched(&self) -> WatchedBy {
+        let of = |watchers: &[Watcher]| {
+            let watched = |row: &Row<Watcher>| Watched {
+                group: row.kind.group.clone(),
+                plural: row.kind.plural.clone(),
+                namespace: row.selection.namespace,
+                name: row.selection.name,
+            };
+            self.watches.of(watchers).map(watched).collect()
+        };
+        WatchedBy {
+            everybody: of(Watcher::EVERYBODY),
+            operator: of(Watcher::OPERATOR),
+            controller: of(Watcher::CONTROLLER),
+            keeper: of(&[Watcher::Operands]),
+        }
+    }
+
     /// Watches what all controllers look at until the future is dropped.
     pub async fn fill(self, client: Client) {
         self.watches.fill(&client, Watcher::EVERYBODY).await;

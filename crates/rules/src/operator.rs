@@ -14,6 +14,7 @@
 //! | [`made_for`] | which distribution a cluster was made for |
 //! | [`take_over`] | which build's work is continued when taking over from another operator |
 //! | [`policies`] | what the API server should refuse |
+//! | [`install`] | the manifests that run weir in a cluster |
 //! | [`operands`] | which objects the operator applies and deletes, and whether their pods are available |
 //! | [`unused`] | which rendered MachineConfigs are no longer needed |
 
@@ -21,6 +22,7 @@ pub mod boot_image_skew;
 pub mod boot_images;
 pub mod built_in;
 pub mod controller_config;
+pub mod install;
 pub mod machine_configuration;
 pub mod made_for;
 pub mod marks;

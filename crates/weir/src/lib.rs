@@ -5,7 +5,6 @@
 //! | [`cli`] | the subcommands, and what each does |
 //! | [`up`] | a whole cluster's machine configuration in one process |
 //! | [`mod@run`] | the controllers against the API server of a cluster |
-//! | [`install`] | the manifests that run weir in a cluster |
 //! | [`inputs`] | what pools are rendered from, and rendering them |
 //! | [`mod@generate`] | what a cluster would generate, from objects in files |
 //! | [`bootstrap`] | rendering before there is a cluster |
@@ -19,7 +18,6 @@ pub mod cli;
 pub mod exit;
 pub mod generate;
 pub mod inputs;
-pub mod install;
 pub mod reach;
 pub mod rollout_objects;
 pub mod run;

@@ -1,8 +1,9 @@
 //! `weir run operator`: the controller objects that it manages.
 
-use crate::install::{Install, REPLICAS, operands};
 use serde_json::Value;
 use std::time::Duration;
+use weir_controllers::Cluster;
+use weir_rules::operator::install::{Install, REPLICAS, operands};
 use weir_sim::duration;
 
 /// The controller that an operator manages: options of `weir manifests` under other names.
@@ -38,6 +39,7 @@ impl KeptController {
             prune_rendered: self.controller_prune_rendered,
             take_over: self.controller_take_over,
             operator_keeps_controller: true,
+            watched: &Cluster::default().watched(),
         })
     }
 }

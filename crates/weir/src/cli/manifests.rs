@@ -1,14 +1,13 @@
 //! `weir manifests`: the manifests that run weir in a cluster.
 
-use crate::{
-    exit::Outcome,
-    install::{Install, Manifest, REPLICAS, manifests},
-};
+use crate::exit::Outcome;
 use anyhow::{Context as _, Result};
 use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use weir_controllers::Cluster;
+use weir_rules::operator::install::{Install, Manifest, REPLICAS, manifests};
 use weir_sim::duration;
 
 /// What to print.
@@ -50,6 +49,7 @@ impl Manifests {
             prune_rendered: self.prune_rendered,
             take_over: self.take_over,
             operator_keeps_controller: self.operator_keeps_controller,
+            watched: &Cluster::default().watched(),
         });
         match &self.output {
             Some(folder) => write(folder, &all)?,

@@ -6,6 +6,7 @@ mod explain;
 mod explain_rollout;
 mod fleet;
 mod generate;
+mod manifests;
 mod payload;
 mod registry;
 mod render;

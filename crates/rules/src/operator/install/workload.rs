@@ -1,26 +1,26 @@
-//! Deployments, and what watches over them.
+//! The Deployment of a component, with its disruption budget, Service and ServiceMonitor.
 
 use super::{Component, Install, keeping, metadata};
 use serde_json::{Value, json};
 use weir_api::keys::node::MASTER;
 
-/// Port of health and metrics, the reference's.
+/// Port for health checks and metrics, as in the reference.
 const METRICS_PORT: u16 = 8797;
-/// As long as a lost node's pods stay before they are started elsewhere; the standby works by then.
+/// How long pods stay on a lost node before they are replaced. The standby has taken over by then.
 const LOST_NODE_SECONDS: u32 = 120;
 
-/// Deployment, disruption budget and service of a component, with a ServiceMonitor where that is asked for.
+/// The objects of a component; the ServiceMonitor only if requested.
 pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value> {
     let name = component.name();
     let labels = json!({"app": name});
     let budget = json!({
         "apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": metadata(name),
-        // A drain waits until a standby is up elsewhere; a single pod must not keep its node from being drained.
+        // A drain waits for a standby on another node, but a single replica must not block the drain of its node.
         "spec": {"maxUnavailable": 1, "selector": {"matchLabels": labels}},
     });
     let mut service_metadata = metadata(name);
     service_metadata["labels"]["app"] = json!(name);
-    // The protocol is a part of the port's identity: left to a default, a second apply could add the port again.
+    // The protocol is part of a port's identity: if it were left to the default, a second apply could add the port again.
     let port = json!({"name": "metrics", "port": METRICS_PORT, "protocol": "TCP", "targetPort": "metrics"});
     let service = json!({
         "apiVersion": "v1", "kind": "Service", "metadata": service_metadata,
@@ -57,8 +57,8 @@ fn deployment(component: Component, install: &Install<'_>, labels: &Value) -> Va
         "containers": [container(component, install)],
         "volumes": [{"name": "cache", "emptyDir": {"sizeLimit": "128Mi"}}],
     });
-    // The least that the pod needs, so that no other constraint is chosen for it; and where cores are set aside for the
-    // platform it runs on those.
+    // The security context constraint is named so that no other is chosen. The second annotation puts the pod on the cores that are
+    // reserved for the platform, where there are any.
     let annotations = json!({
         "openshift.io/required-scc": "restricted-v2",
         "target.workload.openshift.io/management": r#"{"effect": "PreferredDuringScheduling"}"#,

@@ -1,7 +1,4 @@
-//! An operator that keeps the controller: what it may do for that, and what it is told.
-//!
-//! It writes roles that hold more than it does itself. For that Kubernetes has the verbs `escalate` and `bind`, which are
-//! given for the names that it keeps and no others.
+//! An operator that keeps the controller: its rights (R-INSTALL-5) and its arguments.
 
 use super::{
     Component, Install,
@@ -10,7 +7,7 @@ use super::{
 use serde_json::{Value, json};
 use weir_api::{keys::names::OPERATOR_NAMESPACE, kind::MONITORING_GROUP};
 
-/// Rights to write what the controller has in a namespace, or else for the cluster.
+/// Rights to write the controller's objects in a namespace, or the cluster-scoped ones.
 pub(super) fn rights(rights: &mut Rights, namespace: Option<&str>) {
     let (role, kinds) = match namespace {
         Some(_) => ("roles", ["roles", "rolebindings"]),
@@ -27,12 +24,12 @@ pub(super) fn rights(rights: &mut Rights, namespace: Option<&str>) {
 }
 
 fn writes(rights: &mut Rights, namespace: Option<&str>, group: &str, kinds: &[&str]) {
-    // Who creates cannot be held to a name.
+    // `create` cannot be limited to a name.
     rights.add(namespace, group, kinds, &["create"]);
     rights.named(namespace, group, kinds, Some(Component::Controller.name()), &["patch", "delete"]);
 }
 
-/// Arguments of `weir run operator` that say which controller it keeps.
+/// Arguments of `weir run operator` that describe the controller it keeps.
 pub(super) fn arguments(install: &Install<'_>) -> Vec<Value> {
     let mut arguments = vec![
         json!(format!("--controller-image={}", install.image)),

@@ -1,7 +1,6 @@
-//! What each component may do: only what its code does. It may see what the table of watches says of it
-//! ([`weir_controllers::Cluster`]); what else it does is here, each right with the code that needs it.
+//! What each component may do. It may see what it watches; every other right is listed here with what it is needed for.
 
-use super::{Component, Install, keeping, metadata};
+use super::{Component, Install, Watched, keeping, metadata};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
@@ -12,36 +11,35 @@ use weir_api::{
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
-use weir_controllers::{Cluster, cluster::Watcher};
 
 pub(super) const RBAC: &str = "rbac.authorization.k8s.io";
-/// Verbs in the order in which rules list them; the first two are what a watch needs.
+/// Verbs in the order in which rules list them. A watch needs the first two.
 const VERBS: [&str; 9] = ["list", "watch", "get", "create", "update", "patch", "delete", "escalate", "bind"];
 
-/// What may be done with objects of a kind.
+/// One verb for the objects of one kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Right {
     /// Only those of this namespace.
     pub(super) namespace: Option<String>,
     pub(super) group: String,
-    /// Plural of the kind, with the subresource.
+    /// Plural of the kind, with the subresource if there is one.
     pub(super) resource: String,
     /// Only the one of this name.
     pub(super) name: Option<String>,
     pub(super) verb: &'static str,
 }
 
-/// Rights, as they are collected.
+/// The rights collected so far.
 #[derive(Debug, Default)]
 pub(super) struct Rights(BTreeSet<Right>);
 
 impl Rights {
-    /// To do this with any of these.
+    /// To do this with any object of these kinds.
     pub(super) fn add(&mut self, namespace: Option<&str>, group: &str, resources: &[&str], verbs: &[&'static str]) {
         self.named(namespace, group, resources, None, verbs);
     }
 
-    /// To do this with the one of this name.
+    /// To do this with the object of this name, or with any without one.
     pub(super) fn named(
         &mut self,
         namespace: Option<&str>,
@@ -57,15 +55,14 @@ impl Rights {
         }
     }
 
-    /// To see what these watch.
-    pub(super) fn see(&mut self, watchers: &[Watcher]) {
-        for row in Cluster::default().watches.of(watchers) {
-            let (namespace, name) = (row.selection.namespace, row.selection.name);
-            self.named(namespace, &row.kind.group, &[&row.kind.plural], name, &VERBS[..2]);
+    /// To watch these.
+    fn see(&mut self, watched: &[Watched]) {
+        for Watched { namespace, group, plural, name } in watched {
+            self.named(*namespace, group, &[plural], *name, &VERBS[..2]);
         }
     }
 
-    /// Rules by namespace. What is allowed for the same kinds, or the same names, stands in one.
+    /// Rules by namespace. Kinds or names with the same verbs share one rule.
     fn rules(self) -> BTreeMap<Option<String>, Vec<Value>> {
         let mut verbs: BTreeMap<_, Vec<&str>> = BTreeMap::new();
         for right in &self.0 {
@@ -105,12 +102,12 @@ pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value>
 /// All rights of a component.
 pub(super) fn rights(component: Component, install: &Install<'_>) -> Rights {
     let mut rights = Rights::default();
-    rights.see(Watcher::EVERYBODY);
-    // What cluster this is, and how long a lease is respected, is looked at once at the start.
+    rights.see(&install.watched.everybody);
+    // Read once at startup: what cluster this is, and how long a lease lasts.
     rights.add(None, CONFIG_GROUP, &["clusterversions", "featuregates", "infrastructures"], &["get"]);
-    // The election.
+    // Leader election.
     rights.add(Some(OPERATOR_NAMESPACE), "coordination.k8s.io", &["leases"], &["get", "create", "update"]);
-    // What is told to users stands in the namespace for objects that have none.
+    // Events about cluster-scoped objects are in this namespace.
     rights.add(Some("default"), "", &["events"], &["create"]);
     match component {
         Component::Operator => operator(&mut rights, install),
@@ -120,23 +117,23 @@ pub(super) fn rights(component: Component, install: &Install<'_>) -> Rights {
 }
 
 fn operator(rights: &mut Rights, install: &Install<'_>) {
-    rights.see(Watcher::OPERATOR);
+    rights.see(&install.watched.operator);
     // The ClusterOperator.
     rights.add(None, CONFIG_GROUP, &["clusteroperators"], &["create"]);
     rights.add(None, CONFIG_GROUP, &["clusteroperators/status"], &["patch"]);
-    // Whether a release is complete, in a ClusterVersion that weir made; that of an OpenShift is left alone.
+    // Completion of an update, in a ClusterVersion that weir made. A real OpenShift's is left alone.
     rights.named(None, CONFIG_GROUP, &["clusterversions/status"], Some(VERSION), &["patch"]);
     // The built-in pools, and the ControllerConfig.
     rights.add(None, MACHINE_CONFIG_GROUP, &["machineconfigpools", "controllerconfigs"], &["create", "patch"]);
     // The MachineConfiguration.
     rights.add(None, OPERATOR_GROUP, &["machineconfigurations"], &["create", "patch"]);
     rights.add(None, OPERATOR_GROUP, &["machineconfigurations/status"], &["patch"]);
-    // Admission policies are applied, which creates them, and go with the gate.
+    // Admission policies are created by applying them, and deleted when their gate is off.
     let policies = ["validatingadmissionpolicies", "validatingadmissionpolicybindings"];
     rights.add(None, "admissionregistration.k8s.io", &policies, &["create", "patch", "delete"]);
-    // Who writes a policy must be allowed to read its parameter; the others are read at the start.
+    // Writing a policy requires the right to read its parameter. Other parameters are read at startup anyway.
     rights.add(None, MACHINE_CONFIG_GROUP, &["osimagestreams"], &["get"]);
-    // Certificates of the API server and of registries, for others to read. Who creates cannot be held to a name.
+    // Certificates of the API server and of registries, for other components. `create` cannot be limited to a name.
     for (namespace, map) in [
         (OPERATOR_NAMESPACE, config_maps::KUBECONFIG_DATA),
         (namespaces::CONFIG_MANAGED, config_maps::MERGED_REGISTRY_CA),
@@ -144,14 +141,14 @@ fn operator(rights: &mut Rights, install: &Install<'_>) {
         rights.add(Some(namespace), "", &["configmaps"], &["create"]);
         rights.named(Some(namespace), "", &["configmaps"], Some(map), &["patch"]);
     }
-    // What machines boot with: names begin with those of pools.
+    // User data of new machines. Their names begin with the name of a pool.
     rights.add(Some(namespaces::MACHINE_API), "", &["secrets"], &["create", "patch"]);
-    // Who continues another's work completes the ControllerConfig where there is nothing to generate.
+    // After taking over, the operator completes the ControllerConfig if there is nothing to generate.
     if install.take_over {
         rights.add(None, MACHINE_CONFIG_GROUP, &["controllerconfigs/status"], &["patch"]);
     }
     if install.operator_keeps_controller {
-        rights.see(&[Watcher::Operands]);
+        rights.see(&install.watched.keeper);
         let kept = self::rights(Component::Controller, install);
         let namespaces: BTreeSet<_> = kept.0.iter().map(|right| right.namespace.as_deref()).collect();
         namespaces.into_iter().for_each(|namespace| keeping::rights(rights, namespace));
@@ -159,15 +156,15 @@ fn operator(rights: &mut Rights, install: &Install<'_>) {
 }
 
 fn controller(rights: &mut Rights, install: &Install<'_>) {
-    rights.see(Watcher::CONTROLLER);
-    // Streams: the object, its status, its marks. Rendering: rendered MachineConfigs, and the configuration of pools.
+    rights.see(&install.watched.controller);
+    // Streams: the object with its status and annotations. Rendering: rendered MachineConfigs and the configuration of pools.
     rights.add(None, MACHINE_CONFIG_GROUP, &["osimagestreams", "machineconfigs"], &["create", "patch"]);
     rights.add(None, MACHINE_CONFIG_GROUP, &["machineconfigpools"], &["patch"]);
-    // The reports about nodes.
+    // MachineConfigNodes, which report on nodes.
     rights.add(None, MACHINE_CONFIG_GROUP, &["machineconfignodes"], &["create", "patch", "delete"]);
     let statuses = ["osimagestreams/status", "machineconfigpools/status", "machineconfignodes/status"];
     rights.add(None, MACHINE_CONFIG_GROUP, &statuses, &["patch"]);
-    // Rollout and cordons; labels and taints of the control plane, as the Scheduler says.
+    // Rollouts and cordons; labels and taints of the control plane that the Scheduler asks for.
     rights.add(None, "", &["nodes"], &["patch"]);
     // Drains.
     rights.add(None, "", &["pods/eviction"], &["create"]);
@@ -176,7 +173,7 @@ fn controller(rights: &mut Rights, install: &Install<'_>) {
     }
 }
 
-/// A role and who has it: for a namespace, or else for the cluster.
+/// A role with its binding, for a namespace or for the whole cluster.
 fn role(name: &str, namespace: Option<&str>, rules: &[Value]) -> [Value; 2] {
     let (kind, metadata) = match namespace {
         Some(namespace) => ("Role", json!({"name": name, "namespace": namespace})),
