@@ -1,6 +1,8 @@
-//! What the controllers see of the cluster: the table of all watches, shared by all.
+//! The controllers' view of the cluster: the table of all watches, shared by all.
 
-use crate::{access, operator::operands::kinds, operator::sources::Sources, steps::StepsTaken, troubles::Troubles};
+use crate::{
+    access, operator::operands::kinds, operator::sources::Sources, steps::StepsTaken, stream_problems::SharedProblems,
+};
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     apps::v1::DaemonSet,
@@ -24,22 +26,22 @@ use weir_kubeio::{
 };
 use weir_rules::operator::install::{Watched, WatchedBy};
 
-/// Who watches.
+/// Groups of watches, by who needs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Watcher {
-    /// All controllers: what configures the cluster.
+    /// All controllers: the objects that configure the cluster.
     Configuration,
     /// All controllers: pools.
     Pools,
-    /// All controllers: settings of nodes, of which users are told whether they have an effect. Nobody waits for them.
+    /// All controllers: settings of nodes. Users are notified if they have no effect, and no controller waits for them.
     Settings,
-    /// All controllers: nodes, and what is said about them.
+    /// All controllers: nodes, and reports about them.
     Nodes,
-    /// Who reads images, for there is a secret among it.
+    /// Readers of images. A secret is among the objects.
     Images,
-    /// Who keeps labels and taints of the control plane.
+    /// The controller of the control plane's labels and taints.
     ControlPlane,
-    /// Who drains.
+    /// The drain controller.
     Drains,
     /// The operator.
     Operator,
@@ -60,16 +62,16 @@ impl Watcher {
     pub const EVERYBODY: &[Self] = &[Self::Configuration, Self::Pools, Self::Settings, Self::Nodes];
     /// What the controller alone watches.
     pub const CONTROLLER: &[Self] = &[Self::Images, Self::ControlPlane, Self::Drains];
-    /// What the operator alone watches, where all of it is there. How images are read it looks at once, at its start.
+    /// What only the operator watches on a complete OpenShift. It looks only once, at startup, how images are read.
     pub const OPERATOR: &[Self] =
         &[Self::Images, Self::Operator, Self::Policies, Self::Infrastructure, Self::OpenShift, Self::BareMetal];
-    /// What tells the operator what the cluster is.
+    /// What shows the operator which kind of cluster it is.
     pub(crate) const TELL_CLUSTER: &[Self] = &[Self::Operator, Self::Infrastructure, Self::OpenShift, Self::BareMetal];
-    /// Before these are seen nothing may be decided about configuration.
+    /// These have to be seen before anything is decided about configuration.
     const CONFIGURES: &[Self] = &[Self::Configuration, Self::Pools];
-    /// Before these are seen nothing may be decided about nodes.
+    /// These have to be seen before anything is decided about nodes.
     const DECIDES: &[Self] = &[Self::Configuration, Self::Pools, Self::Nodes];
-    /// What they see is not heeded where it cannot be read, and that is said.
+    /// Unreadable objects of these are ignored and reported.
     const NAMED: &[Self] = &[Self::Configuration, Self::Pools, Self::Settings, Self::Nodes, Self::Images];
 }
 
@@ -92,7 +94,7 @@ pub struct Cluster {
     pub configs: Cache<MachineConfig>,
     /// MachineOSConfig: which pools are in image mode.
     pub os_configs: Cache<MachineOSConfig>,
-    /// MachineConfiguration: what administrators set for the whole of it.
+    /// MachineConfiguration: cluster-wide settings by administrators.
     pub configurations: Cache<MachineConfiguration>,
     /// KubeletConfig.
     pub kubelets: Cache<KubeletConfig>,
@@ -104,33 +106,33 @@ pub struct Cluster {
     pub reports: Cache<MachineConfigNode>,
     /// Node.
     pub nodes: Cache<Node>,
-    /// Pods of the operator, of all namespaces: they decide which master goes last.
+    /// Pods of the operator in all namespaces: they decide which master goes last.
     pub operator_pods: Cache<Pod>,
-    /// What says how images are read.
+    /// The objects that say how images are read.
     pub access: access::Objects,
     pub(crate) schedulers: Cache<Scheduler>,
-    /// Those of the control plane.
+    /// Nodes of the control plane.
     pub(crate) masters: Cache<Node>,
     pub(crate) budgets: Cache<PodDisruptionBudget>,
     pub(crate) daemon_sets: Cache<DaemonSet>,
     pub(crate) operators: Cache<ClusterOperator>,
     pub(crate) policies: Cache<ValidatingAdmissionPolicy>,
     pub(crate) bindings: Cache<ValidatingAdmissionPolicyBinding>,
-    /// What the configuration of an OpenShift is made of.
+    /// The objects that the configuration of an OpenShift is made from.
     pub(crate) sources: Sources,
     /// Objects that the operator keeps.
     pub(crate) operands: kinds::Kinds,
-    /// What the stream controller found to stand in the way.
-    pub troubles: Troubles,
-    /// When controllers last did what they are for.
+    /// The problems that the stream controller found.
+    pub stream_problems: SharedProblems,
+    /// When each controller last completed a step.
     pub steps: StepsTaken,
-    /// Held alone while a pool gets another target, and shared while a node is told one: no node is told what its pool is
-    /// just leaving.
+    /// Locked exclusively while a pool gets another target, and shared while a node is given one, so that no node is given a target
+    /// that its pool is just leaving.
     pub(crate) targets: Arc<RwLock<()>>,
 }
 
 impl Default for Cluster {
-    /// The table. A row: who watches, what is done where there is no such kind, which objects.
+    /// The table. Each row says who watches, what to do without the kind, and which objects.
     fn default() -> Self {
         let (mut of, all) = (Watches::default(), Selection::default);
         Self {
@@ -159,7 +161,7 @@ impl Default for Cluster {
             sources: Sources::new(&mut of),
             operands: kinds::kinds(&mut of),
             watches: of,
-            troubles: Troubles::default(),
+            stream_problems: SharedProblems::default(),
             steps: StepsTaken::default(),
             targets: Arc::default(),
         }
@@ -187,58 +189,58 @@ impl Cluster {
         }
     }
 
-    /// Watches what all controllers look at until the future is dropped.
+    /// Runs the watches that all controllers need until the future is dropped.
     pub async fn fill(self, client: Client) {
         self.watches.fill(&client, Watcher::EVERYBODY).await;
     }
 
-    /// Objects that are there and cannot be read, of every kind that configures the cluster or tells of its nodes: nothing
-    /// that they say is heeded. Changes of them are among [`Self::changes`].
+    /// Unreadable objects of every kind that configures the cluster or reports on its nodes: their contents are ignored.
+    /// [`Self::changes`] includes changes of them.
     #[must_use]
     pub fn unreadable(&self) -> Vec<Unreadable> {
         self.watches.broken(Watcher::NAMED)
     }
 
-    /// Whether everything that existed at the start has been seen. Before that nothing may be decided.
+    /// Whether everything that existed at startup has been seen. Nothing may be decided before that.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.watches.is_synced(Watcher::DECIDES)
     }
 
-    /// What has not been seen yet, and why where that is known.
+    /// What has not been seen yet, with the reason if known.
     #[must_use]
     pub fn unseen(&self) -> Vec<Unseen> {
         self.watches.unseen(Watcher::DECIDES)
     }
 
-    /// Waits until everything that existed at the start has been seen.
+    /// Waits until everything that existed at startup has been seen.
     pub async fn synced(&self) {
         self.watches.synced(Watcher::DECIDES).await;
     }
 
-    /// Whether every object that configures the cluster has been seen: for who waits for [`Self::configuration_changes`].
+    /// Whether every object that configures the cluster has been seen, for users of [`Self::configuration_changes`].
     #[must_use]
     pub fn is_configuration_synced(&self) -> bool {
         self.watches.is_synced(Watcher::CONFIGURES)
     }
 
-    /// Changes of the kinds that configure the cluster; nodes, which change all the time, are not among them.
+    /// Changes of the kinds that configure the cluster, without nodes, which change all the time.
     #[must_use]
     pub fn configuration_changes(&self) -> Vec<watch::Receiver<u64>> {
         let mut all = self.watches.changes(&[Watcher::Configuration, Watcher::Pools, Watcher::Settings]);
-        all.push(self.troubles.changes());
+        all.push(self.stream_problems.changes());
         all
     }
 
-    /// As [`Self::configuration_changes`], without the statuses of pools, which change with every node.
+    /// The same without the statuses of pools, which change with every node.
     #[must_use]
     pub fn intent_changes(&self) -> Vec<watch::Receiver<u64>> {
         let mut all = self.watches.changes(&[Watcher::Configuration, Watcher::Settings]);
-        all.extend([self.pools.revisions(), self.troubles.changes()]);
+        all.extend([self.pools.revisions(), self.stream_problems.changes()]);
         all
     }
 
-    /// Changes of nodes and of what is said about them.
+    /// Changes of nodes and of reports about them.
     #[must_use]
     pub fn node_changes(&self) -> Vec<watch::Receiver<u64>> {
         self.watches.changes(&[Watcher::Nodes])

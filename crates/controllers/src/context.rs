@@ -23,15 +23,15 @@ use weir_rules::{
 pub struct Context {
     /// The API server.
     pub client: Client,
-    /// What is seen of it.
+    /// The view of it.
     pub cluster: Cluster,
-    /// What time it is.
+    /// The time.
     pub clock: Clock,
-    /// What is particular to the distribution.
+    /// The distribution's particulars.
     pub profile: &'static Profile,
-    /// Who we are.
+    /// This build.
     pub build: Arc<Build>,
-    /// How long a pool's new target is to be still before its first node is told; see [`weir_rules::rollout::settle`].
+    /// How long a pool's new target must stay the same before the first node is given it; see [`weir_rules::rollout::settle`].
     pub settle: Duration,
 }
 
@@ -45,7 +45,7 @@ impl fmt::Debug for Context {
 }
 
 impl Context {
-    /// Everything that is seen of the cluster.
+    /// The whole cluster as it is known now.
     #[must_use]
     pub fn world(&self) -> World {
         let cluster = &self.cluster;
@@ -57,7 +57,7 @@ impl Context {
         }
     }
 
-    /// What is seen of what configures the cluster: no nodes, of which there are thousands.
+    /// What configures the cluster, without nodes, of which there may be thousands.
     #[must_use]
     pub fn configuration(&self) -> World {
         let cluster = &self.cluster;
@@ -81,13 +81,13 @@ impl Context {
             process: Some(Process {
                 build: self.build.clone(),
                 settle: SignedDuration::try_from(self.settle).unwrap_or(SignedDuration::MAX),
-                trouble: cluster.troubles.get(),
+                problems: cluster.stream_problems.get(),
             }),
             ..self.release()
         }
     }
 
-    /// What says which features are on.
+    /// The objects that decide which features are on.
     fn release(&self) -> World {
         World {
             version: self.cluster_version(),
@@ -102,7 +102,7 @@ impl Context {
     /// The gates that are on for our release.
     ///
     /// # Errors
-    /// When they are not known yet.
+    /// While they are unknown.
     pub fn gates(&self) -> Result<Gates, GatesError> {
         self.release().gates()
     }
@@ -110,12 +110,12 @@ impl Context {
     /// Whether there are OS image streams.
     ///
     /// # Errors
-    /// When it is not known yet.
+    /// While that is unknown.
     pub fn has_streams(&self) -> Result<bool, GatesError> {
         self.release().has_streams()
     }
 
-    /// Version of the release the cluster is to run; while no release is known, that of this build.
+    /// Version of the release that the cluster should run, or of this build while no release is known.
     #[must_use]
     pub fn version(&self) -> String {
         let desired = || Some(self.cluster_version()?.status.as_ref()?.desired.version.clone());
@@ -123,10 +123,10 @@ impl Context {
         release.unwrap_or_else(|| self.build.raw.clone())
     }
 
-    /// Whether the cluster is ours to keep.
+    /// Checks that this build manages the cluster.
     ///
     /// # Errors
-    /// When another build keeps it, with what to do.
+    /// If another build manages it, with what to do.
     pub fn kept_by_us(&self) -> Result<(), RenderConfigError> {
         let config = self.cluster.controller_configs.get(CONTROLLER_CONFIG);
         kept_by_us(config.as_deref(), &self.build.raw)

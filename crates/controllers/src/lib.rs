@@ -1,41 +1,41 @@
 //! The controllers: observe, call the rule, act, report.
 //!
-//! | module | makes right |
+//! | module | keeps up to date |
 //! |---|---|
-//! | [`stream`] | the OSImageStream, from the release image the cluster is to run |
+//! | [`stream`] | the OSImageStream, from the release image that the cluster should run |
 //! | [`render`] | the rendered MachineConfig of every pool, and the pool's configuration |
-//! | [`rollout`] | what every node is told to run, and the status of every pool |
-//! | [`drain`] | nodes that are to be drained, or to take pods again |
+//! | [`rollout`] | the target of every node, and the status of every pool |
+//! | [`drain`] | cordons and evictions on nodes whose daemon asks for a drain |
 //! | [`nodes`] | the MachineConfigNode of every node |
-//! | [`masters`] | labels and taints of the control plane's nodes |
+//! | [`masters`] | labels and taints of control plane nodes |
 //! | [`mod@operator`] | the ControllerConfig, the built-in pools, the admission policies, and the ClusterOperator |
-//! | [`figures`] | nothing: it says in numbers how it all is |
-//! | [`access`] | how images are read, by what the cluster's own objects say |
+//! | [`figures`] | nothing: metrics about the cluster |
+//! | [`access`] | how images are read, from the cluster's own objects |
 //! | [`templates`] | nothing: it reads the templates of a release |
-//! | [`unused`] | rendered MachineConfigs that nobody needs any more, where that is asked for |
-//! | [`troubles`] | what stands in the way of the streams |
-//! | [`steps`] | when controllers last did what they are for |
-//! | [`cluster`] | what the controllers see of the cluster: the table of watches, shared |
+//! | [`unused`] | nothing: it deletes rendered MachineConfigs that are no longer needed, if that is enabled |
+//! | [`stream_problems`] | the problems with the streams, shared by the controllers |
+//! | [`steps`] | when each controller last completed a step |
+//! | [`cluster`] | the controllers' view of the cluster: the table of watches, shared |
 //! | [`context`] | what every controller is given |
 //!
-//! What to do is decided in `weir_rules`; nothing here decides. Each is a [`weir_kubeio::Controller`]: it runs when it is asked to, by
-//! [`drive`] or by who else drives it. [`controllers`] and [`operator::Operator::controllers`] are the tables of them.
+//! What to do is decided in `weir_rules`, not here. Each controller is a [`weir_kubeio::Controller`], driven by [`drive`] or by
+//! something else, such as a test. [`controllers`] and [`operator::Operator::controllers`] are the tables of them.
 
 pub mod access;
 pub mod cluster;
 pub mod context;
 pub mod drain;
 pub mod figures;
+mod last_said;
 pub mod masters;
-mod news;
 pub mod nodes;
 pub mod operator;
 pub mod render;
 pub mod rollout;
 pub mod steps;
 pub mod stream;
+pub mod stream_problems;
 pub mod templates;
-pub mod troubles;
 pub mod unused;
 
 pub use access::Access;
@@ -49,20 +49,20 @@ use std::time::Duration;
 use weir_images::Images;
 use weir_kubeio::{Driven, drive};
 
-/// Runs the watches and all controllers until the future is dropped. Images are read as `images` would, and as the
-/// cluster's own objects say beside that.
+/// Runs the watches and all controllers until the future is dropped. Images are read as `images` would read them, and as the
+/// cluster's own objects say.
 pub async fn run(context: Context, images: Images) {
     let operator = operator::Operator::new(context.clone());
     tokio::join!(watch(&context), Box::pin(controller(&context, images, None)), Box::pin(operator.run()));
 }
 
-/// Watches what the controllers look at until the future is dropped.
+/// Runs the watches that the controllers need until the future is dropped.
 pub async fn watch(context: &Context) {
     context.cluster.clone().fill(context.client.clone()).await;
 }
 
-/// The controllers that stream, render and roll out, on the way of a change. The last deletes rendered MachineConfigs that
-/// nobody used for `unused`.
+/// The controllers for streams, rendering and rollouts, in the order in which a change travels. The last one deletes rendered
+/// MachineConfigs that have been unused for `unused`.
 #[must_use]
 pub fn controllers(context: &Context, access: &Access, unused: Option<Duration>) -> Vec<Box<dyn Driven>> {
     let mut all: Vec<Box<dyn Driven>> = vec![
@@ -79,7 +79,7 @@ pub fn controllers(context: &Context, access: &Access, unused: Option<Duration>)
     all
 }
 
-/// Runs [`controllers`] until the future is dropped; needs [`watch`] beside it.
+/// Runs [`controllers`] until the future is dropped; [`watch`] has to run as well.
 pub async fn controller(context: &Context, images: Images, unused: Option<Duration>) {
     let access = Access::new(&context.cluster, images);
     tokio::join!(
@@ -91,7 +91,7 @@ pub async fn controller(context: &Context, images: Images, unused: Option<Durati
 
 /// Drives controllers until the future is dropped.
 async fn drive_all(context: &Context, controllers: Vec<Box<dyn Driven>>) {
-    // One that began before could miss that what it waits for is there: it listens only to what it acts upon.
+    // A controller that started earlier could miss what it waits for: it is woken only by what it acts upon.
     context.cluster.synced().await;
     join_all(controllers.iter().map(|controller| drive(&**controller))).await;
 }

@@ -21,18 +21,18 @@
 //! | [`mismatch`] | what contradicts the distribution that was chosen |
 //! | [`release`] | which version a cluster was installed with |
 //! | [`switch`] | which pools move when one of them names another stream |
-//! | [`trouble`] | nothing: it holds the problems found while reading a release |
+//! | [`problem`] | nothing: it holds the problems found while reading a release |
 
 pub mod attempt;
 pub mod catalog;
 pub mod former;
 pub mod gates;
 pub mod mismatch;
+pub mod problem;
 pub mod release;
 pub mod switch;
 #[cfg(test)]
 mod tests;
-pub mod trouble;
 
 use crate::view::Annotations;
 use crate::view::PoolView;

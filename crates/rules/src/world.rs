@@ -1,19 +1,20 @@
-//! Everything that a decision looks at, as one value: of caches, of a live cluster read once, of files.
+//! Everything that decisions depend on, as one value: from caches, a live cluster read once, or files.
 //!
-//! R-WORLD-1 Of several objects of one kind and name the last counts. Of a kind of which one object counts, another name does not.
-//! R-WORLD-2 A world is whole, and then what is not there does not exist; or it is of files, and then what they leave out is not
-//! known: no node is claimed to be missing, no MachineConfig either, and features are what is usual.
-//! R-WORLD-3 What only a running process knows is in [`Process`]. Who only looks reads the same from the pools, where the
-//! controllers say it.
+//! R-WORLD-1 Of several objects of one kind and name, the last one counts. Of a singleton kind, only the object with the one right
+//! name counts.
+//! R-WORLD-2 A world is either complete, and what is not in it does not exist; or it comes from files, and what they leave out is
+//! unknown: no node and no MachineConfig is reported missing, and features have their usual values.
+//! R-WORLD-3 What only a running process knows is in [`Process`]. A read-only command reads the same from the pools, where the
+//! controllers report it.
 //!
 //! | module | decides |
 //! |---|---|
-//! | [`Object`] | what goes into a world |
-//! | `answers` | what follows from its objects for the whole cluster: gates, distribution, topology, streams, what halts everything |
-//! | `alike` | which look comes to what the one before came to |
-//! | [`Views`] | what follows for pools and nodes: who starts, who waits for what, which statuses pools are to have |
-//! | [`Parts`] | what a pool is rendered from, and what keeps it from that |
-//! | [`explain`] | all of it about one pool, for people and for scripts |
+//! | [`Object`] | what a world consists of |
+//! | `answers` | what the objects mean for the whole cluster: gates, distribution, topology, streams, what halts rollouts |
+//! | `alike` | which changes do not require a new plan |
+//! | [`Views`] | what they mean for pools and nodes: which nodes start, what the others wait for, which statuses pools get |
+//! | [`Parts`] | what a pool is rendered from, and what prevents that |
+//! | [`explain`] | all of that about one pool, for people and for scripts |
 
 mod alike;
 mod answers;
@@ -26,7 +27,7 @@ pub use object::Object;
 pub use parts::Parts;
 pub use views::{NewStatus, Views};
 
-use crate::{render::Build, stream::trouble::Trouble, view::unreadable::UnreadableObject};
+use crate::{render::Build, stream::problem::StreamProblems, view::unreadable::UnreadableObject};
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::{Node, Pod};
 use std::sync::Arc;
@@ -37,14 +38,14 @@ use weir_api::{
 };
 use weir_distro::Profile;
 
-/// The objects. Those of one kind are in name order, one of each name, as [`World::put`] keeps them.
+/// The objects. Those of one kind are sorted by name and unique, as [`World::put`] keeps them.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     /// ClusterVersion `version`.
     pub version: Option<Arc<ClusterVersion>>,
     /// FeatureGate `cluster`.
     pub feature_gate: Option<Arc<FeatureGate>>,
-    /// Infrastructure `cluster`; only files are read for it (R-WORLD-2).
+    /// Infrastructure `cluster`; only used for files (R-WORLD-2).
     pub infrastructure: Option<Arc<Infrastructure>>,
     /// ControllerConfig `machine-config-controller`.
     pub controller_config: Option<Arc<ControllerConfig>>,
@@ -54,7 +55,7 @@ pub struct World {
     pub configuration: Option<Arc<MachineConfiguration>>,
     /// MachineConfigPools.
     pub pools: Vec<Arc<MachineConfigPool>>,
-    /// MachineConfigs, generated, rendered and of users.
+    /// MachineConfigs: generated, rendered and written by users.
     pub configs: Vec<Arc<MachineConfig>>,
     /// MachineOSConfigs.
     pub os_configs: Vec<Arc<MachineOSConfig>>,
@@ -68,27 +69,27 @@ pub struct World {
     pub nodes: Vec<Arc<Node>>,
     /// MachineConfigNodes.
     pub reports: Vec<Arc<MachineConfigNode>>,
-    /// Pods; those of the operator count.
+    /// Pods; only those of the operator matter.
     pub pods: Vec<Arc<Pod>>,
-    /// Objects that are there and cannot be read.
+    /// Existing objects that cannot be read.
     pub unreadable: Vec<UnreadableObject>,
     /// Whether these are all objects of a cluster (R-WORLD-2).
     pub whole: bool,
-    /// Version of the release that counts, where it is told and not read from objects.
+    /// Version of the release that counts, if given rather than read from objects.
     pub release: Option<String>,
-    /// The distribution, where it is told and not read from objects.
+    /// The distribution, if given rather than read from objects.
     pub profile: Option<&'static Profile>,
-    /// Who acts on it; absent for who only looks (R-WORLD-3).
+    /// The process that acts on it; absent for read-only commands (R-WORLD-3).
     pub process: Option<Process>,
 }
 
-/// What a running process knows and objects do not say.
+/// What a running process knows beyond the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
-    /// Who it is.
+    /// Its build.
     pub build: Arc<Build>,
-    /// How long a target is to be still before its first node is told.
+    /// How long a target must stay the same before the first node is given it.
     pub settle: SignedDuration,
     /// What reading the desired release found.
-    pub trouble: Trouble,
+    pub problems: StreamProblems,
 }

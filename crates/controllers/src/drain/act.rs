@@ -2,7 +2,7 @@
 
 use super::{
     Controller,
-    memory::Known,
+    memory::NodeMemory,
     observe::{Observed, look},
 };
 use futures::{StreamExt as _, stream};
@@ -22,11 +22,11 @@ use weir_rules::{
     view::NodeView,
 };
 
-/// What the controller is called in figures, as in the reference.
+/// Name of the controller in metrics, as in the reference.
 const SUB_CONTROLLER: &str = "machine-config-controller-drain";
-/// What an outage is told of for all of them.
+/// Subject of an outage that is reported once for all nodes.
 const LOOKING: &str = "lists of the pods of nodes that drain";
-/// Evictions under way at the same time on one node.
+/// Maximum number of concurrent evictions on one node.
 const AT_ONCE: usize = 16;
 
 pub(super) struct Actor<'a> {
@@ -34,18 +34,18 @@ pub(super) struct Actor<'a> {
 }
 
 impl Actor<'_> {
-    /// Takes a node one step on; when to look again.
+    /// Moves a node one step forward; returns when to look again.
     pub(super) async fn step(&self, node: &Arc<Node>) -> Option<Timestamp> {
         let view = NodeView::new(node);
-        let mut known = self.controller.memory.take(view.name);
-        let next = self.take(node, &view, &mut known).await;
-        self.controller.memory.put(view.name, known);
+        let mut memory = self.controller.memory.take(view.name);
+        let next = self.take(node, &view, &mut memory).await;
+        self.controller.memory.put(view.name, memory);
         next
     }
 
-    async fn take(&self, node: &Node, view: &NodeView<'_>, known: &mut Known) -> Option<Timestamp> {
+    async fn take(&self, node: &Node, view: &NodeView<'_>, memory: &mut NodeMemory) -> Option<Timestamp> {
         let now = self.controller.context.clock.now();
-        match look(self.controller, view, known, now).await {
+        match look(self.controller, view, memory, now).await {
             Ok(()) => outage::fine(&LOOKING),
             Err(error) => {
                 if error.is_unanswered() {
@@ -58,9 +58,9 @@ impl Actor<'_> {
             }
         }
         let observed = Observed::new(self.controller, view.name);
-        let plan = observed.decide(view, known, now)?;
-        self.tell(node, &plan, known, now).await;
-        if self.report(&observed, view, &plan, known, now).await.is_err_and(|error| error.is_conflict()) {
+        let plan = observed.decide(view, memory, now)?;
+        self.tell(node, &plan, memory, now).await;
+        if self.report(&observed, view, &plan, memory, now).await.is_err_and(|error| error.is_conflict()) {
             return Some(now + SOON);
         }
         if let Step::Unknown { verb } = &plan.step {
@@ -68,13 +68,13 @@ impl Actor<'_> {
         }
         match &plan.step {
             Step::Evict { pods } => {
-                self.evict(pods, known, now).await;
-                // Some go at once; who is left shows the next list.
-                known.pods = None;
+                self.evict(pods, memory, now).await;
+                // Some pods leave at once; the next list shows which remain.
+                memory.pods = None;
                 plan.again(now)
             }
             step => match step.patch(view, &plan.asked, now) {
-                Some(change) => self.write(view.name, &plan, &change, known, now).await,
+                Some(change) => self.write(view.name, &plan, &change, memory, now).await,
                 None => plan.again(now),
             },
         }
@@ -85,16 +85,16 @@ impl Actor<'_> {
         name: &str,
         plan: &NodeDrain,
         change: &serde_json::Value,
-        known: &mut Known,
+        memory: &mut NodeMemory,
         now: Timestamp,
     ) -> Option<Timestamp> {
         let context = &self.controller.context;
         let written = patch::merge(&context.client, &context.cluster.nodes, name, change).await;
         match &written {
             Ok(()) => tracing::info!(node = name, asked = plan.asked, step = %plan.step, "drain"),
-            // It was deleted in the meantime, and its watch will say so.
+            // The node was deleted meanwhile, and its watch will show it.
             Err(error) if error.is_not_found() => return None,
-            // The node changed while its taint was to go with it: it is looked at anew.
+            // The node changed while its taint was to be removed with the write: the next look decides anew.
             Err(error) if error.is_conflict() => return Some(now + SOON),
             Err(error) => tracing::warn!(node = name, step = %plan.step, error = %chain(error), "drain"),
         }
@@ -103,12 +103,12 @@ impl Actor<'_> {
             let verb = plan.asked.split_once('-').map_or(plan.asked.as_str(), |(verb, _)| verb);
             context.cluster.steps.took(SUB_CONTROLLER, verb, name, now);
         }
-        known.tried.written(written.map_err(|error| chain(&error)), now);
-        // What follows a write is decided when its answer has changed the cache; after a failure the rule says when.
+        memory.tried.written(written.map_err(|error| chain(&error)), now);
+        // After a successful write, the changed cache triggers the next decision; after a failure, the rule says when to retry.
         failed.then_some(now + SOON)
     }
 
-    async fn evict(&self, pods: &[PodName], known: &mut Known, now: Timestamp) {
+    async fn evict(&self, pods: &[PodName], memory: &mut NodeMemory, now: Timestamp) {
         let client = &self.controller.context.client;
         let asked: Vec<_> = pods
             .iter()
@@ -122,23 +122,23 @@ impl Actor<'_> {
                 Evicted::Refused(said) => Answer::Refused(said),
                 Evicted::Failed(said) => Answer::Failed(said),
             };
-            known.tried.evicted(&pod.uid, answer, now);
+            memory.tried.evicted(&pod.uid, answer, now);
         }
     }
 
-    /// Says in the MachineConfigNode what the node is at, before it is done: its daemon goes on as soon as it is.
+    /// Reports the step in the MachineConfigNode before the node is told: its daemon goes on as soon as it is.
     async fn report(
         &self,
         observed: &Observed,
         view: &NodeView<'_>,
         plan: &NodeDrain,
-        known: &Known,
+        memory: &NodeMemory,
         now: Timestamp,
     ) -> Result<(), Error> {
         let Some(report) = &observed.report else { return Ok(()) };
         let context = &self.controller.context;
         let images = context.gates().is_ok_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING));
-        let reports = drain_reports(view, plan, &known.tried);
+        let reports = drain_reports(view, plan, &memory.tried);
         let Some(status) = record(report, view, &reports, images, now) else { return Ok(()) };
         let change = status_patch(report, &status);
         let written = patch::merge_status(&context.client, &context.cluster.reports, view.name, &change).await;
@@ -148,9 +148,9 @@ impl Actor<'_> {
         written
     }
 
-    async fn tell(&self, node: &Node, plan: &NodeDrain, known: &mut Known, now: Timestamp) {
+    async fn tell(&self, node: &Node, plan: &NodeDrain, memory: &mut NodeMemory, now: Timestamp) {
         let Some(notice) = &plan.notice else { return };
-        known.tried.told = Some((plan.stage, now));
+        memory.tried.told = Some((plan.stage, now));
         self.controller.recorder.record(node, &Event::warning(notice.reason, notice.message.clone())).await;
     }
 }

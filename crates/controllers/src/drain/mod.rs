@@ -1,9 +1,9 @@
-//! Drains nodes whose daemon asks for it, and lets them take pods again.
+//! Drains nodes whose daemon requests it, and uncordons them.
 //!
 //! | module | part |
 //! |---|---|
-//! | `memory` | what was tried on every node |
-//! | `observe` | the pods of a node, budgets, DaemonSets |
+//! | `memory` | attempts on each node |
+//! | `observe` | a node's pods, disruption budgets, DaemonSets |
 //! | `act` | cordons, evicts, reports |
 
 mod act;
@@ -22,9 +22,9 @@ use tokio::sync::watch;
 use weir_kubeio::{Error, Next, Recorder, seen::changed};
 use weir_rules::view::NodeView;
 
-/// Events are recorded under this name, the reference's.
+/// Component name in events, as in the reference.
 const COMPONENT: &str = "machineconfigcontroller-nodecontroller";
-/// Nodes handled at the same time. More than that only lengthens the server's queue.
+/// Maximum number of nodes handled at the same time. More would only lengthen the server's queue.
 const AT_ONCE: usize = 32;
 
 /// The drain controller.
@@ -36,7 +36,7 @@ pub struct Controller {
     nodes: Mutex<Nodes>,
 }
 
-/// The nodes as they were seen last, and those of them that ask for something, by name.
+/// The nodes as last seen, and those of them that request something, by name.
 #[derive(Debug, Default)]
 struct Nodes {
     all: Vec<Arc<Node>>,
@@ -44,14 +44,14 @@ struct Nodes {
 }
 
 impl Controller {
-    /// A controller that has not tried anything yet.
+    /// A controller without any attempts yet.
     #[must_use]
     pub fn new(context: Context) -> Self {
         let recorder = context.recorder(COMPONENT);
         Self { context, recorder, memory: Memory::default(), nodes: Mutex::default() }
     }
 
-    /// Nodes that ask for something; what was tried on the others is forgotten.
+    /// Nodes that request something. Attempts on other nodes are forgotten.
     fn asking(&self) -> Vec<Arc<Node>> {
         let mut nodes = self.nodes.lock();
         let now = self.context.cluster.nodes.all();
@@ -78,10 +78,10 @@ impl weir_kubeio::Controller for Controller {
         all
     }
 
-    /// One pass over all nodes that ask for something. What fails on one node is remembered there and keeps no other
-    /// waiting: it never fails.
+    /// One pass over all nodes that request something. It never fails: a failure on one node is remembered for that node and does
+    /// not delay others.
     async fn reconcile(&self) -> Result<Next, Error> {
-        // What another build tells nodes it sees through, too.
+        // What another build told its nodes, that build also completes.
         if !self.context.cluster.is_synced() || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }

@@ -1,6 +1,6 @@
-//! The pods of a node, budgets, DaemonSets, as the rule takes them.
+//! A node's pods, disruption budgets and DaemonSets, as the rule takes them.
 
-use super::{Controller, memory::Known};
+use super::{Controller, memory::NodeMemory};
 use jiff::Timestamp;
 use k8s_openapi::api::{apps::v1::DaemonSet, core::v1::Pod, policy::v1::PodDisruptionBudget};
 use std::{collections::BTreeSet, sync::Arc};
@@ -11,7 +11,7 @@ use weir_rules::{
     view::{BudgetView, NodeReport, NodeView, PodView},
 };
 
-/// What is looked at for one node.
+/// What the decision about one node depends on.
 pub(super) struct Observed {
     budgets: Vec<Arc<PodDisruptionBudget>>,
     /// Absent while they are not known.
@@ -29,8 +29,8 @@ impl Observed {
         }
     }
 
-    pub(super) fn decide(&self, node: &NodeView<'_>, known: &Known, now: Timestamp) -> Option<NodeDrain> {
-        let pods = known.pods.as_ref().map(|(pods, _)| pods.as_slice()).unwrap_or_default();
+    pub(super) fn decide(&self, node: &NodeView<'_>, memory: &NodeMemory, now: Timestamp) -> Option<NodeDrain> {
+        let pods = memory.pods.as_ref().map(|(pods, _)| pods.as_slice()).unwrap_or_default();
         let pods: Vec<_> = pods.iter().map(PodView::new).collect();
         let budgets: Vec<_> = self.budgets.iter().map(|budget| BudgetView::new(budget)).collect();
         let sets = self.daemon_sets.as_ref().map(|sets| sets.iter().filter_map(|set| named(set)).collect());
@@ -41,7 +41,7 @@ impl Observed {
             budgets: &budgets,
             daemon_sets: sets.as_ref(),
             cordon_reported: self.report.as_ref().is_some_and(|report| NodeReport::new(report).cordoned),
-            tried: &known.tried,
+            tried: &memory.tried,
         };
         drain(&view, now)
     }
@@ -51,19 +51,19 @@ fn named(set: &DaemonSet) -> Option<(&str, &str)> {
     Some((set.metadata.namespace.as_deref()?, set.metadata.name.as_deref()?))
 }
 
-/// Lists the node's pods when the rule will look at them and those known are too old.
+/// Lists the node's pods if the rule will use them and the known ones are too old.
 pub(super) async fn look(
     controller: &Controller,
     node: &NodeView<'_>,
-    known: &mut Known,
+    memory: &mut NodeMemory,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if !needs_pods(node, known.pods.as_ref().map(|(_, at)| *at), now) {
+    if !needs_pods(node, memory.pods.as_ref().map(|(_, at)| *at), now) {
         return Ok(());
     }
     let pods = pods::on_node(&controller.context.client, node.name).await?;
     let is_there = |uid: &str| pods.iter().any(|pod: &Pod| pod.metadata.uid.as_deref() == Some(uid));
-    known.tried.keep(is_there);
-    known.pods = Some((pods, now));
+    memory.tried.keep(is_there);
+    memory.pods = Some((pods, now));
     Ok(())
 }

@@ -1,10 +1,10 @@
-//! Keeps the ControllerConfig: its marks, and on an OpenShift all of it, with the certificates that go with it.
+//! Keeps the ControllerConfig: its annotations, and on an OpenShift all of it, together with the certificates that belong to it.
 
 use super::{
     COMPONENT,
     findings::{Found, Part, not_kept},
 };
-use crate::{cluster::Watcher, news::News};
+use crate::{cluster::Watcher, last_said::LastSaid};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ConfigMap;
 use kube::Client;
@@ -32,7 +32,7 @@ use weir_rules::{
     status::cluster_status::{Failure, Task},
 };
 
-/// What fails when the ControllerConfig is not written.
+/// Name of the task in failures to write the ControllerConfig.
 const TASK: Task = Task::MachineConfigController;
 
 /// The controller of the ControllerConfig.
@@ -42,37 +42,37 @@ pub(super) struct Controller {
     /// Whether another operator's work is continued.
     continues: bool,
     recorder: Recorder,
-    news: News,
+    last_said: LastSaid,
     memory: Mutex<Memory>,
 }
 
-/// What a pass remembers for the next.
+/// What a pass remembers for the next one.
 #[derive(Debug, Default)]
 struct Memory {
-    /// When the mark that the API server's CA changed was last seen to rise or fall.
+    /// When the mark for a changed CA of the API server was last seen to be set or removed.
     marked: Option<Timestamp>,
-    /// The last edit of the ControllerConfig, when the API server made nothing of it: its definition does not know what
-    /// the objects of the cluster say.
+    /// The last change of the ControllerConfig, if the API server dropped it: the kind's definition lacks a field that the
+    /// cluster's objects have a value for.
     vain: Option<Value>,
 }
 
-/// What a pass is to do.
+/// What a pass has to do.
 #[derive(Default)]
 struct Plan {
     failed: Vec<Failure>,
     marks: Option<Value>,
-    /// That what another operator generated belongs to it, where nobody generates it anew.
+    /// Declare it complete with what another operator generated, if nothing is generated here.
     templates: Option<Mark>,
     registry_ca: Option<RegistryCaChange>,
     config: Option<(ServerCa, Option<ConfigChange>)>,
-    /// A ConfigMap with certificates that the Image configuration names and that is not there.
+    /// A missing ConfigMap with certificates that the Image configuration names.
     missing_ca: Option<String>,
 }
 
 impl Controller {
     pub(super) fn new(part: Part, continues: bool) -> Self {
         let recorder = part.context.recorder(COMPONENT);
-        Self { part, continues, recorder, news: News::default(), memory: Mutex::default() }
+        Self { part, continues, recorder, last_said: LastSaid::default(), memory: Mutex::default() }
     }
 
     fn plan(&self, live: Option<&ControllerConfig>, now: Timestamp) -> Plan {
@@ -92,7 +92,7 @@ impl Controller {
                 Err(failure) => plan.failed.push(failure),
             }
         } else {
-            // Without its Infrastructure one does not know what it is.
+            // Without its Infrastructure, the kind of cluster is unknown.
             plan.failed.extend(self.part.unreadable());
         }
         plan
@@ -118,7 +118,7 @@ impl Controller {
         plan.missing_ca = wanted.missing_ca;
     }
 
-    /// Does all of it; what failed, and when to look again.
+    /// Does all of it; returns failures, and when to look again.
     async fn act(
         &self,
         plan: Plan,
@@ -132,7 +132,7 @@ impl Controller {
         if let Some((decided, change)) = plan.config {
             let (mark, due) = (decided.mark, decided.again);
             match self.config(decided.copy, change).await {
-                // Another one was faster: what he wrote is looked at when it is seen.
+                // Another writer was faster; the next pass sees its change.
                 Err(error) if error.is_conflict() => {}
                 Err(error) => failed.push(not_kept(TASK, &error)),
                 Ok(()) => {
@@ -150,7 +150,7 @@ impl Controller {
         (failed, again)
     }
 
-    /// Marks the ControllerConfig with this build, if weir made it.
+    /// Writes this build's annotations to the ControllerConfig if weir made it.
     async fn mark(&self, change: Option<Value>) -> Result<(), Error> {
         let Some(change) = change else { return Ok(()) };
         patch::merge(self.client(), self.configs(), CONTROLLER_CONFIG, &change).await?;
@@ -183,7 +183,7 @@ impl Controller {
         }
     }
 
-    /// The copy of the API server's CA first.
+    /// The copy of the API server's CA is written first.
     async fn config(&self, copy: Option<Copy>, change: Option<ConfigChange>) -> Result<(), Error> {
         let cache = self.maps(OPERATOR_NAMESPACE, KUBECONFIG_DATA);
         match copy {
@@ -218,12 +218,12 @@ impl Controller {
         Ok(())
     }
 
-    /// Tells once when certificates that the Image configuration names are not there.
+    /// Records an event once if certificates that the Image configuration names do not exist.
     async fn report(&self, missing_ca: Option<&str>) {
         const SUBJECT: &str = "additionalTrustedCA";
-        let Some(name) = missing_ca else { return self.news.forget(SUBJECT) };
+        let Some(name) = missing_ca else { return self.last_said.forget(SUBJECT) };
         let image = self.part.context.cluster.sources.image();
-        let Some(image) = image.filter(|_| self.news.is_new(SUBJECT, name)) else { return };
+        let Some(image) = image.filter(|_| self.last_said.is_new(SUBJECT, name)) else { return };
         let message = format!(
             "ConfigMap {CONFIG}/{name}, which spec.{SUBJECT} names, is not there: nodes trust no certificates from it; \
              create it, or clear the field"

@@ -1,4 +1,4 @@
-//! Writes what rendering a pool came to.
+//! Writes the result of rendering a pool.
 
 use crate::Context;
 use jiff::SignedDuration;
@@ -20,7 +20,7 @@ use weir_rules::{
     view::PoolView,
 };
 
-/// What the controller is called in figures, as in the reference.
+/// Name of the controller in metrics, as in the reference.
 const SUB_CONTROLLER: &str = "machine-config-controller-render";
 
 pub(super) struct Writer<'a> {
@@ -90,9 +90,9 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Says in the pool's conditions what came of rendering it, and the notices.
+    /// Reports the result of rendering, and the notices, in the pool's conditions.
     pub(super) async fn say(&self, status: &str, reason: &str, message: &str) -> Result<(), Error> {
-        // Another controller writes other conditions into the same list: the patch holds for what was read, or not at all.
+        // Another controller writes other conditions of the same list, so the patch applies only to the version that was read.
         let Some(pool) = self.context.cluster.pools.get(self.name()) else { return Ok(()) };
         let mut conditions = pool.status.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default();
         let (said, now) = (Said { type_: RENDER_DEGRADED, status, reason, message }, self.context.clock.now());

@@ -1,4 +1,5 @@
-//! Keeps back what can be rendered and must not be rolled out; asks the OS image where the rule says that its labels decide.
+//! Holds back what can be rendered but must not be rolled out. If the rule says that the labels of the OS image decide, it reads
+//! them.
 
 use super::Made;
 use crate::Access;
@@ -9,12 +10,12 @@ use weir_rules::render::{
     guard::{RuncGuard, WithoutRunc, runc_guard},
 };
 
-/// How long an image may take; another pool waits behind it.
+/// Timeout for an image; the next pool waits behind it.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn guard(access: &Access, profile: &Profile, pool: &str, made: &Made) -> Result<(), RenderFailure> {
     let without = WithoutRunc { streams: &profile.streams.without_runc, title: &profile.streams.without_runc_title };
-    // Without streams nothing is known of operating systems.
+    // Without streams, nothing is known about operating systems.
     let Some(stream) = &made.stream else { return Ok(()) };
     let mut decided = runc_guard(pool, &made.rendered, Some(stream), without)?;
     if let RuncGuard::AskImage { image, .. } = &decided {

@@ -1,18 +1,18 @@
-//! Keeps every pool's rendered MachineConfig, and the pool's configuration, what its parts say.
+//! Keeps every pool's rendered MachineConfig, and the pool's configuration, up to date with its sources.
 //!
 //! | module | part |
 //! |---|---|
 //! | `guard` | what must not be rolled out although it can be rendered |
-//! | `notices` | what users of a pool should know beside it |
+//! | `notices` | what else users of a pool should know |
 //! | `act` | writes the rendered MachineConfig, the pool's configuration and its conditions |
 //!
-//! A pool that cannot be rendered keeps what it has and says why; it never stops another pool.
+//! A pool that cannot be rendered keeps what it has and reports why; it never stops another pool.
 
 mod act;
 mod guard;
 mod notices;
 
-use crate::{Access, Context, news::News};
+use crate::{Access, Context, last_said::LastSaid};
 use act::Writer;
 use notices::Notices;
 use parking_lot::Mutex;
@@ -29,32 +29,32 @@ use weir_rules::{
         failure::{NOT_MADE, RenderFailure},
     },
     status::notices::TYPES,
-    stream::{StreamReason, trouble::CatalogTrouble},
+    stream::{StreamReason, problem::CatalogProblem},
     view::PoolView,
     world::{Parts, World},
 };
 
-/// Events are recorded under this name, the reference's.
+/// Component name in events, as in the reference.
 const COMPONENT: &str = "machineconfigcontroller-rendercontroller";
 
 type Outcome = Result<Arc<Rendered>, RenderError>;
 type Rendering = Result<Made, RenderFailure>;
 
-/// What a pool is to run.
+/// What a pool should run.
 struct Made {
     rendered: Arc<Rendered>,
     /// Name of the stream; absent while there are none.
     stream: Option<String>,
 }
 
-/// Pause before an OS image that could not be asked is asked again, as with the images of a release.
+/// Pause before an unreadable OS image is tried again, as for the images of a release.
 const ASK_AGAIN: Duration = Duration::from_secs(10);
-/// What a pool waits for longer than this is said on it: less is no news.
+/// A reason to wait that lasts longer than this is reported on the pool.
 const SOON: Duration = Duration::from_millis(500);
-/// Reason of the condition of a pool of which the API server refuses what is written.
+/// Reason of the condition of a pool whose writes the API server refuses.
 const REFUSED: &str = "WriteRefused";
 
-/// Whether every pool is to run what it is rendered to now, so that rendering has nothing left to do. Renders all pools.
+/// Whether every pool's target is what it renders to now, so that nothing is left to do. Renders all pools.
 #[must_use]
 pub fn is_current(context: &Context) -> bool {
     let world = context.configuration();
@@ -72,24 +72,24 @@ pub struct Controller {
     context: Context,
     access: Access,
     recorder: Recorder,
-    news: News,
+    last_said: LastSaid,
     notices: Notices,
-    /// By pool, what it was last rendered from and what came of it: most changes concern few pools.
+    /// By pool, what it was last rendered from and the result: most changes concern few pools.
     last: Mutex<BTreeMap<String, (Parts, Outcome)>>,
     /// Since when pools wait to be rendered.
     waiting: Mutex<BTreeMap<String, Instant>>,
 }
 
 impl Controller {
-    /// A controller that has not rendered anything yet and asks OS images through `access`.
+    /// A controller that has not rendered anything yet and reads OS images through `access`.
     #[must_use]
     pub fn new(context: Context, access: Access) -> Self {
         let recorder = context.recorder(COMPONENT);
         let (last, waiting) = (Mutex::default(), Mutex::default());
-        Self { context, access, recorder, news: News::default(), notices: Notices::default(), last, waiting }
+        Self { context, access, recorder, last_said: LastSaid::default(), notices: Notices::default(), last, waiting }
     }
 
-    /// What came of each pool that is not being deleted, and why it is that stream, if that was found out.
+    /// The result for each pool that is not being deleted, and why it gets its stream, if known.
     fn outcomes(&self, world: &World) -> Vec<(Arc<MachineConfigPool>, Option<StreamReason>, Rendering)> {
         let views = world.pool_views();
         let pools = world.pools.iter().zip(&views).filter(|(_, view)| !view.deleting);
@@ -115,7 +115,7 @@ impl Controller {
         Ok(Made { rendered: outcome?, stream })
     }
 
-    /// When a pool is to be looked at again without a change. One that waits is told so only after a moment.
+    /// When to look at a pool again even without a change. That a pool waits is reported only after a moment.
     fn pause(&self, pool: &str, failure: Option<&RenderFailure>) -> Option<Duration> {
         let mut waiting = self.waiting.lock();
         let Some(failure) = failure.filter(|failure| !failure.is_failure()) else {
@@ -124,7 +124,7 @@ impl Controller {
         };
         let now = Instant::now();
         let since = *waiting.entry(pool.to_owned()).or_insert(now);
-        // What only a user changes is no matter of a moment.
+        // What only a user can change does not pass within a moment.
         let left = (since + SOON).saturating_duration_since(now);
         (!failure.is_of_user() && !left.is_zero()).then_some(left)
     }
@@ -133,16 +133,16 @@ impl Controller {
         &self,
         writer: &Writer<'_>,
         rendered: &Rendered,
-        trouble: Option<&CatalogTrouble>,
+        problem: Option<&CatalogProblem>,
     ) -> Result<(), Error> {
         writer.write(rendered).await?;
-        let written = match trouble {
+        let written = match problem {
             None => writer.say(FALSE, "", "").await,
-            Some(trouble) => {
-                let release = &trouble.release;
-                let status = if trouble.blocking { TRUE } else { FALSE };
+            Some(problem) => {
+                let release = &problem.release;
+                let status = if problem.blocking { TRUE } else { FALSE };
                 let message = format!(
-                    "rendered from the OS image streams known before; those of {release} are not known: {trouble}"
+                    "rendered from the OS image streams known before; those of {release} are not known: {problem}"
                 );
                 writer.say(status, NOT_MADE, &message).await
             }
@@ -153,7 +153,7 @@ impl Controller {
 
     async fn refuse(&self, writer: &Writer<'_>, failure: &RenderFailure) -> Result<(), Error> {
         let text = failure.to_string();
-        if self.news.is_new(writer.name(), &text) {
+        if self.last_said.is_new(writer.name(), &text) {
             if failure.is_failure() || failure.is_of_user() {
                 self.recorder.record(writer.pool, &Event::warning(failure.code(), text.clone())).await;
             }
@@ -170,8 +170,8 @@ impl Controller {
         for type_ in TYPES {
             let subject = format!("{} {type_}", writer.name());
             match writer.notices.iter().find(|notice| notice.type_() == type_) {
-                None => self.news.forget(&subject),
-                Some(notice) if notice.is_event() && self.news.is_new(&subject, &notice.to_string()) => {
+                None => self.last_said.forget(&subject),
+                Some(notice) if notice.is_event() && self.last_said.is_new(&subject, &notice.to_string()) => {
                     self.recorder.record(writer.pool, &Event::warning(notice.code(), notice.to_string())).await;
                 }
                 Some(_) => {}
@@ -179,9 +179,9 @@ impl Controller {
         }
     }
 
-    /// What the API server refuses is said on the pool, as far as it lets us.
+    /// Reports refused writes on the pool, if the API server permits that.
     async fn not_written(&self, writer: &Writer<'_>, error: &weir_kubeio::Error) {
-        // Where nobody answers, the pass says so for all pools.
+        // If the API server does not answer, the pass reports it for all pools.
         if error.is_conflict() || error.is_unanswered() {
             return;
         }
@@ -204,7 +204,7 @@ impl weir_kubeio::Controller for Controller {
         self.context.cluster.intent_changes()
     }
 
-    /// The first write that failed is the error; the other pools are seen to all the same.
+    /// Returns the first failed write as the error, but handles the other pools too.
     async fn reconcile(&self) -> Result<Next, Error> {
         if !self.context.cluster.is_configuration_synced() {
             return Ok(Next::Await);
@@ -224,7 +224,7 @@ impl weir_kubeio::Controller for Controller {
             let pause = self.pause(writer.name(), outcome.as_ref().err());
             again = again.into_iter().chain(pause).min();
             let written = match outcome {
-                Ok(made) => self.accept(&writer, &made.rendered, world.trouble()).await,
+                Ok(made) => self.accept(&writer, &made.rendered, world.catalog_problem()).await,
                 Err(failure) if pause.is_some_and(|_| !failure.is_failure()) => Ok(()),
                 Err(failure) => self.refuse(&writer, &failure).await,
             };

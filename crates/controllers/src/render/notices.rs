@@ -1,6 +1,6 @@
-//! What users of pools should know beside what is rendered, and events on the objects that have no effect.
+//! What else users of pools should know, and events on objects without effect.
 
-use crate::{Context, news::News};
+use crate::{Context, last_said::LastSaid};
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use weir_api::{MachineConfig, MachineConfigPool, feature_gate::FeatureGateDetails};
@@ -19,17 +19,17 @@ use weir_rules::{
 /// Feature gates, and whether they are on.
 type OnOff = Arc<BTreeMap<String, bool>>;
 
-/// A MachineConfig and the gates it was made for; absent when it does not say.
+/// A MachineConfig and the gates it was made for; absent if it does not say.
 type Looked = (Arc<MachineConfig>, Option<OnOff>);
 
-/// What was read, so that it is not read in every pass, and told, so that it is not told twice.
+/// What was parsed already, and what was already reported.
 #[derive(Debug, Default)]
 pub(super) struct Notices {
     made_for: Mutex<BTreeMap<String, Looked>>,
-    news: News,
+    last_said: LastSaid,
 }
 
-/// What there is to say in one pass.
+/// What to report in one pass.
 pub(super) struct Found {
     settings: Vec<Unsupported>,
     gates: Option<FeatureGateDetails>,
@@ -39,7 +39,7 @@ pub(super) struct Found {
 impl Notices {
     pub(super) fn look(&self, world: &World) -> Found {
         let views = world.pool_views();
-        // Another build may do with settings what we do not.
+        // Another build may support settings that weir does not.
         if world.other_build(&views).is_some() {
             return Found { settings: Vec::new(), gates: None, made_for: Vec::new() };
         }
@@ -49,7 +49,7 @@ impl Notices {
             pinned: &world.pinned.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
         };
         let made_for = self.made_for(&world.configs);
-        // Without generated MachineConfigs the list is of no interest.
+        // Without generated MachineConfigs the list does not matter.
         let gates = if made_for.is_empty() { None } else { world.gate_list().ok().cloned() };
         Found { settings: unsupported(&view, &views), gates, made_for }
     }
@@ -70,12 +70,12 @@ impl Notices {
         held.values().filter_map(|(config, read)| Some((config.clone(), read.clone()?))).collect()
     }
 
-    /// Tells objects without effect that they are so, once.
+    /// Records an event on each object without effect, once.
     pub(super) async fn tell(&self, context: &Context, recorder: &Recorder, found: &Found) {
         let cluster = &context.cluster;
         for settings in &found.settings {
             let (text, name) = (settings.to_string(), settings.name.as_str());
-            if !self.news.is_new(&format!("{} {name}", settings.kind), &text) {
+            if !self.last_said.is_new(&format!("{} {name}", settings.kind), &text) {
                 continue;
             }
             tracing::info!(kind = settings.kind, name, "has no effect");
@@ -86,12 +86,13 @@ impl Notices {
                 _ => record(recorder, cluster.pinned.get(name), &event).await,
             }
         }
-        self.news.retain(|subject| found.settings.iter().any(|held| subject == format!("{} {}", held.kind, held.name)));
+        self.last_said
+            .retain(|subject| found.settings.iter().any(|held| subject == format!("{} {}", held.kind, held.name)));
     }
 }
 
 impl Found {
-    /// What users of a pool should know; `because` says why it gets its stream, if that is known.
+    /// What users of a pool should know; `because` says why it gets its stream, if known.
     pub(super) fn about(&self, pool: &MachineConfigPool, because: Option<&StreamReason>) -> Vec<Notice> {
         let stream = because.filter(|because| because.is_notice()).cloned().map(Notice::Stream);
         let name = pool.metadata.name.as_deref().unwrap_or_default();

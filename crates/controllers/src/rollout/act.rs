@@ -1,10 +1,10 @@
 //! Writes nodes, and the status of pools.
 
-use crate::{Context, news::News};
+use crate::{Context, last_said::LastSaid};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
-    condition::TRUE,
+    condition::is_true,
     keys::{
         pool::UPDATED,
         rollout::{CONTROL_PLANE_TOPOLOGY, CUSTOM_POOL_LABELS_APPLIED, DESIRED_CONFIG, DESIRED_IMAGE},
@@ -18,21 +18,21 @@ use weir_rules::{
     world::NewStatus,
 };
 
-/// What the controller is called in figures, as in the reference.
+/// Name of the controller in metrics, as in the reference.
 const SUB_CONTROLLER: &str = "machine-config-controller-node";
 
-/// Notes written in one pass: nobody who may start waits longer for more of them.
+/// Maximum number of marks written in one pass, so that they do not delay nodes that may start.
 const MARKS: usize = 64;
 
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
     pub(super) recorder: &'a Recorder,
-    pub(super) news: &'a News,
-    pub(super) lost: &'a News,
+    pub(super) last_said: &'a LastSaid,
+    pub(super) lost: &'a LastSaid,
 }
 
 impl Writer<'_> {
-    /// Tells every node that may start what to run. A node that could not be told is told in the next pass.
+    /// Gives every node that may start its target. A node whose write failed gets it in the next pass.
     pub(super) async fn tell(&self, plan: &RolloutPlan) -> Result<(), Error> {
         let told = batch(plan.start.iter().map(|start| (start, self.start(start))).collect()).await;
         let mut by_pool: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
@@ -69,9 +69,10 @@ impl Writer<'_> {
         outcome
     }
 
-    /// Says on each node that has no pool why, once.
+    /// Records on each node without a pool why it has none, once.
     pub(super) async fn lost(&self, lost: &[Lost]) {
-        self.lost.keep(&lost.iter().map(|lost| lost.node.as_str()).collect());
+        let names: BTreeSet<&str> = lost.iter().map(|lost| lost.node.as_str()).collect();
+        self.lost.retain(|node| names.contains(node));
         for lost in lost.iter().filter(|lost| lost.told) {
             let text = format!("in no pool: {}", lost.reason);
             if let Some(node) = self.context.cluster.nodes.get(&lost.node)
@@ -82,7 +83,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Notes on nodes what is to be there beside their target; whether there is more than fits into one pass.
+    /// Writes the marks of nodes; returns whether there are more than fit into one pass.
     pub(super) async fn mark(&self, plan: &RolloutPlan) -> Result<bool, Error> {
         let now = plan.marks.iter().take(MARKS).map(|mark| ((), self.note(mark)));
         let written = batch(now.collect()).await;
@@ -93,13 +94,13 @@ impl Writer<'_> {
         let Some(node) = self.context.cluster.nodes.get(&mark.node) else { return Ok(()) };
         let Some(patch) = mark.patch(&NodeView::new(&node)) else { return Ok(()) };
         match self.node(&mark.node, &patch).await {
-            // The node changed meanwhile: it is looked at anew when its watch says so.
+            // The node changed meanwhile; its watch triggers a new decision.
             Err(error) if error.is_conflict() => Ok(()),
             written => written,
         }
     }
 
-    /// Tells a node, if its pool still wants what it wanted when this was planned.
+    /// Gives a node its target, unless its pool's target changed since the plan was made.
     async fn start(&self, start: &Start) -> Result<(), Error> {
         let _shared = self.context.cluster.targets.read().await;
         if !self.is_current(start) {
@@ -135,7 +136,7 @@ impl Writer<'_> {
 
     async fn node(&self, name: &str, patch: &Value) -> Result<(), Error> {
         match patch::merge(&self.context.client, &self.context.cluster.nodes, name, patch).await {
-            // It was deleted in the meantime, and its watch will say so.
+            // The node was deleted meanwhile, and its watch will show it.
             Err(error) if error.is_not_found() => Ok(()),
             written => written,
         }
@@ -148,7 +149,7 @@ impl Writer<'_> {
             status["osImageStream"] = Value::Null;
         }
         let pool = wanted.pool.metadata.name.as_deref().unwrap_or_default();
-        // Another controller writes other conditions into the same list: the patch holds for what was read, or not at all.
+        // Another controller writes other conditions of the same list, so the patch applies only to the version that was read.
         let version = &wanted.pool.metadata.resource_version;
         let patch = json!({"metadata": {"resourceVersion": version}, "status": status});
         patch::merge_status(&self.context.client, &self.context.cluster.pools, pool, &patch).await?;
@@ -161,11 +162,11 @@ impl Writer<'_> {
             self.event(pool, &Event::normal("Completed", text.clone())).await;
         }
         match &wanted.stalled {
-            Some(reason) if self.news.is_new(pool, &reason.to_string()) => {
+            Some(reason) if self.last_said.is_new(pool, &reason.to_string()) => {
                 self.event(pool, &Event::warning(reason.code(), reason.to_string())).await;
             }
             Some(_) => {}
-            None => self.news.forget(pool),
+            None => self.last_said.forget(pool),
         }
         Ok(())
     }
@@ -177,8 +178,8 @@ impl Writer<'_> {
     }
 }
 
-/// Whether the status says that every node runs what the pool wants.
+/// Whether the status says that every node runs the target.
 fn is_updated(status: Option<&MachineConfigPoolStatus>) -> bool {
     let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == UPDATED && condition.status == TRUE)
+    is_true(conditions, UPDATED)
 }

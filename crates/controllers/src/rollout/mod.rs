@@ -1,4 +1,4 @@
-//! Tells nodes what to run, as many at once as may be down, and keeps the status of every pool.
+//! Gives nodes their targets, as many at once as may be down, and keeps the status of every pool up to date.
 //!
 //! | module | part |
 //! |---|---|
@@ -6,7 +6,7 @@
 
 mod act;
 
-use crate::{Context, news::News};
+use crate::{Context, last_said::LastSaid};
 use act::Writer;
 use jiff::Timestamp;
 use parking_lot::Mutex;
@@ -15,10 +15,10 @@ use tokio::sync::watch;
 use weir_kubeio::{Error, Next, Recorder};
 use weir_rules::{rollout::RolloutPlan, world::World};
 
-/// Events are recorded under this name, the reference's.
+/// Component name in events, as in the reference.
 const COMPONENT: &str = "machineconfigcontroller-nodecontroller";
 
-/// There is more to write than was written in one pass.
+/// There is more to write than fits into one pass.
 const AT_ONCE: Next = Next::After(Duration::ZERO);
 
 /// The rollout controller.
@@ -26,12 +26,12 @@ const AT_ONCE: Next = Next::After(Duration::ZERO);
 pub struct Controller {
     context: Context,
     recorder: Recorder,
-    news: News,
-    /// What was said of nodes without a pool.
-    lost: News,
-    /// The plan made last; tells since when a node waits.
+    last_said: LastSaid,
+    /// Last messages about nodes without a pool.
+    lost: LastSaid,
+    /// The last plan; it records since when nodes have been waiting.
     plan: Mutex<Option<Arc<RolloutPlan>>>,
-    /// What was looked at last, once everything that came of it is done.
+    /// The world of the last pass, once everything that followed from it is done.
     last: Mutex<Option<World>>,
 }
 
@@ -43,14 +43,14 @@ impl Controller {
         Self {
             context,
             recorder,
-            news: News::default(),
-            lost: News::default(),
+            last_said: LastSaid::default(),
+            lost: LastSaid::default(),
             plan: Mutex::default(),
             last: Mutex::default(),
         }
     }
 
-    /// The plan made last.
+    /// The last plan.
     #[must_use]
     pub fn plan(&self) -> Option<Arc<RolloutPlan>> {
         self.plan.lock().clone()
@@ -65,7 +65,7 @@ impl weir_kubeio::Controller for Controller {
         self.context.cluster.changes()
     }
 
-    /// The first write that failed is the error; the others are made all the same.
+    /// Returns the first failed write as the error, but makes the others too.
     async fn reconcile(&self) -> Result<Next, Error> {
         let cluster = &self.context.cluster;
         if !cluster.is_synced() {
@@ -81,9 +81,10 @@ impl weir_kubeio::Controller for Controller {
         }
         let plan = Arc::new(world.views().plan(before.as_deref(), now));
         *self.plan.lock() = Some(plan.clone());
-        let writer = Writer { context: &self.context, recorder: &self.recorder, news: &self.news, lost: &self.lost };
+        let writer =
+            Writer { context: &self.context, recorder: &self.recorder, last_said: &self.last_said, lost: &self.lost };
         let told = writer.tell(&plan).await;
-        // The status speaks of the nodes as they are now that they were told.
+        // The status describes the nodes after they were given their targets.
         let after = (!plan.start.is_empty() || !plan.adopt.is_empty()).then(|| self.context.world());
         let (statuses, lost) = {
             let views = after.as_ref().unwrap_or(&world).views();
@@ -93,7 +94,7 @@ impl weir_kubeio::Controller for Controller {
         let said = writer.report(&statuses).await;
         writer.lost(&lost).await;
         told.and(said)?;
-        // What another build keeps is left to it, notes on nodes included.
+        // What another build manages is left to it, including marks on nodes.
         if self.context.kept_by_us().is_ok() && writer.mark(&plan).await? {
             return Ok(AT_ONCE);
         }
@@ -103,7 +104,7 @@ impl weir_kubeio::Controller for Controller {
     }
 }
 
-/// When to look again, if time alone changes the plan.
+/// When to look again, if the plan changes with time alone.
 fn until(next: Option<Timestamp>, now: Timestamp) -> Next {
     next.map_or(Next::Await, |at| Next::After(Duration::try_from(at.duration_since(now)).unwrap_or_default()))
 }

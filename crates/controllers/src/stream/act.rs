@@ -1,4 +1,4 @@
-//! Writes the OSImageStream: what it lists first, then what is wanted of it, and last the marks that say it is done.
+//! Writes the OSImageStream: first what it lists, then its default, and last the annotations that mark it as done.
 
 use crate::Context;
 use serde_json::json;
@@ -24,8 +24,7 @@ pub(super) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Makes the object say what the catalogue says. An interruption anywhere leaves the marks unwritten, and it is made
-    /// again.
+    /// Writes the catalogue to the object. If that is interrupted anywhere, the annotations are missing and it is made again.
     pub(super) async fn write(&self, release: &str, catalog: &Catalog) -> Result<(), Error> {
         let streams = &self.context.cluster.streams;
         let (client, default) = (&self.context.client, catalog.default.clone());
@@ -37,7 +36,7 @@ impl Writer<'_> {
         self.remember(&listed).await?;
         let status = json!({"status": {"availableStreams": catalog.available_streams(), "defaultStream": default}});
         patch::merge_status(client, streams, CLUSTER, &status).await?;
-        // The new default is listed by now, as the object's own validation demands.
+        // By now the new default is listed, as the object's own validation requires.
         if matches!(catalog.because, DefaultReason::Followed { .. }) {
             patch::merge(client, streams, CLUSTER, &json!({"spec": {"defaultStream": default}})).await?;
         }
@@ -56,7 +55,7 @@ impl Writer<'_> {
         patch::merge_status(&self.context.client, &self.context.cluster.streams, CLUSTER, &status).await
     }
 
-    /// Takes streams off the list.
+    /// Removes streams from the list.
     pub(super) async fn drop_streams(&self, dropped: &[String]) -> Result<(), Error> {
         let (client, streams) = (&self.context.client, &self.context.cluster.streams);
         let Some((object, status)) = self.object.and_then(|o| Some((o, o.status.as_ref()?))) else { return Ok(()) };
@@ -68,7 +67,8 @@ impl Writer<'_> {
         patch::merge(client, streams, CLUSTER, &json!({"metadata": {"annotations": marks}})).await
     }
 
-    /// Notes which streams will have left the list once these are all. Before the list itself: what is in both counts as listed.
+    /// Records which streams will have left the list once these are all. It is written before the list; a stream in both counts as
+    /// listed.
     async fn remember(&self, listed: &[&str]) -> Result<(), Error> {
         let names = former_after(self.object, listed);
         let noted = self.object.and_then(|object| Annotations::of(&object.metadata).get(FORMER_STREAMS));
@@ -86,7 +86,7 @@ impl Writer<'_> {
     }
 }
 
-/// Names with commas between; nothing for none, which takes the mark off.
+/// Names joined by commas; nothing for none, which removes the annotation.
 fn joined<'a>(names: impl Iterator<Item = &'a str>) -> Option<String> {
     let names: Vec<&str> = names.collect();
     (!names.is_empty()).then(|| names.join(","))

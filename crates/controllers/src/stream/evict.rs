@@ -1,4 +1,4 @@
-//! Forgets what is known of images that the cluster no longer uses, now and then.
+//! Forgets cached images that the cluster no longer uses, now and then.
 
 use crate::{Access, Context, cluster::Watcher};
 use std::{collections::BTreeSet, time::Duration};
@@ -6,15 +6,14 @@ use tokio::time::sleep;
 use weir_images::{Cache, Digest, pull_spec::digest_of};
 use weir_rules::stream::catalog::kept::{KeptView, kept};
 
-/// Not before a restart has settled (as in the reference, `pkg/imageutils` of
-/// github.com/openshift/machine-config-operator).
+/// Time until a restart has settled (as in the reference, `pkg/imageutils` of github.com/openshift/machine-config-operator).
 const FIRST: Duration = Duration::from_mins(10);
-/// And every day from then on, as there.
+/// After that, daily, as in the reference.
 const PERIOD: Duration = Duration::from_hours(24);
 
 /// Forgets on schedule until the future is dropped.
 pub async fn forget(context: &Context, access: &Access) {
-    // Where nothing is kept there is nothing to forget.
+    // Without a cache there is nothing to forget.
     let Some(cache) = access.cache() else { return std::future::pending().await };
     sleep(FIRST).await;
     loop {
@@ -27,7 +26,7 @@ pub async fn forget(context: &Context, access: &Access) {
     }
 }
 
-/// Forgets once; returns of how many images.
+/// Forgets once; returns the number of images.
 async fn evict(context: &Context, cache: &Cache) -> Result<usize, String> {
     if !context.cluster.watches.is_synced(&[Watcher::Settings]) {
         return Err("PinnedImageSets have not been seen".to_owned());

@@ -1,4 +1,4 @@
-//! With the gate of streams off no image is inspected; whether the release is for this cluster at all is looked at even then.
+//! While the gate of streams is off, no image is inspected, but whether the release is for this cluster is still checked.
 
 use super::{Controller, Error};
 use crate::access;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use weir_kubeio::{Next, drive::chain};
 use weir_rules::stream::{
     mismatch::{Mismatch, MismatchView, clause, mismatches},
-    trouble::{Evidence, Trouble},
+    problem::{Evidence, StreamProblems},
 };
 
-/// Pause before a release that could not be read is looked at again: nothing waits for it.
+/// Pause before an unreadable release is tried again: nothing waits for it.
 const AGAIN: Duration = Duration::from_mins(1);
 
 impl Controller {
-    /// Looks at the tags of the desired release, once for each release.
+    /// Checks the tags of the desired release, once for each release.
     pub(super) async fn look(&self) -> Result<Next, Error> {
         let version = self.context.cluster_version();
         let desired = version.as_ref().and_then(|v| v.status.as_ref()).map(|status| status.desired.image.as_str());
@@ -28,7 +28,7 @@ impl Controller {
         let found = match found {
             Ok(found) => found,
             Err(why) => {
-                // Nothing waits for it: without streams pools take the images that the ControllerConfig names.
+                // Nothing waits for it: without streams, pools use the images that the ControllerConfig names.
                 tracing::warn!(release, why, "cannot see whether the release is for this cluster");
                 return Ok(Next::After(AGAIN));
             }
@@ -44,16 +44,16 @@ impl Controller {
         Err(error)
     }
 
-    /// Forgets what was in the way of streams; what a release was found to be stays so while the gate is off.
+    /// Forgets the problems with streams; the result of the check stays while the gate is off.
     pub(super) fn clear(&self, off: bool) {
         let keep = off && self.looked.lock().is_some();
-        self.context.cluster.troubles.change(|trouble| {
-            let evidence = if keep { std::mem::take(&mut trouble.evidence) } else { Evidence::default() };
-            *trouble = Trouble { evidence, catalog: None };
+        self.context.cluster.stream_problems.change(|problems| {
+            let evidence = if keep { std::mem::take(&mut problems.evidence) } else { Evidence::default() };
+            *problems = StreamProblems { evidence, catalog: None };
         });
     }
 
-    /// Lets the other controllers know what a release says of the distribution, where it contradicts it.
+    /// Shares how a release contradicts the distribution, if it does.
     pub(super) fn weigh(&self, evidence: Evidence) -> Vec<Mismatch> {
         let misfit = mismatches(&MismatchView {
             profile: self.context.profile,
@@ -62,7 +62,7 @@ impl Controller {
             feature_set: None,
         });
         let evidence = if misfit.is_empty() { Evidence::default() } else { evidence };
-        self.context.cluster.troubles.change(|trouble| trouble.evidence = evidence);
+        self.context.cluster.stream_problems.change(|problems| problems.evidence = evidence);
         misfit
     }
 

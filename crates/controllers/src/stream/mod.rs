@@ -14,7 +14,7 @@ pub mod observe;
 
 pub use evict::forget;
 
-use crate::{Access, Context, access, news::News};
+use crate::{Access, Context, access, last_said::LastSaid};
 use act::Writer;
 use futures::future::select_all;
 use jiff::{SignedDuration, Timestamp};
@@ -35,8 +35,8 @@ use weir_rules::stream::{
     },
     gates::GatesError,
     mismatch::{self, clause},
+    problem::{CatalogProblem, Evidence, StreamProblems},
     release::installed_version,
-    trouble::{CatalogTrouble, Evidence, Trouble},
 };
 
 /// Events are recorded under this name, the reference's.
@@ -133,7 +133,7 @@ pub struct Controller {
     context: Context,
     access: Access,
     recorder: Recorder,
-    news: News,
+    last_said: LastSaid,
     failed: Mutex<Option<Attempt>>,
     /// The release whose tags were looked at while the gate was off.
     looked: Mutex<Option<String>>,
@@ -175,7 +175,7 @@ impl Controller {
     pub fn new(context: Context, access: Access) -> Self {
         let recorder = context.recorder(COMPONENT);
         let looked = Mutex::default();
-        Self { context, access, recorder, news: News::default(), failed: Mutex::default(), looked }
+        Self { context, access, recorder, last_said: LastSaid::default(), failed: Mutex::default(), looked }
     }
 
     async fn make(&self, release: &str, because: &Stale, writer: &Writer<'_>) -> Result<Next, Error> {
@@ -197,7 +197,7 @@ impl Controller {
             Ok(None) => Ok(Next::After(Duration::ZERO)),
             Ok(Some(made)) => {
                 self.set_failed(None);
-                self.context.cluster.troubles.change(|trouble| *trouble = Trouble::default());
+                self.context.cluster.stream_problems.change(|problems| *problems = StreamProblems::default());
                 self.tell(release, &made).await;
                 Ok(Next::Await)
             }
@@ -255,7 +255,7 @@ impl Controller {
                     told = true;
                     let why = "the images of the release are being read, and the registry has not answered yet";
                     let why = self.with_access(why.to_owned());
-                    self.trouble(release, &why, false, None);
+                    self.problem(release, &why, false, None);
                     self.warn("OSImageStreamDelayed", format!("{release}: {why}")).await;
                 }
             }
@@ -313,22 +313,22 @@ impl Controller {
         let before = before.filter(|before| before.is_of(&attempt.release, attempt.images.as_ref()));
         let times = before.as_ref().map_or(0, |attempt| attempt.times).saturating_add(1);
         let pause = pause_after(times);
-        self.trouble(&attempt.release, &said, blocking, Some(pause));
+        self.problem(&attempt.release, &said, blocking, Some(pause));
         let news = before.is_none_or(|attempt| attempt.said != said);
         self.set_failed(Some(Attempt { times, said, next: Instant::now() + pause, ..attempt }));
         news.then_some(pause)
     }
 
     /// Lets the other controllers know.
-    fn trouble(&self, release: &str, why: &str, blocking: bool, pause: Option<Duration>) {
+    fn problem(&self, release: &str, why: &str, blocking: bool, pause: Option<Duration>) {
         let next = pause.and_then(|pause| SignedDuration::try_from(pause).ok());
-        let catalog = CatalogTrouble {
+        let catalog = CatalogProblem {
             release: release.to_owned(),
             why: why.to_owned(),
             blocking,
             next: next.map(|pause| self.context.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX)),
         };
-        self.context.cluster.troubles.change(|trouble| trouble.catalog = Some(catalog));
+        self.context.cluster.stream_problems.change(|problems| problems.catalog = Some(catalog));
     }
 
     /// A warning about what the whole cluster is to run.
@@ -383,7 +383,7 @@ impl weir_kubeio::Controller for Controller {
             Due::UnknownDefault { wanted, available } => {
                 let text =
                     format!("spec.defaultStream {wanted} is not available; available are: {}", available.join(", "));
-                if let Some(object) = object.as_ref().filter(|_| self.news.is_new(CLUSTER, &text)) {
+                if let Some(object) = object.as_ref().filter(|_| self.last_said.is_new(CLUSTER, &text)) {
                     self.recorder.record(&**object, &Event::warning("DefaultStreamNotAvailable", text)).await;
                 }
             }

@@ -8,16 +8,16 @@ use weir_rules::stream::catalog::{
     Candidate, Failure, Inspected, PayloadTag, Source, SourceKind, candidates, os_image_url,
 };
 
-/// What reading a release came to.
+/// The result of reading a release.
 #[derive(Clone, Debug)]
 pub struct Payload {
     /// Version of the release; empty when it could not be read.
     pub version: String,
-    /// Names of the release's tags; none when it could not be read.
+    /// Names of the release's tags; empty when it could not be read.
     pub tags: Vec<String>,
     /// The payload as a source of streams.
     pub source: Source,
-    /// How the images that could be read were reached, by pull spec.
+    /// How each readable image was reached, by pull spec.
     pub ways: BTreeMap<String, Way>,
 }
 
@@ -51,12 +51,12 @@ pub async fn of_release(images: &Images, profile: &Profile, release: &Release) -
     }
 }
 
-/// Reads the labels of the pair that ConfigMap `machine-config-osimageurl` names, on the way to the release `desired`.
+/// Reads the labels of the pair in ConfigMap `machine-config-osimageurl`, on the way to the release `desired`.
 pub async fn os_image_url(images: &Images, data: &BTreeMap<String, String>, desired: &str) -> Source {
     let candidates = match os_image_url::candidates(data, desired) {
         Ok(candidates) => candidates,
         Err(why) => {
-            // What stands in the ConfigMap is all there is to read; another is read when it changes.
+            // There is nothing to read but the ConfigMap; when it changes, it is read again.
             let failure = Failure { class: Class::Final, message: why.to_string() };
             return Source { kind: SourceKind::OsImageUrl, images: Err(failure) };
         }

@@ -30,7 +30,7 @@ use weir_distro::Profile;
 use weir_images::{Authfile, Cache, Images, Patience, Registries, Source, Trust, payload};
 use weir_kubeio::{Clock, drive};
 use weir_rules::stream::attempt::pause_after;
-use weir_rules::stream::trouble::{CatalogTrouble, Trouble};
+use weir_rules::stream::problem::{CatalogProblem, StreamProblems};
 use weir_testkit::http::{Answer, Request, Server};
 use weir_testkit::{Options, Registry};
 
@@ -107,16 +107,16 @@ async fn configuration(cluster: Cluster, client: Client) {
 }
 
 async fn story(context: &Context, image: &str, good: &str) {
-    let troubles = &context.cluster.troubles;
-    let mut changes = troubles.changes();
-    timeout(SOON, changes.wait_for(|_| troubles.get().catalog.is_some())).await.unwrap().unwrap();
-    let trouble = troubles.get().catalog.unwrap();
-    assert_eq!((trouble.release.as_str(), trouble.blocking), (image, false));
-    assert!(trouble.why.contains("has not answered yet"), "{trouble:?}");
+    let problems = &context.cluster.stream_problems;
+    let mut changes = problems.changes();
+    timeout(SOON, changes.wait_for(|_| problems.get().catalog.is_some())).await.unwrap().unwrap();
+    let problem = problems.get().catalog.unwrap();
+    assert_eq!((problem.release.as_str(), problem.blocking), (image, false));
+    assert!(problem.why.contains("has not answered yet"), "{problem:?}");
     let versions = api(&context.client, "config.openshift.io", "ClusterVersion");
     let patch = Patch::Merge(json!({"status": desired("5.0.0-okd-scos.0", good)}));
     versions.patch_status("version", &PatchParams::default(), &patch).await.unwrap();
-    timeout(SOON, changes.wait_for(|_| troubles.get().catalog.is_none())).await.unwrap().unwrap();
+    timeout(SOON, changes.wait_for(|_| problems.get().catalog.is_none())).await.unwrap().unwrap();
     let streams = context.cluster.streams.get("cluster").unwrap();
     assert_eq!(streams.status.as_ref().unwrap().default_stream, "centos-10");
     assert_eq!(told(context, "OSImageStreamDelayed").await.len(), 1);
@@ -171,12 +171,12 @@ fn base64(text: &str) -> String {
 }
 
 /// Waits for the condition on what is known to stand in the way of the streams; it is given [`SOON`].
-async fn trouble(context: &Context, condition: impl Fn(&CatalogTrouble) -> bool) -> CatalogTrouble {
-    let troubles = &context.cluster.troubles;
-    let found = || troubles.get().catalog.filter(|trouble| condition(trouble));
-    let mut changes = troubles.changes();
+async fn problem(context: &Context, condition: impl Fn(&CatalogProblem) -> bool) -> CatalogProblem {
+    let problems = &context.cluster.stream_problems;
+    let found = || problems.get().catalog.filter(|problem| condition(problem));
+    let mut changes = problems.changes();
     let seen = timeout(SOON, changes.wait_for(|_| found().is_some())).await;
-    assert!(seen.is_ok(), "{:?}", troubles.get());
+    assert!(seen.is_ok(), "{:?}", problems.get());
     found().unwrap()
 }
 
@@ -196,7 +196,7 @@ async fn mirrors_credentials_and_certificates_of_the_cluster_take_effect_at_once
     let images = Images::new(Source { cache, patience, ..Source::default() });
     let story = async {
         // The source is dead. The registry that answers is named step by step: where, by whom, for whom.
-        trouble(&context, |trouble| trouble.why.contains("refused")).await;
+        problem(&context, |problem| problem.why.contains("refused")).await;
         let client = &context.client;
         let mirrors = json!([{"source": source.to_string(), "mirrors": [registry.host()]}]);
         put(
@@ -207,7 +207,7 @@ async fn mirrors_credentials_and_certificates_of_the_cluster_take_effect_at_once
             json!({"spec": {"imageDigestMirrors": mirrors}}),
         )
         .await;
-        let said = trouble(&context, |trouble| trouble.why.contains("no trusted TLS connection")).await;
+        let said = problem(&context, |problem| problem.why.contains("no trusted TLS connection")).await;
         assert!(said.why.contains(&image) && said.why.contains(registry.host()), "{said}");
         assert!(
             said.why.contains("ImageDigestMirrorSet m") && said.to_string().contains("; next attempt at "),
@@ -215,13 +215,13 @@ async fn mirrors_credentials_and_certificates_of_the_cluster_take_effect_at_once
         );
         let spec = json!({"spec": controller_config(registry.ca())});
         put(client, "machineconfiguration.openshift.io", "ControllerConfig", "machine-config-controller", spec).await;
-        trouble(&context, |trouble| trouble.why.contains("there are none for it")).await;
+        problem(&context, |problem| problem.why.contains("there are none for it")).await;
         let secret = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "pull-secret"},
             "type": "kubernetes.io/dockerconfigjson", "stringData": {".dockerconfigjson": registry.authfile(None)}});
         let secrets: Api<Secret> = Api::namespaced(client.clone(), namespaces::CONFIG);
         secrets.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
         assert_eq!(streams(&context, is_done).await, ["rhel-10", "rhel-9"]);
-        assert_eq!(context.cluster.troubles.get(), Trouble::default());
+        assert_eq!(context.cluster.stream_problems.get(), StreamProblems::default());
         let told = told(&context, "OSImageStreamNotMade").await;
         assert!(told.iter().all(|text| text.contains("; next attempt in ") && !text.contains("hunter2")), "{told:?}");
         // Who runs no controller reads it as well.
@@ -403,7 +403,7 @@ async fn an_image_that_was_refused_is_not_absent() {
         let (server, spoilt) = spoiling(&registry, os.clone(), answer).await;
         let context = cluster("ocp", &image, "4.21.0").await;
         let story = async {
-            let found = trouble(&context, |trouble| trouble.why.contains(said)).await;
+            let found = problem(&context, |problem| problem.why.contains(said)).await;
             assert!(found.blocking && found.next.is_some() && found.why.contains(&os), "{found}");
             let objects: Api<OSImageStream> = Api::all(context.client.clone());
             assert!(
@@ -423,7 +423,7 @@ async fn an_image_that_was_refused_is_not_absent() {
             let made = changes.wait_for(|_| cache.get("cluster").is_some_and(|object| is_done(&object)));
             timeout(REPAIR, made).await.unwrap().unwrap();
             assert_eq!(streams(&context, is_done).await, ["rhel-10", "rhel-9"]);
-            assert_eq!(context.cluster.troubles.get(), Trouble::default());
+            assert_eq!(context.cluster.stream_problems.get(), StreamProblems::default());
         };
         played(&context, through(&registry, &server), story).await;
     }
@@ -448,7 +448,7 @@ async fn what_was_known_stays_while_an_image_of_the_next_release_is_refused() {
         let versions = api(&context.client, "config.openshift.io", "ClusterVersion");
         let patch = Patch::Merge(json!({"status": desired("4.21.1", &next)}));
         versions.patch_status("version", &PatchParams::default(), &patch).await.unwrap();
-        trouble(&context, |trouble| trouble.release == next && trouble.why.contains(&os)).await;
+        problem(&context, |problem| problem.release == next && problem.why.contains(&os)).await;
         let objects: Api<OSImageStream> = Api::all(context.client.clone());
         let now = objects.get("cluster").await.unwrap();
         assert_eq!((&now.status, mark(&now)), (&before.status, Some(first.clone())));

@@ -28,14 +28,14 @@ pub(super) struct Endpoint {
     pub(super) insecure: bool,
     /// An insecure registry that has no TLS.
     plain: AtomicBool,
-    challenge: Mutex<Known>,
+    challenge: Mutex<KnownChallenge>,
     cache: Option<Arc<Cache>>,
     pub(super) tokens: Tokens,
 }
 
 /// How the registry wants clients to log in.
 #[derive(Clone, Debug)]
-enum Known {
+enum KnownChallenge {
     Nothing,
     /// As of an earlier run; it may have changed.
     Remembered(Challenge),
@@ -65,8 +65,8 @@ pub(super) enum Body<'a> {
 impl Endpoint {
     pub(super) fn new(host: &str, insecure: bool, cache: Option<Arc<Cache>>) -> Self {
         let remembered = cache.as_ref().and_then(|cache| cache.logins().of(host));
-        let known = remembered.map_or(Known::Nothing, |TokenServer { realm, service, .. }| {
-            Known::Remembered(Challenge::Bearer { realm, service })
+        let known = remembered.map_or(KnownChallenge::Nothing, |TokenServer { realm, service, .. }| {
+            KnownChallenge::Remembered(Challenge::Bearer { realm, service })
         });
         Self {
             host: host.to_owned(),
@@ -80,14 +80,14 @@ impl Endpoint {
 
     /// Whether a login was required.
     pub(super) fn asks_for_login(&self) -> bool {
-        !matches!(self.known(), Known::Nothing)
+        !matches!(self.known(), KnownChallenge::Nothing)
     }
 
-    fn known(&self) -> Known {
+    fn known(&self) -> KnownChallenge {
         self.challenge.lock().clone()
     }
 
-    fn learn(&self, known: Known) {
+    fn learn(&self, known: KnownChallenge) {
         *self.challenge.lock() = known;
     }
 
@@ -112,7 +112,7 @@ impl Endpoint {
 impl Repository {
     /// Requests a pull token, if the token server is known from an earlier run.
     pub(super) async fn ask_ahead(&self) {
-        if let Known::Remembered(Challenge::Bearer { realm, service }) = self.endpoint.known()
+        if let KnownChallenge::Remembered(Challenge::Bearer { realm, service }) = self.endpoint.known()
             && let Err(fault) = self.token(&realm, service.as_deref(), PULL).await
         {
             tracing::debug!("no token for {} in advance: {fault}", self.spec.name());
@@ -122,15 +122,15 @@ impl Repository {
     /// Sends a request; if the registry asks for a login, logs in and sends it again.
     pub(super) async fn send(&self, ask: &Ask<'_>) -> Result<Response, Fault> {
         let first = match self.endpoint.known() {
-            Known::Said(challenge) => self.authorization(&challenge, ask.actions).await?,
-            Known::Remembered(challenge) => match self.authorization(&challenge, ask.actions).await {
+            KnownChallenge::Said(challenge) => self.authorization(&challenge, ask.actions).await?,
+            KnownChallenge::Remembered(challenge) => match self.authorization(&challenge, ask.actions).await {
                 Ok(first) => first,
                 Err(_) => {
-                    self.endpoint.learn(Known::Nothing);
+                    self.endpoint.learn(KnownChallenge::Nothing);
                     None
                 }
             },
-            Known::Nothing => None,
+            KnownChallenge::Nothing => None,
         };
         let response = self.reach(ask, first.as_ref()).await?;
         if response.status() != StatusCode::UNAUTHORIZED {
@@ -138,7 +138,7 @@ impl Repository {
         }
         let refused = Fault::Unauthorized { given: self.credential()?.is_some() };
         let Some(challenge) = Challenge::of(response.headers()) else { return Err(refused) };
-        self.endpoint.learn(Known::Said(challenge.clone()));
+        self.endpoint.learn(KnownChallenge::Said(challenge.clone()));
         if let Some(stale) = &first {
             self.endpoint.tokens.forget(&self.spec.repository, ask.actions, stale);
         }

@@ -1,12 +1,12 @@
-//! What follows from the objects for the whole cluster, each derived here and nowhere else.
+//! What the objects mean for the whole cluster. Each answer is derived only here.
 //!
-//! R-ANSWERS-1 The features are those of the release that is told, else of the one that ClusterVersion wants (R-GATES-1). Files
-//! without either are of the release whose list stands alone in the FeatureGate, else of that of the ControllerConfig; without a
-//! FeatureGate features are what is usual.
-//! R-ANSWERS-2 The distribution is the one that is told, else what the FeatureSet tells.
-//! R-ANSWERS-3 The control plane's topology is that of the ControllerConfig; files without one may tell it by the Infrastructure.
-//! R-ANSWERS-4 The OSImageStream is to be made when it is due ([`due`]) and nothing is known that keeps it from being made of this
-//! release. What is known of another release says nothing.
+//! R-ANSWERS-1 The features are those of the given release, or else of the one that ClusterVersion wants (R-GATES-1). Files without
+//! either use the only release that the FeatureGate lists, or else that of the ControllerConfig; without a FeatureGate, features
+//! have their usual values.
+//! R-ANSWERS-2 The distribution is the given one, or else follows from the FeatureSet.
+//! R-ANSWERS-3 The control plane's topology is that of the ControllerConfig; for files without one, that of the Infrastructure.
+//! R-ANSWERS-4 The OSImageStream is being made when it is due ([`due`]) and nothing is known that prevents making it from this
+//! release. Problems of another release do not matter.
 
 use super::World;
 use crate::view::Annotations;
@@ -26,7 +26,7 @@ use crate::{
         },
         gates::{Gates, GatesError, gate_list, running},
         mismatch::{self, MismatchView, clause, mismatches},
-        trouble::CatalogTrouble,
+        problem::CatalogProblem,
     },
     view::{
         PoolView,
@@ -46,10 +46,10 @@ use weir_api::{
 use weir_distro::{Evidence, Profile, StreamsRule, detect};
 
 impl World {
-    /// The list of gates that counts, on and off (R-ANSWERS-1).
+    /// The list of gates that counts, enabled and disabled (R-ANSWERS-1).
     ///
     /// # Errors
-    /// While it is not known.
+    /// While it is unknown.
     pub fn gate_list(&self) -> Result<&FeatureGateDetails, GatesError> {
         let version = self.release.as_deref().or_else(|| self.guessed());
         gate_list(self.feature_gate.as_deref(), version, self.version.as_deref())
@@ -69,7 +69,7 @@ impl World {
     /// The gates that are on.
     ///
     /// # Errors
-    /// While they are not known.
+    /// While they are unknown.
     pub fn gates(&self) -> Result<Gates, GatesError> {
         self.gate_list().map(Gates::of)
     }
@@ -80,7 +80,7 @@ impl World {
         self.gate_list().is_ok_and(|list| list.enabled.iter().any(|on| on.name == gate))
     }
 
-    /// Whether the gate is on, or files do not tell.
+    /// Whether the gate is on, or unknown because files do not say.
     pub(super) fn may_be_on(&self, gate: &str) -> bool {
         (self.feature_gate.is_none() && !self.whole) || self.is_on(gate)
     }
@@ -88,7 +88,7 @@ impl World {
     /// Whether there are OS image streams.
     ///
     /// # Errors
-    /// While it is not known.
+    /// While that is unknown.
     pub fn has_streams(&self) -> Result<bool, GatesError> {
         if self.feature_gate.is_none() && !self.whole {
             return Ok(self.streams.is_some());
@@ -96,16 +96,16 @@ impl World {
         self.gate_list().map(|list| list.enabled.iter().any(|on| on.name == OS_STREAMS))
     }
 
-    /// The streams that are in effect; absent while their gate is off, or not known to be on.
+    /// The streams in effect; absent while their gate is off, or not known to be on.
     #[must_use]
     pub fn streams_in_effect(&self) -> Option<&OSImageStream> {
         self.streams.as_deref().filter(|_| self.may_be_on(OS_STREAMS))
     }
 
-    /// The streams as pools get them.
+    /// The streams as input for choosing those of pools.
     ///
     /// # Errors
-    /// While it is not known whether there are any.
+    /// While it is unknown whether there are any.
     pub fn streams_view(&self) -> Result<StreamsView<'_>, GatesError> {
         let rule = self.distribution().map(|profile| profile.streams.rule == StreamsRule::OneFollowingRelease);
         Ok(StreamsView {
@@ -116,7 +116,7 @@ impl World {
         })
     }
 
-    /// The distribution, as far as it is known (R-ANSWERS-2).
+    /// The distribution, if known (R-ANSWERS-2).
     #[must_use]
     pub fn distribution(&self) -> Option<&'static Profile> {
         let tells = || detect(Evidence { explicit: None, payload_tags: &[], feature_set: self.feature_set() }).ok();
@@ -150,13 +150,13 @@ impl World {
         self.pools.iter().map(|pool| PoolView::new(pool)).collect()
     }
 
-    /// What contradicts the distribution, as a clause. `pools` are all of them, here and below.
+    /// What contradicts the distribution, as a clause. `pools` are always all pools, here and below.
     #[must_use]
     pub fn mismatch(&self, pools: &[PoolView<'_>]) -> Option<String> {
         let Some((process, profile)) = self.process.as_ref().zip(self.profile) else {
             return said(pools, DISTRIBUTION_MISMATCH).next().map(str::to_owned);
         };
-        let evidence = &process.trouble.evidence;
+        let evidence = &process.problems.evidence;
         let found = mismatches(&MismatchView {
             profile,
             payload_tags: &evidence.tags.iter().map(String::as_str).collect::<Vec<_>>(),
@@ -166,7 +166,7 @@ impl World {
         (!found.is_empty()).then(|| clause(profile, &found))
     }
 
-    /// That another build keeps the cluster, where one does.
+    /// That another build manages the cluster, if one does.
     #[must_use]
     pub fn other_build(&self, pools: &[PoolView<'_>]) -> Option<String> {
         match &self.process {
@@ -183,7 +183,7 @@ impl World {
     pub fn streams_in_use(&self) -> BTreeSet<String> {
         let listed = self.streams.as_ref().and_then(|o| o.status.as_ref()).map(|s| s.available_streams.as_slice());
         let listed = listed.unwrap_or_default();
-        // What a pool that cannot be read uses is not known.
+        // The streams of a pool that cannot be read are unknown.
         if self.unreadable.iter().any(|object| object.kind == "MachineConfigPool") {
             return listed.iter().map(|set| set.name.clone()).collect();
         }
@@ -194,7 +194,7 @@ impl World {
     /// What is to be done about the OSImageStream now.
     ///
     /// # Errors
-    /// While it is not known whether there are streams.
+    /// While it is unknown whether there are streams.
     pub fn due(&self) -> Result<Due, GatesError> {
         self.due_with(&self.streams_in_use())
     }
@@ -210,41 +210,41 @@ impl World {
         }))
     }
 
-    /// Whether the OSImageStream is being made, and nothing is known to be in the way of that (R-ANSWERS-4).
+    /// Whether the OSImageStream is being made and nothing is known to prevent that (R-ANSWERS-4).
     #[must_use]
     pub fn is_being_read(&self, pools: &[PoolView<'_>]) -> bool {
-        // Files without the object say nothing of it.
+        // Files without the object say nothing about it.
         let known = self.whole || self.streams.is_some();
         let due = if known { self.due_with(&BTreeSet::new()) } else { Ok(Due::Nothing) };
         let Ok(Due::Make { release, .. }) = due else {
             return self.process.is_none() && failure::is_being_made(pools);
         };
         let in_the_way = match &self.process {
-            Some(process) => process.trouble.catalog.as_ref().is_some_and(|trouble| trouble.release == release),
+            Some(process) => process.problems.catalog.as_ref().is_some_and(|problem| problem.release == release),
             None => said(pools, OS_IMAGE_STREAM_NOT_MADE).any(|said| is_said_of(said, &release)),
         };
         !in_the_way && self.other_build(pools).is_none()
     }
 
-    /// Why the streams are not those of the desired release, when that is so and pools take them.
+    /// Why the streams are not those of the desired release, if that is so and streams are in use.
     #[must_use]
-    pub fn trouble(&self) -> Option<&CatalogTrouble> {
-        self.process.as_ref().and_then(|process| process.trouble.catalog.as_ref()).filter(|_| self.is_on(OS_STREAMS))
+    pub fn catalog_problem(&self) -> Option<&CatalogProblem> {
+        self.process.as_ref().and_then(|process| process.problems.catalog.as_ref()).filter(|_| self.is_on(OS_STREAMS))
     }
 
-    /// What the operator, which may be another process, has to report: it is to stand on the pools.
+    /// What the operator, which may be another process, has to report: it goes onto the pools.
     #[must_use]
     pub fn facts(&self) -> Vec<Notice> {
-        let not_made = self.trouble().map(|trouble| catalog_said(&trouble.release, &trouble.why, trouble.next));
+        let not_made = self.catalog_problem().map(|problem| catalog_said(&problem.release, &problem.why, problem.next));
         self.mismatch(&[]).map(Notice::Mismatch).into_iter().chain(not_made.map(Notice::NotMade)).collect()
     }
 
-    /// The first thing that is wrong with the cluster as a whole: what stands on pools, what cannot be read, that features are
-    /// not known, and then what the operator found in its own work (see [`Failure::order`]), of the same kind the first.
+    /// The first problem of the whole cluster: what the pools report, what cannot be read, unknown features, and then what the
+    /// operator found in its own work (see [`Failure::order`]; the first of equals).
     #[must_use]
     pub fn failure(&self, found: impl IntoIterator<Item = Failure>) -> Option<Failure> {
         let pools = self.pool_views();
-        // What it finds itself it says before the controllers, which may be another process, have said it on the pools.
+        // The operator's own finding counts before the controllers, which may be another process, have reported it on the pools.
         let own = || self.mismatch(&pools).map(|said| Failure::DistributionMismatch { contradictions: vec![said] });
         let unknown = |why: GatesError| Failure::Work { task: Task::RenderConfig, why: why.to_string() };
         (Failure::of_pools(&pools).or_else(own))
@@ -253,7 +253,7 @@ impl World {
             .or_else(|| found.into_iter().min_by_key(Failure::order))
     }
 
-    /// Why no node may be told anything.
+    /// Why no node may be given a new configuration.
     #[must_use]
     pub fn halt(&self, pools: &[PoolView<'_>]) -> Option<Halt> {
         let is_stale = |pool: &PoolView<'_>| {
@@ -267,7 +267,7 @@ impl World {
     }
 }
 
-/// What pools that stay say by this condition.
+/// What pools that are not being deleted report in this condition.
 fn said<'p>(pools: &'p [PoolView<'_>], type_: &str) -> impl Iterator<Item = &'p str> {
     let stay = pools.iter().filter(|pool| !pool.deleting);
     stay.filter_map(move |pool| pool.says(type_)).map(|held| held.message.as_str())

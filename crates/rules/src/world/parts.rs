@@ -85,8 +85,8 @@ impl World {
     /// When it gets none.
     pub fn stream(&self, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Result<ResolvedStream, RenderFailure> {
         let worker = pools.iter().find(|pool| pool.name == WORKER);
-        resolve_stream(pool, worker, &self.streams_view()?).map_err(|error| match self.trouble() {
-            Some(trouble) if error.is_transient() => RenderFailure::NotMade(error, trouble.to_string()),
+        resolve_stream(pool, worker, &self.streams_view()?).map_err(|error| match self.catalog_problem() {
+            Some(problem) if error.is_transient() => RenderFailure::NotMade(error, problem.to_string()),
             _ => RenderFailure::Stream(error),
         })
     }

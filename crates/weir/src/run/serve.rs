@@ -31,10 +31,10 @@ const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset
 
 /// What is known about the process; nothing until the API server has answered.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Health(Arc<OnceLock<Known>>);
+pub(super) struct Health(Arc<OnceLock<Connected>>);
 
 #[derive(Debug)]
-struct Known {
+struct Connected {
     context: Context,
     fences: Vec<(&'static str, Fence)>,
 }
@@ -43,7 +43,7 @@ impl Health {
     /// Sets what is known.
     pub(super) fn know(&self, context: Context, fences: Vec<(&'static str, Fence)>) {
         // Set once.
-        _ = self.0.set(Known { context, fences });
+        _ = self.0.set(Connected { context, fences });
     }
 
     /// Why the process is not ready, if it is not.
@@ -56,7 +56,7 @@ impl Health {
 
 impl Collector for Health {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let Some(Known { context, fences }) = self.0.get() else { return Ok(()) };
+        let Some(Connected { context, fences }) = self.0.get() else { return Ok(()) };
         for figure in figures(context) {
             let mut metric = encoder.encode_descriptor(figure.name, figure.help, None, MetricType::Gauge)?;
             for (labels, value) in &figure.values {

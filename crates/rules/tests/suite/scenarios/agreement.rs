@@ -22,7 +22,7 @@ use weir_rules::{
     status::notices::set_notices,
     stream::{
         mismatch,
-        trouble::{CatalogTrouble, Evidence, Trouble},
+        problem::{CatalogProblem, Evidence, StreamProblems},
     },
     view::unreadable::UnreadableObject,
     world::{
@@ -72,7 +72,7 @@ struct Whole {
     made: Option<(&'static str, &'static str)>,
     foreign: bool,
     /// Release that could not be read.
-    trouble: Option<&'static str>,
+    problem: Option<&'static str>,
     unreadable: Option<&'static str>,
     /// Whether a pool is still as a contradiction left it.
     stale: bool,
@@ -95,8 +95,8 @@ fn whole() -> impl Strategy<Value = Whole> {
         prop_oneof![4 => Just(false), 1 => Just(true)],
     );
     (cluster, found).prop_map(|((build, lists, streams_on, counts, desired), found)| {
-        let (made, foreign, trouble, unreadable, stale) = found;
-        Whole { build, lists, streams_on, counts, desired, made, foreign, trouble, unreadable, stale }
+        let (made, foreign, problem, unreadable, stale) = found;
+        Whole { build, lists, streams_on, counts, desired, made, foreign, problem, unreadable, stale }
     })
 }
 
@@ -146,17 +146,17 @@ impl Whole {
             labels: Default::default(),
             said: format!("{kind} cannot be read: too deep"),
         }));
-        let catalog = self.trouble.map(|release| CatalogTrouble {
+        let catalog = self.problem.map(|release| CatalogProblem {
             release: release.to_owned(),
             why: "no answer".to_owned(),
             blocking: false,
             next: None,
         });
         let tags = if self.foreign { vec!["stream-coreos".to_owned()] } else { Vec::new() };
-        let trouble = Trouble { evidence: Evidence { tags, several_streams: Vec::new() }, catalog };
+        let problems = StreamProblems { evidence: Evidence { tags, several_streams: Vec::new() }, catalog };
         let build = Build { raw: "us".to_owned(), hash: "h".to_owned(), release: None };
         world.profile = Some(Profile::by_name("ocp").unwrap());
-        world.process = Some(Process { build: Arc::new(build), settle: SETTLE, trouble });
+        world.process = Some(Process { build: Arc::new(build), settle: SETTLE, problems });
         self.say(&mut world, scenario.now);
         world
     }
@@ -263,7 +263,7 @@ fn a_halted_cluster_is_promised_nothing() {
         desired: Some(("5.0.0", "r@1")),
         made: Some(("r@1", "h")),
         foreign: false,
-        trouble: None,
+        problem: None,
         unreadable: None,
         stale: false,
     };
@@ -294,5 +294,5 @@ fn a_halted_cluster_is_promised_nothing() {
     assert!(matches!(halted(foreign.clone()), Halt::Mismatch(_)));
     assert!(matches!(halted(Whole { foreign: false, ..foreign }), Halt::Unreadable(_)));
     // What keeps the release from being read lets nodes go on: their targets are those of the streams known before.
-    assert_eq!(told(&Whole { made: Some(("r@0", "h")), trouble: Some("r@1"), ..fine }).0, None);
+    assert_eq!(told(&Whole { made: Some(("r@0", "h")), problem: Some("r@1"), ..fine }).0, None);
 }

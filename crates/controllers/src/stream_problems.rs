@@ -1,28 +1,28 @@
-//! What stands in the way of the streams, as the stream controller found it: for the other controllers, and for whoever
-//! writes the status of the whole cluster.
+//! The problems with the streams that the stream controller found: for the other controllers of the process, and for whoever writes
+//! the status of the whole cluster.
 
 use parking_lot::RwLock;
 use std::sync::Arc;
 use tokio::sync::watch;
-use weir_rules::stream::trouble::Trouble;
+use weir_rules::stream::problem::StreamProblems;
 
-/// The trouble that all controllers of a process know of. Cheap to clone: clones share it.
+/// The problems that all controllers of a process know of. Cheap to clone: clones share them.
 #[derive(Clone, Debug)]
-pub struct Troubles {
-    now: Arc<RwLock<Trouble>>,
+pub struct SharedProblems {
+    now: Arc<RwLock<StreamProblems>>,
     changes: Arc<watch::Sender<u64>>,
 }
 
-impl Default for Troubles {
+impl Default for SharedProblems {
     fn default() -> Self {
         Self { now: Arc::default(), changes: Arc::new(watch::channel(0).0) }
     }
 }
 
-impl Troubles {
-    /// What stands in the way now.
+impl SharedProblems {
+    /// The current problems.
     #[must_use]
-    pub fn get(&self) -> Trouble {
+    pub fn get(&self) -> StreamProblems {
         self.now.read().clone()
     }
 
@@ -32,7 +32,7 @@ impl Troubles {
         self.changes.subscribe()
     }
 
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Trouble)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut StreamProblems)) {
         let mut now = self.now.write();
         let before = now.clone();
         change(&mut now);

@@ -5,11 +5,11 @@ use std::fmt;
 
 /// The current problems.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Trouble {
+pub struct StreamProblems {
     /// How the payload of the desired release contradicts the distribution; see [`super::mismatch`].
     pub evidence: Evidence,
     /// Why the OSImageStream does not match the desired release.
-    pub catalog: Option<CatalogTrouble>,
+    pub catalog: Option<CatalogProblem>,
 }
 
 /// How a payload contradicts the distribution.
@@ -23,7 +23,7 @@ pub struct Evidence {
 
 /// Why the OSImageStream does not match the desired release.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CatalogTrouble {
+pub struct CatalogProblem {
     /// Pull spec of the release image.
     pub release: String,
     /// Why, with image and registry.
@@ -35,7 +35,7 @@ pub struct CatalogTrouble {
 }
 
 /// Why, and when the next attempt is.
-impl fmt::Display for CatalogTrouble {
+impl fmt::Display for CatalogProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.why)?;
         // Fractions of a second are noise.
