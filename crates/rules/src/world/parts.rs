@@ -1,10 +1,12 @@
-//! What a pool is rendered from, and what keeps it from being rendered now.
+//! What a pool is rendered from, and what prevents it from being rendered now.
 //!
-//! R-PARTS-1 Of several things that keep it from that the first is said: another build keeps the cluster; something contradicts
-//! the distribution; an object that decides about it cannot be read; the gates are not known; the OSImageStream is being made; the
-//! ControllerConfig is not complete, or nothing is selected; there is no stream for it.
-//! R-PARTS-2 Who only looks takes ControllerConfig and streams as they are, whoever wrote them and for whatever release: what the
-//! controllers wait for is what is asked about. Streams without a ControllerConfig are enough for it.
+//! R-PARTS-1 If several things prevent that, the first of these is reported: another build manages the cluster; something
+//! contradicts the distribution; the OSImageStream is being made; an object that decides about it is unreadable; the gates are
+//! unknown; the ControllerConfig is not complete, or nothing is selected; there is no stream for it.
+//! R-PARTS-2 An unreadable OSImageStream is reported as that: it cannot be made. Any other unreadable object must not hide that the
+//! OSImageStream is being made: no node starts meanwhile, and commands know only from the pools (R-FAILURE-2).
+//! R-PARTS-3 A read-only command takes ControllerConfig and streams as they are, whoever wrote them and for whatever release: what
+//! the controllers wait for is what the user asks about. Streams without a ControllerConfig are enough for it.
 
 use super::World;
 use crate::{
@@ -16,16 +18,22 @@ use crate::{
         render,
     },
     stream::{ResolvedStream, StreamReason, resolve_stream},
-    view::{PoolView, unreadable::keeps},
+    view::{
+        PoolView,
+        unreadable::{UnreadableObject, keeps},
+    },
 };
 use std::{collections::BTreeSet, sync::Arc};
 use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigPool,
-    keys::{gates::IRRECONCILABLE_MACHINE_CONFIG, names::WORKER},
+    keys::{
+        gates::IRRECONCILABLE_MACHINE_CONFIG,
+        names::{CLUSTER, WORKER},
+    },
     os_image_stream::OSImageStreamSet,
 };
 
-/// What a pool is rendered from. Two are equal when they hold the very same objects.
+/// What a pool is rendered from. Two values are equal if they hold the identical objects.
 #[derive(Clone, Debug)]
 pub struct Parts {
     uid: Option<String>,
@@ -42,7 +50,7 @@ impl World {
     /// What the pool is rendered from, and why it gets its stream. `pools` are all of them.
     ///
     /// # Errors
-    /// What keeps it from being rendered (R-PARTS-1).
+    /// What prevents it from being rendered (R-PARTS-1).
     pub fn parts(&self, pool: &PoolView<'_>, pools: &[PoolView<'_>]) -> Result<(Parts, StreamReason), RenderFailure> {
         let waits = self.process.is_some();
         if let Some(why) = self.other_build(pools).filter(|_| waits) {
@@ -51,12 +59,14 @@ impl World {
         if let Some(why) = self.mismatch(pools).filter(|_| waits) {
             return Err(RenderFailure::Mismatch(why));
         }
+        let is_streams = |object: &UnreadableObject| object.kind == "OSImageStream" && object.name == CLUSTER;
+        if waits && self.is_being_read(pools) && !self.unreadable.iter().any(is_streams) {
+            return Err(RenderFailure::BeingMade);
+        }
         if let Some(why) = keeps(&self.unreadable, pool) {
             return Err(RenderFailure::Unreadable(why));
         }
-        if self.has_streams()? && waits && self.is_being_read(pools) {
-            return Err(RenderFailure::BeingMade);
-        }
+        self.has_streams()?;
         let ready = if waits { complete(self.controller_config.as_deref()) } else { Ok(()) };
         let configs = components(pool.object, ready, &self.configs)?;
         let resolved = self.stream(pool, pools)?;
@@ -99,7 +109,7 @@ impl Parts {
         self.stream.as_ref().map(|set| set.name.as_str())
     }
 
-    /// Renders the parts for the pool they were observed for; the result is marked with the build.
+    /// Renders the parts for the pool they belong to; the result is marked with the build.
     ///
     /// # Errors
     /// As [`render`].
