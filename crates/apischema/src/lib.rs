@@ -1,12 +1,12 @@
-//! What an API server judges objects with: structural schemas of custom resources, the rules in them, admission policies.
-//! Pure: objects in, verdicts out; no I/O, no clock, nothing stored.
+//! How an API server judges objects: structural schemas of custom resources, the rules in them, admission policies. Pure: objects
+//! in, verdicts out; no I/O, no clock, nothing stored.
 //!
-//! | module | question |
+//! | module | subject |
 //! |---|---|
 //! | [`schema`] | what a CustomResourceDefinition says about its objects |
 //! | [`policy`] | what ValidatingAdmissionPolicies and their bindings say about a request |
 //! | `node` | one node of a schema, as it is written |
-//! | `typing` | whether an expression may be, and what it costs |
+//! | `typing` | whether an expression is valid, and what it costs |
 //! | `cel` | evaluating expressions |
 //! | [`text`] | patterns, formats, and how Go prints values |
 //! | [`weight`] | how large a value is |

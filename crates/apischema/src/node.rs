@@ -104,7 +104,7 @@ pub(crate) struct Rule {
     pub(crate) compiled: Option<CompiledRule>,
 }
 
-/// What of a rule is worked out once.
+/// The derived parts of a rule, computed once.
 #[derive(Debug)]
 pub(crate) struct CompiledRule {
     pub(crate) rule: Expression,
@@ -116,13 +116,13 @@ pub(crate) struct CompiledRule {
 }
 
 impl Rule {
-    /// How errors of evaluation call this rule.
+    /// The name of this rule in errors of its evaluation.
     pub(crate) fn label(&self) -> &str {
         if self.message.is_empty() { self.rule.trim() } else { self.message.trim() }
     }
 }
 
-/// How elements of a list are told apart.
+/// How the elements of a list are identified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ListType {
     Atomic,

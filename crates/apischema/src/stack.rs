@@ -5,7 +5,7 @@ use std::thread;
 /// Runs `work` on a stack of that size, in bytes.
 ///
 /// # Errors
-/// When there is no thread to be had, or the work panics.
+/// If no thread can be started, or the work panics.
 pub fn on_stack<T: Send>(size: usize, work: impl FnOnce() -> T + Send) -> Result<T, String> {
     thread::scope(|threads| {
         let started = thread::Builder::new().stack_size(size).spawn_scoped(threads, work);

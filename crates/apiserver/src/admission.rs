@@ -30,7 +30,7 @@ impl Policies {
         storage == POLICIES || storage == BINDINGS
     }
 
-    /// Compiles what is stored. Validation has refused what does not compile.
+    /// Compiles the stored policies. Validation has refused those that do not compile.
     pub(crate) fn load(tables: &Tables) -> Self {
         let stored = |table: &str| -> Vec<Value> {
             tables.table(table).into_iter().flat_map(|t| t.range("", None)).map(|(_, o)| o.value()).collect()

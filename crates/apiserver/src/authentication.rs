@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 const ANONYMOUS: &str = "system:anonymous";
 
-/// Whether this is who makes requests without credentials.
+/// Whether this is the user of requests without credentials.
 pub(crate) fn is_anonymous(user: &User) -> bool {
     user.username == ANONYMOUS
 }
@@ -23,7 +23,7 @@ fn anonymous() -> User {
 /// The user of a request over the network. A certificate goes before a token.
 ///
 /// # Errors
-/// For a token that is none of this server's, or whose service account is gone.
+/// For a token that this server did not issue, or whose service account is gone.
 pub(crate) fn authenticate(
     state: &State,
     headers: &HeaderMap,
@@ -87,7 +87,7 @@ pub(crate) fn impersonated(state: &State, user: User, headers: &HeaderMap) -> Re
     Ok(acting)
 }
 
-/// Compares in a time that does not tell how much of a guess is right.
+/// Compares in a time that does not reveal how much of a guess is right.
 fn is_same(guess: &str, secret: &str) -> bool {
     let (guess, secret) = (guess.as_bytes(), secret.as_bytes());
     guess.len() == secret.len() && guess.iter().zip(secret).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0

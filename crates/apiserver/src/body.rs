@@ -42,10 +42,11 @@ fn go_message(bytes: &[u8], error: &serde_json::Error) -> String {
 const MOST_NODES: usize = 50_000;
 /// What aliases and merge keys may repeat, in nodes: anchors save some typing, they do not make documents larger.
 const MOST_REPEATED: usize = 5_000;
-/// Aliases, and merge keys, of a document. One may stand for [`MOST_REPEATED`] nodes and each is looked through anew.
+/// Maximum number of aliases and merge keys in a document. Each may stand for [`MOST_REPEATED`] nodes, which are then processed
+/// again.
 const MOST_ALIASES: usize = 500;
 
-/// Stack for [`bounds::DEEPEST`] levels of YAML, in bytes: four times what they were seen to need.
+/// Stack for [`bounds::DEEPEST`] levels of YAML, in bytes: four times what they needed.
 const YAML_STACK: usize = 16 << 20;
 
 /// Parses YAML, of which JSON is a part.

@@ -1,4 +1,4 @@
-//! What a kind that is there without a definition says of itself; `kinds` has the table of them.
+//! What a kind without a definition says about itself; the table is in `kinds`.
 
 use crate::{
     names::NameRule,

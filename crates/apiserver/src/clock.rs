@@ -23,7 +23,7 @@ impl Clock for SystemClock {
 pub trait Ids: Debug + Send + Sync {
     /// A `metadata.uid`: never the same twice.
     fn uid(&self) -> String;
-    /// What is appended to `metadata.generateName`: five characters of [`SUFFIX_ALPHABET`].
+    /// The suffix for `metadata.generateName`: five characters of [`SUFFIX_ALPHABET`].
     fn suffix(&self) -> String;
 }
 

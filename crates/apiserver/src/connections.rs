@@ -1,10 +1,10 @@
-//! Who is connected, and who has to make room.
+//! Which clients are connected, and which connections make room for others.
 //!
 //! 1. A connection is unknown until a request with valid credentials has come over it.
-//! 2. Few unknown connections are open, in all and from one address. One more is taken all the same, and ends the oldest
-//!    one (of the address, or of all): whoever holds many open without a name hurts themselves, and a client that
-//!    knows its credentials becomes known long before it is the oldest.
-//! 3. Known connections are bounded by user and in all. Requests over one more are refused (429), and it stays unknown.
+//! 2. Only a few unknown connections are open, in total and per address. One more is still accepted and closes the oldest one (of
+//!    the address, or of all): a client that holds many unauthenticated connections hurts only itself, and one with credentials
+//!    becomes known long before its connection is the oldest.
+//! 3. Known connections are limited, in total and per user. Requests over one more are refused (429), and it stays unknown.
 
 use crate::{
     quota::{Quota, Share},
@@ -16,7 +16,7 @@ use tokio::sync::Notify;
 
 /// Unknown connections in all; one costs up to half a MiB while its first request is read.
 const MOST_UNKNOWN: usize = 256;
-/// Unknown connections of one address: enough for a page or a script that opens many at once.
+/// Maximum number of unknown connections from one address: enough for a page or a script that opens many at once.
 const MOST_UNKNOWN_OF_A_PEER: usize = 128;
 /// Known connections in all, and of one user: an HTTP/2 client needs one for 250 requests, one that speaks HTTP/1.1 one for
 /// each request.
@@ -52,7 +52,7 @@ impl Connections {
         Arc::new(Self { unknown: Mutex::default(), known })
     }
 
-    /// Gives a new connection its place, which may be that of an older one.
+    /// Registers a new connection, possibly in place of an older one.
     pub(crate) fn arrive(self: &Arc<Self>, peer: IpAddr) -> Place {
         // An address of IPv6 has a network for itself (RFC 6177 speaks of /64 for a site at the least).
         let peer = match peer.to_canonical() {
@@ -83,7 +83,7 @@ impl Place {
         self.leave.notified().await;
     }
 
-    /// A request has proved who is connected.
+    /// A request has authenticated the client.
     ///
     /// # Errors
     /// When this user has too many connections, or all have.

@@ -80,7 +80,7 @@ impl DeleteOptions {
     }
 }
 
-/// What a deletion came to.
+/// The result of a deletion.
 #[derive(Debug)]
 pub(crate) enum Deleted {
     /// The object is gone; its last state.
@@ -89,10 +89,10 @@ pub(crate) enum Deleted {
     Waiting(Value),
 }
 
-/// What else has to allow a deletion, of the object as it is then.
+/// A further check of the object as it is at the moment of deletion.
 pub(crate) type Allowed<'a> = dyn Fn(&Writer<'_>, &Object) -> Result<(), Failure> + 'a;
 
-/// How often an object is judged that changes meanwhile. Judging takes a moment; who writes without end, wins.
+/// Maximum number of attempts if an object keeps changing meanwhile. A check takes a moment; a client that writes without end wins.
 const ATTEMPTS: usize = 20;
 
 /// Deletes one object. `allowed` is asked in the turn in which it is done.
@@ -304,7 +304,7 @@ fn owner_exists(host: &dyn Host, writer: &Writer<'_>, owner: &Value, namespace: 
 }
 
 /// Deletes an object of which every owner is known not to be there: it would never be collected otherwise. The write
-/// that made it has succeeded all the same.
+/// that made it has still succeeded.
 pub(crate) fn collect_abandoned(
     host: &dyn Host,
     writer: &mut Writer<'_>,

@@ -1,13 +1,12 @@
 //! PodDisruptionBudgets: their status, kept on every change of a pod or a budget, and evictions that honour it.
 //!
-//! What `k8s.io/kubernetes/pkg/controller/disruption` does in the background happens here in the write that makes it
-//! necessary.
+//! What `k8s.io/kubernetes/pkg/controller/disruption` does in the background happens here in the write that makes it necessary.
 //!
-//! 1. Pods are not counted anew for every write: of each namespace with a budget is kept which of its pods are healthy and
-//!    whose they are, and of each budget how many of those it selects ([`Disruptions`]).
-//! 2. What is kept follows the log of the pods' changes, whoever made them, up to the version that is looked at. Where the
-//!    log does not reach back that far, all is counted anew.
-//! 3. An eviction is judged and done in one turn, so that two cannot use up the same disruption.
+//! 1. Pods are not counted again for every write: for each namespace with a budget, the server keeps which of its pods are healthy
+//!    and who owns them, and for each budget how many of those it selects ([`Disruptions`]).
+//! 2. These counts follow the log of the pods' changes, whoever made them, up to the current version. If the log does not reach
+//!    back far enough, everything is counted again.
+//! 3. An eviction is decided and carried out in one turn, so that two cannot use up the same disruption.
 
 use crate::{
     clock::rfc3339,
@@ -25,7 +24,7 @@ use std::{collections::BTreeMap, sync::Arc};
 const PODS: &str = "pods";
 const BUDGETS: &str = "poddisruptionbudgets.policy";
 
-/// Where a budget stands.
+/// The counts of a budget.
 #[derive(Debug, PartialEq, Eq)]
 struct Count {
     expected: i64,
@@ -39,7 +38,7 @@ impl Count {
     }
 }
 
-/// What is counted for all budgets, as of a version.
+/// The counts for all budgets, at a version.
 #[derive(Debug, Default)]
 pub(crate) struct Disruptions {
     seen: u64,
@@ -53,7 +52,7 @@ struct Local {
     budgets: BTreeMap<Arc<str>, Budget>,
 }
 
-/// What matters of a pod beside its labels, which the store has at hand. Pods that have ended do not matter.
+/// What matters about a pod in addition to its labels, which the store has. Pods that have ended do not matter.
 #[derive(Debug)]
 struct Pod {
     is_healthy: bool,
@@ -239,7 +238,7 @@ impl Local {
 }
 
 impl Disruptions {
-    /// Brings all up to the version of the tables; what is counted for a namespace, if it has budgets.
+    /// Brings everything up to the version of the tables; returns the counts for a namespace, if it has budgets.
     fn at(&mut self, tables: &Tables, namespace: &str) -> Option<&mut Local> {
         let changes = match tables.table(PODS) {
             Some(table) if !self.namespaces.is_empty() => table.since(self.seen),
@@ -428,7 +427,7 @@ mod tests {
             status
         }
 
-        /// The counts of a budget as they are when everything is looked at anew.
+        /// The counts of a budget when everything is counted again.
         fn recounted(&self, name: &str) -> Value {
             let mut fresh = Disruptions::default();
             let tables = self.0.state.store.read();

@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr, path::PathBuf};
 use weir_api::Class;
 
-/// Why the server could not start. Causes are part of the message, so that whoever prints a chain of errors says them once.
+/// Why the server could not start. Causes are part of the message, so that a printed chain of errors names them once.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The address cannot be listened on.
@@ -24,7 +24,7 @@ pub enum Error {
         /// What the system said.
         cause: io::Error,
     },
-    /// What the data directory holds is not what was written there.
+    /// The contents of the data directory were changed.
     #[error("{path} is damaged: {why}; give a copy that is whole, or move the data directory away to begin anew", path = path.display())]
     Damaged {
         /// The file.
@@ -32,7 +32,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// A file of the data directory should hold a secret and does not: everybody might know what is there.
+    /// A file in the data directory should be secret but is not: others may know its contents.
     #[error("{path}: {why}; remove the file to have a new one made, which ends what the old one was good for", path = path.display())]
     Secret {
         /// The file.
@@ -40,7 +40,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// The disk does not take what is to be stored.
+    /// The disk cannot store the data.
     #[error("writing to the data directory: {why}; make room on its disk and start again")]
     Full {
         /// What the system said.

@@ -14,8 +14,8 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 pub(crate) struct Expiry(Mutex<VecDeque<(Timestamp, Key, u64)>>);
 
 impl Expiry {
-    /// Called after an event was written; drops those whose time has come. There is no timer: a server that nobody
-    /// writes events to has none to drop.
+    /// Called after an event was written; removes those that have expired. There is no timer: a server without new events has none
+    /// to remove.
     pub(crate) fn written(&self, writer: &mut Writer<'_>, written: &Key, now: Timestamp) {
         let mut queue = self.0.lock();
         if let Some(event) = writer.get(EVENTS, written) {
@@ -26,7 +26,7 @@ impl Expiry {
             && now.duration_since(*since) >= LIFETIME
         {
             let Some((_, key, version)) = queue.pop_front() else { return };
-            // An event that was written again stands further back in the queue.
+            // An event that was written again has moved back in the queue.
             if let Some(event) = writer.get(EVENTS, &key).filter(|e| e.version == version) {
                 writer.delete(&storage, &key, event.value());
             }

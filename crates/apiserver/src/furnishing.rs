@@ -1,8 +1,7 @@
 //! What every namespace has: the service account `default`, and a ConfigMap with the certificate authority of the server.
 //!
-//! 1. Both are made with the namespace, and made again when they are deleted, unless the namespace is being deleted.
-//! 2. The ConfigMap is there as soon as the server has an authority, which is when it listens. Its data are put right when
-//!    they are changed.
+//! 1. Both are created with the namespace, and created again when they are deleted, unless the namespace is being deleted.
+//! 2. The ConfigMap exists as soon as the server has an authority, which is when it listens. Changes of its data are reverted.
 //!
 //! What `pkg/controller/serviceaccount` and `pkg/controller/certificates/rootcacertpublisher` of
 //! github.com/kubernetes/kubernetes do in the background happens here in the write that makes it necessary.
@@ -151,7 +150,7 @@ mod tests {
         cluster.0.state.set_authority("one");
         cluster.delete("configmaps", "ns", MAP);
         assert_eq!(cluster.authority("ns"), Some(json!({"ca.crt": "one"})));
-        // What is not theirs is nobody's business.
+        // Everything else belongs to somebody else.
         cluster.create("configmaps", "ns", json!({"metadata": {"name": "other"}}));
         cluster.delete("configmaps", "ns", "other");
         cluster.delete("namespaces", "", "ns");

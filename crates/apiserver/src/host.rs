@@ -23,7 +23,7 @@ pub(crate) trait Host: Served {
     fn definitions(&self) -> MutexGuard<'_, ()>;
     /// An object as writers see it. It may not be on disk yet: the request is answered when it is.
     fn latest(&self, resource: &str, key: &Key) -> Option<Arc<Object>>;
-    /// Waits until nobody else writes.
+    /// Waits for exclusive access.
     fn writer(&self) -> Writer<'_>;
     /// What follows from it that an object was written or removed happens in the same turn.
     fn written(&self, writer: &mut Writer<'_>, resource: &Resource, key: &Key);

@@ -1,10 +1,10 @@
-//! Who makes a request.
+//! The user of a request.
 
 pub use weir_apischema::policy::User;
 
 /// Group whose members may do everything.
 pub(crate) const MASTERS: &str = "system:masters";
-/// Group of everybody who has proved an identity.
+/// Group of all authenticated users.
 pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 
 /// The administrator that the in-process service and the kubeconfig act as.

@@ -1,12 +1,12 @@
-//! Objects on disk: what is decided on is written here first, many changes in one transaction, and served afterwards.
+//! Objects on disk: decided changes are written here first, many in one transaction, and served afterwards.
 //!
 //! 1. The file is a redb database in the data directory, with one row for each object. The changes of one request go into
 //!    one transaction, together with those of all requests that came while the last one was written.
-//! 2. A write is acknowledged, and served to anybody, when its transaction is on disk. Its version is then noted beside the
-//!    database ([`Mark`]).
-//! 3. When a transaction fails nothing is written any more: what of it is on disk is found out by the next start.
-//! 4. A start checks every page of the database, that every row is an object, and that nothing acknowledged is missing.
-//!    What does not hold is not served: the directory is damaged, and the error says what can be done.
+//! 2. A write is acknowledged and served once its transaction is on disk. Its version is then noted next to the database
+//!    ([`Mark`]).
+//! 3. If a transaction fails, nothing is written any more; the next start finds out what of it is on disk.
+//! 4. A start checks every page of the database, that every row is an object, and that nothing acknowledged is missing. If a check
+//!    fails, nothing is served: the directory is damaged, and the error says what can be done.
 
 use crate::{
     Error, object, private,
@@ -60,7 +60,7 @@ enum Message {
     Flush(mpsc::Sender<()>),
 }
 
-/// The way to the disk. Dropping it writes what is under way and closes the database.
+/// Access to the disk. Dropping it writes what is pending and closes the database.
 #[derive(Debug)]
 pub(crate) struct Journal {
     /// `None` while it is being dropped.
@@ -80,7 +80,7 @@ impl Drop for Journal {
 }
 
 impl Journal {
-    /// Writes from now on; what is on disk is given to `publish` before it counts as written.
+    /// Starts writing; `publish` gets what is on disk before it counts as written.
     pub(crate) fn start(
         mut disk: Disk,
         version: u64,
@@ -173,7 +173,7 @@ fn run(
             report.send_replace(Progress::Durable(version));
         }
         for answer in flushed {
-            // Whoever asked may have gone.
+            // The caller may be gone.
             let _ = answer.send(());
         }
     }
@@ -188,7 +188,7 @@ pub(crate) struct Stored {
     pub(crate) version: u64,
 }
 
-/// The database of a data directory, and the note beside it.
+/// The database of a data directory, and the mark next to it.
 #[derive(Debug)]
 pub(crate) struct Disk {
     path: PathBuf,
@@ -237,7 +237,7 @@ fn opening(data_dir: &Path, path: &Path, error: DatabaseError) -> Error {
     }
 }
 
-/// What the system refused, or what is not in the file: redb says both with the same error.
+/// The system's error, or a damaged file: redb reports both with the same error.
 fn refused(doing: &'static str, path: &Path, cause: io::Error) -> Error {
     use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
     match cause.kind() {
@@ -252,7 +252,7 @@ fn make(data_dir: &Path, path: &Path) -> Result<(), Error> {
     let failed = |cause| Error::Data { doing: "making", path: path.to_owned(), cause };
     match fs::remove_file(&unfinished) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
-        // What is left of a start that was killed.
+        // Left over from a start that was killed.
         _ => {}
     }
     // The mode it is made with stays when the database is put into it.
@@ -311,8 +311,8 @@ fn commit(database: &Database, batch: &[Change], version: u64) -> Result<(), red
     Ok(write.commit()?)
 }
 
-/// The last version that was acknowledged, in a file of its own. A database is whole by its own account when its last
-/// transaction is damaged, or when it is an older copy: it goes back to the state before. This file tells.
+/// The last acknowledged version, in a file of its own. A database considers itself intact even if its last transaction is damaged
+/// or it is an older copy, because it then returns to the previous state. This file shows the difference.
 #[derive(Debug)]
 struct Mark {
     file: fs::File,
@@ -321,7 +321,7 @@ struct Mark {
 const MARK_FILE: &str = "objects.version";
 
 impl Mark {
-    /// Reads the mark of a data directory, and makes it where there is none.
+    /// Reads the mark of a data directory; creates it if it is missing.
     fn open(data_dir: &Path, stored: u64) -> Result<Self, Error> {
         let path = data_dir.join(MARK_FILE);
         let failed = |cause| Error::Data { doing: "opening", path: path.clone(), cause };
@@ -348,8 +348,8 @@ impl Mark {
         Ok(mark)
     }
 
-    /// Notes a version. The file keeps its length, so that a full disk takes it. It need not reach the disk at once: it is never
-    /// ahead of the database, and a process that is killed leaves it in the system's memory.
+    /// Notes a version. The file keeps its length, so that it can be written to a full disk. It need not reach the disk at once: it
+    /// is never ahead of the database, and if the process is killed, it is still in the system's memory.
     fn write(&self, version: u64) -> io::Result<()> {
         self.file.write_all_at(text(version).as_bytes(), 0)
     }

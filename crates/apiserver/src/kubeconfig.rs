@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-/// Owner may read and write; it holds the administrator's token.
+/// Only the owner may read and write it; it contains the administrator's token.
 const MODE: u32 = 0o600;
 
 /// The kubeconfig of an administrator.
@@ -55,14 +55,14 @@ fn put(path: &Path, text: &str, settle: fn(&fs::File) -> io::Result<()>) -> io::
         fs::rename(&unfinished, path)
     })();
     if written.is_err() {
-        // What is left of a failed attempt; there may be nothing.
+        // Left over from a failed attempt, if it exists.
         let _ = fs::remove_file(&unfinished);
     }
     written
 }
 
 pub(crate) fn write(path: &Path, text: &str) -> Result<(), Error> {
-    // Every start writes it anew: a start need not wait for the disk.
+    // Every start writes it again, so a start need not wait for the disk.
     put(path, text, |_| Ok(())).map_err(|cause| Error::Kubeconfig { path: path.to_owned(), cause })
 }
 

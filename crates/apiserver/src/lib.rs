@@ -1,6 +1,6 @@
 //! A small Kubernetes API server for laptops, tests and rehearsals.
 //!
-//! kubectl, oc and kube-rs shall not be able to tell it from kube-apiserver for what a machine config operator does.
+//! For what a machine config operator does, kubectl, oc and kube-rs cannot distinguish it from kube-apiserver.
 //! It is no cluster: nothing schedules pods, no kubelet runs them, no controller acts on Deployments.
 //!
 //! ```no_run

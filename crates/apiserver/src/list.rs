@@ -29,7 +29,7 @@ pub(crate) fn rendered(resource: &Resource, object: &Object) -> Bytes {
     serialise(&in_version(resource, object)).into()
 }
 
-/// Which object stands beside the cells of a row.
+/// Which object accompanies the cells of a row.
 pub(crate) fn row_object(query: &Query) -> RowObject {
     match query.get("includeObject") {
         "None" => RowObject::None,
@@ -79,7 +79,7 @@ impl Page {
     }
 }
 
-/// Where a list goes on: the version that its pages show, `None` for the latest, and the last key it has shown.
+/// Where a list continues: the version that its pages show, `None` for the latest, and the last key that was shown.
 struct Token {
     version: Option<u64>,
     after: Key,
@@ -112,7 +112,7 @@ impl Token {
     }
 }
 
-/// Whether a text is a token that a list may go on from.
+/// Whether a text is a token with which a list can continue.
 #[cfg(test)]
 pub(crate) fn is_token(text: &str) -> bool {
     Token::parse(text).is_ok()
@@ -261,8 +261,8 @@ struct Shown {
     type_head: String,
 }
 
-/// A list is sent in pieces of about this size, each made when the one before has gone out: the first bytes leave at once,
-/// and no list is ever held as a whole.
+/// A list is sent in pieces of about this size, each of them made after the previous one was sent: the first bytes leave at once,
+/// and no list is ever in memory as a whole.
 const PIECE: usize = 128 << 10;
 
 impl Shown {
@@ -329,7 +329,7 @@ struct Pieces {
 }
 
 impl Pieces {
-    /// Bytes of the next piece, as far as the stored objects tell: growing step by step would copy every byte once more.
+    /// Size of the next piece, estimated from the stored objects: growing step by step would copy every byte once more.
     fn ahead(&self) -> usize {
         let mut bytes = 0;
         for object in self.objects.as_slice() {

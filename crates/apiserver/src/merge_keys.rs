@@ -7,9 +7,9 @@
 pub(crate) enum ListKind {
     /// Replaced as a whole.
     Atomic,
-    /// Every element stands for itself.
+    /// Every element is its own.
     Set,
-    /// Elements are told apart by these fields. The first is the key of strategic merge patches.
+    /// Elements are identified by these fields. The first is the key of strategic merge patches.
     Map(Vec<Box<str>>),
 }
 
@@ -157,7 +157,7 @@ mod tests {
         object
     }
 
-    /// An element stands for the same before and after defaults are filled in: otherwise applying it again adds it again.
+    /// An element has the same identity before and after defaults are filled in: otherwise, applying it again would add it again.
     #[test]
     fn keys_that_are_filled_in_have_the_same_default() {
         let mut defaults = 0;

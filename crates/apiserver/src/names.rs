@@ -24,7 +24,7 @@ pub(crate) enum NameRule {
     Label,
     /// RFC 1035 label.
     Label1035,
-    /// Anything that can stand in a URL path.
+    /// Anything that can be in a URL path.
     PathSegment,
 }
 

@@ -1,4 +1,4 @@
-//! Reading and writing fields of an object that is held as JSON.
+//! Reading and writing fields of an object in JSON.
 
 use serde_json::{Map, Value};
 
@@ -22,7 +22,7 @@ pub(crate) fn list<'a>(object: &'a Value, path: &[&str]) -> &'a [Value] {
     at(object, path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Changes the map in `field`; anything else that is there becomes an empty one first.
+/// Changes the map in `field`; another value there first becomes an empty map.
 pub(crate) fn edit<T>(object: &mut Value, field: &str, change: impl FnOnce(&mut Map<String, Value>) -> T) -> T {
     let mut map = match object.get_mut(field).map(Value::take) {
         Some(Value::Object(map)) => map,

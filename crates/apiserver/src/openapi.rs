@@ -18,8 +18,8 @@ use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 const OLD_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 const OLD: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
-/// `/openapi/v2`: a document that describes nothing. Clients that fall back to it for a kind that is not served find no
-/// description, and go on to say that there is no such kind; without the document they say that it is missing.
+/// `/openapi/v2`: a document that describes nothing. Clients that fall back to it for an unknown kind find no description, and
+/// report that the kind does not exist; without the document they would report that the document is missing.
 pub(crate) fn old(accept: &str) -> Response<Body> {
     // `Document` of OpenAPI v2: field 1 is `swagger`, field 2 is `info` with `title` and `version`.
     const VERSION: &str = "2.0";

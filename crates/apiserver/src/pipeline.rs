@@ -1,13 +1,14 @@
 //! The way of a write: decode, patch, default, keep what the client may not change, record ownership, admit, validate,
 //! count the generation, and commit unless nothing changed.
 //!
-//! 1. Everything but the commit happens while others write: the object is read, what becomes of it is worked out, and
-//!    only then the write waits for its turn ([`crate::store::Writer`]).
-//! 2. When the object has changed meanwhile, all is worked out anew, [`ATTEMPTS`] times. Then an object that is small is
-//!    written before anybody else gets a turn, and the writer of a large one is told of the conflict.
-//! 3. What comes out is held to [`bounds`] before anybody sees it.
+//! 1. Everything except the commit happens while others write: the object is read and the result computed, and only then the write
+//!    waits for its turn ([`crate::store::Writer`]).
+//! 2. If the object has changed meanwhile, the result is computed again, [`ATTEMPTS`] times. After that, a small object is written
+//!    before anybody else gets a turn, and the writer of a large one gets a conflict.
+//! 3. The result is checked against [`bounds`] before it is visible to anybody.
 //!
-//! `options` holds how something may be written, `checks` what a write must agree with before it is decoded, `commit` how it is stored.
+//! `options` decides how an object may be written, `checks` what a write must agree with before it is decoded, `commit` how it is
+//! stored.
 
 mod checks;
 mod commit;
@@ -48,7 +49,7 @@ pub(crate) struct Write<'a> {
     pub(crate) user: &'a User,
 }
 
-/// What a write came to.
+/// The result of a write.
 #[derive(Debug)]
 pub(crate) struct Written {
     pub(crate) code: StatusCode,
@@ -65,7 +66,7 @@ pub(crate) enum Outcome {
     Shown(Value),
 }
 
-/// Who the server itself writes as.
+/// The user as which the server itself writes.
 const MANAGER: &str = "weir-apiserver";
 
 /// A write by the server itself.
@@ -123,7 +124,7 @@ impl Write<'_> {
         self.commit_new(&mut self.host.writer(), prepared)
     }
 
-    /// The same for those who have the turn already.
+    /// The same for a caller that has the turn already.
     pub(crate) fn create_in(&self, writer: &mut Writer<'_>, mut new: Value) -> Result<Written, Failure> {
         self.prepare_name(&mut new)?;
         let prepared = self.prepare_new(new, None)?;
@@ -199,7 +200,7 @@ impl Write<'_> {
         Err(Failure::stale(self.resource, name))
     }
 
-    /// The same for those who have the turn already.
+    /// The same for a caller that has the turn already.
     pub(crate) fn update_in(&self, writer: &mut Writer<'_>, name: &str, change: Change) -> Result<Written, Failure> {
         match self.settle(self.prepare(name, &change)?) {
             ControlFlow::Break(written) => Ok(written),

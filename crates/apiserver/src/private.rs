@@ -1,4 +1,4 @@
-//! Files and folders that only their owner may read: everything in a data directory holds secrets, or may.
+//! Files and folders that only their owner may read: everything in a data directory is, or may be, secret.
 
 use crate::Error;
 use std::{
@@ -7,13 +7,13 @@ use std::{
     path::Path,
 };
 
-/// Modes of what is ours.
+/// Modes of our files and folders.
 pub(crate) const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
-/// Whoever may write such a folder may not remove what others have there: it is a common one, e.g. `/tmp`.
+/// In such a folder, users may not remove files of others: it is shared, e.g. `/tmp`.
 const STICKY: u32 = 0o1000;
 
-/// Makes a folder, or closes one to others that is ours: that is empty, or holds one of these files.
+/// Creates a folder, or makes one of ours private: one that is empty, or contains one of these files.
 pub(crate) fn folder(path: &Path, ours: &[&str]) -> Result<(), Error> {
     let failed = |cause| Error::Data { doing: "creating", path: path.to_owned(), cause };
     if !path.is_dir() {

@@ -60,7 +60,7 @@ const fn map(number: u64, name: &'static str, of: Type) -> Field {
     Field { number, name, repeat: Repeat::Map, of }
 }
 
-/// Name of a field whose fields stand beside it in JSON.
+/// Name of a field whose fields are at the level of its parent in JSON.
 const INLINE: &str = "";
 
 use Type::{Bool, Bytes, Count, Flag, Ignored, Int, IntOrString, Message, MicroTime, String as Text, Time};

@@ -1,10 +1,10 @@
-//! What is there for all, and how much of it one may have: nobody can use up what others need.
+//! Shared resources, and how much of them one user may have, so that nobody can use up what others need.
 
 use crate::status::Failure;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Seconds after which those who were refused may ask again.
+/// Seconds after which a refused client may try again.
 const RETRY_AFTER: u32 = 1;
 
 /// An amount that is shared.
@@ -39,7 +39,7 @@ impl Quota {
     /// Takes a part for somebody.
     ///
     /// # Errors
-    /// When it is more than is left, for them or at all: they may ask again in a moment.
+    /// If it is more than is left, in total or for the user, who may try again in a moment.
     pub(crate) fn take(self: &Arc<Self>, who: &str, amount: usize) -> Result<Share, Failure> {
         let mut used = self.used.lock();
         let own = used.each.get(who).copied().unwrap_or_default() + amount;

@@ -1,15 +1,15 @@
 //! What users may do: role-based access control (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/>).
 //!
-//! Members of `system:masters` may do everything. Everybody with an identity may ask what there is and what they may do;
-//! everybody at all may ask for the version and for health. The rest is granted by stored roles and bindings.
+//! Members of `system:masters` may do everything. Authenticated users may ask which resources exist and what they may do
+//! themselves; everybody may ask for the version and for health. Everything else is granted by stored roles and bindings.
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | `grants` | who was granted what, and whether that is enough |
+//! | `grants` | who was granted what, and whether that suffices |
 //! | `aggregate` | cluster roles that are the sum of others |
-//! | `first` | roles that are there from the start |
-//! | `escalation` | nobody grants what they do not hold |
-//! | `own` | all that a user may do |
+//! | `first` | initial roles |
+//! | `escalation` | users cannot grant rights that they do not have |
+//! | `own` | all rights of a user |
 
 mod aggregate;
 mod escalation;

@@ -191,7 +191,7 @@ impl Registry {
         self.version(group, version)?.resources.values().find(|r| r.kind == kind)
     }
 
-    /// Any version of what a table of the store holds.
+    /// Any version of what is stored in a table.
     pub(crate) fn of_storage(&self, storage: &str) -> Option<&Arc<Resource>> {
         let mut all = self.groups.iter().flat_map(|g| &g.versions).flat_map(|v| v.resources.values());
         all.find(|r| *r.storage == *storage)

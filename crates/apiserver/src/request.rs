@@ -47,7 +47,7 @@ impl Request {
         self.header(header::ACCEPT)
     }
 
-    /// Who is recorded as the writer of fields: `fieldManager`, or the program's name.
+    /// The name recorded as the manager of fields: `fieldManager`, or the program's name.
     pub(crate) fn field_manager(&self) -> String {
         match self.query.get("fieldManager") {
             "" => match self.header(header::USER_AGENT).split('/').next().unwrap_or_default() {

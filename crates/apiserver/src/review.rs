@@ -1,5 +1,5 @@
-//! Questions that are answered and not stored (who am I, what may I do), and subresources that act: scale, eviction,
-//! binding, tokens.
+//! Requests that are answered and not stored (who am I, what may I do), and subresources with an effect: scale, eviction, binding,
+//! tokens.
 
 use crate::{
     body,

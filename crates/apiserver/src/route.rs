@@ -79,7 +79,7 @@ fn route(state: &State, request: &Request) -> Result<Response<Body>, Failure> {
     }
 }
 
-/// A server that cannot write is alive, so that what is there can be read, and is not ready.
+/// A server that cannot write is alive, so that its objects can be read, but not ready.
 fn health(state: &State, check: &str, verbose: bool) -> Response<Body> {
     match state.store.failure().filter(|_| check != "livez") {
         Some(why) => {

@@ -33,18 +33,18 @@ const STREAMS: u32 = 250;
 /// What a client may send on a stream and on a connection before somebody reads it: what an unread body can cost.
 const STREAM_WINDOW: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = 512 << 10;
-/// What is kept of an answer that a client does not read: a client has a stream for each of its watches.
+/// How much of a response is buffered if a client does not read it: a client has a stream for each of its watches.
 const SEND_BUFFER: usize = 64 << 10;
 /// A connection on which nothing comes is asked for a sign of life this often; kube-apiserver does the same.
 const PING_PERIOD: Duration = Duration::from_secs(30);
 /// How long the answer may take.
 const PING_PATIENCE: Duration = Duration::from_secs(15);
-/// How long requests may go on after the end was asked for.
+/// How long requests may go on after shutdown was requested.
 const GRACE_PERIOD: Duration = Duration::from_secs(5);
-/// Pause after a connection could not be accepted, e.g. for want of file descriptors.
+/// Pause after a connection could not be accepted, e.g. because no file descriptor was left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// An address that is bound, and the credentials of those who may connect.
+/// A bound address, and the credentials for it.
 pub struct Listener {
     server: ApiServer,
     listener: std::net::TcpListener,
@@ -59,7 +59,7 @@ impl Debug for Listener {
     }
 }
 
-/// An address that is bound and that nobody serves yet: what cannot be had is found out before anything is written.
+/// A bound address that is not served yet: whether it is available is known before anything is written.
 #[derive(Debug)]
 pub struct Socket {
     listener: std::net::TcpListener,
@@ -157,7 +157,7 @@ impl Listener {
         }
         context.server.end_watches();
         stop.send_replace(true);
-        // What is still under way after the period is cut off with the set.
+        // What is still in flight after that is cut off with the set.
         let _ = tokio::time::timeout(GRACE_PERIOD, async { while connections.join_next().await.is_some() {} }).await;
         Ok(())
     }
@@ -241,7 +241,7 @@ fn protocol(is_http2: bool) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Ends when the flag is raised, or nobody is left to raise it.
+/// Ends when the flag is raised, or nothing is left that could raise it.
 async fn wait_for(stopped: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }

@@ -4,7 +4,7 @@ use crate::{registry::Registry, store::Store};
 use jiff::Timestamp;
 use std::sync::Arc;
 
-/// Who serves objects, as those see it who look at them.
+/// A server of objects, as its readers see it.
 pub(crate) trait Served {
     fn registry(&self) -> Arc<Registry>;
     fn store(&self) -> &Store;

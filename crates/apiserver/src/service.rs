@@ -61,7 +61,7 @@ where
 /// Bytes of a body that is worked through so quickly that other requests may wait for it.
 const QUICK: usize = 16 << 10;
 
-/// Answers a request that may take its time, on a thread where nobody waits behind it.
+/// Answers a request that may take its time, on a thread where no other request waits behind it.
 async fn aside(state: &State, request: Request) -> http::Response<Body> {
     let _turn = state.aside.acquire().await;
     let state = state.clone();
@@ -72,7 +72,7 @@ async fn aside(state: &State, request: Request) -> http::Response<Body> {
 /// How long a body may take: the largest one at 100 kB/s.
 const BODY_PERIOD: Duration = Duration::from_secs(30);
 
-/// Who asks is known. What they ask for is answered when they may have it, and only then is a body read.
+/// The user is known. The request is handled if the user may make it, and only then is its body read.
 pub(crate) async fn answer<B>(state: &State, user: User, request: http::Request<B>) -> http::Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,

@@ -18,7 +18,7 @@ pub struct Settings {
     pub ids: Arc<dyn Ids>,
     /// Who decides what users other than administrators may do.
     pub authorization: Authorization,
-    /// Bearer tokens beside the administrator's and those of service accounts.
+    /// Bearer tokens in addition to those of the administrator and of service accounts.
     pub tokens: BTreeMap<String, User>,
 }
 

@@ -1,4 +1,4 @@
-//! What all requests share, and what is derived from stored objects: resources, policies, grants.
+//! State shared by all requests, and what is derived from stored objects: resources, policies, grants.
 
 use crate::{
     Error,
@@ -35,21 +35,21 @@ use std::{
 };
 use tokio::sync::{Semaphore, watch};
 
-/// Watches that may be open at once, in all and by one user: one costs what its client does not read, up to 128 KiB.
+/// Maximum number of open watches, in total and per user: one costs what its client does not read, up to 128 KiB.
 const MOST_WATCHES: usize = 5_000;
 const MOST_WATCHES_OF_A_USER: usize = 1_000;
-/// Bytes of bodies that may be on their way at once, in all and from one user.
+/// Maximum size of all bodies being received, in total and from one user, in bytes.
 const MOST_BODIES: usize = 32 * body::LARGEST;
 const MOST_BODIES_OF_A_USER: usize = 16 * body::LARGEST;
 
-/// Requests with large bodies that are worked on at once: each may take a hundred megabytes for a moment.
+/// Maximum number of large bodies processed at the same time: each may take a hundred megabytes for a moment.
 const MOST_ASIDE: usize = 4;
 
 /// What all requests share. A clone is another handle.
 #[derive(Clone, Debug)]
 pub(crate) struct State {
     pub(crate) store: Arc<Store>,
-    /// The last version that has to be on disk before the request of this handle is answered.
+    /// The last version that has to be on disk before the request with this handle is answered.
     until: Arc<AtomicU64>,
     pub(crate) clock: Arc<dyn Clock>,
     ids: Arc<dyn Ids>,
@@ -71,7 +71,7 @@ pub(crate) struct State {
     pub(crate) watches: Arc<Quota>,
     /// Bytes of bodies that are being read.
     pub(crate) bodies: Arc<Quota>,
-    /// Requests with large bodies that are worked on at once.
+    /// Requests with large bodies that are being processed.
     pub(crate) aside: Arc<Semaphore>,
     /// Turns true when watches have to end.
     pub(crate) shutdown: watch::Receiver<bool>,
@@ -134,7 +134,7 @@ impl State {
     /// When it will never be.
     pub(crate) async fn settled(&self) -> Result<(), Failure> {
         match self.until.load(Ordering::Relaxed) {
-            // A question, or what was refused before it came to that.
+            // A read-only request, or one that was refused earlier.
             0 => Ok(()),
             until => self.store.settled(until).await.map_err(|why| self.not_stored(&why)),
         }
@@ -172,7 +172,7 @@ impl State {
         self.stop.send_replace(true);
     }
 
-    /// The server listens: everybody is told with which authority it does.
+    /// The server is listening: its authority is published.
     pub(crate) fn set_authority(&self, authority: &str) {
         *self.authority.write() = Some(authority.into());
         furnish_all(self, Some(authority));
@@ -187,7 +187,7 @@ impl State {
         as_server(self, resource, namespace, act)
     }
 
-    /// Creates what a server begins with, unless it is there.
+    /// Creates the initial objects, unless they exist.
     ///
     /// # Errors
     /// When it is refused.
@@ -314,7 +314,7 @@ impl Host for State {
         self.store.writer(&self.until)
     }
 
-    /// A changed definition is served at once, a changed policy is obeyed at once.
+    /// A changed definition is served at once, and a changed policy applies at once.
     fn written(&self, writer: &mut Writer<'_>, resource: &Resource, key: &Key) {
         if Disruptions::concerns(&resource.storage) {
             self.disruptions.lock().count(writer, &self.registry(), self.now(), &key.namespace);

@@ -51,7 +51,7 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// `details` of the Status; `None` leaves it out.
     pub(crate) details: Option<Map<String, Value>>,
-    /// `metadata.continue` of the Status: with it a list can go on in spite of the failure.
+    /// `metadata.continue` of the Status: with it, a list can continue in spite of the failure.
     pub(crate) next: Option<String>,
 }
 
@@ -236,7 +236,7 @@ impl Failure {
         Self::new(StatusCode::GONE, "Expired", message)
     }
 
-    /// The version that the pages of a list show is gone; the token goes on from what is there now.
+    /// The version that the pages of a list show is gone; the token continues with the present objects.
     pub(crate) fn expired_page(token: String) -> Self {
         let message = "The provided continue parameter is too old to display a consistent list result. You can start a \
             new list without the continue parameter, or use the continue token in this response to retrieve the \

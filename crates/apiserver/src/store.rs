@@ -1,14 +1,14 @@
 //! All objects in memory, their versions, and the recent past for watchers.
 //!
-//! An object is kept as the bytes that are served, serialised once per write; lists and watch events reuse them. One
-//! writer at a time ([`Store::writer`]) prepares a change while readers go on; the tables are locked only to put it in.
-//! A watcher keeps nothing but the last version it has seen, and reads what came after from the shared log.
+//! An object is kept as the bytes that are served, serialised once per write; lists and watch events reuse them. One writer at a
+//! time ([`Store::writer`]) prepares a change while reads continue; the tables are locked only to insert it. A watcher stores only
+//! the last version that it has seen, and reads later changes from the shared log.
 //!
 //! With a journal there are two sets of tables, which share the objects:
 //!
-//! 1. The head is what writers see: every change that was decided on. All changes of a request go to the journal together.
-//! 2. What is served follows when the journal has them on disk, for requests and watchers alike.
-//! 3. When the journal fails, the head goes back to what is served, and nothing is written any more.
+//! 1. Writers see the head: every change that was decided. All changes of a request go to the journal together.
+//! 2. Requests and watchers see a change once the journal has it on disk.
+//! 3. If the journal fails, the head returns to what is served, and nothing is written any more.
 
 use crate::{
     Error,
@@ -45,7 +45,7 @@ pub(crate) struct Table {
 /// The log of a resource may always hold this much; beyond it, as much as the resource's objects themselves, so that
 /// a watcher of a large resource survives one change of every object.
 const LOG_BYTES: usize = 1 << 20;
-/// What an event costs beside the object's bytes.
+/// The cost of an event in addition to the object's bytes.
 const EVENT_OVERHEAD: usize = 256;
 
 impl Table {
@@ -213,7 +213,7 @@ impl Tables {
         table.record(event);
     }
 
-    /// The same objects and the same past, which nobody watches.
+    /// The same objects and the same history, without watchers.
     fn copy(&self) -> Self {
         let tables = self.tables.iter().map(|(name, table)| (name.clone(), table.copy())).collect();
         Self { version: self.version, floor: self.floor, tables, dependents: self.dependents.clone() }
@@ -223,9 +223,9 @@ impl Tables {
 /// The tables, and the one writer.
 #[derive(Debug, Default)]
 pub(crate) struct Store {
-    /// What is served.
+    /// What readers see.
     served: Arc<RwLock<Tables>>,
-    /// What writers see; `None` without a journal, when that is what is served.
+    /// What writers see; `None` without a journal, when readers and writers see the same.
     head: Option<RwLock<Tables>>,
     turn: Mutex<()>,
     /// `None` when memory is all there is.
@@ -233,10 +233,10 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// A store that goes on from what a data directory holds.
+    /// A store that continues with the contents of a data directory.
     ///
     /// # Errors
-    /// When the directory cannot be used or what it holds is damaged.
+    /// If the directory cannot be used, or its contents are damaged.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, Error> {
         let (database, stored) = journal::open(data_dir)?;
         let mut tables = Tables { version: stored.version, floor: stored.version, ..Tables::default() };
@@ -299,12 +299,12 @@ impl Store {
         differs
     }
 
-    /// What writers see: it may not be on disk yet, so nobody is told of it.
+    /// What writers see. It may not be on disk yet, so it is not served.
     pub(crate) fn latest(&self) -> RwLockReadGuard<'_, Tables> {
         self.head.as_ref().unwrap_or(&self.served).read()
     }
 
-    /// What is served.
+    /// What readers see.
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Tables> {
         self.served.read()
     }
@@ -313,7 +313,7 @@ impl Store {
         self.served.read().get(resource, key)
     }
 
-    /// Waits until nobody else writes. The last version that the writer has seen or written is noted in `until`.
+    /// Waits for exclusive access. The last version that the writer has seen or written is noted in `until`.
     pub(crate) fn writer<'a>(&'a self, until: &'a AtomicU64) -> Writer<'a> {
         Writer { store: self, turn: self.turn.lock(), changes: Vec::new(), until }
     }
@@ -346,7 +346,7 @@ pub(crate) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Lets those who wait write before this writer goes on.
+    /// Gives waiting writers a turn before this writer continues.
     pub(crate) fn give_way(&mut self) {
         self.hand_over();
         MutexGuard::bump(&mut self.turn);

@@ -10,7 +10,7 @@ use crate::{
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-/// What is shown of an object beside its cells.
+/// What accompanies the cells of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RowObject {
     None,

@@ -34,7 +34,7 @@ impl std::fmt::Debug for Credentials {
 /// The name of HTTP/2 in a TLS handshake (RFC 9113, 3.2).
 pub(crate) const HTTP_2: &[u8] = b"h2";
 
-/// Folder of a data directory that holds secrets.
+/// Folder of a data directory with secrets.
 pub(crate) const FOLDER: &str = "pki";
 const CA: &str = "ca.crt";
 const CA_KEY: &str = "ca.key";
@@ -76,7 +76,7 @@ impl Credentials {
         Ok(credentials)
     }
 
-    /// Whether certificate and key of the authority belong together: clients would refuse what is signed with another key.
+    /// Whether certificate and key of the authority match: clients would refuse what is signed with another key.
     fn check(&self) -> Result<(), Error> {
         let key = KeyPair::from_pem(&self.ca_key).map_err(bad(CA_KEY))?;
         let wrong = |why: String| Error::Credentials { what: CA.to_owned(), why };

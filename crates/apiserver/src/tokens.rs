@@ -25,8 +25,8 @@ const FILE: &str = "token.key";
 const DEFAULT_SECONDS: i64 = 3600;
 const LEAST_SECONDS: i64 = 600;
 const MOST_SECONDS: i64 = 1 << 32;
-/// Who asks for more is given this, as with `--service-account-max-token-expiration` of kube-apiserver: a year, the longest
-/// that a cluster gives anybody by itself (`ExpirationExtensionSeconds` of `pkg/serviceaccount/claims.go`).
+/// A request for more gets this, as with `--service-account-max-token-expiration` of kube-apiserver: a year, the longest that a
+/// cluster issues by itself (`ExpirationExtensionSeconds` of `pkg/serviceaccount/claims.go`).
 const LONGEST_SECONDS: i64 = 365 * 24 * 60 * 60;
 
 /// How long a token lives for which so much was asked.
@@ -105,7 +105,7 @@ impl TokenKey {
         })
     }
 
-    /// The user of a token of a service account: the token is genuine, and what it stands for is still there.
+    /// The user of a service account's token: the token is genuine, and what it is bound to still exists.
     pub(crate) fn user(&self, served: &dyn Served, token: &str) -> Option<User> {
         let account = self.verify(token, served.now())?;
         let accounts = Bound { kind: ACCOUNT_KIND.into(), name: account.name.clone(), uid: account.uid.clone() };
@@ -114,7 +114,7 @@ impl TokenKey {
     }
 }
 
-/// Whether what a token stands for is still there.
+/// Whether what a token is bound to still exists.
 fn is_there(served: &dyn Served, bound: &Bound, namespace: &str) -> bool {
     let registry = served.registry();
     let Some(resource) = registry.of_kind("v1", &bound.kind) else { return false };
@@ -128,7 +128,7 @@ fn is_there(served: &dyn Served, bound: &Bound, namespace: &str) -> bool {
 const ACCOUNT: &str = "system:serviceaccount:";
 const ACCOUNT_KIND: &str = "ServiceAccount";
 
-/// What is told of a user beside name and groups.
+/// Attributes of a user in addition to name and groups.
 pub(crate) type Extra = BTreeMap<String, Vec<String>>;
 
 /// A service account that has a token.
@@ -137,7 +137,7 @@ pub(crate) struct Account {
     pub(crate) namespace: String,
     pub(crate) name: String,
     pub(crate) uid: String,
-    /// What the token ends with, beside the account.
+    /// The object, other than the account, whose deletion ends the token.
     pub(crate) bound: Option<Bound>,
     /// What policies see as `userInfo.extra`.
     pub(crate) extra: Extra,

@@ -52,7 +52,7 @@ const ANY: u32 = 0;
 const ROOT: u32 = 1;
 
 impl Types {
-    /// Compiles the schema of a built-in kind. `definitions` holds what `$ref`s name.
+    /// Compiles the schema of a built-in kind. `definitions` contains what `$ref`s name.
     pub(crate) fn built_in(name: &str, definitions: &Map<String, Value>) -> Self {
         let mut compiler = Compiler { definitions, ..Compiler::default() };
         compiler.definition(name);
@@ -219,7 +219,7 @@ impl<'a> Shape<'a> {
         Self { types: self.types, node }
     }
 
-    /// The shape of a field of an object. Fields nobody declared have no known shape.
+    /// The shape of an object's field. Undeclared fields have no known shape.
     pub(crate) fn field(self, name: &str) -> Self {
         match self.node() {
             Node::Object { fields, entries, .. } => self.to(fields.get(name).copied().or(*entries).unwrap_or(ANY)),
@@ -235,7 +235,7 @@ impl<'a> Shape<'a> {
         }
     }
 
-    /// Whether a field may be there at all.
+    /// Whether a field may be present.
     pub(crate) fn knows(self, name: &str) -> bool {
         match self.node() {
             Node::Object { fields, entries, .. } => entries.is_some() || fields.contains_key(name),

@@ -14,7 +14,7 @@ pub(crate) fn in_version(resource: &Resource, stored: &Object) -> Value {
     value
 }
 
-/// What is stored of an object in a version of its resource.
+/// The stored form of an object in a version of its resource.
 pub(crate) fn stored_form(resource: &Resource, mut value: Value) -> Value {
     if resource.group == "events.k8s.io" {
         event::to_core(&mut value);

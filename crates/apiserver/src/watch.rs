@@ -1,4 +1,4 @@
-//! Watches: what is there, then what changes.
+//! Watches: the existing objects, then their changes.
 
 use crate::{
     list::{parse_version, rendered, row_object},

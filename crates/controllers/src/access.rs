@@ -1,7 +1,7 @@
-//! How images are read: as was said at the start, and as the cluster's own objects say now.
+//! How images are read: as the command line says, and as the cluster's own objects say.
 //!
-//! A change of mirrors, of the pull secret, of certificates or of the proxy takes effect with the next image that is read;
-//! what is known of images by digest stays known.
+//! A change of mirrors, of the pull secret, of certificates or of the proxy takes effect with the next image that is read; what is
+//! cached by digest stays.
 
 use crate::cluster::Watcher;
 use futures::future::select_all;
@@ -31,7 +31,7 @@ use weir_kubeio::{
 };
 use weir_rules::stream::catalog::os_image_url;
 
-/// The objects that say how images are read, and which of them beside those of the release count.
+/// The objects that say how images are read, and the one that names OS images in addition to the release's.
 #[derive(Clone, Debug)]
 pub struct Objects {
     watches: Watches<Watcher>,
@@ -44,7 +44,7 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// Their rows. The kinds of OpenShift among them need not exist.
+    /// Their rows. Kinds of OpenShift among them need not exist.
     pub(crate) fn new(of: &mut Watches<Watcher>) -> Self {
         let (who, all) = (Watcher::Images, Selection::default);
         Self {
@@ -63,14 +63,14 @@ impl Objects {
         self.watches.fill(&client, &[Watcher::Images]).await;
     }
 
-    /// The ConfigMap that names a pair of OS images beside those of the release.
+    /// The ConfigMap that names a pair of OS images in addition to those of the release.
     #[must_use]
     pub fn os_image_url(&self) -> Option<Arc<ConfigMap>> {
         self.os_image_url.get_in(OPERATOR_NAMESPACE, os_image_url::NAME)
     }
 }
 
-/// Why images cannot be read.
+/// Why images cannot be read now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// One of the objects has not been seen yet.
@@ -79,9 +79,9 @@ pub enum Error {
         None => "has not been listed".to_owned(),
     })]
     Unseen {
-        /// Which.
+        /// The object.
         what: String,
-        /// Why, when that is known.
+        /// The reason, if known.
         why: Option<String>,
     },
     /// One of the objects cannot be used.
@@ -89,11 +89,10 @@ pub enum Error {
     Unusable(#[from] BadCluster),
 }
 
-/// As long as an image is asked for again before it counts as failed: the controllers come back by themselves, and say
-/// meanwhile what is wrong.
+/// How long an image is retried before it counts as failed: the controllers retry by themselves, and report the problem meanwhile.
 pub const RETRY: Duration = Duration::from_secs(2);
 
-/// Makes [`Images`] anew when what they depend on changes. Cheap to clone; clones share them.
+/// Rebuilds [`Images`] when what they depend on changes. Cheap to clone; clones share them.
 #[derive(Clone)]
 pub struct Access {
     objects: Objects,
@@ -107,7 +106,7 @@ struct Made {
     images: Result<Images, BadCluster>,
 }
 
-/// The objects at one time.
+/// The objects at one moment.
 #[derive(Clone)]
 struct Seen {
     image: Option<Arc<Image>>,
@@ -125,7 +124,7 @@ impl fmt::Debug for Access {
 }
 
 impl Access {
-    /// As `start` reads them, and as the objects of the cluster say beside that.
+    /// Reads images as `start` does, and as the objects of the cluster say.
     #[must_use]
     pub fn new(cluster: &crate::Cluster, start: Images) -> Self {
         Self::of(cluster.access.clone(), cluster.controller_configs.clone(), start)
@@ -138,10 +137,10 @@ impl Access {
         Self { objects, configs, start, made: Arc::default() }
     }
 
-    /// The images as they are read now: the very same while nothing changes.
+    /// The current way to read images: the identical value while nothing changes.
     ///
     /// # Errors
-    /// When an object has not been seen yet or cannot be used.
+    /// If an object has not been seen yet or is invalid.
     pub fn images(&self) -> Result<Images, Error> {
         if let Some(Unseen { what, why }) = self.objects.watches.unseen(&[Watcher::Images]).into_iter().next() {
             return Err(Error::Unseen { what, why });
@@ -157,13 +156,13 @@ impl Access {
         Ok(images?)
     }
 
-    /// What is known of images by digest, when that is kept.
+    /// The cache of images by digest, if there is one.
     #[must_use]
     pub fn cache(&self) -> Option<&weir_images::Cache> {
         self.start.source().cache.as_deref()
     }
 
-    /// Changes of what images depend on.
+    /// Changes of anything that images depend on.
     #[must_use]
     pub fn changes(&self) -> Vec<watch::Receiver<u64>> {
         let mut all = self.objects.watches.changes(&[Watcher::Images]);
@@ -171,7 +170,7 @@ impl Access {
         all
     }
 
-    /// Which objects of the cluster say something about reading images, for whoever has to mend it.
+    /// The objects of the cluster that affect how images are read, for whoever has to correct them.
     #[must_use]
     pub fn in_use(&self) -> String {
         self.seen().to_string()
@@ -189,12 +188,12 @@ impl Access {
     }
 }
 
-/// The images as `start` and the objects of a cluster say now, for who reads something once and runs no controller.
+/// The way to read images that `start` and the objects of a cluster give now, for a command that runs no controller.
 ///
 /// # Errors
-/// When an object cannot be seen or used.
+/// If an object cannot be read or is invalid.
 pub async fn once(client: Client, start: Images) -> Result<Images, Error> {
-    // Without the kind there is nothing that it says.
+    // Without the kind, there is nothing to apply.
     let configs = Cache::of(Empty, Selection::default());
     let access = Access::of(crate::Cluster::default().access, configs.clone(), start);
     let filling = async {
@@ -241,7 +240,7 @@ impl Seen {
     }
 }
 
-/// Of the objects only what images depend on counts: whoever writes a status makes nothing anew.
+/// Only those parts of the objects that images depend on: a changed status rebuilds nothing.
 impl PartialEq for Seen {
     fn eq(&self, other: &Self) -> bool {
         fn same<K, S: PartialEq>(a: &[Arc<K>], b: &[Arc<K>], part: impl Fn(&K) -> &S) -> bool {
@@ -270,7 +269,7 @@ impl PartialEq for Seen {
     }
 }
 
-/// The objects that say something, by kind and name.
+/// The objects that affect reading, by kind and name.
 impl fmt::Display for Seen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let name = |meta: &k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta, kind: &str| {

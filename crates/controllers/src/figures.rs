@@ -1,10 +1,10 @@
-//! The cluster in numbers, from what is seen of it.
+//! Metrics about the cluster, from the controllers' view of it.
 
 use crate::Context;
 use std::collections::BTreeSet;
 use weir_rules::status::figures::{Figure, FiguresView, ReferenceView};
 
-/// All numbers; none before everything has been seen.
+/// All metrics; none before everything has been seen.
 #[must_use]
 pub fn figures(context: &Context) -> Vec<Figure> {
     let cluster = &context.cluster;

@@ -1,4 +1,4 @@
-//! When controllers last did what they are for; only told in numbers.
+//! When each controller last completed a step; only used for metrics.
 
 use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
@@ -10,12 +10,12 @@ use weir_rules::status::figures::Steps;
 pub struct StepsTaken(Arc<Mutex<Steps>>);
 
 impl StepsTaken {
-    /// Notes that a controller did a step for an object.
+    /// Records that a controller completed a step for an object.
     pub(crate) fn took(&self, controller: &'static str, step: &str, object: &str, now: Timestamp) {
         self.lock().insert((controller, step.to_owned(), object.to_owned()), now);
     }
 
-    /// What is known of the objects that still exist; the others are forgotten.
+    /// The steps of objects that still exist; the others are forgotten.
     pub(crate) fn of(&self, exists: impl Fn(&str) -> bool) -> Steps {
         let mut steps = self.lock();
         steps.retain(|(_, _, object), _| exists(object));

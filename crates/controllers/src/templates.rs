@@ -1,4 +1,4 @@
-//! The templates of a release, out of its image.
+//! The templates of a release, from its image.
 
 use weir_images::{
     Images, Release,
@@ -6,13 +6,13 @@ use weir_images::{
 };
 use weir_rules::template::{Tree, TreeError, tree::MAX_BYTES};
 
-/// Why a release's templates are not known.
+/// Why a release's templates are unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum TemplatesError {
     /// The release does not name the image.
     #[error("release {0} has no templates: it refers to no image {OPERATOR}")]
     NoImage(String),
-    /// The image has no such folder, or nothing is in it.
+    /// The image lacks the folder, or the folder is empty.
     #[error("release {release} has no templates: its image {image} has no folder {TEMPLATES}")]
     NoFolder {
         /// Version of the release.
@@ -28,7 +28,7 @@ pub enum TemplatesError {
         /// Why, and what to do.
         cause: Box<weir_images::Error>,
     },
-    /// The folder is none of templates.
+    /// The folder does not contain valid templates.
     #[error("the templates of release {release} cannot be used: {TEMPLATES}/{cause}")]
     Tree {
         /// Version of the release.
@@ -38,10 +38,10 @@ pub enum TemplatesError {
     },
 }
 
-/// Reads the templates of a release. An image that was read before, and is in the cache, is not asked for again.
+/// Reads the templates of a release. An image in the cache is not requested again.
 ///
 /// # Errors
-/// When it has none, or they cannot be read.
+/// If it has none, or they cannot be read.
 pub async fn of_release(images: &Images, release: &Release) -> Result<Tree, TemplatesError> {
     let version = || release.version.clone();
     let image = release.image_of(OPERATOR).ok_or_else(|| TemplatesError::NoImage(version()))?;

@@ -1,4 +1,4 @@
-//! Deletes rendered MachineConfigs that nobody needs any more.
+//! Deletes rendered MachineConfigs that are no longer needed.
 
 use crate::Context;
 use jiff::{SignedDuration, Timestamp};
@@ -17,7 +17,7 @@ pub struct Controller {
 }
 
 impl Controller {
-    /// One that deletes what was unused for `after`.
+    /// One that deletes what has been unused for `after`.
     #[must_use]
     pub fn new(context: Context, after: Duration) -> Self {
         Self { context, after, since: Mutex::default() }

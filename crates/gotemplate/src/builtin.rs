@@ -1,9 +1,9 @@
 //! The functions of the language itself.
 //!
-//! B-1 `eq` is true when the first argument equals any other; values of different kinds are an error, but for integers with
-//! and without sign, and for nil, which equals nil only.
+//! B-1 `eq` is true if the first argument equals any other; values of different kinds are an error, except signed and unsigned
+//! integers, and nil, which equals only nil.
 //! B-2 `lt`, `le`, `gt` and `ge` compare two numbers or two texts.
-//! B-3 `index` of a map gives the zero value for a key that is not there; of a list an error.
+//! B-3 `index` returns the zero value for a missing key of a map, and an error for a list.
 //!
 //! Source: `text/template/funcs.go` of Go's standard library.
 
@@ -14,7 +14,7 @@ use crate::{
 };
 use std::cmp::Ordering;
 
-/// What a function of the language takes; `None` when there is none of the name. `and` and `or` are evaluated elsewhere.
+/// The signature of a built-in function; `None` if there is none of that name. `and` and `or` are evaluated elsewhere.
 pub(crate) fn signature(name: &str) -> Option<Signature> {
     use Parameter::{Any, Text};
     Some(match name {
@@ -27,7 +27,7 @@ pub(crate) fn signature(name: &str) -> Option<Signature> {
     })
 }
 
-/// Calls one; `None` when there is none of the name.
+/// Calls one; `None` if there is none of that name.
 pub(crate) fn call(name: &str, arguments: &[Value]) -> Option<Result<Value, String>> {
     let (first, rest) = arguments.split_first().unwrap_or((&Value::Missing, &[]));
     let second = rest.first().unwrap_or(&Value::Missing);
@@ -163,7 +163,7 @@ fn equal(one: &Value, other: &Value) -> Result<bool, String> {
         (Value::Float(a), Value::Float(b)) => a == b,
         (Value::Text(a, _), Value::Text(b, _)) => a == b,
         (a, b) if is_absent(a) || is_absent(b) => {
-            // A basic value is no nil, and neither is one that is of a kind and there.
+            // A basic value is not nil, and neither is a non-nil value of another kind.
             a.is_nil() && b.is_nil()
         }
         (a, b) if is_basic(a) || is_basic(b) => return Err(incompatible(a, b)),
@@ -189,7 +189,7 @@ fn same_kind(one: &Value, other: &Value) -> bool {
     (is_pointer(one) && is_pointer(other)) || std::mem::discriminant(one) == std::mem::discriminant(other)
 }
 
-/// `None` for a number that is none.
+/// `None` for NaN.
 fn order(one: &Value, other: &Value) -> Result<Option<Ordering>, String> {
     Ok(match (one, other) {
         (Value::Int(a, _), Value::Int(b, _)) => Some(a.cmp(b)),

@@ -1,27 +1,27 @@
-//! Why a template is refused or stops.
+//! Why a template is refused, or its execution failed.
 
-/// Why a template cannot be parsed, or stopped while it was executed. Nothing of its output is to be used then.
+/// Why a template cannot be parsed, or its execution failed. Its output must not be used then.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("template: {template}:{line}:{column}: {reason}")]
 pub struct Error {
-    /// Name that the template was given, usually the path of its file.
+    /// Name given for the template, usually the path of its file.
     pub template: String,
     /// Line, from 1.
     pub line: usize,
     /// Byte in the line, from 0, as Go counts it.
     pub column: usize,
-    /// Whether the text is no template, or one that stopped.
+    /// Whether parsing or execution failed.
     pub stage: Stage,
     /// What is wrong there.
     pub reason: String,
 }
 
-/// What was being done.
+/// The activity that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stage {
-    /// Reading the text.
+    /// Parsing.
     Parse,
-    /// Executing what was read.
+    /// Execution.
     Execute,
 }
 

@@ -1,11 +1,11 @@
 //! Executing a template.
 //!
-//! E-1 Commands of a pipeline run from left to right; what one comes to is the last argument of the next.
-//! E-2 `and` and `or` stop at the argument that decides, and come to it.
-//! E-3 A field of a struct that does not have it, or of a nil pointer, is an error; a key that a map does not have is no
-//! value, and so are fields of that.
-//! E-4 `range` goes over lists, over maps in the order of their keys, and up to an integer.
-//! E-5 Output, steps and depth are bounded; beyond the bound the template stops.
+//! E-1 Commands of a pipeline run from left to right; the result of one is the last argument of the next.
+//! E-2 `and` and `or` stop at the deciding argument and return it.
+//! E-3 A missing field of a struct, or a field of a nil pointer, is an error; a missing key of a map has no value, and neither have
+//! fields of it.
+//! E-4 `range` iterates over lists, over maps in the order of their keys, and up to an integer.
+//! E-5 Output, steps and depth are limited; execution fails beyond a limit.
 //!
 //! Source: `text/template/exec.go` of Go's standard library.
 
@@ -175,7 +175,7 @@ impl Executor<'_> {
         flow
     }
 
-    /// Gives the variables of a range their values: with two, the first is the index; with one it is the element.
+    /// Sets the variables of a range: of two, the first is the index; a single one is the element.
     fn iteration(
         &self,
         pipeline: &Pipeline,
@@ -203,7 +203,7 @@ impl Executor<'_> {
         let mut value = None;
         for command in &pipeline.commands {
             let result = self.command(command, dot, variables, value.take())?;
-            // What may be anything is looked into: its nil is no value any more.
+            // An interface value is resolved: its nil no longer has a value.
             value = Some(if matches!(result, Value::Nil) { Value::Missing } else { result });
         }
         let value = value.unwrap_or(Value::Missing);
@@ -232,7 +232,7 @@ impl Executor<'_> {
         if !arguments.is_empty() || last.is_some() {
             let reason = match &first.term {
                 Term::Fields(fields) | Term::Variable(_, fields) | Term::Chain(_, fields) if !fields.is_empty() => {
-                    // The fields before the last are looked at first.
+                    // The fields before the last are resolved first.
                     self.operand(first, dot, variables)?;
                     format!("{} is not a method but has arguments", fields.last().map_or("", String::as_str))
                 }
@@ -353,7 +353,7 @@ impl Executor<'_> {
         Ok(values)
     }
 
-    /// An argument: a constant takes the type that is asked for, if it can.
+    /// An argument: a constant takes the expected type, if it can.
     fn argument(
         &mut self,
         parameter: &Parameter,
@@ -402,7 +402,7 @@ impl Executor<'_> {
     }
 }
 
-/// An expression as errors name it: not longer than a glance.
+/// An expression for error messages, shortened.
 fn brief(expression: &str) -> String {
     const LONGEST: usize = 60;
     if expression.chars().count() <= LONGEST {

@@ -5,10 +5,10 @@
 use crate::value::{List, Value};
 use std::fmt::Write as _;
 
-/// Longest width and precision that a verb may ask for.
+/// Maximum width and precision of a verb.
 const MAX_WIDTH: usize = 1000;
 
-/// What an action prints.
+/// The output of an action.
 pub(crate) fn printed(value: &Value) -> Result<String, String> {
     match value.pointed() {
         Value::Missing | Value::Nil => Ok("<no value>".to_owned()),
@@ -74,7 +74,7 @@ fn separated<T>(
     Ok(())
 }
 
-/// A number in as few digits as tell it from others; with an exponent below -4 and from 6 on.
+/// The shortest number that identifies the value; with an exponent below -4 and from 6 on.
 fn shortest(number: f64) -> String {
     if !number.is_finite() {
         return if number.is_nan() {
@@ -92,7 +92,7 @@ fn shortest(number: f64) -> String {
     if (-4..SHORTEST_EXPONENT).contains(&exponent) { format!("{number}") } else { with_exponent(digits, exponent) }
 }
 
-/// From this decimal exponent on `%v` writes one.
+/// `%v` writes an exponent from this one on.
 const SHORTEST_EXPONENT: i32 = 6;
 
 /// At least two digits in the exponent, and always its sign.
@@ -100,7 +100,7 @@ fn with_exponent(digits: &str, exponent: i32) -> String {
     format!("{digits}e{}{:02}", if exponent < 0 { '-' } else { '+' }, exponent.abs())
 }
 
-/// Operands side by side; with a space between two when neither is text.
+/// Operands next to each other; with a space between two that are not text.
 pub(crate) fn print(operands: &[Value]) -> Result<String, String> {
     let mut out = String::new();
     let mut was_text = true;
@@ -115,7 +115,7 @@ pub(crate) fn print(operands: &[Value]) -> Result<String, String> {
     Ok(out)
 }
 
-/// Operands with spaces between, and a newline.
+/// Operands separated by spaces, and a newline.
 pub(crate) fn println(operands: &[Value]) -> Result<String, String> {
     let texts: Vec<String> = operands.iter().map(plain).collect::<Result<_, _>>()?;
     Ok(format!("{}\n", texts.join(" ")))
@@ -132,10 +132,10 @@ struct Verb {
     precision: Option<usize>,
 }
 
-/// Operands where the verbs of a text stand.
+/// Replaces the verbs of a text by operands.
 ///
 /// # Errors
-/// Names a verb, flag or operand that is not supported; what Go writes about a mistake (`%!d(string=x)`) is written.
+/// Names an unsupported verb, flag or operand; for mistakes, Go's output (`%!d(string=x)`) is written.
 pub(crate) fn printf(format: &str, operands: &[Value]) -> Result<String, String> {
     let mut out = String::new();
     let mut characters = format.chars().peekable();
@@ -193,7 +193,7 @@ fn size<'v>(
     Ok(digits)
 }
 
-/// An operand that a format has no place for.
+/// An operand without a verb.
 fn described(value: &Value) -> Result<String, String> {
     match value {
         Value::Missing | Value::Nil => Ok("<nil>".to_owned()),
@@ -299,7 +299,7 @@ fn quoted(text: &str) -> String {
             '\u{b}' => out.push_str("\\v"),
             '\u{c}' => out.push_str("\\f"),
             c if c.is_ascii_control() => _ = write!(out, "\\x{:02x}", u32::from(c)),
-            // What is no graphic character beyond ASCII is escaped; a letter, mark, number or symbol is not.
+            // Characters beyond ASCII are escaped unless they are graphic: a letter, mark, number or symbol.
             c if c.is_control()
                 || (c.is_whitespace() && c != ' ')
                 || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{feff}') =>

@@ -2,14 +2,14 @@
 
 use crate::value::Value;
 
-/// What a function takes in one place.
+/// The type of a parameter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Parameter {
     /// Anything; no value becomes nil.
     Any,
     /// An integer of type `int`.
     Int,
-    /// Text of type `string`; of a type that is called otherwise it is refused.
+    /// Text of type `string`; text of a named type is refused.
     Text,
     /// A list of type `[]string`.
     Texts,
@@ -17,34 +17,34 @@ pub enum Parameter {
     Struct(&'static str),
 }
 
-/// What a function takes.
+/// The signature of a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Signature {
-    /// What it takes in each place.
+    /// The types of its parameters.
     pub parameters: Vec<Parameter>,
-    /// Whether the last may be given any number of times.
+    /// Whether the last one is variadic.
     pub is_variadic: bool,
 }
 
 impl Signature {
-    /// A function that takes exactly these.
+    /// A function with exactly these parameters.
     #[must_use]
     pub fn of(parameters: impl Into<Vec<Parameter>>) -> Self {
         Self { parameters: parameters.into(), is_variadic: false }
     }
 
-    /// A function whose last argument may be given any number of times.
+    /// A function whose last parameter is variadic.
     #[must_use]
     pub fn variadic(parameters: impl Into<Vec<Parameter>>) -> Self {
         Self { parameters: parameters.into(), is_variadic: true }
     }
 
-    /// What stands in a place.
+    /// The type at a position.
     pub(crate) fn parameter(&self, at: usize) -> &Parameter {
         self.parameters.get(at).or(self.parameters.last()).unwrap_or(&Parameter::Any)
     }
 
-    /// Why it cannot be called with so many arguments.
+    /// Why it cannot be called with this number of arguments.
     pub(crate) fn refuses(&self, name: &str, count: usize) -> Option<String> {
         let wanted = self.parameters.len();
         if self.is_variadic {
@@ -68,7 +68,7 @@ impl Parameter {
         }
     }
 
-    /// A value in this place, or why it does not fit.
+    /// A value for this parameter, or why it does not fit.
     pub(crate) fn accept(&self, value: Value) -> Result<Value, String> {
         let fits = match (self, &value) {
             (Self::Any, Value::Missing) => return Ok(Value::Nil),
@@ -92,14 +92,14 @@ impl Parameter {
     }
 }
 
-/// The functions that are there beside those of the language.
+/// Functions in addition to the built-in ones.
 pub trait Functions {
-    /// What a function takes; `None` when there is none of the name.
+    /// The signature of a function; `None` if there is none of that name.
     fn signature(&self, name: &str) -> Option<Signature>;
 
-    /// Calls a function with as many arguments of such types as its signature says.
+    /// Calls a function with arguments that match its signature.
     ///
     /// # Errors
-    /// Why it has no answer.
+    /// Why it fails.
     fn call(&self, name: &str, arguments: &[Value]) -> Result<Value, String>;
 }

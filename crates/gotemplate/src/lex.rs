@@ -1,13 +1,13 @@
 //! A template's text in tokens.
 //!
-//! L-1 `{{` begins an action anywhere in text; nothing else does. `}}` ends it.
+//! L-1 `{{` begins an action anywhere in text, and `}}` ends it; nothing else does.
 //! L-2 `{{-` and `-}}` with white space between the sign and the rest trim white space of the text next to them, through
 //! comments. White space is space, tab, carriage return and line feed.
-//! L-3 A comment stands alone in its action, next to the delimiters or to their trim markers.
+//! L-3 A comment is alone in its action, next to the delimiters or to their trim markers.
 //!
 //! Source: `text/template/parse/lex.go` of Go's standard library.
 
-/// What a token is.
+/// Kinds of tokens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     Text,
@@ -31,7 +31,7 @@ pub(crate) enum Kind {
     Character,
     Quoted,
     Raw,
-    /// Another printable character, which no grammar takes.
+    /// Another printable character, which is never valid.
     Other,
     End,
 }
@@ -164,7 +164,7 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
-    /// Whether the action ends here, and then whether it trims.
+    /// Whether the action ends here, and if so, whether it trims.
     fn at_right_delimiter(&self) -> Option<bool> {
         let rest = self.rest();
         if is_right_marker(rest) && rest.get(2..).is_some_and(|rest| rest.starts_with(RIGHT)) {
@@ -235,7 +235,7 @@ impl<'t> Lexer<'t> {
         Ok(())
     }
 
-    /// White space, but for one character that belongs to a trim marker behind it.
+    /// White space, except for one character that belongs to the trim marker after it.
     fn space(&mut self, start: usize) -> Result<(), Fault> {
         while self.at_right_delimiter().is_none() && self.peek().is_some_and(is_space) {
             self.next();

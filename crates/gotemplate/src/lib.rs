@@ -1,17 +1,17 @@
-//! Go's `text/template`, as far as the templates of releases go, exactly; everything else is refused with line and column.
+//! Go's `text/template`, exactly, as far as the templates of releases use it; everything else is refused with line and column.
 //!
-//! What a template prints ends up in files on nodes, where a byte more reboots a fleet: nothing is half evaluated, nothing
-//! that this engine does not know is passed over. Beyond what releases use there are `with`, comments, variables,
-//! `break`, `continue`, `define`, `template`, `block`, `print`, `println`, `printf`, `slice` and all comparisons. Methods, complex
-//! numbers, and the functions `html`, `js`, `urlquery` and `call` are refused.
+//! The output of templates ends up in files on nodes, where one more byte reboots a fleet: nothing is evaluated half-way, and
+//! nothing unknown is ignored. In addition to what releases use, `with`, comments, variables, `break`, `continue`, `define`,
+//! `template`, `block`, `print`, `println`, `printf`, `slice` and all comparisons are supported. Methods, complex numbers, and the
+//! functions `html`, `js`, `urlquery` and `call` are refused.
 //!
-//! | module | question |
+//! | module | subject |
 //! |---|---|
-//! | [`value`] | what a template can be given |
+//! | [`value`] | the values that a template can be given |
 //! | [`types`] | how JSON becomes values of Go's struct types |
-//! | [`function`] | what a template can call beside the language's own |
+//! | [`function`] | functions in addition to the built-in ones |
 //! | `lex`, `number`, `parse`, `tree` | how text becomes a template |
-//! | `execute`, `builtin`, `format` | what it prints |
+//! | `execute`, `builtin`, `format` | how it is executed |
 //!
 //! Source: the package `text/template` of Go's standard library, <https://pkg.go.dev/text/template>.
 
@@ -34,17 +34,17 @@ pub use value::Value;
 
 use std::collections::BTreeMap;
 
-/// Longest text of a template. The longest of a release has some 20 KiB.
+/// Maximum length of a template. The longest of a release has some 20 KiB.
 pub const MAX_TEXT: usize = 4 << 20;
 
-/// How far a template may go. A template of a release stays a thousand times below each.
+/// Limits of an execution. Templates of releases stay below each by a factor of a thousand.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Bytes of output.
+    /// Maximum output in bytes.
     pub output: usize,
-    /// Commands executed, and rounds of loops.
+    /// Maximum number of commands and loop iterations.
     pub steps: usize,
-    /// Structures within each other, counted through templates that call each other.
+    /// Maximum nesting of structures, including templates that call each other.
     pub depth: usize,
 }
 
@@ -54,7 +54,7 @@ impl Default for Limits {
     }
 }
 
-/// A template that was read.
+/// A parsed template.
 #[derive(Clone, Debug)]
 pub struct Template {
     name: String,
@@ -63,10 +63,10 @@ pub struct Template {
 }
 
 impl Template {
-    /// Reads a template. `name` is what errors call it, usually the path of its file.
+    /// Parses a template. `name` identifies it in errors, usually the path of its file.
     ///
     /// # Errors
-    /// When the text is no template, or uses what is not supported.
+    /// If the text is not a template, or uses something that is not supported.
     pub fn parse(name: &str, text: &str, functions: &dyn Functions) -> Result<Self, Error> {
         let error = |(at, reason)| Error::at(name, text, at, Stage::Parse, reason);
         if text.len() > MAX_TEXT {
@@ -77,10 +77,10 @@ impl Template {
         Ok(Self { name: name.to_owned(), text: text.to_owned(), templates })
     }
 
-    /// What it prints with this data.
+    /// Executes it with this data and returns its output.
     ///
     /// # Errors
-    /// Where and why it stopped; what was printed until then is not given.
+    /// Where and why execution failed; there is no partial output.
     pub fn execute(&self, data: &Value, functions: &dyn Functions, limits: Limits) -> Result<String, Error> {
         let mut executor = execute::Executor {
             name: &self.name,

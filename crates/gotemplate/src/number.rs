@@ -5,7 +5,7 @@
 
 use crate::tree::Number;
 
-/// A number as it is written. `None` where Go refuses it too, or it is complex or a hexadecimal floating point number.
+/// A number as it is written. `None` if Go refuses it too, or if it is complex or a hexadecimal floating point number.
 pub(crate) fn number(text: &str) -> Option<Number> {
     if let Some(int) = integer(text) {
         #[allow(clippy::cast_precision_loss, reason = "Go converts the same way")]
@@ -44,7 +44,7 @@ fn integer(text: &str) -> Option<i64> {
     i64::try_from(if is_negative { -size } else { size }).ok()
 }
 
-/// Whether every underscore stands between digits, or between the base and a digit.
+/// Whether every underscore is between digits, or between the base and a digit.
 fn separates(text: &str) -> bool {
     let bytes = text.trim_start_matches(['+', '-']).as_bytes();
     let is_digit = |at: Option<usize>| at.and_then(|at| bytes.get(at)).is_some_and(u8::is_ascii_alphanumeric);
@@ -55,7 +55,7 @@ fn separates(text: &str) -> bool {
         .all(|(at, _)| is_digit(at.checked_sub(1)) && is_digit(Some(at + 1)))
 }
 
-/// The text of a string constant in double quotes, without them. `None` where an escape is none, or makes no UTF-8.
+/// The text of a string constant in double quotes, without them. `None` if an escape is invalid, or the result is not UTF-8.
 pub(crate) fn unquote(text: &str) -> Option<String> {
     let mut bytes = Vec::new();
     let mut rest = text;
@@ -69,14 +69,14 @@ pub(crate) fn unquote(text: &str) -> Option<String> {
     String::from_utf8(bytes).ok()
 }
 
-/// The code of a character constant, given what stands between its quotes.
+/// The code of a character constant, given the text between its quotes.
 pub(crate) fn character(text: &str) -> Option<i64> {
     let mut rest = text;
     let (value, _) = unescape(&mut rest, '\'')?;
     rest.is_empty().then_some(i64::from(value))
 }
 
-/// Takes one character or escape; says its code, and whether it stands for a byte.
+/// Takes one character or escape; returns its code, and whether it stands for a byte.
 fn unescape(rest: &mut &str, quote: char) -> Option<(u32, bool)> {
     let mut characters = rest.chars();
     let first = characters.next()?;

@@ -1,10 +1,10 @@
-//! Tokens to a tree.
+//! From tokens to a tree.
 //!
-//! P-1 A variable is known from its declaration to the `end` of the structure it stands in; using another is an error.
-//! P-2 `else if` and `else with` continue the structure of their own kind only.
-//! P-3 `define` stands at the top; a name is defined once, unless a definition is blank.
-//! P-4 `break` and `continue` stand within a `range`.
-//! P-5 What begins a later command of a pipeline can take an argument.
+//! P-1 A variable is visible from its declaration to the `end` of the enclosing structure; using another is an error.
+//! P-2 `else if` and `else with` continue only a structure of their own kind.
+//! P-3 `define` is only allowed at the top level; a name is defined once, unless a definition is blank.
+//! P-4 `break` and `continue` are only allowed inside a `range`.
+//! P-5 A later command of a pipeline has to begin with something that can take an argument.
 //!
 //! Source: `text/template/parse/parse.go` of Go's standard library.
 
@@ -15,13 +15,13 @@ use crate::{
 };
 use std::collections::BTreeMap;
 
-/// Structures and parentheses within each other. Templates of releases have four.
+/// Maximum nesting of structures and parentheses. Templates of releases have four levels.
 const MAX_DEPTH: usize = 100;
 
-/// Functions of Go's own that this engine does not have, since no release uses them.
+/// Functions of Go that this engine lacks, since no release uses them.
 const REFUSED: [&str; 4] = ["html", "js", "urlquery", "call"];
 
-/// The templates of a text by name, its own among them.
+/// The templates in a text by name, including the text's own.
 pub(crate) fn parse(
     name: &str,
     text: &str,
@@ -145,7 +145,7 @@ impl<'t> Parser<'t> {
         self.add(name, list, at)
     }
 
-    /// The body of a template of its own, to its `end`: it sees no variable of this one.
+    /// The body of a nested template, up to its `end`: it sees no variable of the enclosing one.
     fn apart(&mut self, context: &str) -> Result<List, Fault> {
         let outside = (std::mem::replace(&mut self.variables, vec!["$".to_owned()]), std::mem::take(&mut self.ranges));
         let (list, is_end, at) = self.deeper(Self::list)?;
@@ -321,7 +321,7 @@ impl<'t> Parser<'t> {
         }
     }
 
-    /// The variables that a pipeline declares or assigns, and which of both.
+    /// The variables that a pipeline declares or assigns, and which of the two.
     fn declarations(&mut self, context: &str) -> Result<(Vec<String>, bool), Fault> {
         let mut variables = Vec::new();
         loop {
@@ -471,7 +471,7 @@ impl<'t> Parser<'t> {
     fn constant(&self, token: Token) -> Result<String, Fault> {
         let word = self.word(token);
         if token.kind == Kind::Raw {
-            // As in Go, carriage returns are no part of a raw string.
+            // As in Go, carriage returns are not part of a raw string.
             return Ok(within(word).replace('\r', ""));
         }
         number::unquote(within(word)).ok_or_else(|| (token.start, format!("invalid syntax of string {word}")))

@@ -1,4 +1,4 @@
-//! What a template is once it was read.
+//! A parsed template.
 
 /// A list of nodes, executed one after the other.
 pub(crate) type List = Vec<Node>;
@@ -7,14 +7,14 @@ pub(crate) type List = Vec<Node>;
 #[derive(Clone, Debug)]
 pub(crate) enum Node {
     Text(String),
-    /// Prints what the pipeline comes to, unless it declares a variable.
+    /// Prints the result of the pipeline, unless it declares a variable.
     Action(Pipeline),
     If(Branch),
     With(Branch),
     Range(Branch),
     Break,
     Continue,
-    /// Executes another template; without a pipeline its dot is no value.
+    /// Executes another template; without a pipeline its dot has no value.
     Template {
         at: usize,
         name: String,
@@ -30,13 +30,13 @@ pub(crate) struct Branch {
     pub(crate) otherwise: List,
 }
 
-/// Commands, each of which gets what the one before it came to as its last argument.
+/// Commands, each of which gets the result of the previous one as its last argument.
 #[derive(Clone, Debug)]
 pub(crate) struct Pipeline {
     pub(crate) at: Span,
     /// Names with their dollar sign; at most two in a range, else one.
     pub(crate) variables: Vec<String>,
-    /// Whether the variables are there already.
+    /// Whether the variables exist already.
     pub(crate) assigns: bool,
     pub(crate) commands: Vec<Command>,
 }
@@ -49,12 +49,12 @@ pub(crate) struct Command {
     pub(crate) arguments: Vec<Operand>,
 }
 
-/// Where something stands in the text.
+/// A position in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
-    /// Where errors are said to be: as in Go, of fields behind something else at the first of them.
+    /// The position for errors: as in Go, that of the first field after something else.
     pub(crate) place: usize,
 }
 
@@ -71,7 +71,7 @@ pub(crate) struct Operand {
     pub(crate) term: Term,
 }
 
-/// What an operand is.
+/// Kinds of operands.
 #[derive(Clone, Debug)]
 pub(crate) enum Term {
     Dot,
@@ -85,7 +85,7 @@ pub(crate) enum Term {
     Variable(String, Vec<String>),
     Function(String),
     Pipeline(Box<Pipeline>),
-    /// Fields of what another operand comes to.
+    /// Fields of another operand's result.
     Chain(Box<Operand>, Vec<String>),
 }
 
@@ -94,6 +94,6 @@ pub(crate) enum Term {
 pub(crate) struct Number {
     pub(crate) int: Option<i64>,
     pub(crate) float: Option<f64>,
-    /// Whether it is written as a floating point number, and one where nothing else is asked for.
+    /// Whether it is written as a floating point number, which is then its default type.
     pub(crate) is_float: bool,
 }

@@ -1,9 +1,9 @@
 //! Values of Go's struct types from JSON.
 //!
-//! T-1 A field is known by its Go name and comes from its JSON name; an embedded one without a JSON name from the object of
-//! the struct that it stands in.
-//! T-2 What JSON does not say is the zero value of its type: for pointers, lists and maps nil.
-//! T-3 What JSON says in another type is an error that names the field.
+//! T-1 A field has a Go name and is read from its JSON name; an embedded one without a JSON name is read from the object of the
+//! enclosing struct.
+//! T-2 What is missing in JSON is the zero value of its type: nil for pointers, lists and maps.
+//! T-3 A value of the wrong type is an error that names the field.
 //!
 //! Source: `encoding/json` and `reflect` of Go's standard library.
 
@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::Value as Json;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Structs within each other; real ones have about ten.
+/// Maximum nesting of structs; real ones have about ten levels.
 const MAX_DEPTH: usize = 64;
 
 /// Struct types by name.
@@ -43,7 +43,7 @@ enum Type {
     Struct(Arc<str>),
 }
 
-/// A table or a value that does not fit.
+/// An invalid table, or a value that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TypeError {
     /// The table itself is wrong.
@@ -54,10 +54,10 @@ pub enum TypeError {
         /// What is wrong.
         why: String,
     },
-    /// JSON says something of another type than the field has.
+    /// The value has another type than the field.
     #[error("{path}: {expected} expected")]
     Value {
-        /// JSON names from the top, with dots between.
+        /// JSON names from the top, with dots.
         path: String,
         /// The Go type.
         expected: String,
@@ -65,11 +65,11 @@ pub enum TypeError {
 }
 
 impl Types {
-    /// Reads a table: an object of struct names, each with its fields in order as objects of `go`, `json`, `type` and, where
-    /// it is so, `embedded`.
+    /// Parses a table: an object of struct names, each with its fields in order as objects of `go`, `json`, `type` and possibly
+    /// `embedded`.
     ///
     /// # Errors
-    /// When it is no such table.
+    /// If it is not such a table.
     pub fn read(table: &Json) -> Result<Self, TypeError> {
         let wrong = |at: &str, why: &str| TypeError::Table { at: at.to_owned(), why: why.to_owned() };
         let mut structs = BTreeMap::new();
@@ -80,7 +80,7 @@ impl Types {
                 let go = text("go").ok_or_else(|| wrong(name, "a field without `go`"))?;
                 let of = text("type").ok_or_else(|| wrong(&format!("{name}.{go}"), "no `type`"))?;
                 let is_embedded = field.get("embedded").is_some();
-                // Without a name of its own a field has its Go name in JSON, and an embedded one none at all.
+                // Without a JSON name, a field has its Go name in JSON, and an embedded one none at all.
                 let json = text("json").filter(|json| !json.is_empty() || is_embedded).unwrap_or(go);
                 Ok(Entry { go: go.into(), json: json.to_owned(), of: Type::read(of), is_embedded })
             });
@@ -92,7 +92,7 @@ impl Types {
     /// A struct from JSON.
     ///
     /// # Errors
-    /// When the type is not in the table, or JSON does not fit.
+    /// If the type is not in the table, or JSON does not fit.
     pub fn value(&self, type_name: &str, json: &Json) -> Result<Value, TypeError> {
         self.build(&Type::Struct(type_name.into()), json, &mut Vec::new())
     }
@@ -181,7 +181,7 @@ impl Types {
             }
             Type::Pointer(to) => Value::NilPointer(to.name().into()),
             Type::Struct(name) => {
-                // The depth counts what stands within each other, whatever its names.
+                // The depth counts nesting, whatever the names.
                 path.push(String::new());
                 let built = if path.len() > MAX_DEPTH {
                     Err(too_deep(name))
@@ -200,7 +200,7 @@ fn too_deep(name: &str) -> TypeError {
 }
 
 impl Type {
-    /// A type as Go writes it; a named one that is no struct with what it is in parentheses behind it.
+    /// A type as Go writes it; a named type that is not a struct is followed by its underlying type in parentheses.
     fn read(text: &str) -> Self {
         if let Some(to) = text.strip_prefix('*') {
             return Self::Pointer(Box::new(Self::read(to)));

@@ -1,39 +1,39 @@
-//! Values as a template sees them: with the types that Go gives them.
+//! Values as a template sees them, with Go's types.
 
 use serde_json::Value as Json;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Name of a type that is not one of the language's own; absent for those.
+/// Name of a named type; absent for built-in types.
 pub type Named = Option<Arc<str>>;
 
 /// A value. Cheap to clone.
 #[derive(Clone, Debug)]
 pub enum Value {
-    /// No value at all: a key that a map does not have, or a template's data that was not given.
+    /// No value at all: a missing key of a map, or data that was not given.
     Missing,
-    /// The nil of a value that may be anything.
+    /// Nil of an interface.
     Nil,
-    /// A truth value.
+    /// A boolean.
     Bool(bool),
-    /// A signed integer, and its type where that is not `int`.
+    /// A signed integer, and its type unless that is `int`.
     Int(i64, Named),
-    /// An unsigned integer, and its type where that is not `uint`.
+    /// An unsigned integer, and its type unless that is `uint`.
     Uint(u64, Named),
     /// A floating point number.
     Float(f64),
-    /// Text, and its type where that is not `string`.
+    /// Text, and its type unless that is `string`.
     Text(Arc<str>, Named),
     /// Bytes.
     Bytes(Arc<[u8]>),
     /// A list.
     List(List),
-    /// A map from text.
+    /// A map with text keys.
     Map(Map),
     /// A struct.
     Struct(Arc<Struct>),
-    /// A pointer to something that is there.
+    /// A pointer to a value.
     Pointer(Arc<Value>),
-    /// A pointer to nothing; the type it would point to.
+    /// A nil pointer, with the type that it would point to.
     NilPointer(Arc<str>),
 }
 
@@ -42,7 +42,7 @@ pub enum Value {
 pub struct List {
     /// Type of the elements, as Go writes it.
     pub element: Arc<str>,
-    /// The elements; absent for a nil list, which is as empty.
+    /// The elements; absent for a nil list, which counts as empty.
     pub items: Option<Arc<[Value]>>,
 }
 
@@ -51,9 +51,9 @@ pub struct List {
 pub struct Map {
     /// Type of the map, as Go writes it.
     pub type_name: Arc<str>,
-    /// What `index` gives for a key that is not there.
+    /// The result of `index` for a missing key.
     pub zero: Arc<Value>,
-    /// The entries; absent for a nil map, which is as empty.
+    /// The entries; absent for a nil map, which counts as empty.
     pub entries: Option<Arc<BTreeMap<String, Value>>>,
 }
 
@@ -71,9 +71,9 @@ pub struct Struct {
 pub struct Field {
     /// Its Go name.
     pub name: Arc<str>,
-    /// What it holds.
+    /// Its value.
     pub value: Value,
-    /// Whether the fields of its value are reached through the outer struct, too.
+    /// Whether the fields of its value can be accessed through the outer struct.
     pub is_embedded: bool,
 }
 
@@ -107,7 +107,7 @@ impl Value {
         })
     }
 
-    /// JSON as Go decodes it when it may be anything; numbers that are written without a point are `int` where they fit.
+    /// JSON as Go decodes it into an interface; numbers that are written without a point are `int` if they fit.
     #[must_use]
     pub fn generic(json: &Json) -> Self {
         match json {
@@ -151,7 +151,7 @@ impl Value {
         }
     }
 
-    /// Whether a condition takes it for true: what is not zero, not empty and there; structs always.
+    /// Whether a condition takes it as true: not zero, not empty and not nil; structs are always true.
     #[must_use]
     pub fn is_true(&self) -> bool {
         match self {
@@ -182,7 +182,7 @@ impl Value {
     /// Its text, as `%v` of Go's `fmt` writes it.
     ///
     /// # Errors
-    /// When that would print an address of memory.
+    /// If that would print a memory address.
     pub fn plain(&self) -> Result<String, String> {
         crate::format::plain(self)
     }
@@ -197,7 +197,7 @@ impl Value {
     }
 }
 
-/// The type that holds anything.
+/// The interface type.
 pub(crate) const ANY: &str = "interface {}";
 
 impl List {
@@ -209,7 +209,7 @@ impl List {
 }
 
 impl Struct {
-    /// A field by its Go name, its own or one of an embedded struct; the shallowest counts.
+    /// A field by its Go name, either its own or one of an embedded struct; the shallowest counts.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Value> {
         if let Some(own) = self.fields.iter().find(|field| &*field.name == name) {

@@ -1,15 +1,15 @@
-//! Many writes at once, but no more than the server takes.
+//! Many writes at once, but no more than the server can take.
 
 use crate::Error;
 use futures::{StreamExt as _, stream};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Requests under way at the same time. More than that only lengthens the server's queue.
+/// Maximum number of concurrent requests. More would only lengthen the server's queue.
 const AT_ONCE: usize = 32;
 
-/// Does work for items, several at a time; what became of each, in the order they ended.
+/// Does work for items, several at a time; returns the results in the order in which they finished.
 ///
-/// Once the server says that it has too much to do (429), no further work is begun: its items are not in the answer, and
+/// Once the server says that it has too much to do (429), no further work is started: those items are missing from the results, and
 /// the error asks the caller to come back.
 pub async fn batch<T, R>(work: Vec<(T, R)>) -> Vec<(T, Result<(), Error>)>
 where

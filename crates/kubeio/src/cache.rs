@@ -1,9 +1,8 @@
-//! What objects of a kind there are now.
+//! The current objects of a kind.
 //!
-//! A cache is a watch folded into a map in name order. An object that cannot be decoded is left out and named in
-//! [`Cache::broken`]; it never stops the watch of the others. Writes are folded in at once with [`Cache::observe`], so a
-//! controller never decides on a state older than its own last write; what the watch then says of the same version is not
-//! decoded again.
+//! A cache is a watch folded into a map sorted by name. An object that cannot be decoded is left out and listed in
+//! [`Cache::broken`]; it never stops the watch of the others. [`Cache::observe`] takes in writes at once, so a controller never
+//! decides on a state older than its own last write; when the watch reports the same version, it is not decoded again.
 
 use crate::{
     drive::chain,
@@ -26,7 +25,7 @@ use tokio::sync::watch;
 /// Namespace (empty for cluster-scoped kinds) and name.
 type Key = (String, String);
 
-/// What can be held in a cache.
+/// What a cache can hold.
 pub trait Cached: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static {}
 impl<K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static> Cached for K {}
 
@@ -55,14 +54,14 @@ struct Shared<K> {
 struct Objects<K> {
     found: BTreeMap<Key, Arc<K>>,
     broken: BTreeMap<Key, Unreadable>,
-    /// Uids of objects that the watch said are gone: the answer to an earlier write does not bring them back.
+    /// Uids of objects that the watch reported as deleted: the response to an earlier write does not bring them back.
     gone: BTreeMap<Key, Option<String>>,
-    /// Objects that somebody waits for.
+    /// Objects that somebody is waiting for.
     awaited: BTreeMap<Key, watch::Sender<u64>>,
     /// Changes of anything but a status, counted.
     revision: u64,
     synced: bool,
-    /// Whether the API server knows the kind; so it is held until it says otherwise.
+    /// Whether the API server knows the kind; assumed until it says otherwise.
     served: bool,
     failing: Option<String>,
 }
@@ -74,7 +73,7 @@ impl<K: Cached> Default for Cache<K> {
 }
 
 impl<K: Cached> Cache<K> {
-    /// An empty cache of all objects of a kind, not yet synced. Where the kind is missing it waits for it.
+    /// An empty cache of all objects of a kind, not yet synced. If the kind is missing, it waits for it.
     #[must_use]
     pub fn new() -> Self {
         Self::of(Missing::Wait, Selection::default())
@@ -111,13 +110,13 @@ impl<K: Cached> Cache<K> {
         self.read().found.values().cloned().collect()
     }
 
-    /// The cluster-scoped object of this name.
+    /// The cluster-scoped object with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<K>> {
         self.read().found.get(&(String::new(), name.to_owned())).cloned()
     }
 
-    /// Objects that exist and cannot be read, in (namespace, name) order.
+    /// Objects that exist but cannot be read, in (namespace, name) order.
     #[must_use]
     pub fn broken(&self) -> Vec<Unreadable> {
         self.read().broken.values().cloned().collect()
@@ -129,40 +128,39 @@ impl<K: Cached> Cache<K> {
         self.shared.changes.subscribe()
     }
 
-    /// As [`Self::changes`], but a status that is written is passed over: for a kind with a generation, which counts changes of
-    /// what is wanted.
+    /// Like [`Self::changes`], but without changes of the status alone, for a kind with a generation.
     #[must_use]
     pub fn revisions(&self) -> watch::Receiver<u64> {
         self.shared.revisions.subscribe()
     }
 
-    /// A receiver that is notified of changes of the cluster-scoped object of this name, and of no others: thousands may wait,
-    /// each for its own.
+    /// A receiver that is notified only of changes of the cluster-scoped object with this name: thousands may wait, each for its
+    /// own.
     #[must_use]
     pub fn changes_of(&self, name: &str) -> watch::Receiver<u64> {
         let key = (String::new(), name.to_owned());
         self.shared.objects.write().awaited.entry(key).or_insert_with(|| watch::channel(0).0).subscribe()
     }
 
-    /// Whether everything that existed at the start has been seen.
+    /// Whether everything that existed at startup has been seen.
     #[must_use]
     pub fn is_synced(&self) -> bool {
         self.read().synced
     }
 
-    /// Whether the API server knows the kind. Only where it need not is this ever false.
+    /// Whether the API server knows the kind. It is only ever false for an optional kind.
     #[must_use]
     pub fn is_served(&self) -> bool {
         self.read().served
     }
 
-    /// Why the objects are not known, or are no longer kept up to date; `None` while all is well.
+    /// Why the objects are unknown or no longer kept up to date; `None` while all is well.
     #[must_use]
     pub fn failing(&self) -> Option<String> {
         self.read().failing.clone()
     }
 
-    /// Folds in an object that a write returned, unless the watch has already brought a newer one, or its end.
+    /// Takes in an object that a write returned, unless the watch already reported a newer version or its deletion.
     pub fn observe(&self, object: K) {
         self.write(|objects| {
             let gone = objects.gone.get(&key(&object)).is_some_and(|uid| *uid == object.meta().uid);
@@ -170,7 +168,7 @@ impl<K: Cached> Cache<K> {
         });
     }
 
-    /// Watches until cancelled. Errors are logged and retried with back-off: an API server that is gone comes back.
+    /// Watches until cancelled. Errors are logged and retried with back-off, because an unreachable API server comes back.
     pub async fn fill(self, client: Client) {
         let url = K::url_path(&(), self.selection().namespace);
         let about = format!("watch of {}", K::plural(&()));
@@ -214,7 +212,7 @@ impl<K: Cached> Cache<K> {
 }
 
 impl<K: Cached + Resource<Scope = NamespaceResourceScope>> Cache<K> {
-    /// The object of this name in a namespace.
+    /// The object with this name in a namespace.
     #[must_use]
     pub fn get_in(&self, namespace: &str, name: &str) -> Option<Arc<K>> {
         self.read().found.get(&(namespace.to_owned(), name.to_owned())).cloned()
@@ -222,7 +220,7 @@ impl<K: Cached + Resource<Scope = NamespaceResourceScope>> Cache<K> {
 }
 
 impl<K: Cached> Objects<K> {
-    /// Nothing is there, and that is known. True when it was not known before.
+    /// Records that there are no objects. Returns whether that was unknown before.
     fn empty(&mut self) -> bool {
         let changed = !self.synced || self.served || !self.found.is_empty() || self.failing.is_some();
         self.found.clear();
@@ -241,7 +239,7 @@ impl<K: Cached> Objects<K> {
         changed
     }
 
-    /// Folds one watch event; true when something changed.
+    /// Folds in one watch event; returns whether something changed.
     fn fold(&mut self, event: Event<K>) -> bool {
         let failed = self.failing.take().is_some();
         self.served = true;
@@ -272,7 +270,7 @@ impl<K: Cached> Objects<K> {
         }
     }
 
-    /// Takes in what was read: whether that changed something, and of which object.
+    /// Takes in what was read; returns whether that changed something, and which object.
     fn take(&mut self, read: Read<K>) -> (bool, Key) {
         match read {
             Read::Object(object) => {
@@ -311,21 +309,21 @@ impl<K: Cached> Objects<K> {
             return mended;
         }
         self.gone.remove(&key);
-        // Nobody here reads them, and they are a third of a node's size.
+        // They are not used here, and are a third of a node's size.
         object.meta_mut().managed_fields = None;
         self.announce(&key);
         self.found.insert(key, Arc::new(object));
         true
     }
 
-    /// Whether this version of an object is held, or a newer one.
+    /// Whether this version of an object, or a newer one, is in the cache.
     fn holds(&self, identity: &Identity) -> bool {
         let key = (identity.namespace.clone(), identity.name.clone());
         let version = Some(identity.resource_version.as_str());
         self.found.get(&key).is_some_and(|held| !is_newer(identity.uid.as_deref(), version, held.as_ref()))
     }
 
-    /// Tells those who wait for an object that it changed.
+    /// Notifies those who wait for an object that it changed.
     fn announce(&mut self, key: &Key) {
         let Some(waiting) = self.awaited.get(key) else { return };
         if waiting.is_closed() {
@@ -345,16 +343,16 @@ fn key(object: &impl kube::ResourceExt) -> Key {
     (object.namespace().unwrap_or_default(), object.name_any())
 }
 
-/// Whether more than a status was written. The generation counts changes of what is wanted of an object (Kubernetes API
-/// conventions, "Metadata"); an object without one has nothing to tell a status from.
+/// Whether more than the status was written. The generation counts changes of an object's spec (Kubernetes API conventions,
+/// "Metadata"); for an object without one, status changes cannot be distinguished.
 fn is_revised(before: &ObjectMeta, now: &ObjectMeta) -> bool {
     let of = |meta: &ObjectMeta| (meta.generation, meta.deletion_timestamp.clone());
     let same = (&before.uid, &before.labels, &before.annotations) == (&now.uid, &now.labels, &now.annotations);
     now.generation.is_none() || of(before) != of(now) || !same
 }
 
-/// Whether an object of this uid and version is to replace what is held: a recreated object always, else one with a greater
-/// resource version. Resource versions of one object are comparable as integers (Kubernetes API concepts, "Resource
+/// Whether an object with this uid and version replaces the one in the cache: a recreated object always, otherwise one with a
+/// greater resource version. Resource versions of one object are comparable as integers (Kubernetes API concepts, "Resource
 /// versions").
 fn is_newer(uid: Option<&str>, version: Option<&str>, held: &impl Resource) -> bool {
     let held = held.meta();
@@ -414,7 +412,7 @@ mod tests {
         assert_eq!(held(&cache).len(), 2);
     }
 
-    /// An API server that lists this and then has nothing to tell.
+    /// An API server that lists these objects and then reports nothing more.
     fn listing(items: &str) -> Client {
         let list = format!(r#"{{"kind":"ConfigMapList","items":{items},"metadata":{{"resourceVersion":"9"}}}}"#);
         let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {

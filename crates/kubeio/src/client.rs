@@ -1,4 +1,4 @@
-//! A client of an API server over the network: every request says who asks, and ends in time.
+//! A client for an API server over the network: every request has a user agent and a deadline.
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -16,23 +16,23 @@ use std::{
 use tokio::time::{Instant, Sleep, sleep_until, timeout};
 use tower::{BoxError, Layer, Service, util::BoxService};
 
-/// Until then a connection must stand, TLS included.
+/// Deadline for a connection, including TLS.
 const CONNECT: Duration = Duration::from_secs(10);
-/// Until then a server must begin to answer. Its own limit for a request is 60 s (`--request-timeout` of kube-apiserver), but
-/// one that takes that long is in trouble, and asking anew is better than waiting.
+/// Deadline for the beginning of a response. A server's own limit for a request is 60 s (`--request-timeout` of kube-apiserver),
+/// but one that takes that long is in trouble, and retrying is better than waiting.
 pub const ANSWER: Duration = Duration::from_secs(30);
-/// Until then an answer must be complete: the largest page of a list over a slow line. Watches end by themselves.
+/// Deadline for a complete response: the largest page of a list over a slow line. Watches end by themselves.
 const WHOLE: Duration = Duration::from_mins(2);
-/// Largest answer: a page of 500 objects of 1.5 MiB each, with some room.
+/// Maximum size of a response: a page of 500 objects of 1.5 MiB each, with some room.
 const LARGEST: u64 = 1 << 30;
 
-/// A client's service whose requests end in time.
+/// A client's service whose requests have deadlines.
 pub type InTime = Deadlines<BoxService<Request<client::Body>, Response<Box<DynBody>>, BoxError>>;
 
-/// What a client for a component is built from: its requests carry `weir/VERSION (component)`, and end in time.
+/// The service for a component's client: its requests carry `weir/VERSION (component)` and have deadlines.
 ///
 /// # Errors
-/// When the configuration cannot be used: a certificate that is none, a proxy of an unknown kind.
+/// If the configuration is unusable: an invalid certificate, a proxy of an unknown kind.
 pub fn builder(mut config: Config, component: &str) -> kube::Result<ClientBuilder<InTime>> {
     config.connect_timeout = Some(CONNECT);
     let agent = format!("weir/{} ({component})", env!("CARGO_PKG_VERSION"));
@@ -41,16 +41,16 @@ pub fn builder(mut config: Config, component: &str) -> kube::Result<ClientBuilde
     Ok(ClientBuilder::try_from(config)?.with_layer(&InTimeLayer))
 }
 
-/// An answer that does not come.
+/// A response that does not arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Silent {
-    /// Nothing at all.
+    /// Not at all.
     #[error("no answer within {0:?}")]
     Headers(Duration),
-    /// It began, and did not end.
+    /// It began but did not end.
     #[error("the answer was not complete within {0:?}")]
     Body(Duration),
-    /// It does not end in a sensible size.
+    /// It exceeds the maximum size.
     #[error("the answer is larger than {0} bytes")]
     Size(u64),
 }
@@ -67,7 +67,7 @@ impl<S> Layer<S> for InTimeLayer {
     }
 }
 
-/// A client's service whose requests end in time.
+/// A client's service whose requests have deadlines.
 #[derive(Clone, Debug)]
 pub struct Deadlines<S> {
     inner: S,
@@ -103,7 +103,7 @@ fn is_watch(uri: &Uri) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(on))
 }
 
-/// A body that ends in time; that of a watch, which has no deadline, has no limit of size either.
+/// A body with a deadline; that of a watch, which has no deadline, has no maximum size either.
 #[derive(Debug)]
 pub struct Limited<B> {
     inner: B,

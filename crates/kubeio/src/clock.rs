@@ -1,15 +1,14 @@
-//! What time it is. The only place that asks the operating system.
+//! The time. Only this module asks the operating system.
 
 use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// A source of wall-clock time, for what is written. How long something took is measured with tokio's clock, which never
-/// goes back.
+/// A source of wall-clock time, for what is written. Durations are measured with tokio's clock, which never goes back.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// Where tokio's clock is followed from, so that paused time in a test pauses this one too; absent for the system's
-    /// own time, which is set now and then, and goes on while a laptop sleeps.
+    /// Starting point on tokio's clock, so that paused time in a test also pauses this clock; absent for the system's own time,
+    /// which may be adjusted, and goes on while a laptop sleeps.
     start: Option<Arc<(Timestamp, Instant)>>,
 }
 
@@ -26,7 +25,7 @@ impl Clock {
         Self { start: Some(Arc::new((start, Instant::now()))) }
     }
 
-    /// The time now.
+    /// The current time.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let Some(start) = &self.start else { return Timestamp::now() };

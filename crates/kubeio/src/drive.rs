@@ -1,8 +1,8 @@
-//! When a controller looks again.
+//! When a controller runs.
 //!
-//! A controller is one function that looks at everything it depends on and makes it right. It runs when something changed
-//! and then kept still for a moment, when it asked to be called again, and, after an error, with growing pauses.
-//! [`drive`] is that loop. A controller knows nothing of it: whoever calls [`Driven::pass`] drives it, too.
+//! A controller is one function that looks at everything it depends on and brings it up to date. It runs when something changed and
+//! was then quiet for a moment, when it asked to run again, and, after an error, with growing pauses. [`drive`] is that loop. A
+//! controller knows nothing about it: whoever calls [`Driven::pass`] drives it too.
 
 use crate::{
     error::{of_client, said},
@@ -17,18 +17,18 @@ use tokio::{
 };
 use weir_api::Class;
 
-/// Changes closer together than this are taken in together: one `kubectl apply` of several objects is one intent.
+/// Changes closer together than this are handled together: one `kubectl apply` of several objects is one intent.
 const QUIET: Duration = Duration::from_millis(10);
-/// A stream of changes without a pause is taken in at least this often.
+/// Changes without a pause are handled at least this often.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
-/// First pause after an error that trying again can help.
+/// First pause after an error for which a retry can help.
 const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// Longest pause after such an error.
 const LAST_RETRY: Duration = Duration::from_secs(30);
 /// Everything is looked at again this often, in case a change was missed.
 const FULL_PASS: Duration = Duration::from_mins(10);
 
-/// When to look again if nothing changes before.
+/// When to run again if nothing changes before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// Only when something changes.
@@ -37,22 +37,22 @@ pub enum Next {
     After(Duration),
 }
 
-/// An error that knows whether trying again can help.
+/// An error that knows whether a retry can help.
 pub trait Classed: std::error::Error + 'static {
-    /// Whether trying again can help.
+    /// Whether a retry can help.
     fn class(&self) -> Class;
 
-    /// How long the server asks to be left alone, if it does.
+    /// How long the server asks not to be called, if it does.
     fn retry_after(&self) -> Option<Duration> {
         None
     }
 
-    /// Whether somebody else wrote first: nothing is wrong, and it is looked at anew.
+    /// Whether somebody else wrote first: nothing is wrong, and the next pass decides anew.
     fn is_conflict(&self) -> bool {
         false
     }
 
-    /// Whether the API server gave no answer: then it is the same trouble for all that ask it.
+    /// Whether the API server did not answer: then everything that calls it has the same problem.
     fn is_unanswered(&self) -> bool {
         false
     }
@@ -76,21 +76,21 @@ impl Classed for crate::Error {
     }
 }
 
-/// What keeps one thing right.
+/// Keeps one thing up to date.
 pub trait Controller: Send + Sync {
-    /// What a pass fails with.
+    /// The error of a pass.
     type Error: Classed + Send;
-    /// What it is called in figures and logs.
+    /// Its name in metrics and logs.
     const NAME: &'static str;
 
     /// What wakes it.
     fn wakes(&self) -> Vec<watch::Receiver<u64>>;
 
-    /// One pass: looks at what it depends on, asks the rule, acts, and says what came of it. When to look again.
+    /// One pass: observes, asks the rule, acts, and reports. Returns when to run again.
     fn reconcile(&self) -> impl Future<Output = Result<Next, Self::Error>> + Send;
 }
 
-/// A [`Controller`] whatever its type: a row of a table of controllers.
+/// A [`Controller`] of any type: a row of a table of controllers.
 pub trait Driven: Send + Sync {
     /// As [`Controller::NAME`].
     fn name(&self) -> &'static str;
@@ -116,7 +116,7 @@ impl<C: Controller> Driven for C {
 
 /// Runs a controller until every watched cache is gone.
 ///
-/// It reconciles once at the start. An error is logged with its causes; its class says how soon it is tried again.
+/// It runs once at startup. An error is logged with its causes; its class decides how soon it is retried.
 pub async fn drive(controller: &dyn Driven) {
     let (name, mut changes) = (controller.name(), controller.wakes());
     let mut failures: u32 = 0;
@@ -148,7 +148,7 @@ pub async fn drive(controller: &dyn Driven) {
                     tracing::warn!(controller = name, error = %chain(&*error), "reconciling failed");
                 }
                 if let Some(pause) = error.retry_after() {
-                    // What changes meanwhile waits, too: looking at it would ask the server for more.
+                    // Changes in the meantime have to wait too: handling them would send more requests to the server.
                     sleep_until(Instant::now() + pause).await;
                 }
                 match error.class() {
@@ -167,7 +167,7 @@ fn retry(failures: u32) -> Duration {
     FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LAST_RETRY)
 }
 
-/// Waits for a change and then for quiet, or for the deadline. False when there is nothing left to wait for.
+/// Waits for a change and then for quiet, or for the deadline. False if there is nothing left to wait for.
 async fn changed(changes: &mut [watch::Receiver<u64>], deadline: Instant) -> bool {
     match timeout_at(deadline, any(changes)).await {
         Err(_) => return true,
@@ -186,7 +186,7 @@ async fn changed(changes: &mut [watch::Receiver<u64>], deadline: Instant) -> boo
     true
 }
 
-/// Resolves with the next change of any of the caches; false when one is gone.
+/// Resolves at the next change of any of the caches; false if one is gone.
 async fn any(changes: &mut [watch::Receiver<u64>]) -> bool {
     if changes.is_empty() {
         sleep_until(Instant::now() + FULL_PASS).await;
@@ -196,7 +196,7 @@ async fn any(changes: &mut [watch::Receiver<u64>]) -> bool {
     select_all(each).await.0
 }
 
-/// An error with its causes, one line, without what a decoder quotes.
+/// An error with its causes on one line, without what a decoder quotes.
 #[must_use]
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     if let Some(error) = of_client(error) {

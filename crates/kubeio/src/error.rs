@@ -1,4 +1,4 @@
-//! What went wrong with a request to the API server, and whether trying again can help.
+//! What went wrong with a request to the API server, and whether a retry can help.
 
 use crate::{
     drive::chain,
@@ -12,13 +12,13 @@ use weir_api::Class;
 #[derive(Debug, thiserror::Error)]
 #[error("{verb} {kind} {name}: {}", said(cause))]
 pub struct Error {
-    /// What was asked for, e.g. `patching`.
+    /// What was being done, e.g. `patching`.
     pub verb: &'static str,
     /// Kind of the object.
     pub kind: String,
     /// Name of the object, or `*` for all.
     pub name: String,
-    /// What the server or the transport said.
+    /// The message of the server or the transport.
     pub cause: Box<kube::Error>,
 }
 
@@ -28,7 +28,7 @@ impl Error {
         Self { verb, kind: K::kind(&()).into_owned(), name: name.to_owned(), cause: Box::new(cause) }
     }
 
-    /// HTTP status of the server's answer; `None` when there was no answer.
+    /// HTTP status of the response; `None` if there was none.
     #[must_use]
     pub fn code(&self) -> Option<u16> {
         match &*self.cause {
@@ -43,19 +43,19 @@ impl Error {
         self.code() == Some(StatusCode::NOT_FOUND.as_u16())
     }
 
-    /// Somebody else was faster: the object exists already, or changed since it was read.
+    /// Somebody else was faster: the object exists already, or changed after it was read.
     #[must_use]
     pub fn is_conflict(&self) -> bool {
         self.code() == Some(StatusCode::CONFLICT.as_u16())
     }
 
-    /// The server has too much to do: nothing is to be asked of it for a while.
+    /// The server has too much to do: it should not be called for a while.
     #[must_use]
     pub fn is_too_many(&self) -> bool {
         self.code() == Some(StatusCode::TOO_MANY_REQUESTS.as_u16())
     }
 
-    /// The server gave no answer: it cannot be reached, or is silent.
+    /// The server did not respond: it is unreachable or silent.
     #[must_use]
     pub fn is_unanswered(&self) -> bool {
         matches!(
@@ -64,7 +64,7 @@ impl Error {
         ) || matches!(&*self.cause, kube::Error::HyperError(_) | kube::Error::ReadEvents(_))
     }
 
-    /// How long the server asks to be left alone (`Retry-After`, `details.retryAfterSeconds` of its Status).
+    /// How long the server asks not to be called (`Retry-After`, `details.retryAfterSeconds` of its Status).
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         let kube::Error::Api(status) = &*self.cause else { return None };
@@ -72,8 +72,8 @@ impl Error {
         (seconds > 0).then(|| Duration::from_secs(seconds.into()))
     }
 
-    /// Whether trying again can help. A refusal (4xx) cannot be undone by repeating it, except a conflict, a time-out
-    /// and "too many requests"; everything else can.
+    /// Whether a retry can help. Repeating a refused request (4xx) does not help, except after a conflict, a timeout or "too many
+    /// requests"; for everything else, a retry can help.
     #[must_use]
     pub fn class(&self) -> Class {
         let retried = [StatusCode::CONFLICT, StatusCode::REQUEST_TIMEOUT, StatusCode::TOO_MANY_REQUESTS];
@@ -84,11 +84,11 @@ impl Error {
     }
 }
 
-/// Nothing in place of the 404 that says there is no such object, or that its kind is not served: the latter comes without
-/// a reason that a client could read.
+/// Turns a 404, for a missing object or an unknown kind, into `None`: for an unknown kind it has no reason that a client could
+/// distinguish.
 ///
 /// # Errors
-/// Every other error.
+/// All other errors.
 pub fn optional<T>(answer: kube::Result<T>) -> kube::Result<Option<T>> {
     match answer {
         Ok(found) => Ok(Some(found)),
@@ -97,11 +97,11 @@ pub fn optional<T>(answer: kube::Result<T>) -> kube::Result<Option<T>> {
     }
 }
 
-/// Longest message of a server that is passed on: some repeat whole objects.
+/// Maximum length of a server's message that is passed on: some repeat whole objects.
 const LONGEST: usize = 1000;
 
-/// What went wrong, in one line: the server's message, or else what the transport says with its causes. What a decoder quotes
-/// of an object is not in it.
+/// What went wrong, on one line: the server's message, or else that of the transport with its causes. It contains nothing that a
+/// decoder quotes of an object.
 #[must_use]
 pub fn said(error: &kube::Error) -> String {
     match error {
@@ -111,12 +111,12 @@ pub fn said(error: &kube::Error) -> String {
         kube::Error::Service(cause) => cut(&chain(&**cause), LONGEST),
         kube::Error::HyperError(cause) => cut(&chain(cause), LONGEST),
         kube::Error::ReadEvents(cause) => cut(&chain(cause), LONGEST),
-        // Its text holds what its source says.
+        // Its text repeats that of its source.
         error => cut(&error.to_string(), LONGEST),
     }
 }
 
-/// What the client said, if that is what this is.
+/// The client's error, if it is one.
 #[must_use]
 pub fn of_client<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a kube::Error> {
     error.downcast_ref::<kube::Error>().or_else(|| error.downcast_ref::<Box<kube::Error>>().map(|boxed| &**boxed))

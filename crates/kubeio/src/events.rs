@@ -1,4 +1,4 @@
-//! Telling the user what happened to an object.
+//! Events about objects, for users.
 
 use crate::{Clock, Error, drive::chain};
 use k8s_openapi::{
@@ -7,33 +7,33 @@ use k8s_openapi::{
 };
 use kube::{Api, Client, Resource, api::PostParams};
 
-/// What happened, as a value: rules return it, controllers record it.
+/// Something that happened, as a value: rules return it, controllers record it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Event {
     /// Whether a user should look.
     pub warning: bool,
-    /// A word for machines.
+    /// The reason, in CamelCase.
     pub reason: String,
     /// A sentence for people.
     pub message: String,
 }
 
 impl Event {
-    /// Something went as it should.
+    /// Something went as expected.
     #[must_use]
     pub fn normal(reason: &str, message: String) -> Self {
         Self { warning: false, reason: reason.to_owned(), message }
     }
 
-    /// Something a user should look at.
+    /// Something that a user should look at.
     #[must_use]
     pub fn warning(reason: &str, message: String) -> Self {
         Self { warning: true, reason: reason.to_owned(), message }
     }
 }
 
-/// Namespace of the events of objects that have none: `kubectl describe` looks for events without the namespace of an object,
-/// and an API server takes them here only (`legacyValidateEvent` in `pkg/apis/core/validation/events.go` of
+/// Namespace of events about cluster-scoped objects: `kubectl describe` looks for events without the namespace of an object, and an
+/// API server accepts them only here (`legacyValidateEvent` in `pkg/apis/core/validation/events.go` of
 /// github.com/kubernetes/kubernetes).
 const OF_THE_CLUSTER: &str = "default";
 
@@ -58,8 +58,7 @@ impl Recorder {
         Self { client, component, clock }
     }
 
-    /// Records an event about an object. Events tell people what happened and decide nothing, so one that cannot be
-    /// written is logged and does not stop what it speaks of.
+    /// Records an event about an object. Nothing depends on events, so one that cannot be written is only logged.
     pub async fn record<K: Resource<DynamicType = ()>>(&self, about: &K, event: &Event) {
         let name = about.meta().name.clone().unwrap_or_default();
         let object = self.object(about, event);

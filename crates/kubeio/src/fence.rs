@@ -1,8 +1,8 @@
-//! Keeps writes back that are not to be made any more.
+//! Holds back writes that must not be made any more.
 //!
-//! A layer of a client. Reads pass always. Writes pass until a moment that whoever holds a lease moves on; a write that has
-//! passed is carried to its answer whatever becomes of who asked for it, so that it is known when none is under way. One that
-//! would be answered when others may hold the lease is given up.
+//! A layer of a client. Reads always pass. Writes pass until a moment that the holder of a lease keeps extending. A write that has
+//! passed is carried through even if its caller is dropped, so that it is known when none is in flight. One that might be answered
+//! when another process may hold the lease is given up.
 
 use futures::future::BoxFuture;
 use http::{Method, Request};
@@ -21,7 +21,7 @@ use tower::{Layer, Service};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// A fence, closed at first. Cheap to clone: clones are the same one.
+/// A fence, initially closed. Cheap to clone: clones share it.
 #[derive(Clone, Debug)]
 pub struct Fence {
     times: Arc<Mutex<Times>>,
@@ -30,9 +30,9 @@ pub struct Fence {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Times {
-    /// Writes pass until then.
+    /// Until when writes pass.
     until: Option<Instant>,
-    /// What has passed may be answered until then.
+    /// Until when responses to writes that passed may arrive.
     late: Option<Instant>,
 }
 
@@ -42,18 +42,18 @@ impl Default for Fence {
     }
 }
 
-/// A write came when the fence was closed.
+/// A write arrived while the fence was closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not written: this process does not hold the lease now")]
 pub struct Closed;
 
-/// A write got no answer for so long that somebody else may hold the lease by now.
+/// A write got no response for so long that another process may hold the lease by now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("no answer while this process held the lease; it is not known whether it was written")]
 pub struct Late;
 
 impl Fence {
-    /// Lets writes pass until then, and waits for their answers for a while longer.
+    /// Lets writes pass until a moment, and waits for their responses for a while longer.
     pub fn open(&self, until: Instant, grace: Duration) {
         *self.times() = Times { until: Some(until), late: Some(until + grace) };
     }
@@ -69,18 +69,18 @@ impl Fence {
         self.closes().is_some_and(|until| Instant::now() < until)
     }
 
-    /// When no write passes any more, or passed last.
+    /// Until when writes pass, or passed.
     pub(crate) fn closes(&self) -> Option<Instant> {
         self.times().until
     }
 
-    /// Waits until no write is under way.
+    /// Waits until no write is in flight.
     pub async fn idle(&self) {
         // The sender lives as long as the fence.
         _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
     }
 
-    /// Waits until no write may be under way any more.
+    /// Waits until no write can be in flight any more.
     async fn late(&self) {
         loop {
             let late = self.times().late;

@@ -1,16 +1,16 @@
-//! Being the only one: a lease that one process holds at a time.
+//! Leader election: a lease that one process holds at a time.
 //!
-//! L-1 Whoever finds no lease, or one without a holder, takes it.
-//! L-2 A holder renews every [`Timing::renew`], and after a failure every [`Timing::retry`]. While nobody can be asked it goes
-//! on trying: a lease that is still its own then is its own, and another's ends its work.
-//! L-3 Others take a lease that has not changed for its duration, measured by their own clock since they last saw it
-//! change: clocks of different machines are never compared. They look every [`Timing::look`], and when it runs out.
-//! L-4 Every write is conditional on what was read: of two who try, one fails.
-//! L-5 Who ends in good order gives the lease back, after the last of its writes was answered.
-//! L-6 The fence that all other writes pass is open until [`Timing::deadline`] after the last renewal was asked for, and no
-//! longer: a leader that sleeps through it wakes up without the power to write. What has passed and is not answered when
-//! others may take the lease is given up.
-//! L-7 Who needs two leases takes them in order, and looks at both from the start: the second runs out with the first.
+//! L-1 A candidate takes a lease that does not exist or has no holder.
+//! L-2 A holder renews every [`Timing::renew`], and after a failure every [`Timing::retry`]. While the API server is unreachable it
+//! keeps trying: if the lease is then still its own, it goes on; if another process has it, the work ends.
+//! L-3 Others take a lease that has not changed for its duration, measured by their own clock since they last saw it change: clocks
+//! of different machines are never compared. They look every [`Timing::look`], and when it expires.
+//! L-4 Every write is conditional on what was read: if two try, one fails.
+//! L-5 A process that ends normally releases the lease after its last write was answered.
+//! L-6 The fence that all other writes pass is open until [`Timing::deadline`] after the last renewal was requested, and no longer:
+//! a leader that was suspended wakes up unable to write. A write that passed and is not answered before others may take the lease
+//! is given up.
+//! L-7 A process that needs two leases takes them in order, but watches both from the start, so that both expire at the same time.
 //!
 //! Source: `tools/leaderelection/leaderelection.go` of k8s.io/client-go, whose periods these are. L-6 and L-7 are ours.
 
@@ -30,14 +30,14 @@ use tokio::{
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
-/// The periods of an election. Each is to be longer than the next.
+/// The periods of an election. Each has to be longer than the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
-    /// How long a lease that nobody renews is respected.
+    /// How long a lease lasts without a renewal.
     pub duration: Duration,
-    /// How long after a renewal its holder may write.
+    /// How long its holder may write after a renewal.
     pub deadline: Duration,
-    /// Pause between two tries.
+    /// Pause between two attempts.
     pub retry: Duration,
 }
 
@@ -48,15 +48,15 @@ impl Default for Timing {
     }
 }
 
-/// A holder renews no more often than this, so that a cluster at rest stores at most 12 renewals a minute.
+/// A holder renews no more often than this, so that an idle cluster stores at most 12 renewals a minute.
 const RENEWAL: Duration = Duration::from_secs(5);
-/// Others look this many times while a holder would try once: what they see is that much older at most.
+/// Others look this many times in the interval between a holder's attempts: their view is at most that much older.
 const LOOKS: u32 = 4;
-/// A lease is given back within this time, or left to run out: who was told to stop is waited for.
+/// A lease is released within this time or else left to expire: whoever stopped the process is waiting.
 const GIVING_BACK: Duration = Duration::from_secs(5);
 
 impl Timing {
-    /// Where one machine is the whole control plane, its API server is away for minutes when it is updated: so long nobody
+    /// If one machine is the whole control plane, its API server is away for minutes during an update. For so long no other process
     /// takes the lease, and the holder goes on (`getLeaderElectionConfig` in `cmd/common/helpers.go` of
     /// github.com/openshift/machine-config-operator, from `pkg/config/leaderelection` of github.com/openshift/library-go).
     #[must_use]
@@ -83,14 +83,14 @@ impl Timing {
     }
 }
 
-/// How it ended to be leader.
+/// How a candidacy ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Led<T> {
-    /// It never began: asked to stop before the lease was ours.
+    /// It was asked to stop before it got the lease.
     Never,
-    /// Somebody else has the lease, or had it. Nothing is written any more.
+    /// Another process has the lease, or had it. Nothing is written any more.
     Lost,
-    /// The work ended, and the lease was given back.
+    /// The work ended, and the lease was released.
     Ended(T),
 }
 
@@ -119,32 +119,32 @@ struct Seen {
     since: Instant,
 }
 
-/// What became of a try.
+/// The result of an attempt.
 enum Attempt {
     Ours(Box<Lease>),
     Held {
         by: Option<String>,
-        /// When it runs out.
+        /// When it expires.
         until: Instant,
     },
 }
 
-/// What a request that is not answered in time says.
+/// The message for a request that is not answered in time.
 const NO_ANSWER: &str = "the API server does not answer";
 
 /// What a candidate does about a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Turn {
-    /// Make it or take it over.
+    /// Create it or take it over.
     Take,
     /// It is ours: renew it.
     Renew,
-    /// Somebody else holds it.
+    /// Another process holds it.
     Wait,
 }
 
 impl Candidate {
-    /// A candidate with an identity that no other has.
+    /// A candidate with an identity that no other process has.
     #[must_use]
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str, timing: Timing, clock: Clock) -> Self {
         let (api, fence) = (Api::namespaced(client, namespace), Fence::default());
@@ -152,19 +152,19 @@ impl Candidate {
         Self { api, name, identity, timing, clock, fence, seen: Arc::default() }
     }
 
-    /// What the client of whatever needs the lease is to be layered with; not that of the candidate itself.
+    /// The layer for the client of the work that needs the lease; not for the candidate's own client.
     #[must_use]
     pub fn fence(&self) -> Fence {
         self.fence.clone()
     }
 
-    /// Waits for the lease, then works until the work ends or the lease is lost. `stop` ends the wait; the work is to end by
+    /// Waits for the lease, then works until the work ends or the lease is lost. `stop` ends the wait; the work has to end by
     /// itself.
     pub async fn lead<T>(&self, stop: impl Future<Output = ()>, work: impl Future<Output = T>) -> Led<T> {
         let lease = tokio::select! {
             lease = self.acquire() => lease,
             () = stop => {
-                // The last try may have succeeded unseen.
+                // The last attempt may have succeeded unnoticed.
                 self.give_back().await;
                 return Led::Never;
             }
@@ -176,7 +176,7 @@ impl Candidate {
         };
         self.fence.close();
         if timeout(self.timing.grace(), self.fence.idle()).await.is_err() {
-            // Some write is still under way: then the lease is left to run out.
+            // A write is still in flight: then the lease is left to expire.
             return ended;
         }
         if matches!(ended, Led::Ended(_)) {
@@ -194,10 +194,10 @@ impl Candidate {
         tracing::warn!(lease = self.name, error = why, "the lease was not given back and runs out by itself");
     }
 
-    /// Looks at the lease until the future is dropped, without ever taking it.
+    /// Watches the lease until the future is dropped, without ever taking it.
     async fn look_on(&self) {
         loop {
-            // Who waits for the lease before this one says what fails.
+            // The candidate for the lease before this one reports failures.
             if let Ok(found) = self.get(&GetParams::any()).await {
                 self.note(&found.and_then(|lease| lease.spec).unwrap_or_default());
             }
@@ -205,7 +205,7 @@ impl Candidate {
         }
     }
 
-    /// Waits until the lease is ours; returns it.
+    /// Waits until the lease is held; returns it.
     async fn acquire(&self) -> Lease {
         let mut told = false;
         loop {
@@ -232,13 +232,14 @@ impl Candidate {
         }
     }
 
-    /// Renews the lease; returns when it is another's.
+    /// Renews the lease; returns when another process has it.
     async fn hold(&self, mut lease: Lease) {
         let mut pause = self.timing.renew();
         loop {
             sleep(pause).await;
             let asked = Instant::now();
-            // What gets no answer is asked anew when the fence closes, and from then on as long as it would stay open.
+            // A request without a response is repeated when the fence closes, and later after the time for which it would stay
+            // open.
             let closes = self.fence.closes().filter(|closes| *closes > asked).unwrap_or(asked + self.timing.deadline);
             match timeout_at(closes, self.renewed(&lease)).await {
                 Ok(Ok(Some(renewed))) => {
@@ -260,10 +261,10 @@ impl Candidate {
         format!("lease {}", self.name)
     }
 
-    /// Gives the lease back, if it is ours.
+    /// Releases the lease, if it is held.
     ///
     /// # Errors
-    /// When the server refuses it or cannot be reached; the lease then ends by itself.
+    /// If the server refuses it or cannot be reached; the lease then expires.
     async fn release(&self) -> Result<(), Error> {
         let Some(mut lease) = self.get(&GetParams::default()).await? else { return Ok(()) };
         let Some(spec) = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_deref() == Some(&self.identity))
@@ -284,9 +285,9 @@ impl Candidate {
         }
     }
 
-    /// One try to take the lease.
+    /// One attempt to take the lease.
     async fn attempt(&self) -> Result<Attempt, Error> {
-        // What a cache of the server remembers is good enough: writes are conditional.
+        // A server's cached state is good enough: writes are conditional.
         let found = self.get(&GetParams::any()).await?;
         let spec = found.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
         let since = self.note(&spec);
@@ -302,7 +303,7 @@ impl Candidate {
         };
         match written {
             Ok(lease) => Ok(Attempt::Ours(Box::new(lease))),
-            // Somebody else was faster: who it was shows the next look.
+            // Somebody else was faster: the next look shows who.
             Err(error) if error.is_conflict() => {
                 Ok(Attempt::Held { by: None, until: Instant::now() + self.timing.look() })
             }
@@ -310,7 +311,7 @@ impl Candidate {
         }
     }
 
-    /// Renews the lease as it was last written; none when it is another's, or was.
+    /// Renews the lease as it was last written; `None` if another process has it, or had it.
     async fn renewed(&self, last: &Lease) -> Result<Option<Lease>, Error> {
         let renewed = |lease: &Lease| {
             let spec = self.next(lease.spec.as_ref().unwrap_or(&LeaseSpec::default()), Turn::Renew);
@@ -320,12 +321,12 @@ impl Candidate {
             Err(error) if error.is_conflict() || error.is_not_found() => {}
             written => return written.map(Some),
         }
-        // An earlier renewal whose answer was lost, somebody's label, or somebody else.
+        // An earlier renewal whose response was lost, a label that somebody set, or another holder.
         let found = self.get(&GetParams::default()).await?;
         let ours = |lease: &Lease| lease.spec.as_ref().and_then(|s| s.holder_identity.as_ref()) == Some(&self.identity);
         let written = match &found {
             Some(lease) if ours(lease) => self.replace(&renewed(lease)).await,
-            // Nobody can have held one that was deleted within the time that others respect it.
+            // Nobody can have held one that was deleted within the time for which others respect it.
             None if self.fence.is_open() => self.create(self.next(&LeaseSpec::default(), Turn::Take)).await,
             _ => return Ok(None),
         };
@@ -364,9 +365,9 @@ impl Candidate {
     }
 }
 
-/// Works while both leases are held. Everybody asks for them in the same order, so nobody waits for one who waits for him.
+/// Works while both leases are held. Every process requests them in the same order, so no two processes wait for each other.
 ///
-/// `stop` ends the waits; the work is to end by itself.
+/// `stop` ends the waits; the work has to end by itself.
 pub async fn lead_both<T, S: Future<Output = ()>>(
     first: &Candidate,
     second: &Candidate,
@@ -387,7 +388,7 @@ pub async fn lead_both<T, S: Future<Output = ()>>(
     tokio::join!(first.lead(stop(), inner), looking).0
 }
 
-/// How long others respect the lease: as it says itself, or the usual time.
+/// How long others respect the lease: as it says, or the default.
 fn respected(spec: &LeaseSpec, usual: Duration) -> Duration {
     let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
     seconds.map_or(usual, Duration::from_secs)

@@ -1,25 +1,25 @@
-//! Talks to a Kubernetes API server and decides nothing.
+//! Talks to a Kubernetes API server; decides nothing.
 //!
-//! | module | question |
+//! | module | subject |
 //! |---|---|
-//! | [`batch`] | many writes at once, but no more than the server takes |
-//! | [`cache`] | what objects of a kind there are now; one odd object never stops the others |
-//! | [`client`] | asking over the network, always in time |
-//! | [`clock`] | what time it is, also when time is paused |
-//! | [`drive`] | what a controller is, and when it looks again: on change, after quiet, after an error |
-//! | [`error`] | what went wrong with a request, and whether trying again can help |
-//! | [`events`] | telling the user what happened to an object |
-//! | [`fence`] | keeping writes back that are not to be made any more |
-//! | [`lease`] | being the only one |
+//! | [`batch`] | many writes at once, but no more than the server can take |
+//! | [`cache`] | the current objects of a kind; one broken object never stops the others |
+//! | [`client`] | requests over the network, always with a deadline |
+//! | [`clock`] | the time, even while it is paused |
+//! | [`drive`] | what a controller is, and when it runs: on change, after quiet, after an error |
+//! | [`error`] | what went wrong with a request, and whether a retry can help |
+//! | [`events`] | events about objects, for users |
+//! | [`fence`] | holding back writes that must not be made any more |
+//! | [`lease`] | leader election |
 //! | [`measure`] | how long controllers take |
-//! | [`outage`] | what of the API server cannot be reached |
+//! | [`outage`] | which parts of the API server cannot be reached |
 //! | [`patch`] | the writes weir makes |
-//! | [`read`] | what objects an answer holds, each by itself |
+//! | [`read`] | the objects in a response, each by itself |
 //! | [`seen`] | which objects changed since the last look |
-//! | `watch` | what happens to the objects of a kind |
-//! | [`watches`] | who watches which objects, and what is done without their kind: one row each |
-//! | [`pods`] | the pods of one node, and asking them to go |
-//! | [`wait`] | waiting for one object to be as it is wanted |
+//! | `watch` | changes of the objects of a kind |
+//! | [`watches`] | who watches which objects, and what to do without their kind: one row each |
+//! | [`pods`] | the pods of one node, and their eviction |
+//! | [`wait`] | waiting until one object is as wanted |
 
 pub mod batch;
 pub mod cache;

@@ -1,4 +1,4 @@
-//! How long the controllers of this process take, and how often they fail. One for the process, as its log is.
+//! How long the controllers of this process take, and how often they fail. One per process, like its log.
 
 use prometheus_client::{
     metrics::{
@@ -21,7 +21,7 @@ fn histogram() -> Histogram {
     Histogram::new(exponential_buckets(0.0005, 4.0, 9))
 }
 
-/// Notes one pass of a controller.
+/// Records one pass of a controller.
 pub fn passed(controller: &'static str, took: Duration, failed: bool) {
     let labels = [("controller", controller)];
     PASSES.get_or_create(&labels).observe(took.as_secs_f64());
@@ -30,7 +30,7 @@ pub fn passed(controller: &'static str, took: Duration, failed: bool) {
     }
 }
 
-/// Adds what is noted to what is served.
+/// Adds what is recorded to what is served.
 pub fn register(registry: &mut Registry) {
     registry.register("weir_reconcile_duration_seconds", "How long one pass of a controller took", PASSES.clone());
     registry.register("weir_reconcile_errors", "Passes of a controller that failed", FAILURES.clone());

@@ -1,5 +1,5 @@
-//! What of the API server cannot be reached, told in few lines: one when it begins, one when it is over, and a summary now and
-//! then between. When a server goes, everything that asks it fails at once. One for the process, as its log is.
+//! Outages of the API server in few log lines: one when an outage begins, one when it is over, and a summary now and then in
+//! between. When a server goes away, everything that calls it fails at once. One per process, like its log.
 
 use parking_lot::Mutex;
 use std::{
@@ -10,18 +10,18 @@ use std::{
 };
 use tokio::time::Instant;
 
-/// A trouble that lasts is told this often.
+/// A lasting outage is reported again this often.
 const SUMMARY: Duration = Duration::from_mins(1);
-/// Named in a summary; the others are counted.
+/// Maximum number of names in a summary; the others are counted.
 const NAMED: usize = 3;
 
 static NOW: Mutex<Outage> = Mutex::new(Outage { failing: BTreeMap::new(), since: None, told: None });
-/// How much fails, so that where nothing does nothing is asked.
+/// How much fails at present, so that the usual case costs nothing.
 static FAILING: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug)]
 struct Outage {
-    /// What fails: when it began to.
+    /// What fails, and since when.
     failing: BTreeMap<String, Instant>,
     since: Option<Instant>,
     told: Option<Instant>,
@@ -68,7 +68,7 @@ impl Outage {
     }
 }
 
-/// Something that asks the API server failed, and is tried again.
+/// Something that calls the API server failed, and will be retried.
 pub fn failed(what: &str, why: &str) {
     let mut outage = NOW.lock();
     let line = outage.failed(what, Instant::now());
@@ -83,7 +83,7 @@ pub fn failed(what: &str, why: &str) {
     }
 }
 
-/// Something that asks the API server works, or has nothing more to ask.
+/// Something that calls the API server works again, or has nothing more to call.
 pub fn fine(what: &dyn fmt::Display) {
     if FAILING.load(Ordering::Relaxed) == 0 {
         return;
@@ -122,7 +122,7 @@ mod tests {
             Line::Over { after: Duration::from_millis(102_900) },
         ];
         assert_eq!(lines, expected);
-        // The next one is told anew.
+        // The next outage is reported anew.
         assert_eq!(outage.failed("a", at(2000)), Some(Line::Begins));
     }
 }

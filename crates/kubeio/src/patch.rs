@@ -1,5 +1,5 @@
-//! The writes weir makes, each where its cache has the objects. Merge patches name just what is to change, so fields that weir
-//! does not know survive.
+//! The writes that weir makes. The cache says where its objects are. Merge patches name only what changes, so fields that weir does
+//! not know survive.
 
 use crate::{Cache, Error, cache::Cached, error::optional};
 use kube::{
@@ -10,10 +10,10 @@ use kube::{
 use serde::Serialize;
 use serde_json::Value;
 
-/// Field manager of everything weir writes, the reference's name, so that a takeover does not split ownership.
+/// Field manager of everything that weir writes: the reference's name, so that taking over does not split ownership.
 pub const FIELD_MANAGER: &str = "machine-config-operator";
 
-/// Patches an object and folds the answer into the cache.
+/// Patches an object and folds the response into the cache.
 ///
 /// Put `metadata.resourceVersion` into the patch to make it conditional.
 ///
@@ -23,7 +23,7 @@ pub async fn merge<K: Cached>(client: &Client, cache: &Cache<K>, name: &str, pat
     written(client, cache, name, Part::Object, Ok(Patch::Merge(patch))).await
 }
 
-/// As [`merge`], for the status.
+/// Like [`merge`], for the status.
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
@@ -36,18 +36,18 @@ pub async fn merge_status<K: Cached>(
     written(client, cache, name, Part::Status, Ok(Patch::Merge(patch))).await
 }
 
-/// Edits an object by a JSON patch (RFC 6902), which sets whole fields, and folds the answer into the cache.
+/// Edits an object with a JSON patch (RFC 6902), which sets whole fields, and folds the response into the cache.
 ///
 /// # Errors
-/// When the patch is none, or the server refuses it or cannot be reached.
+/// If the patch is invalid, or the server refuses it or cannot be reached.
 pub async fn edit<K: Cached>(client: &Client, cache: &Cache<K>, name: &str, patch: &Value) -> Result<(), Error> {
     written(client, cache, name, Part::Object, operations(patch)).await
 }
 
-/// As [`edit`], for the status.
+/// Like [`edit`], for the status.
 ///
 /// # Errors
-/// When the patch is none, or the server refuses it or cannot be reached.
+/// If the patch is invalid, or the server refuses it or cannot be reached.
 pub async fn edit_status<K: Cached>(client: &Client, cache: &Cache<K>, name: &str, patch: &Value) -> Result<(), Error> {
     written(client, cache, name, Part::Status, operations(patch)).await
 }
@@ -56,7 +56,7 @@ fn operations(patch: &Value) -> kube::Result<Patch<&Value>> {
     serde_json::from_value(patch.clone()).map(Patch::Json).map_err(kube::Error::SerdeError)
 }
 
-/// What of an object is written.
+/// Which part of an object is written.
 #[derive(Clone, Copy)]
 enum Part {
     Object,
@@ -86,8 +86,8 @@ async fn written<K: Cached>(
     Ok(())
 }
 
-/// Makes an object what is given by server-side apply, taking over the fields that others applied, and folds the answer into
-/// the cache.
+/// Sets an object to the given one by server-side apply, taking over fields that others applied, and folds the response into the
+/// cache.
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
@@ -99,7 +99,7 @@ pub async fn apply<K: Cached>(client: &Client, cache: &Cache<K>, name: &str, obj
     Ok(())
 }
 
-/// Deletes an object, of a namespace where it is in one; one that is gone already is deleted.
+/// Deletes an object, with a namespace if it has one; success if it is gone already.
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
@@ -116,7 +116,7 @@ pub async fn delete<K: Cached>(
     optional(gone).map(drop).map_err(|source| Error::new::<K>("deleting", name, source))
 }
 
-/// Creates an object and folds the answer into the cache. True when it was created, false when it was there already.
+/// Creates an object and folds the response into the cache. Returns whether it was created; false if it existed already.
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
@@ -137,7 +137,7 @@ pub async fn create<K: Cached + Serialize>(client: &Client, cache: &Cache<K>, ob
     }
 }
 
-/// Where the cache has its objects, or those of a namespace.
+/// The place of the cache's objects, or of those in a namespace.
 fn place<K: Cached>(cache: &Cache<K>, namespace: Option<&str>) -> Request {
     Request::new(K::url_path(&(), namespace.or(cache.selection().namespace)))
 }

@@ -1,4 +1,4 @@
-//! The pods of one node, and asking them to go.
+//! The pods of one node, and their eviction.
 
 use crate::{Error, error::said, read};
 use http::StatusCode;
@@ -14,16 +14,16 @@ use serde_json::Value;
 use std::{fmt, time::Duration};
 use tokio::time::timeout;
 
-/// What became of an eviction.
+/// The result of an eviction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evicted {
-    /// The pod goes.
+    /// The pod is going.
     Accepted,
     /// The pod is gone, or another one has its name.
     Gone,
-    /// Not now, in the server's words.
+    /// Not now, with the server's message.
     Refused(String),
-    /// It failed, in the server's words.
+    /// It failed, with the server's message.
     Failed(String),
 }
 
@@ -38,13 +38,13 @@ impl fmt::Display for Evicted {
     }
 }
 
-/// An eviction that got no answer for this long has failed; whether it was carried out shows the next list of pods.
+/// An eviction without a response for this long has failed; the next list of pods shows whether it was carried out.
 const NO_ANSWER: Duration = Duration::from_secs(30);
 /// Cause of a 403 about a pod whose namespace is being deleted (`pkg/apis/core/v1` of k8s.io/api).
 const NAMESPACE_TERMINATING: &str = "NamespaceTerminating";
 
-/// All pods of all namespaces that were bound to the node. One that cannot be read is not known to be gone, so then it is an
-/// error: nobody may take the node for drained.
+/// All pods of all namespaces that are bound to the node. One that cannot be read is an error: it may still be there, and the node
+/// must not count as drained.
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached.
@@ -58,7 +58,7 @@ pub async fn on_node(client: &Client, node: &str) -> Result<Vec<Pod>, Error> {
     }
 }
 
-/// Asks for the eviction of one pod, told from another of its name by its uid.
+/// Requests the eviction of one pod, identified by its uid among others of its name.
 pub async fn evict(client: &Client, namespace: &str, name: &str, uid: &str) -> Evicted {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
@@ -86,7 +86,7 @@ fn refused(error: &kube::Error) -> Evicted {
         causes.into_iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
     };
     match StatusCode::from_u16(status.code) {
-        // A conflict is about the uid: the pod that was meant is gone.
+        // A conflict is about the uid: the pod in question is gone.
         Ok(StatusCode::NOT_FOUND | StatusCode::CONFLICT) => Evicted::Gone,
         Ok(StatusCode::TOO_MANY_REQUESTS) => Evicted::Refused(said(error)),
         Ok(StatusCode::FORBIDDEN) if terminating() => Evicted::Refused(said(error)),

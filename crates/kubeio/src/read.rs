@@ -1,8 +1,8 @@
-//! What objects an answer of the API server holds, each by itself.
+//! The objects in a response of the API server, each by itself.
 //!
-//! A list or a watch event is taken apart without decoding it, so an object that cannot be decoded, even one nested past
-//! what the decoder takes, hides no other. Who and what it is (name, labels) can be read all the same. Nothing of what it
-//! says gets into a message: messages go to logs, and objects hold secrets.
+//! A list or a watch event is split without decoding it, so an object that cannot be decoded, even one nested too deep for the
+//! decoder, does not hide others. Its name and labels can still be read. Nothing else of its contents gets into a message: messages
+//! go to logs, and objects contain secrets.
 
 use kube::{
     Api, Resource,
@@ -12,14 +12,14 @@ use kube::{
 use serde::{Deserialize, de::DeserializeOwned, de::Error as _};
 use std::{collections::BTreeMap, fmt};
 
-/// Longest text of one object. An API server stores 1.5 MiB (etcd's `--max-request-bytes`), and may show a little more.
+/// Maximum size of one object. An API server stores 1.5 MiB (etcd's `--max-request-bytes`), and may return a little more.
 const LARGEST: usize = 16 << 20;
-/// Objects in one page of a list, as client-go asks for (`tools/pager/pager.go` of k8s.io/client-go).
+/// Objects in one page of a list, as in client-go (`tools/pager/pager.go` of k8s.io/client-go).
 const PAGE: u32 = 500;
-/// Longest explanation of what is wrong with an object.
+/// Maximum length of the explanation of what is wrong with an object.
 const LONGEST_WHY: usize = 300;
 
-/// An object that is there and cannot be read.
+/// An object that exists but cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unreadable {
     /// Its kind.
@@ -28,9 +28,9 @@ pub struct Unreadable {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// Its labels, by which pools choose MachineConfigs.
+    /// Its labels, by which pools select MachineConfigs.
     pub labels: BTreeMap<String, String>,
-    /// What is wrong with it, without any of what it says.
+    /// What is wrong with it, without quoting it.
     pub why: String,
 }
 
@@ -42,7 +42,7 @@ impl fmt::Display for Unreadable {
     }
 }
 
-/// Which object it is, and which version of it.
+/// Which object it is, and in which version.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Identity {
@@ -54,7 +54,7 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    /// Of an object's text, whatever else is in it: what is not asked for is passed over at any depth.
+    /// Selected parts of an object's text; everything else is skipped at any depth.
     pub(crate) fn of(text: &str) -> Option<Self> {
         #[derive(Deserialize)]
         struct Object {
@@ -64,7 +64,7 @@ impl Identity {
     }
 }
 
-/// An object, or what is known of one that cannot be decoded.
+/// An object, or what is known about one that cannot be decoded.
 #[derive(Clone, Debug)]
 pub(crate) enum Read<K> {
     Object(K),
@@ -89,7 +89,7 @@ pub(crate) fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(text: &st
     Read::Not(Box::new((identity, unreadable)))
 }
 
-/// Decodes it once more to learn which field is wrong.
+/// Decodes it once more to find the offending field.
 fn explained<K: DeserializeOwned>(text: &str) -> String {
     let decoder = &mut serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, K>(decoder) {
@@ -97,13 +97,13 @@ fn explained<K: DeserializeOwned>(text: &str) -> String {
         Err(error) => {
             let (path, inner) = (error.path().to_string(), error.inner());
             let what = harmless(inner);
-            // Of one that is nested too deep the path is the nesting.
+            // If it is nested too deep, its path is only the nesting.
             if path == "." || !inner.is_data() { what } else { cut(&format!("{path}: {what}"), LONGEST_WHY) }
         }
     }
 }
 
-/// What a decoder says, without the values that it quotes and without where in the text they are.
+/// A decoder's message, without quoted values and positions in the text.
 #[must_use]
 pub fn harmless(error: &serde_json::Error) -> String {
     let said = error.to_string();
@@ -130,7 +130,7 @@ pub fn harmless(error: &serde_json::Error) -> String {
     unquoted(said)
 }
 
-/// The text with all that stands in quotes left out.
+/// The text without everything in quotes.
 fn unquoted(text: &str) -> String {
     let mut out = String::new();
     let mut open = None;
@@ -161,7 +161,7 @@ pub(crate) fn cut(text: &str, longest: usize) -> String {
     }
 }
 
-/// One page of a list, its objects still text.
+/// One page of a list, with its objects still as text.
 #[derive(Debug)]
 pub(crate) struct Page<'a> {
     pub(crate) metadata: ListMeta,
@@ -169,7 +169,7 @@ pub(crate) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Takes a list apart.
+    /// Splits a list.
     pub(crate) fn of(text: &'a str) -> kube::Result<Self> {
         let mut page = Page { metadata: ListMeta::default(), items: Vec::new() };
         for (name, value) in members(text).ok_or_else(|| malformed("this is no list"))? {
@@ -185,7 +185,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// An answer that is not what it should be.
+/// A malformed response.
 pub(crate) fn malformed(what: &str) -> kube::Error {
     kube::Error::SerdeError(serde_json::Error::custom(what))
 }
@@ -205,7 +205,7 @@ fn elements(text: &str) -> Option<Vec<&str>> {
     Scan { text, at: 0 }.open(b'[', b']', Scan::value)
 }
 
-/// Finds where JSON values end, without a stack: nesting costs nothing. What is between is for the decoder to judge.
+/// Finds the ends of JSON values without a stack, so nesting costs nothing. What is between them is left to the decoder.
 struct Scan<'a> {
     text: &'a str,
     at: usize,
@@ -253,7 +253,7 @@ impl<'a> Scan<'a> {
                     depth = depth.checked_sub(1)?;
                     self.at += 1;
                 }
-                // Between values of what is open, or within a number or a word.
+                // Between values of an open list or object, or within a number or a word.
                 _ => self.at += 1,
             }
             let next = self.text.as_bytes().get(self.at);
@@ -278,19 +278,19 @@ impl<'a> Scan<'a> {
     }
 }
 
-/// All objects of a kind that a list holds, and those that cannot be read.
+/// All objects in a list, and those that cannot be read.
 #[derive(Clone, Debug)]
 pub struct Listed<K> {
-    /// Those that can be read.
+    /// The readable ones.
     pub items: Vec<K>,
-    /// Those that cannot.
+    /// The unreadable ones.
     pub unreadable: Vec<Unreadable>,
 }
 
-/// Lists objects, page by page; one that cannot be read hides no other.
+/// Lists objects, page by page; an unreadable one does not hide others.
 ///
 /// # Errors
-/// When the server refuses it or cannot be reached, or answers no list.
+/// If the server refuses it, cannot be reached, or does not return a list.
 pub async fn list<K>(api: &Api<K>, parameters: &ListParams) -> kube::Result<Listed<K>>
 where
     K: Resource<DynamicType = ()> + DeserializeOwned + Clone,

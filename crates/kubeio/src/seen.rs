@@ -1,14 +1,14 @@
-//! Which objects of a kind changed since the last look. Objects are shared: one that did not change is the very same.
+//! Which objects of a kind changed since the last look. Objects are shared: an unchanged one is identical.
 
 use kube::ResourceExt;
 use std::{cmp::Ordering, sync::Arc};
 
-/// What became of one object between two looks.
+/// A change of one object between two looks.
 #[derive(Debug)]
 pub struct Changed<'a, K> {
-    /// As it was; absent when it is new.
+    /// Before; absent if it is new.
     pub before: Option<&'a Arc<K>>,
-    /// As it is; absent when it is gone.
+    /// Now; absent if it is gone.
     pub now: Option<&'a Arc<K>>,
 }
 
@@ -20,7 +20,7 @@ impl<K: ResourceExt> Changed<'_, K> {
     }
 }
 
-/// Objects that are not the very same in both lists, which are in name order.
+/// The objects that are not identical in both lists, which are sorted by name.
 #[must_use]
 pub fn changed<'a, K: ResourceExt>(before: &'a [Arc<K>], now: &'a [Arc<K>]) -> Vec<Changed<'a, K>> {
     let (mut changed, mut old, mut new) = (Vec::new(), before.iter().peekable(), now.iter().peekable());

@@ -1,4 +1,4 @@
-//! Waiting for one object to be as it is wanted.
+//! Waiting until one object is as wanted.
 
 use futures::TryStreamExt as _;
 use kube::{
@@ -9,21 +9,20 @@ use serde::de::DeserializeOwned;
 use std::{fmt::Debug, pin::pin, time::Duration};
 use tokio::time::sleep;
 
-/// A server that ends watches at once is asked anew only after this.
+/// Pause after which a server that ends watches at once is called again.
 const PAUSE: Duration = Duration::from_millis(200);
 
-/// Returns once an object of this name is there and `wanted` says yes to it. It waits without an end: the caller has the
-/// deadline.
+/// Returns once an object with this name exists and `wanted` accepts it. It waits indefinitely; the caller sets the deadline.
 ///
 /// # Errors
-/// When the API server refuses the watch or breaks it off with an error.
+/// If the API server refuses the watch or ends it with an error.
 pub async fn until<K>(api: &Api<K>, name: &str, wanted: impl Fn(&K) -> bool) -> kube::Result<()>
 where
     K: Clone + Debug + DeserializeOwned,
 {
     let only = WatchParams::default().fields(&format!("metadata.name={name}"));
     loop {
-        // From version 0 a watch begins with what is there.
+        // From version 0, a watch begins with the existing objects.
         let mut events = pin!(api.watch(&only, "0").await?);
         while let Some(event) = events.try_next().await? {
             match event {

@@ -1,6 +1,6 @@
-//! All objects of a kind, and whatever happens to them: list, then watch, for ever.
+//! All objects of a kind, and all changes of them: list, then watch, for ever.
 //!
-//! What the server sends is taken apart by [`crate::read`]: one object that cannot be read costs nothing but itself.
+//! Responses are split by [`crate::read`]: an object that cannot be read affects no other.
 //! Source: "Efficient detection of changes" of the Kubernetes API concepts.
 
 use crate::{
@@ -20,25 +20,25 @@ use tokio::time::{Instant, sleep, timeout};
 
 /// First pause after a failure.
 const FIRST_PAUSE: Duration = Duration::from_millis(500);
-/// Longest pause after failures: an API server that is back is noticed this much later.
+/// Longest pause after failures: it delays noticing that an API server is back.
 const LAST_PAUSE: Duration = Duration::from_secs(10);
-/// A watch that went on for this long did work: pauses begin anew after it.
+/// A watch that lasted this long worked: pauses start over after it.
 const WORKED: Duration = Duration::from_secs(10);
-/// A server marks a quiet watch about once a minute. One that is silent for longer may be cut off, and is asked for anew.
+/// A server marks a quiet watch about once a minute. One that is silent for longer may be cut off, and is started anew.
 const SILENT: Duration = Duration::from_secs(100);
-/// Longest event: an object before and its envelope. What is longer ends the watch.
+/// Maximum size of an event: an object with its envelope. A longer one ends the watch.
 const LONGEST_EVENT: usize = 32 << 20;
 
-/// What happened to the objects of a kind.
+/// A change of the objects of a kind.
 #[derive(Debug)]
 pub(crate) enum Event<K> {
-    /// These are all there are.
+    /// These are all objects.
     Listed(Vec<Read<K>>),
-    /// Changes are told from now on.
+    /// From now on, changes are reported.
     Watching,
-    /// One is there, or has changed.
+    /// One was added or changed.
     Applied(Read<K>),
-    /// One is gone.
+    /// One was deleted.
     Deleted(Identity),
 }
 
@@ -50,8 +50,8 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Follows them until the future is dropped. After a failure, which `tell` gets too, it is tried again. Of an object that
-    /// is held already nothing is told.
+    /// Follows them until the future is dropped. Failures are passed to `tell` too, and retried. An object that is already in the
+    /// cache is not reported.
     pub(crate) async fn follow<K: Cached>(
         &self,
         is_held: impl Fn(&Identity) -> bool,
@@ -69,12 +69,12 @@ impl Source {
                 Ok(()) if begun.elapsed() >= FIRST_PAUSE => continue,
                 Ok(()) => None,
                 Err(error) => {
-                    // What it answered, or did not know, would be the same from there.
+                    // The same would be returned, or unknown, from there.
                     if error.code().is_some() || matches!(*error.cause, kube::Error::SerdeError(_)) {
                         from = None;
                     }
                     let asked = error.retry_after();
-                    // That it does not know the version any more is usual after a gap.
+                    // After a gap it is normal that it no longer knows the version.
                     if error.code() != Some(StatusCode::GONE.as_u16()) {
                         tell(Err(error));
                     }
@@ -134,7 +134,7 @@ impl Source {
     }
 }
 
-/// An event and the version to go on from after it; none for a mere bookmark, or for what is held.
+/// An event and the version to continue from; `None` for a bookmark, or for an object that is in the cache.
 fn event<K: Cached>(line: &str, is_held: &impl Fn(&Identity) -> bool) -> kube::Result<(String, Option<Event<K>>)> {
     let members = read::members(line).ok_or_else(|| malformed("this is no watch event"))?;
     let value = |wanted: &str| members.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
@@ -159,14 +159,14 @@ fn event<K: Cached>(line: &str, is_held: &impl Fn(&Identity) -> bool) -> kube::R
     Ok((version, event))
 }
 
-/// The lines of an answer, each no longer than an event may be.
+/// The lines of a response, each no longer than an event may be.
 struct Lines<R> {
     source: Pin<Box<R>>,
     line: Vec<u8>,
 }
 
 impl<R: AsyncBufRead> Lines<R> {
-    /// The next whole line. Where an answer is cut short there is none.
+    /// The next complete line. `None` if the response is cut short.
     async fn next(&mut self) -> kube::Result<Option<&str>> {
         self.line.clear();
         loop {
@@ -193,7 +193,7 @@ impl<R: AsyncBufRead> Lines<R> {
     }
 }
 
-/// Whether the connection ended in the middle of an answer: so do watches whose server stops.
+/// Whether the connection ended in the middle of a response, as it does when a server stops.
 fn is_cut(error: &std::io::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = error.get_ref().map(|inner| inner as _);
     while let Some(error) = cause {

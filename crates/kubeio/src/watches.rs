@@ -1,8 +1,8 @@
-//! The registry of watches: one row for each kind of object, which says who watches it, which objects of it, and what is done
-//! where the API server does not know the kind.
+//! The registry of watches: one row for each kind of object, with who watches it, which of its objects, and what to do if the API
+//! server does not know the kind.
 //!
-//! Whoever watches, asks at the start whether all is served, names what has not been seen, or grants the rights for it, reads
-//! these rows. The watchers of a component are a type of its own.
+//! These rows are used for watching, for checking at startup whether everything is served, for naming what has not been seen, and
+//! for granting rights. Each component has its own type for its watchers.
 
 use crate::{Cache, Unreadable, cache::Cached, error::optional};
 use futures::future::{BoxFuture, join_all, select_all};
@@ -14,21 +14,21 @@ use kube::{
 use std::{fmt, sync::Arc};
 use tokio::sync::watch;
 
-/// Which objects of a kind; all of them, unless it is narrowed.
+/// Which objects of a kind; all of them by default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Selection {
-    /// Those of this namespace.
+    /// Only those in this namespace.
     pub namespace: Option<&'static str>,
-    /// The one of this name.
+    /// Only the one with this name.
     pub name: Option<&'static str>,
-    /// Those that a label selector matches.
+    /// Only those that a label selector matches.
     pub labels: Option<String>,
-    /// Those that a field selector matches; not together with a name.
+    /// Only those that a field selector matches; not together with a name.
     pub fields: Option<&'static str>,
 }
 
 impl Selection {
-    /// The object of this name.
+    /// The object with this name.
     #[must_use]
     pub fn named(name: &'static str) -> Self {
         Self { name: Some(name), ..Self::default() }
@@ -46,13 +46,13 @@ impl Selection {
         Self { fields: Some(selector), ..Self::default() }
     }
 
-    /// Of these the ones in a namespace.
+    /// The same, only in a namespace.
     #[must_use]
     pub fn within(self, namespace: &'static str) -> Self {
         Self { namespace: Some(namespace), ..self }
     }
 
-    /// What a list of them is asked for with.
+    /// The parameters of a list of them.
     pub(crate) fn parameters(&self) -> ListParams {
         let named = self.name.map(|name| format!("metadata.name={name}"));
         ListParams {
@@ -63,18 +63,18 @@ impl Selection {
     }
 }
 
-/// What is done where the API server does not know a kind.
+/// What to do if the API server does not know a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
-    /// Nothing can be done without it: who starts says so and ends.
+    /// Nothing works without it: the program says so at startup and ends.
     Refuse,
-    /// It is asked for until it is there; who needs it waits.
+    /// It is retried until it exists; whatever needs it waits.
     Wait,
     /// There are no objects of it.
     Empty,
 }
 
-/// A cache, whatever its kind.
+/// A cache of any kind.
 trait Watched: fmt::Debug + Send + Sync {
     fn fill(&self, client: Client) -> BoxFuture<'static, ()>;
     fn changes(&self) -> watch::Receiver<u64>;
@@ -108,18 +108,18 @@ impl<K: Cached> Watched for Cache<K> {
 /// A row: who watches what.
 #[derive(Clone, Debug)]
 pub struct Row<W> {
-    /// Who.
+    /// The watcher.
     pub watcher: W,
     /// The kind.
     pub kind: ApiResource,
-    /// What is done while it is missing.
+    /// What to do without the kind.
     pub missing: Missing,
     /// Which objects of it.
     pub selection: Selection,
     cache: Arc<dyn Watched>,
 }
 
-/// Which objects, for people: a kind, one object of it, or those of a namespace.
+/// Which objects, in words: a kind, one object of it, or those in a namespace.
 impl<W> fmt::Display for Row<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let kind = &self.kind.kind;
@@ -133,10 +133,10 @@ impl<W> fmt::Display for Row<W> {
 }
 
 impl<W> Row<W> {
-    /// Whether the API server knows the kind and lets us list these objects.
+    /// Whether the API server knows the kind and permits listing these objects.
     ///
     /// # Errors
-    /// When it does not let us, or cannot be reached.
+    /// If it does not permit it, or cannot be reached.
     pub async fn is_served(&self, client: &Client) -> kube::Result<bool> {
         let place = Request::new(DynamicObject::url_path(&self.kind, self.selection.namespace));
         let request = place.list_metadata(&self.selection.parameters().limit(1)).map_err(kube::Error::BuildRequest)?;
@@ -149,7 +149,7 @@ impl<W> Row<W> {
 pub struct Unseen {
     /// Which objects.
     pub what: String,
-    /// Why, when that is known.
+    /// The reason, if known.
     pub why: Option<String>,
 }
 
@@ -182,7 +182,7 @@ impl<W: Copy + PartialEq> Watches<W> {
         join_all(self.of(watchers).map(|row| row.cache.fill(client.clone()))).await;
     }
 
-    /// Whether they have seen everything that existed at the start.
+    /// Whether they have seen everything that existed at startup.
     #[must_use]
     pub fn is_synced(&self, watchers: &[W]) -> bool {
         self.of(watchers).all(|row| row.cache.is_synced())
@@ -197,7 +197,7 @@ impl<W: Copy + PartialEq> Watches<W> {
         }
     }
 
-    /// What they have not seen yet. What is known to fail comes first: it says more than what has only not come yet.
+    /// What they have not seen yet. Known failures come first: they say more than what has just not arrived yet.
     #[must_use]
     pub fn unseen(&self, watchers: &[W]) -> Vec<Unseen> {
         let unseen = self.of(watchers).filter(|row| !row.cache.is_synced());
@@ -212,7 +212,7 @@ impl<W: Copy + PartialEq> Watches<W> {
         self.of(watchers).map(|row| row.cache.changes()).collect()
     }
 
-    /// What is there of it and cannot be read.
+    /// The objects among them that exist but cannot be read.
     #[must_use]
     pub fn broken(&self, watchers: &[W]) -> Vec<Unreadable> {
         self.of(watchers).flat_map(|row| row.cache.broken()).collect()
@@ -230,7 +230,7 @@ mod tests {
         Other,
     }
 
-    /// An API server that knows nodes, of which there are none, and no other kind; what it is asked for is noted.
+    /// An API server that knows nodes, of which there are none, and no other kind; requests are recorded.
     fn server() -> (Client, Arc<parking_lot::Mutex<Vec<String>>>) {
         let asked = Arc::new(parking_lot::Mutex::new(Vec::new()));
         let noted = asked.clone();

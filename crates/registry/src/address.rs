@@ -1,4 +1,4 @@
-//! What a request is about: its path, taken apart and checked.
+//! What a request is about: its path, parsed and checked.
 //!
 //! Source: "Endpoints" and "Pulling manifests" of the OCI distribution specification.
 
@@ -6,9 +6,9 @@ use crate::refusal::{Code, Refusal};
 use std::fmt;
 use weir_images::Digest;
 
-/// Longest name of a repository: with the host it fits what clients allow.
+/// Maximum length of a repository name: with the host it fits what clients allow.
 const LONGEST_NAME: usize = 200;
-/// Longest tag of the specification.
+/// Maximum length of a tag, from the specification.
 const LONGEST_TAG: usize = 128;
 
 /// A repository: lower case words with `.`, `_`, `__` or `-` between them, and `/` between those.
@@ -62,7 +62,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// Words of letters and digits with one separator between each two; of `-` there may be several.
+/// Words of letters and digits with one separator between them, or several `-`.
 fn is_component(text: &str) -> bool {
     let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
     let separator = |run: &str| matches!(run, "." | "_" | "__") || (!run.is_empty() && run.bytes().all(|b| b == b'-'));
@@ -106,7 +106,7 @@ impl Reference {
 }
 
 impl Address {
-    /// Takes a path apart. Names may hold the words that follow them, so the end is looked at first.
+    /// Parses a path. Names may contain the words that follow them, so it is parsed from the end.
     pub(crate) fn parse(path: &str) -> Result<Self, Refusal> {
         let unknown = || Refusal::with(http::StatusCode::NOT_FOUND, Code::NameUnknown, "there is nothing at this path");
         let rest = path.strip_prefix("/v2").ok_or_else(unknown)?;

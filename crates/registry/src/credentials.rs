@@ -1,9 +1,9 @@
-//! Login, certificate and port: made once, kept with the data, so that names of images, authfiles and trust stay good.
+//! Login, certificate and port: created once and stored with the data, so that image names, authfiles and trust stay valid.
 //!
 //! | file | content |
 //! |---|---|
-//! | `auth.json` | the login as `podman login` writes it, under the address |
-//! | `tls.crt`, `tls.key` | the certificate, which is its own authority, and its key |
+//! | `auth.json` | the login as `podman login` writes it, for the address |
+//! | `tls.crt`, `tls.key` | the self-signed certificate and its key |
 //! | `address` | where it listens |
 
 use crate::Error;
@@ -29,9 +29,9 @@ pub(crate) const CERTIFICATE: &str = "tls.crt";
 const KEY: &str = "tls.key";
 const ADDRESS: &str = "address";
 const USER: &str = "weir";
-/// Characters that a password needs: 128 bits of hexadecimal digits.
+/// Minimum length of a password: 128 bits in hexadecimal digits.
 const SHORTEST: usize = 32;
-/// For every file: nobody else reads them.
+/// For every file: readable only by its owner.
 const MODE: u32 = 0o600;
 
 #[derive(Clone)]
@@ -50,14 +50,14 @@ impl std::fmt::Debug for Credentials {
 }
 
 impl Credentials {
-    /// Reads what is in the folder, and makes what is not.
+    /// Reads what is in the folder, and creates what is missing.
     pub(crate) fn of_folder(folder: &Path) -> Result<Self, Error> {
         let (user, password) = match read(&folder.join(AUTHFILE))? {
             Some(text) => login(&text).map_err(bad(&folder.join(AUTHFILE)))?,
             None => (USER.to_owned(), uuid::Uuid::new_v4().simple().to_string()),
         };
         let path = folder.join(CERTIFICATE);
-        // The certificate is written last: a key alone has never been used.
+        // The certificate is written last, so a key without a certificate has never been used.
         let (certificate, key) = match (read(&path)?, read(&folder.join(KEY))?) {
             (Some(certificate), Some(key)) => (certificate, key),
             _ => {
@@ -70,7 +70,7 @@ impl Credentials {
         Ok(Self { folder: folder.to_owned(), user, password, certificate, key })
     }
 
-    /// Where it listened the last time; at first any free port of this machine alone.
+    /// The previous address; at first, any free port on loopback.
     pub(crate) fn address(&self) -> Result<SocketAddr, Error> {
         let path = self.folder.join(ADDRESS);
         let Some(text) = read(&path)? else { return Ok((Ipv4Addr::LOCALHOST, 0).into()) };
@@ -86,11 +86,11 @@ impl Credentials {
         Error::Listen { address, kept: self.folder.join(ADDRESS), cause }
     }
 
-    /// Keeps the address, and the login for it.
+    /// Stores the address, and the login for it.
     pub(crate) fn keep(&self, address: SocketAddr) -> Result<(), Error> {
         let entry = json!({ "auth": BASE64.encode(format!("{}:{}", self.user, self.password)) });
         let authfile = format!("{:#}\n", json!({ "auths": { address.to_string(): entry } }));
-        // The login comes first: an address without one would begin another.
+        // The login comes first: an address without one would get another login.
         for (name, text) in [(AUTHFILE, authfile), (ADDRESS, format!("{address}\n"))] {
             let path = self.folder.join(name);
             if read(&path)?.as_deref() != Some(text.as_str()) {
@@ -104,7 +104,7 @@ impl Credentials {
     pub(crate) fn allow(&self, header: Option<&str>) -> bool {
         let wanted = BASE64.encode(format!("{}:{}", self.user, self.password));
         let shown = header.and_then(|header| header.split_once(' '));
-        // Comparing digests takes as long whatever is in them.
+        // Comparing digests takes the same time whatever they contain.
         let digest = |text: &str| Sha256::digest(text.as_bytes());
         shown.is_some_and(|(scheme, value)| {
             scheme.eq_ignore_ascii_case("basic") && digest(value.trim()) == digest(&wanted)
@@ -117,7 +117,7 @@ impl Credentials {
             .map_err(|error| wrong(CERTIFICATE, error.to_string()))?;
         let key = PrivateKeyDer::from_pem_slice(self.key.as_bytes()).map_err(|error| wrong(KEY, error.to_string()))?;
         let mut provider = rustls::crypto::ring::default_provider();
-        // AES has ten rounds with this key and fourteen with the longer one, which clients put first.
+        // AES has ten rounds with this key and fourteen with the longer one, which clients prefer.
         provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
         let mut config = ServerConfig::builder_with_provider(Arc::new(provider))
             .with_safe_default_protocol_versions()
@@ -131,7 +131,7 @@ impl Credentials {
     }
 }
 
-/// A certificate for this machine's loopback, signed by itself, and its key.
+/// A self-signed certificate for loopback, and its key.
 fn issue() -> Result<(String, String), rcgen::Error> {
     let names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     let mut params = CertificateParams::new(names)?;
@@ -169,7 +169,7 @@ fn read(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-/// All of it or nothing. A start does not wait for the disk: what a power failure leaves empty is made anew.
+/// Writes all of it or nothing. Startup does not wait for the disk: what a power failure leaves empty is created again.
 fn write(path: &Path, text: &str) -> Result<(), Error> {
     let unfinished = path.with_extension("unfinished");
     let written = (|| {

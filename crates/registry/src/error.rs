@@ -1,4 +1,4 @@
-//! Why the registry could not be started. What a request gets wrong is in `refusal`.
+//! Why the registry could not be started. Errors of requests are in `refusal`.
 
 use std::{
     io,
@@ -10,14 +10,14 @@ use weir_api::Class;
 /// Why the registry could not be started. Causes are part of the message.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The address cannot be listened on.
+    /// The address cannot be bound.
     #[error("listening on {address}: {cause}; stop the program that uses the port, or remove {kept} to have another one chosen, which changes the names of the images", kept = kept.display())]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// The file that says so.
+        /// The file that contains it.
         kept: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// A file or folder cannot be read or written.
@@ -27,7 +27,7 @@ pub enum Error {
         doing: &'static str,
         /// The file or folder.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         cause: io::Error,
     },
     /// Another process uses the folder.
@@ -36,7 +36,7 @@ pub enum Error {
         /// The folder.
         path: PathBuf,
     },
-    /// Login, certificate or address are not what was written, or new ones cannot be made.
+    /// Login, certificate or address were changed, or new ones cannot be created.
     #[error("{path}: {why}; remove the file to have a new one made", path = path.display())]
     Credentials {
         /// The file.
@@ -44,7 +44,7 @@ pub enum Error {
         /// What is wrong with it.
         why: String,
     },
-    /// A layout that is to be served cannot be read.
+    /// A layout to be served cannot be read.
     #[error(transparent)]
     Layout(#[from] weir_images::Fault),
 }

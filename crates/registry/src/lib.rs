@@ -1,20 +1,21 @@
 //! A small registry for images: pull and push over TLS with a login, blobs in a folder.
 //!
-//! For one cluster that is tried out on one machine. It speaks the OCI distribution protocol, so that whatever pulls and pushes images can use it.
+//! It is meant for trying out one cluster on one machine. It speaks the OCI distribution protocol, so that anything that pulls and
+//! pushes images can use it.
 //!
-//! | module | question |
+//! | module | subject |
 //! |---|---|
 //! | `address` | what a request is about |
 //! | `manifest` | what a manifest refers to |
-//! | `range` | which part of a blob |
-//! | `refusal` | what a client is told when it does not get what it asks for |
-//! | `store` | what is held, on the disk and in memory |
-//! | `answer` | what a request gets |
+//! | `range` | parts of a blob |
+//! | `refusal` | errors for clients |
+//! | `store` | the contents, on disk and in memory |
+//! | `answer` | responses |
 //! | `credentials` | login, certificate and port, kept with the data |
 //! | [`serve`] | the registry on a socket |
 //! | [`error`] | why it could not be started |
 //!
-//! One login opens everything. A blob that is held is held for every repository: who may read one may read all.
+//! One login gives access to everything. A blob is available in every repository: whoever may read one may read all.
 //!
 //! Source: `spec.md` of the OCI distribution specification, <https://github.com/opencontainers/distribution-spec>.
 
@@ -38,16 +39,16 @@ use std::{path::Path, sync::Arc};
 use store::Store;
 use weir_images::Layout;
 
-/// How much a registry takes.
+/// Limits of a registry.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of one blob.
+    /// Maximum size of one blob, in bytes.
     pub blob: u64,
-    /// Bytes of all blobs and manifests together, those on their way included.
+    /// Maximum size of all blobs and manifests together, in bytes, including uploads in progress.
     pub all: u64,
 }
 
-/// A layer of an operating system has some GiB, and a laptop's disk some hundred.
+/// A layer of an operating system has some GiB, and a laptop's disk some hundreds of them.
 impl Default for Limits {
     fn default() -> Self {
         Self { blob: 16 << 30, all: 64 << 30 }
@@ -62,30 +63,30 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Opens the registry of a folder, which is made on first use. `now` tells the time.
+    /// Opens the registry in a folder, which is created on first use. `now` returns the time.
     ///
     /// # Errors
-    /// When the folder cannot be used, is used by another process, or does not hold what was written there.
+    /// If the folder cannot be used, is used by another process, or its files were changed.
     pub fn open(folder: &Path, limits: Limits, now: fn() -> Timestamp) -> Result<Self, Error> {
         let store = Store::open(folder, limits, now)?;
         let credentials = Credentials::of_folder(folder)?;
         Ok(Self { store: Arc::new(store), credentials: Arc::new(credentials) })
     }
 
-    /// Serves what a layout holds as well, under the names it has there but for the host. It is read from where it is, and
-    /// cannot be deleted here.
+    /// Also serves the contents of a layout, under the names in it except for the host. They stay in their folder and cannot be
+    /// deleted here.
     ///
     /// # Errors
-    /// When one of its images cannot be read.
+    /// If one of its images cannot be read.
     pub async fn offer(&self, layout: Layout) -> Result<(), Error> {
         self.store.offer(layout).await
     }
 
-    /// Removes blobs that no manifest refers to and that nobody has asked for since a while, and uploads that nobody goes on
-    /// with; returns how many blobs went. While it is served that is done from time to time.
+    /// Removes blobs that no manifest refers to and that were not requested for a while, and abandoned uploads; returns the number
+    /// of removed blobs. While the registry is served, this happens from time to time.
     ///
     /// # Errors
-    /// When a file cannot be removed.
+    /// If a file cannot be removed.
     pub fn collect(&self, now: Timestamp) -> Result<usize, Error> {
         self.store.collect(now)
     }

@@ -1,4 +1,4 @@
-//! What a manifest refers to: the blobs that have to be there with it, and the manifest that it is about.
+//! What a manifest refers to: the blobs that have to exist, and the manifest that is its subject.
 //!
 //! Sources: `manifest.md` and `image-index.md` of the OCI image specification; "Image Manifest V 2, Schema 2" of
 //! github.com/distribution/distribution.
@@ -8,9 +8,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use weir_images::{Digest, manifest::media};
 
-/// Largest manifest that is taken; the specification asks for 4 MiB at least.
+/// Maximum size of a manifest; the specification requires at least 4 MiB.
 pub(crate) const LARGEST: usize = weir_images::manifest::MAX_DOCUMENT as usize;
-/// Blobs and manifests that one may refer to. An image with more layers cannot be run.
+/// Maximum number of blobs and manifests that one may refer to. An image with more layers cannot be run.
 const MOST_REFERENCES: usize = 1_000;
 
 /// A manifest as far as a registry is concerned.
@@ -19,9 +19,9 @@ pub(crate) struct Manifest {
     pub(crate) media_type: String,
     /// Config and layers.
     pub(crate) blobs: Vec<Digest>,
-    /// Of an index: what it lists.
+    /// The manifests that an index lists.
     pub(crate) manifests: Vec<Digest>,
-    /// What it is about, which need not be there.
+    /// Its subject, which need not exist.
     pub(crate) subject: Option<Digest>,
 }
 
@@ -48,7 +48,7 @@ struct Descriptor {
     #[serde(default)]
     media_type: String,
     digest: Digest,
-    /// Where it is to be had instead: such a layer need not be here.
+    /// URLs for a layer, which then need not be here.
     #[serde(default)]
     urls: Vec<String>,
 }
@@ -78,7 +78,7 @@ fn document(bytes: &[u8]) -> Result<Document, Refusal> {
 }
 
 impl Manifest {
-    /// Reads a manifest that was sent as being of this media type; nothing means that it says so itself.
+    /// Parses a manifest that was sent with this media type; without one, it has to name its own.
     pub(crate) fn parse(bytes: &[u8], sent_as: &str) -> Result<Self, Refusal> {
         let document = document(bytes)?;
         let media_type = match (sent_as, document.media_type.as_str()) {
@@ -105,7 +105,7 @@ impl Manifest {
 }
 
 impl Referrer {
-    /// The entry for these bytes, which are a manifest of this media type.
+    /// The entry for these bytes, a manifest of this media type.
     pub(crate) fn of(digest: Digest, media_type: &str, bytes: &[u8]) -> Result<Self, Refusal> {
         let document = document(bytes)?;
         let of_config = || document.config.map(|config| config.media_type).unwrap_or_default();

@@ -1,28 +1,28 @@
-//! Which part of a blob: what a chunk says it is, and what a reader asks for.
+//! Parts of a blob: what a chunk says it is, and what a reader asks for.
 //!
 //! Sources: "Pushing a blob in chunks" of the OCI distribution specification; RFC 9110, section 14.
 
 use std::ops::Range;
 
-/// First and last byte that a chunk says it has: `0-99`.
+/// First and last byte of a chunk: `0-99`.
 pub(crate) fn of_chunk(header: &str) -> Option<(u64, u64)> {
     let (first, last) = header.strip_prefix("bytes ").unwrap_or(header).split_once('-')?;
     let (first, last) = (number(first)?, number(last)?);
     (first <= last).then_some((first, last))
 }
 
-/// What a reader wants of so many bytes.
+/// The requested part of so many bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Wanted {
-    /// All of it: nothing else is asked for, or in a way that may be passed over.
+    /// All of it: nothing else is requested, or in a form that may be ignored.
     All,
     /// These bytes.
     Part(Range<u64>),
-    /// None that are there.
+    /// Only bytes that do not exist.
     Nothing,
 }
 
-/// Reads a `Range` header. Several ranges at once are answered with all.
+/// Parses a `Range` header. Several ranges at once are answered with everything.
 pub(crate) fn wanted(header: Option<&str>, size: u64) -> Wanted {
     let Some(set) = header.and_then(|header| header.strip_prefix("bytes=")) else { return Wanted::All };
     let Some((first, last)) = set.split_once('-').filter(|(_, last)| !last.contains(',')) else { return Wanted::All };

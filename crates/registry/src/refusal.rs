@@ -1,7 +1,6 @@
-//! What a client is told when it does not get what it asks for: a status, a code and a message.
+//! Errors for clients: a status, a code and a message.
 //!
-//! Source: "Error Codes" of the OCI distribution specification. Codes that it does not have are those of
-//! github.com/distribution/distribution.
+//! Source: "Error Codes" of the OCI distribution specification. Other codes are those of github.com/distribution/distribution.
 
 use http::StatusCode;
 use std::{borrow::Cow, io};
@@ -22,7 +21,7 @@ pub(crate) enum Code {
     Unauthorized,
     Unsupported,
     TooManyRequests,
-    /// Nothing that the client could do otherwise.
+    /// The client cannot do anything about it.
     Unknown,
 }
 
@@ -54,7 +53,7 @@ impl Code {
         }
     }
 
-    /// The status that mostly goes with it.
+    /// The usual status for it.
     fn status(self) -> StatusCode {
         match self {
             Self::BlobUnknown | Self::BlobUploadUnknown | Self::ManifestUnknown | Self::NameUnknown => {
@@ -84,7 +83,7 @@ impl Refusal {
         Self::with(StatusCode::INSUFFICIENT_STORAGE, Code::Unknown, message)
     }
 
-    /// What the disk said.
+    /// The disk's error.
     pub(crate) fn disk(error: &io::Error) -> Self {
         match error.kind() {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {

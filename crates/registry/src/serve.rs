@@ -1,4 +1,4 @@
-//! The registry on a socket: TLS, HTTP/2 and HTTP/1.1, on this machine alone.
+//! The registry on a socket: TLS, HTTP/2 and HTTP/1.1, only on loopback.
 
 use crate::{Error, Registry, credentials};
 use hyper::service::service_fn;
@@ -14,26 +14,26 @@ use tokio::{
 };
 use tokio_rustls::TlsAcceptor;
 
-/// Open connections: clients open some for each image. Who comes after them waits.
+/// Maximum number of open connections: clients open some for each image. Further clients wait.
 const CONNECTIONS: usize = 256;
-/// A client that has not finished its TLS handshake by then is not a client.
+/// Timeout of a TLS handshake.
 const HANDSHAKE_PERIOD: Duration = Duration::from_secs(10);
-/// Headers of a request have to be complete by then, counted from when the connection waits for them.
+/// Timeout for the headers of a request, from when the connection waits for them.
 const HEADER_PERIOD: Duration = Duration::from_secs(30);
-/// Bound of all headers of a request together.
+/// Maximum size of all headers of a request.
 const LARGEST_HEADERS: u32 = 32 << 10;
-/// Requests that one HTTP/2 connection may have under way.
+/// Maximum number of concurrent requests on one HTTP/2 connection.
 const STREAMS: u32 = 100;
-/// A connection on which nothing comes is asked for a sign of life this often, and ended when it gives none.
+/// An idle connection is checked this often, and closed if it does not respond.
 const PING_PERIOD: Duration = Duration::from_secs(30);
-/// How long requests may go on after the end was asked for.
+/// How long requests may go on after shutdown was requested.
 const GRACE_PERIOD: Duration = Duration::from_secs(5);
-/// Pause after a connection could not be accepted, e.g. for want of file descriptors.
+/// Pause after a connection could not be accepted, e.g. because no file descriptor was left.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// How often what nobody needs is removed.
+/// How often unneeded files are removed.
 const COLLECT_PERIOD: Duration = Duration::from_mins(10);
 
-/// A registry whose address is bound. Clients can connect from now on; they are served by [`Listener::serve`].
+/// A registry with a bound address. Clients can connect from now on; [`Listener::serve`] serves them.
 pub struct Listener {
     registry: Registry,
     listener: std::net::TcpListener,
@@ -48,10 +48,10 @@ impl std::fmt::Debug for Listener {
 }
 
 impl Listener {
-    /// Binds the address of the last time, or a free one at first; it is kept, with the login for it.
+    /// Binds the previous address, or at first a free one; it is stored with the login for it.
     ///
     /// # Errors
-    /// When it cannot be bound, or the certificate cannot be used.
+    /// If it cannot be bound, or the certificate cannot be used.
     pub fn bind(registry: Registry) -> Result<Self, Error> {
         let credentials = &registry.credentials;
         let wanted = credentials.address()?;
@@ -64,7 +64,7 @@ impl Listener {
         Ok(Self { registry, listener, address, acceptor })
     }
 
-    /// Where it listens.
+    /// The address.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -76,16 +76,16 @@ impl Listener {
         self.registry.credentials.folder.join(credentials::AUTHFILE)
     }
 
-    /// The certificate that is to be trusted, PEM.
+    /// The certificate to trust, PEM.
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.registry.credentials.folder.join(credentials::CERTIFICATE)
     }
 
-    /// Serves until `shutdown` is ready; requests are then given a moment.
+    /// Serves until `shutdown` completes; requests then get a moment to finish.
     ///
     /// # Errors
-    /// When the socket cannot be used.
+    /// If the socket cannot be used.
     pub async fn serve(self, shutdown: impl Future<Output = ()> + Send) -> Result<(), Error> {
         let Self { registry, listener, address, acceptor } = self;
         let listener =
@@ -120,13 +120,13 @@ impl Listener {
             }
         }
         stop.send_replace(true);
-        // What is still under way after the period is cut off with the set.
+        // What is still in flight after that is cut off with the set.
         let _ = tokio::time::timeout(GRACE_PERIOD, async { while connections.join_next().await.is_some() {} }).await;
         Ok(())
     }
 }
 
-/// The next connection, when there is a place for it.
+/// The next connection, once there is room for it.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
@@ -141,7 +141,7 @@ async fn connection(
     stream: TcpStream,
     mut stopped: tokio::sync::watch::Receiver<bool>,
 ) {
-    // Small answers must not wait for the next one.
+    // Small responses must not wait for the next one.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "setting TCP_NODELAY");
     }
@@ -169,7 +169,7 @@ async fn connection(
     }
 }
 
-/// The protocol that was agreed on, with its limits.
+/// The negotiated protocol, with its limits.
 fn protocol(is_http2: bool) -> auto::Builder<TokioExecutor> {
     let builder = auto::Builder::new(TokioExecutor::new());
     let mut builder = if is_http2 { builder.http2_only() } else { builder.http1_only() };

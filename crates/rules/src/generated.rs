@@ -2,13 +2,13 @@
 //!
 //! | module | decides |
 //! |---|---|
-//! | [`config`] | how a generated MachineConfig looks, and what it is of another that is there |
-//! | [`adopt`] | whether it is written, and what is left as another build made it |
+//! | [`config`] | what a generated MachineConfig looks like, and what it keeps of an existing one |
+//! | [`adopt`] | whether it is written, and what stays as another build made it |
 //! | [`base`] | which file of the templates a generator starts from |
-//! | [`name`] | what the MachineConfig of an object and a pool is called |
+//! | [`name`] | the name of the MachineConfig for an object and a pool |
 //! | [`finalizer`] | which finalizers its object has |
-//! | [`stale`] | which generated MachineConfigs nobody wants any more |
-//! | [`quantity`], [`duration`] | how Kubernetes and Go write amounts and times |
+//! | [`stale`] | which generated MachineConfigs are no longer needed |
+//! | [`quantity`], [`duration`] | how Kubernetes and Go write quantities and durations |
 //! | [`toml_text`], [`json_text`] | how Go writes TOML and JSON |
 
 pub mod adopt;

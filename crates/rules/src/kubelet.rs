@@ -1,16 +1,16 @@
-//! What kubelets are configured with: `97-`, `98-` and `99-POOL-generated-kubelet`.
+//! The configuration of kubelets: `97-`, `98-` and `99-POOL-generated-kubelet`.
 //!
 //! | module | decides |
 //! |---|---|
-//! | [`fields`] | which fields a kubelet's configuration has, in which release |
+//! | [`fields`] | which fields a kubelet's configuration has in which release |
 //! | [`settings`] | how a configuration is read and written |
-//! | [`merge`] | what a KubeletConfig changes of the base |
-//! | [`base`] | what a pool's kubelets are configured with when there is no KubeletConfig |
+//! | [`merge`] | what a KubeletConfig changes in the base |
+//! | [`base`] | the configuration of a pool's kubelets without a KubeletConfig |
 //! | [`validate`] | which KubeletConfigs are refused |
-//! | [`files`] | the files of one KubeletConfig in one pool |
-//! | [`sync`] | what is written for a KubeletConfig, and which names it gets |
-//! | [`node_config`] | `97-` and `98-`: what follows nodes.config and the feature gates alone |
-//! | [`status`] | what a KubeletConfig says came of it |
+//! | [`files`] | the files of one KubeletConfig for one pool |
+//! | [`sync`] | what is written for a KubeletConfig, and under which names |
+//! | [`node_config`] | `97-` and `98-`, which depend only on nodes.config and the feature gates |
+//! | [`status`] | what a KubeletConfig's status reports |
 //! | [`bootstrap`] | what is generated before there is a cluster |
 
 pub mod base;

@@ -1,32 +1,33 @@
 //! Which nodes may start their update now, and what the others wait for.
 //!
-//! R-ROLLOUT-1 Every node is in exactly one of start, hold and done. Done: it runs its pool's target.
-//! R-ROLLOUT-2 A node that was told the target is on its way, or failed on it; its daemon finishes it, paused or not.
-//! R-ROLLOUT-3 Nobody starts in a pool that is paused, being deleted, without a target, or whose target does not exist.
-//! R-ROLLOUT-4 At most `maxUnavailable` nodes (R-MAX) are down, whoever took them down; nodes that fail on the target
-//! use up what is left, so that a bad configuration stops by itself. Only ready, schedulable nodes start; and those that
-//! failed on another configuration after they were drained for it, which are down already.
+//! R-ROLLOUT-1 Every node is in exactly one of start, hold and done. A node is done when it runs its pool's target.
+//! R-ROLLOUT-2 A node that was given the target is being updated, or failed on it. Its daemon finishes the update even if the pool
+//! is paused.
+//! R-ROLLOUT-3 No node starts in a pool that is paused, being deleted, without a target, or whose target does not exist.
+//! R-ROLLOUT-4 At most `maxUnavailable` nodes (R-MAX) are down, whatever took them down. Nodes that fail on the target use up what
+//! is left, so a bad configuration stops by itself. Only ready, schedulable nodes start, and nodes that failed on another
+//! configuration after they were drained for it: those are down already.
 //! R-ROLLOUT-5 Zone by zone, oldest node first, nodes without a zone last.
 //! R-ROLLOUT-6 The control plane node that runs the operator goes last.
 //! R-ROLLOUT-7 With an arbiter, control plane and arbiter never move together: no master starts while the arbiter is
 //! unavailable, and the arbiter waits until no master is unavailable, failing or about to move.
 //! R-ROLLOUT-8 A machine that was booted into a custom pool first gets that pool's labels.
 //! R-ROLLOUT-9 A pool in image mode waits: rolling out its images is not supported yet.
-//! R-ROLLOUT-10 Nobody starts towards a target that is not settled, but those whom that does not hold back (R-SETTLE-4).
-//! R-ROLLOUT-11 What a node is at itself tells more than what its pool waits for: one that is down, failed, on its way elsewhere
-//! or silent says so, and the others name it.
+//! R-ROLLOUT-10 No node starts towards a target that has not settled, except those that need not wait for it (R-SETTLE-4).
+//! R-ROLLOUT-11 A node's own state takes precedence over what its pool waits for: a node that is down, failed, being updated to
+//! something else or silent says so, and the other nodes name it.
 //!
 //! Source: `pkg/controller/node/node_controller.go` of github.com/openshift/machine-config-operator.
 //!
 //! | module | decides |
 //! |---|---|
 //! | [`membership`] | which pool a node belongs to |
-//! | [`lost`] | which nodes should have a pool and have none, and which pools that concerns |
-//! | [`halt`] | what keeps every node of the cluster from being told anything |
+//! | [`lost`] | which nodes should have a pool but have none, and which pools are concerned |
+//! | [`halt`] | what prevents every node of the cluster from being given a new configuration |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
-//! | [`settle`] | when a pool's new target is told to its first node |
-//! | [`drain`] | which pods a node that is to be drained loses now, and who is in the way |
-//! | [`check`] | whether a plan keeps the promises, judged independently of how it was made |
+//! | [`settle`] | when the first node is given a pool's new target |
+//! | [`drain`] | which pods a node loses now in a drain, and which pods block the drain |
+//! | [`check`] | whether a plan keeps its promises, checked independently of the planner |
 
 mod adopt;
 mod alike;
@@ -69,23 +70,24 @@ pub struct RolloutView<'a> {
     pub nodes: &'a [NodeView<'a>],
     /// Which node is in which pool: [`crate::rollout::membership::assign`] of the two above.
     pub membership: &'a Membership<'a>,
-    /// What the nodes' MachineConfigNodes say, by node; tells since when.
+    /// What the nodes' MachineConfigNodes say, by node; used for times.
     pub reports: &'a BTreeMap<&'a str, NodeReport<'a>>,
-    /// The control plane's topology, e.g. `HighlyAvailableArbiter`, which is two masters and an arbiter; absent while it is not known.
+    /// The control plane's topology, e.g. `HighlyAvailableArbiter` for two masters and an arbiter; absent while unknown.
     pub topology: Option<&'a str>,
-    /// How long a target is to be still before its first node is told; absent where only what stands on the pools is known.
+    /// How long a target must stay the same before the first node is given it; absent for a read-only command, which takes the time
+    /// from the pool's annotations.
     pub settle: Option<SignedDuration>,
     /// Nodes that run a pod of the operator, one entry for each pod.
     pub operator_nodes: &'a [&'a str],
     /// Pools in image mode: those a MachineOSConfig names.
     pub image_mode_pools: &'a BTreeSet<&'a str>,
-    /// For a MachineConfig that has owners, the name of the first.
+    /// For each MachineConfig with owners, the name of the first owner.
     pub config_owners: &'a BTreeMap<&'a str, &'a str>,
-    /// Names of all MachineConfigs; absent when they are not known, which then stops nobody.
+    /// Names of all MachineConfigs; absent when unknown, and then no target counts as missing.
     pub configs: Option<&'a BTreeSet<&'a str>>,
-    /// Why nothing may start anywhere.
+    /// Why no node may start at all.
     pub halted: Option<&'a Halt>,
-    /// The plan made before this one; tells since when.
+    /// The previous plan; used for times.
     pub previous: Option<&'a RolloutPlan>,
 }
 
@@ -101,29 +103,29 @@ impl RolloutView<'_> {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[must_use]
 pub struct RolloutPlan {
-    /// Nodes to be told their pool's target, in order.
+    /// Nodes to be given their pool's target, in order.
     pub start: Vec<Start>,
     /// Nodes that wait, by pool and name.
     pub hold: Vec<Held>,
     /// Nodes that run what they should.
     pub done: Vec<Done>,
-    /// Held nodes that first get the labels of their pool.
+    /// Held nodes that are to get the labels of their pool first.
     pub adopt: Vec<Adopt>,
-    /// What is to be noted on nodes, once those that start are told.
+    /// Marks to set on nodes, after those that start have been given their target.
     pub marks: Vec<Mark>,
-    /// When time alone changes the plan.
+    /// The next time at which the plan changes even if nothing else does.
     pub next: Option<Timestamp>,
 }
 
 impl RolloutPlan {
-    /// What keeps a pool from moving until a user changes something, if anything does.
+    /// What keeps a pool from moving until a user changes something, if anything.
     #[must_use]
     pub fn stalled(&self, pool: &str) -> Option<&WaitReason> {
         let of_pool = self.hold.iter().filter(|held| held.pool.as_deref() == Some(pool));
         of_pool.map(|held| &held.reason).find(|reason| reason.needs_user())
     }
 
-    /// What the pool's status says that its nodes wait for: [`Self::stalled`], or that the target is not settled.
+    /// What the pool's status reports as the thing its nodes wait for: [`Self::stalled`], or that the target has not settled.
     #[must_use]
     pub fn standing(&self, pool: &str) -> Option<&WaitReason> {
         let of_pool = || self.hold.iter().filter(|held| held.pool.as_deref() == Some(pool)).map(|held| &held.reason);
@@ -141,9 +143,9 @@ pub struct Start {
     pub pool: String,
     /// Rendered MachineConfig to write into its `desiredConfig`.
     pub config: String,
-    /// Whether its `desiredImage` is to be removed: it leaves image mode.
+    /// Whether its `desiredImage` is to be removed because it leaves image mode.
     pub drop_image: bool,
-    /// The control plane's topology, where the node is to be told it as well (R-MARK-4).
+    /// The control plane's topology, if it is to be written to the node too (R-MARK-4).
     pub topology: Option<String>,
 }
 
@@ -156,7 +158,7 @@ pub struct Held {
     pub pool: Option<String>,
     /// What it waits for.
     pub reason: WaitReason,
-    /// Since when, as far as the objects or the plan before tell.
+    /// Since when, as far as the objects or the previous plan say.
     pub since: Option<Timestamp>,
 }
 
@@ -174,7 +176,7 @@ pub fn plan_rollout(world: &RolloutView<'_>, now: Timestamp) -> RolloutPlan {
     let mut planner = Planner::new(world, now);
     planner.without_pool();
     let mut pools: Vec<&PoolView<'_>> = world.pools.iter().collect();
-    // The arbiter right after the control plane, whose outcome decides about it.
+    // The arbiter comes right after the control plane, because it depends on the outcome there.
     pools.sort_by_key(|p| (p.name != names::MASTER, p.name != names::ARBITER, p.name));
     for pool in pools {
         planner.pool(pool);
@@ -264,7 +266,7 @@ impl<'w> Planner<'w> {
         self.mark(pool, &nodes, waiting.filter(|_| !general).as_ref(), settling.is_some(), first);
     }
 
-    /// What keeps the whole pool from starting anything, if something does.
+    /// What prevents the whole pool from starting anything, if anything.
     fn blocked(&self, pool: &PoolView<'_>, nodes: usize) -> Option<WaitReason> {
         let Some(target) = pool.target else { return Some(WaitReason::PoolNotConfigured) };
         if pool.deleting {
@@ -316,7 +318,7 @@ impl<'w> Planner<'w> {
         (moving != Some(0)).then(|| WaitReason::ControlPlaneFirst { masters: moving.unwrap_or_default() })
     }
 
-    /// What a node is at that is not where its pool is to be.
+    /// Why a node is not where its pool wants it, from its own state.
     fn at(&self, node: &NodeView<'_>, pool: &PoolView<'_>) -> (WaitReason, Option<Timestamp>) {
         let told = pool.target.is_some_and(|target| !node.is_candidate(target));
         if let Some(unready) = node.unready.filter(|_| !told) {
@@ -324,7 +326,7 @@ impl<'w> Planner<'w> {
         }
         let report = self.world.reports.get(node.name);
         let config = node.desired_config.unwrap_or_default().to_owned();
-        // What the report says of the time before the pool got its target is about something else.
+        // What the report says about the time before the pool got its target concerns something else.
         let of_now = |since: &Timestamp| !told || pool.unsettled_since.is_none_or(|changed| changed <= *since);
         if node.is_degraded() {
             let since = report.and_then(|r| r.degraded.as_ref()).and_then(|d| d.since).filter(of_now);

@@ -1,34 +1,34 @@
-//! What a release's templates make of a ControllerConfig: the MachineConfigs that every pool begins with.
+//! The MachineConfigs that every pool starts from, made from a release's templates and a ControllerConfig.
 //!
-//! R-TEMPLATE-1 Every folder of the tree but `common` is a role, and makes a MachineConfig of each folder in it, called like
-//! that folder. `arbiter` counts only in clusters that have arbiters; roles beside master, worker and arbiter are made of
-//! the worker's folders. No two MachineConfigs have one name.
-//! R-TEMPLATE-2 A MachineConfig is made of layers, the later of which win ([`layers`]). The layers of `common` come before those of
-//! the first folder of each role.
-//! R-TEMPLATE-3 The files of a layer, by their names and whatever folder below it they are in, replace those of earlier layers. A
-//! file without a byte takes an earlier one away; one that comes to nothing but white space changes nothing.
-//! R-TEMPLATE-4 Every file of every layer that counts is evaluated, also when a later one replaces it: its error stops all.
-//! R-TEMPLATE-5 What files come to is laid over each other in the order of their names ([`transpile`]). A MachineConfig that nothing
-//! is in is a valid one all the same.
-//! R-TEMPLATE-6 All or nothing: with one error there is no MachineConfig at all.
+//! R-TEMPLATE-1 Every folder of the tree except `common` is a role, and each folder in it makes a MachineConfig of the same name.
+//! `arbiter` is used only in clusters with arbiters. Roles other than master, worker and arbiter use the worker's folders. All
+//! MachineConfigs have different names.
+//! R-TEMPLATE-2 A MachineConfig consists of layers; later layers take precedence ([`layers`]). The layers of `common` come before
+//! those of the first folder of each role.
+//! R-TEMPLATE-3 The files of a layer, identified by their names whatever folder below it they are in, replace those of earlier
+//! layers. An empty file removes the earlier one; a file that renders to nothing but white space changes nothing.
+//! R-TEMPLATE-4 Every file of every layer in use is evaluated, even if a later one replaces it: an error in it stops everything.
+//! R-TEMPLATE-5 The results are merged in the order of their names ([`transpile`]). A MachineConfig with nothing in it is still
+//! valid.
+//! R-TEMPLATE-6 All or nothing: one error, and there is no MachineConfig at all.
 //!
-//! | module | question |
+//! | module | decides |
 //! |---|---|
-//! | [`tree`] | what the files of a release's templates are |
-//! | [`layers`] | which folders count for a cluster, in which order |
+//! | [`tree`] | which files a release's templates consist of |
+//! | [`layers`] | which folders are used for a cluster, and in which order |
 //! | [`data`] | what templates see of a cluster |
-//! | [`functions`] | what they can ask |
-//! | [`tls`] | which versions and ciphers of TLS a profile allows |
-//! | [`transpile`] | what a file that a template printed means in terms of Ignition |
-//! | `yaml` | how such a file is read |
-//! | [`login`] | the pull secret with the login for images that the cluster keeps itself |
+//! | [`functions`] | which functions they can call |
+//! | [`tls`] | which TLS versions and ciphers a profile allows |
+//! | [`transpile`] | what the output of a template means in terms of Ignition |
+//! | `yaml` | how that output is read |
+//! | [`login`] | the pull secret with the login for images that the cluster stores itself |
 //! | [`certificates`] | which certificates a ControllerConfig holds |
-//! | [`change`] | what of a MachineConfig in the cluster is to be written |
-//! | [`status`] | what the ControllerConfig says of all that |
-//! | [`error`] | why there is nothing |
+//! | [`change`] | what is written to a MachineConfig in the cluster |
+//! | [`status`] | what the ControllerConfig reports about all that |
+//! | [`error`] | why nothing is generated |
 //!
-//! Source: `pkg/controller/template/render.go` of github.com/openshift/machine-config-operator; the last sentence of
-//! R-TEMPLATE-1 and that of R-TEMPLATE-5 are ours.
+//! Source: `pkg/controller/template/render.go` of github.com/openshift/machine-config-operator; the last sentences of R-TEMPLATE-1
+//! and R-TEMPLATE-5 are ours.
 
 pub mod certificates;
 pub mod change;
@@ -63,32 +63,32 @@ use weir_api::{
 use weir_gotemplate::{Limits, Template};
 use weir_ignition::Config;
 
-/// The folder whose layers all roles share.
+/// The folder with the layers that all roles share.
 const COMMON: &str = "common";
-/// What a layer consists of; anything else in it is passed over.
+/// What a layer consists of; everything else in it is ignored.
 const FILES: &str = "files";
 const UNITS: &str = "units";
 const EXTENSIONS: &str = "extensions";
 
-/// What templates are evaluated for.
+/// What the templates are evaluated for.
 #[derive(Clone, Copy, Debug)]
 pub struct TemplateInput<'a> {
-    /// The cluster's facts; name and uid make it the owner of what comes of it.
+    /// The facts about the cluster. Its name and uid make it the owner of the result.
     pub controller_config: &'a ControllerConfig,
-    /// The pull secret of all machines: text of a Docker configuration. Absent where the ControllerConfig names none.
+    /// The pull secret of all machines: the text of a Docker configuration. Absent if the ControllerConfig names none.
     pub pull_secret: Option<&'a str>,
     /// What the API server's profile allows.
     pub tls: &'a TlsSettings,
     /// Hash of the build that generates.
     pub build: &'a str,
-    /// Version of the release that the templates are of; what is not known counts as new.
+    /// Version of the release that the templates belong to; an unknown one counts as new.
     pub release: Option<&'a str>,
 }
 
 /// Makes the MachineConfigs of all roles, in the order of roles and folders.
 ///
 /// # Errors
-/// The first thing that keeps one of them from being made, with role, file, line and column.
+/// The first problem with one of them, with role, file, line and column.
 pub fn generate(tree: &Tree, input: &TemplateInput<'_>) -> Result<Vec<MachineConfig>, TemplateError> {
     let mut evaluation = Evaluation::new(tree, input)?;
     let has_arbiters = input.controller_config.spec.control_plane_topology() == Some(layers::WITH_ARBITER);
@@ -106,7 +106,7 @@ pub fn generate(tree: &Tree, input: &TemplateInput<'_>) -> Result<Vec<MachineCon
     Ok(configs)
 }
 
-/// Makes the MachineConfigs of one role: what a pool of this name has beneath what is generated for it.
+/// Makes the MachineConfigs of one role: the base that a pool of this name is generated on.
 ///
 /// # Errors
 /// As [`generate`].
@@ -119,17 +119,17 @@ fn named(configs: &[MachineConfig], name: &str) -> bool {
     configs.iter().any(|config| config.metadata.name.as_deref() == Some(name))
 }
 
-/// A tree being evaluated for one cluster. Roles share what they have in common.
+/// A tree being evaluated for one cluster. What roles have in common is evaluated once.
 struct Evaluation<'a> {
     tree: &'a Tree,
     input: &'a TemplateInput<'a>,
     data: weir_gotemplate::Value,
     functions: functions::OfCluster<'a>,
-    /// What templates printed, by path.
+    /// The output of templates, by path.
     printed: BTreeMap<String, Arc<str>>,
 }
 
-/// What a MachineConfig is made of, by the names of files: where each stands, and what it came to.
+/// The parts of a MachineConfig by file name: the path of each, and its output.
 #[derive(Default)]
 struct Parts {
     files: BTreeMap<String, Printed>,

@@ -35,7 +35,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Meter>> = const { RefCell::new(None) };
 }
 
-/// Takes steps off what the evaluation that this thread is in may take; `false` when that is not enough.
+/// Takes steps from the evaluation on this thread; `false` if it has not enough left.
 pub(crate) fn spend(steps: u64) -> bool {
     CURRENT.with_borrow(|meter| meter.as_ref().is_none_or(|meter| meter.spend(steps)))
 }
@@ -47,7 +47,7 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// Takes steps off what is left; `false` when that is not enough.
+    /// Takes steps from what is left; `false` if that is not enough.
     fn spend(&self, steps: u64) -> bool {
         let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(steps)));
         taken.is_ok_and(|left| left >= steps)
@@ -74,7 +74,7 @@ impl Meter {
     }
 }
 
-/// Goes through values and stops when the steps are used up. That it stopped early nobody will see: the evaluation is
+/// Goes through values and stops when the steps are used up. Stopping early has no visible effect, because the evaluation is then
 /// void.
 struct Counted<'b, T> {
     inner: slice::Iter<'b, T>,

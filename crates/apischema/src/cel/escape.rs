@@ -1,5 +1,4 @@
-//! How a field of an object is called in an expression
-//! (<https://kubernetes.io/docs/reference/using-api/cel/#escaping>).
+//! The name of an object's field in an expression (<https://kubernetes.io/docs/reference/using-api/cel/#escaping>).
 
 /// Words of the language; a field of such a name is written `__word__`.
 const RESERVED: [&str; 21] = [

@@ -1,4 +1,4 @@
-//! Expressions and what they come to: everything that is the engine's business rather than Kubernetes'.
+//! Expressions and their results: everything that concerns the engine rather than Kubernetes.
 
 use super::{
     bind::{Bindings, Bound},
@@ -14,8 +14,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-/// Size of the stack for what is evaluated on one of its own, in bytes: five times what the deepest expression was seen to
-/// need.
+/// Size of the stack for evaluations that need their own, in bytes: five times what the deepest expression needed.
 pub(crate) const EVALUATION_STACK: usize = 16 << 20;
 
 /// An expression, compiled once and evaluated by any thread.
@@ -33,7 +32,7 @@ impl fmt::Debug for Expression {
     }
 }
 
-/// What an expression came to.
+/// The result of an expression.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Output {
     Bool(bool),
@@ -43,7 +42,7 @@ pub(crate) enum Output {
     Other(String),
 }
 
-/// Why an expression came to nothing.
+/// Why an expression has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub(crate) struct EvalError {
@@ -113,13 +112,13 @@ static LANGUAGE: LazyLock<Result<Language, String>> = LazyLock::new(|| {
 /// Parses an expression.
 ///
 /// # Errors
-/// When the language itself is not there; the inner one says what is wrong with the text.
+/// If the language cannot be set up; the inner error says what is wrong with the text.
 pub(crate) fn parse(source: &str) -> Result<Result<Program, ParseErrors>, EvalError> {
     Ok(language()?.env.compile(source))
 }
 
 impl Expression {
-    /// A program that was checked. `deep`: it takes a stack of its own.
+    /// A checked program. `deep`: it needs a stack of its own.
     pub(crate) fn new(source: &str, program: Program, deep: bool) -> Self {
         let variables = program.references().variables().into_iter().map(str::to_owned).collect();
         Self { source: source.to_owned(), program, variables, deep }
@@ -151,7 +150,7 @@ impl Expression {
         })
     }
 
-    /// The value itself, to be bound in turn.
+    /// The value itself, for binding.
     pub(crate) fn evaluate_value<'v>(&self, bindings: &Bindings<'v>) -> Result<Bound<'v>, EvalError> {
         self.guarded(bindings, || {
             let mut context = language()?.base.new_inner_scope();

@@ -1,16 +1,15 @@
-//! The Common Expression Language (<https://github.com/google/cel-spec>) as Kubernetes speaks it: rules of custom
-//! resources and admission policies. With `typing` the only room that knows which engine evaluates them.
+//! The Common Expression Language (<https://github.com/google/cel-spec>) as Kubernetes uses it, for rules of custom resources and
+//! for admission policies. Apart from `typing`, only this module knows the engine.
 //!
 //! | module | question |
 //! |---|---|
-//! | [`expression`] | evaluating, and what comes of it |
+//! | [`expression`] | evaluation and its results |
 //! | [`bind`] | what an expression sees of a JSON value |
 //! | [`containers`] | lists whose order does not count; how many steps an evaluation may take |
-//! | [`escape`] | how a field is called in an expression |
+//! | [`escape`] | the name of a field in an expression |
 //! | [`library`] | the functions Kubernetes adds |
 //!
-//! Known differences from the API server: an evaluation is stopped after so many steps, not after so much cost;
-//! `authorizer` is not there.
+//! Known differences from the API server: an evaluation is limited by its steps, not by its cost; `authorizer` is missing.
 
 pub(crate) mod bind;
 pub(crate) mod containers;

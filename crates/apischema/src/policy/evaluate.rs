@@ -16,7 +16,7 @@ use std::{borrow::Cow, collections::BTreeMap};
 /// Longest value of an audit annotation, in bytes; the rest is cut off.
 const MAX_ANNOTATION: usize = 10 << 10;
 
-/// What came of all policies together.
+/// The result of all policies together.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// The first reason to refuse the request, if there is one.
@@ -116,7 +116,7 @@ pub fn evaluate<'p>(
     verdict
 }
 
-/// The request as a policy wants to see it.
+/// The request in the version that a policy asks for.
 struct View<'a> {
     request: &'a Request<'a>,
     described: Value,

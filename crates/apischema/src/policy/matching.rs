@@ -7,10 +7,10 @@ use super::{
 use k8s_openapi::api::admissionregistration::v1::{MatchResources, NamedRuleWithOperations};
 use serde_json::Value;
 
-/// The version of the resource in which a policy wants to see the object; `None` when it does not concern the request.
+/// The version of the resource in which a policy sees the object; `None` if it does not concern the request.
 ///
 /// # Errors
-/// When it cannot be told, because the request is in a namespace that does not exist.
+/// If that is unknown because the request is in a namespace that does not exist.
 pub(super) fn matched_version<'a>(
     criteria: Option<&MatchResources>,
     request: &Request<'a>,
@@ -33,7 +33,7 @@ pub(super) fn matched_version<'a>(
         None | Some([]) => Some(request.version),
         Some(rules) => find(rules),
     };
-    // Only now that the request is the policy's business does it matter that its namespace is unknown.
+    // Only for a request that concerns the policy does it matter that its namespace is unknown.
     if found.is_some() {
         in_namespace?;
     }

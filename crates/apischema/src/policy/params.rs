@@ -16,7 +16,7 @@ pub trait ParamSource {
 /// What `params` is bound to: once for each entry; `None` is null.
 ///
 /// # Errors
-/// Why the parameters cannot be had, in the words of the API server.
+/// Why the parameters are unavailable, with the API server's message.
 pub(super) fn collect(
     kind: Option<&ParamKind>,
     reference: Option<&ParamRef>,

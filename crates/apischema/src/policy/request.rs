@@ -29,7 +29,7 @@ impl Operation {
     }
 }
 
-/// Who makes a request (`authentication.k8s.io/v1` UserInfo).
+/// The user of a request (`authentication.k8s.io/v1` UserInfo).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct User {
     /// User name, e.g. `system:serviceaccount:ns:name`.
@@ -59,9 +59,9 @@ pub struct Request<'a> {
     pub kind: &'a str,
     /// Namespace; empty for cluster-scoped objects. For a Namespace object, its own name.
     pub namespace: &'a str,
-    /// Name; empty when the server is to make one up.
+    /// Name; empty if the server is to generate one.
     pub name: &'a str,
-    /// Who asks.
+    /// The user.
     pub user: &'a User,
     /// Nothing will be stored.
     pub dry_run: bool,
@@ -88,7 +88,7 @@ impl Request<'_> {
         self.group.is_empty() && self.resource == "namespaces"
     }
 
-    /// `request` in expressions, for the version that a rule matched. What is empty is absent.
+    /// `request` in expressions, for the version that a rule matched. Empty fields are absent.
     pub(super) fn describe(&self, version: &str) -> Value {
         let mut user = Map::new();
         let mut put = |name: &str, value: Value, empty: bool| {

@@ -14,7 +14,7 @@ pub struct Oversized;
 /// Drops nulls that mean nothing, then sets defaults where the surrounding object exists.
 ///
 /// # Errors
-/// When they come to more than the largest object there may be; the object is half filled then.
+/// If they exceed the maximum size of an object; the object is then only partly filled in.
 pub(super) fn apply(value: &mut Value, root: &Node) -> Result<(), Oversized> {
     drop_nulls(value, root);
     Defaults { left: LARGEST_DRAFT }.fill(value, root)
@@ -138,7 +138,7 @@ mod tests {
         let mut bomb = object(2_000);
         assert_eq!(schema.default(&mut bomb), Err(super::Oversized));
         assert!(bomb.to_string().len() < 2 * super::LARGEST_DRAFT);
-        // The default of a list brings elements that have defaults in turn.
+        // The default of a list adds elements that have defaults themselves.
         let nested = json!({"type": "object", "properties": {"l": {"type": "array", "default": vec![json!({}); 2_000],
             "items": item("y".repeat(100_000).into())}}});
         let refused = Schema::compile(&nested).unwrap_err();

@@ -14,7 +14,7 @@ pub enum Reason {
     Duplicate,
     /// The value breaks a rule.
     Invalid,
-    /// The value is none of an enumeration.
+    /// The value is not one of an enumeration.
     NotSupported,
     /// The value would be fine elsewhere, but not here.
     Forbidden,
@@ -71,7 +71,7 @@ pub struct FieldError {
     pub message: String,
 }
 
-/// Errors that are looked for, and told: nobody reads more, and each is a multiple of what causes it.
+/// Maximum number of errors: nobody reads more, and a small cause can have many.
 pub const MOST_ERRORS: usize = 100;
 /// Bytes of a value that a message shows.
 const LONGEST_VALUE: usize = 8 << 10;

@@ -6,8 +6,8 @@
 //! | `structural` `definition` | whether it may say so |
 //! | `compile` `field_path` | its rules, ready to run; its defaults, tried |
 //! | `cost` | whether its rules may cost too much |
-//! | `prune` | which fields are not known |
-//! | `default` | what is filled in |
+//! | `prune` | which fields are unknown |
+//! | `default` | which defaults are filled in |
 //! | `values` | whether values are allowed |
 //! | `lists` | sets and maps: same, and double, elements |
 //! | `embedded` | whether embedded resources are resources |
@@ -90,7 +90,7 @@ impl Schema {
     /// Drops nulls that stand for nothing and fills in defaults.
     ///
     /// # Errors
-    /// When the defaults come to more than the largest object there may be.
+    /// If the defaults exceed the maximum size of an object.
     pub fn default(&self, object: &mut Value) -> Result<(), Oversized> {
         default::apply(object, &self.root)
     }

@@ -50,7 +50,7 @@ impl<'a> Path<'a> {
         self.render(false)
     }
 
-    /// Like `bracketed`, with the name Go gives to no path at all.
+    /// Like `bracketed`, with Go's name for an empty path.
     pub(crate) fn or_nil(&self) -> String {
         if self.last.is_none() { NIL.into() } else { self.bracketed() }
     }

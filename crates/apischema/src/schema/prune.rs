@@ -23,7 +23,7 @@ pub(super) fn prune_value(value: &mut Value, node: &Node) {
 /// What survives at a value although its schema does not name it.
 #[derive(Clone, Copy, Default)]
 struct Keep {
-    /// The value is a whole resource: its meta fields are none of the schema's business.
+    /// The value is a whole resource: its meta fields do not concern the schema.
     meta: bool,
     /// The value is an element of a list that preserves unknown fields.
     unknown: bool,

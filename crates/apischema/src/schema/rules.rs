@@ -12,7 +12,7 @@ use crate::{
 };
 use serde_json::Value;
 
-/// Longest text a `messageExpression` may come to, in bytes; longer ones give way to `message`.
+/// Maximum length of the result of a `messageExpression`, in bytes; instead of a longer one, `message` is used.
 pub(crate) const MAX_MESSAGE: usize = 5 << 10;
 
 /// Evaluates all rules of a resource.
@@ -28,10 +28,10 @@ pub(super) fn check(
     walk.errors
 }
 
-/// What is stored where the walk is.
+/// The stored value at the current place.
 #[derive(Clone, Copy)]
 struct Old<'a> {
-    /// The old value this one replaces, if one can be told.
+    /// The old value that this one replaces, if it can be identified.
     value: Option<&'a Value>,
     /// The values around this one that have an old one.
     around: Option<&'a Pair<'a>>,
@@ -46,8 +46,8 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// Whether it is unchanged, or anything around it: what is wrong with it was so before. Looked at only when something
-    /// is.
+    /// Whether this value, or one that contains it, is unchanged, so that its problem existed before. Only evaluated if there is a
+    /// problem.
     fn is_unchanged(&self) -> bool {
         lists::unchanged(self.new, self.old, self.node) || self.around.is_some_and(Pair::is_unchanged)
     }
@@ -138,7 +138,7 @@ impl Walk {
     }
 }
 
-/// The rule came to false.
+/// The rule evaluated to false.
 fn violation(
     rule: &Rule,
     compiled: &CompiledRule,
@@ -168,14 +168,14 @@ fn violation(
     }
 }
 
-/// A message from an expression, unless it is one that nobody could read.
+/// A message from an expression, unless it is unreadable.
 pub(crate) fn message_of(outcome: Result<Output, EvalError>) -> Option<String> {
     let Ok(Output::String(text)) = outcome else { return None };
     let text = text.trim();
     (!text.is_empty() && text.len() <= MAX_MESSAGE && !text.contains('\n')).then(|| text.to_owned())
 }
 
-/// The rule came to nothing.
+/// The evaluation of the rule failed.
 fn failure(rule: &Rule, error: &EvalError, node: &Node, path: &Path<'_>) -> FieldError {
     let label = rule.label();
     let detail = match error.problem {

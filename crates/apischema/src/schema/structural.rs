@@ -6,7 +6,7 @@ use super::field::FieldError;
 use crate::node::{Additional, Items, Node};
 use serde_json::Value;
 
-/// Where a node stands; each place has its own complaint about a missing type.
+/// The place of a node; each has its own message for a missing type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
     Root,
@@ -211,7 +211,7 @@ fn branch_completeness(
     }
 }
 
-/// `additionalProperties` with a schema, or allowing nothing: what excludes `properties` beside it.
+/// `additionalProperties` with a schema, or `false`: it excludes `properties` at the same node.
 pub(super) fn restricts_additional(node: &Node) -> bool {
     matches!(node.additional_properties, Some(Additional::Schema(_) | Additional::Allowed(false)))
 }

@@ -244,7 +244,7 @@ fn check_number(number: &Number, value: &Value, node: &Node, path: &Path<'_>, re
     }
 }
 
-/// Whether a number can be of the type and format at all.
+/// Whether a number fits the type and format.
 fn in_range(number: &Number, node: &Node) -> bool {
     #[allow(clippy::cast_precision_loss, reason = "the bound is a power of two")]
     let whole = |float: f64| float.fract() == 0.0 && float.abs() < i64::MAX as f64;

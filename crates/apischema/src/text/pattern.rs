@@ -86,7 +86,7 @@ const CLASS_PARTS: u64 = 200;
 const ANY_PARTS: u64 = 10;
 
 impl Parts {
-    /// Counts the parts of a translated expression. What is wrong with its syntax is for the compiler to say.
+    /// Counts the parts of a translated expression. Syntax errors are left to the compiler.
     ///
     /// # Errors
     /// A repetition that Go does not take.

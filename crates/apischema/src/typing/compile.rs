@@ -25,7 +25,7 @@ const DEEP: usize = 24;
 const NESTED: usize = 6;
 /// Or that are longer than this, in bytes.
 const LONG: usize = 200;
-/// Size of that stack, in bytes: twice what the longest expressions were seen to get by with.
+/// Size of that stack, in bytes: twice what the longest expressions needed.
 const PARSER_STACK: usize = 64 << 20;
 
 impl Expression {

@@ -36,7 +36,7 @@ pub(super) struct Checker<'s, 'a> {
     locals: Vec<(String, Type<'a>)>,
     /// Node id and complaint.
     pub(super) problems: Vec<(u64, String)>,
-    /// What was inferred, for those who ask.
+    /// The inferred types, for later queries.
     kinds: Option<Kinds<'a>>,
 }
 

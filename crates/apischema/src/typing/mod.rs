@@ -9,8 +9,8 @@
 //! | `cost` | what an evaluation may cost at most |
 //! | `compile` | all of this, on the way from a text to an expression |
 //!
-//! Known differences from the API server: types are checked only as far as schemas and literals tell them, so that a
-//! few mistakes are found when a rule is evaluated rather than when it is defined.
+//! Known differences from the API server: types are checked only as far as schemas and literals define them, so a few mistakes are
+//! found when a rule is evaluated rather than when it is defined.
 
 mod check;
 mod compile;

@@ -1,4 +1,4 @@
-//! Types, as far as schemas tell, and the variables that have them.
+//! Types, as far as schemas define them, and the variables that have them.
 
 use super::value::exposed;
 use crate::{cel::escape::escape, node::Node};
@@ -90,7 +90,7 @@ impl<'a> Type<'a> {
         }
     }
 
-    /// The type of a field; `None` when there is no such field, an error when there are no fields at all.
+    /// The type of a field; `None` if there is no such field, an error if the type has no fields at all.
     pub(super) fn field(&self, name: &str) -> Result<Option<Self>, ()> {
         Ok(match self {
             Self::Dyn => Some(Self::Dyn),
@@ -117,7 +117,7 @@ impl<'a> Type<'a> {
         matches!(self, Bool | Int | Uint | Double | String | Bytes | Timestamp | Duration)
     }
 
-    /// Whether all values of the type are of one size: `false` for strings, lists and maps, and for what is not known.
+    /// Whether all values of the type have the same size: `false` for strings, lists and maps, and for unknown types.
     pub(super) fn has_one_size(&self) -> bool {
         match self {
             Self::Optional(of) => of.has_one_size(),
@@ -141,7 +141,7 @@ impl<'a> Type<'a> {
     }
 }
 
-/// Which variables an expression may use, and what it must come to.
+/// Which variables an expression may use, and the type of its result.
 #[derive(Debug, Default)]
 pub(crate) struct Scope<'a> {
     variables: Vec<(&'static str, Type<'a>)>,
@@ -178,7 +178,7 @@ impl<'a> Scope<'a> {
         self.variables.iter().find(|(known, _)| *known == name).map(|(_, found)| found)
     }
 
-    /// What it must come to, and the complaint when it does not.
+    /// The type of its result, and the message if it has another.
     pub(super) fn result(&self) -> Option<&(Type<'a>, &'static str)> {
         self.result.as_ref()
     }

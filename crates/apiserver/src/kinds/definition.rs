@@ -20,7 +20,7 @@ use weir_apischema::schema::{FieldError, Schema};
 pub(super) const ZERO: &str = r#"{"spec":{"group":"","names":{"plural":"","kind":""},"scope":"","versions":null},
     "status":{"conditions":null,"acceptedNames":{"plural":"","kind":""},"storedVersions":null}}"#;
 
-/// Table of the store that holds the definitions.
+/// Table of the store for definitions.
 pub(crate) const STORAGE: &str = "customresourcedefinitions.apiextensions.k8s.io";
 
 pub(super) const DEFINITION: Rules = Rules {
@@ -103,7 +103,7 @@ fn validate_versions(crd: &Value, old: Option<&Value>) -> Vec<FieldError> {
     errors
 }
 
-/// What versions have in common stands once, at the top of the spec; there its errors are told.
+/// What versions have in common is given once, at the top of the spec; errors are reported there.
 fn validate_parts(versions: &[Value], old: Option<&Value>) -> Vec<FieldError> {
     let shared = |path: &[&str]| versions.windows(2).all(|two| object::at(&two[0], path) == object::at(&two[1], path));
     let (schemas, columns, fields) =

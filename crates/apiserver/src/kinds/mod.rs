@@ -1,4 +1,4 @@
-//! The kinds that are there without a definition, and what the server does for each.
+//! The built-in kinds, and what the server does for each.
 //!
 //! | module | what it holds |
 //! |---|---|

@@ -1,10 +1,10 @@
-//! What a table says of a pod in one line (`printPod` of `k8s.io/kubernetes/pkg/printers/internalversion`).
+//! A pod in one line of a table (`printPod` of `k8s.io/kubernetes/pkg/printers/internalversion`).
 //!
-//! 1. The status is the phase, or the reason the pod gives for it, unless its containers tell more.
-//! 2. While containers of its initialisation run or wait, it is `Init:` and what the first of them is at. Those that go
-//!    on beside the others (restartPolicy `Always`) count once they have started, and then with the others.
-//! 3. Afterwards it is what the first container that waits or has ended gives as its reason. A pod of which some
-//!    containers have completed and others run is `Running`, or `NotReady` when it is not ready.
+//! 1. The status is the phase, or the pod's reason for it, unless its containers say more.
+//! 2. While init containers run or wait, it is `Init:` and the state of the first of them. Those that keep running (restartPolicy
+//!    `Always`) count from their start, and then with the other containers.
+//! 3. After that it is the reason of the first container that waits or has ended. A pod with some completed and some running
+//!    containers is `Running`, or `NotReady` if it is not ready.
 //! 4. A pod that is being deleted and has not ended is `Terminating`; `Unknown` when its node is lost.
 
 use crate::object::{self, list, text};
@@ -116,7 +116,7 @@ fn phase(pod: &Value) -> String {
     }
 }
 
-/// What a container of the initialisation is at; `None` when it is done, or goes on beside the others.
+/// The state of an init container; `None` if it is done, or keeps running.
 fn at_initialising(pod: &Value, status: &Value, index: usize, goes_on: bool) -> Option<String> {
     let ended = state(status, "terminated");
     if ended.is_some_and(|ended| ended.get("exitCode").and_then(Value::as_i64).unwrap_or_default() == 0) {
@@ -135,7 +135,7 @@ fn at_initialising(pod: &Value, status: &Value, index: usize, goes_on: bool) -> 
     })
 }
 
-/// What the containers are at once the pod is initialised.
+/// The state of the containers once the pod is initialised.
 fn running(pod: &Value, line: &mut Summary, restarts: &mut Restarts) {
     let mut some_run = false;
     // The first one has the last word.

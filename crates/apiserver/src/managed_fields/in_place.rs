@@ -1,4 +1,4 @@
-//! Ownership after a plain write, changed where it stands: of each entry only what the write concerns is touched.
+//! Ownership after a plain write, changed in place: only the parts of each entry that the write concerns are touched.
 //!
 //! This is the short way for entries that this server wrote itself, so that their `fieldsV1` is in the one form it writes.
 //! What clients make of `managedFields` goes the long way, as sets in memory.

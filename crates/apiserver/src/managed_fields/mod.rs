@@ -1,8 +1,8 @@
-//! Who owns which field: `metadata.managedFields`, kept on every write, and server-side apply.
+//! Field ownership: `metadata.managedFields`, updated on every write, and server-side apply.
 //!
-//! Every write compares the object before and after. What changed belongs to the writer and to nobody else; what is
-//! gone belongs to nobody. An apply also owns what it set to the value that was already there, refuses to change what
-//! others own, and removes what it no longer mentions.
+//! Every write compares the object before and after. Changed fields belong only to the writer, and removed ones to nobody. An apply
+//! also owns fields that it set to the value they already had, refuses to change what others own, and removes what it no longer
+//! mentions.
 
 mod field_set;
 mod in_place;
@@ -20,7 +20,7 @@ use std::{
 use writer::{Operation, UPDATE_ENTRIES};
 
 const MERGED_NAME: &str = "ancient-changes";
-/// Who owns what was there before the first apply.
+/// Owner of the fields that existed before the first apply.
 const BEFORE_APPLY: &str = "before-first-apply";
 
 /// One element of `managedFields`.
@@ -303,7 +303,7 @@ pub(crate) fn apply(
     Ok(merged)
 }
 
-/// kubectl applies on the client's side, too; what it applied there is in an annotation, and it may go on here.
+/// kubectl can also apply on the client side; what it applied is in an annotation, and it may continue here.
 const KUBECTL: &str = "kubectl";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Longest value of annotations together (`k8s.io/apimachinery/pkg/api/validation`).
@@ -313,7 +313,7 @@ fn last_applied(object: &Value) -> Option<&str> {
     object::at(object, &["metadata", "annotations", LAST_APPLIED])?.as_str()
 }
 
-/// Conflicts without the fields that kubectl itself applied on the client's side and that nobody has changed since.
+/// Conflicts without the fields that kubectl itself applied on the client side and that have not been changed since.
 fn without_own<'e>(
     conflicts: Vec<(&'e Entry, FieldSet)>,
     live: &Value,
@@ -401,7 +401,7 @@ fn merge(live: &mut Value, applied: &Value, shape: Shape<'_>) {
     }
 }
 
-/// Bytes of the fields that a conflict names; who forces it through will not read more.
+/// Maximum size of the fields that a conflict names: nobody reads more before forcing it.
 const LONGEST_CONFLICT: usize = 64 << 10;
 
 fn conflict(conflicts: &[(&Entry, FieldSet)]) -> Failure {

@@ -1,4 +1,4 @@
-//! Who writes, and how.
+//! Writers, and how they write.
 
 /// Entries of plain writers beyond this number are merged into the oldest
 /// (`k8s.io/apimachinery/pkg/util/managedfields`).

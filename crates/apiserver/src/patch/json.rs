@@ -151,7 +151,7 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(11), ..ProptestConfig::default() })]
 
-        /// What is within bounds comes out as the library has it, and what comes out is within bounds.
+        /// Within bounds, the result equals the library's, and every result is within bounds.
         #[test]
         fn bounds_change_nothing_else(operations in proptest::collection::vec(any_operation(), 0..40)) {
             let object = json!({"a": {"b": {"l": [1, {"a": 2}]}}, "l": [[], {}], "b": "text"});

@@ -108,7 +108,7 @@ fn merge_field(
     Ok(())
 }
 
-/// What tells an element from the others: its value in a set, its first key otherwise.
+/// What identifies an element: its value in a set, otherwise its first key.
 fn identity<'a>(item: &'a Value, kind: &ListKind) -> Option<&'a Value> {
     match kind {
         ListKind::Map(keys) => item.get(&**keys.first()?),

@@ -1,4 +1,4 @@
-//! What a write must agree with: the endpoint it came to, the namespace it goes to, and what it knows of the object.
+//! What a write must agree with: its endpoint, its namespace, and the client's knowledge of the object.
 
 use super::Write;
 use crate::{
@@ -92,7 +92,7 @@ impl Write<'_> {
         Ok(namespace)
     }
 
-    /// The same, for those who have looked at the namespace before.
+    /// The same, for a caller that has checked the namespace.
     pub(super) fn recheck_namespace(&self, name: &str, before: Option<&Arc<Object>>) -> Result<(), Failure> {
         let now = self.current_namespace()?;
         let same = now.as_ref().zip(before).is_none_or(|(now, before)| Arc::ptr_eq(now, before));

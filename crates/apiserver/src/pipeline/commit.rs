@@ -1,5 +1,4 @@
-//! How a write that is worked out is stored: while nobody else writes, and only if what it was worked out from is there
-//! still.
+//! How a prepared write is stored: with exclusive access, and only if what it was computed from still exists.
 
 use super::{Basis, Outcome, Prepared, Write, Written};
 use crate::{
@@ -131,7 +130,7 @@ mod tests {
         drop(turn);
     }
 
-    /// Writers of the same object meet all the time; none is told, and nothing is lost.
+    /// Writers of the same object conflict all the time; no client notices, and nothing is lost.
     #[test]
     fn writes_that_meet_are_worked_out_anew() {
         const WRITERS: usize = 8;

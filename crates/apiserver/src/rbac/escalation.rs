@@ -11,7 +11,7 @@ use crate::{
 use serde_json::{Value, json};
 use weir_apischema::{policy::User, text::gotext};
 
-/// Verbs times groups times resources times names of all rules: each is looked for among what the writer holds.
+/// Maximum number of combinations of verbs, groups, resources and names in all rules: each is looked up among the writer's rights.
 const MOST_COMBINATIONS: usize = 20_000;
 
 /// A write of a role or a binding.
@@ -36,12 +36,12 @@ impl Grant<'_> {
         self.is_of("roles") || self.is_of("clusterroles")
     }
 
-    /// Rules that the user would give, and the verb and role that allow it whatever the user holds.
+    /// Rules that the user would grant, and the verb and role that permit it regardless of the user's rights.
     fn gives(&self, tables: &Tables) -> Option<(Vec<Value>, &'static str, &'static str, &str)> {
         if self.is_role() {
             let mut rules = list(self.new, &["rules"]).to_vec();
             if at(self.new, &["aggregationRule"]).is_some() && self.changes(&["aggregationRule"]) {
-                // A sum may come to hold anything.
+                // A sum may later contain anything.
                 rules.push(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
                 rules.push(json!({"verbs": ["*"], "nonResourceURLs": ["*"]}));
             }
@@ -110,7 +110,7 @@ impl Grant<'_> {
     }
 }
 
-/// Whether the writer holds all that a rule gives, in the namespace it is given in.
+/// Whether the writer has all rights in a rule, in the namespace for which it is granted.
 fn holds(grants: &Grants, grant: &Grant<'_>, rule: &Value) -> bool {
     let rule = Rule::read(rule);
     let allowed = |wanted: Attributes<'_>| is_allowed(grants, grant.user, &wanted);

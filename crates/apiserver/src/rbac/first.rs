@@ -1,12 +1,12 @@
-//! Roles that are there from the start: everything for administrators, and what users of a namespace are given.
+//! Initial roles: everything for administrators, and the usual roles for users of a namespace.
 //!
-//! Source: `plugin/pkg/auth/authorizer/rbac/bootstrappolicy` of github.com/kubernetes/kubernetes. Kinds that are not
-//! served here are left out.
+//! Source: `plugin/pkg/auth/authorizer/rbac/bootstrappolicy` of github.com/kubernetes/kubernetes. Kinds that are not served here
+//! are left out.
 //!
 //! 1. `cluster-admin` may do everything; `system:masters` are bound to it.
-//! 2. `view` reads what is in a namespace, but for secrets and who may do what. `edit` writes it too, secrets included.
-//!    `admin` also decides who may do what in the namespace.
-//! 3. The last three are sums: a role with the label of one is added to it.
+//! 2. `view` reads what is in a namespace, except secrets, roles and bindings. `edit` also writes it, including secrets. `admin`
+//!    also manages roles and bindings in the namespace.
+//! 3. The last three are aggregated: a role with the label of one is added to it.
 
 use crate::object;
 use serde_json::{Value, json};
@@ -89,7 +89,7 @@ fn masters() -> Value {
     binding
 }
 
-/// Groups, plural names and objects that are there from the start. What an administrator changed stays.
+/// Groups, plural names and objects that exist from the start. Changes by an administrator stay.
 pub(crate) fn first() -> impl Iterator<Item = (&'static str, &'static str, Value)> {
     let roles = roles().into_iter().map(|role| (GROUP, "clusterroles", role));
     roles.chain([(GROUP, "clusterrolebindings", masters())])

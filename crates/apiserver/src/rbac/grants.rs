@@ -1,4 +1,4 @@
-//! Who was granted what, and whether that is enough.
+//! Who was granted what, and whether that suffices.
 
 use crate::{
     identity::{AUTHENTICATED, MASTERS, User},
@@ -9,13 +9,13 @@ use crate::{
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Who decides what users may do.
+/// What decides about the rights of users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Authorization {
     /// Stored roles and bindings.
     #[default]
     Rbac,
-    /// Nobody: everything is allowed.
+    /// Nothing: everything is allowed.
     AlwaysAllow,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Attributes<'a> {
     pub(crate) path: &'a str,
 }
 
-/// Rules of a role, for some subjects, in one namespace or everywhere. What bindings share is there once.
+/// Rules of a role, for some subjects, in one namespace or everywhere. What bindings share is stored once.
 #[derive(Debug)]
 pub(super) struct Grant {
     pub(super) binding: Arc<Binding>,
@@ -204,7 +204,7 @@ impl Rule {
 
 /// Paths that everybody may read.
 pub(super) const PUBLIC: [&str; 4] = ["/healthz", "/livez", "/readyz", "/version"];
-/// Paths that everybody with an identity may read, with what is below them.
+/// Paths that every authenticated user may read, with everything below them.
 pub(super) const DISCOVERY: [&str; 3] = ["/api", "/apis", "/openapi"];
 pub(super) const SELF_REVIEWS: [&str; 3] =
     ["selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews"];
@@ -226,7 +226,7 @@ pub(crate) fn is_allowed(grants: &Grants, user: &User, wanted: &Attributes<'_>) 
         || grants.allow(user, wanted)
 }
 
-/// The answer to somebody who may not.
+/// The response to a user without the right.
 pub(crate) fn refusal(user: &User, wanted: &Attributes<'_>) -> Failure {
     let (who, verb) = (&user.username, wanted.verb);
     if wanted.resource.is_empty() {

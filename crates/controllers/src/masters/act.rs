@@ -7,7 +7,7 @@ use weir_kubeio::{Error, patch};
 impl Controller {
     pub(super) async fn write(&self, node: &str, change: &Value, schedulable: Option<bool>) -> Result<(), Error> {
         match patch::merge(&self.context.client, &self.context.cluster.masters, node, change).await {
-            // It was deleted in the meantime, and its watch will say so.
+            // The node was deleted meanwhile, and its watch will show it.
             Err(error) if error.is_not_found() => return Ok(()),
             written => written?,
         }

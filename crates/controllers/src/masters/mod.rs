@@ -1,10 +1,10 @@
-//! Keeps labels and taints of the control plane's nodes: whether they take pods of everybody.
+//! Keeps labels and taints of control plane nodes up to date: they decide whether workloads may run there.
 //!
 //! | module | part |
 //! |---|---|
 //! | `act` | writes nodes |
 //!
-//! It wakes for those nodes alone: what happens to the others, thousands of them, is nothing to it.
+//! Only changes of these nodes wake it, not those of thousands of others.
 
 mod act;
 
@@ -14,7 +14,7 @@ use weir_api::keys::names::CLUSTER;
 use weir_kubeio::{Error, Next};
 use weir_rules::operator::masters::change;
 
-/// The controller of the control plane's nodes.
+/// The controller of control plane nodes.
 #[derive(Debug)]
 pub struct Controller {
     context: Context,
@@ -38,11 +38,11 @@ impl weir_kubeio::Controller for Controller {
         all
     }
 
-    /// The first write that failed is the error; the others are made all the same.
+    /// Returns the first failed write as the error, but makes the others too.
     async fn reconcile(&self) -> Result<Next, Error> {
         let cluster = &self.context.cluster;
         let is_synced = cluster.watches.is_synced(&[Watcher::ControlPlane]) && cluster.controller_configs.is_synced();
-        // Another build keeps the nodes of its cluster.
+        // Another build manages the nodes of its cluster.
         if !is_synced || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }

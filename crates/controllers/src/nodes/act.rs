@@ -13,7 +13,7 @@ pub(super) async fn act(context: &Context, write: Write) -> Result<(), Error> {
         Write::Delete(name) => patch::delete(client, cache, None, &name).await,
     };
     match written {
-        // It went with its node in the meantime, and its watch will say so.
+        // It was deleted with its node meanwhile, and its watch will show it.
         Err(error) if error.is_not_found() => Ok(()),
         written => written,
     }

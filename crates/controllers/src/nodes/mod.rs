@@ -1,8 +1,8 @@
-//! Keeps one MachineConfigNode for every node: its pool, and what it was told to run.
+//! Keeps a MachineConfigNode for every node: its pool, and the configuration it was given.
 //!
 //! | module | part |
 //! |---|---|
-//! | `observe` | what is to be created, changed and deleted |
+//! | `observe` | what to create, change and delete |
 //! | `act` | does it |
 
 mod act;
@@ -19,7 +19,7 @@ use weir_kubeio::{Error, Next, batch};
 #[derive(Debug)]
 pub struct Controller {
     context: Context,
-    /// What was looked at last, when all of it was made right.
+    /// What was seen in the last pass after which everything was up to date.
     last: Mutex<Option<Observed>>,
 }
 
@@ -41,9 +41,9 @@ impl weir_kubeio::Controller for Controller {
         all
     }
 
-    /// The first write that failed is the error; the others are made all the same.
+    /// Returns the first failed write as the error, but makes the others too.
     async fn reconcile(&self) -> Result<Next, Error> {
-        // What another build keeps it reports about, too.
+        // Another build also reports about the nodes that it manages.
         if !self.context.cluster.is_synced() || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }

@@ -1,4 +1,4 @@
-//! What is to be created, changed and deleted.
+//! What to create, change and delete.
 
 use crate::Context;
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::LabelSelector};
@@ -26,14 +26,14 @@ pub(super) enum Write {
 #[derive(Debug)]
 pub(super) struct Observed {
     pools: Vec<Arc<MachineConfigPool>>,
-    /// What of them decides which pool a node is in.
+    /// The parts of the pools that decide which pool a node is in.
     selects: Vec<Pool>,
     nodes: Vec<Arc<Node>>,
     reports: Vec<Arc<MachineConfigNode>>,
     images: bool,
 }
 
-/// What of a pool decides which nodes are its own: name, selector, target, what it has reached.
+/// The parts of a pool that concern its nodes: name, selector, target, and what it has reached.
 type Pool = (Option<String>, Option<LabelSelector>, Option<String>, Option<String>);
 
 impl Observed {
@@ -54,7 +54,7 @@ impl Observed {
         }
     }
 
-    /// What is to be written. When all was right at `before`, only what changed since is looked at.
+    /// The writes. If everything was up to date at `before`, only what changed since then is looked at.
     pub(super) fn writes(&self, before: Option<&Self>) -> Vec<Write> {
         let before = before.filter(|before| before.selects == self.selects && before.images == self.images);
         let touched = before.map(|before| self.touched(before));
@@ -80,7 +80,7 @@ impl Observed {
         writes
     }
 
-    /// Names of nodes and of their objects that are not what they were.
+    /// Names of nodes and of their objects that changed.
     fn touched(&self, before: &Self) -> BTreeSet<String> {
         let nodes = changed(&before.nodes, &self.nodes).iter().map(Changed::name).collect::<Vec<_>>();
         let reports = changed(&before.reports, &self.reports);

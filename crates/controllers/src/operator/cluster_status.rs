@@ -1,4 +1,4 @@
-//! Says in the ClusterOperator how it all is, and in a ClusterVersion that weir made what came of the release.
+//! Reports the cluster's state in the ClusterOperator, and the release's progress in a ClusterVersion that weir made.
 
 use super::{
     COMPONENT,
@@ -35,10 +35,10 @@ use weir_rules::{
 pub(super) struct Controller {
     context: Context,
     findings: Findings,
-    /// What the operator runs from; empty when that is not known.
+    /// The image that the operator runs from; empty if unknown.
     image: String,
     recorder: Recorder,
-    /// Since when required pools are waited for.
+    /// Since when it has been waiting for required pools.
     since: Mutex<Option<Timestamp>>,
 }
 
@@ -46,14 +46,14 @@ pub(super) struct Controller {
 struct Observed {
     operator: Option<Arc<ClusterOperator>>,
     world: World,
-    /// Version of the release the cluster is to run.
+    /// Version of the release that the cluster should run.
     version: String,
 }
 
 impl Observed {
     fn required(&self, since: Option<Timestamp>, now: Timestamp) -> Required {
         let world = &self.world;
-        // Whoever made them; and while it is not known whether there are any, there are none.
+        // Whoever made them. While it is unknown whether there are streams, there are none.
         let streams = world.streams_view().map(|streams| StreamsView { build: None, ..streams });
         let none = StreamsView { enabled: false, object: None, build: None, follows_release: false };
         let base_image = world.controller_config.as_ref().map(|config| config.spec.base_os_container_image.as_str());
@@ -99,7 +99,7 @@ impl Controller {
         Self { context, findings, image: image.to_owned(), recorder, since: Mutex::default() }
     }
 
-    /// What the required pools have come to, and since when they are waited for.
+    /// The state of the required pools, and since when they have been waited for.
     fn required(&self, observed: &Observed, now: Timestamp) -> Required {
         let mut since = self.since.lock();
         let required = observed.required(*since, now);
@@ -110,7 +110,7 @@ impl Controller {
         required
     }
 
-    /// Writes the ClusterOperator where it says something else than before, and tells what is new.
+    /// Writes the ClusterOperator if something changed, and records events for it.
     async fn report(&self, report: &ClusterReport) -> Result<(), Error> {
         let Some(status) = &report.status else { return Ok(()) };
         let (client, operators) = (&self.context.client, &self.context.cluster.operators);
@@ -118,7 +118,7 @@ impl Controller {
             let object = ClusterOperator::named(CLUSTER_OPERATOR, Default::default());
             patch::create(client, operators, &object).await?;
         }
-        // Another one may have been faster; its status is then seen in the next pass.
+        // Another operator may have been faster; the next pass sees its status.
         let Some(object) = operators.get(CLUSTER_OPERATOR) else { return Ok(()) };
         patch::merge_status(client, operators, CLUSTER_OPERATOR, &status_patch(&object, status)).await?;
         for told in &report.events {
@@ -128,7 +128,7 @@ impl Controller {
         Ok(())
     }
 
-    /// Says in the ClusterVersion, where weir made it, that the release is complete.
+    /// Reports in the ClusterVersion, if weir made it, that the release is complete.
     async fn complete(&self, required: &Required, now: Timestamp) -> Result<(), Error> {
         let (context, cluster) = (&self.context, &self.context.cluster);
         let Some(version) = context.cluster_version() else { return Ok(()) };
@@ -171,7 +171,7 @@ impl weir_kubeio::Controller for Controller {
         let failure = observed.world.failure(found.into_iter().flat_map(|found| found.failed));
         self.report(&observed.report(failure.as_ref(), &required, &self.image, now)).await?;
         self.complete(&required, now).await?;
-        // Their time runs out without a change.
+        // Their timeout expires without any change.
         let waits = failure.is_some() || required != Required::Done;
         Ok(if waits { Next::After(JUDGE_AGAIN) } else { Next::Await })
     }

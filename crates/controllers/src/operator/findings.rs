@@ -1,4 +1,4 @@
-//! What the parts of the operator found, for the one that reports it. Every part finds it again after a restart.
+//! The findings of the operator's parts, for the part that reports them. After a restart, every part finds them again.
 
 use super::sources::Sources;
 use crate::{Context, cluster::Watcher};
@@ -13,11 +13,11 @@ use weir_rules::{
     status::cluster_status::{Failure, Task},
 };
 
-/// What failed is tried again this often, and what is waited for judged again: what stood in the way goes, and time runs out,
-/// without a change.
+/// Interval for retrying what failed and for checking what is waited for: obstacles disappear and timeouts expire without any
+/// change.
 pub(super) const JUDGE_AGAIN: Duration = Duration::from_secs(30);
 
-/// What a part found.
+/// The findings of one part.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Found {
     pub(super) failed: Vec<Failure>,
@@ -25,10 +25,10 @@ pub(super) struct Found {
     pub(super) waits: Option<String>,
 }
 
-/// What all parts found, in the order of the parts. Cheap to clone: clones share it.
+/// The findings of all parts, in the order of the parts. Cheap to clone: clones share them.
 #[derive(Clone, Debug)]
 pub(super) struct Findings {
-    /// Absent while a part has not looked yet.
+    /// Absent until the part has looked.
     found: Arc<Mutex<Vec<Option<Found>>>>,
     changes: Arc<watch::Sender<u64>>,
 }
@@ -40,7 +40,7 @@ impl Default for Findings {
 }
 
 impl Findings {
-    /// What all found; nothing before each has looked.
+    /// All findings; nothing until every part has looked.
     pub(super) fn all(&self) -> Option<Vec<Found>> {
         self.found.lock().iter().cloned().collect()
     }
@@ -60,7 +60,7 @@ impl Findings {
     }
 }
 
-/// What every part is given, and where it says what it found.
+/// What every part is given, including the place for its findings.
 #[derive(Clone, Debug)]
 pub(super) struct Part {
     pub(super) context: Context,
@@ -69,21 +69,21 @@ pub(super) struct Part {
 }
 
 impl Part {
-    /// One after those that are there.
+    /// Adds a part after the existing ones.
     pub(super) fn new(context: &Context, findings: &Findings) -> Self {
         let mut found = findings.found.lock();
         found.push(None);
         Self { context: context.clone(), findings: findings.clone(), place: found.len() - 1 }
     }
 
-    /// Changes of what configures the cluster, and of what these watch.
+    /// Changes of what configures the cluster, and of what these watches see.
     pub(super) fn wakes(&self, watchers: &[Watcher]) -> Vec<watch::Receiver<u64>> {
         let mut all = self.context.cluster.intent_changes();
         all.extend(self.context.cluster.watches.changes(watchers));
         all
     }
 
-    /// Says what was found; when to look again.
+    /// Stores the findings; returns when to look again.
     pub(super) fn found(&self, found: Found, again: Option<Timestamp>, now: Timestamp) -> Next {
         let waits = !found.failed.is_empty() || found.waits.is_some();
         self.findings.put(self.place, found);
@@ -91,13 +91,13 @@ impl Part {
         again.into_iter().chain(waits.then_some(JUDGE_AGAIN)).min().map_or(Next::Await, Next::After)
     }
 
-    /// As [`Self::found`], where nothing but failures can be.
+    /// Like [`Self::found`], for a part that can only find failures.
     pub(super) fn failed(&self, failed: impl IntoIterator<Item = Failure>) -> Next {
         let failed = failed.into_iter().collect();
         self.found(Found { failed, waits: None }, None, self.context.clock.now())
     }
 
-    /// When to look again where there is nothing to do: what decides has not been seen, or this is not to keep it.
+    /// When to look again if there is nothing to do: something has not been seen yet, or this operator does not manage the cluster.
     pub(super) fn idle(&self, is_seen: bool, keeps: bool) -> Option<Next> {
         match (is_seen, keeps) {
             (false, _) => Some(Next::Await),
@@ -106,7 +106,7 @@ impl Part {
         }
     }
 
-    /// Whether what tells what the cluster is ([`Watcher::TELL_CLUSTER`]) has been seen, or is known to fail.
+    /// Whether everything that shows the kind of cluster ([`Watcher::TELL_CLUSTER`]) has been seen, or is known to fail.
     pub(super) fn has_seen_cluster(&self) -> bool {
         let cluster = &self.context.cluster;
         let unseen = cluster.sources.unseen(&cluster.watches);
@@ -120,12 +120,12 @@ impl Part {
         cluster.sources.is_kept(cluster.controller_configs.get(CONTROLLER_CONFIG).as_deref())
     }
 
-    /// Whether it is one that is ours to keep.
+    /// Whether it is one that this operator manages.
     pub(super) fn keeps_openshift(&self) -> bool {
         self.context.kept_by_us().is_ok() && self.is_openshift()
     }
 
-    /// The first object of an OpenShift that is not known, or not understood.
+    /// The first object of an OpenShift that is unknown or not understood.
     pub(super) fn unreadable(&self) -> Option<Failure> {
         let cluster = &self.context.cluster;
         let unseen = cluster.sources.unseen(&cluster.watches);
@@ -137,7 +137,7 @@ impl Part {
         why.map(|why| Failure::Work { task: Task::RenderConfig, why })
     }
 
-    /// What the objects of an OpenShift come to; nothing while it is not known whether there are streams.
+    /// What follows from the objects of an OpenShift; nothing while it is unknown whether there are streams.
     pub(super) fn rendered(&self) -> Result<Option<RenderConfig>, Failure> {
         if let Some(failure) = self.unreadable() {
             return Err(failure);
@@ -150,10 +150,10 @@ impl Part {
     }
 }
 
-/// ClusterOperator of the registry inside the cluster.
+/// ClusterOperator of the internal registry.
 const REGISTRY_OPERATOR: &str = "image-registry";
 
-/// That an object could not be written.
+/// Failure to write an object.
 pub(super) fn not_kept(task: Task, error: &Error) -> Failure {
     Failure::Work { task, why: format!("failed to keep {} {}: {}", error.kind, error.name, chain(error)) }
 }

@@ -27,7 +27,7 @@ impl Controller {
         &self.0.context.cluster.configurations
     }
 
-    /// Creates the object, or brings its status in line; what is noted of it comes before.
+    /// Creates the object, or updates its status. Events come first.
     async fn act(&self, infrastructure: &Infrastructure, gates: &Gates, now: Timestamp) -> Result<(), Error> {
         let (context, cache) = (&self.0.context, self.cache());
         let client = &context.client;
@@ -80,7 +80,7 @@ impl weir_kubeio::Controller for Controller {
             Err(error) if !error.is_conflict() => {
                 return Ok(failed(format!("updating MachineConfiguration status: {}", chain(&error))));
             }
-            // Another one was faster: what he wrote is looked at when it is seen.
+            // Another writer was faster; the next pass sees its change.
             _ => {}
         }
         let refused = self.cache().get(CLUSTER).and_then(|object| failure(&object));

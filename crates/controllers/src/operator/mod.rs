@@ -1,16 +1,16 @@
-//! The operator, in parts: each keeps one thing, and the last says in the ClusterOperator how it all is.
+//! The operator, in parts: each manages one thing, and the last part reports the state in the ClusterOperator.
 //!
-//! | module | keeps |
+//! | module | manages |
 //! |---|---|
-//! | `controller_config` | the ControllerConfig, and the certificates that go with it |
+//! | `controller_config` | the ControllerConfig, and the certificates that belong to it |
 //! | `machine_configuration` | the MachineConfiguration of an OpenShift |
-//! | `user_data` | what new machines of an OpenShift boot with |
+//! | `user_data` | the user data that new machines of an OpenShift boot with |
 //! | `pools` | the built-in pools |
 //! | `policies` | the admission policies |
 //! | `operands` | the objects that it was given, such as those that run the controller |
 //! | `cluster_status` | the ClusterOperator |
-//! | `findings` | what the parts found, for the ClusterOperator |
-//! | `sources` | what the configuration of an OpenShift is made of |
+//! | `findings` | the findings of the parts, for the ClusterOperator |
+//! | `sources` | the objects that the configuration of an OpenShift is made from |
 
 mod cluster_status;
 mod controller_config;
@@ -27,28 +27,28 @@ use findings::{Findings, Part};
 use serde_json::Value;
 use weir_kubeio::Driven;
 
-/// Events are recorded under this name, the reference's.
+/// Component name in events, as in the reference.
 const COMPONENT: &str = "machineconfigoperator";
 
 /// The operator.
 #[derive(Clone, Debug)]
 pub struct Operator {
     context: Context,
-    /// What it runs from; empty when that is not known.
+    /// The image that it runs from; empty if unknown.
     image: String,
-    /// Whether another operator's work is continued, of which the templates are not there.
+    /// Whether another operator's work is continued, whose templates are not available.
     continues: bool,
     kept: Vec<Value>,
 }
 
 impl Operator {
-    /// An operator that keeps what every cluster has.
+    /// An operator that manages what every cluster has.
     #[must_use]
     pub fn new(context: Context) -> Self {
         Self { context, image: String::new(), continues: false, kept: Vec::new() }
     }
 
-    /// The same, as one that continues the work of another operator.
+    /// The same, continuing another operator's work.
     #[must_use]
     pub fn continuing(self, continues: bool) -> Self {
         Self { continues, ..self }
@@ -60,13 +60,13 @@ impl Operator {
         Self { image: image.to_owned(), ..self }
     }
 
-    /// Keeps these objects, too, and deletes what it kept before and is not among them.
+    /// Also manages these objects, and deletes objects that it managed before and that are not among them.
     #[must_use]
     pub fn keeping(self, kept: Vec<Value>) -> Self {
         Self { kept, ..self }
     }
 
-    /// Its parts. Of several failures of one kind the one that comes first here is reported.
+    /// Its parts. Of several failures of one kind, that of the first part here is reported.
     #[must_use]
     pub fn controllers(&self) -> Vec<Box<dyn Driven>> {
         let findings = Findings::default();
@@ -85,11 +85,11 @@ impl Operator {
         all
     }
 
-    /// Works until the future is dropped; needs [`crate::watch`] beside it.
+    /// Runs until the future is dropped; [`crate::watch`] has to run as well.
     pub async fn run(&self) {
         let Context { cluster, client, .. } = &self.context;
         let all = [Watcher::Operator, Watcher::Policies, Watcher::Infrastructure, Watcher::Operands];
-        // Without objects to keep the last is nobody.
+        // Without objects to manage, the last part is missing.
         let watchers = if self.kept.is_empty() { &all[..3] } else { &all[..] };
         tokio::join!(
             cluster.watches.fill(client, watchers),

@@ -1,8 +1,8 @@
-//! Keeps the objects that the operator was given.
+//! Manages the objects that the operator was given.
 //!
 //! | module | part |
 //! |---|---|
-//! | `kinds` | the kinds of objects that are kept, where each is watched, and how it is written |
+//! | `kinds` | the kinds of managed objects, where each is watched, and how it is written |
 
 pub(crate) mod kinds;
 
@@ -20,22 +20,22 @@ use weir_rules::{
     status::cluster_status::{Failure, Task},
 };
 
-/// The controller of the objects that are kept.
+/// The controller of the managed objects.
 #[derive(Debug)]
 pub(super) struct Controller {
     part: Part,
     wanted: Vec<Value>,
-    /// Since when pods are waited for.
+    /// Since when pods have been waited for.
     since: Mutex<Option<Timestamp>>,
 }
 
 impl Controller {
-    /// Keeps these objects and no others with our label.
+    /// Manages these objects, and no others with our label.
     pub(super) fn new(part: Part, wanted: Vec<Value>) -> Self {
         Self { part, wanted: wanted.into_iter().map(labelled).collect(), since: Mutex::new(None) }
     }
 
-    /// Applies and deletes. The first write that fails ends it: what comes after may need what failed.
+    /// Applies and deletes. The first failed write ends the pass: later objects may need the one that failed.
     async fn act(&self, changes: Vec<OperandChange<'_>>) -> Result<(), Failure> {
         for change in changes {
             let (verb, object) = match change {
@@ -55,7 +55,7 @@ impl Controller {
         Ok(())
     }
 
-    /// What its pods have come to, as they are now.
+    /// The current state of its pods.
     fn rollout(&self, now: Timestamp) -> Found {
         let mut since = self.since.lock();
         match rollout(&self.wanted, &self.live(), *since, now) {

@@ -1,4 +1,4 @@
-//! Keeps the admission policies, and takes away those whose gate is off.
+//! Manages the admission policies, and deletes those whose gate is off.
 
 use super::findings::{Part, not_kept};
 use crate::cluster::Watcher;
@@ -20,7 +20,7 @@ impl Controller {
         let cluster = &self.0.context.cluster;
         for Wanted { bound, is_wanted } in wanted {
             let (policy, binding) = (bound.policy_name(), bound.binding_name());
-            // The binding goes first and comes last: it is what makes the policy count.
+            // The binding is deleted first and created last: it makes the policy effective.
             if is_wanted == Some(false) {
                 self.keep(&cluster.bindings, binding, &bound.binding, is_wanted).await?;
             }
@@ -56,7 +56,7 @@ impl weir_kubeio::Controller for Controller {
 
     async fn reconcile(&self) -> Result<Next, Error> {
         let context = &self.0.context;
-        // A cluster that does not know the kinds, or keeps them from us, works without.
+        // A cluster that lacks the kinds, or denies access to them, works without them.
         let keeps = context.kept_by_us().is_ok() && context.cluster.watches.is_synced(&[Watcher::Policies]);
         if let Some(next) = self.0.idle(context.cluster.is_configuration_synced(), keeps) {
             return Ok(next);

@@ -1,4 +1,4 @@
-//! Keeps the built-in pools.
+//! Manages the built-in pools.
 
 use super::findings::Part;
 use serde_json::json;

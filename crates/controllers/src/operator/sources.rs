@@ -1,4 +1,4 @@
-//! What the configuration of an OpenShift is made of. Only where there is one is it watched.
+//! The objects that the configuration of an OpenShift is made from. They are watched only if there is one.
 
 use crate::cluster::Watcher;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Secret, ServiceAccount};
@@ -22,10 +22,10 @@ use weir_rules::operator::controller_config::{
     READ, RenderConfig, RenderConfigError, RenderConfigView, is_kept, render_config,
 };
 
-/// Selects the secrets of accounts that hold logins.
+/// Selects the secrets of service accounts that contain logins.
 const LOGINS: &str = "type=kubernetes.io/dockercfg";
 
-/// Caches of what the ControllerConfig is made of.
+/// Caches of the objects that the ControllerConfig is made from.
 #[derive(Clone, Debug)]
 pub(crate) struct Sources {
     infrastructures: Cache<Infrastructure>,
@@ -34,16 +34,16 @@ pub(crate) struct Sources {
     dnses: Cache<DNS>,
     images: Cache<Image>,
     maps: BTreeMap<(&'static str, &'static str), Cache<ConfigMap>>,
-    /// Those of the administrator, whose names other objects say.
+    /// Those of administrators, whose names are given in other objects.
     of_administrator: Cache<ConfigMap>,
     pullers: Cache<ServiceAccount>,
     puller_secrets: Cache<Secret>,
     pull_secret: Cache<Secret>,
     /// Only on bare metal.
     provisionings: Cache<Provisioning>,
-    /// Where machines are, if there are any.
+    /// For machines, if there are any.
     machine_api: Cache<Namespace>,
-    /// What machines boot with.
+    /// User data of machines.
     pub(super) user_data: Cache<Secret>,
 }
 
@@ -68,7 +68,7 @@ impl Sources {
         }
     }
 
-    /// Watches what belongs to an OpenShift, once there is one, until the future is dropped.
+    /// Watches what belongs to an OpenShift, if there is one, until the future is dropped.
     pub(super) async fn fill(&self, of: &Watches<Watcher>, client: &Client) {
         let mut changes = self.infrastructures.changes();
         while !self.is_kept(None) && changes.changed().await.is_ok() {}
@@ -76,12 +76,12 @@ impl Sources {
         of.fill(client, if self.is_bare_metal() { &watchers } else { &watchers[..1] }).await;
     }
 
-    /// Whether the ControllerConfig is ours to keep.
+    /// Whether weir manages the ControllerConfig.
     pub(super) fn is_kept(&self, config: Option<&ControllerConfig>) -> bool {
         is_kept(self.infrastructure().as_deref(), config)
     }
 
-    /// What has not been seen yet. What is known to fail comes first.
+    /// What has not been seen yet. Known failures come first.
     pub(super) fn unseen(&self, of: &Watches<Watcher>) -> Option<Unseen> {
         let first = |watcher| of.unseen(&[watcher]).into_iter().next();
         let infrastructure = first(Watcher::Infrastructure);
@@ -92,13 +92,13 @@ impl Sources {
         first(Watcher::OpenShift).or_else(of_metal)
     }
 
-    /// An object for the whole cluster that cannot be decoded.
+    /// A cluster-wide object that cannot be decoded.
     pub(super) fn broken(of: &Watches<Watcher>) -> Option<Unreadable> {
         let broken = of.broken(&[Watcher::Infrastructure, Watcher::OpenShift]);
         broken.into_iter().find(|broken| broken.namespace.is_empty() && broken.name == CLUSTER)
     }
 
-    /// What the cluster runs on.
+    /// The platform that the cluster runs on.
     pub(super) fn infrastructure(&self) -> Option<Arc<Infrastructure>> {
         self.infrastructures.get(CLUSTER)
     }
@@ -112,23 +112,23 @@ impl Sources {
         self.infrastructure().is_some_and(|object| object.platform() == "BareMetal")
     }
 
-    /// Whether there is a place for machines.
+    /// Whether the namespace for machines exists.
     pub(super) fn has_machine_api(&self) -> bool {
         self.machine_api.get(namespaces::MACHINE_API).is_some()
     }
 
-    /// Whether bare metal boots from images that somebody put somewhere; also while nobody knows.
+    /// Whether bare metal boots from images that somebody provided; also while that is unknown.
     pub(super) fn is_legacy_provisioning(&self) -> bool {
         let found = self.provisionings.get(PROVISIONING);
         !self.provisionings.is_synced() || found.is_some_and(|object| !object.spec.os_download_url.is_empty())
     }
 
-    /// Where one of the ConfigMaps that are read is, and a write to it is noted.
+    /// The cache for one of the ConfigMaps that are read, which also takes in our writes to it.
     pub(super) fn map(&self, namespace: &str, name: &str) -> Cache<ConfigMap> {
         self.maps.get(&(namespace, name)).cloned().unwrap_or_default()
     }
 
-    /// What it all comes to.
+    /// What follows from all of them.
     pub(super) fn render(
         &self,
         has_registry: bool,

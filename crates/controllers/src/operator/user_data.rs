@@ -1,4 +1,4 @@
-//! Tells new machines of every pool of an OpenShift where they get their configuration.
+//! Manages the user data with which new machines of every pool of an OpenShift find their configuration.
 
 use super::findings::{Part, not_kept};
 use crate::cluster::Watcher;
@@ -11,7 +11,7 @@ use weir_rules::{
     status::cluster_status::Task,
 };
 
-/// The controller of what machines boot with.
+/// The controller of user data.
 #[derive(Debug)]
 pub(super) struct Controller(pub(super) Part);
 
@@ -22,7 +22,7 @@ impl Controller {
             let name = wanted.metadata.name.as_deref().unwrap_or_default();
             let live = cache.get_in(MACHINE_API, name);
             let Some(change) = change(live.as_deref(), wanted) else { continue };
-            // One without the label is there and not seen.
+            // A secret without the label exists but is not seen.
             if live.is_none() && patch::create(client, cache, wanted).await? {
                 tracing::info!(name, "user-data made");
                 continue;
@@ -48,7 +48,7 @@ impl weir_kubeio::Controller for Controller {
         if let Some(next) = self.0.idle(self.0.has_seen_cluster(), keeps) {
             return Ok(next);
         }
-        // That it cannot be rendered says who keeps the ControllerConfig.
+        // The part that manages the ControllerConfig reports if it cannot be rendered.
         let Ok(Some(rendered)) = self.0.rendered() else { return Ok(self.0.failed(None)) };
         let (pools, root_ca) = (cluster.pools.all(), &rendered.spec.root_ca_data);
         let stay = pools.iter().filter(|pool| pool.metadata.deletion_timestamp.is_none());

@@ -1,4 +1,4 @@
-//! Blobs that are here.
+//! Stored blobs.
 
 use super::{Answer, Ask, Body, DIGEST, empty, full, set};
 use crate::{
@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio_util::io::ReaderStream;
 use weir_images::{Digest, Layout};
 
-/// What is read from the disk at once. Most configs are smaller, and are sent without a stream.
+/// How much is read from the disk at once. Most configs are smaller, and are sent without a stream.
 const CHUNK: usize = 64 << 10;
 
 impl Registry {
@@ -68,7 +68,7 @@ async fn file(path: &Path, part: Range<u64>) -> Result<Body, Refusal> {
         io::Result::Ok(full(bytes))
     };
     opened.await.map_err(|error| match error.kind() {
-        // It was deleted just now.
+        // It was just deleted.
         io::ErrorKind::NotFound => Refusal::new(Code::BlobUnknown, "the blob has been deleted"),
         _ => Refusal::disk(&error),
     })

@@ -1,4 +1,4 @@
-//! Tags of a repository, and manifests that are about another one.
+//! Tags of a repository, and manifests that refer to another one.
 //!
 //! Source: "Content Discovery" of the OCI distribution specification.
 
@@ -17,7 +17,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use weir_images::{Digest, manifest::media};
 
-/// Tags in one answer, however many are asked for.
+/// Maximum number of tags in one response, however many are requested.
 const MOST_TAGS: usize = 1_000;
 const FILTERS: HeaderName = HeaderName::from_static("oci-filters-applied");
 
@@ -36,13 +36,13 @@ impl Registry {
         Ok(response)
     }
 
-    /// As many as fit into the largest manifest that clients take.
+    /// As many as fit into the largest manifest that clients accept.
     pub(super) async fn referrers(&self, ask: &Ask, name: &Name, subject: &Digest) -> Answer {
         let kind = ask.query("artifactType");
         let (mut found, mut length, mut next) = (Vec::new(), 0, None);
         let mut last = None;
         for digest in self.store.referrers(name, subject, ask.query("last").unwrap_or_default()) {
-            // It may have been deleted since.
+            // It may have been deleted meanwhile.
             let Ok(stored) = self.store.manifest(name, &Reference::Digest(digest.clone())).await else { continue };
             let referrer = Referrer::of(digest.clone(), &stored.media_type, &stored.bytes)?;
             if kind.is_some_and(|kind| kind != referrer.artifact_type) {

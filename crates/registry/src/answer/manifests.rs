@@ -14,7 +14,7 @@ use http::{
 };
 use std::fmt::Display;
 
-/// Says that the registry knows what a manifest is about.
+/// Confirms that the registry knows a manifest's subject.
 const SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
 
 impl Registry {

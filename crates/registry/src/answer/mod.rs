@@ -1,9 +1,9 @@
-//! What a request gets.
+//! Responses.
 //!
-//! | module | about |
+//! | module | subject |
 //! |---|---|
-//! | `blobs` | blobs that are here |
-//! | `uploads` | blobs on their way here |
+//! | `blobs` | stored blobs |
+//! | `uploads` | blobs being uploaded |
 //! | `manifests` | manifests |
 //! | `lists` | tags and referrers |
 
@@ -32,10 +32,10 @@ pub type Body = UnsyncBoxBody<Bytes, io::Error>;
 
 type Answer = Result<Response<Body>, Refusal>;
 
-/// A client that sends nothing for so long in the middle of a body has gone.
+/// A client that is silent for this long in the middle of a body is gone.
 const SILENCE: Duration = Duration::from_secs(60);
 const DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
-/// Clients of old look at it to tell a registry from a web server.
+/// Old clients use it to distinguish a registry from a web server.
 const API_VERSION: (HeaderName, HeaderValue) =
     (HeaderName::from_static("docker-distribution-api-version"), HeaderValue::from_static("registry/2.0"));
 
@@ -47,7 +47,7 @@ struct Ask {
 }
 
 impl Registry {
-    /// Answers a request; whoever asks has to show the login.
+    /// Answers a request, which has to carry the login.
     pub async fn answer<B>(&self, request: Request<B>) -> Response<Body>
     where
         B: http_body::Body<Data = Bytes> + Send + Unpin,
@@ -142,7 +142,7 @@ where
         match frame {
             None => return Ok(None),
             Some(Err(error)) => return Err(cut(format!("the body broke off: {error}"))),
-            // Trailers say nothing here.
+            // Trailers are ignored.
             Some(Ok(frame)) => {
                 if let Ok(data) = frame.into_data() {
                     return Ok(Some(data));
@@ -175,7 +175,7 @@ fn json_answer(bytes: Vec<u8>) -> Response<Body> {
     response
 }
 
-/// Sets a header. Values are made of names, digests and numbers, which headers can hold; what cannot be held is left out.
+/// Sets a header. Values consist of names, digests and numbers, which headers can contain; anything else is left out.
 fn set(response: &mut Response<Body>, name: HeaderName, value: &str) {
     if let Ok(value) = HeaderValue::from_str(value) {
         response.headers_mut().insert(name, value);

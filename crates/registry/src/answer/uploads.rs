@@ -1,4 +1,4 @@
-//! Blobs on their way here: at once, in one request after another, or from another repository.
+//! Blobs being uploaded: at once, in several requests, or mounted from another repository.
 //!
 //! Source: "Pushing blobs" and "Mounting a blob from another repository" of the OCI distribution specification.
 
@@ -21,7 +21,7 @@ use weir_images::Digest;
 const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 impl Registry {
-    /// Begins an upload; one that comes with its digest is the whole blob, and one that is to be mounted may be here already.
+    /// Begins an upload; one with a digest is the whole blob, and one to be mounted may exist already.
     pub(super) async fn begin<B>(&self, ask: &Ask, name: &Name, body: B) -> Answer
     where
         B: http_body::Body<Data = Bytes> + Unpin,
@@ -99,8 +99,8 @@ impl Registry {
     }
 }
 
-/// Whether what comes begins where the last part ended; returns where it says that it ends. Otherwise the answer, and the
-/// upload stays for who knows better.
+/// Checks that the data begins where the last part ended; returns where it says it ends. Otherwise returns the response, and the
+/// upload stays for another attempt.
 async fn continues(
     ask: &Ask,
     name: &Name,
@@ -134,7 +134,7 @@ where
     }
 }
 
-/// Where an upload goes on, and how far it is.
+/// Where an upload continues, and how far it is.
 fn state(status: StatusCode, name: &Name, upload: &Upload) -> Response<super::Body> {
     let mut response = bare(status);
     set(&mut response, LOCATION, &format!("/v2/{name}/blobs/uploads/{}", upload.id()));

@@ -1,13 +1,14 @@
-//! Where things are on the disk, and how they get there whole.
+//! Where things are on disk, and how they are written completely or not at all.
 //!
 //! | path | content |
 //! |---|---|
 //! | `blobs/HEX` | a blob by its sha256 |
 //! | `repositories/NAME/manifests/HEX` | media type, line feed, manifest; `+` stands for `/` in the name |
 //! | `repositories/NAME/tags/TAG` | the digest it stands for |
-//! | `unfinished/ID` | what is being written; nobody reads it, and a start removes it |
+//! | `unfinished/ID` | files being written; never read, and removed at startup |
 //!
-//! A file is written beside, flushed to the disk, and then moved to its place in one step: it is whole or not there, whenever the process ends.
+//! A file is written elsewhere, flushed to disk, and then moved into place in one step: it is complete or missing, whenever the
+//! process ends.
 
 use crate::{Error, address::Name};
 use std::{
@@ -18,7 +19,7 @@ use std::{
 };
 use weir_images::Digest;
 
-/// Images may hold secrets: nobody else reads them.
+/// Images may contain secrets: files are readable only by their owner.
 const FOLDER_MODE: u32 = 0o700;
 
 #[derive(Clone, Debug)]
@@ -26,7 +27,7 @@ pub(crate) struct Disk {
     root: PathBuf,
 }
 
-/// A file on its way; removed unless it is put into its place.
+/// A file being written; removed unless it is moved into place.
 #[derive(Debug)]
 pub(crate) struct Unfinished {
     path: PathBuf,
@@ -34,7 +35,7 @@ pub(crate) struct Unfinished {
 }
 
 impl Disk {
-    /// Makes the folders, and removes what an earlier process did not finish.
+    /// Creates the folders, and removes unfinished files of an earlier process.
     pub(crate) fn open(root: &Path) -> Result<Self, Error> {
         let disk = Self { root: root.to_owned() };
         let unfinished = disk.root.join("unfinished");
@@ -72,7 +73,7 @@ impl Disk {
         Unfinished { path: self.root.join("unfinished").join(id), placed: false }
     }
 
-    /// Writes a file that is yet to be put into its place.
+    /// Writes a file that is not in its place yet.
     pub(crate) fn write(&self, parts: &[&[u8]]) -> io::Result<Unfinished> {
         let unfinished = self.unfinished();
         let mut file = File::create_new(&unfinished.path)?;
@@ -102,7 +103,7 @@ impl Unfinished {
 impl Drop for Unfinished {
     fn drop(&mut self) {
         if !self.placed {
-            // What is left is removed by the next start.
+            // The next startup removes what is left.
             let _ = fs::remove_file(&self.path);
         }
     }
@@ -112,7 +113,7 @@ pub(crate) fn make(folder: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(FOLDER_MODE).create(folder)
 }
 
-/// Removes a file; one that is not there is removed already.
+/// Removes a file; success if it does not exist.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),

@@ -1,4 +1,4 @@
-//! What is held, in memory: read from the disk at the start, and changed with it.
+//! The contents in memory: read from disk at startup, and changed together with it.
 
 use super::disk::Disk;
 use crate::{Error, address::Name, address::is_tag, manifest::Manifest};
@@ -27,22 +27,22 @@ pub(crate) struct Repository {
 #[derive(Debug)]
 pub(crate) struct Held {
     pub(crate) manifest: Manifest,
-    /// Bytes of its file.
+    /// Size of its file in bytes.
     pub(crate) size: u64,
 }
 
 #[derive(Debug)]
 pub(crate) struct Blob {
     pub(crate) size: u64,
-    /// When somebody last sent it or asked for it.
+    /// When it was last sent or requested.
     pub(crate) wanted: Timestamp,
 }
 
-/// What layouts hold.
+/// Contents of layouts.
 #[derive(Debug, Default)]
 pub(crate) struct Offered {
     pub(crate) layouts: Vec<Layout>,
-    /// Manifests with their media types. A layout answers for them under any name.
+    /// Manifests with their media types. A layout's manifests are available under any name.
     pub(crate) manifests: BTreeMap<Digest, String>,
     pub(crate) tags: BTreeMap<Name, BTreeMap<String, Digest>>,
 }
@@ -54,7 +54,7 @@ impl Offered {
 }
 
 impl Index {
-    /// Reads what is on the disk. What is damaged is left alone and not served.
+    /// Reads what is on disk. Damaged files are left alone and not served.
     pub(crate) fn read(disk: &Disk) -> Result<Self, Error> {
         let mut index = Self::default();
         let blobs = disk.blobs();
@@ -107,7 +107,7 @@ fn repository(folder: &Path) -> Result<Repository, Error> {
     Ok(repository)
 }
 
-/// The manifest of a file, when it is what the digest says.
+/// The manifest in a file, if it matches the digest.
 fn held(digest: &Digest, file: &[u8]) -> Option<Held> {
     let (media_type, bytes) = split(file)?;
     digest.verify(bytes).ok()?;
@@ -115,7 +115,7 @@ fn held(digest: &Digest, file: &[u8]) -> Option<Held> {
     Some(Held { manifest, size: file.len() as u64 })
 }
 
-/// Media type and bytes of a manifest's file.
+/// Media type and bytes in a manifest's file.
 pub(crate) fn split(file: &[u8]) -> Option<(&str, &[u8])> {
     let end = file.iter().position(|byte| *byte == b'\n')?;
     Some((std::str::from_utf8(&file[..end]).ok()?, &file[end + 1..]))
@@ -125,7 +125,7 @@ fn digest_of(path: &Path) -> Option<Digest> {
     format!("sha256:{}", path.file_name()?.to_str()?).parse().ok()
 }
 
-/// What is in a folder, in the order of the names; nothing when there is none.
+/// The contents of a folder, sorted by name; empty if it does not exist.
 fn entries(folder: &Path) -> Result<Vec<std::path::PathBuf>, Error> {
     let read = || {
         let mut found = fs::read_dir(folder)?.map(|entry| Ok(entry?.path())).collect::<io::Result<Vec<_>>>()?;

@@ -1,13 +1,13 @@
-//! What is held, on the disk and in memory.
+//! The contents, on disk and in memory.
 //!
-//! | module | question |
+//! | module | subject |
 //! |---|---|
-//! | `disk` | where things are, and how they get there whole |
-//! | `index` | what is there |
+//! | `disk` | where things are, and how they are written |
+//! | `index` | what exists |
 //! | `room` | how much more fits |
-//! | `uploads` | blobs on their way here |
+//! | `uploads` | blobs being uploaded |
 //!
-//! The index is locked while a file is put into its place or removed: what it says is there is there.
+//! The index is locked while a file is moved into place or removed: what it lists exists.
 
 mod disk;
 mod index;
@@ -37,11 +37,11 @@ use weir_images::{Digest, Layout};
 
 pub(crate) use uploads::{Content, Upload};
 
-/// A push sends blobs first and the manifest that needs them last: so long a blob that nobody refers to is kept.
+/// A push sends blobs first and the manifest that needs them last, so an unreferenced blob is kept this long.
 const GRACE: SignedDuration = SignedDuration::from_hours(1);
-/// Manifests in all: what of them is in memory is some hundred bytes each.
+/// Maximum number of manifests: each takes some hundred bytes of memory.
 const MOST_MANIFESTS: usize = 10_000;
-/// Tags of a repository.
+/// Maximum number of tags of a repository.
 const MOST_TAGS: usize = 10_000;
 
 #[derive(Debug)]
@@ -51,7 +51,7 @@ pub(crate) struct Store {
     index: Mutex<Index>,
     room: Arc<Room>,
     uploads: Arc<Uploads>,
-    /// Locked as long as it is open.
+    /// Locked while it is open.
     _lock: File,
 }
 
@@ -98,7 +98,7 @@ impl Store {
             let bytes: Vec<Bytes> =
                 image.digest.verified(layout.blob(&image.digest).await?, Some(image.size)).try_collect().await?;
             let Ok(parsed) = Manifest::parse(&bytes.concat(), "") else { continue };
-            // What an index lists is held as well, as far as it is there.
+            // What an index lists is stored as well, as far as it exists.
             manifests.extend(
                 parsed.manifests.iter().filter(|child| layout.holds(child)).map(|child| (child.clone(), String::new())),
             );
@@ -120,7 +120,7 @@ impl Store {
         &self.uploads
     }
 
-    /// Where a blob is, and its length; whoever asks wants to use it.
+    /// The place and size of a blob, whose reader wants to use it.
     pub(crate) fn blob(&self, digest: &Digest) -> Result<(Place, u64), Refusal> {
         let mut index = self.index.lock();
         if let Some(blob) = index.blobs.get_mut(digest) {
@@ -133,7 +133,7 @@ impl Store {
         Ok((Place::Layout(layout.clone()), size))
     }
 
-    /// Puts a blob into its place, all of which has come.
+    /// Moves a complete blob into its place.
     pub(crate) async fn adopt(&self, content: Content, digest: &Digest) -> Result<(), Refusal> {
         let (unfinished, taken) = content.finish(digest).await?;
         let mut index = self.index.lock();
@@ -147,7 +147,7 @@ impl Store {
         Ok(())
     }
 
-    /// What is pushed here must not depend on a layout, which may be another one after the next start.
+    /// What is pushed here must not depend on a layout, which may be replaced before the next startup.
     async fn own(&self, digest: &Digest) -> Result<(), Refusal> {
         let layout = {
             let index = self.index.lock();
@@ -202,7 +202,7 @@ impl Store {
         Ok(Stored { media_type, bytes: Bytes::from(file).slice(start..), digest })
     }
 
-    /// The digest of a manifest, and who offers it when it was not pushed here.
+    /// The digest of a manifest, and the layout that provides it if it was not pushed.
     fn find(&self, name: &Name, reference: &Reference) -> Result<(Digest, Option<(Layout, String)>), Refusal> {
         let index = self.index.lock();
         let (own, offered) = (index.repositories.get(name), index.offered.tags.get(name));
@@ -229,7 +229,7 @@ impl Store {
         Err(Refusal::new(Code::ManifestUnknown, format!("there is no manifest {what} in {name}")))
     }
 
-    /// Takes a manifest whose blobs are here.
+    /// Stores a manifest whose blobs exist.
     pub(crate) async fn put(
         self: &Arc<Self>,
         name: &Name,
@@ -343,7 +343,7 @@ impl Store {
         Ok(())
     }
 
-    /// Tags of a repository in order, those after one.
+    /// Tags of a repository in order, after the given one.
     pub(crate) fn tags(&self, name: &Name, after: &str) -> Result<Vec<String>, Refusal> {
         let index = self.index.lock();
         let (own, offered) = (index.repositories.get(name).map(|own| &own.tags), index.offered.tags.get(name));
@@ -357,7 +357,7 @@ impl Store {
         Ok(tags)
     }
 
-    /// Manifests of a repository that are about this one, those after one.
+    /// Manifests of a repository that refer to this one, after the given one.
     pub(crate) fn referrers(&self, name: &Name, subject: &Digest, after: &str) -> Vec<Digest> {
         let index = self.index.lock();
         let held = index.repositories.get(name).into_iter().flat_map(|own| &own.manifests);

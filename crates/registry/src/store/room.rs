@@ -4,7 +4,7 @@ use crate::refusal::Refusal;
 use parking_lot::Mutex;
 use std::sync::Arc;
 
-/// Bytes that are held, and how many may be.
+/// Bytes in use, and their maximum.
 #[derive(Debug)]
 pub(crate) struct Room {
     held: Mutex<u64>,
@@ -16,7 +16,7 @@ impl Room {
         Self { held: Mutex::new(0), limit }
     }
 
-    /// Counts what is there already, whether or not it fits.
+    /// Counts what exists already, whether or not it fits.
     pub(crate) fn found(&self, bytes: u64) {
         let mut held = self.held.lock();
         *held = held.saturating_add(bytes);
@@ -39,7 +39,7 @@ impl Room {
     }
 }
 
-/// Bytes of something that is on its way; given back when dropped.
+/// Bytes reserved for an upload; released when dropped.
 #[derive(Debug)]
 pub(crate) struct Taken {
     room: Arc<Room>,
@@ -61,7 +61,7 @@ impl Taken {
         Ok(())
     }
 
-    /// It stays.
+    /// Keeps the reservation.
     pub(crate) fn keep(mut self) -> u64 {
         std::mem::take(&mut self.bytes)
     }

@@ -1,8 +1,8 @@
-//! Blobs on their way here.
+//! Blobs being uploaded.
 //!
-//! 1. An upload is begun, gets its bytes in one or several requests, and is finished with the digest that they must have.
-//! 2. One request at a time has it. A request that fails in the middle of its body ends the upload and removes what came.
-//! 3. Their number is bounded; one that nobody goes on with for [`IDLE`] is ended, at the latest when its place is needed.
+//! 1. An upload is started, gets its bytes in one or several requests, and is finished with the digest that they must have.
+//! 2. Only one request at a time holds it. A request that fails in the middle of its body ends the upload and removes its data.
+//! 3. Their number is limited; one that is not continued for [`IDLE`] is ended, at the latest when its place is needed.
 
 use super::{
     disk::{Disk, Unfinished},
@@ -20,16 +20,16 @@ use std::{collections::BTreeMap, fmt::Write as _, sync::Arc, time::Duration};
 use tokio::{fs::File, io::AsyncWriteExt as _, time::Instant};
 use weir_images::Digest;
 
-/// Uploads in progress: several clients that send eight layers each.
+/// Maximum number of uploads in progress: several clients that send eight layers each.
 pub(crate) const MOST: usize = 64;
-/// A client that pauses this long between two requests has gone.
+/// A client that pauses for this long between two requests is gone.
 pub(crate) const IDLE: Duration = Duration::from_mins(15);
 
 #[derive(Debug)]
 pub(crate) struct Uploads {
     disk: Disk,
     room: Arc<Room>,
-    /// Largest blob.
+    /// Maximum size of a blob.
     limit: u64,
     open: Mutex<BTreeMap<String, Slot>>,
 }
@@ -37,12 +37,12 @@ pub(crate) struct Uploads {
 #[derive(Debug)]
 struct Slot {
     name: Name,
-    /// Absent while a request has it.
+    /// Absent while a request holds it.
     content: Option<Content>,
     touched: Instant,
 }
 
-/// What came so far.
+/// The data so far.
 #[derive(Debug)]
 pub(crate) struct Content {
     file: File,
@@ -52,7 +52,7 @@ pub(crate) struct Content {
     limit: u64,
 }
 
-/// An upload in the hands of a request; ended when dropped.
+/// An upload held by a request; ended when dropped.
 #[derive(Debug)]
 pub(crate) struct Upload {
     uploads: Arc<Uploads>,
@@ -84,7 +84,7 @@ impl Uploads {
         Ok(upload)
     }
 
-    /// A blob that comes from somewhere else than a client.
+    /// A blob that does not come from a client.
     pub(crate) async fn content(&self) -> Result<Content, Refusal> {
         let unfinished = self.disk.unfinished();
         let file = File::create_new(unfinished.path()).await.map_err(|error| Refusal::disk(&error))?;
@@ -103,7 +103,7 @@ impl Uploads {
         Ok(Upload { uploads: self.clone(), id: id.to_owned(), content: Some(content), kept: false })
     }
 
-    /// Ends uploads that nobody goes on with.
+    /// Ends abandoned uploads.
     pub(crate) fn expire(&self) {
         expire(&mut self.open.lock());
     }
@@ -129,7 +129,7 @@ impl Upload {
         }
     }
 
-    /// Leaves it to another request to go on.
+    /// Returns it, so that another request can continue it.
     pub(crate) async fn keep(mut self) -> Result<(), Refusal> {
         if let Some(content) = &mut self.content {
             content.file.flush().await.map_err(|error| Refusal::disk(&error))?;
@@ -143,7 +143,7 @@ impl Upload {
         Ok(())
     }
 
-    /// All has come.
+    /// The data is complete.
     pub(crate) fn into_content(mut self) -> Option<Content> {
         self.content.take()
     }
@@ -151,7 +151,7 @@ impl Upload {
 
 impl Drop for Upload {
     fn drop(&mut self) {
-        // Another request may have it by now.
+        // Another request may hold it by now.
         if !self.kept {
             self.uploads.open.lock().remove(&self.id);
         }
@@ -170,7 +170,7 @@ impl Content {
         self.file.write_all(chunk).await.map_err(|error| Refusal::disk(&error))
     }
 
-    /// Flushes it to the disk; returns the file when the bytes have this digest.
+    /// Flushes it to disk; returns the file if the bytes have this digest.
     pub(crate) async fn finish(mut self, wanted: &Digest) -> Result<(Unfinished, Taken), Refusal> {
         let actual = self.hasher.finalize().iter().fold(String::new(), |mut text, byte| {
             // Writing into a String cannot fail.

@@ -1,9 +1,9 @@
-//! Whether a generated MachineConfig is written, and what is left as another build made it.
+//! Whether a generated MachineConfig is written, and what stays as another build made it.
 //!
-//! R-ADOPT-1 It is written when it says something else than what is there (R-CONFIG-3).
-//! R-ADOPT-2 While another build's work is taken over, what that build would have left alone stays as it is, although weir would
-//! generate something else: nobody reboots for a take-over. An annotation says what weir would have generated.
-//! R-ADOPT-3 What has the annotation is written when weir would generate yet something else, or is another build.
+//! R-ADOPT-1 It is written if it differs in content from the existing one (R-CONFIG-3).
+//! R-ADOPT-2 While another build's work is taken over, what that build would have left alone stays as it is, even if weir would
+//! generate something else: taking over reboots no node. An annotation records what weir would have generated.
+//! R-ADOPT-3 An object with the annotation is written when weir would generate something else again, or is another build.
 //!
 //! Source: ours. What the other build leaves alone is in `pkg/controller/kubelet-config` and
 //! `pkg/controller/container-runtime-config` of github.com/openshift/machine-config-operator.
@@ -13,19 +13,19 @@ use crate::view::Annotations;
 use md5::{Digest as _, Md5};
 use weir_api::{MachineConfig, keys::config::ADOPTED_INSTEAD_OF};
 
-/// What is to be done about a MachineConfig.
+/// What to do about a MachineConfig.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// It is there.
+    /// Nothing: it is up to date.
     Nothing,
-    /// It is created or updated.
+    /// Create or update it.
     Write(Box<MachineConfig>),
-    /// It gets the annotation.
+    /// Add the annotation.
     Note(Box<MachineConfig>),
 }
 
-/// What is to be done where this one is there and `fresh` is wanted. `is_left_alone` says whether the build that made it would
-/// leave it; absent when nothing is being taken over.
+/// What to do if this one exists and `fresh` is wanted. `is_left_alone` tells whether the build that made it would leave it; absent
+/// if nothing is being taken over.
 #[must_use]
 pub fn decide(
     found: Option<&MachineConfig>,

@@ -1,8 +1,8 @@
 //! Which file of the templates a generator starts from.
 //!
-//! R-BASE-1 The templates of the pool's role are looked through in the order of their names. The first MachineConfig that is valid
-//! Ignition and has a file at the path gives its contents, unpacked.
-//! R-BASE-2 One that is not valid Ignition has no files at all, whatever else it holds.
+//! R-BASE-1 The templates of the pool's role are searched in the order of their names. The first MachineConfig that is valid
+//! Ignition and has a file at the path provides its decoded contents.
+//! R-BASE-2 One that is not valid Ignition counts as having no files.
 //!
 //! Source: `findKubeletConfig` in `pkg/controller/kubelet-config/helpers.go` and `generateOriginalContainerRuntimeConfigs` in
 //! `pkg/controller/container-runtime-config` of github.com/openshift/machine-config-operator.
@@ -12,39 +12,39 @@ use std::collections::BTreeMap;
 use weir_api::MachineConfig;
 use weir_ignition::{Config, contents};
 
-/// What the templates give for the role of each pool, in the order of names, or why they give nothing.
+/// The templates of each pool's role, sorted by name, or why there are none.
 pub type Templates = BTreeMap<String, Result<Vec<MachineConfig>, String>>;
 
-/// Why there is nothing to start from. Permanent: it takes other templates or another ControllerConfig.
+/// Why there is nothing to start from. Permanent: other templates or another ControllerConfig are needed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BaseError {
     /// The templates of the pool's role fail.
     #[error("GenerateMachineConfigsforRole failed with error: {0}")]
     Templates(String),
-    /// No template of the role writes the file.
+    /// No template of the role contains the file.
     #[error("no template for pool {pool} writes {path}: the release's templates are not complete")]
     Absent {
         /// The pool.
         pool: String,
-        /// Where the file would be.
+        /// Path of the file.
         path: String,
     },
-    /// The file is not UTF-8, or cannot be unpacked.
+    /// The file is not UTF-8 or cannot be decoded.
     #[error("{path} of the templates for pool {pool} cannot be read: {why}")]
     Unreadable {
         /// The pool.
         pool: String,
-        /// Where the file would be.
+        /// Path of the file.
         path: String,
         /// What is wrong.
         why: String,
     },
 }
 
-/// What the templates give for a pool.
+/// The templates for a pool.
 ///
 /// # Errors
-/// When they give nothing.
+/// If they fail.
 pub fn of_pool<'a>(templates: &'a Templates, pool: &str) -> Result<&'a [MachineConfig], BaseError> {
     match templates.get(pool) {
         Some(Ok(configs)) => Ok(configs),
@@ -53,10 +53,10 @@ pub fn of_pool<'a>(templates: &'a Templates, pool: &str) -> Result<&'a [MachineC
     }
 }
 
-/// The text of a file that the templates write (R-BASE-1).
+/// The text of a file in the templates (R-BASE-1).
 ///
 /// # Errors
-/// When no template writes it, or what it writes cannot be read.
+/// If no template contains it, or its contents cannot be read.
 pub fn file(templates: &Templates, pool: &str, path: &str) -> Result<String, BaseError> {
     let unreadable = |why: String| BaseError::Unreadable { pool: pool.to_owned(), path: path.to_owned(), why };
     for config in of_pool(templates, pool)? {

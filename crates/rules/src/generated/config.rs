@@ -1,11 +1,10 @@
-//! How a generated MachineConfig looks, and what it keeps of the one that is there.
+//! What a generated MachineConfig looks like, and what it keeps of an existing one.
 //!
-//! R-CONFIG-1 It has the role label of its pool, the build that made it as an annotation, and Ignition 3.5.0 with its files:
-//! mode 0644, overwriting, contents as a data URL in base64. Without files it is written all the same.
-//! R-CONFIG-2 One that is there keeps its labels and the fields of its spec that the generator has no say in. Its annotations
-//! are replaced.
-//! R-CONFIG-3 It is written only when it says something else: compared by its meaning, so that types of another writer
-//! make no difference.
+//! R-CONFIG-1 It has the role label of its pool, the generating build as an annotation, and Ignition 3.5.0 with its files: mode
+//! 0644, overwriting, contents as a base64 data URL. It is written even without files.
+//! R-CONFIG-2 An existing one keeps its labels and the fields of its spec that the generator does not set. Its annotations are
+//! replaced.
+//! R-CONFIG-3 It is written only if it differs in meaning, so another writer's number types make no difference.
 //!
 //! Source: `NewIgnFileBytesOverwriting` and `MachineConfigFromIgnConfig` in `pkg/controller/common/helpers.go` of
 //! github.com/openshift/machine-config-operator. R-CONFIG-3 is ours; the reference always writes.
@@ -27,9 +26,9 @@ const MODE: u32 = 0o644;
 /// A file of a generated MachineConfig.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct File {
-    /// Where it goes on the node.
+    /// Its path on the node.
     pub path: String,
-    /// What it holds.
+    /// Its contents.
     pub text: String,
 }
 
@@ -77,8 +76,7 @@ pub fn owner(api_version: &str, kind: &str, metadata: &ObjectMeta, is_controller
     }
 }
 
-/// What is to be written where this one is there and `fresh` is wanted (R-CONFIG-2); absent when it says the same
-/// (R-CONFIG-3).
+/// What to write if this one exists and `fresh` is wanted (R-CONFIG-2); absent if they do not differ (R-CONFIG-3).
 #[must_use]
 pub fn update(found: Option<&MachineConfig>, fresh: MachineConfig) -> Option<MachineConfig> {
     let Some(found) = found else { return Some(fresh) };
@@ -95,7 +93,7 @@ pub fn update(found: Option<&MachineConfig>, fresh: MachineConfig) -> Option<Mac
     (!means_same(&said(found), &said(&next))).then_some(next)
 }
 
-/// The build that a MachineConfig says it is of; absent when it says none.
+/// The build recorded in a MachineConfig; absent if there is none.
 #[must_use]
 pub fn build_of(config: &MachineConfig) -> Option<&str> {
     Annotations::of(&config.metadata).filled(GENERATED_BY_CONTROLLER_VERSION)
@@ -120,7 +118,7 @@ mod tests {
         assert_eq!(next.metadata.labels, found.metadata.labels);
         assert_eq!((build_of(&next), next.spec.config.clone()), (Some("b2"), other.spec.config.clone()));
         assert_eq!(next.spec.kernel_arguments, other.spec.kernel_arguments);
-        // One without a say in kernel arguments leaves them.
+        // A generator that does not set kernel arguments leaves them.
         assert_eq!(update(Some(&next), fresh()).unwrap().spec.kernel_arguments, other.spec.kernel_arguments);
     }
 }

@@ -1,13 +1,13 @@
 //! Durations as Go reads and writes them.
 //!
 //! R-DURATION-1 A sign, then numbers with or without a fraction, each with its unit: `ns`, `us` (`µs`), `ms`, `s`, `m`, `h`; `0`
-//! needs none. What is below a nanosecond is cut off.
-//! R-DURATION-2 Written in hours, minutes and seconds (`1h0m0s`), below one second in the largest unit that leaves a whole part;
-//! zeros at the end of a fraction are left out, and zero is `0s`.
+//! needs none. Fractions of a nanosecond are cut off.
+//! R-DURATION-2 Written in hours, minutes and seconds (`1h0m0s`), or below one second in the largest unit with a whole part;
+//! trailing zeros of a fraction are left out, and zero is `0s`.
 //!
 //! Source: `ParseDuration` and `Duration.String` in `src/time` of github.com/golang/go.
 
-/// Nanoseconds of each unit, those that begin like another one first.
+/// Nanoseconds of each unit; units that begin like another one come first.
 const UNITS: [(&str, u64); 8] = [
     ("ns", 1),
     ("us", 1_000),
@@ -19,7 +19,7 @@ const UNITS: [(&str, u64); 8] = [
     ("h", 3_600_000_000_000),
 ];
 
-/// Nanoseconds of a duration; absent when the text is none, or is beyond 292 years.
+/// Nanoseconds of a duration; absent if the text is not one, or exceeds 292 years.
 #[must_use]
 pub fn parse(text: &str) -> Option<i64> {
     let (negative, mut rest) = match text.strip_prefix('-') {
@@ -41,7 +41,7 @@ pub fn parse(text: &str) -> Option<i64> {
     if negative { 0_i64.checked_sub_unsigned(total) } else { i64::try_from(total).ok() }
 }
 
-/// One number with its unit, and what follows.
+/// One number with its unit, and the rest.
 fn one(text: &str) -> Option<(u64, &str)> {
     let digits_end = |text: &str| text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (whole, after) = text.split_at(digits_end(text));
@@ -60,8 +60,8 @@ fn one(text: &str) -> Option<(u64, &str)> {
     Some((whole.checked_mul(*unit)?.checked_add(part)?, after))
 }
 
-/// A fraction of a unit, in nanoseconds. As many digits count as fit 63 bits, and the product is one of floating point: Go's
-/// results, rounding included.
+/// A fraction of a unit, in nanoseconds. Only as many digits count as fit into 63 bits, and the product is a floating point number,
+/// which gives Go's results including rounding.
 #[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -79,7 +79,7 @@ fn below_one(fraction: &str, unit: u64) -> u64 {
     (value as f64 * (unit as f64 / scale)) as u64
 }
 
-/// The text of a duration of so many nanoseconds.
+/// The text of a duration in nanoseconds.
 #[must_use]
 pub fn text(nanoseconds: i64) -> String {
     let total = nanoseconds.unsigned_abs();
@@ -101,7 +101,7 @@ pub fn text(nanoseconds: i64) -> String {
     }
 }
 
-/// `value` in units of `unit`, a power of ten, without zeros at the end.
+/// `value` in units of `unit`, a power of ten, without trailing zeros.
 fn decimal(value: u64, unit: u64) -> String {
     let (whole, fraction) = (value / unit, value % unit);
     if fraction == 0 {

@@ -1,11 +1,11 @@
 //! Which finalizers an object has for the MachineConfigs that are generated from it.
 //!
-//! R-FINALIZER-1 The name of each of its MachineConfigs is one. Finalizers that are Kubernetes' own or have a domain are others', and
-//! are left alone.
-//! R-FINALIZER-2 An object that is being deleted loses its first MachineConfig and that finalizer with each pass.
+//! R-FINALIZER-1 The name of each of its MachineConfigs is a finalizer. Finalizers of Kubernetes, or with a domain, belong to
+//! others and are left alone.
+//! R-FINALIZER-2 An object that is being deleted loses its first MachineConfig, with that finalizer, in each pass.
 //!
 //! Source: `addFinalizerToKubeletConfig` and `popFinalizerFromKubeletConfig` in `pkg/controller/kubelet-config` of
-//! github.com/openshift/machine-config-operator, which takes out those of others too.
+//! github.com/openshift/machine-config-operator, which removes those of others too.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeSet;
@@ -15,8 +15,8 @@ fn is_own(finalizer: &str) -> bool {
     !finalizer.contains('/') && !["foregroundDeletion", "orphan"].contains(&finalizer)
 }
 
-/// The finalizers with these names; absent when they are there. `word` is what all own ones contain: where one does not, it
-/// is of an old release, and they begin anew.
+/// The finalizers including these names; absent if they are there already. `word` occurs in all finalizers of ours: if one lacks
+/// it, they come from an old release and are replaced.
 #[must_use]
 pub fn with(metadata: &ObjectMeta, names: &BTreeSet<String>, word: Option<&str>) -> Option<Vec<String>> {
     let mut next = metadata.finalizers.clone().unwrap_or_default();
@@ -29,8 +29,7 @@ pub fn with(metadata: &ObjectMeta, names: &BTreeSet<String>, word: Option<&str>)
     (next != metadata.finalizers.clone().unwrap_or_default()).then_some(next)
 }
 
-/// The MachineConfig to delete from under an object that is being deleted, and the finalizers that are left; absent when it
-/// has none any more.
+/// The MachineConfig to delete for an object that is being deleted, and the remaining finalizers; absent if it has none left.
 #[must_use]
 pub fn pop(metadata: &ObjectMeta) -> Option<(String, Vec<String>)> {
     let mut left = metadata.finalizers.clone()?;

@@ -1,14 +1,14 @@
 //! JSON as Go writes it.
 //!
-//! R-JSON-1 In strings `<`, `>`, `&` and the line separators U+2028 and U+2029 are escaped by their number, beside what JSON
-//! itself wants escaped.
-//! R-JSON-2 Indented by two spaces, each value on a line of its own; what is empty stays on one.
+//! R-JSON-1 In strings, `<`, `>`, `&` and the line separators U+2028 and U+2029 are escaped by their number, in addition to what
+//! JSON requires.
+//! R-JSON-2 Indented by two spaces, one value per line; empty lists and objects stay on one line.
 //!
 //! Source: `src/encoding/json/encode.go` and `indent.go` of github.com/golang/go.
 
 use serde_json::Value;
 
-/// Keys and values in an order of their own, which Go takes from its structs.
+/// Keys and values in a given order, which Go takes from its structs.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json {
     /// A value whose objects have their keys in byte order.
@@ -19,7 +19,7 @@ pub enum Json {
     List(Vec<Json>),
 }
 
-/// Text on one line, without a line feed at its end.
+/// Text on one line, without a final line feed.
 #[must_use]
 pub fn compact(json: &Json) -> String {
     let mut out = String::new();
@@ -27,7 +27,7 @@ pub fn compact(json: &Json) -> String {
     out
 }
 
-/// Indented text, without a line feed at its end.
+/// Indented text, without a final line feed.
 #[must_use]
 pub fn indented(json: &Json) -> String {
     let mut out = String::new();

@@ -1,14 +1,13 @@
-//! What the MachineConfig of an object and a pool is called.
+//! The name of the MachineConfig for an object and a pool.
 //!
-//! R-NAME-1 The first object of a pool has `99-POOL-generated-KIND`, the others that with `-N`. What an object was given once
-//! stands in its annotation: empty for the plain name, or what follows the dash.
-//! R-NAME-2 Without the annotation: the plain name when no other object selects the pool. Else, when a younger one does, the name
-//! with the largest number among those of the object's finalizers that are there, as it was made before annotations were.
-//! Else one more than the largest number that an object of the pool has, 9 at most; numbers are not used again while a larger
-//! one is there.
-//! R-NAME-3 A MachineConfig that belongs to another object is never written: an object with several pools has one annotation, and
-//! what it says may be taken in one of them. It keeps the name that it has in that pool, or gets the next number.
-//! R-NAME-4 The annotation is set once, from the name in the first pool: the number when the name has one, else empty.
+//! R-NAME-1 The first object of a pool has `99-POOL-generated-KIND`, the others the same with `-N`. An object's annotation records
+//! what it was given: empty for the plain name, or what follows the dash.
+//! R-NAME-2 Without the annotation: the plain name if no other object selects the pool. Otherwise, if a younger one does, the
+//! existing MachineConfig with the largest number among the object's finalizers, as before annotations were introduced. Otherwise
+//! one more than the largest number of the pool's objects, at most 9; a number is not reused while a larger one exists.
+//! R-NAME-3 A MachineConfig that belongs to another object is never written: an object with several pools has only one annotation,
+//! and the name in it may be taken in one of them. It keeps its name in that pool, or gets the next number.
+//! R-NAME-4 The annotation is set once, from the name in the first pool: the number, or empty if the name has none.
 //!
 //! Source: `getManagedKubeletConfigKey` in `pkg/controller/kubelet-config/helpers.go` of
 //! github.com/openshift/machine-config-operator and its twin for container runtimes. R-NAME-3 is ours.
@@ -29,13 +28,13 @@ const LARGEST: u32 = 9;
 /// A kind of objects that MachineConfigs are generated from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Kind {
-    /// As owner references name it.
+    /// Its name in owner references.
     pub kind: &'static str,
-    /// What the names of its MachineConfigs end with.
+    /// How the names of its MachineConfigs end.
     pub word: &'static str,
-    /// One of the kind, in messages.
+    /// Singular, for messages.
     pub one: &'static str,
-    /// Several of the kind, in messages.
+    /// Plural, for messages.
     pub several: &'static str,
 }
 
@@ -46,19 +45,19 @@ pub const KUBELET: Kind =
 pub const CONTAINER_RUNTIME: Kind =
     Kind { kind: "ContainerRuntimeConfig", word: "containerruntime", one: "ctrcfgs", several: "ctrcfgs" };
 
-/// What of an object decides its names.
+/// What an object's names depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Claim<'a> {
     /// Name, age, annotation and finalizers.
     pub metadata: &'a ObjectMeta,
-    /// Which pools it is for.
+    /// Which pools it selects.
     pub selector: Option<&'a LabelSelector>,
 }
 
-/// Why an object has no name in a pool. Permanent until objects change.
+/// Why an object has no name for a pool. Permanent until objects change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
-    /// A selector of one of the objects, and be it another, is invalid.
+    /// The selector of one of the objects, not necessarily this one, is invalid.
     #[error("invalid label selector: {error} (of {object})")]
     Selector {
         /// The object.
@@ -66,7 +65,7 @@ pub enum NameError {
         /// What is wrong.
         error: SelectorError,
     },
-    /// The annotation of one of the objects holds no number.
+    /// The annotation of one of the objects is not a number.
     #[error("error converting {value} to int: annotation {NAME_SUFFIX} of {object} must be empty or a number")]
     Number {
         /// The object.
@@ -74,7 +73,7 @@ pub enum NameError {
         /// The annotation.
         value: String,
     },
-    /// All numbers are used.
+    /// All numbers are in use.
     #[error(
         "max number of supported {} (10) has been reached. Please delete old {} before retrying",
         .0.one, .0.several
@@ -82,7 +81,7 @@ pub enum NameError {
     Full(Kind),
 }
 
-/// What is known when names are given.
+/// What names are chosen from.
 #[derive(Clone, Copy, Debug)]
 pub struct Names<'a> {
     /// The kind.
@@ -105,7 +104,7 @@ pub fn suffix(metadata: &ObjectMeta) -> Option<&str> {
     Annotations::of(metadata).get(NAME_SUFFIX)
 }
 
-/// What the annotation is to say after this name was given (R-NAME-4).
+/// The value of the annotation after this name was given (R-NAME-4).
 #[must_use]
 pub fn suffix_of(name: &str) -> String {
     let last = name.rsplit('-').next().unwrap_or_default();
@@ -115,7 +114,7 @@ pub fn suffix_of(name: &str) -> String {
 /// Whether a selector selects this pool; an empty one selects none.
 ///
 /// # Errors
-/// When it is invalid.
+/// If it is invalid.
 pub fn selects(selector: Option<&LabelSelector>, pool: &MachineConfigPool) -> Result<bool, SelectorError> {
     static NONE: Labels = Labels::new();
     let selector = Selector::parse(selector)?;
@@ -123,10 +122,10 @@ pub fn selects(selector: Option<&LabelSelector>, pool: &MachineConfigPool) -> Re
 }
 
 impl Names<'_> {
-    /// The name for an object in a pool.
+    /// The name for an object and a pool.
     ///
     /// # Errors
-    /// When it can have none.
+    /// If there is none.
     pub fn give(&self, claim: &Claim<'_>, pool: &MachineConfigPool) -> Result<String, NameError> {
         let pool_name = pool.metadata.name.as_deref().unwrap_or_default();
         let wanted = self.as_annotated(claim, pool, pool_name)?;
@@ -176,7 +175,7 @@ impl Names<'_> {
         Ok(found)
     }
 
-    /// Of the finalizers that are MachineConfigs of the pool the one with the largest number.
+    /// The MachineConfig of the pool with the largest number among the finalizers.
     fn by_finalizers(&self, claim: &Claim<'_>, plain: &str) -> Option<String> {
         let there = |name: &str| self.configs.iter().any(|config| config.metadata.name.as_deref() == Some(name));
         let numbered = claim.metadata.finalizers.iter().flatten().filter_map(|name| {
@@ -210,13 +209,13 @@ impl Names<'_> {
         }
     }
 
-    /// Whether a MachineConfig of this name belongs to another object that is there.
+    /// Whether a MachineConfig of this name exists and belongs to another object.
     fn is_of_another(&self, name: &str, claim: &Claim<'_>) -> bool {
         let found = self.configs.iter().find(|config| config.metadata.name.as_deref() == Some(name));
         found.and_then(|config| self.owner(config)).is_some_and(|owner| owner != claim.uid())
     }
 
-    /// Uid of the object that a MachineConfig belongs to, when that is there.
+    /// Uid of the object that a MachineConfig belongs to, if it exists.
     fn owner<'c>(&self, config: &'c MachineConfig) -> Option<&'c str> {
         let mut owners = config.metadata.owner_references.iter().flatten();
         let owner = owners.find(|owner| owner.kind == self.kind.kind && !owner.uid.is_empty())?;
@@ -254,7 +253,7 @@ mod tests {
         json!({"annotations": {NAME_SUFFIX: suffix}})
     }
 
-    /// The name of the first of these objects in pool `w`, which all of them select.
+    /// The name for the first of these objects in pool `w`, which all of them select.
     fn first(objects: &[ObjectMeta], configs: &[MachineConfig]) -> Result<String, String> {
         let selector: LabelSelector = serde_json::from_value(json!({"matchLabels": {"all": ""}})).unwrap();
         let claims: Vec<Claim<'_>> =
@@ -308,7 +307,7 @@ mod tests {
         assert_eq!(first(&objects, std::slice::from_ref(&others)).as_deref(), Ok("99-w-generated-kubelet-1"));
         let own = of("a", "99-w-generated-kubelet-3");
         assert_eq!(first(&objects, &[others.clone(), own]).as_deref(), Ok("99-w-generated-kubelet-3"));
-        // What another one has, and what belonged to one that is gone.
+        // One that another object has, and one that belonged to a deleted object.
         let first_two = [others, of("b", "99-w-generated-kubelet-1"), of("gone", "99-w-generated-kubelet-2")];
         assert_eq!(first(&objects, &first_two).as_deref(), Ok("99-w-generated-kubelet-2"));
         assert_eq!(

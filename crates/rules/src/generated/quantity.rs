@@ -1,21 +1,21 @@
 //! Quantities as Kubernetes reads and writes them.
 //!
-//! R-QUANTITY-1 A number with a suffix of ten (`n` to `E`), of 1024 (`Ki` to `Ei`) or an exponent (`e3`). What is smaller than
-//! one billionth is rounded up, and what is beyond 2^63-1 is that.
+//! R-QUANTITY-1 A number with a decimal suffix (`n` to `E`), a binary one (`Ki` to `Ei`) or an exponent (`e3`). Less than one
+//! billionth is rounded up, and more than 2^63-1 becomes that.
 //! R-QUANTITY-2 Written in the same form with the largest suffix that leaves a whole number: `1024Mi` is `1Gi`, `1.5Gi` is
-//! `1536Mi`, `1.5G` is `1500M`. A quantity of 1024 that is below 1024, or not whole, is written with suffixes of ten.
+//! `1536Mi`, `1.5G` is `1500M`. A binary quantity that is below 1024, or not whole, is written in decimal form.
 //!
 //! Source: `pkg/api/resource/quantity.go` of github.com/kubernetes/apimachinery.
 
 use serde_json::Number;
 use weir_api::container_runtime_config;
 
-/// Nano-units of one, the smallest step.
+/// Smallest step: one billionth.
 const ONE: i128 = 1_000_000_000;
 /// The largest quantity.
 const LARGEST: i128 = i64::MAX as i128 * ONE;
-/// Most digits of a number that are looked at: what has more before the point is beyond the largest, what follows is below
-/// the smallest step.
+/// Maximum number of digits that matter: more digits before the point exceed the largest quantity, and further ones after it are
+/// below the smallest step.
 const DIGITS: usize = 60;
 
 /// How a quantity is written.
@@ -26,14 +26,14 @@ enum Form {
     Exponent,
 }
 
-/// A quantity with the form that it is written in.
+/// A quantity with the form in which it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quantity {
     nanos: i128,
     form: Form,
 }
 
-/// A text that is no quantity.
+/// A text that is not a quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0:?} is no quantity: write a number with or without a suffix, such as 500m, 10k, 1.5Gi or 1e3")]
 pub struct BadQuantity(pub String);
@@ -43,18 +43,18 @@ const TENS: [(&str, i32); 10] =
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
 impl Quantity {
-    /// Reads one.
+    /// Parses a quantity.
     ///
     /// # Errors
-    /// When the text is none.
+    /// If the text is not one.
     pub fn parse(text: &str) -> Result<Self, BadQuantity> {
         read(text).ok_or_else(|| BadQuantity(text.to_owned()))
     }
 
-    /// Reads one as an object holds it.
+    /// Parses a quantity as objects contain it.
     ///
     /// # Errors
-    /// When the text is none.
+    /// If the text is not one.
     pub fn of(written: &container_runtime_config::Quantity) -> Result<Self, BadQuantity> {
         match written {
             container_runtime_config::Quantity::Text(text) => Self::parse(text),
@@ -62,10 +62,10 @@ impl Quantity {
         }
     }
 
-    /// Reads a plain number.
+    /// Reads a plain number as a quantity.
     ///
     /// # Errors
-    /// When it is none that a quantity can be.
+    /// If it cannot be a quantity.
     pub fn of_number(number: &Number) -> Result<Self, BadQuantity> {
         Self::parse(&number.to_string())
     }
@@ -114,7 +114,7 @@ fn suffix_of(suffix: &str) -> Option<(Form, i128, i32)> {
     Some((Form::Exponent, 1, power.clamp(-1000, 1000)))
 }
 
-/// `digits * scale * 10^power`, without a fraction; `up` is set when there was one. Absent when it is beyond all bounds.
+/// `digits * scale * 10^power` without its fraction; `up` is set if there was one. Absent if it exceeds all bounds.
 fn scaled(digits: &str, scale: i128, power: i32, up: &mut bool) -> Option<i128> {
     let drop = usize::try_from(-power).unwrap_or_default();
     if scale == 1 && drop > 0 {

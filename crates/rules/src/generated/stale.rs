@@ -1,31 +1,29 @@
-//! Which generated MachineConfigs nobody wants any more.
+//! Which generated MachineConfigs are no longer needed.
 //!
-//! R-STALE-1 Looked at are those whose names have the generator's number and word, and that say which build made them: what users
+//! R-STALE-1 Only those count whose names have the generator's number and word and that record the build that made them: what users
 //! made under such a name is theirs.
-//! R-STALE-2 One of another build goes when the object that it belongs to is gone, or it belongs to none and nobody wants its
-//! name. One whose object is there stays: that object's own pass writes it anew, and its pool is never without it in
-//! between.
+//! R-STALE-2 One of another build is deleted if the object that it belongs to is gone, or if it belongs to none and its name is not
+//! wanted. If its object exists, it stays: that object's own pass writes it anew, and its pool always has it.
 //!
 //! Source: `cleanUpDuplicatedMC` in `pkg/controller/kubelet-config` and `pkg/controller/container-runtime-config` of
-//! github.com/openshift/machine-config-operator, which goes by the name and the build alone.
+//! github.com/openshift/machine-config-operator, which looks only at name and build.
 
 use super::config::build_of;
 use std::collections::BTreeSet;
 use weir_api::MachineConfig;
 
-/// Which generator's MachineConfigs are looked at.
+/// The generator whose MachineConfigs count.
 #[derive(Clone, Copy, Debug)]
 pub struct Family<'a> {
-    /// What their names begin with.
+    /// How their names begin.
     pub prefix: &'a str,
     /// What their names contain.
     pub word: &'a str,
-    /// Kind of the objects that they belong to; absent when they belong to none.
+    /// Kind of the objects that they belong to; absent if they belong to none.
     pub owner: Option<&'a str>,
 }
 
-/// Names of those that are to be deleted. `owners` are the uids of the objects that are there, `wanted` the names that
-/// somebody wants.
+/// Names of those to delete. `owners` are the uids of the existing objects, `wanted` the names in use.
 #[must_use]
 pub fn stale(
     family: Family<'_>,

@@ -1,10 +1,10 @@
 //! TOML as BurntSushi's encoder writes it.
 //!
-//! R-TOML-1 Keys of a table come in the order of the struct that they stand in, values first, then tables; keys of a map in byte
-//! order. A key is bare where it may be, else quoted.
-//! R-TOML-2 A nested table is indented by two spaces a level, header and keys. A blank line stands before a table or list of
-//! tables that is not nested and not first, and before each nested table of a list.
-//! R-TOML-3 Strings are basic; control characters are escaped, by a letter where there is one. Lists are on one line.
+//! R-TOML-1 Keys of a struct come in its order, values before tables; keys of a map in byte order. A key is bare if possible,
+//! otherwise quoted.
+//! R-TOML-2 Header and keys of a nested table are indented by two spaces per level. A blank line comes before a table or list of
+//! tables that is neither nested nor first, and before each nested table of a list.
+//! R-TOML-3 Strings are basic strings; control characters are escaped, by a letter where there is one. Lists are on one line.
 //!
 //! Source: `encode.go` of github.com/BurntSushi/toml 1.5.
 
@@ -15,9 +15,9 @@ use std::fmt::Write as _;
 pub enum Toml {
     /// A string.
     Text(String),
-    /// A whole number.
+    /// An integer.
     Number(i64),
-    /// A truth value.
+    /// A boolean.
     Flag(bool),
     /// A list of strings.
     Texts(Vec<String>),
@@ -27,7 +27,7 @@ pub enum Toml {
     Tables(Vec<Table>),
 }
 
-/// Keys with their values, in the order of writing; tables stand after everything else.
+/// Keys with their values, in the order in which they are written; tables come last.
 pub type Table = Vec<(String, Toml)>;
 
 /// Writes a document.

@@ -1,9 +1,9 @@
-//! What a pool's kubelets are configured with when there is no KubeletConfig.
+//! The configuration of a pool's kubelets without a KubeletConfig.
 //!
-//! R-KUBELET-BASE-1 `kubelet.conf` of the templates for the pool's role.
-//! R-KUBELET-BASE-2 Every feature gate that is known, on or off, is put over those of the templates.
-//! R-KUBELET-BASE-3 In pool `worker` the latency profile of nodes.config says how often kubelets report: `Default` every 10 s,
-//! `MediumUpdateAverageReaction` 20 s, `LowUpdateSlowReaction` 1 min; none leaves what the templates say.
+//! R-KUBELET-BASE-1 It is `kubelet.conf` from the templates for the pool's role.
+//! R-KUBELET-BASE-2 All known feature gates, on or off, override those of the templates.
+//! R-KUBELET-BASE-3 In pool `worker`, the latency profile of nodes.config sets how often kubelets report: `Default` every 10 s,
+//! `MediumUpdateAverageReaction` 20 s, `LowUpdateSlowReaction` 1 min. Without a profile, the templates' value stays.
 //!
 //! Source: `generateOriginalKubeletConfigIgn`, `generateOriginalKubeletConfigWithFeatureGates` and
 //! `updateOriginalKubeConfigwithNodeConfig` in `pkg/controller/kubelet-config/helpers.go` of
@@ -17,14 +17,14 @@ use crate::generated::base;
 use serde_json::{Map, Value};
 use weir_api::keys::names::WORKER;
 
-/// Where kubelets are configured.
+/// Path of the kubelet's configuration.
 pub const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 const SECOND: i64 = 1_000_000_000;
 
-/// The base for a pool. A latency profile that is not known leaves what the templates say.
+/// The base for a pool. With an unknown latency profile, the templates' value stays.
 ///
 /// # Errors
-/// When the templates give none.
+/// If the templates contain none.
 pub fn base(view: &View<'_>, pool: &str) -> Result<Settings, KubeletError> {
     let text = base::file(view.templates, pool, KUBELET_CONF)?;
     let mut base = settings::parse(&text, view.release).map_err(KubeletError::BaseSettings)?.settings;
@@ -42,10 +42,10 @@ pub fn base(view: &View<'_>, pool: &str) -> Result<Settings, KubeletError> {
     Ok(base)
 }
 
-/// How often kubelets of workers report, in nanoseconds; absent when nodes.config does not say.
+/// How often kubelets of workers report, in nanoseconds; absent if nodes.config does not say.
 ///
 /// # Errors
-/// When it names no profile there is.
+/// If it names an unknown profile.
 pub fn report_every(view: &View<'_>) -> Result<Option<i64>, KubeletError> {
     let profile = view.node_config.and_then(|node| node.spec.worker_latency_profile.as_deref()).unwrap_or_default();
     match profile {

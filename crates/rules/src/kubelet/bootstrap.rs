@@ -1,9 +1,9 @@
 //! What is generated for kubelets before there is a cluster.
 //!
-//! R-KUBELET-BOOTSTRAP-1 The rules are those of a cluster, but names are plain: a pool takes one KubeletConfig, and there are no
-//! annotations, finalizers and statuses.
-//! R-KUBELET-BOOTSTRAP-2 The owner has neither name nor uid, which it gets in the cluster only. A KubeletConfig that selects no pool
-//! generates nothing.
+//! R-KUBELET-BOOTSTRAP-1 The rules are those of a cluster, but with plain names: one KubeletConfig per pool, and no annotations,
+//! finalizers and statuses.
+//! R-KUBELET-BOOTSTRAP-2 The owner reference has neither name nor uid, which exist only in the cluster. A KubeletConfig that
+//! selects no pool generates nothing.
 //!
 //! Source: `RunKubeletBootstrap` in `pkg/controller/kubelet-config/kubelet_config_bootstrap.go` of
 //! github.com/openshift/machine-config-operator.
@@ -26,7 +26,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::BTreeSet;
 use weir_api::{KubeletConfig, MachineConfig};
 
-/// What comes of each KubeletConfig, by its name, in the order in which they are given.
+/// The result for each KubeletConfig, by its name, in the given order.
 #[must_use]
 pub fn bootstrap(view: &View<'_>) -> Vec<(String, Result<Vec<MachineConfig>, KubeletError>)> {
     let mut taken = BTreeSet::new();

@@ -20,15 +20,15 @@ pub enum KubeletError {
     /// `spec.kubeletConfig` cannot be read.
     #[error("KubeletConfig could not be unmarshalled, err: spec.kubeletConfig: {0}")]
     Settings(SettingsError),
-    /// A field that the operator sets itself.
+    /// A field that is reserved for the operator.
     #[error("KubeletConfiguration: {field} is not allowed to be set, but contains: {value}")]
     Forbidden {
         /// Its name.
         field: &'static str,
-        /// What is there, as Go prints it.
+        /// Its value, as Go prints it.
         value: String,
     },
-    /// What is reserved is both given and computed.
+    /// Reservations are both given and computed.
     #[error("KubeletConfiguration: autoSizingReserved and systemdReserved cannot be set together")]
     Reserved,
     /// Two names of one control group in the KubeletConfig.
@@ -47,15 +47,15 @@ pub enum KubeletError {
         /// `systemCgroups`.
         system: String,
     },
-    /// The control plane runs from there.
+    /// The control plane runs from that path.
     #[error("KubeletConfiguration: staticPodPath is not allowed to be set for control plane pool {0:?}")]
     ControlPlanePath(String),
-    /// Nobody but the control plane runs static pods.
+    /// Only the control plane runs static pods.
     #[error("KubeletConfiguration: staticPodPath must be empty for pool {pool:?}, but contains: {value}")]
     StaticPodPath {
         /// The pool.
         pool: String,
-        /// What is there.
+        /// The given path.
         value: String,
     },
     /// The selector selects no pool.
@@ -70,24 +70,24 @@ pub enum KubeletError {
     /// There is nothing to start from.
     #[error("could not generate the original Kubelet config ignition: {0}")]
     Base(#[from] BaseError),
-    /// What the templates give is no kubelet configuration.
+    /// The templates' file is not a kubelet configuration.
     #[error("could not deserialize the Kubelet source: {0}")]
     BaseSettings(SettingsError),
-    /// What was merged cannot be written.
+    /// The merged configuration cannot be written.
     #[error("could not serialize the new Kubelet config: {0}")]
     Written(SettingsError),
-    /// nodes.config names no latency profile there is.
+    /// nodes.config names an unknown latency profile.
     #[error(
         "unknown worker latency profile type found {0}, failed to update the original kubelet configuration: spec.workerLatencyProfile \
          of nodes.config must be Default, MediumUpdateAverageReaction or LowUpdateSlowReaction"
     )]
     LatencyProfile(String),
-    /// nodes.config names no version of control groups there is.
+    /// nodes.config names an unknown version of control groups.
     #[error(
         "unknown cgroup mode found {0}, failed to update the machine config resource: spec.cgroupMode of nodes.config must be v2 or empty"
     )]
     CgroupMode(String),
-    /// At bootstrap a pool takes one KubeletConfig.
+    /// At bootstrap, a pool can have only one KubeletConfig.
     #[error(
         "error found multiple KubeletConfigs targeting MachineConfigPool {0}. Please apply only one KubeletConfig manifest for each pool \
          during installation"
@@ -96,7 +96,7 @@ pub enum KubeletError {
 }
 
 impl KubeletError {
-    /// Whether trying again can help although no object changes.
+    /// Whether a retry can help although no object changes.
     #[must_use]
     pub fn class(&self) -> Class {
         if matches!(self, Self::NotComplete(_)) { Class::Transient } else { Class::Permanent }

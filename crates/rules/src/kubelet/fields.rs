@@ -1,9 +1,9 @@
-//! The fields of a kubelet's configuration, by type and by the release that first wrote them.
+//! The fields of a kubelet's configuration, with their types and the first release that writes them.
 //!
-//! R-FIELDS-1 A release knows the fields that were there when it was made, and drops all others: what it generates has none of
-//! a later one.
-//! R-FIELDS-2 A field that Go writes only when it is not zero is left out then; a struct is written always, and so is a
-//! duration, which is one.
+//! R-FIELDS-1 A release knows the fields that existed when it was made and drops all others: what it generates contains no later
+//! ones.
+//! R-FIELDS-2 A field that Go writes only if it is not zero is left out if it is zero. A struct is always written, and so is a
+//! duration, which is a struct.
 //!
 //! Source: `config/v1beta1/types.go` of github.com/kubernetes/kubelet, in the versions that the releases of
 //! github.com/openshift/machine-config-operator vendor.
@@ -14,30 +14,30 @@ use Kind::{
 };
 use weir_distro::ReleaseVersion;
 
-/// What a field holds.
+/// The type of a field.
 #[derive(Clone, Copy, Debug)]
 pub enum Kind {
     /// A string.
     Text,
-    /// A truth value.
+    /// A boolean.
     Bool,
-    /// A signed number of 32 bits.
+    /// A signed 32-bit integer.
     Int32,
-    /// A signed number of 64 bits.
+    /// A signed 64-bit integer.
     Int64,
-    /// A number of 32 bits.
+    /// An unsigned 32-bit integer.
     Uint32,
-    /// A number with a fraction.
+    /// A floating point number.
     Float,
     /// Go's duration text, such as `1m30s`.
     Duration,
-    /// A duration as text, or as a number of nanoseconds; written the way it was read.
+    /// A duration as text or as a number of nanoseconds, written the way it was read.
     FlushFrequency,
     /// A point in time (RFC 3339).
     Time,
     /// A quantity, such as `1.5Gi`.
     Quantity,
-    /// A quantity that merging never takes over.
+    /// A quantity that merging ignores.
     BufferSize,
     /// A list.
     List(&'static Kind),
@@ -45,7 +45,7 @@ pub enum Kind {
     Map(&'static Kind),
     /// An object with these fields.
     Struct(&'static [Field]),
-    /// One that tells absent from zero.
+    /// A value for which absent and zero differ.
     Pointer(&'static Kind),
 }
 
@@ -54,23 +54,23 @@ pub enum Kind {
 pub struct Field {
     /// Name in JSON.
     pub name: &'static str,
-    /// What it holds.
+    /// Its type.
     pub kind: Kind,
-    /// Written also when it is zero.
+    /// Also written if it is zero.
     pub always: bool,
-    /// First release that knows it.
+    /// First release with the field.
     pub since: ReleaseVersion,
 }
 
 /// The oldest release that weir generates for.
 pub const V4_16: ReleaseVersion = ReleaseVersion { major: 4, minor: 16 };
-/// From here on configurations are YAML.
+/// From this release on, configurations are YAML.
 pub const V4_18: ReleaseVersion = ReleaseVersion { major: 4, minor: 18 };
 const V4_19: ReleaseVersion = ReleaseVersion { major: 4, minor: 19 };
 const V4_20: ReleaseVersion = ReleaseVersion { major: 4, minor: 20 };
-/// From here on swap must not be configured.
+/// From this release on, swap must not be configured.
 pub const V4_21: ReleaseVersion = ReleaseVersion { major: 4, minor: 21 };
-/// From here on a path for static pods is judged by the pool.
+/// From this release on, whether a path for static pods is allowed depends on the pool.
 pub const V5_0: ReleaseVersion = ReleaseVersion { major: 5, minor: 0 };
 
 const fn field(name: &'static str, kind: Kind) -> Field {
@@ -87,7 +87,7 @@ impl Field {
     }
 }
 
-/// All fields, in the order of Go's type, which is that of JSON text.
+/// All fields, in the order of Go's type, which is also that of the JSON text.
 pub const KUBELET_CONFIGURATION: &[Field] = &[
     field("enableServer", Pointer(&Bool)),
     field("staticPodPath", Text),
@@ -270,7 +270,7 @@ mod tests {
     use super::*;
     use serde_json::Value;
 
-    /// The type's name in Go, with what is only a name for another type taken as that.
+    /// The type's name in Go; a mere alias is replaced by its type.
     fn go(kind: &Kind, types: &Value, found: &str) -> bool {
         let is = |name: &str| found == name || found.ends_with(&format!("({name})"));
         match kind {
@@ -294,7 +294,7 @@ mod tests {
         }
     }
 
-    /// Fields in Go's order, those of embedded structs in their place.
+    /// Fields in Go's order, with those of embedded structs in their place.
     fn go_fields<'a>(types: &'a Value, name: &str, all: &mut Vec<&'a Value>) {
         for field in types[name].as_array().unwrap() {
             match field["json"].as_str() {

@@ -1,13 +1,14 @@
-//! The files of one KubeletConfig in one pool.
+//! The files of one KubeletConfig for one pool.
 //!
-//! R-FILES-1 `node-sizing-enabled.env` when the KubeletConfig reserves memory, CPU or ephemeral storage, which it then does instead
-//! of the kubelet's configuration; or when it says whether nodes compute that. What is not given is 1Gi, 500m and 1Gi.
-//! R-FILES-2 A drop-in of the kubelet's unit when it has a log level.
-//! R-FILES-3 `kubelet.conf`: the base, with the TLS profile of the KubeletConfig when it has one, and what it wants merged over that.
-//! `protectKernelDefaults: false` has its effect.
-//! R-FILES-4 The control group reserved for the system goes when nothing is enforced for it: when the KubeletConfig enforces
-//! other things and names none. With CPUs reserved for the system it goes in any case, and nothing is enforced for it;
-//! pods always are.
+//! R-FILES-1 `node-sizing-enabled.env`, if the KubeletConfig says whether nodes compute reservations, or if it reserves memory, CPU
+//! or ephemeral storage; then the reservation is only there and not in the kubelet's configuration. The defaults are 1Gi, 500m and
+//! 1Gi.
+//! R-FILES-2 A drop-in of the kubelet's unit, if the KubeletConfig has a log level.
+//! R-FILES-3 `kubelet.conf`: the base, with the KubeletConfig's TLS profile if it has one, and its settings merged in.
+//! `protectKernelDefaults: false` is honoured.
+//! R-FILES-4 The control group reserved for the system is removed if nothing is enforced for it: if the KubeletConfig enforces
+//! other things and names no such group. If CPUs are reserved for the system it is always removed, and nothing is enforced for it;
+//! pods are always enforced.
 //!
 //! Source: `generateKubeletIgnFiles` in `pkg/controller/kubelet-config/helpers.go`, `kubelet_config_autosizing.go` and
 //! `kubelet_config_compressible.go` beside it, of github.com/openshift/machine-config-operator.
@@ -25,19 +26,19 @@ use weir_distro::ReleaseVersion;
 
 const NODE_SIZING: &str = "/etc/node-sizing-enabled.env";
 const LOGGING: &str = "/etc/systemd/system/kubelet.service.d/20-logging.conf";
-/// What is reserved outside of the kubelet's configuration, with its variable and its default.
+/// Reservations outside of the kubelet's configuration, with variable and default.
 const RESERVED: [(&str, &str, &str); 3] = [
     ("memory", "SYSTEM_RESERVED_MEMORY", "1Gi"),
     ("cpu", "SYSTEM_RESERVED_CPU", "500m"),
     ("ephemeral-storage", "SYSTEM_RESERVED_ES", "1Gi"),
 ];
-/// What is enforced for the system's control group.
+/// The enforcement for the system's control group.
 const FOR_SYSTEM: [&str; 2] = ["system-reserved", "system-reserved-compressible"];
 
-/// The files, and what of the KubeletConfig has no effect.
+/// The files, and the settings of the KubeletConfig without effect.
 ///
 /// # Errors
-/// When the merged configuration makes no sense or cannot be written.
+/// If the merged configuration is invalid or cannot be written.
 pub fn files(
     config: &KubeletConfig,
     wanted: Option<Settings>,
@@ -78,7 +79,7 @@ pub fn files(
     Ok((files, ineffective))
 }
 
-/// Takes out what is reserved elsewhere; absent when none of it is there.
+/// Removes what is reserved elsewhere; absent if there is nothing of it.
 fn take_reserved(wanted: &mut Settings) -> Option<[Option<String>; 3]> {
     let reserved = wanted.0.get_mut("systemReserved")?.as_object_mut()?;
     let given = RESERVED.map(|(key, _, _)| reserved.remove(key));
@@ -94,7 +95,7 @@ fn node_sizing(is_sized: bool, values: &[Option<String>; 3]) -> String {
     text
 }
 
-/// R-FILES-4, and that both names of the system's control group are one.
+/// R-FILES-4, and that both names of the system's control group agree.
 fn settle_cgroups(settings: &mut Settings) -> Result<(), KubeletError> {
     if !settings.text("reservedSystemCPUs").is_empty() {
         settings.set("systemReservedCgroup", "");

@@ -1,10 +1,12 @@
-//! What a KubeletConfig changes of the base.
+//! What a KubeletConfig changes in the base.
 //!
-//! R-MERGE-1 The value of the KubeletConfig counts when it is not zero: not false, 0, empty text or an empty list. Lists are
-//! replaced as a whole, objects merged field by field, and maps key by key, empty values included.
-//! R-MERGE-2 A field that tells absent from zero takes a zero where the base says nothing; over what the base says it has none.
-//! R-MERGE-3 Sizes of log buffers are never taken over.
-//! R-MERGE-4 Each value that has no effect is told, with what stays: bytes decide about reboots, so it stays so.
+//! R-MERGE-1 A value of the KubeletConfig counts if it is not zero: not false, 0, empty text or an empty list. Lists are replaced
+//! as a whole, objects merged field by field, and maps key by key, including empty values.
+//! R-MERGE-2 If a field distinguishes absent from zero, zero counts where the base has no value, but does not replace a value of
+//! the base.
+//! R-MERGE-3 Sizes of log buffers are ignored.
+//! R-MERGE-4 Each value without effect is reported, together with the value that stays. It does not take effect: every changed byte
+//! reboots nodes.
 //!
 //! Source: `Merge` with `WithOverride` of github.com/imdario/mergo, as `pkg/controller/kubelet-config/helpers.go` of
 //! github.com/openshift/machine-config-operator calls it. R-MERGE-4 is ours.
@@ -15,18 +17,18 @@ use super::{
 };
 use serde_json::{Map, Value};
 
-/// A value that has no effect, because it is zero.
+/// A value without effect, because it is zero.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ineffective {
-    /// The field, names from the top, with dots between.
+    /// Path of the field, with dots.
     pub field: String,
-    /// What was wanted, as JSON.
+    /// The given value, as JSON.
     pub wanted: String,
-    /// What stays, as JSON.
+    /// The value that stays, as JSON.
     pub kept: String,
 }
 
-/// Merges `user` over `base`; what has no effect is returned.
+/// Merges `user` into `base`; returns the values without effect.
 pub fn merge(base: &mut Settings, user: &Settings) -> Vec<Ineffective> {
     let mut merger = Merger { path: Vec::new(), ineffective: Vec::new() };
     merger.fields(KUBELET_CONFIGURATION, &mut base.0, &user.0);

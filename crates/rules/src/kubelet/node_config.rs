@@ -1,11 +1,11 @@
-//! `97-` and `98-POOL-generated-kubelet`: what follows nodes.config and the feature gates alone.
+//! `97-` and `98-POOL-generated-kubelet`, which depend only on nodes.config and the feature gates.
 //!
-//! R-NODE-CONFIG-1 Every pool of any kind gets the base (R-KUBELET-BASE) as `98-` once feature gates are known, and as `97-` where
-//! there is a nodes.config.
-//! R-NODE-CONFIG-2 The `97-` of `master`, `worker` and `arbiter` has the kernel arguments of control groups of version 2 in the place
-//! of those of version 1; others that are there stay. Custom pools have them from `worker`.
-//! R-NODE-CONFIG-3 A nodes.config that makes no sense writes no `97-` at all; `98-` and `99-` leave out its latency profile.
-//! R-NODE-CONFIG-4 A pool whose base fails keeps what it has; the others go on, and nothing is cleaned up.
+//! R-NODE-CONFIG-1 Every pool gets the base (R-KUBELET-BASE) as `98-` once feature gates are known, and as `97-` if there is a
+//! nodes.config.
+//! R-NODE-CONFIG-2 The `97-` of `master`, `worker` and `arbiter` has the kernel arguments for version 2 of control groups instead
+//! of those for version 1; others in it stay. Custom pools have those of `worker`.
+//! R-NODE-CONFIG-3 With an invalid nodes.config no `97-` is written; `98-` and `99-` ignore its latency profile.
+//! R-NODE-CONFIG-4 A pool whose base fails keeps what it has; the other pools are processed, and nothing is deleted.
 //!
 //! Source: `syncFeatureHandler` and `syncNodeConfigHandler` in `pkg/controller/kubelet-config` of
 //! github.com/openshift/machine-config-operator, which at bootstrap gives custom pools kernel arguments of their own.
@@ -28,9 +28,9 @@ use weir_api::{
     keys::names::{ARBITER, MASTER, WORKER},
 };
 
-/// Kernel arguments of control groups of version 1.
+/// Kernel arguments for version 1 of control groups.
 const VERSION_1: [&str; 2] = ["systemd.unified_cgroup_hierarchy=0", "systemd.legacy_systemd_cgroup_controller=1"];
-/// Kernel arguments of control groups of version 2.
+/// Kernel arguments for version 2 of control groups.
 const VERSION_2: [&str; 2] = ["systemd.unified_cgroup_hierarchy=1", "cgroup_no_v1=\"all\""];
 
 /// What is written for all pools.
@@ -40,7 +40,7 @@ pub struct Plan {
     pub writes: Vec<MachineConfig>,
     /// MachineConfigs to delete after that, by name.
     pub deletes: Vec<String>,
-    /// Pools that keep what they have, and why.
+    /// Pools that keep what they have, with the reason.
     pub failed: Vec<(String, KubeletError)>,
 }
 
@@ -50,10 +50,10 @@ pub fn feature_gates(view: &View<'_>) -> Plan {
     plan(view, "98", |_, _| None)
 }
 
-/// `97-` of all pools; nothing where there is no nodes.config.
+/// `97-` of all pools; none without a nodes.config.
 ///
 /// # Errors
-/// When nodes.config makes no sense.
+/// If nodes.config is invalid.
 pub fn node_config(view: &View<'_>) -> Result<Plan, KubeletError> {
     let Some(node) = view.node_config else { return Ok(Plan::default()) };
     report_every(view)?;

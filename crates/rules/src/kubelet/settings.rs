@@ -1,11 +1,11 @@
 //! How a kubelet's configuration is read and written.
 //!
-//! R-SETTINGS-1 Names are taken without regard to case. Fields that the release does not know are left out, and named for who
-//! wants to tell. Null means absent.
-//! R-SETTINGS-2 A value of another type is an error. A number without a fraction is whole however it is written; it must fit its
-//! field.
-//! R-SETTINGS-3 Written are kind and version, whatever was read, and of the fields what Go writes (R-FIELDS-2): YAML with sorted
-//! keys, and before 4.18 JSON on one line in the order of Go's type.
+//! R-SETTINGS-1 Field names match in any case. Fields that the release does not know are left out and returned by name. Null means
+//! absent.
+//! R-SETTINGS-2 A value of the wrong type is an error. A number without a fraction is an integer however it is written; it must fit
+//! its field.
+//! R-SETTINGS-3 Kind and version are always written, and of the fields what Go writes (R-FIELDS-2): as YAML with sorted keys,
+//! before 4.18 as JSON on one line in the order of Go's type.
 //!
 //! Source: `DecodeKubeletConfig` and `EncodeKubeletConfig` in `pkg/controller/kubelet-config/helpers.go` of
 //! github.com/openshift/machine-config-operator.
@@ -25,10 +25,10 @@ use weir_distro::ReleaseVersion;
 
 const KIND: &str = "KubeletConfiguration";
 const API_VERSION: &str = "kubelet.config.k8s.io/v1beta1";
-/// Most bytes of a configuration that are read; what releases have is a hundredth of it.
+/// Maximum size of a configuration in bytes; those of releases have a hundredth of it.
 const MOST: usize = 1 << 20;
 
-/// A configuration by field: what was given, in the form that it is written in. Durations are numbers of nanoseconds.
+/// A configuration by field: the given values in the form in which they are written. Durations are numbers of nanoseconds.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings(pub Map<String, Value>);
 
@@ -38,14 +38,14 @@ pub enum SettingsError {
     /// A value does not fit its field.
     #[error("{path}: {expected} expected, found {found}")]
     Type {
-        /// Names from the top, with dots between; empty for the whole.
+        /// Path of the field, with dots; empty for the whole.
         path: String,
-        /// What the field holds.
+        /// Type of the field.
         expected: &'static str,
-        /// What is there.
+        /// The value.
         found: String,
     },
-    /// The text is no YAML.
+    /// The text is not YAML.
     #[error("it is no YAML: {0}")]
     Yaml(String),
     /// The text is too large.
@@ -56,19 +56,19 @@ pub enum SettingsError {
     Written(#[from] goyaml::ControlCharacter),
 }
 
-/// A configuration that was read, and names that the release does not know.
+/// A parsed configuration, with the names that the release does not know.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Read {
-    /// What was given.
+    /// The given values.
     pub settings: Settings,
-    /// Fields that are left out, from the top, with dots between.
+    /// Paths of the fields that are left out, with dots.
     pub unknown: Vec<String>,
 }
 
-/// Reads a configuration from YAML or JSON text.
+/// Parses a configuration from YAML or JSON.
 ///
 /// # Errors
-/// When it is none, or too large.
+/// If it is not one, or too large.
 pub fn parse(text: &str, release: ReleaseVersion) -> Result<Read, SettingsError> {
     if text.len() > MOST {
         return Err(SettingsError::Large(text.len()));
@@ -83,7 +83,7 @@ pub fn parse(text: &str, release: ReleaseVersion) -> Result<Read, SettingsError>
 /// Reads a configuration.
 ///
 /// # Errors
-/// When a value does not fit its field.
+/// If a value does not fit its field.
 pub fn read(value: &Value, release: ReleaseVersion) -> Result<Read, SettingsError> {
     let mut reader = Reader { release, path: Vec::new(), unknown: Vec::new() };
     let settings = reader.fields(KUBELET_CONFIGURATION, value)?;
@@ -140,7 +140,7 @@ impl<'v> Reader<'v> {
         }
     }
 
-    /// What stands in a list or a map: null is the zero value there.
+    /// An element of a list or map: null is the zero value there.
     fn element(&mut self, kind: &'static Kind, value: &'v Value) -> Result<Value, SettingsError> {
         if value.is_null() { Ok(zero(kind)) } else { self.value(kind, value) }
     }
@@ -164,7 +164,7 @@ impl<'v> Reader<'v> {
     }
 
     fn wrong(&self, expected: &'static str, value: &Value) -> SettingsError {
-        /// Characters of a value that a message shows.
+        /// Maximum length of a value in a message, in characters.
         const SHOWN: usize = 100;
         let mut found: String = value.to_string();
         if let Some((end, _)) = found.char_indices().nth(SHOWN) {
@@ -177,7 +177,7 @@ impl<'v> Reader<'v> {
 
 fn whole(value: &Value, least: i64, most: i64) -> Option<Value> {
     let number = value.as_i64().or_else(|| {
-        // 2^63, below which each whole f64 is an i64.
+        // 2^63; below it, each f64 without a fraction is an i64.
         const BOUND: f64 = 9_223_372_036_854_775_808.0;
         let float = value.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < BOUND)?;
         #[allow(clippy::cast_possible_truncation, reason = "whole and within the bounds")]
@@ -220,7 +220,7 @@ fn zero(kind: &Kind) -> Value {
     }
 }
 
-/// Whether Go takes a value for zero.
+/// Whether Go regards a value as zero.
 pub(super) fn is_zero(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -233,13 +233,13 @@ pub(super) fn is_zero(value: &Value) -> bool {
 }
 
 impl Settings {
-    /// A field that holds text; empty when it is absent.
+    /// A text field; empty if it is absent.
     #[must_use]
     pub fn text(&self, field: &str) -> &str {
         self.0.get(field).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// A field that holds a list of texts.
+    /// A field with a list of texts.
     #[must_use]
     pub fn texts(&self, field: &str) -> Vec<&str> {
         self.0.get(field).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
@@ -253,7 +253,7 @@ impl Settings {
     /// The text of `kubelet.conf` (R-SETTINGS-3).
     ///
     /// # Errors
-    /// When a text in it holds a control character.
+    /// If a text in it contains a control character.
     pub fn write(&self, release: ReleaseVersion) -> Result<String, SettingsError> {
         let mut fields = vec![
             ("kind".to_owned(), Json::Value(KIND.into())),

@@ -1,16 +1,16 @@
-//! What is written for a KubeletConfig, and which names it gets.
+//! What is written for a KubeletConfig, and under which names.
 //!
 //! R-KUBELET-1 Nothing is generated before the ControllerConfig is complete. A KubeletConfig that is refused, selects no pool or
-//! fails in one of its pools writes no MachineConfig at all: what pools have stays.
-//! R-KUBELET-2 Each pool that it selects gets its MachineConfig, under the name of R-NAME, owned by it. The names are its
+//! fails for one of its pools changes no MachineConfig at all.
+//! R-KUBELET-2 Each selected pool gets a MachineConfig, named by R-NAME and owned by the KubeletConfig. The names are its
 //! finalizers; those of Kubernetes and of others are left alone.
-//! R-KUBELET-3 A MachineConfig is written when it says something else than what is there (R-ADOPT).
-//! R-KUBELET-4 While another build's work is taken over, that build would have left alone one with the feature gates that are known,
-//! of a KubeletConfig that was accepted as it is.
-//! R-KUBELET-5 After all is written those of other builds go that nobody wants (R-STALE), and one under the name of old
-//! releases, `99-POOL-UID-kubelet`.
+//! R-KUBELET-3 A MachineConfig is written if it differs in content from the existing one (R-ADOPT).
+//! R-KUBELET-4 While another build's work is taken over, that build would have left alone a MachineConfig with the known feature
+//! gates whose KubeletConfig was accepted as it is.
+//! R-KUBELET-5 After all writes, MachineConfigs of other builds that are no longer needed (R-STALE) are deleted, and the one with
+//! the name of old releases, `99-POOL-UID-kubelet`.
 //! R-KUBELET-6 A KubeletConfig that is being deleted loses one MachineConfig with its finalizer at a time.
-//! R-KUBELET-7 What is left out or has no effect is told in warnings.
+//! R-KUBELET-7 Warnings report what is left out or has no effect.
 //!
 //! Source: `syncKubeletConfig` in `pkg/controller/kubelet-config/kubelet_config_controller.go` of
 //! github.com/openshift/machine-config-operator, which writes pool after pool. R-KUBELET-3, 4 and 7 are ours.
@@ -54,7 +54,7 @@ use weir_api::{
 use weir_distro::ReleaseVersion;
 use weir_ignition::contents;
 
-/// What is known when kubelets are configured.
+/// What generation for kubelets depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// The ControllerConfig.
@@ -65,47 +65,47 @@ pub struct View<'a> {
     pub configs: &'a [&'a KubeletConfig],
     /// All MachineConfigs.
     pub machine_configs: &'a [&'a MachineConfig],
-    /// What the release's templates give for each pool, with whatever pull secret: none of its logins is read.
+    /// The release's templates for each pool, with any pull secret: its logins are not used.
     pub templates: &'a Templates,
-    /// The feature gates that are known, and whether they are on.
+    /// The known feature gates, and whether they are on.
     pub gates: &'a BTreeMap<String, bool>,
-    /// nodes.config, when there is one.
+    /// nodes.config, if there is one.
     pub node_config: Option<&'a NodeConfig>,
-    /// The build that generates.
+    /// The generating build.
     pub build: &'a str,
-    /// The release that it generates for.
+    /// The release to generate for.
     pub release: ReleaseVersion,
     /// Whether another build's work is being taken over.
     pub is_adopting: bool,
 }
 
-/// What came of a KubeletConfig.
+/// The result for a KubeletConfig.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Outcome {
     /// MachineConfigs to create or to update.
     pub writes: Vec<MachineConfig>,
     /// MachineConfigs to delete after that, by name.
     pub deletes: Vec<String>,
-    /// What the annotation for names is to be set to; absent when it stays.
+    /// The new value of the annotation for names; absent if it stays.
     pub suffix: Option<String>,
-    /// The finalizers it is to have; absent when they stay.
+    /// The new finalizers; absent if they stay.
     pub finalizers: Option<Vec<String>>,
-    /// The status to write; absent when it stays.
+    /// The status to write; absent if it stays.
     pub status: Option<KubeletConfigStatus>,
     /// Why nothing is generated.
     pub error: Option<KubeletError>,
-    /// What users should know although nothing fails.
+    /// What users should know although nothing failed.
     pub warnings: Vec<Warning>,
 }
 
-/// Something in a KubeletConfig that does not do what it seems to.
+/// Something in a KubeletConfig that does not do what it seems to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Warning {
-    /// The release knows no such field.
+    /// The release has no such field.
     Unknown(String),
-    /// A zero over something that is there.
+    /// A zero that would replace an existing value.
     Ineffective(Ineffective),
-    /// A MachineConfig of another build stays although weir would generate another one.
+    /// Another build's MachineConfig stays although weir would generate a different one.
     Adopted(String),
 }
 
@@ -144,7 +144,7 @@ pub fn sync(view: &View<'_>, config: &KubeletConfig, now: Timestamp) -> Outcome 
     outcome
 }
 
-/// All KubeletConfigs, in the order of their age: each sees what the ones before it wrote.
+/// All KubeletConfigs, oldest first: each sees what was written for the earlier ones.
 #[must_use]
 pub fn generate(view: &View<'_>, now: Timestamp) -> Vec<(String, Outcome)> {
     let mut configs: Vec<KubeletConfig> = view.configs.iter().map(|config| (*config).clone()).collect();
@@ -281,7 +281,7 @@ fn settings_of(config: &MachineConfig, release: ReleaseVersion) -> Option<Settin
     settings::parse(&text, release).ok().map(|read| read.settings)
 }
 
-/// R-KUBELET-5. Whose object is another KubeletConfig is left to that.
+/// R-KUBELET-5. What belongs to another KubeletConfig is left to that one.
 fn unwanted(view: &View<'_>, config: &KubeletConfig, names: &BTreeSet<String>) -> Vec<String> {
     let family = Family { prefix: "99", word: "generated-kubelet", owner: Some(KUBELET.kind) };
     let others = view.configs.iter().filter(|other| other.metadata.uid != config.metadata.uid);

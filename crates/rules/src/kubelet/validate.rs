@@ -1,11 +1,11 @@
 //! Which KubeletConfigs are refused.
 //!
-//! R-VALIDATE-1 In this order: a log level outside 0 to 10; settings that cannot be read; a field that the operator sets itself;
-//! both ways of reserving resources; two names of the control group that is reserved for the system. Since 4.21 swap is among
-//! what the operator sets.
-//! R-VALIDATE-2 A path for static pods is refused in pools of the control plane, whatever it says, and in all others when it says
-//! something. Before 5.0 it is refused in all when it says something.
-//! R-VALIDATE-3 Of the control plane are `master`, `arbiter`, and pools whose node selector wants the label of masters.
+//! R-VALIDATE-1 In this order: a log level outside 0 to 10; settings that cannot be read; a field that is reserved for the
+//! operator; both ways of reserving resources; two names for the control group that is reserved for the system. Since 4.21, swap is
+//! reserved for the operator.
+//! R-VALIDATE-2 A path for static pods is refused in pools of the control plane, whatever its value, and in all others unless it is
+//! empty. Before 5.0 it is refused in all pools unless it is empty.
+//! R-VALIDATE-3 Pools of the control plane are `master`, `arbiter`, and pools whose node selector requires the label of masters.
 //!
 //! Source: `ValidateUserKubeletConfig` in `pkg/controller/kubelet-config/helpers.go` of
 //! github.com/openshift/machine-config-operator.
@@ -28,13 +28,13 @@ const MASTER_LABEL: &str = "node-role.kubernetes.io/master";
 const LOUDEST: i32 = 10;
 /// Key of the path for static pods.
 const STATIC_POD_PATH: &str = "staticPodPath";
-/// Fields that the operator sets itself.
+/// Fields that are reserved for the operator.
 const FORBIDDEN: [&str; 4] = ["cgroupDriver", "clusterDNS", "clusterDomain", "featureGates"];
 
-/// Reads what a KubeletConfig wants; absent when it wants nothing of `KubeletConfiguration`.
+/// Reads the settings of a KubeletConfig; absent if it sets nothing of `KubeletConfiguration`.
 ///
 /// # Errors
-/// When it is refused: R-VALIDATE-1.
+/// If it is refused: R-VALIDATE-1.
 pub fn validate(config: &KubeletConfig, release: ReleaseVersion) -> Result<Option<Read>, KubeletError> {
     if let Some(level) = config.spec.log_level.filter(|level| !(0..=LOUDEST).contains(level)) {
         return Err(KubeletError::LogLevel(level));
@@ -84,10 +84,10 @@ fn printed(value: &Value) -> String {
     }
 }
 
-/// Judges the path for static pods in a pool: R-VALIDATE-2.
+/// Checks the path for static pods in a pool: R-VALIDATE-2.
 ///
 /// # Errors
-/// When it is refused.
+/// If it is refused.
 pub fn static_pod_path(
     config: &KubeletConfig,
     pool: &MachineConfigPool,

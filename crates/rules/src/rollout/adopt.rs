@@ -1,7 +1,7 @@
 //! Labels for machines that were booted straight into a custom pool (R-ROLLOUT-8).
 //!
-//! Such a machine registers as a plain worker: only the configuration it was first booted into tells its pool. Without
-//! the pool's labels the worker pool would claim it and update it away from what it was made for.
+//! Such a machine registers as a plain worker: only the configuration it first booted into identifies its pool. Without that pool's
+//! labels the worker pool would claim it and update it away from its purpose.
 
 use crate::{
     objects::selector::{Labels, Selector, Test},
@@ -21,10 +21,9 @@ pub struct Adopt {
     pub labels: Labels,
 }
 
-/// The labels a node needs, when it was booted into a custom pool and has not got them.
+/// The labels that a node needs if it was booted into a custom pool and does not have them yet.
 ///
-/// A pool that is gone, or whose selector tells no label, adopts nobody: its machines stay where they are and are
-/// updated there.
+/// A pool that is gone, or whose selector names no label, adopts no node: such machines stay where they are and are updated there.
 pub(super) fn adopt(
     node: &NodeView<'_>,
     pools: &[PoolView<'_>],
@@ -53,7 +52,7 @@ fn derived(selector: &Selector, pool: &PoolView<'_>) -> Labels {
         };
         labels.insert(requirement.key.clone(), value);
     }
-    // What is stated as a label wins over what an expression allows for the same key.
+    // A label that is given outright takes precedence over an expression for the same key.
     let stated = pool.object.spec.node_selector.iter().filter_map(|s| s.match_labels.as_ref()).flatten();
     labels.extend(stated.map(|(k, v)| (k.clone(), v.clone())));
     labels

@@ -1,15 +1,15 @@
-//! What a rollout need not be planned anew for.
+//! Which changes do not require a new plan.
 //!
-//! R-ALIKE-1 A node that is on its way to its pool's target counts as that, whatever step it is at and whether it is ready.
-//! R-ALIKE-2 Any other node is the same for a plan when nothing of it changed that a plan or a pool's status says or decides by.
-//! R-ALIKE-3 Of a MachineConfigNode only what a pool's status counts matters.
+//! R-ALIKE-1 A node that is being updated to its pool's target counts as just that, at any step and whether it is ready or not.
+//! R-ALIKE-2 Any other node counts as unchanged if nothing changed that a plan or a pool's status reports or depends on.
+//! R-ALIKE-3 Of a MachineConfigNode, only what a pool's status counts matters.
 
 use crate::{
     rollout::membership::pools_of,
     view::{NodeReport, NodeView, PoolView},
 };
 
-/// Whether a node means the same to the plan and to the pools' statuses as it did before.
+/// Whether the node still means the same to the plan and to the pools' statuses.
 #[must_use]
 pub(crate) fn is_alike(before: &NodeView<'_>, now: &NodeView<'_>, pools: &[PoolView<'_>]) -> bool {
     let assignment = pools_of(pools, now);
@@ -21,13 +21,13 @@ pub(crate) fn is_alike(before: &NodeView<'_>, now: &NodeView<'_>, pools: &[PoolV
     (on_its_way(before) && on_its_way(now)) || decided_by(before) == decided_by(now)
 }
 
-/// Whether a node was told the target, has not reached it, and has not failed.
+/// Whether the node was given the target, has not reached it yet, and has not failed.
 #[must_use]
 pub(crate) fn is_on_its_way(node: &NodeView<'_>, target: &str) -> bool {
     !node.is_candidate(target) && !node.is_done() && !node.is_degraded()
 }
 
-/// Everything else of a node that decides.
+/// Everything else about a node that matters for the plan.
 fn decided_by<'a>(node: &NodeView<'a>) -> impl PartialEq + use<'a> {
     let runs = (node.current_config, node.desired_config, node.current_image, node.desired_image);
     let says = (node.state, node.reason, node.unready.map(|unready| unready.what), node.provisioning);
@@ -36,7 +36,7 @@ fn decided_by<'a>(node: &NodeView<'a>) -> impl PartialEq + use<'a> {
     (runs, says, drain, place)
 }
 
-/// Whether a MachineConfigNode means the same to the pools' statuses as it did before; `counted` when counts come from them.
+/// Whether the MachineConfigNode still means the same to the pools' statuses; `counted` if the counts come from MachineConfigNodes.
 #[must_use]
 pub(crate) fn is_report_alike(before: &NodeReport<'_>, now: &NodeReport<'_>, counted: bool) -> bool {
     let said = |report: &NodeReport<'_>| {

@@ -1,4 +1,4 @@
-//! How many nodes of a pool may start, and which could (R-ROLLOUT-4).
+//! How many nodes of a pool may start, and which ones are candidates (R-ROLLOUT-4).
 
 use super::{WaitReason, listed};
 use crate::view::NodeView;
@@ -6,15 +6,16 @@ use crate::view::NodeView;
 /// Room for updates in one pool.
 #[derive(Clone, Debug)]
 pub struct Capacity<'a> {
-    /// Nodes that are down or in mid-update, whatever took them down.
+    /// Nodes that are down or being updated, whatever took them down.
     pub unavailable: Vec<&'a NodeView<'a>>,
     /// Nodes that failed on the pool's target.
     pub failing: Vec<&'a NodeView<'a>>,
-    /// Nodes that could start, in the order given; empty without room.
+    /// Nodes that could start, in the given order; empty without room.
     pub candidates: Vec<&'a NodeView<'a>>,
     /// How many of them may start.
     pub left: usize,
-    /// Nodes that failed on another configuration, are down for it, and may start whatever is left: that takes nobody down.
+    /// Nodes that failed on another configuration and are down because of it. They may start even without room: nothing goes down
+    /// for it.
     pub stranded: Vec<&'a NodeView<'a>>,
 }
 
@@ -33,7 +34,7 @@ pub fn capacity<'a>(nodes: &[&'a NodeView<'a>], target: &str, allowed: i64) -> C
 }
 
 impl Capacity<'_> {
-    /// Why nobody may start, when nobody may.
+    /// Why no node may start, if none may.
     pub(super) fn reason(&self, allowed: i64) -> Option<WaitReason> {
         if self.left > 0 {
             return None;

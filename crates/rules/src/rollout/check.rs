@@ -1,12 +1,12 @@
-//! Whether a rollout plan keeps the promises, judged from the views alone and not with the planner's own arithmetic.
+//! Whether a rollout plan keeps its promises, checked from the views alone, without the planner's own arithmetic.
 //!
 //! R-CHECK-1 Every node is in the plan exactly once.
-//! R-CHECK-2 A node starts only in its own pool, towards that pool's target, ready or cordoned for what it failed on, and
-//! not told already.
-//! R-CHECK-3 No node of a pool that is paused, being deleted or in image mode starts; none starts while all is halted.
-//! R-CHECK-4 Nodes that are down and nodes that start are together at most `maxUnavailable`, unless nobody goes down.
-//! R-CHECK-5 With an arbiter, a plan starts masters or the arbiter, never both, and neither while the other is down.
-//! R-CHECK-6 A node that is called done runs its pool's target.
+//! R-CHECK-2 A node starts only in its own pool and towards that pool's target. It is ready, or cordoned for what it failed on, and
+//! has not been given the target yet.
+//! R-CHECK-3 No node starts in a pool that is paused, being deleted or in image mode, and none at all while rollouts are halted.
+//! R-CHECK-4 Nodes that are down and nodes that start are together at most `maxUnavailable`, unless no node goes down.
+//! R-CHECK-5 With an arbiter, a plan starts either masters or the arbiter, never both, and neither while the other is down.
+//! R-CHECK-6 A node that is reported as done runs its pool's target.
 
 use crate::{
     rollout::{RolloutPlan, RolloutView, max_unavailable::max_unavailable},
@@ -21,11 +21,11 @@ use weir_api::keys::names;
 pub struct Violation {
     /// The promise, e.g. `R-CHECK-4`.
     pub rule: &'static str,
-    /// Who breaks it and how.
+    /// Which node breaks it, and how.
     pub what: String,
 }
 
-/// All promises that the plan breaks; none for a good one.
+/// All promises that the plan breaks; empty for a good plan.
 #[must_use]
 pub fn check_plan(world: &RolloutView<'_>, plan: &RolloutPlan) -> Vec<Violation> {
     let mut broken = Vec::new();
@@ -123,7 +123,7 @@ fn judge_arbiter(world: &RolloutView<'_>, starting: &BTreeMap<&str, BTreeSet<&st
     }
 }
 
-/// Not ready, or on its way and not failed. Written out again on purpose.
+/// Not ready, or being updated and not failed. Deliberately written out again here.
 fn is_down(node: &NodeView<'_>) -> bool {
     if node.unready.is_some() {
         return true;

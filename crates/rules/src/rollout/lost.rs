@@ -1,10 +1,10 @@
-//! Nodes that should have a pool and have none, and which pools that concerns.
+//! Nodes that should have a pool but have none, and which pools are concerned.
 //!
-//! R-LOST-1 Lost is a node that no pool selects, that several custom pools select, or whose pool cannot be read (R-MEMBER-2,
-//! R-MEMBER-4, R-MEMBER-5). Nothing is rolled out to it, so an event on it says why.
-//! R-LOST-2 It concerns the pools that select it, the one that cannot be read, or the one whose configuration the node was told;
-//! these name it in a condition.
-//! R-LOST-3 A node that no pool selects and that nobody manages is no event: it may be about to join, or none of ours.
+//! R-LOST-1 A node is lost if no pool selects it, several custom pools select it, or its pool is unreadable (R-MEMBER-2,
+//! R-MEMBER-4, R-MEMBER-5). It gets no updates, so an event on the node says why.
+//! R-LOST-2 The pools concerned are those that select it, the unreadable one, or the one whose configuration it was given. They
+//! name it in a condition.
+//! R-LOST-3 A node that no pool selects and that has never been managed gets no event: it may be about to join, or it is not ours.
 
 use crate::{
     rollout::{
@@ -22,9 +22,9 @@ pub struct Lost {
     pub node: String,
     /// Why it has none.
     pub reason: WaitReason,
-    /// Pools that it concerns.
+    /// Pools that are concerned.
     pub pools: Vec<String>,
-    /// Whether an event is to say so.
+    /// Whether an event is recorded for it.
     pub told: bool,
 }
 
@@ -52,8 +52,7 @@ fn of(node: &NodeView<'_>, assignment: &Assignment<'_>, pools: &[PoolView<'_>]) 
     Some(Lost { node: node.name.to_owned(), reason, pools, told })
 }
 
-/// What the condition of a pool says of the lost nodes that concern it: a word for machines and a sentence; `None` when there is
-/// none.
+/// The reason and message of a pool's condition about the lost nodes that concern it; `None` if there are none.
 #[must_use]
 pub fn said(lost: &[Lost], pool: &str) -> Option<(&'static str, String)> {
     let ours: Vec<_> = lost.iter().filter(|lost| lost.pools.iter().any(|name| name == pool)).collect();

@@ -1,15 +1,15 @@
-//! What is noted on nodes beside their target.
+//! What is written to nodes beside their target.
 //!
-//! R-MARK-1 Taint `UpdateInProgress` (`PreferNoSchedule`) is put on nodes that wait while others of their pool are told the
-//! target: pods that leave those are better kept off nodes that are next. It is put on after the telling, so that it keeps
-//! nobody waiting.
-//! R-MARK-2 It stays until the node's update ends, and goes with the write that ends it: after a drain that is the one that lets
-//! the node take pods again.
-//! R-MARK-3 It goes wherever nothing is under way, whoever put it on. What passes within moments leaves it as it is.
-//! R-MARK-4 Every node of a pool is told the control plane's topology, by which its daemon decides about drains.
+//! R-MARK-1 Nodes that wait while others of their pool are being updated get the taint `UpdateInProgress` (`PreferNoSchedule`):
+//! evicted pods had better not move to nodes that are next. It is set after the nodes that start were given their target, so that
+//! it does not delay them.
+//! R-MARK-2 It stays until the node's update ends, and is removed by the write that ends it: after a drain, that is the uncordon.
+//! R-MARK-3 It is removed wherever no update is running, whoever set it. A reason to wait that passes within moments leaves it as
+//! it is.
+//! R-MARK-4 The control plane's topology is written to every node of a pool: its daemon decides from it about drains.
 //!
-//! Source: `pkg/controller/node/node_controller.go` of github.com/openshift/machine-config-operator, which taints every node
-//! before the first is told.
+//! Source: `pkg/controller/node/node_controller.go` of github.com/openshift/machine-config-operator, which taints all nodes before
+//! the first is given its target.
 
 use crate::view::NodeView;
 use k8s_openapi::api::core::v1::Taint;
@@ -18,14 +18,14 @@ use weir_api::keys::{rollout::CONTROL_PLANE_TOPOLOGY, taints::UPDATE_IN_PROGRESS
 
 const EFFECT: &str = "PreferNoSchedule";
 
-/// What is to be noted on one node.
+/// What is to be written to one node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mark {
     /// The node.
     pub node: String,
-    /// Whether the taint is to be there; `None` leaves it as it is.
+    /// Whether the taint should be there; `None` leaves it as it is.
     pub taint: Option<bool>,
-    /// The control plane's topology, where the node is to be told it.
+    /// The control plane's topology, if it is to be written to the node.
     pub topology: Option<String>,
 }
 
@@ -35,7 +35,7 @@ pub fn is_tainted(node: &NodeView<'_>) -> bool {
     node.taints.iter().any(is_ours)
 }
 
-/// What a node's mark still has to change; `None` when all of it is there.
+/// The part of a node's mark that is not there yet; `None` if everything is.
 pub(super) fn mark(node: &NodeView<'_>, taint: Option<bool>, topology: Option<&str>) -> Option<Mark> {
     let taint = taint.filter(|wanted| *wanted != is_tainted(node));
     let topology = topology.filter(|topology| node.topology != Some(topology)).map(str::to_owned);
@@ -43,8 +43,8 @@ pub(super) fn mark(node: &NodeView<'_>, taint: Option<bool>, topology: Option<&s
 }
 
 impl Mark {
-    /// The merge patch that makes the node so; `None` when it is already. Taints are written as a whole list: then the patch holds
-    /// for the node as it was read, or not at all.
+    /// The merge patch that sets the mark; `None` if it is set already. Taints are written as a whole list, so the patch applies
+    /// only to the version of the node that was read.
     #[must_use]
     pub fn patch(&self, node: &NodeView<'_>) -> Option<Value> {
         let missing = mark(node, self.taint, self.topology.as_deref())?;
@@ -61,7 +61,7 @@ impl Mark {
     }
 }
 
-/// Adds to a merge patch that the taint goes, if the node has it.
+/// Adds the removal of the taint to a merge patch, if the node has it.
 pub fn untaint(node: &NodeView<'_>, patch: &mut Value) {
     if is_tainted(node) {
         set(node, node.taints.iter().filter(|taint| !is_ours(taint)).cloned().collect(), patch);
@@ -78,7 +78,7 @@ fn set(node: &NodeView<'_>, taints: Vec<Taint>, patch: &mut Value) {
     patch["spec"]["taints"] = if taints.is_empty() { Value::Null } else { json!(taints) };
 }
 
-/// One with another effect is somebody else's.
+/// One with another effect belongs to somebody else.
 fn is_ours(taint: &Taint) -> bool {
     taint.key == UPDATE_IN_PROGRESS && taint.effect == EFFECT
 }

@@ -1,10 +1,10 @@
 //! How many nodes of a pool may be unavailable at once.
 //!
 //! R-MAX-1 Absent means 1. The arbiter pool always has 1: its one node is a member of etcd.
-//! R-MAX-2 A number is taken as it is, a percentage of the pool's nodes rounded down; 0 becomes 1, so that a small pool
-//! still moves.
+//! R-MAX-2 A number is used as it is, and a percentage of the pool's nodes is rounded down; 0 becomes 1, so that a small pool still
+//! moves.
 //! R-MAX-3 Less than 0 allows nothing: the pool does not move.
-//! R-MAX-4 Anything else is an error; a string needs its percent sign.
+//! R-MAX-4 Anything else is an error; a string must have a percent sign.
 //!
 //! Source: `maxUnavailable` in `pkg/controller/node/node_controller.go` of github.com/openshift/machine-config-operator.
 
@@ -17,10 +17,10 @@ use weir_api::keys::names;
 #[error("spec.maxUnavailable {0:?} of the pool is neither a number nor a percentage; write for example 1 or \"10%\"")]
 pub struct MaxUnavailableError(pub String);
 
-/// Nodes of the pool that may be unavailable at once; less than 1 means that none may be taken down.
+/// Nodes of the pool that may be unavailable at once; if less than 1, no node may be taken down.
 ///
 /// # Errors
-/// When the pool says something that is no number of nodes (R-MAX-4).
+/// If the value is not a number of nodes (R-MAX-4).
 pub fn max_unavailable(pool: &PoolView<'_>, nodes: usize) -> Result<i64, MaxUnavailableError> {
     if pool.name == names::ARBITER {
         return Ok(1);

@@ -2,11 +2,11 @@
 //!
 //! R-MEMBER-1 A Windows node belongs to no pool.
 //! R-MEMBER-2 A pool claims the nodes its node selector matches; an absent or empty selector matches none.
-//! R-MEMBER-3 `master` beats everything; a custom pool (here `arbiter` too) beats `worker`. The pool that wins is the
-//! node's primary pool: it alone counts and updates the node. `worker`, when matched as well, is a secondary one.
-//! R-MEMBER-4 A node matched by several custom pools belongs to none, `master` or not: there is no telling which.
-//! R-MEMBER-5 An invalid selector makes its own pool unreadable and no other. A node that runs, or is told, a
-//! configuration of the unreadable pool keeps waiting rather than falling to another pool, unless `master` matches it.
+//! R-MEMBER-3 `master` takes precedence over every pool, and a custom pool (here also `arbiter`) over `worker`. The winner is the
+//! node's primary pool, the only one that counts and updates the node. If `worker` matches too, it is a secondary pool.
+//! R-MEMBER-4 A node that several custom pools match belongs to none, even if `master` matches: which one was meant is unknown.
+//! R-MEMBER-5 An invalid selector makes only its own pool unreadable. A node that runs, or was given, a configuration of that pool
+//! waits instead of falling to another pool, unless `master` matches it.
 //!
 //! Source: `pkg/helpers/helpers.go` of github.com/openshift/machine-config-operator (R-MEMBER-5 is ours).
 
@@ -17,7 +17,7 @@ use crate::{
 use std::collections::BTreeMap;
 use weir_api::keys::names;
 
-/// To which pool a node belongs, and why not to others. Names are those of pools.
+/// Which pool a node belongs to, and why to no other. Names are those of pools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Assignment<'a> {
     /// The node is not managed at all (R-MEMBER-1).
@@ -30,12 +30,12 @@ pub enum Assignment<'a> {
         primary: &'a str,
         /// `worker`, when it matches a node of another pool.
         secondary: Option<&'a str>,
-        /// Whether `master` and a custom pool both claim the node, which an administrator should know.
+        /// Whether both `master` and a custom pool claim the node, which administrators should know.
         overlap: bool,
     },
     /// Several custom pools claim the node (R-MEMBER-4).
     Conflict(Vec<&'a str>),
-    /// The node seems to belong to a pool whose selector is invalid (R-MEMBER-5).
+    /// The node apparently belongs to a pool whose selector is invalid (R-MEMBER-5).
     Unreadable(&'a str),
 }
 
@@ -49,7 +49,7 @@ impl<'a> Assignment<'a> {
         }
     }
 
-    /// Whether `master` and a custom pool both claim the node.
+    /// Whether both `master` and a custom pool claim the node.
     #[must_use]
     pub fn is_overlap(&self) -> bool {
         matches!(self, Self::Pools { overlap: true, .. })
@@ -68,9 +68,9 @@ impl<'a> Assignment<'a> {
 /// Which nodes each pool has.
 #[derive(Clone, Debug)]
 pub struct Membership<'a> {
-    /// One entry for each node, in the order the nodes were given.
+    /// One entry per node, in the order of the given nodes.
     pub assignments: Vec<Assignment<'a>>,
-    /// For every pool, positions of its nodes in the list that was given, sorted by node name.
+    /// For each pool, the positions of its nodes in the given list, sorted by node name.
     pub nodes: BTreeMap<&'a str, Vec<usize>>,
     /// Pools whose selector is invalid.
     pub unreadable: BTreeMap<&'a str, SelectorError>,

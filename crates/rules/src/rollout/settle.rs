@@ -1,28 +1,28 @@
-//! When a pool's new target is told to its first node.
+//! When the first node is given a pool's new target.
 //!
-//! R-SETTLE-1 A target is settled when the name of what the pool is rendered to has been still for the settling time, at the
-//! latest after ten times that since it first moved. Edits that follow one another so cost one reboot.
-//! R-SETTLE-2 Only another name starts the clock anew. A pool's first target is settled at once, and so is every one where the
-//! settling time is nothing.
-//! R-SETTLE-3 When that is stands on the pool, written together with the target: whoever decides next reads the same. A target
-//! that somebody else set carries no time and is settled; so is one whose time is further away than any settling takes, which
-//! another clock wrote.
-//! R-SETTLE-4 It holds for nodes that run what they should have run before. It does not for one that joined since the target
-//! began to move, nor for one that failed: they are told at once.
+//! R-SETTLE-1 A target has settled when the name that the pool renders to has stayed the same for the settling time, or ten times
+//! that after it first changed. So a series of edits costs one reboot.
+//! R-SETTLE-2 Only another name restarts the clock. A pool's first target settles at once, and so does every target if the settling
+//! time is zero.
+//! R-SETTLE-3 The time is written to the pool together with the target, so that whoever decides next reads the same. A target that
+//! somebody else set has no time and counts as settled, and so does one whose time is further away than any settling takes: another
+//! clock wrote it.
+//! R-SETTLE-4 Settling delays nodes that run what they should have run before. Nodes that joined after the target first changed, or
+//! that failed, are given the target at once.
 
 use crate::view::{NodeView, PoolView};
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::{Value, json};
 use weir_api::keys::config::{SETTLED_FROM, UNSETTLED_SINCE};
 
-/// A target that never stands still is told after this many settling times.
+/// A target that keeps changing settles after this many settling times.
 const PATIENCE: i32 = 10;
 
-/// The annotations of a pool that gets a target of another name now, as a merge patch takes them: a time, or null for one to be
-/// removed. Empty when there is nothing to write.
+/// The annotations of a pool that gets a target of another name now, as a merge patch: a time, or null to remove one. Empty if
+/// there is nothing to write.
 #[must_use]
 pub fn dated(pool: &PoolView<'_>, settle: SignedDuration, now: Timestamp) -> Value {
-    // Nobody reads a part of a millisecond.
+    // Fractions of a millisecond do not matter.
     let now = now.round(Unit::Millisecond).unwrap_or(now);
     if pool.target.is_none() || settle.is_zero() {
         let there = [(UNSETTLED_SINCE, pool.unsettled_since), (SETTLED_FROM, pool.settled_from)];
@@ -40,9 +40,9 @@ pub fn dated(pool: &PoolView<'_>, settle: SignedDuration, now: Timestamp) -> Val
     json!({UNSETTLED_SINCE: since.to_string(), SETTLED_FROM: after(now, settle).min(latest).to_string()})
 }
 
-/// When the pool's target will be settled; `None` when it is.
+/// When the pool's target will have settled; `None` if it has.
 ///
-/// `settle` is the settling time where it is known: who only looks takes what stands on the pool.
+/// `settle` is the settling time, if known: a read-only command relies on the pool's annotations.
 #[must_use]
 pub fn unsettled_until(pool: &PoolView<'_>, settle: Option<SignedDuration>, now: Timestamp) -> Option<Timestamp> {
     let until = pool.settled_from.filter(|until| *until > now)?;
@@ -50,7 +50,7 @@ pub fn unsettled_until(pool: &PoolView<'_>, settle: Option<SignedDuration>, now:
     latest.is_none_or(|latest| until <= latest).then_some(until)
 }
 
-/// Whether a node is told although its pool's target is not settled (R-SETTLE-4).
+/// Whether a node is given the target although it has not settled (R-SETTLE-4).
 #[must_use]
 pub fn is_exempt(node: &NodeView<'_>, pool: &PoolView<'_>) -> bool {
     let joined = node.created.zip(pool.unsettled_since).is_some_and(|(created, since)| created > since);
@@ -72,7 +72,7 @@ mod tests {
         Timestamp::from_second(1_800_000_000 + seconds).unwrap()
     }
 
-    /// A pool that was given targets of different names at these seconds, its first one long before.
+    /// A pool whose target changed at these seconds, its first one long before.
     fn changed_at(times: &[i64]) -> MachineConfigPool {
         let spec = json!({"configuration": {"name": "r"}});
         let mut object = json!({"metadata": {"name": "worker", "annotations": {}}, "spec": spec});
@@ -98,9 +98,9 @@ mod tests {
             (&[0], 3, None),
             (&[0, 2], 3, Some(5)),
             (&[0, 2, 4, 6], 6, Some(9)),
-            // A change after the last one had settled begins anew.
+            // A change after the last one had settled starts anew.
             (&[0, 4], 4, Some(7)),
-            // Never still: after ten times three seconds it counts as settled, and the next change begins anew.
+            // Never still: after ten times three seconds it counts as settled, and the next change starts anew.
             (&[0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28], 28, Some(30)),
             (&[0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28], 30, None),
             (&[0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30], 30, Some(33)),
@@ -113,9 +113,9 @@ mod tests {
     fn a_time_of_another_clock_or_another_settling_time_holds_nobody_for_long() {
         let pool = changed_at(&[3600]);
         assert_eq!(until(&pool, Some(SETTLE), 0), None);
-        // Who does not know the settling time believes what is written.
+        // Without a known settling time, the annotation counts.
         assert_eq!(until(&pool, None, 0), Some(3603));
-        // Started again without settling.
+        // Restarted without settling.
         assert_eq!(until(&changed_at(&[0]), Some(SignedDuration::ZERO), 1), None);
     }
 

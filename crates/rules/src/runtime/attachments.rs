@@ -1,12 +1,12 @@
-//! Where signatures are looked for: `registries.d/sigstore-registries.yaml`.
+//! Where signatures are looked up: `registries.d/sigstore-registries.yaml`.
 //!
 //! R-ATTACHMENTS-1 In the registry of the image, for each scope of an image policy.
-//! R-ATTACHMENTS-2 Where `registries.conf` is written too, also at the mirrors: those of the entry that covers the scope most
-//! closely, for the scope's part of it, and all of the entries that lie in the scope.
-//! R-ATTACHMENTS-3 A mirror that names no repository for the scope is left out, and that is told.
+//! R-ATTACHMENTS-2 If `registries.conf` is written too, also at the mirrors: those of the entry that covers the scope most closely,
+//! for the scope's part of it, and those of all entries inside the scope.
+//! R-ATTACHMENTS-3 A mirror that gives no repository name for the scope is left out, with a warning.
 //!
 //! Source: `generateSigstoreRegistriesdConfig` in `pkg/controller/container-runtime-config/helpers.go` of
-//! github.com/openshift/machine-config-operator, which fails where a mirror names no repository. R-ATTACHMENTS-3 is ours.
+//! github.com/openshift/machine-config-operator, which fails if a mirror gives no repository name. R-ATTACHMENTS-3 is ours.
 
 use super::{
     registries_conf::{Entry, RegistriesConf},
@@ -16,13 +16,13 @@ use crate::render::goyaml;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
-/// Where it is said.
+/// Path of the file.
 pub const SIGSTORE_REGISTRIES: &str = "/etc/containers/registries.d/sigstore-registries.yaml";
 
-/// The text of the file, and mirrors that are left out.
+/// The text of the file, and the mirrors that are left out.
 ///
 /// # Errors
-/// When a scope holds a control character.
+/// If a scope contains a control character.
 pub fn attachments<'s>(
     scopes: impl IntoIterator<Item = &'s String>,
     conf: Option<&RegistriesConf>,
@@ -56,9 +56,9 @@ fn covers(entry: &Entry, scope: &str) -> bool {
     entry.scope() == scope || covered(entry.scope(), scope.strip_prefix("*.").unwrap_or(scope)).is_some()
 }
 
-/// Adds what the entry's places are for a scope.
+/// Adds the locations of the entry for a scope.
 fn add(entry: &Entry, scope: &str, places: &mut BTreeSet<String>, left_out: &mut Vec<String>) {
-    // A wildcard stands for any host below it, and a host alone for any repository in it.
+    // A wildcard stands for any host below the domain, and a host alone for any of its repositories.
     let host = scope.replacen("*.", "matched.", 1);
     let (name, stands_for_all) = if host.contains('/') { (host, false) } else { (format!("{host}/a"), true) };
     let rest = covered(entry.scope(), &name).map_or("", |length| &name[length..]);

@@ -1,10 +1,10 @@
-//! Which registries are blocked and allowed although the cluster needs its release.
+//! Which registries are blocked and allowed, given that the cluster needs its release.
 //!
-//! R-BLOCKED-1 A blocked registry in which the release's repository does not lie is blocked.
-//! R-BLOCKED-2 One in which it lies is blocked when the release can be pulled from somewhere that is not, by its mirrors. The
-//! repository itself then stays allowed, once.
-//! R-BLOCKED-3 Else it is left out, and that is told: nodes could not be updated any more.
-//! R-BLOCKED-4 Where that cannot be found out nothing is generated. What nodes have stays: no list is dropped for it.
+//! R-BLOCKED-1 A blocked registry that does not contain the release's repository is blocked.
+//! R-BLOCKED-2 One that contains it is blocked if the release can be pulled from somewhere else, through mirrors. The repository
+//! itself then stays allowed, once.
+//! R-BLOCKED-3 Otherwise it is left out with a warning: nodes could not be updated any more.
+//! R-BLOCKED-4 If that cannot be determined, nothing is generated, and nodes keep what they have: no list is dropped for it.
 //!
 //! Source: `getValidBlockedAndAllowedRegistries` in `pkg/controller/container-runtime-config/helpers.go` of
 //! github.com/openshift/machine-config-operator, which then drops all three lists. R-BLOCKED-4 is ours.
@@ -16,7 +16,7 @@ use super::{
 };
 use weir_api::image_config::RegistrySources;
 
-/// The lists in force; absent is not empty (R-IMAGE-2).
+/// The effective lists; absent differs from empty (R-IMAGE-2).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Lists {
     /// Blocked in `registries.conf`.
@@ -29,13 +29,13 @@ pub struct Lists {
     pub left_out: Vec<String>,
 }
 
-/// Why the lists cannot be told. Permanent until an object changes.
+/// Why the lists cannot be determined. Permanent until an object changes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BlockedError {
     /// The release has no full name.
     #[error("error parsing reference of release image: {0:?} must be a host, a repository and a tag or digest")]
     Release(String),
-    /// Mirrors make no sense.
+    /// A mirror set is invalid.
     #[error("whether the release can be pulled although {blocked:?} is blocked cannot be told: {error}")]
     Registries {
         /// The blocked registry.
@@ -43,7 +43,7 @@ pub enum BlockedError {
         /// What is wrong.
         error: RegistriesError,
     },
-    /// A mirror of the release gives no name.
+    /// A mirror of the release gives no repository name.
     #[error(
         "whether the release can be pulled although {blocked:?} is blocked cannot be told: mirror {place:?} of its source names no \
          repository"
@@ -51,7 +51,7 @@ pub enum BlockedError {
     Place {
         /// The blocked registry.
         blocked: String,
-        /// What the mirror makes of the repository.
+        /// What the mirror turns the repository into.
         place: String,
     },
 }
@@ -59,7 +59,7 @@ pub enum BlockedError {
 /// The lists for a release.
 ///
 /// # Errors
-/// When they cannot be told: R-BLOCKED-4.
+/// If they cannot be determined: R-BLOCKED-4.
 pub fn lists(release: &str, sources: &RegistrySources, sets: &MirrorSets<'_>) -> Result<Lists, BlockedError> {
     let payload = repository(release).ok_or_else(|| BlockedError::Release(release.to_owned()))?;
     let all = sources.blocked_registries.as_deref().unwrap_or_default();
@@ -84,7 +84,7 @@ pub fn lists(release: &str, sources: &RegistrySources, sets: &MirrorSets<'_>) ->
     Ok(Lists { registries: some(registries), policy: some(policy), allowed: some(allowed), left_out })
 }
 
-/// Whether one of the places from which the release is pulled lies in no blocked registry.
+/// Whether one of the places from which the release is pulled is in no blocked registry.
 fn has_other_place(
     payload: &str,
     blocked: &str,

@@ -1,11 +1,12 @@
-//! Which mirrors a repository has, in which order.
+//! Which mirrors a repository has, and in which order.
 //!
-//! R-MIRRORS-1 Sources and mirrors look as in R-SCOPE-4. A source is contacted or not, whoever speaks of it: by digest (IDMS), by tag
-//! (ITMS) or in the older form (ICSP), which allows it. One that is never contacted is not among its own mirrors.
-//! R-MIRRORS-2 A set without a mirror beside its source says nothing.
-//! R-MIRRORS-3 Sets of one source are merged: each says which comes before which, the source last where it is not named. What
-//! they leave open is in the order of names. Where they contradict each other, the first name that is left goes next.
-//! R-MIRRORS-4 The source is left out where it comes last. It is never contacted when one of its sets says so.
+//! R-MIRRORS-1 Sources and mirrors are valid by R-SCOPE-4. Whether a source may be contacted must be the same in all sets: by
+//! digest (IDMS), by tag (ITMS) or in the older form (ICSP), which allows it. A source that is never contacted must not be one of
+//! its own mirrors.
+//! R-MIRRORS-2 A set without a mirror other than its source has no effect.
+//! R-MIRRORS-3 Sets of one source are merged. Each set determines which name comes before which, with the source last if it is not
+//! listed. Names are otherwise sorted. Where sets contradict each other, the first remaining name goes next.
+//! R-MIRRORS-4 The source is left out if it comes last. It is never contacted if one of its sets says so.
 //!
 //! Source: `EditRegistriesConfig` and `mergedMirrorSets` in `pkg/registries` of github.com/openshift/runtime-utils.
 
@@ -29,54 +30,54 @@ pub struct MirrorSets<'a> {
 /// The mirrors of a source.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Merged {
-    /// What they are mirrors of.
+    /// The source.
     pub source: String,
-    /// In the order in which they are asked.
+    /// In the order in which they are tried.
     pub mirrors: Vec<String>,
-    /// Whether the source itself is never asked.
+    /// Whether the source itself is never contacted.
     pub is_blocked: bool,
 }
 
-/// A mirror set makes no sense. Permanent until it changes.
+/// A mirror set is invalid. Permanent until it changes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MirrorError {
-    /// No source.
+    /// The source is invalid.
     #[error(
         "invalid format for source {source_name:?} (of {object}): a host with or without port and path, or *. and a domain"
     )]
     Source {
         /// The set.
         object: String,
-        /// What is there.
+        /// The given source.
         source_name: String,
     },
-    /// No mirror.
+    /// A mirror is invalid.
     #[error("invalid format for mirror {mirror:?} (of {object}): a host with or without port and path, in lower case")]
     Mirror {
         /// The set.
         object: String,
-        /// What is there.
+        /// The given mirror.
         mirror: String,
     },
-    /// Contacted and not.
+    /// Sets disagree whether the source may be contacted.
     #[error(
         "conflicting mirrorSourcePolicy is set for the same source {0:?} in imagedigestmirrorsets, imagetagmirrorsets, or \
          imagecontentsourcepolicies"
     )]
     Policy(String),
-    /// Never contacted, but a mirror.
+    /// The source is never contacted, but listed as a mirror.
     #[error("cannot set mirrorSourcePolicy: NeverContactSource if the source {0:?} is one of the mirrors")]
     Never(String),
 }
 
 impl<'a> MirrorSets<'a> {
-    /// Whether there is none.
+    /// Whether there are none.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.digest.is_empty() && self.tag.is_empty() && self.content_source.is_empty()
     }
 
-    /// Entries for pulls by digest with the kind and name of their objects, in the order of names.
+    /// Entries for pulls by digest with kind and name of their objects, sorted by name.
     fn by_digest(&self) -> Vec<(String, &'a Mirrors)> {
         let mut all: Vec<(String, &Mirrors)> = Vec::new();
         for set in named(self.digest, |set| &set.metadata) {
@@ -112,10 +113,10 @@ impl<'a> MirrorSets<'a> {
         merged(&self.by_tag())
     }
 
-    /// Judges all sets: R-MIRRORS-1.
+    /// Checks all sets: R-MIRRORS-1.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first problem.
     pub fn check(&self) -> Result<(), MirrorError> {
         let mut policies: BTreeMap<&str, bool> = BTreeMap::new();
         for (object, entry) in self.by_digest().into_iter().chain(self.by_tag()) {
@@ -183,7 +184,7 @@ fn merged(entries: &[(String, &Mirrors)]) -> Vec<Merged> {
     by_source.into_iter().map(one).collect()
 }
 
-/// One order of all names that fits all lists: R-MIRRORS-3.
+/// One order of all names that agrees with all lists: R-MIRRORS-3.
 fn in_order<'a>(lists: &[Vec<&'a str>]) -> Vec<&'a str> {
     let mut left: BTreeSet<&str> = lists.iter().flatten().copied().collect();
     let mut before: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();

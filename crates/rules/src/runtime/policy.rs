@@ -1,12 +1,13 @@
-//! What `policy.json` says, on all nodes and for a namespace.
+//! The contents of `policy.json`, on all nodes and for a namespace.
 //!
-//! R-POLICY-1 Only allowed registries or blocked ones are given; the release's repository may be allowed beside blocked ones.
-//! R-POLICY-2 A scope of an image policy lies in an allowed registry, where there are any, and in none that is blocked.
-//! R-POLICY-3 Allowed registries are accepted and all others rejected; or blocked ones are rejected and all others accepted. Image
-//! policies add what they want to what their scopes have, in the order of their names.
-//! R-POLICY-4 That replaces what the templates say of `docker`, and of `atomic` as far as a scope has at most two slashes.
-//! Where there is nothing to say the templates' file stays as it is.
-//! R-POLICY-5 The file of a namespace is that of all nodes with the requirements of its policies added.
+//! R-POLICY-1 Either allowed or blocked registries are given, not both; only the release's repository may be allowed beside blocked
+//! ones.
+//! R-POLICY-2 A scope of an image policy is inside an allowed registry, if there are any, and inside no blocked one.
+//! R-POLICY-3 Allowed registries are accepted and all others rejected, or blocked ones are rejected and all others accepted. Image
+//! policies add their requirements to those of their scopes, in the order of their names.
+//! R-POLICY-4 This replaces the templates' settings for `docker`, and for `atomic` for scopes with at most two slashes. If there is
+//! nothing to set, the templates' file stays as it is.
+//! R-POLICY-5 The file of a namespace is that of all nodes plus the requirements of its policies.
 //!
 //! Source: `updatePolicyJSON` and `updateNamespacedPolicyJSONs` in `pkg/controller/container-runtime-config/helpers.go` of
 //! github.com/openshift/machine-config-operator. The order of names is ours: the reference has none.
@@ -16,9 +17,9 @@ use crate::generated::json_text::{Json, indented};
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
-/// Where policies are.
+/// Path of the file.
 pub const POLICY_JSON: &str = "/etc/containers/policy.json";
-/// Slashes that a scope of `atomic` has at most.
+/// Maximum number of slashes in a scope of `atomic`.
 const ATOMIC_SLASHES: usize = 2;
 /// Keys of requirements, in the order of Go's structs.
 const KEYS: [&str; 13] = [
@@ -44,7 +45,7 @@ pub type Scopes = BTreeMap<String, Vec<Json>>;
 /// Why there is no policy. Permanent until an object or the templates change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {
-    /// Both lists.
+    /// Both lists are given.
     #[error("invalid images config: only one of AllowedRegistries or BlockedRegistries may be specified")]
     Both,
     /// A scope that is not allowed.
@@ -63,12 +64,12 @@ pub enum PolicyError {
         /// The scope.
         scope: String,
     },
-    /// No scope.
+    /// A scope is invalid.
     #[error("invalid entry for {list} registries {scope:?}: a host, a repository, or *. and a domain")]
     Scope {
         /// `allowed` or `blocked`.
         list: &'static str,
-        /// What is there.
+        /// The given scope.
         scope: String,
     },
     /// The templates' file cannot be read.
@@ -76,7 +77,7 @@ pub enum PolicyError {
     Base(String),
 }
 
-/// What decides the policy of all nodes.
+/// What the policy of all nodes depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct PolicyView<'a> {
     /// The templates' file.
@@ -94,7 +95,7 @@ pub struct PolicyView<'a> {
 /// The policy of all nodes.
 ///
 /// # Errors
-/// When the lists and policies make no sense together.
+/// If lists and policies contradict each other.
 pub fn policy(view: &PolicyView<'_>) -> Result<String, PolicyError> {
     let PolicyView { allowed, blocked, .. } = *view;
     if !allowed.is_empty() && !blocked.is_empty() && allowed != [view.payload] {
@@ -128,10 +129,10 @@ pub fn policy(view: &PolicyView<'_>) -> Result<String, PolicyError> {
     Ok(policy.write())
 }
 
-/// The policy of a namespace: that of all nodes, and these requirements of its ImagePolicies.
+/// The policy of a namespace: that of all nodes plus the requirements of its ImagePolicies.
 ///
 /// # Errors
-/// When its scopes make no sense with the lists, or the policy of all nodes cannot be read.
+/// If its scopes contradict the lists, or the policy of all nodes cannot be read.
 pub fn of_namespace(all: &str, scopes: &Scopes, allowed: &[String], blocked: &[String]) -> Result<String, PolicyError> {
     check("imagePolicy", scopes.keys(), allowed, blocked)?;
     let mut policy = Policy::parse(all)?;
@@ -168,7 +169,7 @@ fn is_atomic(scope: &str) -> bool {
     scope.matches('/').count() <= ATOMIC_SLASHES
 }
 
-/// A policy that was read.
+/// A parsed policy.
 struct Policy {
     default: Vec<Json>,
     transports: BTreeMap<String, Scopes>,

@@ -1,12 +1,12 @@
-//! What `registries.conf` says.
+//! The contents of `registries.conf`.
 //!
-//! R-REGISTRIES-1 Each insecure and each blocked scope is one (R-SCOPE-1), and mirror sets make sense (R-MIRRORS-1).
-//! R-REGISTRIES-2 Entries of the templates stay. Sources get their mirrors, for pulls by digest and then by tag; blocked and insecure
-//! scopes get an entry. Everything that lies in an insecure scope is insecure, mirrors too, and every entry that lies in a
-//! blocked one is blocked.
-//! R-REGISTRIES-3 An entry that lies in a mirrored source and has no mirrors gets its mirrors, each for the same part of it: else no
-//! mirror would be asked for it. From a source with a wildcard that cannot be said, and is refused.
-//! R-REGISTRIES-4 Written is what Go's encoder writes: prefix, short name mode and layer store helper always.
+//! R-REGISTRIES-1 All insecure and blocked scopes are valid (R-SCOPE-1), and so are mirror sets (R-MIRRORS-1).
+//! R-REGISTRIES-2 Entries of the templates stay. Sources get their mirrors, first those for pulls by digest, then those by tag;
+//! blocked and insecure scopes get an entry. Everything inside an insecure scope is insecure, including mirrors, and every entry
+//! inside a blocked scope is blocked.
+//! R-REGISTRIES-3 An entry inside a mirrored source that has no mirrors gets the source's mirrors, each for the same part of it,
+//! because otherwise no mirror would be tried for it. With a wildcard source that cannot be expressed, and is refused.
+//! R-REGISTRIES-4 The file is written as Go's encoder writes it: always with prefix, short name mode and layer store helper.
 //!
 //! Source: `EditRegistriesConfig` in `pkg/registries` of github.com/openshift/runtime-utils; `V2RegistriesConf` in
 //! `pkg/sysregistriesv2` of github.com/containers/image.
@@ -19,14 +19,14 @@ use crate::generated::toml_text::{Table, Toml, to_string};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
-/// Where registries are configured.
+/// Path of the file.
 pub const REGISTRIES_CONF: &str = "/etc/containers/registries.conf";
-/// For pulls by digest alone.
+/// Only for pulls by digest.
 const DIGEST_ONLY: &str = "digest-only";
-/// For pulls by tag alone.
+/// Only for pulls by tag.
 const TAG_ONLY: &str = "tag-only";
 
-/// The configuration. Keys that are not here are lost.
+/// The configuration. Keys that are not listed here are lost.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct RegistriesConf {
@@ -39,7 +39,7 @@ pub struct RegistriesConf {
     aliases: BTreeMap<String, String>,
 }
 
-/// What holds for a scope.
+/// The settings of a scope.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Entry {
@@ -53,7 +53,7 @@ pub struct Entry {
     mirrors: Vec<Mirror>,
 }
 
-/// Another place with the same images.
+/// Another location of the same images.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
 pub struct Mirror {
@@ -65,18 +65,18 @@ pub struct Mirror {
 /// Why there is no configuration. Permanent until an object or the templates change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RegistriesError {
-    /// No scope.
+    /// A scope is invalid.
     #[error("invalid entry for {list} registries {scope:?}: a host, a repository, or *. and a domain")]
     Scope {
         /// `insecure` or `blocked`.
         list: &'static str,
-        /// What is there.
+        /// The given scope.
         scope: String,
     },
     /// A mirror set.
     #[error(transparent)]
     Mirrors(#[from] MirrorError),
-    /// A scope lies in a source with a wildcard.
+    /// A scope is inside a source with a wildcard.
     #[error(
         "internal error: mirrorsAdjustedForNestedScope for a wildcard scope {source_name:?}: {scope:?} lies in it and has no mirrors \
          of its own; give it some, or name the source without a wildcard"
@@ -84,7 +84,7 @@ pub enum RegistriesError {
     Wildcard {
         /// The source.
         source_name: String,
-        /// What lies in it.
+        /// The scope.
         scope: String,
     },
     /// The templates' file cannot be read.
@@ -102,13 +102,13 @@ impl Entry {
         }
     }
 
-    /// What the entry is for.
+    /// The scope that the entry is for.
     #[must_use]
     pub fn scope(&self) -> &str {
         if self.prefix.is_empty() { &self.location } else { &self.prefix }
     }
 
-    /// Where it pulls from: its mirrors, and then its own place, which a wildcard does not have.
+    /// The locations that it pulls from: its mirrors, and then its own location, which a wildcard does not have.
     #[must_use]
     pub fn places(&self) -> Vec<&str> {
         let mirrors = self.mirrors.iter().map(|mirror| mirror.location.as_str());
@@ -120,7 +120,7 @@ impl RegistriesConf {
     /// Reads the templates' file.
     ///
     /// # Errors
-    /// When it is no TOML, or a key has another type.
+    /// If it is not TOML, or a key has the wrong type.
     pub fn parse(text: &str) -> Result<Self, RegistriesError> {
         toml::from_str(text).map_err(|error| RegistriesError::Base(error.to_string().trim_end().to_owned()))
     }
@@ -131,10 +131,10 @@ impl RegistriesConf {
         &self.entries
     }
 
-    /// Puts all into it that objects say.
+    /// Adds everything that the objects say.
     ///
     /// # Errors
-    /// When they make no sense.
+    /// If they are invalid.
     pub fn edit(
         &mut self,
         insecure: &[String],

@@ -1,21 +1,21 @@
-//! What a registry's name stands for, and which names lie in which.
+//! What a registry's name stands for, and which scopes contain others.
 //!
 //! R-SCOPE-1 A scope is a host, a repository or an image in it, or `*.` and a domain, which stands for all hosts below the domain.
-//! R-SCOPE-2 A scope lies in another when it is the same, or goes on after it with `/`; in a wildcard, when its host without the
-//! port ends with the domain. A host with a port does not lie in the host.
-//! R-SCOPE-3 An entry of `registries.conf` covers a name that goes on after it with `/`, `:` or `@`.
-//! R-SCOPE-4 Sources and mirrors are hosts, with or without port and path, paths in lower case; a source may be a wildcard.
-//! R-SCOPE-5 A repository is named in full: host, and a path, `library/` included where the host means it.
+//! R-SCOPE-2 A scope contains itself and everything that continues it with `/`; a wildcard contains every name whose host without
+//! the port ends with the domain. A host does not contain the same host with a port.
+//! R-SCOPE-3 An entry of `registries.conf` covers names that continue it with `/`, `:` or `@`.
+//! R-SCOPE-4 Sources and mirrors are hosts with an optional port and path, paths in lower case; a source may be a wildcard.
+//! R-SCOPE-5 A full repository name has a host and a path, including `library/` where the host implies it.
 //!
 //! Source: `ScopeIsNestedInsideScope` and `IsValidRegistriesConfScope` in `pkg/registries` of github.com/openshift/runtime-utils;
 //! `refMatchingPrefix` in `pkg/sysregistriesv2` and the grammar in `docker/reference` of github.com/containers/image.
 
-/// Longest name of a repository.
+/// Maximum length of a repository name.
 const LONGEST: usize = 255;
-/// The host without which a name is not full.
+/// The host that names without a host refer to.
 const DEFAULT_HOST: &str = "docker.io";
 
-/// Whether a scope lies in another: R-SCOPE-2.
+/// Whether a scope is inside another: R-SCOPE-2.
 #[must_use]
 pub fn is_nested(inner: &str, outer: &str) -> bool {
     if inner == outer || inner.strip_prefix(outer).is_some_and(|rest| rest.starts_with('/')) {
@@ -30,7 +30,7 @@ pub fn is_nested(inner: &str, outer: &str) -> bool {
     host.ends_with(domain)
 }
 
-/// How much of a name an entry covers; absent when none of it (R-SCOPE-3).
+/// The length of the part of a name that an entry covers; absent if it does not cover it (R-SCOPE-3).
 #[must_use]
 pub fn covered(entry: &str, name: &str) -> Option<usize> {
     if let Some(domain) = entry.strip_prefix('*') {
@@ -41,7 +41,7 @@ pub fn covered(entry: &str, name: &str) -> Option<usize> {
     (rest.is_empty() || rest.starts_with(['/', ':', '@'])).then_some(entry.len())
 }
 
-/// Whether a text can be a scope: something, and a `*` at most as the first label of a host alone.
+/// Whether a text can be a scope: not empty, and with `*` only as the first label of a host alone.
 #[must_use]
 pub fn is_scope(text: &str) -> bool {
     match text.strip_prefix("*.") {
@@ -75,7 +75,7 @@ pub fn is_repository(text: &str) -> bool {
     text.len() <= LONGEST && is_full && !is_short && is_mirror(text)
 }
 
-/// The repository of an image's full name, without tag and digest; absent when it is none.
+/// The repository in an image's full name, without tag and digest; absent if the name is invalid.
 #[must_use]
 pub fn repository(image: &str) -> Option<&str> {
     let (name, digest) = image.split_once('@').map_or((image, None), |(name, digest)| (name, Some(digest)));

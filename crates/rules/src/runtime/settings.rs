@@ -1,14 +1,14 @@
 //! Which ContainerRuntimeConfigs are refused, and the files of the others.
 //!
-//! R-RUNTIME-1 Refused are, in this order: fewer than 20 processes, but for 0; logs of up to 8192 bytes, but for 0 and less; a
-//! negative overlay; a log level or runtime that there is none of; paths of stores that are not plain absolute paths. A
-//! quantity that is none is refused before all that.
-//! R-RUNTIME-2 `storage.conf` is written when something in it changes: overlay size, or stores while their gate is on. Everything
-//! else is a drop-in of CRI-O with one key.
-//! R-RUNTIME-3 A `storage.conf` that cannot be read fails the ContainerRuntimeConfig, and nothing of it is written.
+//! R-RUNTIME-1 Refused are, in this order: fewer than 20 processes, except 0; log sizes of up to 8192 bytes, except 0 and less; a
+//! negative overlay size; an unknown log level or runtime; paths of stores that are not plain absolute paths. An invalid quantity
+//! is refused before all that.
+//! R-RUNTIME-2 `storage.conf` is written if something in it changes: the overlay size, or stores while their gate is on. Every
+//! other setting is a drop-in of CRI-O with one key.
+//! R-RUNTIME-3 If `storage.conf` cannot be read, the ContainerRuntimeConfig fails and nothing of it is written.
 //!
 //! Source: `validateUserContainerRuntimeConfig` and `createCRIODropinFiles` in `pkg/controller/container-runtime-config/helpers.go`
-//! of github.com/openshift/machine-config-operator, which writes the rest where `storage.conf` cannot be read.
+//! of github.com/openshift/machine-config-operator, which writes the rest if `storage.conf` cannot be read.
 
 use super::storage::{self, StorageError};
 use crate::generated::{
@@ -18,12 +18,12 @@ use crate::generated::{
 };
 use weir_api::container_runtime_config::{ContainerRuntimeConfiguration, Store};
 
-/// Where storage is configured.
+/// Path of the storage configuration.
 pub const STORAGE_CONF: &str = "/etc/containers/storage.conf";
 const DROP_IN: &str = "/etc/crio/crio.conf.d/01-ctrcfg-";
-/// Fewest processes of a container.
+/// Minimum number of processes in a container.
 const FEWEST_PROCESSES: i64 = 20;
-/// Bytes of a log that are too few.
+/// Log sizes up to this many bytes are too small.
 const SMALLEST_LOG: i64 = 8192;
 const LOG_LEVELS: [&str; 8] = ["", "error", "fatal", "panic", "warn", "info", "debug", "trace"];
 const RUNTIMES: [&str; 3] = ["", "crun", "runc"];
@@ -31,7 +31,7 @@ const RUNTIMES: [&str; 3] = ["", "crun", "runc"];
 /// Why the settings are refused. Permanent until they change.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingsError {
-    /// No quantity.
+    /// An invalid quantity.
     #[error("invalid {field}: {error}")]
     Quantity {
         /// The field.
@@ -48,13 +48,13 @@ pub enum SettingsError {
     /// A negative size.
     #[error("invalid overlaySize \"{0}\", cannot be less than 0")]
     OverlaySize(String),
-    /// No log level.
+    /// An unknown log level.
     #[error("invalid LogLevel {0:?}, must be one of error, fatal, panic, warn, info, debug, or trace")]
     LogLevel(String),
-    /// No runtime.
+    /// An unknown runtime.
     #[error("invalid DefaultRuntime {0:?}, must be one of crun, runc")]
     DefaultRuntime(String),
-    /// Paths of stores.
+    /// Invalid paths of stores.
     #[error("{}", .0.join("\n"))]
     Stores(Vec<String>),
     /// `storage.conf` of the templates cannot be read.
@@ -62,7 +62,7 @@ pub enum SettingsError {
     Storage(#[from] StorageError),
 }
 
-/// Settings that make sense.
+/// Valid settings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {
     pids_limit: Option<i64>,
@@ -73,10 +73,10 @@ pub struct Settings {
     stores: [Vec<String>; 3],
 }
 
-/// Judges settings: R-RUNTIME-1.
+/// Checks the settings: R-RUNTIME-1.
 ///
 /// # Errors
-/// The first thing that is wrong; of stores all.
+/// The first problem; for stores, all problems.
 pub fn validate(given: &ContainerRuntimeConfiguration) -> Result<Settings, SettingsError> {
     let quantity = |field, quantity: &Option<_>| {
         quantity.as_ref().map(Quantity::of).transpose().map_err(|error| SettingsError::Quantity { field, error })
@@ -137,10 +137,10 @@ fn wrong_path(field: &str, path: &str) -> Option<String> {
 }
 
 impl Settings {
-    /// The files: R-RUNTIME-2. `storage` is `storage.conf` of the templates, `with_stores` whether the gate of stores is on.
+    /// The files: R-RUNTIME-2. `storage` is the templates' `storage.conf`, `with_stores` whether the gate of stores is on.
     ///
     /// # Errors
-    /// When `storage.conf` has to change and cannot be read.
+    /// If `storage.conf` has to change and cannot be read.
     pub fn files(&self, storage: &str, with_stores: bool) -> Result<Vec<File>, SettingsError> {
         let mut files = Vec::new();
         let [layers, images, artifacts] =

@@ -1,10 +1,9 @@
-//! Which signature an image policy asks for.
+//! Which signature an image policy requires.
 //!
-//! R-SIGNATURE-1 A key, the authority of Fulcio with the log of Rekor, or one's own authority, which then says whom its
-//! certificates must be for. Keys and certificates are base64.
-//! R-SIGNATURE-2 The name that is signed is that of the image, its repository, one repository, or one whose beginning was another.
-//! R-SIGNATURE-3 Nothing is generated from a policy that makes no sense, nor from the others beside it: nodes keep the policies
-//! that they have.
+//! R-SIGNATURE-1 A key, Fulcio's authority with Rekor's log, or a custom authority, with the subject that its certificates must
+//! have. Keys and certificates are base64.
+//! R-SIGNATURE-2 The signed name is that of the image, of its repository, of a given repository, or one with a replaced prefix.
+//! R-SIGNATURE-3 An invalid policy stops generation, also for the other policies: nodes keep the policies that they have.
 //!
 //! Source: `policyItemFromSpec` in `pkg/controller/container-runtime-config/helpers.go` of
 //! github.com/openshift/machine-config-operator; `signature/policy_types.go` of github.com/containers/image.
@@ -14,13 +13,13 @@ use crate::generated::json_text::Json;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use weir_api::image_policy::{SignaturePolicy, SignedIdentity};
 
-/// What of a policy makes no sense. Permanent until it changes.
+/// What is wrong with a policy. Permanent until it changes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
-    /// A key or certificate is none.
+    /// A key or certificate is invalid.
     #[error("{0} is no base64: it must be the base64 of a key or certificate in PEM")]
     Data(&'static str),
-    /// The root of trust is not what its type says.
+    /// The root of trust does not match its type.
     #[error("policyType is {policy_type:?}, and {missing} is not there")]
     Missing {
         /// `policyType`.
@@ -28,13 +27,13 @@ pub enum SignatureError {
         /// The field.
         missing: &'static str,
     },
-    /// No such root of trust.
+    /// An unknown root of trust.
     #[error("unknown policyType: {0}, must be PublicKey, FulcioCAWithRekor or PKI")]
     PolicyType(String),
-    /// Nobody a certificate must be for.
+    /// No subject is given.
     #[error("At least one of subjectEmail, subjectHostname must be specified")]
     Subject,
-    /// The identity makes no sense.
+    /// The identity is invalid.
     #[error("error getting signedIdentity for {policy}: {why}")]
     Identity {
         /// `matchPolicy`.
@@ -42,15 +41,15 @@ pub enum SignatureError {
         /// What is wrong.
         why: String,
     },
-    /// No such identity.
+    /// An unknown identity.
     #[error("unknown signedIdentity match policy: {0}")]
     MatchPolicy(String),
 }
 
-/// The requirement, as `policy.json` has it.
+/// The requirement, in the form of `policy.json`.
 ///
 /// # Errors
-/// When the policy makes no sense.
+/// If the policy is invalid.
 pub fn requirement(policy: &SignaturePolicy) -> Result<Json, SignatureError> {
     let root = &policy.root_of_trust;
     let missing = |missing| SignatureError::Missing { policy_type: root.policy_type.clone(), missing };
@@ -97,7 +96,7 @@ fn text(key: &str, value: &str) -> (String, Json) {
     (key.to_owned(), Json::Value(value.into()))
 }
 
-/// A key or certificate; nothing when it is empty.
+/// A key or certificate; nothing if it is empty.
 fn data(key: &str, field: &'static str, value: &str) -> Result<Option<(String, Json)>, SignatureError> {
     if value.is_empty() {
         return Ok(None);
@@ -136,7 +135,7 @@ fn identity(identity: Option<&SignedIdentity>) -> Result<Json, SignatureError> {
     Ok(Json::Object(fields))
 }
 
-/// Whether a text names an image, be it that the host is left to default.
+/// Whether a text names an image, possibly without a host.
 fn is_image(text: &str) -> bool {
     let full = [text.to_owned(), format!("docker.io/{text}"), format!("docker.io/library/{text}")];
     full.iter().any(|name| is_repository(name) || repository(name).is_some())

@@ -1,9 +1,9 @@
-//! What `storage.conf` says.
+//! The contents of `storage.conf`.
 //!
-//! R-STORAGE-1 The templates' file is read and written again: known keys in the order of Go's struct, everything else is lost,
-//! comments too. Numbers are written also when they are 0, and so are driver and roots when they are empty.
-//! R-STORAGE-2 Overlay size and stores stand directly in `storage.options`. Paths of layer stores get `:ref`.
-//! R-STORAGE-3 A key of another type is an error. Tables of drivers are written when something in them is set.
+//! R-STORAGE-1 The templates' file is parsed and written again: known keys in the order of Go's struct; everything else, including
+//! comments, is lost. Numbers are also written if they are 0, and so are driver and roots if they are empty.
+//! R-STORAGE-2 Overlay size and stores are in `storage.options` itself. Paths of layer stores get `:ref`.
+//! R-STORAGE-3 A key of the wrong type is an error. Tables of drivers are written if something in them is set.
 //!
 //! Source: `updateStorageConfig` in `pkg/controller/container-runtime-config/helpers.go` of
 //! github.com/openshift/machine-config-operator; `pkg/config/config.go` of github.com/containers/storage.
@@ -11,7 +11,7 @@
 use crate::generated::toml_text::{Table, Toml, to_string};
 use toml::Value;
 
-/// The file cannot be read. Permanent: it takes other templates.
+/// The file cannot be read. Permanent: other templates are needed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("storage.conf of the templates: {0}")]
 pub struct StorageError(pub String);
@@ -23,12 +23,12 @@ enum Kind {
     Flag,
     Texts,
     Map,
-    /// A table with text in these keys.
+    /// A table with these text keys.
     Table(&'static [&'static str]),
 }
 
 const STORAGE: [&str; 3] = ["driver", "runroot", "graphroot"];
-/// Keys of `storage.options`, in the order of writing.
+/// Keys of `storage.options`, in the order in which they are written.
 const OPTIONS: [(&str, Kind); 20] = [
     ("additionalimagestores", Kind::Texts),
     ("imagestore", Kind::Text),
@@ -67,7 +67,7 @@ const OPTIONS: [(&str, Kind); 20] = [
 /// The file with these changes; what is absent or empty stays as it is.
 ///
 /// # Errors
-/// When the text is no TOML, or a key has another type.
+/// If the text is not TOML, or a key has the wrong type.
 pub fn with(text: &str, size: Option<&str>, layers: &[String], images: &[String]) -> Result<String, StorageError> {
     let document: toml::Table =
         toml::from_str(text).map_err(|error| StorageError(error.to_string().trim_end().to_owned()))?;

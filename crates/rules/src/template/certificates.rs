@@ -1,9 +1,9 @@
-//! Which certificates a ControllerConfig holds.
+//! The certificates in a ControllerConfig.
 //!
-//! R-CERTIFICATES-1 Bundles are looked at in the order of [`of`], and each certificate of one is told with the bundle's name. A bundle
-//! is read up to the first thing in it that is no certificate.
-//! R-CERTIFICATES-2 Names are written as Go writes them: kinds of attributes from the serial number to the country, then what has no short
-//! name by its number; several of a kind with `+` between.
+//! R-CERTIFICATES-1 Bundles are read in the order of [`of`], and each certificate is reported with the name of its bundle. A bundle
+//! is read up to the first thing in it that is not a certificate.
+//! R-CERTIFICATES-2 Names are written as Go writes them: attributes from the serial number to the country, then those without a
+//! short name by their number; several of one kind are joined by `+`.
 //!
 //! Source: `updateControllerConfigCerts` in `pkg/controller/template/template_controller.go` of
 //! github.com/openshift/machine-config-operator; `crypto/x509/pkix` of Go's standard library, RFC 2253; RFC 5280 for the encoding.
@@ -25,11 +25,11 @@ const IA5_STRING: u8 = 0x16;
 const UTC_TIME: u8 = 0x17;
 const GENERALIZED_TIME: u8 = 0x18;
 const BMP_STRING: u8 = 0x1e;
-/// Years that are written with two digits from here on are of the last century.
+/// Two-digit years from here on belong to the 20th century.
 const PIVOT: i16 = 50;
 
-/// Attributes with a short name, in the order in which they are written: last part of `2.5.4.x`, and whether the last of several
-/// is the only one that counts.
+/// Attributes with a short name, in the order in which they are written: last part of `2.5.4.x`, and whether only the last of
+/// several counts.
 const SHORT: [(u64, &str, bool); 9] = [
     (5, "SERIALNUMBER", true),
     (3, "CN", true),

@@ -1,10 +1,10 @@
-//! What of a generated MachineConfig in the cluster is to be written.
+//! What is written to a generated MachineConfig in the cluster.
 //!
-//! R-TEMPLATE-CHANGE-1 Labels and annotations get what is generated; those of others stay.
-//! R-TEMPLATE-CHANGE-2 The reference to the owner is put in the place of an earlier one to the same object; those to others stay.
-//! R-TEMPLATE-CHANGE-3 Configuration, extensions, kernel arguments and FIPS are what is generated. OS images and the kernel's type are
-//! left as they are: releases up to 4.20 write an OS image there, later ones take it away, and rendering heeds neither.
-//! R-TEMPLATE-CHANGE-4 What says the same as JSON is not written: an API server keeps fields in another order than who wrote them.
+//! R-TEMPLATE-CHANGE-1 Generated labels and annotations are set; those of others stay.
+//! R-TEMPLATE-CHANGE-2 The owner reference replaces an earlier one to the same object; references to others stay.
+//! R-TEMPLATE-CHANGE-3 Configuration, extensions, kernel arguments and FIPS are set to what is generated. OS images and the kernel
+//! type are left as they are: releases up to 4.20 write an OS image there, later ones remove it, and rendering ignores both.
+//! R-TEMPLATE-CHANGE-4 Nothing is written if it is the same as JSON: an API server may order fields differently.
 //!
 //! Source: `lib/resourceapply` and `lib/resourcemerge` of github.com/openshift/machine-config-operator. R-TEMPLATE-CHANGE-4 is ours.
 
@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use weir_api::MachineConfig;
 
-/// The JSON patch that makes a MachineConfig what was generated; absent when it is that already.
+/// The JSON patch that sets a MachineConfig to what was generated; absent if it is up to date.
 #[must_use]
 pub fn change(found: &MachineConfig, generated: &MachineConfig) -> Option<Value> {
     let (has, wants) = (&found.metadata, &generated.metadata);
@@ -33,7 +33,7 @@ pub fn change(found: &MachineConfig, generated: &MachineConfig) -> Option<Value>
         ]
     };
     let differing = spec(found).into_iter().zip(spec(generated)).filter(|((name, has), (_, wants))| match *name {
-        // In there, what is absent and what is empty are not the same.
+        // Inside the configuration, absent and empty differ.
         "config" => has != wants,
         "fips" => has.as_bool().unwrap_or_default() != wants.as_bool().unwrap_or_default(),
         _ => !means_same(has, wants),
@@ -43,7 +43,7 @@ pub fn change(found: &MachineConfig, generated: &MachineConfig) -> Option<Value>
     edit(has, metadata.chain(spec).collect())
 }
 
-/// What is there with what is wanted over it; absent when that changes nothing.
+/// The existing entries with the wanted ones merged in; absent if that changes nothing.
 fn keys(has: &Option<BTreeMap<String, String>>, wants: &Option<BTreeMap<String, String>>) -> Option<Value> {
     let old = has.clone().unwrap_or_default();
     let mut merged = old.clone();
@@ -51,7 +51,7 @@ fn keys(has: &Option<BTreeMap<String, String>>, wants: &Option<BTreeMap<String, 
     (old != merged).then(|| json!(merged))
 }
 
-/// As [`keys`], of references, which are the same when they are to the same object.
+/// Like [`keys`], for references, which are the same if they refer to the same object.
 fn owners(has: Option<&[OwnerReference]>, wants: Option<&[OwnerReference]>) -> Option<Value> {
     let same = |a: &OwnerReference, b: &OwnerReference| {
         (&a.api_version, &a.kind, &a.name, &a.uid) == (&b.api_version, &b.kind, &b.name, &b.uid)
@@ -88,7 +88,7 @@ mod tests {
     fn what_says_the_same_is_not_written() {
         let mut found = generated();
         assert_eq!(patch(found.clone(), generated()), None);
-        // As the reference writes it, and as others touched it.
+        // As the reference writes it, and with changes by others.
         found["spec"]["osImageURL"] = json!("registry/os@sha256:1");
         found["spec"]["kernelArguments"] = json!([]);
         found["spec"].as_object_mut().unwrap().remove("fips");

@@ -1,7 +1,7 @@
 //! What templates see of a cluster.
 //!
-//! R-DATA-1 The spec of the ControllerConfig, by Go's names (`types.json`), and beside it the pull secret without white space,
-//! which hides the reference to it, what TLS allows, and a few constants.
+//! R-DATA-1 The spec of the ControllerConfig, under Go's names (`types.json`), together with the pull secret without white space,
+//! which replaces the reference to it, what TLS allows, and a few constants.
 //! R-DATA-2 There is always a pull secret.
 //!
 //! Source: `RenderConfig` in `pkg/controller/template/render.go` of github.com/openshift/machine-config-operator; the types:
@@ -14,9 +14,9 @@ use std::sync::LazyLock;
 use weir_api::controller_config::ControllerConfigSpec;
 use weir_gotemplate::{TypeError, Types, Value};
 
-/// Name of the type of what templates are given.
+/// Name of the type of the data that templates are given.
 pub const RENDER_CONFIG: &str = "template.RenderConfig";
-/// Where machines are told the URL of the API server.
+/// Path at which machines find the URL of the API server.
 const API_SERVER_URL_FILE: &str = "/etc/kubernetes/apiserver-url.env";
 
 static TYPES: LazyLock<Result<Types, TypeError>> = LazyLock::new(|| {
@@ -25,10 +25,10 @@ static TYPES: LazyLock<Result<Types, TypeError>> = LazyLock::new(|| {
     Types::read(&table.map_err(unread)?)
 });
 
-/// What templates are given.
+/// The data that templates are given.
 ///
 /// # Errors
-/// When there is no pull secret or it is no JSON, or a field of the spec has another type than the API says.
+/// If there is no pull secret, if it is not JSON, or if a field of the spec has a type that the API does not allow.
 pub fn of(spec: &ControllerConfigSpec, pull_secret: Option<&str>, tls: &TlsSettings) -> Result<Value, TemplateError> {
     let pull_secret = compact(pull_secret.ok_or(TemplateError::NoPullSecret)?)?;
     let types = TYPES.as_ref().map_err(Clone::clone)?;
@@ -42,7 +42,7 @@ pub fn of(spec: &ControllerConfigSpec, pull_secret: Option<&str>, tls: &TlsSetti
     Ok(types.value(RENDER_CONFIG, &json)?)
 }
 
-/// JSON without white space between its parts; the rest stays as it is written.
+/// JSON without white space between its parts; everything else stays as written.
 fn compact(text: &str) -> Result<String, TemplateError> {
     serde_json::from_str::<IgnoredAny>(text)
         .map_err(|error| TemplateError::PullSecret { line: error.line(), column: error.column() })?;
@@ -71,7 +71,7 @@ mod tests {
         assert_eq!(compact("{\n\"a\": secret}"), Err(TemplateError::PullSecret { line: 2, column: 6 }));
     }
 
-    /// The table here has just what templates reach of the recorded types, and says the same of it.
+    /// The table here contains exactly what templates reach of the recorded types, and agrees with them.
     #[test]
     fn the_table_is_the_recorded_one() {
         let all: serde_json::Value = serde_json::from_str(&weir_recorded::read("generated/go-types.json")).unwrap();

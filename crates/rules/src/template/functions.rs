@@ -1,8 +1,8 @@
-//! What templates can ask of a cluster.
+//! The functions that templates can call.
 //!
-//! R-FUNCTIONS-1 Functions of the cluster take what the template was given, and nothing else.
-//! R-FUNCTIONS-2 Addresses of load balancers are those of the platform they are asked for; on another it is an error.
-//! R-FUNCTIONS-3 Load balancers that run on the machines are the cluster's to manage unless the platform says otherwise.
+//! R-FUNCTIONS-1 Functions about the cluster take the data that the template was given, and nothing else.
+//! R-FUNCTIONS-2 Addresses of load balancers are those of the platform named in the call; on another platform, the call fails.
+//! R-FUNCTIONS-3 Load balancers that run on the machines are managed by the cluster unless the platform says otherwise.
 //!
 //! Source: `pkg/controller/template/render.go` and the function map of `pkg/controller/common/helpers.go` of
 //! github.com/openshift/machine-config-operator.
@@ -12,9 +12,9 @@ use serde_json::Value as Json;
 use std::sync::Arc;
 use weir_gotemplate::{Functions, Parameter, Signature, Value, value::List};
 
-/// Most bytes that one call may give: what a template may print in all.
+/// Maximum number of bytes that one call may return: the limit for the whole output of a template.
 const MAX_TEXT: usize = 8 << 20;
-/// What Go says when it follows a pointer to nothing.
+/// Go's message when it follows a nil pointer.
 const NIL_POINTER: &str = "runtime error: invalid memory address or nil pointer dereference";
 
 /// The platform of a cluster.
@@ -31,7 +31,7 @@ impl<'a> Platform<'a> {
         Self { status: status.filter(|status| status.is_object()) }
     }
 
-    /// Its name; empty when there is none.
+    /// Its name; empty if there is none.
     #[must_use]
     pub fn name(self) -> &'a str {
         self.status.and_then(|status| status.get("type")?.as_str()).unwrap_or_default()
@@ -41,17 +41,17 @@ impl<'a> Platform<'a> {
         self.status?.get(name).filter(|field| !field.is_null())
     }
 
-    /// What is particular to a platform whose load balancers run on the machines.
+    /// Settings of a platform whose load balancers run on the machines.
     fn on_prem(self) -> Option<&'a Json> {
         self.field(on_prem_field(self.name())?)
     }
 
-    /// Who serves the names of the cluster, in a cloud that can leave it to the cluster.
+    /// Who serves the names of the cluster, on a cloud where the cluster can do that itself.
     fn cloud_load_balancer(self) -> Option<&'a Json> {
         self.field(cloud(self.name())?.0)?.get("cloudLoadBalancerConfig").filter(|config| !config.is_null())
     }
 
-    /// Whether the cluster serves its own names and knows its load balancers' addresses.
+    /// Whether the cluster serves its own names and knows the addresses of its load balancers.
     #[must_use]
     pub fn serves_names(self) -> bool {
         self.cloud_load_balancer().is_some_and(|config| is_cluster_hosted(config) && addresses(config).is_some())
@@ -66,7 +66,7 @@ fn addresses(config: &Json) -> Option<&Json> {
     config.get("clusterHosted").filter(|addresses| !addresses.is_null())
 }
 
-/// Where the status has what is particular to a platform whose load balancers run on the machines.
+/// The field of the status with the settings of a platform whose load balancers run on the machines.
 pub(crate) fn on_prem_field(platform: &str) -> Option<&'static str> {
     Some(match platform {
         "BareMetal" => "baremetal",
@@ -78,8 +78,7 @@ pub(crate) fn on_prem_field(platform: &str) -> Option<&'static str> {
     })
 }
 
-/// Of a cloud that can leave its names to the cluster: where the status has what is particular to it, and what messages
-/// call it.
+/// For a cloud where the cluster can serve its own names: the field of the status with its settings, and what messages call it.
 fn cloud(platform: &str) -> Option<(&'static str, &'static str)> {
     Some(match platform {
         "AWS" => ("aws", "AWS"),
@@ -174,7 +173,7 @@ fn bounded(bytes: usize) -> Result<(), String> {
     if bytes > MAX_TEXT { Err(format!("more than {MAX_TEXT} bytes")) } else { Ok(()) }
 }
 
-/// The text with as many spaces before each of its lines.
+/// The text with this many spaces before each line.
 fn indent(width: i64, text: &str) -> Result<String, String> {
     let width = usize::try_from(width).map_err(|_| "strings: negative Repeat count".to_owned())?;
     let lines = text.matches('\n').count() + 1;
@@ -189,7 +188,7 @@ fn join(list: &List, separator: &str) -> Result<String, String> {
     Ok(texts.join(separator))
 }
 
-/// An action for whoever reads the file after us.
+/// An action for a later reader of the file.
 fn skip(key: &str) -> Result<String, String> {
     let begins = key.starts_with(|c: char| c == '_' || c.is_ascii_lowercase());
     if begins && key.chars().all(|c| c == '_' || c.is_ascii_alphanumeric()) {
@@ -213,7 +212,7 @@ fn port(url: &str) -> Result<String, String> {
     }
 }
 
-/// What the kubelet is told of its cloud: nothing, or that somebody else speaks with it.
+/// What the kubelet is told about its cloud: nothing, or that another component talks to it.
 fn cloud_provider(platform: Platform<'_>) -> &'static str {
     const EXTERNAL: &str = "external";
     match platform.name() {
@@ -298,7 +297,7 @@ fn cloud_addresses(platform: Platform<'_>, field: &str, what: &str) -> Result<Va
     }
 }
 
-/// A list of texts of a type; nil where there is none.
+/// A list of strings, with its type; nil if there is none.
 fn texts(element: &'static str, list: Option<&Json>) -> Value {
     let named = (element != "string").then(|| Arc::from(element));
     let text = |item: &Json| Value::Text(item.as_str().unwrap_or_default().into(), named.clone());

@@ -1,10 +1,10 @@
-//! Which layers of templates count for a cluster, in which order.
+//! Which layers of the templates a cluster uses, and in which order.
 //!
 //! R-LAYERS-1 `_base`, always.
 //! R-LAYERS-2 `on-prem` on platforms whose load balancers run on the machines.
-//! R-LAYERS-3 `cloud-platform-alt-dns` in a cloud where the cluster serves its own names and knows its load balancers'
-//! addresses; not with templates of releases before 4.19, which hold the folder and do not use it.
-//! R-LAYERS-4 The platform's folder; `none` for a platform that is not known. A cluster says what platform it is on.
+//! R-LAYERS-3 `cloud-platform-alt-dns` on a cloud where the cluster serves its own names and knows the addresses of its load
+//! balancers; not with templates of releases before 4.19, which contain the folder but do not use it.
+//! R-LAYERS-4 The platform's folder; `none` for an unknown platform. A cluster has to say which platform it is on.
 //! R-LAYERS-5 `sno` with one control plane machine, `two-node-with-fencing` with two; also for workers.
 //!
 //! Source: `getPaths` in `pkg/controller/template/render.go` of github.com/openshift/machine-config-operator.
@@ -17,10 +17,10 @@ use weir_api::controller_config::ControllerConfigSpec;
 
 /// Topology of a cluster with arbiters.
 pub const WITH_ARBITER: &str = "HighlyAvailableArbiter";
-/// First release whose controllers use the layer of R-LAYERS-3.
+/// First release that uses the layer of R-LAYERS-3.
 const ALTERNATIVE_DNS_SINCE: (u32, u32) = (4, 19);
 
-/// Platforms that have a folder of their own, each named like it but for case.
+/// Platforms with a folder of their own, which has their name in lower case.
 const PLATFORMS: [&str; 13] = [
     "AWS",
     "Azure",
@@ -37,15 +37,15 @@ const PLATFORMS: [&str; 13] = [
     "oVirt",
 ];
 
-/// The layers, the later of which win. `release` is the version that the templates are of.
+/// The layers; later ones take precedence. `release` is the version that the templates belong to.
 ///
 /// # Errors
-/// When the cluster does not say what platform it is on.
+/// If the cluster does not say which platform it is on.
 pub fn layers(spec: &ControllerConfigSpec, release: Option<&str>) -> Result<Vec<String>, RoleError> {
     let platform = Platform::of(spec.infra.as_ref());
     let folder = match platform.name() {
         "" => return Err(RoleError::NoPlatform),
-        // A platform that would be mistaken for the layer of all.
+        // A platform that would be confused with the layer for all.
         name @ "_base" => return Err(RoleError::Platform(name.to_owned())),
         name if PLATFORMS.contains(&name) => name.to_ascii_lowercase(),
         _ => "none".to_owned(),

@@ -1,9 +1,9 @@
-//! The pull secret of all machines, with the login for the images of a release that the cluster keeps itself.
+//! The pull secret of all machines, with the login for images of a release that the cluster stores itself.
 //!
-//! R-LOGIN-1 It is the secret that the ControllerConfig names, and of the type for it.
-//! R-LOGIN-2 Where there is an InternalReleaseImage, machines log in at its registry, by the cluster's internal name and on
-//! themselves, with the password that its secret holds.
-//! R-LOGIN-3 A pull secret that has both logins stays as it is written, to the byte; else it is written anew, in order of keys.
+//! R-LOGIN-1 It is the secret that the ControllerConfig names, and it must have the type of a pull secret.
+//! R-LOGIN-2 If there is an InternalReleaseImage, machines log in to its registry, both under the cluster's internal name and on
+//! themselves, with the password in its secret.
+//! R-LOGIN-3 A pull secret that has both logins stays byte for byte the same; otherwise it is written anew, with sorted keys.
 //!
 //! Source: `MergeIRIAuthIntoPullSecret` in `pkg/controller/internalreleaseimage` of
 //! github.com/openshift/machine-config-operator.
@@ -18,10 +18,10 @@ use weir_api::{
 
 /// Port of the registry on control plane machines.
 const PORT: u16 = 22625;
-/// Who logs in.
+/// Name of the user.
 const USER: &str = "openshift";
 
-/// Secret with the password of that registry, in the operator's namespace.
+/// Secret with the password for that registry, in the operator's namespace.
 pub const REGISTRY_SECRET: &str = "internal-release-image-registry-auth";
 /// Key of the password in its secret.
 const PASSWORD: &str = "password";
@@ -29,7 +29,7 @@ const PASSWORD: &str = "password";
 /// Why there is no pull secret, or no login in it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    /// The secret that the ControllerConfig names is not there.
+    /// The secret that the ControllerConfig names does not exist.
     #[error("pull secret {namespace}/{name}: there is no such Secret")]
     Missing {
         /// Its namespace.
@@ -37,7 +37,7 @@ pub enum LoginError {
         /// Its name.
         name: String,
     },
-    /// It is another kind of secret.
+    /// It has another type.
     #[error("expected secret type {SECRET_TYPE} found {0}")]
     Type(String),
     /// The login cannot be added.
@@ -46,10 +46,10 @@ pub enum LoginError {
     /// The secret has no password.
     #[error("IRI registry credentials secret missing or empty \"password\" field")]
     NoPassword,
-    /// The cluster has no name.
+    /// The cluster has no domain.
     #[error("the ControllerConfig names no base domain in spec.dns")]
     NoDomain,
-    /// The pull secret is no JSON.
+    /// The pull secret is not JSON.
     #[error("could not parse pull secret: line {line}, column {column}: not JSON")]
     PullSecret {
         /// Line of the text, from 1.
@@ -57,7 +57,7 @@ pub enum LoginError {
         /// Column of the line, from 1.
         column: usize,
     },
-    /// The pull secret is no Docker configuration.
+    /// The pull secret is not a Docker configuration.
     #[error("pull secret missing 'auths' field")]
     NoLogins,
 }
@@ -65,18 +65,18 @@ pub enum LoginError {
 /// The secrets that the pull secret is made of.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Secrets<'a> {
-    /// The one that the ControllerConfig names; absent when it is not there.
+    /// The one that the ControllerConfig names; absent if it does not exist.
     pub pull: Option<&'a Secret>,
-    /// Whether the cluster keeps images of a release itself: whether there is an InternalReleaseImage.
+    /// Whether the cluster stores images of a release itself, that is, whether there is an InternalReleaseImage.
     pub keeps_images: bool,
-    /// The one with the password for those; absent when it is not there.
+    /// The one with the password for them; absent if it does not exist.
     pub registry: Option<&'a Secret>,
 }
 
-/// The pull secret of all machines, as text; absent where the ControllerConfig names none.
+/// The pull secret of all machines, as text; absent if the ControllerConfig names none.
 ///
 /// # Errors
-/// When it is not there, no pull secret, or the login cannot be added.
+/// If it does not exist, is not a pull secret, or the login cannot be added.
 pub fn pull_secret(spec: &ControllerConfigSpec, secrets: &Secrets<'_>) -> Result<Option<String>, LoginError> {
     let Some(named) = &spec.pull_secret else { return Ok(None) };
     let of = |field: &Option<String>| field.clone().unwrap_or_default();
@@ -96,7 +96,7 @@ pub fn pull_secret(spec: &ControllerConfigSpec, secrets: &Secrets<'_>) -> Result
     merged.map(Some).map_err(|why| LoginError::Merge(Box::new(why)))
 }
 
-/// What a secret holds; what was written as text counts, as it does for an API server.
+/// The data of a secret; `stringData` counts too, as it does for an API server.
 fn held(secret: &Secret, key: &str) -> Option<Vec<u8>> {
     let text = secret.string_data.as_ref().and_then(|data| data.get(key)).map(|text| text.clone().into_bytes());
     text.or_else(|| secret.data.as_ref()?.get(key).map(|bytes| bytes.0.clone()))
@@ -105,7 +105,7 @@ fn held(secret: &Secret, key: &str) -> Option<Vec<u8>> {
 /// The pull secret with both logins. `password` and `domain` as the cluster has them.
 ///
 /// # Errors
-/// When something is missing or cannot be read.
+/// If something is missing or cannot be read.
 pub fn with_login(pull_secret: &str, password: Option<&[u8]>, domain: Option<&str>) -> Result<String, LoginError> {
     let password = password.filter(|password| !password.is_empty()).ok_or(LoginError::NoPassword)?;
     let domain = domain.filter(|domain| !domain.is_empty()).ok_or(LoginError::NoDomain)?;
@@ -123,7 +123,7 @@ pub fn with_login(pull_secret: &str, password: Option<&[u8]>, domain: Option<&st
     Ok(as_go(&config.to_string()))
 }
 
-/// JSON with the characters escaped that Go escapes; outside of strings they do not occur.
+/// JSON with the characters escaped that Go escapes; they occur only inside strings.
 fn as_go(json: &str) -> String {
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {

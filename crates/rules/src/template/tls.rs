@@ -1,8 +1,8 @@
-//! Which versions and ciphers of TLS a profile allows.
+//! Which TLS versions and ciphers a profile allows.
 //!
-//! R-TLS-1 No profile, one without a type and `Custom` without what it is are `Intermediate`; so is one that is not known.
-//! R-TLS-2 Ciphers are given by their names in the API, most of them OpenSSL's, and come to the names of IANA in the same
-//! order. What Go's TLS does not have, or has no name here, is left out; what is named twice stays.
+//! R-TLS-1 No profile, one without a type, and `Custom` without settings count as `Intermediate`, and so does an unknown one.
+//! R-TLS-2 Ciphers are given by their names in the API, most of which are OpenSSL's, and translated to IANA's names in the same
+//! order. A cipher that Go's TLS lacks, or that has no name here, is left out; duplicates stay.
 //!
 //! Source: `config/v1/types_tlssecurityprofile.go` of github.com/openshift/api for the profiles;
 //! `pkg/crypto/crypto.go` of github.com/openshift/library-go for the names.
@@ -12,14 +12,14 @@ use weir_api::tls::TlsSecurityProfile;
 /// What a profile allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TlsSettings {
-    /// Lowest version, as in `VersionTLS12`; empty where one's own profile has none.
+    /// Lowest version, e.g. `VersionTLS12`; empty if a custom profile has none.
     pub min_version: String,
     /// Cipher suites by IANA's names, in order.
     pub cipher_suites: Vec<String>,
 }
 
 const MODERN: [&str; 3] = ["TLS_AES_128_GCM_SHA256", "TLS_AES_256_GCM_SHA384", "TLS_CHACHA20_POLY1305_SHA256"];
-/// After those of [`MODERN`].
+/// In addition to [`MODERN`].
 const INTERMEDIATE: [&str; 6] = [
     "ECDHE-ECDSA-AES128-GCM-SHA256",
     "ECDHE-RSA-AES128-GCM-SHA256",
@@ -28,7 +28,7 @@ const INTERMEDIATE: [&str; 6] = [
     "ECDHE-ECDSA-CHACHA20-POLY1305",
     "ECDHE-RSA-CHACHA20-POLY1305",
 ];
-/// After those of [`INTERMEDIATE`].
+/// In addition to [`INTERMEDIATE`].
 const OLD: [&str; 15] = [
     "ECDHE-ECDSA-AES128-SHA256",
     "ECDHE-RSA-AES128-SHA256",
@@ -69,7 +69,7 @@ impl TlsSettings {
     }
 }
 
-/// The name of IANA; absent for what is left out.
+/// The IANA name; absent for a cipher that is left out.
 fn iana(name: &str) -> Option<String> {
     if MODERN.contains(&name) {
         return Some(name.to_owned());

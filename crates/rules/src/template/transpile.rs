@@ -1,11 +1,10 @@
-//! What a file or unit that a template printed means in terms of Ignition.
+//! What a file or unit in a template's output means in terms of Ignition.
 //!
-//! R-TRANSPILE-1 Fields are known by their names in any case; what is not known is passed over. Of several spellings the one that
-//! sorts last counts.
-//! R-TRANSPILE-2 Scalars become text where text is asked for; a fraction is no mode, a quoted `true` no truth value.
-//! R-TRANSPILE-3 A text that stands in the file itself becomes a data URL, and wins over a source.
-//! R-TRANSPILE-4 Every file replaces what is there.
-//! R-TRANSPILE-5 Nothing is validated here: whoever renders a MachineConfig does.
+//! R-TRANSPILE-1 Field names match in any case; unknown fields are ignored. Of several spellings, the one that sorts last counts.
+//! R-TRANSPILE-2 Scalars become text where text is expected; a fraction is not a mode, and a quoted `true` is not a boolean.
+//! R-TRANSPILE-3 Text given in the file itself becomes a data URL and takes precedence over a source.
+//! R-TRANSPILE-4 Every file overwrites the existing one.
+//! R-TRANSPILE-5 Nothing is validated here; rendering does that.
 //!
 //! Source: `transpileToIgn` in `pkg/controller/common/helpers.go` of github.com/openshift/machine-config-operator; `base/v0_1` of
 //! github.com/coreos/fcct for the fields.
@@ -14,19 +13,19 @@ use crate::template::yaml::{self, Yaml};
 use serde_json::{Map, Value, json};
 use std::{collections::BTreeMap, fmt};
 
-/// What is wrong with what a template printed.
+/// What is wrong with a template's output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum FileError {
-    /// It is no YAML.
+    /// It is not YAML.
     Yaml {
-        /// Line of what was printed, from 1.
+        /// Line of the output, from 1.
         line: u64,
         /// Column of the line, from 1.
         column: u64,
     },
-    /// A field is something else than it should be.
+    /// A field has the wrong type.
     Field {
-        /// Where it stands; empty for the whole.
+        /// Its path; empty for the whole.
         field: String,
         /// What it should be.
         expected: &'static str,
@@ -54,7 +53,7 @@ impl std::error::Error for FileError {}
 /// A file of `storage.files`.
 ///
 /// # Errors
-/// When the text is none.
+/// If the text is not one.
 pub fn file(text: &str) -> Result<Value, FileError> {
     let mut file = read(text, FILE)?;
     file.entry("path").or_insert_with(|| "".into());
@@ -70,7 +69,7 @@ pub fn file(text: &str) -> Result<Value, FileError> {
 /// A unit of `systemd.units`.
 ///
 /// # Errors
-/// When the text is none.
+/// If the text is not one.
 pub fn unit(text: &str) -> Result<Value, FileError> {
     let mut unit = read(text, UNIT)?;
     unit.entry("name").or_insert_with(|| "".into());
@@ -171,9 +170,9 @@ fn field(yaml: &Yaml, shape: Shape, path: &str) -> Result<Option<Value>, FileErr
     Ok(Some(value))
 }
 
-/// An integer, also one that is written with a fraction of nothing.
+/// An integer, even if it is written with a zero fraction.
 fn integer(yaml: &Yaml) -> Option<i64> {
-    /// From here on not every integer is a floating point number.
+    /// From here on, not every integer can be represented as a floating point number.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     match yaml {
         Yaml::Int(int) => Some(*int),

@@ -1,16 +1,16 @@
 //! The files of a release's templates.
 //!
 //! R-TREE-1 Folders list their entries by name, byte by byte.
-//! R-TREE-2 A file without a byte is something else than one with white space in it.
+//! R-TREE-2 An empty file differs from one with white space in it.
 //! R-TREE-3 Files, folders, depth and bytes are bounded.
 
 use std::{collections::BTreeMap, sync::Arc};
 
-/// Most files and folders. A release has about 300.
+/// Maximum number of files and folders. A release has about 300.
 pub const MAX_ENTRIES: usize = 10_000;
-/// Most bytes of all files together. A release has less than 1 MB.
+/// Maximum size of all files together. A release has less than 1 MB.
 pub const MAX_BYTES: usize = 16 << 20;
-/// Most folders within each other. A release has six.
+/// Maximum depth of folders. A release has six levels.
 pub const MAX_DEPTH: usize = 16;
 
 /// A tree of templates. Cheap to clone.
@@ -33,22 +33,22 @@ pub enum Node {
 /// Why something is not part of a tree.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TreeError {
-    /// There is too much.
+    /// The tree is too large.
     #[error("more than {MAX_ENTRIES} files and folders")]
     Entries,
-    /// There is too much in it.
+    /// The file or folder is too large.
     #[error("{0}: more than {MAX_BYTES} bytes in all files together")]
     Bytes(String),
     /// A folder is too deep.
     #[error("{0}: more than {MAX_DEPTH} folders within each other")]
     Depth(String),
-    /// Not the path of a file in a folder.
+    /// Not the path of a file below a folder.
     #[error("{0:?} is no path")]
     Path(String),
-    /// A file and a folder have one path.
+    /// A file and a folder have the same path.
     #[error("{0} is a file and a folder")]
     Both(String),
-    /// A file is no text.
+    /// A file is not text.
     #[error("{path}: line {line}: not UTF-8")]
     NotText {
         /// The file.
@@ -59,10 +59,10 @@ pub enum TreeError {
 }
 
 impl Tree {
-    /// Adds a file. `path` has slashes between its parts and none at its begin.
+    /// Adds a file. `path` has slashes between its parts and none at the beginning.
     ///
     /// # Errors
-    /// When it is no text, no path, or beyond a bound.
+    /// If it is not text, the path is invalid, or a bound is exceeded.
     pub fn add_file(&mut self, path: &str, bytes: &[u8]) -> Result<(), TreeError> {
         let text = std::str::from_utf8(bytes).map_err(|error| {
             let good = &bytes[..error.valid_up_to()];
@@ -75,10 +75,10 @@ impl Tree {
         self.add(path, Some(text))
     }
 
-    /// Adds a folder, which may be there.
+    /// Adds a folder, unless it exists.
     ///
     /// # Errors
-    /// When it is no path or beyond a bound.
+    /// If the path is invalid or a bound is exceeded.
     pub fn add_folder(&mut self, path: &str) -> Result<(), TreeError> {
         self.add(path, None)
     }
@@ -121,7 +121,7 @@ impl Tree {
         })
     }
 
-    /// Names of the folders in a folder, or with no path of those on top.
+    /// Names of the folders in a folder, or of the top-level folders without a path.
     pub fn folders<'t>(&'t self, path: &[&str]) -> impl Iterator<Item = &'t str> + use<'t> {
         let entries = match self.at(path) {
             Some(Node::Folder(entries)) => Some(entries),
@@ -132,7 +132,7 @@ impl Tree {
         entries.into_iter().flatten().filter_map(is_folder)
     }
 
-    /// Whether there is nothing.
+    /// Whether it is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.root.is_empty()

@@ -1,21 +1,21 @@
-//! Text that templates print, read as Go's yaml.v2 reads it.
+//! The output of templates, read as Go's yaml.v2 reads it.
 //!
-//! R-READ-1 YAML 1.1: numbers with a leading 0 are octal, `yes`, `off` and `y` are truth values.
-//! R-READ-2 Of two entries with one key the later counts. Of several documents the first counts.
-//! R-READ-3 Characters that end a line in YAML 1.1 and in no later version are refused where they stand bare.
-//! R-READ-4 Everything is bounded; an error says where, and repeats nothing of the text.
+//! R-READ-1 YAML 1.1: numbers with a leading 0 are octal; `yes`, `off` and `y` are booleans.
+//! R-READ-2 Of two entries with one key, the later counts. Of several documents, the first counts.
+//! R-READ-3 Characters that end a line only in YAML 1.1 are refused outside of quotes.
+//! R-READ-4 Everything is bounded; an error gives the position and quotes nothing of the text.
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_saphyr::{DuplicateKeyPolicy, NonFiniteFloatPolicy};
 use std::{collections::BTreeMap, fmt};
 use weir_gotemplate::Value;
 
-/// Most values of a document. Real ones have about twenty.
+/// Maximum number of values in a document. Real ones have about twenty.
 const NODES: usize = 10_000;
-/// A mapping or sequence makes two events.
+/// A mapping or sequence has two events.
 const EVENTS: usize = 3 * NODES;
 
-/// What ends a line in YAML 1.1 alone: what follows would be read in another way by each version.
+/// What ends a line only in YAML 1.1: each version would read the rest differently.
 const BREAKS: [char; 3] = ['\u{85}', '\u{2028}', '\u{2029}'];
 
 /// A value.
@@ -31,7 +31,7 @@ pub(super) enum Yaml {
     Map(BTreeMap<String, Self>),
 }
 
-/// Where a text stops being YAML: line and column, from 1.
+/// The position where a text stops being YAML: line and column, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Broken {
     pub(super) line: u64,
@@ -77,7 +77,7 @@ fn first_document(text: &str) -> &str {
 }
 
 impl Yaml {
-    /// A scalar as text where text is asked for; lists, maps and null are none.
+    /// A scalar as text where text is expected; lists, maps and null are not scalars.
     pub(super) fn text(&self) -> Option<String> {
         match self {
             Self::Text(text) => Some(text.clone()),
@@ -90,7 +90,7 @@ impl Yaml {
         }
     }
 
-    /// What it is, for messages.
+    /// Its type, for messages.
     pub(super) fn what(&self) -> &'static str {
         match self {
             Self::Null => "null",

@@ -1,8 +1,8 @@
-//! Which look at the world comes to what the look before it came to: most of what nodes say on their way changes nothing.
+//! Which changes of the world do not require a new plan: most progress reports of nodes change nothing.
 //!
-//! R-ALIKE-4 A world is like the one before when every object that decides about rollouts is the very same, no node and no
-//! MachineConfigNode came or went, and each that changed is alike (R-ALIKE-1 to 3).
-//! R-ALIKE-5 What a look came to and wrote counts as seen, as far as nobody else wrote into the same object.
+//! R-ALIKE-4 A world is like the previous one if every object that decides about rollouts is the same, no node and no
+//! MachineConfigNode was added or removed, and each one that changed is alike (R-ALIKE-1 to 3).
+//! R-ALIKE-5 What a pass wrote itself counts as seen, unless somebody else wrote to the same object too.
 
 use super::{NewStatus, World};
 use crate::{
@@ -15,7 +15,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use weir_api::{MachineConfigPool, keys::gates::IMAGE_MODE_STATUS_REPORTING};
 
 impl World {
-    /// Whether a rollout planned from this comes to what one planned from `before` did (R-ALIKE-4).
+    /// Whether a rollout planned from this world would equal the one planned from `before` (R-ALIKE-4).
     #[must_use]
     pub fn is_alike(&self, before: &Self) -> bool {
         let objects = same(&before.pools, &self.pools)
@@ -39,7 +39,8 @@ impl World {
         reports.into_iter().all(report) && nodes.into_iter().all(node)
     }
 
-    /// Takes in what the plan and the statuses made of this wrote (R-ALIKE-5); `node` and `pool` tell what is there now.
+    /// Takes in what was written for the plan and the statuses made from this world (R-ALIKE-5). `node` and `pool` give the current
+    /// objects.
     pub fn take_in(
         &mut self,
         plan: &RolloutPlan,
@@ -71,12 +72,12 @@ impl World {
     }
 }
 
-/// Whether both hold the very same objects.
+/// Whether both hold the identical objects.
 fn same<K>(before: &[Arc<K>], now: &[Arc<K>]) -> bool {
     before.len() == now.len() && before.iter().zip(now).all(|(before, now)| Arc::ptr_eq(before, now))
 }
 
-/// Objects that are not the very same, before and now. Both lists are in name order; nothing where one came or went.
+/// Pairs of objects that are not identical, before and now. Both lists are sorted by name; `None` if one was added or removed.
 fn changed<'a, K>(before: &'a [Arc<K>], now: &'a [Arc<K>], meta: fn(&K) -> &ObjectMeta) -> Option<Vec<(&'a K, &'a K)>> {
     if before.len() != now.len() {
         return None;

@@ -1,10 +1,10 @@
-//! What a rollout is at, for people and for scripts: which nodes a pool has, who may go, who waits for what.
+//! How far a rollout is, for people and for scripts: which nodes a pool has, which may start, and what the others wait for.
 //!
-//! R-EXPLAIN-1 It is computed from the objects, as the controllers would; nothing of it was remembered by anybody.
-//! R-EXPLAIN-2 Nodes, unavailable nodes, limit, capacity and candidates are those of the pool alone: whether it is paused,
-//! being deleted or an arbiter only decides who starts.
-//! R-EXPLAIN-3 Lists of nodes are in name order, but those that start, which are in their order.
-//! R-EXPLAIN-4 Files without any node say nothing about nodes: that is said, and no count and no status is made of it.
+//! R-EXPLAIN-1 It is computed from the objects, as the controllers would compute it; no memory is involved.
+//! R-EXPLAIN-2 Nodes, unavailable nodes, limit, capacity and candidates are those of the pool alone: whether it is paused, being
+//! deleted or an arbiter pool only affects which nodes start.
+//! R-EXPLAIN-3 Lists of nodes are sorted by name, except the nodes that start, which are in their order.
+//! R-EXPLAIN-4 Files without any node say nothing about nodes: that is reported, without counts and without a status.
 
 #[cfg(test)]
 mod tests;
@@ -28,13 +28,13 @@ use weir_api::pool::MachineConfigPoolStatus;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there is no MachineConfigPool {asked:?}; there are: {}", known.join(", "))]
 pub struct NoSuchPool {
-    /// The name that was asked for.
+    /// The requested name.
     pub asked: String,
-    /// The names there are.
+    /// The existing names.
     pub known: Vec<String>,
 }
 
-/// What one pool is at. Names are those of objects.
+/// How far one pool is. Names are those of objects.
 #[derive(Clone, Debug)]
 pub struct Explained {
     /// The pool.
@@ -43,23 +43,23 @@ pub struct Explained {
     pub target: String,
     /// Whether it is paused.
     pub paused: bool,
-    /// Whether nothing is known of its nodes; all that follows then says nothing (R-EXPLAIN-4).
+    /// Whether its nodes are unknown; then everything below is meaningless (R-EXPLAIN-4).
     pub unseen: bool,
     /// Its nodes.
     pub nodes: Vec<String>,
-    /// Those of them that count as unavailable.
+    /// The unavailable ones.
     pub unavailable: Vec<String>,
-    /// How many may be, or why that cannot be told.
+    /// How many may be unavailable, or why that is unknown.
     pub max_unavailable: Result<i64, String>,
     /// How many more may be taken down.
     pub capacity: usize,
-    /// Those that could be, were it their turn; none without capacity.
+    /// Those that could start if it were their turn; none without capacity.
     pub candidates: Vec<String>,
     /// Those that may start now.
     pub start: Vec<String>,
     /// Those that wait.
     pub hold: Vec<Waits>,
-    /// The status that the pool is to have.
+    /// The status that the pool should have.
     pub status: MachineConfigPoolStatus,
 }
 
@@ -68,13 +68,13 @@ pub struct Explained {
 pub struct Waits {
     /// The node.
     pub node: String,
-    /// For what.
+    /// What it waits for.
     pub reason: WaitReason,
-    /// Since when, as far as the objects tell.
+    /// Since when, as far as the objects say.
     pub since: Option<Timestamp>,
 }
 
-/// Which pools every node has, as JSON: `{"nodes": {NODE: {"pools": […], "primary": …}}}`, or `"error"` in place of both.
+/// The pools of every node, as JSON: `{"nodes": {NODE: {"pools": […], "primary": …}}}`, or `"error"` instead of the two.
 #[must_use]
 pub fn membership(world: &World) -> Value {
     let views = world.views();
@@ -124,7 +124,7 @@ pub fn explain_all(world: &World, now: Timestamp) -> Vec<Explained> {
     all
 }
 
-/// Nodes without a pool that should have one, with why not, by name.
+/// Nodes that should have a pool but have none, with the reason, by name.
 #[must_use]
 pub fn without_pool(world: &World) -> Vec<(String, WaitReason)> {
     let views = world.views();
@@ -132,7 +132,7 @@ pub fn without_pool(world: &World) -> Vec<(String, WaitReason)> {
 }
 
 impl Explained {
-    /// The explanation as scripts read it.
+    /// The explanation as JSON for scripts.
     #[must_use]
     pub fn json(&self) -> Value {
         if self.unseen {

@@ -1,4 +1,4 @@
-//! What goes into a world.
+//! What a world consists of.
 
 use super::World;
 use crate::view::unreadable::UnreadableObject;
@@ -14,22 +14,22 @@ use weir_api::{
     keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
 };
 
-/// Kinds of which one object counts, with its name and field, and those of which all do.
+/// Kinds of which one object counts, with its name and field, and kinds of which all objects count.
 macro_rules! objects {
     (one { $($one:ident $name:ident $field:ident,)* } all { $($all:ident $fields:ident,)* }) => {
-        /// An object of a kind that decisions need. Objects are shared, not copied.
+        /// An object that decisions depend on. Objects are shared, not copied.
         #[derive(Clone, Debug)]
         pub enum Object {
             $(#[doc = concat!("A ", stringify!($one), ".")] $one(Arc<$one>),)*
             $(#[doc = concat!("A ", stringify!($all), ".")] $all(Arc<$all>),)*
-            /// One that is there and cannot be read.
+            /// One that exists but cannot be read.
             Unreadable(UnreadableObject),
         }
 
         objects!(from $($one)* $($all)*);
 
         impl World {
-            /// Adds an object, in the place of one of its name (R-WORLD-1).
+            /// Adds an object, replacing one of the same name (R-WORLD-1).
             pub fn put(&mut self, object: Object) {
                 match object {
                     $(Object::$one(object) if object.metadata.name.as_deref() == Some($name) => {
@@ -74,8 +74,8 @@ objects! {
 }
 
 impl World {
-    /// The world of these objects, in any order, as somebody sees it who only looks. It is of files; who has read a whole cluster
-    /// says so.
+    /// The world of these objects, in any order, for a read-only command. It is one of files; the caller marks it as whole after
+    /// reading a whole cluster.
     #[must_use]
     pub fn of(objects: impl IntoIterator<Item = Object>) -> Self {
         let mut world = Self::default();

@@ -1,4 +1,4 @@
-//! What follows from a world for pools and nodes.
+//! What a world means for pools and nodes.
 
 use super::World;
 use crate::{
@@ -26,7 +26,7 @@ use weir_api::{
     pool::{CertExpiry, MachineConfigPoolStatus},
 };
 
-/// What is made of the objects once, for everything that one look decides.
+/// The views of all objects, made once for all decisions of one pass.
 #[derive(Debug)]
 pub struct Views<'a> {
     pub(super) world: &'a World,
@@ -36,7 +36,7 @@ pub struct Views<'a> {
     pub nodes: Vec<NodeView<'a>>,
     /// Which node is in which pool.
     pub membership: Membership<'a>,
-    /// What the nodes' MachineConfigNodes say, by node.
+    /// What the nodes' MachineConfigNodes report, by node.
     pub reports: BTreeMap<&'a str, NodeReport<'a>>,
     /// MachineConfigs by name.
     pub configs: BTreeMap<&'a str, &'a MachineConfig>,
@@ -44,16 +44,16 @@ pub struct Views<'a> {
     pub image_mode: BTreeSet<&'a str>,
 }
 
-/// A status that a pool is to have and has not.
+/// A status that a pool should have and does not have yet.
 #[derive(Clone, Debug)]
 pub struct NewStatus {
-    /// The pool as it was looked at.
+    /// The pool it was made from.
     pub pool: Arc<MachineConfigPool>,
     /// The status.
     pub status: MachineConfigPoolStatus,
     /// What only a user can change, if that keeps the pool from moving.
     pub stalled: Option<WaitReason>,
-    /// What to say once it is written, when its nodes have reached its target.
+    /// What to record once it is written and the pool's nodes have all reached its target.
     pub completed: Option<String>,
 }
 
@@ -89,17 +89,17 @@ impl World {
 }
 
 impl<'a> Views<'a> {
-    /// Who starts, who waits for what. The plan made before tells since when.
+    /// Which nodes start, and what the others wait for. The previous plan is used for times.
     pub fn plan(&self, previous: Option<&RolloutPlan>, now: Timestamp) -> RolloutPlan {
         self.with_rollout(previous, |view| plan_rollout(view, now))
     }
 
-    /// Everything that decides a rollout.
+    /// Everything that a rollout depends on.
     pub fn with_rollout<R>(&self, previous: Option<&RolloutPlan>, decide: impl FnOnce(&RolloutView<'_>) -> R) -> R {
         let world = self.world;
         let owner = |config: &'a MachineConfig| Some(config.metadata.owner_references.as_ref()?.first()?.name.as_str());
         let pods = world.pods.iter().map(|pod| PodView::new(pod));
-        // A manifest need not say the namespace.
+        // A manifest need not have a namespace.
         let here = pods.filter(|pod| ["", OPERATOR_NAMESPACE].contains(&pod.namespace));
         let ours = here.filter(|pod| pod.labels.get(APP).is_some_and(|app| app == OPERATOR_APP));
         let operator_nodes: Vec<_> = ours.map(|pod| pod.node).collect();
@@ -119,7 +119,7 @@ impl<'a> Views<'a> {
         })
     }
 
-    /// Nodes that should have a pool and have none.
+    /// Nodes that should have a pool but have none.
     #[must_use]
     pub fn lost(&self) -> Vec<Lost> {
         lost(&self.pools, &self.nodes, &self.membership)
@@ -132,12 +132,12 @@ impl<'a> Views<'a> {
         members.iter().filter_map(|&at| self.nodes.get(at)).collect()
     }
 
-    /// The statuses that are to be written: those that say something else than before.
+    /// The statuses to write: those that differ from the present ones.
     #[must_use]
     pub fn statuses(&self, plan: &RolloutPlan, lost: &[Lost], now: Timestamp) -> Vec<NewStatus> {
         let status_of = self.status_of(plan, lost, now);
         let status = |(pool, object): (&PoolView<'a>, &Arc<MachineConfigPool>)| {
-            // A pool that was not rendered yet, or selects every node, is none of the rollout's business.
+            // A pool that has not been rendered yet, or selects every node, has no rollout status.
             if pool.target.is_none() || pool.selects_all() || !self.membership.nodes.contains_key(pool.name) {
                 return None;
             }
@@ -149,7 +149,7 @@ impl<'a> Views<'a> {
         self.pools.iter().zip(&self.world.pools).filter_map(status).collect()
     }
 
-    /// What the status of a pool with these nodes is to say.
+    /// The status of a pool with these nodes.
     pub(super) fn status_of(
         &self,
         plan: &RolloutPlan,

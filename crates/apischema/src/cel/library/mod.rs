@@ -6,11 +6,11 @@
 //! | [`format`] | `format.dns1123Label()`, `format.named(…)`, `.validate(…)` and so on |
 //! | [`comprehension`] | loops over positions and elements, or keys and values, at once |
 //! | [`list`] | `isSorted`, `sum`, `min`, `max`, `indexOf`, `sets.contains` and so on |
-//! | [`net`] | `ip`, `isIP`, `cidr`, `isCIDR` and what they can tell |
+//! | [`net`] | `ip`, `isIP`, `cidr`, `isCIDR` and their methods |
 //! | [`quantity`] | `quantity`, `isQuantity`, comparing and adding them |
 //! | [`regex`] | `matches`, `find`, `findAll`, in RE2 syntax |
 //! | [`semver`] | `semver`, `isSemver`, comparing them |
-//! | [`url`] | `url`, `isURL` and the parts of one |
+//! | [`url`] | `url`, `isURL` and the parts of a URL |
 
 pub(crate) mod comprehension;
 mod format;

@@ -21,7 +21,7 @@ const COMPARING: u64 = 4;
 /// Masking one of them first, and comparing how long the masks are.
 const MASKING: u64 = 3;
 
-/// The cost of a call, and the size of its result if the call tells it.
+/// The cost of a call, and the size of its result if the call determines it.
 pub(super) struct Call {
     pub(super) cost: u64,
     pub(super) size: Option<Size>,
@@ -63,7 +63,7 @@ fn is_other(kind: &Type<'_>) -> bool {
     !is_text(kind) && !is_list(kind)
 }
 
-/// The cost of a call; `element` tells how large the elements of a list in a place are.
+/// The cost of a call; `element` gives the size of the elements of a list at a place.
 pub(super) fn call<'a>(
     name: &str,
     target: Option<&Estimate<'a>>,

@@ -1,4 +1,4 @@
-//! What is known of an expression while its cost is worked out.
+//! What is known about an expression while its cost is estimated.
 
 use super::size::{Declared, Size};
 use crate::typing::types::Type;
@@ -27,7 +27,7 @@ impl Entries {
     }
 }
 
-/// What is known of an expression.
+/// What is known about an expression.
 #[derive(Debug, Clone)]
 pub(super) struct Estimate<'a> {
     pub(super) cost: u64,

@@ -5,7 +5,7 @@
 //! 1. A constant costs nothing, a variable or field one, a list ten, a map thirty, a message forty.
 //! 2. A loop costs its condition and step, as often as its list or map may have entries.
 //! 3. `&&` and `||` cost both sides, `? :` the dearer branch, `has(…)` only what it looks into.
-//! 4. Other calls cost what [`calls`] says, beside their arguments.
+//! 4. Other calls cost what [`calls`] says, in addition to their arguments.
 //! 5. Sizes are what the schema allows where the value is a part of `self` (or `oldSelf`), counted where it is written
 //!    out, and unbounded elsewhere.
 //! 6. A part of something that has no place below `self`, such as an element of a filtered list, is taken for `self`
@@ -101,7 +101,7 @@ impl<'a> Estimator<'_, 'a> {
         }
     }
 
-    /// A value that is in no place; its size is known when its type tells it.
+    /// A value without a place; its size follows from its type, if at all.
     fn plain(&self, expr: &IdedExpr, cost: u64) -> Estimate<'a> {
         let kind = self.kinds.of(expr);
         let size = kind.has_one_size().then_some(Size::fixed(1));
@@ -256,7 +256,8 @@ impl<'a> Estimator<'_, 'a> {
     fn binding(&mut self, expr: &IdedExpr, c: &ComprehensionExpr) -> Estimate<'a> {
         let value = self.of(&c.accu_init);
         let depth = self.locals.len();
-        // A name nobody can write saves the engine from evaluating twice what the reference evaluates twice.
+        // A name that cannot be written in an expression spares the engine from evaluating twice what the reference evaluates
+        // twice.
         let hidden = c.accu_var.starts_with('@');
         self.bind(&c.accu_var, if hidden { value.cost } else { VARIABLE }, &value);
         let result = self.of(&c.result);

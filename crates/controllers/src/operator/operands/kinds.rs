@@ -1,4 +1,4 @@
-//! The kinds of objects that are kept, where each is watched, and how it is written.
+//! The kinds of managed objects, where each is watched, and how it is written.
 
 use crate::cluster::Watcher;
 use futures::future::BoxFuture;
@@ -31,7 +31,7 @@ use weir_rules::operator::operands::Identity;
 /// All of them.
 pub(crate) type Kinds = Vec<Arc<dyn Kind>>;
 
-/// One kind of object, of which those with our label are watched.
+/// One kind of object; those with our label are watched.
 pub(crate) trait Kind: Debug + Send + Sync {
     fn name(&self) -> String;
     fn live(&self) -> Vec<Value>;

@@ -1,11 +1,11 @@
-//! Who is in the way of a drain: the one place that words it, for conditions, events, `status` and tests.
+//! What blocks a drain. The wording exists only here, for conditions, events, `status` and tests.
 
 use super::{Answer, Asked};
 use crate::view::{BudgetView, PodView};
 use jiff::Timestamp;
 use std::fmt;
 
-/// A pod that was asked to go and is still there.
+/// A pod whose eviction was requested and that is still there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocker {
     /// Its namespace.
@@ -23,18 +23,18 @@ pub struct Blocker {
 pub enum InTheWay {
     /// Budgets allow no disruption now.
     Budgets(Vec<String>),
-    /// The API server refuses for now, in its words.
+    /// The API server refuses for now, with this message.
     Refused(String),
-    /// The eviction failed, in the API server's words.
+    /// The eviction failed, with the API server's message.
     Failed(String),
-    /// It was told to stop and has not yet.
+    /// It was told to stop and has not stopped yet.
     Terminating,
 }
 
 pub(super) fn blocker(pod: &PodView<'_>, asked: Option<&Asked>, budgets: &[&BudgetView<'_>]) -> Option<Blocker> {
     let names = || budgets.iter().map(|budget| budget.name.to_owned()).collect();
     let (why, since) = match (pod.deleting, asked) {
-        // The timestamp is the end of the grace period, which may be still to come.
+        // The timestamp is the end of the grace period, which may be in the future.
         (Some(deleting), asked) => (InTheWay::Terminating, asked.map_or(deleting, |a| a.last.min(deleting))),
         (None, None) => return None,
         (None, Some(Asked { first, last, answer })) => match answer {

@@ -1,4 +1,4 @@
-//! When a drain asks again, looks again, and when users are told (R-DRAIN-4, R-DRAIN-6, R-DRAIN-8, R-DRAIN-9).
+//! When a drain retries, when it looks again, and when users are notified (R-DRAIN-4, R-DRAIN-6, R-DRAIN-8, R-DRAIN-9).
 //!
 //! Periods are those of `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator.
 
@@ -6,30 +6,30 @@ use super::{Answer, Asked, Blocker, FailedWrite, Notice, Tried};
 use crate::view::{BudgetView, DrainVerb, NodeView, PodView};
 use jiff::{SignedDuration, Timestamp};
 
-/// After a refusal: a budget changes within seconds when the next pod gets ready.
+/// After a refusal: a budget changes within seconds once the next pod is ready.
 const AFTER_REFUSAL: SignedDuration = SignedDuration::from_secs(5);
-/// After a refusal by a budget that allows it now: nodes that share the budget do not ask all at the same moment.
+/// After a refusal by a budget that allows it now, so that nodes that share a budget do not all retry at the same moment.
 const ONCE_ALLOWED: SignedDuration = SignedDuration::from_secs(1);
-/// After a failure, which takes longer to go away.
+/// After a failure, which takes longer to pass.
 const AFTER_FAILURE: SignedDuration = SignedDuration::from_mins(1);
-/// After either when nothing helped so far.
+/// After either, if nothing helped so far.
 const WHEN_SLOW: SignedDuration = SignedDuration::from_mins(5);
-/// A pod that was told to go is asked again after one attempt's length, in case the eviction was lost.
+/// A pod that was told to stop is evicted again after the length of one attempt, in case the eviction was lost.
 const ATTEMPT: SignedDuration = SignedDuration::from_secs(90);
 /// From here on a drain is slow.
 const SLOW: SignedDuration = SignedDuration::from_mins(10);
-/// From here on a drain counts as failed; it goes on all the same.
+/// From here on a drain counts as failed, but it goes on.
 const FAILED: SignedDuration = SignedDuration::from_hours(1);
-/// Users are told again this often.
+/// Users are notified again this often.
 const TOLD_AGAIN: SignedDuration = SignedDuration::from_mins(5);
-/// First pause after a write of the node failed; it doubles.
+/// First pause after a failed write of the node; it doubles.
 const FIRST_WRITE_PAUSE: SignedDuration = SignedDuration::from_secs(10);
 /// Longest such pause.
 const LAST_WRITE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Pods are listed again this long after the last time, as kubectl's drain does while it waits for one.
 pub const LIST_AGAIN: SignedDuration = SignedDuration::from_secs(1);
-/// After evictions, and after a write that met somebody else's.
+/// After evictions, and after a conflicting write.
 pub const SOON: SignedDuration = SignedDuration::from_millis(200);
 
 /// How long a drain has taken.
@@ -45,7 +45,7 @@ pub enum Stage {
     Failed,
 }
 
-/// The stage of a drain. A clock that was set back makes it fresh.
+/// The stage of a drain. If the clock was set back, the drain counts as fresh.
 pub(super) fn stage(started: Timestamp, failed: bool, now: Timestamp) -> Stage {
     match now.duration_since(started) {
         age if age > FAILED => Stage::Failed,
@@ -55,7 +55,7 @@ pub(super) fn stage(started: Timestamp, failed: bool, now: Timestamp) -> Stage {
     }
 }
 
-/// Whether the node's pods are looked at, and those listed at `listed` are too old for it (R-DRAIN-9).
+/// Whether the node's pods matter and those listed at `listed` are too old (R-DRAIN-9).
 #[must_use]
 pub fn needs_pods(node: &NodeView<'_>, listed: Option<Timestamp>, now: Timestamp) -> bool {
     let asked = node.desired_drain.is_some_and(|asked| asked.verb() == DrainVerb::Drain);
@@ -66,12 +66,12 @@ pub fn needs_pods(node: &NodeView<'_>, listed: Option<Timestamp>, now: Timestamp
 
 /// When the stage changes next.
 pub(super) fn next_stage(started: Timestamp, now: Timestamp) -> Option<Timestamp> {
-    // A stage begins after its limit, and one looks in whole milliseconds at best.
+    // A stage begins after its limit, and time has a resolution of whole milliseconds.
     let limits = [ATTEMPT, SLOW + SignedDuration::from_millis(1), FAILED + SignedDuration::from_millis(1)];
     limits.into_iter().map(|limit| later(started, limit, now)).find(|at| *at > now)
 }
 
-/// When to ask for the pod's eviction; `None` while it is being deleted.
+/// When to request the pod's eviction; `None` while it is being deleted.
 pub(super) fn due(
     pod: &PodView<'_>,
     asked: Option<&Asked>,
@@ -94,7 +94,7 @@ pub(super) fn due(
     Some(later(asked.last, pause, now))
 }
 
-/// What to tell the user now, and when to tell it again.
+/// What to report to users now, and when to report it again.
 pub(super) fn notice(
     node: &str,
     stage: Stage,
@@ -129,13 +129,13 @@ pub(super) fn notice(
     (Some(Notice { reason, message }), again(now))
 }
 
-/// When a write that failed may be tried again.
+/// When a failed write may be retried.
 pub(super) fn after_write(failed: &FailedWrite, now: Timestamp) -> Timestamp {
     let doubled = FIRST_WRITE_PAUSE.saturating_mul(1 << failed.times.saturating_sub(1).min(4));
     later(failed.at, doubled.min(LAST_WRITE_PAUSE), now)
 }
 
-/// A pause after a time. One that lies ahead, because the clock was set back, makes nobody wait until it is caught up.
+/// A pause after a time. If that time lies ahead because the clock was set back, nothing waits until it is reached.
 fn later(at: Timestamp, pause: SignedDuration, now: Timestamp) -> Timestamp {
     if at > now { now } else { at.checked_add(pause).unwrap_or(Timestamp::MAX) }
 }

@@ -1,4 +1,4 @@
-//! What was tried before: kept by the caller between two decisions, lost without harm.
+//! Earlier attempts, kept by the caller between two decisions. Losing them does no harm.
 
 use super::Stage;
 use jiff::Timestamp;
@@ -7,33 +7,33 @@ use std::collections::BTreeMap;
 /// What was tried on one node.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tried {
-    /// Evictions that were asked for, by the pod's uid.
+    /// Evictions that were requested, by the pod's uid.
     pub pods: BTreeMap<String, Asked>,
-    /// The write of the node that failed last; absent once one succeeded.
+    /// The last failed write of the node; absent once one succeeded.
     pub write: Option<FailedWrite>,
-    /// What the user was last told, and when.
+    /// What was last reported to users, and when.
     pub told: Option<(Stage, Timestamp)>,
 }
 
-/// An eviction that was asked for.
+/// An eviction that was requested.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// When for the first time since it last was accepted.
+    /// When it was first requested since the last one that was accepted.
     pub first: Timestamp,
-    /// When for the last time.
+    /// When it was last requested.
     pub last: Timestamp,
-    /// What the API server answered to that.
+    /// The API server's answer to that.
     pub answer: Answer,
 }
 
-/// What the API server answered to an eviction.
+/// The API server's answer to an eviction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// The pod goes, or is gone.
+    /// The pod is going, or gone.
     Accepted,
-    /// Not now (429, or its namespace is being deleted), in the server's words.
+    /// Not now (429, or its namespace is being deleted), with the server's message.
     Refused(String),
-    /// It could not be carried out, in the server's words.
+    /// It could not be carried out, with the server's message.
     Failed(String),
 }
 
@@ -42,14 +42,14 @@ pub enum Answer {
 pub struct FailedWrite {
     /// When.
     pub at: Timestamp,
-    /// How many in a row, at least 1.
+    /// Number of failures in a row, at least 1.
     pub times: u32,
     /// Why.
     pub said: String,
 }
 
 impl Tried {
-    /// What the API server last answered about a pod.
+    /// The API server's last answer about a pod.
     #[must_use]
     pub fn answer(&self, uid: &str) -> Option<&Answer> {
         self.pods.get(uid).map(|asked| &asked.answer)
@@ -62,7 +62,7 @@ impl Tried {
         self.pods.insert(uid.to_owned(), Asked { first, last: now, answer });
     }
 
-    /// Notes how a write of the node ended.
+    /// Records the outcome of a write of the node.
     pub fn written(&mut self, outcome: Result<(), String>, now: Timestamp) {
         let times = self.write.as_ref().map_or(0, |failed| failed.times);
         self.write = outcome.err().map(|said| FailedWrite { at: now, times: times.saturating_add(1), said });
