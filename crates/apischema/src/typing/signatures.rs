@@ -1,4 +1,4 @@
-//! Which functions there are, and what is known of what they take and return.
+//! Which functions exist, and what is known about their arguments and results.
 
 use super::types::Type;
 use crate::cel::library::comprehension;
@@ -188,38 +188,43 @@ fn made_of<'a>(name: &str, args: &[Type<'a>]) -> Option<Type<'a>> {
     }
 }
 
+/// Functions that return a boolean.
+const PREDICATES: [&str; 26] = [
+    "contains",
+    "startsWith",
+    "endsWith",
+    "matches",
+    "isSorted",
+    "isIP",
+    "isCIDR",
+    "isURL",
+    "isQuantity",
+    "isSemver",
+    "ip.isCanonical",
+    "sets.contains",
+    "sets.equivalent",
+    "sets.intersects",
+    "isUnspecified",
+    "isLoopback",
+    "isLinkLocalMulticast",
+    "isLinkLocalUnicast",
+    "isGlobalUnicast",
+    "containsIP",
+    "containsCIDR",
+    "isInteger",
+    "isGreaterThan",
+    "isLessThan",
+    "hasValue",
+    "bool",
+];
+
 /// The type of what a function returns.
 pub(super) fn result_of<'a>(name: &str, receiver: Option<&Type<'a>>, args: &[Type<'a>]) -> Type<'a> {
     if let Some(made) = made_of(name, args) {
         return made;
     }
     match name {
-        "contains"
-        | "startsWith"
-        | "endsWith"
-        | "matches"
-        | "isSorted"
-        | "isIP"
-        | "isCIDR"
-        | "isURL"
-        | "isQuantity"
-        | "isSemver"
-        | "ip.isCanonical"
-        | "sets.contains"
-        | "sets.equivalent"
-        | "sets.intersects"
-        | "isUnspecified"
-        | "isLoopback"
-        | "isLinkLocalMulticast"
-        | "isLinkLocalUnicast"
-        | "isGlobalUnicast"
-        | "containsIP"
-        | "containsCIDR"
-        | "isInteger"
-        | "isGreaterThan"
-        | "isLessThan"
-        | "hasValue"
-        | "bool" => Type::Bool,
+        name if PREDICATES.contains(&name) => Type::Bool,
         "size" | "int" | "indexOf" | "lastIndexOf" | "family" | "prefixLength" | "sign" | "asInteger" | "compareTo"
         | "major" | "minor" | "patch" => Type::Int,
         "uint" => Type::Uint,

@@ -1,19 +1,20 @@
-//! Which pods a node that is to be drained loses now, and who is in the way.
+//! Which pods a node loses now in a drain, and which pods block the drain.
 //!
-//! R-DRAIN-1 A node's daemon asks for `drain-…` or `uncordon-…`; what was asked and carried out is done. Whether the node
-//! has a pool does not matter: a node that was taken down must be able to come back.
-//! R-DRAIN-2 First the node is cordoned, with who did it and when. A cordon that was there before is somebody else's,
-//! unless the MachineConfigNode says that an earlier controller made it for this update.
-//! R-DRAIN-3 Then every pod is evicted, at once, but mirror pods and those of an existing DaemonSet that still run. Pods
-//! without a controller, with local data, or finished, go too.
-//! R-DRAIN-4 An eviction refused is asked again after 5 s, one that failed after 1 min; from 10 min on either after 5 min;
-//! and after 1 s once a budget that was in the way allows it. Nobody's pod is ever deleted without asking.
-//! R-DRAIN-5 Done when none is left and the node is still cordoned. Uncordoned behind our back it is begun anew.
-//! R-DRAIN-6 Who is in the way is named at once; users are told after 90 s, 10 min and 1 h, and then every 5 min. A drain
-//! never gives up, and its clock is on the node, so that a restart does not set it back.
-//! R-DRAIN-7 Uncordon what we, or a controller that does not say so, cordoned; leave what somebody else did.
-//! R-DRAIN-8 A write that failed is tried again after 10, 20, 40 and then 60 s; that one waits keeps no other waiting.
-//! R-DRAIN-9 Pods that stop do not announce it: they are listed again every second, and 200 ms after an eviction.
+//! R-DRAIN-1 A node's daemon requests `drain-…` or `uncordon-…`. A request that was carried out is done. Whether the node has a
+//! pool does not matter: a node that was taken down must be able to come back.
+//! R-DRAIN-2 The node is cordoned first, with a note of who did it and when. A cordon that was there before belongs to somebody
+//! else, unless the MachineConfigNode says that an earlier controller made it for this update.
+//! R-DRAIN-3 Then all pods are evicted at once, except mirror pods and running pods of an existing DaemonSet. Pods without a
+//! controller, with local data, or finished are evicted too.
+//! R-DRAIN-4 A refused eviction is retried after 5 s and a failed one after 1 min; from 10 min on, either is retried after 5 min.
+//! Once a budget that blocked an eviction allows it, it is retried after 1 s. Pods are never deleted directly.
+//! R-DRAIN-5 The drain is done when no pod is left and the node is still cordoned. If it was uncordoned in the meantime, the drain
+//! starts over.
+//! R-DRAIN-6 Blocking pods are named at once. Users are notified after 90 s, 10 min and 1 h, and then every 5 min. A drain never
+//! gives up. Its start time is on the node, so a restart does not reset it.
+//! R-DRAIN-7 A cordon made by us, or by a controller that does not say so, is removed; one made by somebody else stays.
+//! R-DRAIN-8 A failed write is retried after 10, 20, 40 and then 60 s. Other nodes do not wait for it.
+//! R-DRAIN-9 Pods that stop are not announced, so they are listed again every second, and 200 ms after an eviction.
 //!
 //! Source: `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator and
 //! `pkg/drain` of k8s.io/kubectl.
@@ -29,6 +30,7 @@ pub use pace::{LIST_AGAIN, SOON, Stage, needs_pods};
 pub use tried::{Answer, Asked, FailedWrite, Tried};
 
 use crate::{
+    objects::counted::Count,
     rollout::untaint,
     view::{BudgetView, DrainVerb, NodeView, PodView},
 };
@@ -39,20 +41,20 @@ use weir_api::keys::drain::{
     CORDONED_BY, CORDONED_BY_CONTROLLER, CORDONED_BY_OTHER, DRAIN_STARTED, LAST_APPLIED_DRAIN,
 };
 
-/// Everything that decides about one node.
+/// Everything that the decision about one node depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct DrainView<'a> {
     /// The node.
     pub node: &'a NodeView<'a>,
-    /// Its pods; pods of other nodes are passed over.
+    /// Its pods; pods of other nodes are ignored.
     pub pods: &'a [&'a PodView<'a>],
-    /// Budgets of all namespaces, for naming who is in the way.
+    /// Disruption budgets of all namespaces, used to name what blocks the drain.
     pub budgets: &'a [BudgetView<'a>],
-    /// Namespace and name of every DaemonSet; absent when they are not known, and then all are taken to exist.
+    /// Namespace and name of every DaemonSet; absent if unknown, and then all are assumed to exist.
     pub daemon_sets: Option<&'a BTreeSet<(&'a str, &'a str)>>,
     /// Whether the node's MachineConfigNode says that it was cordoned for the update under way.
     pub cordon_reported: bool,
-    /// What was tried before.
+    /// Earlier attempts.
     pub tried: &'a Tried,
 }
 
@@ -62,19 +64,19 @@ pub struct DrainView<'a> {
 pub struct NodeDrain {
     /// The node.
     pub node: String,
-    /// What its daemon asks for, e.g. `drain-rendered-worker-1`.
+    /// What its daemon requests, e.g. `drain-rendered-worker-1`.
     pub asked: String,
     /// What to do.
     pub step: Step,
-    /// Pods that were asked to go and are still there, by namespace and name.
+    /// Pods whose eviction was requested and that are still there, by namespace and name.
     pub blockers: Vec<Blocker>,
     /// How long it has taken.
     pub stage: Stage,
-    /// When the drain began; absent before it did and for an uncordon.
+    /// When the drain began; absent before that, and for an uncordon.
     pub started: Option<Timestamp>,
-    /// What to tell the user in an event on the node.
+    /// What to report to users in an event on the node.
     pub notice: Option<Notice>,
-    /// When to look again if nothing changes before.
+    /// When to look again if nothing changes before that.
     pub next: Option<Timestamp>,
 }
 
@@ -83,26 +85,26 @@ pub struct NodeDrain {
 pub enum Step {
     /// Cordon it (R-DRAIN-2).
     Begin {
-        /// Whether the cordon is somebody else's, and only the time is noted.
+        /// Whether somebody else cordoned it, so that only the time is noted.
         foreign: bool,
     },
-    /// Ask for these pods to be evicted.
+    /// Request the eviction of these pods.
     Evict {
         /// The pods, by namespace and name.
         pods: Vec<PodName>,
     },
     /// Nothing, until something changes or [`NodeDrain::next`].
     Wait,
-    /// All pods are gone: say so (R-DRAIN-5).
+    /// All pods are gone: report that (R-DRAIN-5).
     Drained,
     /// Make it schedulable (R-DRAIN-7).
     Uncordon,
-    /// It is as schedulable as it should be: say so.
+    /// It is as schedulable as it should be: report that.
     Uncordoned {
         /// Whether it stays cordoned, because somebody else did it.
         foreign: bool,
     },
-    /// What is asked is neither; an administrator or a newer daemon wrote it.
+    /// The request is neither; an administrator or a newer daemon wrote it.
     Unknown {
         /// The part before the first `-`.
         verb: String,
@@ -114,7 +116,7 @@ impl fmt::Display for Step {
         match self {
             Self::Begin { foreign: false } => f.write_str("cordon"),
             Self::Begin { foreign: true } => f.write_str("begin under the cordon that is there"),
-            Self::Evict { pods } => write!(f, "evict {} pods", pods.len()),
+            Self::Evict { pods } => write!(f, "evict {}", Count(pods.len(), "pod")),
             Self::Wait => f.write_str("wait"),
             Self::Drained => f.write_str("drained"),
             Self::Uncordon => f.write_str("uncordon"),
@@ -132,11 +134,11 @@ pub struct PodName {
     pub namespace: String,
     /// Its name.
     pub name: String,
-    /// What tells it from another pod of the same name.
+    /// Distinguishes it from other pods of the same name.
     pub uid: String,
 }
 
-/// Something to tell the user, always a warning.
+/// A warning for users.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// A word for machines.
@@ -145,14 +147,14 @@ pub struct Notice {
     pub message: String,
 }
 
-/// Whether a drain is under way that counts as failed.
+/// Whether a drain is running that counts as failed.
 #[must_use]
 pub fn is_failing(node: &NodeView<'_>, now: Timestamp) -> bool {
     let asked = node.asked_drain().is_some_and(|asked| asked.verb() == DrainVerb::Drain);
     asked && node.drain_started.is_some_and(|started| pace::stage(started, false, now) == Stage::Failed)
 }
 
-/// Decides about one node; `None` when its daemon asks for nothing that was not carried out.
+/// Decides about one node; `None` if its daemon requests nothing that is not already carried out.
 #[must_use]
 pub fn drain(view: &DrainView<'_>, now: Timestamp) -> Option<NodeDrain> {
     let node = view.node;
@@ -210,7 +212,7 @@ fn leaves(pod: &PodView<'_>, view: &DrainView<'_>) -> bool {
 }
 
 fn uncordoned(node: &NodeView<'_>) -> NodeDrain {
-    // With us a drain never ends without an owner; without one the drain was another controller's, which cordoned too.
+    // Our drains always have an owner. Without one, another controller did the drain, and the cordon.
     let ours = match node.cordoned_by {
         Some(owner) => owner == CORDONED_BY_CONTROLLER,
         None => node.applied_drain.is_some_and(|applied| applied.verb() == DrainVerb::Drain),
@@ -230,7 +232,7 @@ fn after_failure(plan: NodeDrain, tried: &Tried, now: Timestamp) -> NodeDrain {
 }
 
 impl NodeDrain {
-    /// When to look again once a step that writes no node was carried out (R-DRAIN-9).
+    /// When to look again after a step that does not write the node (R-DRAIN-9).
     #[must_use]
     pub fn again(&self, now: Timestamp) -> Option<Timestamp> {
         let at_last = match &self.step {
@@ -243,8 +245,8 @@ impl NodeDrain {
 }
 
 impl Step {
-    /// The merge patch of the node that carries the step out; `None` for a step that does not write it. The last one of an update
-    /// takes the taint of who waits for one off (R-MARK-2).
+    /// The merge patch of the node that carries out the step; `None` for a step that does not write the node. The patch that ends
+    /// an update also removes the taint of waiting nodes (R-MARK-2).
     #[must_use]
     pub fn patch(&self, node: &NodeView<'_>, asked: &str, now: Timestamp) -> Option<Value> {
         let annotations = |annotations: Value| json!({"metadata": {"annotations": annotations}});
@@ -259,7 +261,7 @@ impl Step {
                 Some(patch)
             }
             Self::Drained => Some(annotations(json!({LAST_APPLIED_DRAIN: asked, DRAIN_STARTED: null}))),
-            // The owner stays until the uncordon is complete, so that one interrupted is still ours.
+            // The owner stays until the uncordon is complete, so that an interrupted one is still ours.
             Self::Uncordon => Some(json!({"spec": {"unschedulable": null}})),
             Self::Uncordoned { .. } => {
                 let mut patch = annotations(json!({LAST_APPLIED_DRAIN: asked, CORDONED_BY: null, DRAIN_STARTED: null}));

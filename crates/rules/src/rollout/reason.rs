@@ -1,6 +1,6 @@
-//! What a node can wait for: the one place that words it, for conditions, events, `explain`, `status` and tests.
+//! What a node can wait for. The wording exists only here, for conditions, events, `explain`, `status` and tests.
 
-use crate::objects::counted::Nodes;
+use crate::objects::counted::Count;
 use crate::{
     rollout::halt::Halt,
     view::{DaemonState, DrainVerb, NodeReport, NodeView, Unreadiness},
@@ -8,7 +8,7 @@ use crate::{
 use jiff::Timestamp;
 use std::{fmt, sync::Arc};
 
-/// This many nodes of a list are named.
+/// At most this many nodes of a list are named.
 const NAMED: usize = 5;
 
 /// What a node waits for.
@@ -34,7 +34,7 @@ pub enum WaitReason {
     PoolDeleting,
     /// The pool is paused.
     PoolPaused,
-    /// Nothing may start anywhere.
+    /// No node may start anywhere.
     Halted(Halt),
     /// The pool is in image mode.
     ImageMode,
@@ -53,36 +53,36 @@ pub enum WaitReason {
         /// Its value in nodes, less than 1.
         max: i64,
     },
-    /// The topology asks for an arbiter, and there is no arbiter pool.
+    /// The topology has an arbiter, but there is no arbiter pool.
     NoArbiterPool,
     /// The arbiter is down, so no master may be taken down.
     ArbiterUnavailable {
         /// Name of the arbiter.
         node: String,
     },
-    /// There is an arbiter pool in a topology without an arbiter, or without control plane pool.
+    /// There is an arbiter pool in a topology without an arbiter, or without a control plane pool.
     NoArbiterTopology,
     /// The arbiter waits for the control plane.
     ControlPlaneFirst {
         /// Masters that are down, failing or about to move; 0 when their pool cannot move.
         masters: usize,
     },
-    /// The node is on its way to what it was told.
+    /// The node is being updated to what it was given.
     Updating {
-        /// Name of what it was told.
+        /// Name of the configuration it was given.
         config: String,
         /// What it is doing.
         step: Step,
-        /// Who is in the way of its drain; empty when nobody is.
+        /// What blocks its drain; empty if nothing does.
         blocked: String,
     },
-    /// The node failed on what it was told.
+    /// The node failed on what it was given.
     Failing {
-        /// Name of what it was told.
+        /// Name of the configuration it was given.
         config: String,
-        /// In the daemon's words.
+        /// The daemon's message.
         why: String,
-        /// Whether it had reached the target before and was changed behind the daemon's back since.
+        /// Whether it had reached the target before and was changed later without the daemon.
         drifted: bool,
     },
     /// The node is not ready, so it is not taken down for an update.
@@ -90,23 +90,23 @@ pub enum WaitReason {
         /// What is wrong with it, e.g. `NotReady=Unknown`.
         what: String,
     },
-    /// The node's daemon has not said what it runs and whether it is done.
+    /// The node's daemon has not reported what it runs and that it is done.
     NotReported,
     /// The pool's target may still change.
     Settling {
-        /// When it is taken to be still.
+        /// When it will have settled.
         until: Timestamp,
     },
     /// As many nodes as the pool allows are down.
     NoCapacity {
         /// Nodes that are down.
         unavailable: usize,
-        /// Nodes that may be.
+        /// Nodes that may be down.
         allowed: i64,
         /// The first of those that are down, as a list.
         who: Arc<str>,
     },
-    /// Nodes fail on the target and use up what could be down.
+    /// Nodes that fail on the target use up what may be down.
     ConfigFailing {
         /// How many.
         failing: usize,
@@ -127,7 +127,7 @@ pub enum WaitReason {
     },
 }
 
-/// Where an update is.
+/// How far an update is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The daemon has not begun.
@@ -147,7 +147,7 @@ impl WaitReason {
         Self::NotReady { what: what.to_string() }
     }
 
-    /// The step of an update, and since when it is made where somebody wrote that down.
+    /// The step of an update, and when it began if that is recorded.
     pub(super) fn updating(
         node: &NodeView<'_>,
         config: String,
@@ -169,13 +169,13 @@ impl WaitReason {
         (Self::Updating { config, step, blocked }, since)
     }
 
-    /// Whether it lets the pool as such move, so that what a node says of itself explains more.
+    /// Whether it concerns the pool in general, so that a node's own state explains more.
     pub(super) fn is_general(&self) -> bool {
         matches!(self, Self::NoCapacity { .. } | Self::ConfigFailing { .. } | Self::Settling { .. })
     }
 
-    /// Whether a node that waits for this and one that waits for `before` wait for the same: how many others go first does not
-    /// matter, but the step of an update does.
+    /// Whether a node that waits for this still waits for the same as with `before`: the number of nodes ahead does not matter, but
+    /// the step of an update does.
     pub(super) fn continues(&self, before: &Self) -> bool {
         match (self, before) {
             (Self::Updating { config, step, .. }, Self::Updating { config: told, step: was, .. }) => {
@@ -187,12 +187,12 @@ impl WaitReason {
         }
     }
 
-    /// Whether it only sets the number of nodes that may be down to nothing; the pool counts as able to move.
+    /// Whether it only reduces the number of nodes that may be down to nothing; the pool counts as able to move.
     pub(super) fn is_limit(&self) -> bool {
         matches!(self, Self::ArbiterUnavailable { .. } | Self::NothingAllowed { .. })
     }
 
-    /// Whether it passes by itself, mostly within moments: nobody tidies up for that long.
+    /// Whether it passes by itself, usually within moments, so that marks on nodes stay.
     pub(super) fn is_passing(&self) -> bool {
         matches!(
             self,
@@ -203,7 +203,7 @@ impl WaitReason {
         )
     }
 
-    /// Whether the pool waits for a user to change its spec, so that its status should say so.
+    /// Whether a user has to change the pool's spec, so that its status should report it.
     #[must_use]
     pub fn needs_user(&self) -> bool {
         matches!(
@@ -217,7 +217,7 @@ impl WaitReason {
         )
     }
 
-    /// A word for machines: metrics, JSON, event reasons.
+    /// The reason in CamelCase, for metrics, JSON and events.
     #[must_use]
     pub fn code(&self) -> &'static str {
         match self {
@@ -250,7 +250,7 @@ impl WaitReason {
         }
     }
 
-    /// The rule that decided.
+    /// The rule behind it.
     #[must_use]
     pub fn rule(&self) -> &'static str {
         match self {
@@ -308,10 +308,6 @@ impl fmt::Display for WaitReason {
             Self::NoArbiterTopology => f.write_str(
                 "an arbiter pool only moves in a control plane with an arbiter; move the node to another pool",
             ),
-            Self::ControlPlaneFirst { masters: 0 } => f.write_str("the master pool goes first and cannot move"),
-            Self::ControlPlaneFirst { masters } => {
-                write!(f, "{masters} of the masters are down, failing or about to move; they go first")
-            }
             Self::Updating { config, step, blocked } if blocked.is_empty() => write!(f, "{step} to {config}"),
             Self::Updating { config, step, blocked } => write!(f, "{step} to {config}; in the way: {blocked}"),
             Self::Failing { config, why, drifted } => {
@@ -324,18 +320,32 @@ impl fmt::Display for WaitReason {
             Self::Settling { until } => {
                 write!(f, "the target is new; nodes are told from {until} on, if it stays what it is until then")
             }
-            Self::NoCapacity { unavailable, allowed, who } => {
-                write!(f, "{unavailable} of at most {allowed} nodes of the pool are unavailable: {who}")
-            }
+            Self::ControlPlaneFirst { masters } => first_masters(*masters, f),
+            Self::NoCapacity { unavailable, allowed, who } => no_capacity(*unavailable, *allowed, who, f),
             Self::ConfigFailing { failing, who } => {
                 let fail = if *failing == 1 { "fails" } else { "fail" };
-                write!(f, "{} {fail} on the target, which leaves no room for more: {who}", Nodes(*failing))
+                write!(f, "{} {fail} on the target, which leaves no room for more: {who}", Count(*failing, "node"))
             }
-            Self::Queued { ahead } => write!(f, "{} {} first", Nodes(*ahead), if *ahead == 1 { "goes" } else { "go" }),
+            Self::Queued { ahead } => {
+                write!(f, "{} {} first", Count(*ahead, "node"), if *ahead == 1 { "goes" } else { "go" })
+            }
             Self::RunsOperator => f.write_str("runs the operator; the other masters go first"),
             Self::Joining { pool } => write!(f, "gets the labels of pool {pool}, into which it was booted"),
         }
     }
+}
+
+fn first_masters(masters: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    match masters {
+        0 => f.write_str("the master pool goes first and cannot move"),
+        1 => f.write_str("1 of the masters is down, failing or about to move; it goes first"),
+        masters => write!(f, "{masters} of the masters are down, failing or about to move; they go first"),
+    }
+}
+
+fn no_capacity(unavailable: usize, allowed: i64, who: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let are = if unavailable == 1 { "is" } else { "are" };
+    write!(f, "{} of the pool {are} unavailable, and at most {allowed} may be: {who}", Count(unavailable, "node"))
 }
 
 impl fmt::Display for Step {

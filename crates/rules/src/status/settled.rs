@@ -4,7 +4,7 @@
 //! target configuration.
 //! R-SETTLED-2 A pool that is Degraded is not at rest, whatever else it says.
 
-use crate::objects::counted::Nodes;
+use crate::objects::counted::Count;
 use std::fmt;
 use weir_api::{
     MachineConfigPool,
@@ -72,7 +72,7 @@ impl fmt::Display for Progress {
             Self::NotSeen => f.write_str("taking in a change"),
             Self::Degraded { why } => write!(f, "degraded: {why}"),
             Self::Moving { updated, of, said } => write!(f, "{updated} of {of} updated: {said}"),
-            Self::AtRest { nodes } => write!(f, "updated, {}", Nodes(*nodes)),
+            Self::AtRest { nodes } => write!(f, "updated, {}", Count(*nodes, "node")),
         }
     }
 }

@@ -26,6 +26,7 @@ mod unlabelled;
 pub mod well_formed;
 mod words;
 
+use crate::objects::counted::Count;
 use classify::{NotTaken, Part, classify};
 use default::Choice;
 use std::collections::{BTreeMap, BTreeSet};
@@ -220,7 +221,7 @@ pub struct Catalog {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CatalogError {
     /// Something could not be read yet (R-CATALOG-7).
-    #[error("{} of the release could not be read yet: {}", words::count(unread.len()), words::first(unread))]
+    #[error("{} of the release could not be read yet: {}", Count(unread.len(), "image"), words::first(unread))]
     Incomplete {
         /// One message per image or source.
         unread: Vec<String>,

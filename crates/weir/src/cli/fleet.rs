@@ -94,7 +94,10 @@ async fn tell(nodes: &Cache<Node>, machines: &[Machine]) {
     while changes.changed().await.is_ok() {
         if !told && nodes.is_synced() && machines.iter().all(|machine| nodes.get(&machine.name).is_some()) {
             told = true;
-            eprintln!("all {} nodes have joined", machines.len());
+            match machines.len() {
+                1 => eprintln!("the node has joined"),
+                nodes => eprintln!("all {nodes} nodes have joined"),
+            }
         }
     }
 }
@@ -114,7 +117,8 @@ async fn missing(pools: &Cache<MachineConfigPool>, machines: &[Machine]) {
                 let nodes = machines.iter().filter(|machine| machine.pool == pool).count();
                 let there: Vec<_> = pools.all().iter().filter_map(|pool| pool.metadata.name.clone()).collect();
                 eprintln!(
-                    "there is no MachineConfigPool {pool}: its {nodes} nodes wait for it; there are: {}",
+                    "there is no MachineConfigPool {pool}: {} for it; there are: {}",
+                    if nodes == 1 { "its node waits".to_owned() } else { format!("its {nodes} nodes wait") },
                     if there.is_empty() { "none".to_owned() } else { there.join(", ") }
                 );
             }

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{Images, Layout, PullSpec, Release, payload};
+use weir_rules::objects::counted::Count;
 use weir_rules::stream::catalog::{Catalog, CatalogError, Considered, Existing, Input, catalog};
 
 /// Build, push and inspect release payloads
@@ -116,7 +117,8 @@ impl Push {
         let to = target(&self.repository)?;
         let pushed = payload::push(&Images::new(self.source.open()?), &layout, &to).await?;
         let (images, sent, present) = (pushed.images, pushed.sent, pushed.present);
-        eprintln!("pushed {images} images as {}: {sent} blobs sent, {present} there already", pushed.tagged);
+        let (images, sent) = (Count(images, "image"), Count(sent, "blob"));
+        eprintln!("pushed {images} as {}: {sent} sent, {present} there already", pushed.tagged);
         Ok(format!("{}\n", pushed.release))
     }
 }

@@ -17,6 +17,7 @@ use weir_api::{
 };
 use weir_distro::Profile;
 use weir_rules::{
+    objects::counted::Count,
     render::guard::RuncGuard,
     stream::switch::{Move, switch},
     world::{
@@ -230,11 +231,15 @@ impl Moving {
         let going = self.order.len();
         match &explained.max_unavailable {
             Ok(limit) => text.push_str(&format!(
-                "  {going} of {} nodes reboot once each, at most {limit} at a time: {}\n",
-                explained.nodes.len(),
+                "  {going} of {} {} once each, at most {limit} at a time: {}\n",
+                Count(explained.nodes.len(), "node"),
+                if going == 1 { "reboots" } else { "reboot" },
                 self.order.join(", ")
             )),
-            Err(error) => text.push_str(&format!("  {going} nodes wait: {error}\n")),
+            Err(error) => {
+                let wait = if going == 1 { "waits" } else { "wait" };
+                text.push_str(&format!("  {} {wait}: {error}\n", Count(going, "node")));
+            }
         }
         let waits = explained.hold.iter().filter(|held| !self.order.contains(&held.node));
         for held in waits {

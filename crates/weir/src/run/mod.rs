@@ -44,8 +44,10 @@ use weir_controllers::{Build, Cluster, Context, operator::Operator};
 use weir_distro::Profile;
 use weir_images::{Images, Release};
 use weir_kubeio::{Clock, error::optional, lease::Timing};
-use weir_rules::objects::seed::Facts;
-use weir_rules::view::Annotations;
+use weir_rules::{
+    objects::{counted::Count, seed::Facts},
+    view::Annotations,
+};
 
 /// Which components a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -241,7 +243,8 @@ async fn seed(options: &Options, client: &Client, there: &There, seeded: &Seeded
     let facts = Facts { version, image, images, profile, build, shape, before, gates, now };
     let done = plain::prepare(client, &facts, options.update).await.context("preparing the API server")?;
     if done != plain::Done::default() {
-        eprintln!("made what was missing: {} definitions, {} objects", done.definitions, done.objects);
+        let (definitions, objects) = (Count(done.definitions, "definition"), Count(done.objects, "object"));
+        eprintln!("made what was missing: {definitions}, {objects}");
     }
     Ok(())
 }

@@ -40,6 +40,7 @@ use weir_controllers::{Build, Cluster, Context, render};
 use weir_fleet::{Fleet, Machine};
 use weir_kubeio::Clock;
 use weir_rules::{
+    objects::counted::Count,
     objects::seed::{Facts, Shape, objects},
     operator::made_for::made_for,
     status::{
@@ -260,7 +261,8 @@ fn unmet(up: &Up, context: &Context) {
     }
     let (joined, expected) = (cluster.nodes.all().len(), up.nodes.total());
     if joined < usize::try_from(expected).unwrap_or(usize::MAX) {
-        eprintln!("  {joined} of {expected} nodes have joined");
+        let have = if joined == 1 { "has" } else { "have" };
+        eprintln!("  {joined} of {} {have} joined", Count(expected, "node"));
     }
     if let Some(version) = context.cluster_version().filter(|version| !is_complete(version)) {
         let desired = version.status.as_ref().map(|status| status.desired.version.as_str()).unwrap_or_default();

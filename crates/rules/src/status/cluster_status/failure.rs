@@ -1,6 +1,7 @@
 //! Failures, in the order in which they are reported.
 
 use crate::{
+    objects::counted::Count,
     status::required::Required,
     view::{PoolView, unreadable},
 };
@@ -162,7 +163,7 @@ impl fmt::Display for Failure {
                     pools.iter().take(QUOTED).map(|(pool, said)| format!("pool {pool}: {said}")).collect();
                 f.write_str(&quoted.join("; "))?;
                 match pools.len().checked_sub(QUOTED) {
-                    Some(more @ 1..) => write!(f, "; and {more} more pools"),
+                    Some(more @ 1..) => write!(f, "; and {}", Count(more, "more pool")),
                     _ => Ok(()),
                 }
             }

@@ -81,10 +81,6 @@ impl Notice {
     }
 }
 
-pub(super) fn count(images: usize) -> String {
-    if images == 1 { "1 image".to_owned() } else { format!("{images} images") }
-}
-
 /// As many messages as fit into a condition; usually all are the same.
 const SHOWN: usize = 5;
 

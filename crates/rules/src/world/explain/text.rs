@@ -1,7 +1,7 @@
 //! The same for people.
 
 use super::{Explained, Waits};
-use crate::objects::counted::Nodes;
+use crate::objects::counted::Count;
 use crate::{rollout::listed, status::notices::held};
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeMap, fmt::Write as _};
@@ -10,10 +10,10 @@ use weir_api::{
     keys::pool::{DEGRADED, RENDER_DEGRADED, UPDATED, UPDATING},
 };
 
-/// Why nothing is known of a pool's nodes.
+/// Why the nodes of a pool are unknown.
 pub(super) const UNSEEN: &str = "no nodes among the files";
 
-/// Explains one pool in full: every node with what it waits for.
+/// Explains one pool in full, with what each node waits for.
 #[must_use]
 pub fn explained(pool: &Explained, now: Timestamp) -> String {
     let mut out = String::new();
@@ -26,7 +26,7 @@ pub fn explained(pool: &Explained, now: Timestamp) -> String {
         Err(error) => error.clone(),
     };
     // Writing into a String cannot fail.
-    let _ = writeln!(out, "pool {}: {}, {limit}, to reach {target}", pool.pool, Nodes(pool.nodes.len()));
+    let _ = writeln!(out, "pool {}: {}, {limit}, to reach {target}", pool.pool, Count(pool.nodes.len(), "node"));
     for condition in pool.status.conditions.iter().flatten() {
         if !condition.message.is_empty() {
             let _ = writeln!(out, "  {}={}: {}", condition.type_, condition.status, condition.message);
@@ -45,7 +45,7 @@ pub fn explained(pool: &Explained, now: Timestamp) -> String {
     out
 }
 
-/// All pools in a table, and below it who waits for what.
+/// All pools in a table, and below it what their nodes wait for.
 #[must_use]
 pub fn summary(pools: &[Explained], now: Timestamp) -> String {
     let header = ["POOL", "STREAM", "NODES", "UPDATED", "READY", "UNAVAILABLE", "DEGRADED", "STATE"];
@@ -77,7 +77,7 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
         }
         let mut groups: BTreeMap<String, Vec<&Waits>> = BTreeMap::new();
         for held in &pool.hold {
-            // The place in the queue is each node's own; that others go first is the same for all of them.
+            // The place in the queue differs for each node, but that others go first is the same for all of them.
             let what = match held.reason.code() {
                 "Queued" => "other nodes go first".to_owned(),
                 _ => held.reason.to_string(),
@@ -89,7 +89,7 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
         }
         for (what, held) in groups {
             let names = listed(held.iter().map(|held| held.node.as_str()));
-            // Of several, how long each has waited is told with each.
+            // For several nodes, how long each has waited is only shown with each node.
             let (wait, age) = match held.as_slice() {
                 [one] => ("waits", since(one.since, now)),
                 _ => ("wait", String::new()),
