@@ -233,6 +233,9 @@ pub mod config {
     pub const NAME_SUFFIX: &str = "machineconfiguration.openshift.io/mc-name-suffix";
     /// On generated MachineConfigs, ours alone: hash of what weir would have generated when it took this one over as it was.
     pub const ADOPTED_INSTEAD_OF: &str = "machineconfiguration.openshift.io/adopted-instead-of";
+    /// On the ControllerConfig, ours alone: hash of the build from which weir took over what is generated. While it is there weir
+    /// generates in its name.
+    pub const ADOPTED_FROM: &str = "machineconfiguration.openshift.io/adopted-from";
     /// On the ControllerConfig, ours alone: hash of what the generated MachineConfigs were made from.
     pub const GENERATED_FROM: &str = "machineconfiguration.openshift.io/generated-from";
     /// On objects that weir created on an API server that is not OpenShift, ours alone: the version that created it.
@@ -421,6 +424,8 @@ pub mod pool {
 pub mod controller_config {
     /// They are there.
     pub const COMPLETED: &str = "TemplateControllerCompleted";
+    /// Ours alone: whether weir generates where another operator did before.
+    pub const GENERATED_CONFIGS_ADOPTED: &str = "GeneratedConfigsAdopted";
     /// They could not be made.
     pub const FAILING: &str = "TemplateControllerFailing";
 }

@@ -35,11 +35,11 @@ use weir_rules::stream::catalog::os_image_url;
 #[derive(Clone, Debug)]
 pub struct Objects {
     watches: Watches<Watcher>,
-    image: Cache<Image>,
-    digest_sets: Cache<ImageDigestMirrorSet>,
-    content_sources: Cache<ImageContentSourcePolicy>,
-    tag_sets: Cache<ImageTagMirrorSet>,
-    pull_secret: Cache<Secret>,
+    pub(crate) image: Cache<Image>,
+    pub(crate) digest_sets: Cache<ImageDigestMirrorSet>,
+    pub(crate) content_sources: Cache<ImageContentSourcePolicy>,
+    pub(crate) tag_sets: Cache<ImageTagMirrorSet>,
+    pub(crate) pull_secret: Cache<Secret>,
     os_image_url: Cache<ConfigMap>,
 }
 

@@ -6,17 +6,22 @@ use crate::{
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     apps::v1::DaemonSet,
-    core::v1::{Node, Pod},
+    core::v1::{Node, Pod, Secret},
     policy::v1::PodDisruptionBudget,
 };
 use kube::Client;
 use std::sync::Arc;
 use tokio::sync::{RwLock, watch};
 use weir_api::{
-    ClusterOperator, ClusterVersion, ContainerRuntimeConfig, ControllerConfig, FeatureGate, KubeletConfig,
-    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSConfig, OSImageStream,
-    PinnedImageSet, Scheduler,
-    keys::{names::OPERATOR_APP, node::MASTER, pod::APP},
+    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
+    ContainerRuntimeConfig, ControllerConfig, FeatureGate, ImagePolicy, InternalReleaseImage, KubeletConfig,
+    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSConfig, NodeConfig,
+    OSImageStream, PinnedImageSet, Scheduler,
+    keys::{
+        names::{OPERATOR_APP, OPERATOR_NAMESPACE},
+        node::MASTER,
+        pod::APP,
+    },
 };
 use weir_kubeio::{
     Cache,
@@ -25,6 +30,7 @@ use weir_kubeio::{
     watches::{Row, Unseen},
 };
 use weir_rules::operator::install::{Watched, WatchedBy};
+use weir_rules::template::login::REGISTRY_SECRET;
 
 /// Groups of watches, by who needs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +45,8 @@ pub enum Watcher {
     Nodes,
     /// Readers of images. A secret is among the objects.
     Images,
+    /// The controller of generated MachineConfigs.
+    Generators,
     /// The controller of the control plane's labels and taints.
     ControlPlane,
     /// The drain controller.
@@ -61,7 +69,7 @@ impl Watcher {
     /// What all controllers watch.
     pub const EVERYBODY: &[Self] = &[Self::Configuration, Self::Pools, Self::Settings, Self::Nodes];
     /// What the controller alone watches.
-    pub const CONTROLLER: &[Self] = &[Self::Images, Self::ControlPlane, Self::Drains];
+    pub const CONTROLLER: &[Self] = &[Self::Images, Self::Generators, Self::ControlPlane, Self::Drains];
     /// What only the operator watches on a complete OpenShift. It looks only once, at startup, how images are read.
     pub const OPERATOR: &[Self] =
         &[Self::Images, Self::Operator, Self::Policies, Self::Infrastructure, Self::OpenShift, Self::BareMetal];
@@ -110,6 +118,8 @@ pub struct Cluster {
     pub operator_pods: Cache<Pod>,
     /// The objects that say how images are read.
     pub access: access::Objects,
+    /// What MachineConfigs are generated from beside that.
+    pub(crate) generators: Inputs,
     pub(crate) schedulers: Cache<Scheduler>,
     /// Nodes of the control plane.
     pub(crate) masters: Cache<Node>,
@@ -129,6 +139,35 @@ pub struct Cluster {
     /// Locked exclusively while a pool gets another target, and shared while a node is given one, so that no node is given a target
     /// that its pool is just leaving.
     pub(crate) targets: Arc<RwLock<()>>,
+}
+
+/// Caches of what MachineConfigs are generated from, beside what says how images are read.
+#[derive(Clone, Debug)]
+pub(crate) struct Inputs {
+    pub(crate) api_servers: Cache<APIServer>,
+    pub(crate) node_configs: Cache<NodeConfig>,
+    pub(crate) cluster_policies: Cache<ClusterImagePolicy>,
+    pub(crate) policies: Cache<ImagePolicy>,
+    pub(crate) credential_providers: Cache<CRIOCredentialProviderConfig>,
+    pub(crate) release_images: Cache<InternalReleaseImage>,
+    /// With the password of the registry that the cluster keeps itself.
+    pub(crate) registry_login: Cache<Secret>,
+}
+
+impl Inputs {
+    /// Their rows. The kinds need not exist.
+    fn new(of: &mut Watches<Watcher>) -> Self {
+        let (who, all) = (Watcher::Generators, Selection::default);
+        Self {
+            api_servers: of.row(who, Empty, all()),
+            node_configs: of.row(who, Empty, all()),
+            cluster_policies: of.row(who, Empty, all()),
+            policies: of.row(who, Empty, all()),
+            credential_providers: of.row(who, Empty, all()),
+            release_images: of.row(who, Empty, all()),
+            registry_login: of.row(who, Wait, Selection::named(REGISTRY_SECRET).within(OPERATOR_NAMESPACE)),
+        }
+    }
 }
 
 impl Default for Cluster {
@@ -151,6 +190,7 @@ impl Default for Cluster {
             runtimes: of.row(Watcher::Settings, Empty, all()),
             pinned: of.row(Watcher::Settings, Empty, all()),
             access: access::Objects::new(&mut of),
+            generators: Inputs::new(&mut of),
             schedulers: of.row(Watcher::ControlPlane, Empty, all()),
             masters: of.row(Watcher::ControlPlane, Wait, Selection::labelled(MASTER)),
             budgets: of.row(Watcher::Drains, Wait, all()),

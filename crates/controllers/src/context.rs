@@ -1,6 +1,6 @@
 //! What every controller is given.
 
-use crate::Cluster;
+use crate::{Cluster, Generating};
 use jiff::SignedDuration;
 use kube::Client;
 use std::{fmt, sync::Arc, time::Duration};
@@ -33,6 +33,8 @@ pub struct Context {
     pub build: Arc<Build>,
     /// How long a pool's new target must stay the same before the first node is given it; see [`weir_rules::rollout::settle`].
     pub settle: Duration,
+    /// How MachineConfigs are generated.
+    pub generating: Generating,
 }
 
 impl fmt::Debug for Context {
@@ -81,6 +83,7 @@ impl Context {
             process: Some(Process {
                 build: self.build.clone(),
                 settle: SignedDuration::try_from(self.settle).unwrap_or(SignedDuration::MAX),
+                generates: self.generates(),
                 problems: cluster.stream_problems.get(),
             }),
             ..self.release()
@@ -93,7 +96,7 @@ impl Context {
             version: self.cluster_version(),
             feature_gate: self.cluster.gates.get(CLUSTER),
             whole: true,
-            release: self.build.release.clone(),
+            release: self.told_release(),
             profile: Some(self.profile),
             ..World::default()
         }
@@ -119,8 +122,21 @@ impl Context {
     #[must_use]
     pub fn version(&self) -> String {
         let desired = || Some(self.cluster_version()?.status.as_ref()?.desired.version.clone());
-        let release = self.build.release.clone().or_else(|| desired().filter(|version| !version.is_empty()));
+        let release = self.told_release().or_else(|| desired().filter(|version| !version.is_empty()));
         release.unwrap_or_else(|| self.build.raw.clone())
+    }
+
+    /// The release that this build is for; absent if it follows the cluster. A build that continues another's work follows the cluster as
+    /// soon as it generates.
+    fn told_release(&self) -> Option<String> {
+        self.build.release.clone().filter(|_| !self.generating.continues || !self.generates())
+    }
+
+    /// Whether weir generates, where it continues another operator's work.
+    #[must_use]
+    pub fn generates(&self) -> bool {
+        let controller_config = self.cluster.controller_configs.get(CONTROLLER_CONFIG);
+        World { controller_config, ..World::default() }.generates(&self.build, self.generating.continues)
     }
 
     /// Checks that this build manages the cluster.

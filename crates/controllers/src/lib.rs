@@ -3,6 +3,7 @@
 //! | module | keeps up to date |
 //! |---|---|
 //! | [`stream`] | the OSImageStream, from the release image that the cluster should run |
+//! | [`generate`] | the MachineConfigs that pools start with, and those of settings |
 //! | [`render`] | the rendered MachineConfig of every pool, and the pool's configuration |
 //! | [`rollout`] | the target of every node, and the status of every pool |
 //! | [`drain`] | cordons and evictions on nodes whose daemon asks for a drain |
@@ -26,6 +27,7 @@ pub mod cluster;
 pub mod context;
 pub mod drain;
 pub mod figures;
+pub mod generate;
 mod last_said;
 pub mod masters;
 pub mod nodes;
@@ -41,6 +43,7 @@ pub mod unused;
 pub use access::Access;
 pub use cluster::Cluster;
 pub use context::Context;
+pub use generate::Generating;
 pub use weir_rules::render::Build;
 
 use cluster::Watcher;
@@ -61,12 +64,13 @@ pub async fn watch(context: &Context) {
     context.cluster.clone().fill(context.client.clone()).await;
 }
 
-/// The controllers for streams, rendering and rollouts, in the order in which a change travels. The last one deletes rendered
-/// MachineConfigs that have been unused for `unused`.
+/// The controllers for streams, generated MachineConfigs, rendering and rollouts, in the order in which a change travels. The last one
+/// deletes rendered MachineConfigs that have been unused for `unused`.
 #[must_use]
 pub fn controllers(context: &Context, access: &Access, unused: Option<Duration>) -> Vec<Box<dyn Driven>> {
     let mut all: Vec<Box<dyn Driven>> = vec![
         Box::new(stream::Controller::new(context.clone(), access.clone())),
+        Box::new(generate::Controller::new(context.clone(), access.clone())),
         Box::new(render::Controller::new(context.clone(), access.clone())),
         Box::new(rollout::Controller::new(context.clone())),
         Box::new(drain::Controller::new(context.clone())),

@@ -56,6 +56,21 @@ fn operations(patch: &Value) -> kube::Result<Patch<&Value>> {
     serde_json::from_value(patch.clone()).map(Patch::Json).map_err(kube::Error::SerdeError)
 }
 
+/// As [`edit_status`], for an object in a namespace, where the cache holds those of several.
+///
+/// # Errors
+/// As [`edit_status`].
+pub async fn edit_status_in<K: Cached>(
+    client: &Client,
+    cache: &Cache<K>,
+    namespace: &str,
+    name: &str,
+    patch: &Value,
+) -> Result<(), Error> {
+    let place = place(cache, Some(namespace));
+    written_to(client, cache, (place, name), Part::Status, operations(patch)).await
+}
+
 /// Which part of an object is written.
 #[derive(Clone, Copy)]
 enum Part {
@@ -70,8 +85,17 @@ async fn written<K: Cached>(
     part: Part,
     patch: kube::Result<Patch<&Value>>,
 ) -> Result<(), Error> {
+    written_to(client, cache, (place(cache, None), name), part, patch).await
+}
+
+async fn written_to<K: Cached>(
+    client: &Client,
+    cache: &Cache<K>,
+    (place, name): (Request, &str),
+    part: Part,
+    patch: kube::Result<Patch<&Value>>,
+) -> Result<(), Error> {
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-    let place = place(cache, None);
     let (doing, request) = match part {
         Part::Object => ("patching", patch.map(|patch| place.patch(name, &parameters, &patch))),
         Part::Status => {

@@ -1,6 +1,6 @@
 //! Everything that decisions depend on, as one value: from caches, a live cluster read once, or files.
 //!
-//! R-WORLD-1 Of several objects of one kind and name, the last one counts. Of a singleton kind, only the object with the one right
+//! R-WORLD-1 Of several objects of one kind, namespace and name, the last one counts. Of a singleton kind, only the object with the one right
 //! name counts.
 //! R-WORLD-2 A world is either complete, and what is not in it does not exist; or it comes from files, and what they leave out is
 //! unknown: no node and no MachineConfig is reported missing, and features have their usual values.
@@ -14,11 +14,13 @@
 //! | `alike` | which changes do not require a new plan |
 //! | [`Views`] | what they mean for pools and nodes: which nodes start, what the others wait for, which statuses pools get |
 //! | [`Parts`] | what a pool is rendered from, and what prevents that |
+//! | [`generated`] | which MachineConfigs are generated from the objects |
 //! | [`explain`] | all of that about one pool, for people and for scripts |
 
 mod alike;
 mod answers;
 pub mod explain;
+pub mod generated;
 mod object;
 mod parts;
 mod views;
@@ -29,16 +31,17 @@ pub use views::{NewStatus, Views};
 
 use crate::{render::Build, stream::problem::StreamProblems, view::unreadable::UnreadableObject};
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod, Secret};
 use std::sync::Arc;
 use weir_api::{
-    ClusterVersion, ContainerRuntimeConfig, ControllerConfig, FeatureGate, Infrastructure, KubeletConfig,
-    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSConfig, OSImageStream,
-    PinnedImageSet,
+    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
+    ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
+    ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
+    MachineConfigPool, MachineConfiguration, MachineOSConfig, NodeConfig, OSImageStream, PinnedImageSet,
 };
 use weir_distro::Profile;
 
-/// The objects. Those of one kind are sorted by name and unique, as [`World::put`] keeps them.
+/// The objects. Those of one kind are sorted by namespace and name and unique, as [`World::put`] keeps them.
 #[derive(Clone, Debug, Default)]
 pub struct World {
     /// ClusterVersion `version`.
@@ -65,6 +68,8 @@ pub struct World {
     pub runtimes: Vec<Arc<ContainerRuntimeConfig>>,
     /// PinnedImageSets.
     pub pinned: Vec<Arc<PinnedImageSet>>,
+    /// What else MachineConfigs are generated from.
+    pub settings: Settings,
     /// Nodes.
     pub nodes: Vec<Arc<Node>>,
     /// MachineConfigNodes.
@@ -83,6 +88,33 @@ pub struct World {
     pub process: Option<Process>,
 }
 
+/// Settings of the cluster that MachineConfigs are generated from.
+#[derive(Clone, Debug, Default)]
+pub struct Settings {
+    /// APIServer `cluster`: which TLS is allowed.
+    pub api_server: Option<Arc<APIServer>>,
+    /// Node `cluster` of config.openshift.io.
+    pub node: Option<Arc<NodeConfig>>,
+    /// Image `cluster`: which registries are used, and how.
+    pub image: Option<Arc<Image>>,
+    /// CRIOCredentialProviderConfig `cluster`.
+    pub credential_providers: Option<Arc<CRIOCredentialProviderConfig>>,
+    /// InternalReleaseImage `cluster`: the cluster keeps its release images itself.
+    pub release_image: Option<Arc<InternalReleaseImage>>,
+    /// ImageDigestMirrorSets.
+    pub digest_mirrors: Vec<Arc<ImageDigestMirrorSet>>,
+    /// ImageTagMirrorSets.
+    pub tag_mirrors: Vec<Arc<ImageTagMirrorSet>>,
+    /// ImageContentSourcePolicies.
+    pub content_sources: Vec<Arc<ImageContentSourcePolicy>>,
+    /// ClusterImagePolicies.
+    pub cluster_policies: Vec<Arc<ClusterImagePolicy>>,
+    /// ImagePolicies of all namespaces.
+    pub policies: Vec<Arc<ImagePolicy>>,
+    /// Secrets; the pull secret and the login of the cluster's own registry count.
+    pub secrets: Vec<Arc<Secret>>,
+}
+
 /// What a running process knows beyond the objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Process {
@@ -90,6 +122,8 @@ pub struct Process {
     pub build: Arc<Build>,
     /// How long a target must stay the same before the first node is given it.
     pub settle: SignedDuration,
+    /// Whether it generates MachineConfigs of settings.
+    pub generates: bool,
     /// What reading the desired release found.
     pub problems: StreamProblems,
 }

@@ -4,11 +4,10 @@ use anyhow::{Context as _, Result, anyhow};
 use kube::{
     Api, Client,
     api::{Patch, PatchParams, PostParams},
-    core::{DynamicObject, GroupVersionKind, TypeMeta},
+    core::{DynamicObject, GroupVersionKind},
     discovery::ApiResource,
 };
 use serde_json::{Value, json};
-use weir_api::keys::names::CONTROLLER_CONFIG;
 use weir_kubeio::{error::said, patch::FIELD_MANAGER};
 use weir_rules::objects::seed::{Owner, Seed};
 
@@ -31,10 +30,10 @@ pub async fn merge(client: &Client, manifest: &Value) -> Result<()> {
 async fn write(client: &Client, manifest: &Value, owner: Option<Owner>) -> Result<()> {
     let mut object: DynamicObject = serde_json::from_value(manifest.clone()).context("reading a manifest")?;
     let status = object.data.as_object_mut().and_then(|data| data.remove("status"));
-    let TypeMeta { api_version, kind } = object.types.clone().unwrap_or_default();
+    let kind = object.types.clone().unwrap_or_default().kind;
     let name = object.metadata.name.clone().unwrap_or_default();
     let what = || format!("writing {kind} {name}");
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(&api_version, &kind));
+    let api = place(client, manifest);
     let manager = Some(FIELD_MANAGER.to_owned());
     let parameters = PatchParams { field_manager: manager.clone(), ..PatchParams::default() };
     let there = said_of(api.get_opt(&name).await).with_context(what)?.is_some();
@@ -49,21 +48,18 @@ async fn write(client: &Client, manifest: &Value, owner: Option<Owner>) -> Resul
             }
         }
     };
-    let written = match created {
-        Some(created) => created,
+    match created {
+        Some(_) => {}
         None if owner == Some(Owner::User) => return Ok(()),
         None => {
             if owner.is_some() {
                 // A merge patch removes null fields. Null fields of a seed are already null, and may be required.
                 drop_nulls(&mut object.data);
             }
-            said_of(api.patch(&name, &parameters, &Patch::Merge(&object)).await).with_context(what)?
+            said_of(api.patch(&name, &parameters, &Patch::Merge(&object)).await).with_context(what)?;
         }
-    };
-    if let Some(mut status) = status {
-        if name == CONTROLLER_CONFIG {
-            status["observedGeneration"] = json!(written.metadata.generation);
-        }
+    }
+    if let Some(status) = status {
         let patch: Value = json!({ "status": status });
         said_of(api.patch_status(&name, &parameters, &Patch::Merge(&patch)).await).with_context(what)?;
     }
@@ -78,6 +74,17 @@ fn drop_nulls(value: &mut Value) {
     if let Value::Object(fields) = value {
         fields.retain(|_, value| !value.is_null());
         fields.values_mut().for_each(drop_nulls);
+    }
+}
+
+/// Where an object like this one is.
+#[must_use]
+pub fn place(client: &Client, manifest: &Value) -> Api<DynamicObject> {
+    let text = |pointer: &str| manifest.pointer(pointer).and_then(Value::as_str);
+    let kind = resource(text("/apiVersion").unwrap_or_default(), text("/kind").unwrap_or_default());
+    match text("/metadata/namespace") {
+        Some(namespace) => Api::namespaced_with(client.clone(), namespace, &kind),
+        None => Api::all_with(client.clone(), &kind),
     }
 }
 

@@ -275,6 +275,7 @@ async fn requests(drains: bool, workload: Option<Workload>) -> Result<BTreeMap<S
         profile: Profile::all().first().context("no distribution is built in")?,
         build: Arc::new(Build { raw: "v".to_owned(), hash: "h".to_owned(), release: None }),
         settle: Duration::ZERO,
+        generating: Default::default(),
     };
     let machines = Machine::of_pool("worker", COUNTED);
     let settings = weir_fleet::Settings {

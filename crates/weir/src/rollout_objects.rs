@@ -1,16 +1,21 @@
 //! What a rollout depends on, from manifests or a cluster.
 
+use crate::generate::{SETTINGS, Take, take};
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::{Node, Pod};
+use k8s_openapi::api::core::v1::{Node, Pod, Secret};
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 use std::{fmt::Debug, path::PathBuf};
 use weir_api::{
-    ClusterVersion, ControllerConfig, FeatureGate, Infrastructure, MachineConfig, MachineConfigNode, MachineConfigPool,
-    MachineConfiguration, MachineOSConfig, OSImageStream,
+    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
+    ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
+    ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
+    MachineConfigPool, MachineConfiguration, MachineOSConfig, NodeConfig, OSImageStream,
     keys::{
         names::{OPERATOR_APP, OPERATOR_NAMESPACE},
+        namespaces,
         pod::APP,
+        secrets,
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
@@ -20,9 +25,16 @@ use weir_kubeio::{
 };
 use weir_manifests::{Kind, Manifest, Rule};
 use weir_rules::{
+    template::login::REGISTRY_SECRET,
     view::unreadable::UnreadableObject,
     world::{Object, World},
 };
+
+/// Kinds of all objects that decisions need.
+fn kinds() -> Vec<Kind<'static>> {
+    let settings = SETTINGS.iter().map(|(kind, _)| *kind);
+    KINDS.iter().map(|(kind, _)| *kind).chain(settings).collect()
+}
 
 /// The objects as they are found.
 #[derive(Default)]
@@ -46,18 +58,12 @@ const KINDS: [(Kind<'static>, Take); 12] = [
     (("", "Pod"), take::<Pod>),
 ];
 
-type Take = fn(&Manifest) -> Result<Object>;
-
-fn take<K: DeserializeOwned + Into<Object>>(manifest: &Manifest) -> Result<Object> {
-    Ok(manifest.read::<K>()?.into())
-}
-
 /// Reads files, folders and archives.
 ///
 /// # Errors
 /// When they cannot be read, or hold no pool.
 pub fn of_files(paths: &[PathBuf]) -> Result<World> {
-    let (mut found, kinds) = (Vec::new(), KINDS.map(|(kind, _)| kind));
+    let (mut found, kinds) = (Vec::new(), kinds());
     let read = weir_manifests::read(paths, Rule::Objects(&kinds));
     read.each(|manifest| {
         found.extend(object(&manifest)?);
@@ -98,10 +104,32 @@ async fn configuration(client: &Client) -> Result<Found> {
     found.all::<MachineConfigPool>(client).await?;
     found.all::<MachineConfig>(client).await?;
     found.all::<MachineOSConfig>(client).await?;
+    found.settings(client).await?;
     Ok(found)
 }
 
 impl Found {
+    /// What else MachineConfigs are generated from. Secrets that may not be read are left out.
+    async fn settings(&mut self, client: &Client) -> Result<()> {
+        self.all::<KubeletConfig>(client).await?;
+        self.all::<ContainerRuntimeConfig>(client).await?;
+        self.all::<APIServer>(client).await?;
+        self.all::<NodeConfig>(client).await?;
+        self.all::<Image>(client).await?;
+        self.all::<CRIOCredentialProviderConfig>(client).await?;
+        self.all::<InternalReleaseImage>(client).await?;
+        self.all::<ImageDigestMirrorSet>(client).await?;
+        self.all::<ImageTagMirrorSet>(client).await?;
+        self.all::<ImageContentSourcePolicy>(client).await?;
+        self.all::<ClusterImagePolicy>(client).await?;
+        self.all::<ImagePolicy>(client).await?;
+        for (namespace, name) in [(namespaces::CONFIG, secrets::PULL), (OPERATOR_NAMESPACE, REGISTRY_SECRET)] {
+            let secret = Api::<Secret>::namespaced(client.clone(), namespace).get_opt(name).await;
+            self.0.extend(secret.ok().flatten().map(Object::from));
+        }
+        Ok(())
+    }
+
     async fn all<K>(&mut self, client: &Client) -> Result<()>
     where
         K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Into<Object>,
@@ -133,7 +161,10 @@ impl Found {
 /// When it has invalid fields.
 pub(crate) fn object(manifest: &Manifest) -> Result<Option<Object>> {
     let kind = (manifest.group(), manifest.kind());
-    let row = KINDS.iter().find(|(one, _)| *one == kind && (kind != ("", "Pod") || may_run_operator(manifest)));
+    let row = KINDS
+        .iter()
+        .chain(&SETTINGS)
+        .find(|(one, _)| *one == kind && (kind != ("", "Pod") || may_run_operator(manifest)));
     row.map(|(_, take)| take(manifest)).transpose()
 }
 

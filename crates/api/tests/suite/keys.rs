@@ -16,7 +16,8 @@ const NOTES: [(&str, &str, &str); 6] = [
     ("render.md", PREFIX, ""),
 ];
 /// Keys that weir alone writes, without the prefix.
-const OURS: [&str; 11] = [
+const OURS: [&str; 12] = [
+    "adopted-from",
     "adopted-instead-of",
     "cordonedBy",
     "distribution",

@@ -76,6 +76,7 @@ impl Observed {
         let blocked = upgradeable(&UpgradeView {
             pools: &pools,
             streams: world.streams_in_effect(),
+            not_adopted: world.not_adopted(),
             boot_images: world.configuration.as_deref().filter(|_| world.is_on(BOOT_IMAGE_SKEW_ENFORCEMENT)),
             version: &self.version,
         });

@@ -39,8 +39,6 @@ const TASK: Task = Task::MachineConfigController;
 #[derive(Debug)]
 pub(super) struct Controller {
     part: Part,
-    /// Whether another operator's work is continued.
-    continues: bool,
     recorder: Recorder,
     last_said: LastSaid,
     memory: Mutex<Memory>,
@@ -70,9 +68,9 @@ struct Plan {
 }
 
 impl Controller {
-    pub(super) fn new(part: Part, continues: bool) -> Self {
+    pub(super) fn new(part: Part) -> Self {
         let recorder = part.context.recorder(COMPONENT);
-        Self { part, continues, recorder, last_said: LastSaid::default(), memory: Mutex::default() }
+        Self { part, recorder, last_said: LastSaid::default(), memory: Mutex::default() }
     }
 
     fn plan(&self, live: Option<&ControllerConfig>, now: Timestamp) -> Plan {
@@ -82,7 +80,7 @@ impl Controller {
         if let Err(error) = context.kept_by_us() {
             plan.failed.push(Failure::Work { task: Task::RenderConfig, why: error.to_string() });
         } else if self.part.is_openshift() {
-            match live.filter(|_| self.continues).map(mark).transpose() {
+            match live.filter(|_| !context.generates()).map(mark).transpose() {
                 Ok(mark) => plan.templates = mark.flatten(),
                 Err(outdated) => plan.failed.push(Failure::Work { task: TASK, why: outdated.to_string() }),
             }

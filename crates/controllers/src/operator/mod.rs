@@ -36,8 +36,6 @@ pub struct Operator {
     context: Context,
     /// The image that it runs from; empty if unknown.
     image: String,
-    /// Whether another operator's work is continued, whose templates are not available.
-    continues: bool,
     kept: Vec<Value>,
 }
 
@@ -45,13 +43,7 @@ impl Operator {
     /// An operator that manages what every cluster has.
     #[must_use]
     pub fn new(context: Context) -> Self {
-        Self { context, image: String::new(), continues: false, kept: Vec::new() }
-    }
-
-    /// The same, continuing another operator's work.
-    #[must_use]
-    pub fn continuing(self, continues: bool) -> Self {
-        Self { continues, ..self }
+        Self { context, image: String::new(), kept: Vec::new() }
     }
 
     /// The same, with the image that it runs from.
@@ -72,7 +64,7 @@ impl Operator {
         let findings = Findings::default();
         let part = || Part::new(&self.context, &findings);
         let mut all: Vec<Box<dyn Driven>> = vec![
-            Box::new(controller_config::Controller::new(part(), self.continues)),
+            Box::new(controller_config::Controller::new(part())),
             Box::new(machine_configuration::Controller(part())),
             Box::new(user_data::Controller(part())),
             Box::new(pools::Controller(part())),

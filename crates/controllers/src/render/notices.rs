@@ -43,9 +43,16 @@ impl Notices {
         if world.other_build(&views).is_some() {
             return Found { settings: Vec::new(), gates: None, made_for: Vec::new() };
         }
+        // Where weir generates, pools wait for these kinds, and their statuses say what is wrong with them.
+        let generates = world.process.as_ref().is_some_and(|process| process.generates);
+        let (mut kubelets, mut runtimes) = (Vec::new(), Vec::new());
+        if !generates {
+            kubelets.extend(world.kubelets.iter().map(AsRef::as_ref));
+            runtimes.extend(world.runtimes.iter().map(AsRef::as_ref));
+        }
         let view = SettingsView {
-            kubelets: &world.kubelets.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
-            runtimes: &world.runtimes.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            kubelets: &kubelets,
+            runtimes: &runtimes,
             pinned: &world.pinned.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
         };
         let made_for = self.made_for(&world.configs);

@@ -50,6 +50,7 @@ impl World {
             profile: &Profile::all()[0],
             build: Arc::new(Build { raw: "v".to_owned(), hash: "h".to_owned(), release: None }),
             settle: Duration::ZERO,
+            generating: Default::default(),
         };
         tokio::spawn(context.cluster.clone().fill(world.client.clone()));
         let (watches, client) = (context.cluster.watches.clone(), world.client.clone());

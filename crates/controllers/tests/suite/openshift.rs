@@ -31,7 +31,7 @@ use weir_api::{
     },
 };
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Cluster, Context, cluster::Watcher, masters, operator::Operator, unused};
+use weir_controllers::{Build, Cluster, Context, Generating, cluster::Watcher, masters, operator::Operator, unused};
 use weir_distro::Profile;
 use weir_images::{Images, Source};
 use weir_kubeio::{Clock, drive};
@@ -145,9 +145,10 @@ impl OpenShift {
     /// Lets an operator of this build work, which continues what another made or not, and no other.
     fn operate(&mut self, build: &str, continues: bool) {
         self.operator.drain(..).for_each(|task| task.abort());
-        let context = self.context(build);
+        let generating = Generating { continues, ..Generating::default() };
+        let context = Context { generating, ..self.context(build) };
         let watching = tokio::spawn(context.cluster.clone().fill(self.client.clone()));
-        let operator = Operator::new(context).continuing(continues);
+        let operator = Operator::new(context);
         self.operator = vec![watching, tokio::spawn(async move { operator.run().await })];
     }
 
@@ -159,6 +160,7 @@ impl OpenShift {
             profile: &Profile::all()[0],
             build: Arc::new(Build { raw: build.to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
             settle: Duration::ZERO,
+            generating: Default::default(),
         }
     }
 

@@ -137,6 +137,7 @@ impl World {
             profile: &Profile::all()[0],
             build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
             settle: Duration::ZERO,
+            generating: Default::default(),
         };
         let watching = tokio::spawn(context.cluster.clone().fill(client));
         let operator = Operator::new(context).keeping(kept);

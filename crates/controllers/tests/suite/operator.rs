@@ -58,6 +58,7 @@ async fn pools_are_made_and_the_state_is_said() {
         profile: &Profile::all()[0],
         build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
         settle: Duration::ZERO,
+        generating: Default::default(),
     };
     tokio::spawn(context.cluster.clone().fill(client.clone()));
     let operator = Operator::new(context);
@@ -151,6 +152,7 @@ async fn guarded(platform: &str, gates: &[&str]) -> (ApiServer, Client) {
         profile: Profile::by_name("ocp").unwrap(),
         build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
         settle: Duration::ZERO,
+        generating: Default::default(),
     };
     tokio::spawn(context.cluster.clone().fill(client.clone()));
     let operator = Operator::new(context);

@@ -24,7 +24,7 @@ use weir_api::{
     keys::names::OPERATOR_NAMESPACE,
 };
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Access, Build, Cluster, Context, render, rollout};
+use weir_controllers::{Access, Build, Cluster, Context, Generating, render, rollout};
 use weir_distro::Profile;
 use weir_images::{Images, Source};
 use weir_kubeio::{Clock, drive};
@@ -122,6 +122,7 @@ async fn started_with(is_served: impl Fn(&str) -> bool, is_spoilt: fn(&str) -> b
         profile: Profile::by_name("ocp").unwrap(),
         build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: Some("5.0.0".to_owned()) }),
         settle: SETTLE,
+        generating: Generating { continues: true, ..Generating::default() },
     };
     tokio::spawn(context.cluster.clone().fill(client.clone()));
     let access = Access::new(&context.cluster, Images::new(Source::default()));

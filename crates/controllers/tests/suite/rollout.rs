@@ -60,6 +60,7 @@ async fn the_master_that_runs_the_operator_goes_last() {
         profile: &Profile::all()[0],
         build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: None }),
         settle: Duration::ZERO,
+        generating: Default::default(),
     };
     let controller = rollout::Controller::new(context.clone());
     tokio::select! {

@@ -110,6 +110,7 @@ impl World {
             profile: &Profile::all()[0],
             build: Arc::new(Build { raw: "v".to_owned(), hash: "h".to_owned(), release: None }),
             settle,
+            generating: Default::default(),
         };
         Task(tokio::spawn(async move {
             let (drain, nodes) = (drain::Controller::new(context.clone()), nodes::Controller::new(context.clone()));

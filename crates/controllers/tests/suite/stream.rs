@@ -75,6 +75,7 @@ async fn cluster(profile: &str, image: &str, version: &str) -> Context {
         profile,
         build: Arc::new(build),
         settle: Duration::ZERO,
+        generating: Default::default(),
     }
 }
 

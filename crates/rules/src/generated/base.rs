@@ -59,20 +59,26 @@ pub fn of_pool<'a>(templates: &'a Templates, pool: &str) -> Result<&'a [MachineC
 /// If no template contains it, or its contents cannot be read.
 pub fn file(templates: &Templates, pool: &str, path: &str) -> Result<String, BaseError> {
     let unreadable = |why: String| BaseError::Unreadable { pool: pool.to_owned(), path: path.to_owned(), why };
-    for config in of_pool(templates, pool)? {
-        let Some(raw) = &config.spec.config else { continue };
-        let Ok(ignition) = Config::read(raw) else { continue };
-        if ignition.validate().is_err() {
-            continue;
-        }
-        let Some(file) = ignition.files().find(|file| file.get("path").is_some_and(|found| found == path)) else {
-            continue;
-        };
-        let Some(held) = file.get("contents").and_then(Value::as_object) else { return Ok(String::new()) };
-        let bytes = contents::decode(held).map_err(|error| unreadable(error.to_string()))?;
-        return String::from_utf8(bytes).map_err(|error| unreadable(error.to_string()));
+    if let Some(text) = of_pool(templates, pool)?.iter().find_map(|config| held(config, path)) {
+        return text.map_err(unreadable);
     }
     Err(BaseError::Absent { pool: pool.to_owned(), path: path.to_owned() })
+}
+
+/// The text of a file that a MachineConfig writes; absent when it writes none, or none that can be read.
+#[must_use]
+pub fn text_of(config: &MachineConfig, path: &str) -> Option<String> {
+    held(config, path)?.ok()
+}
+
+/// What is in the file at the path, or what is wrong with it; absent when there is none, or the configuration is not valid.
+fn held(config: &MachineConfig, path: &str) -> Option<Result<String, String>> {
+    let ignition = Config::read(config.spec.config.as_ref()?).ok()?;
+    ignition.validate().ok()?;
+    let file = ignition.files().find(|file| file.get("path").is_some_and(|found| found == path))?;
+    let Some(held) = file.get("contents").and_then(Value::as_object) else { return Some(Ok(String::new())) };
+    let bytes = contents::decode(held).map_err(|error| error.to_string());
+    Some(bytes.and_then(|bytes| String::from_utf8(bytes).map_err(|error| error.to_string())))
 }
 
 #[cfg(test)]

@@ -9,7 +9,10 @@
 //! Source: `NewIgnFileBytesOverwriting` and `MachineConfigFromIgnConfig` in `pkg/controller/common/helpers.go` of
 //! github.com/openshift/machine-config-operator. R-CONFIG-3 is ours; the reference always writes.
 
-use crate::{objects::edit::means_same, view::Annotations};
+use crate::{
+    objects::edit::{edit, means_same},
+    view::Annotations,
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 use serde_json::{Value, json};
@@ -93,6 +96,41 @@ pub fn update(found: Option<&MachineConfig>, fresh: MachineConfig) -> Option<Mac
     (!means_same(&said(found), &said(&next))).then_some(next)
 }
 
+/// The JSON patch that makes the one that is there what [`update`] made of it; absent when it is that already.
+#[must_use]
+pub fn edits(found: &MachineConfig, next: &MachineConfig) -> Option<Value> {
+    let fields = |config: &MachineConfig| {
+        let (metadata, spec) = (&config.metadata, &config.spec);
+        [
+            ("/metadata/annotations", json!(metadata.annotations)),
+            ("/metadata/ownerReferences", json!(metadata.owner_references)),
+            ("/spec/config", json!(spec.config)),
+            ("/spec/kernelArguments", json!(spec.kernel_arguments)),
+        ]
+    };
+    let differing = fields(found).into_iter().zip(fields(next)).filter(|(there, wanted)| there != wanted);
+    edit(&found.metadata, differing.map(|(_, (path, wanted))| (path.to_owned(), wanted)).collect())
+}
+
+/// From what a MachineConfig is generated, for people; absent if a user made it.
+#[must_use]
+pub fn made_of(config: &MachineConfig) -> Option<String> {
+    let name = config.metadata.name.as_deref().unwrap_or_default();
+    let owner = config.metadata.owner_references.iter().flatten().next();
+    match owner {
+        Some(owner) if owner.kind == "ControllerConfig" => {
+            let role = config.metadata.labels.as_ref().and_then(|labels| labels.get(ROLE));
+            Some(format!("the release's templates {}/{name}", role.map_or("", String::as_str)))
+        }
+        Some(owner) if build_of(config).is_some() => Some(format!("{} {}", owner.kind, owner.name)),
+        None if build_of(config).is_some() && name.starts_with("98-") => Some("FeatureGate cluster".to_owned()),
+        None if build_of(config).is_some() && name.starts_with("97-") => {
+            Some("Node.config.openshift.io cluster".to_owned())
+        }
+        _ => None,
+    }
+}
+
 /// The build recorded in a MachineConfig; absent if there is none.
 #[must_use]
 pub fn build_of(config: &MachineConfig) -> Option<&str> {
@@ -102,6 +140,22 @@ pub fn build_of(config: &MachineConfig) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_config_is_made_of_is_its_owner_or_follows_from_its_name() {
+        let named = |name: &str, kind: Option<&str>| {
+            let mut config = machine_config(name, "worker", "b", &[]);
+            let of = ObjectMeta { name: Some("mine".to_owned()), ..ObjectMeta::default() };
+            config.metadata.owner_references = kind.map(|kind| vec![owner("v1", kind, &of, true)]);
+            made_of(&config)
+        };
+        let templates = named("01-worker-kubelet", Some("ControllerConfig"));
+        assert_eq!(templates.as_deref(), Some("the release's templates worker/01-worker-kubelet"));
+        assert_eq!(named("99-worker-generated-kubelet", Some("KubeletConfig")).as_deref(), Some("KubeletConfig mine"));
+        assert_eq!(named("98-worker-generated-kubelet", None).as_deref(), Some("FeatureGate cluster"));
+        assert_eq!(named("50-users", None), None);
+        assert_eq!(made_of(&MachineConfig::named("98-users", Default::default())), None);
+    }
 
     #[test]
     fn what_says_the_same_is_not_written() {
@@ -116,6 +170,11 @@ mod tests {
         other.spec.kernel_arguments = Some(vec!["k".to_owned()]);
         let next = update(Some(&found), other.clone()).unwrap();
         assert_eq!(next.metadata.labels, found.metadata.labels);
+        let patch = edits(&found, &next).unwrap();
+        let paths: Vec<&str> = patch.as_array().unwrap().iter().map(|step| step["path"].as_str().unwrap()).collect();
+        let written = ["/metadata/annotations", "/spec/config", "/spec/kernelArguments"];
+        assert_eq!(paths, [&["/metadata/resourceVersion"], &written[..]].concat());
+        assert_eq!(edits(&next, &next), None);
         assert_eq!((build_of(&next), next.spec.config.clone()), (Some("b2"), other.spec.config.clone()));
         assert_eq!(next.spec.kernel_arguments, other.spec.kernel_arguments);
         // A generator that does not set kernel arguments leaves them.

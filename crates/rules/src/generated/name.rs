@@ -13,7 +13,7 @@
 //! github.com/openshift/machine-config-operator and its twin for container runtimes. R-NAME-3 is ours.
 
 use crate::{
-    objects::selector::{Labels, Selector, SelectorError},
+    objects::selector::{SelectorError, selects},
     view::Annotations,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
@@ -111,16 +111,6 @@ pub fn suffix_of(name: &str) -> String {
     if last.parse::<u32>().is_ok() { last.to_owned() } else { String::new() }
 }
 
-/// Whether a selector selects this pool; an empty one selects none.
-///
-/// # Errors
-/// If it is invalid.
-pub fn selects(selector: Option<&LabelSelector>, pool: &MachineConfigPool) -> Result<bool, SelectorError> {
-    static NONE: Labels = Labels::new();
-    let selector = Selector::parse(selector)?;
-    Ok(!selector.is_everything() && selector.matches(pool.metadata.labels.as_ref().unwrap_or(&NONE)))
-}
-
 impl Names<'_> {
     /// The name for an object and a pool.
     ///
@@ -168,7 +158,7 @@ impl Names<'_> {
         let mut found = Vec::new();
         for claim in self.claims {
             let error = |error| NameError::Selector { object: claim.name(), error };
-            if selects(claim.selector, pool).map_err(error)? {
+            if selects(claim.selector, &pool.metadata).map_err(error)? {
                 found.push(claim);
             }
         }

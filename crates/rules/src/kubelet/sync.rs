@@ -30,9 +30,10 @@ use crate::{
         base::Templates,
         config::{machine_config, owner},
         finalizer,
-        name::{Claim, KUBELET, Names, selects, suffix, suffix_of},
+        name::{Claim, KUBELET, Names, suffix, suffix_of},
         stale::{Family, stale},
     },
+    objects::selector::selects,
     render::{components::complete, name_of},
 };
 use jiff::Timestamp;
@@ -205,7 +206,7 @@ fn accepted(view: &View<'_>, config: &KubeletConfig) -> Result<Outcome, KubeletE
 pub(super) fn pools<'a>(view: &View<'a>, config: &KubeletConfig) -> Result<Vec<&'a MachineConfigPool>, KubeletError> {
     let mut pools = Vec::new();
     for pool in view.pools {
-        if selects(config.spec.machine_config_pool_selector.as_ref(), pool)? {
+        if selects(config.spec.machine_config_pool_selector.as_ref(), &pool.metadata)? {
             pools.push(*pool);
         }
     }

@@ -1,12 +1,14 @@
 //! The initial objects of one of our clusters that runs a release, before any controller acts.
 
 use crate::{operator::policies, render::Build, status::update_history::begun, stream::gates::gates};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use weir_api::{
     ClusterVersion, FeatureGate,
     cluster_version::Release,
+    docker_config::{SECRET_KEYS, SECRET_TYPE},
     keys::{
         config::{
             BUILT_IN, DISTRIBUTION, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE, SEEDED,
@@ -15,7 +17,9 @@ use weir_api::{
             ARBITER, ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, MASTER, OPERATOR_NAMESPACE,
             VERSION, WORKER,
         },
+        namespaces,
         node::ROLE_PREFIX,
+        secrets,
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
 };
@@ -93,12 +97,13 @@ pub fn objects(facts: &Facts<'_>) -> Vec<Seed> {
     let cluster = |object| Seed { owner: Owner::Cluster, object };
     let user = |object| Seed { owner: Owner::User, object };
     let mut seeds = vec![
-        user(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": OPERATOR_NAMESPACE}})),
+        user(namespace(OPERATOR_NAMESPACE)),
+        user(namespace(namespaces::CONFIG)),
+        user(pull_secret()),
         cluster(cluster_version(facts)),
         cluster(feature_gate(facts)),
         cluster(infrastructure(facts)),
     ];
-    seeds.extend(facts.shape.roles().map(|role| user(machine_config(role))));
     seeds.extend(pools(facts).into_iter().map(user));
     seeds.push(cluster(controller_config(facts)));
     seeds.extend(policies(facts).into_iter().map(cluster));
@@ -106,6 +111,10 @@ pub fn objects(facts: &Facts<'_>) -> Vec<Seed> {
         seed.object["metadata"]["annotations"][SEEDED] = json!(facts.build.raw);
     }
     seeds
+}
+
+fn namespace(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
 }
 
 fn config(kind: &str, name: &str, spec: &Value, status: &Value) -> Value {
@@ -146,22 +155,21 @@ fn infrastructure(facts: &Facts<'_>) -> Value {
         "controlPlaneTopology": facts.shape.topology(),
         "infrastructureTopology": "HighlyAvailable",
         "infrastructureName": "weir",
+        "apiServerInternalURI": API_SERVER,
         "platform": "None",
         "platformStatus": {"type": "None"},
     });
     config("Infrastructure", CLUSTER, &json!({"platformSpec": {"type": "None"}}), &status)
 }
 
-/// Stands for the template controller's output: just enough to be recognised on a machine.
-fn machine_config(role: &str) -> Value {
-    let file = json!({
-        "path": "/etc/machine-role", "mode": 0o644, "overwrite": true, "contents": {"source": format!("data:,{role}%0A")},
-    });
+/// The pull secret of machines that pull nothing.
+fn pull_secret() -> Value {
     json!({
-        "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"),
-        "kind": "MachineConfig",
-        "metadata": {"name": format!("00-{role}"), "labels": {ROLE: role}},
-        "spec": {"config": {"ignition": {"version": "3.5.0"}, "storage": {"files": [file]}}},
+        "apiVersion": "v1",
+        "kind": "Secret",
+        "metadata": {"namespace": namespaces::CONFIG, "name": secrets::PULL},
+        "type": SECRET_TYPE,
+        "data": {SECRET_KEYS[0]: STANDARD.encode(NO_LOGINS)},
     })
 }
 
@@ -192,6 +200,10 @@ fn pools(facts: &Facts<'_>) -> Vec<Value> {
     facts.shape.roles().map(built_in).chain(facts.shape.custom.iter().map(|name| custom(name))).collect()
 }
 
+/// Where machines would find the API server.
+const API_SERVER: &str = "https://api-int.example.com:6443";
+/// A Docker configuration without logins.
+const NO_LOGINS: &str = "{\"auths\":{}}";
 /// Base64 of `# none
 /// `: the API requires some bytes.
 const NO_CERTIFICATES: &str = "IyBub25lCg==";
@@ -222,11 +234,9 @@ fn controller_config(facts: &Facts<'_>) -> Value {
             "kubeAPIServerServingCAData": NO_CERTIFICATES,
             "network": null,
             "proxy": null,
+            "pullSecret": {"namespace": namespaces::CONFIG, "name": secrets::PULL},
             "releaseImage": facts.image,
             "rootCAData": NO_CERTIFICATES,
         },
-        "status": {"conditions": [
-            {"type": "TemplateControllerCompleted", "status": "True", "reason": "", "message": "", "lastTransitionTime": facts.now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()},
-        ]},
     })
 }

@@ -7,7 +7,7 @@
 //!
 //! Source: the Kubernetes API reference (`LabelSelector`), `pkg/labels` of k8s.io/apimachinery for the texts.
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use std::{collections::BTreeMap, fmt};
 
 /// Labels of an object, as object metadata holds them.
@@ -81,6 +81,16 @@ pub enum SelectorError {
         /// The value.
         value: String,
     },
+}
+
+/// Whether a selector selects the object with this metadata; an empty one selects none.
+///
+/// # Errors
+/// When it is invalid.
+pub fn selects(selector: Option<&LabelSelector>, metadata: &ObjectMeta) -> Result<bool, SelectorError> {
+    static NONE: Labels = Labels::new();
+    let selector = Selector::parse(selector)?;
+    Ok(!selector.is_everything() && selector.matches(metadata.labels.as_ref().unwrap_or(&NONE)))
 }
 
 impl Selector {

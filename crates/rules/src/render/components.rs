@@ -3,14 +3,24 @@
 //! R-COMPONENTS-1 A pool whose empty selector selects every MachineConfig is not rendered, and its user is told.
 //! R-COMPONENTS-2 The ControllerConfig must exist and be complete: its present generation observed, templates
 //! completed, neither running nor failing. Until then pools wait without failing.
-//! R-COMPONENTS-3 The MachineConfigs that the selector matches, by name. An absent selector matches nothing, which is an error.
+//! R-COMPONENTS-3 Each ContainerRuntimeConfig and then each KubeletConfig that selects the pool must have its present generation
+//! observed, and have been accepted. Others have no say in the pool.
+//! R-COMPONENTS-4 The MachineConfigs that the selector matches, by name. An absent selector matches nothing, which is an error.
 //!
 //! Source: `pkg/controller/render/render_controller.go` and `pkg/apihelpers/apihelpers.go` of
 //! github.com/openshift/machine-config-operator.
 
-use crate::objects::selector::{Labels, Selector, SelectorError};
+use crate::objects::selector::{Labels, Selector, SelectorError, selects};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::borrow::Borrow;
-use weir_api::{ControllerConfig, MachineConfig, MachineConfigPool, condition::is_true, keys::names};
+use weir_api::{
+    Condition, ContainerRuntimeConfig, ControllerConfig, KubeletConfig, MachineConfig, MachineConfigPool,
+    condition::{TRUE, is_true},
+    keys::{
+        generated::{ACCEPTED, SUCCESS},
+        names,
+    },
+};
 
 /// Why a pool is not rendered now.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,7 +34,10 @@ pub enum NotRendered {
     /// The selector is invalid.
     #[error("spec.machineConfigSelector is invalid: {0}")]
     Selector(#[from] SelectorError),
-    /// R-COMPONENTS-3.
+    /// R-COMPONENTS-3; what is written to the object, or is wrong with it, its status says.
+    #[error("{0}")]
+    SettingsNotComplete(String),
+    /// R-COMPONENTS-4.
     #[error("no MachineConfigs found matching selector {0}")]
     Nothing(String),
 }
@@ -46,6 +59,7 @@ impl NotRendered {
         match self {
             Self::SelectingAll => "SelectingAll",
             Self::NotComplete(_) => "ControllerConfigNotComplete",
+            Self::SettingsNotComplete(_) => "SettingsNotComplete",
             Self::Selector(_) => "InvalidMachineConfigSelector",
             Self::Nothing(_) => "NoMachineConfigs",
         }
@@ -71,6 +85,50 @@ pub fn components<'a, C: Borrow<MachineConfig>>(
     let labels = |config: &'a C| config.borrow().metadata.labels.as_ref().unwrap_or(&NO_LABELS);
     let found: Vec<_> = configs.into_iter().filter(|config| selector.matches(labels(config))).collect();
     if found.is_empty() { Err(NotRendered::Nothing(selector.to_string())) } else { Ok(found) }
+}
+
+/// Whether the settings that select the pool are generated (R-COMPONENTS-3).
+///
+/// # Errors
+/// The first that is not.
+pub fn settled<'a>(
+    pool: &MachineConfigPool,
+    runtimes: impl IntoIterator<Item = &'a ContainerRuntimeConfig>,
+    kubelets: impl IntoIterator<Item = &'a KubeletConfig>,
+) -> Result<(), NotRendered> {
+    let one = |kind: &str, metadata: &ObjectMeta, selector, (observed, last): (Option<i64>, Option<&Condition>)| {
+        if !selects(selector, &pool.metadata)? {
+            return Ok(());
+        }
+        let (name, generation) =
+            (metadata.name.as_deref().unwrap_or_default(), metadata.generation.unwrap_or_default());
+        let observed = observed.unwrap_or_default();
+        if observed != generation {
+            return Err(NotRendered::SettingsNotComplete(format!(
+                "status for {kind} {name} is being reported for {observed}, expecting it for {generation}"
+            )));
+        }
+        let is_accepted =
+            last.is_some_and(|last| last.type_ == SUCCESS || (last.type_ == ACCEPTED && last.status == TRUE));
+        let why = last.map_or_else(String::new, |last| format!(": {}", last.message));
+        let not = || NotRendered::SettingsNotComplete(format!("{kind} {name} has not completed{why}"));
+        if is_accepted { Ok(()) } else { Err(not()) }
+    };
+    for config in runtimes {
+        let status = config.status.as_ref();
+        let last = status.and_then(|status| status.conditions.as_deref()?.last());
+        let observed = status.and_then(|status| status.observed_generation);
+        let selector = config.spec.machine_config_pool_selector.as_ref();
+        one("ContainerRuntimeConfig", &config.metadata, selector, (observed, last))?;
+    }
+    for config in kubelets {
+        let status = config.status.as_ref();
+        let last = status.and_then(|status| status.conditions.as_deref()?.last());
+        let observed = status.and_then(|status| status.observed_generation);
+        let selector = config.spec.machine_config_pool_selector.as_ref();
+        one("KubeletConfig", &config.metadata, selector, (observed, last))?;
+    }
+    Ok(())
 }
 
 /// Whether what is generated matches the current ControllerConfig.
@@ -125,6 +183,38 @@ mod tests {
     }
 
     const COMPLETED: (&str, &str) = ("TemplateControllerCompleted", "True");
+
+    #[test]
+    fn settings_that_select_the_pool_are_waited_for_and_others_are_not() {
+        let pool =
+            serde_json::from_value(json!({"metadata": {"name": "p", "labels": {"pool": "p"}}, "spec": {}})).unwrap();
+        let kubelet = |selects: &str, generation: i64, observed: i64, last: Value| -> KubeletConfig {
+            serde_json::from_value(json!({
+                "metadata": {"name": "k", "generation": generation},
+                "spec": {"machineConfigPoolSelector": {"matchLabels": {"pool": selects}}},
+                "status": {"observedGeneration": observed, "conditions": [last]},
+            }))
+            .unwrap()
+        };
+        let accepted = || json!({"type": "Success", "status": "True", "message": "Success"});
+        let refused = || json!({"type": "Failure", "status": "True", "message": "Error: no"});
+        let of = |kubelet: KubeletConfig| settled(&pool, [], [&kubelet]).map_err(|error| error.to_string());
+        assert_eq!(of(kubelet("p", 1, 1, accepted())), Ok(()));
+        assert_eq!(of(kubelet("other", 2, 1, refused())), Ok(()), "it has no say in the pool");
+        let text = "status for KubeletConfig k is being reported for 1, expecting it for 2";
+        assert_eq!(of(kubelet("p", 2, 1, accepted())).unwrap_err(), text);
+        assert_eq!(of(kubelet("p", 1, 1, refused())).unwrap_err(), "KubeletConfig k has not completed: Error: no");
+        let runtime: ContainerRuntimeConfig = serde_json::from_value(json!({
+            "metadata": {"name": "c", "generation": 1}, "spec": {"machineConfigPoolSelector": {"matchLabels": {"pool": "p"}}},
+        }))
+        .unwrap();
+        let error = settled(&pool, [&runtime], []).unwrap_err();
+        assert_eq!((error.code(), error.is_failure()), ("SettingsNotComplete", false));
+        assert!(
+            error.to_string().starts_with("status for ContainerRuntimeConfig c is being reported for 0"),
+            "{error}"
+        );
+    }
 
     #[test]
     fn what_the_selector_matches() {

@@ -54,6 +54,16 @@ pub enum RenderFailure {
     /// The OSImageStream is not usable yet, and it is known what prevents it.
     #[error("{0}: {1}")]
     NotMade(StreamError, String),
+    /// What is generated for the desired release is not known, because the release cannot be read.
+    #[error("what is generated for {release} is not known: {why}")]
+    NotRead {
+        /// Pull spec of the release image.
+        release: String,
+        /// Why it cannot be read.
+        why: String,
+        /// Whether it is more than a moment's trouble.
+        blocking: bool,
+    },
     /// Its sources cannot be rendered.
     #[error(transparent)]
     Render(#[from] RenderError),
@@ -86,7 +96,7 @@ impl RenderFailure {
             Self::NoImages => "NoImages",
             Self::Components(error) => error.code(),
             Self::Stream(error) => error.code(),
-            Self::NotMade(..) => NOT_MADE,
+            Self::NotMade(..) | Self::NotRead { .. } => NOT_MADE,
             Self::Render(error) => error.code(),
             Self::Guard(_) => "DropinUnreadable",
             Self::Inhibited(inhibitor) => inhibitor.id,
@@ -115,6 +125,7 @@ impl RenderFailure {
         match self {
             Self::Components(error) => error.is_failure(),
             Self::BeingMade => false,
+            Self::NotRead { blocking, .. } => *blocking,
             Self::Mismatch(_)
             | Self::OtherBuild(_)
             | Self::Unreadable(_)

@@ -135,7 +135,7 @@ pub fn of_pool(found: &[Unsupported], pool: &str) -> Option<String> {
     }
 }
 
-const WHY: &str = "nothing is made of these kinds yet: write the files as MachineConfigs";
+const WHY: &str = "nothing is made of these kinds here: write the files as MachineConfigs";
 
 /// The message on the object itself.
 impl fmt::Display for Unsupported {

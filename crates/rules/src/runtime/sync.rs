@@ -23,10 +23,10 @@ use crate::{
         base::{self, BaseError, Templates},
         config::{File, machine_config, owner},
         finalizer,
-        name::{CONTAINER_RUNTIME, Claim, NameError, Names, plain, selects, suffix, suffix_of},
+        name::{CONTAINER_RUNTIME, Claim, NameError, Names, plain, suffix, suffix_of},
         stale::{Family, stale},
     },
-    objects::selector::SelectorError,
+    objects::selector::{SelectorError, selects},
     render::{components::NotRendered, name_of},
 };
 use jiff::Timestamp;
@@ -228,7 +228,7 @@ fn selected<'p>(
 ) -> Result<Vec<&'p MachineConfigPool>, RuntimeError> {
     let mut pools = Vec::new();
     for pool in view.pools {
-        if selects(config.spec.machine_config_pool_selector.as_ref(), pool)? {
+        if selects(config.spec.machine_config_pool_selector.as_ref(), &pool.metadata)? {
             pools.push(*pool);
         }
     }

@@ -78,7 +78,8 @@ pub fn gate_list<'a>(
 }
 
 /// Version that the cluster should run.
-pub(crate) fn running(cluster: &ClusterVersion) -> Option<&str> {
+#[must_use]
+pub fn running(cluster: &ClusterVersion) -> Option<&str> {
     let status = cluster.status.as_ref()?;
     let newest = status.history.first().map(|update| update.version.as_str());
     Some(status.desired.version.as_str()).filter(|v| !v.is_empty()).or(newest).filter(|v| !v.is_empty())

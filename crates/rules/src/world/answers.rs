@@ -239,8 +239,8 @@ impl World {
         self.mismatch(&[]).map(Notice::Mismatch).into_iter().chain(not_made.map(Notice::NotMade)).collect()
     }
 
-    /// The first problem of the whole cluster: what the pools report, what cannot be read, unknown features, and then what the
-    /// operator found in its own work (see [`Failure::order`]; the first of equals).
+    /// The first problem of the whole cluster: what the pools report, what cannot be read, unknown features, that nothing is generated, and
+    /// then what the operator found in its own work (see [`Failure::order`]; the first of equals).
     #[must_use]
     pub fn failure(&self, found: impl IntoIterator<Item = Failure>) -> Option<Failure> {
         let pools = self.pool_views();
@@ -250,6 +250,10 @@ impl World {
         (Failure::of_pools(&pools).or_else(own))
             .or_else(|| all(&self.unreadable).map(|said| Failure::Unreadable { said }))
             .or_else(|| self.gate_list().err().map(unknown))
+            .or_else(|| {
+                let why = self.not_generated()?.to_owned();
+                Some(Failure::Work { task: Task::MachineConfigController, why })
+            })
             .or_else(|| found.into_iter().min_by_key(Failure::order))
     }
 

@@ -3,20 +3,21 @@
 use super::World;
 use crate::view::unreadable::UnreadableObject;
 use k8s_openapi::{
-    api::core::v1::{Node, Pod},
+    api::core::v1::{Node, Pod, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use std::sync::Arc;
 use weir_api::{
-    ClusterVersion, ContainerRuntimeConfig, ControllerConfig, FeatureGate, Infrastructure, KubeletConfig,
-    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSConfig, OSImageStream,
-    PinnedImageSet,
+    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
+    ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
+    ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
+    MachineConfigPool, MachineConfiguration, MachineOSConfig, NodeConfig, OSImageStream, PinnedImageSet,
     keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
 };
 
 /// Kinds of which one object counts, with its name and field, and kinds of which all objects count.
 macro_rules! objects {
-    (one { $($one:ident $name:ident $field:ident,)* } all { $($all:ident $fields:ident,)* }) => {
+    (one { $($one:ident $name:ident $($field:ident).+,)* } all { $($all:ident $($fields:ident).+,)* }) => {
         /// An object that decisions depend on. Objects are shared, not copied.
         #[derive(Clone, Debug)]
         pub enum Object {
@@ -33,10 +34,10 @@ macro_rules! objects {
             pub fn put(&mut self, object: Object) {
                 match object {
                     $(Object::$one(object) if object.metadata.name.as_deref() == Some($name) => {
-                        self.$field = Some(object);
+                        self.$($field).+ = Some(object);
                     })*
                     $(Object::$one(_) => {})*
-                    $(Object::$all(object) => put(&mut self.$fields, object, |held| &held.metadata),)*
+                    $(Object::$all(object) => put(&mut self.$($fields).+, object, |held| &held.metadata),)*
                     Object::Unreadable(object) => self.unreadable.push(object),
                 }
             }
@@ -59,6 +60,11 @@ objects! {
         ControllerConfig CONTROLLER_CONFIG controller_config,
         OSImageStream CLUSTER streams,
         MachineConfiguration CLUSTER configuration,
+        APIServer CLUSTER settings.api_server,
+        NodeConfig CLUSTER settings.node,
+        Image CLUSTER settings.image,
+        CRIOCredentialProviderConfig CLUSTER settings.credential_providers,
+        InternalReleaseImage CLUSTER settings.release_image,
     }
     all {
         MachineConfigPool pools,
@@ -70,6 +76,12 @@ objects! {
         Node nodes,
         MachineConfigNode reports,
         Pod pods,
+        ImageDigestMirrorSet settings.digest_mirrors,
+        ImageTagMirrorSet settings.tag_mirrors,
+        ImageContentSourcePolicy settings.content_sources,
+        ClusterImagePolicy settings.cluster_policies,
+        ImagePolicy settings.policies,
+        Secret settings.secrets,
     }
 }
 
@@ -85,7 +97,10 @@ impl World {
 }
 
 fn put<K>(objects: &mut Vec<Arc<K>>, object: Arc<K>, metadata: impl Fn(&K) -> &ObjectMeta) {
-    let place = objects.binary_search_by(|held| metadata(held).name.cmp(&metadata(&object).name));
+    fn key(metadata: &ObjectMeta) -> (Option<&str>, Option<&str>) {
+        (metadata.namespace.as_deref(), metadata.name.as_deref())
+    }
+    let place = objects.binary_search_by(|held| key(metadata(held)).cmp(&key(metadata(&object))));
     match place.map(|at| objects.get_mut(at)) {
         Ok(Some(held)) => *held = object,
         Ok(None) => objects.push(object),

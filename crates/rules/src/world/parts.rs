@@ -2,7 +2,8 @@
 //!
 //! R-PARTS-1 If several things prevent that, the first of these is reported: another build manages the cluster; something
 //! contradicts the distribution; the OSImageStream is being made; an object that decides about it is unreadable; the gates are
-//! unknown; the ControllerConfig is not complete, or nothing is selected; there is no stream for it.
+//! unknown; the ControllerConfig is not complete, perhaps because the release cannot be read, or nothing is selected; settings that
+//! select it are not generated yet, where weir generates; there is no stream for it.
 //! R-PARTS-2 An unreadable OSImageStream is reported as that: it cannot be made. Any other unreadable object must not hide that the
 //! OSImageStream is being made: no node starts meanwhile, and commands know only from the pools (R-FAILURE-2).
 //! R-PARTS-3 A read-only command takes ControllerConfig and streams as they are, whoever wrote them and for whatever release: what
@@ -12,12 +13,12 @@ use super::World;
 use crate::{
     render::{
         Build, RenderError, RenderInput, Rendered,
-        components::{complete, components},
+        components::{complete, components, settled},
         failure::RenderFailure,
         reconcilable::{Override, overrides},
         render,
     },
-    stream::{ResolvedStream, StreamReason, resolve_stream},
+    stream::{ResolvedStream, StreamReason, problem::CatalogProblem, resolve_stream},
     view::{
         PoolView,
         unreadable::{UnreadableObject, keeps},
@@ -68,7 +69,16 @@ impl World {
         }
         self.has_streams()?;
         let ready = if waits { complete(self.controller_config.as_deref()) } else { Ok(()) };
+        if let (Err(_), Some(CatalogProblem { release, why, blocking, .. })) = (&ready, self.catalog_problem()) {
+            let (release, why) = (release.clone(), why.clone());
+            return Err(RenderFailure::NotRead { release, why, blocking: *blocking });
+        }
         let configs = components(pool.object, ready, &self.configs)?;
+        if self.process.as_ref().is_some_and(|process| process.generates) {
+            let (runtimes, kubelets) =
+                (self.runtimes.iter().map(AsRef::as_ref), self.kubelets.iter().map(AsRef::as_ref));
+            settled(pool.object, runtimes, kubelets)?;
+        }
         let resolved = self.stream(pool, pools)?;
         let controller_config = match (&self.controller_config, &resolved.set) {
             (Some(config), _) => config.clone(),

@@ -218,6 +218,7 @@ impl Cluster {
             profile: self.profile,
             build: Arc::new(self.build()),
             settle: SETTLE,
+            generating: Default::default(),
         }
     }
 

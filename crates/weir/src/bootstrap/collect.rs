@@ -1,18 +1,16 @@
 //! Which of the installer's manifests are used.
 
+use crate::generate::setting;
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use weir_api::{
     MachineConfig, MachineConfigPool, MachineOSConfig,
-    image_config::Image,
     keys::{config, names},
-    kind::{CONFIG_GROUP, IMAGE_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
-    mirrors::{content_source::ImageContentSourcePolicy, digest::ImageDigestMirrorSet, tag::ImageTagMirrorSet},
+    kind::{CONFIG_GROUP, IMAGE_GROUP, MACHINE_CONFIG_GROUP},
 };
-use weir_images::cluster::Policy;
 use weir_manifests::{Manifest, Reading};
-use weir_rules::world::World;
+use weir_rules::world::{Object, World};
 
 /// The tag that identifies the release's ImageStream.
 const OPERATOR_TAG: &str = "machine-config-operator";
@@ -27,27 +25,8 @@ pub(super) struct Collected {
     /// The release payload.
     pub(super) image_stream: Option<Value>,
     pub(super) api_server: Option<Value>,
-    pub(super) registries: Registries,
-}
-
-/// Where images are.
-#[derive(Debug, Default)]
-pub(super) struct Registries {
-    image: Option<Image>,
-    digest_sets: Vec<ImageDigestMirrorSet>,
-    content_sources: Vec<ImageContentSourcePolicy>,
-    tag_sets: Vec<ImageTagMirrorSet>,
-}
-
-impl Registries {
-    pub(super) fn policy(&self) -> Policy<'_> {
-        Policy {
-            image: self.image.as_ref(),
-            digest_sets: self.digest_sets.iter().collect(),
-            content_sources: self.content_sources.iter().collect(),
-            tag_sets: self.tag_sets.iter().collect(),
-        }
-    }
+    /// KubeletConfigs and ContainerRuntimeConfigs, which take templates to be of use.
+    pub(super) settings: Vec<String>,
 }
 
 impl Collected {
@@ -94,30 +73,29 @@ impl Collected {
                 world.streams = Some(Arc::new(manifest.read()?));
             }
             (MACHINE_CONFIG_GROUP, "v1", "MachineOSConfig") => self.os_configs.push(manifest.read()?),
-            (MACHINE_CONFIG_GROUP, "v1", kind @ ("KubeletConfig" | "ContainerRuntimeConfig"))
-            | (MACHINE_CONFIG_GROUP, "v1" | "v1alpha1", kind @ "InternalReleaseImage") => bail!(
+            (MACHINE_CONFIG_GROUP, "v1" | "v1alpha1", kind @ "InternalReleaseImage") => bail!(
                 "{kind} {}: generating MachineConfigs from it is not supported; put them among the manifests instead of it",
                 manifest.name()
             ),
             (CONFIG_GROUP, "v1", "FeatureGate") if manifest.name() == names::CLUSTER => {
                 world.feature_gate = Some(Arc::new(manifest.read()?));
             }
-            (CONFIG_GROUP, "v1", "APIServer") if manifest.name() == names::CLUSTER => {
-                self.api_server = Some(manifest.object.clone());
-            }
-            (CONFIG_GROUP, "v1", "Image") if manifest.name() == names::CLUSTER => {
-                self.registries.image = Some(manifest.read()?);
-            }
-            (CONFIG_GROUP, "v1", "ImageDigestMirrorSet") => self.registries.digest_sets.push(manifest.read()?),
-            (CONFIG_GROUP, "v1", "ImageTagMirrorSet") => self.registries.tag_sets.push(manifest.read()?),
-            (OPERATOR_GROUP, "v1alpha1", "ImageContentSourcePolicy") => {
-                self.registries.content_sources.push(manifest.read()?);
-            }
             (IMAGE_GROUP, "v1", "ImageStream") if has_operator(&manifest.object) => {
                 self.image_stream = Some(manifest.object.clone());
             }
             (group, version, kind) => {
                 manifest.check_kind()?;
+                // A Secret of the cluster is none that machines log in with.
+                if let Some(object) = setting(manifest)?.filter(|object| !matches!(object, Object::Secret(_))) {
+                    if matches!(object, Object::KubeletConfig(_) | Object::ContainerRuntimeConfig(_)) {
+                        self.settings.push(format!("{kind} {}", manifest.name()));
+                    }
+                    if matches!(object, Object::APIServer(_)) && manifest.name() == names::CLUSTER {
+                        self.api_server = Some(manifest.object.clone());
+                    }
+                    world.put(object);
+                    return Ok(());
+                }
                 tracing::debug!("{}: {kind} of {group}/{version} is passed over", manifest.place);
             }
         }

@@ -1,34 +1,38 @@
 //! MachineConfigs that are generated from the manifests and the templates of a release.
 
 use super::collect::Collected;
-use crate::generate::{self, Item, Objects};
+use crate::generate;
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use std::path::Path;
+use weir_rules::{
+    render::Build,
+    world::generated::{Generators, Item},
+};
 
 /// Adds the generated ones; the pull secret is used whatever the ControllerConfig calls it.
 pub(super) fn add(folder: &Path, mut pull_secret: Secret, collected: &mut Collected) -> Result<()> {
     let mut templates = generate::of_folder(folder).context("reading templates")?;
-    templates.release.clone_from(&collected.world.release);
-    let controller_config = collected.world.controller_config.as_deref().cloned().unwrap_or_default();
-    if let Some(named) = &controller_config.spec.pull_secret {
+    let world = &mut collected.world;
+    templates.release.clone_from(&world.release);
+    if let Some(named) = world.controller_config.as_ref().and_then(|config| config.spec.pull_secret.as_ref()) {
         pull_secret.metadata.namespace.clone_from(&named.namespace);
         pull_secret.metadata.name.clone_from(&named.name);
     }
-    let server = collected.api_server.clone().map(serde_json::from_value).transpose();
-    let objects = Objects {
-        controller_config,
-        api_server: server.context("APIServer cluster")?,
-        secrets: vec![pull_secret],
-        ..Objects::default()
-    };
-    // Without pools there are only those of the templates, and no object of which anything could be noticed.
-    for item in generate::all(&objects, &templates, Timestamp::UNIX_EPOCH) {
+    world.put(pull_secret.into());
+    let build = Build::ours();
+    let of_pools = world.templates_of_pools(&templates, &build);
+    let items = Generators::new(world, &templates, &of_pools, &build, Timestamp::UNIX_EPOCH).bootstrap();
+    for item in items {
         let config = match item {
             Item::Made(config) => *config,
-            Item::Refused { object, why } => return Err(why.context(object)),
-            Item::Noticed { .. } => continue,
+            Item::Refused { object, why } => bail!("{object}: {why}"),
+            Item::Noticed { object, what } => {
+                eprintln!("warning: {object}: {what}");
+                continue;
+            }
+            Item::Gone(_) => continue,
         };
         let name = config.metadata.name.clone().unwrap_or_default();
         if collected.world.config(&name).is_some() {

@@ -60,6 +60,11 @@ pub fn run(arguments: &Bootstrap) -> Result<()> {
     let has_streams = collected.world.has_streams().context("error creating feature gates handler")?;
     if let Some(folder) = &arguments.templates {
         generated::add(folder, pull_secret, &mut collected)?;
+    } else if let Some(object) = collected.settings.first() {
+        bail!(
+            "{object}: MachineConfigs are generated from it with the templates of the release: name their folder with --templates, or \
+             put the MachineConfigs among the manifests instead of it"
+        );
     }
     pre_built::add(&mut collected)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;

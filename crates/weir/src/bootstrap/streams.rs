@@ -15,6 +15,7 @@ use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{
     Authfile, Images, Release,
+    cluster::Policy,
     release::{ImageReferences, Strictness},
 };
 use weir_rules::stream::catalog::{Candidate, Existing, Failure, Input, Inspected, Source, SourceKind, catalog};
@@ -39,7 +40,14 @@ impl Streams {
         if let Some(config) = config.as_mut().filter(|config| config.control_plane_topology() == Some(EXTERNAL)) {
             config.proxy = None;
         }
-        let source = source.with_cluster(&collected.registries.policy(), config.as_ref(), None)?;
+        let settings = &collected.world.settings;
+        let policy = Policy {
+            image: settings.image.as_deref(),
+            digest_sets: settings.digest_mirrors.iter().map(AsRef::as_ref).collect(),
+            content_sources: settings.content_sources.iter().map(AsRef::as_ref).collect(),
+            tag_sets: settings.tag_mirrors.iter().map(AsRef::as_ref).collect(),
+        };
+        let source = source.with_cluster(&policy, config.as_ref(), None)?;
         Ok(Self { images: Images::new(source) })
     }
 

@@ -4,6 +4,7 @@ mod distro;
 mod file;
 mod rollout;
 mod stream;
+mod take_over;
 
 use crate::exit::Outcome;
 use anyhow::Result;
@@ -25,6 +26,8 @@ enum What {
     Rollout(rollout::Rollout),
     /// Which OS image stream a pool gets, why, and its images
     Stream(stream::Stream),
+    /// Whether weir can take over what another operator generates, and which nodes would notice
+    TakeOver(Box<take_over::TakeOver>),
 }
 
 impl Explain {
@@ -38,6 +41,7 @@ impl Explain {
             What::File(file) => file.run(),
             What::Rollout(rollout) => rollout.run(),
             What::Stream(stream) => stream.run(),
+            What::TakeOver(take_over) => take_over.run(),
         }
     }
 }

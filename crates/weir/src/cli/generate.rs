@@ -1,16 +1,14 @@
 //! `weir generate`: the MachineConfigs that a cluster generates, from its objects, without a cluster.
 
 use super::image_source::ImageSource;
-use crate::{
-    exit::Outcome,
-    generate::{self, Item, Templates},
-};
+use crate::{exit::Outcome, generate};
 use anyhow::{Context as _, Result};
 use clap::{ArgGroup, Args, ValueEnum};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use weir_api::kind::MACHINE_CONFIG_GROUP;
+use weir_rules::world::generated::{Item, ReleaseTemplates};
 
 /// From what, with which templates, printed how
 #[derive(Debug, Args)]
@@ -51,16 +49,17 @@ impl Generate {
     /// # Errors
     /// When objects or templates cannot be read.
     pub fn run(&self) -> Result<Outcome> {
-        let objects = generate::of_files(&self.files)?;
+        let world = generate::of_files(&self.files)?;
         let templates = self.read_templates()?;
         let mut outcome = Outcome::Done;
         let mut made = Vec::new();
-        for item in generate::all(&objects, &templates, Timestamp::now()) {
+        for item in generate::all(&world, templates, Timestamp::now()) {
             match item {
                 Item::Made(config) => made.push(*config),
+                Item::Gone(_) => {}
                 Item::Noticed { object, what } => eprintln!("warning: {object}: {what}"),
                 Item::Refused { object, why } => {
-                    eprintln!("error: {object}: {why:#}");
+                    eprintln!("error: {object}: {why}");
                     outcome = Outcome::Failed;
                 }
             }
@@ -80,7 +79,7 @@ impl Generate {
         Ok(outcome)
     }
 
-    fn read_templates(&self) -> Result<Templates> {
+    fn read_templates(&self) -> Result<ReleaseTemplates> {
         match (&self.templates, &self.release) {
             (Some(folder), _) => generate::of_folder(folder),
             (None, release) => {

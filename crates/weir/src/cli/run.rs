@@ -2,8 +2,8 @@
 
 use super::{Cluster, LogFormat, image_source::ImageSource, kept_controller::KeptController, up::distribution};
 use crate::{exit::Outcome, run};
-use clap::{Args, Subcommand};
-use std::{net::SocketAddr, time::Duration};
+use clap::{Args, Subcommand, ValueEnum};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use weir_distro::Profile;
 use weir_kubeio::lease::Timing;
 use weir_sim::duration;
@@ -65,6 +65,14 @@ pub struct Options {
     /// it must no longer run
     #[arg(long, conflicts_with = "release")]
     pub take_over: bool,
+    /// With --take-over: write what weir generates although it differs from what the other operator generated. `weir explain
+    /// take-over` shows what differs, and which nodes notice
+    #[arg(long, value_name = "WHOSE", value_enum, requires = "take_over")]
+    pub adopt_generated: Option<Adopt>,
+    /// Folder with templates that count in the place of those of the release, laid out like /etc/mcc/templates in its image
+    /// machine-config-operator
+    #[arg(long, value_name = "DIR")]
+    pub templates: Option<PathBuf>,
     /// How long to wait at startup for an API server that does not answer
     #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
     pub wait: Duration,
@@ -84,6 +92,13 @@ pub struct Options {
     /// Leader election
     #[command(flatten)]
     pub election: Election,
+}
+
+/// Whose generated MachineConfigs are taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Adopt {
+    /// Weir's
+    Ours,
 }
 
 /// How processes elect the one that writes; the others are standbys.

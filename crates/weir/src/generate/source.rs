@@ -7,26 +7,20 @@ use std::{
 };
 use weir_controllers::templates;
 use weir_images::{Images, Source};
-use weir_rules::template::{
-    Tree,
-    tree::{MAX_BYTES, MAX_DEPTH, MAX_ENTRIES},
+use weir_rules::{
+    template::{
+        Tree,
+        tree::{MAX_BYTES, MAX_DEPTH, MAX_ENTRIES},
+    },
+    world::generated::ReleaseTemplates,
 };
-
-/// The templates that pools are generated from.
-#[derive(Debug, Default)]
-pub struct Templates {
-    /// Their files.
-    pub tree: Tree,
-    /// Version of the release they are of, where that is known.
-    pub release: Option<String>,
-}
 
 /// Reads a folder of templates, as it is in the image of a release.
 ///
 /// # Errors
 /// When it cannot be read, has no role in it, or goes beyond a bound. Links in it are refused: it would depend on the machine
 /// what they stand for.
-pub fn of_folder(folder: &Path) -> Result<Templates> {
+pub fn of_folder(folder: &Path) -> Result<ReleaseTemplates> {
     let mut tree = Tree::default();
     let mut left = vec![(folder.to_owned(), String::new())];
     let mut entries = 0;
@@ -58,7 +52,7 @@ pub fn of_folder(folder: &Path) -> Result<Templates> {
     if tree.folders(&[]).next().is_none() {
         bail!("{}: there is no folder of a role in it, such as master or worker", folder.display());
     }
-    Ok(Templates { tree, release: None })
+    Ok(ReleaseTemplates { tree, release: None })
 }
 
 fn content(path: &PathBuf) -> Result<Vec<u8>> {
@@ -73,9 +67,9 @@ fn content(path: &PathBuf) -> Result<Vec<u8>> {
 ///
 /// # Errors
 /// When it cannot be read or carries none.
-pub async fn of_release(reference: &str, source: Source) -> Result<Templates> {
+pub async fn of_release(reference: &str, source: Source) -> Result<ReleaseTemplates> {
     let images = Images::new(source.with_layout_of(reference)?);
     let release = images.release(reference).await?;
     let tree = templates::of_release(&images, &release).await?;
-    Ok(Templates { tree, release: Some(release.version) })
+    Ok(ReleaseTemplates { tree, release: Some(release.version) })
 }

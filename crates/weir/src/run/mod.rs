@@ -21,6 +21,7 @@ mod take_over;
 use crate::{
     cli::run::Options,
     exit::Outcome,
+    generate::of_folder,
     reach::{self, known},
     signals::asked_to_stop,
 };
@@ -40,7 +41,7 @@ use weir_api::{
         names::{CLUSTER, VERSION},
     },
 };
-use weir_controllers::{Build, Cluster, Context, operator::Operator};
+use weir_controllers::{Build, Cluster, Context, Generating, operator::Operator};
 use weir_distro::Profile;
 use weir_images::{Images, Release};
 use weir_kubeio::{Clock, error::optional, lease::Timing};
@@ -152,7 +153,7 @@ async fn control(role: Role, context: &Context, images: Images, options: &Option
         async {
             if role.operates() {
                 let operator = Operator::new(context.clone()).of_image(&options.operator_image);
-                Box::pin(operator.continuing(options.take_over).keeping(kept).run()).await;
+                Box::pin(operator.keeping(kept).run()).await;
             }
         },
     );
@@ -186,11 +187,20 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
     let usual = if election.follows_the_cluster() { leader::usual(&client).await } else { Timing::default() };
     let leases = Leases::new(role, election, election.timing(usual), &client, &clock);
     let client = leases.client(config, role.component())?;
-    let context = Context { client, cluster: Cluster::default(), clock, profile, build, settle: options.settle };
+    let generating = generating(options)?;
+    let settle = options.settle;
+    let context = Context { client, cluster: Cluster::default(), clock, profile, build, settle, generating };
     health.know(context.clone(), leases.fences());
     let version = release.map(|release| release.version).or_else(|| there.desired_version().map(str::to_owned));
     eprintln!("running against {at}: {} {}", profile.title, version.unwrap_or_default());
     Ok(Started { leases, context, images })
+}
+
+/// How MachineConfigs are generated.
+fn generating(options: &Options) -> Result<Generating> {
+    let templates = options.templates.as_deref().map(of_folder).transpose()?;
+    let templates = templates.map(|templates| Arc::new(templates.tree));
+    Ok(Generating { continues: options.take_over, asked: options.adopt_generated.is_some(), templates })
 }
 
 /// What distinguishes OpenShift from any other API server.

@@ -127,7 +127,7 @@ fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
 
 async fn read(client: &Client, wanted: &Value) -> Result<Option<Value>> {
     let (kind, name) = (text(wanted, "/kind"), text(wanted, "/metadata/name"));
-    let api: Api<DynamicObject> = Api::all_with(client.clone(), &write::resource(text(wanted, "/apiVersion"), kind));
+    let api: Api<DynamicObject> = write::place(client, wanted);
     let found = optional(api.get(name).await)
         .map_err(|e| anyhow!(said(&e)))
         .with_context(|| format!("reading {kind} {name}"))?;

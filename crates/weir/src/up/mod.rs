@@ -139,8 +139,15 @@ async fn start(up: &Up) -> Result<Started> {
     let clock = Clock::system();
     let build = Arc::new(Build { release: Some(chosen.release.version.clone()), ..Build::ours() });
     let client = Client::new(server.service(), "default");
-    let context =
-        Context { client, cluster: Cluster::default(), clock, profile: chosen.profile, build, settle: up.settle };
+    let context = Context {
+        client,
+        cluster: Cluster::default(),
+        clock,
+        profile: chosen.profile,
+        build,
+        settle: up.settle,
+        generating: Default::default(),
+    };
     let before = populate(up, &chosen, &context).await?;
     listener.write_kubeconfig(home.kubeconfig())?;
     let registry = registry::open(&home.registry(), &chosen.layouts).await;

@@ -155,6 +155,10 @@ fn what_cannot_be_generated_is_told_and_nothing_is_half_made() -> Result<()> {
     Ok(())
 }
 
+/// A template of what kubelets start from.
+const KUBELET: &str = "mode: 0644\npath: /etc/kubernetes/kubelet.conf\ncontents:\n  inline: |\n    kind: KubeletConfiguration\n    \
+                       apiVersion: kubelet.config.k8s.io/v1beta1\n";
+
 /// What machines boot with is what the cluster makes of the same objects later.
 #[test]
 fn bootstrapping_with_templates_gives_the_names_that_rendering_gives() -> Result<()> {
@@ -165,9 +169,15 @@ fn bootstrapping_with_templates_gives_the_names_that_rendering_gives() -> Result
     });
     let gates = json!({"apiVersion": "config.openshift.io/v1", "kind": "FeatureGate", "metadata": {"name": "cluster"},
         "status": {"featureGates": [{"version": "0.0.1-snapshot", "enabled": [], "disabled": []}]}});
-    let objects = [controller_config(NAME), api_server("Old"), pool, gates];
-    let given =
-        given(&[objects[..3].to_vec(), vec![secret()]].concat(), &[("worker/00-worker/_base/files/a", template)])?;
+    let mut pool = pool;
+    pool["metadata"]["labels"] = json!({format!("pools.operator.{GROUP}/worker"): ""});
+    let kubelet = settings("KubeletConfig", "more-pods", "kubeletConfig", &json!({"maxPods": 321}));
+    let mut config = controller_config(NAME);
+    config["metadata"]["annotations"] = json!({format!("{GROUP}/release-image-version"): "0.0.1-snapshot"});
+    let objects = [config, api_server("Old"), pool, kubelet, gates];
+    let templates =
+        [("worker/00-worker/_base/files/a", template), ("worker/01-worker-kubelet/_base/files/kubelet.yaml", KUBELET)];
+    let given = given(&[objects.to_vec(), vec![secret()]].concat(), &templates)?;
     let manifests = given.path().join("manifests");
     fs::create_dir(&manifests)?;
     for (number, object) in objects.iter().enumerate() {
@@ -179,6 +189,11 @@ fn bootstrapping_with_templates_gives_the_names_that_rendering_gives() -> Result
     let output = weir(given.path(), &arguments)?;
     ensure!(output.status.success(), "{}", text(&output.stderr));
     fs::write(given.path().join("generated.yaml"), weir(given.path(), &FROM_FOLDER)?.stdout)?;
+    let generated = fs::read_to_string(given.path().join("generated.yaml"))?;
+    assert!(
+        generated.contains("name: 99-worker-generated-kubelet")
+            && generated.contains("name: 98-worker-generated-kubelet")
+    );
     let rendered = weir(given.path(), &["render", "-f", "objects.json", "generated.yaml", "-o", "name"])?;
     let name = text(&rendered.stdout).trim().rsplit('/').next().unwrap_or_default().to_owned();
     assert!(name.starts_with("rendered-worker-"), "{}", text(&rendered.stderr));

@@ -12,6 +12,7 @@ mod registry;
 mod render;
 mod render_refused;
 mod run;
+mod settings;
 mod story;
 mod switch;
 mod three_processes;

@@ -231,7 +231,7 @@ fn bootstrapping_what_cannot_be() -> Result<()> {
         (vec![json!({ "kind": "X" }), controller.clone()], "Object 'apiVersion' is missing in"),
         (
             vec![controller.clone(), gate.clone(), kubelet],
-            "KubeletConfig k: generating MachineConfigs from it is not supported",
+            "KubeletConfig k: MachineConfigs are generated from it with the templates of the release: name their folder",
         ),
         (vec![pool, controller, base, gate, os_config], "is missing required annotation"),
     ] {

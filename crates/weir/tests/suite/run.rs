@@ -476,7 +476,7 @@ fn the_operator_keeps_the_controller_with_the_rights_that_the_manifests_give_it(
     let release = server.payload("p", &["--distribution", "ocp"])?;
     server.run("all", &["--release", &release])?.interrupt()?;
     server.kubectl.run(&["delete", "leases", "--all", "-n", "openshift-machine-config-operator"])?;
-    for namespace in ["config", "config-managed", "kube-apiserver-operator", "machine-api"] {
+    for namespace in ["config-managed", "kube-apiserver-operator", "machine-api"] {
         server.kubectl.run(&["create", "namespace", &format!("openshift-{namespace}")])?;
     }
     server.kubectl.pipe(service_monitors().to_string().as_bytes(), &["apply", "-f", "-"])?;

@@ -204,7 +204,7 @@ fn an_operating_system_without_runc_is_kept_from_a_pool_that_wants_it() -> Resul
     let file = folder.path().join("runc.json");
     std::fs::write(&file, with_runc().to_string())?;
     cluster.kubectl.run(&["apply", "-f", file.to_str().context("utf-8")?])?;
-    let source = ".spec.configuration.source[1].name";
+    let source = ".spec.configuration.source[?(@.name==\"99-worker-runc\")].name";
     cluster.wait("worker", source, "99-worker-runc")?;
     cluster.name_stream("worker", "rhel-10")?;
     cluster.wait("worker", ".status.conditions[?(@.type==\"RenderDegraded\")].reason", "RuncUnavailable")?;

@@ -168,8 +168,20 @@ fn controller(rights: &mut Rights, install: &Install<'_>) {
     rights.add(None, "", &["nodes"], &["patch"]);
     // Drains.
     rights.add(None, "", &["pods/eviction"], &["create"]);
-    if install.prune_rendered.is_some() {
-        rights.add(None, MACHINE_CONFIG_GROUP, &["machineconfigs"], &["delete"]);
+    // Generated MachineConfigs go with the settings they come from; unused rendered ones, on request.
+    rights.add(None, MACHINE_CONFIG_GROUP, &["machineconfigs"], &["delete"]);
+    // The settings have the names of their MachineConfigs as finalizers, and each kind says what came of it.
+    let settings = ["kubeletconfigs", "containerruntimeconfigs"];
+    rights.add(None, MACHINE_CONFIG_GROUP, &settings, &["patch"]);
+    let statuses = ["controllerconfigs/status", "kubeletconfigs/status", "containerruntimeconfigs/status"];
+    rights.add(None, MACHINE_CONFIG_GROUP, &statuses, &["patch"]);
+    rights.add(None, CONFIG_GROUP, &["imagepolicies/status", "criocredentialproviderconfigs/status"], &["patch"]);
+    // An owner may keep its object from being deleted only for those who may change its finalizers.
+    let owners = ["controllerconfigs/finalizers", "kubeletconfigs/finalizers", "containerruntimeconfigs/finalizers"];
+    rights.add(None, MACHINE_CONFIG_GROUP, &owners, &["update"]);
+    if install.take_over {
+        // That weir generates from now on is noted on the ControllerConfig.
+        rights.add(None, MACHINE_CONFIG_GROUP, &["controllerconfigs"], &["patch"]);
     }
 }
 

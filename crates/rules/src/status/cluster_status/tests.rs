@@ -172,7 +172,13 @@ fn pools(pools: Value) -> Vec<MachineConfigPool> {
 
 fn blocked(object: &OSImageStream, list: &[MachineConfigPool]) -> Option<Blocked> {
     let views: Vec<_> = list.iter().map(PoolView::new).collect();
-    upgradeable(&UpgradeView { pools: &views, streams: Some(object), boot_images: None, version: "" })
+    upgradeable(&UpgradeView {
+        pools: &views,
+        streams: Some(object),
+        not_adopted: None,
+        boot_images: None,
+        version: "",
+    })
 }
 
 #[test]
@@ -231,7 +237,8 @@ fn boot_images_that_are_too_old() {
         (json!({}), None),
     ] {
         let object: MachineConfiguration = serde_json::from_value(json!({ "status": status })).unwrap();
-        let view = UpgradeView { pools: &[], streams: None, boot_images: Some(&object), version: "5.0.1" };
+        let view =
+            UpgradeView { pools: &[], streams: None, not_adopted: None, boot_images: Some(&object), version: "5.0.1" };
         let found = upgradeable(&view).map(|blocked| blocked.to_string());
         match (&found, wanted) {
             (Some(text), Some(wanted)) => assert!(text.contains(wanted), "{text}"),

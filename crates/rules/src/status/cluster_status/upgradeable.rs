@@ -3,11 +3,13 @@
 //! R-UPGRADE-1 First, a pool that is Degraded, or whose image build was interrupted.
 //! R-UPGRADE-2 A stream that this release no longer carries and that a pool or the default still uses: the next release
 //! may have nothing to keep it alive with.
-//! R-UPGRADE-3 Boot images that are too old, where that is enforced: older than release 4.13.0, or than OS 9.2 when only
+//! R-UPGRADE-3 That another operator generates, and weir only rolls out what that one generated: the next release would be half
+//! an update.
+//! R-UPGRADE-4 Boot images that are too old, where that is enforced: older than release 4.13.0, or than OS 9.2 when only
 //! the OS version is known. An unparsable version blocks nothing.
 //!
 //! Source: `pkg/operator/status.go` (Upgradeable) and `pkg/operator/sync.go` (boot image skew) of
-//! github.com/openshift/machine-config-operator; R-UPGRADE-2 is ours.
+//! github.com/openshift/machine-config-operator; R-UPGRADE-2 and R-UPGRADE-3 are ours.
 
 use crate::stream::catalog::due::retained;
 use crate::view::PoolView;
@@ -27,6 +29,8 @@ pub struct UpgradeView<'a> {
     pub pools: &'a [PoolView<'a>],
     /// The one OSImageStream; absent when there is none or the gate is off.
     pub streams: Option<&'a OSImageStream>,
+    /// Why weir leaves to another operator what is generated; absent when it does not.
+    pub not_adopted: Option<&'a str>,
     /// The one MachineConfiguration; absent when there is none or boot images are not checked.
     pub boot_images: Option<&'a MachineConfiguration>,
     /// Version of the release the cluster runs, for a link; empty when unknown.
@@ -47,6 +51,8 @@ pub enum Blocked {
         /// The streams of this release.
         available: Vec<String>,
     },
+    /// Another operator generates.
+    NotAdopted(String),
     /// Boot images are too old, or were not updated.
     BootImages {
         /// What is wrong, as a sentence.
@@ -66,7 +72,8 @@ pub fn upgradeable(view: &UpgradeView<'_>) -> Option<Blocked> {
             None
         }
     });
-    pools.or_else(|| retained_in_use(view)).or_else(|| boot_images(view))
+    let not_adopted = || view.not_adopted.map(|why| Blocked::NotAdopted(why.to_owned()));
+    pools.or_else(|| retained_in_use(view)).or_else(not_adopted).or_else(|| boot_images(view))
 }
 
 fn retained_in_use(view: &UpgradeView<'_>) -> Option<Blocked> {
@@ -177,6 +184,7 @@ impl Blocked {
             Self::DegradedPool => "DegradedPool",
             Self::InterruptedBuild => "InterruptedBuild",
             Self::RetainedStreams { .. } => "RetainedStreamInUse",
+            Self::NotAdopted(_) => "GeneratedConfigsNotAdopted",
             Self::BootImages { .. } => "ClusterBootImageSkewError",
         }
     }
@@ -201,7 +209,7 @@ impl fmt::Display for Blocked {
                     available.join(" or ")
                 )
             }
-            Self::BootImages { why } => f.write_str(why),
+            Self::NotAdopted(why) | Self::BootImages { why } => f.write_str(why),
         }
     }
 }

@@ -168,7 +168,7 @@ impl Whole {
         let problems = StreamProblems { evidence: Evidence { tags, several_streams: Vec::new() }, catalog };
         let build = Build { raw: "us".to_owned(), hash: "h".to_owned(), release: None };
         world.profile = Some(Profile::by_name("ocp").unwrap());
-        world.process = Some(Process { build: Arc::new(build), settle: SETTLE, problems });
+        world.process = Some(Process { build: Arc::new(build), settle: SETTLE, generates: false, problems });
         self.say(&mut world, scenario.now);
         world
     }

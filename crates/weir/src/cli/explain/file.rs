@@ -4,8 +4,13 @@ use super::super::{Output, manifest_source::Given, render::origin};
 use crate::{exit::Outcome, inputs};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use weir_ignition::{diff::Contents, file_address};
-use weir_rules::render::{Rendered, Trace};
+use weir_rules::{
+    generated::config::made_of,
+    render::{Rendered, Trace},
+    world::World,
+};
 
 /// Which file to explain.
 #[derive(Debug, clap::Args)]
@@ -32,14 +37,14 @@ impl File {
         };
         let file = file(&rendered, &self.path)?;
         let text = match self.output {
-            None => self.text(&trace, &file),
-            Some(output) => output.write(&self.json(&trace, &file))?,
+            None => self.text(&world, &trace, &file),
+            Some(output) => output.write(&self.json(&world, &trace, &file))?,
         };
         crate::cli::print(text.as_bytes())?;
         Ok(Outcome::Done)
     }
 
-    fn text(&self, trace: &Trace, file: &Value) -> String {
+    fn text(&self, world: &World, trace: &Trace, file: &Value) -> String {
         let mut text = format!("{} on machines of pool {}: {}\n", self.path, self.pool, origin(trace));
         for contribution in &trace.contributions {
             let fields = contribution.fields.iter().filter(|f| *f != "path").map(String::as_str);
@@ -48,6 +53,9 @@ impl File {
                 contribution.config,
                 fields.collect::<Vec<_>>().join(", ")
             ));
+        }
+        for (config, made_of) in generated(world, trace) {
+            text.push_str(&format!("  MachineConfig {config} is generated from {made_of}\n"));
         }
         if let Some(mode) = file["mode"].as_i64() {
             text.push_str(&format!("  mode {mode:04o}\n"));
@@ -68,7 +76,7 @@ impl File {
         text
     }
 
-    fn json(&self, trace: &Trace, file: &Value) -> Value {
+    fn json(&self, world: &World, trace: &Trace, file: &Value) -> Value {
         let contents = match Contents::of_resource(file["contents"].as_object()) {
             Contents::None => Value::Null,
             Contents::Text(text) => json!({ "text": text }),
@@ -79,9 +87,17 @@ impl File {
         let contributions = trace.contributions.iter().map(|c| json!({ "config": c.config, "fields": c.fields }));
         json!({
             "path": self.path, "pool": self.pool, "from": trace.from.config(), "contents": contents,
-            "contributions": contributions.collect::<Vec<_>>(), "shadowed": trace.shadowed, "file": file,
+            "contributions": contributions.collect::<Vec<_>>(), "generatedFrom": generated(world, trace), "shadowed": trace.shadowed, "file": file,
         })
     }
+}
+
+/// From what those MachineConfigs are generated that have a say in the file or are covered by others, by their names.
+fn generated(world: &World, trace: &Trace) -> BTreeMap<String, String> {
+    let covered = trace.shadowed.iter().map(String::as_str);
+    let given = trace.contributions.iter().map(|contribution| contribution.config.as_str());
+    let all = covered.chain(given).chain(trace.from.config());
+    all.filter_map(|name| Some((name.to_owned(), made_of(world.config(name)?)?))).collect()
 }
 
 /// The file as rendered.

@@ -1,0 +1,210 @@
+//! Writes what is generated, and what is said of the objects it comes from.
+
+use crate::{Context, last_said::LastSaid};
+use serde_json::json;
+use std::{collections::BTreeSet, sync::Arc};
+use weir_api::{
+    Class, ControllerConfig,
+    keys::{
+        config::ADOPTED_FROM,
+        names::{CLUSTER, CONTROLLER_CONFIG},
+    },
+};
+use weir_kubeio::{Error, Event, drive::chain, patch};
+use weir_rules::{
+    objects::edit::edit,
+    render::components::complete,
+    template::status::{Progress, status},
+    world::generated::{
+        authority::{Authority, told},
+        plan::{Decision, Part, Status, Subject, Write},
+    },
+};
+
+/// Events are recorded under these names, the reference's.
+const KUBELETS: &str = "machineconfigcontroller-kubeletconfigcontroller";
+const RUNTIMES: &str = "machineconfigcontroller-containerruntimeconfigcontroller";
+/// Reasons of events.
+const FAILED: &str = "GenerationFailed";
+const NOTICED: &str = "GenerationNotice";
+
+/// What the API server refused, by object.
+pub(super) type Refused = Vec<(Subject, String)>;
+
+/// Writes for one pass.
+pub(super) struct Writer<'a> {
+    pub(super) context: &'a Context,
+    /// The ControllerConfig that everything is generated from.
+    pub(super) config: &'a ControllerConfig,
+    pub(super) last_said: &'a LastSaid,
+}
+
+impl Writer<'_> {
+    /// Writes everything. What the API server will always refuse does not keep the other objects from being written.
+    pub(super) async fn act(&self, decision: &Decision) -> Result<Refused, Error> {
+        let (Decision::Write(parts) | Decision::Adopt(parts)) = decision else { return Ok(Vec::new()) };
+        let mut refused = Vec::new();
+        if parts.iter().any(Part::changes_configs) {
+            self.say(Progress::Running).await?;
+        }
+        for part in parts {
+            match self.part(part).await {
+                Ok(()) => {}
+                Err(error) if error.class() == Class::Permanent && !error.is_conflict() => {
+                    refused.push((part.subject.clone(), chain(&error)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if matches!(decision, Decision::Adopt(_)) {
+            let build = &self.context.build.hash;
+            let change = json!({"metadata": {"annotations": {ADOPTED_FROM: build}}});
+            let configs = &self.context.cluster.controller_configs;
+            patch::merge(&self.context.client, configs, CONTROLLER_CONFIG, &change).await?;
+            tracing::info!(build, "what is generated is weir's from now on");
+        }
+        Ok(refused)
+    }
+
+    async fn part(&self, part: &Part) -> Result<(), Error> {
+        let (client, configs) = (&self.context.client, &self.context.cluster.configs);
+        if let Some(change) = &part.before {
+            self.mark(&part.subject, change).await?;
+        }
+        for write in &part.writes {
+            match write {
+                Write::Create(config) => _ = patch::create(client, configs, &**config).await?,
+                Write::Edit { name, patch } => patch::edit(client, configs, name, patch).await?,
+            }
+            tracing::info!(name = write.name(), of = %part.subject, "generated");
+        }
+        for name in &part.deletes {
+            patch::delete(client, configs, None, name).await?;
+            tracing::info!(name, of = %part.subject, "deleted a generated MachineConfig that is not wanted any more");
+        }
+        if let Some(change) = &part.after {
+            self.mark(&part.subject, change).await?;
+        }
+        for status in &part.statuses {
+            self.status(status).await?;
+        }
+        Ok(())
+    }
+
+    /// Changes the metadata of an object whose name goes into those of its MachineConfigs.
+    async fn mark(&self, subject: &Subject, change: &serde_json::Value) -> Result<(), Error> {
+        let (client, cluster) = (&self.context.client, &self.context.cluster);
+        match subject {
+            Subject::KubeletConfig(name) => patch::merge(client, &cluster.kubelets, name, change).await,
+            Subject::ContainerRuntimeConfig(name) => patch::merge(client, &cluster.runtimes, name, change).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn status(&self, Status { of, status }: &Status) -> Result<(), Error> {
+        let (client, cluster) = (&self.context.client, &self.context.cluster);
+        let set = json!([{"op": "add", "path": "/status", "value": status}]);
+        match of {
+            Subject::KubeletConfig(name) => patch::edit_status(client, &cluster.kubelets, name, &set).await,
+            Subject::ContainerRuntimeConfig(name) => patch::edit_status(client, &cluster.runtimes, name, &set).await,
+            Subject::CredentialProviders => {
+                patch::edit_status(client, &cluster.generators.credential_providers, CLUSTER, &set).await
+            }
+            Subject::ImagePolicy { namespace, name } => {
+                patch::edit_status_in(client, &cluster.generators.policies, namespace, name, &set).await
+            }
+            Subject::ControllerConfig
+            | Subject::NodeConfig
+            | Subject::FeatureGate
+            | Subject::Pool(_)
+            | Subject::Image => Ok(()),
+        }
+    }
+
+    /// Says in the ControllerConfig how far it is, and tells once of each object what does not go well.
+    pub(super) async fn report(&self, decision: &Decision, done: Result<&Refused, &Error>) -> Result<(), Error> {
+        match decision {
+            Decision::Fail(why) => self.say(Progress::Failing(why)).await?,
+            Decision::Leave(_) => {}
+            Decision::Write(_) | Decision::Adopt(_) if done.is_ok() => self.say(Progress::Completed).await?,
+            Decision::Write(_) | Decision::Adopt(_) => {}
+        }
+        self.say_whose(decision).await?;
+        let mut subjects = BTreeSet::new();
+        let (Decision::Write(parts) | Decision::Adopt(parts)) = decision else { return Ok(()) };
+        let refused = done.map(Vec::as_slice).unwrap_or_default();
+        for part in parts {
+            let refused = refused.iter().find(|(subject, _)| *subject == part.subject).map(|(_, why)| why);
+            let failed = part.error.iter().chain(refused).map(|text| (FAILED, text));
+            for (reason, text) in failed.chain(part.warnings.iter().map(|text| (NOTICED, text))) {
+                let subject = format!("{} {reason}", part.subject);
+                if self.last_said.is_new(&subject, text) {
+                    tracing::warn!(of = %part.subject, text, "generating");
+                    self.tell(&part.subject, &Event::warning(reason, text.clone())).await;
+                }
+                subjects.insert(subject);
+            }
+        }
+        self.last_said.retain(|subject| subjects.contains(subject));
+        Ok(())
+    }
+
+    /// Writes the status of the ControllerConfig as it was read; what others wrote to it since then stays.
+    async fn say(&self, progress: Progress<'_>) -> Result<(), Error> {
+        let (context, configs) = (self.context, &self.context.cluster.controller_configs);
+        let now = context.clock.now();
+        let Some(live) = configs.get(CONTROLLER_CONFIG) else { return Ok(()) };
+        if progress == Progress::Running && complete(Some(&live)).is_err() && live.status.is_none() {
+            // Nobody has taken it for complete yet.
+            return Ok(());
+        }
+        let read = ControllerConfig { status: live.status.clone(), ..self.config.clone() };
+        let Some(status) = status(&read, progress, &context.build.raw, now) else { return Ok(()) };
+        let change = edit(&live.metadata, vec![("/status".to_owned(), json!(status))]);
+        let Some(change) = change else { return Ok(()) };
+        patch::edit_status(&context.client, configs, CONTROLLER_CONFIG, &change).await
+    }
+
+    /// Says in the ControllerConfig whose it is what is generated, where another operator generated before.
+    async fn say_whose(&self, decision: &Decision) -> Result<(), Error> {
+        let (context, configs) = (self.context, &self.context.cluster.controller_configs);
+        let authority = match decision {
+            Decision::Leave(obstacles) => Authority::Theirs(obstacles.clone()),
+            Decision::Adopt(_) => Authority::Adopts,
+            Decision::Fail(_) | Decision::Write(_) => Authority::Ours,
+        };
+        let Some(live) = configs.get(CONTROLLER_CONFIG) else { return Ok(()) };
+        let Some(status) = told(&live, &authority, context.clock.now()) else { return Ok(()) };
+        let change = edit(&live.metadata, vec![("/status".to_owned(), json!(status))]);
+        let Some(change) = change else { return Ok(()) };
+        patch::edit_status(&context.client, configs, CONTROLLER_CONFIG, &change).await
+    }
+
+    async fn tell(&self, subject: &Subject, event: &Event) {
+        let cluster = &self.context.cluster;
+        match subject {
+            Subject::KubeletConfig(name) => self.record(KUBELETS, cluster.kubelets.get(name), event).await,
+            Subject::NodeConfig => self.record(KUBELETS, cluster.generators.node_configs.get(CLUSTER), event).await,
+            Subject::FeatureGate => self.record(KUBELETS, cluster.gates.get(CLUSTER), event).await,
+            Subject::Pool(name) => self.record(KUBELETS, cluster.pools.get(name), event).await,
+            Subject::ContainerRuntimeConfig(name) => self.record(RUNTIMES, cluster.runtimes.get(name), event).await,
+            Subject::Image => self.record(RUNTIMES, cluster.access.image.get(CLUSTER), event).await,
+            Subject::CredentialProviders => {
+                self.record(RUNTIMES, cluster.generators.credential_providers.get(CLUSTER), event).await;
+            }
+            // Their conditions say it.
+            Subject::ControllerConfig | Subject::ImagePolicy { .. } => {}
+        }
+    }
+
+    async fn record<K: kube::Resource<DynamicType = ()>>(
+        &self,
+        component: &'static str,
+        about: Option<Arc<K>>,
+        event: &Event,
+    ) {
+        if let Some(about) = about {
+            self.context.recorder(component).record(&*about, event).await;
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! Keeps the MachineConfigs that are generated: from the templates of the release, and from the settings of kubelets, container
+//! runtimes and registries.
+//!
+//! | module | part |
+//! |---|---|
+//! | `source` | the templates of the release, and what they give for each pool |
+//! | `act` | writes the MachineConfigs, and what is said of the objects they come from |
+//!
+//! One controller for all of them: pools wait until everything that belongs together is written.
+
+mod act;
+mod source;
+
+use crate::{Access, Context, cluster::Watcher, last_said::LastSaid};
+use act::Writer;
+use source::Source;
+use std::{sync::Arc, time::Duration};
+use tokio::sync::watch;
+use weir_api::{
+    ControllerConfig,
+    keys::names::{CLUSTER, CONTROLLER_CONFIG, OPERATOR_NAMESPACE},
+    keys::{namespaces, secrets},
+};
+use weir_kubeio::{Error, Next};
+use weir_rules::{
+    template::{Tree, login::REGISTRY_SECRET},
+    view::unreadable::UnreadableObject,
+    world::{
+        Settings, World,
+        generated::{Generators, plan::Decision},
+    },
+};
+
+/// Pause before templates that could not be read are read again, as with the images of a release.
+const READ_AGAIN: Duration = Duration::from_secs(10);
+/// What must be seen before anything is generated.
+const SEES: [Watcher; 5] =
+    [Watcher::Configuration, Watcher::Pools, Watcher::Settings, Watcher::Images, Watcher::Generators];
+
+/// How MachineConfigs are generated.
+#[derive(Clone, Debug, Default)]
+pub struct Generating {
+    /// Whether another operator's work is continued.
+    pub continues: bool,
+    /// Whether what weir generates is wanted whatever differs from what that operator generated.
+    pub asked: bool,
+    /// Templates that count in the place of those of the release.
+    pub templates: Option<Arc<Tree>>,
+}
+
+/// The controller of what is generated.
+#[derive(Debug)]
+pub struct Controller {
+    context: Context,
+    source: Source,
+    /// What was said of each object.
+    last_said: LastSaid,
+}
+
+impl Controller {
+    /// A controller that reads templates through `access`.
+    #[must_use]
+    pub fn new(context: Context, access: Access) -> Self {
+        let source = Source::new(access, context.generating.templates.clone());
+        Self { context, source, last_said: LastSaid::default() }
+    }
+
+    /// The world that is generated from; absent while it is not known, or another build keeps the cluster.
+    fn observe(&self) -> Option<(World, Arc<ControllerConfig>)> {
+        let cluster = &self.context.cluster;
+        if !cluster.watches.is_synced(&SEES) || self.context.kept_by_us().is_err() {
+            return None;
+        }
+        let config = cluster.controller_configs.get(CONTROLLER_CONFIG)?;
+        let unreadable = cluster.watches.broken(&SEES).into_iter().map(|object| UnreadableObject {
+            said: object.to_string(),
+            kind: object.kind,
+            name: object.name,
+            labels: object.labels,
+        });
+        let world = World {
+            settings: settings(&self.context),
+            unreadable: unreadable.collect(),
+            controller_config: Some(config.clone()),
+            ..self.context.configuration()
+        };
+        Some((world, config))
+    }
+
+    /// What is to be done, and when to look again if nothing changes.
+    async fn decide(&self, world: &World, config: &ControllerConfig) -> (Decision, Next) {
+        let (generating, build) = (&self.context.generating, &self.context.build);
+        let now = self.context.clock.now();
+        if let Some(why) = world.unreadable_for_generators() {
+            return (Decision::Fail(why), Next::Await);
+        }
+        let templates = match self.source.templates(config).await {
+            Ok(templates) => templates,
+            Err(failure) => {
+                let next = if failure.is_transient { Next::After(READ_AGAIN) } else { Next::Await };
+                let theirs = !world.generates(build, generating.continues);
+                let decision = if theirs { Decision::unknown(failure.said) } else { Decision::Fail(failure.said) };
+                return (decision, next);
+            }
+        };
+        let of_pools = self.source.of_pools(world, &templates, build);
+        let mut generators = Generators::new(world, &templates, &of_pools, build, now);
+        (generators.decide(generating.continues, generating.asked, now), Next::Await)
+    }
+}
+
+/// What else MachineConfigs are generated from.
+fn settings(context: &Context) -> Settings {
+    let cluster = &context.cluster;
+    let (access, generators) = (&cluster.access, &cluster.generators);
+    let pull_secret = access.pull_secret.get_in(namespaces::CONFIG, secrets::PULL);
+    let registry = generators.registry_login.get_in(OPERATOR_NAMESPACE, REGISTRY_SECRET);
+    Settings {
+        api_server: generators.api_servers.get(CLUSTER),
+        node: generators.node_configs.get(CLUSTER),
+        image: access.image.get(CLUSTER),
+        credential_providers: generators.credential_providers.get(CLUSTER),
+        release_image: generators.release_images.get(CLUSTER),
+        digest_mirrors: access.digest_sets.all(),
+        tag_mirrors: access.tag_sets.all(),
+        content_sources: access.content_sources.all(),
+        cluster_policies: generators.cluster_policies.all(),
+        policies: generators.policies.all(),
+        secrets: pull_secret.into_iter().chain(registry).collect(),
+    }
+}
+
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "generate";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        let cluster = &self.context.cluster;
+        let mut all = cluster.intent_changes();
+        all.extend(cluster.watches.changes(&[Watcher::Images, Watcher::Generators]));
+        all
+    }
+
+    async fn reconcile(&self) -> Result<Next, Error> {
+        let Some((world, config)) = self.observe() else { return Ok(Next::Await) };
+        let (decision, next) = self.decide(&world, &config).await;
+        let writer = Writer { context: &self.context, config: &config, last_said: &self.last_said };
+        let done = writer.act(&decision).await;
+        writer.report(&decision, done.as_ref()).await?;
+        done.map(|_| next)
+    }
+}
