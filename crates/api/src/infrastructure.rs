@@ -1,31 +1,39 @@
 //! `Infrastructure` (config.openshift.io): what the cluster runs on. Read only.
 
 use crate::kind::CONFIG_GROUP;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
 crate::cluster_kind! {
     /// Platform, topology and API endpoints of the cluster. There is one object, named `cluster`.
     ///
     /// Source: `config/v1/types_infrastructure.go` of github.com/openshift/api.
+    #[derive(JsonSchema)]
+    #[schemars(extend("required" = ["spec"]))]
     Infrastructure, CONFIG_GROUP, "infrastructures", spec: InfrastructureSpec, status: InfrastructureStatus
 }
 
 /// What was asked for at installation.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InfrastructureSpec {
     /// ConfigMap with the configuration of the cloud provider; an empty name when the platform has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cloud_config: Option<ConfigMapKey>,
+    /// The platform, and what was asked of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "platform")]
+    pub platform_spec: Option<Value>,
     /// The rest of the spec.
     #[serde(flatten)]
+    #[schemars(skip)]
     pub other: BTreeMap<String, Value>,
 }
 
 /// A key of a ConfigMap in `openshift-config`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ConfigMapKey {
     /// Name of the ConfigMap.
     #[serde(default)]
@@ -35,11 +43,12 @@ pub struct ConfigMapKey {
     pub key: Option<String>,
     /// The rest of the reference.
     #[serde(flatten)]
+    #[schemars(skip)]
     pub other: BTreeMap<String, Value>,
 }
 
 /// What is there.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct InfrastructureStatus {
     /// Name of the cluster, a prefix of the names of its machines.
@@ -47,15 +56,22 @@ pub struct InfrastructureStatus {
     pub infrastructure_name: Option<String>,
     /// Platform of old installations. Superseded by `platformStatus.type`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = PLATFORMS))]
     pub platform: Option<String>,
     /// Platform and what is particular to it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "platform")]
     pub platform_status: Option<PlatformStatus>,
     /// `HighlyAvailable`, `HighlyAvailableArbiter`, `DualReplica`, `SingleReplica` or `External`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend(
+        "enum" = ["HighlyAvailable", "HighlyAvailableArbiter", "SingleReplica", "DualReplica", "External"],
+        "x-default" = "HighlyAvailable",
+    ))]
     pub control_plane_topology: Option<String>,
     /// `HighlyAvailable` or `SingleReplica`: how infrastructure services on workers are to be run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["HighlyAvailable", "SingleReplica"], "x-default" = "HighlyAvailable"))]
     pub infrastructure_topology: Option<String>,
     /// URL of the API server as nodes reach it.
     #[serde(default, rename = "apiServerInternalURI", skip_serializing_if = "Option::is_none")]
@@ -66,8 +82,13 @@ pub struct InfrastructureStatus {
     /// Domain for etcd discovery; empty on current installations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub etcd_discovery_domain: Option<String>,
+    /// `AllNodes` where the CPUs of nodes are divided between the platform and its users, else `None`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["None", "AllNodes"], "x-default" = "None"))]
+    pub cpu_partitioning: Option<String>,
     /// The rest of the status.
     #[serde(flatten)]
+    #[schemars(skip)]
     pub other: BTreeMap<String, Value>,
 }
 
@@ -81,6 +102,58 @@ pub struct PlatformStatus {
     /// One more entry, named like the platform in lower camel case, with what is particular to it.
     #[serde(flatten)]
     pub other: BTreeMap<String, Value>,
+}
+
+/// Platforms by their names; empty where none is named.
+pub(crate) const PLATFORMS: [&str; 17] = [
+    "",
+    "AWS",
+    "Azure",
+    "BareMetal",
+    "GCP",
+    "Libvirt",
+    "OpenStack",
+    "None",
+    "VSphere",
+    "oVirt",
+    "IBMCloud",
+    "KubeVirt",
+    "EquinixMetal",
+    "PowerVS",
+    "AlibabaCloud",
+    "Nutanix",
+    "External",
+];
+
+/// Names of the fields with what is particular to a platform.
+const PARTICULARS: [&str; 14] = [
+    "alibabaCloud",
+    "aws",
+    "azure",
+    "baremetal",
+    "equinixMetal",
+    "external",
+    "gcp",
+    "ibmcloud",
+    "kubevirt",
+    "nutanix",
+    "openstack",
+    "ovirt",
+    "powervs",
+    "vsphere",
+];
+
+/// A platform, with its particulars in any content.
+fn platform(_: &mut SchemaGenerator) -> Schema {
+    let type_ = json!({ "type": "string", "enum": PLATFORMS, "description": "The platform." });
+    let particulars = json!({
+        "type": "object",
+        "x-kubernetes-preserve-unknown-fields": true,
+        "description": "What is particular to the platform. Any content is kept: no field is described here.",
+    });
+    let mut properties = Map::from_iter([("type".to_owned(), type_)]);
+    properties.extend(PARTICULARS.map(|name| (name.to_owned(), particulars.clone())));
+    json_schema!({ "type": "object", "properties": properties })
 }
 
 impl Infrastructure {
@@ -97,7 +170,6 @@ impl Infrastructure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn the_platform_is_the_new_field_or_the_old_one_or_none() {

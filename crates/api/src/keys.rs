@@ -127,6 +127,22 @@ pub mod gates {
     pub const CRIO_CREDENTIAL_PROVIDER_CONFIG: &str = "CRIOCredentialProviderConfig";
     /// Key exchange groups in TLS profiles.
     pub const TLS_GROUP_PREFERENCES: &str = "TLSGroupPreferences";
+    /// Components may be made to keep to the API server's TLS profile.
+    pub const TLS_ADHERENCE: &str = "TLSAdherence";
+    /// A key management service encrypts what the API server stores.
+    pub const KMS_ENCRYPTION: &str = "KMSEncryption";
+    /// Kubelets of an old version may not join.
+    pub const MINIMUM_KUBELET_VERSION: &str = "MinimumKubeletVersion";
+    /// Whether network observability is installed.
+    pub const NETWORK_OBSERVABILITY_INSTALL: &str = "NetworkObservabilityInstall";
+    /// AWS's European partition.
+    pub const AWS_EUROPEAN_SOVEREIGN_CLOUD_INSTALL: &str = "AWSEuropeanSovereignCloudInstall";
+    /// Risks of an update may be accepted by name.
+    pub const CLUSTER_UPDATE_ACCEPT_RISKS: &str = "ClusterUpdateAcceptRisks";
+    /// Where signatures of releases are looked for.
+    pub const SIGNATURE_STORES: &str = "SignatureStores";
+    /// Machines are managed with the Cluster API.
+    pub const CLUSTER_API_MACHINE_MANAGEMENT: &str = "ClusterAPIMachineManagement";
 }
 
 /// Node annotations that the rollout controller writes.

@@ -1,5 +1,10 @@
 //! What all root types have in common: group, version, plural, metadata, and the macro that declares one.
 
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
 /// API group of the machine config kinds (`machineconfiguration.openshift.io`).
 pub const MACHINE_CONFIG_GROUP: &str = "machineconfiguration.openshift.io";
 /// API group of the cluster configuration kinds (`config.openshift.io`).
@@ -31,6 +36,15 @@ pub const V1: &str = "v1";
 
 /// The alpha version that `ImageContentSourcePolicy` and `Provisioning` are served at.
 pub const V1ALPHA1: &str = "v1alpha1";
+
+/// A part without fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Nothing {
+    /// Fields of newer versions of the API.
+    #[serde(flatten)]
+    #[schemars(skip)]
+    pub other: BTreeMap<String, Value>,
+}
 
 /// What a root type is made of.
 pub trait Root {

@@ -61,12 +61,14 @@ pub struct ResourceReference {
 /// A ConfigMap by its name, in a namespace that is said by the field.
 ///
 /// Source: `ConfigMapNameReference` in `config/v1/types.go` of github.com/openshift/api.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[schemars(extend("required" = ["name"]))]
 pub struct ConfigMapReference {
     /// Name of the ConfigMap; empty when there is none.
     #[serde(default)]
     pub name: String,
     /// Fields of newer versions of the API.
     #[serde(flatten)]
+    #[schemars(skip)]
     pub other: BTreeMap<String, Value>,
 }

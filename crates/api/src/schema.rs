@@ -6,6 +6,8 @@
 use schemars::{Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
 
+pub(crate) mod repository;
+
 /// One CEL rule of `x-kubernetes-validations`.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -173,6 +175,15 @@ pub fn tagged_image(_: &mut SchemaGenerator) -> Schema {
 pub fn release_bundle(_: &mut SchemaGenerator) -> Schema {
     json_schema!({
         "type": "string", "minLength": 1, "maxLength": BUNDLE_NAME_MAX, "x-kubernetes-validations": [RELEASE_BUNDLE]
+    })
+}
+
+/// An object by its name, which may be anything.
+pub(crate) fn named(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "type": "object",
+        "required": ["name"],
+        "properties": { "name": { "type": "string", "description": "Name of the object." } }
     })
 }
 

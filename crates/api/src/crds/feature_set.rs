@@ -1,4 +1,4 @@
-//! Which features a cluster has enabled, as far as the schemas of our kinds depend on it.
+//! Which features a cluster has enabled, as far as the schemas depend on it.
 
 use crate::keys::gates;
 use std::{fmt, str::FromStr};
@@ -17,9 +17,20 @@ pub enum FeatureSet {
     TechPreviewNoUpgrade,
 }
 
-/// Gates that are off in the default sets and on in technical preview, of those that our kinds depend on.
-const TECH_PREVIEW: [&str; 3] =
-    [gates::GOMAXPROCS_INJECTION, gates::IMAGE_MODE_STATUS_REPORTING, gates::TLS_GROUP_PREFERENCES];
+/// Gates that are off in the default sets and on in technical preview, of those that the definitions depend on.
+const TECH_PREVIEW: [&str; 11] = [
+    gates::AWS_EUROPEAN_SOVEREIGN_CLOUD_INSTALL,
+    gates::CLUSTER_API_MACHINE_MANAGEMENT,
+    gates::CLUSTER_UPDATE_ACCEPT_RISKS,
+    gates::GOMAXPROCS_INJECTION,
+    gates::IMAGE_MODE_STATUS_REPORTING,
+    gates::KMS_ENCRYPTION,
+    gates::MINIMUM_KUBELET_VERSION,
+    gates::NETWORK_OBSERVABILITY_INSTALL,
+    gates::SIGNATURE_STORES,
+    gates::TLS_ADHERENCE,
+    gates::TLS_GROUP_PREFERENCES,
+];
 
 impl FeatureSet {
     /// All sets, in the order a help text lists them.
@@ -35,7 +46,7 @@ impl FeatureSet {
         }
     }
 
-    /// Whether a gate that a field or kind of ours depends on is on in this set.
+    /// Whether a gate that a part of a definition depends on is on in this set.
     pub(crate) fn enables(self, gate: &str) -> bool {
         self == Self::TechPreviewNoUpgrade || !TECH_PREVIEW.contains(&gate)
     }

@@ -4,12 +4,14 @@
 //! |---|---|
 //! | [`own`] | names, columns and annotations of our kinds |
 //! | [`foreign`] | definitions of OpenShift's kinds that a plain Kubernetes cluster lacks |
+//! | `definition` | what every definition is made of |
 //! | `structural` | from a derived schema to a structural one |
 //! | `feature_set` | which features are enabled |
 //!
 //! Schemas come from `schemars` derives on the spec and status types; what Rust cannot express (CEL rules, list types,
 //! required fields of types that are read leniently) is in attributes on the fields.
 
+mod definition;
 mod feature_set;
 mod foreign;
 mod own;
@@ -25,7 +27,7 @@ use serde_json::Value;
 #[must_use]
 pub fn crds(set: FeatureSet) -> Vec<Value> {
     let mut all = own(set);
-    all.extend(foreign());
+    all.extend(foreign(set));
     all.sort_by(|a, b| name(a).cmp(name(b)));
     all
 }

@@ -4,6 +4,7 @@
 //! - Defaults of the Rust types are dropped: they define how we read, not what the API server writes. A default that the
 //!   API server does write is marked `x-default`.
 //! - `x-gate` names the feature gate a field depends on; the field is removed when the gate is off, the mark always is.
+//! - `x-with` holds, by gate, what a schema has instead when the gate is on.
 //! - Descriptions lose line breaks, links and "Source:" paragraphs.
 
 use super::FeatureSet;
@@ -18,6 +19,10 @@ pub(super) fn normalize(schema: &mut Value, set: FeatureSet) {
         }
         return;
     };
+    if let Some(Value::Object(gated)) = map.remove("x-with") {
+        let changes = gated.into_iter().filter(|(gate, _)| set.enables(gate));
+        map.extend(changes.filter_map(|(_, change)| change.as_object().cloned()).flatten());
+    }
     unwrap_optional(map);
     for key in ["title", "$schema", "default"] {
         map.remove(key);
@@ -109,6 +114,7 @@ mod tests {
                 "c": { "type": "string", "default": "", "x-default": "y" },
                 "d": { "type": "string", "x-gate": "ImageModeStatusReporting" },
                 "e": true,
+                "f": { "type": "string", "enum": ["x"], "x-with": { "ImageModeStatusReporting": { "enum": ["x", "y"] } } },
             }
         });
         let mut schema = derived.clone();
@@ -124,11 +130,13 @@ mod tests {
                     "b": { "type": "object", "description": "of the field" },
                     "c": { "type": "string", "default": "y" },
                     "e": { "x-kubernetes-preserve-unknown-fields": true },
+                    "f": { "type": "string", "enum": ["x"] },
                 }
             })
         );
         let mut schema = derived;
         normalize(&mut schema, FeatureSet::TechPreviewNoUpgrade);
         assert_eq!(schema["properties"]["d"], json!({ "type": "string" }));
+        assert_eq!(schema["properties"]["f"], json!({ "type": "string", "enum": ["x", "y"] }));
     }
 }

@@ -4,5 +4,6 @@ mod admission_policies;
 mod crd_suites;
 mod definitions;
 mod examples;
+mod foreign;
 mod hostile;
 mod validation;

@@ -11,7 +11,10 @@ use std::{
     process::{Command, Stdio},
 };
 use tower::ServiceExt as _;
-use weir_api::Class;
+use weir_api::{
+    Class,
+    crds::{FeatureSet, foreign},
+};
 use weir_apiserver::{ApiServer, Error, Listener, Settings};
 
 const CHILD: &str = "WEIR_TEST_DATA_DIR";
@@ -33,6 +36,59 @@ async fn ask(server: &ApiServer, method: &str, path: &str, body: &Value) -> (u16
 
 fn version(object: &Value) -> u64 {
     object["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap()
+}
+
+/// What definitions accepted before they said what is valid.
+#[tokio::test]
+async fn what_was_stored_under_open_definitions_stays_readable_under_real_ones() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = open(folder.path()).unwrap();
+    let mut before = foreign(FeatureSet::Default);
+    let anything = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
+    for definition in &mut before {
+        let version = &mut definition["spec"]["versions"][0];
+        version["schema"]["openAPIV3Schema"] =
+            json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true, "properties": {"status": anything}});
+        version["subresources"] = json!({"status": {}});
+    }
+    server.define(before).unwrap();
+    let group = "/apis/config.openshift.io/v1";
+    let objects = [
+        ("imagedigestmirrorsets", json!({"spec": {"imageDigestMirrors": [{"source": "r.*.com"}]}})),
+        ("networks", json!({"spec": {"networkType": 1}})),
+        ("clusterversions", json!({"spec": {"channel": "stable", "ours": 1}})),
+        ("infrastructures", json!({"metadata": {"labels": {"no": "spec"}}})),
+    ];
+    for (plural, object) in &objects {
+        let mut object = object.clone();
+        object["metadata"]["name"] = json!("cluster");
+        assert_eq!(ask(&server, "POST", &format!("{group}/{plural}"), &object).await.0, 201, "{plural}");
+    }
+    let (_, version) = ask(
+        &server,
+        "PATCH",
+        &format!("{group}/clusterversions/cluster/status"),
+        &json!({"status": {"history": [{"state": "Completed", "version": "5.0.0"}]}}),
+    )
+    .await;
+    assert_eq!(version["status"]["history"][0]["state"], "Completed");
+    drop(server);
+
+    let server = open(folder.path()).unwrap();
+    server.define(foreign(FeatureSet::Default)).unwrap();
+    for (plural, object) in &objects {
+        let path = format!("{group}/{plural}/cluster");
+        let (status, found) = ask(&server, "GET", &path, &Value::Null).await;
+        assert_eq!((status, found.get("spec")), (200, object.get("spec")), "{plural}");
+    }
+    let (_, list) = ask(&server, "GET", &format!("{group}/clusterversions"), &Value::Null).await;
+    assert_eq!(list["items"][0]["status"], version["status"]);
+    // What is wrong already is nobody's fault but who changes it.
+    let path = format!("{group}/imagedigestmirrorsets/cluster");
+    let label = json!({"metadata": {"labels": {"a": "b"}}});
+    assert_eq!(ask(&server, "PATCH", &path, &label).await.0, 200);
+    let worse = json!({"spec": {"imageDigestMirrors": [{"source": "q.*.com"}]}});
+    assert_eq!(ask(&server, "PATCH", &path, &worse).await.0, 422);
 }
 
 #[tokio::test]

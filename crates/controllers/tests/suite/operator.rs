@@ -1,6 +1,7 @@
 //! The operator in process, against the embedded server with paused time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use crate::definitions::of_another_release;
 use kube::{
     Api, Client,
     api::{ListParams, Patch, PatchParams, PostParams},
@@ -47,7 +48,7 @@ async fn says(client: &Client, type_: &str) -> (String, String) {
 #[tokio::test(start_paused = true)]
 async fn pools_are_made_and_the_state_is_said() {
     let server = ApiServer::new(Settings::default()).unwrap();
-    server.define(crds(FeatureSet::Default)).unwrap();
+    server.define(of_another_release()).unwrap();
     let client = Client::new(server.service(), "default");
     let namespace = json!({"metadata": {"name": "openshift-machine-config-operator"}});
     create::<k8s_openapi::api::core::v1::Namespace>(&client, namespace).await;
@@ -133,14 +134,16 @@ async fn guarded(platform: &str, gates: &[&str]) -> (ApiServer, Client) {
     server.define(crds(FeatureSet::Default)).unwrap();
     let client = Client::new(server.service(), "default");
     let enabled: Vec<Value> = gates.iter().map(|name| json!({ "name": name })).collect();
+    let desired = json!({"version": "5.0.0", "image": "q/release@sha256:1"});
+    let version = json!({"desired": desired, "availableUpdates": [], "observedGeneration": 1, "versionHash": ""});
     for (kind, name, status) in [
         ("FeatureGate", "cluster", json!({"featureGates": [{"version": "5.0.0", "enabled": enabled}]})),
-        ("ClusterVersion", "version", json!({"desired": {"version": "5.0.0", "image": "q/release@sha256:1"}})),
+        ("ClusterVersion", "version", version),
         ("Infrastructure", "cluster", json!({"platformStatus": {"type": platform}})),
     ] {
         let api = dynamic(&client, "config.openshift.io", kind);
         let mut object = json!({"apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": name}});
-        object["spec"] = json!({});
+        object["spec"] = if kind == "ClusterVersion" { json!({"clusterID": "x"}) } else { json!({}) };
         api.create(&PostParams::default(), &of(object)).await.unwrap();
         let status = Patch::Merge(json!({ "status": status }));
         api.patch_status(name, &PatchParams::default(), &status).await.unwrap();

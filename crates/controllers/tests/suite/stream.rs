@@ -43,14 +43,14 @@ fn api(client: &Client, group: &str, kind: &str) -> Api<DynamicObject> {
 
 async fn create(client: &Client, kind: &str, name: &str, status: &Value) {
     let api = api(client, "config.openshift.io", kind);
-    let object = json!({"apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": name}, "spec": {}});
+    let object = json!({"apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": name}, "spec": {"clusterID": "x"}});
     api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
     let patch = Patch::Merge(json!({ "status": status }));
     api.patch_status(name, &PatchParams::default(), &patch).await.unwrap();
 }
 
 fn desired(version: &str, image: &str) -> Value {
-    json!({"desired": {"version": version, "image": image}, "history": [], "observedGeneration": 1, "versionHash": "", "availableUpdates": null})
+    json!({"desired": {"version": version, "image": image}, "history": [], "observedGeneration": 1, "versionHash": "", "availableUpdates": []})
 }
 
 /// A client of a server with one release to run, and the controllers' context.

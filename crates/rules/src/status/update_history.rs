@@ -6,7 +6,9 @@
 //! Progressing nor Degraded: the required pools run it. While they or the streams of this very image are waited for, it is not.
 //! R-HISTORY-3 Progressing until it is complete; Available since the first release was. Transition times change with the value.
 //! R-HISTORY-4 At most [`MOST`] are kept. The first completed one stays: it says what the cluster was installed with.
-//! R-HISTORY-5 The ClusterVersion of an OpenShift cluster, which weir did not create, is never written.
+//! R-HISTORY-5 What the API requires is there: no update is ever offered, and an entry of an older weir that does not say when it
+//! began did so when it ended, or now.
+//! R-HISTORY-6 The ClusterVersion of an OpenShift cluster, which weir did not create, is never written.
 //!
 //! Source: `pkg/cvo/status_history.go` and `pkg/cvo/internal/operatorstatus.go` of
 //! github.com/openshift/cluster-version-operator. Waiting for the streams, and that Progressing counts, is ours.
@@ -32,8 +34,6 @@ pub const MOST: usize = 100;
 
 const COMPLETED: &str = "Completed";
 const PARTIAL: &str = "Partial";
-/// Key of the conditions in the status.
-const CONDITIONS: &str = "conditions";
 
 /// The inputs that decide whether the release is complete.
 #[derive(Clone, Copy, Debug)]
@@ -60,31 +60,33 @@ pub fn is_complete(version: &ClusterVersion) -> bool {
 pub fn begun(before: Option<&ClusterVersion>, release: &Release, now: Timestamp) -> ClusterVersionStatus {
     let mut status = before.and_then(|version| version.status.clone()).unwrap_or_default();
     status.desired = release.clone();
+    status.available_updates.get_or_insert_default();
+    for entry in status.history.iter_mut().filter(|entry| entry.started_time.is_none()) {
+        entry.started_time = Some(entry.completion_time.clone().unwrap_or(Time(now)));
+    }
     if status.history.first().is_some_and(|newest| is_of(newest, release)) {
         return status;
     }
     if let Some(newest) = status.history.first_mut() {
         newest.completion_time.get_or_insert(Time(now));
     }
-    let mut begun = UpdateHistory {
+    let begun = UpdateHistory {
         state: PARTIAL.to_owned(),
         version: release.version.clone(),
-        completion_time: None,
-        other: Default::default(),
+        image: release.image.clone(),
+        started_time: Some(Time(now)),
+        ..UpdateHistory::default()
     };
-    begun.other.insert("image".to_owned(), json!(release.image));
-    begun.other.insert("startedTime".to_owned(), json!(Time(now)));
-    begun.other.insert("verified".to_owned(), json!(false));
     status.history.insert(0, begun);
     prune(&mut status.history);
-    let mut conditions = conditions(&status);
+    let mut conditions = status.conditions.take().unwrap_or_default();
     let was_available = is_true(&conditions, AVAILABLE);
     let version = &release.version;
     if !was_available {
         set(&mut conditions, AVAILABLE, FALSE, format!("No release has been applied yet; the first is {version}"), now);
     }
     set(&mut conditions, PROGRESSING, TRUE, format!("Working towards {version}: waiting on machine-config"), now);
-    status.other.insert(CONDITIONS.to_owned(), json!(conditions));
+    status.conditions = Some(conditions);
     status
 }
 
@@ -102,12 +104,12 @@ pub fn completed(view: &HistoryView<'_>, now: Timestamp) -> Option<Value> {
         newest.state = COMPLETED.to_owned();
         newest.completion_time.get_or_insert(Time(now));
     }
-    let (mut conditions, version) = (conditions(status), &status.desired.version);
+    let (mut conditions, version) = (status.conditions.clone().unwrap_or_default(), &status.desired.version);
     set(&mut conditions, AVAILABLE, TRUE, format!("Done applying {version}"), now);
     set(&mut conditions, PROGRESSING, FALSE, format!("Cluster version is {version}"), now);
     Some(json!({
         "metadata": {"resourceVersion": view.version.metadata.resource_version},
-        "status": {"history": history, CONDITIONS: conditions},
+        "status": {"history": history, "conditions": conditions},
     }))
 }
 
@@ -127,8 +129,7 @@ fn is_reported(view: &HistoryView<'_>, version: &str) -> bool {
 
 /// One without an image, which an older weir or a user may have written, is identified by its version.
 fn is_of(entry: &UpdateHistory, release: &Release) -> bool {
-    let image = entry.other.get("image").and_then(Value::as_str).filter(|image| !image.is_empty());
-    entry.version == release.version && image.is_none_or(|image| image == release.image)
+    entry.version == release.version && (entry.image.is_empty() || entry.image == release.image)
 }
 
 /// R-HISTORY-4.
@@ -138,11 +139,6 @@ fn prune(history: &mut Vec<UpdateHistory>) {
         let oldest = (1..history.len()).rev().find(|at| Some(*at) != first);
         oldest.map(|at| history.remove(at));
     }
-}
-
-fn conditions(status: &ClusterVersionStatus) -> Vec<OperatorCondition> {
-    let found = status.other.get(CONDITIONS).cloned();
-    found.and_then(|found| serde_json::from_value(found).ok()).unwrap_or_default()
 }
 
 fn set(conditions: &mut Vec<OperatorCondition>, type_: &str, status: &str, message: String, now: Timestamp) {
@@ -203,7 +199,7 @@ mod tests {
         if let Some(patch) = completed(&view, later()) {
             let status = version.status.as_mut().unwrap();
             status.history = serde_json::from_value(patch["status"]["history"].clone()).unwrap();
-            status.other.insert(CONDITIONS.to_owned(), patch["status"][CONDITIONS].clone());
+            status.conditions = serde_json::from_value(patch["status"]["conditions"].clone()).unwrap();
         }
         version
     }
@@ -260,8 +256,7 @@ mod tests {
     #[test]
     fn available_stays_while_an_update_is_under_way() {
         let condition = |version: &ClusterVersion, type_: &str| {
-            let all = conditions(version.status.as_ref().unwrap());
-            let found = find(&all, type_).unwrap();
+            let found = find(version.status.as_ref().unwrap().conditions.as_ref().unwrap(), type_).unwrap();
             (found.status.clone(), found.last_transition_time.clone().unwrap().0)
         };
         let new = ours(begun(None, &release("5.0.0", "a"), THEN));
@@ -271,6 +266,20 @@ mod tests {
         let updating = ours(begun(Some(&done), &release("5.1.0", "b"), Timestamp::from_second(90).unwrap()));
         assert_eq!(condition(&updating, AVAILABLE), ("True".to_owned(), later()));
         assert_eq!(condition(&updating, PROGRESSING).0, "True");
+    }
+
+    #[test]
+    fn what_an_older_weir_wrote_gets_what_the_api_requires() {
+        let old = json!({"desired": {"version": "5.0.0", "image": "a"}, "history": [
+            {"state": "Partial", "version": "5.0.0"},
+            {"state": "Completed", "version": "4.22.0", "completionTime": "1970-01-01T00:00:00Z"},
+        ]});
+        let old = ours(serde_json::from_value(old).unwrap());
+        let status = json!(begun(Some(&old), &release("5.0.0", "a"), later()));
+        let begins: Vec<&Value> = status["history"].as_array().unwrap().iter().map(|e| &e["startedTime"]).collect();
+        assert_eq!(begins, ["1970-01-01T00:01:00Z", "1970-01-01T00:00:00Z"]);
+        assert_eq!(status["history"][0].get("completionTime"), Some(&Value::Null));
+        assert_eq!(status["availableUpdates"], json!([]));
     }
 
     #[test]

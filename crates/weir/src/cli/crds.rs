@@ -12,7 +12,7 @@ pub struct Crds {
     /// Feature set whose fields the definitions include
     #[arg(long, value_name = "SET", default_value = FeatureSet::Default.name(), value_parser = feature_set())]
     pub feature_set: FeatureSet,
-    /// Also the OpenShift kinds that weir reads, without schemas, for a cluster that lacks them
+    /// Also the OpenShift kinds that weir reads, validated as on OpenShift, for a cluster that lacks them
     #[arg(long)]
     pub foreign: bool,
     /// Write one file per definition into this folder instead of printing

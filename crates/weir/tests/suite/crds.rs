@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
     path::Path,
@@ -96,6 +96,41 @@ fn a_plain_cluster_takes_the_definitions_and_every_example() {
         takes_definitions(&kubectl, set);
         takes_examples(&kubectl, set);
     }
+    assert!(server.interrupt().unwrap().success());
+}
+
+#[test]
+fn a_plain_cluster_takes_the_kinds_of_openshift_and_refuses_what_openshift_does() {
+    let folder = tempfile::tempdir().unwrap();
+    let kubeconfig = folder.path().join("kubeconfig");
+    let Some(kubectl) = Kubectl::new(&kubeconfig) else { return };
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(["apiserver", "--listen", "127.0.0.1:0", "--kubeconfig", kubeconfig.to_str().unwrap()]);
+    let mut server = Program::start(&mut command).unwrap();
+    server.until("serving https://").unwrap();
+    let printed = weir(&["crds", "--foreign"]).stdout;
+    let said = kubectl.pipe(&printed, &["apply", "--server-side", "-f", "-"]).unwrap();
+    for definition in crds(FeatureSet::Default) {
+        let line = format!("customresourcedefinition.apiextensions.k8s.io/{} serverside-applied", name(&definition));
+        assert!(said.lines().any(|said| said == line), "{line}: {said}");
+    }
+    let set = |source: &str, policy: &str| {
+        let mirrors = json!([{"source": source, "mirrors": ["m.example.com/a"], "mirrorSourcePolicy": policy}]);
+        let (version, metadata) = ("config.openshift.io/v1", json!({"name": "a"}));
+        let spec = json!({ "imageDigestMirrors": mirrors });
+        let object = json!({"apiVersion": version, "kind": "ImageDigestMirrorSet", "metadata": metadata, "spec": spec});
+        object.to_string().into_bytes()
+    };
+    let apply = ["apply", "-f", "-"];
+    let refused = kubectl.pipe(&set("r.*.com", "Never"), &apply).unwrap_err().to_string();
+    for part in ["spec.imageDigestMirrors[0].source: Invalid value: \"r.*.com\"", "Unsupported value: \"Never\""] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    kubectl.pipe(&set("r.example.com", "NeverContactSource"), &apply).unwrap();
+    let mistyped = String::from_utf8(set("r.example.com", "NeverContactSource")).unwrap();
+    let mistyped = mistyped.replace("imageDigestMirrors", "imageDigestMirror");
+    let refused = kubectl.pipe(mistyped.as_bytes(), &apply).unwrap_err().to_string();
+    assert!(refused.contains("unknown field \"spec.imageDigestMirror\""), "{refused}");
     assert!(server.interrupt().unwrap().success());
 }
 
