@@ -2,9 +2,10 @@
 //! engine. The two agree but for what is translated here: Perl classes are ASCII in RE2, a bracket or a doubled
 //! operator inside a class is literal, `\Q…\E` quotes, and a brace that opens no repetition is a brace.
 
+use super::shared;
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Deserializer};
-use std::{iter::Peekable, str::Chars};
+use std::{iter::Peekable, str::Chars, sync::Arc};
 
 /// Compiled programs may use this much memory: enough for `{1,253}` of a large class, which the engine's default of
 /// 10 MiB is not, and little enough to be harmless.
@@ -17,12 +18,12 @@ const MOST_REPETITIONS: u64 = 1000;
 #[derive(Debug, Clone)]
 pub(crate) struct Pattern {
     pub(crate) source: String,
-    pub(crate) compiled: Result<Program, String>,
+    pub(crate) compiled: Result<Arc<Program>, String>,
 }
 
 impl Pattern {
     pub(crate) fn new(source: String) -> Self {
-        let compiled = Program::compile(&source);
+        let compiled = shared::program(&source);
         Self { source, compiled }
     }
 
