@@ -15,7 +15,7 @@ use tokio::sync::{RwLock, watch};
 use weir_api::{
     APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
     ContainerRuntimeConfig, ControllerConfig, FeatureGate, ImagePolicy, InternalReleaseImage, KubeletConfig,
-    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSConfig, NodeConfig,
+    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig,
     OSImageStream, PinnedImageSet, Scheduler,
     keys::{
         names::{OPERATOR_APP, OPERATOR_NAMESPACE},
@@ -102,6 +102,8 @@ pub struct Cluster {
     pub configs: Cache<MachineConfig>,
     /// MachineOSConfig: which pools are in image mode.
     pub os_configs: Cache<MachineOSConfig>,
+    /// MachineOSBuild: what is built for them.
+    pub os_builds: Cache<MachineOSBuild>,
     /// MachineConfiguration: cluster-wide settings by administrators.
     pub configurations: Cache<MachineConfiguration>,
     /// KubeletConfig.
@@ -182,6 +184,7 @@ impl Default for Cluster {
             pools: of.row(Watcher::Pools, Refuse, all()),
             configs: of.row(Watcher::Configuration, Refuse, all()),
             os_configs: of.row(Watcher::Configuration, Refuse, all()),
+            os_builds: of.row(Watcher::Configuration, Refuse, all()),
             configurations: of.row(Watcher::Configuration, Empty, all()),
             reports: of.row(Watcher::Nodes, Refuse, all()),
             operator_pods: of.row(Watcher::Nodes, Refuse, Selection::labelled(format!("{APP}={OPERATOR_APP}"))),

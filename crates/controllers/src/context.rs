@@ -76,6 +76,7 @@ impl Context {
             pools: cluster.pools.all(),
             configs: cluster.configs.all(),
             os_configs: cluster.os_configs.all(),
+            os_builds: cluster.os_builds.all(),
             kubelets: cluster.kubelets.all(),
             runtimes: cluster.runtimes.all(),
             pinned: cluster.pinned.all(),

@@ -6,6 +6,7 @@
 //! | [`generate`] | the MachineConfigs that pools start with, and those of settings |
 //! | [`render`] | the rendered MachineConfig of every pool, and the pool's configuration |
 //! | [`rollout`] | the target of every node, and the status of every pool |
+//! | [`build`] | the OS image of every pool in image mode |
 //! | [`drain`] | cordons and evictions on nodes whose daemon asks for a drain |
 //! | [`nodes`] | the MachineConfigNode of every node |
 //! | [`masters`] | labels and taints of control plane nodes |
@@ -23,6 +24,7 @@
 //! something else, such as a test. [`controllers`] and [`operator::Operator::controllers`] are the tables of them.
 
 pub mod access;
+pub mod build;
 pub mod cluster;
 pub mod context;
 pub mod drain;
@@ -48,7 +50,7 @@ pub use weir_rules::render::Build;
 
 use cluster::Watcher;
 use futures::future::join_all;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use weir_images::Images;
 use weir_kubeio::{Driven, drive};
 
@@ -91,6 +93,11 @@ pub async fn controller(context: &Context, images: Images, unused: Option<Durati
         drive_all(context, controllers(context, &access, unused)),
         stream::forget(context, &access),
     );
+}
+
+/// Builds OS images with this builder until the future is dropped; needs [`watch`] beside it.
+pub async fn builder(context: &Context, builder: Arc<dyn build::Builder>) {
+    drive_all(context, vec![Box::new(build::Controller::new(context.clone(), builder))]).await;
 }
 
 /// Drives controllers until the future is dropped.

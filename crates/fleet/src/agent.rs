@@ -5,7 +5,7 @@
 use crate::{
     environment::Environment,
     faults::{Fault, Kind},
-    machine,
+    machine::{self, Told},
 };
 use k8s_openapi::api::core::v1::Node;
 use kube::api::{Patch, PatchParams, PostParams};
@@ -69,13 +69,13 @@ impl Agent<'_> {
 
     /// Reports a running machine whose Node does not say so yet.
     pub(crate) async fn wake(&self) {
-        let config = self.environment.desired(self.name).unwrap_or_default();
+        let config = self.environment.desired(self.name).map(|told| told.config).unwrap_or_default();
         self.up(self.environment.os(&config)).await;
     }
 
     /// Reports an idle machine whose MachineConfigNode does not say so yet.
     pub(crate) async fn rest(&self) {
-        let config = self.environment.desired(self.name).unwrap_or_default();
+        let config = self.environment.desired(self.name).map(|told| told.config).unwrap_or_default();
         self.say(&[Step::Resumed { config }]).await;
         self.say(&[Step::Updated { node: self.name.to_owned() }]).await;
     }
@@ -84,8 +84,8 @@ impl Agent<'_> {
     /// when the desired config changes.
     pub(crate) async fn update(&self) {
         let mut pause = FIRST_PAUSE;
-        while let Some(config) = self.environment.desired(self.name) {
-            match self.attempt(&config).await {
+        while let Some(told) = self.environment.desired(self.name) {
+            match self.attempt(&told).await {
                 Outcome::Done | Outcome::Gone => return,
                 Outcome::Newer => pause = FIRST_PAUSE,
                 Outcome::Failed(why) => {
@@ -93,7 +93,8 @@ impl Agent<'_> {
                     self.say(&[Step::Failed { node: self.name.to_owned(), why }]).await;
                     let lifted = self.environment.is_lifted(self.name);
                     let other = self.environment.until(self.name, |node| {
-                        machine::wanted(node) != Some(&config) || (!lifted && self.environment.is_lifted(self.name))
+                        machine::wanted(node).as_ref() != Some(&told)
+                            || (!lifted && self.environment.is_lifted(self.name))
                     });
                     // The pause is over or the desired config changed: retry either way.
                     _ = timeout(pause, other).await;
@@ -103,27 +104,27 @@ impl Agent<'_> {
         }
     }
 
-    async fn attempt(&self, config: &str) -> Outcome {
-        let environment = self.environment;
+    async fn attempt(&self, told: &Told) -> Outcome {
+        let (environment, config) = (self.environment, told.config.as_str());
         self.step().await;
         if environment.seen.configs.get(config).is_none() {
             return Outcome::Failed(format!("machineconfig.machineconfiguration.openshift.io \"{config}\" not found"));
         }
         let Some(node) = environment.seen.nodes.get(self.name) else { return Outcome::Gone };
         let os = environment.os(config);
-        let changes = machine::changes(&node, config, &os);
+        let changes = machine::changes(&node, told, &os);
         let drains = environment.settings.drains && !machine::is_single(&node);
         self.say(&[Step::Needed { node: self.name.to_owned() }, Step::Prepared { drain: drains && changes }]).await;
         if changes {
             let before = machine::os(&node).to_owned();
-            if let Some(end) = self.change(&node, config, &before, &os, drains).await {
+            if let Some(end) = self.change(&node, told, &before, &os, drains).await {
                 return end;
             }
         } else {
             self.annotate(&machine::working(&node, None)).await;
         }
         match environment.desired(self.name) {
-            Some(newer) if newer != config => return Outcome::Newer,
+            Some(newer) if newer != *told => return Outcome::Newer,
             Some(_) => {}
             None => return Outcome::Gone,
         }
@@ -132,13 +133,14 @@ impl Agent<'_> {
             return Outcome::Gone;
         }
         self.step().await;
-        self.annotate(&machine::done(config)).await;
+        self.annotate(&machine::done(told)).await;
         self.say(&[Step::Updated { node: self.name.to_owned() }]).await;
         Outcome::Done
     }
 
     /// Drains, writes, reboots; returns how the attempt ended, if it did.
-    async fn change(&self, node: &Node, config: &str, before: &str, os: &str, drains: bool) -> Option<Outcome> {
+    async fn change(&self, node: &Node, told: &Told, before: &str, os: &str, drains: bool) -> Option<Outcome> {
+        let config = told.config.as_str();
         let asked = drains.then(|| DrainRequest::text(DrainVerb::Drain, config));
         self.annotate(&machine::working(node, asked.as_deref())).await;
         if !drains {
@@ -146,7 +148,7 @@ impl Agent<'_> {
         } else if !self.drained(config, os).await {
             return Some(Outcome::Gone);
         }
-        let (changes_os, files) = (before != os, true);
+        let (changes_os, files) = (before != os || machine::changes_image(node, told), true);
         self.say(&[Step::Applying { os: changes_os, files }]).await;
         self.step().await;
         if let Some(fault) = self.fault(Kind::Degraded, os) {
@@ -160,7 +162,7 @@ impl Agent<'_> {
         if let Some(fault) = self.fault(Kind::NeverReturns, os) {
             self.lifted(fault).await;
         }
-        let old = self.fault(Kind::ReturnsOnOldImage, os).is_some() && changes_os;
+        let old = self.fault(Kind::ReturnsOnOldImage, os).is_some() && before != os;
         let runs = if old { before } else { os };
         self.up(runs.to_owned()).await;
         self.say(&[Step::Rebooted]).await;

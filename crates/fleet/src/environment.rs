@@ -2,7 +2,7 @@
 
 use crate::{
     faults::{Faults, LIFT, Occasions},
-    machine::{self, Running},
+    machine::{self, Running, Told},
     pods::Workload,
 };
 use jiff::Timestamp;
@@ -22,7 +22,6 @@ use weir_api::{
     keys::{
         gates::IMAGE_MODE_STATUS_REPORTING,
         names::{CLUSTER, VERSION},
-        rollout,
     },
 };
 use weir_kubeio::{Cache, Clock, Missing, Selection, drive::chain, outage};
@@ -166,10 +165,9 @@ impl Environment {
         Running { os, boot_id: machine::boot_id(self.settings.seed, name, boot) }
     }
 
-    /// The machine's desired config, as last seen.
-    pub(crate) fn desired(&self, name: &str) -> Option<String> {
-        let node = self.seen.nodes.get(name)?;
-        Annotations::of(&node.metadata).filled(rollout::DESIRED_CONFIG).map(str::to_owned)
+    /// What the machine is told to run, as last seen.
+    pub(crate) fn desired(&self, name: &str) -> Option<Told> {
+        machine::told(&*self.seen.nodes.get(name)?)
     }
 
     /// Whether a user has lifted faults from this machine.

@@ -35,6 +35,15 @@ pub struct Running {
     pub boot_id: String,
 }
 
+/// What a machine is told to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// Rendered MachineConfig.
+    pub config: String,
+    /// Image, in image mode.
+    pub image: Option<String>,
+}
+
 impl Machine {
     /// Machines of a pool, named `<pool>-0` and up, spread over zones `a`, `b` and `c`.
     #[must_use]
@@ -151,12 +160,13 @@ pub fn rebooting() -> Value {
     annotations(&json!({daemon::POST_CONFIG_ACTION: daemon::ACTION_REBOOTING}))
 }
 
-/// Patch: the update is done.
+/// Patch: the update is done. An image that was taken back is no longer reported.
 #[must_use]
-pub fn done(config: &str) -> Value {
+pub fn done(told: &Told) -> Value {
     annotations(&json!({
         daemon::STATE: daemon::STATE_DONE,
-        daemon::CURRENT_CONFIG: config,
+        daemon::CURRENT_CONFIG: told.config,
+        daemon::CURRENT_IMAGE: told.image,
         daemon::REASON: "",
         daemon::POST_CONFIG_ACTION: "",
     }))
@@ -185,10 +195,16 @@ pub fn os(node: &Node) -> &str {
     node.status.as_ref().and_then(|status| status.node_info.as_ref()).map_or("", |info| info.os_image.as_str())
 }
 
-/// Whether a machine must drain and reboot to run a config with this OS.
+/// Whether a machine must drain and reboot to run what it was told, with this OS.
 #[must_use]
-pub fn changes(node: &Node, config: &str, os: &str) -> bool {
-    NodeView::new(node).current_config != Some(config) || self::os(node) != os
+pub fn changes(node: &Node, told: &Told, os: &str) -> bool {
+    NodeView::new(node).current_config != Some(&told.config) || changes_image(node, told) || self::os(node) != os
+}
+
+/// Whether what a machine was told is another image than the one it runs, or none.
+#[must_use]
+pub fn changes_image(node: &Node, told: &Told) -> bool {
+    NodeView::new(node).current_image.filter(|image| !image.is_empty()) != told.image.as_deref()
 }
 
 /// Whether there is no other node for this one's pods (`SingleReplica`), and so no drain.
@@ -206,13 +222,20 @@ fn second(time: Timestamp) -> String {
     time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// The config a Node is told to run, if it differs from the current one or the node has not reported "done" for it.
+/// What a Node is told to run.
 #[must_use]
-pub fn wanted(node: &Node) -> Option<&str> {
+pub fn told(node: &Node) -> Option<Told> {
     let view = NodeView::new(node);
-    let desired = view.desired_config.filter(|desired| !desired.is_empty())?;
+    let set = |text: Option<&str>| text.filter(|text| !text.is_empty()).map(str::to_owned);
+    Some(Told { config: set(view.desired_config)?, image: set(view.desired_image) })
+}
+
+/// As [`told`], if it differs from what the node runs or the node has not reported "done" for it.
+#[must_use]
+pub fn wanted(node: &Node) -> Option<Told> {
+    let (view, told) = (NodeView::new(node), told(node)?);
     let idle = matches!(view.state, DaemonState::Silent | DaemonState::Done);
-    (view.current_config != Some(desired) || !idle).then_some(desired)
+    (view.current_config != Some(&told.config) || changes_image(node, &told) || !idle).then_some(told)
 }
 
 /// Whether the kubelet of a Node's machine has posted a status and still does.
@@ -256,11 +279,20 @@ mod tests {
     #[test]
     fn a_machine_wants_work_when_told_another_config_or_left_in_mid_update() {
         let told = json!({daemon::CURRENT_CONFIG: "a", rollout::DESIRED_CONFIG: "b", daemon::STATE: "Done"});
-        assert_eq!(wanted(&node(&told)), Some("b"));
+        let config = |name: &str| Some(Told { config: name.to_owned(), image: None });
+        assert_eq!(wanted(&node(&told)), config("b"));
         let interrupted = json!({daemon::CURRENT_CONFIG: "a", rollout::DESIRED_CONFIG: "a", daemon::STATE: "Working"});
-        assert_eq!(wanted(&node(&interrupted)), Some("a"));
+        assert_eq!(wanted(&node(&interrupted)), config("a"));
         let idle = json!({daemon::CURRENT_CONFIG: "a", rollout::DESIRED_CONFIG: "a", daemon::STATE: "Done"});
         assert_eq!(wanted(&node(&idle)), None);
+        let image = json!({
+            daemon::CURRENT_CONFIG: "a", rollout::DESIRED_CONFIG: "a", rollout::DESIRED_IMAGE: "i", daemon::STATE: "Done",
+        });
+        assert_eq!(wanted(&node(&image)), Some(Told { config: "a".to_owned(), image: Some("i".to_owned()) }));
+        let back = json!({
+            daemon::CURRENT_CONFIG: "a", rollout::DESIRED_CONFIG: "a", daemon::CURRENT_IMAGE: "i", daemon::STATE: "Done",
+        });
+        assert_eq!(wanted(&node(&back)), config("a"));
         assert_eq!(wanted(&node(&json!({}))), None);
     }
 

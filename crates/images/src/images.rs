@@ -229,6 +229,25 @@ impl Images {
         Store::Layout(layout.clone()).manifest(&Version::Digest(digest.clone())).await.map(|(_, bytes)| bytes)
     }
 
+    /// Whether an image is there. One that no location has is not; any other failure says neither.
+    ///
+    /// # Errors
+    /// When a location could not be asked.
+    pub async fn exists(&self, pull_spec: &str) -> Result<bool, Error> {
+        match self.read(pull_spec, &BaseOf).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.attempts.iter().all(|attempt| matches!(attempt.fault, Fault::NotFound { .. })) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An image to put something on top of.
+    pub(crate) async fn base(&self, pull_spec: &str) -> Result<Base, Error> {
+        self.read(pull_spec, &BaseOf).await.map(|(base, _)| base)
+    }
+
     /// The repository to push to: mirrors are only for pulling.
     pub(crate) fn repository(&self, to: &PullSpec) -> Result<Option<Repository>, Fault> {
         let source = self.0.registry.places(to).pop().transpose()?;
@@ -420,6 +439,41 @@ impl Reading for LabelsOf {
 
     fn remember(&self, cache: &Cache, digest: &Digest, labels: &Self::Out) -> std::io::Result<()> {
         cache.put(digest, &Learnt { labels: Some(labels), file: None })
+    }
+}
+
+/// An image with what its layers are copied from.
+#[derive(Debug)]
+pub(crate) struct Base {
+    pub(crate) manifest: ImageManifest,
+    pub(crate) config: Bytes,
+    store: Store,
+}
+
+impl Base {
+    /// The chunks of one of its layers, not yet verified.
+    pub(crate) async fn blob(&self, layer: &Descriptor) -> Result<ByteStream, Fault> {
+        self.store.blob(&layer.digest).await
+    }
+}
+
+struct BaseOf;
+
+impl Reading for BaseOf {
+    type Out = Base;
+
+    async fn read(&self, found: &Found, _: &PullSpec) -> Result<Self::Out, Fault> {
+        let config = found.store.document(found.manifest.image_config()?, "the image config").await?;
+        Ok(Base { manifest: found.manifest.clone(), config, store: found.store.clone() })
+    }
+
+    /// Whether it is there says only who has it.
+    fn recall(&self, _: &Cache, _: &Digest, _: &PullSpec) -> Option<Self::Out> {
+        None
+    }
+
+    fn remember(&self, _: &Cache, _: &Digest, _: &Self::Out) -> std::io::Result<()> {
+        Ok(())
     }
 }
 

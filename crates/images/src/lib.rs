@@ -18,6 +18,7 @@
 //! | [`cache`] | cached image metadata by digest, kept between runs |
 //! | [`logins`] | how to log in to registries, kept between runs |
 //! | [`payload`] | building a sample release payload, and pushing a payload to a registry |
+//! | [`derive`] | an image with layers on top, made without any program and pushed |
 //! | [`images`] | the entry point: releases and labels by pull spec |
 //! | [`retry`] | retries: how long, how often, and when not |
 //! | [`error`] | what went wrong, whether a retry can help, and what to do |
@@ -26,6 +27,7 @@ pub mod authfile;
 pub mod cache;
 pub mod certificates;
 pub mod cluster;
+pub mod derive;
 pub mod digest;
 pub mod error;
 pub mod images;

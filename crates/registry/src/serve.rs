@@ -13,6 +13,7 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
+use weir_images::{Authfile, Source};
 
 /// Maximum number of open connections: clients open some for each image. Further clients wait.
 const CONNECTIONS: usize = 256;
@@ -80,6 +81,21 @@ impl Listener {
     #[must_use]
     pub fn certificate(&self) -> PathBuf {
         self.registry.credentials.folder.join(credentials::CERTIFICATE)
+    }
+
+    /// Adds to how images are read what it takes to get in here: the login and the certificate.
+    ///
+    /// # Errors
+    /// When what is kept of them cannot be used.
+    pub fn admit(&self, source: &mut Source) -> Result<(), Error> {
+        let path = self.authfile();
+        let text = std::fs::read(&path).map_err(Error::data("reading", &path))?;
+        let bad = |path: &PathBuf, why: String| Error::Credentials { path: path.clone(), why };
+        source.authfile.add(Authfile::parse(&text).map_err(|error| bad(&path, error.to_string()))?);
+        let path = self.certificate();
+        let text = std::fs::read(&path).map_err(Error::data("reading", &path))?;
+        let trusted = source.trust.add_host_bundle(&self.address.to_string(), &text);
+        trusted.map(drop).map_err(|error| bad(&path, error.to_string()))
     }
 
     /// Serves until `shutdown` completes; requests then get a moment to finish.

@@ -10,6 +10,9 @@
 //! | [`base`] | which image is built on |
 //! | [`extensions`] | which packages extensions and kernel types are |
 //! | [`containerfile`] | the steps of a build |
+//! | [`ready`] | whether something can be built now, and what |
+//! | [`root`] | files and units of a MachineConfig on disk |
+//! | [`steps`] | what of a Containerfile is made without running anything |
 //! | [`validation`] | whether a Containerfile can be built at all |
 //! | [`plan`] | what is to be done now: build, build again, use again, cancel, or nothing |
 //! | [`progress`] | how far a Job is |
@@ -31,6 +34,9 @@ pub mod plan;
 pub mod pool;
 pub mod progress;
 pub mod prune;
+pub mod ready;
+pub mod root;
 pub mod seed;
+pub mod steps;
 pub mod told;
 pub mod validation;

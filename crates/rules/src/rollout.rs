@@ -12,7 +12,8 @@
 //! R-ROLLOUT-7 With an arbiter, control plane and arbiter never move together: no master starts while the arbiter is
 //! unavailable, and the arbiter waits until no master is unavailable, failing or about to move.
 //! R-ROLLOUT-8 A machine that was booted into a custom pool first gets that pool's labels.
-//! R-ROLLOUT-9 A pool in image mode waits: rolling out its images is not supported yet.
+//! R-ROLLOUT-9 Nodes of a pool in image mode get configuration and image together, and nothing before the image is there
+//! (R-IMAGE-3). Outside image mode their image is taken back.
 //! R-ROLLOUT-10 No node starts towards a target that has not settled, except those that need not wait for it (R-SETTLE-4).
 //! R-ROLLOUT-11 A node's own state takes precedence over what its pool waits for: a node that is down, failed, being updated to
 //! something else or silent says so, and the other nodes name it.
@@ -55,7 +56,7 @@ use crate::{
         membership::{Assignment, Membership},
         settle::{is_exempt, unsettled_until},
     },
-    view::{NodeReport, NodeView, PoolView},
+    view::{NodeReport, NodeView, PoolView, Target, TargetImage},
 };
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,8 +80,6 @@ pub struct RolloutView<'a> {
     pub settle: Option<SignedDuration>,
     /// Nodes that run a pod of the operator, one entry for each pod.
     pub operator_nodes: &'a [&'a str],
-    /// Pools in image mode: those a MachineOSConfig names.
-    pub image_mode_pools: &'a BTreeSet<&'a str>,
     /// For each MachineConfig with owners, the name of the first owner.
     pub config_owners: &'a BTreeMap<&'a str, &'a str>,
     /// Names of all MachineConfigs; absent when unknown, and then no target counts as missing.
@@ -143,10 +142,21 @@ pub struct Start {
     pub pool: String,
     /// Rendered MachineConfig to write into its `desiredConfig`.
     pub config: String,
+    /// Image to write into its `desiredImage`, in image mode.
+    pub image: Option<String>,
     /// Whether its `desiredImage` is to be removed because it leaves image mode.
     pub drop_image: bool,
     /// The control plane's topology, if it is to be written to the node too (R-MARK-4).
     pub topology: Option<String>,
+}
+
+impl Start {
+    /// What the node is told.
+    #[must_use]
+    pub fn target(&self) -> Target<'_> {
+        let image = self.image.as_deref().map_or(TargetImage::OfConfig, TargetImage::Built);
+        Target { config: &self.config, image }
+    }
 }
 
 /// A node that waits.
@@ -227,7 +237,7 @@ impl<'w> Planner<'w> {
             (None, Ok(max)) => max,
             _ => 0,
         };
-        let target = pool.target.unwrap_or_default();
+        let target = pool.aim();
         let room = capacity(&nodes, target, allowed);
         if pool.name == names::MASTER && blocked.as_ref().is_none_or(WaitReason::is_limit) {
             self.moving_masters = Some(room.unavailable.len() + room.candidates.len() + room.failing.len());
@@ -251,7 +261,7 @@ impl<'w> Planner<'w> {
             }
             if pool.target.is_some() && node.has_reached(target) {
                 self.plan.done.push(Done { node: node.name.to_owned(), pool: pool.name.to_owned() });
-            } else if (pool.target.is_some() && !node.is_candidate(target))
+            } else if (pool.target.is_some() && node.is_told(target))
                 || (general && (node.unready.is_some() || !node.is_done()))
             {
                 let (reason, since) = self.at(node, pool);
@@ -278,11 +288,11 @@ impl<'w> Planner<'w> {
         if let Some(halt) = self.world.halted {
             return Some(WaitReason::Halted(halt.clone()));
         }
-        if self.world.image_mode_pools.contains(pool.name) {
-            return Some(WaitReason::ImageMode);
-        }
         if self.world.configs.is_some_and(|configs| !configs.contains(target)) {
             return Some(WaitReason::ConfigMissing { config: target.to_owned() });
+        }
+        if let Some(wait) = pool.image_mode.and_then(|mode| mode.waits()) {
+            return Some(WaitReason::Image(wait));
         }
         match max_unavailable(pool, nodes) {
             Err(error) => return Some(WaitReason::MaxUnavailable { why: error.to_string() }),
@@ -320,7 +330,7 @@ impl<'w> Planner<'w> {
 
     /// Why a node is not where its pool wants it, from its own state.
     fn at(&self, node: &NodeView<'_>, pool: &PoolView<'_>) -> (WaitReason, Option<Timestamp>) {
-        let told = pool.target.is_some_and(|target| !node.is_candidate(target));
+        let told = pool.target.is_some() && node.is_told(pool.aim());
         if let Some(unready) = node.unready.filter(|_| !told) {
             return (WaitReason::not_ready(unready.what), unready.since);
         }
@@ -349,7 +359,7 @@ impl<'w> Planner<'w> {
         settling: bool,
         first: usize,
     ) {
-        let target = pool.target.unwrap_or_default();
+        let target = pool.aim();
         let starts: BTreeSet<String> = self.plan.start[first..].iter().map(|start| start.node.clone()).collect();
         let moves = !starts.is_empty() || nodes.iter().any(|node| node.is_told(target));
         let passing = settling || blocked.is_some_and(WaitReason::is_passing);
@@ -357,7 +367,7 @@ impl<'w> Planner<'w> {
             let wanted = match () {
                 () if node.has_reached(target) => Some(false),
                 () if !node.is_done() && !node.is_degraded() => None,
-                () if !node.is_candidate(target) || passing => None,
+                () if node.is_told(target) || passing => None,
                 () => Some(moves && blocked.is_none() && node.is_managed()),
             };
             self.plan.marks.extend(mark::mark(node, wanted, self.world.topology));
@@ -404,11 +414,17 @@ impl<'w> Planner<'w> {
     }
 
     fn start(&mut self, pool: &PoolView<'_>, node: &NodeView<'_>) {
+        let target = pool.aim();
+        let image = match target.image {
+            TargetImage::Built(image) => Some(image.to_owned()),
+            TargetImage::OfConfig | TargetImage::Missing => None,
+        };
         self.plan.start.push(Start {
             node: node.name.to_owned(),
             pool: pool.name.to_owned(),
-            config: pool.target.unwrap_or_default().to_owned(),
-            drop_image: node.desired_image.is_some(),
+            config: target.config.to_owned(),
+            drop_image: image.is_none() && node.desired_image.is_some(),
+            image,
             topology: self.world.topology.filter(|topology| node.topology != Some(topology)).map(str::to_owned),
         });
     }

@@ -37,7 +37,7 @@ use weir_api::{
     APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
     ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
     ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
-    MachineConfigPool, MachineConfiguration, MachineOSConfig, NodeConfig, OSImageStream, PinnedImageSet,
+    MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig, OSImageStream, PinnedImageSet,
 };
 use weir_distro::Profile;
 
@@ -62,6 +62,8 @@ pub struct World {
     pub configs: Vec<Arc<MachineConfig>>,
     /// MachineOSConfigs.
     pub os_configs: Vec<Arc<MachineOSConfig>>,
+    /// MachineOSBuilds.
+    pub os_builds: Vec<Arc<MachineOSBuild>>,
     /// KubeletConfigs.
     pub kubelets: Vec<Arc<KubeletConfig>>,
     /// ContainerRuntimeConfigs.

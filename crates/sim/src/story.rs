@@ -7,6 +7,7 @@
 //! | `cut` | a client that is cut off mid-work |
 //! | `history` | everything that happens to the cluster's objects |
 //! | `expect` | whether an expectation of a story holds |
+//! | `images` | the registry of a story in which images are built |
 //! | `judge` | what must hold at every moment of every story |
 //! | `timeline` | all of that as text |
 
@@ -14,6 +15,7 @@ mod cluster;
 mod cut;
 mod expect;
 mod history;
+mod images;
 mod judge;
 pub mod script;
 mod timeline;
@@ -106,11 +108,13 @@ async fn on_stage(script: Script, timeline: Timeline, cut_after: u64) -> Result<
     if stage.settle().await {
         stage.timeline.changes(&stage.history);
     }
+    let told = judge::images(&stage.history.look().changes);
+    let built = stage.cluster.built(told).await?;
     let seen = stage.history.look();
     failures.extend(seen.gap.clone());
-    failures.extend(judge::judge(&seen.changes, follows_release));
+    failures.extend(judge::judge(&seen.changes, follows_release, &built));
     let writes = stage.written + stage.cluster.writes.made();
-    let state = Cluster::state(&seen);
+    let state = stage.cluster.state(&seen);
     drop(seen);
     stage.timeline.end(failures.is_empty());
     Ok(Report { failures, writes, state })

@@ -77,6 +77,26 @@ fn ocp_failing_node() -> Result<()> {
     story("ocp-failing-node")
 }
 
+#[test]
+fn ocp_image_mode() -> Result<()> {
+    story("ocp-image-mode")
+}
+
+#[test]
+fn ocp_image_mode_switch() -> Result<()> {
+    story("ocp-image-mode-switch")
+}
+
+#[test]
+fn okd_image_mode_hop() -> Result<()> {
+    story("okd-image-mode-hop")
+}
+
+#[test]
+fn image_mode_build_fails() -> Result<()> {
+    story("image-mode-build-fails")
+}
+
 /// What the operator reports it reads from objects, so it is the same when it is a process of its own.
 #[test]
 fn operator_and_controller_as_two_processes_say_the_same() -> Result<()> {

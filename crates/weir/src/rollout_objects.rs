@@ -10,7 +10,7 @@ use weir_api::{
     APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
     ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
     ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
-    MachineConfigPool, MachineConfiguration, MachineOSConfig, NodeConfig, OSImageStream,
+    MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig, OSImageStream,
     keys::{
         names::{OPERATOR_APP, OPERATOR_NAMESPACE},
         namespaces,
@@ -43,11 +43,12 @@ struct Found(Vec<Object>);
 pub(crate) const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
 
 /// What is read from files, and how.
-const KINDS: [(Kind<'static>, Take); 12] = [
+const KINDS: [(Kind<'static>, Take); 13] = [
     (POOL, take::<MachineConfigPool>),
     ((MACHINE_CONFIG_GROUP, "MachineConfig"), take::<MachineConfig>),
     ((MACHINE_CONFIG_GROUP, "MachineConfigNode"), take::<MachineConfigNode>),
     ((MACHINE_CONFIG_GROUP, "MachineOSConfig"), take::<MachineOSConfig>),
+    ((MACHINE_CONFIG_GROUP, "MachineOSBuild"), take::<MachineOSBuild>),
     ((MACHINE_CONFIG_GROUP, "OSImageStream"), take::<OSImageStream>),
     ((MACHINE_CONFIG_GROUP, "ControllerConfig"), take::<ControllerConfig>),
     ((CONFIG_GROUP, "Infrastructure"), take::<Infrastructure>),
@@ -104,6 +105,7 @@ async fn configuration(client: &Client) -> Result<Found> {
     found.all::<MachineConfigPool>(client).await?;
     found.all::<MachineConfig>(client).await?;
     found.all::<MachineOSConfig>(client).await?;
+    found.all::<MachineOSBuild>(client).await?;
     found.settings(client).await?;
     Ok(found)
 }

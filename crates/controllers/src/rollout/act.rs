@@ -14,8 +14,8 @@ use weir_api::{
 use weir_kubeio::{Error, Event, Recorder, batch, patch};
 use weir_rules::{
     rollout::{Adopt, Mark, RolloutPlan, Start, lost::Lost},
-    view::{NodeView, PoolView},
-    world::NewStatus,
+    view::NodeView,
+    world::{NewStatus, World},
 };
 
 /// Name of the controller in metrics, as in the reference.
@@ -35,22 +35,28 @@ impl Writer<'_> {
     /// Gives every node that may start its target. A node whose write failed gets it in the next pass.
     pub(super) async fn tell(&self, plan: &RolloutPlan) -> Result<(), Error> {
         let told = batch(plan.start.iter().map(|start| (start, self.start(start))).collect()).await;
-        let mut by_pool: BTreeMap<(&str, &str), Vec<&str>> = BTreeMap::new();
+        let mut by_pool: BTreeMap<(&str, &str, Option<&str>), Vec<&str>> = BTreeMap::new();
         let mut outcome = Ok(());
         for (start, result) in told {
             match result {
                 Ok(()) if !self.is_told(start) => {}
-                Ok(()) => by_pool.entry((&start.pool, &start.config)).or_default().push(&start.node),
+                Ok(()) => {
+                    by_pool.entry((&start.pool, &start.config, start.image.as_deref())).or_default().push(&start.node)
+                }
                 Err(error) => outcome = outcome.and(Err(error)),
             }
         }
-        for ((pool, config), nodes) in by_pool {
-            let text = match nodes.as_slice() {
-                [node] => format!("Targeted node {node} to MachineConfig: {config}"),
-                nodes => format!("Set target for {} nodes to MachineConfig: {config}", nodes.len()),
+        for ((pool, config, image), nodes) in by_pool {
+            let (reason, what) = match image {
+                None => ("SetDesiredConfig", format!("MachineConfig: {config}")),
+                Some(image) => ("SetDesiredConfigAndOSImage", format!("MachineConfig: {config} / Image: {image}")),
             };
-            tracing::info!(pool, config, nodes = nodes.join(","), "told");
-            self.event(pool, &Event::normal("SetDesiredConfig", text)).await;
+            let text = match nodes.as_slice() {
+                [node] => format!("Targeted node {node} to {what}"),
+                nodes => format!("Set target for {} nodes to {what}", nodes.len()),
+            };
+            tracing::info!(pool, config, image, nodes = nodes.join(","), "told");
+            self.event(pool, &Event::normal(reason, text)).await;
             let context = self.context;
             context.cluster.steps.took(SUB_CONTROLLER, "Sync Machine Config Pool", pool, context.clock.now());
         }
@@ -107,8 +113,8 @@ impl Writer<'_> {
             return Ok(());
         }
         let mut annotations = json!({DESIRED_CONFIG: start.config});
-        if start.drop_image {
-            annotations[DESIRED_IMAGE] = Value::Null;
+        if start.drop_image || start.image.is_some() {
+            annotations[DESIRED_IMAGE] = json!(start.image);
         }
         if let Some(topology) = &start.topology {
             annotations[CONTROL_PLANE_TOPOLOGY] = json!(topology);
@@ -118,15 +124,18 @@ impl Writer<'_> {
 
     fn is_told(&self, start: &Start) -> bool {
         let node = self.context.cluster.nodes.get(&start.node);
-        node.is_some_and(|node| NodeView::new(&node).is_told(&start.config))
+        node.is_some_and(|node| NodeView::new(&node).is_told(start.target()))
     }
 
     fn is_current(&self, start: &Start) -> bool {
-        let pool = self.context.cluster.pools.get(&start.pool);
-        pool.is_some_and(|pool| {
-            let pool = PoolView::new(&pool);
-            pool.target == Some(&start.config) && !pool.paused && !pool.deleting
-        })
+        let cluster = &self.context.cluster;
+        let now = World {
+            pools: cluster.pools.get(&start.pool).into_iter().collect(),
+            os_configs: cluster.os_configs.all(),
+            os_builds: cluster.os_builds.all(),
+            ..World::default()
+        };
+        now.pool_views().first().is_some_and(|pool| pool.aim() == start.target() && !pool.paused && !pool.deleting)
     }
 
     async fn adopt(&self, adopt: &Adopt) -> Result<(), Error> {

@@ -50,8 +50,9 @@ impl State {
     /// What a build says.
     #[must_use]
     pub fn of(build: &MachineOSBuild) -> Self {
-        let said = build.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        let says = |type_: &str| said.clone().any(|condition| condition.type_ == type_ && condition.status == TRUE);
+        let said = build.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        let first = |type_: &str| said.iter().find(|condition| condition.type_ == type_);
+        let says = |type_: &str| first(type_).is_some_and(|condition| condition.status == TRUE);
         let found = CONDITIONS.iter().find(|(_, type_, ..)| says(type_));
         found.map_or(Self::Initial, |(state, ..)| *state)
     }

@@ -20,6 +20,9 @@ use weir_api::{
     keys::{build::CURRENT_BUILD, os_build::FAILED, pool::IMAGE_BUILD_DEGRADED},
 };
 
+/// Reason of ImageBuildDegraded while nothing can be begun.
+pub const REFUSED: &str = "BuildRefused";
+
 /// What the pool is to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageBuild {
@@ -104,7 +107,7 @@ impl ImageBuild {
             Self::Succeeded { .. } => "BuildSuccess",
             Self::Building { .. } => "Building",
             Self::Failed { .. } => "BuildFailed",
-            Self::Refused { .. } => "BuildRefused",
+            Self::Refused { .. } => REFUSED,
         }
     }
 }

@@ -40,11 +40,25 @@ const INSTRUCTIONS: [(&str, &str); 18] = [
 ];
 
 /// One instruction with its continuation lines as one.
-struct Instruction {
+#[derive(Debug)]
+pub(super) struct Instruction {
     /// Where it begins, from 1.
-    line: usize,
-    word: String,
-    arguments: String,
+    pub(super) line: usize,
+    /// In small letters.
+    pub(super) word: String,
+    pub(super) arguments: String,
+    /// Its here-documents, in order.
+    pub(super) documents: Vec<Document>,
+}
+
+/// A here-document.
+#[derive(Debug)]
+pub(super) struct Document {
+    /// The word that ends it.
+    pub(super) word: String,
+    /// Whether that is in quotes, so that its text means nothing but itself.
+    pub(super) quoted: bool,
+    pub(super) text: String,
 }
 
 /// Looks at a Containerfile.
@@ -66,7 +80,7 @@ pub fn validate(text: &str) -> Result<(), Invalid> {
 }
 
 fn check(found: &Instruction) -> Result<(), Invalid> {
-    let Instruction { line, word, arguments } = found;
+    let Instruction { line, word, arguments, .. } = found;
     let Some((_, needs)) = INSTRUCTIONS.iter().find(|(known, _)| known == word) else {
         return Err(Invalid(format!("unknown Dockerfile instruction: {word} (line {line})")));
     };
@@ -104,10 +118,12 @@ fn without_flags(arguments: &str) -> String {
 
 fn instruction(line: usize, text: &str) -> Instruction {
     let (word, arguments) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
-    Instruction { line, word: word.to_lowercase(), arguments: arguments.trim().to_owned() }
+    let (word, arguments) = (word.to_lowercase(), arguments.trim().to_owned());
+    Instruction { line, word, arguments, documents: Vec::new() }
 }
 
-fn instructions(text: &str) -> Vec<Instruction> {
+/// The instructions of a Containerfile, valid or not.
+pub(super) fn instructions(text: &str) -> Vec<Instruction> {
     let escape = escape(text);
     let mut found = Vec::new();
     let mut lines = text.lines().enumerate();
@@ -123,11 +139,16 @@ fn instructions(text: &str) -> Vec<Instruction> {
                 None => break,
             }
         }
-        let read = instruction(at + 1, whole.trim());
+        let mut read = instruction(at + 1, whole.trim());
         if matches!(read.word.as_str(), "run" | "copy" | "add") {
-            for end in here_documents(&read.arguments) {
+            for mut document in here_documents(&read.arguments) {
                 // One without an end takes all that follows.
-                let _ = lines.find(|(_, line)| line.trim_start_matches('\t') == end);
+                let text = lines.by_ref().map(|(_, line)| line);
+                for line in text.take_while(|line| line.trim_start_matches('\t') != document.word) {
+                    document.text.push_str(line);
+                    document.text.push('\n');
+                }
+                read.documents.push(document);
             }
         }
         found.push(read);
@@ -147,8 +168,8 @@ fn escape(text: &str) -> char {
     if said.is_some_and(|(_, value)| value.trim() == "`") { '`' } else { '\\' }
 }
 
-/// The words that end the here-documents of a line.
-fn here_documents(arguments: &str) -> Vec<String> {
+/// The here-documents that a line begins, without their text.
+fn here_documents(arguments: &str) -> Vec<Document> {
     let after = arguments.split("<<").skip(1);
     let ends = after.map(|rest| {
         let word: &str = rest
@@ -156,9 +177,10 @@ fn here_documents(arguments: &str) -> Vec<String> {
             .split(|c: char| c.is_whitespace() || ";|&<>)".contains(c))
             .next()
             .unwrap_or_default();
-        word.trim_matches(['"', '\'']).to_owned()
+        let end = word.trim_matches(['"', '\'']);
+        Document { word: end.to_owned(), quoted: end != word, text: String::new() }
     });
-    ends.filter(|end| end.starts_with(|c: char| c.is_alphabetic() || c == '_')).collect()
+    ends.filter(|end| end.word.starts_with(|c: char| c.is_alphabetic() || c == '_')).collect()
 }
 
 #[cfg(test)]

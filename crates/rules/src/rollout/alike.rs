@@ -6,7 +6,7 @@
 
 use crate::{
     rollout::membership::pools_of,
-    view::{NodeReport, NodeView, PoolView},
+    view::{NodeReport, NodeView, PoolView, Target},
 };
 
 /// Whether the node still means the same to the plan and to the pools' statuses.
@@ -16,15 +16,16 @@ pub(crate) fn is_alike(before: &NodeView<'_>, now: &NodeView<'_>, pools: &[PoolV
     if pools_of(pools, before) != assignment || (before.taints, before.topology) != (now.taints, now.topology) {
         return false;
     }
-    let target = assignment.primary().and_then(|name| pools.iter().find(|pool| pool.name == name)?.target);
+    let pool = assignment.primary().and_then(|name| pools.iter().find(|pool| pool.name == name));
+    let target = pool.filter(|pool| pool.target.is_some()).map(PoolView::aim);
     let on_its_way = |node: &NodeView<'_>| target.is_some_and(|target| is_on_its_way(node, target));
     (on_its_way(before) && on_its_way(now)) || decided_by(before) == decided_by(now)
 }
 
 /// Whether the node was given the target, has not reached it yet, and has not failed.
 #[must_use]
-pub(crate) fn is_on_its_way(node: &NodeView<'_>, target: &str) -> bool {
-    !node.is_candidate(target) && !node.is_done() && !node.is_degraded()
+pub(crate) fn is_on_its_way(node: &NodeView<'_>, target: Target<'_>) -> bool {
+    node.is_told(target) && !node.is_done() && !node.is_degraded()
 }
 
 /// Everything else about a node that matters for the plan.

@@ -1,7 +1,7 @@
 //! How many nodes of a pool may start, and which ones are candidates (R-ROLLOUT-4).
 
 use super::{WaitReason, listed};
-use crate::view::NodeView;
+use crate::view::{NodeView, Target};
 
 /// Room for updates in one pool.
 #[derive(Clone, Debug)]
@@ -21,9 +21,9 @@ pub struct Capacity<'a> {
 
 /// Counts a pool's nodes against `allowed`, its `maxUnavailable` in nodes.
 #[must_use]
-pub fn capacity<'a>(nodes: &[&'a NodeView<'a>], target: &str, allowed: i64) -> Capacity<'a> {
+pub fn capacity<'a>(nodes: &[&'a NodeView<'a>], target: Target<'_>, allowed: i64) -> Capacity<'a> {
     let unavailable: Vec<_> = nodes.iter().copied().filter(|n| n.is_unavailable()).collect();
-    let (outdated, told): (Vec<_>, Vec<_>) = nodes.iter().copied().partition(|n| n.is_candidate(target));
+    let (told, outdated): (Vec<_>, Vec<_>) = nodes.iter().copied().partition(|n| n.is_told(target));
     let stranded = outdated.iter().copied().filter(|n| n.is_stranded()).collect();
     let failing: Vec<_> = told.into_iter().filter(|n| n.is_failing()).collect();
     let used = unavailable.len() + failing.len();

@@ -3,13 +3,15 @@
 //! R-CHECK-1 Every node is in the plan exactly once.
 //! R-CHECK-2 A node starts only in its own pool and towards that pool's target. It is ready, or cordoned for what it failed on, and
 //! has not been given the target yet.
-//! R-CHECK-3 No node starts in a pool that is paused, being deleted or in image mode, and none at all while rollouts are halted.
+//! R-CHECK-3 No node starts in a pool that is paused or being deleted, and none at all while rollouts are halted. In image mode a
+//! node starts only towards the image of a build that succeeded for exactly that configuration, and outside it towards none.
 //! R-CHECK-4 Nodes that are down and nodes that start are together at most `maxUnavailable`, unless no node goes down.
 //! R-CHECK-5 With an arbiter, a plan starts either masters or the arbiter, never both, and neither while the other is down.
 //! R-CHECK-6 A node that is reported as done runs its pool's target.
 
 use crate::{
-    rollout::{RolloutPlan, RolloutView, max_unavailable::max_unavailable},
+    build::conditions::State,
+    rollout::{RolloutPlan, RolloutView, Start, max_unavailable::max_unavailable},
     view::{DaemonState, NodeView, PoolView},
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,9 +33,9 @@ pub fn check_plan(world: &RolloutView<'_>, plan: &RolloutPlan) -> Vec<Violation>
     let mut broken = Vec::new();
     each_node_once(world, plan, &mut broken);
     let nodes: BTreeMap<&str, &NodeView<'_>> = world.nodes.iter().map(|n| (n.name, n)).collect();
-    let mut starting: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    let mut starting: BTreeMap<&str, BTreeMap<&str, &Start>> = BTreeMap::new();
     for start in &plan.start {
-        starting.entry(&start.pool).or_default().insert(&start.node);
+        starting.entry(&start.pool).or_default().insert(&start.node, start);
     }
     for (name, started) in &starting {
         let Some(pool) = world.pools.iter().find(|p| p.name == *name) else {
@@ -49,9 +51,12 @@ pub fn check_plan(world: &RolloutView<'_>, plan: &RolloutPlan) -> Vec<Violation>
         }
     }
     for done in &plan.done {
-        let target = world.pools.iter().find(|p| p.name == done.pool).and_then(|p| p.target).unwrap_or_default();
+        let pool = world.pools.iter().find(|p| p.name == done.pool);
+        let target = pool.and_then(|p| p.target).unwrap_or_default();
+        let image = pool.and_then(|p| p.image_mode).and_then(|mode| mode.image);
+        let runs = |n: &&NodeView<'_>| n.current_config == Some(target) && n.current_image == image;
         let node = nodes.get(done.node.as_str());
-        if !node.is_some_and(|n| n.state == DaemonState::Done && n.current_config == Some(target)) {
+        if !node.is_some_and(|n| n.state == DaemonState::Done && runs(n)) {
             broken.push(Violation { rule: "R-CHECK-6", what: format!("{} does not run {target}", done.node) });
         }
     }
@@ -76,14 +81,17 @@ fn each_node_once(world: &RolloutView<'_>, plan: &RolloutPlan, broken: &mut Vec<
 fn judge_pool(
     world: &RolloutView<'_>,
     pool: &PoolView<'_>,
-    started: &BTreeSet<&str>,
+    started: &BTreeMap<&str, &Start>,
     nodes: &BTreeMap<&str, &NodeView<'_>>,
     broken: &mut Vec<Violation>,
 ) {
     let mut say = |rule, what| broken.push(Violation { rule, what });
     let name = pool.name;
-    if pool.paused || pool.deleting || world.image_mode_pools.contains(name) || world.halted.is_some() {
+    if pool.paused || pool.deleting || world.halted.is_some() {
         say("R-CHECK-3", format!("nodes of {name} start, which must not move"));
+    }
+    for start in started.values().filter(|start| !is_of_build(pool, start)) {
+        say("R-CHECK-3", format!("{} starts towards image {:?}, which is not of its build", start.node, start.image));
     }
     let of_pool: BTreeSet<&str> = world
         .nodes
@@ -94,10 +102,10 @@ fn judge_pool(
     let mut down: BTreeSet<&str> =
         of_pool.iter().copied().filter(|n| nodes.get(n).is_some_and(|n| is_down(n))).collect();
     let before = down.len();
-    for node in started {
+    for (node, start) in started {
         let fit = nodes.get(node).is_some_and(|n| {
             let free = n.unready.is_none() || (n.is_degraded() && n.unschedulable);
-            free && (n.desired_config != pool.target || n.desired_image.is_some())
+            free && (n.desired_config != pool.target || n.desired_image != start.image.as_deref())
         });
         if !fit || !of_pool.contains(node) {
             say("R-CHECK-2", format!("{node} of {name} cannot start"));
@@ -110,8 +118,22 @@ fn judge_pool(
     }
 }
 
-fn judge_arbiter(world: &RolloutView<'_>, starting: &BTreeMap<&str, BTreeSet<&str>>, broken: &mut Vec<Violation>) {
-    let starts = |pool: &str| starting.get(pool).map_or(0, BTreeSet::len);
+/// Whether the image that a node is told is the one that was built for what it is told.
+fn is_of_build(pool: &PoolView<'_>, start: &Start) -> bool {
+    let Some(mode) = pool.image_mode else { return start.image.is_none() };
+    mode.build.is_some_and(|build| {
+        let made = build.status.as_ref().and_then(|status| status.digested_image_push_spec.as_ref());
+        let for_it = build.spec.machine_config.name == start.config;
+        for_it && State::of(build) == State::Succeeded && made.is_some() && made == start.image.as_ref()
+    })
+}
+
+fn judge_arbiter(
+    world: &RolloutView<'_>,
+    starting: &BTreeMap<&str, BTreeMap<&str, &Start>>,
+    broken: &mut Vec<Violation>,
+) {
+    let starts = |pool: &str| starting.get(pool).map_or(0, BTreeMap::len);
     let down = |pool: &str| {
         let assigned = world.nodes.iter().zip(&world.membership.assignments);
         assigned.filter(|(node, assignment)| assignment.primary() == Some(pool) && is_down(node)).count()
@@ -139,5 +161,5 @@ fn is_down(node: &NodeView<'_>) -> bool {
         && same_config
         && node.current_config.is_some_and(|c| !c.is_empty())
         && same_image;
-    !arrived && (same_config || !failed)
+    !arrived && ((same_config && same_image) || !failed)
 }

@@ -3,7 +3,7 @@
 use crate::objects::counted::Count;
 use crate::{
     rollout::halt::Halt,
-    view::{DaemonState, DrainVerb, NodeReport, NodeView, Unreadiness},
+    view::{DaemonState, DrainVerb, ImageWait, NodeReport, NodeView, Unreadiness},
 };
 use jiff::Timestamp;
 use std::{fmt, sync::Arc};
@@ -36,8 +36,8 @@ pub enum WaitReason {
     PoolPaused,
     /// No node may start anywhere.
     Halted(Halt),
-    /// The pool is in image mode.
-    ImageMode,
+    /// The pool is in image mode, and the image for its nodes is not there.
+    Image(ImageWait),
     /// The pool's target does not exist.
     ConfigMissing {
         /// Name of the MachineConfig.
@@ -206,10 +206,12 @@ impl WaitReason {
     /// Whether a user has to change the pool's spec, so that its status should report it.
     #[must_use]
     pub fn needs_user(&self) -> bool {
+        if let Self::Image(wait) = self {
+            return wait.needs_user();
+        }
         matches!(
             self,
             Self::Halted(_)
-                | Self::ImageMode
                 | Self::ConfigMissing { .. }
                 | Self::MaxUnavailable { .. }
                 | Self::NothingAllowed { .. }
@@ -229,7 +231,7 @@ impl WaitReason {
             Self::PoolDeleting => "PoolDeleting",
             Self::PoolPaused => "PoolPaused",
             Self::Halted(_) => "Halted",
-            Self::ImageMode => "ImageMode",
+            Self::Image(wait) => wait.code(),
             Self::ConfigMissing { .. } => "ConfigMissing",
             Self::MaxUnavailable { .. } => "MaxUnavailableInvalid",
             Self::NothingAllowed { .. } => "NothingAllowed",
@@ -263,7 +265,7 @@ impl WaitReason {
             | Self::PoolPaused
             | Self::Halted(_)
             | Self::ConfigMissing { .. } => "R-ROLLOUT-3",
-            Self::ImageMode => "R-ROLLOUT-9",
+            Self::Image(_) => "R-ROLLOUT-9",
             Self::MaxUnavailable { .. } => "R-MAX-4",
             Self::NothingAllowed { .. } => "R-MAX-3",
             Self::NoArbiterPool
@@ -295,9 +297,7 @@ impl fmt::Display for WaitReason {
             Self::PoolDeleting => f.write_str("the pool is being deleted"),
             Self::PoolPaused => f.write_str("the pool is paused; set spec.paused to false"),
             Self::Halted(halt) => write!(f, "no rollout may start: {halt}"),
-            Self::ImageMode => f.write_str(
-                "the pool is in image mode, which is not supported yet; delete its MachineOSConfig to go on without",
-            ),
+            Self::Image(wait) => write!(f, "{wait}"),
             Self::ConfigMissing { config } => write!(f, "the pool's target {config} does not exist"),
             Self::MaxUnavailable { why } => f.write_str(why),
             Self::NothingAllowed { max } => {

@@ -6,8 +6,7 @@
 //! Updating, unless the pool is paused. `status.configuration` changes to the target only then.
 //! R-POOL-3 NodeDegraded names every failing node with the messages of its MachineConfigNode and its daemon, by node name.
 //! R-POOL-4 Degraded: a node is, the pool's configuration cannot be rendered, or its image cannot be built.
-//! R-POOL-5 A pool that only a user can move, or whose target has not settled, says so in Updating. One in image mode is
-//! not Updating once no node is in mid-update: nothing is rolled out there yet.
+//! R-POOL-5 A pool that only a user can move, or whose target has not settled, says so in Updating.
 //! R-POOL-6 `status.osImageStream` is the first stream whose image the nodes run: the pool is updated and not degraded,
 //! no MachineConfig of it overrides the image, and the rendered image is the stream's.
 //! R-POOL-7 Conditions of other controllers are kept; transition times change only with the status value; an unchanged
@@ -16,10 +15,14 @@
 //! R-POOL-9 A pool that still has to be rendered ([`PoolView::render_wait`]) is not Updated, whatever its nodes run: its target
 //! is unknown. It says what is waited for.
 //! R-POOL-10 NodesWithoutPool names nodes that are in no pool because of this one (R-LOST-2), as long as there are any.
+//! R-POOL-11 A pool in image mode says in Updating how far its image is, whether it is paused or degraded; it is not Updated
+//! while an image is built, could not be, or is not the one in the status of its MachineOSConfig. A build that goes on or
+//! succeeded clears ImageBuildDegraded; what the build controller says of one that failed or cannot begin stays.
 //!
 //! Source: `pkg/controller/node/status.go` of github.com/openshift/machine-config-operator.
 
 mod degraded;
+mod image;
 
 use crate::{
     objects::conditions::{Said, set_condition},
@@ -27,7 +30,7 @@ use crate::{
         WaitReason,
         lost::{Lost, said},
     },
-    view::{NodeReport, NodeView, PoolView},
+    view::{NodeReport, NodeView, PoolView, TargetImage},
 };
 use degraded::{NodeFailures, node_failures};
 use jiff::Timestamp;
@@ -57,8 +60,6 @@ pub struct PoolStatusView<'a> {
     pub streams: Option<&'a OSImageStream>,
     /// Whether counts come from MachineConfigNodes (gate `ImageModeStatusReporting`).
     pub counts_from_reports: bool,
-    /// Whether the pool is in image mode, in which it is never reported as updated yet.
-    pub image_mode: bool,
     /// When certificates expire: `ControllerConfig.status.controllerCertificates`, read by [`certificate_expiry`].
     pub certificates: &'a [CertExpiry],
     /// What the pool as a whole waits for: [`crate::rollout::RolloutPlan::standing`].
@@ -100,8 +101,8 @@ pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPo
     }
     let failures = node_failures(view);
     let counts = counts(view, &failures);
-    let all_updated =
-        !view.image_mode && (counts.updated, counts.ready, counts.unavailable) == (counts.machines, counts.machines, 0);
+    let all_updated = !image::is_unfinished(pool)
+        && (counts.updated, counts.ready, counts.unavailable) == (counts.machines, counts.machines, 0);
     let mut conditions = old.conditions.clone().unwrap_or_default();
     set_progress(&mut conditions, view, all_updated, now);
     let degraded = set_degraded(&mut conditions, view, &counts, &failures, now);
@@ -156,16 +157,18 @@ pub fn certificate_expiry(certificates: &[serde_json::Value]) -> Vec<CertExpiry>
 }
 
 fn counts(view: &PoolStatusView<'_>, failures: &NodeFailures<'_>) -> Counts {
-    let target = view.pool.target.unwrap_or_default();
+    let target = view.pool.aim();
     let count = |test: &dyn Fn(&NodeView<'_>) -> bool| view.nodes.iter().filter(|n| test(n)).count();
     let reports = || view.nodes.iter().filter_map(|n| view.reports.get(n.name)).filter(|r| r.has_conditions);
     let reached = |r: &&NodeReport<'_>| {
-        r.updated
-            && r.degraded.is_none()
-            && r.desired_config == Some(target)
-            && r.desired_image.unwrap_or_default().is_empty()
+        let image = match target.image {
+            TargetImage::OfConfig => r.desired_image.unwrap_or_default().is_empty(),
+            TargetImage::Missing => false,
+            TargetImage::Built(image) => r.desired_image == Some(image),
+        };
+        r.updated && r.degraded.is_none() && r.desired_config == Some(target.config) && image
     };
-    let done = |n: &NodeView<'_>| !view.image_mode && n.has_reached(target);
+    let done = |n: &NodeView<'_>| n.has_reached(target);
     let from_reports = view.counts_from_reports;
     Counts {
         machines: view.nodes.len(),
@@ -178,22 +181,24 @@ fn counts(view: &PoolStatusView<'_>, failures: &NodeFailures<'_>) -> Counts {
 }
 
 fn set_progress(conditions: &mut Vec<Condition>, view: &PoolStatusView<'_>, all_updated: bool, now: Timestamp) {
-    let target = view.pool.target.unwrap_or_default();
+    let line = image::line(view.pool);
     let waits = view.pool.render_wait().map(|wait| format!("; waits for another one: {}", wait.message));
     let said_waits = waits.as_deref().unwrap_or_default();
     let (updated, updating, said_updated, said_updating) = if all_updated && waits.is_none() {
-        (TRUE, FALSE, format!("All nodes are updated with MachineConfig {target}"), String::new())
+        (TRUE, FALSE, format!("All nodes are updated with {line}"), String::new())
     } else if view.pool.paused {
-        (FALSE, FALSE, String::new(), format!("Pool is paused; will not update to MachineConfig {target}{said_waits}"))
+        (FALSE, FALSE, String::new(), format!("Pool is paused; will not update to {line}{said_waits}"))
     } else if all_updated {
-        (FALSE, TRUE, String::new(), format!("All nodes are updated with MachineConfig {target}{said_waits}"))
-    } else if view.image_mode && view.nodes.iter().all(|node| node.is_done() || node.is_degraded()) {
-        let why = WaitReason::ImageMode;
-        (FALSE, FALSE, String::new(), format!("Pool will not update to MachineConfig {target}: {why}{said_waits}"))
+        (FALSE, TRUE, String::new(), format!("All nodes are updated with {line}{said_waits}"))
     } else {
         let standing = view.standing.map(|reason| format!("; no node can start: {reason}")).unwrap_or_default();
-        let text = format!("All nodes are updating to MachineConfig {target}{standing}{said_waits}");
+        let text = format!("All nodes are updating to {line}{standing}{said_waits}");
         (FALSE, TRUE, String::new(), text)
+    };
+    let of_image = image::progress(view.pool, all_updated);
+    let (updating, said_updating) = match of_image {
+        Some((status, message)) => (status, format!("{message}{said_waits}")),
+        None => (updating, said_updating),
     };
     set_condition(conditions, Said { type_: UPDATED, status: updated, reason: "", message: &said_updated }, now);
     set_condition(conditions, Said { type_: UPDATING, status: updating, reason: "", message: &said_updating }, now);
@@ -213,11 +218,8 @@ fn set_degraded(
         (FALSE, String::new(), String::new())
     };
     set_condition(conditions, Said { type_: NODE_DEGRADED, status, reason: &reason, message: &message }, now);
-    // Without image mode nothing builds an image any more; an earlier failure is obsolete.
-    if !view.image_mode && is_true(conditions, IMAGE_BUILD_DEGRADED) {
-        let message = "No layered pool objects found, clearing stale build degraded condition";
-        let said = Said { type_: IMAGE_BUILD_DEGRADED, status: FALSE, reason: "NoLayeredObjects", message };
-        set_condition(conditions, said, now);
+    if let Some((reason, message)) = image::cleared(view.pool, conditions) {
+        set_condition(conditions, Said { type_: IMAGE_BUILD_DEGRADED, status: FALSE, reason, message }, now);
     }
     let build = is_true(conditions, IMAGE_BUILD_DEGRADED);
     let degraded = counts.degraded > 0 || build || is_true(view.pool.conditions(), RENDER_DEGRADED);
@@ -328,7 +330,6 @@ mod tests {
             configs: &BTreeMap::new(),
             streams: None,
             counts_from_reports: false,
-            image_mode: false,
             certificates: &[],
             standing: None,
             lost: &[],

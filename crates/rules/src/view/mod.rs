@@ -7,6 +7,7 @@
 //! | [`NodeReport`] | a `MachineConfigNode`, as far as pool status depends on it |
 //! | [`DrainRequest`] | the daemon's request in annotations of its node |
 //! | [`Annotations`] | the annotations of any object |
+//! | [`ImageMode`] | the `MachineOSConfig` and the `MachineOSBuild` of a pool |
 //! | [`PodView`] | a `Pod`, as far as a drain depends on it |
 //! | [`BudgetView`] | a `PodDisruptionBudget` with its selector validated |
 //!
@@ -16,6 +17,7 @@ mod annotations;
 pub(crate) mod blocked;
 mod budget;
 mod drain_request;
+mod image_mode;
 mod node;
 mod pod;
 mod pool;
@@ -25,6 +27,7 @@ pub mod unreadable;
 pub use annotations::Annotations;
 pub use budget::BudgetView;
 pub use drain_request::{DrainRequest, DrainVerb};
+pub use image_mode::{ImageMode, ImageWait, Target, TargetImage};
 pub use node::{DaemonState, NodeView, Unreadiness, Unready};
 pub use pod::PodView;
 pub use pool::PoolView;

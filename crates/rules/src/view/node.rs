@@ -3,7 +3,7 @@
 //! Source of every key and predicate: `pkg/daemon/constants/constants.go` and
 //! `pkg/controller/common/layered_node_state.go` of github.com/openshift/machine-config-operator.
 
-use super::{DrainRequest, DrainVerb};
+use super::{DrainRequest, DrainVerb, Target, TargetImage};
 use crate::objects::selector::Labels;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{Node, NodeCondition, Taint};
@@ -231,10 +231,11 @@ impl<'a> NodeView<'a> {
         matches!(self.state, DaemonState::Degraded | DaemonState::Unreconcilable)
     }
 
-    /// Whether the daemon failed while moving from one configuration to another.
+    /// Whether the daemon failed while moving from one configuration or image to another.
     #[must_use]
     pub fn is_failing(&self) -> bool {
-        self.is_degraded() && self.current_config.unwrap_or_default() != self.desired_config.unwrap_or_default()
+        let moves = self.current_config.unwrap_or_default() != self.desired_config.unwrap_or_default();
+        self.is_degraded() && (moves || !self.image_done())
     }
 
     /// Whether the node failed after its drain, and is down only because of that drain's cordon.
@@ -255,22 +256,21 @@ impl<'a> NodeView<'a> {
         !self.is_ready() || (!self.is_done() && !self.is_failing())
     }
 
-    /// Whether the node was told this configuration.
+    /// Whether the node was told this, configuration and image.
     #[must_use]
-    pub fn is_told(&self, config: &str) -> bool {
-        self.desired_config.unwrap_or_default() == config
+    pub fn is_told(&self, target: Target<'_>) -> bool {
+        let image = match target.image {
+            TargetImage::OfConfig => self.desired_image.is_none(),
+            TargetImage::Missing => false,
+            TargetImage::Built(image) => self.desired_image == Some(image),
+        };
+        image && self.desired_config.unwrap_or_default() == target.config
     }
 
-    /// Whether the node runs a pool's target, outside image mode.
+    /// Whether the node runs its pool's target.
     #[must_use]
-    pub fn has_reached(&self, target: &str) -> bool {
-        self.is_done() && self.is_told(target) && self.desired_image.is_none()
-    }
-
-    /// Whether the node has yet to be told a pool's target, outside image mode.
-    #[must_use]
-    pub fn is_candidate(&self, target: &str) -> bool {
-        !self.is_told(target) || self.desired_image.is_some()
+    pub fn has_reached(&self, target: Target<'_>) -> bool {
+        self.is_done() && self.is_told(target)
     }
 }
 

@@ -1,6 +1,6 @@
 //! A `MachineConfigPool` as the rules see it.
 
-use super::Annotations;
+use super::{Annotations, ImageMode, Target, TargetImage};
 use crate::{
     objects::selector::{Selector, SelectorError},
     view::unreadable,
@@ -38,6 +38,8 @@ pub struct PoolView<'a> {
     pub unsettled_since: Option<Timestamp>,
     /// When the target counts as settled.
     pub settled_from: Option<Timestamp>,
+    /// Its image mode; absent outside it, and where only the object is known.
+    pub image_mode: Option<ImageMode<'a>>,
     /// The object, for fields that are copied from it.
     pub object: &'a MachineConfigPool,
 }
@@ -58,8 +60,16 @@ impl<'a> PoolView<'a> {
             unsettled_since: marks.time(UNSETTLED_SINCE),
             settled_from: marks.time(SETTLED_FROM),
             stream: spec.os_image_stream.as_ref().map(|s| s.name.as_str()).filter(|name| !name.is_empty()),
+            image_mode: None,
             object: pool,
         }
+    }
+
+    /// What its nodes are to run.
+    #[must_use]
+    pub fn aim(&self) -> Target<'a> {
+        let image = self.image_mode.map_or(TargetImage::OfConfig, |mode| mode.target());
+        Target { config: self.target.unwrap_or_default(), image }
     }
 
     /// Whether the pool inherits from the worker pool: any that is not `master`, `worker` or `arbiter`.

@@ -8,7 +8,7 @@ use super::{NewStatus, World};
 use crate::{
     rollout::{RolloutPlan, is_alike, is_on_its_way, is_report_alike},
     status::pool_status::status_changed,
-    view::{NodeReport, NodeView},
+    view::{NodeReport, NodeView, Target},
 };
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use std::{collections::BTreeMap, sync::Arc};
@@ -22,6 +22,7 @@ impl World {
             && same(&before.configs, &self.configs)
             && same(&before.pods, &self.pods)
             && same(&before.os_configs, &self.os_configs)
+            && same(&before.os_builds, &self.os_builds)
             && same(before.version.as_slice(), self.version.as_slice())
             && same(before.feature_gate.as_slice(), self.feature_gate.as_slice())
             && same(before.controller_config.as_slice(), self.controller_config.as_slice())
@@ -48,13 +49,13 @@ impl World {
         node: impl Fn(&str) -> Option<Arc<Node>>,
         pool: impl Fn(&str) -> Option<Arc<MachineConfigPool>>,
     ) {
-        let told: BTreeMap<&str, &str> = plan.start.iter().map(|s| (s.node.as_str(), s.config.as_str())).collect();
+        let told: BTreeMap<&str, Target<'_>> = plan.start.iter().map(|s| (s.node.as_str(), s.target())).collect();
         for held in self.nodes.iter_mut().filter(|_| !told.is_empty()) {
             let Some(name) = held.metadata.name.as_deref() else { continue };
-            let Some((config, now)) = told.get(name).zip(node(name)) else { continue };
+            let Some((target, now)) = told.get(name).zip(node(name)) else { continue };
             let labels = now.metadata.labels == held.metadata.labels;
             let (view, before) = (NodeView::new(&now), NodeView::new(held));
-            if labels && view.taints == before.taints && is_on_its_way(&view, config) {
+            if labels && view.taints == before.taints && is_on_its_way(&view, *target) {
                 *held = now;
             }
         }

@@ -29,13 +29,13 @@ use crate::{
         problem::CatalogProblem,
     },
     view::{
-        PoolView,
+        ImageMode, PoolView,
         unreadable::{all, halts},
     },
 };
 use std::{collections::BTreeSet, sync::Arc};
 use weir_api::{
-    MachineConfig, OSImageStream,
+    MachineConfig, MachineOSBuild, MachineOSConfig, OSImageStream,
     feature_gate::FeatureGateDetails,
     keys::{
         config::RELEASE_IMAGE_VERSION,
@@ -147,7 +147,13 @@ impl World {
     /// All pools, as the rules see them.
     #[must_use]
     pub fn pool_views(&self) -> Vec<PoolView<'_>> {
-        self.pools.iter().map(|pool| PoolView::new(pool)).collect()
+        let configs: Vec<&MachineOSConfig> = self.os_configs.iter().map(AsRef::as_ref).collect();
+        let builds: Vec<&MachineOSBuild> = self.os_builds.iter().map(AsRef::as_ref).collect();
+        let view = |pool| {
+            let view = PoolView::new(pool);
+            PoolView { image_mode: ImageMode::of(view.name, view.target, &configs, &builds), ..view }
+        };
+        self.pools.iter().map(|pool| view(pool)).collect()
     }
 
     /// What contradicts the distribution, as a clause. `pools` are always all pools, here and below.

@@ -5,6 +5,7 @@
 //! deleted or an arbiter pool only affects which nodes start.
 //! R-EXPLAIN-3 Lists of nodes are sorted by name, except the nodes that start, which are in their order.
 //! R-EXPLAIN-4 Files without any node say nothing about nodes: that is reported, without counts and without a status.
+//! R-EXPLAIN-5 For a pool in image mode it says how far its image is.
 
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,8 @@ pub struct Explained {
     pub target: String,
     /// Whether it is paused.
     pub paused: bool,
+    /// How far its image is, in image mode.
+    pub image_mode: Option<String>,
     /// Whether its nodes are unknown; then everything below is meaningless (R-EXPLAIN-4).
     pub unseen: bool,
     /// Its nodes.
@@ -158,13 +161,14 @@ impl<'a> Views<'a> {
         let nodes = self.nodes_of(pool.name);
         let names = |nodes: &[&NodeView<'_>]| nodes.iter().map(|node| node.name.to_owned()).collect();
         let max = max_unavailable(pool, nodes.len());
-        let room = capacity(&nodes, pool.target.unwrap_or_default(), *max.as_ref().unwrap_or(&0));
+        let room = capacity(&nodes, pool.aim(), *max.as_ref().unwrap_or(&0));
         let status = self.status_of(plan, lost, now)(pool, &nodes);
         let held = plan.hold.iter().filter(|held| held.pool.as_deref() == Some(pool.name));
         Explained {
             pool: pool.name.to_owned(),
             target: pool.target.unwrap_or_default().to_owned(),
             paused: pool.paused,
+            image_mode: pool.image_mode.map(|mode| mode.to_string()),
             unseen: !self.world.whole && self.nodes.is_empty(),
             nodes: names(&nodes),
             unavailable: names(&room.unavailable),

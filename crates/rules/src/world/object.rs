@@ -11,7 +11,7 @@ use weir_api::{
     APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
     ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
     ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
-    MachineConfigPool, MachineConfiguration, MachineOSConfig, NodeConfig, OSImageStream, PinnedImageSet,
+    MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig, OSImageStream, PinnedImageSet,
     keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
 };
 
@@ -70,6 +70,7 @@ objects! {
         MachineConfigPool pools,
         MachineConfig configs,
         MachineOSConfig os_configs,
+        MachineOSBuild os_builds,
         KubeletConfig kubelets,
         ContainerRuntimeConfig runtimes,
         PinnedImageSet pinned,

@@ -12,10 +12,7 @@ use crate::{
     view::{NodeReport, NodeView, PodView, PoolView},
 };
 use jiff::Timestamp;
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::{collections::BTreeMap, sync::Arc};
 use weir_api::{
     MachineConfig, MachineConfigPool,
     keys::{
@@ -40,8 +37,6 @@ pub struct Views<'a> {
     pub reports: BTreeMap<&'a str, NodeReport<'a>>,
     /// MachineConfigs by name.
     pub configs: BTreeMap<&'a str, &'a MachineConfig>,
-    /// Pools in image mode: those a MachineOSConfig names.
-    pub image_mode: BTreeSet<&'a str>,
 }
 
 /// A status that a pool should have and does not have yet.
@@ -70,7 +65,6 @@ impl World {
             nodes,
             reports: self.reports.iter().map(|r| NodeReport::new(r)).map(|report| (report.node, report)).collect(),
             configs: self.config_map(),
-            image_mode: self.os_configs.iter().map(|c| c.spec.machine_config_pool.name.as_str()).collect(),
         }
     }
 
@@ -111,7 +105,6 @@ impl<'a> Views<'a> {
             topology: world.topology(),
             settle: world.process.as_ref().map(|process| process.settle),
             operator_nodes: &operator_nodes,
-            image_mode_pools: &self.image_mode,
             config_owners: &self.configs.iter().filter_map(|(&name, &config)| Some((name, owner(config)?))).collect(),
             configs: world.whole.then(|| self.configs.keys().copied().collect()).as_ref(),
             halted: world.halt(&self.pools).as_ref(),
@@ -166,7 +159,6 @@ impl<'a> Views<'a> {
                 configs: &self.configs,
                 streams,
                 counts_from_reports,
-                image_mode: self.image_mode.contains(pool.name),
                 certificates: &certificates,
                 standing: plan.standing(pool.name),
                 lost,

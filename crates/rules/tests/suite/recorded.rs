@@ -4,9 +4,9 @@
 use k8s_openapi::api::core::v1::{Node, Pod};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use std::collections::BTreeSet;
 use weir_api::{
-    ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSConfig, OSImageStream,
+    ControllerConfig, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild,
+    MachineOSConfig, OSImageStream,
 };
 use weir_rules::world::{Object, World};
 
@@ -38,7 +38,9 @@ pub(crate) struct Inputs {
     machine_configs: Vec<MachineConfig>,
     machine_config_nodes: Vec<MachineConfigNode>,
     #[serde(rename = "machineOSConfigs")]
-    machine_os_configs: Vec<Value>,
+    machine_os_configs: Vec<MachineOSConfig>,
+    #[serde(rename = "machineOSBuilds")]
+    machine_os_builds: Vec<MachineOSBuild>,
     os_image_stream: Option<OSImageStream>,
     controller_certificates: Vec<Value>,
     control_plane_topology: Option<String>,
@@ -67,11 +69,6 @@ impl Inputs {
         &self.controller_certificates
     }
 
-    /// Pools of the case that a MachineOSConfig puts into image mode.
-    pub(crate) fn image_mode_pools(&self) -> BTreeSet<&str> {
-        self.machine_os_configs.iter().filter_map(|m| m["spec"]["machineConfigPool"]["name"].as_str()).collect()
-    }
-
     /// The objects of the case. The recordings hold no more MachineConfigs than are looked at; that nodes are missing counts only
     /// where there is none.
     pub(crate) fn world(&self) -> World {
@@ -94,7 +91,8 @@ impl Inputs {
             .chain(all(&self.nodes))
             .chain(all(&self.machine_configs))
             .chain(all(&self.machine_config_nodes))
-            .chain(self.machine_os_configs.iter().cloned().map(read::<MachineOSConfig>))
+            .chain(all(&self.machine_os_configs))
+            .chain(all(&self.machine_os_builds))
             .chain(self.pods.iter().cloned().map(read::<Pod>))
             .chain(streams.map(Into::into))
             .chain([read::<FeatureGate>(gates), read::<ControllerConfig>(controller_config)]);

@@ -3,7 +3,9 @@
 //!
 //! | command | does |
 //! |---|---|
-//! | `pool NAME [target=CONFIG] [max=N] [paused=yes] [selector=KEY] [image-mode=yes] [deleting=yes]` | makes a pool, or changes one |
+//! | `pool NAME [target=CONFIG] [max=N] [paused=yes] [selector=KEY] [image-mode=yes\|no] [deleting=yes]` | makes a pool, or changes one |
+//! | `build POOL prepared\|building\|fails WHY\|interrupted\|done IMAGE` | the build of what the pool is rendered to is so far |
+//! | `build POOL named IMAGE` | the pool's MachineOSConfig has this image in its status |
 //! | `node NAME [pool=P,…] [runs=CONFIG] [zone=Z] [age=DAYS] [cordoned=yes] [ready=no]` | makes a node, or changes one |
 //! | `first NODE CONFIG POOL` | the machine was first booted into this configuration, which is the pool's |
 //! | `configs NAME…` | from now on these MachineConfigs exist and no others |

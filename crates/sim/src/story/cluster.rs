@@ -2,6 +2,7 @@
 
 use super::{
     cut::{Cut, Writes},
+    images::{Labels, StoryRegistry},
     script::{Action, Script},
 };
 use crate::{
@@ -9,9 +10,10 @@ use crate::{
     write::{apply, merge, resource},
 };
 use anyhow::{Context as _, Result, anyhow, bail};
+use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
     core::DynamicObject,
 };
 use parking_lot::RwLock;
@@ -27,7 +29,7 @@ use weir_api::{
     crds::{FeatureSet, crds},
     keys::{
         config::{SETTLED_FROM, UNSETTLED_SINCE},
-        names::{CLUSTER, GATE_OS_STREAMS, VERSION},
+        names::{CLUSTER, GATE_OS_STREAMS, OPERATOR_NAMESPACE, VERSION},
     },
     kind::MACHINE_CONFIG_GROUP,
 };
@@ -57,6 +59,18 @@ async fn two_processes(operator: Context, controller: Context, images: Images) {
     );
 }
 
+/// All controllers, and a builder where there is a registry.
+async fn one_process(context: Context, images: Images, builds: bool) {
+    let builder = async {
+        if builds {
+            let access = weir_controllers::Access::new(&context.cluster, images.clone());
+            let layers = weir_controllers::build::layers::Layers::new(access);
+            weir_controllers::builder(&context, Arc::new(layers)).await;
+        }
+    };
+    tokio::join!(Box::pin(weir_controllers::run(context.clone(), images.clone())), Box::pin(builder));
+}
+
 /// A task that ends when its owner is dropped.
 #[derive(Debug)]
 struct Running(JoinHandle<()>);
@@ -77,6 +91,7 @@ pub(super) struct Cluster {
     client: Client,
     clock: Clock,
     images: Images,
+    registry: Option<StoryRegistry>,
     /// Pull spec of each payload's release image.
     references: BTreeMap<String, String>,
     names: OsNames,
@@ -98,7 +113,12 @@ impl Cluster {
             references.insert(name.clone(), layout.name(image).to_string());
             layouts.extend(payload.published.then_some(layout));
         }
-        let images = Images::new(Source { layouts, offline: true, ..Source::default() });
+        let mut source = Source { layouts, offline: !script.start.registry, ..Source::default() };
+        let registry = match script.start.registry {
+            true => Some(StoryRegistry::start(&source.layouts.clone(), &mut source).await?),
+            false => None,
+        };
+        let images = Images::new(source);
         let server = ApiServer::new(Settings::default())?;
         server.define(crds(FeatureSet::Default)).context("defining the kinds")?;
         let start = references.get(&script.start.payload).context("the first payload")?;
@@ -111,6 +131,7 @@ impl Cluster {
             server,
             clock: Clock::system(),
             images,
+            registry,
             references,
             names: OsNames::default(),
             gates,
@@ -124,6 +145,11 @@ impl Cluster {
             apply(&cluster.client, &seed).await?;
         }
         cluster.write_gates().await?;
+        if let Some(registry) = &cluster.registry {
+            let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), OPERATOR_NAMESPACE);
+            let secret = serde_json::from_value(registry.secret()).context("making the registry's Secret")?;
+            secrets.create(&PostParams::default(), &secret).await.context("making the registry's Secret")?;
+        }
         for object in cluster.script.start.objects.clone() {
             merge(&cluster.client, &object).await?;
         }
@@ -204,7 +230,7 @@ impl Cluster {
         self.controllers = Some(Running(if self.script.start.two_processes {
             spawn_local(two_processes(context, self.context(), self.images.clone()))
         } else {
-            spawn_local(weir_controllers::run(context, self.images.clone()))
+            spawn_local(one_process(context, self.images.clone(), self.registry.is_some()))
         }));
         Ok(())
     }
@@ -297,7 +323,8 @@ impl Cluster {
     }
 
     async fn apply(&self, object: &Value) -> Result<()> {
-        merge(&self.client, object).await
+        let filled = self.registry.as_ref().map(|registry| registry.filled(object));
+        merge(&self.client, filled.as_ref().unwrap_or(object)).await
     }
 
     async fn delete(&self, object: &Value) -> Result<()> {
@@ -309,8 +336,16 @@ impl Cluster {
         Ok(())
     }
 
-    /// The final state without times and identities: two runs with the same outcome are equal.
-    pub(super) fn state(seen: &super::history::Seen) -> Value {
+    /// The labels of all images that nodes were told, as the registry has them.
+    pub(super) async fn built(&self, told: BTreeSet<String>) -> Result<Labels> {
+        match &self.registry {
+            Some(registry) => registry.labels(told).await,
+            None => Ok(Labels::new()),
+        }
+    }
+
+    /// The final state without times, identities and addresses: two runs with the same outcome are equal.
+    pub(super) fn state(&self, seen: &super::history::Seen) -> Value {
         let kinds = ["OSImageStream", "MachineConfigPool", "MachineConfig", "Node"];
         let mut state: Value = seen
             .now
@@ -333,7 +368,7 @@ impl Cluster {
         ]
         .into();
         strip(&mut state, &volatile);
-        state
+        self.registry.as_ref().map_or(state.clone(), |registry| registry.emptied(&state))
     }
 }
 

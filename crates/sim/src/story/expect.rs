@@ -44,6 +44,13 @@ pub(super) fn unmet(
             let right = !systems.is_empty() && systems.iter().all(|os| os.starts_with(name.as_str()));
             (!right).then(|| format!("its nodes run {}", systems.join(", ")))
         }
+        Expectation::Image { pool, built } => {
+            let of_pool = seen.all("Node").filter(|(node, _)| of_pool(node, pool));
+            let images: Vec<&str> =
+                of_pool.map(|(_, node)| annotation(node, "currentImage").unwrap_or_default()).collect();
+            let right = !images.is_empty() && images.iter().all(|image| image.is_empty() != *built);
+            (!right).then(|| format!("its nodes run {images:?}"))
+        }
         Expectation::Told(wanted) => {
             let told: BTreeMap<String, usize> =
                 wanted.keys().map(|pool| (pool.clone(), told(seen, since, pool))).collect();
@@ -114,10 +121,12 @@ fn condition<'a>(wanted: &Condition, object: &'a Value) -> Option<&'a Value> {
 }
 
 fn told(seen: &Seen, since: usize, pool: &str) -> usize {
-    let mut last: BTreeMap<&str, &str> = BTreeMap::new();
+    let mut last: BTreeMap<&str, (&str, Option<&str>)> = BTreeMap::new();
     let mut times = 0;
     for (at, change) in seen.changes.iter().enumerate().filter(|(_, c)| c.key.0 == "Node" && of_pool(&c.key.1, pool)) {
-        let Some(desired) = change.after.as_ref().and_then(|node| annotation(node, "desiredConfig")) else { continue };
+        let Some(node) = &change.after else { continue };
+        let Some(config) = annotation(node, "desiredConfig") else { continue };
+        let desired = (config, annotation(node, "desiredImage"));
         let before = last.insert(&change.key.1, desired);
         times += usize::from(at >= since && before.is_some_and(|before| before != desired));
     }
@@ -163,6 +172,8 @@ pub(super) fn words(expected: &Expectation) -> String {
         Expectation::Operator(wanted) => format!("the ClusterOperator {}", said(wanted)),
         Expectation::Release(wanted) => format!("release {} is {}", wanted.version, wanted.state),
         Expectation::Os { pool, name } => format!("every node of {pool} runs {name}"),
+        Expectation::Image { pool, built: true } => format!("every node of {pool} runs an image that was built for it"),
+        Expectation::Image { pool, built: false } => format!("no node of {pool} runs an image that was built for it"),
         Expectation::Told(wanted) => format!("nodes were told anything: {}", counts(wanted)),
         Expectation::Event(wanted) => format!("event {} on {}", wanted.reason, wanted.about),
     }

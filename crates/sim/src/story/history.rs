@@ -15,9 +15,10 @@ use tokio::{sync::watch, task::JoinSet, time::Instant};
 use weir_api::kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP};
 
 /// The kinds that are watched.
-const KINDS: [(&str, &str); 9] = [
+const KINDS: [(&str, &str); 10] = [
     (MACHINE_CONFIG_GROUP, "MachineConfigPool"),
     (MACHINE_CONFIG_GROUP, "MachineConfig"),
+    (MACHINE_CONFIG_GROUP, "MachineOSConfig"),
     (MACHINE_CONFIG_GROUP, "OSImageStream"),
     (MACHINE_CONFIG_GROUP, "ControllerConfig"),
     (CONFIG_GROUP, "FeatureGate"),

@@ -5,8 +5,13 @@
 //! 2. No node is told a configuration that does not exist, was never the target of its pool, or is no longer its target.
 //! 3. No pool gets a configuration with the OS image of a stream other than those it has resolved to since its last one.
 //! 4. No node of a paused pool is told anything.
+//! 5. No node is told an image whose labels, read back from the registry, do not name its pool, the base image of the configuration it
+//!    is told, and a configuration that differs from that one in files and units at most; nor an image outside image mode.
 
-use super::history::{Change, Key};
+use super::{
+    history::{Change, Key},
+    images::Labels,
+};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -22,12 +27,20 @@ pub(super) struct Judge {
     now: BTreeMap<Key, Value>,
     targets: BTreeMap<String, BTreeSet<String>>,
     resolved: BTreeMap<String, BTreeSet<String>>,
+    /// Labels of the images that nodes were told.
+    built: Labels,
     broken: Vec<String>,
 }
 
+/// The images that nodes were told.
+pub(super) fn images(changes: &[Change]) -> BTreeSet<String> {
+    let nodes = changes.iter().filter(|change| change.key.0 == "Node").filter_map(|change| change.after.as_ref());
+    nodes.filter_map(|node| annotation(node, "desiredImage")).map(str::to_owned).collect()
+}
+
 /// All violations, in time order.
-pub(super) fn judge(changes: &[Change], follows_release: bool) -> Vec<String> {
-    let mut judge = Judge { follows_release, ..Judge::default() };
+pub(super) fn judge(changes: &[Change], follows_release: bool, built: &Labels) -> Vec<String> {
+    let mut judge = Judge { follows_release, built: built.clone(), ..Judge::default() };
     let mut sorted: Vec<&Change> = changes.iter().collect();
     sorted.sort_by_key(|change| change.version);
     for change in sorted {
@@ -106,10 +119,15 @@ impl Judge {
 
     fn node(&mut self, name: &str, before: Option<&Value>, after: &Value) {
         let Some(told) = annotation(after, "desiredConfig") else { return };
-        if before.and_then(|node| annotation(node, "desiredConfig")) == Some(told) {
+        let image = annotation(after, "desiredImage");
+        let told_before = before.map(|node| (annotation(node, "desiredConfig"), annotation(node, "desiredImage")));
+        if told_before == Some((Some(told), image)) {
             return;
         }
         let pool = self.pool_of(after);
+        if let Some(image) = image {
+            self.built_for(name, &pool, told, image);
+        }
         if self.get("MachineConfig", told).is_null() {
             self.broken.push(format!("{name} was told {told}, which does not exist"));
         }
@@ -136,6 +154,23 @@ impl Judge {
         }
     }
 
+    /// Invariant 5.
+    fn built_for(&mut self, name: &str, pool: &str, told: &str, image: &str) {
+        const DECIDES: [&str; 4] = ["osImageURL", "kernelType", "extensions", "kernelArguments"];
+        let modes = self.now.iter().filter(|((kind, _), _)| *kind == "MachineOSConfig").map(|(_, config)| config);
+        if !modes.into_iter().any(|config| config["spec"]["machineConfigPool"]["name"] == pool) {
+            self.broken.push(format!("{name} was told image {image}, and {pool} is not in image mode"));
+        }
+        let labels = self.built.get(image).cloned().unwrap_or_default();
+        let label = |key: &str| labels.get(key).map(String::as_str).unwrap_or_default();
+        let (of, config) = (self.get("MachineConfig", label("machineconfig")), self.get("MachineConfig", told));
+        let same = DECIDES.iter().all(|field| of["spec"][field] == config["spec"][field]);
+        let base = config["spec"]["osImageURL"].as_str().unwrap_or_default();
+        if label("machineconfigpool") != pool || label("baseOSContainerImage") != base || of.is_null() || !same {
+            self.broken.push(format!("{name} was told {told} with image {image}, which was built as {labels:?}"));
+        }
+    }
+
     /// The pool whose role the node has: custom before control plane before worker.
     fn pool_of(&self, node: &Value) -> String {
         let has = |pool: &String| node["metadata"]["labels"].get(format!("{ROLE}{pool}")).is_some();
@@ -152,7 +187,8 @@ pub(super) fn annotation<'a>(node: &'a Value, key: &str) -> Option<&'a str> {
 fn is_down(node: &Value) -> bool {
     let conditions = node["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let not_ready = conditions.iter().any(|c| c["type"] == "Ready" && c["status"] != "True");
-    let moving = annotation(node, "currentConfig") != annotation(node, "desiredConfig");
+    let moving = annotation(node, "currentConfig") != annotation(node, "desiredConfig")
+        || annotation(node, "currentImage") != annotation(node, "desiredImage");
     not_ready || node["spec"]["unschedulable"] == true || moving || annotation(node, "state") != Some("Done")
 }
 
@@ -202,7 +238,7 @@ mod tests {
     }
 
     fn broken(more: Vec<Change>) -> Vec<String> {
-        judge(&[history(), more].concat(), false)
+        judge(&[history(), more].concat(), false, &Labels::new())
     }
 
     #[test]
@@ -248,5 +284,35 @@ mod tests {
             again(12, "w-1", node("r-a", "r-b")),
         ]);
         assert_eq!(both, ["w-1 was told r-b: 2 nodes of worker are down, 1 may be"]);
+    }
+
+    #[test]
+    fn an_image_that_was_not_built_for_what_a_node_is_told_is_found() {
+        let key = |key: &str| format!("{PREFIX}{key}");
+        let with_image = |image: &str| {
+            let mut node = node("r-a", "r-a");
+            node["metadata"]["annotations"][key("desiredImage")] = json!(image);
+            node
+        };
+        let labels = |config: &str, base: &str| -> BTreeMap<String, String> {
+            let all = [("machineconfig", config), ("machineconfigpool", "worker"), ("baseOSContainerImage", base)];
+            all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        };
+        let built = Labels::from([
+            ("i-a".to_owned(), labels("r-a", "image-a")),
+            ("i-b".to_owned(), labels("r-b", "image-b")),
+            ("i-odd".to_owned(), labels("r-b", "image-a")),
+        ]);
+        let mode = json!({"spec": {"machineConfigPool": {"name": "worker"}}});
+        for (image, in_image_mode, found) in
+            [("i-a", true, 0), ("i-a", false, 1), ("i-b", true, 1), ("i-odd", true, 1), ("i-none", true, 1)]
+        {
+            let mut changes = history();
+            changes.extend(in_image_mode.then(|| change(9, "MachineOSConfig", "worker", mode.clone())));
+            changes.push(change(10, "Node", "w-0", with_image(image)));
+            assert_eq!(images(&changes), BTreeSet::from([image.to_owned()]));
+            let broken = judge(&changes, false, &built);
+            assert_eq!(broken.len(), found, "{image} {in_image_mode}: {broken:?}");
+        }
     }
 }

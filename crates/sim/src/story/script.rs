@@ -73,6 +73,9 @@ pub struct Start {
     /// Whether operator and controller are separate processes, as `weir manifests` runs them.
     #[serde(default, rename = "two-processes")]
     pub two_processes: bool,
+    /// Whether there is a registry, and images are built. In objects `${registry}` is its address, and Secret `registry` opens it.
+    #[serde(default)]
+    pub registry: bool,
     /// Objects that exist before the controllers, e.g. from an installer.
     #[serde(default)]
     pub objects: Vec<Value>,
@@ -169,7 +172,14 @@ pub enum Expectation {
         /// The prefix of the name.
         name: String,
     },
-    /// How many times nodes of each pool were told a configuration in this step.
+    /// Every node of a pool runs an image that was built for it, or none does.
+    Image {
+        /// The pool.
+        pool: String,
+        /// Whether they run one.
+        built: bool,
+    },
+    /// How many times nodes of each pool were told a configuration or an image in this step.
     Told(BTreeMap<String, usize>),
     /// An event was recorded since the story began.
     Event(Event),

@@ -179,6 +179,8 @@ impl Moving {
 /// The nodes of a pool in the order in which they would start with room for all of them.
 fn in_order(world: &World, pool: &str, now: Timestamp) -> Result<Vec<String>> {
     let mut all = world.clone();
+    // As if its image were there already.
+    all.os_configs.retain(|config| config.spec.machine_config_pool.name != pool);
     if let Some(pool) = pool_mut(&mut all, pool) {
         pool.spec.max_unavailable = Some(IntOrString::String("100%".to_owned()));
         pool.spec.paused = None;
@@ -196,7 +198,8 @@ impl Plan {
         let pools = self.pools.iter().map(|moving| {
             json!({
                 "pool": moving.pool, "from": moving.from, "because": moving.because, "osImage": moving.image,
-                "paused": moving.paused, "target": moving.target, "blocked": moving.blocked,
+                "paused": moving.paused,
+                "imageMode": moving.explained.as_ref().is_some_and(|e| e.image_mode.is_some()), "target": moving.target, "blocked": moving.blocked,
                 "nodes": moving.explained.as_ref().map(|e| &e.nodes), "order": moving.order,
                 "start": moving.explained.as_ref().map(|e| &e.start),
                 "maxUnavailable": moving.explained.as_ref().and_then(|e| e.max_unavailable.as_ref().ok()),
@@ -225,6 +228,11 @@ impl Moving {
         }
         let Some(explained) = self.explained.as_ref().filter(|_| self.blocked.is_empty()) else { return text };
         text.push_str(&format!("  {} with OS image {}\n", explained.target, self.image));
+        if explained.image_mode.is_some() {
+            text.push_str(
+                "  the pool is in image mode: an image is built on it first, and no node goes before it is there\n",
+            );
+        }
         if self.paused {
             text.push_str("  the pool is paused: no node goes before it is not\n");
         }

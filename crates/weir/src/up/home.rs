@@ -6,6 +6,7 @@ use tempfile::TempDir;
 
 const KUBECONFIG: &str = "kubeconfig";
 const REGISTRY: &str = "registry";
+const OS_CONFIG: &str = "machineosconfig.yaml";
 
 /// The folder of one run.
 #[derive(Debug)]
@@ -31,6 +32,10 @@ impl Home {
 
     pub(super) fn kubeconfig(&self) -> &Path {
         &self.kubeconfig
+    }
+
+    pub(super) fn os_config(&self) -> PathBuf {
+        self.kubeconfig.with_file_name(OS_CONFIG)
     }
 
     pub(super) fn registry(&self) -> PathBuf {

@@ -4,11 +4,13 @@
 //! |---|---|
 //! | [`source`] | where the release comes from, and whether it can be used |
 //! | `home` | where the kubeconfig is |
+//! | `image_mode` | a MachineOSConfig that is ready to be applied |
 //! | `registry` | the cluster's own registry |
 //! | `progress` | reports how far the pools are |
 //! | `story` | plays a cluster's life |
 
 mod home;
+mod image_mode;
 mod progress;
 mod registry;
 pub mod source;
@@ -36,8 +38,9 @@ use weir_api::{
     keys::names::{CLUSTER, VERSION},
 };
 use weir_apiserver::{ApiServer, Listener, Settings, Socket};
-use weir_controllers::{Build, Cluster, Context, render};
+use weir_controllers::{Access, Build, Cluster, Context, build::layers::Layers, render};
 use weir_fleet::{Fleet, Machine};
+use weir_images::Images;
 use weir_kubeio::Clock;
 use weir_rules::{
     objects::counted::Count,
@@ -76,6 +79,7 @@ pub async fn run(up: Up) -> Result<Outcome> {
     let mut display = Display::new();
     let how = tokio::select! {
         () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),
+        () = builder(&context, chosen.images.clone()) => bail!("the builder ended"),
         () = fleet.run() => bail!("the fleet ended"),
         served = &mut serving => return ended_by_itself(served),
         () = watch(&up, &context, &mut display) => Ok(Ended::Held),
@@ -97,6 +101,12 @@ pub async fn run(up: Up) -> Result<Outcome> {
     }
     drop(home);
     outcome
+}
+
+/// Builds the images of pools in image mode.
+async fn builder(context: &Context, images: Images) {
+    let layers = Layers::new(Access::new(&context.cluster, images));
+    weir_controllers::builder(context, Arc::new(layers)).await;
 }
 
 fn ended_by_itself(served: Result<Result<(), weir_apiserver::Error>, tokio::task::JoinError>) -> Result<Outcome> {
@@ -129,7 +139,7 @@ struct Started {
 
 /// The release first, then the port, and only then the data directory: a run that fails leaves nothing behind.
 async fn start(up: &Up) -> Result<Started> {
-    let chosen = source::choose(up).await?;
+    let mut chosen = source::choose(up).await?;
     let machines = up.machines.settings(chosen.os_text())?;
     let socket = Socket::bind(up.listen)?;
     let home = Home::open(up.data_dir.as_deref())?;
@@ -151,6 +161,13 @@ async fn start(up: &Up) -> Result<Started> {
     let before = populate(up, &chosen, &context).await?;
     listener.write_kubeconfig(home.kubeconfig())?;
     let registry = registry::open(&home.registry(), &chosen.layouts).await;
+    if let Some(registry) = &registry {
+        // What is built is pushed there, and read from there.
+        let mut source = chosen.images.source().clone();
+        registry.admit(&mut source)?;
+        chosen.images = Images::new(source);
+        image_mode::write(&home.os_config(), registry)?;
+    }
     Ok(Started { chosen, server, listener, registry, context, home, machines, before })
 }
 
@@ -297,6 +314,7 @@ impl Started {
         eprintln!("embedded API server for trying things out, not a cluster: https://{}", self.listener.address());
         if let Some(registry) = &self.registry {
             registry::introduce(registry);
+            eprintln!("image mode: kubectl apply -f {}", self.home.os_config().display());
         }
         if up.until.is_none() {
             self.suggest(kubeconfig);

@@ -216,29 +216,46 @@ fn an_operating_system_without_runc_is_kept_from_a_pool_that_wants_it() -> Resul
     cluster.wait("worker", ".status.osImageStream.name", "rhel-10").map(drop)
 }
 
+/// Images that the nodes of a role run.
+fn images(cluster: &Cluster, role: &str) -> Result<Vec<String>> {
+    let list = cluster.kubectl.get(&["nodes", "-l", &format!("node-role.kubernetes.io/{role}")])?;
+    let key = "machineconfiguration.openshift.io/currentImage";
+    let image = |node: &Value| node["metadata"]["annotations"][key].as_str().unwrap_or_default().to_owned();
+    Ok(list["items"].as_array().context("items")?.iter().map(image).collect())
+}
+
 #[test]
-fn a_pool_in_image_mode_is_left_alone_and_says_so() -> Result<()> {
-    let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
-    let folder = tempfile::tempdir()?;
-    let file = folder.path().join("config.json");
-    let config = json!({
-        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineOSConfig", "metadata": {"name": "worker"},
-        "spec": {
-            "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
-            "renderedImagePushSecret": {"name": "push"}, "renderedImagePushSpec": "registry.example.com/os/worker:latest",
-        },
-    });
-    std::fs::write(&file, config.to_string())?;
-    let history = recorded(&cluster, |cluster| {
-        cluster.kubectl.run(&["apply", "-f", file.to_str().context("utf-8")?])?;
-        cluster.name_stream("worker", "rhel-9")?;
-        cluster.wait("worker", ".status.conditions[?(@.type==\"Updated\")].status", "False").map(drop)
-    })?;
-    assert_eq!(history.times_told("worker-"), 0);
-    let described = cluster.kubectl.run(&["describe", "mcp", "worker"])?;
-    assert!(described.contains("the pool is in image mode, which is not supported yet"), "{described}");
-    cluster.kubectl.run(&["delete", "machineosconfig", "worker"])?;
-    cluster.wait("worker", ".status.osImageStream.name", "rhel-9").map(drop)
+fn the_ready_machineosconfig_is_built_pushed_and_rolled_out_on_each_stream() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=2"])? else { return Ok(()) };
+    let file = cluster.kubeconfig.with_file_name("machineosconfig.yaml");
+    let file = file.to_str().context("utf-8")?;
+    cluster.kubectl.run(&["apply", "-f", file])?;
+    let named = "--for=jsonpath={.status.currentImagePullSpec}";
+    cluster.kubectl.run(&["wait", "machineosconfig/worker", named, "--timeout=30s"])?;
+    let told = || -> Result<String> {
+        let config = cluster.kubectl.get(&["machineosconfig", "worker"])?;
+        Ok(config["status"]["currentImagePullSpec"].as_str().unwrap_or_default().to_owned())
+    };
+    let updated = |image: &str| -> Result<()> {
+        let pool = cluster.kubectl.get(&["mcp", "worker"])?;
+        let config = pool["spec"]["configuration"]["name"].as_str().unwrap_or_default();
+        let message = format!("All nodes are updated with MachineConfig {config}{image}");
+        cluster.wait("worker", ".status.conditions[?(@.type==\"Updated\")].message", &message).map(drop)
+    };
+    let first = told()?;
+    updated(&format!(" / Image {first}"))?;
+    assert_eq!(images(&cluster, "worker")?, [first.clone(), first.clone()]);
+    assert_eq!(images(&cluster, "master")?, [""]);
+    cluster.name_stream("worker", "rhel-9")?;
+    cluster.wait("worker", ".status.osImageStream.name", "rhel-9")?;
+    let second = told()?;
+    assert_ne!(first, second);
+    assert_eq!(images(&cluster, "worker")?, [second.clone(), second]);
+    cluster.kubectl.run(&["delete", "-f", file])?;
+    updated("")?;
+    assert_eq!(images(&cluster, "worker")?, ["", ""]);
+    assert_eq!(cluster.kubectl.get(&["machineosbuild"])?["items"], json!([]));
+    Ok(())
 }
 
 #[test]

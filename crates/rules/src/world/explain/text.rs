@@ -27,6 +27,9 @@ pub fn explained(pool: &Explained, now: Timestamp) -> String {
     };
     // Writing into a String cannot fail.
     let _ = writeln!(out, "pool {}: {}, {limit}, to reach {target}", pool.pool, Count(pool.nodes.len(), "node"));
+    if let Some(mode) = &pool.image_mode {
+        let _ = writeln!(out, "  {mode}");
+    }
     for condition in pool.status.conditions.iter().flatten() {
         if !condition.message.is_empty() {
             let _ = writeln!(out, "  {}={}: {}", condition.type_, condition.status, condition.message);
@@ -74,6 +77,9 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
         }
         for notice in held(conditions) {
             let _ = writeln!(out, "{}: {}", pool.pool, notice.message);
+        }
+        if let Some(mode) = &pool.image_mode {
+            let _ = writeln!(out, "{}: {mode}", pool.pool);
         }
         let mut groups: BTreeMap<String, Vec<&Waits>> = BTreeMap::new();
         for held in &pool.hold {

@@ -39,10 +39,19 @@ fn command() -> impl Strategy<Value = String> {
     let pool = prop::sample::select(vec!["master", "worker", "infra", "arbiter"]);
     let node = prop::sample::select(vec!["a", "b", "c", "d", "e", "f"]);
     let config = prop::sample::select(vec!["c0", "c1", "c2"]);
-    let max =
-        prop::sample::select(vec!["max=1", "max=2", "max=50%", "max=0", "max=odd", "paused=yes", "image-mode=yes"]);
+    let max = prop::sample::select(vec![
+        "max=1",
+        "max=2",
+        "max=50%",
+        "max=0",
+        "max=odd",
+        "paused=yes",
+        "image-mode=yes",
+        "image-mode=no",
+    ]);
     let roles = prop::sample::select(vec!["worker", "worker,infra", "master", "infra,gpu", "gpu", "arbiter"]);
     let state = prop::sample::select(vec!["zone=z1", "zone=z2", "cordoned=yes", "ready=no", "age=3", "age=1"]);
+    let built = prop::sample::select(vec!["building", "fails no", "done i1", "named i1", "done i2", "named i2"]);
     let does = prop::sample::select(vec!["working", "drain", "rebooting", "done", "fails it is broken"]);
     prop_oneof![
         6 => (pool.clone(), config.clone()).prop_map(|(pool, config)| format!("pool {pool} target={config}")),
@@ -52,9 +61,10 @@ fn command() -> impl Strategy<Value = String> {
             .prop_map(|(node, roles, config)| format!("node {node} pool={roles} runs={config}")),
         4 => (node.clone(), state).prop_map(|(node, state)| format!("node {node} {state}")),
         3 => (node.clone(), does).prop_map(|(node, does)| format!("daemon {node} {does}")),
-        1 => (node.clone(), pool).prop_map(|(node, pool)| format!("first {node} c0 {pool}")),
+        1 => (node.clone(), pool.clone()).prop_map(|(node, pool)| format!("first {node} c0 {pool}")),
         1 => node.prop_map(|node| format!("operator {node}")),
         1 => Just("topology HighlyAvailableArbiter".to_owned()),
+        2 => (pool, built).prop_map(|(pool, does)| format!("build {pool} {does}")),
         2 => Just("go".to_owned()),
         2 => Just("wait 2s".to_owned()),
     ]
@@ -234,6 +244,7 @@ fn looking(acting: &World) -> World {
     let objects = (all(&acting.nodes).chain(all(&acting.pools)).chain(all(&acting.configs)))
         .chain(all(&acting.reports))
         .chain(all(&acting.os_configs))
+        .chain(all(&acting.os_builds))
         .chain(all(&acting.pods))
         .chain(singles.into_iter().flatten())
         .chain(unreadable);

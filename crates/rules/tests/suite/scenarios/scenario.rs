@@ -8,10 +8,12 @@ use k8s_openapi::api::{
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::{ControllerConfig, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSConfig};
+use weir_api::{
+    ControllerConfig, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig,
+};
 use weir_rules::{
     rollout::{
-        RolloutPlan, RolloutView,
+        RolloutPlan, RolloutView, Start,
         check::check_plan,
         drain::{Answer, DrainView, Step, Tried, drain},
         halt::Halt,
@@ -40,7 +42,8 @@ pub(crate) struct Scenario {
     tried: BTreeMap<String, Tried>,
     topology: String,
     operator: Option<String>,
-    image_mode: BTreeSet<String>,
+    os_configs: BTreeMap<String, Value>,
+    os_builds: BTreeMap<String, Value>,
     configs: Option<BTreeSet<String>>,
     owners: BTreeMap<String, String>,
     halted: Option<String>,
@@ -86,7 +89,8 @@ impl Scenario {
             tried: BTreeMap::new(),
             topology: String::new(),
             operator: None,
-            image_mode: BTreeSet::new(),
+            os_configs: BTreeMap::new(),
+            os_builds: BTreeMap::new(),
             configs: None,
             owners: BTreeMap::new(),
             halted: None,
@@ -139,6 +143,7 @@ impl Scenario {
             "daemon" => self.daemon(rest),
             "drain" => self.drain(words.name()?),
             "status" => self.status(words.name()?),
+            "build" => self.build(rest),
             "wait" => self.wait(words.name()?),
             _ => Err("no such command".to_owned()),
         }
@@ -164,7 +169,11 @@ impl Scenario {
                     );
                 }
                 "max" => pool["spec"]["maxUnavailable"] = value.parse::<i32>().map_or(json!(value), |n| json!(n)),
-                "image-mode" => _ = self.image_mode.insert(name.to_owned()),
+                "image-mode" if *value == "no" => _ = self.os_configs.remove(name),
+                "image-mode" => {
+                    let config = json!({"metadata": {"name": name}, "spec": {"machineConfigPool": {"name": name}}, "status": {}});
+                    self.os_configs.entry(name.to_owned()).or_insert(config);
+                }
                 "deleting" => pool["metadata"]["deletionTimestamp"] = json!(self.now),
                 "paused" => pool["spec"]["paused"] = json!(*value == "yes"),
                 _ => {
@@ -214,6 +223,34 @@ impl Scenario {
                         json!([{"type": "Ready", "status": status, "lastTransitionTime": created}]);
                 }
             }
+        }
+        Ok(Vec::new())
+    }
+
+    fn build(&mut self, rest: &str) -> Printed {
+        let (pool, does) = rest.split_once(' ').ok_or("build POOL WHAT")?;
+        let (state, more) = does.split_once(' ').unwrap_or((does, ""));
+        let target = &self.pools.get(pool).ok_or("no such pool")?["spec"]["configuration"]["name"];
+        let target = target.as_str().ok_or("the pool has no target")?.to_owned();
+        let config = self.os_configs.get_mut(pool).ok_or("the pool is not in image mode")?;
+        let name = format!("{pool}-{target}");
+        let spec = json!({"machineConfig": {"name": target}, "machineOSConfig": {"name": pool}});
+        let build = self.os_builds.entry(name.clone()).or_insert(json!({"metadata": {"name": name}, "spec": spec}));
+        let type_ = match state {
+            "prepared" => "Prepared",
+            "building" => "Building",
+            "fails" => "Failed",
+            "interrupted" => "Interrupted",
+            "done" => "Succeeded",
+            "named" => {
+                config["status"]["currentImagePullSpec"] = json!(more);
+                return Ok(Vec::new());
+            }
+            _ => return Err("no such thing does a build do".to_owned()),
+        };
+        build["status"] = json!({"conditions": [{"type": type_, "status": "True", "message": more}]});
+        if state == "done" {
+            build["status"]["digestedImagePushSpec"] = json!(more);
         }
         Ok(Vec::new())
     }
@@ -282,6 +319,10 @@ impl Scenario {
                 annotations[key("reason")] = json!("");
                 annotations[key("post-config-action")] = json!("");
                 annotations[key("currentConfig")] = json!(desired);
+                match annotations.get(key("desiredImage")).cloned() {
+                    Some(image) => annotations[key("currentImage")] = image,
+                    None => _ = annotations.as_object_mut().and_then(|all| all.remove(&key("currentImage"))),
+                }
             }
             "fails" => {
                 annotations[key("state")] = json!("Degraded");
@@ -306,10 +347,6 @@ impl Scenario {
         let operator = self.operator.iter().map(|node| {
             json!({"metadata": {"name": "operator", "labels": {"k8s-app": "machine-config-operator"}}, "spec": {"nodeName": node}})
         });
-        let image_mode = self
-            .image_mode
-            .iter()
-            .map(|pool| json!({"metadata": {"name": pool}, "spec": {"machineConfigPool": {"name": pool}}}));
         let names: BTreeSet<&String> = self.configs.iter().flatten().chain(self.owners.keys()).collect();
         let configs = names.into_iter().map(|name| {
             let owner =
@@ -320,7 +357,8 @@ impl Scenario {
             .chain(all::<Node>(&self.nodes))
             .chain(all::<MachineConfigNode>(&self.reports))
             .chain(operator.map(|pod| read::<Pod>(&pod)))
-            .chain(image_mode.map(|config| read::<MachineOSConfig>(&config)))
+            .chain(all::<MachineOSConfig>(&self.os_configs))
+            .chain(all::<MachineOSBuild>(&self.os_builds))
             .chain(configs.map(|config| read::<MachineConfig>(&config)))
             .chain([read::<ControllerConfig>(&controller)]);
         World { whole: self.configs.is_some(), ..World::of(objects) }
@@ -343,7 +381,7 @@ impl Scenario {
             lines.insert(done.node.clone(), "done".to_owned());
         }
         for (order, start) in plan.start.iter().enumerate() {
-            lines.insert(start.node.clone(), format!("starts, number {}: {}", order + 1, start.config));
+            lines.insert(start.node.clone(), format!("starts, number {}: {}", order + 1, told(start)));
         }
         for held in &plan.hold {
             let since = held.since.map(|since| format!(" (for {:#})", self.now.duration_since(since)));
@@ -364,8 +402,14 @@ impl Scenario {
         let mut lines = Vec::new();
         for start in &plan.start {
             let node = self.nodes.get_mut(&start.node).unwrap();
-            node["metadata"]["annotations"][format!("{PREFIX}/desiredConfig")] = json!(start.config);
-            lines.push(format!("{} is told {}", start.node, start.config));
+            let annotations = &mut node["metadata"]["annotations"];
+            annotations[format!("{PREFIX}/desiredConfig")] = json!(start.config);
+            if let Some(image) = &start.image {
+                annotations[format!("{PREFIX}/desiredImage")] = json!(image);
+            } else if start.drop_image {
+                annotations.as_object_mut().unwrap().remove(&format!("{PREFIX}/desiredImage"));
+            }
+            lines.push(format!("{} is told {}", start.node, told(start)));
         }
         for adopt in &plan.adopt {
             let metadata = &mut self.nodes.get_mut(&adopt.node).unwrap()["metadata"];
@@ -469,7 +513,6 @@ impl Scenario {
                 configs: &BTreeMap::new(),
                 streams: None,
                 counts_from_reports: false,
-                image_mode: self.image_mode.contains(name),
                 certificates: &[],
                 standing: plan.standing(name),
                 lost: &views.lost(),
@@ -493,6 +536,15 @@ impl Scenario {
         }
         self.pools.get_mut(name).unwrap()["status"] = serde_json::to_value(&status).unwrap();
         Ok(lines.into_iter().map(|line| line.trim_end().to_owned()).collect())
+    }
+}
+
+/// What a node that starts is told.
+fn told(start: &Start) -> String {
+    match (&start.image, start.drop_image) {
+        (Some(image), _) => format!("{} with image {image}", start.config),
+        (None, true) => format!("{} and no image", start.config),
+        (None, false) => start.config.clone(),
     }
 }
 

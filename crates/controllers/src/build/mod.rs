@@ -1,0 +1,320 @@
+//! Builds the OS image of every pool in image mode.
+//!
+//! | module | part |
+//! |---|---|
+//! | [`builder`] | what makes an image |
+//! | [`layers`] | makes one without any program |
+//! | `work` | builds that are under way in this process |
+//! | `act` | writes MachineOSBuilds, MachineOSConfigs and what the pool says of them |
+
+mod act;
+pub mod builder;
+pub mod layers;
+mod work;
+
+pub use builder::Builder;
+
+use crate::{Context, news::News};
+use act::Writer;
+use builder::Order;
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::sync::watch;
+use weir_api::{MachineOSBuild, MachineOSConfig};
+use weir_kubeio::{Error, Event, Next, Recorder};
+use weir_rules::{
+    build::{
+        conditions::State,
+        identity::belongs_to,
+        plan::{Plan, Presence, Situation, plan},
+        pool::{ImageBuild, active, image_build},
+        ready::{NotReady, Ready, ready},
+        seed::{is_taken_in, seeded},
+        told::Told,
+    },
+    world::World,
+};
+use work::Work;
+
+/// Events are recorded under this name, the reference's.
+const COMPONENT: &str = "machineosbuilder";
+/// A Secret that is missing, and a registry that does not answer, are looked for again after this: nobody watches them.
+const AGAIN: Duration = Duration::from_secs(5);
+
+/// The build controller.
+#[derive(Debug)]
+pub struct Controller {
+    context: Context,
+    recorder: Recorder,
+    builder: Arc<dyn Builder>,
+    work: Work,
+    /// What registries said of images, until it was acted upon.
+    images: Mutex<BTreeMap<String, Presence>>,
+    /// What was said of each MachineOSConfig that cannot work.
+    news: News,
+}
+
+impl Controller {
+    /// A controller that has not begun anything.
+    #[must_use]
+    pub fn new(context: Context, builder: Arc<dyn Builder>) -> Self {
+        let recorder = context.recorder(COMPONENT);
+        let (work, images, news) = (Work::default(), Mutex::default(), News::default());
+        Self { context, recorder, builder, work, images, news }
+    }
+
+    fn writer(&self) -> Writer<'_> {
+        Writer { context: &self.context, recorder: &self.recorder }
+    }
+}
+
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "build";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.context.cluster.configuration_changes();
+        all.push(self.work.changes());
+        all
+    }
+
+    /// The first MachineOSConfig that failed is the error; the others are looked at all the same.
+    async fn reconcile(&self) -> Result<Next, Error> {
+        if !self.context.cluster.is_configuration_synced() || self.context.kept_by_us().is_err() {
+            return Ok(Next::Await);
+        }
+        self.finish().await?;
+        let world = self.context.configuration();
+        self.clean(&world).await?;
+        let mut next = Ok(Next::Await);
+        for config in &world.os_configs {
+            next = sooner(next, self.config(&world, config).await);
+        }
+        next
+    }
+}
+
+/// The earlier of two times to look again; the first error.
+fn sooner(one: Result<Next, Error>, other: Result<Next, Error>) -> Result<Next, Error> {
+    match (one?, other?) {
+        (Next::After(one), Next::After(other)) => Ok(Next::After(one.min(other))),
+        (Next::Await, next) | (next, Next::Await) => Ok(next),
+    }
+}
+
+impl Controller {
+    /// Writes how builds of this process ended.
+    async fn finish(&self) -> Result<(), Error> {
+        for (name, outcome) in self.work.ended() {
+            if let Some(build) = self.context.cluster.os_builds.get(&name) {
+                self.writer().ended(&build, &outcome).await?;
+                if let Ok(image) = &outcome {
+                    self.images.lock().insert(image.clone(), Presence::There);
+                }
+            }
+            self.work.forget(&name);
+        }
+        Ok(())
+    }
+
+    /// Deletes builds whose MachineOSConfig is gone, and lets those go that are deleted: nothing else depends on them.
+    async fn clean(&self, world: &World) -> Result<(), Error> {
+        let unsure = world.unreadable.iter().any(|object| object.kind == "MachineOSConfig");
+        for build in &world.os_builds {
+            let name = build.metadata.name.as_deref().unwrap_or_default();
+            let orphan = !unsure && !world.os_configs.iter().any(|config| belongs_to(build, config));
+            if orphan || build.metadata.deletion_timestamp.is_some() {
+                self.work.forget(name);
+                self.writer().delete(build).await?;
+            }
+        }
+        let kept: BTreeSet<&str> = world.os_builds.iter().filter_map(|build| build.metadata.name.as_deref()).collect();
+        self.work.keep(&kept);
+        let configs = world.os_configs.iter().filter_map(|config| config.metadata.name.as_deref()).collect();
+        self.news.keep(&configs);
+        Ok(())
+    }
+
+    async fn config(&self, world: &World, config: &MachineOSConfig) -> Result<Next, Error> {
+        match ready(world, config, self.builder.ability()) {
+            Ok(found) => self.pool(world, config, &found).await,
+            Err(NotReady::Waiting(why)) => {
+                tracing::debug!(config = config.metadata.name, why, "nothing is built yet");
+                Ok(Next::Await)
+            }
+            Err(NotReady::Second(why)) => {
+                self.not_reconciled(config, &why.to_string()).await;
+                Ok(Next::Await)
+            }
+            Err(refused @ NotReady::Refused(_)) => self.refuse(config, refused.to_string()).await,
+        }
+    }
+
+    async fn refuse(&self, config: &MachineOSConfig, why: String) -> Result<Next, Error> {
+        self.not_reconciled(config, &why).await;
+        let pool = config.spec.machine_config_pool.name.clone();
+        self.writer().say(&ImageBuild::Refused { pool, why }).await?;
+        Ok(Next::Await)
+    }
+
+    async fn not_reconciled(&self, config: &MachineOSConfig, why: &str) {
+        let name = config.metadata.name.as_deref().unwrap_or_default();
+        if self.news.is_new(name, why) {
+            let told = Told::NotReconciled { why: why.to_owned() };
+            tracing::warn!(config = name, why, "no image is built");
+            self.recorder.record(config, &Event::warning(told.code(), told.to_string())).await;
+        }
+    }
+
+    async fn pool(&self, world: &World, config: &MachineOSConfig, found: &Ready) -> Result<Next, Error> {
+        let builds: Vec<&MachineOSBuild> =
+            world.os_builds.iter().map(AsRef::as_ref).filter(|build| belongs_to(build, config)).collect();
+        let pools = world.pool_views();
+        let pool = pools.iter().find(|pool| pool.name == config.spec.machine_config_pool.name);
+        let Some(pool) = pool else { return Ok(Next::Await) };
+        let rendered = world.config_map();
+        let images = self.images.lock().clone();
+        let plan = plan(&Situation {
+            pool: pool.object,
+            config,
+            target: &found.target,
+            builds: &builds,
+            rendered: &rendered,
+            images: &images,
+        });
+        let next = match self.act(config, found, &builds, plan).await {
+            Ok(next) => next,
+            Err(Stopped::Refused(why)) => {
+                self.refuse(config, why).await?;
+                return Ok(Next::After(AGAIN));
+            }
+            Err(Stopped::Failed(error)) => return Err(error),
+        };
+        self.news.forget(config.metadata.name.as_deref().unwrap_or_default());
+        if is_taken_in(config) {
+            self.writer().taken_in(config).await?;
+        }
+        let said = image_build(pool.name, active(config, &builds));
+        self.writer().recover(pool, said).await?;
+        Ok(next)
+    }
+
+    async fn act(
+        &self,
+        config: &MachineOSConfig,
+        found: &Ready,
+        builds: &[&MachineOSBuild],
+        plan: Plan,
+    ) -> Result<Next, Stopped> {
+        let (writer, name) = (self.writer(), found.target.metadata.name.as_deref().unwrap_or_default());
+        match plan {
+            Plan::Seed => match seeded(config, &found.target, self.context.clock.now()) {
+                Ok(Some(build)) => writer.seed(config, &build).await?,
+                Ok(None) => {}
+                Err(bad) => return Err(Stopped::Refused(bad.to_string())),
+            },
+            Plan::Wait(waiting) => {
+                tracing::debug!(config = config.metadata.name, %waiting, "nothing to do for its image");
+                if let weir_rules::build::plan::Waiting::Registry(image) = waiting {
+                    self.images.lock().remove(&image);
+                    return Ok(Next::After(AGAIN));
+                }
+                self.go_on(config, found, builds).await?;
+            }
+            Plan::Ask { image } => {
+                let secret = writer.secret(&config.spec.rendered_image_push_secret.name).await?;
+                let presence = self.builder.presence(image.clone(), secret).await;
+                self.images.lock().insert(image, presence);
+                return Ok(Next::After(Duration::ZERO));
+            }
+            Plan::Adopt { cancel } => {
+                self.cancel(builds, &cancel).await?;
+                if let Some(build) = builds.iter().find(|build| build.metadata.name.as_deref() == Some(name)) {
+                    writer.adopt(config, build).await?;
+                    self.forget_image(build);
+                }
+                self.go_on(config, found, builds).await?;
+            }
+            Plan::UseAgain { image, cancel } => {
+                self.cancel(builds, &cancel).await?;
+                writer.use_again(config, &found.target, &image).await?;
+            }
+            Plan::Build { because, replace, cancel } => {
+                // What cannot be begun takes nothing away.
+                self.order(config, found).await?;
+                self.cancel(builds, &cancel).await?;
+                if replace {
+                    self.cancel(builds, &[name.to_owned()]).await?;
+                }
+                tracing::info!(build = name, ?because, "an image is built");
+                writer.begin(config, &found.target).await?;
+            }
+        }
+        Ok(Next::Await)
+    }
+
+    /// What was said of the image of a build that is in effect now is not asked again.
+    fn forget_image(&self, build: &MachineOSBuild) {
+        if let Some(image) = build.status.as_ref().and_then(|status| status.digested_image_push_spec.as_ref()) {
+            self.images.lock().remove(image);
+        }
+    }
+
+    async fn cancel(&self, builds: &[&MachineOSBuild], names: &[String]) -> Result<(), Error> {
+        let named = |build: &&&MachineOSBuild| build.metadata.name.as_ref().is_some_and(|name| names.contains(name));
+        for build in builds.iter().filter(named) {
+            self.work.forget(build.metadata.name.as_deref().unwrap_or_default());
+            self.writer().delete(build).await?;
+        }
+        Ok(())
+    }
+
+    /// Works on the wanted build, when nobody does: it has just been made, or the process that did is gone.
+    async fn go_on(&self, config: &MachineOSConfig, found: &Ready, builds: &[&MachineOSBuild]) -> Result<(), Stopped> {
+        let wanted = builds.iter().find(|build| build.metadata.name == found.target.metadata.name);
+        let Some(build) = wanted.filter(|build| State::of(build).is_transient()) else { return Ok(()) };
+        let name = build.metadata.name.as_deref().unwrap_or_default();
+        if self.work.is_under_way(name) {
+            return Ok(());
+        }
+        let order = self.order(config, found).await?;
+        self.writer().building(build).await?;
+        self.work.begin(name, self.builder.build(order));
+        Ok(())
+    }
+
+    async fn order(&self, config: &MachineOSConfig, found: &Ready) -> Result<Order, Stopped> {
+        let writer = self.writer();
+        let pull_secret = match &config.spec.base_image_pull_secret {
+            Some(named) if !named.name.is_empty() => Some(writer.secret(&named.name).await?),
+            _ => None,
+        };
+        Ok(Order {
+            rendered: found.rendered.clone(),
+            containerfile: found.containerfile.clone(),
+            base: found.base.image.clone(),
+            pull_secret,
+            push_secret: writer.secret(&config.spec.rendered_image_push_secret.name).await?,
+            push_spec: found.target.spec.rendered_image_push_spec.clone(),
+        })
+    }
+}
+
+/// Why something was not done.
+#[derive(Debug)]
+enum Stopped {
+    /// A user has to change something.
+    Refused(String),
+    /// A request failed.
+    Failed(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
