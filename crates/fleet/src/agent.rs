@@ -49,9 +49,9 @@ pub(crate) struct Agent<'w> {
 
 impl Agent<'_> {
     /// First boot: the machine takes its pool's configuration and joins the cluster.
-    pub(crate) async fn boot(&self, machine: &crate::Machine, config: &str) {
+    pub(crate) async fn boot(&self, machine: &crate::Machine, booted: &Told) {
         self.step().await;
-        let object: Node = match serde_json::from_value(machine.joining(config)) {
+        let object: Node = match serde_json::from_value(machine.joining(booted)) {
             Ok(object) => object,
             Err(error) => {
                 tracing::error!(node = machine.name, %error, "a joining node cannot be built");
@@ -64,7 +64,7 @@ impl Agent<'_> {
             created => created.map(|node| self.environment.seen.nodes.observe(node)),
         };
         self.environment.insist(self.name, create).await;
-        self.up(self.environment.os(config)).await;
+        self.up(self.environment.os(&booted.config)).await;
     }
 
     /// Reports a running machine whose Node does not say so yet.

@@ -18,7 +18,7 @@ use std::{
 };
 use tokio::time::sleep;
 use weir_api::{
-    ClusterVersion, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool,
+    ClusterVersion, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig,
     keys::{
         gates::IMAGE_MODE_STATUS_REPORTING,
         names::{CLUSTER, VERSION},
@@ -26,7 +26,7 @@ use weir_api::{
 };
 use weir_kubeio::{Cache, Clock, Missing, Selection, drive::chain, outage};
 use weir_rules::stream::gates::gates;
-use weir_rules::view::Annotations;
+use weir_rules::view::{Annotations, ImageMode};
 
 /// Turns an OS image's pull spec into a readable name: the text of a node's `osImage`.
 pub type OsText = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -68,6 +68,10 @@ pub struct Seen {
     pub pools: Cache<MachineConfigPool>,
     /// MachineConfig.
     pub configs: Cache<MachineConfig>,
+    /// MachineOSConfig.
+    pub os_configs: Cache<MachineOSConfig>,
+    /// MachineOSBuild.
+    pub os_builds: Cache<MachineOSBuild>,
     /// FeatureGate.
     pub gates: Cache<FeatureGate>,
     /// ClusterVersion.
@@ -82,6 +86,8 @@ impl Seen {
             reports: Cache::new(),
             pools: Cache::new(),
             configs: Cache::new(),
+            os_configs: Cache::of(Missing::Empty, Selection::default()),
+            os_builds: Cache::of(Missing::Empty, Selection::default()),
             gates: Cache::of(Missing::Empty, Selection::default()),
             versions: Cache::of(Missing::Empty, Selection::default()),
         }
@@ -93,6 +99,8 @@ impl Seen {
             self.reports.clone().fill(client.clone()),
             self.pools.clone().fill(client.clone()),
             self.configs.clone().fill(client.clone()),
+            self.os_configs.clone().fill(client.clone()),
+            self.os_builds.clone().fill(client.clone()),
             self.gates.clone().fill(client.clone()),
             self.versions.clone().fill(client.clone()),
         );
@@ -145,12 +153,17 @@ impl Environment {
         self.clock.now()
     }
 
-    /// The config that a machine of the pool boots with: the pool's last completed one, as the Ignition server serves it
+    /// What a machine of the pool boots with: the pool's last completed config and its image, as the Ignition server serves them
     /// (`pkg/server/cluster_server.go` of github.com/openshift/machine-config-operator).
-    pub(crate) fn pool_config(&self, pool: &str) -> Option<String> {
+    pub(crate) fn booted(&self, pool: &str) -> Option<Told> {
         let pool = self.seen.pools.get(pool)?;
-        let name = pool.status.as_ref()?.configuration.as_ref()?.name().to_owned();
-        self.seen.configs.get(&name).map(|_| name)
+        let config = pool.status.as_ref()?.configuration.as_ref()?.name().to_owned();
+        self.seen.configs.get(&config)?;
+        let (configs, builds) = (self.seen.os_configs.all(), self.seen.os_builds.all());
+        let configs: Vec<_> = configs.iter().map(AsRef::as_ref).collect();
+        let builds: Vec<_> = builds.iter().map(AsRef::as_ref).collect();
+        let image = ImageMode::booted(&pool, &config, &configs, &builds).map(str::to_owned);
+        Some(Told { config, image })
     }
 
     /// The name of the config's OS.

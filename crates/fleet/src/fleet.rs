@@ -41,8 +41,8 @@ impl fmt::Debug for Fleet {
 
 /// What a machine has to do.
 enum Due {
-    /// Join the cluster with this config.
-    Boot(String),
+    /// Join the cluster, booted into this.
+    Boot(machine::Told),
     /// Move to the desired config.
     Update,
     /// Report that it is up.
@@ -162,7 +162,7 @@ impl Fleet {
             tasks.spawn(async move {
                 let agent = Agent { environment: &environment, name: &machine.name };
                 match due {
-                    Due::Boot(config) => agent.boot(&machine, &config).await,
+                    Due::Boot(booted) => agent.boot(&machine, &booted).await,
                     Due::Update => agent.update().await,
                     Due::Wake => agent.wake().await,
                     Due::Rest => agent.rest().await,
@@ -174,7 +174,7 @@ impl Fleet {
     }
 
     fn due(&self, machine: &Machine, node: Option<&Node>, report: Option<&MachineConfigNode>) -> Option<Due> {
-        let Some(node) = node else { return self.environment.pool_config(&machine.pool).map(Due::Boot) };
+        let Some(node) = node else { return self.environment.booted(&machine.pool).map(Due::Boot) };
         if machine::wanted(node).is_some() {
             return Some(Due::Update);
         }

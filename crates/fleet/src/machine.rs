@@ -78,22 +78,23 @@ impl Machine {
         labels
     }
 
-    /// The Node object with which the machine joins after its first boot: it runs its initial config and says so.
+    /// The Node object with which the machine joins after its first boot: it runs what it was booted into and says so.
     #[must_use]
-    pub fn joining(&self, config: &str) -> Value {
+    pub fn joining(&self, booted: &Told) -> Value {
+        let mut annotations = json!({
+            daemon::CURRENT_CONFIG: booted.config,
+            rollout::DESIRED_CONFIG: booted.config,
+            daemon::STATE: daemon::STATE_DONE,
+            daemon::REASON: "",
+        });
+        if let Some(image) = &booted.image {
+            annotations[daemon::CURRENT_IMAGE] = json!(image);
+            annotations[rollout::DESIRED_IMAGE] = json!(image);
+        }
         json!({
             "apiVersion": "v1",
             "kind": "Node",
-            "metadata": {
-                "name": self.name,
-                "labels": self.labels(),
-                "annotations": {
-                    daemon::CURRENT_CONFIG: config,
-                    rollout::DESIRED_CONFIG: config,
-                    daemon::STATE: daemon::STATE_DONE,
-                    daemon::REASON: "",
-                },
-            },
+            "metadata": {"name": self.name, "labels": self.labels(), "annotations": annotations},
             "spec": {},
         })
     }
@@ -299,8 +300,9 @@ mod tests {
     #[test]
     fn a_joining_machine_says_what_it_runs() {
         let machine = Machine { name: "infra-0".to_owned(), pool: "infra".to_owned(), zone: None };
-        let object: Node = serde_json::from_value(machine.joining("rendered-infra-1")).unwrap();
-        assert_eq!(wanted(&object), None);
+        let booted = Told { config: "rendered-infra-1".to_owned(), image: Some("i".to_owned()) };
+        let object: Node = serde_json::from_value(machine.joining(&booted)).unwrap();
+        assert_eq!((wanted(&object), told(&object)), (None, Some(booted)));
         let labels = object.metadata.labels.unwrap();
         assert!(labels.contains_key("node-role.kubernetes.io/infra"));
         assert!(labels.contains_key("node-role.kubernetes.io/worker"));

@@ -50,14 +50,56 @@ steps:
   - told: {master: 0, worker: 0, infra: 0, edge: 1}
 ";
 
+/// The hop of a pool in image mode: its image is built on the new stream before its node moves.
+const IMAGE_MODE: &str = "
+about: the hop of a pool in image mode, for being interrupted
+distribution: okd
+payloads:
+  ten: {version: 5.0.0-okd-scos.0, streams: [centos-10]}
+  eleven: {version: 5.1.0-okd-scos.0, streams: [centos-11]}
+start: {registry: true, payload: ten, nodes: 'master=1,worker=1'}
+steps:
+- title: the worker runs an image
+  do:
+  - apply:
+      apiVersion: machineconfiguration.openshift.io/v1
+      kind: MachineOSConfig
+      metadata: {name: worker}
+      spec:
+        machineConfigPool: {name: worker}
+        imageBuilder: {imageBuilderType: Job}
+        renderedImagePushSecret: {name: registry}
+        renderedImagePushSpec: '${registry}/os/worker:latest'
+  expect:
+  - pool: {name: worker, at-rest: true, runs: centos-10}
+  - image: {pool: worker, built: true}
+- title: it hops
+  do: [{update: {to: eleven}}]
+  within: 20s
+  expect:
+  - pool: {name: master, at-rest: true, runs: centos-11}
+  - pool: {name: worker, at-rest: true, runs: centos-11}
+  - image: {pool: worker, built: true}
+  - told: {master: 1, worker: 1}
+";
+
 #[test]
 fn the_hop_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
-    let whole = play(HOP, 0)?;
+    wherever_it_is_cut_off(HOP)
+}
+
+#[test]
+fn a_pool_in_image_mode_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
+    wherever_it_is_cut_off(IMAGE_MODE)
+}
+
+fn wherever_it_is_cut_off(story: &'static str) -> Result<()> {
+    let whole = play(story, 0)?;
     ensure!(whole.failures.is_empty(), "{}", whole.failures.join("\n"));
     ensure!(whole.writes > 10, "{} writes are not the whole hop", whole.writes);
     let cuts: Vec<u64> = (1..=whole.writes).collect();
     for some in cuts.chunks(AT_ONCE) {
-        let plays: Vec<_> = some.iter().map(|&cut| (cut, std::thread::spawn(move || play(HOP, cut)))).collect();
+        let plays: Vec<_> = some.iter().map(|&cut| (cut, std::thread::spawn(move || play(story, cut)))).collect();
         for (cut, play) in plays {
             let report = play.join().map_err(|_| anyhow::anyhow!("cut {cut}: it panicked"))??;
             ensure!(report.failures.is_empty(), "cut off after write {cut}: {}", report.failures.join("\n"));

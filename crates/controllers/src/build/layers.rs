@@ -1,9 +1,14 @@
 //! Builds images without any program: files and units of the MachineConfig as one layer, what the Containerfile holds as others.
 
 use super::builder::{Builder, Order};
-use crate::Access;
-use futures::{FutureExt as _, future::BoxFuture};
+use crate::{Access, access};
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, select_all},
+};
 use k8s_openapi::api::core::v1::Secret;
+use std::time::Duration;
+use tokio::time::timeout;
 use weir_images::{
     Authfile, Images, PullSpec, Source,
     derive::{Additions, Entry, What},
@@ -16,6 +21,9 @@ use weir_rules::build::{
     root::{self, root},
     steps::{Layer, steps},
 };
+
+/// How long it may take until it is known how images are read: one listing of a few kinds, and some time for a server that is busy.
+const UNKNOWN: Duration = Duration::from_mins(1);
 
 /// The builder.
 #[derive(Clone, Debug)]
@@ -31,9 +39,26 @@ impl Layers {
         Self { access, platform: Platform::host() }
     }
 
-    /// Images as the cluster reads them, but with this Secret alone.
-    fn with(&self, secret: &Secret) -> Result<Images, String> {
-        let images = self.access.images().map_err(|error| error.to_string())?;
+    /// Images as the cluster reads them. In a process that has just started that is not known at once.
+    async fn images(&self) -> Result<Images, access::Error> {
+        let known = async {
+            let mut changes = self.access.changes();
+            while matches!(self.access.images(), Err(access::Error::Unseen { .. })) {
+                let next = changes.iter_mut().map(|change| change.changed().boxed());
+                // One that ends says nothing any more.
+                if select_all(next).await.0.is_err() {
+                    break;
+                }
+            }
+        };
+        // What is unknown for longer is an error with its reason.
+        _ = timeout(UNKNOWN, known).await;
+        self.access.images()
+    }
+
+    /// The same with this Secret alone.
+    async fn with(&self, secret: &Secret) -> Result<Images, String> {
+        let images = self.images().await.map_err(|error| error.to_string())?;
         let name = secret.metadata.name.as_deref().unwrap_or_default();
         let authfile = Authfile::of_secret(secret).map_err(|error| format!("Secret {name}: {error}"))?;
         Ok(Images::new(Source { authfile, ..images.source().clone() }))
@@ -57,10 +82,10 @@ impl Layers {
         let to: PullSpec =
             order.push_spec.parse().map_err(|error| format!("pushing to {}: {error}", order.push_spec))?;
         let from = match &order.pull_secret {
-            Some(secret) => self.with(secret).map_err(|error| format!("pulling the base image: {error}"))?,
-            None => self.access.images().map_err(|error| format!("pulling the base image: {error}"))?,
+            Some(secret) => self.with(secret).await.map_err(|error| format!("pulling the base image: {error}"))?,
+            None => self.images().await.map_err(|error| format!("pulling the base image: {error}"))?,
         };
-        let registry = self.with(&order.push_secret).map_err(|error| format!("pushing to {to}: {error}"))?;
+        let registry = self.with(&order.push_secret).await.map_err(|error| format!("pushing to {to}: {error}"))?;
         let pushed = registry.derive(&from, base, &additions, &to).await;
         let digest = pushed.map_err(|error| format!("building on {base} and pushing to {to}: {error}"))?;
         Ok(format!("{}@{digest}", without_tag(&order.push_spec)))
@@ -87,9 +112,9 @@ impl Builder for Layers {
     }
 
     fn presence(&self, image: String, push_secret: Secret) -> BoxFuture<'static, Presence> {
-        let images = self.with(&push_secret);
+        let this = self.clone();
         async move {
-            let Ok(images) = images else { return Presence::Unknown };
+            let Ok(images) = this.with(&push_secret).await else { return Presence::Unknown };
             match images.exists(&image).await {
                 Ok(true) => Presence::There,
                 Ok(false) => Presence::Gone,

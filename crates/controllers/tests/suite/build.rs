@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{collections::VecDeque, fmt::Debug, sync::Arc, time::Duration};
-use tokio::time::timeout;
+use tokio::{sync::watch, time::timeout};
 use weir_api::{
     FeatureGate, MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig,
     condition::find,
@@ -51,6 +51,8 @@ struct Told {
     presence: Mutex<Presence>,
     /// Lives as long as somebody works on something.
     works: Arc<()>,
+    /// Changes with every order.
+    news: watch::Sender<u64>,
 }
 
 impl Told {
@@ -60,6 +62,7 @@ impl Told {
             orders: Mutex::default(),
             presence: Mutex::new(Presence::There),
             works: Arc::default(),
+            news: watch::Sender::new(0),
         })
     }
 
@@ -83,6 +86,7 @@ impl build::Builder for Told {
 
     fn build(&self, order: Order) -> BoxFuture<'static, Result<String, String>> {
         self.orders.lock().push(order);
+        self.news.send_modify(|count| *count += 1);
         let (answer, works) = (self.answers.lock().pop_front().unwrap_or(Answer::GoesOn), self.works.clone());
         async move {
             let _works = works;
@@ -209,10 +213,16 @@ impl Stage {
     }
 
     /// Drives the controller until something holds.
-    async fn until(&self, controller: &build::Controller, what: &str, holds: impl Fn(&Cluster) -> bool) {
+    async fn until(
+        &self,
+        (controller, builder): (&build::Controller, &Told),
+        what: &str,
+        holds: impl Fn(&Cluster) -> bool,
+    ) {
         let cluster = &self.context.cluster;
         let waiting = async {
             let mut changes = cluster.configuration_changes();
+            changes.push(builder.news.subscribe());
             while !(cluster.is_configuration_synced() && holds(cluster)) {
                 let next = changes.iter_mut().map(|change| Box::pin(async { change.changed().await.unwrap() }));
                 select_all(next).await;
@@ -260,7 +270,7 @@ async fn an_image_is_built_and_told_and_files_alone_use_it_again() {
     stage.secret().await;
     stage.opt_in().await;
     let controller = stage.controller(&builder);
-    stage.until(&controller, "the image is told", |cluster| told(cluster) == Some(image('a'))).await;
+    stage.until((&controller, &builder), "the image is told", |cluster| told(cluster) == Some(image('a'))).await;
     let build = current(&stage.context.cluster).unwrap();
     assert_eq!((State::of(&build), build.spec.machine_config.name.as_str()), (State::Succeeded, "rendered-worker-1"));
     let status = build.status.clone().unwrap();
@@ -273,14 +283,14 @@ async fn an_image_is_built_and_told_and_files_alone_use_it_again() {
     let of = |name: &'static str| {
         move |cluster: &Cluster| current(cluster).is_some_and(|build| build.spec.machine_config.name == name)
     };
-    stage.until(&controller, "files alone", of("rendered-worker-2")).await;
+    stage.until((&controller, &builder), "files alone", of("rendered-worker-2")).await;
     assert_eq!((builder.built(), told(&stage.context.cluster)), (1, Some(image('a'))));
     stage.rendered("3", "base@2").await;
     stage.target("3").await;
-    stage.until(&controller, "another base", |cluster| told(cluster) == Some(image('b'))).await;
+    stage.until((&controller, &builder), "another base", |cluster| told(cluster) == Some(image('b'))).await;
     assert_eq!(builder.orders.lock()[1].base, "base@2");
     stage.target("1").await;
-    stage.until(&controller, "going back", |cluster| told(cluster) == Some(image('a'))).await;
+    stage.until((&controller, &builder), "going back", |cluster| told(cluster) == Some(image('a'))).await;
     assert_eq!(builder.built(), 2);
 }
 
@@ -291,7 +301,7 @@ async fn a_failure_is_told_in_its_words_and_asking_again_mends_it() {
     stage.secret().await;
     stage.opt_in().await;
     let controller = stage.controller(&builder);
-    stage.until(&controller, "the pool says it", |cluster| degraded(cluster).contains(why)).await;
+    stage.until((&controller, &builder), "the pool says it", |cluster| degraded(cluster).contains(why)).await;
     assert_eq!((state(&stage.context.cluster), told(&stage.context.cluster)), (Some(State::Failed), None));
     let failed = current(&stage.context.cluster).unwrap();
     assert!(failed.status.as_ref().unwrap().conditions.iter().flatten().any(|held| held.message == why));
@@ -299,7 +309,7 @@ async fn a_failure_is_told_in_its_words_and_asking_again_mends_it() {
         assert_eq!(stage.events().await.iter().filter(|event| *event == reason).count(), 1, "{reason}");
     }
     stage.patch::<MachineOSConfig>("worker", json!({"metadata": {"annotations": {REBUILD: ""}}})).await;
-    stage.until(&controller, "it is built again", |cluster| told(cluster) == Some(image('a'))).await;
+    stage.until((&controller, &builder), "it is built again", |cluster| told(cluster) == Some(image('a'))).await;
     let again = current(&stage.context.cluster).unwrap();
     assert_eq!(again.metadata.name, failed.metadata.name);
     assert_ne!(again.metadata.uid, failed.metadata.uid);
@@ -312,15 +322,21 @@ async fn what_cannot_work_is_refused_and_a_fix_is_enough() {
     let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a')]));
     stage.opt_in().await;
     let controller = stage.controller(&builder);
-    stage.until(&controller, "no Secret", |cluster| degraded(cluster).contains("there is no Secret \"push\"")).await;
+    stage
+        .until((&controller, &builder), "no Secret", |cluster| {
+            degraded(cluster).contains("there is no Secret \"push\"")
+        })
+        .await;
     assert!(stage.context.cluster.os_builds.all().is_empty());
     stage.secret().await;
     stage.user_file("FROM configs AS final\nRUN true\n").await;
-    stage.until(&controller, "a step that runs", |cluster| degraded(cluster).contains("\"RUN true\"")).await;
+    stage
+        .until((&controller, &builder), "a step that runs", |cluster| degraded(cluster).contains("\"RUN true\""))
+        .await;
     assert!(degraded(&stage.context.cluster).starts_with("True BuildRefused"));
     stage.user_file("FROM configs AS final\nLABEL a=b\n").await;
     let mended = |cluster: &Cluster| told(cluster) == Some(image('a')) && degraded(cluster).starts_with("False");
-    stage.until(&controller, "it is mended", mended).await;
+    stage.until((&controller, &builder), "it is mended", mended).await;
     assert_eq!(builder.built(), 1);
 }
 
@@ -332,23 +348,25 @@ async fn a_builder_that_dies_is_followed_by_the_next_and_nothing_is_built_that_n
     stage.opt_in().await;
     let controller = stage.controller(&builder);
     let building = |cluster: &Cluster| state(cluster) == Some(State::Building);
-    stage.until(&controller, "it is built", |cluster| building(cluster) && builder.built() == 1).await;
+    stage.until((&controller, &builder), "it is built", |cluster| building(cluster) && builder.built() == 1).await;
     let first = current(&stage.context.cluster).unwrap();
     drop(controller);
     assert!(!until_idle(&builder).await, "the work ends with its process");
     let controller = stage.controller(&builder);
-    stage.until(&controller, "it is begun again", |cluster| building(cluster) && builder.built() == 2).await;
+    stage
+        .until((&controller, &builder), "it is begun again", |cluster| building(cluster) && builder.built() == 2)
+        .await;
     assert_eq!(current(&stage.context.cluster).unwrap().metadata.uid, first.metadata.uid);
     // Another Containerfile: what is under way is for nobody.
     stage.user_file("FROM configs AS final\nLABEL a=b\n").await;
-    stage.until(&controller, "the other one", |cluster| told(cluster) == Some(image('b'))).await;
+    stage.until((&controller, &builder), "the other one", |cluster| told(cluster) == Some(image('b'))).await;
     let left: Vec<_> = stage.context.cluster.os_builds.all().iter().map(|build| build.metadata.uid.clone()).collect();
     assert!(left.len() == 1 && left[0] != first.metadata.uid, "{left:?}");
     assert!(!until_idle(&builder).await);
     // Opting out takes the builds along.
     let api: Api<MachineOSConfig> = Api::all(stage.client.clone());
     api.delete("worker", &DeleteParams::default()).await.unwrap();
-    stage.until(&controller, "nothing is left", |cluster| cluster.os_builds.all().is_empty()).await;
+    stage.until((&controller, &builder), "nothing is left", |cluster| cluster.os_builds.all().is_empty()).await;
 }
 
 /// Whether somebody is still at work, once those that were stopped had a chance to end.
@@ -368,7 +386,7 @@ async fn an_image_that_is_gone_is_built_again_and_a_silent_registry_says_nothing
     stage.secret().await;
     stage.opt_in().await;
     let controller = stage.controller(&builder);
-    stage.until(&controller, "the image is told", |cluster| told(cluster) == Some(image('a'))).await;
+    stage.until((&controller, &builder), "the image is told", |cluster| told(cluster) == Some(image('a'))).await;
     *builder.presence.lock() = Presence::Unknown;
     stage.rendered("2", "base@1").await;
     stage.target("2").await;
@@ -378,9 +396,9 @@ async fn an_image_that_is_gone_is_built_again_and_a_silent_registry_says_nothing
             .get("worker")
             .is_some_and(|pool| pool.spec.configuration.as_ref().is_some_and(|c| c.name() == "rendered-worker-2"))
     };
-    stage.until(&controller, "the change is seen", seen).await;
+    stage.until((&controller, &builder), "the change is seen", seen).await;
     assert_eq!(builder.built(), 1);
     *builder.presence.lock() = Presence::Gone;
-    stage.until(&controller, "it is built again", |cluster| told(cluster) == Some(image('b'))).await;
+    stage.until((&controller, &builder), "it is built again", |cluster| told(cluster) == Some(image('b'))).await;
     assert_eq!(builder.built(), 2);
 }

@@ -5,8 +5,9 @@
 use std::time::Duration;
 use weir_api::Class;
 use weir_distro::Profile;
+use weir_images::derive::{Additions, Entry, What};
 use weir_images::payload::{Pushed, build, push};
-use weir_images::{Authfile, Fault, Images, Layout, Patience, Registries, Source, Trust};
+use weir_images::{Authfile, Fault, Images, Layout, Patience, PullSpec, Registries, Source, Trust};
 use weir_testkit::{Options, Registry};
 
 const PATIENCE: Patience =
@@ -56,6 +57,50 @@ async fn a_pushed_payload_is_discovered_where_it_is_now() {
     }
     let all: Vec<String> = release.tags.iter().filter_map(|tag| tag.image.clone()).collect();
     assert!(images.labels_of(&all).await.iter().all(Result::is_ok));
+}
+
+/// An image made by us on one that a registry of others holds: their server judges it, and our reader, which knows nothing of how it
+/// was made, finds what was put on top and what was below.
+#[tokio::test]
+async fn an_image_with_layers_on_top_is_taken_and_read_back() {
+    let Some(registry) = Registry::start(&Options { tls: true, user: user(), ..Options::default() }).unwrap() else {
+        return;
+    };
+    let first = pushed(&registry, trusting(&registry)).await;
+    let images = Images::new(trusting(&registry));
+    let release = images.release(&first.release).await.unwrap();
+    let base = release.tags.iter().find(|tag| tag.name == "rhel-coreos-10").unwrap().image.clone().unwrap();
+    let entry = |path: &str, text: &str| Entry {
+        path: path.to_owned(),
+        mode: 0o644,
+        owner: (0, 0),
+        what: What::File(text.as_bytes().to_vec()),
+    };
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let additions = Additions {
+        layers: vec![vec![entry("/etc/a", "1"), entry("/etc/b", "1")], vec![entry("/etc/b", "2")]],
+        labels: [label("machineconfigpool", "worker")].into(),
+        variables: [label("A", "1")].into(),
+    };
+    let to: PullSpec = format!("{}/os/worker:worker-1", registry.host()).parse().unwrap();
+    let digest = images.derive(&images, &base, &additions, &to).await.unwrap();
+    assert_eq!(images.derive(&images, &base, &additions, &to).await.unwrap(), digest);
+    let image = to.by_digest(digest).to_string();
+    for (path, content) in [("/etc/a", "1"), ("/etc/b", "2")] {
+        assert_eq!(images.file(&image, path, 9).await.unwrap().unwrap(), content.as_bytes());
+    }
+    let os_release = images.file(&image, "/usr/lib/os-release", 9 << 10).await.unwrap();
+    assert_eq!(os_release, images.file(&base, "/usr/lib/os-release", 9 << 10).await.unwrap());
+    let (labels, before) = (images.labels(&image).await.unwrap(), images.labels(&base).await.unwrap());
+    assert_eq!(labels["machineconfigpool"], "worker");
+    assert!(before.iter().all(|(key, value)| labels.get(key) == Some(value)));
+    assert!(images.exists(&image).await.unwrap());
+    let gone = image.replace(&image[image.len() - 8..], "00000000");
+    assert!(!images.exists(&gone).await.unwrap());
+    let nobody = Images::new(Source { authfile: Authfile::default(), ..trusting(&registry) });
+    assert!(nobody.exists(&image).await.is_err());
+    let refused = nobody.derive(&images, &base, &additions, &to).await.unwrap_err();
+    assert!(matches!(refused.fault(), Some(Fault::Unauthorized { given: false })), "{refused}");
 }
 
 #[tokio::test]

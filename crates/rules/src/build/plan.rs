@@ -2,7 +2,8 @@
 //!
 //! R-PLAN-1 The target is the build of what the pool is rendered to and its MachineOSConfig says (R-IDENTITY). A paused
 //! pool is built for too; only its nodes wait.
-//! R-PLAN-2 While the pool is degraded for another reason, nothing is begun and nothing is deleted.
+//! R-PLAN-2 While the pool cannot be rendered, or its pinned images are in trouble, nothing is begun and nothing is deleted. Nodes
+//! that fail keep no image from being built: what they fail on may be the image. (In the reference they do.)
 //! R-PLAN-3 An image that was brought along is taken in first (R-SEED).
 //! R-PLAN-4 Whoever asks for a rebuild gets one, when the target is there: the same inputs have the same name, so the old
 //! build goes first.
@@ -29,12 +30,12 @@ use weir_api::{
     condition::TRUE,
     keys::{
         build::{CURRENT_BUILD, PRE_BUILT_IMAGE, REBUILD},
-        pool::{NODE_DEGRADED, PINNED_IMAGE_SETS_DEGRADED, RENDER_DEGRADED},
+        pool::{PINNED_IMAGE_SETS_DEGRADED, RENDER_DEGRADED},
     },
 };
 
 /// Conditions of a pool during which nothing is begun.
-const OTHER_TROUBLES: [&str; 3] = [NODE_DEGRADED, RENDER_DEGRADED, PINNED_IMAGE_SETS_DEGRADED];
+const OTHER_TROUBLES: [&str; 2] = [RENDER_DEGRADED, PINNED_IMAGE_SETS_DEGRADED];
 
 /// What is known of an image in its registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

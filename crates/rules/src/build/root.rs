@@ -5,13 +5,14 @@
 //! R-ROOT-2 A unit's contents are in `/etc/systemd/system`, what is added to it in a folder `NAME.d` beside it. A masked unit is
 //! a link to nowhere; whether a unit is enabled stands in a preset, as Ignition writes it.
 //! R-ROOT-3 The whole MachineConfig is in `/etc/machine-config-daemon/currentconfig`, by which the daemon knows what the image
-//! holds.
+//! holds; of its metadata name, labels and annotations, so that the same configuration makes the same image.
 //! R-ROOT-4 Users and their keys are not in the image: the daemon keeps them.
 //! R-ROOT-5 What is fetched from elsewhere, or added to a file of the base, is refused.
 //!
 //! Source: the specification of Ignition 3.5, <https://coreos.github.io/ignition/configuration-v3_5/>, and its
 //! `internal/exec/stages/files`.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use weir_api::MachineConfig;
@@ -80,6 +81,12 @@ pub fn root(rendered: &MachineConfig) -> Result<Vec<Entry>, NotLaid> {
 
 type Refused = (String, String);
 
+/// What an API server does not give anew.
+fn lasting(metadata: &ObjectMeta) -> ObjectMeta {
+    let ObjectMeta { name, labels, annotations, .. } = metadata.clone();
+    ObjectMeta { name, labels, annotations, ..ObjectMeta::default() }
+}
+
 fn laid(rendered: &MachineConfig) -> Result<Vec<Entry>, Refused> {
     let whole = |why: String| ("its Ignition configuration".to_owned(), why);
     let mut entries = BTreeMap::new();
@@ -102,7 +109,8 @@ fn laid(rendered: &MachineConfig) -> Result<Vec<Entry>, Refused> {
         }
         units(&ignition, &mut put);
     }
-    let current = serde_json::to_vec(rendered).map_err(|error| whole(error.to_string()))?;
+    let current = MachineConfig { metadata: lasting(&rendered.metadata), ..rendered.clone() };
+    let current = serde_json::to_vec(&current).map_err(|error| whole(error.to_string()))?;
     put(made(CURRENT.to_owned(), CURRENT_MODE, What::File(current)));
     let size = |entry: &Entry| if let What::File(content) = &entry.what { content.len() } else { 0 };
     let all: usize = entries.values().map(size).sum();
@@ -173,7 +181,7 @@ mod tests {
 
     fn of(storage: &Value, units: &Value) -> Result<BTreeMap<String, Entry>, NotLaid> {
         let config = json!({"ignition": {"version": "3.5.0"}, "storage": storage, "systemd": {"units": units}});
-        let object = json!({"metadata": {"name": "rendered-worker-1"}, "spec": {"config": config}});
+        let object = json!({"metadata": {"name": "rendered-worker-1", "uid": "u", "resourceVersion": "7"}, "spec": {"config": config}});
         let entries = root(&serde_json::from_value(object).unwrap())?;
         Ok(entries.into_iter().map(|entry| (entry.path.clone(), entry)).collect())
     }
@@ -205,7 +213,7 @@ mod tests {
         assert_eq!(found[PRESET].what, file("enable a.service\ndisable c.service\n"));
         let What::File(current) = &found[CURRENT].what else { panic!("no file") };
         let current: MachineConfig = serde_json::from_slice(current).unwrap();
-        assert_eq!(current.metadata.name.as_deref(), Some("rendered-worker-1"));
+        assert_eq!((current.metadata.name.as_deref(), current.metadata.uid), (Some("rendered-worker-1"), None));
         assert_eq!(found[CURRENT].mode, 0o600);
         assert_eq!(found.len(), 9);
     }

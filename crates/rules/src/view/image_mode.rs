@@ -6,12 +6,17 @@
 //! R-IMAGE-3 The image for its nodes is the one that the MachineOSConfig has in its status. They are told it when it is that of
 //! the build, and the build succeeded. Until then they keep what they run.
 //! R-IMAGE-4 A node outside image mode has no image: one that it was told before is taken back.
+//! R-IMAGE-5 A machine that is booted into a configuration of its pool gets the image of that configuration with it, once a node of
+//! the pool runs it: what nobody has run yet is tried by the rollout.
 //!
 //! Source: `pkg/controller/common/mos_state.go` of github.com/openshift/machine-config-operator.
 
 use super::Annotations;
 use crate::build::{conditions::State, limits::of_pool};
-use weir_api::{MachineOSBuild, MachineOSConfig, condition::TRUE, keys::build::CURRENT_BUILD, keys::os_build::FAILED};
+use weir_api::{
+    MachineConfigPool, MachineOSBuild, MachineOSConfig, condition::TRUE, keys::build::CURRENT_BUILD,
+    keys::os_build::FAILED,
+};
 
 /// What a node is to run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -170,6 +175,20 @@ impl<'a> ImageMode<'a> {
         built.filter(|image| !image.is_empty())
     }
 
+    /// The image that a machine is booted into together with this configuration of its pool (R-IMAGE-5); both lists are in name
+    /// order.
+    #[must_use]
+    pub fn booted(
+        pool: &MachineConfigPool,
+        config: &str,
+        configs: &[&'a MachineOSConfig],
+        builds: &[&'a MachineOSBuild],
+    ) -> Option<&'a str> {
+        let mode = Self::of(pool.metadata.name.as_deref().unwrap_or_default(), Some(config), configs, builds)?;
+        let runs = pool.status.as_ref().is_some_and(|status| status.updated_machine_count > 0);
+        mode.image.filter(|_| runs && mode.waits().is_none())
+    }
+
     /// Why nobody is told the image, if nobody is (R-IMAGE-3).
     #[must_use]
     pub fn waits(&self) -> Option<ImageWait> {
@@ -247,6 +266,17 @@ mod tests {
         let config = config("worker", Some("w-1"), Some("i1"));
         assert_eq!(of(&config, &builds[..1]).target(), TargetImage::Missing, "an image of another configuration");
         assert!(ImageMode::of("infra", Some("r2"), &[&config], &[]).is_none());
+    }
+
+    #[test]
+    fn a_machine_boots_into_an_image_that_is_run_already() {
+        let pool = |updated: i32| -> MachineConfigPool {
+            let status = json!({"updatedMachineCount": updated});
+            serde_json::from_value(json!({"metadata": {"name": "worker"}, "status": status})).unwrap()
+        };
+        let (config, build) = (config("worker", None, Some("i2")), build("w-2", "r2", "Succeeded", Some("i2")));
+        let booted = |updated, target| ImageMode::booted(&pool(updated), target, &[&config], &[&build]);
+        assert_eq!((booted(1, "r2"), booted(0, "r2"), booted(1, "r1")), (Some("i2"), None, None));
     }
 
     #[test]

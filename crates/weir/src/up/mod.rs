@@ -214,6 +214,8 @@ fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
         reports: cluster.reports.clone(),
         pools: cluster.pools.clone(),
         configs: cluster.configs.clone(),
+        os_configs: cluster.os_configs.clone(),
+        os_builds: cluster.os_builds.clone(),
         gates: cluster.gates.clone(),
         versions: cluster.versions.clone(),
     };

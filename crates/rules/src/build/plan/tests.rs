@@ -6,7 +6,10 @@ use super::{
     *,
 };
 use jiff::Timestamp;
-use weir_api::{Condition, machine_os_build::MachineOSBuildStatus, machine_os_config::MachineOSConfigStatus};
+use weir_api::{
+    Condition, keys::pool::NODE_DEGRADED, machine_os_build::MachineOSBuildStatus,
+    machine_os_config::MachineOSConfigStatus,
+};
 
 const IMAGE: &str = "quay.io/org/os@sha256:1";
 
@@ -171,10 +174,13 @@ fn whoever_asks_gets_a_build() {
     case.annotate(REBUILD, "");
     assert_eq!(case.plan(), build(BuildReason::Asked, true));
     // Nothing is deleted while it could not be built anew.
-    let condition = Condition { type_: NODE_DEGRADED.into(), status: TRUE.into(), ..Condition::default() };
-    case.pool.status.get_or_insert_default().conditions = Some(vec![condition]);
+    let condition = |type_: &str| Condition { type_: type_.into(), status: TRUE.into(), ..Condition::default() };
+    case.pool.status.get_or_insert_default().conditions = Some(vec![condition(RENDER_DEGRADED)]);
     let pool = "worker".to_owned();
-    assert_eq!(case.plan(), Plan::Wait(Waiting::Degraded { pool, condition: NODE_DEGRADED }));
+    assert_eq!(case.plan(), Plan::Wait(Waiting::Degraded { pool, condition: RENDER_DEGRADED }));
+    // Nodes may fail on the very image that is to be mended.
+    case.pool.status.get_or_insert_default().conditions = Some(vec![condition(NODE_DEGRADED)]);
+    assert_eq!(case.plan(), build(BuildReason::Asked, true));
 }
 
 #[test]
