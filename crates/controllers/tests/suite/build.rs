@@ -14,7 +14,10 @@ use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use std::{collections::VecDeque, fmt::Debug, sync::Arc, time::Duration};
-use tokio::{sync::watch, time::timeout};
+use tokio::{
+    sync::watch,
+    time::{sleep, timeout},
+};
 use weir_api::{
     FeatureGate, MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig,
     condition::find,
@@ -378,6 +381,56 @@ async fn until_idle(builder: &Told) -> bool {
         tokio::task::yield_now().await;
     }
     true
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_machineosconfig_that_is_made_again_gets_builds_of_its_own() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[Answer::GoesOn, Answer::Pushes('b')]));
+    stage.secret().await;
+    stage.opt_in().await;
+    let controller = stage.controller(&builder);
+    let building = |cluster: &Cluster| state(cluster) == Some(State::Building);
+    stage.until((&controller, &builder), "it is built", |cluster| building(cluster) && builder.built() == 1).await;
+    let first = current(&stage.context.cluster).unwrap();
+    let api: Api<MachineOSConfig> = Api::all(stage.client.clone());
+    api.delete("worker", &DeleteParams::default()).await.unwrap();
+    stage.opt_in().await;
+    let other = |cluster: &Cluster| told(cluster) == Some(image('b'));
+    stage.until((&controller, &builder), "it is built anew", other).await;
+    let second = current(&stage.context.cluster).unwrap();
+    assert_eq!(second.metadata.name, first.metadata.name);
+    assert_ne!(second.metadata.uid, first.metadata.uid);
+    assert!(!until_idle(&builder).await, "nobody works for the one that is gone");
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_rest_nothing_is_written() {
+    let why = "pushing: no space left";
+    for (answer, ends) in [(Answer::Pushes('a'), State::Succeeded), (Answer::Fails(why), State::Failed)] {
+        let (stage, builder) = (Stage::new().await, Told::to(&[answer]));
+        stage.secret().await;
+        stage.opt_in().await;
+        let controller = stage.controller(&builder);
+        let done = |cluster: &Cluster| {
+            state(cluster) == Some(ends) && (told(cluster).is_some() || degraded(cluster).contains(why))
+        };
+        stage.until((&controller, &builder), "it ends", done).await;
+        let versions = |cluster: &Cluster| {
+            let configs = cluster.os_configs.all().into_iter().map(|config| config.metadata.resource_version.clone());
+            let builds = cluster.os_builds.all().into_iter().map(|build| build.metadata.resource_version.clone());
+            let pools = cluster.pools.all().into_iter().map(|pool| pool.metadata.resource_version.clone());
+            configs.chain(builds).chain(pools).collect::<Vec<_>>()
+        };
+        let before = versions(&stage.context.cluster);
+        let hour = sleep(Duration::from_hours(1));
+        tokio::select! {
+            () = stage.context.cluster.clone().fill(stage.client.clone()) => panic!("the watches ended"),
+            () = drive(&controller) => panic!("the controller ended"),
+            () = hour => {}
+        }
+        assert_eq!(versions(&stage.context.cluster), before, "{ends:?}");
+        assert_eq!(builder.built(), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -45,6 +45,9 @@ fn the_program_lists_plays_and_fails() -> Result<()> {
     let (code, _, said) = up(&["--story", file.to_str().context("utf-8")?])?;
     assert!(code == Some(1) && said.contains("the story has no payload \"six\""), "{said}");
     let (code, _, said) = up(&["--story", "nowhere"])?;
-    assert!(code == Some(1) && said.contains("built-in story; those are ocp-4-to-5, ocp-dual"), "{said}");
+    assert!(
+        code == Some(1) && said.contains("built-in story; those are image-mode-build-fails, ocp-4-to-5, ocp-dual"),
+        "{said}"
+    );
     Ok(())
 }
