@@ -22,6 +22,8 @@ pub fn figures(context: &Context) -> Vec<Figure> {
             pools: &pools,
             configs: &views.configs,
             streams: world.streams_in_effect(),
+            os_configs: &world.os_configs.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
+            os_builds: &world.os_builds.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
             plan: &views.plan(None, now),
             reference: ReferenceView {
                 pools: &pools,

@@ -6,9 +6,11 @@
 //! R-FIGURES-3 Every available stream, and the stream of every pool, is a series with value 1.
 //! R-FIGURES-4 The metrics that the reference's alerts and dashboards use exist under the same names. A node has a series of
 //! `mcc_drain_err` or `mcc_pool_alert` only while it has the problem; deleted objects leave no series.
+//! R-FIGURES-5 What MachineOSConfigs and MachineOSBuilds say of image builds is told under the reference's names, whoever builds.
 //!
 //! Source of the reference's names: `pkg/controller/common/metrics.go` of github.com/openshift/machine-config-operator.
 
+mod images;
 mod reference;
 
 pub use reference::{ReferenceView, Steps};
@@ -18,7 +20,10 @@ use crate::stream::catalog::due::retained;
 use crate::view::Annotations;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
-use weir_api::{MachineConfig, MachineConfigPool, OSImageStream, keys::config::OS_IMAGE_URL_OVERRIDDEN};
+use weir_api::{
+    MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig, OSImageStream,
+    keys::config::OS_IMAGE_URL_OVERRIDDEN,
+};
 
 /// The inputs.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +34,10 @@ pub struct FiguresView<'a> {
     pub configs: &'a BTreeMap<&'a str, &'a MachineConfig>,
     /// The streams, while there are any.
     pub streams: Option<&'a OSImageStream>,
+    /// MachineOSConfigs.
+    pub os_configs: &'a [&'a MachineOSConfig],
+    /// MachineOSBuilds.
+    pub os_builds: &'a [&'a MachineOSBuild],
     /// The state of the nodes.
     pub plan: &'a RolloutPlan,
     /// The inputs of the reference's own metrics.
@@ -79,6 +88,7 @@ pub fn figures(view: &FiguresView<'_>, now: Timestamp) -> Vec<Figure> {
     all.push(overrides(view));
     all.push(nodes(view.plan));
     all.extend(streams(view));
+    all.extend(images::figures(view.pools, view.os_configs, view.os_builds));
     all.extend(reference::figures(&view.reference, now));
     all.sort_by_key(|figure| figure.name);
     all
@@ -205,7 +215,15 @@ mod tests {
             configuration: None,
             steps: &Steps::new(),
         };
-        let view = FiguresView { pools: &[&pool], configs: &configs, streams: Some(&streams), plan: &plan, reference };
+        let view = FiguresView {
+            pools: &[&pool],
+            configs: &configs,
+            streams: Some(&streams),
+            os_configs: &[],
+            os_builds: &[],
+            plan: &plan,
+            reference,
+        };
         let all = figures(&view, Timestamp::UNIX_EPOCH);
         let worker = ("pool", "worker");
         assert_eq!(value(&all, "mco_machine_count", &[worker]), Some(3));
