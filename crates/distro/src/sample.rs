@@ -62,14 +62,17 @@ pub fn components() -> impl Iterator<Item = &'static str> {
 /// A small tree of templates, as real releases carry one: paths with their text.
 #[must_use]
 pub fn templates() -> Vec<(String, String)> {
+    let files = include_str!("../sample/templates.txt").split("==> ").filter_map(|file| file.split_once('\n'));
+    files.flat_map(|(path, text)| of_roles(path, text)).collect()
+}
+
+/// A template of the sample tree, for each role that `ROLE` in its path stands for.
+#[must_use]
+pub fn of_roles(path: &str, text: &str) -> Vec<(String, String)> {
     /// What stands for each role, in paths and texts.
     const ROLE: &str = "ROLE";
-    let files = include_str!("../sample/templates.txt").split("==> ").filter_map(|file| file.split_once('\n'));
-    let of_roles = |(path, text): (&str, &str)| {
-        let roles: &[&str] = if path.contains(ROLE) { &["arbiter", "master", "worker"] } else { &[ROLE] };
-        roles.iter().map(|role| (path.replace(ROLE, role), text.replace(ROLE, role))).collect::<Vec<_>>()
-    };
-    files.flat_map(of_roles).collect()
+    let roles: &[&str] = if path.contains(ROLE) { &["arbiter", "master", "worker"] } else { &[ROLE] };
+    roles.iter().map(|role| (path.replace(ROLE, role), text.replace(ROLE, role))).collect()
 }
 
 #[cfg(test)]

@@ -73,6 +73,16 @@ fn ocp_4_to_5() -> Result<()> {
 }
 
 #[test]
+fn ocp_update() -> Result<()> {
+    story("ocp-update")
+}
+
+#[test]
+fn okd_update() -> Result<()> {
+    story("okd-update")
+}
+
+#[test]
 fn ocp_failing_node() -> Result<()> {
     story("ocp-failing-node")
 }

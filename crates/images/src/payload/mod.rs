@@ -11,7 +11,7 @@ use crate::release::{IMAGE_REFERENCES, ImageReferences, OPERATOR, TEMPLATES, Tag
 use image::Image;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::keys::image as label;
-use weir_distro::sample::{SampleStream, components, templates};
+use weir_distro::sample::{SampleStream, components, of_roles, templates};
 use weir_distro::{Profile, ReleaseVersion};
 
 pub use push::{Pushed, push};
@@ -60,6 +60,8 @@ pub struct Recipe<'a> {
     pub streams: Vec<SampleStream>,
     /// Whether its images name their stream, which those of older releases do not.
     pub labelled: bool,
+    /// Templates beside those of the sample, or in their place: paths, in which `ROLE` stands for each role, with their text.
+    pub templates: BTreeMap<String, String>,
 }
 
 /// Builds a sample payload. Without a version or streams: those of the distribution's sample.
@@ -72,7 +74,7 @@ pub fn build(profile: &Profile, version: Option<&str>, streams: &[String]) -> Re
         [] => sample.streams.clone(),
         names => names.iter().map(|name| sample.stream(name)).collect(),
     };
-    make(&Recipe { profile, version, streams, labelled: true })
+    make(&Recipe { profile, version, streams, labelled: true, templates: BTreeMap::new() })
 }
 
 /// Builds the payload of a recipe.
@@ -80,7 +82,7 @@ pub fn build(profile: &Profile, version: Option<&str>, streams: &[String]) -> Re
 /// # Errors
 /// See [`BadPayload`].
 pub fn make(recipe: &Recipe<'_>) -> Result<Layout, BadPayload> {
-    let Recipe { profile, version, streams, labelled } = recipe;
+    let Recipe { profile, version, streams, labelled, templates } = recipe;
     let sample = &profile.sample;
     let version = version.unwrap_or(&sample.version);
     check_version(version)?;
@@ -98,7 +100,7 @@ pub fn make(recipe: &Recipe<'_>) -> Result<Layout, BadPayload> {
         }
     }
     let component = component(version)?.store(&mut builder)?;
-    let operator = operator(version)?.store(&mut builder)?;
+    let operator = operator(version, templates)?.store(&mut builder)?;
     for name in components() {
         let source = format!("{COMPONENT_SOURCE}{name}");
         let image = if name == OPERATOR { &operator } else { &component };
@@ -193,8 +195,9 @@ fn component(version: &str) -> Result<Image, BadPayload> {
 }
 
 /// The image with the templates.
-fn operator(version: &str) -> Result<Image, BadPayload> {
-    let tree = templates();
+fn operator(version: &str, more: &BTreeMap<String, String>) -> Result<Image, BadPayload> {
+    let mut tree: BTreeMap<String, String> = templates().into_iter().collect();
+    tree.extend(more.iter().flat_map(|(path, text)| of_roles(path, text)));
     let path = |below: &str| format!("{TEMPLATES}/{below}");
     let files: Vec<(String, &str)> = tree.iter().map(|(below, text)| (path(below), text.as_str())).collect();
     let mut files: Vec<(&str, &[u8])> = files.iter().map(|(path, text)| (path.as_str(), text.as_bytes())).collect();

@@ -38,6 +38,9 @@ pub struct Payload {
     /// Whether its images have stream labels.
     #[serde(default = "yes")]
     pub labelled: bool,
+    /// Templates beside those of the sample, or in their place: paths, in which `ROLE` stands for each role, with their text.
+    #[serde(default)]
+    pub templates: BTreeMap<String, String>,
     /// False for a release that no registry has.
     #[serde(default = "yes")]
     pub published: bool,
@@ -315,7 +318,8 @@ impl Payload {
             }
         };
         let streams = self.streams.iter().map(stream).collect();
-        let recipe = payload::Recipe { profile, version: Some(&self.version), streams, labelled: self.labelled };
+        let (version, templates) = (Some(self.version.as_str()), self.templates.clone());
+        let recipe = payload::Recipe { profile, version, streams, labelled: self.labelled, templates };
         payload::make(&recipe).with_context(|| format!("making the payload of {}", self.version))
     }
 }
