@@ -7,14 +7,14 @@ use std::fmt;
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct StreamProblems {
     /// How the payload of the desired release contradicts the distribution; see [`super::mismatch`].
-    pub evidence: Evidence,
+    pub evidence: PayloadEvidence,
     /// Why the OSImageStream does not match the desired release.
     pub catalog: Option<CatalogProblem>,
 }
 
 /// How a payload contradicts the distribution.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Evidence {
+pub struct PayloadEvidence {
     /// Tags of a payload that does not match; empty for one that does.
     pub tags: Vec<String>,
     /// Streams of a payload that carries several where there should be one.

@@ -25,7 +25,7 @@ use weir_rules::{
     status::notices::set_notices,
     stream::{
         mismatch,
-        problem::{CatalogProblem, Evidence, StreamProblems},
+        problem::{CatalogProblem, PayloadEvidence, StreamProblems},
     },
     view::unreadable::UnreadableObject,
     world::{
@@ -175,7 +175,7 @@ impl Whole {
             next: None,
         });
         let tags = if self.foreign { vec!["stream-coreos".to_owned()] } else { Vec::new() };
-        let problems = StreamProblems { evidence: Evidence { tags, several_streams: Vec::new() }, catalog };
+        let problems = StreamProblems { evidence: PayloadEvidence { tags, several_streams: Vec::new() }, catalog };
         let build = Build { raw: "us".to_owned(), hash: "h".to_owned(), release: None };
         world.profile = Some(Profile::by_name("ocp").unwrap());
         world.process = Some(Process { build: Arc::new(build), settle: SETTLE, generates: false, problems });
