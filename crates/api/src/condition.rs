@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt};
 
 /// One condition of an object's status. `reason` and `message` are always written, empty strings included.
 ///
@@ -76,19 +76,103 @@ const TYPE_PATTERN: &str =
     r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$";
 const REASON_PATTERN: &str = "^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$";
 
-/// `status` of a condition that holds.
-pub const TRUE: &str = "True";
-/// `status` of a condition that does not hold.
-pub const FALSE: &str = "False";
-/// `status` of a condition that cannot be told.
-pub const UNKNOWN: &str = "Unknown";
+/// The `type` of a condition that weir reads or writes: which aspect of an object it speaks of, e.g. `Updated`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(transparent)]
+pub struct ConditionType(&'static str);
 
-/// What both condition shapes have in common.
+impl ConditionType {
+    /// The type of this name.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// Its name, in CamelCase.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+/// The `status` of a condition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub enum ConditionStatus {
+    /// It holds.
+    True,
+    /// It does not hold.
+    False,
+    /// It is not known whether it holds.
+    Unknown,
+}
+
+/// It holds.
+pub const TRUE: ConditionStatus = ConditionStatus::True;
+/// It does not hold.
+pub const FALSE: ConditionStatus = ConditionStatus::False;
+/// It is not known whether it holds.
+pub const UNKNOWN: ConditionStatus = ConditionStatus::Unknown;
+
+impl ConditionStatus {
+    /// How it is written.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
+impl From<bool> for ConditionStatus {
+    fn from(holds: bool) -> Self {
+        if holds { Self::True } else { Self::False }
+    }
+}
+
+/// Values with a name, compared with the text of an object.
+macro_rules! named {
+    ($($type:ty),*) => {$(
+        impl fmt::Display for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.name())
+            }
+        }
+
+        impl From<$type> for String {
+            fn from(value: $type) -> Self {
+                value.name().to_owned()
+            }
+        }
+
+        impl PartialEq<$type> for String {
+            fn eq(&self, other: &$type) -> bool {
+                self == other.name()
+            }
+        }
+
+        impl PartialEq<$type> for str {
+            fn eq(&self, other: &$type) -> bool {
+                self == other.name()
+            }
+        }
+    )*};
+}
+
+named!(ConditionType, ConditionStatus);
+
+/// What all condition shapes have in common.
 pub trait Typed {
     /// Type of the condition.
     fn type_(&self) -> &str;
     /// `True`, `False` or `Unknown`.
     fn status(&self) -> &str;
+
+    /// Whether it is of this type and has this status.
+    fn says(&self, type_: ConditionType, status: ConditionStatus) -> bool {
+        *self.type_() == type_ && *self.status() == status
+    }
 }
 
 impl Typed for Condition {
@@ -111,12 +195,18 @@ impl Typed for MetaCondition {
 
 /// The first condition of this type.
 #[must_use]
-pub fn find<'a, C: Typed>(conditions: &'a [C], type_: &str) -> Option<&'a C> {
-    conditions.iter().find(|condition| condition.type_() == type_)
+pub fn find<C: Typed>(conditions: &[C], type_: ConditionType) -> Option<&C> {
+    conditions.iter().find(|condition| *condition.type_() == type_)
+}
+
+/// The first condition of this type, if it is `True`.
+#[must_use]
+pub fn find_true<C: Typed>(conditions: &[C], type_: ConditionType) -> Option<&C> {
+    find(conditions, type_).filter(|condition| *condition.status() == TRUE)
 }
 
 /// Whether the first condition of this type is `True`.
 #[must_use]
-pub fn is_true<C: Typed>(conditions: &[C], type_: &str) -> bool {
-    find(conditions, type_).is_some_and(|condition| condition.status() == TRUE)
+pub fn is_true<C: Typed>(conditions: &[C], type_: ConditionType) -> bool {
+    find_true(conditions, type_).is_some()
 }

@@ -76,7 +76,40 @@ pub struct FeatureGateDetails {
     pub other: BTreeMap<String, Value>,
 }
 
-/// A gate by name.
+impl FeatureGateDetails {
+    /// Whether the gate is on. A gate in both lists is on; one in neither is off.
+    #[must_use]
+    pub fn is_on(&self, gate: Gate) -> bool {
+        self.enabled.iter().any(|on| on.name == gate.name())
+    }
+}
+
+/// A feature gate that weir knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct Gate(&'static str);
+
+impl Gate {
+    /// The gate of this name.
+    #[must_use]
+    pub const fn new(name: &'static str) -> Self {
+        Self(name)
+    }
+
+    /// Its name, e.g. `OSStreams`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        self.0
+    }
+}
+
+impl From<Gate> for String {
+    fn from(gate: Gate) -> Self {
+        gate.0.to_owned()
+    }
+}
+
+/// A gate in a list.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[schemars(extend("required" = ["name"]))]
 pub struct GateName {

@@ -46,7 +46,6 @@ pub mod names {
     pub const OS_PULLER: &str = "machine-os-puller";
     /// ServiceAccount of the daemon on every node.
     pub const DAEMON_ACCOUNT: &str = "machine-config-daemon";
-    pub use super::gates::OS_STREAMS as GATE_OS_STREAMS;
 }
 
 /// Namespaces besides [`names::OPERATOR_NAMESPACE`].
@@ -107,42 +106,44 @@ pub mod secrets {
 ///
 /// Source: `features/features.go` of github.com/openshift/api.
 pub mod gates {
+    use crate::feature_gate::Gate;
+
     /// OS image streams.
-    pub const OS_STREAMS: &str = "OSStreams";
+    pub const OS_STREAMS: Gate = Gate::new("OSStreams");
     /// Boot images of control plane machine sets follow the release.
-    pub const MANAGED_BOOT_IMAGES_CPMS: &str = "ManagedBootImagesCPMS";
+    pub const MANAGED_BOOT_IMAGES_CPMS: Gate = Gate::new("ManagedBootImagesCPMS");
     /// Boot images that are too old block cluster updates.
-    pub const BOOT_IMAGE_SKEW_ENFORCEMENT: &str = "BootImageSkewEnforcement";
+    pub const BOOT_IMAGE_SKEW_ENFORCEMENT: Gate = Gate::new("BootImageSkewEnforcement");
     /// Changes that no running machine can apply may be allowed for future machines.
-    pub const IRRECONCILABLE_MACHINE_CONFIG: &str = "IrreconcilableMachineConfig";
+    pub const IRRECONCILABLE_MACHINE_CONFIG: Gate = Gate::new("IrreconcilableMachineConfig");
     /// MachineConfigNode reports images.
-    pub const IMAGE_MODE_STATUS_REPORTING: &str = "ImageModeStatusReporting";
+    pub const IMAGE_MODE_STATUS_REPORTING: Gate = Gate::new("ImageModeStatusReporting");
     /// GOMAXPROCS of containers and of the node's services.
-    pub const GOMAXPROCS_INJECTION: &str = "GomaxprocsInjection";
+    pub const GOMAXPROCS_INJECTION: Gate = Gate::new("GomaxprocsInjection");
     /// Stores of container storage beside its own, from the ContainerRuntimeConfig.
-    pub const ADDITIONAL_STORAGE_CONFIG: &str = "AdditionalStorageConfig";
+    pub const ADDITIONAL_STORAGE_CONFIG: Gate = Gate::new("AdditionalStorageConfig");
     /// Image policies: signatures that images need.
-    pub const SIGSTORE_IMAGE_VERIFICATION: &str = "SigstoreImageVerification";
+    pub const SIGSTORE_IMAGE_VERIFICATION: Gate = Gate::new("SigstoreImageVerification");
     /// CRIOCredentialProviderConfig is there.
-    pub const CRIO_CREDENTIAL_PROVIDER_CONFIG: &str = "CRIOCredentialProviderConfig";
+    pub const CRIO_CREDENTIAL_PROVIDER_CONFIG: Gate = Gate::new("CRIOCredentialProviderConfig");
     /// Key exchange groups in TLS profiles.
-    pub const TLS_GROUP_PREFERENCES: &str = "TLSGroupPreferences";
+    pub const TLS_GROUP_PREFERENCES: Gate = Gate::new("TLSGroupPreferences");
     /// Components may be made to keep to the API server's TLS profile.
-    pub const TLS_ADHERENCE: &str = "TLSAdherence";
+    pub const TLS_ADHERENCE: Gate = Gate::new("TLSAdherence");
     /// A key management service encrypts what the API server stores.
-    pub const KMS_ENCRYPTION: &str = "KMSEncryption";
+    pub const KMS_ENCRYPTION: Gate = Gate::new("KMSEncryption");
     /// Kubelets of an old version may not join.
-    pub const MINIMUM_KUBELET_VERSION: &str = "MinimumKubeletVersion";
+    pub const MINIMUM_KUBELET_VERSION: Gate = Gate::new("MinimumKubeletVersion");
     /// Whether network observability is installed.
-    pub const NETWORK_OBSERVABILITY_INSTALL: &str = "NetworkObservabilityInstall";
+    pub const NETWORK_OBSERVABILITY_INSTALL: Gate = Gate::new("NetworkObservabilityInstall");
     /// AWS's European partition.
-    pub const AWS_EUROPEAN_SOVEREIGN_CLOUD_INSTALL: &str = "AWSEuropeanSovereignCloudInstall";
+    pub const AWS_EUROPEAN_SOVEREIGN_CLOUD_INSTALL: Gate = Gate::new("AWSEuropeanSovereignCloudInstall");
     /// Risks of an update may be accepted by name.
-    pub const CLUSTER_UPDATE_ACCEPT_RISKS: &str = "ClusterUpdateAcceptRisks";
+    pub const CLUSTER_UPDATE_ACCEPT_RISKS: Gate = Gate::new("ClusterUpdateAcceptRisks");
     /// Where signatures of releases are looked for.
-    pub const SIGNATURE_STORES: &str = "SignatureStores";
+    pub const SIGNATURE_STORES: Gate = Gate::new("SignatureStores");
     /// Machines are managed with the Cluster API.
-    pub const CLUSTER_API_MACHINE_MANAGEMENT: &str = "ClusterAPIMachineManagement";
+    pub const CLUSTER_API_MACHINE_MANAGEMENT: Gate = Gate::new("ClusterAPIMachineManagement");
 }
 
 /// Node annotations that the rollout controller writes.
@@ -173,8 +174,6 @@ pub mod daemon {
     pub const POST_CONFIG_ACTION: &str = "machineconfiguration.openshift.io/post-config-action";
     /// Rendered MachineConfig the machine was first booted into; written by its Ignition config.
     pub const FIRST_PIVOT_CONFIG: &str = "machineconfiguration.openshift.io/firstPivotConfig";
-    /// Why the OS staged for the last boot was not finalized; empty when it was.
-    pub const FINALIZE_STAGED_FAILURE: &str = "machineconfiguration.openshift.io/ostree-finalize-staged-failure";
     /// [`STATE`]: idle.
     pub const STATE_DONE: &str = "Done";
     /// [`STATE`]: an update is under way.
@@ -360,40 +359,42 @@ pub mod image {
 ///
 /// Source: `StateProgress` in `machineconfiguration/v1/types_machineconfignode.go` of github.com/openshift/api.
 pub mod machine_config_node {
+    use crate::condition::ConditionType;
+
     /// Step: the change was found possible on a running machine. Written by the daemon.
-    pub const UPDATE_PREPARED: &str = "UpdatePrepared";
+    pub const UPDATE_PREPARED: ConditionType = ConditionType::new("UpdatePrepared");
     /// Step: drained, files and OS written. Written by daemon and drain controller.
-    pub const UPDATE_EXECUTED: &str = "UpdateExecuted";
+    pub const UPDATE_EXECUTED: ConditionType = ConditionType::new("UpdateExecuted");
     /// Step: what follows a change without a reboot is done, e.g. a service restart. Written by the daemon.
-    pub const UPDATE_POST_ACTION_COMPLETE: &str = "UpdatePostActionComplete";
+    pub const UPDATE_POST_ACTION_COMPLETE: ConditionType = ConditionType::new("UpdatePostActionComplete");
     /// Step: the node is uncordoned. Written by the drain controller.
-    pub const UPDATE_COMPLETE: &str = "UpdateComplete";
+    pub const UPDATE_COMPLETE: ConditionType = ConditionType::new("UpdateComplete");
     /// The node runs its desired configuration. Written by the daemon; `False` starts a new round.
-    pub const UPDATED: &str = "Updated";
+    pub const UPDATED: ConditionType = ConditionType::new("Updated");
     /// Step: the daemon is idle again. Written by the daemon.
-    pub const RESUMED: &str = "Resumed";
+    pub const RESUMED: ConditionType = ConditionType::new("Resumed");
     /// Part of [`UPDATE_EXECUTED`]: unschedulable. Written by the drain controller.
-    pub const CORDONED: &str = "Cordoned";
+    pub const CORDONED: ConditionType = ConditionType::new("Cordoned");
     /// Part of [`UPDATE_EXECUTED`]: pods evicted. Written by the drain controller, or the daemon when no drain is needed.
-    pub const DRAINED: &str = "Drained";
+    pub const DRAINED: ConditionType = ConditionType::new("Drained");
     /// Part of [`UPDATE_EXECUTED`]: files and OS written. Written by the daemon.
-    pub const APPLIED_FILES_AND_OS: &str = "AppliedFilesAndOS";
+    pub const APPLIED_FILES_AND_OS: ConditionType = ConditionType::new("AppliedFilesAndOS");
     /// Part of [`UPDATE_EXECUTED`], in place of [`APPLIED_FILES_AND_OS`] with gate `ImageModeStatusReporting`.
-    pub const APPLIED_FILES: &str = "AppliedFiles";
+    pub const APPLIED_FILES: ConditionType = ConditionType::new("AppliedFiles");
     /// Part of [`UPDATE_EXECUTED`], in place of [`APPLIED_FILES_AND_OS`] with gate `ImageModeStatusReporting`.
-    pub const APPLIED_OS_IMAGE: &str = "AppliedOSImage";
+    pub const APPLIED_OS_IMAGE: ConditionType = ConditionType::new("AppliedOSImage");
     /// Step with gate `ImageModeStatusReporting`: the image is on the node. Written by the daemon.
-    pub const IMAGE_PULLED_FROM_REGISTRY: &str = "ImagePulledFromRegistry";
+    pub const IMAGE_PULLED_FROM_REGISTRY: ConditionType = ConditionType::new("ImagePulledFromRegistry");
     /// Step: the machine rebooted. Written by the daemon.
-    pub const REBOOTED_NODE: &str = "RebootedNode";
+    pub const REBOOTED_NODE: ConditionType = ConditionType::new("RebootedNode");
     /// Part of [`UPDATE_COMPLETE`]: schedulable again. Written by the drain controller.
-    pub const UNCORDONED: &str = "Uncordoned";
+    pub const UNCORDONED: ConditionType = ConditionType::new("Uncordoned");
     /// The update failed. Written by the daemon.
-    pub const NODE_DEGRADED: &str = "NodeDegraded";
+    pub const NODE_DEGRADED: ConditionType = ConditionType::new("NodeDegraded");
     /// Pinned images are being pulled. Written by the daemon's pinned image set manager.
-    pub const PINNED_IMAGE_SETS_PROGRESSING: &str = "PinnedImageSetsProgressing";
+    pub const PINNED_IMAGE_SETS_PROGRESSING: ConditionType = ConditionType::new("PinnedImageSetsProgressing");
     /// Pinned images could not be pulled. Written by the daemon's pinned image set manager.
-    pub const PINNED_IMAGE_SETS_DEGRADED: &str = "PinnedImageSetsDegraded";
+    pub const PINNED_IMAGE_SETS_DEGRADED: ConditionType = ConditionType::new("PinnedImageSetsDegraded");
     /// Reason of a step that this round has not come to.
     pub const NOT_YET_OCCURRED: &str = "NotYetOccurred";
 }
@@ -402,59 +403,69 @@ pub mod machine_config_node {
 ///
 /// Source: `machineconfiguration/v1/types.go` of github.com/openshift/api.
 pub mod pool {
+    use crate::condition::ConditionType;
+
     /// All nodes run the target. Written by the rollout controller.
-    pub const UPDATED: &str = "Updated";
+    pub const UPDATED: ConditionType = ConditionType::new("Updated");
     /// Nodes are on their way. Written by the rollout controller.
-    pub const UPDATING: &str = "Updating";
+    pub const UPDATING: ConditionType = ConditionType::new("Updating");
     /// Nodes failed. Written by the rollout controller.
-    pub const NODE_DEGRADED: &str = "NodeDegraded";
+    pub const NODE_DEGRADED: ConditionType = ConditionType::new("NodeDegraded");
     /// Sum of [`NODE_DEGRADED`], [`RENDER_DEGRADED`] and [`IMAGE_BUILD_DEGRADED`]. Written by the rollout controller.
-    pub const DEGRADED: &str = "Degraded";
+    pub const DEGRADED: ConditionType = ConditionType::new("Degraded");
     /// There is no configuration to roll out. Written by the render controller.
-    pub const RENDER_DEGRADED: &str = "RenderDegraded";
+    pub const RENDER_DEGRADED: ConditionType = ConditionType::new("RenderDegraded");
     /// The streams of the desired release are not known, and why: read by the operator, which may be another process. As the next
     /// one absent while it is not so, ours alone, and written by the render controller.
-    pub const OS_IMAGE_STREAM_NOT_MADE: &str = "OSImageStreamNotMade";
+    pub const OS_IMAGE_STREAM_NOT_MADE: ConditionType = ConditionType::new("OSImageStreamNotMade");
     /// Something contradicts the distribution, and nothing is rendered.
-    pub const DISTRIBUTION_MISMATCH: &str = "DistributionMismatch";
+    pub const DISTRIBUTION_MISMATCH: ConditionType = ConditionType::new("DistributionMismatch");
     /// A stream is named for the pool, and the name counts for nothing. As the next three absent while there is nothing to say, ours
     /// alone, and written by the render controller.
-    pub const STREAM_NAME_IGNORED: &str = "StreamNameIgnored";
+    pub const STREAM_NAME_IGNORED: ConditionType = ConditionType::new("StreamNameIgnored");
     /// Settings that are meant for the pool have no effect.
-    pub const SETTINGS_NOT_APPLIED: &str = "SettingsNotApplied";
+    pub const SETTINGS_NOT_APPLIED: ConditionType = ConditionType::new("SettingsNotApplied");
     /// The pool's node selector is empty, so that it would select every node, and is taken to select none.
-    pub const SELECTING_ALL_NODES: &str = "SelectingAllNodes";
+    pub const SELECTING_ALL_NODES: ConditionType = ConditionType::new("SelectingAllNodes");
     /// MachineConfigs that were generated for the pool are of other feature gates than those that are on.
-    pub const GENERATED_CONFIGS_STALE: &str = "GeneratedConfigsStale";
+    pub const GENERATED_CONFIGS_STALE: ConditionType = ConditionType::new("GeneratedConfigsStale");
     /// There is no image to roll out. Written by build and rollout controller.
-    pub const IMAGE_BUILD_DEGRADED: &str = "ImageBuildDegraded";
+    pub const IMAGE_BUILD_DEGRADED: ConditionType = ConditionType::new("ImageBuildDegraded");
+    /// A build of its image was interrupted. Written by other controllers.
+    pub const BUILD_INTERRUPTED: ConditionType = ConditionType::new("BuildInterrupted");
     /// Nodes are in no pool because of this one; ours alone. Written by the rollout controller.
-    pub const NODES_WITHOUT_POOL: &str = "NodesWithoutPool";
+    pub const NODES_WITHOUT_POOL: ConditionType = ConditionType::new("NodesWithoutPool");
     /// Pinned image sets could not be handed to the nodes. Written by the pinned image set controller.
-    pub const PINNED_IMAGE_SETS_DEGRADED: &str = "PinnedImageSetsDegraded";
+    pub const PINNED_IMAGE_SETS_DEGRADED: ConditionType = ConditionType::new("PinnedImageSetsDegraded");
     /// Type of the one entry of `poolSynchronizersStatus`.
     pub const SYNCHRONIZER_PINNED_IMAGE_SETS: &str = "PinnedImageSets";
 }
 
 /// Condition types of `ControllerConfig`. Written by the template controller, read by operator and controllers.
 pub mod controller_config {
+    use crate::condition::ConditionType;
+
     /// They are there.
-    pub const COMPLETED: &str = "TemplateControllerCompleted";
+    pub const COMPLETED: ConditionType = ConditionType::new("TemplateControllerCompleted");
     /// Ours alone: whether weir generates where another operator did before.
-    pub const GENERATED_CONFIGS_ADOPTED: &str = "GeneratedConfigsAdopted";
+    pub const GENERATED_CONFIGS_ADOPTED: ConditionType = ConditionType::new("GeneratedConfigsAdopted");
+    /// They are being made.
+    pub const RUNNING: ConditionType = ConditionType::new("TemplateControllerRunning");
     /// They could not be made.
-    pub const FAILING: &str = "TemplateControllerFailing";
+    pub const FAILING: ConditionType = ConditionType::new("TemplateControllerFailing");
 }
 
 /// Condition types of `KubeletConfig` and `ContainerRuntimeConfig`. Written by their controllers, read by the render
 /// controller; of the history in the status the last one counts.
 pub mod generated {
+    use crate::condition::ConditionType;
+
     /// KubeletConfig: `True` when MachineConfigs were made from it.
-    pub const ACCEPTED: &str = "Accepted";
+    pub const ACCEPTED: ConditionType = ConditionType::new("Accepted");
     /// MachineConfigs were made from it; always `True`.
-    pub const SUCCESS: &str = "Success";
+    pub const SUCCESS: ConditionType = ConditionType::new("Success");
     /// They could not be made; always `True`.
-    pub const FAILURE: &str = "Failure";
+    pub const FAILURE: ConditionType = ConditionType::new("Failure");
 }
 
 /// Condition types and reasons of `MachineOSBuild`. Written by the build controller; at most one is `True`.
@@ -491,8 +502,12 @@ pub mod release_image {
 
 /// Condition types of `MachineConfiguration`. Written by the boot image controller, read by the operator.
 pub mod machine_configuration {
+    use crate::condition::ConditionType;
+
+    /// Some are being updated.
+    pub const BOOT_IMAGE_UPDATE_PROGRESSING: ConditionType = ConditionType::new("BootImageUpdateProgressing");
     /// Some could not be.
-    pub const BOOT_IMAGE_UPDATE_DEGRADED: &str = "BootImageUpdateDegraded";
+    pub const BOOT_IMAGE_UPDATE_DEGRADED: ConditionType = ConditionType::new("BootImageUpdateDegraded");
 }
 
 /// Condition types, reasons and versions of the `ClusterOperator`. Written by the operator, read by the cluster version
@@ -501,16 +516,18 @@ pub mod machine_configuration {
 /// Source: `config/v1/types_cluster_operator.go` of github.com/openshift/api and `pkg/operator/status.go` of
 /// github.com/openshift/machine-config-operator.
 pub mod cluster_operator {
+    use crate::condition::ConditionType;
+
     /// The operator and what it runs work.
-    pub const AVAILABLE: &str = "Available";
+    pub const AVAILABLE: ConditionType = ConditionType::new("Available");
     /// A new version is being rolled out.
-    pub const PROGRESSING: &str = "Progressing";
+    pub const PROGRESSING: ConditionType = ConditionType::new("Progressing");
     /// Something does not work.
-    pub const DEGRADED: &str = "Degraded";
+    pub const DEGRADED: ConditionType = ConditionType::new("Degraded");
     /// The cluster may go to the next minor version.
-    pub const UPGRADEABLE: &str = "Upgradeable";
+    pub const UPGRADEABLE: ConditionType = ConditionType::new("Upgradeable");
     /// Settings were found that are of interest to the fleet's statistics.
-    pub const EVALUATION_CONDITIONS_DETECTED: &str = "EvaluationConditionsDetected";
+    pub const EVALUATION_CONDITIONS_DETECTED: ConditionType = ConditionType::new("EvaluationConditionsDetected");
     /// All is well.
     pub const REASON_AS_EXPECTED: &str = "AsExpected";
     /// Version of the release, in `status.versions`.

@@ -289,7 +289,7 @@ fn load(database: &Database, path: &Path) -> Result<Stored, Error> {
         }
         let value: Value = serde_json::from_slice(object.value()).unwrap_or_default();
         let version = object::meta(&value, "resourceVersion").parse().ok().filter(|v| *v <= stored.version);
-        let version = version.ok_or_else(|| damaged(path, &format!("{table} {namespace}/{name} is no object")))?;
+        let version = version.ok_or_else(|| damaged(path, &format!("{table} {namespace}/{name} is not an object")))?;
         stored.objects.push((resource.clone(), Key::new(namespace, name), value, version));
     }
     Ok(stored)

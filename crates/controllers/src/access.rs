@@ -74,7 +74,7 @@ impl Objects {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// One of the objects has not been seen yet.
-    #[error("how images are read is not known yet: {what} {}", match why {
+    #[error("it is not known yet how images are read: {what} {}", match why {
         Some(why) => format!("cannot be watched: {why}"),
         None => "has not been listed".to_owned(),
     })]
@@ -293,6 +293,6 @@ impl fmt::Display for Seen {
                 || bundles.count() > 0;
             all.extend(certificates.then(|| "the certificates of the ControllerConfig".to_owned()));
         }
-        if all.is_empty() { f.write_str("no object of the cluster") } else { f.write_str(&all.join(", ")) }
+        if all.is_empty() { f.write_str("none") } else { f.write_str(&all.join(", ")) }
     }
 }

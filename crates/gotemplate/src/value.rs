@@ -96,17 +96,6 @@ impl Value {
         Self::List(List { element: "string".into(), items: Some(texts.into_iter().map(Self::text).collect()) })
     }
 
-    /// A map of type `map[string]string`.
-    #[must_use]
-    pub fn text_map<'a>(entries: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
-        let entries = entries.into_iter().map(|(key, value)| (key.to_owned(), Self::text(value))).collect();
-        Self::Map(Map {
-            type_name: "map[string]string".into(),
-            zero: Arc::new(Self::text("")),
-            entries: Some(Arc::new(entries)),
-        })
-    }
-
     /// JSON as Go decodes it into an interface; numbers that are written without a point are `int` if they fit.
     #[must_use]
     pub fn generic(json: &Json) -> Self {

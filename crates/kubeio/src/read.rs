@@ -172,7 +172,7 @@ impl<'a> Page<'a> {
     /// Splits a list.
     pub(crate) fn of(text: &'a str) -> kube::Result<Self> {
         let mut page = Page { metadata: ListMeta::default(), items: Vec::new() };
-        for (name, value) in members(text).ok_or_else(|| malformed("this is no list"))? {
+        for (name, value) in members(text).ok_or_else(|| malformed("this is not a list"))? {
             match name {
                 r#""metadata""# => page.metadata = serde_json::from_str(value).map_err(kube::Error::SerdeError)?,
                 r#""items""# if value != "null" => {

@@ -108,15 +108,6 @@ impl Manifest {
         serde_path_to_error::deserialize(&self.object).map_err(|error| self.wrong(self.title(), &error))
     }
 
-    /// Like [`Manifest::read`], without copying the object.
-    ///
-    /// # Errors
-    /// When a field has the wrong type, with its path and line.
-    pub fn into_object<T: DeserializeOwned>(mut self) -> Result<T, ReadError> {
-        let (title, object) = (self.title(), std::mem::take(&mut self.object));
-        serde_path_to_error::deserialize(object).map_err(|error| self.wrong(title, &error))
-    }
-
     fn wrong(&self, title: String, error: &serde_path_to_error::Error<serde_json::Error>) -> ReadError {
         let text = std::str::from_utf8(&self.source[self.within.clone()]).unwrap_or_default();
         let item = self.place.item.map(|number| number - 1);

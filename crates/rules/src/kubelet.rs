@@ -26,4 +26,4 @@ pub mod sync;
 pub mod validate;
 
 pub use error::KubeletError;
-pub use sync::{Outcome, View, Warning};
+pub use sync::{KubeletOutcome, KubeletView, Warning};

@@ -108,7 +108,7 @@ pub enum StreamError {
         pool: String,
     },
     /// The object was written by other controllers.
-    #[error("ignoring OSImageStream with version {found:?} (my version: {build}); it will be written anew")]
+    #[error("ignoring OSImageStream with version {found:?} (my version: {build}); it will be made again")]
     OtherBuild {
         /// Build that wrote it; empty when it does not say.
         found: String,

@@ -23,7 +23,7 @@ use std::{
 };
 use weir_api::{
     MachineConfig, MachineConfigPool,
-    condition::find,
+    condition::{ConditionType, find},
     crds::{FeatureSet, crds},
     keys::rollout::DESIRED_CONFIG,
 };
@@ -232,7 +232,7 @@ async fn told(client: Client) -> Result<Instant> {
 async fn moving(client: Client, pool: String) -> Result<Instant> {
     let stops = |pool: &MachineConfigPool| {
         let conditions = pool.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-        find(conditions, "Updated").is_some_and(|condition| condition.status == "False")
+        find(conditions, ConditionType::new("Updated")).is_some_and(|condition| condition.status == "False")
     };
     until(&Api::all(client), &pool, stops).await?;
     Ok(Instant::now())

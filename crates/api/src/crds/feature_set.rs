@@ -1,6 +1,6 @@
 //! Which features a cluster has enabled, as far as the schemas depend on it.
 
-use crate::keys::gates;
+use crate::{feature_gate::Gate, keys::gates};
 use std::{fmt, str::FromStr};
 
 /// A named set of feature gates, as in `FeatureGate.spec.featureSet`.
@@ -18,7 +18,7 @@ pub enum FeatureSet {
 }
 
 /// Gates that are off in the default sets and on in technical preview, of those that the definitions depend on.
-const TECH_PREVIEW: [&str; 11] = [
+const TECH_PREVIEW: [Gate; 11] = [
     gates::AWS_EUROPEAN_SOVEREIGN_CLOUD_INSTALL,
     gates::CLUSTER_API_MACHINE_MANAGEMENT,
     gates::CLUSTER_UPDATE_ACCEPT_RISKS,
@@ -48,7 +48,7 @@ impl FeatureSet {
 
     /// Whether a gate that a part of a definition depends on is on in this set.
     pub(crate) fn enables(self, gate: &str) -> bool {
-        self == Self::TechPreviewNoUpgrade || !TECH_PREVIEW.contains(&gate)
+        self == Self::TechPreviewNoUpgrade || !TECH_PREVIEW.iter().any(|one| one.name() == gate)
     }
 }
 

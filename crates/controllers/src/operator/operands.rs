@@ -44,7 +44,7 @@ impl Controller {
             };
             let (identity, client) = (Identity::of(object), &self.part.context.client);
             let kind = self.kinds().iter().find(|kind| kind.name() == identity.kind);
-            let kind = kind.ok_or_else(|| failed(format!("{identity} is of a kind that is not kept")))?;
+            let kind = kind.ok_or_else(|| failed(format!("{identity} is of a kind that is not managed")))?;
             let written = match change {
                 OperandChange::Apply(object) => kind.apply(client, object).await,
                 OperandChange::Delete(object) => kind.delete(client, object).await,

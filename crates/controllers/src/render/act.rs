@@ -5,6 +5,7 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use weir_api::{
     MachineConfig, MachineConfigPool,
+    condition::ConditionStatus,
     keys::{
         config::{GENERATED_BY_CONTROLLER_VERSION, RELEASE_IMAGE_VERSION},
         pool::RENDER_DEGRADED,
@@ -91,7 +92,7 @@ impl Writer<'_> {
     }
 
     /// Reports the result of rendering, and the notices, in the pool's conditions.
-    pub(super) async fn say(&self, status: &str, reason: &str, message: &str) -> Result<(), Error> {
+    pub(super) async fn say(&self, status: ConditionStatus, reason: &str, message: &str) -> Result<(), Error> {
         // Another controller writes other conditions of the same list, so the patch applies only to the version that was read.
         let Some(pool) = self.context.cluster.pools.get(self.name()) else { return Ok(()) };
         let mut conditions = pool.status.as_ref().and_then(|s| s.conditions.clone()).unwrap_or_default();

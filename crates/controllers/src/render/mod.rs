@@ -140,11 +140,10 @@ impl Controller {
             None => writer.say(FALSE, "", "").await,
             Some(problem) => {
                 let release = &problem.release;
-                let status = if problem.blocking { TRUE } else { FALSE };
                 let message = format!(
                     "rendered from the OS image streams known before; those of {release} are not known: {problem}"
                 );
-                writer.say(status, NOT_MADE, &message).await
+                writer.say(problem.blocking.into(), NOT_MADE, &message).await
             }
         };
         self.tell(writer).await;
@@ -159,8 +158,7 @@ impl Controller {
             }
             tracing::info!(pool = writer.name(), reason = failure.code(), text, "not rendered");
         }
-        let status = if failure.is_failure() { TRUE } else { FALSE };
-        let written = writer.say(status, failure.code(), &failure.message(writer.pool)).await;
+        let written = writer.say(failure.is_failure().into(), failure.code(), &failure.message(writer.pool)).await;
         self.tell(writer).await;
         written
     }

@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::{sleep, timeout};
 use weir_api::{
     MachineConfigNode, MachineConfigPool,
-    condition::find,
+    condition::{ConditionType, find},
     crds::{FeatureSet, crds},
 };
 use weir_apiserver::{ApiServer, Settings};
@@ -131,10 +131,10 @@ impl World {
         pods.into_iter().filter_map(|pod| pod.metadata.name).collect()
     }
 
-    async fn says(&self, node: &str, type_: &str) -> (String, String) {
+    async fn says(&self, node: &str, type_: &'static str) -> (String, String) {
         let api: Api<MachineConfigNode> = Api::all(self.client.clone());
         let status = api.get(node).await.unwrap().status.unwrap();
-        let condition = find(status.conditions.as_deref().unwrap(), type_).unwrap();
+        let condition = find(status.conditions.as_deref().unwrap(), ConditionType::new(type_)).unwrap();
         (condition.status.clone(), condition.message.clone())
     }
 

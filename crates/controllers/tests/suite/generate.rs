@@ -156,7 +156,7 @@ impl World {
 
     async fn completed(&self) {
         self.until(GROUP, "ControllerConfig", CONTROLLER_CONFIG, |config| {
-            condition(config, COMPLETED)["status"] == "True"
+            condition(config, COMPLETED.name())["status"] == "True"
                 && config["status"]["observedGeneration"] == config["metadata"]["generation"]
         })
         .await;
@@ -325,13 +325,13 @@ async fn templates_that_make_nothing_leave_everything_as_it_is_and_say_where() {
     let before = world.configs().await;
     let broken = tree("path: /a\ncontents:\n  inline: {{.NoSuchField}}\n");
     world.run("h1", Generating { templates: Some(broken), ..Generating::default() });
-    let is_failing = |config: &Value| condition(config, FAILING)["status"] == "True";
+    let is_failing = |config: &Value| condition(config, FAILING.name())["status"] == "True";
     let config = world.until(GROUP, "ControllerConfig", CONTROLLER_CONFIG, is_failing).await;
-    let why = condition(&config, FAILING)["message"].as_str().unwrap();
+    let why = condition(&config, FAILING.name())["message"].as_str().unwrap();
     assert!(why.contains("master/00-master/_base/files/a.yaml") && why.contains("NoSuchField"), "{why}");
     assert_eq!(world.configs().await, before);
     world.run("h1", Generating::default());
-    let is_mended = |config: &Value| condition(config, FAILING)["status"] == "False";
+    let is_mended = |config: &Value| condition(config, FAILING.name())["status"] == "False";
     world.until(GROUP, "ControllerConfig", CONTROLLER_CONFIG, is_mended).await;
     world.completed().await;
     assert_eq!(world.configs().await, before);
@@ -364,7 +364,7 @@ async fn what_another_operator_generated_is_adopted_without_a_write_and_then_cha
     world.run("other", CONTINUES);
     let is_adopted = |config: &Value| {
         config["metadata"]["annotations"][ADOPTED_FROM] == "other"
-            && condition(config, GENERATED_CONFIGS_ADOPTED)["status"] == "True"
+            && condition(config, GENERATED_CONFIGS_ADOPTED.name())["status"] == "True"
     };
     world.until(GROUP, "ControllerConfig", CONTROLLER_CONFIG, is_adopted).await;
     assert_eq!(world.configs().await, before, "nothing was written");
@@ -390,9 +390,9 @@ const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
 async fn one_byte_that_differs_keeps_everything_as_it_is_until_ours_is_asked_for() {
     let (mut world, before) = taken_over(|config| altered(config, KUBELET_CONF, "kind", "kinD")).await;
     world.run("other", CONTINUES);
-    let is_told = |config: &Value| condition(config, GENERATED_CONFIGS_ADOPTED)["status"] == "False";
+    let is_told = |config: &Value| condition(config, GENERATED_CONFIGS_ADOPTED.name())["status"] == "False";
     let config = world.until(GROUP, "ControllerConfig", CONTROLLER_CONFIG, is_told).await;
-    let why = condition(&config, GENERATED_CONFIGS_ADOPTED)["message"].as_str().unwrap();
+    let why = condition(&config, GENERATED_CONFIGS_ADOPTED.name())["message"].as_str().unwrap();
     let place = format!("MachineConfig 01-worker-kubelet differs in {KUBELET_CONF}, line 1");
     assert!(why.contains(&place), "{why}");
     let patch = Patch::Merge(json!({"spec": {"kubeletConfig": {"maxPods": 501}}}));
@@ -405,7 +405,7 @@ async fn one_byte_that_differs_keeps_everything_as_it_is_until_ours_is_asked_for
         .await
         .unwrap();
     let says = |config: &Value, text: &str| {
-        condition(config, GENERATED_CONFIGS_ADOPTED)["message"].as_str().unwrap_or_default().contains(text)
+        condition(config, GENERATED_CONFIGS_ADOPTED.name())["message"].as_str().unwrap_or_default().contains(text)
     };
     let of_master = |config: &Value| says(config, "MachineConfig 01-master-kubelet differs");
     world.until(GROUP, "ControllerConfig", CONTROLLER_CONFIG, of_master).await;

@@ -24,7 +24,7 @@ use tokio::{task::JoinHandle, time::sleep};
 use tower::{BoxError, ServiceExt as _, service_fn};
 use weir_api::{
     ClusterOperator, ControllerConfig, Infrastructure, MachineConfigPool, MachineConfiguration, Network,
-    condition::find,
+    condition::{ConditionType, find},
     crds::{FeatureSet, crds},
     keys::{
         boot_image::OPTED_IN_AT,
@@ -216,7 +216,7 @@ impl OpenShift {
     async fn degraded(&self) -> (String, String, String) {
         let operator: ClusterOperator = Api::all(self.client.clone()).get("machine-config").await.unwrap();
         let status = operator.status.unwrap();
-        let condition = find(status.conditions.as_deref().unwrap(), "Degraded").unwrap().clone();
+        let condition = find(status.conditions.as_deref().unwrap(), ConditionType::new("Degraded")).unwrap().clone();
         (condition.status, condition.reason.unwrap_or_default(), condition.message.unwrap_or_default())
     }
 }
@@ -351,7 +351,7 @@ async fn without_being_told_to_continue_nothing_is_written_but_that_another_buil
     assert!(reason == "RenderConfigFailed" && message.contains("kept by build v1"), "{reason}: {message}");
     let pool: MachineConfigPool = Api::all(cluster.client.clone()).get("worker").await.unwrap();
     let condition = pool.status.unwrap().conditions.unwrap();
-    let condition = find(&condition, "RenderDegraded").unwrap().clone();
+    let condition = find(&condition, ConditionType::new("RenderDegraded")).unwrap().clone();
     assert_eq!((condition.status.as_str(), condition.reason.as_str()), ("True", "OtherBuild"));
     assert!(condition.message.contains("--take-over"), "{}", condition.message);
 }

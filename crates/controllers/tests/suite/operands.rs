@@ -12,7 +12,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinHandle, time::sleep};
 use weir_api::{
     ClusterOperator,
-    condition::find,
+    condition::{ConditionType, find},
     crds::{FeatureSet, crds},
     keys::operand::{MANAGED_BY, OPERATOR},
 };
@@ -196,7 +196,7 @@ impl World {
     async fn says(&self) -> (String, String, String) {
         let operator = Api::<ClusterOperator>::all(self.client.clone()).get("machine-config").await.unwrap();
         let status = operator.status.unwrap();
-        let degraded = find(status.conditions.as_deref().unwrap(), "Degraded").unwrap();
+        let degraded = find(status.conditions.as_deref().unwrap(), ConditionType::new("Degraded")).unwrap();
         let waits = status.extension.unwrap()["lastSyncError"].as_str().unwrap_or_default().to_owned();
         (degraded.reason.clone().unwrap_or_default(), degraded.message.clone().unwrap_or_default(), waits)
     }

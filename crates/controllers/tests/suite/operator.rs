@@ -14,7 +14,7 @@ use std::{fmt::Debug, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use weir_api::{
     ClusterOperator, ClusterVersion, FeatureGate, MachineConfigPool,
-    condition::find,
+    condition::{ConditionType, find},
     crds::{FeatureSet, crds},
     keys::config::BUILT_IN,
 };
@@ -38,10 +38,10 @@ where
     Api::<K>::all(client.clone()).create(&PostParams::default(), &of(object)).await.unwrap();
 }
 
-async fn says(client: &Client, type_: &str) -> (String, String) {
+async fn says(client: &Client, type_: &'static str) -> (String, String) {
     let operator = Api::<ClusterOperator>::all(client.clone()).get("machine-config").await.unwrap();
     let status = operator.status.unwrap();
-    let condition = find(status.conditions.as_deref().unwrap(), type_).unwrap();
+    let condition = find(status.conditions.as_deref().unwrap(), ConditionType::new(type_)).unwrap();
     (condition.status.clone(), condition.reason.clone().unwrap_or_default())
 }
 

@@ -19,7 +19,7 @@ use tower::{BoxError, ServiceExt as _, service_fn};
 use weir_api::{
     ContainerRuntimeConfig, ControllerConfig, FeatureGate, KubeletConfig, MachineConfig, MachineConfigPool,
     MachineConfiguration, PinnedImageSet,
-    condition::find,
+    condition::{ConditionType, find},
     crds::{FeatureSet, crds},
     keys::names::OPERATOR_NAMESPACE,
 };
@@ -143,9 +143,10 @@ async fn pool(client: &Client) -> MachineConfigPool {
 }
 
 /// Status, reason and message of a condition of the pool; absent when there is none.
-async fn says(client: &Client, type_: &str) -> Option<(String, String, String)> {
+async fn says(client: &Client, type_: &'static str) -> Option<(String, String, String)> {
     let conditions = pool(client).await.status?.conditions?;
-    find(&conditions, type_).map(|held| (held.status.clone(), held.reason.clone(), held.message.clone()))
+    find(&conditions, ConditionType::new(type_))
+        .map(|held| (held.status.clone(), held.reason.clone(), held.message.clone()))
 }
 
 async fn turn(client: &Client, enabled: &[&str], disabled: &[&str]) {
@@ -215,7 +216,7 @@ async fn what_cannot_be_rendered_is_said_once_and_the_pool_keeps_what_it_has() {
     let after = pool(&client).await;
     assert_eq!(after.spec.configuration, before);
     let conditions = after.status.unwrap().conditions.unwrap();
-    let degraded = find(&conditions, "RenderDegraded").unwrap();
+    let degraded = find(&conditions, ConditionType::new("RenderDegraded")).unwrap();
     assert_eq!((degraded.status.as_str(), degraded.reason.as_str()), ("True", "InvalidMachineConfig"));
     let message = degraded.message.clone();
     let expected =
@@ -228,7 +229,7 @@ async fn what_cannot_be_rendered_is_said_once_and_the_pool_keeps_what_it_has() {
     Api::<MachineConfig>::all(client.clone()).delete("99-bad", &Default::default()).await.unwrap();
     settle().await;
     let conditions = pool(&client).await.status.unwrap().conditions.unwrap();
-    assert_eq!(find(&conditions, "RenderDegraded").unwrap().status, "False");
+    assert_eq!(find(&conditions, ConditionType::new("RenderDegraded")).unwrap().status, "False");
 }
 
 #[tokio::test(start_paused = true)]
@@ -243,7 +244,7 @@ async fn what_machines_cannot_follow_is_refused_until_the_machine_configuration_
     let refused = pool(&client).await;
     assert_eq!(refused.spec.configuration.unwrap().name(), before.name());
     let conditions = refused.status.unwrap().conditions.unwrap();
-    let degraded = find(&conditions, "RenderDegraded").unwrap();
+    let degraded = find(&conditions, ConditionType::new("RenderDegraded")).unwrap();
     assert_eq!(degraded.status, "True");
     assert!(degraded.message.contains("disks"), "{}", degraded.message);
 
@@ -253,7 +254,10 @@ async fn what_machines_cannot_follow_is_refused_until_the_machine_configuration_
     settle().await;
     let rendered = pool(&client).await;
     assert_ne!(rendered.spec.configuration.unwrap().name(), before.name());
-    assert_eq!(find(&rendered.status.unwrap().conditions.unwrap(), "RenderDegraded").unwrap().status, "False");
+    assert_eq!(
+        find(&rendered.status.unwrap().conditions.unwrap(), ConditionType::new("RenderDegraded")).unwrap().status,
+        "False"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -409,7 +413,7 @@ async fn a_config_that_cannot_be_read_is_named_on_the_pools_that_select_it() {
     let (status, reason, message) = says(&client, "RenderDegraded").await.unwrap();
     assert_eq!((status.as_str(), reason.as_str()), ("True", "ObjectUnreadable"));
     assert!(message.contains("MachineConfig 99-worker cannot be read: spec.kernelArguments: "), "{message}");
-    assert!(message.ends_with("; mend or delete it") && !message.contains("s3cret"), "{message}");
+    assert!(message.ends_with("; correct or delete it") && !message.contains("s3cret"), "{message}");
     assert_eq!(says(&client, "Degraded").await.unwrap().0, "True");
     assert_eq!(pool(&client).await.spec.configuration, before);
     // Others are taken in as soon as it is gone, and not before.

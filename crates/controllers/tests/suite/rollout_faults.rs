@@ -19,7 +19,7 @@ use tokio::{
 };
 use weir_api::{
     MachineConfig, MachineConfigNode, MachineConfigPool,
-    condition::find,
+    condition::{ConditionType, find},
     crds::{FeatureSet, crds},
 };
 use weir_apiserver::{ApiServer, Settings};
@@ -145,8 +145,8 @@ impl World {
         loop {
             let object = self.pools().get(pool).await.unwrap();
             let status = object.status.unwrap_or_default();
-            let updated =
-                find(&status.conditions.clone().unwrap_or_default(), "Updated").is_some_and(|c| c.status == "True");
+            let updated = find(&status.conditions.clone().unwrap_or_default(), ConditionType::new("Updated"))
+                .is_some_and(|c| c.status == "True");
             let named = status.configuration.as_ref().is_some_and(|c| c.name() == config);
             let count = i32::try_from(count).unwrap();
             if updated && named && (status.updated_machine_count, status.machine_count) == (count, count) {
@@ -176,9 +176,9 @@ impl World {
         self.nodes().patch(node, &PatchParams::default(), &patch).await.unwrap();
     }
 
-    async fn says(&self, pool: &str, type_: &str) -> (String, String, String) {
+    async fn says(&self, pool: &str, type_: &'static str) -> (String, String, String) {
         let status = self.pools().get(pool).await.unwrap().status.unwrap();
-        let condition = find(status.conditions.as_deref().unwrap(), type_).unwrap();
+        let condition = find(status.conditions.as_deref().unwrap(), ConditionType::new(type_)).unwrap();
         (condition.status.clone(), condition.reason.clone(), condition.message.clone())
     }
 
@@ -233,10 +233,10 @@ async fn drains_with_pods_and_a_budget() {
     assert_eq!(pods.list(&ListParams::default()).await.unwrap().items.len(), 12);
     let report = Api::<MachineConfigNode>::all(world.client.clone()).get("worker-0").await.unwrap();
     let conditions = report.status.unwrap().conditions.unwrap();
-    assert_eq!(find(&conditions, "Updated").unwrap().status, "True");
-    let drained = find(&conditions, "Drained").unwrap();
+    assert_eq!(find(&conditions, ConditionType::new("Updated")).unwrap().status, "True");
+    let drained = find(&conditions, ConditionType::new("Drained")).unwrap();
     assert!(drained.message.starts_with("Action during update to r2: Drained node."), "{}", drained.message);
-    let rebooted = find(&conditions, "RebootedNode").unwrap();
+    let rebooted = find(&conditions, ConditionType::new("RebootedNode")).unwrap();
     assert_eq!(rebooted.message, "Action during update to r2: Node has rebooted");
 }
 

@@ -168,7 +168,7 @@ fn a_wrong_type_is_told_with_path_and_line() {
     ];
     for (text, wanted) in cases {
         let error = unpacked(&text).each(|m| -> anyhow::Result<()> {
-            if m.name().is_empty() { Ok(()) } else { Ok(m.into_object::<MachineConfigPool>().map(drop)?) }
+            if m.name().is_empty() { Ok(()) } else { Ok(m.read::<MachineConfigPool>().map(drop)?) }
         });
         let error = format!("{:#}", error.unwrap_err());
         assert!(error.starts_with(wanted), "{error}\n{wanted}");
@@ -226,7 +226,7 @@ proptest::proptest! {
                 Ok(manifest) => {
                     proptest::prop_assert!((1..=lines).contains(&manifest.place.line));
                     // Of any type it is an object or an error, never a panic.
-                    let _ = manifest.into_object::<MachineConfigPool>();
+                    let _ = manifest.read::<MachineConfigPool>();
                 }
                 Err(error) => {
                     let line = error.to_string();

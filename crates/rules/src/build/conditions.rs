@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::{
     MachineOSBuild,
-    condition::{FALSE, MetaCondition, TRUE},
+    condition::{ConditionStatus, MetaCondition, TRUE},
     keys::os_build::{BUILDING, FAILED, INTERRUPTED, PREPARED, READY, SUCCEEDED},
 };
 
@@ -86,9 +86,8 @@ impl State {
 pub fn conditions(before: &[MetaCondition], state: State, detail: Option<&str>, now: Timestamp) -> Vec<MetaCondition> {
     let mut all = before.to_vec();
     for (of, type_, reason, message) in CONDITIONS {
-        let status = if of == state { TRUE } else { FALSE };
         let message = detail.filter(|_| of == state).map_or(message, |detail| shortened(detail));
-        set(&mut all, type_, status, reason, message, now);
+        set(&mut all, type_, (of == state).into(), reason, message, now);
     }
     all
 }
@@ -97,7 +96,7 @@ pub fn conditions(before: &[MetaCondition], state: State, detail: Option<&str>, 
 pub(super) fn set(
     all: &mut Vec<MetaCondition>,
     type_: &str,
-    status: &str,
+    status: ConditionStatus,
     reason: &str,
     message: &str,
     now: Timestamp,
@@ -110,7 +109,7 @@ pub(super) fn set(
     let mut next = old.cloned().unwrap_or_default();
     all.retain(|condition| condition.type_ != type_);
     type_.clone_into(&mut next.type_);
-    status.clone_into(&mut next.status);
+    next.status = status.into();
     reason.clone_into(&mut next.reason);
     message.clone_into(&mut next.message);
     next.last_transition_time = Some(kept.unwrap_or(Time(now)));

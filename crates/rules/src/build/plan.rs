@@ -27,7 +27,7 @@ use crate::view::Annotations;
 use std::collections::BTreeMap;
 use weir_api::{
     MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig,
-    condition::TRUE,
+    condition::{ConditionType, TRUE, Typed as _},
     keys::{
         build::{CURRENT_BUILD, PRE_BUILT_IMAGE, REBUILD},
         pool::{PINNED_IMAGE_SETS_DEGRADED, RENDER_DEGRADED},
@@ -35,7 +35,7 @@ use weir_api::{
 };
 
 /// Conditions of a pool during which nothing is begun.
-const OTHER_TROUBLES: [&str; 2] = [RENDER_DEGRADED, PINNED_IMAGE_SETS_DEGRADED];
+const OTHER_TROUBLES: [ConditionType; 2] = [RENDER_DEGRADED, PINNED_IMAGE_SETS_DEGRADED];
 
 /// What is known of an image in its registry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,7 +109,7 @@ pub enum Waiting {
         /// The pool.
         pool: String,
         /// Type of the condition.
-        condition: &'static str,
+        condition: ConditionType,
     },
     /// A build is under way.
     #[error("MachineOSBuild {0} is under way")]
@@ -287,10 +287,9 @@ impl Situation<'_> {
     }
 }
 
-fn other_trouble(pool: &MachineConfigPool) -> Option<&'static str> {
+fn other_trouble(pool: &MachineConfigPool) -> Option<ConditionType> {
     let said = pool.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    let is = |type_: &str| said.clone().any(|condition| condition.type_ == type_ && condition.status == TRUE);
-    OTHER_TROUBLES.into_iter().find(|type_| is(type_))
+    OTHER_TROUBLES.into_iter().find(|type_| said.clone().any(|condition| condition.says(*type_, TRUE)))
 }
 
 fn annotation<'a>(config: &'a MachineOSConfig, key: &str) -> Option<&'a str> {

@@ -16,7 +16,7 @@ use crate::view::Annotations;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::{
     MachineOSBuild, MachineOSConfig,
-    condition::{FALSE, TRUE},
+    condition::{ConditionStatus, ConditionType, FALSE, TRUE},
     keys::{build::CURRENT_BUILD, os_build::FAILED, pool::IMAGE_BUILD_DEGRADED},
 };
 
@@ -89,11 +89,11 @@ pub fn image_build(pool: &str, active: Option<&MachineOSBuild>) -> Option<ImageB
 
 impl ImageBuild {
     /// Type of the condition.
-    pub const TYPE: &str = IMAGE_BUILD_DEGRADED;
+    pub const TYPE: ConditionType = IMAGE_BUILD_DEGRADED;
 
     /// Status of the condition.
     #[must_use]
-    pub fn status(&self) -> &'static str {
+    pub fn status(&self) -> ConditionStatus {
         match self {
             Self::Succeeded { .. } | Self::Building { .. } => FALSE,
             Self::Failed { .. } | Self::Refused { .. } => TRUE,

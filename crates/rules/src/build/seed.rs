@@ -59,7 +59,7 @@ pub fn seeded(
         return Err(BadSeed { config, image: image.to_owned() });
     }
     let mut build = target.clone();
-    build.metadata.labels.get_or_insert_default().insert(PRE_BUILT_IMAGE.to_owned(), TRUE.to_lowercase());
+    build.metadata.labels.get_or_insert_default().insert(PRE_BUILT_IMAGE.to_owned(), TRUE.name().to_lowercase());
     build.spec.rendered_image_push_spec.clone_from(&config.spec.rendered_image_push_spec);
     let mut conditions = Vec::new();
     for type_ in [PREPARED, BUILDING, FAILED, INTERRUPTED] {
@@ -90,7 +90,7 @@ pub fn conditions(before: &[MetaCondition], image: &str, now: Timestamp) -> Vec<
 #[must_use]
 pub fn stands_for_image(build: &MachineOSBuild) -> bool {
     let label = build.metadata.labels.as_ref().and_then(|labels| labels.get(PRE_BUILT_IMAGE));
-    label.is_some_and(|value| value.eq_ignore_ascii_case(TRUE))
+    label.is_some_and(|value| value.eq_ignore_ascii_case(TRUE.name()))
 }
 
 /// Whether the annotation has done its duty (R-SEED-3).

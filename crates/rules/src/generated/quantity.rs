@@ -35,7 +35,7 @@ pub struct Quantity {
 
 /// A text that is not a quantity.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no quantity: write a number with or without a suffix, such as 500m, 10k, 1.5Gi or 1e3")]
+#[error("{0:?} is not a quantity: write a number with or without a suffix, such as 500m, 10k, 1.5Gi or 1e3")]
 pub struct BadQuantity(pub String);
 
 const TENS: [(&str, i32); 10] =
@@ -205,7 +205,7 @@ mod tests {
         }
         for bad in ["", "-", ".", "1.2.3", "10 Mi", "1Zi", "Mi", "1e", "1e1.5", "ten", "1K", "\u{661}"] {
             let error = Quantity::parse(bad).unwrap_err().to_string();
-            assert!(error.starts_with(&format!("{bad:?} is no quantity")), "{error}");
+            assert!(error.starts_with(&format!("{bad:?} is not a quantity")), "{error}");
         }
     }
 }

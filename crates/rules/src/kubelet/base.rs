@@ -10,7 +10,7 @@
 //! github.com/openshift/machine-config-operator.
 
 use super::{
-    KubeletError, View,
+    KubeletError, KubeletView,
     settings::{self, Settings},
 };
 use crate::generated::base;
@@ -25,7 +25,7 @@ const SECOND: i64 = 1_000_000_000;
 ///
 /// # Errors
 /// If the templates contain none.
-pub fn base(view: &View<'_>, pool: &str) -> Result<Settings, KubeletError> {
+pub fn base(view: &KubeletView<'_>, pool: &str) -> Result<Settings, KubeletError> {
     let text = base::file(view.templates, pool, KUBELET_CONF)?;
     let mut base = settings::parse(&text, view.release).map_err(KubeletError::BaseSettings)?.settings;
     if !view.gates.is_empty() {
@@ -46,7 +46,7 @@ pub fn base(view: &View<'_>, pool: &str) -> Result<Settings, KubeletError> {
 ///
 /// # Errors
 /// If it names an unknown profile.
-pub fn report_every(view: &View<'_>) -> Result<Option<i64>, KubeletError> {
+pub fn report_every(view: &KubeletView<'_>) -> Result<Option<i64>, KubeletError> {
     let profile = view.node_config.and_then(|node| node.spec.worker_latency_profile.as_deref()).unwrap_or_default();
     match profile {
         "" => Ok(None),

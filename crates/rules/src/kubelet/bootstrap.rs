@@ -9,7 +9,7 @@
 //! github.com/openshift/machine-config-operator.
 
 use super::{
-    KubeletError, View,
+    KubeletError, KubeletView,
     base::base,
     files::files,
     sync::pools,
@@ -28,14 +28,14 @@ use weir_api::{KubeletConfig, MachineConfig};
 
 /// The result for each KubeletConfig, by its name, in the given order.
 #[must_use]
-pub fn bootstrap(view: &View<'_>) -> Vec<(String, Result<Vec<MachineConfig>, KubeletError>)> {
+pub fn bootstrap(view: &KubeletView<'_>) -> Vec<(String, Result<Vec<MachineConfig>, KubeletError>)> {
     let mut taken = BTreeSet::new();
     let of = |config: &&KubeletConfig| (name_of(&config.metadata).to_owned(), one(view, config, &mut taken));
     view.configs.iter().map(of).collect()
 }
 
 fn one(
-    view: &View<'_>,
+    view: &KubeletView<'_>,
     config: &KubeletConfig,
     taken: &mut BTreeSet<String>,
 ) -> Result<Vec<MachineConfig>, KubeletError> {

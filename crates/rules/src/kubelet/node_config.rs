@@ -12,7 +12,7 @@
 //! R-NODE-CONFIG-4 is ours.
 
 use super::{
-    KubeletError, View,
+    KubeletError, KubeletView,
     base::{KUBELET_CONF, base, report_every},
 };
 use crate::{
@@ -35,7 +35,7 @@ const VERSION_2: [&str; 2] = ["systemd.unified_cgroup_hierarchy=1", "cgroup_no_v
 
 /// What is written for all pools.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Plan {
+pub struct NodeConfigOutcome {
     /// MachineConfigs to create or to update.
     pub writes: Vec<MachineConfig>,
     /// MachineConfigs to delete after that, by name.
@@ -46,22 +46,22 @@ pub struct Plan {
 
 /// `98-` of all pools.
 #[must_use]
-pub fn feature_gates(view: &View<'_>) -> Plan {
-    plan(view, "98", |_, _| None)
+pub fn feature_gates(view: &KubeletView<'_>) -> NodeConfigOutcome {
+    outcome(view, "98", |_, _| None)
 }
 
 /// `97-` of all pools; none without a nodes.config.
 ///
 /// # Errors
 /// If nodes.config is invalid.
-pub fn node_config(view: &View<'_>) -> Result<Plan, KubeletError> {
-    let Some(node) = view.node_config else { return Ok(Plan::default()) };
+pub fn node_config(view: &KubeletView<'_>) -> Result<NodeConfigOutcome, KubeletError> {
+    let Some(node) = view.node_config else { return Ok(NodeConfigOutcome::default()) };
     report_every(view)?;
     let mode = node.spec.cgroup_mode.as_deref().unwrap_or_default();
     if !["", "v2"].contains(&mode) {
         return Err(KubeletError::CgroupMode(mode.to_owned()));
     }
-    Ok(plan(view, "97", |pool, found| {
+    Ok(outcome(view, "97", |pool, found| {
         let there = found.and_then(|found| found.spec.kernel_arguments.as_deref()).unwrap_or_default();
         [MASTER, WORKER, ARBITER].contains(&pool).then(|| kernel_arguments(there))
     }))
@@ -77,12 +77,12 @@ fn kernel_arguments(there: &[String]) -> Vec<String> {
     next
 }
 
-fn plan(
-    view: &View<'_>,
+fn outcome(
+    view: &KubeletView<'_>,
     number: &str,
     arguments: impl Fn(&str, Option<&MachineConfig>) -> Option<Vec<String>>,
-) -> Plan {
-    let mut plan = Plan::default();
+) -> NodeConfigOutcome {
+    let mut outcome = NodeConfigOutcome::default();
     let mut wanted = BTreeSet::new();
     let there = |name: &str| view.machine_configs.iter().find(|found| name_of(&found.metadata) == name).copied();
     for pool in view.pools {
@@ -93,20 +93,20 @@ fn plan(
             Ok(text) => {
                 let mut fresh = machine_config(&name, pool_name, view.build, &[File::new(KUBELET_CONF, text)]);
                 fresh.spec.kernel_arguments = arguments(pool_name, there(&name));
-                plan.writes.extend(update(there(&name), fresh));
+                outcome.writes.extend(update(there(&name), fresh));
                 let old = format!("{number}-{pool_name}-{}-kubelet", pool.metadata.uid.as_deref().unwrap_or_default());
-                plan.deletes.extend(there(&old).map(|_| old));
+                outcome.deletes.extend(there(&old).map(|_| old));
             }
-            Err(error) => plan.failed.push((pool_name.to_owned(), error)),
+            Err(error) => outcome.failed.push((pool_name.to_owned(), error)),
         }
         wanted.insert(name);
     }
-    if plan.failed.is_empty() {
+    if outcome.failed.is_empty() {
         let wanted = wanted.iter().map(String::as_str).collect();
         let family = Family { prefix: number, word: "generated-kubelet", owner: None };
-        plan.deletes.extend(stale(family, view.machine_configs, view.build, &BTreeSet::new(), &wanted));
+        outcome.deletes.extend(stale(family, view.machine_configs, view.build, &BTreeSet::new(), &wanted));
     }
-    plan
+    outcome
 }
 
 #[cfg(test)]

@@ -46,7 +46,7 @@ pub enum SettingsError {
         found: String,
     },
     /// The text is not YAML.
-    #[error("it is no YAML: {0}")]
+    #[error("it is not YAML: {0}")]
     Yaml(String),
     /// The text is too large.
     #[error("it has {0} bytes, and {MOST} are read at most")]
@@ -346,7 +346,7 @@ mod tests {
             assert_eq!(error(&value), message);
         }
         assert!(error(&json!({"maxPods": "x".repeat(1000)})).len() < 200);
-        assert!(parse("a: [", V5_0).unwrap_err().to_string().starts_with("it is no YAML"));
+        assert!(parse("a: [", V5_0).unwrap_err().to_string().starts_with("it is not YAML"));
         assert!(parse(" \n", V5_0).unwrap_err().to_string().contains("EOF"));
         assert!(parse(&" ".repeat(MOST), V5_0).unwrap_err().to_string().contains("EOF"));
         let large = parse(&"#".repeat(MOST + 1), V5_0).unwrap_err();

@@ -1,8 +1,8 @@
-//! What a KubeletConfig says came of it.
+//! What a KubeletConfig's status reports.
 //!
 //! R-KUBELET-STATUS-1 `Accepted` is `True` with `Success`, or `False` with the error. The last three different ones stay.
-//! R-KUBELET-STATUS-2 After them comes the older form of the last: `Success` or `Failure`, which are `True` either way.
-//! R-KUBELET-STATUS-3 A status that says the same already is not written again.
+//! R-KUBELET-STATUS-2 They are followed by the older form of the last one: `Success` or `Failure`, both of which are `True`.
+//! R-KUBELET-STATUS-3 A status that already says the same is not written again.
 //!
 //! Source: `syncStatusOnly` in `pkg/controller/kubelet-config/kubelet_config_controller.go` and `wrapErrorWithCondition` in
 //! `helpers.go` beside it, of github.com/openshift/machine-config-operator. R-KUBELET-STATUS-3 is ours.
@@ -12,15 +12,15 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::{
     Condition, KubeletConfig,
-    condition::{FALSE, TRUE},
+    condition::{ConditionStatus, ConditionType, TRUE},
     keys::generated::{ACCEPTED, FAILURE, SUCCESS},
     kubelet_config::KubeletConfigStatus,
 };
 
-/// Conditions of the newer form that stay.
+/// Maximum number of conditions of the newer form.
 const KEPT: usize = 3;
 
-/// The status to write; absent when the object has it already.
+/// The status to write; absent if the object has it already.
 #[must_use]
 pub fn status(config: &KubeletConfig, error: Option<&KubeletError>, now: Timestamp) -> Option<KubeletConfigStatus> {
     let (is_accepted, message) = match error {
@@ -38,9 +38,9 @@ pub fn status(config: &KubeletConfig, error: Option<&KubeletError>, now: Timesta
     if is_there {
         return None;
     }
-    let new = |type_: &str, status: &str| Condition {
-        type_: type_.to_owned(),
-        status: status.to_owned(),
+    let new = |type_: ConditionType, status: ConditionStatus| Condition {
+        type_: type_.into(),
+        status: status.into(),
         last_transition_time: Some(Time(now)),
         message: message.clone(),
         ..Condition::default()
@@ -49,7 +49,7 @@ pub fn status(config: &KubeletConfig, error: Option<&KubeletError>, now: Timesta
         found.into_iter().filter(|condition| condition.type_ != SUCCESS && condition.type_ != FAILURE).collect();
     match conditions.last_mut() {
         Some(last) if says_it(last) => last.last_transition_time = Some(Time(now)),
-        _ => conditions.push(new(ACCEPTED, if is_accepted { TRUE } else { FALSE })),
+        _ => conditions.push(new(ACCEPTED, is_accepted.into())),
     }
     conditions.drain(..conditions.len().saturating_sub(KEPT));
     conditions.push(new(twin, TRUE));

@@ -57,7 +57,7 @@ use weir_ignition::contents;
 
 /// What generation for kubelets depends on.
 #[derive(Clone, Copy, Debug)]
-pub struct View<'a> {
+pub struct KubeletView<'a> {
     /// The ControllerConfig.
     pub controller_config: Option<&'a ControllerConfig>,
     /// All pools.
@@ -82,7 +82,7 @@ pub struct View<'a> {
 
 /// The result for a KubeletConfig.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outcome {
+pub struct KubeletOutcome {
     /// MachineConfigs to create or to update.
     pub writes: Vec<MachineConfig>,
     /// MachineConfigs to delete after that, by name.
@@ -131,23 +131,23 @@ impl fmt::Display for Warning {
 
 /// One KubeletConfig.
 #[must_use]
-pub fn sync(view: &View<'_>, config: &KubeletConfig, now: Timestamp) -> Outcome {
+pub fn sync(view: &KubeletView<'_>, config: &KubeletConfig, now: Timestamp) -> KubeletOutcome {
     if let Err(error) = complete(view.controller_config) {
-        return Outcome { error: Some(error.into()), ..Outcome::default() };
+        return KubeletOutcome { error: Some(error.into()), ..KubeletOutcome::default() };
     }
     if config.metadata.deletion_timestamp.is_some() {
-        let Some((name, finalizers)) = finalizer::pop(&config.metadata) else { return Outcome::default() };
-        return Outcome { deletes: vec![name], finalizers: Some(finalizers), ..Outcome::default() };
+        let Some((name, finalizers)) = finalizer::pop(&config.metadata) else { return KubeletOutcome::default() };
+        return KubeletOutcome { deletes: vec![name], finalizers: Some(finalizers), ..KubeletOutcome::default() };
     }
-    let mut outcome =
-        accepted(view, config).unwrap_or_else(|error| Outcome { error: Some(error), ..Outcome::default() });
+    let mut outcome = accepted(view, config)
+        .unwrap_or_else(|error| KubeletOutcome { error: Some(error), ..KubeletOutcome::default() });
     outcome.status = status(config, outcome.error.as_ref(), now);
     outcome
 }
 
 /// All KubeletConfigs, oldest first: each sees what was written for the earlier ones.
 #[must_use]
-pub fn generate(view: &View<'_>, now: Timestamp) -> Vec<(String, Outcome)> {
+pub fn generate(view: &KubeletView<'_>, now: Timestamp) -> Vec<(String, KubeletOutcome)> {
     let mut configs: Vec<KubeletConfig> = view.configs.iter().map(|config| (*config).clone()).collect();
     configs.sort_by_key(|config| (config.metadata.creation_timestamp.clone(), config.metadata.name.clone()));
     let mut machine_configs: BTreeMap<String, MachineConfig> =
@@ -155,7 +155,7 @@ pub fn generate(view: &View<'_>, now: Timestamp) -> Vec<(String, Outcome)> {
     let mut outcomes = Vec::new();
     for index in 0..configs.len() {
         let outcome = sync(
-            &View {
+            &KubeletView {
                 configs: &configs.iter().collect::<Vec<_>>(),
                 machine_configs: &machine_configs.values().collect::<Vec<_>>(),
                 ..*view
@@ -178,10 +178,10 @@ fn annotate(metadata: &mut ObjectMeta, suffix: &str) {
     metadata.annotations.get_or_insert_default().insert(NAME_SUFFIX.to_owned(), suffix.to_owned());
 }
 
-fn accepted(view: &View<'_>, config: &KubeletConfig) -> Result<Outcome, KubeletError> {
+fn accepted(view: &KubeletView<'_>, config: &KubeletConfig) -> Result<KubeletOutcome, KubeletError> {
     let read = validate(config, view.release)?;
     let pools = pools(view, config)?;
-    let mut outcome = Outcome::default();
+    let mut outcome = KubeletOutcome::default();
     let mut metadata = config.metadata.clone();
     let mut names = BTreeSet::new();
     for pool in pools {
@@ -203,7 +203,10 @@ fn accepted(view: &View<'_>, config: &KubeletConfig) -> Result<Outcome, KubeletE
 }
 
 /// The pools that a KubeletConfig selects, by name.
-pub(super) fn pools<'a>(view: &View<'a>, config: &KubeletConfig) -> Result<Vec<&'a MachineConfigPool>, KubeletError> {
+pub(super) fn pools<'a>(
+    view: &KubeletView<'a>,
+    config: &KubeletConfig,
+) -> Result<Vec<&'a MachineConfigPool>, KubeletError> {
     let mut pools = Vec::new();
     for pool in view.pools {
         if selects(config.spec.machine_config_pool_selector.as_ref(), &pool.metadata)? {
@@ -215,7 +218,7 @@ pub(super) fn pools<'a>(view: &View<'a>, config: &KubeletConfig) -> Result<Vec<&
 }
 
 fn name(
-    view: &View<'_>,
+    view: &KubeletView<'_>,
     config: &KubeletConfig,
     metadata: &ObjectMeta,
     pool: &MachineConfigPool,
@@ -231,12 +234,12 @@ fn name(
 }
 
 fn one_pool(
-    view: &View<'_>,
+    view: &KubeletView<'_>,
     config: &KubeletConfig,
     pool: &MachineConfigPool,
     name: &str,
     read: Option<&Read>,
-    outcome: &mut Outcome,
+    outcome: &mut KubeletOutcome,
 ) -> Result<(), KubeletError> {
     let pool_name = name_of(&pool.metadata);
     let base = base(view, pool_name)?;
@@ -263,7 +266,7 @@ fn one_pool(
 }
 
 /// Whether the build that made it would leave it as it is (R-KUBELET-4).
-fn is_left_alone(view: &View<'_>, config: &KubeletConfig, found: &MachineConfig, gates: Option<&Value>) -> bool {
+fn is_left_alone(view: &KubeletView<'_>, config: &KubeletConfig, found: &MachineConfig, gates: Option<&Value>) -> bool {
     let status = config.status.as_ref();
     let observed = status.and_then(|status| status.observed_generation).unwrap_or_default();
     let last = status.and_then(|status| status.conditions.as_ref()?.last());
@@ -283,7 +286,7 @@ fn settings_of(config: &MachineConfig, release: ReleaseVersion) -> Option<Settin
 }
 
 /// R-KUBELET-5. What belongs to another KubeletConfig is left to that one.
-fn unwanted(view: &View<'_>, config: &KubeletConfig, names: &BTreeSet<String>) -> Vec<String> {
+fn unwanted(view: &KubeletView<'_>, config: &KubeletConfig, names: &BTreeSet<String>) -> Vec<String> {
     let family = Family { prefix: "99", word: "generated-kubelet", owner: Some(KUBELET.kind) };
     let others = view.configs.iter().filter(|other| other.metadata.uid != config.metadata.uid);
     let owners: BTreeSet<&str> = others.clone().filter_map(|other| other.metadata.uid.as_deref()).collect();

@@ -8,15 +8,18 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
-use weir_api::Condition;
+use weir_api::{
+    Condition,
+    condition::{ConditionStatus, ConditionType},
+};
 
 /// The wanted condition, without its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Said<'a> {
-    /// Condition type.
-    pub type_: &'a str,
-    /// `True`, `False` or `Unknown`.
-    pub status: &'a str,
+    /// Its type.
+    pub type_: ConditionType,
+    /// Its status.
+    pub status: ConditionStatus,
     /// A word for machines; may be empty.
     pub reason: &'a str,
     /// A sentence for people; may be empty.
@@ -34,8 +37,8 @@ pub fn set_condition(conditions: &mut Vec<Condition>, said: Said<'_>, now: Times
     let other = old.map(|c| c.other.clone()).unwrap_or_default();
     conditions.retain(|c| c.type_ != said.type_);
     conditions.push(Condition {
-        type_: said.type_.to_owned(),
-        status: said.status.to_owned(),
+        type_: said.type_.into(),
+        status: said.status.into(),
         last_transition_time,
         reason: said.reason.to_owned(),
         message: said.message.to_owned(),
@@ -50,8 +53,8 @@ mod tests {
 
     const OLD: Timestamp = Timestamp::UNIX_EPOCH;
 
-    fn said<'a>(type_: &'a str, status: &'a str, message: &'a str) -> Said<'a> {
-        Said { type_, status, reason: "", message }
+    fn said<'a>(type_: &'static str, holds: bool, message: &'a str) -> Said<'a> {
+        Said { type_: ConditionType::new(type_), status: holds.into(), reason: "", message }
     }
 
     fn names(conditions: &[Condition]) -> Vec<(&str, &str, i64)> {
@@ -63,13 +66,13 @@ mod tests {
     fn time_moves_only_on_a_flip_and_order_shows_what_changed() {
         let later = Timestamp::from_second(100).unwrap();
         let mut list = Vec::new();
-        assert!(set_condition(&mut list, said("A", "True", "a"), OLD));
-        assert!(set_condition(&mut list, said("B", "True", "b"), OLD));
-        assert!(!set_condition(&mut list, said("A", "True", "a"), later));
+        assert!(set_condition(&mut list, said("A", true, "a"), OLD));
+        assert!(set_condition(&mut list, said("B", true, "b"), OLD));
+        assert!(!set_condition(&mut list, said("A", true, "a"), later));
         assert_eq!(names(&list), [("A", "a", 0), ("B", "b", 0)]);
-        assert!(set_condition(&mut list, said("A", "True", "other"), later));
+        assert!(set_condition(&mut list, said("A", true, "other"), later));
         assert_eq!(names(&list), [("B", "b", 0), ("A", "other", 0)]);
-        assert!(set_condition(&mut list, said("B", "False", "b"), later));
+        assert!(set_condition(&mut list, said("B", false, "b"), later));
         assert_eq!(names(&list), [("A", "other", 0), ("B", "b", 100)]);
     }
 
@@ -82,9 +85,9 @@ mod tests {
             ..Condition::default()
         };
         let mut list = vec![one("first"), one("last")];
-        assert!(!set_condition(&mut list, said("A", "True", "last"), OLD));
+        assert!(!set_condition(&mut list, said("A", true, "last"), OLD));
         assert_eq!(list.len(), 2);
-        assert!(set_condition(&mut list, said("A", "True", "first"), OLD));
+        assert!(set_condition(&mut list, said("A", true, "first"), OLD));
         assert_eq!(list.len(), 1);
     }
 }

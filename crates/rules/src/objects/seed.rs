@@ -13,10 +13,8 @@ use weir_api::{
         config::{
             BUILT_IN, DISTRIBUTION, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE, SEEDED,
         },
-        names::{
-            ARBITER, ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, GATE_OS_STREAMS, MASTER, OPERATOR_NAMESPACE,
-            VERSION, WORKER,
-        },
+        gates::OS_STREAMS,
+        names::{ARBITER, ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, MASTER, OPERATOR_NAMESPACE, VERSION, WORKER},
         namespaces,
         node::ROLE_PREFIX,
         secrets,
@@ -133,7 +131,7 @@ fn cluster_version(facts: &Facts<'_>) -> Value {
 
 fn feature_gate(facts: &Facts<'_>) -> Value {
     let version = facts.version;
-    let mut gates = vec![json!({"version": version, "enabled": [{"name": GATE_OS_STREAMS}], "disabled": []})];
+    let mut gates = vec![json!({"version": version, "enabled": [{"name": OS_STREAMS}], "disabled": []})];
     let before = facts.gates.and_then(|object| object.status.as_ref()).map(|status| &status.feature_gates);
     gates.extend(before.into_iter().flatten().filter(|of| of.version != version).map(|of| json!(of)));
     let spec = json!({"featureSet": facts.profile.sample.feature_set});

@@ -22,7 +22,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use weir_api::{
     ClusterVersion, Infrastructure, MachineConfiguration,
-    condition::{TRUE, find},
+    condition::find_true,
     keys::{boot_image::OPTED_IN_AT, machine_configuration::BOOT_IMAGE_UPDATE_DEGRADED, names::CLUSTER},
     machine_configuration::MachineConfigurationSpec,
 };
@@ -110,7 +110,7 @@ fn of_boot_images(view: &ConfigurationView<'_>) -> Option<Managed> {
 #[must_use]
 pub fn failure(object: &MachineConfiguration) -> Option<String> {
     let conditions = object.status.as_ref()?.conditions.as_deref()?;
-    let degraded = find(conditions, BOOT_IMAGE_UPDATE_DEGRADED).filter(|condition| condition.status == TRUE)?;
+    let degraded = find_true(conditions, BOOT_IMAGE_UPDATE_DEGRADED)?;
     Some(format!("bootimage update failed: {}", degraded.message))
 }
 

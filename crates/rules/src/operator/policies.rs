@@ -108,8 +108,9 @@ mod tests {
     use super::*;
     use serde_json::json;
     use std::collections::BTreeSet;
+    use weir_api::feature_gate::Gate;
 
-    fn gates(on: &[&str]) -> Gates {
+    fn gates(on: &[Gate]) -> Gates {
         let enabled: Vec<Value> = on.iter().map(|name| json!({ "name": name })).collect();
         let object = json!({"status": {"featureGates": [{"version": "5", "enabled": enabled}]}});
         crate::stream::gates::gates(Some(&serde_json::from_value(object).unwrap()), Some("5"), None).unwrap()

@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use weir_api::{
     ControllerConfig,
     condition::is_true,
-    keys::{config::GENERATED_FROM, names::CONTROLLER_CONFIG},
+    keys::{config::GENERATED_FROM, controller_config::COMPLETED, names::CONTROLLER_CONFIG},
 };
 
 /// Fields that daemons write to nodes directly (R-TEMPLATES-2).
@@ -60,7 +60,7 @@ pub fn mark(config: &ControllerConfig) -> Result<Option<Mark>, Outdated> {
         return Ok((noted != Some(read.as_str())).then_some(Mark::Note(note)));
     }
     let conditions = config.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let was_complete = is_true(conditions, "TemplateControllerCompleted");
+    let was_complete = is_true(conditions, COMPLETED);
     match noted {
         Some(noted) if noted == read && was_complete => {
             Ok(Some(Mark::Complete(json!({"status": {"observedGeneration": config.metadata.generation}}))))

@@ -17,6 +17,7 @@ use weir_api::{
     Condition, ContainerRuntimeConfig, ControllerConfig, KubeletConfig, MachineConfig, MachineConfigPool,
     condition::{TRUE, is_true},
     keys::{
+        controller_config::{COMPLETED, FAILING, RUNNING},
         generated::{ACCEPTED, SUCCESS},
         names,
     },
@@ -147,9 +148,7 @@ pub fn complete(controller_config: Option<&ControllerConfig>) -> Result<(), NotR
         return Err(NotRendered::NotComplete(text));
     }
     let conditions = object.status.as_ref().map(|s| s.conditions.as_slice()).unwrap_or_default();
-    let [completed, running, failing] =
-        ["TemplateControllerCompleted", "TemplateControllerRunning", "TemplateControllerFailing"]
-            .map(|type_| is_true(conditions, type_));
+    let [completed, running, failing] = [COMPLETED, RUNNING, FAILING].map(|type_| is_true(conditions, type_));
     if completed && !running && !failing {
         return Ok(());
     }

@@ -47,7 +47,7 @@ pub struct Unsupported {
 }
 
 /// Reason of events and conditions about settings.
-pub const CODE: &str = SETTINGS_NOT_APPLIED;
+pub const CODE: &str = SETTINGS_NOT_APPLIED.name();
 
 const KUBELET: &str = "KubeletConfig";
 const RUNTIME: &str = "ContainerRuntimeConfig";

@@ -115,7 +115,7 @@ impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Begin { foreign: false } => f.write_str("cordon"),
-            Self::Begin { foreign: true } => f.write_str("begin under the cordon that is there"),
+            Self::Begin { foreign: true } => f.write_str("begin under an existing cordon"),
             Self::Evict { pods } => write!(f, "evict {}", Count(pods.len(), "pod")),
             Self::Wait => f.write_str("wait"),
             Self::Drained => f.write_str("drained"),

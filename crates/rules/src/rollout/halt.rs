@@ -27,6 +27,6 @@ pub enum Halt {
     #[error("the streams of the desired release are being read")]
     BeingRead,
     /// R-HALT-5.
-    #[error("a pool is still to be rendered after what contradicted the distribution is gone")]
+    #[error("a pool still has to be rendered after a contradiction of the distribution was removed")]
     Stale,
 }

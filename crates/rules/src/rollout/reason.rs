@@ -318,7 +318,7 @@ impl fmt::Display for WaitReason {
             Self::NotReady { what } => write!(f, "not ready: {what}"),
             Self::NotReported => f.write_str("its daemon has not reported what it runs, or that it is done"),
             Self::Settling { until } => {
-                write!(f, "the target is new; nodes are told from {until} on, if it stays what it is until then")
+                write!(f, "the target is new; nodes get it from {until} on, unless it changes again")
             }
             Self::ControlPlaneFirst { masters } => first_masters(*masters, f),
             Self::NoCapacity { unavailable, allowed, who } => no_capacity(*unavailable, *allowed, who, f),

@@ -36,7 +36,7 @@ pub enum BlockedError {
     #[error("error parsing reference of release image: {0:?} must be a host, a repository and a tag or digest")]
     Release(String),
     /// A mirror set is invalid.
-    #[error("whether the release can be pulled although {blocked:?} is blocked cannot be told: {error}")]
+    #[error("it cannot be told whether the release can be pulled while {blocked:?} is blocked: {error}")]
     Registries {
         /// The blocked registry.
         blocked: String,
@@ -45,7 +45,7 @@ pub enum BlockedError {
     },
     /// A mirror of the release gives no repository name.
     #[error(
-        "whether the release can be pulled although {blocked:?} is blocked cannot be told: mirror {place:?} of its source names no \
+        "it cannot be told whether the release can be pulled while {blocked:?} is blocked: mirror {place:?} of its source names no \
          repository"
     )]
     Place {

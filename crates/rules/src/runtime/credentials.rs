@@ -1,15 +1,17 @@
 //! What is written for credential providers: `97-POOL-generated-credentialproviderconfig`.
 //!
-//! R-CREDENTIALS-1 While the gate is on and there is a CRIOCredentialProviderConfig, each built-in pool gets its MachineConfig; without
+//! R-CREDENTIALS-1 While the gate is on and a CRIOCredentialProviderConfig exists, each built-in pool gets a MachineConfig; without
 //! images it has no file.
-//! R-CREDENTIALS-2 On a cloud with a provider of its own that one's file of the templates gets a second provider, which CRI-O runs for
-//! the images. Elsewhere there is a file with that provider alone, and the kubelet is told of it.
-//! R-CREDENTIALS-3 An image that lies in what another provider is for, or the other way round, is left out, and the status says so.
-//! When all are, there is no file.
-//! R-CREDENTIALS-4 The rest of the templates' file is written as the kubelet reads it.
+//! R-CREDENTIALS-2 On a cloud with a provider of its own, a second provider, which CRI-O runs for the images, is added to that
+//! provider's file from the templates. Elsewhere, a file with only the second provider is written, and the kubelet is pointed to
+//! it.
+//! R-CREDENTIALS-3 An image that another provider covers, or that covers one of its images, is left out, and the status reports it.
+//! If none is left, there is no file.
+//! R-CREDENTIALS-4 The rest of the templates' file is written as the kubelet understands it.
 //!
 //! Source: `syncCRIOCredentialProviderConfig` in `pkg/controller/container-runtime-config` of
-//! github.com/openshift/machine-config-operator, which writes names of environment variables in a way that a strict kubelet refuses.
+//! github.com/openshift/machine-config-operator, which writes names of environment variables in a form that a strict kubelet
+//! refuses.
 
 use super::{image::is_built_in, scope::is_nested};
 use crate::{
@@ -26,22 +28,22 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use weir_api::{
     CRIOCredentialProviderConfig, ControllerConfig, MachineConfig, MachineConfigPool,
-    condition::{FALSE, MetaCondition, TRUE},
+    condition::{ConditionStatus, ConditionType, FALSE, MetaCondition, TRUE},
     credential_provider::CredentialProviderStatus,
 };
 
 const FOLDER: &str = "/etc/kubernetes/credential-providers/";
 const DROP_IN: &str = "/etc/systemd/system/kubelet.service.d/40-kubelet-crio-image-credential-provider.conf";
 const PROGRAMS: &str = "/usr/libexec/kubelet-image-credential-provider-plugins";
-/// Clouds with a provider of their own, and what its file begins with.
+/// Clouds with a provider of their own, and the beginning of its file's name.
 const CLOUDS: [(&str, &str); 3] = [("AWS", "ecr"), ("GCP", "gcr"), ("Azure", "acr")];
 const PROVIDER: &str = "crio-credential-provider";
 /// Keys of a provider that the kubelet knows.
 const KEYS: [&str; 7] = ["apiVersion", "args", "defaultCacheDuration", "env", "matchImages", "name", "tokenAttributes"];
-const VALIDATED: &str = "Validated";
-const RENDERED: &str = "MachineConfigRendered";
+const VALIDATED: ConditionType = ConditionType::new("Validated");
+const RENDERED: ConditionType = ConditionType::new("MachineConfigRendered");
 
-/// What is known of credential providers.
+/// What generation for credential providers depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct CredentialsView<'a> {
     /// The ControllerConfig.
@@ -50,11 +52,11 @@ pub struct CredentialsView<'a> {
     pub pools: &'a [&'a MachineConfigPool],
     /// All MachineConfigs.
     pub machine_configs: &'a [&'a MachineConfig],
-    /// What the release's templates give for each pool.
+    /// The release's templates for each pool.
     pub templates: &'a Templates,
     /// The object.
     pub config: &'a CRIOCredentialProviderConfig,
-    /// The build that generates.
+    /// The generating build.
     pub build: &'a str,
 }
 
@@ -63,7 +65,7 @@ pub struct CredentialsView<'a> {
 pub struct CredentialsPlan {
     /// MachineConfigs to create or to update.
     pub writes: Vec<MachineConfig>,
-    /// The status to write; absent when it stays.
+    /// The status to write; absent if it stays.
     pub status: Option<CredentialProviderStatus>,
     /// Why nothing is generated.
     pub error: Option<CredentialsError>,
@@ -80,12 +82,12 @@ pub enum CredentialsError {
         /// What is wrong.
         error: BaseError,
     },
-    /// The templates' file is none of a kubelet.
-    #[error("{path} of the templates for pool {pool} is no CredentialProviderConfig: {why}")]
+    /// The templates' file is not a kubelet's.
+    #[error("{path} of the templates for pool {pool} is not a CredentialProviderConfig: {why}")]
     File {
         /// The pool.
         pool: String,
-        /// Where it is.
+        /// Its path.
         path: String,
         /// What is wrong.
         why: String,
@@ -175,12 +177,12 @@ fn files(
     Ok(files)
 }
 
-/// The providers of the templates' file, with keys that the kubelet knows.
+/// The providers in the templates' file, with keys that the kubelet knows.
 fn providers(text: &str) -> Result<Vec<Value>, String> {
     let document: Value = serde_saphyr::from_str(text).map_err(|error| error.to_string())?;
-    let list = document["providers"].as_array().ok_or("providers is no list")?;
+    let list = document["providers"].as_array().ok_or("providers is not a list")?;
     let one = |provider: &Value| {
-        let given = provider.as_object().ok_or("a provider is no object")?;
+        let given = provider.as_object().ok_or("a provider is not an object")?;
         let mut kept: Map<String, Value> = given
             .iter()
             .filter(|(key, value)| KEYS.contains(&key.as_str()) && !value.is_null())
@@ -199,7 +201,7 @@ fn images_of(provider: &Value) -> Vec<String> {
     provider["matchImages"].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
 }
 
-/// The status to write; absent when the object has it.
+/// The status to write; absent if the object has it already.
 fn status(
     config: &CRIOCredentialProviderConfig,
     error: Option<&CredentialsError>,
@@ -208,12 +210,12 @@ fn status(
 ) -> Option<CredentialProviderStatus> {
     let found = config.status.clone().unwrap_or_default();
     let mut conditions = found.conditions.clone().unwrap_or_default();
-    let mut say = |type_: &str, status: &str, reason: &str, message: String| {
+    let mut say = |type_: ConditionType, status: ConditionStatus, reason: &str, message: String| {
         let there = conditions.iter_mut().find(|condition| condition.type_ == type_);
         let since = there.as_ref().filter(|condition| condition.status == status);
         let new = MetaCondition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
+            type_: type_.into(),
+            status: status.into(),
             observed_generation: config.metadata.generation,
             last_transition_time: since.map_or(Some(Time(now)), |condition| condition.last_transition_time.clone()),
             reason: reason.to_owned(),

@@ -1,18 +1,17 @@
-//! What is written for registries, mirrors and policies together: `99-POOL-generated-registries`.
+//! What is written for registries, mirrors and policies: `99-POOL-generated-registries`.
 //!
-//! R-IMAGE-1 Without the Image configuration, or without a release to pull, nothing is generated, and what is there stays. Each
-//! built-in pool gets its MachineConfig, at bootstrap every pool, be it that it has no file.
-//! R-IMAGE-2 `registries.conf` is written when insecure registries are given, be it none, when one is blocked, or when there is a
-//! mirror set. `policy.json` when a registry is blocked or allowed, or there is an image policy. Image policies count while
-//! their gate is on.
-//! R-IMAGE-3 A scope of an ImagePolicy that lies in one of a ClusterImagePolicy is left out. The condition of the ImagePolicy says
-//! so, and goes when that is over.
-//! R-IMAGE-4 What makes no sense is told in one error, with the object, and nothing is written for any pool: nodes keep the
-//! registries and policies that they have.
+//! R-IMAGE-1 Without the Image configuration, or without a release image, nothing is generated, and what exists stays. Each
+//! built-in pool gets a MachineConfig, at bootstrap every pool, even if it has no file.
+//! R-IMAGE-2 `registries.conf` is written if insecure registries are given, even an empty list, if one is blocked, or if there is a
+//! mirror set. `policy.json` is written if a registry is blocked or allowed, or if there is an image policy. Image policies count
+//! while their gate is on.
+//! R-IMAGE-3 A scope of an ImagePolicy that is inside a scope of a ClusterImagePolicy is left out. The condition of the ImagePolicy
+//! reports it, and is removed when that is over.
+//! R-IMAGE-4 Invalid settings are reported in one error, with the object, and nothing is written for any pool: nodes keep their
+//! registries and policies.
 //!
 //! Source: `syncImageConfig` and `registriesConfigIgnition` in `pkg/controller/container-runtime-config` of
-//! github.com/openshift/machine-config-operator, which never takes the condition back and generates without lists that make no
-//! sense.
+//! github.com/openshift/machine-config-operator, which never removes the condition and generates without invalid lists.
 
 use super::{
     attachments::{SIGSTORE_REGISTRIES, attachments},
@@ -43,23 +42,23 @@ use weir_api::{
 };
 
 const SEARCH_REGISTRIES: &str = "/etc/containers/registries.conf.d/01-image-searchRegistries.conf";
-/// Folder of the policies of namespaces.
+/// Folder of the policies for namespaces.
 const NAMESPACES: &str = "/etc/crio/policies/";
 /// Type and reason of the condition of R-IMAGE-3.
 const PENDING: (&str, &str) = ("Pending", "ConflictScopes");
 
-/// What is known of registries.
+/// What generation for registries depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageView<'a> {
     /// All pools.
     pub pools: &'a [&'a MachineConfigPool],
     /// All MachineConfigs.
     pub machine_configs: &'a [&'a MachineConfig],
-    /// What the release's templates give for each pool.
+    /// The release's templates for each pool.
     pub templates: &'a Templates,
     /// The Image configuration.
     pub image: Option<&'a Image>,
-    /// Pull spec of the release that the cluster is to run; absent when there is no ClusterVersion.
+    /// Pull spec of the release that the cluster should run; absent without a ClusterVersion.
     pub release: Option<&'a str>,
     /// Mirror sets.
     pub mirrors: MirrorSets<'a>,
@@ -67,7 +66,7 @@ pub struct ImageView<'a> {
     pub cluster_policies: &'a [&'a ClusterImagePolicy],
     /// Policies of namespaces; none while their gate is off.
     pub policies: &'a [&'a ImagePolicy],
-    /// The build that generates.
+    /// The generating build.
     pub build: &'a str,
 }
 
@@ -80,19 +79,19 @@ pub struct ImagePlan {
     pub deletes: Vec<String>,
     /// Statuses of ImagePolicies to write, by namespace and name.
     pub statuses: BTreeMap<(String, String), ImagePolicyStatus>,
-    /// What users should know although nothing fails.
+    /// What users should know although nothing failed.
     pub warnings: Vec<ImageWarning>,
     /// Why nothing is generated.
     pub error: Option<ImageError>,
 }
 
-/// Something that does not do what it seems to.
+/// Something that does not do what it seems to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageWarning {
-    /// A blocked registry that the release comes from.
+    /// A blocked registry that contains the release.
     #[error("error adding [{}] to blocked registries, cannot block the repository being used by the payload", quoted(.0))]
     NotBlocked(String),
-    /// A mirror at which no signature can be looked for.
+    /// A mirror at which no signature can be looked up.
     #[error(
         "signatures are not looked for at mirror {0}: what it makes of the scope of an image policy is no repository; images pulled \
          from it may be refused"
@@ -126,12 +125,12 @@ pub enum ImageError {
     /// The policy of a namespace.
     #[error("could not Create/Update MachineConfig: could not update namespace policy JSON from imagepolicy: {0}")]
     Namespace(#[source] PolicyError),
-    /// Where signatures are looked for.
+    /// Where signatures are looked up.
     #[error("could not Create/Update MachineConfig: a scope of an image policy cannot be written: {0}")]
     Attachments(#[from] goyaml::ControlCharacter),
 }
 
-/// Requirements of all policies.
+/// The requirements of all policies.
 #[derive(Default)]
 struct Policies {
     cluster: Scopes,
@@ -169,10 +168,10 @@ pub fn sync(view: &ImageView<'_>, now: Timestamp) -> ImagePlan {
     plan
 }
 
-/// What is generated before there is a cluster: for every pool, without the build's mark and without an owner's name.
+/// What is generated before there is a cluster: for every pool, without the build's annotation and without the owner's name.
 ///
 /// # Errors
-/// When objects make no sense.
+/// If objects are invalid.
 pub fn bootstrap(view: &ImageView<'_>) -> Result<(Vec<MachineConfig>, Vec<ImageWarning>), ImageError> {
     let mut warnings = Vec::new();
     let made = all_files(view, view.release.unwrap_or_default(), &|_| true, &mut warnings)?;
@@ -196,7 +195,7 @@ pub(super) fn is_built_in(pool: &MachineConfigPool) -> bool {
     pool.metadata.labels.as_ref().and_then(|labels| labels.get(BUILT_IN)).is_some_and(String::is_empty)
 }
 
-/// The files of each pool that gets some.
+/// The files for each pool that gets some.
 fn all_files<'p>(
     view: &ImageView<'p>,
     release: &str,
@@ -231,7 +230,7 @@ fn all_files<'p>(
     Ok(made)
 }
 
-/// The templates' files; all three must be there, as the reference wants it.
+/// The templates' files; all three must exist, as in the reference.
 struct Base {
     registries: String,
     policy: String,
@@ -302,7 +301,7 @@ fn add(scopes: &mut Scopes, spec: &ImagePolicySpec, of: &[String], object: Strin
     Ok(())
 }
 
-/// Scopes of an ImagePolicy that lie in one of a ClusterImagePolicy, and the others.
+/// Scopes of an ImagePolicy inside one of a ClusterImagePolicy, and the other scopes.
 fn split(spec: &ImagePolicySpec, cluster: &[&ClusterImagePolicy]) -> (Vec<String>, Vec<String>) {
     let in_cluster =
         |scope: &String| cluster.iter().any(|policy| policy.spec.scopes.iter().any(|outer| is_nested(scope, outer)));
@@ -335,7 +334,7 @@ fn conflict(scopes: &[String], generation: Option<i64>, now: Timestamp, there: &
     let since = there.iter().find(|condition| condition.type_ == PENDING.0 && condition.status == FALSE);
     MetaCondition {
         type_: PENDING.0.to_owned(),
-        status: FALSE.to_owned(),
+        status: FALSE.into(),
         observed_generation: generation,
         last_transition_time: since.map_or(Some(Time(now)), |condition| condition.last_transition_time.clone()),
         reason: PENDING.1.to_owned(),

@@ -181,7 +181,7 @@ impl Policy {
         let value: Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
         let object = |value: Value, what: &str| match value {
             Value::Object(fields) => Ok(fields),
-            _ => Err(bad(format!("{what} is no object"))),
+            _ => Err(bad(format!("{what} is not an object"))),
         };
         let mut policy = Self { default: Vec::new(), transports: BTreeMap::new() };
         for (key, value) in object(value, "it")? {
@@ -217,12 +217,12 @@ impl Policy {
 }
 
 fn requirements(scope: &str, value: Value) -> Result<Vec<Json>, PolicyError> {
-    let Value::Array(items) = value else { return Err(PolicyError::Base(format!("{scope:?} is no list"))) };
+    let Value::Array(items) = value else { return Err(PolicyError::Base(format!("{scope:?} is not a list"))) };
     let one = |item: Value| {
         let known = item["type"].as_str().is_some_and(|type_| TYPES.contains(&type_));
         match item {
             Value::Object(fields) if known => Ok(in_order(fields)),
-            _ => Err(PolicyError::Base(format!("a requirement of {scope:?} has no type that is known"))),
+            _ => Err(PolicyError::Base(format!("a requirement of {scope:?} has an unknown type"))),
         }
     };
     items.into_iter().map(one).collect()
@@ -254,11 +254,11 @@ mod tests {
     fn a_base_that_is_no_policy_says_why() {
         for (base, part) in [
             ("{", "EOF"),
-            ("[]", "it is no object"),
+            ("[]", "it is not an object"),
             ("{\"defaults\": []}", "unknown key \"defaults\""),
             ("{\"transports\": {}}", "default is missing"),
-            ("{\"default\": [{\"type\": \"magic\"}]}", "a requirement of \"default\" has no type"),
-            ("{\"default\": [{\"type\": \"reject\"}], \"transports\": {\"oci\": []}}", "oci is no object"),
+            ("{\"default\": [{\"type\": \"magic\"}]}", "a requirement of \"default\" has an unknown type"),
+            ("{\"default\": [{\"type\": \"reject\"}], \"transports\": {\"oci\": []}}", "oci is not an object"),
         ] {
             let error = of(base).unwrap_err().to_string();
             assert!(error.starts_with("policy.json of the templates: ") && error.contains(part), "{error}");

@@ -196,7 +196,7 @@ mod tests {
             assert_eq!(error(given), message);
         }
         let quantity = error(json!({"overlaySize": "ten"}));
-        assert!(quantity.starts_with("invalid overlaySize: \"ten\" is no quantity"), "{quantity}");
+        assert!(quantity.starts_with("invalid overlaySize: \"ten\" is not a quantity"), "{quantity}");
         let both =
             error(json!({"additionalLayerStores": [{"path": "a"}], "additionalImageStores": [{"path": "/a//b"}]}));
         assert!(both.lines().count() == 2 && both.ends_with("must not contain consecutive forward slashes"), "{both}");

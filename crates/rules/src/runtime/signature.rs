@@ -17,7 +17,7 @@ use weir_api::image_policy::{SignaturePolicy, SignedIdentity};
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SignatureError {
     /// A key or certificate is invalid.
-    #[error("{0} is no base64: it must be the base64 of a key or certificate in PEM")]
+    #[error("{0} is not base64: it must be the base64 of a key or certificate in PEM")]
     Data(&'static str),
     /// The root of trust does not match its type.
     #[error("policyType is {policy_type:?}, and {missing} is not there")]
@@ -161,7 +161,7 @@ mod tests {
         for (policy, part) in [
             (
                 json!({"rootOfTrust": {"policyType": "PublicKey", "publicKey": {"keyData": "a b"}}}),
-                "keyData is no base64",
+                "keyData is not base64",
             ),
             (json!({"rootOfTrust": {"policyType": "PublicKey"}}), "publicKey is not there"),
             (json!({"rootOfTrust": {"policyType": "Magic"}}), "unknown policyType: Magic"),

@@ -1,13 +1,14 @@
 //! What is written for a ContainerRuntimeConfig.
 //!
-//! R-RUNTIME-SYNC-1 One that is refused, selects no pool or fails in one of its pools writes no MachineConfig: what pools have stays.
-//! R-RUNTIME-SYNC-2 Each pool that it selects gets its MachineConfig, be it that it has no file, under the name of R-NAME. The names
-//! are its finalizers (R-FINALIZER).
-//! R-RUNTIME-SYNC-3 Every pool is looked at in every pass, and written when it has something else (R-ADOPT).
-//! R-RUNTIME-SYNC-4 After all is written those of other builds go that nobody wants (R-STALE), and one under the name of old
-//! releases, `99-POOL-UID-containerruntime`.
-//! R-RUNTIME-SYNC-5 The status says `Success` or `Failure`, both `True`, with the error; a new message comes after those before it.
-//! The last twenty stay.
+//! R-RUNTIME-SYNC-1 A ContainerRuntimeConfig that is refused, selects no pool or fails for one of its pools changes no
+//! MachineConfig.
+//! R-RUNTIME-SYNC-2 Each selected pool gets a MachineConfig, even without a file, named by R-NAME. The names are the finalizers
+//! (R-FINALIZER).
+//! R-RUNTIME-SYNC-3 Every pool is checked in every pass, and written if it has something else (R-ADOPT).
+//! R-RUNTIME-SYNC-4 After all writes, MachineConfigs of other builds that are no longer needed (R-STALE) are deleted, and the one
+//! with the name of old releases, `99-POOL-UID-containerruntime`.
+//! R-RUNTIME-SYNC-5 The status says `Success` or `Failure`, both `True`, with the error; a new message is appended. The last twenty
+//! stay.
 //!
 //! Source: `syncContainerRuntimeConfig` in `pkg/controller/container-runtime-config/container_runtime_config_controller.go` of
 //! github.com/openshift/machine-config-operator, which stops at the first pool that is up to date and keeps all messages.
@@ -42,10 +43,10 @@ use weir_api::{
     },
 };
 
-/// Conditions that stay.
+/// Maximum number of conditions.
 const KEPT: usize = 20;
 
-/// What is known when container runtimes are configured.
+/// What generation for container runtimes depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct RuntimeView<'a> {
     /// The ControllerConfig.
@@ -56,32 +57,32 @@ pub struct RuntimeView<'a> {
     pub configs: &'a [&'a ContainerRuntimeConfig],
     /// All MachineConfigs.
     pub machine_configs: &'a [&'a MachineConfig],
-    /// What the release's templates give for each pool.
+    /// The release's templates for each pool.
     pub templates: &'a Templates,
-    /// Whether the gate of additional stores is on.
+    /// Whether the gate for additional stores is on.
     pub with_stores: bool,
-    /// The build that generates.
+    /// The generating build.
     pub build: &'a str,
     /// Whether another build's work is being taken over.
     pub is_adopting: bool,
 }
 
-/// What came of a ContainerRuntimeConfig.
+/// The result for a ContainerRuntimeConfig.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct RuntimeOutcome {
     /// MachineConfigs to create or to update.
     pub writes: Vec<MachineConfig>,
     /// MachineConfigs to delete after that, by name.
     pub deletes: Vec<String>,
-    /// What the annotation for names is to be set to; absent when it stays.
+    /// The new value of the annotation for names; absent if it stays.
     pub suffix: Option<String>,
-    /// The finalizers it is to have; absent when they stay.
+    /// The new finalizers; absent if they stay.
     pub finalizers: Option<Vec<String>>,
-    /// The status to write; absent when it stays.
+    /// The status to write; absent if it stays.
     pub status: Option<ContainerRuntimeConfigStatus>,
     /// Why nothing is generated.
     pub error: Option<RuntimeError>,
-    /// MachineConfigs that are kept as the build before left them (R-ADOPT-2).
+    /// MachineConfigs that stay as the previous build left them (R-ADOPT-2).
     pub adopted: Vec<String>,
 }
 
@@ -91,7 +92,7 @@ pub enum RuntimeError {
     /// There is no ControllerConfig. Transient.
     #[error(transparent)]
     NotReady(NotRendered),
-    /// The settings make no sense.
+    /// The settings are refused.
     #[error(transparent)]
     Settings(#[from] SettingsError),
     /// The selector selects no pool.
@@ -106,7 +107,7 @@ pub enum RuntimeError {
     /// There is nothing to start from.
     #[error("could not generate origin ContainerRuntime Configs: {0}")]
     Base(#[from] BaseError),
-    /// At bootstrap a pool takes one ContainerRuntimeConfig.
+    /// At bootstrap, a pool can have only one ContainerRuntimeConfig.
     #[error(
         "could not marshal container runtime ignition: error found multiple ContainerConfig targeting MachineConfigPool {0}. Please \
          apply only one ContainerConfig manifest for each pool during installation"
@@ -115,7 +116,7 @@ pub enum RuntimeError {
 }
 
 impl RuntimeError {
-    /// Whether trying again can help although no object changes.
+    /// Whether a retry can help although no object changes.
     #[must_use]
     pub fn class(&self) -> Class {
         if matches!(self, Self::NotReady(_)) { Class::Transient } else { Class::Permanent }
@@ -135,7 +136,7 @@ pub fn sync(view: &RuntimeView<'_>, config: &ContainerRuntimeConfig, now: Timest
     outcome
 }
 
-/// All ContainerRuntimeConfigs, in the order of their age: each sees what the ones before it wrote.
+/// All ContainerRuntimeConfigs, oldest first: each sees what was written for the earlier ones.
 #[must_use]
 pub fn generate(view: &RuntimeView<'_>, now: Timestamp) -> Vec<(String, RuntimeOutcome)> {
     let mut configs: Vec<ContainerRuntimeConfig> = view.configs.iter().map(|config| (*config).clone()).collect();
@@ -157,7 +158,7 @@ pub fn generate(view: &RuntimeView<'_>, now: Timestamp) -> Vec<(String, RuntimeO
     outcomes
 }
 
-/// What comes of each ContainerRuntimeConfig before there is a cluster, by its name: plain names, and an owner without name.
+/// The result for each ContainerRuntimeConfig before there is a cluster, by its name: with plain names and an owner without a name.
 #[must_use]
 pub fn bootstrap(view: &RuntimeView<'_>) -> Vec<(String, Result<Vec<MachineConfig>, RuntimeError>)> {
     let mut taken = BTreeSet::new();
@@ -221,7 +222,7 @@ fn accepted(view: &RuntimeView<'_>, config: &ContainerRuntimeConfig) -> Result<R
     Ok(outcome)
 }
 
-/// The pools that it selects, by name.
+/// The selected pools, sorted by name.
 fn selected<'p>(
     view: &RuntimeView<'p>,
     config: &ContainerRuntimeConfig,
@@ -236,7 +237,7 @@ fn selected<'p>(
     Ok(pools)
 }
 
-/// `storage.conf` of the templates. The reference wants the other two files as well.
+/// The templates' `storage.conf`. The reference requires the other two files as well.
 fn storage(view: &RuntimeView<'_>, pool: &str) -> Result<String, BaseError> {
     let storage = base::file(view.templates, pool, STORAGE_CONF)?;
     base::file(view.templates, pool, REGISTRIES_CONF)?;
@@ -263,7 +264,7 @@ fn there<'a>(view: &RuntimeView<'a>, name: &str) -> Option<&'a MachineConfig> {
 
 fn write(view: &RuntimeView<'_>, config: &ContainerRuntimeConfig, fresh: MachineConfig, outcome: &mut RuntimeOutcome) {
     let name = name_of(&fresh.metadata).to_owned();
-    // What the build that made it leaves alone: all of a ContainerRuntimeConfig that was accepted as it is.
+    // The build that made it leaves everything alone that belongs to a ContainerRuntimeConfig that was accepted as it is.
     let status = config.status.as_ref();
     let observed = status.and_then(|status| status.observed_generation).unwrap_or_default();
     let last = status.and_then(|status| status.conditions.as_ref()?.last());
@@ -280,7 +281,7 @@ fn write(view: &RuntimeView<'_>, config: &ContainerRuntimeConfig, fresh: Machine
     }
 }
 
-/// R-RUNTIME-SYNC-4. Whose object is another ContainerRuntimeConfig is left to that.
+/// R-RUNTIME-SYNC-4. What belongs to another ContainerRuntimeConfig is left to that one.
 fn unwanted(view: &RuntimeView<'_>, config: &ContainerRuntimeConfig, names: &BTreeSet<String>) -> Vec<String> {
     let family = Family { prefix: "99", word: "generated-containerruntime", owner: Some(CONTAINER_RUNTIME.kind) };
     let others = view.configs.iter().filter(|other| other.metadata.uid != config.metadata.uid);
@@ -290,7 +291,7 @@ fn unwanted(view: &RuntimeView<'_>, config: &ContainerRuntimeConfig, names: &BTr
     stale(family, view.machine_configs, view.build, &owners, &wanted)
 }
 
-/// R-RUNTIME-SYNC-5; absent when the object says it already.
+/// R-RUNTIME-SYNC-5; absent if the object says it already.
 fn status(
     config: &ContainerRuntimeConfig,
     error: Option<&RuntimeError>,
@@ -309,8 +310,8 @@ fn status(
     }
     if !says_it {
         conditions.push(Condition {
-            type_: type_.to_owned(),
-            status: TRUE.to_owned(),
+            type_: type_.into(),
+            status: TRUE.into(),
             last_transition_time: Some(Time(now)),
             message,
             ..Condition::default()

@@ -36,7 +36,7 @@ use serde_json::{Map, Value, json};
 use weir_api::{
     ClusterOperator,
     cluster_operator::{ClusterOperatorStatus, OperandVersion, OperatorCondition},
-    condition::{FALSE, TRUE, find, is_true},
+    condition::{ConditionStatus, ConditionType, FALSE, TRUE, find, is_true},
     keys::cluster_operator::{
         AVAILABLE, DEGRADED, EVALUATION_CONDITIONS_DETECTED, PROGRESSING, REASON_AS_EXPECTED, UPGRADEABLE,
         VERSION_OPERATOR, VERSION_OPERATOR_IMAGE,
@@ -232,13 +232,13 @@ struct Writer {
 }
 
 impl Writer {
-    fn set(&mut self, type_: &str, status: &str, reason: &str, message: &str) {
+    fn set(&mut self, type_: ConditionType, status: ConditionStatus, reason: &str, message: &str) {
         let filled = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let old = self.conditions.iter_mut().find(|condition| condition.type_ == type_);
         let kept = old.as_ref().filter(|c| c.status == status).and_then(|c| c.last_transition_time.clone());
         let condition = OperatorCondition {
-            type_: type_.to_owned(),
-            status: status.to_owned(),
+            type_: type_.into(),
+            status: status.into(),
             last_transition_time: Some(kept.unwrap_or(Time(self.now))),
             reason: filled(reason),
             message: filled(message),

@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use weir_api::{
     MachineConfigNode,
-    condition::{FALSE, MetaCondition, TRUE},
+    condition::{ConditionStatus, ConditionType, FALSE, MetaCondition, TRUE},
     keys::machine_config_node::{
         APPLIED_FILES, APPLIED_FILES_AND_OS, APPLIED_OS_IMAGE, CORDONED, DRAINED, IMAGE_PULLED_FROM_REGISTRY,
         NODE_DEGRADED, NOT_YET_OCCURRED, PINNED_IMAGE_SETS_DEGRADED, PINNED_IMAGE_SETS_PROGRESSING, REBOOTED_NODE,
@@ -226,9 +226,9 @@ fn enter(conditions: &mut Vec<MetaCondition>, report: &Report, round: &str, now:
     }
 }
 
-fn flip(condition: &mut MetaCondition, status: &str, now: Timestamp) {
+fn flip(condition: &mut MetaCondition, status: ConditionStatus, now: Timestamp) {
     if condition.status != status {
-        condition.status = status.to_owned();
+        condition.status = status.into();
         condition.last_transition_time = Some(Time(now));
     }
 }
@@ -243,8 +243,8 @@ fn cut(mut message: String) -> String {
 
 /// Every condition as not yet occurred, in the reference's order.
 fn not_yet(images: bool, now: Timestamp) -> Vec<MetaCondition> {
-    let applied: &[&str] = if images { &[APPLIED_FILES, APPLIED_OS_IMAGE] } else { &[APPLIED_FILES_AND_OS] };
-    let pulled: &[&str] = if images { &[IMAGE_PULLED_FROM_REGISTRY] } else { &[] };
+    let applied: &[ConditionType] = if images { &[APPLIED_FILES, APPLIED_OS_IMAGE] } else { &[APPLIED_FILES_AND_OS] };
+    let pulled: &[ConditionType] = if images { &[IMAGE_PULLED_FROM_REGISTRY] } else { &[] };
     let types = [
         &[UPDATE_PREPARED, UPDATE_EXECUTED, UPDATE_POST_ACTION_COMPLETE, UPDATE_COMPLETE, RESUMED, DRAINED],
         applied,
@@ -252,7 +252,7 @@ fn not_yet(images: bool, now: Timestamp) -> Vec<MetaCondition> {
         pulled,
         &[NODE_DEGRADED, PINNED_IMAGE_SETS_DEGRADED, PINNED_IMAGE_SETS_PROGRESSING],
     ];
-    let said = |type_: &'static str| Said {
+    let said = |type_| Said {
         type_,
         status: FALSE,
         reason: NOT_YET_OCCURRED.to_owned(),

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use std::fmt;
 use weir_api::{
     Condition,
-    condition::TRUE,
+    condition::{ConditionType, TRUE, Typed as _},
     keys::pool::{
         DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE, SELECTING_ALL_NODES,
         SETTINGS_NOT_APPLIED, STREAM_NAME_IGNORED,
@@ -42,9 +42,10 @@ pub enum Notice {
 }
 
 /// Condition types of notices for users.
-const TO_USERS: [&str; 4] = [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE, SELECTING_ALL_NODES];
+const TO_USERS: [ConditionType; 4] =
+    [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE, SELECTING_ALL_NODES];
 /// Condition types of all notices.
-pub const TYPES: [&str; 6] = [
+pub const TYPES: [ConditionType; 6] = [
     STREAM_NAME_IGNORED,
     SETTINGS_NOT_APPLIED,
     GENERATED_CONFIGS_STALE,
@@ -56,7 +57,7 @@ pub const TYPES: [&str; 6] = [
 impl Notice {
     /// Type of its condition.
     #[must_use]
-    pub fn type_(&self) -> &'static str {
+    pub fn type_(&self) -> ConditionType {
         match self {
             Self::Stream(_) => STREAM_NAME_IGNORED,
             Self::Settings(_) => SETTINGS_NOT_APPLIED,
@@ -74,7 +75,7 @@ impl Notice {
             Self::Stream(reason) => reason.code(),
             Self::Settings(_) => unsupported::CODE,
             Self::SelectsAllNodes => "SelectingAll",
-            Self::Generated(_) | Self::NotMade(_) | Self::Mismatch(_) => self.type_(),
+            Self::Generated(_) | Self::NotMade(_) | Self::Mismatch(_) => self.type_().name(),
         }
     }
 
@@ -103,7 +104,7 @@ impl fmt::Display for Notice {
 pub fn set_notices(conditions: &mut Vec<Condition>, notices: &[Notice], now: Timestamp) -> bool {
     let before = conditions.len();
     conditions.retain(|held| {
-        !TYPES.contains(&held.type_.as_str()) || notices.iter().any(|notice| notice.type_() == held.type_)
+        !TYPES.iter().any(|type_| held.type_ == *type_) || notices.iter().any(|notice| held.type_ == notice.type_())
     });
     let mut changed = conditions.len() != before;
     for notice in notices {
@@ -116,7 +117,7 @@ pub fn set_notices(conditions: &mut Vec<Condition>, notices: &[Notice], now: Tim
 
 /// The messages of a pool's notices that its users learn nowhere else.
 pub fn held(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
-    conditions.iter().filter(|held| TO_USERS.contains(&held.type_.as_str()) && held.status == TRUE)
+    conditions.iter().filter(|held| TO_USERS.iter().any(|type_| held.says(*type_, TRUE)))
 }
 
 #[cfg(test)]
@@ -131,7 +132,7 @@ mod tests {
 
     #[test]
     fn notices_come_and_go_and_leave_the_others_alone() {
-        let other = Condition { type_: "Updated".to_owned(), status: TRUE.to_owned(), ..Condition::default() };
+        let other = Condition { type_: "Updated".to_owned(), status: TRUE.into(), ..Condition::default() };
         let mut conditions = vec![other.clone()];
         let now = Timestamp::UNIX_EPOCH;
         assert!(!set_notices(&mut conditions, &[], now));

@@ -228,8 +228,7 @@ fn set_degraded(
         (false, true) => "Custom OS image build failed",
         (false, false) => "",
     };
-    let status = if degraded { TRUE } else { FALSE };
-    set_condition(conditions, Said { type_: DEGRADED, status, reason: "", message }, now);
+    set_condition(conditions, Said { type_: DEGRADED, status: degraded.into(), reason: "", message }, now);
     degraded
 }
 
@@ -422,7 +421,7 @@ mod tests {
                 "what nodes run is no secret"
             );
             let conditions = status.conditions.unwrap();
-            let said = ["Updated", "Updating"].map(|type_| {
+            let said = [UPDATED, UPDATING].map(|type_| {
                 let said = weir_api::condition::find(&conditions, type_).unwrap();
                 format!("{} {}", said.status, said.message)
             });

@@ -22,7 +22,7 @@ use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 use weir_api::{
     MachineConfig, MachineConfigPool,
-    condition::{TRUE, find, is_true},
+    condition::{find_true, is_true},
     keys::{
         config::{
             GENERATED_BY_CONTROLLER_VERSION, OS_IMAGE_URL_OVERRIDDEN, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE,
@@ -129,7 +129,7 @@ fn kept(view: &RequiredView<'_>, pool: &PoolView<'_>) -> Option<String> {
         let (updated, unavailable) = (status.updated_machine_count, status.unavailable_machine_count);
         format!("total: {total}, ready {ready}, updated: {updated}, unavailable: {unavailable}, {degraded}")
     };
-    if let Some(degraded) = find(pool.conditions(), DEGRADED).filter(|c| c.status == TRUE) {
+    if let Some(degraded) = find_true(pool.conditions(), DEGRADED) {
         let counts = counts(&format!("reason: {}", degraded.message));
         let text = "is not ready, retrying. Status: (pool degraded: true";
         return Some(format!("MachineConfigPool {name} {text} {counts})"));
@@ -224,8 +224,8 @@ fn other_release(
 pub fn pool_words(pool: &PoolView<'_>) -> String {
     let (conditions, target) = (pool.conditions(), pool.target.unwrap_or_default());
     let status = pool.object.status.clone().unwrap_or_default();
-    let fails = |type_: &str, what: &str| {
-        let condition = find(conditions, type_).filter(|c| c.status == TRUE)?;
+    let fails = |type_, what: &str| {
+        let condition = find_true(conditions, type_)?;
         Some(format!("pool is degraded because {what} \"{}\": \"{}\"", condition.reason, condition.message))
     };
     if let Some(text) = fails(RENDER_DEGRADED, "rendering fails with") {

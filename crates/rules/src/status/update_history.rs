@@ -22,7 +22,7 @@ use weir_api::{
     ClusterOperator, ClusterVersion,
     cluster_operator::OperatorCondition,
     cluster_version::{ClusterVersionStatus, Release, UpdateHistory},
-    condition::{FALSE, TRUE, find, is_true},
+    condition::{ConditionStatus, ConditionType, FALSE, TRUE, Typed as _, find, is_true},
     keys::{
         cluster_operator::{AVAILABLE, DEGRADED, PROGRESSING, VERSION_OPERATOR},
         config::SEEDED,
@@ -118,7 +118,7 @@ fn is_reported(view: &HistoryView<'_>, version: &str) -> bool {
     let awaited = matches!(view.streams, None | Some(Due::Make { .. } | Due::NoRelease | Due::OtherVersion { .. }));
     let Some(status) = view.operator.and_then(|operator| operator.status.as_ref()) else { return false };
     let (conditions, versions) = (status.conditions.as_deref().unwrap_or_default(), status.versions.iter().flatten());
-    let is = |type_: &str, wanted: &str| find(conditions, type_).is_some_and(|found| found.status == wanted);
+    let is = |type_, wanted| find(conditions, type_).is_some_and(|found| found.says(type_, wanted));
     !awaited
         && *view.required == Required::Done
         && versions.into_iter().any(|found| found.name == VERSION_OPERATOR && found.version == version)
@@ -141,13 +141,19 @@ fn prune(history: &mut Vec<UpdateHistory>) {
     }
 }
 
-fn set(conditions: &mut Vec<OperatorCondition>, type_: &str, status: &str, message: String, now: Timestamp) {
+fn set(
+    conditions: &mut Vec<OperatorCondition>,
+    type_: ConditionType,
+    status: ConditionStatus,
+    message: String,
+    now: Timestamp,
+) {
     let old = find(conditions, type_).cloned().unwrap_or_default();
     let kept = old.last_transition_time.filter(|_| old.status == status);
     conditions.retain(|condition| condition.type_ != type_);
     conditions.push(OperatorCondition {
-        type_: type_.to_owned(),
-        status: status.to_owned(),
+        type_: type_.into(),
+        status: status.into(),
         last_transition_time: Some(kept.unwrap_or(Time(now))),
         reason: None,
         message: Some(message),
@@ -177,7 +183,7 @@ mod tests {
     }
 
     fn operator(version: &str, available: &str, progressing: &str, degraded: &str) -> ClusterOperator {
-        let condition = |type_: &str, status: &str| json!({"type": type_, "status": status});
+        let condition = |type_: ConditionType, status: &str| json!({"type": type_, "status": status});
         serde_json::from_value(json!({"metadata": {"name": "machine-config"}, "status": {
             "versions": [{"name": "operator", "version": version}],
             "conditions": [
@@ -255,7 +261,7 @@ mod tests {
 
     #[test]
     fn available_stays_while_an_update_is_under_way() {
-        let condition = |version: &ClusterVersion, type_: &str| {
+        let condition = |version: &ClusterVersion, type_: ConditionType| {
             let found = find(version.status.as_ref().unwrap().conditions.as_ref().unwrap(), type_).unwrap();
             (found.status.clone(), found.last_transition_time.clone().unwrap().0)
         };

@@ -9,7 +9,10 @@
 //! Source: `pkg/controller/common/featuregates.go` of github.com/openshift/machine-config-operator.
 
 use std::collections::BTreeSet;
-use weir_api::{ClusterVersion, FeatureGate, feature_gate::FeatureGateDetails};
+use weir_api::{
+    ClusterVersion, FeatureGate,
+    feature_gate::{FeatureGateDetails, Gate},
+};
 
 /// The gates that are on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,8 +48,8 @@ impl Gates {
 
     /// Whether the gate is on.
     #[must_use]
-    pub fn is_on(&self, gate: &str) -> bool {
-        self.on.contains(gate)
+    pub fn is_on(&self, gate: Gate) -> bool {
+        self.on.contains(gate.name())
     }
 }
 
@@ -103,8 +106,8 @@ mod tests {
         let object = feature_gate();
         let on = |version| gates(Some(&object), Some(version), None).unwrap();
         let now = on("5.0.1");
-        assert_eq!(["A", "B", "C", "D"].map(|gate| now.is_on(gate)), [true, true, false, false]);
-        assert!(!on("5.0.0").is_on("A"));
+        assert_eq!(["A", "B", "C", "D"].map(|gate| now.is_on(Gate::new(gate))), [true, true, false, false]);
+        assert!(!on("5.0.0").is_on(Gate::new("A")));
         assert!(matches!(gates(Some(&object), Some("5.1.0"), None), Err(GatesError::NoEntry { .. })));
         assert_eq!(gates(None, Some("5.0.1"), None), Err(GatesError::NoObject));
     }
@@ -114,9 +117,9 @@ mod tests {
         let object = feature_gate();
         let cluster = |status| -> ClusterVersion { serde_json::from_value(json!({"status": status})).unwrap() };
         let desired = cluster(json!({"desired": {"version": "5.0.1", "image": "x"}}));
-        assert!(gates(Some(&object), None, Some(&desired)).unwrap().is_on("B"));
+        assert!(gates(Some(&object), None, Some(&desired)).unwrap().is_on(Gate::new("B")));
         let history = cluster(json!({"history": [{"version": "5.0.0", "state": "Partial"}]}));
-        assert!(!gates(Some(&object), None, Some(&history)).unwrap().is_on("B"));
+        assert!(!gates(Some(&object), None, Some(&history)).unwrap().is_on(Gate::new("B")));
         assert_eq!(gates(Some(&object), None, None), Err(GatesError::NoVersion));
     }
 }

@@ -1,12 +1,12 @@
-//! What the ControllerConfig says of what is generated from it.
+//! What the ControllerConfig reports about what is generated from it.
 //!
-//! R-TEMPLATE-STATUS-1 While it is generated, `Running` says for which generation; `Completed` of another one is taken back.
-//! R-TEMPLATE-STATUS-2 What keeps it from being generated is the message of `Failing`, the latest each time.
-//! R-TEMPLATE-STATUS-3 When all is there, `Completed` says for which generation, and pools of that generation are rendered.
-//! R-TEMPLATE-STATUS-4 The certificates it holds are listed beside that; none when there are none.
+//! R-TEMPLATE-STATUS-1 During generation, `Running` names the generation; `Completed` for another generation is withdrawn.
+//! R-TEMPLATE-STATUS-2 What prevents generation is the message of `Failing`, always the latest.
+//! R-TEMPLATE-STATUS-3 When everything is written, `Completed` names the generation, and pools are rendered from that generation.
+//! R-TEMPLATE-STATUS-4 The certificates in it are listed as well; the list may be empty.
 //!
-//! Source: `pkg/controller/template/status.go` of github.com/openshift/machine-config-operator. The message that follows each failure, and
-//! R-TEMPLATE-STATUS-4 for none, are ours.
+//! Source: `pkg/controller/template/status.go` of github.com/openshift/machine-config-operator. The message after each failure and
+//! the empty list of R-TEMPLATE-STATUS-4 are ours.
 
 use crate::{
     objects::conditions::{Said, set_condition},
@@ -17,24 +17,21 @@ use weir_api::{
     ControllerConfig,
     condition::{FALSE, TRUE, is_true},
     controller_config::ControllerConfigStatus,
-    keys::controller_config::{COMPLETED, FAILING},
+    keys::controller_config::{COMPLETED, FAILING, RUNNING},
 };
 
-/// Type of the condition that it is being generated.
-const RUNNING: &str = "TemplateControllerRunning";
-
-/// How far it is.
+/// How far generation is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress<'a> {
-    /// It is being generated.
+    /// It is running.
     Running,
-    /// It cannot be generated, and why.
+    /// It failed, with the reason.
     Failing(&'a str),
-    /// All is there.
+    /// Everything is written.
     Completed,
 }
 
-/// The status that says so; absent when it says so already. `build` is the version for people of the build that generates.
+/// The status that reports it; absent if it does already. `build` is the readable version of the generating build.
 #[must_use]
 pub fn status(
     config: &ControllerConfig,
@@ -79,7 +76,7 @@ pub fn status(
 mod tests {
     use super::*;
     use crate::render::components::complete;
-    use weir_api::condition::find;
+    use weir_api::condition::{ConditionType, find};
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
 
@@ -88,7 +85,7 @@ mod tests {
         Some(ControllerConfig { status: Some(status), ..config.clone() })
     }
 
-    fn message(config: &ControllerConfig, type_: &str) -> String {
+    fn message(config: &ControllerConfig, type_: ConditionType) -> String {
         let conditions = &config.status.as_ref().unwrap().conditions;
         find(conditions, type_).map_or_else(String::new, |c| format!("{} {}", c.status, c.message))
     }

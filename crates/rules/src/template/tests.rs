@@ -81,11 +81,11 @@ fn what_cannot_be_used_is_told_with_file_and_place_and_nothing_of_the_pull_secre
         ("{{define \"f\"}}{{template \"f\"}}{{end}}{{template \"f\"}}", "more than 200 deep"),
         (
             "path: \"{{.PullSecret}}\"",
-            "failed to unmarshal worker/00-worker/_base/files/f into struct: what it prints is no YAML in line 1, column 10",
+            "failed to unmarshal worker/00-worker/_base/files/f into struct: its output is not YAML in line 1, column 10",
         ),
         ("mode: {{.PullSecret}}", "mode is an object where an integer belongs"),
         ("mode: \"0644\"", "mode is text where an integer belongs"),
-        ("- a", "what it prints is a list where an object belongs"),
+        ("- a", "its output is a list where an object belongs"),
         ("append: [a]", "append.0 is text where an object belongs"),
     ];
     for (text, expected) in table {

@@ -38,10 +38,10 @@ impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Yaml { line, column } => {
-                write!(f, "what it prints is no YAML in line {line}, column {column}")
+                write!(f, "its output is not YAML in line {line}, column {column}")
             }
             Self::Field { field, expected, found } => {
-                let field = if field.is_empty() { "what it prints" } else { field };
+                let field = if field.is_empty() { "its output" } else { field };
                 write!(f, "{field} is {found} where {expected} belongs")
             }
         }

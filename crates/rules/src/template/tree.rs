@@ -43,7 +43,7 @@ pub enum TreeError {
     #[error("{0}: more than {MAX_DEPTH} folders within each other")]
     Depth(String),
     /// Not the path of a file below a folder.
-    #[error("{0:?} is no path")]
+    #[error("{0:?} is not a path")]
     Path(String),
     /// A file and a folder have the same path.
     #[error("{0} is a file and a folder")]

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use weir_api::{
     Condition, MachineConfigPool,
-    condition::{TRUE, find},
+    condition::{ConditionStatus, ConditionType, TRUE, Typed as _, find, find_true},
     keys::{
         config::{SETTLED_FROM, UNSETTLED_SINCE},
         names,
@@ -100,14 +100,14 @@ impl<'a> PoolView<'a> {
 
     /// The condition of this type, while it is `True`.
     #[must_use]
-    pub fn says(&self, type_: &str) -> Option<&'a Condition> {
-        find(self.conditions(), type_).filter(|held| held.status == TRUE)
+    pub fn says(&self, type_: ConditionType) -> Option<&'a Condition> {
+        find_true(self.conditions(), type_)
     }
 
     /// When the first condition of this type with this status last changed.
     #[must_use]
-    pub fn since(&self, type_: &str, status: &str) -> Option<Timestamp> {
-        let condition = self.conditions().iter().find(|c| c.type_ == type_ && c.status == status)?;
+    pub fn since(&self, type_: ConditionType, status: ConditionStatus) -> Option<Timestamp> {
+        let condition = self.conditions().iter().find(|condition| condition.says(type_, status))?;
         condition.last_transition_time.as_ref().map(|t| t.0)
     }
 

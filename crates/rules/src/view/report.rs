@@ -4,7 +4,7 @@ use super::blocked::in_the_way;
 use jiff::Timestamp;
 use weir_api::{
     MachineConfigNode,
-    condition::{MetaCondition, TRUE, UNKNOWN, find, is_true},
+    condition::{MetaCondition, UNKNOWN, find, find_true, is_true},
     keys::machine_config_node::{CORDONED, DRAINED, NODE_DEGRADED, REBOOTED_NODE, UNCORDONED, UPDATED},
     machine_config_node::NodePinnedImageSet,
 };
@@ -52,7 +52,7 @@ impl<'a> NodeReport<'a> {
         let status = object.status.as_ref();
         let conditions = status.and_then(|s| s.conditions.as_deref()).unwrap_or_default();
         let since = |condition: &MetaCondition| condition.last_transition_time.as_ref().map(|t| t.0);
-        let degraded = find(conditions, NODE_DEGRADED).filter(|c| c.status == TRUE);
+        let degraded = find_true(conditions, NODE_DEGRADED);
         let draining = find(conditions, DRAINED).filter(|c| c.status == UNKNOWN);
         let sets = status.and_then(|s| s.pinned_image_sets.as_deref()).unwrap_or_default();
         Self {

@@ -74,8 +74,8 @@ fn said<'a>(objects: impl Iterator<Item = &'a UnreadableObject>) -> Option<Strin
     let named = said.get(..NAMED.min(said.len())).unwrap_or_default().join("; ");
     match said.len().checked_sub(NAMED) {
         _ if said.is_empty() => None,
-        Some(more @ 1..) => Some(format!("{named}; and {more} more; mend or delete them")),
-        _ => Some(format!("{named}; mend or delete {}", if said.len() == 1 { "it" } else { "them" })),
+        Some(more @ 1..) => Some(format!("{named}; and {more} more; correct or delete them")),
+        _ => Some(format!("{named}; correct or delete {}", if said.len() == 1 { "it" } else { "them" })),
     }
 }
 
@@ -127,8 +127,8 @@ mod tests {
         let none = Labels::new();
         let odd = object("Node", "n", &none);
         assert_eq!(all(&[]), None);
-        assert_eq!(all(std::slice::from_ref(&odd)).unwrap(), "X cannot be read: too deep; mend or delete it");
+        assert_eq!(all(std::slice::from_ref(&odd)).unwrap(), "X cannot be read: too deep; correct or delete it");
         let many = all(&vec![odd; 100]).unwrap();
-        assert!(many.ends_with("; and 97 more; mend or delete them"), "{many}");
+        assert!(many.ends_with("; and 97 more; correct or delete them"), "{many}");
     }
 }

@@ -36,7 +36,8 @@ use crate::{
 use std::{collections::BTreeSet, sync::Arc};
 use weir_api::{
     MachineConfig, MachineOSBuild, MachineOSConfig, OSImageStream,
-    feature_gate::FeatureGateDetails,
+    condition::ConditionType,
+    feature_gate::{FeatureGateDetails, Gate},
     keys::{
         config::RELEASE_IMAGE_VERSION,
         gates::OS_STREAMS,
@@ -76,12 +77,12 @@ impl World {
 
     /// Whether the gate is known to be on.
     #[must_use]
-    pub fn is_on(&self, gate: &str) -> bool {
-        self.gate_list().is_ok_and(|list| list.enabled.iter().any(|on| on.name == gate))
+    pub fn is_on(&self, gate: Gate) -> bool {
+        self.gate_list().is_ok_and(|list| list.is_on(gate))
     }
 
     /// Whether the gate is on, or unknown because files do not say.
-    pub(super) fn may_be_on(&self, gate: &str) -> bool {
+    pub(super) fn may_be_on(&self, gate: Gate) -> bool {
         (self.feature_gate.is_none() && !self.whole) || self.is_on(gate)
     }
 
@@ -93,7 +94,7 @@ impl World {
         if self.feature_gate.is_none() && !self.whole {
             return Ok(self.streams.is_some());
         }
-        self.gate_list().map(|list| list.enabled.iter().any(|on| on.name == OS_STREAMS))
+        self.gate_list().map(|list| list.is_on(OS_STREAMS))
     }
 
     /// The streams in effect; absent while their gate is off, or not known to be on.
@@ -278,7 +279,7 @@ impl World {
 }
 
 /// What pools that are not being deleted report in this condition.
-fn said<'p>(pools: &'p [PoolView<'_>], type_: &str) -> impl Iterator<Item = &'p str> {
+fn said<'p>(pools: &'p [PoolView<'_>], type_: ConditionType) -> impl Iterator<Item = &'p str> {
     let stay = pools.iter().filter(|pool| !pool.deleting);
     stay.filter_map(move |pool| pool.says(type_)).map(|held| held.message.as_str())
 }

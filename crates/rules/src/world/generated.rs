@@ -44,7 +44,7 @@ use k8s_openapi::api::core::v1::Secret;
 use std::{collections::BTreeMap, fmt::Display};
 use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigPool,
-    feature_gate::{FeatureGateDetails, GateName},
+    feature_gate::{FeatureGateDetails, Gate, GateName},
     keys::{
         gates::{ADDITIONAL_STORAGE_CONFIG, CRIO_CREDENTIAL_PROVIDER_CONFIG, SIGSTORE_IMAGE_VERIFICATION},
         names::OPERATOR_NAMESPACE,
@@ -304,7 +304,7 @@ impl<'a> Generators<'a> {
     ///
     /// # Errors
     /// When it makes no sense.
-    pub fn node_config(&self) -> Result<node_config::Plan, KubeletError> {
+    pub fn node_config(&self) -> Result<node_config::NodeConfigOutcome, KubeletError> {
         self.with_kubelets(node_config::node_config)
     }
 
@@ -312,9 +312,9 @@ impl<'a> Generators<'a> {
     ///
     /// # Errors
     /// While the features of the release are not known.
-    pub fn feature_gates(&self) -> Result<node_config::Plan, GatesError> {
+    pub fn feature_gates(&self) -> Result<node_config::NodeConfigOutcome, GatesError> {
         if self.world.feature_gate.is_none() {
-            return Ok(node_config::Plan::default());
+            return Ok(node_config::NodeConfigOutcome::default());
         }
         gates_of(self.world, self.templates.release.as_deref())?;
         Ok(self.with_kubelets(node_config::feature_gates))
@@ -322,7 +322,7 @@ impl<'a> Generators<'a> {
 
     /// `99-…-kubelet`, by the name of the KubeletConfig.
     #[must_use]
-    pub fn kubelet_configs(&self, now: Timestamp) -> Vec<(String, kubelet::Outcome)> {
+    pub fn kubelet_configs(&self, now: Timestamp) -> Vec<(String, kubelet::KubeletOutcome)> {
         self.with_kubelets(|view| kubelet::sync::generate(view, now))
     }
 
@@ -394,8 +394,8 @@ impl<'a> Generators<'a> {
         Some(credentials::sync(&view, now))
     }
 
-    fn with_kubelets<T>(&self, decide: impl FnOnce(&kubelet::View<'_>) -> T) -> T {
-        decide(&kubelet::View {
+    fn with_kubelets<T>(&self, decide: impl FnOnce(&kubelet::KubeletView<'_>) -> T) -> T {
+        decide(&kubelet::KubeletView {
             controller_config: self.complete.as_ref(),
             pools: &self.pools(),
             configs: &self.world.kubelets.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
@@ -409,8 +409,8 @@ impl<'a> Generators<'a> {
         })
     }
 
-    fn is_on(&self, gate: &str) -> bool {
-        self.gates.get(gate).copied().unwrap_or_default()
+    fn is_on(&self, gate: Gate) -> bool {
+        self.gates.get(gate.name()).copied().unwrap_or_default()
     }
 
     fn pools(&self) -> Vec<&'a MachineConfigPool> {
@@ -447,7 +447,7 @@ impl<'a> Generators<'a> {
     }
 
     fn items_of_kubelet_configs(&self, now: Timestamp) -> Vec<Item> {
-        let of = |(name, outcome): (String, kubelet::Outcome)| {
+        let of = |(name, outcome): (String, kubelet::KubeletOutcome)| {
             let object = format!("KubeletConfig {name}");
             let warnings = outcome.warnings.iter().map(|warning| Item::noticed(&object, warning)).collect::<Vec<_>>();
             let error = outcome.error.map(|error| Item::refused(&object, error));
@@ -478,7 +478,7 @@ impl<'a> Generators<'a> {
     }
 }
 
-fn planned(plan: node_config::Plan) -> Vec<Item> {
+fn planned(plan: node_config::NodeConfigOutcome) -> Vec<Item> {
     let failed = plan.failed.into_iter();
     let failed = failed.map(|(pool, error)| Item::refused(&format!("MachineConfigPool {pool}"), error));
     made(plan.writes).chain(gone(plan.deletes)).chain(failed).collect()

@@ -6,7 +6,7 @@
 use crate::recorded::{Case, cases};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use weir_api::keys::{pool::NODES_WITHOUT_POOL, rollout::CONTROL_PLANE_TOPOLOGY};
+use weir_api::keys::{gates::IMAGE_MODE_STATUS_REPORTING, pool::NODES_WITHOUT_POOL, rollout::CONTROL_PLANE_TOPOLOGY};
 use weir_rules::{
     rollout::{capacity, check::check_plan, max_unavailable::max_unavailable, plan_rollout},
     status::pool_status::{PoolStatusView, certificate_expiry, pool_status, status_changed},
@@ -105,7 +105,7 @@ const LOST: &[&str] = &[
 fn take_lost(out: &mut Vec<String>, case: &Case, status: &mut Value) {
     let Some(conditions) = status["conditions"].as_array_mut() else { return };
     let before = conditions.len();
-    conditions.retain(|condition| condition["type"] != NODES_WITHOUT_POOL);
+    conditions.retain(|condition| condition["type"] != NODES_WITHOUT_POOL.name());
     differ(out, "nodes without a pool", &json!(conditions.len() < before), &json!(LOST.contains(&case.id.as_str())));
 }
 
@@ -292,7 +292,7 @@ fn status() {
                 reports: &views.reports,
                 configs: &views.configs,
                 streams: world.streams_in_effect(),
-                counts_from_reports: world.is_on("ImageModeStatusReporting"),
+                counts_from_reports: world.is_on(IMAGE_MODE_STATUS_REPORTING),
                 certificates: &certificate_expiry(case.inputs.certificates()),
                 standing: plan.standing(pool.name),
                 lost: &views.lost(),

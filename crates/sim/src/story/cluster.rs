@@ -29,7 +29,8 @@ use weir_api::{
     crds::{FeatureSet, crds},
     keys::{
         config::{SETTLED_FROM, UNSETTLED_SINCE},
-        names::{CLUSTER, GATE_OS_STREAMS, OPERATOR_NAMESPACE, VERSION},
+        gates::OS_STREAMS,
+        names::{CLUSTER, OPERATOR_NAMESPACE, VERSION},
     },
     kind::MACHINE_CONFIG_GROUP,
 };
@@ -311,7 +312,7 @@ impl Cluster {
 
     async fn write_gates(&self) -> Result<()> {
         let list = |(version, on): (&String, &bool)| {
-            let gate = json!([{ "name": GATE_OS_STREAMS }]);
+            let gate = json!([{ "name": OS_STREAMS }]);
             let (enabled, disabled) = if *on { (gate, json!([])) } else { (json!([]), gate) };
             json!({"version": version, "enabled": enabled, "disabled": disabled})
         };

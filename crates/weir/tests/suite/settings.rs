@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::timeout;
-use weir_api::{MachineConfigPool, condition::is_true, pool::PoolConfiguration};
+use weir_api::{MachineConfigPool, condition::is_true, keys::pool::UPDATED, pool::PoolConfiguration};
 use weir_kubeio::wait::until;
 use weir_testkit::{Kubectl, Program};
 
@@ -45,7 +45,7 @@ fn applied(kubectl: &Kubectl, (kubeconfig, folder): (&Path, &Path), objects: &[V
             let status = pool.status.as_ref();
             wanted.as_ref().is_some_and(|name| *name != before)
                 && name(status.and_then(|status| status.configuration.as_ref())) == wanted
-                && is_true(status.and_then(|status| status.conditions.as_deref()).unwrap_or_default(), "Updated")
+                && is_true(status.and_then(|status| status.conditions.as_deref()).unwrap_or_default(), UPDATED)
         };
         timeout(SOON, until(&pools, "worker", moved)).await.context("the pool does not move")??;
         anyhow::Ok(())

@@ -79,7 +79,7 @@ impl Failure {
     #[must_use]
     pub fn of_pools(pools: &[PoolView<'_>]) -> Option<Self> {
         let pools = || pools.iter().filter(|pool| !pool.deleting);
-        let said = |type_: &str| pools().find_map(|pool| pool.says(type_)).map(|held| held.message.clone());
+        let said = |type_| pools().find_map(|pool| pool.says(type_)).map(|held| held.message.clone());
         let mismatch = said(DISTRIBUTION_MISMATCH);
         mismatch
             .map(|said| Self::DistributionMismatch { contradictions: vec![said] })
@@ -123,7 +123,7 @@ impl Failure {
             Self::Work { task: Task::MachineConfigPools, .. } => "MachineConfigPoolsFailed",
             Self::Work { task: Task::MachineConfigController, .. } => "MachineConfigControllerFailed",
             Self::RequiredPools { .. } => Self::REQUIRED_POOLS,
-            Self::GeneratedStale { .. } => GENERATED_CONFIGS_STALE,
+            Self::GeneratedStale { .. } => GENERATED_CONFIGS_STALE.name(),
         }
     }
 }

@@ -45,7 +45,7 @@ impl Operator {
         report.events.into_iter().map(|event| event.reason).collect()
     }
 
-    fn says(&self, type_: &str) -> String {
+    fn says(&self, type_: ConditionType) -> String {
         let status = self.object.as_ref().unwrap().status.as_ref().unwrap();
         let c = find(status.conditions.as_deref().unwrap(), type_).unwrap();
         let since = c.last_transition_time.as_ref().unwrap().0.as_second();
@@ -286,7 +286,7 @@ proptest! {
             operator.pass(now);
             let conditions = operator.object.clone().unwrap().status.unwrap().conditions.unwrap();
             for condition in &conditions {
-                let flipped = find(&before, &condition.type_).is_none_or(|old| old.status != condition.status);
+                let flipped = before.iter().find(|old| old.type_ == condition.type_).is_none_or(|old| old.status != condition.status);
                 let moved = condition.last_transition_time.as_ref().unwrap().0 == at(now);
                 prop_assert_eq!(flipped, moved, "{:?}", condition);
             }

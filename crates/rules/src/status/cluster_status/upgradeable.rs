@@ -19,7 +19,11 @@ use std::{
 };
 use weir_api::{
     MachineConfiguration, OSImageStream,
-    condition::{TRUE, find, is_true},
+    condition::{TRUE, find, find_true, is_true},
+    keys::{
+        machine_configuration::{BOOT_IMAGE_UPDATE_DEGRADED, BOOT_IMAGE_UPDATE_PROGRESSING},
+        pool::{BUILD_INTERRUPTED, DEGRADED},
+    },
 };
 
 /// The inputs.
@@ -64,9 +68,9 @@ pub enum Blocked {
 #[must_use]
 pub fn upgradeable(view: &UpgradeView<'_>) -> Option<Blocked> {
     let pools = view.pools.iter().find_map(|pool| {
-        if is_true(pool.conditions(), "Degraded") {
+        if is_true(pool.conditions(), DEGRADED) {
             Some(Blocked::DegradedPool)
-        } else if is_true(pool.conditions(), "BuildInterrupted") {
+        } else if is_true(pool.conditions(), BUILD_INTERRUPTED) {
             Some(Blocked::InterruptedBuild)
         } else {
             None
@@ -107,14 +111,14 @@ fn boot_images(view: &UpgradeView<'_>) -> Option<Blocked> {
     let (release, os) = match skew.mode.as_str() {
         "Automatic" => {
             let conditions = status.conditions.as_deref().unwrap_or_default();
-            if let Some(failed) = find(conditions, "BootImageUpdateDegraded").filter(|c| c.status == TRUE) {
+            if let Some(failed) = find_true(conditions, BOOT_IMAGE_UPDATE_DEGRADED) {
                 let why = format!(
                     "Upgrades have been disabled due to boot image update failures: boot image controller is degraded: {}",
                     failed.message
                 );
                 return Some(Blocked::BootImages { why });
             }
-            if find(conditions, "BootImageUpdateProgressing").is_none_or(|c| c.status == TRUE) {
+            if find(conditions, BOOT_IMAGE_UPDATE_PROGRESSING).is_none_or(|c| c.status == TRUE) {
                 return None;
             }
             let found = skew.automatic.as_ref()?;

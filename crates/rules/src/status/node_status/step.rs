@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::{
-    condition::{FALSE, MetaCondition, TRUE, UNKNOWN},
+    condition::{ConditionStatus, ConditionType, FALSE, MetaCondition, TRUE, UNKNOWN},
     keys::machine_config_node::{
         APPLIED_FILES_AND_OS, DRAINED, NODE_DEGRADED, REBOOTED_NODE, RESUMED, UPDATE_COMPLETE, UPDATE_EXECUTED,
         UPDATE_POST_ACTION_COMPLETE, UPDATE_PREPARED, UPDATED,
@@ -16,10 +16,10 @@ use weir_api::{
 /// A wanted condition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
-    /// Condition type.
-    pub type_: &'static str,
-    /// `True`, `False` or `Unknown`.
-    pub status: &'static str,
+    /// Its type.
+    pub type_: ConditionType,
+    /// Its status.
+    pub status: ConditionStatus,
     /// The reason, for machines.
     pub reason: String,
     /// The message, for people.
@@ -157,8 +157,8 @@ impl Step {
 impl Said {
     pub(super) fn condition(&self, now: Timestamp) -> MetaCondition {
         MetaCondition {
-            type_: self.type_.to_owned(),
-            status: self.status.to_owned(),
+            type_: self.type_.into(),
+            status: self.status.into(),
             reason: self.reason.clone(),
             message: self.message.clone(),
             last_transition_time: Some(Time(now)),
@@ -172,24 +172,24 @@ impl Said {
     }
 }
 
-pub(super) fn said(type_: &'static str, status: &'static str, message: &str) -> Said {
+pub(super) fn said(type_: ConditionType, status: ConditionStatus, message: &str) -> Said {
     Said { type_, status, reason: String::new(), message: message.to_owned() }
 }
 
-fn phase(type_: &'static str, status: &'static str, message: String) -> Report {
-    Report { phase: Said { type_, status, reason: type_.to_owned(), message }, step: None }
+fn phase(type_: ConditionType, status: ConditionStatus, message: String) -> Report {
+    Report { phase: Said { type_, status, reason: type_.into(), message }, step: None }
 }
 
-pub(super) fn executed(status: &'static str, message: &str, step: Said) -> Report {
+pub(super) fn executed(status: ConditionStatus, message: &str, step: Said) -> Report {
     of_phase(UPDATE_EXECUTED, status, message, step)
 }
 
-pub(super) fn completed(status: &'static str, message: &str, step: Said) -> Report {
+pub(super) fn completed(status: ConditionStatus, message: &str, step: Said) -> Report {
     of_phase(UPDATE_COMPLETE, status, message, step)
 }
 
-fn of_phase(type_: &'static str, status: &'static str, message: &str, mut step: Said) -> Report {
-    let phase = Said { type_, status, reason: step.type_.to_owned(), message: message.to_owned() };
+fn of_phase(type_: ConditionType, status: ConditionStatus, message: &str, mut step: Said) -> Report {
+    let phase = Said { type_, status, reason: step.type_.into(), message: message.to_owned() };
     step.reason = format!("{type_}{}", step.type_);
     Report { phase, step: Some(step) }
 }

@@ -3,7 +3,7 @@ use crate::rollout::drain::{Answer, DrainView, Tried, drain};
 use crate::view::{NodeReport, PodView, blocked::in_the_way};
 use k8s_openapi::api::core::v1::{Node, Pod};
 use proptest::prelude::*;
-use weir_api::condition::{UNKNOWN, find};
+use weir_api::condition::{ConditionStatus, ConditionType, UNKNOWN, find};
 
 fn at(seconds: i64) -> Timestamp {
     Timestamp::from_second(seconds).unwrap()
@@ -110,10 +110,11 @@ impl Told {
         changed
     }
 
-    fn says(&self, type_: &str) -> (&str, &str, &str, i64) {
+    fn says(&self, type_: ConditionType) -> (ConditionStatus, &str, &str, i64) {
         let conditions = self.object.status.as_ref().unwrap().conditions.as_ref().unwrap();
         let c = find(conditions, type_).unwrap();
-        (&c.status, &c.reason, &c.message, c.last_transition_time.as_ref().unwrap().0.as_second())
+        let status = [TRUE, FALSE, UNKNOWN].into_iter().find(|status| c.status == *status).unwrap();
+        (status, &c.reason, &c.message, c.last_transition_time.as_ref().unwrap().0.as_second())
     }
 
     fn desired(&self) -> &str {
@@ -301,7 +302,7 @@ proptest! {
             prop_assert_eq!(types.len(), after.len());
             prop_assert!(after.len() <= 20);
             for condition in &after {
-                let old = find(&before, &condition.type_);
+                let old = before.iter().find(|old| old.type_ == condition.type_);
                 let flipped = old.is_none_or(|old| old.status != condition.status);
                 let moved = condition.last_transition_time.as_ref().unwrap().0 == at(now);
                 prop_assert_eq!(flipped, moved, "{:?}", condition);

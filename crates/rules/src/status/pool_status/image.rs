@@ -6,12 +6,12 @@ use crate::{
 };
 use weir_api::{
     Condition,
-    condition::{FALSE, TRUE, find, is_true},
+    condition::{ConditionStatus, ConditionType, FALSE, TRUE, find, is_true},
     keys::pool::{IMAGE_BUILD_DEGRADED, NODE_DEGRADED, PINNED_IMAGE_SETS_DEGRADED, RENDER_DEGRADED},
 };
 
 /// Conditions during which nothing moves.
-const TROUBLES: [&str; 3] = [RENDER_DEGRADED, NODE_DEGRADED, PINNED_IMAGE_SETS_DEGRADED];
+const TROUBLES: [ConditionType; 3] = [RENDER_DEGRADED, NODE_DEGRADED, PINNED_IMAGE_SETS_DEGRADED];
 
 /// Whether the image is yet to be built, or to be named, whatever the nodes run.
 pub(super) fn is_unfinished(pool: &PoolView<'_>) -> bool {
@@ -32,7 +32,7 @@ pub(super) fn line(pool: &PoolView<'_>) -> String {
 }
 
 /// Status and message of Updating, where image mode has something to say of it.
-pub(super) fn progress(pool: &PoolView<'_>, all_updated: bool) -> Option<(&'static str, String)> {
+pub(super) fn progress(pool: &PoolView<'_>, all_updated: bool) -> Option<(ConditionStatus, String)> {
     let mode = pool.image_mode?;
     let (config, build) = (mode.config, mode.build_name());
     if pool.paused {
@@ -52,7 +52,7 @@ pub(super) fn progress(pool: &PoolView<'_>, all_updated: bool) -> Option<(&'stat
         };
         return Some((status, format!("Pool is paused; {what} (mosb: {build})")));
     }
-    if TROUBLES.iter().any(|type_| is_true(pool.conditions(), type_)) {
+    if TROUBLES.iter().any(|type_| is_true(pool.conditions(), *type_)) {
         return Some((FALSE, "Pool update paused due to degraded condition".to_owned()));
     }
     let (status, what) = match mode.state() {

@@ -233,7 +233,7 @@ impl Generators<'_> {
     }
 
     fn of_kubelets(&self, now: Timestamp) -> Vec<Part> {
-        let part = |(name, outcome): (String, crate::kubelet::Outcome)| {
+        let part = |(name, outcome): (String, crate::kubelet::KubeletOutcome)| {
             let object = self.world.kubelets.iter().find(|object| name_of(&object.metadata) == name);
             let named = Named {
                 metadata: object.map(|object| &object.metadata),

@@ -12,7 +12,7 @@ use weir_api::{
 use weir_distro::ReleaseVersion;
 use weir_rules::{
     generated::base::Templates,
-    kubelet::{View, bootstrap::bootstrap, node_config, sync::sync, validate},
+    kubelet::{KubeletView, bootstrap::bootstrap, node_config, sync::sync, validate},
     objects::edit::means_same,
 };
 
@@ -82,8 +82,8 @@ impl<'c> Cluster<'c> {
         }
     }
 
-    fn look<T>(&self, decide: impl FnOnce(&View<'_>) -> T) -> T {
-        decide(&View {
+    fn look<T>(&self, decide: impl FnOnce(&KubeletView<'_>) -> T) -> T {
+        decide(&KubeletView {
             controller_config: Some(&self.case.controller_config),
             pools: &self.case.pools.iter().collect::<Vec<_>>(),
             configs: &self.configs.values().collect::<Vec<_>>(),
@@ -356,7 +356,7 @@ fn the_config_of_another_is_not_overwritten_and_annotations_stay() {
     for name in ["a", "b"] {
         let config = cluster.configs[name].clone();
         let outcome = cluster.look(|view| sync(view, &config, Timestamp::UNIX_EPOCH));
-        assert_eq!(outcome, weir_rules::kubelet::Outcome::default(), "{name}");
+        assert_eq!(outcome, weir_rules::kubelet::KubeletOutcome::default(), "{name}");
     }
     assert_eq!((cluster.machine_configs, cluster.configs), settled);
 }
@@ -373,7 +373,7 @@ fn one_pool_that_fails_leaves_all_as_they_are() {
     let config = cluster.configs["a"].clone();
     let class = |controller_config: &ControllerConfig| {
         let outcome = cluster.look(|view| {
-            sync(&View { controller_config: Some(controller_config), ..*view }, &config, Timestamp::UNIX_EPOCH)
+            sync(&KubeletView { controller_config: Some(controller_config), ..*view }, &config, Timestamp::UNIX_EPOCH)
         });
         outcome.error.unwrap().class()
     };

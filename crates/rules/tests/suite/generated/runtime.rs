@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
     CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig, ControllerConfig, Image,
     ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy, ImageTagMirrorSet, MachineConfig, MachineConfigPool,
+    feature_gate::Gate,
     keys::{
         config::NAME_SUFFIX,
         gates::{ADDITIONAL_STORAGE_CONFIG, CRIO_CREDENTIAL_PROVIDER_CONFIG, SIGSTORE_IMAGE_VERIFICATION},
@@ -102,8 +103,8 @@ impl Cluster {
         }
     }
 
-    fn is_on(&self, gate: &str) -> bool {
-        self.objects.enabled.iter().any(|enabled| enabled == gate)
+    fn is_on(&self, gate: Gate) -> bool {
+        self.objects.enabled.iter().any(|enabled| enabled == gate.name())
     }
 
     fn runtime<T>(&self, decide: impl FnOnce(&RuntimeView<'_>) -> T) -> T {
@@ -459,7 +460,7 @@ fn lists_that_cannot_be_told_leave_nodes_as_they_are() {
     case.objects.image.as_mut().unwrap().spec.registry_sources.as_mut().unwrap().insecure_registries =
         Some(vec!["x.test/y".to_owned()]);
     let error = Cluster::new(&case).sync_image().unwrap();
-    assert!(error.contains("cannot be told: internal error") && error.contains("give it some"), "{error}");
+    assert!(error.contains("is blocked: internal error") && error.contains("give it some"), "{error}");
 }
 
 #[test]
