@@ -15,8 +15,8 @@ use tokio::sync::{RwLock, watch};
 use weir_api::{
     APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
     ContainerRuntimeConfig, ControllerConfig, FeatureGate, ImagePolicy, InternalReleaseImage, KubeletConfig,
-    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig,
-    OSImageStream, PinnedImageSet, Scheduler,
+    MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig,
+    NodeConfig, OSImageStream, PinnedImageSet, Scheduler,
     keys::{
         names::{OPERATOR_APP, OPERATOR_NAMESPACE},
         node::MASTER,

@@ -14,7 +14,7 @@ mod work;
 
 pub use builder::Builder;
 
-use crate::{Context, news::News};
+use crate::{Context, last_said::LastSaid};
 use act::Writer;
 use builder::Order;
 use parking_lot::Mutex;
@@ -55,7 +55,7 @@ pub struct Controller {
     /// What registries said of images, until it was acted upon.
     images: Mutex<BTreeMap<String, Presence>>,
     /// What was said of each MachineOSConfig that cannot work.
-    news: News,
+    last_said: LastSaid,
 }
 
 impl Controller {
@@ -63,8 +63,8 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context, builder: Arc<dyn Builder>) -> Self {
         let recorder = context.recorder(COMPONENT);
-        let (work, images, news) = (Work::default(), Mutex::default(), News::default());
-        Self { context, recorder, builder, work, images, news }
+        let (work, images, last_said) = (Work::default(), Mutex::default(), LastSaid::default());
+        Self { context, recorder, builder, work, images, last_said }
     }
 
     fn writer(&self) -> Writer<'_> {
@@ -134,8 +134,9 @@ impl Controller {
         }
         let kept: BTreeSet<&str> = world.os_builds.iter().filter_map(|build| build.metadata.name.as_deref()).collect();
         self.work.keep(&kept);
-        let configs = world.os_configs.iter().filter_map(|config| config.metadata.name.as_deref()).collect();
-        self.news.keep(&configs);
+        let configs: BTreeSet<&str> =
+            world.os_configs.iter().filter_map(|config| config.metadata.name.as_deref()).collect();
+        self.last_said.retain(|subject| configs.contains(subject));
         Ok(())
     }
 
@@ -163,7 +164,7 @@ impl Controller {
 
     async fn not_reconciled(&self, config: &MachineOSConfig, why: &str) {
         let name = config.metadata.name.as_deref().unwrap_or_default();
-        if self.news.is_new(name, why) {
+        if self.last_said.is_new(name, why) {
             let told = Told::NotReconciled { why: why.to_owned() };
             tracing::warn!(config = name, why, "no image is built");
             self.recorder.record(config, &Event::warning(told.code(), told.to_string())).await;
@@ -194,7 +195,7 @@ impl Controller {
             }
             Err(Stopped::Failed(error)) => return Err(error),
         };
-        self.news.forget(config.metadata.name.as_deref().unwrap_or_default());
+        self.last_said.forget(config.metadata.name.as_deref().unwrap_or_default());
         if is_taken_in(config) {
             self.writer().taken_in(config).await?;
         }

@@ -126,6 +126,7 @@ impl Stage {
             profile: &Profile::all()[0],
             build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: Some(RELEASE.to_owned()) }),
             settle: Duration::ZERO,
+            generating: Default::default(),
         };
         let stage = Self { context, client };
         let namespace = json!({"metadata": {"name": NAMESPACE}});
