@@ -164,7 +164,9 @@ fn is_plain_data_url(source: &str) -> bool {
 
 /// Whether a byte may appear unescaped in the data of a data URL.
 fn is_url_byte(byte: u8) -> bool {
-    byte.is_ascii_graphic() && !b"<>#\"{}|\\^[]`".contains(&byte)
+    // Not a search in a list: this sees all text of a configuration.
+    let is_other = matches!(byte, b'<' | b'>' | b'#' | b'"' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'[' | b']' | b'`');
+    byte.is_ascii_graphic() && !is_other
 }
 
 // Padding is required and nothing may follow it; leftover bits are ignored.

@@ -10,31 +10,30 @@ use std::cmp::Ordering;
 
 /// Which of two keys comes first.
 pub(super) fn compare(a: &str, b: &str) -> Ordering {
-    let [first, second]: [Vec<char>; 2] = [a.chars().collect(), b.chars().collect()];
-    let Some(at) = first.iter().zip(&second).position(|(x, y)| x != y) else { return first.len().cmp(&second.len()) };
-    let (x, y) = (first[at], second[at]);
+    let differ = a.char_indices().zip(b.chars()).find(|((_, x), y)| x != y);
+    let Some(((at, x), y)) = differ else { return a.len().cmp(&b.len()) };
     match (x.is_alphabetic(), y.is_alphabetic()) {
         (true, true) => return x.cmp(&y),
         (false, true) => return Ordering::Less,
         (true, false) => return Ordering::Greater,
         (false, false) => {}
     }
-    let inside = (x == '0' || y == '0') && is_inside_number(&first[..at]);
-    let [(value, digits), (other_value, other_digits)] = [&first[at..], &second[at..]].map(|rest| number(rest, inside));
+    let inside = (x == '0' || y == '0') && is_inside_number(&a[..at]);
+    let [(value, digits), (other_value, other_digits)] = [&a[at..], &b[at..]].map(|rest| number(rest, inside));
     value.cmp(&other_value).then(digits.cmp(&other_digits)).then(x.cmp(&y))
 }
 
 /// Whether the digits at the end are more than zeros.
-fn is_inside_number(before: &[char]) -> bool {
-    before.iter().rev().take_while(|c| c.is_ascii_digit()).any(|c| *c != '0')
+fn is_inside_number(before: &str) -> bool {
+    before.bytes().rev().take_while(u8::is_ascii_digit).any(|digit| digit != b'0')
 }
 
 /// The number that a text begins with, and its length; `inside` puts a one before it.
-fn number(text: &[char], inside: bool) -> (i64, usize) {
+fn number(text: &str, inside: bool) -> (i64, usize) {
     let mut value = i64::from(inside);
     let mut length = 0;
-    for digit in text.iter().map_while(|c| c.to_digit(10)) {
-        value = value.wrapping_mul(10).wrapping_add(i64::from(digit));
+    for digit in text.bytes().take_while(u8::is_ascii_digit) {
+        value = value.wrapping_mul(10).wrapping_add(i64::from(digit - b'0'));
         length += 1;
     }
     (value, length)
