@@ -3,7 +3,7 @@
 use crate::{cel::Expression, text::Pattern};
 use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::{Number, Value};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A schema node. Absent strings are empty: no field means anything else by an empty string.
 #[derive(Debug, Default, Deserialize)]
@@ -72,6 +72,9 @@ pub(crate) struct Node {
     /// There is a rule here or below.
     #[serde(skip)]
     pub(crate) has_rules: bool,
+    /// The fields of `self` and `oldSelf` that the rules here look at; all of them while it is not known.
+    #[serde(skip)]
+    pub(crate) rules_read: Option<BTreeSet<String>>,
 }
 
 /// `items`: one schema for all, or (not supported by the API server) one for each position.

@@ -1,5 +1,7 @@
 //! The name of an object's field in an expression (<https://kubernetes.io/docs/reference/using-api/cel/#escaping>).
 
+use std::borrow::Cow;
+
 /// Words of the language; a field of such a name is written `__word__`.
 const RESERVED: [&str; 21] = [
     "true",
@@ -26,16 +28,19 @@ const RESERVED: [&str; 21] = [
 ];
 
 /// The identifier for a property of that name; `None` when the property cannot be named in expressions at all.
-pub(crate) fn escape(name: &str) -> Option<String> {
+pub(crate) fn escape(name: &str) -> Option<Cow<'_, str>> {
     let first = name.bytes().next()?;
     if first.is_ascii_digit() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/".contains(&b)) {
         return None;
     }
     if RESERVED.contains(&name) {
-        return Some(format!("__{name}__"));
+        return Some(format!("__{name}__").into());
+    }
+    if name.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+        return Some(name.into());
     }
     let escaped = name.replace("__", "__underscores__");
-    Some(escaped.replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__"))
+    Some(escaped.replace('.', "__dot__").replace('-', "__dash__").replace('/', "__slash__").into())
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use crate::{
     typing::Scope,
 };
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// Compiles all rules at and below `node`. `uncorrelated` is the path of the closest list around whose elements cannot
 /// be told apart, so that they have no old value.
@@ -27,6 +28,7 @@ pub(super) fn rules(node: &mut Node, path: &str, resource: bool, uncorrelated: O
         let place = join(path, &format!("x-kubernetes-validations[{index}]"));
         compiled.push(compile(rule, node, resource, &place, uncorrelated, &mut errors));
     }
+    node.rules_read = read_by(&compiled);
     for (rule, compiled) in node.rules.iter_mut().zip(compiled) {
         rule.compiled = compiled;
     }
@@ -40,6 +42,13 @@ pub(super) fn rules(node: &mut Node, path: &str, resource: bool, uncorrelated: O
     }
     node.has_rules = has_rules;
     errors
+}
+
+/// The fields of the object that rules look at; `None` when one takes it as a whole.
+fn read_by(rules: &[Option<CompiledRule>]) -> Option<BTreeSet<String>> {
+    let expressions = rules.iter().flatten().flat_map(|rule| std::iter::once(&rule.rule).chain(&rule.message));
+    let read: Option<Vec<_>> = expressions.map(|expression| expression.selects(&["self", "oldSelf"])).collect();
+    read.map(|read| read.into_iter().flatten().collect())
 }
 
 fn compile(

@@ -15,26 +15,40 @@ pub(crate) fn key(element: &Value, list: &Node) -> Value {
     Value::Object(list.list_map_keys.iter().filter_map(entry).collect::<Map<_, _>>())
 }
 
+/// Elements of a list among which one is found faster by looking at all than by sorting them.
+const FEW: usize = 32;
+
+/// Whether two elements have the same [`key`].
+fn same_key(one: &Value, other: &Value, list: &Node) -> bool {
+    list.list_map_keys.iter().all(|name| one.get(name) == other.get(name))
+}
+
 /// The elements of an old list by what identifies them; only lists that are maps identify theirs.
 pub(crate) struct Correlation<'a> {
     list: &'a Node,
-    old: BTreeMap<String, &'a Value>,
+    old: Elements<'a>,
+}
+
+enum Elements<'a> {
+    Few(&'a [Value]),
+    Many(BTreeMap<String, &'a Value>),
 }
 
 impl<'a> Correlation<'a> {
     pub(crate) fn new(old: Option<&'a Value>, list: &'a Node) -> Self {
         let elements = old.and_then(Value::as_array).filter(|_| list.list_type() == ListType::Map);
-        let old =
-            elements.into_iter().flatten().rev().map(|element| (key(element, list).to_string(), element)).collect();
+        let elements = elements.map(Vec::as_slice).unwrap_or_default();
+        let by_key = || elements.iter().rev().map(|element| (key(element, list).to_string(), element)).collect();
+        let old = if elements.len() <= FEW { Elements::Few(elements) } else { Elements::Many(by_key()) };
         Self { list, old }
     }
 
     /// The old element that a new element stands for.
     pub(crate) fn of(&self, element: &Value) -> Option<&'a Value> {
-        if self.old.is_empty() {
-            return None;
+        match &self.old {
+            Elements::Few(old) => old.iter().find(|old| same_key(old, element, self.list)),
+            Elements::Many(old) => old.get(&key(element, self.list).to_string()).copied(),
         }
-        self.old.get(&key(element, self.list).to_string()).copied()
     }
 }
 
@@ -85,7 +99,20 @@ pub(super) fn check(value: &Value, node: &Node, path: &Path<'_>, errors: &mut Ve
     }
 }
 
+/// Whether nothing is wrong with a list, as far as that is seen without making anything: most are short and fine.
+fn is_fine(items: &[Value], node: &Node) -> bool {
+    let is_new = |at: usize, item: &Value| match node.list_type() {
+        ListType::Atomic => true,
+        ListType::Set => !items[..at].contains(item),
+        ListType::Map => item.is_object() && !items[..at].iter().any(|other| same_key(item, other, node)),
+    };
+    items.len() <= FEW && items.iter().enumerate().all(|(at, item)| is_new(at, item))
+}
+
 fn check_list(items: &[Value], node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
+    if is_fine(items, node) {
+        return;
+    }
     let keys: Vec<Value> = match node.list_type() {
         ListType::Atomic => return,
         ListType::Set => items.to_vec(),

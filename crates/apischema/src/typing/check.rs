@@ -10,6 +10,7 @@ use cel::{
     IdedExpr, ParseErrors, Program,
     common::ast::{EntryExpr, Expr, LiteralValue, operators},
 };
+use std::collections::BTreeSet;
 
 /// Why an expression is not taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -113,4 +114,44 @@ pub(super) fn fields_of(expr: &IdedExpr, variable: &str) -> Vec<String> {
     }
     children(expr).into_iter().for_each(|child| found.extend(fields_of(child, variable)));
     found
+}
+
+/// Notes the fields that are read from variables as `b` of `a.b`; false when one of them stands anywhere else, so that all of it
+/// may be read.
+pub(super) fn selects(expr: &IdedExpr, variables: &[&str], fields: &mut BTreeSet<String>) -> bool {
+    let is_variable =
+        |expr: &IdedExpr| matches!(&expr.expr, Expr::Ident(name) if variables.contains(&name.trim_start_matches('.')));
+    if let Expr::Select(select) = &expr.expr
+        && is_variable(&select.operand)
+    {
+        fields.insert(select.field.clone());
+        return true;
+    }
+    !is_variable(expr) && children(expr).into_iter().all(|child| selects(child, variables, fields))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::cel::expression::{Expression, parse};
+
+    #[test]
+    fn fields_are_told_from_the_whole() {
+        for (source, fields) in [
+            ("self.metadata.name == self.spec.node.name", Some("metadata spec")),
+            ("has(self.a) && oldSelf.b in ['x', self.c] && {'k': self.d}.k > 1", Some("a b c d")),
+            ("self.items.all(x, x.self == self.e)", Some("e items")),
+            ("1 == 1", Some("")),
+            ("self == oldSelf", None),
+            ("self.a && size(self) > 0", None),
+            ("self.all(k, k != '')", None),
+            ("[self].size() == 1", None),
+            ("self.?a.orValue(1) == 1", None),
+            ("self['a'] == 1", None),
+        ] {
+            let expression = Expression::new(source, parse(source).unwrap().unwrap(), false);
+            let found = expression.selects(&["self", "oldSelf"]);
+            let found = found.map(|fields| fields.into_iter().collect::<Vec<_>>().join(" "));
+            assert_eq!(found.as_deref(), fields, "{source}");
+        }
+    }
 }

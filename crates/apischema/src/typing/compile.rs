@@ -1,7 +1,7 @@
 //! Compiling: from a text to an expression that its variables allow.
 
 use super::{
-    check::{CompileError, check, deeper_than, fields_of, syntax_errors},
+    check::{CompileError, check, deeper_than, fields_of, selects, syntax_errors},
     cost::{Declared, estimate},
     types::Scope,
 };
@@ -13,6 +13,7 @@ use crate::{
     stack::on_stack,
 };
 use cel::Program;
+use std::collections::BTreeSet;
 
 /// Longest expression that is compiled, in bytes. The parser recurses, so this bounds its stack; the longest rules of
 /// published definitions are below 4 KiB.
@@ -52,6 +53,12 @@ impl Expression {
     /// The names read from the variable of that name, as `b` in `a.b`.
     pub(crate) fn fields_of(&self, variable: &str) -> Vec<String> {
         fields_of(self.program.expression(), variable)
+    }
+
+    /// The fields that are selected of these variables, and nothing else is read of them; `None` when more may be.
+    pub(crate) fn selects(&self, variables: &[&str]) -> Option<BTreeSet<String>> {
+        let mut fields = BTreeSet::new();
+        selects(self.program.expression(), variables, &mut fields).then_some(fields)
     }
 
     /// The most that one evaluation may cost, in the units of the API server. `scope` is the one the expression was

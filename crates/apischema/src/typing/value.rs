@@ -17,15 +17,22 @@ use cel::common::{
     value::Val,
 };
 use serde_json::{Map, Number, Value};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 /// The only fields of `metadata` that rules may read.
 const METADATA_FIELDS: [&str; 2] = ["name", "generateName"];
 
 impl<'v> Bound<'v> {
-    /// JSON as its schema types it. `resource`: the value is a whole resource, with type and metadata.
+    /// JSON as its schema types it, for the rules of the schema: of an object what they look at. `resource`: the value is a
+    /// whole resource, with type and metadata.
     pub(crate) fn typed(value: &'v Value, node: &'v Node, resource: bool, meter: &Meter) -> Self {
-        Self(Binder { meter }.typed(value, node, resource))
+        let binder = Binder { meter };
+        Self(match value {
+            Value::Object(fields) => {
+                binder.object(fields, node, resource || node.embedded_resource, node.rules_read.as_ref())
+            }
+            _ => binder.typed(value, node),
+        })
     }
 }
 
@@ -51,31 +58,44 @@ fn string<'v>(text: &'v str, format: &str) -> Box<dyn Val + 'v> {
 }
 
 impl Binder<'_> {
-    fn typed<'v>(self, value: &'v Value, node: &'v Node, resource: bool) -> Box<dyn Val + 'v> {
+    fn typed<'v>(self, value: &'v Value, node: &'v Node) -> Box<dyn Val + 'v> {
         match value {
             Value::String(text) if !node.int_or_string => string(text, &node.format),
             Value::Number(n) if node.kind == "number" => Box::new(CelDouble::from(n.as_f64().unwrap_or_default())),
             Value::Number(n) if node.kind == "integer" => Box::new(CelInt::from(whole(n))),
             Value::Array(items) => self.list(items, node),
-            Value::Object(fields) => self.object(fields, node, resource || node.embedded_resource),
+            Value::Object(fields) => self.object(fields, node, node.embedded_resource, None),
             other => self.plain(other),
         }
     }
 
     fn list<'v>(self, items: &'v [Value], node: &'v Node) -> Box<dyn Val + 'v> {
-        let element =
-            |item: &'v Value| node.items().map_or_else(|| self.plain(item), |child| self.typed(item, child, false));
+        let element = |item: &'v Value| node.items().map_or_else(|| self.plain(item), |child| self.typed(item, child));
         let order = match node.list_type() {
             ListType::Atomic => Order::Counts,
             ListType::Set => Order::Ignored(Arc::default()),
-            ListType::Map => Order::Ignored(node.list_map_keys.iter().filter_map(|key| escape(key)).collect()),
+            ListType::Map => {
+                Order::Ignored(node.list_map_keys.iter().filter_map(|key| Some(escape(key)?.into())).collect())
+            }
         };
         Box::new(List::new(items.iter().map(element).collect(), order, self.meter))
     }
 
-    fn object<'v>(self, fields: &'v Map<String, Value>, node: &'v Node, resource: bool) -> Box<dyn Val + 'v> {
+    /// `only`: the names, as expressions have them, of the fields that are looked at.
+    fn object<'v>(
+        self,
+        fields: &'v Map<String, Value>,
+        node: &'v Node,
+        resource: bool,
+        only: Option<&BTreeSet<String>>,
+    ) -> Box<dyn Val + 'v> {
+        let is_read = |name: &str| only.is_none_or(|only| only.contains(name));
         self.map(fields.iter().filter_map(|(name, value)| {
             let key = || CelMapKey::from(name.as_str());
+            let is_of_resource = resource && ["apiVersion", "kind", "metadata"].contains(&name.as_str());
+            if (is_of_resource || node.values().is_some()) && !is_read(name) {
+                return None;
+            }
             if resource && name == "metadata" {
                 let kept = value.as_object().into_iter().flatten();
                 let kept = kept.filter(|(name, _)| METADATA_FIELDS.contains(&name.as_str()));
@@ -88,12 +108,12 @@ impl Binder<'_> {
                 return Some((key(), self.plain(value)));
             }
             if let Some(child) = node.values() {
-                return Some((key(), self.typed(value, child, false)));
+                return Some((key(), self.typed(value, child)));
             }
+            let escaped = escape(name).filter(|name| is_read(name))?;
             let child = node.properties.get(name).filter(|child| exposed(child))?;
-            let escaped = escape(name)?;
-            let key = if escaped == *name { key() } else { CelMapKey::from(escaped) };
-            Some((key, self.typed(value, child, false)))
+            let key = if *escaped == **name { key() } else { CelMapKey::from(escaped.into_owned()) };
+            Some((key, self.typed(value, child)))
         }))
     }
 }
