@@ -24,10 +24,10 @@ pub(crate) fn list<'a>(object: &'a Value, path: &[&str]) -> &'a [Value] {
 
 /// Changes the map in `field`; another value there first becomes an empty map.
 pub(crate) fn edit<T>(object: &mut Value, field: &str, change: impl FnOnce(&mut Map<String, Value>) -> T) -> T {
-    let mut map = match object.get_mut(field).map(Value::take) {
-        Some(Value::Object(map)) => map,
-        _ => Map::new(),
-    };
+    if let Some(Value::Object(map)) = object.get_mut(field) {
+        return change(map);
+    }
+    let mut map = Map::new();
     let result = change(&mut map);
     set(object, field, map.into());
     result
@@ -41,9 +41,10 @@ pub(crate) fn edit_meta<T>(object: &mut Value, change: impl FnOnce(&mut Map<Stri
 /// Sets a field of an object; a value that is no object becomes one.
 pub(crate) fn set(object: &mut Value, field: &str, value: Value) {
     match object {
-        Value::Object(map) => {
-            map.insert(field.to_owned(), value);
-        }
+        Value::Object(map) => match map.get_mut(field) {
+            Some(before) => *before = value,
+            None => _ = map.insert(field.to_owned(), value),
+        },
         other => *other = Value::Object(Map::from_iter([(field.to_owned(), value)])),
     }
 }
@@ -73,12 +74,9 @@ pub(crate) fn put(object: &mut Value, field: &str, value: Option<Value>) {
 /// Takes `field` over from `from`, where it may be absent.
 pub(crate) fn copy_field(to: &mut Map<String, Value>, from: Option<&Map<String, Value>>, field: &str) {
     match from.and_then(|m| m.get(field)) {
-        Some(value) => {
-            to.insert(field.to_owned(), value.clone());
-        }
-        None => {
-            to.remove(field);
-        }
+        Some(value) if to.get(field) == Some(value) => {}
+        Some(value) => _ = to.insert(field.to_owned(), value.clone()),
+        None => _ = to.remove(field),
     }
 }
 

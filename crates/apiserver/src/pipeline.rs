@@ -395,13 +395,16 @@ impl Write<'_> {
         ];
         let before = old.get("metadata").and_then(Value::as_object);
         match self.part {
-            Part::Main if self.resource.status => object::put(new, "status", old.get("status").cloned()),
+            Part::Main if self.resource.status && new.get("status") != old.get("status") => {
+                object::put(new, "status", old.get("status").cloned());
+            }
             Part::Main => {}
             Part::Status => {
-                let owners = object::at(new, &["metadata", "managedFields"]).cloned();
+                let keeps_metadata = self.resource.is_custom() && new.get("metadata") != old.get("metadata");
+                let owners = object::at(new, &["metadata", "managedFields"]).filter(|_| keeps_metadata).cloned();
                 let is_written = |name: &str| name == "status" || (name == "metadata" && !self.resource.is_custom());
                 put_back(new, old, is_written);
-                if self.resource.is_custom() {
+                if keeps_metadata {
                     edit_meta(new, |m| match owners {
                         Some(owners) => m.insert("managedFields".into(), owners),
                         None => m.remove("managedFields"),

@@ -166,7 +166,7 @@ fn field(name: &str) -> String {
 pub(crate) fn element(item: &Value, kind: &ListKind, list: Shape<'_>) -> String {
     match kind {
         ListKind::Map(keys) => {
-            let value = |key: &str| item.get(key).or_else(|| list.items().key_default(key)).cloned();
+            let value = |key: &str| identity(item, key, list).cloned();
             let keys = keys.iter().filter_map(|key| Some((key.to_string(), value(key)?)));
             format!("k:{}", Value::Object(keys.collect()))
         }
@@ -207,13 +207,24 @@ fn compare<'v>(
         let none = Map::new();
         let fields = |v: Option<&'v Value>| v.and_then(Value::as_object);
         let (before, after) = (fields(old).unwrap_or(&none), fields(new).unwrap_or(&none));
-        for name in before.keys().chain(after.keys().filter(|k| !before.contains_key(*k))) {
-            let (old, new) = (before.get(name), after.get(name));
+        let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
+        // Both are in the order of their names.
+        while let Some(name) = [before.peek(), after.peek()].into_iter().flatten().map(|(name, _)| *name).min() {
+            let old = before.next_if(|(own, _)| *own == name).map(|(_, value)| value);
+            let new = after.next_if(|(own, _)| *own == name).map(|(_, value)| value);
             if old != new {
                 descend(&field(name), old, new, shape.field(name), changed, removed);
             }
         }
     } else if is_list(old) && is_list(new) && *kind != ListKind::Atomic {
+        if let Some((old, new)) = old.and_then(Value::as_array).zip(new.and_then(Value::as_array))
+            && are_aligned(old, new, kind, shape)
+        {
+            for (old, new) in old.iter().zip(new).filter(|(old, new)| old != new) {
+                descend(&element(new, kind, shape), Some(old), Some(new), shape.items(), changed, removed);
+            }
+            return;
+        }
         let items = |v: Option<&'v Value>| -> BTreeMap<String, &'v Value> {
             let list = v.and_then(Value::as_array).into_iter().flatten();
             list.map(|item| (element(item, kind, shape), item)).collect()
@@ -228,6 +239,26 @@ fn compare<'v>(
     } else if new.is_some() && old != new {
         changed.member = true;
     }
+}
+
+/// Elements of a list that is looked through rather than sorted.
+const FEW: usize = 32;
+
+/// Whether two lists have the same elements, each once and in the same order, by what tells elements apart: so it is when a
+/// condition changes.
+fn are_aligned(old: &[Value], new: &[Value], kind: &ListKind, list: Shape<'_>) -> bool {
+    let ListKind::Map(keys) = kind else { return false };
+    let is_same =
+        |one: &Value, other: &Value| keys.iter().all(|key| identity(one, key, list) == identity(other, key, list));
+    old.len() == new.len()
+        && new.len() <= FEW
+        && old.iter().zip(new).all(|(old, new)| is_same(old, new))
+        && new.iter().enumerate().all(|(at, item)| !new[..at].iter().any(|other| is_same(item, other)))
+}
+
+/// The value of a key of an element, or what it is when it is left out.
+fn identity<'v>(item: &'v Value, key: &str, list: Shape<'v>) -> Option<&'v Value> {
+    item.get(key).or_else(|| list.items().key_default(key))
 }
 
 fn descend(
