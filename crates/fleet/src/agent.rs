@@ -8,11 +8,16 @@ use crate::{
     machine::{self, Told},
 };
 use k8s_openapi::api::core::v1::Node;
-use kube::api::{Patch, PatchParams, PostParams};
+use kube::{
+    Resource as _,
+    api::{Patch, PatchParams, PostParams},
+    core::Request,
+};
 use serde_json::Value;
 use std::{pin::pin, time::Duration};
 use tokio::time::{sleep, timeout};
 use weir_api::MachineConfigNode;
+use weir_kubeio::read;
 use weir_rules::{
     status::node_status::{Step, record, status_patch},
     view::{DrainRequest, DrainVerb, NodeView},
@@ -254,14 +259,14 @@ impl Agent<'_> {
 
     /// Patches the Node. For a deleted one there is nothing left to report.
     async fn patch(&self, patch: &Value, status: bool) {
-        let api = self.environment.api::<Node>();
+        let place = Request::new(Node::url_path(&(), None));
         let write = || async {
-            let answer = if status {
-                api.patch_status(self.name, &parameters(), &Patch::Strategic(patch)).await
+            let request = if status {
+                place.patch_subresource("status", self.name, &parameters(), &Patch::Strategic(patch))
             } else {
-                api.patch(self.name, &parameters(), &Patch::Merge(patch)).await
+                place.patch(self.name, &parameters(), &Patch::Merge(patch))
             };
-            match answer {
+            match read::answer(&self.environment.client, request).await {
                 Ok(node) => self.environment.seen.nodes.observe(node),
                 Err(kube::Error::Api(status)) if status.is_not_found() => {}
                 Err(error) => return Err(error),
@@ -276,6 +281,7 @@ impl Agent<'_> {
     async fn say(&self, steps: &[Step]) {
         let reports: Vec<_> = steps.iter().map(Step::report).collect();
         let api = self.environment.api::<MachineConfigNode>();
+        let place = Request::new(MachineConfigNode::url_path(&(), None));
         let write = || async {
             let (Some(object), Some(node)) =
                 (self.environment.seen.reports.get(self.name), self.environment.seen.nodes.get(self.name))
@@ -286,11 +292,9 @@ impl Agent<'_> {
             let Some(status) = record(&object, &NodeView::new(&node), &reports, images, self.environment.now()) else {
                 return Ok(());
             };
-            let patch = status_patch(&object, &status);
-            self.environment
-                .seen
-                .reports
-                .observe(api.patch_status(self.name, &parameters(), &Patch::Merge(patch)).await?);
+            let patch = Patch::Merge(status_patch(&object, &status));
+            let request = place.patch_subresource("status", self.name, &parameters(), &patch);
+            self.environment.seen.reports.observe(read::answer(&self.environment.client, request).await?);
             Ok(())
         };
         let insisting = || async {

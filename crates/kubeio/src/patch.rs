@@ -1,7 +1,7 @@
 //! The writes that weir makes. The cache says where its objects are. Merge patches name only what changes, so fields that weir does
 //! not know survive.
 
-use crate::{Cache, Error, cache::Cached, error::optional};
+use crate::{Cache, Error, cache::Cached, error::optional, read};
 use kube::{
     Client,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -9,6 +9,7 @@ use kube::{
 };
 use serde::Serialize;
 use serde_json::Value;
+use std::fmt::Debug;
 
 /// Field manager of everything that weir writes: the reference's name, so that taking over does not split ownership.
 pub const FIELD_MANAGER: &str = "machine-config-operator";
@@ -31,7 +32,7 @@ pub async fn merge_status<K: Cached>(
     client: &Client,
     cache: &Cache<K>,
     name: &str,
-    patch: &Value,
+    patch: &(impl Serialize + Debug + Sync),
 ) -> Result<(), Error> {
     written(client, cache, name, Part::Status, Ok(Patch::Merge(patch))).await
 }
@@ -83,7 +84,7 @@ async fn written<K: Cached>(
     cache: &Cache<K>,
     name: &str,
     part: Part,
-    patch: kube::Result<Patch<&Value>>,
+    patch: kube::Result<Patch<impl Serialize + Debug>>,
 ) -> Result<(), Error> {
     written_to(client, cache, (place(cache, None), name), part, patch).await
 }
@@ -103,7 +104,7 @@ async fn written_to<K: Cached>(
         }
     };
     let answer = match request {
-        Ok(request) => asked(client, request).await,
+        Ok(request) => read::answer(client, request).await,
         Err(error) => Err(error),
     };
     cache.observe(answer.map_err(|source| Error::new::<K>(doing, name, source))?);
@@ -118,7 +119,7 @@ async fn written_to<K: Cached>(
 pub async fn apply<K: Cached>(client: &Client, cache: &Cache<K>, name: &str, object: &Value) -> Result<(), Error> {
     let namespace = object["metadata"]["namespace"].as_str();
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
-    let answer = asked(client, place(cache, namespace).patch(name, &parameters, &Patch::Apply(object))).await;
+    let answer = read::answer(client, place(cache, namespace).patch(name, &parameters, &Patch::Apply(object))).await;
     cache.observe(answer.map_err(|source| Error::new::<K>("applying", name, source))?);
     Ok(())
 }
@@ -148,7 +149,7 @@ pub async fn create<K: Cached + Serialize>(client: &Client, cache: &Cache<K>, ob
     let name = object.meta().name.clone().unwrap_or_default();
     let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
     let answer = match serde_json::to_vec(object) {
-        Ok(text) => asked(client, place(cache, None).create(&parameters, text)).await,
+        Ok(text) => read::answer(client, place(cache, None).create(&parameters, text)).await,
         Err(error) => Err(kube::Error::SerdeError(error)),
     };
     match answer.map_err(|source| Error::new::<K>("creating", &name, source)) {
@@ -164,11 +165,4 @@ pub async fn create<K: Cached + Serialize>(client: &Client, cache: &Cache<K>, ob
 /// The place of the cache's objects, or of those in a namespace.
 fn place<K: Cached>(cache: &Cache<K>, namespace: Option<&str>) -> Request {
     Request::new(K::url_path(&(), namespace.or(cache.selection().namespace)))
-}
-
-async fn asked<K: Cached>(
-    client: &Client,
-    request: Result<http::Request<Vec<u8>>, kube::core::request::Error>,
-) -> kube::Result<K> {
-    client.request(request.map_err(kube::Error::BuildRequest)?).await
 }

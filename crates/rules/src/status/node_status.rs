@@ -25,6 +25,7 @@ pub use step::{Report, Said, Step};
 use crate::{rollout::membership::Assignment, view::NodeView};
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
+use serde::Serialize;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use weir_api::{
@@ -176,17 +177,45 @@ pub fn record(
     (new != old).then_some(new)
 }
 
+/// A merge patch of a status.
+#[derive(Clone, Debug, Serialize)]
+pub struct StatusPatch<'a> {
+    metadata: Read<'a>,
+    status: Changes<'a>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Read<'a> {
+    resource_version: Option<&'a str>,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Changes<'a> {
+    conditions: Option<&'a [MetaCondition]>,
+    observed_generation: Option<i64>,
+    config_version: Option<&'a ConfigVersion>,
+    /// Absent where it stays as it is; null where it goes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    config_image: Option<Option<&'a ConfigImage>>,
+}
+
 /// The merge patch of an object's status; it applies only to the object as it was read, because the daemon
 /// writes to the same list.
 #[must_use]
-pub fn status_patch(object: &MachineConfigNode, new: &MachineConfigNodeStatus) -> Value {
-    let mut patch = json!({
-        "conditions": new.conditions, "observedGeneration": new.observed_generation, "configVersion": new.config_version,
-    });
-    if new.config_image != object.status.as_ref().and_then(|status| status.config_image.clone()) {
-        patch["configImage"] = json!(new.config_image);
+pub fn status_patch<'a>(object: &'a MachineConfigNode, new: &'a MachineConfigNodeStatus) -> StatusPatch<'a> {
+    let before = object.status.as_ref().and_then(|status| status.config_image.as_ref());
+    let now = new.config_image.as_ref();
+    StatusPatch {
+        metadata: Read { resource_version: object.metadata.resource_version.as_deref() },
+        status: Changes {
+            conditions: new.conditions.as_deref(),
+            observed_generation: new.observed_generation,
+            config_version: new.config_version.as_ref(),
+            config_image: (now != before).then_some(now),
+        },
     }
-    json!({"metadata": {"resourceVersion": object.metadata.resource_version}, "status": patch})
 }
 
 /// The subject of the round, for the messages it leaves behind (R-NODE-4).

@@ -176,7 +176,7 @@ fn generations_never_decrease_and_foreign_fields_stay() {
     said.report(&Step::Rebooted, 2);
     let status = said.object.status.clone().unwrap();
     assert_eq!((status.observed_generation, status.other["newer"].clone()), (Some(9), json!(1)));
-    let patch = status_patch(&said.object, &status);
+    let patch = serde_json::to_value(status_patch(&said.object, &status)).unwrap();
     assert_eq!(patch["metadata"], json!({"resourceVersion": "77"}));
     let keys: Vec<_> = patch["status"].as_object().unwrap().keys().cloned().collect();
     assert_eq!(keys, ["conditions", "configVersion", "observedGeneration"]);

@@ -470,7 +470,7 @@ impl Scenario {
         }
         if let Some(status) = record(&report, &node_view, &drain_reports(&node_view, &plan, &tried), false, self.now) {
             let mut object = serde_json::to_value(&report).unwrap();
-            merge(&mut object, &status_patch(&report, &status));
+            merge(&mut object, &serde_json::to_value(status_patch(&report, &status)).unwrap());
             self.reports.insert(name.to_owned(), object);
         }
         lines.push(said(&plan.step));
