@@ -111,6 +111,12 @@ impl Context {
         self.release().gates()
     }
 
+    /// Whether the gate is known to be on for our release.
+    #[must_use]
+    pub fn is_on(&self, gate: &str) -> bool {
+        self.release().is_on(gate)
+    }
+
     /// Whether there are OS image streams.
     ///
     /// # Errors

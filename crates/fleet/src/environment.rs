@@ -25,7 +25,7 @@ use weir_api::{
     },
 };
 use weir_kubeio::{Cache, Clock, Missing, Selection, drive::chain, outage};
-use weir_rules::stream::gates::gates;
+use weir_rules::stream::gates::gate_list;
 use weir_rules::view::{Annotations, ImageMode};
 
 /// Turns an OS image's pull spec into a readable name: the text of a node's `osImage`.
@@ -192,8 +192,8 @@ impl Environment {
     /// Whether MachineConfigNodes report images.
     pub(crate) fn reports_images(&self) -> bool {
         let (object, cluster) = (self.seen.gates.get(CLUSTER), self.seen.versions.get(VERSION));
-        let gates = gates(object.as_deref(), None, cluster.as_deref());
-        gates.is_ok_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING))
+        let list = gate_list(object.as_deref(), None, cluster.as_deref());
+        list.is_ok_and(|list| list.enabled.iter().any(|on| on.name == IMAGE_MODE_STATUS_REPORTING))
     }
 
     /// Waits until something holds for a node; false if the node disappears first.

@@ -16,10 +16,7 @@ use std::{
 };
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use weir_api::{MachineConfigNode, MachineConfigPool, keys::names};
-use weir_kubeio::{
-    Cache, Clock,
-    seen::{Changed, changed},
-};
+use weir_kubeio::{Cache, Clock, Mark};
 use weir_rules::view::NodeReport;
 
 /// Changes within this time are handled together: with thousands of machines there is always another one.
@@ -51,11 +48,11 @@ enum Due {
     Rest,
 }
 
-/// The last seen state, and which machines need checking.
+/// What was seen, and which machines need checking.
 struct Looked<'a> {
     machines: BTreeMap<&'a str, usize>,
-    nodes: Vec<Arc<Node>>,
-    reports: Vec<Arc<MachineConfigNode>>,
+    nodes: Mark,
+    reports: Mark,
     due: BTreeSet<usize>,
 }
 
@@ -63,20 +60,17 @@ impl<'a> Looked<'a> {
     fn at(machines: &'a [Machine]) -> Self {
         Self {
             machines: machines.iter().enumerate().map(|(index, machine)| (machine.name.as_str(), index)).collect(),
-            nodes: Vec::new(),
-            reports: Vec::new(),
+            nodes: Mark::default(),
+            reports: Mark::default(),
             due: (0..machines.len()).collect(),
         }
     }
 
     /// Marks machines whose objects changed since the last check.
     fn look(&mut self, seen: &Seen) {
-        let (nodes, reports) = (seen.nodes.all(), seen.reports.all());
-        let of_nodes = changed(&self.nodes, &nodes);
-        let of_reports = changed(&self.reports, &reports);
-        let names = of_nodes.iter().map(Changed::name).chain(of_reports.iter().map(Changed::name));
-        self.due.extend(names.filter_map(|name| self.machines.get(name.as_str()).copied()));
-        (self.nodes, self.reports) = (nodes, reports);
+        let of_nodes = seen.nodes.since(&mut self.nodes).into_iter().map(|(name, _)| name);
+        let of_reports = seen.reports.since(&mut self.reports).into_iter().map(|(name, _)| name);
+        self.due.extend(of_nodes.chain(of_reports).filter_map(|name| self.machines.get(name.as_str()).copied()));
     }
 }
 

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
+    ops::Bound,
     sync::Arc,
 };
 use tokio::sync::watch;
@@ -50,9 +51,40 @@ struct Shared<K> {
     revisions: watch::Sender<u64>,
 }
 
+/// Where a look at a cache ended; a new one has seen nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark(u64);
+
+/// Which objects came, changed or went, in this order; of each the last time.
+#[derive(Debug, Default)]
+struct History {
+    last: BTreeMap<Arc<Key>, u64>,
+    order: BTreeMap<u64, Arc<Key>>,
+    end: u64,
+}
+
+impl History {
+    fn note(&mut self, key: &Key) {
+        self.end += 1;
+        let key = match self.last.get_mut(key) {
+            Some(last) => {
+                let before = std::mem::replace(last, self.end);
+                self.order.remove(&before)
+            }
+            None => {
+                let key = Arc::new(key.clone());
+                self.last.insert(key.clone(), self.end);
+                Some(key)
+            }
+        };
+        self.order.extend(key.map(|key| (self.end, key)));
+    }
+}
+
 #[derive(Debug)]
 struct Objects<K> {
     found: BTreeMap<Key, Arc<K>>,
+    history: History,
     broken: BTreeMap<Key, Unreadable>,
     /// Uids of objects that the watch reported as deleted: the response to an earlier write does not bring them back.
     gone: BTreeMap<Key, Option<String>>,
@@ -84,6 +116,7 @@ impl<K: Cached> Cache<K> {
     pub fn of(missing: Missing, selection: Selection) -> Self {
         let objects = Objects {
             found: BTreeMap::new(),
+            history: History::default(),
             broken: BTreeMap::new(),
             gone: BTreeMap::new(),
             awaited: BTreeMap::new(),
@@ -108,6 +141,16 @@ impl<K: Cached> Cache<K> {
     #[must_use]
     pub fn all(&self) -> Vec<Arc<K>> {
         self.read().found.values().cloned().collect()
+    }
+
+    /// Names of the objects that came, changed or went since the look that ended at this mark, and what is there of them now;
+    /// moves the mark. Costs nothing for the others, of which there are thousands. Of cluster-scoped kinds.
+    pub fn since(&self, mark: &mut Mark) -> Vec<(String, Option<Arc<K>>)> {
+        let objects = self.read();
+        let later = objects.history.order.range((Bound::Excluded(mark.0), Bound::Unbounded));
+        let changed = later.map(|(_, key)| (key.1.clone(), objects.found.get(&**key).cloned())).collect();
+        mark.0 = objects.history.end;
+        changed
     }
 
     /// The cluster-scoped object with this name.
@@ -223,6 +266,7 @@ impl<K: Cached> Objects<K> {
     /// Records that there are no objects. Returns whether that was unknown before.
     fn empty(&mut self) -> bool {
         let changed = !self.synced || self.served || !self.found.is_empty() || self.failing.is_some();
+        self.found.keys().for_each(|key| self.history.note(key));
         self.found.clear();
         self.broken.clear();
         self.announce_all();
@@ -249,7 +293,13 @@ impl<K: Cached> Objects<K> {
                 for read in all {
                     listed.insert(self.take(read).1);
                 }
-                self.found.retain(|key, _| listed.contains(key));
+                self.found.retain(|key, _| {
+                    let stays = listed.contains(key);
+                    if !stays {
+                        self.history.note(key);
+                    }
+                    stays
+                });
                 self.broken.retain(|key, _| listed.contains(key));
                 self.announce_all();
                 self.revision += 1;
@@ -263,6 +313,7 @@ impl<K: Cached> Objects<K> {
                 let broken = self.broken.remove(&key).is_some();
                 self.gone.insert(key.clone(), identity.uid);
                 let found = self.found.remove(&key).is_some();
+                self.history.note(&key);
                 self.announce(&key);
                 self.revision += 1;
                 found || broken
@@ -281,6 +332,7 @@ impl<K: Cached> Objects<K> {
                 let (identity, unreadable) = *odd;
                 let key = (identity.namespace, identity.name);
                 self.found.remove(&key);
+                self.history.note(&key);
                 self.announce(&key);
                 if self.broken.get(&key) == Some(&unreadable) {
                     return (false, key);
@@ -312,6 +364,7 @@ impl<K: Cached> Objects<K> {
         // They are not used here, and are a third of a node's size.
         object.meta_mut().managed_fields = None;
         self.announce(&key);
+        self.history.note(&key);
         self.found.insert(key, Arc::new(object));
         true
     }
@@ -397,6 +450,28 @@ mod tests {
         for event in events {
             cache.write(|objects| objects.fold(event));
         }
+    }
+
+    #[test]
+    fn a_look_sees_what_happened_since_the_one_before() {
+        let cache = Cache::new();
+        let mut mark = Mark::default();
+        let mut look = || -> Vec<(String, bool)> {
+            cache.since(&mut mark).into_iter().map(|(name, now)| (name, now.is_some())).collect()
+        };
+        fold(&cache, vec![Event::Listed(["a", "b", "c"].map(|name| read(object(name, 1, "x"))).into())]);
+        let of =
+            |names: &[(&str, bool)]| names.iter().map(|(name, there)| ((*name).to_owned(), *there)).collect::<Vec<_>>();
+        assert_eq!(look(), of(&[("a", true), ("b", true), ("c", true)]));
+        assert_eq!(look(), []);
+        fold(&cache, vec![applied(object("b", 2, "y")), applied(object("a", 2, "y")), applied(object("b", 3, "z"))]);
+        fold(&cache, vec![applied(object("c", 1, "x")), deleted(object("a", 3, "y"))]);
+        assert_eq!(look(), of(&[("b", true), ("a", false)]));
+        fold(&cache, vec![Event::Listed(vec![read(object("c", 1, "x"))])]);
+        assert_eq!(look(), of(&[("b", false)]));
+        assert_eq!(cache.since(&mut Mark::default()).len(), 3);
+        cache.write(Objects::empty);
+        assert_eq!(look(), of(&[("c", false)]));
     }
 
     #[test]

@@ -15,7 +15,6 @@
 //! | [`outage`] | which parts of the API server cannot be reached |
 //! | [`patch`] | the writes weir makes |
 //! | [`read`] | the objects in a response, each by itself |
-//! | [`seen`] | which objects changed since the last look |
 //! | `watch` | changes of the objects of a kind |
 //! | [`watches`] | who watches which objects, and what to do without their kind: one row each |
 //! | [`pods`] | the pods of one node, and their eviction |
@@ -35,13 +34,12 @@ pub mod outage;
 pub mod patch;
 pub mod pods;
 pub mod read;
-pub mod seen;
 pub mod wait;
 mod watch;
 pub mod watches;
 
 pub use batch::batch;
-pub use cache::Cache;
+pub use cache::{Cache, Mark};
 pub use clock::Clock;
 pub use drive::{Classed, Controller, Driven, Next, drive};
 pub use error::Error;

@@ -137,7 +137,7 @@ impl Actor<'_> {
     ) -> Result<(), Error> {
         let Some(report) = &observed.report else { return Ok(()) };
         let context = &self.controller.context;
-        let images = context.gates().is_ok_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING));
+        let images = context.is_on(IMAGE_MODE_STATUS_REPORTING);
         let reports = drain_reports(view, plan, &memory.tried);
         let Some(status) = record(report, view, &reports, images, now) else { return Ok(()) };
         let change = status_patch(report, &status);

@@ -19,7 +19,7 @@ use memory::Memory;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::watch;
-use weir_kubeio::{Error, Next, Recorder, seen::changed};
+use weir_kubeio::{Error, Mark, Next, Recorder};
 use weir_rules::view::NodeView;
 
 /// Component name in events, as in the reference.
@@ -36,10 +36,10 @@ pub struct Controller {
     nodes: Mutex<Nodes>,
 }
 
-/// The nodes as last seen, and those of them that request something, by name.
+/// Up to where nodes were seen, and those of them that request something, by name.
 #[derive(Debug, Default)]
 struct Nodes {
-    all: Vec<Arc<Node>>,
+    seen: Mark,
     asking: BTreeMap<String, Arc<Node>>,
 }
 
@@ -54,15 +54,13 @@ impl Controller {
     /// Nodes that request something. Attempts on other nodes are forgotten.
     fn asking(&self) -> Vec<Arc<Node>> {
         let mut nodes = self.nodes.lock();
-        let now = self.context.cluster.nodes.all();
-        let Nodes { all, asking } = &mut *nodes;
-        for changed in changed(all, &now) {
-            match changed.now.filter(|node| NodeView::new(node).asked_drain().is_some()) {
-                Some(node) => _ = asking.insert(changed.name(), node.clone()),
-                None => _ = asking.remove(&changed.name()),
+        let Nodes { seen, asking } = &mut *nodes;
+        for (name, node) in self.context.cluster.nodes.since(seen) {
+            match node.filter(|node| NodeView::new(node).asked_drain().is_some()) {
+                Some(node) => _ = asking.insert(name, node),
+                None => _ = asking.remove(&name),
             }
         }
-        *all = now;
         self.memory.keep(|name| asking.contains_key(name));
         asking.values().cloned().collect()
     }

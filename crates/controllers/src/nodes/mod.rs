@@ -10,7 +10,7 @@ mod observe;
 
 use crate::Context;
 use act::act;
-use observe::Observed;
+use observe::{Observed, Seen};
 use parking_lot::Mutex;
 use tokio::sync::watch;
 use weir_kubeio::{Error, Next, batch};
@@ -20,7 +20,7 @@ use weir_kubeio::{Error, Next, batch};
 pub struct Controller {
     context: Context,
     /// What was seen in the last pass after which everything was up to date.
-    last: Mutex<Option<Observed>>,
+    last: Mutex<Option<Seen>>,
 }
 
 impl Controller {
@@ -47,12 +47,12 @@ impl weir_kubeio::Controller for Controller {
         if !self.context.cluster.is_synced() || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }
-        let observed = Observed::new(&self.context);
         let last = self.last.lock().take();
-        let writes = observed.writes(last.as_ref()).into_iter().map(|write| ((), act(&self.context, write)));
+        let observed = Observed::new(&self.context, last);
+        let writes = observed.writes(&self.context.cluster).into_iter().map(|write| ((), act(&self.context, write)));
         let outcomes = batch(writes.collect()).await;
         outcomes.into_iter().try_for_each(|(_, outcome)| outcome)?;
-        *self.last.lock() = Some(observed);
+        *self.last.lock() = Some(observed.seen());
         Ok(Next::Await)
     }
 }

@@ -1,13 +1,13 @@
 //! What to create, change and delete.
 
-use crate::Context;
-use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::LabelSelector};
+use crate::{Cluster, Context};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use weir_api::{MachineConfigNode, MachineConfigPool, keys::gates::IMAGE_MODE_STATUS_REPORTING};
-use weir_kubeio::seen::{Changed, changed};
+use weir_api::{MachineConfigPool, keys::gates::IMAGE_MODE_STATUS_REPORTING};
+use weir_kubeio::Mark;
 use weir_rules::{
     rollout::membership::pools_of,
     status::node_status::{Change, NodeObjectView, object_change, orphans},
@@ -26,18 +26,26 @@ pub(super) enum Write {
 #[derive(Debug)]
 pub(super) struct Observed {
     pools: Vec<Arc<MachineConfigPool>>,
-    /// The parts of the pools that decide which pool a node is in.
+    /// Whose objects are looked at, as far as there are any.
+    due: BTreeSet<String>,
+    seen: Seen,
+}
+
+/// What a look has seen: what decides about every node, and up to where the nodes and their objects.
+#[derive(Debug)]
+pub(super) struct Seen {
     selects: Vec<Pool>,
-    nodes: Vec<Arc<Node>>,
-    reports: Vec<Arc<MachineConfigNode>>,
     images: bool,
+    nodes: Mark,
+    reports: Mark,
 }
 
 /// The parts of a pool that concern its nodes: name, selector, target, and what it has reached.
 type Pool = (Option<String>, Option<LabelSelector>, Option<String>, Option<String>);
 
 impl Observed {
-    pub(super) fn new(context: &Context) -> Self {
+    /// When all was right after `before`, only what changed since is looked at.
+    pub(super) fn new(context: &Context, before: Option<Seen>) -> Self {
         let cluster = &context.cluster;
         let pool = |pool: &MachineConfigPool| -> Pool {
             let target = pool.spec.configuration.as_ref().map(|c| c.name().to_owned());
@@ -45,45 +53,34 @@ impl Observed {
             (pool.metadata.name.clone(), pool.spec.node_selector.clone(), target, reached)
         };
         let pools = cluster.pools.all();
-        Self {
-            selects: pools.iter().map(|object| pool(object)).collect(),
-            pools,
-            nodes: cluster.nodes.all(),
-            reports: cluster.reports.all(),
-            images: context.gates().is_ok_and(|gates| gates.is_on(IMAGE_MODE_STATUS_REPORTING)),
-        }
+        let selects: Vec<_> = pools.iter().map(|object| pool(object)).collect();
+        let images = context.is_on(IMAGE_MODE_STATUS_REPORTING);
+        let before = before.filter(|before| before.selects == selects && before.images == images);
+        let (mut nodes, mut reports) = before.map(|before| (before.nodes, before.reports)).unwrap_or_default();
+        let of_nodes = cluster.nodes.since(&mut nodes).into_iter().map(|(name, _)| name);
+        let of_reports = cluster.reports.since(&mut reports).into_iter().map(|(name, _)| name);
+        Self { due: of_nodes.chain(of_reports).collect(), pools, seen: Seen { selects, images, nodes, reports } }
     }
 
-    /// The writes. If everything was up to date at `before`, only what changed since then is looked at.
-    pub(super) fn writes(&self, before: Option<&Self>) -> Vec<Write> {
-        let before = before.filter(|before| before.selects == self.selects && before.images == self.images);
-        let touched = before.map(|before| self.touched(before));
-        if touched.as_ref().is_some_and(BTreeSet::is_empty) {
-            return Vec::new();
-        }
-        let is_due = |name: &str| touched.as_ref().is_none_or(|touched| touched.contains(name));
+    /// What is to be written.
+    pub(super) fn writes(&self, cluster: &Cluster) -> Vec<Write> {
         let pools: Vec<_> = self.pools.iter().map(|pool| PoolView::new(pool)).collect();
-        let name = |report: &MachineConfigNode| report.metadata.name.clone().unwrap_or_default();
-        let due: Vec<_> = self.reports.iter().filter(|report| is_due(&name(report))).collect();
-        let by_name: BTreeMap<_, _> = due.iter().map(|report| (name(report), report.as_ref())).collect();
-        let mut writes = Vec::new();
-        let nodes = self.nodes.iter().filter(|node| node.metadata.name.as_deref().is_some_and(&is_due));
-        let mut there = BTreeSet::new();
-        for node in nodes.map(|node| NodeView::new(node)) {
+        let nodes: Vec<_> = self.due.iter().filter_map(|name| cluster.nodes.get(name)).collect();
+        let objects: BTreeMap<_, _> =
+            self.due.iter().filter_map(|name| Some((name.as_str(), cluster.reports.get(name)?))).collect();
+        let (mut writes, mut there) = (Vec::new(), BTreeSet::new());
+        for node in nodes.iter().map(|node| NodeView::new(node)) {
             there.insert(node.name);
-            let object = by_name.get(node.name).copied();
-            let view = NodeObjectView { node: &node, pool: &pools_of(&pools, &node), object, images: self.images };
-            writes.extend(object_change(&view).map(|change| Write::Make(node.name.to_owned(), change)));
+            let (pool, object) = (&pools_of(&pools, &node), objects.get(node.name).map(AsRef::as_ref));
+            let change = object_change(&NodeObjectView { node: &node, pool, object, images: self.seen.images });
+            writes.extend(change.map(|change| Write::Make(node.name.to_owned(), change)));
         }
-        let gone = orphans(by_name.values().copied(), &there);
+        let gone = orphans(objects.values().map(AsRef::as_ref), &there);
         writes.extend(gone.into_iter().map(|name| Write::Delete(name.to_owned())));
         writes
     }
 
-    /// Names of nodes and of their objects that changed.
-    fn touched(&self, before: &Self) -> BTreeSet<String> {
-        let nodes = changed(&before.nodes, &self.nodes).iter().map(Changed::name).collect::<Vec<_>>();
-        let reports = changed(&before.reports, &self.reports);
-        nodes.into_iter().chain(reports.iter().map(Changed::name)).collect()
+    pub(super) fn seen(self) -> Seen {
+        self.seen
     }
 }
