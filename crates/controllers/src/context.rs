@@ -6,6 +6,7 @@ use kube::Client;
 use std::{fmt, sync::Arc, time::Duration};
 use weir_api::{
     ClusterVersion,
+    feature_gate::Gate,
     keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
 };
 use weir_distro::Profile;
@@ -113,7 +114,7 @@ impl Context {
 
     /// Whether the gate is known to be on for our release.
     #[must_use]
-    pub fn is_on(&self, gate: &str) -> bool {
+    pub fn is_on(&self, gate: Gate) -> bool {
         self.release().is_on(gate)
     }
 

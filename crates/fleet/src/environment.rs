@@ -193,7 +193,7 @@ impl Environment {
     pub(crate) fn reports_images(&self) -> bool {
         let (object, cluster) = (self.seen.gates.get(CLUSTER), self.seen.versions.get(VERSION));
         let list = gate_list(object.as_deref(), None, cluster.as_deref());
-        list.is_ok_and(|list| list.enabled.iter().any(|on| on.name == IMAGE_MODE_STATUS_REPORTING))
+        list.is_ok_and(|list| list.enabled.iter().any(|on| on.name == IMAGE_MODE_STATUS_REPORTING.name()))
     }
 
     /// Waits until something holds for a node; false if the node disappears first.

@@ -94,7 +94,7 @@ async fn written_to<K: Cached>(
     cache: &Cache<K>,
     (place, name): (Request, &str),
     part: Part,
-    patch: kube::Result<Patch<&Value>>,
+    patch: kube::Result<Patch<impl Serialize + Debug>>,
 ) -> Result<(), Error> {
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
     let (doing, request) = match part {

@@ -22,7 +22,10 @@ use weir_api::{
     FeatureGate, MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig,
     condition::find,
     crds::{FeatureSet, crds},
-    keys::build::{CURRENT_BUILD, REBUILD},
+    keys::{
+        build::{CURRENT_BUILD, REBUILD},
+        pool::IMAGE_BUILD_DEGRADED,
+    },
 };
 use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::{
@@ -263,7 +266,7 @@ fn state(cluster: &Cluster) -> Option<State> {
 fn degraded(cluster: &Cluster) -> String {
     let pool = cluster.pools.get("worker").unwrap();
     let conditions = pool.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    find(conditions, "ImageBuildDegraded")
+    find(conditions, IMAGE_BUILD_DEGRADED)
         .map(|held| format!("{} {} {}", held.status, held.reason, held.message))
         .unwrap_or_default()
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use jiff::Timestamp;
 use weir_api::{
-    Condition, keys::pool::NODE_DEGRADED, machine_os_build::MachineOSBuildStatus,
+    Condition, condition::ConditionType, keys::pool::NODE_DEGRADED, machine_os_build::MachineOSBuildStatus,
     machine_os_config::MachineOSConfigStatus,
 };
 
@@ -174,7 +174,8 @@ fn whoever_asks_gets_a_build() {
     case.annotate(REBUILD, "");
     assert_eq!(case.plan(), build(BuildReason::Asked, true));
     // Nothing is deleted while it could not be built anew.
-    let condition = |type_: &str| Condition { type_: type_.into(), status: TRUE.into(), ..Condition::default() };
+    let condition =
+        |type_: ConditionType| Condition { type_: type_.into(), status: TRUE.into(), ..Condition::default() };
     case.pool.status.get_or_insert_default().conditions = Some(vec![condition(RENDER_DEGRADED)]);
     let pool = "worker".to_owned();
     assert_eq!(case.plan(), Plan::Wait(Waiting::Degraded { pool, condition: RENDER_DEGRADED }));
