@@ -51,7 +51,7 @@ pub(crate) struct Custom {
     /// Version of the definition in the store.
     pub(crate) revision: u64,
     pub(crate) types: Types,
-    pub(crate) schema: Schema,
+    pub(crate) schema: Arc<Schema>,
     pub(crate) columns: Vec<Column>,
     /// Fields that field selectors may name, as `spec.color`.
     pub(crate) selectable: Vec<String>,

@@ -9,6 +9,7 @@ use crate::{
     scale::Scale,
     types::Types,
 };
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::{
     collections::BTreeSet,
@@ -117,7 +118,7 @@ fn validate_parts(versions: &[Value], old: Option<&Value>) -> Vec<FieldError> {
             let place =
                 if schemas { "spec.validation.openAPIV3Schema".to_owned() } else { own("schema.openAPIV3Schema") };
             let stored = old.and_then(|old| self::schema(old, text(version, &["name"])));
-            let found = match Schema::compile(schema) {
+            let found = match compiled(schema) {
                 Ok(compiled) => compiled.too_expensive(stored == Some(schema)),
                 Err(errors) => errors,
             };
@@ -256,6 +257,20 @@ pub(crate) fn establish(crd: &mut Value, taken: &BTreeSet<String>, now: &str) {
     object::set(crd, "status", status);
 }
 
+/// The schema that was compiled last: a definition is judged, and then served.
+static LAST: Mutex<Option<(Value, Arc<Schema>)>> = Mutex::new(None);
+
+fn compiled(schema: &Value) -> Result<Arc<Schema>, Vec<FieldError>> {
+    if let Some((of, compiled)) = &*LAST.lock()
+        && of == schema
+    {
+        return Ok(compiled.clone());
+    }
+    let compiled = Arc::new(Schema::compile(schema)?);
+    *LAST.lock() = Some((schema.clone(), compiled.clone()));
+    Ok(compiled)
+}
+
 /// The resources that an established definition serves; `revision` is its version in the store.
 pub(crate) fn resources(crd: &Value, revision: u64) -> Vec<Arc<Resource>> {
     let established = |c: &Value| c["type"] == "Established" && c["status"] == "True";
@@ -273,7 +288,7 @@ pub(crate) fn resources(crd: &Value, revision: u64) -> Vec<Arc<Resource>> {
 fn resource(crd: &Value, version: &Value, revision: u64) -> Option<Resource> {
     let spec = |path: &[&str]| text(crd, &[&["spec"], path].concat()).to_owned();
     let schema = object::at(version, &["schema", "openAPIV3Schema"]).unwrap_or(&Value::Null);
-    let compiled = Schema::compile(schema).ok()?;
+    let compiled = compiled(schema).ok()?;
     let mut hasher = DefaultHasher::new();
     schema.to_string().hash(&mut hasher);
     let columns = list(version, &["additionalPrinterColumns"]).iter().map(|c| Column {
