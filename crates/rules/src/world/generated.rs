@@ -212,7 +212,8 @@ impl<'a> Generators<'a> {
         let version = templates.release.as_deref();
         let known = gates_of(world, version).map(|list| {
             let of = |gates: &[GateName], on| gates.iter().map(|gate| (gate.name.clone(), on)).collect::<Vec<_>>();
-            of(&list.enabled, true).into_iter().chain(of(&list.disabled, false)).collect()
+            // One that is in both lists is on, as everywhere.
+            of(&list.disabled, false).into_iter().chain(of(&list.enabled, true)).collect()
         });
         let release = version.and_then(|version| version.parse().ok()).unwrap_or(NEWEST);
         let gates = known.unwrap_or_default();
