@@ -1,4 +1,4 @@
-//! Writes what is generated, and what is said of the objects it comes from.
+//! Writes the generated MachineConfigs, and reports on the objects they come from.
 
 use crate::{Context, last_said::LastSaid};
 use serde_json::json;
@@ -21,14 +21,14 @@ use weir_rules::{
     },
 };
 
-/// Events are recorded under these names, the reference's.
+/// Component names in events, as in the reference.
 const KUBELETS: &str = "machineconfigcontroller-kubeletconfigcontroller";
 const RUNTIMES: &str = "machineconfigcontroller-containerruntimeconfigcontroller";
 /// Reasons of events.
 const FAILED: &str = "GenerationFailed";
 const NOTICED: &str = "GenerationNotice";
 
-/// What the API server refused, by object.
+/// Objects whose writes the API server refused, and why.
 pub(super) type Refused = Vec<(Subject, String)>;
 
 /// Writes for one pass.
@@ -40,7 +40,7 @@ pub(super) struct Writer<'a> {
 }
 
 impl Writer<'_> {
-    /// Writes everything. What the API server will always refuse does not keep the other objects from being written.
+    /// Writes everything. A permanent refusal by the API server does not stop the other objects.
     pub(super) async fn act(&self, decision: &Decision) -> Result<Refused, Error> {
         let (Decision::Write(parts) | Decision::Adopt(parts)) = decision else { return Ok(Vec::new()) };
         let mut refused = Vec::new();
@@ -91,7 +91,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Changes the metadata of an object whose name goes into those of its MachineConfigs.
+    /// Changes the metadata of a KubeletConfig or ContainerRuntimeConfig.
     async fn mark(&self, subject: &Subject, change: &serde_json::Value) -> Result<(), Error> {
         let (client, cluster) = (&self.context.client, &self.context.cluster);
         match subject {
@@ -121,7 +121,7 @@ impl Writer<'_> {
         }
     }
 
-    /// Says in the ControllerConfig how far it is, and tells once of each object what does not go well.
+    /// Reports progress on the ControllerConfig, and problems once on each object.
     pub(super) async fn report(&self, decision: &Decision, done: Result<&Refused, &Error>) -> Result<(), Error> {
         match decision {
             Decision::Fail(why) => self.say(Progress::Failing(why)).await?,
@@ -149,13 +149,13 @@ impl Writer<'_> {
         Ok(())
     }
 
-    /// Writes the status of the ControllerConfig as it was read; what others wrote to it since then stays.
+    /// Writes the status for the ControllerConfig as it was read; later changes by others are kept.
     async fn say(&self, progress: Progress<'_>) -> Result<(), Error> {
         let (context, configs) = (self.context, &self.context.cluster.controller_configs);
         let now = context.clock.now();
         let Some(live) = configs.get(CONTROLLER_CONFIG) else { return Ok(()) };
         if progress == Progress::Running && complete(Some(&live)).is_err() && live.status.is_none() {
-            // Nobody has taken it for complete yet.
+            // Without any status nobody takes it for complete.
             return Ok(());
         }
         let read = ControllerConfig { status: live.status.clone(), ..self.config.clone() };
@@ -165,7 +165,7 @@ impl Writer<'_> {
         patch::edit_status(&context.client, configs, CONTROLLER_CONFIG, &change).await
     }
 
-    /// Says in the ControllerConfig whose it is what is generated, where another operator generated before.
+    /// Says on the ControllerConfig who generates, if another operator generated before.
     async fn say_whose(&self, decision: &Decision) -> Result<(), Error> {
         let (context, configs) = (self.context, &self.context.cluster.controller_configs);
         let authority = match decision {

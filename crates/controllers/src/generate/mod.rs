@@ -1,12 +1,12 @@
-//! Keeps the MachineConfigs that are generated: from the templates of the release, and from the settings of kubelets, container
-//! runtimes and registries.
+//! Maintains the generated MachineConfigs: those of the release's templates, and those of settings for kubelets, container runtimes
+//! and registries.
 //!
 //! | module | part |
 //! |---|---|
-//! | `source` | the templates of the release, and what they give for each pool |
-//! | `act` | writes the MachineConfigs, and what is said of the objects they come from |
+//! | `source` | reads the templates of the release and evaluates them for each pool |
+//! | `act` | writes the MachineConfigs, and reports on the objects they come from |
 //!
-//! One controller for all of them: pools wait until everything that belongs together is written.
+//! One controller does all of it, so that pools wait until everything that belongs together is written.
 
 mod act;
 mod source;
@@ -21,7 +21,7 @@ use weir_api::{
     keys::names::{CLUSTER, CONTROLLER_CONFIG, OPERATOR_NAMESPACE},
     keys::{namespaces, secrets},
 };
-use weir_kubeio::{Error, Next};
+use weir_kubeio::{Error, Next, watches::Unseen};
 use weir_rules::{
     template::{Tree, login::REGISTRY_SECRET},
     view::unreadable::UnreadableObject,
@@ -31,9 +31,9 @@ use weir_rules::{
     },
 };
 
-/// Pause before templates that could not be read are read again, as with the images of a release.
+/// Pause before unreadable templates are read again, the same as for the images of a release.
 const READ_AGAIN: Duration = Duration::from_secs(10);
-/// What must be seen before anything is generated.
+/// Watches that must be complete before anything is generated.
 const SEES: [Watcher; 5] =
     [Watcher::Configuration, Watcher::Pools, Watcher::Settings, Watcher::Images, Watcher::Generators];
 
@@ -42,18 +42,18 @@ const SEES: [Watcher; 5] =
 pub struct Generating {
     /// Whether another operator's work is continued.
     pub continues: bool,
-    /// Whether what weir generates is wanted whatever differs from what that operator generated.
+    /// Whether the user wants weir's version even if it differs from that operator's.
     pub asked: bool,
-    /// Templates that count in the place of those of the release.
+    /// Templates to use instead of the release's.
     pub templates: Option<Arc<Tree>>,
 }
 
-/// The controller of what is generated.
+/// The controller of generated MachineConfigs.
 #[derive(Debug)]
 pub struct Controller {
     context: Context,
     source: Source,
-    /// What was said of each object.
+    /// What was last reported about each object.
     last_said: LastSaid,
 }
 
@@ -65,13 +65,17 @@ impl Controller {
         Self { context, source, last_said: LastSaid::default() }
     }
 
-    /// The world that is generated from; absent while it is not known, or another build keeps the cluster.
-    fn observe(&self) -> Option<(World, Arc<ControllerConfig>)> {
+    /// The ControllerConfig and the world to generate from, or why the world cannot be seen; absent while it is unknown, or while
+    /// another build manages the cluster.
+    fn observe(&self) -> Option<(Arc<ControllerConfig>, Result<World, String>)> {
         let cluster = &self.context.cluster;
-        if !cluster.watches.is_synced(&SEES) || self.context.kept_by_us().is_err() {
+        if self.context.kept_by_us().is_err() {
             return None;
         }
         let config = cluster.controller_configs.get(CONTROLLER_CONFIG)?;
+        if let Some(Unseen { what, why }) = cluster.watches.unseen(&SEES).into_iter().next() {
+            return why.map(|why| (config, Err(format!("{what} cannot be watched: {why}"))));
+        }
         let unreadable = cluster.watches.broken(&SEES).into_iter().map(|object| UnreadableObject {
             said: object.to_string(),
             kind: object.kind,
@@ -84,23 +88,26 @@ impl Controller {
             controller_config: Some(config.clone()),
             ..self.context.configuration()
         };
-        Some((world, config))
+        Some((config, Ok(world)))
     }
 
-    /// What is to be done, and when to look again if nothing changes.
+    /// Nothing can be generated. Where another operator generates, its ControllerConfig stays complete.
+    fn failed(&self, why: String) -> Decision {
+        if self.context.generates() { Decision::Fail(why) } else { Decision::unknown(why) }
+    }
+
+    /// What to do, and when to look again if nothing changes.
     async fn decide(&self, world: &World, config: &ControllerConfig) -> (Decision, Next) {
         let (generating, build) = (&self.context.generating, &self.context.build);
         let now = self.context.clock.now();
         if let Some(why) = world.unreadable_for_generators() {
-            return (Decision::Fail(why), Next::Await);
+            return (self.failed(why), Next::Await);
         }
         let templates = match self.source.templates(config).await {
             Ok(templates) => templates,
             Err(failure) => {
                 let next = if failure.is_transient { Next::After(READ_AGAIN) } else { Next::Await };
-                let theirs = !world.generates(build, generating.continues);
-                let decision = if theirs { Decision::unknown(failure.said) } else { Decision::Fail(failure.said) };
-                return (decision, next);
+                return (self.failed(failure.said), next);
             }
         };
         let of_pools = self.source.of_pools(world, &templates, build);
@@ -109,7 +116,7 @@ impl Controller {
     }
 }
 
-/// What else MachineConfigs are generated from.
+/// The settings that MachineConfigs are generated from.
 fn settings(context: &Context) -> Settings {
     let cluster = &context.cluster;
     let (access, generators) = (&cluster.access, &cluster.generators);
@@ -142,8 +149,11 @@ impl weir_kubeio::Controller for Controller {
     }
 
     async fn reconcile(&self) -> Result<Next, Error> {
-        let Some((world, config)) = self.observe() else { return Ok(Next::Await) };
-        let (decision, next) = self.decide(&world, &config).await;
+        let Some((config, seen)) = self.observe() else { return Ok(Next::Await) };
+        let (decision, next) = match seen {
+            Ok(world) => self.decide(&world, &config).await,
+            Err(why) => (self.failed(why), Next::After(READ_AGAIN)),
+        };
         let writer = Writer { context: &self.context, config: &config, last_said: &self.last_said };
         let done = writer.act(&decision).await;
         writer.report(&decision, done.as_ref()).await?;

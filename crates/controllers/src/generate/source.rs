@@ -1,4 +1,4 @@
-//! The templates of the release that the ControllerConfig names, and what they give for each pool.
+//! Reads the templates of the release that the ControllerConfig names, and evaluates them for each pool.
 
 use crate::{
     Access,
@@ -25,18 +25,18 @@ pub(super) struct Failure {
     pub(super) is_transient: bool,
 }
 
-/// Reads templates, and evaluates them for pools, when something they depend on has changed.
+/// Reads and evaluates templates when something they depend on has changed.
 #[derive(Debug)]
 pub(super) struct Source {
     access: Access,
-    /// Those that count in the place of a release's.
+    /// Templates to use instead of the release's.
     given: Option<Arc<Tree>>,
-    /// Those that were last read, by pull spec of the release.
+    /// The templates that were last read, with the pull spec of their release.
     read: Mutex<Option<(String, Arc<ReleaseTemplates>)>>,
     evaluated: Mutex<Option<Evaluated>>,
 }
 
-/// What templates came to.
+/// The result of the last evaluation, and its inputs.
 #[derive(Debug)]
 struct Evaluated {
     templates: Arc<ReleaseTemplates>,
@@ -88,7 +88,7 @@ impl Source {
         Ok(ReleaseTemplates { tree, release: Some(release.version) })
     }
 
-    /// What the templates give for each pool.
+    /// The MachineConfigs of the templates for each pool.
     pub(super) fn of_pools(
         &self,
         world: &World,

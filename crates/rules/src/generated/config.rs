@@ -112,7 +112,7 @@ pub fn edits(found: &MachineConfig, next: &MachineConfig) -> Option<Value> {
     edit(&found.metadata, differing.map(|(_, (path, wanted))| (path.to_owned(), wanted)).collect())
 }
 
-/// From what a MachineConfig is generated, for people; absent if a user made it.
+/// What a MachineConfig is generated from, for people; absent if a user made it.
 #[must_use]
 pub fn made_of(config: &MachineConfig) -> Option<String> {
     let name = config.metadata.name.as_deref().unwrap_or_default();

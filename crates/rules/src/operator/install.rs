@@ -43,6 +43,8 @@ pub struct Install<'a> {
     pub prune_rendered: Option<Duration>,
     /// Whether the work of the operator that ran before is continued.
     pub take_over: bool,
+    /// Whether weir's generated MachineConfigs are taken even if they differ from that operator's.
+    pub adopts_generated: bool,
     /// Whether the operator keeps the controller's objects instead of having them installed.
     pub operator_keeps_controller: bool,
     /// What the components watch.
@@ -180,6 +182,7 @@ mod tests {
         monitoring: true,
         prune_rendered: None,
         take_over: false,
+        adopts_generated: false,
         operator_keeps_controller: false,
         watched: &NOTHING,
     };

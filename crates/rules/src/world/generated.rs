@@ -1,20 +1,21 @@
 //! Which MachineConfigs are generated from the objects of a world.
 //!
-//! R-GENERATED-1 Generators run in the order of [`Generators::all`]: first what every pool begins with, then what settings add to it. Each
-//! looks at the same world and the same templates.
-//! R-GENERATED-2 What one object makes impossible is said of that object; the others are generated all the same.
-//! R-GENERATED-3 Settings are laid over the files of the templates for a pool's role. Those files hold no login, so they are
-//! evaluated without the pull secret. Who only looks and does not see the pull secret takes the one that machines have.
-//! R-GENERATED-4 Features are those of the release that the templates belong to.
+//! R-GENERATED-1 Generators run in the order of [`Generators::all`]: first the MachineConfigs that every pool starts with, then
+//! those of settings. All of them see the same world and the same templates.
+//! R-GENERATED-2 If nothing can be generated from an object, that is reported for the object; the others are generated anyway.
+//! R-GENERATED-3 Settings are applied on top of the files that the templates give to a pool's role. None of those files contains a
+//! login, so they are evaluated without the pull secret. A read-only command that cannot see the pull secret takes the one that
+//! machines have.
+//! R-GENERATED-4 The feature gates are those of the release that the templates belong to.
 //!
 //! | module | decides |
 //! |---|---|
-//! | [`difference`] | in what a generated MachineConfig differs from another |
-//! | [`authority`] | whether what weir generates is written |
-//! | [`plan`] | what is written, in which order |
+//! | [`difference`] | how a generated MachineConfig differs from an existing one |
+//! | [`authority`] | whether weir writes what it generates |
+//! | [`plan`] | what is written, and in which order |
 //!
-//! Source: `pkg/controller/bootstrap/bootstrap.go` of github.com/openshift/machine-config-operator, for which generators there
-//! are; one order for all of them is ours.
+//! Source of the list of generators: `pkg/controller/bootstrap/bootstrap.go` of github.com/openshift/machine-config-operator. Running
+//! them in one order is ours.
 
 pub mod authority;
 pub mod difference;
@@ -59,7 +60,7 @@ const NO_LOGINS: &str = "{}";
 /// A release that is not known counts as new.
 const NEWEST: ReleaseVersion = ReleaseVersion { major: u32::MAX, minor: 0 };
 
-/// What registries are generated from.
+/// The object that registries are generated from.
 const IMAGE: &str = "Image.config.openshift.io cluster";
 
 /// The templates of a release.
@@ -71,35 +72,35 @@ pub struct ReleaseTemplates {
     pub release: Option<String>,
 }
 
-/// Why the templates make nothing.
+/// Why the templates give no MachineConfigs.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControllerConfigError {
     /// There is no ControllerConfig.
     #[error("there is no ControllerConfig")]
     Absent,
-    /// There is no pull secret that could be used.
+    /// There is no usable pull secret.
     #[error(transparent)]
     Login(#[from] LoginError),
-    /// A template.
+    /// A template failed.
     #[error(transparent)]
     Template(#[from] TemplateError),
 }
 
-/// What came of one object.
+/// One result of a generator.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    /// A MachineConfig that is to be there.
+    /// A MachineConfig to write.
     Made(Box<MachineConfig>),
-    /// One that is to go, by name.
+    /// The name of a MachineConfig to delete.
     Gone(String),
-    /// An object from which nothing is generated.
+    /// An object from which nothing can be generated.
     Refused {
         /// Kind and name.
         object: String,
         /// Why.
         why: String,
     },
-    /// Something in an object that users should know although nothing fails.
+    /// Something that users should know about an object although nothing fails.
     Noticed {
         /// Kind and name.
         object: String,
@@ -118,24 +119,24 @@ impl Item {
     }
 }
 
-/// What all generators look at.
+/// The generators of one world.
 #[derive(Debug)]
 pub struct Generators<'a> {
     world: &'a World,
     templates: &'a ReleaseTemplates,
-    /// What the templates give for each pool.
+    /// The MachineConfigs of the templates for each pool.
     of_pools: &'a base::Templates,
     build: &'a Build,
-    /// The ControllerConfig as it is once its templates are evaluated.
+    /// The ControllerConfig, marked as complete.
     complete: Option<ControllerConfig>,
-    /// The features that are known, and whether they are on.
+    /// The known feature gates, and whether they are on.
     gates: BTreeMap<String, bool>,
     release: ReleaseVersion,
     /// Whether another build's work is being taken over.
     pub is_adopting: bool,
 }
 
-/// The list of features that counts for a release (R-GENERATED-4).
+/// The feature gates of a release (R-GENERATED-4).
 fn gates_of<'w>(world: &'w World, release: Option<&str>) -> Result<&'w FeatureGateDetails, GatesError> {
     gate_list(world.feature_gate.as_deref(), release, world.version.as_deref())
 }
@@ -159,7 +160,7 @@ impl World {
         TlsSettings::of(server.and_then(|server| server.spec.tls_security_profile.as_ref()))
     }
 
-    /// What the templates give for each pool (R-GENERATED-3).
+    /// The MachineConfigs of the templates for each pool (R-GENERATED-3).
     #[must_use]
     pub fn templates_of_pools(&self, templates: &ReleaseTemplates, build: &Build) -> base::Templates {
         let tls = self.tls();
@@ -196,7 +197,7 @@ impl World {
 }
 
 impl<'a> Generators<'a> {
-    /// The generators for a world. `of_pools` is what [`World::templates_of_pools`] made of the same world and templates.
+    /// The generators for a world. `of_pools` is the result of [`World::templates_of_pools`] for the same world and templates.
     #[must_use]
     pub fn new(
         world: &'a World,
@@ -220,7 +221,7 @@ impl<'a> Generators<'a> {
         Self { world, templates, of_pools, build, complete, gates, release, is_adopting: false }
     }
 
-    /// What is generated, or why it is not, in order.
+    /// Everything that is generated, and why something is not.
     #[must_use]
     pub fn all(&self, now: Timestamp) -> Vec<Item> {
         [
@@ -235,7 +236,7 @@ impl<'a> Generators<'a> {
         .concat()
     }
 
-    /// What is generated before there is a cluster, in the order of the reference: plain names, no statuses, and registries for
+    /// Everything that is generated before there is a cluster, in the reference's order: plain names, no statuses, and registries for
     /// every pool.
     #[must_use]
     pub fn bootstrap(&self) -> Vec<Item> {
@@ -269,7 +270,7 @@ impl<'a> Generators<'a> {
         .concat()
     }
 
-    /// The world after everything that is generated has been written.
+    /// The world as it would be after writing everything.
     #[must_use]
     pub fn would_be(&self, now: Timestamp) -> World {
         let mut world = self.world.clone();
@@ -283,10 +284,10 @@ impl<'a> Generators<'a> {
         world
     }
 
-    /// `00-` and `01-`: what every pool begins with.
+    /// `00-` and `01-`: the MachineConfigs that every pool starts with.
     ///
     /// # Errors
-    /// The first thing that keeps one of them from being made.
+    /// The first problem that prevents one of them.
     pub fn templates(&self) -> Result<Vec<MachineConfig>, ControllerConfigError> {
         let config = self.world.controller_config.as_deref().ok_or(ControllerConfigError::Absent)?;
         let pull_secret = match login::pull_secret(&config.spec, &self.world.pull_secrets()) {
@@ -301,18 +302,18 @@ impl<'a> Generators<'a> {
         Ok(generate(&self.templates.tree, &input)?)
     }
 
-    /// `97-`: what follows from nodes.config.
+    /// `97-`: from nodes.config.
     ///
     /// # Errors
-    /// When it makes no sense.
+    /// If nodes.config is invalid.
     pub fn node_config(&self) -> Result<node_config::NodeConfigOutcome, KubeletError> {
         self.with_kubelets(node_config::node_config)
     }
 
-    /// `98-`: what follows from the feature gates; nothing without a FeatureGate.
+    /// `98-`: from the feature gates; nothing without a FeatureGate.
     ///
     /// # Errors
-    /// While the features of the release are not known.
+    /// While the gates of the release are unknown.
     pub fn feature_gates(&self) -> Result<node_config::NodeConfigOutcome, GatesError> {
         if self.world.feature_gate.is_none() {
             return Ok(node_config::NodeConfigOutcome::default());
@@ -379,7 +380,7 @@ impl<'a> Generators<'a> {
         })
     }
 
-    /// `97-…-generated-credentialproviderconfig`; absent while its gate is off or there is nothing to make it of.
+    /// `97-…-generated-credentialproviderconfig`; absent while its gate is off or there is no CRIOCredentialProviderConfig.
     #[must_use]
     pub fn credentials(&self, now: Timestamp) -> Option<CredentialsPlan> {
         let config = self.world.settings.credential_providers.as_deref();

@@ -1,5 +1,6 @@
 //! `weir run operator`: the controller objects that it manages.
 
+use super::run::Adopt;
 use serde_json::Value;
 use std::time::Duration;
 use weir_controllers::Cluster;
@@ -25,6 +26,9 @@ pub struct KeptController {
     /// Let the controller continue the work of the operator that ran in the cluster before
     #[arg(long, requires = "controller_image")]
     pub controller_take_over: bool,
+    /// With --controller-take-over: let it write what weir generates although it differs from what that operator generated
+    #[arg(long, value_name = "WHOSE", value_enum, requires = "controller_take_over")]
+    pub controller_adopt_generated: Option<Adopt>,
 }
 
 impl KeptController {
@@ -38,6 +42,7 @@ impl KeptController {
             monitoring: !self.no_monitoring,
             prune_rendered: self.controller_prune_rendered,
             take_over: self.controller_take_over,
+            adopts_generated: self.controller_adopt_generated.is_some(),
             operator_keeps_controller: true,
             watched: &Cluster::default().watched(),
         })

@@ -1,5 +1,6 @@
 //! `weir manifests`: the manifests that run weir in a cluster.
 
+use super::run::Adopt;
 use crate::exit::Outcome;
 use anyhow::{Context as _, Result};
 use std::{
@@ -28,6 +29,9 @@ pub struct Manifests {
     /// Let it continue the work of the operator that ran in the cluster before
     #[arg(long)]
     pub take_over: bool,
+    /// With --take-over: write what weir generates although it differs from what that operator generated
+    #[arg(long, value_name = "WHOSE", value_enum, requires = "take_over")]
+    pub adopt_generated: Option<Adopt>,
     /// Leave out the controller and let the operator manage it, with the permissions for that
     #[arg(long)]
     pub operator_keeps_controller: bool,
@@ -48,6 +52,7 @@ impl Manifests {
             monitoring: !self.no_monitoring,
             prune_rendered: self.prune_rendered,
             take_over: self.take_over,
+            adopts_generated: self.adopt_generated.is_some(),
             operator_keeps_controller: self.operator_keeps_controller,
             watched: &Cluster::default().watched(),
         });

@@ -20,6 +20,7 @@ fn install() -> Install<'static> {
         monitoring: true,
         prune_rendered: None,
         take_over: false,
+        adopts_generated: false,
         operator_keeps_controller: false,
         watched: &WATCHED,
     }
@@ -139,6 +140,7 @@ fn roles_let_a_component_see_exactly_what_it_watches() {
     let keeping = Install {
         operator_keeps_controller: true,
         take_over: true,
+        adopts_generated: true,
         prune_rendered: Some(Duration::from_secs(1)),
         ..install()
     };
@@ -166,6 +168,7 @@ fn an_operator_that_keeps_the_controller_makes_the_objects_that_manifests_were_a
         monitoring: false,
         prune_rendered: Some(Duration::from_secs(60)),
         take_over: true,
+        adopts_generated: true,
         operator_keeps_controller: true,
         ..install()
     };

@@ -323,7 +323,7 @@ fn asked(server: &mut Server) -> BTreeSet<Right> {
 
 /// Rights that an API server with a release in it gives no occasion for, and what does. A right that is neither used nor here
 /// is one too many.
-const OTHER_OCCASIONS: [(&str, &[&str], &str); 11] = [
+const OTHER_OCCASIONS: [(&str, &[&str], &str); 14] = [
     ("create", &["pods/eviction"], "a drain with pods: crates/controllers/tests/suite/drain.rs"),
     ("create", &["machineconfigpools", "configmaps", "machineconfigurations", "secrets"], "they are not there yet"),
     ("create", &["controllerconfigs"], "an OpenShift without one: crates/controllers/tests/suite/openshift.rs"),
@@ -331,6 +331,24 @@ const OTHER_OCCASIONS: [(&str, &[&str], &str); 11] = [
     ("delete", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], "the gate goes off"),
     ("patch", &["validatingadmissionpolicies", "validatingadmissionpolicybindings"], "somebody changed them"),
     ("delete", &["machineconfignodes"], "a report that no node owns; those of nodes go with them"),
+    ("delete", &["machineconfigs"], "settings are deleted: crates/controllers/tests/suite/generate.rs"),
+    (
+        "patch",
+        &[
+            "kubeletconfigs",
+            "kubeletconfigs/status",
+            "containerruntimeconfigs",
+            "containerruntimeconfigs/status",
+            "imagepolicies/status",
+            "criocredentialproviderconfigs/status",
+        ],
+        "there are such settings: crates/controllers/tests/suite/generate.rs",
+    ),
+    (
+        "update",
+        &["controllerconfigs/finalizers", "kubeletconfigs/finalizers", "containerruntimeconfigs/finalizers"],
+        "asked of who makes an object that keeps its owner from being deleted, by OpenShift's API server",
+    ),
     ("get", &["osimagestreams"], "asked of who writes a policy with this parameter"),
     (
         "patch",
@@ -406,7 +424,7 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     let printed = weir().args(["manifests", "--image", "registry.example.com/weir:1", "--no-monitoring"]).output()?;
     std::fs::write(&file, &printed.stdout)?;
     let manifests: Vec<Value> = serde_saphyr::from_multiple(std::str::from_utf8(&printed.stdout)?)?;
-    for namespace in ["config", "config-managed", "kube-apiserver-operator", "machine-api"] {
+    for namespace in ["config-managed", "kube-apiserver-operator", "machine-api"] {
         server.kubectl.run(&["create", "namespace", &format!("openshift-{namespace}")])?;
     }
     let apply = ["apply", "--server-side", "--force-conflicts", "-f", &file.display().to_string()];

@@ -37,6 +37,7 @@ pub(super) fn arguments(install: &Install<'_>) -> Vec<Value> {
     ];
     arguments.extend((!install.monitoring).then(|| json!("--no-monitoring")));
     arguments.extend(install.take_over.then(|| json!("--controller-take-over")));
+    arguments.extend(install.adopts_generated.then(|| json!("--controller-adopt-generated=ours")));
     arguments
         .extend(install.prune_rendered.map(|after| json!(format!("--controller-prune-rendered={}s", after.as_secs()))));
     arguments

@@ -89,6 +89,9 @@ fn container(component: Component, install: &Install<'_>) -> Value {
     if install.take_over {
         arguments.push(json!("--take-over"));
     }
+    if install.adopts_generated && component == Component::Controller {
+        arguments.push(json!("--adopt-generated=ours"));
+    }
     if let Some(after) = install.prune_rendered.filter(|_| component == Component::Controller) {
         arguments.push(json!(format!("--prune-rendered={}s", after.as_secs())));
     }

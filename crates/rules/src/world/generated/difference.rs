@@ -1,12 +1,11 @@
-//! In what a generated MachineConfig differs from the one that is there.
+//! How a generated MachineConfig differs from an existing one.
 //!
-//! R-DIFFERENCE-1 Only what templates and settings decide counts: configuration, extensions, kernel arguments and FIPS. What is
-//! empty and what is absent are the same everywhere but in the configuration.
-//! R-DIFFERENCE-2 Files are told apart by their paths; units, drop-ins and users by their names. Everything else in a list counts by
-//! its place.
-//! R-DIFFERENCE-3 Of a file or a unit the first line that differs is told. Contents are compared unpacked, but where they
-//! unpack to the same text the way they are packed is told.
-//! R-DIFFERENCE-4 A line of a file with logins is never shown.
+//! R-DIFFERENCE-1 Only the fields that generators decide count: Ignition config, extensions, kernel arguments and FIPS. Empty and absent
+//! are the same, except within the Ignition config.
+//! R-DIFFERENCE-2 Files are identified by path; units, drop-ins and users by name; other list elements by position.
+//! R-DIFFERENCE-3 For a file or a unit, the first differing line is reported. Contents are compared decoded; if they decode to the same
+//! text, the difference in encoding is reported.
+//! R-DIFFERENCE-4 A line of a file that contains logins is never shown.
 //!
 //! Source: ours; the shape of the configuration is that of the Ignition specification 3.x.
 
@@ -15,20 +14,20 @@ use std::fmt;
 use weir_api::MachineConfig;
 use weir_ignition::contents;
 
-/// Characters of a line that are shown.
+/// Maximum number of characters shown of a line.
 const SHOWN: usize = 120;
-/// Fields by which the elements of lists are told apart, and of lists of which names.
+/// Lists, and the field that identifies their elements.
 const KEYED: [(&str, &str); 5] =
     [("files", "path"), ("directories", "path"), ("units", "name"), ("dropins", "name"), ("users", "name")];
-/// What files with logins have in them.
+/// Text that every file with logins contains.
 const LOGINS: &str = "\"auth";
 
 /// The first difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// Where: path of a file, name of a unit, or a field of the MachineConfig.
+    /// The path of a file, the name of a unit, or a field of the MachineConfig.
     pub place: String,
-    /// The first line of it that differs; absent where it is not text.
+    /// The first line that differs; absent if it is not text.
     pub line: Option<Line>,
 }
 
@@ -37,7 +36,7 @@ pub struct Difference {
 pub struct Line {
     /// Its number, from 1.
     pub number: usize,
-    /// What is there, and what is generated; absent where it ends before, or must not be shown.
+    /// The existing and the generated line; absent if one of them does not exist or must not be shown.
     pub texts: Option<(String, String)>,
 }
 
@@ -50,7 +49,7 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The first difference; absent when they say the same.
+/// The first difference; absent if there is none.
 #[must_use]
 pub fn difference(there: &MachineConfig, ours: &MachineConfig) -> Option<Difference> {
     let fields = |config: &MachineConfig| {

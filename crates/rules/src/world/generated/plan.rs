@@ -1,12 +1,13 @@
-//! What is written for what is generated, in which order, and what is said of it.
+//! What is written, in which order, and what is reported.
 //!
-//! R-PLAN-1 When the templates make nothing, nothing else is made of them: everything stays as it is, and the ControllerConfig says why.
-//! R-PLAN-2 The parts come in the order of the generators. Of each object its mark and its finalizers are written first, so that no
-//! MachineConfig is left behind without them; then its MachineConfigs; then what is not wanted any more goes; last comes its
-//! status. From an object that is being deleted the finalizer goes after its MachineConfig.
-//! R-PLAN-3 While anything is written the ControllerConfig is not complete: pools wait, and what belongs together is rendered once.
+//! R-PLAN-1 If the templates fail, nothing is written at all, and the ControllerConfig says why.
+//! R-PLAN-2 The parts come in the order of the generators. For each object, its annotation and finalizers are written first, so that
+//! no MachineConfig is left behind without them; then its MachineConfigs; then MachineConfigs that are no longer wanted are deleted;
+//! its status comes last. An object that is being deleted loses the finalizer after the MachineConfig.
+//! R-PLAN-3 While anything is being written, the ControllerConfig is not complete: pools wait, so that changes that belong together are
+//! rendered once.
 //!
-//! Source: ours; what each part is, is decided where it is generated.
+//! Source: ours; the content of each part is decided by its generator.
 
 use super::{
     ControllerConfigError, Generators,
@@ -20,28 +21,28 @@ use serde_json::{Value, json};
 use std::fmt;
 use weir_api::{MachineConfig, keys::config::NAME_SUFFIX};
 
-/// What is to be done.
+/// What to do.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
-    /// Nothing can be generated, for this.
+    /// Nothing can be generated, for this reason.
     Fail(String),
-    /// Another operator generates, for this.
+    /// Another operator generates, for these reasons.
     Leave(Vec<Obstacle>),
-    /// What is to be written, so that weir generates from then on.
+    /// Parts to write; after that, weir generates.
     Adopt(Vec<Part>),
-    /// What is to be written.
+    /// Parts to write.
     Write(Vec<Part>),
 }
 
 impl Decision {
-    /// Another operator generates, because it is not known what weir would generate.
+    /// Another operator generates, because what weir would generate is unknown.
     #[must_use]
     pub fn unknown(why: String) -> Self {
         Self::Leave(vec![Obstacle::Refused { object: Subject::ControllerConfig.to_string(), why }])
     }
 }
 
-/// An object that something is generated from, or said of.
+/// An object that something is generated from, or reported about.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Subject {
     /// The ControllerConfig.
@@ -88,9 +89,9 @@ impl fmt::Display for Subject {
 /// A MachineConfig to write.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Write {
-    /// It is not there.
+    /// It does not exist.
     Create(Box<MachineConfig>),
-    /// It says something else.
+    /// It exists and differs.
     Edit {
         /// Its name.
         name: String,
@@ -119,7 +120,7 @@ pub struct Status {
     pub status: Value,
 }
 
-/// What one object brings about.
+/// What is written for one object.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Part {
     /// The object.
@@ -136,7 +137,7 @@ pub struct Part {
     pub statuses: Vec<Status>,
     /// Why nothing is generated from it.
     pub error: Option<String>,
-    /// What users should know although nothing fails.
+    /// Warnings for users; nothing fails for them.
     pub warnings: Vec<String>,
 }
 
@@ -159,7 +160,7 @@ impl Part {
     }
 }
 
-/// What is to be written for an object whose name goes into the names of its MachineConfigs.
+/// Changes to the metadata of a KubeletConfig or ContainerRuntimeConfig.
 struct Named<'o> {
     metadata: Option<&'o ObjectMeta>,
     suffix: Option<&'o str>,
@@ -167,22 +168,23 @@ struct Named<'o> {
 }
 
 impl Generators<'_> {
-    /// What is to be done; as for [`Generators::authority`].
+    /// What to do; arguments as for [`Generators::authority`].
     #[must_use]
     pub fn decide(&mut self, continues: bool, asked: bool, now: Timestamp) -> Decision {
         let authority = self.authority(continues, asked, now);
         match (authority, self.plan(now)) {
             (Authority::Theirs(obstacles), _) => Decision::Leave(obstacles),
-            (Authority::Ours | Authority::Adopts, Err(error)) => Decision::Fail(error.to_string()),
+            (Authority::Ours, Err(error)) => Decision::Fail(error.to_string()),
+            (Authority::Adopts, Err(error)) => Decision::unknown(error.to_string()),
             (Authority::Ours, Ok(parts)) => Decision::Write(parts),
             (Authority::Adopts, Ok(parts)) => Decision::Adopt(parts),
         }
     }
 
-    /// All that is to be written, in order (R-PLAN-2).
+    /// Everything to write, in order (R-PLAN-2).
     ///
     /// # Errors
-    /// When the templates make nothing (R-PLAN-1).
+    /// If the templates fail (R-PLAN-1).
     pub fn plan(&self, now: Timestamp) -> Result<Vec<Part>, ControllerConfigError> {
         let mut templates = Part::of(Subject::ControllerConfig);
         for config in self.templates()? {
@@ -280,7 +282,7 @@ impl Generators<'_> {
         part
     }
 
-    /// What generators other than the templates want written.
+    /// The writes of generators other than the templates.
     fn writes(&self, configs: Vec<MachineConfig>) -> Vec<Write> {
         let write = |config: MachineConfig| {
             let name = name_of(&config.metadata).to_owned();
