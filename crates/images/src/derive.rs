@@ -8,7 +8,7 @@
 use crate::digest::Digest;
 use crate::error::{Error, Fault};
 use crate::images::Images;
-use crate::manifest::{Descriptor, ImageManifest, media};
+use crate::manifest::{Blob, Descriptor, ImageManifest, blob, described, media};
 use crate::pull_spec::PullSpec;
 use crate::registry::Repository;
 use crate::retry::patiently;
@@ -58,8 +58,6 @@ pub enum What {
     /// A folder.
     Folder,
 }
-
-type Blob = (Descriptor, Bytes);
 
 impl Images {
     /// Pushes an image that is `base`, as `from` reads it, with these additions; returns its digest. `to` has its tag.
@@ -214,22 +212,6 @@ fn layer(entries: &[Entry]) -> io::Result<(Vec<u8>, Digest)> {
     let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::default());
     encoder.write_all(&archive)?;
     Ok((encoder.finish()?, Digest::of(&archive)))
-}
-
-fn described(media_type: &str, document: &impl serde::Serialize) -> Result<Blob, Fault> {
-    let bytes = serde_json::to_vec(document).map_err(|error| Fault::malformed("the image", error))?;
-    Ok(blob(media_type, bytes))
-}
-
-fn blob(media_type: &str, bytes: Vec<u8>) -> Blob {
-    let descriptor = Descriptor {
-        media_type: media_type.to_owned(),
-        digest: Digest::of(&bytes),
-        size: bytes.len() as u64,
-        platform: None,
-        annotations: BTreeMap::new(),
-    };
-    (descriptor, bytes.into())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 
 use crate::digest::Digest;
 use crate::error::Fault;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -48,6 +49,27 @@ pub struct Descriptor {
     /// Anything else about it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
+}
+
+/// A blob with its content.
+pub(crate) type Blob = (Descriptor, Bytes);
+
+/// The blob of a document, as JSON.
+pub(crate) fn described(media_type: &str, document: &impl Serialize) -> Result<Blob, Fault> {
+    let bytes = serde_json::to_vec(document).map_err(|error| Fault::malformed("the image", error))?;
+    Ok(blob(media_type, bytes))
+}
+
+/// The blob of these bytes.
+pub(crate) fn blob(media_type: &str, bytes: Vec<u8>) -> Blob {
+    let descriptor = Descriptor {
+        media_type: media_type.to_owned(),
+        digest: Digest::of(&bytes),
+        size: bytes.len() as u64,
+        platform: None,
+        annotations: BTreeMap::new(),
+    };
+    (descriptor, bytes.into())
 }
 
 /// The machine an image is for.

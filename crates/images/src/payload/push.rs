@@ -9,7 +9,7 @@ use crate::digest::Digest;
 use crate::error::{Error, Fault};
 use crate::images::Images;
 use crate::layout::Layout;
-use crate::manifest::{Descriptor, ImageManifest, Manifest, media};
+use crate::manifest::{Blob, Descriptor, ImageManifest, Manifest, blob, described, media};
 use crate::pull_spec::{PullSpec, Version, digest_of};
 use crate::registry::Repository;
 use crate::release::{IMAGE_REFERENCES, ImageReferences, Release, Tag};
@@ -17,7 +17,6 @@ use crate::retry::patiently;
 use bytes::Bytes;
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
 
 /// Blobs sent concurrently.
 const CONCURRENCY: usize = 8;
@@ -79,8 +78,6 @@ struct Push<'a> {
     repository: Repository,
     name: &'a str,
 }
-
-type Blob = (Descriptor, Bytes);
 
 /// The release image under its new registry.
 struct Moved {
@@ -205,20 +202,4 @@ fn append(document: &mut Value, at: &str, value: Value) {
     if let Some(list) = document.pointer_mut(at).and_then(Value::as_array_mut) {
         list.push(value);
     }
-}
-
-fn described(media_type: &str, document: &impl serde::Serialize) -> Result<Blob, Fault> {
-    let bytes = serde_json::to_vec(document).map_err(|error| Fault::malformed("the release image", error))?;
-    Ok(blob(media_type, bytes))
-}
-
-fn blob(media_type: &str, bytes: Vec<u8>) -> Blob {
-    let descriptor = Descriptor {
-        media_type: media_type.to_owned(),
-        digest: Digest::of(&bytes),
-        size: bytes.len() as u64,
-        platform: None,
-        annotations: BTreeMap::new(),
-    };
-    (descriptor, bytes.into())
 }
