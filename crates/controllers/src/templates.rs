@@ -1,5 +1,6 @@
 //! The templates of a release, from its image.
 
+use weir_api::Class;
 use weir_images::{
     Images, Release,
     release::{OPERATOR, TEMPLATES},
@@ -36,6 +37,17 @@ pub enum TemplatesError {
         /// Why.
         cause: TreeError,
     },
+}
+
+impl TemplatesError {
+    /// Whether trying again can help.
+    #[must_use]
+    pub fn class(&self) -> Class {
+        match self {
+            Self::Image { cause, .. } => cause.class(),
+            Self::NoImage(_) | Self::NoFolder { .. } | Self::Tree { .. } => Class::Permanent,
+        }
+    }
 }
 
 /// Reads the templates of a release. An image in the cache is not requested again.

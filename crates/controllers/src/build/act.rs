@@ -8,7 +8,6 @@ use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
 use weir_api::{
     MachineOSBuild, MachineOSConfig,
-    condition::{TRUE, find},
     keys::{
         build::{CURRENT_BUILD, PRE_BUILT_IMAGE, REBUILD},
         names::OPERATOR_NAMESPACE,
@@ -21,7 +20,7 @@ use weir_kubeio::{Error, Event, Recorder, error::optional, patch};
 use weir_rules::{
     build::{
         conditions::{State, conditions},
-        pool::{ImageBuild, REFUSED},
+        pool::ImageBuild,
         seed,
         told::{About, Told},
     },
@@ -232,19 +231,6 @@ impl Writer<'_> {
     fn is_degraded(&self, pool: &str) -> bool {
         let pool = self.context.cluster.pools.get(pool);
         pool.is_some_and(|pool| PoolView::new(&pool).says(IMAGE_BUILD_DEGRADED).is_some())
-    }
-
-    /// Says on the pool what failed, or that nothing is refused any more. All else the rollout says there.
-    pub(super) async fn recover(&self, pool: &PoolView<'_>, said: Option<ImageBuild>) -> Result<(), Error> {
-        match said {
-            Some(failed @ ImageBuild::Failed { .. }) => self.say(&failed).await,
-            _ if find(pool.conditions(), IMAGE_BUILD_DEGRADED)
-                .is_some_and(|c| c.status == TRUE && c.reason == REFUSED) =>
-            {
-                self.say(&ImageBuild::Building { pool: pool.name.to_owned() }).await
-            }
-            _ => Ok(()),
-        }
     }
 
     pub(super) async fn say(&self, said: &ImageBuild) -> Result<(), Error> {

@@ -31,7 +31,7 @@ use weir_rules::{
         conditions::State,
         identity::belongs_to,
         plan::{Plan, Presence, Situation, plan},
-        pool::{ImageBuild, active, image_build},
+        pool::{ImageBuild, active, said_by_builder},
         ready::{NotReady, Ready, ready},
         seed::{is_taken_in, seeded},
         told::Told,
@@ -199,8 +199,9 @@ impl Controller {
         if is_taken_in(config) {
             self.writer().taken_in(config).await?;
         }
-        let said = image_build(pool.name, active(config, &builds));
-        self.writer().recover(pool, said).await?;
+        if let Some(said) = said_by_builder(pool, active(config, &builds)) {
+            self.writer().say(&said).await?;
+        }
         Ok(next)
     }
 

@@ -5,6 +5,7 @@ use serde_json::json;
 use std::{collections::BTreeSet, sync::Arc};
 use weir_api::{
     Class, ControllerConfig,
+    controller_config::ControllerConfigStatus,
     keys::{
         config::ADOPTED_FROM,
         names::{CLUSTER, CONTROLLER_CONFIG},
@@ -13,7 +14,6 @@ use weir_api::{
 use weir_kubeio::{Error, Event, drive::chain, patch};
 use weir_rules::{
     objects::edit::edit,
-    render::components::complete,
     template::status::{Progress, status},
     world::generated::{
         authority::{Authority, told},
@@ -129,7 +129,9 @@ impl Writer<'_> {
             Decision::Write(_) | Decision::Adopt(_) if done.is_ok() => self.say(Progress::Completed).await?,
             Decision::Write(_) | Decision::Adopt(_) => {}
         }
-        self.say_whose(decision).await?;
+        if done.is_ok() {
+            self.say_whose(decision).await?;
+        }
         let mut subjects = BTreeSet::new();
         let (Decision::Write(parts) | Decision::Adopt(parts)) = decision else { return Ok(()) };
         let refused = done.map(Vec::as_slice).unwrap_or_default();
@@ -154,15 +156,15 @@ impl Writer<'_> {
         let (context, configs) = (self.context, &self.context.cluster.controller_configs);
         let now = context.clock.now();
         let Some(live) = configs.get(CONTROLLER_CONFIG) else { return Ok(()) };
-        if progress == Progress::Running && complete(Some(&live)).is_err() && live.status.is_none() {
-            // Without any status nobody takes it for complete.
-            return Ok(());
-        }
         let read = ControllerConfig { status: live.status.clone(), ..self.config.clone() };
-        let Some(status) = status(&read, progress, &context.build.raw, now) else { return Ok(()) };
-        let change = edit(&live.metadata, vec![("/status".to_owned(), json!(status))]);
-        let Some(change) = change else { return Ok(()) };
-        patch::edit_status(&context.client, configs, CONTROLLER_CONFIG, &change).await
+        self.write(&live, status(&read, progress, &context.build.raw, now)).await
+    }
+
+    async fn write(&self, live: &ControllerConfig, status: Option<ControllerConfigStatus>) -> Result<(), Error> {
+        let fields = status.map(|status| ("/status".to_owned(), json!(status)));
+        let Some(change) = edit(&live.metadata, fields.into_iter().collect()) else { return Ok(()) };
+        let configs = &self.context.cluster.controller_configs;
+        patch::edit_status(&self.context.client, configs, CONTROLLER_CONFIG, &change).await
     }
 
     /// Says on the ControllerConfig who generates, if another operator generated before.
@@ -174,10 +176,7 @@ impl Writer<'_> {
             Decision::Fail(_) | Decision::Write(_) => Authority::Ours,
         };
         let Some(live) = configs.get(CONTROLLER_CONFIG) else { return Ok(()) };
-        let Some(status) = told(&live, &authority, context.clock.now()) else { return Ok(()) };
-        let change = edit(&live.metadata, vec![("/status".to_owned(), json!(status))]);
-        let Some(change) = change else { return Ok(()) };
-        patch::edit_status(&context.client, configs, CONTROLLER_CONFIG, &change).await
+        self.write(&live, told(&live, &authority, context.clock.now())).await
     }
 
     async fn tell(&self, subject: &Subject, event: &Event) {

@@ -91,23 +91,18 @@ impl Controller {
         Some((config, Ok(world)))
     }
 
-    /// Nothing can be generated. Where another operator generates, its ControllerConfig stays complete.
-    fn failed(&self, why: String) -> Decision {
-        if self.context.generates() { Decision::Fail(why) } else { Decision::unknown(why) }
-    }
-
     /// What to do, and when to look again if nothing changes.
     async fn decide(&self, world: &World, config: &ControllerConfig) -> (Decision, Next) {
         let (generating, build) = (&self.context.generating, &self.context.build);
         let now = self.context.clock.now();
         if let Some(why) = world.unreadable_for_generators() {
-            return (self.failed(why), Next::Await);
+            return (Decision::failed(self.context.generates(), why), Next::Await);
         }
         let templates = match self.source.templates(config).await {
             Ok(templates) => templates,
             Err(failure) => {
                 let next = if failure.is_transient { Next::After(READ_AGAIN) } else { Next::Await };
-                return (self.failed(failure.said), next);
+                return (Decision::failed(self.context.generates(), failure.said), next);
             }
         };
         let of_pools = self.source.of_pools(world, &templates, build);
@@ -152,7 +147,7 @@ impl weir_kubeio::Controller for Controller {
         let Some((config, seen)) = self.observe() else { return Ok(Next::Await) };
         let (decision, next) = match seen {
             Ok(world) => self.decide(&world, &config).await,
-            Err(why) => (self.failed(why), Next::After(READ_AGAIN)),
+            Err(why) => (Decision::failed(self.context.generates(), why), Next::After(READ_AGAIN)),
         };
         let writer = Writer { context: &self.context, config: &config, last_said: &self.last_said };
         let done = writer.act(&decision).await;

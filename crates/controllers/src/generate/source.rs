@@ -1,9 +1,6 @@
 //! Reads the templates of the release that the ControllerConfig names, and evaluates them for each pool.
 
-use crate::{
-    Access,
-    templates::{self, TemplatesError},
-};
+use crate::{Access, templates};
 use parking_lot::Mutex;
 use std::sync::Arc;
 use weir_api::{Class, ControllerConfig, controller_config::ControllerConfigSpec, keys::config::RELEASE_IMAGE_VERSION};
@@ -81,10 +78,9 @@ impl Source {
             said: format!("the templates of release {image} cannot be read: {}", chain(&error)),
             is_transient: error.class() == Class::Transient,
         })?;
-        let tree = templates::of_release(&images, &release).await.map_err(|error| Failure {
-            said: chain(&error),
-            is_transient: matches!(&error, TemplatesError::Image { cause, .. } if cause.class() == Class::Transient),
-        })?;
+        let tree = templates::of_release(&images, &release)
+            .await
+            .map_err(|error| Failure { said: chain(&error), is_transient: error.class() == Class::Transient })?;
         Ok(ReleaseTemplates { tree, release: Some(release.version) })
     }
 

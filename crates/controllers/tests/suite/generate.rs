@@ -9,12 +9,22 @@ use k8s_openapi::api::core::v1::Event;
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams},
+    client::Body,
     core::{DynamicObject, GroupVersionKind},
     discovery::ApiResource,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    pin::pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{task::JoinHandle, time::timeout};
+use tower::{BoxError, ServiceExt as _, service_fn};
 use weir_api::{
     MachineConfig,
     crds::{FeatureSet, crds},
@@ -45,6 +55,7 @@ struct World {
     images: Images,
     profile: &'static Profile,
     running: Option<JoinHandle<()>>,
+    server: ApiServer,
 }
 
 impl Drop for World {
@@ -74,7 +85,7 @@ impl World {
             gates: None,
             now: jiff::Timestamp::now(),
         };
-        let world = Self { client, images, profile, running: None };
+        let world = Self { client, images, profile, running: None, server };
         for seed in objects(&facts) {
             world.create(seed.object).await;
         }
@@ -83,9 +94,14 @@ impl World {
 
     /// Runs the controller, in the place of one that ran before.
     fn run(&mut self, hash: &str, generating: Generating) {
+        self.run_with(self.client.clone(), hash, generating);
+    }
+
+    /// The same with another client.
+    fn run_with(&mut self, client: Client, hash: &str, generating: Generating) {
         self.running.take().inspect(JoinHandle::abort);
         let context = Context {
-            client: self.client.clone(),
+            client,
             cluster: Cluster::default(),
             clock: Clock::starting_at(jiff::Timestamp::now()),
             profile: self.profile,
@@ -101,6 +117,17 @@ impl World {
                 [Watcher::Configuration, Watcher::Pools, Watcher::Settings, Watcher::Images, Watcher::Generators];
             tokio::join!(context.cluster.watches.fill(&context.client, &sees), drive(&controller));
         }));
+    }
+
+    /// A client of which the first request of this method and path gets no answer.
+    fn cut_off_once(&self, at: &'static str) -> Client {
+        let (service, is_cut) = (self.server.service(), Arc::new(AtomicBool::default()));
+        let service = service_fn(move |request: http::Request<Body>| {
+            let here = format!("{} {}", request.method(), request.uri().path()) == at;
+            let (service, cuts) = (service.clone(), here && !is_cut.swap(true, Ordering::Relaxed));
+            async move { if cuts { Err(BoxError::from("cut off")) } else { Ok(service.oneshot(request).await?) } }
+        });
+        Client::new(service, "default")
     }
 
     fn api(&self, group: &str, version: &str, kind: &str) -> Api<DynamicObject> {
@@ -385,6 +412,16 @@ fn altered(config: &mut MachineConfig, path: &str, from: &str, to: &str) {
 }
 
 const KUBELET_CONF: &str = "/etc/kubernetes/kubelet.conf";
+
+#[tokio::test]
+async fn nothing_is_said_to_be_adopted_before_it_is() {
+    let (mut world, _) = taken_over(|_| {}).await;
+    let at = "PATCH /apis/machineconfiguration.openshift.io/v1/controllerconfigs/machine-config-controller";
+    world.run_with(world.cut_off_once(at), "other", CONTINUES);
+    let says = |config: &Value| condition(config, GENERATED_CONFIGS_ADOPTED.name())["status"] == "True";
+    let config = world.until(GROUP, "ControllerConfig", CONTROLLER_CONFIG, says).await;
+    assert_eq!(config["metadata"]["annotations"][ADOPTED_FROM], "other", "{config}");
+}
 
 #[tokio::test]
 async fn one_byte_that_differs_keeps_everything_as_it_is_until_ours_is_asked_for() {

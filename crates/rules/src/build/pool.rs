@@ -8,11 +8,13 @@
 //! R-IMAGEBUILD-4 An interrupted build, or one that nobody has begun, changes nothing: the last outcome stands.
 //! R-IMAGEBUILD-5 What cannot work (R-LIMITS, R-VALIDATION, R-EXTENSIONS) degrades the pool as well, until it is changed;
 //! nothing is begun.
+//! R-IMAGEBUILD-6 The build controller says on the pool that a build failed, what is refused, and that nothing is refused any more.
+//! The rest is part of the pool's status, which the rollout writes.
 //!
 //! Source: `pkg/controller/build/osbuildcontroller.go` of github.com/openshift/machine-config-operator.
 
 use super::conditions::State;
-use crate::view::Annotations;
+use crate::view::{Annotations, PoolView};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::{
     MachineOSBuild, MachineOSConfig,
@@ -87,6 +89,17 @@ pub fn image_build(pool: &str, active: Option<&MachineOSBuild>) -> Option<ImageB
     }
 }
 
+/// What the build controller says on the pool of the active build; absent if it says nothing (R-IMAGEBUILD-6).
+#[must_use]
+pub fn said_by_builder(pool: &PoolView<'_>, active: Option<&MachineOSBuild>) -> Option<ImageBuild> {
+    let is_refused = || pool.says(IMAGE_BUILD_DEGRADED).is_some_and(|held| held.reason == REFUSED);
+    match image_build(pool.name, active) {
+        Some(failed @ ImageBuild::Failed { .. }) => Some(failed),
+        _ if is_refused() => Some(ImageBuild::Building { pool: pool.name.to_owned() }),
+        _ => None,
+    }
+}
+
 impl ImageBuild {
     /// Type of the condition.
     pub const TYPE: ConditionType = IMAGE_BUILD_DEGRADED;
@@ -130,6 +143,7 @@ mod tests {
     use super::{super::conditions::conditions, *};
     use jiff::Timestamp;
     use weir_api::{
+        Condition, MachineConfigPool,
         machine_os_build::{MachineOSBuildSpec, MachineOSBuildStatus},
         machine_os_config::MachineOSConfigSpec,
     };
@@ -174,5 +188,26 @@ mod tests {
         assert_eq!((said(Some(State::Initial)), said(Some(State::Interrupted))), (None, None));
         let refused = ImageBuild::Refused { pool: "p".into(), why: "w".into() };
         assert_eq!((refused.status(), refused.to_string().as_str()), (TRUE, "No OS image is built for pool p: w"));
+    }
+
+    #[test]
+    fn the_builder_says_what_failed_and_that_nothing_is_refused_any_more() {
+        let said = |reason: &str, active: Option<State>| {
+            let held = Condition {
+                type_: IMAGE_BUILD_DEGRADED.into(),
+                status: TRUE.into(),
+                reason: reason.to_owned(),
+                ..Condition::default()
+            };
+            let mut pool = MachineConfigPool::named("p", Default::default());
+            pool.status.get_or_insert_default().conditions = Some(vec![held]);
+            let active = active.map(|state| build("b", state, 1));
+            said_by_builder(&PoolView::new(&pool), active.as_ref()).map(|said| said.code())
+        };
+        assert_eq!(said("Another", Some(State::Failed)), Some("BuildFailed"));
+        assert_eq!(said(REFUSED, Some(State::Failed)), Some("BuildFailed"));
+        for active in [None, Some(State::Building), Some(State::Succeeded), Some(State::Initial)] {
+            assert_eq!((said(REFUSED, active), said("BuildFailed", active)), (Some("Building"), None), "{active:?}");
+        }
     }
 }

@@ -35,9 +35,13 @@ pub enum Decision {
 }
 
 impl Decision {
-    /// Another operator generates, because what weir would generate is unknown.
+    /// What to do if it is unknown what weir would generate. Unless weir `generates` already, the ControllerConfig stays complete: it
+    /// is another operator's.
     #[must_use]
-    pub fn unknown(why: String) -> Self {
+    pub fn failed(generates: bool, why: String) -> Self {
+        if generates {
+            return Self::Fail(why);
+        }
         Self::Leave(vec![Obstacle::Refused { object: Subject::ControllerConfig.to_string(), why }])
     }
 }
@@ -174,8 +178,8 @@ impl Generators<'_> {
         let authority = self.authority(continues, asked, now);
         match (authority, self.plan(now)) {
             (Authority::Theirs(obstacles), _) => Decision::Leave(obstacles),
-            (Authority::Ours, Err(error)) => Decision::Fail(error.to_string()),
-            (Authority::Adopts, Err(error)) => Decision::unknown(error.to_string()),
+            (Authority::Ours, Err(error)) => Decision::failed(true, error.to_string()),
+            (Authority::Adopts, Err(error)) => Decision::failed(false, error.to_string()),
             (Authority::Ours, Ok(parts)) => Decision::Write(parts),
             (Authority::Adopts, Ok(parts)) => Decision::Adopt(parts),
         }
