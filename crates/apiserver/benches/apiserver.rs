@@ -20,6 +20,10 @@ use std::{
 use tower::ServiceExt as _;
 use weir_apiserver::{ApiServer, Listener, Settings};
 
+/// That of the program.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// In this folder the process serves instead of measuring.
 const SERVE: &str = "WEIR_BENCH_SERVE";
 /// It keeps its objects there too.

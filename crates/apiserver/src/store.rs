@@ -42,9 +42,11 @@ pub(crate) struct Table {
     wake: watch::Sender<u64>,
 }
 
-/// The log of a resource may always hold this much; beyond it, as much as the resource's objects themselves, so that
-/// a watcher of a large resource survives one change of every object.
+/// The log of a resource may always hold this much.
 const LOG_BYTES: usize = 1 << 20;
+/// Beyond it, this part of what the resource's objects take themselves, so that a watcher of a large resource survives a change of
+/// half of them at once. What is logged keeps older versions of objects in memory, which nothing else needs.
+const LOG_SHARE: usize = 2;
 /// The cost of an event in addition to the object's bytes.
 const EVENT_OVERHEAD: usize = 256;
 
@@ -114,7 +116,7 @@ impl Table {
         let version = event.object.version;
         self.log_bytes += event.object.raw.len() + EVENT_OVERHEAD;
         self.log.push_back(event);
-        while self.log_bytes > LOG_BYTES + self.bytes {
+        while self.log_bytes > LOG_BYTES + self.bytes / LOG_SHARE {
             let Some(oldest) = self.log.pop_front() else { break };
             self.log_bytes -= oldest.object.raw.len() + EVENT_OVERHEAD;
             self.floor = oldest.object.version;
@@ -429,7 +431,7 @@ mod tests {
         }
         let tables = store.read();
         let table = tables.table("things").unwrap();
-        assert!(table.log_bytes <= LOG_BYTES + table.bytes);
+        assert!(table.log_bytes <= LOG_BYTES + table.bytes / LOG_SHARE);
         assert!(table.since(0).is_none());
         assert!(table.since(table.floor).is_some());
         assert_eq!(table.since(tables.version).unwrap().count(), 0);

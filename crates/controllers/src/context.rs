@@ -10,13 +10,13 @@ use weir_api::{
     keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
 };
 use weir_distro::Profile;
-use weir_kubeio::{Clock, Recorder, Unreadable};
+use weir_kubeio::{Clock, Mark, Recorder, Unreadable};
 use weir_rules::{
     operator::controller_config::{RenderConfigError, kept_by_us},
     render::Build,
     stream::gates::{Gates, GatesError},
     view::unreadable::UnreadableObject,
-    world::{Process, World},
+    world::{Changes, Process, World},
 };
 
 /// What every controller is given. Cheap to clone.
@@ -57,6 +57,16 @@ impl Context {
             reports: cluster.reports.all(),
             pods: cluster.operator_pods.all(),
             ..self.configuration()
+        }
+    }
+
+    /// What changed since a look that ended at these marks, which it moves.
+    pub fn changes(&self, nodes: &mut Mark, reports: &mut Mark) -> Changes {
+        let cluster = &self.cluster;
+        Changes {
+            nodes: cluster.nodes.since(nodes),
+            reports: cluster.reports.since(reports),
+            others: World { pods: cluster.operator_pods.all(), ..self.configuration() },
         }
     }
 

@@ -153,6 +153,12 @@ impl<K: Cached> Cache<K> {
         changed
     }
 
+    /// A mark of everything that came, changed or went until now.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark(self.read().history.end)
+    }
+
     /// The cluster-scoped object with this name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<K>> {

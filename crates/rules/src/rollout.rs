@@ -44,7 +44,7 @@ mod reason;
 pub mod settle;
 
 pub use adopt::Adopt;
-pub(crate) use alike::{is_alike, is_on_its_way, is_report_alike};
+pub(crate) use alike::{is_alike, is_marked, is_on_its_way, is_report_alike};
 pub use capacity::{Capacity, capacity};
 pub use mark::{Mark, is_tainted, untaint};
 pub use reason::{WaitReason, listed};
@@ -117,6 +117,11 @@ pub struct RolloutPlan {
 }
 
 impl RolloutPlan {
+    /// Nodes that are written before the pools say where they are.
+    pub fn written(&self) -> impl Iterator<Item = &str> {
+        self.start.iter().map(|start| start.node.as_str()).chain(self.adopt.iter().map(|adopt| adopt.node.as_str()))
+    }
+
     /// What keeps a pool from moving until a user changes something, if anything.
     #[must_use]
     pub fn stalled(&self, pool: &str) -> Option<&WaitReason> {

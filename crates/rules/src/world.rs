@@ -25,6 +25,7 @@ mod object;
 mod parts;
 mod views;
 
+pub use alike::Changes;
 pub use object::Object;
 pub use parts::Parts;
 pub use views::{NewStatus, Views};

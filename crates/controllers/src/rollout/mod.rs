@@ -9,10 +9,11 @@ mod act;
 use crate::{Context, last_said::LastSaid};
 use act::Writer;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
-use weir_kubeio::{Error, Next, Recorder};
+use weir_kubeio::{Error, Mark, Next, Recorder};
 use weir_rules::{rollout::RolloutPlan, world::World};
 
 /// Component name in events, as in the reference.
@@ -31,8 +32,30 @@ pub struct Controller {
     lost: LastSaid,
     /// The last plan; it records since when nodes have been waiting.
     plan: Mutex<Option<Arc<RolloutPlan>>>,
-    /// The world of the last pass, once everything that followed from it is done.
-    last: Mutex<Option<World>>,
+    /// What the last pass saw, once everything that followed from it is done.
+    last: Mutex<Option<Seen>>,
+}
+
+/// A world, and up to which changes of nodes and MachineConfigNodes it was looked at.
+#[derive(Debug)]
+struct Seen {
+    world: World,
+    nodes: Mark,
+    reports: Mark,
+}
+
+impl Seen {
+    fn new(context: &Context) -> Self {
+        // What changes between this and the look at the objects is looked at again.
+        let (nodes, reports) = (context.cluster.nodes.mark(), context.cluster.reports.mark());
+        Self { world: context.world(), nodes, reports }
+    }
+
+    /// Takes in what changed since; returns whether a new plan would be the same.
+    fn follow(&mut self, context: &Context) -> bool {
+        let changes = context.changes(&mut self.nodes, &mut self.reports);
+        self.world.follow(changes)
+    }
 }
 
 impl Controller {
@@ -71,26 +94,27 @@ impl weir_kubeio::Controller for Controller {
         if !cluster.is_synced() {
             return Ok(Next::Await);
         }
-        let (mut world, now) = (self.context.world(), self.context.clock.now());
+        let now = self.context.clock.now();
         let (last, before) = (self.last.lock().take(), self.plan());
         if let Some(plan) = before.as_ref().filter(|plan| plan.next.is_none_or(|next| now < next))
-            && last.is_some_and(|last| world.is_alike(&last))
+            && let Some(mut seen) = last
+            && seen.follow(&self.context)
         {
-            *self.last.lock() = Some(world);
+            *self.last.lock() = Some(seen);
             return Ok(until(plan.next, now));
         }
-        let plan = Arc::new(world.views().plan(before.as_deref(), now));
+        let mut seen = Seen::new(&self.context);
+        let mut views = seen.world.views();
+        let plan = Arc::new(views.plan(before.as_deref(), now));
         *self.plan.lock() = Some(plan.clone());
         let writer =
             Writer { context: &self.context, recorder: &self.recorder, last_said: &self.last_said, lost: &self.lost };
         let told = writer.tell(&plan).await;
         // The status describes the nodes after they were given their targets.
-        let after = (!plan.start.is_empty() || !plan.adopt.is_empty()).then(|| self.context.world());
-        let (statuses, lost) = {
-            let views = after.as_ref().unwrap_or(&world).views();
-            let lost = views.lost();
-            (views.statuses(&plan, &lost, now), lost)
-        };
+        let written: Vec<Arc<Node>> = plan.written().filter_map(|node| cluster.nodes.get(node)).collect();
+        views.renew(&written);
+        let lost = views.lost();
+        let statuses = views.statuses(&plan, &lost, now);
         let said = writer.report(&statuses).await;
         writer.lost(&lost).await;
         told.and(said)?;
@@ -98,8 +122,8 @@ impl weir_kubeio::Controller for Controller {
         if self.context.kept_by_us().is_ok() && writer.mark(&plan).await? {
             return Ok(AT_ONCE);
         }
-        world.take_in(&plan, &statuses, |name| cluster.nodes.get(name), |name| cluster.pools.get(name));
-        *self.last.lock() = Some(world);
+        seen.world.take_in(&plan, &statuses, |name| cluster.nodes.get(name), |name| cluster.pools.get(name));
+        *self.last.lock() = Some(seen);
         Ok(until(plan.next, now))
     }
 }

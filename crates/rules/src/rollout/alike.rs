@@ -5,7 +5,7 @@
 //! R-ALIKE-3 Of a MachineConfigNode, only what a pool's status counts matters.
 
 use crate::{
-    rollout::membership::pools_of,
+    rollout::{Mark, mark::is_ours, membership::pools_of},
     view::{NodeReport, NodeView, PoolView, Target},
 };
 
@@ -26,6 +26,17 @@ pub(crate) fn is_alike(before: &NodeView<'_>, now: &NodeView<'_>, pools: &[PoolV
 #[must_use]
 pub(crate) fn is_on_its_way(node: &NodeView<'_>, target: Target<'_>) -> bool {
     node.is_told(target) && !node.is_done() && !node.is_degraded()
+}
+
+/// Whether nothing but this mark was written to a node.
+#[must_use]
+pub(crate) fn is_marked(mark: &Mark, before: &NodeView<'_>, now: &NodeView<'_>) -> bool {
+    let is_tainted = mark.taint.unwrap_or_else(|| before.taints.iter().any(is_ours));
+    let others = |node: &NodeView<'_>| node.taints.iter().filter(|taint| !is_ours(taint)).cloned().collect::<Vec<_>>();
+    decided_by(before) == decided_by(now)
+        && now.taints.iter().any(is_ours) == is_tainted
+        && others(before) == others(now)
+        && now.topology == mark.topology.as_deref().or(before.topology)
 }
 
 /// Everything else about a node that matters for the plan.
@@ -66,6 +77,34 @@ mod tests {
             "status": {"conditions": [{"type": "Ready", "status": ready}]},
         }))
         .unwrap()
+    }
+
+    #[test]
+    fn of_a_mark_nothing_else_was_written() {
+        let with = |taints: Value, topology: &str, reason: &str| -> Node {
+            let key = |name: &str| format!("machineconfiguration.openshift.io/{name}");
+            let annotations = json!({key("controlPlaneTopology"): topology, key("reason"): reason});
+            let meta = json!({"name": "a", "annotations": annotations});
+            serde_json::from_value(json!({"metadata": meta, "spec": {"taints": taints}})).unwrap()
+        };
+        let (ours, other) = (
+            json!({"key": "UpdateInProgress", "effect": "PreferNoSchedule"}),
+            json!({"key": "x", "effect": "NoSchedule"}),
+        );
+        let mark =
+            |taint, topology: Option<&str>| Mark { node: "a".to_owned(), taint, topology: topology.map(str::to_owned) };
+        let before = with(json!([other]), "HighlyAvailable", "");
+        for (mark, now, alike) in [
+            (mark(Some(true), None), with(json!([other, ours]), "HighlyAvailable", ""), true),
+            (mark(Some(true), None), with(json!([other]), "HighlyAvailable", ""), false),
+            (mark(Some(true), None), with(json!([ours]), "HighlyAvailable", ""), false),
+            (mark(Some(true), None), with(json!([other, ours]), "SingleReplica", ""), false),
+            (mark(Some(true), None), with(json!([other, ours]), "HighlyAvailable", "fails"), false),
+            (mark(None, Some("SingleReplica")), with(json!([other]), "SingleReplica", ""), true),
+            (mark(None, Some("SingleReplica")), with(json!([other, ours]), "SingleReplica", ""), false),
+        ] {
+            assert_eq!(is_marked(&mark, &NodeView::new(&before), &NodeView::new(&now)), alike, "{mark:?} {now:?}");
+        }
     }
 
     #[test]

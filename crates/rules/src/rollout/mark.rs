@@ -79,7 +79,7 @@ fn set(node: &NodeView<'_>, taints: Vec<Taint>, patch: &mut Value) {
 }
 
 /// One with another effect belongs to somebody else.
-fn is_ours(taint: &Taint) -> bool {
+pub(super) fn is_ours(taint: &Taint) -> bool {
     taint.key == UPDATE_IN_PROGRESS && taint.effect == EFFECT
 }
 

@@ -1,43 +1,66 @@
 //! Which changes of the world do not require a new plan: most progress reports of nodes change nothing.
 //!
-//! R-ALIKE-4 A world is like the previous one if every object that decides about rollouts is the same, no node and no
+//! R-ALIKE-4 A world is like what it was if every object that decides about rollouts is the same, no node and no
 //! MachineConfigNode was added or removed, and each one that changed is alike (R-ALIKE-1 to 3).
 //! R-ALIKE-5 What a pass wrote itself counts as seen, unless somebody else wrote to the same object too.
 
 use super::{NewStatus, World};
 use crate::{
-    rollout::{RolloutPlan, is_alike, is_on_its_way, is_report_alike},
+    rollout::{RolloutPlan, is_alike, is_marked, is_on_its_way, is_report_alike},
     status::pool_status::status_changed,
-    view::{NodeReport, NodeView, Target},
+    view::{NodeReport, NodeView},
 };
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use std::{collections::BTreeMap, sync::Arc};
-use weir_api::{MachineConfigPool, keys::gates::IMAGE_MODE_STATUS_REPORTING};
+use std::sync::Arc;
+use weir_api::{MachineConfigNode, MachineConfigPool, keys::gates::IMAGE_MODE_STATUS_REPORTING};
+
+/// What changed in a cluster since it was looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Changes {
+    /// Everything but nodes and MachineConfigNodes, as it is now.
+    pub others: World,
+    /// Names of nodes that came, changed or went, and what is there of them now.
+    pub nodes: Vec<(String, Option<Arc<Node>>)>,
+    /// The same of MachineConfigNodes.
+    pub reports: Vec<(String, Option<Arc<MachineConfigNode>>)>,
+}
 
 impl World {
-    /// Whether a rollout planned from this world would equal the one planned from `before` (R-ALIKE-4).
-    #[must_use]
-    pub fn is_alike(&self, before: &Self) -> bool {
-        let objects = same(&before.pools, &self.pools)
-            && same(&before.configs, &self.configs)
-            && same(&before.pods, &self.pods)
-            && same(&before.os_configs, &self.os_configs)
-            && same(&before.os_builds, &self.os_builds)
-            && same(before.version.as_slice(), self.version.as_slice())
-            && same(before.feature_gate.as_slice(), self.feature_gate.as_slice())
-            && same(before.controller_config.as_slice(), self.controller_config.as_slice())
-            && same(before.streams.as_slice(), self.streams.as_slice());
-        if !objects || (&before.process, &before.unreadable) != (&self.process, &self.unreadable) {
+    /// Takes in what changed, if a rollout planned afterwards would equal the one planned before (R-ALIKE-4). Returns whether it would;
+    /// otherwise nothing is taken in. It looks only at what changed, of thousands of nodes.
+    pub fn follow(&mut self, changes: Changes) -> bool {
+        if !self.is_decided_by(&changes.others) {
             return false;
         }
-        let reports = changed(&before.reports, &self.reports, |report| &report.metadata);
-        let nodes = changed(&before.nodes, &self.nodes, |node| &node.metadata);
-        let Some((reports, nodes)) = reports.zip(nodes) else { return false };
-        let counted = self.is_on(IMAGE_MODE_STATUS_REPORTING);
+        let (nodes, reports) = (changes.nodes, changes.reports);
+        let nodes = replacements(&self.nodes, nodes, |node| &node.metadata);
+        let reports = replacements(&self.reports, reports, |report| &report.metadata);
+        let Some((nodes, reports)) = nodes.zip(reports) else { return false };
         let pools = if nodes.is_empty() { Vec::new() } else { self.pool_views() };
-        let report = |(before, now)| is_report_alike(&NodeReport::new(before), &NodeReport::new(now), counted);
-        let node = |(before, now)| is_alike(&NodeView::new(before), &NodeView::new(now), &pools);
-        reports.into_iter().all(report) && nodes.into_iter().all(node)
+        let counted = self.is_on(IMAGE_MODE_STATUS_REPORTING);
+        let report = |before: &_, now: &_| is_report_alike(&NodeReport::new(before), &NodeReport::new(now), counted);
+        let node = |before: &_, now: &_| is_alike(&NodeView::new(before), &NodeView::new(now), &pools);
+        let alike = nodes.iter().all(|(at, now)| self.nodes.get(*at).is_some_and(|before| node(before, now)))
+            && reports.iter().all(|(at, now)| self.reports.get(*at).is_some_and(|before| report(before, now)));
+        if alike {
+            replace(&mut self.nodes, nodes);
+            replace(&mut self.reports, reports);
+        }
+        alike
+    }
+
+    /// Whether everything but nodes and MachineConfigNodes that decides about rollouts is the very same.
+    fn is_decided_by(&self, now: &Self) -> bool {
+        same(&self.pools, &now.pools)
+            && same(&self.configs, &now.configs)
+            && same(&self.pods, &now.pods)
+            && same(&self.os_configs, &now.os_configs)
+            && same(&self.os_builds, &now.os_builds)
+            && same(self.version.as_slice(), now.version.as_slice())
+            && same(self.feature_gate.as_slice(), now.feature_gate.as_slice())
+            && same(self.controller_config.as_slice(), now.controller_config.as_slice())
+            && same(self.streams.as_slice(), now.streams.as_slice())
+            && (&self.process, &self.unreadable) == (&now.process, &now.unreadable)
     }
 
     /// Takes in what was written for the plan and the statuses made from this world (R-ALIKE-5). `node` and `pool` give the current
@@ -49,15 +72,13 @@ impl World {
         node: impl Fn(&str) -> Option<Arc<Node>>,
         pool: impl Fn(&str) -> Option<Arc<MachineConfigPool>>,
     ) {
-        let told: BTreeMap<&str, Target<'_>> = plan.start.iter().map(|s| (s.node.as_str(), s.target())).collect();
-        for held in self.nodes.iter_mut().filter(|_| !told.is_empty()) {
-            let Some(name) = held.metadata.name.as_deref() else { continue };
-            let Some((target, now)) = told.get(name).zip(node(name)) else { continue };
-            let labels = now.metadata.labels == held.metadata.labels;
-            let (view, before) = (NodeView::new(&now), NodeView::new(held));
-            if labels && view.taints == before.taints && is_on_its_way(&view, *target) {
-                *held = now;
-            }
+        for start in &plan.start {
+            self.take_in_node(&start.node, &node, |view, before| {
+                view.taints == before.taints && is_on_its_way(view, start.target())
+            });
+        }
+        for mark in &plan.marks {
+            self.take_in_node(&mark.node, &node, |view, before| is_marked(mark, before, view));
         }
         for wanted in written {
             let Some(held) = self.pools.iter_mut().find(|held| Arc::ptr_eq(held, &wanted.pool)) else { continue };
@@ -71,6 +92,21 @@ impl World {
             }
         }
     }
+
+    /// Takes in a node as it is now, if it is what our write made of it.
+    fn take_in_node(
+        &mut self,
+        name: &str,
+        node: impl Fn(&str) -> Option<Arc<Node>>,
+        is_ours: impl Fn(&NodeView<'_>, &NodeView<'_>) -> bool,
+    ) {
+        let held = position(&self.nodes, name, |node| &node.metadata).and_then(|at| self.nodes.get_mut(at));
+        let Some((held, now)) = held.zip(node(name)) else { return };
+        let (view, before) = (NodeView::new(&now), NodeView::new(held));
+        if view.labels == before.labels && is_ours(&view, &before) {
+            *held = now;
+        }
+    }
 }
 
 /// Whether both hold the identical objects.
@@ -78,13 +114,33 @@ fn same<K>(before: &[Arc<K>], now: &[Arc<K>]) -> bool {
     before.len() == now.len() && before.iter().zip(now).all(|(before, now)| Arc::ptr_eq(before, now))
 }
 
-/// Pairs of objects that are not identical, before and now. Both lists are sorted by name; `None` if one was added or removed.
-fn changed<'a, K>(before: &'a [Arc<K>], now: &'a [Arc<K>], meta: fn(&K) -> &ObjectMeta) -> Option<Vec<(&'a K, &'a K)>> {
-    if before.len() != now.len() {
-        return None;
+/// Where in a list that is sorted by name an object is.
+pub(super) fn position<K>(held: &[Arc<K>], name: &str, meta: fn(&K) -> &ObjectMeta) -> Option<usize> {
+    held.binary_search_by(|object| meta(object).name.as_deref().unwrap_or_default().cmp(name)).ok()
+}
+
+/// Objects that are others now, and where they are; `None` if one was added or removed.
+fn replacements<K>(
+    held: &[Arc<K>],
+    changed: Vec<(String, Option<Arc<K>>)>,
+    meta: fn(&K) -> &ObjectMeta,
+) -> Option<Vec<(usize, Arc<K>)>> {
+    let at = |name: &str| position(held, name, meta);
+    let known = changed.into_iter().filter_map(|(name, now)| match (at(&name), now) {
+        (Some(at), Some(now)) => (!held.get(at).is_some_and(|held| Arc::ptr_eq(held, &now))).then_some(Some((at, now))),
+        // It came and went meanwhile.
+        (None, None) => None,
+        _ => Some(None),
+    });
+    known.collect()
+}
+
+fn replace<K>(held: &mut [Arc<K>], by: Vec<(usize, Arc<K>)>) {
+    for (at, now) in by {
+        if let Some(held) = held.get_mut(at) {
+            *held = now;
+        }
     }
-    let changed = before.iter().zip(now).filter(|(before, now)| !Arc::ptr_eq(before, now));
-    changed.map(|(before, now)| (meta(before).name == meta(now).name).then_some((&**before, &**now))).collect()
 }
 
 #[cfg(test)]
@@ -95,6 +151,16 @@ mod tests {
     fn node(name: &str, state: &str) -> Arc<Node> {
         let annotations = json!({"machineconfiguration.openshift.io/state": state});
         Arc::new(serde_json::from_value(json!({"metadata": {"name": name, "annotations": annotations}})).unwrap())
+    }
+
+    /// What a cache would say that changed: everything that is not the very same.
+    fn changes(before: &World, now: &World) -> Changes {
+        let name = |node: &Arc<Node>| node.metadata.name.clone().unwrap();
+        let gone = before.nodes.iter().filter(|held| now.nodes.iter().all(|node| name(node) != name(held)));
+        let gone = gone.map(|held| (name(held), None));
+        let others = World { nodes: Vec::new(), ..now.clone() };
+        let nodes = gone.chain(now.nodes.iter().map(|node| (name(node), Some(node.clone())))).collect();
+        Changes { others, nodes, reports: Vec::new() }
     }
 
     #[test]
@@ -114,7 +180,7 @@ mod tests {
             (world(&[&a, &b, &c]), false),
             (World { pools: vec![Arc::default()], ..before.clone() }, false),
         ] {
-            assert_eq!(now.is_alike(&before), alike, "{now:?}");
+            assert_eq!(before.clone().follow(changes(&before, &now)), alike, "{now:?}");
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::{
     view::{NodeReport, NodeView, PodView, PoolView},
 };
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
 use std::{collections::BTreeMap, sync::Arc};
 use weir_api::{
     MachineConfig, MachineConfigPool,
@@ -110,6 +111,20 @@ impl<'a> Views<'a> {
             halted: world.halt(&self.pools).as_ref(),
             previous,
         })
+    }
+
+    /// Replaces nodes by what they are now, after they were written.
+    pub fn renew(&mut self, written: &'a [Arc<Node>]) {
+        let mut moved = false;
+        for now in written.iter().map(|node| NodeView::new(node)) {
+            let at = self.nodes.binary_search_by(|held| held.name.cmp(now.name));
+            let Some(held) = at.ok().and_then(|at| self.nodes.get_mut(at)) else { continue };
+            moved |= held.labels != now.labels;
+            *held = now;
+        }
+        if moved {
+            self.membership = assign(&self.pools, &self.nodes);
+        }
     }
 
     /// Nodes that should have a pool but have none.
