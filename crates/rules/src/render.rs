@@ -23,6 +23,7 @@
 //! | [`reconcilable`] | which changes of a configuration a running machine can follow |
 //! | [`unsupported`] | which settings nobody makes MachineConfigs of yet |
 //! | [`generated`] | whether what was generated for kubelets matches the feature gates that are on |
+//! | [`changes`] | what a machine notices when it goes from one configuration to another |
 //! | [`guard`] | what must not be rolled out although it can be rendered |
 //! | [`goyaml`] | the text that a rendered MachineConfig's name is a hash of |
 //! | [`failure`] | why a pool is not rendered, and whether that makes it degraded |
@@ -30,6 +31,7 @@
 
 mod amend;
 pub mod carried_over;
+pub mod changes;
 pub mod components;
 mod error;
 pub mod failure;

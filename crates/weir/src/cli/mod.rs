@@ -4,7 +4,9 @@ pub mod apiserver;
 pub mod bootstrap;
 mod cluster;
 mod crds;
+mod diff;
 mod explain;
+mod extract;
 mod fleet;
 mod generate;
 mod get;
@@ -18,6 +20,7 @@ mod payload;
 mod render;
 pub mod run;
 mod status;
+mod subject;
 mod switch;
 pub mod up;
 
@@ -73,6 +76,10 @@ pub enum Command {
     Switch(switch::Switch),
     /// Explain why something is the way it is
     Explain(Explain),
+    /// Show what differs between two configurations of machines
+    Diff(diff::Diff),
+    /// Write a configuration's files and units as they land on disk
+    Extract(extract::Extract),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
     /// Print the manifests that run weir in a cluster: namespace, roles, deployments, policies
@@ -168,6 +175,8 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Status(status) => status.run(),
         Command::Switch(switch) => switch.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Diff(diff) => diff.run(),
+        Command::Extract(extract) => extract.run(),
         Command::Crds(crds) => crds.run(),
         Command::Manifests(manifests) => manifests.run(),
         Command::Apiserver(arguments) => apiserver::run(arguments),
