@@ -1,7 +1,7 @@
 //! From bytes to documents, and from documents to values.
 
 use serde_json::Value;
-use serde_saphyr::{Options, SnippetMode};
+use serde_saphyr::{Options, SnippetMode, UserMessageFormatter};
 use std::ops::Range;
 
 /// Limit of a document: ten times a list of all nodes of a large cluster. Aliases have separate limits,
@@ -85,7 +85,10 @@ pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, String> {
         None => {
             let line = yaml_error.location().map_or(1, |location| location.line());
             let before = u64::try_from(before).unwrap_or_default();
-            let told = serde_saphyr::render_options! { snippets: SnippetMode::Off, line_offset: before };
+            // Not in the words for whoever calls the library.
+            let words = UserMessageFormatter;
+            let told =
+                serde_saphyr::render_options! { formatter: &words, snippets: SnippetMode::Off, line_offset: before };
             format!("line {}: {}", before + line, yaml_error.render_with_options(told))
         }
     })

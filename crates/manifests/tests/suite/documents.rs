@@ -117,7 +117,7 @@ fn what_cannot_be_read_says_where_and_hides_nothing() {
         (b"a: 1\n---\nb: 2\nc: [1\n", &["f: document 2 (line 2): line 4: "], &[1]),
         (b"a: [\n---\nb: 1\n---\nc: ]\n", &["f: document 1 (line 1): line ", "f: document 3 (line 4): line 5: "], &[2]),
         (b"a: &x [*x]\n", &["f: document 1 (line 1): line 1: "], &[]),
-        (b"a: 1\na: 2\n", &["f: document 1 (line 1): line 2: "], &[]),
+        (b"a: 1\na: 2\n", &["f: document 1 (line 1): line 2: duplicate mapping key `a` is not allowed here"], &[]),
         (b"{\"a\": 1,\n \"b\": ]", &["f: document 1 (line 1): line 2: "], &[]),
         (b"---\n\n---\na:\n\t- b\n", &["f: document 1 (line 3): line 5: "], &[]),
         (b"a: 1\n---\nb: 2\nc: \xff\n---\nd: 1\n", &["f: document 2 (line 2): line 4: not UTF-8: "], &[1, 3]),

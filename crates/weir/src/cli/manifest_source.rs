@@ -28,7 +28,7 @@ pub struct ManifestSource {
 pub struct Given {
     /// Files with manifests or lists, folders (read recursively) and archives of folders, such as a must-gather; `-` for
     /// standard input; without any, the cluster is read
-    #[arg(short = 'f', long = "filename", value_name = "FILE", num_args = 1..)]
+    #[arg(short = 'f', long = "filename", visible_alias = "from", value_name = "FILE", num_args = 1..)]
     pub files: Vec<PathBuf>,
     #[command(flatten)]
     pub(super) cluster: Cluster,
