@@ -466,6 +466,9 @@ pub mod generated {
     pub const SUCCESS: ConditionType = ConditionType::new("Success");
     /// They could not be made; always `True`.
     pub const FAILURE: ConditionType = ConditionType::new("Failure");
+    /// Ours alone, on KubeletConfigs: something in it does not do what it seems to do. The first in the list, and absent while there is
+    /// nothing to say.
+    pub const WARNING: ConditionType = ConditionType::new("Warning");
 }
 
 /// Condition types and reasons of `MachineOSBuild`. Written by the build controller; at most one is `True`.
