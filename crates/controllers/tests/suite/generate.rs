@@ -3,6 +3,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_input;
 mod recorded;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
@@ -121,6 +122,13 @@ impl World {
                 [Watcher::Configuration, Watcher::Pools, Watcher::Settings, Watcher::Images, Watcher::Generators];
             tokio::join!(context.cluster.watches.fill(&context.client, &sees), drive(&controller));
         }));
+    }
+
+    /// Runs all controllers, without machines, in the place of what ran before.
+    fn run_everything(&mut self, hash: &str) {
+        self.running.take().inspect(JoinHandle::abort);
+        let context = self.context(self.client.clone(), hash, Generating::default());
+        self.running = Some(tokio::spawn(weir_controllers::run(context, self.images.clone())));
     }
 
     fn context(&self, client: Client, hash: &str, generating: Generating) -> Context {

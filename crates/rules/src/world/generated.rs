@@ -13,6 +13,7 @@
 //! | [`difference`] | how a generated MachineConfig differs from an existing one |
 //! | [`authority`] | whether weir writes what it generates |
 //! | [`plan`] | what is written, and in which order |
+//! | [`refused`] | what pools say of settings from which nothing can be generated |
 //!
 //! Source of the list of generators: `pkg/controller/bootstrap/bootstrap.go` of github.com/openshift/machine-config-operator. Running
 //! them in one order is ours.
@@ -20,6 +21,7 @@
 pub mod authority;
 pub mod difference;
 pub mod plan;
+pub mod refused;
 
 use super::World;
 use crate::{
