@@ -420,11 +420,13 @@ pub mod pool {
     pub const OS_IMAGE_STREAM_NOT_MADE: ConditionType = ConditionType::new("OSImageStreamNotMade");
     /// Something contradicts the distribution, and nothing is rendered.
     pub const DISTRIBUTION_MISMATCH: ConditionType = ConditionType::new("DistributionMismatch");
-    /// A stream is named for the pool, and the name counts for nothing. As the next three absent while there is nothing to say, ours
+    /// A stream is named for the pool, and the name counts for nothing. As the next four absent while there is nothing to say, ours
     /// alone, and written by the render controller.
     pub const STREAM_NAME_IGNORED: ConditionType = ConditionType::new("StreamNameIgnored");
     /// Settings that are meant for the pool have no effect.
     pub const SETTINGS_NOT_APPLIED: ConditionType = ConditionType::new("SettingsNotApplied");
+    /// Nothing can be generated from settings that concern the pool, and it keeps what was generated before.
+    pub const SETTINGS_REFUSED: ConditionType = ConditionType::new("SettingsRefused");
     /// The pool's node selector is empty, so that it would select every node, and is taken to select none.
     pub const SELECTING_ALL_NODES: ConditionType = ConditionType::new("SelectingAllNodes");
     /// MachineConfigs that were generated for the pool are of other feature gates than those that are on.
@@ -466,6 +468,9 @@ pub mod generated {
     pub const SUCCESS: ConditionType = ConditionType::new("Success");
     /// They could not be made; always `True`.
     pub const FAILURE: ConditionType = ConditionType::new("Failure");
+    /// Ours alone, on KubeletConfigs: something in it does not do what it seems to do. The first in the list, and absent while there is
+    /// nothing to say.
+    pub const WARNING: ConditionType = ConditionType::new("Warning");
 }
 
 /// Condition types and reasons of `MachineOSBuild`. Written by the build controller; at most one is `True`.

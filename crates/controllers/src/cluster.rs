@@ -1,8 +1,6 @@
 //! The controllers' view of the cluster: the table of all watches, shared by all.
 
-use crate::{
-    access, operator::operands::kinds, operator::sources::Sources, steps::StepsTaken, stream_problems::SharedProblems,
-};
+use crate::{access, operator::operands::kinds, operator::sources::Sources, shared::Shared, steps::StepsTaken};
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     apps::v1::DaemonSet,
@@ -10,7 +8,7 @@ use k8s_openapi::api::{
     policy::v1::PodDisruptionBudget,
 };
 use kube::Client;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::{RwLock, watch};
 use weir_api::{
     APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
@@ -29,8 +27,11 @@ use weir_kubeio::{
     Selection, Unreadable, Watches,
     watches::{Row, Unseen},
 };
-use weir_rules::operator::install::{Watched, WatchedBy};
-use weir_rules::template::login::REGISTRY_SECRET;
+use weir_rules::{
+    operator::install::{Watched, WatchedBy},
+    stream::problem::StreamProblems,
+    template::login::REGISTRY_SECRET,
+};
 
 /// Groups of watches, by who needs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -135,7 +136,9 @@ pub struct Cluster {
     /// Objects that the operator keeps.
     pub(crate) operands: kinds::Kinds,
     /// The problems that the stream controller found.
-    pub stream_problems: SharedProblems,
+    pub stream_problems: Shared<StreamProblems>,
+    /// What pools have to say of settings from which nothing can be generated, as the generating controller found it.
+    pub refused: Shared<BTreeMap<String, String>>,
     /// When each controller last completed a step.
     pub steps: StepsTaken,
     /// Locked exclusively while a pool gets another target, and shared while a node is given one, so that no node is given a target
@@ -204,7 +207,8 @@ impl Default for Cluster {
             sources: Sources::new(&mut of),
             operands: kinds::kinds(&mut of),
             watches: of,
-            stream_problems: SharedProblems::default(),
+            stream_problems: Shared::default(),
+            refused: Shared::default(),
             steps: StepsTaken::default(),
             targets: Arc::default(),
         }

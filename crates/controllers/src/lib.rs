@@ -15,7 +15,7 @@
 //! | [`access`] | how images are read, from the cluster's own objects |
 //! | [`templates`] | nothing: it reads the templates of a release |
 //! | [`unused`] | nothing: it deletes rendered MachineConfigs that are no longer needed, if that is enabled |
-//! | [`stream_problems`] | the problems with the streams, shared by the controllers |
+//! | [`shared`] | what one controller found out and others need |
 //! | [`steps`] | when each controller last completed a step |
 //! | [`cluster`] | the controllers' view of the cluster: the table of watches, shared |
 //! | [`context`] | what every controller is given |
@@ -36,9 +36,9 @@ pub mod nodes;
 pub mod operator;
 pub mod render;
 pub mod rollout;
+pub mod shared;
 pub mod steps;
 pub mod stream;
-pub mod stream_problems;
 pub mod templates;
 pub mod unused;
 

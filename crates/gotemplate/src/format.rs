@@ -162,6 +162,7 @@ pub(crate) fn printf(format: &str, operands: &[Value]) -> Result<String, String>
         match characters.next() {
             None => out.push_str("%!(NOVERB)"),
             Some('%') => out.push('%'),
+            Some('[') => return Err("the index of an operand in a verb is not supported".to_owned()),
             Some(letter) => match operands.next() {
                 None => _ = write!(out, "%!{letter}(MISSING)"),
                 Some(operand) => out.push_str(&verb.apply(letter, operand)?),
@@ -215,16 +216,28 @@ impl Verb {
             ('v' | 'g' | 'f' | 'F' | 'e', Value::Float(float)) if float.is_finite() => self.float(letter, *float),
             ('v' | 's', Value::Text(text, _)) => Ok(self.pad(self.cut(text))),
             ('q', Value::Text(text, _)) => Ok(self.pad(quoted(&self.cut(text)))),
+            ('x', Value::Text(text, _)) if !self.space => {
+                let bytes = text.bytes().take(self.precision.unwrap_or(usize::MAX));
+                Ok(self.pad(bytes.map(|byte| format!("{byte:02x}")).collect()))
+            }
             ('s', Value::Bytes(bytes)) => Ok(self.pad(self.cut(&String::from_utf8_lossy(bytes)))),
             ('v' | 't', Value::Bool(bool)) => Ok(self.pad(bool.to_string())),
             ('v', Value::Struct(_)) if self.plus => Err("%+v of a struct is not supported".to_owned()),
             ('v', value) => Ok(self.pad(plain(value)?)),
-            ('d' | 'x' | 'f' | 'F' | 'e' | 'g' | 't', Value::Text(..))
+            ('d' | 'f' | 'F' | 'e' | 'g' | 't', Value::Text(..))
             | ('d' | 's' | 'q' | 'x' | 'f' | 'e' | 'g', Value::Bool(_))
             | ('s' | 'f' | 'F' | 'e' | 'g' | 't', Value::Int(..) | Value::Uint(..))
-            | ('d' | 's' | 'q' | 't', Value::Float(_)) => Ok(format!("%!{letter}({})", described(value)?)),
+            | ('d' | 's' | 'q' | 't', Value::Float(_)) => self.misfit(letter, value),
             (letter, value) => Err(format!("verb %{letter} of a {} is not supported", value.type_name())),
         }
+    }
+
+    /// Go applies flags, width and precision to the value inside of this as well.
+    fn misfit(&self, letter: char, value: &Value) -> Result<String, String> {
+        if self.plus || self.space || self.width > 0 || self.precision.is_some() {
+            return Err(format!("a width or flag of verb %{letter}, which does not fit its operand, is not supported"));
+        }
+        Ok(format!("%!{letter}({})", described(value)?))
     }
 
     fn list(&self, letter: char, list: &List) -> Result<String, String> {

@@ -7,12 +7,14 @@
 //! | [`merge`] | what a KubeletConfig changes in the base |
 //! | [`base`] | the configuration of a pool's kubelets without a KubeletConfig |
 //! | [`validate`] | which KubeletConfigs are refused |
+//! | [`amounts`] | with which amounts in them kubelets do not start |
 //! | [`files`] | the files of one KubeletConfig for one pool |
 //! | [`sync`] | what is written for a KubeletConfig, and under which names |
 //! | [`node_config`] | `97-` and `98-`, which depend only on nodes.config and the feature gates |
 //! | [`status`] | what a KubeletConfig's status reports |
 //! | [`bootstrap`] | what is generated before there is a cluster |
 
+pub mod amounts;
 pub mod base;
 pub mod bootstrap;
 pub mod error;

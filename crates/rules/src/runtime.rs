@@ -11,6 +11,7 @@
 //! | [`registries_conf`] | the contents of `registries.conf` |
 //! | [`blocked`] | which registries are blocked and allowed, given that the cluster needs its release |
 //! | [`signature`] | which signature an image policy requires |
+//! | [`policy_status`] | what the statuses of image policies report |
 //! | [`policy`] | the contents of `policy.json`, on all nodes and for a namespace |
 //! | [`attachments`] | where signatures are looked up |
 //! | [`image`] | what is written for registries, mirrors and policies |
@@ -22,6 +23,7 @@ pub mod credentials;
 pub mod image;
 pub mod mirrors;
 pub mod policy;
+pub mod policy_status;
 pub mod registries_conf;
 pub mod scope;
 pub mod settings;

@@ -115,6 +115,24 @@ pub fn of_role(tree: &Tree, input: &TemplateInput<'_>, role: &str) -> Result<Vec
     Evaluation::new(tree, input)?.role(role).map_err(failed)
 }
 
+/// Which files of the tree a file of a MachineConfig comes from, in the order in which they are merged; none if it is not made from
+/// this tree.
+///
+/// # Errors
+/// As [`generate`].
+pub fn templates_of_file(
+    tree: &Tree,
+    input: &TemplateInput<'_>,
+    (role, config): (&str, &str),
+    path: &str,
+) -> Result<Vec<String>, TemplateError> {
+    let failed = |cause| TemplateError::Role { role: role.to_owned(), cause: Box::new(cause) };
+    let configs = Evaluation::new(tree, input)?.parts(role).map_err(failed)?;
+    let of_config = configs.into_iter().find(|(name, _)| name == config).map(|(_, parts)| parts.files);
+    let writes = |printed: &Printed| transpile::file(&printed.text).is_ok_and(|file| file["path"] == path);
+    Ok(of_config.into_iter().flat_map(BTreeMap::into_values).filter(writes).map(|printed| printed.path).collect())
+}
+
 fn named(configs: &[MachineConfig], name: &str) -> bool {
     configs.iter().any(|config| config.metadata.name.as_deref() == Some(name))
 }
@@ -151,6 +169,12 @@ impl<'a> Evaluation<'a> {
     }
 
     fn role(&mut self, role: &str) -> Result<Vec<MachineConfig>, RoleError> {
+        let parts = self.parts(role)?;
+        parts.into_iter().map(|(name, parts)| self.config(role, &name, parts)).collect()
+    }
+
+    /// What each MachineConfig of a role consists of, by its name, in the order of folders.
+    fn parts(&mut self, role: &str) -> Result<Vec<(String, Parts)>, RoleError> {
         let folder = if [MASTER, WORKER, ARBITER].contains(&role) { role } else { WORKER };
         if !matches!(self.tree.at(&[folder]), Some(Node::Folder(_))) {
             return Err(RoleError::NoFolder(folder.to_owned()));
@@ -163,7 +187,7 @@ impl<'a> Evaluation<'a> {
                 layers.iter().try_for_each(|layer| self.layer(&[COMMON, layer], &mut parts))?;
             }
             layers.iter().try_for_each(|layer| self.layer(&[folder, name, layer], &mut parts))?;
-            configs.push(self.config(role, name, parts)?);
+            configs.push((name.to_owned(), parts));
         }
         Ok(configs)
     }

@@ -2,7 +2,10 @@
 
 use crate::{Context, last_said::LastSaid};
 use serde_json::json;
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use weir_api::{
     Class, ControllerConfig,
     controller_config::ControllerConfigStatus,
@@ -18,6 +21,7 @@ use weir_rules::{
     world::generated::{
         authority::{Authority, told},
         plan::{Decision, Part, Status, Subject, Write},
+        refused::refused,
     },
 };
 
@@ -110,6 +114,9 @@ impl Writer<'_> {
             Subject::CredentialProviders => {
                 patch::edit_status(client, &cluster.generators.credential_providers, CLUSTER, &set).await
             }
+            Subject::ClusterImagePolicy(name) => {
+                patch::edit_status(client, &cluster.generators.cluster_policies, name, &set).await
+            }
             Subject::ImagePolicy { namespace, name } => {
                 patch::edit_status_in(client, &cluster.generators.policies, namespace, name, &set).await
             }
@@ -132,6 +139,9 @@ impl Writer<'_> {
         if done.is_ok() {
             self.say_whose(decision).await?;
         }
+        if let Ok(rejected) = done {
+            self.share(decision, rejected);
+        }
         let mut subjects = BTreeSet::new();
         let (Decision::Write(parts) | Decision::Adopt(parts)) = decision else { return Ok(()) };
         let refused = done.map(Vec::as_slice).unwrap_or_default();
@@ -139,7 +149,7 @@ impl Writer<'_> {
             let refused = refused.iter().find(|(subject, _)| *subject == part.subject).map(|(_, why)| why);
             let failed = part.error.iter().chain(refused).map(|text| (FAILED, text));
             for (reason, text) in failed.chain(part.warnings.iter().map(|text| (NOTICED, text))) {
-                let subject = format!("{} {reason}", part.subject);
+                let subject = format!("{} {reason} {text}", part.subject);
                 if self.last_said.is_new(&subject, text) {
                     tracing::warn!(of = %part.subject, text, "generating");
                     self.tell(&part.subject, &Event::warning(reason, text.clone())).await;
@@ -149,6 +159,20 @@ impl Writer<'_> {
         }
         self.last_said.retain(|subject| subjects.contains(subject));
         Ok(())
+    }
+
+    /// Has the pools say what could not be generated. While the templates fail, what was found before still holds.
+    fn share(&self, decision: &Decision, rejected: &Refused) {
+        let cluster = &self.context.cluster;
+        let said = match decision {
+            Decision::Fail(_) => return,
+            Decision::Leave(_) => BTreeMap::new(),
+            Decision::Write(parts) | Decision::Adopt(parts) => {
+                let pools = cluster.pools.all();
+                refused(parts, rejected, &pools.iter().map(AsRef::as_ref).collect::<Vec<_>>())
+            }
+        };
+        cluster.refused.change(|before| *before = said);
     }
 
     /// Writes the status for the ControllerConfig as it was read; later changes by others are kept.
@@ -192,7 +216,7 @@ impl Writer<'_> {
                 self.record(RUNTIMES, cluster.generators.credential_providers.get(CLUSTER), event).await;
             }
             // Their conditions say it.
-            Subject::ControllerConfig | Subject::ImagePolicy { .. } => {}
+            Subject::ControllerConfig | Subject::ClusterImagePolicy(_) | Subject::ImagePolicy { .. } => {}
         }
     }
 

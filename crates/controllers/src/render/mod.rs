@@ -199,7 +199,8 @@ impl weir_kubeio::Controller for Controller {
     const NAME: &'static str = "render";
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
-        self.context.cluster.intent_changes()
+        let cluster = &self.context.cluster;
+        cluster.intent_changes().into_iter().chain([cluster.refused.changes()]).collect()
     }
 
     /// Returns the first failed write as the error, but handles the other pools too.
@@ -208,7 +209,7 @@ impl weir_kubeio::Controller for Controller {
             return Ok(Next::Await);
         }
         let world = self.context.configuration();
-        let found = self.notices.look(&world);
+        let found = self.notices.look(&world, self.context.cluster.refused.get());
         self.notices.tell(&self.context, &self.recorder, &found).await;
         let (facts, mut first, mut again) = (world.facts(), None, None);
         for (pool, because, mut outcome) in self.outcomes(&world) {

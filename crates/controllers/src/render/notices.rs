@@ -32,16 +32,18 @@ pub(super) struct Notices {
 /// What to report in one pass.
 pub(super) struct Found {
     settings: Vec<Unsupported>,
+    /// By pool.
+    refused: BTreeMap<String, String>,
     gates: Option<FeatureGateDetails>,
     made_for: Vec<(Arc<MachineConfig>, OnOff)>,
 }
 
 impl Notices {
-    pub(super) fn look(&self, world: &World) -> Found {
+    pub(super) fn look(&self, world: &World, refused: BTreeMap<String, String>) -> Found {
         let views = world.pool_views();
         // Another build may support settings that weir does not.
         if world.other_build(&views).is_some() {
-            return Found { settings: Vec::new(), gates: None, made_for: Vec::new() };
+            return Found { settings: Vec::new(), refused: BTreeMap::new(), gates: None, made_for: Vec::new() };
         }
         // Where weir generates, pools wait for these kinds, and their statuses say what is wrong with them.
         let generates = world.process.as_ref().is_some_and(|process| process.generates);
@@ -58,7 +60,7 @@ impl Notices {
         let made_for = self.made_for(&world.configs);
         // Without generated MachineConfigs the list does not matter.
         let gates = if made_for.is_empty() { None } else { world.gate_list().ok().cloned() };
-        Found { settings: unsupported(&view, &views), gates, made_for }
+        Found { settings: unsupported(&view, &views), refused, gates, made_for }
     }
 
     /// The gates of all MachineConfigs that are generated for kubelets.
@@ -104,10 +106,11 @@ impl Found {
         let stream = because.filter(|because| because.is_notice()).cloned().map(Notice::Stream);
         let name = pool.metadata.name.as_deref().unwrap_or_default();
         let settings = of_pool(&self.settings, name).map(Notice::Settings);
+        let refused = self.refused.get(name).cloned().map(Notice::Refused);
         let made_for = self.made_for.iter().map(|(config, gates)| (config.as_ref(), gates.as_ref()));
         let generated = self.gates.as_ref().and_then(|list| stale(pool, list, made_for)).map(Notice::Generated);
         let selects_all = PoolView::new(pool).selects_all().then_some(Notice::SelectsAllNodes);
-        stream.into_iter().chain(settings).chain(generated).chain(selects_all).collect()
+        stream.into_iter().chain(settings).chain(refused).chain(generated).chain(selects_all).collect()
     }
 }
 

@@ -3,6 +3,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod bad_input;
+mod recorded;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use futures::TryStreamExt as _;
 use k8s_openapi::api::core::v1::Event;
@@ -65,15 +68,26 @@ impl Drop for World {
 }
 
 impl World {
+    /// An empty cluster: nothing but definitions, and no images.
+    fn bare() -> Self {
+        Self::with_images(Images::new(Source { offline: true, ..Source::default() }))
+    }
+
+    fn with_images(images: Images) -> Self {
+        let profile = Profile::by_name("ocp").unwrap();
+        let server = ApiServer::new(Settings::default()).unwrap();
+        server.define(crds(FeatureSet::Default)).unwrap();
+        let client = Client::new(server.service(), "default");
+        Self { client, images, profile, running: None, server }
+    }
+
     async fn new() -> Self {
         let profile = Profile::by_name("ocp").unwrap();
         let layout = payload::build(profile, None, &[]).unwrap();
         let image = layout.name(&layout.images()[0]).to_string();
         let images = Images::new(Source { layouts: vec![layout], offline: true, ..Source::default() });
         let release = images.release(&image).await.unwrap();
-        let server = ApiServer::new(Settings::default()).unwrap();
-        server.define(crds(FeatureSet::Default)).unwrap();
-        let client = Client::new(server.service(), "default");
+        let world = Self::with_images(images);
         let facts = Facts {
             version: &release.version,
             image: &release.image,
@@ -85,7 +99,6 @@ impl World {
             gates: None,
             now: jiff::Timestamp::now(),
         };
-        let world = Self { client, images, profile, running: None, server };
         for seed in objects(&facts) {
             world.create(seed.object).await;
         }
@@ -100,15 +113,7 @@ impl World {
     /// The same with another client.
     fn run_with(&mut self, client: Client, hash: &str, generating: Generating) {
         self.running.take().inspect(JoinHandle::abort);
-        let context = Context {
-            client,
-            cluster: Cluster::default(),
-            clock: Clock::starting_at(jiff::Timestamp::now()),
-            profile: self.profile,
-            build: Arc::new(build(hash)),
-            settle: Duration::ZERO,
-            generating,
-        };
+        let context = self.context(client, hash, generating);
         let images = self.images.clone();
         self.running = Some(tokio::spawn(async move {
             let access = Access::new(&context.cluster, images);
@@ -117,6 +122,25 @@ impl World {
                 [Watcher::Configuration, Watcher::Pools, Watcher::Settings, Watcher::Images, Watcher::Generators];
             tokio::join!(context.cluster.watches.fill(&context.client, &sees), drive(&controller));
         }));
+    }
+
+    /// Runs all controllers, without machines, in the place of what ran before.
+    fn run_everything(&mut self, hash: &str) {
+        self.running.take().inspect(JoinHandle::abort);
+        let context = self.context(self.client.clone(), hash, Generating::default());
+        self.running = Some(tokio::spawn(weir_controllers::run(context, self.images.clone())));
+    }
+
+    fn context(&self, client: Client, hash: &str, generating: Generating) -> Context {
+        Context {
+            client,
+            cluster: Cluster::default(),
+            clock: Clock::starting_at(jiff::Timestamp::now()),
+            profile: self.profile,
+            build: Arc::new(build(hash)),
+            settle: Duration::ZERO,
+            generating,
+        }
     }
 
     /// A client of which the first request of this method and path gets no answer.

@@ -52,6 +52,17 @@ fn what_is_not_supported_is_refused_before_anything_runs() {
         assert_eq!(error.stage, Stage::Parse, "{text}");
         assert!(error.reason.contains(why), "{error}");
     }
+    for (text, why) in [
+        (r#"x{{printf "%[2]v" .S .I}}"#, "the index of an operand in a verb is not supported"),
+        (r#"x{{printf "%5d" .S}}"#, "a width or flag of verb %d, which does not fit its operand, is not supported"),
+        (r#"x{{printf "%+s" .I}}"#, "a width or flag of verb %s, which does not fit its operand, is not supported"),
+        (r#"x{{printf "% x" .S}}"#, "verb %x of a string is not supported"),
+        (r#"x{{printf "%q" .I}}"#, "verb %q of a int is not supported"),
+    ] {
+        let error = refused(text);
+        assert_eq!(error.stage, Stage::Execute, "{text}");
+        assert!(error.reason.contains(why), "{error}");
+    }
 }
 
 #[test]

@@ -112,13 +112,19 @@ pub fn edits(found: &MachineConfig, next: &MachineConfig) -> Option<Value> {
     edit(&found.metadata, differing.map(|(_, (path, wanted))| (path.to_owned(), wanted)).collect())
 }
 
+/// Whether a MachineConfig is made from the release's templates.
+#[must_use]
+pub fn is_of_templates(config: &MachineConfig) -> bool {
+    config.metadata.owner_references.iter().flatten().next().is_some_and(|owner| owner.kind == "ControllerConfig")
+}
+
 /// What a MachineConfig is generated from, for people; absent if a user made it.
 #[must_use]
 pub fn made_of(config: &MachineConfig) -> Option<String> {
     let name = config.metadata.name.as_deref().unwrap_or_default();
     let owner = config.metadata.owner_references.iter().flatten().next();
     match owner {
-        Some(owner) if owner.kind == "ControllerConfig" => {
+        Some(_) if is_of_templates(config) => {
             let role = config.metadata.labels.as_ref().and_then(|labels| labels.get(ROLE));
             Some(format!("the release's templates {}/{name}", role.map_or("", String::as_str)))
         }

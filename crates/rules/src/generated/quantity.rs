@@ -70,6 +70,12 @@ impl Quantity {
         Self::parse(&number.to_string())
     }
 
+    /// Whether it is below zero.
+    #[must_use]
+    pub fn is_negative(self) -> bool {
+        self.nanos < 0
+    }
+
     /// Its value, rounded up to a whole number.
     #[must_use]
     pub fn rounded_up(self) -> i64 {

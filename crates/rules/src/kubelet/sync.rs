@@ -10,13 +10,14 @@
 //! R-KUBELET-5 After all writes, MachineConfigs of other builds that are no longer needed (R-STALE) are deleted, and the one with
 //! the name of old releases, `99-POOL-UID-kubelet`.
 //! R-KUBELET-6 A KubeletConfig that is being deleted loses one MachineConfig with its finalizer at a time.
-//! R-KUBELET-7 Warnings report what is left out or has no effect.
+//! R-KUBELET-7 Warnings report what is left out, has no effect, or keeps kubelets from starting.
 //!
 //! Source: `syncKubeletConfig` in `pkg/controller/kubelet-config/kubelet_config_controller.go` of
 //! github.com/openshift/machine-config-operator, which writes pool after pool. R-KUBELET-3, 4 and 7 are ours.
 
 use super::{
     KubeletError,
+    amounts::{BadAmount, bad_amounts},
     base::{KUBELET_CONF, base},
     files::files,
     merge::Ineffective,
@@ -106,8 +107,18 @@ pub enum Warning {
     Unknown(String),
     /// A zero that would replace an existing value.
     Ineffective(Ineffective),
+    /// Kubelets do not start with it.
+    Amount(BadAmount),
     /// Another build's MachineConfig stays although weir would generate a different one.
     Adopted(String),
+}
+
+impl Warning {
+    /// Whether it is about the object, and not only about this pass.
+    #[must_use]
+    pub fn stays(&self) -> bool {
+        !matches!(self, Self::Adopted(_))
+    }
 }
 
 impl fmt::Display for Warning {
@@ -119,6 +130,11 @@ impl fmt::Display for Warning {
             Self::Ineffective(Ineffective { field, wanted, kept }) => write!(
                 f,
                 "spec.kubeletConfig.{field}: {wanted} has no effect, {kept} stays: a value that is zero or empty does not replace one"
+            ),
+            Self::Amount(BadAmount { field, found, expected }) => write!(
+                f,
+                "spec.kubeletConfig.{field}: {expected} expected, found {found:?}: kubelets do not start with it, so mend it before \
+                 nodes get it"
             ),
             Self::Adopted(name) => write!(
                 f,
@@ -141,7 +157,7 @@ pub fn sync(view: &KubeletView<'_>, config: &KubeletConfig, now: Timestamp) -> K
     }
     let mut outcome = accepted(view, config)
         .unwrap_or_else(|error| KubeletOutcome { error: Some(error), ..KubeletOutcome::default() });
-    outcome.status = status(config, outcome.error.as_ref(), now);
+    outcome.status = status(config, outcome.error.as_ref(), &outcome.warnings, now);
     outcome
 }
 
@@ -195,7 +211,10 @@ fn accepted(view: &KubeletView<'_>, config: &KubeletConfig) -> Result<KubeletOut
         one_pool(view, config, pool, &name, read.as_ref(), &mut outcome)?;
         names.insert(name);
     }
-    outcome.warnings.splice(0..0, read.iter().flat_map(|read| read.unknown.iter().cloned().map(Warning::Unknown)));
+    let unknown = read.iter().flat_map(|read| read.unknown.iter().cloned().map(Warning::Unknown));
+    let bad = read.iter().flat_map(|read| bad_amounts(&read.settings).into_iter().map(Warning::Amount));
+    let of_object: Vec<Warning> = unknown.chain(bad).collect();
+    outcome.warnings.splice(0..0, of_object);
     outcome.warnings.dedup();
     outcome.finalizers = finalizer::with(&config.metadata, &names, Some(KUBELET.word));
     outcome.deletes.extend(unwanted(view, config, &names));

@@ -23,6 +23,8 @@ use weir_api::{
 pub const NOT_MADE: &str = "OSImageStreamNotMade";
 const OTHER_BUILD: &str = "OtherBuild";
 const BEING_MADE: &str = "OSImageStreamBeingMade";
+/// What a pool does while it waits.
+const KEPT: &str = "the pool keeps the configuration it has until then";
 
 /// Why a pool has no rendered MachineConfig.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -111,9 +113,10 @@ impl RenderFailure {
             Self::Render(error) => error.condition_message(pool),
             Self::Components(waited @ NotRendered::NotComplete(_)) => {
                 format!(
-                    "{waited}; whoever makes MachineConfigs of the templates completes it, see clusteroperator {CLUSTER_OPERATOR}"
+                    "{waited}; whoever makes MachineConfigs of the templates completes it, see clusteroperator {CLUSTER_OPERATOR}; {KEPT}"
                 )
             }
+            Self::Components(waited @ NotRendered::SettingsNotComplete(_)) => format!("{waited}; {KEPT}"),
             waited if !waited.is_failure() => waited.to_string(),
             other => format!("{}{other}", failed(pool.metadata.name.as_deref().unwrap_or_default())),
         }

@@ -5,10 +5,9 @@
 //! R-IMAGE-2 `registries.conf` is written if insecure registries are given, even an empty list, if one is blocked, or if there is a
 //! mirror set. `policy.json` is written if a registry is blocked or allowed, or if there is an image policy. Image policies count
 //! while their gate is on.
-//! R-IMAGE-3 A scope of an ImagePolicy that is inside a scope of a ClusterImagePolicy is left out. The condition of the ImagePolicy
-//! reports it, and is removed when that is over.
+//! R-IMAGE-3 A scope of an ImagePolicy that is inside a scope of a ClusterImagePolicy is left out.
 //! R-IMAGE-4 Invalid settings are reported in one error, with the object, and nothing is written for any pool: nodes keep their
-//! registries and policies.
+//! registries and policies. Policies say in their statuses what is wrong with each of them.
 //!
 //! Source: `syncImageConfig` and `registriesConfigIgnition` in `pkg/controller/container-runtime-config` of
 //! github.com/openshift/machine-config-operator, which never removes the condition and generates without invalid lists.
@@ -18,10 +17,11 @@ use super::{
     blocked::{BlockedError, Lists, lists},
     mirrors::MirrorSets,
     policy::{POLICY_JSON, PolicyError, PolicyView, Scopes, of_namespace, policy},
+    policy_status::{self, key_said},
     registries_conf::{REGISTRIES_CONF, RegistriesConf, RegistriesError, search_drop_in},
     scope::{is_nested, repository},
     settings::STORAGE_CONF,
-    signature::{SignatureError, requirement},
+    signature::{SignatureError, requirement, unreadable},
 };
 use crate::{
     generated::{
@@ -32,11 +32,10 @@ use crate::{
     render::{goyaml, name_of},
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
     ClusterImagePolicy, Image, ImagePolicy, MachineConfig, MachineConfigPool,
-    condition::{FALSE, MetaCondition},
     image_policy::{ImagePolicySpec, ImagePolicyStatus},
     keys::config::BUILT_IN,
 };
@@ -44,8 +43,6 @@ use weir_api::{
 const SEARCH_REGISTRIES: &str = "/etc/containers/registries.conf.d/01-image-searchRegistries.conf";
 /// Folder of the policies for namespaces.
 const NAMESPACES: &str = "/etc/crio/policies/";
-/// Type and reason of the condition of R-IMAGE-3.
-const PENDING: (&str, &str) = ("Pending", "ConflictScopes");
 
 /// What generation for registries depends on.
 #[derive(Clone, Copy, Debug)]
@@ -77,6 +74,8 @@ pub struct ImagePlan {
     pub writes: Vec<MachineConfig>,
     /// MachineConfigs to delete after that, by name.
     pub deletes: Vec<String>,
+    /// Statuses of ClusterImagePolicies to write, by name.
+    pub cluster_statuses: BTreeMap<String, ImagePolicyStatus>,
     /// Statuses of ImagePolicies to write, by namespace and name.
     pub statuses: BTreeMap<(String, String), ImagePolicyStatus>,
     /// What users should know although nothing failed.
@@ -97,6 +96,14 @@ pub enum ImageWarning {
          from it may be refused"
     )]
     NoRepository(String),
+    /// A key or certificate that machines cannot read.
+    #[error("{} (of {object})", key_said(field))]
+    Key {
+        /// Kind and name of the policy.
+        object: String,
+        /// The field.
+        field: &'static str,
+    },
 }
 
 /// Why nothing is generated for registries. Permanent until an object or the templates change.
@@ -146,7 +153,14 @@ impl Policies {
 /// What is written in a cluster.
 #[must_use]
 pub fn sync(view: &ImageView<'_>, now: Timestamp) -> ImagePlan {
-    let mut plan = ImagePlan { statuses: statuses(view, now), ..ImagePlan::default() };
+    let found = view.image.zip(view.release).and_then(|(image, release)| {
+        lists(release, &image.spec.registry_sources.clone().unwrap_or_default(), &view.mirrors).ok()
+    });
+    let mut plan = ImagePlan {
+        cluster_statuses: policy_status::of_cluster(view, found.as_ref(), now),
+        statuses: policy_status::of_namespaces(view, found.as_ref(), now),
+        ..ImagePlan::default()
+    };
     let (Some(image), Some(release)) = (view.image, view.release) else { return plan };
     let made = all_files(view, release, &is_built_in, &mut plan.warnings);
     match made {
@@ -191,7 +205,7 @@ fn generated_name(pool: &str) -> String {
     format!("99-{pool}-generated-registries")
 }
 
-pub(super) fn is_built_in(pool: &MachineConfigPool) -> bool {
+pub(crate) fn is_built_in(pool: &MachineConfigPool) -> bool {
     pool.metadata.labels.as_ref().and_then(|labels| labels.get(BUILT_IN)).is_some_and(String::is_empty)
 }
 
@@ -202,7 +216,7 @@ fn all_files<'p>(
     gets: &dyn Fn(&MachineConfigPool) -> bool,
     warnings: &mut Vec<ImageWarning>,
 ) -> Result<Vec<(&'p MachineConfigPool, Vec<File>)>, ImageError> {
-    let policies = policies(view)?;
+    let policies = policies(view, warnings)?;
     let sources = view.image.and_then(|image| image.spec.registry_sources.clone()).unwrap_or_default();
     let lists = lists(release, &sources, &view.mirrors)?;
     warnings.extend(lists.left_out.iter().cloned().map(ImageWarning::NotBlocked));
@@ -272,12 +286,17 @@ fn policy_files(base: &Base, lists: &Lists, payload: &str, policies: &Policies) 
     Ok([File::new(POLICY_JSON, all)].into_iter().chain(of_namespaces).collect())
 }
 
-fn policies(view: &ImageView<'_>) -> Result<Policies, ImageError> {
+fn policies(view: &ImageView<'_>, warnings: &mut Vec<ImageWarning>) -> Result<Policies, ImageError> {
     let mut all = Policies::default();
+    let mut warn = |spec: &ImagePolicySpec, object: &str| {
+        let unreadable = unreadable(&spec.policy);
+        warnings.extend(unreadable.map(|field| ImageWarning::Key { object: object.to_owned(), field }));
+    };
     let mut cluster = view.cluster_policies.to_vec();
     cluster.sort_by(|a, b| a.metadata.name.cmp(&b.metadata.name));
     for policy in &cluster {
         let object = format!("ClusterImagePolicy {}", name_of(&policy.metadata));
+        warn(&policy.spec, &object);
         add(&mut all.cluster, &policy.spec, &policy.spec.scopes, object)?;
     }
     let mut namespaced = view.policies.to_vec();
@@ -287,6 +306,7 @@ fn policies(view: &ImageView<'_>) -> Result<Policies, ImageError> {
         let object = format!("ImagePolicy {namespace}/{}", name_of(&policy.metadata));
         let (_, own) = split(&policy.spec, &cluster);
         if !own.is_empty() {
+            warn(&policy.spec, &object);
             add(all.namespaces.entry(namespace).or_default(), &policy.spec, &own, object)?;
         }
     }
@@ -302,47 +322,8 @@ fn add(scopes: &mut Scopes, spec: &ImagePolicySpec, of: &[String], object: Strin
 }
 
 /// Scopes of an ImagePolicy inside one of a ClusterImagePolicy, and the other scopes.
-fn split(spec: &ImagePolicySpec, cluster: &[&ClusterImagePolicy]) -> (Vec<String>, Vec<String>) {
+pub(super) fn split(spec: &ImagePolicySpec, cluster: &[&ClusterImagePolicy]) -> (Vec<String>, Vec<String>) {
     let in_cluster =
         |scope: &String| cluster.iter().any(|policy| policy.spec.scopes.iter().any(|outer| is_nested(scope, outer)));
     spec.scopes.iter().cloned().partition(in_cluster)
-}
-
-/// R-IMAGE-3.
-fn statuses(view: &ImageView<'_>, now: Timestamp) -> BTreeMap<(String, String), ImagePolicyStatus> {
-    let mut statuses = BTreeMap::new();
-    for policy in view.policies {
-        let (conflicting, _) = split(&policy.spec, view.cluster_policies);
-        let found = policy.status.clone().unwrap_or_default();
-        let there = found.conditions.clone().unwrap_or_default();
-        let next = if conflicting.is_empty() {
-            there.iter().filter(|condition| condition.type_ != PENDING.0).cloned().collect()
-        } else {
-            vec![conflict(&conflicting, policy.metadata.generation, now, &there)]
-        };
-        if next != there {
-            let conditions = (!next.is_empty()).then_some(next);
-            let key = (policy.metadata.namespace.clone().unwrap_or_default(), name_of(&policy.metadata).to_owned());
-            statuses.insert(key, ImagePolicyStatus { conditions, ..found });
-        }
-    }
-    statuses
-}
-
-fn conflict(scopes: &[String], generation: Option<i64>, now: Timestamp, there: &[MetaCondition]) -> MetaCondition {
-    let scopes: Vec<String> = scopes.iter().map(|scope| quoted(scope)).collect();
-    let since = there.iter().find(|condition| condition.type_ == PENDING.0 && condition.status == FALSE);
-    MetaCondition {
-        type_: PENDING.0.to_owned(),
-        status: FALSE.into(),
-        observed_generation: generation,
-        last_transition_time: since.map_or(Some(Time(now)), |condition| condition.last_transition_time.clone()),
-        reason: PENDING.1.to_owned(),
-        message: format!(
-            "has conflicting scope(s) [{}] that equal to or nest inside existing clusterimagepolicy, only policy from \
-             clusterimagepolicy scope(s) will be applied",
-            scopes.join(" ")
-        ),
-        ..MetaCondition::default()
-    }
 }

@@ -142,7 +142,11 @@ pub fn of_namespace(all: &str, scopes: &Scopes, allowed: &[String], blocked: &[S
     Ok(policy.write())
 }
 
-fn check<'s>(
+/// Whether scopes agree with the lists: R-POLICY-2.
+///
+/// # Errors
+/// The first that does not.
+pub(super) fn check<'s>(
     kind: &'static str,
     scopes: impl Iterator<Item = &'s String>,
     allowed: &[String],

@@ -4,12 +4,17 @@
 //! have. Keys and certificates are base64.
 //! R-SIGNATURE-2 The signed name is that of the image, of its repository, of a given repository, or one with a replaced prefix.
 //! R-SIGNATURE-3 An invalid policy stops generation, also for the other policies: nodes keep the policies that they have.
+//! R-SIGNATURE-4 What is base64 but holds no key or certificate in PEM is generated as it is, and reported.
 //!
 //! Source: `policyItemFromSpec` in `pkg/controller/container-runtime-config/helpers.go` of
-//! github.com/openshift/machine-config-operator; `signature/policy_types.go` of github.com/containers/image.
+//! github.com/openshift/machine-config-operator; `signature/policy_types.go` of github.com/containers/image. R-SIGNATURE-4 is ours; its form
+//! is that of RFC 7468, with the SubjectPublicKeyInfo of RFC 5280 for keys.
 
 use super::scope::{is_mirror, is_repository, repository};
-use crate::generated::json_text::Json;
+use crate::{
+    generated::json_text::Json,
+    objects::pem::{self, SEQUENCE, of_tag},
+};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use weir_api::image_policy::{SignaturePolicy, SignedIdentity};
 
@@ -105,6 +110,40 @@ fn data(key: &str, field: &'static str, value: &str) -> Result<Option<(String, J
     Ok(Some(text(key, value)))
 }
 
+/// Whether machines can read the text.
+type Reads = fn(&[u8]) -> bool;
+
+/// The first field whose keys or certificates machines cannot read (R-SIGNATURE-4); absent if all can be read.
+#[must_use]
+pub fn unreadable(policy: &SignaturePolicy) -> Option<&'static str> {
+    let root = &policy.root_of_trust;
+    let mut fields: Vec<(&'static str, &str, Reads)> = Vec::new();
+    if let Some(key) = &root.public_key {
+        fields.push(("keyData", &key.key_data, is_key));
+        fields.extend(key.rekor_key_data.as_deref().map(|data| ("rekorKeyData", data, is_key as Reads)));
+    }
+    if let Some(fulcio) = &root.fulcio_ca_with_rekor {
+        fields.push(("fulcioCAData", &fulcio.fulcio_ca_data, has_certificates));
+        fields.push(("rekorKeyData", &fulcio.rekor_key_data, is_key));
+    }
+    if let Some(pki) = &root.pki {
+        fields.push(("caRootsData", &pki.ca_roots_data, has_certificates));
+        let intermediates = pki.ca_intermediates_data.as_deref();
+        fields.extend(intermediates.map(|data| ("caIntermediatesData", data, has_certificates as Reads)));
+    }
+    let is_bad = |data: &str, is: Reads| STANDARD.decode(data).is_ok_and(|text| !is(&text));
+    fields.into_iter().find(|(_, data, is)| !data.is_empty() && is_bad(data, *is)).map(|(field, ..)| field)
+}
+
+fn is_key(text: &[u8]) -> bool {
+    let whole = |der: &[u8]| of_tag(der, SEQUENCE).is_some_and(|(_, rest)| rest.is_empty());
+    matches!(&pem::blocks(text)[..], [(_, der)] if whole(der))
+}
+
+fn has_certificates(text: &[u8]) -> bool {
+    !pem::certificates(text).is_empty()
+}
+
 fn identity(identity: Option<&SignedIdentity>) -> Result<Json, SignatureError> {
     let Some(identity) = identity else { return Ok(Json::Object(vec![text("type", "matchRepoDigestOrExact")])) };
     let policy = identity.match_policy.as_str();
@@ -182,6 +221,27 @@ mod tests {
             let error = of(policy).unwrap_err();
             assert!(error.contains(part), "{error}");
         }
+    }
+
+    #[test]
+    fn keys_that_machines_cannot_read_are_named() {
+        let key = |label: &str, body: &str| {
+            STANDARD.encode(format!("-----BEGIN {label}-----\n{body}\n-----END {label}-----\n"))
+        };
+        let of = |root: Value| {
+            let policy: SignaturePolicy = serde_json::from_value(json!({ "rootOfTrust": root })).unwrap();
+            unreadable(&policy)
+        };
+        let public = |key: &str| json!({"policyType": "PublicKey", "publicKey": {"keyData": key}});
+        assert_eq!(of(public(&key("PUBLIC KEY", "MAA="))), None);
+        for broken in
+            [key("PUBLIC KEY", "AAAA"), key("PUBLIC KEY", "MAI="), key("PUBLIC KEY", "!"), STANDARD.encode("no")]
+        {
+            assert_eq!(of(public(&broken)), Some("keyData"), "{broken}");
+        }
+        assert_eq!(of(public("a b")), None, "that is an error");
+        let pki = json!({"policyType": "PKI", "pki": {"caRootsData": key("CERTIFICATE", "MAA=")}});
+        assert_eq!(of(pki), Some("caRootsData"));
     }
 
     #[test]

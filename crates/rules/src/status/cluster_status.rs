@@ -4,7 +4,8 @@
 //! R-CLUSTER-2 Progressing while the versions it reports are not its own. While it has not reported any, the cluster is being
 //! installed; an operator that merely restarts is not progressing.
 //! R-CLUSTER-3 Degraded names the first failure: evidence that contradicts the distribution, a stream catalogue that
-//! cannot be made, unreadable objects, then its own work, the required pools, and last generated objects that no longer match.
+//! cannot be made, unreadable objects, then its own work, the required pools, and last generated objects that no longer match or
+//! cannot be made.
 //! While required pools are waited for, their last failure stays.
 //! R-CLUSTER-4 Versions are set once everything is done, and while it is not Progressing even if it is Degraded. If the operator
 //! does not know its own image, the reported version stays: the cluster update waits for that version.

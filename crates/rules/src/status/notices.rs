@@ -20,7 +20,7 @@ use weir_api::{
     condition::{ConditionType, TRUE, Typed as _},
     keys::pool::{
         DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE, SELECTING_ALL_NODES,
-        SETTINGS_NOT_APPLIED, STREAM_NAME_IGNORED,
+        SETTINGS_NOT_APPLIED, SETTINGS_REFUSED, STREAM_NAME_IGNORED,
     },
 };
 
@@ -31,6 +31,9 @@ pub enum Notice {
     Stream(StreamReason),
     /// Settings that select the pool have no effect; which, in the words of [`unsupported::of_pool`].
     Settings(String),
+    /// Nothing can be generated from settings that concern the pool; which and why, in the words of
+    /// [`refused`](crate::world::generated::refused::refused).
+    Refused(String),
     /// Generated configurations do not match the feature gates that are on.
     Generated(StaleGenerated),
     /// Its node selector is empty: it has no nodes, and no status apart from rendering.
@@ -42,12 +45,13 @@ pub enum Notice {
 }
 
 /// Condition types of notices for users.
-const TO_USERS: [ConditionType; 4] =
-    [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE, SELECTING_ALL_NODES];
+const TO_USERS: [ConditionType; 5] =
+    [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, SETTINGS_REFUSED, GENERATED_CONFIGS_STALE, SELECTING_ALL_NODES];
 /// Condition types of all notices.
-pub const TYPES: [ConditionType; 6] = [
+pub const TYPES: [ConditionType; 7] = [
     STREAM_NAME_IGNORED,
     SETTINGS_NOT_APPLIED,
+    SETTINGS_REFUSED,
     GENERATED_CONFIGS_STALE,
     SELECTING_ALL_NODES,
     OS_IMAGE_STREAM_NOT_MADE,
@@ -61,6 +65,7 @@ impl Notice {
         match self {
             Self::Stream(_) => STREAM_NAME_IGNORED,
             Self::Settings(_) => SETTINGS_NOT_APPLIED,
+            Self::Refused(_) => SETTINGS_REFUSED,
             Self::Generated(_) => GENERATED_CONFIGS_STALE,
             Self::SelectsAllNodes => SELECTING_ALL_NODES,
             Self::NotMade(_) => OS_IMAGE_STREAM_NOT_MADE,
@@ -75,7 +80,7 @@ impl Notice {
             Self::Stream(reason) => reason.code(),
             Self::Settings(_) => unsupported::CODE,
             Self::SelectsAllNodes => "SelectingAll",
-            Self::Generated(_) | Self::NotMade(_) | Self::Mismatch(_) => self.type_().name(),
+            Self::Refused(_) | Self::Generated(_) | Self::NotMade(_) | Self::Mismatch(_) => self.type_().name(),
         }
     }
 
@@ -90,7 +95,9 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream(reason) => reason.fmt(f),
-            Self::Settings(said) | Self::NotMade(said) | Self::Mismatch(said) => f.write_str(said),
+            Self::Settings(said) | Self::Refused(said) | Self::NotMade(said) | Self::Mismatch(said) => {
+                f.write_str(said)
+            }
             Self::Generated(stale) => stale.fmt(f),
             // As worded by the reference, `pkg/controller/node/node_controller.go`.
             Self::SelectsAllNodes => {

@@ -13,6 +13,7 @@
 //! | [`difference`] | how a generated MachineConfig differs from an existing one |
 //! | [`authority`] | whether weir writes what it generates |
 //! | [`plan`] | what is written, and in which order |
+//! | [`refused`] | what pools say of settings from which nothing can be generated |
 //!
 //! Source of the list of generators: `pkg/controller/bootstrap/bootstrap.go` of github.com/openshift/machine-config-operator. Running
 //! them in one order is ours.
@@ -20,12 +21,13 @@
 pub mod authority;
 pub mod difference;
 pub mod plan;
+pub mod refused;
 
 use super::World;
 use crate::{
     generated::base,
     kubelet::{self, KubeletError, node_config},
-    render::Build,
+    render::{Build, name_of},
     runtime::{
         credentials::{self, CredentialsPlan, CredentialsView},
         image::{self, ImagePlan, ImageView},
@@ -38,6 +40,7 @@ use crate::{
         login::{LoginError, REGISTRY_SECRET, Secrets},
         of_role,
         status::{Progress, status},
+        templates_of_file,
     },
 };
 use jiff::Timestamp;
@@ -47,6 +50,7 @@ use weir_api::{
     ControllerConfig, MachineConfig, MachineConfigPool,
     feature_gate::{FeatureGateDetails, Gate, GateName},
     keys::{
+        config::ROLE,
         gates::{ADDITIONAL_STORAGE_CONFIG, CRIO_CREDENTIAL_PROVIDER_CONFIG, SIGSTORE_IMAGE_VERIFICATION},
         names::OPERATOR_NAMESPACE,
     },
@@ -171,6 +175,23 @@ impl World {
         };
         let names = self.pools.iter().filter_map(|pool| pool.metadata.name.as_deref());
         names.map(|pool| (pool.to_owned(), of(pool).map_err(|error| error.to_string()))).collect()
+    }
+
+    /// Which templates a file of a MachineConfig comes from, by their paths; none if it does not come from these.
+    ///
+    /// # Errors
+    /// If one of the templates fails, or there is no ControllerConfig.
+    pub fn templates_of_file(
+        &self,
+        templates: &ReleaseTemplates,
+        config: &MachineConfig,
+        path: &str,
+    ) -> Result<Vec<String>, ControllerConfigError> {
+        let of_cluster = self.controller_config.as_deref().ok_or(ControllerConfigError::Absent)?;
+        let (tls, build) = (self.tls(), Build::ours());
+        let input = self.template_input(of_cluster, &tls, Some(NO_LOGINS), (templates, &build));
+        let role = config.metadata.labels.as_ref().and_then(|labels| labels.get(ROLE)).map_or("", String::as_str);
+        Ok(templates_of_file(&templates.tree, &input, (role, name_of(&config.metadata)), path)?)
     }
 
     /// The secrets that the pull secret is made of.

@@ -29,7 +29,7 @@ use weir_api::{
     crds::{FeatureSet, crds},
     keys::{
         config::{SETTLED_FROM, UNSETTLED_SINCE},
-        gates::OS_STREAMS,
+        gates::{OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION},
         names::{CLUSTER, OPERATOR_NAMESPACE, VERSION},
     },
     kind::MACHINE_CONFIG_GROUP,
@@ -312,8 +312,8 @@ impl Cluster {
 
     async fn write_gates(&self) -> Result<()> {
         let list = |(version, on): (&String, &bool)| {
-            let gate = json!([{ "name": OS_STREAMS }]);
-            let (enabled, disabled) = if *on { (gate, json!([])) } else { (json!([]), gate) };
+            let [gate, other] = [OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION].map(|gate| json!({ "name": gate }));
+            let (enabled, disabled) = if *on { (vec![gate, other], Vec::new()) } else { (vec![other], vec![gate]) };
             json!({"version": version, "enabled": enabled, "disabled": disabled})
         };
         let lists: Vec<Value> = self.gates.iter().map(list).collect();

@@ -10,7 +10,10 @@ use weir_api::{
     kind::{CONFIG_GROUP, IMAGE_GROUP, MACHINE_CONFIG_GROUP},
 };
 use weir_manifests::{Manifest, Reading};
-use weir_rules::world::{Object, World};
+use weir_rules::{
+    template::login::REGISTRY_SECRET,
+    world::{Object, World},
+};
 
 /// The tag that identifies the release's ImageStream.
 const OPERATOR_TAG: &str = "machine-config-operator";
@@ -73,10 +76,6 @@ impl Collected {
                 world.streams = Some(Arc::new(manifest.read()?));
             }
             (MACHINE_CONFIG_GROUP, "v1", "MachineOSConfig") => self.os_configs.push(manifest.read()?),
-            (MACHINE_CONFIG_GROUP, "v1" | "v1alpha1", kind @ "InternalReleaseImage") => bail!(
-                "{kind} {}: generating MachineConfigs from it is not supported; put them among the manifests instead of it",
-                manifest.name()
-            ),
             (CONFIG_GROUP, "v1", "FeatureGate") if manifest.name() == names::CLUSTER => {
                 world.feature_gate = Some(Arc::new(manifest.read()?));
             }
@@ -85,8 +84,14 @@ impl Collected {
             }
             (group, version, kind) => {
                 manifest.check_kind()?;
-                // A Secret of the cluster is none that machines log in with.
-                if let Some(object) = setting(manifest)?.filter(|object| !matches!(object, Object::Secret(_))) {
+                if let Some(mut object) = setting(manifest)? {
+                    if let Object::Secret(secret) = &mut object {
+                        if manifest.name() != REGISTRY_SECRET {
+                            // A Secret of the cluster is none that machines log in with.
+                            return Ok(());
+                        }
+                        Arc::make_mut(secret).metadata.namespace = Some(names::OPERATOR_NAMESPACE.to_owned());
+                    }
                     if matches!(object, Object::KubeletConfig(_) | Object::ContainerRuntimeConfig(_)) {
                         self.settings.push(format!("{kind} {}", manifest.name()));
                     }

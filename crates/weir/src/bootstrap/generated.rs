@@ -21,6 +21,12 @@ pub(super) fn add(folder: &Path, mut pull_secret: Secret, collected: &mut Collec
         pull_secret.metadata.name.clone_from(&named.name);
     }
     world.put(pull_secret.into());
+    if world.settings.release_image.is_some() {
+        eprintln!(
+            "warning: InternalReleaseImage cluster: machines get the login to the registry that they run for it, but the MachineConfigs \
+             that run it are not generated: put them among the manifests"
+        );
+    }
     let build = Build::ours();
     let of_pools = world.templates_of_pools(&templates, &build);
     let items = Generators::new(world, &templates, &of_pools, &build, Timestamp::UNIX_EPOCH).bootstrap();

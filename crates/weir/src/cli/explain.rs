@@ -21,7 +21,7 @@ enum What {
     /// How the distributions differ
     Distro(distro::Distro),
     /// Where a file on a pool's machines comes from, and its contents
-    File(file::File),
+    File(Box<file::File>),
     /// Which nodes a pool has, which may start, and what the others wait for
     Rollout(rollout::Rollout),
     /// Which OS image stream a pool gets, why, and its images

@@ -4,7 +4,7 @@ mod objects;
 mod source;
 
 pub use objects::{SETTINGS, Take, of_files, setting, take};
-pub use source::{of_folder, of_release};
+pub use source::{of_folder, of_release, of_sample};
 
 use jiff::Timestamp;
 use weir_api::keys::config::RELEASE_IMAGE_VERSION;

@@ -6,7 +6,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use weir_controllers::templates;
-use weir_images::{Images, Source};
+use weir_distro::Profile;
+use weir_images::{Images, Source, payload};
 use weir_rules::{
     template::{
         Tree,
@@ -53,6 +54,24 @@ pub fn of_folder(folder: &Path) -> Result<ReleaseTemplates> {
         bail!("{}: there is no folder of a role in it, such as master or worker", folder.display());
     }
     Ok(ReleaseTemplates { tree, release: None })
+}
+
+/// Reads the templates of a release if it is the sample that is built into this program; absent otherwise.
+///
+/// # Errors
+/// When the sample cannot be read.
+pub async fn of_sample(release: &str) -> Result<Option<ReleaseTemplates>> {
+    let Some((_, digest)) = release.split_once('@') else { return Ok(None) };
+    for profile in Profile::all() {
+        let layout = payload::build(profile, None, &[])?;
+        let Some(name) = layout.images().first().map(|image| layout.name(image).to_string()) else { continue };
+        if name.ends_with(digest) {
+            return of_release(&name, Source { layouts: vec![layout], offline: true, ..Source::default() })
+                .await
+                .map(Some);
+        }
+    }
+    Ok(None)
 }
 
 fn content(path: &PathBuf) -> Result<Vec<u8>> {

@@ -211,6 +211,60 @@ fn bootstrapping_with_templates_gives_the_names_that_rendering_gives() -> Result
     Ok(())
 }
 
+#[test]
+fn bootstrapping_with_images_of_the_release_gives_machines_the_login_to_them() -> Result<()> {
+    let mut config = controller_config(NAME);
+    config["spec"]["dns"] = json!({"spec": {"baseDomain": "demo.test"}});
+    let gates = json!({"apiVersion": "config.openshift.io/v1", "kind": "FeatureGate", "metadata": {"name": "cluster"},
+        "status": {"featureGates": [{"version": "0.0.1-snapshot", "enabled": [], "disabled": []}]}});
+    let images = json!({"apiVersion": format!("{GROUP}/v1alpha1"), "kind": "InternalReleaseImage", "metadata": {"name": "cluster"}, "spec": {}});
+    let login = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "Opaque",
+        "metadata": {"namespace": "openshift-machine-config-operator", "name": "internal-release-image-registry-auth"},
+        "stringData": {"password": "pw"},
+    });
+    let other =
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "other"}, "stringData": {"password": "no"}});
+    let template = "path: /login\ncontents:\n  inline: '{{.PullSecret}}'\n";
+    let kubelet = ("worker/01-worker-kubelet/_base/files/kubelet.yaml", KUBELET);
+    let given = given(&[], &[("worker/00-worker/_base/files/a", template), kubelet])?;
+    let manifests = given.path().join("manifests");
+    fs::create_dir(&manifests)?;
+    let write = |name: &str, object: &Value| fs::write(manifests.join(name), object.to_string());
+    for (name, object) in
+        [("config", &config), ("gates", &gates), ("images", &images), ("other", &other), ("pool", &pool("worker"))]
+    {
+        write(name, object)?;
+    }
+    fs::write(given.path().join("pull.json"), secret().to_string())?;
+    let arguments = ["bootstrap", "--manifest-dir", "manifests", "--dest-dir", "out", "--pull-secret", "pull.json"];
+    let bootstrap = |more: &[&str]| weir(given.path(), &[&arguments[..], more].concat());
+    let without = bootstrap(&["--templates", "templates"])?;
+    let said = text(&without.stderr);
+    assert!(said.contains("could not merge IRI registry credentials into pull secret"), "{said}");
+    assert!(!given.path().join("out").exists(), "nothing is half-written");
+    write("login", &login)?;
+    let output = bootstrap(&["--templates", "templates"])?;
+    ensure!(output.status.success(), "{}", text(&output.stderr));
+    assert!(text(&output.stderr).contains("put them among the manifests"), "{}", text(&output.stderr));
+    let rendered =
+        fs::read_dir(given.path().join("out/machine-configs"))?.next().context("a rendered MachineConfig")??;
+    let rendered = fs::read_to_string(rendered.path())?;
+    for host in ["localhost%3A22625", "api-int.demo.test%3A22625"] {
+        assert!(rendered.contains(host), "{rendered}");
+    }
+    // Whoever generated what is among the manifests gave it to them.
+    let config = json!({
+        "apiVersion": format!("{GROUP}/v1"), "kind": "MachineConfig",
+        "metadata": {"name": "00-worker", "labels": {format!("{GROUP}/role"): "worker"}},
+        "spec": {"config": {"ignition": {"version": "3.5.0"}}},
+    });
+    write("generated", &config)?;
+    let output = bootstrap(&[])?;
+    ensure!(output.status.success(), "{}", text(&output.stderr));
+    Ok(())
+}
+
 fn pool(name: &str) -> Value {
     json!({
         "apiVersion": format!("{GROUP}/v1"), "kind": "MachineConfigPool",

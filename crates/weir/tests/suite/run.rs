@@ -339,6 +339,7 @@ const OTHER_OCCASIONS: [(&str, &[&str], &str); 14] = [
             "kubeletconfigs/status",
             "containerruntimeconfigs",
             "containerruntimeconfigs/status",
+            "clusterimagepolicies/status",
             "imagepolicies/status",
             "criocredentialproviderconfigs/status",
         ],

@@ -1,6 +1,7 @@
 //! Settings of kubelets and registries as a user has them: `weir up` with real kubectl, and what the commands say of it.
 
 use anyhow::{Context as _, Result, ensure};
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use kube::Api;
 use serde_json::{Value, json};
 use std::{
@@ -86,7 +87,7 @@ fn settings_move_the_pool_and_files_say_what_they_come_from() -> Result<()> {
     let explained = text(&explained);
     for part in [
         "MachineConfig 99-worker-generated-kubelet is generated from KubeletConfig more-pods",
-        "MachineConfig 01-worker-kubelet is generated from the release's templates worker/01-worker-kubelet",
+        "MachineConfig 01-worker-kubelet is generated from the release's template worker/01-worker-kubelet/_base/files/kubelet.yaml",
         "maxPods: 500",
     ] {
         ensure!(explained.contains(part), "{part:?} is not in {explained}");
@@ -98,13 +99,58 @@ fn settings_move_the_pool_and_files_say_what_they_come_from() -> Result<()> {
         "spec": {"imageDigestMirrors": [{"source": "quay.example.com/a", "mirrors": ["mirror.example.com/a"]}]},
     });
     applied(&kubectl, (&path, folder.path()), &[image, mirrors])?;
+    let limits = json!({
+        "apiVersion": GROUP, "kind": "ContainerRuntimeConfig", "metadata": {"name": "limits"},
+        "spec": {"machineConfigPoolSelector": of_workers, "containerRuntimeConfig": {"pidsLimit": 2048}},
+    });
+    applied(&kubectl, (&path, folder.path()), &[limits])?;
+    kubectl.run(&["wait", "containerruntimeconfig/limits", "--for=condition=Success", "--timeout=10s"])?;
+    signatures(&kubectl, (&path, folder.path()))?;
     taking_over(&kubectl, folder.path())
+}
+
+/// Policies of a namespace and of the cluster: both move the pool, and what is wrong with them stands in their statuses.
+fn signatures(kubectl: &Kubectl, at: (&Path, &Path)) -> Result<()> {
+    let policy = |kind: &str, metadata: Value, scope: &str, key: &str| {
+        let key = STANDARD.encode(format!("-----BEGIN PUBLIC KEY-----\n{key}\n-----END PUBLIC KEY-----"));
+        let root = json!({"policyType": "PublicKey", "publicKey": {"keyData": key}});
+        json!({
+            "apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": metadata,
+            "spec": {"scopes": [scope], "policy": {"rootOfTrust": root}},
+        })
+    };
+    // What only says that it is a key.
+    let own = policy("ImagePolicy", json!({"name": "own", "namespace": "default"}), "quay.example.com/b", "MAA=");
+    applied(kubectl, at, &[own])?;
+    let file = |path: &str| -> Result<String> {
+        let kubeconfig = at.0.display().to_string();
+        let explained = weir(at.1, &["explain", "file", path, "--pool", "worker", "--kubeconfig", &kubeconfig])?;
+        ensure!(explained.status.success(), "{}", text(&explained));
+        Ok(text(&explained))
+    };
+    let written = file("/etc/crio/policies/default.json")?;
+    for part in ["is generated from Image cluster", "\"quay.example.com/b\"", "sigstoreSigned"] {
+        ensure!(written.contains(part), "{part:?} is not in {written}");
+    }
+    // One for the whole cluster, inside of which it lies.
+    let all = policy("ClusterImagePolicy", json!({"name": "all"}), "quay.example.com", "AAAA");
+    applied(kubectl, at, &[all])?;
+    kubectl.run(&["wait", "imagepolicy/own", "-n", "default", "--for=condition=Pending=False", "--timeout=10s"])?;
+    kubectl.run(&["wait", "clusterimagepolicy/all", "--for=condition=Pending=False", "--timeout=10s"])?;
+    let reason = |arguments: &[&str]| -> Result<String> {
+        let object = kubectl.get(arguments)?;
+        Ok(object["status"]["conditions"][0]["reason"].as_str().context("a reason")?.to_owned())
+    };
+    ensure!(reason(&["imagepolicy", "own", "-n", "default"])? == "ConflictScopes");
+    ensure!(reason(&["clusterimagepolicy", "all"])? == "UnreadableKey");
+    ensure!(file("/etc/containers/policy.json")?.contains("\"quay.example.com\""));
+    Ok(())
 }
 
 /// What the commands say of the same objects when another operator made them.
 fn taking_over(kubectl: &Kubectl, folder: &Path) -> Result<()> {
-    let kinds = "controllerconfig,machineconfig,mcp,kubeletconfig,featuregate,clusterversion,imagedigestmirrorset,osimagestream,\
-                 images.config.openshift.io,nodes";
+    let kinds = "controllerconfig,machineconfig,mcp,kubeletconfig,featuregate,clusterversion,imagedigestmirrorset,osimagestream,containerruntimeconfig,\
+                 clusterimagepolicies,imagepolicies.config.openshift.io,images.config.openshift.io,nodes";
     let mut dump = kubectl.get(&[kinds])?;
     let path = folder.join("dump.json");
     fs::write(&path, dump.to_string())?;

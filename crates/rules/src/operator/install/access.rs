@@ -175,7 +175,8 @@ fn controller(rights: &mut Rights, install: &Install<'_>) {
     rights.add(None, MACHINE_CONFIG_GROUP, &settings, &["patch"]);
     let statuses = ["controllerconfigs/status", "kubeletconfigs/status", "containerruntimeconfigs/status"];
     rights.add(None, MACHINE_CONFIG_GROUP, &statuses, &["patch"]);
-    rights.add(None, CONFIG_GROUP, &["imagepolicies/status", "criocredentialproviderconfigs/status"], &["patch"]);
+    let statuses = ["clusterimagepolicies/status", "imagepolicies/status", "criocredentialproviderconfigs/status"];
+    rights.add(None, CONFIG_GROUP, &statuses, &["patch"]);
     // An owner may keep its object from being deleted only for those who may change its finalizers.
     let owners = ["controllerconfigs/finalizers", "kubeletconfigs/finalizers", "containerruntimeconfigs/finalizers"];
     rights.add(None, MACHINE_CONFIG_GROUP, &owners, &["update"]);

@@ -7,7 +7,10 @@ use crate::{
 };
 use jiff::Timestamp;
 use std::fmt;
-use weir_api::keys::pool::{DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE};
+use weir_api::{
+    condition::ConditionType,
+    keys::pool::{DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE, SETTINGS_REFUSED},
+};
 
 /// A failure, worded in one place and printed everywhere else.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +44,11 @@ pub enum Failure {
     },
     /// What another operator generated no longer matches, and nothing generates it again.
     GeneratedStale {
+        /// The pools' messages, each with its name.
+        pools: Vec<(String, String)>,
+    },
+    /// Nothing can be generated from settings that concern pools.
+    SettingsRefused {
         /// The pools' messages, each with its name.
         pools: Vec<(String, String)>,
     },
@@ -86,15 +94,11 @@ impl Failure {
             .or_else(|| said(OS_IMAGE_STREAM_NOT_MADE).map(|said| Self::Catalog { said }))
     }
 
-    /// The pools' messages about generated MachineConfigs that no longer match, if any.
+    /// The pools' messages about generated MachineConfigs that no longer match, or that cannot be made, if any.
     #[must_use]
     pub fn of_generated(pools: &[PoolView<'_>]) -> Option<Self> {
-        let said = |pool: &PoolView<'_>| {
-            let held = pool.says(GENERATED_CONFIGS_STALE)?;
-            Some((pool.name.to_owned(), held.message.clone()))
-        };
-        let pools: Vec<_> = pools.iter().filter_map(said).collect();
-        (!pools.is_empty()).then_some(Self::GeneratedStale { pools })
+        let stale = said_by(pools, GENERATED_CONFIGS_STALE).map(|pools| Self::GeneratedStale { pools });
+        stale.or_else(|| said_by(pools, SETTINGS_REFUSED).map(|pools| Self::SettingsRefused { pools }))
     }
 
     /// Its rank among all failures: the first is reported.
@@ -107,6 +111,7 @@ impl Failure {
             Self::Work { task, .. } => (3, Some(*task)),
             Self::RequiredPools { .. } => (4, None),
             Self::GeneratedStale { .. } => (5, None),
+            Self::SettingsRefused { .. } => (6, None),
         }
     }
 
@@ -124,8 +129,16 @@ impl Failure {
             Self::Work { task: Task::MachineConfigController, .. } => "MachineConfigControllerFailed",
             Self::RequiredPools { .. } => Self::REQUIRED_POOLS,
             Self::GeneratedStale { .. } => GENERATED_CONFIGS_STALE.name(),
+            Self::SettingsRefused { .. } => SETTINGS_REFUSED.name(),
         }
     }
+}
+
+/// Name and message of the pools with this condition; absent if there are none.
+fn said_by(pools: &[PoolView<'_>], type_: ConditionType) -> Option<Vec<(String, String)>> {
+    let said = |pool: &PoolView<'_>| Some((pool.name.to_owned(), pool.says(type_)?.message.clone()));
+    let said: Vec<_> = pools.iter().filter_map(said).collect();
+    (!said.is_empty()).then_some(said)
 }
 
 /// Why the OSImageStream could not be made from a release image, and when it is retried; `None` for not without a change.
@@ -158,7 +171,7 @@ impl fmt::Display for Failure {
             ),
             Self::Catalog { said } | Self::Unreadable { said } => f.write_str(said),
             Self::Work { why, .. } | Self::RequiredPools { why } => f.write_str(why),
-            Self::GeneratedStale { pools } => {
+            Self::GeneratedStale { pools } | Self::SettingsRefused { pools } => {
                 let quoted: Vec<_> =
                     pools.iter().take(QUOTED).map(|(pool, said)| format!("pool {pool}: {said}")).collect();
                 f.write_str(&quoted.join("; "))?;

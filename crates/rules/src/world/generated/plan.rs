@@ -63,6 +63,8 @@ pub enum Subject {
     ContainerRuntimeConfig(String),
     /// Image `cluster`.
     Image,
+    /// A ClusterImagePolicy.
+    ClusterImagePolicy(String),
     /// An ImagePolicy.
     ImagePolicy {
         /// Its namespace.
@@ -84,6 +86,7 @@ impl fmt::Display for Subject {
             Self::KubeletConfig(name) => write!(f, "KubeletConfig {name}"),
             Self::ContainerRuntimeConfig(name) => write!(f, "ContainerRuntimeConfig {name}"),
             Self::Image => f.write_str("Image.config.openshift.io cluster"),
+            Self::ClusterImagePolicy(name) => write!(f, "ClusterImagePolicy {name}"),
             Self::ImagePolicy { namespace, name } => write!(f, "ImagePolicy {namespace}/{name}"),
             Self::CredentialProviders => f.write_str("CRIOCredentialProviderConfig cluster"),
         }
@@ -146,7 +149,7 @@ pub struct Part {
 }
 
 impl Part {
-    fn of(subject: Subject) -> Self {
+    pub(super) fn of(subject: Subject) -> Self {
         let (writes, deletes, statuses, warnings) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         Self { subject, before: None, writes, deletes, after: None, statuses, error: None, warnings }
     }
@@ -276,11 +279,13 @@ impl Generators<'_> {
         let plan = self.registries(now);
         let mut part = Part::of(Subject::Image);
         (part.writes, part.deletes) = (self.writes(plan.writes), plan.deletes);
+        let of_cluster = |(name, status)| Status { of: Subject::ClusterImagePolicy(name), status: json!(status) };
         let status = |((namespace, name), status)| Status {
             of: Subject::ImagePolicy { namespace, name },
             status: json!(status),
         };
-        part.statuses = plan.statuses.into_iter().map(status).collect();
+        let statuses = plan.cluster_statuses.into_iter().map(of_cluster);
+        part.statuses = statuses.chain(plan.statuses.into_iter().map(status)).collect();
         part.error = plan.error.map(|error| error.to_string());
         part.warnings = plan.warnings.iter().map(ToString::to_string).collect();
         part

@@ -256,6 +256,12 @@ fn same_error(found: Option<&str>, expected: Option<&str>) -> bool {
 /// How statuses, annotations and finalizers of objects differ.
 fn object_difference(found: Value, recorded: &Value) -> Option<String> {
     let [mut found, mut recorded] = [found, recorded.clone()];
+    // What only weir says of policies.
+    if let Some(conditions) = found.pointer_mut("/status/conditions").and_then(Value::as_array_mut) {
+        conditions.retain(|condition| {
+            !["InvalidPolicy", "UnreadableKey"].iter().any(|reason| condition["reason"] == *reason)
+        });
+    }
     for object in [&mut found, &mut recorded] {
         for condition in object.pointer_mut("/status/conditions").and_then(Value::as_array_mut).into_iter().flatten() {
             condition["lastTransitionTime"] = Value::Null;
@@ -472,7 +478,11 @@ fn a_mirror_that_names_no_repository_is_told() {
     let plan = cluster.image(cluster.desired().as_deref(), |view| image::sync(view, Timestamp::UNIX_EPOCH));
     assert_eq!((plan.error, plan.writes.len()), (None, 1));
     let told: Vec<String> = plan.warnings.iter().map(ToString::to_string).collect();
-    assert!(told.len() == 1 && told[0].starts_with("signatures are not looked for at mirror m.test"), "{told:?}");
+    assert!(told.iter().any(|told| told.starts_with("signatures are not looked for at mirror m.test")), "{told:?}");
+    // The recorded key is one letter.
+    let key =
+        told.iter().any(|told| told.starts_with("keyData has no key") && told.ends_with("(of ClusterImagePolicy cip)"));
+    assert!(key && told.len() == 2, "{told:?}");
 }
 
 #[test]
@@ -486,6 +496,9 @@ fn a_registry_that_the_release_comes_from_is_told() {
     assert_eq!(told, [expected]);
 }
 
+/// A key in PEM as machines read it.
+const READABLE: &str = "LS0tLS1CRUdJTiBQVUJMSUMgS0VZLS0tLS0KTUFBPQotLS0tLUVORCBQVUJMSUMgS0VZLS0tLS0K";
+
 #[test]
 fn the_condition_of_a_conflict_goes_with_it() {
     let mut case = case("im-108");
@@ -494,6 +507,8 @@ fn the_condition_of_a_conflict_goes_with_it() {
     let policy = &cluster.objects.image_policies[0];
     assert_eq!(policy.status.as_ref().unwrap().conditions.as_ref().unwrap().len(), 1);
     case.objects.image_policies = vec![policy.clone()];
+    let root = &mut case.objects.image_policies[0].spec.policy.root_of_trust;
+    root.public_key.as_mut().unwrap().key_data = READABLE.to_owned();
     case.objects.cluster_image_policies.clear();
     let mut after = Cluster::new(&case);
     after.sync_image();

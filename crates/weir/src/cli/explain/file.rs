@@ -1,15 +1,15 @@
 //! `weir explain file`: where a file on a pool's machines comes from, and its contents.
 
-use super::super::{Output, manifest_source::Given, render::origin};
-use crate::{exit::Outcome, inputs};
+use super::super::{Output, image_source::ImageSource, manifest_source::Given, render::origin};
+use crate::{exit::Outcome, generate, inputs};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 use weir_ignition::{diff::Contents, file_address};
 use weir_rules::{
-    generated::config::made_of,
+    generated::config::{is_of_templates, made_of},
     render::{Rendered, Trace},
-    world::World,
+    world::{World, generated::ReleaseTemplates},
 };
 
 /// Which file to explain.
@@ -22,9 +22,17 @@ pub(super) struct File {
     pool: String,
     #[command(flatten)]
     given: Given,
+    /// Folder with the templates of the release, laid out like /etc/mcc/templates in its image machine-config-operator
+    #[arg(long, value_name = "DIR", conflicts_with = "release")]
+    templates: Option<PathBuf>,
+    /// Release whose templates are looked at: a pull spec, or oci:DIR for an OCI layout [default: the sample, where the cluster runs it]
+    #[arg(long, value_name = "REF")]
+    release: Option<String>,
     /// Print JSON or YAML instead of text
     #[arg(short, long, value_enum)]
     output: Option<Output>,
+    #[command(flatten)]
+    source: ImageSource,
 }
 
 impl File {
@@ -36,15 +44,58 @@ impl File {
             bail!("no file {} is written to machines of pool {}", self.path, self.pool);
         };
         let file = file(&rendered, &self.path)?;
+        let generated = self.generated(&world, &trace)?;
         let text = match self.output {
-            None => self.text(&world, &trace, &file),
-            Some(output) => output.write(&self.json(&world, &trace, &file))?,
+            None => self.text(&generated, &trace, &file),
+            Some(output) => output.write(&self.json(&generated, &trace, &file))?,
         };
         crate::cli::print(text.as_bytes())?;
         Ok(Outcome::Done)
     }
 
-    fn text(&self, world: &World, trace: &Trace, file: &Value) -> String {
+    /// The templates to look at; absent if they are neither given nor at hand.
+    fn templates(&self, world: &World) -> Result<Option<ReleaseTemplates>> {
+        if let Some(folder) = &self.templates {
+            return generate::of_folder(folder).map(Some);
+        }
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+        if let Some(release) = &self.release {
+            return runtime.block_on(generate::of_release(release, self.source.open()?)).map(Some);
+        }
+        let Some(config) = &world.controller_config else { return Ok(None) };
+        runtime.block_on(generate::of_sample(&config.spec.release_image))
+    }
+
+    /// From what those MachineConfigs are generated that have a say in the file or are covered by others, by their names.
+    fn generated(&self, world: &World, trace: &Trace) -> Result<BTreeMap<String, String>> {
+        let covered = trace.shadowed.iter().map(String::as_str);
+        let given = trace.contributions.iter().map(|contribution| contribution.config.as_str());
+        let configs: Vec<_> =
+            covered.chain(given).chain(trace.from.config()).filter_map(|name| world.config(name)).collect();
+        let templates = match configs.iter().any(|config| is_of_templates(config)) {
+            true => self.templates(world)?,
+            false => None,
+        };
+        let mut generated = BTreeMap::new();
+        for config in configs {
+            let Some(mut from) = made_of(config) else { continue };
+            if let Some(templates) = templates.as_ref().filter(|_| is_of_templates(config)) {
+                let files = world.templates_of_file(templates, config, &self.path)?;
+                from = match &files[..] {
+                    [] => format!("{from}, and not by the templates that were looked at"),
+                    [file] => format!("the release's template {file}"),
+                    files => format!("the release's templates {}", files.join(", ")),
+                };
+            } else if is_of_templates(config) {
+                from.push_str(" (--release or --templates tells which file)");
+            }
+            generated.insert(config.metadata.name.clone().unwrap_or_default(), from);
+        }
+        Ok(generated)
+    }
+
+    fn text(&self, generated: &BTreeMap<String, String>, trace: &Trace, file: &Value) -> String {
         let mut text = format!("{} on machines of pool {}: {}\n", self.path, self.pool, origin(trace));
         for contribution in &trace.contributions {
             let fields = contribution.fields.iter().filter(|f| *f != "path").map(String::as_str);
@@ -54,7 +105,7 @@ impl File {
                 fields.collect::<Vec<_>>().join(", ")
             ));
         }
-        for (config, made_of) in generated(world, trace) {
+        for (config, made_of) in generated {
             text.push_str(&format!("  MachineConfig {config} is generated from {made_of}\n"));
         }
         if let Some(mode) = file["mode"].as_i64() {
@@ -76,7 +127,7 @@ impl File {
         text
     }
 
-    fn json(&self, world: &World, trace: &Trace, file: &Value) -> Value {
+    fn json(&self, generated: &BTreeMap<String, String>, trace: &Trace, file: &Value) -> Value {
         let contents = match Contents::of_resource(file["contents"].as_object()) {
             Contents::None => Value::Null,
             Contents::Text(text) => json!({ "text": text }),
@@ -87,17 +138,9 @@ impl File {
         let contributions = trace.contributions.iter().map(|c| json!({ "config": c.config, "fields": c.fields }));
         json!({
             "path": self.path, "pool": self.pool, "from": trace.from.config(), "contents": contents,
-            "contributions": contributions.collect::<Vec<_>>(), "generatedFrom": generated(world, trace), "shadowed": trace.shadowed, "file": file,
+            "contributions": contributions.collect::<Vec<_>>(), "generatedFrom": generated, "shadowed": trace.shadowed, "file": file,
         })
     }
-}
-
-/// From what those MachineConfigs are generated that have a say in the file or are covered by others, by their names.
-fn generated(world: &World, trace: &Trace) -> BTreeMap<String, String> {
-    let covered = trace.shadowed.iter().map(String::as_str);
-    let given = trace.contributions.iter().map(|contribution| contribution.config.as_str());
-    let all = covered.chain(given).chain(trace.from.config());
-    all.filter_map(|name| Some((name.to_owned(), made_of(world.config(name)?)?))).collect()
 }
 
 /// The file as rendered.

@@ -1,28 +1,26 @@
-//! The problems with the streams that the stream controller found: for the other controllers of the process, and for whoever writes
-//! the status of the whole cluster.
+//! What one controller of the process found out and others need: kept in memory, and found out again after a restart.
 
 use parking_lot::RwLock;
 use std::sync::Arc;
 use tokio::sync::watch;
-use weir_rules::stream::problem::StreamProblems;
 
-/// The problems that all controllers of a process know of. Cheap to clone: clones share them.
+/// A value that the controllers of a process share. Cheap to clone: clones share it.
 #[derive(Clone, Debug)]
-pub struct SharedProblems {
-    now: Arc<RwLock<StreamProblems>>,
+pub struct Shared<T> {
+    now: Arc<RwLock<T>>,
     changes: Arc<watch::Sender<u64>>,
 }
 
-impl Default for SharedProblems {
+impl<T: Default> Default for Shared<T> {
     fn default() -> Self {
         Self { now: Arc::default(), changes: Arc::new(watch::channel(0).0) }
     }
 }
 
-impl SharedProblems {
-    /// The current problems.
+impl<T: Clone + PartialEq> Shared<T> {
+    /// The present value.
     #[must_use]
-    pub fn get(&self) -> StreamProblems {
+    pub fn get(&self) -> T {
         self.now.read().clone()
     }
 
@@ -32,7 +30,7 @@ impl SharedProblems {
         self.changes.subscribe()
     }
 
-    pub(crate) fn change(&self, change: impl FnOnce(&mut StreamProblems)) {
+    pub(crate) fn change(&self, change: impl FnOnce(&mut T)) {
         let mut now = self.now.write();
         let before = now.clone();
         change(&mut now);
