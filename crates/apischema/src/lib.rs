@@ -10,7 +10,7 @@
 //! | `cel` | evaluating expressions |
 //! | [`text`] | patterns, formats, and how Go prints values |
 //! | [`weight`] | how large a value is |
-//! | [`stack`] | work that recurses deep |
+//! | [`stack`] | deeply recursive work |
 //!
 //! Sources: <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/>,
 //! <https://kubernetes.io/docs/reference/access-authn-authz/validating-admission-policy/>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Deserializer, de::IgnoredAny};
 use serde_json::{Number, Value};
 use std::collections::{BTreeMap, BTreeSet};
 
-/// A schema node. Absent strings are empty: no field means anything else by an empty string.
+/// A schema node. Absent strings are empty: no field distinguishes the two.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub(crate) struct Node {
@@ -72,7 +72,8 @@ pub(crate) struct Node {
     /// There is a rule here or below.
     #[serde(skip)]
     pub(crate) has_rules: bool,
-    /// The fields of `self` and `oldSelf` that the rules here look at; all of them while it is not known.
+    /// The fields of `self` and `oldSelf` that the rules here look at; `None` if they are not known, and all fields
+    /// count.
     #[serde(skip)]
     pub(crate) rules_read: Option<BTreeSet<String>>,
 }
@@ -85,7 +86,7 @@ pub(crate) enum Items {
     Many(IgnoredAny),
 }
 
-/// `additionalProperties`: a yes or no, or the schema of the values of a map.
+/// `additionalProperties`: a boolean, or the schema of the values of a map.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub(crate) enum Additional {
@@ -119,7 +120,7 @@ pub(crate) struct CompiledRule {
 }
 
 impl Rule {
-    /// The name of this rule in errors of its evaluation.
+    /// The name of this rule in evaluation errors.
     pub(crate) fn label(&self) -> &str {
         if self.message.is_empty() { self.rule.trim() } else { self.message.trim() }
     }
@@ -168,7 +169,7 @@ impl Node {
         }
     }
 
-    /// All nodes directly below on the structural spine, each with the path element that errors of a definition use.
+    /// All nodes directly below on the structural spine, each with its path element in the errors of a definition.
     pub(crate) fn children(&self) -> impl Iterator<Item = (String, &Node)> {
         let items = self.items().map(|node| ("items".to_owned(), node));
         let values = self.values().map(|node| ("additionalProperties".to_owned(), node));

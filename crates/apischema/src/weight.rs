@@ -1,11 +1,11 @@
-//! How large a value is: what limits on objects are counted in.
+//! How large a value is, in the units of the limits on objects.
 
 use serde_json::{Number, Value};
 
-/// Bytes of an object that is being made: the largest request body.
+/// Maximum number of bytes of an object under construction: the largest request body.
 pub const LARGEST_DRAFT: usize = 3 << 20;
 
-/// What a value weighs.
+/// The size of a value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weight {
     /// Length of its JSON.
@@ -19,7 +19,7 @@ pub struct Weight {
 }
 
 impl Weight {
-    /// Weighs a value that is known not to be too deep to be walked.
+    /// Weighs a value that is known to be shallow enough for recursion.
     pub fn of(value: &Value) -> Self {
         let mut weight = Self::default();
         weight.add(value, 0);
@@ -55,7 +55,7 @@ impl Weight {
     }
 }
 
-/// Length of a number, which is only written out where that takes thought.
+/// Length of a number in JSON. Only floats have to be formatted for that.
 fn number_bytes(number: &Number) -> usize {
     let digits = |whole: u64| 1 + whole.checked_ilog10().unwrap_or_default() as usize;
     match (number.as_i64(), number.as_u64()) {
@@ -68,7 +68,7 @@ fn number_bytes(number: &Number) -> usize {
 /// Length of a JSON string.
 fn text_bytes(text: &str) -> usize {
     let is_special = |byte: u8| (byte < 0x20) | (byte == b'"') | (byte == b'\\');
-    // Looked through to the end, which goes many bytes at once.
+    // No early exit, so that many bytes are processed at once.
     if !text.bytes().fold(false, |special, byte| special | is_special(byte)) {
         return 2 + text.len();
     }
@@ -110,7 +110,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
 
         #[test]
-        fn the_weight_is_that_of_the_text(value in any_value()) {
+        fn the_weight_equals_that_of_the_json_text(value in any_value()) {
             let text = value.to_string();
             let weight = Weight::of(&value);
             prop_assert_eq!(weight.bytes, text.len());

@@ -1,4 +1,4 @@
-//! Admission: the stored policies and bindings, asked about a request.
+//! Admission: evaluates the stored policies and bindings on a request.
 
 use crate::{
     object::meta,
@@ -20,12 +20,12 @@ const BINDINGS: &str = "validatingadmissionpolicybindings.admissionregistration.
 /// Table of the namespaces.
 const NAMESPACES: &str = "namespaces";
 
-/// Policies with what binds them, compiled; replaced as a whole when one changes.
+/// Policies with their bindings, compiled; replaced as a whole when one changes.
 #[derive(Debug, Default)]
 pub(crate) struct Policies(Vec<(Policy, Vec<Binding>)>);
 
 impl Policies {
-    /// Whether a change of this table changes the policies.
+    /// Whether changes of this table affect the policies.
     pub(crate) fn concerns(storage: &str) -> bool {
         storage == POLICIES || storage == BINDINGS
     }
@@ -45,7 +45,7 @@ impl Policies {
     }
 }
 
-/// A request that admission is asked about.
+/// A request as submitted to admission.
 pub(crate) struct Question<'a> {
     pub(crate) operation: Operation,
     pub(crate) resource: &'a Resource,
@@ -106,7 +106,7 @@ impl Policies {
     }
 }
 
-/// Options with their kind. A patch comes as an update.
+/// Options with their kind. A patch counts as an update.
 fn options(operation: Operation, given: &Map<String, Value>) -> Value {
     let kind = match operation {
         Operation::Create => "CreateOptions",

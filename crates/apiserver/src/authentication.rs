@@ -1,4 +1,4 @@
-//! From credentials to a user, and from one user to another whom it may act as.
+//! From credentials to a user, and from a user to one that it may impersonate.
 
 use crate::{
     identity::{self, User},
@@ -20,7 +20,7 @@ fn anonymous() -> User {
     User { username: ANONYMOUS.into(), groups: vec!["system:unauthenticated".into()], ..User::default() }
 }
 
-/// The user of a request over the network. A certificate goes before a token.
+/// The user of a request over the network. A certificate takes precedence over a token.
 ///
 /// # Errors
 /// For a token that this server did not issue, or whose service account is gone.
@@ -43,7 +43,7 @@ pub(crate) fn authenticate(
     known.or_else(|| state.token_key.user(state, token)).ok_or_else(Failure::unauthorized)
 }
 
-/// The user that the `Impersonate-*` headers ask for, if the real one may act as it.
+/// The user that the `Impersonate-*` headers ask for, if the real user may impersonate it.
 pub(crate) fn impersonated(state: &State, user: User, headers: &HeaderMap) -> Result<User, Failure> {
     let text = |name: &str| headers.get(name).and_then(|v| v.to_str().ok());
     let Some(name) = text("impersonate-user") else {
@@ -87,7 +87,7 @@ pub(crate) fn impersonated(state: &State, user: User, headers: &HeaderMap) -> Re
     Ok(acting)
 }
 
-/// Compares in a time that does not reveal how much of a guess is right.
+/// Compares in constant time, which does not reveal how much of a guess is right.
 fn is_same(guess: &str, secret: &str) -> bool {
     let (guess, secret) = (guess.as_bytes(), secret.as_bytes());
     guess.len() == secret.len() && guess.iter().zip(secret).fold(0, |differ, (a, b)| differ | (a ^ b)) == 0

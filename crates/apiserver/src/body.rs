@@ -7,7 +7,7 @@ use weir_apischema::stack::on_stack;
 /// Largest body that is read, as kube-apiserver's `--max-request-bytes` (3 MiB).
 pub(crate) const LARGEST: usize = 3 << 20;
 
-/// Parses JSON; the error is worded as a Go program would.
+/// Parses JSON; the error is worded as in a Go program.
 pub(crate) fn json(bytes: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(bytes).map_err(|error| go_message(bytes, &error))
 }
@@ -38,9 +38,11 @@ fn go_message(bytes: &[u8], error: &serde_json::Error) -> String {
     }
 }
 
-/// Maps, lists and scalars of a YAML document: manifests written by hand are far smaller, and large ones come as JSON.
+/// Maximum number of maps, lists and scalars in a YAML document: handwritten manifests are far smaller, and large
+/// objects come as JSON.
 const MOST_NODES: usize = 50_000;
-/// What aliases and merge keys may repeat, in nodes: anchors save some typing, they do not make documents larger.
+/// Maximum number of nodes that aliases and merge keys may repeat: anchors are for saving some typing, not for
+/// enlarging documents.
 const MOST_REPEATED: usize = 5_000;
 /// Maximum number of aliases and merge keys in a document. Each may stand for [`MOST_REPEATED`] nodes, which are then processed
 /// again.
@@ -49,7 +51,7 @@ const MOST_ALIASES: usize = 500;
 /// Stack for [`bounds::DEEPEST`] levels of YAML, in bytes: four times what they needed.
 const YAML_STACK: usize = 16 << 20;
 
-/// Parses YAML, of which JSON is a part.
+/// Parses YAML or its subset JSON.
 pub(crate) fn yaml_or_json(bytes: &[u8]) -> Result<Value, Failure> {
     if bounds::check_text(bytes).is_ok()
         && let Ok(value) = serde_json::from_slice(bytes)
@@ -81,7 +83,8 @@ fn yaml(bytes: &[u8]) -> Result<Value, String> {
     serde_saphyr::from_slice_with_options(bytes, options).map_err(|error| yaml_message(bytes, &error.to_string()))
 }
 
-/// The commonest mistake, a bracket that is not closed, is worded as libyaml does; others in the reader's own words.
+/// The message for the most common mistake, a bracket that is not closed, is that of libyaml; other messages are the
+/// parser's own.
 fn yaml_message(bytes: &[u8], text: &str) -> String {
     let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty()).count();
     if ["Aliases", "Anchors", "MergeKeys", "alias"].iter().any(|what| text.contains(what)) {
@@ -98,7 +101,7 @@ fn yaml_message(bytes: &[u8], text: &str) -> String {
     text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned()
 }
 
-/// Media types of bodies that are objects, not patches.
+/// Media types of bodies that are objects rather than patches.
 const OBJECTS: [&str; 3] = ["application/json", "application/yaml", "application/vnd.kubernetes.protobuf"];
 
 /// Parses an object, e.g. of a POST. `expected` is the kind the endpoint takes; messages name it.
@@ -120,10 +123,10 @@ pub(crate) fn object(bytes: &[u8], media_type: &str, expected: &str) -> Result<V
     }
 }
 
-/// Bytes of a body that a message shows.
+/// Maximum number of bytes of a body that a message shows.
 const SHOWN: usize = 30;
 
-/// A body as messages show it: its beginning, in hexadecimal if it is no JSON (`k8s.io/apiserver`, `summarizeData`).
+/// A body as messages show it: its beginning, in hexadecimal if it is not JSON (`k8s.io/apiserver`, `summarizeData`).
 fn summary(bytes: &[u8]) -> String {
     let start = bytes.get(..SHOWN).unwrap_or(bytes);
     let rest = if bytes.len() > SHOWN { " ..." } else { "" };

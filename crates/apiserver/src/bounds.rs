@@ -1,21 +1,24 @@
-//! How large, how deep and how many: bounds of what comes in, of what patches and defaults make of it, and of what is
-//! stored. Everything below recurses over values, so a value that is too deep must never come into being.
+//! Bounds on size, depth and number: of what comes in, of the results of patches and defaults, and of what is stored.
+//! Other code recurses over values, so a value that is too deep must never come into being.
 //!
-//! 1. What is stored is at most [`LARGEST_OBJECT`] long, nests at most [`DEEPEST`] levels and has at most
-//!    [`MOST_CONTAINERS`] maps and lists, the record of its owners included: it can be read back, alone, in a list and
-//!    in a watch.
-//! 2. The same holds for what a patch or defaults make on the way, but for the length, of which there may be
-//!    [`LARGEST_DRAFT`].
+//! 1. A stored object is at most [`LARGEST_OBJECT`] bytes long, nests at most [`DEEPEST`] levels and has at most
+//!    [`MOST_CONTAINERS`] maps and lists, including `managedFields`: it can be read back alone, in a list and in a
+//!    watch.
+//! 2. The same holds for intermediate results of patches and defaults, except that they may be up to [`LARGEST_DRAFT`]
+//!    long.
 
 use crate::status::Failure;
 use serde_json::Value;
 use weir_apischema::weight::{LARGEST_DRAFT, Weight};
 
-/// Bytes of the JSON of a stored object: what etcd takes in a request (`--max-request-bytes`, 1.5 MiB).
+/// Maximum number of bytes of the JSON of a stored object: what etcd accepts in a request (`--max-request-bytes`, 1.5
+/// MiB).
 pub(crate) const LARGEST_OBJECT: usize = 3 << 19;
-/// Levels of a stored object. Readers of JSON in this language give up at 128 levels; a list adds two and a watch one.
+/// Maximum number of levels of a stored object. Rust's JSON parser gives up at 128 levels; a list adds two and a watch
+/// one.
 pub(crate) const DEEPEST: usize = 120;
-/// Maps and lists of one value that are not empty. A map with one entry takes six bytes of text and some 600 of memory.
+/// Maximum number of non-empty maps and lists in one value. A map with one entry takes six bytes of text and about 600
+/// bytes of memory.
 pub(crate) const MOST_CONTAINERS: usize = 100_000;
 
 fn check(weight: Weight, largest: usize) -> Result<(), Failure> {
@@ -28,7 +31,7 @@ fn check(weight: Weight, largest: usize) -> Result<(), Failure> {
     if weight.bytes > largest { Err(too_large()) } else { Ok(()) }
 }
 
-/// Whether an object may be stored; its weight.
+/// Checks whether an object may be stored; returns its weight.
 ///
 /// # Errors
 /// Which bound it passes.
@@ -37,7 +40,7 @@ pub(crate) fn check_stored(object: &Value) -> Result<Weight, Failure> {
     check(weight, LARGEST_OBJECT).map(|()| weight)
 }
 
-/// Whether work on an object may go on.
+/// Checks whether an object is still within the bounds for intermediate results.
 ///
 /// # Errors
 /// Which bound it passes.
@@ -45,14 +48,14 @@ pub(crate) fn check_draft(object: &Value) -> Result<(), Failure> {
     check(Weight::of(object), LARGEST_DRAFT)
 }
 
-/// Checks the maps and lists of a JSON text before it is parsed.
+/// Counts the maps and lists of a JSON text before it is parsed.
 ///
 /// # Errors
 /// When there are more than [`MOST_CONTAINERS`].
 pub(crate) fn check_text(json: &[u8]) -> Result<(), Failure> {
     let (mut quoted, mut escaped, mut opened, mut containers) = (false, false, false, 0);
     for byte in json.iter().filter(|byte| !byte.is_ascii_whitespace()) {
-        // Whether a container that has just been opened has anything in it.
+        // A container counts once it turns out not to be empty.
         containers += usize::from(opened && !matches!(byte, b'}' | b']'));
         opened = !quoted && matches!(byte, b'{' | b'[');
         match byte {
@@ -65,7 +68,7 @@ pub(crate) fn check_text(json: &[u8]) -> Result<(), Failure> {
     if containers > MOST_CONTAINERS { Err(too_many()) } else { Ok(()) }
 }
 
-/// In the words of etcd, as kube-apiserver passes them on.
+/// The message of etcd, as kube-apiserver passes it on.
 pub(crate) fn too_large() -> Failure {
     Failure::unclassified("etcdserver: request is too large")
 }

@@ -1,4 +1,4 @@
-//! What a kind without a definition says about itself; the table is in `kinds`.
+//! The description of a kind that has no CustomResourceDefinition; the table is in `kinds`.
 
 use crate::{
     names::NameRule,
@@ -24,9 +24,9 @@ pub(crate) struct BuiltIn {
     pub(crate) scale: bool,
     pub(crate) generation: bool,
     pub(crate) storage: &'static str,
-    /// What its names must be.
+    /// The rule for its names.
     pub(crate) names: NameRule,
-    /// Fields that are always there, as JSON.
+    /// Fields that are always present, as JSON.
     zero: &'static str,
     /// `PUT` of a missing object creates it.
     pub(crate) create_on_update: bool,
@@ -43,13 +43,13 @@ pub(crate) struct BuiltIn {
 /// What the server does to objects of a kind. `old` is `None` on create.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rules {
-    /// Values for what the client left out.
+    /// Fills in what the client left out.
     pub(crate) default: fn(&mut Value),
-    /// What clients may not decide.
+    /// Sets or restores what clients may not decide.
     pub(crate) prepare: fn(&mut Value, Option<&Value>),
     /// What admission plugins of kube-apiserver add; nobody owns these fields.
     pub(crate) admit: fn(&mut Value, Option<&Value>),
-    /// What is wrong with the object.
+    /// Returns what is wrong with the object.
     pub(crate) validate: fn(&Value, Option<&Value>) -> Vec<FieldError>,
 }
 
@@ -163,7 +163,7 @@ impl BuiltIn {
         })
     }
 
-    /// What a Go program writes for an empty object, parsed when it is first needed.
+    /// An empty object as a Go program writes it, parsed when it is first needed.
     pub(crate) fn zero_object(&self) -> &Value {
         // The texts are constants; a test parses every one.
         self.zero_object.get_or_init(|| serde_json::from_str(self.zero).unwrap_or_default())
@@ -180,7 +180,7 @@ pub(crate) fn generator() -> SchemaGenerator {
     SchemaSettings::openapi3().into_generator()
 }
 
-/// Definitions that every kind needs: those of `metadata`.
+/// The definitions of `metadata`, which every kind needs.
 pub(crate) fn metadata_definitions() -> &'static Map<String, Value> {
     static DEFINITIONS: OnceLock<Map<String, Value>> = OnceLock::new();
     DEFINITIONS.get_or_init(|| {

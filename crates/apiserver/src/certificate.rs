@@ -8,7 +8,7 @@ use weir_apischema::policy::User;
 const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 const OID: u8 = 0x06;
-/// The version, which only the first certificates lacked.
+/// The version, which only X.509 v1 certificates lack.
 const CONTEXT_0: u8 = 0xa0;
 /// 2.5.4.3
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use std::fmt::Debug;
 
-/// The time that `creationTimestamp` and its like show.
+/// The source of `creationTimestamp` and other timestamps.
 pub trait Clock: Debug + Send + Sync {
     /// The time now.
     fn now(&self) -> Timestamp;

@@ -14,12 +14,12 @@ use parking_lot::Mutex;
 use std::{collections::BTreeMap, net::IpAddr, sync::Arc};
 use tokio::sync::Notify;
 
-/// Unknown connections in all; one costs up to half a MiB while its first request is read.
+/// Maximum number of unknown connections; one costs up to half a MiB while its first request is read.
 const MOST_UNKNOWN: usize = 256;
 /// Maximum number of unknown connections from one address: enough for a page or a script that opens many at once.
 const MOST_UNKNOWN_OF_A_PEER: usize = 128;
-/// Known connections in all, and of one user: an HTTP/2 client needs one for 250 requests, one that speaks HTTP/1.1 one for
-/// each request.
+/// Maximum number of known connections, in total and per user: an HTTP/2 client needs one for 250 concurrent requests, an HTTP/1.1
+/// client one for each.
 const MOST_KNOWN: usize = 2_000;
 const MOST_KNOWN_OF_A_USER: usize = 500;
 
@@ -54,7 +54,7 @@ impl Connections {
 
     /// Registers a new connection, possibly in place of an older one.
     pub(crate) fn arrive(self: &Arc<Self>, peer: IpAddr) -> Place {
-        // An address of IPv6 has a network for itself (RFC 6177 speaks of /64 for a site at the least).
+        // An IPv6 client usually controls a whole network (RFC 6177: a site gets at least a /64).
         let peer = match peer.to_canonical() {
             IpAddr::V6(address) => IpAddr::V6((u128::from(address) & (!0 << 64)).into()),
             address => address,
@@ -78,7 +78,7 @@ impl Connections {
 }
 
 impl Place {
-    /// Ends when the connection has to make room.
+    /// Resolves when the connection has to make room.
     pub(crate) async fn taken(&self) {
         self.leave.notified().await;
     }
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_unknown_makes_room_for_who_comes_later() {
+    fn unknown_connections_make_room_for_newer_ones() {
         let connections = Connections::new();
         let peer = |n: u8| IpAddr::from([10, 0, 0, n]);
         let known = connections.arrive(peer(1));
@@ -122,7 +122,7 @@ mod tests {
         assert!(!mine.iter().any(is_taken));
         let next = connections.arrive(peer(1));
         assert!(is_taken(&mine[0]) && !mine[1..].iter().any(is_taken) && !is_taken(&next) && !is_taken(&known));
-        // Others are not bounded by what one has, and end the oldest when all are too many.
+        // The limit of one address does not affect others; when the total is too high, the oldest ends.
         let others: Vec<Place> = (2..200)
             .flat_map(|n| [n; 1])
             .take(MOST_UNKNOWN - MOST_UNKNOWN_OF_A_PEER)
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_of_ipv6_is_one_peer() {
+    fn an_ipv6_network_is_one_peer() {
         let connections = Connections::new();
         let places: Vec<Place> = (0..=MOST_UNKNOWN_OF_A_PEER)
             .map(|n| connections.arrive(format!("2001:db8::{n:x}").parse().unwrap()))

@@ -1,5 +1,5 @@
-//! What a Go program makes of a built-in object: unknown fields are dropped, empty ones left out, and the fields that
-//! are always written are there.
+//! Decodes a built-in object as a Go program would: unknown fields are dropped, empty ones left out, and fields that
+//! are always written are added.
 
 use crate::{
     built_in::BuiltIn,
@@ -13,7 +13,7 @@ use weir_apischema::schema::{MOST_ERRORS, Path};
 /// Drops what the kind does not have and returns the paths of the first hundred.
 ///
 /// # Errors
-/// A value of another type than the field's.
+/// If the type of a value differs from that of its field.
 pub(crate) fn typed(value: &mut Value, resource: &Resource) -> Result<Vec<String>, Failure> {
     let mut dropped = Vec::new();
     let root = resource.types().root();
@@ -129,7 +129,7 @@ pub(crate) fn add_zero(value: &mut Value, zero: &Value) {
     }
 }
 
-/// The kind's empty object; custom kinds have nothing that is always there.
+/// The kind's empty object; for custom kinds, no field is always present.
 pub(crate) fn zero(resource: &Resource) -> &'static Value {
     resource.built_in().map_or(&Value::Null, BuiltIn::zero_object)
 }

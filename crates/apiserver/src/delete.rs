@@ -1,7 +1,7 @@
 //! Deletion: preconditions, finalizers, propagation, and what deletion of one object does to others.
 //!
-//! There is no controller manager beside this server, so garbage is collected here, in the write that makes it: a
-//! legal, if unusually prompt, order of events. Between two objects others may write.
+//! There is no controller manager beside this server, so garbage is collected here, in the write that creates it: a
+//! legal, if unusually prompt, order of events. Other writers may get a turn between two objects.
 
 use crate::{
     admission::Question,
@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use weir_apischema::policy::Operation;
 
-/// What happens to the objects that an object owns.
+/// What happens to the dependents of a deleted object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Propagation {
     Background,
@@ -89,13 +89,14 @@ pub(crate) enum Deleted {
     Waiting(Value),
 }
 
-/// A further check of the object as it is at the moment of deletion.
+/// An additional check of the object as it is at the moment of deletion.
 pub(crate) type Allowed<'a> = dyn Fn(&Writer<'_>, &Object) -> Result<(), Failure> + 'a;
 
-/// Maximum number of attempts if an object keeps changing meanwhile. A check takes a moment; a client that writes without end wins.
+/// Maximum number of attempts if the object keeps changing in the meantime. A check takes a moment, so a client that writes all the
+/// time can win.
 const ATTEMPTS: usize = 20;
 
-/// Deletes one object. `allowed` is asked in the turn in which it is done.
+/// Deletes one object. `allowed` is called in the same turn.
 pub(crate) fn delete(
     host: &dyn Host,
     resource: &Arc<Resource>,
@@ -129,7 +130,7 @@ pub(crate) fn delete(
     Err(Failure::stale(resource, &key.name))
 }
 
-/// Whether the object may be deleted as it is; the object.
+/// Checks whether the object may be deleted in its present state; returns it.
 fn judge(
     host: &dyn Host,
     resource: &Arc<Resource>,
@@ -158,7 +159,7 @@ fn judge(
     Ok(object)
 }
 
-/// Deletes an object that is known to exist, with what it owns.
+/// Deletes an object that is known to exist, together with its dependents.
 fn delete_locked(
     host: &dyn Host,
     writer: &mut Writer<'_>,
@@ -199,7 +200,7 @@ fn delete_locked(
         Propagation::Background => {}
     }
     settle(host, writer, resource, key);
-    // The answer shows the object as the deletion found it, even where nothing held it for long.
+    // The response shows the object as the deletion found it, even if nothing held it for long.
     Deleted::Waiting(marked)
 }
 
@@ -217,7 +218,7 @@ fn mark(host: &dyn Host, resource: &Resource, object: &mut Value) {
     });
 }
 
-/// Removes an object and everything that has to go with it. `last` is its last stored state.
+/// Removes an object and everything that has to be removed with it. `last` is its last stored state.
 pub(crate) fn remove(host: &dyn Host, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key, last: Value) {
     let uid = meta(&last, "uid").to_owned();
     let owners = list(&last, &["metadata", "ownerReferences"]).to_vec();
@@ -235,9 +236,9 @@ pub(crate) fn remove(host: &dyn Host, writer: &mut Writer<'_>, resource: &Arc<Re
     }
 }
 
-/// Objects of a definition go with it.
+/// Removes the objects of a deleted definition.
 fn remove_custom_objects(host: &dyn Host, writer: &mut Writer<'_>, crd: &Value) {
-    // The name of a definition is that of its table.
+    // A definition and its table have the same name.
     let Some(resource) = host.registry().of_storage(meta(crd, "name")).cloned() else { return };
     let keys: Vec<Key> = {
         let tables = writer.read();
@@ -250,7 +251,7 @@ fn remove_custom_objects(host: &dyn Host, writer: &mut Writer<'_>, crd: &Value) 
     }
 }
 
-/// Deletes what an owner leaves behind; an object with another owner only loses the reference.
+/// Deletes the dependents of a deleted owner; one that has another owner only loses the reference.
 fn delete_dependents(host: &dyn Host, writer: &mut Writer<'_>, uid: &str, how: Propagation) {
     let dependents = writer.read().dependents(uid);
     for (storage, key) in dependents {
@@ -279,7 +280,7 @@ fn orphan_dependents(host: &dyn Host, writer: &mut Writer<'_>, uid: &str) {
     }
 }
 
-/// Takes an owner out of an object's references.
+/// Removes an owner from an object's references.
 fn rewrite_owners(writer: &mut Writer<'_>, resource: &Resource, key: &Key, mut new: Value, uid: &str) {
     edit_meta(&mut new, |meta| {
         let owners: Vec<Value> = meta.remove("ownerReferences").and_then(|o| o.as_array().cloned()).unwrap_or_default();
@@ -303,8 +304,8 @@ fn owner_exists(host: &dyn Host, writer: &Writer<'_>, owner: &Value, namespace: 
     find_owner(host, writer, owner, namespace).is_some()
 }
 
-/// Deletes an object of which every owner is known not to be there: it would never be collected otherwise. The write
-/// that made it has still succeeded.
+/// Deletes an object all of whose owners are known to be gone: it would never be collected otherwise. The write that
+/// created it has still succeeded.
 pub(crate) fn collect_abandoned(
     host: &dyn Host,
     writer: &mut Writer<'_>,
@@ -315,7 +316,7 @@ pub(crate) fn collect_abandoned(
     let registry = host.registry();
     let known = |owner: &Value| {
         let kind = registry.of_kind(text(owner, &["apiVersion"]), text(owner, &["kind"]));
-        // An owner in a namespace cannot be looked for from outside of all namespaces.
+        // A cluster-scoped object does not tell the namespace of a namespaced owner.
         kind.is_some_and(|kind| !kind.namespaced || !key.namespace.is_empty())
     };
     let absent = |owner: &Value| known(owner) && !owner_exists(host, writer, owner, &key.namespace);
@@ -324,15 +325,15 @@ pub(crate) fn collect_abandoned(
     }
 }
 
-/// An owner that waits for what it owns may be able to go now.
+/// An owner that waits for its dependents may be removable now.
 fn release_owner(host: &dyn Host, writer: &mut Writer<'_>, owner: &Value, namespace: &str) {
     if let Some((resource, key)) = find_owner(host, writer, owner, namespace) {
         settle(host, writer, &resource, &key);
     }
 }
 
-/// Takes the collector's finalizers off an object whose dependents are done with, and the object if nothing else
-/// holds it.
+/// Removes the garbage collector's finalizers from an object whose dependents are gone, and removes the object if
+/// nothing else holds it.
 fn settle(host: &dyn Host, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key) {
     let Some(stored) = writer.get(&resource.storage, key) else { return };
     let old = stored.value();
@@ -434,7 +435,7 @@ fn check_preconditions(resource: &Resource, object: &Value, options: &DeleteOpti
     Ok(())
 }
 
-/// The answer to a DELETE that is done.
+/// The response to a completed DELETE.
 pub(crate) fn success(resource: &Resource, object: &Value) -> Value {
     let mut details = json!({"name": meta(object, "name"), "kind": resource.plural, "uid": meta(object, "uid")});
     if !resource.group.is_empty() {

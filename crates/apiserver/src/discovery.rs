@@ -3,7 +3,7 @@
 use crate::registry::{Group, Registry, Resource, Version};
 use serde_json::{Value, json};
 
-/// Says that this is not a cluster: no scheduler, no kubelets, no controllers.
+/// Tells clients that this is not a cluster: no scheduler, no kubelets, no controllers.
 pub(crate) const GIT_VERSION: &str = "v1.33.0-embedded";
 
 const VERBS: [&str; 8] = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"];
@@ -12,7 +12,7 @@ const SUBRESOURCE_VERBS: [&str; 3] = ["get", "patch", "update"];
 /// Media type of the aggregated documents.
 pub(crate) const AGGREGATED: &str = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList";
 
-/// Whether a client takes the aggregated form.
+/// Whether a client accepts the aggregated form.
 pub(crate) fn wants_aggregated(accept: &str) -> bool {
     accept.split(',').any(|range| {
         let has = |part: &str| range.split(';').any(|p| p.trim() == part);
@@ -20,7 +20,7 @@ pub(crate) fn wants_aggregated(accept: &str) -> bool {
     })
 }
 
-/// A subresource: name, its kind where it is another one, verbs.
+/// A subresource: its name, its kind if it differs, its verbs.
 struct Subresource {
     name: &'static str,
     group: &'static str,
@@ -50,7 +50,7 @@ fn subresources(resource: &Resource) -> Vec<Subresource> {
     found
 }
 
-/// Kinds that are asked, not stored: group, plural, kind.
+/// Kinds that are answered rather than stored: group, plural, kind.
 pub(crate) const REVIEWS: [(&str, &str, &str); 4] = [
     ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
     ("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),

@@ -52,11 +52,11 @@ struct Local {
     budgets: BTreeMap<Arc<str>, Budget>,
 }
 
-/// What matters about a pod in addition to its labels, which the store has. Pods that have ended do not matter.
+/// What matters about a pod in addition to its labels, which are in the store. Pods that have ended do not count.
 #[derive(Debug)]
 struct Pod {
     is_healthy: bool,
-    /// What controls it.
+    /// Its controller.
     owner: Option<Arc<Owner>>,
 }
 
@@ -77,11 +77,11 @@ struct Budget {
     version: u64,
     value: Value,
     healthy: i64,
-    /// By what controls them; `None` for pods that nothing does.
+    /// By controller; `None` for pods without one.
     owners: BTreeMap<Option<Arc<Owner>>, i64>,
 }
 
-/// The part of a stored pod that is looked at; reading it costs a fraction of reading all.
+/// The part of a stored pod that is needed; decoding it costs a fraction of decoding all.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct StoredPod {
@@ -89,7 +89,7 @@ struct StoredPod {
     status: StoredStatus,
 }
 
-/// The part of a stored controller that is looked at.
+/// The part of a stored controller that is needed.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct StoredOwner {
@@ -129,7 +129,7 @@ struct StoredCondition {
 impl Pod {
     /// `None` for a pod that has ended.
     fn read(object: &Object) -> Option<Self> {
-        // A pod that is stored has the types of its kind.
+        // A stored pod has the right types, so decoding does not fail.
         let pod: StoredPod = serde_json::from_slice(&object.raw).unwrap_or_default();
         if matches!(pod.status.phase.as_str(), "Succeeded" | "Failed") {
             return None;
@@ -150,7 +150,7 @@ impl Budget {
         selector.is_some_and(|selector| selectors::matches(selector, |key| pod.label(key)))
     }
 
-    /// Counts a pod it selects once more, or once less.
+    /// Adds a pod that it selects to the counts (`times` is 1), or removes it (-1).
     fn add(&mut self, pod: &Pod, times: i64) {
         self.healthy += i64::from(pod.is_healthy) * times;
         let own = self.owners.entry(pod.owner.clone()).or_default();
@@ -205,7 +205,7 @@ impl Local {
         }
     }
 
-    /// Takes over the budgets as they are; counts for those that select others than before.
+    /// Takes over the current budgets; counts again for those whose selector has changed.
     fn take_budgets(&mut self, tables: &Tables, namespace: &str) {
         let mut known = std::mem::take(&mut self.budgets);
         for (key, object) in tables.table(BUDGETS).into_iter().flat_map(|table| table.range(namespace, None)) {
@@ -278,7 +278,7 @@ fn has_ended(pod: &Value) -> bool {
     matches!(text(pod, &["status", "phase"]), "Succeeded" | "Failed")
 }
 
-/// A bound that is a number or a percentage of the pods, rounded up.
+/// The value of a bound that is a number or a percentage of the pods, rounded up.
 fn scaled(bound: &Value, of: i64) -> i64 {
     match bound {
         Value::String(percent) => {
@@ -461,7 +461,7 @@ mod tests {
         }
     }
 
-    /// What becomes of the pods and budgets, in a word.
+    /// A change of the pods or budgets.
     #[derive(Debug, Clone)]
     enum Step {
         Pod(u8, bool, bool),
@@ -530,7 +530,7 @@ mod tests {
                 }
                 Step::Scale(replicas) => {
                     self.change("replicasets.apps", "rs", json!({"spec": {"replicas": replicas}}));
-                    // Budgets hear of it with the next change of a pod.
+                    // Budgets take note of it with the next change of a pod.
                     self.pod("heard", json!({}), true);
                     self.delete(PODS, "heard");
                 }
@@ -543,7 +543,7 @@ mod tests {
         #![proptest_config(Config { cases: 100, rng_seed: RngSeed::Fixed(5), failure_persistence: None, ..Config::default() })]
 
         #[test]
-        fn counts_are_those_of_a_recount(steps in prop::collection::vec(any_step(), 1..40)) {
+        fn counts_equal_those_of_a_recount(steps in prop::collection::vec(any_step(), 1..40)) {
             let cluster = Cluster::new();
             let template = json!({"metadata": {"labels": {"app": "a"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
             cluster.create("replicasets.apps", json!({"metadata": {"name": "rs"}, "spec": {"selector": selector(false), "template": template}}));

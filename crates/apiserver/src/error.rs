@@ -1,4 +1,4 @@
-//! Why the server could not be set up. What a request gets wrong is in `status`.
+//! Why the server could not be set up. Errors of requests are in `status`.
 
 use std::{io, net::SocketAddr, path::PathBuf};
 use weir_api::Class;
@@ -25,7 +25,7 @@ pub enum Error {
         cause: io::Error,
     },
     /// The contents of the data directory were changed.
-    #[error("{path} is damaged: {why}; give a copy that is whole, or move the data directory away to begin anew", path = path.display())]
+    #[error("{path} is damaged: {why}; restore an intact copy, or move the data directory away to start afresh", path = path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum Error {
         why: String,
     },
     /// A file in the data directory should be secret but is not: others may know its contents.
-    #[error("{path}: {why}; remove the file to have a new one made, which ends what the old one was good for", path = path.display())]
+    #[error("{path}: {why}; remove the file to have a new one made; what relies on the old one stops working", path = path.display())]
     Secret {
         /// The file.
         path: PathBuf,
@@ -52,7 +52,7 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
-    /// The kubeconfig cannot be written where it was asked for.
+    /// The kubeconfig cannot be written to the requested path.
     #[error("writing the kubeconfig {path}: {cause}; give a path in a folder that exists and that this user can write", path = path.display())]
     Kubeconfig {
         /// The file.
@@ -62,7 +62,7 @@ pub enum Error {
     },
     /// The stored certificates or the token are damaged, or new ones cannot be made.
     #[error(
-        "{what}: {why}; remove the folder pki of the data directory to have new ones made; kubeconfigs and tokens of the old ones end"
+        "{what}: {why}; remove the folder pki of the data directory to have new ones made; kubeconfigs and tokens issued with the old ones stop working"
     )]
     Credentials {
         /// Which one.
@@ -75,7 +75,7 @@ pub enum Error {
     Definition {
         /// Name of the definition.
         name: String,
-        /// What the API would have answered.
+        /// The message that the API would have returned.
         message: String,
     },
 }
@@ -98,7 +98,7 @@ mod tests {
     use std::error::Error as _;
 
     #[test]
-    fn a_cause_is_said_once() {
+    fn a_cause_is_printed_once() {
         let cause = || io::Error::new(io::ErrorKind::AddrInUse, "in use");
         let listen = Error::Listen { address: ([127, 0, 0, 1], 6443).into(), cause: cause() };
         assert_eq!(listen.class(), Class::Transient);

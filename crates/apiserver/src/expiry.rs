@@ -1,4 +1,4 @@
-//! Events are forgotten an hour after they were last written, as kube-apiserver does (`--event-ttl`).
+//! Events expire an hour after they were last written, as in kube-apiserver (`--event-ttl`).
 
 use crate::store::{Key, Tables, Writer};
 use jiff::{SignedDuration, Timestamp};
@@ -14,8 +14,7 @@ const LIFETIME: SignedDuration = SignedDuration::from_hours(1);
 pub(crate) struct Expiry(Mutex<VecDeque<(Timestamp, Key, u64)>>);
 
 impl Expiry {
-    /// Called after an event was written; removes those that have expired. There is no timer: a server without new events has none
-    /// to remove.
+    /// Called after an event was written; removes expired ones. There is no timer: expired events go when the next one is written.
     pub(crate) fn written(&self, writer: &mut Writer<'_>, written: &Key, now: Timestamp) {
         let mut queue = self.0.lock();
         if let Some(event) = writer.get(EVENTS, written) {
@@ -33,7 +32,7 @@ impl Expiry {
         }
     }
 
-    /// Events that were on disk begin to age now.
+    /// Queues the events that were on disk; their age counts from now.
     pub(crate) fn queue(&self, tables: &Tables, now: Timestamp) {
         let all = tables.table(EVENTS).into_iter().flat_map(|t| t.range("", None));
         self.0.lock().extend(all.map(|(key, event)| (now, key.clone(), event.version)));

@@ -1,7 +1,8 @@
-//! What every namespace has: the service account `default`, and a ConfigMap with the certificate authority of the server.
+//! The objects that every namespace has: the service account `default`, and a ConfigMap with the certificate authority of the
+//! server.
 //!
 //! 1. Both are created with the namespace, and created again when they are deleted, unless the namespace is being deleted.
-//! 2. The ConfigMap exists as soon as the server has an authority, which is when it listens. Changes of its data are reverted.
+//! 2. The ConfigMap exists once the server has an authority, that is, once it listens. Changes of its data are reverted.
 //!
 //! What `pkg/controller/serviceaccount` and `pkg/controller/certificates/rootcacertpublisher` of
 //! github.com/kubernetes/kubernetes do in the background happens here in the write that makes it necessary.
@@ -74,7 +75,7 @@ fn furnish_namespace(host: &dyn Host, authority: Option<&str>, writer: &mut Writ
     }
 }
 
-/// Creates an object, or replaces the one of that name. An admission policy may refuse it, as in a cluster.
+/// Creates an object, or replaces the one with that name. An admission policy may refuse it, as in a cluster.
 fn put_there(
     host: &dyn Host,
     writer: &mut Writer<'_>,
@@ -90,7 +91,12 @@ fn put_there(
         Some(name) => write.update_in(writer, name, Change::Replace(object)),
     });
     if let Err(failure) = written {
-        tracing::warn!(namespace, kind = resource.kind, why = failure.message, "what a namespace has is refused");
+        tracing::warn!(
+            namespace,
+            kind = resource.kind,
+            why = failure.message,
+            "an object that every namespace has is refused"
+        );
     }
 }
 
@@ -138,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn both_come_back_until_the_namespace_goes() {
+    fn both_are_created_again_unless_the_namespace_is_deleted() {
         let cluster = Cluster::new();
         assert!(cluster.get(ACCOUNTS, "kube-system", ACCOUNT).is_some());
         cluster.create("namespaces", "", json!({"metadata": {"name": "ns"}}));
@@ -159,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn the_authority_is_told_when_there_is_one_and_cannot_be_changed() {
+    fn the_authority_is_published_once_it_exists_and_cannot_be_changed() {
         let cluster = Cluster::new();
         assert_eq!(cluster.authority("default"), None);
         cluster.0.state.set_authority("one");

@@ -1,4 +1,4 @@
-//! What parses requests takes anything: it refuses or accepts, and never stumbles.
+//! Parsers of requests cope with any input: they refuse or accept it, and never panic.
 
 use crate::{
     body, kinds, list,
@@ -15,7 +15,7 @@ use proptest::{
     test_runner::{Config, RngSeed},
 };
 
-/// Words that parsers look for, between which chance puts others.
+/// Words that parsers look for, mixed with random text.
 const WORDS: &[&str] = &[
     "a",
     "b",

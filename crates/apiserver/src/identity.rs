@@ -7,12 +7,12 @@ pub(crate) const MASTERS: &str = "system:masters";
 /// Group of all authenticated users.
 pub(crate) const AUTHENTICATED: &str = "system:authenticated";
 
-/// The administrator that the in-process service and the kubeconfig act as.
+/// The administrator: the user of the in-process service and of the kubeconfig.
 pub(crate) fn admin() -> User {
     user("system:admin", &[MASTERS])
 }
 
-/// A user of these groups and of `system:authenticated`.
+/// A user in these groups and in `system:authenticated`.
 pub(crate) fn user(name: &str, groups: &[&str]) -> User {
     let groups = groups.iter().copied().chain([AUTHENTICATED]).map(str::to_owned).collect();
     User { username: name.to_owned(), groups, ..User::default() }

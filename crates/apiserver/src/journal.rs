@@ -1,10 +1,10 @@
-//! Objects on disk: decided changes are written here first, many in one transaction, and served afterwards.
+//! Objects on disk: changes are written here first, many in one transaction, and served afterwards.
 //!
-//! 1. The file is a redb database in the data directory, with one row for each object. The changes of one request go into
-//!    one transaction, together with those of all requests that came while the last one was written.
+//! 1. The file is a redb database in the data directory, with one row for each object. The changes of one request go into one
+//!    transaction, together with those of all requests that arrived while the previous one was written.
 //! 2. A write is acknowledged and served once its transaction is on disk. Its version is then noted next to the database
 //!    ([`Mark`]).
-//! 3. If a transaction fails, nothing is written any more; the next start finds out what of it is on disk.
+//! 3. If a transaction fails, nothing is written any more; the next start finds out how much of it is on disk.
 //! 4. A start checks every page of the database, that every row is an object, and that nothing acknowledged is missing. If a check
 //!    fails, nothing is served: the directory is damaged, and the error says what can be done.
 
@@ -26,16 +26,16 @@ use std::{
 use tokio::sync::watch;
 
 const FILE: &str = "objects.redb";
-/// A database that is being made; it gets its name when it is whole.
+/// A database that is being created; it gets its final name when it is complete.
 const UNFINISHED: &str = ".objects.redb.new";
 /// Resource, namespace, name; to the JSON of the object.
 const OBJECTS: TableDefinition<'_, (&str, &str, &str), &[u8]> = TableDefinition::new("objects");
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 /// The last version that is on disk.
 const LAST_VERSION: &str = "next-version";
-/// All data is in memory already.
+/// Size of the database's cache. Small, because all data is in memory already.
 const CACHE: usize = 1 << 20;
-/// Changes that go into one transaction, at most one request's more; bounds the memory it takes.
+/// Number of changes after which no further request joins a transaction; bounds the memory it takes.
 const BATCH: usize = 4096;
 
 /// A change of one object.
@@ -80,7 +80,7 @@ impl Drop for Journal {
 }
 
 impl Journal {
-    /// Starts writing; `publish` gets what is on disk before it counts as written.
+    /// Starts writing; `publish` gets changes that are on disk before they count as written.
     pub(crate) fn start(
         mut disk: Disk,
         version: u64,
@@ -99,7 +99,7 @@ impl Journal {
     /// Hands the changes of a request over. They must come in the order of their versions.
     pub(crate) fn write(&self, changes: Vec<Change>) {
         if let Some(messages) = &self.messages {
-            // Fails only when the thread has ended, which it has then reported.
+            // Fails only if the thread has ended, and then it has reported why.
             let _ = messages.send(Message::Changes(changes));
         }
     }
@@ -121,7 +121,7 @@ impl Journal {
         }
     }
 
-    /// Waits until everything handed over so far is on disk, where nothing else can be done meanwhile.
+    /// Waits until everything handed over so far is on disk. Blocks the thread.
     ///
     /// # Errors
     /// Why it will never be.
@@ -136,7 +136,7 @@ impl Journal {
         }
     }
 
-    /// Why nothing is written any more.
+    /// Why nothing is written any more, if so.
     pub(crate) fn failure(&self) -> Option<String> {
         match &*self.progress.borrow() {
             Progress::Failed(why) => Some(why.clone()),
@@ -203,7 +203,7 @@ impl Disk {
     }
 }
 
-/// Opens or makes the database of a data directory and reads all of it.
+/// Opens or creates the database of a data directory and reads all of it.
 ///
 /// # Errors
 /// When the directory cannot be used, is in use, or is damaged.
@@ -216,7 +216,7 @@ pub(crate) fn open(data_dir: &Path) -> Result<(Disk, Stored), Error> {
     private::file(&path)?;
     let failed = |cause| Error::Data { doing: "opening", path: path.clone(), cause };
     if fs::metadata(&path).map_err(failed)?.len() == 0 {
-        return Err(damaged(&path, "it is empty, which no database is"));
+        return Err(damaged(&path, "it is empty, which a database never is"));
     }
     let opened = Database::builder().set_cache_size(CACHE).set_check_integrity_on_open(true).open(&path);
     let database = opened.map_err(|error| opening(data_dir, &path, error))?;
@@ -246,7 +246,7 @@ fn refused(doing: &'static str, path: &Path, cause: io::Error) -> Error {
     }
 }
 
-/// Makes an empty database, of which nothing is seen before it is whole.
+/// Creates an empty database, which does not appear under its name before it is complete.
 fn make(data_dir: &Path, path: &Path) -> Result<(), Error> {
     let unfinished = data_dir.join(UNFINISHED);
     let failed = |cause| Error::Data { doing: "making", path: path.to_owned(), cause };
@@ -255,7 +255,7 @@ fn make(data_dir: &Path, path: &Path) -> Result<(), Error> {
         // Left over from a start that was killed.
         _ => {}
     }
-    // The mode it is made with stays when the database is put into it.
+    // Created here for its mode, which stays when the database is written into it.
     fs::OpenOptions::new().write(true).create_new(true).mode(private::FILE).open(&unfinished).map_err(failed)?;
     let database = Database::create(&unfinished).map_err(|error| opening(data_dir, &unfinished, error))?;
     commit(&database, &[], 0).map_err(|error| failed(io::Error::other(error.to_string())))?;
@@ -334,7 +334,7 @@ impl Mark {
         if !is_new {
             let text = fs::read_to_string(&path).unwrap_or_default();
             let acknowledged = parse(&text).ok_or_else(|| {
-                damaged(&path, "it does not hold the last version; where the database is known to be whole, removing this file is enough")
+                damaged(&path, "it does not hold the last version; if the database is known to be intact, removing this file is enough")
             })?;
             if acknowledged > stored {
                 let why = format!(
@@ -348,8 +348,8 @@ impl Mark {
         Ok(mark)
     }
 
-    /// Notes a version. The file keeps its length, so that it can be written to a full disk. It need not reach the disk at once: it
-    /// is never ahead of the database, and if the process is killed, it is still in the system's memory.
+    /// Notes a version. The file keeps its length, so that it can be written even if the disk is full. It need not reach the disk
+    /// at once: it is never ahead of the database, and if the process is killed, it is still in the system's memory.
     fn write(&self, version: u64) -> io::Result<()> {
         self.file.write_all_at(text(version).as_bytes(), 0)
     }
@@ -371,7 +371,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_mark_that_was_changed_is_none() {
+    fn a_corrupted_mark_is_invalid() {
         for version in [0, 1, u64::MAX] {
             let good = text(version);
             assert_eq!(parse(&good), Some(version));

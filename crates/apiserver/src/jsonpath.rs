@@ -1,5 +1,5 @@
-//! The part of JSONPath that printer columns use: `.a.b`, `['a.b/c']`, `\.` in names, `[0]`, `[*]`, `..` not included,
-//! `[?(@.type=="Ready")]`.
+//! The part of JSONPath that printer columns use: `.a.b`, `['a.b/c']`, `\.` in names, `[0]`, `[*]`,
+//! `[?(@.type=="Ready")]`. `..` is not supported.
 
 use serde_json::Value;
 
@@ -102,7 +102,7 @@ fn step(rest: &str) -> Option<(Step, &str)> {
             c => name.push(c),
         }
     }
-    // A trailing dot or two dots in a row name nothing.
+    // A trailing dot or two dots in a row are invalid.
     (!name.is_empty()).then(|| (Step::Field(name), &inner[end..]))
 }
 

@@ -1,7 +1,8 @@
 //! A small Kubernetes API server for laptops, tests and rehearsals.
 //!
-//! For what a machine config operator does, kubectl, oc and kube-rs cannot distinguish it from kube-apiserver.
-//! It is no cluster: nothing schedules pods, no kubelet runs them, no controller acts on Deployments.
+//! For everything that a machine config operator does, kubectl, oc and kube-rs cannot distinguish it from
+//! kube-apiserver. It is not a cluster: nothing schedules pods, no kubelet runs them, no controller acts on
+//! Deployments.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), weir_apiserver::Error> {
@@ -12,19 +13,19 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`server`], `settings`, `route` | the server, and the way of a request to the module that answers it |
-//! | `state`, `served`, `host` | what requests share, and what of it those see who look, and those who write |
+//! | [`server`], `settings`, `route` | the server, and the routing of requests to the module that answers them |
+//! | `state`, `served`, `host` | what requests share, and the parts of it that readers and writers need |
 //! | `service`, `serve`, `tls`, `kubeconfig` | in process as a tower service; over TLS on a socket |
-//! | `connections`, `quota` | who may stay connected, and how much one may have of what all share |
+//! | `connections`, `quota` | who may stay connected, and how much of a shared resource one user may have |
 //! | `request`, `body`, `protobuf`, `response`, `status` | what comes in and goes out |
 //! | `registry`, `built_in`, `kinds`, `types`, `merge_keys`, `versions` | which resources there are, the built-in kinds, the shape of objects |
-//! | `pipeline`, `bounds`, `decode`, `names`, `patch`, `managed_fields` | the way of a write, and how large it may be |
-//! | `admission` | the stored admission policies; what judges objects is in `weir_apischema` |
+//! | `pipeline`, `bounds`, `decode`, `names`, `patch`, `managed_fields` | the stages of a write, and how large an object may be |
+//! | `admission` | the stored admission policies; evaluation is in `weir_apischema` |
 //! | `delete`, `disruption`, `expiry` | finalizers, propagation, garbage; budgets and evictions; old events |
-//! | `furnishing`, `priority` | what every namespace has; priorities of pods |
-//! | `identity`, `authentication`, `certificate`, `tokens`, `rbac` | who asks, and what they may do |
+//! | `furnishing`, `priority` | objects that every namespace has; priorities of pods |
+//! | `identity`, `authentication`, `certificate`, `tokens`, `rbac` | who the user is, and what they may do |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
-//! | `discovery`, `openapi`, `review`, `scale` | what clients ask about the server and themselves |
+//! | `discovery`, `openapi`, `review`, `scale` | what clients can find out about the server and themselves |
 //! | `store`, `stored`, `journal` | objects, versions, recent changes; the same on disk |
 //! | `private`, `secret` | files that only their owner may read |
 

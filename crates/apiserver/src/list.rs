@@ -21,7 +21,7 @@ use weir_apischema::schema::FieldError;
 
 /// The bytes of an object in the version of the resource.
 pub(crate) fn rendered(resource: &Resource, object: &Object) -> Bytes {
-    // The version comes first.
+    // `apiVersion` comes first in the stored bytes.
     let prefix = format!("{{\"apiVersion\":\"{}\"", resource.api_version());
     if object.raw.starts_with(prefix.as_bytes()) {
         return object.raw.clone();
@@ -29,7 +29,7 @@ pub(crate) fn rendered(resource: &Resource, object: &Object) -> Bytes {
     serialise(&in_version(resource, object)).into()
 }
 
-/// Which object accompanies the cells of a row.
+/// Which form of the object accompanies the cells of a row.
 pub(crate) fn row_object(query: &Query) -> RowObject {
     match query.get("includeObject") {
         "None" => RowObject::None,
@@ -62,7 +62,7 @@ impl Page {
         for (key, object) in objects {
             if page.objects.len() == limit {
                 rest += 1;
-                // Whether more objects match is not looked up, so it is not said how many are left.
+                // How many of the remaining objects match is unknown, so the count is left out.
                 if !selector.is_empty() {
                     break;
                 }
@@ -79,7 +79,7 @@ impl Page {
     }
 }
 
-/// Where a list continues: the version that its pages show, `None` for the latest, and the last key that was shown.
+/// Where a list continues: the version that its pages show (`None` for the latest) and the last key that was shown.
 struct Token {
     version: Option<u64>,
     after: Key,
@@ -112,7 +112,7 @@ impl Token {
     }
 }
 
-/// Whether a text is a token with which a list can continue.
+/// Whether a text is a valid continue token.
 #[cfg(test)]
 pub(crate) fn is_token(text: &str) -> bool {
     Token::parse(text).is_ok()
@@ -174,7 +174,7 @@ pub(crate) fn get(
     })
 }
 
-/// One object in the form that is wanted.
+/// One object in the requested form.
 pub(crate) fn shown(served: &dyn Served, resource: &Resource, object: &Value, view: View, query: &Query) -> Value {
     match view {
         View::Object => object.clone(),
@@ -190,7 +190,7 @@ pub(crate) fn shown(served: &dyn Served, resource: &Resource, object: &Value, vi
 fn page(served: &dyn Served, resource: &Resource, namespace: &str, query: &Query) -> Result<Page, Failure> {
     let selector = Selector::parse(query.get("labelSelector"), query.get("fieldSelector"), resource)?;
     check_options(query)?;
-    // Version 0 means "whatever is at hand", which is everything.
+    // Version 0 means "whatever is cached", which is everything, so the limit is ignored.
     let limit = query.number("limit").filter(|l| *l > 0 && query.get("resourceVersion") != "0");
     let limit = limit.and_then(|l| usize::try_from(l).ok()).unwrap_or(usize::MAX);
     let asked = parse_version(query.get("resourceVersion"))?;
@@ -257,7 +257,7 @@ struct Shown {
     view: View,
     row_object: RowObject,
     now: jiff::Timestamp,
-    /// What the bytes of an object of this version begin with.
+    /// The beginning of the bytes of an object of this version.
     type_head: String,
 }
 
@@ -303,10 +303,10 @@ impl Shown {
         let _ = serde_json::to_writer(out, &value);
     }
 
-    /// A whole object. Those of built-in kinds leave their type to the list.
+    /// A whole object. For built-in kinds, only the list names the type.
     fn write_whole(&self, out: &mut Vec<u8>, object: &Object) {
         let head = self.type_head.as_bytes();
-        // Stored in another version: rare.
+        // Rare: it is stored in another version.
         let other = (!object.raw.starts_with(head)).then(|| rendered(&self.resource, object));
         let raw = other.as_ref().unwrap_or(&object.raw);
         match raw.strip_prefix(head) {

@@ -2,19 +2,19 @@
 //!
 //! Facts: the `listType`, `listMapKey`, `structType`, `patchMergeKey` markers of the types in `k8s.io/api`.
 
-/// How a list behaves when two writers meet (`x-kubernetes-list-type`).
+/// How a list is merged if it has several writers (`x-kubernetes-list-type`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ListKind {
     /// Replaced as a whole.
     Atomic,
-    /// Every element is its own.
+    /// A set: every element is owned separately.
     Set,
     /// Elements are identified by these fields. The first is the key of strategic merge patches.
     Map(Vec<Box<str>>),
 }
 
-/// Lists that merge by key: definition, field, keys. Where server-side apply needs more keys than a strategic merge
-/// patch, the patch's key comes first.
+/// Lists that merge by key: definition, field, keys. If server-side apply needs more keys than a strategic merge patch,
+/// the patch's key comes first.
 const KEYED: &[(&str, &str, &[&str])] = &[
     ("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "ownerReferences", &["uid"]),
     ("io.k8s.api.core.v1.NodeStatus", "addresses", &["type"]),
@@ -57,16 +57,16 @@ const KEYED: &[(&str, &str, &[&str])] = &[
     ),
 ];
 
-/// Keys that an element may leave out: definition, field, key, and what the key is then (`+default` of the types).
+/// Keys that an element may leave out: definition, field, key, and its default (`+default` of the types).
 const DEFAULTS: &[(&str, &str, &str, &str)] = &[
     ("io.k8s.api.core.v1.Container", "ports", "protocol", "TCP"),
     ("io.k8s.api.core.v1.EphemeralContainer", "ports", "protocol", "TCP"),
     ("io.k8s.api.core.v1.ServiceSpec", "ports", "protocol", "TCP"),
-    // References whose name is optional in the schema, and empty where it is left out.
+    // References whose name is optional in the schema; the default is empty.
     ("io.k8s.api.core.v1.PodSpec", "imagePullSecrets", "name", ""),
 ];
 
-/// Lists whose elements stand for themselves.
+/// Lists that are sets: an element is identified by its value.
 const SETS: &[(&str, &str)] = &[
     ("io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta", "finalizers"),
     ("io.k8s.api.core.v1.NodeSpec", "podCIDRs"),
@@ -94,7 +94,7 @@ const ATOMIC: &[&str] = &[
     "io.k8s.api.admissionregistration.v1.ParamRef",
 ];
 
-/// How the list in `field` of a definition merges, where it is not atomic.
+/// How the list in `field` of a definition merges; `None` if it is atomic.
 pub(crate) fn list_kind(definition: &str, field: &str) -> Option<ListKind> {
     if let Some((_, _, keys)) = KEYED.iter().find(|(d, f, _)| *d == definition && *f == field) {
         return Some(ListKind::Map(keys.iter().map(|k| (*k).into()).collect()));
@@ -102,7 +102,7 @@ pub(crate) fn list_kind(definition: &str, field: &str) -> Option<ListKind> {
     SETS.contains(&(definition, field)).then_some(ListKind::Set)
 }
 
-/// Keys of the list in `field` of a definition that its elements may leave out, and their values then.
+/// Keys that elements of the list in `field` of a definition may leave out, with their defaults.
 pub(crate) fn key_defaults(definition: &str, field: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     let own = DEFAULTS.iter().filter(move |(d, f, ..)| *d == definition && *f == field);
     own.map(|(_, _, key, value)| (*key, *value))

@@ -12,10 +12,10 @@ const LABEL_VALUE: &str = "a valid label must be an empty string or consist of a
 
 const LONGEST_SUBDOMAIN: usize = 253;
 const LONGEST_LABEL: usize = 63;
-/// Bound of all annotations of an object together.
+/// Maximum total size of the annotations of an object.
 const LARGEST_ANNOTATIONS: i64 = 256 << 10;
 
-/// What a kind's names must be.
+/// The rule for the names of a kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NameRule {
     /// RFC 1123 subdomain.

@@ -22,7 +22,7 @@ pub(crate) fn list<'a>(object: &'a Value, path: &[&str]) -> &'a [Value] {
     at(object, path).and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default()
 }
 
-/// Changes the map in `field`; another value there first becomes an empty map.
+/// Changes the map in `field`; any other value is first replaced by an empty map.
 pub(crate) fn edit<T>(object: &mut Value, field: &str, change: impl FnOnce(&mut Map<String, Value>) -> T) -> T {
     if let Some(Value::Object(map)) = object.get_mut(field) {
         return change(map);
@@ -38,7 +38,7 @@ pub(crate) fn edit_meta<T>(object: &mut Value, change: impl FnOnce(&mut Map<Stri
     edit(object, "metadata", change)
 }
 
-/// Sets a field of an object; a value that is no object becomes one.
+/// Sets a field of an object; any other value is first replaced by an empty object.
 pub(crate) fn set(object: &mut Value, field: &str, value: Value) {
     match object {
         Value::Object(map) => match map.get_mut(field) {
@@ -49,7 +49,7 @@ pub(crate) fn set(object: &mut Value, field: &str, value: Value) {
     }
 }
 
-/// Sets a field of an object that is not there yet.
+/// Sets a field of an object if it is absent.
 pub(crate) fn set_default(object: &mut Value, field: &str, value: impl Into<Value>) {
     if object.get(field).is_none_or(Value::is_null) {
         set(object, field, value.into());
@@ -71,7 +71,7 @@ pub(crate) fn put(object: &mut Value, field: &str, value: Option<Value>) {
     }
 }
 
-/// Takes `field` over from `from`, where it may be absent.
+/// Copies `field` from `from`; if it is absent there, it is removed.
 pub(crate) fn copy_field(to: &mut Map<String, Value>, from: Option<&Map<String, Value>>, field: &str) {
     match from.and_then(|m| m.get(field)) {
         Some(value) if to.get(field) == Some(value) => {}
@@ -85,7 +85,7 @@ pub(crate) fn has_finalizers(object: &Value) -> bool {
     !list(object, &["metadata", "finalizers"]).is_empty()
 }
 
-/// Whether deletion was asked for.
+/// Whether deletion was requested.
 pub(crate) fn is_deleting(object: &Value) -> bool {
     !meta(object, "deletionTimestamp").is_empty()
 }

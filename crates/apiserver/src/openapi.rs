@@ -1,6 +1,6 @@
 //! OpenAPI v3, one document per group and version: what `kubectl explain` shows and what `kubectl apply` looks up.
 //!
-//! Documents are made when they are asked for and not kept; clients cache them by the hash in the index.
+//! Documents are generated on request and not kept; clients cache them by the hash in the index.
 
 use crate::{
     built_in::generator,
@@ -14,7 +14,7 @@ use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
-/// Media type of OpenAPI v2 in protobuf, as clients ask for it and as it is answered.
+/// Media type of OpenAPI v2 in protobuf, as clients request it and as it is returned.
 const OLD_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 const OLD: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
@@ -108,7 +108,7 @@ fn custom_name(resource: &Resource) -> String {
     format!("{}.{}.{}", reversed.join("."), resource.version, resource.kind)
 }
 
-/// A custom schema with the metadata of every object.
+/// A custom schema, with the schema of `metadata` added.
 fn with_metadata(mut schema: Value, generator: &mut schemars::SchemaGenerator) -> Value {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
     let metadata = generator.subschema_for::<ObjectMeta>().to_value();

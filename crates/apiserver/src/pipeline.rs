@@ -1,10 +1,10 @@
-//! The way of a write: decode, patch, default, keep what the client may not change, record ownership, admit, validate,
-//! count the generation, and commit unless nothing changed.
+//! The stages of a write: decode, patch, default, restore what the client may not change, record ownership, admit,
+//! validate, increment the generation, and commit unless nothing changed.
 //!
-//! 1. Everything except the commit happens while others write: the object is read and the result computed, and only then the write
-//!    waits for its turn ([`crate::store::Writer`]).
-//! 2. If the object has changed meanwhile, the result is computed again, [`ATTEMPTS`] times. After that, a small object is written
-//!    before anybody else gets a turn, and the writer of a large one gets a conflict.
+//! 1. Everything except the commit happens while others write: the object is read and the result computed, and only then does the
+//!    write wait for its turn ([`crate::store::Writer`]).
+//! 2. If the object has changed in the meantime, the result is computed again, up to [`ATTEMPTS`] times. After that, a small object
+//!    is written before anybody else gets a turn, and the writer of a large one gets a conflict.
 //! 3. The result is checked against [`bounds`] before it is visible to anybody.
 //!
 //! `options` decides how an object may be written, `checks` what a write must agree with before it is decoded, `commit` how it is
@@ -60,13 +60,13 @@ pub(crate) struct Written {
 /// The object after a write.
 #[derive(Debug)]
 pub(crate) enum Outcome {
-    /// As it is stored; its bytes are the answer.
+    /// As it is stored; its bytes are the response.
     Stored(Arc<Object>),
-    /// As it would be stored, or as it was when it went; in the version of the request.
+    /// As it would be stored, or as it was when it was removed; in the version of the request.
     Shown(Value),
 }
 
-/// The user as which the server itself writes.
+/// The field manager of the server's own writes.
 const MANAGER: &str = "weir-apiserver";
 
 /// A write by the server itself.
@@ -85,19 +85,19 @@ pub(crate) fn as_server<T>(
     act(&Write { host, resource, namespace, part: Part::Main, options: &options, user: &admin() })
 }
 
-/// The change of an existing object.
+/// A change of an existing object.
 #[derive(Debug)]
 pub(crate) enum Change {
     Replace(Value),
     Patch(Patch),
 }
 
-/// How often a write is worked out before its turn; kube-apiserver tries patches as often.
+/// How many times a write is computed before its turn; kube-apiserver retries patches as often.
 const ATTEMPTS: usize = 5;
-/// Bytes of an object that is worked out in no time, so that others may wait for it.
+/// Maximum number of bytes of an object that is computed so quickly that others may wait for it.
 const SMALL: usize = 64 << 10;
 
-/// A write that is worked out and waits for its turn.
+/// A computed write that waits for its turn.
 struct Prepared {
     name: String,
     new: Value,
@@ -107,7 +107,7 @@ struct Prepared {
     basis: Basis,
 }
 
-/// What a write was worked out from.
+/// What a write was computed from.
 enum Basis {
     /// There was no such object, and this was its namespace.
     Nothing { namespace: Option<Arc<Object>> },
@@ -136,8 +136,8 @@ impl Write<'_> {
         self.name(new)
     }
 
-    /// Works out a new object. `applied` is set when it comes from a server-side apply, whose owners are already
-    /// recorded.
+    /// Computes a new object. `applied` is set if it comes from a server-side apply, which has already recorded
+    /// ownership.
     fn prepare_new(&self, mut new: Value, applied: Option<()>) -> Result<Prepared, Failure> {
         let namespace = self.check_namespace(meta(&new, "name"))?;
         let mut warnings = self.decode(&mut new, applied.is_some())?;
@@ -210,7 +210,7 @@ impl Write<'_> {
         }
     }
 
-    /// Works out what a change makes of an object, or of none.
+    /// Computes the result of a change to an object that may not exist.
     fn prepare(&self, name: &str, change: &Change) -> Result<Prepared, Failure> {
         let Some(stored) = self.host.latest(&self.resource.storage, &Key::new(self.namespace, name)) else {
             return self.prepare_missing(name, change);
@@ -349,7 +349,7 @@ impl Write<'_> {
         managed_fields::update(&before, new, shape, &self.writer(&api_version, now, &ignored));
     }
 
-    /// Drops what the kind does not have and fills in what it always has; returns warnings.
+    /// Drops unknown fields and adds those that are always present; returns warnings.
     fn decode(&self, new: &mut Value, patched: bool) -> Result<Vec<String>, Failure> {
         let mut dropped = decode::typed(new, self.resource)?;
         match &self.resource.definition {
@@ -359,7 +359,7 @@ impl Write<'_> {
             }
             Definition::Custom(custom) => {
                 dropped.extend(custom.schema.prune(new));
-                // What kube-apiserver makes of them, etcd refuses.
+                // kube-apiserver fills them in, and etcd then refuses the object.
                 custom.schema.default(new).map_err(|_| bounds::too_large())?;
             }
         }
@@ -382,7 +382,7 @@ impl Write<'_> {
         Failure::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {text}"))
     }
 
-    /// Puts back what clients cannot change, and what this endpoint does not write.
+    /// Restores what clients cannot change, and what this endpoint does not write.
     fn restore(&self, new: &mut Value, old: &Value) {
         const FIXED: [&str; 7] = [
             "uid",
@@ -488,7 +488,7 @@ impl Write<'_> {
     }
 }
 
-/// Puts back all fields but those that are written.
+/// Restores all fields except those that are written.
 fn put_back(new: &mut Value, old: &Value, is_written: impl Fn(&str) -> bool) {
     let (Value::Object(new), Value::Object(old)) = (new, old) else { return };
     new.retain(|name, _| is_written(name) || old.contains_key(name));
@@ -510,6 +510,6 @@ fn new_finalizers(new: &Value, old: &Value) -> Vec<FieldError> {
         "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
         added.join(", ")
     );
-    // The reference finds it once in the metadata and once in the object.
+    // Reported twice, because the reference checks it for the metadata and for the object.
     vec![FieldError::forbidden("metadata.finalizers", &why); 2]
 }

@@ -3,9 +3,9 @@
 //! Source: `plugin/pkg/admission/priority` and `pkg/apis/scheduling` of github.com/kubernetes/kubernetes.
 //!
 //! 1. A new pod has the priority and the preemption policy of the class it names, which must exist.
-//! 2. One that names none is of the class that is the default for all, the one with the lowest value if there are
-//!    several; without such a class its priority is 0.
-//! 3. A pod may name its priority or policy itself only as the class has it.
+//! 2. A pod that names none gets the global default class, the one with the lowest value if there are several; without
+//!    such a class, its priority is 0.
+//! 3. A pod may specify its priority or policy itself only if they agree with the class.
 
 use crate::{
     object::{self, meta, text},
@@ -18,8 +18,12 @@ use serde_json::{Value, json};
 const CLASSES: &str = "priorityclasses.scheduling.k8s.io";
 /// Classes of the system itself, and their values.
 const SYSTEM: [(&str, i64, &str); 2] = [
-    ("system-cluster-critical", 2_000_000_000, "For what a cluster cannot do without, on whichever node it runs."),
-    ("system-node-critical", 2_000_001_000, "For what a node cannot do without."),
+    (
+        "system-cluster-critical",
+        2_000_000_000,
+        "For pods that the cluster cannot do without, whichever node they run on.",
+    ),
+    ("system-node-critical", 2_000_001_000, "For pods that a node cannot do without."),
 ];
 const PREEMPTS: &str = "PreemptLowerPriority";
 

@@ -10,7 +10,7 @@ use std::{
 /// Modes of our files and folders.
 pub(crate) const FILE: u32 = 0o600;
 const FOLDER: u32 = 0o700;
-/// In such a folder, users may not remove files of others: it is shared, e.g. `/tmp`.
+/// In a folder with this bit, users may not remove files of others: it is shared, e.g. `/tmp`.
 const STICKY: u32 = 0o1000;
 
 /// Creates a folder, or makes one of ours private: one that is empty, or contains one of these files.
@@ -24,7 +24,7 @@ pub(crate) fn folder(path: &Path, ours: &[&str]) -> Result<(), Error> {
     if is_ours { close(path, FOLDER) } else { Ok(()) }
 }
 
-/// Closes a file to others.
+/// Makes one of our files accessible to its owner only.
 pub(crate) fn file(path: &Path) -> Result<(), Error> {
     close(path, FILE)
 }
@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_ours_is_closed_and_nothing_else() {
+    fn only_our_own_files_are_made_private() {
         let root = tempfile::tempdir().unwrap();
         let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o7777;
         let make = |name: &str, mode: u32, file: &str| {

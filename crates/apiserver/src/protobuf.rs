@@ -10,7 +10,7 @@ use std::cell::Cell;
 
 /// First bytes of every body, before a `runtime.Unknown`.
 const MAGIC: &[u8] = b"k8s\0";
-/// Messages nest a handful deep; more is an attack.
+/// Legitimate messages nest only a few levels deep; more is an attack.
 const DEEPEST: usize = 16;
 
 #[derive(Clone, Copy)]
@@ -19,7 +19,7 @@ enum Type {
     Bytes,
     Bool,
     Int,
-    /// A bool or number that is left out when it is zero: one that cannot be absent in Go, and may be in JSON.
+    /// A bool or number that Go always writes and that JSON leaves out if it is zero.
     Flag,
     Count,
     /// Seconds since 1970, in field 1, as RFC 3339.
@@ -29,7 +29,7 @@ enum Type {
     /// A number in field 2 or a string in field 3, by the tag in field 1.
     IntOrString,
     Message(&'static [Field]),
-    /// What the server decides.
+    /// A field that the server sets itself.
     Ignored,
 }
 
@@ -60,7 +60,7 @@ const fn map(number: u64, name: &'static str, of: Type) -> Field {
     Field { number, name, repeat: Repeat::Map, of }
 }
 
-/// Name of a field whose fields are at the level of its parent in JSON.
+/// Name of a field whose own fields are inlined into its parent in JSON.
 const INLINE: &str = "";
 
 use Type::{Bool, Bytes, Count, Flag, Ignored, Int, IntOrString, Message, MicroTime, String as Text, Time};
@@ -333,7 +333,7 @@ fn message(kind: &str) -> Option<&'static [Field]> {
 /// Decodes a body.
 ///
 /// # Errors
-/// What of it is not supported: the kind, or a field that is set. Nothing is dropped silently.
+/// What is not supported: the kind, or a field that is set. Nothing is dropped silently.
 pub(crate) fn decode(bytes: &[u8]) -> Result<Value, String> {
     let damaged = || "is damaged".to_owned();
     let unknown = records(bytes.strip_prefix(MAGIC).ok_or_else(damaged)?).ok_or_else(damaged)?;
@@ -393,13 +393,13 @@ fn records(mut bytes: &[u8]) -> Option<Vec<Record<'_>>> {
     Some(found)
 }
 
-/// Whether a field that is not known says nothing: Go writes the zero of every struct and number.
+/// Whether an unknown field has no meaning: Go writes the zero value of every struct and number.
 fn is_zero(bytes: &[u8], depth: usize) -> bool {
     let Some(depth) = depth.checked_sub(1) else { return false };
     bytes.is_empty() || records(bytes).is_some_and(|all| all.iter().all(|r| r.varint == 0 && is_zero(r.bytes, depth)))
 }
 
-/// What may still come.
+/// How much more may be decoded.
 #[derive(Clone, Copy)]
 struct Left<'a> {
     depth: usize,
@@ -407,7 +407,7 @@ struct Left<'a> {
 }
 
 impl Left<'_> {
-    /// What may come inside of a message.
+    /// How much may be decoded inside a message.
     fn below(self) -> Result<Self, String> {
         let messages = self.messages.get().checked_sub(1);
         self.messages.set(messages.ok_or_else(|| format!("has more than {MOST_CONTAINERS} messages"))?);
@@ -435,7 +435,7 @@ fn decode_message(fields: &[Field], bytes: &[u8], left: Left<'_>) -> Result<Map<
                     object.extend(fields.clone());
                     continue;
                 }
-                // Go writes the zero of every scalar; JSON leaves it out.
+                // Go writes the zero value of every scalar; JSON leaves it out.
                 if value != "" && value != json!({}) && !value.is_null() {
                     object.insert(field.name.into(), value);
                 }
@@ -474,7 +474,7 @@ fn decode_value(of: Type, record: &Record<'_>, left: Left<'_>) -> Result<Value, 
         Type::Flag | Type::Count if record.varint == 0 => Value::Null,
         Type::Bool | Type::Flag => (record.varint != 0).into(),
         Type::Int | Type::Count => record.varint.cast_signed().into(),
-        // The zero of a time is an empty message.
+        // The zero value of a time is an empty message.
         Type::Time | Type::MicroTime if record.bytes.is_empty() => Value::Null,
         Type::Time | Type::MicroTime => {
             let parts = parts()?;
@@ -521,7 +521,7 @@ mod tests {
         assert_eq!(decode(&body("ConfigMap", &extra)), Err("has a field number 9 that is not supported".into()));
     }
 
-    /// Four bytes are a rule, and a rule is hundreds of bytes of memory.
+    /// A rule takes only four bytes in the message, but hundreds in memory.
     #[test]
     fn messages_are_counted() {
         let long = |number: u8, bytes: &[u8]| {

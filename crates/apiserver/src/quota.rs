@@ -1,4 +1,4 @@
-//! Shared resources, and how much of them one user may have, so that nobody can use up what others need.
+//! Shared resources, and how much of them one user may have, so that nobody can starve others.
 
 use crate::status::Failure;
 use parking_lot::Mutex;
@@ -7,10 +7,10 @@ use std::{collections::BTreeMap, sync::Arc};
 /// Seconds after which a refused client may try again.
 const RETRY_AFTER: u32 = 1;
 
-/// An amount that is shared.
+/// A shared resource of limited amount.
 #[derive(Debug)]
 pub(crate) struct Quota {
-    /// What it is of, as messages name it, e.g. `open watches`.
+    /// What it consists of, as messages name it, e.g. `open watches`.
     of: &'static str,
     most: usize,
     most_each: usize,
@@ -23,7 +23,7 @@ struct Used {
     each: BTreeMap<Arc<str>, usize>,
 }
 
-/// A part that somebody has. Dropping it gives it back.
+/// The share of a user. Dropping it returns it.
 #[derive(Debug)]
 pub(crate) struct Share {
     quota: Arc<Quota>,
@@ -36,7 +36,7 @@ impl Quota {
         Arc::new(Self { of, most, most_each, used: Mutex::default() })
     }
 
-    /// Takes a part for somebody.
+    /// Takes a share for a user.
     ///
     /// # Errors
     /// If it is more than is left, in total or for the user, who may try again in a moment.
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_cannot_have_what_others_need() {
+    fn a_user_cannot_use_up_what_others_need() {
         let quota = Quota::new("apples", 5, 3);
         let mine: Vec<Share> = (0..3).map(|_| quota.take("me", 1).unwrap()).collect();
         let refused = quota.take("me", 1).unwrap_err();

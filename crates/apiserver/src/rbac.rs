@@ -6,7 +6,7 @@
 //! | module | what it holds |
 //! |---|---|
 //! | `grants` | who was granted what, and whether that suffices |
-//! | `aggregate` | cluster roles that are the sum of others |
+//! | `aggregate` | cluster roles that aggregate others |
 //! | `first` | initial roles |
 //! | `escalation` | users cannot grant rights that they do not have |
 //! | `own` | all rights of a user |

@@ -27,7 +27,7 @@ pub(crate) struct Resource {
     pub(crate) categories: Vec<String>,
     /// `/status` is an endpoint of its own.
     pub(crate) status: bool,
-    /// `/scale` is an endpoint, and where it reads and writes.
+    /// The fields behind `/scale`, if it is an endpoint.
     pub(crate) scale: Option<Scale>,
     /// `metadata.generation` counts changes of anything but metadata and status.
     pub(crate) generation: bool,
@@ -191,13 +191,13 @@ impl Registry {
         self.version(group, version)?.resources.values().find(|r| r.kind == kind)
     }
 
-    /// Any version of what is stored in a table.
+    /// The resource that is stored in a table, in any version.
     pub(crate) fn of_storage(&self, storage: &str) -> Option<&Arc<Resource>> {
         let mut all = self.groups.iter().flat_map(|g| &g.versions).flat_map(|v| v.resources.values());
         all.find(|r| *r.storage == *storage)
     }
 
-    /// The resources that a definition in a revision brought, if they are served.
+    /// The resources of this revision of a definition, if they are served.
     pub(crate) fn of_definition(&self, name: &str, revision: u64) -> Vec<Arc<Resource>> {
         let all = self.groups.iter().flat_map(|g| &g.versions).flat_map(|v| v.resources.values());
         let from = |r: &&Arc<Resource>| matches!(&r.definition, Definition::Custom(custom) if custom.name == name && custom.revision == revision);

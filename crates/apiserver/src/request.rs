@@ -24,7 +24,7 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn new(head: &http::request::Parts, body: Bytes, user: User) -> Self {
         Self {
-            // What a HEAD is answered is the answer to a GET, cut short where it is sent.
+            // A HEAD is handled like a GET; the body is cut off when the response is sent.
             method: if head.method == Method::HEAD { Method::GET } else { head.method.clone() },
             path: head.uri.path().split('/').filter(|s| !s.is_empty()).map(decode).collect(),
             query: Query::parse(head.uri.query().unwrap_or_default()),
@@ -59,7 +59,7 @@ impl Request {
     }
 }
 
-/// Bound of `fieldManager` (`k8s.io/apimachinery/pkg/apis/meta/v1/validation`).
+/// Maximum length of `fieldManager` (`k8s.io/apimachinery/pkg/apis/meta/v1/validation`).
 const LONGEST_MANAGER: usize = 128;
 
 fn decode(text: &str) -> String {
@@ -89,13 +89,13 @@ impl Query {
         self.0.iter().any(|(key, value)| key == name && matches!(value.as_str(), "true" | "1" | ""))
     }
 
-    /// A number, where the parameter is one.
+    /// A parameter as a number, if it is one.
     pub(crate) fn number(&self, name: &str) -> Option<u64> {
         self.get(name).parse().ok()
     }
 }
 
-/// A resource, and what of it.
+/// The target of a request: a resource, and which part of it.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) resource: Arc<Resource>,
@@ -142,14 +142,14 @@ impl Target {
 
 const YAML: &str = "application/yaml";
 
-/// Whether the first media type of the Accept header that the server has is YAML.
+/// Whether YAML is the first media type of the Accept header that the server supports.
 pub(crate) fn wants_yaml(accept: &str) -> bool {
     let types = accept.split(',').map(|range| range.split(';').next().unwrap_or_default().trim());
     let mut known = types.filter(|name| matches!(*name, YAML | "application/json" | "*/*" | "application/*"));
     known.next() == Some(YAML)
 }
 
-/// The form in which objects are wanted.
+/// The requested form of objects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum View {
     Object,
@@ -158,7 +158,7 @@ pub(crate) enum View {
 }
 
 impl View {
-    /// The first form of the Accept header that the server has. Lists have a metadata form of their own.
+    /// The first form of the Accept header that the server supports. Lists have a metadata form of their own.
     pub(crate) fn negotiate(accept: &str, list: bool) -> Result<Self, Failure> {
         let metadata = if list { "PartialObjectMetadataList" } else { "PartialObjectMetadata" };
         if accept.trim().is_empty() {

@@ -1,4 +1,4 @@
-//! Bodies and headers of answers.
+//! Bodies and headers of responses.
 
 use crate::status::Failure;
 use bytes::Bytes;
@@ -9,7 +9,7 @@ use http_body_util::{BodyExt as _, Empty, Full, StreamBody, combinators::UnsyncB
 use serde_json::Value;
 use std::convert::Infallible;
 
-/// Body of an answer: whole, or the stream of a watch.
+/// Body of a response: whole, or the stream of a watch.
 pub type Body = UnsyncBoxBody<Bytes, Infallible>;
 
 pub(crate) const JSON: HeaderValue = HeaderValue::from_static("application/json");
@@ -33,7 +33,7 @@ pub(crate) fn json(code: StatusCode, value: &Value) -> Response<Body> {
     bytes(code, serde_json::to_vec(value).unwrap_or_default().into())
 }
 
-/// Bytes of a media type of their own.
+/// Bytes of a given media type.
 pub(crate) fn typed_bytes(bytes: Bytes, media_type: &'static str) -> Response<Body> {
     response(StatusCode::OK, HeaderValue::from_static(media_type), Full::new(bytes).boxed_unsync())
 }
@@ -66,7 +66,7 @@ pub(crate) fn failure(failure: &Failure) -> Response<Body> {
     response
 }
 
-/// The same answer in YAML, where it is JSON.
+/// A JSON response converted to YAML; others are unchanged.
 pub(crate) async fn in_yaml(response: Response<Body>) -> Response<Body> {
     if response.headers().get(header::CONTENT_TYPE) != Some(&JSON) {
         return response;
@@ -82,7 +82,7 @@ pub(crate) async fn in_yaml(response: Response<Body>) -> Response<Body> {
     Response::from_parts(head, Full::new(Bytes::from(text)).boxed_unsync())
 }
 
-/// The answer to a HEAD: that to the GET, with the length of its body but not the body (RFC 9110, 9.3.2).
+/// The response to a HEAD: that to the GET, with the length of the body but without the body (RFC 9110, 9.3.2).
 pub(crate) fn of_head(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     if let Some(length) = body.size_hint().exact() {
@@ -91,8 +91,8 @@ pub(crate) fn of_head(response: Response<Body>) -> Response<Body> {
     Response::from_parts(head, Empty::new().boxed_unsync())
 }
 
-/// Characters of one warning, and of all of an answer (`k8s.io/apiserver/pkg/endpoints/filters`): clients give up on
-/// headers that are longer.
+/// Maximum number of characters of one warning, and of all warnings of a response
+/// (`k8s.io/apiserver/pkg/endpoints/filters`): clients give up on headers that are longer.
 const LONGEST_WARNING: usize = 256;
 const LONGEST_WARNINGS: usize = 4 << 10;
 

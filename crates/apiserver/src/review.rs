@@ -28,12 +28,12 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use weir_apischema::{policy::User, schema::FieldError};
 
-/// Whether this is one of the questions.
+/// Whether this resource is answered rather than stored.
 pub(crate) fn is_review(group: &str, plural: &str) -> bool {
     REVIEWS.iter().any(|(g, p, _)| *g == group && *p == plural)
 }
 
-/// Answers a question.
+/// Answers a review.
 pub(crate) fn answer(state: &State, request: &Request, plural: &str) -> Result<Response<Body>, Failure> {
     let kind = REVIEWS.iter().find(|(_, p, _)| *p == plural).map_or("", |(.., kind)| kind);
     let mut review = body::object(&request.body, request.content_type(), kind)?;
@@ -84,7 +84,7 @@ fn access(state: &State, user: &User, review: &Value) -> Value {
     json!({"allowed": state.authorize(user, &wanted).is_ok()})
 }
 
-/// A subresource that acts.
+/// Handles a subresource with an effect.
 pub(crate) fn subresource(state: &State, request: &Request, target: &Target) -> Result<Response<Body>, Failure> {
     let Target { resource, namespace, name, subresource } = target;
     let key = Key::new(namespace, name);
@@ -109,7 +109,7 @@ pub(crate) fn subresource(state: &State, request: &Request, target: &Target) -> 
     }
 }
 
-/// Answers a request to the scale of an object.
+/// Answers a request for the scale of an object.
 fn rescale(state: &State, request: &Request, target: &Target, scale: &Scale) -> Result<Response<Body>, Failure> {
     let Target { resource, namespace, name, .. } = target;
     let current = || -> Result<Value, Failure> {
@@ -149,10 +149,10 @@ fn negative(resource: &Resource, name: &str) -> Failure {
     Failure::invalid(resource, name, &[error])
 }
 
-/// Subresources of pods that a kubelet answers, or acts on.
+/// Subresources of pods that require a kubelet.
 const OF_KUBELETS: [&str; 6] = ["log", "exec", "attach", "portforward", "proxy", "ephemeralcontainers"];
 
-/// The answer to a question for a kubelet.
+/// The response to a request that requires a kubelet.
 fn no_kubelet(state: &State, resource: &Resource, key: &Key, what: &str) -> Failure {
     let name = &key.name;
     match state.store.get(&resource.storage, key).map(|pod| pod.value()) {
@@ -218,8 +218,9 @@ fn token(state: &State, resource: &Arc<Resource>, key: &Key, mut request: Value)
     Ok(response::json(StatusCode::CREATED, &request))
 }
 
-/// The object that a token is bound to, and what the token tells of it: policies compare it with the object that the
-/// pod's node writes (`pkg/registry/core/serviceaccount/storage/token.go` of github.com/kubernetes/kubernetes).
+/// The object that a token is bound to, and the claims about it in the token: policies compare them with the object
+/// that the pod's node writes (`pkg/registry/core/serviceaccount/storage/token.go` of
+/// github.com/kubernetes/kubernetes).
 fn bound_to(state: &State, request: &Value, namespace: &str) -> Result<Option<(Bound, Extra)>, Failure> {
     let reference = |field| text(request, &["spec", "boundObjectRef", field]);
     let (kind, name) = (reference("kind"), reference("name"));

@@ -1,4 +1,4 @@
-//! The way of a request to the module that answers it.
+//! Routes a request to the module that answers it.
 
 use crate::{
     body,
@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 use weir_apischema::schema::FieldError;
 
-/// Minor version of the Kubernetes release whose API this server has.
+/// Minor version of the Kubernetes release whose API this server provides.
 const MINOR: &str = "33";
 
 /// Answers a request that its user may make.
@@ -33,7 +33,7 @@ pub(crate) fn answer(state: &State, request: &Request) -> Response<Body> {
     route(state, request).unwrap_or_else(|failure| response::failure(&failure))
 }
 
-/// Whether the user may make this request. Its body has not been read.
+/// Whether the user may make this request, whose body has not been read yet.
 pub(crate) fn may_ask(state: &State, request: &Request) -> Result<(), Failure> {
     let path: Vec<&str> = request.path.iter().map(String::as_str).collect();
     let target = Target::find(&state.registry(), &request.path);
@@ -79,7 +79,7 @@ fn route(state: &State, request: &Request) -> Result<Response<Body>, Failure> {
     }
 }
 
-/// A server that cannot write is alive, so that its objects can be read, but not ready.
+/// A server that cannot write is not ready, but alive, so that its objects can still be read.
 fn health(state: &State, check: &str, verbose: bool) -> Response<Body> {
     match state.store.failure().filter(|_| check != "livez") {
         Some(why) => {
@@ -113,7 +113,7 @@ fn authorize_request(state: &State, request: &Request, path: &[&str], target: Op
             resource: &t.resource.plural,
             subresource: &t.subresource,
             namespace: &t.namespace,
-            // A list or watch of one object by its name needs the right to that one only.
+            // A list or watch of one object by name needs the right to that object only.
             name: if exact { &t.name } else { selected_name(request.query.get("fieldSelector")) },
             path: "",
         },
@@ -255,7 +255,7 @@ fn delete_all(
     Ok(response::json(StatusCode::OK, &list))
 }
 
-/// Name that a field selector asks for, as `pkg/endpoints/request/requestinfo.go` of k8s.io/apiserver reads it.
+/// The name that a field selector requires, as `pkg/endpoints/request/requestinfo.go` of k8s.io/apiserver reads it.
 fn selected_name(fields: &str) -> &str {
     let mut names = fields.split(',').filter_map(|field| field.strip_prefix("metadata.name="));
     let name = names.next().map(|name| name.strip_prefix('=').unwrap_or(name)).unwrap_or_default();
@@ -276,7 +276,7 @@ fn page_not_found() -> Response<Body> {
 
 fn version() -> Value {
     let mut version = json!({"major": "1", "minor": MINOR, "gitVersion": GIT_VERSION});
-    // Clients print these; there is no Go here to name.
+    // Clients print these fields; there is no Go toolchain to name here.
     for (field, value) in
         [("gitCommit", ""), ("gitTreeState", ""), ("buildDate", ""), ("goVersion", "none"), ("compiler", "rustc")]
     {

@@ -1,16 +1,16 @@
-//! The subresource `scale`: how many replicas an object asks for and has, in one shape for all kinds (`autoscaling/v1`).
+//! The subresource `scale`: the wanted and the actual number of replicas, in one shape for all kinds (`autoscaling/v1`).
 
 use crate::object::{self, at, meta, text};
 use serde_json::{Value, json};
 
-/// Where an object keeps what its scale says, as fields from the root down.
+/// Where an object keeps the values of its scale, as fields from the root down.
 #[derive(Clone, Debug)]
 pub(crate) struct Scale {
     /// Replicas that are wanted.
     pub(crate) wanted: Vec<String>,
-    /// Replicas that there are.
+    /// Replicas that exist.
     pub(crate) there: Vec<String>,
-    /// The selector of the replicas, text or a `LabelSelector`; empty when the kind has none.
+    /// The selector of the replicas, a text or a `LabelSelector`; empty if the kind has none.
     pub(crate) selector: Vec<String>,
 }
 
@@ -20,12 +20,12 @@ pub(crate) fn fields(path: &str) -> Vec<String> {
 }
 
 impl Scale {
-    /// The scale of kinds that come with Kubernetes.
+    /// The scale of built-in kinds.
     pub(crate) fn of_workload() -> Self {
         Self { wanted: fields(".spec.replicas"), there: fields(".status.replicas"), selector: fields(".spec.selector") }
     }
 
-    /// What a definition says of a version.
+    /// The scale that a definition declares for a version.
     pub(crate) fn of_definition(version: &Value) -> Option<Self> {
         let scale = at(version, &["subresources", "scale"])?;
         let path = |name| fields(text(scale, &[name]));
@@ -55,12 +55,12 @@ impl Scale {
             object::set(&mut status, "selector", selector.into());
         }
         let wanted = count(&self.wanted);
-        // Go leaves a zero out.
+        // Go omits zero.
         let spec = if wanted == 0 { json!({}) } else { json!({"replicas": wanted}) };
         json!({"kind": "Scale", "apiVersion": "autoscaling/v1", "metadata": metadata, "spec": spec, "status": status})
     }
 
-    /// The merge patch of the object that makes it ask for this many.
+    /// The merge patch that sets the wanted number of replicas.
     pub(crate) fn patch(&self, replicas: i64, version: &str) -> Value {
         let inner = self.wanted.iter().rev().fold(Value::from(replicas), |value, field| json!({field.as_str(): value}));
         let mut patch = inner;

@@ -1,9 +1,10 @@
-//! Secrets in files of a data directory: made once, and looked at in every start. One that is too short proves nothing.
+//! Secrets in files of a data directory: generated once, and checked at every start. One that is too short is not
+//! secure.
 
 use crate::{Error, kubeconfig::write_private, private};
 use std::{fs, path::Path};
 
-/// Characters that a secret needs: 128 bits of hexadecimal digits. The ones made here have twice as many.
+/// Minimum length of a secret: 128 bits in hexadecimal digits. Those generated here have twice as many.
 const SHORTEST: usize = 32;
 
 /// A new secret: 244 random bits, as text.
@@ -11,7 +12,7 @@ pub(crate) fn generate() -> String {
     format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
 }
 
-/// The secret of a file, which is made on first use.
+/// The secret in a file, which is created on first use.
 ///
 /// # Errors
 /// When the file cannot be read or written, or does not hold a secret.
@@ -24,13 +25,13 @@ pub(crate) fn of_file(path: &Path) -> Result<String, Error> {
     private::file(path)?;
     let bytes = fs::read(path).map_err(|cause| Error::Data { doing: "reading", path: path.to_owned(), cause })?;
     let bad = |why: String| Error::Secret { path: path.to_owned(), why };
-    let text = String::from_utf8(bytes).map_err(|_| bad("it is no text".into()))?;
+    let text = String::from_utf8(bytes).map_err(|_| bad("it is not text".into()))?;
     let secret = text.trim();
     if secret.len() < SHORTEST {
-        return Err(bad(format!("it holds {} characters, and a secret has {SHORTEST} at least", secret.len())));
+        return Err(bad(format!("it has {} characters, but a secret needs at least {SHORTEST}", secret.len())));
     }
     if !secret.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(bad("it holds characters that cannot be in a secret".into()));
+        return Err(bad("it contains characters that a secret cannot have".into()));
     }
     Ok(secret.to_owned())
 }
@@ -40,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_secret_is_refused_with_the_way_out() {
+    fn an_invalid_secret_is_refused_with_a_remedy() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("secret");
         let made = of_file(&path).unwrap();

@@ -8,7 +8,7 @@ use crate::{
 };
 use serde_json::Value;
 
-/// What a list or a watch is narrowed to.
+/// The objects to which a list or a watch is restricted.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Selector {
     labels: Vec<Requirement>,
@@ -78,7 +78,8 @@ impl Selector {
     }
 }
 
-/// Kinds with fields of their own word it in another way than those that have only name and namespace.
+/// The message for a field that cannot be selected. It differs between kinds with selectable fields of their own and
+/// others.
 fn unsupported(resource: &Resource, path: &str) -> String {
     let own = ["pods", "nodes", "events", "namespaces", "secrets", "services"];
     if resource.is_custom() || own.contains(&resource.plural.as_str()) {
@@ -96,8 +97,8 @@ fn rendered(value: Option<&Value>) -> String {
     }
 }
 
-/// Fields that a resource can be selected by. Most built-in resources know name and namespace only, custom ones also what
-/// their definition names.
+/// Whether a resource can be selected by this field. Most built-in resources support only name and namespace, custom ones also what
+/// their definition declares.
 fn is_selectable(resource: &Resource, path: &[String]) -> bool {
     let own = match &resource.definition {
         Definition::Custom(custom) => custom.selectable.contains(&path.join(".")),

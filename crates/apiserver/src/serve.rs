@@ -20,24 +20,25 @@ use tokio::{net::TcpListener, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 use weir_apischema::policy::User;
 
-/// A client that has not finished its TLS handshake by then is not a client.
+/// Deadline for the TLS handshake.
 const HANDSHAKE_PERIOD: Duration = Duration::from_secs(10);
-/// Headers of a request have to be complete by then, counted from when the connection waits for them.
+/// Deadline for the headers of a request, from the moment when the connection waits for them.
 const HEADER_PERIOD: Duration = Duration::from_secs(30);
-/// Bound of all headers of a request together.
+/// Maximum size of all headers of a request together.
 const LARGEST_HEADERS: u32 = 64 << 10;
-/// How many headers a request may have: `kubectl --as-group` sends one for each group.
+/// Maximum number of headers of a request: `kubectl --as-group` sends one for each group.
 const MOST_HEADERS: usize = 100;
-/// Requests that one HTTP/2 connection may have under way; kube-apiserver allows as many.
+/// Maximum number of concurrent requests on one HTTP/2 connection; kube-apiserver allows as many.
 const STREAMS: u32 = 250;
-/// What a client may send on a stream and on a connection before somebody reads it: what an unread body can cost.
+/// How much a client may send on a stream and on a connection before it is read: the memory that an unread body can
+/// take.
 const STREAM_WINDOW: u32 = 128 << 10;
 const CONNECTION_WINDOW: u32 = 512 << 10;
 /// How much of a response is buffered if a client does not read it: a client has a stream for each of its watches.
 const SEND_BUFFER: usize = 64 << 10;
-/// A connection on which nothing comes is asked for a sign of life this often; kube-apiserver does the same.
+/// How often a silent connection is pinged; kube-apiserver does the same.
 const PING_PERIOD: Duration = Duration::from_secs(30);
-/// How long the answer may take.
+/// How long the response to a ping may take.
 const PING_PATIENCE: Duration = Duration::from_secs(15);
 /// How long requests may go on after shutdown was requested.
 const GRACE_PERIOD: Duration = Duration::from_secs(5);
@@ -79,7 +80,7 @@ impl Socket {
         Ok(Self { listener, address })
     }
 
-    /// Gives it to a server. Clients can connect from now on; they are served by [`Listener::serve`].
+    /// Hands it to a server. Clients can connect from now on; [`Listener::serve`] serves them.
     ///
     /// # Errors
     /// When the server's credentials cannot be read or made.
@@ -97,7 +98,7 @@ impl Socket {
 }
 
 impl Listener {
-    /// Binds the address and gives it to a server at once: see [`Socket::bind`] and [`Socket::of`].
+    /// Binds the address and hands it to a server at once: see [`Socket::bind`] and [`Socket::of`].
     ///
     /// # Errors
     /// When the address cannot be bound or the credentials cannot be read or made.
@@ -105,7 +106,7 @@ impl Listener {
         Socket::bind(address)?.of(server)
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -119,7 +120,7 @@ impl Listener {
         kubeconfig::write(path, &kubeconfig::text(self.address, &self.credentials.ca, &self.credentials.token))
     }
 
-    /// A certificate with which a client is this user of this group.
+    /// A certificate that authenticates a client as this user in this group.
     ///
     /// # Errors
     /// When the stored authority is damaged.
@@ -157,7 +158,7 @@ impl Listener {
         }
         context.server.end_watches();
         stop.send_replace(true);
-        // What is still in flight after that is cut off with the set.
+        // Requests still in flight after that are cut off when the set is dropped.
         let _ = tokio::time::timeout(GRACE_PERIOD, async { while connections.join_next().await.is_some() {} }).await;
         Ok(())
     }
@@ -175,13 +176,13 @@ async fn connection(
     place: Arc<Place>,
     stopped: tokio::sync::watch::Receiver<bool>,
 ) {
-    // Small answers must not wait for the next one.
+    // Small responses must not wait to be combined with the next one.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "setting TCP_NODELAY");
     }
     tokio::select! {
         () = handled(context, stream, place.clone(), stopped) => {}
-        () = place.taken() => tracing::debug!("a connection without a name made room"),
+        () = place.taken() => tracing::debug!("an unknown connection made room for another"),
     }
 }
 
@@ -241,7 +242,7 @@ fn protocol(is_http2: bool) -> auto::Builder<TokioExecutor> {
     builder
 }
 
-/// Ends when the flag is raised, or nothing is left that could raise it.
+/// Resolves when the flag is raised, or when nothing is left that could raise it.
 async fn wait_for(stopped: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }

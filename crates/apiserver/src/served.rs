@@ -1,4 +1,4 @@
-//! What there is to look at.
+//! What readers need from the server.
 
 use crate::{registry::Registry, store::Store};
 use jiff::Timestamp;

@@ -35,7 +35,7 @@ impl ApiServer {
         for (group, plural, object) in namespaces.into_iter().chain(rbac::first()).chain(priority::first()) {
             state.create_first(group, plural, object)?;
         }
-        // A data directory may be older than what a namespace has.
+        // A data directory may come from a version that did not create these objects.
         furnish_all(&state, None);
         state.flush()?;
         Ok(Self { state, data_dir })
@@ -44,7 +44,7 @@ impl ApiServer {
     /// Registers CustomResourceDefinitions, or brings registered ones up to date.
     ///
     /// # Errors
-    /// The first definition that the API would refuse, or a disk that does not take them.
+    /// The first definition that the API would refuse, or a failure of the disk.
     pub fn define(&self, crds: impl IntoIterator<Item = Value>) -> Result<(), Error> {
         for crd in crds {
             let name = meta(&crd, "name").to_owned();
@@ -65,8 +65,8 @@ impl ApiServer {
         Service::new(self.state.clone(), user)
     }
 
-    /// Resolves when the disk of the data directory has refused something: from then on every write is refused, and what was
-    /// stored before is served. Never resolves without a data directory.
+    /// Resolves when writing to the data directory has failed: from then on every write is refused, and what was stored before is
+    /// still served. Never resolves without a data directory.
     pub async fn disk_refused(&self) -> Error {
         Error::Full { why: self.state.store.failed().await }
     }

@@ -22,7 +22,7 @@ use std::{
     time::Duration,
 };
 
-/// Requests in, answers out, on behalf of one user. Failures are answers too: the service itself never fails.
+/// Handles requests on behalf of one user. Failures are responses too: the service itself never fails.
 #[derive(Clone, Debug)]
 pub struct Service {
     state: State,
@@ -58,10 +58,10 @@ where
     }
 }
 
-/// Bytes of a body that is worked through so quickly that other requests may wait for it.
+/// Maximum number of bytes of a body that is processed so quickly that other requests may wait for it.
 const QUICK: usize = 16 << 10;
 
-/// Answers a request that may take its time, on a thread where no other request waits behind it.
+/// Answers a request that may take long, on a thread where no other request waits behind it.
 async fn aside(state: &State, request: Request) -> http::Response<Body> {
     let _turn = state.aside.acquire().await;
     let state = state.clone();
@@ -69,10 +69,10 @@ async fn aside(state: &State, request: Request) -> http::Response<Body> {
     answer.unwrap_or_else(|_| response::failure(&Failure::internal("the request could not be processed")))
 }
 
-/// How long a body may take: the largest one at 100 kB/s.
+/// Deadline for receiving a body: the largest one at 100 kB/s.
 const BODY_PERIOD: Duration = Duration::from_secs(30);
 
-/// The user is known. The request is handled if the user may make it, and only then is its body read.
+/// Handles a request of an authenticated user. Its body is read only if the user may make the request.
 pub(crate) async fn answer<B>(state: &State, user: User, request: http::Request<B>) -> http::Response<Body>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
@@ -94,13 +94,13 @@ where
     if in_yaml { response::in_yaml(answer).await } else { answer }
 }
 
-/// A request that its user may make, with its body and the share of the memory for bodies that it takes.
+/// A permitted request with its body, and the share of the memory for bodies that it takes.
 async fn whole<B>(state: &State, user: User, head: &Parts, body: B) -> Result<(Request, Option<Share>), Failure>
 where
     B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
-    // Nothing is unpacked, so nothing small can become large.
+    // Bodies are never decompressed, so a small one cannot become large.
     if let Some(encoding) = head.headers.get(http::header::CONTENT_ENCODING).filter(|e| *e != "identity") {
         return Err(Failure::compressed(&String::from_utf8_lossy(encoding.as_bytes())));
     }

@@ -16,7 +16,7 @@ pub struct Settings {
     pub clock: Arc<dyn Clock>,
     /// Source of identifiers.
     pub ids: Arc<dyn Ids>,
-    /// Who decides what users other than administrators may do.
+    /// What determines the rights of users other than administrators.
     pub authorization: Authorization,
     /// Bearer tokens in addition to those of the administrator and of service accounts.
     pub tokens: BTreeMap<String, User>,

@@ -57,15 +57,15 @@ pub(crate) struct State {
     policies: Arc<RwLock<Arc<Policies>>>,
     grants: Arc<RwLock<Arc<Grants>>>,
     pub(crate) expiry: Arc<Expiry>,
-    /// What budgets count.
+    /// The counts of PodDisruptionBudgets.
     pub(crate) disruptions: Arc<Mutex<Disruptions>>,
     definitions: Arc<Mutex<()>>,
     authorization: Authorization,
     pub(crate) tokens: Arc<BTreeMap<String, User>>,
     pub(crate) token_key: TokenKey,
-    /// The certificate authority that clients verify the server with; `None` while it does not listen.
+    /// The certificate authority with which clients verify the server; `None` while it does not listen.
     authority: Arc<RwLock<Option<Arc<str>>>>,
-    /// The resource of namespaces, which every namespaced write looks at.
+    /// The resource of namespaces, which every namespaced write needs.
     pub(crate) namespaces: Arc<Resource>,
     /// Open watches.
     pub(crate) watches: Arc<Quota>,
@@ -79,7 +79,7 @@ pub(crate) struct State {
 }
 
 impl State {
-    /// The state of a new server, or of the one that left its data directory.
+    /// The state of a new server, or the state restored from the data directory.
     ///
     /// # Errors
     /// When the data directory cannot be used.
@@ -114,7 +114,7 @@ impl State {
             authority: Arc::default(),
             namespaces,
             watches: Quota::new("open watches", MOST_WATCHES, MOST_WATCHES_OF_A_USER),
-            bodies: Quota::new("bytes on their way", MOST_BODIES, MOST_BODIES_OF_A_USER),
+            bodies: Quota::new("request bytes in flight", MOST_BODIES, MOST_BODIES_OF_A_USER),
             aside: Arc::new(Semaphore::new(MOST_ASIDE)),
             shutdown,
             stop: Arc::new(stop),
@@ -128,10 +128,10 @@ impl State {
         Self { until: Arc::default(), ..self.clone() }
     }
 
-    /// Waits until what this handle wrote, or saw as a writer, is on disk and served.
+    /// Waits until everything that this handle wrote, or read as a writer, is on disk and served.
     ///
     /// # Errors
-    /// When it will never be.
+    /// If that will never happen.
     pub(crate) async fn settled(&self) -> Result<(), Failure> {
         match self.until.load(Ordering::Relaxed) {
             // A read-only request, or one that was refused earlier.
@@ -143,20 +143,20 @@ impl State {
     /// Waits until everything is on disk, at the start.
     ///
     /// # Errors
-    /// When the disk does not take it.
+    /// If the disk fails.
     pub(crate) fn flush(&self) -> Result<(), Error> {
         self.store.flush().map_err(|why| Error::Full { why })
     }
 
-    /// Whether anything can be written.
+    /// Checks whether anything can be written.
     ///
     /// # Errors
-    /// Once the disk has refused something.
+    /// If the disk has failed.
     pub(crate) fn check_disk(&self) -> Result<(), Failure> {
         self.store.failure().map_or(Ok(()), |why| Err(self.not_stored(&why)))
     }
 
-    /// What was decided on and not stored is taken back everywhere.
+    /// Rolls back changes that could not be stored, everywhere; returns the failure.
     fn not_stored(&self, why: &str) -> Failure {
         if self.store.take_back() {
             self.reload();
@@ -190,7 +190,7 @@ impl State {
     /// Creates the initial objects, unless they exist.
     ///
     /// # Errors
-    /// When it is refused.
+    /// If one is refused.
     pub(crate) fn create_first(&self, group: &str, plural: &str, object: Value) -> Result<(), Error> {
         let registry = self.registry();
         let Some(resource) = registry.find(group, "v1", plural) else { return Ok(()) };
@@ -331,7 +331,7 @@ impl Host for State {
             self.reload_policies(&writer.read());
         }
         if Grants::concerns(&resource.storage) {
-            if Grants::concerns_sums(&resource.storage) {
+            if Grants::concerns_aggregation(&resource.storage) {
                 rbac::aggregate(writer);
             }
             self.reload_grants(&writer.read());

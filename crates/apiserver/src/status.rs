@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::{collections::BTreeSet, sync::Arc};
 use weir_apischema::schema::{FieldError, MOST_ERRORS};
 
-/// How messages call a resource.
+/// How messages name a resource.
 #[derive(Clone, Copy)]
 pub(crate) struct Names<'a> {
     /// API group; empty for the core group.
@@ -51,7 +51,7 @@ pub(crate) struct Failure {
     pub(crate) message: String,
     /// `details` of the Status; `None` leaves it out.
     pub(crate) details: Option<Map<String, Value>>,
-    /// `metadata.continue` of the Status: with it, a list can continue in spite of the failure.
+    /// `metadata.continue` of the Status: a list can continue with it in spite of the failure.
     pub(crate) next: Option<String>,
 }
 
@@ -135,9 +135,10 @@ impl Failure {
         Self::invalid_kind(&names.group_kind(), names.group, names.kind, name, errors)
     }
 
-    /// [`Failure::invalid`] for a kind that is no resource, e.g. `PatchOptions.meta.k8s.io`.
+    /// [`Failure::invalid`] for a kind that is not a resource, e.g. `PatchOptions.meta.k8s.io`.
     pub(crate) fn invalid_kind(group_kind: &str, group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
-        // The text names an error once; the causes keep every one, as the aggregate of the reference does.
+        // The message contains each error once, but the causes list every one, like the error aggregate of the
+        // reference.
         let mut seen = BTreeSet::new();
         let errors = errors.get(..MOST_ERRORS).unwrap_or(errors);
         let texts: Vec<String> = errors.iter().map(|e| e.to_string()).filter(|t| seen.insert(t.clone())).collect();
@@ -165,7 +166,7 @@ impl Failure {
         Self::new(StatusCode::FORBIDDEN, "Forbidden", message).about(resource, name)
     }
 
-    /// A namespace that is being deleted takes nothing new.
+    /// A namespace that is being deleted accepts no new objects.
     pub(crate) fn terminating(resource: &impl Named, name: &str, namespace: &str) -> Self {
         let why = format!("unable to create new content in namespace {namespace} because it is being terminated");
         let mut failure = Self::forbidden(resource, name, &why);
@@ -177,7 +178,7 @@ impl Failure {
         failure
     }
 
-    /// An admission policy says no.
+    /// An admission policy refuses the request.
     pub(crate) fn policy(
         resource: &impl Named,
         name: &str,
@@ -201,7 +202,7 @@ impl Failure {
         failure
     }
 
-    /// A PodDisruptionBudget does not let a pod go now.
+    /// A PodDisruptionBudget does not permit the eviction of a pod now.
     pub(crate) fn disruption(cause: String) -> Self {
         let message = "Cannot evict pod as it would violate the pod's disruption budget.";
         let mut failure = Self::new(StatusCode::TOO_MANY_REQUESTS, "TooManyRequests", message);
@@ -231,7 +232,7 @@ impl Failure {
         Self::new(StatusCode::NOT_ACCEPTABLE, "NotAcceptable", message)
     }
 
-    /// The history a watch or a list asks for is gone.
+    /// The history that a watch or a list needs is gone.
     pub(crate) fn expired(message: impl Into<String>) -> Self {
         Self::new(StatusCode::GONE, "Expired", message)
     }
@@ -284,7 +285,7 @@ impl Failure {
         failure
     }
 
-    /// Something a cluster has and this server has not.
+    /// Something that a cluster has and this server does not.
     pub(crate) fn not_implemented(message: impl Into<String>) -> Self {
         Self::new(StatusCode::NOT_IMPLEMENTED, "", message)
     }
@@ -293,7 +294,7 @@ impl Failure {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", message)
     }
 
-    /// An error that kube-apiserver has no reason for; it answers 500 without one.
+    /// An error for which kube-apiserver has no reason; it responds with 500 and none.
     pub(crate) fn unclassified(message: impl Into<String>) -> Self {
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "", message)
     }

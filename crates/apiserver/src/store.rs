@@ -6,9 +6,9 @@
 //!
 //! With a journal there are two sets of tables, which share the objects:
 //!
-//! 1. Writers see the head: every change that was decided. All changes of a request go to the journal together.
+//! 1. Writers see the head: every change so far. All changes of a request go to the journal together.
 //! 2. Requests and watchers see a change once the journal has it on disk.
-//! 3. If the journal fails, the head returns to what is served, and nothing is written any more.
+//! 3. If the journal fails, the head is reset to what is served, and nothing is written any more.
 
 use crate::{
     Error,
@@ -42,10 +42,10 @@ pub(crate) struct Table {
     wake: watch::Sender<u64>,
 }
 
-/// The log of a resource may always hold this much.
+/// Minimum capacity of the log of a resource, in bytes.
 const LOG_BYTES: usize = 1 << 20;
-/// Beyond it, this part of what the resource's objects take themselves, so that a watcher of a large resource survives a change of
-/// half of them at once. What is logged keeps older versions of objects in memory, which nothing else needs.
+/// Beyond that, the log may hold this fraction of the size of the resource's objects, so that a watcher of a large resource
+/// survives a change of half of them at once. The log keeps older versions of objects in memory, which nothing else needs.
 const LOG_SHARE: usize = 2;
 /// The cost of an event in addition to the object's bytes.
 const EVENT_OVERHEAD: usize = 256;
@@ -98,7 +98,7 @@ impl Table {
         after: Option<&'a Key>,
         version: u64,
     ) -> Option<BTreeMap<&'a Key, &'a Arc<Object>>> {
-        // The first change of an object since then knows what the object was.
+        // The first change of an object since then holds its previous state.
         let mut before: BTreeMap<&Key, Option<&Arc<Object>>> = BTreeMap::new();
         for event in self.since(version)? {
             before.entry(&event.key).or_insert(event.previous.as_ref());
@@ -135,15 +135,15 @@ impl Table {
     }
 }
 
-/// Owner uid to the objects that name it in `ownerReferences`.
+/// Objects by the owner uids in their `ownerReferences`.
 type Dependents = BTreeMap<Box<str>, BTreeSet<(Arc<str>, Key)>>;
 
 /// All tables at one version.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
-    /// The last version given out.
+    /// The last assigned version.
     pub(crate) version: u64,
-    /// History from before this version was never in this process.
+    /// This process has no history from before this version.
     floor: u64,
     tables: BTreeMap<Arc<str>, Table>,
     dependents: Dependents,
@@ -194,7 +194,7 @@ impl Tables {
         }
     }
 
-    /// Puts a change in, and shows it to watchers.
+    /// Inserts a change and notifies watchers.
     pub(crate) fn publish(&mut self, resource: &Arc<str>, event: Arc<Event>) {
         self.version = event.object.version;
         if let Some(previous) = &event.previous {
@@ -230,7 +230,7 @@ pub(crate) struct Store {
     /// What writers see; `None` without a journal, when readers and writers see the same.
     head: Option<RwLock<Tables>>,
     turn: Mutex<()>,
-    /// `None` when memory is all there is.
+    /// `None` if everything is only in memory.
     journal: Option<Journal>,
 }
 
@@ -255,7 +255,7 @@ impl Store {
         Ok(Self { served, head, turn: Mutex::new(()), journal })
     }
 
-    /// Waits until everything up to a version is as durable as it will be, and served.
+    /// Waits until everything up to a version is on disk, if there is one, and served.
     ///
     /// # Errors
     /// Why the disk does not take it.
@@ -266,7 +266,7 @@ impl Store {
         }
     }
 
-    /// The same for everything there is, where nothing else can be done meanwhile.
+    /// The same for everything so far. Blocks the thread.
     ///
     /// # Errors
     /// Why the disk does not take it.
@@ -274,22 +274,22 @@ impl Store {
         self.journal.as_ref().map_or(Ok(()), Journal::flush)
     }
 
-    /// Resolves when nothing can be written any more, with why; never where memory is all there is.
+    /// Resolves with the reason when nothing can be written any more; never without a disk.
     pub(crate) async fn failed(&self) -> String {
         let Some(journal) = &self.journal else { return std::future::pending().await };
         match journal.wait(u64::MAX).await {
             Err(why) => why,
-            // There is no such version.
+            // No version is that high, so this cannot happen.
             Ok(()) => std::future::pending().await,
         }
     }
 
-    /// Why nothing can be written any more.
+    /// Why nothing can be written any more, if so.
     pub(crate) fn failure(&self) -> Option<String> {
         self.journal.as_ref()?.failure()
     }
 
-    /// Takes back what the journal did not take; whether there was anything.
+    /// Rolls back changes that the journal did not store; returns whether there were any.
     pub(crate) fn take_back(&self) -> bool {
         let _turn = self.turn.lock();
         let Some(head) = &self.head else { return false };
@@ -339,7 +339,7 @@ fn publisher(served: Arc<RwLock<Tables>>) -> impl Fn(Vec<Change>) + Send {
     }
 }
 
-/// The right to write. Dropping it hands the changes to the journal, all in one.
+/// The right to write. Dropping it hands all its changes to the journal together.
 pub(crate) struct Writer<'a> {
     store: &'a Store,
     turn: MutexGuard<'a, ()>,
@@ -363,7 +363,7 @@ impl Writer<'_> {
     }
 
     fn hand_over(&mut self) {
-        // What was only looked at may not be on disk yet either.
+        // Changes that were only read may not be on disk yet either.
         self.until.fetch_max(self.read().version, Ordering::Relaxed);
         if let Some(journal) = self.store.journal.as_ref().filter(|_| !self.changes.is_empty()) {
             journal.write(std::mem::take(&mut self.changes));
@@ -406,7 +406,7 @@ impl Writer<'_> {
 
 impl Drop for Writer<'_> {
     fn drop(&mut self) {
-        // The turn ends after this: changes come in the order of their versions.
+        // Before the turn ends, so that changes reach the journal in the order of their versions.
         self.hand_over();
     }
 }
@@ -438,7 +438,7 @@ mod tests {
     }
 
     #[test]
-    fn the_past_is_what_it_was() {
+    fn earlier_versions_can_be_listed() {
         let store = Store::default();
         for name in ["a", "b", "c"] {
             write(&store, name, 1);

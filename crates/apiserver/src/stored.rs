@@ -1,4 +1,4 @@
-//! One version of an object, and one change of it.
+//! A version of an object, and a change of one.
 
 use crate::object;
 use bytes::Bytes;
@@ -18,7 +18,7 @@ impl Key {
     }
 }
 
-/// What a selector can ask for without the object being parsed.
+/// The labels, which selectors can use without parsing the object.
 type Labels = Box<[(Box<str>, Box<str>)]>;
 /// Uids in `ownerReferences`.
 type Owners = Box<[Box<str>]>;
@@ -47,7 +47,7 @@ impl Object {
 
     /// The object, parsed.
     pub(crate) fn value(&self) -> Value {
-        // What was serialised here parses.
+        // It was serialised here, so parsing does not fail.
         serde_json::from_slice(&self.raw).unwrap_or_default()
     }
 
@@ -63,7 +63,7 @@ impl Object {
     }
 }
 
-/// What every serialised object of a kind begins with.
+/// The beginning of every serialised object of a kind.
 pub(crate) fn type_head(api_version: &str, kind: &str) -> String {
     format!("{{\"apiVersion\":{},\"kind\":{},", Value::from(api_version), Value::from(kind))
 }

@@ -1,4 +1,4 @@
-//! Tables, as `kubectl get` asks for them, and the metadata-only form of objects.
+//! Tables, which `kubectl get` requests, and the metadata-only form of objects.
 
 use crate::{
     built_in::metadata_text,

@@ -1,4 +1,4 @@
-//! The certificates and the token of a server that listens: made once, kept with the data.
+//! The certificates and the token of a server that listens: generated once and kept with the data.
 
 use crate::{Error, kubeconfig::write_private, private, secret};
 use rcgen::{
@@ -46,14 +46,14 @@ fn bad(what: &str) -> impl FnOnce(rcgen::Error) -> Error {
 }
 
 impl Credentials {
-    /// Makes new ones.
+    /// Generates new ones.
     pub(crate) fn generate() -> Result<Self, Error> {
         let key = KeyPair::generate().map_err(bad(CA_KEY))?;
         let ca = authority().self_signed(&key).map_err(bad(CA))?;
         Ok(Self { ca: ca.pem(), ca_key: key.serialize_pem(), token: secret::generate() })
     }
 
-    /// Reads those of a data directory, or makes them on first use.
+    /// Reads those of a data directory, or generates them on first use.
     pub(crate) fn of_data_dir(data_dir: &Path) -> Result<Self, Error> {
         let folder = data_dir.join(FOLDER);
         private::folder(&folder, &[CA, CA_KEY, TOKEN])?;
@@ -76,7 +76,8 @@ impl Credentials {
         Ok(credentials)
     }
 
-    /// Whether certificate and key of the authority match: clients would refuse what is signed with another key.
+    /// Checks that certificate and key of the authority match: clients would refuse certificates signed with another
+    /// key.
     fn check(&self) -> Result<(), Error> {
         let key = KeyPair::from_pem(&self.ca_key).map_err(bad(CA_KEY))?;
         let wrong = |why: String| Error::Credentials { what: CA.to_owned(), why };
@@ -88,7 +89,8 @@ impl Credentials {
         Err(wrong(format!("it is not the certificate of {CA_KEY}")))
     }
 
-    /// A server configuration with a fresh certificate for this address. Clients may show a certificate of the CA.
+    /// A server configuration with a fresh certificate for this address. Clients may present a certificate issued by
+    /// the CA.
     pub(crate) fn server_config(&self, address: IpAddr) -> Result<ServerConfig, Error> {
         let ca_key = KeyPair::from_pem(&self.ca_key).map_err(bad(CA_KEY))?;
         let issuer = Issuer::new(authority(), ca_key);
@@ -104,8 +106,8 @@ impl Credentials {
         let mut roots = RootCertStore::empty();
         roots.add(ca.clone()).map_err(|e| wrong(CA, e.to_string()))?;
         let mut provider = rustls::crypto::ring::default_provider();
-        // Encrypting a long list takes longer than making it. AES has ten rounds with this key and fourteen with the longer
-        // one, which clients put first; servers written in Go decide like this too.
+        // Encrypting a long list takes longer than generating it. AES takes ten rounds with a 128-bit key and fourteen with the
+        // 256-bit key that clients prefer; servers written in Go choose the same.
         provider.cipher_suites.sort_by_key(|suite| suite.suite() != CipherSuite::TLS13_AES_128_GCM_SHA256);
         let provider = Arc::new(provider);
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider.clone())
@@ -125,7 +127,7 @@ impl Credentials {
     }
 }
 
-/// What the certificate authority says of itself.
+/// The parameters of the certificate authority.
 fn authority() -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = common_name("weir-apiserver-ca");

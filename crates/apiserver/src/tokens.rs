@@ -1,8 +1,9 @@
 //! Tokens of service accounts: JSON Web Tokens (RFC 7519), signed with a key of this server (HS256).
 //!
-//! 1. A token speaks for one service account, which its uid names: it ends with the account, and is nothing to a later
-//!    account of the same name. A token that is bound to a pod, a secret or a node ends with that object too.
-//! 2. It lives as long as was asked for: ten minutes at least, a year at most.
+//! 1. A token belongs to one service account, identified by uid: it is valid as long as the account exists, and not for
+//!    a later account of the same name. A token that is bound to a pod, a secret or a node also becomes invalid with
+//!    that object.
+//! 2. It is valid for the requested time: at least ten minutes, at most a year.
 
 use crate::{
     Error, identity,
@@ -20,8 +21,8 @@ use std::{collections::BTreeMap, path::Path};
 use weir_apischema::{policy::User, schema::FieldError};
 
 const FILE: &str = "token.key";
-/// A token without `expirationSeconds` lives an hour; none lives shorter than ten minutes, and 2^32 seconds is the most
-/// that may be asked for (`k8s.io/kubernetes/pkg/apis/authentication/validation`).
+/// Without `expirationSeconds`, a token is valid for an hour; less than ten minutes or more than 2^32 seconds must not
+/// be requested (`k8s.io/kubernetes/pkg/apis/authentication/validation`).
 const DEFAULT_SECONDS: i64 = 3600;
 const LEAST_SECONDS: i64 = 600;
 const MOST_SECONDS: i64 = 1 << 32;
@@ -29,7 +30,7 @@ const MOST_SECONDS: i64 = 1 << 32;
 /// cluster issues by itself (`ExpirationExtensionSeconds` of `pkg/serviceaccount/claims.go`).
 const LONGEST_SECONDS: i64 = 365 * 24 * 60 * 60;
 
-/// How long a token lives for which so much was asked.
+/// The lifetime of a token for which this lifetime was requested.
 pub(crate) fn lifetime(asked: Option<i64>) -> Result<i64, Failure> {
     let seconds = asked.unwrap_or(DEFAULT_SECONDS);
     let why = match seconds {
@@ -58,7 +59,7 @@ impl std::fmt::Debug for TokenKey {
 }
 
 impl TokenKey {
-    /// Makes a new one.
+    /// Generates a new one.
     pub(crate) fn generate() -> Self {
         Self::new(&secret::generate())
     }
@@ -67,7 +68,7 @@ impl TokenKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()))
     }
 
-    /// Reads the key of the folder of secrets, or makes it on first use.
+    /// Reads the key from the folder of secrets, or generates it on first use.
     pub(crate) fn of_folder(folder: &Path) -> Result<Self, Error> {
         private::folder(folder, &[FILE])?;
         secret::of_file(&folder.join(FILE)).map(|secret| Self::new(&secret))
@@ -83,7 +84,8 @@ impl TokenKey {
         format!("{signed}.{signature}")
     }
 
-    /// Whose token it is, if it is genuine and has not expired. Whether the account is still there is another question.
+    /// The account of a token, if the token is genuine and has not expired. Whether the account still exists is not
+    /// checked.
     fn verify(&self, token: &str, now: Timestamp) -> Option<Account> {
         let (signed, signature) = token.rsplit_once('.')?;
         let signature = URL_SAFE_NO_PAD.decode(signature).ok()?;

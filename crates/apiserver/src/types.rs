@@ -296,7 +296,7 @@ impl<'a> Shape<'a> {
         matches!(self.node(), Node::List { .. })
     }
 
-    /// What a key field of a list element is when it is left out.
+    /// The default of a key field that a list element leaves out.
     pub(crate) fn key_default(self, key: &str) -> Option<&'a Value> {
         self.types.key_defaults.get(&(self.node, key.into()))
     }

@@ -1,9 +1,9 @@
-//! One object in the versions of its resource. Only events differ in more than their `apiVersion`.
+//! Converts objects between the versions of their resource. Only events differ in more than `apiVersion`.
 
 use crate::{kinds::event, object, registry::Resource, store::Object};
 use serde_json::Value;
 
-/// A stored object in a version of its resource.
+/// A stored object, converted to the version of a resource.
 pub(crate) fn in_version(resource: &Resource, stored: &Object) -> Value {
     let mut value = stored.value();
     if resource.group == "events.k8s.io" {
@@ -14,7 +14,7 @@ pub(crate) fn in_version(resource: &Resource, stored: &Object) -> Value {
     value
 }
 
-/// The stored form of an object in a version of its resource.
+/// The stored form of an object in the version of a resource.
 pub(crate) fn stored_form(resource: &Resource, mut value: Value) -> Value {
     if resource.group == "events.k8s.io" {
         event::to_core(&mut value);

@@ -24,11 +24,11 @@ use tokio::{
 };
 use weir_apischema::schema::FieldError;
 
-/// How often a quiet watch says up to which version it is complete.
+/// How often a quiet watch sends a bookmark.
 const BOOKMARK_PERIOD: Duration = Duration::from_secs(60);
-/// A watch without `timeoutSeconds` ends after this; kube-apiserver takes 30 to 60 minutes.
+/// A watch without `timeoutSeconds` ends after this time; kube-apiserver ends it after 30 to 60 minutes.
 const LONGEST: Duration = Duration::from_secs(45 * 60);
-/// Events are put together up to this size before they are sent.
+/// Events are batched up to this size before they are sent.
 const BATCH: usize = 64 << 10;
 
 /// A watch that is under way.
@@ -40,11 +40,11 @@ struct Watch {
     view: View,
     query: Query,
     bookmarks: bool,
-    /// What was there at the start and has not been sent, as keys in the order of lists.
+    /// Initial objects that have not been sent yet, in the order of lists.
     initial: VecDeque<Arc<Object>>,
-    /// Ends the initial events with a bookmark that says so.
+    /// Whether a bookmark marks the end of the initial events.
     announces_end: bool,
-    /// Everything up to here has been sent, or is of no interest.
+    /// Everything up to this version has been sent, or does not concern this watch.
     seen: u64,
     wake: watch::Receiver<u64>,
     ends: Instant,
@@ -143,7 +143,7 @@ impl Watch {
                 return Some(lines);
             }
             if self.seen != before {
-                // All of a batch was of no interest; there may be more.
+                // Nothing in the batch concerned this watch; there may be more.
                 continue;
             }
             let mut shutdown = self.state.shutdown.clone();
@@ -202,7 +202,7 @@ impl Watch {
             self.seen = event.object.version;
             match (self.shown_as(&event), event.kind, &event.previous) {
                 (None, ..) => {}
-                // It left the selector: its last selected state, as of now.
+                // It no longer matches the selector: its last matching state, under the current version.
                 (Some("DELETED"), EventKind::Modified, Some(previous)) => {
                     let last = previous.at_version(event.object.version);
                     self.write_event(&mut out, "DELETED", &last);
@@ -213,7 +213,8 @@ impl Watch {
         out.freeze()
     }
 
-    /// How this watch sees a change: an object that begins to match the selector is added, one that ceases to is gone.
+    /// How this watch sees a change: an object that begins to match the selector is added, one that ceases to match is
+    /// deleted.
     fn shown_as(&self, event: &Event) -> Option<&'static str> {
         if !self.namespace.is_empty() && *event.key.namespace != *self.namespace {
             return None;

@@ -10,7 +10,7 @@ const AT_ONCE: usize = 32;
 /// Does work for items, several at a time; returns the results in the order in which they finished.
 ///
 /// Once the server says that it has too much to do (429), no further work is started: those items are missing from the results, and
-/// the error asks the caller to come back.
+/// the error tells the caller to retry later.
 pub async fn batch<T, R>(work: Vec<(T, R)>) -> Vec<(T, Result<(), Error>)>
 where
     R: Future<Output = Result<(), Error>>,
@@ -38,7 +38,7 @@ mod tests {
     use std::cell::Cell;
 
     #[tokio::test]
-    async fn a_server_that_has_too_much_to_do_gets_no_more() {
+    async fn an_overloaded_server_gets_no_more_requests() {
         let begun = Cell::new(0);
         let begin = async |at: usize| {
             begun.set(begun.get() + 1);

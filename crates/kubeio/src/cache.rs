@@ -51,11 +51,11 @@ struct Shared<K> {
     revisions: watch::Sender<u64>,
 }
 
-/// Where a look at a cache ended; a new one has seen nothing.
+/// How far a reader has followed the changes of a cache; a new one has seen none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark(u64);
 
-/// Which objects came, changed or went, in this order; of each the last time.
+/// Which objects were added, changed or deleted, in order; each appears only once, at its last change.
 #[derive(Debug, Default)]
 struct History {
     last: BTreeMap<Arc<Key>, u64>,
@@ -90,7 +90,7 @@ struct Objects<K> {
     gone: BTreeMap<Key, Option<String>>,
     /// Objects that somebody is waiting for.
     awaited: BTreeMap<Key, watch::Sender<u64>>,
-    /// Changes of anything but a status, counted.
+    /// The number of changes to anything but a status.
     revision: u64,
     synced: bool,
     /// Whether the API server knows the kind; assumed until it says otherwise.
@@ -143,8 +143,8 @@ impl<K: Cached> Cache<K> {
         self.read().found.values().cloned().collect()
     }
 
-    /// Names of the objects that came, changed or went since the look that ended at this mark, and what is there of them now;
-    /// moves the mark. Costs nothing for the others, of which there are thousands. Of cluster-scoped kinds.
+    /// Names of the objects that were added, changed or deleted since the mark, each with the current object if it still exists;
+    /// advances the mark. Unchanged objects, of which there may be thousands, cost nothing. For cluster-scoped kinds.
     pub fn since(&self, mark: &mut Mark) -> Vec<(String, Option<Arc<K>>)> {
         let objects = self.read();
         let later = objects.history.order.range((Bound::Excluded(mark.0), Bound::Unbounded));
@@ -153,7 +153,7 @@ impl<K: Cached> Cache<K> {
         changed
     }
 
-    /// A mark of everything that came, changed or went until now.
+    /// A mark after every change so far.
     #[must_use]
     pub fn mark(&self) -> Mark {
         Mark(self.read().history.end)
@@ -177,14 +177,14 @@ impl<K: Cached> Cache<K> {
         self.shared.changes.subscribe()
     }
 
-    /// Like [`Self::changes`], but without changes of the status alone, for a kind with a generation.
+    /// Like [`Self::changes`], but ignores changes to the status alone, for kinds with a generation.
     #[must_use]
     pub fn revisions(&self) -> watch::Receiver<u64> {
         self.shared.revisions.subscribe()
     }
 
-    /// A receiver that is notified only of changes of the cluster-scoped object with this name: thousands may wait, each for its
-    /// own.
+    /// A receiver that is notified only of changes to the cluster-scoped object with this name: thousands may wait, each for its
+    /// own object.
     #[must_use]
     pub fn changes_of(&self, name: &str) -> watch::Receiver<u64> {
         let key = (String::new(), name.to_owned());
@@ -348,7 +348,7 @@ impl<K: Cached> Objects<K> {
                     namespace = unreadable.namespace,
                     name = unreadable.name,
                     why = unreadable.why,
-                    "an object cannot be read and is passed over"
+                    "an object cannot be read and is skipped"
                 );
                 self.broken.insert(key.clone(), unreadable);
                 self.revision += 1;
@@ -367,7 +367,7 @@ impl<K: Cached> Objects<K> {
             return mended;
         }
         self.gone.remove(&key);
-        // They are not used here, and are a third of a node's size.
+        // Unused here, and a third of a node's size.
         object.meta_mut().managed_fields = None;
         self.announce(&key);
         self.history.note(&key);
@@ -459,7 +459,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_sees_what_happened_since_the_one_before() {
+    fn a_reader_sees_the_changes_since_its_mark() {
         let cache = Cache::new();
         let mut mark = Mark::default();
         let mut look = || -> Vec<(String, bool)> {
@@ -481,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn an_odd_object_is_named_and_the_others_stay() {
+    fn an_unreadable_object_is_named_and_the_others_stay() {
         let cache = Cache::new();
         let odd = json!({"metadata": {"name": "odd", "resourceVersion": "2"}, "data": 7});
         fold(&cache, vec![applied(object("fine", 1, "x")), applied(odd)]);
@@ -510,7 +510,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_list_shows_what_it_can_whatever_one_object_is_and_repeats_nothing_of_it() {
+    async fn a_list_shows_readable_objects_and_quotes_nothing_of_unreadable_ones() {
         let cache = Cache::<ConfigMap>::new();
         let deep = format!("{}1{}", r#"{"a":"#.repeat(5000), "}".repeat(5000));
         let odd = |name: &str, data: &str| format!(r#"{{"metadata":{{"name":"{name}"}},"data":{data}}}"#);
@@ -532,7 +532,7 @@ mod tests {
         }
         assert!(cache.is_synced());
         let names: Vec<_> = cache.all().iter().map(|map| map.metadata.name.clone().unwrap_or_default()).collect();
-        // Who owns which field is nothing to us, however deep it is.
+        // Managed fields are ignored, however deeply they are nested.
         assert_eq!(names, ["", "deep", "fine", "last"]);
         let broken: Vec<_> = cache.broken().into_iter().map(|broken| broken.to_string()).collect();
         let expected = [
@@ -556,7 +556,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_held_need_not_be_decoded_again() {
+    fn a_cached_object_need_not_be_decoded_again() {
         let cache = Cache::new();
         let identity = |object: &Value| crate::read::Identity::of(&object.to_string()).unwrap();
         let is_held = |object: &Value| cache.read().holds(&identity(object));
@@ -570,7 +570,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_one_object_hears_of_that_one() {
+    fn a_receiver_for_one_object_is_notified_only_of_that_object() {
         let cache = Cache::new();
         let mut waiting = cache.changes_of("a");
         let heard = |waiting: &mut watch::Receiver<u64>| {
@@ -596,7 +596,7 @@ mod tests {
     }
 
     #[test]
-    fn who_acts_on_what_is_wanted_is_not_told_of_a_status() {
+    fn a_receiver_of_revisions_is_not_notified_of_status_changes() {
         let object = |version: u64, generation: u64, label: &str| {
             let metadata = json!({"name": "a", "uid": "u", "resourceVersion": version.to_string(),
                 "generation": generation, "labels": {"l": label}});
@@ -628,7 +628,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_a_write_mends_what_could_not_be_read() {
+    fn the_response_to_a_write_replaces_an_unreadable_object() {
         let cache = Cache::<ConfigMap>::new();
         fold(&cache, vec![applied(json!({"metadata": {"name": "a", "uid": "u", "resourceVersion": "3"}, "data": 7}))]);
         assert_eq!(cache.broken().len(), 1);
@@ -660,7 +660,7 @@ mod tests {
     }
 
     #[test]
-    fn the_answer_to_a_write_does_not_bring_back_what_is_gone() {
+    fn the_response_to_a_write_does_not_bring_back_a_deleted_object() {
         let cache = Cache::new();
         fold(&cache, vec![applied(object("a", 1, "x")), deleted(object("a", 3, "x"))]);
         cache.observe(serde_json::from_value::<ConfigMap>(object("a", 2, "late")).unwrap());

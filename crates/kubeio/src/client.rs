@@ -103,7 +103,7 @@ fn is_watch(uri: &Uri) -> bool {
     uri.query().is_some_and(|query| query.split('&').any(on))
 }
 
-/// A body with a deadline; that of a watch, which has no deadline, has no maximum size either.
+/// A body with a deadline and a maximum size. The body of a watch has neither.
 #[derive(Debug)]
 pub struct Limited<B> {
     inner: B,
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_request_without_an_answer_fails_in_time() {
+    async fn a_request_without_a_response_fails_in_time() {
         let silent = service_fn(|_: Request<()>| std::future::pending::<Result<Response<client::Body>, BoxError>>());
         for uri in ["/version", "/api/v1/pods?watch=true"] {
             let start = Instant::now();
@@ -171,7 +171,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn an_answer_that_does_not_end_fails_in_time_and_a_watch_goes_on() {
+    async fn an_endless_response_fails_in_time_and_a_watch_goes_on() {
         // A byte every 10 s.
         let trickling = service_fn(|_: Request<()>| async {
             let bytes = stream::unfold((), |()| async {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_has_a_largest_size() {
+    async fn a_response_has_a_maximum_size() {
         for (more, fits) in [(0_u64, true), (1, false)] {
             let part = Bytes::from(vec![b'x'; 1 << 20]);
             let whole = (0..LARGEST >> 20).map(move |_| part.clone());

@@ -4,11 +4,12 @@ use jiff::{SignedDuration, Timestamp};
 use std::sync::Arc;
 use tokio::time::Instant;
 
-/// A source of wall-clock time, for what is written. Durations are measured with tokio's clock, which never goes back.
+/// A source of wall-clock time, for timestamps that are written. Durations are measured with tokio's clock, which never
+/// goes back.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    /// Starting point on tokio's clock, so that paused time in a test also pauses this clock; absent for the system's own time,
-    /// which may be adjusted, and goes on while a laptop sleeps.
+    /// Starting point on tokio's clock, so that paused time in a test also pauses this clock; `None` for the system's own time,
+    /// which may be adjusted and keeps running while a laptop sleeps.
     start: Option<Arc<(Timestamp, Instant)>>,
 }
 

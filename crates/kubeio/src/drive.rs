@@ -47,7 +47,7 @@ pub trait Classed: std::error::Error + 'static {
         None
     }
 
-    /// Whether somebody else wrote first: nothing is wrong, and the next pass decides anew.
+    /// Whether somebody else wrote first: nothing is wrong, and the next pass decides again.
     fn is_conflict(&self) -> bool {
         false
     }
@@ -196,7 +196,7 @@ async fn any(changes: &mut [watch::Receiver<u64>]) -> bool {
     select_all(each).await.0
 }
 
-/// An error with its causes on one line, without what a decoder quotes.
+/// An error with its causes on one line, without the values that a decoder quotes.
 #[must_use]
 pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
     if let Some(error) = of_client(error) {
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_burst_of_changes_is_taken_in_once() {
+    async fn a_burst_of_changes_is_handled_once() {
         let (sender, receiver) = watch::channel(0_u64);
         let runs = Arc::new(AtomicU32::new(0));
         let counted = Counted(receiver, runs.clone());
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow_and_have_an_end() {
+    fn pauses_grow_up_to_a_limit() {
         assert_eq!(retry(1), FIRST_RETRY);
         assert_eq!(retry(3), FIRST_RETRY * 4);
         assert_eq!(retry(u32::MAX), LAST_RETRY);

@@ -84,8 +84,7 @@ impl Error {
     }
 }
 
-/// Turns a 404, for a missing object or an unknown kind, into `None`: for an unknown kind it has no reason that a client could
-/// distinguish.
+/// Turns a 404 into `None`, whether the object is missing or the kind is unknown: a client cannot tell the two apart by the reason.
 ///
 /// # Errors
 /// All other errors.
@@ -100,8 +99,8 @@ pub fn optional<T>(answer: kube::Result<T>) -> kube::Result<Option<T>> {
 /// Maximum length of a server's message that is passed on: some repeat whole objects.
 const LONGEST: usize = 1000;
 
-/// What went wrong, on one line: the server's message, or else that of the transport with its causes. It contains nothing that a
-/// decoder quotes of an object.
+/// What went wrong, on one line: the server's message, or else that of the transport with its causes. It leaves out whatever a
+/// decoder quotes from an object.
 #[must_use]
 pub fn said(error: &kube::Error) -> String {
     match error {

@@ -32,9 +32,8 @@ impl Event {
     }
 }
 
-/// Namespace of events about cluster-scoped objects: `kubectl describe` looks for events without the namespace of an object, and an
-/// API server accepts them only here (`legacyValidateEvent` in `pkg/apis/core/validation/events.go` of
-/// github.com/kubernetes/kubernetes).
+/// Namespace of events about cluster-scoped objects: `kubectl describe` looks for them in all namespaces, and an API server accepts
+/// them only here (`legacyValidateEvent` in `pkg/apis/core/validation/events.go` of github.com/kubernetes/kubernetes).
 const OF_THE_CLUSTER: &str = "default";
 
 /// Writes events of one component, where `kubectl describe` finds them.
@@ -111,7 +110,7 @@ mod tests {
     use tower::service_fn;
 
     #[tokio::test]
-    async fn an_event_stands_where_its_object_is_described() {
+    async fn an_event_is_recorded_where_describing_its_object_finds_it() {
         let client = Client::new(
             service_fn(async |_: http::Request<kube::client::Body>| {
                 Ok::<_, std::convert::Infallible>(http::Response::new(kube::client::Body::empty()))

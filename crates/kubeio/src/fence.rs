@@ -30,9 +30,9 @@ pub struct Fence {
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Times {
-    /// Until when writes pass.
+    /// The moment up to which writes pass.
     until: Option<Instant>,
-    /// Until when responses to writes that passed may arrive.
+    /// The moment up to which responses to writes that passed may arrive.
     late: Option<Instant>,
 }
 
@@ -69,7 +69,7 @@ impl Fence {
         self.closes().is_some_and(|until| Instant::now() < until)
     }
 
-    /// Until when writes pass, or passed.
+    /// The moment up to which writes pass, or passed.
     pub(crate) fn closes(&self) -> Option<Instant> {
         self.times().until
     }
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_that_passed_is_carried_out_when_nobody_waits_for_it_any_more() {
+    async fn a_write_that_passed_is_carried_out_even_if_its_caller_is_gone() {
         let fence = Fence::default();
         fence.open(Instant::now() + Duration::from_secs(10), Duration::from_secs(5));
         let (answer, answered) = oneshot::channel::<()>();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_write_is_given_up_when_others_may_write_and_not_while_the_lease_is_renewed() {
+    async fn a_write_is_given_up_once_others_may_write_but_not_while_the_lease_is_renewed() {
         let fence = Fence::default();
         let second = Duration::from_secs(1);
         let start = Instant::now();

@@ -2,7 +2,7 @@
 //!
 //! L-1 A candidate takes a lease that does not exist or has no holder.
 //! L-2 A holder renews every [`Timing::renew`], and after a failure every [`Timing::retry`]. While the API server is unreachable it
-//! keeps trying: if the lease is then still its own, it goes on; if another process has it, the work ends.
+//! keeps trying: if it still holds the lease when the server is back, it carries on; if another process does, the work ends.
 //! L-3 Others take a lease that has not changed for its duration, measured by their own clock since they last saw it change: clocks
 //! of different machines are never compared. They look every [`Timing::look`], and when it expires.
 //! L-4 Every write is conditional on what was read: if two try, one fails.
@@ -50,14 +50,14 @@ impl Default for Timing {
 
 /// A holder renews no more often than this, so that an idle cluster stores at most 12 renewals a minute.
 const RENEWAL: Duration = Duration::from_secs(5);
-/// Others look this many times in the interval between a holder's attempts: their view is at most that much older.
+/// Others look this many times between two attempts of a holder: their view lags by at most the pause between two looks.
 const LOOKS: u32 = 4;
-/// A lease is released within this time or else left to expire: whoever stopped the process is waiting.
-const GIVING_BACK: Duration = Duration::from_secs(5);
+/// A lease is released within this time or left to expire: whoever stopped the process is waiting.
+const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
 
 impl Timing {
-    /// If one machine is the whole control plane, its API server is away for minutes during an update. For so long no other process
-    /// takes the lease, and the holder goes on (`getLeaderElectionConfig` in `cmd/common/helpers.go` of
+    /// If one machine is the whole control plane, its API server is away for minutes during an update. During that time no other
+    /// process takes the lease, and the holder carries on (`getLeaderElectionConfig` in `cmd/common/helpers.go` of
     /// github.com/openshift/machine-config-operator, from `pkg/config/leaderelection` of github.com/openshift/library-go).
     #[must_use]
     pub fn single_replica() -> Self {
@@ -112,7 +112,7 @@ impl std::fmt::Debug for Candidate {
     }
 }
 
-/// A lease as last seen, and since when it looks like that.
+/// A lease as last seen, and when it was first seen in that state.
 #[derive(Debug)]
 struct Seen {
     spec: LeaseSpec,
@@ -165,7 +165,7 @@ impl Candidate {
             lease = self.acquire() => lease,
             () = stop => {
                 // The last attempt may have succeeded unnoticed.
-                self.give_back().await;
+                self.release_in_time().await;
                 return Led::Never;
             }
         };
@@ -180,18 +180,18 @@ impl Candidate {
             return ended;
         }
         if matches!(ended, Led::Ended(_)) {
-            self.give_back().await;
+            self.release_in_time().await;
         }
         ended
     }
 
-    async fn give_back(&self) {
-        let why = match timeout(GIVING_BACK, self.release()).await {
+    async fn release_in_time(&self) {
+        let why = match timeout(RELEASE_DEADLINE, self.release()).await {
             Ok(Ok(())) => return,
             Ok(Err(error)) => chain(&error),
             Err(_) => "no answer".to_owned(),
         };
-        tracing::warn!(lease = self.name, error = why, "the lease was not given back and runs out by itself");
+        tracing::warn!(lease = self.name, error = why, "the lease was not released and will expire by itself");
     }
 
     /// Watches the lease until the future is dropped, without ever taking it.
@@ -238,8 +238,8 @@ impl Candidate {
         loop {
             sleep(pause).await;
             let asked = Instant::now();
-            // A request without a response is repeated when the fence closes, and later after the time for which it would stay
-            // open.
+            // A request without a response is repeated when the fence closes, and after that at the interval for which a renewal
+            // would keep it open.
             let closes = self.fence.closes().filter(|closes| *closes > asked).unwrap_or(asked + self.timing.deadline);
             match timeout_at(closes, self.renewed(&lease)).await {
                 Ok(Ok(Some(renewed))) => {
@@ -276,7 +276,7 @@ impl Candidate {
         self.replace(&lease).await.map(drop)
     }
 
-    /// Since when the lease has looked like that.
+    /// Records the state of the lease; returns when it was first seen in that state.
     fn note(&self, spec: &LeaseSpec) -> Instant {
         let mut seen = self.seen.lock();
         match &*seen {
@@ -321,12 +321,14 @@ impl Candidate {
             Err(error) if error.is_conflict() || error.is_not_found() => {}
             written => return written.map(Some),
         }
-        // An earlier renewal whose response was lost, a label that somebody set, or another holder.
+        // Either an earlier renewal succeeded and its response was lost, or somebody set a label, or there is another
+        // holder.
         let found = self.get(&GetParams::default()).await?;
         let ours = |lease: &Lease| lease.spec.as_ref().and_then(|s| s.holder_identity.as_ref()) == Some(&self.identity);
         let written = match &found {
             Some(lease) if ours(lease) => self.replace(&renewed(lease)).await,
-            // Nobody can have held one that was deleted within the time for which others respect it.
+            // The fence is open only while others would still respect the deleted lease, so nobody else can have held
+            // it since.
             None if self.fence.is_open() => self.create(self.next(&LeaseSpec::default(), Turn::Take)).await,
             _ => return Ok(None),
         };
@@ -388,7 +390,7 @@ pub async fn lead_both<T, S: Future<Output = ()>>(
     tokio::join!(first.lead(stop(), inner), looking).0
 }
 
-/// How long others respect the lease: as it says, or the default.
+/// How long others respect the lease: its own duration, or the default.
 fn respected(spec: &LeaseSpec, usual: Duration) -> Duration {
     let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
     seconds.map_or(usual, Duration::from_secs)
@@ -411,7 +413,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_is_taken_only_when_nobody_holds_it_or_it_stood_still() {
+    fn a_lease_is_taken_only_if_nobody_holds_it_or_it_has_expired() {
         let held = |holder: &str, seconds| LeaseSpec {
             holder_identity: Some(holder.to_owned()),
             lease_duration_seconds: seconds,

@@ -18,7 +18,7 @@
 //! | `watch` | changes of the objects of a kind |
 //! | [`watches`] | who watches which objects, and what to do without their kind: one row each |
 //! | [`pods`] | the pods of one node, and their eviction |
-//! | [`wait`] | waiting until one object is as wanted |
+//! | [`wait`] | waiting until one object is in a wanted state |
 
 pub mod batch;
 pub mod cache;

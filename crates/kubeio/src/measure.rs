@@ -30,7 +30,7 @@ pub fn passed(controller: &'static str, took: Duration, failed: bool) {
     }
 }
 
-/// Adds what is recorded to what is served.
+/// Adds these metrics to the registry that is served.
 pub fn register(registry: &mut Registry) {
     registry.register("weir_reconcile_duration_seconds", "How long one pass of a controller took", PASSES.clone());
     registry.register("weir_reconcile_errors", "Passes of a controller that failed", FAILURES.clone());

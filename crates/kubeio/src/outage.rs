@@ -16,7 +16,7 @@ const SUMMARY: Duration = Duration::from_mins(1);
 const NAMED: usize = 3;
 
 static NOW: Mutex<Outage> = Mutex::new(Outage { failing: BTreeMap::new(), since: None, told: None });
-/// How much fails at present, so that the usual case costs nothing.
+/// The number of things that fail at present, so that the usual case costs nothing.
 static FAILING: AtomicUsize = AtomicUsize::new(0);
 
 #[derive(Debug)]
@@ -122,7 +122,7 @@ mod tests {
             Line::Over { after: Duration::from_millis(102_900) },
         ];
         assert_eq!(lines, expected);
-        // The next outage is reported anew.
+        // The next outage is reported again.
         assert_eq!(outage.failed("a", at(2000)), Some(Line::Begins));
     }
 }

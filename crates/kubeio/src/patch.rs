@@ -1,5 +1,5 @@
-//! The writes that weir makes. The cache says where its objects are. Merge patches name only what changes, so fields that weir does
-//! not know survive.
+//! The writes that weir makes. The cache determines the namespace of its objects. Merge patches name only what changes, so fields
+//! that weir does not know survive.
 
 use crate::{Cache, Error, cache::Cached, error::optional, read};
 use kube::{
@@ -57,7 +57,7 @@ fn operations(patch: &Value) -> kube::Result<Patch<&Value>> {
     serde_json::from_value(patch.clone()).map(Patch::Json).map_err(kube::Error::SerdeError)
 }
 
-/// As [`edit_status`], for an object in a namespace, where the cache holds those of several.
+/// Like [`edit_status`], for an object in a namespace, if the cache holds objects of several.
 ///
 /// # Errors
 /// As [`edit_status`].
@@ -162,7 +162,7 @@ pub async fn create<K: Cached + Serialize>(client: &Client, cache: &Cache<K>, ob
     }
 }
 
-/// The place of the cache's objects, or of those in a namespace.
+/// A request to the cache's objects, or to those in a namespace.
 fn place<K: Cached>(cache: &Cache<K>, namespace: Option<&str>) -> Request {
     Request::new(K::url_path(&(), namespace.or(cache.selection().namespace)))
 }

@@ -17,7 +17,7 @@ use tokio::time::timeout;
 /// The result of an eviction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Evicted {
-    /// The pod is going.
+    /// The pod is being deleted.
     Accepted,
     /// The pod is gone, or another one has its name.
     Gone,
@@ -58,7 +58,7 @@ pub async fn on_node(client: &Client, node: &str) -> Result<Vec<Pod>, Error> {
     }
 }
 
-/// Requests the eviction of one pod, identified by its uid among others of its name.
+/// Requests the eviction of one pod; its uid distinguishes it from others that had or will have its name.
 pub async fn evict(client: &Client, namespace: &str, name: &str, uid: &str) -> Evicted {
     let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
     let preconditions = Preconditions { uid: Some(uid.to_owned()), resource_version: None };
@@ -86,7 +86,7 @@ fn refused(error: &kube::Error) -> Evicted {
         causes.into_iter().any(|cause| cause.reason == NAMESPACE_TERMINATING)
     };
     match StatusCode::from_u16(status.code) {
-        // A conflict is about the uid: the pod in question is gone.
+        // A conflict means that the uid differs: the pod in question is gone.
         Ok(StatusCode::NOT_FOUND | StatusCode::CONFLICT) => Evicted::Gone,
         Ok(StatusCode::TOO_MANY_REQUESTS) => Evicted::Refused(said(error)),
         Ok(StatusCode::FORBIDDEN) if terminating() => Evicted::Refused(said(error)),

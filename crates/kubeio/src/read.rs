@@ -71,7 +71,7 @@ pub(crate) enum Read<K> {
 
 /// Decodes one object.
 pub(crate) fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(text: &str) -> Read<K> {
-    let read = without_owners(text);
+    let read = without_managed_fields(text);
     let why = match serde_json::from_str(&read) {
         _ if text.len() > LARGEST => format!("larger than {} MiB", LARGEST >> 20),
         Ok(object) => return Read::Object(object),
@@ -91,23 +91,24 @@ pub(crate) fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(text: &st
 /// A request, if it could be built.
 pub type Built = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
 
-/// Asks for one object, decoded as caches hold it: without the record of who owns its fields.
+/// Asks for one object, decoded as caches hold it: without `managedFields`.
 ///
 /// # Errors
-/// When the server refuses it or cannot be reached, or the answer is no such object.
+/// When the server refuses it or cannot be reached, or does not return such an object.
 pub async fn answer<K: DeserializeOwned>(client: &Client, request: Built) -> kube::Result<K> {
     let text = client.request_text(request.map_err(kube::Error::BuildRequest)?).await?;
-    serde_json::from_str(&without_owners(&text)).map_err(kube::Error::SerdeError)
+    serde_json::from_str(&without_managed_fields(&text)).map_err(kube::Error::SerdeError)
 }
 
-/// The text without the record of who owns the fields of the object: nothing here reads it, it is almost half of
-/// a node, and it takes longest to decode.
-fn without_owners(text: &str) -> Cow<'_, str> {
-    owners(text).map_or(Cow::Borrowed(text), |at| format!("{}null{}", &text[..at.start], &text[at.end..]).into())
+/// The text without the object's `managedFields`: nothing here reads them, they are almost half of a node, and they
+/// take longest to decode.
+fn without_managed_fields(text: &str) -> Cow<'_, str> {
+    managed_fields(text)
+        .map_or(Cow::Borrowed(text), |at| format!("{}null{}", &text[..at.start], &text[at.end..]).into())
 }
 
-fn owners(text: &str) -> Option<Range<usize>> {
-    // Cheap, and true of what has passed here before.
+fn managed_fields(text: &str) -> Option<Range<usize>> {
+    // Cheap, and catches text from which they were removed before.
     if !text.contains(r#""managedFields""#) {
         return None;
     }
@@ -119,7 +120,7 @@ fn owners(text: &str) -> Option<Range<usize>> {
     Some(start..scan.at)
 }
 
-/// Decodes it once more to find the offending field.
+/// Decodes the text once more to find the offending field.
 fn explained<K: DeserializeOwned>(text: &str) -> String {
     let decoder = &mut serde_json::Deserializer::from_str(text);
     match serde_path_to_error::deserialize::<_, K>(decoder) {
@@ -127,7 +128,7 @@ fn explained<K: DeserializeOwned>(text: &str) -> String {
         Err(error) => {
             let (path, inner) = (error.path().to_string(), error.inner());
             let what = harmless(inner);
-            // If it is nested too deep, its path is only the nesting.
+            // If the object is nested too deep, the path shows nothing but the nesting.
             if path == "." || !inner.is_data() { what } else { cut(&format!("{path}: {what}"), LONGEST_WHY) }
         }
     }
@@ -160,7 +161,7 @@ pub fn harmless(error: &serde_json::Error) -> String {
     unquoted(said)
 }
 
-/// The text without everything in quotes.
+/// The text without anything in quotes.
 fn unquoted(text: &str) -> String {
     let mut out = String::new();
     let mut open = None;
@@ -206,7 +207,7 @@ impl<'a> Page<'a> {
             match name {
                 r#""metadata""# => page.metadata = serde_json::from_str(value).map_err(kube::Error::SerdeError)?,
                 r#""items""# if value != "null" => {
-                    page.items = elements(value).ok_or_else(|| malformed("the items of this list are none"))?;
+                    page.items = elements(value).ok_or_else(|| malformed("the items of this list are not an array"))?;
                 }
                 _ => {}
             }
@@ -220,7 +221,7 @@ pub(crate) fn malformed(what: &str) -> kube::Error {
     kube::Error::SerdeError(serde_json::Error::custom(what))
 }
 
-/// Names, in their quotes, and values of a JSON object.
+/// The names (still in quotes) and values of a JSON object.
 pub(crate) fn members(text: &str) -> Option<Vec<(&str, &str)>> {
     let mut scan = Scan { text, at: 0 };
     scan.open(b'{', b'}', |scan| {
@@ -268,7 +269,7 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Goes to the value of a member of the object that begins here.
+    /// Moves to the value of a member of the object that begins here.
     fn enter(&mut self, wanted: &str) -> Option<()> {
         self.take(b'{')?;
         loop {
@@ -320,7 +321,7 @@ impl<'a> Scan<'a> {
                 self.at += 1;
                 return Some(());
             }
-            // What is escaped ends nothing.
+            // An escaped character does not end the string.
             self.at += 2;
         }
     }
@@ -378,11 +379,11 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Read, object, without_owners};
+    use super::{Read, object, without_managed_fields};
     use weir_api::MachineConfig;
 
     #[test]
-    fn what_is_nested_too_deep_is_named() {
+    fn an_object_nested_too_deep_is_named() {
         let deep = format!("{}1{}", r#"{"a":"#.repeat(5000), "}".repeat(5000));
         let text = format!(r#"{{"metadata":{{"name":"deep"}},"spec":{{"config":{deep}}}}}"#);
         let Read::Not(odd) = object::<MachineConfig>(&text) else { panic!("it was read") };
@@ -390,10 +391,10 @@ mod tests {
     }
 
     #[test]
-    fn the_record_of_owners_is_passed_over_and_nothing_else() {
+    fn managed_fields_are_dropped_and_nothing_else() {
         let owned = r#"{"kind":"A","metadata" : {"name":"a","managedFields":[{"f":{"x":"]}"}}],"uid":"u"},"spec":1}"#;
         assert_eq!(
-            without_owners(owned),
+            without_managed_fields(owned),
             r#"{"kind":"A","metadata" : {"name":"a","managedFields":null,"uid":"u"},"spec":1}"#
         );
         for text in [
@@ -406,7 +407,7 @@ mod tests {
             r#"["managedFields"]"#,
             "",
         ] {
-            assert_eq!(without_owners(text), text);
+            assert_eq!(without_managed_fields(text), text);
         }
     }
 }

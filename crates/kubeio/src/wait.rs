@@ -1,4 +1,4 @@
-//! Waiting until one object is as wanted.
+//! Waiting until one object is in a wanted state.
 
 use futures::TryStreamExt as _;
 use kube::{

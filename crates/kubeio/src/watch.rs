@@ -1,4 +1,4 @@
-//! All objects of a kind, and all changes of them: list, then watch, for ever.
+//! All objects of a kind, and all changes of them: list, then watch, forever.
 //!
 //! Responses are split by [`crate::read`]: an object that cannot be read affects no other.
 //! Source: "Efficient detection of changes" of the Kubernetes API concepts.
@@ -24,7 +24,7 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(10);
 /// A watch that lasted this long worked: pauses start over after it.
 const WORKED: Duration = Duration::from_secs(10);
-/// A server marks a quiet watch about once a minute. One that is silent for longer may be cut off, and is started anew.
+/// A server marks a quiet watch about once a minute. One that is silent for longer may be cut off, and is restarted.
 const SILENT: Duration = Duration::from_secs(100);
 /// Maximum size of an event: an object with its envelope. A longer one ends the watch.
 const LONGEST_EVENT: usize = 32 << 20;
@@ -42,7 +42,7 @@ pub(crate) enum Event<K> {
     Deleted(Identity),
 }
 
-/// Which objects of which server.
+/// Which objects to follow, and on which server.
 pub(crate) struct Source {
     pub(crate) client: Client,
     pub(crate) url: String,
@@ -69,12 +69,12 @@ impl Source {
                 Ok(()) if begun.elapsed() >= FIRST_PAUSE => continue,
                 Ok(()) => None,
                 Err(error) => {
-                    // The same would be returned, or unknown, from there.
+                    // Resuming from there would return the same error, or the version is no longer known.
                     if error.code().is_some() || matches!(*error.cause, kube::Error::SerdeError(_)) {
                         from = None;
                     }
                     let asked = error.retry_after();
-                    // After a gap it is normal that it no longer knows the version.
+                    // After a gap it is normal that the server no longer knows the version.
                     if error.code() != Some(StatusCode::GONE.as_u16()) {
                         tell(Err(error));
                     }
@@ -136,7 +136,7 @@ impl Source {
 
 /// An event and the version to continue from; `None` for a bookmark, or for an object that is in the cache.
 fn event<K: Cached>(line: &str, is_held: &impl Fn(&Identity) -> bool) -> kube::Result<(String, Option<Event<K>>)> {
-    let members = read::members(line).ok_or_else(|| malformed("this is no watch event"))?;
+    let members = read::members(line).ok_or_else(|| malformed("this is not a watch event"))?;
     let value = |wanted: &str| members.iter().find(|(name, _)| *name == wanted).map(|(_, value)| *value);
     let (Some(what), Some(text)) = (value(r#""type""#), value(r#""object""#)) else {
         return Err(malformed("this watch event has no type or no object"));
@@ -187,7 +187,9 @@ impl<R: AsyncBufRead> Lines<R> {
             self.line.extend_from_slice(&part[..taken]);
             self.source.as_mut().consume_unpin(taken);
             if end.is_some() {
-                return std::str::from_utf8(&self.line).map(Some).map_err(|_| malformed("this watch event is no text"));
+                return std::str::from_utf8(&self.line)
+                    .map(Some)
+                    .map_err(|_| malformed("this watch event is not UTF-8"));
             }
         }
     }
@@ -211,7 +213,7 @@ mod tests {
     use k8s_openapi::api::core::v1::ConfigMap;
 
     #[tokio::test]
-    async fn lines_are_whole_bounded_and_in_any_pieces() {
+    async fn lines_are_complete_and_bounded_however_they_arrive() {
         let text = b"one\ntwo\ncut sho".as_slice();
         let source = futures::io::BufReader::with_capacity(2, text);
         let mut lines = Lines { source: Box::pin(source), line: Vec::new() };

@@ -230,7 +230,7 @@ mod tests {
         Other,
     }
 
-    /// An API server that knows nodes, of which there are none, and no other kind; requests are recorded.
+    /// An API server that serves only nodes, and has none; requests are recorded.
     fn server() -> (Client, Arc<parking_lot::Mutex<Vec<String>>>) {
         let asked = Arc::new(parking_lot::Mutex::new(Vec::new()));
         let noted = asked.clone();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn each_watcher_sees_its_rows_and_a_missing_kind_is_as_its_row_says() {
+    async fn each_watcher_sees_its_rows_and_a_missing_kind_is_handled_as_its_row_says() {
         let mut watches = Watches::default();
         let nodes: Cache<Node> = watches.row(Watcher::One, Missing::Refuse, Selection::labelled("a=b"));
         let maps: Cache<ConfigMap> = watches.row(Watcher::One, Missing::Empty, Selection::named("m").within("n"));
@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_served_is_told() {
+    async fn a_kind_that_is_not_served_is_reported() {
         let mut watches = Watches::default();
         let _: Cache<Node> = watches.row(Watcher::One, Missing::Refuse, Selection::default());
         let _: Cache<ConfigMap> = watches.row(Watcher::One, Missing::Refuse, Selection::named("m").within("n"));

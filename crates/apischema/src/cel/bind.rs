@@ -16,7 +16,7 @@ use std::{collections::HashMap, sync::OnceLock};
 pub(crate) struct Bound<'v>(pub(crate) Box<dyn Val + 'v>);
 
 impl<'v> Bound<'v> {
-    /// Plain JSON. Steps through it are counted by `meter`, here as below.
+    /// Plain JSON. `meter` counts the steps through it, at every level.
     pub(crate) fn plain(value: &'v Value, meter: &Meter) -> Self {
         Self(Binder { meter }.plain(value))
     }
@@ -38,7 +38,7 @@ impl<'v> Bound<'v> {
     }
 }
 
-/// A variable. What it is made of is taken apart when an expression first asks for it: most ask for few.
+/// A variable. Its value is built when an expression first asks for it: most expressions use only a few.
 #[derive(Debug)]
 struct Variable<'v> {
     name: &'static str,
@@ -60,7 +60,8 @@ pub(crate) struct Bindings<'v> {
 }
 
 impl<'v> Bindings<'v> {
-    /// No variables yet. Evaluations take their steps off the meter, which should be the one values are bound with.
+    /// No variables yet. The steps of evaluations are counted by the meter, which should be the one that values are
+    /// bound with.
     pub(crate) fn metered(meter: &Meter) -> Self {
         Self { variables: Vec::new(), meter: meter.clone() }
     }
@@ -76,7 +77,7 @@ impl<'v> Bindings<'v> {
         self
     }
 
-    /// Binds `name`, also if it was bound before.
+    /// Binds `name`, replacing an earlier binding.
     pub(crate) fn set(&mut self, name: &'static str, value: Bound<'v>) {
         self.variables.retain(|variable| variable.name != name);
         self.variables.push(Variable { name, json: None, value: OnceLock::from(value) });

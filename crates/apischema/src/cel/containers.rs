@@ -1,5 +1,5 @@
-//! Lists and maps of JSON: those of the engine, but that going through them is counted, and that the order of lists that
-//! are sets or maps by their schema does not count for equality
+//! Lists and maps of JSON. They behave like those of the engine, with two differences: steps through them are counted, and for
+//! lists that are sets or maps by their schema, equality ignores the order
 //! (<https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#validation-rules>).
 
 use cel::{
@@ -20,10 +20,10 @@ use std::{
     },
 };
 
-/// Steps through lists and maps that one evaluation may take: about what the API server's limit of 1,000,000 cost units
-/// for a call allows a loop with a small body (k8s.io/apiserver/pkg/apis/cel).
+/// Maximum number of steps through lists and maps in one evaluation: about what a loop with a small body may take under
+/// the API server's limit of 1,000,000 cost units per call (k8s.io/apiserver/pkg/apis/cel).
 const CALL_BUDGET: u64 = 200_000;
-/// And that all evaluations on one object may take together.
+/// Maximum number of steps in all evaluations on one object together.
 const TOTAL_BUDGET: u64 = 10 * CALL_BUDGET;
 
 /// Counts the steps that evaluations take through the values that were bound with it. Clones share the count.
@@ -35,7 +35,7 @@ thread_local! {
     static CURRENT: RefCell<Option<Meter>> = const { RefCell::new(None) };
 }
 
-/// Takes steps from the evaluation on this thread; `false` if it has not enough left.
+/// Charges steps to the evaluation on this thread; `false` if it does not have enough left.
 pub(crate) fn spend(steps: u64) -> bool {
     CURRENT.with_borrow(|meter| meter.as_ref().is_none_or(|meter| meter.spend(steps)))
 }
@@ -47,13 +47,13 @@ impl Default for Meter {
 }
 
 impl Meter {
-    /// Takes steps from what is left; `false` if that is not enough.
+    /// Charges steps; `false` if not enough are left.
     fn spend(&self, steps: u64) -> bool {
         let taken = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| Some(left.saturating_sub(steps)));
         taken.is_ok_and(|left| left >= steps)
     }
 
-    /// Evaluates on this thread, so that functions which have no value of the meter's can take steps off it.
+    /// Evaluates on this thread, so that functions without a value that holds the meter can charge steps to it.
     pub(crate) fn on_this_thread<T>(&self, evaluate: impl FnOnce() -> T) -> T {
         let outer = CURRENT.replace(Some(self.clone()));
         let result = evaluate();
@@ -61,10 +61,10 @@ impl Meter {
         result
     }
 
-    /// Runs one evaluation; `None` when it took more steps than it may, so that its result means nothing.
+    /// Runs one evaluation; `None` if it took more steps than allowed, which makes its result meaningless.
     pub(crate) fn metered<T>(&self, evaluate: impl FnOnce() -> T) -> Option<T> {
         let before = self.0.load(Ordering::Relaxed);
-        // One more than allowed, so that using up exactly what is allowed is fine.
+        // One more, so that using exactly the allowed number is fine.
         let allowed = before.min(CALL_BUDGET) + 1;
         self.0.store(allowed, Ordering::Relaxed);
         let result = evaluate();
@@ -74,7 +74,7 @@ impl Meter {
     }
 }
 
-/// Goes through values and stops when the steps are used up. Stopping early has no visible effect, because the evaluation is then
+/// Iterates over values and stops when the steps are used up. Stopping early has no visible effect, because the evaluation is then
 /// void.
 struct Counted<'b, T> {
     inner: slice::Iter<'b, T>,
@@ -110,10 +110,10 @@ pub(crate) struct List<'v> {
 /// What the order of a list means.
 #[derive(Debug, Clone)]
 pub(crate) enum Order {
-    /// Lists of the same elements in another order differ.
+    /// It matters: lists with the same elements in another order differ.
     Counts,
-    /// They do not; elements are the same if they are equal at these keys (escaped names), or altogether if there are
-    /// none.
+    /// It is ignored. Elements are the same if their values of these keys (escaped names) are equal, or, without keys,
+    /// if they are equal as a whole.
     Ignored(Arc<[String]>),
 }
 
@@ -208,7 +208,7 @@ impl<'v> Val for List<'v> {
         if mine.len() != theirs.len() || !self.meter.spend(length) {
             return false;
         }
-        // Mostly the order is the same too; only then is this quick.
+        // A fast path: the order is usually the same too.
         if mine.iter().zip(theirs).all(|(a, b)| a.equals(b.as_ref())) {
             return true;
         }
@@ -227,7 +227,7 @@ impl<'v> Val for List<'v> {
         Box::new(self.clone())
     }
 
-    // Everything else is a plain list's: showing it as one lets all functions on lists take it.
+    // Presented as a plain list, so that all functions on lists accept it.
     fn as_builtin<'b, 'w>(&'b self) -> BuiltinRef<'b, 'w>
     where
         Self: 'w,
@@ -243,7 +243,7 @@ impl<'v> Val for List<'v> {
     }
 }
 
-/// An object or map. It is gone through in the order it was made in, so that evaluating twice gives the same.
+/// An object or map. Iteration follows insertion order, so that evaluating twice gives the same result.
 #[derive(Debug, Clone)]
 pub(crate) struct Object<'v> {
     map: CelMap<'v>,

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-/// Words of the language; a field of such a name is written `__word__`.
+/// Reserved words of the language; a field with such a name is written `__word__`.
 const RESERVED: [&str; 21] = [
     "true",
     "false",
@@ -27,7 +27,7 @@ const RESERVED: [&str; 21] = [
     "while",
 ];
 
-/// The identifier for a property of that name; `None` when the property cannot be named in expressions at all.
+/// The identifier for a property of that name; `None` if expressions cannot name the property at all.
 pub(crate) fn escape(name: &str) -> Option<Cow<'_, str>> {
     let first = name.bytes().next()?;
     if first.is_ascii_digit() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-/".contains(&b)) {

@@ -54,9 +54,9 @@ pub(crate) struct EvalError {
 /// Kinds of reasons that are treated differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EvalProblem {
-    /// An operator or function was given types it does not take.
+    /// An operator or function was given types that it does not accept.
     NoOverload,
-    /// It took more steps than it may.
+    /// It took more steps than allowed.
     OutOfBudget,
     /// Anything else.
     Other,
@@ -96,7 +96,7 @@ impl From<ExecutionError> for EvalError {
     }
 }
 
-/// The language with all functions, and the scope every evaluation is a child of.
+/// The language with all functions, and the parent scope of every evaluation.
 struct Language {
     env: Arc<Env>,
     base: Context<'static, 'static>,
@@ -118,7 +118,7 @@ pub(crate) fn parse(source: &str) -> Result<Result<Program, ParseErrors>, EvalEr
 }
 
 impl Expression {
-    /// A checked program. `deep`: it needs a stack of its own.
+    /// An expression from a checked program. `deep`: it needs a stack of its own.
     pub(crate) fn new(source: &str, program: Program, deep: bool) -> Self {
         let variables = program.references().variables().into_iter().map(str::to_owned).collect();
         Self { source: source.to_owned(), program, variables, deep }
@@ -162,7 +162,7 @@ impl Expression {
         })
     }
 
-    /// Evaluates on a stack that is deep enough, within the steps it may take.
+    /// Evaluates on a stack that is deep enough, within the allowed number of steps.
     fn guarded<T: Send>(
         &self,
         bindings: &Bindings<'_>,

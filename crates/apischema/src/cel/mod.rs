@@ -5,7 +5,7 @@
 //! |---|---|
 //! | [`expression`] | evaluation and its results |
 //! | [`bind`] | what an expression sees of a JSON value |
-//! | [`containers`] | lists whose order does not count; how many steps an evaluation may take |
+//! | [`containers`] | lists whose order is ignored; how many steps an evaluation may take |
 //! | [`escape`] | the name of a field in an expression |
 //! | [`library`] | the functions Kubernetes adds |
 //!

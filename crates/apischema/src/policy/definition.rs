@@ -36,7 +36,7 @@ pub(super) struct Check {
     pub(super) reason: Option<String>,
 }
 
-/// A binding: where a policy applies, with which parameters, and what comes of it.
+/// A binding: where a policy applies, with which parameters, and what a violation leads to.
 #[derive(Debug)]
 pub struct Binding {
     pub(super) name: String,
@@ -122,7 +122,7 @@ impl Policy {
         &self.name
     }
 
-    /// Whether what cannot be evaluated is refused.
+    /// Whether a request is refused if the policy cannot be evaluated.
     pub(super) fn fails_closed(&self) -> bool {
         self.spec.failure_policy.as_deref() != Some("Ignore")
     }
@@ -184,7 +184,7 @@ fn check_shape(spec: &ValidatingAdmissionPolicySpec, errors: &mut Vec<FieldError
     }
 }
 
-/// Names must be there and differ.
+/// Names must be present and unique.
 fn check_names<'a>(path: &str, field: &str, names: impl Iterator<Item = &'a str>, errors: &mut Vec<FieldError>) {
     let mut seen = Vec::new();
     for (i, name) in names.enumerate() {

@@ -161,7 +161,7 @@ struct Failure {
     index: usize,
     message: String,
     reason: Option<String>,
-    /// The request is refused whatever the binding says: so it is when an audit annotation cannot be evaluated.
+    /// The request is refused whatever the binding says. This applies to audit annotations that cannot be evaluated.
     refuses: bool,
 }
 
@@ -229,7 +229,8 @@ fn validate(policy: &Policy, view: &View<'_>, params: Option<&Value>, verdict: &
     failures
 }
 
-/// Whether a policy's own conditions let it look at the request. One that is false settles it, whatever the others are.
+/// Whether a policy's match conditions hold for the request. A single false one decides, even if others cannot be
+/// evaluated.
 fn conditions_hold(policy: &Policy, bindings: &Bindings<'_>) -> Result<bool, String> {
     let mut errors = Vec::new();
     for condition in &policy.conditions {
@@ -263,8 +264,7 @@ impl Evaluation<'_, '_> {
         expression.evaluate(&self.bindings).map_err(|error| in_expression(expression, &failed.unwrap_or(error.text)))
     }
 
-    /// Binds the variables an expression reads. The error of one that failed is what an expression that needed it
-    /// fails with.
+    /// Binds the variables that an expression reads. If one of them failed, the expression fails with its error.
     fn prepare(&mut self, expression: &Expression) -> Option<String> {
         let mut failed = None;
         for name in expression.fields_of("variables") {
@@ -285,7 +285,7 @@ impl Evaluation<'_, '_> {
             return;
         }
         let Some((_, expression)) = self.policy.variables.iter().find(|(known, _)| known == name) else { return };
-        // A variable that reads itself, by whatever detour, finds nothing there.
+        // A variable that reads itself, directly or indirectly, does not find itself.
         self.variables.insert(name.to_owned(), Err(format!("no such key: {name}")));
         let failed = self.prepare(expression);
         let value = expression.evaluate_value(&self.bindings).map_err(|error| failed.unwrap_or(error.text));
@@ -337,7 +337,7 @@ impl Verdict {
         });
     }
 
-    /// Different values of one key, from several parameters, are listed.
+    /// If several parameters give different values for one key, all are listed.
     fn annotate(&mut self, key: String, value: &str) {
         let mut end = value.len().min(MAX_ANNOTATION);
         while !value.is_char_boundary(end) {

@@ -10,7 +10,7 @@ use serde_json::Value;
 /// The version of the resource in which a policy sees the object; `None` if it does not concern the request.
 ///
 /// # Errors
-/// If that is unknown because the request is in a namespace that does not exist.
+/// If this cannot be decided because the request is in a namespace that does not exist.
 pub(super) fn matched_version<'a>(
     criteria: Option<&MatchResources>,
     request: &Request<'a>,
@@ -33,7 +33,7 @@ pub(super) fn matched_version<'a>(
         None | Some([]) => Some(request.version),
         Some(rules) => find(rules),
     };
-    // Only for a request that concerns the policy does it matter that its namespace is unknown.
+    // An unknown namespace matters only if the policy concerns the request.
     if found.is_some() {
         in_namespace?;
     }

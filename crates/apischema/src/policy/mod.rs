@@ -5,7 +5,7 @@
 //! | module | question |
 //! |---|---|
 //! | `definition` | whether a policy or binding is well-formed; its expressions, compiled |
-//! | `request` | what a request is, to expressions and to rules |
+//! | `request` | a request as expressions and rules see it |
 //! | `matching` | whether a policy or binding concerns a request |
 //! | `selector` | whether labels match |
 //! | `params` | which objects parameterise a policy |

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 pub enum Operation {
     /// A new object.
     Create,
-    /// Another content of an object.
+    /// A change of an object.
     Update,
-    /// The end of an object.
+    /// The deletion of an object.
     Delete,
     /// A connection to an object, such as a proxy.
     Connect,
@@ -38,7 +38,7 @@ pub struct User {
     pub uid: String,
     /// Groups the user is in.
     pub groups: Vec<String>,
-    /// What else the authenticator knows.
+    /// Whatever else the authenticator provides.
     pub extra: BTreeMap<String, Vec<String>>,
 }
 
@@ -63,7 +63,7 @@ pub struct Request<'a> {
     pub name: &'a str,
     /// The user.
     pub user: &'a User,
-    /// Nothing will be stored.
+    /// Whether the request is a dry run: nothing will be stored.
     pub dry_run: bool,
     /// Options that came with the request, e.g. a `CreateOptions` of `meta.k8s.io/v1`; `None` when there are none.
     pub options: Option<&'a Value>,

@@ -1,4 +1,4 @@
-//! Turns a schema that is fine otherwise into one that can be used: compiles its rules and tries its defaults.
+//! Makes an otherwise valid schema usable: compiles its rules and checks its defaults.
 
 use super::{
     default, embedded,
@@ -18,8 +18,8 @@ use crate::{
 use serde_json::Value;
 use std::collections::BTreeSet;
 
-/// Compiles all rules at and below `node`. `uncorrelated` is the path of the closest list around whose elements cannot
-/// be told apart, so that they have no old value.
+/// Compiles all rules at and below `node`. `uncorrelated` is the path of the closest enclosing list whose elements
+/// cannot be matched with old ones, so that they have no old value.
 pub(super) fn rules(node: &mut Node, path: &str, resource: bool, uncorrelated: Option<&str>) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut compiled = Vec::new();
@@ -44,7 +44,7 @@ pub(super) fn rules(node: &mut Node, path: &str, resource: bool, uncorrelated: O
     errors
 }
 
-/// The fields of the object that rules look at; `None` when one takes it as a whole.
+/// The fields of the object that rules read; `None` if a rule uses the object as a whole.
 fn read_by(rules: &[Option<CompiledRule>]) -> Option<BTreeSet<String>> {
     let expressions = rules.iter().flatten().flat_map(|rule| std::iter::once(&rule.rule).chain(&rule.message));
     let read: Option<Vec<_>> = expressions.map(|expression| expression.selects(&["self", "oldSelf"])).collect();
@@ -91,7 +91,7 @@ fn compile(
     Some(CompiledRule { rule: program?, message, uses_old_self, field_path: field_path? })
 }
 
-/// A rule as errors about it show it.
+/// A rule as shown in errors about it.
 fn shown(rule: &Rule) -> String {
     let optional = |value: Option<Value>| gotext::json(&value.unwrap_or_default());
     let text = |value: &str| gotext::json(&Value::from(value));

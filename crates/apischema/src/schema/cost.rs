@@ -1,11 +1,12 @@
 //! Whether the rules of a definition may cost too much
 //! (k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation).
 //!
-//! 1. A rule costs what one evaluation may cost, as often as there may be values it is evaluated on: the product of
-//!    `maxItems` and `maxProperties` of all lists and maps around it, or, if one of them has no bound, as often as the
-//!    smallest such value fits into the largest request.
+//! 1. A rule costs what one evaluation may cost, times the number of values it may be evaluated on: the product of
+//!    `maxItems` and `maxProperties` of all lists and maps around it, or, if one of them has no bound, the number of
+//!    times that the smallest such value fits into the largest request.
 //! 2. The expression of a message costs what one evaluation of it may cost.
-//! 3. One expression may cost [`RULE_LIMIT`], unless the schema is stored already; all together may cost [`TOTAL_LIMIT`].
+//! 3. One expression may cost at most [`RULE_LIMIT`], unless the schema is stored already; all together may cost at most
+//!    [`TOTAL_LIMIT`].
 
 use super::{field::FieldError, structural::join};
 use crate::{
@@ -17,9 +18,9 @@ use crate::{
 const RULE_LIMIT: u64 = 10_000_000;
 /// What all expressions of a schema may cost together (`StaticEstimatedCRDCostLimit`).
 const TOTAL_LIMIT: u64 = 100_000_000;
-/// How many expressions are named when all together cost too much.
+/// How many expressions are named if all together cost too much.
 const NAMED: usize = 4;
-/// Those that cost less are not: a hundredth of the limit.
+/// Expressions that cost less are not named: a hundredth of the limit.
 const WORTH_NAMING: u64 = TOTAL_LIMIT / 100;
 
 /// All expressions that cost too much. `unchanged`: the schema is the one that is stored.
@@ -38,7 +39,7 @@ struct Costs {
 }
 
 impl Costs {
-    /// `count`: how many values of the node one resource may have, if that is bounded.
+    /// `count`: how many values of the node one resource may have; `None` if unbounded.
     fn node(&mut self, node: &Node, path: &str, resource: bool, count: Option<u64>) {
         if !node.has_rules {
             return;
@@ -89,7 +90,7 @@ impl Costs {
     }
 }
 
-/// How many values a node may have for each child; `None` when that is not bounded.
+/// How many values of a child there may be for each value of the node; `None` if unbounded.
 fn elements(node: &Node) -> Option<u64> {
     let limit = match node.kind.as_str() {
         "object" if node.additional_properties.is_some() => node.max_properties?,
@@ -104,7 +105,7 @@ fn exceeded(field: &str, what: &str, cost: u64, limit: u64) -> FieldError {
     let factor = cost as f64 / limit as f64;
     let factor = match factor {
         factor if factor > 100.0 => "more than 100x".to_owned(),
-        // One digit would say that it is exceeded by a factor of one.
+        // With one digit, it would read as exceeded by a factor of one.
         factor if factor < 1.5 => format!("{factor:.6}x"),
         factor => format!("{factor:.1}x"),
     };
@@ -144,7 +145,7 @@ mod tests {
     const RULE: &str = "properties[lists].items.items.x-kubernetes-validations[0].rule";
 
     #[test]
-    fn a_rule_costs_as_often_as_there_may_be_values() {
+    fn a_rule_costs_once_for_each_possible_value() {
         // 40 for going through up to 400 bytes, and one for the variable.
         let contains = "self.contains('x')";
         let refused = |factor: &str| {
@@ -156,7 +157,7 @@ mod tests {
             (Some(1_000), Some(244), Some("1.000400x")),
             (Some(1_000), Some(1_000), Some("4.1x")),
             (Some(10_000), Some(10_000), Some("more than 100x")),
-            // Without a bound as often as two quotes and a comma fit into three MiB, whatever the other bound is.
+            // Without a bound: as often as two quotes and a comma fit into three MiB, whatever the other bound is.
             (None, Some(1), Some("4.3x")),
             (Some(1), None, Some("4.3x")),
         ];
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_stored_may_stay_but_for_the_sum() {
+    fn a_stored_schema_is_only_subject_to_the_total_limit() {
         // 4.1 times the limit of one rule, but less than that of all.
         let one = lists(Some(1_000), Some(1_000), "self.contains('x')", "");
         assert_eq!(errors(&one, false).len(), 1);

@@ -6,12 +6,13 @@ use crate::{
 };
 use serde_json::Value;
 
-/// Defaults make an object larger than any may be: three bytes of list element can ask for a default of any size.
+/// Defaults would make an object larger than the maximum: three bytes of list element can bring in a default of any
+/// size.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the defaults of the schema make the object larger than {LARGEST_DRAFT} bytes; leave less to them")]
 pub struct Oversized;
 
-/// Drops nulls that mean nothing, then sets defaults where the surrounding object exists.
+/// Drops nulls that count as absent, then sets defaults where the surrounding object exists.
 ///
 /// # Errors
 /// If they exceed the maximum size of an object; the object is then only partly filled in.
@@ -40,7 +41,7 @@ fn drop_nulls(value: &mut Value, node: &Node) {
     }
 }
 
-/// What may still be filled in, in bytes.
+/// How many bytes may still be filled in.
 struct Defaults {
     left: usize,
 }
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_end_before_they_are_larger_than_an_object_may_be() {
+    fn defaults_cannot_exceed_the_maximum_size_of_an_object() {
         let item =
             |default: Value| json!({"type": "object", "properties": {"a": {"type": "string", "default": default}}});
         let list = |default: usize| json!({"type": "object", "properties": {"l": {"type": "array", "items": item("y".repeat(default).into())}}});

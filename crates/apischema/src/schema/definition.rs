@@ -1,4 +1,4 @@
-//! What a definition may and may not write in a schema, apart from its structure
+//! What the schema of a definition may and may not contain, apart from its structure
 //! (k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/validation).
 
 use super::{
@@ -8,14 +8,14 @@ use super::{
 use crate::node::{Items, Node, Rule};
 use serde_json::Value;
 
-/// The types there are.
+/// All types.
 const TYPES: [&str; 6] = ["array", "boolean", "integer", "number", "object", "string"];
 /// The reasons a rule may give, sorted.
 const REASONS: [&str; 4] = ["FieldValueDuplicate", "FieldValueForbidden", "FieldValueInvalid", "FieldValueRequired"];
 /// Fields every resource has.
 const META_FIELDS: [&str; 3] = ["metadata", "kind", "apiVersion"];
 
-/// What is known about the place of a node.
+/// What matters about the position of a node.
 #[derive(Clone, Default)]
 struct Place {
     /// Why there may be no default here.
@@ -104,7 +104,7 @@ fn unsupported(this: &Node, path: &str, place: &Place, errors: &mut Vec<FieldErr
     }
 }
 
-/// An extension goes with one type only.
+/// An extension is valid with one type only.
 fn wants_type(this: &Node, path: &str, wanted: &str, extension: &str, errors: &mut Vec<FieldError>) -> bool {
     let detail = format!("must be {wanted} if {extension} is specified");
     match this.kind.as_str() {
@@ -206,7 +206,7 @@ fn list_map(this: &Node, path: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
-/// Everything about a rule but its expressions and its path.
+/// Checks everything about a rule except its expressions and its path.
 fn check_rule(rule: &Rule, path: &str, errors: &mut Vec<FieldError>) {
     let (source, message) = (rule.rule.trim(), rule.message.trim());
     let field = |name: &str| join(path, name);

@@ -7,7 +7,7 @@ use super::{
 use crate::node::Node;
 use serde_json::{Map, Value};
 
-/// Reports embedded resources without type, anywhere below `value`; the value itself is the caller's business.
+/// Reports embedded resources without a type, anywhere below `value`. The caller checks the value itself.
 pub(super) fn check(value: &Value, node: &Node, path: &Path<'_>, errors: &mut Vec<FieldError>) {
     if errors.len() >= MOST_ERRORS {
         return;

@@ -8,9 +8,9 @@ use std::fmt;
 /// (package k8s.io/apimachinery/pkg/util/validation/field).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// Something that must be there is not.
+    /// A required value is missing.
     Required,
-    /// Two entries that must differ do not.
+    /// Two entries that must differ are equal.
     Duplicate,
     /// The value breaks a rule.
     Invalid,
@@ -24,7 +24,7 @@ pub enum Reason {
     TooMany,
     /// The value has another JSON type than the schema asks for.
     TypeInvalid,
-    /// The server could not judge.
+    /// The server could not decide.
     Internal,
 }
 
@@ -73,7 +73,7 @@ pub struct FieldError {
 
 /// Maximum number of errors: nobody reads more, and a small cause can have many.
 pub const MOST_ERRORS: usize = 100;
-/// Bytes of a value that a message shows.
+/// Maximum number of bytes of a value that a message shows.
 const LONGEST_VALUE: usize = 8 << 10;
 
 impl FieldError {
@@ -115,7 +115,7 @@ impl FieldError {
         Self::new(field, Reason::Invalid, Some(gotext::value(value)), detail)
     }
 
-    /// `Invalid value: <shown>: detail`, for a value that is written in some other way than a JSON value.
+    /// `Invalid value: <shown>: detail`, for a value that is not shown as JSON.
     #[must_use]
     pub(crate) fn invalid_shown(field: impl Into<String>, shown: String, detail: &str) -> Self {
         Self::new(field, Reason::Invalid, Some(shown), detail)
@@ -166,7 +166,7 @@ impl FieldError {
         Self::new(field, Reason::TooMany, Some(actual.to_string()), &detail)
     }
 
-    /// The same error below `parent`: how a schema's own errors get the path of the version they belong to.
+    /// The same error below `parent`: this puts a schema's errors below the path of their version.
     #[must_use]
     pub fn under(mut self, parent: &str) -> Self {
         let separator = if self.field.is_empty() || self.field.starts_with('[') { "" } else { "." };

@@ -1,9 +1,9 @@
-//! The `fieldPath` of a rule: which field below the ruled one its errors are about.
+//! The `fieldPath` of a rule: which field, below the one with the rule, its errors are about.
 
 use crate::node::Node;
 use std::{iter::Peekable, str::Chars};
 
-/// The path as errors write it, if it leads somewhere: `.a.b` becomes `a.b`, `.map['k']` becomes `map[k]`.
+/// The path as errors write it, if the schema has such a field: `.a.b` becomes `a.b`, `.map['k']` becomes `map[k]`.
 pub(super) fn resolve(path: &str, node: &Node, resource: bool) -> Option<String> {
     let mut out = String::new();
     let mut here = Some(node);

@@ -1,4 +1,4 @@
-//! Lists that are sets or maps: which elements belong together, and that none comes twice
+//! Lists that are sets or maps: which elements correspond to each other, and that none is repeated
 //! (k8s.io/apiextensions-apiserver/pkg/apiserver/schema/listtype).
 
 use super::{
@@ -15,7 +15,7 @@ pub(crate) fn key(element: &Value, list: &Node) -> Value {
     Value::Object(list.list_map_keys.iter().filter_map(entry).collect::<Map<_, _>>())
 }
 
-/// Elements of a list among which one is found faster by looking at all than by sorting them.
+/// Up to this many elements, scanning a list is faster than sorting it.
 const FEW: usize = 32;
 
 /// Whether two elements have the same [`key`].
@@ -23,7 +23,7 @@ fn same_key(one: &Value, other: &Value, list: &Node) -> bool {
     list.list_map_keys.iter().all(|name| one.get(name) == other.get(name))
 }
 
-/// The elements of an old list by what identifies them; only lists that are maps identify theirs.
+/// The elements of an old list by their identity, which only the elements of list maps have.
 pub(crate) struct Correlation<'a> {
     list: &'a Node,
     old: Elements<'a>,
@@ -43,7 +43,7 @@ impl<'a> Correlation<'a> {
         Self { list, old }
     }
 
-    /// The old element that a new element stands for.
+    /// The old element that a new element replaces.
     pub(crate) fn of(&self, element: &Value) -> Option<&'a Value> {
         match &self.old {
             Elements::Few(old) => old.iter().find(|old| same_key(old, element, self.list)),
@@ -52,9 +52,8 @@ impl<'a> Correlation<'a> {
     }
 }
 
-/// Whether a value is unchanged, as the API server compares them: the order of list maps does not count, and an object
-/// with fields that its schema does not describe counts as changed whatever they are
-/// (k8s.io/apiserver/pkg/cel/common).
+/// Whether a value is unchanged, as the API server compares them: the order of list maps is ignored, and an object with
+/// fields that its schema does not describe always counts as changed (k8s.io/apiserver/pkg/cel/common).
 pub(crate) fn unchanged(new: &Value, old: &Value, node: &Node) -> bool {
     match (new, old) {
         (Value::Object(new), Value::Object(old)) => {
@@ -99,7 +98,7 @@ pub(super) fn check(value: &Value, node: &Node, path: &Path<'_>, errors: &mut Ve
     }
 }
 
-/// Whether nothing is wrong with a list, as far as that is seen without making anything: most are short and fine.
+/// Whether a list is certainly valid, decided without allocating: most lists are short and valid.
 fn is_fine(items: &[Value], node: &Node) -> bool {
     let is_new = |at: usize, item: &Value| match node.list_type() {
         ListType::Atomic => true,

@@ -3,13 +3,13 @@
 //!
 //! | module | question |
 //! |---|---|
-//! | `structural` `definition` | whether it may say so |
-//! | `compile` `field_path` | its rules, ready to run; its defaults, tried |
+//! | `structural` `definition` | whether that is allowed |
+//! | `compile` `field_path` | its rules, ready to run; whether its defaults are valid |
 //! | `cost` | whether its rules may cost too much |
 //! | `prune` | which fields are unknown |
 //! | `default` | which defaults are filled in |
 //! | `values` | whether values are allowed |
-//! | `lists` | sets and maps: same, and double, elements |
+//! | `lists` | sets and maps: corresponding and repeated elements |
 //! | `embedded` | whether embedded resources are resources |
 //! | `rules` | whether the rules hold |
 //! | `field` `path` | how errors read |
@@ -55,8 +55,8 @@ impl Schema {
     /// Compiles an `openAPIV3Schema`.
     ///
     /// # Errors
-    /// What kube-apiserver refuses in a CustomResourceDefinition, with its messages: a schema that is not structural,
-    /// parts of JSON schema that are not supported, rules that do not compile, defaults that are not valid. Fields are
+    /// Whatever kube-apiserver refuses in a CustomResourceDefinition, with its messages: a schema that is not
+    /// structural, parts of JSON schema that are not supported, rules that do not compile, invalid defaults. Fields are
     /// relative to the schema (empty for the schema itself); [`FieldError::under`] puts them below the path of the
     /// version, which is `spec.validation.openAPIV3Schema` when all versions share one schema and
     /// `spec.versions[i].schema.openAPIV3Schema` otherwise.
@@ -74,20 +74,20 @@ impl Schema {
         if errors.is_empty() { Ok(Self { root }) } else { Err(errors) }
     }
 
-    /// The rules that may cost more than kube-apiserver accepts, with its messages. Fields are as those of
-    /// [`Schema::compile`]. `unchanged`: the schema is stored already, so that only the sum is looked at.
+    /// The rules that may cost more than kube-apiserver accepts, with its messages. Fields are like those of
+    /// [`Schema::compile`]. `unchanged`: the schema is stored already, so only the sum is checked.
     #[must_use]
     pub fn too_expensive(&self, unchanged: bool) -> Vec<FieldError> {
         cost::check(&self.root, unchanged)
     }
 
-    /// Removes fields the schema does not know, and returns the paths (`spec.list[0].x`) of the first hundred, sorted. They are what
-    /// `fieldValidation: Strict` refuses and `Warn` warns of. Type and metadata of a resource are kept.
+    /// Removes fields that the schema does not know, and returns the paths (`spec.list[0].x`) of the first hundred, sorted.
+    /// `fieldValidation: Strict` refuses them and `Warn` warns of them. Type and metadata of a resource are kept.
     pub fn prune(&self, object: &mut Value) -> Vec<String> {
         prune::prune(object, &self.root)
     }
 
-    /// Drops nulls that stand for nothing and fills in defaults.
+    /// Drops nulls that count as absent and fills in defaults.
     ///
     /// # Errors
     /// If the defaults exceed the maximum size of an object.
@@ -95,15 +95,15 @@ impl Schema {
         default::apply(object, &self.root)
     }
 
-    /// Judges a resource that is created (`old` is `None`) or replaces `old`. Both pruned and defaulted. On update,
-    /// what did not change is not held against the writer, even where it is not valid any more.
+    /// Validates a resource that is created (`old` is `None`) or that replaces `old`. Both must be pruned and
+    /// defaulted. On update, unchanged values are accepted even if they are no longer valid.
     #[must_use]
     pub fn validate(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         self.check(new, old, Scope::All)
     }
 
-    /// Judges a write through `/status`: of values only those in `status` are looked at, and messages name them relative
-    /// to it; rules are evaluated on the whole resource.
+    /// Validates a write through `/status`. Only values in `status` are checked, and messages name them relative to it; rules are
+    /// evaluated on the whole resource.
     #[must_use]
     pub fn validate_status(&self, new: &Value, old: &Value) -> Vec<FieldError> {
         self.check(new, Some(old), Scope::Status)
@@ -138,7 +138,7 @@ impl Schema {
         errors
     }
 
-    /// Repeated elements of sets and maps; none when the old object had some already.
+    /// Repeated elements of sets and maps; none if the old object already had some.
     fn repetitions(&self, new: &Value, old: Option<&Value>) -> Vec<FieldError> {
         let of = |object: &Value| {
             let mut errors = Vec::new();

@@ -1,4 +1,4 @@
-//! Where in an object a walk is, without allocating until something is wrong there.
+//! The current position in an object; nothing is allocated until there is an error to report.
 
 use std::fmt::Write;
 
@@ -72,8 +72,8 @@ impl<'a> Path<'a> {
     }
 }
 
-/// Bytes of a name that paths show: longer than any that means something, and short enough to be shown for every field
-/// below it.
+/// Maximum number of bytes of a name that paths show: longer than any meaningful name, and short enough to be repeated
+/// for every field below it.
 const LONGEST_STEP: usize = 512;
 
 fn shown(name: &str) -> &str {

@@ -1,4 +1,4 @@
-//! Removes what a schema does not know (k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning).
+//! Removes fields that a schema does not know (k8s.io/apiextensions-apiserver/pkg/apiserver/schema/pruning).
 
 use super::{field::MOST_ERRORS, path::Path};
 use crate::node::{Additional, Node};
@@ -15,15 +15,15 @@ pub(super) fn prune(value: &mut Value, root: &Node) -> Vec<String> {
     removed
 }
 
-/// Removes unknown fields of a value that is no resource, unless its schema says it is.
+/// Removes unknown fields of a value that is not a resource, unless its schema says that it is.
 pub(super) fn prune_value(value: &mut Value, node: &Node) {
     walk(value, Some(node), Keep::default(), &Path::ROOT, &mut Vec::new());
 }
 
-/// What survives at a value although its schema does not name it.
+/// What is kept of a value although its schema does not name it.
 #[derive(Clone, Copy, Default)]
 struct Keep {
-    /// The value is a whole resource: its meta fields do not concern the schema.
+    /// The value is a whole resource: its type and metadata are not subject to the schema.
     meta: bool,
     /// The value is an element of a list that preserves unknown fields.
     unknown: bool,
@@ -42,7 +42,7 @@ fn walk(value: &mut Value, node: Option<&Node>, keep: Keep, path: &Path<'_>, rem
             match (known, node.and_then(|node| node.additional_properties.as_ref())) {
                 (Some(child), _) => walk(value, Some(child), Keep::default(), &path, removed),
                 (None, Some(Additional::Schema(child))) => walk(value, Some(child), Keep::default(), &path, removed),
-                // A map of anything keeps its keys, and of its values what needs no schema: the scalars.
+                // A map of anything keeps its keys, and only those values that need no schema: scalars.
                 (None, Some(Additional::Allowed(_))) => {
                     if !preserves {
                         walk(value, None, Keep::default(), &path, removed);
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn preserved_parts_are_kept_but_for_what_they_do_specify() {
+    fn preserved_parts_keep_unknown_fields_but_prune_specified_ones() {
         let openapi = json!({"type": "object", "properties": {"spec": {"type": "object", "x-kubernetes-preserve-unknown-fields": true,
             "properties": {"known": {"type": "object", "properties": {"a": {"type": "string"}}}}}}});
         let (pruned, removed) =

@@ -33,7 +33,7 @@ pub(super) fn check(
 struct Old<'a> {
     /// The old value that this one replaces, if it can be identified.
     value: Option<&'a Value>,
-    /// The values around this one that have an old one.
+    /// The enclosing values that have an old value.
     around: Option<&'a Pair<'a>>,
 }
 
@@ -46,7 +46,7 @@ struct Pair<'a> {
 }
 
 impl Pair<'_> {
-    /// Whether this value, or one that contains it, is unchanged, so that its problem existed before. Only evaluated if there is a
+    /// Whether this value, or one that contains it, is unchanged, so that its problem existed before. Only called if there is a
     /// problem.
     fn is_unchanged(&self) -> bool {
         lists::unchanged(self.new, self.old, self.node) || self.around.is_some_and(Pair::is_unchanged)
@@ -56,7 +56,7 @@ impl Pair<'_> {
 struct Walk {
     errors: Vec<FieldError>,
     meter: Meter,
-    /// A rule took more steps than it may: no more rules are evaluated.
+    /// A rule took more steps than allowed: no more rules are evaluated.
     stopped: bool,
 }
 
@@ -105,7 +105,7 @@ impl Walk {
         let stored = old.filter(|old| !old.is_null());
         let meter = self.meter.clone();
         let bind = |value| Bound::typed(value, node, resource, &meter);
-        // With oldSelf as it is, and as an optional; each made when the first rule asks for it.
+        // With a plain and with an optional oldSelf; each is created when the first rule needs it.
         let (mut plain, mut optional): (Option<Bindings<'_>>, Option<Bindings<'_>>) = (None, None);
         for rule in &node.rules {
             let Some(compiled) = &rule.compiled else { continue };
@@ -168,7 +168,7 @@ fn violation(
     }
 }
 
-/// A message from an expression, unless it is unreadable.
+/// The message that an expression returned, unless it is unusable.
 pub(crate) fn message_of(outcome: Result<Output, EvalError>) -> Option<String> {
     let Ok(Output::String(text)) = outcome else { return None };
     let text = text.trim();

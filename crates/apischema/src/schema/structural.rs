@@ -1,4 +1,4 @@
-//! Whether a schema is structural: whether it says for every field what it is, apart from what values it may have
+//! Whether a schema is structural: whether it gives the type of every field, separately from the values that are allowed
 //! (<https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#specifying-a-structural-schema>;
 //! messages of k8s.io/apiextensions-apiserver/pkg/apiserver/schema).
 
@@ -6,7 +6,7 @@ use super::field::FieldError;
 use crate::node::{Additional, Items, Node};
 use serde_json::Value;
 
-/// The place of a node; each has its own message for a missing type.
+/// The level of a node; each level has its own message for a missing type.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Level {
     Root,
@@ -93,7 +93,7 @@ fn types(node: &Node, level: Level, path: &str, errors: &mut Vec<FieldError>) {
     }
 }
 
-/// Type and metadata of a resource are not the schema's to define.
+/// A schema may not define the type and metadata of a resource.
 fn meta_fields(node: &Node, level: Level, path: &str, errors: &mut Vec<FieldError>) {
     let resource = level == Level::Root || node.embedded_resource;
     let mut must_be = |name: &str, wanted: &str| {
@@ -123,7 +123,7 @@ fn meta_fields(node: &Node, level: Level, path: &str, errors: &mut Vec<FieldErro
     }
 }
 
-/// `anyOf: [{type: integer}, {type: string}]`, which goes with `x-kubernetes-int-or-string`.
+/// `anyOf: [{type: integer}, {type: string}]`, which is used with `x-kubernetes-int-or-string`.
 fn is_int_or_string(any_of: &[Node]) -> bool {
     matches!(any_of, [a, b] if a.kind == "integer" && b.kind == "string")
 }
@@ -133,7 +133,7 @@ fn value_validation(node: &Node, skip_any_of: bool, path: &str, errors: &mut Vec
         if skip_any_of && name.starts_with("anyOf") {
             continue;
         }
-        // The first of allOf may hold the same combination.
+        // The first entry of allOf may hold the same combination.
         let skip = index == 0 && name.starts_with("allOf") && is_int_or_string(&branch.any_of);
         nested(branch, skip, &join(path, &name), errors);
     }
@@ -144,7 +144,7 @@ fn value_validation(node: &Node, skip_any_of: bool, path: &str, errors: &mut Vec
     }
 }
 
-/// A combined schema may say which values are allowed, but not what a field is.
+/// A combined schema may restrict values, but not define what a field is.
 fn nested(node: &Node, skip_any_of: bool, path: &str, errors: &mut Vec<FieldError>) {
     value_validation(node, skip_any_of, path, errors);
     if let Some(Items::One(items)) = &node.items {

@@ -13,8 +13,8 @@ use crate::{
 use serde_json::{Number, Value};
 use std::collections::HashSet;
 
-/// Steps that all patterns may take through the strings of one value: the parts of a pattern times the bytes of a string.
-/// The engine mostly takes far fewer, but needs not.
+/// Maximum number of steps that all patterns may take through the strings of one value: the parts of a pattern times the bytes of a
+/// string. The engine usually takes far fewer, but that is not guaranteed.
 const MOST_STEPS: u64 = 64_000_000;
 
 /// Where errors are collected, and what they have in common.
@@ -32,7 +32,7 @@ impl<'a> Report<'a> {
         Self { prefix, errors: Vec::new(), steps: MOST_STEPS }
     }
 
-    /// Nobody reads more.
+    /// Whether there are as many errors as anybody would read.
     fn is_full(&self) -> bool {
         self.errors.len() >= MOST_ERRORS
     }
@@ -50,7 +50,7 @@ impl<'a> Report<'a> {
         }
     }
 
-    /// The validator reports a text once, however often it comes up.
+    /// Adds an error once, however often it occurs, as the reference's validator does.
     fn push(&mut self, error: FieldError) {
         if !self.errors.contains(&error) {
             self.errors.push(error);
@@ -67,7 +67,7 @@ impl<'a> Report<'a> {
         self.push(FieldError::type_invalid(self.field(path), &Value::from(shown), &detail));
     }
 
-    /// So is a number that its type cannot hold.
+    /// A number that its type cannot hold is reported against the whole validated value.
     fn range(&mut self, path: &Path<'_>, wanted: &str) {
         let detail = format!("Checked value must be of type {wanted} in {}", path.dotted());
         self.push(FieldError::invalid(self.join(""), &Value::from(""), &detail));
@@ -80,7 +80,7 @@ impl<'a> Report<'a> {
     }
 }
 
-/// Validates `value`. What equals its old value is not looked at: it may have become invalid, but it did so before.
+/// Validates `value`. A value that equals its old value is skipped: if it is invalid, it was so before.
 pub(super) fn check(value: &Value, old: Option<&Value>, node: &Node, path: &Path<'_>, report: &mut Report<'_>) {
     if report.is_full() || old.is_some_and(|old| lists::unchanged(value, old, node)) {
         return;
@@ -133,7 +133,7 @@ fn check_type(value: &Value, node: &Node, path: &Path<'_>, report: &mut Report<'
     if fits {
         return;
     }
-    // A format names the type more precisely than the type does, so the complaint uses it, for what has a format.
+    // A format is more precise than the type, so messages about values with a format use the format.
     let formatted = match actual {
         "integer" => Some("int64"),
         "number" => Some("float64"),
@@ -146,7 +146,7 @@ fn check_type(value: &Value, node: &Node, path: &Path<'_>, report: &mut Report<'
     }
 }
 
-/// The format, unless it means nothing for the node's type.
+/// The format, unless it has no meaning for the node's type.
 fn effective_format(node: &Node) -> Option<&str> {
     let known = match node.kind.as_str() {
         "" | "string" => is_format(&node.format, "").is_some(),
@@ -299,7 +299,7 @@ fn check_enum(value: &Value, node: &Node, path: &Path<'_>, report: &mut Report<'
     report.push(FieldError::not_supported(report.field(path), value, shown.iter().map(String::as_str)));
 }
 
-/// Counts first (a wrong count ends the check), then fields, then what is missing.
+/// Checks the number of fields first (a wrong number ends the check), then the fields, then missing ones.
 fn check_object(value: &Value, old: Option<&Value>, node: &Node, path: &Path<'_>, report: &mut Report<'_>) {
     let Value::Object(fields) = value else { return };
     let count = i64::try_from(fields.len()).unwrap_or(i64::MAX);

@@ -7,9 +7,9 @@ use std::{
     sync::LazyLock,
 };
 
-/// Whether `text` has the format; `None` when the format is unknown and so means nothing.
+/// Whether `text` has the format; `None` if the format is unknown and therefore ignored.
 pub(crate) fn matches(format: &str, text: &str) -> Option<bool> {
-    // Dashes do not count in names of formats: date-time is datetime.
+    // Dashes in format names are ignored: date-time is datetime.
     Some(match format.replace('-', "").as_str() {
         "datetime" => is_date_time(text),
         "date" => is_date(text),
@@ -171,7 +171,7 @@ fn is_hostname(text: &str) -> bool {
     text.len() <= 255 && text.split('.').all(|label| label.len() <= 63 && RULES.host_label.matches(label))
 }
 
-/// An address as Go read them before it refused leading zeros.
+/// Parses an address as Go did before it refused leading zeros.
 fn sloppy_ip(text: &str) -> Option<IpAddr> {
     if text.contains(':') {
         return text.parse().ok();
@@ -186,7 +186,7 @@ fn is_cidr(text: &str) -> bool {
     bits.bytes().all(|b| b.is_ascii_digit()) && limit.is_some_and(|limit| bits.parse::<u8>().is_ok_and(|n| n <= limit))
 }
 
-/// Whether the version digit, and if asked the variant digit, of a UUID are as they should be.
+/// Whether a UUID has one of these version digits and, if given, one of these variant digits.
 fn uuid_has(text: &str, version: &[u8], variant: Option<&[u8]>) -> bool {
     let digits: Vec<u8> = text.bytes().filter(|b| *b != b'-').map(|b| b.to_ascii_lowercase()).collect();
     digits.get(12).is_some_and(|b| version.contains(b))

@@ -1,4 +1,4 @@
-//! How Go prints values: the texts of validation errors are made with it, and clients compare them.
+//! How Go prints values: validation errors contain them, and clients compare the texts.
 
 use serde_json::{Number, Value};
 use std::fmt::Write;
@@ -32,7 +32,7 @@ pub fn quote(text: &str) -> String {
     out
 }
 
-/// Letters, digits, marks, punctuation, symbols and the ASCII space; Rust's own notion but for marks, which it escapes.
+/// Letters, digits, marks, punctuation, symbols and the ASCII space; Rust agrees, except that it escapes marks.
 fn printable(c: char) -> bool {
     c == ' ' || c == '\'' || c.is_alphanumeric() || c.escape_debug().count() == 1 || ('\u{300}'..'\u{370}').contains(&c)
 }

@@ -1,9 +1,9 @@
-//! What texts in objects may be: patterns, formats, addresses; and how Go prints values, which messages show.
+//! Which texts are allowed in objects: patterns, formats, addresses; and how Go prints the values that messages show.
 //!
 //! | module | question |
 //! |---|---|
-//! | `pattern` | regular expressions as Go's RE2 takes them, bounded in time |
-//! | `shared` | which of them are compiled already |
+//! | `pattern` | regular expressions as Go's RE2 accepts them, bounded in time |
+//! | `shared` | patterns that are compiled once and shared |
 //! | `format` `uri` | whether a text has a format |
 //! | [`gotext`] | how a Go program prints a value |
 

@@ -1,17 +1,17 @@
-//! Regular expressions as Kubernetes means them: RE2 syntax (<https://github.com/google/re2/wiki/Syntax>) on a Rust
-//! engine. The two agree but for what is translated here: Perl classes are ASCII in RE2, a bracket or a doubled
-//! operator inside a class is literal, `\Q…\E` quotes, and a brace that opens no repetition is a brace.
+//! Regular expressions as Kubernetes interprets them: RE2 syntax (<https://github.com/google/re2/wiki/Syntax>) on a
+//! Rust engine. The two agree except for what is translated here: Perl classes are ASCII in RE2, a bracket or a doubled
+//! operator inside a class is literal, `\Q…\E` quotes, and a brace that does not open a repetition is literal.
 
 use super::shared;
 use regex::{Regex, RegexBuilder};
 use serde::{Deserialize, Deserializer};
 use std::{iter::Peekable, str::Chars, sync::Arc};
 
-/// Compiled programs may use this much memory: enough for `{1,253}` of a large class, which the engine's default of
-/// 10 MiB is not, and little enough to be harmless.
+/// Compiled programs may use this much memory: enough for `{1,253}` of a large class, unlike the engine's default of 10
+/// MiB, and little enough to be harmless.
 const PROGRAM_LIMIT: usize = 32 << 20;
 
-/// How often all repetitions around a part may ask for it together (package regexp/syntax of Go).
+/// Maximum number of times that nested repetitions may repeat a part (package regexp/syntax of Go).
 const MOST_REPETITIONS: u64 = 1000;
 
 /// A `pattern` of a schema: its text, and the compiled form or what is wrong with it.
@@ -32,7 +32,7 @@ impl Pattern {
         self.compiled.as_ref().is_ok_and(|program| program.regex.is_match(text))
     }
 
-    /// The most that matching may take.
+    /// Maximum number of steps that matching may take.
     pub(crate) fn steps(&self, text: &str) -> u64 {
         self.compiled.as_ref().map_or(0, |program| program.steps(text))
     }
@@ -48,7 +48,7 @@ impl<'de> Deserialize<'de> for Pattern {
 #[derive(Debug, Clone)]
 pub(crate) struct Program {
     pub(crate) regex: Regex,
-    /// About how many parts it consists of, repeated ones counted as often as they may come.
+    /// About how many parts it consists of, with repeated parts counted as often as they may be repeated.
     pub(crate) parts: u64,
 }
 
@@ -65,24 +65,25 @@ impl Program {
         Ok(Self { regex, parts })
     }
 
-    /// The most that going through a text may take: every part is tried at every byte.
+    /// Maximum number of steps through a text: every part is tried at every byte.
     pub(crate) fn steps(&self, text: &str) -> u64 {
         self.parts.saturating_mul(text.len() as u64)
     }
 }
 
-/// Parts of an alternative that is being read, or of a group.
+/// The parts counted so far of the alternative or group that is being read.
 #[derive(Default)]
 struct Parts {
     all: u64,
-    /// What a repetition would repeat.
+    /// Parts that a repetition operator would repeat if it came next.
     last: u64,
-    /// How often the repetitions inside of that, and of anything before it, ask for a part of theirs.
+    /// The highest number of times that nested repetitions repeat one of those parts; `repeated` covers all parts so
+    /// far.
     last_repeated: u64,
     repeated: u64,
 }
 
-/// Parts of a class named by its properties, and of any character: some hundred ranges of UTF-8, and ten.
+/// Parts of a class named by a Unicode property (a few hundred ranges of UTF-8), and of "any character" (ten).
 const CLASS_PARTS: u64 = 200;
 const ANY_PARTS: u64 = 10;
 
@@ -90,7 +91,7 @@ impl Parts {
     /// Counts the parts of a translated expression. Syntax errors are left to the compiler.
     ///
     /// # Errors
-    /// A repetition that Go does not take.
+    /// A repetition that Go refuses.
     fn count(regex: &str) -> Result<u64, String> {
         let mut open = vec![Self::default()];
         let mut rest = regex.chars().peekable();
@@ -135,7 +136,7 @@ impl Parts {
     /// `n`, `n,` or `n,m` times.
     fn repeat(&mut self, times: &str) -> Result<(), String> {
         let (least, most) = times.split_once(',').unwrap_or((times, times));
-        // Digits only, but they may be many.
+        // Only digits, but there may be too many for the type.
         let number = |text: &str| text.parse::<u64>().unwrap_or(u64::MAX);
         let count = if most.is_empty() { number(least) } else { number(most).max(number(least)) }.max(1);
         self.last_repeated = self.last_repeated.saturating_mul(count);
@@ -157,7 +158,7 @@ fn class_parts(rest: &mut Peekable<Chars<'_>>) -> u64 {
         match c {
             ']' if !first => break,
             '\\' if matches!(rest.next(), Some('p' | 'P')) => parts += CLASS_PARTS,
-            // A named class in its own brackets.
+            // A named class, such as `[:alpha:]`.
             '[' => while rest.next_if(|c| *c != ']').is_some() {},
             c if c.is_ascii() => {}
             c => parts += c.len_utf8() as u64,

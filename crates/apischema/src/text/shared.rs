@@ -1,5 +1,5 @@
-//! Patterns that several schemas have: compiled once, for as long as one of them is in use. Every kind with conditions has the
-//! same two, and a definition is compiled when it is judged and again when it is served.
+//! Patterns that several schemas share: compiled once and kept while one of the schemas is in use. Every kind with conditions has
+//! the same two patterns, and a definition is compiled when it is validated and again when it is served.
 
 use super::Program;
 use parking_lot::Mutex;
@@ -8,7 +8,7 @@ use std::{
     sync::{Arc, LazyLock, Weak},
 };
 
-/// Entries below which those that nobody uses any more are not worth looking for.
+/// Below this number of entries, it is not worth looking for unused ones.
 const FEW: usize = 64;
 
 static SHARED: LazyLock<Mutex<Shared>> = LazyLock::new(Mutex::default);
@@ -16,7 +16,7 @@ static SHARED: LazyLock<Mutex<Shared>> = LazyLock::new(Mutex::default);
 #[derive(Default)]
 struct Shared {
     programs: HashMap<String, Weak<Program>>,
-    /// Entries at which those that nobody uses are dropped: twice those that were used the last time.
+    /// Number of entries at which unused ones are dropped: twice the number that was in use the last time.
     full: usize,
 }
 
@@ -28,7 +28,7 @@ pub(super) fn program(source: &str) -> Result<Arc<Program>, String> {
     if let Some(program) = SHARED.lock().programs.get(source).and_then(Weak::upgrade) {
         return Ok(program);
     }
-    // Not while others wait: a pattern may take long.
+    // Compiled without holding the lock: a pattern may take long.
     let program = Arc::new(Program::compile(source)?);
     let mut shared = SHARED.lock();
     if shared.programs.len() >= shared.full {
@@ -51,7 +51,7 @@ mod tests {
         assert!(Arc::ptr_eq(&first, &program(source).unwrap()));
         assert!(program("(of-this-test").is_err());
         drop(first);
-        // As many more as there is room for, used by nobody.
+        // Fills the remaining room with unused entries.
         let room = SHARED.lock().full.max(super::FEW);
         (0..=room).for_each(|number| drop(program(&format!("^of-this-test-{number}$"))));
         assert!(!SHARED.lock().programs.contains_key(source));

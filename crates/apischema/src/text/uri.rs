@@ -58,7 +58,7 @@ impl Uri {
         after.rsplit_once(':').map_or("", |(_, port)| port)
     }
 
-    /// The path with everything escaped that must be.
+    /// The path, with everything escaped that has to be.
     pub(crate) fn escaped_path(&self) -> String {
         if self.path.bytes().all(|b| is_path_byte(b) || b"!'()*[]%".contains(&b)) {
             return self.path.clone();
@@ -83,7 +83,7 @@ impl Uri {
     }
 }
 
-/// Unreserved bytes and those a path may hold unescaped (RFC 3986 section 3.3, as net/url reads it).
+/// Unreserved bytes and those that a path may contain unescaped (RFC 3986 section 3.3, as net/url reads it).
 fn is_path_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"-_.~$&+,/:;=@".contains(&byte)
 }
@@ -98,7 +98,7 @@ fn split_scheme(text: &str) -> Result<(&str, &str), &'static str> {
             _ => break,
         }
     }
-    // net/url refuses a colon in the first segment of a relative path; such a path is no request URI either.
+    // net/url refuses a colon in the first segment of a relative path; such a path is not a request URI either.
     Ok(("", text))
 }
 

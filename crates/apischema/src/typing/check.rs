@@ -1,6 +1,7 @@
-//! What is wrong with an expression before it is ever evaluated: syntax, names nobody declared, fields the schema does
-//! not have, operators on types they do not take. The engine has no type checker; this one knows what schemas say and
-//! takes everything else for `dyn`, so it may miss a mistake but never sees one that is not there.
+//! What is wrong with an expression before it is ever evaluated: syntax errors, undeclared names, fields that the
+//! schema does not have, operators on types that they do not accept. The engine has no type checker; this one knows
+//! what schemas say and treats everything else as `dyn`, so it may miss a mistake but never reports one that is not
+//! there.
 
 use super::{
     infer::Checker,
@@ -12,11 +13,11 @@ use cel::{
 };
 use std::collections::BTreeSet;
 
-/// Why an expression is not taken.
+/// Why an expression is refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CompileError {
     text: String,
-    /// The text lists places in the expression, rather than being about all of it.
+    /// The text lists positions in the expression, rather than being about the whole expression.
     located: bool,
 }
 
@@ -25,7 +26,8 @@ impl CompileError {
         Self { text: text.into(), located: false }
     }
 
-    /// The complaint about an expression; `what` names it, with a trailing space, when it is not the main one.
+    /// The error message about an expression; `what` names the expression, with a trailing space, if it is not the main
+    /// one.
     pub(crate) fn worded(&self, what: &str) -> String {
         if self.located { format!("{what}compilation failed: {}", self.text) } else { self.text.clone() }
     }
@@ -116,8 +118,8 @@ pub(super) fn fields_of(expr: &IdedExpr, variable: &str) -> Vec<String> {
     found
 }
 
-/// Notes the fields that are read from variables as `b` of `a.b`; false when one of them stands anywhere else, so that all of it
-/// may be read.
+/// Collects the fields that are read from variables, such as `b` of `a.b`; false if a variable is used in any other way, so that
+/// all of it may be read.
 pub(super) fn selects(expr: &IdedExpr, variables: &[&str], fields: &mut BTreeSet<String>) -> bool {
     let is_variable =
         |expr: &IdedExpr| matches!(&expr.expr, Expr::Ident(name) if variables.contains(&name.trim_start_matches('.')));
@@ -135,7 +137,7 @@ mod tests {
     use crate::cel::expression::{Expression, parse};
 
     #[test]
-    fn fields_are_told_from_the_whole() {
+    fn selected_fields_are_distinguished_from_use_of_the_whole() {
         for (source, fields) in [
             ("self.metadata.name == self.spec.node.name", Some("metadata spec")),
             ("has(self.a) && oldSelf.b in ['x', self.c] && {'k': self.d}.k > 1", Some("a b c d")),

@@ -1,4 +1,4 @@
-//! Compiling: from a text to an expression that its variables allow.
+//! Compiles a text into an expression that uses its variables correctly.
 
 use super::{
     check::{CompileError, check, deeper_than, fields_of, selects, syntax_errors},
@@ -24,7 +24,7 @@ const MAX_DEPTH: usize = 160;
 const DEEP: usize = 24;
 /// Expressions whose brackets nest deeper than this are parsed on a stack of their own.
 const NESTED: usize = 6;
-/// Or that are longer than this, in bytes.
+/// Expressions longer than this, in bytes, are too.
 const LONG: usize = 200;
 /// Size of that stack, in bytes: twice what the longest expressions needed.
 const PARSER_STACK: usize = 64 << 20;
@@ -50,19 +50,19 @@ impl Expression {
         Ok(Self::new(source, program, deep))
     }
 
-    /// The names read from the variable of that name, as `b` in `a.b`.
+    /// The fields that are read from this variable, such as `b` in `a.b`.
     pub(crate) fn fields_of(&self, variable: &str) -> Vec<String> {
         fields_of(self.program.expression(), variable)
     }
 
-    /// The fields that are selected of these variables, and nothing else is read of them; `None` when more may be.
+    /// The fields that are selected from these variables, if nothing else of them is read; otherwise `None`.
     pub(crate) fn selects(&self, variables: &[&str]) -> Option<BTreeSet<String>> {
         let mut fields = BTreeSet::new();
         selects(self.program.expression(), variables, &mut fields).then_some(fields)
     }
 
-    /// The most that one evaluation may cost, in the units of the API server. `scope` is the one the expression was
-    /// compiled for, `root` what its `self` is.
+    /// The most that one evaluation may cost, in the units of the API server. `scope` is the one that the expression
+    /// was compiled for, and `root` is the schema of its `self`.
     pub(crate) fn cost<'a>(&self, scope: &Scope<'a>, root: Declared<'a>) -> u64 {
         let estimate = || estimate(self.program.expression(), scope, root);
         if self.deep { on_stack(EVALUATION_STACK, estimate).unwrap_or(u64::MAX) } else { estimate() }

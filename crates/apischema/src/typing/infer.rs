@@ -1,4 +1,4 @@
-//! Infers the types of expressions, and finds what cannot be.
+//! Infers the types of expressions, and finds type errors.
 
 use super::{
     signatures,
@@ -15,7 +15,7 @@ use std::collections::HashMap;
 #[derive(Debug, Default)]
 pub(super) struct Kinds<'a> {
     types: HashMap<u64, Type<'a>>,
-    /// Calls of functions with a qualified name, such as `optional.of`, which look like those of a method.
+    /// Calls of functions with a qualified name, such as `optional.of`, which look like method calls.
     qualified: HashMap<u64, String>,
 }
 
@@ -24,13 +24,13 @@ impl<'a> Kinds<'a> {
         self.types.get(&expr.id).cloned().unwrap_or(Type::Dyn)
     }
 
-    /// The name of the function that is called, if it is a qualified one.
+    /// The name of the called function, if it is qualified.
     pub(super) fn qualified(&self, call: &IdedExpr) -> Option<&str> {
         self.qualified.get(&call.id).map(String::as_str)
     }
 }
 
-/// Infers types and collects what cannot be.
+/// Infers types and collects type errors.
 pub(super) struct Checker<'s, 'a> {
     scope: &'s Scope<'a>,
     locals: Vec<(String, Type<'a>)>,
@@ -90,7 +90,7 @@ impl<'s, 'a> Checker<'s, 'a> {
         }
     }
 
-    /// Maps are known by the type of their values, as long as all keys are strings.
+    /// A map type consists of the type of its values, as long as all keys are strings.
     fn map(&mut self, map: &MapExpr) -> Type<'a> {
         let entries: Vec<_> = map.entries.iter().map(|entry| self.entry(&entry.expr)).collect();
         let named = entries.iter().all(|(key, _)| *key == Type::String);
@@ -187,7 +187,7 @@ impl<'s, 'a> Checker<'s, 'a> {
         signatures::result_of(&call.func_name, receiver, &args)
     }
 
-    /// Patterns, times and durations that are written out must be ones.
+    /// Literal patterns, times and durations must be valid.
     fn literal_argument(&mut self, call: &CallExpr) {
         let Some(argument) = call.args.last() else { return };
         let Expr::Literal(LiteralValue::String(text)) = &argument.expr else { return };
@@ -274,7 +274,7 @@ impl<'s, 'a> Checker<'s, 'a> {
         match (a, b) {
             (Type::Timestamp, Type::Timestamp) => Type::Duration,
             (Type::Timestamp, Type::Duration) | (Type::Duration, Type::Timestamp) => Type::Timestamp,
-            // Of two lists of anything one may know its elements.
+            // If one list has elements of unknown type, the other may still know its own.
             (Type::List(one), Type::List(other)) if **one == Type::Dyn => Type::List(other.clone()),
             _ if a == b && !(time(a) && name == operators::MULTIPLY) => a.clone(),
             _ if a.is_scalar() && b.is_scalar() => {

@@ -3,11 +3,11 @@
 use super::types::Type;
 use crate::cel::library::comprehension;
 
-/// Names of types, which are values.
+/// Names of types, which are values too.
 pub(super) const TYPE_NAMES: [&str; 12] =
     ["int", "uint", "double", "bool", "string", "bytes", "list", "map", "null_type", "type", "dyn", "optional_type"];
 
-/// Conversions and functions that are called alone.
+/// Conversions and functions that are not methods.
 const GLOBAL: [&str; 39] = [
     "size",
     "int",
@@ -50,7 +50,7 @@ const GLOBAL: [&str; 39] = [
     "format.uri",
 ];
 
-/// More formats, which come last only to keep the list above readable.
+/// More formats, in a list of their own only to keep the one above readable.
 const FORMATS: [&str; 7] = [
     "format.dns1123LabelPrefix",
     "format.dns1123SubdomainPrefix",
@@ -61,7 +61,7 @@ const FORMATS: [&str; 7] = [
     "format.datetime",
 ];
 
-/// Methods only strings have. (`indexOf`, `reverse` and `size` are methods of lists too.)
+/// Methods that only strings have. (`indexOf`, `reverse` and `size` are methods of lists too.)
 const OF_STRINGS: [&str; 17] = [
     "charAt",
     "contains",
@@ -177,7 +177,7 @@ pub(super) fn refuses(method: &str, receiver: &Type<'_>) -> bool {
     }
 }
 
-/// The type of what a function returns, where it is made of its arguments.
+/// The return type of a function, if it depends on the arguments.
 fn made_of<'a>(name: &str, args: &[Type<'a>]) -> Option<Type<'a>> {
     match (name, args) {
         (comprehension::KEYS, [Type::List(_)]) | ("lists.range", _) => Some(Type::List(Box::new(Type::Int))),
@@ -218,7 +218,7 @@ const PREDICATES: [&str; 26] = [
     "bool",
 ];
 
-/// The type of what a function returns.
+/// The return type of a function.
 pub(super) fn result_of<'a>(name: &str, receiver: Option<&Type<'a>>, args: &[Type<'a>]) -> Type<'a> {
     if let Some(made) = made_of(name, args) {
         return made;

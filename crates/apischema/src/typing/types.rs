@@ -4,7 +4,7 @@ use super::value::exposed;
 use crate::{cel::escape::escape, node::Node};
 use std::fmt;
 
-/// The type of an expression. `Dyn` is any type, or one that is not known.
+/// The type of an expression. `Dyn` is any type, or an unknown one.
 #[derive(Debug, Clone)]
 pub(super) enum Type<'a> {
     Dyn,
@@ -22,12 +22,12 @@ pub(super) enum Type<'a> {
     List(Box<Type<'a>>),
     /// A map with string keys.
     Map(Box<Type<'a>>),
-    /// An object with the fields of a schema; and those of every resource, if it is one.
+    /// An object with the fields of a schema; if `true`, also with those of every resource.
     Object(&'a Node, bool),
     /// The metadata of a resource.
     Metadata,
     Optional(Box<Type<'a>>),
-    /// A type of Kubernetes' own, by name.
+    /// A type that Kubernetes adds, by name.
     Named(&'static str),
 }
 
@@ -135,7 +135,7 @@ impl<'a> Type<'a> {
         matches!(self, Self::Int | Self::Uint | Self::Double)
     }
 
-    /// What values of either type have in common.
+    /// The type of values that have one of the two types: `Dyn` unless they are equal.
     pub(super) fn join(self, other: Self) -> Self {
         if self == other { self } else { Self::Dyn }
     }
@@ -162,13 +162,13 @@ impl<'a> Scope<'a> {
         self
     }
 
-    /// The expression must be a bool; the complaint when it certainly is not.
+    /// The expression must be a bool; `complaint` is the error if it certainly is not.
     pub(crate) fn must_be_bool(mut self, complaint: &'static str) -> Self {
         self.result = Some((Type::Bool, complaint));
         self
     }
 
-    /// The expression must be a string; the complaint when it certainly is not.
+    /// The expression must be a string; `complaint` is the error if it certainly is not.
     pub(crate) fn must_be_string(mut self, complaint: &'static str) -> Self {
         self.result = Some((Type::String, complaint));
         self

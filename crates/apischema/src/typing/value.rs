@@ -1,5 +1,5 @@
-//! What an expression sees of a JSON value that has a schema: its types, its field names escaped, and nothing it does not
-//! declare.
+//! What an expression sees of a JSON value that has a schema: values typed by the schema, field names escaped, and nothing that the
+//! schema does not declare.
 
 use crate::{
     cel::{
@@ -23,8 +23,8 @@ use std::{collections::BTreeSet, sync::Arc};
 const METADATA_FIELDS: [&str; 2] = ["name", "generateName"];
 
 impl<'v> Bound<'v> {
-    /// JSON as its schema types it, for the rules of the schema: of an object what they look at. `resource`: the value is a
-    /// whole resource, with type and metadata.
+    /// JSON as its schema types it, for the rules of the schema. An object has only the fields that they read. `resource`: the
+    /// value is a whole resource, with type and metadata.
     pub(crate) fn typed(value: &'v Value, node: &'v Node, resource: bool, meter: &Meter) -> Self {
         let binder = Binder { meter };
         Self(match value {
@@ -43,7 +43,7 @@ fn whole(number: &Number) -> i64 {
     number.as_i64().unwrap_or_else(from_float)
 }
 
-/// Some formats are types of their own. Text that does not have its format stays text.
+/// Some formats are types of their own. A text that does not match its format stays a string.
 fn string<'v>(text: &'v str, format: &str) -> Box<dyn Val + 'v> {
     let parsed: Option<Box<dyn Val + 'v>> = match format {
         "byte" => STANDARD.decode(text).ok().map(|bytes| Box::new(CelBytes::from(bytes)) as _),
@@ -81,7 +81,7 @@ impl Binder<'_> {
         Box::new(List::new(items.iter().map(element).collect(), order, self.meter))
     }
 
-    /// `only`: the names, as expressions have them, of the fields that are looked at.
+    /// `only`: the (escaped) names of the fields that are read.
     fn object<'v>(
         self,
         fields: &'v Map<String, Value>,

@@ -24,9 +24,9 @@ pub(crate) struct Column {
 #[derive(Clone, Copy)]
 enum Text {
     Here(&'static str),
-    /// A field of `metadata` explains itself.
+    /// The description of a field of `metadata` in the published schema.
     Metadata(&'static str),
-    /// The published schema explains a field of a type.
+    /// The description of a field of a type in the published schema.
     Field(fn(&mut SchemaGenerator) -> Schema, &'static str),
 }
 
@@ -278,7 +278,7 @@ static SERVICE: &[Column] = &[
         .wide(),
 ];
 
-/// `80/TCP`, or `80:30080/TCP` when nodes serve it too.
+/// `80/TCP`, or `80:30080/TCP` if nodes serve it too.
 fn service_port(port: &Value) -> String {
     let number = |field| port.get(field).and_then(Value::as_i64).unwrap_or_default();
     let protocol = text(port, &["protocol"]);
@@ -309,7 +309,7 @@ fn pairs(labels: Option<&Value>) -> String {
 }
 
 static NETWORK_POLICY: &[Column] = &[
-    Column::new("Pod-Selector", "Pods that the policy is for.", |o, _| {
+    Column::new("Pod-Selector", "Pods that the policy applies to.", |o, _| {
         or_none(&crate::scale::selector_text(object::at(o, &["spec", "podSelector"]).unwrap_or(&Value::Null)))
     }),
     AGE,
@@ -317,14 +317,12 @@ static NETWORK_POLICY: &[Column] = &[
 
 static PRIORITY_CLASS: &[Column] = &[
     Column::new("Value", "The priority of pods of the class.", |o, _| number(o, &["value"])).integer(),
-    Column::new("Global-Default", "Whether pods without a class are of this one.", |o, _| {
+    Column::new("Global-Default", "Whether pods without a class get this one.", |o, _| {
         (o.get("globalDefault") == Some(&Value::Bool(true))).into()
     })
     .boolean(),
     AGE,
-    Column::new("PreemptionPolicy", "Whether its pods take the place of others.", |o, _| {
-        string(o, &["preemptionPolicy"])
-    }),
+    Column::new("PreemptionPolicy", "Whether its pods may preempt others.", |o, _| string(o, &["preemptionPolicy"])),
 ];
 
 static WEBHOOKS: &[Column] =
@@ -381,7 +379,7 @@ static DAEMON_SET: &[Column] = &[
 
 static REPLICA_SET: &[Column] = &[
     Column::new("Desired", "Replicas that are wanted.", |o, _| number(o, &["spec", "replicas"])).integer(),
-    Column::new("Current", "Replicas there are.", |o, _| number(o, &["status", "replicas"])).integer(),
+    Column::new("Current", "Replicas that exist.", |o, _| number(o, &["status", "replicas"])).integer(),
     Column::new("Ready", "Replicas that are ready.", |o, _| number(o, &["status", "readyReplicas"])).integer(),
     AGE,
 ];

@@ -10,7 +10,7 @@ use weir_apischema::schema::FieldError;
 const NAME_LABEL: &str = "kubernetes.io/metadata.name";
 /// Finalizer of a namespace's content, in `spec.finalizers`.
 pub(crate) const NAMESPACE_FINALIZER: &str = "kubernetes";
-/// Bound of all values of a ConfigMap or Secret together.
+/// Maximum size of all values of a ConfigMap or Secret together.
 const LARGEST_DATA: i64 = 1 << 20;
 const LONGEST_KEY: usize = 253;
 
@@ -30,7 +30,7 @@ pub(super) const NAMESPACE: Rules = Rules {
             object::set(namespace, "spec", json!({"finalizers": [NAMESPACE_FINALIZER]}));
             object::set(namespace, "status", json!({"phase": "Active"}));
         }
-        // Finalizers of the content are removed through /finalize only.
+        // Only /finalize removes the finalizers of the content.
         Some(old) => object::put(namespace, "spec", old.get("spec").cloned()),
     },
     ..Rules::NONE
@@ -131,7 +131,7 @@ fn validate_immutable(new: &Value, old: Option<&Value>, fields: &[&str]) -> Vec<
     errors
 }
 
-/// Whether the content of a deleted namespace may go on existing.
+/// Whether the content of a namespace has been finalized: `spec.finalizers` is empty.
 pub(crate) fn is_finalized(namespace: &Value) -> bool {
     list(namespace, &["spec", "finalizers"]).is_empty()
 }

@@ -1,4 +1,4 @@
-//! CustomResourceDefinition: validation, acceptance, and the resources it brings.
+//! CustomResourceDefinition: validation, acceptance, and the resources it defines.
 
 use crate::built_in::{Rules, metadata_definitions};
 use crate::{
@@ -104,7 +104,7 @@ fn validate_versions(crd: &Value, old: Option<&Value>) -> Vec<FieldError> {
     errors
 }
 
-/// What versions have in common is given once, at the top of the spec; errors are reported there.
+/// Parts that are the same in all versions belong at the top of the spec; errors in them are reported there.
 fn validate_parts(versions: &[Value], old: Option<&Value>) -> Vec<FieldError> {
     let shared = |path: &[&str]| versions.windows(2).all(|two| object::at(&two[0], path) == object::at(&two[1], path));
     let (schemas, columns, fields) =
@@ -174,7 +174,7 @@ fn validate_columns(columns: &[Value], place: &str) -> Vec<FieldError> {
     errors
 }
 
-/// Fields that one version may be selected by (`MaxSelectableFields` of `k8s.io/apiextensions-apiserver`).
+/// Maximum number of selectable fields of one version (`MaxSelectableFields` of `k8s.io/apiextensions-apiserver`).
 const SELECTABLE_FIELDS: i64 = 8;
 
 fn validate_selectable(fields: &[Value], schema: &Value, place: &str) -> Vec<FieldError> {
@@ -257,7 +257,7 @@ pub(crate) fn establish(crd: &mut Value, taken: &BTreeSet<String>, now: &str) {
     object::set(crd, "status", status);
 }
 
-/// The schema that was compiled last: a definition is judged, and then served.
+/// The last compiled schema: a definition is validated and then served, which both need it.
 static LAST: Mutex<Option<(Value, Arc<Schema>)>> = Mutex::new(None);
 
 fn compiled(schema: &Value) -> Result<Arc<Schema>, Vec<FieldError>> {
@@ -284,7 +284,7 @@ pub(crate) fn resources(crd: &Value, revision: u64) -> Vec<Arc<Resource>> {
         .collect()
 }
 
-/// `None` for a schema that does not compile, which validation has refused before.
+/// `None` if the schema does not compile, which validation rules out.
 fn resource(crd: &Value, version: &Value, revision: u64) -> Option<Resource> {
     let spec = |path: &[&str]| text(crd, &[&["spec"], path].concat()).to_owned();
     let schema = object::at(version, &["schema", "openAPIV3Schema"]).unwrap_or(&Value::Null);

@@ -1,4 +1,4 @@
-//! Events: one store, served by the core group and by `events.k8s.io` with other field names.
+//! Events: stored once, and served both by the core group and, with other field names, by `events.k8s.io`.
 
 use crate::built_in::Rules;
 use crate::object::{self, text};

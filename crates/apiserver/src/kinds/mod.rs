@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`columns`], `pod_summary` | printer columns of these kinds; the line about a pod |
 //! | [`core`] | Namespace, ConfigMap, Secret, ServiceAccount, Lease |
-//! | [`node`], [`pod`], [`workload`] | what their names say; workloads are Deployment, DaemonSet, ReplicaSet |
+//! | [`node`], [`pod`], [`workload`] | the kinds they are named after; workloads are Deployment, DaemonSet, ReplicaSet and Service |
 //! | [`policy`] | PodDisruptionBudget, NetworkPolicy, PriorityClass, admission policies |
 //! | [`event`] | the two groups that share one store of events |
 //! | [`definition`] | CustomResourceDefinition |

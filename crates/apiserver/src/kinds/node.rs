@@ -19,7 +19,7 @@ const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 pub(super) const NODE: Rules = Rules {
     default: |node| {
         object::edit(node, "spec", |spec| {
-            // Two spellings of one field; the single one wins where they differ.
+            // Two forms of one field; the singular one wins if they differ.
             if let Some(cidr) = spec.get("podCIDR").cloned() {
                 if spec.get("podCIDRs").and_then(|c| c.get(0)) != Some(&cidr) {
                     spec.insert("podCIDRs".into(), json!([cidr]));
@@ -39,7 +39,7 @@ pub(super) const NODE: Rules = Rules {
             }
         });
     },
-    // Until a controller has seen the node Ready, nothing shall be scheduled there (TaintNodesByCondition).
+    // Nothing may be scheduled on the node before a controller has seen it Ready (TaintNodesByCondition).
     admit: |node, old| {
         if old.is_none() {
             object::edit(node, "spec", |spec| {

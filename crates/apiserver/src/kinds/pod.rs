@@ -11,7 +11,7 @@ use weir_apischema::schema::FieldError;
 
 /// Permissions of files that come from a ConfigMap or a Secret: 0644.
 const FILE_MODE: u32 = 0o644;
-/// How long a pod tolerates a node that is gone (DefaultTolerationSeconds).
+/// How long a pod tolerates a node that is not ready or unreachable (DefaultTolerationSeconds).
 const TOLERATION_SECONDS: u32 = 300;
 const DEFAULT_GRACE_SECONDS: u32 = 30;
 
@@ -167,7 +167,7 @@ pub(super) fn validate_spec(owner: &Value, path: &str) -> Vec<FieldError> {
     errors
 }
 
-/// Fields of a running pod that may change.
+/// Fields of an existing pod that may change.
 const MUTABLE: [&str; 5] =
     ["activeDeadlineSeconds", "terminationGracePeriodSeconds", "tolerations", "schedulingGates", "nodeSelector"];
 
@@ -186,7 +186,7 @@ fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
         spec
     };
     let (mut before, mut after) = (fixed(old), fixed(new));
-    // Binding is the one way a node name may appear.
+    // Only a binding may set the node name.
     if text(&before, &["nodeName"]).is_empty() {
         object::remove(&mut after, "nodeName");
         object::remove(&mut before, "nodeName");

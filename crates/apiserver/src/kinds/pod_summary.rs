@@ -1,8 +1,8 @@
 //! A pod in one line of a table (`printPod` of `k8s.io/kubernetes/pkg/printers/internalversion`).
 //!
-//! 1. The status is the phase, or the pod's reason for it, unless its containers say more.
-//! 2. While init containers run or wait, it is `Init:` and the state of the first of them. Those that keep running (restartPolicy
-//!    `Always`) count from their start, and then with the other containers.
+//! 1. The status is the phase, or the pod's reason for it, unless the state of its containers is more specific.
+//! 2. While init containers run or wait, it is `Init:` and the state of the first of them. Sidecars (init containers with
+//!    restartPolicy `Always`) no longer count as init containers once they have started, but with the other containers.
 //! 3. After that it is the reason of the first container that waits or has ended. A pod with some completed and some running
 //!    containers is `Running`, or `NotReady` if it is not ready.
 //! 4. A pod that is being deleted and has not ended is `Terminating`; `Unknown` when its node is lost.
@@ -17,11 +17,11 @@ pub(super) struct Summary {
     pub(super) containers: usize,
     pub(super) status: String,
     pub(super) restarts: i64,
-    /// When the last container that was started again had ended, RFC 3339; empty if none was.
+    /// When the most recently restarted container had ended, RFC 3339; empty if none was restarted.
     pub(super) last_restart: String,
 }
 
-/// What the containers of one list add.
+/// The restarts of the containers of one list.
 #[derive(Default)]
 struct Restarts {
     count: i64,
@@ -31,7 +31,7 @@ struct Restarts {
 impl Restarts {
     fn add(&mut self, status: &Value) {
         self.count += status.get("restartCount").and_then(Value::as_i64).unwrap_or_default();
-        // Times of one format are in the order of their texts.
+        // Times in one format sort like their texts.
         let ended = text(status, &["lastState", "terminated", "finishedAt"]);
         if ended > self.last.as_str() {
             ended.clone_into(&mut self.last);
@@ -67,25 +67,25 @@ fn ending(ended: &Value) -> String {
 
 /// The line about a pod.
 pub(super) fn summary(pod: &Value) -> Summary {
-    let stays = |container: &&Value| text(container, &["restartPolicy"]) == "Always";
-    let beside: Vec<&Value> = list(pod, &["spec", "initContainers"]).iter().filter(stays).collect();
-    let goes_on = |status: &Value| beside.iter().any(|c| text(c, &["name"]) == text(status, &["name"]));
+    let is_restartable = |container: &&Value| text(container, &["restartPolicy"]) == "Always";
+    let sidecars: Vec<&Value> = list(pod, &["spec", "initContainers"]).iter().filter(is_restartable).collect();
+    let is_sidecar = |status: &Value| sidecars.iter().any(|c| text(c, &["name"]) == text(status, &["name"]));
     let mut line = Summary {
         ready: 0,
-        containers: list(pod, &["spec", "containers"]).len() + beside.len(),
+        containers: list(pod, &["spec", "containers"]).len() + sidecars.len(),
         status: phase(pod),
         restarts: 0,
         last_restart: String::new(),
     };
-    let (mut all, mut of_beside) = (Restarts::default(), Restarts::default());
+    let (mut all, mut of_sidecars) = (Restarts::default(), Restarts::default());
     let mut initialising = false;
     for (index, status) in list(pod, &["status", "initContainerStatuses"]).iter().enumerate() {
         all.add(status);
-        if goes_on(status) {
-            of_beside.add(status);
+        if is_sidecar(status) {
+            of_sidecars.add(status);
         }
-        match at_initialising(pod, status, index, goes_on(status)) {
-            None => line.ready += usize::from(goes_on(status) && is_on(status, "ready")),
+        match init_state(pod, status, index, is_sidecar(status)) {
+            None => line.ready += usize::from(is_sidecar(status) && is_on(status, "ready")),
             Some(what) => {
                 line.status = format!("Init:{what}");
                 initialising = true;
@@ -94,7 +94,7 @@ pub(super) fn summary(pod: &Value) -> Summary {
         }
     }
     if !initialising || holds(pod, "Initialized") {
-        all = of_beside;
+        all = of_sidecars;
         running(pod, &mut line, &mut all);
     }
     if object::is_deleting(pod) {
@@ -116,20 +116,20 @@ fn phase(pod: &Value) -> String {
     }
 }
 
-/// The state of an init container; `None` if it is done, or keeps running.
-fn at_initialising(pod: &Value, status: &Value, index: usize, goes_on: bool) -> Option<String> {
+/// The state of an init container; `None` if it has completed, or is a sidecar that has started.
+fn init_state(pod: &Value, status: &Value, index: usize, is_sidecar: bool) -> Option<String> {
     let ended = state(status, "terminated");
     if ended.is_some_and(|ended| ended.get("exitCode").and_then(Value::as_i64).unwrap_or_default() == 0) {
         return None;
     }
-    if goes_on && is_on(status, "started") {
+    if is_sidecar && is_on(status, "started") {
         return None;
     }
     if let Some(ended) = ended {
         return Some(ending(ended));
     }
-    let waits_for = state(status, "waiting").map(|waiting| text(waiting, &["reason"]));
-    Some(match waits_for {
+    let reason_to_wait = state(status, "waiting").map(|waiting| text(waiting, &["reason"]));
+    Some(match reason_to_wait {
         Some(reason) if !reason.is_empty() && reason != "PodInitializing" => reason.to_owned(),
         _ => format!("{index}/{}", list(pod, &["spec", "initContainers"]).len()),
     })
@@ -138,11 +138,12 @@ fn at_initialising(pod: &Value, status: &Value, index: usize, goes_on: bool) -> 
 /// The state of the containers once the pod is initialised.
 fn running(pod: &Value, line: &mut Summary, restarts: &mut Restarts) {
     let mut some_run = false;
-    // The first one has the last word.
+    // In reverse, so that the first container decides.
     for status in list(pod, &["status", "containerStatuses"]).iter().rev() {
         restarts.add(status);
-        let waits_for = state(status, "waiting").map(|waiting| text(waiting, &["reason"])).filter(|r| !r.is_empty());
-        if let Some(reason) = waits_for {
+        let reason_to_wait =
+            state(status, "waiting").map(|waiting| text(waiting, &["reason"])).filter(|r| !r.is_empty());
+        if let Some(reason) = reason_to_wait {
             reason.clone_into(&mut line.status);
         } else if let Some(ended) = state(status, "terminated") {
             line.status = ending(ended);
@@ -175,7 +176,7 @@ mod tests {
         let waiting = |name: &str, reason: &str| json!({"name": name, "state": {"waiting": {"reason": reason}}, "restartCount": 3});
         let done =
             json!({"name": "i", "state": {"terminated": {"exitCode": 0, "reason": "Completed"}}, "restartCount": 7});
-        let beside = json!({"name": "s", "started": true, "ready": true, "state": {"running": {}}, "restartCount": 1});
+        let sidecar = json!({"name": "s", "started": true, "ready": true, "state": {"running": {}}, "restartCount": 1});
         let cases = [
             (json!({"phase": "Pending"}), "0/3 0", "Pending"),
             (json!({"phase": "Failed", "reason": "Evicted"}), "0/3 0", "Evicted"),
@@ -193,7 +194,7 @@ mod tests {
             (json!({"initContainerStatuses": [ended("", 3)]}), "0/3 0", "Init:ExitCode:3"),
             (json!({"initContainerStatuses": [done, waiting("s", "PodInitializing")]}), "0/3 10", "Init:1/2"),
             (
-                json!({"phase": "Running", "initContainerStatuses": [done, beside], "containerStatuses": [running]}),
+                json!({"phase": "Running", "initContainerStatuses": [done, sidecar], "containerStatuses": [running]}),
                 "2/3 3",
                 "Running",
             ),
@@ -218,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_being_deleted_says_so() {
+    fn a_pod_being_deleted_is_shown_as_terminating() {
         let pod = |status: Value| json!({"metadata": {"deletionTimestamp": "2026-01-02T03:04:05Z"}, "status": status});
         assert_eq!(summary(&pod(json!({"phase": "Running"}))).status, "Terminating");
         assert_eq!(summary(&pod(json!({"phase": "Succeeded"}))).status, "Succeeded");

@@ -61,7 +61,7 @@ pub(super) const NETWORK_POLICY: Rules = Rules {
     ..Rules::NONE
 };
 
-/// Highest value of a class that is not the system's (`HighestUserDefinablePriority`).
+/// Highest value of a user-defined class (`HighestUserDefinablePriority`).
 const HIGHEST_PRIORITY: i64 = 1_000_000_000;
 
 pub(super) const PRIORITY_CLASS: Rules = Rules {

@@ -106,8 +106,8 @@ impl FieldSet {
         }
     }
 
-    /// Removes the members of `other`. Costs as much as the smaller of the two is large: an object may have thousands of
-    /// owners, and a write thousands of fields.
+    /// Removes the members of `other`. The cost is proportional to the smaller of the two: an object may have thousands of owners,
+    /// and a write thousands of fields.
     pub(crate) fn subtract(&mut self, other: &Self) {
         self.member &= !other.member;
         if self.children.len() <= other.children.len() {
@@ -128,7 +128,7 @@ impl FieldSet {
         }
     }
 
-    /// The members that are in both. Costs as much as the smaller of the two is large.
+    /// The members that are in both. The cost is proportional to the smaller of the two.
     pub(crate) fn intersection(&self, other: &Self) -> Self {
         if self.children.len() > other.children.len() {
             return other.intersection(self);
@@ -208,7 +208,7 @@ fn compare<'v>(
         let fields = |v: Option<&'v Value>| v.and_then(Value::as_object);
         let (before, after) = (fields(old).unwrap_or(&none), fields(new).unwrap_or(&none));
         let (mut before, mut after) = (before.iter().peekable(), after.iter().peekable());
-        // Both are in the order of their names.
+        // Both are sorted by name.
         while let Some(name) = [before.peek(), after.peek()].into_iter().flatten().map(|(name, _)| *name).min() {
             let old = before.next_if(|(own, _)| *own == name).map(|(_, value)| value);
             let new = after.next_if(|(own, _)| *own == name).map(|(_, value)| value);
@@ -241,11 +241,10 @@ fn compare<'v>(
     }
 }
 
-/// Elements of a list that is looked through rather than sorted.
+/// Up to this many elements, a list is scanned rather than sorted.
 const FEW: usize = 32;
 
-/// Whether two lists have the same elements, each once and in the same order, by what tells elements apart: so it is when a
-/// condition changes.
+/// Whether two lists have elements with the same keys, each once and in the same order. This is so when a condition changes.
 fn are_aligned(old: &[Value], new: &[Value], kind: &ListKind, list: Shape<'_>) -> bool {
     let ListKind::Map(keys) = kind else { return false };
     let is_same =
@@ -256,7 +255,7 @@ fn are_aligned(old: &[Value], new: &[Value], kind: &ListKind, list: Shape<'_>) -
         && new.iter().enumerate().all(|(at, item)| !new[..at].iter().any(|other| is_same(item, other)))
 }
 
-/// The value of a key of an element, or what it is when it is left out.
+/// The value of a key of an element, or its default if it is left out.
 fn identity<'v>(item: &'v Value, key: &str, list: Shape<'v>) -> Option<&'v Value> {
     item.get(key).or_else(|| list.items().key_default(key))
 }
@@ -293,7 +292,7 @@ pub(crate) fn display(path: &[&str]) -> String {
     path.iter().map(element).collect()
 }
 
-/// Removes from a value the fields and list elements that lead to something in `gone` and to nothing in `kept`.
+/// Removes from a value the fields and list elements that lead to a member of `gone` and to none of `kept`.
 pub(crate) fn remove(value: &mut Value, gone: &FieldSet, kept: &FieldSet, shape: Shape<'_>) {
     match value {
         Value::Object(map) => {
@@ -308,7 +307,7 @@ pub(crate) fn remove(value: &mut Value, gone: &FieldSet, kept: &FieldSet, shape:
         }
         Value::Array(list) if gone.children.keys().any(|element| !element.starts_with("f:")) => {
             let kind = shape.list_kind();
-            // Of repeated elements only the first is meant.
+            // Among repeated elements, only the first counts.
             let mut seen = BTreeSet::new();
             list.retain_mut(|item| {
                 let element = element(item, kind, shape);

@@ -1,7 +1,7 @@
-//! Ownership after a plain write, changed in place: only the parts of each entry that the write concerns are touched.
+//! Ownership after a plain write, updated in place: only the parts of each entry that the write affects are touched.
 //!
-//! This is the short way for entries that this server wrote itself, so that their `fieldsV1` is in the one form it writes.
-//! What clients make of `managedFields` goes the long way, as sets in memory.
+//! This is the fast path for entries that this server wrote itself, so that the form of their `fieldsV1` is known. `managedFields`
+//! that clients have changed take the slow path, as sets in memory.
 
 use super::{
     field_set::{Difference, FieldSet},
@@ -72,7 +72,7 @@ fn order(entry: &Value) -> (&str, Option<&str>, &str, &str, &str) {
     (text("operation"), time, text("manager"), text("apiVersion"), text("subresource"))
 }
 
-/// Removes the members of `other`; whether nothing is left. Costs as much as the smaller of the two is large.
+/// Removes the members of `other`; returns whether nothing is left. The cost is proportional to the smaller of the two.
 fn subtract(own: &mut Map<String, Value>, other: &FieldSet) -> bool {
     let stays = (own.is_empty() || own.contains_key(SELF)) && !other.member;
     let without = |below: &mut Value, child| below.as_object_mut().is_some_and(|below| subtract(below, child));
@@ -139,7 +139,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_short_way_ends_where_the_long_one_does(
+        fn the_fast_path_agrees_with_the_slow_one(
             writes in proptest::collection::vec((node(), 0..4_usize, 0..3_u8), 1..12)
         ) {
             const MANAGERS: [&str; 4] = ["a", "b", "c", "d"];

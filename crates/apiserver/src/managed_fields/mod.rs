@@ -84,7 +84,7 @@ impl Entry {
     }
 }
 
-/// All entries, as owners in memory.
+/// All entries, decoded.
 #[derive(Clone, Debug, Default, PartialEq)]
 struct Owners(Vec<Entry>);
 
@@ -94,7 +94,7 @@ impl Owners {
         object::list(object, &["metadata", "managedFields"]).iter().map(Entry::read).collect::<Option<_>>().map(Self)
     }
 
-    /// The owners a write starts from: those the client sent, unless it sent none or nonsense.
+    /// The owners that a write starts from: those that the client sent, unless it sent none or invalid ones.
     fn for_write(old: &Value, new: &Value) -> Self {
         let sent = Self::read(new).filter(|owners| !owners.0.is_empty());
         sent.or_else(|| Self::read(old)).unwrap_or_default()
@@ -159,7 +159,7 @@ impl Owners {
         set_entries(object, self.0.iter().map(Entry::write).collect());
     }
 
-    /// Plain writers come and go; only the last ones keep a name.
+    /// Merges the entries of the oldest plain writers into one; only the most recent ones keep their name.
     fn merge_oldest(&mut self) {
         let updates = |entries: &[Entry]| entries.iter().filter(|e| e.operation == Operation::Update).count();
         for _ in UPDATE_ENTRIES..updates(&self.0) {
@@ -215,7 +215,7 @@ fn difference(old: &Value, new: &Value, shape: Shape<'_>, writer: &Writer<'_>) -
 /// Records a plain write. `old` is the object before it, or the kind's empty object on create.
 pub(crate) fn update(old: &Value, new: &mut Value, shape: Shape<'_>, writer: &Writer<'_>) {
     if object::list(new, &["metadata", "managedFields"]) == [json!({})] {
-        // The documented way to give up all ownership.
+        // The documented way to clear all ownership.
         object::edit_meta(new, |meta| meta.remove("managedFields"));
         return;
     }
@@ -229,7 +229,7 @@ pub(crate) fn update(old: &Value, new: &mut Value, shape: Shape<'_>, writer: &Wr
     owners.write(new);
 }
 
-/// The entries as this server wrote them, when the client did not change them.
+/// The entries as this server wrote them, if the client did not change them.
 fn kept(old: &Value, new: &mut Value) -> Option<Vec<Value>> {
     const ENTRIES: [&str; 2] = ["metadata", "managedFields"];
     let (before, sent) = (object::list(old, &ENTRIES), object::list(new, &ENTRIES));
@@ -255,7 +255,7 @@ fn set_entries(object: &mut Value, entries: Vec<Value>) {
 /// Applies `applied` to `live` on behalf of the writer.
 ///
 /// # Errors
-/// A conflict with every field that others own and that would change, unless `force`.
+/// A conflict that lists every field that others own and that would change, unless `force`.
 pub(crate) fn apply(
     live: &Value,
     applied: &Value,
@@ -303,10 +303,11 @@ pub(crate) fn apply(
     Ok(merged)
 }
 
-/// kubectl can also apply on the client side; what it applied is in an annotation, and it may continue here.
+/// kubectl can also apply on the client side. It records what it applied in an annotation, and may switch to
+/// server-side apply.
 const KUBECTL: &str = "kubectl";
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-/// Longest value of annotations together (`k8s.io/apimachinery/pkg/api/validation`).
+/// Maximum total size of annotations (`k8s.io/apimachinery/pkg/api/validation`).
 const LONGEST_ANNOTATIONS: usize = 256 << 10;
 
 fn last_applied(object: &Value) -> Option<&str> {
@@ -364,7 +365,7 @@ fn without_server_fields(applied: &Value) -> Value {
     applied
 }
 
-/// Lays `applied` over `live`.
+/// Merges `applied` into `live`.
 fn merge(live: &mut Value, applied: &Value, shape: Shape<'_>) {
     match (live, applied, shape.list_kind()) {
         (Value::Object(live), Value::Object(applied), _) if !shape.is_atomic_map() => {
@@ -433,7 +434,7 @@ fn conflict(conflicts: &[(&Entry, FieldSet)]) -> Failure {
     Failure::apply_conflict(message, causes)
 }
 
-/// What keeps an applied object from being one of its kind (`sigs.k8s.io/structured-merge-diff`, package typed).
+/// The reason why an applied object does not fit its kind, if any (`sigs.k8s.io/structured-merge-diff`, package typed).
 pub(crate) fn untypable(applied: &Map<String, Value>, shape: Shape<'_>) -> Option<String> {
     let mut search = Search { path: Vec::new() };
     let typed = applied.iter().filter(|(name, _)| *name != "apiVersion" && *name != "kind");
@@ -476,7 +477,7 @@ impl<'v> Search<'v> {
         })
     }
 
-    /// Elements of a keyed list have their keys, and no two have the same.
+    /// Elements of a keyed list must have their keys, and no two the same.
     fn elements(&self, list: &[Value], shape: Shape<'_>) -> Option<String> {
         let kind @ ListKind::Map(keys) = shape.list_kind() else { return None };
         let mut seen = HashSet::new();
@@ -511,7 +512,7 @@ mod tests {
 
     /// Applies on objects so large that a cost per pair of fields, or of owners and fields, would take minutes.
     #[test]
-    fn applying_costs_as_much_as_there_is() {
+    fn applying_takes_linear_time() {
         const MANY: usize = 10_000;
         let started = Instant::now();
         let ports = |from: usize| -> Value {
@@ -543,7 +544,7 @@ mod tests {
     }
 
     #[test]
-    fn a_conflict_names_what_somebody_may_read() {
+    fn a_conflict_names_a_readable_number_of_fields() {
         let data =
             |value: &str| -> Map<String, Value> { (0..20_000).map(|n| (format!("{n}"), json!(value))).collect() };
         let of = |value: &str| json!({"metadata": {"name": "c"}, "data": data(value)});
@@ -558,7 +559,7 @@ mod tests {
     }
 
     #[test]
-    fn elements_have_their_keys_once() {
+    fn elements_have_their_keys_and_are_unique() {
         let service = |ports: Value| json!({"spec": {"ports": ports}}).as_object().cloned().unwrap();
         let resource = kinds::built_in().find(|r| r.kind == "Service").unwrap();
         let complaint = |ports: Value| untypable(&service(ports), resource.types().root());

@@ -18,7 +18,7 @@ pub(crate) struct Writer<'a> {
     pub(crate) ignored: &'a [&'a str],
 }
 
-/// How a writer came to own its fields.
+/// The operation by which a writer came to own its fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Operation {
     Apply,

@@ -1,20 +1,21 @@
-//! JSON patches, applied one operation at a time within bounds: a `copy` into what it copies doubles size and depth.
+//! JSON patches, applied one operation at a time within bounds: a `copy` of a value into itself doubles size and depth.
 
 use crate::{bounds::DEEPEST, status::Failure};
 use json_patch::PatchOperation;
 use serde_json::Value;
 use weir_apischema::weight::{LARGEST_DRAFT, Weight};
 
-/// Operations of one JSON patch; more could keep the server busy for long (`k8s.io/apiserver`).
+/// Maximum number of operations in one JSON patch; more could keep the server busy for long (`k8s.io/apiserver`).
 pub(super) const MOST_OPERATIONS: usize = 10_000;
 /// Bytes that the `copy` operations of one patch may add (`JSONPatchMaxCopyBytes` of `k8s.io/apiserver`).
 const LARGEST_COPY: usize = LARGEST_DRAFT;
-/// Values that the operations of one patch may touch beyond those they bring: a tenth of a second of work.
+/// Maximum number of values that the operations of one patch may touch, apart from those they contain: a tenth of a
+/// second of work.
 const MOST_WORK: usize = 10_000_000;
-/// A list shifts this many of its elements in the time in which one value is looked at.
+/// Shifting this many elements of a list takes as long as looking at one value.
 const SHIFTED_AT_ONCE: usize = 16;
 
-/// A JSON patch, applied.
+/// Applies a JSON patch.
 pub(crate) fn apply(object: &Value, patch: &json_patch::Patch) -> Result<Value, Failure> {
     let mut patched = object.clone();
     let mut spent = Spent::default();
@@ -34,7 +35,7 @@ struct Spent {
 }
 
 impl Spent {
-    /// Counts an operation before it happens. One that cannot be applied is for others to refuse.
+    /// Counts an operation before it is applied. An operation that cannot be applied is refused later.
     fn charge(&mut self, object: &Value, operation: &PatchOperation) -> Result<(), Failure> {
         let at = |path: &str| object.pointer(path).map(Weight::of).unwrap_or_default();
         let (brought, shifts) = match operation {
@@ -69,7 +70,7 @@ impl Spent {
     }
 }
 
-/// What it costs to make room, or close the gap, in the list that a path leads into.
+/// The cost of shifting elements of the list that a path leads into, for an insertion or a removal.
 fn shifted(object: &Value, path: &str) -> usize {
     let list = path.rsplit_once('/').filter(|(_, last)| *last != "-").and_then(|(list, _)| object.pointer(list));
     let list = list.and_then(Value::as_array);
@@ -87,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn copies_into_themselves_end_before_they_are_deep_or_large() {
+    fn copies_of_a_value_into_itself_are_bounded() {
         let object = json!({"data": {"a": "x"}});
         let deep = |n: u32| -> Value {
             let path = |k: u32| format!("/data{}", "/d".repeat(2_usize.pow(k)));
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_patch_may_not_work_for_long() {
+    fn the_work_of_a_patch_is_bounded() {
         let object = json!({"list": vec![0; 500_000], "other": {}});
         let back_and_forth = json!([{"op": "move", "from": "/list", "path": "/other/list"},
             {"op": "move", "from": "/other/list", "path": "/list"}]);
@@ -153,7 +154,7 @@ mod tests {
 
         /// Within bounds, the result equals the library's, and every result is within bounds.
         #[test]
-        fn bounds_change_nothing_else(operations in proptest::collection::vec(any_operation(), 0..40)) {
+        fn within_bounds_results_equal_those_of_the_library(operations in proptest::collection::vec(any_operation(), 0..40)) {
             let object = json!({"a": {"b": {"l": [1, {"a": 2}]}}, "l": [[], {}], "b": "text"});
             let operations = Value::from(operations);
             let patch: json_patch::Patch = serde_json::from_value(operations.clone()).unwrap();

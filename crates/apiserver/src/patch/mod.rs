@@ -30,7 +30,7 @@ const JSON: &str = "application/json-patch+json";
 const MERGE: &str = "application/merge-patch+json";
 const STRATEGIC: &str = "application/strategic-merge-patch+json";
 const APPLY_YAML: &str = "application/apply-patch+yaml";
-/// Kinds of patches that custom kinds take.
+/// Kinds of patches that custom kinds accept.
 pub(crate) const OF_CUSTOM_KINDS: [&str; 3] = [JSON, MERGE, APPLY_YAML];
 
 impl Patch {
@@ -63,7 +63,7 @@ fn parse_json(bytes: &[u8]) -> Result<Value, Failure> {
     body::json(bytes).map_err(|why| Failure::bad_request(format!("error decoding patch: {why}")))
 }
 
-/// A merge patch, applied. What it replaces is not copied first: a list of conditions is most of an object.
+/// Applies a merge patch. Values that it replaces are not copied first: a list of conditions can be most of an object.
 pub(crate) fn apply_merge(object: &Value, patch: &Value) -> Value {
     let Value::Object(changes) = patch else { return patch.clone() };
     let nothing = Map::new();
@@ -95,7 +95,7 @@ mod tests {
         #![proptest_config(ProptestConfig { failure_persistence: None, rng_seed: proptest::test_runner::RngSeed::Fixed(7), ..ProptestConfig::default() })]
 
         #[test]
-        fn a_merge_patch_does_what_another_implementation_does(object in any_value(), patch in any_value()) {
+        fn a_merge_patch_agrees_with_another_implementation(object in any_value(), patch in any_value()) {
             let mut patched = object.clone();
             json_patch::merge(&mut patched, &patch);
             prop_assert_eq!(apply_merge(&object, &patch), patched);

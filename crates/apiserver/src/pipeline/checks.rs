@@ -1,4 +1,4 @@
-//! What a write must agree with: its endpoint, its namespace, and the client's knowledge of the object.
+//! Checks that a write agrees with its endpoint, its namespace, and its preconditions.
 
 use super::Write;
 use crate::{
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::sync::Arc;
 
 impl Write<'_> {
-    /// `apiVersion` and `kind` may be left out, but not contradict the endpoint.
+    /// `apiVersion` and `kind` may be left out, but must not contradict the endpoint.
     pub(super) fn check_kind(&self, new: &mut Value) -> Result<(), Failure> {
         let (version, kind) = (self.resource.api_version(), self.resource.kind.as_str());
         if !new.is_object() {
@@ -83,7 +83,7 @@ impl Write<'_> {
         self.check_namespace_field(new)
     }
 
-    /// New objects need a namespace that exists and stays; returns it.
+    /// New objects need a namespace that exists and is not being deleted; returns it.
     pub(super) fn check_namespace(&self, name: &str) -> Result<Option<Arc<Object>>, Failure> {
         let namespace = self.current_namespace()?;
         if namespace.as_ref().is_some_and(|namespace| is_deleting(&namespace.value())) {

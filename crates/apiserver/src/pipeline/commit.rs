@@ -14,7 +14,8 @@ use serde_json::Value;
 use std::{ops::ControlFlow, sync::Arc};
 
 impl Write<'_> {
-    /// Definitions are written one after the other, whatever they define: each is judged by the names that others have.
+    /// Definitions are written one after the other, whatever they define: validating one requires the names of all
+    /// others.
     pub(super) fn one_definition(&self) -> Option<MutexGuard<'_, ()>> {
         (*self.resource.storage == *definition::STORAGE).then(|| self.host.definitions())
     }
@@ -25,7 +26,7 @@ impl Write<'_> {
         self.commit(writer, prepared)?.ok_or_else(|| Failure::already_exists(self.resource, &name))
     }
 
-    /// Whether a write is done without a turn, because it changes nothing.
+    /// Completes a write that stores nothing, without waiting for a turn.
     pub(super) fn settle(&self, prepared: Prepared) -> ControlFlow<Written, Prepared> {
         let Prepared { basis: Basis::Object { stored, old }, new, .. } = &prepared else {
             return ControlFlow::Continue(prepared);
@@ -40,7 +41,7 @@ impl Write<'_> {
         ControlFlow::Break(Written { code: prepared.code, outcome, warnings: prepared.warnings })
     }
 
-    /// Stores what was worked out; `None` when the object has changed since.
+    /// Stores the computed object; `None` if the stored one has changed since.
     pub(super) fn commit(&self, writer: &mut Writer<'_>, prepared: Prepared) -> Result<Option<Written>, Failure> {
         let Prepared { name, new, code, warnings, basis, .. } = prepared;
         let key = Key::new(self.namespace, &name);
@@ -57,7 +58,7 @@ impl Write<'_> {
         Ok(Some(Written { code, outcome, warnings }))
     }
 
-    /// Stores the object, or removes it when it was only waiting for its last finalizer.
+    /// Stores the object, or removes it if it was only waiting for its last finalizer to go.
     fn store(&self, writer: &mut Writer<'_>, key: Key, new: Value, old: Option<Value>) -> Outcome {
         let finished = is_deleting(&new) && !has_finalizers(&new) && !self.has_content(&new);
         let previous = old.map(|old| stored_form(self.resource, old));
@@ -77,7 +78,7 @@ impl Write<'_> {
         Outcome::Stored(stored)
     }
 
-    /// A namespace goes when its content has gone.
+    /// Whether this is a namespace whose content has not been finalized; it stays until then.
     fn has_content(&self, object: &Value) -> bool {
         self.resource.is("", "namespaces") && !core::is_finalized(object)
     }
@@ -113,7 +114,7 @@ mod tests {
         written.map(|written| written.outcome).map_err(|failure| failure.message)
     }
 
-    /// Somebody has the turn and does not give it up: whatever is refused, and what changes nothing, does not wait for it.
+    /// Another writer holds the turn throughout: writes that are refused or change nothing do not wait for it.
     #[test]
     fn only_what_is_stored_waits_for_its_turn() {
         let server = with_map(json!({"a": "b"}));
@@ -132,7 +133,7 @@ mod tests {
 
     /// Writers of the same object conflict all the time; no client notices, and nothing is lost.
     #[test]
-    fn writes_that_meet_are_worked_out_anew() {
+    fn conflicting_writes_are_computed_again() {
         const WRITERS: usize = 8;
         const WRITES: usize = 50;
         let server = Arc::new(with_map(json!({})));

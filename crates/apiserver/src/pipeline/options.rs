@@ -18,15 +18,15 @@ pub(crate) struct Options {
     pub(crate) dry_run: bool,
     pub(crate) manager: String,
     pub(crate) field_validation: FieldValidation,
-    /// What the request itself says of them, as admission sees it.
+    /// The options as given in the request, for admission.
     pub(crate) given: Map<String, Value>,
 }
 
 impl Options {
-    /// Those that a request names.
+    /// The options of a request.
     ///
     /// # Errors
-    /// A value that an option does not have.
+    /// If an option does not have the given value.
     pub(crate) fn read(request: &Request) -> Result<Self, Failure> {
         let query = &request.query;
         let dry_run = match query.get("dryRun") {

@@ -1,4 +1,4 @@
-//! Cluster roles that are the sum of others: `aggregationRule`.
+//! Cluster roles that aggregate others: `aggregationRule`.
 //!
 //! Source: `pkg/controller/clusterroleaggregation` of github.com/kubernetes/kubernetes.
 
@@ -14,8 +14,8 @@ use std::sync::Arc;
 /// Table of the cluster roles.
 const CLUSTER_ROLES: &str = "clusterroles";
 
-/// Brings the rules of cluster roles that are the sum of others up to date. A sum may be part of another one, so it
-/// goes on until nothing changes, at most once for each role.
+/// Brings the rules of aggregated cluster roles up to date. One may be part of another, so this is repeated until
+/// nothing changes, at most once for each role.
 pub(crate) fn aggregate(writer: &mut Writer<'_>) {
     let storage: Arc<str> = format!("{CLUSTER_ROLES}{SUFFIX}").into();
     let stored = |writer: &Writer<'_>| -> Vec<Value> {
@@ -32,7 +32,7 @@ pub(crate) fn aggregate(writer: &mut Writer<'_>) {
     }
 }
 
-/// The rules a role should have, if it is a sum and has others.
+/// The rules that an aggregated role should have, if its present ones differ.
 fn rules(role: &Value, roles: &[Value]) -> Option<Value> {
     role.get("aggregationRule")?;
     let mut rules: Vec<&Value> = Vec::new();
@@ -57,7 +57,7 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_sum_has_every_rule_of_what_it_selects_once() {
+    fn an_aggregated_role_has_every_selected_rule_once() {
         let rule = |resource: &str| json!({"verbs": ["get"], "apiGroups": [""], "resources": [resource]});
         let sum = json!({"metadata": {"name": "sum"}, "aggregationRule": {"clusterRoleSelectors": [
             {"matchLabels": {"add": "yes"}}, {"matchExpressions": [{"key": "add", "operator": "Exists"}]}]}, "rules": null});

@@ -1,5 +1,6 @@
-//! Nobody grants what they do not hold: writing a role takes its rules, or the verb `escalate`; binding one takes its
-//! rules, or the verb `bind` (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping>).
+//! Nobody can grant rights that they do not hold: writing a role requires holding its rules, or the verb `escalate`; binding one
+//! requires holding its rules, or the verb `bind`
+//! (<https://kubernetes.io/docs/reference/access-authn-authz/rbac/#privilege-escalation-prevention-and-bootstrapping>).
 
 use super::grants::{Attributes, Authorization, Grants, Rule, SUFFIX, is_allowed};
 use crate::{
@@ -11,7 +12,8 @@ use crate::{
 use serde_json::{Value, json};
 use weir_apischema::{policy::User, text::gotext};
 
-/// Maximum number of combinations of verbs, groups, resources and names in all rules: each is looked up among the writer's rights.
+/// Maximum number of combinations of verbs, groups, resources and names in all rules: each of them is checked against the writer's
+/// rights.
 const MOST_COMBINATIONS: usize = 20_000;
 
 /// A write of a role or a binding.
@@ -41,7 +43,7 @@ impl Grant<'_> {
         if self.is_role() {
             let mut rules = list(self.new, &["rules"]).to_vec();
             if at(self.new, &["aggregationRule"]).is_some() && self.changes(&["aggregationRule"]) {
-                // A sum may later contain anything.
+                // An aggregated role may later contain anything.
                 rules.push(json!({"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}));
                 rules.push(json!({"verbs": ["*"], "nonResourceURLs": ["*"]}));
             }
@@ -67,7 +69,7 @@ impl Grant<'_> {
         Some((rules, "bind", kind, name))
     }
 
-    /// Refuses a role or a binding that gives what its writer does not hold.
+    /// Refuses a role or a binding that grants rights that its writer does not hold.
     pub(crate) fn check(&self, grants: &Grants, authorization: Authorization, tables: &Tables) -> Result<(), Failure> {
         if authorization == Authorization::AlwaysAllow {
             return Ok(());
@@ -90,7 +92,7 @@ impl Grant<'_> {
         };
         if rules.iter().map(combinations).sum::<usize>() > MOST_COMBINATIONS {
             let why = format!(
-                "its rules give more than {MOST_COMBINATIONS} single permissions, each of which user {} would have to hold",
+                "its rules give more than {MOST_COMBINATIONS} individual permissions, each of which user {} would have to hold",
                 gotext::quote(&self.user.username)
             );
             return Err(Failure::forbidden(self.resource, meta(self.new, "name"), &why));

@@ -4,8 +4,8 @@
 //! are left out.
 //!
 //! 1. `cluster-admin` may do everything; `system:masters` are bound to it.
-//! 2. `view` reads what is in a namespace, except secrets, roles and bindings. `edit` also writes it, including secrets. `admin`
-//!    also manages roles and bindings in the namespace.
+//! 2. `view` reads the objects in a namespace, except secrets, roles and bindings. `edit` also writes it, including secrets.
+//!    `admin` also manages roles and bindings in the namespace.
 //! 3. The last three are aggregated: a role with the label of one is added to it.
 
 use crate::object;
@@ -15,10 +15,10 @@ const GROUP: &str = "rbac.authorization.k8s.io";
 const READ: [&str; 3] = ["get", "list", "watch"];
 const WRITE: [&str; 5] = ["create", "delete", "deletecollection", "patch", "update"];
 
-/// What users of a namespace work with.
+/// Resources that users of a namespace may read and write.
 const CORE: [&str; 4] = ["configmaps", "pods", "serviceaccounts", "services"];
 const APPS: [&str; 5] = ["daemonsets", "deployments", "deployments/scale", "replicasets", "replicasets/scale"];
-/// What they look at only.
+/// Resources that they may only read.
 const LOOKED_AT: [&str; 5] = ["events", "namespaces", "namespaces/status", "pods/log", "pods/status"];
 
 fn rule(verbs: &[&str], group: &str, resources: &[&str]) -> Value {
@@ -42,7 +42,7 @@ fn with_rules(mut role: Value, rules: Vec<Value>) -> Value {
     role
 }
 
-fn sum(name: &str, part_of: Option<&str>) -> Value {
+fn aggregated(name: &str, part_of: Option<&str>) -> Value {
     let mut sum = role(name, part_of);
     let selected = json!([{"matchLabels": {(label(name)): "true"}}]);
     object::set(&mut sum, "aggregationRule", json!({"clusterRoleSelectors": selected}));
@@ -75,9 +75,9 @@ fn roles() -> Vec<Value> {
         with_rules(role("system:aggregate-to-view", Some("view")), view),
         with_rules(role("system:aggregate-to-edit", Some("edit")), edit),
         with_rules(role("system:aggregate-to-admin", Some("admin")), admin),
-        sum("view", Some("edit")),
-        sum("edit", Some("admin")),
-        sum("admin", None),
+        aggregated("view", Some("edit")),
+        aggregated("edit", Some("admin")),
+        aggregated("admin", None),
     ]
 }
 

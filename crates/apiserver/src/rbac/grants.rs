@@ -9,7 +9,7 @@ use crate::{
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 
-/// What decides about the rights of users.
+/// What determines the rights of users.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Authorization {
     /// Stored roles and bindings.
@@ -25,16 +25,17 @@ pub(crate) struct Attributes<'a> {
     /// E.g. `get`.
     pub(crate) verb: &'a str,
     pub(crate) group: &'a str,
-    /// Plural name; empty for a path that is no resource.
+    /// Plural name; empty for a path that is not a resource.
     pub(crate) resource: &'a str,
     pub(crate) subresource: &'a str,
     pub(crate) namespace: &'a str,
     pub(crate) name: &'a str,
-    /// Where there is no resource.
+    /// The path of a request that is not for a resource.
     pub(crate) path: &'a str,
 }
 
-/// Rules of a role, for some subjects, in one namespace or everywhere. What bindings share is stored once.
+/// The rules of a role, granted to some subjects, in one namespace or everywhere. Bindings of the same role share its
+/// rules.
 #[derive(Debug)]
 pub(super) struct Grant {
     pub(super) binding: Arc<Binding>,
@@ -65,7 +66,7 @@ pub(super) struct Rule {
     pub(super) paths: Vec<String>,
 }
 
-/// All grants; replaced as a whole when a role or a binding changes, but read again is only what has changed.
+/// All grants; replaced as a whole when a role or a binding changes, but only changed objects are read again.
 #[derive(Debug, Default)]
 pub(crate) struct Grants {
     pub(super) grants: Vec<Grant>,
@@ -80,7 +81,7 @@ type Read<T> = BTreeMap<Key, (u64, Arc<T>)>;
 
 pub(super) const SUFFIX: &str = ".rbac.authorization.k8s.io";
 
-/// Reads a table, but for what has been read before.
+/// Reads a table, except for objects that have been read before.
 fn read<T: ?Sized>(tables: &Tables, plural: &str, before: &Read<T>, read: impl Fn(&Value) -> Arc<T>) -> Read<T> {
     let table = tables.table(&format!("{plural}{SUFFIX}"));
     let objects = table.into_iter().flat_map(|table| table.range("", None));
@@ -92,13 +93,13 @@ fn read<T: ?Sized>(tables: &Tables, plural: &str, before: &Read<T>, read: impl F
 }
 
 impl Grants {
-    /// Whether a change of this table changes the grants.
+    /// Whether changes of this table affect the grants.
     pub(crate) fn concerns(storage: &str) -> bool {
         storage.ends_with(SUFFIX)
     }
 
-    /// Whether a change of this table changes cluster roles that are the sum of others.
-    pub(crate) fn concerns_sums(storage: &str) -> bool {
+    /// Whether changes of this table affect aggregated cluster roles.
+    pub(crate) fn concerns_aggregation(storage: &str) -> bool {
         storage.strip_suffix(SUFFIX) == Some("clusterroles")
     }
 
@@ -226,7 +227,7 @@ pub(crate) fn is_allowed(grants: &Grants, user: &User, wanted: &Attributes<'_>) 
         || grants.allow(user, wanted)
 }
 
-/// The response to a user without the right.
+/// The response to a user without this right.
 pub(crate) fn refusal(user: &User, wanted: &Attributes<'_>) -> Failure {
     let (who, verb) = (&user.username, wanted.verb);
     if wanted.resource.is_empty() {
@@ -292,9 +293,9 @@ mod tests {
         assert!(!is_allowed(&grants, &known, &get("/metrics")));
     }
 
-    /// A role is read once, however many bindings name it, and again only when it has changed.
+    /// A role is read once, however many bindings name it, and again only if it has changed.
     #[test]
-    fn what_bindings_share_is_there_once() {
+    fn bindings_share_the_rules_of_a_role() {
         let server = crate::ApiServer::new(crate::Settings::default()).unwrap();
         let state = &server.state;
         let registry = state.registry();

@@ -1,6 +1,6 @@
 //! Loops with two variables: `list.all(i, v, …)`, `map.exists(k, v, …)`, `existsOne`, `transformList`, `transformMap`
-//! (<https://pkg.go.dev/github.com/google/cel-go/ext#TwoVarComprehensions>). The engine's loops have one variable: these
-//! are rewritten to a loop over the positions or keys, with one over the single element there inside.
+//! (<https://pkg.go.dev/github.com/google/cel-go/ext#TwoVarComprehensions>). The engine's loops have one variable, so these are
+//! rewritten as two nested loops: the outer one over the positions or keys, the inner one over the single element there.
 
 use cel::{
     DeclarationError, Env, ExecutionError,
@@ -51,7 +51,7 @@ struct Loop {
     over: IdedExpr,
     key: String,
     value: String,
-    /// A condition, if there is one, and what is done with each element.
+    /// `body` is evaluated only for elements that meet the condition, if there is one.
     condition: Option<IdedExpr>,
     body: IdedExpr,
 }
@@ -118,7 +118,7 @@ impl Builder<'_, '_> {
         })))
     }
 
-    /// The positions or keys of what the loop goes over, and a list of the one element at the current one.
+    /// The positions or keys that the loop iterates over, and a list of the one element at the current one.
     fn ranges(&mut self, over: IdedExpr, key: &str) -> (IdedExpr, IdedExpr) {
         let keys = self.call(KEYS, vec![over.clone()]);
         let key = self.ident(key);
@@ -126,7 +126,7 @@ impl Builder<'_, '_> {
         (keys, self.list(vec![element]))
     }
 
-    /// Two loops that accumulate alike: the inner one starts where the outer one is.
+    /// Two nested loops with one accumulator: the inner one starts with the current value of the outer one.
     fn accumulate(&mut self, of: Loop, start: IdedExpr, step: IdedExpr) -> IdedExpr {
         let step = match of.condition {
             Some(condition) => {
@@ -142,7 +142,7 @@ impl Builder<'_, '_> {
         self.fold(keys, &of.key, start, always, inner)
     }
 
-    /// `@result && body` or `@result || body`, for as long as that can change.
+    /// `@result && body` or `@result || body`, until the result can no longer change.
     fn logical(&mut self, range: IdedExpr, var: &str, operator: &str, body: IdedExpr) -> IdedExpr {
         let conjunction = operator == operators::LOGICAL_AND;
         let (start, current) = (self.bool(conjunction), self.result());
@@ -154,7 +154,7 @@ impl Builder<'_, '_> {
     }
 }
 
-/// What a rewritten loop goes over, and the loop over one element inside, whose variable is the second one. `None` for
+/// The range of a rewritten loop, and the inner loop over one element, which holds the second variable. `None` for
 /// loops with one variable.
 pub(crate) fn loop_over_pairs(outer: &ComprehensionExpr) -> Option<(&IdedExpr, &ComprehensionExpr)> {
     let Expr::Call(CallExpr { func_name, args, .. }) = &outer.iter_range.expr else { return None };

@@ -37,7 +37,7 @@ fn bool<'b, 'v>(value: bool) -> Eval<'b, 'v> {
     Ok(CowVal::owned(CelBool::from(value)))
 }
 
-/// The elements of an argument; the overload was picked for lists, so there are some.
+/// The elements of an argument, which is a list because the overload was chosen for lists.
 fn elements<'a, 'v>(args: &'a [CowVal<'_, 'v>], index: usize) -> Result<&'a [Box<dyn Val + 'v>], ExecutionError> {
     let list = args.get(index).and_then(|arg| arg.as_ref().downcast_ref::<CelList>());
     list.map(CelList::inner).ok_or_else(ExecutionError::missing_argument_or_target)

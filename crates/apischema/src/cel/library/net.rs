@@ -7,12 +7,12 @@ use cel::{
 };
 use std::net::IpAddr;
 
-/// An address: no zone, and not IPv4 dressed as IPv6.
+/// An address without a zone; IPv4-mapped IPv6 addresses are not allowed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Ip(IpAddr);
 value_type!(Ip, "net.IP");
 
-/// An address with the number of bits that name its network.
+/// An address with its prefix length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Cidr {
     address: IpAddr,

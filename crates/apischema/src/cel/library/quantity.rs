@@ -7,7 +7,7 @@ use cel::{
 };
 use std::cmp::Ordering;
 
-/// A quantity in nano-units: its smallest step. 38 digits are enough for every quantity below 2^63, which is where the
+/// A quantity in nano-units, the smallest step there is. 38 digits are enough for every quantity below 2^63, where the
 /// API caps them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Quantity(i128);

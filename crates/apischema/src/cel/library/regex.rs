@@ -9,12 +9,13 @@ use cel::{
 use parking_lot::Mutex;
 use std::{collections::HashMap, sync::LazyLock};
 
-/// How many compiled patterns are kept: rules use a handful each, and a definition has few hundred rules.
+/// How many compiled patterns are kept: rules use a handful each, and a definition has at most a few hundred rules.
 const KEPT: usize = 512;
-/// Parts of a pattern that is kept: some hundred kilobytes compiled. Patterns that come with the data may be larger.
+/// Maximum number of parts of a pattern that is kept: a few hundred kilobytes once compiled. Patterns that come with
+/// the data may be larger.
 const KEPT_PARTS: u64 = 4096;
-/// Parts times bytes that count as one step. With them the limit of one evaluation is near that of the API server, which
-/// counts a tenth of the text's length times a quarter of the pattern's (k8s.io/apiserver/pkg/cel/library/cost.go).
+/// How many parts times bytes count as one step. With this value, the limit of one evaluation is close to that of the API server,
+/// which counts a tenth of the text's length times a quarter of the pattern's (k8s.io/apiserver/pkg/cel/library/cost.go).
 const AT_ONCE: u64 = 200;
 
 static COMPILED: LazyLock<Mutex<HashMap<String, Program>>> = LazyLock::new(Mutex::default);
@@ -45,13 +46,13 @@ fn compiled(pattern: &CelString<'_>) -> Result<Program, ExecutionError> {
     Ok(program)
 }
 
-/// Takes steps off what the evaluation may take.
+/// Charges steps to the evaluation.
 fn charge(steps: u64) -> Result<(), ExecutionError> {
     let exceeded = || ExecutionError::function_error("matches", "operation cancelled: actual cost limit exceeded");
     if containers::spend(steps) { Ok(()) } else { Err(exceeded()) }
 }
 
-/// The pattern, if it may go through the text.
+/// The compiled pattern, if the evaluation can afford to match it against the text.
 fn ready(text: &CelString<'_>, pattern: &CelString<'_>) -> Result<Program, ExecutionError> {
     let program = compiled(pattern)?;
     charge(program.steps(text.inner()) / AT_ONCE)?;

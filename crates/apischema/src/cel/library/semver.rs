@@ -12,7 +12,7 @@ use std::cmp::Ordering;
 struct Semver(Version);
 value_type!(Semver, "kubernetes.Semver");
 
-/// Build metadata does not count.
+/// Build metadata is ignored.
 impl PartialEq for Semver {
     fn eq(&self, other: &Self) -> bool {
         self.0.cmp_precedence(&other.0) == Ordering::Equal
@@ -32,7 +32,7 @@ pub(super) fn install(env: &mut Env) -> Result<(), DeclarationError> {
     add_member_overload!(env, fn patch: (Semver) -> CelInt)
 }
 
-/// `normalize`: a leading `v`, missing parts and leading zeros are forgiven.
+/// `normalize`: a leading `v`, missing parts and leading zeros are accepted.
 fn parse(text: &str, normalize: bool) -> Result<Version, String> {
     if !normalize {
         return Version::parse(text).map_err(|error| error.to_string());

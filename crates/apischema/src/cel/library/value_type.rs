@@ -1,6 +1,6 @@
-//! Values of types that the language does not have itself.
+//! Values of types that the language itself does not have.
 
-/// A value of a type of its own: what `cel` needs to carry it, compare it and tell its type.
+/// Implements a value with a type of its own: what `cel` needs to carry it, compare it and name its type.
 macro_rules! value_type {
     ($rust:ident, $name:literal) => {
         impl cel::common::value::Val for $rust {

@@ -1,5 +1,5 @@
-//! What calls cost beside their arguments. Which of a function's overloads is called is known by the types of its
-//! arguments; where they are not known, the dearest counts.
+//! What calls cost in addition to their arguments. The types of the arguments tell which overload of a function is
+//! called; if they are unknown, the most expensive one counts.
 
 use super::{
     estimate::Estimate,
@@ -8,17 +8,17 @@ use super::{
 use crate::typing::types::Type;
 use cel::common::ast::operators;
 
-/// Going through a string, for each character.
+/// Traversing a string, per character.
 const TRAVERSAL: f64 = 0.1;
-/// Trying a pattern, for each of its characters.
+/// Matching a pattern, per character of the pattern.
 const PATTERN: f64 = 0.25;
 /// The longest pattern behind a named format, in characters.
 const FORMAT_PATTERN: f64 = 128.0;
-/// Making a list.
+/// Creating a list.
 const LIST: u64 = 10;
 /// Comparing two addresses of 16 bytes.
 const COMPARING: u64 = 4;
-/// Masking one of them first, and comparing how long the masks are.
+/// Masking one of them first, and comparing the prefix lengths.
 const MASKING: u64 = 3;
 
 /// The cost of a call, and the size of its result if the call determines it.
@@ -188,7 +188,7 @@ fn method<'a>(
     }
 }
 
-/// Looking at every element of a list, or character of a string.
+/// The cost of looking at every element of a list, or every character of a string.
 fn search<'a>(target: &Estimate<'a>, element: &dyn Fn(&Estimate<'a>) -> Option<Size>) -> u64 {
     match &target.kind {
         Type::List(of) if is_text(of) => {
@@ -200,20 +200,20 @@ fn search<'a>(target: &Estimate<'a>, element: &dyn Fn(&Estimate<'a>) -> Option<S
     }
 }
 
-/// An empty string counts as one character, since the pattern is tried on it nevertheless.
+/// An empty string counts as one character, since the pattern is still tried on it.
 fn matching(text: Size, pattern: Size) -> u64 {
     text.plus(Size::fixed(1)).cost(TRAVERSAL).saturating_mul(pattern.cost(PATTERN))
 }
 
-/// The size of a text in which every occurrence of another was replaced.
+/// The size of a text after every occurrence of another text in it was replaced.
 fn replacing(text: Size, replaced: Size, by: Size) -> Size {
-    // How often, and how much of the original stays, when it shall become as long as possible.
+    // For the longest result: the number of replacements, and how much of the original remains.
     let (most, kept) = match (replaced.min, by.max) {
         (0, _) => (text.max.saturating_add(1), text.max),
         (shortest, longest) if longest <= shortest => (0, text.max),
         (shortest, _) => (text.max.div_ceil(shortest), 0),
     };
-    // And as short as possible.
+    // The same for the shortest result.
     let (least, left) = match (replaced.max, by.min) {
         (0, _) => (text.min.saturating_add(1), text.min),
         (longest, shortest) if longest <= shortest => (0, text.min),
@@ -225,7 +225,7 @@ fn replacing(text: Size, replaced: Size, by: Size) -> Size {
     }
 }
 
-/// What reading an address or network costs, when it is given as text.
+/// What parsing an address or network costs if it is given as text.
 fn reading(of: &Estimate<'_>) -> u64 {
     if may_be(of, |kind| *kind == Type::String) { of.size().cost(TRAVERSAL) } else { 0 }
 }

@@ -6,14 +6,14 @@ use crate::typing::types::Type;
 /// Where a value is below `self`.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Place<'a> {
-    /// In no place: it was computed.
+    /// Nowhere: it was computed.
     None,
-    /// In a place the schema says nothing about.
+    /// In a place about which the schema says nothing.
     Unknown,
     At(Declared<'a>),
 }
 
-/// Sizes of what a list or map that is written out consists of.
+/// Sizes of the keys and values of a list or map literal.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entries {
     pub(super) list: bool,
@@ -35,7 +35,7 @@ pub(super) struct Estimate<'a> {
     pub(super) place: Place<'a>,
     pub(super) size: Option<Size>,
     pub(super) entries: Option<Entries>,
-    /// The number, where one is written out.
+    /// The value, if it is a number literal.
     pub(super) number: Option<i64>,
 }
 

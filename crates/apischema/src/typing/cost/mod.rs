@@ -3,13 +3,13 @@
 //! of k8s.io/apiserver/pkg/cel/library), its peculiarities included, since it decides which definitions are accepted.
 //!
 //! 1. A constant costs nothing, a variable or field one, a list ten, a map thirty, a message forty.
-//! 2. A loop costs its condition and step, as often as its list or map may have entries.
-//! 3. `&&` and `||` cost both sides, `? :` the dearer branch, `has(…)` only what it looks into.
+//! 2. A loop costs its condition and step, times the maximum number of entries of its list or map.
+//! 3. `&&` and `||` cost both sides, `? :` the more expensive branch, `has(…)` only what it looks into.
 //! 4. Other calls cost what [`calls`] says, in addition to their arguments.
-//! 5. Sizes are what the schema allows where the value is a part of `self` (or `oldSelf`), counted where it is written
-//!    out, and unbounded elsewhere.
-//! 6. A part of something that has no place below `self`, such as an element of a filtered list, is taken for `self`
-//!    itself. That is no wisdom, but the reference does so.
+//! 5. Sizes are what the schema allows where the value is a part of `self` (or `oldSelf`), counted for literals, and
+//!    unbounded elsewhere.
+//! 6. A part of something that has no place below `self`, such as an element of a filtered list, is treated as `self`
+//!    itself. That makes no sense, but the reference does it.
 
 mod calls;
 mod estimate;
@@ -101,7 +101,7 @@ impl<'a> Estimator<'_, 'a> {
         }
     }
 
-    /// A value without a place; its size follows from its type, if at all.
+    /// A value without a place; its size is known only if its type determines it.
     fn plain(&self, expr: &IdedExpr, cost: u64) -> Estimate<'a> {
         let kind = self.kinds.of(expr);
         let size = kind.has_one_size().then_some(Size::fixed(1));
@@ -151,7 +151,7 @@ impl<'a> Estimator<'_, 'a> {
         self.placed(expr, operand.cost.saturating_add(own), place)
     }
 
-    /// A list or map that is written out.
+    /// A list or map literal.
     fn written<'e>(
         &mut self,
         expr: &IdedExpr,
@@ -215,7 +215,7 @@ impl<'a> Estimator<'_, 'a> {
     }
 
     fn comprehension(&mut self, expr: &IdedExpr, c: &ComprehensionExpr) -> Estimate<'a> {
-        // Loops with two variables are written as two loops; the estimate is that of one.
+        // Loops with two variables are rewritten as two loops, but estimated as one.
         let (over, inner) = match loop_over_pairs(c) {
             Some((over, inner)) => (over, Some(inner)),
             None => (&c.iter_range, None),
@@ -252,12 +252,12 @@ impl<'a> Estimator<'_, 'a> {
         }
     }
 
-    /// A name for a value: what `optMap` makes.
+    /// A name bound to a value, as `optMap` does.
     fn binding(&mut self, expr: &IdedExpr, c: &ComprehensionExpr) -> Estimate<'a> {
         let value = self.of(&c.accu_init);
         let depth = self.locals.len();
-        // A name that cannot be written in an expression spares the engine from evaluating twice what the reference evaluates
-        // twice.
+        // Such a name cannot be written in an expression: it spares the engine a second evaluation that the reference does, so it
+        // does not add to the cost.
         let hidden = c.accu_var.starts_with('@');
         self.bind(&c.accu_var, if hidden { value.cost } else { VARIABLE }, &value);
         let result = self.of(&c.result);
@@ -429,10 +429,10 @@ mod tests {
             // Two variables: one loop. 2 for the range, 1 for the result; each turn 2 for the condition, 3 for the step.
             ("self.words.all(i, w, i >= 0)", 2 + 1 + 10 * (2 + 3)),
             ("self.words.exists_one(i, w, i > 0)", 2 + 2 + 10 * (2 + 2)),
-            // The filtered list is in no place, so that its elements are taken for self, which has no size.
+            // The filtered list has no place, so its elements are treated as self, which has no size.
             ("self.words.filter(w, true).all(w, w == 'x')", 2 + 10 + 1 + 10 * (1 + 1 + 1 + 10) + 1 + 10 * (2 + 1 + 1)),
             ("self.words.map(w, w).exists(w, w.contains('x'))", 2 + 10 + 1 + 10 * (1 + 11 + 1) + 1 + 10 * (3 + 1 + 1)),
-            // The dearer branch counts.
+            // The more expensive branch counts.
             ("self.name == 'a' ? true : self.name.contains('a')", 2 + 1 + (2 + 4)),
             ("'a' in self.words && self.name != ''", 2 + 10 + 2),
             ("sets.contains(self.words, ['a', 'b'])", 2 + 10 + 20 + 1),

@@ -3,7 +3,7 @@
 use crate::{cel::escape::escape, node::Node, typing::value::exposed};
 use serde_json::Value;
 
-/// Largest request, in bytes, that the estimate reckons with: what is not bounded otherwise cannot be larger than that
+/// The largest request, in bytes, that the estimate assumes: a value without another bound cannot be larger
 /// (`MaxRequestSizeBytes` of k8s.io/apiserver/pkg/apis/cel).
 pub(crate) const LARGEST_REQUEST: u64 = 3 << 20;
 /// Bytes of a date, of a time and of a duration in JSON, at most, quotes included.
@@ -16,7 +16,7 @@ const SHORTEST_DURATION: u64 = 3;
 const DELIMITERS: u64 = 2;
 /// Bytes of `"":` and a comma around a field of an object, without its name.
 const AROUND_FIELD: u64 = 4;
-/// The same around an entry of a map, whose key has two bytes.
+/// The same for an entry of a map, whose key is taken to be two bytes.
 const AROUND_ENTRY: u64 = 6;
 /// Bytes of a character, at most.
 const WIDEST_CHARACTER: u64 = 4;
@@ -47,12 +47,12 @@ impl Size {
         Self { min: self.min.saturating_mul(other.min), max: self.max.saturating_mul(other.max) }
     }
 
-    /// The smallest range that holds both.
+    /// The smallest range that contains both.
     pub(super) fn union(self, other: Self) -> Self {
         Self { min: self.min.min(other.min), max: self.max.max(other.max) }
     }
 
-    /// What doing something with each element costs at most, rounded up.
+    /// The maximum cost of doing something with each element, rounded up.
     pub(super) fn cost(self, factor: f64) -> u64 {
         scaled(self.max, factor)
     }
@@ -72,13 +72,13 @@ pub(super) fn scaled(cost: u64, factor: f64) -> u64 {
 /// What a schema declares: a part of a resource that an expression can reach.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Declared<'a> {
-    /// The values of a schema; and the fields of every resource, if they are resources.
+    /// A value of a schema; if `true`, a resource, which also has the fields of every resource.
     Node(&'a Node, bool),
     /// The metadata of a resource.
     Metadata,
     /// A string of a resource that no schema bounds.
     Text,
-    /// A key of a map, whose length the estimate takes for nothing.
+    /// A key of a map, whose length the estimate takes as zero.
     Key,
 }
 
@@ -142,7 +142,7 @@ impl<'a> Declared<'a> {
         }
     }
 
-    /// Bytes of the fields that must be there. Those with a default need not be sent.
+    /// Bytes of the required fields. Those with a default need not be sent.
     fn required(self, node: &Node) -> u64 {
         let size = |name: &String| {
             let child = node.properties.get(name).filter(|child| child.default.is_none())?;
