@@ -298,6 +298,18 @@ pub mod build {
     pub const ON_CLUSTER_LAYERING: &str = "machineconfiguration.openshift.io/on-cluster-layering";
     /// Annotation on MachineOSBuild: the Secret that its image was pushed with.
     pub const PUSH_SECRET: &str = "machineconfiguration.openshift.io/rendered-image-push-secret";
+    /// Annotation on MachineOSBuild: uid of the Job that was made for it.
+    pub const JOB_UID: &str = "machineconfiguration.openshift.io/job-uid";
+    /// Label on Secrets of E, without a value: their logins are in one form.
+    pub const CANONICALIZED_SECRET: &str = "machineconfiguration.openshift.io/canonicalizedSecret";
+    /// Label on Secrets of E: the Secret that they were made from.
+    pub const ORIGINAL_SECRET_NAME: &str = "machineconfiguration.openshift.io/originalSecretName";
+    /// Annotation on E, without a value: the build has the subscription of the nodes.
+    pub const HAS_ENTITLEMENT: &str = "machineconfiguration.openshift.io/has-etc-pki-entitlement";
+    /// Annotation on E, without a value: the build has repositories of packages.
+    pub const HAS_YUM_REPOS: &str = "machineconfiguration.openshift.io/has-etc-yum-repos-d";
+    /// Annotation on E, without a value: the build has keys of packages.
+    pub const HAS_GPG_KEYS: &str = "machineconfiguration.openshift.io/has-etc-pki-rpm-gpg";
 }
 
 /// Annotations and labels of the boot image controller.

@@ -11,6 +11,7 @@ use super::{
     containerfile::{Laying, Recipe, containerfile, of_user},
     extensions::{Packages, packages},
     identity::{NoIdentity, build_of},
+    inputs::certificates,
     limits::{Limit, limits},
     root::root,
     steps::{NotMade, steps},
@@ -87,7 +88,7 @@ pub fn ready(world: &World, config: &MachineOSConfig, ability: Ability<'_>) -> R
         rendered: &target.spec.machine_config.name,
         base: &base,
         packages: &packages,
-        certificates: false,
+        certificates: certificates(world.controller_config.as_deref()).is_some(),
         laying,
         files: config.spec.container_file.as_deref().unwrap_or_default(),
     };
