@@ -6,6 +6,7 @@ use crate::{
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     apps::v1::DaemonSet,
+    batch::v1::Job,
     core::v1::{Node, Pod, Secret},
     policy::v1::PodDisruptionBudget,
 };
@@ -18,6 +19,7 @@ use weir_api::{
     MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig,
     NodeConfig, OSImageStream, PinnedImageSet, Scheduler,
     keys::{
+        build::{EPHEMERAL, ON_CLUSTER_LAYERING},
         names::{OPERATOR_APP, OPERATOR_NAMESPACE},
         node::MASTER,
         pod::APP,
@@ -29,6 +31,7 @@ use weir_kubeio::{
     Selection, Unreadable, Watches,
     watches::{Row, Unseen},
 };
+use weir_rules::build::job::JOB_NAME;
 use weir_rules::operator::install::{Watched, WatchedBy};
 use weir_rules::template::login::REGISTRY_SECRET;
 
@@ -61,6 +64,8 @@ pub enum Watcher {
     OpenShift,
     /// The operator of an OpenShift on bare metal.
     BareMetal,
+    /// The builder: Jobs that build OS images, and their pods.
+    Builds,
     /// The operator that keeps objects, such as those that run the controller.
     Operands,
 }
@@ -122,6 +127,8 @@ pub struct Cluster {
     pub access: access::Objects,
     /// What MachineConfigs are generated from beside that.
     pub(crate) generators: Inputs,
+    /// Jobs that build OS images, and their pods.
+    pub(crate) builds: Builds,
     pub(crate) schedulers: Cache<Scheduler>,
     /// Nodes of the control plane.
     pub(crate) masters: Cache<Node>,
@@ -172,6 +179,24 @@ impl Inputs {
     }
 }
 
+/// Caches of what is made for builds. What Jobs read is not watched: nobody acts on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Builds {
+    pub(crate) jobs: Cache<Job>,
+    pub(crate) pods: Cache<Pod>,
+}
+
+impl Builds {
+    fn new(of: &mut Watches<Watcher>) -> Self {
+        let made = Selection::labelled(format!("{EPHEMERAL},{ON_CLUSTER_LAYERING}"));
+        let pods = Selection::labelled(JOB_NAME);
+        Self {
+            jobs: of.row(Watcher::Builds, Wait, made.within(OPERATOR_NAMESPACE)),
+            pods: of.row(Watcher::Builds, Wait, pods.within(OPERATOR_NAMESPACE)),
+        }
+    }
+}
+
 impl Default for Cluster {
     /// The table. Each row says who watches, what to do without the kind, and which objects.
     fn default() -> Self {
@@ -194,6 +219,7 @@ impl Default for Cluster {
             pinned: of.row(Watcher::Settings, Empty, all()),
             access: access::Objects::new(&mut of),
             generators: Inputs::new(&mut of),
+            builds: Builds::new(&mut of),
             schedulers: of.row(Watcher::ControlPlane, Empty, all()),
             masters: of.row(Watcher::ControlPlane, Wait, Selection::labelled(MASTER)),
             budgets: of.row(Watcher::Drains, Wait, all()),
@@ -230,6 +256,12 @@ impl Cluster {
             controller: of(Watcher::CONTROLLER),
             keeper: of(&[Watcher::Operands]),
         }
+    }
+
+    /// Jobs that build OS images, as far as they are watched.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        self.builds.jobs.all()
     }
 
     /// Runs the watches that all controllers need until the future is dropped.

@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 use weir_api::MachineConfig;
-use weir_rules::build::{plan::Presence, ready::Ability};
+use weir_rules::build::ready::Ability;
 
 /// What is to be built.
 #[derive(Clone, Debug)]
@@ -101,7 +101,4 @@ pub trait Builder: Debug + Send + Sync {
     /// Makes and pushes an image; gives its pull spec by digest, or which step failed and what it last said, without anything that
     /// is secret. Dropping the future ends the build.
     fn build(&self, order: Order) -> BoxFuture<'static, Result<String, String>>;
-
-    /// Whether an image, by digest, is where it was pushed to with this Secret.
-    fn presence(&self, image: String, push_secret: Secret) -> BoxFuture<'static, Presence>;
 }
