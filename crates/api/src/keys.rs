@@ -98,6 +98,11 @@ pub mod config_maps {
 pub mod secrets {
     /// In [`super::namespaces::CONFIG`]: the cluster's pull secret.
     pub const PULL: &str = "pull-secret";
+    /// In ours: a copy of the cluster's pull secret, for pods that build OS images.
+    pub const PULL_COPY: &str = "global-pull-secret-copy";
+    /// In [`super::namespaces::CONFIG_MANAGED`]: certificates of the subscription. In ours, with a hyphen and the name of a pool
+    /// after it: a copy for the pods that build the pool's OS image.
+    pub const ENTITLEMENT: &str = "etc-pki-entitlement";
     /// In [`super::namespaces::MACHINE_API`], after a pool's name: the pointer config its machines boot with.
     pub const USER_DATA_SUFFIX: &str = "-user-data-managed";
 }
@@ -280,6 +285,8 @@ pub mod build {
     /// Annotation on MachineOSConfig, from the installer: pull spec of an image that was built elsewhere. Label on the
     /// MachineOSBuild that stands for it.
     pub const PRE_BUILT_IMAGE: &str = "machineconfiguration.openshift.io/pre-built-image";
+    /// Annotation on the MachineConfig that pinned such an image, ours alone: the image, which a build has replaced or is about to.
+    pub const PRE_BUILT_IMAGE_REPLACED: &str = "machineconfiguration.openshift.io/pre-built-image-replaced";
     /// Annotation on MachineOSConfig: the MachineOSBuild in effect.
     pub const CURRENT_BUILD: &str = "machineconfiguration.openshift.io/current-machine-os-build";
     /// Annotation on MachineOSConfig, from users: build again. Its value says nothing.
@@ -417,6 +424,9 @@ pub mod machine_config_node {
 pub mod pool {
     use crate::condition::ConditionType;
 
+    /// Label: the pool is in image mode, whatever its value.
+    pub const LAYERING_ENABLED: &str = "machineconfiguration.openshift.io/layering-enabled";
+
     /// All nodes run the target. Written by the rollout controller.
     pub const UPDATED: ConditionType = ConditionType::new("Updated");
     /// Nodes are on their way. Written by the rollout controller.
@@ -432,13 +442,15 @@ pub mod pool {
     pub const OS_IMAGE_STREAM_NOT_MADE: ConditionType = ConditionType::new("OSImageStreamNotMade");
     /// Something contradicts the distribution, and nothing is rendered.
     pub const DISTRIBUTION_MISMATCH: ConditionType = ConditionType::new("DistributionMismatch");
-    /// A stream is named for the pool, and the name counts for nothing. As the next three absent while there is nothing to say, ours
+    /// A stream is named for the pool, and the name counts for nothing. As the next four absent while there is nothing to say, ours
     /// alone, and written by the render controller.
     pub const STREAM_NAME_IGNORED: ConditionType = ConditionType::new("StreamNameIgnored");
     /// Settings that are meant for the pool have no effect.
     pub const SETTINGS_NOT_APPLIED: ConditionType = ConditionType::new("SettingsNotApplied");
     /// The pool's node selector is empty, so that it would select every node, and is taken to select none.
     pub const SELECTING_ALL_NODES: ConditionType = ConditionType::new("SelectingAllNodes");
+    /// A MachineConfig that the installer made pins the pool's OS image.
+    pub const OS_IMAGE_PINNED: ConditionType = ConditionType::new("OSImagePinned");
     /// MachineConfigs that were generated for the pool are of other feature gates than those that are on.
     pub const GENERATED_CONFIGS_STALE: ConditionType = ConditionType::new("GeneratedConfigsStale");
     /// There is no image to roll out. Written by build and rollout controller.

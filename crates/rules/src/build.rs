@@ -23,12 +23,15 @@
 //! | [`conditions`] | what a MachineOSBuild says, and when it may be changed |
 //! | [`pool`] | what the pool says of its build |
 //! | [`seed`] | an image that was brought along at the installation |
+//! | [`built_on`] | which stream a pool's image is built on, and whether it has to be built anew |
+//! | [`pinned`] | the MachineConfig that pins this image, and the way out |
 //! | [`prune`] | which images and builds go |
 //! | [`told`] | events and figures |
 //!
 //! Source: `pkg/controller/build` of github.com/openshift/machine-config-operator.
 
 pub mod base;
+pub mod built_on;
 pub mod conditions;
 pub mod containerfile;
 pub mod extensions;
@@ -38,6 +41,7 @@ pub mod job;
 pub mod limits;
 pub mod logins;
 pub mod outcome;
+pub mod pinned;
 pub mod plan;
 pub mod pool;
 pub mod progress;

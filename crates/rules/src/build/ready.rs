@@ -3,7 +3,7 @@
 //! R-READY-1 What cannot work until a user changes something is refused, all of it at once: names and references (R-LIMITS), a pool
 //! that is not there, packages (R-EXTENSIONS), the Containerfile (R-VALIDATION), files of the MachineConfig (R-ROOT), and what the
 //! builder at hand cannot make (R-STEPS).
-//! R-READY-2 While the pool is yet to be rendered, or is about to be rendered to another image (R-BASE-2), it is waited for.
+//! R-READY-2 While the pool is yet to be rendered, or is about to be rendered to another image (R-BASE-2, R-SEED-7), it is waited for.
 //! R-READY-3 A second MachineOSConfig for a pool is refused by itself: the pool goes on with the first (R-LIMITS-3).
 
 use super::{
@@ -13,6 +13,7 @@ use super::{
     identity::{NoIdentity, build_of},
     inputs::certificates,
     limits::{Limit, limits},
+    pinned::pinned,
     root::root,
     steps::{NotMade, steps},
     validation::validate,
@@ -125,6 +126,9 @@ fn rendered(
 ) -> Result<(MachineOSBuild, Arc<MachineConfig>, Base), NotReady> {
     let waits = |why: &dyn ToString| NotReady::Waiting(why.to_string());
     let target = pool.target.ok_or_else(|| waits(&"the pool is yet to be rendered"))?;
+    if let Some(pinned) = pinned(world, pool.object).filter(|pinned| pinned.asked.is_some()) {
+        return Err(waits(&pinned));
+    }
     let rendered = world.config(target).cloned();
     let rendered = rendered.ok_or_else(|| waits(&format!("MachineConfig {target} is not there yet")))?;
     let stream = world.stream(pool, pools).map_err(|error| waits(&error.message(pool.object)))?;

@@ -19,7 +19,7 @@ use weir_api::{
     Condition,
     condition::{ConditionType, TRUE, Typed as _},
     keys::pool::{
-        DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE, SELECTING_ALL_NODES,
+        DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_PINNED, OS_IMAGE_STREAM_NOT_MADE, SELECTING_ALL_NODES,
         SETTINGS_NOT_APPLIED, STREAM_NAME_IGNORED,
     },
 };
@@ -33,6 +33,8 @@ pub enum Notice {
     Settings(String),
     /// Generated configurations do not match the feature gates that are on.
     Generated(StaleGenerated),
+    /// An installer pinned its image; which and since when, in a sentence.
+    Pinned(String),
     /// Its node selector is empty: it has no nodes, and no status apart from rendering.
     SelectsAllNodes,
     /// The streams of the desired release are unknown; which release and why, in a clause.
@@ -42,14 +44,15 @@ pub enum Notice {
 }
 
 /// Condition types of notices for users.
-const TO_USERS: [ConditionType; 4] =
-    [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE, SELECTING_ALL_NODES];
+const TO_USERS: [ConditionType; 5] =
+    [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, GENERATED_CONFIGS_STALE, SELECTING_ALL_NODES, OS_IMAGE_PINNED];
 /// Condition types of all notices.
-pub const TYPES: [ConditionType; 6] = [
+pub const TYPES: [ConditionType; 7] = [
     STREAM_NAME_IGNORED,
     SETTINGS_NOT_APPLIED,
     GENERATED_CONFIGS_STALE,
     SELECTING_ALL_NODES,
+    OS_IMAGE_PINNED,
     OS_IMAGE_STREAM_NOT_MADE,
     DISTRIBUTION_MISMATCH,
 ];
@@ -62,6 +65,7 @@ impl Notice {
             Self::Stream(_) => STREAM_NAME_IGNORED,
             Self::Settings(_) => SETTINGS_NOT_APPLIED,
             Self::Generated(_) => GENERATED_CONFIGS_STALE,
+            Self::Pinned(_) => OS_IMAGE_PINNED,
             Self::SelectsAllNodes => SELECTING_ALL_NODES,
             Self::NotMade(_) => OS_IMAGE_STREAM_NOT_MADE,
             Self::Mismatch(_) => DISTRIBUTION_MISMATCH,
@@ -75,6 +79,7 @@ impl Notice {
             Self::Stream(reason) => reason.code(),
             Self::Settings(_) => unsupported::CODE,
             Self::SelectsAllNodes => "SelectingAll",
+            Self::Pinned(_) => "PreBuiltImage",
             Self::Generated(_) | Self::NotMade(_) | Self::Mismatch(_) => self.type_().name(),
         }
     }
@@ -82,7 +87,7 @@ impl Notice {
     /// R-NOTICE-2.
     #[must_use]
     pub fn is_event(&self) -> bool {
-        matches!(self, Self::Stream(_) | Self::Generated(_) | Self::SelectsAllNodes)
+        matches!(self, Self::Stream(_) | Self::Generated(_) | Self::SelectsAllNodes | Self::Pinned(_))
     }
 }
 
@@ -90,7 +95,7 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream(reason) => reason.fmt(f),
-            Self::Settings(said) | Self::NotMade(said) | Self::Mismatch(said) => f.write_str(said),
+            Self::Settings(said) | Self::Pinned(said) | Self::NotMade(said) | Self::Mismatch(said) => f.write_str(said),
             Self::Generated(stale) => stale.fmt(f),
             // As worded by the reference, `pkg/controller/node/node_controller.go`.
             Self::SelectsAllNodes => {

@@ -32,19 +32,21 @@ impl File {
         let world = self.given.configuration()?;
         let pool = inputs::pool(&world, &self.pool)?;
         let rendered = inputs::render(&world, pool).with_context(|| format!("pool {}", self.pool))?;
+        let image = of_image(&world, &self.pool);
         let Some(trace) = rendered.provenance.trace(&file_address(&self.path)) else {
-            bail!("no file {} is written to machines of pool {}", self.path, self.pool);
+            let more = image.map(|image| format!("; {image}")).unwrap_or_default();
+            bail!("no file {} is written to machines of pool {}{more}", self.path, self.pool);
         };
         let file = file(&rendered, &self.path)?;
         let text = match self.output {
-            None => self.text(&world, &trace, &file),
-            Some(output) => output.write(&self.json(&world, &trace, &file))?,
+            None => self.text(&world, &trace, &file, image.as_deref()),
+            Some(output) => output.write(&self.json(&world, &trace, &file, image.as_deref()))?,
         };
         crate::cli::print(text.as_bytes())?;
         Ok(Outcome::Done)
     }
 
-    fn text(&self, world: &World, trace: &Trace, file: &Value) -> String {
+    fn text(&self, world: &World, trace: &Trace, file: &Value, image: Option<&str>) -> String {
         let mut text = format!("{} on machines of pool {}: {}\n", self.path, self.pool, origin(trace));
         for contribution in &trace.contributions {
             let fields = contribution.fields.iter().filter(|f| *f != "path").map(String::as_str);
@@ -56,6 +58,9 @@ impl File {
         }
         for (config, made_of) in generated(world, trace) {
             text.push_str(&format!("  MachineConfig {config} is generated from {made_of}\n"));
+        }
+        if let Some(image) = image {
+            text.push_str(&format!("  {image}\n"));
         }
         if let Some(mode) = file["mode"].as_i64() {
             text.push_str(&format!("  mode {mode:04o}\n"));
@@ -76,7 +81,7 @@ impl File {
         text
     }
 
-    fn json(&self, world: &World, trace: &Trace, file: &Value) -> Value {
+    fn json(&self, world: &World, trace: &Trace, file: &Value, image: Option<&str>) -> Value {
         let contents = match Contents::of_resource(file["contents"].as_object()) {
             Contents::None => Value::Null,
             Contents::Text(text) => json!({ "text": text }),
@@ -88,6 +93,7 @@ impl File {
         json!({
             "path": self.path, "pool": self.pool, "from": trace.from.config(), "contents": contents,
             "contributions": contributions.collect::<Vec<_>>(), "generatedFrom": generated(world, trace), "shadowed": trace.shadowed, "file": file,
+            "imageMode": image,
         })
     }
 }
@@ -98,6 +104,17 @@ fn generated(world: &World, trace: &Trace) -> BTreeMap<String, String> {
     let given = trace.contributions.iter().map(|contribution| contribution.config.as_str());
     let all = covered.chain(given).chain(trace.from.config());
     all.filter_map(|name| Some((name.to_owned(), made_of(world.config(name)?)?))).collect()
+}
+
+/// What cannot be told of a pool in image mode.
+fn of_image(world: &World, pool: &str) -> Option<String> {
+    let pools = world.pool_views();
+    let mode = pools.iter().find(|view| view.name == pool)?.image_mode?;
+    let config = mode.config;
+    Some(format!(
+        "the pool is in image mode: what the Containerfile of MachineOSConfig {config} puts at a path is in the image, and only the \
+         image or a node can tell it"
+    ))
 }
 
 /// The file as rendered.
