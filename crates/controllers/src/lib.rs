@@ -104,6 +104,14 @@ pub async fn builder(context: &Context, registries: Arc<dyn build::Registries>, 
     );
 }
 
+/// Counts what happens to builds of OS images, and deletes the images of those that are gone, until the future is dropped; needs
+/// [`watch`] beside it.
+pub async fn after_builds(context: &Context, access: Access) {
+    let counters = build::counters::Counters::new(context.clone());
+    let pruner = build::pruner::Pruner::new(context.clone(), Arc::new(access));
+    drive_all(context, vec![Box::new(counters), Box::new(pruner)]).await;
+}
+
 /// Drives controllers until the future is dropped.
 async fn drive_all(context: &Context, controllers: Vec<Box<dyn Driven>>) {
     // A controller that started earlier could miss what it waits for: it is woken only by what it acts upon.

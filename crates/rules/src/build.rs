@@ -22,6 +22,7 @@
 //! | [`progress`] | how far a Job is |
 //! | [`conditions`] | what a MachineOSBuild says, and when it may be changed |
 //! | [`pool`] | what the pool says of its build |
+//! | [`counted`] | what is counted of builds as it happens |
 //! | [`seed`] | an image that was brought along at the installation |
 //! | [`built_on`] | which stream a pool's image is built on, and whether it has to be built anew |
 //! | [`pinned`] | the MachineConfig that pins this image, and the way out |
@@ -34,6 +35,7 @@ pub mod base;
 pub mod built_on;
 pub mod conditions;
 pub mod containerfile;
+pub mod counted;
 pub mod extensions;
 pub mod identity;
 pub mod inputs;

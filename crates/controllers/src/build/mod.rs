@@ -8,12 +8,16 @@
 //! | [`builder`] | what makes an image |
 //! | [`layers`] | makes one without any program |
 //! | [`pod`] | what the pod of a Job does, for whoever runs it |
+//! | [`counters`] | counts what happens to builds |
+//! | [`pruner`] | deletes the images of builds that are gone |
 
 mod act;
 pub mod builder;
+pub mod counters;
 mod jobs;
 pub mod layers;
 pub mod pod;
+pub mod pruner;
 pub mod registry;
 
 pub use builder::Builder;

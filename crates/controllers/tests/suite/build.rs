@@ -812,3 +812,44 @@ async fn in_a_cluster_the_pod_has_the_clusters_login_and_the_releases_buildah() 
     assert!(order.pull_secret.is_some() && order.containerfile.contains("ignition-apply"), "{order:?}");
     assert_eq!(order.rendered.metadata.name.as_deref(), Some("rendered-worker-1"));
 }
+
+#[derive(Debug, Default)]
+struct Removed(Mutex<Vec<String>>);
+
+impl build::pruner::Remover for Removed {
+    fn remove(&self, image: String, _: Secret) -> BoxFuture<'static, Result<bool, String>> {
+        self.0.lock().push(image);
+        // It stays, and nobody is kept waiting for it.
+        async { Err("not supported".to_owned()) }.boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_of_builds_that_are_gone_are_deleted_unless_something_needs_them() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a'), Answer::Pushes('b')]));
+    stage.secret().await;
+    stage.opt_in().await;
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+    stage.until((&controller, &builder), "the image is told", |cluster| told(cluster) == Some(image('a'))).await;
+    stage.user_file("FROM configs AS final\nLABEL a=b\n").await;
+    stage.until((&controller, &builder), "another image", |cluster| told(cluster) == Some(image('b'))).await;
+    let marks = json!({format!("{PREFIX}/currentImage"): image('b')});
+    stage.create::<k8s_openapi::api::core::v1::Node>(json!({"metadata": {"name": "n", "annotations": marks}})).await;
+    let removed = Arc::new(Removed::default());
+    let pruner = build::pruner::Pruner::new(stage.context.clone(), removed.clone());
+    let opted_out = async {
+        sleep(Duration::from_secs(1)).await;
+        assert!(removed.0.lock().is_empty());
+        let api: Api<MachineOSConfig> = Api::all(stage.client.clone());
+        api.delete("worker", &DeleteParams::default()).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+    };
+    tokio::select! {
+        () = stage.context.cluster.clone().fill(stage.client.clone()) => panic!("the watches ended"),
+        () = drive(&controller) => panic!("the controller ended"),
+        () = drive(&pruner) => panic!("the pruner ended"),
+        () = opted_out => {}
+    }
+    assert!(stage.context.cluster.os_builds.all().is_empty());
+    assert_eq!(*removed.0.lock(), [image('a')]);
+}

@@ -126,11 +126,15 @@ pub async fn run(up: Up) -> Result<Outcome> {
 
 /// Has the images of pools in image mode built. Its pods are run here; their images are never pulled.
 async fn builder(context: &Context, builder: Arc<dyn Builder>, chosen: &Chosen) {
-    let registry = Registry::new(Access::new(&context.cluster, chosen.images.clone()));
+    let access = Access::new(&context.cluster, chosen.images.clone());
+    let registry = Registry::new(access.clone());
     let image = chosen.release.by_tag().get(BUILDER_IMAGE).map_or(NO_IMAGE, |image| image).to_owned();
     let settings =
         build::Settings { worker: Worker::Here(builder), program: NO_IMAGE.to_owned(), builder: Some(image) };
-    weir_controllers::builder(context, Arc::new(registry), settings).await;
+    tokio::join!(
+        weir_controllers::builder(context, Arc::new(registry), settings),
+        weir_controllers::after_builds(context, access),
+    );
 }
 
 fn ended_by_itself(served: Result<Result<(), weir_apiserver::Error>, tokio::task::JoinError>) -> Result<Outcome> {
