@@ -29,9 +29,11 @@ pub mod names {
     pub const ARBITER: &str = "arbiter";
     /// Control plane topology with two masters and an arbiter.
     pub const ARBITER_TOPOLOGY: &str = "HighlyAvailableArbiter";
-    /// weir's components, operator and controller: names of their deployments, accounts and roles. The reference's names
-    /// are left to the reference: a cluster version operator goes on writing those.
-    pub const COMPONENTS: [&str; 2] = ["weir-operator", "weir-controller"];
+    /// weir's components, operator, controller and builder: names of their deployments, accounts and roles. The reference's
+    /// names are left to the reference: a cluster version operator goes on writing those.
+    pub const COMPONENTS: [&str; 3] = ["weir-operator", "weir-controller", "weir-builder"];
+    /// ServiceAccount of the pods that build OS images.
+    pub const BUILD_PODS: &str = "weir-image-build";
     /// The operator's pods: value of [`super::pod::APP`].
     pub const OPERATOR_APP: &str = "machine-config-operator";
     /// Our `ClusterOperator`.

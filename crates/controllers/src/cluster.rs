@@ -1,7 +1,10 @@
 //! The controllers' view of the cluster: the table of all watches, shared by all.
 
 use crate::{
-    access, operator::operands::kinds, operator::sources::Sources, steps::StepsTaken, stream_problems::SharedProblems,
+    access,
+    operator::{copies::Copies, operands::kinds, sources::Sources},
+    steps::StepsTaken,
+    stream_problems::SharedProblems,
 };
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
@@ -68,6 +71,8 @@ pub enum Watcher {
     Builds,
     /// The operator that keeps objects, such as those that run the controller.
     Operands,
+    /// The operator: Secrets that are copied for builds of OS images, and the copies.
+    Copies,
 }
 
 impl Watcher {
@@ -75,9 +80,18 @@ impl Watcher {
     pub const EVERYBODY: &[Self] = &[Self::Configuration, Self::Pools, Self::Settings, Self::Nodes];
     /// What the controller alone watches.
     pub const CONTROLLER: &[Self] = &[Self::Images, Self::Generators, Self::ControlPlane, Self::Drains];
+    /// What the builder alone watches.
+    pub const BUILDER: &[Self] = &[Self::Images, Self::Builds];
     /// What only the operator watches on a complete OpenShift. It looks only once, at startup, how images are read.
-    pub const OPERATOR: &[Self] =
-        &[Self::Images, Self::Operator, Self::Policies, Self::Infrastructure, Self::OpenShift, Self::BareMetal];
+    pub const OPERATOR: &[Self] = &[
+        Self::Images,
+        Self::Operator,
+        Self::Policies,
+        Self::Infrastructure,
+        Self::OpenShift,
+        Self::BareMetal,
+        Self::Copies,
+    ];
     /// What shows the operator which kind of cluster it is.
     pub(crate) const TELL_CLUSTER: &[Self] = &[Self::Operator, Self::Infrastructure, Self::OpenShift, Self::BareMetal];
     /// These have to be seen before anything is decided about configuration.
@@ -141,6 +155,8 @@ pub struct Cluster {
     pub(crate) sources: Sources,
     /// Objects that the operator keeps.
     pub(crate) operands: kinds::Kinds,
+    /// What the operator copies for builds of OS images.
+    pub(crate) copies: Copies,
     /// The problems that the stream controller found.
     pub stream_problems: SharedProblems,
     /// When each controller last completed a step.
@@ -229,6 +245,7 @@ impl Default for Cluster {
             bindings: of.row(Watcher::Policies, Wait, all()),
             sources: Sources::new(&mut of),
             operands: kinds::kinds(&mut of),
+            copies: Copies::new(&mut of),
             watches: of,
             stream_problems: SharedProblems::default(),
             steps: StepsTaken::default(),
@@ -254,6 +271,7 @@ impl Cluster {
             everybody: of(Watcher::EVERYBODY),
             operator: of(Watcher::OPERATOR),
             controller: of(Watcher::CONTROLLER),
+            builder: of(Watcher::BUILDER),
             keeper: of(&[Watcher::Operands]),
         }
     }

@@ -24,6 +24,7 @@ use weir_api::{
         config_maps,
         names::{CONTROLLER_CONFIG, OPERATOR_NAMESPACE},
         os_build::BUILDING,
+        secrets::PULL_COPY,
     },
 };
 use weir_kubeio::{Error, Next, error::optional, patch};
@@ -40,9 +41,6 @@ use weir_rules::{
     },
     view::Annotations,
 };
-
-/// The copy of the cluster's pull secret, which the operator makes while a pool is in image mode.
-const PULL_COPY: &str = "global-pull-secret-copy";
 
 /// Secrets of a build.
 pub(super) struct Logins {
@@ -113,6 +111,10 @@ impl Controller {
         };
         let Inputs { config_maps, secrets } =
             inputs(&given).map_err(|refused| Stopped::Refused(refused.to_string()))?;
+        if self.settings.program.is_empty() {
+            let why = "the image that has weir is not known, from which the pods that build get the program: name it with --operator-image";
+            return Err(Stopped::Refused(why.to_owned()));
+        }
         let builder = self.builder_image().await?;
         let made: Vec<Made> =
             config_maps.iter().map(|(made, _)| *made).chain(secrets.iter().map(|(made, _)| *made)).collect();

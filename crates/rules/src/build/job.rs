@@ -31,11 +31,14 @@ use serde_json::{Value, json};
 use weir_api::{
     ControllerConfig, MachineOSBuild,
     docker_config::SECRET_KEYS,
-    keys::{config_maps::IMAGES, names::OPERATOR_NAMESPACE},
+    keys::{
+        config_maps::IMAGES,
+        names::{BUILD_PODS, OPERATOR_NAMESPACE},
+    },
 };
 
 /// Service account of the pods.
-pub const ACCOUNT: &str = "weir-image-build";
+pub const ACCOUNT: &str = BUILD_PODS;
 /// Container that copies the program.
 pub const PROGRAM: &str = "program";
 /// Container that builds.
