@@ -354,9 +354,17 @@ const OTHER_OCCASIONS: [(&str, &[&str], &str); 19] = [
         &["machineosconfigs/finalizers", "machineosbuilds/finalizers"],
         "asked of who makes a build and its Job, by OpenShift's API server",
     ),
-    ("get update delete", &["configmaps"], "a build succeeds, or is made again: crates/controllers/tests/suite/build.rs"),
+    (
+        "get update delete",
+        &["configmaps"],
+        "a build succeeds, or is made again: crates/controllers/tests/suite/build.rs",
+    ),
     ("get delete", &["jobs"], "a build succeeds, or its Job is gone: crates/controllers/tests/suite/build.rs"),
-    ("create patch", &["roles", "rolebindings", "machineosconfigs/status"], "a build runs: crates/controllers/tests/suite/build.rs"),
+    (
+        "create patch",
+        &["roles", "rolebindings", "machineosconfigs/status"],
+        "a build runs: crates/controllers/tests/suite/build.rs",
+    ),
     ("delete", &["secrets"], "no pool is in image mode any more: crates/controllers/tests/suite/operands.rs"),
     ("get", &["osimagestreams"], "asked of who writes a policy with this parameter"),
     (
