@@ -29,9 +29,11 @@ pub mod names {
     pub const ARBITER: &str = "arbiter";
     /// Control plane topology with two masters and an arbiter.
     pub const ARBITER_TOPOLOGY: &str = "HighlyAvailableArbiter";
-    /// weir's components, operator and controller: names of their deployments, accounts and roles. The reference's names
-    /// are left to the reference: a cluster version operator goes on writing those.
-    pub const COMPONENTS: [&str; 2] = ["weir-operator", "weir-controller"];
+    /// weir's components, operator, controller and builder: names of their deployments, accounts and roles. The reference's
+    /// names are left to the reference: a cluster version operator goes on writing those.
+    pub const COMPONENTS: [&str; 3] = ["weir-operator", "weir-controller", "weir-builder"];
+    /// ServiceAccount of the pods that build OS images.
+    pub const BUILD_PODS: &str = "weir-image-build";
     /// The operator's pods: value of [`super::pod::APP`].
     pub const OPERATOR_APP: &str = "machine-config-operator";
     /// Our `ClusterOperator`.
@@ -98,6 +100,11 @@ pub mod config_maps {
 pub mod secrets {
     /// In [`super::namespaces::CONFIG`]: the cluster's pull secret.
     pub const PULL: &str = "pull-secret";
+    /// In ours: a copy of the cluster's pull secret, for pods that build OS images.
+    pub const PULL_COPY: &str = "global-pull-secret-copy";
+    /// In [`super::namespaces::CONFIG_MANAGED`]: certificates of the subscription. In ours, with a hyphen and the name of a pool
+    /// after it: a copy for the pods that build the pool's OS image.
+    pub const ENTITLEMENT: &str = "etc-pki-entitlement";
     /// In [`super::namespaces::MACHINE_API`], after a pool's name: the pointer config its machines boot with.
     pub const USER_DATA_SUFFIX: &str = "-user-data-managed";
 }
@@ -280,6 +287,8 @@ pub mod build {
     /// Annotation on MachineOSConfig, from the installer: pull spec of an image that was built elsewhere. Label on the
     /// MachineOSBuild that stands for it.
     pub const PRE_BUILT_IMAGE: &str = "machineconfiguration.openshift.io/pre-built-image";
+    /// Annotation on the MachineConfig that pinned such an image, ours alone: the image, which a build has replaced or is about to.
+    pub const PRE_BUILT_IMAGE_REPLACED: &str = "machineconfiguration.openshift.io/pre-built-image-replaced";
     /// Annotation on MachineOSConfig: the MachineOSBuild in effect.
     pub const CURRENT_BUILD: &str = "machineconfiguration.openshift.io/current-machine-os-build";
     /// Annotation on MachineOSConfig, from users: build again. Its value says nothing.
@@ -298,6 +307,18 @@ pub mod build {
     pub const ON_CLUSTER_LAYERING: &str = "machineconfiguration.openshift.io/on-cluster-layering";
     /// Annotation on MachineOSBuild: the Secret that its image was pushed with.
     pub const PUSH_SECRET: &str = "machineconfiguration.openshift.io/rendered-image-push-secret";
+    /// Annotation on MachineOSBuild: uid of the Job that was made for it.
+    pub const JOB_UID: &str = "machineconfiguration.openshift.io/job-uid";
+    /// Label on Secrets of E, without a value: their logins are in one form.
+    pub const CANONICALIZED_SECRET: &str = "machineconfiguration.openshift.io/canonicalizedSecret";
+    /// Label on Secrets of E: the Secret that they were made from.
+    pub const ORIGINAL_SECRET_NAME: &str = "machineconfiguration.openshift.io/originalSecretName";
+    /// Annotation on E, without a value: the build has the subscription of the nodes.
+    pub const HAS_ENTITLEMENT: &str = "machineconfiguration.openshift.io/has-etc-pki-entitlement";
+    /// Annotation on E, without a value: the build has repositories of packages.
+    pub const HAS_YUM_REPOS: &str = "machineconfiguration.openshift.io/has-etc-yum-repos-d";
+    /// Annotation on E, without a value: the build has keys of packages.
+    pub const HAS_GPG_KEYS: &str = "machineconfiguration.openshift.io/has-etc-pki-rpm-gpg";
 }
 
 /// Annotations and labels of the boot image controller.
@@ -405,6 +426,9 @@ pub mod machine_config_node {
 pub mod pool {
     use crate::condition::ConditionType;
 
+    /// Label: the pool is in image mode, whatever its value.
+    pub const LAYERING_ENABLED: &str = "machineconfiguration.openshift.io/layering-enabled";
+
     /// All nodes run the target. Written by the rollout controller.
     pub const UPDATED: ConditionType = ConditionType::new("Updated");
     /// Nodes are on their way. Written by the rollout controller.
@@ -429,6 +453,8 @@ pub mod pool {
     pub const SETTINGS_REFUSED: ConditionType = ConditionType::new("SettingsRefused");
     /// The pool's node selector is empty, so that it would select every node, and is taken to select none.
     pub const SELECTING_ALL_NODES: ConditionType = ConditionType::new("SelectingAllNodes");
+    /// A MachineConfig that the installer made pins the pool's OS image.
+    pub const OS_IMAGE_PINNED: ConditionType = ConditionType::new("OSImagePinned");
     /// MachineConfigs that were generated for the pool are of other feature gates than those that are on.
     pub const GENERATED_CONFIGS_STALE: ConditionType = ConditionType::new("GeneratedConfigsStale");
     /// There is no image to roll out. Written by build and rollout controller.

@@ -26,6 +26,7 @@
 //! | `identity`, `authentication`, `certificate`, `tokens`, `rbac` | who the user is, and what they may do |
 //! | `list`, `watch`, `selectors`, `table`, `jsonpath` | reads |
 //! | `discovery`, `openapi`, `review`, `scale` | what clients can find out about the server and themselves |
+//! | `logs` | what containers of pods wrote |
 //! | `store`, `stored`, `journal` | objects, versions, recent changes; the same on disk |
 //! | `private`, `secret` | files that only their owner may read |
 
@@ -53,6 +54,7 @@ mod jsonpath;
 mod kinds;
 mod kubeconfig;
 mod list;
+mod logs;
 mod managed_fields;
 mod merge_keys;
 mod names;
@@ -91,6 +93,7 @@ mod watch;
 
 pub use clock::{Clock, Ids};
 pub use error::Error;
+pub use logs::PodLogs;
 pub use rbac::Authorization;
 pub use response::Body;
 pub use serve::{Listener, Socket};

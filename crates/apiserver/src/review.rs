@@ -7,6 +7,7 @@ use crate::{
     delete::{DeleteOptions, delete},
     discovery::REVIEWS,
     host::Host as _,
+    logs,
     object::{self, strings, text},
     patch::{self, Patch},
     pipeline::{Change, Options, Outcome, Part, Write},
@@ -92,7 +93,9 @@ pub(crate) fn subresource(state: &State, request: &Request, target: &Target) -> 
         return rescale(state, request, target, scale);
     }
     if resource.is("", "pods") && OF_KUBELETS.contains(&subresource.as_str()) {
-        return Err(no_kubelet(state, resource, &key, subresource));
+        let pod = state.store.get(&resource.storage, &key).map(|pod| pod.value());
+        let log = pod.filter(|_| subresource == "log").and_then(|pod| logs::answer(state, request, &key, &pod));
+        return log.unwrap_or_else(|| Err(no_kubelet(state, resource, &key, subresource)));
     }
     if request.method != Method::POST {
         return Err(Failure::no_resource());

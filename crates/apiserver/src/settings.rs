@@ -3,6 +3,7 @@
 use crate::{
     clock::{Clock, Ids, RandomIds, SystemClock},
     identity::User,
+    logs::PodLogs,
     rbac::Authorization,
 };
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc};
@@ -20,6 +21,8 @@ pub struct Settings {
     pub authorization: Authorization,
     /// Bearer tokens in addition to those of the administrator and of service accounts.
     pub tokens: BTreeMap<String, User>,
+    /// Who has the logs of pods; without one no pod has any.
+    pub logs: Option<Arc<dyn PodLogs>>,
 }
 
 impl Default for Settings {
@@ -30,6 +33,7 @@ impl Default for Settings {
             ids: Arc::new(RandomIds),
             authorization: Authorization::default(),
             tokens: BTreeMap::new(),
+            logs: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     host::Host,
     identity::User,
     kinds::{self, definition},
+    logs::PodLogs,
     object::meta,
     pipeline::{Change, Write, Written, as_server},
     quota::Quota,
@@ -63,6 +64,7 @@ pub(crate) struct State {
     authorization: Authorization,
     pub(crate) tokens: Arc<BTreeMap<String, User>>,
     pub(crate) token_key: TokenKey,
+    pub(crate) logs: Option<Arc<dyn PodLogs>>,
     /// The certificate authority with which clients verify the server; `None` while it does not listen.
     authority: Arc<RwLock<Option<Arc<str>>>>,
     /// The resource of namespaces, which every namespaced write needs.
@@ -111,6 +113,7 @@ impl State {
             authorization: settings.authorization,
             tokens: Arc::new(settings.tokens),
             token_key,
+            logs: settings.logs,
             authority: Arc::default(),
             namespaces,
             watches: Quota::new("open watches", MOST_WATCHES, MOST_WATCHES_OF_A_USER),

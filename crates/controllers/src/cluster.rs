@@ -1,9 +1,15 @@
 //! The controllers' view of the cluster: the table of all watches, shared by all.
 
-use crate::{access, operator::operands::kinds, operator::sources::Sources, shared::Shared, steps::StepsTaken};
+use crate::{
+    access,
+    operator::{copies::Copies, operands::kinds, sources::Sources},
+    shared::Shared,
+    steps::StepsTaken,
+};
 use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     apps::v1::DaemonSet,
+    batch::v1::Job,
     core::v1::{Node, Pod, Secret},
     policy::v1::PodDisruptionBudget,
 };
@@ -16,6 +22,7 @@ use weir_api::{
     MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig,
     NodeConfig, OSImageStream, PinnedImageSet, Scheduler,
     keys::{
+        build::{EPHEMERAL, ON_CLUSTER_LAYERING},
         names::{OPERATOR_APP, OPERATOR_NAMESPACE},
         node::MASTER,
         pod::APP,
@@ -28,6 +35,7 @@ use weir_kubeio::{
     watches::{Row, Unseen},
 };
 use weir_rules::{
+    build::job::JOB_NAME,
     operator::install::{Watched, WatchedBy},
     stream::problem::StreamProblems,
     template::login::REGISTRY_SECRET,
@@ -62,8 +70,12 @@ pub enum Watcher {
     OpenShift,
     /// The operator of an OpenShift on bare metal.
     BareMetal,
+    /// The builder: Jobs that build OS images, and their pods.
+    Builds,
     /// The operator that keeps objects, such as those that run the controller.
     Operands,
+    /// The operator: Secrets that are copied for builds of OS images, and the copies.
+    Copies,
 }
 
 impl Watcher {
@@ -71,9 +83,18 @@ impl Watcher {
     pub const EVERYBODY: &[Self] = &[Self::Configuration, Self::Pools, Self::Settings, Self::Nodes];
     /// What the controller alone watches.
     pub const CONTROLLER: &[Self] = &[Self::Images, Self::Generators, Self::ControlPlane, Self::Drains];
+    /// What the builder alone watches.
+    pub const BUILDER: &[Self] = &[Self::Images, Self::Builds];
     /// What only the operator watches on a complete OpenShift. It looks only once, at startup, how images are read.
-    pub const OPERATOR: &[Self] =
-        &[Self::Images, Self::Operator, Self::Policies, Self::Infrastructure, Self::OpenShift, Self::BareMetal];
+    pub const OPERATOR: &[Self] = &[
+        Self::Images,
+        Self::Operator,
+        Self::Policies,
+        Self::Infrastructure,
+        Self::OpenShift,
+        Self::BareMetal,
+        Self::Copies,
+    ];
     /// What shows the operator which kind of cluster it is.
     pub(crate) const TELL_CLUSTER: &[Self] = &[Self::Operator, Self::Infrastructure, Self::OpenShift, Self::BareMetal];
     /// These have to be seen before anything is decided about configuration.
@@ -123,6 +144,8 @@ pub struct Cluster {
     pub access: access::Objects,
     /// What MachineConfigs are generated from beside that.
     pub(crate) generators: Inputs,
+    /// Jobs that build OS images, and their pods.
+    pub(crate) builds: Builds,
     pub(crate) schedulers: Cache<Scheduler>,
     /// Nodes of the control plane.
     pub(crate) masters: Cache<Node>,
@@ -135,6 +158,8 @@ pub struct Cluster {
     pub(crate) sources: Sources,
     /// Objects that the operator keeps.
     pub(crate) operands: kinds::Kinds,
+    /// What the operator copies for builds of OS images.
+    pub(crate) copies: Copies,
     /// The problems that the stream controller found.
     pub stream_problems: Shared<StreamProblems>,
     /// What pools have to say of settings from which nothing can be generated, as the generating controller found it.
@@ -175,6 +200,24 @@ impl Inputs {
     }
 }
 
+/// Caches of what is made for builds. What Jobs read is not watched: nobody acts on it.
+#[derive(Clone, Debug)]
+pub(crate) struct Builds {
+    pub(crate) jobs: Cache<Job>,
+    pub(crate) pods: Cache<Pod>,
+}
+
+impl Builds {
+    fn new(of: &mut Watches<Watcher>) -> Self {
+        let made = Selection::labelled(format!("{EPHEMERAL},{ON_CLUSTER_LAYERING}"));
+        let pods = Selection::labelled(JOB_NAME);
+        Self {
+            jobs: of.row(Watcher::Builds, Wait, made.within(OPERATOR_NAMESPACE)),
+            pods: of.row(Watcher::Builds, Wait, pods.within(OPERATOR_NAMESPACE)),
+        }
+    }
+}
+
 impl Default for Cluster {
     /// The table. Each row says who watches, what to do without the kind, and which objects.
     fn default() -> Self {
@@ -197,6 +240,7 @@ impl Default for Cluster {
             pinned: of.row(Watcher::Settings, Empty, all()),
             access: access::Objects::new(&mut of),
             generators: Inputs::new(&mut of),
+            builds: Builds::new(&mut of),
             schedulers: of.row(Watcher::ControlPlane, Empty, all()),
             masters: of.row(Watcher::ControlPlane, Wait, Selection::labelled(MASTER)),
             budgets: of.row(Watcher::Drains, Wait, all()),
@@ -206,6 +250,7 @@ impl Default for Cluster {
             bindings: of.row(Watcher::Policies, Wait, all()),
             sources: Sources::new(&mut of),
             operands: kinds::kinds(&mut of),
+            copies: Copies::new(&mut of),
             watches: of,
             stream_problems: Shared::default(),
             refused: Shared::default(),
@@ -232,8 +277,15 @@ impl Cluster {
             everybody: of(Watcher::EVERYBODY),
             operator: of(Watcher::OPERATOR),
             controller: of(Watcher::CONTROLLER),
+            builder: of(Watcher::BUILDER),
             keeper: of(&[Watcher::Operands]),
         }
+    }
+
+    /// Jobs that build OS images, as far as they are watched.
+    #[must_use]
+    pub fn jobs(&self) -> Vec<Arc<Job>> {
+        self.builds.jobs.all()
     }
 
     /// Runs the watches that all controllers need until the future is dropped.

@@ -95,9 +95,21 @@ pub async fn controller(context: &Context, images: Images, unused: Option<Durati
     );
 }
 
-/// Builds OS images with this builder until the future is dropped; needs [`watch`] beside it.
-pub async fn builder(context: &Context, builder: Arc<dyn build::Builder>) {
-    drive_all(context, vec![Box::new(build::Controller::new(context.clone(), builder))]).await;
+/// Has OS images built until the future is dropped; needs [`watch`] beside it, and whoever asks registries needs what it reads.
+pub async fn builder(context: &Context, registries: Arc<dyn build::Registries>, settings: build::Settings) {
+    let controller = build::Controller::new(context.clone(), registries, settings);
+    tokio::join!(
+        context.cluster.watches.fill(&context.client, &[Watcher::Builds]),
+        drive_all(context, vec![Box::new(controller)]),
+    );
+}
+
+/// Counts what happens to builds of OS images, and deletes the images of those that are gone, until the future is dropped; needs
+/// [`watch`] beside it.
+pub async fn after_builds(context: &Context, access: Access) {
+    let counters = build::counters::Counters::new(context.clone());
+    let pruner = build::pruner::Pruner::new(context.clone(), Arc::new(access));
+    drive_all(context, vec![Box::new(counters), Box::new(pruner)]).await;
 }
 
 /// Drives controllers until the future is dropped.

@@ -4,6 +4,7 @@ use crate::{
     Machine, Settings,
     agent::Agent,
     environment::{Environment, Seen},
+    jobs::{Logs, Program, Runner},
     machine, pods,
 };
 use k8s_openapi::api::core::v1::Node;
@@ -28,6 +29,7 @@ const QUIET_PER_MACHINE: Duration = Duration::from_micros(1);
 pub struct Fleet {
     environment: Arc<Environment>,
     machines: Vec<Machine>,
+    runner: Option<Runner>,
 }
 
 impl fmt::Debug for Fleet {
@@ -78,13 +80,19 @@ impl Fleet {
     /// Machines that join the cluster behind the client once [`Fleet::run`] is polled.
     #[must_use]
     pub fn new(client: Client, clock: Clock, settings: Settings, machines: Vec<Machine>) -> Self {
-        Self { environment: Arc::new(Environment::new(client, clock, settings, None)), machines }
+        Self { environment: Arc::new(Environment::new(client, clock, settings, None)), machines, runner: None }
     }
 
     /// Like [`Fleet::new`], with caches that others in the process keep up to date: objects are decoded and held once.
     #[must_use]
     pub fn sharing(seen: Seen, client: Client, clock: Clock, settings: Settings, machines: Vec<Machine>) -> Self {
-        Self { environment: Arc::new(Environment::new(client, clock, settings, Some(seen))), machines }
+        Self { environment: Arc::new(Environment::new(client, clock, settings, Some(seen))), machines, runner: None }
+    }
+
+    /// Runs Jobs that build images as well: this program is what their containers do, and what they print goes to these logs.
+    #[must_use]
+    pub fn building(self, program: Arc<dyn Program>, logs: Logs) -> Self {
+        Self { runner: Some(Runner::new(program, logs)), ..self }
     }
 
     /// The Nodes, once the fleet runs.
@@ -104,7 +112,13 @@ impl Fleet {
         let environment = self.environment.clone();
         let takes_pods = |machine: &&Machine| ![names::MASTER, names::ARBITER].contains(&machine.pool.as_str());
         let workers = self.machines.iter().filter(takes_pods).count();
-        tokio::join!(environment.fill(), pods::run(&environment, workers), self.live());
+        let runner = self.runner.clone();
+        let jobs = async {
+            if let Some(runner) = &runner {
+                runner.run(&environment).await;
+            }
+        };
+        tokio::join!(environment.fill(), pods::run(&environment, workers), jobs, self.live());
     }
 
     async fn live(self) {

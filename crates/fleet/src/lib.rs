@@ -8,6 +8,7 @@
 //! | [`fleet`] | many machines in one process |
 //! | `environment` | what they share |
 //! | [`pods`] | the pods on them |
+//! | [`jobs`] | Jobs that build images |
 //! | [`faults`] | injected faults |
 //! | [`adopt`] | which machines an earlier run left, and how they are deleted |
 //!
@@ -20,6 +21,7 @@ mod agent;
 mod environment;
 pub mod faults;
 pub mod fleet;
+pub mod jobs;
 pub mod machine;
 pub mod pods;
 
@@ -27,5 +29,6 @@ pub use adopt::Error;
 pub use environment::{Seen, Settings};
 pub use faults::{Fault, Faults};
 pub use fleet::Fleet;
+pub use jobs::{Logs, Program};
 pub use machine::Machine;
 pub use pods::Workload;

@@ -243,6 +243,20 @@ impl Images {
         }
     }
 
+    /// The labels of an image as it is there now, never from a cache; absent when no location has it. Any other failure says neither.
+    ///
+    /// # Errors
+    /// When a location could not be asked, or the image cannot be read.
+    pub async fn present(&self, pull_spec: &str) -> Result<Option<BTreeMap<String, String>>, Error> {
+        match self.read(pull_spec, &BaseOf).await {
+            Ok((base, _)) => base.manifest.labels(&base.config).map(Some).map_err(|fault| fault.about(pull_spec, "")),
+            Err(error) if error.attempts.iter().all(|attempt| matches!(attempt.fault, Fault::NotFound { .. })) => {
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     /// An image to put something on top of.
     pub(crate) async fn base(&self, pull_spec: &str) -> Result<Base, Error> {
         self.read(pull_spec, &BaseOf).await.map(|(base, _)| base)

@@ -19,6 +19,7 @@
 //! | [`logins`] | how to log in to registries, kept between runs |
 //! | [`payload`] | building a sample release payload, and pushing a payload to a registry |
 //! | [`derive`] | an image with layers on top, made without any program and pushed |
+//! | `remove` | taking an image away from its registry |
 //! | [`images`] | the entry point: releases and labels by pull spec |
 //! | [`retry`] | retries: how long, how often, and when not |
 //! | [`error`] | what went wrong, whether a retry can help, and what to do |
@@ -41,6 +42,7 @@ pub mod pull_spec;
 pub mod registries;
 pub mod registry;
 pub mod release;
+mod remove;
 pub mod retry;
 pub mod trust;
 

@@ -134,7 +134,29 @@ pub async fn delete<K: Cached>(
     namespace: Option<&str>,
     name: &str,
 ) -> Result<(), Error> {
-    let gone = match place(cache, namespace).delete(name, &DeleteParams::default()) {
+    delete_as(client, cache, (namespace, name), &DeleteParams::default()).await
+}
+
+/// Like [`delete`], with what it owns: there are kinds whose dependents stay behind unless one asks for this.
+///
+/// # Errors
+/// When the server refuses it or cannot be reached.
+pub async fn delete_with_dependents<K: Cached>(
+    client: &Client,
+    cache: &Cache<K>,
+    namespace: Option<&str>,
+    name: &str,
+) -> Result<(), Error> {
+    delete_as(client, cache, (namespace, name), &DeleteParams::background()).await
+}
+
+async fn delete_as<K: Cached>(
+    client: &Client,
+    cache: &Cache<K>,
+    (namespace, name): (Option<&str>, &str),
+    how: &DeleteParams,
+) -> Result<(), Error> {
+    let gone = match place(cache, namespace).delete(name, how) {
         Ok(request) => client.request_status::<K>(request).await.map(drop),
         Err(error) => Err(kube::Error::BuildRequest(error)),
     };

@@ -14,22 +14,36 @@
 //! | [`root`] | files and units of a MachineConfig on disk |
 //! | [`steps`] | what of a Containerfile is made without running anything |
 //! | [`validation`] | whether a Containerfile can be built at all |
+//! | [`logins`] | whether a Secret has logins, and the form in which builds get them |
+//! | [`inputs`] | what a build reads, as objects |
+//! | [`job`] | the Job that builds, and what its pod may do |
+//! | [`outcome`] | what the Job left: a digest that can be believed, or why there is none |
 //! | [`plan`] | what is to be done now: build, build again, use again, cancel, or nothing |
 //! | [`progress`] | how far a Job is |
 //! | [`conditions`] | what a MachineOSBuild says, and when it may be changed |
 //! | [`pool`] | what the pool says of its build |
+//! | [`counted`] | what is counted of builds as it happens |
 //! | [`seed`] | an image that was brought along at the installation |
+//! | [`built_on`] | which stream a pool's image is built on, and whether it has to be built anew |
+//! | [`pinned`] | the MachineConfig that pins this image, and the way out |
 //! | [`prune`] | which images and builds go |
 //! | [`told`] | events and figures |
 //!
 //! Source: `pkg/controller/build` of github.com/openshift/machine-config-operator.
 
 pub mod base;
+pub mod built_on;
 pub mod conditions;
 pub mod containerfile;
+pub mod counted;
 pub mod extensions;
 pub mod identity;
+pub mod inputs;
+pub mod job;
 pub mod limits;
+pub mod logins;
+pub mod outcome;
+pub mod pinned;
 pub mod plan;
 pub mod pool;
 pub mod progress;

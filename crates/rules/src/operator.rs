@@ -5,6 +5,7 @@
 //! | [`controller_config`] | the ControllerConfig of a real cluster |
 //! | [`machine_configuration`] | what the operator writes of the MachineConfiguration |
 //! | [`boot_images`], [`boot_image_skew`] | whose boot images follow the release, and how old they count as |
+//! | [`builder`] | whether the builder of OS images runs, and which Secrets are copied for it |
 //! | [`user_data`] | the user data of a pool's new machines |
 //! | [`registry_ca`] | where other components find all registries' certificates |
 //! | [`server_ca`] | when nodes are told that the API server's CA has changed |
@@ -20,6 +21,7 @@
 
 pub mod boot_image_skew;
 pub mod boot_images;
+pub mod builder;
 pub mod built_in;
 pub mod controller_config;
 pub mod install;

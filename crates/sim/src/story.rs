@@ -46,7 +46,7 @@ const LONGEST: Duration = Duration::from_secs(30);
 pub struct Report {
     /// What did not hold, and which invariants were violated; empty on success.
     pub failures: Vec<String>,
-    /// Writes that the controllers made since the first update.
+    /// Writes that the controllers made since the first update, or the first step that says so.
     pub writes: u64,
     /// Pools, streams, configurations and nodes at the end, without times and identities.
     pub state: Value,
@@ -74,7 +74,7 @@ pub async fn told(text: &str, tell: Tell) -> Result<Report> {
     play(Script::parse(text)?, Timeline::told(tell), 0).await
 }
 
-/// Plays a story silently. `cut_after` cuts the controllers off after that many writes since the first update and restarts
+/// Plays a story silently. `cut_after` cuts the controllers off after that many of these writes and restarts
 /// them; 0 never does.
 ///
 /// # Errors
@@ -135,6 +135,9 @@ struct Stage {
 impl Stage {
     async fn step(&mut self, step: &Step) -> Result<()> {
         let since = self.history.look().changes.len();
+        if step.counted {
+            self.cluster.writes.count(self.cut_after);
+        }
         for action in &step.actions {
             if matches!(action, script::Action::Update { .. }) {
                 self.cluster.writes.count(self.cut_after);

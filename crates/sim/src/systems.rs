@@ -16,7 +16,10 @@ pub fn os_names(source: &Source) -> BTreeMap<String, String> {
 fn os_name(labels: &BTreeMap<String, String>) -> String {
     let label = |key: &str| labels.get(key).map(String::as_str).unwrap_or_default();
     let version = [VERSION_LABEL, "version"].into_iter().map(label).find(|version| !version.is_empty());
-    format!("{} {}", label(STREAM_CLASS), version.unwrap_or_default()).trim().to_owned()
+    let (stream, version) = (label(STREAM_CLASS), version.unwrap_or_default());
+    // Every image-based system has this word in its name.
+    let name = if stream.is_empty() && version.is_empty() { "" } else { "CoreOS" };
+    [stream, version, name].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// Version of the image's contents (OCI image annotations).

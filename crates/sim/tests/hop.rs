@@ -83,6 +83,39 @@ steps:
   - told: {master: 1, worker: 1}
 ";
 
+/// A pool in image mode switches its stream: built on the other one, rolled out, and back without a build.
+const SWITCH: &str = "
+about: a pool in image mode switches its stream, for being interrupted
+distribution: ocp
+payloads:
+  five: {version: 5.0.0, streams: [rhel-9, rhel-10]}
+start: {registry: true, payload: five, nodes: 'master=1,worker=1'}
+steps:
+- title: the worker runs an image on the newer stream
+  do:
+  - apply:
+      apiVersion: machineconfiguration.openshift.io/v1
+      kind: MachineOSConfig
+      metadata: {name: worker}
+      spec:
+        machineConfigPool: {name: worker}
+        imageBuilder: {imageBuilderType: Job}
+        renderedImagePushSecret: {name: registry}
+        renderedImagePushSpec: '${registry}/os/worker:latest'
+  expect:
+  - pool: {name: worker, at-rest: true, runs: rhel-10}
+  - image: {pool: worker, built: true}
+- title: its pool names the older one
+  counted: true
+  do: [{stream: {pool: worker, name: rhel-9}}]
+  within: 20s
+  expect:
+  - pool: {name: worker, at-rest: true, runs: rhel-9, names: rhel-9}
+  - image: {pool: worker, built: true}
+  - os: {pool: worker, name: rhel-9}
+  - told: {master: 0, worker: 1}
+";
+
 #[test]
 fn the_hop_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
     wherever_it_is_cut_off(HOP)
@@ -91,6 +124,11 @@ fn the_hop_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()
 #[test]
 fn a_pool_in_image_mode_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
     wherever_it_is_cut_off(IMAGE_MODE)
+}
+
+#[test]
+fn a_switch_in_image_mode_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
+    wherever_it_is_cut_off(SWITCH)
 }
 
 fn wherever_it_is_cut_off(story: &'static str) -> Result<()> {

@@ -103,6 +103,11 @@ fn okd_image_mode_hop() -> Result<()> {
 }
 
 #[test]
+fn okd_image_mode_misbuilt() -> Result<()> {
+    story("okd-image-mode-misbuilt")
+}
+
+#[test]
 fn image_mode_build_fails() -> Result<()> {
     story("image-mode-build-fails")
 }

@@ -111,7 +111,7 @@ impl Drop for Registry {
 fn write_config(folder: &Path, options: &Options, authority: &Authority) -> Result<std::path::PathBuf> {
     let storage = folder.join("storage");
     let mut text = format!(
-        "version: 0.1\nlog:\n  level: info\n  accesslog:\n    disabled: true\nstorage:\n  filesystem:\n    \
+        "version: 0.1\nlog:\n  level: info\n  accesslog:\n    disabled: true\nstorage:\n  delete:\n    enabled: true\n  filesystem:\n    \
          rootdirectory: {}\nhttp:\n  addr: 127.0.0.1:0\n",
         storage.display()
     );

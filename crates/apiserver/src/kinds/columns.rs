@@ -7,7 +7,7 @@ use crate::{
     registry::Resource,
 };
 use jiff::Timestamp;
-use k8s_openapi::api::core::v1 as api;
+use k8s_openapi::api::{batch::v1 as batch, core::v1 as api};
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -111,6 +111,7 @@ pub(crate) fn of(resource: &Resource) -> &'static [Column] {
         ("apps", "deployments") => DEPLOYMENT,
         ("apps", "daemonsets") => DAEMON_SET,
         ("apps", "replicasets") => REPLICA_SET,
+        ("batch", "jobs") => JOB,
         ("networking.k8s.io", "networkpolicies") => NETWORK_POLICY,
         ("scheduling.k8s.io", "priorityclasses") => PRIORITY_CLASS,
         ("policy", _) => BUDGET,
@@ -239,6 +240,32 @@ static POD: &[Column] = &[
     })
     .wide(),
 ];
+
+static JOB: &[Column] = &[
+    Column::new("Status", "Status of the job.", |o, _| job_status(o).into()),
+    Column::new("Completions", "", |o, _| {
+        let succeeded = number(o, &["status", "succeeded"]);
+        format!("{succeeded}/{}", number(o, &["spec", "completions"])).into()
+    })
+    .explained(Text::Field(batch::JobStatus::json_schema, "succeeded")),
+    Column::new("Duration", "Time required to complete the job.", |o, now| {
+        let [start, end] = ["startTime", "completionTime"].map(|field| text(o, &["status", field]));
+        if start.is_empty() { "".into() } else { age(start, end.parse().unwrap_or(now)) }
+    }),
+    AGE,
+];
+
+fn job_status(job: &Value) -> &'static str {
+    let conditions = list(job, &["status", "conditions"]);
+    let says = |type_: &str| conditions.iter().any(|c| text(c, &["type"]) == type_ && text(c, &["status"]) == "True");
+    match () {
+        () if says("Complete") => "Complete",
+        () if says("Failed") => "Failed",
+        () if !object::meta(job, "deletionTimestamp").is_empty() => "Terminating",
+        () if says("Suspended") => "Suspended",
+        () => "Running",
+    }
+}
 
 static NAMESPACE: &[Column] =
     &[Column::new("Status", "The status of the namespace", |o, _| string(o, &["status", "phase"])), AGE];

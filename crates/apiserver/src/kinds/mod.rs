@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`columns`], `pod_summary` | printer columns of these kinds; the line about a pod |
 //! | [`core`] | Namespace, ConfigMap, Secret, ServiceAccount, Lease |
-//! | [`node`], [`pod`], [`workload`] | the kinds they are named after; workloads are Deployment, DaemonSet, ReplicaSet and Service |
+//! | [`node`], [`pod`], [`workload`], [`job`] | the kinds they are named after; workloads are Deployment, DaemonSet, ReplicaSet and Service |
 //! | [`policy`] | PodDisruptionBudget, NetworkPolicy, PriorityClass, admission policies |
 //! | [`event`] | the two groups that share one store of events |
 //! | [`definition`] | CustomResourceDefinition |
@@ -14,6 +14,7 @@ pub(crate) mod columns;
 pub(crate) mod core;
 pub(crate) mod definition;
 pub(crate) mod event;
+pub(crate) mod job;
 pub(crate) mod node;
 pub(crate) mod pod;
 mod pod_summary;
@@ -28,7 +29,8 @@ use crate::{
 };
 use k8s_openapi::{
     api::{
-        admissionregistration::v1 as admission, apps::v1 as apps, coordination::v1 as coordination, core::v1 as api,
+        admissionregistration::v1 as admission, apps::v1 as apps, batch::v1 as batch, coordination::v1 as coordination,
+        core::v1 as api,
     },
     api::{events::v1 as events, networking::v1 as networking, policy::v1 as disruption, rbac::v1 as rbac},
     apiextensions_apiserver::pkg::apis::apiextensions::v1 as extensions,
@@ -63,7 +65,7 @@ pub(crate) fn built_in() -> impl Iterator<Item = Arc<Resource>> {
 
 const SPEC_STATUS: &str = r#"{"spec":{},"status":{}}"#;
 
-static BUILT_IN: [BuiltIn; 26] = [
+static BUILT_IN: [BuiltIn; 27] = [
     BuiltIn::new::<api::ConfigMap>("", "configmaps", "ConfigMap").short(&["cm"]).rules(core::CONFIG_MAP),
     BuiltIn::new::<api::Event>("", "events", "Event")
         .short(&["ev"])
@@ -155,6 +157,7 @@ static BUILT_IN: [BuiltIn; 26] = [
         .generation()
         .zero(workload::REPLICA_SET_ZERO)
         .rules(workload::REPLICA_SET),
+    BuiltIn::new::<batch::Job>("batch", "jobs", "Job").all().status().generation().zero(job::ZERO).rules(job::JOB),
     BuiltIn::new::<coordination::Lease>("coordination.k8s.io", "leases", "Lease")
         .create_on_update()
         .zero(r#"{"spec":{}}"#),

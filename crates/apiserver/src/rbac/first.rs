@@ -55,6 +55,7 @@ fn roles() -> Vec<Value> {
         rule(&READ, "", &CORE),
         rule(&READ, "", &LOOKED_AT),
         rule(&READ, "apps", &APPS),
+        rule(&READ, "batch", &["jobs", "jobs/status"]),
         rule(&READ, "policy", &["poddisruptionbudgets", "poddisruptionbudgets/status"]),
         rule(&READ, "networking.k8s.io", &["networkpolicies"]),
     ];
@@ -65,6 +66,7 @@ fn roles() -> Vec<Value> {
         rule(&WRITE, "", &["events", "pods/attach", "pods/exec", "pods/portforward", "pods/proxy", "secrets"]),
         rule(&["create"], "", &["pods/eviction", "serviceaccounts/token"]),
         rule(&WRITE, "apps", &APPS),
+        rule(&WRITE, "batch", &["jobs"]),
         rule(&WRITE, "policy", &["poddisruptionbudgets"]),
         rule(&WRITE, "networking.k8s.io", &["networkpolicies"]),
         rule(&[&READ[..], &WRITE].concat(), "coordination.k8s.io", &["leases"]),

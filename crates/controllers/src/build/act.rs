@@ -1,6 +1,6 @@
 //! Writes MachineOSBuilds, MachineOSConfigs, and what the pool says of them.
 
-use super::{Stopped, work::Outcome};
+use super::Stopped;
 use crate::Context;
 use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
@@ -15,23 +15,27 @@ use weir_api::{
     },
     kind::MACHINE_CONFIG_GROUP,
 };
-use weir_images::Authfile;
 use weir_kubeio::{Error, Event, Recorder, error::optional, patch};
 use weir_rules::{
     build::{
         conditions::{State, conditions},
+        identity::Made,
+        logins::logins,
         pool::ImageBuild,
         seed,
-        told::{About, Told},
+        told::{About, JobStep, Told},
     },
     objects::conditions::{Said, set_condition},
     view::{Annotations, PoolView},
 };
 
-/// The finalizer for what depends on a build. Nothing does here, so whoever deletes one takes it away.
+/// The finalizer for what depends on a build. Its Job is deleted with it, so whoever deletes a build takes it away.
 const FOREGROUND: &str = "foregroundDeletion";
 /// The API takes no build that ends in the second in which it began.
 const SHORTEST_BUILD: SignedDuration = SignedDuration::from_secs(1);
+
+/// The pull spec by digest, or what went wrong.
+pub(super) type Outcome = Result<String, String>;
 
 pub(super) struct Writer<'a> {
     pub(super) context: &'a Context,
@@ -50,9 +54,9 @@ impl Writer<'_> {
             ))
         };
         let secret = found.ok_or_else(missing)?;
-        match Authfile::of_secret(&secret) {
+        match logins(&secret) {
             Ok(_) => Ok(secret),
-            Err(error) => Err(Stopped::Refused(format!("Secret {name:?} in namespace {OPERATOR_NAMESPACE}: {error}"))),
+            Err(error) => Err(Stopped::Refused(error.to_string())),
         }
     }
 
@@ -65,16 +69,44 @@ impl Writer<'_> {
             self.tell(target, &Told::Preparing { pool }).await;
         }
         let name = target.name_any();
-        self.status(&name, State::Prepared, None, &json!({"buildStart": self.now()})).await?;
+        let job = Made::Job.name(&name);
+        let job = json!({"group": "batch", "resource": "jobs", "namespace": OPERATOR_NAMESPACE, "name": job});
+        let builder = json!({"imageBuilderType": "Job", "job": job});
+        self.status(&name, State::Prepared, None, &json!({"buildStart": self.now(), "builder": builder})).await?;
         self.name(config, &name).await
     }
 
-    /// Says that somebody works on a build.
-    pub(super) async fn building(&self, build: &MachineOSBuild) -> Result<(), Error> {
-        if State::of(build) == State::Prepared {
-            self.status(&build.name_any(), State::Building, None, &json!({})).await?;
+    /// Says that a build's Job runs; `detail` is what else there is to say.
+    pub(super) async fn building(&self, build: &MachineOSBuild, detail: Option<&str>) -> Result<(), Error> {
+        let name = build.name_any();
+        let Some(now) = self.context.cluster.os_builds.get(&name) else { return Ok(()) };
+        if State::of(&now).is_final() {
+            return Ok(());
+        }
+        let before = now.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+        let said = conditions(before, State::Building, detail, self.context.clock.now());
+        if said == before {
+            return Ok(());
+        }
+        self.write_status(&name, &json!({ "conditions": said })).await?;
+        if State::of(&now) != State::Building {
+            self.tell(build, &Told::Job(JobStep::Started, Made::Job.name(&name))).await;
             self.tell(build, &Told::Building).await;
         }
+        Ok(())
+    }
+
+    /// Says that a build was interrupted.
+    pub(super) async fn interrupted(&self, build: &MachineOSBuild, why: &str) -> Result<(), Error> {
+        if State::of(build).is_final() {
+            return Ok(());
+        }
+        let name = build.name_any();
+        let fields = json!({"buildEnd": self.end_of(build)});
+        self.status(&name, State::Interrupted, Some(why), &fields).await?;
+        tracing::warn!(build = name, why, "the image is not built");
+        self.tell(build, &Told::Job(JobStep::Deleted, Made::Job.name(&name))).await;
+        self.tell(build, &Told::Interrupted { why: "build job was deleted".to_owned() }).await;
         Ok(())
     }
 
@@ -89,6 +121,7 @@ impl Writer<'_> {
             Ok(image) => {
                 fields["digestedImagePushSpec"] = json!(image);
                 self.status(&name, State::Succeeded, None, &fields).await?;
+                self.tell(build, &Told::Job(JobStep::Completed, Made::Job.name(&name))).await;
                 self.tell(build, &Told::Completed { image: image.clone() }).await;
                 if self.is_degraded(&pool) {
                     self.tell(build, &Told::Recovered { pool }).await;
@@ -97,7 +130,7 @@ impl Writer<'_> {
             Err(why) => {
                 self.status(&name, State::Failed, Some(why), &fields).await?;
                 tracing::warn!(build = name, why, "the image could not be built");
-                self.tell(build, &Told::Failed { build: name }).await;
+                self.tell(build, &Told::Failed { build: name, why: why.clone() }).await;
                 self.tell(build, &Told::Degraded { pool: pool.clone() }).await;
             }
         }
@@ -188,6 +221,7 @@ impl Writer<'_> {
             patch::delete(client, cache, None, &name).await?;
             self.tell(build, &Told::Deleted).await;
         }
+        self.delete_job(build).await?;
         let kept: Vec<&String> = build.finalizers().iter().filter(|name| *name != FOREGROUND).collect();
         if kept.len() == build.finalizers().len() {
             return Ok(());
@@ -252,7 +286,7 @@ impl Writer<'_> {
     }
 
     /// An event on what it is about.
-    async fn tell(&self, build: &MachineOSBuild, told: &Told) {
+    pub(super) async fn tell(&self, build: &MachineOSBuild, told: &Told) {
         let event = Event { warning: told.is_warning(), reason: told.code().to_owned(), message: told.to_string() };
         let cluster = &self.context.cluster;
         match told.about() {

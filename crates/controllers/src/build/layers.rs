@@ -1,34 +1,31 @@
 //! Builds images without any program: files and units of the MachineConfig as one layer, what the Containerfile holds as others.
 
-use super::builder::{Builder, Order};
-use crate::{Access, access};
+use super::{
+    builder::{Builder, Order},
+    registry::Registry,
+};
+use crate::Access;
 use futures::{
     FutureExt as _,
-    future::{BoxFuture, select_all},
+    future::{BoxFuture, ready},
 };
-use k8s_openapi::api::core::v1::Secret;
 use std::time::Duration;
-use tokio::time::timeout;
 use weir_images::{
-    Authfile, Images, PullSpec, Source,
+    Images, PullSpec,
     derive::{Additions, Entry, What},
     manifest::Platform,
 };
 use weir_rules::build::{
     identity::without_tag,
-    plan::Presence,
     ready::Ability,
     root::{self, root},
     steps::{Layer, steps},
 };
 
-/// How long it may take until it is known how images are read: one listing of a few kinds, and some time for a server that is busy.
-const UNKNOWN: Duration = Duration::from_mins(1);
-
 /// The builder.
 #[derive(Clone, Debug)]
 pub struct Layers {
-    access: Access,
+    registry: Registry,
     platform: Platform,
 }
 
@@ -36,32 +33,7 @@ impl Layers {
     /// Reads base images as `access` does, and pushes by the same certificates and proxy.
     #[must_use]
     pub fn new(access: Access) -> Self {
-        Self { access, platform: Platform::host() }
-    }
-
-    /// Images as the cluster reads them. In a process that has just started that is not known at once.
-    async fn images(&self) -> Result<Images, access::Error> {
-        let known = async {
-            let mut changes = self.access.changes();
-            while matches!(self.access.images(), Err(access::Error::Unseen { .. })) {
-                let next = changes.iter_mut().map(|change| change.changed().boxed());
-                // One that ends says nothing any more.
-                if select_all(next).await.0.is_err() {
-                    break;
-                }
-            }
-        };
-        // What is unknown for longer is an error with its reason.
-        _ = timeout(UNKNOWN, known).await;
-        self.access.images()
-    }
-
-    /// The same with this Secret alone.
-    async fn with(&self, secret: &Secret) -> Result<Images, String> {
-        let images = self.images().await.map_err(|error| error.to_string())?;
-        let name = secret.metadata.name.as_deref().unwrap_or_default();
-        let authfile = Authfile::of_secret(secret).map_err(|error| format!("Secret {name}: {error}"))?;
-        Ok(Images::new(Source { authfile, ..images.source().clone() }))
+        Self { registry: Registry::new(access), platform: Platform::host() }
     }
 
     async fn make(&self, order: &Order) -> Result<String, String> {
@@ -82,14 +54,26 @@ impl Layers {
         let to: PullSpec =
             order.push_spec.parse().map_err(|error| format!("pushing to {}: {error}", order.push_spec))?;
         let from = match &order.pull_secret {
-            Some(secret) => self.with(secret).await.map_err(|error| format!("pulling the base image: {error}"))?,
-            None => self.images().await.map_err(|error| format!("pulling the base image: {error}"))?,
+            Some(secret) => {
+                self.registry.with(secret).await.map_err(|error| format!("pulling the base image: {error}"))?
+            }
+            None => self.registry.images().await.map_err(|error| format!("pulling the base image: {error}"))?,
         };
-        let registry = self.with(&order.push_secret).await.map_err(|error| format!("pushing to {to}: {error}"))?;
-        let pushed = registry.derive(&from, base, &additions, &to).await;
+        let registry =
+            self.registry.with(&order.push_secret).await.map_err(|error| format!("pushing to {to}: {error}"))?;
+        order.log.line(&format!("building on {base}, pushing to {to}"));
+        let pushed = once(&registry).derive(&once(&from), base, &additions, &to).await;
         let digest = pushed.map_err(|error| format!("building on {base} and pushing to {to}: {error}"))?;
+        order.log.line(&format!("pushed {digest}"));
         Ok(format!("{}@{digest}", without_tag(&order.push_spec)))
     }
+}
+
+/// The same without attempts of its own: who ordered the build tries again.
+fn once(images: &Images) -> Images {
+    let mut source = images.source().clone();
+    source.patience.retry = Duration::ZERO;
+    Images::new(source)
 }
 
 fn entry(entry: root::Entry) -> Entry {
@@ -102,28 +86,12 @@ fn entry(entry: root::Entry) -> Entry {
 }
 
 impl Builder for Layers {
-    fn ability(&self) -> Ability<'_> {
-        Ability { programs: false, architecture: &self.platform.architecture }
+    fn ability(&self) -> BoxFuture<'_, Ability<'_>> {
+        ready(Ability { programs: false, architecture: &self.platform.architecture }).boxed()
     }
 
     fn build(&self, order: Order) -> BoxFuture<'static, Result<String, String>> {
         let this = self.clone();
         async move { this.make(&order).await }.boxed()
-    }
-
-    fn presence(&self, image: String, push_secret: Secret) -> BoxFuture<'static, Presence> {
-        let this = self.clone();
-        async move {
-            let Ok(images) = this.with(&push_secret).await else { return Presence::Unknown };
-            match images.exists(&image).await {
-                Ok(true) => Presence::There,
-                Ok(false) => Presence::Gone,
-                Err(error) => {
-                    tracing::warn!(image, %error, "whether the image is there is not known");
-                    Presence::Unknown
-                }
-            }
-        }
-        .boxed()
     }
 }

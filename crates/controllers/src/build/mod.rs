@@ -1,22 +1,30 @@
-//! Builds the OS image of every pool in image mode.
+//! Has the OS image of every pool in image mode built: by Jobs, which a cluster or this process runs.
 //!
 //! | module | part |
 //! |---|---|
+//! | `act` | writes MachineOSBuilds, MachineOSConfigs and what the pool says of them |
+//! | `jobs` | makes the Job of a build with what it reads, and follows how far it is |
+//! | [`registry`] | what registries say of images |
 //! | [`builder`] | what makes an image |
 //! | [`layers`] | makes one without any program |
-//! | `work` | builds that are under way in this process |
-//! | `act` | writes MachineOSBuilds, MachineOSConfigs and what the pool says of them |
+//! | [`pod`] | what the pod of a Job does, for whoever runs it |
+//! | [`counters`] | counts what happens to builds |
+//! | [`pruner`] | deletes the images of builds that are gone |
 
 mod act;
 pub mod builder;
+pub mod counters;
+mod jobs;
 pub mod layers;
-mod work;
+pub mod pod;
+pub mod pruner;
+pub mod registry;
 
 pub use builder::Builder;
+pub use registry::Registries;
 
-use crate::{Context, last_said::LastSaid};
+use crate::{Context, cluster::Watcher, last_said::LastSaid};
 use act::Writer;
-use builder::Order;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,29 +37,66 @@ use weir_kubeio::{Error, Event, Next, Recorder};
 use weir_rules::{
     build::{
         conditions::State,
-        identity::belongs_to,
+        identity::{Made, belongs_to},
         plan::{Plan, Presence, Situation, plan},
         pool::{ImageBuild, active, said_by_builder},
-        ready::{NotReady, Ready, ready},
+        prune::made_to_delete,
+        ready::{Ability, NotReady, Ready, ready},
         seed::{is_taken_in, seeded},
         told::Told,
     },
     world::World,
 };
-use work::Work;
 
 /// Events are recorded under this name, the reference's.
 const COMPONENT: &str = "machineosbuilder";
 /// A Secret that is missing, and a registry that does not answer, are looked for again after this: nobody watches them.
 const AGAIN: Duration = Duration::from_secs(5);
 
+/// Who runs the Jobs.
+#[derive(Clone, Debug)]
+pub enum Worker {
+    /// A cluster, as pods.
+    Cluster {
+        /// Its architecture, as Go calls it.
+        architecture: String,
+    },
+    /// This process, with this builder.
+    Here(Arc<dyn Builder>),
+}
+
+impl Worker {
+    async fn ability(&self) -> Ability<'_> {
+        match self {
+            Self::Cluster { architecture } => Ability { programs: true, architecture },
+            Self::Here(builder) => builder.ability().await,
+        }
+    }
+
+    /// Whether it pulls base images as the cluster does, without a Secret for that.
+    fn pulls_as_the_cluster(&self) -> bool {
+        matches!(self, Self::Here(_))
+    }
+}
+
+/// How images are built.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Who runs the Jobs.
+    pub worker: Worker,
+    /// Pull spec of the image that has weir.
+    pub program: String,
+    /// Pull spec of the image that has buildah; absent for that of the release.
+    pub builder: Option<String>,
+}
+
 /// The build controller.
 #[derive(Debug)]
 pub struct Controller {
     context: Context,
     recorder: Recorder,
-    builder: Arc<dyn Builder>,
-    work: Work,
+    registries: Arc<dyn Registries>,
+    settings: Settings,
     /// What registries said of images, until it was acted upon.
     images: Mutex<BTreeMap<String, Presence>>,
     /// What was said of each MachineOSConfig that cannot work.
@@ -61,10 +106,10 @@ pub struct Controller {
 impl Controller {
     /// A controller that has not begun anything.
     #[must_use]
-    pub fn new(context: Context, builder: Arc<dyn Builder>) -> Self {
+    pub fn new(context: Context, registries: Arc<dyn Registries>, settings: Settings) -> Self {
         let recorder = context.recorder(COMPONENT);
-        let (work, images, last_said) = (Work::default(), Mutex::default(), LastSaid::default());
-        Self { context, recorder, builder, work, images, last_said }
+        let (images, last_said) = (Mutex::default(), LastSaid::default());
+        Self { context, recorder, registries, settings, images, last_said }
     }
 
     fn writer(&self) -> Writer<'_> {
@@ -78,16 +123,17 @@ impl weir_kubeio::Controller for Controller {
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
         let mut all = self.context.cluster.configuration_changes();
-        all.push(self.work.changes());
+        all.extend(self.context.cluster.watches.changes(&[Watcher::Builds]));
         all
     }
 
     /// The first MachineOSConfig that failed is the error; the others are looked at all the same.
     async fn reconcile(&self) -> Result<Next, Error> {
-        if !self.context.cluster.is_configuration_synced() || self.context.kept_by_us().is_err() {
+        let cluster = &self.context.cluster;
+        let seen = cluster.is_configuration_synced() && cluster.watches.is_synced(&[Watcher::Builds]);
+        if !seen || self.context.kept_by_us().is_err() {
             return Ok(Next::Await);
         }
-        self.finish().await?;
         let world = self.context.configuration();
         self.clean(&world).await?;
         let mut next = Ok(Next::Await);
@@ -107,33 +153,18 @@ fn sooner(one: Result<Next, Error>, other: Result<Next, Error>) -> Result<Next, 
 }
 
 impl Controller {
-    /// Writes how builds of this process ended.
-    async fn finish(&self) -> Result<(), Error> {
-        for (name, outcome) in self.work.ended() {
-            if let Some(build) = self.context.cluster.os_builds.get(&name) {
-                self.writer().ended(&build, &outcome).await?;
-                if let Ok(image) = &outcome {
-                    self.images.lock().insert(image.clone(), Presence::There);
-                }
-            }
-            self.work.forget(&name);
-        }
-        Ok(())
-    }
-
-    /// Deletes builds whose MachineOSConfig is gone, and lets those go that are deleted: nothing else depends on them.
+    /// Deletes builds whose MachineOSConfig is gone, lets those go that are deleted, and the Jobs of those that succeeded.
     async fn clean(&self, world: &World) -> Result<(), Error> {
         let unsure = world.unreadable.iter().any(|object| object.kind == "MachineOSConfig");
         for build in &world.os_builds {
-            let name = build.metadata.name.as_deref().unwrap_or_default();
             let orphan = !unsure && !world.os_configs.iter().any(|config| belongs_to(build, config));
             if orphan || build.metadata.deletion_timestamp.is_some() {
-                self.work.forget(name);
                 self.writer().delete(build).await?;
+            } else if made_to_delete(State::of(build)).contains(&Made::Job) {
+                // What else was made for it belongs to the Job.
+                self.writer().delete_job(build).await?;
             }
         }
-        let kept: BTreeSet<&str> = world.os_builds.iter().filter_map(|build| build.metadata.name.as_deref()).collect();
-        self.work.keep(&kept);
         let configs: BTreeSet<&str> =
             world.os_configs.iter().filter_map(|config| config.metadata.name.as_deref()).collect();
         self.last_said.retain(|subject| configs.contains(subject));
@@ -141,7 +172,7 @@ impl Controller {
     }
 
     async fn config(&self, world: &World, config: &MachineOSConfig) -> Result<Next, Error> {
-        match ready(world, config, self.builder.ability()) {
+        match ready(world, config, self.settings.worker.ability().await) {
             Ok(found) => self.pool(world, config, &found).await,
             Err(NotReady::Waiting(why)) => {
                 tracing::debug!(config = config.metadata.name, why, "nothing is built yet");
@@ -225,11 +256,11 @@ impl Controller {
                     self.images.lock().remove(&image);
                     return Ok(Next::After(AGAIN));
                 }
-                self.go_on(config, found, builds).await?;
+                return self.wanted(config, found, builds).await;
             }
             Plan::Ask { image } => {
                 let secret = writer.secret(&config.spec.rendered_image_push_secret.name).await?;
-                let presence = self.builder.presence(image.clone(), secret).await;
+                let presence = registry::presence(&image, self.registries.labels(image.clone(), secret).await);
                 self.images.lock().insert(image, presence);
                 return Ok(Next::After(Duration::ZERO));
             }
@@ -239,7 +270,7 @@ impl Controller {
                     writer.adopt(config, build).await?;
                     self.forget_image(build);
                 }
-                self.go_on(config, found, builds).await?;
+                return self.wanted(config, found, builds).await;
             }
             Plan::UseAgain { image, cancel } => {
                 self.cancel(builds, &cancel).await?;
@@ -247,7 +278,8 @@ impl Controller {
             }
             Plan::Build { because, replace, cancel } => {
                 // What cannot be begun takes nothing away.
-                self.order(config, found).await?;
+                self.logins(config).await?;
+                self.builder_image().await?;
                 self.cancel(builds, &cancel).await?;
                 if replace {
                     self.cancel(builds, &[name.to_owned()]).await?;
@@ -269,40 +301,23 @@ impl Controller {
     async fn cancel(&self, builds: &[&MachineOSBuild], names: &[String]) -> Result<(), Error> {
         let named = |build: &&&MachineOSBuild| build.metadata.name.as_ref().is_some_and(|name| names.contains(name));
         for build in builds.iter().filter(named) {
-            self.work.forget(build.metadata.name.as_deref().unwrap_or_default());
             self.writer().delete(build).await?;
         }
         Ok(())
     }
 
-    /// Works on the wanted build, when nobody does: it has just been made, or the process that did is gone.
-    async fn go_on(&self, config: &MachineOSConfig, found: &Ready, builds: &[&MachineOSBuild]) -> Result<(), Stopped> {
+    /// Brings the wanted build on its way.
+    async fn wanted(
+        &self,
+        config: &MachineOSConfig,
+        found: &Ready,
+        builds: &[&MachineOSBuild],
+    ) -> Result<Next, Stopped> {
         let wanted = builds.iter().find(|build| build.metadata.name == found.target.metadata.name);
-        let Some(build) = wanted.filter(|build| State::of(build).is_transient()) else { return Ok(()) };
-        let name = build.metadata.name.as_deref().unwrap_or_default();
-        if self.work.is_under_way(name) {
-            return Ok(());
+        match wanted.filter(|build| State::of(build).is_transient()) {
+            Some(build) => self.go_on(config, found, build).await,
+            None => Ok(Next::Await),
         }
-        let order = self.order(config, found).await?;
-        self.writer().building(build).await?;
-        self.work.begin(name, self.builder.build(order));
-        Ok(())
-    }
-
-    async fn order(&self, config: &MachineOSConfig, found: &Ready) -> Result<Order, Stopped> {
-        let writer = self.writer();
-        let pull_secret = match &config.spec.base_image_pull_secret {
-            Some(named) if !named.name.is_empty() => Some(writer.secret(&named.name).await?),
-            _ => None,
-        };
-        Ok(Order {
-            rendered: found.rendered.clone(),
-            containerfile: found.containerfile.clone(),
-            base: found.base.image.clone(),
-            pull_secret,
-            push_secret: writer.secret(&config.spec.rendered_image_push_secret.name).await?,
-            push_spec: found.target.spec.rendered_image_push_spec.clone(),
-        })
     }
 }
 

@@ -18,6 +18,7 @@ use weir_api::{
 };
 use weir_kubeio::{Error, Event, Next, Recorder, patch};
 use weir_rules::{
+    build::built_on,
     status::{
         cluster_status::{
             ClusterReport, ClusterStatusView, Failure, UpgradeView, cluster_status, evaluation, status_patch,
@@ -76,6 +77,7 @@ impl Observed {
         let blocked = upgradeable(&UpgradeView {
             pools: &pools,
             streams: world.streams_in_effect(),
+            images: &built_on::all(world),
             not_adopted: world.not_adopted(),
             boot_images: world.configuration.as_deref().filter(|_| world.is_on(BOOT_IMAGE_SKEW_ENFORCEMENT)),
             version: &self.version,

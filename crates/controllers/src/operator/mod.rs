@@ -7,6 +7,7 @@
 //! | `user_data` | the user data that new machines of an OpenShift boot with |
 //! | `pools` | the built-in pools |
 //! | `policies` | the admission policies |
+//! | `copies` | the Secrets that builds of OS images need |
 //! | `operands` | the objects that it was given, such as those that run the controller |
 //! | `cluster_status` | the ClusterOperator |
 //! | `findings` | the findings of the parts, for the ClusterOperator |
@@ -14,6 +15,7 @@
 
 mod cluster_status;
 mod controller_config;
+pub(crate) mod copies;
 mod findings;
 mod machine_configuration;
 pub(crate) mod operands;
@@ -37,13 +39,15 @@ pub struct Operator {
     /// The image that it runs from; empty if unknown.
     image: String,
     kept: Vec<Value>,
+    /// Kept while OS images are built.
+    for_builds: Vec<Value>,
 }
 
 impl Operator {
     /// An operator that manages what every cluster has.
     #[must_use]
     pub fn new(context: Context) -> Self {
-        Self { context, image: String::new(), kept: Vec::new() }
+        Self { context, image: String::new(), kept: Vec::new(), for_builds: Vec::new() }
     }
 
     /// The same, with the image that it runs from.
@@ -58,6 +62,12 @@ impl Operator {
         Self { kept, ..self }
     }
 
+    /// Manages these, too, while OS images are built.
+    #[must_use]
+    pub fn for_builds(self, for_builds: Vec<Value>) -> Self {
+        Self { for_builds, ..self }
+    }
+
     /// Its parts. Of several failures of one kind, that of the first part here is reported.
     #[must_use]
     pub fn controllers(&self) -> Vec<Box<dyn Driven>> {
@@ -69,9 +79,10 @@ impl Operator {
             Box::new(user_data::Controller(part())),
             Box::new(pools::Controller(part())),
             Box::new(policies::Controller(part())),
+            Box::new(copies::Controller(part())),
         ];
         if !self.kept.is_empty() {
-            all.push(Box::new(operands::Controller::new(part(), self.kept.clone())));
+            all.push(Box::new(operands::Controller::new(part(), self.kept.clone(), self.for_builds.clone())));
         }
         all.push(Box::new(cluster_status::Controller::new(self.context.clone(), findings, &self.image)));
         all
@@ -80,9 +91,9 @@ impl Operator {
     /// Runs until the future is dropped; [`crate::watch`] has to run as well.
     pub async fn run(&self) {
         let Context { cluster, client, .. } = &self.context;
-        let all = [Watcher::Operator, Watcher::Policies, Watcher::Infrastructure, Watcher::Operands];
+        let all = [Watcher::Operator, Watcher::Policies, Watcher::Infrastructure, Watcher::Copies, Watcher::Operands];
         // Without objects to manage, the last part is missing.
-        let watchers = if self.kept.is_empty() { &all[..3] } else { &all[..] };
+        let watchers = if self.kept.is_empty() { &all[..4] } else { &all[..] };
         tokio::join!(
             cluster.watches.fill(client, watchers),
             Box::pin(cluster.sources.fill(&cluster.watches, client)),

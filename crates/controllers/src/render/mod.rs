@@ -3,12 +3,14 @@
 //! | module | part |
 //! |---|---|
 //! | `guard` | what must not be rolled out although it can be rendered |
+//! | `free` | pools whose image an installer pinned, and whose users asked for another |
 //! | `notices` | what else users of a pool should know |
 //! | `act` | writes the rendered MachineConfig, the pool's configuration and its conditions |
 //!
 //! A pool that cannot be rendered keeps what it has and reports why; it never stops another pool.
 
 mod act;
+mod free;
 mod guard;
 mod notices;
 
@@ -24,11 +26,12 @@ use weir_api::{
 };
 use weir_kubeio::{Error, Event, Next, Recorder};
 use weir_rules::{
+    build::pinned::pinned,
     render::{
         RenderError, Rendered,
         failure::{NOT_MADE, RenderFailure},
     },
-    status::notices::TYPES,
+    status::notices::{Notice, TYPES},
     stream::{StreamReason, problem::CatalogProblem},
     view::PoolView,
     world::{Parts, World},
@@ -208,12 +211,15 @@ impl weir_kubeio::Controller for Controller {
         if !self.context.cluster.is_configuration_synced() {
             return Ok(Next::Await);
         }
+        self.free().await?;
         let world = self.context.configuration();
         let found = self.notices.look(&world, self.context.cluster.refused.get());
         self.notices.tell(&self.context, &self.recorder, &found).await;
         let (facts, mut first, mut again) = (world.facts(), None, None);
         for (pool, because, mut outcome) in self.outcomes(&world) {
-            let notices = [found.about(&pool, because.as_ref()), facts.clone()].concat();
+            let pinned = pinned(&world, &pool).map(|pinned| Notice::Pinned(pinned.to_string()));
+            let notices = found.about(&pool, because.as_ref()).into_iter().chain(pinned).chain(facts.clone());
+            let notices: Vec<Notice> = notices.collect();
             let writer = Writer { context: &self.context, recorder: &self.recorder, pool: &pool, notices: &notices };
             if let Ok(made) = &outcome
                 && let Err(failure) = guard::guard(&self.access, self.context.profile, writer.name(), made).await

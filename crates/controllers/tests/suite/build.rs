@@ -1,11 +1,14 @@
-//! The build controller against the embedded server, with a builder that does as it is told.
+//! The build controller against the embedded server, with Jobs that a fleet runs by a builder that does as it is told.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
 use futures::{
     FutureExt as _,
-    future::{BoxFuture, select_all},
+    future::{BoxFuture, ready, select_all},
 };
-use k8s_openapi::api::core::v1::{Event, Secret};
+use k8s_openapi::api::{
+    batch::v1::Job,
+    core::v1::{ConfigMap, Event, Pod, Secret},
+};
 use kube::{
     Api, Client,
     api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
@@ -13,9 +16,15 @@ use kube::{
 use parking_lot::Mutex;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::{collections::VecDeque, fmt::Debug, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    fmt::Debug,
+    sync::Arc,
+    time::Duration,
+};
 use tokio::{
     sync::watch,
+    task::JoinHandle,
     time::{sleep, timeout},
 };
 use weir_api::{
@@ -23,18 +32,25 @@ use weir_api::{
     condition::find,
     crds::{FeatureSet, crds},
     keys::{
-        build::{CURRENT_BUILD, REBUILD},
+        build::{CURRENT_BUILD, JOB_UID, REBUILD},
         pool::IMAGE_BUILD_DEGRADED,
     },
 };
 use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::{
     Build, Cluster, Context,
-    build::{self, builder::Order},
+    build::{
+        self, Builder as _, Worker,
+        builder::{Log, Order},
+        pod::{order, report},
+        registry::Labels,
+    },
+    cluster::Watcher,
 };
 use weir_distro::Profile;
+use weir_fleet::{Faults, Fleet, Logs, Program, jobs::Running};
 use weir_kubeio::{Clock, drive};
-use weir_rules::build::{conditions::State, plan::Presence, ready::Ability};
+use weir_rules::build::{conditions::State, ready::Ability};
 
 const NAMESPACE: &str = "openshift-machine-config-operator";
 const PREFIX: &str = "machineconfiguration.openshift.io";
@@ -48,6 +64,20 @@ enum Answer {
     Fails(&'static str),
     /// Works on until it is stopped.
     GoesOn,
+    /// Reports an image that was built for something else.
+    Forges(char),
+    /// Reports this instead of a digest.
+    Reports(&'static str),
+    /// Lets the Job succeed and reports nothing.
+    Forgets,
+}
+
+/// What the registry says.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Presence {
+    There,
+    Gone,
+    Unknown,
 }
 
 #[derive(Debug)]
@@ -55,6 +85,8 @@ struct Told {
     answers: Mutex<VecDeque<Answer>>,
     orders: Mutex<Vec<Order>>,
     presence: Mutex<Presence>,
+    /// Labels of what was pushed.
+    pushed: Mutex<BTreeMap<String, BTreeMap<String, String>>>,
     /// Lives as long as somebody works on something.
     works: Arc<()>,
     /// Changes with every order.
@@ -67,6 +99,7 @@ impl Told {
             answers: Mutex::new(answers.iter().cloned().collect()),
             orders: Mutex::default(),
             presence: Mutex::new(Presence::There),
+            pushed: Mutex::default(),
             works: Arc::default(),
             news: watch::Sender::new(0),
         })
@@ -86,34 +119,94 @@ fn image(letter: char) -> String {
 }
 
 impl build::Builder for Told {
-    fn ability(&self) -> Ability<'_> {
-        Ability { programs: false, architecture: "amd64" }
+    fn ability(&self) -> BoxFuture<'_, Ability<'_>> {
+        ready(Ability { programs: false, architecture: "amd64" }).boxed()
     }
 
     fn build(&self, order: Order) -> BoxFuture<'static, Result<String, String>> {
+        let labels = [
+            ("machineconfig", order.rendered.metadata.name.clone().unwrap()),
+            ("machineconfigpool", "worker".to_owned()),
+            ("baseOSContainerImage", order.base.clone()),
+        ];
+        let mut labels: BTreeMap<_, _> = labels.into_iter().map(|(key, value)| (key.to_owned(), value)).collect();
+        order.log.line("STEP 1/1: as it is told");
         self.orders.lock().push(order);
         self.news.send_modify(|count| *count += 1);
         let (answer, works) = (self.answers.lock().pop_front().unwrap_or(Answer::GoesOn), self.works.clone());
+        if let Answer::Forges(letter) | Answer::Pushes(letter) = answer {
+            if matches!(answer, Answer::Forges(_)) {
+                labels.insert("machineconfig".to_owned(), "rendered-worker-0".to_owned());
+            }
+            self.pushed.lock().insert(image(letter), labels);
+        }
         async move {
             let _works = works;
             match answer {
-                Answer::Pushes(letter) => Ok(image(letter)),
+                Answer::Pushes(letter) | Answer::Forges(letter) => Ok(image(letter)),
                 Answer::Fails(why) => Err(why.to_owned()),
+                Answer::Reports(text) => Ok(text.to_owned()),
+                Answer::Forgets => Ok(String::new()),
                 Answer::GoesOn => std::future::pending().await,
             }
         }
         .boxed()
     }
+}
 
-    fn presence(&self, _: String, _: Secret) -> BoxFuture<'static, Presence> {
-        let presence = *self.presence.lock();
-        async move { presence }.boxed()
+impl build::Registries for Told {
+    fn labels(&self, image: String, _: Secret) -> BoxFuture<'static, Result<Labels, String>> {
+        let said = match *self.presence.lock() {
+            Presence::There => Ok(self.pushed.lock().get(&image).cloned()),
+            Presence::Gone => Ok(None),
+            Presence::Unknown => Err("it does not answer".to_owned()),
+        };
+        ready(said).boxed()
+    }
+}
+
+/// What a build pod does, by that builder.
+#[derive(Clone)]
+struct Pods {
+    builder: Arc<Told>,
+    client: Client,
+}
+
+impl Debug for Pods {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pods")
+    }
+}
+
+impl Program for Pods {
+    fn run(&self, container: Running) -> BoxFuture<'static, Result<(), String>> {
+        let this = self.clone();
+        async move {
+            let Running { arguments, files, log } = container;
+            let (order, to) = order(&arguments, &files, Log::to(move |line| log.line(line)))?;
+            let image = this.builder.build(order).await?;
+            if image.is_empty() {
+                return Ok(());
+            }
+            report(&this.client, &to, &image).await.map_err(|error| error.to_string())
+        }
+        .boxed()
+    }
+}
+
+/// A fleet that runs Jobs until this is dropped.
+struct Runs(JoinHandle<()>);
+
+impl Drop for Runs {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
 struct Stage {
     context: Context,
     client: Client,
+    logs: Logs,
 }
 
 impl Stage {
@@ -131,7 +224,7 @@ impl Stage {
             settle: Duration::ZERO,
             generating: Default::default(),
         };
-        let stage = Self { context, client };
+        let stage = Self { context, client, logs: Logs::default() };
         let namespace = json!({"metadata": {"name": NAMESPACE}});
         let namespaces: Api<k8s_openapi::api::core::v1::Namespace> = Api::all(stage.client.clone());
         namespaces.create(&PostParams::default(), &serde_json::from_value(namespace).unwrap()).await.unwrap();
@@ -194,10 +287,15 @@ impl Stage {
     }
 
     async fn secret(&self) {
-        let secret = json!({
-            "metadata": {"name": "push"}, "type": "kubernetes.io/dockerconfigjson",
-            "stringData": {".dockerconfigjson": "{\"auths\": {}}"},
-        });
+        self.secret_of("kubernetes.io/dockerconfigjson", ".dockerconfigjson").await;
+    }
+
+    async fn secret_of(&self, type_: &str, key: &str) {
+        self.secret_named("push", type_, key).await;
+    }
+
+    async fn secret_named(&self, name: &str, type_: &str, key: &str) {
+        let secret = json!({"metadata": {"name": name}, "type": type_, "stringData": {key: "{\"auths\": {}}"}});
         let api: Api<Secret> = Api::namespaced(self.client.clone(), NAMESPACE);
         api.create(&PostParams::default(), &serde_json::from_value(secret).unwrap()).await.unwrap();
     }
@@ -216,7 +314,51 @@ impl Stage {
     }
 
     fn controller(&self, builder: &Arc<Told>) -> build::Controller {
-        build::Controller::new(self.context.clone(), builder.clone())
+        let worker = Worker::Here(builder.clone());
+        let settings = build::Settings { worker, program: "weir:1".to_owned(), builder: Some("mco:1".to_owned()) };
+        build::Controller::new(self.context.clone(), builder.clone(), settings)
+    }
+
+    /// One that counts on a cluster to run Jobs.
+    fn of_cluster(&self, builder: &Arc<Told>) -> build::Controller {
+        let worker = Worker::Cluster { architecture: "amd64".to_owned() };
+        let settings = build::Settings { worker, program: "weir:1".to_owned(), builder: None };
+        build::Controller::new(self.context.clone(), builder.clone(), settings)
+    }
+
+    /// Runs Jobs, by a process of their own.
+    fn fleet(&self, builder: &Arc<Told>) -> Runs {
+        let settings = weir_fleet::Settings {
+            step: Duration::from_millis(1),
+            seed: 1,
+            os: Arc::new(str::to_owned),
+            drains: false,
+            faults: Faults::default(),
+            workload: None,
+        };
+        let fleet = Fleet::new(self.client.clone(), self.context.clock.clone(), settings, Vec::new());
+        let pods = Pods { builder: builder.clone(), client: self.client.clone() };
+        Runs(tokio::spawn(fleet.building(Arc::new(pods), self.logs.clone()).run()))
+    }
+
+    fn of<K>(&self) -> Api<K>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>,
+    {
+        Api::namespaced(self.client.clone(), NAMESPACE)
+    }
+
+    /// Names of the objects of a kind that were made for builds.
+    async fn made<K>(&self) -> Vec<String>
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::NamespaceResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned,
+    {
+        let labelled = ListParams::default().labels(&format!("{PREFIX}/ephemeral-build-object"));
+        let all = self.of::<K>().list(&labelled).await.unwrap();
+        all.into_iter().map(|object| object.meta().name.clone().unwrap()).collect()
     }
 
     /// Drives the controller until something holds.
@@ -229,6 +371,7 @@ impl Stage {
         let cluster = &self.context.cluster;
         let waiting = async {
             let mut changes = cluster.configuration_changes();
+            changes.extend(cluster.watches.changes(&[Watcher::Builds]));
             changes.push(builder.news.subscribe());
             while !(cluster.is_configuration_synced() && holds(cluster)) {
                 let next = changes.iter_mut().map(|change| Box::pin(async { change.changed().await.unwrap() }));
@@ -237,8 +380,19 @@ impl Stage {
         };
         tokio::select! {
             () = cluster.clone().fill(self.client.clone()) => panic!("the watches ended"),
+            () = cluster.watches.fill(&self.client, &[Watcher::Builds]) => panic!("the watches ended"),
             () = drive(controller) => panic!("the controller ended"),
             waited = timeout(LONG, waiting) => assert!(waited.is_ok(), "never: {what}: {:?}", cluster.os_builds.all()),
+        }
+    }
+
+    /// Drives the controller for this time.
+    async fn drive(&self, controller: &build::Controller, time: Duration) {
+        tokio::select! {
+            () = self.context.cluster.clone().fill(self.client.clone()) => panic!("the watches ended"),
+            () = self.context.cluster.watches.fill(&self.client, &[Watcher::Builds]) => panic!("the watches ended"),
+            () = drive(controller) => panic!("the controller ended"),
+            () = sleep(time) => {}
         }
     }
 
@@ -276,7 +430,7 @@ async fn an_image_is_built_and_told_and_files_alone_use_it_again() {
     let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a'), Answer::Pushes('b')]));
     stage.secret().await;
     stage.opt_in().await;
-    let controller = stage.controller(&builder);
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
     stage.until((&controller, &builder), "the image is told", |cluster| told(cluster) == Some(image('a'))).await;
     let build = current(&stage.context.cluster).unwrap();
     assert_eq!((State::of(&build), build.spec.machine_config.name.as_str()), (State::Succeeded, "rendered-worker-1"));
@@ -301,18 +455,25 @@ async fn an_image_is_built_and_told_and_files_alone_use_it_again() {
     assert_eq!(builder.built(), 2);
 }
 
+/// One that fails so often before it does the rest.
+fn told_to_fail(why: &'static str, times: usize, then: &[Answer]) -> Arc<Told> {
+    let answers: Vec<Answer> = vec![Answer::Fails(why); times].into_iter().chain(then.iter().cloned()).collect();
+    Told::to(&answers)
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_failure_is_told_in_its_words_and_asking_again_mends_it() {
     let why = "pushing to registry.example.com: the registry denies access";
-    let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Fails(why), Answer::Pushes('a')]));
+    let (stage, builder) = (Stage::new().await, told_to_fail(why, 4, &[Answer::Pushes('a')]));
     stage.secret().await;
     stage.opt_in().await;
-    let controller = stage.controller(&builder);
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
     stage.until((&controller, &builder), "the pool says it", |cluster| degraded(cluster).contains(why)).await;
     assert_eq!((state(&stage.context.cluster), told(&stage.context.cluster)), (Some(State::Failed), None));
     let failed = current(&stage.context.cluster).unwrap();
-    assert!(failed.status.as_ref().unwrap().conditions.iter().flatten().any(|held| held.message == why));
-    for reason in ["BuildFailed", "BuildDegraded"] {
+    let said = format!("STEP 1/1: as it is told\n{why}\n(tried 4 times)");
+    assert!(failed.status.as_ref().unwrap().conditions.iter().flatten().any(|held| held.message == said), "{failed:?}");
+    for reason in ["BuildFailed", "BuildDegraded", "JobFailed"] {
         assert_eq!(stage.events().await.iter().filter(|event| *event == reason).count(), 1, "{reason}");
     }
     stage.patch::<MachineOSConfig>("worker", json!({"metadata": {"annotations": {REBUILD: ""}}})).await;
@@ -328,7 +489,7 @@ async fn a_failure_is_told_in_its_words_and_asking_again_mends_it() {
 async fn what_cannot_work_is_refused_and_a_fix_is_enough() {
     let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a')]));
     stage.opt_in().await;
-    let controller = stage.controller(&builder);
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
     stage
         .until((&controller, &builder), "no Secret", |cluster| {
             degraded(cluster).contains("there is no Secret \"push\"")
@@ -353,13 +514,13 @@ async fn a_builder_that_dies_is_followed_by_the_next_and_nothing_is_built_that_n
     let (stage, builder) = (Stage::new().await, Told::to(&answers));
     stage.secret().await;
     stage.opt_in().await;
-    let controller = stage.controller(&builder);
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
     let building = |cluster: &Cluster| state(cluster) == Some(State::Building);
     stage.until((&controller, &builder), "it is built", |cluster| building(cluster) && builder.built() == 1).await;
     let first = current(&stage.context.cluster).unwrap();
-    drop(controller);
+    drop((controller, _runs));
     assert!(!until_idle(&builder).await, "the work ends with its process");
-    let controller = stage.controller(&builder);
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
     stage
         .until((&controller, &builder), "it is begun again", |cluster| building(cluster) && builder.built() == 2)
         .await;
@@ -392,7 +553,7 @@ async fn a_machineosconfig_that_is_made_again_gets_builds_of_its_own() {
     let (stage, builder) = (Stage::new().await, Told::to(&[Answer::GoesOn, Answer::Pushes('b')]));
     stage.secret().await;
     stage.opt_in().await;
-    let controller = stage.controller(&builder);
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
     let building = |cluster: &Cluster| state(cluster) == Some(State::Building);
     stage.until((&controller, &builder), "it is built", |cluster| building(cluster) && builder.built() == 1).await;
     let first = current(&stage.context.cluster).unwrap();
@@ -411,10 +572,11 @@ async fn a_machineosconfig_that_is_made_again_gets_builds_of_its_own() {
 async fn at_rest_nothing_is_written() {
     let why = "pushing: no space left";
     for (answer, ends) in [(Answer::Pushes('a'), State::Succeeded), (Answer::Fails(why), State::Failed)] {
-        let (stage, builder) = (Stage::new().await, Told::to(&[answer]));
+        let builder = Told::to(&vec![answer; if ends == State::Failed { 4 } else { 1 }]);
+        let stage = Stage::new().await;
         stage.secret().await;
         stage.opt_in().await;
-        let controller = stage.controller(&builder);
+        let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
         let done = |cluster: &Cluster| {
             state(cluster) == Some(ends) && (told(cluster).is_some() || degraded(cluster).contains(why))
         };
@@ -426,14 +588,9 @@ async fn at_rest_nothing_is_written() {
             configs.chain(builds).chain(pools).collect::<Vec<_>>()
         };
         let before = versions(&stage.context.cluster);
-        let hour = sleep(Duration::from_hours(1));
-        tokio::select! {
-            () = stage.context.cluster.clone().fill(stage.client.clone()) => panic!("the watches ended"),
-            () = drive(&controller) => panic!("the controller ended"),
-            () = hour => {}
-        }
+        stage.drive(&controller, Duration::from_hours(1)).await;
         assert_eq!(versions(&stage.context.cluster), before, "{ends:?}");
-        assert_eq!(builder.built(), 1);
+        assert_eq!(builder.built(), if ends == State::Failed { 4 } else { 1 });
     }
 }
 
@@ -442,7 +599,7 @@ async fn an_image_that_is_gone_is_built_again_and_a_silent_registry_says_nothing
     let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a'), Answer::Pushes('b')]));
     stage.secret().await;
     stage.opt_in().await;
-    let controller = stage.controller(&builder);
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
     stage.until((&controller, &builder), "the image is told", |cluster| told(cluster) == Some(image('a'))).await;
     *builder.presence.lock() = Presence::Unknown;
     stage.rendered("2", "base@1").await;
@@ -458,4 +615,241 @@ async fn an_image_that_is_gone_is_built_again_and_a_silent_registry_says_nothing
     *builder.presence.lock() = Presence::Gone;
     stage.until((&controller, &builder), "it is built again", |cluster| told(cluster) == Some(image('b'))).await;
     assert_eq!(builder.built(), 2);
+}
+
+/// A build that ends without an image: state and message.
+async fn ended(answers: &[Answer], presence: Presence, says: &'static str) -> (State, String) {
+    let (stage, builder) = (Stage::new().await, Told::to(answers));
+    stage.secret().await;
+    stage.opt_in().await;
+    *builder.presence.lock() = presence;
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+    stage.until((&controller, &builder), says, |cluster| degraded(cluster).contains(says)).await;
+    assert_eq!(told(&stage.context.cluster), None);
+    (state(&stage.context.cluster).unwrap(), degraded(&stage.context.cluster))
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_node_is_told_an_image_that_was_not_built_for_it() {
+    use Presence::{Gone, There};
+    for (answer, presence, says) in [
+        (
+            Answer::Forges('f'),
+            There,
+            "whose label machineconfig is \"rendered-worker-0\" instead of \"rendered-worker-1\"",
+        ),
+        (Answer::Pushes('a'), Gone, "which is not in its registry"),
+        (Answer::Reports("x@sha256:latest"), There, "holds \"sha256:latest\" instead of a digest"),
+        (Answer::Forgets, There, "left no digest"),
+    ] {
+        assert_eq!(ended(&[answer], presence, says).await.0, State::Failed, "{says}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_cause_is_told_at_once_and_kept() {
+    let answers = [Answer::Fails("no such package"), Answer::GoesOn];
+    let (stage, builder) = (Stage::new().await, Told::to(&answers));
+    stage.secret().await;
+    stage.opt_in().await;
+    let (controller, runs) = (stage.controller(&builder), stage.fleet(&builder));
+    let says = |cluster: &Cluster, type_: &str, text: &str| {
+        let build = current(cluster);
+        build.is_some_and(|build| {
+            let said = build.status.iter().flat_map(|status| status.conditions.iter().flatten());
+            said.into_iter().any(|held| held.type_ == type_ && held.status == "True" && held.message.contains(text))
+        })
+    };
+    let first = |cluster: &Cluster| says(cluster, "Building", "the first try failed") && builder.built() == 2;
+    stage.until((&controller, &builder), "the first try is told", first).await;
+    let pods = stage.of::<Pod>().list(&ListParams::default()).await.unwrap();
+    assert_eq!(pods.items.len(), 2, "{pods:?}");
+    let log = |pod: &Pod| stage.logs.of(NAMESPACE, pod.metadata.name.as_deref().unwrap(), "image-build").unwrap();
+    assert!(pods.iter().any(|pod| log(pod) == "STEP 1/1: as it is told\nno such package\n"));
+    // All pods that could say it are gone, and the others fail otherwise.
+    for pod in &pods {
+        stage.of::<Pod>().delete(pod.metadata.name.as_deref().unwrap(), &DeleteParams::default()).await.unwrap();
+    }
+    builder.answers.lock().extend([Answer::Fails("disk full"), Answer::Fails("disk full")]);
+    let failed = |cluster: &Cluster| says(cluster, "Failed", "no such package\n(tried 4 times)");
+    stage.until((&controller, &builder), "it fails", failed).await;
+    let otherwise = |cluster: &Cluster| degraded(cluster).contains("the last try failed otherwise: STEP 1/1");
+    stage.until((&controller, &builder), "the pool says it", otherwise).await;
+    drop(runs);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_build_reads_goes_with_its_job_and_the_digest_stays() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[Answer::GoesOn, Answer::Pushes('a')]));
+    stage.secret().await;
+    stage.opt_in().await;
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+    let building = |cluster: &Cluster| state(cluster) == Some(State::Building) && builder.built() == 1;
+    stage.until((&controller, &builder), "it is built", building).await;
+    let build = current(&stage.context.cluster).unwrap();
+    let name = build.metadata.name.clone().unwrap();
+    let named = |words: &[&str]| words.iter().map(|word| format!("{word}-{name}")).collect::<Vec<_>>();
+    assert_eq!(stage.made::<ConfigMap>().await, named(&["containerfile", "digest", "mc"]));
+    assert_eq!(stage.made::<Secret>().await, named(&["final"]));
+    assert_eq!(stage.made::<k8s_openapi::api::rbac::v1::Role>().await, named(&["build"]));
+    let job = stage.of::<Job>().get(&format!("build-{name}")).await.unwrap();
+    assert_eq!(build.metadata.annotations.as_ref().unwrap().get(JOB_UID), job.metadata.uid.as_ref());
+    let secret = stage.of::<Secret>().get(&format!("final-{name}")).await.unwrap();
+    assert_eq!(secret.metadata.owner_references.unwrap()[0].uid, job.metadata.uid.unwrap());
+    let reference = build.status.as_ref().unwrap().builder.as_ref().unwrap().job.as_ref().unwrap();
+    assert_eq!(reference.name, format!("build-{name}"));
+    // Its pod is deleted: that counts as a try.
+    let pods = stage.of::<Pod>().list(&ListParams::default()).await.unwrap();
+    stage.of::<Pod>().delete(pods.items[0].metadata.name.as_deref().unwrap(), &DeleteParams::default()).await.unwrap();
+    stage.until((&controller, &builder), "another try", |cluster| told(cluster) == Some(image('a'))).await;
+    let gone = |cluster: &Cluster| state(cluster) == Some(State::Succeeded) && jobs(cluster) == 0;
+    stage.until((&controller, &builder), "the Job goes", gone).await;
+    assert_eq!(stage.made::<ConfigMap>().await, named(&["digest"]));
+    assert!(stage.made::<Secret>().await.is_empty());
+    assert!(stage.made::<k8s_openapi::api::rbac::v1::Role>().await.is_empty());
+    assert!(stage.of::<Pod>().list(&ListParams::default()).await.unwrap().items.is_empty());
+}
+
+fn jobs(cluster: &Cluster) -> usize {
+    cluster.jobs().len()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_is_deleted_interrupts_its_build_whoever_sees_it() {
+    for seen in [true, false] {
+        let (stage, builder) = (Stage::new().await, Told::to(&[Answer::GoesOn, Answer::Pushes('b')]));
+        stage.secret().await;
+        stage.opt_in().await;
+        let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+        let building = |cluster: &Cluster| state(cluster) == Some(State::Building) && builder.built() == 1;
+        stage.until((&controller, &builder), "it is built", building).await;
+        let job = format!("build-{}", current(&stage.context.cluster).unwrap().metadata.name.as_ref().unwrap());
+        let controller = if seen { controller } else { stage.controller(&builder) };
+        let interrupted = |cluster: &Cluster| state(cluster) == Some(State::Interrupted);
+        // What it tells follows what it writes, within the same pass.
+        let job_gone = async { stage.of::<Job>().delete(&job, &DeleteParams::background()).await.unwrap() };
+        if seen {
+            tokio::join!(stage.drive(&controller, Duration::from_secs(1)), job_gone);
+        } else {
+            job_gone.await;
+            stage.drive(&controller, Duration::from_secs(1)).await;
+        }
+        stage.until((&controller, &builder), "it is interrupted", interrupted).await;
+        assert!(!until_idle(&builder).await, "the work ends with its Job");
+        let build = current(&stage.context.cluster).unwrap();
+        let said =
+            build.status.as_ref().unwrap().conditions.as_ref().unwrap().iter().find(|c| c.status == "True").unwrap();
+        assert!(said.message.contains("was deleted before it was done") && said.message.contains(REBUILD), "{said:?}");
+        for reason in ["JobDeleted", "BuildInterrupted"] {
+            assert_eq!(stage.events().await.iter().filter(|event| *event == reason).count(), 1, "{reason}");
+        }
+        stage.patch::<MachineOSConfig>("worker", json!({"metadata": {"annotations": {REBUILD: ""}}})).await;
+        stage.until((&controller, &builder), "it is built again", |cluster| told(cluster) == Some(image('b'))).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registry_that_is_silent_about_what_was_pushed_is_asked_again() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a')]));
+    stage.secret().await;
+    stage.opt_in().await;
+    *builder.presence.lock() = Presence::Unknown;
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+    let waits = |cluster: &Cluster| {
+        let build = current(cluster);
+        build.is_some_and(|build| {
+            let said = build.status.iter().flat_map(|status| status.conditions.iter().flatten());
+            said.into_iter().any(|held| held.message.contains("its registry does not say what it holds"))
+        })
+    };
+    stage.until((&controller, &builder), "it waits", waits).await;
+    *builder.presence.lock() = Presence::There;
+    stage.until((&controller, &builder), "it is told", |cluster| told(cluster) == Some(image('a'))).await;
+    assert_eq!(builder.built(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_secret_that_cannot_push_is_named_with_what_is_wrong() {
+    for (type_, key, says) in
+        [("Opaque", ".dockerconfigjson", "has type \"Opaque\""), ("kubernetes.io/dockercfg", ".dockercfg", "")]
+    {
+        let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a')]));
+        stage.secret_of(type_, key).await;
+        stage.opt_in().await;
+        let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+        let holds = |cluster: &Cluster| match says {
+            "" => told(cluster) == Some(image('a')),
+            says => degraded(cluster).contains(says),
+        };
+        stage.until((&controller, &builder), type_, holds).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_cluster_the_pod_has_the_clusters_login_and_the_releases_buildah() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a')]));
+    stage.secret().await;
+    stage.opt_in().await;
+    let (controller, _runs) = (stage.of_cluster(&builder), stage.fleet(&builder));
+    let says = |text: &'static str| move |cluster: &Cluster| degraded(cluster).contains(text);
+    stage.until((&controller, &builder), "no login", says("there is no Secret \"global-pull-secret-copy\"")).await;
+    stage.secret_named("global-pull-secret-copy", "kubernetes.io/dockerconfigjson", ".dockerconfigjson").await;
+    stage.until((&controller, &builder), "no image", says("the image that builds is not known")).await;
+    assert!(stage.context.cluster.os_builds.all().is_empty());
+    let map = json!({"metadata": {"name": "machine-config-operator-images"}, "data": {
+        "images.json": "{\"machineConfigOperator\": \"mco@1\"}",
+    }});
+    let map: ConfigMap = serde_json::from_value(map).unwrap();
+    stage.of::<ConfigMap>().create(&PostParams::default(), &map).await.unwrap();
+    let made = |cluster: &Cluster| jobs(cluster) == 1;
+    stage.until((&controller, &builder), "the Job is made", made).await;
+    let job = stage.context.cluster.jobs()[0].clone();
+    let pod = job.spec.as_ref().unwrap().template.spec.as_ref().unwrap();
+    let init = pod.init_containers.as_ref().unwrap()[0].image.as_deref();
+    assert_eq!((init, pod.containers[0].image.as_deref()), (Some("weir:1"), Some("mco@1")));
+    stage.until((&controller, &builder), "it is built", |cluster| told(cluster) == Some(image('a'))).await;
+    let order = builder.orders.lock()[0].clone();
+    assert!(order.pull_secret.is_some() && order.containerfile.contains("ignition-apply"), "{order:?}");
+    assert_eq!(order.rendered.metadata.name.as_deref(), Some("rendered-worker-1"));
+}
+
+#[derive(Debug, Default)]
+struct Removed(Mutex<Vec<String>>);
+
+impl build::pruner::Remover for Removed {
+    fn remove(&self, image: String, _: Secret) -> BoxFuture<'static, Result<bool, String>> {
+        self.0.lock().push(image);
+        // It stays, and nobody is kept waiting for it.
+        async { Err("not supported".to_owned()) }.boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn images_of_builds_that_are_gone_are_deleted_unless_something_needs_them() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a'), Answer::Pushes('b')]));
+    stage.secret().await;
+    stage.opt_in().await;
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+    stage.until((&controller, &builder), "the image is told", |cluster| told(cluster) == Some(image('a'))).await;
+    stage.user_file("FROM configs AS final\nLABEL a=b\n").await;
+    stage.until((&controller, &builder), "another image", |cluster| told(cluster) == Some(image('b'))).await;
+    let marks = json!({format!("{PREFIX}/currentImage"): image('b')});
+    stage.create::<k8s_openapi::api::core::v1::Node>(json!({"metadata": {"name": "n", "annotations": marks}})).await;
+    let removed = Arc::new(Removed::default());
+    let pruner = build::pruner::Pruner::new(stage.context.clone(), removed.clone());
+    let opted_out = async {
+        sleep(Duration::from_secs(1)).await;
+        assert!(removed.0.lock().is_empty());
+        let api: Api<MachineOSConfig> = Api::all(stage.client.clone());
+        api.delete("worker", &DeleteParams::default()).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+    };
+    tokio::select! {
+        () = stage.context.cluster.clone().fill(stage.client.clone()) => panic!("the watches ended"),
+        () = drive(&controller) => panic!("the controller ended"),
+        () = drive(&pruner) => panic!("the pruner ended"),
+        () = opted_out => {}
+    }
+    assert!(stage.context.cluster.os_builds.all().is_empty());
+    assert_eq!(*removed.0.lock(), [image('a')]);
 }

@@ -32,6 +32,8 @@ struct World {
     client: Client,
     trouble: Trouble,
     clock: Clock,
+    /// What the operator keeps while images are built.
+    for_builds: Vec<Value>,
     operator: Vec<JoinHandle<()>>,
 }
 
@@ -109,7 +111,8 @@ impl World {
         server.define(crds(FeatureSet::Default)).unwrap();
         let client = Client::new(server.service(), "default");
         let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
-        let world = Self { server, client, trouble: Trouble::default(), clock, operator: Vec::new() };
+        let world =
+            Self { server, client, trouble: Trouble::default(), clock, for_builds: Vec::new(), operator: Vec::new() };
         for name in [OWN, CONFIG] {
             world.create(&json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})).await;
         }
@@ -140,7 +143,7 @@ impl World {
             generating: Default::default(),
         };
         let watching = tokio::spawn(context.cluster.clone().fill(client));
-        let operator = Operator::new(context).keeping(kept);
+        let operator = Operator::new(context).keeping(kept).for_builds(self.for_builds.clone());
         self.operator = vec![watching, tokio::spawn(async move { operator.run().await })];
         sleep(Duration::from_secs(1)).await;
     }
@@ -327,6 +330,98 @@ async fn the_pods_are_waited_for_and_in_the_end_that_is_a_failure() {
     let (reason, message, waits) = world.says().await;
     assert_ne!(reason, "MachineConfigControllerFailed", "{message}");
     assert!(!waits.contains("deployment"), "{waits}");
+}
+
+/// The builder's deployment, and what makes it needed.
+fn building() -> (Value, Value, Value) {
+    let mut builder = deployment();
+    builder["metadata"]["name"] = json!("b");
+    let api = "machineconfiguration.openshift.io/v1";
+    let config = json!({
+        "apiVersion": api, "kind": "MachineOSConfig", "metadata": {"name": "worker"},
+        "spec": {
+            "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
+            "renderedImagePushSecret": {"name": "push"}, "renderedImagePushSpec": "registry.example.com/os/worker:latest",
+        },
+    });
+    let build = json!({
+        "apiVersion": api, "kind": "MachineOSBuild", "metadata": {"name": "worker-1"},
+        "spec": {
+            "machineConfig": {"name": "rendered-worker-1"}, "machineOSConfig": {"name": "worker"},
+            "renderedImagePushSpec": "registry.example.com/os/worker:worker-1",
+        },
+    });
+    (builder, config, build)
+}
+
+fn secret(namespace: &str, name: &str, type_: &str, data: &str) -> Value {
+    let metadata = json!({"name": name, "namespace": namespace});
+    json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": type_, "data": {".dockerconfigjson": data}})
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_builder_runs_while_there_is_something_to_build_or_to_clean_away() {
+    let mut world = World::start().await;
+    let (builder, config, build) = building();
+    let pull = |data| secret(CONFIG, "pull-secret", "kubernetes.io/dockerconfigjson", data);
+    let copy = secret(OWN, "global-pull-secret-copy", "", "");
+    world.create(&pull("e30=")).await;
+    world.for_builds = vec![builder.clone()];
+    world.operate(wanted()).await;
+    let ready = json!({"observedGeneration": 1, "replicas": 2, "updatedReplicas": 2, "readyReplicas": 2});
+    world.patch_status(&deployment(), json!({ "status": ready })).await;
+    sleep(Duration::from_secs(1)).await;
+    assert!(world.get(&builder).await.is_none() && world.get(&copy).await.is_none());
+
+    world.create(&config).await;
+    sleep(Duration::from_secs(1)).await;
+    assert!(world.get(&builder).await.is_some());
+    assert_eq!(world.get(&copy).await.unwrap()["data"][".dockerconfigjson"], "e30=");
+    assert!(world.says().await.2.starts_with("deployment b is not ready"), "{:?}", world.says().await);
+    world.edit(&pull(""), json!({"data": {".dockerconfigjson": "e30K"}})).await;
+    assert_eq!(world.get(&copy).await.unwrap()["data"][".dockerconfigjson"], "e30K");
+    world.delete(&copy).await;
+    sleep(Duration::from_mins(11)).await;
+    assert!(world.get(&copy).await.is_some());
+    assert_eq!(world.says().await.0, "MachineOSBuilderFailed");
+    world.patch_status(&builder, json!({ "status": ready })).await;
+    sleep(Duration::from_secs(1)).await;
+    assert!(!world.says().await.2.contains("deployment"));
+    world.writes();
+    sleep(Duration::from_mins(25)).await;
+    assert_eq!(world.writes(), Vec::<String>::new());
+
+    // What is left of it has to be cleaned away, for which the builder is needed.
+    world.create(&build).await;
+    world.delete(&config).await;
+    sleep(Duration::from_secs(1)).await;
+    assert!(world.get(&copy).await.is_none());
+    assert!(world.get(&builder).await.is_some());
+    world.delete(&build).await;
+    sleep(Duration::from_secs(1)).await;
+    assert!(world.get(&builder).await.is_none());
+    assert!(world.get(&deployment()).await.is_some());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_is_said_to_be_in_image_mode_needs_a_machineosconfig() {
+    let mut world = World::start().await;
+    world.operate(Vec::new()).await;
+    let pool = json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "metadata": {"name": "worker"},
+    });
+    world
+        .edit(&pool, json!({"metadata": {"labels": {"machineconfiguration.openshift.io/layering-enabled": ""}}}))
+        .await;
+    let (reason, message, _) = world.says().await;
+    assert_eq!(reason, "MachineOSBuilderFailed", "{message}");
+    assert!(message.contains("MachineOSConfig for pool worker missing, did you create it?"), "{message}");
+    world.create(&building().1).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_ne!(world.says().await.0, "MachineOSBuilderFailed");
+    world.delete(&building().1).await;
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.says().await.0, "MachineOSBuilderFailed");
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ use tokio::time::sleep;
 use tower::{BoxError, ServiceExt as _, service_fn};
 use weir_api::{
     ContainerRuntimeConfig, ControllerConfig, FeatureGate, KubeletConfig, MachineConfig, MachineConfigPool,
-    MachineConfiguration, PinnedImageSet,
+    MachineConfiguration, MachineOSConfig, PinnedImageSet,
     condition::{ConditionType, find},
     crds::{FeatureSet, crds},
     keys::names::OPERATOR_NAMESPACE,
@@ -465,4 +465,52 @@ async fn a_pool_that_selects_every_node_is_told_that_it_has_none() {
     settle().await;
     assert_eq!(says(&client, "SelectingAllNodes").await.unwrap().0, "True");
     assert_eq!(told(&client, "SelectingAll").await, 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_image_that_an_installer_pinned_stays_until_a_user_asks_for_another() {
+    const PINNING: &str = "10-prebuiltimage-osimageurl-worker";
+    let key = |name: &str| format!("machineconfiguration.openshift.io/{name}");
+    let client = started().await;
+    let image = format!("registry.example.com/os@sha256:{}", "2".repeat(64));
+    let mut pinning = config(PINNING, "");
+    pinning["metadata"]["annotations"] = json!({key("pre-built-image"): image});
+    pinning["spec"] = json!({"osImageURL": image});
+    create::<MachineConfig>(&client, pinning).await;
+    let spec = json!({
+        "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
+        "renderedImagePushSecret": {"name": "push"}, "renderedImagePushSpec": "registry.example.com/os/worker:latest",
+    });
+    create::<MachineOSConfig>(&client, json!({"metadata": {"name": "worker"}, "spec": spec})).await;
+    let taken_in = json!({"status": {"currentImagePullSpec": image, "observedGeneration": 1}});
+    let os_configs = Api::<MachineOSConfig>::all(client.clone());
+    os_configs.patch_status("worker", &PatchParams::default(), &Patch::Merge(taken_in)).await.unwrap();
+    settle().await;
+    let runs = async || {
+        let name = pool(&client).await.spec.configuration.unwrap().name().to_owned();
+        Api::<MachineConfig>::all(client.clone()).get(&name).await.unwrap().spec.os_image_url.unwrap()
+    };
+    let (_, reason, message) = says(&client, "OSImagePinned").await.unwrap();
+    assert_eq!((runs().await, reason.as_str()), (image.clone(), "PreBuiltImage"));
+    assert!(message.contains(PINNING) && message.contains("since "), "{message}");
+    // A change of what the pool is rendered from asks for nothing.
+    create::<MachineConfig>(&client, config("99-more", "more")).await;
+    settle().await;
+    assert_eq!(runs().await, image);
+
+    let asking = json!({"metadata": {"annotations": {key("rebuild"): ""}}});
+    os_configs.patch("worker", &PatchParams::default(), &Patch::Merge(asking)).await.unwrap();
+    settle().await;
+    assert_eq!(runs().await, "registry.example.com/os@sha256:1");
+    assert_eq!((says(&client, "OSImagePinned").await, told(&client, "PreBuiltImageReplaced").await), (None, 1));
+    let freed = Api::<MachineConfig>::all(client.clone()).get(PINNING).await.unwrap();
+    let marks = freed.metadata.annotations.unwrap();
+    assert_eq!((freed.spec.os_image_url, marks.get(&key("pre-built-image-replaced"))), (None, Some(&image)));
+    // It stays so.
+    let built = json!({"metadata": {"annotations": {key("rebuild"): null}}});
+    os_configs.patch("worker", &PatchParams::default(), &Patch::Merge(built)).await.unwrap();
+    settle().await;
+    assert_eq!(runs().await, "registry.example.com/os@sha256:1");
+    let (status, ..) = says(&client, "RenderDegraded").await.unwrap();
+    assert_eq!(status, "False");
 }

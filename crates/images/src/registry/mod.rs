@@ -43,6 +43,8 @@ const ACCEPT: [&str; 4] = [media::MANIFEST, media::DOCKER_MANIFEST, media::DOCKE
 const PULL: &str = "pull";
 /// And for pushing.
 const PUSH: &str = "pull,push";
+/// And for deleting, which registries name differently.
+const ANYTHING: &str = "*";
 const DOCKER_HUB: &str = "docker.io";
 const DOCKER_HUB_API: &str = "registry-1.docker.io";
 
@@ -218,6 +220,16 @@ impl Repository {
         let stream = Body::Stream(Mutex::new(Some(chunks)), size);
         let ask = Ask { method: Method::PUT, path: target.as_str(), accept: &[], body: stream, actions: PUSH };
         self.success(self.send(&ask).await?, "upload").await.map(drop)
+    }
+
+    /// Deletes a manifest, and with it the tags that lead to it.
+    ///
+    /// # Errors
+    /// See [`Fault`].
+    pub async fn delete_manifest(&self, version: &Version) -> Result<(), Fault> {
+        let path = self.path(&format!("manifests/{version}"));
+        let ask = Ask { method: Method::DELETE, path: &path, accept: &[], body: Body::None, actions: ANYTHING };
+        self.success(self.send(&ask).await?, "image").await.map(drop)
     }
 
     /// Uploads a manifest to the repository.

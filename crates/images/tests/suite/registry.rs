@@ -101,6 +101,12 @@ async fn an_image_with_layers_on_top_is_taken_and_read_back() {
     assert!(nobody.exists(&image).await.is_err());
     let refused = nobody.derive(&images, &base, &additions, &to).await.unwrap_err();
     assert!(matches!(refused.fault(), Some(Fault::Unauthorized { given: false })), "{refused}");
+    let refused = nobody.remove(&image).await.unwrap_err();
+    assert!(matches!(refused.fault(), Some(Fault::Unauthorized { given: false })), "{refused}");
+    assert!(images.remove(&image).await.unwrap());
+    assert!(!images.exists(&image).await.unwrap() && !images.exists(&to.to_string()).await.unwrap());
+    assert!(!images.remove(&image).await.unwrap());
+    assert!(images.exists(&base).await.unwrap());
 }
 
 #[tokio::test]

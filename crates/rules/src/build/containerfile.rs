@@ -60,6 +60,16 @@ pub mod context {
     pub const CERTIFICATES: &str = "additionaltrustbundle/openshift-config-user-ca-bundle.crt";
 }
 
+/// Labels of an image that say what it was built for.
+pub mod label {
+    /// The rendered MachineConfig.
+    pub const RENDERED: &str = "machineconfig";
+    /// The pool.
+    pub const POOL: &str = "machineconfigpool";
+    /// Pull spec of the base image.
+    pub const BASE: &str = "baseOSContainerImage";
+}
+
 const CURRENT: &str = "/etc/machine-config-daemon/currentconfig";
 const IGNITION: &str = "/usr/lib/dracut/modules.d/30ignition/ignition";
 const REPOSITORY: &str = "/etc/yum.repos.d/coreos-extensions.repo";
@@ -79,11 +89,7 @@ pub fn containerfile(recipe: &Recipe<'_>) -> String {
         Laying::Programs => by_programs(recipe),
         Laying::Files => format!("FROM {} AS configs\nCOPY {}/ /\n", recipe.base.image, context::ROOT),
     };
-    let labels = [
-        ("machineconfig", recipe.rendered),
-        ("machineconfigpool", recipe.pool),
-        ("baseOSContainerImage", &recipe.base.image),
-    ];
+    let labels = [(label::RENDERED, recipe.rendered), (label::POOL, recipe.pool), (label::BASE, &recipe.base.image)];
     for (key, value) in labels {
         // Writing into a String cannot fail.
         let _ = writeln!(text, "LABEL {key}={value}");

@@ -3,17 +3,19 @@
 //! R-PRUNE-1 What was made for a build goes when it has succeeded, but for its digest; a failed build keeps everything
 //! for whoever looks for the cause.
 //! R-PRUNE-2 Builds that succeeded stay: going back to one costs no build.
-//! R-PRUNE-3 An image goes with its build, unless a node of the pool runs it or is to, another build has the same one, or
-//! the MachineOSConfig names it. A build without an image has none to delete. (The reference takes nodes without the
-//! annotation for such.)
+//! R-PRUNE-3 An image goes with its build, unless a node runs it or is to, another build that stays has the same one, or a
+//! MachineOSConfig names it. A build without an image has none to delete. (The reference takes nodes without the
+//! annotation for such.) An image that was brought along is not ours to delete.
 //! R-PRUNE-4 Opting out deletes the builds of this very MachineOSConfig, not those of another one of its name; images
 //! that nodes still run stay behind, and are named.
+//! R-PRUNE-5 An image that its registry does not delete stays behind, and is named: no build is kept for it.
 //!
 //! Source: `pkg/controller/build/reconciler.go` of github.com/openshift/machine-config-operator.
 
 use super::{
     conditions::State,
     identity::{Made, belongs_to},
+    seed::stands_for_image,
 };
 use weir_api::{MachineOSBuild, MachineOSConfig};
 
@@ -29,7 +31,7 @@ pub struct NodeImages<'a> {
 /// What becomes of a build's image when the build goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// There is none.
+    /// There is none, or none of ours.
     NoImage,
     /// It is deleted from its registry.
     Delete {
@@ -72,27 +74,39 @@ pub fn made_to_delete(state: State) -> &'static [Made] {
     if state == State::Succeeded { &INPUTS } else { &[] }
 }
 
-/// What becomes of the image of a build that goes. `others` are the builds that stay; `config` is the MachineOSConfig, unless it
-/// goes as well.
+/// What becomes of the image of a build that goes. `others` are the builds that stay, `configs` all MachineOSConfigs that there are.
 #[must_use]
 pub fn fate(
     build: &MachineOSBuild,
     others: &[&MachineOSBuild],
-    config: Option<&MachineOSConfig>,
+    configs: &[&MachineOSConfig],
     nodes: &[NodeImages<'_>],
 ) -> Fate {
+    if stands_for_image(build) {
+        return Fate::NoImage;
+    }
     let image_of = |build: &MachineOSBuild| {
         build.status.as_ref()?.digested_image_push_spec.clone().filter(|image| !image.is_empty())
     };
     let Some(image) = image_of(build) else { return Fate::NoImage };
     let on_node = nodes.iter().any(|node| [node.current, node.desired].contains(&Some(image.as_str())));
     let in_other = others.iter().any(|other| image_of(other).as_ref() == Some(&image));
-    let named = config.and_then(|config| config.status.as_ref()?.current_image_pull_spec.as_ref()) == Some(&image);
+    let told = |config: &&MachineOSConfig| {
+        config.status.as_ref().and_then(|s| s.current_image_pull_spec.as_ref()) == Some(&image)
+    };
+    let named = configs.iter().any(told);
     let needed = [(on_node, Needed::Node), (in_other, Needed::OtherBuild), (named, Needed::OsConfig)];
     match needed.into_iter().find(|(needed, _)| *needed) {
         Some((_, because)) => Fate::Keep { image, because },
         None => Fate::Delete { image },
     }
+}
+
+/// Builds that were there at an earlier look, and are there no more.
+#[must_use]
+pub fn gone<'a>(before: &[&'a MachineOSBuild], now: &[&MachineOSBuild]) -> Vec<&'a MachineOSBuild> {
+    let is_here = |build: &MachineOSBuild| now.iter().any(|held| held.metadata.uid == build.metadata.uid);
+    before.iter().filter(|build| !is_here(build)).copied().collect()
 }
 
 /// Builds that go with a MachineOSConfig that was deleted (R-PRUNE-4).
@@ -108,6 +122,7 @@ mod tests {
         *,
     };
     use weir_api::{
+        keys::build::PRE_BUILT_IMAGE,
         machine_os_build::{MachineOSBuildSpec, MachineOSBuildStatus},
         machine_os_config::MachineOSConfigStatus,
     };
@@ -125,17 +140,31 @@ mod tests {
         let (own, other) = (build(Some("i")), build(Some("o")));
         let node = |current, desired| [NodeImages { current, desired }];
         let keep = |because| Fate::Keep { image: image.clone(), because };
-        assert_eq!(fate(&own, &[&other], None, &node(Some("o"), None)), Fate::Delete { image: image.clone() });
-        assert_eq!(fate(&own, &[], None, &node(Some("i"), None)), keep(Needed::Node));
-        assert_eq!(fate(&own, &[], None, &node(None, Some("i"))), keep(Needed::Node));
-        assert_eq!(fate(&own, &[&build(Some("i"))], None, &[]), keep(Needed::OtherBuild));
+        assert_eq!(fate(&own, &[&other], &[], &node(Some("o"), None)), Fate::Delete { image: image.clone() });
+        assert_eq!(fate(&own, &[], &[], &node(Some("i"), None)), keep(Needed::Node));
+        assert_eq!(fate(&own, &[], &[], &node(None, Some("i"))), keep(Needed::Node));
+        assert_eq!(fate(&own, &[&build(Some("i"))], &[], &[]), keep(Needed::OtherBuild));
         let (_, mut config, _) = sample();
         let current_image_pull_spec = Some(image.clone());
         config.status = Some(MachineOSConfigStatus { current_image_pull_spec, ..Default::default() });
-        assert_eq!(fate(&own, &[], Some(&config), &[]), keep(Needed::OsConfig));
-        for nothing in [build(None), build(Some(""))] {
-            assert_eq!(fate(&nothing, &[], None, &node(None, None)), Fate::NoImage);
+        assert_eq!(fate(&own, &[], &[&config], &[]), keep(Needed::OsConfig));
+        let mut brought_along = build(Some("i"));
+        brought_along.metadata.labels = Some([(PRE_BUILT_IMAGE.to_owned(), "true".to_owned())].into());
+        for nothing in [build(None), build(Some("")), brought_along] {
+            assert_eq!(fate(&nothing, &[], &[], &node(None, None)), Fate::NoImage);
         }
+    }
+
+    #[test]
+    fn a_build_that_is_made_again_under_its_name_is_another_one() {
+        let made = |uid: &str| {
+            let mut build = build(None);
+            build.metadata.uid = Some(uid.to_owned());
+            build
+        };
+        let (first, again) = (made("1"), made("2"));
+        assert_eq!(gone(&[&first], &[&again]), [&first]);
+        assert!(gone(&[&first], &[&first, &again]).is_empty() && gone(&[], &[&first]).is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! R-READY-1 What cannot work until a user changes something is refused, all of it at once: names and references (R-LIMITS), a pool
 //! that is not there, packages (R-EXTENSIONS), the Containerfile (R-VALIDATION), files of the MachineConfig (R-ROOT), and what the
 //! builder at hand cannot make (R-STEPS).
-//! R-READY-2 While the pool is yet to be rendered, or is about to be rendered to another image (R-BASE-2), it is waited for.
+//! R-READY-2 While the pool is yet to be rendered, or is about to be rendered to another image (R-BASE-2, R-SEED-7), it is waited for.
 //! R-READY-3 A second MachineOSConfig for a pool is refused by itself: the pool goes on with the first (R-LIMITS-3).
 
 use super::{
@@ -11,7 +11,9 @@ use super::{
     containerfile::{Laying, Recipe, containerfile, of_user},
     extensions::{Packages, packages},
     identity::{NoIdentity, build_of},
+    inputs::certificates,
     limits::{Limit, limits},
+    pinned::pinned,
     root::root,
     steps::{NotMade, steps},
     validation::validate,
@@ -87,7 +89,7 @@ pub fn ready(world: &World, config: &MachineOSConfig, ability: Ability<'_>) -> R
         rendered: &target.spec.machine_config.name,
         base: &base,
         packages: &packages,
-        certificates: false,
+        certificates: certificates(world.controller_config.as_deref()).is_some(),
         laying,
         files: config.spec.container_file.as_deref().unwrap_or_default(),
     };
@@ -124,6 +126,9 @@ fn rendered(
 ) -> Result<(MachineOSBuild, Arc<MachineConfig>, Base), NotReady> {
     let waits = |why: &dyn ToString| NotReady::Waiting(why.to_string());
     let target = pool.target.ok_or_else(|| waits(&"the pool is yet to be rendered"))?;
+    if let Some(pinned) = pinned(world, pool.object).filter(|pinned| pinned.asked.is_some()) {
+        return Err(waits(&pinned));
+    }
     let rendered = world.config(target).cloned();
     let rendered = rendered.ok_or_else(|| waits(&format!("MachineConfig {target} is not there yet")))?;
     let stream = world.stream(pool, pools).map_err(|error| waits(&error.message(pool.object)))?;

@@ -4,23 +4,20 @@
 //! for it: it has succeeded, has no Job, and is never built.
 //! R-SEED-2 The image is named by digest, and in full.
 //! R-SEED-3 The annotation goes when the build is in effect and the image is in the status; the condition `Seeded` stays.
-//! R-SEED-4 The MachineConfig that the installer made pins the image, so that the pool follows no stream. It is named,
-//! with since when, and the way out is the first build on the stream that the pool would get: then it goes. (In the
-//! reference it stays.)
 //!
-//! Source: `pkg/controller/build` and `CreatePreBuiltImageMachineConfig` in `pkg/controller/common/helpers.go` of
-//! github.com/openshift/machine-config-operator.
+//! What becomes of the MachineConfig that pins the image: [`super::pinned`].
+//!
+//! Source: `pkg/controller/build` of github.com/openshift/machine-config-operator.
 
 use super::conditions::set;
 use crate::view::Annotations;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::{
-    MachineConfig, MachineOSBuild, MachineOSConfig,
+    MachineOSBuild, MachineOSConfig,
     condition::{FALSE, MetaCondition, TRUE},
     keys::{
         build::{CURRENT_BUILD, PRE_BUILT_IMAGE},
-        names::PREBUILT_IMAGE_PREFIX,
         os_build::{BUILDING, FAILED, INTERRUPTED, PRE_BUILT_IMAGE_SEEDED, PREPARED, SUCCEEDED},
         os_config::SEEDED,
     },
@@ -97,40 +94,13 @@ pub fn stands_for_image(build: &MachineOSBuild) -> bool {
 #[must_use]
 pub fn is_taken_in(config: &MachineOSConfig) -> bool {
     let has = |key| Annotations::of(&config.metadata).filled(key).is_some();
+    has(PRE_BUILT_IMAGE) && has(CURRENT_BUILD) && is_told(config)
+}
+
+/// Whether nodes are told an image.
+pub(super) fn is_told(config: &MachineOSConfig) -> bool {
     let told = config.status.as_ref().and_then(|status| status.current_image_pull_spec.as_ref());
-    has(PRE_BUILT_IMAGE) && has(CURRENT_BUILD) && told.is_some_and(|image| !image.is_empty())
-}
-
-/// What a pool is told of the MachineConfig that pins its image.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pinned {
-    /// The MachineConfig.
-    pub config: String,
-    /// The image.
-    pub image: String,
-    /// Since when.
-    pub since: Option<Timestamp>,
-}
-
-/// The MachineConfig of the installer that pins a pool's image, if one does.
-#[must_use]
-pub fn pinned(pool: &str, configs: &[&MachineConfig]) -> Option<Pinned> {
-    let name = format!("{PREBUILT_IMAGE_PREFIX}{pool}");
-    let config = configs.iter().find(|config| config.metadata.name.as_deref() == Some(name.as_str()))?;
-    let image = config.spec.os_image_url.clone().filter(|image| !image.is_empty())?;
-    let since = config.metadata.creation_timestamp.as_ref().map(|time| time.0);
-    Some(Pinned { config: name, image, since })
-}
-
-impl std::fmt::Display for Pinned {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { config, image, since } = self;
-        write!(f, "MachineConfig {config} pins the OS image {image}")?;
-        if let Some(since) = since {
-            write!(f, " since {since}")?;
-        }
-        f.write_str(", so the pool follows no stream; the first image that is built on a stream replaces it")
-    }
+    told.is_some_and(|image| !image.is_empty())
 }
 
 fn is_by_digest(image: &str) -> bool {
@@ -150,7 +120,6 @@ mod tests {
         },
         *,
     };
-    use weir_api::machine_config::MachineConfigSpec;
 
     fn with_image(image: &str) -> Result<Option<MachineOSBuild>, BadSeed> {
         let (pool, mut config, rendered) = sample();
@@ -190,15 +159,5 @@ mod tests {
         assert!(!is_taken_in(&with_build));
         with_build.status.get_or_insert_default().current_image_pull_spec = Some("i".to_owned());
         assert!(is_taken_in(&with_build));
-    }
-
-    #[test]
-    fn a_pinned_image_is_named_with_the_way_out() {
-        let spec = MachineConfigSpec { os_image_url: Some("image".to_owned()), ..MachineConfigSpec::default() };
-        let mut config = MachineConfig::named("10-prebuiltimage-osimageurl-worker", spec);
-        config.metadata.creation_timestamp = Some(Time(Timestamp::UNIX_EPOCH));
-        let said = pinned("worker", &[&config]).unwrap().to_string();
-        assert!(said.contains("since 1970-01-01") && said.contains("replaces it"), "{said}");
-        assert_eq!(pinned("infra", &[&config]), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Events and figures of builds.
 //!
-//! R-TOLD-1 An event for each step, on the object that it is about, in the words of the reference.
+//! R-TOLD-1 An event for each step, on the object that it is about, in the words of the reference. A failure has its cause after
+//! them.
 //! R-TOLD-2 A figure for each pool and state; of the states of a build exactly one is 1.
 //! R-TOLD-3 Each end of a build is counted once, and each build that begins is one more and each that ends one less under
 //! way. (The reference counts failures again with every try to write them, and beginnings twice.)
@@ -9,6 +10,9 @@
 //! github.com/openshift/machine-config-operator.
 
 use super::conditions::State;
+
+/// Most of a cause in an event, which holds 1024 bytes (`pkg/apis/core/validation` of github.com/kubernetes/kubernetes).
+const LONGEST_CAUSE: usize = 800;
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +40,8 @@ pub enum Told {
     Failed {
         /// The build.
         build: String,
+        /// Which step failed, and what it last printed.
+        why: String,
     },
     /// It was interrupted.
     Interrupted {
@@ -169,7 +175,9 @@ impl std::fmt::Display for Told {
             Self::Preparing { pool } => write!(f, "Preparing build: creating build job for pool {pool:?}"),
             Self::Building => f.write_str("Build is now in progress"),
             Self::Completed { image } => write!(f, "Build completed successfully, image: {image}"),
-            Self::Failed { build } => write!(f, "Build failed; {DETAILS} {build:?} status conditions for details"),
+            Self::Failed { build, why } => {
+                write!(f, "Build failed; {DETAILS} {build:?} status conditions for details: {}", beginning(why))
+            }
             Self::Interrupted { why } => write!(f, "Build interrupted: {why}"),
             Self::Deleted => f.write_str("Build deleted: build resources removed"),
             Self::Job(JobStep::Created, job) => write!(f, "Created build job: {job}"),
@@ -195,6 +203,11 @@ impl std::fmt::Display for Told {
             Self::PoolChanged { from, to } => write!(f, "Rendered config changed from {from} to {to}"),
         }
     }
+}
+
+/// As much of a text as an event holds.
+fn beginning(text: &str) -> &str {
+    &text[..text.floor_char_boundary(LONGEST_CAUSE)]
 }
 
 /// A figure: its name, what kind it is, and its labels.
@@ -290,10 +303,10 @@ mod tests {
                 "BuildStarted: Started build for pool \"p\" with config \"c\"",
             ),
             (
-                Told::Failed { build: text("b") },
+                Told::Failed { build: text("b"), why: text("STEP 3: RUN false") },
                 About::Build,
                 true,
-                "BuildFailed: Build failed; see MachineOSBuild \"b\" status conditions for details",
+                "BuildFailed: Build failed; see MachineOSBuild \"b\" status conditions for details: STEP 3: RUN false",
             ),
             (
                 Told::Job(JobStep::Failed, text("build-b")),

@@ -1,6 +1,8 @@
 //! The manifests that run weir in a cluster.
 //!
-//! R-INSTALL-1 There are two components, the operator and the controller, each with a service account of its own.
+//! R-INSTALL-1 There are three components, the operator, the controller and the builder of OS images, each with a service account of
+//! its own. The pods that build have another one, which may do nothing until the builder gives it a role for each Job (R-JOB-4): they
+//! run what a user's Containerfile says.
 //! R-INSTALL-2 A component may see exactly what it watches, and may write only what its code writes. Nothing is allowed for every
 //! kind or with every verb.
 //! R-INSTALL-3 Objects come in the order in which they can be applied: namespace, accounts and roles, policies, workloads.
@@ -45,8 +47,10 @@ pub struct Install<'a> {
     pub take_over: bool,
     /// Whether weir's generated MachineConfigs are taken even if they differ from that operator's.
     pub adopts_generated: bool,
-    /// Whether the operator keeps the controller's objects instead of having them installed.
+    /// Whether the operator keeps the objects of controller and builder instead of having them installed.
     pub operator_keeps_controller: bool,
+    /// Image that has buildah, for pods that build; absent for that of the release.
+    pub builder_image: Option<&'a str>,
     /// What the components watch.
     pub watched: &'a WatchedBy,
 }
@@ -54,12 +58,14 @@ pub struct Install<'a> {
 /// What each component watches.
 #[derive(Clone, Debug, Default)]
 pub struct WatchedBy {
-    /// Both of them.
+    /// All of them.
     pub everybody: Vec<Watched>,
     /// The operator.
     pub operator: Vec<Watched>,
     /// The controller.
     pub controller: Vec<Watched>,
+    /// The builder.
+    pub builder: Vec<Watched>,
     /// An operator that keeps the controller.
     pub keeper: Vec<Watched>,
 }
@@ -86,22 +92,26 @@ pub struct Manifest {
     pub object: Value,
 }
 
-/// The two components.
+/// The components.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Component {
     Operator,
     Controller,
+    Builder,
 }
 
 impl Component {
-    const ALL: [Self; 2] = [Self::Operator, Self::Controller];
+    const ALL: [Self; 3] = [Self::Operator, Self::Controller, Self::Builder];
+    /// Those whose objects an operator can keep.
+    const KEPT: [Self; 2] = [Self::Controller, Self::Builder];
 
     /// Name of its objects.
     fn name(self) -> &'static str {
-        let [operator, controller] = COMPONENTS;
+        let [operator, controller, builder] = COMPONENTS;
         match self {
             Self::Operator => operator,
             Self::Controller => controller,
+            Self::Builder => builder,
         }
     }
 
@@ -110,6 +120,7 @@ impl Component {
         match self {
             Self::Operator => "operator",
             Self::Controller => "controller",
+            Self::Builder => "builder",
         }
     }
 }
@@ -150,11 +161,21 @@ fn namespace() -> Value {
     json!({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 }
 
-/// The objects of the controller, for an operator that keeps them.
+/// The objects that an operator keeps.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Operands {
+    /// Always: those of the controller, and the accounts and roles of the builder.
+    pub always: Vec<Value>,
+    /// While OS images are built: what runs the builder.
+    pub for_builds: Vec<Value>,
+}
+
+/// The objects of controller and builder, for an operator that keeps them.
 #[must_use]
-pub fn operands(install: &Install<'_>) -> Vec<Value> {
-    let component = Component::Controller;
-    access::objects(component, install).into_iter().chain(workload::objects(component, install)).collect()
+pub fn operands(install: &Install<'_>) -> Operands {
+    let rights = Component::KEPT.into_iter().flat_map(|component| access::objects(component, install));
+    let always = rights.chain(workload::objects(Component::Controller, install)).collect();
+    Operands { always, for_builds: workload::objects(Component::Builder, install) }
 }
 
 impl From<Value> for Manifest {
@@ -173,8 +194,13 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    static NOTHING: WatchedBy =
-        WatchedBy { everybody: Vec::new(), operator: Vec::new(), controller: Vec::new(), keeper: Vec::new() };
+    static NOTHING: WatchedBy = WatchedBy {
+        everybody: Vec::new(),
+        operator: Vec::new(),
+        controller: Vec::new(),
+        builder: Vec::new(),
+        keeper: Vec::new(),
+    };
 
     const INSTALL: Install<'_> = Install {
         image: "registry.example.com/weir@sha256:1",
@@ -184,6 +210,7 @@ mod tests {
         take_over: false,
         adopts_generated: false,
         operator_keeps_controller: false,
+        builder_image: None,
         watched: &NOTHING,
     };
 
@@ -251,7 +278,8 @@ mod tests {
         let everybody = vec![watched("as", None, None), watched("bs", None, None), watched("cs", Some("n"), None)];
         let controller = vec![watched("ds", Some("n"), Some("x")), watched("ds", Some("n"), Some("y"))];
         let install = Install { watched: &WatchedBy { everybody, controller, ..WatchedBy::default() }, ..INSTALL };
-        let printed = operands(&install);
+        let mut printed = operands(&install).always;
+        printed.retain(|object| object["metadata"]["name"] == Component::Controller.name());
         let rules = |namespace: Value| -> Vec<&Value> {
             let of_place = printed.iter().filter(|object| object["metadata"]["namespace"] == namespace);
             let rules = of_place.flat_map(|object| object["rules"].as_array().into_iter().flatten());

@@ -19,7 +19,7 @@ use weir_api::{
     Condition,
     condition::{ConditionType, TRUE, Typed as _},
     keys::pool::{
-        DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_STREAM_NOT_MADE, SELECTING_ALL_NODES,
+        DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_PINNED, OS_IMAGE_STREAM_NOT_MADE, SELECTING_ALL_NODES,
         SETTINGS_NOT_APPLIED, SETTINGS_REFUSED, STREAM_NAME_IGNORED,
     },
 };
@@ -36,6 +36,8 @@ pub enum Notice {
     Refused(String),
     /// Generated configurations do not match the feature gates that are on.
     Generated(StaleGenerated),
+    /// An installer pinned its image; which and since when, in a sentence.
+    Pinned(String),
     /// Its node selector is empty: it has no nodes, and no status apart from rendering.
     SelectsAllNodes,
     /// The streams of the desired release are unknown; which release and why, in a clause.
@@ -45,15 +47,22 @@ pub enum Notice {
 }
 
 /// Condition types of notices for users.
-const TO_USERS: [ConditionType; 5] =
-    [STREAM_NAME_IGNORED, SETTINGS_NOT_APPLIED, SETTINGS_REFUSED, GENERATED_CONFIGS_STALE, SELECTING_ALL_NODES];
-/// Condition types of all notices.
-pub const TYPES: [ConditionType; 7] = [
+const TO_USERS: [ConditionType; 6] = [
     STREAM_NAME_IGNORED,
     SETTINGS_NOT_APPLIED,
     SETTINGS_REFUSED,
     GENERATED_CONFIGS_STALE,
     SELECTING_ALL_NODES,
+    OS_IMAGE_PINNED,
+];
+/// Condition types of all notices.
+pub const TYPES: [ConditionType; 8] = [
+    STREAM_NAME_IGNORED,
+    SETTINGS_NOT_APPLIED,
+    SETTINGS_REFUSED,
+    GENERATED_CONFIGS_STALE,
+    SELECTING_ALL_NODES,
+    OS_IMAGE_PINNED,
     OS_IMAGE_STREAM_NOT_MADE,
     DISTRIBUTION_MISMATCH,
 ];
@@ -67,6 +76,7 @@ impl Notice {
             Self::Settings(_) => SETTINGS_NOT_APPLIED,
             Self::Refused(_) => SETTINGS_REFUSED,
             Self::Generated(_) => GENERATED_CONFIGS_STALE,
+            Self::Pinned(_) => OS_IMAGE_PINNED,
             Self::SelectsAllNodes => SELECTING_ALL_NODES,
             Self::NotMade(_) => OS_IMAGE_STREAM_NOT_MADE,
             Self::Mismatch(_) => DISTRIBUTION_MISMATCH,
@@ -80,6 +90,7 @@ impl Notice {
             Self::Stream(reason) => reason.code(),
             Self::Settings(_) => unsupported::CODE,
             Self::SelectsAllNodes => "SelectingAll",
+            Self::Pinned(_) => "PreBuiltImage",
             Self::Refused(_) | Self::Generated(_) | Self::NotMade(_) | Self::Mismatch(_) => self.type_().name(),
         }
     }
@@ -87,7 +98,7 @@ impl Notice {
     /// R-NOTICE-2.
     #[must_use]
     pub fn is_event(&self) -> bool {
-        matches!(self, Self::Stream(_) | Self::Generated(_) | Self::SelectsAllNodes)
+        matches!(self, Self::Stream(_) | Self::Generated(_) | Self::SelectsAllNodes | Self::Pinned(_))
     }
 }
 
@@ -95,9 +106,11 @@ impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Stream(reason) => reason.fmt(f),
-            Self::Settings(said) | Self::Refused(said) | Self::NotMade(said) | Self::Mismatch(said) => {
-                f.write_str(said)
-            }
+            Self::Settings(said)
+            | Self::Refused(said)
+            | Self::Pinned(said)
+            | Self::NotMade(said)
+            | Self::Mismatch(said) => f.write_str(said),
             Self::Generated(stale) => stale.fmt(f),
             // As worded by the reference, `pkg/controller/node/node_controller.go`.
             Self::SelectsAllNodes => {

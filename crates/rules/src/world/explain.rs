@@ -5,7 +5,8 @@
 //! deleted or an arbiter pool only affects which nodes start.
 //! R-EXPLAIN-3 Lists of nodes are sorted by name, except the nodes that start, which are in their order.
 //! R-EXPLAIN-4 Files without any node say nothing about nodes: that is reported, without counts and without a status.
-//! R-EXPLAIN-5 For a pool in image mode it says how far its image is.
+//! R-EXPLAIN-5 For a pool in image mode it says how far its image is, and what the image that nodes are told is built on; for one
+//! whose image an installer pinned, that.
 
 #[cfg(test)]
 mod tests;
@@ -15,6 +16,10 @@ pub use text::{explained, summary};
 
 use super::{Views, World};
 use crate::{
+    build::{
+        built_on::{BuiltOn, built_on},
+        pinned::{Pinned, pinned},
+    },
     rollout::{
         RolloutPlan, WaitReason, capacity, lost::Lost, max_unavailable::max_unavailable, membership::Assignment,
     },
@@ -46,6 +51,10 @@ pub struct Explained {
     pub paused: bool,
     /// How far its image is, in image mode.
     pub image_mode: Option<String>,
+    /// What the image that its nodes are told is built on, in image mode.
+    pub built_on: Option<BuiltOn>,
+    /// What pins its image.
+    pub pinned: Option<Pinned>,
     /// Whether its nodes are unknown; then everything below is meaningless (R-EXPLAIN-4).
     pub unseen: bool,
     /// Its nodes.
@@ -169,6 +178,8 @@ impl<'a> Views<'a> {
             target: pool.target.unwrap_or_default().to_owned(),
             paused: pool.paused,
             image_mode: pool.image_mode.map(|mode| mode.to_string()),
+            built_on: built_on(self.world, pool),
+            pinned: pinned(self.world, pool.object),
             unseen: !self.world.whole && self.nodes.is_empty(),
             nodes: names(&nodes),
             unavailable: names(&room.unavailable),

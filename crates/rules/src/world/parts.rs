@@ -8,9 +8,11 @@
 //! OSImageStream is being made: no node starts meanwhile, and commands know only from the pools (R-FAILURE-2).
 //! R-PARTS-3 A read-only command takes ControllerConfig and streams as they are, whoever wrote them and for whatever release: what
 //! the controllers wait for is what the user asks about. Streams without a ControllerConfig are enough for it.
+//! R-PARTS-4 A MachineConfig of an installer that pins the image counts without it once a user has asked for another (R-SEED-6).
 
 use super::World;
 use crate::{
+    build::pinned::{pinned, without_image},
     render::{
         Build, RenderError, RenderInput, Rendered,
         components::{complete, components, settled},
@@ -80,6 +82,11 @@ impl World {
             settled(pool.object, runtimes, kubelets)?;
         }
         let resolved = self.stream(pool, pools)?;
+        let pinned = pinned(self, pool.object);
+        let freed = |config: &Arc<MachineConfig>| match &pinned {
+            Some(pinned) if pinned.frees(config) => Arc::new(without_image(config)),
+            _ => config.clone(),
+        };
         let controller_config = match (&self.controller_config, &resolved.set) {
             (Some(config), _) => config.clone(),
             (None, Some(_)) => Arc::default(),
@@ -89,7 +96,7 @@ impl World {
         let parts = Parts {
             uid: pool.object.metadata.uid.clone(),
             own_stream: pool.stream.map(str::to_owned),
-            configs: configs.into_iter().cloned().collect(),
+            configs: configs.into_iter().map(freed).collect(),
             controller_config,
             stream: resolved.set,
             current: pool.target.and_then(|name| self.config(name)).cloned(),

@@ -6,6 +6,7 @@ use super::{
     script::{Action, Script},
 };
 use crate::{
+    builds::BuildPods,
     systems::os_names,
     write::{apply, merge, resource},
 };
@@ -35,9 +36,13 @@ use weir_api::{
     kind::MACHINE_CONFIG_GROUP,
 };
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Context, stream::observe};
+use weir_controllers::{
+    Access, Build, Context,
+    build::{self, Builder, Worker, layers::Layers, registry::Registry},
+    stream::observe,
+};
 use weir_distro::Profile;
-use weir_fleet::{Faults, Fleet, Machine};
+use weir_fleet::{Faults, Fleet, Logs, Machine};
 use weir_images::{Images, Release, Source};
 use weir_kubeio::{Clock, error::said};
 use weir_rules::objects::seed::{Facts, Seed, Shape, objects};
@@ -60,16 +65,23 @@ async fn two_processes(operator: Context, controller: Context, images: Images) {
     );
 }
 
-/// All controllers, and a builder where there is a registry.
-async fn one_process(context: Context, images: Images, builds: bool) {
+/// All controllers, and that of builds where there is a registry.
+async fn one_process(context: Context, images: Images, worker: Option<Worker>) {
     let builder = async {
-        if builds {
-            let access = weir_controllers::Access::new(&context.cluster, images.clone());
-            let layers = weir_controllers::build::layers::Layers::new(access);
-            weir_controllers::builder(&context, Arc::new(layers)).await;
+        if let Some(worker) = worker {
+            let access = Access::new(&context.cluster, images.clone());
+            let image = "registry.invalid/weir".to_owned();
+            let settings = build::Settings { worker, program: image.clone(), builder: Some(image) };
+            weir_controllers::builder(&context, Arc::new(Registry::new(access)), settings).await;
         }
     };
     tokio::join!(Box::pin(weir_controllers::run(context.clone(), images.clone())), Box::pin(builder));
+}
+
+/// Watches what says how images are read.
+async fn reads(objects: weir_controllers::Cluster, client: Client) {
+    let (access, configs) = (objects.access.clone(), objects.controller_configs.clone());
+    tokio::join!(access.fill(client.clone()), configs.fill(client));
 }
 
 /// A task that ends when its owner is dropped.
@@ -93,6 +105,9 @@ pub(super) struct Cluster {
     clock: Clock,
     images: Images,
     registry: Option<StoryRegistry>,
+    /// Makes images; what it reads is watched as long as the cluster is there.
+    builder: Arc<dyn Builder>,
+    _reads: Running,
     /// Pull spec of each payload's release image.
     references: BTreeMap<String, String>,
     names: OsNames,
@@ -126,7 +141,12 @@ impl Cluster {
         let desired = images.release(start).await.context("reading the first payload")?;
         let gates = BTreeMap::from([(desired.version.clone(), script.start.gate)]);
         let client = Client::new(server.service(), "default");
+        let objects = weir_controllers::Cluster::default();
+        let builder = Arc::new(Layers::new(Access::new(&objects, images.clone())));
+        let reads = Running(tokio::spawn(reads(objects, client.clone())));
         let mut cluster = Self {
+            builder,
+            _reads: reads,
             profile,
             client,
             server,
@@ -179,7 +199,9 @@ impl Cluster {
             faults: Faults::new(self.script.start.faults.clone())?,
             workload: None,
         };
+        let pods = BuildPods::new(self.builder.clone(), self.client.clone());
         let fleet = Fleet::new(self.client.clone(), self.clock.clone(), settings, machines);
+        let fleet = fleet.building(Arc::new(pods), Logs::default());
         self.fleet = Some(Running(tokio::spawn(fleet.run())));
         Ok(())
     }
@@ -231,7 +253,8 @@ impl Cluster {
         self.controllers = Some(Running(if self.script.start.two_processes {
             spawn_local(two_processes(context, self.context(), self.images.clone()))
         } else {
-            spawn_local(one_process(context, self.images.clone(), self.registry.is_some()))
+            let worker = self.registry.is_some().then(|| Worker::Here(self.builder.clone()));
+            spawn_local(one_process(context, self.images.clone(), worker))
         }));
         Ok(())
     }

@@ -96,6 +96,9 @@ pub struct Step {
     /// The actions, in order.
     #[serde(default, rename = "do")]
     pub actions: Vec<Action>,
+    /// Whether the controllers' writes are counted from here on, for being cut off; an update begins that as well.
+    #[serde(default)]
+    pub counted: bool,
     /// What must then hold, all at the same time.
     pub expect: Vec<Expectation>,
     /// The deadline.

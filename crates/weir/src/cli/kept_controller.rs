@@ -1,23 +1,26 @@
-//! `weir run operator`: the controller objects that it manages.
+//! `weir run operator`: the objects of controller and builder that it manages.
 
 use super::run::Adopt;
-use serde_json::Value;
 use std::time::Duration;
 use weir_controllers::Cluster;
-use weir_rules::operator::install::{Install, REPLICAS, operands};
+use weir_rules::operator::install::{Install, Operands, REPLICAS, operands};
 use weir_sim::duration;
 
-/// The controller that an operator manages: options of `weir manifests` under other names.
+/// Controller and builder that an operator manages: options of `weir manifests` under other names.
 #[derive(Debug, clap::Args)]
 pub struct KeptController {
-    /// Manage the objects that `weir manifests` prints for the controller, with this image: changes are reverted, missing objects are
-    /// created, and managed objects that are no longer wanted are deleted [default: the controller is left alone]
+    /// Manage the objects that `weir manifests` prints for the controller, and for the builder while a pool is in image mode, with this
+    /// image: changes are reverted, missing objects are created, and managed objects that are no longer wanted are deleted [default:
+    /// both are left alone]
     #[arg(long, value_name = "PULLSPEC")]
     pub controller_image: Option<String>,
-    /// Pods of the controller: one leads, the others are standbys
+    /// Pods of the controller, and of the builder: one leads, the others are standbys
     #[arg(long, value_name = "N", default_value_t = REPLICAS, requires = "controller_image")]
     pub controller_replicas: u32,
-    /// Leave out the controller's ServiceMonitor; otherwise it is created if the cluster has the kind
+    /// Image that has buildah, for the pods that build OS images [default: that of the release]
+    #[arg(long, value_name = "PULLSPEC", requires = "controller_image")]
+    pub builder_image: Option<String>,
+    /// Leave out the ServiceMonitors of both; otherwise they are created if the cluster has the kind
     #[arg(long, requires = "controller_image")]
     pub no_monitoring: bool,
     /// Let the controller delete rendered MachineConfigs that have been unused for this long [default: never]
@@ -34,8 +37,8 @@ pub struct KeptController {
 impl KeptController {
     /// The objects to manage; none unless requested.
     #[must_use]
-    pub fn objects(&self) -> Vec<Value> {
-        let Some(image) = &self.controller_image else { return Vec::new() };
+    pub fn objects(&self) -> Operands {
+        let Some(image) = &self.controller_image else { return Operands::default() };
         operands(&Install {
             image,
             replicas: self.controller_replicas,
@@ -44,6 +47,7 @@ impl KeptController {
             take_over: self.controller_take_over,
             adopts_generated: self.controller_adopt_generated.is_some(),
             operator_keeps_controller: true,
+            builder_image: self.builder_image.as_deref(),
             watched: &Cluster::default().watched(),
         })
     }

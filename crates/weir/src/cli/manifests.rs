@@ -32,9 +32,12 @@ pub struct Manifests {
     /// With --take-over: write what weir generates although it differs from what that operator generated
     #[arg(long, value_name = "WHOSE", value_enum, requires = "take_over")]
     pub adopt_generated: Option<Adopt>,
-    /// Leave out the controller and let the operator manage it, with the permissions for that
+    /// Leave out controller and builder and let the operator manage them, with the permissions for that
     #[arg(long)]
     pub operator_keeps_controller: bool,
+    /// Image that has buildah, for the pods that build OS images [default: that of the release]
+    #[arg(long, value_name = "PULLSPEC")]
+    pub builder_image: Option<String>,
     /// Write one file per object into this folder instead of printing
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -54,6 +57,7 @@ impl Manifests {
             take_over: self.take_over,
             adopts_generated: self.adopt_generated.is_some(),
             operator_keeps_controller: self.operator_keeps_controller,
+            builder_image: self.builder_image.as_deref(),
             watched: &Cluster::default().watched(),
         });
         match &self.output {

@@ -3,6 +3,7 @@
 pub mod apiserver;
 pub mod bootstrap;
 mod cluster;
+mod copy_program;
 mod crds;
 mod diff;
 mod explain;
@@ -82,6 +83,9 @@ pub enum Command {
     Extract(extract::Extract),
     /// Print the CustomResourceDefinitions
     Crds(Crds),
+    /// Copy this program, for a pod that runs it in another image
+    #[command(hide = true)]
+    CopyProgram(copy_program::CopyProgram),
     /// Print the manifests that run weir in a cluster: namespace, roles, deployments, policies
     Manifests(manifests::Manifests),
     /// Serve the embedded Kubernetes API
@@ -178,6 +182,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Diff(diff) => diff.run(),
         Command::Extract(extract) => extract.run(),
         Command::Crds(crds) => crds.run(),
+        Command::CopyProgram(copy) => copy.run(),
         Command::Manifests(manifests) => manifests.run(),
         Command::Apiserver(arguments) => apiserver::run(arguments),
         Command::Completions { shell } => {

@@ -1,7 +1,10 @@
 //! `weir run`: the controllers against the API server of a cluster.
 
 use super::{Cluster, LogFormat, image_source::ImageSource, kept_controller::KeptController, up::distribution};
-use crate::{exit::Outcome, run};
+use crate::{
+    exit::Outcome,
+    run::{self, Given},
+};
 use clap::{Args, Subcommand, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use weir_distro::Profile;
@@ -22,13 +25,27 @@ pub struct Run {
 /// The components.
 #[derive(Debug, Subcommand)]
 pub enum What {
-    /// Controller and operator in one process
-    All(Options),
+    /// Controller, operator and builder in one process
+    All(BuilderOptions),
     /// Streams, rendering, rollout, drains
     Controller(Options),
     /// Built-in pools, ControllerConfig, MachineConfiguration and the ClusterOperator, and, on request, the controller's
     /// deployment
     Operator(OperatorOptions),
+    /// OS images of pools in image mode: those that a MachineOSConfig names
+    Builder(BuilderOptions),
+}
+
+/// Arguments of the builder.
+#[derive(Debug, Args)]
+pub struct BuilderOptions {
+    /// Which cluster, and what to run on it
+    #[command(flatten)]
+    pub options: Options,
+    /// Image that has buildah, for the pods that build OS images [default: machine-config-operator of the release, as ConfigMap
+    /// machine-config-operator-images names it]
+    #[arg(long, value_name = "PULLSPEC")]
+    pub builder_image: Option<String>,
 }
 
 /// Arguments of the operator.
@@ -83,7 +100,8 @@ pub struct Options {
     /// times as long, so that changes in quick succession cost one reboot; 0 does not wait
     #[arg(long, value_name = "TIME", default_value = "3s", value_parser = duration)]
     pub settle: Duration,
-    /// Pull spec of the image that this program runs from, for the versions that the ClusterOperator reports
+    /// Pull spec of the image that this program runs from, for the versions that the ClusterOperator reports, and for the pods that
+    /// build OS images, which get the program from it
     #[arg(long, value_name = "PULLSPEC", default_value = "", hide_default_value = true)]
     pub operator_image: String,
     /// Serve /metrics, /healthz and /readyz here over plain HTTP; port 0 takes a free one [default: nowhere]
@@ -104,7 +122,8 @@ pub enum Adopt {
 /// How processes elect the one that writes; the others are standbys.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct Election {
-    /// Work only while holding the leases machine-config (operator) and machine-config-controller (controller)
+    /// Work only while holding the leases machine-config (operator), machine-config-controller (controller) and machine-os-builder
+    /// (builder)
     #[arg(long, value_name = "BOOL", default_value_t = true, action = clap::ArgAction::Set)]
     pub leader_elect: bool,
     /// How long others respect a lease that is not renewed [default: 15s; 270s on a single-node control plane]
@@ -167,14 +186,17 @@ impl Run {
     /// # Errors
     /// Anything that kept it from starting or from continuing.
     pub fn run(self) -> anyhow::Result<Outcome> {
-        let (role, options, kept) = match self.what {
-            What::All(options) => (run::Role::All, options, Vec::new()),
-            What::Controller(options) => (run::Role::Controller, options, Vec::new()),
-            What::Operator(operator) => (run::Role::Operator, operator.options, operator.controller.objects()),
+        let (role, options, given) = match self.what {
+            What::All(builder) => (run::Role::All, builder.options, Given::building(builder.builder_image)),
+            What::Controller(options) => (run::Role::Controller, options, Given::default()),
+            What::Builder(builder) => (run::Role::Builder, builder.options, Given::building(builder.builder_image)),
+            What::Operator(operator) => {
+                (run::Role::Operator, operator.options, Given::keeping(operator.controller.objects()))
+            }
         };
         options.election.check().unwrap_or_else(|error| error.exit());
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
-        let outcome = runtime.block_on(run::run(role, options, kept));
+        let outcome = runtime.block_on(run::run(role, options, given));
         // Requests still waiting for a registry are abandoned.
         runtime.shutdown_background();
         outcome

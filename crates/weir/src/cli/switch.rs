@@ -12,11 +12,12 @@ use kube::{
 use serde_json::{Value, json};
 use std::sync::Arc;
 use weir_api::{
-    MachineConfigPool,
+    MachineConfigPool, MachineOSConfig,
     pool::{OsImageStreamReference, PoolConfiguration},
 };
 use weir_distro::Profile;
 use weir_rules::{
+    build::{conditions::State, identity::build_of, limits::of_pool},
     objects::counted::Count,
     render::guard::RuncGuard,
     stream::switch::{Move, switch},
@@ -134,6 +135,8 @@ struct Moving {
     /// Why it cannot be rendered or rolled out.
     blocked: Vec<String>,
     explained: Option<Explained>,
+    /// In image mode, where its image comes from.
+    layered: Option<String>,
     /// Its nodes in order, as if all could go at once.
     order: Vec<String>,
 }
@@ -151,6 +154,7 @@ impl Moving {
             target: None,
             blocked: Vec::new(),
             explained: None,
+            layered: None,
             order: Vec::new(),
         };
         let rendered = match inputs::guarded(after, pool) {
@@ -171,9 +175,27 @@ impl Moving {
             pool.spec.configuration = Some(PoolConfiguration { reference, ..PoolConfiguration::default() });
         }
         after.put(rendered.config.into());
+        moving.layered = image(after, moved.pool);
         moving.target = Some(target);
         Ok(moving)
     }
+}
+
+/// Where the image of a pool in image mode comes from once it is rendered as it will be.
+fn image(after: &World, pool: &str) -> Option<String> {
+    let pools = after.pool_views();
+    let view = pools.iter().find(|view| view.name == pool)?;
+    let configs: Vec<&MachineOSConfig> = after.os_configs.iter().map(AsRef::as_ref).collect();
+    let config = of_pool(pool, &configs)?;
+    let wanted = after.config(view.target?).and_then(|rendered| build_of(view.object, config, rendered).ok());
+    let made = wanted.and_then(|wanted| {
+        let found = after.os_builds.iter().find(|build| build.metadata.name == wanted.metadata.name)?;
+        (State::of(found) == State::Succeeded).then(|| found.metadata.name.clone())?
+    });
+    Some(match made {
+        Some(build) => format!("the image of MachineOSBuild {build} is used, unless its registry has lost it"),
+        None => "an image is built on it first, and no node goes before it is there".to_owned(),
+    })
 }
 
 /// The nodes of a pool in the order in which they would start with room for all of them.
@@ -199,7 +221,7 @@ impl Plan {
             json!({
                 "pool": moving.pool, "from": moving.from, "because": moving.because, "osImage": moving.image,
                 "paused": moving.paused,
-                "imageMode": moving.explained.as_ref().is_some_and(|e| e.image_mode.is_some()), "target": moving.target, "blocked": moving.blocked,
+                "imageMode": moving.layered.is_some(), "image": moving.layered, "target": moving.target, "blocked": moving.blocked,
                 "nodes": moving.explained.as_ref().map(|e| &e.nodes), "order": moving.order,
                 "start": moving.explained.as_ref().map(|e| &e.start),
                 "maxUnavailable": moving.explained.as_ref().and_then(|e| e.max_unavailable.as_ref().ok()),
@@ -228,10 +250,8 @@ impl Moving {
         }
         let Some(explained) = self.explained.as_ref().filter(|_| self.blocked.is_empty()) else { return text };
         text.push_str(&format!("  {} with OS image {}\n", explained.target, self.image));
-        if explained.image_mode.is_some() {
-            text.push_str(
-                "  the pool is in image mode: an image is built on it first, and no node goes before it is there\n",
-            );
+        if let Some(image) = &self.layered {
+            text.push_str(&format!("  the pool is in image mode: {image}\n"));
         }
         if self.paused {
             text.push_str("  the pool is paused: no node goes before it is not\n");

@@ -1,7 +1,8 @@
 //! Leader election.
 //!
 //! The lease names are the reference's, so that weir waits for a running reference operator or controller, and vice
-//! versa. A process that runs both components takes the operator's lease first: all take them in the same order.
+//! versa. A process that runs operator and controller takes the operator's lease first: all take them in the same order. One that runs
+//! everything stands for the builder's lease once it has both: another builder keeps it from building, and from nothing else.
 
 use super::Role;
 use crate::{cli::run::Election, exit::Outcome};
@@ -24,6 +25,8 @@ use weir_kubeio::{
 const OPERATOR: &str = CLUSTER_OPERATOR;
 /// Lease of the controller.
 const CONTROLLER: &str = CONTROLLER_CONFIG;
+/// Lease of the builder.
+pub(super) const BUILDER: &str = "machine-os-builder";
 
 /// Control plane topology of a single-node cluster (`config/v1/types_infrastructure.go` of
 /// github.com/openshift/api).
@@ -50,6 +53,7 @@ pub(super) async fn usual(client: &Client) -> Timing {
 pub(super) struct Leases {
     operator: Option<Candidate>,
     controller: Option<Candidate>,
+    builder: Option<Candidate>,
 }
 
 impl Leases {
@@ -61,16 +65,17 @@ impl Leases {
         Self {
             operator: (election.leader_elect && role.operates()).then(|| candidate(OPERATOR)),
             controller: (election.leader_elect && role.controls()).then(|| candidate(CONTROLLER)),
+            builder: (election.leader_elect && role.builds()).then(|| candidate(BUILDER)),
         }
     }
 
     /// The fences of the leases, with the lease names.
     pub(super) fn fences(&self) -> Vec<(&'static str, Fence)> {
-        let both = [(OPERATOR, &self.operator), (CONTROLLER, &self.controller)];
-        both.into_iter().filter_map(|(name, candidate)| Some((name, candidate.as_ref()?.fence()))).collect()
+        let all = [(OPERATOR, &self.operator), (CONTROLLER, &self.controller), (BUILDER, &self.builder)];
+        all.into_iter().filter_map(|(name, candidate)| Some((name, candidate.as_ref()?.fence()))).collect()
     }
 
-    /// A client whose writes pass only while every lease is held.
+    /// A client whose writes pass only while the leases of operator and controller are held.
     pub(super) fn client(&self, config: Config, component: &str) -> Result<Client> {
         let builder = client::builder(config, component)?;
         Ok(match (self.operator.as_ref().map(Candidate::fence), self.controller.as_ref().map(Candidate::fence)) {
@@ -80,7 +85,28 @@ impl Leases {
         })
     }
 
-    /// Works while every lease is held.
+    /// A client whose writes pass only while the lease of the builder is held. Whoever needs the others as well loses this one with them.
+    pub(super) fn client_of_builder(&self, config: Config, component: &str) -> Result<Client> {
+        let builder = client::builder(config, component)?;
+        Ok(match self.builder.as_ref().map(Candidate::fence) {
+            Some(fence) => builder.with_layer(&fence).build(),
+            None => builder.build(),
+        })
+    }
+
+    /// Works while the lease of the builder is held.
+    pub(super) async fn build(
+        &self,
+        stop: &watch::Receiver<bool>,
+        work: impl Future<Output = Result<Outcome>>,
+    ) -> Result<Outcome> {
+        match &self.builder {
+            Some(builder) => ended(BUILDER, builder.lead(asked(stop), work).await),
+            None => work.await,
+        }
+    }
+
+    /// Works while the leases of operator and controller are held, as far as it needs them.
     pub(super) async fn lead(
         &self,
         stop: &watch::Receiver<bool>,

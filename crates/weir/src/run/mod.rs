@@ -30,7 +30,6 @@ use jiff::Timestamp;
 use kube::{Api, Client};
 use leader::{Leases, asked};
 use release::Wanted;
-use serde_json::Value;
 use serve::Health;
 use std::{sync::Arc, time::Duration};
 use tokio::{sync::watch, time::sleep};
@@ -41,24 +40,32 @@ use weir_api::{
         names::{CLUSTER, VERSION},
     },
 };
-use weir_controllers::{Build, Cluster, Context, Generating, operator::Operator};
+use weir_controllers::{
+    Access, Build, Cluster, Context, Generating,
+    build::{Settings, Worker, registry::Registry},
+    cluster::Watcher,
+    operator::Operator,
+};
 use weir_distro::Profile;
-use weir_images::{Images, Release};
+use weir_images::{Images, Release, manifest::Platform};
 use weir_kubeio::{Clock, error::optional, lease::Timing};
 use weir_rules::{
     objects::{counted::Count, seed::Facts},
+    operator::install::Operands,
     view::Annotations,
 };
 
 /// Which components a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// Both.
+    /// All of them.
     All,
     /// Streams, rendering, rollout, drains.
     Controller,
     /// Built-in pools, ControllerConfig, MachineConfiguration and the ClusterOperator.
     Operator,
+    /// OS images of pools in image mode.
+    Builder,
 }
 
 impl Role {
@@ -68,15 +75,43 @@ impl Role {
             Self::All => "run all",
             Self::Controller => "run controller",
             Self::Operator => "run operator",
+            Self::Builder => "run builder",
         }
     }
 
     fn controls(self) -> bool {
-        self != Self::Operator
+        matches!(self, Self::All | Self::Controller)
     }
 
     fn operates(self) -> bool {
-        self != Self::Controller
+        matches!(self, Self::All | Self::Operator)
+    }
+
+    fn builds(self) -> bool {
+        matches!(self, Self::All | Self::Builder)
+    }
+}
+
+/// What one component alone is given.
+#[derive(Debug, Default)]
+pub struct Given {
+    /// Objects that the operator manages.
+    kept: Operands,
+    /// Image that has buildah; absent for that of the release.
+    builder_image: Option<String>,
+}
+
+impl Given {
+    /// For an operator that manages these.
+    #[must_use]
+    pub fn keeping(kept: Operands) -> Self {
+        Self { kept, ..Self::default() }
+    }
+
+    /// For a builder whose pods run this image.
+    #[must_use]
+    pub fn building(builder_image: Option<String>) -> Self {
+        Self { builder_image, ..Self::default() }
     }
 }
 
@@ -87,21 +122,21 @@ const UNSEEN: Duration = Duration::from_secs(10);
 ///
 /// # Errors
 /// Anything that kept it from starting or from continuing.
-pub async fn run(role: Role, options: Options, kept: Vec<Value>) -> Result<Outcome> {
+pub async fn run(role: Role, options: Options, given: Given) -> Result<Outcome> {
     let stop = asked_to_stop();
     tokio::pin!(stop);
-    let Started { leases, context, images } = tokio::select! {
+    let started = tokio::select! {
         started = start(role, &options) => started?,
         stopped = &mut stop => return stopped.map(|()| Outcome::Done),
     };
     let (tell, told) = watch::channel(false);
-    let leading = leases.lead(&told, async {
-        tokio::select! {
-            ended = Box::pin(work(role, &context, images, &options, kept)) => ended,
-            () = asked(&told) => Ok(Outcome::Done),
+    let work = Box::pin(work(role, &started, &options, given, &told));
+    let mut leading = Box::pin(async {
+        match role {
+            Role::Builder => started.leases.build(&told, work).await,
+            _ => started.leases.lead(&told, work).await,
         }
     });
-    let mut leading = Box::pin(leading);
     tokio::select! {
         ended = &mut leading => return ended,
         stopped = &mut stop => stopped?,
@@ -112,21 +147,76 @@ pub async fn run(role: Role, options: Options, kept: Vec<Value>) -> Result<Outco
     Ok(outcome)
 }
 
-/// Watches begin with the work, not before, so that the list includes what the last leader wrote.
-async fn work(role: Role, context: &Context, images: Images, options: &Options, kept: Vec<Value>) -> Result<Outcome> {
+/// Works until it is asked to stop. Watches begin with the work, not before, so that the list includes what the last leader wrote.
+async fn work(
+    role: Role,
+    started: &Started,
+    options: &Options,
+    given: Given,
+    told: &watch::Receiver<bool>,
+) -> Result<Outcome> {
+    let context = &started.context;
     tokio::select! {
         () = Box::pin(weir_controllers::watch(context)) => {}
         () = told_while_unseen(&context.cluster) => {}
-        taken_over = Box::pin(async {
+        ended = Box::pin(async {
             let context = match options.take_over {
-                true => &take_over::taken_over(context).await?,
+                true => &tokio::select! {
+                    taken_over = take_over::taken_over(context) => taken_over?,
+                    () = asked(told) => return Ok(Outcome::Done),
+                },
                 false => context,
             };
-            control(role, context, images, options, kept).await;
-            anyhow::Ok(())
-        }) => taken_over?,
+            let controlling = until_asked(told, control(role, context, started.images.clone(), options, given.kept));
+            let settings = build_settings(options, given.builder_image);
+            let building = build(role, context, started, settings, told);
+            tokio::try_join!(controlling, building).map(|(outcome, _)| outcome)
+        }) => return ended,
     }
     bail!("the controllers ended")
+}
+
+async fn until_asked(told: &watch::Receiver<bool>, work: impl Future<Output = ()>) -> Result<Outcome> {
+    tokio::select! {
+        () = work => bail!("the controllers ended"),
+        () = asked(told) => Ok(Outcome::Done),
+    }
+}
+
+/// Jobs that the cluster runs. Its nodes are taken to have the architecture of this process.
+fn build_settings(options: &Options, builder: Option<String>) -> Settings {
+    let worker = Worker::Cluster { architecture: Platform::host().architecture };
+    Settings { worker, program: options.operator_image.clone(), builder }
+}
+
+/// Builds OS images, if that is what the process is for. One that does everything waits for the lease meanwhile.
+async fn build(
+    role: Role,
+    context: &Context,
+    started: &Started,
+    settings: Settings,
+    told: &watch::Receiver<bool>,
+) -> Result<Outcome> {
+    if !role.builds() {
+        return Ok(Outcome::Done);
+    }
+    let context = Context { client: started.client_of_builder.clone(), ..context.clone() };
+    let access = Access::new(&context.cluster, started.images.clone());
+    let building = until_asked(told, async {
+        let watching = async {
+            // Who controls watches them already.
+            if !role.controls() {
+                context.cluster.watches.fill(&context.client, &[Watcher::Images]).await;
+            }
+        };
+        let registry = Arc::new(Registry::new(access.clone()));
+        tokio::join!(
+            watching,
+            Box::pin(weir_controllers::builder(&context, registry, settings)),
+            Box::pin(weir_controllers::after_builds(&context, access)),
+        );
+    });
+    if role == Role::Builder { building.await } else { started.leases.build(told, building).await }
 }
 
 /// Nothing is decided before everything has been listed; if that takes too long, what is missing is reported.
@@ -143,7 +233,10 @@ async fn told_while_unseen(cluster: &Cluster) {
     }
 }
 
-async fn control(role: Role, context: &Context, images: Images, options: &Options, kept: Vec<Value>) {
+async fn control(role: Role, context: &Context, images: Images, options: &Options, kept: Operands) {
+    if role == Role::Builder {
+        return std::future::pending().await;
+    }
     tokio::join!(
         async {
             if role.controls() {
@@ -153,7 +246,7 @@ async fn control(role: Role, context: &Context, images: Images, options: &Option
         async {
             if role.operates() {
                 let operator = Operator::new(context.clone()).of_image(&options.operator_image);
-                Box::pin(operator.keeping(kept).run()).await;
+                Box::pin(operator.keeping(kept.always).for_builds(kept.for_builds).run()).await;
             }
         },
     );
@@ -163,6 +256,7 @@ async fn control(role: Role, context: &Context, images: Images, options: &Option
 struct Started {
     leases: Leases,
     context: Context,
+    client_of_builder: Client,
     images: Images,
 }
 
@@ -186,14 +280,17 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
     let election = &options.election;
     let usual = if election.follows_the_cluster() { leader::usual(&client).await } else { Timing::default() };
     let leases = Leases::new(role, election, election.timing(usual), &client, &clock);
-    let client = leases.client(config, role.component())?;
+    let client_of_builder = leases.client_of_builder(config.clone(), role.component())?;
+    // Who only builds writes under that lease alone.
+    let client =
+        if role == Role::Builder { client_of_builder.clone() } else { leases.client(config, role.component())? };
     let generating = generating(options)?;
     let settle = options.settle;
     let context = Context { client, cluster: Cluster::default(), clock, profile, build, settle, generating };
     health.know(context.clone(), leases.fences());
     let version = release.map(|release| release.version).or_else(|| there.desired_version().map(str::to_owned));
     eprintln!("running against {at}: {} {}", profile.title, version.unwrap_or_default());
-    Ok(Started { leases, context, images })
+    Ok(Started { leases, context, client_of_builder, images })
 }
 
 /// How MachineConfigs are generated.

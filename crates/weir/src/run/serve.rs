@@ -2,7 +2,7 @@
 //!
 //! Healthy: the process responds. Ready: it is a standby, or it leads and its caches are filled.
 
-use super::connections;
+use super::{connections, leader::BUILDER};
 use anyhow::{Context as _, Result};
 use axum::{
     Router,
@@ -23,7 +23,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 use tokio::net::TcpListener;
-use weir_controllers::{Context, figures::figures};
+use weir_controllers::{Context, build::counters, figures::figures};
 use weir_kubeio::{Fence, measure};
 
 /// Media type of `/metrics` (OpenMetrics 1.0).
@@ -49,7 +49,10 @@ impl Health {
     /// Why the process is not ready, if it is not.
     fn obstacle(&self) -> Option<&'static str> {
         let Some(known) = self.0.get() else { return Some("waiting for the API server") };
-        let leads = known.fences.iter().all(|(_, fence)| fence.is_open());
+        // Another builder keeps a process that does more than that from building, and from nothing else.
+        let only = known.fences.len() == 1;
+        let leads =
+            known.fences.iter().filter(|(lease, _)| only || *lease != BUILDER).all(|(_, fence)| fence.is_open());
         (leads && !known.context.cluster.is_synced()).then_some("not everything has been seen yet")
     }
 }
@@ -81,6 +84,7 @@ pub(super) async fn serve(address: SocketAddr, health: Health) -> Result<()> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("serving metrics on {address}"))?;
     let mut registry = Registry::default();
     measure::register(&mut registry);
+    counters::register(&mut registry);
     registry.register_collector(Box::new(health.clone()));
     let at = listener.local_addr().unwrap_or(address);
     eprintln!("serving http://{at}/metrics, /healthz and /readyz");

@@ -37,9 +37,13 @@ use weir_api::{
     crds::{FeatureSet, crds},
     keys::names::{CLUSTER, VERSION},
 };
-use weir_apiserver::{ApiServer, Listener, Settings, Socket};
-use weir_controllers::{Access, Build, Cluster, Context, build::layers::Layers, render};
-use weir_fleet::{Fleet, Machine};
+use weir_apiserver::{ApiServer, Listener, PodLogs, Settings, Socket};
+use weir_controllers::{
+    Access, Build, Cluster, Context,
+    build::{self, Builder, Worker, layers::Layers, registry::Registry},
+    render,
+};
+use weir_fleet::{Fleet, Logs, Machine};
 use weir_images::Images;
 use weir_kubeio::Clock;
 use weir_rules::{
@@ -51,7 +55,22 @@ use weir_rules::{
         update_history::is_complete,
     },
 };
-use weir_sim::{Nodes, write::apply};
+use weir_sim::{Nodes, builds::BuildPods, write::apply};
+
+/// Tag of the release's image that builds in a cluster.
+const BUILDER_IMAGE: &str = "machine-config-operator";
+/// An image that is never pulled.
+const NO_IMAGE: &str = "registry.invalid/weir";
+
+/// The fleet's logs, for the API server.
+#[derive(Debug)]
+struct FleetLogs(Logs);
+
+impl PodLogs for FleetLogs {
+    fn log(&self, namespace: &str, pod: &str, container: &str) -> Option<String> {
+        self.0.of(namespace, pod, container)
+    }
+}
 
 /// How long a run without `--timeout` may take: practically forever.
 const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
@@ -70,16 +89,18 @@ pub async fn run(up: Up) -> Result<Outcome> {
         () = sleep_until(deadline) => bail!("not started in time (--timeout)"),
     };
     started.introduce(&up)?;
-    let Started { server, listener, registry, context, chosen, home, machines, .. } = started;
+    let Started { server, listener, registry, context, chosen, home, machines, logs, .. } = started;
     let (end, ended) = oneshot::channel::<()>();
     // Its error means that the sender is gone, which is what it waits for.
     let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
     let registry = registry.map(registry::Served::start);
-    let fleet = fleet(&up, &context, machines);
+    let layers: Arc<dyn Builder> = Arc::new(Layers::new(Access::new(&context.cluster, chosen.images.clone())));
+    let pods = BuildPods::new(layers.clone(), context.client.clone());
+    let fleet = fleet(&up, &context, machines).building(Arc::new(pods), logs);
     let mut display = Display::new();
     let how = tokio::select! {
         () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),
-        () = builder(&context, chosen.images.clone()) => bail!("the builder ended"),
+        () = builder(&context, layers, &chosen) => bail!("the builder ended"),
         () = fleet.run() => bail!("the fleet ended"),
         served = &mut serving => return ended_by_itself(served),
         () = watch(&up, &context, &mut display) => Ok(Ended::Held),
@@ -103,10 +124,17 @@ pub async fn run(up: Up) -> Result<Outcome> {
     outcome
 }
 
-/// Builds the images of pools in image mode.
-async fn builder(context: &Context, images: Images) {
-    let layers = Layers::new(Access::new(&context.cluster, images));
-    weir_controllers::builder(context, Arc::new(layers)).await;
+/// Has the images of pools in image mode built. Its pods are run here; their images are never pulled.
+async fn builder(context: &Context, builder: Arc<dyn Builder>, chosen: &Chosen) {
+    let access = Access::new(&context.cluster, chosen.images.clone());
+    let registry = Registry::new(access.clone());
+    let image = chosen.release.by_tag().get(BUILDER_IMAGE).map_or(NO_IMAGE, |image| image).to_owned();
+    let settings =
+        build::Settings { worker: Worker::Here(builder), program: NO_IMAGE.to_owned(), builder: Some(image) };
+    tokio::join!(
+        weir_controllers::builder(context, Arc::new(registry), settings),
+        weir_controllers::after_builds(context, access),
+    );
 }
 
 fn ended_by_itself(served: Result<Result<(), weir_apiserver::Error>, tokio::task::JoinError>) -> Result<Outcome> {
@@ -133,6 +161,8 @@ struct Started {
     context: Context,
     home: Home,
     machines: weir_fleet::Settings,
+    /// What build pods print.
+    logs: Logs,
     /// Version of the release that the data directory's cluster should have run before; absent for a new one.
     before: Option<String>,
 }
@@ -143,7 +173,10 @@ async fn start(up: &Up) -> Result<Started> {
     let machines = up.machines.settings(chosen.os_text())?;
     let socket = Socket::bind(up.listen)?;
     let home = Home::open(up.data_dir.as_deref())?;
-    let server = ApiServer::new(Settings { data_dir: up.data_dir.clone(), ..Settings::default() })?;
+    let logs = Logs::default();
+    let of_pods: Option<Arc<dyn PodLogs>> = Some(Arc::new(FleetLogs(logs.clone())));
+    let settings = Settings { data_dir: up.data_dir.clone(), logs: of_pods, ..Settings::default() };
+    let server = ApiServer::new(settings)?;
     let listener = socket.of(&server)?;
     server.define(crds(FeatureSet::Default)).context("defining the kinds")?;
     let clock = Clock::system();
@@ -168,7 +201,7 @@ async fn start(up: &Up) -> Result<Started> {
         chosen.images = Images::new(source);
         image_mode::write(&home.os_config(), registry)?;
     }
-    Ok(Started { chosen, server, listener, registry, context, home, machines, before })
+    Ok(Started { chosen, server, listener, registry, context, home, machines, logs, before })
 }
 
 /// Creates the initial objects of a cluster, or updates them; returns the version that it should have run before.

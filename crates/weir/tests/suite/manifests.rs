@@ -7,9 +7,9 @@ use weir::cli::{
     Arguments, Command,
     run::{Run, What},
 };
-use weir_api::keys::names::{COMPONENTS, OPERATOR_NAMESPACE};
+use weir_api::keys::names::{BUILD_PODS, COMPONENTS, OPERATOR_NAMESPACE};
 use weir_controllers::{Cluster, cluster::Watcher};
-use weir_rules::operator::install::{Install, Manifest, REPLICAS, WatchedBy, manifests, operands};
+use weir_rules::operator::install::{Install, Manifest, Operands, REPLICAS, WatchedBy, manifests, operands};
 
 /// A plain installation. The table of watches is the controllers'.
 fn install() -> Install<'static> {
@@ -22,6 +22,7 @@ fn install() -> Install<'static> {
         take_over: false,
         adopts_generated: false,
         operator_keeps_controller: false,
+        builder_image: None,
         watched: &WATCHED,
     }
 }
@@ -43,14 +44,17 @@ fn nobody_may_do_anything_to_everything_and_secrets_are_those_of_their_namespace
             if text.contains("secrets") {
                 assert_eq!(manifest.object["kind"], "Role");
                 let namespace = manifest.object["metadata"]["namespace"].as_str().unwrap();
-                let of_operator = manifest.object["metadata"]["name"] == "weir-operator";
-                let verbs = match (of_operator, namespace) {
-                    // Logins for the registry inside the cluster, and what machines boot with.
-                    (true, OPERATOR_NAMESPACE) => json!(["list", "watch"]),
-                    (true, "openshift-machine-api") => json!(["list", "watch", "create", "patch"]),
+                let component = manifest.object["metadata"]["name"].as_str().unwrap();
+                let verbs = match (component, namespace) {
+                    // Logins for the registry inside the cluster, what machines boot with, and copies for builds.
+                    ("weir-operator", OPERATOR_NAMESPACE) => json!(["list", "watch", "create", "patch", "delete"]),
+                    ("weir-operator", "openshift-machine-api") => json!(["list", "watch", "create", "patch"]),
+                    // Logins for registries, which users name.
+                    ("weir-builder", OPERATOR_NAMESPACE) => json!(["get", "create", "patch", "delete"]),
                     _ => {
                         let of_place = match namespace {
                             OPERATOR_NAMESPACE => "internal-release-image-registry-auth",
+                            "openshift-config-managed" => "etc-pki-entitlement",
                             _ => "pull-secret",
                         };
                         assert_eq!(rule["resourceNames"], json!([of_place]), "{text}");
@@ -61,6 +65,16 @@ fn nobody_may_do_anything_to_everything_and_secrets_are_those_of_their_namespace
             }
         }
     }
+}
+
+/// What an operator keeps, while images are built.
+fn kept(install: &Install<'_>) -> Vec<Value> {
+    let Operands { always, for_builds } = operands(install);
+    always.into_iter().chain(for_builds).collect()
+}
+
+fn is_of_weir(manifest: &Manifest) -> bool {
+    manifest.object["metadata"]["name"].as_str().is_some_and(|name| name.starts_with("weir-"))
 }
 
 /// Whether one of the operator's rules for this place allows it.
@@ -79,9 +93,8 @@ fn may(printed: &[Manifest], namespace: &Value, verb: &str, plural: &str, name: 
 #[test]
 fn an_operator_that_keeps_the_controller_may_write_exactly_what_it_keeps() {
     let printed = keeping();
-    assert!(!printed.iter().any(|manifest| manifest.file.ends_with("weir-controller")));
-    let kept = operands(&install());
-    for object in &kept {
+    assert!(!printed.iter().any(|manifest| !manifest.file.ends_with("weir-operator") && is_of_weir(manifest)));
+    for object in &kept(&install()) {
         let plural = format!("{}s", object["kind"].as_str().unwrap().to_lowercase());
         let (namespace, name) = (&object["metadata"]["namespace"], object["metadata"]["name"].as_str());
         assert!(may(&printed, namespace, "create", &plural, None), "{plural}");
@@ -105,7 +118,7 @@ fn roles_let_a_component_see_exactly_what_it_watches() {
         let mut seen = Seen::new();
         let ours = |role: &&Value| role["metadata"]["name"] == component && role["rules"].is_array();
         let objects: Vec<_> = manifests(install).into_iter().map(|manifest| manifest.object).collect();
-        for role in objects.iter().chain(&operands(install)).filter(ours) {
+        for role in objects.iter().chain(&kept(install)).filter(ours) {
             for rule in role["rules"].as_array().unwrap() {
                 let texts =
                     |key: &str| -> Vec<String> { serde_json::from_value(rule[key].clone()).unwrap_or_default() };
@@ -145,7 +158,10 @@ fn roles_let_a_component_see_exactly_what_it_watches() {
         ..install()
     };
     let (all, operator) = (Watcher::EVERYBODY, Watcher::OPERATOR);
-    let [operator_name, controller] = COMPONENTS;
+    let [operator_name, controller, builder] = COMPONENTS;
+    assert_eq!(printed(builder, &install()), watched(&[all, Watcher::BUILDER]));
+    assert_eq!(printed(builder, &keeping), watched(&[all, Watcher::BUILDER]));
+    assert_eq!(printed(BUILD_PODS, &install()), Seen::new());
     assert_eq!(printed(controller, &install()), watched(&[all, Watcher::CONTROLLER]));
     assert_eq!(printed(controller, &keeping), watched(&[all, Watcher::CONTROLLER]));
     assert_eq!(printed(operator_name, &install()), watched(&[all, operator]));
@@ -170,6 +186,7 @@ fn an_operator_that_keeps_the_controller_makes_the_objects_that_manifests_were_a
         take_over: true,
         adopts_generated: true,
         operator_keeps_controller: true,
+        builder_image: Some("registry.example.com/buildah:1"),
         ..install()
     };
     let printed = manifests(&asked);

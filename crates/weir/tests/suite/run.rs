@@ -323,7 +323,7 @@ fn asked(server: &mut Server) -> BTreeSet<Right> {
 
 /// Rights that an API server with a release in it gives no occasion for, and what does. A right that is neither used nor here
 /// is one too many.
-const OTHER_OCCASIONS: [(&str, &[&str], &str); 14] = [
+const OTHER_OCCASIONS: [(&str, &[&str], &str); 19] = [
     ("create", &["pods/eviction"], "a drain with pods: crates/controllers/tests/suite/drain.rs"),
     ("create", &["machineconfigpools", "configmaps", "machineconfigurations", "secrets"], "they are not there yet"),
     ("create", &["controllerconfigs"], "an OpenShift without one: crates/controllers/tests/suite/openshift.rs"),
@@ -350,6 +350,23 @@ const OTHER_OCCASIONS: [(&str, &[&str], &str); 14] = [
         &["controllerconfigs/finalizers", "kubeletconfigs/finalizers", "containerruntimeconfigs/finalizers"],
         "asked of who makes an object that keeps its owner from being deleted, by OpenShift's API server",
     ),
+    (
+        "update",
+        &["machineosconfigs/finalizers", "machineosbuilds/finalizers"],
+        "asked of who makes a build and its Job, by OpenShift's API server",
+    ),
+    (
+        "get update delete",
+        &["configmaps"],
+        "a build succeeds, or is made again: crates/controllers/tests/suite/build.rs",
+    ),
+    ("get delete", &["jobs"], "a build succeeds, or its Job is gone: crates/controllers/tests/suite/build.rs"),
+    (
+        "create patch",
+        &["roles", "rolebindings", "machineosconfigs/status"],
+        "a build runs: crates/controllers/tests/suite/build.rs",
+    ),
+    ("delete", &["secrets"], "no pool is in image mode any more: crates/controllers/tests/suite/operands.rs"),
     ("get", &["osimagestreams"], "asked of who writes a policy with this parameter"),
     (
         "patch",
@@ -440,17 +457,18 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     assert_eq!(versions()?, first, "applied again");
 
     server.kubectl.run(&["delete", "leases", "--all", "-n", "openshift-machine-config-operator"])?;
-    let start = |what: &str, account: &str| {
+    let start = |what: &str, account: &str, more: &[&str]| {
         let kubeconfig = of_account(&server, account)?;
         let mut command = weir();
         command.args(["run", what, "--operator-image", "q/weir:1", "--registry-config", &config, "--kubeconfig"]);
-        command.arg(kubeconfig);
+        command.arg(kubeconfig).args(more);
         let mut program = Program::start(&mut command)?;
         program.until("leading")?;
         anyhow::Ok(program)
     };
-    let mut controller = start("controller", "weir-controller")?;
-    let mut operator = start("operator", "weir-operator")?;
+    let mut controller = start("controller", "weir-controller", &[])?;
+    let mut operator = start("operator", "weir-operator", &[])?;
+    let mut builder = start("builder", "weir-builder", &["--builder-image", "q/buildah:1"])?;
     let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 2)])?;
     server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
     server.stream("worker", "rhel-9")?;
@@ -458,7 +476,8 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     server.wait("clusteroperator/machine-config", ".status.conditions[?(@.type==\"Available\")].status", "True")?;
     let image = ".status.versions[?(@.name==\"operator-image\")].version";
     server.wait("clusteroperator/machine-config", image, "q/weir:1")?;
-    for program in [&mut controller, &mut operator] {
+    image_mode(&server)?;
+    for program in [&mut controller, &mut operator, &mut builder] {
         assert!(program.interrupt()?.success());
         let said = program.rest();
         assert!(!said.contains("forbidden"), "{said}");
@@ -472,6 +491,45 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     let unused = allowed(&manifests).into_iter().filter(|right| !asked.contains(right));
     let unused: Vec<_> = unused.filter(|(_, verb, _, resource)| !elsewhere(verb, resource)).collect();
     assert!(unused.is_empty(), "rights that nothing uses: {unused:#?}");
+    Ok(())
+}
+
+/// The workers' image is refused, then built by a Job, which fails as there is no kubelet, and given up again.
+fn image_mode(server: &Server) -> Result<()> {
+    let config = json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineOSConfig", "metadata": {"name": "worker"},
+        "spec": {
+            "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
+            "renderedImagePushSecret": {"name": "push"}, "renderedImagePushSpec": "registry.example.com/os/worker:latest",
+        },
+    });
+    server.kubectl.pipe(config.to_string().as_bytes(), &["apply", "-f", "-"])?;
+    let degraded = |reason: &str| {
+        server.wait("mcp/worker", ".status.conditions[?(@.type==\"ImageBuildDegraded\")].reason", reason)
+    };
+    degraded("BuildRefused")?;
+    let own = "openshift-machine-config-operator";
+    for (name, namespace) in [("push", own), ("pull-secret", "openshift-config")] {
+        let secret = json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {"name": name, "namespace": namespace}, "stringData": {".dockerconfigjson": "{\"auths\": {}}"},
+        });
+        server.kubectl.pipe(secret.to_string().as_bytes(), &["apply", "-f", "-"])?;
+    }
+    server.kubectl.run(&["wait", "--for=create", "secret/global-pull-secret-copy", "-n", own, "--timeout=60s"])?;
+    let prepared = "--for=jsonpath={.status.conditions[?(@.type==\"Prepared\")].status}=True";
+    server.kubectl.run(&["wait", "--for=create", "machineosbuild", "--all", "--timeout=60s"])?;
+    server.kubectl.run(&["wait", prepared, "machineosbuild", "--all", "--timeout=60s"])?;
+    let builds = server.kubectl.get(&["machineosbuilds"])?;
+    let job = format!("job/build-{}", builds["items"][0]["metadata"]["name"].as_str().context("a build")?);
+    server.kubectl.run(&["wait", "--for=create", &job, "-n", own, "--timeout=60s"])?;
+    let conditions = json!([{"type": "Failed", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}]);
+    let failed = json!({"status": {"failed": 4, "conditions": conditions}}).to_string();
+    server.kubectl.run(&["patch", &job, "-n", own, "--subresource=status", "--type=merge", "-p", &failed])?;
+    degraded("BuildFailed")?;
+    // Its builds are left to the builder.
+    server.kubectl.run(&["delete", "machineosconfig/worker", "--cascade=orphan", "--timeout=60s"])?;
+    server.kubectl.run(&["wait", "--for=delete", "machineosbuild", "--all", "--timeout=60s"])?;
     Ok(())
 }
 
@@ -547,6 +605,28 @@ fn the_operator_keeps_the_controller_with_the_rights_that_the_manifests_give_it(
         assert!(!said.contains("forbidden"), "{said}");
     }
     server.kubectl.get(&["servicemonitor/weir-operator", namespace])?;
+    the_builder_comes_and_goes(&server, || start(&[]))
+}
+
+/// With a MachineOSConfig, and with the rights that the operator has.
+fn the_builder_comes_and_goes(server: &Server, start: impl FnOnce() -> Result<Program>) -> Result<()> {
+    let mut program = start()?;
+    let (namespace, builder) = ("--namespace=openshift-machine-config-operator", "deployment/weir-builder");
+    server.kubectl.get(&["serviceaccount/weir-image-build", namespace])?;
+    let wait = |condition: &str| server.kubectl.run(&["wait", condition, builder, namespace, "--timeout=60s"]);
+    let config = json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineOSConfig", "metadata": {"name": "worker"},
+        "spec": {
+            "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
+            "renderedImagePushSecret": {"name": "push"}, "renderedImagePushSpec": "registry.example.com/os/worker:latest",
+        },
+    });
+    server.kubectl.pipe(config.to_string().as_bytes(), &["apply", "-f", "-"])?;
+    wait("--for=create")?;
+    server.kubectl.run(&["delete", "machineosconfig/worker", "--timeout=60s"])?;
+    wait("--for=delete")?;
+    assert!(program.interrupt()?.success());
+    assert!(!program.rest().contains("forbidden"), "{}", program.rest());
     Ok(())
 }
 

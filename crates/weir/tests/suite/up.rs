@@ -259,6 +259,42 @@ fn the_ready_machineosconfig_is_built_pushed_and_rolled_out_on_each_stream() -> 
 }
 
 #[test]
+fn what_a_build_failed_on_is_in_its_jobs_log() -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
+    let file = cluster.kubeconfig.with_file_name("machineosconfig.yaml");
+    let text = std::fs::read_to_string(&file)?;
+    let push = text.lines().find(|line| line.contains("renderedImagePushSpec:")).context("a push spec")?;
+    let nowhere = text.replace(push, "  renderedImagePushSpec: 127.0.0.1:19/os/worker:latest");
+    cluster.kubectl.pipe(nowhere.as_bytes(), &["apply", "-f", "-"])?;
+    cluster.kubectl.run(&[
+        "wait",
+        "machineosconfig/worker",
+        "--for=jsonpath={.metadata.annotations}",
+        "--timeout=30s",
+    ])?;
+    let named = || -> Result<String> {
+        let key = "machineconfiguration.openshift.io/current-machine-os-build";
+        let config = cluster.kubectl.get(&["machineosconfig", "worker"])?;
+        Ok(config["metadata"]["annotations"][key].as_str().unwrap_or_default().to_owned())
+    };
+    cluster.kubectl.run(&["wait", "mcp/worker", "--for=condition=ImageBuildDegraded", "--timeout=30s"])?;
+    let (build, namespace) = (named()?, "--namespace=openshift-machine-config-operator");
+    let job = format!("job/build-{build}");
+    let table = cluster.kubectl.run(&["get", &job, namespace])?;
+    assert!(table.contains("Failed") && table.contains("0/1"), "{table}");
+    let log = cluster.kubectl.run(&["logs", &job, namespace])?;
+    assert!(log.contains("building on") && log.contains("127.0.0.1:19") && log.contains("cannot be reached"), "{log}");
+    assert_eq!(cluster.kubectl.run(&["logs", &job, namespace, "--tail=1"])?.lines().count(), 1);
+    let pods = cluster.kubectl.get(&["pods", namespace, "--selector=job-name"])?;
+    assert_eq!(pods["items"].as_array().map(Vec::len), Some(4), "{pods}");
+    let said = cluster.kubectl.get(&["machineosbuild", &build])?.to_string();
+    assert!(said.contains("cannot be reached") && said.contains("(tried 4 times)"), "{said}");
+    cluster.kubectl.run(&["delete", "machineosconfig", "worker"])?;
+    cluster.kubectl.run(&["wait", &job, namespace, "--for=delete", "--timeout=30s"])?;
+    Ok(())
+}
+
+#[test]
 fn okd_has_one_stream() -> Result<()> {
     let Some(cluster) = up(&["--distribution", "okd"])? else { return Ok(()) };
     let stream = cluster.kubectl.get(&["osimagestream", "cluster"])?;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
     keys::{
         config_maps,
-        names::{OPERATOR_NAMESPACE, VERSION},
+        names::{BUILD_PODS, OPERATOR_NAMESPACE, VERSION},
         namespaces,
     },
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
@@ -96,6 +96,9 @@ pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value>
     for (namespace, rules) in rights(component, install).rules() {
         objects.extend(role(name, namespace.as_deref(), &rules));
     }
+    if component == Component::Builder {
+        objects.push(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(BUILD_PODS)}));
+    }
     objects
 }
 
@@ -112,6 +115,7 @@ pub(super) fn rights(component: Component, install: &Install<'_>) -> Rights {
     match component {
         Component::Operator => operator(&mut rights, install),
         Component::Controller => controller(&mut rights, install),
+        Component::Builder => builder(&mut rights, install),
     }
     rights
 }
@@ -143,15 +147,20 @@ fn operator(rights: &mut Rights, install: &Install<'_>) {
     }
     // User data of new machines. Their names begin with the name of a pool.
     rights.add(Some(namespaces::MACHINE_API), "", &["secrets"], &["create", "patch"]);
+    // Copies for pods that build OS images: the cluster's pull secret, and for each pool the certificates of its subscription.
+    rights.add(Some(OPERATOR_NAMESPACE), "", &["secrets"], &["create", "patch", "delete"]);
     // After taking over, the operator completes the ControllerConfig if there is nothing to generate.
     if install.take_over {
         rights.add(None, MACHINE_CONFIG_GROUP, &["controllerconfigs/status"], &["patch"]);
     }
     if install.operator_keeps_controller {
         rights.see(&install.watched.keeper);
-        let kept = self::rights(Component::Controller, install);
-        let namespaces: BTreeSet<_> = kept.0.iter().map(|right| right.namespace.as_deref()).collect();
-        namespaces.into_iter().for_each(|namespace| keeping::rights(rights, namespace));
+        for component in Component::KEPT {
+            let kept = self::rights(component, install);
+            let namespaces: BTreeSet<_> = kept.0.iter().map(|right| right.namespace.as_deref()).collect();
+            namespaces.into_iter().for_each(|namespace| keeping::rights(rights, component.name(), namespace));
+        }
+        keeping::rights_of_build_pods(rights);
     }
 }
 
@@ -184,6 +193,25 @@ fn controller(rights: &mut Rights, install: &Install<'_>) {
         // That weir generates from now on is noted on the ControllerConfig.
         rights.add(None, MACHINE_CONFIG_GROUP, &["controllerconfigs"], &["patch"]);
     }
+}
+
+fn builder(rights: &mut Rights, install: &Install<'_>) {
+    rights.see(&install.watched.builder);
+    // Builds, and which one is in effect.
+    rights.add(None, MACHINE_CONFIG_GROUP, &["machineosbuilds"], &["create", "patch", "delete"]);
+    rights.add(None, MACHINE_CONFIG_GROUP, &["machineosconfigs"], &["patch"]);
+    let statuses = ["machineosbuilds/status", "machineosconfigs/status", "machineconfigpools/status"];
+    rights.add(None, MACHINE_CONFIG_GROUP, &statuses, &["patch"]);
+    // An owner may keep its object from being deleted only for those who may change its finalizers.
+    let owners = ["machineosconfigs/finalizers", "machineosbuilds/finalizers"];
+    rights.add(None, MACHINE_CONFIG_GROUP, &owners, &["update"]);
+    let own = Some(OPERATOR_NAMESPACE);
+    // Jobs, what they read, and the digest that they leave. Users name the Secrets of which Jobs get copies.
+    rights.add(own, "batch", &["jobs"], &["get", "create", "delete"]);
+    rights.add(own, "", &["configmaps", "secrets"], &["get", "create", "patch", "delete"]);
+    // What a pod may do with its digest, the builder has to be allowed itself, for a role that it makes for each Job.
+    rights.add(own, "", &["configmaps"], &["update"]);
+    rights.add(own, RBAC, &["roles", "rolebindings"], &["create", "patch"]);
 }
 
 /// A role with its binding, for a namespace or for the whole cluster.

@@ -77,11 +77,14 @@ fn container(component: Component, install: &Install<'_>) -> Value {
     let probe = |path: &str| json!({"httpGet": {"path": path, "port": "metrics"}, "periodSeconds": 10});
     let (bind, cache) = (format!("--metrics-bind=0.0.0.0:{METRICS_PORT}"), "/var/cache/weir");
     let mut arguments = vec![json!("run"), json!(component.role()), json!(bind), json!("--log-format=json")];
-    if component == Component::Controller {
-        arguments.push(json!(format!("--image-cache={cache}")));
-    }
-    if component == Component::Operator {
-        arguments.push(json!(format!("--operator-image={}", install.image)));
+    match component {
+        Component::Controller => arguments.push(json!(format!("--image-cache={cache}"))),
+        Component::Operator => arguments.push(json!(format!("--operator-image={}", install.image))),
+        Component::Builder => {
+            // Its pods are given the program from this image.
+            arguments.push(json!(format!("--operator-image={}", install.image)));
+            arguments.extend(install.builder_image.map(|image| json!(format!("--builder-image={image}"))));
+        }
     }
     if component == Component::Operator && install.operator_keeps_controller {
         arguments.extend(keeping::arguments(install));

@@ -70,6 +70,8 @@ pub enum Task {
     MachineConfigPools,
     /// The ControllerConfig and what the controllers need.
     MachineConfigController,
+    /// What the builder of OS images needs.
+    MachineOsBuilder,
 }
 
 impl Failure {
@@ -127,6 +129,7 @@ impl Failure {
             Self::Work { task: Task::MachineConfigNode, .. } => "MachineConfigNodeFailed",
             Self::Work { task: Task::MachineConfigPools, .. } => "MachineConfigPoolsFailed",
             Self::Work { task: Task::MachineConfigController, .. } => "MachineConfigControllerFailed",
+            Self::Work { task: Task::MachineOsBuilder, .. } => "MachineOSBuilderFailed",
             Self::RequiredPools { .. } => Self::REQUIRED_POOLS,
             Self::GeneratedStale { .. } => GENERATED_CONFIGS_STALE.name(),
             Self::SettingsRefused { .. } => SETTINGS_REFUSED.name(),

@@ -1,4 +1,5 @@
 use super::*;
+use crate::build::built_on::{Base, BuiltOn};
 use proptest::prelude::*;
 use weir_api::{MachineConfigPool, MachineConfiguration, OSImageStream};
 
@@ -171,10 +172,15 @@ fn pools(pools: Value) -> Vec<MachineConfigPool> {
 }
 
 fn blocked(object: &OSImageStream, list: &[MachineConfigPool]) -> Option<Blocked> {
+    blocked_with(object, list, &[])
+}
+
+fn blocked_with(object: &OSImageStream, list: &[MachineConfigPool], images: &[BuiltOn]) -> Option<Blocked> {
     let views: Vec<_> = list.iter().map(PoolView::new).collect();
     upgradeable(&UpgradeView {
         pools: &views,
         streams: Some(object),
+        images,
         not_adopted: None,
         boot_images: None,
         version: "",
@@ -204,6 +210,17 @@ fn streams_that_the_release_dropped() {
     );
     assert!(blocked(&object("old", "old"), &[]).unwrap().to_string().contains("old by the default"));
     assert_eq!(blocked(&object("", "new"), &list), None);
+    let image = |stream: &str| BuiltOn {
+        pool: "worker".to_owned(),
+        build: "worker-1".to_owned(),
+        image: "i".to_owned(),
+        base: Base::Stream(stream.to_owned()),
+        going: None,
+    };
+    let found = blocked_with(&object("old", "new"), &list[1..2], &[image("new"), image("old")]).unwrap().to_string();
+    assert!(found.contains("in use: old by the OS image of pool worker (worker-1); move to new before"), "{found}");
+    assert!(found.ends_with("an OS image is built anew by that"), "{found}");
+    assert_eq!(blocked_with(&object("old", "new"), &list[1..2], &[image("new")]), None);
     assert_eq!(blocked(&object("old", "new"), &list[1..2]), None);
     let broken = pools(json!([{"status": {"conditions": [{"type": "Degraded", "status": "True"}]}}]));
     assert_eq!(blocked(&object("old", "old"), &broken), Some(Blocked::DegradedPool));
@@ -237,8 +254,14 @@ fn boot_images_that_are_too_old() {
         (json!({}), None),
     ] {
         let object: MachineConfiguration = serde_json::from_value(json!({ "status": status })).unwrap();
-        let view =
-            UpgradeView { pools: &[], streams: None, not_adopted: None, boot_images: Some(&object), version: "5.0.1" };
+        let view = UpgradeView {
+            pools: &[],
+            streams: None,
+            images: &[],
+            not_adopted: None,
+            boot_images: Some(&object),
+            version: "5.0.1",
+        };
         let found = upgradeable(&view).map(|blocked| blocked.to_string());
         match (&found, wanted) {
             (Some(text), Some(wanted)) => assert!(text.contains(wanted), "{text}"),

@@ -1,8 +1,8 @@
 //! What blocks an update of the cluster.
 //!
 //! R-UPGRADE-1 First, a pool that is Degraded, or whose image build was interrupted.
-//! R-UPGRADE-2 A stream that this release no longer carries and that a pool or the default still uses: the next release
-//! may have nothing to keep it alive with.
+//! R-UPGRADE-2 A stream that this release no longer carries and that a pool, its OS image in image mode (R-BUILT-ON) or the default
+//! still uses: the next release may have nothing to keep it alive with.
 //! R-UPGRADE-3 That another operator generates, and weir only rolls out what that one generated: the next release would be half
 //! an update.
 //! R-UPGRADE-4 Boot images that are too old, where that is enforced: older than release 4.13.0, or than OS 9.2 when only
@@ -11,8 +11,7 @@
 //! Source: `pkg/operator/status.go` (Upgradeable) and `pkg/operator/sync.go` (boot image skew) of
 //! github.com/openshift/machine-config-operator; R-UPGRADE-2 and R-UPGRADE-3 are ours.
 
-use crate::stream::catalog::due::retained;
-use crate::view::PoolView;
+use crate::{build::built_on::BuiltOn, stream::catalog::due::retained, view::PoolView};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -33,6 +32,8 @@ pub struct UpgradeView<'a> {
     pub pools: &'a [PoolView<'a>],
     /// The one OSImageStream; absent when there is none or the gate is off.
     pub streams: Option<&'a OSImageStream>,
+    /// What the images of pools in image mode are built on.
+    pub images: &'a [BuiltOn],
     /// Why weir leaves to another operator what is generated; absent when it does not.
     pub not_adopted: Option<&'a str>,
     /// The one MachineConfiguration; absent when there is none or boot images are not checked.
@@ -50,7 +51,7 @@ pub enum Blocked {
     InterruptedBuild,
     /// Streams that the release dropped are in use.
     RetainedStreams {
-        /// Their users, by stream: `pool worker`, `the default`.
+        /// Their users, by stream: `pool worker`, `the OS image of pool worker`, `the default`.
         used: BTreeMap<String, Vec<String>>,
         /// The streams of this release.
         available: Vec<String>,
@@ -80,6 +81,9 @@ pub fn upgradeable(view: &UpgradeView<'_>) -> Option<Blocked> {
     pools.or_else(|| retained_in_use(view)).or_else(not_adopted).or_else(|| boot_images(view))
 }
 
+/// How a user of a stream begins that is an image.
+const OF_IMAGE: &str = "the OS image of pool ";
+
 fn retained_in_use(view: &UpgradeView<'_>) -> Option<Blocked> {
     let object = view.streams?;
     let status = object.status.as_ref()?;
@@ -93,6 +97,11 @@ fn retained_in_use(view: &UpgradeView<'_>) -> Option<Blocked> {
         let names: BTreeSet<&str> = pool.stream.into_iter().chain(runs).collect();
         for name in names.into_iter().filter(|name| kept.contains(name)) {
             used.entry(name.to_owned()).or_default().push(format!("pool {}", pool.name));
+        }
+    }
+    for image in view.images {
+        if let Some(name) = image.stream().filter(|name| kept.contains(name)) {
+            used.entry(name.to_owned()).or_default().push(format!("{OF_IMAGE}{} ({})", image.pool, image.build));
         }
     }
     let all = status.available_streams.iter().map(|set| set.name.clone());
@@ -211,7 +220,9 @@ impl fmt::Display for Blocked {
                     "OS image streams that this release no longer carries are in use: {}; move to {} before upgrading",
                     each.join("; "),
                     available.join(" or ")
-                )
+                )?;
+                let image = used.values().flatten().any(|user| user.starts_with(OF_IMAGE));
+                f.write_str(if image { "; an OS image is built anew by that" } else { "" })
             }
             Self::NotAdopted(why) | Self::BootImages { why } => f.write_str(why),
         }

@@ -2,7 +2,7 @@
 
 use super::{Explained, Waits};
 use crate::objects::counted::Count;
-use crate::{rollout::listed, status::notices::held};
+use crate::{build::pinned::Pinned, rollout::listed, status::notices::held};
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeMap, fmt::Write as _};
 use weir_api::{
@@ -27,8 +27,8 @@ pub fn explained(pool: &Explained, now: Timestamp) -> String {
     };
     // Writing into a String cannot fail.
     let _ = writeln!(out, "pool {}: {}, {limit}, to reach {target}", pool.pool, Count(pool.nodes.len(), "node"));
-    if let Some(mode) = &pool.image_mode {
-        let _ = writeln!(out, "  {mode}");
+    for line in image_mode(pool) {
+        let _ = writeln!(out, "  {line}");
     }
     for condition in pool.status.conditions.iter().flatten() {
         if !condition.message.is_empty() {
@@ -46,6 +46,18 @@ pub fn explained(pool: &Explained, now: Timestamp) -> String {
         let _ = writeln!(out, "  {node:width$}  {what}");
     }
     out
+}
+
+/// R-EXPLAIN-5.
+fn image_mode(pool: &Explained) -> Vec<String> {
+    // A pool whose image is pinned says so in a condition as well, once the controllers have seen it.
+    let said = |pinned: &&Pinned| {
+        let message = pinned.to_string();
+        !pool.status.conditions.iter().flatten().any(|held| held.message == message)
+    };
+    let pinned = pool.pinned.as_ref().filter(said).map(ToString::to_string);
+    let built_on = pool.built_on.as_ref().map(ToString::to_string);
+    pool.image_mode.iter().cloned().chain(built_on).chain(pinned).collect()
 }
 
 /// All pools in a table, and below it what their nodes wait for.
@@ -78,8 +90,8 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
         for notice in held(conditions) {
             let _ = writeln!(out, "{}: {}", pool.pool, notice.message);
         }
-        if let Some(mode) = &pool.image_mode {
-            let _ = writeln!(out, "{}: {mode}", pool.pool);
+        for line in image_mode(pool) {
+            let _ = writeln!(out, "{}: {line}", pool.pool);
         }
         let mut groups: BTreeMap<String, Vec<&Waits>> = BTreeMap::new();
         for held in &pool.hold {

@@ -40,14 +40,16 @@ impl File {
         let world = self.given.configuration()?;
         let pool = inputs::pool(&world, &self.pool)?;
         let rendered = inputs::render(&world, pool).with_context(|| format!("pool {}", self.pool))?;
+        let image = of_image(&world, &self.pool);
         let Some(trace) = rendered.provenance.trace(&file_address(&self.path)) else {
-            bail!("no file {} is written to machines of pool {}", self.path, self.pool);
+            let more = image.map(|image| format!("; {image}")).unwrap_or_default();
+            bail!("no file {} is written to machines of pool {}{more}", self.path, self.pool);
         };
         let file = file(&rendered, &self.path)?;
         let generated = self.generated(&world, &trace)?;
         let text = match self.output {
-            None => self.text(&generated, &trace, &file),
-            Some(output) => output.write(&self.json(&generated, &trace, &file))?,
+            None => self.text(&generated, &trace, &file, image.as_deref()),
+            Some(output) => output.write(&self.json(&generated, &trace, &file, image.as_deref()))?,
         };
         crate::cli::print(text.as_bytes())?;
         Ok(Outcome::Done)
@@ -95,7 +97,7 @@ impl File {
         Ok(generated)
     }
 
-    fn text(&self, generated: &BTreeMap<String, String>, trace: &Trace, file: &Value) -> String {
+    fn text(&self, generated: &BTreeMap<String, String>, trace: &Trace, file: &Value, image: Option<&str>) -> String {
         let mut text = format!("{} on machines of pool {}: {}\n", self.path, self.pool, origin(trace));
         for contribution in &trace.contributions {
             let fields = contribution.fields.iter().filter(|f| *f != "path").map(String::as_str);
@@ -107,6 +109,9 @@ impl File {
         }
         for (config, made_of) in generated {
             text.push_str(&format!("  MachineConfig {config} is generated from {made_of}\n"));
+        }
+        if let Some(image) = image {
+            text.push_str(&format!("  {image}\n"));
         }
         if let Some(mode) = file["mode"].as_i64() {
             text.push_str(&format!("  mode {mode:04o}\n"));
@@ -127,7 +132,7 @@ impl File {
         text
     }
 
-    fn json(&self, generated: &BTreeMap<String, String>, trace: &Trace, file: &Value) -> Value {
+    fn json(&self, generated: &BTreeMap<String, String>, trace: &Trace, file: &Value, image: Option<&str>) -> Value {
         let contents = match Contents::of_resource(file["contents"].as_object()) {
             Contents::None => Value::Null,
             Contents::Text(text) => json!({ "text": text }),
@@ -139,8 +144,20 @@ impl File {
         json!({
             "path": self.path, "pool": self.pool, "from": trace.from.config(), "contents": contents,
             "contributions": contributions.collect::<Vec<_>>(), "generatedFrom": generated, "shadowed": trace.shadowed, "file": file,
+            "imageMode": image,
         })
     }
+}
+
+/// What cannot be told of a pool in image mode.
+fn of_image(world: &World, pool: &str) -> Option<String> {
+    let pools = world.pool_views();
+    let mode = pools.iter().find(|view| view.name == pool)?.image_mode?;
+    let config = mode.config;
+    Some(format!(
+        "the pool is in image mode: what the Containerfile of MachineOSConfig {config} puts at a path is in the image, and only the \
+         image or a node can tell it"
+    ))
 }
 
 /// The file as rendered.

@@ -6,9 +6,17 @@ use anyhow::{Result, bail};
 use serde_json::{Value, json};
 use weir_api::MachineConfigPool;
 use weir_distro::Profile;
-use weir_rules::{stream::catalog::due::retained, view::PoolView, world::World};
+use weir_rules::{
+    build::{
+        built_on::{BuiltOn, built_on},
+        pinned::pinned,
+    },
+    stream::catalog::due::retained,
+    view::PoolView,
+    world::World,
+};
 
-/// Which OS image stream a pool gets, why, and its images
+/// Which OS image stream a pool gets, why, and its images; for a pool in image mode also what its image is built on
 #[derive(Debug, clap::Args)]
 pub struct Stream {
     /// The pool [default: all of them]
@@ -70,6 +78,24 @@ fn of_pool(world: &World, pool: &MachineConfigPool) -> Value {
         "reason": {"code": because.code(), "rule": because.rule(), "text": because.to_string()},
         "overriddenBy": rendered.and_then(|rendered| rendered.config.spec.os_image_url),
         "warning": because.is_notice(),
+        "imageMode": image_mode(world, name),
+    })
+}
+
+/// What the image of a pool in image mode is built on, what it waits for, and what an installer pinned; null for any other pool.
+fn image_mode(world: &World, pool: &str) -> Value {
+    let pools = world.pool_views();
+    let Some(view) = pools.iter().find(|view| view.name == pool) else { return Value::Null };
+    let (pinned, built_on) = (pinned(world, view.object), built_on(world, view));
+    if view.image_mode.is_none() && pinned.is_none() {
+        return Value::Null;
+    }
+    json!({
+        "state": view.image_mode.map(|mode| mode.to_string()),
+        "image": built_on.as_ref().map(|found| &found.image), "build": built_on.as_ref().map(|found| &found.build),
+        "builtOn": built_on.as_ref().and_then(BuiltOn::stream),
+        "rebuild": built_on.as_ref().is_some_and(|found| found.going.is_some()),
+        "text": built_on.map(|found| found.to_string()), "pinned": pinned.map(|pinned| pinned.to_string()),
     })
 }
 
@@ -106,6 +132,11 @@ fn text(whole: &Value) -> String {
         }
         if let Some(image) = pool["overriddenBy"].as_str() {
             text.push_str(&format!("  in place of it, a MachineConfig brings {image}\n"));
+        }
+        for key in ["state", "text", "pinned"] {
+            if let Some(said) = pool["imageMode"][key].as_str() {
+                text.push_str(&format!("  {said}\n"));
+            }
         }
     }
     for stream in whole["streams"].as_array().into_iter().flatten() {

@@ -81,3 +81,37 @@ fn who_loses_the_lease_ends_and_says_so() -> Result<()> {
     );
     Ok(())
 }
+
+#[test]
+fn another_builder_keeps_a_process_from_building_and_from_nothing_else() -> Result<()> {
+    let Some(server) = server()? else { return Ok(()) };
+    let release = server.payload("p", &["--distribution", "ocp"])?;
+    let held = json!({
+        "apiVersion": "coordination.k8s.io/v1", "kind": "Lease",
+        "metadata": {"name": "machine-os-builder", "namespace": "openshift-machine-config-operator"},
+        "spec": {"holderIdentity": "another builder", "leaseDurationSeconds": 3600, "renewTime": "2099-01-01T00:00:00.000000Z"},
+    });
+    let namespace =
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "openshift-machine-config-operator"}});
+    for object in [namespace, held] {
+        server.kubectl.pipe(object.to_string().as_bytes(), &["apply", "-f", "-"])?;
+    }
+    let mut program = server.run("all", &[&["--release", &release][..], &QUICK].concat())?;
+    program.until("standing by")?;
+    let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 1)])?;
+    server.wait("mcp/worker", ".status.updatedMachineCount", "1")?;
+    assert!(program.interrupt()?.success());
+
+    // Builders alone take it from each other as the other components do.
+    server.kubectl.run(&["delete", "lease", "-n", "openshift-machine-config-operator", "machine-os-builder"])?;
+    let start = || server.run("builder", &[&["--distribution", "ocp"][..], &QUICK].concat());
+    let mut first = start()?;
+    first.until("leading")?;
+    let mut second = start()?;
+    second.until("standing by")?;
+    first.kill()?;
+    second.until("leading")?;
+    assert!(second.interrupt()?.success());
+    machines.end();
+    Ok(())
+}
