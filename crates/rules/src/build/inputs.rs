@@ -265,7 +265,7 @@ pub(super) mod tests {
         let (pool, config, mut rendered) = sample();
         let url = |text: &str| json!({"source": format!("data:,{text}")});
         rendered.spec.config = Some(json!({"ignition": {"version": "3.5.0"}, "storage": {"files": [
-            {"path": "/etc/containers/policy.json", "contents": url("{}")},
+            {"path": "/etc/containers/policy.json", "contents": url("%7B%7D")},
             {"path": "/etc/other", "contents": url("x")},
         ]}}));
         let mut build = build_of(&pool, &config, &rendered).unwrap();
