@@ -63,7 +63,9 @@ fn named(text: &str, short: &str) -> BTreeSet<String> {
 /// Keys in the first column of the tables below a heading.
 fn first_column(text: &str, heading: &str) -> BTreeSet<String> {
     let lines = text.lines().skip_while(|line| *line != heading).skip(1).take_while(|line| !line.starts_with('#'));
-    let keys = lines.filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let cells = lines.filter_map(|line| line.strip_prefix("| ")?.split('|').next());
+    // Every second part is between backquotes.
+    let keys = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2));
     keys.map(|key| format!("{PREFIX}{key}")).collect()
 }
 
