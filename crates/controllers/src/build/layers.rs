@@ -4,7 +4,7 @@ use super::builder::{Builder, Order};
 use crate::{Access, access};
 use futures::{
     FutureExt as _,
-    future::{BoxFuture, select_all},
+    future::{BoxFuture, ready, select_all},
 };
 use k8s_openapi::api::core::v1::Secret;
 use std::time::Duration;
@@ -102,8 +102,8 @@ fn entry(entry: root::Entry) -> Entry {
 }
 
 impl Builder for Layers {
-    fn ability(&self) -> Ability<'_> {
-        Ability { programs: false, architecture: &self.platform.architecture }
+    fn ability(&self) -> BoxFuture<'_, Ability<'_>> {
+        ready(Ability { programs: false, architecture: &self.platform.architecture }).boxed()
     }
 
     fn build(&self, order: Order) -> BoxFuture<'static, Result<String, String>> {

@@ -16,7 +16,7 @@ pub use builder::Builder;
 
 use crate::{Context, last_said::LastSaid};
 use act::Writer;
-use builder::Order;
+use builder::{Inputs, Log, Order};
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -141,7 +141,7 @@ impl Controller {
     }
 
     async fn config(&self, world: &World, config: &MachineOSConfig) -> Result<Next, Error> {
-        match ready(world, config, self.builder.ability()) {
+        match ready(world, config, self.builder.ability().await) {
             Ok(found) => self.pool(world, config, &found).await,
             Err(NotReady::Waiting(why)) => {
                 tracing::debug!(config = config.metadata.name, why, "nothing is built yet");
@@ -302,6 +302,8 @@ impl Controller {
             pull_secret,
             push_secret: writer.secret(&config.spec.rendered_image_push_secret.name).await?,
             push_spec: found.target.spec.rendered_image_push_spec.clone(),
+            inputs: Inputs::default(),
+            log: Log::default(),
         })
     }
 }

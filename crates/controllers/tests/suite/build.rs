@@ -3,7 +3,7 @@
 
 use futures::{
     FutureExt as _,
-    future::{BoxFuture, select_all},
+    future::{BoxFuture, ready, select_all},
 };
 use k8s_openapi::api::core::v1::{Event, Secret};
 use kube::{
@@ -86,8 +86,8 @@ fn image(letter: char) -> String {
 }
 
 impl build::Builder for Told {
-    fn ability(&self) -> Ability<'_> {
-        Ability { programs: false, architecture: "amd64" }
+    fn ability(&self) -> BoxFuture<'_, Ability<'_>> {
+        ready(Ability { programs: false, architecture: "amd64" }).boxed()
     }
 
     fn build(&self, order: Order) -> BoxFuture<'static, Result<String, String>> {
