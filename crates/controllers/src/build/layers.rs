@@ -1,16 +1,16 @@
 //! Builds images without any program: files and units of the MachineConfig as one layer, what the Containerfile holds as others.
 
-use super::builder::{Builder, Order};
-use crate::{Access, access};
+use super::{
+    builder::{Builder, Order},
+    registry::Registry,
+};
 use futures::{
     FutureExt as _,
-    future::{BoxFuture, ready, select_all},
+    future::{BoxFuture, ready},
 };
 use k8s_openapi::api::core::v1::Secret;
-use std::time::Duration;
-use tokio::time::timeout;
 use weir_images::{
-    Authfile, Images, PullSpec, Source,
+    PullSpec,
     derive::{Additions, Entry, What},
     manifest::Platform,
 };
@@ -22,46 +22,18 @@ use weir_rules::build::{
     steps::{Layer, steps},
 };
 
-/// How long it may take until it is known how images are read: one listing of a few kinds, and some time for a server that is busy.
-const UNKNOWN: Duration = Duration::from_mins(1);
-
 /// The builder.
 #[derive(Clone, Debug)]
 pub struct Layers {
-    access: Access,
+    registry: Registry,
     platform: Platform,
 }
 
 impl Layers {
-    /// Reads base images as `access` does, and pushes by the same certificates and proxy.
+    /// Reads base images as `registry` says, and pushes by the same certificates and proxy.
     #[must_use]
-    pub fn new(access: Access) -> Self {
-        Self { access, platform: Platform::host() }
-    }
-
-    /// Images as the cluster reads them. In a process that has just started that is not known at once.
-    async fn images(&self) -> Result<Images, access::Error> {
-        let known = async {
-            let mut changes = self.access.changes();
-            while matches!(self.access.images(), Err(access::Error::Unseen { .. })) {
-                let next = changes.iter_mut().map(|change| change.changed().boxed());
-                // One that ends says nothing any more.
-                if select_all(next).await.0.is_err() {
-                    break;
-                }
-            }
-        };
-        // What is unknown for longer is an error with its reason.
-        _ = timeout(UNKNOWN, known).await;
-        self.access.images()
-    }
-
-    /// The same with this Secret alone.
-    async fn with(&self, secret: &Secret) -> Result<Images, String> {
-        let images = self.images().await.map_err(|error| error.to_string())?;
-        let name = secret.metadata.name.as_deref().unwrap_or_default();
-        let authfile = Authfile::of_secret(secret).map_err(|error| format!("Secret {name}: {error}"))?;
-        Ok(Images::new(Source { authfile, ..images.source().clone() }))
+    pub fn new(registry: impl Into<Registry>) -> Self {
+        Self { registry: registry.into(), platform: Platform::host() }
     }
 
     async fn make(&self, order: &Order) -> Result<String, String> {
@@ -81,18 +53,18 @@ impl Layers {
         }
         let to: PullSpec =
             order.push_spec.parse().map_err(|error| format!("pushing to {}: {error}", order.push_spec))?;
-        let from = match &order.pull_secret {
-            Some(secret) => self.with(secret).await.map_err(|error| format!("pulling the base image: {error}"))?,
-            None => self.images().await.map_err(|error| format!("pulling the base image: {error}"))?,
-        };
-        let registry = self.with(&order.push_secret).await.map_err(|error| format!("pushing to {to}: {error}"))?;
-        let pushed = registry.derive(&from, base, &additions, &to).await;
+        let from = self.registry.base(order.pull_secret.as_ref()).await;
+        let from = from.map_err(|error| format!("pulling the base image: {error}"))?;
+        let push = self.registry.with(&order.push_secret).await;
+        let push = push.map_err(|error| format!("pushing to {to}: {error}"))?;
+        let pushed = push.derive(&from, base, &additions, &to).await;
         let digest = pushed.map_err(|error| format!("building on {base} and pushing to {to}: {error}"))?;
         Ok(format!("{}@{digest}", without_tag(&order.push_spec)))
     }
 }
 
-fn entry(entry: root::Entry) -> Entry {
+/// The same for an archive.
+pub(super) fn entry(entry: root::Entry) -> Entry {
     let what = match entry.what {
         root::What::File(content) => What::File(content),
         root::What::Link(target) => What::Link(target),
@@ -113,17 +85,6 @@ impl Builder for Layers {
 
     fn presence(&self, image: String, push_secret: Secret) -> BoxFuture<'static, Presence> {
         let this = self.clone();
-        async move {
-            let Ok(images) = this.with(&push_secret).await else { return Presence::Unknown };
-            match images.exists(&image).await {
-                Ok(true) => Presence::There,
-                Ok(false) => Presence::Gone,
-                Err(error) => {
-                    tracing::warn!(image, %error, "whether the image is there is not known");
-                    Presence::Unknown
-                }
-            }
-        }
-        .boxed()
+        async move { this.registry.presence(&image, &push_secret).await }.boxed()
     }
 }

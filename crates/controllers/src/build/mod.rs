@@ -4,15 +4,20 @@
 //! |---|---|
 //! | [`builder`] | what makes an image |
 //! | [`layers`] | makes one without any program |
+//! | [`buildah`] | makes one with buildah |
+//! | [`registry`] | how a builder reads images, and logs in where it pushes to |
 //! | `work` | builds that are under way in this process |
 //! | `act` | writes MachineOSBuilds, MachineOSConfigs and what the pool says of them |
 
 mod act;
+pub mod buildah;
 pub mod builder;
 pub mod layers;
+pub mod registry;
 mod work;
 
 pub use builder::Builder;
+pub use registry::Registry;
 
 use crate::{Context, last_said::LastSaid};
 use act::Writer;

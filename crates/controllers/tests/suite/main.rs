@@ -1,6 +1,7 @@
 //! What this crate shows from outside: one program, since linking one costs more than most of its tests.
 
 mod build;
+mod buildah;
 mod definitions;
 mod drain;
 mod generate;
