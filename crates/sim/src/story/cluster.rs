@@ -3,7 +3,7 @@
 use super::{
     cut::{Cut, Writes},
     images::{Labels, StoryRegistry},
-    script::{Action, Script},
+    script::{Action, Builders, Script},
 };
 use crate::{
     systems::os_names,
@@ -61,12 +61,11 @@ async fn two_processes(operator: Context, controller: Context, images: Images) {
 }
 
 /// All controllers, and a builder where there is a registry.
-async fn one_process(context: Context, images: Images, builds: bool) {
+async fn one_process(context: Context, images: Images, builders: Option<Builders>) {
     let builder = async {
-        if builds {
+        if let Some(builders) = builders {
             let access = weir_controllers::Access::new(&context.cluster, images.clone());
-            let layers = weir_controllers::build::layers::Layers::new(access);
-            weir_controllers::builder(&context, Arc::new(layers)).await;
+            weir_controllers::builder(&context, builders.make(access)).await;
         }
     };
     tokio::join!(Box::pin(weir_controllers::run(context.clone(), images.clone())), Box::pin(builder));
@@ -231,7 +230,11 @@ impl Cluster {
         self.controllers = Some(Running(if self.script.start.two_processes {
             spawn_local(two_processes(context, self.context(), self.images.clone()))
         } else {
-            spawn_local(one_process(context, self.images.clone(), self.registry.is_some()))
+            spawn_local(one_process(
+                context,
+                self.images.clone(),
+                self.registry.is_some().then(|| self.script.builders.clone()),
+            ))
         }));
         Ok(())
     }
