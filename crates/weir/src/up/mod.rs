@@ -17,6 +17,7 @@ pub mod source;
 pub(crate) mod story;
 
 use crate::{
+    builder,
     cli::up::{Until, Up},
     exit::Outcome,
     signals::asked_to_stop,
@@ -30,7 +31,7 @@ use source::Chosen;
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use weir_api::{
     ClusterVersion, FeatureGate,
@@ -38,7 +39,11 @@ use weir_api::{
     keys::names::{CLUSTER, VERSION},
 };
 use weir_apiserver::{ApiServer, Listener, Settings, Socket};
-use weir_controllers::{Access, Build, Cluster, Context, build::layers::Layers, render};
+use weir_controllers::{
+    Access, Build, Cluster, Context,
+    build::{Builder, registry::Registry},
+    render,
+};
 use weir_fleet::{Fleet, Machine};
 use weir_images::Images;
 use weir_kubeio::Clock;
@@ -55,6 +60,9 @@ use weir_sim::{Nodes, write::apply};
 
 /// How long a run without `--timeout` may take: practically forever.
 const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
+
+/// How long the rest of a build that was ended may take to go.
+const SETTLED: Duration = Duration::from_secs(10);
 
 /// Runs until asked to stop, or until `--until` holds.
 ///
@@ -75,14 +83,15 @@ pub async fn run(up: Up) -> Result<Outcome> {
     // Its error means that the sender is gone, which is what it waits for.
     let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
     let registry = registry.map(registry::Served::start);
+    let builder = builder(&up, &context, &chosen, &home).await?;
     let fleet = fleet(&up, &context, machines);
     let mut display = Display::new();
     let how = tokio::select! {
         () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),
-        () = builder(&context, chosen.images.clone()) => bail!("the builder ended"),
+        () = weir_controllers::builder(&context, builder.clone()) => bail!("the builder ended"),
         () = fleet.run() => bail!("the fleet ended"),
         served = &mut serving => return ended_by_itself(served),
-        () = watch(&up, &context, &mut display) => Ok(Ended::Held),
+        () = watch(&up, &context, &*builder, &mut display) => Ok(Ended::Held),
         () = sleep_until(deadline) => Ok(Ended::Late),
         stopped = &mut stop => stopped.map(|()| Ended::Stopped),
         // Whatever happens from now on would be lost.
@@ -99,14 +108,16 @@ pub async fn run(up: Up) -> Result<Outcome> {
     if let Some(registry) = registry {
         registry.end().await;
     }
+    // A build that was under way has a program and a folder.
+    _ = timeout(SETTLED, builder.settled()).await;
     drop(home);
     outcome
 }
 
-/// Builds the images of pools in image mode.
-async fn builder(context: &Context, images: Images) {
-    let layers = Layers::new(Access::new(&context.cluster, images));
-    weir_controllers::builder(context, Arc::new(layers)).await;
+/// What builds the images of pools in image mode.
+async fn builder(up: &Up, context: &Context, chosen: &Chosen, home: &Home) -> Result<Arc<dyn Builder>> {
+    let registry = Registry::from(Access::new(&context.cluster, chosen.images.clone()));
+    builder::chosen(up.builder, &home.builds(), registry).await
 }
 
 fn ended_by_itself(served: Result<Result<(), weir_apiserver::Error>, tokio::task::JoinError>) -> Result<Outcome> {
@@ -165,6 +176,10 @@ async fn start(up: &Up) -> Result<Started> {
         // What is built is pushed there, and read from there.
         let mut source = chosen.images.source().clone();
         registry.admit(&mut source)?;
+        let mirrors = registry.mirrors(&chosen.layouts);
+        let path = home.registries();
+        std::fs::write(&path, mirrors.to_toml()?).with_context(|| format!("writing {}", path.display()))?;
+        source.registries.add(mirrors);
         chosen.images = Images::new(source);
         image_mode::write(&home.os_config(), registry)?;
     }
@@ -223,7 +238,7 @@ fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
 }
 
 /// Shows progress; ends when `--until` holds.
-async fn watch(up: &Up, context: &Context, display: &mut Display) {
+async fn watch(up: &Up, context: &Context, builder: &dyn Builder, display: &mut Display) {
     let mut changes = context.cluster.configuration_changes();
     let mut told = false;
     loop {
@@ -240,6 +255,8 @@ async fn watch(up: &Up, context: &Context, display: &mut Display) {
             if up.until == Some(Until::Updated) {
                 return;
             }
+            // Which one it is is found out, and said, when there is nothing else to do.
+            builder.ability().await;
         }
     }
 }
