@@ -8,7 +8,7 @@
 
 use base64::{Engine as _, alphabet, engine};
 use k8s_openapi::api::core::v1::Secret;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 use std::fmt;
 use weir_api::docker_config::{DockerConfig, NotDockerConfig};
@@ -152,6 +152,31 @@ impl Authfile {
         self.warnings.extend(other.warnings);
     }
 
+    /// As a docker `config.json`, for other programs. Entries that cannot be used are left out.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let usable = self.entries.iter().filter_map(|(key, credential)| Some((key, credential.as_ref().ok()?)));
+        let entry = |credential: &Credential| match credential {
+            Credential::Basic { user, password } => json!({"auth": BASE64.encode(format!("{user}:{password}"))}),
+            Credential::IdentityToken(token) => json!({ "identitytoken": token }),
+            Credential::RegistryToken(token) => json!({ "registrytoken": token }),
+        };
+        let auths: Map<String, Value> = usable.map(|(key, credential)| (key.clone(), entry(credential))).collect();
+        json!({ "auths": auths }).to_string()
+    }
+
+    /// Everything in it that nobody may read, to be looked for in what is shown.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let of = |credential: &Credential| match credential {
+            Credential::Basic { user, password } => {
+                vec![password.clone(), BASE64.encode(format!("{user}:{password}"))]
+            }
+            Credential::IdentityToken(token) | Credential::RegistryToken(token) => vec![token.clone()],
+        };
+        self.entries.values().flatten().flat_map(of).collect()
+    }
+
     /// What a user should know about the file; contains no secrets.
     #[must_use]
     pub fn warnings(&self) -> &[String] {
@@ -270,6 +295,19 @@ mod tests {
         ] {
             assert_eq!(user(&file, registry, repository), expected, "{registry}/{repository}");
         }
+    }
+
+    #[test]
+    fn what_is_written_for_others_opens_the_same_doors() {
+        let text = format!(
+            r#"{{"auths":{{"a.io/b":{},"c.io":{{"identitytoken":"to-ken"}},"bad.io":{{"auth":7}}}}}}"#,
+            entry("u")
+        );
+        let file = Authfile::parse(text.as_bytes()).unwrap();
+        let again = Authfile::parse(file.to_json().as_bytes()).unwrap();
+        assert_eq!((user(&again, "a.io", "b"), again.entries.len()), (Some("u"), 2));
+        assert_eq!(credential(&again, "c.io"), credential(&file, "c.io"));
+        assert_eq!(file.secrets(), ["pa:ss".to_owned(), BASE64.encode("u:pa:ss"), "to-ken".to_owned()]);
     }
 
     #[test]

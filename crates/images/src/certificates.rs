@@ -86,6 +86,25 @@ pub fn add_folder(trust: &mut Trust, folder: &Path, host: Option<&str>) -> Resul
     Ok(())
 }
 
+/// Writes into an empty folder what [`add_folder`] reads, for other programs: what these hosts are trusted by, and what is presented
+/// to them.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn write_folder(trust: &Trust, folder: &Path, hosts: &[&str]) -> std::io::Result<()> {
+    for (at, host) in hosts.iter().enumerate() {
+        let bundle = trust.pem(host);
+        if !bundle.is_empty() {
+            std::fs::write(folder.join(format!("{at}.crt")), bundle)?;
+        }
+        if let Some((chain, key)) = trust.identity_pem(host) {
+            std::fs::write(folder.join(format!("{at}.cert")), chain)?;
+            std::fs::write(folder.join(format!("{at}.key")), key)?;
+        }
+    }
+    Ok(())
+}
+
 /// The host that a bundle in a ControllerConfig, or a key of a ConfigMap, is for.
 #[must_use]
 pub fn host_of(file: &str) -> String {
@@ -145,6 +164,25 @@ mod tests {
         let mut trust = Trust::default();
         add_hosts(&mut trust, &at("hosts")).unwrap();
         assert_eq!(trust.hosts().collect::<Vec<_>>(), ["a.io:5000", "b.io:5001"]);
+    }
+
+    #[test]
+    fn what_is_written_for_others_is_what_a_host_is_trusted_by() {
+        let (ca, own) = issued();
+        let mut trust = Trust::default();
+        trust.add_host_bundle("a.io", ca.as_bytes()).unwrap();
+        trust.add_host_bundle("b.io", ca.as_bytes()).unwrap();
+        trust.set_identity(Some("a.io"), own.certificate.as_bytes(), own.key.as_bytes()).unwrap();
+        for (host, certificates, identities) in [("a.io", 1, 1), ("b.io", 1, 0), ("c.io", 0, 0)] {
+            let folder = tempfile::tempdir().unwrap();
+            write_folder(&trust, folder.path(), &[host]).unwrap();
+            let mut read = Trust::default();
+            add_folder(&mut read, folder.path(), Some("x")).unwrap();
+            assert_eq!(read.pem("x"), trust.pem(host), "{host}");
+            assert_eq!(read.pem("x").matches("BEGIN CERTIFICATE").count(), certificates, "{host}");
+            assert_eq!(read.identity_pem("x").iter().count(), identities, "{host}");
+            assert_eq!(read.identity_pem("x"), trust.identity_pem(host), "{host}");
+        }
     }
 
     #[test]

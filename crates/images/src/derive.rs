@@ -180,8 +180,11 @@ fn set_variables(settings: &mut Value, variables: &BTreeMap<String, String>) {
     settings["Env"] = json!(all);
 }
 
-/// The packed archive, and the digest of the unpacked one.
-fn layer(entries: &[Entry]) -> io::Result<(Vec<u8>, Digest)> {
+/// These entries as a tar archive.
+///
+/// # Errors
+/// When the format cannot hold one of them.
+pub fn archive(entries: &[Entry]) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(Vec::new());
     for entry in entries {
         let mut header = tar::Header::new_gnu();
@@ -207,7 +210,12 @@ fn layer(entries: &[Entry]) -> io::Result<(Vec<u8>, Digest)> {
             }
         }
     }
-    let archive = archive.into_inner()?;
+    archive.into_inner()
+}
+
+/// The packed archive, and the digest of the unpacked one.
+fn layer(entries: &[Entry]) -> io::Result<(Vec<u8>, Digest)> {
+    let archive = archive(entries)?;
     // The header contains neither time nor file name nor operating system.
     let mut encoder = GzBuilder::new().mtime(0).operating_system(255).write(Vec::new(), Compression::default());
     encoder.write_all(&archive)?;

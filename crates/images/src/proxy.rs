@@ -12,6 +12,15 @@ use std::net::IpAddr;
 pub struct Proxy {
     url: Option<Url>,
     except: Vec<Exception>,
+    given: Given,
+}
+
+/// The values as they were given.
+#[derive(Clone, Default)]
+struct Given {
+    https: String,
+    http: String,
+    no_proxy: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,7 +55,8 @@ impl Proxy {
     pub fn new(https: &str, http: &str, no_proxy: &str) -> Result<Self, BadProxy> {
         let address = if https.is_empty() { http } else { https };
         let url = if address.is_empty() { None } else { Some(parse(address)?) };
-        Ok(Self { url, except: no_proxy.split(',').filter_map(|entry| exception(entry.trim())).collect() })
+        let given = Given { https: https.to_owned(), http: http.to_owned(), no_proxy: no_proxy.to_owned() };
+        Ok(Self { url, except: no_proxy.split(',').filter_map(|entry| exception(entry.trim())).collect(), given })
     }
 
     /// From the environment, upper case before lower case.
@@ -59,6 +69,24 @@ impl Proxy {
             found.unwrap_or_default()
         };
         Self::new(&variable("HTTPS_PROXY"), &variable("HTTP_PROXY"), &variable("NO_PROXY"))
+    }
+
+    /// The environment of a program that is to use it; empty without a proxy. The addresses may contain passwords.
+    #[must_use]
+    pub fn variables(&self) -> Vec<(&'static str, &str)> {
+        let Given { https, http, no_proxy } = &self.given;
+        if self.url.is_none() {
+            return Vec::new();
+        }
+        let all = [("HTTP_PROXY", http), ("HTTPS_PROXY", https), ("NO_PROXY", no_proxy)];
+        all.into_iter().map(|(name, value)| (name, value.as_str())).collect()
+    }
+
+    /// The passwords in its addresses, to be looked for in what is shown.
+    #[must_use]
+    pub fn secrets(&self) -> Vec<String> {
+        let urls = [&self.given.https, &self.given.http].into_iter().filter_map(|address| parse(address).ok());
+        urls.filter_map(|url| url.password().map(str::to_owned)).collect()
     }
 
     /// The proxy for this URL; `None` for a direct connection.
@@ -199,5 +227,13 @@ mod tests {
         }
         let secret = Proxy::new("http://u:hunter2@a:1", "", "").unwrap();
         assert!(!format!("{secret:?}").contains("hunter2"));
+        assert_eq!(secret.secrets(), ["hunter2"]);
+    }
+
+    #[test]
+    fn other_programs_are_told_what_was_given() {
+        let proxy = Proxy::new("", "b:2", ".a.io,10.0.0.0/8").unwrap();
+        assert_eq!(proxy.variables(), [("HTTP_PROXY", "b:2"), ("HTTPS_PROXY", ""), ("NO_PROXY", ".a.io,10.0.0.0/8")]);
+        assert_eq!(Proxy::new("", "", "a.io").unwrap().variables(), []);
     }
 }

@@ -74,31 +74,32 @@ pub struct BadRegistries {
     pub why: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 struct Document {
     #[serde(default)]
     registry: Vec<RawEntry>,
+    #[serde(skip_serializing)]
     registries: Option<toml::Value>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct RawEntry {
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     prefix: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     location: String,
     #[serde(default)]
     insecure: bool,
     #[serde(default)]
     blocked: bool,
-    #[serde(default)]
+    #[serde(default, skip_serializing)]
     mirror_by_digest_only: bool,
     #[serde(default)]
     mirror: Vec<RawMirror>,
 }
 
-#[derive(Deserialize)]
+#[derive(Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 struct RawMirror {
     #[serde(default)]
@@ -154,6 +155,15 @@ impl Registries {
         let known = |entry: &Entry| self.entries.iter().any(|own| own.prefix == entry.prefix);
         let new: Vec<Entry> = other.entries.into_iter().filter(|entry| !known(entry)).collect();
         self.entries.extend(new);
+    }
+
+    /// As one file, for other programs.
+    ///
+    /// # Errors
+    /// Never, for entries that [`Self::parse`] would give.
+    pub fn to_toml(&self) -> Result<String, BadRegistries> {
+        let document = Document { registry: self.entries.iter().map(Entry::raw).collect(), registries: None };
+        toml::to_string(&document).map_err(|error| BadRegistries { file: String::new(), why: error.to_string() })
     }
 
     fn put(&mut self, entry: Entry) {
@@ -234,6 +244,28 @@ impl Entry {
             mirrors.push(Mirror::new(mirror, raw.mirror_by_digest_only).map_err(|why| format!("{prefix:?}: {why}"))?);
         }
         Ok(Self { prefix, location, insecure: raw.insecure, blocked: raw.blocked, mirrors })
+    }
+
+    fn raw(&self) -> RawEntry {
+        // What is not replaced has its location alone, and a wildcard, which cannot be one, its prefix alone.
+        let (prefix, location) = match &self.location {
+            Some(location) => (self.prefix.clone(), location.clone()),
+            None if self.prefix.starts_with("*.") => (self.prefix.clone(), String::new()),
+            None => (String::new(), self.prefix.clone()),
+        };
+        let mirror = |mirror: &Mirror| RawMirror {
+            location: mirror.location.clone(),
+            insecure: mirror.insecure,
+            pull_from_mirror: Some(mirror.pull_from),
+        };
+        RawEntry {
+            prefix,
+            location,
+            insecure: self.insecure,
+            blocked: self.blocked,
+            mirror_by_digest_only: false,
+            mirror: self.mirrors.iter().map(mirror).collect(),
+        }
     }
 
     /// How much of the name the prefix covers; a wildcard covers the host.
@@ -358,6 +390,15 @@ location = "m3.io"
         let moved = "[[registry]]\nprefix = \"a.io\"\nlocation = \"b.io\"\ninsecure = true\n";
         let moved = Registries::parse(moved).unwrap();
         assert!(moved.is_insecure("b.io") && !moved.is_insecure("a.io"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_as_the_same() {
+        for text in [TEXT, ""] {
+            let read = Registries::parse(text).unwrap();
+            let written = read.to_toml().unwrap();
+            assert_eq!(Registries::parse(&written).unwrap(), read, "{written}");
+        }
     }
 
     #[test]

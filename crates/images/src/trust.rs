@@ -6,6 +6,8 @@
 //! Source: `man 5 containers-certs.d` of github.com/containers/image.
 
 use crate::error::Fault;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject as _;
@@ -148,6 +150,27 @@ impl Trust {
         self.hosts.keys().map(String::as_str)
     }
 
+    /// The CAs that are trusted for one `host[:port]` in addition to the system's, PEM.
+    #[must_use]
+    pub fn pem(&self, host: &str) -> String {
+        let own = self.hosts.get(host).map(|host| host.bundle.as_slice()).unwrap_or_default();
+        self.bundle.iter().chain(own).map(|certificate| pem("CERTIFICATE", certificate)).collect()
+    }
+
+    /// The certificate chain and the key that are presented to one `host[:port]`, both PEM.
+    #[must_use]
+    pub fn identity_pem(&self, host: &str) -> Option<(String, String)> {
+        let own = self.hosts.get(host).and_then(|host| host.identity.as_deref());
+        let Identity { chain, key } = own.or(self.identity.as_deref())?;
+        let label = match key {
+            PrivateKeyDer::Pkcs1(_) => "RSA PRIVATE KEY",
+            PrivateKeyDer::Sec1(_) => "EC PRIVATE KEY",
+            _ => "PRIVATE KEY",
+        };
+        let chain = chain.iter().map(|certificate| pem("CERTIFICATE", certificate)).collect();
+        Some((chain, pem(label, key.secret_der())))
+    }
+
     /// How many CAs are trusted for every host, in addition to the system's.
     #[must_use]
     pub fn bundle_size(&self) -> usize {
@@ -192,6 +215,13 @@ impl Trust {
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Ok(config)
     }
+}
+
+/// RFC 7468.
+fn pem(label: &str, der: &[u8]) -> String {
+    let text = BASE64.encode(der);
+    let lines: Vec<&str> = text.as_bytes().chunks(64).filter_map(|line| std::str::from_utf8(line).ok()).collect();
+    format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", lines.join("\n"))
 }
 
 fn certificates(origin: &str, pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, BadTrust> {

@@ -13,7 +13,10 @@ use tokio::{
     task::JoinSet,
 };
 use tokio_rustls::TlsAcceptor;
-use weir_images::{Authfile, Source};
+use weir_images::{
+    Authfile, Layout, Registries, Source,
+    registries::{Entry, Mirror},
+};
 
 /// Maximum number of open connections: clients open some for each image. Further clients wait.
 const CONNECTIONS: usize = 256;
@@ -96,6 +99,19 @@ impl Listener {
         let text = std::fs::read(&path).map_err(Error::data("reading", &path))?;
         let trusted = source.trust.add_host_bundle(&self.address.to_string(), &text);
         trusted.map(drop).map_err(|error| bad(&path, error.to_string()))
+    }
+
+    /// Leads other programs from the names that the images of these layouts were made for to here, where they are served under the
+    /// same names with this host.
+    #[must_use]
+    pub fn mirrors(&self, layouts: &[Layout]) -> Registries {
+        let mut all = Registries::default();
+        for name in layouts.iter().flat_map(|layout| layout.images().iter().map(|image| layout.name(image))) {
+            let location = format!("{}/{}", self.address, name.repository);
+            let mirrors = vec![Mirror { location, ..Mirror::default() }];
+            all.add(Registries { entries: vec![Entry { prefix: name.name(), mirrors, ..Entry::default() }] });
+        }
+        all
     }
 
     /// Serves until `shutdown` completes; requests then get a moment to finish.

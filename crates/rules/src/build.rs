@@ -11,6 +11,8 @@
 //! | [`extensions`] | which packages extensions and kernel types are |
 //! | [`containerfile`] | the steps of a build |
 //! | [`ready`] | whether something can be built now, and what |
+//! | [`documents`] | here-documents as files, for a builder that does not read them |
+//! | [`output`] | what is told of a build that failed |
 //! | [`root`] | files and units of a MachineConfig on disk |
 //! | [`steps`] | what of a Containerfile is made without running anything |
 //! | [`validation`] | whether a Containerfile can be built at all |
@@ -36,6 +38,7 @@ pub mod built_on;
 pub mod conditions;
 pub mod containerfile;
 pub mod counted;
+pub mod documents;
 pub mod extensions;
 pub mod identity;
 pub mod inputs;
@@ -43,6 +46,7 @@ pub mod job;
 pub mod limits;
 pub mod logins;
 pub mod outcome;
+pub mod output;
 pub mod pinned;
 pub mod plan;
 pub mod pool;

@@ -23,6 +23,7 @@ mod timeline;
 use anyhow::{Context as _, Result, bail};
 use cluster::Cluster;
 use history::History;
+pub use script::Builders;
 use script::{Expectation, Script, Step};
 use serde_json::Value;
 use std::{collections::BTreeMap, time::Duration};
@@ -83,6 +84,14 @@ pub async fn replay(text: &str, cut_after: u64) -> Result<Report> {
     play(Script::parse(text)?, Timeline::default(), cut_after).await
 }
 
+/// Plays a story silently, with another builder of images.
+///
+/// # Errors
+/// When it cannot be played.
+pub async fn built(text: &str, builders: Builders) -> Result<Report> {
+    play(Script { builders, ..Script::parse(text)? }, Timeline::default(), 0).await
+}
+
 async fn play(script: Script, timeline: Timeline, cut_after: u64) -> Result<Report> {
     LocalSet::new().run_until(on_stage(script, timeline, cut_after)).await
 }
@@ -90,13 +99,13 @@ async fn play(script: Script, timeline: Timeline, cut_after: u64) -> Result<Repo
 async fn on_stage(script: Script, timeline: Timeline, cut_after: u64) -> Result<Report> {
     let follows_release = script.profile()?.streams.rule == StreamsRule::OneFollowingRelease;
     let joined = script.start.nodes.pools().map(|(pool, count)| (pool.to_owned(), count)).collect();
-    let steps = script.steps.clone();
+    let (steps, times) = (script.steps.clone(), script.builders.times);
     timeline.line(&script.about);
     let mut cluster = Cluster::new(script).await?;
     let history = History::start(cluster.client()).await?;
     cluster.run().await?;
-    let end = Instant::now() + LONGEST;
-    let mut stage = Stage { cluster, history, timeline, joined, cut_after, end, written: 0 };
+    let end = Instant::now() + LONGEST * times;
+    let mut stage = Stage { cluster, history, timeline, joined, cut_after, times, end, written: 0 };
     let mut failures = Vec::new();
     for step in &steps {
         stage.timeline.step(&step.title);
@@ -127,6 +136,8 @@ struct Stage {
     timeline: Timeline,
     joined: BTreeMap<String, u32>,
     cut_after: u64,
+    /// How many times as long as written everything may take.
+    times: u32,
     end: Instant,
     /// Writes made before the controllers were cut off.
     written: u64,
@@ -145,7 +156,7 @@ impl Stage {
             self.cluster.act(action).await.context("doing it")?;
         }
         let done = Instant::now();
-        let deadline = (done + step.within).min(self.end);
+        let deadline = (done + step.within * self.times).min(self.end);
         let mut news = self.history.news();
         loop {
             news.mark_unchanged();

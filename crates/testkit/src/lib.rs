@@ -7,9 +7,11 @@
 //! | [`history`] | records everything that happens to the nodes of a cluster |
 //! | [`http`] | a scripted HTTP server that can break off, delay and forward |
 //! | [`trouble`] | injects faults between a client and the API server |
+//! | [`buildah`] | what tests need that build images with it |
 //! | [`registry`] | Debian's `docker-registry`, with TLS and users |
 //! | [`certificates`] | a CA, and its certificates |
 
+pub mod buildah;
 pub mod certificates;
 pub mod history;
 pub mod http;

@@ -5,6 +5,7 @@
 //! | [`cli`] | the subcommands, and what each does |
 //! | [`up`] | a whole cluster's machine configuration in one process |
 //! | [`mod@run`] | the controllers against the API server of a cluster |
+//! | [`builder`] | which builder makes images |
 //! | [`inputs`] | what pools are rendered from, and rendering them |
 //! | [`mod@generate`] | what a cluster would generate, from objects in files |
 //! | [`bootstrap`] | rendering before there is a cluster |
@@ -14,6 +15,7 @@
 //! | [`exit`] | what the process prints when it exits, and its exit code |
 
 pub mod bootstrap;
+pub mod builder;
 pub mod cli;
 pub mod exit;
 pub mod generate;

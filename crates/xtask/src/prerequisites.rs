@@ -11,7 +11,9 @@ struct Program {
     skipped: &'static str,
 }
 
-const PROGRAMS: [Program; 4] = [
+const PROGRAMS: [Program; 6] = [
+    Program { name: "buildah", package: "buildah", skipped: "tests that build images with it" },
+    Program { name: "busybox", package: "busybox-static", skipped: "tests that build images with buildah" },
     Program { name: "docker-registry", package: "docker-registry", skipped: "tests against a real registry" },
     Program { name: "kubectl", package: "kubernetes-client", skipped: "tests with kubectl" },
     Program { name: "skopeo", package: "skopeo", skipped: "copies with skopeo" },

@@ -1,6 +1,9 @@
 //! What makes an image.
 
-use futures::future::BoxFuture;
+use futures::{
+    FutureExt as _,
+    future::{BoxFuture, ready},
+};
 use k8s_openapi::api::core::v1::Secret;
 use std::{
     collections::BTreeMap,
@@ -101,4 +104,9 @@ pub trait Builder: Debug + Send + Sync {
     /// Makes and pushes an image; gives its pull spec by digest, or which step failed and what it last said, without anything that
     /// is secret. Dropping the future ends the build.
     fn build(&self, order: Order) -> BoxFuture<'static, Result<String, String>>;
+
+    /// Resolves when nothing is left of builds that were ended, for whoever is about to exit.
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
+    }
 }

@@ -4,7 +4,6 @@ use super::{
     builder::{Builder, Order},
     registry::Registry,
 };
-use crate::Access;
 use futures::{
     FutureExt as _,
     future::{BoxFuture, ready},
@@ -30,10 +29,10 @@ pub struct Layers {
 }
 
 impl Layers {
-    /// Reads base images as `access` does, and pushes by the same certificates and proxy.
+    /// Reads base images as `registry` says, and pushes by the same certificates and proxy.
     #[must_use]
-    pub fn new(access: Access) -> Self {
-        Self { registry: Registry::new(access), platform: Platform::host() }
+    pub fn new(registry: impl Into<Registry>) -> Self {
+        Self { registry: registry.into(), platform: Platform::host() }
     }
 
     async fn make(&self, order: &Order) -> Result<String, String> {
@@ -53,16 +52,12 @@ impl Layers {
         }
         let to: PullSpec =
             order.push_spec.parse().map_err(|error| format!("pushing to {}: {error}", order.push_spec))?;
-        let from = match &order.pull_secret {
-            Some(secret) => {
-                self.registry.with(secret).await.map_err(|error| format!("pulling the base image: {error}"))?
-            }
-            None => self.registry.images().await.map_err(|error| format!("pulling the base image: {error}"))?,
-        };
-        let registry =
-            self.registry.with(&order.push_secret).await.map_err(|error| format!("pushing to {to}: {error}"))?;
+        let from = self.registry.base(order.pull_secret.as_ref()).await;
+        let from = from.map_err(|error| format!("pulling the base image: {error}"))?;
+        let push = self.registry.with(&order.push_secret).await;
+        let push = push.map_err(|error| format!("pushing to {to}: {error}"))?;
         order.log.line(&format!("building on {base}, pushing to {to}"));
-        let pushed = once(&registry).derive(&once(&from), base, &additions, &to).await;
+        let pushed = once(&push).derive(&once(&from), base, &additions, &to).await;
         let digest = pushed.map_err(|error| format!("building on {base} and pushing to {to}: {error}"))?;
         order.log.line(&format!("pushed {digest}"));
         Ok(format!("{}@{digest}", without_tag(&order.push_spec)))
@@ -76,7 +71,8 @@ fn once(images: &Images) -> Images {
     Images::new(source)
 }
 
-fn entry(entry: root::Entry) -> Entry {
+/// The same for an archive.
+pub(super) fn entry(entry: root::Entry) -> Entry {
     let what = match entry.what {
         root::What::File(content) => What::File(content),
         root::What::Link(target) => What::Link(target),

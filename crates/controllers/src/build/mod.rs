@@ -7,11 +7,13 @@
 //! | [`registry`] | what registries say of images |
 //! | [`builder`] | what makes an image |
 //! | [`layers`] | makes one without any program |
+//! | [`buildah`] | makes one with buildah |
 //! | [`pod`] | what the pod of a Job does, for whoever runs it |
 //! | [`counters`] | counts what happens to builds |
 //! | [`pruner`] | deletes the images of builds that are gone |
 
 mod act;
+pub mod buildah;
 pub mod builder;
 pub mod counters;
 mod jobs;
@@ -21,7 +23,7 @@ pub mod pruner;
 pub mod registry;
 
 pub use builder::Builder;
-pub use registry::Registries;
+pub use registry::{Registries, Registry};
 
 use crate::{Context, cluster::Watcher, last_said::LastSaid};
 use act::Writer;

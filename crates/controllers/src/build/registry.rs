@@ -35,22 +35,43 @@ pub(super) fn presence(image: &str, said: Result<Labels, String>) -> Presence {
     }
 }
 
-/// Asks as the cluster reads images: by the same mirrors, certificates and proxy.
+/// How images are read.
 #[derive(Clone, Debug)]
-pub struct Registry(Access);
+pub enum Registry {
+    /// As the objects of the cluster say: by its mirrors, certificates and proxy.
+    Cluster(Access),
+    /// Always the same.
+    Fixed(Images),
+}
+
+impl From<Access> for Registry {
+    fn from(access: Access) -> Self {
+        Self::Cluster(access)
+    }
+}
+
+impl From<Images> for Registry {
+    fn from(images: Images) -> Self {
+        Self::Fixed(images)
+    }
+}
 
 impl Registry {
     /// Reads as `access` does.
     #[must_use]
     pub fn new(access: Access) -> Self {
-        Self(access)
+        access.into()
     }
 
-    /// Images as the cluster reads them. In a process that has just started that is not known at once.
+    /// Images as they are read now. In a process that has just started that is not known at once.
     pub(super) async fn images(&self) -> Result<Images, access::Error> {
+        let access = match self {
+            Self::Fixed(images) => return Ok(images.clone()),
+            Self::Cluster(access) => access,
+        };
         let known = async {
-            let mut changes = self.0.changes();
-            while matches!(self.0.images(), Err(access::Error::Unseen { .. })) {
+            let mut changes = access.changes();
+            while matches!(access.images(), Err(access::Error::Unseen { .. })) {
                 let next = changes.iter_mut().map(|change| change.changed().boxed());
                 // One that ends says nothing any more.
                 if select_all(next).await.0.is_err() {
@@ -60,7 +81,7 @@ impl Registry {
         };
         // What is unknown for longer is an error with its reason.
         _ = timeout(UNKNOWN, known).await;
-        self.0.images()
+        access.images()
     }
 
     /// The same with this Secret alone.
@@ -69,6 +90,14 @@ impl Registry {
         let name = secret.metadata.name.as_deref().unwrap_or_default();
         let authfile = Authfile::of_secret(secret).map_err(|error| format!("Secret {name}: {error}"))?;
         Ok(Images::new(Source { authfile, ..images.source().clone() }))
+    }
+
+    /// What the base image is pulled with.
+    pub(super) async fn base(&self, secret: Option<&Secret>) -> Result<Images, String> {
+        match secret {
+            Some(secret) => self.with(secret).await,
+            None => self.images().await.map_err(|error| error.to_string()),
+        }
     }
 }
 

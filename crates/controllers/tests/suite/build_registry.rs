@@ -72,7 +72,7 @@ async fn built(host: &str, base: Option<String>) -> Outcome {
     let client = Client::new(server.service(), "default");
     let order = Order {
         rendered: Arc::new(MachineConfig::named("rendered-worker-1", MachineConfigSpec::default())),
-        containerfile: format!("FROM {base} AS configs\nCOPY root/ /\nLABEL machineconfig=rendered-worker-1\n"),
+        containerfile: format!("FROM {base} AS configs\nADD root.tar /\nLABEL machineconfig=rendered-worker-1\n"),
         base,
         pull_secret: None,
         push_secret: secret(),

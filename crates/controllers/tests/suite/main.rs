@@ -2,6 +2,7 @@
 
 mod build;
 mod build_registry;
+mod buildah;
 mod definitions;
 mod drain;
 mod generate;

@@ -1,20 +1,23 @@
 //! The steps of a build, as a Containerfile.
 //!
 //! R-CONTAINERFILE-1 A stage `configs` on the base holds the rendered MachineConfig's files and units. An image of a real
-//! operating system brings the programs that lay them down and commit the result; on others they are copied, with the
-//! same result on disk.
+//! operating system brings the programs that lay them down and commit the result; on others an archive of them is unpacked, with
+//! the same result on disk.
 //! R-CONTAINERFILE-2 Packages of extensions and kernel come from the extensions image, which is there during that step
 //! only.
 //! R-CONTAINERFILE-3 The administrator's certificates are trusted from then on.
 //! R-CONTAINERFILE-4 Labels say pool, rendered MachineConfig and base.
 //! R-CONTAINERFILE-5 The user's Containerfile follows word for word: the first one for every architecture. It begins with
 //! `FROM configs AS final`, or goes on in that stage.
+//! R-CONTAINERFILE-6 Whether the base brings the programs is seen when it has been pulled, by the first of them. When it does
+//! not, what comes before the labels is replaced; packages cannot be installed then, which is said.
 //!
 //! Source: `pkg/controller/build/buildrequest` of github.com/openshift/machine-config-operator.
 
 use super::{
     base::Base,
     extensions::{DEFAULT_KERNEL, Kernel, Packages},
+    validation::{Instruction, instructions},
 };
 use std::fmt::Write as _;
 use weir_api::machine_os_config::ContainerFile;
@@ -27,7 +30,7 @@ const EVERY: &str = "NoArch";
 pub enum Laying {
     /// By the programs of the base image.
     Programs,
-    /// As files that lie beside the Containerfile.
+    /// As an archive that lies beside the Containerfile.
     Files,
 }
 
@@ -54,8 +57,8 @@ pub struct Recipe<'a> {
 pub mod context {
     /// The rendered MachineConfig as JSON, compressed.
     pub const MACHINE_CONFIG: &str = "machineconfig/machineconfig.json.gz";
-    /// Files and units of the rendered MachineConfig, from the root, for [`super::Laying::Files`].
-    pub const ROOT: &str = "root";
+    /// Files and units of the rendered MachineConfig, from the root, for [`super::Laying::Files`]: a tar archive.
+    pub const ROOT: &str = "root.tar";
     /// Certificates of the administrator.
     pub const CERTIFICATES: &str = "additionaltrustbundle/openshift-config-user-ca-bundle.crt";
 }
@@ -71,7 +74,12 @@ pub mod label {
 }
 
 const CURRENT: &str = "/etc/machine-config-daemon/currentconfig";
-const IGNITION: &str = "/usr/lib/dracut/modules.d/30ignition/ignition";
+/// The program that lays files and units down. A base that has it has the others too.
+pub const IGNITION: &str = "/usr/lib/dracut/modules.d/30ignition/ignition";
+/// How the labels begin.
+const LABELS: &str = "LABEL machineconfig=";
+/// How packages are got at.
+const PACKAGES: &str = "--mount=type=bind,from=";
 const REPOSITORY: &str = "/etc/yum.repos.d/coreos-extensions.repo";
 const MOUNT: &str = "/tmp/mco-extensions/os-extensions-content";
 const COMMIT: &str = "ostree container commit";
@@ -87,7 +95,7 @@ pub fn of_user(files: &[ContainerFile]) -> Option<&str> {
 pub fn containerfile(recipe: &Recipe<'_>) -> String {
     let mut text = match recipe.laying {
         Laying::Programs => by_programs(recipe),
-        Laying::Files => format!("FROM {} AS configs\nCOPY {}/ /\n", recipe.base.image, context::ROOT),
+        Laying::Files => by_files(&recipe.base.image),
     };
     let labels = [(label::RENDERED, recipe.rendered), (label::POOL, recipe.pool), (label::BASE, &recipe.base.image)];
     for (key, value) in labels {
@@ -98,6 +106,67 @@ pub fn containerfile(recipe: &Recipe<'_>) -> String {
         text.push_str(user);
     }
     text
+}
+
+fn by_files(image: &str) -> String {
+    format!("FROM {image} AS configs\nADD {} /\n", context::ROOT)
+}
+
+/// Why a Containerfile cannot do without programs of the base.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NeedsPrograms {
+    /// It installs packages.
+    #[error(
+        "the base image has no {IGNITION}, and so none of the programs that install extensions and kernel types: remove those from the pool's MachineConfigs, or build on an image of a real operating system"
+    )]
+    Packages,
+    /// It was made by somebody else.
+    #[error(
+        "the base image has no {IGNITION}, and the Containerfile, which needs it, has no line {LABELS:?} up to which it could be replaced"
+    )]
+    Foreign,
+}
+
+/// A Containerfile of [`containerfile`] for a base without programs, whichever base it was made for (R-CONTAINERFILE-6).
+///
+/// # Errors
+/// When it cannot do without.
+pub fn without_programs(text: &str) -> Result<String, NeedsPrograms> {
+    let all = instructions(text);
+    let labels = all.iter().find(|found| found.line_starts(LABELS)).ok_or(NeedsPrograms::Foreign)?.line;
+    let before: Vec<&Instruction> = all.iter().take_while(|found| found.line < labels).collect();
+    let from = before.first().filter(|first| first.word == "from");
+    let image = from.and_then(|from| from.arguments.split_whitespace().next()).ok_or(NeedsPrograms::Foreign)?;
+    if before.iter().any(|found| found.arguments.starts_with(PACKAGES)) {
+        return Err(NeedsPrograms::Packages);
+    }
+    let mut new = by_files(image);
+    if before.iter().any(|found| found.arguments.starts_with(context::CERTIFICATES)) {
+        new.push_str(&certificates());
+    }
+    new.extend(text.split_inclusive('\n').skip(labels - 1));
+    Ok(new)
+}
+
+/// The images that a Containerfile takes something from, as they are written; names of stages are among them.
+#[must_use]
+pub fn images(text: &str) -> Vec<String> {
+    let all = instructions(text);
+    let flags = |found: &Instruction| -> Vec<String> {
+        let words = found.arguments.split([' ', ',', '\t']);
+        words.filter_map(|word| word.trim_start_matches("--").strip_prefix("from=")).map(str::to_owned).collect()
+    };
+    let image = |found: &Instruction| -> Vec<String> {
+        let mut words = found.arguments.split_whitespace().skip_while(|word| word.starts_with("--"));
+        words.next().map(str::to_owned).into_iter().collect()
+    };
+    all.iter().flat_map(|found| if found.word == "from" { image(found) } else { flags(found) }).collect()
+}
+
+/// Puts the administrator's certificates where the base looks for them.
+fn certificates() -> String {
+    let name = context::CERTIFICATES.rsplit('/').next().unwrap_or_default();
+    format!("COPY {} /etc/pki/ca-trust/source/anchors/{name}\n", context::CERTIFICATES)
 }
 
 fn by_programs(recipe: &Recipe<'_>) -> String {
@@ -117,8 +186,7 @@ fn by_programs(recipe: &Recipe<'_>) -> String {
     }
     let _ = writeln!(text, "RUN {} && {COMMIT}", state_folders().join(" && "));
     if recipe.certificates {
-        let name = context::CERTIFICATES.rsplit('/').next().unwrap_or_default();
-        let _ = writeln!(text, "COPY {} /etc/pki/ca-trust/source/anchors/{name}", context::CERTIFICATES);
+        text.push_str(&certificates());
         let _ = writeln!(text, "RUN update-ca-trust && {COMMIT}");
     }
     text
@@ -139,7 +207,7 @@ fn installation(image: &str, packages: &Packages) -> String {
     }
     steps.push(format!("rm {REPOSITORY}"));
     steps.push(COMMIT.to_owned());
-    let mount = format!("--mount=type=bind,from={image},source=/,target={MOUNT},bind-propagation=rshared,rw,z");
+    let mount = format!("{PACKAGES}{image},source=/,target={MOUNT},bind-propagation=rshared,rw,z");
     format!("RUN {mount} {}\n", steps.join(" && "))
 }
 
@@ -205,9 +273,37 @@ mod tests {
         let files = [other, file("FROM configs AS final\nRUN a\n")];
         assert_eq!(
             text(Laying::Files, &Packages::default(), &files),
-            "FROM os@sha256:1 AS configs\nCOPY root/ /\nLABEL machineconfig=rendered-worker-1\nLABEL \
+            "FROM os@sha256:1 AS configs\nADD root.tar /\nLABEL machineconfig=rendered-worker-1\nLABEL \
              machineconfigpool=worker\nLABEL baseOSContainerImage=os@sha256:1\nFROM configs AS final\nRUN a\n"
         );
+    }
+
+    #[test]
+    fn a_base_without_programs_gets_the_same_in_another_way() {
+        let files = [file("FROM configs AS final\nLABEL machineconfig=other\nRUN a\n")];
+        let programs = text(Laying::Programs, &Packages::default(), &files);
+        let made = without_programs(&programs).unwrap();
+        let anchors = "COPY additionaltrustbundle/openshift-config-user-ca-bundle.crt \
+                       /etc/pki/ca-trust/source/anchors/openshift-config-user-ca-bundle.crt\n";
+        assert!(
+            made.starts_with(&format!("FROM os@sha256:1 AS configs\nADD root.tar /\n{anchors}LABEL machineconfig=r"))
+        );
+        assert!(made.ends_with("os@sha256:1\nFROM configs AS final\nLABEL machineconfig=other\nRUN a\n"), "{made}");
+        let plain = text(Laying::Files, &Packages::default(), &files);
+        assert_eq!(without_programs(&plain).unwrap(), plain);
+        let packages = Packages { extensions: vec!["usbguard"], kernel: None };
+        let needs = without_programs(&text(Laying::Programs, &packages, &files));
+        assert_eq!(needs, Err(NeedsPrograms::Packages));
+        for foreign in ["", "FROM a AS configs\nRUN b\n", "LABEL machineconfig=a\nFROM b\n"] {
+            assert_eq!(without_programs(foreign), Err(NeedsPrograms::Foreign), "{foreign}");
+        }
+    }
+
+    #[test]
+    fn images_that_something_is_taken_from() {
+        let packages = Packages { extensions: vec!["usbguard"], kernel: None };
+        let text = text(Laying::Programs, &packages, &[file("FROM --platform=linux/amd64 q.io/a:1 AS x\nRUN b\n")]);
+        assert_eq!(images(&text), ["os@sha256:1", "os@sha256:1", "extract", "ext@sha256:2", "q.io/a:1"]);
     }
 
     #[test]

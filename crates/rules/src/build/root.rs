@@ -79,6 +79,21 @@ pub fn root(rendered: &MachineConfig) -> Result<Vec<Entry>, NotLaid> {
     laid(rendered).map_err(|(what, why)| NotLaid { config, what, why })
 }
 
+/// The content of one file of a rendered MachineConfig; absent when it has no such file.
+///
+/// # Errors
+/// When its Ignition configuration or the file's content cannot be read.
+pub fn file(rendered: &MachineConfig, path: &str) -> Result<Option<Vec<u8>>, NotLaid> {
+    let refused = |what: &str, why: String| {
+        let config = rendered.metadata.name.clone().unwrap_or_default();
+        NotLaid { config, what: what.to_owned(), why }
+    };
+    let Some(raw) = &rendered.spec.config else { return Ok(None) };
+    let ignition = Config::read(raw).map_err(|error| refused("its Ignition configuration", error.to_string()))?;
+    let found = ignition.files().find(|file| text(file, "path") == path);
+    found.map(|file| content(file).map_err(|(what, why)| refused(&what, why))).transpose()
+}
+
 type Refused = (String, String);
 
 /// What an API server does not give anew.
@@ -227,5 +242,17 @@ mod tests {
             let said = of(&json!({ "files": [file] }), &json!([])).unwrap_err().to_string();
             assert!(said.contains(says) && said.contains("rendered-worker-1"), "{said}");
         }
+    }
+
+    #[test]
+    fn one_file_alone() {
+        let files = json!([{"path": "/etc/a", "contents": {"source": "data:,x"}}, {"path": "/etc/b", "contents": {"source": "https://a.example"}}]);
+        let config = json!({"ignition": {"version": "3.5.0"}, "storage": {"files": files}});
+        let config: MachineConfig =
+            serde_json::from_value(json!({"metadata": {"name": "r"}, "spec": {"config": config}})).unwrap();
+        assert_eq!(file(&config, "/etc/a").unwrap(), Some(b"x".to_vec()));
+        assert_eq!(file(&config, "/etc/c").unwrap(), None);
+        assert_eq!(file(&config, "/etc/b").unwrap_err().what, "/etc/b");
+        assert_eq!(file(&MachineConfig::named("r", Default::default()), "/etc/a").unwrap(), None);
     }
 }

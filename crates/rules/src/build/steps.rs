@@ -1,8 +1,8 @@
 //! What a Containerfile makes of an image without running anything.
 //!
 //! R-STEPS-1 The base is that of the build; a stage goes on from a stage before it, and the last one is the image.
-//! R-STEPS-2 COPY takes the files of the rendered MachineConfig, and here-documents, with `--chmod` and `--chown` in numbers.
-//! LABEL and ENV are taken as they are.
+//! R-STEPS-2 ADD takes the archive of the rendered MachineConfig's files, COPY here-documents, with `--chmod` and `--chown` in
+//! numbers. LABEL and ENV are taken as they are.
 //! R-STEPS-3 Whatever else there is cannot be made without running something, or from what is not there: it is refused, with its
 //! line and what to do. Nothing is left out without a word.
 //! R-STEPS-4 Variables are not expanded, so that `$` is refused outside of here-documents whose word is quoted.
@@ -52,7 +52,7 @@ pub struct NotMade {
 const MODE: u32 = 0o644;
 /// Most of an instruction that is repeated.
 const SHOWN: usize = 120;
-const RUNS: &str = "this builder runs no program; use COPY with here-documents, LABEL and ENV, or let the reference's builder build the image in a cluster";
+const RUNS: &str = "this builder runs no program; use COPY with here-documents, LABEL and ENV, or install buildah, with which it can be run";
 
 /// What a Containerfile for an image on `base` makes.
 ///
@@ -94,6 +94,7 @@ fn from(found: &Instruction, base: &str, stages: &BTreeMap<String, Steps>) -> Re
 
 fn step(image: &mut Steps, found: &Instruction) -> Result<(), String> {
     match found.word.as_str() {
+        "add" if found.arguments == format!("{} /", context::ROOT) => image.layers.push(Layer::Root),
         "copy" => image.layers.push(copy(found)?),
         "label" => image.labels.extend(pairs(&found.arguments)?),
         "env" => image.variables.extend(pairs(&found.arguments)?),
@@ -114,9 +115,6 @@ fn copy(found: &Instruction) -> Result<Layer, String> {
         let end = all.iter().take_while(|word| word.starts_with("--")).count();
         (all[..end].to_vec(), all[end..].to_vec())
     };
-    if words == [format!("{}/", context::ROOT).as_str(), "/"] && flags.is_empty() {
-        return Ok(Layer::Root);
-    }
     let (mut mode, mut owner) = (MODE, (0, 0));
     for flag in flags {
         match flag.split_once('=') {
@@ -213,7 +211,7 @@ fn words(text: &str) -> Result<Vec<String>, String> {
     Ok(words)
 }
 
-fn shown(found: &Instruction) -> String {
+pub(super) fn shown(found: &Instruction) -> String {
     let text = format!("{} {}", found.word.to_uppercase(), found.arguments);
     if text.chars().count() <= SHOWN { text } else { format!("{}…", text.chars().take(SHOWN).collect::<String>()) }
 }
@@ -223,7 +221,7 @@ mod tests {
     use super::*;
 
     fn of(user: &str) -> Result<Steps, String> {
-        let text = format!("FROM b@1 AS configs\nCOPY root/ /\nLABEL machineconfig=r1\n{user}");
+        let text = format!("FROM b@1 AS configs\nADD root.tar /\nLABEL machineconfig=r1\n{user}");
         steps(&text, "b@1").map_err(|error| error.to_string())
     }
 

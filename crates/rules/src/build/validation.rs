@@ -51,6 +51,13 @@ pub(super) struct Instruction {
     pub(super) documents: Vec<Document>,
 }
 
+impl Instruction {
+    /// Whether it begins like this, in capital letters.
+    pub(super) fn line_starts(&self, with: &str) -> bool {
+        format!("{} {}", self.word.to_uppercase(), self.arguments).starts_with(with)
+    }
+}
+
 /// A here-document.
 #[derive(Debug)]
 pub(super) struct Document {
@@ -58,6 +65,8 @@ pub(super) struct Document {
     pub(super) word: String,
     /// Whether that is in quotes, so that its text means nothing but itself.
     pub(super) quoted: bool,
+    /// Whether tabs at the beginning of a line are no part of it.
+    tabs: bool,
     pub(super) text: String,
 }
 
@@ -145,7 +154,7 @@ pub(super) fn instructions(text: &str) -> Vec<Instruction> {
                 // One without an end takes all that follows.
                 let text = lines.by_ref().map(|(_, line)| line);
                 for line in text.take_while(|line| line.trim_start_matches('\t') != document.word) {
-                    document.text.push_str(line);
+                    document.text.push_str(if document.tabs { line.trim_start_matches('\t') } else { line });
                     document.text.push('\n');
                 }
                 read.documents.push(document);
@@ -178,7 +187,7 @@ fn here_documents(arguments: &str) -> Vec<Document> {
             .next()
             .unwrap_or_default();
         let end = word.trim_matches(['"', '\'']);
-        Document { word: end.to_owned(), quoted: end != word, text: String::new() }
+        Document { word: end.to_owned(), quoted: end != word, tabs: rest.starts_with('-'), text: String::new() }
     });
     ends.filter(|end| end.word.starts_with(|c: char| c.is_alphabetic() || c == '_')).collect()
 }

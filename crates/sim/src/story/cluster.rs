@@ -38,7 +38,7 @@ use weir_api::{
 use weir_apiserver::{ApiServer, Settings};
 use weir_controllers::{
     Access, Build, Context,
-    build::{self, Builder, Worker, layers::Layers, registry::Registry},
+    build::{self, Builder, Worker, registry::Registry},
     stream::observe,
 };
 use weir_distro::Profile;
@@ -142,7 +142,7 @@ impl Cluster {
         let gates = BTreeMap::from([(desired.version.clone(), script.start.gate)]);
         let client = Client::new(server.service(), "default");
         let objects = weir_controllers::Cluster::default();
-        let builder = Arc::new(Layers::new(Access::new(&objects, images.clone())));
+        let builder = script.builders.make(Access::new(&objects, images.clone()));
         let reads = Running(tokio::spawn(reads(objects, client.clone())));
         let mut cluster = Self {
             builder,

@@ -44,6 +44,7 @@ impl StoryRegistry {
         }
         let listener = Listener::bind(registry)?;
         listener.admit(source)?;
+        source.registries.add(listener.mirrors(layouts));
         let authfile = std::fs::read_to_string(listener.authfile()).context("reading the registry's login")?;
         let address = listener.address().to_string();
         let images = Images::new(source.clone());

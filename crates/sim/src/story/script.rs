@@ -4,7 +4,11 @@ use crate::Nodes;
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
+use weir_controllers::{
+    Access,
+    build::{Builder, layers::Layers},
+};
 use weir_distro::Profile;
 use weir_fleet::Fault;
 use weir_images::{Layout, payload};
@@ -23,6 +27,41 @@ pub struct Script {
     pub start: Start,
     /// What happens, in order.
     pub steps: Vec<Step>,
+    /// What makes its images.
+    #[serde(skip)]
+    pub builders: Builders,
+}
+
+/// What makes the images of a story. By default they are made without any program.
+#[derive(Clone)]
+pub struct Builders {
+    make: Arc<dyn Fn(Access) -> Arc<dyn Builder> + Send + Sync>,
+    /// How many times as long as written everything may take.
+    pub(super) times: u32,
+}
+
+impl Builders {
+    /// This one, which may take so many times as long.
+    #[must_use]
+    pub fn new(make: impl Fn(Access) -> Arc<dyn Builder> + Send + Sync + 'static, times: u32) -> Self {
+        Self { make: Arc::new(make), times }
+    }
+
+    pub(super) fn make(&self, access: Access) -> Arc<dyn Builder> {
+        (self.make)(access)
+    }
+}
+
+impl Default for Builders {
+    fn default() -> Self {
+        Self::new(|access| Arc::new(Layers::new(access)), 1)
+    }
+}
+
+impl fmt::Debug for Builders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builders").field("times", &self.times).finish_non_exhaustive()
+    }
 }
 
 /// A release payload.

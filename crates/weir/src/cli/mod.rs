@@ -2,6 +2,8 @@
 
 pub mod apiserver;
 pub mod bootstrap;
+mod build;
+mod build_image;
 mod cluster;
 mod copy_program;
 mod crds;
@@ -71,6 +73,11 @@ pub enum Command {
     Generate(generate::Generate),
     /// Render what a cluster's first machines get, from the installer's manifests
     Bootstrap(bootstrap::Bootstrap),
+    /// Build the OS image of a pool in image mode, as a cluster would
+    Build(build::Build),
+    /// Build an image from what is mounted, push it and report its digest; for the pod of a build's Job
+    #[command(hide = true)]
+    BuildImage(build_image::BuildImage),
     /// Print the state of every pool, and which nodes wait for what
     Status(Status),
     /// Switch a pool to another OS image stream
@@ -176,6 +183,8 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Render(render) => render.run(),
         Command::Generate(generate) => generate.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
+        Command::Build(build) => build.run(),
+        Command::BuildImage(build) => build.run(),
         Command::Status(status) => status.run(),
         Command::Switch(switch) => switch.run(),
         Command::Explain(explain) => explain.run(),

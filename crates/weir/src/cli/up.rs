@@ -1,7 +1,7 @@
 //! `weir up`: a release payload, an API server, the controllers and a fleet, in one process.
 
 use super::{ImageSource, Machines};
-use crate::{exit::Outcome, up};
+use crate::{builder::Choice, exit::Outcome, up};
 use clap::{Args, ValueEnum};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 use weir_distro::Profile;
@@ -25,6 +25,9 @@ pub struct Up {
     /// How the nodes behave
     #[command(flatten)]
     pub machines: Machines,
+    /// What builds images of pools in image mode
+    #[arg(long, value_name = "WHAT", value_enum, default_value_t)]
+    pub builder: Choice,
     /// Exit with 0 once this holds, instead of running on
     #[arg(long, value_name = "WHAT")]
     pub until: Option<Until>,
@@ -36,7 +39,7 @@ pub struct Up {
     #[arg(long, value_name = "TIME", default_value = SETTLE, value_parser = duration)]
     pub settle: Duration,
     /// Play a story instead: a file, or the name of a built-in one; `list` lists those
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "step_time", "settle", "pods", "faults", "until", "data_dir", "listen"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "step_time", "settle", "pods", "faults", "until", "data_dir", "listen", "builder"])]
     pub story: Option<String>,
     /// Store the cluster's objects here [default: in memory]
     #[arg(long, value_name = "DIR")]

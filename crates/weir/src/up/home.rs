@@ -7,6 +7,8 @@ use tempfile::TempDir;
 const KUBECONFIG: &str = "kubeconfig";
 const REGISTRY: &str = "registry";
 const OS_CONFIG: &str = "machineosconfig.yaml";
+const BUILDS: &str = "builds";
+const REGISTRIES: &str = "registries.conf";
 
 /// The folder of one run.
 #[derive(Debug)]
@@ -36,6 +38,16 @@ impl Home {
 
     pub(super) fn os_config(&self) -> PathBuf {
         self.kubeconfig.with_file_name(OS_CONFIG)
+    }
+
+    /// What leads other programs to the registry.
+    pub(super) fn registries(&self) -> PathBuf {
+        self.kubeconfig.with_file_name(REGISTRIES)
+    }
+
+    /// Where images are built.
+    pub(super) fn builds(&self) -> PathBuf {
+        self.kubeconfig.with_file_name(BUILDS)
     }
 
     pub(super) fn registry(&self) -> PathBuf {

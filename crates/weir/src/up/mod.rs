@@ -17,6 +17,7 @@ pub mod source;
 pub(crate) mod story;
 
 use crate::{
+    builder,
     cli::up::{Until, Up},
     exit::Outcome,
     signals::asked_to_stop,
@@ -30,7 +31,7 @@ use source::Chosen;
 use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::oneshot,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep_until, timeout},
 };
 use weir_api::{
     ClusterVersion, FeatureGate,
@@ -40,7 +41,7 @@ use weir_api::{
 use weir_apiserver::{ApiServer, Listener, PodLogs, Settings, Socket};
 use weir_controllers::{
     Access, Build, Cluster, Context,
-    build::{self, Builder, Worker, layers::Layers, registry::Registry},
+    build::{self, Builder, Worker, registry::Registry},
     render,
 };
 use weir_fleet::{Fleet, Logs, Machine};
@@ -75,6 +76,9 @@ impl PodLogs for FleetLogs {
 /// How long a run without `--timeout` may take: practically forever.
 const NO_TIMEOUT: Duration = Duration::from_hours(24 * 365);
 
+/// How long the rest of a build that was ended may take to go.
+const SETTLED: Duration = Duration::from_secs(10);
+
 /// Runs until asked to stop, or until `--until` holds.
 ///
 /// # Errors
@@ -94,16 +98,17 @@ pub async fn run(up: Up) -> Result<Outcome> {
     // Its error means that the sender is gone, which is what it waits for.
     let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
     let registry = registry.map(registry::Served::start);
-    let layers: Arc<dyn Builder> = Arc::new(Layers::new(Access::new(&context.cluster, chosen.images.clone())));
-    let pods = BuildPods::new(layers.clone(), context.client.clone());
+    let access = Access::new(&context.cluster, chosen.images.clone());
+    let builder = builder::chosen(up.builder, &home.builds(), access.into()).await?;
+    let pods = BuildPods::new(builder.clone(), context.client.clone());
     let fleet = fleet(&up, &context, machines).building(Arc::new(pods), logs);
     let mut display = Display::new();
     let how = tokio::select! {
         () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),
-        () = builder(&context, layers, &chosen) => bail!("the builder ended"),
+        () = builds(&context, builder.clone(), &chosen) => bail!("the builder ended"),
         () = fleet.run() => bail!("the fleet ended"),
         served = &mut serving => return ended_by_itself(served),
-        () = watch(&up, &context, &mut display) => Ok(Ended::Held),
+        () = watch(&up, &context, &*builder, &mut display) => Ok(Ended::Held),
         () = sleep_until(deadline) => Ok(Ended::Late),
         stopped = &mut stop => stopped.map(|()| Ended::Stopped),
         // Whatever happens from now on would be lost.
@@ -120,12 +125,14 @@ pub async fn run(up: Up) -> Result<Outcome> {
     if let Some(registry) = registry {
         registry.end().await;
     }
+    // A build that was under way has a program and a folder.
+    _ = timeout(SETTLED, builder.settled()).await;
     drop(home);
     outcome
 }
 
 /// Has the images of pools in image mode built. Its pods are run here; their images are never pulled.
-async fn builder(context: &Context, builder: Arc<dyn Builder>, chosen: &Chosen) {
+async fn builds(context: &Context, builder: Arc<dyn Builder>, chosen: &Chosen) {
     let access = Access::new(&context.cluster, chosen.images.clone());
     let registry = Registry::new(access.clone());
     let image = chosen.release.by_tag().get(BUILDER_IMAGE).map_or(NO_IMAGE, |image| image).to_owned();
@@ -198,6 +205,10 @@ async fn start(up: &Up) -> Result<Started> {
         // What is built is pushed there, and read from there.
         let mut source = chosen.images.source().clone();
         registry.admit(&mut source)?;
+        let mirrors = registry.mirrors(&chosen.layouts);
+        let path = home.registries();
+        std::fs::write(&path, mirrors.to_toml()?).with_context(|| format!("writing {}", path.display()))?;
+        source.registries.add(mirrors);
         chosen.images = Images::new(source);
         image_mode::write(&home.os_config(), registry)?;
     }
@@ -256,7 +267,7 @@ fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
 }
 
 /// Shows progress; ends when `--until` holds.
-async fn watch(up: &Up, context: &Context, display: &mut Display) {
+async fn watch(up: &Up, context: &Context, builder: &dyn Builder, display: &mut Display) {
     let mut changes = context.cluster.configuration_changes();
     let mut told = false;
     loop {
@@ -273,6 +284,8 @@ async fn watch(up: &Up, context: &Context, display: &mut Display) {
             if up.until == Some(Until::Updated) {
                 return;
             }
+            // Which one it is is found out, and said, when there is nothing else to do.
+            builder.ability().await;
         }
     }
 }

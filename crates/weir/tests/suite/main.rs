@@ -1,6 +1,7 @@
 //! What this crate shows from outside: one program, since linking one costs more than most of its tests.
 
 mod bad_input;
+mod build;
 mod compare;
 mod crds;
 mod explain;

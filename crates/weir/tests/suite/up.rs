@@ -226,7 +226,17 @@ fn images(cluster: &Cluster, role: &str) -> Result<Vec<String>> {
 
 #[test]
 fn the_ready_machineosconfig_is_built_pushed_and_rolled_out_on_each_stream() -> Result<()> {
-    let Some(cluster) = up(&["--nodes", "master=1,worker=2"])? else { return Ok(()) };
+    built_pushed_and_rolled_out("layers")
+}
+
+/// The builder that works here, which is another one where buildah is not installed.
+#[test]
+fn the_ready_machineosconfig_is_built_by_the_builder_that_works() -> Result<()> {
+    built_pushed_and_rolled_out("auto")
+}
+
+fn built_pushed_and_rolled_out(builder: &str) -> Result<()> {
+    let Some(cluster) = up(&["--nodes", "master=1,worker=2", "--builder", builder])? else { return Ok(()) };
     let file = cluster.kubeconfig.with_file_name("machineosconfig.yaml");
     let file = file.to_str().context("utf-8")?;
     cluster.kubectl.run(&["apply", "-f", file])?;

@@ -1,0 +1,157 @@
+//! What is told of a build that failed.
+//!
+//! R-OUTPUT-1 The step that failed, and the last lines that were said, word for word. Lines that are too long are cut, what a terminal
+//! would act upon is left out.
+//! R-OUTPUT-2 What is secret is never shown, not in the lines that are told while it works either.
+//! R-OUTPUT-3 However much is said, what is kept and told is bounded: it goes into conditions and events.
+
+use std::collections::VecDeque;
+
+/// Lines that are told: a compiler's or package manager's error with what led to it.
+const LINES: usize = 20;
+/// Characters of a line that are told.
+const LONGEST_LINE: usize = 400;
+/// Bytes that are told: what Kubernetes keeps of what a container that failed has printed is 2 KiB.
+const LONGEST: usize = 2_000;
+/// Shorter ones would be found in any text.
+const SHORTEST_SECRET: usize = 4;
+/// In place of a secret.
+const HIDDEN: &str = "…";
+/// How buildah says that it begins a step.
+const STEP: &str = "STEP ";
+
+/// What a build has said.
+#[derive(Clone, Default)]
+pub struct Output {
+    step: Option<String>,
+    last: VecDeque<String>,
+    secrets: Vec<String>,
+}
+
+impl std::fmt::Debug for Output {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Output").field("step", &self.step).field("last", &self.last).finish_non_exhaustive()
+    }
+}
+
+impl Output {
+    /// Nothing said yet. These secrets are hidden in whatever is.
+    #[must_use]
+    pub fn hiding(secrets: Vec<String>) -> Self {
+        let mut secrets: Vec<String> = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
+        // One may be part of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        Self { secrets, ..Self::default() }
+    }
+
+    /// A line that was said; gives it as it may be shown.
+    pub fn line(&mut self, line: &str) -> String {
+        let line = self.clean(line);
+        let step = line.split_once(STEP).filter(|(before, _)| before.is_empty() || before.starts_with('['));
+        if let Some((_, step)) = step {
+            // What earlier ones said has nothing to do with it.
+            self.step = Some(step.to_owned());
+            self.last.clear();
+        } else if !line.is_empty() {
+            if self.last.len() == LINES {
+                self.last.pop_front();
+            }
+            self.last.push_back(line.clone());
+        }
+        line
+    }
+
+    fn clean(&self, line: &str) -> String {
+        let mut line: String = line.chars().filter(|letter| !letter.is_control() || *letter == '\t').collect();
+        for secret in &self.secrets {
+            line = line.replace(secret.as_str(), HIDDEN);
+        }
+        if line.chars().count() > LONGEST_LINE {
+            line = line.chars().take(LONGEST_LINE).chain(HIDDEN.chars()).collect();
+        }
+        line.truncate(line.trim_end().len());
+        line
+    }
+
+    /// Forgets lines and step, when something else is begun.
+    pub fn next(&mut self) {
+        self.step = None;
+        self.last.clear();
+    }
+
+    /// What is told when `what` failed for this reason.
+    #[must_use]
+    pub fn told(&self, what: &str, why: &str) -> String {
+        let step = self.step.as_ref().map(|step| format!(": step {step}")).unwrap_or_default();
+        let mut told = self.clean_lines(&format!("{what}{step}: {why}"));
+        let mut room = LONGEST.saturating_sub(told.len());
+        let fits = |line: &&String| {
+            let left = room.checked_sub(line.len() + 1);
+            room = left.unwrap_or_default();
+            left.is_some()
+        };
+        let last: Vec<&String> = self.last.iter().rev().take_while(fits).collect();
+        for (at, line) in last.into_iter().rev().enumerate() {
+            told.push_str(if at == 0 { ":\n" } else { "\n" });
+            told.push_str(line);
+        }
+        told
+    }
+
+    fn clean_lines(&self, text: &str) -> String {
+        text.lines().map(|line| self.clean(line)).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_step_that_failed_and_its_last_lines() {
+        let mut output = Output::default();
+        for line in [
+            "[1/2] STEP 1/3: FROM a",
+            "Copying",
+            "[1/2] STEP 2/3: RUN b",
+            "one",
+            "",
+            "two\r\x1b[0m",
+            "Error: building: exit status 1",
+        ] {
+            output.line(line);
+        }
+        let said = output.told("building the image", "exit status 1");
+        let expected =
+            "building the image: step 2/3: RUN b: exit status 1:\none\ntwo[0m\nError: building: exit status 1";
+        assert_eq!(said, expected);
+        output.next();
+        assert_eq!(output.told("pushing", "it was ended"), "pushing: it was ended");
+    }
+
+    #[test]
+    fn it_is_bounded() {
+        let mut output = Output::default();
+        for number in 0..10_000 {
+            output.line(&format!("{number} {}", "ä".repeat(1_000)));
+        }
+        let said = output.told("a", "b");
+        assert!(said.len() <= LONGEST && said.lines().count() > 2, "{said}");
+        let is_short = |line: &str| line.chars().count() <= LONGEST_LINE + 1;
+        assert!(said.lines().all(is_short) && said.contains("\n9999 "), "{said}");
+        for number in 0..10_000 {
+            output.line(&number.to_string());
+        }
+        assert_eq!(output.told("a", "b").lines().count(), LINES + 1);
+    }
+
+    #[test]
+    fn secrets_are_never_shown() {
+        let mut output = Output::hiding(vec!["hunter2".to_owned(), "hunter2-long".to_owned(), "abc".to_owned()]);
+        assert_eq!(output.line("curl -u me:hunter2 hunter2-long abc"), "curl -u me:… … abc");
+        output.line("STEP 1/1: RUN echo hunter2");
+        let said = output.told("building with hunter2", "hunter2");
+        assert!(!said.contains("hunter2"), "{said}");
+        assert!(!format!("{output:?}").contains("hunter2"));
+    }
+}
