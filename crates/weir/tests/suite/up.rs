@@ -270,7 +270,7 @@ fn built_pushed_and_rolled_out(builder: &str) -> Result<()> {
 
 #[test]
 fn what_a_build_failed_on_is_in_its_jobs_log() -> Result<()> {
-    let Some(cluster) = up(&["--nodes", "master=1,worker=1"])? else { return Ok(()) };
+    let Some(cluster) = up(&["--nodes", "master=1,worker=1", "--builder", "layers"])? else { return Ok(()) };
     let file = cluster.kubeconfig.with_file_name("machineosconfig.yaml");
     let text = std::fs::read_to_string(&file)?;
     let push = text.lines().find(|line| line.contains("renderedImagePushSpec:")).context("a push spec")?;
