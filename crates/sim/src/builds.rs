@@ -7,7 +7,7 @@ use std::sync::Arc;
 use weir_controllers::build::{
     Builder,
     builder::Log,
-    pod::{order, report},
+    pod::{Asked, report},
 };
 use weir_fleet::{Program, jobs::Running};
 
@@ -38,9 +38,9 @@ impl Program for BuildPods {
         async move {
             let Running { arguments, files, log } = container;
             let log = Log::to(move |line| log.line(line));
-            let (order, to) = order(&arguments, &files, log)?;
-            let image = this.builder.build(order).await?;
-            report(&this.client, &to, &image).await.map_err(|error| error.to_string())
+            let asked = Asked::of(&arguments)?;
+            let image = this.builder.build(asked.order(&files, log)?).await?;
+            report(&this.client, &asked.report, &image).await.map_err(|error| error.to_string())
         }
         .boxed()
     }

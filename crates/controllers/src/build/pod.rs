@@ -31,47 +31,73 @@ const COMMAND: &str = "build-image";
 const LARGEST_CONFIG: u64 = 64 << 20;
 const FIELD_MANAGER: &str = "weir-build-image";
 
+/// What a pod is asked to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// Folder below which everything that the build reads is mounted.
+    pub input: String,
+    /// Pull spec of the base image.
+    pub base: String,
+    /// Where the image is pushed to, with its tag.
+    pub push_spec: String,
+    /// Where its digest is reported.
+    pub report: Report,
+}
+
 /// Where the digest is reported.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// Name of the ConfigMap.
+    /// Namespace of the ConfigMap.
+    pub namespace: String,
+    /// Its name.
     pub map: String,
     /// Its labels.
     pub labels: BTreeMap<String, String>,
 }
 
-/// What is to be built, and where its digest is reported, from the pod's arguments and mounted files.
-///
-/// # Errors
-/// When something is missing, or is not what it should be. No content is repeated.
-pub fn order(arguments: &[String], files: &BTreeMap<String, Vec<u8>>, log: Log) -> Result<(Order, Report), String> {
-    if !arguments.iter().any(|word| word == COMMAND) {
-        return Err(format!("a pod that does anything but {COMMAND} is not run here"));
+impl Asked {
+    /// From a pod's arguments, as [`weir_rules::build::job`] writes them.
+    ///
+    /// # Errors
+    /// When one is missing, or it is asked for something else.
+    pub fn of(arguments: &[String]) -> Result<Self, String> {
+        if !arguments.iter().any(|word| word == COMMAND) {
+            return Err(format!("a pod that does anything but {COMMAND} is not run here"));
+        }
+        let option = |name: &str| {
+            let given = arguments.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
+            given.map(str::to_owned).ok_or_else(|| format!("{name}= is missing"))
+        };
+        let labels = option("--labels")?.split(',').map(label).collect::<Result<_, _>>()?;
+        let report = Report { namespace: OPERATOR_NAMESPACE.to_owned(), map: option("--digest-configmap")?, labels };
+        Ok(Self { input: option("--input")?, base: option("--base")?, push_spec: option("--push-spec")?, report })
     }
-    let option = |name: &str| {
-        let given = arguments.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='));
-        given.map(str::to_owned).ok_or_else(|| format!("{name}= is missing"))
-    };
-    let mounted = Mounted { input: option("--input")?, files };
-    let containerfile = mounted.file(mount::CONTAINERFILE, key::CONTAINERFILE)?.to_vec();
-    let order = Order {
-        rendered: Arc::new(unpacked(mounted.file(mount::MACHINE_CONFIG, key::MACHINE_CONFIG)?)?),
-        containerfile: String::from_utf8(containerfile).map_err(|_| "the Containerfile is no UTF-8 text")?,
-        base: option("--base")?,
-        pull_secret: mounted.optional(mount::PULL, mount::CONFIG).map(|login| secret(mount::PULL, login)),
-        push_secret: secret(mount::PUSH, mounted.file(mount::PUSH, mount::CONFIG)?),
-        push_spec: option("--push-spec")?,
-        inputs: Inputs {
-            trust_bundle: mounted.optional(mount::TRUST, key::CERTIFICATES).map(<[u8]>::to_vec),
-            policy: mounted.optional(mount::POLICY, key::POLICY).map(<[u8]>::to_vec),
-            registries: mounted.optional(mount::REGISTRIES, key::REGISTRIES).map(<[u8]>::to_vec),
-            entitlement: mounted.folder(mount::ENTITLEMENT),
-            yum_repositories: mounted.folder(mount::YUM_REPOS),
-            gpg_keys: mounted.folder(mount::GPG_KEYS),
-        },
-        log,
-    };
-    Ok((order, Report { map: option("--digest-configmap")?, labels: labels(&option("--labels")?)? }))
+
+    /// What is to be built, with mounted files, by path.
+    ///
+    /// # Errors
+    /// When a file is missing, or is not what it should be. No content is repeated.
+    pub fn order(&self, files: &BTreeMap<String, Vec<u8>>, log: Log) -> Result<Order, String> {
+        let mounted = Mounted { input: &self.input, files };
+        let containerfile = mounted.file(mount::CONTAINERFILE, key::CONTAINERFILE)?.to_vec();
+        Ok(Order {
+            rendered: Arc::new(unpacked(mounted.file(mount::MACHINE_CONFIG, key::MACHINE_CONFIG)?)?),
+            containerfile: String::from_utf8(containerfile).map_err(|_| "the Containerfile is no UTF-8 text")?,
+            base: self.base.clone(),
+            pull_secret: mounted.optional(mount::PULL, mount::CONFIG).map(|text| login(mount::PULL, text)),
+            push_secret: login(mount::PUSH, mounted.file(mount::PUSH, mount::CONFIG)?),
+            push_spec: self.push_spec.clone(),
+            inputs: Inputs {
+                trust_bundle: mounted.optional(mount::TRUST, key::CERTIFICATES).map(<[u8]>::to_vec),
+                policy: mounted.optional(mount::POLICY, key::POLICY).map(<[u8]>::to_vec),
+                registries: mounted.optional(mount::REGISTRIES, key::REGISTRIES).map(<[u8]>::to_vec),
+                entitlement: mounted.folder(mount::ENTITLEMENT),
+                yum_repositories: mounted.folder(mount::YUM_REPOS),
+                gpg_keys: mounted.folder(mount::GPG_KEYS),
+            },
+            log,
+        })
+    }
 }
 
 /// Writes the digest of an image, from its pull spec, into the ConfigMap that is there for it.
@@ -84,14 +110,14 @@ pub async fn report(client: &Client, report: &Report, image: &str) -> Result<(),
         "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": report.map, "labels": report.labels},
         "data": {key::DIGEST: digest},
     });
-    let api: Api<ConfigMap> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    let api: Api<ConfigMap> = Api::namespaced(client.clone(), &report.namespace);
     let written = api.patch(&report.map, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(object)).await;
     written.map(drop).map_err(|source| Error::new::<ConfigMap>("applying", &report.map, source))
 }
 
 /// What is mounted below a folder.
 struct Mounted<'a> {
-    input: String,
+    input: &'a str,
     files: &'a BTreeMap<String, Vec<u8>>,
 }
 
@@ -111,10 +137,12 @@ impl<'a> Mounted<'a> {
     }
 }
 
-fn secret(name: &str, login: &[u8]) -> Secret {
+/// A docker config as a Secret.
+#[must_use]
+pub fn login(name: &str, text: &[u8]) -> Secret {
     let mut secret = Secret { type_: Some(SECRET_TYPE.to_owned()), ..Secret::default() };
     secret.metadata.name = Some(name.to_owned());
-    secret.data = Some(BTreeMap::from([(SECRET_KEYS[0].to_owned(), ByteString(login.to_vec()))]));
+    secret.data = Some(BTreeMap::from([(SECRET_KEYS[0].to_owned(), ByteString(text.to_vec()))]));
     secret
 }
 
@@ -130,10 +158,13 @@ fn unpacked(text: &[u8]) -> Result<MachineConfig, String> {
     serde_json::from_slice(&json).map_err(|error| bad(&error))
 }
 
-fn labels(text: &str) -> Result<BTreeMap<String, String>, String> {
-    let pair = |pair: &str| match pair.split_once('=') {
+/// A label as it is given: `key=value`.
+///
+/// # Errors
+/// When it is none.
+pub fn label(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
         Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("--labels: {pair:?} is not key=value")),
-    };
-    text.split(',').map(pair).collect()
+        _ => Err(format!("{text:?} is not key=value")),
+    }
 }

@@ -42,7 +42,7 @@ use weir_controllers::{
     build::{
         self, Builder as _, Worker,
         builder::{Log, Order},
-        pod::{order, report},
+        pod::{Asked, report},
         registry::Labels,
     },
     cluster::Watcher,
@@ -183,12 +183,13 @@ impl Program for Pods {
         let this = self.clone();
         async move {
             let Running { arguments, files, log } = container;
-            let (order, to) = order(&arguments, &files, Log::to(move |line| log.line(line)))?;
+            let asked = Asked::of(&arguments)?;
+            let order = asked.order(&files, Log::to(move |line| log.line(line)))?;
             let image = this.builder.build(order).await?;
             if image.is_empty() {
                 return Ok(());
             }
-            report(&this.client, &to, &image).await.map_err(|error| error.to_string())
+            report(&this.client, &asked.report, &image).await.map_err(|error| error.to_string())
         }
         .boxed()
     }

@@ -12,6 +12,7 @@ use weir_controllers::build::{
     buildah::Buildah,
     builder::{Inputs, Log, Order},
     layers::Layers,
+    pod,
 };
 use weir_images::{Images, manifest::Platform};
 use weir_manifests::Rule;
@@ -210,7 +211,7 @@ fn login(path: Option<&PathBuf>) -> Result<Secret> {
         Some(path) => build_image::bounded(path).with_context(|| format!("reading the authfile {}", path.display()))?,
         None => b"{\"auths\":{}}".to_vec(),
     };
-    Ok(build_image::login("the authfile", text))
+    Ok(pod::login("the authfile", &text))
 }
 
 fn one<T>(mut found: Vec<T>, kind: &str, path: &Path) -> Result<T> {

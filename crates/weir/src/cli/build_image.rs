@@ -6,40 +6,23 @@
 use super::Cluster;
 use crate::{exit::Outcome, reach, signals::asked_to_stop};
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use flate2::read::GzDecoder;
-use k8s_openapi::{
-    ByteString,
-    api::core::v1::{ConfigMap, Secret},
-};
-use kube::{
-    Api,
-    api::{Patch, PatchParams},
-};
-use serde_json::json;
 use std::{
-    collections::BTreeMap,
     fs::{File, OpenOptions},
     io::{self, Read as _, Write as _},
     os::unix::fs::PermissionsExt as _,
     path::{Path, PathBuf},
-    sync::Arc,
     time::Duration,
 };
 use tempfile::TempDir;
 use tokio::time::sleep;
-use weir_api::{
-    MachineConfig,
-    docker_config::{SECRET_KEYS, SECRET_TYPE},
-    keys::names::OPERATOR_NAMESPACE,
-};
+use weir_api::keys::names::OPERATOR_NAMESPACE;
 use weir_controllers::build::{
     Builder as _,
     buildah::Buildah,
-    builder::{Files, Inputs, Log, Order},
+    builder::{Files, Log},
+    pod::{Asked, Report, label, report},
 };
 use weir_images::{Images, Proxy, Source, certificates};
-use weir_kubeio::Error;
 
 /// What is built, and where its digest is reported
 #[derive(Debug, clap::Args)]
@@ -73,26 +56,16 @@ pub struct BuildImage {
 const LARGEST_FILE: u64 = 4 << 20;
 /// Files of a folder: keys of one ConfigMap or Secret.
 const MOST_FILES: usize = 500;
-/// A rendered MachineConfig, unpacked: far above what an API server takes.
-const LARGEST_CONFIG: u64 = 64 << 20;
 /// What Kubernetes keeps of a container's last words ("Determine the reason for pod failure").
 const LAST_WORDS: usize = 4_096;
 /// Certificates of the API server and of the cluster's own registry.
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
 /// Where images with buildah have a volume for it, below the home folder.
 const STORAGE: &str = ".local/share/containers";
-const FIELD_MANAGER: &str = "weir-build-image";
 /// The image is there: its digest is worth some patience with an API server that is being updated.
 const ANSWERS: Duration = Duration::from_mins(2);
 const REPORTS: u32 = 5;
 const REPORT_PAUSE: Duration = Duration::from_secs(2);
-
-fn label(text: &str) -> Result<(String, String), String> {
-    match text.split_once('=') {
-        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
-        _ => Err(format!("{text:?} is not key=value")),
-    }
-}
 
 impl BuildImage {
     /// Builds, pushes and reports.
@@ -118,68 +91,59 @@ impl BuildImage {
     }
 
     async fn build(&self) -> Result<()> {
-        let order = self.order()?;
+        let asked = self.asked();
+        let order = asked.order(&self.mounted()?, Log::to(|line| eprintln!("{line}"))).map_err(|why| anyhow!(why))?;
         let mut source = Source { proxy: Proxy::from_environment()?, ..Source::default() };
         certificates::add_folder(&mut source.trust, Path::new(ACCOUNT), None)?;
         let folder = folder(std::env::home_dir().map(|home| home.join(STORAGE)))?;
         let buildah = Buildah::find(folder.path(), Images::new(source)).await?;
         let image = buildah.build(order).await.map_err(|why| anyhow!(why))?;
-        self.report(&image).await.with_context(|| format!("{image} is pushed, and its digest cannot be reported"))
+        self.report(&asked.report, &image)
+            .await
+            .with_context(|| format!("{image} is pushed, and its digest cannot be reported"))
     }
 
-    fn order(&self) -> Result<Order> {
-        let at = |below: &str| self.input.join(below);
-        let file = |below: &str| bounded(&at(below)).with_context(|| format!("reading {}", at(below).display()));
-        let optional = |below: &str| if at(below).exists() { file(below).map(Some) } else { Ok(None) };
-        let folder = |below: &str| if at(below).exists() { files(&at(below)) } else { Ok(Files::new()) };
-        let containerfile = String::from_utf8(file("containerfile/Containerfile")?);
-        let packed = "machineconfig/machineconfig.json.gz";
-        Ok(Order {
-            rendered: Arc::new(unpacked(&file(packed)?).with_context(|| at(packed).display().to_string())?),
-            containerfile: containerfile.ok().context("the Containerfile is no UTF-8 text")?,
+    fn asked(&self) -> Asked {
+        let labels = self.labels.iter().cloned().collect();
+        Asked {
+            input: self.input.display().to_string(),
             base: self.base.clone(),
-            pull_secret: optional("pull/config.json")?.map(|text| login("pull", text)),
-            push_secret: login("push", file("push/config.json")?),
             push_spec: self.push_spec.clone(),
-            inputs: Inputs {
-                trust_bundle: optional("trust/openshift-config-user-ca-bundle.crt")?,
-                policy: optional("policy/policy.json")?,
-                registries: optional("registries/registries.conf")?,
-                entitlement: folder("entitlement")?,
-                yum_repositories: folder("yum-repos")?,
-                gpg_keys: folder("gpg")?,
-            },
-            log: Log::to(|line| eprintln!("{line}")),
-        })
+            report: Report { namespace: self.namespace.clone(), map: self.digest_configmap.clone(), labels },
+        }
+    }
+
+    /// Everything that is mounted, by path.
+    fn mounted(&self) -> Result<Files> {
+        let reading = || format!("reading {}", self.input.display());
+        let mut found = Files::new();
+        for entry in std::fs::read_dir(&self.input).with_context(reading)? {
+            let folder = entry.with_context(reading)?.path();
+            if folder.is_dir() {
+                let inside = files(&folder)?.into_iter();
+                found.extend(inside.map(|(name, content)| (folder.join(name).display().to_string(), content)));
+            }
+        }
+        Ok(found)
     }
 
     /// Writes the digest into the ConfigMap, which may have been made for it.
-    async fn report(&self, image: &str) -> Result<()> {
-        let digest = image.rsplit_once('@').map(|(_, digest)| digest).unwrap_or_default();
-        let labels: BTreeMap<&String, &String> = self.labels.iter().map(|(key, value)| (key, value)).collect();
-        let object = json!({
-            "apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": self.digest_configmap, "labels": labels},
-            "data": {"digest": digest},
-        });
+    async fn report(&self, to: &Report, image: &str) -> Result<()> {
         let client = reach::connect(self.cluster.config().await?, "build-image", ANSWERS).await?;
-        let api: Api<ConfigMap> = Api::namespaced(client, &self.namespace);
-        let name = &self.digest_configmap;
         for left in (0..REPORTS).rev() {
-            let parameters = PatchParams::apply(FIELD_MANAGER).force();
-            match api.patch(name, &parameters, &Patch::Apply(&object)).await {
-                Ok(_) => break,
-                Err(cause) => {
-                    let error = Error::new::<ConfigMap>("applying", name, cause);
-                    // What the server refuses, it refuses again.
-                    if left == 0 || error.code().is_some_and(|code| (400..500).contains(&code)) {
-                        return Err(error.into());
-                    }
+            match report(&client, to, image).await {
+                Ok(()) => break,
+                // What the server refuses, it refuses again.
+                Err(error) if left == 0 || error.code().is_some_and(|code| (400..500).contains(&code)) => {
+                    return Err(error.into());
+                }
+                Err(error) => {
                     eprintln!("{error}; trying again");
                     sleep(REPORT_PAUSE).await;
                 }
             }
         }
-        eprintln!("{digest} is in ConfigMap {}/{name}", self.namespace);
+        eprintln!("the digest is in ConfigMap {}/{}", to.namespace, to.map);
         Ok(())
     }
 }
@@ -220,23 +184,6 @@ pub(super) fn files(folder: &Path) -> Result<Files> {
         found.insert(name, content);
     }
     Ok(found)
-}
-
-/// A docker config as a Secret.
-pub(super) fn login(name: &str, text: Vec<u8>) -> Secret {
-    let mut secret = Secret { type_: Some(SECRET_TYPE.to_owned()), ..Secret::default() };
-    secret.metadata.name = Some(name.to_owned());
-    secret.data = Some(BTreeMap::from([(SECRET_KEYS[0].to_owned(), ByteString(text))]));
-    secret
-}
-
-/// The rendered MachineConfig: JSON, compressed, in base64.
-fn unpacked(text: &[u8]) -> Result<MachineConfig> {
-    let packed = STANDARD.decode(text.trim_ascii()).ok().context("it is not in base64")?;
-    let mut json = Vec::new();
-    GzDecoder::new(packed.as_slice()).take(LARGEST_CONFIG + 1).read_to_end(&mut json).context("unpacking it")?;
-    ensure!(json.len() as u64 <= LARGEST_CONFIG, "it unpacks to more than {LARGEST_CONFIG} bytes");
-    Ok(serde_json::from_slice(&json)?)
 }
 
 /// Writes them where a kubelet looks for them; elsewhere there is no such file, and nothing is written.

@@ -18,9 +18,10 @@ fn options(text: &str) -> BTreeSet<String> {
     names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
 }
 
-/// The options that a help lists, each at the beginning of a line.
+/// The options that a help lists, each at the beginning of a line, and their other names.
 fn listed(help: &str) -> BTreeSet<String> {
-    let lines = help.lines().map(str::trim_start).filter(|line| line.starts_with('-'));
+    let lines = help.lines().map(str::trim_start);
+    let lines = lines.filter(|line| line.starts_with('-') || line.starts_with("[alias: "));
     lines.flat_map(|line| options(line.split("  ").next().unwrap_or_default())).collect()
 }
 

@@ -147,6 +147,23 @@ fn signatures(kubectl: &Kubectl, at: (&Path, &Path)) -> Result<()> {
     Ok(())
 }
 
+/// The same objects as a must-gather holds them: one file each, by kind.
+fn gathered(folder: &Path, dump: &Value) -> Result<()> {
+    let image = folder.join("quay-io-sha256-1");
+    for item in dump["items"].as_array().into_iter().flatten() {
+        let field = |name: &str| item["metadata"][name].as_str();
+        let kind = item["kind"].as_str().context("a kind")?.to_lowercase();
+        let at = match field("namespace") {
+            Some(namespace) => image.join("namespaces").join(namespace).join(kind),
+            None => image.join("cluster-scoped-resources").join(kind),
+        };
+        fs::create_dir_all(&at)?;
+        fs::write(at.join(format!("{}.yaml", field("name").context("a name")?)), item.to_string())?;
+    }
+    fs::write(folder.join("event-filter.html"), "<html></html>")?;
+    Ok(())
+}
+
 /// What the commands say of the same objects when another operator made them.
 fn taking_over(kubectl: &Kubectl, folder: &Path) -> Result<()> {
     let kinds = "controllerconfig,machineconfig,mcp,kubeletconfig,featuregate,clusterversion,imagedigestmirrorset,osimagestream,containerruntimeconfig,\
@@ -160,6 +177,9 @@ fn taking_over(kubectl: &Kubectl, folder: &Path) -> Result<()> {
     let equal = weir(folder, &arguments)?;
     ensure!(equal.status.code() == Some(0), "{}", text(&equal));
     ensure!(text(&equal).contains("it takes over without a write"), "{}", text(&equal));
+    gathered(&folder.join("must-gather"), &dump)?;
+    let offline = weir(folder, &["explain", "take-over", "--from", "must-gather", "--release", "oci:payload"])?;
+    ensure!(text(&offline) == text(&equal), "{}", text(&offline));
     let items = dump["items"].as_array_mut().context("items")?;
     let config = items.iter_mut().find(|item| item["metadata"]["name"] == "00-worker").context("00-worker")?;
     let files = config["spec"]["config"]["storage"]["files"].as_array_mut().context("files")?;
