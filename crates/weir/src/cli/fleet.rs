@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use k8s_openapi::api::core::v1::Node;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::pending,
     time::Duration,
 };
 use tokio::time::sleep;
@@ -89,15 +90,21 @@ impl Fleet {
 
 /// Reports once when all nodes have joined.
 async fn tell(nodes: &Cache<Node>, machines: &[Machine]) {
+    joined(nodes, machines).await;
+    match machines.len() {
+        1 => eprintln!("the node has joined"),
+        nodes => eprintln!("all {nodes} nodes have joined"),
+    }
+    pending::<()>().await;
+}
+
+/// Waits until all nodes are there. What was listed before it began to listen counts, too.
+async fn joined(nodes: &Cache<Node>, machines: &[Machine]) {
     let mut changes = nodes.changes();
-    let mut told = false;
-    while changes.changed().await.is_ok() {
-        if !told && nodes.is_synced() && machines.iter().all(|machine| nodes.get(&machine.name).is_some()) {
-            told = true;
-            match machines.len() {
-                1 => eprintln!("the node has joined"),
-                nodes => eprintln!("all {nodes} nodes have joined"),
-            }
+    let all = || nodes.is_synced() && machines.iter().all(|machine| nodes.get(&machine.name).is_some());
+    while !all() {
+        if changes.changed().await.is_err() {
+            pending::<()>().await;
         }
     }
 }
@@ -126,5 +133,40 @@ async fn missing(pools: &Cache<MachineConfigPool>, machines: &[Machine]) {
         if changes.changed().await.is_err() {
             return;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kube::{
+        Api, Client,
+        api::{ObjectMeta, PostParams},
+    };
+    use tokio::time::timeout;
+    use weir_apiserver::{ApiServer, Settings};
+
+    /// Far longer than it takes.
+    const LONG: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn nodes_that_were_listed_before_anybody_asked_have_joined() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let server = ApiServer::new(Settings::default()).unwrap();
+            let client = Client::new(server.service(), "default");
+            let machines = Machine::of_pool("worker", 1);
+            let metadata = ObjectMeta { name: Some(machines[0].name.clone()), ..ObjectMeta::default() };
+            let node = Node { metadata, ..Node::default() };
+            Api::all(client.clone()).create(&PostParams::default(), &node).await.unwrap();
+            let nodes = Cache::<Node>::new();
+            let mut changes = nodes.changes();
+            let filling = tokio::spawn(nodes.clone().fill(client));
+            while !nodes.is_synced() {
+                changes.changed().await.unwrap();
+            }
+            timeout(LONG, joined(&nodes, &machines)).await.unwrap();
+            filling.abort();
+        });
     }
 }
