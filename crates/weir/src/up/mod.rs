@@ -271,14 +271,11 @@ async fn watch(up: &Up, context: &Context, builder: &dyn Builder, display: &mut 
     let mut changes = context.cluster.configuration_changes();
     let mut told = false;
     loop {
-        let next = changes.iter_mut().map(|change| Box::pin(async { change.changed().await.is_ok() }));
-        if !select_all(next).await.0 {
-            return;
-        }
+        // What was listed before this began to listen is no change.
         for pool in &context.cluster.pools.all() {
             display.show(pool);
         }
-        if !told && is_updated(&up.nodes, context) {
+        if !told && context.cluster.is_configuration_synced() && is_updated(&up.nodes, context) {
             told = true;
             display.say("every pool is updated");
             if up.until == Some(Until::Updated) {
@@ -286,6 +283,10 @@ async fn watch(up: &Up, context: &Context, builder: &dyn Builder, display: &mut 
             }
             // Which one it is is found out, and said, when there is nothing else to do.
             builder.ability().await;
+        }
+        let next = changes.iter_mut().map(|change| Box::pin(async { change.changed().await.is_ok() }));
+        if !select_all(next).await.0 {
+            return;
         }
     }
 }
