@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use weir_ignition::diff::{Change, Contents, State};
 use weir_rules::{
     render::changes::{Changes, FieldChange, changes},
-    world::World,
+    world::{World, generated::difference::holds_logins},
 };
 
 /// Show what differs between two configurations of machines
@@ -39,8 +39,6 @@ pub struct Diff {
 const AROUND: usize = 3;
 /// After this, a difference of long texts may be shown longer than it is.
 const THOROUGH: Duration = Duration::from_secs(1);
-/// Every file with logins contains this.
-const LOGINS: &str = "\"auth";
 
 impl Diff {
     pub(super) fn run(&self) -> Result<Outcome> {
@@ -151,7 +149,7 @@ fn lines(before: &Contents, after: &Contents) -> String {
     };
     match texts {
         Some((before, after)) if before == after => String::new(),
-        Some((before, after)) if before.contains(LOGINS) || after.contains(LOGINS) => {
+        Some((before, after)) if holds_logins(before) || holds_logins(after) => {
             "  (lines are not shown: it holds logins)\n".to_owned()
         }
         Some((before, after)) => {
@@ -172,7 +170,7 @@ fn data(from: &str, to: &str, found: &Changes) -> Value {
         state.as_ref().map(|state| {
             let contents = match &state.contents {
                 Contents::None => Value::Null,
-                Contents::Text(text) if text.contains(LOGINS) => json!({"hidden": "it holds logins"}),
+                Contents::Text(text) if holds_logins(text) => json!({"hidden": "it holds logins"}),
                 Contents::Text(text) => json!({ "text": text }),
                 Contents::Binary(bytes) => json!({ "bytes": bytes.len() }),
                 Contents::Remote(url) => json!({ "source": url }),

@@ -120,13 +120,19 @@ fn in_list(place: &str, there: &[Value], ours: &[Value]) -> Option<Difference> {
     Some(Difference { place: place.to_owned(), line: None })
 }
 
+/// Whether a file's text holds logins, so that none of its lines is shown (R-DIFFERENCE-4).
+#[must_use]
+pub fn holds_logins(text: &str) -> bool {
+    text.contains(LOGINS)
+}
+
 fn of_text(place: &str, there: &str, ours: &str) -> Difference {
     let lines = |text: &str| text.split('\n').map(str::to_owned).collect::<Vec<_>>();
     let (first, second) = (lines(there), lines(ours));
     let same = first.iter().zip(&second).take_while(|(a, b)| a == b).count();
     let shown = |line: &String| line.chars().take(SHOWN).collect::<String>();
     let texts = first.get(same).zip(second.get(same)).map(|(a, b)| (shown(a), shown(b)));
-    let texts = texts.filter(|_| !there.contains(LOGINS) && !ours.contains(LOGINS));
+    let texts = texts.filter(|_| !holds_logins(there) && !holds_logins(ours));
     Difference { place: place.to_owned(), line: Some(Line { number: same + 1, texts }) }
 }
 
