@@ -1,11 +1,10 @@
 //! Which image is built on.
 //!
-//! R-BASE-1 The base is the OS image of the pool's rendered MachineConfig: rendering has asked which stream the pool
-//! gets, and nobody asks twice.
-//! R-BASE-2 While the pool gets a stream with another image than the rendered MachineConfig has, rendering is about to
-//! follow: nothing is begun on an image that is going. A MachineConfig that names an image of its own is followed as it
-//! is.
-//! R-BASE-3 The extensions image goes with the base; without one no packages can be installed.
+//! R-BASE-1 The base is the OS image of the pool's rendered MachineConfig: rendering has already decided which stream
+//! the pool gets, and it is not decided a second time.
+//! R-BASE-2 While the rendered MachineConfig still has another image than the pool's stream, rendering is about to catch
+//! up, and no build starts on the image that is about to be replaced. An image that a MachineConfig sets is used as it is.
+//! R-BASE-3 The extensions image belongs to the base; without one no packages can be installed.
 //!
 //! Source: `pkg/controller/build/buildrequest` of github.com/openshift/machine-config-operator.
 
@@ -42,7 +41,7 @@ pub enum BaseReason {
 /// Why there is no base to build on.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoBase {
-    /// Rendering has not followed yet.
+    /// Rendering has not caught up yet.
     #[error(
         "the pool gets stream {stream} with image {wanted}, and {config} still has {found}: waiting for the pool to be rendered"
     )]
@@ -64,7 +63,7 @@ pub enum NoBase {
 /// The base of a pool's image. `overridden` is whether one of the MachineConfigs that it is rendered from names an image.
 ///
 /// # Errors
-/// While rendering has not followed the stream.
+/// While rendering has not caught up with the stream.
 pub fn base(rendered: &MachineConfig, stream: &ResolvedStream, overridden: bool) -> Result<Base, NoBase> {
     let set = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
     let config = rendered.metadata.name.clone().unwrap_or_default();

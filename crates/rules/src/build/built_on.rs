@@ -1,11 +1,11 @@
 //! Which stream the OS image of a pool is built on.
 //!
-//! R-BUILT-ON-1 What counts is the image that the pool's nodes are told: its base is the OS image of the rendered MachineConfig that a
-//! MachineOSBuild with this image names. An image that was brought along has no base that is known.
+//! R-BUILT-ON-1 What counts is the image that the pool's nodes are given: its base is the OS image of the rendered MachineConfig that
+//! the MachineOSBuild of this image names. The base of a pre-built image is not known.
 //! R-BUILT-ON-2 The stream is the one that has this base now. Without one, the base is of another release, or a MachineConfig names it.
-//! R-BUILT-ON-3 An image has to be built anew when its stream is one that the release no longer carries, or when its base is not what the
-//! pool is rendered with. The second is under way by itself; the first takes a user who names another stream, except where pools follow
-//! the only one.
+//! R-BUILT-ON-3 An image has to be rebuilt when its stream is one that the release no longer carries, or when its base is not what the
+//! pool is rendered with. The second happens by itself; the first needs a user who names another stream, unless pools follow the only
+//! stream there is.
 //!
 //! All of this is ours.
 
@@ -25,7 +25,7 @@ pub struct BuiltOn {
     pub image: String,
     /// Its base.
     pub base: Base,
-    /// Why it has to be built anew; absent when it need not.
+    /// Why it has to be rebuilt; absent when it need not be.
     pub going: Option<Going>,
 }
 
@@ -36,11 +36,11 @@ pub enum Base {
     Stream(String),
     /// An image that no stream has: its pull spec.
     Image(String),
-    /// It was brought along, or what it was built for is gone.
+    /// It is a pre-built image, or what it was built for is gone.
     Unknown,
 }
 
-/// Why an image has to be built anew.
+/// Why an image has to be rebuilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Going {
     /// The release no longer carries its stream.
@@ -74,7 +74,7 @@ pub fn built_on(world: &World, pool: &PoolView<'_>) -> Option<BuiltOn> {
     let is_retained = |name: &str| streams.is_some_and(|object| retained(object).contains(name));
     let going = match &base {
         Base::Stream(name) if is_retained(name) => Some(Going::Retained),
-        // One that was brought along stays until a user asks for another.
+        // A pre-built image stays until a user asks for another.
         Base::Unknown if pinned(world, pool.object).is_some() => None,
         _ => (wanted.is_some() && found != wanted).then_some(Going::Behind),
     };

@@ -2,10 +2,10 @@
 //!
 //! R-BUILDCONDITIONS-1 Five conditions, of which one at most is True: Prepared, Building, Failed, Interrupted, Succeeded.
 //! R-BUILDCONDITIONS-2 Failed, Interrupted and Succeeded are final: the API refuses every later change.
-//! R-BUILDCONDITIONS-3 A build goes forward only: prepared, building, final. What says the same, or less, is not written.
+//! R-BUILDCONDITIONS-3 A build goes forward only: prepared, building, final. A status that says the same, or an earlier state, is not written.
 //! R-BUILDCONDITIONS-4 A failed build says which step failed and what it last printed, until a build succeeds. (The
 //! reference says that it failed.)
-//! R-BUILDCONDITIONS-5 What changed stands at the end; the time moves with the status.
+//! R-BUILDCONDITIONS-5 A condition that changed moves to the end of the list; its transition time changes with its status only.
 //!
 //! Source: `pkg/apihelpers` and `pkg/controller/build` of github.com/openshift/machine-config-operator; "MachineOSBuild"
 //! of the API reference.
@@ -21,7 +21,7 @@ use weir_api::{
 /// How far a build is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum State {
-    /// Nobody has begun.
+    /// Nothing has started.
     Initial,
     /// Its Job is there.
     Prepared,
@@ -92,7 +92,7 @@ pub fn conditions(before: &[MetaCondition], state: State, detail: Option<&str>, 
     all
 }
 
-/// Makes the list say it (R-BUILDCONDITIONS-5).
+/// Puts a condition into the list (R-BUILDCONDITIONS-5).
 pub(super) fn set(
     all: &mut Vec<MetaCondition>,
     type_: &str,

@@ -1,16 +1,16 @@
 //! The steps of a build, as a Containerfile.
 //!
-//! R-CONTAINERFILE-1 A stage `configs` on the base holds the rendered MachineConfig's files and units. An image of a real
-//! operating system brings the programs that lay them down and commit the result; on others an archive of them is unpacked, with
-//! the same result on disk.
-//! R-CONTAINERFILE-2 Packages of extensions and kernel come from the extensions image, which is there during that step
+//! R-CONTAINERFILE-1 A stage `configs` on the base holds the rendered MachineConfig's files and units. The image of a real
+//! operating system has the programs that write them and commit the result; on others an archive of them is unpacked, with the same
+//! result on disk.
+//! R-CONTAINERFILE-2 Packages of extensions and kernel come from the extensions image, which is mounted during that step
 //! only.
 //! R-CONTAINERFILE-3 The administrator's certificates are trusted from then on.
 //! R-CONTAINERFILE-4 Labels say pool, rendered MachineConfig and base.
 //! R-CONTAINERFILE-5 The user's Containerfile follows word for word: the first one for every architecture. It begins with
 //! `FROM configs AS final`, or goes on in that stage.
-//! R-CONTAINERFILE-6 Whether the base brings the programs is seen when it has been pulled, by the first of them. When it does
-//! not, what comes before the labels is replaced; packages cannot be installed then, which is said.
+//! R-CONTAINERFILE-6 Whether the base has the programs is known once it has been pulled: the first of them is looked for. When it is
+//! missing, the steps before the labels are replaced; packages cannot be installed then, and the build says so.
 //!
 //! Source: `pkg/controller/build/buildrequest` of github.com/openshift/machine-config-operator.
 
@@ -74,11 +74,11 @@ pub mod label {
 }
 
 const CURRENT: &str = "/etc/machine-config-daemon/currentconfig";
-/// The program that lays files and units down. A base that has it has the others too.
+/// The program that writes files and units. A base that has it has the others too.
 pub const IGNITION: &str = "/usr/lib/dracut/modules.d/30ignition/ignition";
 /// How the labels begin.
 const LABELS: &str = "LABEL machineconfig=";
-/// How packages are got at.
+/// How the packages are reached.
 const PACKAGES: &str = "--mount=type=bind,from=";
 const REPOSITORY: &str = "/etc/yum.repos.d/coreos-extensions.repo";
 const MOUNT: &str = "/tmp/mco-extensions/os-extensions-content";
@@ -112,7 +112,7 @@ fn by_files(image: &str) -> String {
     format!("FROM {image} AS configs\nADD {} /\n", context::ROOT)
 }
 
-/// Why a Containerfile cannot do without programs of the base.
+/// Why a Containerfile needs the programs of the base.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NeedsPrograms {
     /// It installs packages.
@@ -120,7 +120,7 @@ pub enum NeedsPrograms {
         "the base image has no {IGNITION}, and so none of the programs that install extensions and kernel types: remove those from the pool's MachineConfigs, or build on an image of a real operating system"
     )]
     Packages,
-    /// It was made by somebody else.
+    /// It was not generated here.
     #[error(
         "the base image has no {IGNITION}, and the Containerfile, which needs it, has no line {LABELS:?} up to which it could be replaced"
     )]
@@ -130,7 +130,7 @@ pub enum NeedsPrograms {
 /// A Containerfile of [`containerfile`] for a base without programs, whichever base it was made for (R-CONTAINERFILE-6).
 ///
 /// # Errors
-/// When it cannot do without.
+/// When it needs them.
 pub fn without_programs(text: &str) -> Result<String, NeedsPrograms> {
     let all = instructions(text);
     let labels = all.iter().find(|found| found.line_starts(LABELS)).ok_or(NeedsPrograms::Foreign)?.line;
@@ -232,7 +232,7 @@ fn kernel(wanted: Kernel) -> String {
     )
 }
 
-/// Folders of services that are to be there at boot, and not as an extension left them.
+/// Folders of services that are created at boot, instead of as an extension left them.
 fn state_folders() -> Vec<String> {
     let folders = ["/var/log/usbguard 0755", "/var/lib/ipsec 0700", "/var/lib/ipsec/nss 0700"];
     let lines: Vec<String> = folders.iter().map(|folder| format!("d {folder} root root - -")).collect();

@@ -1,15 +1,15 @@
 //! What is counted of builds as it happens.
 //!
-//! R-COUNTED-1 A change between two looks is counted. What is there at the first look happened before, and whoever looked then has
-//! counted it.
+//! R-COUNTED-1 A change between two observations is counted. What the first observation finds happened earlier, and was counted by
+//! whoever observed it then.
 //! R-COUNTED-2 The end of a build is counted once, with the time since the build was made; also of a build that was made and ended
-//! between two looks. An image that is used again or was brought along was not built. (The reference counts a failure again with every
+//! between two observations. An image that is reused, or that was pre-built, is not counted. (The reference counts a failure again with every
 //! try to write it.)
-//! R-COUNTED-3 With a build that succeeds its image is pushed, with one that fails it is not, and the time is that since its Job was made.
+//! R-COUNTED-3 A build that succeeds has pushed its image, one that fails has not; the time is counted from the creation of its Job.
 //! (The reference counts a push that failed with the first try, though a later one may succeed.)
-//! R-COUNTED-4 A try of a Job that fails is counted as long as another one follows.
-//! R-COUNTED-5 A Job that is made ends the wait of its build, which is since the build was made.
-//! R-COUNTED-6 For every pool it is counted how often it is rendered to something else.
+//! R-COUNTED-4 A failed try of a Job is counted as a retry when another one follows.
+//! R-COUNTED-5 A build waits from its creation to that of its Job.
+//! R-COUNTED-6 Each change of a pool's rendered configuration is counted.
 //!
 //! Source: `pkg/controller/build/metrics.go` of github.com/openshift/machine-config-operator.
 
@@ -23,7 +23,7 @@ use k8s_openapi::{api::batch::v1::Job, apimachinery::pkg::apis::meta::v1::Time};
 use std::collections::BTreeMap;
 use weir_api::{MachineConfigPool, MachineOSBuild, keys::build::TARGET_POOL};
 
-/// What was seen at one look.
+/// What one observation found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Look {
     /// Builds by uid.
@@ -78,7 +78,7 @@ pub enum Amount {
 }
 
 impl Look {
-    /// A look at these objects. `jobs` are those that build images.
+    /// Observes these objects. `jobs` are those that build images.
     #[must_use]
     pub fn at<'a>(
         pools: impl IntoIterator<Item = &'a MachineConfigPool>,
@@ -116,7 +116,7 @@ impl Look {
         Self { pools: pools.collect(), builds: builds.collect() }
     }
 
-    /// What happened since an earlier look; absent for the first one.
+    /// What happened since an earlier observation; absent for the first one.
     #[must_use]
     pub fn since(&self, before: Option<&Self>, now: Timestamp) -> Vec<Counted> {
         let Some(before) = before else { return Vec::new() };

@@ -2,8 +2,8 @@
 //!
 //! R-DOCUMENTS-1 What COPY and ADD take from here-documents are files beside the Containerfile, with the same name and mode. Flags
 //! and other sources stay.
-//! R-DOCUMENTS-2 Variables in a here-document are not expanded then, so that `$` is refused unless its word is quoted.
-//! R-DOCUMENTS-3 Those of RUN are left alone where the builder reads them, and refused where it does not.
+//! R-DOCUMENTS-2 Variables in a here-document are not expanded then, so `$` is refused unless the delimiter is quoted.
+//! R-DOCUMENTS-3 Here-documents of RUN are left alone where the builder reads them, and refused where it does not.
 //!
 //! Source: the Dockerfile reference, <https://docs.docker.com/reference/dockerfile/#here-documents>; buildah reads them since 1.33,
 //! see `CHANGELOG.md` of github.com/containers/buildah.

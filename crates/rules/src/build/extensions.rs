@@ -1,10 +1,10 @@
 //! Which packages extensions and kernel types are.
 //!
-//! R-EXTENSIONS-1 An extension is a list of packages; order and repetitions stay. One that is not known is refused, with
-//! all others.
-//! R-EXTENSIONS-2 A kernel type other than the default replaces the packages of the kernel that is installed. Nothing and
-//! `default` ask for nothing.
-//! R-EXTENSIONS-3 Large pages exist on one architecture, which is that of the base image.
+//! R-EXTENSIONS-1 An extension is a list of packages; order and repetitions are kept. Unknown extensions are refused, all in
+//! one message.
+//! R-EXTENSIONS-2 A kernel type other than the default replaces the packages of the kernel that is installed. An empty value and
+//! `default` change nothing.
+//! R-EXTENSIONS-3 The kernel with 64 KiB pages exists for one architecture, which the base image has to have.
 //! R-EXTENSIONS-4 Packages come from the extensions image: asking for any without one is refused. (The reference leaves
 //! them out without a word.)
 //!
@@ -24,13 +24,13 @@ const EXTENSIONS: [(&str, &[&str]); 7] = [
     ("sandboxed-containers", &["kata-containers"]),
     ("sysstat", &["sysstat"]),
 ];
-/// The architecture with large pages, as Go calls it.
+/// The architecture that has a kernel with large pages, as Go calls it.
 const LARGE_PAGES: &str = "arm64";
 
 /// A kernel that is not the default one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kernel {
-    /// With bounded delays.
+    /// The real-time kernel.
     Realtime,
     /// With pages of 64 KiB.
     LargePages,
@@ -51,7 +51,7 @@ pub enum Uninstallable {
     /// Extensions that are not known.
     #[error("invalid extensions found: [{}]; known are: {}", .0.join(" "), known().join(", "))]
     Unknown(Vec<String>),
-    /// A kernel type that is none.
+    /// A kernel type that does not exist.
     #[error("invalid kernelType {0:?}; known are: default, realtime, 64k-pages")]
     KernelType(String),
     /// Large pages on another architecture.

@@ -3,9 +3,9 @@
 //! R-IDENTITY-1 A build is called after its MachineOSConfig and a hash of what goes into it: the pool's configuration
 //! with its sources, the spec of the MachineOSConfig, and images and release version of the rendered MachineConfig. What
 //! is in Secrets does not count.
-//! R-IDENTITY-2 No list of Containerfiles and an empty one are told apart.
+//! R-IDENTITY-2 A missing list of Containerfiles and an empty one give different names.
 //! R-IDENTITY-3 A build carries pool, rendered MachineConfig and MachineOSConfig as labels, and so do the objects that
-//! are made for it, with its own name besides. Their names are its name with a word before it.
+//! are made for it, with the build's name in addition. Their names are its name with a prefix.
 //! R-IDENTITY-4 Its image is pushed where the MachineOSConfig says, with the build's name in place of the tag.
 //!
 //! Source: `pkg/controller/build/buildrequest` of github.com/openshift/machine-config-operator.
@@ -102,7 +102,7 @@ impl Made {
     }
 }
 
-/// The build that a pool's configuration, a MachineOSConfig and a rendered MachineConfig amount to.
+/// The build for a pool's configuration, a MachineOSConfig and a rendered MachineConfig.
 ///
 /// # Errors
 /// When they do not belong together yet.
@@ -137,7 +137,7 @@ pub fn build_of(
     Ok(build)
 }
 
-/// The name alone.
+/// Only the name.
 ///
 /// # Errors
 /// As [`build_of`].
@@ -259,7 +259,7 @@ fn configuration(configuration: Option<&PoolConfiguration>) -> Value {
     Value::Object(fields)
 }
 
-/// Fields of a reference that say something.
+/// Fields of a reference that are not empty.
 fn reference(reference: &ObjectReference) -> Map<String, Value> {
     let fields = [
         ("apiVersion", &reference.api_version),

@@ -1,16 +1,16 @@
 //! What a build reads, as objects: ConfigMaps and Secrets that live as long as it.
 //!
 //! R-INPUTS-1 The Containerfile, the rendered MachineConfig, the logins to pull and to push with. Names and labels are those of
-//! R-IDENTITY, so that whoever knows the one operator's builds knows the other's.
+//! R-IDENTITY, so that either operator recognises the builds of the other.
 //! R-INPUTS-2 The administrator's certificates, the policy for signatures and the configuration of registries are there when the
 //! cluster, or the rendered MachineConfig, has them; without them there is no object and nothing is mounted. (The reference mounts
 //! a file that may not be there.)
-//! R-INPUTS-3 Each belongs to the MachineOSBuild until its Job is there, and to the Job from then on, so that nothing outlives
+//! R-INPUTS-3 Each is owned by the MachineOSBuild until its Job exists, and by the Job from then on, so that nothing outlives
 //! them.
-//! R-INPUTS-4 What is there already under such a name counts only when it belongs to this build; else it is replaced. (In the
-//! reference an older one is used.)
-//! R-INPUTS-5 The ConfigMap for the digest is made empty, beside them: the Job may fill it, and make no other.
-//! R-INPUTS-6 What is too large for an object is an error that says so.
+//! R-INPUTS-4 An object that already exists under such a name is used only when it belongs to this build; otherwise it is replaced.
+//! (The reference uses the older one.)
+//! R-INPUTS-5 The ConfigMap for the digest is created empty with them: the Job may fill it, and may create no other.
+//! R-INPUTS-6 Content that is too large for an object is an error that says so.
 //!
 //! Source: `pkg/controller/build/buildrequest` of github.com/openshift/machine-config-operator.
 
@@ -73,7 +73,7 @@ pub struct Given<'a> {
     pub rendered: &'a MachineConfig,
     /// All steps.
     pub containerfile: &'a str,
-    /// What the base image is pulled with; absent when who runs the Job pulls as the cluster does.
+    /// What the base image is pulled with; absent when the Job's node pulls with the cluster's logins.
     pub pull: Option<&'a Secret>,
     /// What the image is pushed with.
     pub push: &'a Secret,

@@ -1,14 +1,14 @@
 //! The Job that builds an image, and what its pod may do.
 //!
-//! R-JOB-1 Name, labels, owner and number of tries are those of the reference, so that either operator goes on with the other's
-//! Jobs.
+//! R-JOB-1 Name, labels, owner and number of tries are those of the reference, so that either operator continues with the
+//! other's Jobs.
 //! R-JOB-2 Its pod copies the program out of weir's own image and runs it in an image that has buildah: the release's image of the
 //! machine config operator, or the one that is named for it.
 //! R-JOB-3 What the build reads is mounted below one folder, each thing in a folder of its own ([`mount`]). Only what is there is
 //! mounted.
-//! R-JOB-4 The pod has an account of its own, and a role that allows to see and to change the ConfigMap for this build's digest, and
-//! nothing else. The role goes with the Job. (The reference's pods may do whatever its builder may.)
-//! R-JOB-5 The pod's last lines are its message when it fails.
+//! R-JOB-4 The pod has an account of its own, and a role that allows reading and changing the ConfigMap for this build's digest, and
+//! nothing else. The role is deleted with the Job. (The reference's pods may do whatever its builder may.)
+//! R-JOB-5 When the pod fails, its last lines of output become its termination message.
 //! R-JOB-6 The cluster's proxy is passed on.
 //!
 //! Source: `pkg/controller/build/imagebuilder` of github.com/openshift/machine-config-operator; "Job" of the Kubernetes API
@@ -49,7 +49,7 @@ pub const INPUT: &str = "/input";
 const PATH: &str = "/program/weir";
 /// Where buildah of root, and of another user, keeps layers.
 const STORAGE: [&str; 2] = ["/var/lib/containers", "/home/build/.local/share/containers"];
-/// What a pod gets to end its work.
+/// Seconds that a pod gets to end its work.
 const GRACE_SECONDS: u32 = 10;
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// Label by which a Job, and those who look for its pods, know them.

@@ -1,10 +1,10 @@
 //! Which names and references cannot work although the API takes them, and what to write instead.
 //!
 //! R-LIMITS-1 Names that become values of labels, tags or names of Jobs are bounded: a pool's and a MachineOSConfig's.
-//! R-LIMITS-2 An image is pushed by tag and recorded by digest, and what may be recorded is narrower: at most one path
+//! R-LIMITS-2 An image is pushed by tag and recorded by digest, and the API is stricter about digests: at most one path
 //! element before the repository, lower case only, a host that is not an alias, and a length.
-//! R-LIMITS-3 One MachineOSConfig for a pool; of several the one with the pool's name counts, else the first by name.
-//! R-LIMITS-4 All that is wrong is said at once, on the MachineOSConfig, and nothing is begun.
+//! R-LIMITS-3 A pool has one MachineOSConfig; of several the one with the pool's name counts, else the first by name.
+//! R-LIMITS-4 Everything that is wrong is reported at once, on the MachineOSConfig, and no build starts.
 //!
 //! Source: `ImageTagFormat` and `ImageDigestFormat` in `machineconfiguration/v1` of github.com/openshift/api; "Labels" of
 //! the Kubernetes API reference.
@@ -24,7 +24,7 @@ pub const LONGEST_CONFIG: usize = LABEL - HASH - "build-".len();
 const LONGEST_SPEC: usize = 447;
 /// `@sha256:` and a hash.
 const DIGEST: usize = 72;
-/// A host that names of images are completed with, so that they are no longer what was written.
+/// Hosts that are completed to another name, so that the recorded pull spec would differ from the written one.
 const ALIASES: [&str; 2] = ["docker.io", "index.docker.io"];
 
 /// What cannot work.

@@ -1,9 +1,9 @@
 //! Whether a Secret can be used to log in to registries, and the one form in which builds get it.
 //!
 //! R-BUILDLOGINS-1 Its type is one of the two for logins, it has the key of that type with something in it, and not the key of
-//! the other. Each fault says what it is.
-//! R-BUILDLOGINS-2 A build gets a copy: logins by registry, in the newer form, whichever the user's Secret has. Later changes of the
-//! user's do not reach a build that has begun.
+//! the other. Each fault has its own message.
+//! R-BUILDLOGINS-2 A build gets a copy: logins by registry, in the newer form, whichever form the user's Secret has. Later changes
+//! of that Secret do not reach a build that has started.
 //!
 //! Source: "Secret types" of the Kubernetes documentation; `pkg/secrets` of
 //! github.com/openshift/machine-config-operator.
@@ -33,7 +33,7 @@ pub struct BadLogins {
 /// The logins of a Secret, as a docker config.
 ///
 /// # Errors
-/// When it is none that can be used.
+/// When it cannot be used.
 pub fn logins(secret: &Secret) -> Result<Vec<u8>, BadLogins> {
     let name = secret.metadata.name.clone().unwrap_or_default();
     let config = read(secret).map_err(|why| BadLogins { name, why })?;

@@ -1,13 +1,12 @@
 //! What a build's Job left: a digest that can be believed, or why there is none.
 //!
-//! R-OUTCOME-1 A failed build says why its first try failed, in the pod's own words: what the container that failed printed last.
-//! Later tries are counted, and the last one is told if it failed otherwise. What the first try said is kept, since its pod may
+//! R-OUTCOME-1 A failed build says why its first try failed, in the pod's own words: the last output of the failed container.
+//! Later tries are counted, and the last one is quoted if it failed for another reason. The first reason is kept, since its pod may
 //! be gone by the end.
-//! R-OUTCOME-2 The digest is that in the build's ConfigMap, when it has this build's labels and the form of a digest.
-//! R-OUTCOME-3 Whoever may write ConfigMaps could put another digest there. It is believed only when the image of that digest, as the
-//! registry has it, says of itself that it was built for this pool, from this rendered MachineConfig, on this base. (The reference
-//! believes it.)
-//! R-OUTCOME-4 A Job that is gone before it was done was deleted: its build is interrupted, and says how to get another one.
+//! R-OUTCOME-2 The digest is read from the build's ConfigMap, which must have this build's labels; the value must be a digest.
+//! R-OUTCOME-3 Whoever may write ConfigMaps could put another digest there. It is trusted only when the labels of that image, read from
+//! the registry, say that it was built for this pool, from this rendered MachineConfig, on this base. (The reference trusts it.)
+//! R-OUTCOME-4 A Job that disappears before it is done was deleted: its build is interrupted, and says how to get another one.
 //!
 //! Source: "Pod" and "Job" of the Kubernetes API reference; `pkg/controller/build/imagebuilder` of
 //! github.com/openshift/machine-config-operator.

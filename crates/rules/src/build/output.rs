@@ -1,26 +1,26 @@
-//! What is told of a build that failed.
+//! What is reported of a build that failed.
 //!
-//! R-OUTPUT-1 The step that failed, and the last lines that were said, word for word. Lines that are too long are cut, what a terminal
-//! would act upon is left out.
-//! R-OUTPUT-2 What is secret is never shown, not in the lines that are told while it works either.
-//! R-OUTPUT-3 However much is said, what is kept and told is bounded: it goes into conditions and events.
+//! R-OUTPUT-1 The step that failed, and the last lines of output, verbatim. Lines that are too long are cut, and control characters
+//! are left out.
+//! R-OUTPUT-2 Secrets are never shown, neither in the failure nor in the lines that are printed during the build.
+//! R-OUTPUT-3 However much a build prints, what is kept is bounded: it goes into conditions and events.
 
 use std::collections::VecDeque;
 
-/// Lines that are told: a compiler's or package manager's error with what led to it.
+/// Lines that are kept: a compiler's or package manager's error with what led to it.
 const LINES: usize = 20;
-/// Characters of a line that are told.
+/// Characters of a line that are kept.
 const LONGEST_LINE: usize = 400;
-/// Bytes that are told: what Kubernetes keeps of what a container that failed has printed is 2 KiB.
+/// Bytes that are kept: Kubernetes keeps 2 KiB of a failed container's output.
 const LONGEST: usize = 2_000;
 /// Shorter ones would be found in any text.
 const SHORTEST_SECRET: usize = 4;
 /// In place of a secret.
 const HIDDEN: &str = "…";
-/// How buildah says that it begins a step.
+/// How buildah announces a step.
 const STEP: &str = "STEP ";
 
-/// What a build has said.
+/// What a build has printed.
 #[derive(Clone, Default)]
 pub struct Output {
     step: Option<String>,
@@ -35,7 +35,7 @@ impl std::fmt::Debug for Output {
 }
 
 impl Output {
-    /// Nothing said yet. These secrets are hidden in whatever is.
+    /// No output yet. These secrets are hidden in all that follows.
     #[must_use]
     pub fn hiding(secrets: Vec<String>) -> Self {
         let mut secrets: Vec<String> = secrets.into_iter().filter(|secret| secret.len() >= SHORTEST_SECRET).collect();
@@ -44,12 +44,12 @@ impl Output {
         Self { secrets, ..Self::default() }
     }
 
-    /// A line that was said; gives it as it may be shown.
+    /// Takes a line of output; returns it as it may be shown.
     pub fn line(&mut self, line: &str) -> String {
         let line = self.clean(line);
         let step = line.split_once(STEP).filter(|(before, _)| before.is_empty() || before.starts_with('['));
         if let Some((_, step)) = step {
-            // What earlier ones said has nothing to do with it.
+            // The output of earlier steps does not explain this one.
             self.step = Some(step.to_owned());
             self.last.clear();
         } else if !line.is_empty() {

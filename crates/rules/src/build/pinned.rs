@@ -1,16 +1,16 @@
 //! The MachineConfig with which an installer pins the OS image of a pool, and the way out.
 //!
-//! R-SEED-4 The MachineConfig that the installer made for an image that was brought along pins this image, so that the pool follows no
-//! stream. The pool says which MachineConfig it is, since when, and how to get rid of it.
+//! R-SEED-4 The MachineConfig that the installer made for a pre-built image pins this image, so that the pool follows no stream. The
+//! pool says which MachineConfig it is, since when, and how to get rid of it.
 //! R-SEED-5 A user asks for another image when the pool itself names a stream while there are streams, when the MachineOSConfig is
-//! changed, or when a new build is asked for, each after the image was taken in. An update of the cluster and a stream that the pool
-//! would inherit ask for nothing, and neither does taking over: what the installer pinned stays as it is.
+//! changed, or when a new build is asked for, each after the image was adopted. An update of the cluster or a stream that the
+//! pool would inherit is no such request, and neither is a take-over: what the installer pinned stays as it is.
 //! R-SEED-6 From then on the pool is rendered as if the MachineConfig named no image, and the MachineConfig loses the image, which is
-//! noted on it. So it stays when the stream is no longer named, and for whoever renders the pool after us. Without the image it does
-//! nothing; with an image that a user writes into it, it overrides the stream as any other does.
-//! R-SEED-7 Nodes keep the image that was brought along until one is built on the stream that the pool gets; nothing is begun before
-//! the pool is rendered with it. (In the reference the image stays pinned for ever, and naming a stream fails.)
-//! R-SEED-8 Without a MachineOSConfig for the pool nobody takes the image away: during an installation it may come later. The pool says
+//! recorded on it. It stays without the image when the stream is no longer named, and for whoever renders the pool after us. Without
+//! an image it has no effect; with an image that a user writes into it, it overrides the stream as any other MachineConfig does.
+//! R-SEED-7 Nodes keep the pre-built image until one is built on the pool's stream; no build starts before the pool is rendered with
+//! that stream. (In the reference the image stays pinned for ever, and naming a stream fails.)
+//! R-SEED-8 Without a MachineOSConfig for the pool the image is not removed: during an installation the MachineOSConfig may come later. The pool says
 //! that the MachineConfig has to be deleted.
 //!
 //! Source: `CreatePreBuiltImageMachineConfig` in `pkg/controller/common/helpers.go` of github.com/openshift/machine-config-operator.
@@ -44,7 +44,7 @@ pub struct Pinned {
     pub asked: Option<Asked>,
 }
 
-/// How a user asked for another image than the one that was brought along.
+/// How a user asked for another image than the pre-built one.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Asked {
     /// The pool names a stream.
@@ -95,7 +95,7 @@ fn asked(world: &World, pool: &MachineConfigPool, config: &MachineOSConfig) -> O
 }
 
 impl Pinned {
-    /// Whether the MachineConfig is the one that pins, and is to do so no more.
+    /// Whether the MachineConfig is the one that pins, and must stop doing so.
     #[must_use]
     pub fn frees(&self, config: &MachineConfig) -> bool {
         self.asked.is_some() && config.metadata.name.as_deref() == Some(self.config.as_str())
@@ -157,7 +157,7 @@ mod tests {
         config
     }
 
-    /// A pool whose image was brought along and taken in, while there are streams or not.
+    /// A pool whose pre-built image was adopted, while there are streams or not.
     fn world(streams: bool, change: impl FnOnce(&mut MachineConfigPool, &mut MachineOSConfig)) -> World {
         let (mut pool, mut config, _) = sample();
         config.metadata.generation = Some(1);
@@ -197,7 +197,7 @@ mod tests {
             config.metadata.annotations = Some([(REBUILD.to_owned(), String::new())].into());
         });
         assert_eq!(rebuild, Some(Asked::Rebuild("worker".to_owned())));
-        // While the image is yet to be taken in, nothing is asked for.
+        // While the image is yet to be adopted, nothing is asked for.
         let taking_in = asked(true, |pool, config| {
             stream(pool);
             config.metadata.annotations = Some([(PRE_BUILT_IMAGE.to_owned(), "image".to_owned())].into());
@@ -241,7 +241,7 @@ mod tests {
         config.metadata.annotations = None;
         freed.put(config.clone().into());
         assert_eq!(found(&freed), None);
-        // What a user writes into it is the user's.
+        // An image that a user writes into it belongs to the user.
         config.spec.os_image_url = Some("own".to_owned());
         freed.put(config.into());
         assert_eq!(found(&freed), None);

@@ -1,23 +1,22 @@
-//! What is to be done now for a pool in image mode: build, build again, use again, cancel, or nothing.
+//! What to do now for a pool in image mode: build, rebuild, reuse, cancel, or nothing.
 //!
-//! R-PLAN-1 The target is the build of what the pool is rendered to and its MachineOSConfig says (R-IDENTITY). A paused
-//! pool is built for too; only its nodes wait.
-//! R-PLAN-2 While the pool cannot be rendered, or its pinned images are in trouble, nothing is begun and nothing is deleted. Nodes
-//! that fail keep no image from being built: what they fail on may be the image. (In the reference they do.)
-//! R-PLAN-3 An image that was brought along is taken in first (R-SEED).
-//! R-PLAN-4 Whoever asks for a rebuild gets one, when the target is there: the same inputs have the same name, so the old
-//! build goes first.
+//! R-PLAN-1 The target is the build of what the pool is rendered to and its MachineOSConfig says (R-IDENTITY). For a paused
+//! pool images are built too; only its nodes wait.
+//! R-PLAN-2 While the pool cannot be rendered, or its pinned images are degraded, no build starts and none is deleted. Nodes that
+//! fail do not stop a build: the image may be what they fail on. (In the reference they do.)
+//! R-PLAN-3 A pre-built image is adopted first (R-SEED).
+//! R-PLAN-4 Whoever asks for a rebuild gets one if the target exists: the same inputs have the same name, so the old build is
+//! deleted first.
 //! R-PLAN-5 A target that is under way is waited for. One that succeeded is used when its image is still there, and built
 //! again when the registry says that it is gone. A registry that does not answer says neither. (The reference builds
 //! again then.)
-//! R-PLAN-6 A target that failed or was interrupted stays so until something that it is made of changes, or somebody
-//! asks.
-//! R-PLAN-7 Where only files and units change, the image in effect is used again under the target's name: nodes write
-//! those themselves. That is so when base image, kernel type, extensions and kernel arguments are the same and the
-//! MachineOSConfig was not changed since; and only as long as the image is there. (The reference uses it after a change
-//! of the MachineOSConfig as well, and goes round in circles when it is gone.)
-//! R-PLAN-8 Everything else is built. What else is under way for the pool is cancelled by then: two builds are never
-//! wanted.
+//! R-PLAN-6 A target that failed or was interrupted stays so until one of its inputs changes, or somebody asks for a
+//! rebuild.
+//! R-PLAN-7 Where only files and units change, the image in effect is reused under the target's name: nodes write those
+//! themselves. That is so when base image, kernel type, extensions and kernel arguments are the same and the
+//! MachineOSConfig was not changed since; and only as long as the image is there. (The reference reuses it after a change
+//! of the MachineOSConfig as well, and loops when it is gone.)
+//! R-PLAN-8 Everything else is built. Other builds of the pool that are under way are cancelled: a pool never needs two.
 //!
 //! Source: `pkg/controller/build/reconciler.go` and `RequiresRebuild` in `pkg/controller/common` of
 //! github.com/openshift/machine-config-operator.
@@ -34,7 +33,7 @@ use weir_api::{
     },
 };
 
-/// Conditions of a pool during which nothing is begun.
+/// Conditions of a pool during which no build starts.
 const OTHER_TROUBLES: [ConditionType; 2] = [RENDER_DEGRADED, PINNED_IMAGE_SETS_DEGRADED];
 
 /// What is known of an image in its registry.
@@ -48,7 +47,7 @@ pub enum Presence {
     Unknown,
 }
 
-/// Everything that decides.
+/// Everything that the decision depends on.
 #[derive(Clone, Copy, Debug)]
 pub struct Situation<'a> {
     /// The pool.
@@ -68,9 +67,9 @@ pub struct Situation<'a> {
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Plan {
-    /// Take in the image that was brought along.
+    /// Adopt the pre-built image.
     Seed,
-    /// Nothing but to wait.
+    /// Wait.
     Wait(Waiting),
     /// Ask the registry whether this image is there.
     Ask {
@@ -103,7 +102,7 @@ pub enum Plan {
 /// What is waited for.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Waiting {
-    /// The pool has another trouble.
+    /// The pool is degraded for another reason.
     #[error("MachineConfigPool {pool} is degraded due to non-build issues: {condition}")]
     Degraded {
         /// The pool.
@@ -129,7 +128,7 @@ pub enum Waiting {
     /// The registry does not say whether the image is there.
     #[error("the registry of {0} does not say whether it is there; nothing is built until it does")]
     Registry(String),
-    /// All is done.
+    /// The build is in effect.
     #[error("MachineOSBuild {0} is in effect")]
     InEffect(String),
 }
@@ -187,14 +186,14 @@ pub fn plan(situation: &Situation<'_>) -> Plan {
     }
 }
 
-/// Whether an image was brought along and is yet to be taken in.
+/// Whether there is a pre-built image that is yet to be adopted.
 #[must_use]
 pub fn awaits_seed(config: &MachineOSConfig) -> bool {
     let set = |key| annotation(config, key).is_some_and(|value| !value.is_empty());
     set(PRE_BUILT_IMAGE) && !set(CURRENT_BUILD)
 }
 
-/// What changed between two rendered MachineConfigs that files and units cannot follow.
+/// Changes between two rendered MachineConfigs for which an image has to be built.
 #[must_use]
 pub fn changes(old: &MachineConfig, new: &MachineConfig) -> Vec<Change> {
     let (old, new) = (&old.spec, &new.spec);
@@ -257,14 +256,14 @@ impl Situation<'_> {
         Plan::Build { because, replace, cancel: self.cancelled() }
     }
 
-    /// Builds that nobody wants any more: those without an image.
+    /// Builds that are no longer wanted: those without an image.
     fn cancelled(&self) -> Vec<String> {
         let others = self.builds.iter().filter(|build| build.metadata.name != self.target.metadata.name);
         let unfinished = others.filter(|build| State::of(build) != State::Succeeded);
         unfinished.filter_map(|build| build.metadata.name.clone()).collect()
     }
 
-    /// The build whose image nodes are told: it stays so while later ones fail.
+    /// The build whose image the nodes are given: it stays in effect while later ones fail.
     fn in_effect(&self) -> Option<&MachineOSBuild> {
         let told = self.config.status.as_ref().and_then(|status| status.current_image_pull_spec.clone());
         let with_image = || self.builds.iter().filter(|build| digest(build).is_some());

@@ -1,13 +1,13 @@
 //! What a pool says of its build.
 //!
-//! R-IMAGEBUILD-1 The build that counts is the one that the MachineOSConfig names; without one that which is under way,
-//! else the newest.
+//! R-IMAGEBUILD-1 The build that counts is the one that the MachineOSConfig names; else the one that is under way, else the
+//! newest.
 //! R-IMAGEBUILD-2 A failed build degrades the pool, with the words of the build: which step failed, and what it last
 //! printed.
-//! R-IMAGEBUILD-3 A new build clears it at once: whoever mended something sees that it is tried.
-//! R-IMAGEBUILD-4 An interrupted build, or one that nobody has begun, changes nothing: the last outcome stands.
+//! R-IMAGEBUILD-3 A new build clears it at once: whoever fixed something sees that it is being tried.
+//! R-IMAGEBUILD-4 An interrupted build, or one that has not started, changes nothing: the last outcome stands.
 //! R-IMAGEBUILD-5 What cannot work (R-LIMITS, R-VALIDATION, R-EXTENSIONS) degrades the pool as well, until it is changed;
-//! nothing is begun.
+//! no build starts.
 //! R-IMAGEBUILD-6 The build controller says on the pool that a build failed, what is refused, and that nothing is refused any more.
 //! The rest is part of the pool's status, which the rollout writes.
 //!
@@ -28,7 +28,7 @@ pub const REFUSED: &str = "BuildRefused";
 /// What the pool is to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ImageBuild {
-    /// All is well.
+    /// The image is there.
     Succeeded {
         /// The pool.
         pool: String,

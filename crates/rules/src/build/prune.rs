@@ -1,11 +1,11 @@
-//! Which images and builds go.
+//! Which images and builds are deleted.
 //!
-//! R-PRUNE-1 What was made for a build goes when it has succeeded, but for its digest; a failed build keeps everything
+//! R-PRUNE-1 What was made for a build is deleted when it has succeeded, except for its digest; a failed build keeps everything
 //! for whoever looks for the cause.
 //! R-PRUNE-2 Builds that succeeded stay: going back to one costs no build.
-//! R-PRUNE-3 An image goes with its build, unless a node runs it or is to, another build that stays has the same one, or a
-//! MachineOSConfig names it. A build without an image has none to delete. (The reference takes nodes without the
-//! annotation for such.) An image that was brought along is not ours to delete.
+//! R-PRUNE-3 An image is deleted with its build, unless a node runs it or is to run it, another build that stays has the same
+//! one, or a MachineOSConfig names it. A build without an image has none to delete. (The reference takes nodes without the
+//! annotation for such.) A pre-built image is not ours to delete.
 //! R-PRUNE-4 Opting out deletes the builds of this very MachineOSConfig, not those of another one of its name; images
 //! that nodes still run stay behind, and are named.
 //! R-PRUNE-5 An image that its registry does not delete stays behind, and is named: no build is kept for it.
@@ -28,7 +28,7 @@ pub struct NodeImages<'a> {
     pub desired: Option<&'a str>,
 }
 
-/// What becomes of a build's image when the build goes.
+/// What becomes of a build's image when the build is deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fate {
     /// There is none, or none of ours.
@@ -74,7 +74,7 @@ pub fn made_to_delete(state: State) -> &'static [Made] {
     if state == State::Succeeded { &INPUTS } else { &[] }
 }
 
-/// What becomes of the image of a build that goes. `others` are the builds that stay, `configs` all MachineOSConfigs that there are.
+/// What becomes of the image of a build that is deleted. `others` are the builds that stay, `configs` all MachineOSConfigs that there are.
 #[must_use]
 pub fn fate(
     build: &MachineOSBuild,
@@ -102,14 +102,14 @@ pub fn fate(
     }
 }
 
-/// Builds that were there at an earlier look, and are there no more.
+/// Builds that an earlier observation found, and that no longer exist.
 #[must_use]
 pub fn gone<'a>(before: &[&'a MachineOSBuild], now: &[&MachineOSBuild]) -> Vec<&'a MachineOSBuild> {
     let is_here = |build: &MachineOSBuild| now.iter().any(|held| held.metadata.uid == build.metadata.uid);
     before.iter().filter(|build| !is_here(build)).copied().collect()
 }
 
-/// Builds that go with a MachineOSConfig that was deleted (R-PRUNE-4).
+/// Builds that are deleted with their MachineOSConfig (R-PRUNE-4).
 #[must_use]
 pub fn of_deleted<'a>(config: &MachineOSConfig, builds: &[&'a MachineOSBuild]) -> Vec<&'a MachineOSBuild> {
     builds.iter().filter(|build| belongs_to(build, config)).copied().collect()

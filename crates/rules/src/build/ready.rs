@@ -3,8 +3,8 @@
 //! R-READY-1 What cannot work until a user changes something is refused, all of it at once: names and references (R-LIMITS), a pool
 //! that is not there, packages (R-EXTENSIONS), the Containerfile (R-VALIDATION), files of the MachineConfig (R-ROOT), and what the
 //! builder at hand cannot make (R-STEPS).
-//! R-READY-2 While the pool is yet to be rendered, or is about to be rendered to another image (R-BASE-2, R-SEED-7), it is waited for.
-//! R-READY-3 A second MachineOSConfig for a pool is refused by itself: the pool goes on with the first (R-LIMITS-3).
+//! R-READY-2 While the pool is yet to be rendered, or is about to be rendered with another image (R-BASE-2, R-SEED-7), the build waits.
+//! R-READY-3 A second MachineOSConfig for a pool is refused alone: the pool continues with the first (R-LIMITS-3).
 
 use super::{
     base::{Base, base},
@@ -47,13 +47,13 @@ pub struct Ready {
 /// Why nothing is built.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NotReady {
-    /// It cannot work until somebody changes something.
+    /// A user has to change something first.
     #[error("{}", .0.join("; "))]
     Refused(Vec<String>),
     /// Another MachineOSConfig counts for the pool.
     #[error("{0}")]
     Second(Limit),
-    /// It passes.
+    /// It resolves by itself.
     #[error("{0}")]
     Waiting(String),
 }

@@ -1,11 +1,11 @@
-//! Files and units of a rendered MachineConfig as they are on disk, for images whose base brings no program that lays them down.
+//! Files and units of a rendered MachineConfig as they are on disk, for images whose base has no program that writes them.
 //!
 //! R-ROOT-1 Files, folders and links of `storage` are where they say, with mode and owner; a file without a mode has 0644, a
 //! folder 0755.
-//! R-ROOT-2 A unit's contents are in `/etc/systemd/system`, what is added to it in a folder `NAME.d` beside it. A masked unit is
-//! a link to nowhere; whether a unit is enabled stands in a preset, as Ignition writes it.
+//! R-ROOT-2 A unit's contents are in `/etc/systemd/system`, its drop-ins in a folder `NAME.d` beside it. A masked unit is a link to
+//! `/dev/null`; whether a unit is enabled is written to a preset, as Ignition does.
 //! R-ROOT-3 The whole MachineConfig is in `/etc/machine-config-daemon/currentconfig`, by which the daemon knows what the image
-//! holds; of its metadata name, labels and annotations, so that the same configuration makes the same image.
+//! holds; of its metadata only name, labels and annotations, so that the same configuration makes the same image.
 //! R-ROOT-4 Users and their keys are not in the image: the daemon keeps them.
 //! R-ROOT-5 What is fetched from elsewhere, or added to a file of the base, is refused.
 //!
@@ -31,7 +31,7 @@ const LINK_MODE: u32 = 0o777;
 const CURRENT_MODE: u32 = 0o600;
 /// The user of every node that is no system user, with its group.
 const CORE: (&str, u64) = ("core", 1000);
-/// Most bytes of all files: far above what a MachineConfig holds.
+/// Limit of the bytes of all files: far above what a MachineConfig holds.
 const MOST: usize = 256 << 20;
 
 /// A path of an image.
@@ -58,7 +58,7 @@ pub enum What {
     Folder,
 }
 
-/// What cannot be laid down.
+/// What cannot be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("MachineConfig {config} cannot be laid down in an image: {what}: {why}")]
 pub struct NotLaid {
@@ -96,7 +96,7 @@ pub fn file(rendered: &MachineConfig, path: &str) -> Result<Option<Vec<u8>>, Not
 
 type Refused = (String, String);
 
-/// What an API server does not give anew.
+/// The metadata that does not depend on the API server.
 fn lasting(metadata: &ObjectMeta) -> ObjectMeta {
     let ObjectMeta { name, labels, annotations, .. } = metadata.clone();
     ObjectMeta { name, labels, annotations, ..ObjectMeta::default() }

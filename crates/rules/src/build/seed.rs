@@ -1,9 +1,9 @@
-//! An image that was brought along at the installation.
+//! A pre-built image that the cluster was installed with.
 //!
 //! R-SEED-1 A MachineOSConfig that the installer annotated with an image, and that has no build yet, gets one that stands
 //! for it: it has succeeded, has no Job, and is never built.
 //! R-SEED-2 The image is named by digest, and in full.
-//! R-SEED-3 The annotation goes when the build is in effect and the image is in the status; the condition `Seeded` stays.
+//! R-SEED-3 The annotation is removed when the build is in effect and the image is in the status; the condition `Seeded` stays.
 //!
 //! What becomes of the MachineConfig that pins the image: [`super::pinned`].
 //!
@@ -29,7 +29,7 @@ const DIGITS: usize = 64;
 /// The API wants a build to end after it begins.
 const SHORTEST_BUILD: SignedDuration = SignedDuration::from_secs(1);
 
-/// Why an image cannot be taken in.
+/// Why an image cannot be adopted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "annotation {PRE_BUILT_IMAGE} of MachineOSConfig {config}: {image:?} is not HOST/REPOSITORY@sha256:DIGEST; name the image so, or remove the annotation to have one built"
@@ -41,7 +41,7 @@ pub struct BadSeed {
     pub image: String,
 }
 
-/// The build that stands for the image: the wanted one, made to say so. Absent when nothing was brought along.
+/// The build that stands for the image: the wanted one, made to say so. Absent when there is no pre-built image.
 ///
 /// # Errors
 /// When the image is not named by digest.
@@ -74,7 +74,7 @@ pub fn seeded(
     Ok(Some(build))
 }
 
-/// Conditions of a MachineOSConfig whose image was taken in.
+/// Conditions of a MachineOSConfig whose image was adopted.
 #[must_use]
 pub fn conditions(before: &[MetaCondition], image: &str, now: Timestamp) -> Vec<MetaCondition> {
     let mut all = before.to_vec();
@@ -90,14 +90,14 @@ pub fn stands_for_image(build: &MachineOSBuild) -> bool {
     label.is_some_and(|value| value.eq_ignore_ascii_case(TRUE.name()))
 }
 
-/// Whether the annotation has done its duty (R-SEED-3).
+/// Whether the annotation is no longer needed (R-SEED-3).
 #[must_use]
 pub fn is_taken_in(config: &MachineOSConfig) -> bool {
     let has = |key| Annotations::of(&config.metadata).filled(key).is_some();
     has(PRE_BUILT_IMAGE) && has(CURRENT_BUILD) && is_told(config)
 }
 
-/// Whether nodes are told an image.
+/// Whether nodes are given an image.
 pub(super) fn is_told(config: &MachineOSConfig) -> bool {
     let told = config.status.as_ref().and_then(|status| status.current_image_pull_spec.as_ref());
     told.is_some_and(|image| !image.is_empty())

@@ -1,11 +1,11 @@
 //! What a Containerfile makes of an image without running anything.
 //!
-//! R-STEPS-1 The base is that of the build; a stage goes on from a stage before it, and the last one is the image.
+//! R-STEPS-1 The base is that of the build; a stage continues an earlier stage, and the last one is the image.
 //! R-STEPS-2 ADD takes the archive of the rendered MachineConfig's files, COPY here-documents, with `--chmod` and `--chown` in
 //! numbers. LABEL and ENV are taken as they are.
-//! R-STEPS-3 Whatever else there is cannot be made without running something, or from what is not there: it is refused, with its
-//! line and what to do. Nothing is left out without a word.
-//! R-STEPS-4 Variables are not expanded, so that `$` is refused outside of here-documents whose word is quoted.
+//! R-STEPS-3 Every other instruction needs a program to run, or files that are not there: it is refused with its line and with what to
+//! do. Nothing is left out silently.
+//! R-STEPS-4 Variables are not expanded, so `$` is refused outside of here-documents whose delimiter is quoted.
 //!
 //! Source: the Dockerfile reference, <https://docs.docker.com/reference/dockerfile/>.
 
@@ -50,7 +50,7 @@ pub struct NotMade {
 
 /// Permissions of a file without `--chmod`.
 const MODE: u32 = 0o644;
-/// Most of an instruction that is repeated.
+/// Longest part of an instruction that a message repeats.
 const SHOWN: usize = 120;
 const RUNS: &str = "this builder runs no program; use COPY with here-documents, LABEL and ENV, or install buildah, with which it can be run";
 
@@ -76,7 +76,7 @@ pub fn steps(containerfile: &str, base: &str) -> Result<Steps, NotMade> {
     Ok(current)
 }
 
-/// The stage that a FROM goes on from, and what the new one is called.
+/// The stage that a FROM continues, and the name of the new one.
 fn from(found: &Instruction, base: &str, stages: &BTreeMap<String, Steps>) -> Result<(Steps, Option<String>), String> {
     let words: Vec<&str> = found.arguments.split_whitespace().skip_while(|word| word.starts_with("--")).collect();
     let image = words.first().copied().unwrap_or_default();

@@ -1,17 +1,17 @@
 //! Events and figures of builds.
 //!
-//! R-TOLD-1 An event for each step, on the object that it is about, in the words of the reference. A failure has its cause after
-//! them.
+//! R-TOLD-1 An event for each step, on the object that it is about, in the words of the reference. A failure adds its
+//! cause.
 //! R-TOLD-2 A figure for each pool and state; of the states of a build exactly one is 1.
-//! R-TOLD-3 Each end of a build is counted once, and each build that begins is one more and each that ends one less under
-//! way. (The reference counts failures again with every try to write them, and beginnings twice.)
+//! R-TOLD-3 Each end of a build is counted once, and each build that begins adds one to those under way and each that ends
+//! takes one off. (The reference counts failures again with every try to write them, and beginnings twice.)
 //!
 //! Source: `pkg/controller/build/metrics.go` and the events of `pkg/controller/build` of
 //! github.com/openshift/machine-config-operator.
 
 use super::conditions::State;
 
-/// Most of a cause in an event, which holds 1024 bytes (`pkg/apis/core/validation` of github.com/kubernetes/kubernetes).
+/// Longest cause in an event, which holds 1024 bytes (`pkg/apis/core/validation` of github.com/kubernetes/kubernetes).
 const LONGEST_CAUSE: usize = 800;
 
 /// Something that happened.
@@ -52,7 +52,7 @@ pub enum Told {
     Deleted,
     /// What its Job did.
     Job(JobStep, String),
-    /// A change of the MachineOSConfig was taken in.
+    /// A change of the MachineOSConfig was reconciled.
     Reconciled,
     /// It could not be.
     NotReconciled {
@@ -66,12 +66,12 @@ pub enum Told {
         /// The MachineOSConfig.
         config: String,
     },
-    /// The pool is degraded for its build.
+    /// The pool is degraded because of its build.
     Degraded {
         /// The pool.
         pool: String,
     },
-    /// It is no longer.
+    /// It has recovered.
     Recovered {
         /// The pool.
         pool: String,

@@ -1,9 +1,9 @@
 //! Whether a Containerfile can be built at all: what is wrong is found before a Job is begun.
 //!
-//! R-VALIDATION-1 Nothing but comments is fine: it adds nothing. What has instructions needs a `FROM`.
-//! R-VALIDATION-2 Every instruction is a known one, and has the arguments that it cannot be without.
-//! R-VALIDATION-3 Lines go on after the escape character; comments and empty lines in between do not count; what stands
-//! in a here-document is not looked at.
+//! R-VALIDATION-1 A file of comments only is accepted: it adds nothing. One with instructions needs a `FROM`.
+//! R-VALIDATION-2 Every instruction is known, and has the arguments that it needs.
+//! R-VALIDATION-3 Lines continue after the escape character; comments and empty lines in between are skipped; the text of
+//! here-documents is not checked.
 //! R-VALIDATION-4 `LABEL` takes `key=value`, or one key and one value; `ENV` as well.
 //!
 //! Source: the Dockerfile reference, <https://docs.docker.com/reference/dockerfile/>; `pkg/controller/build/buildrequest` of
@@ -14,10 +14,10 @@
 #[error("Containerfile validation failed: {0}")]
 pub struct Invalid(String);
 
-/// Longest text that is looked at: the user's part is bounded by the API, and what is generated is short.
+/// Longest text that is checked: the user's part is bounded by the API, and what is generated is short.
 const LONGEST: usize = 64 << 10;
 
-/// Instructions, and what those need that need something.
+/// Instructions, and the arguments that they need.
 const INSTRUCTIONS: [(&str, &str); 18] = [
     ("add", "source and destination paths"),
     ("arg", "a variable name"),
@@ -44,7 +44,7 @@ const INSTRUCTIONS: [(&str, &str); 18] = [
 pub(super) struct Instruction {
     /// Where it begins, from 1.
     pub(super) line: usize,
-    /// In small letters.
+    /// In lower case.
     pub(super) word: String,
     pub(super) arguments: String,
     /// Its here-documents, in order.
@@ -52,7 +52,7 @@ pub(super) struct Instruction {
 }
 
 impl Instruction {
-    /// Whether it begins like this, in capital letters.
+    /// Whether it begins with this text, compared in capital letters.
     pub(super) fn line_starts(&self, with: &str) -> bool {
         format!("{} {}", self.word.to_uppercase(), self.arguments).starts_with(with)
     }
@@ -63,14 +63,14 @@ impl Instruction {
 pub(super) struct Document {
     /// The word that ends it.
     pub(super) word: String,
-    /// Whether that is in quotes, so that its text means nothing but itself.
+    /// Whether that is in quotes, so that its text is taken literally.
     pub(super) quoted: bool,
     /// Whether tabs at the beginning of a line are no part of it.
     tabs: bool,
     pub(super) text: String,
 }
 
-/// Looks at a Containerfile.
+/// Checks a Containerfile.
 ///
 /// # Errors
 /// With the first thing that is wrong.
