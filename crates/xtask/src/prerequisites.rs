@@ -11,11 +11,12 @@ struct Program {
     skipped: &'static str,
 }
 
-const PROGRAMS: [Program; 6] = [
+const PROGRAMS: [Program; 7] = [
     Program { name: "buildah", package: "buildah", skipped: "tests that build images with it" },
     Program { name: "busybox", package: "busybox-static", skipped: "tests that build images with buildah" },
     Program { name: "docker-registry", package: "docker-registry", skipped: "tests against a real registry" },
     Program { name: "kubectl", package: "kubernetes-client", skipped: "tests with kubectl" },
+    Program { name: "promtool", package: "prometheus", skipped: "checks of the alerts" },
     Program { name: "skopeo", package: "skopeo", skipped: "copies with skopeo" },
     Program { name: "python3", package: "python3", skipped: "comparison with the independent YAML and merge oracles" },
 ];

@@ -15,12 +15,14 @@
 //! | module | decides |
 //! |---|---|
 //! | `access` | what each component may do |
+//! | [`alerts`] | what Prometheus alerts about |
 //! | `keeping` | what an operator that keeps the controller may do for that, and which arguments it gets |
 //! | `workload` | Deployments, with their disruption budgets, Services and ServiceMonitors |
 //!
 //! All of this is ours, except the namespace.
 
 mod access;
+pub mod alerts;
 mod keeping;
 mod workload;
 
@@ -39,7 +41,7 @@ pub struct Install<'a> {
     pub image: &'a str,
     /// Pods of each component.
     pub replicas: u32,
-    /// With ServiceMonitors.
+    /// With ServiceMonitors and a PrometheusRule.
     pub monitoring: bool,
     /// After how long unused rendered MachineConfigs are deleted, if at all.
     pub prune_rendered: Option<Duration>,
@@ -138,6 +140,7 @@ pub fn manifests(install: &Install<'_>) -> Vec<Manifest> {
     for component in components {
         objects.extend(workload::objects(*component, install));
     }
+    objects.extend(install.monitoring.then(|| alerts::rule(&alerts::alerts(install.take_over))));
     objects.into_iter().map(Manifest::from).collect()
 }
 

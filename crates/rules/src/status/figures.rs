@@ -7,6 +7,8 @@
 //! R-FIGURES-4 The metrics that the reference's alerts and dashboards use exist under the same names. A node has a series of
 //! `mcc_drain_err` or `mcc_pool_alert` only while it has the problem; deleted objects leave no series.
 //! R-FIGURES-5 What MachineOSConfigs and MachineOSBuilds say of image builds is told under the reference's names, whoever builds.
+//! R-FIGURES-6 Every condition of a pool that is True is a series, except for those that say that all is well or under way; drains
+//! that are blocked are counted by pool.
 //!
 //! Source of the reference's names: `pkg/controller/common/metrics.go` of github.com/openshift/machine-config-operator.
 
@@ -15,14 +17,18 @@ mod reference;
 
 pub use reference::{ReferenceView, Steps};
 
-use crate::rollout::RolloutPlan;
+use crate::rollout::{RolloutPlan, WaitReason};
 use crate::stream::catalog::due::retained;
 use crate::view::Annotations;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use weir_api::{
     MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig, OSImageStream,
-    keys::config::OS_IMAGE_URL_OVERRIDDEN,
+    condition::{ConditionType, TRUE},
+    keys::{
+        config::OS_IMAGE_URL_OVERRIDDEN,
+        pool::{UPDATED, UPDATING},
+    },
 };
 
 /// The inputs.
@@ -87,6 +93,8 @@ pub fn figures(view: &FiguresView<'_>, now: Timestamp) -> Vec<Figure> {
         .collect();
     all.push(overrides(view));
     all.push(nodes(view.plan));
+    all.push(blocked(view));
+    all.push(conditions(view.pools));
     all.extend(streams(view));
     all.extend(images::figures(view.pools, view.os_configs, view.os_builds));
     all.extend(reference::figures(&view.reference, now));
@@ -127,6 +135,39 @@ fn nodes(plan: &RolloutPlan) -> Figure {
     Figure { name: "weir_pool_nodes", help: "Nodes by pool, what they are at, and what they wait for", values }
 }
 
+/// Conditions that need nobody's attention.
+const QUIET: [ConditionType; 2] = [UPDATED, UPDATING];
+
+/// R-FIGURES-6.
+fn conditions(pools: &[&MachineConfigPool]) -> Figure {
+    let mut values = BTreeMap::new();
+    for pool in pools {
+        let said = pool.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        let loud = said.filter(|one| one.status == TRUE && !QUIET.iter().any(|quiet| one.type_ == *quiet));
+        for condition in loud {
+            let labels = vec![
+                ("condition", condition.type_.clone()),
+                ("pool", name_of(pool)),
+                ("reason", condition.reason.clone()),
+            ];
+            values.insert(labels, 1);
+        }
+    }
+    Figure { name: "weir_pool_condition", help: "Conditions of pools that are True and need attention", values }
+}
+
+/// R-FIGURES-6; a pool without any has the value 0.
+fn blocked(view: &FiguresView<'_>) -> Figure {
+    let mut values: BTreeMap<_, _> = view.pools.iter().map(|pool| (vec![("pool", name_of(pool))], 0)).collect();
+    for held in &view.plan.hold {
+        let is_blocked = matches!(&held.reason, WaitReason::Updating { blocked, .. } if !blocked.is_empty());
+        if let (true, Some(pool)) = (is_blocked, &held.pool) {
+            *values.entry(vec![("pool", pool.clone())]).or_insert(0) += 1;
+        }
+    }
+    Figure { name: "weir_drains_blocked", help: "Drains of the pool that wait for pods that cannot be evicted", values }
+}
+
 /// R-FIGURES-3.
 fn streams(view: &FiguresView<'_>) -> [Figure; 2] {
     let status = view.streams.and_then(|object| object.status.as_ref());
@@ -164,7 +205,6 @@ fn streams(view: &FiguresView<'_>) -> [Figure; 2] {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rollout::WaitReason;
     use serde_json::{Value, json};
     use weir_api::keys::config::RETAINED_STREAMS;
 
@@ -185,6 +225,11 @@ mod tests {
             "status": {
                 "machineCount": 3, "updatedMachineCount": 1, "unavailableMachineCount": 1, "degradedMachineCount": 0,
                 "readyMachineCount": 1, "osImageStream": {"name": "rhel-9"},
+                "conditions": [
+                    {"type": "Updating", "status": "True"},
+                    {"type": "Degraded", "status": "False"},
+                    {"type": "StreamNameIgnored", "status": "True", "reason": "StalePin"},
+                ],
             },
         }));
         let config: MachineConfig = read(json!({"metadata": {"annotations": {OS_IMAGE_URL_OVERRIDDEN: "true"}}}));
@@ -201,8 +246,18 @@ mod tests {
             reason,
             since: None,
         };
+        let updating = |blocked: &str| WaitReason::Updating {
+            config: "rendered-worker-1".to_owned(),
+            step: crate::rollout::Step::Draining,
+            blocked: blocked.to_owned(),
+        };
         let plan = RolloutPlan {
-            hold: vec![held("b", WaitReason::PoolPaused), held("c", WaitReason::PoolPaused)],
+            hold: vec![
+                held("b", WaitReason::PoolPaused),
+                held("c", WaitReason::PoolPaused),
+                held("d", updating("pod a/b: budget a/c allows none")),
+                held("e", updating("")),
+            ],
             done: vec![crate::rollout::Done { node: "a".to_owned(), pool: "worker".to_owned() }],
             ..RolloutPlan::default()
         };
@@ -238,5 +293,9 @@ mod tests {
         let ours = all.iter().filter(|figure| figure.name.starts_with("weir_"));
         assert!(ours.flat_map(|figure| figure.values.keys().flatten()).all(|(key, _)| *key != "node"));
         assert!(all.is_sorted_by_key(|figure| figure.name));
+        let ignored = [("condition", "StreamNameIgnored"), worker, ("reason", "StalePin")];
+        assert_eq!(value(&all, "weir_pool_condition", &ignored), Some(1));
+        let said = all.iter().find(|figure| figure.name == "weir_pool_condition").map(|figure| figure.values.len());
+        assert_eq!((said, value(&all, "weir_drains_blocked", &[worker])), (Some(1), Some(1)));
     }
 }

@@ -1,4 +1,4 @@
-//! What README.md and docs/user show is so: their commands work when they are pasted, and print what is shown.
+//! What README.md, docs/user and docs/runbooks show is so: their commands work when they are pasted, and print what is shown.
 //!
 //! Every page has a folder of its own; its blocks are run in order, as CONTRIBUTING.md says. What a page takes for granted (a
 //! cluster, a registry, a folder of manifests) is in `given`.
@@ -40,10 +40,10 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
-/// README.md and everything below docs/user, by path from the root.
+/// README.md and everything below docs/user and docs/runbooks, by path from the root.
 fn pages() -> Result<BTreeMap<String, String>> {
     let mut pages = BTreeMap::from([("README.md".to_owned(), std::fs::read_to_string(root().join("README.md"))?)]);
-    let mut folders = vec!["docs/user".to_owned()];
+    let mut folders = vec!["docs/user".to_owned(), "docs/runbooks".to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(root().join(&folder))? {
             let entry = entry?;

@@ -1,5 +1,6 @@
 //! What this crate shows from outside: one program, since linking one costs more than most of its tests.
 
+mod alerts;
 mod bad_input;
 mod build;
 mod compare;
