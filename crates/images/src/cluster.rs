@@ -4,14 +4,14 @@
 //! hides the cluster's entry for the same location, and given layouts are asked first. The cluster's proxy, if set,
 //! overrides that of the environment, as in the reference.
 //!
-//! R-REGISTRIES-1  An item of a set with no mirror other than its source is ignored, including its policy.
-//! R-REGISTRIES-2  The mirror lists of one source are merged so that each keeps its order. Contradicting lists are
+//! R-REGISTRY-ACCESS-1  An item of a set with no mirror other than its source is ignored, including its policy.
+//! R-REGISTRY-ACCESS-2  The mirror lists of one source are merged so that each keeps its order. Contradicting lists are
 //!                 settled by name. The source itself comes last, unless a list has it earlier.
-//! R-REGISTRIES-3  Mirrors of digest sets and of the older content source policies are for digests only, those of tag
+//! R-REGISTRY-ACCESS-3  Mirrors of digest sets and of the older content source policies are for digests only, those of tag
 //!                 sets for tags only. A source is blocked when an item says NeverContactSource.
-//! R-REGISTRIES-4  What is nested in an insecure scope is insecure, mirrors included. What is nested in a blocked scope is
+//! R-REGISTRY-ACCESS-4  What is nested in an insecure scope is insecure, mirrors included. What is nested in a blocked scope is
 //!                 blocked, mirrors excepted.
-//! R-REGISTRIES-5  An entry nested in a mirrored source that has no mirrors of its own has those of the source.
+//! R-REGISTRY-ACCESS-5  An entry nested in a mirrored source that has no mirrors of its own has those of the source.
 //!
 //! Source: `pkg/registries/registries.go` of github.com/openshift/runtime-utils. `allowedRegistries` is ignored
 //! there and here: it restricts what nodes run.
@@ -161,7 +161,7 @@ struct Merged<'a> {
     blocked: bool,
 }
 
-/// R-REGISTRIES-1, by source.
+/// R-REGISTRY-ACCESS-1, by source.
 fn merged<'a>(items: impl Iterator<Item = &'a Mirrors>) -> BTreeMap<&'a str, Merged<'a>> {
     let mut all: BTreeMap<&str, Merged<'_>> = BTreeMap::new();
     for item in items {
@@ -175,7 +175,7 @@ fn merged<'a>(items: impl Iterator<Item = &'a Mirrors>) -> BTreeMap<&'a str, Mer
     all
 }
 
-/// R-REGISTRIES-2: the nodes of a graph in topological order.
+/// R-REGISTRY-ACCESS-2: the nodes of a graph in topological order.
 fn ordered<'a>(source: &'a str, lists: &[&'a [String]]) -> Vec<&'a str> {
     let mut edges: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
     for list in lists {

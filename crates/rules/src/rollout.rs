@@ -13,7 +13,7 @@
 //! unavailable, and the arbiter waits until no master is unavailable, failing or about to move.
 //! R-ROLLOUT-8 A machine that was booted into a custom pool first gets that pool's labels.
 //! R-ROLLOUT-9 Nodes of a pool in image mode get configuration and image together, and nothing before the image is there
-//! (R-IMAGE-3). Outside image mode their image is taken back.
+//! (R-IMAGE-MODE-3). Outside image mode their image is taken back.
 //! R-ROLLOUT-10 No node starts towards a target that has not settled, except those that need not wait for it (R-SETTLE-4).
 //! R-ROLLOUT-11 A node's own state takes precedence over what its pool waits for: a node that is down, failed, being updated to
 //! something else or silent says so, and the other nodes name it.

@@ -1,6 +1,7 @@
 //! Files that are generated from the code and committed: reviewers see what a change of a type does to the API, and users
 //! can apply them without the program.
 
+use crate::rules_page;
 use anyhow::{Context, Result, bail};
 use std::{collections::BTreeMap, path::Path, process::Command};
 
@@ -18,6 +19,7 @@ type Files = BTreeMap<String, Vec<u8>>;
 /// # Errors
 /// When they cannot be generated or written; with `check` also when they differ.
 pub fn run(root: &Path, check: bool) -> Result<()> {
+    page(root, check)?;
     let fresh = root.join("target/generated/crds");
     if fresh.exists() {
         std::fs::remove_dir_all(&fresh).with_context(|| format!("emptying {}", fresh.display()))?;
@@ -52,6 +54,20 @@ pub fn run(root: &Path, check: bool) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The page of the rules.
+fn page(root: &Path, check: bool) -> Result<()> {
+    let (path, fresh) = (root.join(rules_page::PAGE), rules_page::page(root)?);
+    let committed = std::fs::read_to_string(&path).unwrap_or_default();
+    if committed == fresh {
+        return Ok(());
+    }
+    if check {
+        bail!("generated: {} is stale: run `cargo xtask gen` and commit", rules_page::PAGE);
+    }
+    eprintln!("generated: {}", rules_page::PAGE);
+    std::fs::write(&path, fresh).with_context(|| format!("writing {}", path.display()))
 }
 
 /// Paths that exist on one side only, or differ.

@@ -11,6 +11,7 @@
 mod bench;
 mod generate;
 mod prerequisites;
+mod rules_page;
 mod skipped;
 mod tidy;
 

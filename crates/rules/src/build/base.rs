@@ -1,10 +1,10 @@
 //! Which image is built on.
 //!
-//! R-BASE-1 The base is the OS image of the pool's rendered MachineConfig: rendering has already decided which stream
+//! R-BUILD-BASE-1 The base is the OS image of the pool's rendered MachineConfig: rendering has already decided which stream
 //! the pool gets, and it is not decided a second time.
-//! R-BASE-2 While the rendered MachineConfig still has another image than the pool's stream, rendering is about to catch
+//! R-BUILD-BASE-2 While the rendered MachineConfig still has another image than the pool's stream, rendering is about to catch
 //! up, and no build starts on the image that is about to be replaced. An image that a MachineConfig sets is used as it is.
-//! R-BASE-3 The extensions image belongs to the base; without one no packages can be installed.
+//! R-BUILD-BASE-3 The extensions image belongs to the base; without one no packages can be installed.
 //!
 //! Source: `pkg/controller/build/buildrequest` of github.com/openshift/machine-config-operator.
 

@@ -2,7 +2,8 @@
 //!
 //! R-BUILDCONDITIONS-1 Five conditions, of which one at most is True: Prepared, Building, Failed, Interrupted, Succeeded.
 //! R-BUILDCONDITIONS-2 Failed, Interrupted and Succeeded are final: the API refuses every later change.
-//! R-BUILDCONDITIONS-3 A build goes forward only: prepared, building, final. A status that says the same, or an earlier state, is not written.
+//! R-BUILDCONDITIONS-3 A build goes forward only: prepared, building, final. A status that says the same, or an earlier state, is not
+//! written.
 //! R-BUILDCONDITIONS-4 A failed build says which step failed and what it last printed, until a build succeeds. (The
 //! reference says that it failed.)
 //! R-BUILDCONDITIONS-5 A condition that changed moves to the end of the list; its transition time changes with its status only.

@@ -3,8 +3,8 @@
 //! R-COUNTED-1 A change between two observations is counted. What the first observation finds happened earlier, and was counted by
 //! whoever observed it then.
 //! R-COUNTED-2 The end of a build is counted once, with the time since the build was made; also of a build that was made and ended
-//! between two observations. An image that is reused, or that was pre-built, is not counted. (The reference counts a failure again with every
-//! try to write it.)
+//! between two observations. An image that is reused, or that was pre-built, is not counted. (The reference counts a failure again with
+//! every try to write it.)
 //! R-COUNTED-3 A build that succeeds has pushed its image, one that fails has not; the time is counted from the creation of its Job.
 //! (The reference counts a push that failed with the first try, though a later one may succeed.)
 //! R-COUNTED-4 A failed try of a Job is counted as a retry when another one follows.

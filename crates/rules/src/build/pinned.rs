@@ -10,8 +10,8 @@
 //! an image it has no effect; with an image that a user writes into it, it overrides the stream as any other MachineConfig does.
 //! R-SEED-7 Nodes keep the pre-built image until one is built on the pool's stream; no build starts before the pool is rendered with
 //! that stream. (In the reference the image stays pinned for ever, and naming a stream fails.)
-//! R-SEED-8 Without a MachineOSConfig for the pool the image is not removed: during an installation the MachineOSConfig may come later. The pool says
-//! that the MachineConfig has to be deleted.
+//! R-SEED-8 Without a MachineOSConfig for the pool the image is not removed: during an installation the MachineOSConfig may come later.
+//! The pool says that the MachineConfig has to be deleted.
 //!
 //! Source: `CreatePreBuiltImageMachineConfig` in `pkg/controller/common/helpers.go` of github.com/openshift/machine-config-operator.
 //! The way out is ours.

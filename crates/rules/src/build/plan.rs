@@ -1,22 +1,22 @@
 //! What to do now for a pool in image mode: build, rebuild, reuse, cancel, or nothing.
 //!
-//! R-PLAN-1 The target is the build of what the pool is rendered to and its MachineOSConfig says (R-IDENTITY). For a paused
+//! R-BUILD-PLAN-1 The target is the build of what the pool is rendered to and its MachineOSConfig says (R-IDENTITY). For a paused
 //! pool images are built too; only its nodes wait.
-//! R-PLAN-2 While the pool cannot be rendered, or its pinned images are degraded, no build starts and none is deleted. Nodes that
+//! R-BUILD-PLAN-2 While the pool cannot be rendered, or its pinned images are degraded, no build starts and none is deleted. Nodes that
 //! fail do not stop a build: the image may be what they fail on. (In the reference they do.)
-//! R-PLAN-3 A pre-built image is adopted first (R-SEED).
-//! R-PLAN-4 Whoever asks for a rebuild gets one if the target exists: the same inputs have the same name, so the old build is
+//! R-BUILD-PLAN-3 A pre-built image is adopted first (R-SEED).
+//! R-BUILD-PLAN-4 Whoever asks for a rebuild gets one if the target exists: the same inputs have the same name, so the old build is
 //! deleted first.
-//! R-PLAN-5 A target that is under way is waited for. One that succeeded is used when its image is still there, and built
+//! R-BUILD-PLAN-5 A target that is under way is waited for. One that succeeded is used when its image is still there, and built
 //! again when the registry says that it is gone. A registry that does not answer says neither. (The reference builds
 //! again then.)
-//! R-PLAN-6 A target that failed or was interrupted stays so until one of its inputs changes, or somebody asks for a
+//! R-BUILD-PLAN-6 A target that failed or was interrupted stays so until one of its inputs changes, or somebody asks for a
 //! rebuild.
-//! R-PLAN-7 Where only files and units change, the image in effect is reused under the target's name: nodes write those
+//! R-BUILD-PLAN-7 Where only files and units change, the image in effect is reused under the target's name: nodes write those
 //! themselves. That is so when base image, kernel type, extensions and kernel arguments are the same and the
 //! MachineOSConfig was not changed since; and only as long as the image is there. (The reference reuses it after a change
 //! of the MachineOSConfig as well, and loops when it is gone.)
-//! R-PLAN-8 Everything else is built. Other builds of the pool that are under way are cancelled: a pool never needs two.
+//! R-BUILD-PLAN-8 Everything else is built. Other builds of the pool that are under way are cancelled: a pool never needs two.
 //!
 //! Source: `pkg/controller/build/reconciler.go` and `RequiresRebuild` in `pkg/controller/common` of
 //! github.com/openshift/machine-config-operator.

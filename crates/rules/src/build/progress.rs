@@ -3,7 +3,8 @@
 //! R-PROGRESS-1 A Job that is deleted before it is done interrupts its build. A pod that is deleted only counts as a
 //! failure.
 //! R-PROGRESS-2 A Job without any status yet is prepared; one that runs, or tries again, is building.
-//! R-PROGRESS-3 A Job has failed when its condition says so, however many tries there were; else after the last try. (The reference waits for ever when another policy ends the Job sooner.)
+//! R-PROGRESS-3 A Job has failed when its condition says so, however many tries there were; else after the last try. (The reference waits
+//! for ever when another policy ends the Job sooner.)
 //! R-PROGRESS-4 A Job whose pod succeeded is done when its condition says so, or when it has no conditions.
 //! R-PROGRESS-5 The Job that counts is the one that was made for the build, not another of its name.
 //!

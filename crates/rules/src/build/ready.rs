@@ -3,7 +3,8 @@
 //! R-READY-1 What cannot work until a user changes something is refused, all of it at once: names and references (R-LIMITS), a pool
 //! that is not there, packages (R-EXTENSIONS), the Containerfile (R-VALIDATION), files of the MachineConfig (R-ROOT), and what the
 //! builder at hand cannot make (R-STEPS).
-//! R-READY-2 While the pool is yet to be rendered, or is about to be rendered with another image (R-BASE-2, R-SEED-7), the build waits.
+//! R-READY-2 While the pool is yet to be rendered, or is about to be rendered with another image (R-BUILD-BASE-2, R-SEED-7), the build
+//! waits.
 //! R-READY-3 A second MachineOSConfig for a pool is refused alone: the pool continues with the first (R-LIMITS-3).
 
 use super::{

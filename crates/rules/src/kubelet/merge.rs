@@ -1,15 +1,15 @@
 //! What a KubeletConfig changes in the base.
 //!
-//! R-MERGE-1 A value of the KubeletConfig counts if it is not zero: not false, 0, empty text or an empty list. Lists are replaced
+//! R-KUBELET-MERGE-1 A value of the KubeletConfig counts if it is not zero: not false, 0, empty text or an empty list. Lists are replaced
 //! as a whole, objects merged field by field, and maps key by key, including empty values.
-//! R-MERGE-2 If a field distinguishes absent from zero, zero counts where the base has no value, but does not replace a value of
+//! R-KUBELET-MERGE-2 If a field distinguishes absent from zero, zero counts where the base has no value, but does not replace a value of
 //! the base.
-//! R-MERGE-3 Sizes of log buffers are ignored.
-//! R-MERGE-4 Each value without effect is reported, together with the value that stays. It does not take effect: every changed byte
+//! R-KUBELET-MERGE-3 Sizes of log buffers are ignored.
+//! R-KUBELET-MERGE-4 Each value without effect is reported, together with the value that stays. It does not take effect: every changed byte
 //! reboots nodes.
 //!
 //! Source: `Merge` with `WithOverride` of github.com/imdario/mergo, as `pkg/controller/kubelet-config/helpers.go` of
-//! github.com/openshift/machine-config-operator calls it. R-MERGE-4 is ours.
+//! github.com/openshift/machine-config-operator calls it. R-KUBELET-MERGE-4 is ours.
 
 use super::{
     fields::{Field, KUBELET_CONFIGURATION, Kind},

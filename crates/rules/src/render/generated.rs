@@ -1,13 +1,13 @@
 //! Whether what another operator generated for kubelets matches the feature gates that are on.
 //!
-//! R-GENERATED-1 The kubelet's configuration is generated as `97-`, `98-` and `99-POOL-generated-kubelet…`. It contains every gate
+//! R-STALE-GENERATED-1 The kubelet's configuration is generated as `97-`, `98-` and `99-POOL-generated-kubelet…`. It contains every gate
 //! of the FeatureGate's list, on or off, and others of its own.
-//! R-GENERATED-2 One that has another value for a listed gate is stale: the list changed, and nothing generates it again.
+//! R-STALE-GENERATED-2 One that has another value for a listed gate is stale: the list changed, and nothing generates it again.
 //! One that is unreadable is ignored.
-//! R-GENERATED-3 A pool reports which of the MachineConfigs that it selects are stale. It keeps them: they are no reason to
+//! R-STALE-GENERATED-3 A pool reports which of the MachineConfigs that it selects are stale. It keeps them: they are no reason to
 //! fail, and generating them again reboots the pool's nodes.
 //!
-//! Source of R-GENERATED-1: `pkg/controller/kubelet-config` of github.com/openshift/machine-config-operator.
+//! Source of R-STALE-GENERATED-1: `pkg/controller/kubelet-config` of github.com/openshift/machine-config-operator.
 
 use crate::objects::selector::{Labels, Selector};
 use serde::Deserialize;
@@ -35,7 +35,7 @@ pub struct StaleGenerated {
     pub gates: BTreeMap<String, bool>,
 }
 
-/// Whether a MachineConfig of this name is generated for kubelets (R-GENERATED-1).
+/// Whether a MachineConfig of this name is generated for kubelets (R-STALE-GENERATED-1).
 #[must_use]
 pub fn is_for_kubelets(name: &str) -> bool {
     ["97-", "98-", "99-"].iter().any(|number| name.starts_with(number)) && name.contains("-generated-kubelet")

@@ -1,13 +1,13 @@
 //! The contents of `policy.json`, on all nodes and for a namespace.
 //!
-//! R-POLICY-1 Either allowed or blocked registries are given, not both; only the release's repository may be allowed beside blocked
+//! R-IMAGE-POLICY-1 Either allowed or blocked registries are given, not both; only the release's repository may be allowed beside blocked
 //! ones.
-//! R-POLICY-2 A scope of an image policy is inside an allowed registry, if there are any, and inside no blocked one.
-//! R-POLICY-3 Allowed registries are accepted and all others rejected, or blocked ones are rejected and all others accepted. Image
+//! R-IMAGE-POLICY-2 A scope of an image policy is inside an allowed registry, if there are any, and inside no blocked one.
+//! R-IMAGE-POLICY-3 Allowed registries are accepted and all others rejected, or blocked ones are rejected and all others accepted. Image
 //! policies add their requirements to those of their scopes, in the order of their names.
-//! R-POLICY-4 This replaces the templates' settings for `docker`, and for `atomic` for scopes with at most two slashes. If there is
+//! R-IMAGE-POLICY-4 This replaces the templates' settings for `docker`, and for `atomic` for scopes with at most two slashes. If there is
 //! nothing to set, the templates' file stays as it is.
-//! R-POLICY-5 The file of a namespace is that of all nodes plus the requirements of its policies.
+//! R-IMAGE-POLICY-5 The file of a namespace is that of all nodes plus the requirements of its policies.
 //!
 //! Source: `updatePolicyJSON` and `updateNamespacedPolicyJSONs` in `pkg/controller/container-runtime-config/helpers.go` of
 //! github.com/openshift/machine-config-operator. The order of names is ours: the reference has none.
@@ -142,7 +142,7 @@ pub fn of_namespace(all: &str, scopes: &Scopes, allowed: &[String], blocked: &[S
     Ok(policy.write())
 }
 
-/// Whether scopes agree with the lists: R-POLICY-2.
+/// Whether scopes agree with the lists: R-IMAGE-POLICY-2.
 ///
 /// # Errors
 /// The first that does not.

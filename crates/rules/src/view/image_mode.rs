@@ -1,12 +1,12 @@
 //! What nodes of a pool are to run, and the image of a pool in image mode.
 //!
-//! R-IMAGE-1 A pool is in image mode while a MachineOSConfig names it; of several one counts (R-LIMITS-3).
-//! R-IMAGE-2 Its build is the one that the MachineOSConfig names as current, if it is of what the pool is rendered to, base image
+//! R-IMAGE-MODE-1 A pool is in image mode while a MachineOSConfig names it; of several one counts (R-LIMITS-3).
+//! R-IMAGE-MODE-2 Its build is the one that the MachineOSConfig names as current, if it is of what the pool is rendered to, base image
 //! and stream included; else the first by name that is of it.
-//! R-IMAGE-3 The image for its nodes is the one that the MachineOSConfig has in its status. They are told it when it is that of
+//! R-IMAGE-MODE-3 The image for its nodes is the one that the MachineOSConfig has in its status. They are told it when it is that of
 //! the build, and the build succeeded. Until then they keep what they run.
-//! R-IMAGE-4 A node outside image mode has no image: one that it was told before is taken back.
-//! R-IMAGE-5 A machine that is booted into a configuration of its pool gets the image of that configuration with it, once a node of
+//! R-IMAGE-MODE-4 A node outside image mode has no image: one that it was told before is taken back.
+//! R-IMAGE-MODE-5 A machine that is booted into a configuration of its pool gets the image of that configuration with it, once a node of
 //! the pool runs it: what nobody has run yet is tried by the rollout.
 //!
 //! Source: `pkg/controller/common/mos_state.go` of github.com/openshift/machine-config-operator.
@@ -175,7 +175,7 @@ impl<'a> ImageMode<'a> {
         built.filter(|image| !image.is_empty())
     }
 
-    /// The image that a machine is booted into together with this configuration of its pool (R-IMAGE-5); both lists are in name
+    /// The image that a machine is booted into together with this configuration of its pool (R-IMAGE-MODE-5); both lists are in name
     /// order.
     #[must_use]
     pub fn booted(
@@ -189,7 +189,7 @@ impl<'a> ImageMode<'a> {
         mode.image.filter(|_| runs && mode.waits().is_none())
     }
 
-    /// Why nobody is told the image, if nobody is (R-IMAGE-3).
+    /// Why nobody is told the image, if nobody is (R-IMAGE-MODE-3).
     #[must_use]
     pub fn waits(&self) -> Option<ImageWait> {
         let (build, config) = (self.build_name().to_owned(), self.config.to_owned());

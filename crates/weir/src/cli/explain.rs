@@ -3,6 +3,7 @@
 mod distro;
 mod file;
 mod rollout;
+mod rule;
 mod stream;
 mod take_over;
 
@@ -24,6 +25,8 @@ enum What {
     File(Box<file::File>),
     /// Which nodes a pool has, which may start, and what the others wait for
     Rollout(rollout::Rollout),
+    /// What a code in the output stands for, such as R-ROLLOUT-2
+    Rule(rule::Rule),
     /// Which OS image stream a pool gets, why, and its images
     Stream(stream::Stream),
     /// Whether weir can take over what another operator generates, and which nodes would notice
@@ -40,6 +43,7 @@ impl Explain {
             What::Distro(distro) => distro.run(),
             What::File(file) => file.run(),
             What::Rollout(rollout) => rollout.run(),
+            What::Rule(rule) => rule.run(),
             What::Stream(stream) => stream.run(),
             What::TakeOver(take_over) => take_over.run(),
         }

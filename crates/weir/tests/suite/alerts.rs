@@ -18,7 +18,8 @@ fn alerts_fire_when_they_should_and_not_before() -> Result<()> {
     std::fs::write(folder.path().join("rules.yaml"), serde_saphyr::to_string(&rule(&all)["spec"])?)?;
     std::fs::write(folder.path().join("scenes.yaml"), SCENES)?;
     for arguments in [["check", "rules", "rules.yaml"], ["test", "rules", "scenes.yaml"]] {
-        let output = Command::new("promtool").args(arguments).current_dir(folder.path()).output().context("promtool")?;
+        let output =
+            Command::new("promtool").args(arguments).current_dir(folder.path()).output().context("promtool")?;
         let text = [output.stdout, output.stderr].concat();
         ensure!(output.status.success(), "promtool {}: {}", arguments.join(" "), String::from_utf8_lossy(&text));
     }

@@ -5,6 +5,7 @@
 //! | [`layers`] | each crate has a floor, dependencies point down, the lower floors are pure |
 //! | [`source`] | file names, words, function lengths |
 //! | [`readme`] | what the README points to exists |
+//! | [`rules_page`](crate::rules_page) | each code stands for one rule |
 //! | [`suites`] | every test file is compiled |
 
 mod layers;
@@ -21,6 +22,7 @@ pub fn check(root: &Path) -> Result<()> {
     findings.extend(source::check(root)?);
     findings.extend(readme::check(root)?);
     findings.extend(suites::check(root)?);
+    findings.extend(crate::rules_page::ambiguous(root)?);
     for finding in &findings {
         eprintln!("tidy: {finding}");
     }

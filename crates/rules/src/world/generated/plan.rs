@@ -1,10 +1,10 @@
 //! What is written, in which order, and what is reported.
 //!
-//! R-PLAN-1 If the templates fail, nothing is written at all, and the ControllerConfig says why.
-//! R-PLAN-2 The parts come in the order of the generators. For each object, its annotation and finalizers are written first, so that
+//! R-GENERATED-PLAN-1 If the templates fail, nothing is written at all, and the ControllerConfig says why.
+//! R-GENERATED-PLAN-2 The parts come in the order of the generators. For each object, its annotation and finalizers are written first, so that
 //! no MachineConfig is left behind without them; then its MachineConfigs; then MachineConfigs that are no longer wanted are deleted;
 //! its status comes last. An object that is being deleted loses the finalizer after the MachineConfig.
-//! R-PLAN-3 While anything is being written, the ControllerConfig is not complete: pools wait, so that changes that belong together are
+//! R-GENERATED-PLAN-3 While anything is being written, the ControllerConfig is not complete: pools wait, so that changes that belong together are
 //! rendered once.
 //!
 //! Source: ours; the content of each part is decided by its generator.
@@ -188,10 +188,10 @@ impl Generators<'_> {
         }
     }
 
-    /// Everything to write, in order (R-PLAN-2).
+    /// Everything to write, in order (R-GENERATED-PLAN-2).
     ///
     /// # Errors
-    /// If the templates fail (R-PLAN-1).
+    /// If the templates fail (R-GENERATED-PLAN-1).
     pub fn plan(&self, now: Timestamp) -> Result<Vec<Part>, ControllerConfigError> {
         let mut templates = Part::of(Subject::ControllerConfig);
         for config in self.templates()? {
@@ -305,7 +305,7 @@ impl Generators<'_> {
 }
 
 impl Named<'_> {
-    /// The part with the patch of the object's metadata, in its place (R-PLAN-2).
+    /// The part with the patch of the object's metadata, in its place (R-GENERATED-PLAN-2).
     fn marked(&self, mut part: Part) -> Part {
         let Some(metadata) = self.metadata.filter(|_| self.suffix.is_some() || self.finalizers.is_some()) else {
             return part;
