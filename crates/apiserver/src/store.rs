@@ -45,8 +45,8 @@ pub(crate) struct Table {
 /// Minimum capacity of the log of a resource, in bytes.
 const LOG_BYTES: usize = 1 << 20;
 /// Beyond that, the log may hold this fraction of the size of the resource's objects, so that a watcher of a large resource
-/// survives a change of half of them at once. The log keeps older versions of objects in memory, which nothing else needs.
-const LOG_SHARE: usize = 2;
+/// survives a change of a quarter of them at once. The log keeps older versions of objects in memory, which nothing else needs.
+const LOG_SHARE: usize = 4;
 /// The cost of an event in addition to the object's bytes.
 const EVENT_OVERHEAD: usize = 256;
 

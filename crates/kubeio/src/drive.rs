@@ -9,7 +9,11 @@ use crate::{
     measure, outage,
     read::harmless,
 };
-use futures::future::{BoxFuture, select_all};
+use futures::{
+    FutureExt as _, StreamExt as _,
+    future::{BoxFuture, ready},
+    stream::FuturesUnordered,
+};
 use std::time::Duration;
 use tokio::{
     sync::watch,
@@ -118,12 +122,10 @@ impl<C: Controller> Driven for C {
 ///
 /// It runs once at startup. An error is logged with its causes; its class decides how soon it is retried.
 pub async fn drive(controller: &dyn Driven) {
-    let (name, mut changes) = (controller.name(), controller.wakes());
+    let (name, mut wakes) = (controller.name(), Wakes::new(controller.wakes()));
     let mut failures: u32 = 0;
     loop {
-        for change in &mut changes {
-            change.mark_unchanged();
-        }
+        wakes.forget();
         let start = Instant::now();
         let outcome = controller.pass().await;
         let failed = outcome.as_ref().is_err_and(|error| !error.is_conflict());
@@ -157,7 +159,7 @@ pub async fn drive(controller: &dyn Driven) {
                 }
             }
         };
-        if !changed(&mut changes, Instant::now() + pause).await {
+        if !wakes.quiet(Instant::now() + pause).await {
             return;
         }
     }
@@ -167,33 +169,50 @@ fn retry(failures: u32) -> Duration {
     FIRST_RETRY.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(LAST_RETRY)
 }
 
-/// Waits for a change and then for quiet, or for the deadline. False if there is nothing left to wait for.
-async fn changed(changes: &mut [watch::Receiver<u64>], deadline: Instant) -> bool {
-    match timeout_at(deadline, any(changes)).await {
-        Err(_) => return true,
-        Ok(false) => return false,
-        Ok(true) => {}
+/// What wakes a controller: dozens of caches, of which only those that changed cost anything. A cache that is gone has no receiver
+/// left.
+struct Wakes(FuturesUnordered<BoxFuture<'static, Option<watch::Receiver<u64>>>>);
+
+impl Wakes {
+    fn new(receivers: Vec<watch::Receiver<u64>>) -> Self {
+        Self(receivers.into_iter().map(Self::change).collect())
     }
-    let latest = Instant::now() + LONGEST_WAIT;
-    while Instant::now() < latest {
-        let quiet = Instant::now() + QUIET;
-        match timeout_at(quiet.min(latest), any(changes)).await {
-            Err(_) => break,
+
+    fn change(mut receiver: watch::Receiver<u64>) -> BoxFuture<'static, Option<watch::Receiver<u64>>> {
+        async move { receiver.changed().await.is_ok().then_some(receiver) }.boxed()
+    }
+
+    /// Resolves at the next change of any of the caches; false if one is gone.
+    async fn next(&mut self) -> bool {
+        let Some(changed) = self.0.next().await else { return std::future::pending().await };
+        let there = changed.is_some();
+        self.0.push(changed.map_or_else(|| ready(None).boxed(), Self::change));
+        there
+    }
+
+    /// Forgets the changes so far: the pass that follows sees them.
+    fn forget(&mut self) {
+        while self.next().now_or_never() == Some(true) {}
+    }
+
+    /// Waits for a change and then for quiet, or for the deadline. False if there is nothing left to wait for.
+    async fn quiet(&mut self, deadline: Instant) -> bool {
+        match timeout_at(deadline, self.next()).await {
+            Err(_) => return true,
             Ok(false) => return false,
             Ok(true) => {}
         }
+        let latest = Instant::now() + LONGEST_WAIT;
+        while Instant::now() < latest {
+            let quiet = Instant::now() + QUIET;
+            match timeout_at(quiet.min(latest), self.next()).await {
+                Err(_) => break,
+                Ok(false) => return false,
+                Ok(true) => {}
+            }
+        }
+        true
     }
-    true
-}
-
-/// Resolves at the next change of any of the caches; false if one is gone.
-async fn any(changes: &mut [watch::Receiver<u64>]) -> bool {
-    if changes.is_empty() {
-        sleep_until(Instant::now() + FULL_PASS).await;
-        return true;
-    }
-    let each = changes.iter_mut().map(|change| Box::pin(async move { change.changed().await.is_ok() }));
-    select_all(each).await.0
 }
 
 /// An error with its causes on one line, without the values that a decoder quotes.

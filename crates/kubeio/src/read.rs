@@ -9,6 +9,7 @@ use kube::{
     api::ListParams,
     core::{ListMeta, Request},
 };
+use memchr::memchr2;
 use serde::{Deserialize, de::DeserializeOwned, de::Error as _};
 use std::{borrow::Cow, collections::BTreeMap, fmt, ops::Range};
 
@@ -316,7 +317,7 @@ impl<'a> Scan<'a> {
         self.at += 1;
         let bytes = self.text.as_bytes();
         loop {
-            self.at += bytes.get(self.at..)?.iter().position(|byte| matches!(byte, b'"' | b'\\'))?;
+            self.at += memchr2(b'"', b'\\', bytes.get(self.at..)?)?;
             if bytes.get(self.at) == Some(&b'"') {
                 self.at += 1;
                 return Some(());

@@ -59,7 +59,7 @@ use crate::{
     view::{NodeReport, NodeView, PoolView, Target, TargetImage},
 };
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use weir_api::keys::names;
 
 /// Everything that decides a rollout.
@@ -202,7 +202,7 @@ pub fn plan_rollout(world: &RolloutView<'_>, now: Timestamp) -> RolloutPlan {
 struct Planner<'w> {
     world: &'w RolloutView<'w>,
     now: Timestamp,
-    previous: BTreeMap<&'w str, &'w Held>,
+    previous: HashMap<&'w str, &'w Held>,
     plan: RolloutPlan,
     /// Control plane nodes that keep the arbiter waiting; absent while the control plane pool itself cannot move.
     moving_masters: Option<usize>,
@@ -256,7 +256,7 @@ impl<'w> Planner<'w> {
         let waiting = blocked.or_else(|| room.reason(allowed));
         let mut turns = match waiting {
             None => self.choose(pool, &room, settling),
-            Some(_) => BTreeMap::new(),
+            Some(_) => HashMap::new(),
         };
         let general = waiting.as_ref().is_none_or(WaitReason::is_general);
         for &node in &nodes {
@@ -385,8 +385,8 @@ impl<'w> Planner<'w> {
         pool: &PoolView<'_>,
         room: &Capacity<'w>,
         settling: Option<Timestamp>,
-    ) -> BTreeMap<&'w str, Option<WaitReason>> {
-        let mut turns = BTreeMap::new();
+    ) -> HashMap<&'w str, Option<WaitReason>> {
+        let mut turns = HashMap::new();
         let mut candidates = room.candidates.clone();
         if let [node] = self.world.operator_nodes
             && pool.name == names::MASTER

@@ -28,7 +28,7 @@ mod views;
 pub use alike::Changes;
 pub use object::Object;
 pub use parts::Parts;
-pub use views::{NewStatus, Views};
+pub use views::{Kept, NewStatus, Views};
 
 use crate::{render::Build, stream::problem::StreamProblems, view::unreadable::UnreadableObject};
 use jiff::SignedDuration;

@@ -13,7 +13,7 @@ use weir_api::keys::{
 };
 use weir_kubeio::{Cache, Error, Missing::Wait, Next, Selection, Watches, patch};
 use weir_rules::{
-    operator::builder::{self, Originals, cannot_work},
+    operator::builder::{self, Originals, cannot_work, layered},
     status::cluster_status::{Failure, Task},
 };
 
@@ -85,7 +85,11 @@ impl weir_kubeio::Controller for Controller {
         if let Some(next) = self.unseen() {
             return next;
         }
-        let world = self.0.context.world();
+        let mut world = self.0.context.configuration();
+        // Only nodes of pools in image mode matter, and of others there may be thousands.
+        if !layered(&world).is_empty() {
+            world.nodes = cluster.nodes.all();
+        }
         let (pull_secret, entitlement) = (
             cluster.copies.pull_secret.get_in(namespaces::CONFIG, secrets::PULL),
             cluster.copies.entitlement.get_in(namespaces::CONFIG_MANAGED, secrets::ENTITLEMENT),

@@ -14,7 +14,10 @@ use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use weir_kubeio::{Error, Mark, Next, Recorder};
-use weir_rules::{rollout::RolloutPlan, world::World};
+use weir_rules::{
+    rollout::RolloutPlan,
+    world::{Kept, World},
+};
 
 /// Component name in events, as in the reference.
 const COMPONENT: &str = "machineconfigcontroller-nodecontroller";
@@ -32,7 +35,7 @@ pub struct Controller {
     lost: LastSaid,
     /// The last plan; it records since when nodes have been waiting.
     plan: Mutex<Option<Arc<RolloutPlan>>>,
-    /// What the last pass saw, once everything that followed from it is done.
+    /// What the last pass saw.
     last: Mutex<Option<Seen>>,
 }
 
@@ -40,21 +43,24 @@ pub struct Controller {
 #[derive(Debug)]
 struct Seen {
     world: World,
+    kept: Kept,
     nodes: Mark,
     reports: Mark,
+    /// Whether everything that follows from it is done.
+    done: bool,
 }
 
 impl Seen {
     fn new(context: &Context) -> Self {
         // What changes between this and the look at the objects is looked at again.
         let (nodes, reports) = (context.cluster.nodes.mark(), context.cluster.reports.mark());
-        Self { world: context.world(), nodes, reports }
+        Self { world: context.world(), kept: Kept::default(), nodes, reports, done: false }
     }
 
-    /// Takes in what changed since; returns whether a new plan would be the same.
-    fn follow(&mut self, context: &Context) -> bool {
+    /// Takes in what changed since.
+    fn follow(&mut self, context: &Context) {
         let changes = context.changes(&mut self.nodes, &mut self.reports);
-        self.world.follow(changes)
+        self.done &= self.world.follow(changes);
     }
 }
 
@@ -78,34 +84,13 @@ impl Controller {
     pub fn plan(&self) -> Option<Arc<RolloutPlan>> {
         self.plan.lock().clone()
     }
-}
 
-impl weir_kubeio::Controller for Controller {
-    type Error = Error;
-    const NAME: &'static str = "rollout";
-
-    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
-        self.context.cluster.changes()
-    }
-
-    /// Returns the first failed write as the error, but makes the others too.
-    async fn reconcile(&self) -> Result<Next, Error> {
+    /// Plans and does what follows. Returns the first failed write as the error, but makes the others too.
+    async fn act(&self, seen: &mut Seen, now: Timestamp) -> Result<Next, Error> {
+        seen.done = false;
         let cluster = &self.context.cluster;
-        if !cluster.is_synced() {
-            return Ok(Next::Await);
-        }
-        let now = self.context.clock.now();
-        let (last, before) = (self.last.lock().take(), self.plan());
-        if let Some(plan) = before.as_ref().filter(|plan| plan.next.is_none_or(|next| now < next))
-            && let Some(mut seen) = last
-            && seen.follow(&self.context)
-        {
-            *self.last.lock() = Some(seen);
-            return Ok(until(plan.next, now));
-        }
-        let mut seen = Seen::new(&self.context);
-        let mut views = seen.world.views();
-        let plan = Arc::new(views.plan(before.as_deref(), now));
+        let mut views = seen.world.views_from(&mut seen.kept);
+        let plan = Arc::new(views.plan(self.plan().as_deref(), now));
         *self.plan.lock() = Some(plan.clone());
         let writer =
             Writer { context: &self.context, recorder: &self.recorder, last_said: &self.last_said, lost: &self.lost };
@@ -123,8 +108,39 @@ impl weir_kubeio::Controller for Controller {
             return Ok(AT_ONCE);
         }
         seen.world.take_in(&plan, &statuses, |name| cluster.nodes.get(name), |name| cluster.pools.get(name));
-        *self.last.lock() = Some(seen);
+        seen.done = true;
         Ok(until(plan.next, now))
+    }
+}
+
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "rollout";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        self.context.cluster.changes()
+    }
+
+    async fn reconcile(&self) -> Result<Next, Error> {
+        if !self.context.cluster.is_synced() {
+            return Ok(Next::Await);
+        }
+        let now = self.context.clock.now();
+        let last = self.last.lock().take();
+        let mut seen = match last {
+            Some(mut seen) => {
+                seen.follow(&self.context);
+                seen
+            }
+            None => Seen::new(&self.context),
+        };
+        let is_due = |plan: &RolloutPlan| plan.next.is_some_and(|next| next <= now);
+        let next = match self.plan().filter(|plan| seen.done && !is_due(plan)) {
+            Some(plan) => Ok(until(plan.next, now)),
+            None => self.act(&mut seen, now).await,
+        };
+        *self.last.lock() = Some(seen);
+        next
     }
 }
 

@@ -11,7 +11,7 @@
 //! Source: `pkg/helpers/helpers.go` of github.com/openshift/machine-config-operator (R-MEMBER-5 is ours).
 
 use crate::{
-    objects::selector::SelectorError,
+    objects::selector::{Labels, Selector, SelectorError},
     view::{NodeView, PoolView},
 };
 use std::collections::BTreeMap;
@@ -79,8 +79,17 @@ pub struct Membership<'a> {
 /// Assigns every node to its pool.
 #[must_use]
 pub fn assign<'a>(pools: &[PoolView<'a>], nodes: &[NodeView<'a>]) -> Membership<'a> {
+    assign_by(pools, nodes, |_, node| pools_of(pools, node))
+}
+
+/// The same; `pools_of` decides for a node, given its position.
+pub(crate) fn assign_by<'a>(
+    pools: &[PoolView<'a>],
+    nodes: &[NodeView<'a>],
+    pools_of: impl Fn(usize, &NodeView<'a>) -> Assignment<'a>,
+) -> Membership<'a> {
     let mut of_pool: BTreeMap<&'a str, Vec<usize>> = pools.iter().map(|p| (p.name, Vec::new())).collect();
-    let assignments: Vec<_> = nodes.iter().map(|node| pools_of(pools, node)).collect();
+    let assignments: Vec<_> = nodes.iter().enumerate().map(|(at, node)| pools_of(at, node)).collect();
     for (index, assignment) in assignments.iter().enumerate() {
         if let Some(list) = assignment.primary().and_then(|pool| of_pool.get_mut(pool)) {
             list.push(index);
@@ -96,21 +105,33 @@ pub fn assign<'a>(pools: &[PoolView<'a>], nodes: &[NodeView<'a>]) -> Membership<
 /// Decides for one node.
 #[must_use]
 pub fn pools_of<'a>(pools: &[PoolView<'a>], node: &NodeView<'a>) -> Assignment<'a> {
+    pools_of_selected(pools, node, &selected(pools.iter().map(|pool| &pool.selector), node.labels))
+}
+
+/// Positions of the valid selectors that match these labels (R-MEMBER-2).
+pub(crate) fn selected<'s>(
+    selectors: impl IntoIterator<Item = &'s Result<Selector, SelectorError>>,
+    labels: &Labels,
+) -> Vec<usize> {
+    let matches = |selector: &Selector| !selector.is_everything() && selector.matches(labels);
+    let matching = selectors.into_iter().enumerate().filter(|(_, selector)| selector.as_ref().is_ok_and(matches));
+    matching.map(|(at, _)| at).collect()
+}
+
+/// Decides for one node whose labels the selectors of these pools match.
+pub(crate) fn pools_of_selected<'a>(pools: &[PoolView<'a>], node: &NodeView<'a>, selected: &[usize]) -> Assignment<'a> {
     if node.is_windows() {
         return Assignment::NotManaged;
     }
-    let (mut master, mut worker, mut custom, mut unreadable) = (None, None, Vec::new(), None);
-    for pool in pools {
-        match &pool.selector {
-            Err(_) if is_told_by(pool, node) => unreadable = Some(pool.name),
-            Ok(selector) if !selector.is_everything() && selector.matches(node.labels) => match pool.name {
-                names::MASTER => master = Some(pool.name),
-                names::WORKER => worker = Some(pool.name),
-                name => custom.push(name),
-            },
-            _ => {}
+    let (mut master, mut worker, mut custom) = (None, None, Vec::new());
+    for pool in selected.iter().filter_map(|&at| pools.get(at)) {
+        match pool.name {
+            names::MASTER => master = Some(pool.name),
+            names::WORKER => worker = Some(pool.name),
+            name => custom.push(name),
         }
     }
+    let unreadable = pools.iter().rfind(|pool| pool.selector.is_err() && is_told_by(pool, node)).map(|pool| pool.name);
     custom.sort_unstable();
     match (master, custom.as_slice(), unreadable) {
         (_, [_, _, ..], _) => Assignment::Conflict(custom),

@@ -49,6 +49,26 @@ pub struct Unready<'a> {
     pub since: Option<Timestamp>,
 }
 
+impl<'a> Unreadiness<'a> {
+    /// The status of the condition; empty for a cordon.
+    pub(super) fn status(self) -> &'a str {
+        match self {
+            Self::NotReady(status) | Self::DiskPressure(status) | Self::NetworkUnavailable(status) => status,
+            Self::Unschedulable => "",
+        }
+    }
+
+    /// The same with this status of the condition.
+    pub(super) fn with(self, status: &str) -> Unreadiness<'_> {
+        match self {
+            Self::NotReady(_) => Unreadiness::NotReady(status),
+            Self::DiskPressure(_) => Unreadiness::DiskPressure(status),
+            Self::NetworkUnavailable(_) => Unreadiness::NetworkUnavailable(status),
+            Self::Unschedulable => Unreadiness::Unschedulable,
+        }
+    }
+}
+
 impl fmt::Display for Unreadiness<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -113,7 +133,7 @@ pub struct NodeView<'a> {
     pub taints: &'a [Taint],
     /// The resource version that was read.
     pub version: &'a str,
-    windows: bool,
+    pub(super) windows: bool,
 }
 
 static NO_LABELS: Labels = Labels::new();
@@ -125,7 +145,7 @@ impl<'a> NodeView<'a> {
     #[must_use]
     pub fn new(node: &'a Node) -> Self {
         let metadata = &node.metadata;
-        let labels = metadata.labels.as_ref().unwrap_or(&NO_LABELS);
+        let labels = labels_of(node);
         let unschedulable = node.spec.as_ref().and_then(|s| s.unschedulable).unwrap_or_default();
         let conditions = node.status.as_ref().and_then(|s| s.conditions.as_deref()).unwrap_or_default();
         let phase = node.status.as_ref().and_then(|s| s.phase.as_deref());
@@ -153,7 +173,7 @@ impl<'a> NodeView<'a> {
             created: metadata.creation_timestamp.as_ref().map(|t| t.0),
             unschedulable,
             deleting: metadata.deletion_timestamp.is_some(),
-            taints: node.spec.as_ref().and_then(|s| s.taints.as_deref()).unwrap_or_default(),
+            taints: taints_of(node),
             version: metadata.resource_version.as_deref().unwrap_or_default(),
             windows: labels.get(label::OS).is_some_and(|os| os == WINDOWS),
         };
@@ -284,6 +304,14 @@ impl From<&str> for DaemonState {
             _ => Self::Other,
         }
     }
+}
+
+pub(super) fn labels_of(node: &Node) -> &Labels {
+    node.metadata.labels.as_ref().unwrap_or(&NO_LABELS)
+}
+
+pub(super) fn taints_of(node: &Node) -> &[Taint] {
+    node.spec.as_ref().and_then(|spec| spec.taints.as_deref()).unwrap_or_default()
 }
 
 fn unready(conditions: &[NodeCondition], unschedulable: bool) -> Option<Unready<'_>> {

@@ -4,14 +4,14 @@
 //! MachineConfigNode was added or removed, and each one that changed is alike (R-ALIKE-1 to 3).
 //! R-ALIKE-5 What a pass wrote itself counts as seen, unless somebody else wrote to the same object too.
 
-use super::{NewStatus, World};
+use super::{NewStatus, World, object::put};
 use crate::{
     rollout::{RolloutPlan, is_alike, is_marked, is_on_its_way, is_report_alike},
     status::pool_status::status_changed,
     view::{NodeReport, NodeView},
 };
 use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::ObjectMeta};
-use std::sync::Arc;
+use std::{mem::take, sync::Arc};
 use weir_api::{MachineConfigNode, MachineConfigPool, keys::gates::IMAGE_MODE_STATUS_REPORTING};
 
 /// What changed in a cluster since it was looked at.
@@ -26,27 +26,32 @@ pub struct Changes {
 }
 
 impl World {
-    /// Takes in what changed, if a rollout planned afterwards would equal the one planned before (R-ALIKE-4). Returns whether it would;
-    /// otherwise nothing is taken in. It looks only at what changed, of thousands of nodes.
+    /// Takes in what changed; returns whether a rollout planned afterwards would equal the one planned before (R-ALIKE-4). It looks only
+    /// at what changed, of thousands of nodes.
     pub fn follow(&mut self, changes: Changes) -> bool {
-        if !self.is_decided_by(&changes.others) {
-            return false;
+        let alike = self.is_alike(&changes);
+        let Changes { others, nodes, reports } = changes;
+        *self = Self { nodes: take(&mut self.nodes), reports: take(&mut self.reports), ..others };
+        for (name, now) in nodes {
+            replace(&mut self.nodes, &name, now, |node| &node.metadata);
         }
-        let (nodes, reports) = (changes.nodes, changes.reports);
-        let nodes = replacements(&self.nodes, nodes, |node| &node.metadata);
-        let reports = replacements(&self.reports, reports, |report| &report.metadata);
-        let Some((nodes, reports)) = nodes.zip(reports) else { return false };
-        let pools = if nodes.is_empty() { Vec::new() } else { self.pool_views() };
-        let counted = self.is_on(IMAGE_MODE_STATUS_REPORTING);
-        let report = |before: &_, now: &_| is_report_alike(&NodeReport::new(before), &NodeReport::new(now), counted);
-        let node = |before: &_, now: &_| is_alike(&NodeView::new(before), &NodeView::new(now), &pools);
-        let alike = nodes.iter().all(|(at, now)| self.nodes.get(*at).is_some_and(|before| node(before, now)))
-            && reports.iter().all(|(at, now)| self.reports.get(*at).is_some_and(|before| report(before, now)));
-        if alike {
-            replace(&mut self.nodes, nodes);
-            replace(&mut self.reports, reports);
+        for (name, now) in reports {
+            replace(&mut self.reports, &name, now, |report| &report.metadata);
         }
         alike
+    }
+
+    fn is_alike(&self, changes: &Changes) -> bool {
+        let Changes { others, nodes, reports } = changes;
+        let pools = if nodes.is_empty() { Vec::new() } else { self.pool_views() };
+        let counted = self.is_on(IMAGE_MODE_STATUS_REPORTING);
+        let node = |before: &Node, now: &Node| is_alike(&NodeView::new(before), &NodeView::new(now), &pools);
+        let report = |before: &MachineConfigNode, now: &MachineConfigNode| {
+            is_report_alike(&NodeReport::new(before), &NodeReport::new(now), counted)
+        };
+        self.is_decided_by(others)
+            && nodes.iter().all(|now| still(&self.nodes, now, |node| &node.metadata, node))
+            && reports.iter().all(|now| still(&self.reports, now, |report| &report.metadata, report))
     }
 
     /// Whether everything but nodes and MachineConfigNodes that decides about rollouts is the very same.
@@ -119,27 +124,25 @@ pub(super) fn position<K>(held: &[Arc<K>], name: &str, meta: fn(&K) -> &ObjectMe
     held.binary_search_by(|object| meta(object).name.as_deref().unwrap_or_default().cmp(name)).ok()
 }
 
-/// Objects that are others now, and where they are; `None` if one was added or removed.
-fn replacements<K>(
+/// Whether an object is there as before, or is missing as before, and is the very same or alike.
+fn still<K>(
     held: &[Arc<K>],
-    changed: Vec<(String, Option<Arc<K>>)>,
+    (name, now): &(String, Option<Arc<K>>),
     meta: fn(&K) -> &ObjectMeta,
-) -> Option<Vec<(usize, Arc<K>)>> {
-    let at = |name: &str| position(held, name, meta);
-    let known = changed.into_iter().filter_map(|(name, now)| match (at(&name), now) {
-        (Some(at), Some(now)) => (!held.get(at).is_some_and(|held| Arc::ptr_eq(held, &now))).then_some(Some((at, now))),
+    is_alike: impl Fn(&K, &K) -> bool,
+) -> bool {
+    match (position(held, name, meta).and_then(|at| held.get(at)), now) {
+        (Some(before), Some(now)) => Arc::ptr_eq(before, now) || is_alike(before, now),
         // It came and went meanwhile.
-        (None, None) => None,
-        _ => Some(None),
-    });
-    known.collect()
+        (None, None) => true,
+        _ => false,
+    }
 }
 
-fn replace<K>(held: &mut [Arc<K>], by: Vec<(usize, Arc<K>)>) {
-    for (at, now) in by {
-        if let Some(held) = held.get_mut(at) {
-            *held = now;
-        }
+fn replace<K>(held: &mut Vec<Arc<K>>, name: &str, now: Option<Arc<K>>, meta: fn(&K) -> &ObjectMeta) {
+    match now {
+        Some(now) => put(held, now, meta),
+        None => _ = position(held, name, meta).map(|at| held.remove(at)),
     }
 }
 

@@ -98,7 +98,7 @@ impl World {
     }
 }
 
-fn put<K>(objects: &mut Vec<Arc<K>>, object: Arc<K>, metadata: impl Fn(&K) -> &ObjectMeta) {
+pub(super) fn put<K>(objects: &mut Vec<Arc<K>>, object: Arc<K>, metadata: impl Fn(&K) -> &ObjectMeta) {
     fn key(metadata: &ObjectMeta) -> (Option<&str>, Option<&str>) {
         (metadata.namespace.as_deref(), metadata.name.as_deref())
     }

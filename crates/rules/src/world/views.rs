@@ -2,14 +2,15 @@
 
 use super::World;
 use crate::{
+    objects::selector::{Selector, SelectorError},
     rollout::{
         RolloutPlan, RolloutView, WaitReason,
         lost::{Lost, lost},
-        membership::{Membership, assign},
+        membership::{Membership, assign, assign_by, pools_of_selected, selected},
         plan_rollout,
     },
     status::pool_status::{PoolStatusView, certificate_expiry, completed, pool_status, status_changed},
-    view::{NodeReport, NodeView, PodView, PoolView},
+    view::{KeptNode, KeptReport, NodeReport, NodeView, PodView, PoolView, renew},
 };
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
@@ -40,6 +41,29 @@ pub struct Views<'a> {
     pub configs: BTreeMap<&'a str, &'a MachineConfig>,
 }
 
+/// What is kept of a world's nodes and MachineConfigNodes for the views of the next one (R-KEPT-1).
+#[derive(Debug, Default)]
+pub struct Kept {
+    nodes: Vec<KeptNode>,
+    reports: Vec<KeptReport>,
+    /// The selectors of the pools that the nodes were matched against.
+    selectors: Vec<Result<Selector, SelectorError>>,
+}
+
+impl Kept {
+    fn renew(&mut self, world: &World, pools: &[PoolView<'_>]) {
+        renew(&mut self.nodes, &world.nodes);
+        renew(&mut self.reports, &world.reports);
+        if !pools.iter().map(|pool| &pool.selector).eq(&self.selectors) {
+            self.selectors = pools.iter().map(|pool| pool.selector.clone()).collect();
+            self.nodes.iter_mut().for_each(KeptNode::forget_selected);
+        }
+        for node in &mut self.nodes {
+            node.select(|labels| selected(&self.selectors, labels));
+        }
+    }
+}
+
 /// A status that a pool should have and does not have yet.
 #[derive(Clone, Debug)]
 pub struct NewStatus {
@@ -57,16 +81,33 @@ impl World {
     /// The views of this world.
     #[must_use]
     pub fn views(&self) -> Views<'_> {
+        let (pools, nodes): (_, Vec<_>) =
+            (self.pool_views(), self.nodes.iter().map(|node| NodeView::new(node)).collect());
+        let membership = assign(&pools, &nodes);
+        self.views_of(pools, nodes, membership, self.reports.iter().map(|report| NodeReport::new(report)))
+    }
+
+    /// The same, made from what was kept of an earlier world as far as its objects are the very same.
+    #[must_use]
+    pub fn views_from<'a>(&'a self, kept: &'a mut Kept) -> Views<'a> {
         let pools = self.pool_views();
-        let nodes: Vec<_> = self.nodes.iter().map(|node| NodeView::new(node)).collect();
-        Views {
-            world: self,
-            membership: assign(&pools, &nodes),
-            pools,
-            nodes,
-            reports: self.reports.iter().map(|r| NodeReport::new(r)).map(|report| (report.node, report)).collect(),
-            configs: self.config_map(),
-        }
+        kept.renew(self, &pools);
+        let kept = &*kept;
+        let nodes: Vec<_> = kept.nodes.iter().map(KeptNode::view).collect();
+        let selected = |at: usize| kept.nodes.get(at).map(KeptNode::selected).unwrap_or_default();
+        let membership = assign_by(&pools, &nodes, |at, node| pools_of_selected(&pools, node, selected(at)));
+        self.views_of(pools, nodes, membership, kept.reports.iter().map(KeptReport::view))
+    }
+
+    fn views_of<'a>(
+        &'a self,
+        pools: Vec<PoolView<'a>>,
+        nodes: Vec<NodeView<'a>>,
+        membership: Membership<'a>,
+        reports: impl Iterator<Item = NodeReport<'a>>,
+    ) -> Views<'a> {
+        let reports = reports.map(|report| (report.node, report)).collect();
+        Views { world: self, pools, nodes, membership, reports, configs: self.config_map() }
     }
 
     /// MachineConfigs by name.

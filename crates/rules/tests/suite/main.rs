@@ -1,5 +1,6 @@
 //! What this crate shows from outside: one program, since linking one costs more than most of its tests.
 
+mod followed;
 mod generated;
 mod recorded;
 mod render_golden;

@@ -177,9 +177,6 @@ impl Election {
     }
 }
 
-/// Threads of the runtime: the controllers wait for the API server, they do not compute.
-const THREADS: usize = 2;
-
 impl Run {
     /// Runs it.
     ///
@@ -195,7 +192,9 @@ impl Run {
             }
         };
         options.election.check().unwrap_or_else(|error| error.exit());
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(THREADS).enable_all().build()?;
+        // One thread: the controllers wait for the API server, they do not compute, and handing each answer from thread to thread
+        // costs more than reading it.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let outcome = runtime.block_on(run::run(role, options, given));
         // Requests still waiting for a registry are abandoned.
         runtime.shutdown_background();
