@@ -10,6 +10,7 @@ mod fleet;
 mod generate;
 mod manifests;
 mod payload;
+mod plan;
 mod registry;
 mod render;
 mod render_refused;
