@@ -429,6 +429,9 @@ pub mod pool {
     /// Label: the pool is in image mode, whatever its value.
     pub const LAYERING_ENABLED: &str = "machineconfiguration.openshift.io/layering-enabled";
 
+    /// Annotation: what a user accepted when the pool was switched to another stream, as JSON: `stream`, `codes`, `by`, `at`.
+    pub const ACCEPTED_FINDINGS: &str = "machineconfiguration.openshift.io/accepted-findings";
+
     /// All nodes run the target. Written by the rollout controller.
     pub const UPDATED: ConditionType = ConditionType::new("Updated");
     /// Nodes are on their way. Written by the rollout controller.

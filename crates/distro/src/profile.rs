@@ -76,6 +76,10 @@ pub struct Streams {
     pub without_runc: BTreeSet<String>,
     /// The common name of that operating system.
     pub without_runc_title: String,
+    /// Streams that on x86-64 need processors of level 3.
+    ///
+    /// Source: the architectures of RHEL 10 and CentOS Stream 10 in their release notes; the levels are those of the x86-64 psABI.
+    pub x86_64_v3: BTreeSet<String>,
 }
 
 /// How many streams a distribution has and what happens when a release drops one.

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// A short description of each setting, in the order in which people ask. Settings of the sample payload come last: they are
 /// for trying things out.
-const MEANINGS: [(&str, &str); 19] = [
+const MEANINGS: [(&str, &str); 20] = [
     ("name", "name for --distribution"),
     ("title", "name for people"),
     ("foreign_feature_sets", "FeatureSets that contradict it"),
@@ -18,6 +18,7 @@ const MEANINGS: [(&str, &str); 19] = [
     ("streams.unlabelled", "images without stream label"),
     ("streams.without_runc", "streams without runc"),
     ("streams.without_runc_title", "what messages call those"),
+    ("streams.x86_64_v3", "streams that need x86-64-v3"),
     ("default_stream.rule", "default stream when none is chosen"),
     ("default_stream.majors", "- by major of the first release"),
     ("default_stream.otherwise", "- for every other major"),

@@ -19,6 +19,7 @@ use tokio::time::{sleep, timeout};
 use weir_api::MachineConfigNode;
 use weir_kubeio::read;
 use weir_rules::{
+    rollout::actions::Effect,
     status::node_status::{Step, record, status_patch},
     view::{DrainRequest, DrainVerb, NodeView},
 };
@@ -119,10 +120,14 @@ impl Agent<'_> {
         let os = environment.os(config);
         let changes = machine::changes(&node, told, &os);
         let drains = environment.settings.drains && !machine::is_single(&node);
-        self.say(&[Step::Needed { node: self.name.to_owned() }, Step::Prepared { drain: drains && changes }]).await;
+        let effect = environment.effect(&node, told);
+        // Another OS than that of its configuration, or one that nothing is known of, takes a reboot.
+        let reboots = machine::os(&node) != os || effect.as_ref().is_none_or(Effect::reboots);
+        let leaves = drains && changes && (reboots || effect.is_some_and(|effect| effect.drains));
+        self.say(&[Step::Needed { node: self.name.to_owned() }, Step::Prepared { drain: leaves }]).await;
         if changes {
             let before = machine::os(&node).to_owned();
-            if let Some(end) = self.change(&node, told, &before, &os, drains).await {
+            if let Some(end) = self.change(&node, told, (&before, &os), leaves, reboots).await {
                 return end;
             }
         } else {
@@ -143,8 +148,15 @@ impl Agent<'_> {
         Outcome::Done
     }
 
-    /// Drains, writes, reboots; returns how the attempt ended, if it did.
-    async fn change(&self, node: &Node, told: &Told, before: &str, os: &str, drains: bool) -> Option<Outcome> {
+    /// Drains, writes, reboots, the first and the last only where it takes that; returns how the attempt ended, if it did.
+    async fn change(
+        &self,
+        node: &Node,
+        told: &Told,
+        (before, os): (&str, &str),
+        drains: bool,
+        reboots: bool,
+    ) -> Option<Outcome> {
         let config = told.config.as_str();
         let asked = drains.then(|| DrainRequest::text(DrainVerb::Drain, config));
         self.annotate(&machine::working(node, asked.as_deref())).await;
@@ -160,7 +172,11 @@ impl Agent<'_> {
             return Some(Outcome::Failed(fault.reason().to_owned()));
         }
         let succeeded = Step::Succeeded { node: self.name.to_owned() };
-        self.say(&[Step::Applied { os: changes_os, files }, succeeded, Step::Rebooting]).await;
+        let steps = [Step::Applied { os: changes_os, files }, succeeded, Step::Rebooting];
+        self.say(if reboots { &steps } else { &steps[..2] }).await;
+        if !reboots {
+            return None;
+        }
         self.annotate(&machine::rebooting()).await;
         self.status(&machine::down(self.environment.now())).await;
         self.step().await;

@@ -18,15 +18,20 @@ use std::{
 };
 use tokio::time::sleep;
 use weir_api::{
-    ClusterVersion, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool, MachineOSBuild, MachineOSConfig,
+    ClusterVersion, FeatureGate, MachineConfig, MachineConfigNode, MachineConfigPool, MachineConfiguration,
+    MachineOSBuild, MachineOSConfig,
     keys::{
         gates::IMAGE_MODE_STATUS_REPORTING,
         names::{CLUSTER, VERSION},
     },
 };
 use weir_kubeio::{Cache, Clock, Missing, Selection, drive::chain, outage};
-use weir_rules::stream::gates::gate_list;
-use weir_rules::view::{Annotations, ImageMode};
+use weir_rules::{
+    render::node_disruption::in_force,
+    rollout::actions::{Built, Effect, Runs, effect},
+    stream::gates::gate_list,
+    view::{Annotations, ImageMode, NodeView},
+};
 
 /// Turns an OS image's pull spec into a readable name: the text of a node's `osImage`.
 pub type OsText = Arc<dyn Fn(&str) -> String + Send + Sync>;
@@ -68,6 +73,8 @@ pub struct Seen {
     pub pools: Cache<MachineConfigPool>,
     /// MachineConfig.
     pub configs: Cache<MachineConfig>,
+    /// MachineConfiguration.
+    pub configurations: Cache<MachineConfiguration>,
     /// MachineOSConfig.
     pub os_configs: Cache<MachineOSConfig>,
     /// MachineOSBuild.
@@ -86,6 +93,7 @@ impl Seen {
             reports: Cache::new(),
             pools: Cache::new(),
             configs: Cache::new(),
+            configurations: Cache::of(Missing::Empty, Selection::default()),
             os_configs: Cache::of(Missing::Empty, Selection::default()),
             os_builds: Cache::of(Missing::Empty, Selection::default()),
             gates: Cache::of(Missing::Empty, Selection::default()),
@@ -99,6 +107,7 @@ impl Seen {
             self.reports.clone().fill(client.clone()),
             self.pools.clone().fill(client.clone()),
             self.configs.clone().fill(client.clone()),
+            self.configurations.clone().fill(client.clone()),
             self.os_configs.clone().fill(client.clone()),
             self.os_builds.clone().fill(client.clone()),
             self.gates.clone().fill(client.clone()),
@@ -181,6 +190,19 @@ impl Environment {
     /// What the machine is told to run, as last seen.
     pub(crate) fn desired(&self, name: &str) -> Option<Told> {
         machine::told(&*self.seen.nodes.get(name)?)
+    }
+
+    /// What a machine does to run what it was told; absent where that cannot be told, because its configurations are unknown.
+    pub(crate) fn effect(&self, node: &Node, told: &Told) -> Option<Effect> {
+        let view = NodeView::new(node);
+        let (from, to) = (self.seen.configs.get(view.current_config?)?, self.seen.configs.get(&told.config)?);
+        let built = |image: Option<&'_ str>| image.filter(|image| !image.is_empty()).map(str::to_owned);
+        let (before, after) = (built(view.current_image), built(told.image.as_deref()));
+        let configuration = self.seen.configurations.get(CLUSTER);
+        let policies = in_force(configuration.as_ref().and_then(|object| object.spec.node_disruption_policy.as_ref()));
+        let from = Runs { config: &from, image: before.as_deref().map_or(Built::No, Built::Image) };
+        let to = Runs { config: &to, image: after.as_deref().map_or(Built::No, Built::Image) };
+        effect(from, to, &policies).ok()
     }
 
     /// Whether a user has lifted faults from this machine.

@@ -12,6 +12,10 @@ const SINGLE_REPLICA: &str = "SingleReplica";
 
 /// Label of every Node that a fleet created: the pool its machine boots with. It distinguishes them from real nodes.
 pub const POOL_LABEL: &str = "fleet.weir/pool";
+/// Their architecture.
+const ARCHITECTURE: &str = "amd64";
+/// What Node Feature Discovery says of their processors, which any OS takes.
+const FEATURES: [&str; 2] = ["AVX2", "FMA3"];
 /// Kubelet version that the machines report.
 const KUBELET_VERSION: &str = "v1.33.0";
 
@@ -72,6 +76,10 @@ impl Machine {
         labels.insert(node::OS.to_owned(), "linux".to_owned());
         labels.insert(POOL_LABEL.to_owned(), self.pool.clone());
         labels.insert("kubernetes.io/hostname".to_owned(), self.name.clone());
+        labels.insert("kubernetes.io/arch".to_owned(), ARCHITECTURE.to_owned());
+        for feature in FEATURES {
+            labels.insert(format!("feature.node.kubernetes.io/cpu-cpuid.{feature}"), "true".to_owned());
+        }
         if let Some(zone) = &self.zone {
             labels.insert(node::ZONE.to_owned(), zone.clone());
         }
@@ -117,7 +125,7 @@ pub fn up(running: &Running, now: Timestamp) -> Value {
             condition("Ready", "True", "KubeletReady", "kubelet is posting ready status"),
         ],
         "nodeInfo": {
-            "architecture": "amd64",
+            "architecture": ARCHITECTURE,
             "operatingSystem": "linux",
             "bootID": running.boot_id,
             "osImage": running.os,

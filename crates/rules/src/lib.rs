@@ -14,10 +14,11 @@
 //! | [`generated`] | what the generators of MachineConfigs have in common |
 //! | [`view`] | API objects as the rules read them |
 //! | [`world`] | everything that a decision looks at, as one value, and what follows from it for every caller |
+//! | [`mod@plan`] | what a change will do, before it is made |
 //! | [`objects`] | reading and changing any object |
 //!
 //! A group uses those below it: `objects`, `view`, `stream`, `template`, `render`, `generated`, `kubelet`, `runtime`, `rollout`,
-//! `build`, then `status` and `operator`, and `world` above all. `stream`, `render` and `rollout` are rules themselves, named after
+//! `build`, then `status` and `operator`, then `world`, and `plan` above all. `stream`, `render` and `rollout` are rules themselves, named after
 //! what README promises; the table at the top of each group says what the others in it decide.
 
 pub mod build;
@@ -25,6 +26,7 @@ pub mod generated;
 pub mod kubelet;
 pub mod objects;
 pub mod operator;
+pub mod plan;
 pub mod render;
 pub mod rollout;
 pub mod runtime;

@@ -27,9 +27,11 @@
 //! | [`halt`] | what prevents every node of the cluster from being given a new configuration |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
 //! | [`settle`] | when the first node is given a pool's new target |
+//! | [`actions`] | what a node does to get from one configuration to another: nothing, reload, restart, drain, reboot |
 //! | [`drain`] | which pods a node loses now in a drain, and which pods block the drain |
 //! | [`check`] | whether a plan keeps its promises, checked independently of the planner |
 
+pub mod actions;
 mod adopt;
 mod alike;
 mod capacity;

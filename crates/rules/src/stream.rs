@@ -20,7 +20,7 @@
 //! | [`gates`] | which features are on |
 //! | [`mismatch`] | what contradicts the distribution that was chosen |
 //! | [`release`] | which version a cluster was installed with |
-//! | [`switch`] | which pools move when one of them names another stream |
+//! | [`switch`] | whether a pool can name a stream |
 //! | [`problem`] | nothing: it holds the problems found while reading a release |
 
 pub mod attempt;

@@ -32,7 +32,10 @@ pub use views::{Kept, NewStatus, Views};
 
 use crate::{render::Build, stream::problem::StreamProblems, view::unreadable::UnreadableObject};
 use jiff::SignedDuration;
-use k8s_openapi::api::core::v1::{Node, Pod, Secret};
+use k8s_openapi::api::{
+    core::v1::{Node, Pod, Secret},
+    policy::v1::PodDisruptionBudget,
+};
 use std::sync::Arc;
 use weir_api::{
     APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
@@ -78,8 +81,10 @@ pub struct World {
     pub nodes: Vec<Arc<Node>>,
     /// MachineConfigNodes.
     pub reports: Vec<Arc<MachineConfigNode>>,
-    /// Pods; only those of the operator matter.
+    /// Pods; only those of the operator decide about rollouts. All of them are here where it is asked what drains will evict.
     pub pods: Vec<Arc<Pod>>,
+    /// PodDisruptionBudgets, where it is asked what drains will evict.
+    pub budgets: Vec<Arc<PodDisruptionBudget>>,
     /// Existing objects that cannot be read.
     pub unreadable: Vec<UnreadableObject>,
     /// Whether these are all objects of a cluster (R-WORLD-2).

@@ -2,7 +2,10 @@
 
 use crate::generate::{SETTINGS, Take, take};
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::{Node, Pod, Secret};
+use k8s_openapi::api::{
+    core::v1::{Node, Pod, PodSpec, PodStatus, Secret},
+    policy::v1::PodDisruptionBudget,
+};
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 use std::{fmt::Debug, path::PathBuf};
@@ -42,6 +45,9 @@ struct Found(Vec<Object>);
 
 pub(crate) const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
 
+/// Disruption budgets.
+const BUDGET: Kind<'static> = ("policy", "PodDisruptionBudget");
+
 /// What is read from files, and how.
 const KINDS: [(Kind<'static>, Take); 13] = [
     (POOL, take::<MachineConfigPool>),
@@ -72,6 +78,62 @@ pub fn of_files(paths: &[PathBuf]) -> Result<World> {
     })?
     .need(POOL)?;
     Ok(World::of(found))
+}
+
+/// As [`of_files`], with every pod and every disruption budget: what drains will evict.
+///
+/// # Errors
+/// As [`of_files`].
+pub fn everything_of_files(paths: &[PathBuf]) -> Result<World> {
+    let (mut found, mut kinds) = (Vec::new(), kinds());
+    kinds.push(BUDGET);
+    let read = weir_manifests::read(paths, Rule::Objects(&kinds));
+    read.each(|manifest| {
+        found.extend(match (manifest.group(), manifest.kind()) {
+            ("", "Pod") => Some(lean(manifest.read::<Pod>()?).into()),
+            kind if kind == BUDGET => Some(take::<PodDisruptionBudget>(&manifest)?),
+            _ => object(&manifest)?,
+        });
+        anyhow::Ok(())
+    })?
+    .need(POOL)?;
+    Ok(World::of(found))
+}
+
+/// As [`of_cluster`], with every pod and every disruption budget: what drains will evict. Whoever may not list them does without, and
+/// is told what is not known.
+///
+/// # Errors
+/// As [`of_cluster`].
+pub async fn everything_of_cluster(client: &Client) -> Result<(World, Option<String>)> {
+    let mut world = of_cluster(client).await?;
+    let parameters = ListParams::default();
+    let pods = read::list(&Api::<Pod>::all(client.clone()), &parameters).await;
+    let budgets = read::list(&Api::<PodDisruptionBudget>::all(client.clone()), &parameters).await;
+    match (pods, budgets) {
+        (Ok(pods), Ok(budgets)) => {
+            pods.items.into_iter().for_each(|pod| world.put(lean(pod).into()));
+            budgets.items.into_iter().for_each(|budget| world.put(budget.into()));
+            Ok((world, None))
+        }
+        (Err(error), _) | (_, Err(error)) => {
+            let why = weir_kubeio::error::said(&error);
+            Ok((world, Some(format!("which pods drains will evict: {why}"))))
+        }
+    }
+}
+
+/// What decides about an eviction; the rest of a pod is long, and there may be many thousands.
+fn lean(pod: Pod) -> Pod {
+    let mut metadata = pod.metadata;
+    metadata.managed_fields = None;
+    let node = pod.spec.and_then(|spec| spec.node_name);
+    let phase = pod.status.and_then(|status| status.phase);
+    Pod {
+        metadata,
+        spec: Some(PodSpec { node_name: node, ..PodSpec::default() }),
+        status: Some(PodStatus { phase, ..PodStatus::default() }),
+    }
 }
 
 /// Reads a whole cluster.

@@ -16,7 +16,8 @@ const NOTES: [(&str, &str, &str); 6] = [
     ("render.md", PREFIX, ""),
 ];
 /// Keys that weir alone writes, without the prefix.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
+    "accepted-findings",
     "adopted-from",
     "adopted-instead-of",
     "cordonedBy",

@@ -10,6 +10,7 @@ mod leader;
 mod openshift;
 mod operands;
 mod operator;
+mod plan;
 mod render;
 mod rollout;
 mod rollout_faults;

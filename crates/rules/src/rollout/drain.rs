@@ -178,7 +178,8 @@ fn drained(view: &DrainView<'_>, now: Timestamp) -> NodeDrain {
         let ours = node.cordoned_by.map_or(view.cordon_reported, |owner| owner == CORDONED_BY_CONTROLLER);
         return bare(node, Step::Begin { foreign: node.unschedulable && !ours });
     };
-    let mut leaving: Vec<_> = view.pods.iter().filter(|pod| pod.node == node.name && leaves(pod, view)).collect();
+    let leaves = |pod: &&&PodView<'_>| pod.node == node.name && leaves(pod, view.daemon_sets);
+    let mut leaving: Vec<_> = view.pods.iter().filter(leaves).collect();
     if leaving.is_empty() {
         return NodeDrain { started: Some(started), ..bare(node, Step::Drained) };
     }
@@ -205,9 +206,10 @@ fn drained(view: &DrainView<'_>, now: Timestamp) -> NodeDrain {
     NodeDrain { blockers, stage, started: Some(started), notice, next, ..bare(node, step) }
 }
 
-/// R-DRAIN-3.
-fn leaves(pod: &PodView<'_>, view: &DrainView<'_>) -> bool {
-    let exists = |name| view.daemon_sets.is_none_or(|known| known.contains(&(pod.namespace, name)));
+/// Whether a pod is evicted in a drain of its node (R-DRAIN-3). `daemon_sets` as in [`DrainView`].
+#[must_use]
+pub fn leaves(pod: &PodView<'_>, daemon_sets: Option<&BTreeSet<(&str, &str)>>) -> bool {
+    let exists = |name| daemon_sets.is_none_or(|known| known.contains(&(pod.namespace, name)));
     !pod.mirror && (pod.finished || !pod.daemon_set.is_some_and(exists))
 }
 

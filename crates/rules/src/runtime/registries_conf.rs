@@ -7,9 +7,12 @@
 //! R-REGISTRIES-3 An entry inside a mirrored source that has no mirrors gets the source's mirrors, each for the same part of it,
 //! because otherwise no mirror would be tried for it. With a wildcard source that cannot be expressed, and is refused.
 //! R-REGISTRIES-4 The file is written as Go's encoder writes it: always with prefix, short name mode and layer store helper.
+//! R-REGISTRIES-5 A new file keeps serving what the old one served if it searches in the same registries first, keeps every entry
+//! with its scope, location and flags, and every mirror of it, and whatever it adds is used for pulls by digest only.
 //!
 //! Source: `EditRegistriesConfig` in `pkg/registries` of github.com/openshift/runtime-utils; `V2RegistriesConf` in
-//! `pkg/sysregistriesv2` of github.com/containers/image.
+//! `pkg/sysregistriesv2` of github.com/containers/image; for R-REGISTRIES-5 `isSafeContainerRegistryConfChanges` in
+//! `pkg/daemon/drain.go` of github.com/openshift/machine-config-operator.
 
 use super::{
     mirrors::{Merged, MirrorError, MirrorSets},
@@ -220,6 +223,44 @@ impl RegistriesConf {
     }
 }
 
+/// Whether the new file keeps serving what the old one served (R-REGISTRIES-5). A file that is not there is empty.
+///
+/// # Errors
+/// When one of them cannot be read.
+pub fn keeps_serving(old: &str, new: &str) -> Result<bool, RegistriesError> {
+    let (old, new) = (RegistriesConf::parse(old)?, RegistriesConf::parse(new)?);
+    let searched = |conf: &RegistriesConf| conf.unqualified_search_registries.clone().unwrap_or_default();
+    let before: BTreeMap<&str, &Entry> = old.entries.iter().map(|entry| (entry.scope(), entry)).collect();
+    let after: BTreeMap<&str, &Entry> = new.entries.iter().map(|entry| (entry.scope(), entry)).collect();
+    let stays = before.keys().all(|scope| after.contains_key(scope));
+    let serves = |(scope, entry): (&&str, &&Entry)| match before.get(scope) {
+        None if entry.mirrors.is_empty() => entry.mirror_by_digest_only,
+        None => entry.mirrors.iter().all(Mirror::is_for_digests),
+        Some(was) => was.keeps(entry),
+    };
+    Ok(searched(&new).starts_with(&searched(&old)) && stays && after.iter().all(serves))
+}
+
+impl Entry {
+    fn keeps(&self, new: &Self) -> bool {
+        let same = (&self.prefix, &self.location, self.blocked, self.insecure)
+            == (&new.prefix, &new.location, new.blocked, new.insecure);
+        let is_at = |location: &str, mirrors: &[Mirror]| mirrors.iter().any(|mirror| mirror.location == location);
+        let stay = self.mirrors.iter().all(|mirror| is_at(&mirror.location, &new.mirrors));
+        let fits = |mirror: &Mirror| match self.mirrors.iter().find(|was| was.location == mirror.location) {
+            Some(was) => was.pull_from_mirror == mirror.pull_from_mirror || mirror.is_for_digests(),
+            None => mirror.is_for_digests() || new.mirror_by_digest_only,
+        };
+        same && stay && new.mirrors.iter().all(fits)
+    }
+}
+
+impl Mirror {
+    fn is_for_digests(&self) -> bool {
+        self.pull_from_mirror == DIGEST_ONLY
+    }
+}
+
 /// The text of a drop-in with registries to search for images without a host.
 #[must_use]
 pub fn search_drop_in(registries: &[String]) -> String {
@@ -264,6 +305,36 @@ fn flag(table: &mut Table, key: &str, value: bool) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_keeps_serving_and_what_does_not() {
+        let entry = |more: &str| format!("[[registry]]\nprefix = ''\nlocation = 'a.io'\n{more}");
+        let mirror =
+            |at: &str, pulls: &str| format!("[[registry.mirror]]\nlocation = '{at}'\npull-from-mirror = '{pulls}'\n");
+        let digest = |at: &str| mirror(at, "digest-only");
+        let search = |list: &str| format!("unqualified-search-registries = [{list}]\n");
+        for (old, new, keeps) in [
+            (String::new(), String::new(), true),
+            (search("'a'"), search("'a', 'b'"), true),
+            (search("'a', 'b'"), search("'b', 'a'"), false),
+            (entry(""), String::new(), false),
+            (String::new(), entry(""), false),
+            (String::new(), entry("mirror-by-digest-only = true\n"), true),
+            (String::new(), entry(&digest("m")), true),
+            (String::new(), entry(&mirror("m", "")), false),
+            (entry(""), entry(&digest("m")), true),
+            (entry(""), entry(&mirror("m", "tag-only")), false),
+            (entry(&digest("m")), entry(&(digest("n") + &digest("m"))), true),
+            (entry(&digest("m")), entry(&digest("n")), false),
+            (entry(&mirror("m", "")), entry(&digest("m")), true),
+            (entry(&digest("m")), entry(&mirror("m", "")), false),
+            (entry(""), entry("blocked = true\n"), false),
+            (entry(""), entry("insecure = true\n"), false),
+        ] {
+            assert_eq!(keeps_serving(&old, &new), Ok(keeps), "{old}---\n{new}");
+        }
+        assert!(keeps_serving("a = [", "").is_err());
+    }
 
     #[test]
     fn what_is_refused_says_what_would_do() {

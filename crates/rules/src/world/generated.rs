@@ -245,8 +245,13 @@ impl<'a> Generators<'a> {
     /// Everything that is generated, and why something is not.
     #[must_use]
     pub fn all(&self, now: Timestamp) -> Vec<Item> {
+        [self.items_of_templates(), self.of_settings(now)].concat()
+    }
+
+    /// Everything that is generated from settings, without the MachineConfigs that every pool starts with.
+    #[must_use]
+    pub fn of_settings(&self, now: Timestamp) -> Vec<Item> {
         [
-            self.items_of_templates(),
             self.items_of_node_config(),
             self.items_of_feature_gates(),
             self.items_of_kubelet_configs(now),

@@ -3,9 +3,13 @@
 use super::World;
 use crate::view::unreadable::UnreadableObject;
 use k8s_openapi::{
-    api::core::v1::{Node, Pod, Secret},
+    api::{
+        core::v1::{Node, Pod, Secret},
+        policy::v1::PodDisruptionBudget,
+    },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
+use serde_json::Value;
 use std::sync::Arc;
 use weir_api::{
     APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
@@ -14,11 +18,16 @@ use weir_api::{
     MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig, OSImageStream,
     PinnedImageSet,
     keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
 
-/// Kinds of which one object counts, with its name and field, and kinds of which all objects count.
+/// Kinds of which one object counts, with its name, group and field, and kinds of which all objects count. A kind whose type has
+/// another name here follows it.
 macro_rules! objects {
-    (one { $($one:ident $name:ident $($field:ident).+,)* } all { $($all:ident $($fields:ident).+,)* }) => {
+    (
+        one { $($one:ident $(= $one_kind:literal)? $one_group:ident $name:ident $($field:ident).+,)* }
+        all { $($all:ident $(= $all_kind:literal)? $all_group:ident $($fields:ident).+,)* }
+    ) => {
         /// An object that decisions depend on. Objects are shared, not copied.
         #[derive(Clone, Debug)]
         pub enum Object {
@@ -29,6 +38,22 @@ macro_rules! objects {
         }
 
         objects!(from $($one)* $($all)*);
+
+        impl Object {
+            /// Reads an object of this group and kind; absent if no decision depends on the kind.
+            ///
+            /// # Errors
+            /// When it has a field of the wrong type.
+            pub fn read(group: &str, kind: &str, object: Value) -> Option<Result<Self, serde_json::Error>> {
+                $(if (group, kind) == ($one_group, objects!(kind $one $($one_kind)?)) {
+                    return Some(serde_json::from_value::<$one>(object).map(Self::from));
+                })*
+                $(if (group, kind) == ($all_group, objects!(kind $all $($all_kind)?)) {
+                    return Some(serde_json::from_value::<$all>(object).map(Self::from));
+                })*
+                None
+            }
+        }
 
         impl World {
             /// Adds an object, replacing one of the same name (R-WORLD-1).
@@ -42,6 +67,32 @@ macro_rules! objects {
                     Object::Unreadable(object) => self.unreadable.push(object),
                 }
             }
+
+            /// The object of this group, kind, namespace and name, as it is on the wire; absent if there is none, or no decision
+            /// depends on the kind. The namespace of an object without one is empty.
+            #[must_use]
+            pub fn find(&self, (group, kind): (&str, &str), namespace: &str, name: &str) -> Option<Value> {
+                $(if (group, kind) == ($one_group, objects!(kind $one $($one_kind)?)) && name == $name {
+                    return serde_json::to_value(self.$($field).+.as_ref()?.as_ref()).ok();
+                })*
+                $(if (group, kind) == ($all_group, objects!(kind $all $($all_kind)?)) {
+                    let at = place(&self.$($fields).+, (namespace, name), |held| &held.metadata)?;
+                    return serde_json::to_value(self.$($fields).+.get(at)?.as_ref()).ok();
+                })*
+                None
+            }
+
+            /// Takes an object out, as [`Self::find`] finds it; returns whether it was there.
+            pub fn remove(&mut self, (group, kind): (&str, &str), namespace: &str, name: &str) -> bool {
+                $(if (group, kind) == ($one_group, objects!(kind $one $($one_kind)?)) && name == $name {
+                    return self.$($field).+.take().is_some();
+                })*
+                $(if (group, kind) == ($all_group, objects!(kind $all $($all_kind)?)) {
+                    let at = place(&self.$($fields).+, (namespace, name), |held| &held.metadata);
+                    return at.map(|at| self.$($fields).+.remove(at)).is_some();
+                })*
+                false
+            }
         }
     };
     (from $($kind:ident)*) => {$(
@@ -51,41 +102,49 @@ macro_rules! objects {
             }
         }
     )*};
+    (kind $type:ident) => { stringify!($type) };
+    (kind $type:ident $kind:literal) => { $kind };
 }
 
 objects! {
     one {
-        ClusterVersion VERSION version,
-        FeatureGate CLUSTER feature_gate,
-        Infrastructure CLUSTER infrastructure,
-        ControllerConfig CONTROLLER_CONFIG controller_config,
-        OSImageStream CLUSTER streams,
-        MachineConfiguration CLUSTER configuration,
-        APIServer CLUSTER settings.api_server,
-        NodeConfig CLUSTER settings.node,
-        Image CLUSTER settings.image,
-        CRIOCredentialProviderConfig CLUSTER settings.credential_providers,
-        InternalReleaseImage CLUSTER settings.release_image,
+        ClusterVersion CONFIG_GROUP VERSION version,
+        FeatureGate CONFIG_GROUP CLUSTER feature_gate,
+        Infrastructure CONFIG_GROUP CLUSTER infrastructure,
+        ControllerConfig MACHINE_CONFIG_GROUP CONTROLLER_CONFIG controller_config,
+        OSImageStream MACHINE_CONFIG_GROUP CLUSTER streams,
+        MachineConfiguration OPERATOR_GROUP CLUSTER configuration,
+        APIServer CONFIG_GROUP CLUSTER settings.api_server,
+        NodeConfig = "Node" CONFIG_GROUP CLUSTER settings.node,
+        Image CONFIG_GROUP CLUSTER settings.image,
+        CRIOCredentialProviderConfig CONFIG_GROUP CLUSTER settings.credential_providers,
+        InternalReleaseImage MACHINE_CONFIG_GROUP CLUSTER settings.release_image,
     }
     all {
-        MachineConfigPool pools,
-        MachineConfig configs,
-        MachineOSConfig os_configs,
-        MachineOSBuild os_builds,
-        KubeletConfig kubelets,
-        ContainerRuntimeConfig runtimes,
-        PinnedImageSet pinned,
-        Node nodes,
-        MachineConfigNode reports,
-        Pod pods,
-        ImageDigestMirrorSet settings.digest_mirrors,
-        ImageTagMirrorSet settings.tag_mirrors,
-        ImageContentSourcePolicy settings.content_sources,
-        ClusterImagePolicy settings.cluster_policies,
-        ImagePolicy settings.policies,
-        Secret settings.secrets,
+        MachineConfigPool MACHINE_CONFIG_GROUP pools,
+        MachineConfig MACHINE_CONFIG_GROUP configs,
+        MachineOSConfig MACHINE_CONFIG_GROUP os_configs,
+        MachineOSBuild MACHINE_CONFIG_GROUP os_builds,
+        KubeletConfig MACHINE_CONFIG_GROUP kubelets,
+        ContainerRuntimeConfig MACHINE_CONFIG_GROUP runtimes,
+        PinnedImageSet MACHINE_CONFIG_GROUP pinned,
+        Node CORE_GROUP nodes,
+        MachineConfigNode MACHINE_CONFIG_GROUP reports,
+        Pod CORE_GROUP pods,
+        PodDisruptionBudget POLICY_GROUP budgets,
+        ImageDigestMirrorSet CONFIG_GROUP settings.digest_mirrors,
+        ImageTagMirrorSet CONFIG_GROUP settings.tag_mirrors,
+        ImageContentSourcePolicy OPERATOR_GROUP settings.content_sources,
+        ClusterImagePolicy CONFIG_GROUP settings.cluster_policies,
+        ImagePolicy CONFIG_GROUP settings.policies,
+        Secret CORE_GROUP settings.secrets,
     }
 }
+
+/// The group of Kubernetes' own first kinds.
+const CORE_GROUP: &str = "";
+/// The group of disruption budgets.
+const POLICY_GROUP: &str = "policy";
 
 impl World {
     /// The world of these objects, in any order, for a read-only command. It is one of files; the caller marks it as whole after
@@ -98,14 +157,44 @@ impl World {
     }
 }
 
+fn key(metadata: &ObjectMeta) -> (&str, &str) {
+    (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default())
+}
+
 pub(super) fn put<K>(objects: &mut Vec<Arc<K>>, object: Arc<K>, metadata: impl Fn(&K) -> &ObjectMeta) {
-    fn key(metadata: &ObjectMeta) -> (Option<&str>, Option<&str>) {
-        (metadata.namespace.as_deref(), metadata.name.as_deref())
-    }
     let place = objects.binary_search_by(|held| key(metadata(held)).cmp(&key(metadata(&object))));
     match place.map(|at| objects.get_mut(at)) {
         Ok(Some(held)) => *held = object,
         Ok(None) => objects.push(object),
         Err(at) => objects.insert(at, object),
+    }
+}
+
+fn place<K>(objects: &[Arc<K>], wanted: (&str, &str), metadata: impl Fn(&K) -> &ObjectMeta) -> Option<usize> {
+    objects.binary_search_by(|held| key(metadata(held)).cmp(&wanted)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn objects_are_read_found_and_removed_by_group_kind_and_name() {
+        let mut world = World::default();
+        let config = json!({"metadata": {"name": "99-a"}, "spec": {"kernelArguments": ["a"]}});
+        let of = |group, kind, value: Value| Object::read(group, kind, value).map(|read| read.is_ok());
+        assert_eq!(of("x", "MachineConfig", config.clone()), None);
+        assert_eq!(of(MACHINE_CONFIG_GROUP, "MachineConfig", json!({"spec": 1})), Some(false));
+        // Two kinds are called Node.
+        assert!(matches!(Object::read("", "Node", json!({})), Some(Ok(Object::Node(_)))));
+        assert!(matches!(Object::read(CONFIG_GROUP, "Node", json!({})), Some(Ok(Object::NodeConfig(_)))));
+        world.put(Object::read(MACHINE_CONFIG_GROUP, "MachineConfig", config).unwrap().unwrap());
+        let kind = (MACHINE_CONFIG_GROUP, "MachineConfig");
+        assert_eq!(world.find(kind, "", "99-a").unwrap()["spec"]["kernelArguments"], json!(["a"]));
+        assert_eq!((world.find(kind, "", "99-b"), world.find(("x", "y"), "", "99-a")), (None, None));
+        assert!(world.remove(kind, "", "99-a") && !world.remove(kind, "", "99-a"));
+        world.put(NodeConfig::named(CLUSTER, Default::default()).into());
+        assert!(world.remove((CONFIG_GROUP, "Node"), "", CLUSTER) && world.settings.node.is_none());
     }
 }

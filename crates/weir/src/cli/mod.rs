@@ -20,6 +20,7 @@ mod machines;
 mod manifest_source;
 mod manifests;
 mod payload;
+mod plan;
 mod render;
 pub mod run;
 mod status;
@@ -80,6 +81,8 @@ pub enum Command {
     BuildImage(build_image::BuildImage),
     /// Print the state of every pool, and which nodes wait for what
     Status(Status),
+    /// Show what a change will do, before it is made
+    Plan(Box<plan::Plan>),
     /// Switch a pool to another OS image stream
     Switch(switch::Switch),
     /// Explain why something is the way it is
@@ -186,6 +189,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Build(build) => build.run(),
         Command::BuildImage(build) => build.run(),
         Command::Status(status) => status.run(),
+        Command::Plan(plan) => plan.run(),
         Command::Switch(switch) => switch.run(),
         Command::Explain(explain) => explain.run(),
         Command::Diff(diff) => diff.run(),

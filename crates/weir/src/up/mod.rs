@@ -258,6 +258,7 @@ fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
         reports: cluster.reports.clone(),
         pools: cluster.pools.clone(),
         configs: cluster.configs.clone(),
+        configurations: cluster.configurations.clone(),
         os_configs: cluster.os_configs.clone(),
         os_builds: cluster.os_builds.clone(),
         gates: cluster.gates.clone(),

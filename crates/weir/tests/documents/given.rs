@@ -50,6 +50,10 @@ pub fn given(page: &str, shell: &mut Shell) -> Result<Option<Box<dyn Any>>> {
             push(shell, &registry)?;
             return Ok(Some(Box::new(registry)));
         }
+        "docs/user/plan.md" => {
+            cluster(shell)?;
+            shell.run(&GATHERED.replace("NAME", "must-gather"))?;
+        }
         "docs/user/render.md" => {
             cluster(shell)?;
             shell.run("mkdir manifests")?;

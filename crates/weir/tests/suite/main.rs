@@ -11,6 +11,7 @@ mod fleet;
 mod generate;
 mod manifests;
 mod payload;
+mod plan;
 mod registry;
 mod render;
 mod render_refused;

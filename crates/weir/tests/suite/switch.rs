@@ -50,24 +50,31 @@ fn a_pool_is_switched_once_it_is_known_what_comes_of_it() -> Result<()> {
     assert!(text(&nobody.stderr).contains("there are: infra, master, worker"), "{}", text(&nobody.stderr));
 
     let dry = json_of(&weir(&kubeconfig, &["switch", "worker", other, "--dry-run", "-o", "json"])?)?;
-    let moves = dry["moves"].as_array().context("moves")?;
-    let of = |at: usize, key: &str| moves[at][key].clone();
-    assert_eq!((of(0, "pool"), of(1, "pool"), moves.len()), (json!("worker"), json!("infra"), 2), "{dry}");
-    assert_eq!((of(0, "from"), of(0, "maxUnavailable")), (json!(default), json!(1)));
-    assert_eq!(of(0, "order").as_array().map(Vec::len), Some(2), "{dry}");
+    let pools: Vec<&Value> =
+        dry["pools"].as_array().context("pools")?.iter().filter(|p| p["changes"] == true).collect();
+    let names: Vec<&Value> = pools.iter().map(|pool| &pool["pool"]).collect();
+    assert_eq!(names, [&json!("infra"), &json!("worker")], "{dry}");
+    let worker = pools.last().context("worker")?;
+    assert_eq!((&worker["before"]["stream"], &worker["maxUnavailable"]), (&json!(default), &json!(1)));
+    let order: Vec<&Value> =
+        dry["waves"].as_array().context("waves")?.iter().flat_map(|w| w.as_array()).flatten().collect();
+    assert_eq!(order.iter().filter(|one| one["pool"] == "worker").count(), 2, "{dry}");
+    assert_eq!(dry["reboots"], 3, "{dry}");
     let pool = kubectl.get(&["mcp", "worker"])?;
     assert!(pool["spec"]["osImageStream"].is_null(), "nothing was changed: {}", pool["spec"]);
 
     let done = weir(&kubeconfig, &["switch", "worker", other])?;
     assert!(done.status.success(), "{}", text(&done.stderr));
     let said = text(&done.stdout);
+    assert!(said.starts_with("3 nodes reboot, in 2 waves\n"), "{said}");
+    assert!(said.contains(&format!(", stream {default} → {other} (the pool names it)\n")), "{said}");
     assert!(
-        said.starts_with(&format!("pool worker goes from stream {default} to {other}: the pool names it\n")),
+        said.contains("  2 of 2 nodes: reboot, because osImageURL differs, and that always takes a reboot"),
         "{said}"
     );
-    assert!(said.contains("2 of 2 nodes reboot once each, at most 1 at a time: "), "{said}");
+    assert!(said.contains("    in this order: worker-0, worker-1\n"), "{said}");
     // What was said would be rendered is what is rendered.
-    let target = of(0, "target");
+    let target = &worker["after"]["config"];
     let condition = format!("--for=jsonpath={{.status.configuration.name}}={}", target.as_str().context("a target")?);
     kubectl.run(&["wait", "mcp/worker", &condition, "--timeout=60s"])?;
     let again = weir(&kubeconfig, &["switch", "worker", other])?;
@@ -96,14 +103,18 @@ fn what_is_in_the_way_changes_nothing_and_ends_with_3() -> Result<()> {
     std::fs::write(&file, config.to_string())?;
     kubectl.run(&["apply", "-f", file.to_str().context("utf-8")?])?;
     let blocked = weir(&kubeconfig, &["switch", "worker", "rhel-9"])?;
-    let blocked = if text(&blocked.stdout).contains("already") {
+    let blocked = if text(&blocked.stdout).contains("gets stream rhel-9 already") {
         weir(&kubeconfig, &["switch", "worker", "rhel-10"])?
     } else {
         blocked
     };
     let said = text(&blocked.stdout);
     assert_eq!(blocked.status.code(), Some(3), "{said}{}", text(&blocked.stderr));
-    assert!(said.contains("blocked: cannot override MachineConfig osImageURL") && said.contains("99-image"), "{said}");
+    assert!(
+        said.contains("in the way: pool worker: it cannot be rendered: cannot override MachineConfig osImageURL"),
+        "{said}"
+    );
+    assert!(said.contains("99-image") && said.contains("[R-PLAN-IMAGE-CONFLICT]"), "{said}");
     let pool = kubectl.get(&["mcp", "worker"])?;
     assert!(pool["spec"]["osImageStream"].is_null(), "{}", pool["spec"]);
     let explained = text(&weir(&kubeconfig, &["explain", "stream", "--pool", "worker"])?.stdout);

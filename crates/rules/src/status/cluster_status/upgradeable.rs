@@ -23,6 +23,7 @@ use weir_api::{
         machine_configuration::{BOOT_IMAGE_UPDATE_DEGRADED, BOOT_IMAGE_UPDATE_PROGRESSING},
         pool::{BUILD_INTERRUPTED, DEGRADED},
     },
+    machine_configuration::MachineConfigurationStatus,
 };
 
 /// The inputs.
@@ -116,16 +117,42 @@ const OLDEST_OS: [u32; 2] = [9, 2];
 
 fn boot_images(view: &UpgradeView<'_>) -> Option<Blocked> {
     let status = view.boot_images?.status.as_ref()?;
+    let what = old_boot_images(status)?;
+    let docs = match view.version.split('.').collect::<Vec<_>>()[..] {
+        [major, minor, ..] => format!("{major}.{minor}"),
+        _ => "latest".to_owned(),
+    };
+    let why = match what {
+        OldBootImages::NotUpdated(why) => {
+            format!("Upgrades have been disabled due to boot image update failures: {why}")
+        }
+        OldBootImages::TooOld(what) => format!(
+            "Upgrades have been disabled because {what}. To enable upgrades, please update your boot images or disable boot \
+             image skew enforcement by following the documentation at \
+             https://docs.redhat.com/en/documentation/openshift_container_platform/{docs}/html/machine_configuration/mco-update-boot-skew-mgmt"
+        ),
+    };
+    Some(Blocked::BootImages { why })
+}
+
+/// What is wrong with boot images, as a clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum OldBootImages {
+    /// They were not updated.
+    NotUpdated(String),
+    /// They are older than what is accepted.
+    TooOld(String),
+}
+
+/// Whether boot images are older than what is accepted, as far as the cluster records it.
+pub(crate) fn old_boot_images(status: &MachineConfigurationStatus) -> Option<OldBootImages> {
     let skew = status.boot_image_skew_enforcement_status.as_ref()?;
     let (release, os) = match skew.mode.as_str() {
         "Automatic" => {
             let conditions = status.conditions.as_deref().unwrap_or_default();
             if let Some(failed) = find_true(conditions, BOOT_IMAGE_UPDATE_DEGRADED) {
-                let why = format!(
-                    "Upgrades have been disabled due to boot image update failures: boot image controller is degraded: {}",
-                    failed.message
-                );
-                return Some(Blocked::BootImages { why });
+                let why = format!("boot image controller is degraded: {}", failed.message);
+                return Some(OldBootImages::NotUpdated(why));
             }
             if find(conditions, BOOT_IMAGE_UPDATE_PROGRESSING).is_none_or(|c| c.status == TRUE) {
                 return None;
@@ -145,16 +172,7 @@ fn boot_images(view: &UpgradeView<'_>) -> Option<Blocked> {
         (None, Some(os)) => old_os(&os)?,
         (None, None) => return None,
     };
-    let docs = match view.version.split('.').collect::<Vec<_>>()[..] {
-        [major, minor, ..] => format!("{major}.{minor}"),
-        _ => "latest".to_owned(),
-    };
-    let why = format!(
-        "Upgrades have been disabled because {what}. To enable upgrades, please update your boot images or disable boot \
-         image skew enforcement by following the documentation at \
-         https://docs.redhat.com/en/documentation/openshift_container_platform/{docs}/html/machine_configuration/mco-update-boot-skew-mgmt"
-    );
-    Some(Blocked::BootImages { why })
+    Some(OldBootImages::TooOld(what))
 }
 
 fn old_release(version: &str) -> Option<String> {

@@ -1,0 +1,292 @@
+//! What a change will do, before it is made.
+//!
+//! R-FORESEE-1 A plan is made from a world, the changes, and what is known of images. The changes are made to a copy of the world, all
+//! at once: several objects of one change are one intent and one rollout.
+//! R-FORESEE-2 A change that the API would refuse is refused in the API's words, and nothing is planned.
+//! R-FORESEE-3 What is generated from objects is generated from the world before and after. Only what differs between the two is
+//! written or deleted, so that what another operator generated in its own way stays as it is.
+//! R-FORESEE-4 Every pool is rendered as the controllers render it. Its present configuration is the one that it names, whatever it
+//! would be rendered to now.
+//! R-FORESEE-5 A difference is traced to the object that decides about it: of what is new or changed the one afterwards, of what is
+//! removed the one that had brought it.
+//! R-FORESEE-6 The order is that of the rollout rule, run forward over nodes that do what they are told (see `order`).
+//! R-FORESEE-7 Nodes that are not where they should be before the change are part of the plan, too: what they do is what the plan ends
+//! with.
+//! R-FORESEE-8 What cannot be known from what is there is said to be unknown, with the reason.
+//!
+//! All of this is ours; every decision in it is made by the rule that the controllers use.
+//!
+//! | module | decides |
+//! |---|---|
+//! | [`change`] | what the world is after a change |
+//! | `admission` | whether the API would accept the change |
+//! | `generated` | which MachineConfigs are generated otherwise then |
+//! | `target` | what each pool is rendered to, and which differences that makes |
+//! | `order` | which nodes start when, and what the others wait for |
+//! | `nodes` | what each node does, and which pods it loses |
+//! | [`finding`] | what is in the way, and what users should know |
+//! | `preflight` | which of these apply |
+//! | `text`, `data`, `markdown` | nothing: they print it |
+
+mod admission;
+pub mod change;
+mod data;
+pub mod finding;
+mod generated;
+mod markdown;
+mod nodes;
+mod order;
+mod preflight;
+mod target;
+#[cfg(test)]
+mod tests;
+mod text;
+
+pub use change::{Change, Changed, Refused};
+pub use data::data;
+pub use finding::{Code, Finding};
+pub use markdown::markdown;
+pub use text::text;
+
+use crate::{
+    rollout::{WaitReason, actions::Effect},
+    stream::StreamReason,
+    world::World,
+};
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+use weir_ignition::diff;
+
+/// What is known beside the world.
+#[derive(Clone, Debug, Default)]
+pub struct Facts {
+    /// What was found out about images, by pull spec; those that nobody looked at are absent.
+    pub images: BTreeMap<String, ImageFacts>,
+    /// Findings that the user accepts, of those that may be.
+    pub accepted: BTreeSet<Code>,
+    /// What whoever read the world knows to be missing in it.
+    pub unknown: Vec<String>,
+}
+
+/// What was found out about an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ImageFacts {
+    /// It cannot be read, for this reason.
+    Unreadable(String),
+    /// Its labels.
+    Labels(BTreeMap<String, String>),
+}
+
+/// What a change will do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the change is.
+    pub changes: Vec<Changed>,
+    /// Every pool, by name.
+    pub pools: Vec<PoolPlan>,
+    /// The nodes that start, in order: all of a wave at once, each wave when the one before it has arrived.
+    pub waves: Vec<Vec<Started>>,
+    /// What is in the way, and what users should know; the former first.
+    pub findings: Vec<Finding>,
+    /// What is not known, and why.
+    pub unknown: Vec<String>,
+}
+
+/// A node that starts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Started {
+    /// The node.
+    pub node: String,
+    /// Its pool.
+    pub pool: String,
+}
+
+/// What a pool is, before or after.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// Name of its rendered MachineConfig; absent if there is none.
+    pub config: Option<String>,
+    /// Its stream; absent if there is none.
+    pub stream: Option<String>,
+    /// Its OS image.
+    pub os_image: Option<String>,
+}
+
+/// What happens to a pool.
+#[derive(Clone, Debug)]
+pub struct PoolPlan {
+    /// Its name.
+    pub pool: String,
+    /// Whether it does not exist before the change.
+    pub is_new: bool,
+    /// What it is before; what it is after a change that removes it.
+    pub before: Target,
+    /// What it will be.
+    pub after: Target,
+    /// Why it gets its stream; absent if that is unknown.
+    pub because: Option<StreamReason>,
+    /// Everything that differs on its machines, or why that is unknown.
+    pub differences: Result<Vec<Difference>, String>,
+    /// Whether it is paused then.
+    pub paused: bool,
+    /// How many of its nodes may be down at once, or why that is unknown.
+    pub max_unavailable: Result<i64, String>,
+    /// In image mode, where the image of its nodes comes from.
+    pub image: Option<String>,
+    /// Its nodes, by name; absent if nothing is known about nodes.
+    pub nodes: Option<Vec<NodePlan>>,
+}
+
+/// Something that differs on the machines of a pool.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Difference {
+    /// What: `file /etc/motd`, `kernelArguments`.
+    pub what: String,
+    /// The value or state before; absent if it is new.
+    pub before: Option<Value>,
+    /// The value or state after; absent if it is removed.
+    pub after: Option<Value>,
+    /// Where it comes from (R-FORESEE-5).
+    pub origin: Origin,
+}
+
+/// One side of a difference.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Value {
+    /// The value of a field.
+    Text(String),
+    /// A file, unit or other part of the Ignition config.
+    Part(diff::State),
+}
+
+/// The object that decides about something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// Kind and name.
+    pub object: String,
+    /// The field in it, such as `spec.config.storage.files[/etc/motd]`; empty for what is no MachineConfig.
+    pub field: String,
+    /// The object that it was generated from, if it was.
+    pub made_from: Option<String>,
+}
+
+/// What happens to a node.
+#[derive(Clone, Debug)]
+pub struct NodePlan {
+    /// Its name.
+    pub node: String,
+    /// What it runs now; absent if it does not say.
+    pub runs: Option<String>,
+    /// What it does, or why that is unknown.
+    pub effect: Result<Effect, String>,
+    /// When.
+    pub turn: Turn,
+    /// Pods that are evicted.
+    pub evicted: usize,
+    /// Of these, the ones that no budget allows to be evicted now.
+    pub blocked: Vec<BlockedPod>,
+    /// Of these, the ones that nobody will start anywhere else: namespace and name.
+    pub lost: Vec<String>,
+}
+
+/// When a node does what it does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It is there already.
+    There,
+    /// It is on its way already.
+    UnderWay,
+    /// It starts in this wave, counted from 1.
+    Wave(usize),
+    /// It does not start before this changes.
+    Waits(WaitReason),
+}
+
+/// A pod that a drain will not get rid of as things are now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockedPod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub pod: String,
+    /// Kind and name of what it belongs to, if anything.
+    pub owner: Option<String>,
+    /// Names of the budgets in its namespace that allow no disruption.
+    pub budgets: Vec<String>,
+}
+
+/// Plans changes of a world (R-FORESEE-1).
+///
+/// # Errors
+/// When the API would refuse one of them (R-FORESEE-2).
+pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -> Result<Plan, Refused> {
+    let mut after = before.clone();
+    let mut changed = Vec::new();
+    for change in changes {
+        changed.push(change::apply(&mut after, change, now)?);
+    }
+    let generated = generated::regenerate(before, &mut after, now);
+    change::finish(&mut after, changes);
+    let targets = target::targets(before, &mut after);
+    let order = order::forward(&after, now);
+    let pools = nodes::pools(&after, &targets, &order);
+    let (mut findings, mut unknown) = preflight::findings(&after, &targets, &pools, facts);
+    findings.extend(generated.findings);
+    findings.sort_by_key(|finding| (!finding.inhibits(), finding.code));
+    unknown.extend(generated.unknown);
+    unknown.extend(facts.unknown.iter().cloned());
+    Ok(Plan { changes: changed, pools, waves: order.waves, findings, unknown })
+}
+
+impl Plan {
+    /// Whether something is in the way that was not accepted.
+    #[must_use]
+    pub fn is_inhibited(&self) -> bool {
+        self.findings.iter().any(Finding::inhibits)
+    }
+
+    /// The nodes that do something, with what it is as far as it is known.
+    pub fn acting(&self) -> impl Iterator<Item = &NodePlan> {
+        let nodes = self.pools.iter().filter_map(|pool| pool.nodes.as_deref()).flatten();
+        nodes.filter(|node| node.turn != Turn::There)
+    }
+
+    /// The OS images that pools change to.
+    #[must_use]
+    pub fn new_images(&self) -> BTreeSet<&str> {
+        let changed = self.pools.iter().filter(|pool| pool.before.os_image != pool.after.os_image);
+        changed.filter_map(|pool| pool.after.os_image.as_deref()).collect()
+    }
+
+    /// How many nodes reboot, sooner or later.
+    #[must_use]
+    pub fn reboots(&self) -> usize {
+        self.acting().filter(|node| node.effect.as_ref().is_ok_and(Effect::reboots)).count()
+    }
+
+    /// How many nodes are drained.
+    #[must_use]
+    pub fn drains(&self) -> usize {
+        self.acting().filter(|node| node.effect.as_ref().is_ok_and(|effect| effect.drains)).count()
+    }
+
+    /// How many nodes are disturbed in any way.
+    #[must_use]
+    pub fn disruptions(&self) -> usize {
+        self.acting().filter(|node| node.effect.as_ref().is_ok_and(Effect::disrupts)).count()
+    }
+
+    /// Whether anything is done on any node, now or later, or that is unknown.
+    #[must_use]
+    pub fn changes_nothing(&self) -> bool {
+        self.acting().next().is_none() && self.pools.iter().all(|pool| pool.before == pool.after)
+    }
+}
+
+impl PoolPlan {
+    /// Whether its configuration, stream or image changes.
+    #[must_use]
+    pub fn changes(&self) -> bool {
+        self.before != self.after
+    }
+}

@@ -1,0 +1,122 @@
+//! Which MachineConfigs are generated otherwise after a change.
+//!
+//! R-REGENERATE-1 Everything is generated twice, from the world before and after (R-FORESEE-3). What is the same both times is left
+//! alone, whatever exists.
+//! R-REGENERATE-2 Settings are applied on top of what the cluster's MachineConfigs of templates give to a pool, `00-` and `01-`; a pool
+//! without any of its own gets those of the workers.
+//! R-REGENERATE-3 An object from which nothing can be generated only after the change is in the way.
+
+use super::finding::{Code, Finding};
+use crate::{
+    generated::base,
+    render::Build,
+    view::Annotations,
+    world::{
+        World,
+        generated::{Generators, Item, ReleaseTemplates},
+    },
+};
+use jiff::Timestamp;
+use std::{collections::BTreeSet, sync::Arc};
+use weir_api::{
+    MachineConfig,
+    keys::{
+        config::{RELEASE_IMAGE_VERSION, ROLE},
+        names::WORKER,
+    },
+};
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Regenerated {
+    pub(super) findings: Vec<Finding>,
+    pub(super) unknown: Vec<String>,
+}
+
+/// Brings the MachineConfigs of the world after a change up to date.
+pub(super) fn regenerate(before: &World, after: &mut World, now: Timestamp) -> Regenerated {
+    let mut found = Regenerated::default();
+    if is_same(before, after) {
+        return found;
+    }
+    let (old, new) = (items(before, now), items(after, now));
+    for item in &new {
+        match item {
+            _ if old.contains(item) => {}
+            Item::Made(config) => after.put((**config).clone().into()),
+            Item::Gone(name) => after.configs.retain(|config| config.metadata.name.as_ref() != Some(name)),
+            Item::Refused { object, why } => found.findings.push(Finding::of(
+                Code::Generate,
+                None,
+                format!("nothing can be generated from {object}: {why}"),
+                "correct the object".to_owned(),
+            )),
+            Item::Noticed { object, what } => found.unknown.push(format!("{object}: {what}")),
+        }
+    }
+    let (old, new) = (names(&old), names(&new));
+    let is_dropped = |name: &str| old.contains(name) && !new.contains(name);
+    after.configs.retain(|config| !config.metadata.name.as_deref().is_some_and(is_dropped));
+    found
+}
+
+/// Whether everything that something is generated from is the very same.
+fn is_same(before: &World, after: &World) -> bool {
+    fn same<K>(a: &[Arc<K>], b: &[Arc<K>]) -> bool {
+        a.len() == b.len() && a.iter().zip(b).all(|(a, b)| Arc::ptr_eq(a, b))
+    }
+    let (a, b) = (&before.settings, &after.settings);
+    let names = |world: &World| world.pools.iter().map(|pool| pool.metadata.name.clone()).collect::<Vec<_>>();
+    let labels = |world: &World| world.pools.iter().map(|pool| pool.metadata.labels.clone()).collect::<Vec<_>>();
+    same(&before.kubelets, &after.kubelets)
+        && same(&before.runtimes, &after.runtimes)
+        && same(before.feature_gate.as_slice(), after.feature_gate.as_slice())
+        && same(a.api_server.as_slice(), b.api_server.as_slice())
+        && same(a.node.as_slice(), b.node.as_slice())
+        && same(a.image.as_slice(), b.image.as_slice())
+        && same(a.credential_providers.as_slice(), b.credential_providers.as_slice())
+        && same(a.release_image.as_slice(), b.release_image.as_slice())
+        && same(&a.digest_mirrors, &b.digest_mirrors)
+        && same(&a.tag_mirrors, &b.tag_mirrors)
+        && same(&a.content_sources, &b.content_sources)
+        && same(&a.cluster_policies, &b.cluster_policies)
+        && same(&a.policies, &b.policies)
+        && (names(before), labels(before)) == (names(after), labels(after))
+}
+
+fn items(world: &World, now: Timestamp) -> Vec<Item> {
+    let build = Build::ours();
+    let release = world
+        .controller_config
+        .as_ref()
+        .and_then(|config| Annotations::of(&config.metadata).get(RELEASE_IMAGE_VERSION).map(str::to_owned));
+    let (templates, of_pools) = (ReleaseTemplates { release, ..ReleaseTemplates::default() }, of_cluster(world));
+    Generators::new(world, &templates, &of_pools, &build, now).of_settings(now)
+}
+
+/// R-REGENERATE-2.
+fn of_cluster(world: &World) -> base::Templates {
+    let of_role = |role: &str| -> Vec<MachineConfig> {
+        let is_of = |config: &&Arc<MachineConfig>| {
+            let labels = config.metadata.labels.as_ref();
+            let name = config.metadata.name.as_deref().unwrap_or_default();
+            labels.and_then(|labels| labels.get(ROLE)).is_some_and(|held| held == role)
+                && (name.starts_with("00-") || name.starts_with("01-"))
+        };
+        world.configs.iter().filter(is_of).map(|config| config.as_ref().clone()).collect()
+    };
+    let names = world.pools.iter().filter_map(|pool| pool.metadata.name.as_deref());
+    let of = |pool: &str| match of_role(pool) {
+        own if !own.is_empty() => Ok(own),
+        _ => Ok(of_role(WORKER)),
+    };
+    names.map(|pool| (pool.to_owned(), of(pool))).collect()
+}
+
+fn names(items: &[Item]) -> BTreeSet<&str> {
+    let made = items.iter().filter_map(|item| match item {
+        Item::Made(config) => config.metadata.name.as_deref(),
+        _ => None,
+    });
+    made.collect()
+}

@@ -1,0 +1,189 @@
+//! What each node of a pool does, and which pods it loses.
+//!
+//! R-NODES-1 What a node does follows from what it runs, not from what its pool had (R-ACTIONS), under the policies in force after the
+//! change. A node that is where it should be does nothing.
+//! R-NODES-2 A node whose present configuration is not among the objects does something that is not known.
+//! R-NODES-3 A change that the node's daemon refuses (R-RECONCILE) is said so.
+//! R-NODES-4 Of the pods that a drain evicts (R-DRAIN-3), those are named that no budget allows to be evicted now, and those that
+//! nobody starts elsewhere. Finished pods are in nobody's way.
+
+use super::{BlockedPod, NodePlan, PoolPlan, Turn, order::Order, preflight::REFUSES, target::PoolTarget};
+use crate::{
+    render::{
+        node_disruption::in_force,
+        reconcilable::{Override, overrides, reconcilable},
+    },
+    rollout::{
+        WaitReason,
+        actions::{Action, Built, Effect, Runs, effect},
+        drain::leaves,
+        max_unavailable::max_unavailable,
+    },
+    view::{BudgetView, NodeView, PodView, PoolView, TargetImage},
+    world::{Views, World},
+};
+use k8s_openapi::api::core::v1::Pod;
+use std::collections::{BTreeMap, BTreeSet};
+use weir_api::machine_configuration::NodeDisruptionPolicy;
+
+/// Topology of a single-node control plane, as nodes are told (`config/v1` of github.com/openshift/api).
+const SINGLE_REPLICA: &str = "SingleReplica";
+
+/// What all nodes share.
+struct Shared<'w> {
+    world: &'w World,
+    policies: NodeDisruptionPolicy,
+    overrides: BTreeSet<Override>,
+    pods: BTreeMap<&'w str, Vec<(&'w Pod, PodView<'w>)>>,
+    budgets: Vec<BudgetView<'w>>,
+    /// Nodes that go the same way do the same.
+    known: BTreeMap<(String, Option<String>), Result<Effect, String>>,
+}
+
+/// What happens to each of these pools and their nodes.
+pub(super) fn pools(world: &World, targets: &[PoolTarget], order: &Order) -> Vec<PoolPlan> {
+    let views = world.views();
+    let configuration = world.configuration.as_deref();
+    let mut pods: BTreeMap<&str, Vec<(&Pod, PodView<'_>)>> = BTreeMap::new();
+    for pod in &world.pods {
+        let view = PodView::new(pod);
+        pods.entry(view.node).or_default().push((pod.as_ref(), view));
+    }
+    let mut shared = Shared {
+        world,
+        policies: in_force(configuration.and_then(|object| object.spec.node_disruption_policy.as_ref())),
+        overrides: overrides(configuration),
+        pods,
+        budgets: world.budgets.iter().map(|budget| BudgetView::new(budget)).collect(),
+        known: BTreeMap::new(),
+    };
+    let mut pools: Vec<PoolPlan> = targets.iter().map(|target| pool(&mut shared, &views, target, order)).collect();
+    pools.sort_by(|a, b| a.pool.cmp(&b.pool));
+    pools
+}
+
+fn pool(shared: &mut Shared<'_>, views: &Views<'_>, target: &PoolTarget, order: &Order) -> PoolPlan {
+    let view = views.pools.iter().find(|view| view.name == target.pool);
+    let members = views.nodes_of(&target.pool);
+    let unseen = !shared.world.whole && views.nodes.is_empty();
+    shared.known.clear();
+    let nodes = view.map(|view| members.iter().map(|member| node(shared, view, member, order)).collect());
+    let max = view.map(|view| max_unavailable(view, members.len()).map_err(|error| error.to_string()));
+    PoolPlan {
+        pool: target.pool.clone(),
+        is_new: target.is_new,
+        before: target.before.clone(),
+        after: target.after.clone(),
+        because: target.because.clone(),
+        differences: target.differences.clone(),
+        paused: view.is_some_and(|view| view.paused),
+        max_unavailable: max.unwrap_or(Ok(1)),
+        image: target.image.clone(),
+        nodes: nodes.filter(|_| !unseen),
+    }
+}
+
+fn node(shared: &mut Shared<'_>, pool: &PoolView<'_>, node: &NodeView<'_>, order: &Order) -> NodePlan {
+    let turn = turn(pool, node, order);
+    let runs = node.current_config.filter(|config| !config.is_empty());
+    let effect = match &turn {
+        Turn::There => Ok(Effect::default()),
+        _ => shared.effect(pool, node, runs),
+    };
+    let mut plan = NodePlan {
+        node: node.name.to_owned(),
+        runs: runs.map(str::to_owned),
+        effect,
+        turn,
+        evicted: 0,
+        blocked: Vec::new(),
+        lost: Vec::new(),
+    };
+    let alone = shared.world.topology() == Some(SINGLE_REPLICA) || node.topology == Some(SINGLE_REPLICA);
+    match &mut plan.effect {
+        // There is no other node for its pods.
+        Ok(effect) if alone => {
+            effect.drains = false;
+            effect.actions.retain(|action| *action != Action::Drain);
+        }
+        Ok(effect) if effect.drains => shared.evictions(node, &mut plan),
+        _ => {}
+    }
+    plan
+}
+
+fn turn(pool: &PoolView<'_>, node: &NodeView<'_>, order: &Order) -> Turn {
+    if order.under_way.contains(node.name) {
+        return Turn::UnderWay;
+    }
+    if let Some(wave) = order.wave_of.get(node.name) {
+        return Turn::Wave(*wave);
+    }
+    match order.held.get(node.name) {
+        Some(held) => Turn::Waits(held.reason.clone()),
+        None if pool.target.is_some() && node.has_reached(pool.aim()) => Turn::There,
+        None => Turn::Waits(WaitReason::PoolNotConfigured),
+    }
+}
+
+impl Shared<'_> {
+    /// R-NODES-1 to R-NODES-3.
+    fn effect(&mut self, pool: &PoolView<'_>, node: &NodeView<'_>, runs: Option<&str>) -> Result<Effect, String> {
+        let Some(runs) = runs else { return Err("the node does not say what it runs".to_owned()) };
+        let image = node.current_image.filter(|image| !image.is_empty());
+        let key = (runs.to_owned(), image.map(str::to_owned));
+        if let Some(known) = self.known.get(&key) {
+            return known.clone();
+        }
+        let found = self.find_effect(pool, runs, image);
+        self.known.insert(key, found.clone());
+        found
+    }
+
+    fn find_effect(&self, pool: &PoolView<'_>, runs: &str, image: Option<&str>) -> Result<Effect, String> {
+        let of = |name: &str| {
+            self.world.config(name).ok_or_else(|| format!("MachineConfig {name} is not among the objects"))
+        };
+        let Some(target) = pool.target else { return Err("the pool has no configuration".to_owned()) };
+        let (from, to) = (of(runs)?, of(target)?);
+        let built = match pool.aim().image {
+            TargetImage::OfConfig => Built::No,
+            TargetImage::Missing => Built::Later,
+            TargetImage::Built(image) => Built::Image(image),
+        };
+        reconcilable(from, to, &self.overrides).map_err(|error| format!("{REFUSES}: {error}"))?;
+        let from = Runs { config: from, image: image.map_or(Built::No, Built::Image) };
+        effect(from, Runs { config: to, image: built }, &self.policies).map_err(|error| error.to_string())
+    }
+
+    /// R-NODES-4.
+    fn evictions(&self, node: &NodeView<'_>, plan: &mut NodePlan) {
+        let pods = self.pods.get(node.name).map(Vec::as_slice).unwrap_or_default();
+        for (object, pod) in pods.iter().filter(|(_, pod)| leaves(pod, None)) {
+            plan.evicted += 1;
+            if pod.finished {
+                continue;
+            }
+            let owners = object.metadata.owner_references.as_deref().unwrap_or_default();
+            let owner = owners.iter().find(|owner| owner.controller == Some(true));
+            let name = format!("{}/{}", pod.namespace, pod.name);
+            if owner.is_none() {
+                plan.lost.push(name);
+            }
+            let none: Vec<String> = self
+                .budgets
+                .iter()
+                .filter(|budget| budget.allowed < 1 && budget.covers(pod))
+                .map(|budget| budget.name.to_owned())
+                .collect();
+            if !none.is_empty() {
+                plan.blocked.push(BlockedPod {
+                    namespace: pod.namespace.to_owned(),
+                    pod: pod.name.to_owned(),
+                    owner: owner.map(|owner| format!("{} {}", owner.kind, owner.name)),
+                    budgets: none,
+                });
+            }
+        }
+    }
+}

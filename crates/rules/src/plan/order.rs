@@ -1,0 +1,205 @@
+//! Which nodes start when, and what the others wait for in the end.
+//!
+//! R-FORWARD-1 The rollout rule plans; the nodes that it lets start do what they were told and arrive; it plans again, until nobody
+//! starts any more. What starts between two plans is a wave.
+//! R-FORWARD-2 A node that is on its way when the plan is made arrives in the first wave. One that failed on what it was told does not
+//! recover by itself; told something else, it starts anew.
+//! R-FORWARD-3 A node that is not ready for another reason stays so.
+//! R-FORWARD-4 A pool in image mode moves as if its image were there: its build comes first.
+//! R-FORWARD-5 A wave ends when all of it has arrived. In fact a node starts as soon as another one of its pool has arrived; the order is
+//! the same.
+
+use super::Started;
+use crate::{
+    rollout::{Adopt, Held, RolloutPlan, Start},
+    view::{NodeView, PoolView, TargetImage},
+    world::World,
+};
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, NodeCondition, NodeStatus};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use weir_api::keys::{daemon, drain, rollout};
+
+/// What running forward gave.
+#[derive(Debug, Default)]
+pub(super) struct Order {
+    pub(super) waves: Vec<Vec<Started>>,
+    /// The wave of each node that starts, from 1.
+    pub(super) wave_of: BTreeMap<String, usize>,
+    /// Nodes that were on their way already.
+    pub(super) under_way: BTreeSet<String>,
+    /// What the others wait for when nobody starts any more.
+    pub(super) held: BTreeMap<String, Held>,
+}
+
+/// Runs the rollout of a world forward.
+pub(super) fn forward(world: &World, now: Timestamp) -> Order {
+    let mut world = world.clone();
+    // R-FORWARD-4.
+    let waits = |pool: &PoolView<'_>| pool.image_mode.is_some_and(|mode| mode.waits().is_some());
+    let waiting: BTreeSet<String> =
+        world.pool_views().iter().filter(|pool| waits(pool)).map(|pool| pool.name.to_owned()).collect();
+    world.os_configs.retain(|config| !waiting.contains(&config.spec.machine_config_pool.name));
+    let mut order = Order::default();
+    world.nodes = world.nodes.iter().map(|node| Arc::new(lean(node))).collect();
+    let on_their_way = under_way(&world);
+    order.under_way = on_their_way.iter().cloned().collect();
+    let mut arriving = on_their_way;
+    // Each round ends with labels for at least one node, which none gets twice.
+    for _ in 0..=world.nodes.len() {
+        let adopt = round(&mut world, &mut order, std::mem::take(&mut arriving), now);
+        if adopt.is_empty() {
+            break;
+        }
+        for one in adopt {
+            label(&mut world, &one);
+        }
+    }
+    order
+}
+
+/// Runs forward until nobody starts or a node gets labels, which can give it another pool.
+fn round(world: &mut World, order: &mut Order, mut arriving: Vec<String>, mut now: Timestamp) -> Vec<Adopt> {
+    let there = arrived(world);
+    let mut views = world.views();
+    let mut reached: BTreeSet<String> = BTreeSet::new();
+    let adopt = loop {
+        let plan = views.plan(None, now);
+        if !plan.adopt.is_empty() && arriving.is_empty() && plan.start.is_empty() {
+            break plan.adopt;
+        }
+        if plan.start.is_empty() && arriving.is_empty() {
+            if let Some(next) = plan.next.filter(|next| *next > now) {
+                now = next;
+                continue;
+            }
+            settle(order, plan);
+            break Vec::new();
+        }
+        if !plan.start.is_empty() {
+            order.waves.push(plan.start.iter().map(started).collect());
+            let wave = order.waves.len();
+            order.wave_of.extend(plan.start.iter().map(|start| (start.node.clone(), wave)));
+        }
+        arriving.extend(plan.start.into_iter().map(|start| start.node));
+        for node in arriving.drain(..) {
+            if let Some(now) = there.get(&node) {
+                views.renew(std::slice::from_ref(now));
+                reached.insert(node);
+            }
+        }
+    };
+    drop(views);
+    for node in &mut world.nodes {
+        let name = node.metadata.name.as_deref().unwrap_or_default();
+        if let Some(now) = there.get(name).filter(|_| reached.contains(name)) {
+            *node = now.clone();
+        }
+    }
+    adopt
+}
+
+fn started(start: &Start) -> Started {
+    Started { node: start.node.clone(), pool: start.pool.clone() }
+}
+
+fn settle(order: &mut Order, plan: RolloutPlan) {
+    order.held = plan.hold.into_iter().map(|held| (held.node.clone(), held)).collect();
+}
+
+/// Nodes that were told their pool's target and have not failed on it, by name.
+fn under_way(world: &World) -> Vec<String> {
+    let views = world.views();
+    let is_under_way = |node: &NodeView<'_>, pool: &PoolView<'_>| {
+        node.is_managed() && node.is_told(pool.aim()) && !node.has_reached(pool.aim()) && !node.is_degraded()
+    };
+    let mut found = Vec::new();
+    for pool in views.pools.iter().filter(|pool| pool.target.is_some()) {
+        let nodes = views.nodes_of(pool.name).into_iter();
+        found.extend(nodes.filter(|node| is_under_way(node, pool)).map(|node| node.name.to_owned()));
+    }
+    found
+}
+
+/// Every node as it is once it has arrived where its pool wants it.
+fn arrived(world: &World) -> BTreeMap<String, Arc<Node>> {
+    let views = world.views();
+    let mut found = BTreeMap::new();
+    for pool in views.pools.iter().filter(|pool| pool.target.is_some()) {
+        let aim = pool.aim();
+        let image = match aim.image {
+            TargetImage::Built(image) => Some(image),
+            TargetImage::OfConfig | TargetImage::Missing => None,
+        };
+        for node in views.nodes_of(pool.name) {
+            let at = world.nodes.binary_search_by(|held| held.metadata.name.as_deref().cmp(&Some(node.name)));
+            let Some(held) = at.ok().and_then(|at| world.nodes.get(at)) else { continue };
+            let told = node.is_told(aim);
+            found.insert(node.name.to_owned(), Arc::new(at_target(held, node, aim.config, image, told)));
+        }
+    }
+    found
+}
+
+/// A node that has done what it was told. One that was on its way is ready again then.
+fn at_target(node: &Node, view: &NodeView<'_>, config: &str, image: Option<&str>, told: bool) -> Node {
+    let mut node = node.clone();
+    let marks = node.metadata.annotations.get_or_insert_default();
+    for (key, value) in [
+        (rollout::DESIRED_CONFIG, Some(config)),
+        (daemon::CURRENT_CONFIG, Some(config)),
+        (rollout::DESIRED_IMAGE, image),
+        (daemon::CURRENT_IMAGE, image),
+        (daemon::STATE, Some(daemon::STATE_DONE)),
+        (daemon::REASON, Some("")),
+        (daemon::POST_CONFIG_ACTION, None),
+        (daemon::DESIRED_DRAIN, None),
+        (drain::LAST_APPLIED_DRAIN, None),
+        (drain::CORDONED_BY, None),
+        (drain::DRAIN_STARTED, None),
+    ] {
+        match value {
+            Some(value) => _ = marks.insert(key.to_owned(), value.to_owned()),
+            None => _ = marks.remove(key),
+        }
+    }
+    let ours = view.cordoned_by == Some(drain::CORDONED_BY_CONTROLLER) || view.is_stranded();
+    if let Some(spec) = node.spec.as_mut().filter(|_| ours) {
+        spec.unschedulable = None;
+    }
+    if told {
+        let conditions = node.status.as_mut().and_then(|status| status.conditions.as_mut());
+        for condition in conditions.into_iter().flatten().filter(|condition| condition.type_ == "Ready") {
+            "True".clone_into(&mut condition.status);
+        }
+    }
+    node
+}
+
+/// What decides about a node; the rest, such as its list of images, is long.
+fn lean(node: &Node) -> Node {
+    let of_status = |status: &NodeStatus| NodeStatus {
+        conditions: status.conditions.clone().map(|all| all.into_iter().map(short).collect()),
+        phase: status.phase.clone(),
+        ..NodeStatus::default()
+    };
+    let mut metadata = node.metadata.clone();
+    metadata.managed_fields = None;
+    Node { metadata, spec: node.spec.clone(), status: node.status.as_ref().map(of_status) }
+}
+
+fn short(condition: NodeCondition) -> NodeCondition {
+    NodeCondition { message: None, reason: None, last_heartbeat_time: None, ..condition }
+}
+
+fn label(world: &mut World, adopt: &Adopt) {
+    for node in world.nodes.iter_mut().filter(|node| node.metadata.name.as_ref() == Some(&adopt.node)) {
+        let metadata = &mut Arc::make_mut(node).metadata;
+        metadata.labels.get_or_insert_default().extend(adopt.labels.clone());
+        let marks = metadata.annotations.get_or_insert_default();
+        marks.insert(rollout::CUSTOM_POOL_LABELS_APPLIED.to_owned(), String::new());
+    }
+}

@@ -1,0 +1,275 @@
+//! What each pool is rendered to, and what differs on its machines.
+//!
+//! R-TARGET-1 A pool that can be rendered gets the result as its target, also where something forbids to roll it out. One that cannot
+//! be keeps what it has.
+//! R-TARGET-2 Where the present configuration is not among the objects, what the pool is rendered to before the change stands for it.
+//! R-TARGET-3 A target is taken to have settled: settling takes seconds and changes no order.
+//! R-TARGET-4 In image mode an image is needed for what the pool will be rendered to. One that was built for exactly that is used.
+
+use super::{Difference, Origin, Target, Value};
+use crate::{
+    build::{conditions::State, identity::build_of, limits::of_pool},
+    render::{
+        Build, GivenBy, Provenance, Rendered,
+        changes::{Changes, FieldChange, changes},
+        failure::RenderFailure,
+        guard::{RuncGuard, WithoutRunc, runc_guard},
+    },
+    stream::StreamReason,
+    view::PoolView,
+    world::World,
+};
+use k8s_openapi::api::core::v1::ObjectReference;
+use std::{collections::BTreeSet, sync::Arc};
+use weir_api::{
+    MachineConfig, MachineConfigPool, MachineOSConfig,
+    keys::config::{SETTLED_FROM, UNSETTLED_SINCE},
+    os_image_stream::OSImageStreamSet,
+    pool::PoolConfiguration,
+};
+use weir_distro::Profile;
+use weir_ignition::{diff, file_address};
+
+/// A pool, as it is and as it will be.
+#[derive(Debug)]
+pub(super) struct PoolTarget {
+    pub(super) pool: String,
+    pub(super) is_new: bool,
+    pub(super) before: Target,
+    pub(super) after: Target,
+    pub(super) because: Option<StreamReason>,
+    /// What it is rendered to; or why it is not.
+    pub(super) rendered: Result<Rendered, RenderFailure>,
+    /// Whether the same kept it from being rendered before.
+    pub(super) failed_before: bool,
+    /// Whether it may be rolled out; absent without a rendered configuration.
+    pub(super) guard: Option<Result<RuncGuard, RenderFailure>>,
+    pub(super) differences: Result<Vec<Difference>, String>,
+    /// In image mode, where the image comes from.
+    pub(super) image: Option<String>,
+}
+
+/// What is made of a pool's parts.
+struct Made {
+    rendered: Rendered,
+    set: Option<OSImageStreamSet>,
+}
+
+/// Renders every pool, and gives the world after the change its targets.
+pub(super) fn targets(before: &World, after: &mut World) -> Vec<PoolTarget> {
+    let mut targets = Vec::new();
+    for pool in after.pools.clone() {
+        let name = pool.metadata.name.as_deref().unwrap_or_default();
+        let was = before.pools.iter().find(|held| held.metadata.name.as_deref() == Some(name));
+        let old = was.map(|was| made(before, was));
+        let (made, because) = match made(after, &pool) {
+            Ok((made, because)) => (Ok(made), Some(because)),
+            Err(failure) => (Err(failure), None),
+        };
+        targets.push(target(before, after, (was, &pool), old, made, because));
+    }
+    targets
+}
+
+type Old = Result<(Made, StreamReason), RenderFailure>;
+
+fn target(
+    before: &World,
+    after: &mut World,
+    (was, pool): (Option<&Arc<MachineConfigPool>>, &MachineConfigPool),
+    old: Option<Old>,
+    made: Result<Made, RenderFailure>,
+    because: Option<StreamReason>,
+) -> PoolTarget {
+    let name = pool.metadata.name.clone().unwrap_or_default();
+    let old = old.map(|old| old.map(|(made, _)| made));
+    let old_failure = old.as_ref().and_then(|old| old.as_ref().err().map(ToString::to_string));
+    let old = old.and_then(Result::ok);
+    let present = was.and_then(|was| present(before, was, old.as_ref()));
+    let before_target = Target {
+        config: present.as_ref().and_then(|config| config.metadata.name.clone()),
+        stream: old.as_ref().and_then(|old| old.set.as_ref()).map(|set| set.name.clone()),
+        os_image: present.as_ref().and_then(|config| config.spec.os_image_url.clone()),
+    };
+    let set = made.as_ref().ok().and_then(|made| made.set.clone());
+    let rendered = made.map(|made| made.rendered);
+    let after_target = match &rendered {
+        Err(_) => before_target.clone(),
+        Ok(rendered) => Target {
+            config: Some(rendered.name().to_owned()),
+            stream: set.as_ref().map(|set| set.name.clone()),
+            os_image: rendered.config.spec.os_image_url.clone(),
+        },
+    };
+    let differences = match (&present, &rendered) {
+        (Some(present), Ok(rendered)) => differences(after, (present, old.as_ref()), rendered),
+        _ => Ok(Vec::new()),
+    };
+    let guard = rendered.as_ref().ok().map(|rendered| guard(&name, rendered, set.as_ref(), after.distribution()));
+    if let Ok(rendered) = &rendered {
+        aim(after, &name, rendered);
+    }
+    let failed_before = rendered.as_ref().err().map(ToString::to_string) == old_failure && old_failure.is_some();
+    let image = rendered.as_ref().ok().and_then(|rendered| image(after, &name, &rendered.config));
+    PoolTarget {
+        pool: name,
+        is_new: was.is_none(),
+        before: before_target,
+        after: after_target,
+        because,
+        rendered,
+        failed_before,
+        guard,
+        differences,
+        image,
+    }
+}
+
+fn made(world: &World, pool: &MachineConfigPool) -> Result<(Made, StreamReason), RenderFailure> {
+    let (view, pools) = (PoolView::new(pool), world.pool_views());
+    let (parts, because) = world.parts(&view, &pools)?;
+    let rendered = parts.render(pool, &Build::ours())?;
+    let set = world.stream(&view, &pools)?.set;
+    Ok((Made { rendered, set }, because))
+}
+
+/// R-FORESEE-4, R-TARGET-2.
+fn present(world: &World, pool: &MachineConfigPool, old: Option<&Made>) -> Option<MachineConfig> {
+    let named = PoolView::new(pool).target.and_then(|name| world.config(name)).map(|config| config.as_ref().clone());
+    named.or_else(|| old.map(|old| old.rendered.config.clone()))
+}
+
+/// Without a distribution, an image counts as lacking runc if any distribution says so.
+fn guard(
+    pool: &str,
+    rendered: &Rendered,
+    set: Option<&OSImageStreamSet>,
+    distribution: Option<&Profile>,
+) -> Result<RuncGuard, RenderFailure> {
+    let stream = set.map(|set| set.name.as_str());
+    let mut decided = RuncGuard::Clear;
+    for profile in Profile::all().iter().filter(|p| distribution.is_none_or(|d| d.name == p.name)) {
+        let streams = &profile.streams;
+        if decided == RuncGuard::Clear {
+            let without = WithoutRunc { streams: &streams.without_runc, title: &streams.without_runc_title };
+            decided = runc_guard(pool, rendered, stream, without)?;
+        }
+    }
+    Ok(decided)
+}
+
+/// Makes what a pool is rendered to its target, as the render controller does.
+fn aim(after: &mut World, pool: &str, rendered: &Rendered) {
+    for held in after.pools.iter_mut().filter(|held| held.metadata.name.as_deref() == Some(pool)) {
+        if PoolView::new(held).target == Some(rendered.name()) {
+            continue;
+        }
+        let held = Arc::make_mut(held);
+        let reference = ObjectReference { name: Some(rendered.name().to_owned()), ..ObjectReference::default() };
+        let source = Some(rendered.source.clone());
+        held.spec.configuration = Some(PoolConfiguration { reference, source, ..PoolConfiguration::default() });
+        // R-TARGET-3.
+        if let Some(marks) = held.metadata.annotations.as_mut() {
+            marks.retain(|key, _| ![SETTLED_FROM, UNSETTLED_SINCE].contains(&key.as_str()));
+        }
+    }
+    after.put(rendered.config.clone().into());
+}
+
+/// R-TARGET-4.
+fn image(after: &World, pool: &str, rendered: &MachineConfig) -> Option<String> {
+    let configs: Vec<&MachineOSConfig> = after.os_configs.iter().map(AsRef::as_ref).collect();
+    let config = of_pool(pool, &configs)?;
+    let object = after.pools.iter().find(|held| held.metadata.name.as_deref() == Some(pool))?;
+    let made = build_of(object, config, rendered).ok().and_then(|wanted| {
+        let found = after.os_builds.iter().find(|build| build.metadata.name == wanted.metadata.name)?;
+        (State::of(found) == State::Succeeded).then(|| found.metadata.name.clone())?
+    });
+    Some(match made {
+        Some(build) => format!("the image of MachineOSBuild {build} is used, unless its registry has lost it"),
+        None => "an image is built on it first, and no node goes before it is there".to_owned(),
+    })
+}
+
+fn differences(
+    after: &World,
+    (present, old): (&MachineConfig, Option<&Made>),
+    rendered: &Rendered,
+) -> Result<Vec<Difference>, String> {
+    let Changes { fields, parts } = changes(present, &rendered.config).map_err(|error| error.to_string())?;
+    let (new, old) = (&rendered.provenance, old.map(|old| &old.rendered.provenance));
+    let of_fields = fields.iter().flat_map(|change| of_field(after, change, new, old));
+    let of_parts = parts.into_iter().map(|change| {
+        let address = address(&change.subject);
+        let provenance = if change.after.is_some() { Some(new) } else { old };
+        Difference {
+            what: change.subject.to_string(),
+            before: change.before.map(Value::Part),
+            after: change.after.map(Value::Part),
+            origin: origin(after, provenance, &address, &format!("spec.config.{address}")),
+        }
+    });
+    Ok(of_fields.chain(of_parts).collect())
+}
+
+/// One difference for a field with one value, one for each value of a list that is added or removed; one for another order.
+fn of_field(after: &World, change: &FieldChange, new: &Provenance, old: Option<&Provenance>) -> Vec<Difference> {
+    let FieldChange { field, before, after: now } = change;
+    let of =
+        |provenance: Option<&Provenance>, at: Option<usize>, before: Option<&String>, after_value: Option<&String>| {
+            let address = at.map_or_else(|| (*field).to_owned(), |at| format!("{field}[{at}]"));
+            let text = |value: Option<&String>| value.cloned().map(Value::Text);
+            let origin = origin(after, provenance, &address, &format!("spec.{field}"));
+            Difference { what: (*field).to_owned(), before: text(before), after: text(after_value), origin }
+        };
+    if !LISTS.contains(field) {
+        let provenance = if now.is_empty() { old } else { Some(new) };
+        return vec![of(provenance, None, before.first(), now.first())];
+    }
+    let (was, is): (BTreeSet<&String>, BTreeSet<&String>) = (before.iter().collect(), now.iter().collect());
+    let removed = before.iter().enumerate().filter(|(_, value)| !is.contains(value));
+    let removed = removed.map(|(at, value)| of(old, Some(at), Some(value), None));
+    let added = now.iter().enumerate().filter(|(_, value)| !was.contains(value));
+    let added = added.map(|(at, value)| of(Some(new), Some(at), None, Some(value)));
+    let all: Vec<Difference> = removed.chain(added).collect();
+    if all.is_empty() {
+        let (before, now) = (before.join(" "), now.join(" "));
+        return vec![of(Some(new), Some(0), Some(&before), Some(&now))];
+    }
+    all
+}
+
+/// Fields with several values.
+const LISTS: [&str; 2] = ["kernelArguments", "extensions"];
+
+/// R-FORESEE-5.
+fn origin(after: &World, provenance: Option<&Provenance>, address: &str, field: &str) -> Origin {
+    let inner = |provenance: &Provenance| {
+        let found = provenance.addresses().find(|held| held.starts_with(address)).map(str::to_owned);
+        found.and_then(|address| provenance.trace(&address))
+    };
+    let from =
+        provenance.and_then(|held| held.trace(address).or_else(|| inner(held))).map_or(GivenBy::Default, |t| t.from);
+    let config = from.config().and_then(|name| after.config(name));
+    let owner = config.and_then(|config| config.metadata.owner_references.as_ref()?.first());
+    Origin {
+        field: if from.config().is_some() { field.to_owned() } else { String::new() },
+        made_from: owner.map(|owner| format!("{} {}", owner.kind, owner.name)),
+        object: from.to_string(),
+    }
+}
+
+/// Where a part of an Ignition config is in it.
+fn address(subject: &diff::Subject) -> String {
+    use diff::Subject;
+    match subject {
+        Subject::File(path) => file_address(path),
+        Subject::Directory(path) => format!("storage.directories[{path}]"),
+        Subject::Link(path) => format!("storage.links[{path}]"),
+        Subject::Unit(name) => format!("systemd.units[{name}]"),
+        Subject::Dropin { unit, name } => format!("systemd.units[{unit}].dropins[{name}]"),
+        Subject::User(name) => format!("passwd.users[{name}]"),
+        Subject::Group(name) => format!("passwd.groups[{name}]"),
+        Subject::Section(name) => name.clone(),
+    }
+}

@@ -1,0 +1,267 @@
+//! A plan for people. One screen for a pool; what interrupts nothing is said in a line.
+
+use super::{Difference, NodePlan, Plan, PoolPlan, Target, Turn, Value};
+use crate::{
+    objects::counted::Count,
+    rollout::{
+        actions::{Cause, Effect},
+        listed,
+    },
+    world::generated::difference::holds_logins,
+};
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Write as _},
+};
+use weir_ignition::diff::{Contents, State};
+
+/// Lines of a file that are shown of each side.
+const SHOWN: usize = 3;
+/// Differences of a pool that are shown; data has all of them.
+const DIFFERENCES: usize = 20;
+/// Evidence that is shown of a finding.
+const EVIDENCE: usize = 5;
+
+/// The whole plan.
+#[must_use]
+pub fn text(plan: &Plan) -> String {
+    let mut out = format!("{}\n", summary(plan));
+    for pool in plan.pools.iter().filter(|pool| concerns(pool)) {
+        out.push_str(&of_pool(pool));
+    }
+    let quiet: Vec<&str> = plan.pools.iter().filter(|pool| !concerns(pool)).map(|pool| pool.pool.as_str()).collect();
+    // Writing into a String cannot fail.
+    if !quiet.is_empty() && quiet.len() < plan.pools.len() {
+        let _ = writeln!(out, "nothing changes for {}", listed(quiet.iter().copied()));
+    }
+    for finding in &plan.findings {
+        let what = if finding.inhibits() {
+            "in the way"
+        } else if finding.accepted {
+            "accepted"
+        } else {
+            "note"
+        };
+        let pool = finding.pool.as_ref().map(|pool| format!("pool {pool}: ")).unwrap_or_default();
+        let _ = writeln!(out, "{what}: {pool}{} [{}]", finding.found, finding.code);
+        for seen in finding.evidence.iter().take(EVIDENCE) {
+            let _ = writeln!(out, "  in {seen}");
+        }
+        if finding.evidence.len() > EVIDENCE {
+            let _ = writeln!(out, "  and {} more", finding.evidence.len() - EVIDENCE);
+        }
+        let _ = writeln!(out, "  to do: {}", finding.remedy);
+    }
+    for unknown in &plan.unknown {
+        let _ = writeln!(out, "not known: {unknown}");
+    }
+    out
+}
+
+/// Whether there is anything to say about a pool.
+pub(super) fn concerns(pool: &PoolPlan) -> bool {
+    pool.changes() || pool.nodes.iter().flatten().any(|node| node.turn != Turn::There)
+}
+
+/// The whole in a line.
+pub(super) fn summary(plan: &Plan) -> String {
+    let of = |number: usize, verb: &str| {
+        let ending = if number == 1 { "s" } else { "" };
+        format!("{} {verb}{ending}", Count(number, "node"))
+    };
+    if plan.changes_nothing() {
+        let more = if plan.is_inhibited() { "; something is in the way" } else { "" };
+        return format!("nothing changes: no node reboots{more}");
+    }
+    let (reboots, drains, disturbed) = (plan.reboots(), plan.drains(), plan.disruptions());
+    let unknown = plan.acting().filter(|node| node.effect.is_err()).count();
+    let mut said = match (reboots, disturbed) {
+        (0, 0) if unknown == 0 => "no node reboots, is drained, or has anything restarted".to_owned(),
+        (0, _) if drains == 0 && unknown == 0 => {
+            format!("no node reboots or is drained; something is restarted on {}", Count(disturbed, "node"))
+        }
+        (0, _) if unknown == 0 => format!(
+            "no node reboots; {} drained",
+            if drains == 1 { "1 node is".to_owned() } else { format!("{drains} nodes are") }
+        ),
+        (0, _) => String::new(),
+        _ => of(reboots, "reboot"),
+    };
+    if unknown > 0 {
+        let gap = if said.is_empty() { "" } else { "; " };
+        said = format!("{said}{gap}what {} will do is not known", Count(unknown, "node"));
+    }
+    if plan.waves.len() > 1 {
+        said = format!("{said}, in {} waves", plan.waves.len());
+    }
+    if plan.is_inhibited() {
+        said = format!("{said}; something is in the way");
+    }
+    said
+}
+
+fn of_pool(pool: &PoolPlan) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "pool {}: {}", pool.pool, heading(pool));
+    if let Some(image) = &pool.image {
+        let _ = writeln!(out, "  the pool is in image mode: {image}");
+    }
+    match &pool.differences {
+        Err(why) => _ = writeln!(out, "  what differs is not known: {why}"),
+        Ok(differences) => {
+            for difference in differences.iter().take(DIFFERENCES) {
+                out.push_str(&of_difference(difference));
+            }
+            if differences.len() > DIFFERENCES {
+                let _ = writeln!(out, "  and {} more", Count(differences.len() - DIFFERENCES, "difference"));
+            }
+        }
+    }
+    out.push_str(&of_nodes(pool));
+    out
+}
+
+/// From what to what.
+pub(super) fn heading(pool: &PoolPlan) -> String {
+    let (Target { config: from, stream: was, .. }, Target { config: to, stream: is, .. }) = (&pool.before, &pool.after);
+    let name = |value: &Option<String>| value.clone().unwrap_or_else(|| "nothing".to_owned());
+    let config = if from == to { format!("stays on {}", name(to)) } else { format!("{} → {}", name(from), name(to)) };
+    let because = pool.because.as_ref().map(|because| format!(" ({because})")).unwrap_or_default();
+    match (was, is) {
+        (None, None) => config,
+        (was, is) if was == is => format!("{config}, stream {}", name(is)),
+        (was, is) => format!("{config}, stream {} → {}{because}", name(was), name(is)),
+    }
+}
+
+fn of_difference(difference: &Difference) -> String {
+    let Difference { what, before, after, origin } = difference;
+    let mut from = origin.object.clone();
+    if let Some(made_from) = &origin.made_from {
+        from = format!("{from}, made from {made_from}");
+    }
+    match (before, after) {
+        (Some(Value::Text(before)), Some(Value::Text(after))) => format!("  {what}: {before} → {after}, from {from}\n"),
+        (None, Some(Value::Text(after))) => format!("  {what}: + {after}, from {from}\n"),
+        (Some(Value::Text(before)), None) => format!("  {what}: - {before}, was from {from}\n"),
+        (None, after) => format!("  {what}: new, from {from}\n{}", lines('+', after.as_ref())),
+        (before, None) => format!("  {what}: removed, was from {from}\n{}", lines('-', before.as_ref())),
+        (before, after) => format!("  {what}: changed, from {from}\n{}", changed(before.as_ref(), after.as_ref())),
+    }
+}
+
+fn of_text(value: Option<&Value>) -> Option<&str> {
+    match value {
+        Some(Value::Part(State { contents: Contents::Text(text), .. })) if !holds_logins(text) => Some(text),
+        _ => None,
+    }
+}
+
+fn lines(sign: char, value: Option<&Value>) -> String {
+    let Some(text) = of_text(value) else { return String::new() };
+    shown(sign, &text.lines().collect::<Vec<_>>())
+}
+
+fn shown(sign: char, lines: &[&str]) -> String {
+    let mut out: String = lines.iter().take(SHOWN).map(|line| format!("    {sign} {line}\n")).collect();
+    if lines.len() > SHOWN {
+        let _ = writeln!(out, "    {sign} and {} more", Count(lines.len() - SHOWN, "line"));
+    }
+    out
+}
+
+/// The lines that only one side has.
+fn changed(before: Option<&Value>, after: Option<&Value>) -> String {
+    let (Some(before), Some(after)) = (of_text(before), of_text(after)) else { return String::new() };
+    let (old, new): (Vec<&str>, Vec<&str>) = (before.lines().collect(), after.lines().collect());
+    let removed: Vec<&str> = old.iter().filter(|line| !new.contains(line)).copied().collect();
+    let added: Vec<&str> = new.iter().filter(|line| !old.contains(line)).copied().collect();
+    shown('-', &removed) + &shown('+', &added)
+}
+
+/// Nodes that do the same at the same time, together.
+fn of_nodes(pool: &PoolPlan) -> String {
+    let Some(nodes) = &pool.nodes else {
+        return "  what its nodes do is not known: there are no nodes among the files\n".to_owned();
+    };
+    let mut groups: BTreeMap<String, Vec<&NodePlan>> = BTreeMap::new();
+    for node in nodes.iter().filter(|node| node.turn != Turn::There) {
+        groups.entry(does(node)).or_default().push(node);
+    }
+    if groups.is_empty() {
+        return format!("  {} as they are\n", Stay(nodes.len()));
+    }
+    let mut out = String::new();
+    for (does, members) in groups {
+        let limit = match &pool.max_unavailable {
+            Ok(limit) => format!("at most {limit} at a time"),
+            Err(error) => error.clone(),
+        };
+        let _ = writeln!(out, "  {} of {}: {does}; {limit}", members.len(), Count(nodes.len(), "node"));
+        let mut starts: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+        let (mut under_way, mut waits) = (Vec::new(), Vec::new());
+        for node in members {
+            match &node.turn {
+                Turn::Wave(wave) => starts.entry(*wave).or_default().push(&node.node),
+                Turn::UnderWay => under_way.push(node.node.as_str()),
+                Turn::Waits(_) => waits.push(node.node.as_str()),
+                Turn::There => {}
+            }
+        }
+        if !under_way.is_empty() {
+            let _ = writeln!(out, "    on the way already: {}", listed(under_way));
+        }
+        if !starts.is_empty() {
+            let order: Vec<String> = starts.values().map(|wave| together(wave)).collect();
+            let _ = writeln!(out, "    in this order: {}", listed_long(&order));
+        }
+        if !waits.is_empty() {
+            let _ = writeln!(out, "    wait: {}", listed(waits));
+        }
+    }
+    out
+}
+
+/// Waves of an order that are shown.
+const WAVES: usize = 20;
+
+fn listed_long(order: &[String]) -> String {
+    let first = order.iter().take(WAVES).cloned().collect::<Vec<_>>().join(", ");
+    match order.len().saturating_sub(WAVES) {
+        0 => first,
+        more => format!("{first} and {more} more"),
+    }
+}
+
+fn together(wave: &[&str]) -> String {
+    match wave {
+        [one] => (*one).to_owned(),
+        several => format!("({})", several.join(" ")),
+    }
+}
+
+/// What a node does and why, which of several causes the first.
+pub(super) fn does(node: &NodePlan) -> String {
+    match &node.effect {
+        Err(why) => format!("not known: {why}"),
+        Ok(effect) => format!("{effect}{}", why(effect)),
+    }
+}
+
+fn why(effect: &Effect) -> String {
+    let mut decisive: Vec<&Cause> = effect.decisive().collect();
+    decisive.sort_by(|a, b| (&a.because, &a.what).cmp(&(&b.because, &b.what)));
+    let Some(first) = decisive.first() else { return String::new() };
+    match decisive.len() - 1 {
+        0 => format!(", because {first}"),
+        more => format!(", because {first} (and {more} more)"),
+    }
+}
+
+struct Stay(usize);
+
+impl fmt::Display for Stay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", Count(self.0, "node"), if self.0 == 1 { "stays" } else { "stay" })
+    }
+}

@@ -1,0 +1,256 @@
+//! `weir plan`: what a change will do, before it is made.
+
+use super::{Cluster, ImageSource, print};
+use crate::{exit::Outcome, rollout_objects};
+use anyhow::{Context as _, Result, bail};
+use clap::ValueEnum;
+use jiff::Timestamp;
+use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use weir_api::kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP};
+use weir_distro::Profile;
+use weir_images::Images;
+use weir_manifests::{Kind, Rule};
+use weir_rules::{
+    plan::{self, Change, Code, Facts, ImageFacts, change::Reference},
+    world::World,
+};
+
+/// Show what a change will do, before it is made: which nodes reboot, in which order, and what is in the way
+///
+/// Computed by the rules that the controllers use, from a cluster, which is only read, or from files. Without a change, it says
+/// what is still to be done. If something is in the way, the exit code is 3.
+#[derive(Debug, clap::Args)]
+pub struct Plan {
+    /// Objects to apply, as `kubectl apply` would: files with manifests or lists, folders, archives; `-` for standard input
+    #[arg(short = 'f', long = "filename", value_name = "FILE", num_args = 1..)]
+    files: Vec<PathBuf>,
+    /// An object to delete, such as machineconfig/99-worker-motd
+    #[arg(long, value_name = "KIND/NAME")]
+    delete: Vec<Named>,
+    /// A pool that names another stream, as `weir switch` does it
+    #[arg(long, value_name = "POOL=STREAM")]
+    stream: Vec<StreamOf>,
+    /// Another default stream
+    #[arg(long, value_name = "STREAM")]
+    default_stream: Option<String>,
+    /// What the cluster is like: files with manifests or lists, folders (read recursively) and archives of folders, such as a
+    /// must-gather; `-` for standard input; without any, the cluster is read
+    #[arg(long, value_name = "FILE", num_args = 1..)]
+    from: Vec<PathBuf>,
+    #[command(flatten)]
+    cluster: Cluster,
+    /// Distribution of the cluster [default: from the FeatureGate]
+    #[arg(long, value_name = "NAME", value_parser = Profile::by_name)]
+    distribution: Option<&'static Profile>,
+    /// Go on in spite of a finding that may be accepted
+    #[arg(long, value_name = "CODE")]
+    accept: Vec<Code>,
+    /// Also count as in the way: that a node reboots, is drained, or is disrupted in any way
+    #[arg(long, value_enum, value_name = "EFFECT")]
+    fail_on: Option<FailOn>,
+    /// Also look into the OS images that pools change to, in their registries
+    #[arg(long)]
+    images: bool,
+    #[command(flatten)]
+    source: ImageSource,
+    /// Print for scripts, or for the comment of a merge request
+    #[arg(short, long, value_enum)]
+    output: Option<Format>,
+}
+
+/// What counts as in the way although nothing keeps it from happening.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum FailOn {
+    /// A node reboots
+    Reboot,
+    /// A node is drained
+    Drain,
+    /// A node is drained, reboots, or has something reloaded or restarted
+    Disruption,
+}
+
+/// How a plan is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+    /// Markdown
+    Markdown,
+}
+
+/// An object on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Named(Reference);
+
+/// `POOL=STREAM`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct StreamOf {
+    pool: String,
+    stream: String,
+}
+
+/// Kinds that a change may be about, with their short names as in kubectl.
+const KINDS: [(Kind<'static>, &str); 17] = [
+    ((MACHINE_CONFIG_GROUP, "MachineConfig"), "mc"),
+    ((MACHINE_CONFIG_GROUP, "MachineConfigPool"), "mcp"),
+    ((MACHINE_CONFIG_GROUP, "KubeletConfig"), ""),
+    ((MACHINE_CONFIG_GROUP, "ContainerRuntimeConfig"), "ctrcfg"),
+    ((MACHINE_CONFIG_GROUP, "MachineOSConfig"), ""),
+    ((MACHINE_CONFIG_GROUP, "OSImageStream"), ""),
+    ((MACHINE_CONFIG_GROUP, "PinnedImageSet"), ""),
+    ((OPERATOR_GROUP, "MachineConfiguration"), ""),
+    ((OPERATOR_GROUP, "ImageContentSourcePolicy"), "icsp"),
+    ((CONFIG_GROUP, "ImageDigestMirrorSet"), "idms"),
+    ((CONFIG_GROUP, "ImageTagMirrorSet"), "itms"),
+    ((CONFIG_GROUP, "Image"), ""),
+    ((CONFIG_GROUP, "ClusterImagePolicy"), ""),
+    ((CONFIG_GROUP, "ImagePolicy"), ""),
+    ((CONFIG_GROUP, "APIServer"), ""),
+    ((CONFIG_GROUP, "Node"), ""),
+    ((CONFIG_GROUP, "CRIOCredentialProviderConfig"), ""),
+];
+
+impl FromStr for Named {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parts: Vec<&str> = text.split('/').collect();
+        let (kind, namespace, name) = match parts[..] {
+            [kind, name] if !name.is_empty() => (kind, "", name),
+            [kind, namespace, name] if !name.is_empty() => (kind, namespace, name),
+            _ => {
+                return Err(format!("{text:?} names no object; write KIND/NAME, such as machineconfig/99-worker-motd"));
+            }
+        };
+        let asked = kind.to_lowercase();
+        let is_it = |((_, known), short): &&(Kind<'static>, &str)| {
+            let known = known.to_lowercase();
+            asked == known || asked == format!("{known}s") || (!short.is_empty() && asked == **short)
+        };
+        let Some(((group, kind), _)) = KINDS.iter().find(is_it) else {
+            return Err(format!("{kind:?} is no kind that the configuration of machines depends on"));
+        };
+        let of = str::to_owned;
+        Ok(Self(Reference { group: of(group), kind: of(kind), namespace: of(namespace), name: of(name) }))
+    }
+}
+
+impl FromStr for StreamOf {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((pool, stream)) if !pool.is_empty() && !stream.is_empty() => {
+                Ok(Self { pool: pool.to_owned(), stream: stream.to_owned() })
+            }
+            _ => Err(format!("{text:?} is not POOL=STREAM, such as worker=rhel-10")),
+        }
+    }
+}
+
+impl Plan {
+    pub(super) fn run(&self) -> Result<Outcome> {
+        if self.files.iter().chain(&self.from).filter(|path| path.as_os_str() == "-").count() > 1 {
+            bail!("standard input can be read once: give - to --filename or to --from");
+        }
+        let changes = self.changes()?;
+        let (world, unknown) = self.world()?;
+        let world = World { profile: self.distribution, ..world };
+        let accepted = self.accept.iter().copied().collect();
+        let mut facts = Facts { accepted, unknown: unknown.into_iter().collect(), ..Facts::default() };
+        let now = Timestamp::now();
+        let mut plan = plan::plan(&world, &changes, &facts, now)?;
+        if self.images {
+            facts.images = self.look(&plan)?;
+            plan = plan::plan(&world, &changes, &facts, now)?;
+        }
+        let data = || serde_json::to_string_pretty(&plan::data(&plan));
+        let text = match self.output {
+            None => plan::text(&plan),
+            Some(Format::Json) => data()? + "\n",
+            Some(Format::Yaml) => serde_saphyr::to_string(&plan::data(&plan))?,
+            Some(Format::Markdown) => plan::markdown(&plan),
+        };
+        print(text.as_bytes())?;
+        Ok(if plan.is_inhibited() || self.fails(&plan) { Outcome::Blocked } else { Outcome::Done })
+    }
+
+    /// Whether it does what `--fail-on` names, or that is not known.
+    fn fails(&self, plan: &plan::Plan) -> bool {
+        let Some(on) = self.fail_on else { return false };
+        let number = match on {
+            FailOn::Reboot => plan.reboots(),
+            FailOn::Drain => plan.drains(),
+            FailOn::Disruption => plan.disruptions(),
+        };
+        number > 0 || plan.acting().any(|node| node.effect.is_err())
+    }
+
+    /// What is known of the images that pools change to once their registries were asked.
+    fn look(&self, plan: &plan::Plan) -> Result<BTreeMap<String, ImageFacts>> {
+        let names: Vec<String> = plan.new_images().into_iter().map(str::to_owned).collect();
+        let images = Images::new(self.source.open()?);
+        let found = runtime()?.block_on(images.labels_of(&names));
+        let fact = |found: Result<(BTreeMap<String, String>, _), weir_images::Error>| match found {
+            Ok((labels, _)) => ImageFacts::Labels(labels),
+            Err(error) => ImageFacts::Unreadable(weir_kubeio::drive::chain(&error)),
+        };
+        Ok(names.into_iter().zip(found.into_iter().map(fact)).collect())
+    }
+
+    /// What the cluster is like, and what is not known of it.
+    fn world(&self) -> Result<(World, Option<String>)> {
+        if !self.from.is_empty() {
+            return Ok((rollout_objects::everything_of_files(&self.from)?, None));
+        }
+        let runtime =
+            tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
+        runtime.block_on(async { rollout_objects::everything_of_cluster(&self.cluster.connect("plan").await?).await })
+    }
+
+    fn changes(&self) -> Result<Vec<Change>> {
+        let mut changes = Vec::new();
+        if !self.files.is_empty() {
+            let kinds: Vec<Kind<'_>> = KINDS.iter().map(|(kind, _)| *kind).collect();
+            let read = weir_manifests::read(&self.files, Rule::Objects(&kinds));
+            read.each(|manifest| {
+                changes.push(Change::Apply(manifest.object));
+                anyhow::Ok(())
+            })?;
+            if changes.is_empty() {
+                bail!("the files hold no object that the configuration of machines depends on");
+            }
+        }
+        changes.extend(self.delete.iter().map(|named| Change::Delete(named.0.clone())));
+        let streams = self.stream.iter().cloned().map(|StreamOf { pool, stream }| Change::Stream { pool, stream });
+        changes.extend(streams);
+        changes.extend(self.default_stream.clone().map(Change::DefaultStream));
+        Ok(changes)
+    }
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn objects_are_named_as_in_kubectl() {
+        let of = |text: &str| text.parse::<Named>().map(|named| (named.0.group, named.0.kind, named.0.name));
+        let config = (MACHINE_CONFIG_GROUP.to_owned(), "MachineConfig".to_owned(), "99-a".to_owned());
+        for text in ["mc/99-a", "machineconfig/99-a", "MachineConfigs/99-a"] {
+            assert_eq!(of(text), Ok(config.clone()), "{text}");
+        }
+        assert_eq!("imagepolicy/ns/a".parse::<Named>().unwrap().0.namespace, "ns");
+        assert!(of("pod/a").unwrap_err().starts_with("\"pod\" is no kind"));
+        assert!(of("mc/").unwrap_err().contains("write KIND/NAME") && of("mc").is_err());
+        let stream = |text: &str| text.parse::<StreamOf>().map(|of| (of.pool, of.stream));
+        assert_eq!(stream("worker=a"), Ok(("worker".to_owned(), "a".to_owned())));
+        assert!(stream("worker").is_err() && stream("=a").is_err());
+    }
+}
