@@ -1,6 +1,6 @@
 //! What is kept of objects, so that their views need not be made anew in every pass.
 //!
-//! R-KEPT-1 What is kept of an object gives the very view that is made from the object itself. It is never updated: for another
+//! R-KEPT-VIEW-1 What is kept of an object gives the very view that is made from the object itself. It is never updated: for another
 //! object, or another version of it, it is made anew.
 //!
 //! A view takes its texts from dozens of places all over memory. Here they lie side by side: of thousands of nodes, one changed.

@@ -41,7 +41,7 @@ pub struct Views<'a> {
     pub configs: BTreeMap<&'a str, &'a MachineConfig>,
 }
 
-/// What is kept of a world's nodes and MachineConfigNodes for the views of the next one (R-KEPT-1).
+/// What is kept of a world's nodes and MachineConfigNodes for the views of the next one (R-KEPT-VIEW-1).
 #[derive(Debug, Default)]
 pub struct Kept {
     nodes: Vec<KeptNode>,
