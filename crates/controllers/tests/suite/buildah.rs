@@ -337,9 +337,7 @@ async fn the_clusters_proxy_is_used() {
 async fn a_policy_that_rejects_the_base_fails_the_build_in_its_words() {
     let Some(stage) = Stage::new(Vec::new()).await else { return };
     let policy = |registries: serde_json::Value| {
-        let any = json!([{"type": "insecureAcceptAnything"}]);
-        let transports = json!({"docker": registries, "containers-storage": {"": any}});
-        json!({"default": [{"type": "reject"}], "transports": transports}).to_string().into_bytes()
+        json!({"default": [{"type": "reject"}], "transports": {"docker": registries}}).to_string().into_bytes()
     };
     let (mut order, _said) = stage.order(SHOWS_OWNER);
     order.inputs.policy = Some(policy(json!({})));
