@@ -106,9 +106,9 @@ pub async fn builder(context: &Context, registries: Arc<dyn build::Registries>, 
 
 /// Counts what happens to builds of OS images, and deletes the images of those that are gone, until the future is dropped; needs
 /// [`watch`] beside it.
-pub async fn after_builds(context: &Context, access: Access) {
+pub async fn after_builds(context: &Context, remover: Arc<dyn build::pruner::Remover>) {
     let counters = build::counters::Counters::new(context.clone());
-    let pruner = build::pruner::Pruner::new(context.clone(), Arc::new(access));
+    let pruner = build::pruner::Pruner::new(context.clone(), remover);
     drive_all(context, vec![Box::new(counters), Box::new(pruner)]).await;
 }
 

@@ -121,9 +121,10 @@ impl Log {
         text.push_str(line);
         text.push('\n');
         if text.len() > LONGEST_LOG {
-            // Down to half of it, so that not every further line moves the rest.
+            // Down to half of it, so that not every further line moves the rest; from the beginning of a line, if one begins there.
             let cut = text.ceil_char_boundary(text.len() - LONGEST_LOG / 2);
-            let cut = text[cut..].find('\n').map_or(cut, |end| cut + end + 1);
+            let next = text[cut..].find('\n').map(|end| cut + end + 1).filter(|next| *next < text.len());
+            let cut = next.unwrap_or(cut);
             text.drain(..cut);
         }
     }
@@ -232,15 +233,20 @@ impl Tries<'_> {
         let passed = begun.and_then(|passed| Duration::try_from(passed).ok()).unwrap_or_default();
         let left = Duration::from_secs(limit).saturating_sub(passed);
         if timeout(left, self.until_done()).await.is_err() {
+            let (reason, said) = ("DeadlineExceeded", "Job was active longer than specified deadline");
             for pod in self.pods().iter().filter(|pod| !is_over(pod)) {
-                let said = "Job was active longer than specified deadline";
-                self.ended(&pod.name_any(), "DeadlineExceeded", said).await;
+                self.ended(&pod.name_any(), reason, said).await;
             }
-            self.finish("Failed", "DeadlineExceeded", "Job was active longer than specified deadline", json!({})).await;
+            let counted = json!({"active": 0, "ready": 0, "failed": self.failed()});
+            self.finish("Failed", reason, said, counted).await;
         }
     }
 
     async fn until_done(&self) {
+        // The process that ran it may have ended before it could say so of the Job.
+        if self.pods().iter().any(|pod| phase(pod) == "Succeeded") {
+            return self.complete().await;
+        }
         for pod in self.pods().iter().filter(|pod| !is_over(pod)) {
             self.ended(&pod.name_any(), "Lost", "the process that ran it ended").await;
         }
@@ -253,15 +259,9 @@ impl Tries<'_> {
                 pause = (pause * 2).min(LAST_PAUSE);
             }
             let Some(pod) = self.make().await else { return };
-            let start = self.environment.now().to_string();
-            self.status(&json!({"active": 1, "ready": 1, "failed": failed, "startTime": start})).await;
+            self.started(failed).await;
             match self.pod(&pod).await {
-                End::Done => {
-                    let counted = json!({"active": 0, "ready": 0, "succeeded": 1, "completionTime": self.environment.now().to_string()});
-                    return self
-                        .finish("Complete", "CompletionsReached", "Reached expected number of succeeded pods", counted)
-                        .await;
-                }
+                End::Done => return self.complete().await,
                 End::Failed => failed += 1,
             }
             if failed <= most {
@@ -270,6 +270,21 @@ impl Tries<'_> {
         }
         let counted = json!({"active": 0, "ready": 0, "failed": failed});
         self.finish("Failed", "BackoffLimitExceeded", "Job has reached the specified backoff limit", counted).await;
+    }
+
+    /// Says that a try runs, after so many that failed. The first one is when the Job started.
+    async fn started(&self, failed: i32) {
+        let mut counted = json!({"active": 1, "ready": 1, "failed": failed});
+        if self.job.status.as_ref().is_none_or(|status| status.start_time.is_none()) && failed == 0 {
+            counted["startTime"] = json!(self.environment.now().to_string());
+        }
+        self.status(&counted).await;
+    }
+
+    async fn complete(&self) {
+        let time = self.environment.now().to_string();
+        let counted = json!({"active": 0, "ready": 0, "succeeded": 1, "completionTime": time});
+        self.finish("Complete", "CompletionsReached", "Reached expected number of succeeded pods", counted).await;
     }
 
     /// Its pods.
@@ -549,8 +564,9 @@ mod tests {
         let end = log.end();
         assert!(end.len() <= LONGEST_MESSAGE && end.lines().count() == MOST_LINES && end.ends_with("39999 ä"));
         log.line(&"x".repeat(LONGEST_LOG * 2));
-        assert!(logs.of("n", "p", "c").unwrap().len() <= LONGEST_LOG);
-        assert_eq!(log.end().len(), LONGEST_MESSAGE.min(logs.of("n", "p", "c").unwrap().trim_end().len()));
+        let text = logs.of("n", "p", "c").unwrap();
+        assert!(text.len() <= LONGEST_LOG && text.ends_with("xx\n"), "{}", text.len());
+        assert_eq!(log.end().len(), LONGEST_MESSAGE);
         for _ in 0..MOST_LOGS {
             logs.open(&pod(), "other");
         }

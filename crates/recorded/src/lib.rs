@@ -20,6 +20,8 @@ pub enum Absent {
     Program(&'static str),
     /// A folder or file that is not part of the project.
     Path(PathBuf),
+    /// The right to mount, which root has unless it is in a container.
+    Mounts,
 }
 
 /// Where a recording is.
@@ -61,6 +63,7 @@ pub fn skip(what: &str, why: &Absent) {
     let (cause, name) = match why {
         Absent::Program(name) => ("program", (*name).to_owned()),
         Absent::Path(path) => ("path", path.display().to_string()),
+        Absent::Mounts => ("right", "mount".to_owned()),
     };
     println!("skipped: {what}: {name} is absent");
     let Some(file) = env::var_os(SKIPPED) else { return };

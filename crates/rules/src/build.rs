@@ -20,6 +20,7 @@
 //! | [`inputs`] | what a build reads, as objects |
 //! | [`job`] | the Job that builds, and what its pod may do |
 //! | [`outcome`] | what the Job left: a digest that can be believed, or why there is none |
+//! | [`pending`] | why the pod of a build does not start |
 //! | [`plan`] | what is to be done now: build, build again, use again, cancel, or nothing |
 //! | [`progress`] | how far a Job is |
 //! | [`conditions`] | what a MachineOSBuild says, and when it may be changed |
@@ -47,6 +48,7 @@ pub mod limits;
 pub mod logins;
 pub mod outcome;
 pub mod output;
+pub mod pending;
 pub mod pinned;
 pub mod plan;
 pub mod pool;

@@ -122,6 +122,7 @@ async fn on_stage(script: Script, timeline: Timeline, cut_after: u64) -> Result<
     let seen = stage.history.look();
     failures.extend(seen.gap.clone());
     failures.extend(judge::judge(&seen.changes, follows_release, &built));
+    failures.extend(stage.cluster.removals.wrong());
     let writes = stage.written + stage.cluster.writes.made();
     let state = stage.cluster.state(&seen);
     drop(seen);
@@ -157,7 +158,7 @@ impl Stage {
         }
         let done = Instant::now();
         let deadline = (done + step.within * self.times).min(self.end);
-        let mut news = self.history.news();
+        let (mut news, mut removed) = (self.history.news(), self.cluster.removals.count());
         loop {
             news.mark_unchanged();
             self.timeline.changes(&self.history);
@@ -173,6 +174,7 @@ impl Stage {
             let look = if unmet.is_empty() { quiet.min(deadline) } else { deadline };
             tokio::select! {
                 _ = news.changed() => {}
+                _ = removed.changed() => {}
                 () = sleep_until(look) => {}
                 () = self.cluster.writes.cut() => self.start_again().await?,
             }
@@ -185,9 +187,9 @@ impl Stage {
 
     /// What does not hold yet, in words.
     fn unmet(&self, expected: &[Expectation], since: usize) -> String {
-        let seen = self.history.look();
+        let (seen, pruned) = (self.history.look(), *self.cluster.removals.count().borrow());
         let unmet = expected.iter().filter_map(|expected| {
-            let instead = expect::unmet(expected, &seen, since, &self.joined)?;
+            let instead = expect::unmet(expected, &seen, since, &self.joined, pruned)?;
             Some(format!("{} ({instead})", expect::words(expected)))
         });
         unmet.collect::<Vec<_>>().join("; ")

@@ -108,6 +108,16 @@ fn okd_image_mode_misbuilt() -> Result<()> {
 }
 
 #[test]
+fn ocp_image_mode_installed() -> Result<()> {
+    story("ocp-image-mode-installed")
+}
+
+#[test]
+fn okd_image_mode_installed_hop() -> Result<()> {
+    story("okd-image-mode-installed-hop")
+}
+
+#[test]
 fn image_mode_build_fails() -> Result<()> {
     story("image-mode-build-fails")
 }

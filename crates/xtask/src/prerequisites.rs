@@ -11,10 +11,12 @@ struct Program {
     skipped: &'static str,
 }
 
-const PROGRAMS: [Program; 7] = [
+const PROGRAMS: [Program; 9] = [
     Program { name: "buildah", package: "buildah", skipped: "tests that build images with it" },
     Program { name: "busybox", package: "busybox-static", skipped: "tests that build images with buildah" },
     Program { name: "docker-registry", package: "docker-registry", skipped: "tests against a real registry" },
+    Program { name: "newuidmap", package: "uidmap", skipped: "builds by a user with subordinate ids" },
+    Program { name: "setcap", package: "libcap2-bin", skipped: "builds without the right to mount" },
     Program { name: "kubectl", package: "kubernetes-client", skipped: "tests with kubectl" },
     Program { name: "promtool", package: "prometheus", skipped: "checks of the alerts" },
     Program { name: "skopeo", package: "skopeo", skipped: "copies with skopeo" },
@@ -55,6 +57,11 @@ fn apt(arguments: &[&str]) {
 pub fn on_path(program: &str) -> bool {
     std::env::var_os("PATH")
         .is_some_and(|path| std::env::split_paths(&path).any(|folder| folder.join(program).is_file()))
+}
+
+/// Whether this user may mount something in a namespace of its own.
+pub fn may_mount() -> bool {
+    Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|done| done.status.success())
 }
 
 fn is_root() -> bool {

@@ -1,6 +1,6 @@
 //! Skipped tests, counted by name; in CI, a skip without need is a failure.
 
-use crate::prerequisites::on_path;
+use crate::prerequisites::{may_mount, on_path};
 use anyhow::{Context as _, Result, bail};
 use std::{collections::BTreeMap, fs, io::ErrorKind, path::Path};
 
@@ -49,6 +49,7 @@ fn is_there(cause: &str, name: &str) -> bool {
     match cause {
         "program" => on_path(name),
         "path" => Path::new(name).exists(),
+        "right" => may_mount(),
         // A cause that nobody can check is no reason for a skip.
         _ => true,
     }

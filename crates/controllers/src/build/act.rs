@@ -270,6 +270,7 @@ impl Writer<'_> {
     pub(super) async fn say(&self, said: &ImageBuild) -> Result<(), Error> {
         let (ImageBuild::Succeeded { pool: name }
         | ImageBuild::Building { pool: name }
+        | ImageBuild::NotStarting { pool: name, .. }
         | ImageBuild::Failed { pool: name, .. }
         | ImageBuild::Refused { pool: name, .. }) = said;
         // Another controller writes other conditions into the same list: the patch holds for what was read, or not at all.

@@ -34,7 +34,8 @@ use weir_rules::{
         identity::Made,
         inputs::{Given, Inputs, for_digest, inputs, is_of},
         job::{JOB_NAME, Optional, PodImages, Wanted, job, of_job, release_image, role},
-        outcome::{causes, check, failure, first_of, image, interrupted, still_building},
+        outcome::{causes, check, failure, first_of, image, interrupted, pending_of, still_building},
+        pending::pending,
         progress::{is_own, progress},
         ready::Ready,
         told::{JobStep, Told},
@@ -219,21 +220,24 @@ impl Controller {
         Ok(Next::Await)
     }
 
-    /// A try that failed is told as soon as its words are there, and not forgotten when there are more.
+    /// A try that failed, or that does not start, is told as soon as its words are there; those of the first that failed are kept.
     async fn building(&self, writer: &Writer<'_>, build: &MachineOSBuild, job: &Job) -> Result<(), Error> {
         let said = building_says(build);
-        let kept = said.as_deref().filter(|said| first_of(said).is_some());
+        let (kept, before) = (said.as_deref().and_then(first_of), said.as_deref().and_then(pending_of));
         let failed = job.status.as_ref().and_then(|status| status.failed).unwrap_or_default() > 0;
-        if kept.is_none() && failed {
-            let pods = self.context.cluster.builds.pods.all();
-            let pods: Vec<&Pod> = pods.iter().map(AsRef::as_ref).collect();
-            if let Some(first) = causes(job, &pods).first() {
-                writer.building(build, Some(&still_building(first))).await?;
-                writer.tell(build, &Told::Job(JobStep::Failed, job.name_any())).await;
-                return Ok(());
-            }
+        let pods = self.context.cluster.builds.pods.all();
+        let pods: Vec<&Pod> = pods.iter().map(AsRef::as_ref).collect();
+        let first = || causes(job, &pods).first().map(ToString::to_string);
+        let first = kept.map(str::to_owned).or_else(|| failed.then(first).flatten());
+        let pending = pending(job, &pods).map(|pending| pending.words(before));
+        writer.building(build, still_building(first.as_deref(), pending.as_deref()).as_deref()).await?;
+        if kept.is_none() && first.is_some() {
+            writer.tell(build, &Told::Job(JobStep::Failed, job.name_any())).await;
         }
-        writer.building(build, kept).await
+        if let Some(why) = pending.filter(|_| before.is_none()) {
+            writer.tell(build, &Told::NotStarting { why }).await;
+        }
+        Ok(())
     }
 
     /// Believes a digest that the registry confirms.

@@ -43,18 +43,26 @@ impl Copies {
 pub(super) struct Controller(pub(super) Part);
 
 impl Controller {
+    /// The first Secret that cannot be kept is the error; the others are kept all the same.
     async fn act(&self, copies: builder::Copies) -> Result<(), Error> {
         let (client, cache) = (&self.0.context.client, &self.0.context.cluster.copies.made);
+        let mut kept = Ok(());
         for copy in copies.apply {
             let name = copy.metadata.name.clone().unwrap_or_default();
-            patch::apply(client, cache, &name, &json!(copy)).await?;
-            tracing::info!(name, "a Secret is copied for builds of OS images");
+            let applied = patch::apply(client, cache, &name, &json!(copy)).await;
+            if applied.is_ok() {
+                tracing::info!(name, "a Secret is copied for builds of OS images");
+            }
+            kept = kept.and(applied);
         }
         for name in copies.delete {
-            patch::delete(client, cache, Some(OPERATOR_NAMESPACE), &name).await?;
-            tracing::info!(name, "the copy of a Secret is deleted: no build of an OS image needs it");
+            let deleted = patch::delete(client, cache, Some(OPERATOR_NAMESPACE), &name).await;
+            if deleted.is_ok() {
+                tracing::info!(name, "the copy of a Secret is deleted: no build of an OS image needs it");
+            }
+            kept = kept.and(deleted);
         }
-        Ok(())
+        kept
     }
 
     /// What cannot be seen, with the reason; whatever is only yet to be listed is waited for.

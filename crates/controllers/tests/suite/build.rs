@@ -349,6 +349,22 @@ impl Stage {
         Api::namespaced(self.client.clone(), NAMESPACE)
     }
 
+    /// The pod of a Job, as a cluster makes it.
+    async fn pod_of(&self, job: &Job) {
+        let template = &job.spec.as_ref().unwrap().template;
+        let (name, uid) = (&job.metadata.name, &job.metadata.uid);
+        let owner = json!({"apiVersion": "batch/v1", "kind": "Job", "name": name, "uid": uid, "controller": true});
+        let labels = &template.metadata.as_ref().unwrap().labels;
+        let metadata = json!({"name": "p", "labels": labels, "ownerReferences": [owner]});
+        let pod = serde_json::from_value(json!({"metadata": metadata, "spec": template.spec})).unwrap();
+        self.of::<Pod>().create(&PostParams::default(), &pod).await.unwrap();
+    }
+
+    async fn pod_says(&self, status: Value) {
+        let status = Patch::Merge(json!({ "status": status }));
+        self.of::<Pod>().patch_status("p", &PatchParams::default(), &status).await.unwrap();
+    }
+
     /// Names of the objects of a kind that were made for builds.
     async fn made<K>(&self) -> Vec<String>
     where
@@ -681,6 +697,86 @@ async fn the_first_cause_is_told_at_once_and_kept() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_pod_that_does_not_start_is_told_in_the_words_of_whoever_keeps_it_from_that() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[]));
+    stage.secret().await;
+    stage.opt_in().await;
+    let controller = stage.controller(&builder);
+    // What a cluster does with it.
+    let job = made(&stage, (&controller, &builder)).await;
+    let name = job.metadata.name.clone().unwrap();
+    stage.pod_of(&job).await;
+    let active = Patch::Merge(json!({"status": {"active": 1, "ready": 0}}));
+    stage.of::<Job>().patch_status(&name, &PatchParams::default(), &active).await.unwrap();
+    let says = async |status: Value| stage.pod_says(status).await;
+    let waits = |reason: &str, message: &str| {
+        json!({"phase": "Pending", "conditions": [], "initContainerStatuses": [{
+            "name": "program", "image": "weir:1", "imageID": "", "ready": false, "restartCount": 0,
+            "state": {"waiting": {"reason": reason, "message": message}},
+        }]})
+    };
+    let told = |words: &'static str| {
+        move |cluster: &Cluster| {
+            let build = current(cluster).unwrap();
+            let said = build.status.as_ref().unwrap().conditions.clone().unwrap();
+            let said = said.iter().find(|held| held.status == "True").unwrap();
+            let everywhere = said.message.ends_with(words) && degraded(cluster).ends_with(words);
+            said.type_ == "Building" && degraded(cluster).starts_with("True BuildNotStarting") && everywhere
+        }
+    };
+    let nowhere = json!([{
+        "type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": "0/3 nodes are available",
+    }]);
+    says(json!({"phase": "Pending", "conditions": nowhere})).await;
+    let words = "pod p has no node: Unschedulable: 0/3 nodes are available";
+    stage.until((&controller, &builder), "it has no node", told(words)).await;
+    says(waits("ErrImagePull", "unauthorized: access to weir:1 denied")).await;
+    let words = "container program of pod p waits: ErrImagePull: unauthorized: access to weir:1 denied";
+    stage.until((&controller, &builder), "there is no image", told(words)).await;
+    says(waits("ImagePullBackOff", "Back-off pulling image \"weir:1\"")).await;
+    stage.drive(&controller, Duration::from_mins(1)).await;
+    assert!(told(words)(&stage.context.cluster), "{}", degraded(&stage.context.cluster));
+    says(json!({"phase": "Running", "initContainerStatuses": null})).await;
+    let started =
+        |cluster: &Cluster| degraded(cluster).starts_with("False Building") && state(cluster) == Some(State::Building);
+    stage.until((&controller, &builder), "it starts", started).await;
+    assert_eq!(stage.events().await.iter().filter(|event| *event == "BuildNotStarting").count(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_try_that_succeeded_counts_for_whoever_runs_the_job_next() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[]));
+    stage.secret().await;
+    stage.opt_in().await;
+    let controller = stage.controller(&builder);
+    let job = made(&stage, (&controller, &builder)).await;
+    stage.pod_of(&job).await;
+    stage.pod_says(json!({"phase": "Succeeded"})).await;
+    let _runs = stage.fleet(&builder);
+    // It reported nothing, which is found when the Job is done.
+    let done = |cluster: &Cluster| degraded(cluster).contains("left no digest");
+    stage.until((&controller, &builder), "the Job is done", done).await;
+    assert_eq!((builder.built(), stage.of::<Pod>().list(&ListParams::default()).await.unwrap().items.len()), (0, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_takes_longer_than_it_may_is_ended_and_its_build_says_so() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[Answer::GoesOn]));
+    stage.secret().await;
+    stage.opt_in().await;
+    let controller = stage.controller(&builder);
+    let name = made(&stage, (&controller, &builder)).await.metadata.name.unwrap();
+    let limit = Patch::Merge(json!({"spec": {"activeDeadlineSeconds": 60}}));
+    stage.of::<Job>().patch(&name, &PatchParams::default(), &limit).await.unwrap();
+    let _runs = stage.fleet(&builder);
+    let said = |cluster: &Cluster| degraded(cluster).contains("was ended: DeadlineExceeded: Job was active longer");
+    stage.until((&controller, &builder), "it is ended", said).await;
+    let status = stage.of::<Job>().get(&name).await.unwrap().status.unwrap();
+    assert_eq!((status.active, status.failed, status.start_time.is_some()), (Some(0), Some(1), true), "{status:?}");
+    assert!(!until_idle(&builder).await, "the work ends with its Job");
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_a_build_reads_goes_with_its_job_and_the_digest_stays() {
     let (stage, builder) = (Stage::new().await, Told::to(&[Answer::GoesOn, Answer::Pushes('a')]));
     stage.secret().await;
@@ -710,6 +806,13 @@ async fn what_a_build_reads_goes_with_its_job_and_the_digest_stays() {
     assert!(stage.made::<Secret>().await.is_empty());
     assert!(stage.made::<k8s_openapi::api::rbac::v1::Role>().await.is_empty());
     assert!(stage.of::<Pod>().list(&ListParams::default()).await.unwrap().items.is_empty());
+}
+
+/// The controller's Job, before anybody runs it.
+async fn made(stage: &Stage, (controller, builder): (&build::Controller, &Told)) -> Job {
+    let made = |cluster: &Cluster| jobs(cluster) == 1 && state(cluster) == Some(State::Prepared);
+    stage.until((controller, builder), "the Job is made", made).await;
+    (*stage.context.cluster.jobs()[0]).clone()
 }
 
 fn jobs(cluster: &Cluster) -> usize {

@@ -54,6 +54,11 @@ pub enum Cause {
 /// Why the tries of a Job failed, the oldest first.
 #[must_use]
 pub fn causes(job: &Job, pods: &[&Pod]) -> Vec<Cause> {
+    own(job, pods).into_iter().filter_map(cause).collect()
+}
+
+/// The pods of a Job, the oldest first.
+pub(super) fn own<'a>(job: &Job, pods: &[&'a Pod]) -> Vec<&'a Pod> {
     let uid = job.metadata.uid.as_deref();
     let is_own = |pod: &&&Pod| {
         let owners = pod.metadata.owner_references.iter().flatten();
@@ -61,7 +66,7 @@ pub fn causes(job: &Job, pods: &[&Pod]) -> Vec<Cause> {
     };
     let mut own: Vec<&Pod> = pods.iter().filter(is_own).copied().collect();
     own.sort_by_key(|pod| (pod.metadata.creation_timestamp.clone(), pod.metadata.name.clone()));
-    own.into_iter().filter_map(cause).collect()
+    own
 }
 
 fn cause(pod: &Pod) -> Option<Cause> {
@@ -87,18 +92,34 @@ fn last_words(container: &str, end: &ContainerStateTerminated) -> String {
     }
 }
 
-/// What a build under way says once a try has failed; the text before the cause is what [`first_of`] looks for.
+/// What a build under way says of its tries: why the first one failed, and what keeps the one at hand from starting. Absent when there
+/// is nothing to say.
 #[must_use]
-pub fn still_building(first: &Cause) -> String {
-    format!("{RETRIED}{first}")
+pub fn still_building(first: Option<&str>, pending: Option<&str>) -> Option<String> {
+    match (first, pending) {
+        (None, None) => None,
+        (Some(first), None) => Some(format!("{RETRIED}{first}")),
+        (None, Some(pending)) => Some(format!("{WAITS}{pending}")),
+        (Some(first), Some(pending)) => Some(format!("{RETRIED}{first}{NEXT_WAITS}{pending}")),
+    }
 }
 
 const RETRIED: &str = "Image Build In Progress; the first try failed: ";
+const WAITS: &str = "Image Build In Progress; it does not start: ";
+const NEXT_WAITS: &str = "\n(the next try does not start) ";
 
 /// What a build under way kept of its first try.
 #[must_use]
 pub fn first_of(message: &str) -> Option<&str> {
-    message.strip_prefix(RETRIED)
+    let said = message.strip_prefix(RETRIED)?;
+    Some(said.rsplit_once(NEXT_WAITS).map_or(said, |(first, _)| first))
+}
+
+/// What a build under way says of why it does not start.
+#[must_use]
+pub fn pending_of(message: &str) -> Option<&str> {
+    let next = || Some(message.strip_prefix(RETRIED)?.rsplit_once(NEXT_WAITS)?.1);
+    message.strip_prefix(WAITS).or_else(next)
 }
 
 /// Why a build failed (R-OUTCOME-1). `kept` is what was said of the first try when it failed, `tries` how often was tried.
@@ -271,10 +292,22 @@ mod tests {
                         the last try failed otherwise: no space left on device";
         assert_eq!(said, expected);
         // Its pod is gone by now.
-        let kept = still_building(&found[0]);
+        let kept = still_building(Some(&found[0].to_string()), None).unwrap();
         assert_eq!(failure(&found[1..], first_of(&kept), 4, "build-b"), expected);
         assert_eq!(failure(&found[..1], None, 1, "build-b"), "STEP 3/9: RUN false\nerror: exit status 1");
         assert!(failure(&[], None, 4, "build-b").contains("none of its pods is left"));
+    }
+
+    #[test]
+    fn what_a_build_under_way_says_is_read_back() {
+        for (first, pending) in
+            [(None, None), (Some("a\nb"), None), (None, Some("no image")), (Some("a\nb"), Some("no image"))]
+        {
+            let said = still_building(first, pending);
+            assert_eq!(said.is_none(), (first, pending) == (None, None));
+            let said = said.unwrap_or_default();
+            assert_eq!((first_of(&said), pending_of(&said)), (first, pending), "{said}");
+        }
     }
 
     #[test]

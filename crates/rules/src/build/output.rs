@@ -1,7 +1,7 @@
 //! What is reported of a build that failed.
 //!
-//! R-OUTPUT-1 The step that failed, and the last lines of output, verbatim. Lines that are too long are cut, and control characters
-//! are left out.
+//! R-OUTPUT-1 The step that failed, and the last lines of output, verbatim. Of lines that are too long the middle is left out: what
+//! went wrong stands at the end as often as at the beginning. Control characters are left out.
 //! R-OUTPUT-2 Secrets are never shown, neither in the failure nor in the lines that are printed during the build.
 //! R-OUTPUT-3 However much a build prints, what is kept is bounded: it goes into conditions and events.
 
@@ -66,8 +66,10 @@ impl Output {
         for secret in &self.secrets {
             line = line.replace(secret.as_str(), HIDDEN);
         }
-        if line.chars().count() > LONGEST_LINE {
-            line = line.chars().take(LONGEST_LINE).chain(HIDDEN.chars()).collect();
+        let length = line.chars().count();
+        if length > LONGEST_LINE {
+            let (half, end) = (LONGEST_LINE / 2, length - LONGEST_LINE / 2);
+            line = line.chars().take(half).chain(HIDDEN.chars()).chain(line.chars().skip(end)).collect();
         }
         line.truncate(line.trim_end().len());
         line
@@ -143,6 +145,14 @@ mod tests {
             output.line(&number.to_string());
         }
         assert_eq!(output.told("a", "b").lines().count(), LINES + 1);
+    }
+
+    #[test]
+    fn the_end_of_a_long_line_is_told() {
+        let mut output = Output::default();
+        let said = output.line(&format!("Error: storing {}: invalid argument", "x".repeat(LONGEST_LINE)));
+        assert!(said.starts_with("Error: storing ") && said.ends_with(": invalid argument"), "{said}");
+        assert_eq!(said.chars().count(), LONGEST_LINE + 1);
     }
 
     #[test]

@@ -8,22 +8,30 @@
 //! R-IMAGEBUILD-4 An interrupted build, or one that has not started, changes nothing: the last outcome stands.
 //! R-IMAGEBUILD-5 What cannot work (R-LIMITS, R-VALIDATION, R-EXTENSIONS) degrades the pool as well, until it is changed;
 //! no build starts.
-//! R-IMAGEBUILD-6 The build controller says on the pool that a build failed, what is refused, and that nothing is refused any more.
+//! R-IMAGEBUILD-6 A build whose pod does not start (R-PENDING) degrades the pool, in the words of what keeps it from starting, until it
+//! starts.
+//! R-IMAGEBUILD-7 The build controller says on the pool that a build failed or does not start, what is refused, and that this is over.
 //! The rest is part of the pool's status, which the rollout writes.
 //!
 //! Source: `pkg/controller/build/osbuildcontroller.go` of github.com/openshift/machine-config-operator.
 
-use super::conditions::State;
+use super::{conditions::State, outcome::pending_of};
 use crate::view::{Annotations, PoolView};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::{
     MachineOSBuild, MachineOSConfig,
-    condition::{ConditionStatus, ConditionType, FALSE, TRUE},
-    keys::{build::CURRENT_BUILD, os_build::FAILED, pool::IMAGE_BUILD_DEGRADED},
+    condition::{ConditionStatus, ConditionType, FALSE, MetaCondition, TRUE},
+    keys::{
+        build::CURRENT_BUILD,
+        os_build::{BUILDING, FAILED},
+        pool::IMAGE_BUILD_DEGRADED,
+    },
 };
 
 /// Reason of ImageBuildDegraded while nothing can be begun.
 pub const REFUSED: &str = "BuildRefused";
+/// Reason of ImageBuildDegraded while a pod that is to build does not start.
+pub const NOT_STARTING: &str = "BuildNotStarting";
 
 /// What the pool is to say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,6 +45,15 @@ pub enum ImageBuild {
     Building {
         /// The pool.
         pool: String,
+    },
+    /// A build has begun, and its pod does not start.
+    NotStarting {
+        /// The pool.
+        pool: String,
+        /// The build.
+        build: String,
+        /// What keeps the pod from that.
+        why: String,
     },
     /// A build failed.
     Failed {
@@ -77,27 +94,50 @@ pub fn image_build(pool: &str, active: Option<&MachineOSBuild>) -> Option<ImageB
     let Some(build) = active else { return Some(ImageBuild::Succeeded { pool }) };
     match State::of(build) {
         State::Succeeded => Some(ImageBuild::Succeeded { pool }),
-        State::Prepared | State::Building => Some(ImageBuild::Building { pool }),
+        State::Prepared | State::Building => Some(match not_starting(build) {
+            Some(why) => ImageBuild::NotStarting { pool, build: name_of(build), why: why.to_owned() },
+            None => ImageBuild::Building { pool },
+        }),
         State::Failed => {
-            let said = build.status.iter().flat_map(|status| status.conditions.iter().flatten());
-            let failed = said.into_iter().find(|condition| condition.type_ == FAILED && condition.status == TRUE);
-            let why = failed.map(|condition| format!("{}: {}", condition.reason, condition.message));
-            let build = build.metadata.name.clone().unwrap_or_default();
-            Some(ImageBuild::Failed { pool, build, why: why.unwrap_or_default() })
+            let why = says(build, FAILED).map(|condition| format!("{}: {}", condition.reason, condition.message));
+            Some(ImageBuild::Failed { pool, build: name_of(build), why: why.unwrap_or_default() })
         }
         State::Initial | State::Interrupted => None,
     }
 }
 
-/// What the build controller says on the pool of the active build; absent if it says nothing (R-IMAGEBUILD-6).
+/// What keeps the pod of a build from starting, in the build's words; absent while nothing does.
+#[must_use]
+pub fn not_starting(build: &MachineOSBuild) -> Option<&str> {
+    says(build, BUILDING).and_then(|condition| pending_of(&condition.message))
+}
+
+/// The condition of this type, if it is True.
+fn says<'a>(build: &'a MachineOSBuild, type_: &str) -> Option<&'a MetaCondition> {
+    let said = build.status.iter().flat_map(|status| status.conditions.iter().flatten());
+    said.into_iter().find(|condition| condition.type_ == type_ && condition.status == TRUE)
+}
+
+fn name_of(build: &MachineOSBuild) -> String {
+    build.metadata.name.clone().unwrap_or_default()
+}
+
+/// What the build controller says on the pool of the active build; absent if it says nothing (R-IMAGEBUILD-7).
 #[must_use]
 pub fn said_by_builder(pool: &PoolView<'_>, active: Option<&MachineOSBuild>) -> Option<ImageBuild> {
-    let is_refused = || pool.says(IMAGE_BUILD_DEGRADED).is_some_and(|held| held.reason == REFUSED);
+    let is_ours = || pool.says(IMAGE_BUILD_DEGRADED).is_some_and(|held| is_of_builder(&held.reason));
     match image_build(pool.name, active) {
-        Some(failed @ ImageBuild::Failed { .. }) => Some(failed),
-        _ if is_refused() => Some(ImageBuild::Building { pool: pool.name.to_owned() }),
+        Some(said @ (ImageBuild::Failed { .. } | ImageBuild::NotStarting { .. })) => Some(said),
+        _ if is_ours() => Some(ImageBuild::Building { pool: pool.name.to_owned() }),
         _ => None,
     }
+}
+
+/// Whether ImageBuildDegraded with this reason is for the build controller to clear: the build that is there does not tell by its state
+/// alone that it is over.
+#[must_use]
+pub fn is_of_builder(reason: &str) -> bool {
+    [REFUSED, NOT_STARTING].contains(&reason)
 }
 
 impl ImageBuild {
@@ -109,7 +149,7 @@ impl ImageBuild {
     pub fn status(&self) -> ConditionStatus {
         match self {
             Self::Succeeded { .. } | Self::Building { .. } => FALSE,
-            Self::Failed { .. } | Self::Refused { .. } => TRUE,
+            Self::NotStarting { .. } | Self::Failed { .. } | Self::Refused { .. } => TRUE,
         }
     }
 
@@ -119,6 +159,7 @@ impl ImageBuild {
         match self {
             Self::Succeeded { .. } => "BuildSuccess",
             Self::Building { .. } => "Building",
+            Self::NotStarting { .. } => NOT_STARTING,
             Self::Failed { .. } => "BuildFailed",
             Self::Refused { .. } => REFUSED,
         }
@@ -130,6 +171,9 @@ impl std::fmt::Display for ImageBuild {
         match self {
             Self::Succeeded { pool } => write!(f, "Build succeeded for pool {pool}"),
             Self::Building { pool } => write!(f, "Build started for pool {pool}"),
+            Self::NotStarting { pool, build, why } => {
+                write!(f, "The build of the OS image for pool {pool} does not start (MachineOSBuild: {build}): {why}")
+            }
             Self::Failed { pool, build, why } => {
                 write!(f, "Failed to build OS image for pool {pool} (MachineOSBuild: {build}): {why}")
             }
@@ -140,7 +184,10 @@ impl std::fmt::Display for ImageBuild {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::conditions::conditions, *};
+    use super::{
+        super::{conditions::conditions, outcome::still_building},
+        *,
+    };
     use jiff::Timestamp;
     use weir_api::{
         Condition, MachineConfigPool,
@@ -191,18 +238,37 @@ mod tests {
     }
 
     #[test]
+    fn a_build_that_does_not_start_degrades_its_pool_until_it_does() {
+        let mut stuck = build("b", State::Building, 1);
+        let why = still_building(None, Some("pod p has no node: Unschedulable"));
+        let said = conditions(&[], State::Building, why.as_deref(), Timestamp::UNIX_EPOCH);
+        stuck.status.get_or_insert_default().conditions = Some(said);
+        let said = image_build("p", Some(&stuck)).unwrap();
+        assert_eq!((said.status(), said.code()), (TRUE, NOT_STARTING));
+        assert!(said.to_string().ends_with("(MachineOSBuild: b): pod p has no node: Unschedulable"), "{said}");
+        let pool = degraded(NOT_STARTING);
+        assert_eq!(said_by_builder(&PoolView::new(&pool), Some(&stuck)).map(|said| said.code()), Some(NOT_STARTING));
+        let started = build("b", State::Building, 1);
+        assert_eq!(said_by_builder(&PoolView::new(&pool), Some(&started)).map(|said| said.code()), Some("Building"));
+    }
+
+    fn degraded(reason: &str) -> MachineConfigPool {
+        let held = Condition {
+            type_: IMAGE_BUILD_DEGRADED.into(),
+            status: TRUE.into(),
+            reason: reason.to_owned(),
+            ..Condition::default()
+        };
+        let mut pool = MachineConfigPool::named("p", Default::default());
+        pool.status.get_or_insert_default().conditions = Some(vec![held]);
+        pool
+    }
+
+    #[test]
     fn the_builder_says_what_failed_and_that_nothing_is_refused_any_more() {
         let said = |reason: &str, active: Option<State>| {
-            let held = Condition {
-                type_: IMAGE_BUILD_DEGRADED.into(),
-                status: TRUE.into(),
-                reason: reason.to_owned(),
-                ..Condition::default()
-            };
-            let mut pool = MachineConfigPool::named("p", Default::default());
-            pool.status.get_or_insert_default().conditions = Some(vec![held]);
             let active = active.map(|state| build("b", state, 1));
-            said_by_builder(&PoolView::new(&pool), active.as_ref()).map(|said| said.code())
+            said_by_builder(&PoolView::new(&degraded(reason)), active.as_ref()).map(|said| said.code())
         };
         assert_eq!(said("Another", Some(State::Failed)), Some("BuildFailed"));
         assert_eq!(said(REFUSED, Some(State::Failed)), Some("BuildFailed"));

@@ -31,6 +31,11 @@ pub enum Told {
     },
     /// Its Job runs.
     Building,
+    /// Its pod does not start.
+    NotStarting {
+        /// What keeps it from that.
+        why: String,
+    },
     /// It succeeded.
     Completed {
         /// Pull spec with digest.
@@ -119,6 +124,7 @@ impl Told {
             Self::Started { .. } => "BuildStarted",
             Self::Preparing { .. } => "BuildPreparing",
             Self::Building => "BuildBuilding",
+            Self::NotStarting { .. } => "BuildNotStarting",
             Self::Completed { .. } => "BuildCompleted",
             Self::Failed { .. } => "BuildFailed",
             Self::Interrupted { .. } => "BuildInterrupted",
@@ -158,7 +164,8 @@ impl Told {
     pub fn is_warning(&self) -> bool {
         matches!(
             self,
-            Self::Failed { .. }
+            Self::NotStarting { .. }
+                | Self::Failed { .. }
                 | Self::Interrupted { .. }
                 | Self::Job(JobStep::Failed, _)
                 | Self::NotReconciled { .. }
@@ -174,6 +181,7 @@ impl std::fmt::Display for Told {
             Self::Started { pool, config } => write!(f, "Started build for pool {pool:?} with config {config:?}"),
             Self::Preparing { pool } => write!(f, "Preparing build: creating build job for pool {pool:?}"),
             Self::Building => f.write_str("Build is now in progress"),
+            Self::NotStarting { why } => write!(f, "Build does not start: {}", beginning(why)),
             Self::Completed { image } => write!(f, "Build completed successfully, image: {image}"),
             Self::Failed { build, why } => {
                 write!(f, "Build failed; {DETAILS} {build:?} status conditions for details: {}", beginning(why))
@@ -307,6 +315,12 @@ mod tests {
                 About::Build,
                 true,
                 "BuildFailed: Build failed; see MachineOSBuild \"b\" status conditions for details: STEP 3: RUN false",
+            ),
+            (
+                Told::NotStarting { why: text("pod p has no node: Unschedulable") },
+                About::Build,
+                true,
+                "BuildNotStarting: Build does not start: pod p has no node: Unschedulable",
             ),
             (
                 Told::Job(JobStep::Failed, text("build-b")),

@@ -6,7 +6,7 @@
 //! is to clean away; one that cannot be read counts.
 //! R-BUILDER-3 While a pool is in image mode there is a copy of the cluster's pull secret beside the pods that build, and for each such
 //! pool one of the certificates of the subscription, if the cluster has any. Copies go with their original, and with the pool's image
-//! mode.
+//! mode; not while a pool or a MachineOSConfig cannot be read, which may be in image mode.
 //! R-BUILDER-4 A copy has our label; one that another operator left is taken over. A copy that says the same is not written.
 //! R-BUILDER-5 What cannot work is told: a pool with the label that no MachineOSConfig names, and nodes whose operating system is not
 //! replaced as a whole. Other pools are built for all the same. (In the reference either keeps the builder from being set up.)
@@ -83,10 +83,13 @@ pub fn layered(world: &World) -> Vec<&MachineConfigPool> {
 /// Whether the builder has to run (R-BUILDER-2).
 #[must_use]
 pub fn is_needed(world: &World) -> bool {
-    let unreadable =
-        world.unreadable.iter().any(|object| ["MachineOSConfig", "MachineOSBuild"].contains(&object.kind.as_str()));
+    let unreadable = is_unreadable(world, &["MachineOSConfig", "MachineOSBuild"]);
     let objects = !world.os_configs.is_empty() || !world.os_builds.is_empty();
     objects || unreadable || world.pools.iter().any(|pool| is_labelled(pool))
+}
+
+fn is_unreadable(world: &World, kinds: &[&str]) -> bool {
+    world.unreadable.iter().any(|object| kinds.contains(&object.kind.as_str()))
 }
 
 /// What is to be done about copies; `live` are those with our label (R-BUILDER-3).
@@ -97,7 +100,8 @@ pub fn copies(world: &World, originals: Originals<'_>, live: &[&Secret]) -> Copi
     let found = |name: Option<&String>| live.iter().find(|held| held.metadata.name.as_ref() == name);
     let is_new = |copy: &&Secret| found(copy.metadata.name.as_ref()).is_none_or(|held| !is_same(held, copy));
     let is_wanted = |name: &String| wanted.iter().any(|copy| copy.metadata.name.as_ref() == Some(name));
-    let names = live.iter().filter(|held| held.metadata.deletion_timestamp.is_none());
+    let unsure = is_unreadable(world, &["MachineOSConfig", "MachineConfigPool"]);
+    let names = live.iter().filter(|held| !unsure && held.metadata.deletion_timestamp.is_none());
     let delete = names.filter_map(|held| held.metadata.name.clone()).filter(|name| is_copy(name) && !is_wanted(name));
     Copies { delete: delete.collect(), apply: wanted.iter().filter(is_new).cloned().collect() }
 }
@@ -211,6 +215,7 @@ fn name_of(pool: &MachineConfigPool) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::view::unreadable::UnreadableObject;
     use serde_json::{Value, json};
     use weir_api::{MachineOSBuild, MachineOSConfig};
 
@@ -284,6 +289,13 @@ mod tests {
         let gone = copies(&opted_out, originals, &[live[0], live[1], &other]);
         assert_eq!(gone.delete, ["global-pull-secret-copy", "etc-pki-entitlement-worker"]);
         assert!(gone.apply.is_empty());
+        for (kind, deleted) in [("MachineOSConfig", 0), ("MachineConfigPool", 0), ("MachineOSBuild", 2)] {
+            let mut unsure = World::of([pool("worker", json!({})).into()]);
+            let (kind, name, said) = (kind.to_owned(), "odd".to_owned(), String::new());
+            unsure.unreadable.push(UnreadableObject { kind, name, labels: Default::default(), said });
+            let found = copies(&unsure, originals, &[live[0], live[1]]).delete;
+            assert_eq!(found.len(), deleted, "{:?}", unsure.unreadable);
+        }
     }
 
     #[test]

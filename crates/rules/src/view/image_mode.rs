@@ -12,7 +12,7 @@
 //! Source: `pkg/controller/common/mos_state.go` of github.com/openshift/machine-config-operator.
 
 use super::Annotations;
-use crate::build::{conditions::State, limits::of_pool};
+use crate::build::{conditions::State, limits::of_pool, pool::not_starting};
 use weir_api::{
     MachineConfigPool, MachineOSBuild, MachineOSConfig, condition::TRUE, keys::build::CURRENT_BUILD,
     keys::os_build::FAILED,
@@ -78,6 +78,14 @@ pub enum ImageWait {
         /// The MachineOSBuild.
         build: String,
     },
+    /// The build is under way, and its pod does not start.
+    #[error("the build of the pool's OS image does not start (MachineOSBuild {build}): {why}")]
+    NotStarting {
+        /// The MachineOSBuild.
+        build: String,
+        /// What keeps its pod from that.
+        why: String,
+    },
     /// The build failed.
     #[error("the pool's OS image could not be built, and its nodes keep what they run (MachineOSBuild {build}): {why}")]
     Failed {
@@ -114,6 +122,7 @@ impl ImageWait {
             Self::NotBegun { .. } => "ImageBuildNotBegun",
             Self::Prepared { .. } => "ImageBuildPrepared",
             Self::Building { .. } => "ImageBuilding",
+            Self::NotStarting { .. } => "ImageBuildNotStarting",
             Self::Failed { .. } => "ImageBuildFailed",
             Self::Interrupted { .. } => "ImageBuildInterrupted",
             Self::NotNamed { .. } => "ImageNotNamed",
@@ -197,7 +206,10 @@ impl<'a> ImageMode<'a> {
             None => Some(ImageWait::NotBegun { config }),
             Some(State::Succeeded) if self.image.is_some() && self.image == self.built() => None,
             Some(State::Succeeded) => Some(ImageWait::NotNamed { build, config }),
-            Some(State::Building) => Some(ImageWait::Building { build }),
+            Some(State::Building) => Some(match self.build.and_then(not_starting) {
+                Some(why) => ImageWait::NotStarting { build, why: why.to_owned() },
+                None => ImageWait::Building { build },
+            }),
             Some(State::Failed) => Some(ImageWait::Failed { build, why: self.failure() }),
             Some(State::Interrupted) => Some(ImageWait::Interrupted { build, config }),
             Some(State::Initial | State::Prepared) => Some(ImageWait::Prepared { build }),

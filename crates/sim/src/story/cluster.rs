@@ -2,7 +2,7 @@
 
 use super::{
     cut::{Cut, Writes},
-    images::{Labels, StoryRegistry},
+    images::{Built, Removals, StoryRegistry},
     script::{Action, Script},
 };
 use crate::{
@@ -65,14 +65,17 @@ async fn two_processes(operator: Context, controller: Context, images: Images) {
     );
 }
 
-/// All controllers, and that of builds where there is a registry.
-async fn one_process(context: Context, images: Images, worker: Option<Worker>) {
+/// All controllers, and those of builds where there is a registry.
+async fn one_process(context: Context, images: Images, builds: Option<(Worker, Removals)>) {
     let builder = async {
-        if let Some(worker) = worker {
+        if let Some((worker, removals)) = builds {
             let access = Access::new(&context.cluster, images.clone());
             let image = "registry.invalid/weir".to_owned();
             let settings = build::Settings { worker, program: image.clone(), builder: Some(image) };
-            weir_controllers::builder(&context, Arc::new(Registry::new(access)), settings).await;
+            tokio::join!(
+                weir_controllers::builder(&context, Arc::new(Registry::new(access)), settings),
+                weir_controllers::after_builds(&context, Arc::new(removals)),
+            );
         }
     };
     tokio::join!(Box::pin(weir_controllers::run(context.clone(), images.clone())), Box::pin(builder));
@@ -107,6 +110,8 @@ pub(super) struct Cluster {
     registry: Option<StoryRegistry>,
     /// Makes images; what it reads is watched as long as the cluster is there.
     builder: Arc<dyn Builder>,
+    /// Deletes images.
+    pub(super) removals: Removals,
     _reads: Running,
     /// Pull spec of each payload's release image.
     references: BTreeMap<String, String>,
@@ -143,9 +148,11 @@ impl Cluster {
         let client = Client::new(server.service(), "default");
         let objects = weir_controllers::Cluster::default();
         let builder = script.builders.make(Access::new(&objects, images.clone()));
+        let removals = Removals::new(Access::new(&objects, images.clone()), client.clone(), images.clone());
         let reads = Running(tokio::spawn(reads(objects, client.clone())));
         let mut cluster = Self {
             builder,
+            removals,
             _reads: reads,
             profile,
             client,
@@ -172,7 +179,7 @@ impl Cluster {
             secrets.create(&PostParams::default(), &secret).await.context("making the registry's Secret")?;
         }
         for object in cluster.script.start.objects.clone() {
-            merge(&cluster.client, &object).await?;
+            cluster.apply(&object).await?;
         }
         Ok(cluster)
     }
@@ -253,8 +260,8 @@ impl Cluster {
         self.controllers = Some(Running(if self.script.start.two_processes {
             spawn_local(two_processes(context, self.context(), self.images.clone()))
         } else {
-            let worker = self.registry.is_some().then(|| Worker::Here(self.builder.clone()));
-            spawn_local(one_process(context, self.images.clone(), worker))
+            let builds = || (Worker::Here(self.builder.clone()), self.removals.clone());
+            spawn_local(one_process(context, self.images.clone(), self.registry.is_some().then(builds)))
         }));
         Ok(())
     }
@@ -360,11 +367,11 @@ impl Cluster {
         Ok(())
     }
 
-    /// The labels of all images that nodes were told, as the registry has them.
-    pub(super) async fn built(&self, told: BTreeSet<String>) -> Result<Labels> {
+    /// Those of the images that nodes were told which were built.
+    pub(super) async fn built(&self, told: BTreeSet<String>) -> Result<Built> {
         match &self.registry {
-            Some(registry) => registry.labels(told).await,
-            None => Ok(Labels::new()),
+            Some(registry) => registry.built(told, &self.removals).await,
+            None => Ok(Built::default()),
         }
     }
 

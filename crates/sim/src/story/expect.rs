@@ -14,12 +14,13 @@ const POOL: &str = "MachineConfigPool";
 const RETAINED: &str = weir_api::keys::config::RETAINED_STREAMS;
 
 /// What was found instead; `None` when it holds. `since` is where the changes of this step begin, `joined` how many nodes each pool
-/// should have.
+/// should have, `pruned` how many images were deleted from the registry.
 pub(super) fn unmet(
     expected: &Expectation,
     seen: &Seen,
     since: usize,
     joined: &BTreeMap<String, u32>,
+    pruned: usize,
 ) -> Option<String> {
     match expected {
         Expectation::Streams(wanted) => streams(wanted, seen.get("OSImageStream", "cluster")),
@@ -56,6 +57,7 @@ pub(super) fn unmet(
                 wanted.keys().map(|pool| (pool.clone(), told(seen, since, pool))).collect();
             (told != *wanted).then(|| format!("they were told {}", counts(&told)))
         }
+        Expectation::Pruned(wanted) => (pruned != *wanted).then(|| format!("{pruned} were")),
         Expectation::Event(wanted) => {
             let found = seen.all("Event").any(|(_, event)| is_event(wanted, event));
             (!found).then(|| "there is no such event".to_owned())
@@ -175,6 +177,7 @@ pub(super) fn words(expected: &Expectation) -> String {
         Expectation::Image { pool, built: true } => format!("every node of {pool} runs an image that was built for it"),
         Expectation::Image { pool, built: false } => format!("no node of {pool} runs an image that was built for it"),
         Expectation::Told(wanted) => format!("nodes were told anything: {}", counts(wanted)),
+        Expectation::Pruned(wanted) => format!("images deleted from the registry so far: {wanted}"),
         Expectation::Event(wanted) => format!("event {} on {}", wanted.reason, wanted.about),
     }
 }

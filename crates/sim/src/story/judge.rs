@@ -3,14 +3,17 @@
 //!
 //! 1. No node is told a configuration when that leaves more nodes of its pool down than the pool allows.
 //! 2. No node is told a configuration that does not exist, was never the target of its pool, or is no longer its target.
-//! 3. No pool gets a configuration with the OS image of a stream other than those it has resolved to since its last one.
+//! 3. No pool gets a configuration with an OS image other than those of streams that it has resolved to since its last one, and the one
+//!    that an installer's MachineConfig pins.
 //! 4. No node of a paused pool is told anything.
 //! 5. No node is told an image whose labels, read back from the registry, do not name its pool, the base image of the configuration it
-//!    is told, and a configuration that differs from that one in files and units at most; nor an image outside image mode.
+//!    is told, and a configuration that differs from that one in files and units at most; nor an image outside image mode. An image that
+//!    was not built is told with configurations that name it alone.
+//! 6. No image is deleted from the registry that a node runs or is to run.
 
 use super::{
     history::{Change, Key},
-    images::Labels,
+    images::{Built, needs},
 };
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -18,6 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const PREFIX: &str = "machineconfiguration.openshift.io/";
 const ROLE: &str = "node-role.kubernetes.io/";
 const POOL: &str = "MachineConfigPool";
+/// How the MachineConfig begins with which an installer pins the image of a pool.
+const PINNING: &str = "10-prebuiltimage-osimageurl-";
 
 /// Reads a history.
 #[derive(Debug, Default)]
@@ -27,8 +32,8 @@ pub(super) struct Judge {
     now: BTreeMap<Key, Value>,
     targets: BTreeMap<String, BTreeSet<String>>,
     resolved: BTreeMap<String, BTreeSet<String>>,
-    /// Labels of the images that nodes were told.
-    built: Labels,
+    /// Those of the images that nodes were told which were built.
+    built: Built,
     broken: Vec<String>,
 }
 
@@ -39,7 +44,7 @@ pub(super) fn images(changes: &[Change]) -> BTreeSet<String> {
 }
 
 /// All violations, in time order.
-pub(super) fn judge(changes: &[Change], follows_release: bool, built: &Labels) -> Vec<String> {
+pub(super) fn judge(changes: &[Change], follows_release: bool, built: &Built) -> Vec<String> {
     let mut judge = Judge { follows_release, built: built.clone(), ..Judge::default() };
     let mut sorted: Vec<&Change> = changes.iter().collect();
     sorted.sort_by_key(|change| change.version);
@@ -57,6 +62,7 @@ pub(super) fn judge(changes: &[Change], follows_release: bool, built: &Labels) -
             }
         }
     }
+    judge.deleted();
     judge.broken
 }
 
@@ -79,7 +85,9 @@ impl Judge {
         for pool in self.pools() {
             let streamed = any_on.then(|| self.image(&pool)).flatten();
             let based = any_off.then(|| base.as_str().map(str::to_owned)).flatten();
-            self.resolved.entry(pool).or_default().extend(streamed.into_iter().chain(based));
+            let pinned = self.get("MachineConfig", &format!("{PINNING}{pool}"))["spec"]["osImageURL"].as_str();
+            let pinned = pinned.map(str::to_owned);
+            self.resolved.entry(pool).or_default().extend(streamed.into_iter().chain(based).chain(pinned));
         }
     }
 
@@ -161,13 +169,28 @@ impl Judge {
         if !modes.into_iter().any(|config| config["spec"]["machineConfigPool"]["name"] == pool) {
             self.broken.push(format!("{name} was told image {image}, and {pool} is not in image mode"));
         }
-        let labels = self.built.get(image).cloned().unwrap_or_default();
+        let base = self.get("MachineConfig", told)["spec"]["osImageURL"].as_str().unwrap_or_default().to_owned();
+        let labels = self.built.labels.get(image).cloned().unwrap_or_default();
+        if !labels.contains_key("machineconfig") {
+            if base != image {
+                self.broken.push(format!("{name} was told {told} with image {image}, which nobody built"));
+            }
+            return;
+        }
         let label = |key: &str| labels.get(key).map(String::as_str).unwrap_or_default();
         let (of, config) = (self.get("MachineConfig", label("machineconfig")), self.get("MachineConfig", told));
         let same = DECIDES.iter().all(|field| of["spec"][field] == config["spec"][field]);
-        let base = config["spec"]["osImageURL"].as_str().unwrap_or_default();
         if label("machineconfigpool") != pool || label("baseOSContainerImage") != base || of.is_null() || !same {
             self.broken.push(format!("{name} was told {told} with image {image}, which was built as {labels:?}"));
+        }
+    }
+
+    /// Invariant 6, as it is at the end. What holds at the moment of each deletion is found by who deletes.
+    fn deleted(&mut self) {
+        let nodes: Vec<_> = self.now.iter().filter(|((kind, _), _)| *kind == "Node").collect();
+        for image in &self.built.deleted {
+            let of_it = nodes.iter().filter(|(_, node)| needs(node, image));
+            self.broken.extend(of_it.map(|((_, name), _)| format!("{image} was deleted, and {name} needs it")));
         }
     }
 
@@ -238,7 +261,7 @@ mod tests {
     }
 
     fn broken(more: Vec<Change>) -> Vec<String> {
-        judge(&[history(), more].concat(), false, &Labels::new())
+        judge(&[history(), more].concat(), false, &Built::default())
     }
 
     #[test]
@@ -298,15 +321,22 @@ mod tests {
             let all = [("machineconfig", config), ("machineconfigpool", "worker"), ("baseOSContainerImage", base)];
             all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
         };
-        let built = Labels::from([
+        let of = [
             ("i-a".to_owned(), labels("r-a", "image-a")),
             ("i-b".to_owned(), labels("r-b", "image-b")),
             ("i-odd".to_owned(), labels("r-b", "image-a")),
-        ]);
+        ];
+        let built = Built { labels: of.into(), ..Built::default() };
         let mode = json!({"spec": {"machineConfigPool": {"name": "worker"}}});
-        for (image, in_image_mode, found) in
-            [("i-a", true, 0), ("i-a", false, 1), ("i-b", true, 1), ("i-odd", true, 1), ("i-none", true, 1)]
-        {
+        for (image, in_image_mode, found) in [
+            ("i-a", true, 0),
+            ("i-a", false, 1),
+            ("i-b", true, 1),
+            ("i-odd", true, 1),
+            ("i-none", true, 1),
+            // The configuration names it.
+            ("image-a", true, 0),
+        ] {
             let mut changes = history();
             changes.extend(in_image_mode.then(|| change(9, "MachineOSConfig", "worker", mode.clone())));
             changes.push(change(10, "Node", "w-0", with_image(image)));
@@ -314,5 +344,27 @@ mod tests {
             let broken = judge(&changes, false, &built);
             assert_eq!(broken.len(), found, "{image} {in_image_mode}: {broken:?}");
         }
+    }
+
+    #[test]
+    fn a_pinned_image_is_taken_as_long_as_it_is_pinned() {
+        let pinned = json!({"spec": {"osImageURL": "image-p"}});
+        let target = change(11, POOL, "worker", pool("r-p", false));
+        let rendered = change(10, "MachineConfig", "r-p", pinned.clone());
+        let pinning = change(9, "MachineConfig", "10-prebuiltimage-osimageurl-worker", pinned);
+        assert_eq!(broken(vec![pinning, rendered.clone(), target.clone()]), [""; 0]);
+        let not_pinned = "worker is to run r-p with image-p, to which it did not resolve";
+        assert_eq!(broken(vec![rendered, target]), [not_pinned]);
+    }
+
+    #[test]
+    fn an_image_that_is_deleted_under_a_node_is_found() {
+        let deleted = BTreeSet::from(["i".to_owned()]);
+        let built = Built { deleted, ..Built::default() };
+        let key = format!("{PREFIX}currentImage");
+        let node = |image: &str| json!({"metadata": {"annotations": {key.as_str(): image}}});
+        let found = |image: &str| judge(&[change(1, "Node", "w-0", node(image))], false, &built);
+        assert_eq!(found("i"), ["i was deleted, and w-0 needs it"]);
+        assert_eq!(found("other"), [""; 0]);
     }
 }

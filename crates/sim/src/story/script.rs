@@ -115,7 +115,8 @@ pub struct Start {
     /// Whether operator and controller are separate processes, as `weir manifests` runs them.
     #[serde(default, rename = "two-processes")]
     pub two_processes: bool,
-    /// Whether there is a registry, and images are built. In objects `${registry}` is its address, and Secret `registry` opens it.
+    /// Whether there is a registry, and images are built. In objects `${registry}` is its address, `${installed}` an OS image
+    /// in it that an installer could have brought along, and Secret `registry` opens it.
     #[serde(default)]
     pub registry: bool,
     /// Objects that exist before the controllers, e.g. from an installer.
@@ -226,6 +227,8 @@ pub enum Expectation {
     },
     /// How many times nodes of each pool were told a configuration or an image in this step.
     Told(BTreeMap<String, usize>),
+    /// How many images were deleted from the registry since the story began.
+    Pruned(usize),
     /// An event was recorded since the story began.
     Event(Event),
 }

@@ -213,7 +213,7 @@ async fn build(
         tokio::join!(
             watching,
             Box::pin(weir_controllers::builder(&context, registry, settings)),
-            Box::pin(weir_controllers::after_builds(&context, access)),
+            Box::pin(weir_controllers::after_builds(&context, Arc::new(access))),
         );
     });
     if role == Role::Builder { building.await } else { started.leases.build(told, building).await }

@@ -140,7 +140,7 @@ async fn builds(context: &Context, builder: Arc<dyn Builder>, chosen: &Chosen) {
         build::Settings { worker: Worker::Here(builder), program: NO_IMAGE.to_owned(), builder: Some(image) };
     tokio::join!(
         weir_controllers::builder(context, Arc::new(registry), settings),
-        weir_controllers::after_builds(context, access),
+        weir_controllers::after_builds(context, Arc::new(access)),
     );
 }
 

@@ -2,9 +2,9 @@
 //!
 //! As root it runs in namespaces of its own, so that no process and no mount outlives it. Where root may not make those, as in a
 //! container, it runs as the user `build` that images with buildah have for this; everybody else runs it as they are. Layers are
-//! overlays where that works, else copies.
+//! overlays where that works, else copies. A user who has no ids but its own can build what belongs to nobody else.
 //!
-//! Sources: buildah(1), unshare(1); `templates/` of `pkg/controller/build` in github.com/openshift/machine-config-operator for the user.
+//! Sources: buildah(1), unshare(1), subuid(5), newuidmap(1), user_namespaces(7); `templates/` of `pkg/controller/build` in github.com/openshift/machine-config-operator for the user.
 
 use super::{
     place::{Place, User, sweep},
@@ -15,6 +15,7 @@ use rustix::process::{Gid, Uid, geteuid};
 use std::{
     fmt, fs, io,
     path::{Path, PathBuf},
+    process::Stdio,
     time::Duration,
 };
 use tokio::{process::Command, time::timeout};
@@ -43,6 +44,18 @@ pub enum NotHere {
     /// It does not do what it should.
     #[error("buildah does not work here: {0}")]
     Broken(String),
+    /// Root may make no namespaces, and there is no user for it.
+    #[error(
+        "buildah does not work here, where root may not mount (CAP_SYS_ADMIN) and there is no user {USER}: allow it, or take an image \
+         that has this user, with ranges in /etc/subuid and /etc/subgid: {0}"
+    )]
+    NoUser(String),
+    /// Who runs it is not root, and lacks something.
+    #[error(
+        "buildah does not work here without root, for which it needs a user that {USERS} names, with ranges in /etc/subuid and \
+         /etc/subgid: {0}"
+    )]
+    Rootless(String),
     /// It does not end.
     #[error("buildah did not answer within {LONGEST:?}")]
     Late,
@@ -58,6 +71,8 @@ pub(super) struct Found {
     way: Way,
     driver: &'static str,
     folder: PathBuf,
+    /// Whether files may belong to others than who builds.
+    pub(super) owners: bool,
 }
 
 /// How it is run.
@@ -78,7 +93,8 @@ impl fmt::Display for Found {
             Way::As(_) => "as user build",
             Way::Plain => "without root",
         };
-        write!(f, "buildah {}.{} ({how}, {})", self.version.0, self.version.1, self.driver)
+        let owners = if self.owners { "" } else { ", for files of one owner" };
+        write!(f, "buildah {}.{} ({how}, {}{owners})", self.version.0, self.version.1, self.driver)
     }
 }
 
@@ -92,13 +108,17 @@ pub(super) async fn find(folder: &Path) -> Result<Found, NotHere> {
 
 async fn first(folder: &Path) -> Result<Found, NotHere> {
     sweep(folder);
-    let version = version().await?;
+    let version = version(folder).await?;
     let mut why = String::new();
-    for way in ways() {
+    let ways = ways();
+    for way in &ways {
         for driver in ["overlay", "vfs"] {
-            let found = Found { version, way: way.clone(), driver, folder: folder.to_owned() };
+            let mut found = Found { version, way: way.clone(), driver, folder: folder.to_owned(), owners: true };
             match found.works().await {
-                Ok(()) => return Ok(found),
+                Ok(()) => {
+                    found.owners = found.has_ids().await;
+                    return Ok(found);
+                }
                 Err(error) => {
                     tracing::debug!(?way, driver, error, "buildah does not work like this");
                     why = error;
@@ -106,7 +126,11 @@ async fn first(folder: &Path) -> Result<Found, NotHere> {
             }
         }
     }
-    Err(NotHere::Broken(why))
+    Err(match ways.as_slice() {
+        [Way::Namespaces] => NotHere::NoUser(why),
+        [Way::Plain] => NotHere::Rootless(why),
+        _ => NotHere::Broken(why),
+    })
 }
 
 /// What may work, the best first.
@@ -125,20 +149,28 @@ fn user(users: &str) -> Option<User> {
     Some(User { uid: Uid::from_raw(ids.next()??), gid: Gid::from_raw(ids.next()??) })
 }
 
-async fn version() -> Result<(u32, u32), NotHere> {
+async fn version(folder: &Path) -> Result<(u32, u32), NotHere> {
+    fs::create_dir_all(folder)?;
     let mut command = Command::new(BUILDAH);
+    // It reads settings of its user even for this, and ends where it may not.
+    command.env("HOME", folder).env_remove("XDG_CONFIG_HOME");
     let said = command.arg("--version").kill_on_drop(true).output().await.map_err(|error| match error.kind() {
         io::ErrorKind::NotFound => NotHere::Missing,
         _ => NotHere::Broken(error.to_string()),
     })?;
-    let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    parsed(&said).ok_or_else(|| NotHere::Broken(format!("it says it is {:?}", said.trim())))
+    let [answer, errors] = [&said.stdout, &said.stderr].map(|text| String::from_utf8_lossy(text).trim().to_owned());
+    parsed(&answer).ok_or_else(|| NotHere::Broken(format!("it says it is {answer:?}; {errors}")))
 }
 
 /// `buildah version 1.28.2 (…)`
 fn parsed(said: &str) -> Option<(u32, u32)> {
     let mut numbers = said.split_whitespace().nth(2)?.split('.').map(|number| number.parse().ok());
     Some((numbers.next()??, numbers.next()??))
+}
+
+/// How many ids a map has (user_namespaces(7)): the third number of each line.
+fn ids(map: &str) -> u64 {
+    map.lines().filter_map(|line| line.split_whitespace().nth(2)?.parse::<u64>().ok()).sum()
 }
 
 impl Found {
@@ -148,6 +180,17 @@ impl Found {
         let mut output = Output::default();
         let made = process::run(self.command(&place, &["from", "scratch"]), &mut output, &Log::default()).await;
         made.map_err(|error| output.told("making an empty container", &error.to_string()))
+    }
+
+    /// Whether its user may use more ids than its own. Who runs as root may use all.
+    async fn has_ids(&self) -> bool {
+        if self.way == Way::Namespaces {
+            return true;
+        }
+        let Ok(place) = self.place() else { return false };
+        let mut command = self.command(&place, &["unshare", "cat", "/proc/self/uid_map"]);
+        let said = command.stdin(Stdio::null()).kill_on_drop(true).output().await;
+        said.is_ok_and(|said| ids(&String::from_utf8_lossy(&said.stdout)) > 1)
     }
 
     /// A place for a build.
@@ -206,5 +249,16 @@ impl Found {
         let layers = fs::read_dir(layers).into_iter().flatten().flatten();
         let path = path.trim_start_matches('/');
         layers.into_iter().any(|layer| layer.path().join(below).join(path).symlink_metadata().is_ok())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ids;
+
+    #[test]
+    fn a_map_says_how_many_ids_there_are() {
+        assert_eq!(ids("         0       1001          1\n         1     100000      65536\n"), 65_537);
+        assert_eq!((ids("         0       1001          1\n"), ids(""), ids("x y z")), (1, 0, 0));
     }
 }

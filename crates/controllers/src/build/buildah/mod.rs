@@ -58,6 +58,10 @@ const GPG_KEYS: &str = "/etc/pki/rpm-gpg";
 /// Login of a registered machine, which its containers get as well.
 const SUBSCRIPTION: &str = "/var/run/secrets/rhsm";
 const SUBSCRIPTION_INSIDE: &str = "/run/secrets/rhsm";
+/// Said of what fails where files can belong to nobody but who builds.
+const ONE_OWNER: &str = "(files of other owners cannot be made here: the user who builds has no ids but its own; give it ranges in \
+    /etc/subuid and /etc/subgid, and newuidmap and newgidmap, which in a container without CAP_SYS_ADMIN need file capabilities: \
+    `setcap cap_setuid+ep`, `setcap cap_setgid+ep`)";
 /// An entitlement's key spans lines; shorter ones are no part of it.
 const SHORTEST_KEY_LINE: usize = 16;
 
@@ -187,7 +191,10 @@ impl Build<'_> {
         command.envs(self.settings.variables());
         self.output.next();
         let done = process::run(command, &mut self.output, &self.log).await;
-        done.map_err(|error| self.output.told(what, &error.to_string()))
+        done.map_err(|error| {
+            let told = self.output.told(what, &error.to_string());
+            if self.found.owners { told } else { format!("{told}\n{ONE_OWNER}") }
+        })
     }
 
     async fn pull(&mut self) -> Result<(), String> {

@@ -1,7 +1,7 @@
 //! What the status of a pool in image mode says (R-POOL-11).
 
 use crate::{
-    build::{conditions::State, pool::REFUSED},
+    build::{conditions::State, pool::is_of_builder},
     view::PoolView,
 };
 use weir_api::{
@@ -75,8 +75,9 @@ pub(super) fn cleared(pool: &PoolView<'_>, conditions: &[Condition]) -> Option<(
         let message = "No layered pool objects found, clearing stale build degraded condition";
         return held.map(|_| ("NoLayeredObjects", message));
     };
-    // Whoever refused to begin says when it is over: the build that is there is an earlier one.
-    if held.is_some_and(|held| held.reason == REFUSED) {
+    // Who says it says when it is over, too: a build that was refused leaves an earlier one behind, and one that does not start looks
+    // like any that is under way.
+    if held.is_some_and(|held| is_of_builder(&held.reason)) {
         return None;
     }
     match mode.state() {
