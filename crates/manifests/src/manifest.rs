@@ -53,11 +53,7 @@ impl Manifest {
         };
         let version = self.object["apiVersion"].clone();
         let item = |(index, mut object): (usize, Value)| {
-            if let Some(fields) = object.as_object_mut().filter(|fields| !of.is_empty() && !fields.contains_key("kind"))
-            {
-                fields.insert("kind".to_owned(), Value::from(of.as_str()));
-                fields.entry("apiVersion").or_insert_with(|| version.clone());
-            }
+            complete(&mut object, &of, version.as_str().unwrap_or_default());
             let place = Place { item: Some(index + 1), ..self.place.clone() };
             Self { place, object, source: self.source.clone(), within: self.within.clone(), found: self.found }
         };
@@ -105,7 +101,10 @@ impl Manifest {
     /// # Errors
     /// When a field has the wrong type, with its path and line.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
-        serde_path_to_error::deserialize(&self.object).map_err(|error| self.wrong(self.title(), &error))
+        // Where the path is not needed, it is not followed either.
+        T::deserialize(&self.object).or_else(|_| {
+            serde_path_to_error::deserialize(&self.object).map_err(|error| self.wrong(self.title(), &error))
+        })
     }
 
     fn wrong(&self, title: String, error: &serde_path_to_error::Error<serde_json::Error>) -> ReadError {
@@ -113,5 +112,13 @@ impl Manifest {
         let item = self.place.item.map(|number| number - 1);
         let line = locate::line(text, item, error.path()).map_or(self.place.line, |line| self.place.line + line - 1);
         ReadError::Field { place: self.place.clone(), title, line, why: error.to_string() }
+    }
+}
+
+/// Gives an item without kind those of its list, as API servers leave them out.
+pub(crate) fn complete(item: &mut Value, kind: &str, version: &str) {
+    if let Some(fields) = item.as_object_mut().filter(|fields| !kind.is_empty() && !fields.contains_key("kind")) {
+        fields.insert("kind".to_owned(), kind.into());
+        fields.entry("apiVersion").or_insert_with(|| version.into());
     }
 }

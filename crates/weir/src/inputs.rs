@@ -8,7 +8,7 @@ use weir_api::{
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
 use weir_distro::Profile;
-use weir_manifests::{Kind, Rule};
+use weir_manifests::{Kind, Rule, Want};
 use weir_rules::{
     render::{
         Build, Rendered,
@@ -36,7 +36,8 @@ const KINDS: [Kind<'static>; 7] = [
 /// pool.
 pub fn of_files(paths: &[PathBuf]) -> Result<World> {
     let mut objects = Vec::new();
-    let read = weir_manifests::read(paths, Rule::Objects(&KINDS));
+    let wants = KINDS.map(Want::all);
+    let read = weir_manifests::read(paths, Rule::Objects(&wants));
     read.each(|manifest| {
         if manifest.name().is_empty() {
             bail!("{}: the {} has no name", manifest.place, manifest.kind());

@@ -9,6 +9,7 @@ mod explain_rollout;
 mod fleet;
 mod generate;
 mod manifests;
+mod offline;
 mod payload;
 mod registry;
 mod render;
