@@ -107,9 +107,21 @@ impl Manifest {
         })
     }
 
+    /// The line of the file with the value at a path (`spec.list[0].field`), or with what there is of the way to it.
+    #[must_use]
+    pub fn line_of(&self, path: &str) -> usize {
+        let (text, item) = self.text();
+        locate::line_of(text, item, path).map_or(self.place.line, |line| self.place.line + line - 1)
+    }
+
+    /// The text of the document, and the index in its list.
+    fn text(&self) -> (&str, Option<usize>) {
+        let text = self.source.get(self.within.clone()).and_then(|text| std::str::from_utf8(text).ok());
+        (text.unwrap_or_default(), self.place.item.map(|number| number - 1))
+    }
+
     fn wrong(&self, title: String, error: &serde_path_to_error::Error<serde_json::Error>) -> ReadError {
-        let text = std::str::from_utf8(&self.source[self.within.clone()]).unwrap_or_default();
-        let item = self.place.item.map(|number| number - 1);
+        let (text, item) = self.text();
         let line = locate::line(text, item, error.path()).map_or(self.place.line, |line| self.place.line + line - 1);
         ReadError::Field { place: self.place.clone(), title, line, why: error.to_string() }
     }

@@ -8,6 +8,7 @@ mod explain;
 mod explain_rollout;
 mod fleet;
 mod generate;
+mod lint;
 mod manifests;
 mod offline;
 mod payload;
