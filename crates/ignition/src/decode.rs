@@ -22,6 +22,12 @@ pub(crate) fn lookup<'v>(map: &'v Map<String, Value>, name: &str) -> Option<&'v 
     map.iter().filter(|(key, _)| key.as_str() == name || same_fold(key, name)).map(|(_, value)| value).next_back()
 }
 
+/// The field that a key means.
+pub(crate) fn find(object: &'static Object, key: &str, minor: u8) -> Option<&'static Field> {
+    let known = || object.fields.iter().filter(|f| f.since <= minor);
+    known().find(|f| f.name == key).or_else(|| known().find(|f| same_fold(f.name, key)))
+}
+
 struct Decoder {
     minor: u8,
     steps: Vec<Step>,
@@ -37,7 +43,7 @@ impl Decoder {
         match value {
             Value::Object(map) => {
                 for (key, value) in map {
-                    if let Some(field) = self.find(object, key) {
+                    if let Some(field) = find(object, key, self.minor) {
                         self.steps.push(Step::Field(field.name));
                         self.field(value, field, &mut into)?;
                         self.steps.pop();
@@ -58,11 +64,6 @@ impl Decoder {
             }
         }
         Ok(into)
-    }
-
-    fn find(&self, object: &'static Object, key: &str) -> Option<&'static Field> {
-        let known = || object.fields.iter().filter(|f| f.since <= self.minor);
-        known().find(|f| f.name == key).or_else(|| known().find(|f| same_fold(f.name, key)))
     }
 
     fn field(&mut self, value: &Value, field: &'static Field, into: &mut Map<String, Value>) -> Result<(), Report> {

@@ -15,6 +15,7 @@
 //! | [`diff`] | what differs between two configurations |
 //! | `encode` | the serialized configuration and its length |
 //! | `report` | what is wrong, and where |
+//! | `unknown` | keys that nothing reads |
 //!
 //! Nothing here knows of Kubernetes.
 
@@ -28,6 +29,7 @@ mod merge;
 mod report;
 mod schema;
 mod unit;
+mod unknown;
 mod url;
 mod v2;
 mod version;
@@ -35,6 +37,7 @@ mod version;
 pub use elements::{Element, file_address};
 pub use encode::json_len;
 pub use report::{Entry, Report};
+pub use unknown::unknown_keys;
 pub use url::{Address, address, data_url, decode_data_url};
 pub use v2::ConfigV2;
 

@@ -1,23 +1,28 @@
 //! Reading archives. Nothing is written to disk.
 //!
-//! An entry whose name leaves the root is ignored; of several with one name the last wins, as on disk.
+//! An entry whose name leaves the root is ignored; of several with one name the last wins, as on disk. Files in which
+//! nothing counts are let go of as soon as they have been looked at.
 
 use crate::{
     Limits, ReadError,
     gathered::{is_manifest, is_mark},
-    reading::{File, Parts},
+    reading::Parts,
+    seen::Counts,
+    zip::Directory,
 };
 use flate2::read::MultiGzDecoder;
 use std::{
     collections::{BTreeMap, BTreeSet},
+    fs,
     io::{self, BufRead as _, BufReader, Read},
     path::{Component, Path, PathBuf},
 };
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 
 /// Suffixes of files that are read as archives.
-const ENDINGS: [&str; 3] = [".tar", ".tar.gz", ".tgz"];
+const ENDINGS: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".zip"];
 const GZIP: [u8; 2] = [0x1f, 0x8b];
+const ZIP: [u8; 4] = *b"PK\x03\x04";
 /// Limit for a long name or a set of extended attributes of one entry.
 const EXTENSION: u64 = 1 << 20;
 /// A small archive may unpack to this much: a few objects compress better than many.
@@ -31,26 +36,49 @@ pub(crate) fn is_archive(file: &Path) -> bool {
 
 /// Whether bytes are compressed.
 pub(crate) fn is_compressed(bytes: &[u8]) -> bool {
-    bytes.starts_with(&GZIP)
+    bytes.starts_with(&GZIP) || bytes.starts_with(&ZIP)
 }
 
-/// The manifest files in an archive by name, each with whether a tool collected it.
+/// A manifest file of an archive.
+pub(crate) struct Packed {
+    /// Its path in the archive, below that of the archive.
+    pub(crate) path: PathBuf,
+    pub(crate) content: Content,
+    /// Whether a tool collected it.
+    pub(crate) gathered: bool,
+}
+
+/// What is kept of a file.
+pub(crate) enum Content {
+    /// Something in it counts.
+    Text(Vec<u8>),
+    /// Nothing in it does.
+    Counted(Counts),
+    Refused(ReadError),
+}
+
+/// The manifest files in an archive, by name.
 ///
 /// # Errors
 /// When it cannot be read to the end, or exceeds a limit.
-pub(crate) fn files(path: &Path, limits: &Limits, parts: &Parts<'_>) -> Result<Vec<(File, bool)>, ReadError> {
+pub(crate) fn files(path: &Path, parts: &Parts<'_>) -> Result<Vec<Packed>, ReadError> {
+    let limits = &parts.limits;
     let failed = |source| ReadError::Io { path: path.to_owned(), source };
-    let file = std::fs::File::open(path).map_err(failed)?;
+    let file = fs::File::open(path).map_err(failed)?;
     let size = file.metadata().map_err(failed)?.len();
     if size > limits.unpacked {
         return Err(ReadError::TooLarge { path: path.to_owned(), most: limits.unpacked });
     }
-    let mut packed = BufReader::new(file);
-    if !is_compressed(packed.fill_buf().map_err(failed)?) {
-        return Contents::new(path, limits, parts).all(Bounded { inner: packed, left: limits.unpacked });
-    }
     let left = limits.unpacked.min(size.saturating_mul(limits.ratio).max(ALWAYS));
-    Contents::new(path, limits, parts).all(Bounded { inner: MultiGzDecoder::new(packed), left })
+    let contents = Contents { path, limits, parts, kept: 0, files: BTreeMap::new(), gathered: BTreeSet::new() };
+    let mut packed = BufReader::new(&file);
+    if path.extension().is_some_and(|extension| extension == "zip") {
+        return contents.of_zip(&file, size, left);
+    }
+    if packed.fill_buf().map_err(failed)?.starts_with(&GZIP) {
+        return contents.of_tar(Bounded { inner: MultiGzDecoder::new(packed), left });
+    }
+    contents.of_tar(Bounded { inner: packed, left: limits.unpacked })
 }
 
 /// A reader that fails instead of unpacking without end.
@@ -69,30 +97,34 @@ impl<R: Read> Read for Bounded<R> {
     }
 }
 
+/// What an entry is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Folder,
+    Special,
+}
+
 struct Contents<'a> {
     path: &'a Path,
     limits: &'a Limits,
     parts: &'a Parts<'a>,
-    files: BTreeMap<PathBuf, File>,
+    /// Bytes of what is kept.
+    kept: u64,
+    files: BTreeMap<PathBuf, Content>,
     /// Folders written by a tool.
     gathered: BTreeSet<PathBuf>,
 }
 
-impl<'a> Contents<'a> {
-    fn new(path: &'a Path, limits: &'a Limits, parts: &'a Parts<'a>) -> Self {
-        Self { path, limits, parts, files: BTreeMap::new(), gathered: BTreeSet::new() }
-    }
-
-    fn all(mut self, unpacked: impl Read) -> Result<Vec<(File, bool)>, ReadError> {
+impl Contents<'_> {
+    fn of_tar(mut self, unpacked: impl Read) -> Result<Vec<Packed>, ReadError> {
         let path = self.path;
         let failed = |source| ReadError::Io { path: path.to_owned(), source };
         let mut archive = Archive::new(unpacked);
         let mut long_name = None;
         // Raw: the library would read a long name or attribute of any length into memory.
         for (count, entry) in archive.entries().map_err(failed)?.raw(true).enumerate() {
-            if count >= self.limits.files {
-                return Err(ReadError::TooManyFiles { path: path.to_owned(), most: self.limits.files });
-            }
+            self.check_count(count)?;
             let mut entry = entry.map_err(failed)?;
             match entry.header().entry_type() {
                 EntryType::GNULongName => long_name = Some(extension(&mut entry).map_err(failed)?),
@@ -100,18 +132,62 @@ impl<'a> Contents<'a> {
                 EntryType::GNULongLink | EntryType::XGlobalHeader => {}
                 kind => {
                     let name = long_name.take().unwrap_or_else(|| entry.header().path_bytes().into_owned());
+                    let kind = match kind {
+                        EntryType::Regular | EntryType::Continuous => Kind::File,
+                        EntryType::Directory => Kind::Folder,
+                        _ => Kind::Special,
+                    };
                     if let Some(name) = below(&name) {
-                        self.entry(&mut entry, kind, name)?;
+                        self.entry(kind, name, entry.size(), || Ok(&mut entry))?;
                     }
                 }
             }
         }
-        let gathered = self.gathered;
-        let collected = |name: &Path| name.ancestors().skip(1).any(|folder| gathered.contains(folder));
-        Ok(self.files.into_iter().map(|(name, file)| (file, collected(&name))).collect())
+        Ok(self.finish())
     }
 
-    fn entry(&mut self, entry: &mut Entry<'_, impl Read>, kind: EntryType, name: PathBuf) -> Result<(), ReadError> {
+    fn of_zip(mut self, file: &fs::File, size: u64, mut left: u64) -> Result<Vec<Packed>, ReadError> {
+        let path = self.path;
+        let failed = |source| ReadError::Io { path: path.to_owned(), source };
+        for (count, entry) in Directory::of(file, size).map_err(failed)?.enumerate() {
+            self.check_count(count)?;
+            let entry = entry.map_err(failed)?;
+            let kind = match entry.is_special {
+                true => Kind::Special,
+                false if entry.name.ends_with(b"/") => Kind::Folder,
+                false => Kind::File,
+            };
+            if let Some(name) = below(&entry.name) {
+                let mut unpacked = None;
+                self.entry(kind, name, entry.size, || Ok(unpacked.insert(Bounded { inner: entry.open(file)?, left })))?;
+                left = unpacked.map_or(left, |unpacked| unpacked.left);
+            }
+        }
+        Ok(self.finish())
+    }
+
+    fn check_count(&self, count: usize) -> Result<(), ReadError> {
+        if count >= self.limits.files {
+            return Err(ReadError::TooManyFiles { path: self.path.to_owned(), most: self.limits.files });
+        }
+        Ok(())
+    }
+
+    fn finish(self) -> Vec<Packed> {
+        let Self { path, files, gathered, .. } = self;
+        let collected = |name: &Path| name.ancestors().skip(1).any(|folder| gathered.contains(folder));
+        let packed =
+            |(name, content): (PathBuf, _)| Packed { path: path.join(&name), content, gathered: collected(&name) };
+        files.into_iter().map(packed).collect()
+    }
+
+    fn entry<'r, R: Read + 'r>(
+        &mut self,
+        kind: Kind,
+        name: PathBuf,
+        size: u64,
+        open: impl FnOnce() -> io::Result<&'r mut R>,
+    ) -> Result<(), ReadError> {
         let path = self.path.join(&name);
         if name.components().count() > self.limits.depth {
             return Err(ReadError::TooDeep { path, most: self.limits.depth });
@@ -120,25 +196,47 @@ impl<'a> Contents<'a> {
         self.gathered.extend(marked.filter_map(Path::parent).map(Path::to_owned));
         // As on disk, where it would replace the earlier one.
         self.files.remove(&name);
-        if !is_manifest(&name) || kind.is_dir() {
+        if !is_manifest(&name) || kind == Kind::Folder {
             return Ok(());
         }
-        if !matches!(kind, EntryType::Regular | EntryType::Continuous) {
+        if kind == Kind::Special {
             tracing::debug!("{}: links and other special files in archives are not read", path.display());
             return Ok(());
         }
-        let size = entry.size();
-        let file = if size > self.limits.file {
-            File::refused(ReadError::TooLarge { path, most: self.limits.file })
+        let content = if size > self.limits.file {
+            Content::Refused(ReadError::TooLarge { path, most: self.limits.file })
         } else {
-            let mut text = Vec::with_capacity(usize::try_from(size).unwrap_or_default());
-            entry.read_to_end(&mut text).map_err(|source| ReadError::Io { path: self.path.to_owned(), source })?;
-            self.parts.of(&path, text, true)
+            let read = open().and_then(|contents| text(contents, size));
+            self.content(read.map_err(|source| ReadError::Io { path: self.path.to_owned(), source })?)?
         };
-        self.files.insert(name, file);
+        self.files.insert(name, content);
         Ok(())
     }
+
+    fn content(&mut self, text: Vec<u8>) -> Result<Content, ReadError> {
+        if let Some(counts) = self.parts.without_wanted(&text) {
+            return Ok(Content::Counted(counts));
+        }
+        self.kept += text.len() as u64;
+        if self.kept > self.limits.kept {
+            return Err(ReadError::TooMuch { path: self.path.to_owned(), most: self.limits.kept });
+        }
+        Ok(Content::Text(text))
+    }
 }
+
+/// A file of this size, read to its end, where checksums are looked at.
+fn text(contents: &mut impl Read, size: u64) -> io::Result<Vec<u8>> {
+    let mut text = Vec::with_capacity(usize::try_from(size.min(FIRST)).unwrap_or_default());
+    contents.take(size.saturating_add(1)).read_to_end(&mut text)?;
+    if text.len() as u64 > size {
+        return Err(io::Error::other("an entry of it is longer than the archive says"));
+    }
+    Ok(text)
+}
+
+/// Memory that is taken for a file because its entry says that it is that large.
+const FIRST: u64 = 1 << 20;
 
 /// A name that did not fit into the header of the following entry.
 fn extension(entry: &mut Entry<'_, impl Read>) -> io::Result<Vec<u8>> {

@@ -1,6 +1,6 @@
 //! What can go wrong.
 
-use crate::{Kind, Place};
+use crate::{Place, want::Want};
 use std::{io, path::PathBuf};
 use weir_api::kind::{MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS};
 
@@ -53,8 +53,16 @@ pub enum ReadError {
         /// The limit.
         most: usize,
     },
+    /// [`Limits::kept`](crate::Limits::kept).
+    #[error("{}: more than {most} bytes of objects; name the files or folders that hold the cluster's configuration", path.display())]
+    TooMuch {
+        /// The file or archive with the first object that is too much.
+        path: PathBuf,
+        /// The limit.
+        most: u64,
+    },
     /// Compressed data where text is expected.
-    #[error("{}: compressed; archives are read from files that end in .tar, .tar.gz or .tgz", path.display())]
+    #[error("{}: compressed; archives are read from files that end in .tar, .tar.gz, .tgz or .zip", path.display())]
     Compressed {
         /// Where it is.
         path: PathBuf,
@@ -103,6 +111,16 @@ pub enum ReadError {
         /// Position of the first.
         before: Place,
     },
+    /// An object that a cluster has once, in two versions that were created independently.
+    #[error("{place}: this {title} is of another cluster than the one in {before}; read one cluster at a time")]
+    TwoClusters {
+        /// Position of the second.
+        place: Place,
+        /// Kind and name.
+        title: String,
+        /// Position of the first.
+        before: Place,
+    },
 }
 
 impl ReadError {
@@ -118,6 +136,6 @@ impl ReadError {
 pub struct WriteError(#[from] serde_saphyr::SerializeError);
 
 /// Kinds for a message.
-pub(crate) fn listed(kinds: &[Kind<'_>]) -> String {
-    kinds.iter().map(|(_, kind)| *kind).collect::<Vec<_>>().join(", ")
+pub(crate) fn listed(wants: &[Want<'_>]) -> String {
+    wants.iter().map(|want| want.kind.1).collect::<Vec<_>>().join(", ")
 }

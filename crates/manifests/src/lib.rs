@@ -8,24 +8,28 @@
 //! 1. A file given by name, and standard input, given as `-`, is read as YAML or JSON, whatever it is called.
 //! 2. A folder is read recursively, in name order: files that end in `.yaml`, `.yml` or `.json`. Links
 //!    to folders are not followed, which rules out loops.
-//! 3. A file given by name that ends in `.tar`, `.tar.gz` or `.tgz` is read like the folder that was packed; nothing is
-//!    unpacked to disk, and links in it are not followed.
+//! 3. A file given by name that ends in `.tar`, `.tar.gz`, `.tgz` or `.zip` is read like the folder that was packed; nothing
+//!    is unpacked to disk, and links in it are not followed.
 //! 4. Anything unreadable, without a kind, or of a kind that [`MACHINE_CONFIG_GROUP`](weir_api::kind::MACHINE_CONFIG_GROUP)
 //!    does not have, is an error.
 //! 5. Except below the root of what `oc adm must-gather` or `oc adm inspect` wrote, recognized by the names they use:
-//!    files there that are not objects are skipped, and unreadable files are skipped with a warning.
+//!    files there that are not objects are skipped, and unreadable files are counted and skipped.
 //! 6. Identical copies of an object count once. Of copies that differ, the one with the highest `resourceVersion` wins if
-//!    both are in folders or archives; otherwise they are an error.
-//! 7. Everything is bounded ([`Limits`]); exceeding a limit is an error.
+//!    both are in folders or archives; otherwise they are an error. So are two versions with different `uid` of what a
+//!    cluster has once, such as its ClusterVersion: those are two clusters.
+//! 7. Objects that are not wanted are not parsed where their kind is plain to see, and errors in them stay unnoticed.
+//! 8. Everything is bounded ([`Limits`]); exceeding a limit is an error.
 //!
 //! | module | contents |
 //! |---|---|
 //! | `reading` | files, folders and archives, by a rule |
 //! | `manifest` | one object and its position |
+//! | `want` | which objects are wanted |
+//! | `skim` | what a document holds, without parsing it |
 //! | `text` | from bytes to documents, and from documents to values |
 //! | `locate` | the line of a field in a document |
 //! | `folder` | reading folders |
-//! | `archive` | reading archives |
+//! | `archive` `zip` | reading archives |
 //! | `gathered` | recognizing by name what a tool collected |
 //! | `once` | duplicate objects |
 //! | `limits` | limits |
@@ -44,7 +48,10 @@ mod once;
 mod reading;
 mod seen;
 mod several;
+mod skim;
 mod text;
+mod want;
+mod zip;
 
 pub use error::{ReadError, WriteError};
 pub use limits::Limits;
@@ -52,6 +59,7 @@ pub use manifest::{Kind, Manifest, Place};
 pub use reading::{Reading, Rule, read, read_within};
 pub use seen::{NothingFound, Seen};
 pub use several::Several;
+pub use want::Want;
 
 use serde::Serialize;
 

@@ -15,6 +15,8 @@ pub struct Limits {
     pub unpacked: u64,
     /// Unpacked bytes of an archive per packed byte.
     pub ratio: u64,
+    /// Bytes of the objects that are kept of all files together.
+    pub kept: u64,
 }
 
 /// Many times the size of all MachineConfigs of a large cluster.
@@ -29,9 +31,19 @@ const DEPTH: usize = 32;
 const UNPACKED: u64 = 16 << 30;
 /// Objects and logs shrink to a tenth or a thirtieth, a bomb to a thousandth.
 const RATIO: u64 = 200;
+/// Fifty times the objects that count of a large cluster.
+const KEPT: u64 = 1 << 30;
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { file: FILE, documents: DOCUMENTS, files: FILES, depth: DEPTH, unpacked: UNPACKED, ratio: RATIO }
+        Self {
+            file: FILE,
+            documents: DOCUMENTS,
+            files: FILES,
+            depth: DEPTH,
+            unpacked: UNPACKED,
+            ratio: RATIO,
+            kept: KEPT,
+        }
     }
 }

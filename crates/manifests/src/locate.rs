@@ -8,12 +8,27 @@ use std::fmt;
 /// Line of the value at a path, from 1, or of the innermost existing parent. `None` when the text
 /// cannot be read.
 pub(crate) fn line(text: &str, item: Option<usize>, path: &Path) -> Option<usize> {
-    let items = item.map(|index| [Step::Field("items"), Step::Item(index)]);
     let fields = path.iter().map_while(|segment| match segment {
         Segment::Map { key } => Some(Step::Field(key)),
         Segment::Seq { index } => Some(Step::Item(*index)),
         Segment::Enum { .. } | Segment::Unknown => None,
     });
+    innermost(text, item, fields)
+}
+
+/// The same for a path as API servers write it: `spec.list[0].field`.
+pub(crate) fn line_of(text: &str, item: Option<usize>, path: &str) -> Option<usize> {
+    let steps = path.split('.').filter(|part| !part.is_empty()).flat_map(|part| {
+        let mut parts = part.split('[');
+        let field = parts.next().filter(|field| !field.is_empty()).map(Step::Field);
+        let items = parts.filter_map(|index| index.strip_suffix(']')?.parse().ok()).map(Step::Item);
+        field.into_iter().chain(items)
+    });
+    innermost(text, item, steps)
+}
+
+fn innermost<'a>(text: &str, item: Option<usize>, fields: impl Iterator<Item = Step<'a>>) -> Option<usize> {
+    let items = item.map(|index| [Step::Field("items"), Step::Item(index)]);
     let steps: Vec<Step<'_>> = items.into_iter().flatten().chain(fields).collect();
     (0..=steps.len()).rev().find_map(|length| {
         let seed = Locate(&steps[..length]);

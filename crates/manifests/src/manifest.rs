@@ -53,11 +53,7 @@ impl Manifest {
         };
         let version = self.object["apiVersion"].clone();
         let item = |(index, mut object): (usize, Value)| {
-            if let Some(fields) = object.as_object_mut().filter(|fields| !of.is_empty() && !fields.contains_key("kind"))
-            {
-                fields.insert("kind".to_owned(), Value::from(of.as_str()));
-                fields.entry("apiVersion").or_insert_with(|| version.clone());
-            }
+            complete(&mut object, &of, version.as_str().unwrap_or_default());
             let place = Place { item: Some(index + 1), ..self.place.clone() };
             Self { place, object, source: self.source.clone(), within: self.within.clone(), found: self.found }
         };
@@ -105,13 +101,36 @@ impl Manifest {
     /// # Errors
     /// When a field has the wrong type, with its path and line.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, ReadError> {
-        serde_path_to_error::deserialize(&self.object).map_err(|error| self.wrong(self.title(), &error))
+        // Where the path is not needed, it is not followed either.
+        T::deserialize(&self.object).or_else(|_| {
+            serde_path_to_error::deserialize(&self.object).map_err(|error| self.wrong(self.title(), &error))
+        })
+    }
+
+    /// The line of the file with the value at a path (`spec.list[0].field`), or with what there is of the way to it.
+    #[must_use]
+    pub fn line_of(&self, path: &str) -> usize {
+        let (text, item) = self.text();
+        locate::line_of(text, item, path).map_or(self.place.line, |line| self.place.line + line - 1)
+    }
+
+    /// The text of the document, and the index in its list.
+    fn text(&self) -> (&str, Option<usize>) {
+        let text = self.source.get(self.within.clone()).and_then(|text| std::str::from_utf8(text).ok());
+        (text.unwrap_or_default(), self.place.item.map(|number| number - 1))
     }
 
     fn wrong(&self, title: String, error: &serde_path_to_error::Error<serde_json::Error>) -> ReadError {
-        let text = std::str::from_utf8(&self.source[self.within.clone()]).unwrap_or_default();
-        let item = self.place.item.map(|number| number - 1);
+        let (text, item) = self.text();
         let line = locate::line(text, item, error.path()).map_or(self.place.line, |line| self.place.line + line - 1);
         ReadError::Field { place: self.place.clone(), title, line, why: error.to_string() }
+    }
+}
+
+/// Gives an item without kind those of its list, as API servers leave them out.
+pub(crate) fn complete(item: &mut Value, kind: &str, version: &str) {
+    if let Some(fields) = item.as_object_mut().filter(|fields| !kind.is_empty() && !fields.contains_key("kind")) {
+        fields.insert("kind".to_owned(), kind.into());
+        fields.entry("apiVersion").or_insert_with(|| version.into());
     }
 }

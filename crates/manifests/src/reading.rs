@@ -1,6 +1,16 @@
-//! Reading files, folders and archives by a rule.
+//! Reading files, folders and archives by a rule, one object at a time.
 
-use crate::{Kind, Limits, Manifest, Place, ReadError, Seen, Several, archive, folder, once::once, seen::Counts, text};
+use crate::{
+    Limits, Manifest, Place, ReadError, Seen, Several,
+    archive::{self, Content, Packed},
+    folder,
+    once::{Fate, Once},
+    seen::Counts,
+    skim::{self, Form, Piece, Skim, skim},
+    text::{self, Document},
+    want::{Want, is_wanted},
+};
+use serde_json::Value;
 use std::{
     fmt::Display,
     io::Read,
@@ -11,8 +21,9 @@ use std::{
 /// What to read, and how.
 #[derive(Clone, Copy, Debug)]
 pub enum Rule<'a> {
-    /// Objects of a cluster of these kinds, or of all kinds when none is given, lists unpacked, each once.
-    Objects(&'a [Kind<'a>]),
+    /// These objects of a cluster, or all of them when nothing is named, lists unpacked, each once. What is of another
+    /// kind is not parsed where its kind is plain to see.
+    Objects(&'a [Want<'a>]),
     /// All documents of a file, or of all files of a folder whatever they are called, in name order; subfolders
     /// are ignored. Lists stay lists, and duplicates stay.
     ///
@@ -21,50 +32,42 @@ pub enum Rule<'a> {
     OneFolder,
 }
 
-/// What was read, and the errors, in order of files and documents.
+/// What is to be read; nothing is before it is asked for.
 #[derive(Debug)]
-pub struct Reading {
-    documents: Vec<Result<Manifest, ReadError>>,
-    seen: Seen,
+pub struct Reading<'a> {
+    source: Source,
+    rule: Rule<'a>,
+    limits: Limits,
+}
+
+#[derive(Debug)]
+enum Source {
+    Paths(Vec<PathBuf>),
+    Text(PathBuf, Vec<u8>),
 }
 
 /// Reads files, folders, archives and, for `-`, standard input.
 #[must_use]
-pub fn read(paths: &[PathBuf], rule: Rule<'_>) -> Reading {
+pub fn read<'a>(paths: &[PathBuf], rule: Rule<'a>) -> Reading<'a> {
     read_within(paths, rule, &Limits::default())
 }
 
 /// Like [`read`], with other limits.
 #[must_use]
-pub fn read_within(paths: &[PathBuf], rule: Rule<'_>, limits: &Limits) -> Reading {
-    let mut reader = Reader::new(paths, rule, limits);
-    for path in paths {
-        match rule {
-            _ if path.as_os_str() == "-" => {
-                let file = reader.parts.read(Path::new("standard input"), &mut std::io::stdin(), false);
-                reader.add(file, false);
-            }
-            Rule::Objects(_) if path.is_dir() => reader.add_folder(path),
-            Rule::Objects(_) if archive::is_archive(path) => reader.add_archive(path),
-            Rule::OneFolder if path.is_dir() => reader.add_one_folder(path),
-            _ => reader.add_file(path, false, false),
-        }
-    }
-    reader.finish()
+pub fn read_within<'a>(paths: &[PathBuf], rule: Rule<'a>, limits: &Limits) -> Reading<'a> {
+    Reading { source: Source::Paths(paths.to_vec()), rule, limits: *limits }
 }
 
-impl Reading {
+impl<'a> Reading<'a> {
     /// Reads a text as if it were a file given by name.
     #[must_use]
-    pub fn of_text(file: &Path, text: Vec<u8>, rule: Rule<'_>) -> Self {
-        let limits = Limits::default();
-        let mut reader = Reader::new(&[file.to_owned()], rule, &limits);
-        let read = reader.parts.of(file, text, false);
-        reader.add(read, false);
-        reader.finish()
+    pub fn of_text(file: &Path, text: Vec<u8>, rule: Rule<'a>) -> Self {
+        Self { source: Source::Text(file.to_owned(), text), rule, limits: Limits::default() }
     }
 
-    /// Passes on one object after the other, and continues when one is refused. Returns what was found.
+    /// Passes on one object after the other as it is read, and continues when one is refused: none is kept. Of an object
+    /// that is found a second time in a newer version, that one is passed on as well: the last one counts.
+    /// Returns what was found.
     ///
     /// # Errors
     /// Everything that could not be read and everything that was refused.
@@ -73,180 +76,355 @@ impl Reading {
         E: From<ReadError> + From<Several<E>> + Display,
     {
         let mut errors = Several::default();
-        for document in self.documents {
+        let seen = self.pass(&mut |document, _| {
             if let Err(error) = document.map_err(E::from).and_then(&mut take) {
                 errors.push(error);
             }
+        });
+        errors.into_result().map(|()| seen)
+    }
+
+    fn pass(self, take: Take<'_>) -> Seen {
+        let given = match &self.source {
+            Source::Paths(paths) => paths.as_slice(),
+            Source::Text(path, _) => std::slice::from_ref(path),
+        };
+        let (wants, once) = match self.rule {
+            Rule::Objects(wants) => (wants, Some(Once::default())),
+            Rule::OneFolder => (&[] as &[Want<'_>], None),
+        };
+        let seen = Seen::new(given, wants);
+        let parts = Parts { rule: self.rule, limits: self.limits };
+        let mut reader = Reader { parts, sink: Sink { take, once, seen, kept: 0 } };
+        match self.source {
+            Source::Paths(paths) => paths.iter().for_each(|path| reader.add_path(path)),
+            Source::Text(path, text) => reader.add_text(&path, text, Origin::default()),
         }
-        errors.into_result().map(|()| self.seen)
+        let seen = reader.sink.seen;
+        if seen.passed_over > 0 {
+            tracing::warn!("{}", seen.said_of_passed_over());
+        }
+        seen
     }
 }
 
-impl IntoIterator for Reading {
+impl IntoIterator for Reading<'_> {
     type Item = Result<Manifest, ReadError>;
     type IntoIter = std::vec::IntoIter<Self::Item>;
 
+    /// Everything at once, each object in its newest version.
     fn into_iter(self) -> Self::IntoIter {
-        self.documents.into_iter()
+        let mut documents: Vec<Self::Item> = Vec::new();
+        self.pass(&mut |document, replaces| match replaces.and_then(|number| documents.get_mut(number)) {
+            Some(earlier) => *earlier = document,
+            None => documents.push(document),
+        });
+        documents.into_iter()
     }
 }
 
-/// The contents of one file.
-#[derive(Default)]
-pub(crate) struct File {
-    documents: Vec<Result<Manifest, ReadError>>,
-    kinds: Counts,
-}
+/// Takes a document, and the number of the earlier one in whose place it comes.
+type Take<'r> = &'r mut dyn FnMut(Result<Manifest, ReadError>, Option<usize>);
 
-impl File {
-    pub(crate) fn refused(error: ReadError) -> Self {
-        Self { documents: vec![Err(error)], kinds: Counts::new() }
-    }
+/// Where a file comes from.
+#[derive(Clone, Copy, Default)]
+struct Origin {
+    /// It was found in a folder or archive rather than given by name.
+    found: bool,
+    /// A tool collected it.
+    gathered: bool,
 }
 
 /// Splits files into objects.
 pub(crate) struct Parts<'a> {
     rule: Rule<'a>,
-    limits: &'a Limits,
+    pub(crate) limits: Limits,
 }
 
 impl Parts<'_> {
-    fn read(&self, path: &Path, from: &mut dyn Read, found: bool) -> File {
-        let (mut text, most) = (Vec::new(), self.limits.file);
-        match from.take(most.saturating_add(1)).read_to_end(&mut text) {
-            Ok(read) if read as u64 > most => File::refused(ReadError::TooLarge { path: path.to_owned(), most }),
-            Ok(_) => self.of(path, text, found),
-            Err(source) => File::refused(ReadError::Io { path: path.to_owned(), source }),
+    /// How many objects of which kinds are in a text, if none of them has to be parsed.
+    pub(crate) fn without_wanted(&self, text: &[u8]) -> Option<Counts> {
+        let Rule::Objects(wants) = self.rule else { return None };
+        if archive::is_compressed(text) {
+            return None;
         }
+        let mut all = Counts::new();
+        let documents = text::documents(text);
+        for document in documents.iter().take(self.limits.documents.saturating_add(1)) {
+            match skim(document, wants) {
+                Skim::Pieces(pieces, counts) if pieces.is_empty() => add(&mut all, counts),
+                _ => return None,
+            }
+        }
+        (documents.len() <= self.limits.documents).then_some(all)
     }
 
     /// The documents of a text; empty ones, `null` and mere comments do not count.
-    pub(crate) fn of(&self, path: &Path, text: Vec<u8>, found: bool) -> File {
+    fn of(&self, path: &Path, text: Vec<u8>, origin: Origin, sink: &mut FileSink<'_, '_>) {
         if archive::is_compressed(&text) {
-            return File::refused(ReadError::Compressed { path: path.to_owned() });
+            return sink.put(Err(ReadError::Compressed { path: path.to_owned() }), 0);
         }
-        let (mut file, path, source): (_, Arc<Path>, _) = (File::default(), path.into(), Arc::new(text));
+        let (path, source): (Arc<Path>, _) = (path.into(), Arc::new(text));
         for (index, document) in text::documents(&source).into_iter().enumerate() {
             let place = Place { file: Arc::clone(&path), document: index + 1, line: document.line, item: None };
             if index == self.limits.documents {
-                file.documents.push(Err(ReadError::TooManyDocuments { place, most: self.limits.documents }));
-                break;
+                return sink.put(Err(ReadError::TooManyDocuments { place, most: self.limits.documents }), 0);
             }
-            match text::values(&document) {
-                Ok(values) => {
-                    for object in values.into_iter().filter(|value| !value.is_null()) {
-                        let (source, within) = (source.clone(), document.range.clone());
-                        self.take(&mut file, Manifest { place: place.clone(), object, source, within, found });
+            let within = document.range.clone();
+            let manifest = |place, object| {
+                let (source, within) = (Arc::clone(&source), within.clone());
+                Manifest { place, object, source, within, found: origin.found }
+            };
+            match self.rule {
+                Rule::OneFolder => self.whole(&document, &place, &manifest, sink),
+                Rule::Objects(wants) => match skim(&document, wants) {
+                    Skim::Whole => self.whole(&document, &place, &manifest, sink),
+                    Skim::Pieces(pieces, counts) => {
+                        add(&mut sink.sink.seen.kinds, counts);
+                        pieces.iter().for_each(|piece| self.piece(&document, piece, &place, &manifest, sink));
+                    }
+                },
+            }
+        }
+    }
+
+    fn whole(&self, document: &Document<'_>, place: &Place, manifest: Make<'_>, sink: &mut FileSink<'_, '_>) {
+        match text::values(document) {
+            Ok(values) => {
+                for object in values.into_iter().filter(|value| !value.is_null()) {
+                    let document_size = document.text.len();
+                    match self.rule {
+                        Rule::OneFolder => sink.put(Ok(manifest(place.clone(), object)), document_size),
+                        Rule::Objects(_) => {
+                            let all = manifest(place.clone(), object).unpacked();
+                            let size = document_size / all.len().max(1);
+                            all.into_iter().for_each(|one| self.object(one, size, sink));
+                        }
                     }
                 }
-                Err(why) => file.documents.push(Err(ReadError::Text { place, why })),
             }
+            Err(why) => sink.put(Err(ReadError::Text { place: place.clone(), why }), 0),
         }
-        file
     }
 
-    fn take(&self, file: &mut File, document: Manifest) {
-        let Rule::Objects(kinds) = self.rule else {
-            file.documents.push(Ok(document));
-            return;
+    fn piece(
+        &self,
+        document: &Document<'_>,
+        piece: &Piece<'_>,
+        place: &Place,
+        manifest: Make<'_>,
+        sink: &mut FileSink<'_, '_>,
+    ) {
+        let place = Place { item: piece.item.as_ref().map(|(index, _)| index + 1), ..place.clone() };
+        let before = document.line - 1;
+        let object = match piece.form {
+            Form::Json => text::json(piece.text, || before + document.lines_before(piece.text)),
+            Form::Item { lines } => text::yaml(&skim::unhyphened(piece.text), before + lines),
         };
-        for manifest in document.unpacked() {
-            let kind = manifest.kind().to_owned();
-            if kind.is_empty() {
-                file.documents.push(Err(ReadError::NoKind { place: manifest.place }));
-                continue;
+        match object {
+            // As an item it is of no kind, which is an error; alone it is nothing.
+            Ok(Value::Null) if piece.item.is_none() => {}
+            Ok(mut object) => {
+                if let Some((_, list)) = &piece.item {
+                    crate::manifest::complete(&mut object, &list.kind, &list.version);
+                }
+                self.object(manifest(place, object), piece.text.len(), sink);
             }
-            *file.kinds.entry((kind, manifest.group().to_owned())).or_default() += 1;
-            if kinds.is_empty() || kinds.contains(&(manifest.group(), manifest.kind())) {
-                file.documents.push(Ok(manifest));
-            } else if let Err(error) = manifest.check_kind() {
-                file.documents.push(Err(error));
+            Err(why) => sink.put(Err(ReadError::Text { place, why }), 0),
+        }
+    }
+
+    fn object(&self, manifest: Manifest, size: usize, sink: &mut FileSink<'_, '_>) {
+        let Rule::Objects(wants) = self.rule else { return };
+        let kind = manifest.kind().to_owned();
+        if kind.is_empty() {
+            return sink.put(Err(ReadError::NoKind { place: manifest.place }), 0);
+        }
+        *sink.sink.seen.kinds.entry((kind, manifest.group().to_owned())).or_default() += 1;
+        if is_wanted(wants, &manifest) {
+            sink.put(Ok(manifest), size);
+        } else if let Err(error) = manifest.check_kind() {
+            sink.put(Err(error), 0);
+        }
+    }
+}
+
+/// Makes a manifest of the object at a place.
+type Make<'m> = &'m dyn Fn(Place, Value) -> Manifest;
+
+fn add(all: &mut Counts, more: Counts) {
+    for (kind, count) in more {
+        *all.entry(kind).or_default() += count;
+    }
+}
+
+/// Passes on what is read.
+struct Sink<'r> {
+    take: Take<'r>,
+    once: Option<Once>,
+    seen: Seen,
+    /// Bytes of the objects that were passed on.
+    kept: u64,
+}
+
+impl Sink<'_> {
+    fn put(&mut self, document: Result<Manifest, ReadError>) {
+        let Some(once) = &mut self.once else { return (self.take)(document, None) };
+        match document.and_then(|manifest| Ok((once.next(&manifest)?, manifest))) {
+            Ok((Fate::New, manifest)) => (self.take)(Ok(manifest), None),
+            Ok((Fate::Replaces(number), manifest)) => (self.take)(Ok(manifest), Some(number)),
+            Ok((Fate::Known, _)) => {}
+            Err(error) => {
+                once.other();
+                (self.take)(Err(error), None);
             }
         }
     }
 }
 
-struct Reader<'a> {
-    parts: Parts<'a>,
-    reading: Reading,
+/// Passes on what is read of one file. In what a tool collected, files that are not objects are skipped, and so are
+/// unreadable ones.
+struct FileSink<'s, 'r> {
+    sink: &'s mut Sink<'r>,
+    path: &'s Path,
+    limits: Limits,
+    gathered: bool,
+    odd: bool,
+    unreadable: bool,
 }
 
-impl<'a> Reader<'a> {
-    fn new(paths: &[PathBuf], rule: Rule<'a>, limits: &'a Limits) -> Self {
-        let wanted = if let Rule::Objects(kinds) = rule { kinds } else { &[] };
-        let reading = Reading { documents: Vec::new(), seen: Seen::new(paths, wanted) };
-        Self { parts: Parts { rule, limits }, reading }
+impl FileSink<'_, '_> {
+    fn put(&mut self, document: Result<Manifest, ReadError>, size: usize) {
+        match document {
+            Err(error) if self.gathered && error.is_no_object() => {
+                if !std::mem::replace(&mut self.odd, true) {
+                    tracing::debug!("passed over: {error}");
+                }
+            }
+            Err(error) if self.gathered => {
+                if !std::mem::replace(&mut self.unreadable, true) {
+                    self.sink.seen.passed_over += 1;
+                    tracing::info!("passed over: {}", Caused(&error));
+                }
+            }
+            document => {
+                let most = self.limits.kept;
+                let before = self.sink.kept;
+                self.sink.kept = before.saturating_add(size as u64);
+                match self.sink.kept > most {
+                    // Told once; what comes after it is too much as well.
+                    true if before <= most => {
+                        self.sink.put(Err(ReadError::TooMuch { path: self.path.to_owned(), most }));
+                    }
+                    true => {}
+                    false => self.sink.put(document),
+                }
+            }
+        }
     }
+}
 
-    fn finish(self) -> Reading {
-        let Reading { documents, seen } = self.reading;
-        let documents = if let Rule::Objects(_) = self.parts.rule { once(documents) } else { documents };
-        Reading { documents, seen }
+struct Reader<'a, 'r> {
+    parts: Parts<'a>,
+    sink: Sink<'r>,
+}
+
+impl Reader<'_, '_> {
+    fn add_path(&mut self, path: &Path) {
+        let rule = self.parts.rule;
+        match rule {
+            _ if path.as_os_str() == "-" => {
+                self.add_open(Path::new("standard input"), &mut std::io::stdin(), 0, Origin::default());
+            }
+            Rule::Objects(_) if path.is_dir() => self.add_folder(path),
+            Rule::Objects(_) if archive::is_archive(path) => self.add_archive(path),
+            Rule::OneFolder if path.is_dir() => self.add_one_folder(path),
+            _ => self.add_file(path, Origin::default()),
+        }
     }
 
     fn add_folder(&mut self, path: &Path) {
-        match folder::below(path, self.parts.limits) {
-            Ok(found) => found.into_iter().for_each(|found| match found.file {
-                Ok(file) => self.add_file(&file, true, found.gathered),
-                Err(error) => self.add(File::refused(error), found.gathered),
+        match folder::below(path, &self.parts.limits) {
+            Ok(found) => found.into_iter().for_each(|found| {
+                let origin = Origin { found: true, gathered: found.gathered };
+                match found.file {
+                    Ok(file) => self.add_file(&file, origin),
+                    Err(error) => self.refuse(path, error, origin),
+                }
             }),
-            Err(error) => self.add(File::refused(error), false),
+            Err(error) => self.refuse(path, error, Origin::default()),
         }
     }
 
     fn add_archive(&mut self, path: &Path) {
-        match archive::files(path, self.parts.limits, &self.parts) {
-            Ok(files) => files.into_iter().for_each(|(file, gathered)| self.add(file, gathered)),
-            Err(error) => self.add(File::refused(error), false),
+        match archive::files(path, &self.parts) {
+            Ok(files) => files.into_iter().for_each(|Packed { path, content, gathered }| {
+                let origin = Origin { found: true, gathered };
+                match content {
+                    Content::Text(text) => self.add_text(&path, text, origin),
+                    Content::Counted(counts) => {
+                        self.sink.seen.files += 1;
+                        add(&mut self.sink.seen.kinds, counts);
+                    }
+                    Content::Refused(error) => self.refuse(&path, error, origin),
+                }
+            }),
+            Err(error) => self.refuse(path, error, Origin::default()),
         }
     }
 
     fn add_one_folder(&mut self, path: &Path) {
         match folder::files(path) {
-            Ok(files) => files.iter().for_each(|file| self.add_file(file, true, false)),
-            Err(error) => self.add(File::refused(error), false),
+            Ok(files) => files.iter().for_each(|file| self.add_file(file, Origin { found: true, gathered: false })),
+            Err(error) => self.refuse(path, error, Origin::default()),
         }
     }
 
     /// A file found in a folder must be a regular one: a pipe given by name will be written to, a found one may not.
-    fn add_file(&mut self, path: &Path, found: bool, gathered: bool) {
+    fn add_file(&mut self, path: &Path, origin: Origin) {
+        let failed = |source| ReadError::Io { path: path.to_owned(), source };
         let opened = match std::fs::metadata(path) {
-            Ok(metadata) if found && !metadata.is_file() => Err(ReadError::NoFile { path: path.to_owned() }),
-            Ok(_) => std::fs::File::open(path).map_err(|source| ReadError::Io { path: path.to_owned(), source }),
-            Err(source) => Err(ReadError::Io { path: path.to_owned(), source }),
+            Ok(metadata) if origin.found && !metadata.is_file() => Err(ReadError::NoFile { path: path.to_owned() }),
+            Ok(metadata) => std::fs::File::open(path).map(|file| (file, metadata.len())).map_err(failed),
+            Err(source) => Err(failed(source)),
         };
-        let file = match opened {
-            Ok(mut opened) => self.parts.read(path, &mut opened, found),
-            Err(error) => File::refused(error),
-        };
-        self.add(file, gathered);
+        match opened {
+            Ok((mut file, size)) => self.add_open(path, &mut file, size, origin),
+            Err(error) => self.refuse(path, error, origin),
+        }
     }
 
-    /// In what a tool collected, files that are not objects are skipped, and so are unreadable ones.
-    fn add(&mut self, file: File, gathered: bool) {
-        let seen = &mut self.reading.seen;
-        seen.files += 1;
-        for (kind, count) in file.kinds {
-            *seen.kinds.entry(kind).or_default() += count;
+    /// The size is the likely one, or 0.
+    fn add_open(&mut self, path: &Path, from: &mut dyn Read, size: u64, origin: Origin) {
+        let most = self.parts.limits.file;
+        let mut text = Vec::new();
+        // With room for the byte that is not there, so that the memory is not doubled to look for it.
+        if size <= most {
+            text.reserve_exact(usize::try_from(size).unwrap_or_default().saturating_add(1));
         }
-        let (mut odd, mut unreadable) = (false, false);
-        for document in file.documents {
-            match document {
-                Err(error) if gathered && error.is_no_object() => {
-                    if !std::mem::replace(&mut odd, true) {
-                        tracing::debug!("passed over: {error}");
-                    }
-                }
-                Err(error) if gathered => {
-                    if !std::mem::replace(&mut unreadable, true) {
-                        seen.passed_over += 1;
-                        tracing::warn!("passed over: {}", Caused(&error));
-                    }
-                }
-                document => self.reading.documents.push(document),
+        match from.take(most.saturating_add(1)).read_to_end(&mut text) {
+            Ok(read) if read as u64 > most => {
+                self.refuse(path, ReadError::TooLarge { path: path.to_owned(), most }, origin);
             }
+            Ok(_) => self.add_text(path, text, origin),
+            Err(source) => self.refuse(path, ReadError::Io { path: path.to_owned(), source }, origin),
         }
     }
+
+    fn add_text(&mut self, path: &Path, text: Vec<u8>, origin: Origin) {
+        self.sink.seen.files += 1;
+        let mut sink = file_sink(&mut self.sink, path, self.parts.limits, origin);
+        self.parts.of(path, text, origin, &mut sink);
+    }
+
+    fn refuse(&mut self, path: &Path, error: ReadError, origin: Origin) {
+        self.sink.seen.files += 1;
+        file_sink(&mut self.sink, path, self.parts.limits, origin).put(Err(error), 0);
+    }
+}
+
+fn file_sink<'s, 'r>(sink: &'s mut Sink<'r>, path: &'s Path, limits: Limits, origin: Origin) -> FileSink<'s, 'r> {
+    FileSink { sink, path, limits, gathered: origin.gathered, odd: false, unreadable: false }
 }
 
 /// An error with its cause.

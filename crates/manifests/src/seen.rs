@@ -1,7 +1,6 @@
 //! What was found, for errors about what was not.
 
-use crate::error::listed;
-use crate::{Kind, gathered};
+use crate::{Kind, error::listed, gathered, want::Want};
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 /// Maximum number of kinds and places in a message; of more only the count is given.
@@ -31,8 +30,14 @@ pub struct Seen {
 pub struct NothingFound(String);
 
 impl Seen {
-    pub(crate) fn new(places: &[PathBuf], wanted: &[Kind<'_>]) -> Self {
-        Self { places: places.to_vec(), wanted: listed(wanted), ..Self::default() }
+    pub(crate) fn new(places: &[PathBuf], wants: &[Want<'_>]) -> Self {
+        Self { places: places.to_vec(), wanted: listed(wants), ..Self::default() }
+    }
+
+    /// How many files were unreadable and skipped, for people.
+    pub(crate) fn said_of_passed_over(&self) -> String {
+        let (was, them) = if self.passed_over == 1 { ("was", "it") } else { ("were", "them") };
+        format!("{} could not be read and {was} passed over; -v names {them}", Count(self.passed_over, "file"))
     }
 
     /// Checks that there is an object of a kind.

@@ -1,8 +1,9 @@
 //! From bytes to documents, and from documents to values.
 
+use memchr::{memchr_iter, memmem};
 use serde_json::Value;
-use serde_saphyr::{Options, SnippetMode, UserMessageFormatter};
-use std::ops::Range;
+use serde_saphyr::{Localizer, Location, MessageFormatter, Options, SnippetMode, UserMessageFormatter};
+use std::{borrow::Cow, ops::Range};
 
 /// Limit of a document: ten times a list of all nodes of a large cluster. Aliases have separate limits,
 /// so that nothing small becomes large.
@@ -17,38 +18,45 @@ pub(crate) struct Document<'a> {
     /// Its position in the file.
     pub(crate) range: Range<usize>,
     /// Its text, without the separator line.
-    text: &'a [u8],
+    pub(crate) text: &'a [u8],
+}
+
+impl Document<'_> {
+    /// The number of lines of the document before a part of it.
+    pub(crate) fn lines_before(&self, part: &str) -> usize {
+        let at = (part.as_ptr() as usize).saturating_sub(self.text.as_ptr() as usize);
+        memchr_iter(b'\n', self.text.get(..at).unwrap_or_default()).count()
+    }
 }
 
 /// Splits a file at the document separators, and leaves out empty documents.
 pub(crate) fn documents(bytes: &[u8]) -> Vec<Document<'_>> {
     let mut documents = Vec::new();
-    let mut add = |line, range: Range<usize>| {
-        let text = &bytes[range.clone()];
+    let (mut line, mut counted) = (1, 0);
+    let mut add = |range: Range<usize>| {
+        let text = bytes.get(range.clone()).unwrap_or_default();
+        line += memchr_iter(b'\n', bytes.get(counted..range.start).unwrap_or_default()).count();
+        counted = range.start;
         if says_something(text) {
             documents.push(Document { line, range, text });
         }
     };
-    let mut at = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
-    let (mut start, mut start_line) = (at, 1);
-    for (number, text) in bytes[at..].split_inclusive(|byte| *byte == b'\n').enumerate() {
-        if is_separator(text) {
-            add(start_line, start..at);
+    let first = if bytes.starts_with(BYTE_ORDER_MARK) { BYTE_ORDER_MARK.len() } else { 0 };
+    let mut start = first;
+    for at in memmem::find_iter(bytes, SEPARATOR) {
+        let is_first = at == first || bytes.get(at.wrapping_sub(1)) == Some(&b'\n');
+        if is_first && matches!(bytes.get(at + SEPARATOR.len()), None | Some(b' ' | b'\t' | b'\r' | b'\n')) {
+            add(start..at);
             // What follows on the line of the separator belongs to the document.
-            (start, start_line) = (at + SEPARATOR.len(), number + 1);
+            start = at + SEPARATOR.len();
         }
-        at += text.len();
     }
-    add(start_line, start..bytes.len());
+    add(start..bytes.len());
     documents
 }
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 const SEPARATOR: &[u8] = b"---";
-
-fn is_separator(line: &[u8]) -> bool {
-    line.strip_prefix(SEPARATOR).is_some_and(|rest| matches!(rest.first(), None | Some(b' ' | b'\t' | b'\r' | b'\n')))
-}
 
 fn says_something(text: &[u8]) -> bool {
     let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii_start);
@@ -76,22 +84,56 @@ pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, String> {
         Some(Err(error)) => Some(error),
         None => None,
     };
-    let yaml_error = match serde_saphyr::from_str_with_options(text, options()) {
+    let yaml_error = match yaml(text, before) {
         Ok(value) => return Ok(vec![value]),
         Err(error) => error,
     };
-    Err(match json_error {
-        Some(error) => format!("line {}: {}", before + error.line(), without_place(&error)),
-        None => {
-            let line = yaml_error.location().map_or(1, |location| location.line());
-            let before = u64::try_from(before).unwrap_or_default();
-            // Not in the words for whoever calls the library.
-            let words = UserMessageFormatter;
-            let told =
-                serde_saphyr::render_options! { formatter: &words, snippets: SnippetMode::Off, line_offset: before };
-            format!("line {}: {}", before + line, yaml_error.render_with_options(told))
-        }
+    Err(json_error.map_or(yaml_error, |error| format!("line {}: {}", before + error.line(), without_place(&error))))
+}
+
+/// A text as one YAML document.
+///
+/// # Errors
+/// The error with its line, given the number of lines before the text.
+pub(crate) fn yaml(text: &str, before: usize) -> Result<Value, String> {
+    serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
+        let line = error.location().and_then(|location| usize::try_from(location.line()).ok());
+        let told = serde_saphyr::render_options! {
+            formatter: &Words, snippets: SnippetMode::Off, line_offset: u64::try_from(before).unwrap_or_default()
+        };
+        format!("line {}: {}", before + line.unwrap_or(1), error.render_with_options(told))
     })
+}
+
+/// A text as one JSON value.
+///
+/// # Errors
+/// The error with its line, given the number of lines before the text.
+pub(crate) fn json(text: &str, before: impl FnOnce() -> usize) -> Result<Value, String> {
+    if separated(text) > NODES {
+        return Err(format!("line {}: more than {NODES} values", before() + 1));
+    }
+    serde_json::from_str(text).map_err(|e| format!("line {}: {}", before() + e.line(), without_place(&e)))
+}
+
+/// The words of an error, for people who write manifests and not for whoever calls the library; the line is told
+/// before them.
+struct Words;
+
+impl MessageFormatter for Words {
+    fn localizer(&self) -> &dyn Localizer {
+        self
+    }
+
+    fn format_message<'a>(&self, error: &'a serde_saphyr::Error) -> Cow<'a, str> {
+        UserMessageFormatter.format_message(error)
+    }
+}
+
+impl Localizer for Words {
+    fn attach_location<'a>(&self, base: Cow<'a, str>, place: Location) -> Cow<'a, str> {
+        if place == Location::UNKNOWN { base } else { format!("{base} (column {})", place.column()).into() }
+    }
 }
 
 /// An estimate of the number of JSON values: at most the number of commas and brackets outside of strings.

@@ -12,6 +12,7 @@
 //! | [`kubelet`] | the configuration of kubelets |
 //! | [`runtime`] | the configuration of container runtimes |
 //! | [`generated`] | what the generators of MachineConfigs have in common |
+//! | [`lint`] | what is wrong with an object that somebody wrote |
 //! | [`view`] | API objects as the rules read them |
 //! | [`world`] | everything that a decision looks at, as one value, and what follows from it for every caller |
 //! | [`mod@plan`] | what a change will do, before it is made |
@@ -24,6 +25,7 @@
 pub mod build;
 pub mod generated;
 pub mod kubelet;
+pub mod lint;
 pub mod objects;
 pub mod operator;
 pub mod plan;

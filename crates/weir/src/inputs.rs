@@ -8,8 +8,9 @@ use weir_api::{
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
 use weir_distro::Profile;
-use weir_manifests::{Kind, Rule};
+use weir_manifests::{Kind, Manifest, Rule, Want};
 use weir_rules::{
+    lint::Linter,
     render::{
         Build, Rendered,
         guard::{RuncGuard, WithoutRunc, runc_guard},
@@ -35,17 +36,30 @@ const KINDS: [Kind<'static>; 7] = [
 /// Everything that could not be read, every object with invalid fields, without a name, or defined twice; or there is no
 /// pool.
 pub fn of_files(paths: &[PathBuf]) -> Result<World> {
-    let mut objects = Vec::new();
-    let read = weir_manifests::read(paths, Rule::Objects(&KINDS));
+    let (mut objects, mut linter) = (Vec::new(), None);
+    let wants = KINDS.map(Want::all);
+    let read = weir_manifests::read(paths, Rule::Objects(&wants));
     read.each(|manifest| {
         if manifest.name().is_empty() {
             bail!("{}: the {} has no name", manifest.place, manifest.kind());
         }
+        warn(&manifest, &mut linter);
         objects.extend(object(&manifest)?);
         Ok(())
     })?
     .need(POOL)?;
     Ok(World::of(objects))
+}
+
+/// Warns of what an author wrote that counts for nothing, or for something else. What a cluster has taken is not looked at.
+fn warn(manifest: &Manifest, linter: &mut Option<Linter>) {
+    if manifest.object["metadata"]["uid"].is_string() {
+        return;
+    }
+    for finding in linter.get_or_insert_default().lint(&manifest.object).iter().filter(|found| found.code.is_silent()) {
+        let (file, line) = (manifest.place.file.display(), manifest.line_of(&finding.path));
+        eprintln!("warning: {file}:{line}: {}: {finding}", manifest.title());
+    }
 }
 
 /// The pool of this name.

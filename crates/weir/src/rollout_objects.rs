@@ -26,23 +26,27 @@ use weir_kubeio::{
     error::optional,
     read::{self, Listed},
 };
-use weir_manifests::{Kind, Manifest, Rule};
+use weir_manifests::{Kind, Manifest, Rule, Want};
 use weir_rules::{
     template::login::REGISTRY_SECRET,
     view::unreadable::UnreadableObject,
     world::{Object, World},
 };
 
-/// Kinds of all objects that decisions need.
-fn kinds() -> Vec<Kind<'static>> {
-    let settings = SETTINGS.iter().map(|(kind, _)| *kind);
-    KINDS.iter().map(|(kind, _)| *kind).chain(settings).collect()
+/// All objects that decisions need. Of pods, of which a must-gather has thousands, those that may run an operator.
+fn wants() -> Vec<Want<'static>> {
+    let want = |(kind, _): &(Kind<'static>, Take)| match *kind {
+        POD => Want::labelled(POD, APP, OPERATOR_APP),
+        kind => Want::all(kind),
+    };
+    KINDS.iter().chain(&SETTINGS).map(want).collect()
 }
 
 /// The objects as they are found.
 #[derive(Default)]
 struct Found(Vec<Object>);
 
+const POD: Kind<'static> = ("", "Pod");
 pub(crate) const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
 
 /// Disruption budgets.
@@ -62,7 +66,7 @@ const KINDS: [(Kind<'static>, Take); 13] = [
     ((CONFIG_GROUP, "ClusterVersion"), take::<ClusterVersion>),
     ((OPERATOR_GROUP, "MachineConfiguration"), take::<MachineConfiguration>),
     (("", "Node"), take::<Node>),
-    (("", "Pod"), take::<Pod>),
+    (POD, take::<Pod>),
 ];
 
 /// Reads files, folders and archives.
@@ -70,8 +74,8 @@ const KINDS: [(Kind<'static>, Take); 13] = [
 /// # Errors
 /// When they cannot be read, or hold no pool.
 pub fn of_files(paths: &[PathBuf]) -> Result<World> {
-    let (mut found, kinds) = (Vec::new(), kinds());
-    let read = weir_manifests::read(paths, Rule::Objects(&kinds));
+    let (mut found, wants) = (Vec::new(), wants());
+    let read = weir_manifests::read(paths, Rule::Objects(&wants));
     read.each(|manifest| {
         found.extend(object(&manifest)?);
         anyhow::Ok(())
@@ -225,14 +229,6 @@ impl Found {
 /// When it has invalid fields.
 pub(crate) fn object(manifest: &Manifest) -> Result<Option<Object>> {
     let kind = (manifest.group(), manifest.kind());
-    let row = KINDS
-        .iter()
-        .chain(&SETTINGS)
-        .find(|(one, _)| *one == kind && (kind != ("", "Pod") || may_run_operator(manifest)));
+    let row = KINDS.iter().chain(&SETTINGS).find(|(one, _)| *one == kind);
     row.map(|(_, take)| take(manifest)).transpose()
-}
-
-/// Other pods, of which a must-gather has thousands, are not read.
-fn may_run_operator(manifest: &Manifest) -> bool {
-    manifest.object["metadata"]["labels"][APP] == OPERATOR_APP
 }

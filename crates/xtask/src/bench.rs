@@ -16,6 +16,8 @@ pub enum Name {
     Discovery,
     /// Rendering
     Render,
+    /// Reading a large cluster's objects and a must-gather from files
+    Reading,
 }
 
 /// Runs the benchmark in the release profile; it prints its own figures.
@@ -23,6 +25,7 @@ pub fn run(root: &Path, name: Name) -> Result<()> {
     let (package, target) = match name {
         Name::Up => return with_binary(root, "weir", "up"),
         Name::Rollout => return with_binary(root, "weir", "rollout"),
+        Name::Reading => return with_binary(root, "weir", "reading"),
         Name::Render => return with_binary(root, "weir-rules", "render"),
         Name::Apiserver => ("weir-apiserver", "apiserver"),
         Name::Discovery => {

@@ -119,7 +119,7 @@ fn what_is_broken_is_told() {
         (
             "a.yaml",
             packed.clone(),
-            "a.yaml: compressed; archives are read from files that end in .tar, .tar.gz or .tgz",
+            "a.yaml: compressed; archives are read from files that end in .tar, .tar.gz, .tgz or .zip",
         ),
         ("a.yaml", good, "a.yaml: document 1 (line 1): line 1: "),
     ];

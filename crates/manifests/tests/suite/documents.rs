@@ -6,16 +6,16 @@ use weir_api::MachineConfigPool;
 use weir_manifests::{Manifest, ReadError, Reading, Rule, Several, to_yaml};
 
 /// All documents as they are.
-fn reading(text: impl AsRef<[u8]>) -> Reading {
+fn reading(text: impl AsRef<[u8]>) -> Reading<'static> {
     Reading::of_text(Path::new("f"), text.as_ref().to_vec(), Rule::OneFolder)
 }
 
 /// Objects of all kinds, lists unpacked.
-fn unpacked(text: impl AsRef<[u8]>) -> Reading {
+fn unpacked(text: impl AsRef<[u8]>) -> Reading<'static> {
     Reading::of_text(Path::new("f"), text.as_ref().to_vec(), Rule::Objects(&[]))
 }
 
-fn objects(reading: Reading) -> Vec<(usize, usize, Value)> {
+fn objects(reading: Reading<'_>) -> Vec<(usize, usize, Value)> {
     let of = |manifest: Manifest| (manifest.place.document, manifest.place.line, manifest.object);
     reading.into_iter().map(|document| of(document.unwrap())).collect()
 }

@@ -1,6 +1,6 @@
 //! Folders and single files.
 
-use crate::tree::{GATHERED, KINDS, POOL, Tree, node, objects, pool, told, within};
+use crate::tree::{GATHERED, POOL, Tree, WANTS, node, objects, pool, told, within};
 use std::{os::unix::net::UnixListener, path::PathBuf};
 use weir_manifests::{Limits, Rule, read};
 
@@ -22,7 +22,7 @@ fn what_a_tool_collected() {
 #[test]
 fn who_looks_for_something_else_is_told_what_there_is() {
     let need = |paths: &[PathBuf]| {
-        let seen = read(paths, Rule::Objects(&KINDS)).each(|_| anyhow::Ok(())).unwrap();
+        let seen = read(paths, Rule::Objects(&WANTS)).each(|_| anyhow::Ok(())).unwrap();
         seen.need(POOL).map_err(|error| error.to_string().replace(&paths[0].display().to_string(), "DIR"))
     };
     let tree = Tree::gathered(GATHERED);

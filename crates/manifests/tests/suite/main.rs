@@ -6,4 +6,6 @@ mod archives;
 mod documents;
 mod folders;
 mod several;
+mod skimmed;
 mod tree;
+mod zips;

@@ -1,6 +1,6 @@
 //! Objects that are there several times.
 
-use crate::tree::{KINDS, Tree, node, objects};
+use crate::tree::{Tree, WANTS, node, objects};
 use serde_json::{Value, json};
 use weir_manifests::{Rule, read};
 
@@ -23,7 +23,7 @@ fn the_highest_version_counts_and_who_cannot_tell_says_so() {
         let tree = Tree::new();
         tree.put("a.yaml", &json!({"kind": "List", "items": [first]}).to_string());
         tree.put("b.yaml", &second.to_string());
-        let read = read(&[tree.path()], Rule::Objects(&KINDS)).into_iter();
+        let read = read(&[tree.path()], Rule::Objects(&WANTS)).into_iter();
         let found: Vec<_> = read.map(|m| m.map(|m| m.object["mark"].clone()).map_err(|e| e.to_string())).collect();
         let Some(counts) = counts else {
             let said = found[1].as_ref().unwrap_err().replace(&tree.path().display().to_string(), "DIR");

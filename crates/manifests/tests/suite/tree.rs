@@ -9,10 +9,10 @@ use std::{
 };
 use tempfile::TempDir;
 use weir_api::kind::MACHINE_CONFIG_GROUP;
-use weir_manifests::{Kind, Limits, Reading, Rule, read_within};
+use weir_manifests::{Kind, Limits, Reading, Rule, Want, read_within};
 
 pub const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
-pub const KINDS: [Kind<'static>; 2] = [POOL, ("", "Node")];
+pub const WANTS: [Want<'static>; 2] = [Want::all(POOL), Want::all(("", "Node"))];
 /// A folder of `oc adm must-gather`, and in it that of an image.
 pub const GATHERED: &str = "quay-io-release-sha256-1234";
 const CONFIGS: &str = "cluster-scoped-resources/machineconfiguration.openshift.io";
@@ -71,7 +71,7 @@ pub fn node(name: &str, version: u32) -> Value {
 }
 
 /// What is read, as kind and name, and what is told about the rest.
-pub fn told(reading: Reading) -> (Vec<String>, Vec<String>) {
+pub fn told(reading: Reading<'_>) -> (Vec<String>, Vec<String>) {
     let (mut titles, mut errors) = (Vec::new(), Vec::new());
     for document in reading {
         match document {
@@ -87,7 +87,7 @@ pub fn objects(paths: &[PathBuf]) -> (Vec<String>, Vec<String>) {
 }
 
 pub fn within(paths: &[PathBuf], limits: &Limits) -> (Vec<String>, Vec<String>) {
-    told(read_within(paths, Rule::Objects(&KINDS), limits))
+    told(read_within(paths, Rule::Objects(&WANTS), limits))
 }
 
 /// Bytes of an archive of a folder.

@@ -64,7 +64,9 @@ pub enum Uninstallable {
     NoImage(String),
 }
 
-fn known() -> Vec<&'static str> {
+/// Names of all extensions.
+#[must_use]
+pub fn known() -> Vec<&'static str> {
     EXTENSIONS.iter().map(|(name, _)| *name).collect()
 }
 

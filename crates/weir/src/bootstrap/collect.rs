@@ -34,7 +34,7 @@ pub(super) struct Collected {
 
 impl Collected {
     /// Sorts the manifests.
-    pub(super) fn of(reading: Reading) -> Result<Self> {
+    pub(super) fn of(reading: Reading<'_>) -> Result<Self> {
         let mut collected = Self::default();
         let mut pools: Vec<MachineConfigPool> = Vec::new();
         reading.each(|manifest| {

@@ -15,7 +15,7 @@ use weir_controllers::build::{
     pod,
 };
 use weir_images::{Images, manifest::Platform};
-use weir_manifests::Rule;
+use weir_manifests::{Rule, Want};
 use weir_rules::{
     build::{
         ready::{Ability, Ready, ready},
@@ -58,9 +58,9 @@ pub struct Build {
     images: ImageSource,
 }
 
-const OS_CONFIG: weir_manifests::Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineOSConfig");
-const CONFIG: weir_manifests::Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfig");
-const SECRET: weir_manifests::Kind<'static> = ("", "Secret");
+const OS_CONFIG: Want<'static> = Want::all((MACHINE_CONFIG_GROUP, "MachineOSConfig"));
+const CONFIG: Want<'static> = Want::all((MACHINE_CONFIG_GROUP, "MachineConfig"));
+const SECRET: Want<'static> = Want::all(("", "Secret"));
 /// Files of a rendered MachineConfig that say how images are pulled.
 const POLICY: &str = "/etc/containers/policy.json";
 const REGISTRIES: &str = "/etc/containers/registries.conf";

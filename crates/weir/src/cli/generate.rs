@@ -16,7 +16,7 @@ use weir_rules::world::generated::{Item, ReleaseTemplates};
 pub struct Generate {
     /// Files with manifests or lists, folders (read recursively) and archives of folders, such as a must-gather; `-` for
     /// standard input: a ControllerConfig, the Secret that it names, and other objects
-    #[arg(short = 'f', long = "filename", value_name = "FILE", required = true, num_args = 1..)]
+    #[arg(short = 'f', long = "filename", visible_alias = "from", value_name = "FILE", required = true, num_args = 1..)]
     files: Vec<PathBuf>,
     /// Folder with templates, laid out like /etc/mcc/templates in a release's image machine-config-operator
     #[arg(long, value_name = "DIR")]

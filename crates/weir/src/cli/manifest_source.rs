@@ -16,7 +16,7 @@ use weir_rules::world::World;
 pub struct ManifestSource {
     /// Files with manifests or lists, folders (read recursively) and archives of folders, such as a must-gather; `-` for
     /// standard input
-    #[arg(short = 'f', long = "filename", value_name = "FILE", required = true, num_args = 1..)]
+    #[arg(short = 'f', long = "filename", visible_alias = "from", value_name = "FILE", required = true, num_args = 1..)]
     pub files: Vec<PathBuf>,
     /// Distribution of the cluster, which decides about dropped streams
     #[arg(long, value_name = "NAME", value_parser = Profile::by_name)]

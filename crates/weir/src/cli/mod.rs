@@ -15,6 +15,7 @@ mod generate;
 mod get;
 mod image_source;
 pub mod kept_controller;
+mod lint;
 pub mod machine_config_osimagestream;
 mod machines;
 mod manifest_source;
@@ -70,6 +71,8 @@ pub enum Command {
     Payload(Payload),
     /// Print the MachineConfigs that pools get, from manifests
     Render(render::Render),
+    /// Check manifests as the API server, Ignition and the controllers would, for CI
+    Lint(lint::Lint),
     /// Print the MachineConfigs that a cluster generates, from manifests and a release's templates
     Generate(generate::Generate),
     /// Render what a cluster's first machines get, from the installer's manifests
@@ -184,6 +187,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Get(get) => get.run(),
         Command::Payload(payload) => payload.run(),
         Command::Render(render) => render.run(),
+        Command::Lint(lint) => lint.run(),
         Command::Generate(generate) => generate.run(),
         Command::Bootstrap(bootstrap) => bootstrap.run(),
         Command::Build(build) => build.run(),

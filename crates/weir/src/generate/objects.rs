@@ -9,7 +9,7 @@ use weir_api::{
     ImageTagMirrorSet, InternalReleaseImage, KubeletConfig, MachineConfigPool, NodeConfig,
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
-use weir_manifests::{Kind, Manifest, Rule};
+use weir_manifests::{Kind, Manifest, Rule, Want};
 use weir_rules::world::{Object, World};
 
 const CONTROLLER_CONFIG: Kind<'static> = (MACHINE_CONFIG_GROUP, "ControllerConfig");
@@ -67,12 +67,14 @@ fn of(kinds: &[(Kind<'static>, Take)], manifest: &Manifest) -> Result<Option<Obj
 /// # Errors
 /// All that could not be read; or there is no ControllerConfig, or a second one.
 pub fn of_files(paths: &[PathBuf]) -> Result<World> {
-    let kinds: Vec<Kind<'_>> =
-        SETTINGS.iter().chain(&OTHERS).map(|(kind, _)| *kind).chain([CONTROLLER_CONFIG]).collect();
+    let kinds = SETTINGS.iter().chain(&OTHERS).map(|(kind, _)| *kind).chain([CONTROLLER_CONFIG]);
+    let wants: Vec<Want<'_>> = kinds.map(Want::all).collect();
     let (mut world, mut configs) = (World::default(), Vec::<ControllerConfig>::new());
-    let read = weir_manifests::read(paths, Rule::Objects(&kinds));
+    let read = weir_manifests::read(paths, Rule::Objects(&wants));
     read.each(|manifest| {
         if (manifest.group(), manifest.kind()) == CONTROLLER_CONFIG {
+            // A newer version takes the place of the one before it.
+            configs.retain(|config| config.metadata.name.as_deref() != Some(manifest.name()));
             configs.push(manifest.read()?);
         }
         let found = setting(&manifest)?.or(of(&OTHERS, &manifest)?);

@@ -44,6 +44,10 @@ pub fn given(page: &str, shell: &mut Shell) -> Result<Option<Box<dyn Any>>> {
             let kubeconfig = shell.kubeconfig()?;
             shell.export("KUBECONFIG", &kubeconfig.display().to_string());
         }
+        "docs/user/lint.md" => {
+            shell.run("mkdir manifests")?;
+            shell.file("manifests/motd.yaml", &MOTD.replace("mode: 420", "mode: 444"))?;
+        }
         "docs/user/payload.md" => {
             let registry = registry(shell)?;
             shell.replace("127.0.0.1:5000", registry.host());

@@ -451,10 +451,12 @@ fn a_folder_that_may_not_be_read() -> Result<()> {
         let drop = ["--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-dac_override,-dac_read_search"];
         let program = env!("CARGO_BIN_EXE_weir");
         match std::fs::read_dir(&closed) {
-            Ok(_) => {
-                Command::new("setpriv").args(drop).arg(program).args(["render", "-o", "name", "-f", &place]).output()
-            }
-            Err(_) => Command::new(program).args(["render", "-o", "name", "-f", &place]).output(),
+            Ok(_) => Command::new("setpriv")
+                .args(drop)
+                .arg(program)
+                .args(["render", "-v", "-o", "name", "-f", &place])
+                .output(),
+            Err(_) => Command::new(program).args(["render", "-v", "-o", "name", "-f", &place]).output(),
         }
     };
     let refused = match render() {

@@ -1,0 +1,48 @@
+//! Which objects are wanted.
+
+use crate::{Kind, Manifest};
+use weir_api::kind::{MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS};
+
+/// Objects of a kind: all of them, or those with a label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Want<'a> {
+    /// Group and kind.
+    pub kind: Kind<'a>,
+    /// Key and value of the label they must have.
+    pub label: Option<(&'a str, &'a str)>,
+}
+
+impl<'a> Want<'a> {
+    /// All objects of a kind.
+    #[must_use]
+    pub const fn all(kind: Kind<'a>) -> Self {
+        Self { kind, label: None }
+    }
+
+    /// Those objects of a kind that have this label. Others are not even parsed.
+    #[must_use]
+    pub const fn labelled(kind: Kind<'a>, key: &'a str, value: &'a str) -> Self {
+        Self { kind, label: Some((key, value)) }
+    }
+
+    /// Whether an object of this kind with this text may be wanted: a label's value is written as it is.
+    fn may_be(&self, kind: Kind<'_>, text: &str) -> bool {
+        self.kind == kind && self.label.is_none_or(|(_, value)| text.contains(value))
+    }
+
+    fn is(&self, manifest: &Manifest) -> bool {
+        let labels = &manifest.object["metadata"]["labels"];
+        self.kind == (manifest.group(), manifest.kind()) && self.label.is_none_or(|(key, value)| labels[key] == value)
+    }
+}
+
+/// Whether an object of this kind with this text has to be parsed: it may be wanted, or its kind is a mistake to be told.
+pub(crate) fn may_be_wanted(wants: &[Want<'_>], kind: Kind<'_>, text: &str) -> bool {
+    let is_mistake = kind.0 == MACHINE_CONFIG_GROUP && !MACHINE_CONFIG_KINDS.contains(&kind.1);
+    wants.is_empty() || is_mistake || wants.iter().any(|want| want.may_be(kind, text))
+}
+
+/// Whether an object is wanted.
+pub(crate) fn is_wanted(wants: &[Want<'_>], manifest: &Manifest) -> bool {
+    wants.is_empty() || wants.iter().any(|want| want.is(manifest))
+}
