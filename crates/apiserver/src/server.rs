@@ -2,6 +2,7 @@
 
 use crate::{
     Error,
+    clock::{Clock, Ids},
     furnishing::furnish_all,
     identity::{User, admin},
     object::meta,
@@ -11,7 +12,7 @@ use crate::{
     state::State,
 };
 use serde_json::{Value, json};
-use std::path::PathBuf;
+use std::{path::PathBuf, sync::Arc};
 
 /// Namespaces that every cluster has.
 const FIRST_NAMESPACES: [&str; 4] = ["default", "kube-node-lease", "kube-public", "kube-system"];
@@ -39,6 +40,13 @@ impl ApiServer {
         furnish_all(&state, None);
         state.flush()?;
         Ok(Self { state, data_dir })
+    }
+
+    /// Another server that begins with the same objects, kept in memory. Kinds, policies and grants are not read again: that is most
+    /// of what a server costs.
+    #[must_use]
+    pub fn copy(&self, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        Self { state: self.state.copy(clock, ids), data_dir: None }
     }
 
     /// Registers CustomResourceDefinitions, or brings registered ones up to date.
@@ -74,5 +82,35 @@ impl ApiServer {
     /// Ends all watches. Requests are still answered.
     pub fn end_watches(&self) {
         self.state.end_watches();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        clock::{RandomIds, SystemClock},
+        registry::Resource,
+        served::Served as _,
+        store::Key,
+    };
+
+    #[test]
+    fn a_copy_begins_with_the_same_objects_and_goes_its_own_way() {
+        let first = ApiServer::new(Settings::default()).unwrap();
+        let namespaces: Arc<Resource> = first.state.namespaces.clone();
+        let create = |server: &ApiServer, name: &str| {
+            server.state.create(&namespaces, "", json!({"metadata": {"name": name}})).map(drop)
+        };
+        create(&first, "both").unwrap();
+        let copy = first.copy(Arc::new(SystemClock), Arc::new(RandomIds));
+        let has = |server: &ApiServer, name: &str| {
+            server.state.store().get(&namespaces.storage, &Key::new("", name)).is_some()
+        };
+        assert!(has(&copy, "both") && create(&copy, "both").is_err());
+        create(&copy, "copy").unwrap();
+        create(&first, "first").unwrap();
+        let all = |server: &ApiServer| ["both", "first", "copy"].map(|name| has(server, name));
+        assert_eq!((all(&first), all(&copy)), ([true, true, false], [true, false, true]));
     }
 }

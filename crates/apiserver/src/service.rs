@@ -21,6 +21,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+use tokio::sync::Semaphore;
 
 /// Handles requests on behalf of one user. Failures are responses too: the service itself never fails.
 #[derive(Clone, Debug)]
@@ -62,8 +63,8 @@ where
 const QUICK: usize = 16 << 10;
 
 /// Answers a request that may take long, on a thread where no other request waits behind it.
-async fn aside(state: &State, request: Request) -> http::Response<Body> {
-    let _turn = state.aside.acquire().await;
+async fn aside(state: &State, turns: &Semaphore, request: Request) -> http::Response<Body> {
+    let _turn = turns.acquire().await;
     let state = state.clone();
     let answer = tokio::task::spawn_blocking(move || route::answer(&state, &request)).await;
     answer.unwrap_or_else(|_| response::failure(&Failure::internal("the request could not be processed")))
@@ -84,8 +85,10 @@ where
     let reads = matches!(head.method, Method::GET | Method::HEAD);
     let state = &state.for_request();
     let answer = match whole(state, user, &head, body).await {
-        Ok((request, _share)) if request.body.len() > QUICK => aside(state, request).await,
-        Ok((request, _share)) => route::answer(state, &request),
+        Ok((request, _share)) => match &state.aside {
+            Some(turns) if request.body.len() > QUICK => aside(state, turns, request).await,
+            _ => route::answer(state, &request),
+        },
         Err(failure) => return response::failure(&failure),
     };
     if !reads && let Err(failure) = state.settled().await {

@@ -23,6 +23,9 @@ pub struct Settings {
     pub tokens: BTreeMap<String, User>,
     /// Who has the logs of pods; without one no pod has any.
     pub logs: Option<Arc<dyn PodLogs>>,
+    /// Whether requests with large bodies are processed on threads of their own, so that no other request waits behind them. Without, the
+    /// order of all requests is that in which the caller's own thread makes them.
+    pub threads: bool,
 }
 
 impl Default for Settings {
@@ -34,6 +37,7 @@ impl Default for Settings {
             authorization: Authorization::default(),
             tokens: BTreeMap::new(),
             logs: None,
+            threads: true,
         }
     }
 }

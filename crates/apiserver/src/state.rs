@@ -73,8 +73,8 @@ pub(crate) struct State {
     pub(crate) watches: Arc<Quota>,
     /// Bytes of bodies that are being read.
     pub(crate) bodies: Arc<Quota>,
-    /// Requests with large bodies that are being processed.
-    pub(crate) aside: Arc<Semaphore>,
+    /// Requests with large bodies that are being processed on threads of their own; `None` for no such threads.
+    pub(crate) aside: Option<Arc<Semaphore>>,
     /// Turns true when watches have to end.
     pub(crate) shutdown: watch::Receiver<bool>,
     stop: Arc<watch::Sender<bool>>,
@@ -118,12 +118,38 @@ impl State {
             namespaces,
             watches: Quota::new("open watches", MOST_WATCHES, MOST_WATCHES_OF_A_USER),
             bodies: Quota::new("request bytes in flight", MOST_BODIES, MOST_BODIES_OF_A_USER),
-            aside: Arc::new(Semaphore::new(MOST_ASIDE)),
+            aside: settings.threads.then(|| Arc::new(Semaphore::new(MOST_ASIDE))),
             shutdown,
             stop: Arc::new(stop),
         };
         state.reload();
         Ok(state)
+    }
+
+    /// The state of another server that begins with the same objects and keeps its own in memory.
+    pub(crate) fn copy(&self, clock: Arc<dyn Clock>, ids: Arc<dyn Ids>) -> Self {
+        let (stop, shutdown) = watch::channel(false);
+        let copy = Self {
+            store: Arc::new(self.store.copy()),
+            until: Arc::default(),
+            clock,
+            ids,
+            registry: Arc::new(RwLock::new(self.registry.read().clone())),
+            policies: Arc::new(RwLock::new(self.policies.read().clone())),
+            grants: Arc::new(RwLock::new(self.grants.read().clone())),
+            expiry: Arc::default(),
+            disruptions: Arc::default(),
+            definitions: Arc::default(),
+            authority: Arc::new(RwLock::new(self.authority.read().clone())),
+            watches: Quota::new("open watches", MOST_WATCHES, MOST_WATCHES_OF_A_USER),
+            bodies: Quota::new("request bytes in flight", MOST_BODIES, MOST_BODIES_OF_A_USER),
+            aside: self.aside.as_ref().map(|_| Arc::new(Semaphore::new(MOST_ASIDE))),
+            shutdown,
+            stop: Arc::new(stop),
+            ..self.clone()
+        };
+        copy.expiry.queue(&copy.store.read(), copy.now());
+        copy
     }
 
     /// A handle for one request.

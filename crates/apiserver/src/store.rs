@@ -255,6 +255,11 @@ impl Store {
         Ok(Self { served, head, turn: Mutex::new(()), journal })
     }
 
+    /// Another store with the same objects and the same history, in memory.
+    pub(crate) fn copy(&self) -> Self {
+        Self { served: Arc::new(RwLock::new(self.read().copy())), ..Self::default() }
+    }
+
     /// Waits until everything up to a version is on disk, if there is one, and served.
     ///
     /// # Errors

@@ -198,6 +198,7 @@ impl Agent<'_> {
         self.environment.hold(self.name).await;
         let mut drained = pin!(self.ask(DrainVerb::Drain, config, DRAIN_PATIENCE));
         let early = tokio::select! {
+            biased;
             there = &mut drained => Some(there),
             () = self.lifted(fault) => None,
         };

@@ -135,6 +135,7 @@ impl Fleet {
             }
             let [nodes, pools, configs, reports] = &mut changes;
             let first = tokio::select! {
+                biased;
                 _ = nodes.changed() => None,
                 _ = pools.changed() => None,
                 _ = configs.changed() => None,

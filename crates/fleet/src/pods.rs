@@ -76,6 +76,7 @@ pub(crate) async fn run(environment: &Environment, workers: usize) {
             }
         }
         tokio::select! {
+            biased;
             _ = changes.0.changed() => sleep(QUIET).await,
             _ = changes.1.changed() => sleep(QUIET).await,
             Some(key) = doing.next() => { busy.remove(&key); }

@@ -11,11 +11,11 @@ use crate::digest::{ByteStream, Digest};
 use crate::error::Fault;
 use bytes::Bytes;
 use flate2::read::MultiGzDecoder;
-use futures::{Stream, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _, future::ready, stream};
 use ruzstd::decoding::errors::{FrameDecoderError, ReadFrameHeaderError};
 use ruzstd::decoding::{BlockDecodingStrategy, FrameDecoder};
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufReader, Cursor, Read};
 use tar::{Archive, Entry, EntryType, PaxExtensions};
 use tokio_util::io::{StreamReader, SyncIoBridge};
 
@@ -27,6 +27,10 @@ const MAX_ENTRIES: u64 = 2_000_000;
 const MAX_EXTENSION: u64 = 1 << 20;
 /// Links followed before it is called a cycle. Each may read the layers again, so fewer than the 40 of Linux.
 const MAX_LINKS: usize = 10;
+
+/// A compressed layer up to this size is scanned by whoever asks, without a thread of its own, which would cost more: gzip unpacks it to
+/// 33 MB at most. Frames of zstd have no such bound.
+const SMALL: usize = 32 << 10;
 
 const WHITEOUT: &str = ".wh.";
 const OPAQUE: &str = ".wh..wh..opq";
@@ -167,6 +171,19 @@ impl Notes for Sought {
 }
 
 async fn scan_stream<N: Notes>(chunks: ByteStream, mut notes: N, digest: &Digest) -> Result<N, Fault> {
+    let mut chunks = chunks.fuse();
+    let (mut start, mut whole) = (Vec::new(), false);
+    while start.len() <= SMALL && !whole {
+        match chunks.try_next().await? {
+            Some(chunk) => start.extend_from_slice(&chunk),
+            None => whole = true,
+        }
+    }
+    if whole && !is_zstd(&start) {
+        let scanned = scan(&mut Cursor::new(start), &mut notes).map(|()| notes);
+        return scanned.map_err(|error| Fault::content(format!("layer {digest}"), error));
+    }
+    let chunks = stream::once(ready(Ok(Bytes::from(start)))).chain(chunks);
     // The reader below sees I/O errors; the fault itself is kept here.
     let (tell, told) = std::sync::mpsc::channel();
     let chunks = chunks.map_err(move |fault| {
@@ -198,11 +215,15 @@ fn scan(compressed: &mut (impl io::BufRead + Send), notes: &mut impl Notes) -> i
     let magic = peek(compressed)?;
     if magic.starts_with(&GZIP) {
         scan_tar(MultiGzDecoder::new(compressed), notes)
-    } else if magic.starts_with(&ZSTD) || magic.get(1..).is_some_and(|rest| rest == ZSTD_SKIPPABLE) {
+    } else if is_zstd(&magic) {
         scan_tar(Frames { source: compressed, frame: None }, notes)
     } else {
         scan_tar(compressed, notes)
     }
+}
+
+fn is_zstd(start: &[u8]) -> bool {
+    start.starts_with(&ZSTD) || start.get(1..ZSTD.len()).is_some_and(|rest| rest == ZSTD_SKIPPABLE)
 }
 
 /// The first four bytes, or fewer.

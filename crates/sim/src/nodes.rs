@@ -20,6 +20,12 @@ impl Default for Nodes {
 }
 
 impl Nodes {
+    /// These pools, each with so many nodes.
+    #[must_use]
+    pub fn of_pools(pools: Vec<(String, u32)>) -> Self {
+        Self(pools)
+    }
+
     /// Pools and counts.
     pub fn pools(&self) -> impl Iterator<Item = (&str, u32)> {
         self.0.iter().map(|(pool, count)| (pool.as_str(), *count))

@@ -5,7 +5,6 @@
 //! | [`script`] | the format of a story |
 //! | `cluster` | the API server, the controllers and the fleet, and actions on them |
 //! | `cut` | a client that is cut off mid-work |
-//! | `history` | everything that happens to the cluster's objects |
 //! | `expect` | whether an expectation of a story holds |
 //! | `images` | the registry of a story in which images are built |
 //! | `judge` | what must hold at every moment of every story |
@@ -14,15 +13,14 @@
 mod cluster;
 mod cut;
 mod expect;
-mod history;
 mod images;
-mod judge;
+pub(crate) mod judge;
 pub mod script;
 mod timeline;
 
+use crate::history::History;
 use anyhow::{Context as _, Result, bail};
 use cluster::Cluster;
-use history::History;
 pub use script::Builders;
 use script::{Expectation, Script, Step};
 use serde_json::Value;

@@ -6,7 +6,6 @@
 //! | [`program`] | the program under test as a process |
 //! | [`history`] | records everything that happens to the nodes of a cluster |
 //! | [`http`] | a scripted HTTP server that can break off, delay and forward |
-//! | [`trouble`] | injects faults between a client and the API server |
 //! | [`buildah`] | what tests need that build images with it |
 //! | [`registry`] | Debian's `docker-registry`, with TLS and users |
 //! | [`certificates`] | a CA, and its certificates |
@@ -18,11 +17,9 @@ pub mod http;
 pub mod kubectl;
 pub mod program;
 pub mod registry;
-pub mod trouble;
 
 pub use certificates::Authority;
 pub use history::{History, Recorder};
 pub use kubectl::{Kubectl, client};
 pub use program::Program;
 pub use registry::{Options, Registry};
-pub use trouble::{Trouble, Troubled};

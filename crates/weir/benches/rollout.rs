@@ -32,7 +32,8 @@ use weir_controllers::{Build, Cluster, Context, cluster::Watcher, drain, nodes, 
 use weir_distro::Profile;
 use weir_fleet::{Faults, Fleet, Machine, Workload};
 use weir_kubeio::{Clock, drive, wait::until};
-use weir_testkit::{Program, Trouble, Troubled, client};
+use weir_sim::{Trouble, Troubled};
+use weir_testkit::{Program, client};
 
 /// Nodes of the run in which requests are counted.
 const COUNTED: u32 = 200;

@@ -42,6 +42,8 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
+    /// Give the controllers one defect after another, and print after how many simulated lives each was found
+    Mutants,
     /// Run a benchmark and print its figures
     Bench {
         /// Which one
@@ -68,6 +70,11 @@ fn run(task: Task) -> Result<()> {
             cargo(&root, &["build", "--quiet", "--package", "weir"])?;
             generate::run(&root, check)
         }
+        // Without `--ignored` only a few of them are looked for, as in every run of the tests.
+        Task::Mutants => cargo(
+            &root,
+            &["test", "--release", "--package", "weir-sim", "--test", "mutants", "--", "--ignored", "--nocapture"],
+        ),
         Task::Bench { name } => bench::run(&root, name),
     }
 }

@@ -67,7 +67,7 @@ impl Controller {
         loop {
             let other_way = select_all(ways.iter_mut().map(|way| Box::pin(way.changed())));
             tokio::select! {
-                found = &mut reading => return Some(found),
+                biased;
                 (Ok(()), ..) = other_way => {
                     if self.access.images().is_ok_and(|now| !now.is(images)) {
                         return None;
@@ -80,6 +80,7 @@ impl Controller {
                         return None;
                     }
                 }
+                found = &mut reading => return Some(found),
                 () = &mut soon, if !told => {
                     told = true;
                     self.report_delay(release).await;

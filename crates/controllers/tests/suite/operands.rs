@@ -20,7 +20,7 @@ use weir_apiserver::{ApiServer, Service, Settings, User};
 use weir_controllers::{Build, Cluster, Context, operator::Operator};
 use weir_distro::Profile;
 use weir_kubeio::Clock;
-use weir_testkit::{Trouble, Troubled};
+use weir_sim::{Trouble, Troubled};
 
 const OWN: &str = "openshift-machine-config-operator";
 const CONFIG: &str = "openshift-config";

@@ -28,7 +28,8 @@ use weir_distro::Profile;
 use weir_fleet::{Faults, Fleet, Machine, Workload};
 use weir_kubeio::{Clock, drive};
 use weir_rules::{rollout::is_tainted, view::NodeView};
-use weir_testkit::{History, Recorder, Trouble, Troubled};
+use weir_sim::{Trouble, Troubled};
+use weir_testkit::{History, Recorder};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
 const NAMESPACE: &str = "openshift-machine-config-operator";

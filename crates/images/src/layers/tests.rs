@@ -1,6 +1,5 @@
 use super::*;
 use flate2::{Compression, write::GzEncoder};
-use futures::StreamExt as _;
 use std::io::Write as _;
 
 const PATH: &str = "/release-manifests/image-references";

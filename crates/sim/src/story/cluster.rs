@@ -376,7 +376,7 @@ impl Cluster {
     }
 
     /// The final state without times, identities and addresses: two runs with the same outcome are equal.
-    pub(super) fn state(&self, seen: &super::history::Seen) -> Value {
+    pub(super) fn state(&self, seen: &crate::history::Seen) -> Value {
         let kinds = ["OSImageStream", "MachineConfigPool", "MachineConfig", "Node"];
         let mut state: Value = seen
             .now

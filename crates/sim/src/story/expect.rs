@@ -1,10 +1,10 @@
 //! Whether an expectation of a story holds, and if not, what was found.
 
 use super::{
-    history::Seen,
     judge::annotation,
     script::{Condition, Event, Expectation, Pool, Streams},
 };
+use crate::history::Seen;
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt::Write as _};
 use weir_api::MachineConfigPool;

@@ -11,15 +11,13 @@
 //!    was not built is told with configurations that name it alone.
 //! 6. No image is deleted from the registry that a node runs or is to run.
 
-use super::{
-    history::{Change, Key},
-    images::{Built, needs},
-};
+use super::images::{Built, needs};
+use crate::history::{Change, Key};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 
-const PREFIX: &str = "machineconfiguration.openshift.io/";
-const ROLE: &str = "node-role.kubernetes.io/";
+pub(crate) const PREFIX: &str = "machineconfiguration.openshift.io/";
+pub(crate) const ROLE: &str = "node-role.kubernetes.io/";
 const POOL: &str = "MachineConfigPool";
 /// How the MachineConfig begins with which an installer pins the image of a pool.
 const PINNING: &str = "10-prebuiltimage-osimageurl-";
@@ -203,7 +201,7 @@ impl Judge {
     }
 }
 
-pub(super) fn annotation<'a>(node: &'a Value, key: &str) -> Option<&'a str> {
+pub(crate) fn annotation<'a>(node: &'a Value, key: &str) -> Option<&'a str> {
     node["metadata"]["annotations"][format!("{PREFIX}{key}")].as_str()
 }
 
@@ -216,7 +214,7 @@ fn is_down(node: &Value) -> bool {
 }
 
 /// `maxUnavailable` as its documentation says: a number, or a percentage of the nodes rounded down, at least 1.
-fn allowed(max: &Value, nodes: usize) -> usize {
+pub(crate) fn allowed(max: &Value, nodes: usize) -> usize {
     let percent = max.as_str().and_then(|text| text.strip_suffix('%')?.parse::<usize>().ok());
     let number = max.as_u64().and_then(|n| usize::try_from(n).ok());
     number.or(percent.map(|p| p * nodes / 100)).unwrap_or(1).max(1)
@@ -228,7 +226,7 @@ mod tests {
     use serde_json::json;
 
     fn change(version: u64, kind: &'static str, name: &str, after: Value) -> Change {
-        Change { key: (kind, name.to_owned()), version, after: Some(after) }
+        Change { key: (kind, name.to_owned()), version, at: tokio::time::Instant::now(), after: Some(after) }
     }
 
     fn pool(target: &str, paused: bool) -> Value {

@@ -1,6 +1,7 @@
 //! A story as text: the actions, what followed, what held.
 
-use super::{expect::about, history::History};
+use super::expect::about;
+use crate::history::History;
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt};
 use tokio::time::Instant;

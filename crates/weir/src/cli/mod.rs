@@ -24,6 +24,7 @@ mod payload;
 mod plan;
 mod render;
 pub mod run;
+mod sim;
 mod status;
 mod subject;
 mod switch;
@@ -90,6 +91,8 @@ pub enum Command {
     Switch(switch::Switch),
     /// Explain why something is the way it is
     Explain(Explain),
+    /// Live the lives of made-up clusters, and judge every moment of them
+    Sim(sim::Sim),
     /// Show what differs between two configurations of machines
     Diff(diff::Diff),
     /// Write a configuration's files and units as they land on disk
@@ -196,6 +199,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Plan(plan) => plan.run(),
         Command::Switch(switch) => switch.run(),
         Command::Explain(explain) => explain.run(),
+        Command::Sim(sim) => sim.run(),
         Command::Diff(diff) => diff.run(),
         Command::Extract(extract) => extract.run(),
         Command::Crds(crds) => crds.run(),

@@ -19,6 +19,7 @@ mod render;
 mod render_refused;
 mod run;
 mod settings;
+mod sim;
 mod story;
 mod switch;
 mod three_processes;

@@ -1,5 +1,7 @@
 //! Injects faults between a client and the API server, as a layer in front of it.
 
+use crate::Chance;
+
 use bytes::Bytes;
 use futures::{StreamExt as _, future::BoxFuture};
 use http::{Method, Request, Response, StatusCode, header};
@@ -14,8 +16,12 @@ use std::{
     io,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
-use tokio::sync::{Notify, watch};
+use tokio::{
+    sync::{Notify, watch},
+    time::sleep,
+};
 use tower::Service;
 
 /// Body of an answer.
@@ -44,9 +50,65 @@ struct Now {
     last_write: Option<u64>,
     writes: u64,
     requests: BTreeMap<String, u64>,
+    pace: Option<Pace>,
+    /// How many times each request was made.
+    made: BTreeMap<String, u64>,
+}
+
+/// How slow the way to the server and back is, and how many requests are lost on it.
+#[derive(Clone, Debug)]
+pub struct Pace {
+    /// What decides. Each request has numbers of its own, so that those of others do not depend on which of them came first.
+    pub seed: u64,
+    /// Longest time of a request on its way, and of its answer.
+    pub request: Duration,
+    /// Longest time that an event of a watch takes to arrive.
+    pub event: Duration,
+    /// One of so many requests is lost: half of these on their way to the server, the others with their answer. 0 for none.
+    pub lost: u64,
+}
+
+/// How one request fares on its way.
+#[derive(Clone, Copy, Debug, Default)]
+struct Way {
+    there: Duration,
+    back: Duration,
+    /// Whether it is lost before the server has it, or its answer is.
+    lost: Option<bool>,
 }
 
 impl Trouble {
+    /// From now on requests and events travel like this.
+    pub fn pace(&self, pace: Pace) {
+        self.now().pace = Some(pace);
+    }
+
+    /// Changes how slow events are, and how many requests are lost, where requests travel at all.
+    pub fn worsen(&self, event: Duration, lost: u64) {
+        if let Some(pace) = &mut self.now().pace {
+            (pace.event, pace.lost) = (event, lost);
+        }
+    }
+
+    /// How a request fares, and what decides about the events of its answer.
+    fn way<B>(&self, request: &Request<B>) -> (Way, Chance) {
+        let mut now = self.now();
+        let Some(Pace { seed, request: longest, lost, .. }) = now.pace.clone() else {
+            return (Way::default(), Chance::new(0));
+        };
+        let what = format!("{} {}", request.method(), request.uri().path());
+        let made = now.made.entry(what.clone()).or_default();
+        *made += 1;
+        let mut chance = Chance::for_purpose(seed, &format!("{what} {made}"));
+        let lost = (lost > 0 && chance.one_in(lost)).then(|| chance.one_in(2));
+        (Way { there: chance.up_to(longest), back: chance.up_to(longest), lost }, chance)
+    }
+
+    /// Longest time of an event on its way.
+    fn latest(&self) -> Duration {
+        self.now().pace.as_ref().map_or(Duration::ZERO, |pace| pace.event)
+    }
+
     fn now(&self) -> MutexGuard<'_, Now> {
         self.shared.now.lock()
     }
@@ -180,9 +242,10 @@ fn described<B>(request: &Request<B>) -> String {
 
 impl<S, Q, B> Service<Request<Q>> for Troubled<S>
 where
-    S: Service<Request<Q>, Response = Response<B>>,
+    S: Service<Request<Q>, Response = Response<B>> + Clone + Send + 'static,
     S::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S::Future: Send + 'static,
+    Q: Send + 'static,
     B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
     type Response = Answer;
@@ -214,14 +277,38 @@ where
                 })
             }
             Fate::Pass => {
-                let answer = self.inner.call(request);
+                let ((way, chance), trouble) = (self.trouble.way(&request), self.trouble.clone());
+                // The one that said that it is ready is called, the copy next time.
+                let next = self.inner.clone();
+                let mut inner = std::mem::replace(&mut self.inner, next);
                 Box::pin(async move {
-                    let answer = answer.await.map_err(Into::into)?;
-                    Ok(answer.map(|body| if watches { breaking(body, breaks) } else { body.boxed_unsync() }))
+                    pause(way.there).await;
+                    if way.lost == Some(true) {
+                        return Err(lost());
+                    }
+                    let answer = inner.call(request).await.map_err(Into::into)?;
+                    pause(way.back).await;
+                    if way.lost == Some(false) {
+                        return Err(lost());
+                    }
+                    Ok(answer.map(
+                        |body| if watches { breaking(body, breaks, trouble, chance) } else { body.boxed_unsync() },
+                    ))
                 })
             }
         }
     }
+}
+
+/// Nobody waits for no time: a timer would round it up.
+async fn pause(time: Duration) {
+    if !time.is_zero() {
+        sleep(time).await;
+    }
+}
+
+fn lost() -> Box<dyn std::error::Error + Send + Sync> {
+    io::Error::new(io::ErrorKind::ConnectionReset, "connection reset").into()
 }
 
 fn refusal(code: StatusCode) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
@@ -234,8 +321,13 @@ fn refusal(code: StatusCode) -> Result<Answer, Box<dyn std::error::Error + Send 
     Ok(answer.header(header::RETRY_AFTER, 1).body(Full::from(body.to_string()).boxed_unsync())?)
 }
 
-/// A body that ends when the watches should break off.
-fn breaking<B>(body: B, mut breaks: watch::Receiver<u64>) -> UnsyncBoxBody<Bytes, Infallible>
+/// A body that ends when the watches should break off, and whose events are under way for a while.
+fn breaking<B>(
+    body: B,
+    mut breaks: watch::Receiver<u64>,
+    trouble: Trouble,
+    mut chance: Chance,
+) -> UnsyncBoxBody<Bytes, Infallible>
 where
     B: Body<Data = Bytes, Error = Infallible> + Send + 'static,
 {
@@ -245,7 +337,14 @@ where
             pending::<()>().await;
         }
     };
-    let frames = body.into_data_stream().map(|data| data.map(Frame::data)).take_until(Box::pin(end));
+    let events = body.into_data_stream().then(move |data| {
+        let time = chance.up_to(trouble.latest());
+        async move {
+            pause(time).await;
+            data.map(Frame::data)
+        }
+    });
+    let frames = events.take_until(Box::pin(end));
     StreamBody::new(frames).boxed_unsync()
 }
 

@@ -29,30 +29,31 @@ const KINDS: [(&str, &str); 10] = [
 ];
 
 /// An object by kind and name.
-pub(super) type Key = (&'static str, String);
+pub(crate) type Key = (&'static str, String);
 
 /// An object after it changed; absent when it was deleted.
 #[derive(Clone, Debug)]
-pub(super) struct Change {
-    pub(super) key: Key,
-    pub(super) version: u64,
-    pub(super) after: Option<Value>,
+pub(crate) struct Change {
+    pub(crate) key: Key,
+    pub(crate) version: u64,
+    pub(crate) at: Instant,
+    pub(crate) after: Option<Value>,
 }
 
 /// All current objects, and every change since the beginning.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
-    pub(super) now: BTreeMap<Key, Value>,
-    pub(super) changes: Vec<Change>,
+pub(crate) struct Seen {
+    pub(crate) now: BTreeMap<Key, Value>,
+    pub(crate) changes: Vec<Change>,
     /// When the last change came.
-    pub(super) last: Option<Instant>,
+    pub(crate) last: Option<Instant>,
     /// Why a watch has a gap, which no story may have.
-    pub(super) gap: Option<String>,
+    pub(crate) gap: Option<String>,
 }
 
 /// The recorded changes of the watched objects.
 #[derive(Debug)]
-pub(super) struct History {
+pub(crate) struct History {
     seen: Arc<Mutex<Seen>>,
     news: watch::Receiver<u64>,
     _watches: JoinSet<()>,
@@ -60,7 +61,7 @@ pub(super) struct History {
 
 impl History {
     /// Starts with all existing objects.
-    pub(super) async fn start(client: &Client) -> Result<Self> {
+    pub(crate) async fn start(client: &Client) -> Result<Self> {
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let (sender, news) = watch::channel(0);
         let mut watches = JoinSet::new();
@@ -84,12 +85,12 @@ impl History {
     }
 
     /// Runs a function on it.
-    pub(super) fn look(&self) -> MutexGuard<'_, Seen> {
+    pub(crate) fn look(&self) -> MutexGuard<'_, Seen> {
         lock(&self.seen)
     }
 
     /// A receiver that is notified of every change.
-    pub(super) fn news(&self) -> watch::Receiver<u64> {
+    pub(crate) fn news(&self) -> watch::Receiver<u64> {
         self.news.clone()
     }
 }
@@ -132,17 +133,18 @@ impl Seen {
             Some(value) => _ = self.now.insert(key.clone(), value.clone()),
             None => _ = self.now.remove(&key),
         }
-        self.changes.push(Change { key, version, after });
-        self.last = Some(Instant::now());
+        let at = Instant::now();
+        self.changes.push(Change { key, version, at, after });
+        self.last = Some(at);
     }
 
     /// The object; null when it does not exist.
-    pub(super) fn get(&self, kind: &'static str, name: &str) -> &Value {
+    pub(crate) fn get(&self, kind: &'static str, name: &str) -> &Value {
         self.now.get(&(kind, name.to_owned())).unwrap_or(&Value::Null)
     }
 
     /// All objects of a kind, with their names.
-    pub(super) fn all(&self, kind: &str) -> impl Iterator<Item = (&str, &Value)> {
+    pub(crate) fn all(&self, kind: &str) -> impl Iterator<Item = (&str, &Value)> {
         self.now.iter().filter(move |((of, _), _)| *of == kind).map(|((_, name), value)| (name.as_str(), value))
     }
 }

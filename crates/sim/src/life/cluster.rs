@@ -1,0 +1,387 @@
+//! The cluster of a life: API server, processes and machines, on one thread.
+
+use super::{
+    prepared::{BEGINNING, Distribution, Door, Prepared},
+    script::{Fault, Intent, LATEST},
+    stage::{Running, Stage},
+    world::World,
+};
+use crate::{
+    Chance, Trouble, Troubled,
+    trouble::Pace,
+    write::{apply, merge, place},
+};
+use anyhow::{Context as _, Result};
+use k8s_openapi::api::core::v1::Node;
+use kube::{
+    Api, Client,
+    api::{DeleteParams, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use weir_api::{
+    ClusterVersion, FeatureGate, MachineConfigPool,
+    keys::{
+        gates::{OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION},
+        names::{CLUSTER, VERSION},
+    },
+    kind::MACHINE_CONFIG_GROUP,
+};
+use weir_apiserver::ApiServer;
+use weir_controllers::{Access, Build, Context, cluster::Watcher, operator::Operator};
+use weir_fleet::{Faults, Fleet, Machine, faults::LIFT};
+use weir_images::Release;
+use weir_kubeio::{Clock, drive};
+use weir_rules::{
+    objects::seed::{Facts, Seed, Shape, objects},
+    view::Annotations,
+};
+
+/// Annotation of nodes that somebody cordoned by hand.
+pub(super) const BY_HAND: &str = "sim.weir/cordoned-by-hand";
+/// One of so many requests is lost while the way to the API server is bad.
+const LOST: u64 = 8;
+/// How long processes stay away that were killed at a write.
+const AWAY: Duration = Duration::from_secs(5);
+
+/// The cluster.
+pub(super) struct Cluster<'a> {
+    seed: u64,
+    world: &'a World,
+    shared: &'a Distribution,
+    door: Door,
+    stage: Stage,
+    server: ApiServer,
+    /// For what users do; it is never in trouble.
+    client: Client,
+    clock: Clock,
+    desired: usize,
+    gates: BTreeMap<String, bool>,
+    processes: Vec<Running>,
+    fleet: Option<Running>,
+    /// Between the processes and the API server.
+    pub(super) trouble: Trouble,
+}
+
+impl<'a> Cluster<'a> {
+    /// A cluster as an installation leaves it, with nothing running yet.
+    pub(super) async fn new(seed: u64, world: &'a World, prepared: &'a Prepared, stage: Stage) -> Result<Self> {
+        let shared = prepared.distribution(world.profile)?;
+        let clock = Clock::starting_at(BEGINNING);
+        let server = prepared.server(seed, clock.clone());
+        let client = Client::new(server.service(), "default");
+        let trouble = Trouble::default();
+        trouble.pace(Pace {
+            seed: Chance::for_purpose(seed, "way").draw(),
+            request: world.request,
+            event: world.event,
+            lost: 0,
+        });
+        let (desired, gates) = (world.release, BTreeMap::new());
+        let (processes, fleet) = (Vec::new(), None);
+        let mut cluster = Self {
+            seed,
+            world,
+            shared,
+            door: prepared.door.clone(),
+            stage,
+            server,
+            client,
+            clock,
+            desired,
+            gates,
+            processes,
+            fleet,
+            trouble,
+        };
+        let first = cluster.release()?.version.clone();
+        cluster.gates.insert(first, true);
+        for seed in cluster.seeds().await? {
+            apply(&cluster.client, &seed).await?;
+        }
+        cluster.write_gates().await?;
+        for (pool, most) in &world.unavailable {
+            cluster.pool(pool, json!({ "maxUnavailable": most })).await?;
+        }
+        Ok(cluster)
+    }
+
+    pub(super) fn client(&self) -> &Client {
+        &self.client
+    }
+
+    fn release(&self) -> Result<&'a Release> {
+        self.shared.releases.get(self.desired).context("there is no such release")
+    }
+
+    /// Starts processes and machines.
+    pub(super) fn run(&mut self) -> Result<()> {
+        self.start()?;
+        let names = self.shared.names.clone();
+        let settings = weir_fleet::Settings {
+            step: self.world.step,
+            seed: self.seed,
+            os: Arc::new(move |image: &str| names.get(image).cloned().unwrap_or_else(|| image.to_owned())),
+            drains: true,
+            faults: Faults::new(self.world.faults.clone())?,
+            workload: None,
+        };
+        let machines = self.world.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
+        let fleet = Fleet::new(self.client.clone(), self.clock.clone(), settings, machines);
+        self.fleet = Some(self.stage.spawn(fleet.run()));
+        Ok(())
+    }
+
+    /// Starts the processes of the desired release, unless they run.
+    fn start(&mut self) -> Result<()> {
+        if !self.processes.is_empty() {
+            return Ok(());
+        }
+        let operator = self.context()?;
+        let controller = if self.world.two_processes { self.context()? } else { operator.clone() };
+        let watched = |context: &Context, watchers: &'static [Watcher]| -> Vec<Running> {
+            let fill = |watcher: &'static Watcher| {
+                let (watches, client) = (context.cluster.watches.clone(), context.client.clone());
+                self.stage.spawn(async move { watches.fill(&client, std::slice::from_ref(watcher)).await })
+            };
+            watchers.iter().map(fill).collect()
+        };
+        let mut all = watched(&controller, Watcher::EVERYBODY);
+        all.extend(watched(&controller, Watcher::CONTROLLER));
+        if self.world.two_processes {
+            all.extend(watched(&operator, Watcher::EVERYBODY));
+        }
+        let access = Access::new(&controller.cluster, self.shared.images.clone());
+        for one in weir_controllers::controllers(&controller, &access, None) {
+            let cluster = controller.cluster.clone();
+            all.push(self.stage.spawn(async move {
+                cluster.synced().await;
+                drive(&*one).await;
+            }));
+        }
+        let operator = Operator::new(operator);
+        all.push(self.stage.spawn(async move { operator.run().await }));
+        self.processes = all;
+        Ok(())
+    }
+
+    /// Kills the processes. What they asked for and was not answered may have been done or not.
+    pub(super) fn kill(&mut self) {
+        self.processes.clear();
+        self.trouble.stop_after(None);
+    }
+
+    fn context(&self) -> Result<Context> {
+        let service = self.door.open(self.server.service());
+        Ok(Context {
+            client: Client::new(Troubled::new(service, self.trouble.clone()), "default"),
+            cluster: weir_controllers::Cluster::default(),
+            clock: self.clock.clone(),
+            profile: self.world.profile,
+            build: Arc::new(self.build()?),
+            settle: self.world.settle,
+            generating: Default::default(),
+        })
+    }
+
+    /// Every release has its own build.
+    fn build(&self) -> Result<Build> {
+        let (own, version) = (Build::ours(), self.release()?.version.clone());
+        Ok(Build { hash: format!("{}-{version}", own.hash), release: Some(version), ..own })
+    }
+
+    /// Lets something go wrong, or end; returns when processes start again, if they have to.
+    pub(super) fn fault(&mut self, fault: &Fault) -> Result<Option<Duration>> {
+        match fault {
+            Fault::Down(down) => self.trouble.down(*down),
+            Fault::Conflicts(on) => self.trouble.conflicts(*on),
+            Fault::Late(true) => self.trouble.worsen(LATEST, LOST),
+            Fault::Late(false) => self.trouble.worsen(self.world.event, 0),
+            Fault::Refuse(requests) => self.trouble.refuse(*requests),
+            Fault::Cut => self.trouble.break_watches(),
+            Fault::KillAtWrite(writes) => self.trouble.stop_after(Some(*writes)),
+            Fault::Start => self.start()?,
+            Fault::Kill(away) => {
+                self.kill();
+                return Ok(Some(*away));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The processes are at their last write: they are killed; returns when others start.
+    pub(super) fn stopped(&mut self) -> Duration {
+        self.kill();
+        AWAY
+    }
+
+    /// Does what somebody wants.
+    pub(super) async fn act(&mut self, intent: &Intent) -> Result<()> {
+        match intent {
+            Intent::Stream { pool, name } => {
+                let stream = name.as_ref().map(|name| json!({ "name": name }));
+                self.pool(pool, json!({ "osImageStream": stream })).await
+            }
+            Intent::Default(stream) => {
+                let object = ours("OSImageStream", CLUSTER, &json!({ "defaultStream": stream }));
+                self.change(&object).await
+            }
+            Intent::Config { role, number, revision, good } => {
+                merge(&self.client, &config(role, *number, *revision, *good)).await
+            }
+            Intent::NoConfig { role, number } => self.delete(&config(role, *number, 0, true)).await,
+            Intent::Pause { pool, paused } => self.pool(pool, json!({ "paused": paused })).await,
+            Intent::Unavailable { pool, most } => self.pool(pool, json!({ "maxUnavailable": most })).await,
+            Intent::Release(release) => self.update(*release).await,
+            Intent::Gate(on) => {
+                self.gates.values_mut().for_each(|gate| *gate = *on);
+                self.write_gates().await
+            }
+            Intent::Cordon { node, on } => self.cordon(node, *on).await,
+            Intent::Replace { node } => {
+                self.delete(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})).await
+            }
+        }
+    }
+
+    /// Merges a manifest into an object, if it exists. Whoever is refused leaves it at that.
+    async fn change(&self, object: &Value) -> Result<()> {
+        let api = place(&self.client, object);
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        match api.patch(name, &PatchParams::default(), &Patch::Merge(object)).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if [403, 404, 422].contains(&status.code) => Ok(()),
+            Err(error) => Err(error).context("a user's change"),
+        }
+    }
+
+    async fn delete(&self, object: &Value) -> Result<()> {
+        let name = object["metadata"]["name"].as_str().unwrap_or_default();
+        match place(&self.client, object).delete(name, &DeleteParams::default()).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(error) => Err(error).context("a user's deletion"),
+        }
+    }
+
+    async fn pool(&self, name: &str, spec: Value) -> Result<()> {
+        self.change(&ours("MachineConfigPool", name, &spec)).await
+    }
+
+    async fn cordon(&self, node: &str, on: bool) -> Result<()> {
+        let mark = on.then_some("");
+        self.change(&json!({
+            "apiVersion": "v1", "kind": "Node",
+            "metadata": {"name": node, "annotations": {BY_HAND: mark}},
+            "spec": {"unschedulable": on.then_some(true)},
+        }))
+        .await
+    }
+
+    async fn update(&mut self, release: usize) -> Result<()> {
+        let on = self.gates.values().next_back().copied().unwrap_or(true);
+        self.desired = release;
+        self.gates.insert(self.release()?.version.clone(), on);
+        self.write_gates().await?;
+        let seeds = self.seeds().await?;
+        let of = |kind: &'static str| seeds.iter().filter(move |seed| seed.object["kind"] == kind);
+        for seed in of("ClusterVersion") {
+            apply(&self.client, seed).await?;
+        }
+        self.kill();
+        for seed in of("ControllerConfig") {
+            apply(&self.client, seed).await?;
+        }
+        self.start()
+    }
+
+    /// The objects of a cluster that runs the desired release.
+    async fn seeds(&self) -> Result<Vec<Seed>> {
+        let versions: Api<ClusterVersion> = Api::all(self.client.clone());
+        let before = versions.get_opt(VERSION).await.context("reading ClusterVersion")?;
+        let release = self.release()?;
+        Ok(objects(&Facts {
+            version: &release.version,
+            image: &release.image,
+            images: &release.by_tag(),
+            profile: self.world.profile,
+            build: &self.build()?,
+            shape: &Shape::from(&self.world.nodes),
+            before: before.as_ref(),
+            gates: None,
+            now: self.clock.now(),
+        }))
+    }
+
+    async fn write_gates(&self) -> Result<()> {
+        let list = |(version, on): (&String, &bool)| {
+            let [gate, other] = [OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION].map(|gate| json!({ "name": gate }));
+            let (enabled, disabled) = if *on { (vec![gate, other], Vec::new()) } else { (vec![other], vec![gate]) };
+            json!({"version": version, "enabled": enabled, "disabled": disabled})
+        };
+        let lists: Vec<Value> = self.gates.iter().map(list).collect();
+        let api: Api<FeatureGate> = Api::all(self.client.clone());
+        let patch = Patch::Merge(json!({"status": {"featureGates": lists}}));
+        api.patch_status(CLUSTER, &PatchParams::default(), &patch).await.context("writing the gates")?;
+        Ok(())
+    }
+
+    /// Ends what can be ended: faults, pauses, cordons by hand, configurations that cannot be rendered.
+    pub(super) async fn heal(&mut self) -> Result<()> {
+        for over in [Fault::Down(false), Fault::Conflicts(false), Fault::Late(false), Fault::Refuse(0)] {
+            self.fault(&over)?;
+        }
+        self.trouble.stop_after(None);
+        self.start()?;
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        for node in nodes.list(&Default::default()).await.context("listing nodes")? {
+            let name = node.metadata.name.clone().unwrap_or_default();
+            if Annotations::of(&node.metadata).has(BY_HAND) {
+                self.cordon(&name, false).await?;
+            }
+            let lift = json!({"metadata": {"annotations": {LIFT: ""}}});
+            nodes.patch(&name, &PatchParams::default(), &Patch::Merge(lift)).await.context("lifting faults")?;
+        }
+        let pools: Api<MachineConfigPool> = Api::all(self.client.clone());
+        for pool in pools.list(&Default::default()).await.context("listing pools")? {
+            let name = pool.metadata.name.clone().unwrap_or_default();
+            if pool.spec.paused == Some(true) {
+                self.pool(&name, json!({"paused": false})).await?;
+            }
+            for number in 0..2 {
+                self.mend(&name, number).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a configuration that cannot be rendered.
+    async fn mend(&self, role: &str, number: u64) -> Result<()> {
+        let object = config(role, number, 0, true);
+        let api = place(&self.client, &object);
+        let found = api.get_opt(object["metadata"]["name"].as_str().unwrap_or_default()).await?;
+        match found.filter(|found| found.data["spec"]["config"]["ignition"]["version"] == UNKNOWN) {
+            Some(_) => self.delete(&object).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// A version of Ignition that there is not.
+const UNKNOWN: &str = "9.9.9";
+
+fn ours(kind: &str, name: &str, spec: &Value) -> Value {
+    let version = format!("{MACHINE_CONFIG_GROUP}/v1");
+    json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+/// A MachineConfig of a user.
+fn config(role: &str, number: u64, revision: u64, good: bool) -> Value {
+    let spec = json!({
+        "config": {"ignition": {"version": if good { "3.4.0" } else { UNKNOWN }}},
+        "kernelArguments": [format!("sim.{role}.{number}={revision}")],
+    });
+    let mut object = ours("MachineConfig", &format!("99-{role}-sim-{number}"), &spec);
+    object["metadata"]["labels"] = json!({"machineconfiguration.openshift.io/role": role});
+    object
+}

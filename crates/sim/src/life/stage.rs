@@ -1,0 +1,207 @@
+//! Runs futures on one thread; which of those that can go on is polled next is drawn from a seed.
+//!
+//! The order in which wakers are called does not matter: what is ready is a sorted set. So nothing that wakes several futures in an order
+//! of its own, as tokio's channels do, changes a life.
+
+use crate::Chance;
+use futures::{future::LocalBoxFuture, task::AtomicWaker};
+use parking_lot::Mutex;
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, BTreeSet},
+    future::poll_fn,
+    pin::pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Wake, Waker},
+};
+use tokio::task::unconstrained;
+
+/// The number of the future that [`Stage::play`] waits for.
+const MAIN: u64 = 0;
+
+/// Where futures run. Cheap to clone; clones are the same stage.
+#[derive(Clone)]
+pub(super) struct Stage(Rc<Shared>);
+
+struct Shared {
+    ready: Arc<Ready>,
+    coming: RefCell<Vec<(u64, LocalBoxFuture<'static, ()>)>>,
+    going: RefCell<BTreeSet<u64>>,
+    last: Cell<u64>,
+}
+
+#[derive(Default)]
+struct Ready {
+    tasks: Mutex<BTreeSet<u64>>,
+    stage: AtomicWaker,
+}
+
+struct Call {
+    task: u64,
+    ready: Arc<Ready>,
+}
+
+impl Wake for Call {
+    fn wake(self: Arc<Self>) {
+        self.ready.tasks.lock().insert(self.task);
+        self.ready.stage.wake();
+    }
+}
+
+/// A future on the stage; it is dropped with this.
+pub(super) struct Running {
+    task: u64,
+    stage: Stage,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.stage.0.going.borrow_mut().insert(self.task);
+        self.stage.0.ready.stage.wake();
+    }
+}
+
+impl Stage {
+    /// An empty stage.
+    pub(super) fn new() -> Self {
+        let (coming, going) = (RefCell::default(), RefCell::default());
+        Self(Rc::new(Shared { ready: Arc::default(), coming, going, last: Cell::new(MAIN) }))
+    }
+
+    /// Runs a future beside the others.
+    pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Running {
+        let task = self.0.last.get() + 1;
+        self.0.last.set(task);
+        self.0.coming.borrow_mut().push((task, Box::pin(future)));
+        self.0.ready.stage.wake();
+        Running { task, stage: self.clone() }
+    }
+
+    /// Runs everything on the stage until this future is done.
+    pub(super) async fn play<T>(&self, mut chance: Chance, main: impl Future<Output = T>) -> T {
+        let mut main = pin!(main);
+        let mut tasks: BTreeMap<u64, LocalBoxFuture<'static, ()>> = BTreeMap::new();
+        let ready = self.0.ready.clone();
+        let mut wakers: BTreeMap<u64, Waker> = BTreeMap::new();
+        ready.tasks.lock().insert(MAIN);
+        // A budget would be that of the whole stage: whoever used it up would leave nothing for the others.
+        unconstrained(poll_fn(|context| {
+            ready.stage.register(context.waker());
+            loop {
+                self.enter_and_leave(&mut tasks, &mut wakers);
+                let Some(task) = take_one(&ready, &mut chance) else { return Poll::Pending };
+                let waker = wakers.entry(task).or_insert_with(|| Arc::new(Call { task, ready: ready.clone() }).into());
+                let mut context = Context::from_waker(waker);
+                if task == MAIN {
+                    if let Poll::Ready(value) = main.as_mut().poll(&mut context) {
+                        return Poll::Ready(value);
+                    }
+                } else if let Some(future) = tasks.get_mut(&task)
+                    && future.as_mut().poll(&mut context).is_ready()
+                {
+                    tasks.remove(&task);
+                }
+            }
+        }))
+        .await
+    }
+
+    fn enter_and_leave(
+        &self,
+        tasks: &mut BTreeMap<u64, LocalBoxFuture<'static, ()>>,
+        wakers: &mut BTreeMap<u64, Waker>,
+    ) {
+        for (task, future) in self.0.coming.take() {
+            tasks.insert(task, future);
+            self.0.ready.tasks.lock().insert(task);
+        }
+        // Dropping one may drop the handles of others.
+        let next = || self.0.going.borrow_mut().pop_first();
+        while let Some(task) = next() {
+            wakers.remove(&task);
+            drop(tasks.remove(&task));
+        }
+    }
+}
+
+/// One of those that can go on.
+fn take_one(ready: &Ready, chance: &mut Chance) -> Option<u64> {
+    let mut tasks = ready.tasks.lock();
+    let at = usize::try_from(chance.below(u64::try_from(tasks.len()).unwrap_or(u64::MAX))).ok()?;
+    let task = tasks.iter().nth(at).copied()?;
+    tasks.remove(&task);
+    Some(task)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+    use tokio::{sync::watch, time::sleep};
+
+    /// The order in which ten futures that wait for one channel go on.
+    async fn order(seed: u64) -> Vec<u64> {
+        let stage = Stage::new();
+        let (sender, receiver) = watch::channel(0);
+        let seen = Rc::new(RefCell::new(Vec::new()));
+        let waiting: Vec<_> = (0..10)
+            .map(|number| {
+                let (mut receiver, seen) = (receiver.clone(), seen.clone());
+                stage.spawn(async move {
+                    receiver.changed().await.unwrap();
+                    seen.borrow_mut().push(number);
+                })
+            })
+            .collect();
+        stage
+            .play(Chance::new(seed), async {
+                sleep(Duration::from_millis(1)).await;
+                sender.send(1).unwrap();
+                sleep(Duration::from_millis(1)).await;
+            })
+            .await;
+        drop(waiting);
+        seen.take()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_seed_decides_the_order_of_those_that_wait_for_the_same() {
+        let first = order(1).await;
+        assert_eq!(first.len(), 10);
+        for _ in 0..20 {
+            assert_eq!(order(1).await, first);
+        }
+        assert_ne!(order(2).await, first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_dropped_ends_and_a_long_loop_of_one_holds_up_nobody() {
+        struct Ends(Rc<Cell<bool>>);
+        impl Drop for Ends {
+            fn drop(&mut self) {
+                self.0.set(true);
+            }
+        }
+        let (stage, ended) = (Stage::new(), Rc::new(Cell::new(false)));
+        let ends = Ends(ended.clone());
+        let running = stage.spawn(async move {
+            let _ends = ends;
+            let (sender, mut receiver) = watch::channel(0_u32);
+            // Far more than tokio's budget of a task.
+            for n in 1..1000 {
+                sender.send(n).unwrap();
+                receiver.changed().await.unwrap();
+            }
+            std::future::pending::<()>().await;
+        });
+        stage
+            .play(Chance::new(1), async {
+                sleep(Duration::from_millis(1)).await;
+                drop(running);
+                sleep(Duration::from_millis(1)).await;
+                assert!(ended.get());
+            })
+            .await;
+    }
+}
