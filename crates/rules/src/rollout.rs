@@ -47,7 +47,7 @@ pub use adopt::Adopt;
 pub(crate) use alike::{is_alike, is_marked, is_on_its_way, is_report_alike};
 pub use capacity::{Capacity, capacity};
 pub use mark::{Mark, is_tainted, untaint};
-pub use reason::{WaitReason, listed};
+pub use reason::{Step, WaitReason, listed};
 
 use crate::{
     rollout::{

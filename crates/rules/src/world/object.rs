@@ -3,17 +3,17 @@
 use super::World;
 use crate::view::unreadable::UnreadableObject;
 use k8s_openapi::{
-    api::core::v1::{Node, Pod, Secret},
+    api::core::v1::{ConfigMap, Node, Pod, Secret},
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
 };
 use std::sync::Arc;
 use weir_api::{
-    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
-    ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
-    ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
-    MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig, OSImageStream,
-    PinnedImageSet,
-    keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
+    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
+    ContainerRuntimeConfig, ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet,
+    ImagePolicy, ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig,
+    MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig,
+    OSImageStream, PinnedImageSet,
+    keys::names::{CLUSTER, CLUSTER_OPERATOR, CONTROLLER_CONFIG, VERSION},
 };
 
 /// Kinds of which one object counts, with its name and field, and kinds of which all objects count.
@@ -56,6 +56,7 @@ macro_rules! objects {
 objects! {
     one {
         ClusterVersion VERSION version,
+        ClusterOperator CLUSTER_OPERATOR cluster_operator,
         FeatureGate CLUSTER feature_gate,
         Infrastructure CLUSTER infrastructure,
         ControllerConfig CONTROLLER_CONFIG controller_config,
@@ -78,6 +79,7 @@ objects! {
         Node nodes,
         MachineConfigNode reports,
         Pod pods,
+        ConfigMap histories,
         ImageDigestMirrorSet settings.digest_mirrors,
         ImageTagMirrorSet settings.tag_mirrors,
         ImageContentSourcePolicy settings.content_sources,
