@@ -16,7 +16,7 @@ const NOTES: [(&str, &str, &str); 6] = [
     ("render.md", PREFIX, ""),
 ];
 /// Keys that weir alone writes, without the prefix.
-const OURS: [&str; 13] = [
+const OURS: [&str; 14] = [
     "adopted-from",
     "adopted-instead-of",
     "cordonedBy",
@@ -24,6 +24,7 @@ const OURS: [&str; 13] = [
     "drainStarted",
     "former-streams",
     "generated-from",
+    "history-of",
     "pre-built-image-replaced",
     "retained-streams",
     "seeded-by",
