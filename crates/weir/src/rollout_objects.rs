@@ -2,17 +2,19 @@
 
 use crate::generate::{SETTINGS, Take, take};
 use anyhow::{Context as _, Result};
-use k8s_openapi::api::core::v1::{Node, Pod, Secret};
+use k8s_openapi::api::core::v1::{ConfigMap, Node, Pod, Secret};
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 use std::{fmt::Debug, path::PathBuf};
 use weir_api::{
-    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
-    ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
-    ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
-    MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig, OSImageStream,
+    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
+    ContainerRuntimeConfig, ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet,
+    ImagePolicy, ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig,
+    MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig,
+    OSImageStream,
     keys::{
-        names::{OPERATOR_APP, OPERATOR_NAMESPACE},
+        config::HISTORY_OF,
+        names::{CLUSTER_OPERATOR, OPERATOR_APP, OPERATOR_NAMESPACE},
         namespaces,
         pod::APP,
         secrets,
@@ -25,6 +27,7 @@ use weir_kubeio::{
 };
 use weir_manifests::{Kind, Manifest, Rule};
 use weir_rules::{
+    history::PREFIX,
     template::login::REGISTRY_SECRET,
     view::unreadable::UnreadableObject,
     world::{Object, World},
@@ -43,7 +46,7 @@ struct Found(Vec<Object>);
 pub(crate) const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
 
 /// What is read from files, and how.
-const KINDS: [(Kind<'static>, Take); 13] = [
+const KINDS: [(Kind<'static>, Take); 15] = [
     (POOL, take::<MachineConfigPool>),
     ((MACHINE_CONFIG_GROUP, "MachineConfig"), take::<MachineConfig>),
     ((MACHINE_CONFIG_GROUP, "MachineConfigNode"), take::<MachineConfigNode>),
@@ -54,9 +57,11 @@ const KINDS: [(Kind<'static>, Take); 13] = [
     ((CONFIG_GROUP, "Infrastructure"), take::<Infrastructure>),
     ((CONFIG_GROUP, "FeatureGate"), take::<FeatureGate>),
     ((CONFIG_GROUP, "ClusterVersion"), take::<ClusterVersion>),
+    ((CONFIG_GROUP, "ClusterOperator"), take::<ClusterOperator>),
     ((OPERATOR_GROUP, "MachineConfiguration"), take::<MachineConfiguration>),
     (("", "Node"), take::<Node>),
     (("", "Pod"), take::<Pod>),
+    (("", "ConfigMap"), take::<ConfigMap>),
 ];
 
 /// Reads files, folders and archives.
@@ -80,6 +85,13 @@ pub fn of_files(paths: &[PathBuf]) -> Result<World> {
 /// When it cannot be reached. A kind it does not have counts as empty.
 pub async fn of_cluster(client: &Client) -> Result<World> {
     let mut found = configuration(client).await?;
+    // Nothing but its own report depends on it: those who may not read it get the rest.
+    let operator = Api::<ClusterOperator>::all(client.clone()).get_opt(CLUSTER_OPERATOR).await;
+    found.0.extend(operator.ok().flatten().map(Object::from));
+    // Neither does anything depend on what was: a cluster that another operator manages has none.
+    let maps = Api::<ConfigMap>::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    let histories = maps.list(&ListParams::default().labels(HISTORY_OF)).await;
+    found.0.extend(histories.into_iter().flatten().map(Object::from));
     found.all::<Node>(client).await?;
     found.all::<MachineConfigNode>(client).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);
@@ -163,14 +175,15 @@ impl Found {
 /// When it has invalid fields.
 pub(crate) fn object(manifest: &Manifest) -> Result<Option<Object>> {
     let kind = (manifest.group(), manifest.kind());
-    let row = KINDS
-        .iter()
-        .chain(&SETTINGS)
-        .find(|(one, _)| *one == kind && (kind != ("", "Pod") || may_run_operator(manifest)));
+    let row = KINDS.iter().chain(&SETTINGS).find(|(one, _)| *one == kind && is_needed(kind, manifest));
     row.map(|(_, take)| take(manifest)).transpose()
 }
 
-/// Other pods, of which a must-gather has thousands, are not read.
-fn may_run_operator(manifest: &Manifest) -> bool {
-    manifest.object["metadata"]["labels"][APP] == OPERATOR_APP
+/// Other pods and ConfigMaps, of which a must-gather has thousands, are not read.
+fn is_needed(kind: Kind<'_>, manifest: &Manifest) -> bool {
+    match kind {
+        ("", "Pod") => manifest.object["metadata"]["labels"][APP] == OPERATOR_APP,
+        ("", "ConfigMap") => manifest.name().starts_with(PREFIX),
+        _ => true,
+    }
 }
