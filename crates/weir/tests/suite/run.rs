@@ -384,7 +384,7 @@ const OTHER_OCCASIONS: [(&str, &[&str], &str); 20] = [
     (
         "get",
         &["machineconfigs", "machineconfigpools"],
-        "a rollout begins, and who wrote what changed is asked: crates/controllers/tests/suite/rollout.rs",
+        "a rollout begins, and who wrote what changed is asked: docs/user/why.md",
     ),
     ("get", &["infrastructures"], "asked of who writes a policy with this parameter"),
     (
