@@ -264,6 +264,8 @@ pub mod config {
     pub const SEEDED: &str = "machineconfiguration.openshift.io/seeded-by";
     /// On the ClusterVersion that weir created, ours alone: name of the distribution that the cluster was created for.
     pub const DISTRIBUTION: &str = "machineconfiguration.openshift.io/distribution";
+    /// Label on the ConfigMaps in which the history of rollouts is kept, ours alone: name of the pool.
+    pub const HISTORY_OF: &str = "machineconfiguration.openshift.io/history-of";
     /// On pools that the operator creates.
     pub const BUILT_IN: &str = "machineconfiguration.openshift.io/mco-built-in";
     /// On pools that must be updated before the cluster may be.

@@ -10,7 +10,7 @@ use k8s_openapi::api::{
     admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     apps::v1::DaemonSet,
     batch::v1::Job,
-    core::v1::{Node, Pod, Secret},
+    core::v1::{ConfigMap, Node, Pod, Secret},
     policy::v1::PodDisruptionBudget,
 };
 use kube::Client;
@@ -23,6 +23,7 @@ use weir_api::{
     NodeConfig, OSImageStream, PinnedImageSet, Scheduler,
     keys::{
         build::{EPHEMERAL, ON_CLUSTER_LAYERING},
+        config::HISTORY_OF,
         names::{OPERATOR_APP, OPERATOR_NAMESPACE},
         node::MASTER,
         pod::APP,
@@ -60,6 +61,8 @@ pub enum Watcher {
     ControlPlane,
     /// The drain controller.
     Drains,
+    /// The controller of histories.
+    History,
     /// The operator.
     Operator,
     /// The operator, for its admission policies.
@@ -82,7 +85,7 @@ impl Watcher {
     /// What all controllers watch.
     pub const EVERYBODY: &[Self] = &[Self::Configuration, Self::Pools, Self::Settings, Self::Nodes];
     /// What the controller alone watches.
-    pub const CONTROLLER: &[Self] = &[Self::Images, Self::Generators, Self::ControlPlane, Self::Drains];
+    pub const CONTROLLER: &[Self] = &[Self::Images, Self::Generators, Self::ControlPlane, Self::Drains, Self::History];
     /// What the builder alone watches.
     pub const BUILDER: &[Self] = &[Self::Images, Self::Builds];
     /// What only the operator watches on a complete OpenShift. It looks only once, at startup, how images are read.
@@ -151,6 +154,8 @@ pub struct Cluster {
     pub(crate) masters: Cache<Node>,
     pub(crate) budgets: Cache<PodDisruptionBudget>,
     pub(crate) daemon_sets: Cache<DaemonSet>,
+    /// ConfigMaps with the histories of pools.
+    pub(crate) histories: Cache<ConfigMap>,
     pub(crate) operators: Cache<ClusterOperator>,
     pub(crate) policies: Cache<ValidatingAdmissionPolicy>,
     pub(crate) bindings: Cache<ValidatingAdmissionPolicyBinding>,
@@ -245,6 +250,7 @@ impl Default for Cluster {
             masters: of.row(Watcher::ControlPlane, Wait, Selection::labelled(MASTER)),
             budgets: of.row(Watcher::Drains, Wait, all()),
             daemon_sets: of.row(Watcher::Drains, Wait, all()),
+            histories: of.row(Watcher::History, Wait, Selection::labelled(HISTORY_OF).within(OPERATOR_NAMESPACE)),
             operators: of.row(Watcher::Operator, Refuse, all()),
             policies: of.row(Watcher::Policies, Wait, all()),
             bindings: of.row(Watcher::Policies, Wait, all()),

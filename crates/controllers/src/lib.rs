@@ -10,6 +10,7 @@
 //! | [`drain`] | cordons and evictions on nodes whose daemon asks for a drain |
 //! | [`nodes`] | the MachineConfigNode of every node |
 //! | [`masters`] | labels and taints of control plane nodes |
+//! | [`history`] | what came of the last rollouts, in a ConfigMap for each pool |
 //! | [`mod@operator`] | the ControllerConfig, the built-in pools, the admission policies, and the ClusterOperator |
 //! | [`figures`] | nothing: metrics about the cluster |
 //! | [`access`] | how images are read, from the cluster's own objects |
@@ -30,6 +31,7 @@ pub mod context;
 pub mod drain;
 pub mod figures;
 pub mod generate;
+pub mod history;
 mod last_said;
 pub mod masters;
 pub mod nodes;
@@ -78,6 +80,7 @@ pub fn controllers(context: &Context, access: &Access, unused: Option<Duration>)
         Box::new(drain::Controller::new(context.clone())),
         Box::new(nodes::Controller::new(context.clone())),
         Box::new(masters::Controller::new(context.clone())),
+        Box::new(history::Controller::new(context.clone())),
     ];
     if let Some(after) = unused {
         all.push(Box::new(unused::Controller::new(context.clone(), after)));

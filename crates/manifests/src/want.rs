@@ -8,8 +8,8 @@ use weir_api::kind::{MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS};
 pub struct Want<'a> {
     /// Group and kind.
     pub kind: Kind<'a>,
-    /// Key and value of the label they must have.
-    pub label: Option<(&'a str, &'a str)>,
+    /// Key of the label they must have, and its value if that matters.
+    pub label: Option<(&'a str, Option<&'a str>)>,
 }
 
 impl<'a> Want<'a> {
@@ -22,17 +22,26 @@ impl<'a> Want<'a> {
     /// Those objects of a kind that have this label. Others are not even parsed.
     #[must_use]
     pub const fn labelled(kind: Kind<'a>, key: &'a str, value: &'a str) -> Self {
-        Self { kind, label: Some((key, value)) }
+        Self { kind, label: Some((key, Some(value))) }
     }
 
-    /// Whether an object of this kind with this text may be wanted: a label's value is written as it is.
+    /// Those objects of a kind that have this label, whatever its value. Others are not even parsed.
+    #[must_use]
+    pub const fn with_label(kind: Kind<'a>, key: &'a str) -> Self {
+        Self { kind, label: Some((key, None)) }
+    }
+
+    /// Whether an object of this kind with this text may be wanted: key and value of a label are written as they are.
     fn may_be(&self, kind: Kind<'_>, text: &str) -> bool {
-        self.kind == kind && self.label.is_none_or(|(_, value)| text.contains(value))
+        self.kind == kind && self.label.is_none_or(|(key, value)| text.contains(value.unwrap_or(key)))
     }
 
     fn is(&self, manifest: &Manifest) -> bool {
         let labels = &manifest.object["metadata"]["labels"];
-        self.kind == (manifest.group(), manifest.kind()) && self.label.is_none_or(|(key, value)| labels[key] == value)
+        let has = |(key, wanted): (&str, Option<&str>)| {
+            labels.get(key).is_some_and(|value| wanted.is_none_or(|wanted| value == wanted))
+        };
+        self.kind == (manifest.group(), manifest.kind()) && self.label.is_none_or(has)
     }
 }
 

@@ -6,6 +6,8 @@
 //! | [`render`] | what configuration a pool's machines get, and its name |
 //! | [`rollout`] | which nodes may start their update now, what the others wait for, and how a node is drained |
 //! | [`build`] | when the OS image of a pool in image mode is built, from what, and how it went |
+//! | [`history`] | what came of the last rollouts |
+//! | [`forecast`] | how long a rollout will take |
 //! | [`status`] | the status of pools, nodes and the cluster |
 //! | [`operator`] | what the operator manages in the cluster |
 //! | [`template`] | what a release's templates render from a ControllerConfig |
@@ -19,11 +21,13 @@
 //! | [`objects`] | reading and changing any object |
 //!
 //! A group uses those below it: `objects`, `view`, `stream`, `template`, `render`, `generated`, `kubelet`, `runtime`, `rollout`,
-//! `build`, then `status` and `operator`, then `world`, and `plan` above all. `stream`, `render` and `rollout` are rules themselves, named after
-//! what README promises; the table at the top of each group says what the others in it decide.
+//! `build`, `history`, `forecast`, then `status` and `operator`, then `world`, and `plan` above all. `stream`, `render` and `rollout` are
+//! rules themselves, named after what README promises; the table at the top of each group says what the others in it decide.
 
 pub mod build;
+pub mod forecast;
 pub mod generated;
+pub mod history;
 pub mod kubelet;
 pub mod lint;
 pub mod objects;

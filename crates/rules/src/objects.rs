@@ -3,6 +3,7 @@
 //! | module | decides |
 //! |---|---|
 //! | [`selector`] | which objects a label selector matches |
+//! | [`author`] | who wrote an object, or a field of it |
 //! | [`edit`] | which fields of an object to write |
 //! | [`conditions`] | how a list of conditions changes |
 //! | [`seed`] | the initial objects of a made-up cluster that runs a release |
@@ -10,6 +11,7 @@
 //! | [`counted`] | how numbers are written inside a message |
 //! | [`quoted`] | how machine text is quoted inside a message |
 
+pub mod author;
 pub mod conditions;
 pub mod counted;
 pub mod edit;

@@ -16,6 +16,9 @@
 //! | [`Parts`] | what a pool is rendered from, and what prevents that |
 //! | [`generated`] | which MachineConfigs are generated from the objects |
 //! | [`explain`] | all of that about one pool, for people and for scripts |
+//! | [`remedy`] | what a user can do about it |
+//! | [`Difference`] | what differs between two configurations of a pool, and which object that comes from |
+//! | [`why`] | what is the cause of something, down to what a user can change |
 
 mod alike;
 mod answers;
@@ -23,26 +26,30 @@ pub mod explain;
 pub mod generated;
 mod object;
 mod parts;
+pub mod remedy;
+mod sources;
 mod views;
+pub mod why;
 
 pub use alike::Changes;
 pub use object::Object;
 pub use parts::Parts;
+pub use sources::Difference;
 pub use views::{Kept, NewStatus, Views};
 
 use crate::{render::Build, stream::problem::StreamProblems, view::unreadable::UnreadableObject};
 use jiff::SignedDuration;
 use k8s_openapi::api::{
-    core::v1::{Node, Pod, Secret},
+    core::v1::{ConfigMap, Node, Pod, Secret},
     policy::v1::PodDisruptionBudget,
 };
 use std::sync::Arc;
 use weir_api::{
-    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
-    ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
-    ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
-    MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig, OSImageStream,
-    PinnedImageSet,
+    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
+    ContainerRuntimeConfig, ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet,
+    ImagePolicy, ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig,
+    MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig,
+    OSImageStream, PinnedImageSet,
 };
 use weir_distro::Profile;
 
@@ -51,6 +58,8 @@ use weir_distro::Profile;
 pub struct World {
     /// ClusterVersion `version`.
     pub version: Option<Arc<ClusterVersion>>,
+    /// ClusterOperator `machine-config`; only read by commands that explain.
+    pub cluster_operator: Option<Arc<ClusterOperator>>,
     /// FeatureGate `cluster`.
     pub feature_gate: Option<Arc<FeatureGate>>,
     /// Infrastructure `cluster`; only used for files (R-WORLD-2).
@@ -85,6 +94,8 @@ pub struct World {
     pub pods: Vec<Arc<Pod>>,
     /// PodDisruptionBudgets, where it is asked what drains will evict.
     pub budgets: Vec<Arc<PodDisruptionBudget>>,
+    /// ConfigMaps with the histories of pools.
+    pub histories: Vec<Arc<ConfigMap>>,
     /// Existing objects that cannot be read.
     pub unreadable: Vec<UnreadableObject>,
     /// Whether these are all objects of a cluster (R-WORLD-2).

@@ -3,19 +3,21 @@
 use crate::generate::{SETTINGS, Take, take};
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::{
-    core::v1::{Node, Pod, PodSpec, PodStatus, Secret},
+    core::v1::{ConfigMap, Node, Pod, PodSpec, PodStatus, Secret},
     policy::v1::PodDisruptionBudget,
 };
 use kube::{Api, Client, Resource, api::ListParams};
 use serde::de::DeserializeOwned;
 use std::{fmt::Debug, path::PathBuf};
 use weir_api::{
-    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
-    ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
-    ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
-    MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig, OSImageStream,
+    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
+    ContainerRuntimeConfig, ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet,
+    ImagePolicy, ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig,
+    MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig,
+    OSImageStream,
     keys::{
-        names::{OPERATOR_APP, OPERATOR_NAMESPACE},
+        config::HISTORY_OF,
+        names::{CLUSTER_OPERATOR, OPERATOR_APP, OPERATOR_NAMESPACE},
         namespaces,
         pod::APP,
         secrets,
@@ -33,10 +35,12 @@ use weir_rules::{
     world::{Object, World},
 };
 
-/// All objects that decisions need. Of pods, of which a must-gather has thousands, those that may run an operator.
+/// All objects that decisions need. Of pods and ConfigMaps, of which a must-gather has thousands, those that may run an operator, and
+/// those with the histories of pools.
 fn wants() -> Vec<Want<'static>> {
     let want = |(kind, _): &(Kind<'static>, Take)| match *kind {
         POD => Want::labelled(POD, APP, OPERATOR_APP),
+        CONFIG_MAP => Want::with_label(CONFIG_MAP, HISTORY_OF),
         kind => Want::all(kind),
     };
     KINDS.iter().chain(&SETTINGS).map(want).collect()
@@ -47,13 +51,14 @@ fn wants() -> Vec<Want<'static>> {
 struct Found(Vec<Object>);
 
 const POD: Kind<'static> = ("", "Pod");
+const CONFIG_MAP: Kind<'static> = ("", "ConfigMap");
 pub(crate) const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
 
 /// Disruption budgets.
 const BUDGET: Kind<'static> = ("policy", "PodDisruptionBudget");
 
 /// What is read from files, and how.
-const KINDS: [(Kind<'static>, Take); 13] = [
+const KINDS: [(Kind<'static>, Take); 15] = [
     (POOL, take::<MachineConfigPool>),
     ((MACHINE_CONFIG_GROUP, "MachineConfig"), take::<MachineConfig>),
     ((MACHINE_CONFIG_GROUP, "MachineConfigNode"), take::<MachineConfigNode>),
@@ -64,9 +69,11 @@ const KINDS: [(Kind<'static>, Take); 13] = [
     ((CONFIG_GROUP, "Infrastructure"), take::<Infrastructure>),
     ((CONFIG_GROUP, "FeatureGate"), take::<FeatureGate>),
     ((CONFIG_GROUP, "ClusterVersion"), take::<ClusterVersion>),
+    ((CONFIG_GROUP, "ClusterOperator"), take::<ClusterOperator>),
     ((OPERATOR_GROUP, "MachineConfiguration"), take::<MachineConfiguration>),
     (("", "Node"), take::<Node>),
     (POD, take::<Pod>),
+    (CONFIG_MAP, take::<ConfigMap>),
 ];
 
 /// Reads files, folders and archives.
@@ -89,9 +96,10 @@ pub fn of_files(paths: &[PathBuf]) -> Result<World> {
 /// # Errors
 /// As [`of_files`].
 pub fn everything_of_files(paths: &[PathBuf]) -> Result<World> {
-    let (mut found, mut kinds) = (Vec::new(), kinds());
-    kinds.push(BUDGET);
-    let read = weir_manifests::read(paths, Rule::Objects(&kinds));
+    let (mut found, mut wants) = (Vec::new(), wants());
+    wants.retain(|want| want.kind != POD);
+    wants.extend([POD, BUDGET].map(Want::all));
+    let read = weir_manifests::read(paths, Rule::Objects(&wants));
     read.each(|manifest| {
         found.extend(match (manifest.group(), manifest.kind()) {
             ("", "Pod") => Some(lean(manifest.read::<Pod>()?).into()),
@@ -146,6 +154,13 @@ fn lean(pod: Pod) -> Pod {
 /// When it cannot be reached. A kind it does not have counts as empty.
 pub async fn of_cluster(client: &Client) -> Result<World> {
     let mut found = configuration(client).await?;
+    // Nothing but its own report depends on it: those who may not read it get the rest.
+    let operator = Api::<ClusterOperator>::all(client.clone()).get_opt(CLUSTER_OPERATOR).await;
+    found.0.extend(operator.ok().flatten().map(Object::from));
+    // Neither does anything depend on what was: a cluster that another operator manages has none.
+    let maps = Api::<ConfigMap>::namespaced(client.clone(), OPERATOR_NAMESPACE);
+    let histories = maps.list(&ListParams::default().labels(HISTORY_OF)).await;
+    found.0.extend(histories.into_iter().flatten().map(Object::from));
     found.all::<Node>(client).await?;
     found.all::<MachineConfigNode>(client).await?;
     let pods: Api<Pod> = Api::namespaced(client.clone(), OPERATOR_NAMESPACE);

@@ -16,7 +16,7 @@ const NOTES: [(&str, &str, &str); 6] = [
     ("render.md", PREFIX, ""),
 ];
 /// Keys that weir alone writes, without the prefix.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "accepted-findings",
     "adopted-from",
     "adopted-instead-of",
@@ -25,6 +25,7 @@ const OURS: [&str; 14] = [
     "drainStarted",
     "former-streams",
     "generated-from",
+    "history-of",
     "pre-built-image-replaced",
     "retained-streams",
     "seeded-by",

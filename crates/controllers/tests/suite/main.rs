@@ -6,6 +6,7 @@ mod buildah;
 mod definitions;
 mod drain;
 mod generate;
+mod history;
 mod leader;
 mod openshift;
 mod operands;

@@ -35,6 +35,23 @@ pub struct Trace {
     pub shadowed: Vec<String>,
 }
 
+/// Which MachineConfig decides the part, which contribute, and which are overridden.
+impl std::fmt::Display for Trace {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.from)?;
+        let is_shadowed = |name: &str| self.shadowed.iter().any(|shadowed| shadowed == name);
+        let others = self.contributions.iter().map(|contribution| contribution.config.as_str());
+        let others: Vec<&str> = others.filter(|name| Some(*name) != self.from.config() && !is_shadowed(name)).collect();
+        if !others.is_empty() {
+            write!(f, ", with {}", others.join(", "))?;
+        }
+        if !self.shadowed.is_empty() {
+            write!(f, ", instead of {}", self.shadowed.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
 /// One MachineConfig's contribution to a part.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Contribution {

@@ -128,7 +128,7 @@ pub enum WaitReason {
 }
 
 /// How far an update is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Step {
     /// The daemon has not begun.
     Told,
@@ -153,17 +153,12 @@ impl WaitReason {
         config: String,
         report: Option<&NodeReport<'_>>,
     ) -> (Self, Option<Timestamp>) {
-        let asked = node.asked_drain().map(|asked| asked.verb());
-        let (step, since) = if node.rebooting {
-            (Step::Rebooting, report.and_then(|r| r.rebooting_since))
-        } else if asked == Some(DrainVerb::Drain) {
-            (Step::Draining, node.drain_started)
-        } else if asked == Some(DrainVerb::Uncordon) {
-            (Step::Uncordoning, None)
-        } else if node.state == DaemonState::Working {
-            (Step::Working, report.filter(|r| !r.updated).and_then(|r| r.updated_since))
-        } else {
-            (Step::Told, None)
+        let step = Step::of(node);
+        let since = match step {
+            Step::Rebooting => report.and_then(|r| r.rebooting_since),
+            Step::Draining => node.drain_started,
+            Step::Working => report.filter(|r| !r.updated).and_then(|r| r.updated_since),
+            Step::Uncordoning | Step::Told => None,
         };
         let blocked = report.and_then(|r| r.blocked).filter(|_| step == Step::Draining).unwrap_or_default().to_owned();
         (Self::Updating { config, step, blocked }, since)
@@ -346,6 +341,32 @@ fn first_masters(masters: usize, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 fn no_capacity(unavailable: usize, allowed: i64, who: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     let are = if unavailable == 1 { "is" } else { "are" };
     write!(f, "{} of the pool {are} unavailable, and at most {allowed} may be: {who}", Count(unavailable, "node"))
+}
+
+impl Step {
+    /// The step of a node that was told something.
+    #[must_use]
+    pub fn of(node: &NodeView<'_>) -> Self {
+        match node.asked_drain().map(|asked| asked.verb()) {
+            _ if node.rebooting => Self::Rebooting,
+            Some(DrainVerb::Drain) => Self::Draining,
+            Some(DrainVerb::Uncordon) => Self::Uncordoning,
+            _ if node.state == DaemonState::Working => Self::Working,
+            _ => Self::Told,
+        }
+    }
+
+    /// A word for what the node does in it.
+    #[must_use]
+    pub fn phase(self) -> &'static str {
+        match self {
+            Self::Told => "told to go",
+            Self::Working => "applying",
+            Self::Draining => "draining",
+            Self::Rebooting => "rebooting",
+            Self::Uncordoning => "uncordoning",
+        }
+    }
 }
 
 impl fmt::Display for Step {

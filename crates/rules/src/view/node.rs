@@ -293,6 +293,21 @@ impl<'a> NodeView<'a> {
     }
 }
 
+impl DaemonState {
+    /// The value of its annotation; empty while there is none.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Silent => "",
+            Self::Done => daemon::STATE_DONE,
+            Self::Working => daemon::STATE_WORKING,
+            Self::Degraded => daemon::STATE_DEGRADED,
+            Self::Unreconcilable => daemon::STATE_UNRECONCILABLE,
+            Self::Other => "Other",
+        }
+    }
+}
+
 impl From<&str> for DaemonState {
     fn from(value: &str) -> Self {
         match value {

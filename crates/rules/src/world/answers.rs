@@ -11,6 +11,7 @@
 use super::World;
 use crate::view::Annotations;
 use crate::{
+    history::{History, KEY, PREFIX},
     operator::controller_config::kept_by_us,
     render::failure,
     rollout::halt::Halt,
@@ -143,6 +144,14 @@ impl World {
     pub fn config(&self, name: &str) -> Option<&Arc<MachineConfig>> {
         let at = self.configs.binary_search_by(|config| config.metadata.name.as_deref().cmp(&Some(name))).ok()?;
         self.configs.get(at)
+    }
+
+    /// What came of the last rollouts of a pool; absent where nothing is kept that can be read.
+    #[must_use]
+    pub fn history(&self, pool: &str) -> Option<History> {
+        let is_it = |name: &str| name.strip_prefix(PREFIX) == Some(pool);
+        let map = self.histories.iter().find(|map| map.metadata.name.as_deref().is_some_and(is_it))?;
+        History::of_text(map.data.as_ref()?.get(KEY)?).ok()
     }
 
     /// All pools, as the rules see them.

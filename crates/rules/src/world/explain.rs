@@ -7,28 +7,43 @@
 //! R-EXPLAIN-4 Files without any node say nothing about nodes: that is reported, without counts and without a status.
 //! R-EXPLAIN-5 For a pool in image mode it says how far its image is, and what the image that nodes are told is built on; for one
 //! whose image an installer pinned, that.
+//! R-EXPLAIN-6 A pool moves from the configuration that its status names last to its target, and from the stream that has the OS image
+//! of the one to the stream that has that of the other.
+//! R-EXPLAIN-7 A degraded pool says why in the words of its conditions: each that means it, and `Degraded` itself only without those.
+//! R-EXPLAIN-8 What to do next is what changes the thing that nodes wait for, if a user can change it; for a degraded pool the question
+//! why.
 
 #[cfg(test)]
 mod tests;
 mod text;
 
-pub use text::{explained, summary};
+pub(super) use text::UNSEEN;
+pub use text::{bars, explained, nodes, summary};
 
-use super::{Views, World};
+use super::{Views, World, remedy::of_wait};
 use crate::{
     build::{
         built_on::{BuiltOn, built_on},
         pinned::{Pinned, pinned},
     },
+    forecast::{Forecast, ToGo, forecast},
+    history,
     rollout::{
-        RolloutPlan, WaitReason, capacity, lost::Lost, max_unavailable::max_unavailable, membership::Assignment,
+        RolloutPlan, Step, WaitReason, capacity, lost::Lost, max_unavailable::max_unavailable, membership::Assignment,
     },
     view::{NodeView, PoolView},
 };
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
-use weir_api::pool::MachineConfigPoolStatus;
+use weir_api::{
+    Condition,
+    condition::{find_true, is_true},
+    keys::pool::{
+        DEGRADED, IMAGE_BUILD_DEGRADED, NODE_DEGRADED, PINNED_IMAGE_SETS_DEGRADED, RENDER_DEGRADED, UPDATED, UPDATING,
+    },
+    pool::MachineConfigPoolStatus,
+};
 
 /// A pool that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +62,10 @@ pub struct Explained {
     pub pool: String,
     /// The configuration its nodes are to reach; empty until there is one.
     pub target: String,
+    /// The configuration that all its nodes ran last; empty if none.
+    pub former: String,
+    /// The stream of that one and of the target, as far as they are known.
+    pub streams: [Option<String>; 2],
     /// Whether it is paused.
     pub paused: bool,
     /// How far its image is, in image mode.
@@ -73,6 +92,45 @@ pub struct Explained {
     pub hold: Vec<Waits>,
     /// The status that the pool should have.
     pub status: MachineConfigPoolStatus,
+    /// How long it will take; absent when no node has to go.
+    pub forecast: Option<Forecast>,
+    /// Its last rollout that ended, in a line.
+    pub last: Option<String>,
+}
+
+/// How a pool is, worst first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    /// A node, its rendering or its image fails.
+    Degraded,
+    /// It has no configuration yet.
+    NotRendered,
+    /// Its nodes are unknown (R-EXPLAIN-4).
+    NotKnown,
+    /// Nodes are on their way.
+    Updating,
+    /// Nodes would go, but it is paused.
+    Paused,
+    /// Neither on its way nor there.
+    NotUpdating,
+    /// All nodes run what they should.
+    Updated,
+}
+
+impl Health {
+    /// In a word, or two.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Degraded => "degraded",
+            Self::NotRendered => "not rendered",
+            Self::NotKnown => "not known",
+            Self::Updating => "updating",
+            Self::Paused => "paused",
+            Self::NotUpdating => "not updating",
+            Self::Updated => "updated",
+        }
+    }
 }
 
 /// A node that waits.
@@ -143,7 +201,82 @@ pub fn without_pool(world: &World) -> Vec<(String, WaitReason)> {
     views.lost().into_iter().map(|lost| (lost.node, lost.reason)).collect()
 }
 
+/// Conditions of which each alone makes a pool degraded.
+const DEGRADES: [weir_api::condition::ConditionType; 4] =
+    [RENDER_DEGRADED, NODE_DEGRADED, IMAGE_BUILD_DEGRADED, PINNED_IMAGE_SETS_DEGRADED];
+
 impl Explained {
+    /// How it is.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        let conditions = self.status.conditions.as_deref().unwrap_or_default();
+        let says = |type_| is_true(conditions, type_);
+        match () {
+            () if says(DEGRADED) || says(RENDER_DEGRADED) => Health::Degraded,
+            () if self.unseen => Health::NotKnown,
+            () if self.target.is_empty() => Health::NotRendered,
+            () if says(UPDATED) => Health::Updated,
+            () if says(UPDATING) => Health::Updating,
+            () if self.paused => Health::Paused,
+            () => Health::NotUpdating,
+        }
+    }
+
+    /// Why it is degraded (R-EXPLAIN-7).
+    #[must_use]
+    pub fn causes(&self) -> Vec<&Condition> {
+        let conditions = self.status.conditions.as_deref().unwrap_or_default();
+        let found: Vec<_> = DEGRADES.iter().filter_map(|type_| find_true(conditions, *type_)).collect();
+        if found.is_empty() { find_true(conditions, DEGRADED).into_iter().collect() } else { found }
+    }
+
+    /// Nodes that do not run the target.
+    #[must_use]
+    pub fn to_go(&self) -> usize {
+        self.hold.len() + self.start.len()
+    }
+
+    /// Names of the nodes under way, by step.
+    #[must_use]
+    pub fn under_way(&self) -> BTreeMap<Step, Vec<&str>> {
+        let mut steps: BTreeMap<Step, Vec<&str>> = BTreeMap::new();
+        for held in &self.hold {
+            if let WaitReason::Updating { step, .. } = &held.reason {
+                steps.entry(*step).or_default().push(&held.node);
+            }
+        }
+        steps
+    }
+
+    /// The commands that get it further, without repetitions (R-EXPLAIN-8).
+    #[must_use]
+    pub fn next(&self) -> Vec<String> {
+        let mut commands: Vec<String> = Vec::new();
+        let why = (self.health() == Health::Degraded).then(|| format!("weir why mcp/{}", self.pool));
+        let of_nodes = self.hold.iter().filter_map(|held| of_wait(&held.reason, &held.node, &self.pool));
+        for command in why.into_iter().chain(of_nodes) {
+            if !commands.contains(&command) {
+                commands.push(command);
+            }
+        }
+        commands
+    }
+
+    /// What `weir status` says beyond [`Self::json`].
+    #[must_use]
+    pub fn overview(&self) -> Value {
+        let causes = self.causes().into_iter();
+        let causes = causes.map(|held| json!({"type": held.type_, "reason": held.reason, "message": held.message}));
+        let steps = self.under_way().into_iter().map(|(step, nodes)| (step.phase(), nodes));
+        json!({
+            "health": self.health().word(), "causes": causes.collect::<Vec<_>>(), "next": self.next(), "paused": self.paused,
+            "from": self.former, "to": self.target, "fromStream": self.streams[0], "toStream": self.streams[1],
+            "underWay": steps.collect::<BTreeMap<_, _>>(), "lastRollout": self.last,
+            "forecast": self.forecast.as_ref().map(ToString::to_string),
+            "slow": self.forecast.iter().flat_map(|found| &found.slow).map(ToString::to_string).collect::<Vec<_>>(),
+        })
+    }
+
     /// The explanation as JSON for scripts.
     #[must_use]
     pub fn json(&self) -> Value {
@@ -166,14 +299,20 @@ impl Explained {
 }
 
 impl<'a> Views<'a> {
-    fn explain(&self, pool: &PoolView<'a>, plan: &RolloutPlan, lost: &[Lost], now: Timestamp) -> Explained {
+    pub(super) fn explain(&self, pool: &PoolView<'a>, plan: &RolloutPlan, lost: &[Lost], now: Timestamp) -> Explained {
         let nodes = self.nodes_of(pool.name);
         let names = |nodes: &[&NodeView<'_>]| nodes.iter().map(|node| node.name.to_owned()).collect();
         let max = max_unavailable(pool, nodes.len());
         let room = capacity(&nodes, pool.aim(), *max.as_ref().unwrap_or(&0));
         let status = self.status_of(plan, lost, now)(pool, &nodes);
         let held = plan.hold.iter().filter(|held| held.pool.as_deref() == Some(pool.name));
+        let before = pool.object.status.as_ref().and_then(|status| status.configuration.as_ref());
+        let former = before.map(|config| config.name().to_owned()).unwrap_or_default();
+        let history = self.world.history(pool.name);
+        let to_go = self.to_go(pool, plan, nodes.len());
         Explained {
+            streams: [former.as_str(), pool.target.unwrap_or_default()].map(|config| self.stream_of(config)),
+            former,
             pool: pool.name.to_owned(),
             target: pool.target.unwrap_or_default().to_owned(),
             paused: pool.paused,
@@ -191,6 +330,31 @@ impl<'a> Views<'a> {
                 .map(|held| Waits { node: held.node.clone(), reason: held.reason.clone(), since: held.since })
                 .collect(),
             status,
+            forecast: forecast(history.as_ref(), &to_go, now),
+            last: history.as_ref().and_then(history::last),
         }
+    }
+
+    /// What is still to happen in a pool. Nodes that failed do not get further by themselves.
+    fn to_go<'p>(&self, pool: &PoolView<'a>, plan: &'p RolloutPlan, nodes: usize) -> ToGo<'p> {
+        let held = || plan.hold.iter().filter(|held| held.pool.as_deref() == Some(pool.name));
+        let is_under_way = |reason: &WaitReason| matches!(reason, WaitReason::Updating { .. });
+        let stays = |reason: &WaitReason| matches!(reason, WaitReason::Failing { .. });
+        let waiting = held().filter(|held| !is_under_way(&held.reason) && !stays(&held.reason)).count();
+        let max = max_unavailable(pool, nodes).ok().and_then(|max| usize::try_from(max).ok());
+        ToGo {
+            nodes: waiting + plan.start.iter().filter(|start| start.pool == pool.name).count(),
+            at_once: max.unwrap_or_default(),
+            under_way: held().filter(|held| is_under_way(&held.reason)).map(|held| held.node.as_str()).collect(),
+            held: held().map(|held| &held.reason).find(|why| why.needs_user() || **why == WaitReason::PoolPaused),
+        }
+    }
+
+    /// The stream that has the OS image of a rendered MachineConfig now.
+    #[must_use]
+    pub fn stream_of(&self, config: &str) -> Option<String> {
+        let image = self.configs.get(config)?.spec.os_image_url.as_deref().filter(|image| !image.is_empty())?;
+        let streams = &self.world.streams_in_effect()?.status.as_ref()?.available_streams;
+        streams.iter().find(|set| set.os_image == image).map(|set| set.name.clone())
     }
 }

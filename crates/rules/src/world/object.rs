@@ -4,7 +4,7 @@ use super::World;
 use crate::view::unreadable::UnreadableObject;
 use k8s_openapi::{
     api::{
-        core::v1::{Node, Pod, Secret},
+        core::v1::{ConfigMap, Node, Pod, Secret},
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::apis::meta::v1::ObjectMeta,
@@ -12,12 +12,12 @@ use k8s_openapi::{
 use serde_json::Value;
 use std::sync::Arc;
 use weir_api::{
-    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterVersion, ContainerRuntimeConfig,
-    ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet, ImagePolicy,
-    ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig, MachineConfigNode,
-    MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig, OSImageStream,
-    PinnedImageSet,
-    keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
+    APIServer, CRIOCredentialProviderConfig, ClusterImagePolicy, ClusterOperator, ClusterVersion,
+    ContainerRuntimeConfig, ControllerConfig, FeatureGate, Image, ImageContentSourcePolicy, ImageDigestMirrorSet,
+    ImagePolicy, ImageTagMirrorSet, Infrastructure, InternalReleaseImage, KubeletConfig, MachineConfig,
+    MachineConfigNode, MachineConfigPool, MachineConfiguration, MachineOSBuild, MachineOSConfig, NodeConfig,
+    OSImageStream, PinnedImageSet,
+    keys::names::{CLUSTER, CLUSTER_OPERATOR, CONTROLLER_CONFIG, VERSION},
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
 
@@ -109,6 +109,7 @@ macro_rules! objects {
 objects! {
     one {
         ClusterVersion CONFIG_GROUP VERSION version,
+        ClusterOperator CONFIG_GROUP CLUSTER_OPERATOR cluster_operator,
         FeatureGate CONFIG_GROUP CLUSTER feature_gate,
         Infrastructure CONFIG_GROUP CLUSTER infrastructure,
         ControllerConfig MACHINE_CONFIG_GROUP CONTROLLER_CONFIG controller_config,
@@ -132,6 +133,7 @@ objects! {
         MachineConfigNode MACHINE_CONFIG_GROUP reports,
         Pod CORE_GROUP pods,
         PodDisruptionBudget POLICY_GROUP budgets,
+        ConfigMap CORE_GROUP histories,
         ImageDigestMirrorSet CONFIG_GROUP settings.digest_mirrors,
         ImageTagMirrorSet CONFIG_GROUP settings.tag_mirrors,
         ImageContentSourcePolicy OPERATOR_GROUP settings.content_sources,

@@ -58,6 +58,10 @@ impl Given {
     }
 }
 
-fn runtime() -> Result<tokio::runtime::Runtime> {
+/// What asks clusters.
+///
+/// # Errors
+/// When the system refuses it.
+pub(super) fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")
 }

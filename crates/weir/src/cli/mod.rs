@@ -13,6 +13,7 @@ mod extract;
 mod fleet;
 mod generate;
 mod get;
+mod history;
 mod image_source;
 pub mod kept_controller;
 mod lint;
@@ -29,6 +30,7 @@ mod status;
 mod subject;
 mod switch;
 pub mod up;
+mod why;
 
 pub use cluster::Cluster;
 pub use crds::Crds;
@@ -83,10 +85,14 @@ pub enum Command {
     /// Build an image from what is mounted, push it and report its digest; for the pod of a build's Job
     #[command(hide = true)]
     BuildImage(build_image::BuildImage),
-    /// Print the state of every pool, and which nodes wait for what
+    /// Print how the pools are, what is the cause, which nodes wait for what, and what to do next
     Status(Status),
     /// Show what a change will do, before it is made
     Plan(Box<plan::Plan>),
+    /// Print what came of the last rollouts: who changed what, and how long it took
+    History(history::History),
+    /// Say why something is the way it is, and what changes it
+    Why(why::Why),
     /// Switch a pool to another OS image stream
     Switch(switch::Switch),
     /// Explain why something is the way it is
@@ -197,6 +203,8 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::BuildImage(build) => build.run(),
         Command::Status(status) => status.run(),
         Command::Plan(plan) => plan.run(),
+        Command::History(history) => history.run(),
+        Command::Why(why) => why.run(),
         Command::Switch(switch) => switch.run(),
         Command::Explain(explain) => explain.run(),
         Command::Sim(sim) => sim.run(),

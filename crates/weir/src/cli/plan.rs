@@ -9,7 +9,7 @@ use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
 use weir_api::kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP};
 use weir_distro::Profile;
 use weir_images::Images;
-use weir_manifests::{Kind, Rule};
+use weir_manifests::{Kind, Rule, Want};
 use weir_rules::{
     plan::{self, Change, Code, Facts, ImageFacts, change::Reference},
     world::World,
@@ -213,8 +213,8 @@ impl Plan {
     fn changes(&self) -> Result<Vec<Change>> {
         let mut changes = Vec::new();
         if !self.files.is_empty() {
-            let kinds: Vec<Kind<'_>> = KINDS.iter().map(|(kind, _)| *kind).collect();
-            let read = weir_manifests::read(&self.files, Rule::Objects(&kinds));
+            let wants: Vec<Want<'_>> = KINDS.iter().map(|(kind, _)| Want::all(*kind)).collect();
+            let read = weir_manifests::read(&self.files, Rule::Objects(&wants));
             read.each(|manifest| {
                 changes.push(Change::Apply(manifest.object));
                 anyhow::Ok(())

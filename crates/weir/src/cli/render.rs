@@ -4,10 +4,7 @@ use super::manifest_source::ManifestSource;
 use crate::{exit::Outcome, inputs};
 use anyhow::Result;
 use serde_json::{Value, json};
-use weir_rules::{
-    render::{Rendered, Trace},
-    world::World,
-};
+use weir_rules::{render::Rendered, world::World};
 
 /// Which pools, from what, and how to print them.
 #[derive(Debug, clap::Args)]
@@ -113,23 +110,8 @@ fn explanation(pool: &str, rendered: &Rendered) -> String {
     let mut text = format!("pool {pool}: {} from {}\n", rendered.name(), provenance.configs().join(", "));
     for address in provenance.addresses() {
         if let Some(trace) = provenance.trace(address) {
-            text.push_str(&format!("  {address}: {}\n", origin(&trace)));
+            text.push_str(&format!("  {address}: {}\n", trace));
         }
-    }
-    text
-}
-
-/// Which MachineConfig decides a part, which contribute, and which are overridden.
-pub(super) fn origin(trace: &Trace) -> String {
-    let mut text = trace.from.to_string();
-    let others = trace.contributions.iter().map(|c| c.config.as_str());
-    let others: Vec<&str> =
-        others.filter(|o| Some(*o) != trace.from.config() && !trace.shadowed.iter().any(|s| s == o)).collect();
-    if !others.is_empty() {
-        text.push_str(&format!(", with {}", others.join(", ")));
-    }
-    if !trace.shadowed.is_empty() {
-        text.push_str(&format!(", instead of {}", trace.shadowed.join(", ")));
     }
     text
 }

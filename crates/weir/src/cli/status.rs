@@ -6,21 +6,24 @@ use anyhow::Result;
 use jiff::Timestamp;
 use kube::Client;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{io::IsTerminal as _, time::Duration};
 use weir_rules::world::{
     World,
-    explain::{Explained, explain_all, explained, summary, without_pool},
+    explain::{Explained, bars, explain, explain_all, explained, nodes, summary, without_pool},
 };
 
-/// The state of every pool, and which nodes wait for what
+/// How the pools are, what is the cause, which nodes wait for what, and what to do next
 #[derive(Debug, clap::Args)]
 pub struct Status {
+    /// The pool, with each of its nodes [default: all pools]
+    #[arg(value_name = "POOL")]
+    pool: Option<String>,
     #[command(flatten)]
     given: Given,
-    /// Name every node
+    /// Name every node, with its pool and what it runs
     #[arg(long)]
     nodes: bool,
-    /// Print again whenever something changes, until interrupted
+    /// Print again whenever something changes, until interrupted; on a terminal in place, with bars
     #[arg(short, long, conflicts_with = "files")]
     watch: bool,
     /// Print JSON instead of text
@@ -30,12 +33,14 @@ pub struct Status {
 
 /// How often a watched cluster is read: people do not read faster.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
+/// Moves a terminal's cursor home and clears the screen (ECMA-48: CUP, ED).
+const CLEAR: &str = "\x1b[H\x1b[2J";
 
 impl Status {
     /// Prints it.
     ///
     /// # Errors
-    /// When the files cannot be read, or the cluster cannot be asked.
+    /// When the files cannot be read, the cluster cannot be asked, or there is no such pool.
     pub fn run(&self) -> Result<Outcome> {
         if !self.watch {
             print(self.shown(&self.given.world("status")?)?.as_bytes())?;
@@ -52,11 +57,16 @@ impl Status {
     }
 
     async fn follow(&self, client: &Client) -> Result<()> {
+        let in_place = self.output.is_none() && std::io::stdout().is_terminal();
         let mut last = String::new();
         loop {
             let text = self.shown(&rollout_objects::of_cluster(client).await?)?;
             if text != last {
-                let gap = if last.is_empty() || self.output.is_some() { "" } else { "\n" };
+                let gap = match (in_place, &self.output) {
+                    (true, _) => CLEAR,
+                    (false, None) if !last.is_empty() => "\n",
+                    (false, _) => "",
+                };
                 print(format!("{gap}{text}").as_bytes())?;
                 last = text;
             }
@@ -66,7 +76,10 @@ impl Status {
 
     fn shown(&self, world: &World) -> Result<String> {
         let now = Timestamp::now();
-        let pools = explain_all(world, now);
+        let pools = match &self.pool {
+            Some(pool) => vec![explain(world, pool, now)?],
+            None => explain_all(world, now),
+        };
         match self.output {
             Some(output) => output.write(&json(&pools, world)),
             None => Ok(self.text(&pools, world, now)),
@@ -76,11 +89,20 @@ impl Status {
     fn text(&self, pools: &[Explained], world: &World, now: Timestamp) -> String {
         // While watching, a longer wait alone is not a change.
         let now = if self.watch { Timestamp::MIN } else { now };
-        let mut text = summary(pools, now);
-        for (node, reason) in without_pool(world) {
-            text.push_str(&format!("node {node} has no pool: {reason}\n"));
+        let mut text = String::new();
+        if self.watch && std::io::stdout().is_terminal() {
+            text = bars(pools) + "\n";
+        }
+        text.push_str(&summary(pools, now));
+        if self.pool.is_none() {
+            for (node, reason) in without_pool(world) {
+                text.push_str(&format!("node {node} has no pool: {reason}\n"));
+            }
         }
         if self.nodes {
+            text.push_str(&nodes(world));
+        }
+        if self.nodes || self.pool.is_some() {
             let each: Vec<_> = pools.iter().map(|pool| explained(pool, now)).collect();
             text.push_str(&each.concat());
         }
@@ -92,7 +114,15 @@ fn json(pools: &[Explained], world: &World) -> Value {
     let lost = without_pool(world).into_iter();
     let lost = lost.map(|(node, reason)| json!({"node": node, "reason": format!("{}: {reason}", reason.code())}));
     json!({
-        "pools": pools.iter().map(|pool| (pool.pool.clone(), pool.json())).collect::<serde_json::Map<_, _>>(),
+        "pools": pools.iter().map(|pool| (pool.pool.clone(), of_pool(pool))).collect::<serde_json::Map<_, _>>(),
         "withoutPool": lost.collect::<Vec<_>>(),
     })
+}
+
+fn of_pool(pool: &Explained) -> Value {
+    let mut value = pool.json();
+    if let (Some(fields), Value::Object(more)) = (value.as_object_mut(), pool.overview()) {
+        fields.extend(more);
+    }
+    value
 }

@@ -23,7 +23,7 @@ use std::{
     sync::{Arc, OnceLock},
 };
 use tokio::net::TcpListener;
-use weir_controllers::{Context, build::counters, figures::figures};
+use weir_controllers::{Context, build::counters, figures::figures, history};
 use weir_kubeio::{Fence, measure};
 
 /// Media type of `/metrics` (OpenMetrics 1.0).
@@ -85,6 +85,7 @@ pub(super) async fn serve(address: SocketAddr, health: Health) -> Result<()> {
     let mut registry = Registry::default();
     measure::register(&mut registry);
     counters::register(&mut registry);
+    history::register(&mut registry);
     registry.register_collector(Box::new(health.clone()));
     let at = listener.local_addr().unwrap_or(address);
     eprintln!("serving http://{at}/metrics, /healthz and /readyz");

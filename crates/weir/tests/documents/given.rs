@@ -87,6 +87,10 @@ pub fn given(page: &str, shell: &mut Shell) -> Result<Option<Box<dyn Any>>> {
             push(shell, &registry)?;
             return Ok(Some(Box::new(registry)));
         }
+        "docs/user/why.md" => {
+            cluster(shell)?;
+            shell.run(&GATHERED.replace("NAME", "must-gather"))?;
+        }
         _ => {}
     }
     Ok(None)

@@ -323,7 +323,7 @@ fn asked(server: &mut Server) -> BTreeSet<Right> {
 
 /// Rights that an API server with a release in it gives no occasion for, and what does. A right that is neither used nor here
 /// is one too many.
-const OTHER_OCCASIONS: [(&str, &[&str], &str); 19] = [
+const OTHER_OCCASIONS: [(&str, &[&str], &str); 20] = [
     ("create", &["pods/eviction"], "a drain with pods: crates/controllers/tests/suite/drain.rs"),
     ("create", &["machineconfigpools", "configmaps", "machineconfigurations", "secrets"], "they are not there yet"),
     ("create", &["controllerconfigs"], "an OpenShift without one: crates/controllers/tests/suite/openshift.rs"),
@@ -380,6 +380,11 @@ const OTHER_OCCASIONS: [(&str, &[&str], &str); 19] = [
             "secrets",
         ],
         "somebody else wrote them, or OpenShift's objects changed: crates/controllers/tests/suite/{render,openshift}.rs",
+    ),
+    (
+        "get",
+        &["machineconfigs", "machineconfigpools"],
+        "a rollout begins, and who wrote what changed is asked: docs/user/why.md",
     ),
     ("get", &["infrastructures"], "asked of who writes a policy with this parameter"),
     (

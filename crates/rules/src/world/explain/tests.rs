@@ -110,10 +110,13 @@ fn for_people() {
     );
     assert_eq!(
         summary(&explain_all(&objects, now()), now()),
-        "POOL    STREAM  NODES  UPDATED  READY  UNAVAILABLE  DEGRADED  STATE
+        "health: updating (worker), updated (edge, infra)
+POOL    STREAM  NODES  UPDATED  READY  UNAVAILABLE  DEGRADED  STATE
 edge    -       0      0        0      0            0         updated
 infra   -       1      1        1      0            0         updated
 worker  -       4      1        1      1            0         updating
+worker: 1 of 4 nodes done; 1 applying
+worker: 3 nodes to go in 10m to 20m, 2 at a time (OpenShift's documented 5 to 10 minutes a node; this pool has no history yet)
 worker: b may start now
 worker: c waits: other nodes go first
 worker: a waits: updating to rendered-worker-2 (for 1h)
@@ -134,10 +137,54 @@ fn what_a_pool_waits_for_and_what_its_users_should_know_is_in_the_summary() {
     ]});
     let odd = World { whole: true, ..objects(json!({ "pools": [waiting, pool("infra", json!({}))] })) };
     let said = summary(&explain_all(&odd, now()), now());
-    let lines: Vec<&str> = said.lines().skip(1).collect();
+    let lines: Vec<&str> = said.lines().skip(2).collect();
     assert!(lines[0].ends_with("updated") && lines[1].ends_with("updating"), "{said}");
     assert_eq!(
         lines[2..],
         ["worker: still to be rendered: it is not complete", "worker: b is the only stream there is"]
     );
+}
+
+#[test]
+fn a_degraded_pool_says_why_and_what_to_do_in_its_conditions_words() {
+    let mut broken = pool("worker", json!({}));
+    broken["status"] = json!({
+        "configuration": {"name": "rendered-worker-1"},
+        "conditions": [{"type": "RenderDegraded", "status": "True", "reason": "RuncOnNewer", "message": "runc is\nnot there"}],
+    });
+    let failed = |name: &str| {
+        let mut node = node(name, &["worker"], "rendered-worker-1", "rendered-worker-2");
+        node["metadata"]["annotations"]["machineconfiguration.openshift.io/state"] = json!("Degraded");
+        node["metadata"]["annotations"]["machineconfiguration.openshift.io/reason"] = json!("no space left");
+        node
+    };
+    let world = objects(json!({"pools": [broken], "nodes": [failed("a")]}));
+    let pools = explain_all(&world, now());
+    assert_eq!(pools[0].health(), Health::Degraded);
+    let text = summary(&pools, now());
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines[0], "health: degraded (worker)");
+    assert_eq!(lines[3], "worker: from rendered-worker-1 to rendered-worker-2");
+    assert_eq!(lines[4], "worker: degraded: runc is not there");
+    assert_eq!(lines[5], "worker: degraded: Node a is reporting: \"no space left\"");
+    assert_eq!(lines[lines.len() - 2..], ["next: weir why mcp/worker", "next: weir why node/a"]);
+    let told = pools[0].overview();
+    assert_eq!((&told["health"], &told["from"]), (&json!("degraded"), &json!("rendered-worker-1")));
+    assert_eq!(told["causes"][0]["reason"], "RuncOnNewer");
+}
+
+#[test]
+fn a_paused_pool_says_what_ends_that_and_a_bar_how_far_it_is() {
+    let paused = pool("worker", json!({"paused": true}));
+    let there = |name: &str, config: &str| node(name, &["worker"], config, config);
+    let nodes = json!([there("a", "rendered-worker-2"), there("b", "rendered-worker-1")]);
+    let pools = explain_all(&objects(json!({"pools": [paused], "nodes": nodes})), now());
+    let text = summary(&pools, now());
+    assert!(text.starts_with("health: paused (worker)\n"), "{text}");
+    assert!(text.contains("worker: 1 node to go in 5m to 10m once they may start: the pool is paused;"), "{text}");
+    assert!(
+        text.ends_with("next: kubectl patch mcp/worker --type merge -p '{\"spec\":{\"paused\":false}}'\n"),
+        "{text}"
+    );
+    assert_eq!(bars(&pools), format!("worker  {}{} 1/2\n", "█".repeat(15), "░".repeat(15)));
 }

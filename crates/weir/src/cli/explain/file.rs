@@ -1,6 +1,6 @@
 //! `weir explain file`: where a file on a pool's machines comes from, and its contents.
 
-use super::super::{Output, image_source::ImageSource, manifest_source::Given, render::origin};
+use super::super::{Output, image_source::ImageSource, manifest_source::Given};
 use crate::{exit::Outcome, generate, inputs};
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
@@ -98,7 +98,7 @@ impl File {
     }
 
     fn text(&self, generated: &BTreeMap<String, String>, trace: &Trace, file: &Value, image: Option<&str>) -> String {
-        let mut text = format!("{} on machines of pool {}: {}\n", self.path, self.pool, origin(trace));
+        let mut text = format!("{} on machines of pool {}: {}\n", self.path, self.pool, trace);
         for contribution in &trace.contributions {
             let fields = contribution.fields.iter().filter(|f| *f != "path").map(String::as_str);
             text.push_str(&format!(

@@ -1,0 +1,104 @@
+//! Asks who wrote what changed, and writes histories.
+
+use super::Kept;
+use crate::Context;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::{Api, Resource};
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use std::{collections::BTreeMap, fmt::Debug};
+use weir_api::{
+    MachineConfig, MachineConfigPool,
+    keys::{config::HISTORY_OF, names::OPERATOR_NAMESPACE},
+};
+use weir_kubeio::{Error, patch};
+use weir_rules::{
+    history::{Changed, History, KEY, PREFIX},
+    objects::author,
+};
+
+/// Where histories are kept.
+pub(super) const NAMESPACE: &str = OPERATOR_NAMESPACE;
+
+/// What a rollout comes from.
+pub(super) struct Cause {
+    pub(super) changed: Vec<Changed>,
+    /// The streams before and after.
+    pub(super) streams: [Option<String>; 2],
+}
+
+pub(super) struct Writer<'a> {
+    pub(super) context: &'a Context,
+}
+
+impl Writer<'_> {
+    /// What the rollouts that began come from, by pool.
+    pub(super) async fn causes(&self, began: &[String], kept: &BTreeMap<String, Kept>) -> Vec<(String, Cause)> {
+        let mut causes = self.differences(began, kept);
+        for (_, cause) in &mut causes {
+            for changed in &mut cause.changed {
+                let author = self.author(&changed.object).await;
+                (changed.manager, changed.at) = author.map_or((None, None), |author| (Some(author.manager), author.at));
+            }
+        }
+        causes
+    }
+
+    fn differences(&self, began: &[String], kept: &BTreeMap<String, Kept>) -> Vec<(String, Cause)> {
+        let world = self.context.configuration();
+        let views = world.views();
+        let of = |name: &String| {
+            let pool = views.pools.iter().find(|pool| pool.name == name)?;
+            let rollout = kept.get(name)?.history.under_way()?;
+            let changed = History::named(views.changed(pool, &rollout.from, &rollout.to));
+            let streams = [&rollout.from, &rollout.to].map(|config| views.stream_of(config));
+            Some((name.clone(), Cause { changed, streams }))
+        };
+        began.iter().filter_map(of).collect()
+    }
+
+    /// Who wrote the object last. Caches hold no `managedFields`, so it is asked for; without an answer nobody is named.
+    async fn author(&self, object: &str) -> Option<author::Author> {
+        let (kind, name) = object.split_once('/')?;
+        match kind {
+            "machineconfig" => author::of_object(&self.metadata::<MachineConfig>(name).await?),
+            "mcp" => {
+                let metadata = self.metadata::<MachineConfigPool>(name).await?;
+                author::of_field(&metadata, &["spec", "osImageStream"])
+            }
+            _ => None,
+        }
+    }
+
+    async fn metadata<K>(&self, name: &str) -> Option<ObjectMeta>
+    where
+        K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+    {
+        let found = Api::<K>::all(self.context.client.clone()).get_metadata_opt(name).await;
+        match found {
+            Ok(found) => found.map(|object| object.metadata),
+            Err(error) => {
+                tracing::debug!(name, %error, "who wrote it is not known");
+                None
+            }
+        }
+    }
+
+    /// Writes the history of a pool.
+    pub(super) async fn write(&self, pool: &str, history: &History) -> Result<(), Error> {
+        let name = format!("{PREFIX}{pool}");
+        let text = match history.text() {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::warn!(pool, %error, "its history cannot be written");
+                return Ok(());
+            }
+        };
+        let object = json!({
+            "apiVersion": "v1", "kind": "ConfigMap",
+            "metadata": {"name": name, "namespace": NAMESPACE, "labels": {HISTORY_OF: pool}},
+            "data": {KEY: text},
+        });
+        patch::apply(&self.context.client, &self.context.cluster.histories, &name, &object).await
+    }
+}

@@ -1,0 +1,210 @@
+//! Keeps the last rollouts of every pool in a ConfigMap: what changed, what came of it, how long nodes took.
+//!
+//! | module | part |
+//! |---|---|
+//! | `act` | asks who wrote what changed, and writes |
+//!
+//! Without a rollout it writes nothing, and looks at nothing but pools and the nodes that changed.
+
+mod act;
+
+use crate::{Context, cluster::Watcher};
+use act::Writer;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::Node;
+use parking_lot::Mutex;
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family},
+    registry::Registry,
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
+use tokio::sync::watch;
+use weir_api::{MachineConfigPool, condition::is_true, keys::pool::UPDATED};
+use weir_kubeio::{Error, Event, Mark, Next, Recorder};
+use weir_rules::{
+    history::{Again, History, KEY, PACE, PREFIX, PoolLook},
+    view::{NodeReport, NodeView, PoolView},
+};
+
+/// Component name in events.
+const COMPONENT: &str = "weir-history";
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OfPool {
+    pool: String,
+}
+
+/// Nodes that rebooted more than once for one rollout, by pool. One count per process, like its log.
+static AGAIN: LazyLock<Family<OfPool, Counter>> = LazyLock::new(Family::default);
+
+/// Adds what is counted to what is served.
+pub fn register(registry: &mut Registry) {
+    let help = "Reboots of nodes beyond the first on their way to one configuration, by pool";
+    registry.register("weir_reboots_again", help, AGAIN.clone());
+}
+
+/// The controller of histories.
+#[derive(Debug)]
+pub struct Controller {
+    context: Context,
+    recorder: Recorder,
+    state: Mutex<State>,
+}
+
+/// What is known, and up to which changes.
+#[derive(Debug, Default)]
+struct State {
+    pools: BTreeMap<String, Kept>,
+    nodes: Mark,
+    reports: Mark,
+}
+
+/// The history of a pool.
+#[derive(Clone, Debug, Default)]
+struct Kept {
+    history: History,
+    /// Whether it differs from what is written.
+    changed: bool,
+    /// Whether it is to be written at once: a rollout ended.
+    urgent: bool,
+    /// The last write, or when the rollout began.
+    since: Option<Timestamp>,
+}
+
+impl Kept {
+    /// When it is to be written, if it is.
+    fn due(&self, now: Timestamp) -> Option<Timestamp> {
+        let later = self.since.and_then(|since| since.checked_add(PACE).ok()).unwrap_or(now);
+        self.changed.then_some(if self.urgent { now } else { later })
+    }
+}
+
+impl Controller {
+    /// One that has not looked yet.
+    #[must_use]
+    pub fn new(context: Context) -> Self {
+        let recorder = context.recorder(COMPONENT);
+        Self { context, recorder, state: Mutex::default() }
+    }
+
+    /// Looks at the pools; returns those of which a rollout began.
+    fn look_at_pools(&self, state: &mut State, now: Timestamp) -> Vec<String> {
+        let cluster = &self.context.cluster;
+        let (pools, mut began) = (cluster.pools.all(), Vec::new());
+        let names: BTreeSet<&str> = pools.iter().map(|pool| name_of(pool)).collect();
+        state.pools.retain(|name, _| names.contains(name.as_str()));
+        for pool in &pools {
+            let kept = state.pools.entry(name_of(pool).to_owned()).or_insert_with(|| self.written(name_of(pool)));
+            let look = look(pool);
+            let turn = kept.history.follow(&look, now);
+            if turn.began {
+                began.push(name_of(pool).to_owned());
+            }
+            if turn.began || turn.ended {
+                (kept.changed, kept.urgent) = (true, kept.urgent || turn.ended);
+                kept.since = kept.since.filter(|_| !turn.began).or(Some(now));
+            }
+        }
+        began
+    }
+
+    /// What an earlier process wrote; what cannot be read counts as nothing.
+    fn written(&self, pool: &str) -> Kept {
+        let map = self.context.cluster.histories.get_in(act::NAMESPACE, &format!("{PREFIX}{pool}"));
+        let text = map.as_ref().and_then(|map| map.data.as_ref()?.get(KEY));
+        let history = text.and_then(|text| History::of_text(text).ok()).unwrap_or_default();
+        Kept { history, ..Kept::default() }
+    }
+
+    /// Looks at the nodes that changed; returns those that rebooted again, with their pools.
+    fn look_at_nodes(&self, state: &mut State, now: Timestamp) -> Vec<(String, Arc<Node>, Again)> {
+        let cluster = &self.context.cluster;
+        let changed = cluster.nodes.since(&mut state.nodes).into_iter().map(|(name, _)| name);
+        let reported = cluster.reports.since(&mut state.reports).into_iter().map(|(name, _)| name);
+        let names: BTreeSet<String> = changed.chain(reported).collect();
+        let mut again = Vec::new();
+        for name in names {
+            let Some((node, report)) = cluster.nodes.get(&name).zip(cluster.reports.get(&name)) else { continue };
+            let Some(kept) = state.pools.get_mut(&report.spec.pool.name) else { continue };
+            let boot = node.status.as_ref().and_then(|status| status.node_info.as_ref());
+            let boot = boot.map(|info| info.boot_id.clone()).unwrap_or_default();
+            let view = NodeView::new(&node);
+            let (changed, found) = kept.history.node(&view, Some(&NodeReport::new(&report)), &boot, now);
+            kept.changed |= changed;
+            again.extend(found.map(|found| (report.spec.pool.name.clone(), node.clone(), found)));
+        }
+        again
+    }
+}
+
+fn name_of(pool: &MachineConfigPool) -> &str {
+    pool.metadata.name.as_deref().unwrap_or_default()
+}
+
+fn look(pool: &MachineConfigPool) -> PoolLook {
+    let status = pool.status.as_ref();
+    let former = status.and_then(|status| status.configuration.as_ref()).map(|config| config.name().to_owned());
+    let conditions = status.and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    PoolLook {
+        target: PoolView::new(pool).target.unwrap_or_default().to_owned(),
+        former: former.unwrap_or_default(),
+        updated: is_true(conditions, UPDATED),
+    }
+}
+
+impl weir_kubeio::Controller for Controller {
+    type Error = Error;
+    const NAME: &'static str = "history";
+
+    fn wakes(&self) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.context.cluster.node_changes();
+        all.push(self.context.cluster.pools.changes());
+        all
+    }
+
+    async fn reconcile(&self) -> Result<Next, Error> {
+        let cluster = &self.context.cluster;
+        let is_synced = cluster.is_synced() && cluster.watches.is_synced(&[Watcher::History]);
+        // What another build manages, it reports itself.
+        if !is_synced || self.context.kept_by_us().is_err() {
+            return Ok(Next::Await);
+        }
+        let now = self.context.clock.now();
+        let mut state = std::mem::take(&mut *self.state.lock());
+        let began = self.look_at_pools(&mut state, now);
+        let again = self.look_at_nodes(&mut state, now);
+        let writer = Writer { context: &self.context };
+        if !began.is_empty() {
+            let causes = writer.causes(&began, &state.pools).await;
+            for (pool, cause) in causes {
+                if let Some(kept) = state.pools.get_mut(&pool) {
+                    kept.history.caused_by(cause.changed, cause.streams);
+                }
+            }
+        }
+        for (pool, node, again) in again {
+            AGAIN.get_or_create(&OfPool { pool }).inc();
+            self.recorder.record(&*node, &Event::warning(Again::CODE, again.to_string())).await;
+        }
+        let mut outcome = Ok(());
+        for (pool, kept) in &mut state.pools {
+            if kept.due(now).is_none_or(|due| due > now) {
+                continue;
+            }
+            let written = writer.write(pool, &kept.history).await;
+            if written.is_ok() {
+                (kept.changed, kept.urgent, kept.since) = (false, false, Some(now));
+            }
+            outcome = outcome.and(written);
+        }
+        let next = state.pools.values().filter_map(|kept| kept.due(now)).min();
+        *self.state.lock() = state;
+        outcome?;
+        Ok(next.map_or(Next::Await, |at| Next::After(Duration::try_from(at.duration_since(now)).unwrap_or_default())))
+    }
+}

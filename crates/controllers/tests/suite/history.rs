@@ -1,0 +1,189 @@
+//! Histories in process: the real controller against the embedded API server, with time that passes when nobody works.
+#![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
+
+use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node};
+use kube::{
+    Api, Client,
+    api::{ListParams, Patch, PatchParams, PostParams},
+};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use std::{fmt::Debug, sync::Arc, time::Duration};
+use tokio::time::sleep;
+use weir_api::{
+    MachineConfig, MachineConfigNode, MachineConfigPool,
+    crds::{FeatureSet, crds},
+};
+use weir_apiserver::{ApiServer, Settings};
+use weir_controllers::{Build, Cluster, Context, cluster::Watcher, history};
+use weir_distro::Profile;
+use weir_kubeio::{Clock, drive};
+use weir_rules::history::{History, KEY, Outcome};
+
+const PREFIX: &str = "machineconfiguration.openshift.io";
+const NAMESPACE: &str = "openshift-machine-config-operator";
+
+struct World {
+    client: Client,
+    clock: Clock,
+    _server: ApiServer,
+    running: tokio::task::JoinSet<()>,
+}
+
+impl World {
+    /// A pool of one node that runs r1, and the controller at work.
+    async fn new() -> Self {
+        let server = ApiServer::new(Settings::default()).unwrap();
+        server.define(crds(FeatureSet::Default)).unwrap();
+        let client = Client::new(server.service(), "default");
+        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
+        let mut world = Self { client, clock, _server: server, running: tokio::task::JoinSet::new() };
+        let role = json!({"node-role.kubernetes.io/worker": ""});
+        world.create::<Namespace>(json!({"metadata": {"name": NAMESPACE}})).await;
+        for (name, argument) in [("r1", "a"), ("r2", "b")] {
+            world
+                .create::<MachineConfig>(json!({"metadata": {"name": name}, "spec": {"kernelArguments": [argument]}}))
+                .await;
+        }
+        let spec = json!({"configuration": {"name": "r1"}, "nodeSelector": {"matchLabels": role}});
+        world.create::<MachineConfigPool>(json!({"metadata": {"name": "worker"}, "spec": spec})).await;
+        world.pool("r1", "r1").await;
+        world.create::<Node>(json!({"metadata": {"name": "a", "labels": role}})).await;
+        let report = json!({
+            "metadata": {"name": "a"},
+            "spec": {"node": {"name": "a"}, "pool": {"name": "worker"}, "configVersion": {"desired": "r1"}},
+        });
+        world.create::<MachineConfigNode>(report).await;
+        world.node("r1", "r1", json!({})).await;
+        world.boot("first").await;
+        world.start();
+        world
+    }
+
+    fn start(&mut self) {
+        let context = Context {
+            client: self.client.clone(),
+            cluster: Cluster::default(),
+            clock: self.clock.clone(),
+            profile: &Profile::all()[0],
+            build: Arc::new(Build { raw: "v".to_owned(), hash: "h".to_owned(), release: None }),
+            settle: Duration::ZERO,
+            generating: Default::default(),
+        };
+        self.running.spawn(context.cluster.clone().fill(self.client.clone()));
+        let (watches, client) = (context.cluster.watches.clone(), self.client.clone());
+        self.running.spawn(async move { watches.fill(&client, &[Watcher::History]).await });
+        self.running.spawn(async move { drive(&history::Controller::new(context)).await });
+    }
+
+    /// As another process would go on.
+    async fn restart(&mut self) {
+        self.running.shutdown().await;
+        self.start();
+        sleep(Duration::from_secs(1)).await;
+    }
+
+    async fn create<K>(&self, object: Value)
+    where
+        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::ClusterResourceScope>
+            + Clone
+            + Debug
+            + DeserializeOwned
+            + serde::Serialize,
+    {
+        let object: K = serde_json::from_value(object).unwrap();
+        Api::all(self.client.clone()).create(&PostParams::default(), &object).await.unwrap();
+    }
+
+    /// The pool wants `target`, and all its nodes ran `former` last.
+    async fn pool(&self, former: &str, target: &str) {
+        let pools: Api<MachineConfigPool> = Api::all(self.client.clone());
+        let parameters = PatchParams::default();
+        let spec = json!({"spec": {"configuration": {"name": target}}});
+        pools.patch("worker", &parameters, &Patch::Merge(spec)).await.unwrap();
+        let updated = if former == target { "True" } else { "False" };
+        let conditions = json!([{
+            "type": "Updated", "status": updated, "reason": "", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
+        }]);
+        let status = json!({"status": {"configuration": {"name": former}, "conditions": conditions}});
+        pools.patch_status("worker", &parameters, &Patch::Merge(status)).await.unwrap();
+        sleep(Duration::from_secs(1)).await;
+    }
+
+    async fn node(&self, current: &str, desired: &str, more: Value) {
+        let state = if current == desired { "Done" } else { "Working" };
+        let mut annotations = json!({
+            format!("{PREFIX}/currentConfig"): current, format!("{PREFIX}/desiredConfig"): desired,
+            format!("{PREFIX}/state"): state, format!("{PREFIX}/desiredDrain"): null,
+            format!("{PREFIX}/post-config-action"): null,
+        });
+        for (name, value) in more.as_object().unwrap() {
+            annotations[format!("{PREFIX}/{name}")] = value.clone();
+        }
+        let patch = json!({"metadata": {"annotations": annotations}});
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        nodes.patch("a", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+    }
+
+    async fn boot(&self, id: &str) {
+        let info = json!({
+            "machineID": "m", "systemUUID": "s", "bootID": id, "kernelVersion": "k", "osImage": "o", "containerRuntimeVersion": "c",
+            "kubeletVersion": "v", "kubeProxyVersion": "v", "operatingSystem": "linux", "architecture": "amd64",
+        });
+        let nodes: Api<Node> = Api::all(self.client.clone());
+        let patch = Patch::Merge(json!({"status": {"nodeInfo": info}}));
+        nodes.patch_status("a", &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// The history, and how often it was written.
+    async fn written(&self) -> Option<(History, i64)> {
+        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let map = maps.get_opt("weir-history-worker").await.unwrap()?;
+        let version = map.metadata.resource_version.unwrap().parse().unwrap();
+        Some((History::of_text(&map.data.unwrap()[KEY]).unwrap(), version))
+    }
+
+    async fn events(&self) -> Vec<String> {
+        let events: Api<Event> = Api::namespaced(self.client.clone(), "default");
+        let all = events.list(&ListParams::default()).await.unwrap();
+        all.into_iter().map(|event| format!("{}: {}", event.reason.unwrap(), event.message.unwrap())).collect()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rollout_is_written_now_and_then_and_at_its_end_and_nothing_at_rest() {
+    let mut world = World::new().await;
+    sleep(Duration::from_secs(120)).await;
+    assert!(world.written().await.is_none(), "there was no rollout");
+    world.pool("r1", "r2").await;
+    world.node("r1", "r2", json!({})).await;
+    sleep(Duration::from_secs(10)).await;
+    world.node("r1", "r2", json!({"desiredDrain": "drain-r2"})).await;
+    sleep(Duration::from_secs(10)).await;
+    assert!(world.written().await.is_none(), "not within half a minute");
+    sleep(Duration::from_secs(15)).await;
+    let (history, first) = world.written().await.unwrap();
+    let rollout = history.rollouts.last().unwrap();
+    assert_eq!((rollout.result, rollout.nodes, rollout.from.as_str()), (Outcome::UnderWay, 1, "r1"));
+    assert_eq!(rollout.changed[0].what, ["kernelArguments b", "kernelArguments without a"]);
+
+    world.restart().await;
+    world.node("r1", "r2", json!({"post-config-action": "Rebooting"})).await;
+    sleep(Duration::from_secs(20)).await;
+    for boot in ["second", "third"] {
+        world.boot(boot).await;
+        sleep(Duration::from_secs(1)).await;
+    }
+    world.node("r2", "r2", json!({})).await;
+    sleep(Duration::from_secs(1)).await;
+    world.pool("r2", "r2").await;
+    let (history, last) = world.written().await.unwrap();
+    assert!(last > first);
+    let rollout = history.rollouts.last().unwrap();
+    assert_eq!((rollout.result, rollout.reboots, rollout.again), (Outcome::Done, 2, 1));
+    let phases: Vec<_> = rollout.phases.iter().map(|(phase, took)| (phase.word(), took.median / 1000)).collect();
+    assert_eq!((phases[0].0, phases[1], phases.len()), ("drain", ("apply", 10), 3), "{phases:?}");
+    assert_eq!(world.events().await, ["RebootedAgain: the machine rebooted 2 times on its way to r2; one is enough"]);
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.written().await.unwrap().1, last, "at rest nothing is written");
+}

@@ -1,0 +1,140 @@
+//! `weir why`: the causes of something, down to what a user can change.
+
+use super::{
+    Output,
+    manifest_source::{Given, runtime},
+    print,
+};
+use crate::{exit::Outcome, rollout_objects};
+use anyhow::{Result, anyhow};
+use jiff::Timestamp;
+use k8s_openapi::{
+    api::core::v1::Node,
+    apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta},
+};
+use kube::{Api, Client, Resource};
+use serde::de::DeserializeOwned;
+use std::{collections::BTreeSet, fmt::Debug, str::FromStr, sync::Arc};
+use weir_api::MachineConfig;
+use weir_ignition::file_address;
+use weir_rules::world::{
+    World,
+    why::{Asked, Why as Answer, why},
+};
+
+/// Why something is the way it is: the causes, down to what can be changed, and the command that changes it
+///
+/// Computed from objects as the controllers would, from a cluster or from manifests; no controller is asked.
+#[derive(Debug, clap::Args)]
+pub struct Why {
+    /// node/NAME, mcp/NAME, co/machine-config, or a part of what machines get: file:/PATH@POOL, unit:NAME@POOL,
+    /// argument:ARGUMENT@POOL
+    #[arg(value_name = "WHAT")]
+    what: What,
+    #[command(flatten)]
+    given: Given,
+    /// Print JSON or YAML instead of text
+    #[arg(short, long, value_enum)]
+    output: Option<Output>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct What(Asked);
+
+/// What can be asked.
+const WANTED: &str =
+    "node/NAME, mcp/NAME, co/machine-config, file:/PATH@POOL, unit:NAME@POOL, or argument:ARGUMENT@POOL";
+
+impl FromStr for What {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let wrong = || format!("{text:?} is nothing that can be asked; write {WANTED}");
+        if let Some((kind @ ("file" | "unit" | "argument"), rest)) = text.split_once(':') {
+            let (name, pool) =
+                rest.rsplit_once('@').filter(|(n, p)| !n.is_empty() && !p.is_empty()).ok_or_else(wrong)?;
+            let pool = pool.to_owned();
+            return Ok(Self(match kind {
+                "file" => Asked::Part { pool, address: file_address(name), said: format!("file {name}") },
+                "unit" => Asked::Part { pool, address: format!("systemd.units[{name}]"), said: format!("unit {name}") },
+                _ => Asked::Argument { pool, argument: name.to_owned() },
+            }));
+        }
+        let (kind, name) = text.split_once('/').filter(|(_, name)| !name.is_empty()).ok_or_else(wrong)?;
+        match kind {
+            "node" | "nodes" | "no" => Ok(Self(Asked::Node(name.to_owned()))),
+            "mcp" | "machineconfigpool" | "machineconfigpools" => Ok(Self(Asked::Pool(name.to_owned()))),
+            "co" | "clusteroperator" | "clusteroperators" if name == "machine-config" => Ok(Self(Asked::Cluster)),
+            _ => Err(wrong()),
+        }
+    }
+}
+
+impl Why {
+    /// Prints it.
+    ///
+    /// # Errors
+    /// When the files cannot be read, the cluster cannot be asked, or there is no such thing.
+    pub(super) fn run(&self) -> Result<Outcome> {
+        let now = Timestamp::now();
+        let answer = if self.given.files.is_empty() {
+            runtime()?.block_on(self.of_cluster(now))?
+        } else {
+            why(&self.given.world("why")?, &self.what.0, now)?
+        };
+        let text = match self.output {
+            Some(output) => output.write(&answer.json())?,
+            None => answer.text(now),
+        };
+        print(text.as_bytes())?;
+        Ok(Outcome::Done)
+    }
+
+    /// Asks twice: who wrote an object is only read of those that the answer is about.
+    async fn of_cluster(&self, now: Timestamp) -> Result<Answer> {
+        let client = self.given.cluster.connect("why").await?;
+        let mut world = rollout_objects::of_cluster(&client).await?;
+        let answer = why(&world, &self.what.0, now)?;
+        attribute(&client, &mut world, &answer.authors).await;
+        why(&world, &self.what.0, now).map_err(|error| anyhow!(error))
+    }
+}
+
+/// Adds `managedFields` to these objects. Without the right to read them, or when they are gone, the answer names no author.
+async fn attribute(client: &Client, world: &mut World, authors: &BTreeSet<(&'static str, String)>) {
+    for (kind, name) in authors {
+        let named = |metadata: &ObjectMeta| metadata.name.as_ref() == Some(name);
+        if *kind == "Node" {
+            let Some(object) = world.nodes.iter_mut().find(|node| named(&node.metadata)) else { continue };
+            Arc::make_mut(object).metadata.managed_fields = managed::<Node>(client, name).await;
+        } else {
+            let Some(object) = world.configs.iter_mut().find(|config| named(&config.metadata)) else { continue };
+            Arc::make_mut(object).metadata.managed_fields = managed::<MachineConfig>(client, name).await;
+        }
+    }
+}
+
+async fn managed<K>(client: &Client, name: &str) -> Option<Vec<ManagedFieldsEntry>>
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug,
+{
+    let found = Api::<K>::all(client.clone()).get_metadata_opt(name).await;
+    found.ok().flatten().and_then(|object| object.metadata.managed_fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_can_be_asked() {
+        let of = |text: &str| text.parse::<What>().map(|what| what.0);
+        assert_eq!(of("node/a"), Ok(Asked::Node("a".into())));
+        assert_eq!(of("co/machine-config"), Ok(Asked::Cluster));
+        let file = of("file:/etc/a@b@worker").unwrap();
+        assert!(matches!(file, Asked::Part { pool, said, .. } if pool == "worker" && said == "file /etc/a@b"));
+        for wrong in ["", "node/", "pod/a", "file:/etc/a", "file:@worker", "co/etcd", "worker"] {
+            assert!(of(wrong).unwrap_err().contains("write node/NAME, mcp/NAME"), "{wrong}");
+        }
+    }
+}
