@@ -234,6 +234,8 @@ fn child_on_a_full_disk() {
         let first = ask(&server, "POST", MAPS, &json!({"metadata": {"name": "first"}})).await.1;
         let big = "x".repeat(200_000);
         let mut stored = 0;
+        // The log may not reach back to the first one.
+        let (mut before, mut last) = (version(&first), version(&first));
         let refused = loop {
             let name = format!("m-{stored}");
             let (status, answer) = ask(&server, "POST", MAPS, &json!({"metadata": {"name": name}, "data": {"big": big}})).await;
@@ -241,6 +243,7 @@ fn child_on_a_full_disk() {
                 break (status, answer);
             }
             stored += 1;
+            before = std::mem::replace(&mut last, version(&answer));
         };
         assert_eq!(refused.0, 500);
         assert!(refused.1["message"].as_str().unwrap().contains("could not be stored"), "{}", refused.1);
@@ -248,11 +251,11 @@ fn child_on_a_full_disk() {
         let name = format!("m-{stored}");
         assert_eq!(ask(&server, "GET", &format!("{MAPS}/{name}"), &Value::Null).await.0, 404);
         assert!(!names(&server).await.contains(&name));
-        let watch = format!("{MAPS}?watch=true&resourceVersion={}&timeoutSeconds=1", version(&first));
+        let watch = format!("{MAPS}?watch=true&resourceVersion={before}&timeoutSeconds=1");
         let request = http::Request::get(watch).body(Full::new(Bytes::new())).unwrap();
         let body = server.service().oneshot(request).await.unwrap().into_body().collect().await.unwrap().to_bytes();
         let seen = String::from_utf8_lossy(&body).matches("\"ADDED\"").count();
-        assert_eq!(seen, stored);
+        assert_eq!((seen, stored > 0), (1, true));
         // What was to be deleted stays, and nothing is begun that cannot be finished.
         assert_eq!(ask(&server, "DELETE", &format!("{MAPS}/first"), &Value::Null).await.0, 500);
         assert_eq!(ask(&server, "GET", &format!("{MAPS}/first"), &Value::Null).await.1, first);

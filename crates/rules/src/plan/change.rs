@@ -25,7 +25,7 @@ use serde_json::{Map, Value, json};
 use std::{fmt, sync::Arc};
 use weir_api::{
     keys::names::{CLUSTER, RENDERED_PREFIX},
-    kind::MACHINE_CONFIG_GROUP,
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
     pool::OsImageStreamReference,
 };
 
@@ -110,6 +110,8 @@ pub enum Refused {
 
 /// Kinds that the controllers write, all in the group of machine configuration (R-CHANGE-3).
 const WRITTEN: [&str; 3] = ["ControllerConfig", "MachineOSBuild", "MachineConfigNode"];
+/// Group and kind of what a world holds as a report: no configuration depends on it.
+const REPORTS: [(&str, &str); 2] = [("", "ConfigMap"), (CONFIG_GROUP, "ClusterOperator")];
 /// What `kubectl apply` was given the last time.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 /// Metadata that no user decides.
@@ -124,7 +126,7 @@ pub(super) fn apply(world: &mut World, change: &Change, now: Timestamp) -> Resul
     match change {
         Change::Apply(object) => put(world, object, now),
         Change::Delete(reference) => {
-            check_written(reference)?;
+            check(reference)?;
             delete(world, reference, now)?;
             Ok(Changed { object: reference.clone(), what: Happens::Deleted })
         }
@@ -181,7 +183,10 @@ fn default_stream(world: &mut World, stream: &str) -> Result<Changed, Refused> {
     Ok(Changed { object: Reference::ours("OSImageStream", CLUSTER), what })
 }
 
-fn check_written(reference: &Reference) -> Result<(), Refused> {
+fn check(reference: &Reference) -> Result<(), Refused> {
+    if REPORTS.contains(&(&reference.group, &reference.kind)) {
+        return Err(Refused::OtherKind(reference.clone()));
+    }
     let rendered = reference.kind == "MachineConfig" && reference.name.starts_with(RENDERED_PREFIX);
     let ours = reference.group == MACHINE_CONFIG_GROUP;
     if ours && (rendered || WRITTEN.contains(&reference.kind.as_str())) {
@@ -192,7 +197,7 @@ fn check_written(reference: &Reference) -> Result<(), Refused> {
 
 fn put(world: &mut World, given: &Value, now: Timestamp) -> Result<Changed, Refused> {
     let reference = Reference::of(given).ok_or_else(|| Refused::NoName(kind_of(given).to_owned()))?;
-    check_written(&reference)?;
+    check(&reference)?;
     let kind = (reference.group.as_str(), reference.kind.as_str());
     let old = world.find(kind, &reference.namespace, &reference.name);
     let mut new = match &old {

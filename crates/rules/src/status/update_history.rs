@@ -1,14 +1,14 @@
 //! ClusterVersion's history of releases, where only weir writes it.
 //!
-//! R-HISTORY-1 A release that the cluster should run becomes the first entry, `Partial`, with the time. An entry with the same
+//! R-UPDATE-HISTORY-1 A release that the cluster should run becomes the first entry, `Partial`, with the time. An entry with the same
 //! version and image that is already first continues; an earlier first entry that was not complete stays `Partial` and ends then.
-//! R-HISTORY-2 It is `Completed` once the ClusterOperator `machine-config` reports its version, Available and neither
+//! R-UPDATE-HISTORY-2 It is `Completed` once the ClusterOperator `machine-config` reports its version, Available and neither
 //! Progressing nor Degraded: the required pools run it. While they or the streams of this very image are waited for, it is not.
-//! R-HISTORY-3 Progressing until it is complete; Available since the first release was. Transition times change with the value.
-//! R-HISTORY-4 At most [`MOST`] are kept. The first completed one stays: it says what the cluster was installed with.
-//! R-HISTORY-5 What the API requires is there: no update is ever offered, and an entry of an older weir that does not say when it
+//! R-UPDATE-HISTORY-3 Progressing until it is complete; Available since the first release was. Transition times change with the value.
+//! R-UPDATE-HISTORY-4 At most [`MOST`] are kept. The first completed one stays: it says what the cluster was installed with.
+//! R-UPDATE-HISTORY-5 What the API requires is there: no update is ever offered, and an entry of an older weir that does not say when it
 //! began did so when it ended, or now.
-//! R-HISTORY-6 The ClusterVersion of an OpenShift cluster, which weir did not create, is never written.
+//! R-UPDATE-HISTORY-6 The ClusterVersion of an OpenShift cluster, which weir did not create, is never written.
 //!
 //! Source: `pkg/cvo/status_history.go` and `pkg/cvo/internal/operatorstatus.go` of
 //! github.com/openshift/cluster-version-operator. Waiting for the streams, and that Progressing counts, is ours.
@@ -55,7 +55,7 @@ pub fn is_complete(version: &ClusterVersion) -> bool {
     status.history.first().is_some_and(|newest| is_of(newest, &status.desired) && newest.state == COMPLETED)
 }
 
-/// The status when the cluster starts updating to a release (R-HISTORY-1).
+/// The status when the cluster starts updating to a release (R-UPDATE-HISTORY-1).
 #[must_use]
 pub fn begun(before: Option<&ClusterVersion>, release: &Release, now: Timestamp) -> ClusterVersionStatus {
     let mut status = before.and_then(|version| version.status.clone()).unwrap_or_default();
@@ -113,7 +113,7 @@ pub fn completed(view: &HistoryView<'_>, now: Timestamp) -> Option<Value> {
     }))
 }
 
-/// R-HISTORY-2.
+/// R-UPDATE-HISTORY-2.
 fn is_reported(view: &HistoryView<'_>, version: &str) -> bool {
     let awaited = matches!(view.streams, None | Some(Due::Make { .. } | Due::NoRelease | Due::OtherVersion { .. }));
     let Some(status) = view.operator.and_then(|operator| operator.status.as_ref()) else { return false };
@@ -132,7 +132,7 @@ fn is_of(entry: &UpdateHistory, release: &Release) -> bool {
     entry.version == release.version && (entry.image.is_empty() || entry.image == release.image)
 }
 
-/// R-HISTORY-4.
+/// R-UPDATE-HISTORY-4.
 fn prune(history: &mut Vec<UpdateHistory>) {
     let first = history.iter().rposition(|entry| entry.state == COMPLETED);
     while history.len() > MOST {

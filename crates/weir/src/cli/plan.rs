@@ -145,7 +145,7 @@ impl FromStr for StreamOf {
             Some((pool, stream)) if !pool.is_empty() && !stream.is_empty() => {
                 Ok(Self { pool: pool.to_owned(), stream: stream.to_owned() })
             }
-            _ => Err(format!("{text:?} is not POOL=STREAM, such as worker=rhel-10")),
+            _ => Err(format!("{text:?} is not POOL=STREAM, with the names of a pool and of a stream")),
         }
     }
 }

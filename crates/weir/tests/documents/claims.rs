@@ -73,8 +73,10 @@ fn options_that_the_pages_name_are_there() -> Result<()> {
                 .extend(options(span).difference(&there).map(|option| format!("{name}: `{span}` has no --{option}")));
         }
     }
-    // kubectl's, in text about it.
-    missing.retain(|line| !["--prune-allowlist", "--replicas"].iter().any(|other| line.ends_with(other)));
+    // Of kubectl and of Containerfiles, in text about them.
+    missing.retain(|line| {
+        !["--prune-allowlist", "--replicas", "--chmod", "--chown"].iter().any(|other| line.ends_with(other))
+    });
     ensure!(missing.is_empty(), "{}", missing.join("\n"));
     Ok(())
 }

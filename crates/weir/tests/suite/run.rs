@@ -538,15 +538,16 @@ fn image_mode(server: &Server) -> Result<()> {
     Ok(())
 }
 
-/// The definition of ServiceMonitor, as far as a test needs it.
-fn service_monitors() -> Value {
+/// The definition of a kind of OpenShift's monitoring, as far as a test needs it.
+fn monitoring(kind: &str) -> Value {
+    let singular = kind.to_lowercase();
     let schema = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     json!({
         "apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
-        "metadata": {"name": "servicemonitors.monitoring.coreos.com"},
+        "metadata": {"name": format!("{singular}s.monitoring.coreos.com")},
         "spec": {
             "group": "monitoring.coreos.com", "scope": "Namespaced",
-            "names": {"plural": "servicemonitors", "singular": "servicemonitor", "kind": "ServiceMonitor"},
+            "names": {"plural": format!("{singular}s"), "singular": singular, "kind": kind},
             "versions": [{"name": "v1", "served": true, "storage": true, "schema": {"openAPIV3Schema": schema}}],
         },
     })
@@ -561,8 +562,10 @@ fn the_operator_keeps_the_controller_with_the_rights_that_the_manifests_give_it(
     for namespace in ["config-managed", "kube-apiserver-operator", "machine-api"] {
         server.kubectl.run(&["create", "namespace", &format!("openshift-{namespace}")])?;
     }
-    server.kubectl.pipe(service_monitors().to_string().as_bytes(), &["apply", "-f", "-"])?;
-    server.kubectl.run(&["wait", "--for=condition=Established", "crd/servicemonitors.monitoring.coreos.com"])?;
+    for kind in ["ServiceMonitor", "PrometheusRule"] {
+        server.kubectl.pipe(monitoring(kind).to_string().as_bytes(), &["apply", "-f", "-"])?;
+    }
+    server.kubectl.run(&["wait", "--for=condition=Established", "crd", "--all"])?;
     let print = |more: &[&str]| -> Result<(Vec<u8>, Vec<Value>)> {
         let printed = weir().args(["manifests", "--image", "registry.example.com/weir:1"]).args(more).output()?.stdout;
         let objects = serde_saphyr::from_multiple(std::str::from_utf8(&printed)?)?;
