@@ -49,6 +49,13 @@ impl Error {
         self.code() == Some(StatusCode::CONFLICT.as_u16())
     }
 
+    /// The object exists already. Another conflict on creating it, such as that of a quota that changed meanwhile, says nothing about
+    /// the object.
+    #[must_use]
+    pub fn is_already_exists(&self) -> bool {
+        matches!(&*self.cause, kube::Error::Api(status) if status.is_already_exists())
+    }
+
     /// The server has too much to do: it should not be called for a while.
     #[must_use]
     pub fn is_too_many(&self) -> bool {

@@ -179,7 +179,7 @@ pub async fn create<K: Cached + Serialize>(client: &Client, cache: &Cache<K>, ob
             cache.observe(created);
             Ok(true)
         }
-        Err(error) if error.is_conflict() => Ok(false),
+        Err(error) if error.is_already_exists() => Ok(false),
         Err(error) => Err(error),
     }
 }

@@ -14,3 +14,17 @@ fn a_seed_gives_the_same_life_again() {
         assert!(first.trace.len() > 100, "seed {seed}");
     }
 }
+
+/// Lives that were violated once, and what was wrong.
+const MENDED: [(u64, &str); 2] = [
+    (621_924_550, "a conflict on creating a rendered MachineConfig counted as its existence"),
+    (1_601_165_767, "the same in three pools"),
+];
+
+#[test]
+fn what_was_mended_stays_so() {
+    let prepared = Prepared::new().unwrap();
+    for (seed, what) in MENDED {
+        assert_eq!(live(seed, &prepared).unwrap().violations, [""; 0], "{seed}: {what}");
+    }
+}
