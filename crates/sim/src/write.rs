@@ -8,6 +8,14 @@ use kube::{
     discovery::ApiResource,
 };
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use weir_api::{
+    FeatureGate,
+    keys::{
+        gates::{OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION},
+        names::CLUSTER,
+    },
+};
 use weir_kubeio::{error::said, patch::FIELD_MANAGER};
 use weir_rules::objects::seed::{Owner, Seed};
 
@@ -25,6 +33,23 @@ pub async fn apply(client: &Client, seed: &Seed) -> Result<()> {
 /// When the API server refuses it or does not respond.
 pub async fn merge(client: &Client, manifest: &Value) -> Result<()> {
     write(client, manifest, None).await
+}
+
+/// Writes the feature gates of each version: whether there are streams; image policies always are.
+///
+/// # Errors
+/// When the API server refuses it or does not respond.
+pub(crate) async fn write_gates(client: &Client, streams: &BTreeMap<String, bool>) -> Result<()> {
+    let list = |(version, on): (&String, &bool)| {
+        let [gate, other] = [OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION].map(|gate| json!({ "name": gate }));
+        let (enabled, disabled) = if *on { (vec![gate, other], Vec::new()) } else { (vec![other], vec![gate]) };
+        json!({"version": version, "enabled": enabled, "disabled": disabled})
+    };
+    let lists: Vec<Value> = streams.iter().map(list).collect();
+    let api: Api<FeatureGate> = Api::all(client.clone());
+    let patch = Patch::Merge(json!({"status": {"featureGates": lists}}));
+    api.patch_status(CLUSTER, &PatchParams::default(), &patch).await.context("writing the gates")?;
+    Ok(())
 }
 
 async fn write(client: &Client, manifest: &Value, owner: Option<Owner>) -> Result<()> {

@@ -70,11 +70,7 @@ fn run(task: Task) -> Result<()> {
             cargo(&root, &["build", "--quiet", "--package", "weir"])?;
             generate::run(&root, check)
         }
-        // Without `--ignored` only a few of them are looked for, as in every run of the tests.
-        Task::Mutants => cargo(
-            &root,
-            &["test", "--release", "--package", "weir-sim", "--test", "mutants", "--", "--ignored", "--nocapture"],
-        ),
+        Task::Mutants => cargo(&root, &["bench", "--package", "weir-sim", "--bench", "mutants"]),
         Task::Bench { name } => bench::run(&root, name),
     }
 }

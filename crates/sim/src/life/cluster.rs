@@ -9,7 +9,7 @@ use super::{
 use crate::{
     Chance, Trouble, Troubled,
     trouble::Pace,
-    write::{apply, merge, place},
+    write::{apply, merge, place, write_gates},
 };
 use anyhow::{Context as _, Result};
 use k8s_openapi::api::core::v1::Node;
@@ -20,11 +20,8 @@ use kube::{
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use weir_api::{
-    ClusterVersion, FeatureGate, MachineConfigPool,
-    keys::{
-        gates::{OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION},
-        names::{CLUSTER, VERSION},
-    },
+    ClusterVersion, MachineConfigPool,
+    keys::names::{CLUSTER, VERSION},
     kind::MACHINE_CONFIG_GROUP,
 };
 use weir_apiserver::ApiServer;
@@ -99,7 +96,7 @@ impl<'a> Cluster<'a> {
         for seed in cluster.seeds().await? {
             apply(&cluster.client, &seed).await?;
         }
-        cluster.write_gates().await?;
+        write_gates(&cluster.client, &cluster.gates).await?;
         for (pool, most) in &world.unavailable {
             cluster.pool(pool, json!({ "maxUnavailable": most })).await?;
         }
@@ -235,7 +232,7 @@ impl<'a> Cluster<'a> {
             Intent::Release(release) => self.update(*release).await,
             Intent::Gate(on) => {
                 self.gates.values_mut().for_each(|gate| *gate = *on);
-                self.write_gates().await
+                write_gates(&self.client, &self.gates).await
             }
             Intent::Cordon { node, on } => self.cordon(node, *on).await,
             Intent::Replace { node } => {
@@ -282,7 +279,7 @@ impl<'a> Cluster<'a> {
         let on = self.gates.values().next_back().copied().unwrap_or(true);
         self.desired = release;
         self.gates.insert(self.release()?.version.clone(), on);
-        self.write_gates().await?;
+        write_gates(&self.client, &self.gates).await?;
         let seeds = self.seeds().await?;
         let of = |kind: &'static str| seeds.iter().filter(move |seed| seed.object["kind"] == kind);
         for seed in of("ClusterVersion") {
@@ -311,19 +308,6 @@ impl<'a> Cluster<'a> {
             gates: None,
             now: self.clock.now(),
         }))
-    }
-
-    async fn write_gates(&self) -> Result<()> {
-        let list = |(version, on): (&String, &bool)| {
-            let [gate, other] = [OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION].map(|gate| json!({ "name": gate }));
-            let (enabled, disabled) = if *on { (vec![gate, other], Vec::new()) } else { (vec![other], vec![gate]) };
-            json!({"version": version, "enabled": enabled, "disabled": disabled})
-        };
-        let lists: Vec<Value> = self.gates.iter().map(list).collect();
-        let api: Api<FeatureGate> = Api::all(self.client.clone());
-        let patch = Patch::Merge(json!({"status": {"featureGates": lists}}));
-        api.patch_status(CLUSTER, &PatchParams::default(), &patch).await.context("writing the gates")?;
-        Ok(())
     }
 
     /// Ends what can be ended: faults, pauses, cordons by hand, configurations that cannot be rendered.

@@ -19,7 +19,7 @@
 use super::{cluster::BY_HAND, script::Intent};
 use crate::{
     history::{Change, Key},
-    story::judge::{ROLE, allowed, annotation},
+    story::judge::{ROLE, allowed, annotation, stream_image},
 };
 use serde_json::Value;
 use std::{
@@ -174,24 +174,13 @@ impl<'a> Judge<'a> {
         let base = &self.get("ControllerConfig", "machine-config-controller")["spec"]["baseOSContainerImage"];
         let names: Vec<String> = self.pools.keys().cloned().collect();
         for name in names {
-            let streamed = any_on.then(|| self.image(&name)).flatten();
+            let streamed = any_on
+                .then(|| stream_image(|kind, name| self.get(kind, name), &name, self.doings.follows_release))
+                .flatten();
             let based = base.as_str().filter(|_| any_off).map(str::to_owned);
             let images = streamed.into_iter().chain(based).collect();
             self.pools.entry(name).or_default().images.note(at, images);
         }
-    }
-
-    fn image(&self, pool: &str) -> Option<String> {
-        let stream = self.get("OSImageStream", "cluster");
-        let named = |pool: &str| self.get(POOL, pool)["spec"]["osImageStream"]["name"].as_str();
-        let inherits = !["master", "worker", "arbiter"].contains(&pool);
-        let wanted = named(pool)
-            .or_else(|| named("worker").filter(|_| inherits))
-            .or_else(|| stream["status"]["defaultStream"].as_str())?;
-        let available = stream["status"]["availableStreams"].as_array()?;
-        let found = available.iter().find(|set| set["name"] == wanted);
-        let only = available.first().filter(|_| self.doings.follows_release && available.len() == 1);
-        found.or(only)?["osImage"].as_str().map(str::to_owned)
     }
 
     fn pool(&mut self, at: Instant, name: &str, before: Option<&Value>, after: &Value) {

@@ -8,13 +8,13 @@ use super::{
 use crate::{
     builds::BuildPods,
     systems::os_names,
-    write::{apply, merge, resource},
+    write::{apply, merge, resource, write_gates},
 };
 use anyhow::{Context as _, Result, anyhow, bail};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, PostParams},
     core::DynamicObject,
 };
 use parking_lot::RwLock;
@@ -26,11 +26,10 @@ use std::{
 };
 use tokio::task::{JoinHandle, spawn_local};
 use weir_api::{
-    ClusterVersion, FeatureGate,
+    ClusterVersion,
     crds::{FeatureSet, crds},
     keys::{
         config::{SETTLED_FROM, UNSETTLED_SINCE},
-        gates::{OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION},
         names::{CLUSTER, OPERATOR_NAMESPACE, VERSION},
     },
     kind::MACHINE_CONFIG_GROUP,
@@ -172,7 +171,7 @@ impl Cluster {
         for seed in cluster.seeds().await? {
             apply(&cluster.client, &seed).await?;
         }
-        cluster.write_gates().await?;
+        write_gates(&cluster.client, &cluster.gates).await?;
         if let Some(registry) = &cluster.registry {
             let secrets: Api<Secret> = Api::namespaced(cluster.client.clone(), OPERATOR_NAMESPACE);
             let secret = serde_json::from_value(registry.secret()).context("making the registry's Secret")?;
@@ -240,7 +239,7 @@ impl Cluster {
             }
             Action::Gate(on) => {
                 self.gates.values_mut().for_each(|gate| *gate = *on);
-                self.write_gates().await
+                write_gates(&self.client, &self.gates).await
             }
             Action::Update { to, controllers, gate } => self.update(to, *controllers, *gate).await,
             Action::RestartControllers => self.start_controllers().await,
@@ -313,7 +312,7 @@ impl Cluster {
         };
         let before = self.gates.last_key_value().is_none_or(|(_, on)| *on);
         self.gates.insert(self.desired.version.clone(), gate.unwrap_or(before));
-        self.write_gates().await?;
+        write_gates(&self.client, &self.gates).await?;
         for seed in self.seeds().await?.iter().filter(|seed| seed.object["kind"] == "ClusterVersion") {
             apply(&self.client, seed).await?;
         }
@@ -338,19 +337,6 @@ impl Cluster {
             gates: None,
             now: self.clock.now(),
         }))
-    }
-
-    async fn write_gates(&self) -> Result<()> {
-        let list = |(version, on): (&String, &bool)| {
-            let [gate, other] = [OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION].map(|gate| json!({ "name": gate }));
-            let (enabled, disabled) = if *on { (vec![gate, other], Vec::new()) } else { (vec![other], vec![gate]) };
-            json!({"version": version, "enabled": enabled, "disabled": disabled})
-        };
-        let lists: Vec<Value> = self.gates.iter().map(list).collect();
-        let api: Api<FeatureGate> = Api::all(self.client.clone());
-        let patch = Patch::Merge(json!({"status": {"featureGates": lists}}));
-        api.patch_status(CLUSTER, &PatchParams::default(), &patch).await.context("writing the gates")?;
-        Ok(())
     }
 
     async fn apply(&self, object: &Value) -> Result<()> {

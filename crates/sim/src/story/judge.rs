@@ -64,6 +64,25 @@ pub(super) fn judge(changes: &[Change], follows_release: bool, built: &Built) ->
     judge.broken
 }
 
+/// The OS image of the stream that a pool resolves to, from the objects of a cluster; absent if there is no such stream. With
+/// `follows_release` the only stream of a release counts, whatever pools name.
+pub(crate) fn stream_image<'a>(
+    get: impl Fn(&'static str, &str) -> &'a Value,
+    pool: &str,
+    follows_release: bool,
+) -> Option<String> {
+    let stream = get("OSImageStream", "cluster");
+    let named = |pool: &str| get(POOL, pool)["spec"]["osImageStream"]["name"].as_str();
+    let inherits = !["master", "worker", "arbiter"].contains(&pool);
+    let wanted = named(pool)
+        .or_else(|| named("worker").filter(|_| inherits))
+        .or_else(|| stream["status"]["defaultStream"].as_str())?;
+    let available = stream["status"]["availableStreams"].as_array()?;
+    let found = available.iter().find(|set| set["name"] == wanted);
+    let only = available.first().filter(|_| follows_release && available.len() == 1);
+    found.or(only)?["osImage"].as_str().map(str::to_owned)
+}
+
 impl Judge {
     fn get(&self, kind: &'static str, name: &str) -> &Value {
         self.now.get(&(kind, name.to_owned())).unwrap_or(&Value::Null)
@@ -81,25 +100,13 @@ impl Judge {
         let (any_on, any_off) = (lists.iter().any(on), lists.iter().any(|list| !on(list)));
         let base = self.get("ControllerConfig", "machine-config-controller")["spec"]["baseOSContainerImage"].clone();
         for pool in self.pools() {
-            let streamed = any_on.then(|| self.image(&pool)).flatten();
+            let streamed =
+                any_on.then(|| stream_image(|kind, name| self.get(kind, name), &pool, self.follows_release)).flatten();
             let based = any_off.then(|| base.as_str().map(str::to_owned)).flatten();
             let pinned = self.get("MachineConfig", &format!("{PINNING}{pool}"))["spec"]["osImageURL"].as_str();
             let pinned = pinned.map(str::to_owned);
             self.resolved.entry(pool).or_default().extend(streamed.into_iter().chain(based).chain(pinned));
         }
-    }
-
-    fn image(&self, pool: &str) -> Option<String> {
-        let stream = self.get("OSImageStream", "cluster");
-        let named = |pool: &str| self.get(POOL, pool)["spec"]["osImageStream"]["name"].as_str();
-        let inherits = !["master", "worker", "arbiter"].contains(&pool);
-        let wanted = named(pool)
-            .or_else(|| named("worker").filter(|_| inherits))
-            .or_else(|| stream["status"]["defaultStream"].as_str())?;
-        let available = stream["status"]["availableStreams"].as_array()?;
-        let found = available.iter().find(|set| set["name"] == wanted);
-        let only = available.first().filter(|_| self.follows_release && available.len() == 1);
-        found.or(only)?["osImage"].as_str().map(str::to_owned)
     }
 
     fn pool(&mut self, name: &str, before: Option<&Value>, after: &Value) {
