@@ -21,7 +21,8 @@ use tokio::{
 };
 use weir_api::Class;
 
-/// Changes closer together than this are handled together: one `kubectl apply` of several objects is one intent.
+/// Changes closer together than this are handled together, unless the controller says otherwise: one `kubectl apply` of several
+/// objects is one intent.
 const QUIET: Duration = Duration::from_millis(10);
 /// Changes without a pause are handled at least this often.
 const LONGEST_WAIT: Duration = Duration::from_millis(100);
@@ -86,6 +87,8 @@ pub trait Controller: Send + Sync {
     type Error: Classed + Send;
     /// Its name in metrics and logs.
     const NAME: &'static str;
+    /// Changes closer together than this are handled together.
+    const QUIET: Duration = QUIET;
 
     /// What wakes it.
     fn wakes(&self) -> Vec<watch::Receiver<u64>>;
@@ -98,6 +101,8 @@ pub trait Controller: Send + Sync {
 pub trait Driven: Send + Sync {
     /// As [`Controller::NAME`].
     fn name(&self) -> &'static str;
+    /// As [`Controller::QUIET`].
+    fn quiet(&self) -> Duration;
     /// As [`Controller::wakes`].
     fn wakes(&self) -> Vec<watch::Receiver<u64>>;
     /// As [`Controller::reconcile`].
@@ -107,6 +112,10 @@ pub trait Driven: Send + Sync {
 impl<C: Controller> Driven for C {
     fn name(&self) -> &'static str {
         C::NAME
+    }
+
+    fn quiet(&self) -> Duration {
+        C::QUIET
     }
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
@@ -159,7 +168,7 @@ pub async fn drive(controller: &dyn Driven) {
                 }
             }
         };
-        if !wakes.quiet(Instant::now() + pause).await {
+        if !wakes.quiet(controller.quiet(), Instant::now() + pause).await {
             return;
         }
     }
@@ -196,7 +205,7 @@ impl Wakes {
     }
 
     /// Waits for a change and then for quiet, or for the deadline. False if there is nothing left to wait for.
-    async fn quiet(&mut self, deadline: Instant) -> bool {
+    async fn quiet(&mut self, quiet: Duration, deadline: Instant) -> bool {
         match timeout_at(deadline, self.next()).await {
             Err(_) => return true,
             Ok(false) => return false,
@@ -204,8 +213,8 @@ impl Wakes {
         }
         let latest = Instant::now() + LONGEST_WAIT;
         while Instant::now() < latest {
-            let quiet = Instant::now() + QUIET;
-            match timeout_at(quiet.min(latest), self.next()).await {
+            let next = Instant::now() + quiet;
+            match timeout_at(next.min(latest), self.next()).await {
                 Err(_) => break,
                 Ok(false) => return false,
                 Ok(true) => {}

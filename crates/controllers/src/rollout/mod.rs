@@ -22,6 +22,10 @@ use weir_rules::{
 /// Component name in events, as in the reference.
 const COMPONENT: &str = "machineconfigcontroller-nodecontroller";
 
+/// A node that is done gives its place to the next within this: nodes one after another wait for it once each. Changes that people
+/// make in a burst need no longer one here, since a new target settles before the first node is told.
+const QUIET: Duration = Duration::from_millis(2);
+
 /// There is more to write than fits into one pass.
 const AT_ONCE: Next = Next::After(Duration::ZERO);
 
@@ -116,6 +120,7 @@ impl Controller {
 impl weir_kubeio::Controller for Controller {
     type Error = Error;
     const NAME: &'static str = "rollout";
+    const QUIET: Duration = QUIET;
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
         self.context.cluster.changes()
