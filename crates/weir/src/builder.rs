@@ -53,14 +53,11 @@ impl Lazy {
         let choose = || async {
             match Buildah::find(folder, registry.clone()).await {
                 Ok(buildah) => {
-                    eprintln!("images are built with {buildah}");
+                    tell!("images are built with {buildah}");
                     Arc::new(buildah) as Arc<dyn Builder>
                 }
                 Err(why) => {
-                    eprintln!(
-                        "images are built as layers, and steps that run something are refused: {}",
-                        first_line(&why)
-                    );
+                    tell!("images are built as layers, and steps that run something are refused: {}", first_line(&why));
                     Arc::new(Layers::new(registry.clone()))
                 }
             }

@@ -38,7 +38,7 @@ pub fn report(result: anyhow::Result<Outcome>) -> ExitCode {
         Ok(Outcome::Blocked) => ExitCode::from(BLOCKED),
         Err(error) => {
             for line in lines(&error) {
-                eprintln!("error: {line}");
+                tell!("error: {line}");
             }
             ExitCode::FAILURE
         }

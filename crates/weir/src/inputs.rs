@@ -58,7 +58,7 @@ fn warn(manifest: &Manifest, linter: &mut Option<Linter>) {
     }
     for finding in linter.get_or_insert_default().lint(&manifest.object).iter().filter(|found| found.code.is_silent()) {
         let (file, line) = (manifest.place.file.display(), manifest.line_of(&finding.path));
-        eprintln!("warning: {file}:{line}: {}: {finding}", manifest.title());
+        tell!("warning: {file}:{line}: {}: {finding}", manifest.title());
     }
 }
 

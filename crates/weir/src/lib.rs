@@ -13,6 +13,13 @@
 //! | [`rollout_objects`] | what a rollout depends on, from manifests or a cluster |
 //! | [`signals`] | being asked to stop |
 //! | [`exit`] | what the process prints when it exits, and its exit code |
+//! | `tell` | lines on stderr |
+
+// A line that cannot be written must not end a process that does something else.
+#![deny(clippy::print_stderr, clippy::print_stdout)]
+
+#[macro_use]
+mod tell;
 
 pub mod bootstrap;
 pub mod builder;

@@ -56,7 +56,7 @@ pub async fn answering(client: &Client, at: &str, patience: Duration) -> Result<
         }
         if !told {
             told = true;
-            eprintln!("{at} does not answer yet ({why}); trying for {patience:?}");
+            tell!("{at} does not answer yet ({why}); trying for {patience:?}");
         }
         sleep(PAUSE).await;
     }

@@ -22,7 +22,7 @@ pub(super) fn add(folder: &Path, mut pull_secret: Secret, collected: &mut Collec
     }
     world.put(pull_secret.into());
     if world.settings.release_image.is_some() {
-        eprintln!(
+        tell!(
             "warning: InternalReleaseImage cluster: machines get the login to the registry that they run for it, but the MachineConfigs \
              that run it are not generated: put them among the manifests"
         );
@@ -35,7 +35,7 @@ pub(super) fn add(folder: &Path, mut pull_secret: Secret, collected: &mut Collec
             Item::Made(config) => *config,
             Item::Refused { object, why } => bail!("{object}: {why}"),
             Item::Noticed { object, what } => {
-                eprintln!("warning: {object}: {what}");
+                tell!("warning: {object}: {what}");
                 continue;
             }
             Item::Gone(_) => continue,

@@ -68,8 +68,8 @@ async fn serve(arguments: Arguments) -> anyhow::Result<Outcome> {
     let listener = socket.of(&server)?;
     listener.write_kubeconfig(&kubeconfig)?;
     let signals = Signals::listen()?;
-    eprintln!("serving https://{} with {count} definitions; kubeconfig {}", listener.address(), kubeconfig.display());
-    eprintln!("this is an API server, not a cluster: nothing schedules or runs pods");
+    tell!("serving https://{} with {count} definitions; kubeconfig {}", listener.address(), kubeconfig.display());
+    tell!("this is an API server, not a cluster: nothing schedules or runs pods");
     listener.serve(signals.asked()).await?;
     Ok(Outcome::Done)
 }

@@ -151,7 +151,7 @@ impl Build {
             // Its steps have been looked at; what they need beside is the base.
             Chosen::Layers(_) => _ = images.labels(&order.base).await?,
         }
-        eprintln!("it can be built; --push builds and pushes it");
+        tell!("it can be built; --push builds and pushes it");
         Ok(Outcome::Done)
     }
 
@@ -162,7 +162,7 @@ impl Build {
         match Buildah::find(folder, images.clone()).await {
             Ok(buildah) => Ok(Chosen::Buildah(buildah)),
             Err(why) if self.builder == Choice::Auto => {
-                eprintln!("note: the image is built as layers, without running anything: {why}");
+                tell!("note: the image is built as layers, without running anything: {why}");
                 Ok(Chosen::Layers(Layers::new(images.clone())))
             }
             Err(why) => Err(why).context("--builder buildah"),
@@ -195,7 +195,7 @@ impl Build {
             push_secret,
             push_spec: spec.rendered_image_push_spec.clone(),
             inputs,
-            log: Log::to(|line| eprintln!("{line}")),
+            log: Log::to(|line| tell!("{line}")),
         })
     }
 }

@@ -92,7 +92,7 @@ impl BuildImage {
 
     async fn build(&self) -> Result<()> {
         let asked = self.asked();
-        let order = asked.order(&self.mounted()?, Log::to(|line| eprintln!("{line}"))).map_err(|why| anyhow!(why))?;
+        let order = asked.order(&self.mounted()?, Log::to(|line| tell!("{line}"))).map_err(|why| anyhow!(why))?;
         let mut source = Source { proxy: Proxy::from_environment()?, ..Source::default() };
         certificates::add_folder(&mut source.trust, Path::new(ACCOUNT), None)?;
         let folder = folder(std::env::home_dir().map(|home| home.join(STORAGE)))?;
@@ -138,12 +138,12 @@ impl BuildImage {
                     return Err(error.into());
                 }
                 Err(error) => {
-                    eprintln!("{error}; trying again");
+                    tell!("{error}; trying again");
                     sleep(REPORT_PAUSE).await;
                 }
             }
         }
-        eprintln!("the digest is in ConfigMap {}/{}", to.namespace, to.map);
+        tell!("the digest is in ConfigMap {}/{}", to.namespace, to.map);
         Ok(())
     }
 }
@@ -196,6 +196,6 @@ fn last_words(path: &Path, text: &str) {
     if let Err(error) = written
         && error.kind() != io::ErrorKind::NotFound
     {
-        eprintln!("{}: {error}", path.display());
+        tell!("{}: {error}", path.display());
     }
 }

@@ -37,7 +37,7 @@ impl Extract {
         match (&self.all, &self.path) {
             (Some(folder), _) => {
                 write_all(&entries, folder)?;
-                eprintln!("{} paths written below {}", entries.len(), folder.display());
+                tell!("{} paths written below {}", entries.len(), folder.display());
             }
             (None, Some(path)) => self.one(&entries, path)?,
             (None, None) => bail!("name a path, or a folder with --all"),

@@ -69,7 +69,7 @@ impl Fleet {
         let machines = adopt::adopt(&client, wanted).await.context("taking over what is there")?;
         let fleet = weir_fleet::Fleet::new(client.clone(), Clock::system(), settings, machines.clone());
         let (nodes, pools) = (fleet.nodes(), fleet.pools());
-        eprintln!("{} simulated nodes; each joins once its pool has been rendered. Ctrl-C ends it", machines.len());
+        tell!("{} simulated nodes; each joins once its pool has been rendered. Ctrl-C ends it", machines.len());
         let outcome = tokio::select! {
             () = fleet.run() => bail!("the fleet ended"),
             () = tell(&nodes, &machines) => bail!("the watch of nodes ended"),
@@ -78,9 +78,9 @@ impl Fleet {
         };
         if self.remove_on_exit {
             adopt::remove(&client, &machines).await?;
-            eprintln!("the nodes are deleted");
+            tell!("the nodes are deleted");
         } else {
-            eprintln!(
+            tell!(
                 "the nodes stay, and nobody answers for them now: run it again, or with --remove-on-exit to delete them"
             );
         }
@@ -92,8 +92,8 @@ impl Fleet {
 async fn tell(nodes: &Cache<Node>, machines: &[Machine]) {
     joined(nodes, machines).await;
     match machines.len() {
-        1 => eprintln!("the node has joined"),
-        nodes => eprintln!("all {nodes} nodes have joined"),
+        1 => tell!("the node has joined"),
+        nodes => tell!("all {nodes} nodes have joined"),
     }
     pending::<()>().await;
 }
@@ -123,7 +123,7 @@ async fn missing(pools: &Cache<MachineConfigPool>, machines: &[Machine]) {
             for pool in untold.extract_if(.., |pool| pools.get(pool).is_none()) {
                 let nodes = machines.iter().filter(|machine| machine.pool == pool).count();
                 let there: Vec<_> = pools.all().iter().filter_map(|pool| pool.metadata.name.clone()).collect();
-                eprintln!(
+                tell!(
                     "there is no MachineConfigPool {pool}: {} for it; there are: {}",
                     if nodes == 1 { "its node waits".to_owned() } else { format!("its {nodes} nodes wait") },
                     if there.is_empty() { "none".to_owned() } else { there.join(", ") }

@@ -57,9 +57,9 @@ impl Generate {
             match item {
                 Item::Made(config) => made.push(*config),
                 Item::Gone(_) => {}
-                Item::Noticed { object, what } => eprintln!("warning: {object}: {what}"),
+                Item::Noticed { object, what } => tell!("warning: {object}: {what}"),
                 Item::Refused { object, why } => {
-                    eprintln!("error: {object}: {why}");
+                    tell!("error: {object}: {why}");
                     outcome = Outcome::Failed;
                 }
             }

@@ -242,7 +242,7 @@ impl Object {
         std::fs::write(file, text).map_err(|error| {
             anyhow!("failed to write output to file {:?}: {}", file.display().to_string(), plain(&error))
         })?;
-        eprintln!("Successfully wrote output to {} in {} format", file.display(), format.name());
+        tell!("Successfully wrote output to {} in {} format", file.display(), format.name());
         Ok(())
     }
 

@@ -114,7 +114,7 @@ fn unknown(command: &str) -> String {
 }
 
 fn failed(text: &str) -> ExitCode {
-    eprintln!("Error: {text}");
+    tell!("Error: {text}");
     ExitCode::FAILURE
 }
 

@@ -177,7 +177,13 @@ pub fn log(verbosity: u8, format: LogFormat) {
     // Never, whatever level is set: it logs responses that it cannot decode, which may contain secrets.
     let filter = WITHOUT_BODIES.iter().filter_map(|off| off.parse().ok()).fold(filter, EnvFilter::add_directive);
     let colour = std::env::var_os("NO_COLOR").is_none() && std::io::IsTerminal::is_terminal(&std::io::stderr());
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(colour).with_target(false);
+    // A line that cannot be written is lost. To say so on the same stderr would fail as well, and end the process.
+    let lines = fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(colour)
+        .with_target(false)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),

@@ -118,7 +118,7 @@ impl Push {
         let pushed = payload::push(&Images::new(self.source.open()?), &layout, &to).await?;
         let (images, sent, present) = (pushed.images, pushed.sent, pushed.present);
         let (images, sent) = (Count(images, "image"), Count(sent, "blob"));
-        eprintln!("pushed {images} as {}: {sent} sent, {present} there already", pushed.tagged);
+        tell!("pushed {images} as {}: {sent} sent, {present} there already", pushed.tagged);
         Ok(format!("{}\n", pushed.release))
     }
 }

@@ -52,12 +52,12 @@ impl Render {
             match inputs::render(&world, pool) {
                 Ok(one) => {
                     if self.explain {
-                        eprint!("{}", explanation(name, &one));
+                        tell!("{}", explanation(name, &one).trim_end());
                     }
                     printer.print(&one)?;
                 }
                 Err(error) => {
-                    eprintln!("error: pool {name}: {error:#}");
+                    tell!("error: pool {name}: {error:#}");
                     outcome = Outcome::Failed;
                 }
             }

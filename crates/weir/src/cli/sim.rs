@@ -56,7 +56,7 @@ impl Sim {
         let lives = self.start(first, count, &stop, &prepared)?;
         let mut told = Told { start: Instant::now(), lives: 0, violations: 0 };
         let outcome = self.tell(&lives, &stop, &mut told);
-        eprintln!("{}", told.summary());
+        tell!("{}", told.summary());
         outcome
     }
 
@@ -148,7 +148,7 @@ fn stop_when_asked(stop: &AtomicBool) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let Ok(runtime) = runtime else { return };
     if runtime.block_on(asked_to_stop()).is_ok() {
-        eprintln!("ending with the lives that are under way; Ctrl-C again ends at once");
+        tell!("ending with the lives that are under way; Ctrl-C again ends at once");
         stop.store(true, Ordering::Relaxed);
     }
     // A second Ctrl-C is heard on this thread.

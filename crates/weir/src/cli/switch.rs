@@ -76,7 +76,7 @@ impl Switch {
         let pool = inputs::pool(&world, &self.pool)?;
         if !self.dry_run && named(pool) != Some(self.stream.as_str()) {
             self.patch(&client, pool, &plan, now).await?;
-            eprintln!("pool {} names stream {} now", self.pool, self.stream);
+            tell!("pool {} names stream {} now", self.pool, self.stream);
         }
         Ok(Outcome::Done)
     }

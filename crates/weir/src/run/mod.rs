@@ -143,7 +143,7 @@ pub async fn run(role: Role, options: Options, given: Given) -> Result<Outcome> 
     }
     tell.send_replace(true);
     let outcome = leading.await?;
-    eprintln!("stopped");
+    tell!("stopped");
     Ok(outcome)
 }
 
@@ -289,7 +289,7 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
     let context = Context { client, cluster: Cluster::default(), clock, profile, build, settle, generating };
     health.know(context.clone(), leases.fences());
     let version = release.map(|release| release.version).or_else(|| there.desired_version().map(str::to_owned));
-    eprintln!("running against {at}: {} {}", profile.title, version.unwrap_or_default());
+    tell!("running against {at}: {} {}", profile.title, version.unwrap_or_default());
     Ok(Started { leases, context, client_of_builder, images })
 }
 
@@ -351,7 +351,7 @@ async fn seed(options: &Options, client: &Client, there: &There, seeded: &Seeded
     let done = plain::prepare(client, &facts, options.update).await.context("preparing the API server")?;
     if done != plain::Done::default() {
         let (definitions, objects) = (Count(done.definitions, "definition"), Count(done.objects, "object"));
-        eprintln!("made what was missing: {definitions}, {objects}");
+        tell!("made what was missing: {definitions}, {objects}");
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ pub(super) async fn wanted(client: &Client, options: &Options, there: &There) ->
                 Err(error) => Err(error.into()),
             };
             if let Err(error) = &release {
-                eprintln!("the release of ClusterVersion cannot be read now: {error}");
+                tell!("the release of ClusterVersion cannot be read now: {error}");
             }
             (Images::new(source), release.ok())
         }
@@ -87,7 +87,7 @@ fn profile(options: &Options, there: &There, release: Option<&Release>) -> Resul
         if options.release.is_some() && !there.is_openshift() {
             bail!("{against}; give another --release, or mend FeatureGate cluster (spec.featureSet)");
         }
-        eprintln!("{against}; nothing is rendered or rolled out until that is mended");
+        tell!("{against}; nothing is rendered or rolled out until that is mended");
     }
     Ok(found.profile)
 }

@@ -88,7 +88,7 @@ pub(super) async fn serve(address: SocketAddr, health: Health) -> Result<()> {
     history::register(&mut registry);
     registry.register_collector(Box::new(health.clone()));
     let at = listener.local_addr().unwrap_or(address);
-    eprintln!("serving http://{at}/metrics, /healthz and /readyz");
+    tell!("serving http://{at}/metrics, /healthz and /readyz");
     let router = Router::new()
         .route("/healthz", get(async || "ok\n"))
         .route("/readyz", get(ready))

@@ -23,7 +23,7 @@ pub(super) async fn taken_over(context: &Context) -> Result<Context> {
         desired: version.as_ref().and_then(|version| Some(version.status.as_ref()?.desired.version.as_str())),
     });
     let Continued { raw, hash, release } = found.context("taking over")?;
-    eprintln!("continuing the work of build {raw} ({hash}) for release {release}");
+    tell!("continuing the work of build {raw} ({hash}) for release {release}");
     let build = Arc::new(Build { raw, hash, release: Some(release) });
     Ok(Context { build, ..context.clone() })
 }

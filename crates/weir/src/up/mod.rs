@@ -313,7 +313,7 @@ fn interrupted(up: &Up, context: Option<&Context>) -> Outcome {
     match up.until {
         None => Outcome::Done,
         Some(Until::Updated) => {
-            eprintln!("error: stopped before every pool was updated (--until)");
+            tell!("error: stopped before every pool was updated (--until)");
             context.into_iter().for_each(|context| unmet(up, context));
             Outcome::Failed
         }
@@ -321,7 +321,7 @@ fn interrupted(up: &Up, context: Option<&Context>) -> Outcome {
 }
 
 fn late(up: &Up, context: &Context) -> Outcome {
-    eprintln!("error: not every pool was updated in time (--timeout)");
+    tell!("error: not every pool was updated in time (--timeout)");
     unmet(up, context);
     Outcome::Failed
 }
@@ -331,16 +331,16 @@ fn unmet(up: &Up, context: &Context) {
     let cluster = &context.cluster;
     for pool in cluster.pools.all() {
         let name = pool.metadata.name.as_deref().unwrap_or_default();
-        eprintln!("  {name}: {}", progress(&pool));
+        tell!("  {name}: {}", progress(&pool));
     }
     let (joined, expected) = (cluster.nodes.all().len(), up.nodes.total());
     if joined < usize::try_from(expected).unwrap_or(usize::MAX) {
         let have = if joined == 1 { "has" } else { "have" };
-        eprintln!("  {joined} of {} {have} joined", Count(expected, "node"));
+        tell!("  {joined} of {} {have} joined", Count(expected, "node"));
     }
     if let Some(version) = context.cluster_version().filter(|version| !is_complete(version)) {
         let desired = version.status.as_ref().map(|status| status.desired.version.as_str()).unwrap_or_default();
-        eprintln!("  release {desired} is not complete: the required pools do not run it yet");
+        tell!("  release {desired} is not complete: the required pools do not run it yet");
     }
 }
 
@@ -353,18 +353,18 @@ impl Started {
         let streams: Vec<&str> = catalog.streams.iter().map(|stream| stream.set.name.as_str()).collect();
         let (title, version, streams) = (&profile.title, &release.version, streams.join(", "));
         match &self.before {
-            None => eprintln!("{title} {version}: streams {streams}; default {}", catalog.default),
+            None => tell!("{title} {version}: streams {streams}; default {}", catalog.default),
             // Its default may have been chosen by a user, and streams retained.
-            Some(before) if before == version => eprintln!("{title} {version}: streams {streams}; the cluster goes on"),
-            Some(before) => eprintln!("{title} {version}: streams {streams}; the cluster ran {before} and is updated"),
+            Some(before) if before == version => tell!("{title} {version}: streams {streams}; the cluster goes on"),
+            Some(before) => tell!("{title} {version}: streams {streams}; the cluster ran {before} and is updated"),
         }
         for notice in &catalog.notices {
-            eprintln!("note: {notice}");
+            tell!("note: {notice}");
         }
-        eprintln!("embedded API server for trying things out, not a cluster: https://{}", self.listener.address());
+        tell!("embedded API server for trying things out, not a cluster: https://{}", self.listener.address());
         if let Some(registry) = &self.registry {
             registry::introduce(registry);
-            eprintln!("image mode: kubectl apply -f {}", self.home.os_config().display());
+            tell!("image mode: kubectl apply -f {}", self.home.os_config().display());
         }
         if up.until.is_none() {
             self.suggest(kubeconfig);
@@ -379,10 +379,10 @@ impl Started {
             Some(stream) => format!(r#"{{"spec":{{"osImageStream":{{"name":"{stream}"}}}}}}"#),
             None => r#"{"spec":{"paused":true}}"#.to_owned(),
         };
-        eprintln!("try, in another terminal (Ctrl-C here ends everything):");
-        eprintln!("  export KUBECONFIG={}", kubeconfig.display());
-        eprintln!("  kubectl get mcp,osimagestream,nodes");
-        eprintln!("  kubectl patch mcp worker --type merge -p '{patch}'");
-        eprintln!("  kubectl get mcp -w");
+        tell!("try, in another terminal (Ctrl-C here ends everything):");
+        tell!("  export KUBECONFIG={}", kubeconfig.display());
+        tell!("  kubectl get mcp,osimagestream,nodes");
+        tell!("  kubectl patch mcp worker --type merge -p '{patch}'");
+        tell!("  kubectl get mcp -w");
     }
 }

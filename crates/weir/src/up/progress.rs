@@ -36,7 +36,7 @@ impl Display {
         match &self.bars {
             // Nothing can be reported once the terminal is gone.
             Some(bars) => _ = bars.println(text),
-            None => eprintln!("{text}"),
+            None => tell!("{text}"),
         }
     }
 
@@ -57,7 +57,7 @@ impl Display {
         }
         match &shown.bar {
             Some(bar) => draw(bar, &progress, &text),
-            None => eprintln!("{:6.2}s  {name}: {text}", self.start.elapsed().as_secs_f64()),
+            None => tell!("{:6.2}s  {name}: {text}", self.start.elapsed().as_secs_f64()),
         }
         shown.text = text;
         shown.at = Instant::now();

@@ -20,7 +20,7 @@ pub(super) async fn open(folder: &Path, layouts: &[Layout]) -> Option<Listener> 
     match opened.await {
         Ok(listener) => Some(listener),
         Err(error) => {
-            eprintln!("note: this cluster has no registry for images: {error}");
+            tell!("note: this cluster has no registry for images: {error}");
             None
         }
     }
@@ -28,7 +28,7 @@ pub(super) async fn open(folder: &Path, layouts: &[Layout]) -> Option<Listener> 
 
 /// Says where it is, and how to get in.
 pub(super) fn introduce(listener: &Listener) {
-    eprintln!(
+    tell!(
         "registry for images: {}; its login is in {}, its certificate in {}",
         listener.address(),
         listener.authfile().display(),
@@ -54,8 +54,8 @@ impl Served {
         drop(self.end);
         match self.serving.await {
             Ok(Ok(())) => {}
-            Ok(Err(error)) => eprintln!("note: the registry for images: {error}"),
-            Err(error) => eprintln!("note: the registry for images: {error}"),
+            Ok(Err(error)) => tell!("note: the registry for images: {error}"),
+            Err(error) => tell!("note: the registry for images: {error}"),
         }
     }
 }

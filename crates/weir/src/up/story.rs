@@ -27,7 +27,7 @@ pub async fn run(name: &str) -> Result<Outcome> {
         return Ok(Outcome::Done);
     }
     for failure in &report.failures {
-        eprintln!("error: {failure}");
+        tell!("error: {failure}");
     }
     Ok(Outcome::Failed)
 }

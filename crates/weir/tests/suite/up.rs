@@ -445,6 +445,15 @@ fn a_data_directory_keeps_its_distribution() -> Result<()> {
 }
 
 #[test]
+fn a_full_disk_under_stderr_stops_no_rollout() -> Result<()> {
+    let mut command = weir();
+    command.args(["up", "-v", "--step-time", "20ms", "--until", "updated"]);
+    let status = command.stderr(std::fs::File::create("/dev/full")?).status()?;
+    assert!(status.success(), "{status}");
+    Ok(())
+}
+
+#[test]
 fn until_updated_ends_with_success_and_until_too_late_with_failure() -> Result<()> {
     let done = weir().args(["up", "--step-time", "1ms", "--until", "updated", "--timeout", "60s"]).output()?;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
