@@ -1,6 +1,6 @@
 //! Metrics about the cluster, from the controllers' view of it.
 
-use crate::Context;
+use crate::{Context, history};
 use std::collections::BTreeSet;
 use weir_rules::status::figures::{Figure, FiguresView, ReferenceView};
 
@@ -25,6 +25,7 @@ pub fn figures(context: &Context) -> Vec<Figure> {
             os_configs: &world.os_configs.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
             os_builds: &world.os_builds.iter().map(AsRef::as_ref).collect::<Vec<_>>(),
             plan: &views.plan(None, now),
+            histories: &history::written(cluster),
             reference: ReferenceView {
                 pools: &pools,
                 nodes: &world.nodes.iter().map(AsRef::as_ref).collect::<Vec<_>>(),

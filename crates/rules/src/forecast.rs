@@ -11,7 +11,7 @@
 //! Source: "Understanding OpenShift Container Platform update duration" in the documentation of OpenShift, chapter on updating clusters.
 
 use crate::{
-    history::{History, Phase, Quantiles, written},
+    history::{History, Passage, Phase, Quantiles, written},
     objects::counted::Count,
     rollout::WaitReason,
 };
@@ -124,15 +124,17 @@ pub fn forecast(history: Option<&History>, to_go: &ToGo<'_>, now: Timestamp) -> 
         _ if to_go.nodes == 0 => Limit::Nodes,
         _ => Limit::AtOnce(at_once),
     };
-    let slow = to_go.under_way.iter().filter_map(|name| {
-        let passage = passage(name)?;
-        let usual = experience.phases.get(&passage.phase)?[1];
-        let took = passage.phases.get(&passage.phase).copied().unwrap_or_default()
-            + u64::try_from(now.duration_since(passage.since).as_millis()).unwrap_or_default();
-        (took > usual).then(|| Slow { node: (*name).to_owned(), phase: passage.phase, took, usual })
-    });
-    let slow = slow.collect();
+    let slow = to_go.under_way.iter().filter_map(|name| experience.slow(name, passage(name)?, now)).collect();
     Some(Forecast { basis: experience.basis, phases: experience.phases, node, nodes, left, limit, slow })
+}
+
+/// The nodes of the rollout under way that take longer than others did (R-FORECAST-5), by name.
+#[must_use]
+pub fn slow(history: &History, now: Timestamp) -> Vec<Slow> {
+    let experience = Experience::of(Some(history));
+    let each = history.under_way().into_iter().flat_map(|rollout| &rollout.each);
+    let under_way = each.filter(|(_, passage)| passage.ended.is_none());
+    under_way.filter_map(|(name, passage)| experience.slow(name, passage, now)).collect()
 }
 
 /// What nodes took so far (R-FORECAST-1).
@@ -161,6 +163,15 @@ impl Experience {
         };
         let phases = Phase::ALL.into_iter().filter_map(of_phase).collect();
         Self { basis: Basis::History { rollouts: rollouts.len(), nodes }, phases, total }
+    }
+}
+
+impl Experience {
+    fn slow(&self, node: &str, passage: &Passage, now: Timestamp) -> Option<Slow> {
+        let usual = self.phases.get(&passage.phase)?[1];
+        let took = passage.phases.get(&passage.phase).copied().unwrap_or_default()
+            + u64::try_from(now.duration_since(passage.since).as_millis()).unwrap_or_default();
+        (took > usual).then(|| Slow { node: node.to_owned(), phase: passage.phase, took, usual })
     }
 }
 

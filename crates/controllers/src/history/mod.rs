@@ -8,7 +8,7 @@
 
 mod act;
 
-use crate::{Context, cluster::Watcher};
+use crate::{Cluster, Context, cluster::Watcher};
 use act::Writer;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
@@ -97,9 +97,17 @@ impl Controller {
         let cluster = &self.context.cluster;
         let (pools, mut began) = (cluster.pools.all(), Vec::new());
         let names: BTreeSet<&str> = pools.iter().map(|pool| name_of(pool)).collect();
-        state.pools.retain(|name, _| names.contains(name.as_str()));
+        let gone: Vec<String> = state.pools.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
+        for name in gone {
+            state.pools.remove(&name);
+            AGAIN.remove(&OfPool { pool: name });
+        }
         for pool in &pools {
-            let kept = state.pools.entry(name_of(pool).to_owned()).or_insert_with(|| self.written(name_of(pool)));
+            let kept = state.pools.entry(name_of(pool).to_owned()).or_insert_with(|| {
+                // An increase can be seen only of a series that was there before it.
+                drop(AGAIN.get_or_create(&OfPool { pool: name_of(pool).to_owned() }));
+                Kept { history: of_pool(cluster, name_of(pool)), ..Kept::default() }
+            });
             let look = look(pool);
             let turn = kept.history.follow(&look, now);
             if turn.began {
@@ -111,14 +119,6 @@ impl Controller {
             }
         }
         began
-    }
-
-    /// What an earlier process wrote; what cannot be read counts as nothing.
-    fn written(&self, pool: &str) -> Kept {
-        let map = self.context.cluster.histories.get_in(act::NAMESPACE, &format!("{PREFIX}{pool}"));
-        let text = map.as_ref().and_then(|map| map.data.as_ref()?.get(KEY));
-        let history = text.and_then(|text| History::of_text(text).ok()).unwrap_or_default();
-        Kept { history, ..Kept::default() }
     }
 
     /// Looks at the nodes that changed; returns those that rebooted again, with their pools.
@@ -140,6 +140,18 @@ impl Controller {
         }
         again
     }
+}
+
+/// What is written of every pool.
+pub fn written(cluster: &Cluster) -> BTreeMap<String, History> {
+    cluster.pools.all().iter().map(|pool| (name_of(pool).to_owned(), of_pool(cluster, name_of(pool)))).collect()
+}
+
+/// What is written of a pool; what cannot be read counts as nothing.
+fn of_pool(cluster: &Cluster, pool: &str) -> History {
+    let map = cluster.histories.get_in(act::NAMESPACE, &format!("{PREFIX}{pool}"));
+    let text = map.as_ref().and_then(|map| map.data.as_ref()?.get(KEY));
+    text.and_then(|text| History::of_text(text).ok()).unwrap_or_default()
 }
 
 fn name_of(pool: &MachineConfigPool) -> &str {

@@ -16,6 +16,7 @@
 //! |---|---|
 //! | `access` | what each component may do |
 //! | [`alerts`] | what Prometheus alerts about |
+//! | [`grafana`] | what a board in Grafana shows |
 //! | `keeping` | what an operator that keeps the controller may do for that, and which arguments it gets |
 //! | `workload` | Deployments, with their disruption budgets, Services and ServiceMonitors |
 //!
@@ -23,6 +24,7 @@
 
 mod access;
 pub mod alerts;
+pub mod grafana;
 mod keeping;
 mod workload;
 
@@ -41,7 +43,7 @@ pub struct Install<'a> {
     pub image: &'a str,
     /// Pods of each component.
     pub replicas: u32,
-    /// With ServiceMonitors and a PrometheusRule.
+    /// With ServiceMonitors, a PrometheusRule and a board for Grafana.
     pub monitoring: bool,
     /// After how long unused rendered MachineConfigs are deleted, if at all.
     pub prune_rendered: Option<Duration>,
@@ -140,7 +142,9 @@ pub fn manifests(install: &Install<'_>) -> Vec<Manifest> {
     for component in components {
         objects.extend(workload::objects(*component, install));
     }
-    objects.extend(install.monitoring.then(|| alerts::rule(&alerts::alerts(install.take_over))));
+    if install.monitoring {
+        objects.extend([alerts::rule(&alerts::alerts(install.take_over)), grafana::config_map()]);
+    }
     objects.into_iter().map(Manifest::from).collect()
 }
 

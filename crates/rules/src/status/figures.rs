@@ -9,6 +9,7 @@
 //! R-FIGURES-5 What MachineOSConfigs and MachineOSBuilds say of image builds is told under the reference's names, whoever builds.
 //! R-FIGURES-6 Every condition of a pool that is True is a series, except for those that say that all is well or under way; drains
 //! that are blocked are counted by pool.
+//! R-FIGURES-7 Nodes that take longer than others did (R-FORECAST-5) are counted by pool.
 //!
 //! Source of the reference's names: `pkg/controller/common/metrics.go` of github.com/openshift/machine-config-operator.
 
@@ -17,9 +18,13 @@ mod reference;
 
 pub use reference::{ReferenceView, Steps};
 
-use crate::rollout::{RolloutPlan, WaitReason};
-use crate::stream::catalog::due::retained;
-use crate::view::Annotations;
+use crate::{
+    forecast,
+    history::History,
+    rollout::{RolloutPlan, WaitReason},
+    stream::catalog::due::retained,
+    view::Annotations,
+};
 use jiff::Timestamp;
 use std::collections::BTreeMap;
 use weir_api::{
@@ -46,6 +51,8 @@ pub struct FiguresView<'a> {
     pub os_builds: &'a [&'a MachineOSBuild],
     /// The state of the nodes.
     pub plan: &'a RolloutPlan,
+    /// What came of the last rollouts, by pool.
+    pub histories: &'a BTreeMap<String, History>,
     /// The inputs of the reference's own metrics.
     pub reference: ReferenceView<'a>,
 }
@@ -94,6 +101,7 @@ pub fn figures(view: &FiguresView<'_>, now: Timestamp) -> Vec<Figure> {
     all.push(overrides(view));
     all.push(nodes(view.plan));
     all.push(blocked(view));
+    all.push(slow(view, now));
     all.push(conditions(view.pools));
     all.extend(streams(view));
     all.extend(images::figures(view.pools, view.os_configs, view.os_builds));
@@ -168,6 +176,21 @@ fn blocked(view: &FiguresView<'_>) -> Figure {
     Figure { name: "weir_drains_blocked", help: "Drains of the pool that wait for pods that cannot be evicted", values }
 }
 
+/// R-FIGURES-7; a pool without any has the value 0.
+fn slow(view: &FiguresView<'_>, now: Timestamp) -> Figure {
+    let of_pool = |pool: &str| view.histories.get(pool).map_or(0, |history| forecast::slow(history, now).len());
+    let values = view.pools.iter().map(|pool| {
+        let name = name_of(pool);
+        let nodes = of_pool(&name);
+        (vec![("pool", name)], i64::try_from(nodes).unwrap_or(i64::MAX))
+    });
+    Figure {
+        name: "weir_slow_nodes",
+        help: "Nodes of the pool that take longer to update than nine of ten did before",
+        values: values.collect(),
+    }
+}
+
 /// R-FIGURES-3.
 fn streams(view: &FiguresView<'_>) -> [Figure; 2] {
     let status = view.streams.and_then(|object| object.status.as_ref());
@@ -215,6 +238,21 @@ mod tests {
 
     fn read<T: serde::de::DeserializeOwned>(object: Value) -> T {
         serde_json::from_value(object).unwrap()
+    }
+
+    /// Nine of ten drained within a minute; one of two nodes under way has drained for three.
+    fn history() -> History {
+        let took = json!({"count": 10, "median": 30_000, "ninety": 60_000, "longest": 70_000});
+        let before = json!({
+            "from": "a", "to": "b", "began": "2026-12-01T09:00:00Z", "ended": "2026-12-01T09:30:00Z", "result": "done",
+            "nodes": 10, "total": took, "phases": {"drain": took},
+        });
+        let draining = |since: &str| json!({"began": since, "phase": "drain", "since": since});
+        let now = json!({
+            "from": "b", "to": "c", "began": "2026-12-01T10:00:00Z", "result": "underWay", "nodes": 2,
+            "each": {"d": draining("2026-12-01T10:00:00Z"), "e": draining("2026-12-01T10:02:30Z")},
+        });
+        History::of_text(&json!({"rollouts": [before, now]}).to_string()).unwrap()
     }
 
     #[test]
@@ -277,9 +315,10 @@ mod tests {
             os_configs: &[],
             os_builds: &[],
             plan: &plan,
+            histories: &BTreeMap::from([("worker".to_owned(), history())]),
             reference,
         };
-        let all = figures(&view, Timestamp::UNIX_EPOCH);
+        let all = figures(&view, "2026-12-01T10:03:00Z".parse().unwrap());
         let worker = ("pool", "worker");
         assert_eq!(value(&all, "mco_machine_count", &[worker]), Some(3));
         assert_eq!(value(&all, "mco_unavailable_machine_count", &[worker]), Some(1));
@@ -297,5 +336,6 @@ mod tests {
         assert_eq!(value(&all, "weir_pool_condition", &ignored), Some(1));
         let said = all.iter().find(|figure| figure.name == "weir_pool_condition").map(|figure| figure.values.len());
         assert_eq!((said, value(&all, "weir_drains_blocked", &[worker])), (Some(1), Some(1)));
+        assert_eq!(value(&all, "weir_slow_nodes", &[worker]), Some(1));
     }
 }

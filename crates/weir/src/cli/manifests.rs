@@ -20,7 +20,7 @@ pub struct Manifests {
     /// Pods of each component: one leads, the others are standbys
     #[arg(long, value_name = "N", default_value_t = REPLICAS)]
     pub replicas: u32,
-    /// Leave out ServiceMonitors and the PrometheusRule, for a cluster without these kinds
+    /// Leave out ServiceMonitors, the PrometheusRule and the board for Grafana, for a cluster without the first two kinds
     #[arg(long)]
     pub no_monitoring: bool,
     /// Let the controller delete rendered MachineConfigs that have been unused for this long [default: never]

@@ -6,12 +6,14 @@
 //! | `leader` | leader election |
 //! | `plain` | an API server that is not OpenShift: missing objects are created, differing ones refused |
 //! | `connections` | limits of the connections for health and metrics |
+//! | `exposition` | the format of metrics |
 //! | `serve` | health and metrics over HTTP |
 //! | `release` | what the cluster should run, and its distribution |
 //! | `take_over` | continuing another build's work |
 
 mod connect;
 mod connections;
+mod exposition;
 mod leader;
 mod plain;
 mod release;

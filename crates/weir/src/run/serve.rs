@@ -2,12 +2,12 @@
 //!
 //! Healthy: the process responds. Ready: it is a standby, or it leads and its caches are filled.
 
-use super::{connections, leader::BUILDER};
+use super::{connections, exposition::Format, leader::BUILDER};
 use anyhow::{Context as _, Result};
 use axum::{
     Router,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
     routing::get,
 };
@@ -25,9 +25,6 @@ use std::{
 use tokio::net::TcpListener;
 use weir_controllers::{Context, build::counters, figures::figures, history};
 use weir_kubeio::{Fence, measure};
-
-/// Media type of `/metrics` (OpenMetrics 1.0).
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What is known about the process; nothing until the API server has answered.
 #[derive(Clone, Debug, Default)]
@@ -107,10 +104,12 @@ async fn ready(State((health, _)): State<Served>) -> impl IntoResponse {
     }
 }
 
-async fn metrics(State((_, registry)): State<Served>) -> impl IntoResponse {
-    let mut text = String::new();
-    match encode(&mut text, &registry) {
-        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, OPEN_METRICS)], text),
+async fn metrics(State((_, registry)): State<Served>, headers: HeaderMap) -> impl IntoResponse {
+    let accept = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    let format = Format::accepted(accept);
+    let mut open = String::new();
+    match encode(&mut open, &registry) {
+        Ok(()) => (StatusCode::OK, [(header::CONTENT_TYPE, format.media_type())], format.of(open)),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, [(header::CONTENT_TYPE, "text/plain")], format!("{error}\n")),
     }
 }

@@ -116,7 +116,7 @@ const REFERENCE: [Alert; 6] = [
 ];
 
 /// Our own alerts (R-ALERT-2).
-const OWN: [Alert; 5] = [
+const OWN: [Alert; 7] = [
     Alert {
         name: "WeirDrainBlocked",
         expression: "max by (pool) (weir_drains_blocked) > 0",
@@ -142,6 +142,23 @@ const OWN: [Alert; 5] = [
         summary: "No process leads {{ $labels.lease }}",
         description: "Nothing is rendered or rolled out while no process holds the lease. Look at the pods of namespace \
                       openshift-machine-config-operator.",
+    },
+    Alert {
+        name: "WeirRolloutSlow",
+        expression: "max by (pool) (weir_slow_nodes) > 0",
+        lasting: Some("15m"),
+        severity: Severity::Warning,
+        summary: "{{ $value }} nodes of pool {{ $labels.pool }} take longer to update than forecast",
+        description: "They have been in one phase for longer than nine of ten nodes were in earlier rollouts. See which nodes and \
+                      which phase with: weir status {{ $labels.pool }}",
+    },
+    Alert {
+        name: "WeirSecondReboot",
+        expression: "max by (pool) (increase(weir_reboots_again_total[1h])) > 0",
+        lasting: None,
+        severity: Severity::Warning,
+        summary: "A node of pool {{ $labels.pool }} rebooted again for the same change",
+        description: "One change costs a node one reboot. See which node with: weir history {{ $labels.pool }}",
     },
     Alert {
         name: "WeirStalePin",

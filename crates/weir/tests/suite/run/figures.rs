@@ -5,18 +5,40 @@ use anyhow::{Context as _, Result};
 use serde_json::Value;
 use std::{
     io::{Read as _, Write as _},
+    process::{Command, Stdio},
     time::{Duration, Instant},
 };
 
 /// Answer of a plain HTTP server: status and body.
 fn http(address: &str, path: &str) -> Result<(u16, String)> {
+    asked(address, path, "*/*")
+}
+
+/// As [`http`], in a format of the caller's choice.
+fn asked(address: &str, path: &str, accept: &str) -> Result<(u16, String)> {
     let mut stream = std::net::TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nAccept: {accept}\r\nConnection: close\r\n\r\n")?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no answer")?;
     let status = head.split(' ').nth(1).context("no status")?.parse()?;
     Ok((status, body.to_owned()))
+}
+
+/// Reads metrics in the text format with Prometheus's own program. It also has opinions on names; they are the reference's.
+fn parsed(text: &str) -> Result<()> {
+    const OPINIONS: i32 = 3;
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let Ok(mut checking) = command.spawn() else {
+        weir_recorded::skip("the format of metrics", &weir_recorded::Absent::Program("promtool"));
+        return Ok(());
+    };
+    checking.stdin.take().context("no stdin")?.write_all(text.as_bytes())?;
+    let output = checking.wait_with_output()?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(matches!(output.status.code(), Some(0 | OPINIONS)), "{said}{text}");
+    Ok(())
 }
 
 #[test]
@@ -47,11 +69,15 @@ fn health_and_figures_are_served_and_decisions_are_logged_as_json() -> Result<()
         "weir_pool_nodes{pool=\"worker\",reason=\"\",state=\"done\"} 2",
         "weir_pool_stream_info{pool=\"master\",stream=\"rhel-10\"} 1",
         "weir_leader{lease=\"machine-config\"} 1",
+        "weir_slow_nodes{pool=\"worker\"} 0",
+        "weir_reboots_again_total{pool=\"worker\"} 0",
         "weir_reconcile_duration_seconds_count{controller=\"rollout\"}",
     ] {
         assert!(text.contains(line), "{line}:\n{text}");
     }
-    assert!(text.ends_with("# EOF\n"), "{text}");
+    parsed(&text)?;
+    let (_, open) = asked(address, "/metrics", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5")?;
+    assert!(open.ends_with("# EOF\n"), "{open}");
     assert!(!text.contains("weir_reconcile_errors_total{"), "a healthy start has no errors:\n{text}");
     server.stream("worker", "rhel-9")?;
     server.wait("mcp/worker", ".status.osImageStream.name", "rhel-9")?;
