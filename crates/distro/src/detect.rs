@@ -1,7 +1,8 @@
 //! Detects the distribution of a cluster.
 //!
 //! R-DISTRO-1  An explicit choice wins.
-//! R-DISTRO-2  Else the release payload decides: the one profile whose base OS tag it carries.
+//! R-DISTRO-2  Else the release payload decides: the one profile whose base OS tag it carries; if it carries none of them, the one
+//!             whose base OS tag one of its tags goes on from with a dash.
 //! R-DISTRO-3  Else the FeatureSet decides, when it is foreign to every profile but one.
 //! R-DISTRO-4  Else nothing is assumed: startup is refused.
 //! R-DISTRO-5  Contradictions are reported with the choice: a payload with only another profile's base OS
@@ -26,7 +27,7 @@ pub struct Evidence<'a> {
 pub enum Because {
     /// R-DISTRO-1.
     Explicit,
-    /// R-DISTRO-2: the payload carries this tag.
+    /// R-DISTRO-2: the payload carries this tag, or one that goes on from it.
     PayloadTag(String),
     /// R-DISTRO-3.
     FeatureSet(String),
@@ -94,10 +95,7 @@ impl fmt::Display for Contradiction {
 /// # Errors
 /// An unknown explicit choice, or inconclusive evidence (R-DISTRO-4).
 pub fn detect(evidence: Evidence<'_>) -> Result<Detected, DetectError> {
-    let carried: Vec<&'static Profile> = Profile::all()
-        .iter()
-        .filter(|profile| evidence.payload_tags.contains(&profile.payload.base_os_tag.as_str()))
-        .collect();
+    let carried = carried(evidence.payload_tags);
     let (profile, because) = if let Some(name) = evidence.explicit {
         (Profile::by_name(name)?, Because::Explicit)
     } else if let [only] = carried[..] {
@@ -121,6 +119,20 @@ pub fn detect(evidence: Evidence<'_>) -> Result<Detected, DetectError> {
         contradictions.push(Contradiction::FeatureSet(set.to_owned()));
     }
     Ok(Detected { profile, because, contradictions })
+}
+
+/// The profiles whose base OS tag a payload carries, or else goes on from.
+fn carried(tags: &[&str]) -> Vec<&'static Profile> {
+    let of = |is_of: fn(&str, &str) -> bool| -> Vec<&'static Profile> {
+        let carries = |profile: &&'static Profile| tags.iter().any(|tag| is_of(tag, &profile.payload.base_os_tag));
+        Profile::all().iter().filter(carries).collect()
+    };
+    let base = of(|tag, base| tag == base);
+    if base.is_empty() {
+        of(|tag, base| tag.strip_prefix(base).is_some_and(|rest| rest.starts_with('-')))
+    } else {
+        base
+    }
 }
 
 fn by_feature_set(set: Option<&str>) -> Option<(&'static Profile, String)> {
@@ -156,6 +168,7 @@ mod tests {
             (None, &["rhel-coreos", "rhel-coreos-10"], Some("OKD"), "ocp", tag("rhel-coreos"), 1),
             (None, &["rhel-coreos", "stream-coreos"], Some("OKD"), "okd", Because::FeatureSet("OKD".to_owned()), 0),
             (None, &[], Some("OKD"), "okd", Because::FeatureSet("OKD".to_owned()), 0),
+            (None, &["pod", "rhel-coreos-10", "rhel-coreos-10-extensions"], None, "ocp", tag("rhel-coreos"), 0),
         ] {
             assert_eq!(chosen(explicit, tags, set).unwrap(), (name.to_owned(), because, against), "{tags:?} {set:?}");
         }

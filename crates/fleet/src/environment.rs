@@ -158,6 +158,10 @@ impl Environment {
         Api::all(self.client.clone())
     }
 
+    pub(crate) fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
     pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }

@@ -1,12 +1,16 @@
 //! Jobs that build images. The fleet stands in for those parts of a cluster that run them: the controller of Jobs, which makes a pod
-//! for each try and counts, and a kubelet, which mounts what the pod names, runs its container and keeps what that printed.
+//! for each try and counts, a scheduler, which binds it to a node, and the kubelet there, which mounts what the pod names, runs its
+//! container and keeps what that printed.
 //!
-//! The pods are beside the machines, on none of them: no drain ends a build. Containers are not run from their images; what a
-//! container does is a [`Program`] of this process. Only Jobs that the build controller makes are run.
+//! A drain takes the pods on its node along: the try has failed, and the next one gets another node. Containers are not run from their
+//! images; what a container does is a [`Program`] of this process. Only Jobs that the build controller makes are run.
 //!
 //! Source: "Jobs" and "Pod lifecycle" of the Kubernetes documentation.
 
-use crate::environment::Environment;
+use crate::{
+    environment::Environment,
+    pods::{is_over, scheduled},
+};
 use futures::{
     FutureExt as _, StreamExt as _,
     future::{AbortHandle, Abortable, BoxFuture},
@@ -14,7 +18,7 @@ use futures::{
 };
 use k8s_openapi::api::{
     batch::v1::Job,
-    core::v1::{ConfigMap, Container, Pod, PodSpec, Secret, Volume},
+    core::v1::{ConfigMap, Container, Node, Pod, PodSpec, Secret, Volume},
 };
 use kube::{
     Api, ResourceExt as _,
@@ -30,9 +34,12 @@ use std::{
 };
 use tokio::time::{sleep, timeout};
 use weir_api::keys::{build::ON_CLUSTER_LAYERING, names::OPERATOR_NAMESPACE};
-use weir_kubeio::{Cache, Missing, Selection};
+use weir_kubeio::{Cache, Event, Missing, Recorder, Selection};
+use weir_rules::build::pending::without_pod;
 
 const FIELD_MANAGER: &str = "weir-fleet";
+/// Events about Jobs are recorded under this name, that of Kubernetes' controller of Jobs.
+const JOB_CONTROLLER: &str = "job-controller";
 /// Changes within this time are handled together.
 const QUIET: Duration = Duration::from_millis(2);
 /// The second try comes after this, each later one after twice the time before it. A cluster begins with 10 s.
@@ -41,6 +48,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 /// What a pod names and is not there is looked for again after this, as by a kubelet, which takes longer.
 const MOUNT_PAUSE: Duration = Duration::from_millis(100);
+/// Answers by which an API server refuses an object, whoever asks how often: a quota, an admission policy, an account that is missing.
+const REFUSALS: [u16; 3] = [400, 403, 422];
 /// Tries of a Job that says nothing (Kubernetes API reference).
 const TRIES: i32 = 6;
 /// A terminated container's message is the end of what it printed, of at most this size (Kubernetes documentation, "Determine the
@@ -161,11 +170,11 @@ impl Runner {
 
     async fn live(&self, environment: &Environment) {
         let mut changes = self.jobs.changes();
-        let mut synced = environment.pods.changes();
+        let mut synced = (environment.pods.changes(), environment.seen.nodes.changes());
         let mut running: BTreeMap<String, AbortHandle> = BTreeMap::new();
         let mut doing = FuturesUnordered::new();
         loop {
-            let ready = self.jobs.is_synced() && environment.pods.is_synced();
+            let ready = self.jobs.is_synced() && environment.pods.is_synced() && environment.seen.nodes.is_synced();
             let wanted: BTreeMap<String, Arc<Job>> = match ready {
                 true => self.jobs.all().into_iter().filter(|job| is_wanted(job)).map(|job| (uid(&job), job)).collect(),
                 false => BTreeMap::new(),
@@ -189,7 +198,8 @@ impl Runner {
             }
             tokio::select! {
                 _ = changes.changed() => sleep(QUIET).await,
-                _ = synced.changed(), if !ready => {}
+                _ = synced.0.changed(), if !ready => {}
+                _ = synced.1.changed(), if !ready => {}
                 Some(uid) = doing.next() => { running.remove(&uid); }
             }
         }
@@ -314,24 +324,92 @@ impl Tries<'_> {
         let metadata = json!({"generateName": name, "labels": labels, "ownerReferences": [owner]});
         let pod = serde_json::from_value::<Pod>(json!({"metadata": metadata, "spec": template.spec}));
         let pod = pod.map_err(|error| tracing::error!(%error, "a pod cannot be built")).ok()?;
-        let api = self.api::<Pod>();
-        let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let create = async || match api.create(&parameters, &pod).await {
-            Ok(made) => Ok(Some(made)),
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
-            Err(error) => Err(error),
-        };
-        let made = self.environment.insist(&self.job.name_any(), create).await?;
+        let made = self.created(&pod).await?;
         self.environment.pods.observe(made.clone());
+        self.tell(&Event::normal("SuccessfulCreate", format!("Created pod: {}", made.name_any()))).await;
         Some(made)
+    }
+
+    /// Creates a pod, however often that is refused; absent when the Job's namespace is gone. Each refusal is told once.
+    async fn created(&self, pod: &Pod) -> Option<Pod> {
+        let (api, mut pause, mut told) = (self.api::<Pod>(), FIRST_PAUSE, String::new());
+        let parameters = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
+        loop {
+            let create = async || match api.create(&parameters, pod).await {
+                Ok(made) => Ok(Ok(Some(made))),
+                Err(kube::Error::Api(status)) if status.is_not_found() => Ok(Ok(None)),
+                Err(kube::Error::Api(status)) if REFUSALS.contains(&status.code) => Ok(Err(status.message.clone())),
+                Err(error) => Err(error),
+            };
+            match self.environment.insist(&self.job.name_any(), create).await {
+                Ok(made) => return made,
+                Err(why) if without_pod(&self.job, &why) != told => {
+                    self.tell(&Event::warning("FailedCreate", format!("Error creating: {why}"))).await;
+                    told = without_pod(&self.job, &why);
+                }
+                Err(_) => {}
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LAST_PAUSE);
+        }
+    }
+
+    /// An event about the Job.
+    async fn tell(&self, event: &Event) {
+        let recorder = Recorder::new(self.environment.client.clone(), JOB_CONTROLLER, self.environment.clock());
+        recorder.record(&*self.job, event).await;
+    }
+
+    /// Binds a pod to a node, once one takes it.
+    async fn bind(&self, pod: &Pod) {
+        let name = pod.name_any();
+        let mut changes = (self.environment.seen.nodes.changes(), self.environment.pods.changes());
+        let mut told = String::new();
+        loop {
+            let (nodes, pods) = (self.environment.seen.nodes.all(), self.environment.pods.all());
+            let nodes: Vec<&Node> = nodes.iter().map(AsRef::as_ref).collect();
+            let pods: Vec<&Pod> = pods.iter().map(AsRef::as_ref).collect();
+            match scheduled(&nodes, &pods) {
+                Ok(node) => return self.bound(&name, &node).await,
+                Err(why) if why != told => {
+                    let condition =
+                        json!({"type": "PodScheduled", "status": "False", "reason": "Unschedulable", "message": why});
+                    let status = json!({"phase": "Pending", "conditions": [condition]});
+                    self.patch::<Pod>(&name, &status, |pod| self.environment.pods.observe(pod)).await;
+                    told = why;
+                }
+                Err(_) => {}
+            }
+            tokio::select! {
+                _ = changes.0.changed() => {}
+                _ = changes.1.changed() => {}
+            }
+        }
+    }
+
+    async fn bound(&self, pod: &str, node: &str) {
+        let target = json!({"apiVersion": "v1", "kind": "Node", "name": node});
+        let binding = json!({"apiVersion": "v1", "kind": "Binding", "metadata": {"name": pod}, "target": target});
+        let api = self.api::<Pod>();
+        let bind = async || match api.create_subresource("binding", pod, &PostParams::default(), &binding).await {
+            // A pod that is gone, or bound by somebody else, is no matter of the scheduler any more.
+            Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => Ok(()),
+            answered => answered.map(|_: Value| ()),
+        };
+        self.environment.insist(pod, bind).await;
     }
 
     /// Runs a pod, until it ends or is deleted.
     async fn pod(&self, pod: &Pod) -> End {
         tokio::select! {
-            end = self.containers(pod) => end,
+            end = self.on_a_node(pod) => end,
             () = self.gone(pod) => End::Failed,
         }
+    }
+
+    async fn on_a_node(&self, pod: &Pod) -> End {
+        self.bind(pod).await;
+        self.containers(pod).await
     }
 
     async fn gone(&self, pod: &Pod) {
@@ -493,10 +571,6 @@ fn phase(pod: &Pod) -> &str {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
 }
 
-fn is_over(pod: &Pod) -> bool {
-    ["Succeeded", "Failed"].contains(&phase(pod))
-}
-
 /// The keys of an object as files: those that are listed, under the paths that are given for them, or all.
 fn chosen(
     mut data: BTreeMap<String, Vec<u8>>,
@@ -534,7 +608,10 @@ impl Said<'_> {
         let ready = if self.is_ready { "True" } else { "False" };
         let mut status = json!({
             "phase": self.phase, "initContainerStatuses": first, "containerStatuses": all,
-            "conditions": [{"type": "Ready", "status": ready, "lastTransitionTime": now}],
+            "conditions": [
+                {"type": "PodScheduled", "status": "True", "lastTransitionTime": now},
+                {"type": "Ready", "status": ready, "lastTransitionTime": now},
+            ],
         });
         if self.is_ready {
             status["startTime"] = json!(now);

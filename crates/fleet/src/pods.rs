@@ -112,7 +112,8 @@ fn due<'w>(
             *count += 1;
         }
         let simulated = nodes.get(on).is_some_and(|node| node.labels().contains_key(POOL_LABEL));
-        let lost = ours && !on.is_empty() && !nodes.contains_key(on);
+        let of_job = is_of_job(pod);
+        let lost = (ours || of_job) && !on.is_empty() && !nodes.contains_key(on);
         let key = pod.uid().unwrap_or_default();
         if busy.contains(&key) {
             continue;
@@ -120,7 +121,8 @@ fn due<'w>(
         let (name, namespace) = (pod.name_any(), pod.namespace().unwrap_or_default());
         if lost || (simulated && ending) {
             work.push((key.clone(), Box::pin(end(environment, namespace, name, key))));
-        } else if simulated && is_pending(pod) {
+        } else if simulated && !of_job && is_pending(pod) {
+            // Pods of Jobs are started by whoever runs these.
             work.push((key.clone(), Box::pin(start(environment, namespace, name, key))));
         }
     }
@@ -142,10 +144,45 @@ fn place<'a>(load: &BTreeMap<&'a str, usize>, avoided: &BTreeSet<&str>) -> Optio
     load.iter().min_by_key(|(name, count)| (rank(name, **count), **name)).map(|(name, _)| *name)
 }
 
+/// The node for a pod that may run anywhere, as a scheduler chooses it: the emptiest that is ready and schedulable. Nodes of the control
+/// plane take pods where there are no others. The error is what a scheduler says when there is none.
+pub(crate) fn scheduled(nodes: &[&Node], pods: &[&Pod]) -> Result<String, String> {
+    let workers: Vec<&Node> = nodes.iter().copied().filter(|node| is_worker(node)).collect();
+    let those = if workers.is_empty() { nodes } else { &workers };
+    let fit = those.iter().filter(|node| NodeView::new(node).is_ready());
+    let mut load: BTreeMap<&str, usize> = fit.filter_map(|node| Some((node.metadata.name.as_deref()?, 0))).collect();
+    for on in pods.iter().filter(|pod| !is_over(pod)).filter_map(|pod| pod.spec.as_ref()?.node_name.as_deref()) {
+        load.entry(on).and_modify(|count| *count += 1);
+    }
+    load.retain(|_, count| *count < FULL);
+    let avoided: BTreeSet<&str> =
+        those.iter().filter(|node| is_avoided(node)).filter_map(|node| node.metadata.name.as_deref()).collect();
+    place(&load, &avoided).map(str::to_owned).ok_or_else(|| {
+        let (all, masters, left) = (nodes.len(), nodes.len() - those.len(), those.len());
+        format!("0/{all} nodes are available: {masters} of the control plane, {left} not ready, unschedulable or full.")
+    })
+}
+
+/// Whether a pod was made for a Job.
+fn is_of_job(pod: &Pod) -> bool {
+    pod.owner_references().iter().any(|owner| owner.kind == "Job")
+}
+
+/// Whether a pod has ended.
+pub(crate) fn is_over(pod: &Pod) -> bool {
+    let phase = pod.status.as_ref().and_then(|status| status.phase.as_deref());
+    phase.is_some_and(|phase| ["Succeeded", "Failed"].contains(&phase))
+}
+
+/// A simulated node that is not of the control plane.
+fn is_worker(node: &Node) -> bool {
+    let pool = node.labels().get(POOL_LABEL);
+    pool.is_some_and(|pool| ![names::MASTER, names::ARBITER].contains(&pool.as_str()))
+}
+
 /// A simulated worker that is ready and schedulable.
 fn takes_pods(node: &Node) -> bool {
-    let pool = node.labels().get(POOL_LABEL);
-    pool.is_some_and(|pool| ![names::MASTER, names::ARBITER].contains(&pool.as_str())) && NodeView::new(node).is_ready()
+    is_worker(node) && NodeView::new(node).is_ready()
 }
 
 /// Whether pods avoid the node.
@@ -326,6 +363,32 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_pod_of_a_job_gets_a_node_that_takes_it() {
+        let node = |name: &str, pool: &str, ready: bool, cordoned: bool| -> Node {
+            let conditions = json!([{"type": "Ready", "status": if ready { "True" } else { "False" }}]);
+            let metadata = json!({"name": name, "labels": {POOL_LABEL: pool}});
+            let object = json!({"metadata": metadata, "spec": {"unschedulable": cordoned}, "status": {"conditions": conditions}});
+            serde_json::from_value(object).unwrap()
+        };
+        let on = |node: &str, phase: &str| -> Pod {
+            serde_json::from_value(
+                json!({"metadata": {}, "spec": {"nodeName": node, "containers": []}, "status": {"phase": phase}}),
+            )
+            .unwrap()
+        };
+        let (master, a, b) =
+            (node("m", "master", true, false), node("a", "worker", true, false), node("b", "infra", true, false));
+        assert_eq!(scheduled(&[&master, &a, &b], &[&on("a", "Running")]).as_deref(), Ok("b"));
+        // What has ended takes no room.
+        assert_eq!(scheduled(&[&master, &a, &b], &[&on("a", "Failed")]).as_deref(), Ok("a"));
+        assert_eq!(scheduled(&[&master], &[]).as_deref(), Ok("m"));
+        let (cordoned, down) = (node("a", "worker", true, true), node("b", "worker", false, false));
+        let none = scheduled(&[&master, &cordoned, &down], &[]).unwrap_err();
+        assert_eq!(none, "0/3 nodes are available: 1 of the control plane, 2 not ready, unschedulable or full.");
+        assert!(scheduled(&[], &[]).unwrap_err().starts_with("0/0 nodes"));
+    }
 
     #[test]
     fn pods_are_kept_off_nodes_that_are_better_left_alone() {

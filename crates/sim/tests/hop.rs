@@ -116,6 +116,50 @@ steps:
   - told: {master: 0, worker: 1}
 ";
 
+/// A pool that was installed with an image gets one that is built on the stream which its user names.
+const FREED: &str = "
+about: an image that was brought along is replaced, for being interrupted
+distribution: ocp
+payloads:
+  five: {version: 5.0.0, streams: [rhel-9, rhel-10]}
+start:
+  registry: true
+  payload: five
+  nodes: 'master=1,worker=1'
+  objects:
+  - apiVersion: machineconfiguration.openshift.io/v1
+    kind: MachineConfig
+    metadata:
+      name: 10-prebuiltimage-osimageurl-worker
+      labels: {machineconfiguration.openshift.io/role: worker}
+      annotations: {machineconfiguration.openshift.io/pre-built-image: '${installed}'}
+    spec: {osImageURL: '${installed}'}
+  - apiVersion: machineconfiguration.openshift.io/v1
+    kind: MachineOSConfig
+    metadata:
+      name: worker
+      annotations: {machineconfiguration.openshift.io/pre-built-image: '${installed}'}
+    spec:
+      machineConfigPool: {name: worker}
+      imageBuilder: {imageBuilderType: Job}
+      renderedImagePushSecret: {name: registry}
+      renderedImagePushSpec: '${registry}/os/worker:latest'
+steps:
+- title: the worker runs what was brought along
+  expect:
+  - pool: {name: worker, at-rest: true, condition: {type: OSImagePinned, status: 'True', reason: PreBuiltImage}}
+  - os: {pool: worker, name: 127.0.0.1}
+- title: its pool names a stream
+  counted: true
+  do: [{stream: {pool: worker, name: rhel-9}}]
+  within: 20s
+  expect:
+  - pool: {name: worker, at-rest: true, runs: rhel-9, names: rhel-9}
+  - image: {pool: worker, built: true}
+  - os: {pool: worker, name: rhel-9}
+  - told: {master: 0, worker: 1}
+";
+
 #[test]
 fn the_hop_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
     wherever_it_is_cut_off(HOP)
@@ -129,6 +173,11 @@ fn a_pool_in_image_mode_comes_to_the_same_wherever_the_controllers_are_cut_off()
 #[test]
 fn a_switch_in_image_mode_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
     wherever_it_is_cut_off(SWITCH)
+}
+
+#[test]
+fn a_pool_that_is_freed_of_its_image_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
+    wherever_it_is_cut_off(FREED)
 }
 
 fn wherever_it_is_cut_off(story: &'static str) -> Result<()> {

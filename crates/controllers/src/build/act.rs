@@ -76,20 +76,25 @@ impl Writer<'_> {
         self.name(config, &name).await
     }
 
-    /// Says that a build's Job runs; `detail` is what else there is to say.
-    pub(super) async fn building(&self, build: &MachineOSBuild, detail: Option<&str>) -> Result<(), Error> {
+    /// Says that a build's Job is prepared or runs; `detail` is what else there is to say.
+    pub(super) async fn under_way(
+        &self,
+        build: &MachineOSBuild,
+        state: State,
+        detail: Option<&str>,
+    ) -> Result<(), Error> {
         let name = build.name_any();
         let Some(now) = self.context.cluster.os_builds.get(&name) else { return Ok(()) };
         if State::of(&now).is_final() {
             return Ok(());
         }
         let before = now.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-        let said = conditions(before, State::Building, detail, self.context.clock.now());
+        let said = conditions(before, state, detail, self.context.clock.now());
         if said == before {
             return Ok(());
         }
         self.write_status(&name, &json!({ "conditions": said })).await?;
-        if State::of(&now) != State::Building {
+        if state == State::Building && State::of(&now) != State::Building {
             self.tell(build, &Told::Job(JobStep::Started, Made::Job.name(&name))).await;
             self.tell(build, &Told::Building).await;
         }

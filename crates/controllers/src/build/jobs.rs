@@ -5,7 +5,7 @@ use k8s_openapi::{
     NamespaceResourceScope,
     api::{
         batch::v1::Job,
-        core::v1::{ConfigMap, Pod, Secret},
+        core::v1::{ConfigMap, Event, Pod, Secret},
         rbac::v1::{Role, RoleBinding},
     },
 };
@@ -23,7 +23,7 @@ use weir_api::{
         build::{JOB_UID, PUSH_SECRET},
         config_maps,
         names::{CONTROLLER_CONFIG, OPERATOR_NAMESPACE},
-        os_build::BUILDING,
+        os_build::{BUILDING, PREPARED},
         secrets::PULL_COPY,
     },
 };
@@ -34,8 +34,8 @@ use weir_rules::{
         identity::Made,
         inputs::{Given, Inputs, for_digest, inputs, is_of},
         job::{JOB_NAME, Optional, PodImages, Wanted, job, of_job, release_image, role},
-        outcome::{causes, check, failure, first_of, image, interrupted, pending_of, still_building},
-        pending::pending,
+        outcome::{causes, check, failure, first_of, image, interrupted, pending_of, still_building, still_prepared},
+        pending::{lacks_pod, pending, refused},
         progress::{is_own, progress},
         ready::Ready,
         told::{JobStep, Told},
@@ -197,14 +197,15 @@ impl Controller {
     async fn follow(&self, found: &Ready, build: &MachineOSBuild, job: &Job) -> Result<Next, Stopped> {
         let (writer, name) = (self.writer(), job.name_any());
         match progress(job) {
-            State::Initial | State::Prepared => {}
-            State::Building => self.building(&writer, build, job).await?,
+            State::Initial | State::Prepared | State::Building => {
+                return Ok(self.under_way(&writer, build, job).await?);
+            }
             State::Succeeded => return self.succeeded(&writer, found, build).await,
             State::Failed => {
                 let pods = self.pods(&name).await?;
                 let pods: Vec<&Pod> = pods.iter().collect();
                 let tries = job.status.as_ref().and_then(|status| status.failed).unwrap_or_default();
-                let kept = building_says(build);
+                let kept = under_way_says(build);
                 let kept = kept.as_deref().and_then(first_of);
                 let why = failure(&causes(job, &pods), kept, tries, &name);
                 if kept.is_none() {
@@ -221,23 +222,40 @@ impl Controller {
     }
 
     /// A try that failed, or that does not start, is told as soon as its words are there; those of the first that failed are kept.
-    async fn building(&self, writer: &Writer<'_>, build: &MachineOSBuild, job: &Job) -> Result<(), Error> {
-        let said = building_says(build);
+    async fn under_way(&self, writer: &Writer<'_>, build: &MachineOSBuild, job: &Job) -> Result<Next, Error> {
+        let said = under_way_says(build);
         let (kept, before) = (said.as_deref().and_then(first_of), said.as_deref().and_then(pending_of));
         let failed = job.status.as_ref().and_then(|status| status.failed).unwrap_or_default() > 0;
         let pods = self.context.cluster.builds.pods.all();
         let pods: Vec<&Pod> = pods.iter().map(AsRef::as_ref).collect();
         let first = || causes(job, &pods).first().map(ToString::to_string);
         let first = kept.map(str::to_owned).or_else(|| failed.then(first).flatten());
-        let pending = pending(job, &pods).map(|pending| pending.words(before));
-        writer.building(build, still_building(first.as_deref(), pending.as_deref()).as_deref()).await?;
+        let lacks_pod = lacks_pod(job, &pods);
+        let pending = match pending(job, &pods) {
+            Some(pending) => Some(pending.words(before)),
+            None if lacks_pod => refused(job, &self.events(job).await?, before),
+            None => None,
+        };
+        let state = progress(job).max(State::of(build));
+        let detail = match state {
+            State::Building => still_building(first.as_deref(), pending.as_deref()),
+            _ => still_prepared(pending.as_deref()),
+        };
+        writer.under_way(build, state, detail.as_deref()).await?;
         if kept.is_none() && first.is_some() {
             writer.tell(build, &Told::Job(JobStep::Failed, job.name_any())).await;
         }
         if let Some(why) = pending.filter(|_| before.is_none()) {
             writer.tell(build, &Told::NotStarting { why }).await;
         }
-        Ok(())
+        Ok(if lacks_pod { Next::After(AGAIN) } else { Next::Await })
+    }
+
+    /// What was said of a Job. Nobody watches events.
+    async fn events(&self, job: &Job) -> Result<Vec<Event>, Error> {
+        let about = format!("involvedObject.uid={}", job.metadata.uid.as_deref().unwrap_or_default());
+        let listed = self.api::<Event>().list(&ListParams::default().fields(&about)).await;
+        listed.map(|list| list.items).map_err(|source| Error::new::<Event>("listing", "*", source))
     }
 
     /// Believes a digest that the registry confirms.
@@ -267,7 +285,7 @@ impl Controller {
             }
             Err(why) => {
                 let said = format!("the image is pushed, and its registry does not say what it holds: {why}");
-                writer.building(build, Some(&said)).await?;
+                writer.under_way(build, State::Building, Some(&said)).await?;
                 Ok(Next::After(AGAIN))
             }
         }
@@ -331,10 +349,11 @@ impl Controller {
     }
 }
 
-/// What a build that runs says of that.
-fn building_says(build: &MachineOSBuild) -> Option<String> {
+/// What a build that is not done says of that.
+fn under_way_says(build: &MachineOSBuild) -> Option<String> {
     let said = build.status.iter().flat_map(|status| status.conditions.iter().flatten());
-    said.into_iter().find(|held| held.type_ == BUILDING && held.status == TRUE).map(|held| held.message.clone())
+    let is_it = |type_: &str| [PREPARED, BUILDING].contains(&type_);
+    said.into_iter().find(|held| is_it(&held.type_) && held.status == TRUE).map(|held| held.message.clone())
 }
 
 impl Writer<'_> {

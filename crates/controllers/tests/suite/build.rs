@@ -6,8 +6,9 @@ use futures::{
     future::{BoxFuture, ready, select_all},
 };
 use k8s_openapi::api::{
+    admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
     batch::v1::Job,
-    core::v1::{ConfigMap, Event, Pod, Secret},
+    core::v1::{ConfigMap, Event, Node, Pod, Secret},
 };
 use kube::{
     Api, Client,
@@ -235,6 +236,7 @@ impl Stage {
         stage.rendered("1", "base@1").await;
         let spec = json!({"configuration": {"name": "rendered-worker-1"}, "nodeSelector": {"matchLabels": {"a": ""}}});
         stage.create::<MachineConfigPool>(json!({"metadata": {"name": "worker"}, "spec": spec})).await;
+        stage.node("first").await;
         stage
     }
 
@@ -325,6 +327,13 @@ impl Stage {
         let worker = Worker::Cluster { architecture: "amd64".to_owned() };
         let settings = build::Settings { worker, program: "weir:1".to_owned(), builder: None };
         build::Controller::new(self.context.clone(), builder.clone(), settings)
+    }
+
+    /// A node that takes pods.
+    async fn node(&self, name: &str) {
+        let labels = json!({"fleet.weir/pool": "worker"});
+        self.create::<Node>(json!({"metadata": {"name": name, "labels": labels}})).await;
+        self.status::<Node>(name, json!({"conditions": [{"type": "Ready", "status": "True"}]})).await;
     }
 
     /// Runs Jobs, by a process of their own.
@@ -741,6 +750,119 @@ async fn a_pod_that_does_not_start_is_told_in_the_words_of_whoever_keeps_it_from
         |cluster: &Cluster| degraded(cluster).starts_with("False Building") && state(cluster) == Some(State::Building);
     stage.until((&controller, &builder), "it starts", started).await;
     assert_eq!(stage.events().await.iter().filter(|event| *event == "BuildNotStarting").count(), 1);
+}
+
+/// A policy that lets nobody make pods, with its binding.
+fn no_pods() -> (ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding) {
+    let pods = json!({"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]});
+    let policy = json!({"metadata": {"name": "no-pods"}, "spec": {
+        "failurePolicy": "Fail", "matchConstraints": {"resourceRules": [pods]},
+        "validations": [{"expression": "false", "message": "no pods today"}],
+    }});
+    let spec = json!({"policyName": "no-pods", "validationActions": ["Deny"]});
+    let binding = json!({"metadata": {"name": "no-pods"}, "spec": spec});
+    (serde_json::from_value(policy).unwrap(), serde_json::from_value(binding).unwrap())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_that_gets_no_pod_says_why_until_it_gets_one() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a')]));
+    stage.secret().await;
+    let (policies, bindings) = (Api::all(stage.client.clone()), Api::all(stage.client.clone()));
+    let (policy, binding) = no_pods();
+    policies.create(&PostParams::default(), &policy).await.unwrap();
+    bindings.create(&PostParams::default(), &binding).await.unwrap();
+    stage.opt_in().await;
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+    let refused = |cluster: &Cluster| {
+        let build = current(cluster);
+        let said =
+            build.iter().flat_map(|build| build.status.iter().flat_map(|status| status.conditions.iter().flatten()));
+        let is_said = said.into_iter().any(|held| {
+            held.type_ == "Prepared" && held.status == "True" && held.message.contains("it does not start: Job build-")
+        });
+        let told = degraded(cluster);
+        is_said
+            && told.starts_with("True BuildNotStarting")
+            && told.contains("gets no pod: FailedCreate: Error creating: ")
+            && told.ends_with("no pods today")
+    };
+    stage.until((&controller, &builder), "it gets no pod", refused).await;
+    stage.drive(&controller, Duration::from_mins(10)).await;
+    assert!(refused(&stage.context.cluster), "{}", degraded(&stage.context.cluster));
+    let events = stage.events().await;
+    let count = |reason: &str| events.iter().filter(|event| *event == reason).count();
+    assert_eq!((count("BuildNotStarting"), count("FailedCreate"), count("SuccessfulCreate")), (1, 1, 0), "{events:?}");
+    // The cause is mended, and nothing else is done.
+    policies.delete("no-pods", &DeleteParams::default()).await.unwrap();
+    bindings.delete("no-pods", &DeleteParams::default()).await.unwrap();
+    let over = |cluster: &Cluster| told(cluster) == Some(image('a')) && !degraded(cluster).starts_with("True");
+    stage.until((&controller, &builder), "it is built", over).await;
+    assert!(stage.events().await.iter().any(|event| event == "SuccessfulCreate"));
+    assert_eq!(builder.built(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_job_without_a_pod_says_what_a_cluster_said_of_it_last() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[]));
+    stage.secret().await;
+    stage.opt_in().await;
+    let controller = stage.controller(&builder);
+    let job = made(&stage, (&controller, &builder)).await;
+    let (name, uid) = (job.metadata.name.as_ref().unwrap(), job.metadata.uid.as_ref().unwrap());
+    let says = async |reason: &str, message: &str, time: &str| {
+        let about = json!({"kind": "Job", "namespace": NAMESPACE, "name": name, "uid": uid});
+        let event = json!({
+            "metadata": {"generateName": "e-"}, "involvedObject": about, "type": "Warning", "reason": reason,
+            "message": message, "lastTimestamp": time, "firstTimestamp": time,
+        });
+        stage.of::<Event>().create(&PostParams::default(), &serde_json::from_value(event).unwrap()).await.unwrap();
+    };
+    says("FailedCreate", "Error creating: serviceaccount \"weir-image-build\" not found", "2026-01-01T00:00:01Z").await;
+    says("Other", "of no meaning", "2026-01-01T00:00:09Z").await;
+    let is_told = |words: &'static str| move |cluster: &Cluster| degraded(cluster).ends_with(words);
+    let words = "FailedCreate: Error creating: serviceaccount \"weir-image-build\" not found";
+    stage.until((&controller, &builder), "no account", is_told(words)).await;
+    assert_eq!(state(&stage.context.cluster), Some(State::Prepared));
+    says("FailedCreate", "Error creating: exceeded quota", "2026-01-01T00:00:02Z").await;
+    let words = "FailedCreate: Error creating: exceeded quota";
+    stage.until((&controller, &builder), "then the quota", is_told(words)).await;
+    // Events are forgotten; the Job has no pod all the same.
+    stage.of::<Event>().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    stage.drive(&controller, Duration::from_mins(1)).await;
+    assert!(is_told(words)(&stage.context.cluster), "{}", degraded(&stage.context.cluster));
+    stage.pod_of(&job).await;
+    let active = Patch::Merge(json!({"status": {"active": 1}}));
+    stage.of::<Job>().patch_status(name, &PatchParams::default(), &active).await.unwrap();
+    let begun = |cluster: &Cluster| state(cluster) == Some(State::Building) && degraded(cluster).starts_with("False");
+    stage.until((&controller, &builder), "it has a pod", begun).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_build_has_a_node_and_another_one_when_that_is_drained() {
+    let answers = [Answer::GoesOn, Answer::Pushes('a')];
+    let (stage, builder) = (Stage::new().await, Told::to(&answers));
+    stage.secret().await;
+    stage.opt_in().await;
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+    let works = |cluster: &Cluster| state(cluster) == Some(State::Building) && builder.built() == 1;
+    stage.until((&controller, &builder), "it is built", works).await;
+    let nodes = async || -> Vec<(String, String)> {
+        let pods = stage.of::<Pod>().list(&ListParams::default()).await.unwrap();
+        let of = |pod: Pod| (pod.metadata.name.unwrap(), pod.spec.unwrap().node_name.unwrap_or_default());
+        pods.into_iter().map(of).collect()
+    };
+    let first = nodes().await;
+    assert_eq!(first.iter().map(|(_, node)| node.as_str()).collect::<Vec<_>>(), ["first"]);
+    // Its node is drained, and there is no other one.
+    stage.patch::<Node>("first", json!({"spec": {"unschedulable": true}})).await;
+    stage.of::<Pod>().evict(&first[0].0, &Default::default()).await.unwrap();
+    let nowhere = |cluster: &Cluster| degraded(cluster).contains("has no node: Unschedulable: 0/1 nodes are available");
+    stage.until((&controller, &builder), "it has no node", nowhere).await;
+    stage.node("second").await;
+    let over = |cluster: &Cluster| told(cluster) == Some(image('a')) && !degraded(cluster).starts_with("True");
+    stage.until((&controller, &builder), "it is built", over).await;
+    assert_eq!(builder.built(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -92,6 +92,12 @@ fn last_words(container: &str, end: &ContainerStateTerminated) -> String {
     }
 }
 
+/// What a build says that nothing runs for yet: what keeps it from starting. Absent when there is nothing to say.
+#[must_use]
+pub fn still_prepared(pending: Option<&str>) -> Option<String> {
+    pending.map(|pending| format!("{NOT_BEGUN}{pending}"))
+}
+
 /// What a build under way says of its tries: why the first one failed, and what keeps the one at hand from starting. Absent when there
 /// is nothing to say.
 #[must_use]
@@ -104,6 +110,7 @@ pub fn still_building(first: Option<&str>, pending: Option<&str>) -> Option<Stri
     }
 }
 
+const NOT_BEGUN: &str = "Build Prepared and Pending; it does not start: ";
 const RETRIED: &str = "Image Build In Progress; the first try failed: ";
 const WAITS: &str = "Image Build In Progress; it does not start: ";
 const NEXT_WAITS: &str = "\n(the next try does not start) ";
@@ -115,11 +122,11 @@ pub fn first_of(message: &str) -> Option<&str> {
     Some(said.rsplit_once(NEXT_WAITS).map_or(said, |(first, _)| first))
 }
 
-/// What a build under way says of why it does not start.
+/// What a build says, before it is done, of why it does not start.
 #[must_use]
 pub fn pending_of(message: &str) -> Option<&str> {
     let next = || Some(message.strip_prefix(RETRIED)?.rsplit_once(NEXT_WAITS)?.1);
-    message.strip_prefix(WAITS).or_else(next)
+    message.strip_prefix(NOT_BEGUN).or_else(|| message.strip_prefix(WAITS)).or_else(next)
 }
 
 /// Why a build failed (R-OUTCOME-1). `kept` is what was said of the first try when it failed, `tries` how often was tried.
@@ -308,6 +315,8 @@ mod tests {
             let said = said.unwrap_or_default();
             assert_eq!((first_of(&said), pending_of(&said)), (first, pending), "{said}");
         }
+        let said = still_prepared(Some("no pod")).unwrap();
+        assert_eq!((first_of(&said), pending_of(&said), still_prepared(None)), (None, Some("no pod"), None));
     }
 
     #[test]

@@ -8,8 +8,8 @@
 //! R-IMAGEBUILD-4 An interrupted build, or one that has not started, changes nothing: the last outcome stands.
 //! R-IMAGEBUILD-5 What cannot work (R-LIMITS, R-VALIDATION, R-EXTENSIONS) degrades the pool as well, until it is changed;
 //! no build starts.
-//! R-IMAGEBUILD-6 A build whose pod does not start (R-PENDING) degrades the pool, in the words of what keeps it from starting, until it
-//! starts.
+//! R-IMAGEBUILD-6 A build whose pod does not start, or cannot be made (R-PENDING), degrades the pool, in the words of what keeps it
+//! from that, until it starts.
 //! R-IMAGEBUILD-7 The build controller says on the pool that a build failed or does not start, what is refused, and that this is over.
 //! The rest is part of the pool's status, which the rollout writes.
 //!
@@ -23,7 +23,7 @@ use weir_api::{
     condition::{ConditionStatus, ConditionType, FALSE, MetaCondition, TRUE},
     keys::{
         build::CURRENT_BUILD,
-        os_build::{BUILDING, FAILED},
+        os_build::{BUILDING, FAILED, PREPARED},
         pool::IMAGE_BUILD_DEGRADED,
     },
 };
@@ -109,7 +109,8 @@ pub fn image_build(pool: &str, active: Option<&MachineOSBuild>) -> Option<ImageB
 /// What keeps the pod of a build from starting, in the build's words; absent while nothing does.
 #[must_use]
 pub fn not_starting(build: &MachineOSBuild) -> Option<&str> {
-    says(build, BUILDING).and_then(|condition| pending_of(&condition.message))
+    let said = says(build, BUILDING).or_else(|| says(build, PREPARED));
+    said.and_then(|condition| pending_of(&condition.message))
 }
 
 /// The condition of this type, if it is True.
@@ -185,7 +186,10 @@ impl std::fmt::Display for ImageBuild {
 #[cfg(test)]
 mod tests {
     use super::{
-        super::{conditions::conditions, outcome::still_building},
+        super::{
+            conditions::conditions,
+            outcome::{still_building, still_prepared},
+        },
         *,
     };
     use jiff::Timestamp;
@@ -248,6 +252,11 @@ mod tests {
         assert!(said.to_string().ends_with("(MachineOSBuild: b): pod p has no node: Unschedulable"), "{said}");
         let pool = degraded(NOT_STARTING);
         assert_eq!(said_by_builder(&PoolView::new(&pool), Some(&stuck)).map(|said| said.code()), Some(NOT_STARTING));
+        let why = still_prepared(Some("Job b gets no pod: FailedCreate: no"));
+        let mut refused = build("b", State::Prepared, 1);
+        let said = conditions(&[], State::Prepared, why.as_deref(), Timestamp::UNIX_EPOCH);
+        refused.status.get_or_insert_default().conditions = Some(said);
+        assert_eq!(not_starting(&refused), Some("Job b gets no pod: FailedCreate: no"));
         let started = build("b", State::Building, 1);
         assert_eq!(said_by_builder(&PoolView::new(&pool), Some(&started)).map(|said| said.code()), Some("Building"));
     }

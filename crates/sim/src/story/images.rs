@@ -23,6 +23,8 @@ use weir_registry::{Limits, Listener, Registry};
 const PLACE: &str = "${registry}";
 /// What stands for an image that an installer brings along: an OS image that is there and that nobody built for a pool.
 const INSTALLED: &str = "${installed}";
+/// How names of rendered configurations begin.
+const RENDERED: &str = "rendered-";
 /// Name of the Secret that opens it.
 const SECRET: &str = "registry";
 
@@ -171,9 +173,17 @@ impl StoryRegistry {
         replaced(&replaced(object, PLACE, &self.address), INSTALLED, &self.installed)
     }
 
-    /// Takes the address, which is another one each time, out of what is compared.
-    pub(super) fn emptied(&self, object: &Value) -> Value {
-        replaced(object, &self.address, PLACE)
+    /// Takes the address, which is another one each time, out of the state that is compared, and with it the names of the
+    /// configurations that it is a part of.
+    pub(super) fn emptied(&self, state: &Value) -> Value {
+        let is_of_it =
+            |object: &&Value| object["spec"]["osImageURL"].as_str().is_some_and(|url| url.contains(&self.address));
+        let objects = state.as_object().into_iter().flat_map(|objects| objects.values());
+        let names = objects.filter(is_of_it).filter_map(|object| object["metadata"]["name"].as_str());
+        let names = names.filter_map(|name| Some((name, name.strip_prefix(RENDERED)?.split_once('-')?.0)));
+        names.fold(replaced(state, &self.address, PLACE), |state, (name, pool)| {
+            replaced(&state, name, &format!("{RENDERED}{pool}-{INSTALLED}"))
+        })
     }
 
     /// The images that were built, for whoever judges which of these nodes were told: as the registry has them, or had them until they
@@ -197,7 +207,10 @@ fn replaced(value: &Value, what: &str, with: &str) -> Value {
     match value {
         Value::String(text) => Value::String(text.replace(what, with)),
         Value::Array(items) => items.iter().map(|item| replaced(item, what, with)).collect(),
-        Value::Object(fields) => fields.iter().map(|(key, value)| (key.clone(), replaced(value, what, with))).collect(),
+        Value::Object(fields) => {
+            let field = |(key, value): (&String, &Value)| (key.replace(what, with), replaced(value, what, with));
+            fields.iter().map(field).collect()
+        }
         other => other.clone(),
     }
 }

@@ -212,6 +212,8 @@ fn builder(rights: &mut Rights, install: &Install<'_>) {
     // Jobs, what they read, and the digest that they leave. Users name the Secrets of which Jobs get copies.
     rights.add(own, "batch", &["jobs"], &["get", "create", "delete"]);
     rights.add(own, "", &["configmaps", "secrets"], &["get", "create", "patch", "delete"]);
+    // Why a Job gets no pod is said in events only, which no cache holds.
+    rights.add(own, "", &["events"], &["list"]);
     // What a pod may do with its digest, the builder has to be allowed itself, for a role that it makes for each Job.
     rights.add(own, "", &["configmaps"], &["update"]);
     rights.add(own, RBAC, &["roles", "rolebindings"], &["create", "patch"]);
