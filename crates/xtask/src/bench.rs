@@ -18,6 +18,8 @@ pub enum Name {
     Render,
     /// Reading a large cluster's objects and a must-gather from files
     Reading,
+    /// An OS image that weir's own build makes, deployed by ostree and booted in a container; as root
+    Boot,
 }
 
 /// Runs the benchmark in the release profile; it prints its own figures.
@@ -26,6 +28,7 @@ pub fn run(root: &Path, name: Name) -> Result<()> {
         Name::Up => return with_binary(root, "weir", "up"),
         Name::Rollout => return with_binary(root, "weir", "rollout"),
         Name::Reading => return with_binary(root, "weir", "reading"),
+        Name::Boot => return crate::boot::run(root),
         Name::Render => return with_binary(root, "weir-rules", "render"),
         Name::Apiserver => ("weir-apiserver", "apiserver"),
         Name::Discovery => {

@@ -7,9 +7,13 @@
 //! | [`generate`] | which files are generated from the code, and whether they are current |
 //! | [`skipped`] | which tests were skipped, and whether they had to be |
 //! | [`mod@bench`] | which benchmark runs which target |
+//! | [`image`] | the image that runs weir in a cluster |
+//! | [`boot`] | the one that boots an image: what it needs, and where it is |
 
 mod bench;
+mod boot;
 mod generate;
+mod image;
 mod prerequisites;
 mod rules_page;
 mod skipped;
@@ -44,6 +48,11 @@ enum Task {
     },
     /// Give the controllers one defect after another, and print after how many simulated lives each was found
     Mutants,
+    /// Build the image that `weir manifests --image` names, with buildah
+    Image {
+        /// Its name, such as registry.example.com/weir:1
+        name: String,
+    },
     /// Run a benchmark and print its figures
     Bench {
         /// Which one
@@ -71,6 +80,7 @@ fn run(task: Task) -> Result<()> {
             generate::run(&root, check)
         }
         Task::Mutants => cargo(&root, &["bench", "--package", "weir-sim", "--bench", "mutants"]),
+        Task::Image { name } => image::run(&root, &name),
         Task::Bench { name } => bench::run(&root, name),
     }
 }

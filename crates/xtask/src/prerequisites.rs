@@ -64,7 +64,8 @@ pub fn may_mount() -> bool {
     Command::new("unshare").args(["--mount", "true"]).output().is_ok_and(|done| done.status.success())
 }
 
-fn is_root() -> bool {
+/// Whether this user is root.
+pub fn is_root() -> bool {
     use std::os::unix::fs::MetadataExt as _;
     std::fs::metadata(Path::new("/proc/self")).is_ok_and(|data| data.uid() == 0)
 }

@@ -1,0 +1,53 @@
+//! The benchmark that boots an image: it needs much of the machine, and is a package of its own, which no other build sees.
+
+use crate::prerequisites::{is_root, may_mount, on_path};
+use anyhow::{Context as _, Result};
+use std::{path::Path, process::Command};
+
+/// Programs that it calls, and Debian's packages that have them.
+const PROGRAMS: [(&str, &str); 9] = [
+    ("apt-get", "apt"),
+    ("buildah", "buildah"),
+    ("kubectl", "kubernetes-client"),
+    ("mmdebstrap", "mmdebstrap"),
+    ("nsenter", "util-linux"),
+    ("ostree", "ostree"),
+    ("pkg-config", "pkg-config"),
+    ("skopeo", "skopeo"),
+    ("systemd-nspawn", "systemd-container"),
+];
+/// Its package, which is no member of the workspace.
+const MANIFEST: &str = "bench/boot/Cargo.toml";
+/// Where that is built.
+const TARGET: &str = "target/bench-boot";
+
+/// Runs it with the program as users build it; where it cannot run it is skipped, with what is missing.
+pub fn run(root: &Path) -> Result<()> {
+    let missing = missing();
+    if !missing.is_empty() {
+        println!("skipping the benchmark boot: {}", missing.join("; "));
+        return Ok(());
+    }
+    crate::cargo(root, &["build", "--release", "--package", "weir"])?;
+    let weir = crate::program(root, "release")?;
+    let weir = weir.to_str().context("the workspace's path is not Unicode")?;
+    crate::cargo(
+        root,
+        &["run", "--release", "--locked", "--quiet", "--manifest-path", MANIFEST, "--target-dir", TARGET, "--", weir],
+    )
+}
+
+/// What keeps it from running here, in words.
+fn missing() -> Vec<String> {
+    let absent = PROGRAMS.iter().filter(|(program, _)| !on_path(program));
+    let mut all: Vec<String> =
+        absent.map(|(program, package)| format!("{program} is not installed (package {package})")).collect();
+    let has_library = Command::new("pkg-config").args(["--exists", "ostree-1"]).status();
+    if on_path("pkg-config") && !has_library.is_ok_and(|status| status.success()) {
+        all.push("libostree is not installed (package libostree-dev)".to_owned());
+    }
+    if !is_root() || !may_mount() {
+        all.push("it needs root, with the right to mount".to_owned());
+    }
+    all
+}
