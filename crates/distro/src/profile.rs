@@ -159,7 +159,7 @@ impl Profile {
     /// # Errors
     /// When there is none.
     pub fn by_name(name: &str) -> Result<&'static Self, UnknownDistribution> {
-        Self::all().iter().find(|profile| profile.name == name).ok_or_else(|| UnknownDistribution {
+        Self::all().iter().find(|profile| profile.name.eq_ignore_ascii_case(name)).ok_or_else(|| UnknownDistribution {
             asked: name.to_owned(),
             known: Self::all().iter().map(|profile| profile.name.clone()).collect(),
         })

@@ -103,13 +103,18 @@ pub struct Build {
     pub release: Option<String>,
 }
 
+/// Version of this build, its commit, and how it was built.
+pub const VERSION: &str =
+    concat!(env!("CARGO_PKG_VERSION"), " (commit ", env!("WEIR_COMMIT"), ", ", env!("WEIR_BUILD"), ")");
+/// Commit of this build: `development` for one that is not to be released, `unknown` when it was built without git.
+pub const COMMIT: &str = env!("WEIR_COMMIT");
+
 impl Build {
     /// This build; it belongs to no release until one is set.
     #[must_use]
     pub fn ours() -> Self {
         let version = env!("CARGO_PKG_VERSION");
-        let commit = option_env!("WEIR_COMMIT").unwrap_or("unknown");
-        Self { raw: format!("v{version}"), hash: format!("weir-{version}-{commit}"), release: None }
+        Self { raw: format!("v{version}"), hash: format!("weir-{version}-{COMMIT}"), release: None }
     }
 }
 

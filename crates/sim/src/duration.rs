@@ -11,6 +11,9 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     if text == "0" {
         return Ok(Duration::ZERO);
     }
+    if text.bytes().all(|byte| byte.is_ascii_digit()) && !text.is_empty() {
+        return Err(format!("{text} has no unit; write {text}s for seconds or {text}ms for milliseconds"));
+    }
     let signed: jiff::SignedDuration = text.parse().map_err(|error: jiff::Error| bad(&error))?;
     Duration::try_from(signed).map_err(|_| bad(&"a time cannot be negative"))
 }
@@ -27,8 +30,9 @@ mod tests {
         assert_eq!(duration("2m").unwrap(), Duration::from_mins(2));
         assert_eq!(duration("0s").unwrap(), Duration::ZERO);
         assert_eq!(duration("0").unwrap(), Duration::ZERO);
-        for bad in ["", "60", "-1s", "soon"] {
+        for bad in ["", "-1s", "soon"] {
             assert!(duration(bad).unwrap_err().contains("50ms"), "{bad:?}");
         }
+        assert_eq!(duration("5").unwrap_err(), "5 has no unit; write 5s for seconds or 5ms for milliseconds");
     }
 }

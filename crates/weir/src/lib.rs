@@ -33,7 +33,6 @@ pub mod run;
 pub mod signals;
 pub mod up;
 
-use clap::Parser as _;
 use std::process::ExitCode;
 
 /// Parses the command line, runs the subcommand, prints errors.
@@ -42,12 +41,14 @@ pub fn run() -> ExitCode {
     if cli::machine_config_osimagestream::is_called(std::env::args_os().next().as_deref()) {
         return cli::machine_config_osimagestream::run(std::env::args_os());
     }
-    let arguments = match cli::Arguments::try_parse() {
+    // Fails only when a provider is already installed, which is then the same one.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    // Answers a shell that asks for completions, and ends the process then.
+    clap_complete::CompleteEnv::with_factory(cli::command).var(cli::COMPLETE).complete();
+    let arguments = match cli::parse() {
         Ok(arguments) => arguments,
         Err(error) => return exit::usage(&error),
     };
-    // Fails only when a provider is already installed, which is then the same one.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let (verbosity, format) = arguments.logging();
     cli::log(verbosity, format);
     exit::report(cli::dispatch(arguments))

@@ -7,9 +7,11 @@ use super::image_source::ImageSource;
 use crate::exit::Outcome;
 use anyhow::{Context as _, anyhow, bail};
 use clap::{Args, Subcommand};
+use kube::core::TypeMeta;
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use weir_api::OSImageStream;
 use weir_api::keys::config::{GENERATED_BY_OSIMAGESTREAM_TOOL, RELEASE_IMAGE_VERSION, RELEASE_PAYLOAD_IMAGE};
 use weir_api::keys::names::CLUSTER;
 use weir_api::os_image_stream::{OSImageStreamSet, OSImageStreamSpec, OSImageStreamStatus};
@@ -93,15 +95,24 @@ impl Get {
             bail!("say what to get: osimagestream, default-node-image or os-image-pullspec")
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(what.run())?;
+        runtime.block_on(what.run(Form::Whole))?;
         Ok(Outcome::Done)
     }
 }
 
+/// How the object is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    /// With kind and version, as other commands take it.
+    Whole,
+    /// As the original does.
+    Original,
+}
+
 impl What {
-    pub(super) async fn run(self) -> anyhow::Result<()> {
+    pub(super) async fn run(self, form: Form) -> anyhow::Result<()> {
         match self {
-            Self::Osimagestream(object) => object.run().await,
+            Self::Osimagestream(object) => object.run(form).await,
             Self::DefaultNodeImage(payload) => {
                 let (catalog, _) = payload.catalogue().await?;
                 image_of(&catalog, &catalog.default)
@@ -219,9 +230,11 @@ fn plain(error: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or(&text).to_lowercase()
 }
 
-/// The object as the original prints it: without kind and version.
+/// The object. The original prints it without kind and version, so that nobody else takes it as one.
 #[derive(Serialize)]
 struct Printed {
+    #[serde(flatten)]
+    of: Option<TypeMeta>,
     metadata: Metadata,
     spec: OSImageStreamSpec,
     status: OSImageStreamStatus,
@@ -234,10 +247,12 @@ struct Metadata {
 }
 
 impl Object {
-    async fn run(self) -> anyhow::Result<()> {
+    async fn run(self, form: Form) -> anyhow::Result<()> {
         let format = self.format()?;
         let (catalog, image) = self.payload.catalogue().await?;
-        let text = format.write(&printed(catalog.default.clone(), catalog.available_streams(), image))?;
+        let of = (form == Form::Whole).then(TypeMeta::resource::<OSImageStream>);
+        let text =
+            format.write(&Printed { of, ..printed(catalog.default.clone(), catalog.available_streams(), image) })?;
         let Some(file) = &self.output_file else { return super::print(text.as_bytes()) };
         std::fs::write(file, text).map_err(|error| {
             anyhow!("failed to write output to file {:?}: {}", file.display().to_string(), plain(&error))
@@ -267,6 +282,7 @@ fn printed(default: String, available_streams: Vec<OSImageStreamSet>, image: Str
         (RELEASE_PAYLOAD_IMAGE, image),
     ]);
     Printed {
+        of: None,
         metadata: Metadata { name: CLUSTER, annotations },
         spec: OSImageStreamSpec::asking_for(&default),
         status: OSImageStreamStatus { available_streams, default_stream: default, ..Default::default() },

@@ -3,7 +3,7 @@
 //! Source: `cmd/machine-config-osimagestream` of github.com/openshift/machine-config-operator, whose command line is
 //! made with github.com/spf13/cobra: usage errors exit with 1, and `get` alone prints help.
 
-use super::get::{Get, What};
+use super::get::{Form, Get, What};
 use clap::error::{ContextKind, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use std::ffi::{OsStr, OsString};
@@ -55,7 +55,7 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> ExitCode {
         return failed(&text);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    finish(runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(what.run())))
+    finish(runtime.map_err(anyhow::Error::from).and_then(|runtime| runtime.block_on(what.run(Form::Original))))
 }
 
 fn version() -> anyhow::Result<()> {

@@ -5,9 +5,11 @@ pub mod bootstrap;
 mod build;
 mod build_image;
 mod cluster;
+mod complete;
 mod copy_program;
 mod crds;
 mod diff;
+mod examples;
 mod explain;
 mod extract;
 mod fleet;
@@ -19,6 +21,7 @@ pub mod kept_controller;
 mod lint;
 pub mod machine_config_osimagestream;
 mod machines;
+mod man;
 mod manifest_source;
 mod manifests;
 mod payload;
@@ -33,6 +36,7 @@ pub mod up;
 mod why;
 
 pub use cluster::Cluster;
+pub use complete::VARIABLE as COMPLETE;
 pub use crds::Crds;
 pub use explain::Explain;
 pub use fleet::Fleet;
@@ -43,11 +47,15 @@ pub use payload::Payload;
 pub use status::Status;
 
 use crate::exit::Outcome;
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use weir_distro::Profile;
+
+/// Version, commit and kind of build.
+const VERSION: &str = weir_rules::render::VERSION;
 
 /// A machine config operator built around OS image streams
 #[derive(Debug, Parser)]
-#[command(name = "weir", version, propagate_version = true, max_term_width = 100)]
+#[command(name = "weir", version = VERSION, propagate_version = true, max_term_width = 100)]
 pub struct Arguments {
     /// Log more on stderr; twice for everything
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
@@ -114,11 +122,45 @@ pub enum Command {
     ///
     /// Only an API server: no scheduler, no kubelet and no controllers run with it.
     Apiserver(apiserver::Arguments),
-    /// Print shell completions
+    /// Print what a shell has to run to complete names of pools, streams and nodes, besides options
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
     },
+    /// Write manual pages
+    Man(man::Man),
+}
+
+/// The command line as it is shown: with examples, with values that are known by name, and completed from the cluster.
+#[must_use]
+pub fn command() -> clap::Command {
+    complete::added(examples::added(with_distributions(Arguments::command())))
+}
+
+/// Says in the help of each option for a distribution which there are.
+fn with_distributions(command: clap::Command) -> clap::Command {
+    const OPTION: &str = "distribution";
+    let names: Vec<&str> = Profile::all().iter().map(|profile| profile.name.as_str()).collect();
+    let has = command.get_arguments().any(|argument| argument.get_id() == OPTION);
+    let command = if has {
+        command.mut_arg(OPTION, |argument| {
+            let help = argument.get_help().map(ToString::to_string).unwrap_or_default();
+            argument.help(format!("{help} [possible values: {}]", names.join(", ")))
+        })
+    } else {
+        command
+    };
+    command.mut_subcommands(with_distributions)
+}
+
+/// The arguments of this process.
+///
+/// # Errors
+/// A usage error, or what was asked to be shown: help, version.
+pub fn parse() -> Result<Arguments, clap::Error> {
+    let mut command = command();
+    let matches = command.try_get_matches_from_mut(std::env::args_os())?;
+    Arguments::from_arg_matches(&matches).map_err(|error| error.format(&mut command))
 }
 
 /// How data is printed for scripts.
@@ -220,11 +262,9 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::CopyProgram(copy) => copy.run(),
         Command::Manifests(manifests) => manifests.run(),
         Command::Apiserver(arguments) => apiserver::run(arguments),
+        Command::Man(man) => man.run(),
         Command::Completions { shell } => {
-            let mut command = <Arguments as clap::CommandFactory>::command();
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut command, "weir", &mut script);
-            print(&script)?;
+            print(&complete::script(shell)?)?;
             Ok(Outcome::Done)
         }
     }

@@ -8,8 +8,14 @@ use serde::Serialize;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use weir_controllers::stream::observe;
-use weir_distro::{Evidence, Profile, detect};
-use weir_images::{Images, Layout, PullSpec, Release, payload};
+use weir_distro::{
+    Evidence, Profile, detect,
+    sample::{Sample, SampleStream},
+};
+use weir_images::{
+    Images, Layout, PullSpec, Release,
+    payload::{self, Recipe},
+};
 use weir_rules::objects::counted::Count;
 use weir_rules::stream::catalog::{Catalog, CatalogError, Considered, Existing, Input, catalog};
 
@@ -40,9 +46,12 @@ struct BuildPayload {
     /// Version of the release [default: that of the distribution's sample]
     #[arg(long, value_name = "VERSION")]
     version: Option<String>,
-    /// OS image streams to include [default: those of the distribution's sample]
-    #[arg(long, value_name = "NAME,…", value_delimiter = ',')]
+    /// OS image streams to include, where wanted with the tag of their OS image [default: those of the distribution's sample]
+    #[arg(long, value_name = "NAME[=TAG],…", value_delimiter = ',')]
     streams: Vec<String>,
+    /// Leave out the label that names the stream of an image, as older releases do
+    #[arg(long)]
+    unlabelled: bool,
     /// Folder to write to: new, empty, or with an OCI layout to be replaced
     #[arg(short, long, value_name = "DIR")]
     output: PathBuf,
@@ -104,9 +113,26 @@ impl Payload {
 
 impl BuildPayload {
     fn run(self) -> anyhow::Result<String> {
-        let layout = payload::build(self.distribution, self.version.as_deref(), &self.streams)?;
+        let sample = &self.distribution.sample;
+        let wanted = self.streams.iter().map(|wanted| stream(sample, wanted));
+        let streams = if self.streams.is_empty() { sample.streams.clone() } else { wanted.collect() };
+        let layout = payload::make(&Recipe {
+            profile: self.distribution,
+            version: self.version.as_deref(),
+            streams,
+            labelled: !self.unlabelled,
+            templates: Default::default(),
+        })?;
         layout.write(&self.output).context("writing the payload")?;
         Ok(format!("oci:{}\n", self.output.display()))
+    }
+}
+
+/// A stream by its name, or by its name and a tag of its own.
+fn stream(sample: &Sample, wanted: &str) -> SampleStream {
+    match wanted.split_once('=') {
+        None => sample.stream(wanted),
+        Some((name, tag)) => SampleStream { os_tag: tag.to_owned(), ..sample.stream(name) },
     }
 }
 

@@ -63,6 +63,10 @@ impl Collector for Health {
                 ConstGauge::new(*value).encode(metric.encode_family(&labels.as_slice())?)?;
             }
         }
+        let help = "1, with the version and the commit of this process";
+        let mut metric = encoder.encode_descriptor("weir_build_info", help, None, MetricType::Gauge)?;
+        let labels = [("version", env!("CARGO_PKG_VERSION")), ("commit", weir_rules::render::COMMIT)];
+        ConstGauge::new(1_i64).encode(metric.encode_family(&labels)?)?;
         let help = "1 while this process holds the lease";
         let mut metric = encoder.encode_descriptor("weir_leader", help, None, MetricType::Gauge)?;
         for (lease, fence) in fences {

@@ -178,6 +178,7 @@ fn left_to_ci(command: &str) -> Option<Result<()>> {
     };
     Some(match words[..] {
         ["cargo", "build", "--release"] | ["cargo", "xtask", "test" | "tidy"] => Ok(()),
+        ["cargo", "install", "--path", "crates/weir"] | ["cargo", "xtask", "image", _] => Ok(()),
         ["cargo", "test", "-p", of, "--test", test] => {
             exists(format!("crates/{}/tests/{test}.rs", of.trim_start_matches("weir-")))
         }

@@ -54,6 +54,40 @@ fn a_payload_is_built_and_looked_into() {
 }
 
 #[test]
+fn payloads_that_no_sample_has_are_made_by_hand() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    let build = |more: &[&str]| weir(at, &[&["payload", "build", "--distribution"][..], more].concat());
+    // Two streams where there is one at a time, the second under a tag of its own.
+    build(&["okd", "--streams", "centos-10,centos-11=stream-coreos-11", "-o", "two"]);
+    let table = weir(at, &["payload", "inspect", "oci:two"]);
+    assert!(table.contains("carries 2 streams where the distribution has one: centos-10, centos-11"), "{table}");
+    // Streams of which none has the base tag.
+    build(&["ocp", "--streams", "rhel-10,rhel-11", "-o", "new"]);
+    let table = weir(at, &["payload", "inspect", "oci:new"]);
+    assert!(table.contains("Distribution: ocp\n") && table.contains("Stream:       rhel-11\n"), "{table}");
+    weir(at, &["up", "--release", "oci:new", "--until", "updated", "--timeout", "60s", "--step-time", "10ms"]);
+    // No image says which stream it is.
+    build(&["okd", "--unlabelled", "-o", "plain"]);
+    let table = weir(at, &["payload", "inspect", "oci:plain"]);
+    assert!(table.contains("centos-10 (default)"), "{table}");
+}
+
+#[test]
+fn what_get_prints_is_an_object_that_others_take() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = folder.path();
+    weir(at, &["payload", "build", "--distribution", "ocp", "-o", "p"]);
+    let printed = weir(at, &["get", "osimagestream", "--release-image", "oci:p", "--output-format", "yaml"]);
+    assert!(printed.contains("apiVersion: machineconfiguration.openshift.io/v1\nkind: OSImageStream\n"), "{printed}");
+    std::fs::write(at.join("streams.yaml"), printed).unwrap();
+    let pool = "{apiVersion: machineconfiguration.openshift.io/v1, kind: MachineConfigPool, metadata: {name: worker}, spec: {}}";
+    std::fs::write(at.join("pool.yaml"), pool).unwrap();
+    let told = weir(at, &["explain", "stream", "-f", "streams.yaml", "-f", "pool.yaml", "--distribution", "ocp"]);
+    assert!(told.contains("rhel-10"), "{told}");
+}
+
+#[test]
 fn what_is_refused_leaves_nothing_behind() {
     let folder = tempfile::tempdir().unwrap();
     let at = folder.path();

@@ -9,18 +9,18 @@ use std::{
 use weir_testkit::{History, Kubectl, Program, Recorder};
 
 /// A cluster that runs.
-struct Cluster {
+pub(crate) struct Cluster {
     program: Program,
     kubectl: Kubectl,
-    kubeconfig: PathBuf,
+    pub(crate) kubeconfig: PathBuf,
 }
 
-fn weir() -> Command {
+pub(crate) fn weir() -> Command {
     Command::new(env!("CARGO_BIN_EXE_weir"))
 }
 
 /// Starts `weir up` with quick nodes and waits until all is updated; `None` where there is no kubectl.
-fn up(arguments: &[&str]) -> Result<Option<Cluster>> {
+pub(crate) fn up(arguments: &[&str]) -> Result<Option<Cluster>> {
     let mut command = weir();
     command.args(["up", "--step-time", "20ms"]).args(arguments);
     let mut program = Program::start(&mut command)?;

@@ -68,6 +68,7 @@ fn health_and_figures_are_served_and_decisions_are_logged_as_json() -> Result<()
         "os_image_url_override{pool=\"worker\"} 0",
         "weir_pool_nodes{pool=\"worker\",reason=\"\",state=\"done\"} 2",
         "weir_pool_stream_info{pool=\"master\",stream=\"rhel-10\"} 1",
+        "weir_build_info{version=\"0.",
         "weir_leader{lease=\"machine-config\"} 1",
         "weir_slow_nodes{pool=\"worker\"} 0",
         "weir_reboots_again_total{pool=\"worker\"} 0",
