@@ -44,6 +44,8 @@ enum Task {
     },
     /// Give the controllers one defect after another, and print after how many simulated lives each was found
     Mutants,
+    /// Compare plans with what happens in 500 simulated lives
+    Plans,
     /// Run a benchmark and print its figures
     Bench {
         /// Which one
@@ -71,6 +73,7 @@ fn run(task: Task) -> Result<()> {
             generate::run(&root, check)
         }
         Task::Mutants => cargo(&root, &["bench", "--package", "weir-sim", "--bench", "mutants"]),
+        Task::Plans => cargo(&root, &["bench", "--package", "weir-sim", "--bench", "plans"]),
         Task::Bench { name } => bench::run(&root, name),
     }
 }
