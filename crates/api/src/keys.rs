@@ -373,6 +373,10 @@ pub mod image {
     pub const EXTENSIONS: &str = "io.openshift.os.extensions";
     /// Version, on a release image.
     pub const RELEASE: &str = "io.openshift.release";
+    /// Annotation of a payload tag: versions of components in the image, `kubernetes=1.34.1,…`.
+    ///
+    /// Source: `pkg/cli/admin/release/annotations.go` of github.com/openshift/oc.
+    pub const BUILD_VERSIONS: &str = "io.openshift.build.versions";
     /// Annotation of a payload tag: the repository the image was built from.
     pub const SOURCE_LOCATION: &str = "io.openshift.build.source-location";
 }

@@ -2,6 +2,7 @@
 
 use crate::authfile::BadEntry;
 use crate::digest::Digest;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::time::Duration;
 use weir_api::Class;
@@ -296,6 +297,13 @@ impl Fault {
 }
 
 impl Error {
+    /// The architectures that the image is there for, if all that is wrong is that it is not for the one that was asked for.
+    pub(crate) fn available(&self) -> Option<BTreeSet<String>> {
+        let Some(Attempt { fault: Fault::Platform { available, .. }, .. }) = self.attempts.last() else { return None };
+        let architecture = |name: &String| name.split('/').nth(1).map(str::to_owned);
+        Some(available.iter().filter_map(architecture).collect())
+    }
+
     /// Permanent when the content at one of the locations is proved wrong: it is the same at all of them. Otherwise
     /// transient when a retry can help at any of the locations.
     #[must_use]

@@ -1,5 +1,7 @@
 //! The front: releases, labels and files by pull spec, from layouts and registries, with mirrors and retries.
 
+mod outline;
+
 use crate::authfile::Authfile;
 use crate::cache::{Cache, Learnt};
 use crate::digest::{ByteStream, Digest};
@@ -16,7 +18,8 @@ use crate::retry::{Patience, patiently};
 use crate::trust::Trust;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _};
-use std::collections::BTreeMap;
+use outline::{ArchitecturesOf, ListingOf};
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use weir_api::keys::image::RELEASE;
@@ -212,6 +215,26 @@ impl Images {
     /// When the image cannot be read, the files are larger, or a link is among them.
     pub async fn folder(&self, pull_spec: &str, path: &str, limit: u64) -> Result<Option<Folder>, Error> {
         self.read(pull_spec, &FolderOf { path, limit }).await.map(|(folder, _)| folder)
+    }
+
+    /// The names of all files below a folder of an image; `None` when the image has no such folder. All its layers are read.
+    ///
+    /// # Errors
+    /// When the image cannot be read.
+    pub async fn listing(&self, pull_spec: &str, path: &str) -> Result<Option<BTreeSet<String>>, Error> {
+        let (found, _) = self.read(pull_spec, &ListingOf { path }).await?;
+        Ok(found.map(|folder| folder.files.into_keys().collect()))
+    }
+
+    /// The architectures that an image is there for, as Go calls them; empty when it does not say.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub async fn architectures(&self, pull_spec: &str) -> Result<BTreeSet<String>, Error> {
+        match self.read(pull_spec, &ArchitecturesOf).await {
+            Ok((found, _)) => Ok(found),
+            Err(error) => error.available().ok_or(error),
+        }
     }
 
     /// The release payload of a layout.

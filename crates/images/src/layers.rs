@@ -40,7 +40,7 @@ const ZSTD_SKIPPABLE: [u8; 3] = [0x2a, 0x4d, 0x18];
 
 mod folder;
 
-pub use folder::{Folder, folder};
+pub use folder::{Folder, folder, listing};
 
 /// A layer that is opened when needed.
 pub trait Layers {

@@ -7,7 +7,7 @@ use crate::digest::Digest;
 use crate::error::Fault;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Media types that weir writes or asks for.
 pub mod media {
@@ -165,7 +165,7 @@ impl Platform {
             "powerpc64" => "ppc64le",
             other => other,
         };
-        Self { architecture: architecture.to_owned(), os: "linux".to_owned(), variant: String::new() }
+        Self { architecture: architecture.to_owned(), os: LINUX.to_owned(), variant: String::new() }
     }
 
     fn name(&self) -> String {
@@ -225,7 +225,17 @@ impl Index {
             available: images().filter_map(|image| Some(image.platform.as_ref()?.name())).collect(),
         })
     }
+
+    /// The architectures it has an image of Linux for.
+    #[must_use]
+    pub fn architectures(&self) -> BTreeSet<String> {
+        let platforms = self.manifests.iter().filter_map(|image| image.platform.as_ref());
+        platforms.filter(|platform| platform.os == LINUX).map(|platform| platform.architecture.clone()).collect()
+    }
 }
+
+/// The operating system of all images here, as Go calls it.
+const LINUX: &str = "linux";
 
 impl Descriptor {
     /// Build tools add attestations to the images, for a platform that does not exist.
@@ -236,6 +246,8 @@ impl Descriptor {
 
 #[derive(Deserialize)]
 struct ConfigFile {
+    #[serde(default)]
+    architecture: String,
     #[serde(default)]
     config: Option<ContainerConfig>,
 }
@@ -255,6 +267,16 @@ impl ImageManifest {
         let file: ConfigFile =
             serde_json::from_slice(config).map_err(|error| Fault::content("the image config", error))?;
         Ok(file.config.and_then(|config| config.labels).unwrap_or_default())
+    }
+
+    /// The architecture in this image's config; absent when it does not say.
+    ///
+    /// # Errors
+    /// As for the labels.
+    pub fn architecture(&self, config: &[u8]) -> Result<Option<String>, Fault> {
+        let file: ConfigFile =
+            serde_json::from_slice(config).map_err(|error| Fault::content("the image config", error))?;
+        Ok(Some(file.architecture).filter(|name| !name.is_empty()))
     }
 
     /// The config's descriptor.
@@ -291,6 +313,18 @@ mod tests {
             }
         });
         Index { schema_version: 2, media_type: media::INDEX.to_owned(), manifests: manifests.collect() }
+    }
+
+    #[test]
+    fn architectures_are_those_of_linux_once_each() {
+        let found = index(&["linux/arm64/v8", "linux/amd64", "linux/arm64", "windows/s390x", "", "unknown/unknown"]);
+        assert_eq!(found.architectures().into_iter().collect::<Vec<_>>(), ["amd64", "arm64"]);
+        let manifest = serde_json::json!({"schemaVersion": 2, "config": {"mediaType": "", "digest": Digest::of(b""), "size": 0}, "layers": []});
+        let Manifest::Image(image) = Manifest::parse(manifest.to_string().as_bytes()).unwrap() else {
+            panic!("no image")
+        };
+        assert_eq!(image.architecture(b"{\"architecture\": \"s390x\"}").unwrap().as_deref(), Some("s390x"));
+        assert_eq!(image.architecture(b"{}").unwrap(), None);
     }
 
     #[test]

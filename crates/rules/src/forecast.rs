@@ -154,7 +154,7 @@ impl Experience {
             }
         }
         let total = together(rollouts.iter().map(|rollout| &rollout.total));
-        let Some(total) = total.filter(|_| nodes > 0) else {
+        let Some(total) = total else {
             return Self { basis: Basis::Documented, phases: BTreeMap::new(), total: [DOCUMENTED, GIVEN] };
         };
         let of_phase = |phase| {
@@ -164,13 +164,10 @@ impl Experience {
         let phases = Phase::ALL.into_iter().filter_map(of_phase).collect();
         Self { basis: Basis::History { rollouts: rollouts.len(), nodes }, phases, total }
     }
-}
 
-impl Experience {
     fn slow(&self, node: &str, passage: &Passage, now: Timestamp) -> Option<Slow> {
         let usual = self.phases.get(&passage.phase)?[1];
-        let took = passage.phases.get(&passage.phase).copied().unwrap_or_default()
-            + u64::try_from(now.duration_since(passage.since).as_millis()).unwrap_or_default();
+        let took = passage.in_phase(now);
         (took > usual).then(|| Slow { node: node.to_owned(), phase: passage.phase, took, usual })
     }
 }

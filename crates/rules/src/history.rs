@@ -245,6 +245,13 @@ impl Passage {
     pub fn took(&self, now: Timestamp) -> u64 {
         milliseconds(self.began, self.ended.unwrap_or(now))
     }
+
+    /// How long it has been in its present phase, in milliseconds.
+    #[must_use]
+    pub fn in_phase(&self, now: Timestamp) -> u64 {
+        let since = if self.ended.is_some() { 0 } else { milliseconds(self.since, now) };
+        self.phases.get(&self.phase).copied().unwrap_or_default() + since
+    }
 }
 
 /// A pool, as far as a history depends on it.
@@ -477,7 +484,7 @@ impl Rollout {
         self.sum();
     }
 
-    /// Sums up its nodes. Nodes that are left out of a text were summed before.
+    /// Sums up its nodes. Of one that was read from a text, nodes may have been left out: what was summed before counts, then.
     fn sum(&mut self) {
         if self.each.is_empty() {
             return;
@@ -489,10 +496,13 @@ impl Rollout {
         };
         let phases = Phase::ALL.into_iter().filter_map(of_phase).collect();
         let total = Quantiles::of(ended().map(|(passage, ended)| passage.took(ended)).collect());
-        self.failed = self.each.values().filter(|passage| passage.failed).count();
-        self.reboots = self.each.values().map(|passage| passage.reboots).sum();
-        self.again = self.each.values().filter(|passage| passage.reboots > 1).count();
-        (self.phases, self.total) = (phases, total);
+        let reboots = self.each.values().map(|passage| passage.reboots).sum();
+        self.failed = self.failed.max(self.each.values().filter(|passage| passage.failed).count());
+        self.reboots = self.reboots.max(reboots);
+        self.again = self.again.max(self.each.values().filter(|passage| passage.reboots > 1).count());
+        if total.count >= self.total.count {
+            (self.phases, self.total) = (phases, total);
+        }
     }
 
     /// Leaves out the half of its nodes that took the least time.

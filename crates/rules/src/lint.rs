@@ -230,7 +230,7 @@ fn of_schema(schema: &Schema, object: &Value, findings: &mut Vec<Finding>) {
     findings.extend(schema.validate(&pruned, None).into_iter().map(|error| Finding {
         code: Code::InvalidValue,
         message: error.to_string(),
-        remedy: "the API server refuses it".to_owned(),
+        remedy: "correct it: the API server refuses it".to_owned(),
         path: if error.field.starts_with('<') { String::new() } else { error.field },
     }));
 }
@@ -247,7 +247,7 @@ fn of_ignition(raw: &Value, findings: &mut Vec<Finding>) {
             code: Code::InvalidIgnition,
             path: IGNITION.to_owned(),
             message: why.trim_end().replace('\n', ": "),
-            remedy: "no pool with it is rendered".to_owned(),
+            remedy: "correct it: no pool with it is rendered".to_owned(),
         });
     }
     findings.extend(unknown_keys(raw).into_iter().map(|path| {

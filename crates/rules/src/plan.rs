@@ -13,12 +13,16 @@
 //! R-FORESEE-7 Nodes that are not where they should be before the change are part of the plan, too: what they do is what the plan ends
 //! with.
 //! R-FORESEE-8 What cannot be known from what is there is said to be unknown, with the reason.
+//! R-FORESEE-9 How long it will take is forecast (R-FORECAST) for pools whose nodes reboot: experience is of rollouts with reboots.
+//! R-FORESEE-10 A plan holds for the objects that it is made from, and says in which versions these are: those that decide about all
+//! nodes, and the nodes.
 //!
 //! All of this is ours; every decision in it is made by the rule that the controllers use.
 //!
 //! | module | decides |
 //! |---|---|
 //! | [`change`] | what the world is after a change |
+//! | [`release`] | what the world is after an update of the cluster, and what is in the way of that |
 //! | `admission` | whether the API would accept the change |
 //! | `generated` | which MachineConfigs are generated otherwise then |
 //! | `target` | what each pool is rendered to, and which differences that makes |
@@ -37,6 +41,7 @@ mod markdown;
 mod nodes;
 mod order;
 mod preflight;
+pub mod release;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -46,14 +51,18 @@ pub use change::{Change, Changed, Refused};
 pub use data::data;
 pub use finding::{Code, Finding};
 pub use markdown::markdown;
+pub use preflight::PACKAGES;
+pub use release::Payload;
 pub use text::text;
 
 use crate::{
+    forecast::Forecast,
     rollout::{WaitReason, actions::Effect},
     stream::StreamReason,
     world::World,
 };
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_ignition::diff;
 
@@ -73,8 +82,15 @@ pub struct Facts {
 pub enum ImageFacts {
     /// It cannot be read, for this reason.
     Unreadable(String),
-    /// Its labels.
-    Labels(BTreeMap<String, String>),
+    /// It can be.
+    Read {
+        /// Its labels, on the nodes' architecture.
+        labels: BTreeMap<String, String>,
+        /// Architectures that it is there for, as Go calls them; empty if that is not known.
+        architectures: BTreeSet<String>,
+        /// Names of the packages in it, without versions; absent if nobody looked, or it is no extensions image.
+        packages: Option<BTreeSet<String>>,
+    },
 }
 
 /// What a change will do.
@@ -90,6 +106,21 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// What is not known, and why.
     pub unknown: Vec<String>,
+    /// The objects that decide about all nodes, as they were.
+    pub depends_on: Vec<DependsOn>,
+    /// When it was made.
+    pub made: Timestamp,
+}
+
+/// An object that a plan depends on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DependsOn {
+    /// Its kind.
+    pub kind: &'static str,
+    /// Its name.
+    pub name: String,
+    /// Its resource version; absent if it has none.
+    pub version: Option<String>,
 }
 
 /// A node that starts.
@@ -133,8 +164,12 @@ pub struct PoolPlan {
     pub max_unavailable: Result<i64, String>,
     /// In image mode, where the image of its nodes comes from.
     pub image: Option<String>,
+    /// The image that it takes extensions from; absent if it has none.
+    pub extensions_image: Option<String>,
     /// Its nodes, by name; absent if nothing is known about nodes.
     pub nodes: Option<Vec<NodePlan>>,
+    /// How long it will take (R-FORESEE-9); absent where nothing reboots or that is unknown.
+    pub forecast: Option<Forecast>,
 }
 
 /// Something that differs on the machines of a pool.
@@ -175,10 +210,12 @@ pub struct Origin {
 pub struct NodePlan {
     /// Its name.
     pub node: String,
+    /// Its resource version; absent if it has none.
+    pub version: Option<String>,
     /// What it runs now; absent if it does not say.
     pub runs: Option<String>,
-    /// What it does, or why that is unknown.
-    pub effect: Result<Effect, String>,
+    /// What it does, or why that cannot be said.
+    pub effect: Result<Effect, NoEffect>,
     /// When.
     pub turn: Turn,
     /// Pods that are evicted.
@@ -187,6 +224,17 @@ pub struct NodePlan {
     pub blocked: Vec<BlockedPod>,
     /// Of these, the ones that nobody will start anywhere else: namespace and name.
     pub lost: Vec<String>,
+}
+
+/// Why it cannot be said what a node does.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NoEffect {
+    /// It fails: its daemon refuses the change, for this reason.
+    #[error("the node's daemon refuses it: {0}")]
+    Refused(String),
+    /// It is not known, for this reason.
+    #[error("{0}")]
+    Unknown(String),
 }
 
 /// When a node does what it does.
@@ -221,21 +269,50 @@ pub struct BlockedPod {
 /// When the API would refuse one of them (R-FORESEE-2).
 pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -> Result<Plan, Refused> {
     let mut after = before.clone();
-    let mut changed = Vec::new();
+    let (mut changed, mut of_changes) = (Vec::new(), Vec::new());
     for change in changes {
-        changed.push(change::apply(&mut after, change, now)?);
+        changed.push(change::apply(&mut after, change, now, &mut of_changes)?);
     }
-    let generated = generated::regenerate(before, &mut after, now);
+    let releases = || changes.iter().filter_map(Change::release);
+    let templates = releases().next_back().map(|release| &release.templates);
+    let generated = generated::regenerate(before, &mut after, templates, now);
     change::finish(&mut after, changes);
     let targets = target::targets(before, &mut after);
     let order = order::forward(&after, now);
-    let pools = nodes::pools(&after, &targets, &order);
+    let pools = nodes::pools(&after, &targets, &order, now);
     let (mut findings, mut unknown) = preflight::findings(&after, &targets, &pools, facts);
     findings.extend(generated.findings);
+    findings.extend(releases().flat_map(|release| release::findings(before, release)));
     findings.sort_by_key(|finding| (!finding.inhibits(), finding.code));
+    unknown.extend(of_changes);
     unknown.extend(generated.unknown);
     unknown.extend(facts.unknown.iter().cloned());
-    Ok(Plan { changes: changed, pools, waves: order.waves, findings, unknown })
+    Ok(Plan {
+        changes: changed,
+        pools,
+        waves: order.waves,
+        findings,
+        unknown,
+        depends_on: depends_on(before),
+        made: now,
+    })
+}
+
+/// R-FORESEE-10.
+fn depends_on(world: &World) -> Vec<DependsOn> {
+    let of = |kind, metadata: &ObjectMeta| {
+        let (name, version) = (metadata.name.clone().unwrap_or_default(), metadata.resource_version.clone());
+        DependsOn { kind, name, version }
+    };
+    let one = [
+        world.version.as_ref().map(|object| of("ClusterVersion", &object.metadata)),
+        world.feature_gate.as_ref().map(|object| of("FeatureGate", &object.metadata)),
+        world.controller_config.as_ref().map(|object| of("ControllerConfig", &object.metadata)),
+        world.streams.as_ref().map(|object| of("OSImageStream", &object.metadata)),
+        world.configuration.as_ref().map(|object| of("MachineConfiguration", &object.metadata)),
+    ];
+    let pools = world.pools.iter().map(|object| of("MachineConfigPool", &object.metadata));
+    one.into_iter().flatten().chain(pools).collect()
 }
 
 impl Plan {
@@ -254,8 +331,17 @@ impl Plan {
     /// The OS images that pools change to.
     #[must_use]
     pub fn new_images(&self) -> BTreeSet<&str> {
-        let changed = self.pools.iter().filter(|pool| pool.before.os_image != pool.after.os_image);
-        changed.filter_map(|pool| pool.after.os_image.as_deref()).collect()
+        self.moved().filter_map(|pool| pool.after.os_image.as_deref()).collect()
+    }
+
+    /// The images from which pools that change their OS image take extensions.
+    #[must_use]
+    pub fn extensions_images(&self) -> BTreeSet<&str> {
+        self.moved().filter_map(|pool| pool.extensions_image.as_deref()).collect()
+    }
+
+    fn moved(&self) -> impl Iterator<Item = &PoolPlan> {
+        self.pools.iter().filter(|pool| pool.before.os_image != pool.after.os_image)
     }
 
     /// How many nodes reboot, sooner or later.

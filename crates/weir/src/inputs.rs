@@ -7,16 +7,16 @@ use weir_api::{
     MachineConfigPool,
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
 };
-use weir_distro::Profile;
+use weir_images::cluster::Policy;
 use weir_manifests::{Kind, Manifest, Rule, Want};
 use weir_rules::{
     lint::Linter,
     render::{
         Build, Rendered,
-        guard::{RuncGuard, WithoutRunc, runc_guard},
+        guard::{RuncGuard, runc_guard_of},
     },
     view::PoolView,
-    world::World,
+    world::{Settings, World},
 };
 
 /// What is read from files.
@@ -62,6 +62,17 @@ fn warn(manifest: &Manifest, linter: &mut Option<Linter>) {
     }
 }
 
+/// What the objects of a cluster say about where images are.
+#[must_use]
+pub fn policy(settings: &Settings) -> Policy<'_> {
+    Policy {
+        image: settings.image.as_deref(),
+        digest_sets: settings.digest_mirrors.iter().map(AsRef::as_ref).collect(),
+        content_sources: settings.content_sources.iter().map(AsRef::as_ref).collect(),
+        tag_sets: settings.tag_mirrors.iter().map(AsRef::as_ref).collect(),
+    }
+}
+
 /// The pool of this name.
 ///
 /// # Errors
@@ -95,25 +106,8 @@ pub fn guarded(world: &World, pool: &MachineConfigPool) -> Result<(Rendered, Run
     let view = PoolView::new(pool);
     let (parts, _) = world.parts(&view, &world.pool_views())?;
     let rendered = parts.render(pool, &Build::ours())?;
-    let guard = runc(view.name, &rendered, parts.stream(), world.distribution())?;
+    let guard = runc_guard_of(view.name, &rendered, parts.stream(), world.distribution())?;
     Ok((rendered, guard))
-}
-
-/// Without a distribution, an image counts as lacking runc if any distribution says so.
-fn runc(pool: &str, rendered: &Rendered, stream: Option<&str>, distribution: Option<&Profile>) -> Result<RuncGuard> {
-    let mut decided = RuncGuard::Clear;
-    for profile in Profile::all().iter().filter(|p| distribution.is_none_or(|d| d.name == p.name)) {
-        if decided == RuncGuard::Clear {
-            decided = runc_guard(pool, rendered, stream, without_runc(profile))?;
-        }
-    }
-    Ok(decided)
-}
-
-/// What a distribution knows about operating systems without runc.
-#[must_use]
-pub fn without_runc(profile: &Profile) -> WithoutRunc<'_> {
-    WithoutRunc { streams: &profile.streams.without_runc, title: &profile.streams.without_runc_title }
 }
 
 /// Turns what blocks a rollout into an error.

@@ -53,6 +53,8 @@ enum Task {
         /// Its name, such as registry.example.com/weir:1
         name: String,
     },
+    /// Compare plans with what happens in 500 simulated lives
+    Plans,
     /// Run a benchmark and print its figures
     Bench {
         /// Which one
@@ -81,6 +83,7 @@ fn run(task: Task) -> Result<()> {
         }
         Task::Mutants => cargo(&root, &["bench", "--package", "weir-sim", "--bench", "mutants"]),
         Task::Image { name } => image::run(&root, &name),
+        Task::Plans => cargo(&root, &["bench", "--package", "weir-sim", "--bench", "plans"]),
         Task::Bench { name } => bench::run(&root, name),
     }
 }

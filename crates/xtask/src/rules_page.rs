@@ -26,7 +26,8 @@ struct Chapter {
 /// When a file cannot be read.
 pub fn page(root: &Path) -> Result<String> {
     let mut text = "# Rules\n\nWhat the codes in weir's output stand for. Each rule is decided in one file; its code is a link target, such as \
-                    [`#r-rollout-2`](#r-rollout-2). On the command line: `weir explain rule CODE`. *The reference* is the machine config operator \
+                    [`#r-rollout-2`](#r-rollout-2). On the command line: `weir explain rule CODE`. Codes that begin \
+                    with `R-PLAN-` are findings of plans: [what is in the way](plan.md#what-is-in-the-way). *The reference* is the machine config operator \
                     of OpenShift, github.com/openshift/machine-config-operator.\n"
         .to_owned();
     for Chapter { path, title, rules } in chapters(root)? {

@@ -14,7 +14,7 @@ use weir_rules::render::{
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(super) async fn guard(access: &Access, profile: &Profile, pool: &str, made: &Made) -> Result<(), RenderFailure> {
-    let without = WithoutRunc { streams: &profile.streams.without_runc, title: &profile.streams.without_runc_title };
+    let without = WithoutRunc::of(profile);
     // Without streams, nothing is known about operating systems.
     let Some(stream) = &made.stream else { return Ok(()) };
     let mut decided = runc_guard(pool, &made.rendered, Some(stream), without)?;

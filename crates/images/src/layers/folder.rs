@@ -32,9 +32,22 @@ pub struct Folder {
 /// # Errors
 /// When a layer cannot be read or is broken, when the files together are larger than `limit`, or there is a link.
 pub async fn folder(layers: &impl Layers, path: &str, limit: u64) -> Result<Option<Folder>, Fault> {
+    below(layers, Layer { path: components(path).unwrap_or_default(), limit, ..Layer::default() }).await
+}
+
+/// The same without any contents, however large the files are. A link counts as a file.
+///
+/// # Errors
+/// When a layer cannot be read or is broken.
+pub async fn listing(layers: &impl Layers, path: &str) -> Result<Option<Folder>, Fault> {
     let path = components(path).unwrap_or_default();
+    below(layers, Layer { path, names_only: true, ..Layer::default() }).await
+}
+
+async fn below(layers: &impl Layers, empty: Layer) -> Result<Option<Folder>, Fault> {
+    let Layer { path, limit, names_only, .. } = empty;
     let read = |at| {
-        let layer = Layer { path: path.clone(), limit, ..Layer::default() };
+        let layer = Layer { path: path.clone(), limit, names_only, ..Layer::default() };
         async move {
             let (digest, size) = layers.identity(at);
             scan_stream(digest.verified(layers.open(at).await?, Some(size)), layer, digest).await
@@ -87,6 +100,8 @@ struct Layer {
     path: Vec<String>,
     /// Most bytes of all files together, and how many there are.
     limit: u64,
+    /// Whether contents are left out.
+    names_only: bool,
     bytes: u64,
     nodes: BTreeMap<String, Node>,
     /// What lower layers have there and below is gone.
@@ -134,6 +149,7 @@ impl Notes for Layer {
         let node = match entry.header().entry_type() {
             EntryType::Directory if is_above => return Ok(()),
             EntryType::Directory => Node::Folder,
+            _ if self.names_only && !path.is_empty() => Node::File(Vec::new()),
             EntryType::Regular | EntryType::Continuous if !path.is_empty() => {
                 let mut content = Vec::new();
                 entry.take(self.limit + 1).read_to_end(&mut content)?;

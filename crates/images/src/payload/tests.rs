@@ -50,6 +50,10 @@ async fn a_payload_carries_templates_where_real_ones_do() {
     assert_eq!(found.files, expected);
     assert_eq!(images.folder(operator, "/etc/other", 1 << 20).await.unwrap(), None);
     assert!(images.folder(operator, TEMPLATES, 1000).await.is_err());
+    let names = images.listing(operator, TEMPLATES).await.unwrap().unwrap();
+    assert_eq!(names.into_iter().collect::<Vec<_>>(), expected.into_keys().collect::<Vec<_>>());
+    assert_eq!(images.listing(operator, "/etc/other").await.unwrap(), None);
+    assert_eq!(images.architectures(operator).await.unwrap().into_iter().collect::<Vec<_>>(), ["amd64"]);
 }
 
 fn content(layout: &Layout) -> BTreeMap<String, Vec<u8>> {

@@ -70,6 +70,24 @@ pub fn known() -> Vec<&'static str> {
     EXTENSIONS.iter().map(|(name, _)| *name).collect()
 }
 
+/// The packages of an extension; none of one that is not known.
+#[must_use]
+pub fn of_extension(name: &str) -> &'static [&'static str] {
+    EXTENSIONS.iter().find(|(known, _)| *known == name).map_or(&[], |(_, packages)| packages)
+}
+
+/// The name of the package in a file, `usbguard` of `x/usbguard-1.0.0-15.el9.x86_64.rpm`; absent if it is none. Name, version and release
+/// are joined by `-`, and only the name may contain that.
+///
+/// Source: "Package filenames" in the manual of RPM, <https://rpm.org/docs/>.
+#[must_use]
+pub fn package_of(file: &str) -> Option<&str> {
+    let name = file.rsplit('/').next()?.strip_suffix(".rpm")?;
+    let (name, _release) = name.rsplit_once('-')?;
+    let (name, _version) = name.rsplit_once('-')?;
+    Some(name)
+}
+
 /// The packages that a rendered MachineConfig asks for, on a base for this architecture (as Go calls it).
 ///
 /// # Errors
@@ -126,6 +144,16 @@ mod tests {
         let extensions = has_image.then(|| "extensions".to_owned());
         let base = Base { image: "base".into(), extensions, because: BaseReason::Release };
         packages(&rendered, &base, architecture).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn names_of_packages_and_those_of_extensions() {
+        assert_eq!(package_of("a/krb5-workstation-1.21.1-8.el9.x86_64.rpm"), Some("krb5-workstation"));
+        assert_eq!(package_of("usbguard-1.0.0-15.el9.x86_64.rpm"), Some("usbguard"));
+        for odd in ["repodata/repomd.xml", "usbguard.rpm", "usbguard-1.rpm", ""] {
+            assert_eq!(package_of(odd), None, "{odd}");
+        }
+        assert!(known().into_iter().all(|name| !of_extension(name).is_empty()) && of_extension("none").is_empty());
     }
 
     #[test]

@@ -134,3 +134,22 @@ fn quantiles_are_of_values_that_were_there() {
     assert_eq!(ten, Quantiles { count: 10, median: 5, ninety: 9, longest: 10 });
     assert_eq!(Quantiles::of(vec![7, 3, 5]), Quantiles { count: 3, median: 5, ninety: 7, longest: 7 });
 }
+
+/// A controller that starts anew reads only the nodes that took longest; what was summed of all stays.
+#[test]
+fn sums_of_nodes_that_were_left_out_stay() {
+    let total = json!({"count": 3, "median": 60_000, "ninety": 120_000, "longest": 130_000});
+    let each = json!({"a": {
+        "began": at(0), "ended": at(130), "phase": "ready", "since": at(130), "reboots": 1, "boot": "y", "failed": false,
+        "phases": {"drain": 130_000},
+    }});
+    let mut history: History = serde_json::from_value(json!({"rollouts": [{
+        "from": "r1", "to": "r2", "began": at(0), "result": "underWay", "nodes": 3, "failed": 1, "reboots": 4, "again": 1,
+        "phases": {"drain": total}, "total": total, "each": each,
+    }]}))
+    .unwrap();
+    assert_eq!(history.follow(&look("r2", "r2", true), at(140)), Turn { began: false, ended: true });
+    let rollout = &history.rollouts[0];
+    assert_eq!((rollout.nodes, rollout.failed, rollout.reboots, rollout.again), (3, 1, 4, 1));
+    assert_eq!((rollout.total.count, rollout.total.median), (3, 60_000));
+}

@@ -91,7 +91,7 @@ fn said(changed: &Changed) -> String {
 fn passed(passage: &Passage, now: Timestamp) -> String {
     let mut phases = passage.phases.clone();
     if passage.ended.is_none() {
-        *phases.entry(passage.phase).or_default() += super::milliseconds(passage.since, now);
+        phases.insert(passage.phase, passage.in_phase(now));
     }
     let of = |phase: &Phase| phases.get(phase).map(|took| format!("{} {}", phase.word(), milliseconds(*took)));
     let phases: Vec<_> = Phase::ALL.iter().filter_map(of).collect();

@@ -17,7 +17,6 @@ use weir_apischema::{
     policy::{Binding, Operation, ParamSource, Policy, Request, User, evaluate},
     schema::Schema,
 };
-use weir_distro::Profile;
 
 /// Judges an object: `given` is what a user wrote, `new` what becomes of it, where defaults are filled in.
 ///
@@ -100,13 +99,13 @@ fn by_policies(
     old: Option<&Value>,
 ) -> Result<(), String> {
     let gates = world.gates().ok();
-    let all = match world.distribution().or_else(|| Profile::all().first()) {
-        Some(profile) if world.distribution().is_some() => policies::wanted(profile, gates.as_ref())
+    let all = match world.distribution() {
+        Some(profile) => policies::wanted(profile, gates.as_ref())
             .into_iter()
             .filter(|wanted| wanted.is_wanted == Some(true))
             .map(|wanted| wanted.bound)
             .collect(),
-        _ => policies::always(),
+        None => policies::always(),
     };
     let compiled = all
         .iter()

@@ -7,13 +7,18 @@
 //! from the others.
 //! R-CHANGE-4 Naming a stream in a pool is bound to what `weir switch` is bound to (R-SWITCH-1). A new default stream is one of those
 //! that there are.
-//! R-CHANGE-5 An object with finalizers that is deleted is being deleted until its controllers have let go of it, which they do.
+//! R-CHANGE-5 A release is what `release` makes of it (R-UPDATE).
+//! R-CHANGE-6 An object with finalizers that is deleted is being deleted until its controllers have let go of it, which they do.
 //!
 //! Source of R-CHANGE-1: <https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/>.
 
-use super::admission;
+use super::{
+    admission,
+    release::{self, Payload},
+};
 use crate::{
     stream::{
+        catalog::CatalogError,
         gates::GatesError,
         switch::{SwitchError, can_be_named, can_name},
     },
@@ -45,6 +50,15 @@ pub enum Change {
     },
     /// Another stream becomes the default.
     DefaultStream(String),
+    /// The cluster is updated to a release.
+    Release(Box<Payload>),
+}
+
+impl Change {
+    /// The release, if it is an update.
+    pub(super) fn release(&self) -> Option<&Payload> {
+        if let Self::Release(release) = self { Some(release) } else { None }
+    }
 }
 
 /// An object by name.
@@ -106,6 +120,22 @@ pub enum Refused {
     /// It is unknown whether there are streams.
     #[error(transparent)]
     Gates(#[from] GatesError),
+    /// A release can only be judged for a distribution.
+    #[error(
+        "what release {0} would do is not known: nothing says which distribution the cluster is; give --distribution"
+    )]
+    NoDistribution(String),
+    /// A release of another distribution.
+    #[error("release {release} is not for this cluster: {why}")]
+    OtherDistribution {
+        /// Its version.
+        release: String,
+        /// How it contradicts the cluster.
+        why: String,
+    },
+    /// A release without streams that the controllers could use.
+    #[error("the release has no catalogue of streams: {0}")]
+    Catalog(#[from] CatalogError),
 }
 
 /// Kinds that the controllers write, all in the group of machine configuration (R-CHANGE-3).
@@ -118,11 +148,16 @@ const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 const KEPT: [&str; 7] =
     ["uid", "resourceVersion", "creationTimestamp", "generation", "managedFields", "deletionTimestamp", "selfLink"];
 
-/// Makes a change.
+/// Makes a change. What is not known of it is added to `unknown`.
 ///
 /// # Errors
 /// When it cannot be made.
-pub(super) fn apply(world: &mut World, change: &Change, now: Timestamp) -> Result<Changed, Refused> {
+pub(super) fn apply(
+    world: &mut World,
+    change: &Change,
+    now: Timestamp,
+    unknown: &mut Vec<String>,
+) -> Result<Changed, Refused> {
     match change {
         Change::Apply(object) => put(world, object, now),
         Change::Delete(reference) => {
@@ -144,10 +179,11 @@ pub(super) fn apply(world: &mut World, change: &Change, now: Timestamp) -> Resul
             Ok(Changed { object: Reference::ours("MachineConfigPool", pool), what })
         }
         Change::DefaultStream(stream) => default_stream(world, stream),
+        Change::Release(payload) => release::update(world, payload, unknown),
     }
 }
 
-/// R-CHANGE-5.
+/// R-CHANGE-6.
 fn delete(world: &mut World, reference: &Reference, now: Timestamp) -> Result<(), Refused> {
     let kind = (reference.group.as_str(), reference.kind.as_str());
     let found = world.find(kind, &reference.namespace, &reference.name);

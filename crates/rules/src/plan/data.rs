@@ -1,10 +1,12 @@
-//! A plan for scripts. Fields are only ever added; `docs/user/plan.md` lists them.
+//! A plan for scripts. Fields are only ever added; `docs/user/plan.schema.json` describes them.
 
 use super::{Difference, NodePlan, Plan, PoolPlan, Target, Turn, Value};
 use crate::{
+    forecast::{Basis, Forecast},
     rollout::actions::{Action, Cause, Effect},
     world::generated::difference::holds_logins,
 };
+use jiff::Timestamp;
 use serde_json::{Value as Json, json};
 use weir_ignition::diff::{Contents, State};
 
@@ -33,14 +35,17 @@ pub fn data(plan: &Plan) -> Json {
         "inhibited": plan.is_inhibited(),
         "reboots": plan.reboots(), "drains": plan.drains(), "disruptions": plan.disruptions(),
         "changes": changes.collect::<Vec<_>>(),
-        "pools": plan.pools.iter().map(pool).collect::<Vec<_>>(),
+        "pools": plan.pools.iter().map(|one| pool(one, plan.made)).collect::<Vec<_>>(),
         "waves": waves.collect::<Vec<_>>(),
         "findings": findings.collect::<Vec<_>>(),
         "notKnown": plan.unknown,
+        "dependsOn": plan.depends_on.iter().map(|of| {
+            json!({"kind": of.kind, "name": of.name, "resourceVersion": of.version})
+        }).collect::<Vec<_>>(),
     })
 }
 
-fn pool(pool: &PoolPlan) -> Json {
+fn pool(pool: &PoolPlan, now: Timestamp) -> Json {
     let differences = pool.differences.as_ref().map(|all| all.iter().map(difference).collect::<Vec<_>>());
     json!({
         "pool": pool.pool, "new": pool.is_new, "changes": pool.changes(), "paused": pool.paused,
@@ -50,8 +55,25 @@ fn pool(pool: &PoolPlan) -> Json {
         }),
         "differences": differences.as_ref().ok(), "differencesNotKnown": pool.differences.as_ref().err(),
         "maxUnavailable": pool.max_unavailable.as_ref().ok(),
-        "image": pool.image,
+        "maxUnavailableNotKnown": pool.max_unavailable.as_ref().err(),
+        "image": pool.image, "extensionsImage": pool.extensions_image,
+        "forecast": pool.forecast.as_ref().map(|found| forecast(found, now)),
         "nodes": pool.nodes.as_ref().map(|nodes| nodes.iter().map(node).collect::<Vec<_>>()),
+    })
+}
+
+/// Durations in seconds: the usual one, and what nine of ten do not exceed.
+fn forecast(forecast: &Forecast, now: Timestamp) -> Json {
+    let seconds = |took: [u64; 2]| took.map(|milliseconds| milliseconds / 1000);
+    let basis = match forecast.basis {
+        Basis::History { rollouts, nodes } => json!({"rollouts": rollouts, "nodes": nodes}),
+        Basis::Documented => Json::Null,
+    };
+    let over = forecast.over(now).map(|over| over.map(|at| format!("{at:.0}")));
+    let phases = forecast.phases.iter().map(|(phase, took)| (phase.word().to_owned(), json!(seconds(*took))));
+    json!({
+        "nodes": forecast.nodes, "seconds": seconds(forecast.left), "over": over, "ofNode": seconds(forecast.node),
+        "ofPhases": phases.collect::<serde_json::Map<_, _>>(), "fromHistory": basis, "message": forecast.to_string(),
     })
 }
 
@@ -96,8 +118,8 @@ fn node(node: &NodePlan) -> Json {
         .iter()
         .map(|pod| json!({"namespace": pod.namespace, "pod": pod.pod, "owner": pod.owner, "budgets": pod.budgets}));
     json!({
-        "node": node.node, "runs": node.runs, "turn": turn, "wave": wave, "waitsFor": waits,
-        "effect": node.effect.as_ref().ok().map(effect), "effectNotKnown": node.effect.as_ref().err(),
+        "node": node.node, "resourceVersion": node.version, "runs": node.runs, "turn": turn, "wave": wave, "waitsFor": waits,
+        "effect": node.effect.as_ref().ok().map(effect), "effectNotKnown": node.effect.as_ref().err().map(ToString::to_string),
         "evicted": node.evicted, "blocked": blocked.collect::<Vec<_>>(), "lost": node.lost,
     })
 }

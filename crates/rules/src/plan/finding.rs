@@ -25,6 +25,12 @@ pub enum Code {
     Halted,
     /// An image cannot be read.
     ImageUnreadable,
+    /// An image is not there for the architecture of nodes.
+    ImageArchitecture,
+    /// The target's extensions image lacks the packages of extensions.
+    ExtensionsMissing,
+    /// A release that cannot be reached from here, or kubelets that do not go with it.
+    VersionSkew,
     /// Whether the target's OS has the extensions is not known.
     Extensions,
     /// The nodes' processors are too old for the OS.
@@ -64,7 +70,7 @@ enum Counts {
 
 impl Code {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 24] = [
         Self::Render,
         Self::ImageConflict,
         Self::StreamGone,
@@ -73,6 +79,9 @@ impl Code {
         Self::Irreconcilable,
         Self::Halted,
         Self::ImageUnreadable,
+        Self::ImageArchitecture,
+        Self::ExtensionsMissing,
+        Self::VersionSkew,
         Self::Extensions,
         Self::ArchitectureLevel,
         Self::ArchitectureLevelUnknown,
@@ -89,28 +98,32 @@ impl Code {
     ];
 
     const fn row(self) -> (&'static str, Counts) {
+        use Counts::{Acceptable, Inhibits, Notice};
         match self {
-            Self::Render => ("R-PLAN-RENDER", Counts::Inhibits),
-            Self::ImageConflict => ("R-PLAN-IMAGE-CONFLICT", Counts::Inhibits),
-            Self::StreamGone => ("R-PLAN-STREAM-GONE", Counts::Inhibits),
-            Self::Runc => ("R-PLAN-RUNC", Counts::Inhibits),
-            Self::Generate => ("R-PLAN-GENERATE", Counts::Inhibits),
-            Self::Irreconcilable => ("R-PLAN-IRRECONCILABLE", Counts::Inhibits),
-            Self::Halted => ("R-PLAN-HALTED", Counts::Inhibits),
-            Self::ImageUnreadable => ("R-PLAN-IMAGE-UNREADABLE", Counts::Inhibits),
-            Self::Extensions => ("R-PLAN-EXTENSIONS", Counts::Acceptable),
-            Self::ArchitectureLevel => ("R-PLAN-ARCHITECTURE-LEVEL", Counts::Inhibits),
-            Self::ArchitectureLevelUnknown => ("R-PLAN-ARCHITECTURE-LEVEL-UNKNOWN", Counts::Acceptable),
-            Self::Budget => ("R-PLAN-BUDGET", Counts::Acceptable),
-            Self::BootImage => ("R-PLAN-BOOT-IMAGE", Counts::Acceptable),
-            Self::KernelArguments => ("R-PLAN-KERNEL-ARGUMENTS", Counts::Notice),
-            Self::RuncUnknown => ("R-PLAN-RUNC-UNKNOWN", Counts::Notice),
-            Self::StreamRetained => ("R-PLAN-STREAM-RETAINED", Counts::Notice),
-            Self::StreamIgnored => ("R-PLAN-STREAM-IGNORED", Counts::Notice),
-            Self::ImageOverridden => ("R-PLAN-IMAGE-OVERRIDDEN", Counts::Notice),
-            Self::Paused => ("R-PLAN-PAUSED", Counts::Notice),
-            Self::Stays => ("R-PLAN-STAYS", Counts::Notice),
-            Self::PodsLost => ("R-PLAN-PODS-LOST", Counts::Notice),
+            Self::Render => ("R-PLAN-RENDER", Inhibits),
+            Self::ImageConflict => ("R-PLAN-IMAGE-CONFLICT", Inhibits),
+            Self::StreamGone => ("R-PLAN-STREAM-GONE", Inhibits),
+            Self::Runc => ("R-PLAN-RUNC", Inhibits),
+            Self::Generate => ("R-PLAN-GENERATE", Inhibits),
+            Self::Irreconcilable => ("R-PLAN-IRRECONCILABLE", Inhibits),
+            Self::Halted => ("R-PLAN-HALTED", Inhibits),
+            Self::ImageUnreadable => ("R-PLAN-IMAGE-UNREADABLE", Inhibits),
+            Self::ImageArchitecture => ("R-PLAN-IMAGE-ARCHITECTURE", Inhibits),
+            Self::ExtensionsMissing => ("R-PLAN-EXTENSIONS-MISSING", Inhibits),
+            Self::VersionSkew => ("R-PLAN-VERSION-SKEW", Inhibits),
+            Self::Extensions => ("R-PLAN-EXTENSIONS", Acceptable),
+            Self::ArchitectureLevel => ("R-PLAN-ARCHITECTURE-LEVEL", Inhibits),
+            Self::ArchitectureLevelUnknown => ("R-PLAN-ARCHITECTURE-LEVEL-UNKNOWN", Acceptable),
+            Self::Budget => ("R-PLAN-BUDGET", Acceptable),
+            Self::BootImage => ("R-PLAN-BOOT-IMAGE", Acceptable),
+            Self::KernelArguments => ("R-PLAN-KERNEL-ARGUMENTS", Notice),
+            Self::RuncUnknown => ("R-PLAN-RUNC-UNKNOWN", Notice),
+            Self::StreamRetained => ("R-PLAN-STREAM-RETAINED", Notice),
+            Self::StreamIgnored => ("R-PLAN-STREAM-IGNORED", Notice),
+            Self::ImageOverridden => ("R-PLAN-IMAGE-OVERRIDDEN", Notice),
+            Self::Paused => ("R-PLAN-PAUSED", Notice),
+            Self::Stays => ("R-PLAN-STAYS", Notice),
+            Self::PodsLost => ("R-PLAN-PODS-LOST", Notice),
         }
     }
 
@@ -118,6 +131,51 @@ impl Code {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         self.row().0
+    }
+
+    /// When it is said, as a clause.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::Render => {
+                "the pool cannot be rendered: a MachineConfig is invalid, or machines would have to be installed anew"
+            }
+            Self::ImageConflict => "a MachineConfig brings an OS image, and the pool names a stream",
+            Self::StreamGone => "the stream does not exist",
+            Self::Runc => "the configuration asks for runc, and the OS has none",
+            Self::Generate => "nothing can be generated from an object",
+            Self::Irreconcilable => "the daemon of a node refuses the change",
+            Self::Halted => "no node starts anywhere",
+            Self::ImageUnreadable => "an image cannot be read",
+            Self::ImageArchitecture => "an OS image is not there for the architecture of nodes",
+            Self::ExtensionsMissing => "the extensions image of the new OS has no package of an extension",
+            Self::VersionSkew => "the release is older or skips a minor version, or kubelets are too old for it",
+            Self::Extensions => "the pool has extensions, and whether the new OS has them is not known",
+            Self::ArchitectureLevel => {
+                "processors are older than the OS allows, by the labels of Node Feature Discovery"
+            }
+            Self::ArchitectureLevelUnknown => "there are no such labels",
+            Self::Budget => "budgets allow no eviction of pods that have to go",
+            Self::BootImage => "new machines boot from images that are too old for the OS",
+            Self::KernelArguments => "the OS ignores kernel arguments",
+            Self::RuncUnknown => "the configuration asks for runc, and whether the image has it is not known",
+            Self::StreamRetained => "the release no longer carries the stream",
+            Self::StreamIgnored => "the name of a stream has no effect",
+            Self::ImageOverridden => "a MachineConfig brings the OS image, so the pool follows no stream",
+            Self::Paused => "the pool is paused",
+            Self::Stays => "nodes stay behind until somebody does something",
+            Self::PodsLost => "pods that no controller owns are gone after a drain",
+        }
+    }
+
+    /// Whether it is in the way, in words.
+    #[must_use]
+    pub const fn weight(self) -> &'static str {
+        match self.row().1 {
+            Counts::Inhibits => "in the way",
+            Counts::Acceptable => "in the way unless accepted",
+            Counts::Notice => "a note",
+        }
     }
 
     /// Whether a user may accept it (R-FINDING-2).
@@ -202,6 +260,7 @@ mod tests {
         let names: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
         assert_eq!(names.len(), Code::ALL.len());
         assert!(names.iter().all(|name| name.starts_with("R-PLAN-")));
+        assert!(Code::ALL.is_sorted(), "findings are shown in the order of the codes");
         assert_eq!("R-PLAN-BUDGET".parse(), Ok(Code::Budget));
         for refused in ["R-PLAN-RUNC", "R-PLAN-PAUSED", "budget"] {
             let said = refused.parse::<Code>().unwrap_err().to_string();

@@ -5,6 +5,8 @@
 //! R-REGENERATE-2 Settings are applied on top of what the cluster's MachineConfigs of templates give to a pool, `00-` and `01-`; a pool
 //! without any of its own gets those of the workers.
 //! R-REGENERATE-3 An object from which nothing can be generated only after the change is in the way.
+//! R-REGENERATE-4 After an update, the MachineConfigs of templates are generated from those of the release, and settings are applied on
+//! top of these.
 
 use super::finding::{Code, Finding};
 use crate::{
@@ -33,13 +35,19 @@ pub(super) struct Regenerated {
     pub(super) unknown: Vec<String>,
 }
 
-/// Brings the MachineConfigs of the world after a change up to date.
-pub(super) fn regenerate(before: &World, after: &mut World, now: Timestamp) -> Regenerated {
+/// Brings the MachineConfigs of the world after a change up to date. After an update, `templates` are those of the release.
+pub(super) fn regenerate(
+    before: &World,
+    after: &mut World,
+    templates: Option<&ReleaseTemplates>,
+    now: Timestamp,
+) -> Regenerated {
     let mut found = Regenerated::default();
-    if is_same(before, after) {
+    if templates.is_none() && is_same(before, after) {
         return found;
     }
-    let (old, new) = (items(before, now), items(after, now));
+    let old = items(before, now);
+    let new = templates.map_or_else(|| items(after, now), |templates| items_of_release(after, templates, now));
     for item in &new {
         match item {
             _ if old.contains(item) => {}
@@ -92,6 +100,13 @@ fn items(world: &World, now: Timestamp) -> Vec<Item> {
         .and_then(|config| Annotations::of(&config.metadata).get(RELEASE_IMAGE_VERSION).map(str::to_owned));
     let (templates, of_pools) = (ReleaseTemplates { release, ..ReleaseTemplates::default() }, of_cluster(world));
     Generators::new(world, &templates, &of_pools, &build, now).of_settings(now)
+}
+
+/// R-REGENERATE-4.
+fn items_of_release(world: &World, templates: &ReleaseTemplates, now: Timestamp) -> Vec<Item> {
+    let build = Build::ours();
+    let of_pools = world.templates_of_pools(templates, &build);
+    Generators::new(world, templates, &of_pools, &build, now).all(now)
 }
 
 /// R-REGENERATE-2.

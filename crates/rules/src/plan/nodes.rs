@@ -7,8 +7,9 @@
 //! R-NODES-4 Of the pods that a drain evicts (R-DRAIN-3), those are named that no budget allows to be evicted now, and those that
 //! nobody starts elsewhere. Finished pods are in nobody's way.
 
-use super::{BlockedPod, NodePlan, PoolPlan, Turn, order::Order, preflight::REFUSES, target::PoolTarget};
+use super::{BlockedPod, NoEffect, NodePlan, PoolPlan, Turn, order::Order, preflight::extensions, target::PoolTarget};
 use crate::{
+    forecast::{ToGo, forecast},
     render::{
         node_disruption::in_force,
         reconcilable::{Override, overrides, reconcilable},
@@ -22,7 +23,8 @@ use crate::{
     view::{BudgetView, NodeView, PodView, PoolView, TargetImage},
     world::{Views, World},
 };
-use k8s_openapi::api::core::v1::Pod;
+use jiff::Timestamp;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::machine_configuration::NodeDisruptionPolicy;
 
@@ -36,12 +38,14 @@ struct Shared<'w> {
     overrides: BTreeSet<Override>,
     pods: BTreeMap<&'w str, Vec<(&'w Pod, PodView<'w>)>>,
     budgets: Vec<BudgetView<'w>>,
+    /// Resource versions of nodes.
+    versions: BTreeMap<&'w str, &'w String>,
     /// Nodes that go the same way do the same.
-    known: BTreeMap<(String, Option<String>), Result<Effect, String>>,
+    known: BTreeMap<(String, Option<String>), Result<Effect, NoEffect>>,
 }
 
 /// What happens to each of these pools and their nodes.
-pub(super) fn pools(world: &World, targets: &[PoolTarget], order: &Order) -> Vec<PoolPlan> {
+pub(super) fn pools(world: &World, targets: &[PoolTarget], order: &Order, now: Timestamp) -> Vec<PoolPlan> {
     let views = world.views();
     let configuration = world.configuration.as_deref();
     let mut pods: BTreeMap<&str, Vec<(&Pod, PodView<'_>)>> = BTreeMap::new();
@@ -55,20 +59,38 @@ pub(super) fn pools(world: &World, targets: &[PoolTarget], order: &Order) -> Vec
         overrides: overrides(configuration),
         pods,
         budgets: world.budgets.iter().map(|budget| BudgetView::new(budget)).collect(),
+        versions: world.nodes.iter().filter_map(|node| version(node)).collect(),
         known: BTreeMap::new(),
     };
-    let mut pools: Vec<PoolPlan> = targets.iter().map(|target| pool(&mut shared, &views, target, order)).collect();
+    let mut pools: Vec<PoolPlan> =
+        targets.iter().map(|target| pool(&mut shared, &views, target, (order, now))).collect();
     pools.sort_by(|a, b| a.pool.cmp(&b.pool));
     pools
 }
 
-fn pool(shared: &mut Shared<'_>, views: &Views<'_>, target: &PoolTarget, order: &Order) -> PoolPlan {
+fn version(node: &Node) -> Option<(&str, &String)> {
+    Some((node.metadata.name.as_deref()?, node.metadata.resource_version.as_ref()?))
+}
+
+fn pool(
+    shared: &mut Shared<'_>,
+    views: &Views<'_>,
+    target: &PoolTarget,
+    (order, now): (&Order, Timestamp),
+) -> PoolPlan {
     let view = views.pools.iter().find(|view| view.name == target.pool);
     let members = views.nodes_of(&target.pool);
     let unseen = !shared.world.whole && views.nodes.is_empty();
     shared.known.clear();
-    let nodes = view.map(|view| members.iter().map(|member| node(shared, view, member, order)).collect());
+    let nodes = view.filter(|_| !unseen);
+    let nodes = nodes.map(|view| members.iter().map(|member| node(shared, view, member, order)).collect::<Vec<_>>());
     let max = view.map(|view| max_unavailable(view, members.len()).map_err(|error| error.to_string()));
+    let max = max.unwrap_or(Ok(1));
+    let forecast = nodes.as_deref().and_then(|nodes| {
+        let to_go = to_go(nodes, &max)?;
+        forecast(shared.world.history(&target.pool).as_ref(), &to_go, now)
+    });
+    let extensions = target.rendered.as_ref().ok().and_then(extensions);
     PoolPlan {
         pool: target.pool.clone(),
         is_new: target.is_new,
@@ -77,14 +99,35 @@ fn pool(shared: &mut Shared<'_>, views: &Views<'_>, target: &PoolTarget, order: 
         because: target.because.clone(),
         differences: target.differences.clone(),
         paused: view.is_some_and(|view| view.paused),
-        max_unavailable: max.unwrap_or(Ok(1)),
+        max_unavailable: max,
         image: target.image.clone(),
-        nodes: nodes.filter(|_| !unseen),
+        extensions_image: extensions.and_then(|(_, image)| image).map(str::to_owned),
+        nodes,
+        forecast,
     }
+}
+
+/// R-FORESEE-9.
+fn to_go<'n>(nodes: &'n [NodePlan], max: &Result<i64, String>) -> Option<ToGo<'n>> {
+    let reboots = |node: &NodePlan| node.turn != Turn::There && node.effect.as_ref().is_ok_and(Effect::reboots);
+    if !nodes.iter().any(reboots) {
+        return None;
+    }
+    let number = |is: fn(&Turn) -> bool| nodes.iter().filter(|node| is(&node.turn)).count();
+    let starts = number(|turn| matches!(turn, Turn::Wave(_)));
+    let waits = nodes.iter().find_map(|node| if let Turn::Waits(reason) = &node.turn { Some(reason) } else { None });
+    Some(ToGo {
+        // Those that stay behind are told by themselves, unless nobody starts.
+        nodes: if starts > 0 { starts } else { number(|turn| matches!(turn, Turn::Waits(_))) },
+        at_once: max.as_ref().ok().and_then(|max| usize::try_from(*max).ok()).unwrap_or_default(),
+        under_way: nodes.iter().filter(|node| node.turn == Turn::UnderWay).map(|node| node.node.as_str()).collect(),
+        held: waits.filter(|_| starts == 0),
+    })
 }
 
 fn node(shared: &mut Shared<'_>, pool: &PoolView<'_>, node: &NodeView<'_>, order: &Order) -> NodePlan {
     let turn = turn(pool, node, order);
+    let version = shared.versions.get(node.name).copied();
     let runs = node.current_config.filter(|config| !config.is_empty());
     let effect = match &turn {
         Turn::There => Ok(Effect::default()),
@@ -92,6 +135,7 @@ fn node(shared: &mut Shared<'_>, pool: &PoolView<'_>, node: &NodeView<'_>, order
     };
     let mut plan = NodePlan {
         node: node.name.to_owned(),
+        version: version.cloned(),
         runs: runs.map(str::to_owned),
         effect,
         turn,
@@ -126,10 +170,14 @@ fn turn(pool: &PoolView<'_>, node: &NodeView<'_>, order: &Order) -> Turn {
     }
 }
 
+fn unknown(why: &str) -> NoEffect {
+    NoEffect::Unknown(why.to_owned())
+}
+
 impl Shared<'_> {
     /// R-NODES-1 to R-NODES-3.
-    fn effect(&mut self, pool: &PoolView<'_>, node: &NodeView<'_>, runs: Option<&str>) -> Result<Effect, String> {
-        let Some(runs) = runs else { return Err("the node does not say what it runs".to_owned()) };
+    fn effect(&mut self, pool: &PoolView<'_>, node: &NodeView<'_>, runs: Option<&str>) -> Result<Effect, NoEffect> {
+        let Some(runs) = runs else { return Err(unknown("the node does not say what it runs")) };
         let image = node.current_image.filter(|image| !image.is_empty());
         let key = (runs.to_owned(), image.map(str::to_owned));
         if let Some(known) = self.known.get(&key) {
@@ -140,20 +188,20 @@ impl Shared<'_> {
         found
     }
 
-    fn find_effect(&self, pool: &PoolView<'_>, runs: &str, image: Option<&str>) -> Result<Effect, String> {
+    fn find_effect(&self, pool: &PoolView<'_>, runs: &str, image: Option<&str>) -> Result<Effect, NoEffect> {
         let of = |name: &str| {
-            self.world.config(name).ok_or_else(|| format!("MachineConfig {name} is not among the objects"))
+            self.world.config(name).ok_or_else(|| unknown(&format!("MachineConfig {name} is not among the objects")))
         };
-        let Some(target) = pool.target else { return Err("the pool has no configuration".to_owned()) };
+        let Some(target) = pool.target else { return Err(unknown("the pool has no configuration")) };
         let (from, to) = (of(runs)?, of(target)?);
         let built = match pool.aim().image {
             TargetImage::OfConfig => Built::No,
             TargetImage::Missing => Built::Later,
             TargetImage::Built(image) => Built::Image(image),
         };
-        reconcilable(from, to, &self.overrides).map_err(|error| format!("{REFUSES}: {error}"))?;
+        reconcilable(from, to, &self.overrides).map_err(|error| NoEffect::Refused(error.to_string()))?;
         let from = Runs { config: from, image: image.map_or(Built::No, Built::Image) };
-        effect(from, Runs { config: to, image: built }, &self.policies).map_err(|error| error.to_string())
+        effect(from, Runs { config: to, image: built }, &self.policies).map_err(|error| unknown(&error.to_string()))
     }
 
     /// R-NODES-4.

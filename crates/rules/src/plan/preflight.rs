@@ -2,8 +2,10 @@
 //!
 //! R-PREFLIGHT-1 Pools are looked at that change. What kept a pool from being rendered before as well is no consequence of the change:
 //! it is told among what is not known.
-//! R-PREFLIGHT-2 A pool that goes to an OS that has no runc, or whose image cannot be read, does not go.
-//! R-PREFLIGHT-3 A pool with extensions that goes to another OS image may find them missing there, which only the image knows.
+//! R-PREFLIGHT-2 A pool must not go to an OS without runc that its configuration asks for, nor to an image that cannot be read or is not
+//! there for the architecture of its nodes.
+//! R-PREFLIGHT-3 Of a pool with extensions that goes to another OS image, the new extensions image has to have their packages. An extension
+//! of which it has none is missing. One of which it has some is not known: packages change their names from release to release.
 //! R-PREFLIGHT-4 An OS may need newer processors than nodes have. What nodes have is known from the labels of Node Feature Discovery.
 //! R-PREFLIGHT-5 New machines of a pool boot from the cluster's boot images. Images that are too old cannot be updated to a new OS.
 //! R-PREFLIGHT-6 A drain does not end while a budget allows no eviction. A pod that no controller owns is gone after it.
@@ -13,17 +15,14 @@
 //! of systemd 258 for kernel arguments that have no effect any more.
 
 use super::{
-    Facts, ImageFacts, PoolPlan, Turn,
+    Facts, ImageFacts, NoEffect, PoolPlan, Turn,
     finding::{Code, Finding},
     target::PoolTarget,
 };
 use crate::{
+    build::extensions::of_extension,
     objects::counted::Count,
-    render::{
-        RenderError, Rendered,
-        failure::RenderFailure,
-        guard::{RuncGuard, WithoutRunc},
-    },
+    render::{RenderError, Rendered, failure::RenderFailure, guard::RuncGuard},
     rollout::{WaitReason, listed},
     status::cluster_status::upgradeable::{OldBootImages, old_boot_images},
     stream::{StreamError, StreamReason, catalog::due::retained},
@@ -37,6 +36,8 @@ use weir_distro::Profile;
 /// The features of a processor that Node Feature Discovery labels by default and that level 3 needs.
 const LEVEL_3: [&str; 2] = ["AVX2", "FMA3"];
 const CPU_FEATURE: &str = "feature.node.kubernetes.io/cpu-cpuid.";
+/// Where an extensions image has its packages (`extensions/Dockerfile` of github.com/openshift/os).
+pub const PACKAGES: &str = "/usr/share/rpm-ostree/extensions";
 const LEVEL_ARCHITECTURE: &str = "amd64";
 /// Kernel arguments that ask for the first version of control groups.
 const NO_EFFECT: [&str; 2] = ["systemd.unified_cgroup_hierarchy=0", "systemd.legacy_systemd_cgroup_controller"];
@@ -97,7 +98,10 @@ impl Preflight<'_> {
             return;
         }
         self.guard(target);
-        self.image(pool, rendered, target);
+        if target.before.os_image != target.after.os_image {
+            self.image(pool, rendered);
+            self.extensions(pool, rendered);
+        }
         self.stream(target, rendered);
         if self.enters(target) {
             self.level(pool);
@@ -131,7 +135,9 @@ impl Preflight<'_> {
         };
         let decided = match &decided {
             RuncGuard::AskImage { image, .. } => match self.facts.images.get(image) {
-                Some(ImageFacts::Labels(labels)) => self.with_labels(decided.clone(), labels),
+                Some(ImageFacts::Read { labels, .. }) => {
+                    decided.clone().with_labels_of(labels, self.after.distribution())
+                }
                 _ => decided,
             },
             _ => decided,
@@ -151,55 +157,77 @@ impl Preflight<'_> {
         }
     }
 
-    fn with_labels(&self, guard: RuncGuard, labels: &BTreeMap<String, String>) -> RuncGuard {
-        let distribution = self.after.distribution();
-        let mut decided = guard.clone();
-        for profile in Profile::all().iter().filter(|p| distribution.is_none_or(|d| d.name == p.name)) {
-            let streams = &profile.streams;
-            let without = WithoutRunc { streams: &streams.without_runc, title: &streams.without_runc_title };
-            if !matches!(decided, RuncGuard::Inhibited(_)) {
-                decided = guard.clone().with_labels(labels, without);
+    /// R-PREFLIGHT-2.
+    fn image(&mut self, pool: &str, rendered: &Rendered) {
+        let Some(image) = rendered.config.spec.os_image_url.as_deref() else { return };
+        match self.facts.images.get(image) {
+            Some(ImageFacts::Unreadable(why)) => {
+                let found = format!("image {image} cannot be read: {why}");
+                let remedy = "check the mirrors and the pull secret of the cluster, and that the image is there";
+                self.say(Code::ImageUnreadable, pool, found, remedy, Vec::new());
             }
+            Some(ImageFacts::Read { architectures, .. }) => self.architecture(pool, image, architectures),
+            None => self.unknown.push(format!(
+                "whether the nodes of pool {pool} can read image {image}: it was not looked for; --images does that"
+            )),
         }
-        decided
     }
 
-    /// R-PREFLIGHT-2, R-PREFLIGHT-3.
-    fn image(&mut self, pool: &str, rendered: &Rendered, target: &PoolTarget) {
-        let spec = &rendered.config.spec;
-        if target.before.os_image == target.after.os_image {
+    /// R-PREFLIGHT-2.
+    fn architecture(&mut self, pool: &str, image: &str, has: &BTreeSet<String>) {
+        if has.is_empty() {
+            self.unknown.push(format!("which architectures image {image} of pool {pool} is for: it does not say"));
             return;
         }
-        let extensions_image = spec.base_os_extensions_container_image.as_deref().filter(|image| !image.is_empty());
-        let wanted = spec.extensions.as_deref().unwrap_or_default();
-        let extensions_image = extensions_image.filter(|_| !wanted.is_empty());
-        if let Some(image) = spec.os_image_url.as_deref() {
-            match self.facts.images.get(image) {
-                Some(ImageFacts::Unreadable(why)) => {
-                    let remedy = "check the mirrors and the pull secret of the cluster, and that the image is there";
-                    self.say(
-                        Code::ImageUnreadable,
-                        pool,
-                        format!("image {image} cannot be read: {why}"),
-                        remedy,
-                        vec![],
-                    );
-                }
-                Some(ImageFacts::Labels(_)) => {}
-                None => self.unknown.push(format!(
-                    "whether pool {pool} can read image {image}: it was not looked for; --images does that"
-                )),
+        let (mut lacking, mut who) = (BTreeSet::new(), Vec::new());
+        each_node(self.after, pool, |object, node| {
+            let own = architecture(object);
+            if !own.is_empty() && !has.contains(own) {
+                lacking.insert(own.to_owned());
+                who.push(node.name.to_owned());
             }
+        });
+        if !who.is_empty() {
+            let list = |names: &BTreeSet<String>| names.iter().map(String::as_str).collect::<Vec<_>>().join(", ");
+            let (has, lacking) = (list(has), list(&lacking));
+            let nodes = Count(who.len(), "node");
+            let found = format!("image {image} is for {has}, and not for {lacking}, the architecture of {nodes}");
+            self.say(Code::ImageArchitecture, pool, found, "use a release or image for these nodes, too", who);
         }
-        if !wanted.is_empty() {
-            let found = format!(
-                "it has the extensions {}, and whether those of the new OS include them is not known",
-                wanted.join(", ")
-            );
-            let remedy = "look into the list of packages of the extensions image, /usr/share/rpm-ostree/extensions";
-            let evidence = extensions_image.map(str::to_owned).into_iter().collect();
-            self.say(Code::Extensions, pool, found, remedy, evidence);
-        }
+    }
+
+    /// R-PREFLIGHT-3.
+    fn extensions(&mut self, pool: &str, rendered: &Rendered) {
+        let Some((wanted, image)) = extensions(rendered) else { return };
+        let evidence = || image.map(|image| format!("image {image}, {PACKAGES}")).into_iter().collect::<Vec<_>>();
+        let facts = image.and_then(|image| self.facts.images.get(image));
+        let why = match facts {
+            Some(ImageFacts::Read { packages: Some(has), .. }) => {
+                let of = |extension: &str| {
+                    let packages = of_extension(extension);
+                    (packages.iter().filter(|package| has.contains(**package)).count(), packages.len())
+                };
+                let missing: Vec<&str> = wanted.iter().copied().filter(|name| of(name).0 == 0).collect();
+                if !missing.is_empty() {
+                    let found = format!("the extensions of its new OS do not include {}", missing.join(", "));
+                    let remedy = "remove them from the MachineConfig, or keep the pool's stream";
+                    self.say(Code::ExtensionsMissing, pool, found, remedy, evidence());
+                }
+                let partly = wanted.iter().filter(|name| (1..of(name).1).contains(&of(name).0));
+                let partly: Vec<&str> = partly.copied().collect();
+                if partly.is_empty() {
+                    return;
+                }
+                format!("only some of the packages of {} are there by their present names", partly.join(", "))
+            }
+            Some(ImageFacts::Read { packages: None, .. }) => "the image has no list of packages".to_owned(),
+            Some(ImageFacts::Unreadable(why)) => format!("the image cannot be read: {why}"),
+            None => "it was not looked for; --images does that".to_owned(),
+        };
+        let wanted = wanted.join(", ");
+        let found =
+            format!("it has the extensions {wanted}, and whether those of the new OS include them is not known: {why}");
+        self.say(Code::Extensions, pool, found, "look into the packages of the extensions image", evidence());
     }
 
     fn stream(&mut self, target: &PoolTarget, rendered: &Rendered) {
@@ -238,19 +266,14 @@ impl Preflight<'_> {
 
     /// R-PREFLIGHT-4.
     fn level(&mut self, pool: &str) {
-        let views = self.after.views();
         let (mut old, mut unknown) = (Vec::new(), Vec::new());
-        for node in views.nodes_of(pool) {
-            let at = self.after.nodes.binary_search_by(|held| held.metadata.name.as_deref().cmp(&Some(node.name)));
-            match at.ok().and_then(|at| self.after.nodes.get(at)).map(|object| level(object, node)) {
-                Some(Level::TooOld) => old.push(node.name),
-                Some(Level::Unknown) => unknown.push(node.name),
-                Some(Level::Enough) | None => {}
-            }
-        }
-        let (many, who) = (unknown.len(), listed(unknown));
-        let (many_old, who_old) = (old.len(), listed(old));
-        drop(views);
+        each_node(self.after, pool, |object, node| match level(object, node) {
+            Level::TooOld => old.push(node.name.to_owned()),
+            Level::Unknown => unknown.push(node.name.to_owned()),
+            Level::Enough => {}
+        });
+        let (many, who) = (unknown.len(), listed(unknown.iter().map(String::as_str)));
+        let (many_old, who_old) = (old.len(), listed(old.iter().map(String::as_str)));
         if many_old > 0 {
             let found =
                 format!("its new OS needs x86-64-v3, which the processors of {} do not have", Count(many_old, "node"));
@@ -276,7 +299,9 @@ impl Preflight<'_> {
     fn boot_images(&mut self, pool: &str) {
         let status = self.after.configuration.as_deref().and_then(|object| object.status.as_ref());
         let Some(status) = status else {
-            self.unknown.push(format!("how old the boot images are that new machines of pool {pool} boot from"));
+            self.unknown.push(format!(
+                "how old the boot images are that new machines of pool {pool} boot from: there is no status of MachineConfiguration cluster"
+            ));
             return;
         };
         let what = match old_boot_images(status) {
@@ -314,31 +339,28 @@ impl Preflight<'_> {
             })
             .collect();
         if !evidence.is_empty() {
-            let found = format!("budgets allow no eviction of {} that have to go", Count(evidence.len(), "pod"));
+            let have = if evidence.len() == 1 { "has" } else { "have" };
+            let found = format!("budgets allow no eviction of {} that {have} to go", Count(evidence.len(), "pod"));
             let remedy =
                 "let the budgets allow one disruption, or start more replicas; the drain waits for as long as it takes";
             self.say(Code::Budget, &pool.pool, found, remedy, evidence);
         }
         let lost: Vec<String> = nodes.iter().flat_map(|node| node.lost.clone()).collect();
         if !lost.is_empty() {
-            let found =
-                format!("{} on its nodes belong to no controller and are gone afterwards", Count(lost.len(), "pod"));
+            let (belong, are) = if lost.len() == 1 { ("belongs", "is") } else { ("belong", "are") };
+            let number = Count(lost.len(), "pod");
+            let found = format!("{number} on its nodes {belong} to no controller and {are} gone afterwards");
             self.say(Code::PodsLost, &pool.pool, found, "start them by a controller such as a Deployment", lost);
         }
-        let refused = nodes.iter().filter_map(|node| Some((&node.node, node.effect.as_ref().err()?)));
-        let (refusing, not_known): (Vec<_>, Vec<_>) = refused.partition(|(_, why)| why.contains(REFUSES));
-        if let Some((_, why)) = refusing.first() {
-            let who = refusing.iter().map(|(node, _)| (*node).clone()).collect();
-            self.say(
-                Code::Irreconcilable,
-                &pool.pool,
-                (*why).clone(),
-                "machines have to be installed anew for it",
-                who,
-            );
+        let odd = || nodes.iter().filter_map(|node| Some((node.node.as_str(), node.effect.as_ref().err()?)));
+        let refuses = |(_, why): &(&str, &NoEffect)| matches!(why, NoEffect::Refused(_));
+        if let Some((_, why)) = odd().find(refuses) {
+            let who = odd().filter(refuses).map(|(node, _)| node.to_owned()).collect();
+            let remedy = "machines have to be installed anew for it";
+            self.say(Code::Irreconcilable, &pool.pool, why.to_string(), remedy, who);
         }
-        if let Some((_, why)) = not_known.first() {
-            let who = listed(not_known.iter().map(|(node, _)| node.as_str()));
+        if let Some((_, why)) = odd().find(|one| !refuses(one)) {
+            let who = listed(odd().filter(|one| !refuses(one)).map(|(node, _)| node));
             self.unknown.push(format!("what {who} of pool {} will do: {why}", pool.pool));
         }
     }
@@ -356,7 +378,8 @@ impl Preflight<'_> {
             }
         }
         if !paused.is_empty() {
-            let found = format!("it is paused: {} wait until it is not", Count(paused.len(), "node"));
+            let wait = if paused.len() == 1 { "waits" } else { "wait" };
+            let found = format!("it is paused: {} {wait} until it is not", Count(paused.len(), "node"));
             self.say(Code::Paused, &pool.pool, found, "set spec.paused of the pool to false", paused);
         }
         for (reason, who) in groups {
@@ -386,9 +409,6 @@ impl Preflight<'_> {
     }
 }
 
-/// How a refusal by a node's daemon begins.
-pub(super) const REFUSES: &str = "the node's daemon refuses it";
-
 /// What is known of a processor.
 enum Level {
     Enough,
@@ -396,9 +416,33 @@ enum Level {
     Unknown,
 }
 
+/// Every node of a pool.
+fn each_node(world: &World, pool: &str, mut look: impl FnMut(&Node, &NodeView<'_>)) {
+    let views = world.views();
+    for node in views.nodes_of(pool) {
+        let at = world.nodes.binary_search_by(|held| held.metadata.name.as_deref().cmp(&Some(node.name)));
+        if let Some(object) = at.ok().and_then(|at| world.nodes.get(at)) {
+            look(object, node);
+        }
+    }
+}
+
+/// As Go calls it; empty if it is not known.
+fn architecture(node: &Node) -> &str {
+    let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
+    info.map(|info| info.architecture.as_str()).unwrap_or_default()
+}
+
+/// The extensions of a configuration, and the image that they come from; absent if it has none.
+pub(super) fn extensions(rendered: &Rendered) -> Option<(Vec<&str>, Option<&str>)> {
+    let spec = &rendered.config.spec;
+    let wanted: Vec<&str> = spec.extensions.iter().flatten().map(String::as_str).collect();
+    let image = spec.base_os_extensions_container_image.as_deref().filter(|image| !image.is_empty());
+    (!wanted.is_empty()).then_some((wanted, image))
+}
+
 fn level(object: &Node, node: &NodeView<'_>) -> Level {
-    let info = object.status.as_ref().and_then(|status| status.node_info.as_ref());
-    let architecture = info.map(|info| info.architecture.as_str()).unwrap_or_default();
+    let architecture = architecture(object);
     if !architecture.is_empty() && architecture != LEVEL_ARCHITECTURE {
         return Level::Enough;
     }

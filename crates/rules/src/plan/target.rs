@@ -13,7 +13,7 @@ use crate::{
         Build, GivenBy, Provenance, Rendered,
         changes::{Changes, FieldChange, changes},
         failure::RenderFailure,
-        guard::{RuncGuard, WithoutRunc, runc_guard},
+        guard::{RuncGuard, runc_guard_of},
     },
     stream::StreamReason,
     view::PoolView,
@@ -27,7 +27,6 @@ use weir_api::{
     os_image_stream::OSImageStreamSet,
     pool::PoolConfiguration,
 };
-use weir_distro::Profile;
 use weir_ignition::{diff, file_address};
 
 /// A pool, as it is and as it will be.
@@ -105,7 +104,9 @@ fn target(
         (Some(present), Ok(rendered)) => differences(after, (present, old.as_ref()), rendered),
         _ => Ok(Vec::new()),
     };
-    let guard = rendered.as_ref().ok().map(|rendered| guard(&name, rendered, set.as_ref(), after.distribution()));
+    let stream = set.as_ref().map(|set| set.name.as_str());
+    let guard = |rendered| runc_guard_of(&name, rendered, stream, after.distribution()).map_err(RenderFailure::from);
+    let guard = rendered.as_ref().ok().map(guard);
     if let Ok(rendered) = &rendered {
         aim(after, &name, rendered);
     }
@@ -137,25 +138,6 @@ fn made(world: &World, pool: &MachineConfigPool) -> Result<(Made, StreamReason),
 fn present(world: &World, pool: &MachineConfigPool, old: Option<&Made>) -> Option<MachineConfig> {
     let named = PoolView::new(pool).target.and_then(|name| world.config(name)).map(|config| config.as_ref().clone());
     named.or_else(|| old.map(|old| old.rendered.config.clone()))
-}
-
-/// Without a distribution, an image counts as lacking runc if any distribution says so.
-fn guard(
-    pool: &str,
-    rendered: &Rendered,
-    set: Option<&OSImageStreamSet>,
-    distribution: Option<&Profile>,
-) -> Result<RuncGuard, RenderFailure> {
-    let stream = set.map(|set| set.name.as_str());
-    let mut decided = RuncGuard::Clear;
-    for profile in Profile::all().iter().filter(|p| distribution.is_none_or(|d| d.name == p.name)) {
-        let streams = &profile.streams;
-        if decided == RuncGuard::Clear {
-            let without = WithoutRunc { streams: &streams.without_runc, title: &streams.without_runc_title };
-            decided = runc_guard(pool, rendered, stream, without)?;
-        }
-    }
-    Ok(decided)
 }
 
 /// Makes what a pool is rendered to its target, as the render controller does.

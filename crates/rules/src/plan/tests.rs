@@ -1,5 +1,9 @@
 //! Tables: what a plan says of small clusters.
 
+mod findings;
+mod schema;
+mod update;
+
 use super::*;
 use crate::rollout::actions::Action;
 use crate::world::Object;
@@ -106,7 +110,7 @@ fn does(plan: &Plan, pool: &str) -> String {
     let nodes = plan.pools.iter().find(|held| held.pool == pool).unwrap().nodes.as_ref().unwrap();
     nodes
         .iter()
-        .map(|node| node.effect.as_ref().map_or_else(Clone::clone, ToString::to_string))
+        .map(|node| node.effect.as_ref().map_or_else(ToString::to_string, ToString::to_string))
         .collect::<Vec<_>>()
         .join("; ")
 }
@@ -435,7 +439,7 @@ fn an_applied_object_loses_what_it_gave_before_and_keeps_what_others_gave() {
     held["spec"]["extensions"] = json!(["usbguard"]);
     world.put(ours("MachineConfig", held));
     let given = config("99-a", "worker", &json!({"fips": false}));
-    let changed = change::apply(&mut world, &Change::Apply(given), now()).unwrap();
+    let changed = change::apply(&mut world, &Change::Apply(given), now(), &mut Vec::new()).unwrap();
     assert_eq!(changed.to_string(), "MachineConfig 99-a is changed");
     let now: &MachineConfig = world.config("99-a").unwrap();
     assert_eq!(

@@ -1,6 +1,6 @@
 //! A plan for people. One screen for a pool; what interrupts nothing is said in a line.
 
-use super::{Difference, NodePlan, Plan, PoolPlan, Target, Turn, Value};
+use super::{Difference, NoEffect, NodePlan, Plan, PoolPlan, Target, Turn, Value};
 use crate::{
     objects::counted::Count,
     rollout::{
@@ -9,6 +9,7 @@ use crate::{
     },
     world::generated::difference::holds_logins,
 };
+use jiff::Timestamp;
 use std::{
     collections::BTreeMap,
     fmt::{self, Write as _},
@@ -27,7 +28,7 @@ const EVIDENCE: usize = 5;
 pub fn text(plan: &Plan) -> String {
     let mut out = format!("{}\n", summary(plan));
     for pool in plan.pools.iter().filter(|pool| concerns(pool)) {
-        out.push_str(&of_pool(pool));
+        out.push_str(&of_pool(pool, plan.made));
     }
     let quiet: Vec<&str> = plan.pools.iter().filter(|pool| !concerns(pool)).map(|pool| pool.pool.as_str()).collect();
     // Writing into a String cannot fail.
@@ -100,7 +101,7 @@ pub(super) fn summary(plan: &Plan) -> String {
     said
 }
 
-fn of_pool(pool: &PoolPlan) -> String {
+fn of_pool(pool: &PoolPlan, now: Timestamp) -> String {
     let mut out = String::new();
     let _ = writeln!(out, "pool {}: {}", pool.pool, heading(pool));
     if let Some(image) = &pool.image {
@@ -118,6 +119,11 @@ fn of_pool(pool: &PoolPlan) -> String {
         }
     }
     out.push_str(&of_nodes(pool));
+    if let Some(forecast) = &pool.forecast {
+        let over =
+            forecast.over(now).map(|[from, to]| format!("; over between {from:.0} and {to:.0}")).unwrap_or_default();
+        let _ = writeln!(out, "  {forecast}{over}");
+    }
     out
 }
 
@@ -243,7 +249,8 @@ fn together(wave: &[&str]) -> String {
 /// What a node does and why, which of several causes the first.
 pub(super) fn does(node: &NodePlan) -> String {
     match &node.effect {
-        Err(why) => format!("not known: {why}"),
+        Err(NoEffect::Unknown(why)) => format!("not known: {why}"),
+        Err(refused) => refused.to_string(),
         Ok(effect) => format!("{effect}{}", why(effect)),
     }
 }

@@ -23,6 +23,7 @@ use toml::{
     de::{DeTable, DeValue},
 };
 use weir_api::MachineConfig;
+use weir_distro::Profile;
 use weir_ignition::{contents, file_address};
 
 /// Where CRI-O's drop-ins are.
@@ -110,6 +111,14 @@ pub struct WithoutRunc<'a> {
     pub title: &'a str,
 }
 
+impl<'a> WithoutRunc<'a> {
+    /// What a distribution knows about them.
+    #[must_use]
+    pub fn of(profile: &'a Profile) -> Self {
+        Self { streams: &profile.streams.without_runc, title: &profile.streams.without_runc_title }
+    }
+}
+
 /// Whether a pool's configuration may be rolled out with regard to runc.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RuncGuard {
@@ -154,7 +163,46 @@ pub fn runc_guard(
     })
 }
 
+/// As [`runc_guard`], for a distribution; while that is not known, what any distribution blocks is blocked.
+///
+/// # Errors
+/// As there.
+pub fn runc_guard_of(
+    pool: &str,
+    rendered: &Rendered,
+    stream: Option<&str>,
+    distribution: Option<&Profile>,
+) -> Result<RuncGuard, GuardError> {
+    for without in counting(distribution) {
+        let decided = runc_guard(pool, rendered, stream, without)?;
+        if decided != RuncGuard::Clear {
+            return Ok(decided);
+        }
+    }
+    Ok(RuncGuard::Clear)
+}
+
+fn counting(distribution: Option<&Profile>) -> impl Iterator<Item = WithoutRunc<'static>> {
+    Profile::all()
+        .iter()
+        .filter(move |profile| distribution.is_none_or(|known| known.name == profile.name))
+        .map(WithoutRunc::of)
+}
+
 impl RuncGuard {
+    /// As [`Self::with_labels`], for a distribution; while that is not known, what any distribution blocks is blocked.
+    #[must_use]
+    pub fn with_labels_of(self, labels: &BTreeMap<String, String>, distribution: Option<&Profile>) -> Self {
+        let mut last = self.clone();
+        for without in counting(distribution) {
+            last = self.clone().with_labels(labels, without);
+            if matches!(last, Self::Inhibited(_)) {
+                break;
+            }
+        }
+        last
+    }
+
     /// Decides once the labels of the OS image are known (R-GUARD-2).
     #[must_use]
     pub fn with_labels(self, labels: &BTreeMap<String, String>, without: WithoutRunc<'_>) -> Self {

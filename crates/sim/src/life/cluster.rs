@@ -12,6 +12,7 @@ use crate::{
     write::{apply, merge, place, write_gates},
 };
 use anyhow::{Context as _, Result};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
     Api, Client,
@@ -105,6 +106,11 @@ impl<'a> Cluster<'a> {
 
     pub(super) fn client(&self) -> &Client {
         &self.client
+    }
+
+    /// The time of the cluster.
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     fn release(&self) -> Result<&'a Release> {

@@ -12,16 +12,19 @@
 //! | `stage` | runs everything in an order that the seed decides |
 //! | `cluster` | API server, processes and machines |
 //! | `judge` | what must hold |
+//! | `plan` | whether what is planned is what happens, in a life in which nothing goes wrong |
 //! | `trace` | all of that as text |
 
 mod cluster;
 mod judge;
+mod plan;
 mod prepared;
 pub mod script;
 mod stage;
 mod trace;
 pub mod world;
 
+pub use plan::{Foreseen, foresee};
 pub use prepared::{Door, Prepared, Service};
 
 use crate::{Chance, history::History};

@@ -21,7 +21,7 @@ mod write;
 
 use crate::{
     cli::bootstrap::Bootstrap,
-    inputs::{guarded, refuse, without_runc},
+    inputs::{guarded, refuse},
 };
 use anyhow::{Context as _, Result, bail};
 use collect::Collected;
@@ -35,7 +35,10 @@ use weir_api::{
 use weir_images::Authfile;
 use weir_manifests::Rule;
 use weir_rules::view::Annotations;
-use weir_rules::{render::guard::RuncGuard, world::World};
+use weir_rules::{
+    render::guard::{RuncGuard, WithoutRunc},
+    world::World,
+};
 
 /// Version of a build that does not belong to a release.
 const NO_RELEASE: &str = "0.0.1-snapshot";
@@ -126,7 +129,7 @@ async fn render(world: &World, pool: &MachineConfigPool, streams: &Streams) -> R
         (RuncGuard::AskImage { image, inhibitor }, Some(profile)) => {
             let labels = streams.labels(&image).await.with_context(|| format!("failed to inspect OS image {image}"))?;
             let asked = RuncGuard::AskImage { image, inhibitor };
-            refuse(asked.with_labels(&labels, without_runc(profile)))?;
+            refuse(asked.with_labels(&labels, WithoutRunc::of(profile)))?;
         }
         (guard, _) => refuse(guard)?,
     }

@@ -1,7 +1,7 @@
 //! The release's OS image streams, before there is an OSImageStream.
 
 use super::collect::Collected;
-use crate::cli::bootstrap::Bootstrap;
+use crate::{cli::bootstrap::Bootstrap, inputs::policy};
 use anyhow::{Context as _, Result, anyhow};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +15,6 @@ use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{
     Authfile, Images, Release,
-    cluster::Policy,
     release::{ImageReferences, Strictness},
 };
 use weir_rules::stream::catalog::{Candidate, Existing, Failure, Input, Inspected, Source, SourceKind, catalog};
@@ -40,13 +39,7 @@ impl Streams {
         if let Some(config) = config.as_mut().filter(|config| config.control_plane_topology() == Some(EXTERNAL)) {
             config.proxy = None;
         }
-        let settings = &collected.world.settings;
-        let policy = Policy {
-            image: settings.image.as_deref(),
-            digest_sets: settings.digest_mirrors.iter().map(AsRef::as_ref).collect(),
-            content_sources: settings.content_sources.iter().map(AsRef::as_ref).collect(),
-            tag_sets: settings.tag_mirrors.iter().map(AsRef::as_ref).collect(),
-        };
+        let policy = policy(&collected.world.settings);
         let source = source.with_cluster(&policy, config.as_ref(), None)?;
         Ok(Self { images: Images::new(source) })
     }

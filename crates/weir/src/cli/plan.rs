@@ -1,17 +1,18 @@
 //! `weir plan`: what a change will do, before it is made.
 
-use super::{Cluster, ImageSource, print};
+mod images;
+
+use super::{Cluster, ImageSource, manifest_source::runtime, print};
 use crate::{exit::Outcome, rollout_objects};
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 use clap::ValueEnum;
 use jiff::Timestamp;
-use std::{collections::BTreeMap, path::PathBuf, str::FromStr};
+use std::{path::PathBuf, str::FromStr};
 use weir_api::kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP};
 use weir_distro::Profile;
-use weir_images::Images;
 use weir_manifests::{Kind, Rule, Want};
 use weir_rules::{
-    plan::{self, Change, Code, Facts, ImageFacts, change::Reference},
+    plan::{self, Change, Code, Facts, change::Reference},
     world::World,
 };
 
@@ -33,6 +34,10 @@ pub struct Plan {
     /// Another default stream
     #[arg(long, value_name = "STREAM")]
     default_stream: Option<String>,
+    /// Update the cluster to a release: a pull spec, or oci:DIR for an OCI layout. It is read as the cluster reads it, and as the
+    /// options for images say
+    #[arg(long, value_name = "REF")]
+    release: Option<String>,
     /// What the cluster is like: files with manifests or lists, folders (read recursively) and archives of folders, such as a
     /// must-gather; `-` for standard input; without any, the cluster is read
     #[arg(long, value_name = "FILE", num_args = 1..)]
@@ -48,7 +53,7 @@ pub struct Plan {
     /// Also count as in the way: that a node reboots, is drained, or is disrupted in any way
     #[arg(long, value_enum, value_name = "EFFECT")]
     fail_on: Option<FailOn>,
-    /// Also look into the OS images that pools change to, in their registries
+    /// Also look into the images that pools change to, in their registries: OS images, and what extensions images hold
     #[arg(long)]
     images: bool,
     #[command(flatten)]
@@ -159,13 +164,11 @@ impl Plan {
         let (world, unknown) = self.world()?;
         let world = World { profile: self.distribution, ..world };
         let accepted = self.accept.iter().copied().collect();
-        let mut facts = Facts { accepted, unknown: unknown.into_iter().collect(), ..Facts::default() };
-        let now = Timestamp::now();
-        let mut plan = plan::plan(&world, &changes, &facts, now)?;
-        if self.images {
-            facts.images = self.look(&plan)?;
-            plan = plan::plan(&world, &changes, &facts, now)?;
-        }
+        let facts = Facts { accepted, unknown: unknown.into_iter().collect(), ..Facts::default() };
+        let plan = match self.release.is_some() || self.images {
+            true => runtime()?.block_on(self.with_images(world, changes, facts))?,
+            false => plan::plan(&world, &changes, &facts, Timestamp::now())?,
+        };
         let data = || serde_json::to_string_pretty(&plan::data(&plan));
         let text = match self.output {
             None => plan::text(&plan),
@@ -188,16 +191,19 @@ impl Plan {
         number > 0 || plan.acting().any(|node| node.effect.is_err())
     }
 
-    /// What is known of the images that pools change to once their registries were asked.
-    fn look(&self, plan: &plan::Plan) -> Result<BTreeMap<String, ImageFacts>> {
-        let names: Vec<String> = plan.new_images().into_iter().map(str::to_owned).collect();
-        let images = Images::new(self.source.open()?);
-        let found = runtime()?.block_on(images.labels_of(&names));
-        let fact = |found: Result<(BTreeMap<String, String>, _), weir_images::Error>| match found {
-            Ok((labels, _)) => ImageFacts::Labels(labels),
-            Err(error) => ImageFacts::Unreadable(weir_kubeio::drive::chain(&error)),
-        };
-        Ok(names.into_iter().zip(found.into_iter().map(fact)).collect())
+    /// Plans with what registries say: about the release, and about the images that pools change to.
+    async fn with_images(&self, mut world: World, mut changes: Vec<Change>, mut facts: Facts) -> Result<plan::Plan> {
+        let images = images::of_cluster(&world, &self.source, self.release.as_deref())?;
+        if let Some(reference) = &self.release {
+            let (payload, profile) = images::payload(&world, &images, reference).await?;
+            world.profile = Some(profile);
+            // What else is asked for may be about what it brings, such as a stream.
+            changes.insert(0, Change::Release(Box::new(payload)));
+        }
+        let now = Timestamp::now();
+        let plan = plan::plan(&world, &changes, &facts, now)?;
+        facts.images = images::facts(&images, &plan, self.images).await;
+        Ok(plan::plan(&world, &changes, &facts, now)?)
     }
 
     /// What the cluster is like, and what is not known of it.
@@ -205,9 +211,8 @@ impl Plan {
         if !self.from.is_empty() {
             return Ok((rollout_objects::everything_of_files(&self.from)?, None));
         }
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")?;
-        runtime.block_on(async { rollout_objects::everything_of_cluster(&self.cluster.connect("plan").await?).await })
+        runtime()?
+            .block_on(async { rollout_objects::everything_of_cluster(&self.cluster.connect("plan").await?).await })
     }
 
     fn changes(&self) -> Result<Vec<Change>> {
@@ -229,10 +234,6 @@ impl Plan {
         changes.extend(self.default_stream.clone().map(Change::DefaultStream));
         Ok(changes)
     }
-}
-
-fn runtime() -> Result<tokio::runtime::Runtime> {
-    tokio::runtime::Builder::new_current_thread().enable_all().build().context("starting the runtime")
 }
 
 #[cfg(test)]

@@ -7,6 +7,12 @@ use weir_testkit::{Options, Registry};
 
 /// A cluster whose nodes are quick.
 const CLUSTER: &str = "weir up --step-time 20ms";
+/// A node that cannot be drained, and one that fails.
+const FAILING: &str = "
+faults:
+- {fault: stuck-in-drain, nodes: worker-0}
+- {fault: degraded, nodes: worker-1, reason: 'unexpected on-disk state: content mismatch for file \"/etc/chrony.conf\"'}
+";
 /// One without nodes, whose kubeconfig is `kubeconfig`: for pages that bring nodes of their own.
 const EMPTY: &str = "weir up --nodes master=0,worker=0 --data-dir .";
 /// A release in the folder `payload`.
@@ -57,6 +63,7 @@ pub fn given(page: &str, shell: &mut Shell) -> Result<Option<Box<dyn Any>>> {
         "docs/user/plan.md" => {
             cluster(shell)?;
             shell.run(&GATHERED.replace("NAME", "must-gather"))?;
+            shell.run(&BUILD.replace("-o", "--version 5.0.1 -o"))?;
         }
         "docs/user/render.md" => {
             cluster(shell)?;
@@ -88,8 +95,8 @@ pub fn given(page: &str, shell: &mut Shell) -> Result<Option<Box<dyn Any>>> {
             return Ok(Some(Box::new(registry)));
         }
         "docs/user/why.md" => {
-            cluster(shell)?;
-            shell.run(&GATHERED.replace("NAME", "must-gather"))?;
+            shell.file("faults.yaml", FAILING)?;
+            start(shell, &format!("{CLUSTER} --faults faults.yaml"))?;
         }
         _ => {}
     }
@@ -97,7 +104,11 @@ pub fn given(page: &str, shell: &mut Shell) -> Result<Option<Box<dyn Any>>> {
 }
 
 fn cluster(shell: &mut Shell) -> Result<()> {
-    shell.run(CLUSTER)?;
+    start(shell, CLUSTER)
+}
+
+fn start(shell: &mut Shell, command: &str) -> Result<()> {
+    shell.run(command)?;
     let kubeconfig = shell.kubeconfig()?;
     shell.export("KUBECONFIG", &kubeconfig.display().to_string());
     Ok(())

@@ -26,3 +26,4 @@ mod story;
 mod switch;
 mod three_processes;
 mod up;
+mod why;

@@ -1,12 +1,13 @@
 //! `weir plan` as a program: of files, and of a cluster, where what it says is what happens.
 
 use anyhow::{Context as _, Result};
+use k8s_openapi::ByteString;
 use serde_json::{Value, json};
 use std::{
     path::Path,
     process::{Command, Output},
 };
-use weir_testkit::{Kubectl, Program};
+use weir_testkit::{Kubectl, Options, Program, Registry};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
 
@@ -145,5 +146,159 @@ fn what_is_planned_is_what_a_cluster_does() -> Result<()> {
     assert_eq!(boots(&kubectl)?, before, "no machine booted");
     let rest = weir(&["--kubeconfig", at])?;
     assert_eq!(text(&rest.stdout), "nothing changes: no node reboots\n");
+    Ok(())
+}
+
+/// An update to a release in a folder, of a cluster and of its objects in a file; then it is made, and what was planned has happened.
+#[test]
+fn an_update_is_planned_and_then_made() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let built = |name: &str, version: &str, stream: &str| -> Result<String> {
+        let at = folder.path().join(name);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(["payload", "build", "--distribution", "okd", "--version", version, "--streams", stream, "-o"]);
+        assert!(command.arg(&at).output()?.status.success(), "building {name}");
+        Ok(format!("oci:{}", at.display()))
+    };
+    let old = built("old", "5.0.0-okd-scos.0", "centos-10")?;
+    let new = built("new", "5.1.0-okd-scos.0", "centos-11")?;
+    let far = built("far", "5.2.0-okd-scos.0", "centos-11")?;
+    let run = |release: &str| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(["up", "--step-time", "20ms", "--nodes", "master=1,worker=2", "--release", release, "--data-dir"]);
+        command.arg(folder.path().join("data"));
+        Program::start(&mut command)
+    };
+    let mut before = run(&old)?;
+    let kubeconfig = std::path::PathBuf::from(before.line()?);
+    before.until("every pool is updated")?;
+    let Some(kubectl) = Kubectl::new(&kubeconfig) else { return Ok(()) };
+    let at = kubeconfig.to_str().context("utf-8")?;
+    let output = weir(&["--release", &new, "--kubeconfig", at, "-o", "json"])?;
+    assert_eq!(output.status.code(), Some(0), "{}{}", text(&output.stdout), text(&output.stderr));
+    let plan: Value = serde_json::from_slice(&output.stdout)?;
+    let pools = || plan["pools"].as_array().into_iter().flatten();
+    assert!(pools().all(|pool| pool["after"]["stream"] == "centos-11" && pool["changes"] == true), "{plan}");
+    assert_eq!((&plan["reboots"], &plan["changes"][0]["kind"]), (&json!(3), &json!("ClusterVersion")));
+
+    let kinds = "nodes,mcp,mc,controllerconfig,osimagestream,featuregate,clusterversion,infrastructures";
+    let state = folder.path().join("state.json");
+    std::fs::write(&state, serde_json::to_string(&kubectl.get(&[kinds])?)?)?;
+    let state = state.to_str().context("utf-8")?;
+    let offline: Value = serde_json::from_slice(&weir(&["--release", &new, "--from", state, "-o", "json"])?.stdout)?;
+    // When it is over depends on when it is asked.
+    let timeless = |plan: &Value| {
+        let mut pools = plan["pools"].clone();
+        pools.as_array_mut().into_iter().flatten().for_each(|pool| pool["forecast"]["over"] = Value::Null);
+        (pools, plan["waves"].clone())
+    };
+    assert_eq!(timeless(&offline), timeless(&plan), "{offline}");
+    let said = text(&weir(&["--release", &far, "--from", state])?.stdout);
+    assert!(
+        said.contains("release 5.2.0-okd-scos.0 skips a minor version") && said.contains("[R-PLAN-VERSION-SKEW]"),
+        "{said}"
+    );
+    for (release, part) in [
+        ("oci:/nonexistent", "no OCI layout"),
+        ("127.0.0.1:1/a@sha256:0000000000000000000000000000000000000000000000000000000000000000", "127.0.0.1:1"),
+    ] {
+        let refused = weir(&["--release", release, "--from", state])?;
+        let said = text(&refused.stderr);
+        assert!(refused.status.code() == Some(1) && said.contains(part) && refused.stdout.is_empty(), "{said}");
+    }
+
+    before.interrupt()?;
+    let mut after = run(&new)?;
+    let kubeconfig = std::path::PathBuf::from(after.line()?);
+    after.until("every pool is updated")?;
+    let kubectl = Kubectl::new(&kubeconfig).context("kubectl")?;
+    for pool in pools() {
+        let name = pool["pool"].as_str().context("a name")?;
+        let now = kubectl.get(&["mcp", name])?;
+        assert_eq!(now["spec"]["configuration"]["name"], pool["after"]["config"], "{name}");
+        assert_eq!(now["status"]["osImageStream"]["name"], pool["after"]["stream"], "{name}");
+    }
+    Ok(())
+}
+
+/// A release is read as the cluster reads it: from the mirror that its objects name, with its pull secret.
+#[test]
+fn a_release_is_read_through_the_mirrors_of_the_cluster() -> Result<()> {
+    let user = Some(("weir".to_owned(), "secret".to_owned()));
+    let Some(registry) = Registry::start(&Options { user, ..Options::default() })? else { return Ok(()) };
+    let folder = tempfile::tempdir()?;
+    let at = |name: &str| folder.path().join(name);
+    std::fs::write(at("auth.json"), registry.authfile(None))?;
+    let insecure = format!("[[registry]]\nlocation = \"{}\"\ninsecure = true\n", registry.host());
+    std::fs::write(at("registries.conf"), insecure)?;
+    let run = |arguments: &[&str]| -> Result<String> {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        let output = command.args(arguments).current_dir(folder.path()).output()?;
+        anyhow::ensure!(output.status.success(), "{arguments:?}: {}", text(&output.stderr));
+        Ok(text(&output.stdout))
+    };
+    run(&["payload", "build", "--distribution", "ocp", "--version", "5.0.1", "--streams", "el-9", "-o", "new"])?;
+    let to = format!("{}/ocp/release", registry.host());
+    let files = ["--authfile", "auth.json", "--registry-config", "registries.conf"];
+    let pushed = run(&[&["payload", "push", "new", &to][..], &files].concat())?;
+    let (_, digest) = pushed.trim().split_once('@').context("a pull spec with a digest")?;
+    let release = format!("registry.example.com/ocp/release@{digest}");
+
+    let mirror = json!({"source": "registry.example.com/ocp", "mirrors": [format!("{}/ocp", registry.host())]});
+    let config = |kind: &str, name: &str, spec: Value| json!({"apiVersion": "config.openshift.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"namespace": "openshift-config", "name": "pull-secret"},
+        "data": {".dockerconfigjson": ByteString(registry.authfile(None).into_bytes())},
+    });
+    let access = [
+        config("ImageDigestMirrorSet", "mirrors", json!({"imageDigestMirrors": [mirror]})),
+        config("Image", "cluster", json!({"registrySources": {"insecureRegistries": [registry.host()]}})),
+        secret,
+    ];
+    let mut known: Value = serde_json::from_slice(&std::fs::read(state(folder.path())?)?)?;
+    let mut planned = |objects: &[Value]| -> Result<Output> {
+        known["items"].as_array_mut().context("items")?.extend(objects.iter().cloned());
+        std::fs::write(at("state.json"), known.to_string())?;
+        let file = at("state.json");
+        weir(&["--release", &release, "--distribution", "ocp", "--from", file.to_str().context("utf-8")?, "-o", "json"])
+    };
+    let refused = planned(&access[..2])?;
+    let said = text(&refused.stderr);
+    assert!(
+        refused.status.code() == Some(1) && said.contains(registry.host()) && said.contains("credentials"),
+        "{said}"
+    );
+    let read = planned(&access[2..])?;
+    let plan: Value = serde_json::from_slice(&read.stdout).context(text(&read.stderr))?;
+    let image = plan["pools"][0]["after"]["osImage"].as_str().context("an image")?;
+    assert!(image.starts_with(registry.host()), "{image}");
+    let unreadable = |finding: &Value| finding["code"] == "R-PLAN-IMAGE-UNREADABLE";
+    assert!(!plan["findings"].as_array().into_iter().flatten().any(unreadable), "{plan}");
+    Ok(())
+}
+
+/// 0 with nothing in the way, 3 with something or with what `--fail-on` names, 1 without an answer, 2 for a wrong command line.
+#[test]
+fn exit_codes() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let state = crate::why::state(folder.path(), false)?;
+    let refused = folder.path().join("fips.json");
+    std::fs::write(&refused, config(&json!({"osImageURL": "r/own", "fips": true})).to_string())?;
+    let refused = refused.to_str().context("utf-8")?;
+    for (arguments, wanted, part) in [
+        (&[][..], 0, "[R-PLAN-PAUSED]"),
+        (&["--fail-on", "reboot"], 3, "reboot"),
+        (&["--fail-on", "drain"], 3, "drain"),
+        (&["--fail-on", "disruption"], 3, "reboot"),
+        (&["-f", refused], 3, "something is in the way"),
+        (&["--delete", "mc/none"], 1, ""),
+        (&["--fail-on", "nothing"], 2, ""),
+    ] {
+        let output = weir(&[arguments, &["--from", &state]].concat())?;
+        let said = text(&output.stdout);
+        let code = output.status.code();
+        assert!(code == Some(wanted) && said.contains(part), "{arguments:?}: {code:?}\n{said}{}", text(&output.stderr));
+    }
     Ok(())
 }

@@ -1,0 +1,451 @@
+//! Whether what is planned is what happens: in a life in which nothing goes wrong, every change is planned before it is made, and what the
+//! nodes then did is compared with it.
+//!
+//! The world, the changes and the order in which everything runs follow from the seed. Compared are the configuration of every pool, which
+//! nodes were told another one and in which order, which were cordoned, and how often each one booted.
+
+use super::{
+    Life,
+    cluster::Cluster,
+    judge::Doings,
+    prepared::{Distribution, Prepared},
+    script::Intent,
+    stage::Stage,
+    world::{self, World},
+};
+use crate::{
+    Chance,
+    history::{Change as Seen, History},
+    write::{merge, place, resource},
+};
+use anyhow::{Context as _, Result};
+use kube::{
+    Api, Client,
+    api::{DeleteParams, ListParams},
+    core::DynamicObject,
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use tokio::time::sleep;
+use weir_api::{
+    keys::{
+        config::ROLE,
+        names::{MASTER, WORKER},
+    },
+    kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP, OPERATOR_GROUP},
+};
+use weir_controllers::{stream::observe, templates};
+use weir_distro::{Profile, StreamsRule};
+use weir_rules::{
+    plan::{self, Change, Facts, Payload, Plan, Turn, change::Reference},
+    world::{Object, World as Objects, generated::ReleaseTemplates},
+};
+
+/// Changes in a life.
+const CHANGES: u64 = 6;
+/// Until then, a change has been seen by everybody whom it concerns.
+const NOTICED: Duration = Duration::from_secs(30);
+/// The file that changes are about, and that policies name.
+const FILE: &str = "/etc/sim";
+/// A policy of the file that lets machines do this.
+const ACTIONS: [&str; 4] = ["None", "Reboot", "Drain", "Restart"];
+
+/// What a change depends on, as `weir plan` reads it from a cluster.
+const KINDS: [(&str, &str); 15] = [
+    (CONFIG_GROUP, "ClusterVersion"),
+    (CONFIG_GROUP, "FeatureGate"),
+    (CONFIG_GROUP, "Infrastructure"),
+    (CONFIG_GROUP, "APIServer"),
+    (CONFIG_GROUP, "Image"),
+    (CONFIG_GROUP, "ImageDigestMirrorSet"),
+    (CONFIG_GROUP, "Node"),
+    (OPERATOR_GROUP, "MachineConfiguration"),
+    (MACHINE_CONFIG_GROUP, "ControllerConfig"),
+    (MACHINE_CONFIG_GROUP, "OSImageStream"),
+    (MACHINE_CONFIG_GROUP, "MachineConfigPool"),
+    (MACHINE_CONFIG_GROUP, "MachineConfig"),
+    (MACHINE_CONFIG_GROUP, "KubeletConfig"),
+    (MACHINE_CONFIG_GROUP, "ContainerRuntimeConfig"),
+    ("", "Node"),
+];
+
+/// What came of the plans of a life.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Foreseen {
+    /// Its seed.
+    pub seed: u64,
+    /// Changes that were planned and made.
+    pub plans: usize,
+    /// Changes that the plan refused, and that were not made.
+    pub refused: usize,
+    /// Nodes that rebooted, as planned.
+    pub reboots: usize,
+    /// Nodes that changed without a reboot, as planned.
+    pub quiet: usize,
+    /// Nodes that were to wait, and did.
+    pub waits: usize,
+    /// Where what happened is not what was planned; empty if it was.
+    pub differences: Vec<String>,
+}
+
+/// Lives the quiet life of a seed, and compares its plans with what happens.
+///
+/// # Errors
+/// When it cannot be lived, which is a defect of the simulation.
+pub fn foresee(seed: u64, prepared: &Prepared) -> Result<Foreseen> {
+    let world = World { faults: Vec::new(), ..World::of(seed).context("there is no distribution")? };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
+    let stage = Stage::new();
+    let order = Chance::for_purpose(seed, "order");
+    let life = foreseen(seed, &world, prepared, stage.clone());
+    runtime.block_on(stage.play(order, life)).with_context(|| format!("foreseeing life {seed}"))
+}
+
+async fn foreseen(seed: u64, world: &World, prepared: &Prepared, stage: Stage) -> Result<Foreseen> {
+    let mut cluster = Cluster::new(seed, world, prepared, stage).await?;
+    let history = History::start(cluster.client()).await?;
+    cluster.run()?;
+    let (doings, notes, since) = (Doings::default(), Vec::new(), BTreeMap::new());
+    let mut life = Life { cluster, history, doings, notes, since };
+    let mut found = Foreseen { seed, ..Foreseen::default() };
+    if !life.settle().await {
+        found.differences.push("the new cluster does not come to rest".to_owned());
+        return Ok(found);
+    }
+    let shared = prepared.distribution(world.profile)?;
+    let mut chance = Chance::for_purpose(seed, "changes");
+    let mut release = world.release;
+    for number in 0..CHANGES {
+        let changes = wanted(&mut chance, world, (shared, &mut release), number).await?;
+        life.foresee(world, changes, release, &mut found).await?;
+        if !found.differences.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}
+
+impl Life<'_> {
+    /// Plans a change, makes it, and compares.
+    async fn foresee(
+        &mut self,
+        world: &World,
+        changes: Vec<Change>,
+        release: usize,
+        found: &mut Foreseen,
+    ) -> Result<()> {
+        let objects = Objects { profile: Some(world.profile), ..read(self.cluster.client()).await? };
+        let plan = match plan::plan(&objects, &changes, &Facts::default(), self.cluster.now()) {
+            Ok(plan) => plan,
+            Err(_) => {
+                found.refused += 1;
+                return Ok(());
+            }
+        };
+        let (start, before) = {
+            let seen = self.history.look();
+            let nodes = seen.all("Node").map(|(name, node)| (name.to_owned(), node.clone()));
+            (seen.changes.len(), nodes.collect::<BTreeMap<String, Value>>())
+        };
+        make(&mut self.cluster, &changes, release).await?;
+        let named = said(&changes);
+        sleep(NOTICED).await;
+        if !self.settle().await {
+            found.differences.push(format!("{named}: it does not come to rest"));
+            return Ok(());
+        }
+        let seen = self.history.look();
+        let happened = Happened::of(before, seen.changes.get(start..).unwrap_or_default());
+        let pools: BTreeMap<&str, &Value> = seen.all("MachineConfigPool").collect();
+        let differences = compare(&plan, &happened, &pools);
+        found.differences.extend(differences.into_iter().map(|difference| format!("{named}: {difference}")));
+        found.plans += 1;
+        found.count(&plan);
+        Ok(())
+    }
+}
+
+impl Foreseen {
+    fn count(&mut self, plan: &Plan) {
+        for node in plan.acting() {
+            let reboots = node.effect.as_ref().is_ok_and(weir_rules::rollout::actions::Effect::reboots);
+            match (&node.turn, reboots) {
+                (Turn::Waits(_), _) => self.waits += 1,
+                (_, true) => self.reboots += 1,
+                (_, false) => self.quiet += 1,
+            }
+        }
+    }
+}
+
+/// Everything that a plan depends on.
+async fn read(client: &Client) -> Result<Objects> {
+    let mut all = Vec::new();
+    for (group, kind) in KINDS {
+        let version = if group.is_empty() { "v1".to_owned() } else { format!("{group}/v1") };
+        let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource(&version, kind));
+        let listed = match api.list(&ListParams::default()).await {
+            Ok(listed) => listed,
+            Err(kube::Error::Api(status)) if status.is_not_found() => continue,
+            Err(error) => return Err(error).with_context(|| format!("listing {kind}")),
+        };
+        for object in listed {
+            let read = Object::read(group, kind, serde_json::to_value(object)?);
+            all.push(read.with_context(|| format!("no decision depends on {kind}"))??);
+        }
+    }
+    Ok(Objects { whole: true, ..Objects::of(all) })
+}
+
+/// What somebody wants next.
+async fn wanted(
+    chance: &mut Chance,
+    world: &World,
+    (shared, release): (&Distribution, &mut usize),
+    number: u64,
+) -> Result<Vec<Change>> {
+    let pools: Vec<String> = world.nodes.pools().map(|(pool, _)| pool.to_owned()).collect();
+    let role = chance.pick(&pools).cloned().unwrap_or_default();
+    let of_release = world::releases(world.profile).into_iter().nth(*release);
+    let streams = of_release.map(|release| release.streams).unwrap_or_default();
+    let pool = |spec: Value| Change::Apply(object(MACHINE_CONFIG_GROUP, "MachineConfigPool", &role, &spec));
+    let one = match chance.below(15) {
+        0 | 1 => file(&role, number),
+        2 | 3 => return Ok(vec![policy(chance), file(&role, number)]),
+        4 => return Ok(vec![arguments(&role, number), file(&role, number)]),
+        5 => arguments(&role, number),
+        6 => Change::Delete(Reference::ours("MachineConfig", &name(&role, "file"))),
+        7 => Change::Stream { pool: role, stream: chance.pick(&streams).cloned().unwrap_or_default() },
+        8 if world.profile.streams.rule == StreamsRule::Many => {
+            Change::DefaultStream(chance.pick(&streams).cloned().unwrap_or_default())
+        }
+        9 => pool(json!({"paused": true})),
+        10 => pool(json!({"paused": false})),
+        11 => pool(json!({"maxUnavailable": world::most_unavailable(chance)})),
+        12 => kubelet(if chance.one_in(3) { MASTER } else { WORKER }, number),
+        13 => return Ok(vec![pool(json!({"paused": false})), mirrors(number)]),
+        _ if *release + 1 < world::RELEASES => {
+            *release += 1;
+            Change::Release(Box::new(payload(shared, world.profile, *release).await?))
+        }
+        _ => file(&role, number),
+    };
+    Ok(vec![one])
+}
+
+async fn payload(shared: &Distribution, profile: &Profile, at: usize) -> Result<Payload> {
+    let release = shared.releases.get(at).context("there is no such release")?;
+    let source = observe::of_release(&shared.images, profile, release).await.source;
+    let tree = templates::of_release(&shared.images, release).await?;
+    Ok(Payload {
+        image: release.image.clone(),
+        version: release.version.clone(),
+        tags: release.tags.iter().map(|tag| (tag.name.clone(), tag.image.clone())).collect(),
+        source,
+        templates: ReleaseTemplates { tree, release: Some(release.version.clone()) },
+        kubernetes: None,
+    })
+}
+
+fn object(group: &str, kind: &str, name: &str, spec: &Value) -> Value {
+    json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": name}, "spec": spec})
+}
+
+fn name(role: &str, what: &str) -> String {
+    format!("99-{role}-plan-{what}")
+}
+
+fn config(role: &str, what: &str, spec: &Value) -> Change {
+    let mut config = object(MACHINE_CONFIG_GROUP, "MachineConfig", &name(role, what), spec);
+    config["metadata"]["labels"] = json!({ROLE: role});
+    Change::Apply(config)
+}
+
+fn file(role: &str, revision: u64) -> Change {
+    let contents = json!({"source": format!("data:,{revision}")});
+    let file = json!({"path": FILE, "mode": 420, "overwrite": true, "contents": contents});
+    let ignition = json!({"ignition": {"version": "3.4.0"}, "storage": {"files": [file]}});
+    config(role, "file", &json!({ "config": ignition }))
+}
+
+fn arguments(role: &str, revision: u64) -> Change {
+    config(role, "arguments", &json!({"kernelArguments": [format!("sim.{role}={revision}")]}))
+}
+
+fn policy(chance: &mut Chance) -> Change {
+    let action = match chance.pick(&ACTIONS).copied().unwrap_or_default() {
+        "Restart" => json!({"type": "Restart", "restart": {"serviceName": "chronyd.service"}}),
+        other => json!({ "type": other }),
+    };
+    let policy = json!({"files": [{"path": FILE, "actions": [action]}]});
+    let spec = json!({"managementState": "Managed", "nodeDisruptionPolicy": policy});
+    Change::Apply(object(OPERATOR_GROUP, "MachineConfiguration", "cluster", &spec))
+}
+
+fn kubelet(role: &str, revision: u64) -> Change {
+    let label = format!("pools.operator.machineconfiguration.openshift.io/{role}");
+    let spec = json!({
+        "machineConfigPoolSelector": {"matchLabels": {label: ""}}, "kubeletConfig": {"maxPods": 200 + revision},
+    });
+    Change::Apply(object(MACHINE_CONFIG_GROUP, "KubeletConfig", &format!("plan-{role}"), &spec))
+}
+
+fn mirrors(revision: u64) -> Change {
+    let mirror = json!({"source": "registry.example.com/a", "mirrors": [format!("mirror-{revision}.example.com/a")]});
+    Change::Apply(object(CONFIG_GROUP, "ImageDigestMirrorSet", "plan", &json!({"imageDigestMirrors": [mirror]})))
+}
+
+/// Makes the changes, policies first: machines ask for them when they change.
+async fn make(cluster: &mut Cluster<'_>, changes: &[Change], release: usize) -> Result<()> {
+    for change in changes {
+        match change {
+            Change::Apply(object) => merge(cluster.client(), object).await?,
+            Change::Delete(of) => {
+                let object = object(&of.group, &of.kind, &of.name, &Value::Null);
+                place(cluster.client(), &object)
+                    .delete(&of.name, &DeleteParams::default())
+                    .await
+                    .context("deleting")?;
+            }
+            Change::Stream { pool, stream } => {
+                let intent = Intent::Stream { pool: pool.clone(), name: Some(stream.clone()) };
+                cluster.act(&intent).await?;
+            }
+            Change::DefaultStream(stream) => cluster.act(&Intent::Default(stream.clone())).await?,
+            Change::Release(_) => cluster.act(&Intent::Release(release)).await?,
+        }
+    }
+    Ok(())
+}
+
+/// What is changed, in a line.
+fn said(changes: &[Change]) -> String {
+    let each = changes.iter().map(|change| match change {
+        Change::Apply(object) => object.to_string(),
+        Change::Release(release) => format!("release {}", release.version),
+        other => format!("{other:?}"),
+    });
+    each.collect::<Vec<_>>().join(" and ")
+}
+
+/// What happened to a node.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Done {
+    told: usize,
+    boots: usize,
+    cordoned: bool,
+}
+
+/// What happened to each node, and in which order they were told another configuration.
+#[derive(Debug, Default)]
+struct Happened {
+    nodes: BTreeMap<String, Done>,
+    order: Vec<String>,
+}
+
+impl Happened {
+    fn of(mut last: BTreeMap<String, Value>, changes: &[Seen]) -> Self {
+        let mut found = Self::default();
+        for name in last.keys() {
+            found.nodes.insert(name.clone(), Done::default());
+        }
+        for (name, now) in changes.iter().filter_map(|change| match (change.key.0, &change.after) {
+            ("Node", Some(now)) => Some((&change.key.1, now)),
+            _ => None,
+        }) {
+            let done = found.nodes.entry(name.clone()).or_default();
+            done.cordoned |= now["spec"]["unschedulable"] == true;
+            if let Some(before) = last.insert(name.clone(), now.clone()) {
+                let boot = |node: &Value| node["status"]["nodeInfo"]["bootID"].clone();
+                done.boots += usize::from(boot(&before) != boot(now));
+                if told(&before) != told(now) {
+                    done.told += 1;
+                    found.order.push(name.clone());
+                }
+            }
+        }
+        found
+    }
+}
+
+fn told(node: &Value) -> &Value {
+    &node["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredConfig"]
+}
+
+/// Where what happened is not what was planned.
+fn compare(plan: &Plan, happened: &Happened, pools: &BTreeMap<&str, &Value>) -> Vec<String> {
+    let mut differences = Vec::new();
+    for pool in &plan.pools {
+        let target = pools.get(pool.pool.as_str()).and_then(|held| held["spec"]["configuration"]["name"].as_str());
+        if pool.after.config.as_deref() != target {
+            differences.push(format!("pool {} got {target:?}, planned {:?}", pool.pool, pool.after.config));
+        }
+        let mut waves = BTreeMap::new();
+        for node in pool.nodes.iter().flatten() {
+            let Ok(effect) = &node.effect else {
+                differences.push(format!("{}: what it does was not known: {:?}", node.node, node.effect));
+                continue;
+            };
+            let moves =
+                if let Turn::Wave(wave) = node.turn { waves.insert(node.node.as_str(), wave).is_none() } else { false };
+            let planned = Done {
+                told: usize::from(moves),
+                boots: usize::from(moves && effect.reboots()),
+                cordoned: moves && effect.drains,
+            };
+            let done = happened.nodes.get(&node.node).cloned().unwrap_or_default();
+            if done != planned {
+                let mut said = format!("{} did {done:?}, planned {planned:?}", node.node);
+                // Writing into a String cannot fail.
+                let _ = write!(said, " ({:?}: {effect})", node.turn);
+                differences.push(said);
+            }
+        }
+        let order: Vec<(&str, usize)> =
+            happened.order.iter().filter_map(|node| Some((node.as_str(), *waves.get(node.as_str())?))).collect();
+        if !order.is_sorted_by_key(|(_, wave)| *wave) {
+            differences.push(format!("pool {} went {order:?}, each with its planned wave", pool.pool));
+        }
+    }
+    differences
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Lives that are compared in every run of the tests; `cargo xtask plans` compares hundreds.
+    const LIVES: u64 = 3;
+
+    #[test]
+    fn what_is_planned_is_what_happens() {
+        let prepared = Prepared::new().unwrap();
+        let mut all = Foreseen::default();
+        for seed in 0..LIVES {
+            let found = foresee(seed, &prepared).unwrap();
+            assert_eq!(found.differences, [""; 0], "seed {seed}");
+            all.plans += found.plans;
+            all.reboots += found.reboots;
+            all.quiet += found.quiet;
+            all.waits += found.waits;
+        }
+        println!("{LIVES} lives (seeds 0 to {}): {all:?}", LIVES - 1);
+        assert!(all.plans > 10 && all.reboots > 5, "{all:?}");
+    }
+
+    #[test]
+    fn a_difference_is_found() {
+        let nodes =
+            json!({"a": {"metadata": {"annotations": {}}, "status": {"nodeInfo": {"bootID": "1"}}, "spec": {}}});
+        let before: BTreeMap<String, Value> = serde_json::from_value(nodes).unwrap();
+        let mut after = before["a"].clone();
+        after["status"]["nodeInfo"]["bootID"] = json!("2");
+        after["spec"]["unschedulable"] = json!(true);
+        after["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredConfig"] = json!("x");
+        let at = tokio::time::Instant::now();
+        let change = Seen { key: ("Node", "a".to_owned()), version: 1, at, after: Some(after) };
+        let happened = Happened::of(before, &[change]);
+        assert_eq!(happened.nodes["a"], Done { told: 1, boots: 1, cordoned: true });
+        assert_eq!(happened.order, ["a"]);
+    }
+}

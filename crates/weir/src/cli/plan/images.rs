@@ -1,0 +1,124 @@
+//! What registries know about a plan: the release, and the images that pools change to.
+
+use crate::{cli::ImageSource, inputs::policy};
+use anyhow::{Context as _, Result};
+use futures::future::join_all;
+use std::collections::{BTreeMap, BTreeSet};
+use weir_api::keys::{image::BUILD_VERSIONS, namespaces, secrets};
+use weir_controllers::{stream::observe, templates};
+use weir_distro::{Evidence, Profile, ReleaseVersion, detect};
+use weir_images::{Images, Release, manifest::Platform};
+use weir_kubeio::drive::chain;
+use weir_rules::{
+    build::extensions::package_of,
+    plan::{self, ImageFacts, PACKAGES, Payload},
+    world::{World, generated::ReleaseTemplates},
+};
+
+/// The component whose version is that of the API server, in the versions that tags of a release name.
+const KUBERNETES: &str = "kubernetes";
+const LINUX: &str = "linux";
+
+/// Images as the cluster reads them: through its mirrors, with its pull secret, certificates and proxy. What the command line says
+/// comes first. Of an index the image for most of its nodes is read.
+///
+/// # Errors
+/// When something that the command line names cannot be read, or the cluster's objects are invalid.
+pub(super) fn of_cluster(world: &World, given: &ImageSource, release: Option<&str>) -> Result<Images> {
+    let mut source = given.open()?;
+    if let Some(reference) = release {
+        source = source.with_layout_of(reference)?;
+    }
+    if given.platform.is_none()
+        && let Some(platform) = platform(world)
+    {
+        source.platform = platform;
+    }
+    let is_it = |name: &Option<String>, wanted: &str| name.as_deref() == Some(wanted);
+    let pull = world.settings.secrets.iter().find(|secret| {
+        is_it(&secret.metadata.namespace, namespaces::CONFIG) && is_it(&secret.metadata.name, secrets::PULL)
+    });
+    let named = format!("{}/{}", namespaces::CONFIG, secrets::PULL);
+    let config = world.controller_config.as_deref().map(|config| &config.spec);
+    let pull = pull.map(|secret| (named.as_str(), secret.as_ref()));
+    Ok(Images::new(source.with_cluster(&policy(&world.settings), config, pull)?))
+}
+
+/// The platform of most nodes; absent without any that says.
+fn platform(world: &World) -> Option<Platform> {
+    let mut numbers: BTreeMap<&str, usize> = BTreeMap::new();
+    for node in &world.nodes {
+        let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
+        if let Some(info) = info.filter(|info| !info.architecture.is_empty()) {
+            *numbers.entry(&info.architecture).or_default() += 1;
+        }
+    }
+    let (architecture, _) = numbers.into_iter().max_by_key(|(_, number)| *number)?;
+    Some(Platform { architecture: architecture.to_owned(), os: LINUX.to_owned(), variant: String::new() })
+}
+
+/// Reads a release as the controllers do: its streams and its templates. Gives the distribution that it is read for, too.
+///
+/// # Errors
+/// When it cannot be read, or nothing says of which distribution it is.
+pub(super) async fn payload(world: &World, images: &Images, reference: &str) -> Result<(Payload, &'static Profile)> {
+    let release = images.release(reference).await?;
+    let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
+    let profile = match world.distribution() {
+        Some(profile) => profile,
+        None => {
+            let told = detect(Evidence { explicit: None, payload_tags: &tags, feature_set: None });
+            told.context("of which distribution the release is; give --distribution")?.profile
+        }
+    };
+    let (found, tree) =
+        tokio::join!(observe::of_release(images, profile, &release), templates::of_release(images, &release));
+    let kubernetes = kubernetes(&release);
+    let templates = ReleaseTemplates { tree: tree?, release: Some(release.version.clone()) };
+    let Release { image, version, tags } = release;
+    let tags = tags.into_iter().map(|tag| (tag.name, tag.image)).collect();
+    Ok((Payload { image, version, tags, source: found.source, templates, kubernetes }, profile))
+}
+
+/// The version of the release's API server, from the versions that its tags name: `kubernetes=1.34.1,machine-os=…`.
+fn kubernetes(release: &Release) -> Option<ReleaseVersion> {
+    let named = release.tags.iter().filter_map(|tag| tag.annotations.get(BUILD_VERSIONS));
+    let mut pairs = named.flat_map(|text| text.split(',')).filter_map(|pair| pair.split_once('='));
+    pairs.find(|(component, _)| *component == KUBERNETES).and_then(|(_, version)| version.parse().ok())
+}
+
+/// What can be found out about the images that pools change to. The packages of extensions are only looked for if asked: all layers
+/// of an image have to be read for that.
+pub(super) async fn facts(images: &Images, plan: &plan::Plan, packages: bool) -> BTreeMap<String, ImageFacts> {
+    let os = plan.new_images().into_iter().map(|image| (image, false));
+    let extensions = plan.extensions_images().into_iter().filter(|_| packages).map(|image| (image, true));
+    let each = os
+        .chain(extensions)
+        .map(|(image, packages)| async move { (image.to_owned(), fact(images, image, packages).await) });
+    join_all(each).await.into_iter().collect()
+}
+
+async fn fact(images: &Images, image: &str, packages: bool) -> ImageFacts {
+    let listing = async {
+        match packages {
+            true => images.listing(image, PACKAGES).await,
+            false => Ok(None),
+        }
+    };
+    let (labels, architectures, listing) = tokio::join!(images.labels(image), images.architectures(image), listing);
+    let wanted = &images.source().platform.architecture;
+    // That it is for other machines only is a finding of its own.
+    let is_for_others = architectures.as_ref().is_ok_and(|found| !found.is_empty() && !found.contains(wanted));
+    let labels = match labels {
+        Err(_) if is_for_others => BTreeMap::new(),
+        Err(error) => return ImageFacts::Unreadable(chain(&error)),
+        Ok(labels) => labels,
+    };
+    let listing = match listing {
+        Err(error) if !is_for_others => return ImageFacts::Unreadable(chain(&error)),
+        found => found.ok().flatten(),
+    };
+    let packages = listing.map(|files| files.iter().filter_map(|file| package_of(file)).map(str::to_owned).collect());
+    let packages = packages.filter(|packages: &BTreeSet<String>| !packages.is_empty());
+    ImageFacts::Read { labels, architectures: architectures.unwrap_or_default(), packages }
+}
