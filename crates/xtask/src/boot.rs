@@ -16,6 +16,9 @@ const PROGRAMS: [(&str, &str); 9] = [
     ("skopeo", "skopeo"),
     ("systemd-nspawn", "systemd-container"),
 ];
+/// Libraries that it is linked with, by their names for pkg-config, and Debian's packages that have their headers.
+const LIBRARIES: [(&str, &str); 3] =
+    [("libzstd", "libzstd-dev"), ("openssl", "libssl-dev"), ("ostree-1", "libostree-dev")];
 /// Its package, which is no member of the workspace.
 const MANIFEST: &str = "bench/boot/Cargo.toml";
 /// Where that is built.
@@ -42,10 +45,12 @@ fn missing() -> Vec<String> {
     let absent = PROGRAMS.iter().filter(|(program, _)| !on_path(program));
     let mut all: Vec<String> =
         absent.map(|(program, package)| format!("{program} is not installed (package {package})")).collect();
-    let has_library = Command::new("pkg-config").args(["--exists", "ostree-1"]).status();
-    if on_path("pkg-config") && !has_library.is_ok_and(|status| status.success()) {
-        all.push("libostree is not installed (package libostree-dev)".to_owned());
-    }
+    let is_there = |library: &str| {
+        let found = Command::new("pkg-config").args(["--exists", library]).status();
+        found.is_ok_and(|status| status.success())
+    };
+    let absent = LIBRARIES.iter().filter(|(library, _)| on_path("pkg-config") && !is_there(library));
+    all.extend(absent.map(|(library, package)| format!("{library} is not installed (package {package})")));
     if !is_root() || !may_mount() {
         all.push("it needs root, with the right to mount".to_owned());
     }

@@ -803,6 +803,41 @@ async fn a_job_that_gets_no_pod_says_why_until_it_gets_one() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_second_machineosconfig_of_a_pool_is_refused_by_the_api() {
+    let stage = Stage::new().await;
+    stage.opt_in().await;
+    let spec = json!({
+        "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
+        "renderedImagePushSecret": {"name": "push"}, "renderedImagePushSpec": "registry.example.com/os/other:latest",
+    });
+    let second = serde_json::from_value(json!({"metadata": {"name": "second"}, "spec": spec})).unwrap();
+    let configs: Api<MachineOSConfig> = Api::all(stage.client.clone());
+    let refused = configs.create(&PostParams::default(), &second).await.unwrap_err().to_string();
+    assert!(refused.contains("can only have one MachineOSConfig per MachineConfigPool"), "{refused}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pool_that_is_gone_in_mid_build_is_named_and_the_build_goes_on_when_it_is_back() {
+    let (stage, builder) = (Stage::new().await, Told::to(&[Answer::GoesOn, Answer::Pushes('b')]));
+    stage.secret().await;
+    stage.opt_in().await;
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+    let building = |cluster: &Cluster| state(cluster) == Some(State::Building) && builder.built() == 1;
+    stage.until((&controller, &builder), "it is built", building).await;
+    let pools: Api<MachineConfigPool> = Api::all(stage.client.clone());
+    let spec = pools.get("worker").await.unwrap().spec;
+    pools.delete("worker", &DeleteParams::default()).await.unwrap();
+    stage.drive(&controller, Duration::from_mins(1)).await;
+    assert!(stage.events().await.iter().any(|event| event == "ConfigReconcileFailed"));
+    assert_eq!(told(&stage.context.cluster), None, "no node is told anything");
+    let back = json!({"metadata": {"name": "worker"}, "spec": spec});
+    stage.create::<MachineConfigPool>(back).await;
+    stage.drive(&controller, Duration::from_secs(10)).await;
+    stage.user_file("FROM configs AS final\nLABEL a=b\n").await;
+    stage.until((&controller, &builder), "it is built", |cluster| told(cluster) == Some(image('b'))).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_job_without_a_pod_says_what_a_cluster_said_of_it_last() {
     let (stage, builder) = (Stage::new().await, Told::to(&[]));
     stage.secret().await;

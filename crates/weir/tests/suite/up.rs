@@ -269,6 +269,31 @@ fn built_pushed_and_rolled_out(builder: &str) -> Result<()> {
 }
 
 #[test]
+fn a_machine_that_joins_a_pool_in_image_mode_gets_its_image() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let dir = folder.path().join("cluster");
+    let dir = dir.to_str().context("utf-8")?;
+    let with = |nodes: &'static str| ["--nodes", nodes, "--builder", "layers", "--data-dir", dir];
+    let Some(mut cluster) = up(&with("master=1,worker=1"))? else { return Ok(()) };
+    let file = cluster.kubeconfig.with_file_name("machineosconfig.yaml");
+    cluster.kubectl.run(&["apply", "-f", file.to_str().context("utf-8")?])?;
+    let named = "--for=jsonpath={.status.currentImagePullSpec}";
+    cluster.kubectl.run(&["wait", "machineosconfig/worker", named, "--timeout=30s"])?;
+    let config = cluster.kubectl.get(&["machineosconfig", "worker"])?;
+    let image = config["status"]["currentImagePullSpec"].as_str().context("an image")?.to_owned();
+    let runs = "--for=jsonpath={.metadata.annotations.machineconfiguration\\.openshift\\.io/currentImage}=";
+    cluster.kubectl.run(&["wait", "node/worker-0", &format!("{runs}{image}"), "--timeout=30s"])?;
+    cluster.wait("worker", ".status.conditions[?(@.type==\"Updated\")].status", "True")?;
+    assert!(cluster.program.interrupt()?.success());
+    let Some(again) = up(&with("master=1,worker=3"))? else { return Ok(()) };
+    for node in ["node/worker-1", "node/worker-2"] {
+        again.kubectl.run(&["wait", node, &format!("{runs}{image}"), "--timeout=30s"])?;
+    }
+    assert_eq!(images(&again, "worker")?, [image.clone(), image.clone(), image]);
+    Ok(())
+}
+
+#[test]
 fn what_a_build_failed_on_is_in_its_jobs_log() -> Result<()> {
     let Some(cluster) = up(&["--nodes", "master=1,worker=1", "--builder", "layers"])? else { return Ok(()) };
     let file = cluster.kubeconfig.with_file_name("machineosconfig.yaml");
@@ -297,6 +322,11 @@ fn what_a_build_failed_on_is_in_its_jobs_log() -> Result<()> {
     assert_eq!(cluster.kubectl.run(&["logs", &job, namespace, "--tail=1"])?.lines().count(), 1);
     let pods = cluster.kubectl.get(&["pods", namespace, "--selector=job-name"])?;
     assert_eq!(pods["items"].as_array().map(Vec::len), Some(4), "{pods}");
+    for pod in pods["items"].as_array().into_iter().flatten() {
+        assert_eq!(pod["spec"]["nodeName"], "worker-0", "{pod}");
+    }
+    let events = cluster.kubectl.run(&["events", namespace, &format!("--for={job}")])?;
+    assert!(events.contains("SuccessfulCreate") && events.contains("Created pod: build-"), "{events}");
     let said = cluster.kubectl.get(&["machineosbuild", &build])?.to_string();
     assert!(said.contains("cannot be reached") && said.contains("(tried 4 times)"), "{said}");
     cluster.kubectl.run(&["delete", "machineosconfig", "worker"])?;
