@@ -7,6 +7,7 @@ mod build_image;
 mod cluster;
 mod copy_program;
 mod crds;
+mod dashboard;
 mod diff;
 mod explain;
 mod extract;
@@ -93,6 +94,8 @@ pub enum Command {
     History(history::History),
     /// Say why something is the way it is, and what changes it
     Why(why::Why),
+    /// Show a page: what runs where, what moves, who waits for what, how long still, what to do
+    Dashboard(Box<dashboard::Dashboard>),
     /// Switch a pool to another OS image stream
     Switch(switch::Switch),
     /// Explain why something is the way it is
@@ -211,6 +214,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Plan(plan) => plan.run(),
         Command::History(history) => history.run(),
         Command::Why(why) => why.run(),
+        Command::Dashboard(dashboard) => dashboard.run(),
         Command::Switch(switch) => switch.run(),
         Command::Explain(explain) => explain.run(),
         Command::Sim(sim) => sim.run(),

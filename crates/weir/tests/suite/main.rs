@@ -12,6 +12,7 @@ mod generate;
 mod lint;
 mod manifests;
 mod offline;
+mod page;
 mod payload;
 mod plan;
 mod registry;
