@@ -36,11 +36,16 @@ pub(crate) fn authenticate(
     let Some(header) = headers.get(http::header::AUTHORIZATION) else { return Ok(anonymous()) };
     let token = header.to_str().ok().and_then(|h| h.strip_prefix("Bearer ")).map(str::trim);
     let token = token.filter(|token| !token.is_empty()).ok_or_else(Failure::unauthorized)?;
-    if is_same(token, admin) {
-        return Ok(identity::admin());
+    bearer(state, token, Some(admin)).ok_or_else(Failure::unauthorized)
+}
+
+/// The user whose token this is. `admin` is the administrator's, where there is one.
+pub(crate) fn bearer(state: &State, token: &str, admin: Option<&str>) -> Option<User> {
+    if admin.is_some_and(|admin| is_same(token, admin)) {
+        return Some(identity::admin());
     }
     let known = state.tokens.iter().find(|(secret, _)| is_same(token, secret)).map(|(_, user)| user.clone());
-    known.or_else(|| state.token_key.user(state, token)).ok_or_else(Failure::unauthorized)
+    known.or_else(|| state.token_key.user(state, token))
 }
 
 /// The user that the `Impersonate-*` headers ask for, if the real user may impersonate it.

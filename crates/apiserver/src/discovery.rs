@@ -51,11 +51,12 @@ fn subresources(resource: &Resource) -> Vec<Subresource> {
 }
 
 /// Kinds that are answered rather than stored: group, plural, kind.
-pub(crate) const REVIEWS: [(&str, &str, &str); 4] = [
+pub(crate) const REVIEWS: [(&str, &str, &str); 5] = [
     ("authorization.k8s.io", "selfsubjectaccessreviews", "SelfSubjectAccessReview"),
     ("authorization.k8s.io", "selfsubjectrulesreviews", "SelfSubjectRulesReview"),
     ("authorization.k8s.io", "subjectaccessreviews", "SubjectAccessReview"),
     ("authentication.k8s.io", "selfsubjectreviews", "SelfSubjectReview"),
+    ("authentication.k8s.io", "tokenreviews", "TokenReview"),
 ];
 const REVIEW_GROUPS: [&str; 2] = ["authentication.k8s.io", "authorization.k8s.io"];
 

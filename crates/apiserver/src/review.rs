@@ -2,6 +2,7 @@
 //! tokens.
 
 use crate::{
+    authentication::bearer,
     body,
     clock::rfc3339,
     delete::{DeleteOptions, delete},
@@ -51,6 +52,7 @@ pub(crate) fn answer(state: &State, request: &Request, plural: &str) -> Result<R
             }
             rules_of(&state.grants(), state.authorization(), &request.user, namespace)
         }
+        "tokenreviews" => whose(state, text(&review, &["spec", "token"]))?,
         _ => {
             let spec = review.get("spec").unwrap_or(&Value::Null);
             let extra = spec.get("extra").cloned().and_then(|e| serde_json::from_value(e).ok()).unwrap_or_default();
@@ -66,6 +68,22 @@ pub(crate) fn answer(state: &State, request: &Request, plural: &str) -> Result<R
     object::set(&mut review, "status", status);
     object::edit_meta(&mut review, |meta| meta.insert("creationTimestamp".into(), Value::Null));
     Ok(response::json(StatusCode::CREATED, &review))
+}
+
+/// Whose token this is. A token that is nobody's is no error of the request
+/// (`pkg/registry/authentication/tokenreview/storage.go` of github.com/kubernetes/kubernetes).
+fn whose(state: &State, token: &str) -> Result<Value, Failure> {
+    if token.is_empty() {
+        return Err(Failure::bad_request("token is required for TokenReview in authentication"));
+    }
+    let user = bearer(state, token, state.administrator().as_deref());
+    Ok(user.map_or_else(
+        || json!({"user": {}, "error": "invalid bearer token"}),
+        |user| {
+            let User { username, uid, groups, extra } = user;
+            json!({"authenticated": true, "user": {"username": username, "uid": uid, "groups": groups, "extra": extra}})
+        },
+    ))
 }
 
 fn access(state: &State, user: &User, review: &Value) -> Value {

@@ -92,6 +92,7 @@ impl Socket {
         let Self { listener, address } = self;
         let acceptor = TlsAcceptor::from(Arc::new(credentials.server_config(address.ip())?));
         server.state.set_authority(&credentials.ca);
+        server.state.set_administrator(&credentials.token);
         server.state.flush()?;
         Ok(Listener { server: server.clone(), listener, address, credentials, acceptor })
     }

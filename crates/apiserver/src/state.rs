@@ -67,6 +67,8 @@ pub(crate) struct State {
     pub(crate) logs: Option<Arc<dyn PodLogs>>,
     /// The certificate authority with which clients verify the server; `None` while it does not listen.
     authority: Arc<RwLock<Option<Arc<str>>>>,
+    /// The administrator's token; `None` while the server does not listen.
+    administrator: Arc<RwLock<Option<Arc<str>>>>,
     /// The resource of namespaces, which every namespaced write needs.
     pub(crate) namespaces: Arc<Resource>,
     /// Open watches.
@@ -115,6 +117,7 @@ impl State {
             token_key,
             logs: settings.logs,
             authority: Arc::default(),
+            administrator: Arc::default(),
             namespaces,
             watches: Quota::new("open watches", MOST_WATCHES, MOST_WATCHES_OF_A_USER),
             bodies: Quota::new("request bytes in flight", MOST_BODIES, MOST_BODIES_OF_A_USER),
@@ -141,6 +144,7 @@ impl State {
             disruptions: Arc::default(),
             definitions: Arc::default(),
             authority: Arc::new(RwLock::new(self.authority.read().clone())),
+            administrator: Arc::default(),
             watches: Quota::new("open watches", MOST_WATCHES, MOST_WATCHES_OF_A_USER),
             bodies: Quota::new("request bytes in flight", MOST_BODIES, MOST_BODIES_OF_A_USER),
             aside: self.aside.as_ref().map(|_| Arc::new(Semaphore::new(MOST_ASIDE))),
@@ -205,6 +209,16 @@ impl State {
     pub(crate) fn set_authority(&self, authority: &str) {
         *self.authority.write() = Some(authority.into());
         furnish_all(self, Some(authority));
+    }
+
+    /// The server is listening: this token is the administrator's.
+    pub(crate) fn set_administrator(&self, token: &str) {
+        *self.administrator.write() = Some(token.into());
+    }
+
+    /// The administrator's token, once the server listens.
+    pub(crate) fn administrator(&self) -> Option<Arc<str>> {
+        self.administrator.read().clone()
     }
 
     /// A write by the server itself.

@@ -351,6 +351,14 @@ impl Cluster {
         self.watches.changes(&[Watcher::Nodes])
     }
 
+    /// Changes of what [`crate::Context::told`] tells.
+    #[must_use]
+    pub fn told_changes(&self) -> Vec<watch::Receiver<u64>> {
+        let mut all = self.changes();
+        all.extend([self.histories.changes(), self.operators.changes()]);
+        all
+    }
+
     /// Changes of every kind.
     #[must_use]
     pub fn changes(&self) -> Vec<watch::Receiver<u64>> {

@@ -7,7 +7,7 @@ use std::{fmt, sync::Arc, time::Duration};
 use weir_api::{
     ClusterVersion,
     feature_gate::Gate,
-    keys::names::{CLUSTER, CONTROLLER_CONFIG, VERSION},
+    keys::names::{CLUSTER, CLUSTER_OPERATOR, CONTROLLER_CONFIG, VERSION},
 };
 use weir_distro::Profile;
 use weir_kubeio::{Clock, Mark, Recorder, Unreadable};
@@ -57,6 +57,17 @@ impl Context {
             reports: cluster.reports.all(),
             pods: cluster.operator_pods.all(),
             ..self.configuration()
+        }
+    }
+
+    /// The whole cluster with what is only told: the histories of pools, and what the operator reports.
+    #[must_use]
+    pub fn told(&self) -> World {
+        let cluster = &self.cluster;
+        World {
+            histories: cluster.histories.all(),
+            cluster_operator: cluster.operators.get(CLUSTER_OPERATOR),
+            ..self.world()
         }
     }
 

@@ -206,6 +206,12 @@ impl<W: Copy + PartialEq> Watches<W> {
         all
     }
 
+    /// Why something of it is not kept up to date; `None` while all is.
+    #[must_use]
+    pub fn failing(&self, watchers: &[W]) -> Option<String> {
+        self.of(watchers).find_map(|row| row.cache.failing())
+    }
+
     /// Changes of what they watch.
     #[must_use]
     pub fn changes(&self, watchers: &[W]) -> Vec<watch::Receiver<u64>> {

@@ -18,8 +18,7 @@
 mod tests;
 mod text;
 
-pub(crate) use text::milliseconds as written;
-pub use text::{last, of_node, of_pool, table};
+pub use text::{last, line, milliseconds as written, of_node, of_pool, passed, quantiles, said, table};
 
 use crate::{
     rollout::Step,

@@ -6,10 +6,12 @@
 //! | [`program`] | the program under test as a process |
 //! | [`history`] | records everything that happens to the nodes of a cluster |
 //! | [`http`] | a scripted HTTP server that can break off, delay and forward |
+//! | [`browser`] | Chromium |
 //! | [`buildah`] | what tests need that build images with it |
 //! | [`registry`] | Debian's `docker-registry`, with TLS and users |
 //! | [`certificates`] | a CA, and its certificates |
 
+pub mod browser;
 pub mod buildah;
 pub mod certificates;
 pub mod history;
@@ -18,6 +20,7 @@ pub mod kubectl;
 pub mod program;
 pub mod registry;
 
+pub use browser::{Browser, Look};
 pub use certificates::Authority;
 pub use history::{History, Recorder};
 pub use kubectl::{Kubectl, client};

@@ -11,6 +11,7 @@
 //! | [`bootstrap`] | rendering before there is a cluster |
 //! | [`reach`] | waiting for a cluster that answers |
 //! | [`rollout_objects`] | what a rollout depends on, from manifests or a cluster |
+//! | [`page`] | the page's address, and where its objects come from |
 //! | [`signals`] | being asked to stop |
 //! | [`exit`] | what the process prints when it exits, and its exit code |
 //! | `tell` | lines on stderr |
@@ -27,6 +28,7 @@ pub mod cli;
 pub mod exit;
 pub mod generate;
 pub mod inputs;
+pub mod page;
 pub mod reach;
 pub mod rollout_objects;
 pub mod run;

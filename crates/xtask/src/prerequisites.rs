@@ -11,9 +11,11 @@ struct Program {
     skipped: &'static str,
 }
 
-const PROGRAMS: [Program; 9] = [
+const PROGRAMS: [Program; 11] = [
     Program { name: "buildah", package: "buildah", skipped: "tests that build images with it" },
     Program { name: "busybox", package: "busybox-static", skipped: "tests that build images with buildah" },
+    Program { name: "chromium", package: "chromium", skipped: "tests of the page in a browser" },
+    Program { name: "chromedriver", package: "chromium-driver", skipped: "tests of the page in a browser" },
     Program { name: "docker-registry", package: "docker-registry", skipped: "tests against a real registry" },
     Program { name: "newuidmap", package: "uidmap", skipped: "builds by a user with subordinate ids" },
     Program { name: "setcap", package: "libcap2-bin", skipped: "builds without the right to mount" },

@@ -66,6 +66,45 @@ async fn users_may_do_what_roles_grant() {
 }
 
 #[tokio::test]
+async fn whose_token_it_is_and_what_that_user_may_do_is_told_to_who_may_ask() {
+    let tokens = BTreeMap::from([("s3cret".to_owned(), named("jane"))]);
+    let server = ApiServer::new(Settings { tokens, ..Settings::default() }).unwrap();
+    grant(&server, "jane").await;
+    let path = "/apis/authentication.k8s.io/v1/tokenreviews";
+    let review = |token: &str| json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenReview", "spec": {"token": token}});
+    let (status, known) = ask(server.service(), "POST", path, &[], &review("s3cret")).await;
+    let status_of = &known["status"];
+    assert_eq!(
+        (status, &status_of["authenticated"], &status_of["user"]["username"]),
+        (201, &json!(true), &json!("jane"))
+    );
+    let (status, unknown) = ask(server.service(), "POST", path, &[], &review("s3cre")).await;
+    assert_eq!((status, &unknown["status"]["authenticated"]), (201, &Value::Null), "{unknown}");
+    let (status, none) = ask(server.service(), "POST", path, &[], &review("")).await;
+    assert_eq!((status, &none["message"]), (400, &json!("token is required for TokenReview in authentication")));
+    assert_eq!(ask(server.service_as(named("jane")), "POST", path, &[], &review("s3cret")).await.0, 403);
+    let account = json!({"metadata": {"name": "viewer"}});
+    let base = "/api/v1/namespaces/default/serviceaccounts";
+    assert_eq!(ask(server.service(), "POST", base, &[], &account).await.0, 201);
+    let request = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}});
+    let (_, issued) = ask(server.service(), "POST", &format!("{base}/viewer/token"), &[], &request).await;
+    let (_, of_account) =
+        ask(server.service(), "POST", path, &[], &review(issued["status"]["token"].as_str().unwrap())).await;
+    let user = &of_account["status"]["user"];
+    assert_eq!(user["username"], "system:serviceaccount:default:viewer");
+    assert!(user["groups"].as_array().unwrap().contains(&json!("system:serviceaccounts")), "{user}");
+    let path = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    for (verb, allowed) in [("list", true), ("delete", false)] {
+        let resource = json!({"verb": verb, "resource": "configmaps", "namespace": "default"});
+        let review =
+            json!({"spec": {"user": "jane", "groups": ["system:authenticated"], "resourceAttributes": resource}});
+        let (status, answer) = ask(server.service(), "POST", path, &[], &review).await;
+        assert_eq!((status, &answer["status"]["allowed"]), (201, &json!(allowed)), "{verb}");
+        assert_eq!(ask(server.service_as(named("jane")), "POST", path, &[], &review).await.0, 403);
+    }
+}
+
+#[tokio::test]
 async fn an_administrator_may_act_as_others_and_others_may_not() {
     let server = ApiServer::new(Settings::default()).unwrap();
     let headers = [("impersonate-user", "jane"), ("impersonate-group", "team"), ("impersonate-extra-key", "value")];

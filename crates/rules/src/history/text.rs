@@ -59,7 +59,9 @@ pub fn of_node(pools: &BTreeMap<String, History>, node: &str, now: Timestamp) ->
     out
 }
 
-fn line(rollout: &Rollout, now: Timestamp) -> String {
+/// A rollout in a line.
+#[must_use]
+pub fn line(rollout: &Rollout, now: Timestamp) -> String {
     let mut text = format!("{}: {} to {}", seconds(rollout.began), rollout.from, rollout.to);
     if let (Some(from), Some(to)) = (&rollout.from_stream, &rollout.to_stream)
         && from != to
@@ -79,7 +81,9 @@ fn line(rollout: &Rollout, now: Timestamp) -> String {
     text
 }
 
-fn said(changed: &Changed) -> String {
+/// What changed, and who changed it.
+#[must_use]
+pub fn said(changed: &Changed) -> String {
     let mut text = format!("{}: {}", changed.object, changed.what.join(", "));
     if let Some(manager) = &changed.manager {
         let at = changed.at.map(|at| format!(" at {}", seconds(at))).unwrap_or_default();
@@ -88,7 +92,9 @@ fn said(changed: &Changed) -> String {
     text
 }
 
-fn passed(passage: &Passage, now: Timestamp) -> String {
+/// How a node's part went.
+#[must_use]
+pub fn passed(passage: &Passage, now: Timestamp) -> String {
     let mut phases = passage.phases.clone();
     if passage.ended.is_none() {
         phases.insert(passage.phase, passage.in_phase(now));
@@ -101,7 +107,9 @@ fn passed(passage: &Passage, now: Timestamp) -> String {
     format!("{end} {} ({}), {reboots}{failed}", milliseconds(passage.took(now)), phases.join(", "))
 }
 
-fn quantiles(took: &Quantiles) -> String {
+/// How long nodes took.
+#[must_use]
+pub fn quantiles(took: &Quantiles) -> String {
     format!("{} (90 % within {})", milliseconds(took.median), milliseconds(took.ninety))
 }
 
@@ -110,8 +118,9 @@ fn seconds(at: Timestamp) -> String {
     Timestamp::from_second(at.as_second()).unwrap_or(at).to_string()
 }
 
-/// A duration as people read it: whole seconds, below one milliseconds.
-pub(crate) fn milliseconds(took: u64) -> String {
+/// A duration in milliseconds as people read it: whole seconds, below one milliseconds.
+#[must_use]
+pub fn milliseconds(took: u64) -> String {
     let took = SignedDuration::from_millis(i64::try_from(took).unwrap_or(i64::MAX));
     let whole = SignedDuration::from_secs(took.as_secs());
     if whole.is_zero() { format!("{took:#}") } else { format!("{whole:#}") }

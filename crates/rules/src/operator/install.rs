@@ -17,6 +17,7 @@
 //! | `access` | what each component may do |
 //! | [`alerts`] | what Prometheus alerts about |
 //! | [`grafana`] | what a board in Grafana shows |
+//! | [`page`] | the page, which only reads |
 //! | `keeping` | what an operator that keeps the controller may do for that, and which arguments it gets |
 //! | `workload` | Deployments, with their disruption budgets, Services and ServiceMonitors |
 //!
@@ -26,6 +27,7 @@ mod access;
 pub mod alerts;
 pub mod grafana;
 mod keeping;
+pub mod page;
 mod workload;
 
 use super::policies::always;

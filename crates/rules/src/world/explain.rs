@@ -18,7 +18,7 @@ mod tests;
 mod text;
 
 pub(super) use text::UNSEEN;
-pub use text::{bars, explained, nodes, summary};
+pub use text::{bars, explained, groups, health, nodes, summary};
 
 use super::{Views, World, remedy::of_wait};
 use crate::{

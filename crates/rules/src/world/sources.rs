@@ -45,7 +45,7 @@ impl Views<'_> {
     ///
     /// # Errors
     /// When it cannot be rendered.
-    pub(super) fn rendered(&self, pool: &PoolView<'_>) -> Result<Rendered, RenderFailure> {
+    pub fn rendered(&self, pool: &PoolView<'_>) -> Result<Rendered, RenderFailure> {
         let (parts, _) = self.world.parts(pool, &self.pools)?;
         Ok(parts.render(pool.object, &Build::ours())?)
     }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 use weir_controllers::Cluster;
-use weir_rules::operator::install::{Install, Manifest, REPLICAS, manifests};
+use weir_rules::operator::install::{Install, Manifest, REPLICAS, manifests, page};
 use weir_sim::duration;
 
 /// What to print.
@@ -38,6 +38,12 @@ pub struct Manifests {
     /// Image that has buildah, for the pods that build OS images [default: that of the release]
     #[arg(long, value_name = "PULLSPEC")]
     pub builder_image: Option<String>,
+    /// Also the page: read only, for users who may list pools, MachineConfigs and nodes
+    #[arg(long)]
+    pub dashboard: bool,
+    /// With --dashboard on OpenShift: its login in front of the page, a Route, and a link in the console
+    #[arg(long, requires = "dashboard")]
+    pub dashboard_route: bool,
     /// Write one file per object into this folder instead of printing
     #[arg(short, long, value_name = "DIR")]
     pub output: Option<PathBuf>,
@@ -49,7 +55,7 @@ impl Manifests {
     /// # Errors
     /// When a file or stdout cannot be written.
     pub fn run(&self) -> Result<Outcome> {
-        let all = manifests(&Install {
+        let mut all = manifests(&Install {
             image: &self.image,
             replicas: self.replicas,
             monitoring: !self.no_monitoring,
@@ -60,6 +66,9 @@ impl Manifests {
             builder_image: self.builder_image.as_deref(),
             watched: &Cluster::default().watched(),
         });
+        if self.dashboard {
+            all.extend(page::manifests(&self.image, &weir_dashboard::watching::watched(), self.dashboard_route));
+        }
         match &self.output {
             Some(folder) => write(folder, &all)?,
             None => {

@@ -8,6 +8,7 @@ mod cluster;
 mod complete;
 mod copy_program;
 mod crds;
+mod dashboard;
 mod diff;
 mod examples;
 mod explain;
@@ -101,6 +102,8 @@ pub enum Command {
     History(history::History),
     /// Say why something is the way it is, and what changes it
     Why(why::Why),
+    /// Show a page: what runs where, what moves, who waits for what, how long still, what to do
+    Dashboard(Box<dashboard::Dashboard>),
     /// Switch a pool to another OS image stream
     Switch(switch::Switch),
     /// Explain why something is the way it is
@@ -253,6 +256,7 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Plan(plan) => plan.run(),
         Command::History(history) => history.run(),
         Command::Why(why) => why.run(),
+        Command::Dashboard(dashboard) => dashboard.run(),
         Command::Switch(switch) => switch.run(),
         Command::Explain(explain) => explain.run(),
         Command::Sim(sim) => sim.run(),

@@ -39,7 +39,7 @@ pub struct Up {
     #[arg(long, value_name = "TIME", default_value = SETTLE, value_parser = duration)]
     pub settle: Duration,
     /// Play a story instead: a file, or the name of a built-in one; `list` lists those
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "step_time", "settle", "pods", "faults", "until", "data_dir", "listen", "builder"])]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["release", "distribution", "nodes", "step_time", "settle", "pods", "faults", "until", "data_dir", "listen", "builder", "page", "open"])]
     pub story: Option<String>,
     /// Store the cluster's objects here [default: in memory]
     #[arg(long, value_name = "DIR")]
@@ -47,6 +47,12 @@ pub struct Up {
     /// Where the API server listens; port 0 takes a free one
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
     pub listen: SocketAddr,
+    /// Where the page listens; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:0")]
+    pub page: SocketAddr,
+    /// Open the page in a browser
+    #[arg(long)]
+    pub open: bool,
 }
 
 /// What `--until` waits for.

@@ -20,6 +20,7 @@ use crate::{
     builder,
     cli::up::{Until, Up},
     exit::Outcome,
+    page::{self, OfControllers},
     signals::asked_to_stop,
 };
 use anyhow::{Context as _, Result, bail};
@@ -44,6 +45,7 @@ use weir_controllers::{
     build::{self, Builder, Worker, registry::Registry},
     render,
 };
+use weir_dashboard::{Door, Key, Page};
 use weir_fleet::{Fleet, Logs, Machine};
 use weir_images::Images;
 use weir_kubeio::Clock;
@@ -93,7 +95,7 @@ pub async fn run(up: Up) -> Result<Outcome> {
         () = sleep_until(deadline) => bail!("not started in time (--timeout)"),
     };
     started.introduce(&up)?;
-    let Started { server, listener, registry, context, chosen, home, machines, logs, .. } = started;
+    let Started { server, listener, registry, context, chosen, home, machines, logs, page, token, .. } = started;
     let (end, ended) = oneshot::channel::<()>();
     // Its error means that the sender is gone, which is what it waits for.
     let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
@@ -102,11 +104,13 @@ pub async fn run(up: Up) -> Result<Outcome> {
     let builder = builder::chosen(up.builder, &home.builds(), access.into()).await?;
     let pods = BuildPods::new(builder.clone(), context.client.clone());
     let fleet = fleet(&up, &context, machines).building(Arc::new(pods), logs);
+    let (seen, door) = (Arc::new(OfControllers(context.clone())), Door::new(Key::Token(token), []));
     let mut display = Display::new();
     let how = tokio::select! {
         () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),
         () = builds(&context, builder.clone(), &chosen) => bail!("the builder ended"),
         () = fleet.run() => bail!("the fleet ended"),
+        () = page.serve(seen, door) => bail!("the page ended"),
         served = &mut serving => return ended_by_itself(served),
         () = watch(&up, &context, &*builder, &mut display) => Ok(Ended::Held),
         () = sleep_until(deadline) => Ok(Ended::Late),
@@ -164,6 +168,9 @@ struct Started {
     chosen: Chosen,
     server: ApiServer,
     listener: Listener,
+    page: Page,
+    /// What has to be known to look at it.
+    token: String,
     registry: Option<weir_registry::Listener>,
     context: Context,
     home: Home,
@@ -179,6 +186,7 @@ async fn start(up: &Up) -> Result<Started> {
     let mut chosen = source::choose(up).await?;
     let machines = up.machines.settings(chosen.os_text())?;
     let socket = Socket::bind(up.listen)?;
+    let page = page::bind(up.page).await?;
     let home = Home::open(up.data_dir.as_deref())?;
     let logs = Logs::default();
     let of_pods: Option<Arc<dyn PodLogs>> = Some(Arc::new(FleetLogs(logs.clone())));
@@ -212,7 +220,8 @@ async fn start(up: &Up) -> Result<Started> {
         chosen.images = Images::new(source);
         image_mode::write(&home.os_config(), registry)?;
     }
-    Ok(Started { chosen, server, listener, registry, context, home, machines, logs, before })
+    let token = page::token();
+    Ok(Started { chosen, server, listener, page, token, registry, context, home, machines, logs, before })
 }
 
 /// Creates the initial objects of a cluster, or updates them; returns the version that it should have run before.
@@ -362,6 +371,11 @@ impl Started {
             tell!("note: {notice}");
         }
         tell!("embedded API server for trying things out, not a cluster: https://{}", self.listener.address());
+        let page = page::address(&self.page, Some(&self.token));
+        tell!("the page: {page}");
+        if up.open {
+            page::open(&page);
+        }
         if let Some(registry) = &self.registry {
             registry::introduce(registry);
             tell!("image mode: kubectl apply -f {}", self.home.os_config().display());

@@ -129,6 +129,8 @@ impl Shell {
             "apiserver" => program.until("serving https://")?,
             "fleet" => program.until("nodes have joined")?,
             "run" => program.until("running against")?,
+            // Its address is printed once it can be opened.
+            "dashboard" => drop(program.line()?),
             other => bail!("nobody knows when weir {other} works"),
         }
         self.running.push(Running { what, program });
@@ -171,7 +173,7 @@ fn runs_on(text: &str) -> Option<&str> {
     match words[..] {
         ["kubectl" | "weir", ..] if has("-w") || has("--watch") => Some(WATCH),
         ["weir", "up", ..] if !has("--until") && !has("--story") => Some("up"),
-        ["weir", what @ ("fleet" | "apiserver" | "run"), ..] => Some(what),
+        ["weir", what @ ("fleet" | "apiserver" | "run" | "dashboard"), ..] => Some(what),
         _ => None,
     }
 }
@@ -187,6 +189,7 @@ fn what_runs_on_is_told_from_what_ends() {
         ("weir up --until updated", None),
         ("weir up --story okd-hop", None),
         ("weir run all --kubeconfig x", Some("run")),
+        ("weir dashboard --from x", Some("dashboard")),
         ("kubectl get mcp -w", Some(WATCH)),
         ("kubectl get mcp", None),
         ("weir status --watch", Some(WATCH)),

@@ -14,6 +14,7 @@ mod image;
 mod lint;
 mod manifests;
 mod offline;
+mod page;
 mod payload;
 mod plan;
 mod registry;

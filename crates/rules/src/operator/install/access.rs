@@ -56,10 +56,15 @@ impl Rights {
     }
 
     /// To watch these.
-    fn see(&mut self, watched: &[Watched]) {
+    pub(super) fn see(&mut self, watched: &[Watched]) {
         for Watched { namespace, group, plural, name } in watched {
             self.named(*namespace, group, &[plural], *name, &VERBS[..2]);
         }
+    }
+
+    /// Roles with these rights, each with its binding to the service account of this name.
+    pub(super) fn roles(self, name: &str) -> Vec<Value> {
+        self.rules().into_iter().flat_map(|(namespace, rules)| role(name, namespace.as_deref(), &rules)).collect()
     }
 
     /// Rules by namespace. Kinds or names with the same verbs share one rule.
@@ -93,9 +98,7 @@ impl Rights {
 pub(super) fn objects(component: Component, install: &Install<'_>) -> Vec<Value> {
     let name = component.name();
     let mut objects = vec![json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(name)})];
-    for (namespace, rules) in rights(component, install).rules() {
-        objects.extend(role(name, namespace.as_deref(), &rules));
-    }
+    objects.extend(rights(component, install).roles(name));
     if component == Component::Builder {
         objects.push(json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": metadata(BUILD_PODS)}));
     }

@@ -83,7 +83,9 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
             pool.health().word().to_owned(),
         ]);
     }
-    let mut out = health(pools) + &table(&rows);
+    let health = health(pools);
+    let mut out = if health.is_empty() { health } else { format!("health: {health}\n") };
+    out.push_str(&table(&rows));
     for pool in pools {
         // Without a time, as while watching, nothing is said that changes with it.
         let timed = if now == Timestamp::MIN { Vec::new() } else { expected(pool) };
@@ -103,8 +105,9 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
     out
 }
 
-/// How all pools are in a line, worst first.
-fn health(pools: &[Explained]) -> String {
+/// How all pools are in a line, worst first; empty without pools.
+#[must_use]
+pub fn health(pools: &[Explained]) -> String {
     let mut by_health: BTreeMap<Health, Vec<&str>> = BTreeMap::new();
     for pool in pools {
         by_health.entry(pool.health()).or_default().push(&pool.pool);
@@ -114,8 +117,7 @@ fn health(pools: &[Explained]) -> String {
         Health::Updated if all_are => health.word().to_owned(),
         health => format!("{} ({})", health.word(), listed(pools.iter().copied())),
     });
-    let each: Vec<_> = each.collect();
-    if each.is_empty() { String::new() } else { format!("health: {}\n", each.join(", ")) }
+    each.collect::<Vec<_>>().join(", ")
 }
 
 /// The stream of a pool: the one that all nodes run, or where they come from and go to.
@@ -162,9 +164,9 @@ fn expected(pool: &Explained) -> Vec<String> {
     std::iter::once(forecast.to_string()).chain(slow).collect()
 }
 
-/// What the nodes of a pool wait for, one line for all that wait for the same.
-fn waits(pool: &Explained, now: Timestamp) -> Vec<String> {
-    let mut lines = Vec::new();
+/// The nodes of a pool that wait, by what they wait for.
+#[must_use]
+pub fn groups(pool: &Explained) -> BTreeMap<String, Vec<&Waits>> {
     let mut groups: BTreeMap<String, Vec<&Waits>> = BTreeMap::new();
     for held in &pool.hold {
         // The place in the queue differs for each node, but that others go first is the same for all of them.
@@ -174,10 +176,16 @@ fn waits(pool: &Explained, now: Timestamp) -> Vec<String> {
         };
         groups.entry(what).or_default().push(held);
     }
+    groups
+}
+
+/// What the nodes of a pool wait for, one line for all that wait for the same.
+fn waits(pool: &Explained, now: Timestamp) -> Vec<String> {
+    let mut lines = Vec::new();
     if !pool.start.is_empty() {
         lines.push(format!("{} may start now", listed(pool.start.iter().map(String::as_str))));
     }
-    for (what, held) in groups {
+    for (what, held) in groups(pool) {
         let names = listed(held.iter().map(|held| held.node.as_str()));
         // For several nodes, how long each has waited is only shown with each node.
         let (wait, age) = match held.as_slice() {
