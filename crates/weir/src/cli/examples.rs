@@ -122,6 +122,13 @@ const EXAMPLES: &[Of] = &[
         ],
     ),
     (
+        &["dashboard"],
+        &[
+            ("weir dashboard", "of the cluster that kubectl talks to"),
+            ("weir dashboard -f ./must-gather", "of a cluster that is not here"),
+        ],
+    ),
+    (
         &["plan"],
         &[
             ("weir plan -f ./99-worker.yaml", "who reboots, and in which order"),
