@@ -321,7 +321,7 @@ async fn carry_out(client: &Client, changes: &[Change]) {
                 // What the stream controller does; its release is not here.
                 status::<OSImageStream>(client, "cluster", json!({"defaultStream": stream})).await;
             }
-            Change::Delete(_) => panic!("nothing is deleted here"),
+            Change::Delete(_) | Change::Release(_) => panic!("nothing is deleted or updated here"),
         }
     }
 }
