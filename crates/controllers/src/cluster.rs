@@ -3,7 +3,7 @@
 use crate::{
     access,
     operator::{copies::Copies, operands::kinds, sources::Sources},
-    shared::Shared,
+    shared::{FirstLook, Shared},
     steps::StepsTaken,
 };
 use k8s_openapi::api::{
@@ -40,6 +40,7 @@ use weir_rules::{
     operator::install::{Watched, WatchedBy},
     stream::problem::StreamProblems,
     template::login::REGISTRY_SECRET,
+    world::GeneratedWith,
 };
 
 /// Groups of watches, by who needs them.
@@ -174,6 +175,10 @@ pub struct Cluster {
     /// Locked exclusively while a pool gets another target, and shared while a node is given one, so that no node is given a target
     /// that its pool is just leaving.
     pub(crate) targets: Arc<RwLock<()>>,
+    /// With which FeatureGate the generating controller last decided.
+    pub(crate) generated_with: Shared<GeneratedWith>,
+    /// Whether the targets that pools have are those that this process rendered.
+    pub(crate) first_look: FirstLook,
 }
 
 /// Caches of what MachineConfigs are generated from, beside what says how images are read.
@@ -262,6 +267,8 @@ impl Default for Cluster {
             refused: Shared::default(),
             steps: StepsTaken::default(),
             targets: Arc::default(),
+            generated_with: Shared::default(),
+            first_look: FirstLook::default(),
         }
     }
 }

@@ -108,6 +108,7 @@ impl Context {
                 settle: SignedDuration::try_from(self.settle).unwrap_or(SignedDuration::MAX),
                 generates: self.generates(),
                 problems: cluster.stream_problems.get(),
+                generated_with: cluster.generated_with.get(),
             }),
             ..self.release()
         }

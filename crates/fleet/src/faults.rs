@@ -5,7 +5,7 @@
 //! the annotation [`LIFT`].
 
 use parking_lot::Mutex;
-use serde::{Deserialize, Deserializer, de::Error as _};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// Annotation of a Node, set by a user: while it is present, whatever its value, no fault acts on the machine.
@@ -14,7 +14,7 @@ pub const LIFT: &str = "fleet.weir/lift";
 const REASON: &str = "simulated failure (a fault of the fleet)";
 
 /// Kinds of faults.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
     /// A pod on the node has a budget that allows no disruption.
@@ -42,7 +42,7 @@ impl fmt::Display for Kind {
 }
 
 /// A fault as written in a file.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// Its kind.
@@ -51,22 +51,28 @@ pub struct Fault {
     #[serde(deserialize_with = "patterns")]
     pub nodes: Vec<String>,
     /// Acts only on the way to an OS whose name this matches; `*` matches any characters.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub os: Option<String>,
     /// Occasions of each machine to skip first.
     #[serde(default)]
     pub after: u32,
     /// Occasions of each machine on which it then acts; absent for all.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub times: Option<u32>,
     /// How long a machine is stuck or stays away; absent for until lifted.
-    #[serde(default, rename = "for", deserialize_with = "time")]
+    #[serde(
+        default,
+        rename = "for",
+        deserialize_with = "time",
+        serialize_with = "written",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub lasts: Option<Duration>,
     /// The message of a degraded machine.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The factor by which a slow machine's steps take longer.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub factor: Option<f64>,
 }
 
@@ -214,6 +220,12 @@ fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, 
     let parsed: Result<jiff::SignedDuration, _> = text.parse();
     let time = parsed.ok().and_then(|time| Duration::try_from(time).ok());
     time.map(Some).ok_or_else(|| D::Error::custom(format!("{text:?} is no time; write one such as 500ms, 30s or 2m")))
+}
+
+/// As [`time`] reads it.
+fn written<S: Serializer>(time: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+    let time = time.and_then(|time| jiff::SignedDuration::try_from(time).ok());
+    serializer.collect_str(&format_args!("{:#}", time.unwrap_or_default()))
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@
 use crate::{Cache, Error, cache::Cached, error::optional, read};
 use kube::{
     Client,
-    api::{DeleteParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, GetParams, Patch, PatchParams, PostParams},
     core::Request,
 };
 use serde::Serialize;
@@ -182,6 +182,19 @@ pub async fn create<K: Cached + Serialize>(client: &Client, cache: &Cache<K>, ob
         Err(error) if error.is_already_exists() => Ok(false),
         Err(error) => Err(error),
     }
+}
+
+/// Asks for an object, past the cache, and folds the response in: what came of a write without an answer. That it is gone, its watch
+/// says.
+///
+/// # Errors
+/// When the server refuses it or cannot be reached.
+pub async fn look_again<K: Cached>(client: &Client, cache: &Cache<K>, name: &str) -> Result<(), Error> {
+    let answer = read::answer(client, place(cache, None).get(name, &GetParams::default())).await;
+    if let Some(found) = optional(answer).map_err(|source| Error::new::<K>("reading", name, source))? {
+        cache.observe(found);
+    }
+    Ok(())
 }
 
 /// A request to the cache's objects, or to those in a namespace.

@@ -146,4 +146,16 @@ pub struct Process {
     pub generates: bool,
     /// What reading the desired release found.
     pub problems: StreamProblems,
+    /// With which FeatureGate it was last decided what to generate.
+    pub generated_with: GeneratedWith,
+}
+
+/// With which FeatureGate a process last decided what to generate.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum GeneratedWith {
+    /// It decides nothing.
+    #[default]
+    Any,
+    /// With the one of this version; absent before the first time.
+    Gates(Option<String>),
 }

@@ -18,6 +18,21 @@ pub fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from(signed).map_err(|_| bad(&"a time cannot be negative"))
 }
 
+/// Durations in files, for `serde(with)`.
+pub(crate) mod text {
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+    use std::time::Duration;
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
+        super::duration(&String::deserialize(input)?).map_err(D::Error::custom)
+    }
+
+    pub(crate) fn serialize<S: Serializer>(time: &Duration, output: S) -> Result<S::Ok, S::Error> {
+        let time = jiff::SignedDuration::try_from(*time).unwrap_or(jiff::SignedDuration::MAX);
+        output.collect_str(&format_args!("{time:#}"))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::duration;

@@ -1,6 +1,7 @@
 //! `--nodes`: how many simulated nodes each pool has.
 
-use std::{collections::BTreeSet, str::FromStr};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeSet, fmt, str::FromStr};
 use weir_api::keys::names::{ARBITER, MASTER, WORKER};
 use weir_rules::objects::seed::Shape;
 
@@ -10,7 +11,8 @@ const MOST_NODES: u32 = 20_000;
 const LONGEST_NAME: usize = 40;
 
 /// Pools and how many nodes each has, in the order given.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Nodes(Vec<(String, u32)>);
 
 impl Default for Nodes {
@@ -56,6 +58,29 @@ impl From<&Nodes> for Shape {
             arbiter: nodes.pools().any(|(pool, _)| pool == ARBITER),
             custom: nodes.custom().map(str::to_owned).collect(),
         }
+    }
+}
+
+impl fmt::Display for Nodes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, (pool, count)) in self.pools().enumerate() {
+            write!(f, "{}{pool}={count}", if number == 0 { "" } else { "," })?;
+        }
+        Ok(())
+    }
+}
+
+impl From<Nodes> for String {
+    fn from(nodes: Nodes) -> Self {
+        nodes.to_string()
+    }
+}
+
+impl TryFrom<String> for Nodes {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        text.parse()
     }
 }
 
@@ -105,6 +130,7 @@ mod tests {
         let nodes: Nodes = "master=3,worker=3,infra=2".parse().unwrap();
         assert_eq!(nodes.pools().collect::<Vec<_>>(), [("master", 3), ("worker", 3), ("infra", 2)]);
         assert_eq!((nodes.total(), nodes.of("infra"), nodes.of("gpu")), (8, 2, 0));
+        assert_eq!(nodes.to_string(), "master=3,worker=3,infra=2");
         assert_eq!(nodes.custom().collect::<Vec<_>>(), ["infra"]);
         for bad in [
             "",

@@ -20,7 +20,7 @@ use std::{
 };
 use tokio::{
     sync::{Notify, watch},
-    time::sleep,
+    time::{Instant, sleep},
 };
 use tower::Service;
 
@@ -38,6 +38,8 @@ struct Shared {
     now: Mutex<Now>,
     /// Changes whenever current watches should break off.
     breaks: watch::Sender<u64>,
+    /// Whether watches say nothing although they last.
+    stalled: watch::Sender<bool>,
     stopped: Notify,
 }
 
@@ -53,6 +55,10 @@ struct Now {
     pace: Option<Pace>,
     /// How many times each request was made.
     made: BTreeMap<String, u64>,
+    /// Who has the lease, where there is one.
+    holder: Option<String>,
+    /// Writes by others, when they arrived.
+    strays: Vec<(Instant, String)>,
 }
 
 /// How slow the way to the server and back is, and how many requests are lost on it.
@@ -124,6 +130,18 @@ impl Trouble {
         self.shared.breaks.send_modify(|count| *count += 1);
     }
 
+    /// Watches say nothing although they last, as behind a server that lags, or say what they held back.
+    pub fn stall(&self, stalled: bool) {
+        self.shared.stalled.send_replace(stalled);
+    }
+
+    /// Resolves once watches are not stalled.
+    async fn flowing(&self) {
+        let mut stalled = self.shared.stalled.subscribe();
+        // The sender lives as long as this.
+        _ = stalled.wait_for(|stalled| !stalled).await;
+    }
+
     /// The first of every two writes of the same object fails with a conflict.
     pub fn conflicts(&self, on: bool) {
         let mut now = self.now();
@@ -149,10 +167,31 @@ impl Trouble {
         self.shared.stopped.notified().await;
     }
 
-    /// Writes made since [`Self::stop_after`].
+    /// Who wrote the lease last; nobody where there is none.
     #[must_use]
-    pub fn writes(&self) -> u64 {
-        self.now().writes
+    pub fn holder(&self) -> Option<String> {
+        self.now().holder.clone()
+    }
+
+    /// Writes that arrived from somebody after another had written the lease, with the time.
+    #[must_use]
+    pub fn strays(&self) -> Vec<(Instant, String)> {
+        self.now().strays.clone()
+    }
+
+    /// A write arrives at the server.
+    fn arrives(&self, who: &str, what: &str) {
+        let mut now = self.now();
+        if now.holder.as_deref().is_some_and(|holder| holder != who) && !is_of_lease(what) {
+            now.strays.push((Instant::now(), format!("{what} by {who}")));
+        }
+    }
+
+    /// A write was made.
+    fn made(&self, who: &str, what: &str) {
+        if is_of_lease(what) {
+            self.now().holder = Some(who.to_owned());
+        }
     }
 
     /// Requests by verb and resource since the last call, e.g. `patch nodes`.
@@ -167,12 +206,19 @@ impl Trouble {
 pub struct Troubled<S> {
     inner: S,
     trouble: Trouble,
+    who: Arc<str>,
 }
 
 impl<S> Troubled<S> {
     /// Puts the faults in front of a server.
-    pub const fn new(inner: S, trouble: Trouble) -> Self {
-        Self { inner, trouble }
+    pub fn new(inner: S, trouble: Trouble) -> Self {
+        Self { inner, trouble, who: "".into() }
+    }
+
+    /// The same, for requests of whoever has this name.
+    #[must_use]
+    pub fn of(self, who: &str) -> Self {
+        Self { who: who.into(), ..self }
     }
 }
 
@@ -200,7 +246,8 @@ impl Trouble {
             now.refused -= 1;
             return Fate::Refused(StatusCode::TOO_MANY_REQUESTS);
         }
-        if reads {
+        // Renewals of a lease are no writes that anybody waits for.
+        if reads || is_of_lease(request.uri().path()) {
             return Fate::Pass;
         }
         let key = format!("{} {}", request.method(), request.uri().path());
@@ -211,6 +258,10 @@ impl Trouble {
         now.writes += 1;
         if now.last_write == Some(now.writes) { Fate::PassLast } else { Fate::Pass }
     }
+}
+
+fn is_of_lease(what: &str) -> bool {
+    what.contains("/apis/coordination.k8s.io/")
 }
 
 /// Verb and resource, as RBAC names them.
@@ -260,6 +311,8 @@ where
         let fate = self.trouble.fate(&request);
         let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
         let breaks = self.trouble.shared.breaks.subscribe();
+        let reads = matches!(*request.method(), Method::GET | Method::HEAD);
+        let (who, what) = (self.who.clone(), format!("{} {}", request.method(), request.uri().path()));
         match fate {
             Fate::Gone => {
                 let gone = io::Error::new(io::ErrorKind::ConnectionRefused, "connection refused");
@@ -270,6 +323,7 @@ where
             Fate::PassLast => {
                 let (answer, trouble) = (self.inner.call(request), self.trouble.clone());
                 Box::pin(async move {
+                    trouble.arrives(&who, &what);
                     // It is made, but there is no response.
                     drop(answer.await);
                     trouble.shared.stopped.notify_one();
@@ -286,7 +340,13 @@ where
                     if way.lost == Some(true) {
                         return Err(lost());
                     }
+                    if !reads {
+                        trouble.arrives(&who, &what);
+                    }
                     let answer = inner.call(request).await.map_err(Into::into)?;
+                    if !reads && answer.status().is_success() {
+                        trouble.made(&who, &what);
+                    }
                     pause(way.back).await;
                     if way.lost == Some(false) {
                         return Err(lost());
@@ -338,9 +398,10 @@ where
         }
     };
     let events = body.into_data_stream().then(move |data| {
-        let time = chance.up_to(trouble.latest());
+        let (time, trouble) = (chance.up_to(trouble.latest()), trouble.clone());
         async move {
             pause(time).await;
+            trouble.flowing().await;
             data.map(Frame::data)
         }
     });

@@ -119,7 +119,9 @@ impl Actor<'_> {
             tracing::info!(namespace = pod.namespace, pod = pod.name, %answer, "eviction");
             let answer = match answer {
                 Evicted::Accepted | Evicted::Gone => Answer::Accepted,
+                Evicted::Blocked(said) => Answer::Blocked(said),
                 Evicted::Refused(said) => Answer::Refused(said),
+                Evicted::Unanswered(said) => Answer::Unanswered(said),
                 Evicted::Failed(said) => Answer::Failed(said),
             };
             memory.tried.evicted(&pod.uid, answer, now);

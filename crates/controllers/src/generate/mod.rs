@@ -26,7 +26,7 @@ use weir_rules::{
     template::{Tree, login::REGISTRY_SECRET},
     view::unreadable::UnreadableObject,
     world::{
-        Settings, World,
+        GeneratedWith, Settings, World,
         generated::{Generators, plan::Decision},
     },
 };
@@ -62,6 +62,7 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context, access: Access) -> Self {
         let source = Source::new(access, context.generating.templates.clone());
+        context.cluster.generated_with.change(|with| *with = GeneratedWith::Gates(None));
         Self { context, source, last_said: LastSaid::default() }
     }
 
@@ -144,6 +145,7 @@ impl weir_kubeio::Controller for Controller {
     }
 
     async fn reconcile(&self) -> Result<Next, Error> {
+        let gates = self.context.cluster.gates.get(CLUSTER).and_then(|gates| gates.metadata.resource_version.clone());
         let Some((config, seen)) = self.observe() else { return Ok(Next::Await) };
         let (decision, next) = match seen {
             Ok(world) => self.decide(&world, &config).await,
@@ -152,6 +154,8 @@ impl weir_kubeio::Controller for Controller {
         let writer = Writer { context: &self.context, config: &config, last_said: &self.last_said };
         let done = writer.act(&decision).await;
         writer.report(&decision, done.as_ref()).await?;
-        done.map(|_| next)
+        done?;
+        self.context.cluster.generated_with.change(|with| *with = GeneratedWith::Gates(gates));
+        Ok(next)
     }
 }

@@ -88,6 +88,7 @@ impl Controller {
     #[must_use]
     pub fn new(context: Context, access: Access) -> Self {
         let recorder = context.recorder(COMPONENT);
+        context.cluster.first_look.expect();
         let (last, waiting) = (Mutex::default(), Mutex::default());
         Self { context, access, recorder, last_said: LastSaid::default(), notices: Notices::default(), last, waiting }
     }
@@ -203,7 +204,8 @@ impl weir_kubeio::Controller for Controller {
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
         let cluster = &self.context.cluster;
-        cluster.intent_changes().into_iter().chain([cluster.refused.changes()]).collect()
+        let found = [cluster.refused.changes(), cluster.generated_with.changes()];
+        cluster.intent_changes().into_iter().chain(found).collect()
     }
 
     /// Returns the first failed write as the error, but handles the other pools too.
@@ -215,7 +217,7 @@ impl weir_kubeio::Controller for Controller {
         let world = self.context.configuration();
         let found = self.notices.look(&world, self.context.cluster.refused.get());
         self.notices.tell(&self.context, &self.recorder, &found).await;
-        let (facts, mut first, mut again) = (world.facts(), None, None);
+        let (facts, mut first, mut again, mut looked) = (world.facts(), None, None, true);
         for (pool, because, mut outcome) in self.outcomes(&world) {
             let pinned = pinned(&world, &pool).map(|pinned| Notice::Pinned(pinned.to_string()));
             let notices = found.about(&pool, because.as_ref()).into_iter().chain(pinned).chain(facts.clone());
@@ -227,6 +229,7 @@ impl weir_kubeio::Controller for Controller {
                 outcome = Err(failure);
             }
             let pause = self.pause(writer.name(), outcome.as_ref().err());
+            looked &= outcome.as_ref().err().is_none_or(|failure| failure.is_failure() || failure.is_of_user());
             again = again.into_iter().chain(pause).min();
             let written = match outcome {
                 Ok(made) => self.accept(&writer, &made.rendered, world.catalog_problem()).await,
@@ -238,6 +241,14 @@ impl weir_kubeio::Controller for Controller {
                 first.get_or_insert(error);
             }
         }
-        first.map_or(Ok(again.map_or(Next::Await, Next::After)), Err)
+        match first {
+            Some(error) => Err(error),
+            None => {
+                if looked {
+                    self.context.cluster.first_look.done();
+                }
+                Ok(again.map_or(Next::Await, Next::After))
+            }
+        }
     }
 }

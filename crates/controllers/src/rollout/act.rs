@@ -1,6 +1,7 @@
 //! Writes nodes, and the status of pools.
 
 use crate::{Context, last_said::LastSaid};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::{
@@ -29,6 +30,8 @@ pub(super) struct Writer<'a> {
     pub(super) recorder: &'a Recorder,
     pub(super) last_said: &'a LastSaid,
     pub(super) lost: &'a LastSaid,
+    /// Nodes that may have been told something: there was no answer.
+    pub(super) unsure: &'a Mutex<BTreeSet<String>>,
 }
 
 impl Writer<'_> {
@@ -43,7 +46,12 @@ impl Writer<'_> {
                 Ok(()) => {
                     by_pool.entry((&start.pool, &start.config, start.image.as_deref())).or_default().push(&start.node)
                 }
-                Err(error) => outcome = outcome.and(Err(error)),
+                Err(error) => {
+                    if error.is_unanswered() {
+                        self.unsure.lock().insert(start.node.clone());
+                    }
+                    outcome = outcome.and(Err(error));
+                }
             }
         }
         for ((pool, config, image), nodes) in by_pool {

@@ -11,9 +11,9 @@ use act::Writer;
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use parking_lot::Mutex;
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 use tokio::sync::watch;
-use weir_kubeio::{Error, Mark, Next, Recorder};
+use weir_kubeio::{Error, Mark, Next, Recorder, patch};
 use weir_rules::{
     rollout::RolloutPlan,
     world::{Kept, World},
@@ -41,6 +41,8 @@ pub struct Controller {
     plan: Mutex<Option<Arc<RolloutPlan>>>,
     /// What the last pass saw.
     last: Mutex<Option<Seen>>,
+    /// Nodes that may have been told something: there was no answer.
+    unsure: Mutex<BTreeSet<String>>,
 }
 
 /// A world, and up to which changes of nodes and MachineConfigNodes it was looked at.
@@ -80,6 +82,7 @@ impl Controller {
             lost: LastSaid::default(),
             plan: Mutex::default(),
             last: Mutex::default(),
+            unsure: Mutex::default(),
         }
     }
 
@@ -89,6 +92,16 @@ impl Controller {
         self.plan.lock().clone()
     }
 
+    /// Asks what became of nodes that may have been told something: those count against what may be down (R-ROLLOUT-4), and another
+    /// node may be the first in the next plan.
+    async fn look_again(&self) -> Result<(), Error> {
+        loop {
+            let Some(name) = self.unsure.lock().first().cloned() else { return Ok(()) };
+            patch::look_again(&self.context.client, &self.context.cluster.nodes, &name).await?;
+            self.unsure.lock().remove(&name);
+        }
+    }
+
     /// Plans and does what follows. Returns the first failed write as the error, but makes the others too.
     async fn act(&self, seen: &mut Seen, now: Timestamp) -> Result<Next, Error> {
         seen.done = false;
@@ -96,8 +109,13 @@ impl Controller {
         let mut views = seen.world.views_from(&mut seen.kept);
         let plan = Arc::new(views.plan(self.plan().as_deref(), now));
         *self.plan.lock() = Some(plan.clone());
-        let writer =
-            Writer { context: &self.context, recorder: &self.recorder, last_said: &self.last_said, lost: &self.lost };
+        let writer = Writer {
+            context: &self.context,
+            recorder: &self.recorder,
+            last_said: &self.last_said,
+            lost: &self.lost,
+            unsure: &self.unsure,
+        };
         let told = writer.tell(&plan).await;
         // The status describes the nodes after they were given their targets.
         let written: Vec<Arc<Node>> = plan.written().filter_map(|node| cluster.nodes.get(node)).collect();
@@ -123,13 +141,19 @@ impl weir_kubeio::Controller for Controller {
     const QUIET: Duration = QUIET;
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
-        self.context.cluster.changes()
+        let cluster = &self.context.cluster;
+        cluster.changes().into_iter().chain([cluster.first_look.changes()]).collect()
     }
 
     async fn reconcile(&self) -> Result<Next, Error> {
         if !self.context.cluster.is_synced() {
             return Ok(Next::Await);
         }
+        let left = self.context.cluster.first_look.left();
+        if !left.is_zero() {
+            return Ok(Next::After(left));
+        }
+        self.look_again().await?;
         let now = self.context.clock.now();
         let last = self.last.lock().take();
         let mut seen = match last {

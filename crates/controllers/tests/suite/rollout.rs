@@ -1,6 +1,7 @@
 //! The rollout in process, against the embedded server with paused time.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use futures::future::join_all;
 use k8s_openapi::api::core::v1::{Namespace, Node, Pod};
 use kube::{
     Api, Client,
@@ -14,15 +15,16 @@ use weir_api::{
     crds::{FeatureSet, crds},
 };
 use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Cluster, Context, rollout};
+use weir_controllers::{Access, Build, Cluster, Context, render, rollout};
 use weir_distro::Profile;
-use weir_kubeio::{Clock, drive};
+use weir_images::{Images, Source};
+use weir_kubeio::{Clock, Driven, drive};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
 const NAMESPACE: &str = "openshift-machine-config-operator";
 
-#[tokio::test(start_paused = true)]
-async fn the_master_that_runs_the_operator_goes_last() {
+/// Three masters that are to go from r1 to r2, two at a time, of which m1 runs the operator.
+async fn cluster() -> Context {
     let server = ApiServer::new(Settings::default()).unwrap();
     server.define(crds(FeatureSet::Default)).unwrap();
     let client = Client::new(server.service(), "default");
@@ -53,7 +55,7 @@ async fn the_master_that_runs_the_operator_goes_last() {
     }))
     .unwrap();
     Api::namespaced(client.clone(), NAMESPACE).create(&parameters, &pod).await.unwrap();
-    let context = Context {
+    Context {
         client,
         cluster: Cluster::default(),
         clock: Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap()),
@@ -61,16 +63,43 @@ async fn the_master_that_runs_the_operator_goes_last() {
         build: Arc::new(Build { raw: "v1".to_owned(), hash: "h".to_owned(), release: None }),
         settle: Duration::ZERO,
         generating: Default::default(),
-    };
-    let controller = rollout::Controller::new(context.clone());
+    }
+}
+
+/// The masters that were told r2 after this time, in which all of these controllers were driven.
+async fn told(context: &Context, time: Duration, controllers: &[&dyn Driven]) -> Vec<String> {
     tokio::select! {
         () = context.cluster.clone().fill(context.client.clone()) => panic!("the watches ended"),
-        () = drive(&controller) => panic!("the controller ended"),
-        () = sleep(Duration::from_secs(2)) => {}
+        _ = join_all(controllers.iter().map(|controller| drive(*controller))) => panic!("the controllers ended"),
+        () = sleep(time) => {}
     }
-    let told = nodes.list(&ListParams::default()).await.unwrap().into_iter().filter(|node| {
+    let nodes = Api::<Node>::all(context.client.clone()).list(&ListParams::default()).await.unwrap();
+    let told = nodes.into_iter().filter(|node| {
         let annotations = node.metadata.annotations.as_ref().unwrap();
         annotations[&format!("{PREFIX}/desiredConfig")] == "r2"
     });
-    assert_eq!(told.filter_map(|node| node.metadata.name).collect::<Vec<_>>(), ["m2", "m3"]);
+    told.filter_map(|node| node.metadata.name).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_master_that_runs_the_operator_goes_last() {
+    let context = cluster().await;
+    let controller = rollout::Controller::new(context.clone());
+    assert_eq!(told(&context, Duration::from_secs(2), &[&controller]).await, ["m2", "m3"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_told_anything_before_the_pools_were_rendered_once_or_that_takes_too_long() {
+    let controllers = async || {
+        let context = cluster().await;
+        let access = Access::new(&context.cluster, Images::new(Source::default()));
+        let render = render::Controller::new(context.clone(), access);
+        (context.clone(), rollout::Controller::new(context), render)
+    };
+    for (seconds, expected) in [(9, &[][..]), (11, &["m2", "m3"])] {
+        let (context, rollout, _nobody_drives_it) = controllers().await;
+        assert_eq!(told(&context, Duration::from_secs(seconds), &[&rollout]).await, expected, "after {seconds} s");
+    }
+    let (context, rollout, render) = controllers().await;
+    assert_eq!(told(&context, Duration::from_secs(2), &[&rollout, &render]).await, ["m2", "m3"], "rendered");
 }

@@ -6,6 +6,8 @@
 //! R-COMPONENTS-3 Each ContainerRuntimeConfig and then each KubeletConfig that selects the pool must have its present generation
 //! observed, and have been accepted. Others have no say in the pool.
 //! R-COMPONENTS-4 The MachineConfigs that the selector matches, by name. An absent selector matches nothing, which is an error.
+//! R-COMPONENTS-5 Where weir generates, pools wait until what is generated was decided with the present FeatureGate: gates change the OS
+//! image and what is generated, and that is one change.
 //!
 //! Source: `pkg/controller/render/render_controller.go` and `pkg/apihelpers/apihelpers.go` of
 //! github.com/openshift/machine-config-operator.
@@ -132,6 +134,19 @@ pub fn settled<'a>(
     Ok(())
 }
 
+/// Whether what is generated was decided with the present FeatureGate (R-COMPONENTS-5): its version, and that of the one it was decided
+/// with.
+///
+/// # Errors
+/// When it was not.
+pub fn of_present_gates(present: Option<&str>, decided_with: Option<&str>) -> Result<(), NotRendered> {
+    if present == decided_with {
+        return Ok(());
+    }
+    let text = "MachineConfigs are being generated for the present FeatureGate".to_owned();
+    Err(NotRendered::SettingsNotComplete(text))
+}
+
 /// Whether what is generated matches the current ControllerConfig.
 ///
 /// # Errors
@@ -161,6 +176,17 @@ pub fn complete(controller_config: Option<&ControllerConfig>) -> Result<(), NotR
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+
+    #[test]
+    fn pools_wait_until_everything_is_generated_for_the_present_gates() {
+        for (present, decided_with, waits) in
+            [(Some("7"), Some("7"), false), (Some("8"), Some("7"), true), (Some("7"), None, true), (None, None, false)]
+        {
+            assert_eq!(of_present_gates(present, decided_with).is_err(), waits, "{present:?} {decided_with:?}");
+        }
+        let waiting = of_present_gates(Some("8"), None).unwrap_err();
+        assert_eq!((waiting.code(), waiting.is_failure()), ("SettingsNotComplete", false));
+    }
 
     fn found(selector: Value, controller_config: Option<Value>) -> Result<Vec<String>, NotRendered> {
         let pool = serde_json::from_value(json!({"spec": {"machineConfigSelector": selector}})).unwrap();

@@ -7,7 +7,8 @@
 //! R-DRAIN-3 Then all pods are evicted at once, except mirror pods and running pods of an existing DaemonSet. Pods without a
 //! controller, with local data, or finished are evicted too.
 //! R-DRAIN-4 A refused eviction is retried after 5 s and a failed one after 1 min; from 10 min on, either is retried after 5 min.
-//! Once a budget that blocked an eviction allows it, it is retried after 1 s. Pods are never deleted directly.
+//! Once a budget that blocked an eviction allows it or is gone, it is retried after 1 s, and one without an answer after 5 s. Pods are
+//! never deleted directly.
 //! R-DRAIN-5 The drain is done when no pod is left and the node is still cordoned. If it was uncordoned in the meantime, the drain
 //! starts over.
 //! R-DRAIN-6 Blocking pods are named at once. Users are notified after 90 s, 10 min and 1 h, and then every 5 min. A drain never

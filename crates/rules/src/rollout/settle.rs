@@ -9,14 +9,20 @@
 //! clock wrote it.
 //! R-SETTLE-4 Settling delays nodes that run what they should have run before. Nodes that joined after the target first changed, or
 //! that failed, are given the target at once.
+//! R-SETTLE-5 A process that starts gives nodes nothing before it has rendered every pool once, for ten seconds at most: a target
+//! that it finds may be older than the last edit, which settled while nobody looked.
 
 use crate::view::{NodeView, PoolView};
 use jiff::{SignedDuration, Timestamp, Unit};
 use serde_json::{Value, json};
+use std::time::Duration;
 use weir_api::keys::config::{SETTLED_FROM, UNSETTLED_SINCE};
 
 /// A target that keeps changing settles after this many settling times.
 const PATIENCE: i32 = 10;
+/// The longest that nodes wait for the first look at their pools (R-SETTLE-5). Rendering takes milliseconds; what takes longer, such as
+/// an OS image that cannot be read, may take for ever, and holds up one pool only.
+pub const FIRST_LOOK: Duration = Duration::from_secs(10);
 
 /// The annotations of a pool that gets a target of another name now, as a merge patch: a time, or null to remove one. Empty if
 /// there is nothing to write.

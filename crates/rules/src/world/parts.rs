@@ -3,19 +3,19 @@
 //! R-PARTS-1 If several things prevent that, the first of these is reported: another build manages the cluster; something
 //! contradicts the distribution; the OSImageStream is being made; an object that decides about it is unreadable; the gates are
 //! unknown; the ControllerConfig is not complete, perhaps because the release cannot be read, or nothing is selected; settings that
-//! select it are not generated yet, where weir generates; there is no stream for it.
+//! select it are not generated yet, or nothing for the present gates, where weir generates; there is no stream for it.
 //! R-PARTS-2 An unreadable OSImageStream is reported as that: it cannot be made. Any other unreadable object must not hide that the
 //! OSImageStream is being made: no node starts meanwhile, and commands know only from the pools (R-FAILURE-2).
 //! R-PARTS-3 A read-only command takes ControllerConfig and streams as they are, whoever wrote them and for whatever release: what
 //! the controllers wait for is what the user asks about. Streams without a ControllerConfig are enough for it.
 //! R-PARTS-4 A MachineConfig of an installer that pins the image counts without it once a user has asked for another (R-SEED-6).
 
-use super::World;
+use super::{GeneratedWith, Process, World};
 use crate::{
     build::pinned::{pinned, without_image},
     render::{
         Build, RenderError, RenderInput, Rendered,
-        components::{complete, components, settled},
+        components::{complete, components, of_present_gates, settled},
         failure::RenderFailure,
         reconcilable::{Override, overrides},
         render,
@@ -50,6 +50,12 @@ pub struct Parts {
 }
 
 impl World {
+    /// Version of the FeatureGate.
+    #[must_use]
+    pub fn gates_version(&self) -> Option<&str> {
+        self.feature_gate.as_ref()?.metadata.resource_version.as_deref()
+    }
+
     /// What the pool is rendered from, and why it gets its stream. `pools` are all of them.
     ///
     /// # Errors
@@ -80,6 +86,9 @@ impl World {
             let (runtimes, kubelets) =
                 (self.runtimes.iter().map(AsRef::as_ref), self.kubelets.iter().map(AsRef::as_ref));
             settled(pool.object, runtimes, kubelets)?;
+            if let Some(Process { generated_with: GeneratedWith::Gates(version), .. }) = &self.process {
+                of_present_gates(self.gates_version(), version.as_deref())?;
+            }
         }
         let resolved = self.stream(pool, pools)?;
         let pinned = pinned(self, pool.object);

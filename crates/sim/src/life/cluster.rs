@@ -2,16 +2,18 @@
 
 use super::{
     prepared::{BEGINNING, Distribution, Door, Prepared},
+    process::{Process, REPLICAS},
     script::{Fault, Intent, LATEST},
     stage::{Running, Stage},
     world::World,
 };
 use crate::{
-    Chance, Trouble, Troubled,
+    Chance, Trouble,
+    story::judge::ROLE,
     trouble::Pace,
     write::{apply, merge, place, write_gates},
 };
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Node;
 use kube::{
@@ -20,16 +22,17 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use tokio::time::{Instant, sleep};
 use weir_api::{
     ClusterVersion, MachineConfigPool,
     keys::names::{CLUSTER, VERSION},
     kind::MACHINE_CONFIG_GROUP,
 };
 use weir_apiserver::ApiServer;
-use weir_controllers::{Access, Build, Context, cluster::Watcher, operator::Operator};
+use weir_controllers::Build;
 use weir_fleet::{Faults, Fleet, Machine, faults::LIFT};
 use weir_images::Release;
-use weir_kubeio::{Clock, drive};
+use weir_kubeio::Clock;
 use weir_rules::{
     objects::seed::{Facts, Seed, Shape, objects},
     view::Annotations,
@@ -37,8 +40,13 @@ use weir_rules::{
 
 /// Annotation of nodes that somebody cordoned by hand.
 pub(super) const BY_HAND: &str = "sim.weir/cordoned-by-hand";
+/// How kernel arguments of users begin.
+pub(super) const ARGUMENT: &str = "sim.";
 /// One of so many requests is lost while the way to the API server is bad.
 const LOST: u64 = 8;
+/// How often it is looked whether a machine has joined, and how long at most.
+const JOINS_WITHIN: Duration = Duration::from_secs(1);
+const LONGEST_JOIN: Duration = Duration::from_mins(10);
 /// How long processes stay away that were killed at a write.
 const AWAY: Duration = Duration::from_secs(5);
 
@@ -56,6 +64,8 @@ pub(super) struct Cluster<'a> {
     desired: usize,
     gates: BTreeMap<String, bool>,
     processes: Vec<Running>,
+    /// How many times processes were started.
+    started: u64,
     fleet: Option<Running>,
     /// Between the processes and the API server.
     pub(super) trouble: Trouble,
@@ -89,6 +99,7 @@ impl<'a> Cluster<'a> {
             desired,
             gates,
             processes,
+            started: 0,
             fleet,
             trouble,
         };
@@ -140,51 +151,32 @@ impl<'a> Cluster<'a> {
         if !self.processes.is_empty() {
             return Ok(());
         }
-        let operator = self.context()?;
-        let controller = if self.world.two_processes { self.context()? } else { operator.clone() };
-        let watched = |context: &Context, watchers: &'static [Watcher]| -> Vec<Running> {
-            let fill = |watcher: &'static Watcher| {
-                let (watches, client) = (context.cluster.watches.clone(), context.client.clone());
-                self.stage.spawn(async move { watches.fill(&client, std::slice::from_ref(watcher)).await })
-            };
-            watchers.iter().map(fill).collect()
+        self.started += 1;
+        let process = Process {
+            stage: self.stage.clone(),
+            door: self.door.clone(),
+            server: self.server.service(),
+            trouble: self.trouble.clone(),
+            clock: self.clock.clone(),
+            profile: self.world.profile,
+            build: self.build()?,
+            settle: self.world.settle,
+            images: self.shared.images.clone(),
+            two: self.world.two_processes,
         };
-        let mut all = watched(&controller, Watcher::EVERYBODY);
-        all.extend(watched(&controller, Watcher::CONTROLLER));
-        if self.world.two_processes {
-            all.extend(watched(&operator, Watcher::EVERYBODY));
-        }
-        let access = Access::new(&controller.cluster, self.shared.images.clone());
-        for one in weir_controllers::controllers(&controller, &access, None) {
-            let cluster = controller.cluster.clone();
-            all.push(self.stage.spawn(async move {
-                cluster.synced().await;
-                drive(&*one).await;
-            }));
-        }
-        let operator = Operator::new(operator);
-        all.push(self.stage.spawn(async move { operator.run().await }));
-        self.processes = all;
+        let replica = |group| process.clone().replica(replica_name(group, self.started), group);
+        self.processes = match self.world.replicas {
+            true => (1..=REPLICAS).map(replica).collect(),
+            false => process.starts(1),
+        };
         Ok(())
     }
 
     /// Kills the processes. What they asked for and was not answered may have been done or not.
     pub(super) fn kill(&mut self) {
         self.processes.clear();
+        self.suspend(false);
         self.trouble.stop_after(None);
-    }
-
-    fn context(&self) -> Result<Context> {
-        let service = self.door.open(self.server.service());
-        Ok(Context {
-            client: Client::new(Troubled::new(service, self.trouble.clone()), "default"),
-            cluster: weir_controllers::Cluster::default(),
-            clock: self.clock.clone(),
-            profile: self.world.profile,
-            build: Arc::new(self.build()?),
-            settle: self.world.settle,
-            generating: Default::default(),
-        })
     }
 
     /// Every release has its own build.
@@ -193,29 +185,44 @@ impl<'a> Cluster<'a> {
         Ok(Build { hash: format!("{}-{version}", own.hash), release: Some(version), ..own })
     }
 
-    /// Lets something go wrong, or end; returns when processes start again, if they have to.
-    pub(super) fn fault(&mut self, fault: &Fault) -> Result<Option<Duration>> {
+    /// Suspends the process that works, or lets all go on.
+    fn suspend(&self, suspended: bool) {
+        let holder = self.trouble.holder();
+        for group in 1..=REPLICAS {
+            let is_it = !self.world.replicas || holder == Some(replica_name(group, self.started));
+            self.stage.suspend(group, suspended && is_it);
+        }
+    }
+
+    /// Lets something go wrong, or end; returns what follows, and when.
+    pub(super) fn fault(&mut self, fault: &Fault) -> Result<Option<(Duration, Fault)>> {
         match fault {
             Fault::Down(down) => self.trouble.down(*down),
             Fault::Conflicts(on) => self.trouble.conflicts(*on),
             Fault::Late(true) => self.trouble.worsen(LATEST, LOST),
             Fault::Late(false) => self.trouble.worsen(self.world.event, 0),
+            Fault::Stall(on) => self.trouble.stall(*on),
             Fault::Refuse(requests) => self.trouble.refuse(*requests),
             Fault::Cut => self.trouble.break_watches(),
             Fault::KillAtWrite(writes) => self.trouble.stop_after(Some(*writes)),
             Fault::Start => self.start()?,
             Fault::Kill(away) => {
                 self.kill();
-                return Ok(Some(*away));
+                return Ok(Some((*away, Fault::Start)));
             }
+            Fault::Suspend(time) => {
+                self.suspend(true);
+                return Ok(Some((*time, Fault::Resume)));
+            }
+            Fault::Resume => self.suspend(false),
         }
         Ok(None)
     }
 
-    /// The processes are at their last write: they are killed; returns when others start.
-    pub(super) fn stopped(&mut self) -> Duration {
+    /// The processes are at their last write: they are killed; returns what follows, and when.
+    pub(super) fn stopped(&mut self) -> (Duration, Fault) {
         self.kill();
-        AWAY
+        (AWAY, Fault::Start)
     }
 
     /// Does what somebody wants.
@@ -241,6 +248,13 @@ impl<'a> Cluster<'a> {
                 write_gates(&self.client, &self.gates).await
             }
             Intent::Cordon { node, on } => self.cordon(node, *on).await,
+            Intent::Relabel { node, pool } => {
+                let mut labels: BTreeMap<String, Option<&str>> =
+                    self.world.nodes.custom().map(|custom| (format!("{ROLE}{custom}"), None)).collect();
+                labels.extend(pool.iter().map(|pool| (format!("{ROLE}{pool}"), Some(""))));
+                let metadata = json!({"name": node, "labels": labels});
+                self.change(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})).await
+            }
             Intent::Replace { node } => {
                 self.delete(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})).await
             }
@@ -318,13 +332,15 @@ impl<'a> Cluster<'a> {
 
     /// Ends what can be ended: faults, pauses, cordons by hand, configurations that cannot be rendered.
     pub(super) async fn heal(&mut self) -> Result<()> {
-        for over in [Fault::Down(false), Fault::Conflicts(false), Fault::Late(false), Fault::Refuse(0)] {
-            self.fault(&over)?;
+        let all =
+            [Fault::Down(false), Fault::Conflicts(false), Fault::Late(false), Fault::Stall(false), Fault::Refuse(0)];
+        for over in &all {
+            self.fault(over)?;
         }
         self.trouble.stop_after(None);
         self.start()?;
         let nodes: Api<Node> = Api::all(self.client.clone());
-        for node in nodes.list(&Default::default()).await.context("listing nodes")? {
+        for node in self.joined(&nodes).await? {
             let name = node.metadata.name.clone().unwrap_or_default();
             if Annotations::of(&node.metadata).has(BY_HAND) {
                 self.cordon(&name, false).await?;
@@ -345,6 +361,20 @@ impl<'a> Cluster<'a> {
         Ok(())
     }
 
+    /// All nodes, once those of machines that are being replaced have joined: faults are lifted from nodes.
+    async fn joined(&self, nodes: &Api<Node>) -> Result<Vec<Node>> {
+        let machines = usize::try_from(self.world.nodes.total())?;
+        let end = Instant::now() + LONGEST_JOIN;
+        loop {
+            let found = nodes.list(&Default::default()).await.context("listing nodes")?.items;
+            if found.len() >= machines {
+                return Ok(found);
+            }
+            ensure!(Instant::now() < end, "{} of {machines} machines have joined within {LONGEST_JOIN:?}", found.len());
+            sleep(JOINS_WITHIN).await;
+        }
+    }
+
     /// Deletes a configuration that cannot be rendered.
     async fn mend(&self, role: &str, number: u64) -> Result<()> {
         let object = config(role, number, 0, true);
@@ -355,6 +385,11 @@ impl<'a> Cluster<'a> {
             None => Ok(()),
         }
     }
+}
+
+/// The name of a replica, which no other ever had.
+fn replica_name(group: u64, started: u64) -> String {
+    format!("replica-{group}-{started}")
 }
 
 /// A version of Ignition that there is not.
@@ -369,7 +404,7 @@ fn ours(kind: &str, name: &str, spec: &Value) -> Value {
 fn config(role: &str, number: u64, revision: u64, good: bool) -> Value {
     let spec = json!({
         "config": {"ignition": {"version": if good { "3.4.0" } else { UNKNOWN }}},
-        "kernelArguments": [format!("sim.{role}.{number}={revision}")],
+        "kernelArguments": [format!("{ARGUMENT}{role}.{number}={revision}")],
     });
     let mut object = ours("MachineConfig", &format!("99-{role}-sim-{number}"), &spec);
     object["metadata"]["labels"] = json!({"machineconfiguration.openshift.io/role": role});

@@ -9,14 +9,21 @@
 //! 6. A cordon by hand stays.
 //! 7. No transition time of a condition moves without a flip.
 //! 8. Nodes are told no more often than somebody wanted something of their pool.
+//! 9. Arbiter and control plane never move together.
 //!
 //! At the end, when nothing is wrong any more:
-//! 9. Every pool is updated, and each of its nodes runs what its pool wants, with the image to which that resolves.
-//! 10. Nothing is written.
+//! 10. Every pool is updated, and each of its nodes runs what its pool wants, with the image to which that resolves.
+//! 11. What a pool wants has everything that users wrote for it, and nothing that they deleted.
+//! 12. The ClusterOperator is available, neither progressing nor degraded.
+//! 13. Nothing is written.
+//! 14. Until then, something happened at least every three minutes.
 //!
 //! What a process cannot know yet counts only once it could have known it: after [`LAG`], not counting times in which it was cut off.
 
-use super::{cluster::BY_HAND, script::Intent};
+use super::{
+    cluster::{ARGUMENT, BY_HAND},
+    script::Intent,
+};
 use crate::{
     history::{Change, Key},
     story::judge::{ROLE, allowed, annotation, stream_image},
@@ -27,9 +34,12 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
+use weir_api::keys::names::{ARBITER, MASTER, WORKER};
 
 /// So long a process may not know of a change, and act as before.
 const LAG: Duration = Duration::from_secs(15);
+/// The longest pause of a machine that is slow, and of controllers that have something to do, with some room.
+const LONGEST_PAUSE: Duration = Duration::from_mins(3);
 const POOL: &str = "MachineConfigPool";
 
 /// What happened in a life besides the changes of objects.
@@ -39,8 +49,10 @@ pub(super) struct Doings {
     pub(super) intents: Vec<(Instant, Intent)>,
     /// Times in which processes were cut off or away.
     pub(super) troubles: Vec<(Instant, Instant)>,
-    /// Writes of the processes while everything was at rest.
-    pub(super) writes_at_rest: u64,
+    /// Writes of the processes while everything was at rest: verb and resource, and how many.
+    pub(super) writes_at_rest: BTreeMap<String, u64>,
+    /// When faults ended.
+    pub(super) healed: Option<Instant>,
     /// Whether the pools resolve to the only stream there is, whatever they name.
     pub(super) follows_release: bool,
 }
@@ -97,8 +109,10 @@ struct NodePast {
     away: Option<Instant>,
     /// Since when it is as it is.
     same: Option<Instant>,
-    /// How many times it was told something.
+    /// How many times it was told something, in the pool that it is in.
     told: usize,
+    /// How many times it came to another pool.
+    moved: usize,
     /// How many times it joined.
     joined: usize,
     by_hand: bool,
@@ -123,6 +137,9 @@ pub(super) fn judge(changes: &[&Change], doings: &Doings, end: Instant) -> Vec<V
         judge.change(change);
     }
     judge.end(end);
+    if let Some(healed) = doings.healed {
+        judge.pauses(healed, changes);
+    }
     judge.broken
 }
 
@@ -146,6 +163,9 @@ impl<'a> Judge<'a> {
                 });
             }
             ("OSImageStream" | "FeatureGate" | "ControllerConfig", _) => self.resolve(change.at),
+            ("ClusterOperator", Some(after)) => {
+                before.into_iter().for_each(|before| self.transitions(change.at, name, before, after));
+            }
             _ => {}
         }
     }
@@ -238,11 +258,18 @@ impl<'a> Judge<'a> {
         let told = |node: &'a Value| (annotation(node, "desiredConfig"), annotation(node, "desiredImage"));
         let by_hand = has(after, BY_HAND);
         let (cordoned, was) = (is_cordoned(after), before.is_some_and(is_cordoned));
+        let moved = before.is_some_and(|before| self.pool_of(before) != self.pool_of(after));
         let past = self.nodes.entry(name.to_owned()).or_default();
         let was_moving = before.is_some_and(is_moving);
+        if moved {
+            (past.told, past.same) = (0, Some(at));
+            past.moved += 1;
+        }
         past.joined += usize::from(before.is_none());
         let held = past.by_hand && by_hand;
-        past.by_hand = by_hand && cordoned && (past.by_hand || !was);
+        // A mark may be left of a cordon that somebody made over ours.
+        let new = !before.is_some_and(|before| has(before, BY_HAND));
+        past.by_hand = by_hand && cordoned && (past.by_hand || (new && !was));
         let away = is_away(after);
         past.away = if away { past.away.or(Some(at)) } else { None };
         if before.is_none_or(|before| told(before) != told(after) || is_moving(before) != is_moving(after)) {
@@ -274,15 +301,30 @@ impl<'a> Judge<'a> {
         if paused {
             self.violated(at, format!("{name} was told {told} while {pool} is paused"));
         }
-        let counts = |node: &&&str| {
-            let long_away = self.nodes.get(**node).and_then(|past| past.away).is_some_and(|away| away <= since);
-            is_moving(self.get("Node", node)) || long_away
-        };
-        let busy = of_pool.iter().filter(counts).count();
+        let busy = of_pool.iter().filter(|node| self.is_busy(node, since)).count();
         if busy > most && !was_moving {
             self.violated(at, format!("{name} was told {told}: {busy} nodes of {pool} move or are away, {most} may"));
         }
+        if let Some(other) = self.opposite(&pool, since) {
+            self.violated(at, format!("{name} was told {told} while {other} moves or is away"));
+        }
         self.often(at, name, &pool);
+    }
+
+    /// With an arbiter: a node of the other part of the control plane that moves or is long away.
+    fn opposite(&self, pool: &str, since: Instant) -> Option<&'a str> {
+        let other = match pool {
+            MASTER => ARBITER,
+            ARBITER => MASTER,
+            _ => return None,
+        };
+        self.of_pool(other).into_iter().find(|node| self.is_busy(node, since))
+    }
+
+    /// Whether a node moves, or has been away since then.
+    fn is_busy(&self, node: &str, since: Instant) -> bool {
+        let away = self.nodes.get(node).and_then(|past| past.away);
+        is_moving(self.get("Node", node)) || away.is_some_and(|away| away <= since)
     }
 
     /// Whether a node was told something more often than somebody wanted something of its pool.
@@ -290,7 +332,7 @@ impl<'a> Judge<'a> {
         let wanted = self.doings.intents.iter().filter(|(then, intent)| *then <= at && intent.concerns(pool)).count();
         let Some(past) = self.nodes.get(name) else { return };
         // A machine boots into its pool's last completed configuration, and then gets what the others have.
-        let most = wanted + past.joined.saturating_sub(1);
+        let most = wanted + past.joined.saturating_sub(1) + past.moved;
         if past.told > most {
             let told = past.told;
             self.violated(at, format!("{name} was told something {told} times, and {most} changes concern it"));
@@ -307,6 +349,33 @@ impl<'a> Judge<'a> {
         let has = |pool: &&String| node["metadata"]["labels"].get(format!("{ROLE}{pool}")).is_some();
         let own = self.pools.keys().filter(has);
         own.min_by_key(|pool| (*pool == "worker", *pool == "master")).cloned().unwrap_or_default()
+    }
+
+    /// Whether anything took its time, once nothing was wrong any more.
+    fn pauses(&mut self, healed: Instant, changes: &[&Change]) {
+        let mut before = healed;
+        for at in changes.iter().map(|change| change.at).filter(|at| *at > healed) {
+            let pause = at.saturating_duration_since(before);
+            if pause > LONGEST_PAUSE {
+                self.violated(at, format!("nothing happened for {} s, and then something", pause.as_secs()));
+            }
+            before = at;
+        }
+    }
+
+    /// Whether a pool's target has what users wrote for it, and nothing else of theirs.
+    fn acknowledged(&mut self, at: Instant, pool: &str, target: &str) {
+        let custom = ![MASTER, WORKER, ARBITER].contains(&pool);
+        let for_pool = |config: &&Value| {
+            let role = text(&config["metadata"]["labels"]["machineconfiguration.openshift.io/role"]);
+            role == pool || (custom && role == WORKER)
+        };
+        let configs = self.now.iter().filter(|((kind, _), _)| *kind == "MachineConfig").map(|(_, config)| *config);
+        let wrote: BTreeSet<&str> = configs.filter(for_pool).flat_map(of_users).collect();
+        let has: BTreeSet<&str> = of_users(self.get("MachineConfig", target)).collect();
+        if wrote != has {
+            self.violated(at, format!("{pool} runs {target} at the end with {has:?}: users wrote {wrote:?}"));
+        }
     }
 
     fn end(&mut self, at: Instant) {
@@ -330,16 +399,27 @@ impl<'a> Judge<'a> {
             if !resolved {
                 self.violated(at, format!("{name} runs {image} at the end, to which it does not resolve"));
             }
+            self.acknowledged(at, &name, target);
         }
-        let writes = self.doings.writes_at_rest;
-        if writes > 0 {
-            self.violated(at, format!("{writes} writes were made while nothing happened"));
+        let operator = self.get("ClusterOperator", "machine-config");
+        let well = is(operator, "Available") && !is(operator, "Progressing") && !is(operator, "Degraded");
+        if !operator.is_null() && !well {
+            self.violated(at, format!("the ClusterOperator is not well at the end: {}", said(operator)));
+        }
+        for (what, times) in &self.doings.writes_at_rest {
+            self.violated(at, format!("{what} was asked for {times} times while nothing happened"));
         }
     }
 }
 
 fn text(value: &Value) -> &str {
     value.as_str().unwrap_or_default()
+}
+
+/// The kernel arguments of users in a MachineConfig.
+fn of_users(config: &Value) -> impl Iterator<Item = &str> {
+    let arguments = config["spec"]["kernelArguments"].as_array();
+    arguments.into_iter().flatten().map(text).filter(|argument| argument.starts_with(ARGUMENT))
 }
 
 fn has(object: &Value, key: &str) -> bool {
@@ -549,6 +629,29 @@ mod tests {
     }
 
     #[test]
+    fn an_arbiter_that_moves_with_the_control_plane_is_found() {
+        let mut told = Told::new();
+        let role = |role: &str| json!({format!("{ROLE}{role}"): ""});
+        for (pool, name) in [("master", "m-0"), ("arbiter", "a-0")] {
+            let pool_object = json!({"spec": {"configuration": {"name": "r-2"}}, "metadata": {"name": pool}});
+            told.change(POOL, pool, pool_object);
+            told.node(name, "r-1", "r-1", &json!({}));
+            let node = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+            node["metadata"]["labels"] = role(pool);
+        }
+        told.intent();
+        told.doings.intents.push((told.now(), Intent::Default("b".to_owned())));
+        for (pool, name) in [("master", "m-0"), ("arbiter", "a-0")] {
+            told.node(name, "r-2", "r-1", &json!({}));
+            let node = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+            node["metadata"]["labels"] = role(pool);
+        }
+        told.intent();
+        told.change("Event", "last", json!({}));
+        assert_eq!(told.broken(), ["a-0 was told r-2 while m-0 moves or is away"]);
+    }
+
+    #[test]
     fn a_cordon_by_hand_that_goes_by_itself_is_found() {
         let mut told = Told::new();
         told.node("w-0", "r-1", "r-1", &json!({"unschedulable": true}));
@@ -558,16 +661,82 @@ mod tests {
         told.node("w-0", "r-1", "r-1", &json!({"unschedulable": true}));
         told.node("w-0", "r-1", "r-1", &json!({}));
         assert_eq!(told.broken(), [""; 0]);
+        // A mark that is left over makes no cordon of ours one by hand.
+        let mut told = Told::new();
+        told.node("w-0", "r-1", "r-1", &json!({"by-hand": true}));
+        told.node("w-0", "r-1", "r-1", &json!({"unschedulable": true}));
+        told.node("w-0", "r-1", "r-1", &json!({"by-hand": true}));
+        told.change("Event", "last", json!({}));
+        assert_eq!(told.broken(), [""; 0]);
     }
 
     #[test]
     fn what_is_not_as_it_should_be_at_the_end_is_found() {
         let mut told = Told::new();
         told.pool("r-2", &json!({}), false);
-        told.doings.writes_at_rest = 3;
+        told.doings.writes_at_rest = [("patch nodes".to_owned(), 3)].into();
         let node = |n| format!("w-{n} of worker is not as it should be at the end");
         let pool = "worker is not updated at the end: Updated=False \"\"".to_owned();
-        let writes = "3 writes were made while nothing happened".to_owned();
+        let writes = "patch nodes was asked for 3 times while nothing happened".to_owned();
         assert_eq!(told.at_the_end(), [node(0), node(1), node(2), pool, writes]);
+    }
+
+    #[test]
+    fn a_long_pause_before_the_cluster_is_at_rest_is_found() {
+        let mut told = Told::new();
+        told.doings.healed = Some(told.now());
+        told.change("Event", "one", json!({}));
+        told.change("Event", "another", json!({}));
+        assert_eq!(told.broken(), [""; 0]);
+        let late = told.now() + Duration::from_mins(4);
+        told.changes.last_mut().unwrap().at = late;
+        assert_eq!(told.at_the_end(), [""; 0]);
+        let changes: Vec<_> = told.changes.iter().collect();
+        let found = judge(&changes, &told.doings, late);
+        assert_eq!(found, [(late, "nothing happened for 360 s, and then something".to_owned())]);
+    }
+
+    #[test]
+    fn what_users_wrote_and_is_not_there_at_the_end_is_found_and_what_they_deleted_and_is() {
+        let config = |arguments: &[&str], labels: &Value| {
+            let spec = json!({"osImageURL": "image-a", "kernelArguments": arguments});
+            json!({"metadata": {"labels": labels}, "spec": spec})
+        };
+        let of = |role: &str| json!({"machineconfiguration.openshift.io/role": role});
+        for (wrote, has, role, fine) in [
+            (&["sim.worker.0=1"][..], &["quiet", "sim.worker.0=1"][..], "worker", true),
+            (&["sim.master.0=1"], &[], "master", true),
+            (&["sim.worker.0=2"], &["sim.worker.0=1"], "worker", false),
+            (&["sim.worker.0=1"], &[], "worker", false),
+            (&[], &["sim.worker.0=1"], "worker", false),
+        ] {
+            let mut told = Told::new();
+            told.change("MachineConfig", "99-sim", config(wrote, &of(role)));
+            told.change("MachineConfig", "r-1", config(has, &json!({})));
+            told.pool("r-1", &json!({}), true);
+            assert_eq!(told.at_the_end().is_empty(), fine, "{wrote:?} {has:?}: {:?}", told.at_the_end());
+        }
+    }
+
+    #[test]
+    fn a_cluster_operator_that_is_not_well_at_the_end_is_found_and_one_whose_times_move() {
+        let operator = |degraded: &str, time: &str| {
+            let condition =
+                |type_: &str, status: &str| json!({"type": type_, "status": status, "lastTransitionTime": time});
+            json!({"status": {"conditions": [
+                condition("Available", "True"), condition("Progressing", "False"), condition("Degraded", degraded),
+            ]}})
+        };
+        for (degraded, found) in [("False", 0), ("True", 1)] {
+            let mut told = Told::new();
+            told.change("ClusterOperator", "machine-config", operator(degraded, "1"));
+            assert_eq!(told.at_the_end().len(), found, "{degraded}");
+        }
+        let mut told = Told::new();
+        told.change("ClusterOperator", "machine-config", operator("False", "1"));
+        told.change("ClusterOperator", "machine-config", operator("False", "2"));
+        told.change("Event", "last", json!({}));
+        let moved = |type_: &str| format!("the transition time of machine-config's {type_} moved without a flip");
+        assert_eq!(told.broken(), [moved("Available"), moved("Progressing"), moved("Degraded")]);
     }
 }

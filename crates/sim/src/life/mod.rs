@@ -6,20 +6,28 @@
 //!
 //! | module | part |
 //! |---|---|
+//! | [`plot`] | a life before it is lived: a world and a script, from a seed or a file |
 //! | [`world`] | what a life begins with |
 //! | [`script`] | what users do, and what goes wrong |
 //! | `prepared` | what all lives share, made once |
 //! | `stage` | runs everything in an order that the seed decides |
 //! | `cluster` | API server, processes and machines |
+//! | `process` | the processes of the controllers |
 //! | `judge` | what must hold |
 //! | `plan` | whether what is planned is what happens, in a life in which nothing goes wrong |
 //! | `trace` | all of that as text |
+//! | [`reached`] | what lives reach |
+//! | [`shrink`] | the smallest life that still violates the same |
 
 mod cluster;
 mod judge;
 mod plan;
+pub mod plot;
 mod prepared;
+mod process;
+pub mod reached;
 pub mod script;
+pub mod shrink;
 mod stage;
 mod trace;
 pub mod world;
@@ -31,21 +39,26 @@ use crate::{Chance, history::History};
 use anyhow::{Context as _, Result};
 use cluster::Cluster;
 use judge::Doings;
-use script::{Event, Fault, What, script};
+use plot::Plot;
+use prepared::BEGINNING;
+use reached::Reached;
+use script::{Event, Fault, What};
 use stage::Stage;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
 use weir_distro::StreamsRule;
-use world::World;
 
-/// The cluster is at rest when nothing has changed for this long: longer than any pause of a machine or a controller.
-const QUIET: Duration = Duration::from_mins(4);
+/// The cluster is at rest when nothing has changed for this long: longer than any pause of a machine or a controller, of which the
+/// longest is the five minutes between evictions in a slow drain.
+const QUIET: Duration = Duration::from_mins(6);
 /// Longest time until a new cluster is at rest, and until it is again in the second phase: several rollouts, one node after the other.
 const PATIENCE: Duration = Duration::from_hours(6);
 /// How long a cluster at rest is watched for writes: twice as long as controllers wait before they look at everything again.
 const AT_REST: Duration = Duration::from_mins(21);
 /// So long after it is killed, or its watches break off, a process may still be catching up.
 const CATCHING_UP: Duration = Duration::from_secs(30);
+/// One of so many lives is lived twice, and has to be the same: a life that is not proves nothing.
+const TWICE: u64 = 20;
 
 /// What was seen of a life.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,44 +73,74 @@ pub struct Record {
     pub hash: u64,
     /// How long it lasted, for those who lived it.
     pub lasted: Duration,
+    /// What it reached; nothing unless that was [asked for](Prepared::covering).
+    pub reached: Reached,
 }
 
-/// Lives the life of a seed.
+/// Lives the life of a seed. One of so many is lived twice: that it was not the same is a violation.
 ///
 /// # Errors
 /// When it cannot be lived, which is a defect of the simulation.
 pub fn live(seed: u64, prepared: &Prepared) -> Result<Record> {
-    let world = World::of(seed).context("there is no distribution")?;
-    let events = script(seed, &world);
+    let plot = Plot::of(seed)?;
+    let mut life = live_plot(&plot, prepared)?;
+    if seed.is_multiple_of(TWICE) {
+        life.violations.extend(life.differs(&live_plot(&plot, prepared)?));
+    }
+    Ok(life)
+}
+
+/// Lives a life.
+///
+/// # Errors
+/// When it cannot be lived, which is a defect of the simulation.
+pub fn live_plot(plot: &Plot, prepared: &Prepared) -> Result<Record> {
+    let seed = plot.seed;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let stage = Stage::new();
     let order = Chance::for_purpose(seed, "order");
-    let life = lived(seed, &world, events, prepared, stage.clone());
+    let life = lived(plot, prepared, stage.clone());
     runtime.block_on(stage.play(order, life)).with_context(|| format!("living life {seed}"))
 }
 
-async fn lived(seed: u64, world: &World, events: Vec<Event>, prepared: &Prepared, stage: Stage) -> Result<Record> {
-    let start = Instant::now();
-    let mut cluster = Cluster::new(seed, world, prepared, stage).await?;
+async fn lived(plot: &Plot, prepared: &Prepared, stage: Stage) -> Result<Record> {
+    let (start, world) = (Instant::now(), &plot.world);
+    let mut cluster = Cluster::new(plot.seed, world, prepared, stage).await?;
     let history = History::start(cluster.client()).await?;
     cluster.run()?;
     let mut life = Life { cluster, history, doings: Doings::default(), notes: Vec::new(), since: BTreeMap::new() };
     life.doings.follows_release = world.profile.streams.rule == StreamsRule::OneFollowingRelease;
-    life.note(format!("world {world:?}"));
+    life.note(format!("world {}", serde_json::to_string(world)?));
     let rested = life.settle().await && {
         life.note("at rest".to_owned());
-        life.play(events).await?;
+        life.play(&plot.events).await?;
         life.note("faults end".to_owned());
+        life.doings.healed = Some(Instant::now());
         life.cluster.heal().await?;
         life.over_all();
         life.settle().await
     };
     if rested {
-        life.cluster.trouble.stop_after(None);
+        drop(life.cluster.trouble.take_requests());
         sleep(AT_REST).await;
-        life.doings.writes_at_rest = life.cluster.trouble.writes();
+        let mut made = life.cluster.trouble.take_requests();
+        // The holder of a lease renews it.
+        made.retain(|what, _| {
+            !what.ends_with(" leases") && !["get", "list", "watch"].iter().any(|reads| what.starts_with(reads))
+        });
+        life.doings.writes_at_rest = made;
     }
-    Ok(life.record(seed, start, rested))
+    Ok(life.record(plot, prepared, start, rested))
+}
+
+impl Record {
+    /// What another life of the same seed had otherwise.
+    fn differs(&self, again: &Self) -> Option<String> {
+        let longest = self.trace.len().max(again.trace.len());
+        let number = (0..longest).find(|number| self.trace.get(*number) != again.trace.get(*number))?;
+        let line = |life: &Self| life.trace.get(number).cloned().unwrap_or_else(|| "it ended".to_owned());
+        Some(format!("lived again, it was another life: {:?}, and the second time {:?}", line(self), line(again)))
+    }
 }
 
 /// A life while it is lived.
@@ -133,13 +176,13 @@ impl Life<'_> {
     }
 
     /// Lets everything happen, each at its time.
-    async fn play(&mut self, events: Vec<Event>) -> Result<()> {
+    async fn play(&mut self, events: &[Event]) -> Result<()> {
         let start = Instant::now();
         let mut due: BTreeMap<(Instant, usize), What> = BTreeMap::new();
         let mut number = 0;
         for event in events {
             number += 1;
-            due.insert((start + event.at, number), event.what);
+            due.insert((start + event.at, number), event.what.clone());
         }
         while let Some((&next, _)) = due.first_key_value() {
             let trouble = self.cluster.trouble.clone();
@@ -154,17 +197,17 @@ impl Life<'_> {
                     None => None,
                 },
             };
-            if let Some(away) = again {
+            if let Some((away, fault)) = again {
                 self.trouble(away + CATCHING_UP);
                 number += 1;
-                due.insert((Instant::now() + away, number), What::Fault(Fault::Start));
+                due.insert((Instant::now() + away, number), What::Fault(fault));
             }
         }
         Ok(())
     }
 
-    /// Lets it happen; returns when processes start again, if they have to.
-    async fn happen(&mut self, what: &What) -> Result<Option<Duration>> {
+    /// Lets it happen; returns what follows, and when.
+    async fn happen(&mut self, what: &What) -> Result<Option<(Duration, Fault)>> {
         self.note(what.to_string());
         match what {
             What::Intent(intent) => {
@@ -180,8 +223,9 @@ impl Life<'_> {
                     Fault::Down(on) => self.lasting("down", *on),
                     Fault::Conflicts(on) => self.lasting("conflicts", *on),
                     Fault::Late(on) => self.lasting("late", *on),
+                    Fault::Stall(on) => self.lasting("stall", *on),
                     Fault::Refuse(_) | Fault::Cut => self.trouble(CATCHING_UP),
-                    Fault::Kill(_) | Fault::KillAtWrite(_) | Fault::Start => {}
+                    Fault::Kill(_) | Fault::KillAtWrite(_) | Fault::Start | Fault::Suspend(_) | Fault::Resume => {}
                 }
                 self.cluster.fault(fault)
             }
@@ -202,25 +246,51 @@ impl Life<'_> {
     }
 
     fn over_all(&mut self) {
-        for what in ["down", "conflicts", "late"] {
+        for what in ["down", "conflicts", "late", "stall"] {
             self.lasting(what, false);
         }
         self.trouble(CATCHING_UP);
     }
 
-    fn record(mut self, seed: u64, start: Instant, rested: bool) -> Record {
+    fn record(mut self, plot: &Plot, prepared: &Prepared, start: Instant, rested: bool) -> Record {
         let end = Instant::now();
         self.doings.troubles.sort_unstable();
         let seen = self.history.look();
         let mut changes: Vec<_> = seen.changes.iter().collect();
         changes.sort_by_key(|change| change.version);
         let mut violations = judge::judge(&changes, &self.doings, end);
+        let stray = |(at, what): (Instant, String)| (at, format!("{what}, which had not got the lease any more"));
+        violations.extend(self.cluster.trouble.strays().into_iter().map(stray));
         if !rested {
             violations.push((end, format!("it was not at rest within {PATIENCE:?}")));
         }
         violations.extend(seen.gap.iter().map(|gap| (end, gap.clone())));
         let trace = trace::lines(start, &self.notes, &changes);
         let violations = violations.into_iter().map(|(at, what)| trace::line(start, at, &what)).collect();
-        Record { seed, violations, hash: trace::hash(&trace), trace, lasted: end.duration_since(start) }
+        let reached =
+            if prepared.covers { reached::reached(plot, &changes, (start, BEGINNING)) } else { Reached::new() };
+        let (seed, lasted) = (plot.seed, end.duration_since(start));
+        Record { seed, violations, hash: trace::hash(&trace), trace, lasted, reached }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_that_was_another_the_second_time_is_told_with_its_first_difference() {
+        let life = |trace: &[&str]| Record {
+            seed: 20,
+            violations: Vec::new(),
+            trace: trace.iter().map(|line| (*line).to_owned()).collect(),
+            hash: 0,
+            lasted: Duration::ZERO,
+            reached: Reached::new(),
+        };
+        assert_eq!(life(&["a", "b"]).differs(&life(&["a", "b"])), None);
+        let said = |again: &[&str]| life(&["a", "b"]).differs(&life(again)).unwrap();
+        assert_eq!(said(&["a", "c"]), r#"lived again, it was another life: "b", and the second time "c""#);
+        assert_eq!(said(&["a"]), r#"lived again, it was another life: "b", and the second time "it ended""#);
     }
 }

@@ -34,6 +34,7 @@ pub struct Prepared {
     /// By the name of the distribution.
     distributions: BTreeMap<&'static str, Distribution>,
     pub(super) door: Door,
+    pub(super) covers: bool,
 }
 
 /// How processes reach their API server.
@@ -96,7 +97,13 @@ impl Prepared {
         for profile in Profile::all() {
             distributions.insert(profile.name.as_str(), runtime.block_on(Distribution::new(profile))?);
         }
-        Ok(Self { server, distributions, door: Door::default() })
+        Ok(Self { server, distributions, door: Door::default(), covers: false })
+    }
+
+    /// The same, and lives find out what they reach, which takes some time.
+    #[must_use]
+    pub fn covering(self) -> Self {
+        Self { covers: true, ..self }
     }
 
     /// The same, with something between processes and API servers.

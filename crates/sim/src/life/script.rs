@@ -2,6 +2,7 @@
 
 use super::world::{self, RELEASES, World};
 use crate::Chance;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::BTreeSet, fmt, time::Duration};
 use weir_api::keys::names::{ARBITER, MASTER, WORKER};
@@ -23,7 +24,8 @@ pub(super) const LATEST: Duration = Duration::from_secs(10);
 const MOST_WRITES: u64 = 40;
 
 /// What a user, an administrator or an update does.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Intent {
     /// Sets the stream that a pool names.
     Stream {
@@ -82,6 +84,13 @@ pub enum Intent {
         /// The node.
         node: String,
     },
+    /// Moves a node to another pool, by the label of its role.
+    Relabel {
+        /// The node.
+        node: String,
+        /// The custom pool; none for the worker pool.
+        pool: Option<String>,
+    },
 }
 
 impl Intent {
@@ -91,9 +100,11 @@ impl Intent {
         match self {
             Self::Stream { pool, .. } => Some([pool.clone()].into()),
             Self::Config { role, .. } | Self::NoConfig { role, .. } => Some([role.clone()].into()),
-            Self::Pause { .. } | Self::Unavailable { .. } | Self::Cordon { .. } | Self::Replace { .. } => {
-                Some(BTreeSet::new())
-            }
+            Self::Pause { .. }
+            | Self::Unavailable { .. }
+            | Self::Cordon { .. }
+            | Self::Replace { .. }
+            | Self::Relabel { .. } => Some(BTreeSet::new()),
             Self::Default(_) | Self::Release(_) | Self::Gate(_) => None,
         }
     }
@@ -107,7 +118,8 @@ impl Intent {
 }
 
 /// What goes wrong between the processes and the API server.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Fault {
     /// The API server is unreachable, or is back.
     Down(bool),
@@ -115,20 +127,27 @@ pub enum Fault {
     Conflicts(bool),
     /// Events are late, and requests and answers get lost, or no longer.
     Late(bool),
+    /// Watches say nothing although they last, or speak again.
+    Stall(bool),
     /// The next requests are refused.
     Refuse(u32),
     /// All watches break off.
     Cut,
     /// The processes are killed, and others start after this time.
-    Kill(Duration),
+    Kill(#[serde(with = "crate::duration::text")] Duration),
     /// The processes get no answer after so many more writes, and are then killed.
     KillAtWrite(u64),
     /// Processes start.
     Start,
+    /// The process that works stands still for this time, as on a machine that was suspended.
+    Suspend(#[serde(with = "crate::duration::text")] Duration),
+    /// It goes on.
+    Resume,
 }
 
 /// What happens.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum What {
     /// Somebody wants something.
     Intent(Intent),
@@ -137,9 +156,11 @@ pub enum What {
 }
 
 /// Something that happens, and when: since the cluster was first at rest.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
 pub struct Event {
     /// When.
+    #[serde(with = "crate::duration::text")]
     pub at: Duration,
     /// What.
     pub what: What,
@@ -186,7 +207,7 @@ fn intent(chance: &mut Chance, world: &World, release: &mut usize, revision: u64
     let of_release = world::releases(world.profile).into_iter().nth(*release);
     let streams = &of_release.map(|release| release.streams).unwrap_or_default();
     let number = chance.below(2);
-    match chance.below(14) {
+    match chance.below(16) {
         0..=3 => Intent::Config { role: pool, number, revision, good: !chance.one_in(8) },
         4 => Intent::NoConfig { role: pool, number },
         5 | 6 => Intent::Stream { pool, name: (!chance.one_in(4)).then(|| chance.pick(streams).cloned()).flatten() },
@@ -203,8 +224,23 @@ fn intent(chance: &mut Chance, world: &World, release: &mut usize, revision: u64
         11 => Intent::Cordon { node: chance.pick(&node()).cloned().unwrap_or_default(), on: !chance.one_in(3) },
         12 if chance.one_in(2) => Intent::Replace { node: chance.pick(&node()).cloned().unwrap_or_default() },
         13 if chance.one_in(3) => Intent::Gate(chance.one_in(2)),
+        14 | 15 => match relabel(chance, world) {
+            Some(intent) => intent,
+            None => Intent::Config { role: pool, number, revision, good: true },
+        },
         _ => Intent::Config { role: pool, number, revision, good: true },
     }
+}
+
+/// Moves one of the nodes that may be of a custom pool to another, if there is one.
+fn relabel(chance: &mut Chance, world: &World) -> Option<Intent> {
+    let custom: Vec<&str> = world.nodes.custom().collect();
+    let movable = world.nodes.pools().filter(|(pool, _)| *pool == WORKER || custom.contains(pool));
+    let nodes: Vec<String> = movable.flat_map(|(pool, count)| (0..count).map(move |n| format!("{pool}-{n}"))).collect();
+    let pool =
+        if custom.is_empty() || chance.one_in(3) { None } else { chance.pick(&custom).map(|pool| (*pool).to_owned()) };
+    let node = chance.pick(&nodes).filter(|_| !custom.is_empty())?.clone();
+    Some(Intent::Relabel { node, pool })
 }
 
 fn faults(chance: &mut Chance, end: Duration) -> Vec<Event> {
@@ -212,13 +248,15 @@ fn faults(chance: &mut Chance, end: Duration) -> Vec<Event> {
     for _ in 0..chance.below(FAULTS + 1) {
         let at = chance.up_to(end);
         let until = at + chance.up_to(LONGEST_FAULT);
-        let (first, last) = match chance.below(7) {
+        let (first, last) = match chance.below(9) {
             0 => (Fault::Down(true), Some(Fault::Down(false))),
             1 => (Fault::Conflicts(true), Some(Fault::Conflicts(false))),
             2 => (Fault::Late(true), Some(Fault::Late(false))),
             3 => (Fault::Refuse(u32::try_from(1 + chance.below(5)).unwrap_or(1)), None),
             4 => (Fault::Cut, None),
             5 => (Fault::Kill(until.saturating_sub(at)), None),
+            6 => (Fault::Stall(true), Some(Fault::Stall(false))),
+            7 => (Fault::Suspend(until.saturating_sub(at)), None),
             _ => (Fault::KillAtWrite(1 + chance.below(MOST_WRITES)), None),
         };
         all.push(Event { at, what: What::Fault(first) });

@@ -19,6 +19,8 @@ use tokio::task::unconstrained;
 
 /// The number of the future that [`Stage::play`] waits for.
 const MAIN: u64 = 0;
+/// The group of those that are of no other; it never stands still.
+const NOBODY: u64 = 0;
 
 /// Where futures run. Cheap to clone; clones are the same stage.
 #[derive(Clone)]
@@ -29,6 +31,12 @@ struct Shared {
     coming: RefCell<Vec<(u64, LocalBoxFuture<'static, ()>)>>,
     going: RefCell<BTreeSet<u64>>,
     last: Cell<u64>,
+    /// The groups of those that are of one.
+    groups: RefCell<BTreeMap<u64, u64>>,
+    /// That of the one that is polled.
+    polled: Cell<u64>,
+    /// Groups that stand still, with those of them that could go on.
+    still: RefCell<BTreeMap<u64, BTreeSet<u64>>>,
 }
 
 #[derive(Default)]
@@ -66,13 +74,45 @@ impl Stage {
     /// An empty stage.
     pub(super) fn new() -> Self {
         let (coming, going) = (RefCell::default(), RefCell::default());
-        Self(Rc::new(Shared { ready: Arc::default(), coming, going, last: Cell::new(MAIN) }))
+        let (last, polled) = (Cell::new(MAIN), Cell::new(NOBODY));
+        let (groups, still) = (RefCell::default(), RefCell::default());
+        Self(Rc::new(Shared { ready: Arc::default(), coming, going, last, groups, polled, still }))
     }
 
-    /// Runs a future beside the others.
+    /// Lets a group stand still, as a process that is suspended, or go on.
+    pub(super) fn suspend(&self, group: u64, suspended: bool) {
+        if suspended {
+            self.0.still.borrow_mut().entry(group).or_default();
+        } else if let Some(held) = self.0.still.borrow_mut().remove(&group) {
+            self.0.ready.tasks.lock().extend(held);
+            self.0.ready.stage.wake();
+        }
+    }
+
+    /// Whether the group of the task stands still; then it is kept for later.
+    fn is_still(&self, task: u64) -> bool {
+        let group = self.group(task);
+        let mut still = self.0.still.borrow_mut();
+        still.get_mut(&group).is_some_and(|held| {
+            held.insert(task);
+            true
+        })
+    }
+
+    fn group(&self, task: u64) -> u64 {
+        self.0.groups.borrow().get(&task).copied().unwrap_or(NOBODY)
+    }
+
+    /// Runs a future beside the others, in the group of whoever calls this.
     pub(super) fn spawn(&self, future: impl Future<Output = ()> + 'static) -> Running {
+        self.spawn_as(self.0.polled.get(), future)
+    }
+
+    /// Runs a future beside the others, in a group.
+    pub(super) fn spawn_as(&self, group: u64, future: impl Future<Output = ()> + 'static) -> Running {
         let task = self.0.last.get() + 1;
         self.0.last.set(task);
+        self.0.groups.borrow_mut().insert(task, group);
         self.0.coming.borrow_mut().push((task, Box::pin(future)));
         self.0.ready.stage.wake();
         Running { task, stage: self.clone() }
@@ -91,6 +131,10 @@ impl Stage {
             loop {
                 self.enter_and_leave(&mut tasks, &mut wakers);
                 let Some(task) = take_one(&ready, &mut chance) else { return Poll::Pending };
+                if self.is_still(task) {
+                    continue;
+                }
+                self.0.polled.set(self.group(task));
                 let waker = wakers.entry(task).or_insert_with(|| Arc::new(Call { task, ready: ready.clone() }).into());
                 let mut context = Context::from_waker(waker);
                 if task == MAIN {
@@ -120,6 +164,7 @@ impl Stage {
         let next = || self.0.going.borrow_mut().pop_first();
         while let Some(task) = next() {
             wakers.remove(&task);
+            self.0.groups.borrow_mut().remove(&task);
             drop(tasks.remove(&task));
         }
     }
@@ -173,6 +218,45 @@ mod tests {
             assert_eq!(order(1).await, first);
         }
         assert_ne!(order(2).await, first);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_group_that_is_suspended_stands_still_and_then_goes_on_with_those_it_started() {
+        let (stage, seen) = (Stage::new(), Rc::new(Cell::new(0)));
+        let counts = |seen: &Rc<Cell<u32>>, stage: &Stage| {
+            let (seen, stage) = (seen.clone(), stage.clone());
+            async move {
+                let (other, more) = (seen.clone(), stage.clone());
+                let _started = stage.spawn(async move {
+                    let _more = more;
+                    loop {
+                        sleep(Duration::from_secs(1)).await;
+                        other.set(other.get() + 1);
+                    }
+                });
+                loop {
+                    sleep(Duration::from_secs(1)).await;
+                    seen.set(seen.get() + 1);
+                }
+            }
+        };
+        let running = stage.spawn_as(1, counts(&seen, &stage));
+        let beside = Rc::new(Cell::new(0));
+        let goes_on = stage.spawn_as(2, counts(&beside, &stage));
+        let pass = async || sleep(Duration::from_millis(10_500)).await;
+        stage
+            .play(Chance::new(1), async {
+                pass().await;
+                stage.suspend(1, true);
+                let before = seen.get();
+                pass().await;
+                assert_eq!((before, seen.get(), beside.get()), (20, 20, 42));
+                stage.suspend(1, false);
+                pass().await;
+                assert!(seen.get() > 38, "{}", seen.get());
+            })
+            .await;
+        drop((running, goes_on));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,9 +1,10 @@
 //! A world: what a life begins with. Pure: a seed gives a world.
 
 use crate::{Chance, Nodes};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
-use weir_api::keys::names::{MASTER, WORKER};
+use weir_api::keys::names::{ARBITER, MASTER, WORKER};
 use weir_distro::Profile;
 use weir_fleet::{Fault, faults::Kind};
 
@@ -49,27 +50,39 @@ fn moved(version: &str, minor: u32, patch: u32) -> String {
 }
 
 /// What a life begins with.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct World {
     /// The distribution.
+    #[serde(rename = "distribution", deserialize_with = "by_name", serialize_with = "its_name")]
     pub profile: &'static Profile,
     /// Which of the releases it is installed with.
     pub release: usize,
     /// Pools and their nodes.
     pub nodes: Nodes,
     /// `maxUnavailable` of the pools that have one.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unavailable: BTreeMap<String, Value>,
     /// How long each step of a machine takes.
+    #[serde(with = "crate::duration::text")]
     pub step: Duration,
     /// How long a pool's new target must stay the same.
+    #[serde(with = "crate::duration::text")]
     pub settle: Duration,
     /// Whether operator and controller are processes of their own.
+    #[serde(default)]
     pub two_processes: bool,
+    /// Whether there are two replicas, of which the one with the lease works.
+    #[serde(default)]
+    pub replicas: bool,
     /// Longest time of a request on its way, and of its answer.
+    #[serde(with = "crate::duration::text")]
     pub request: Duration,
     /// Longest time of an event of a watch on its way.
+    #[serde(with = "crate::duration::text")]
     pub event: Duration,
     /// Faults of machines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
 }
 
@@ -96,6 +109,7 @@ impl World {
             step: Duration::from_secs(1 + chance.below(20)),
             settle: Duration::from_millis(250 + chance.below(3_000)),
             two_processes: chance.one_in(2),
+            replicas: chance.one_in(4),
             request: Duration::from_millis(chance.below(40)),
             event: Duration::from_millis(chance.below(200)),
             faults,
@@ -103,10 +117,24 @@ impl World {
     }
 }
 
+fn by_name<'de, D: Deserializer<'de>>(input: D) -> Result<&'static Profile, D::Error> {
+    Profile::by_name(&String::deserialize(input)?).map_err(D::Error::custom)
+}
+
+fn its_name<S: Serializer>(profile: &&'static Profile, output: S) -> Result<S::Ok, S::Error> {
+    output.serialize_str(profile.name.as_str())
+}
+
 fn nodes(chance: &mut Chance) -> Nodes {
-    let masters = if chance.one_in(4) { 1 } else { 3 };
+    let masters = chance.below(8);
     let workers = 1 + chance.below(4);
-    let mut all = vec![(MASTER.to_owned(), masters), (WORKER.to_owned(), small(workers))];
+    let masters = match masters {
+        0 => vec![(MASTER.to_owned(), 2), (ARBITER.to_owned(), 1)],
+        1 | 2 => vec![(MASTER.to_owned(), 1)],
+        _ => vec![(MASTER.to_owned(), 3)],
+    };
+    let mut all = masters;
+    all.push((WORKER.to_owned(), small(workers)));
     for pool in CUSTOM {
         if chance.one_in(2) {
             all.push((pool.to_owned(), small(chance.below(3))));

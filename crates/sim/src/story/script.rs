@@ -2,7 +2,7 @@
 
 use crate::Nodes;
 use anyhow::{Context as _, Result, ensure};
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use weir_controllers::{
@@ -107,7 +107,6 @@ pub struct Start {
     /// Release it is installed with.
     pub payload: String,
     /// Nodes of each pool, as `--nodes` takes them.
-    #[serde(deserialize_with = "nodes")]
     pub nodes: Nodes,
     /// Whether the streams gate is on.
     #[serde(default = "yes")]
@@ -142,7 +141,7 @@ pub struct Step {
     /// What must then hold, all at the same time.
     pub expect: Vec<Expectation>,
     /// The deadline.
-    #[serde(default = "soon", deserialize_with = "duration")]
+    #[serde(default = "soon", deserialize_with = "crate::duration::text::deserialize")]
     pub within: Duration,
     /// Whether it is checked only once the cluster is at rest, so that what must not happen has had its chance. False for
     /// states that only show in between.
@@ -310,14 +309,6 @@ const fn yes() -> bool {
 /// Steps of simulated nodes take hundredths of a second: anything that takes longer is stuck.
 const fn soon() -> Duration {
     Duration::from_secs(15)
-}
-
-fn duration<'de, D: Deserializer<'de>>(input: D) -> Result<Duration, D::Error> {
-    crate::duration(&String::deserialize(input)?).map_err(serde::de::Error::custom)
-}
-
-fn nodes<'de, D: Deserializer<'de>>(input: D) -> Result<Nodes, D::Error> {
-    String::deserialize(input)?.parse().map_err(serde::de::Error::custom)
 }
 
 impl Script {

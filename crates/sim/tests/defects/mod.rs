@@ -20,6 +20,7 @@ use weir_api::keys::{
 };
 use weir_sim::life::{Door, Prepared, Service, live};
 
+const PREFIX: &str = "machineconfiguration.openshift.io/";
 /// The first seed.
 const FIRST: u64 = 1;
 /// What a defect remembers.
@@ -35,7 +36,7 @@ pub struct Defect {
     writes: fn(&str, &mut Value, &mut Memory),
 }
 
-pub const DEFECTS: [Defect; 10] = [
+pub const DEFECTS: [Defect; 25] = [
     Defect { name: "one node too many", sees: one_too_many, writes: as_is },
     Defect { name: "paused pools go on", sees: never_paused, writes: as_is },
     Defect { name: "updated at once", sees: unchanged, writes: updated_at_once },
@@ -46,6 +47,21 @@ pub const DEFECTS: [Defect; 10] = [
     Defect { name: "what the pool wanted before", sees: unchanged, writes: one_before },
     Defect { name: "streams of pools are ignored", sees: no_stream, writes: as_is },
     Defect { name: "never uncordoned", sees: unchanged, writes: never_uncordoned },
+    Defect { name: "no limit", sees: no_limit, writes: as_is },
+    Defect { name: "the arbiter is always idle", sees: arbiter_idle, writes: as_is },
+    Defect { name: "nodes that are not ready look ready", sees: always_ready, writes: as_is },
+    Defect { name: "nodes under way look done", sees: done_at_once, writes: as_is },
+    Defect { name: "nodes that failed look done", sees: failed_is_done, writes: as_is },
+    Defect { name: "what users change in pools is not seen", sees: pools_as_first, writes: as_is },
+    Defect { name: "what users change in MachineConfigs is not seen", sees: configs_as_first, writes: as_is },
+    Defect { name: "one MachineConfig is left out", sees: one_left_out, writes: as_is },
+    Defect { name: "the gate is always on", sees: gate_on, writes: as_is },
+    Defect { name: "the first catalogue stays", sees: catalogue_as_first, writes: as_is },
+    Defect { name: "the first default stays", sees: default_as_first, writes: as_is },
+    Defect { name: "nobody is told anything", sees: unchanged, writes: tells_nobody },
+    Defect { name: "no write is conditional", sees: unchanged, writes: unconditional },
+    Defect { name: "the own status looks different", sees: status_differs, writes: as_is },
+    Defect { name: "transition times of the operator move", sees: unchanged, writes: operator_times },
 ];
 
 fn unchanged(_: &mut Value, _: &mut Memory) {}
@@ -100,6 +116,149 @@ fn all_cordons_ours(object: &mut Value, _: &mut Memory) {
         && let Some(by) = annotations(object).and_then(|annotations| annotations.get_mut(CORDONED_BY))
     {
         *by = json!(CORDONED_BY_CONTROLLER);
+    }
+}
+
+fn no_limit(object: &mut Value, _: &mut Memory) {
+    if is_pool(object) {
+        object["spec"]["maxUnavailable"] = json!("100%");
+    }
+}
+
+/// Makes a node look as if it ran what it was told.
+fn idle(node: &mut Value) {
+    if let Some(annotations) = annotations(node)
+        && let Some(told) = annotations.get(&format!("{PREFIX}desiredConfig")).cloned()
+    {
+        annotations.insert(format!("{PREFIX}currentConfig"), told);
+        annotations.insert(format!("{PREFIX}state"), json!("Done"));
+    }
+}
+
+fn ready(node: &mut Value) {
+    conditions(node).filter(|c| c["type"] == "Ready").for_each(|c| c["status"] = json!("True"));
+    node.get_mut("spec").and_then(Value::as_object_mut).map(|spec| spec.remove("unschedulable"));
+}
+
+fn is_node(object: &Value) -> bool {
+    object["kind"] == "Node" && object["metadata"]["annotations"].get(format!("{PREFIX}state")).is_some()
+}
+
+fn arbiter_idle(object: &mut Value, _: &mut Memory) {
+    if is_node(object) && object["metadata"]["labels"].get("node-role.kubernetes.io/arbiter").is_some() {
+        idle(object);
+        ready(object);
+    }
+}
+
+fn always_ready(object: &mut Value, _: &mut Memory) {
+    if is_node(object) {
+        ready(object);
+    }
+}
+
+fn done_at_once(object: &mut Value, _: &mut Memory) {
+    if is_node(object) && object["metadata"]["annotations"][format!("{PREFIX}state")] == "Working" {
+        idle(object);
+    }
+}
+
+fn failed_is_done(object: &mut Value, _: &mut Memory) {
+    if is_node(object) && object["metadata"]["annotations"][format!("{PREFIX}state")] == "Degraded" {
+        idle(object);
+    }
+}
+
+/// Sets a field of an object to what it was when it was first seen.
+fn as_first(object: &mut Value, pointer: &str, memory: &mut Memory) {
+    let key = format!("{} {} {pointer}", object["kind"], object["metadata"]["name"]);
+    let now = object.pointer(pointer).cloned().unwrap_or_default();
+    let first = memory.entry(key).or_insert(now).clone();
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    match object.pointer_mut(parent).and_then(Value::as_object_mut) {
+        Some(fields) if first.is_null() => _ = fields.remove(field),
+        Some(fields) => _ = fields.insert(field.to_owned(), first),
+        None => {}
+    }
+}
+
+fn pools_as_first(object: &mut Value, memory: &mut Memory) {
+    if is_pool(object) {
+        for field in ["paused", "maxUnavailable", "osImageStream"] {
+            as_first(object, &format!("/spec/{field}"), memory);
+        }
+    }
+}
+
+fn is_of_user(object: &Value) -> bool {
+    object["kind"] == "MachineConfig" && object["metadata"]["name"].as_str().is_some_and(|name| name.contains("-sim-"))
+}
+
+fn configs_as_first(object: &mut Value, memory: &mut Memory) {
+    if is_of_user(object) {
+        as_first(object, "/spec/kernelArguments", memory);
+    }
+}
+
+fn one_left_out(object: &mut Value, _: &mut Memory) {
+    if is_of_user(object) && object["metadata"]["name"].as_str().is_some_and(|name| name.ends_with("-1")) {
+        object["spec"]["kernelArguments"] = json!([]);
+    }
+}
+
+fn gate_on(object: &mut Value, _: &mut Memory) {
+    if object["kind"] == "FeatureGate" {
+        for list in object.pointer_mut("/status/featureGates").and_then(Value::as_array_mut).into_iter().flatten() {
+            let off = list["disabled"].as_array_mut().map(std::mem::take).unwrap_or_default();
+            list["enabled"].as_array_mut().into_iter().for_each(|on| on.extend(off.clone()));
+        }
+    }
+}
+
+fn catalogue_as_first(object: &mut Value, memory: &mut Memory) {
+    if object["kind"] == "OSImageStream" && !object["status"]["availableStreams"].is_null() {
+        as_first(object, "/status/availableStreams", memory);
+    }
+}
+
+fn default_as_first(object: &mut Value, memory: &mut Memory) {
+    if object["kind"] == "OSImageStream" && !object["status"]["defaultStream"].is_null() {
+        as_first(object, "/status/defaultStream", memory);
+    }
+}
+
+fn tells_nobody(path: &str, body: &mut Value, _: &mut Memory) {
+    if path.starts_with("/api/v1/nodes/") {
+        annotations(body).map(|annotations| annotations.remove(&format!("{PREFIX}desiredConfig")));
+    }
+}
+
+/// Neither merge patches nor JSON patches name a version any more.
+fn unconditional(_: &str, body: &mut Value, _: &mut Memory) {
+    match body {
+        Value::Array(operations) => operations.retain(|operation| operation["path"] != "/metadata/resourceVersion"),
+        _ => {
+            let metadata = body.get_mut("metadata").and_then(Value::as_object_mut);
+            metadata.map(|metadata| metadata.remove("resourceVersion"));
+        }
+    }
+}
+
+fn status_differs(object: &mut Value, _: &mut Memory) {
+    if is_pool(object) && !object["status"]["machineCount"].is_null() {
+        object["status"]["machineCount"] = json!(1_000);
+    }
+}
+
+fn operator_times(path: &str, body: &mut Value, memory: &mut Memory) {
+    if path.contains("/clusteroperators/") {
+        let count = memory.get("count").and_then(Value::as_u64).unwrap_or_default() + 1;
+        memory.insert("count".to_owned(), json!(count));
+        let time = format!("2026-01-01T00:00:{:02}Z", count % 60);
+        let of_patch =
+            body.as_array_mut().into_iter().flatten().filter_map(|operation| operation["value"].as_array_mut());
+        of_patch.flatten().for_each(|c| c["lastTransitionTime"] = json!(time));
+        conditions(body).for_each(|c| c["lastTransitionTime"] = json!(time));
     }
 }
 

@@ -2,9 +2,12 @@
 
 use super::print;
 use crate::{exit::Outcome, signals::asked_to_stop};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use std::{
     collections::BTreeMap,
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -13,26 +16,46 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use weir_sim::life::{Prepared, Record, live};
+use weir_sim::life::{
+    Prepared, Record, live, live_plot,
+    plot::Plot,
+    reached::Coverage,
+    shrink::{Shrunk, shrink},
+};
+
+/// The largest file of a life: a thousand events of two hundred bytes, and some room.
+const LARGEST_LIFE: u64 = 1 << 20;
+/// How many lines of a trace lead up to a violation.
+const LEADING_UP: usize = 12;
 
 /// Live the lives of made-up clusters, and judge every moment of them
 ///
 /// A seed decides the cluster, what its users do and what goes wrong: with the controllers of `weir run`, the API server of
 /// `weir up` and simulated nodes, in virtual time. The same seed gives the same life. Exit code 1 if something did not hold.
 #[derive(Debug, clap::Args)]
+#[command(group(clap::ArgGroup::new("one").args(["seed", "life"])))]
 pub struct Sim {
     /// The first seed [default: a random one]
     #[arg(long, value_name = "S")]
     seed: Option<u64>,
     /// How many lives, of consecutive seeds [default: 1 with --seed, otherwise until Ctrl-C]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", conflicts_with = "life")]
     seeds: Option<u64>,
+    /// Live the life in this file, as --shrink prints it
+    #[arg(long, value_name = "FILE")]
+    life: Option<PathBuf>,
     /// Print everything that happens in a life
     #[arg(long)]
     trace: bool,
     /// Go on after a violation
     #[arg(long)]
     keep_going: bool,
+    /// Of a life that violates something, print the smallest one that still does, as a file for --life
+    #[arg(long, requires = "one", conflicts_with_all = ["seeds", "trace", "keep_going", "coverage"])]
+    shrink: bool,
+    /// Print what the lives reached, and how many of them
+    #[arg(long)]
+    coverage: bool,
     /// How many lives at a time [default: one for each processor]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     threads: Option<u16>,
@@ -47,17 +70,55 @@ impl Sim {
     /// # Errors
     /// When a life cannot be lived.
     pub fn run(&self) -> Result<Outcome> {
+        if self.shrink {
+            return self.smallest();
+        }
         let first = self.seed.unwrap_or_else(|| uuid::Uuid::new_v4().as_u64_pair().0 >> 32);
-        let count = self.seeds.unwrap_or(if self.seed.is_some() { 1 } else { u64::MAX });
-        let (stop, prepared) = (Arc::new(AtomicBool::new(false)), Arc::new(Prepared::new()?));
+        let one = self.seed.is_some() || self.life.is_some();
+        let count = self.seeds.unwrap_or(if one { 1 } else { u64::MAX });
+        let prepared = Prepared::new()?;
+        let prepared = Arc::new(if self.coverage { prepared.covering() } else { prepared });
+        let stop = Arc::new(AtomicBool::new(false));
         let hears = stop.clone();
         // It ends with the process.
         thread::Builder::new().spawn(move || stop_when_asked(&hears)).context("listening for Ctrl-C")?;
         let lives = self.start(first, count, &stop, &prepared)?;
-        let mut told = Told { start: Instant::now(), lives: 0, violations: 0 };
+        let mut told = Told { start: Instant::now(), lives: 0, violations: 0, coverage: Coverage::default() };
         let outcome = self.tell(&lives, &stop, &mut told);
+        if self.coverage {
+            print(told.coverage.to_string().as_bytes())?;
+        }
         tell!("{}", told.summary());
         outcome
+    }
+
+    /// Prints the smallest life that still violates the same.
+    fn smallest(&self) -> Result<Outcome> {
+        let plot = match (&self.life, self.seed) {
+            (Some(file), _) => read(file)?,
+            (None, seed) => Plot::of(seed.unwrap_or_default())?,
+        };
+        let prepared = Prepared::new()?;
+        // What processes of a life log about its faults is nothing that went wrong here.
+        let _quiet = tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::new());
+        let found = shrink(plot, &prepared, |plot| {
+            tell!(
+                "{} events, {}, {} faults of machines",
+                plot.events.len(),
+                plot.world.nodes,
+                plot.world.faults.len()
+            );
+        })?;
+        match found {
+            Some(shrunk) => {
+                print(story(&shrunk)?.as_bytes())?;
+                Ok(Outcome::Failed)
+            }
+            None => {
+                tell!("everything held: there is nothing to make smaller");
+                Ok(Outcome::Done)
+            }
+        }
     }
 
     /// Starts threads that live one life after another.
@@ -70,15 +131,21 @@ impl Sim {
     ) -> Result<mpsc::Receiver<Lived>> {
         let processors = thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let threads = self.threads.map_or(processors, usize::from);
+        let plot = self.life.as_deref().map(read).transpose()?.map(Arc::new);
         let (next, (sender, receiver)) = (Arc::new(AtomicU64::new(0)), mpsc::channel());
         for _ in 0..threads {
             let (next, stop, prepared, sender) = (next.clone(), stop.clone(), prepared.clone(), sender.clone());
+            let plot = plot.clone();
+            let life = move |number| match &plot {
+                Some(plot) => live_plot(plot, &prepared),
+                None => live(first.wrapping_add(number), &prepared),
+            };
             let lives = move || {
                 // What processes of a life log about its faults is nothing that went wrong here.
                 let _quiet = tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::new());
                 while !stop.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);
-                    let lived = (number < count).then(|| (number, live(first.wrapping_add(number), &prepared)));
+                    let lived = (number < count).then(|| (number, life(number)));
                     if lived.is_none_or(|lived| sender.send(lived).is_err()) {
                         return;
                     }
@@ -100,6 +167,7 @@ impl Sim {
                 let life = life?;
                 print(self.lines(&life).as_bytes())?;
                 told.lives += 1;
+                told.coverage.add(&life.reached);
                 told.violations += u64::from(!life.violations.is_empty());
                 if !life.violations.is_empty() {
                     outcome = Outcome::Failed;
@@ -129,11 +197,12 @@ struct Told {
     start: Instant,
     lives: u64,
     violations: u64,
+    coverage: Coverage,
 }
 
 impl Told {
     fn summary(&self) -> String {
-        let Self { start, lives, violations } = self;
+        let Self { start, lives, violations, .. } = self;
         let seconds = start.elapsed().as_secs_f64();
         #[expect(clippy::cast_precision_loss, reason = "a rate for people")]
         let rate = *lives as f64 / seconds.max(f64::EPSILON);
@@ -141,6 +210,30 @@ impl Told {
         let lives_are = if *lives == 1 { "life" } else { "lives" };
         format!("{lives} {lives_are}, {violations} violation{}, {rate:.1} lives a second", s(*violations))
     }
+}
+
+/// A life from a file.
+fn read(file: &Path) -> Result<Plot> {
+    let at = || file.display().to_string();
+    let mut text = String::new();
+    let opened = File::open(file).with_context(|| format!("opening {}", at()))?;
+    let length =
+        opened.take(LARGEST_LIFE + 1).read_to_string(&mut text).with_context(|| format!("reading {}", at()))?;
+    ensure!(u64::try_from(length)? <= LARGEST_LIFE, "{}: a life is no larger than {LARGEST_LIFE} bytes", at());
+    Plot::parse(&text).with_context(at)
+}
+
+/// A life that violates something, as a file that says how it went.
+fn story(Shrunk { plot, record, tries }: &Shrunk) -> Result<String> {
+    let comment = |line: &String| format!("# {line}\n");
+    let violated: String = record.violations.iter().map(comment).collect();
+    // A violation begins with its time, as the lines of a trace do.
+    let first = record.violations.first().map(|violation| violation.split_once("s  ").map_or("", |(at, _)| at));
+    let until = record.trace.iter().take_while(|line| line.split_once("s  ").map(|(at, _)| at) <= first).count();
+    let before: String = record.trace.iter().take(until).skip(until.saturating_sub(LEADING_UP)).map(comment).collect();
+    let said =
+        format!("# The smallest of {tries} lives that violates this:\n{violated}#\n# What led up to it:\n{before}");
+    Ok(said + &plot.text()?)
 }
 
 /// Sets the flag when the process is asked to stop.
@@ -166,11 +259,21 @@ mod tests {
             trace: vec!["a".to_owned(), "b".to_owned()],
             hash: 255,
             lasted: Duration::from_millis(3_600_250),
+            reached: Default::default(),
         }
     }
 
     fn sim(trace: bool) -> Sim {
-        Sim { seed: None, seeds: None, trace, keep_going: false, threads: None }
+        Sim {
+            seed: None,
+            seeds: None,
+            life: None,
+            trace,
+            keep_going: false,
+            shrink: false,
+            coverage: false,
+            threads: None,
+        }
     }
 
     #[test]
@@ -188,7 +291,8 @@ mod tests {
             sender.send((number, Ok(life(violations)))).unwrap();
         }
         drop(sender);
-        let (stop, mut told) = (AtomicBool::new(false), Told { start: Instant::now(), lives: 0, violations: 0 });
+        let mut told = Told { start: Instant::now(), lives: 0, violations: 0, coverage: Coverage::default() };
+        let stop = AtomicBool::new(false);
         assert_eq!(sim(false).tell(&receiver, &stop, &mut told).unwrap(), Outcome::Failed);
         assert!(stop.load(Ordering::Relaxed));
         assert_eq!((told.lives, told.violations), (2, 1));

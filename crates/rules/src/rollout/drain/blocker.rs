@@ -39,9 +39,9 @@ pub(super) fn blocker(pod: &PodView<'_>, asked: Option<&Asked>, budgets: &[&Budg
         (None, None) => return None,
         (None, Some(Asked { first, last, answer })) => match answer {
             Answer::Accepted => (InTheWay::Terminating, *last),
-            Answer::Refused(_) if !budgets.is_empty() => (InTheWay::Budgets(names()), *first),
-            Answer::Refused(said) => (InTheWay::Refused(said.clone()), *first),
-            Answer::Failed(said) => (InTheWay::Failed(said.clone()), *first),
+            Answer::Blocked(_) | Answer::Refused(_) if !budgets.is_empty() => (InTheWay::Budgets(names()), *first),
+            Answer::Blocked(said) | Answer::Refused(said) => (InTheWay::Refused(said.clone()), *first),
+            Answer::Failed(said) | Answer::Unanswered(said) => (InTheWay::Failed(said.clone()), *first),
         },
     };
     Some(Blocker { namespace: pod.namespace.to_owned(), pod: pod.name.to_owned(), why, since })

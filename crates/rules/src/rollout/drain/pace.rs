@@ -6,7 +6,8 @@ use super::{Answer, Asked, Blocker, FailedWrite, Notice, Tried};
 use crate::view::{BudgetView, DrainVerb, NodeView, PodView};
 use jiff::{SignedDuration, Timestamp};
 
-/// After a refusal: a budget changes within seconds once the next pod is ready.
+/// After a refusal: a budget changes within seconds once the next pod is ready. After no answer: the server is back, or somebody else is
+/// asked.
 const AFTER_REFUSAL: SignedDuration = SignedDuration::from_secs(5);
 /// After a refusal by a budget that allows it now, so that nodes that share a budget do not all retry at the same moment.
 const ONCE_ALLOWED: SignedDuration = SignedDuration::from_secs(1);
@@ -83,13 +84,15 @@ pub(super) fn due(
         return None;
     }
     let Some(asked) = asked else { return Some(Timestamp::MIN) };
-    let allowed = !budgets.is_empty() && budgets.iter().all(|budget| budget.allowed > 0);
+    let allowed = budgets.iter().all(|budget| budget.allowed > 0);
     let pause = match asked.answer {
         Answer::Accepted => ATTEMPT,
-        Answer::Refused(_) if allowed => ONCE_ALLOWED,
-        Answer::Refused(_) if stage < Stage::Slow => AFTER_REFUSAL,
+        Answer::Blocked(_) if allowed => ONCE_ALLOWED,
+        Answer::Refused(_) if allowed && !budgets.is_empty() => ONCE_ALLOWED,
+        Answer::Unanswered(_) => AFTER_REFUSAL,
+        Answer::Blocked(_) | Answer::Refused(_) if stage < Stage::Slow => AFTER_REFUSAL,
         Answer::Failed(_) if stage < Stage::Slow => AFTER_FAILURE,
-        Answer::Refused(_) | Answer::Failed(_) => WHEN_SLOW,
+        Answer::Blocked(_) | Answer::Refused(_) | Answer::Failed(_) => WHEN_SLOW,
     };
     Some(later(asked.last, pause, now))
 }

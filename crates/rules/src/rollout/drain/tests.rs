@@ -119,6 +119,10 @@ fn gone(_: &str) -> Option<Answer> {
     None
 }
 
+fn blocked(_: &str) -> Option<Answer> {
+    Some(Answer::Blocked("Cannot evict pod as it would violate the pod's disruption budget.".to_owned()))
+}
+
 fn refused(_: &str) -> Option<Answer> {
     Some(Answer::Refused("Cannot evict pod as it would violate the pod's disruption budget.".to_owned()))
 }
@@ -216,6 +220,37 @@ fn a_slow_drain_asks_less_often_until_a_budget_allows_it() {
     assert_eq!(scene.act(900, refused), "wait");
     assert_eq!(scene.act(901, gone), "evict a");
     assert_eq!(scene.act(902, gone), "drained");
+}
+
+#[test]
+fn a_slow_drain_goes_on_at_once_when_the_budget_in_its_way_is_gone() {
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({}))];
+    scene.budgets = vec![budget("keep", "a", 0)];
+    scene.act(0, gone);
+    scene.act(600, blocked);
+    assert_eq!(scene.act(899, gone), "wait");
+    scene.budgets.clear();
+    assert_eq!(scene.act(899, gone), "evict a");
+    // Without a budget it was another refusal, such as that of a busy server.
+    let mut scene = self::scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({}))];
+    scene.act(0, gone);
+    scene.act(600, |_| Some(Answer::Refused("busy".to_owned())));
+    assert_eq!(scene.act(899, gone), "wait");
+    assert_eq!(scene.act(900, gone), "evict a");
+}
+
+#[test]
+fn an_eviction_without_an_answer_is_tried_again_soon_also_in_a_slow_drain() {
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({}))];
+    scene.act(0, gone);
+    scene.act(700, |_| Some(Answer::Unanswered("connection reset".to_owned())));
+    let plan = scene.look(701).unwrap();
+    assert_eq!((plan.stage, plan.next), (Stage::Slow, Some(at(705))));
+    assert_eq!(scene.act(704, gone), "wait");
+    assert_eq!(scene.act(705, gone), "evict a");
 }
 
 #[test]
@@ -330,6 +365,7 @@ enum Happening {
     Pass,
     Refuse,
     Fail,
+    Lose,
     Restart,
     UncordonByHand,
     NewPod,
@@ -337,9 +373,9 @@ enum Happening {
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
-    use Happening::{ClockBack, Fail, NewPod, Pass, Refuse, Restart, UncordonByHand};
+    use Happening::{ClockBack, Fail, Lose, NewPod, Pass, Refuse, Restart, UncordonByHand};
     prop_oneof![
-        6 => Just(Pass), 3 => Just(Refuse), 2 => Just(Fail), 1 => Just(Restart), 1 => Just(UncordonByHand),
+        6 => Just(Pass), 3 => Just(Refuse), 2 => Just(Fail), 2 => Just(Lose), 1 => Just(Restart), 1 => Just(UncordonByHand),
         1 => Just(NewPod), 1 => Just(ClockBack),
     ]
 }
@@ -365,6 +401,7 @@ proptest! {
                 Happening::Pass => scene.act(now, gone),
                 Happening::Refuse => scene.act(now, refused),
                 Happening::Fail => scene.act(now, |_| Some(Answer::Failed("broken".to_owned()))),
+                Happening::Lose => scene.act(now, |_| Some(Answer::Unanswered("lost".to_owned()))),
                 Happening::Restart => { scene.tried = Tried::default(); String::new() }
                 Happening::UncordonByHand => { scene.node["spec"] = json!({}); by_hand = true; String::new() }
                 Happening::NewPod => { scene.pods.push(pod(&format!("n{index}"), json!({}))); String::new() }

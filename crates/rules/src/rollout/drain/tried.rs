@@ -31,8 +31,12 @@ pub struct Asked {
 pub enum Answer {
     /// The pod is going, or gone.
     Accepted,
+    /// Not now, because of a disruption budget, with the server's message.
+    Blocked(String),
     /// Not now (429, or its namespace is being deleted), with the server's message.
     Refused(String),
+    /// There was none: the server did not get it, or was not heard; with what went wrong.
+    Unanswered(String),
     /// It could not be carried out, with the server's message.
     Failed(String),
 }

@@ -29,7 +29,7 @@ use weir_rules::{
     },
     view::unreadable::UnreadableObject,
     world::{
-        Object, Process, World,
+        GeneratedWith, Object, Process, World,
         explain::{explain_all, summary},
     },
 };
@@ -178,7 +178,13 @@ impl Whole {
         let problems = StreamProblems { evidence: PayloadEvidence { tags, several_streams: Vec::new() }, catalog };
         let build = Build { raw: "us".to_owned(), hash: "h".to_owned(), release: None };
         world.profile = Some(Profile::by_name("ocp").unwrap());
-        world.process = Some(Process { build: Arc::new(build), settle: SETTLE, generates: false, problems });
+        world.process = Some(Process {
+            build: Arc::new(build),
+            settle: SETTLE,
+            generates: false,
+            problems,
+            generated_with: GeneratedWith::Any,
+        });
         self.say(&mut world, scenario.now);
         world
     }
