@@ -32,6 +32,7 @@
 //! | `archive` `zip` | reading archives |
 //! | `gathered` | recognizing by name what a tool collected |
 //! | `once` | duplicate objects |
+//! | `only` | objects of which only some fields are wanted |
 //! | `limits` | limits |
 //! | `seen` | what was found, for errors about what was not |
 //! | `error` | what can go wrong |
@@ -45,6 +46,7 @@ mod limits;
 mod locate;
 mod manifest;
 mod once;
+mod only;
 mod reading;
 mod seen;
 mod several;

@@ -218,7 +218,7 @@ impl Parts<'_> {
         let place = Place { item: piece.item.as_ref().map(|(index, _)| index + 1), ..place.clone() };
         let before = document.line - 1;
         let object = match piece.form {
-            Form::Json => text::json(piece.text, || before + document.lines_before(piece.text)),
+            Form::Json => text::json(piece.text, piece.only, || before + document.lines_before(piece.text)),
             Form::Item { lines } => text::yaml(&skim::unhyphened(piece.text), before + lines),
         };
         match object {

@@ -10,7 +10,7 @@ use crate::{
     Kind,
     seen::Counts,
     text::{Document, yaml},
-    want::{Want, may_be_wanted},
+    want::{Want, fields, may_be_wanted},
 };
 use memchr::{memchr_iter, memmem};
 use serde::{Deserialize, de::IgnoredAny};
@@ -33,6 +33,8 @@ pub(crate) struct Piece<'a> {
     pub(crate) form: Form,
     /// Index in its list, from 0, and what the list says of its items.
     pub(crate) item: Option<(usize, Type)>,
+    /// Fields that are wanted of it, if that is not all.
+    pub(crate) only: Option<&'static [&'static str]>,
 }
 
 /// How a piece is written.
@@ -96,7 +98,7 @@ impl<'a, 'w> Found<'a, 'w> {
     fn add(&mut self, of: &Type, piece: Piece<'a>) {
         // Without a kind it is an error, which is told with the object.
         if of.kind.is_empty() || may_be_wanted(self.wants, of.kind(), piece.text) {
-            self.pieces.push(piece);
+            self.pieces.push(Piece { only: fields(self.wants, of.kind()), ..piece });
         } else {
             self.count(of, 1);
         }
@@ -219,10 +221,13 @@ fn object<'a>(walk: &mut Walk<'a>, found: &mut Found<'a, '_>) -> Option<()> {
     match (of.items(), items) {
         (Some(list), Some(items)) => {
             for (index, (own, text)) in items.into_iter().enumerate() {
-                found.add(&own.or(&list), Piece { text, form: Form::Json, item: Some((index, list.clone())) });
+                found.add(
+                    &own.or(&list),
+                    Piece { text, form: Form::Json, item: Some((index, list.clone())), only: None },
+                );
             }
         }
-        _ => found.add(&of, Piece { text: walk.text.get(start..walk.at)?, form: Form::Json, item: None }),
+        _ => found.add(&of, Piece { text: walk.text.get(start..walk.at)?, form: Form::Json, item: None, only: None }),
     }
     Some(())
 }
@@ -249,7 +254,8 @@ fn block<'a, 'w>(text: &'a str, wants: &'w [Want<'w>]) -> Option<Found<'a, 'w>> 
     yaml(&rest, 0).ok()?;
     for (index, (lines, item)) in items.into_iter().enumerate() {
         let own = Type { version: inner(item, "apiVersion"), kind: inner(item, "kind") }.or(&list);
-        found.add(&own, Piece { text: item, form: Form::Item { lines }, item: Some((index, list.clone())) });
+        found
+            .add(&own, Piece { text: item, form: Form::Item { lines }, item: Some((index, list.clone())), only: None });
     }
     Some(found)
 }

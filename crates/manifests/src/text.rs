@@ -1,6 +1,8 @@
 //! From bytes to documents, and from documents to values.
 
+use crate::only::Only;
 use memchr::{memchr_iter, memmem};
+use serde::de::DeserializeSeed as _;
 use serde_json::Value;
 use serde_saphyr::{Localizer, Location, MessageFormatter, Options, SnippetMode, UserMessageFormatter};
 use std::{borrow::Cow, ops::Range};
@@ -105,15 +107,22 @@ pub(crate) fn yaml(text: &str, before: usize) -> Result<Value, String> {
     })
 }
 
-/// A text as one JSON value.
+/// A text as one JSON value, with all fields or only some.
 ///
 /// # Errors
 /// The error with its line, given the number of lines before the text.
-pub(crate) fn json(text: &str, before: impl FnOnce() -> usize) -> Result<Value, String> {
+pub(crate) fn json(text: &str, only: Option<&[&str]>, before: impl FnOnce() -> usize) -> Result<Value, String> {
     if separated(text) > NODES {
         return Err(format!("line {}: more than {NODES} values", before() + 1));
     }
-    serde_json::from_str(text).map_err(|e| format!("line {}: {}", before() + e.line(), without_place(&e)))
+    let read = match only {
+        None => serde_json::from_str(text),
+        Some(fields) => {
+            let mut decoder = serde_json::Deserializer::from_str(text);
+            Only(fields.to_vec()).deserialize(&mut decoder).and_then(|value| decoder.end().map(|()| value))
+        }
+    };
+    read.map_err(|e| format!("line {}: {}", before() + e.line(), without_place(&e)))
 }
 
 /// The words of an error, for people who write manifests and not for whoever calls the library; the line is told

@@ -98,7 +98,7 @@ pub fn of_files(paths: &[PathBuf]) -> Result<World> {
 pub fn everything_of_files(paths: &[PathBuf]) -> Result<World> {
     let (mut found, mut wants) = (Vec::new(), wants());
     wants.retain(|want| want.kind != POD);
-    wants.extend([POD, BUDGET].map(Want::all));
+    wants.extend([Want::all(POD).only(&LEAN), Want::all(BUDGET)]);
     let read = weir_manifests::read(paths, Rule::Objects(&wants));
     read.each(|manifest| {
         found.extend(match (manifest.group(), manifest.kind()) {
@@ -134,6 +134,24 @@ pub async fn everything_of_cluster(client: &Client) -> Result<(World, Option<Str
         }
     }
 }
+
+/// The fields of a pod that decide about its eviction, and what it is identified by (see [`lean`]).
+const LEAN: [&str; 14] = [
+    "apiVersion",
+    "kind",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "metadata.resourceVersion",
+    "metadata.creationTimestamp",
+    "metadata.deletionTimestamp",
+    "metadata.labels",
+    "metadata.annotations",
+    "metadata.ownerReferences",
+    "metadata.finalizers",
+    "spec.nodeName",
+    "status.phase",
+];
 
 /// What decides about an eviction; the rest of a pod is long, and there may be many thousands.
 fn lean(pod: Pod) -> Pod {
