@@ -405,6 +405,12 @@ async fn a_node_without_annotations_harms_nobody_and_its_report_follows_it_to_an
 async fn custom_pools_overlap() {
     let world = World::new(3, 2, json!([]), None).await;
     let _controllers = world.controllers();
+    let reports: Api<MachineConfigNode> = Api::all(world.client.clone());
+    for node in ["infra-0", "infra-1"] {
+        while reports.get_opt(node).await.unwrap().is_none_or(|report| report.spec.pool.name != "infra") {
+            sleep(Duration::from_millis(5)).await;
+        }
+    }
     let selector = json!({"matchLabels": {"node-role.kubernetes.io/infra": ""}});
     let spec = json!({"configuration": {"name": "r3"}, "nodeSelector": selector});
     create::<MachineConfigPool>(&world.client, json!({"metadata": {"name": "gpu"}, "spec": spec})).await;
@@ -417,8 +423,7 @@ async fn custom_pools_overlap() {
         assert_eq!((status.as_str(), reason.as_str()), ("True", "SeveralPools"), "{pool}");
         assert!(message.contains("infra-0, infra-1: custom pools gpu, infra all match it"), "{message}");
     }
-    let report = Api::<MachineConfigNode>::all(world.client.clone()).get("infra-0").await.unwrap();
-    assert_eq!(report.spec.pool.name, "infra");
+    assert_eq!(reports.get("infra-0").await.unwrap().spec.pool.name, "infra");
     world.pools().delete("gpu", &DeleteParams::default()).await.unwrap();
     world.target("infra", "r2").await;
     world.updated("infra", "r2", 2).await;

@@ -102,12 +102,7 @@ impl Sim {
         // What processes of a life log about its faults is nothing that went wrong here.
         let _quiet = tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::new());
         let found = shrink(plot, &prepared, |plot| {
-            tell!(
-                "{} events, {}, {} faults of machines",
-                plot.events.len(),
-                plot.world.nodes,
-                plot.world.faults.len()
-            );
+            tell!("{} events, {}, {} faults of machines", plot.events.len(), plot.world.nodes, plot.world.faults.len());
         })?;
         match found {
             Some(shrunk) => {
