@@ -340,7 +340,7 @@ impl Cluster {
     #[must_use]
     pub fn configuration_changes(&self) -> Vec<watch::Receiver<u64>> {
         let mut all = self.watches.changes(&[Watcher::Configuration, Watcher::Pools, Watcher::Settings]);
-        all.push(self.stream_problems.changes());
+        all.extend([self.stream_problems.changes(), self.generated_with.changes()]);
         all
     }
 
