@@ -159,10 +159,15 @@ impl Agent<'_> {
     ) -> Option<Outcome> {
         let config = told.config.as_str();
         let asked = drains.then(|| DrainRequest::text(DrainVerb::Drain, config));
+        let stuck = if drains { self.fault(Kind::StuckInDrain, os) } else { None };
+        if stuck.is_some() {
+            // Before the drain is asked for: whoever carries it out may look at once, and only once.
+            self.environment.hold(self.name).await;
+        }
         self.annotate(&machine::working(node, asked.as_deref())).await;
         if !drains {
             self.say(&[Step::NoDrain]).await;
-        } else if !self.drained(config, os).await {
+        } else if !self.drained(config, stuck).await {
             return Some(Outcome::Gone);
         }
         let (changes_os, files) = (before != os || machine::changes_image(node, told), true);
@@ -190,12 +195,11 @@ impl Agent<'_> {
         old.then(|| Outcome::Failed(machine::unexpected_os(config, os, before)))
     }
 
-    /// Requests a drain and waits for it; false when the Node was deleted.
-    async fn drained(&self, config: &str, os: &str) -> bool {
-        let Some(fault) = self.fault(Kind::StuckInDrain, os) else {
+    /// Requests a drain and waits for it, longer if it is stuck; false when the Node was deleted.
+    async fn drained(&self, config: &str, stuck: Option<&Fault>) -> bool {
+        let Some(fault) = stuck else {
             return self.ask(DrainVerb::Drain, config, DRAIN_PATIENCE).await;
         };
-        self.environment.hold(self.name).await;
         let mut drained = pin!(self.ask(DrainVerb::Drain, config, DRAIN_PATIENCE));
         let early = tokio::select! {
             biased;
