@@ -1,6 +1,6 @@
 //! Release, gates, operator.
 
-use super::elements::{badge, causes, commands, section, title, when};
+use super::elements::{badge, causes, columns, commands, section, title, when};
 use crate::{
     html::Html,
     model::{ClusterState, Said},
@@ -67,13 +67,7 @@ fn conditions(html: &mut Html, conditions: &[Said]) {
         return html.tag("p").class("muted").text("There is no ClusterOperator machine-config, or it may not be read.");
     }
     html.tag("table").body(|html| {
-        html.tag("thead").body(|html| {
-            html.tag("tr").body(|html| {
-                for heading in ["Condition", "Status", "Reason", "Message", "Since"] {
-                    html.tag("th").attr("scope", "col").text(heading);
-                }
-            });
-        });
+        columns(html, &["Condition", "Status", "Reason", "Message", "Since"]);
         html.tag("tbody").body(|html| {
             for held in conditions {
                 html.tag("tr").body(|html| {

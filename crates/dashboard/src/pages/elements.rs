@@ -75,6 +75,17 @@ pub(super) fn copy(html: &mut Html, text: &str) {
     button.attr("aria-label", format_args!("Copy {text}")).text("Copy");
 }
 
+/// The head of a table.
+pub(super) fn columns(html: &mut Html, names: &[&str]) {
+    html.tag("thead").body(|html| {
+        html.tag("tr").body(|html| {
+            for name in names {
+                html.tag("th").attr("scope", "col").text(name);
+            }
+        });
+    });
+}
+
 /// A label for a state.
 pub(super) fn badge(html: &mut Html, key: &str, word: &str) {
     html.tag("span").class(format_args!("badge {key}")).text(word);

@@ -2,7 +2,7 @@
 
 use super::{
     View,
-    elements::{badge, causes, commands, copy, link, section, since, title},
+    elements::{badge, causes, columns, commands, copy, link, section, since, title},
 };
 use crate::{
     form,
@@ -307,12 +307,7 @@ fn passage(html: &mut Html, picture: &Picture, name: &str) {
         link(html, &View::Past(pool.clone(), last.to.clone()), &of_node(&pools, name, picture.overview.taken))
     });
     html.tag("table").body(|html| {
-        html.tag("thead").body(|html| {
-            html.tag("tr").body(|html| {
-                html.tag("th").attr("scope", "col").text("Phase");
-                html.tag("th").attr("scope", "col").text("Took");
-            });
-        });
+        columns(html, &["Phase", "Took"]);
         html.tag("tbody").body(|html| {
             for (phase, took) in &passage.phases {
                 html.tag("tr").body(|html| {

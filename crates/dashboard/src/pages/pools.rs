@@ -2,7 +2,7 @@
 
 use super::{
     View,
-    elements::{causes, commands, copy, link, section, title},
+    elements::{causes, columns, commands, copy, link, section, title},
     history::{entry, key},
     nodes::grid,
     overview::card,
@@ -103,12 +103,7 @@ pub(super) fn files(html: &mut Html, picture: &Picture, name: &str) -> Option<()
             Err(why) => return html.tag("p").class("note degraded").text(why),
         };
         html.tag("table").body(|html| {
-            html.tag("thead").body(|html| {
-                html.tag("tr").body(|html| {
-                    html.tag("th").attr("scope", "col").text("Part");
-                    html.tag("th").attr("scope", "col").text("From");
-                });
-            });
+            columns(html, &["Part", "From"]);
             html.tag("tbody").body(|html| {
                 for address in rendered.provenance.addresses() {
                     let Some(trace) = rendered.provenance.trace(address) else { continue };

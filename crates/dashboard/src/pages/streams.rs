@@ -2,7 +2,7 @@
 
 use super::{
     View,
-    elements::{badge, copy, link, section, title, when},
+    elements::{badge, columns, copy, link, section, title, when},
 };
 use crate::{
     html::{Html, Link},
@@ -75,13 +75,7 @@ fn card(html: &mut Html, stream: &Stream, all: usize) {
 
 fn table(html: &mut Html, picture: &Picture) {
     html.tag("table").body(|html| {
-        html.tag("thead").body(|html| {
-            html.tag("tr").body(|html| {
-                for heading in ["Pool", "Runs", "Gets", "Because", "Rule"] {
-                    html.tag("th").attr("scope", "col").text(heading);
-                }
-            });
-        });
+        columns(html, &["Pool", "Runs", "Gets", "Because", "Rule"]);
         html.tag("tbody").body(|html| {
             for pool in &picture.overview.pools {
                 html.tag("tr").body(|html| {

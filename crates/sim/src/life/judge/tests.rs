@@ -1,0 +1,282 @@
+//! Lives told by hand, and what is found in them.
+
+use super::*;
+use serde_json::json;
+
+const PREFIX: &str = crate::story::judge::PREFIX;
+
+/// A life of a pool with three nodes, in which something happens every minute.
+struct Told {
+    start: Instant,
+    changes: Vec<Change>,
+    doings: Doings,
+}
+
+impl Told {
+    fn new() -> Self {
+        let mut told = Self { start: Instant::now(), changes: Vec::new(), doings: Doings::default() };
+        let set = |name: &str| json!({"name": name, "osImage": format!("image-{name}")});
+        let stream = json!({"status": {"defaultStream": "a", "availableStreams": [set("a"), set("b")]}});
+        let gates = json!({"status": {"featureGates": [{"version": "1", "enabled": [{"name": "OSStreams"}]}]}});
+        told.change("FeatureGate", "cluster", gates);
+        told.change("OSImageStream", "cluster", stream);
+        for (name, image) in [("r-1", "image-a"), ("r-2", "image-a"), ("r-b", "image-b")] {
+            told.change("MachineConfig", name, json!({"spec": {"osImageURL": image}}));
+        }
+        told.pool("r-1", &json!({}), true);
+        for name in ["w-0", "w-1", "w-2"] {
+            told.node(name, "r-1", "r-1", &json!({}));
+        }
+        told
+    }
+
+    fn now(&self) -> Instant {
+        self.start + Duration::from_mins(self.changes.len().try_into().unwrap())
+    }
+
+    fn change(&mut self, kind: &'static str, name: &str, after: Value) {
+        let (at, version) = (self.now(), self.changes.len().try_into().unwrap());
+        self.changes.push(Change { key: (kind, name.to_owned()), version, at, after: Some(after) });
+    }
+
+    fn intent(&mut self) {
+        let intent = Intent::NoConfig { role: "worker".to_owned(), number: 0 };
+        self.doings.intents.push((self.now(), intent));
+    }
+
+    fn pool(&mut self, target: &str, spec: &Value, updated: bool) {
+        let mut pool = json!({"spec": {"configuration": {"name": target}}});
+        for (key, value) in spec.as_object().unwrap() {
+            pool["spec"][key] = value.clone();
+        }
+        let status = if updated { "True" } else { "False" };
+        let seen = json!({"type": "Updated", "status": status, "lastTransitionTime": status});
+        pool["status"] = json!({"conditions": [seen], "observed": self.changes.len()});
+        self.change(POOL, "worker", pool);
+    }
+
+    fn node(&mut self, name: &str, desired: &str, current: &str, spec: &Value) {
+        let key = |key: &str| format!("{PREFIX}{key}");
+        let mut annotations =
+            json!({key("desiredConfig"): desired, key("currentConfig"): current, key("state"): "Done"});
+        if spec["unschedulable"] == true || spec["by-hand"] == true {
+            annotations[BY_HAND] = json!("");
+        }
+        self.change(
+            "Node",
+            name,
+            json!({
+                "metadata": {"name": name, "labels": {format!("{ROLE}worker"): ""}, "annotations": annotations},
+                "spec": spec,
+            }),
+        );
+    }
+
+    /// What was violated before the end.
+    fn broken(&self) -> Vec<String> {
+        let changes: Vec<_> = self.changes.iter().collect();
+        let all = judge(&changes, &self.doings, self.now());
+        all.into_iter().filter(|(at, _)| *at < self.now()).map(|(_, what)| what).collect()
+    }
+
+    fn at_the_end(&self) -> Vec<String> {
+        let changes: Vec<_> = self.changes.iter().collect();
+        let all = judge(&changes, &self.doings, self.now());
+        all.into_iter().filter(|(at, _)| *at == self.now()).map(|(_, what)| what).collect()
+    }
+}
+
+#[test]
+fn a_rollout_as_it_should_be_is_not_complained_about() {
+    let mut told = Told::new();
+    told.intent();
+    told.pool("r-2", &json!({}), false);
+    for name in ["w-0", "w-1", "w-2"] {
+        told.node(name, "r-2", "r-1", &json!({}));
+        told.node(name, "r-2", "r-2", &json!({}));
+    }
+    told.pool("r-2", &json!({}), true);
+    assert_eq!((told.broken(), told.at_the_end()), (vec![], vec![]));
+}
+
+#[test]
+fn more_nodes_than_allowed_are_found_also_those_that_are_long_away() {
+    let mut told = Told::new();
+    told.intent();
+    told.pool("r-2", &json!({}), false);
+    told.node("w-0", "r-2", "r-1", &json!({}));
+    told.node("w-1", "r-2", "r-1", &json!({}));
+    assert_eq!(told.broken(), ["w-1 was told r-2: 2 nodes of worker move or are away, 1 may"]);
+
+    let mut told = Told::new();
+    told.intent();
+    told.node("w-0", "r-1", "r-1", &json!({"unschedulable": true}));
+    told.pool("r-2", &json!({}), false);
+    told.node("w-1", "r-2", "r-1", &json!({}));
+    assert_eq!(told.broken(), ["w-1 was told r-2: 2 nodes of worker move or are away, 1 may"]);
+}
+
+#[test]
+fn what_a_pool_does_not_want_or_did_not_resolve_to_is_found() {
+    let mut told = Told::new();
+    told.intent();
+    told.node("w-0", "r-2", "r-1", &json!({}));
+    assert_eq!(told.broken(), ["w-0 was told r-2, which is not what worker is to run"]);
+    let mut told = Told::new();
+    told.pool("r-b", &json!({}), false);
+    assert_eq!(told.broken(), ["worker is to run r-b with image-b, to which it did not resolve"]);
+    let mut told = Told::new();
+    told.pool("r-9", &json!({}), false);
+    assert_eq!(told.broken(), ["worker is to run r-9, which does not exist"]);
+}
+
+#[test]
+fn a_paused_pool_that_starts_and_one_that_is_told_too_often_are_found() {
+    let mut told = Told::new();
+    told.intent();
+    told.pool("r-2", &json!({"paused": true}), false);
+    told.node("w-0", "r-2", "r-1", &json!({}));
+    assert_eq!(told.broken(), ["w-0 was told r-2 while worker is paused"]);
+    let mut told = Told::new();
+    told.pool("r-2", &json!({}), false);
+    told.node("w-0", "r-2", "r-1", &json!({}));
+    assert_eq!(told.broken(), ["w-0 was told something 1 times, and 0 changes concern it"]);
+}
+
+#[test]
+fn what_a_process_cannot_know_yet_is_not_held_against_it() {
+    let mut told = Told::new();
+    told.intent();
+    told.pool("r-2", &json!({"paused": true}), false);
+    let at = told.now();
+    told.doings.troubles.push((at - Duration::from_mins(2), at));
+    told.node("w-0", "r-2", "r-1", &json!({}));
+    assert_eq!(told.broken(), [""; 0]);
+}
+
+#[test]
+fn a_pool_said_to_be_updated_and_a_transition_time_that_moves_are_found() {
+    let mut told = Told::new();
+    told.intent();
+    told.pool("r-2", &json!({}), false);
+    told.pool("r-2", &json!({}), true);
+    let node = |n| format!("worker was said to be updated, and w-{n} was not");
+    assert_eq!(told.broken(), [node(0), node(1), node(2)]);
+    let mut told = Told::new();
+    told.pool("r-1", &json!({}), true);
+    let last = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+    last["status"]["conditions"][0]["lastTransitionTime"] = json!("later");
+    assert_eq!(told.broken(), ["the transition time of worker's Updated moved without a flip"]);
+}
+
+#[test]
+fn an_arbiter_that_moves_with_the_control_plane_is_found() {
+    let mut told = Told::new();
+    let role = |role: &str| json!({format!("{ROLE}{role}"): ""});
+    for (pool, name) in [("master", "m-0"), ("arbiter", "a-0")] {
+        let pool_object = json!({"spec": {"configuration": {"name": "r-2"}}, "metadata": {"name": pool}});
+        told.change(POOL, pool, pool_object);
+        told.node(name, "r-1", "r-1", &json!({}));
+        let node = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+        node["metadata"]["labels"] = role(pool);
+    }
+    told.intent();
+    told.doings.intents.push((told.now(), Intent::Default("b".to_owned())));
+    for (pool, name) in [("master", "m-0"), ("arbiter", "a-0")] {
+        told.node(name, "r-2", "r-1", &json!({}));
+        let node = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+        node["metadata"]["labels"] = role(pool);
+    }
+    told.intent();
+    told.change("Event", "last", json!({}));
+    assert_eq!(told.broken(), ["a-0 was told r-2 while m-0 moves or is away"]);
+}
+
+#[test]
+fn a_cordon_by_hand_that_goes_by_itself_is_found() {
+    let mut told = Told::new();
+    told.node("w-0", "r-1", "r-1", &json!({"unschedulable": true}));
+    told.node("w-0", "r-1", "r-1", &json!({"by-hand": true}));
+    assert_eq!(told.broken(), ["w-0 was uncordoned, which had been cordoned by hand"]);
+    let mut told = Told::new();
+    told.node("w-0", "r-1", "r-1", &json!({"unschedulable": true}));
+    told.node("w-0", "r-1", "r-1", &json!({}));
+    assert_eq!(told.broken(), [""; 0]);
+    // A mark that is left over makes no cordon of ours one by hand.
+    let mut told = Told::new();
+    told.node("w-0", "r-1", "r-1", &json!({"by-hand": true}));
+    told.node("w-0", "r-1", "r-1", &json!({"unschedulable": true}));
+    told.node("w-0", "r-1", "r-1", &json!({"by-hand": true}));
+    told.change("Event", "last", json!({}));
+    assert_eq!(told.broken(), [""; 0]);
+}
+
+#[test]
+fn what_is_not_as_it_should_be_at_the_end_is_found() {
+    let mut told = Told::new();
+    told.pool("r-2", &json!({}), false);
+    told.doings.writes_at_rest = [("patch nodes".to_owned(), 3)].into();
+    let node = |n| format!("w-{n} of worker is not as it should be at the end");
+    let pool = "worker is not updated at the end: Updated=False \"\"".to_owned();
+    let writes = "patch nodes was asked for 3 times while nothing happened".to_owned();
+    assert_eq!(told.at_the_end(), [node(0), node(1), node(2), pool, writes]);
+}
+
+#[test]
+fn a_long_pause_before_the_cluster_is_at_rest_is_found() {
+    let mut told = Told::new();
+    told.doings.healed = Some(told.now());
+    told.change("Event", "one", json!({}));
+    told.change("Event", "another", json!({}));
+    assert_eq!(told.broken(), [""; 0]);
+    let late = told.now() + Duration::from_mins(4);
+    told.changes.last_mut().unwrap().at = late;
+    assert_eq!(told.at_the_end(), [""; 0]);
+    let changes: Vec<_> = told.changes.iter().collect();
+    let found = judge(&changes, &told.doings, late);
+    assert_eq!(found, [(late, "nothing happened for 360 s, and then something".to_owned())]);
+}
+
+#[test]
+fn what_users_wrote_and_is_not_there_at_the_end_is_found_and_what_they_deleted_and_is() {
+    let config = |arguments: &[&str], labels: &Value| {
+        let spec = json!({"osImageURL": "image-a", "kernelArguments": arguments});
+        json!({"metadata": {"labels": labels}, "spec": spec})
+    };
+    let of = |role: &str| json!({"machineconfiguration.openshift.io/role": role});
+    for (wrote, has, role, fine) in [
+        (&["sim.worker.0=1"][..], &["quiet", "sim.worker.0=1"][..], "worker", true),
+        (&["sim.master.0=1"], &[], "master", true),
+        (&["sim.worker.0=2"], &["sim.worker.0=1"], "worker", false),
+        (&["sim.worker.0=1"], &[], "worker", false),
+        (&[], &["sim.worker.0=1"], "worker", false),
+    ] {
+        let mut told = Told::new();
+        told.change("MachineConfig", "99-sim", config(wrote, &of(role)));
+        told.change("MachineConfig", "r-1", config(has, &json!({})));
+        told.pool("r-1", &json!({}), true);
+        assert_eq!(told.at_the_end().is_empty(), fine, "{wrote:?} {has:?}: {:?}", told.at_the_end());
+    }
+}
+
+#[test]
+fn a_cluster_operator_that_is_not_well_at_the_end_is_found_and_one_whose_times_move() {
+    let operator = |degraded: &str, time: &str| {
+        let condition =
+            |type_: &str, status: &str| json!({"type": type_, "status": status, "lastTransitionTime": time});
+        json!({"status": {"conditions": [
+            condition("Available", "True"), condition("Progressing", "False"), condition("Degraded", degraded),
+        ]}})
+    };
+    for (degraded, found) in [("False", 0), ("True", 1)] {
+        let mut told = Told::new();
+        told.change("ClusterOperator", "machine-config", operator(degraded, "1"));
+        assert_eq!(told.at_the_end().len(), found, "{degraded}");
+    }
+    let mut told = Told::new();
+    told.change("ClusterOperator", "machine-config", operator("False", "1"));
+    told.change("ClusterOperator", "machine-config", operator("False", "2"));
+    told.change("Event", "last", json!({}));
+    let moved = |type_: &str| format!("the transition time of machine-config's {type_} moved without a flip");
+    assert_eq!(told.broken(), [moved("Available"), moved("Progressing"), moved("Degraded")]);
+}
