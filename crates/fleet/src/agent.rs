@@ -15,7 +15,7 @@ use kube::{
 };
 use serde_json::Value;
 use std::{pin::pin, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 use weir_api::MachineConfigNode;
 use weir_kubeio::read;
 use weir_rules::{
@@ -56,7 +56,7 @@ pub(crate) struct Agent<'w> {
 impl Agent<'_> {
     /// First boot: the machine takes its pool's configuration and joins the cluster.
     pub(crate) async fn boot(&self, machine: &crate::Machine, booted: &Told) {
-        self.step().await;
+        self.step(&mut Instant::now()).await;
         let object: Node = match serde_json::from_value(machine.joining(booted)) {
             Ok(object) => object,
             Err(error) => {
@@ -112,7 +112,8 @@ impl Agent<'_> {
 
     async fn attempt(&self, told: &Told) -> Outcome {
         let (environment, config) = (self.environment, told.config.as_str());
-        self.step().await;
+        let mut since = Instant::now();
+        self.step(&mut since).await;
         if environment.seen.configs.get(config).is_none() {
             return Outcome::Failed(format!("machineconfig.machineconfiguration.openshift.io \"{config}\" not found"));
         }
@@ -127,7 +128,7 @@ impl Agent<'_> {
         self.say(&[Step::Needed { node: self.name.to_owned() }, Step::Prepared { drain: leaves }]).await;
         if changes {
             let before = machine::os(&node).to_owned();
-            if let Some(end) = self.change(&node, told, (&before, &os), leaves, reboots).await {
+            if let Some(end) = self.change(&node, told, (&before, &os), (leaves, reboots), &mut since).await {
                 return end;
             }
         } else {
@@ -139,10 +140,13 @@ impl Agent<'_> {
             None => return Outcome::Gone,
         }
         self.say(&[Step::Resumed { config: config.to_owned() }]).await;
-        if drains && !self.ask(DrainVerb::Uncordon, config, UNCORDON_PATIENCE).await {
-            return Outcome::Gone;
+        if drains {
+            if !self.ask(DrainVerb::Uncordon, config, UNCORDON_PATIENCE).await {
+                return Outcome::Gone;
+            }
+            since = Instant::now();
         }
-        self.step().await;
+        self.step(&mut since).await;
         self.annotate(&machine::done(told)).await;
         self.say(&[Step::Updated { node: self.name.to_owned() }]).await;
         Outcome::Done
@@ -154,8 +158,8 @@ impl Agent<'_> {
         node: &Node,
         told: &Told,
         (before, os): (&str, &str),
-        drains: bool,
-        reboots: bool,
+        (drains, reboots): (bool, bool),
+        since: &mut Instant,
     ) -> Option<Outcome> {
         let config = told.config.as_str();
         let asked = drains.then(|| DrainRequest::text(DrainVerb::Drain, config));
@@ -167,12 +171,15 @@ impl Agent<'_> {
         self.annotate(&machine::working(node, asked.as_deref())).await;
         if !drains {
             self.say(&[Step::NoDrain]).await;
-        } else if !self.drained(config, stuck).await {
-            return Some(Outcome::Gone);
+        } else {
+            if !self.drained(config, stuck).await {
+                return Some(Outcome::Gone);
+            }
+            *since = Instant::now();
         }
         let (changes_os, files) = (before != os || machine::changes_image(node, told), true);
         self.say(&[Step::Applying { os: changes_os, files }]).await;
-        self.step().await;
+        self.step(since).await;
         if let Some(fault) = self.fault(Kind::Degraded, os) {
             return Some(Outcome::Failed(fault.reason().to_owned()));
         }
@@ -184,9 +191,10 @@ impl Agent<'_> {
         }
         self.annotate(&machine::rebooting()).await;
         self.status(&machine::down(self.environment.now())).await;
-        self.step().await;
+        self.step(since).await;
         if let Some(fault) = self.fault(Kind::NeverReturns, os) {
             self.lifted(fault).await;
+            *since = Instant::now();
         }
         let old = self.fault(Kind::ReturnsOnOldImage, os).is_some() && before != os;
         let runs = if old { before } else { os };
@@ -259,10 +267,13 @@ impl Agent<'_> {
         Some(fault)
     }
 
-    async fn step(&self) {
+    /// Waits until a step is over, which began when the one before was: what the machine reports is part of its steps.
+    async fn step(&self, since: &mut Instant) {
         let factor =
             if self.environment.is_lifted(self.name) { 1.0 } else { self.environment.faults.factor(self.name) };
-        sleep(self.environment.settings.step.mul_f64(factor)).await;
+        *since += self.environment.settings.step.mul_f64(factor);
+        sleep_until(*since).await;
+        *since = Instant::now().max(*since);
     }
 
     async fn up(&self, os: String) {

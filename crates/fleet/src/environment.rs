@@ -42,7 +42,7 @@ const RETRY: Duration = Duration::from_millis(500);
 /// How the machines behave.
 #[derive(Clone)]
 pub struct Settings {
-    /// How long each step of a machine takes: noticing, working, rebooting, reporting.
+    /// How long each step of a machine takes, with what it reports: noticing, working, rebooting, reporting.
     pub step: Duration,
     /// Makes boot IDs reproducible.
     pub seed: u64,
