@@ -118,6 +118,22 @@ impl Browser {
         self.of_session("POST", "execute/sync", &json!({"script": script, "args": []}))
     }
 
+    /// What the promise of an expression comes to in the page.
+    ///
+    /// # Errors
+    /// When it is rejected, or takes too long.
+    pub fn promised(&self, expression: &str) -> Result<Value> {
+        let script = format!(
+            "const done = arguments[arguments.length - 1];
+             Promise.resolve({expression}).then((value) => done({{value}}), (error) => done({{error: String(error)}}));"
+        );
+        let answer = self.of_session("POST", "execute/async", &json!({"script": script, "args": []}))?;
+        if let Some(error) = answer["error"].as_str() {
+            bail!("{expression}: {error}");
+        }
+        Ok(answer["value"].clone())
+    }
+
     /// Waits until this expression is true in the page, looking at it whenever the page changes.
     ///
     /// # Errors

@@ -94,7 +94,7 @@ fn root() -> Result<PathBuf> {
 }
 
 fn test(root: &Path) -> Result<()> {
-    prerequisites::install();
+    prerequisites::install(root);
     step("formatting");
     cargo(root, &["fmt", "--all", "--check"])?;
     step("tidy");
@@ -106,7 +106,10 @@ fn test(root: &Path) -> Result<()> {
     step("tests");
     let left_out = root.join("target/skipped.txt");
     skipped::forget(&left_out)?;
-    let tested = run_cargo(linting(root).env(skipped::FILE, &left_out), &["test", "--workspace", "--no-fail-fast"]);
+    let tested = run_cargo(
+        linting(root).env(skipped::FILE, &left_out).env("WEIR_AXE", prerequisites::axe(root)),
+        &["test", "--workspace", "--no-fail-fast"],
+    );
     let reported = skipped::report(&left_out, in_ci());
     tested.and(reported)
 }

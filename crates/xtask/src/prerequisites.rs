@@ -3,7 +3,11 @@
 //! As root on a machine with apt, missing programs are installed. Otherwise they are named, together with what is
 //! skipped; the tests themselves skip with a line when a program is absent.
 
-use std::{path::Path, process::Command};
+use anyhow::{Context as _, Result, ensure};
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
 
 struct Program {
     name: &'static str,
@@ -25,8 +29,42 @@ const PROGRAMS: [Program; 11] = [
     Program { name: "python3", package: "python3", skipped: "comparison with the independent YAML and merge oracles" },
 ];
 
+/// The checks of accessibility that the tests of the page run, as npm names them. Fetched, never committed: their licence is another.
+const AXE: &str = "axe-core@4.14.1";
+
+/// Where axe-core's script is once it is fetched.
+pub fn axe(root: &Path) -> PathBuf {
+    root.join("target/axe-core/package/axe.min.js")
+}
+
 /// Installs what is missing where possible, and says what is skipped otherwise.
-pub fn install() {
+pub fn install(root: &Path) {
+    programs();
+    if let Err(error) = fetch_axe(root) {
+        eprintln!("skipping the accessibility checks of axe-core: {error:#}");
+    }
+}
+
+fn fetch_axe(root: &Path) -> Result<()> {
+    if axe(root).exists() {
+        return Ok(());
+    }
+    let folder = root.join("target/axe-core");
+    std::fs::create_dir_all(&folder)?;
+    let pack = Command::new("npm")
+        .args(["pack", "--silent", "--fetch-timeout=20000", "--fetch-retries=1", AXE])
+        .current_dir(&folder)
+        .output()
+        .context("npm")?;
+    ensure!(pack.status.success(), "npm pack {AXE}: {}", String::from_utf8_lossy(&pack.stderr).trim());
+    let archive = String::from_utf8_lossy(&pack.stdout).trim().to_owned();
+    let unpack = Command::new("tar").args(["-xzf", &archive, "package/axe.min.js"]).current_dir(&folder).output();
+    let unpack = unpack.context("tar")?;
+    ensure!(unpack.status.success(), "tar: {}", String::from_utf8_lossy(&unpack.stderr).trim());
+    Ok(())
+}
+
+fn programs() {
     let missing: Vec<&Program> = PROGRAMS.iter().filter(|p| !on_path(p.name)).collect();
     if missing.is_empty() {
         return;

@@ -1,6 +1,6 @@
 //! Release, gates, operator.
 
-use super::elements::{badge, causes, columns, commands, section, title, when};
+use super::elements::{badge, causes, columns, commands, section, title, when, wide};
 use crate::{
     html::Html,
     model::{ClusterState, Said},
@@ -25,7 +25,8 @@ pub(super) fn page(html: &mut Html, picture: &Picture) -> Option<()> {
         });
     });
     section(html, "operator", "What the operator says", |html| {
-        html.part("div", "operator").class("scroll").body(|html| conditions(html, &cluster.conditions));
+        wide(html.part("div", "operator"), "Conditions of the operator")
+            .body(|html| conditions(html, &cluster.conditions));
         commands(html, &["kubectl get co machine-config -o yaml".to_owned()]);
     });
     section(html, "why", "Why", |html| {

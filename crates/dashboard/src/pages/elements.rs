@@ -2,7 +2,7 @@
 
 use super::View;
 use crate::{
-    html::{Html, Link},
+    html::{Html, Link, Tag},
     model::{Note, NoteKind, Pool},
 };
 use jiff::Timestamp;
@@ -89,6 +89,11 @@ pub(super) fn columns(html: &mut Html, names: &[&str]) {
 /// A label for a state.
 pub(super) fn badge(html: &mut Html, key: &str, word: &str) {
     html.tag("span").class(format_args!("badge {key}")).text(word);
+}
+
+/// Something that may be wider than the window: it is scrolled within, with keys too, for which it has to take the focus and have a name.
+pub(super) fn wide<'h>(tag: Tag<'h>, name: &str) -> Tag<'h> {
+    tag.class("scroll").attr("role", "region").attr("aria-label", name).attr("tabindex", "0")
 }
 
 /// The class of a pool's health.

@@ -2,7 +2,7 @@
 
 use super::{
     View,
-    elements::{badge, commands, link, node, section, title, when},
+    elements::{badge, commands, link, node, section, title, when, wide},
 };
 use crate::{
     html::{Html, Link},
@@ -95,7 +95,7 @@ pub(super) fn past(html: &mut Html, picture: &Picture, pool: &str, config: &str)
         commands(html, &[format!("weir diff {} {}", rollout.from, rollout.to)]);
     });
     section(html, "each", "Each node", |html| {
-        html.part("div", "each").class("scroll").body(|html| {
+        wide(html.part("div", "each"), "What each node did").body(|html| {
             if rollout.each.is_empty() {
                 return html.tag("p").class("muted").text("Single nodes are only kept of the last rollout.");
             }

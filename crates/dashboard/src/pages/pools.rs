@@ -2,7 +2,7 @@
 
 use super::{
     View,
-    elements::{causes, columns, commands, copy, link, section, title},
+    elements::{causes, columns, commands, copy, link, section, title, wide},
     history::{entry, key},
     nodes::grid,
     overview::card,
@@ -97,7 +97,7 @@ pub(super) fn files(html: &mut Html, picture: &Picture, name: &str) -> Option<()
     let found = rendered(picture, name)?;
     let back = [(Link::to("/"), "Overview"), (View::Pool(name.to_owned()).link(), name)];
     title(html, &back, &format!("What is written to machines of {name}"));
-    html.part("div", "files").class("scroll").body(|html| {
+    wide(html.part("div", "files"), "Parts").body(|html| {
         let rendered = match found {
             Ok(rendered) => rendered,
             Err(why) => return html.tag("p").class("note degraded").text(why),

@@ -2,7 +2,7 @@
 
 use super::{
     View,
-    elements::{badge, columns, copy, link, section, title, when},
+    elements::{badge, columns, copy, link, section, title, when, wide},
 };
 use crate::{
     html::{Html, Link},
@@ -28,7 +28,7 @@ pub(super) fn page(html: &mut Html, picture: &Picture) -> Option<()> {
         }
     });
     section(html, "who", "Who gets which, and why", |html| {
-        html.part("div", "who").class("scroll").body(|html| table(html, picture));
+        wide(html.part("div", "who"), "Who runs which stream").body(|html| table(html, picture));
     });
     section(html, "moves", "Over time", |html| {
         html.part("div", "moves").body(|html| moves(html, picture));
