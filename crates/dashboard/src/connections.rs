@@ -1,6 +1,11 @@
 //! Connections of the page.
 
-use crate::{door::Door, serve::router, source::Source};
+use crate::{
+    door::Door,
+    planning::{PlanUpdate, Updates},
+    serve::router,
+    source::Source,
+};
 use hyper::server::conn::http1;
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
@@ -28,6 +33,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 pub struct Page {
     listener: TcpListener,
     address: SocketAddr,
+    updates: Updates,
 }
 
 impl Page {
@@ -38,13 +44,19 @@ impl Page {
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        Ok(Self { listener, address })
+        Ok(Self { listener, address, updates: Updates::default() })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Has updates planned this way; without it, a page plans none.
+    #[must_use]
+    pub fn with_updates(self, plan: Arc<PlanUpdate>) -> Self {
+        Self { updates: Updates(Some(plan)), ..self }
     }
 
     /// Answers until the future is dropped; nothing is made before the first request.
@@ -65,7 +77,7 @@ impl Page {
             while connections.try_join_next().is_some() {}
             // Without a place it is closed at once.
             let Ok(place) = places.clone().try_acquire_owned() else { continue };
-            let pages = pages.get_or_insert_with(|| router(source.clone(), door.clone())).clone();
+            let pages = pages.get_or_insert_with(|| router(source.clone(), door.clone(), self.updates.clone())).clone();
             connections.spawn(async move {
                 connection(stream, pages).await;
                 drop(place);

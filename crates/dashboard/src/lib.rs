@@ -39,6 +39,7 @@ pub mod watching;
 
 pub use connections::Page;
 pub use door::{Door, Key};
+pub use planning::PlanUpdate;
 pub use reviews::Reviews;
 pub use source::{Everything, Files, Source};
 pub use watching::Watching;

@@ -8,7 +8,7 @@ use crate::{
     live,
     pages::{self, View, refused},
     picture::{Camera, Picture},
-    planning::{self, Answer, LARGEST},
+    planning::{self, Answer, LARGEST, Updates},
     source::Source,
 };
 use axum::{
@@ -54,13 +54,14 @@ pub(crate) struct Site {
     pub(crate) live: Arc<Semaphore>,
     door: Arc<Door>,
     plans: Arc<Semaphore>,
+    pub(crate) updates: Updates,
 }
 
 /// The page of a source.
-pub(crate) fn router(source: Arc<dyn Source>, door: Arc<Door>) -> Router {
+pub(crate) fn router(source: Arc<dyn Source>, door: Arc<Door>, updates: Updates) -> Router {
     let camera = Arc::new(Camera::new(source));
     let (live, plans) = (Arc::new(Semaphore::new(live::MOST)), Arc::new(Semaphore::new(PLANS)));
-    let site = Site { camera, live, door, plans };
+    let site = Site { camera, live, door, plans, updates };
     Router::new()
         .route("/live", get(live::follow))
         .route("/plan", get(plan).post(planned))
@@ -163,7 +164,7 @@ async fn page(State(site): State<Site>, uri: Uri) -> Response {
 }
 
 async fn plan(State(site): State<Site>) -> Response {
-    html(StatusCode::OK, pages::plan::page(&site.camera.look(), None))
+    html(StatusCode::OK, pages::plan::page(&site.camera.look(), site.updates.0.is_some(), None))
 }
 
 /// What came of a plan that was asked for, and the picture at that time.
@@ -176,9 +177,10 @@ async fn asked(site: &Site, body: Body) -> Result<(Arc<Picture>, Answer), Respon
     let source = site.camera.source();
     let everything = source.everything().await.map_err(|why| say(StatusCode::SERVICE_UNAVAILABLE, &why))?;
     let (form, now) = (String::from_utf8_lossy(&body).into_owned(), source.now());
+    let updates = site.updates.clone();
     let answer = tokio::task::spawn_blocking(move || {
         let _place = place;
-        planning::answer(&form, everything, now)
+        planning::answer(&form, everything, &updates, now)
     });
     let answer = answer.await.map_err(|error| say(StatusCode::INTERNAL_SERVER_ERROR, &error.to_string()))?;
     Ok((site.camera.look(), answer))
@@ -186,7 +188,9 @@ async fn asked(site: &Site, body: Body) -> Result<(Arc<Picture>, Answer), Respon
 
 async fn planned(State(site): State<Site>, body: Body) -> Response {
     match asked(&site, body).await {
-        Ok((picture, answer)) => html(StatusCode::OK, pages::plan::page(&picture, Some(&answer))),
+        Ok((picture, answer)) => {
+            html(StatusCode::OK, pages::plan::page(&picture, site.updates.0.is_some(), Some(&answer)))
+        }
         Err(response) => response,
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::{
     door::{Door, Key},
+    planning::{PlanUpdate, Updates},
     serve::router,
     source::{Everything, Source},
 };
@@ -15,11 +16,14 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::{ConfigMap, Node};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, io::Read as _, sync::Arc, time::Duration};
-use tokio::sync::watch;
+use std::{collections::BTreeMap, io::Read as _, pin::pin, sync::Arc, time::Duration};
+use tokio::{sync::watch, time::advance};
 use tower::ServiceExt as _;
 use weir_api::{ClusterOperator, MachineConfig, MachineConfigPool, OSImageStream};
-use weir_rules::world::{Object, World};
+use weir_rules::{
+    plan::{Facts, plan},
+    world::{Object, World},
+};
 
 const TOKEN: &str = "c0ffee";
 const HOST: &str = "127.0.0.1:8080";
@@ -170,7 +174,11 @@ struct Browser(Router);
 
 impl Browser {
     fn of(source: Arc<dyn Source>) -> Self {
-        Self(router(source, Arc::new(Door::new(Key::Token(TOKEN.to_owned()), []))))
+        Self::that_reads(source, Updates::default())
+    }
+
+    fn that_reads(source: Arc<dyn Source>, updates: Updates) -> Self {
+        Self(router(source, Arc::new(Door::new(Key::Token(TOKEN.to_owned()), [])), updates))
     }
 
     async fn ask(&self, request: Request<Body>) -> Answer {
@@ -440,6 +448,69 @@ async fn a_plan_is_shown_nothing_is_applied_and_too_much_is_refused() {
     assert_eq!(data.status, StatusCode::UNPROCESSABLE_ENTITY);
     let huge = browser.post("/plan", format!("manifests={}", "a".repeat(4 << 20))).await;
     assert_eq!(huge.status, StatusCode::PAYLOAD_TOO_LARGE);
+}
+
+#[tokio::test]
+async fn a_paused_pool_is_said_to_be_paused_while_it_is_up_to_date_too() {
+    let badges = |paused: bool| async move {
+        let mut world = cluster();
+        let mut pools = world.pools.clone();
+        pools.iter_mut().for_each(|pool| Arc::make_mut(pool).spec.paused = Some(paused));
+        world.pools = pools;
+        Browser::of(Made::new(world))
+            .get("/")
+            .await
+            .text()
+            .matches("<span class=\"badge paused\">paused</span>")
+            .count()
+    };
+    let pools = cluster().pools.len();
+    assert_eq!((badges(false).await, badges(true).await), (0, pools));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_update_is_planned_where_the_page_may_read_releases() {
+    let silent = Browser::of(Made::new(cluster()));
+    let form = || "release=+r.example%2Fok%40sha256%3A1+&stream%2Fmaster=new".to_owned();
+    assert!(!silent.get("/plan").await.text().contains("name=\"release\""));
+    let refused = silent.post("/plan", form()).await.text();
+    assert!(
+        refused.contains("This page reads no releases. Ask `weir plan --release r.example/ok@sha256:1`."),
+        "{refused}"
+    );
+
+    let updates: Arc<PlanUpdate> = Arc::new(|everything, changes, release, now| {
+        Box::pin(async move {
+            match release.as_str() {
+                "r.example/ok@sha256:1" => {
+                    plan(&everything.world, &changes, &Facts::default(), now).map_err(|why| why.to_string())
+                }
+                "r.example/slow" => std::future::pending().await,
+                _ => Err(format!("{release} is <not> there")),
+            }
+        })
+    });
+    let browser = Browser::that_reads(Made::new(cluster()), Updates(Some(updates)));
+    assert!(browser.get("/plan").await.text().contains("name=\"release\""));
+    let shown = browser.post("/plan", form()).await.text();
+    assert!(shown.contains("weir plan --release r.example/ok@sha256:1 --stream master=new"), "{shown}");
+    assert!(shown.contains("MachineConfigPool master is changed"), "{shown}");
+    for (release, said) in
+        [("gone", "gone is &lt;not&gt; there"), ("oci:%2Fetc", "reads releases from registries only")]
+    {
+        let answer = browser.post("/plan", format!("release={release}")).await.text();
+        assert!(answer.contains(said), "{answer}");
+    }
+    let mut slow = pin!(browser.post("/plan", "release=r.example%2Fslow".to_owned()));
+    let answer = loop {
+        // It waits in another thread, for which paused time does not go on by itself.
+        tokio::select! {
+            biased;
+            answer = &mut slow => break answer.text(),
+            () = advance(Duration::from_secs(1)) => {}
+        }
+    };
+    assert!(answer.contains("was not read within 60 s"), "{answer}");
 }
 
 /// A thousand nodes in ten pools and three zones.

@@ -1,6 +1,9 @@
 //! What the page needs of this program: its address with a token, a browser, and where its objects come from.
 
-use crate::rollout_objects;
+use crate::{
+    cli::{ImageSource, plan::images as release_images},
+    rollout_objects,
+};
 use anyhow::{Context as _, Result};
 use futures::future::BoxFuture;
 use jiff::Timestamp;
@@ -12,8 +15,12 @@ use std::{
 };
 use tokio::sync::watch;
 use weir_controllers::Context;
-use weir_dashboard::{Everything, Page, Source, watching::ReadAll};
-use weir_rules::world::World;
+use weir_dashboard::{Everything, Page, PlanUpdate, Source, watching::ReadAll};
+use weir_images::Images;
+use weir_rules::{
+    plan::{Change, Facts, Plan},
+    world::World,
+};
 
 /// What opens addresses: freedesktop.org's program, and that of macOS.
 const OPENERS: [&str; 2] = ["xdg-open", "open"];
@@ -66,6 +73,35 @@ async fn everything(client: Client) -> Result<Everything, String> {
 #[must_use]
 pub fn read_all() -> ReadAll {
     Arc::new(|client| Box::pin(everything(client)))
+}
+
+/// Plans updates as `weir plan --release` does, with these images, or else as the cluster reads them.
+#[must_use]
+pub fn updates(images: Option<Images>) -> Arc<PlanUpdate> {
+    Arc::new(move |everything, changes, release, now| {
+        let images = images.clone();
+        Box::pin(async move {
+            let planned = plan_update(images, everything, changes, &release, now).await;
+            planned.map_err(|error| format!("{error:#}"))
+        })
+    })
+}
+
+async fn plan_update(
+    images: Option<Images>,
+    everything: Everything,
+    mut changes: Vec<Change>,
+    release: &str,
+    now: Timestamp,
+) -> Result<Plan> {
+    let Everything { mut world, unknown } = everything;
+    let facts = Facts { unknown: unknown.into_iter().collect(), ..Facts::default() };
+    let images = match images {
+        Some(images) => images,
+        None => release_images::of_cluster(&world, &ImageSource::default(), Some(release))?,
+    };
+    release_images::update(&images, release, &mut world, &mut changes).await?;
+    release_images::planned(&images, &world, &changes, facts, false, now).await
 }
 
 /// The caches of the controllers in this process.

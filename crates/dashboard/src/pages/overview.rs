@@ -65,6 +65,10 @@ pub(super) fn card(html: &mut Html, pool: &Pool) {
         html.tag("header").body(|html| {
             html.tag("h3").body(|html| link(html, &View::Pool(pool.name.clone()), &pool.name));
             badge(html, health(pool), &pool.health);
+            // While nothing is to be done, a pause holds nothing up yet; it will, and nothing else says so.
+            if pool.paused && health(pool) != "paused" {
+                badge(html, "paused", "paused");
+            }
         });
         html.tag("p").class("to").body(|html| {
             streams(html, pool);

@@ -8,15 +8,15 @@ use crate::{
     form,
     html::{Html, Link, Rendered},
     picture::Picture,
-    planning::{Answer, DEFAULT, MANIFESTS, STREAM_OF},
+    planning::{Answer, DEFAULT, MANIFESTS, RELEASE, STREAM_OF},
 };
 use weir_rules::plan::{Finding, Plan, PoolPlan, text};
 
 /// Parts that differ that are listed of a pool; the text below has more to say of each.
 const DIFFERENCES: usize = 50;
 
-/// The page, with the answer to what was asked, if anything was.
-pub(crate) fn page(picture: &Picture, answer: Option<&Answer>) -> Rendered {
+/// The page, with the answer to what was asked, if anything was, and a field for a release where updates can be planned.
+pub(crate) fn page(picture: &Picture, updates: bool, answer: Option<&Answer>) -> Rendered {
     Frame { title: "Plan", tab: "/plan", live: None }.around(picture, |html| {
         title(html, &[], "Plan");
         html.tag("p").class("lead").text("What a change would do, before it is made. Nothing is applied from here.");
@@ -28,11 +28,11 @@ pub(crate) fn page(picture: &Picture, answer: Option<&Answer>) -> Rendered {
                 }
             });
         }
-        ask(html, picture, answer.map(|answer| answer.asked.as_slice()).unwrap_or_default());
+        ask(html, picture, updates, answer.map(|answer| answer.asked.as_slice()).unwrap_or_default());
     })
 }
 
-fn ask(html: &mut Html, picture: &Picture, asked: &[(String, String)]) {
+fn ask(html: &mut Html, picture: &Picture, updates: bool, asked: &[(String, String)]) {
     let overview = &picture.overview;
     let form = html.tag("form").class("ask").attr("method", "post").action(&Link::to("/plan"));
     form.body(|html| {
@@ -52,6 +52,12 @@ fn ask(html: &mut Html, picture: &Picture, asked: &[(String, String)]) {
                 }
                 choose(html, picture, DEFAULT, "Default", asked);
             });
+        }
+        if updates {
+            html.tag("label").attr("for", RELEASE).text("Release to update to, by its pull spec");
+            let field = html.tag("input").attr("type", "text").attr("id", RELEASE).attr("name", RELEASE);
+            let field = field.attr("spellcheck", "false").attr("autocomplete", "off");
+            field.attr("value", form::value(asked, RELEASE).unwrap_or_default()).void();
         }
         html.tag("button").attr("type", "submit").class("primary").text("Show what it would do");
     });
@@ -144,6 +150,8 @@ fn command(asked: &[(String, String)]) -> String {
             command.push_str(&format!(" --stream {pool}={stream}"));
         } else if name == DEFAULT {
             command.push_str(&format!(" --default-stream {stream}"));
+        } else if name == RELEASE {
+            command.push_str(&format!(" --release {}", stream.trim()));
         }
     }
     command

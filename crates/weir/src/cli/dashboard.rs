@@ -105,6 +105,8 @@ impl Dashboard {
         if self.open {
             page::open(&address);
         }
+        // Users would read releases with the page's credentials instead of their own.
+        let page = if self.access == Access::Token { page.with_updates(page::updates(None)) } else { page };
         page.serve(source, Door::new(key, self.host.clone())).await;
         Ok(Outcome::Done)
     }

@@ -26,7 +26,7 @@ mod man;
 mod manifest_source;
 mod manifests;
 mod payload;
-mod plan;
+pub(crate) mod plan;
 mod render;
 pub mod run;
 mod sim;

@@ -1,6 +1,6 @@
 //! `weir plan`: what a change will do, before it is made.
 
-mod images;
+pub(crate) mod images;
 
 use super::{Cluster, ImageSource, manifest_source::runtime, print};
 use crate::{exit::Outcome, rollout_objects};
@@ -192,18 +192,12 @@ impl Plan {
     }
 
     /// Plans with what registries say: about the release, and about the images that pools change to.
-    async fn with_images(&self, mut world: World, mut changes: Vec<Change>, mut facts: Facts) -> Result<plan::Plan> {
+    async fn with_images(&self, mut world: World, mut changes: Vec<Change>, facts: Facts) -> Result<plan::Plan> {
         let images = images::of_cluster(&world, &self.source, self.release.as_deref())?;
         if let Some(reference) = &self.release {
-            let (payload, profile) = images::payload(&world, &images, reference).await?;
-            world.profile = Some(profile);
-            // What else is asked for may be about what it brings, such as a stream.
-            changes.insert(0, Change::Release(Box::new(payload)));
+            images::update(&images, reference, &mut world, &mut changes).await?;
         }
-        let now = Timestamp::now();
-        let plan = plan::plan(&world, &changes, &facts, now)?;
-        facts.images = images::facts(&images, &plan, self.images).await;
-        Ok(plan::plan(&world, &changes, &facts, now)?)
+        images::planned(&images, &world, &changes, facts, self.images, Timestamp::now()).await
     }
 
     /// What the cluster is like, and what is not known of it.

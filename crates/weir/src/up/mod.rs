@@ -105,6 +105,7 @@ pub async fn run(up: Up) -> Result<Outcome> {
     let pods = BuildPods::new(builder.clone(), context.client.clone());
     let fleet = fleet(&up, &context, machines).building(Arc::new(pods), logs);
     let (seen, door) = (Arc::new(OfControllers(context.clone())), Door::new(Key::Token(token), []));
+    let page = page.with_updates(page::updates(Some(chosen.images.clone())));
     let mut display = Display::new();
     let how = tokio::select! {
         () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),

@@ -9,6 +9,7 @@ use std::{
     process::Command,
     time::Duration,
 };
+use weir_recorded::{Absent, skip};
 use weir_testkit::{Browser, Kubectl, Look, Program};
 
 /// Keys as WebDriver names them.
@@ -97,6 +98,28 @@ while (texts.nextNode()) {
 return [...new Set(wrong)];
 "##;
 
+/// The checks of axe-core (<https://github.com/dequelabs/axe-core>), which `cargo xtask test` fetches; `None` where it could not.
+fn axe() -> Result<Option<String>> {
+    let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/axe-core/package/axe.min.js");
+    let file = std::env::var_os("WEIR_AXE").map_or(default, PathBuf::from);
+    if !file.exists() {
+        skip("the accessibility checks of axe-core", &Absent::Path(file));
+        return Ok(None);
+    }
+    std::fs::read_to_string(&file).with_context(|| file.display().to_string()).map(Some)
+}
+
+/// What axe-core finds wrong with a page, by rule and place.
+fn audit(browser: &Browser, axe: &str, about: &str) -> Result<()> {
+    browser.run(axe)?;
+    let found = browser.promised(
+        "axe.run(document, {resultTypes: ['violations']}).then((found) => [found.passes.length, found.violations.map((rule) => [rule.id, rule.help, rule.nodes.map((node) => node.html.slice(0, 160))])])",
+    )?;
+    ensure!(found[0].as_u64().is_some_and(|passed| passed >= 10), "{about}: axe-core looked at nothing: {found}");
+    ensure!(found[1] == json!([]), "{about}: {:#}", found[1]);
+    Ok(())
+}
+
 fn check(browser: &Browser, about: &str) -> Result<()> {
     let wrong = browser.run(WRONG)?;
     ensure!(wrong == json!([]), "{about}: {wrong:#}");
@@ -166,11 +189,17 @@ fn every_view_is_complete_wide_and_narrow_light_and_dark_and_without_script() ->
         "/pools/worker/part?address=storage.files%5B%2Fetc%2Fmotd%5D",
         &format!("/pools/worker/rollouts/{target}"),
     ];
+    let axe = axe()?;
+    let audited = [WIDE, Look { dark: true, ..NARROW }];
     for look in [WIDE, DARK, NARROW, Look { dark: true, ..NARROW }] {
         browser.look(look)?;
         for view in views {
+            let about = format!("{view} {look:?}");
             browser.open(&cluster.at(view))?;
-            check(&browser, &format!("{view} {look:?}"))?;
+            check(&browser, &about)?;
+            if let Some(axe) = axe.as_deref().filter(|_| audited.contains(&look)) {
+                audit(&browser, axe, &about)?;
+            }
         }
     }
     browser.open(&cluster.at(views[11]))?;
@@ -196,7 +225,14 @@ fn plan(browser: &Browser, cluster: &Cluster) -> Result<()> {
     check(browser, "a plan")?;
     let master = cluster.kubectl.get(&["mcp", "master"])?;
     ensure!(master["spec"]["osImageStream"].is_null(), "{master}");
-    Ok(())
+    let version = cluster.kubectl.get(&["clusterversion", "version"])?;
+    let release = version["status"]["desired"]["image"].as_str().context("the cluster's release")?;
+    browser.open(&cluster.at("/plan"))?;
+    browser.run(&format!(
+        "document.querySelector('#release').value = '{release}'; document.querySelector('.ask').submit();"
+    ))?;
+    browser.until("document.querySelector('#answer')?.textContent.includes('ClusterVersion version')")?;
+    check(browser, "a plan of an update")
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use crate::{cli::ImageSource, inputs::policy};
 use anyhow::{Context as _, Result};
 use futures::future::join_all;
+use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use weir_api::keys::{image::BUILD_VERSIONS, namespaces, secrets};
 use weir_controllers::{stream::observe, templates};
@@ -11,7 +12,7 @@ use weir_images::{Images, Release, manifest::Platform};
 use weir_kubeio::drive::chain;
 use weir_rules::{
     build::extensions::package_of,
-    plan::{self, ImageFacts, PACKAGES, Payload},
+    plan::{self, Change, Facts, ImageFacts, PACKAGES, Payload, Plan},
     world::{World, generated::ReleaseTemplates},
 };
 
@@ -24,7 +25,7 @@ const LINUX: &str = "linux";
 ///
 /// # Errors
 /// When something that the command line names cannot be read, or the cluster's objects are invalid.
-pub(super) fn of_cluster(world: &World, given: &ImageSource, release: Option<&str>) -> Result<Images> {
+pub(crate) fn of_cluster(world: &World, given: &ImageSource, release: Option<&str>) -> Result<Images> {
     let mut source = given.open()?;
     if let Some(reference) = release {
         source = source.with_layout_of(reference)?;
@@ -57,11 +58,44 @@ fn platform(world: &World) -> Option<Platform> {
     Some(Platform { architecture: architecture.to_owned(), os: LINUX.to_owned(), variant: String::new() })
 }
 
+/// Makes the update to a release the first change: what else is asked for may be about what it brings, such as a stream.
+///
+/// # Errors
+/// As [`payload`].
+pub(crate) async fn update(
+    images: &Images,
+    reference: &str,
+    world: &mut World,
+    changes: &mut Vec<Change>,
+) -> Result<()> {
+    let (payload, profile) = payload(world, images, reference).await?;
+    world.profile = Some(profile);
+    changes.insert(0, Change::Release(Box::new(payload)));
+    Ok(())
+}
+
+/// Plans with what registries say about the images that pools change to, and with `packages`, about what extensions images hold.
+///
+/// # Errors
+/// When the changes are refused.
+pub(crate) async fn planned(
+    images: &Images,
+    world: &World,
+    changes: &[Change],
+    mut facts: Facts,
+    packages: bool,
+    now: Timestamp,
+) -> Result<Plan> {
+    let plan = plan::plan(world, changes, &facts, now)?;
+    facts.images = self::facts(images, &plan, packages).await;
+    Ok(plan::plan(world, changes, &facts, now)?)
+}
+
 /// Reads a release as the controllers do: its streams and its templates. Gives the distribution that it is read for, too.
 ///
 /// # Errors
 /// When it cannot be read, or nothing says of which distribution it is.
-pub(super) async fn payload(world: &World, images: &Images, reference: &str) -> Result<(Payload, &'static Profile)> {
+async fn payload(world: &World, images: &Images, reference: &str) -> Result<(Payload, &'static Profile)> {
     let release = images.release(reference).await?;
     let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
     let profile = match world.distribution() {
@@ -89,7 +123,7 @@ fn kubernetes(release: &Release) -> Option<ReleaseVersion> {
 
 /// What can be found out about the images that pools change to. The packages of extensions are only looked for if asked: all layers
 /// of an image have to be read for that.
-pub(super) async fn facts(images: &Images, plan: &plan::Plan, packages: bool) -> BTreeMap<String, ImageFacts> {
+async fn facts(images: &Images, plan: &Plan, packages: bool) -> BTreeMap<String, ImageFacts> {
     let os = plan.new_images().into_iter().map(|image| (image, false));
     let extensions = plan.extensions_images().into_iter().filter(|_| packages).map(|image| (image, true));
     let each = os
