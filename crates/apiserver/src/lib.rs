@@ -88,6 +88,7 @@ mod table;
 mod tls;
 mod tokens;
 mod types;
+mod unrun;
 mod versions;
 mod watch;
 

@@ -3,8 +3,8 @@
 //! Documents are generated on request and not kept; clients cache them by the hash in the index.
 
 use crate::{
-    built_in::generator,
-    discovery::GIT_VERSION,
+    built_in::{generator, register},
+    discovery::{GIT_VERSION, REVIEW_GROUPS, REVIEWS},
     kinds::definition,
     registry::{Definition, Registry, Resource, Version},
     response::{self, Body},
@@ -53,7 +53,45 @@ pub(crate) fn index(registry: &Registry) -> Value {
             paths.insert(path, json!({"serverRelativeURL": url}));
         }
     }
+    for group in REVIEW_GROUPS {
+        let path = format!("apis/{group}/v1");
+        let url = format!("/openapi/v3/{path}?hash={:016X}", hash_of(&[env!("CARGO_PKG_VERSION")]));
+        paths.insert(path, json!({"serverRelativeURL": url}));
+    }
     json!({"paths": paths})
+}
+
+fn hash_of(parts: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The document of a group whose kinds are answered rather than stored; `None` if it is no such group.
+pub(crate) fn of_reviews(group: &str) -> Option<Value> {
+    use k8s_openapi::api::{authentication::v1 as authentication, authorization::v1 as authorization};
+    if !REVIEW_GROUPS.contains(&group) {
+        return None;
+    }
+    let mut generator = generator();
+    let (mut paths, mut named) = (Map::new(), Vec::new());
+    for (of, plural, kind) in REVIEWS.iter().filter(|(of, ..)| *of == group) {
+        let name = match *kind {
+            "SelfSubjectAccessReview" => register::<authorization::SelfSubjectAccessReview>(&mut generator),
+            "SelfSubjectRulesReview" => register::<authorization::SelfSubjectRulesReview>(&mut generator),
+            "SubjectAccessReview" => register::<authorization::SubjectAccessReview>(&mut generator),
+            "SelfSubjectReview" => register::<authentication::SelfSubjectReview>(&mut generator),
+            "TokenReview" => register::<authentication::TokenReview>(&mut generator),
+            _ => continue,
+        };
+        let gvk = json!({"group": of, "version": "v1", "kind": kind});
+        let content = json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{name}")}}});
+        let operation = json!({"x-kubernetes-action": "post", "x-kubernetes-group-version-kind": gvk,
+            "responses": {"201": {"description": "Created", "content": content}}});
+        paths.insert(format!("/apis/{of}/v1/{plural}"), json!({"post": operation}));
+        named.push((name, gvk));
+    }
+    Some(finished(paths, generator.take_definitions(true).into_iter().collect(), named))
 }
 
 /// Changes when the document does: with the server's version, and with the schemas of custom kinds.
@@ -89,6 +127,11 @@ pub(crate) fn document(store: &Store, version: &Version) -> Value {
         named.push((name, group_version_kind(resource)));
     }
     schemas.extend(generator.take_definitions(true));
+    finished(paths, schemas, named)
+}
+
+/// A document whose schemas name the kinds that they describe.
+fn finished(paths: Map<String, Value>, mut schemas: Map<String, Value>, named: Vec<(String, Value)>) -> Value {
     for (name, gvk) in named {
         if let Some(schema) = schemas.get_mut(&name) {
             crate::object::set(schema, "x-kubernetes-group-version-kind", json!([gvk]));

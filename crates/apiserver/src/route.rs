@@ -7,6 +7,7 @@ use crate::{
     list, object, openapi,
     patch::Patch,
     pipeline::{Change, Options, Outcome, Part, Write, Written},
+    protobuf::encode,
     rbac::Attributes,
     registry::{Registry, Resource},
     request::{Request, Target, View},
@@ -128,7 +129,10 @@ fn authorize_request(state: &State, request: &Request, path: &[&str], target: Op
 fn openapi_document(state: &State, registry: &Registry, group: &str, version: &str) -> Result<Response<Body>, Failure> {
     Ok(match registry.version(group, version) {
         Some(version) => response::json(StatusCode::OK, &openapi::document(&state.store, version)),
-        None => page_not_found(),
+        None => match openapi::of_reviews(group).filter(|_| version == "v1") {
+            Some(document) => response::json(StatusCode::OK, &document),
+            None => page_not_found(),
+        },
     })
 }
 
@@ -146,6 +150,9 @@ fn resource(state: &State, request: &Request, target: Target) -> Result<Response
     };
     let (query, accept) = (&request.query, request.accept());
     let exact = !name.is_empty();
+    if encode::is_wanted(accept) && (query.is_on("watch") || !encode::can_write(resource)) {
+        return Err(Failure::not_acceptable());
+    }
     match (&request.method, exact) {
         (&Method::GET, false) if query.is_on("watch") => {
             watch::watch(state, resource, namespace, query.clone(), accept, &request.user.username)
