@@ -60,6 +60,7 @@ mod merge_keys;
 mod names;
 mod object;
 mod openapi;
+mod openapi_v2;
 mod patch;
 mod pipeline;
 mod priority;

@@ -7,38 +7,10 @@ use crate::{
     discovery::{GIT_VERSION, REVIEW_GROUPS, REVIEWS},
     kinds::definition,
     registry::{Definition, Registry, Resource, Version},
-    response::{self, Body},
     store::{Key, Store},
 };
-use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
-/// Media type of OpenAPI v2 in protobuf, as clients request it and as it is returned.
-const OLD_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-const OLD: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-
-/// `/openapi/v2`: a document that describes nothing and says where the descriptions are. Clients that fall back to it for an unknown kind find no description, and
-/// report that the kind does not exist; without the document they would report that the document is missing.
-pub(crate) fn old(accept: &str) -> Response<Body> {
-    // `Document` of OpenAPI v2: field 1 is `swagger`, field 2 is `info` with `title`, `version` and `description`.
-    const VERSION: &str = "2.0";
-    const TITLE: &str = "Kubernetes";
-    const TEXT: &str = "Kinds are described in OpenAPI v3 only: see /openapi/v3";
-    if !accept.contains(OLD_ASKED) {
-        let info = json!({"title": TITLE, "version": GIT_VERSION, "description": TEXT});
-        return response::json(StatusCode::OK, &json!({"swagger": VERSION, "info": info, "paths": {}}));
-    }
-    let field = |number: u8, content: &[u8]| {
-        const LENGTH_DELIMITED: u8 = 2;
-        // Every part is shorter than 128 bytes, so that its length is one byte.
-        let length = u8::try_from(content.len()).unwrap_or_default();
-        [&[number << 3 | LENGTH_DELIMITED, length], content].concat()
-    };
-    let info = [(1, TITLE), (2, GIT_VERSION), (3, TEXT)].map(|(number, text)| field(number, text.as_bytes())).concat();
-    let document = [field(1, VERSION.as_bytes()), field(2, &info)].concat();
-    response::typed_bytes(document.into(), OLD)
-}
 
 /// `/openapi/v3`
 pub(crate) fn index(registry: &Registry) -> Value {

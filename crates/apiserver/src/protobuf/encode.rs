@@ -145,7 +145,8 @@ fn varint(out: &mut Vec<u8>, number: u64, value: u64) {
     put(out, value);
 }
 
-fn bytes(out: &mut Vec<u8>, number: u64, value: &[u8]) {
+/// Writes a field of bytes: a text, or a message.
+pub(crate) fn bytes(out: &mut Vec<u8>, number: u64, value: &[u8]) {
     put(out, number << 3 | 2);
     put(out, value.len() as u64);
     out.extend_from_slice(value);

@@ -474,6 +474,35 @@ fn every_kind_is_explained() {
 }
 
 #[test]
+fn older_clients_read_the_older_descriptions() {
+    let Some(cluster) = Cluster::start() else { return };
+    // In protobuf.
+    let old = |what: &str| cluster.ok(&["explain", what, "--output=plaintext-openapiv2"]);
+    assert!(old("widget.spec").contains("What is wanted."));
+    assert!(old("node.spec.taints").contains("effect\t<string> -required-"), "{}", old("node.spec.taints"));
+    assert!(old("pod.spec.containers.ports").contains("<[]Object>"));
+    let document: Value = serde_json::from_str(&cluster.ok(&["get", "--raw", "/openapi/v2"])).unwrap();
+    let volumes = &document["definitions"]["io.k8s.api.core.v1.PodSpec"]["properties"]["volumes"];
+    assert_eq!(
+        (&volumes["x-kubernetes-patch-strategy"], &volumes["x-kubernetes-patch-merge-key"]),
+        (&json!("merge,retainKeys"), &json!("name"))
+    );
+    assert!(!document.to_string().contains("#/components/"));
+    // kubectl makes its patches with it: what is no longer applied goes, what others added stays.
+    let set = |env: Value| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {
+            "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+                "spec": {"containers": [{"name": "c", "image": "i", "env": env}]}}}})
+    };
+    cluster.apply(&[], &set(json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}])));
+    cluster.ok(&["set", "env", "deployment/d", "OTHER=3"]);
+    cluster.apply(&[], &set(json!([{"name": "A", "value": "4"}])));
+    let env =
+        "jsonpath={.spec.template.spec.containers[0].env[*].name} {.spec.template.spec.containers[0].env[0].value}";
+    assert_eq!(cluster.ok(&["get", "deployment", "d", "-o", env]), "A OTHER 4");
+}
+
+#[test]
 fn what_is_filled_in_is_what_a_cluster_fills_in() {
     let Some(cluster) = Cluster::start() else { return };
     let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"app": "p"}}, "spec": {
