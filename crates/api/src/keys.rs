@@ -562,6 +562,8 @@ pub mod cluster_operator {
     pub const AVAILABLE: ConditionType = ConditionType::new("Available");
     /// A new version is being rolled out.
     pub const PROGRESSING: ConditionType = ConditionType::new("Progressing");
+    /// The release cannot be applied; of the ClusterVersion.
+    pub const FAILING: ConditionType = ConditionType::new("Failing");
     /// Something does not work.
     pub const DEGRADED: ConditionType = ConditionType::new("Degraded");
     /// The cluster may go to the next minor version.

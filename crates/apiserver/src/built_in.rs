@@ -58,7 +58,8 @@ impl Rules {
         Self { default: |_| (), prepare: |_, _| (), admit: |_, _| (), validate: |_, _| Vec::new() };
 }
 
-fn register<T: JsonSchema>(generator: &mut SchemaGenerator) -> String {
+/// Adds a type's schema to a document and returns its name there.
+pub(crate) fn register<T: JsonSchema>(generator: &mut SchemaGenerator) -> String {
     generator.subschema_for::<T>();
     T::schema_name().into_owned()
 }

@@ -8,13 +8,14 @@ use crate::{
     clock::rfc3339,
     host::Host,
     identity::User,
-    kinds::{core, definition},
+    kinds::{core, definition, node, pod},
     object::{self, edit_meta, has_finalizers, is_deleting, list, meta, text},
     registry::Resource,
     status::Failure,
     store::{Key, Object, Writer},
     versions::in_version,
 };
+use jiff::SignedDuration;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use weir_apischema::policy::Operation;
@@ -40,6 +41,8 @@ pub(crate) struct DeleteOptions {
     uid: Option<String>,
     version: Option<String>,
     propagation: Propagation,
+    /// Seconds that a pod has to end, if that is said.
+    grace: Option<i64>,
     /// The options themselves, as admission sees them.
     given: Map<String, Value>,
 }
@@ -76,7 +79,10 @@ impl DeleteOptions {
         if !policy.is_empty() {
             given.insert("propagationPolicy".into(), policy.into());
         }
-        Ok(Self { dry_run, uid: precondition("uid"), version: precondition("resourceVersion"), propagation, given })
+        let grace = body.get("gracePeriodSeconds").and_then(Value::as_i64);
+        let grace = grace.or_else(|| query.get("gracePeriodSeconds").parse().ok());
+        let (uid, version) = (precondition("uid"), precondition("resourceVersion"));
+        Ok(Self { dry_run, uid, version, propagation, grace, given })
     }
 }
 
@@ -121,7 +127,7 @@ pub(crate) fn delete(
             if options.dry_run {
                 return Ok(Deleted::Gone(object));
             }
-            return Ok(delete_locked(host, &mut writer, resource, key, options.propagation));
+            return Ok(delete_locked(host, &mut writer, resource, key, (options.propagation, options.grace)));
         }
         drop(writer);
         object = judge(host, resource, key, &stored, options, user)?;
@@ -165,7 +171,7 @@ fn delete_locked(
     writer: &mut Writer<'_>,
     resource: &Arc<Resource>,
     key: &Key,
-    how: Propagation,
+    (how, grace): (Propagation, Option<i64>),
 ) -> Deleted {
     let Some(stored) = writer.get(&resource.storage, key) else { return Deleted::Gone(Value::Null) };
     let old = stored.value();
@@ -176,11 +182,19 @@ fn delete_locked(
         Propagation::Orphan => add_finalizer(&mut new, ORPHAN_FINALIZER),
     }
     let is_namespace = resource.is("", "namespaces");
-    if !has_finalizers(&new) && (!is_namespace || core::is_finalized(&new)) {
+    let is_pod = resource.is("", "pods");
+    let grace = if is_pod { pod::grace(&old, grace) } else { 0 };
+    let is_run = grace > 0 && is_run(host, writer, resource, &old);
+    if !is_run && !has_finalizers(&new) && (!is_namespace || core::is_finalized(&new)) {
+        if is_pod {
+            mark(host, resource, &mut new, grace);
+            remove(host, writer, resource, key, new.clone());
+            return Deleted::Gone(new);
+        }
         remove(host, writer, resource, key, old);
         return Deleted::Gone(in_version(resource, &stored));
     }
-    mark(host, resource, &mut new);
+    mark(host, resource, &mut new, grace);
     if is_namespace {
         object::edit(&mut new, "status", |status| status.insert("phase".into(), "Terminating".into()));
     }
@@ -204,14 +218,27 @@ fn delete_locked(
     Deleted::Waiting(marked)
 }
 
-fn mark(host: &dyn Host, resource: &Resource, object: &mut Value) {
+/// Whether this is a pod whose kubelet says when it has ended. Without one it could never end.
+fn is_run(host: &dyn Host, writer: &Writer<'_>, resource: &Resource, pod: &Value) -> bool {
+    let runs = || writer.get("nodes", &Key::new("", text(pod, &["spec", "nodeName"])));
+    host.kubelets() && resource.is("", "pods") && runs().is_some_and(|node| node::is_ready(&node.value()))
+}
+
+/// Whether this is a pod that was told to end and has not done so yet.
+pub(crate) fn is_ending(host: &dyn Host, writer: &Writer<'_>, resource: &Resource, object: &Value) -> bool {
+    const LEFT: [&str; 2] = ["metadata", "deletionGracePeriodSeconds"];
+    object::at(object, &LEFT).and_then(Value::as_i64).is_some_and(|left| left > 0)
+        && is_run(host, writer, resource, object)
+}
+
+fn mark(host: &dyn Host, resource: &Resource, object: &mut Value, grace: i64) {
     if is_deleting(object) {
         return;
     }
-    let now = rfc3339(host.now());
+    let end = host.now().saturating_add(SignedDuration::from_secs(grace)).unwrap_or_else(|_| host.now());
     edit_meta(object, |meta| {
-        meta.insert("deletionTimestamp".into(), now.into());
-        meta.insert("deletionGracePeriodSeconds".into(), 0.into());
+        meta.insert("deletionTimestamp".into(), rfc3339(end).into());
+        meta.insert("deletionGracePeriodSeconds".into(), grace.into());
         if let Some(generation) = meta.get("generation").and_then(Value::as_i64).filter(|_| resource.generation) {
             meta.insert("generation".into(), (generation + 1).into());
         }
@@ -247,7 +274,7 @@ fn remove_custom_objects(host: &dyn Host, writer: &mut Writer<'_>, crd: &Value) 
     };
     for key in keys {
         writer.give_way();
-        delete_locked(host, writer, &resource, &key, Propagation::Background);
+        delete_locked(host, writer, &resource, &key, (Propagation::Background, None));
     }
 }
 
@@ -264,7 +291,7 @@ fn delete_dependents(host: &dyn Host, writer: &mut Writer<'_>, uid: &str, how: P
         if how == Propagation::Background && others {
             rewrite_owners(writer, &resource, &key, old.clone(), uid);
         } else if !others && !is_deleting(&old) {
-            delete_locked(host, writer, &resource, &key, how);
+            delete_locked(host, writer, &resource, &key, (how, None));
         }
     }
 }
@@ -321,7 +348,7 @@ pub(crate) fn collect_abandoned(
     };
     let absent = |owner: &Value| known(owner) && !owner_exists(host, writer, owner, &key.namespace);
     if !owners.is_empty() && owners.iter().all(absent) {
-        delete_locked(host, writer, resource, key, Propagation::Background);
+        delete_locked(host, writer, resource, key, (Propagation::Background, None));
     }
 }
 
@@ -358,7 +385,10 @@ fn settle(host: &dyn Host, writer: &mut Writer<'_>, resource: &Arc<Resource>, ke
     edit_meta(&mut new, |meta| {
         if left.is_empty() { meta.remove("finalizers") } else { meta.insert("finalizers".into(), left.into()) }
     });
-    if is_last && (!resource.is("", "namespaces") || core::is_finalized(&new)) {
+    if is_last
+        && (!resource.is("", "namespaces") || core::is_finalized(&new))
+        && !is_ending(host, writer, resource, &new)
+    {
         remove(host, writer, resource, key, old);
     } else {
         writer.put(&resource.storage, key.clone(), new);
@@ -371,7 +401,7 @@ fn empty_namespace(host: &dyn Host, writer: &mut Writer<'_>, namespace: &str) {
     for (storage, key) in content {
         writer.give_way();
         let Some(resource) = host.registry().of_storage(&storage).cloned() else { continue };
-        delete_locked(host, writer, &resource, &key, Propagation::Background);
+        delete_locked(host, writer, &resource, &key, (Propagation::Background, None));
     }
     finish_namespace(host, writer, namespace);
 }

@@ -19,6 +19,8 @@ pub(crate) trait Host: Served {
     fn policies(&self) -> Arc<Policies>;
     fn grants(&self) -> Arc<Grants>;
     fn authorization(&self) -> Authorization;
+    /// Whether something plays the kubelets: see [`crate::Settings`].
+    fn kubelets(&self) -> bool;
     /// The exclusive right to write a definition, held from reading the names of the others to storing it.
     fn definitions(&self) -> MutexGuard<'_, ()>;
     /// An object as writers see it. It may not be on disk yet: the request is answered when it is.

@@ -60,6 +60,7 @@ mod merge_keys;
 mod names;
 mod object;
 mod openapi;
+mod openapi_v2;
 mod patch;
 mod pipeline;
 mod priority;
@@ -88,6 +89,7 @@ mod table;
 mod tls;
 mod tokens;
 mod types;
+mod unrun;
 mod versions;
 mod watch;
 

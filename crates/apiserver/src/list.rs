@@ -12,7 +12,10 @@ use crate::{
     table::{self, RowObject},
     versions::in_version,
 };
-use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine as _, alphabet,
+    engine::general_purpose::{GeneralPurpose, NO_PAD, URL_SAFE_NO_PAD},
+};
 use bytes::Bytes;
 use http::{Response, StatusCode};
 use serde_json::{Value, json};
@@ -87,28 +90,41 @@ struct Token {
 
 /// Stands in tokens for "the latest version".
 const LATEST: i64 = -1;
+/// The form of the tokens.
+const TOKENS: &str = "meta.k8s.io/v1";
+/// Go takes the last bits of the last character whatever they are.
+const LENIENT: GeneralPurpose = GeneralPurpose::new(&alphabet::URL_SAFE, NO_PAD.with_decode_allow_trailing_bits(true));
 
 impl Token {
     fn text(&self) -> String {
         let version = self.version.map_or_else(|| LATEST.into(), Value::from);
         let start = [&*self.after.namespace, &*self.after.name];
-        URL_SAFE_NO_PAD.encode(json!({"v": "meta.k8s.io/v1", "rv": version, "start": start}).to_string())
+        URL_SAFE_NO_PAD.encode(json!({"v": TOKENS, "rv": version, "start": start}).to_string())
     }
 
     fn parse(token: &str) -> Result<Self, Failure> {
         let because =
             |why: &str| Failure::bad_request(format!("invalid continue token: continue key is not valid: {why}"));
-        let bytes = URL_SAFE_NO_PAD.decode(token).map_err(|_| {
+        let bytes = LENIENT.decode(token).map_err(|_| {
             let in_alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
-            let bad = token.bytes().position(|b| !in_alphabet(b)).unwrap_or(token.len());
+            // The last character alone holds no byte.
+            let bad = token.bytes().position(|b| !in_alphabet(b)).unwrap_or(token.len().saturating_sub(1));
             because(&format!("illegal base64 data at input byte {bad}"))
         })?;
         let value: Value = body::json(&bytes).map_err(|why| because(&why))?;
-        let invalid = || because("incorrect encoding");
-        let part = |index| value.pointer(&format!("/start/{index}")).and_then(Value::as_str).ok_or_else(invalid);
-        let version = value.get("rv").ok_or_else(invalid)?;
-        let version = if *version == LATEST { None } else { Some(version.as_u64().ok_or_else(invalid)?) };
-        Ok(Self { version, after: Key::new(part(0)?, part(1)?) })
+        let kind = crate::object::text(&value, &["v"]);
+        if kind != TOKENS {
+            return Err(because(&format!("server does not recognize this encoded version {kind:?}")));
+        }
+        let version = value.get("rv").and_then(Value::as_i64).unwrap_or_default();
+        let version = if version == LATEST { None } else { Some(u64::try_from(version).unwrap_or_default()) };
+        if version == Some(0) {
+            return Err(because(&format!("incorrect encoded start resourceVersion (version {TOKENS})")));
+        }
+        let part = |index| value.pointer(&format!("/start/{index}")).and_then(Value::as_str);
+        let after = part(0).zip(part(1)).map(|(namespace, name)| Key::new(namespace, name));
+        let after = after.ok_or_else(|| because(&format!("encoded start key empty (version {TOKENS})")))?;
+        Ok(Self { version, after })
     }
 }
 

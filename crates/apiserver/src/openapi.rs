@@ -3,41 +3,14 @@
 //! Documents are generated on request and not kept; clients cache them by the hash in the index.
 
 use crate::{
-    built_in::generator,
-    discovery::GIT_VERSION,
+    built_in::{generator, register},
+    discovery::{GIT_VERSION, REVIEW_GROUPS, REVIEWS},
     kinds::definition,
     registry::{Definition, Registry, Resource, Version},
-    response::{self, Body},
     store::{Key, Store},
 };
-use http::{Response, StatusCode};
 use serde_json::{Map, Value, json};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
-/// Media type of OpenAPI v2 in protobuf, as clients request it and as it is returned.
-const OLD_ASKED: &str = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
-const OLD: &str = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
-
-/// `/openapi/v2`: a document that describes nothing. Clients that fall back to it for an unknown kind find no description, and
-/// report that the kind does not exist; without the document they would report that the document is missing.
-pub(crate) fn old(accept: &str) -> Response<Body> {
-    // `Document` of OpenAPI v2: field 1 is `swagger`, field 2 is `info` with `title` and `version`.
-    const VERSION: &str = "2.0";
-    const TITLE: &str = "Kubernetes";
-    if !accept.contains(OLD_ASKED) {
-        let info = json!({"title": TITLE, "version": GIT_VERSION});
-        return response::json(StatusCode::OK, &json!({"swagger": VERSION, "info": info, "paths": {}}));
-    }
-    let field = |number: u8, content: &[u8]| {
-        const LENGTH_DELIMITED: u8 = 2;
-        // Every part is shorter than 128 bytes, so that its length is one byte.
-        let length = u8::try_from(content.len()).unwrap_or_default();
-        [&[number << 3 | LENGTH_DELIMITED, length], content].concat()
-    };
-    let info = [field(1, TITLE.as_bytes()), field(2, GIT_VERSION.as_bytes())].concat();
-    let document = [field(1, VERSION.as_bytes()), field(2, &info)].concat();
-    response::typed_bytes(document.into(), OLD)
-}
 
 /// `/openapi/v3`
 pub(crate) fn index(registry: &Registry) -> Value {
@@ -53,7 +26,45 @@ pub(crate) fn index(registry: &Registry) -> Value {
             paths.insert(path, json!({"serverRelativeURL": url}));
         }
     }
+    for group in REVIEW_GROUPS {
+        let path = format!("apis/{group}/v1");
+        let url = format!("/openapi/v3/{path}?hash={:016X}", hash_of(&[env!("CARGO_PKG_VERSION")]));
+        paths.insert(path, json!({"serverRelativeURL": url}));
+    }
     json!({"paths": paths})
+}
+
+fn hash_of(parts: &[&str]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    parts.hash(&mut hasher);
+    hasher.finish()
+}
+
+/// The document of a group whose kinds are answered rather than stored; `None` if it is no such group.
+pub(crate) fn of_reviews(group: &str) -> Option<Value> {
+    use k8s_openapi::api::{authentication::v1 as authentication, authorization::v1 as authorization};
+    if !REVIEW_GROUPS.contains(&group) {
+        return None;
+    }
+    let mut generator = generator();
+    let (mut paths, mut named) = (Map::new(), Vec::new());
+    for (of, plural, kind) in REVIEWS.iter().filter(|(of, ..)| *of == group) {
+        let name = match *kind {
+            "SelfSubjectAccessReview" => register::<authorization::SelfSubjectAccessReview>(&mut generator),
+            "SelfSubjectRulesReview" => register::<authorization::SelfSubjectRulesReview>(&mut generator),
+            "SubjectAccessReview" => register::<authorization::SubjectAccessReview>(&mut generator),
+            "SelfSubjectReview" => register::<authentication::SelfSubjectReview>(&mut generator),
+            "TokenReview" => register::<authentication::TokenReview>(&mut generator),
+            _ => continue,
+        };
+        let gvk = json!({"group": of, "version": "v1", "kind": kind});
+        let content = json!({"application/json": {"schema": {"$ref": format!("#/components/schemas/{name}")}}});
+        let operation = json!({"x-kubernetes-action": "post", "x-kubernetes-group-version-kind": gvk,
+            "responses": {"201": {"description": "Created", "content": content}}});
+        paths.insert(format!("/apis/{of}/v1/{plural}"), json!({"post": operation}));
+        named.push((name, gvk));
+    }
+    Some(finished(paths, generator.take_definitions(true).into_iter().collect(), named))
 }
 
 /// Changes when the document does: with the server's version, and with the schemas of custom kinds.
@@ -89,6 +100,11 @@ pub(crate) fn document(store: &Store, version: &Version) -> Value {
         named.push((name, group_version_kind(resource)));
     }
     schemas.extend(generator.take_definitions(true));
+    finished(paths, schemas, named)
+}
+
+/// A document whose schemas name the kinds that they describe.
+fn finished(paths: Map<String, Value>, mut schemas: Map<String, Value>, named: Vec<(String, Value)>) -> Value {
     for (name, gvk) in named {
         if let Some(schema) = schemas.get_mut(&name) {
             crate::object::set(schema, "x-kubernetes-group-version-kind", json!([gvk]));

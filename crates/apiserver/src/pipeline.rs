@@ -23,7 +23,7 @@ use crate::{
     decode,
     host::Host,
     identity::{User, admin},
-    kinds::definition,
+    kinds::{definition, node},
     managed_fields, names,
     object::{self, edit_meta, is_deleting, list, meta},
     patch::{self, Patch},
@@ -32,6 +32,7 @@ use crate::{
     registry::{Definition, Resource},
     status::Failure,
     store::{Key, Object, Writer},
+    unrun,
     versions::in_version,
 };
 use http::StatusCode;
@@ -76,9 +77,20 @@ pub(crate) fn as_server<T>(
     namespace: &str,
     act: impl FnOnce(&Write<'_>) -> T,
 ) -> T {
+    as_manager(host, MANAGER, resource, namespace, act)
+}
+
+/// A write by the server under the name of another field manager.
+pub(crate) fn as_manager<T>(
+    host: &dyn Host,
+    manager: &str,
+    resource: &Arc<Resource>,
+    namespace: &str,
+    act: impl FnOnce(&Write<'_>) -> T,
+) -> T {
     let options = Options {
         dry_run: false,
-        manager: MANAGER.into(),
+        manager: manager.into(),
         field_validation: FieldValidation::Ignore,
         given: Map::new(),
     };
@@ -172,6 +184,7 @@ impl Write<'_> {
         self.admit(&mut new, None, &now);
         if self.resource.is("", "pods") {
             priority::prioritise(self.host.store(), self.resource, &mut new)?;
+            unrun::check(self.host.store(), self.resource, self.namespace, &new)?;
         }
         self.validate(&new, None)?;
         warnings.extend(self.ask(Operation::Create, &name, &new, None)?);
@@ -430,6 +443,9 @@ impl Write<'_> {
     fn admit(&self, new: &mut Value, old: Option<&Value>, now: &str) {
         if let Some(kind) = self.resource.built_in().filter(|_| self.part == Part::Main) {
             (kind.rules.admit)(new, old);
+        }
+        if self.resource.is("", "nodes") && self.host.kubelets() {
+            node::taint(new, now);
         }
         if *self.resource.storage == *definition::STORAGE && self.part == Part::Main {
             let taken = self.host.registry().names(object::text(new, &["spec", "group"]), meta(new, "name"));

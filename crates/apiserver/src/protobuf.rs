@@ -1,10 +1,15 @@
 //! Decodes the protobuf bodies that kubectl sends for built-in kinds: `create namespace|configmap|secret|…`,
 //! `drain`, `auth can-i`, `create token`. Answers are JSON, which kubectl accepts.
 //!
-//! Field numbers: the `generated.proto` files of `k8s.io/api` and `k8s.io/apimachinery`.
+//! Kubelets and kube-controller-manager send Nodes, CSINodes and Leases so, too; a client that takes nothing else gets them so
+//! ([`encode`]).
+
+pub(crate) mod encode;
+mod fields;
 
 use crate::bounds::MOST_CONTAINERS;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use fields::{Field, INLINE, Repeat, Type, message};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
 
@@ -12,323 +17,6 @@ use std::cell::Cell;
 const MAGIC: &[u8] = b"k8s\0";
 /// Legitimate messages nest only a few levels deep; more is an attack.
 const DEEPEST: usize = 16;
-
-#[derive(Clone, Copy)]
-enum Type {
-    String,
-    Bytes,
-    Bool,
-    Int,
-    /// A bool or number that Go always writes and that JSON leaves out if it is zero.
-    Flag,
-    Count,
-    /// Seconds since 1970, in field 1, as RFC 3339.
-    Time,
-    /// The same with nanoseconds in field 2, as RFC 3339 with microseconds.
-    MicroTime,
-    /// A number in field 2 or a string in field 3, by the tag in field 1.
-    IntOrString,
-    Message(&'static [Field]),
-    /// A field that the server sets itself.
-    Ignored,
-}
-
-#[derive(Clone, Copy)]
-enum Repeat {
-    One,
-    List,
-    /// String keys.
-    Map,
-}
-
-struct Field {
-    number: u64,
-    name: &'static str,
-    repeat: Repeat,
-    of: Type,
-}
-
-const fn one(number: u64, name: &'static str, of: Type) -> Field {
-    Field { number, name, repeat: Repeat::One, of }
-}
-
-const fn list(number: u64, name: &'static str, of: Type) -> Field {
-    Field { number, name, repeat: Repeat::List, of }
-}
-
-const fn map(number: u64, name: &'static str, of: Type) -> Field {
-    Field { number, name, repeat: Repeat::Map, of }
-}
-
-/// Name of a field whose own fields are inlined into its parent in JSON.
-const INLINE: &str = "";
-
-use Type::{Bool, Bytes, Count, Flag, Ignored, Int, IntOrString, Message, MicroTime, String as Text, Time};
-
-static OWNER: &[Field] = &[
-    one(1, "kind", Text),
-    one(3, "name", Text),
-    one(4, "uid", Text),
-    one(5, "apiVersion", Text),
-    one(6, "controller", Bool),
-    one(7, "blockOwnerDeletion", Bool),
-];
-static META: &[Field] = &[
-    one(1, "name", Text),
-    one(2, "generateName", Text),
-    one(3, "namespace", Text),
-    one(4, "selfLink", Ignored),
-    one(5, "uid", Text),
-    one(6, "resourceVersion", Text),
-    one(7, "generation", Ignored),
-    one(8, "creationTimestamp", Ignored),
-    one(9, "deletionTimestamp", Ignored),
-    one(10, "deletionGracePeriodSeconds", Ignored),
-    map(11, "labels", Text),
-    map(12, "annotations", Text),
-    list(13, "ownerReferences", Message(OWNER)),
-    list(14, "finalizers", Text),
-    list(17, "managedFields", Ignored),
-];
-static NAMESPACE: &[Field] = &[one(1, "metadata", Message(META)), one(2, "spec", Ignored), one(3, "status", Ignored)];
-static CONFIG_MAP: &[Field] =
-    &[one(1, "metadata", Message(META)), map(2, "data", Text), map(3, "binaryData", Bytes), one(4, "immutable", Bool)];
-static SECRET: &[Field] = &[
-    one(1, "metadata", Message(META)),
-    map(2, "data", Bytes),
-    one(3, "type", Text),
-    map(4, "stringData", Text),
-    one(5, "immutable", Bool),
-];
-static NAME: &[Field] = &[one(1, "name", Text)];
-static SERVICE_ACCOUNT: &[Field] = &[
-    one(1, "metadata", Message(META)),
-    list(2, "secrets", Message(REFERENCE)),
-    list(3, "imagePullSecrets", Message(NAME)),
-    one(4, "automountServiceAccountToken", Bool),
-];
-static RESOURCE_ATTRIBUTES: &[Field] = &[
-    one(1, "namespace", Text),
-    one(2, "verb", Text),
-    one(3, "group", Text),
-    one(4, "version", Text),
-    one(5, "resource", Text),
-    one(6, "subresource", Text),
-    one(7, "name", Text),
-];
-static NON_RESOURCE_ATTRIBUTES: &[Field] = &[one(1, "path", Text), one(2, "verb", Text)];
-static SELF_REVIEW_SPEC: &[Field] = &[
-    one(1, "resourceAttributes", Message(RESOURCE_ATTRIBUTES)),
-    one(2, "nonResourceAttributes", Message(NON_RESOURCE_ATTRIBUTES)),
-];
-static SELF_REVIEW: &[Field] =
-    &[one(1, "metadata", Message(META)), one(2, "spec", Message(SELF_REVIEW_SPEC)), one(3, "status", Ignored)];
-static SELF_RULES_SPEC: &[Field] = &[one(1, "namespace", Text)];
-static SELF_RULES: &[Field] =
-    &[one(1, "metadata", Message(META)), one(2, "spec", Message(SELF_RULES_SPEC)), one(3, "status", Ignored)];
-static WHO_AM_I: &[Field] = &[one(1, "metadata", Message(META)), one(2, "status", Ignored)];
-static PRECONDITIONS: &[Field] = &[one(1, "uid", Text), one(2, "resourceVersion", Text)];
-static DELETE_OPTIONS: &[Field] = &[
-    one(1, "gracePeriodSeconds", Int),
-    one(2, "preconditions", Message(PRECONDITIONS)),
-    one(3, "orphanDependents", Bool),
-    one(4, "propagationPolicy", Text),
-    list(5, "dryRun", Text),
-];
-static EVICTION: &[Field] = &[one(1, "metadata", Message(META)), one(2, "deleteOptions", Message(DELETE_OPTIONS))];
-static BOUND_OBJECT: &[Field] =
-    &[one(1, "kind", Text), one(2, "apiVersion", Text), one(3, "name", Text), one(4, "uid", Text)];
-static TOKEN_SPEC: &[Field] =
-    &[list(1, "audiences", Text), one(3, "boundObjectRef", Message(BOUND_OBJECT)), one(4, "expirationSeconds", Int)];
-static TOKEN_REQUEST: &[Field] =
-    &[one(1, "metadata", Message(META)), one(2, "spec", Message(TOKEN_SPEC)), one(3, "status", Ignored)];
-static ROLE_REF: &[Field] = &[one(1, "apiGroup", Text), one(2, "kind", Text), one(3, "name", Text)];
-static SUBJECT: &[Field] =
-    &[one(1, "kind", Text), one(2, "apiGroup", Text), one(3, "name", Text), one(4, "namespace", Text)];
-static ROLE_BINDING: &[Field] =
-    &[one(1, "metadata", Message(META)), list(2, "subjects", Message(SUBJECT)), one(3, "roleRef", Message(ROLE_REF))];
-static RULE: &[Field] = &[
-    list(1, "verbs", Text),
-    list(2, "apiGroups", Text),
-    list(3, "resources", Text),
-    list(4, "resourceNames", Text),
-    list(5, "nonResourceURLs", Text),
-];
-static ROLE: &[Field] = &[one(1, "metadata", Message(META)), list(2, "rules", Message(RULE))];
-static LEASE_SPEC: &[Field] = &[
-    one(1, "holderIdentity", Text),
-    one(2, "leaseDurationSeconds", Int),
-    one(3, "acquireTime", MicroTime),
-    one(4, "renewTime", MicroTime),
-    one(5, "leaseTransitions", Int),
-];
-static LEASE: &[Field] = &[one(1, "metadata", Message(META)), one(2, "spec", Message(LEASE_SPEC))];
-static REFERENCE: &[Field] = &[
-    one(1, "kind", Text),
-    one(2, "namespace", Text),
-    one(3, "name", Text),
-    one(4, "uid", Text),
-    one(5, "apiVersion", Text),
-    one(6, "resourceVersion", Text),
-    one(7, "fieldPath", Text),
-];
-static EVENT_SOURCE: &[Field] = &[one(1, "component", Text), one(2, "host", Text)];
-static EVENT: &[Field] = &[
-    one(1, "metadata", Message(META)),
-    one(2, "involvedObject", Message(REFERENCE)),
-    one(3, "reason", Text),
-    one(4, "message", Text),
-    one(5, "source", Message(EVENT_SOURCE)),
-    one(6, "firstTimestamp", Time),
-    one(7, "lastTimestamp", Time),
-    one(8, "count", Count),
-    one(9, "type", Text),
-    one(10, "eventTime", MicroTime),
-    one(12, "action", Text),
-    one(13, "related", Message(REFERENCE)),
-    one(14, "reportingComponent", Text),
-    one(15, "reportingInstance", Text),
-];
-static REQUIREMENT: &[Field] = &[one(1, "key", Text), one(2, "operator", Text), list(3, "values", Text)];
-static SELECTOR: &[Field] = &[map(1, "matchLabels", Text), list(2, "matchExpressions", Message(REQUIREMENT))];
-static BUDGET_SPEC: &[Field] = &[
-    one(1, "minAvailable", IntOrString),
-    one(2, "selector", Message(SELECTOR)),
-    one(3, "maxUnavailable", IntOrString),
-    one(4, "unhealthyPodEvictionPolicy", Text),
-];
-static BUDGET: &[Field] =
-    &[one(1, "metadata", Message(META)), one(2, "spec", Message(BUDGET_SPEC)), one(3, "status", Ignored)];
-static PRIORITY_CLASS: &[Field] = &[
-    one(1, "metadata", Message(META)),
-    one(2, "value", Int),
-    one(3, "globalDefault", Flag),
-    one(4, "description", Text),
-    one(5, "preemptionPolicy", Text),
-];
-static CONTAINER_PORT: &[Field] = &[
-    one(1, "name", Text),
-    one(2, "hostPort", Count),
-    one(3, "containerPort", Int),
-    one(4, "protocol", Text),
-    one(5, "hostIP", Text),
-];
-static VARIABLE: &[Field] = &[one(1, "name", Text), one(2, "value", Text)];
-static MOUNT: &[Field] = &[
-    one(1, "name", Text),
-    one(2, "readOnly", Flag),
-    one(3, "mountPath", Text),
-    one(4, "subPath", Text),
-    one(5, "mountPropagation", Text),
-];
-static CAPABILITIES: &[Field] = &[list(1, "add", Text), list(2, "drop", Text)];
-static SECCOMP: &[Field] = &[one(1, "type", Text), one(2, "localhostProfile", Text)];
-static CONTAINER_SECURITY: &[Field] = &[
-    one(1, "capabilities", Message(CAPABILITIES)),
-    one(2, "privileged", Bool),
-    one(4, "runAsUser", Int),
-    one(5, "runAsNonRoot", Bool),
-    one(6, "readOnlyRootFilesystem", Bool),
-    one(7, "allowPrivilegeEscalation", Bool),
-    one(8, "runAsGroup", Int),
-    one(11, "seccompProfile", Message(SECCOMP)),
-];
-static CONTAINER: &[Field] = &[
-    one(1, "name", Text),
-    one(2, "image", Text),
-    list(3, "command", Text),
-    list(4, "args", Text),
-    one(5, "workingDir", Text),
-    list(6, "ports", Message(CONTAINER_PORT)),
-    list(7, "env", Message(VARIABLE)),
-    list(9, "volumeMounts", Message(MOUNT)),
-    one(13, "terminationMessagePath", Text),
-    one(14, "imagePullPolicy", Text),
-    one(15, "securityContext", Message(CONTAINER_SECURITY)),
-    one(16, "stdin", Flag),
-    one(17, "stdinOnce", Flag),
-    one(18, "tty", Flag),
-    one(20, "terminationMessagePolicy", Text),
-];
-static HOST_PATH: &[Field] = &[one(1, "path", Text), one(2, "type", Text)];
-static VOLUME_SOURCE: &[Field] = &[one(1, "hostPath", Message(HOST_PATH))];
-static VOLUME: &[Field] = &[one(1, "name", Text), one(2, INLINE, Message(VOLUME_SOURCE))];
-static TOLERATION: &[Field] = &[
-    one(1, "key", Text),
-    one(2, "operator", Text),
-    one(3, "value", Text),
-    one(4, "effect", Text),
-    one(5, "tolerationSeconds", Int),
-];
-static POD_SPEC: &[Field] = &[
-    list(1, "volumes", Message(VOLUME)),
-    list(2, "containers", Message(CONTAINER)),
-    one(3, "restartPolicy", Text),
-    one(6, "dnsPolicy", Text),
-    map(7, "nodeSelector", Text),
-    one(8, "serviceAccountName", Text),
-    one(10, "nodeName", Text),
-    one(11, "hostNetwork", Flag),
-    one(12, "hostPID", Flag),
-    one(13, "hostIPC", Flag),
-    list(22, "tolerations", Message(TOLERATION)),
-];
-static POD: &[Field] =
-    &[one(1, "metadata", Message(META)), one(2, "spec", Message(POD_SPEC)), one(3, "status", Ignored)];
-static TEMPLATE: &[Field] = &[one(1, "metadata", Message(META)), one(2, "spec", Message(POD_SPEC))];
-static DEPLOYMENT_SPEC: &[Field] = &[
-    one(1, "replicas", Int),
-    one(2, "selector", Message(SELECTOR)),
-    one(3, "template", Message(TEMPLATE)),
-    one(5, "minReadySeconds", Count),
-    one(6, "revisionHistoryLimit", Int),
-    one(7, "paused", Flag),
-    one(9, "progressDeadlineSeconds", Int),
-];
-static DEPLOYMENT: &[Field] =
-    &[one(1, "metadata", Message(META)), one(2, "spec", Message(DEPLOYMENT_SPEC)), one(3, "status", Ignored)];
-static SERVICE_PORT: &[Field] = &[
-    one(1, "name", Text),
-    one(2, "protocol", Text),
-    one(3, "port", Int),
-    one(4, "targetPort", IntOrString),
-    one(5, "nodePort", Count),
-];
-static SERVICE_SPEC: &[Field] = &[
-    list(1, "ports", Message(SERVICE_PORT)),
-    map(2, "selector", Text),
-    one(3, "clusterIP", Text),
-    one(4, "type", Text),
-    one(7, "sessionAffinity", Text),
-    one(10, "externalName", Text),
-];
-static SERVICE: &[Field] =
-    &[one(1, "metadata", Message(META)), one(2, "spec", Message(SERVICE_SPEC)), one(3, "status", Ignored)];
-
-fn message(kind: &str) -> Option<&'static [Field]> {
-    Some(match kind {
-        "Namespace" => NAMESPACE,
-        "ConfigMap" => CONFIG_MAP,
-        "Secret" => SECRET,
-        "ServiceAccount" => SERVICE_ACCOUNT,
-        "SelfSubjectAccessReview" => SELF_REVIEW,
-        "SelfSubjectRulesReview" => SELF_RULES,
-        "SelfSubjectReview" => WHO_AM_I,
-        "DeleteOptions" => DELETE_OPTIONS,
-        "Eviction" => EVICTION,
-        "TokenRequest" => TOKEN_REQUEST,
-        "RoleBinding" | "ClusterRoleBinding" => ROLE_BINDING,
-        "Role" | "ClusterRole" => ROLE,
-        "Lease" => LEASE,
-        "Event" => EVENT,
-        "PodDisruptionBudget" => BUDGET,
-        "PriorityClass" => PRIORITY_CLASS,
-        "Deployment" => DEPLOYMENT,
-        "Service" => SERVICE,
-        "Pod" => POD,
-        _ => return None,
-    })
-}
 
 /// Decodes a body.
 ///
@@ -428,7 +116,7 @@ fn decode_message(fields: &[Field], bytes: &[u8], left: Left<'_>) -> Result<Map<
             continue;
         };
         match field.repeat {
-            _ if matches!(field.of, Ignored) => {}
+            _ if matches!(field.of, Type::Ignored | Type::Server(_)) => {}
             Repeat::One => {
                 let value = decode_value(field.of, &record, left)?;
                 if let (INLINE, Value::Object(fields)) = (field.name, &value) {
@@ -488,8 +176,12 @@ fn decode_value(of: Type, record: &Record<'_>, left: Left<'_>) -> Result<Value, 
             let text = parts.iter().find(|r| r.number == 3).map_or(&[][..], |r| r.bytes);
             if number(&parts, 1) == 1 { utf8(text)?.into() } else { number(&parts, 2).into() }
         }
+        Type::Quantity => {
+            let parts = parts()?;
+            utf8(parts.iter().find(|r| r.number == 1).map_or(&[][..], |r| r.bytes))?.into()
+        }
         Type::Message(fields) => decode_message(fields, record.bytes, left)?.into(),
-        Type::Ignored => Value::Null,
+        Type::Raw | Type::Server(_) | Type::Ignored => Value::Null,
     })
 }
 

@@ -2,6 +2,7 @@
 
 use crate::{
     identity::User,
+    protobuf::encode,
     registry::{Registry, Resource},
     status::Failure,
 };
@@ -125,6 +126,10 @@ impl Target {
         let found = match rest {
             [plural] => served.resources.get(*plural).map(|r| (r, "", "")),
             [plural, name] => served.resources.get(*plural).map(|r| (r, *name, "")),
+            // Whatever comes after it is for the program behind the proxy.
+            [plural @ ("nodes" | "pods" | "services"), name, "proxy", ..] if group.is_empty() => {
+                served.resources.get(*plural).map(|r| (r, host_of(name), "proxy"))
+            }
             [plural, name, subresource] => served.resources.get(*plural).map(|r| (r, *name, *subresource)),
             _ => None,
         };
@@ -137,6 +142,16 @@ impl Target {
             name: name.to_owned(),
             subresource: subresource.to_owned(),
         }))
+    }
+}
+
+/// The name in `https:name:port`, of which the name alone is required.
+fn host_of(text: &str) -> &str {
+    let parts: Vec<&str> = text.split(':').collect();
+    match parts[..] {
+        [_, name, _] => name,
+        [name, _] => name,
+        _ => text,
     }
 }
 
@@ -161,7 +176,7 @@ impl View {
     /// The first form of the Accept header that the server supports. Lists have a metadata form of their own.
     pub(crate) fn negotiate(accept: &str, list: bool) -> Result<Self, Failure> {
         let metadata = if list { "PartialObjectMetadataList" } else { "PartialObjectMetadata" };
-        if accept.trim().is_empty() {
+        if accept.trim().is_empty() || encode::is_wanted(accept) {
             return Ok(Self::Object);
         }
         let wanted = accept.split(',').find_map(|range| {
@@ -207,7 +222,8 @@ mod tests {
             ("application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1", false, None),
             ("application/yaml", true, Some(View::Object)),
             ("application/yaml;as=Table;v=v1;g=meta.k8s.io", true, Some(View::Table)),
-            ("application/vnd.kubernetes.protobuf", true, None),
+            ("application/vnd.kubernetes.protobuf", true, Some(View::Object)),
+            ("application/vnd.kubernetes.protobuf;as=Table;v=v1;g=meta.k8s.io", true, None),
         ];
         for (accept, list, expected) in cases {
             assert_eq!(View::negotiate(accept, list).ok(), expected, "{accept}");

@@ -1,6 +1,6 @@
 //! Bodies and headers of responses.
 
-use crate::status::Failure;
+use crate::{protobuf::encode, status::Failure};
 use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderValue, Response, StatusCode, header};
@@ -64,6 +64,24 @@ pub(crate) fn failure(failure: &Failure) -> Response<Body> {
         response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// A JSON response in protobuf, if it is of a kind that can be written so; others are unchanged.
+pub(crate) async fn in_protobuf(response: Response<Body>) -> Response<Body> {
+    if response.headers().get(header::CONTENT_TYPE) != Some(&JSON) {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    let Ok(body) = body.collect().await;
+    let json = body.to_bytes();
+    match serde_json::from_slice(&json).ok().and_then(|value| encode::encode(&value)) {
+        None => Response::from_parts(head, Full::new(json).boxed_unsync()),
+        Some(bytes) => {
+            head.headers.remove(header::CONTENT_LENGTH);
+            head.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(encode::PROTOBUF));
+            Response::from_parts(head, Full::new(bytes.into()).boxed_unsync())
+        }
+    }
 }
 
 /// A JSON response converted to YAML; others are unchanged.

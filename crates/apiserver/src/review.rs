@@ -115,6 +115,9 @@ pub(crate) fn subresource(state: &State, request: &Request, target: &Target) -> 
         let log = pod.filter(|_| subresource == "log").and_then(|pod| logs::answer(state, request, &key, &pod));
         return log.unwrap_or_else(|| Err(no_kubelet(state, resource, &key, subresource)));
     }
+    if subresource == "proxy" && !resource.is_custom() {
+        return Err(no_proxy(state, resource, &key));
+    }
     if request.method != Method::POST {
         return Err(Failure::no_resource());
     }
@@ -185,6 +188,18 @@ fn no_kubelet(state: &State, resource: &Resource, key: &Key, what: &str) -> Fail
             "pod {name} is stored and does not run: this server has no kubelet to ask for {what}; use a cluster for that"
         )),
     }
+}
+
+/// The response to a request for a program behind a proxy: the log of a node, a page of a service.
+fn no_proxy(state: &State, resource: &Resource, key: &Key) -> Failure {
+    let (name, kind) = (&key.name, resource.kind.to_lowercase());
+    if state.store.get(&resource.storage, key).is_none() {
+        return Failure::not_found(resource, name);
+    }
+    Failure::not_implemented(format!(
+        "{kind} {name} is stored and does not run: this server has no kubelet and no program to ask, so there are no logs, \
+         metrics or pages of it; use a cluster for that"
+    ))
 }
 
 fn evict(
@@ -282,5 +297,5 @@ fn bound_to(state: &State, request: &Value, namespace: &str) -> Result<Option<(B
 const BINDABLE: [&str; 3] = ["Node", "Pod", "Secret"];
 
 fn success() -> Value {
-    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success"})
+    json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": StatusCode::CREATED.as_u16()})
 }

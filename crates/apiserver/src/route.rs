@@ -4,9 +4,10 @@ use crate::{
     body,
     delete::{self, DeleteOptions, Deleted},
     discovery::{self, GIT_VERSION},
-    list, object, openapi,
+    list, object, openapi, openapi_v2,
     patch::Patch,
     pipeline::{Change, Options, Outcome, Part, Write, Written},
+    protobuf::encode,
     rbac::Attributes,
     registry::{Registry, Resource},
     request::{Request, Target, View},
@@ -65,7 +66,7 @@ fn route(state: &State, request: &Request) -> Result<Response<Body>, Failure> {
         ["apis", group] => found(discovery::group(&registry, group)),
         ["api", version] => found(discovery::resources(&registry, "", version)),
         ["apis", group, version] => found(discovery::resources(&registry, group, version)),
-        ["openapi", "v2"] => Ok(openapi::old(request.accept())),
+        ["openapi", "v2"] => Ok(openapi_v2::answer(&registry, &state.store, request.accept())),
         ["openapi", "v3"] => ok(&openapi::index(&registry)),
         ["openapi", "v3", "api", version] => openapi_document(state, &registry, "", version),
         ["openapi", "v3", "apis", group, version] => openapi_document(state, &registry, group, version),
@@ -128,7 +129,10 @@ fn authorize_request(state: &State, request: &Request, path: &[&str], target: Op
 fn openapi_document(state: &State, registry: &Registry, group: &str, version: &str) -> Result<Response<Body>, Failure> {
     Ok(match registry.version(group, version) {
         Some(version) => response::json(StatusCode::OK, &openapi::document(&state.store, version)),
-        None => page_not_found(),
+        None => match openapi::of_reviews(group).filter(|_| version == "v1") {
+            Some(document) => response::json(StatusCode::OK, &document),
+            None => page_not_found(),
+        },
     })
 }
 
@@ -146,6 +150,9 @@ fn resource(state: &State, request: &Request, target: Target) -> Result<Response
     };
     let (query, accept) = (&request.query, request.accept());
     let exact = !name.is_empty();
+    if encode::is_wanted(accept) && (query.is_on("watch") || !encode::can_write(resource)) {
+        return Err(Failure::not_acceptable());
+    }
     match (&request.method, exact) {
         (&Method::GET, false) if query.is_on("watch") => {
             watch::watch(state, resource, namespace, query.clone(), accept, &request.user.username)

@@ -41,8 +41,7 @@ struct FieldRequirement {
 impl Selector {
     /// Parses the two query parameters.
     pub(crate) fn parse(labels: &str, fields: &str, resource: &Resource) -> Result<Self, Failure> {
-        let labels =
-            parse_labels(labels).map_err(|why| Failure::bad_request(format!("unable to parse requirement: {why}")))?;
+        let labels = parse_labels(labels).map_err(Failure::bad_request)?;
         let fields = parse_fields(fields).map_err(Failure::bad_request)?;
         for field in &fields {
             if !is_selectable(resource, &field.path) {
@@ -112,6 +111,7 @@ fn is_selectable(resource: &Resource, path: &[String]) -> bool {
         ["spec", "unschedulable"] => resource.plural == "nodes",
         ["spec", "nodeName" | "restartPolicy" | "schedulerName" | "serviceAccountName" | "hostNetwork"]
         | ["status", "podIP" | "nominatedNodeName"] => resource.plural == "pods",
+        ["spec", "clusterIP" | "type"] => resource.plural == "services",
         ["status", "phase"] => matches!(resource.plural.as_str(), "pods" | "namespaces"),
         ["type"] => matches!(resource.plural.as_str(), "secrets" | "events"),
         ["reason" | "source" | "reportingComponent"] | ["involvedObject" | "regarding", _] => {
@@ -155,72 +155,174 @@ pub(crate) fn matches<'a>(selector: &Value, label: impl Fn(&str) -> Option<&'a s
         })
 }
 
-fn parse_labels(text: &str) -> Result<Vec<Requirement>, String> {
-    let mut parts = Vec::new();
-    let (mut depth, mut start) = (0usize, 0);
-    for (at, c) in text.char_indices() {
-        match c {
-            '(' => depth += 1,
-            ')' => depth = depth.checked_sub(1).ok_or("found ')', expected: ',' or 'end of string'")?,
-            ',' if depth == 0 => {
-                parts.push(&text[start..at]);
-                start = at + 1;
-            }
+/// A word or sign of a label selector.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Token<'a> {
+    Word(&'a str),
+    Sign(&'a str),
+    End,
+}
+
+impl<'a> Token<'a> {
+    fn text(self) -> &'a str {
+        match self {
+            Token::Word(text) | Token::Sign(text) => text,
+            Token::End => "",
+        }
+    }
+}
+
+/// Longer signs come first.
+const SIGNS: [&str; 8] = ["==", "!=", "=", "!", "(", ")", "<", ">"];
+
+/// A label selector, read from left to right as `k8s.io/apimachinery/pkg/labels` does; so are the complaints.
+struct Reader<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Reader<'a> {
+    /// The next token, and what comes after it.
+    fn split(&self) -> (Token<'a>, &'a str) {
+        let rest = self.rest.trim_start();
+        if rest.is_empty() {
+            return (Token::End, rest);
+        }
+        if let Some(sign) = SIGNS.iter().chain([&","]).find(|sign| rest.starts_with(**sign)) {
+            let (sign, rest) = rest.split_at(sign.len());
+            return (Token::Sign(sign), rest);
+        }
+        let is_end = |c: char| c.is_whitespace() || "=!(),<>".contains(c);
+        let (word, rest) = rest.split_at(rest.find(is_end).unwrap_or(rest.len()));
+        (Token::Word(word), rest)
+    }
+
+    fn next(&mut self) -> Token<'a> {
+        let (token, rest) = self.split();
+        self.rest = rest;
+        token
+    }
+
+    fn peek(&self) -> Token<'a> {
+        self.split().0
+    }
+
+    fn requirement(&mut self) -> Result<Requirement, String> {
+        let absent = self.peek() == Token::Sign("!");
+        if absent {
+            self.next();
+        }
+        let key = match self.next() {
+            Token::Word(key) => key,
+            other => return Err(expected(other, ", expected: identifier")),
+        };
+        if let Some(why) = crate::names::qualified_name(key).into_iter().next() {
+            return Err(format!("<nil>: Invalid value: {key:?}: {why}"));
+        }
+        let requirement = |test| Ok(Requirement { key: key.to_owned(), test });
+        match self.peek() {
+            // Whatever follows is refused by the caller.
+            _ if absent => return requirement(Test::Absent),
+            Token::End | Token::Sign(",") => return requirement(Test::Exists),
             _ => {}
         }
+        requirement(match self.next() {
+            Token::Word("in") => Test::In(some(self.values()?)?),
+            Token::Word("notin") => Test::NotIn(some(self.values()?)?),
+            Token::Sign("=" | "==") => Test::In(vec![self.value()?]),
+            Token::Sign("!=") => Test::NotIn(vec![self.value()?]),
+            Token::Sign(">") => Test::Above(bound(&self.value()?)?),
+            Token::Sign("<") => Test::Below(bound(&self.value()?)?),
+            other => return Err(expected(other, ", expected: in, notin, =, ==, !=, gt, lt")),
+        })
     }
-    parts.push(&text[start..]);
-    parts.into_iter().map(str::trim).filter(|p| !p.is_empty()).map(requirement).collect()
-}
 
-fn requirement(text: &str) -> Result<Requirement, String> {
-    let single = |value: &str| vec![value.trim().to_owned()];
-    let (key, test) = if let Some(key) = text.strip_prefix('!') {
-        (key, Test::Absent)
-    } else if let Some((key, value)) = text.split_once("!=") {
-        (key, Test::NotIn(single(value)))
-    } else if let Some((key, value)) = text.split_once("==").or_else(|| text.split_once('=')) {
-        (key, Test::In(single(value)))
-    } else if let Some((key, rest)) = operator(text, "notin") {
-        (key, Test::NotIn(values(rest)?))
-    } else if let Some((key, rest)) = operator(text, "in") {
-        (key, Test::In(values(rest)?))
-    } else if let Some((key, value)) = text.split_once('>') {
-        (key, Test::Above(bound(value)?))
-    } else if let Some((key, value)) = text.split_once('<') {
-        (key, Test::Below(bound(value)?))
-    } else {
-        (text, Test::Exists)
-    };
-    let key = key.trim();
-    if let Some(why) = crate::names::qualified_name(key).into_iter().next() {
-        return Err(format!("key: Invalid value: {key:?}: {why}"));
+    /// What is after `=`; nothing is the empty value.
+    fn value(&mut self) -> Result<String, String> {
+        match self.peek() {
+            Token::End | Token::Sign(",") => Ok(String::new()),
+            _ => match self.next() {
+                Token::Word(value) => Ok(value.to_owned()),
+                other => Err(expected(other, ", expected: identifier")),
+            },
+        }
     }
-    if let Test::In(values) | Test::NotIn(values) = &test {
-        for (index, value) in values.iter().enumerate() {
-            if let Some(why) = crate::names::label_value(value).into_iter().next() {
-                return Err(format!("values[{index}][{key}]: Invalid value: {value:?}: {why}"));
+
+    /// `(a, b)`; between two commas is the empty value.
+    fn values(&mut self) -> Result<Vec<String>, String> {
+        let opening = self.next();
+        if opening != Token::Sign("(") {
+            return Err(expected(opening, " expected: '('"));
+        }
+        if self.peek() == Token::Sign(")") {
+            self.next();
+            return Ok(Vec::new());
+        }
+        let mut values = Vec::new();
+        loop {
+            values.push(match self.peek() {
+                Token::Word(word) => {
+                    self.next();
+                    word.to_owned()
+                }
+                Token::Sign("," | ")") => String::new(),
+                other => return Err(expected(other, ", expected: ',', ')' or identifier")),
+            });
+            match self.next() {
+                Token::Sign(",") => {}
+                Token::Sign(")") => return Ok(values),
+                other => return Err(expected(other, ", expected: ',' or ')'")),
             }
         }
     }
-    Ok(Requirement { key: key.to_owned(), test })
 }
 
-/// Splits `key in (a)` at the word.
-fn operator<'a>(text: &'a str, word: &str) -> Option<(&'a str, &'a str)> {
-    let (key, rest) = text.split_once(char::is_whitespace)?;
-    let rest = rest.trim_start().strip_prefix(word)?;
-    rest.starts_with([' ', '(']).then_some((key, rest.trim()))
+fn expected(found: Token<'_>, expected: &str) -> String {
+    format!("found '{}'{expected}", found.text())
 }
 
-fn values(text: &str) -> Result<Vec<String>, String> {
-    let inner = text.strip_prefix('(').and_then(|t| t.strip_suffix(')'));
-    let inner = inner.ok_or_else(|| format!("found '{text}', expected: '('"))?;
-    Ok(inner.split(',').map(|v| v.trim().to_owned()).collect())
+fn some(values: Vec<String>) -> Result<Vec<String>, String> {
+    if values.is_empty() {
+        return Err("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty".to_owned());
+    }
+    Ok(values)
+}
+
+fn parse_labels(text: &str) -> Result<Vec<Requirement>, String> {
+    let mut reader = Reader { rest: text };
+    let mut found = Vec::new();
+    match reader.peek() {
+        Token::End => return Ok(found),
+        Token::Word(_) | Token::Sign("!") => {}
+        other => return Err(expected(other, ", expected: !, identifier, or 'end of string'")),
+    }
+    loop {
+        let requirement = reader.requirement().and_then(checked);
+        found.push(requirement.map_err(|why| format!("unable to parse requirement: {why}"))?);
+        match reader.next() {
+            Token::End => return Ok(found),
+            Token::Sign(",") => {}
+            other => return Err(expected(other, ", expected: ',' or 'end of string'")),
+        }
+        if !matches!(reader.peek(), Token::Word(_) | Token::Sign("!")) {
+            return Err(expected(reader.peek(), ", expected: identifier after ','"));
+        }
+    }
+}
+
+fn checked(requirement: Requirement) -> Result<Requirement, String> {
+    if let Test::In(values) | Test::NotIn(values) = &requirement.test {
+        for (index, value) in values.iter().enumerate() {
+            if let Some(why) = crate::names::label_value(value).into_iter().next() {
+                return Err(format!("values[{index}][{}]: Invalid value: {value:?}: {why}", requirement.key));
+            }
+        }
+    }
+    Ok(requirement)
 }
 
 fn bound(text: &str) -> Result<i64, String> {
-    text.trim().parse().map_err(|_| format!("for 'Gt', 'Lt' operators, the value must be an integer: {text:?}"))
+    let why = "for 'Gt', 'Lt' operators, the value must be an integer";
+    text.parse().map_err(|_| format!("values[0]: Invalid value: {text:?}: {why}"))
 }
 
 fn parse_fields(text: &str) -> Result<Vec<FieldRequirement>, String> {
@@ -280,9 +382,36 @@ mod tests {
             let parsed = parse_labels(text).unwrap();
             assert_eq!(parsed.iter().all(|r| r.holds(label(&r.key))), expected, "{text}");
         }
-        for text in ["a in 1", "a)", "-=1", "a=b c"] {
-            assert!(parse_labels(text).is_err(), "{text}");
+        let refused = [
+            ("t===", "unable to parse requirement: found '=', expected: identifier"),
+            ("a in 1", "unable to parse requirement: found '1' expected: '('"),
+            (
+                "a in ()",
+                "unable to parse requirement: values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty",
+            ),
+            ("a in (b", "unable to parse requirement: found '', expected: ',' or ')'"),
+            ("a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"),
+            (
+                "n>x",
+                "unable to parse requirement: values[0]: Invalid value: \"x\": for 'Gt', 'Lt' operators, the value must be an integer",
+            ),
+            ("!", "unable to parse requirement: found '', expected: identifier"),
+            ("a)", "unable to parse requirement: found ')', expected: in, notin, =, ==, !=, gt, lt"),
+            ("a=b c", "found 'c', expected: ',' or 'end of string'"),
+            ("!a=b", "found '=', expected: ',' or 'end of string'"),
+            ("a,", "found '', expected: identifier after ','"),
+            (",a", "found ',', expected: !, identifier, or 'end of string'"),
+        ];
+        for (text, why) in refused {
+            assert_eq!(parse_labels(text), Err(why.to_owned()), "{text}");
         }
+        assert!(
+            parse_labels("-=1")
+                .unwrap_err()
+                .starts_with("unable to parse requirement: <nil>: Invalid value: \"-\": name part")
+        );
+        assert!(parse_labels("a=?").unwrap_err().contains("values[0][a]: Invalid value: \"?\""));
+        assert_eq!(parse_labels("a in (b,,c),d=").unwrap().len(), 2);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use crate::{
     authentication::impersonated,
     body,
     identity::User,
+    protobuf::encode,
     quota::Share,
     request::{self, Request},
     response::{self, Body},
@@ -81,7 +82,7 @@ where
 {
     let (head, body) = request.into_parts();
     let accept = head.headers.get(http::header::ACCEPT).and_then(|accept| accept.to_str().ok()).unwrap_or_default();
-    let in_yaml = request::wants_yaml(accept);
+    let (in_yaml, in_protobuf) = (request::wants_yaml(accept), encode::is_wanted(accept));
     let reads = matches!(head.method, Method::GET | Method::HEAD);
     let state = &state.for_request();
     let answer = match whole(state, user, &head, body).await {
@@ -94,7 +95,11 @@ where
     if !reads && let Err(failure) = state.settled().await {
         return response::failure(&failure);
     }
-    if in_yaml { response::in_yaml(answer).await } else { answer }
+    match (in_yaml, in_protobuf) {
+        (true, _) => response::in_yaml(answer).await,
+        (_, true) => response::in_protobuf(answer).await,
+        _ => answer,
+    }
 }
 
 /// A permitted request with its body, and the share of the memory for bodies that it takes.

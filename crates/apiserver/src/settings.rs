@@ -23,6 +23,10 @@ pub struct Settings {
     pub tokens: BTreeMap<String, User>,
     /// Who has the logs of pods; without one no pod has any.
     pub logs: Option<Arc<dyn PodLogs>>,
+    /// Whether something plays the kubelets of the Nodes. Then the server does what the node lifecycle controller of a cluster does, in
+    /// the write that makes it necessary: a Node's taints follow its conditions and `spec.unschedulable`. And a Pod that is deleted stays
+    /// until its kubelet says that it has ended, where its Node is Ready; without kubelets it would stay for ever.
+    pub kubelets: bool,
     /// Whether requests with large bodies are processed on threads of their own, so that no other request waits behind them. Without, the
     /// order of all requests is that in which the caller's own thread makes them.
     pub threads: bool,
@@ -37,6 +41,7 @@ impl Default for Settings {
             authorization: Authorization::default(),
             tokens: BTreeMap::new(),
             logs: None,
+            kubelets: false,
             threads: true,
         }
     }

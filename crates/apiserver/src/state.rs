@@ -13,7 +13,8 @@ use crate::{
     kinds::{self, definition},
     logs::PodLogs,
     object::meta,
-    pipeline::{Change, Write, Written, as_server},
+    patch::Patch,
+    pipeline::{Change, Write, Written, as_manager, as_server},
     quota::Quota,
     rbac::{self, Attributes, Authorization, Grants},
     registry::{Registry, Resource},
@@ -43,6 +44,9 @@ const MOST_WATCHES_OF_A_USER: usize = 1_000;
 const MOST_BODIES: usize = 32 * body::LARGEST;
 const MOST_BODIES_OF_A_USER: usize = 16 * body::LARGEST;
 
+/// The field manager of `kubectl apply --server-side`.
+const APPLIER: &str = "kubectl";
+
 /// Maximum number of large bodies processed at the same time: each may take a hundred megabytes for a moment.
 const MOST_ASIDE: usize = 4;
 
@@ -62,6 +66,7 @@ pub(crate) struct State {
     pub(crate) disruptions: Arc<Mutex<Disruptions>>,
     definitions: Arc<Mutex<()>>,
     authorization: Authorization,
+    kubelets: bool,
     pub(crate) tokens: Arc<BTreeMap<String, User>>,
     pub(crate) token_key: TokenKey,
     pub(crate) logs: Option<Arc<dyn PodLogs>>,
@@ -113,6 +118,7 @@ impl State {
             disruptions: Arc::default(),
             definitions: Arc::default(),
             authorization: settings.authorization,
+            kubelets: settings.kubelets,
             tokens: Arc::new(settings.tokens),
             token_key,
             logs: settings.logs,
@@ -250,12 +256,9 @@ impl State {
         let registry = self.registry();
         let definitions = registry.of_storage(definition::STORAGE).ok_or_else(Failure::no_resource)?;
         let name = meta(&crd, "name").to_owned();
-        let exists = self.store.get(definition::STORAGE, &Key::new("", &name)).is_some();
-        if exists {
-            self.write(definitions, "", |write| write.update(&name, Change::Replace(crd)))?;
-        } else {
-            self.create(definitions, "", crd)?;
-        }
+        // As if an administrator had applied it, who may then apply another one without taking it from anybody.
+        let change = Change::Patch(Patch::Apply { object: crd, force: true });
+        as_manager(self, APPLIER, definitions, "", |write| write.update(&name, change))?;
         Ok(())
     }
 
@@ -341,6 +344,10 @@ impl Host for State {
 
     fn authorization(&self) -> Authorization {
         self.authorization
+    }
+
+    fn kubelets(&self) -> bool {
+        self.kubelets
     }
 
     fn definitions(&self) -> MutexGuard<'_, ()> {

@@ -278,7 +278,7 @@ impl Failure {
 
     /// A resourceVersion from the future.
     pub(crate) fn too_new(asked: u64, current: u64) -> Self {
-        let message = format!("Too large resource version: {asked}, current: {current}");
+        let message = format!("Timeout: Too large resource version: {asked}, current: {current}");
         let mut failure = Self::new(StatusCode::GATEWAY_TIMEOUT, "Timeout", message);
         let cause = json!([{"reason": "ResourceVersionTooLarge", "message": "Too large resource version"}]);
         failure.details = Some(Map::from_iter([("causes".into(), cause), ("retryAfterSeconds".into(), 1.into())]));

@@ -24,7 +24,8 @@ fn definition(name: &str, kind: &str, format: &str, description: &str, priority:
 
 /// The columns of a resource.
 pub(crate) fn column_definitions(resource: &Resource) -> Value {
-    let mut all = vec![definition("Name", "string", "name", metadata_text("name"), 0)];
+    let name = definition("Name", "string", "name", metadata_text("name"), 0);
+    let mut all: Vec<Value> = columns::begins_with_name(resource).then_some(name).into_iter().collect();
     match &resource.definition {
         Definition::BuiltIn(_) => {
             let own = columns::of(resource);
@@ -44,7 +45,8 @@ pub(crate) fn column_definitions(resource: &Resource) -> Value {
 
 /// One row.
 pub(crate) fn row(resource: &Resource, object: &Value, shown: RowObject, now: Timestamp) -> Value {
-    let mut cells = vec![Value::from(object::meta(object, "name"))];
+    let name = Value::from(object::meta(object, "name"));
+    let mut cells: Vec<Value> = columns::begins_with_name(resource).then_some(name).into_iter().collect();
     match &resource.definition {
         Definition::BuiltIn(_) => cells.extend(columns::of(resource).iter().map(|c| (c.cell)(object, now))),
         Definition::Custom(custom) => cells.extend(custom_cells(custom, object, now)),

@@ -57,7 +57,7 @@ impl Agent<'_> {
     /// First boot: the machine takes its pool's configuration and joins the cluster.
     pub(crate) async fn boot(&self, machine: &crate::Machine, booted: &Told) {
         self.step(&mut Instant::now()).await;
-        let object: Node = match serde_json::from_value(machine.joining(booted)) {
+        let object: Node = match serde_json::from_value(machine.joining(booted, self.environment.no_workers)) {
             Ok(object) => object,
             Err(error) => {
                 tracing::error!(node = machine.name, %error, "a joining node cannot be built");
@@ -278,7 +278,7 @@ impl Agent<'_> {
 
     async fn up(&self, os: String) {
         let running = self.environment.running(self.name, os);
-        self.status(&machine::up(&running, self.environment.now())).await;
+        self.status(&machine::up(self.name, &running, self.environment.now())).await;
     }
 
     async fn annotate(&self, patch: &Value) {

@@ -126,12 +126,14 @@ pub(crate) struct Environment {
     pub(crate) seen: Seen,
     /// Whether the caches are kept up to date by others.
     shared: bool,
+    /// Whether there is nothing but the control plane for pods.
+    pub(crate) no_workers: bool,
     boots: AtomicU64,
 }
 
 impl Environment {
     /// Keeps the caches up to date, unless others already do.
-    pub(crate) fn new(client: Client, clock: Clock, settings: Settings, seen: Option<Seen>) -> Self {
+    pub(crate) fn new(client: Client, clock: Clock, settings: Settings, seen: Option<Seen>, no_workers: bool) -> Self {
         Self {
             client,
             clock,
@@ -140,6 +142,7 @@ impl Environment {
             pods: Cache::new(),
             shared: seen.is_some(),
             seen: seen.unwrap_or_else(Seen::nothing),
+            no_workers,
             boots: AtomicU64::new(0),
         }
     }

@@ -5,7 +5,7 @@ use crate::{
     agent::Agent,
     environment::{Environment, Seen},
     jobs::{Logs, Program, Runner},
-    machine, pods,
+    leases, machine, pods,
 };
 use k8s_openapi::api::core::v1::Node;
 use kube::Client;
@@ -30,6 +30,7 @@ pub struct Fleet {
     environment: Arc<Environment>,
     machines: Vec<Machine>,
     runner: Option<Runner>,
+    renews: bool,
 }
 
 impl fmt::Debug for Fleet {
@@ -48,6 +49,10 @@ enum Due {
     Wake,
     /// Report in its MachineConfigNode that it is idle.
     Rest,
+}
+
+fn takes_pods(machine: &Machine) -> bool {
+    ![names::MASTER, names::ARBITER].contains(&machine.pool.as_str())
 }
 
 /// What was seen, and which machines need checking.
@@ -80,13 +85,25 @@ impl Fleet {
     /// Machines that join the cluster behind the client once [`Fleet::run`] is polled.
     #[must_use]
     pub fn new(client: Client, clock: Clock, settings: Settings, machines: Vec<Machine>) -> Self {
-        Self { environment: Arc::new(Environment::new(client, clock, settings, None)), machines, runner: None }
+        Self::of(client, clock, settings, machines, None)
     }
 
     /// Like [`Fleet::new`], with caches that others in the process keep up to date: objects are decoded and held once.
     #[must_use]
     pub fn sharing(seen: Seen, client: Client, clock: Clock, settings: Settings, machines: Vec<Machine>) -> Self {
-        Self { environment: Arc::new(Environment::new(client, clock, settings, Some(seen))), machines, runner: None }
+        Self::of(client, clock, settings, machines, Some(seen))
+    }
+
+    fn of(client: Client, clock: Clock, settings: Settings, machines: Vec<Machine>, seen: Option<Seen>) -> Self {
+        let no_workers = !machines.iter().any(takes_pods);
+        let environment = Arc::new(Environment::new(client, clock, settings, seen, no_workers));
+        Self { environment, machines, runner: None, renews: false }
+    }
+
+    /// Renews the Leases of the machines as well, as kubelets do.
+    #[must_use]
+    pub fn renewing(self) -> Self {
+        Self { renews: true, ..self }
     }
 
     /// Runs Jobs that build images as well: this program is what their containers do, and what they print goes to these logs.
@@ -110,15 +127,20 @@ impl Fleet {
     /// Runs the machines until the future is dropped. Waits while the API server is unreachable.
     pub async fn run(self) {
         let environment = self.environment.clone();
-        let takes_pods = |machine: &&Machine| ![names::MASTER, names::ARBITER].contains(&machine.pool.as_str());
-        let workers = self.machines.iter().filter(takes_pods).count();
+        let workers = self.machines.iter().filter(|machine| takes_pods(machine)).count();
+        let renews = self.renews;
+        let leases = async {
+            if renews {
+                leases::run(&environment).await;
+            }
+        };
         let runner = self.runner.clone();
         let jobs = async {
             if let Some(runner) = &runner {
                 runner.run(&environment).await;
             }
         };
-        tokio::join!(environment.fill(), pods::run(&environment, workers), jobs, self.live());
+        tokio::join!(environment.fill(), pods::run(&environment, workers), jobs, leases, self.live());
     }
 
     async fn live(self) {

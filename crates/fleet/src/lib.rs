@@ -22,6 +22,7 @@ mod environment;
 pub mod faults;
 pub mod fleet;
 pub mod jobs;
+mod leases;
 pub mod machine;
 pub mod pods;
 

@@ -16,8 +16,31 @@ pub const POOL_LABEL: &str = "fleet.weir/pool";
 const ARCHITECTURE: &str = "amd64";
 /// What Node Feature Discovery says of their processors, which any OS takes.
 const FEATURES: [&str; 2] = ["AVX2", "FMA3"];
-/// Kubelet version that the machines report.
+/// What the machines report of their software.
 const KUBELET_VERSION: &str = "v1.33.0";
+const KERNEL_VERSION: &str = "6.12.0-simulated";
+const RUNTIME_VERSION: &str = "cri-o://1.33.0";
+/// Port of a kubelet, on which nothing listens here.
+const KUBELET_PORT: u16 = 10_250;
+/// Where all zones are.
+const REGION: &str = "simulated";
+/// What a machine has, and what its system leaves for pods: a small server.
+const CAPACITY: [(&str, &str); 6] = [
+    ("cpu", "4"),
+    ("memory", "16777216Ki"),
+    ("ephemeral-storage", "125293548Ki"),
+    ("pods", "110"),
+    ("hugepages-1Gi", "0"),
+    ("hugepages-2Mi", "0"),
+];
+const ALLOCATABLE: [(&str, &str); 6] = [
+    ("cpu", "3500m"),
+    ("memory", "15626240Ki"),
+    ("ephemeral-storage", "114396791822"),
+    ("pods", "110"),
+    ("hugepages-1Gi", "0"),
+    ("hugepages-2Mi", "0"),
+];
 
 /// A machine, whether or not it has joined the cluster yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,13 +105,16 @@ impl Machine {
         }
         if let Some(zone) = &self.zone {
             labels.insert(node::ZONE.to_owned(), zone.clone());
+            labels.insert("topology.kubernetes.io/region".to_owned(), REGION.to_owned());
         }
         labels
     }
 
     /// The Node object with which the machine joins after its first boot: it runs what it was booted into and says so.
+    ///
+    /// Its kubelet keeps pods off a machine of the control plane, unless there is `no_other` for them.
     #[must_use]
-    pub fn joining(&self, booted: &Told) -> Value {
+    pub fn joining(&self, booted: &Told, no_other: bool) -> Value {
         let mut annotations = json!({
             daemon::CURRENT_CONFIG: booted.config,
             rollout::DESIRED_CONFIG: booted.config,
@@ -103,21 +129,43 @@ impl Machine {
             "apiVersion": "v1",
             "kind": "Node",
             "metadata": {"name": self.name, "labels": self.labels(), "annotations": annotations},
-            "spec": {},
+            "spec": if self.pool == names::MASTER && !no_other {
+                json!({"taints": [{"key": node::MASTER, "effect": "NoSchedule"}]})
+            } else {
+                json!({})
+            },
         })
     }
 }
 
+/// The address of a machine: its own, as far as 16 million suffice.
+#[must_use]
+pub fn address(name: &str) -> String {
+    let [.., a, b, c] = hashed(0, name).to_be_bytes();
+    format!("10.{a}.{b}.{c}")
+}
+
+/// Hexadecimal digits that belong to a machine.
+fn id(seed: u64, name: &str) -> String {
+    format!("{:016x}{:016x}", hashed(seed, name), hashed(!seed, name))
+}
+
 /// Status patch of a machine that is up.
 #[must_use]
-pub fn up(running: &Running, now: Timestamp) -> Value {
+pub fn up(name: &str, running: &Running, now: Timestamp) -> Value {
     let condition = |type_: &str, status: &str, reason: &str, message: &str| {
         json!({
             "type": type_, "status": status, "reason": reason, "message": message,
             "lastHeartbeatTime": second(now), "lastTransitionTime": second(now),
         })
     };
+    let system = id(1, name);
+    let uuid = format!("{}-{}-{}-{}-{}", &system[..8], &system[8..12], &system[12..16], &system[16..20], &system[20..]);
     json!({"status": {
+        "addresses": [{"type": "InternalIP", "address": address(name)}, {"type": "Hostname", "address": name}],
+        "capacity": BTreeMap::from(CAPACITY),
+        "allocatable": BTreeMap::from(ALLOCATABLE),
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": KUBELET_PORT}},
         "conditions": [
             condition("MemoryPressure", "False", "KubeletHasSufficientMemory", "kubelet has sufficient memory available"),
             condition("DiskPressure", "False", "KubeletHasNoDiskPressure", "kubelet has no disk pressure"),
@@ -129,7 +177,8 @@ pub fn up(running: &Running, now: Timestamp) -> Value {
             "operatingSystem": "linux",
             "bootID": running.boot_id,
             "osImage": running.os,
-            "machineID": "", "systemUUID": "", "kernelVersion": "", "containerRuntimeVersion": "",
+            "machineID": id(0, name), "systemUUID": uuid,
+            "kernelVersion": KERNEL_VERSION, "containerRuntimeVersion": RUNTIME_VERSION,
             "kubeletVersion": KUBELET_VERSION, "kubeProxyVersion": "",
         },
     }})
@@ -257,7 +306,7 @@ pub fn is_up(node: &Node) -> bool {
 /// The boot ID of a machine's n-th boot in a run with this seed.
 #[must_use]
 pub fn boot_id(seed: u64, name: &str, boot: u64) -> String {
-    let name = name.bytes().fold(seed, |hash, byte| mix(hash ^ u64::from(byte)));
+    let name = hashed(seed, name);
     let (high, low) = (mix(name ^ boot), mix(mix(name ^ boot)));
     format!(
         "{:08x}-{:04x}-4{:03x}-8{:03x}-{:012x}",
@@ -267,6 +316,10 @@ pub fn boot_id(seed: u64, name: &str, boot: u64) -> String {
         low >> 52,
         low & 0xffff_ffff_ffff
     )
+}
+
+fn hashed(seed: u64, name: &str) -> u64 {
+    name.bytes().fold(seed, |hash, byte| mix(hash ^ u64::from(byte)))
 }
 
 /// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators").
@@ -309,11 +362,21 @@ mod tests {
     fn a_joining_machine_says_what_it_runs() {
         let machine = Machine { name: "infra-0".to_owned(), pool: "infra".to_owned(), zone: None };
         let booted = Told { config: "rendered-infra-1".to_owned(), image: Some("i".to_owned()) };
-        let object: Node = serde_json::from_value(machine.joining(&booted)).unwrap();
+        let object: Node = serde_json::from_value(machine.joining(&booted, false)).unwrap();
         assert_eq!((wanted(&object), told(&object)), (None, Some(booted)));
         let labels = object.metadata.labels.unwrap();
         assert!(labels.contains_key("node-role.kubernetes.io/infra"));
         assert!(labels.contains_key("node-role.kubernetes.io/worker"));
+    }
+
+    #[test]
+    fn pods_are_kept_off_the_control_plane_where_there_are_workers() {
+        let machine = |pool: &str| Machine { name: format!("{pool}-0"), pool: pool.to_owned(), zone: None };
+        let taints = |pool: &str, no_other| {
+            machine(pool).joining(&Told { config: "c".to_owned(), image: None }, no_other)["spec"].clone()
+        };
+        assert_eq!(taints("master", false)["taints"][0]["key"], "node-role.kubernetes.io/master");
+        assert_eq!((taints("master", true), taints("worker", false)), (json!({}), json!({})));
     }
 
     #[test]

@@ -4,12 +4,17 @@
 //! It starts and ends every pod bound to one of its machines; it creates pods only for its own workload, in its own
 //! namespace.
 
-use crate::{environment::Environment, faults::LIFT, machine::POOL_LABEL};
+use crate::{
+    environment::Environment,
+    faults::LIFT,
+    machine::{self, POOL_LABEL},
+};
 use futures::{StreamExt as _, future::BoxFuture, stream::FuturesUnordered};
+use jiff::Timestamp;
 use k8s_openapi::{
     api::{
         apps::v1::ReplicaSet,
-        core::v1::{Namespace, Node, Pod},
+        core::v1::{Container, Namespace, Node, Pod},
         policy::v1::PodDisruptionBudget,
     },
     apimachinery::pkg::util::intstr::IntOrString,
@@ -23,6 +28,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Debug,
+    sync::Arc,
     time::Duration,
 };
 use tokio::time::sleep;
@@ -67,12 +73,19 @@ pub(crate) async fn run(environment: &Environment, workers: usize) {
     };
     let mut changes = (environment.pods.changes(), environment.seen.nodes.changes());
     let mut busy: BTreeSet<String> = BTreeSet::new();
+    let mut told = Counts::default();
     let mut doing: FuturesUnordered<Doing<'_>> = FuturesUnordered::new();
     loop {
         if environment.pods.is_synced() && environment.seen.nodes.is_synced() {
             for (key, work) in due(environment, owner.as_ref(), &busy) {
                 busy.insert(key);
                 doing.push(work);
+            }
+            let counts = Counts::of(&environment.pods.all());
+            if let Some(owner) = owner.as_ref().filter(|_| counts != told && !busy.contains(COUNTS)) {
+                told = counts;
+                busy.insert(COUNTS.to_owned());
+                doing.push(Box::pin(count(environment, owner, counts)));
             }
         }
         tokio::select! {
@@ -82,6 +95,52 @@ pub(crate) async fn run(environment: &Environment, workers: usize) {
             Some(key) = doing.next() => { busy.remove(&key); }
         }
     }
+}
+
+/// Key of the work of writing the counts.
+const COUNTS: &str = "counts";
+
+/// How many pods the ReplicaSet has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    all: i32,
+    ready: i32,
+}
+
+impl Counts {
+    fn of(pods: &[Arc<Pod>]) -> Self {
+        let counts = |pod: &&Arc<Pod>| is_ours(pod) && pod.metadata.deletion_timestamp.is_none() && !is_over(pod);
+        let all = pods.iter().filter(counts);
+        let number = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        Self { all: number(all.clone().count()), ready: number(all.filter(|pod| is_ready(pod)).count()) }
+    }
+
+    fn status(self, owner: &ReplicaSet) -> Value {
+        let Self { all, ready } = self;
+        json!({"status": {
+            "replicas": all, "fullyLabeledReplicas": all, "readyReplicas": ready, "availableReplicas": ready,
+            "observedGeneration": owner.metadata.generation,
+        }})
+    }
+}
+
+/// The ReplicaSet says how many pods it has.
+async fn count(environment: &Environment, owner: &ReplicaSet, counts: Counts) -> String {
+    let api: Api<ReplicaSet> = Api::namespaced(environment.client.clone(), NAMESPACE);
+    let patch = Patch::Merge(counts.status(owner));
+    if let Err(error) = api.patch_status(NAME, &PatchParams::default(), &patch).await {
+        failed("counting", NAME, &error);
+    }
+    COUNTS.to_owned()
+}
+
+fn is_ours(pod: &Pod) -> bool {
+    pod.labels().get(APP).is_some_and(|app| app == NAME)
+}
+
+fn is_ready(pod: &Pod) -> bool {
+    let conditions = pod.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 /// What needs doing for pods and is not in progress.
@@ -105,7 +164,7 @@ fn due<'w>(
     let mut running = 0;
     for pod in &pods {
         let on = pod.spec.as_ref().and_then(|spec| spec.node_name.as_deref()).unwrap_or_default();
-        let ours = pod.labels().get(APP).is_some_and(|app| app == NAME);
+        let ours = is_ours(pod);
         let ending = pod.metadata.deletion_timestamp.is_some();
         running += usize::from(ours && !ending);
         if let Some(count) = load.get_mut(on) {
@@ -123,7 +182,7 @@ fn due<'w>(
             work.push((key.clone(), Box::pin(end(environment, namespace, name, key))));
         } else if simulated && !of_job && is_pending(pod) {
             // Pods of Jobs are started by whoever runs these.
-            work.push((key.clone(), Box::pin(start(environment, namespace, name, key))));
+            work.push((key.clone(), Box::pin(start(environment, pod.clone(), key))));
         }
     }
     let Some(owner) = owner else { return work };
@@ -196,20 +255,41 @@ fn is_pending(pod: &Pod) -> bool {
 }
 
 /// The kubelet starts a pod.
-async fn start(environment: &Environment, namespace: String, name: String, key: String) -> String {
+async fn start(environment: &Environment, pod: Arc<Pod>, key: String) -> String {
     sleep(environment.settings.step).await;
-    if let Err(error) = started(environment, &namespace, &name).await {
-        failed("starting", &name, &error);
+    if let Err(error) = started(environment, &pod).await {
+        failed("starting", &pod.name_any(), &error);
     }
     key
 }
 
-async fn started(environment: &Environment, namespace: &str, name: &str) -> Result<(), kube::Error> {
-    let ready = |type_: &str| json!({"type": type_, "status": "True"});
-    let conditions: Vec<Value> = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(ready).to_vec();
-    let patch = json!({"status": {"phase": "Running", "conditions": conditions}});
-    let api: Api<Pod> = Api::namespaced(environment.client.clone(), namespace);
-    let pod = api.patch_status(name, &PatchParams::default(), &Patch::Strategic(patch)).await?;
+/// The status of a pod all of whose containers run.
+fn runs(pod: &Pod, now: Timestamp) -> Value {
+    let now = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let ready = |type_: &str| json!({"type": type_, "status": "True", "lastTransitionTime": now});
+    let conditions =
+        ["PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"].map(ready);
+    let runs = |container: &Container| {
+        json!({
+            "name": container.name, "image": container.image, "imageID": "", "ready": true, "started": true,
+            "restartCount": 0, "state": {"running": {"startedAt": now}},
+        })
+    };
+    let spec = pod.spec.clone().unwrap_or_default();
+    let containers: Vec<Value> = spec.containers.iter().map(runs).collect();
+    let host = machine::address(spec.node_name.as_deref().unwrap_or_default());
+    let own =
+        if spec.host_network == Some(true) { host.clone() } else { machine::address(&pod.uid().unwrap_or_default()) };
+    json!({
+        "phase": "Running", "conditions": conditions, "containerStatuses": containers, "startTime": now,
+        "hostIP": host, "hostIPs": [{"ip": host}], "podIP": own, "podIPs": [{"ip": own}],
+    })
+}
+
+async fn started(environment: &Environment, pod: &Pod) -> Result<(), kube::Error> {
+    let patch = json!({"status": runs(pod, environment.now())});
+    let api: Api<Pod> = Api::namespaced(environment.client.clone(), &pod.namespace().unwrap_or_default());
+    let pod = api.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Strategic(patch)).await?;
     environment.pods.observe(pod);
     Ok(())
 }
@@ -335,12 +415,13 @@ impl Environment {
             ensure::<PodDisruptionBudget>(self, &budget).await?;
             let pods: Api<Pod> = Api::namespaced(self.client.clone(), NAMESPACE);
             let pod: Pod = serde_json::from_value(pod.clone()).map_err(kube::Error::SerdeError)?;
-            match pods.create(&parameters(), &pod).await {
-                Err(kube::Error::Api(status)) if status.is_already_exists() => {}
-                made => self.pods.observe(made?),
-            }
+            let pod = match pods.create(&parameters(), &pod).await {
+                Err(kube::Error::Api(status)) if status.is_already_exists() => pods.get(&name).await?,
+                made => made?,
+            };
+            self.pods.observe(pod.clone());
             // A pod that does not run yet may be evicted whatever its budget says.
-            started(self, NAMESPACE, &name).await
+            started(self, &pod).await
         };
         self.insist(&name, hold).await;
         tracing::info!(node, lift = LIFT, "a pod is in the way of its drain");
@@ -363,6 +444,27 @@ impl Environment {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn of_workload(status: &Value) -> Arc<Pod> {
+        let metadata = json!({"name": "p", "uid": "u", "labels": {APP: NAME}});
+        let spec = json!({"nodeName": "worker-0", "containers": [{"name": "c", "image": "i"}]});
+        Arc::new(serde_json::from_value(json!({"metadata": metadata, "spec": spec, "status": status})).unwrap())
+    }
+
+    #[test]
+    fn a_pod_that_was_started_is_ready_and_counts() {
+        let pending = of_workload(&json!({"phase": "Pending"}));
+        let running = of_workload(&runs(&pending, Timestamp::UNIX_EPOCH));
+        let status = running.status.as_ref().unwrap();
+        let containers = status.container_statuses.as_ref().unwrap();
+        assert!(containers.iter().all(|c| c.name == "c" && c.ready && c.state.as_ref().unwrap().running.is_some()));
+        assert_eq!(status.host_ip.as_deref(), Some(machine::address("worker-0").as_str()));
+        let mut ending = Pod::clone(&running);
+        ending.metadata.deletion_timestamp =
+            Some(k8s_openapi::apimachinery::pkg::apis::meta::v1::Time(Timestamp::UNIX_EPOCH));
+        let over = of_workload(&json!({"phase": "Failed"}));
+        assert_eq!(Counts::of(&[pending, running, Arc::new(ending), over]), Counts { all: 2, ready: 1 });
+    }
 
     #[test]
     fn a_pod_of_a_job_gets_a_node_that_takes_it() {

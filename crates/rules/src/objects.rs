@@ -7,6 +7,7 @@
 //! | [`edit`] | which fields of an object to write |
 //! | [`conditions`] | how a list of conditions changes |
 //! | [`seed`] | the initial objects of a made-up cluster that runs a release |
+//! | [`surroundings`] | what else clients of OpenShift look for in it |
 //! | `pem` | the certificates in a text |
 //! | [`counted`] | how numbers are written inside a message |
 //! | [`quoted`] | how machine text is quoted inside a message |
@@ -19,3 +20,4 @@ pub(crate) mod pem;
 pub mod quoted;
 pub mod seed;
 pub mod selector;
+pub mod surroundings;

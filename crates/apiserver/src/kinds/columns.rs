@@ -115,6 +115,9 @@ pub(crate) fn of(resource: &Resource) -> &'static [Column] {
         ("networking.k8s.io", "networkpolicies") => NETWORK_POLICY,
         ("scheduling.k8s.io", "priorityclasses") => PRIORITY_CLASS,
         ("policy", _) => BUDGET,
+        ("node.k8s.io", _) => RUNTIME_CLASS,
+        ("storage.k8s.io", "csinodes") => CSI_NODE,
+        ("storage.k8s.io", "csidrivers") => CSI_DRIVER,
         ("admissionregistration.k8s.io", "validatingadmissionpolicies") => ADMISSION_POLICY,
         ("admissionregistration.k8s.io", "validatingadmissionpolicybindings") => ADMISSION_BINDING,
         ("admissionregistration.k8s.io", _) => WEBHOOKS,
@@ -355,25 +358,99 @@ static PRIORITY_CLASS: &[Column] = &[
 static WEBHOOKS: &[Column] =
     &[Column::new("Webhooks", "Number of webhooks.", |o, _| list(o, &["webhooks"]).len().into()).integer(), AGE];
 
+/// A text of an event: by the name that the core group has for it, or that of `events.k8s.io`.
+fn of_event<'a>(event: &'a Value, core: &[&str], other: &[&str]) -> &'a str {
+    match text(event, core) {
+        "" => text(event, other),
+        found => found,
+    }
+}
+
+fn first_seen(event: &Value) -> &str {
+    match of_event(event, &["firstTimestamp"], &["deprecatedFirstTimestamp"]) {
+        "" => text(event, &["eventTime"]),
+        first => first,
+    }
+}
+
+fn last_seen(event: &Value) -> &str {
+    let last = [
+        text(event, &["series", "lastObservedTime"]),
+        of_event(event, &["lastTimestamp"], &["deprecatedLastTimestamp"]),
+        first_seen(event),
+    ];
+    last.into_iter().find(|time| !time.is_empty()).unwrap_or_default()
+}
+
+/// An event has no column `Name` before the others.
 static EVENT: &[Column] = &[
-    Column::new("Last Seen", "When the event was last seen.", |o, now| {
-        let times = [&["series", "lastObservedTime"][..], &["lastTimestamp"], &["eventTime"], &["firstTimestamp"]];
-        let last = times.iter().map(|path| text(o, path)).find(|t| !t.is_empty());
-        age(last.unwrap_or_default(), now)
-    }),
+    Column::new("Last Seen", "When the event was last seen.", |o, now| age(last_seen(o), now)),
     Column::new("Type", "Type of the event.", |o, _| string(o, &["type"])),
     Column::new("Reason", "Why the event was written.", |o, _| string(o, &["reason"])),
     Column::new("Object", "What the event is about.", |o, _| {
-        let about = |field| text(o, &["involvedObject", field]);
-        format!("{}/{}", about("kind").to_lowercase(), about("name")).into()
+        let about = |field| of_event(o, &["involvedObject", field], &["regarding", field]);
+        let kind = about("kind").to_lowercase();
+        if about("name").is_empty() { kind.into() } else { format!("{kind}/{}", about("name")).into() }
     }),
-    Column::new("Source", "Who wrote the event.", |o, _| {
-        let component = text(o, &["source", "component"]);
-        if component.is_empty() { string(o, &["reportingComponent"]) } else { component.into() }
+    Column::new("Subobject", "Which part of the object it is about.", |o, _| {
+        of_event(o, &["involvedObject", "fieldPath"], &["regarding", "fieldPath"]).into()
     })
     .wide(),
-    Column::new("Message", "What happened.", |o, _| text(o, &["message"]).trim().into()),
-    Column::new("Count", "How often.", |o, _| number(o, &["count"])).integer().wide(),
+    Column::new("Source", "Who wrote the event.", |o, _| {
+        let source = |field| of_event(o, &["source", field], &["deprecatedSource", field]);
+        let reporter = of_event(o, &["reportingComponent"], &["reportingController"]);
+        let parts = match source("component") {
+            "" => [reporter, text(o, &["reportingInstance"])],
+            component => [component, source("host")],
+        };
+        parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(", ").into()
+    })
+    .wide(),
+    Column::new("Message", "What happened.", |o, _| of_event(o, &["message"], &["note"]).trim().into()),
+    Column::new("First Seen", "When the event was first seen.", |o, now| age(first_seen(o), now)).wide(),
+    Column::new("Count", "How often.", |o, _| {
+        let counts = [&["series", "count"][..], &["count"], &["deprecatedCount"]].map(|path| number(o, path));
+        counts.into_iter().find(|count| *count != 0).unwrap_or_else(|| 1.into())
+    })
+    .integer()
+    .wide(),
+    Column::new("Name", "", |o, _| object::meta(o, "name").into()).explained(Text::Metadata("name")).wide(),
+];
+
+/// Whether the first column is the name.
+pub(crate) fn begins_with_name(resource: &Resource) -> bool {
+    !matches!((resource.group.as_str(), resource.plural.as_str()), ("" | "events.k8s.io", "events"))
+        || resource.is_custom()
+}
+
+static RUNTIME_CLASS: &[Column] =
+    &[Column::new("Handler", "Which configuration of the runtime it names.", |o, _| string(o, &["handler"])), AGE];
+
+static CSI_NODE: &[Column] = &[
+    Column::new("Drivers", "Number of drivers on the node.", |o, _| list(o, &["spec", "drivers"]).len().into())
+        .integer(),
+    AGE,
+];
+
+fn flag(object: &Value, field: &str) -> Value {
+    (object::at(object, &["spec", field]) == Some(&Value::Bool(true))).into()
+}
+
+static CSI_DRIVER: &[Column] = &[
+    Column::new("AttachRequired", "Whether volumes are attached.", |o, _| flag(o, "attachRequired")).boolean(),
+    Column::new("PodInfoOnMount", "Whether mounts get information on the pod.", |o, _| flag(o, "podInfoOnMount"))
+        .boolean(),
+    Column::new("StorageCapacity", "Whether pods are placed by capacity.", |o, _| flag(o, "storageCapacity")).boolean(),
+    Column::new("TokenRequests", "Audiences of the tokens that mounts get.", |o, _| {
+        let audiences = list(o, &["spec", "tokenRequests"]).iter().map(|of| text(of, &["audience"]));
+        let audiences: Vec<&str> = audiences.collect();
+        if audiences.is_empty() { "<unset>".into() } else { audiences.join(",").into() }
+    }),
+    Column::new("RequiresRepublish", "Whether mounts are repeated.", |o, _| flag(o, "requiresRepublish")).boolean(),
+    Column::new("Modes", "Kinds of volumes that it supports.", |o, _| {
+        or_none(&object::strings(object::at(o, &["spec", "volumeLifecycleModes"])).join(","))
+    }),
+    AGE,
 ];
 
 static LEASE: &[Column] =

@@ -6,6 +6,7 @@
 //! | [`core`] | Namespace, ConfigMap, Secret, ServiceAccount, Lease |
 //! | [`node`], [`pod`], [`workload`], [`job`] | the kinds they are named after; workloads are Deployment, DaemonSet, ReplicaSet and Service |
 //! | [`policy`] | PodDisruptionBudget, NetworkPolicy, PriorityClass, admission policies |
+//! | [`storage`] | CSIDriver and CSINode |
 //! | [`event`] | the two groups that share one store of events |
 //! | [`definition`] | CustomResourceDefinition |
 
@@ -19,6 +20,7 @@ pub(crate) mod node;
 pub(crate) mod pod;
 mod pod_summary;
 pub(crate) mod policy;
+pub(crate) mod storage;
 pub(crate) mod workload;
 
 use crate::{
@@ -28,6 +30,7 @@ use crate::{
     scale::Scale,
 };
 use k8s_openapi::{
+    api::storage::v1 as csi,
     api::{
         admissionregistration::v1 as admission, apps::v1 as apps, batch::v1 as batch, coordination::v1 as coordination,
         core::v1 as api,
@@ -63,9 +66,10 @@ pub(crate) fn built_in() -> impl Iterator<Item = Arc<Resource>> {
     BUILT_IN.iter().map(|kind| Arc::new(resource(kind)))
 }
 
+const SPEC: &str = r#"{"spec":{}}"#;
 const SPEC_STATUS: &str = r#"{"spec":{},"status":{}}"#;
 
-static BUILT_IN: [BuiltIn; 27] = [
+static BUILT_IN: [BuiltIn; 29] = [
     BuiltIn::new::<api::ConfigMap>("", "configmaps", "ConfigMap").short(&["cm"]).rules(core::CONFIG_MAP),
     BuiltIn::new::<api::Event>("", "events", "Event")
         .short(&["ev"])
@@ -219,4 +223,12 @@ static BUILT_IN: [BuiltIn; 27] = [
     .cluster()
     .generation(),
     BuiltIn::new::<k8s_openapi::api::node::v1::RuntimeClass>("node.k8s.io", "runtimeclasses", "RuntimeClass").cluster(),
+    BuiltIn::new::<csi::CSIDriver>("storage.k8s.io", "csidrivers", "CSIDriver")
+        .cluster()
+        .zero(SPEC)
+        .rules(storage::DRIVER),
+    BuiltIn::new::<csi::CSINode>("storage.k8s.io", "csinodes", "CSINode")
+        .cluster()
+        .zero(r#"{"spec":{"drivers":null}}"#)
+        .rules(storage::NODE),
 ];

@@ -14,6 +14,15 @@ pub(super) const ZERO: &str = r#"{"spec":{},"status":{"daemonEndpoints":{"kubele
     "kubeletVersion":"","kubeProxyVersion":"","operatingSystem":"","architecture":""}}}"#;
 
 const NOT_READY: &str = "node.kubernetes.io/not-ready";
+const UNREACHABLE: &str = "node.kubernetes.io/unreachable";
+const UNSCHEDULABLE: &str = "node.kubernetes.io/unschedulable";
+/// Conditions that keep pods away while they hold, and the key of the taint.
+const PRESSURES: [(&str, &str); 4] = [
+    ("DiskPressure", "node.kubernetes.io/disk-pressure"),
+    ("MemoryPressure", "node.kubernetes.io/memory-pressure"),
+    ("NetworkUnavailable", "node.kubernetes.io/network-unavailable"),
+    ("PIDPressure", "node.kubernetes.io/pid-pressure"),
+];
 const EFFECTS: [&str; 3] = ["NoSchedule", "PreferNoSchedule", "NoExecute"];
 
 pub(super) const NODE: Rules = Rules {
@@ -63,6 +72,55 @@ pub(super) const NODE: Rules = Rules {
     },
     ..Rules::NONE
 };
+
+fn condition<'a>(node: &'a Value, kind: &str) -> &'a str {
+    let conditions = list(node, &["status", "conditions"]).iter();
+    conditions.filter(|c| text(c, &["type"]) == kind).map(|c| text(c, &["status"])).next().unwrap_or_default()
+}
+
+/// Whether the kubelet says that it is.
+pub(crate) fn is_ready(node: &Value) -> bool {
+    condition(node, "Ready") == "True"
+}
+
+/// Brings the taints into line with the conditions and with `spec.unschedulable`, as `pkg/controller/nodelifecycle` of
+/// github.com/kubernetes/kubernetes does. One that a kubelet never reported on keeps what it has.
+pub(crate) fn taint(node: &mut Value, now: &str) {
+    let before = list(node, &["spec", "taints"]).to_vec();
+    let is =
+        |taint: &Value, (key, effect): (&str, &str)| text(taint, &["key"]) == key && text(taint, &["effect"]) == effect;
+    let mut wanted = Vec::new();
+    match condition(node, "Ready") {
+        "False" => wanted.extend([(NOT_READY, "NoSchedule"), (NOT_READY, "NoExecute")]),
+        "Unknown" => wanted.extend([(UNREACHABLE, "NoSchedule"), (UNREACHABLE, "NoExecute")]),
+        "True" => {}
+        _ => {
+            let both = [NOT_READY, UNREACHABLE].into_iter().flat_map(|key| EFFECTS.map(|effect| (key, effect)));
+            wanted.extend(both.filter(|of| before.iter().any(|taint| is(taint, *of))));
+        }
+    }
+    let pressures = PRESSURES.iter().filter(|(kind, _)| condition(node, kind) == "True");
+    wanted.extend(pressures.map(|(_, key)| (*key, "NoSchedule")));
+    if object::at(node, &["spec", "unschedulable"]) == Some(&Value::Bool(true)) {
+        wanted.push((UNSCHEDULABLE, "NoSchedule"));
+    }
+    let of_ours = |key: &str| {
+        [NOT_READY, UNREACHABLE, UNSCHEDULABLE].contains(&key) || PRESSURES.iter().any(|(_, of)| *of == key)
+    };
+    let mut after = before.clone();
+    after.retain(|taint| !of_ours(text(taint, &["key"])) || wanted.iter().any(|wanted| is(taint, *wanted)));
+    for (key, effect) in wanted {
+        if !after.iter().any(|taint| is(taint, (key, effect))) {
+            after.push(json!({"key": key, "effect": effect, "timeAdded": now}));
+        }
+    }
+    if after != before {
+        object::edit(node, "spec", |spec| match after.is_empty() {
+            true => spec.remove("taints"),
+            false => spec.insert("taints".into(), after.into()),
+        });
+    }
+}
 
 fn validate_taints(node: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();

@@ -14,9 +14,17 @@ const FILE_MODE: u32 = 0o644;
 /// How long a pod tolerates a node that is not ready or unreachable (DefaultTolerationSeconds).
 const TOLERATION_SECONDS: u32 = 300;
 const DEFAULT_GRACE_SECONDS: u32 = 30;
+/// How long a projected token of a service account is valid.
+const TOKEN_SECONDS: u32 = 3600;
 
 pub(super) const POD: Rules = Rules {
-    default: |pod| object::edit(pod, "spec", default_spec),
+    default: |pod| {
+        object::edit(pod, "spec", |spec| {
+            default_spec(spec);
+            spec.entry("enableServiceLinks").or_insert(true.into());
+            of_all_containers(spec, &mut default_requests);
+        });
+    },
     prepare: |pod, old| {
         if old.is_none() {
             let class = quality_of_service(pod);
@@ -25,7 +33,12 @@ pub(super) const POD: Rules = Rules {
     },
     admit: |pod, old| {
         if old.is_none() {
-            object::edit(pod, "spec", tolerate_lost_nodes);
+            object::edit(pod, "spec", |spec| {
+                tolerate_lost_nodes(spec);
+                // ServiceAccount, but for the volume with its token, which nothing here would mount.
+                let account = spec.entry("serviceAccountName").or_insert("default".into()).clone();
+                spec.insert("serviceAccount".into(), account);
+            });
         }
     },
     validate: |new, old| {
@@ -53,24 +66,62 @@ pub(super) fn default_spec(spec: &mut Map<String, Value>) {
         spec.insert("serviceAccountName".into(), account.clone());
         spec.insert("serviceAccount".into(), account);
     }
-    for field in ["containers", "initContainers"] {
-        for container in spec.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten() {
-            default_container(container);
-        }
-    }
+    let on_host = spec.get("hostNetwork") == Some(&Value::Bool(true));
+    of_all_containers(spec, &mut |container| default_container(container, on_host));
     for volume in spec.get_mut("volumes").and_then(Value::as_array_mut).into_iter().flatten() {
-        for source in ["configMap", "secret", "projected", "downwardAPI"] {
-            if let Some(source) = volume.get_mut(source) {
-                set_default(source, "defaultMode", FILE_MODE);
-            }
-        }
-        if let Some(path) = volume.get_mut("hostPath") {
-            set_default(path, "type", "");
-        }
+        default_volume(volume);
     }
 }
 
-fn default_container(container: &mut Value) {
+fn of_all_containers(spec: &mut Map<String, Value>, change: &mut dyn FnMut(&mut Value)) {
+    for field in ["containers", "initContainers", "ephemeralContainers"] {
+        spec.get_mut(field).and_then(Value::as_array_mut).into_iter().flatten().for_each(&mut *change);
+    }
+}
+
+fn default_volume(volume: &mut Value) {
+    let is_empty = volume.as_object().is_some_and(|volume| volume.keys().all(|field| field == "name"));
+    if is_empty {
+        object::set(volume, "emptyDir", json!({}));
+    }
+    for source in ["configMap", "secret", "projected", "downwardAPI"] {
+        if let Some(source) = volume.get_mut(source) {
+            set_default(source, "defaultMode", FILE_MODE);
+        }
+    }
+    if let Some(path) = volume.get_mut("hostPath") {
+        set_default(path, "type", "");
+    }
+    default_downward(volume.get_mut("downwardAPI"));
+    for source in volume.pointer_mut("/projected/sources").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(token) = source.get_mut("serviceAccountToken") {
+            set_default(token, "expirationSeconds", TOKEN_SECONDS);
+        }
+        default_downward(source.get_mut("downwardAPI"));
+    }
+}
+
+fn default_downward(source: Option<&mut Value>) {
+    let items = source.and_then(|source| source.get_mut("items")).and_then(Value::as_array_mut);
+    for reference in items.into_iter().flatten().filter_map(|item| item.get_mut("fieldRef")) {
+        set_default(reference, "apiVersion", "v1");
+    }
+}
+
+/// What a container may use at most is also what it asks for, unless it says so itself.
+fn default_requests(container: &mut Value) {
+    let Some(limits) = object::at(container, &["resources", "limits"]).and_then(Value::as_object).cloned() else {
+        return;
+    };
+    object::edit(container, "resources", |resources| {
+        let requests = resources.entry("requests").or_insert_with(|| json!({}));
+        for (name, limit) in limits {
+            set_default(requests, &name, limit);
+        }
+    });
+}
+
+fn default_container(container: &mut Value, on_host: bool) {
     set_default(container, "terminationMessagePath", "/dev/termination-log");
     set_default(container, "terminationMessagePolicy", "File");
     set_default(container, "resources", json!({}));
@@ -80,6 +131,9 @@ fn default_container(container: &mut Value) {
     set_default(container, "imagePullPolicy", if moving { "Always" } else { "IfNotPresent" });
     for port in container.get_mut("ports").and_then(Value::as_array_mut).into_iter().flatten() {
         set_default(port, "protocol", "TCP");
+        if on_host && let Some(own) = port.get("containerPort").cloned() {
+            set_default(port, "hostPort", own);
+        }
     }
     for variable in container.get_mut("env").and_then(Value::as_array_mut).into_iter().flatten() {
         if let Some(reference) = variable.pointer_mut("/valueFrom/fieldRef") {
@@ -93,11 +147,21 @@ fn default_container(container: &mut Value) {
             for (field, value) in defaults {
                 set_default(probe, field, value);
             }
-            if let Some(get) = probe.get_mut("httpGet") {
-                set_default(get, "scheme", "HTTP");
-                set_default(get, "path", "/");
+            default_http(probe.get_mut("httpGet"));
+            if let Some(grpc) = probe.get_mut("grpc") {
+                set_default(grpc, "service", "");
             }
         }
+    }
+    for hook in ["postStart", "preStop"] {
+        default_http(container.pointer_mut(&format!("/lifecycle/{hook}/httpGet")));
+    }
+}
+
+fn default_http(get: Option<&mut Value>) {
+    if let Some(get) = get {
+        set_default(get, "scheme", "HTTP");
+        set_default(get, "path", "/");
     }
 }
 
@@ -130,6 +194,21 @@ fn quality_of_service(pod: &Value) -> &'static str {
         |(request, limit): (&Option<Value>, &Option<Value>)| limit.is_some() && (request.is_none() || request == limit);
     let guaranteed = all.iter().all(|(requests, limits)| requests.iter().zip(limits).all(equal));
     if guaranteed { "Guaranteed" } else { "Burstable" }
+}
+
+/// How many seconds a pod has to end (`CheckGracefulDelete` in `pkg/registry/core/pod/strategy.go` of
+/// github.com/kubernetes/kubernetes): none if it has ended or no node was told of it.
+pub(crate) fn grace(pod: &Value, asked: Option<i64>) -> i64 {
+    let has_ended = ["Succeeded", "Failed"].contains(&text(pod, &["status", "phase"]));
+    if has_ended || text(pod, &["spec", "nodeName"]).is_empty() {
+        return 0;
+    }
+    let own = object::at(pod, &["spec", "terminationGracePeriodSeconds"]).and_then(Value::as_i64);
+    match asked.or(own).unwrap_or(DEFAULT_GRACE_SECONDS.into()) {
+        // A negative time is as little as there is.
+        ..0 => 1,
+        seconds => seconds,
+    }
 }
 
 /// What is wrong with the pod spec of `owner`; `path` names it in messages.
@@ -173,6 +252,9 @@ const MUTABLE: [&str; 5] =
 
 fn validate_update(new: &Value, old: &Value) -> Vec<FieldError> {
     let fixed = |pod: &Value| {
+        let mut pod = pod.clone();
+        // A pod of an older version may lack what is filled in now.
+        (POD.default)(&mut pod);
         let mut spec = pod.get("spec").cloned().unwrap_or_default();
         for field in MUTABLE {
             object::remove(&mut spec, field);

@@ -2,7 +2,7 @@
 
 use super::{Basis, Outcome, Prepared, Write, Written};
 use crate::{
-    delete::{collect_abandoned, remove},
+    delete::{collect_abandoned, is_ending, remove},
     kinds::{core, definition},
     object::{has_finalizers, is_deleting, list},
     status::Failure,
@@ -60,7 +60,8 @@ impl Write<'_> {
 
     /// Stores the object, or removes it if it was only waiting for its last finalizer to go.
     fn store(&self, writer: &mut Writer<'_>, key: Key, new: Value, old: Option<Value>) -> Outcome {
-        let finished = is_deleting(&new) && !has_finalizers(&new) && !self.has_content(&new);
+        let waits = self.has_content(&new) || is_ending(self.host, writer, self.resource, &new);
+        let finished = is_deleting(&new) && !has_finalizers(&new) && !waits;
         let previous = old.map(|old| stored_form(self.resource, old));
         if finished {
             let last = previous.unwrap_or_else(|| new.clone());

@@ -291,7 +291,7 @@ async fn items_of_built_in_lists_leave_their_type_to_the_list() {
 async fn options_of_lists_are_checked() {
     let (_server, client) = client();
     let cases = [
-        ("labelSelector=a%20in%20b", "unable to parse requirement: found 'b', expected: '('"),
+        ("labelSelector=a%20in%20b", "unable to parse requirement: found 'b' expected: '('"),
         ("fieldSelector=x", "invalid selector: 'x'; can't understand 'x'"),
         (
             "fieldSelector=data.a%3D1",

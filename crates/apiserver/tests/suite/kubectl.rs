@@ -16,19 +16,22 @@ struct Cluster {
 impl Cluster {
     /// `None` where kubectl is absent.
     fn start() -> Option<Self> {
+        Self::with(Settings::default())
+    }
+
+    fn with(settings: Settings) -> Option<Self> {
         if Command::new("kubectl").arg("version").arg("--client").output().is_err() {
             weir_recorded::skip("a test of the API server with kubectl", &weir_recorded::Absent::Program("kubectl"));
             return None;
         }
-        let server = ApiServer::new(Settings::default()).unwrap();
+        let server = ApiServer::new(settings).unwrap();
+        server.define([definition()]).unwrap();
         let listener = Listener::bind(&server, "127.0.0.1:0".parse().unwrap()).unwrap();
         let folder = tempfile::tempdir().unwrap();
         listener.write_kubeconfig(&folder.path().join("kubeconfig")).unwrap();
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
         runtime.spawn(listener.serve(std::future::pending()));
-        let cluster = Self { folder, _runtime: runtime };
-        cluster.apply(&[], &definition());
-        Some(cluster)
+        Some(Self { folder, _runtime: runtime })
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
@@ -63,6 +66,11 @@ impl Cluster {
     #[track_caller]
     fn fails(&self, arguments: &[&str]) -> String {
         self.run(arguments, "").expect_err(&arguments.join(" "))
+    }
+
+    #[track_caller]
+    fn json(&self, arguments: &[&str]) -> Value {
+        serde_json::from_str(&self.ok(&[arguments, &["-o", "json"]].concat())).unwrap()
     }
 
     #[track_caller]
@@ -418,4 +426,226 @@ fn what_users_try_first() {
     let folder = cluster.folder.path().display().to_string();
     assert!(cluster.ok(&["apply", "-k", &folder]).contains("configmap/made-"));
     assert!(cluster.ok(&["events"]).is_empty());
+}
+
+fn node(name: &str, ready: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": name},
+        "status": {"conditions": [{"type": "Ready", "status": ready}]}})
+}
+
+#[test]
+fn events_of_both_groups_say_what_they_are_about() {
+    let Some(cluster) = Cluster::start() else { return };
+    let event = json!({"apiVersion": "v1", "kind": "Event", "metadata": {"name": "e", "namespace": "default"}, "reason": "Done", "type": "Normal",
+        "involvedObject": {"kind": "Pod", "name": "p", "namespace": "default"}, "message": "it is done", "count": 3,
+        "source": {"component": "a", "host": "h"}, "firstTimestamp": "2026-01-02T03:04:05Z", "lastTimestamp": "2026-01-02T03:04:05Z"});
+    cluster.apply(&[], &event);
+    for group in ["events", "events.events.k8s.io"] {
+        let table = cluster.ok(&["get", group]);
+        assert!(table.starts_with("LAST SEEN") && !table.contains("<unknown>"), "{table}");
+        assert!(table.contains("pod/p") && table.contains("it is done"), "{table}");
+        let wide = cluster.ok(&["get", group, "-o", "wide"]);
+        assert!(wide.contains("a, h") && wide.contains("3       e"), "{wide}");
+    }
+}
+
+#[test]
+fn every_kind_is_explained() {
+    let Some(cluster) = Cluster::start() else { return };
+    let index: Value = serde_json::from_str(&cluster.ok(&["get", "--raw", "/openapi/v3"])).unwrap();
+    let mut explained = Vec::new();
+    for path in index["paths"].as_object().unwrap().values() {
+        let document = cluster.ok(&["get", "--raw", path["serverRelativeURL"].as_str().unwrap()]);
+        let document: Value = serde_json::from_str(&document).unwrap();
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        let kinds =
+            schemas.values().filter_map(|s| Some((s["x-kubernetes-group-version-kind"][0]["kind"].as_str()?, s)));
+        explained.extend(kinds.filter(|(_, s)| s.get("properties").is_some()).map(|(kind, _)| kind.to_owned()));
+    }
+    let kinds = cluster.ok(&["api-resources", "--no-headers"]);
+    for kind in kinds.lines().filter_map(|line| line.split_whitespace().last()) {
+        assert!(explained.iter().any(|other| other == kind), "{kind}");
+    }
+    for kind in ["tokenreviews.spec", "selfsubjectaccessreviews", "csinodes.spec.drivers", "csidrivers", "events.note"]
+    {
+        let version = if kind == "events.note" { "--api-version=events.k8s.io/v1" } else { "--recursive" };
+        assert!(cluster.ok(&["explain", kind, version]).contains("DESCRIPTION"), "{kind}");
+    }
+}
+
+#[test]
+fn older_clients_read_the_older_descriptions() {
+    let Some(cluster) = Cluster::start() else { return };
+    // In protobuf.
+    let old = |what: &str| cluster.ok(&["explain", what, "--output=plaintext-openapiv2"]);
+    assert!(old("widget.spec").contains("What is wanted."));
+    assert!(old("node.spec.taints").contains("effect\t<string> -required-"), "{}", old("node.spec.taints"));
+    assert!(old("pod.spec.containers.ports").contains("<[]Object>"));
+    let document: Value = serde_json::from_str(&cluster.ok(&["get", "--raw", "/openapi/v2"])).unwrap();
+    let volumes = &document["definitions"]["io.k8s.api.core.v1.PodSpec"]["properties"]["volumes"];
+    assert_eq!(
+        (&volumes["x-kubernetes-patch-strategy"], &volumes["x-kubernetes-patch-merge-key"]),
+        (&json!("merge,retainKeys"), &json!("name"))
+    );
+    assert!(!document.to_string().contains("#/components/"));
+    // kubectl makes its patches with it: what is no longer applied goes, what others added stays.
+    let set = |env: Value| {
+        json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {
+            "selector": {"matchLabels": {"a": "b"}}, "template": {"metadata": {"labels": {"a": "b"}},
+                "spec": {"containers": [{"name": "c", "image": "i", "env": env}]}}}})
+    };
+    cluster.apply(&[], &set(json!([{"name": "A", "value": "1"}, {"name": "B", "value": "2"}])));
+    cluster.ok(&["set", "env", "deployment/d", "OTHER=3"]);
+    cluster.apply(&[], &set(json!([{"name": "A", "value": "4"}])));
+    let env =
+        "jsonpath={.spec.template.spec.containers[0].env[*].name} {.spec.template.spec.containers[0].env[0].value}";
+    assert_eq!(cluster.ok(&["get", "deployment", "d", "-o", env]), "A OTHER 4");
+}
+
+#[test]
+fn what_is_filled_in_is_what_a_cluster_fills_in() {
+    let Some(cluster) = Cluster::start() else { return };
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p", "labels": {"app": "p"}}, "spec": {
+        "hostNetwork": true, "volumes": [{"name": "v"}], "containers": [{"name": "c", "image": "i", "ports": [{"containerPort": 80}],
+            "resources": {"limits": {"cpu": "1"}}, "readinessProbe": {"grpc": {"port": 1}}}]}});
+    cluster.apply(&[], &pod);
+    let stored = cluster.json(&["get", "pod", "p"]);
+    let spec = &stored["spec"];
+    let container = &spec["containers"][0];
+    assert_eq!(
+        json!([
+            spec["enableServiceLinks"],
+            spec["serviceAccountName"],
+            spec["serviceAccount"],
+            spec["volumes"],
+            container["ports"],
+            container["resources"],
+            container["readinessProbe"]["grpc"]["service"],
+            stored["metadata"]["generation"]
+        ]),
+        json!([true, "default", "default", [{"name": "v", "emptyDir": {}}],
+            [{"containerPort": 80, "hostPort": 80, "protocol": "TCP"}], {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}, "", 1])
+    );
+    cluster.ok(&["label", "pod", "p", "a=b"]);
+    cluster.ok(&["set", "image", "pod/p", "c=i:2"]);
+    assert_eq!(cluster.json(&["get", "pod", "p"])["metadata"]["generation"], 2);
+    cluster.ok(&["create", "pdb", "b", "--selector=app=p", "--min-available=1"]);
+    let status = cluster.json(&["get", "pdb", "b"])["status"].clone();
+    for count in ["currentHealthy", "disruptionsAllowed"] {
+        assert_eq!(status[count], 0, "{status}");
+    }
+    assert_eq!((&status["observedGeneration"], &status["desiredHealthy"]), (&json!(1), &json!(1)), "{status}");
+    cluster.ok(&["create", "service", "clusterip", "s", "--clusterip=None"]);
+    assert!(cluster.ok(&["get", "svc", "--field-selector=spec.clusterIP=None", "-o", "name"]).contains("service/s"));
+    assert_eq!(cluster.ok(&["get", "svc", "--field-selector=spec.clusterIP!=None", "-o", "name"]), "");
+    let driver = json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSIDriver", "metadata": {"name": "d"}, "spec": {}});
+    cluster.apply(&[], &driver);
+    let table = cluster.ok(&["get", "csidrivers"]);
+    assert!(table.contains("ATTACHREQUIRED") && table.contains("Persistent"), "{table}");
+    let node = json!({"apiVersion": "storage.k8s.io/v1", "kind": "CSINode", "metadata": {"name": "n"},
+        "spec": {"drivers": [{"name": "d", "nodeID": "n"}]}});
+    cluster.apply(&[], &node);
+    assert!(cluster.ok(&["get", "csinodes"]).lines().nth(1).unwrap().starts_with("n      1"));
+}
+
+#[test]
+fn what_is_refused_is_refused_in_the_words_of_a_cluster() {
+    let Some(cluster) = Cluster::start() else { return };
+    let raw = |query: &str| cluster.fails(&["get", "--raw", &format!("/api/v1/configmaps?{query}")]);
+    for (query, said) in [
+        ("labelSelector=t%3D%3D%3D", "unable to parse requirement: found '=', expected: identifier"),
+        ("continue=bogus", "invalid continue token: continue key is not valid: illegal base64 data at input byte 4"),
+        ("continue=bad", "continue key is not valid: invalid character 'm' looking for beginning of value"),
+        ("continue=e30", "continue key is not valid: server does not recognize this encoded version \"\""),
+        (
+            "resourceVersion=999999&resourceVersionMatch=NotOlderThan",
+            "Timeout: Too large resource version: 999999, current:",
+        ),
+    ] {
+        let refused = raw(query);
+        assert!(refused.contains(said), "{query}: {refused}");
+    }
+    cluster.apply(&[], &widget(1));
+    cluster.ok(&["patch", "wd", "w", "--type=merge", "--field-manager=m", "-p", r#"{"spec":{"size":2}}"#]);
+    let conflict = cluster.run(&["apply", "--server-side", "--field-manager=a", "-f", "-"], &widget(3).to_string());
+    let conflict = conflict.unwrap_err();
+    assert!(conflict.contains("conflict with \"m\" using example.com/v1: .spec.size"), "{conflict}");
+    // What the server was prepared with is nobody's to defend.
+    let mut other = definition();
+    other["spec"]["versions"][0]["additionalPrinterColumns"] = json!([]);
+    assert!(cluster.apply(&["--server-side"], &other).contains("serverside-applied"));
+}
+
+#[test]
+fn nodes_and_pods_live_as_where_kubelets_are() {
+    let Some(cluster) = Cluster::with(Settings { kubelets: true, ..Settings::default() }) else { return };
+    for (name, ready) in [("up", "True"), ("down", "Unknown")] {
+        cluster.apply(&[], &node(name, ready));
+    }
+    let taints = |name: &str| {
+        let node = cluster.json(&["get", "node", name]);
+        let taints = node["spec"]["taints"].as_array().cloned().unwrap_or_default();
+        let text = |taint: &Value| {
+            format!("{}:{}", taint["key"], taint["effect"]).replace('"', "").replace("node.kubernetes.io/", "")
+        };
+        taints.iter().map(text).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!((taints("up").as_str(), taints("down").as_str()), ("", "unreachable:NoSchedule unreachable:NoExecute"));
+    cluster.ok(&["taint", "node", "up", "a=b:NoSchedule"]);
+    cluster.ok(&["cordon", "up"]);
+    assert_eq!(taints("up"), "a:NoSchedule unschedulable:NoSchedule");
+    cluster.ok(&["uncordon", "up"]);
+    let full = r#"{"status":{"conditions":[{"type":"DiskPressure","status":"True"}]}}"#;
+    cluster.ok(&["patch", "node", "up", "--subresource=status", "-p", full]);
+    assert_eq!(taints("up"), "a:NoSchedule disk-pressure:NoSchedule");
+    let pod = |name: &str, node: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name},
+            "spec": {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}})
+    };
+    cluster.apply(&[], &pod("p", "up"));
+    cluster.apply(&[], &pod("q", "down"));
+    cluster.ok(&["delete", "pod", "p", "q", "--wait=false"]);
+    let ending = cluster.json(&["get", "pod", "p"])["metadata"].clone();
+    assert_eq!((&ending["deletionGracePeriodSeconds"], &ending["generation"]), (&json!(30), &json!(2)), "{ending}");
+    assert!(cluster.ok(&["get", "pod", "p"]).contains("Terminating"));
+    // Whoever plays the kubelet reports until it says that the pod has ended.
+    cluster.ok(&["patch", "pod", "p", "--subresource=status", "-p", r#"{"status":{"phase":"Running"}}"#]);
+    cluster.ok(&["delete", "pod", "p", "--grace-period=0", "--force"]);
+    for gone in ["p", "q"] {
+        assert!(cluster.fails(&["get", "pod", gone]).contains("NotFound"), "{gone}");
+    }
+    cluster.apply(&[], &pod("e", "up"));
+    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "e"}});
+    let path = "/api/v1/namespaces/default/pods/e/eviction";
+    let answer = cluster.run(&["create", "--raw", path, "-f", "-"], &eviction.to_string()).unwrap();
+    assert!(answer.contains(r#""status":"Success""#) && answer.contains(r#""code":201"#), "{answer}");
+    assert!(cluster.ok(&["get", "pod", "e"]).contains("Terminating"));
+}
+
+#[test]
+fn what_waits_for_a_pod_is_told_that_nothing_runs() {
+    let Some(cluster) = Cluster::start() else { return };
+    cluster.apply(&[], &node("n", "True"));
+    let pod = |annotations: Value, namespace: &str| {
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "d", "namespace": namespace, "annotations": annotations},
+            "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}})
+        .to_string()
+    };
+    let debug = pod(json!({"debug.openshift.io/source-resource": "/v1, Resource=nodes/n"}), "default");
+    let refused = cluster.run(&["create", "-f", "-"], &debug).unwrap_err();
+    assert!(refused.contains("nothing runs pods here: oc debug waits for"), "{refused}");
+    cluster.ok(&["create", "ns", "gather"]);
+    cluster.ok(&["annotate", "ns", "gather", "oc.openshift.io/command=oc adm must-gather"]);
+    let refused = cluster.run(&["create", "-f", "-"], &pod(json!({}), "gather")).unwrap_err();
+    assert!(refused.contains("nothing runs pods here: oc adm must-gather waits for"), "{refused}");
+    let refused = cluster.fails(&["get", "--raw", "/api/v1/nodes/n/proxy/logs/journal"]);
+    assert!(refused.contains("node n is stored and does not run"), "{refused}");
+    assert!(cluster.fails(&["get", "--raw", "/api/v1/nodes/none/proxy/logs/"]).contains("not found"));
+    for absent in [
+        "/apis/route.openshift.io/v1/routes",
+        "/.well-known/oauth-authorization-server",
+        "/apis/project.openshift.io/v1",
+    ] {
+        assert!(cluster.fails(&["get", "--raw", absent]).contains("NotFound"), "{absent}");
+    }
 }

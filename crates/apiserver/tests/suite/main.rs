@@ -8,3 +8,4 @@ mod hostile;
 mod identity;
 mod kubectl;
 mod properties;
+mod protobuf;

@@ -118,3 +118,21 @@ async fn what_is_in_no_layout_is_not_looked_for_elsewhere() {
     let error = images(&layout).release(&component).await.unwrap_err().to_string();
     assert!(error.contains("no release payload") && error.contains(&component), "{error}");
 }
+
+/// `oc adm release info` reads the topmost layer, and nothing below it.
+#[test]
+fn what_describes_a_release_is_in_its_topmost_layer() {
+    let folder = tempfile::tempdir().unwrap();
+    build(Profile::by_name("ocp").unwrap(), None, &[]).unwrap().write(folder.path()).unwrap();
+    let read = |digest: &str| std::fs::read(folder.path().join("blobs").join(digest.replace(':', "/"))).unwrap();
+    let json = |bytes: Vec<u8>| serde_json::from_slice::<serde_json::Value>(&bytes).unwrap();
+    let index = json(std::fs::read(folder.path().join("index.json")).unwrap());
+    let manifest = json(read(index["manifests"][0]["digest"].as_str().unwrap()));
+    assert_eq!(json(read(manifest["config"]["digest"].as_str().unwrap()))["created"], image::EPOCH);
+    let top = manifest["layers"].as_array().unwrap().last().unwrap()["digest"].as_str().unwrap();
+    let unzipped = flate2::read::GzDecoder::new(std::io::Cursor::new(read(top)));
+    let mut archive = tar::Archive::new(unzipped);
+    let names: Vec<String> =
+        archive.entries().unwrap().map(|entry| entry.unwrap().path().unwrap().display().to_string()).collect();
+    assert_eq!(names, ["release-manifests/image-references", "release-manifests/release-metadata"]);
+}

@@ -13,7 +13,7 @@ use weir_api::{
         config::{
             BUILT_IN, DISTRIBUTION, GENERATED_BY_VERSION, RELEASE_IMAGE_VERSION, REQUIRED_FOR_UPGRADE, ROLE, SEEDED,
         },
-        gates::{OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION},
+        gates::{IRRECONCILABLE_MACHINE_CONFIG, OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION},
         names::{ARBITER, ARBITER_TOPOLOGY, CLUSTER, CONTROLLER_CONFIG, MASTER, OPERATOR_NAMESPACE, VERSION, WORKER},
         namespaces,
         node::ROLE_PREFIX,
@@ -131,8 +131,9 @@ fn cluster_version(facts: &Facts<'_>) -> Value {
 
 fn feature_gate(facts: &Facts<'_>) -> Value {
     let version = facts.version;
-    // Both are on by default in releases.
-    let enabled = [OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION].map(|gate| json!({"name": gate}));
+    // All are on by default in releases.
+    let enabled =
+        [IRRECONCILABLE_MACHINE_CONFIG, OS_STREAMS, SIGSTORE_IMAGE_VERIFICATION].map(|gate| json!({"name": gate}));
     let mut gates = vec![json!({"version": version, "enabled": enabled, "disabled": []})];
     let before = facts.gates.and_then(|object| object.status.as_ref()).map(|status| &status.feature_gates);
     gates.extend(before.into_iter().flatten().filter(|of| of.version != version).map(|of| json!(of)));

@@ -18,7 +18,7 @@
 
 mod evaluation;
 mod failure;
-mod related;
+pub(crate) mod related;
 #[cfg(test)]
 mod tests;
 pub mod upgradeable;

@@ -4,9 +4,10 @@
 //! version and image that is already first continues; an earlier first entry that was not complete stays `Partial` and ends then.
 //! R-UPDATE-HISTORY-2 It is `Completed` once the ClusterOperator `machine-config` reports its version, Available and neither
 //! Progressing nor Degraded: the required pools run it. While they or the streams of this very image are waited for, it is not.
-//! R-UPDATE-HISTORY-3 Progressing until it is complete; Available since the first release was. Transition times change with the value.
+//! R-UPDATE-HISTORY-3 Progressing until it is complete; Available since the first release was. Transition times change with the value. Never
+//! Failing: nothing else is applied that could fail, and what the machines say is in their pools.
 //! R-UPDATE-HISTORY-4 At most [`MOST`] are kept. The first completed one stays: it says what the cluster was installed with.
-//! R-UPDATE-HISTORY-5 What the API requires is there: no update is ever offered, and an entry of an older weir that does not say when it
+//! R-UPDATE-HISTORY-5 What the API requires is there: the generation that was seen, no update is ever offered, and an entry of an older weir that does not say when it
 //! began did so when it ended, or now.
 //! R-UPDATE-HISTORY-6 The ClusterVersion of an OpenShift cluster, which weir did not create, is never written.
 //!
@@ -24,7 +25,7 @@ use weir_api::{
     cluster_version::{ClusterVersionStatus, Release, UpdateHistory},
     condition::{ConditionStatus, ConditionType, FALSE, TRUE, Typed as _, find, is_true},
     keys::{
-        cluster_operator::{AVAILABLE, DEGRADED, PROGRESSING, VERSION_OPERATOR},
+        cluster_operator::{AVAILABLE, DEGRADED, FAILING, PROGRESSING, VERSION_OPERATOR},
         config::SEEDED,
     },
 };
@@ -61,6 +62,9 @@ pub fn begun(before: Option<&ClusterVersion>, release: &Release, now: Timestamp)
     let mut status = before.and_then(|version| version.status.clone()).unwrap_or_default();
     status.desired = release.clone();
     status.available_updates.get_or_insert_default();
+    let generation = before.and_then(|version| version.metadata.generation);
+    status.observed_generation = status.observed_generation.max(generation.unwrap_or_default()).max(1);
+    settle_failing(&mut status, now);
     for entry in status.history.iter_mut().filter(|entry| entry.started_time.is_none()) {
         entry.started_time = Some(entry.completion_time.clone().unwrap_or(Time(now)));
     }
@@ -88,6 +92,15 @@ pub fn begun(before: Option<&ClusterVersion>, release: &Release, now: Timestamp)
     set(&mut conditions, PROGRESSING, TRUE, format!("Working towards {version}: waiting on machine-config"), now);
     status.conditions = Some(conditions);
     status
+}
+
+/// R-UPDATE-HISTORY-3.
+fn settle_failing(status: &mut ClusterVersionStatus, now: Timestamp) {
+    let mut conditions = status.conditions.take().unwrap_or_default();
+    if find(&conditions, FAILING).is_none() {
+        set(&mut conditions, FAILING, FALSE, String::new(), now);
+    }
+    status.conditions = Some(conditions);
 }
 
 /// The merge patch that marks the release as complete; `None` while it is not, and when it is already marked.
@@ -156,7 +169,7 @@ fn set(
         status: status.into(),
         last_transition_time: Some(kept.unwrap_or(Time(now))),
         reason: None,
-        message: Some(message),
+        message: Some(message).filter(|message| !message.is_empty()),
         other: old.other,
     });
 }

@@ -67,7 +67,7 @@ impl Fleet {
         let client = reach::connect(self.cluster.config().await?, "fleet", self.wait).await?;
         let wanted = self.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
         let machines = adopt::adopt(&client, wanted).await.context("taking over what is there")?;
-        let fleet = weir_fleet::Fleet::new(client.clone(), Clock::system(), settings, machines.clone());
+        let fleet = weir_fleet::Fleet::new(client.clone(), Clock::system(), settings, machines.clone()).renewing();
         let (nodes, pools) = (fleet.nodes(), fleet.pools());
         tell!("{} simulated nodes; each joins once its pool has been rendered. Ctrl-C ends it", machines.len());
         let outcome = tokio::select! {

@@ -10,7 +10,7 @@ use k8s_openapi::{
 };
 use kube::{
     Api, Client,
-    api::{ListParams, PostParams},
+    api::{ListParams, Patch, PatchParams},
     core::DynamicObject,
 };
 use serde_json::Value;
@@ -31,6 +31,8 @@ use weir_kubeio::{
 use weir_rules::objects::seed::{Facts, Owner, Shape, objects};
 use weir_sim::write;
 
+/// The field manager of `kubectl apply --server-side`.
+const APPLIER: &str = "kubectl";
 /// Definitions created at the same time.
 const AT_ONCE: usize = 8;
 /// A definition that is not served by then never will be: the API server needs a second at most.
@@ -203,10 +205,12 @@ async fn define(client: &Client) -> Result<usize> {
 async fn create(api: &Api<CustomResourceDefinition>, crd: Value) -> Result<()> {
     let of = name(&crd).to_owned();
     let what = || format!("creating CustomResourceDefinition {of}");
-    let definition = serde_json::from_value(crd).with_context(what)?;
-    match api.create(&PostParams::default(), &definition).await {
+    // As it is: our type of a definition does not know everything in it. And as kubectl would, so that kubectl may change it.
+    let parameters = PatchParams::apply(APPLIER);
+    match api.patch(&of, &parameters, &Patch::Apply(crd)).await {
         Ok(_) => {}
-        Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+        // Another process was faster.
+        Err(kube::Error::Api(status)) if status.is_conflict() => {}
         Err(error) => return Err(anyhow!(said(&error))).with_context(what),
     }
     let served = timeout(SERVED, until(api, &of, is_established)).await;

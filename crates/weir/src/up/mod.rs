@@ -52,6 +52,7 @@ use weir_kubeio::Clock;
 use weir_rules::{
     objects::counted::Count,
     objects::seed::{Facts, Shape, objects},
+    objects::surroundings::surroundings,
     operator::made_for::made_for,
     status::{
         settled::{Progress, progress},
@@ -191,7 +192,7 @@ async fn start(up: &Up) -> Result<Started> {
     let home = Home::open(up.data_dir.as_deref())?;
     let logs = Logs::default();
     let of_pods: Option<Arc<dyn PodLogs>> = Some(Arc::new(FleetLogs(logs.clone())));
-    let settings = Settings { data_dir: up.data_dir.clone(), logs: of_pods, ..Settings::default() };
+    let settings = Settings { data_dir: up.data_dir.clone(), logs: of_pods, kubelets: true, ..Settings::default() };
     let server = ApiServer::new(settings)?;
     let listener = socket.of(&server)?;
     server.define(crds(FeatureSet::Default)).context("defining the kinds")?;
@@ -254,7 +255,7 @@ async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<Option<
         gates: None,
         now: context.clock.now(),
     };
-    for seed in objects(&facts) {
+    for seed in objects(&facts).into_iter().chain(surroundings(&facts)) {
         apply(&context.client, &seed).await?;
     }
     Ok(before.and_then(|version| Some(version.status?.desired.version)))
@@ -274,7 +275,7 @@ fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
         gates: cluster.gates.clone(),
         versions: cluster.versions.clone(),
     };
-    Fleet::sharing(seen, context.client.clone(), context.clock.clone(), settings, machines)
+    Fleet::sharing(seen, context.client.clone(), context.clock.clone(), settings, machines).renewing()
 }
 
 /// Shows progress; ends when `--until` holds.

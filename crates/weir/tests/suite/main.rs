@@ -24,6 +24,7 @@ mod run;
 mod settings;
 mod sim;
 mod story;
+mod surroundings;
 mod switch;
 mod three_processes;
 mod up;

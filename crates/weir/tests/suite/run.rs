@@ -164,6 +164,12 @@ fn a_plain_api_server_is_prepared_and_its_nodes_are_driven() -> Result<()> {
     assert!(rendered()?.iter().any(|name| name.ends_with(&target)));
     assert!(pruning.interrupt()?.success());
     machines.end();
+
+    // The definitions are as if kubectl had applied them: it takes them from nobody.
+    for set in ["Default", "TechPreviewNoUpgrade"] {
+        let printed = weir().args(["crds", "--feature-set", set]).output()?.stdout;
+        server.kubectl.pipe(&printed, &["apply", "--server-side", "-f", "-"])?;
+    }
     Ok(())
 }
 

@@ -52,7 +52,8 @@ const BINDINGS: [&str; 8] = [
     "system-bootstrap-node-renewal",
 ];
 
-pub(super) fn related_objects() -> Vec<RelatedObject> {
+/// The objects.
+pub(crate) fn related_objects() -> Vec<RelatedObject> {
     let object = |group: &str, resource: &str, name: &str| RelatedObject {
         group: group.to_owned(),
         resource: resource.to_owned(),
