@@ -483,6 +483,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_replica_that_lags_refuses_later_versions_and_lists_what_it_has_where_that_may_be_old() {
+        let trouble = Trouble::default();
+        let fate = |uri: &str| {
+            let request = Request::builder().uri(format!("/api/v1/nodes{uri}")).body(()).unwrap();
+            match trouble.fate(&request) {
+                Fate::Behind => "behind".to_owned(),
+                Fate::Old(version) => as_of(request, version).uri().query().unwrap().to_owned(),
+                _ => "passes".to_owned(),
+            }
+        };
+        assert_eq!(fate("?watch=true&resourceVersion=8"), "passes");
+        trouble.lag(Some(7));
+        assert_eq!(fate("?watch=true&resourceVersion=8"), "behind");
+        assert_eq!(fate("?watch=true&resourceVersion=7"), "passes");
+        assert_eq!(fate(""), "passes");
+        assert_eq!(fate("?limit=5&resourceVersion=0"), "limit=5&resourceVersion=7&resourceVersionMatch=Exact");
+        trouble.lag(None);
+        assert_eq!(fate("?resourceVersion=0"), "passes");
+    }
+
+    #[test]
     fn requests_are_described_as_rbac_does() {
         for (method, uri, wanted) in [
             ("GET", "/api/v1/nodes?watch=true&x=1", "watch nodes"),

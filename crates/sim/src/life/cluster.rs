@@ -6,7 +6,7 @@ use super::{
     process::{Process, REPLICAS},
     script::{Fault, Intent, LATEST, Operator, SLOW},
     stage::{Running, Stage},
-    workload,
+    ways, workload,
     works::{self, Works},
     world::World,
 };
@@ -32,10 +32,10 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 use weir_api::{
-    ClusterVersion, MachineConfigPool,
+    ClusterVersion,
     keys::{
         build::REBUILD,
-        names::{ARBITER, CLUSTER, MASTER, VERSION, WORKER},
+        names::{CLUSTER, VERSION, WORKER},
     },
     kind::MACHINE_CONFIG_GROUP,
 };
@@ -44,10 +44,7 @@ use weir_controllers::Build;
 use weir_fleet::{Faults, Fleet, Logs, Machine, faults::LIFT};
 use weir_images::Release;
 use weir_kubeio::Clock;
-use weir_rules::{
-    objects::seed::{Facts, Seed, Shape, objects},
-    view::Annotations,
-};
+use weir_rules::objects::seed::{Facts, Seed, Shape, objects};
 
 /// Annotation of nodes that somebody cordoned by hand.
 pub(super) const BY_HAND: &str = "sim.weir/cordoned-by-hand";
@@ -448,7 +445,7 @@ impl<'a> Cluster<'a> {
         self.operator != Operator::Other && self.build.raw == Build::ours().raw
     }
 
-    /// Ends what can be ended: faults, pauses, cordons by hand, configurations that cannot be rendered.
+    /// Ends what goes wrong and is nobody's intent. Machines that fail again and again stay so.
     pub(super) async fn heal(&mut self) -> Result<()> {
         self.trouble.lag(None);
         let all = [
@@ -465,45 +462,20 @@ impl<'a> Cluster<'a> {
         self.builds(|trouble| *trouble = works::Trouble::default());
         self.trouble.stop_after(None);
         self.start()?;
-        if self.world.pods.is_some() {
-            workload::budget(&self.client, Some(&json!("100%"))).await?;
-        }
         let nodes: Api<Node> = Api::all(self.client.clone());
         for node in self.joined(&nodes).await? {
-            let name = node.metadata.name.clone().unwrap_or_default();
-            if Annotations::of(&node.metadata).has(BY_HAND) {
-                self.cordon(&name, false).await?;
-            }
-            self.put_back(&name, node.labels()).await?;
-            let lift = json!({"metadata": {"annotations": {LIFT: ""}}});
-            nodes.patch(&name, &PatchParams::default(), &Patch::Merge(lift)).await.context("lifting faults")?;
-        }
-        let pools: Api<MachineConfigPool> = Api::all(self.client.clone());
-        for pool in pools.list(&Default::default()).await.context("listing pools")? {
-            let name = pool.metadata.name.clone().unwrap_or_default();
-            if pool.spec.paused == Some(true) {
-                self.pool(&name, json!({"paused": false})).await?;
-            }
-            if self.world.nodes.custom().any(|custom| custom == name) {
-                self.select(&name, Some(&name)).await?;
-            }
-            for number in 0..2 {
-                self.mend(&name, number).await?;
+            // A machine that does not answer is nothing that anybody has to name.
+            if !is_up(&node) {
+                self.repair(&node.name_any()).await?;
             }
         }
         Ok(())
     }
 
-    /// A node that has the roles of none or of several pools gets those of one.
-    async fn put_back(&self, node: &str, labels: &BTreeMap<String, String>) -> Result<()> {
-        let has = |role: &&str| labels.contains_key(&format!("{ROLE}{role}"));
-        let custom: Vec<&str> = self.world.nodes.custom().filter(has).collect();
-        let fixed = has(&MASTER) || has(&ARBITER);
-        match (has(&WORKER), custom.as_slice()) {
-            (_, [first, _, ..]) => self.change(&self.labelled(node, &[WORKER, first])).await,
-            (false, []) if !fixed => self.change(&self.labelled(node, &[WORKER])).await,
-            _ => Ok(()),
-        }
+    /// Repairs a machine: it fails no more.
+    pub(super) async fn repair(&self, node: &str) -> Result<()> {
+        let metadata = json!({"name": node, "annotations": {LIFT: ""}});
+        self.change(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})).await
     }
 
     /// All nodes, once those of machines that are being replaced have joined: faults are lifted from nodes.
@@ -519,17 +491,12 @@ impl<'a> Cluster<'a> {
             sleep(JOINS_WITHIN).await;
         }
     }
+}
 
-    /// Deletes a configuration that cannot be rendered.
-    async fn mend(&self, role: &str, number: u64) -> Result<()> {
-        let object = config(role, number, 0, true);
-        let api = place(&self.client, &object);
-        let found = api.get_opt(object["metadata"]["name"].as_str().unwrap_or_default()).await?;
-        match found.filter(|found| found.data["spec"]["config"]["ignition"]["version"] == UNKNOWN) {
-            Some(_) => self.delete(&object).await,
-            None => Ok(()),
-        }
-    }
+/// Whether the kubelet of a node says that it is ready.
+fn is_up(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn signed(time: Duration) -> SignedDuration {
@@ -555,7 +522,7 @@ fn config(role: &str, number: u64, revision: u64, good: bool) -> Value {
         "config": {"ignition": {"version": if good { "3.4.0" } else { UNKNOWN }}},
         "kernelArguments": [format!("{ARGUMENT}{role}.{number}={revision}")],
     });
-    let mut object = ours("MachineConfig", &format!("99-{role}-sim-{number}"), &spec);
+    let mut object = ours("MachineConfig", &ways::config_name(role, number), &spec);
     object["metadata"]["labels"] = json!({"machineconfiguration.openshift.io/role": role});
     object
 }

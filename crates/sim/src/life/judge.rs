@@ -16,6 +16,7 @@
 //! 12. While weir stands by, because another operator manages the cluster, no node is told anything, and no pool gets a configuration.
 //! 13. No pod is evicted that a budget protects at that moment, or that is needed for it.
 //! 14. No node is said to be drained while a pod that was on it when it was cordoned still is.
+//! 20. A second after anything happened, and with nothing wrong, the numbers of a pool and whether it is updated are those of its nodes.
 //!
 //! At the end, when nothing is wrong any more:
 //! 15. Every pool is updated, and each of its nodes runs what its pool wants, with the image to which that resolves.
@@ -30,6 +31,7 @@ mod end;
 mod images;
 mod members;
 mod pods;
+mod said;
 #[cfg(test)]
 mod tests;
 
@@ -63,6 +65,8 @@ pub(super) struct Doings {
     pub(super) writes_at_rest: BTreeMap<String, u64>,
     /// When faults ended.
     pub(super) healed: Option<Instant>,
+    /// When the new cluster was at rest.
+    pub(super) begun: Option<Instant>,
     /// Whether weir stands by while another operator manages the cluster, from when on.
     pub(super) standing_by: Vec<(Instant, bool)>,
     /// Images that were built, by pull spec.
@@ -169,6 +173,8 @@ struct Judge<'a> {
     now: BTreeMap<Key, &'a Value>,
     pools: BTreeMap<String, PoolPast>,
     nodes: BTreeMap<String, NodePast>,
+    /// When something last happened.
+    last: Option<Instant>,
     /// The version with which each pod came.
     pods: BTreeMap<String, u64>,
     broken: Vec<Violation>,
@@ -181,12 +187,15 @@ pub(super) fn judge(changes: &[&Change], doings: &Doings, end: Instant) -> Vec<V
         now: BTreeMap::new(),
         pools: BTreeMap::new(),
         nodes: BTreeMap::new(),
+        last: None,
         pods: BTreeMap::new(),
         broken: Vec::new(),
     };
     for change in changes {
+        judge.quiet(change.at);
         judge.change(change);
     }
+    judge.quiet(end);
     judge.removals();
     judge.end(end);
     if let Some(healed) = doings.healed {

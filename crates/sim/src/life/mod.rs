@@ -62,8 +62,10 @@ use weir_distro::StreamsRule;
 const QUIET: Duration = Duration::from_mins(6);
 /// Longest time until a new cluster is at rest, and until it is again in the second phase: several rollouts, one node after the other.
 const PATIENCE: Duration = Duration::from_hours(6);
-/// How many times users do what the conditions name, before it has to help.
-const MOST_WAYS: usize = 5;
+/// So long after users did what is named, they look again at what is, if the cluster has not come to rest before; and how many times
+/// at most.
+const LOOK: Duration = Duration::from_mins(15);
+const LOOKS: usize = 24;
 /// How long a cluster at rest is watched for writes: twice as long as controllers wait before they look at everything again.
 const AT_REST: Duration = Duration::from_mins(21);
 /// So long after it is killed, or its watches break off, a process may still be catching up.
@@ -124,6 +126,7 @@ async fn lived(plot: &Plot, prepared: &Prepared, stage: Stage) -> Result<Record>
     life.note(format!("world {}", serde_json::to_string(world)?));
     let rested = life.settle().await && {
         life.note("at rest".to_owned());
+        life.doings.begun = Some(Instant::now());
         life.play(&plot.events).await?;
         life.note("faults end".to_owned());
         life.cluster.heal().await?;
@@ -171,8 +174,12 @@ impl Life<'_> {
 
     /// Waits until the cluster is at rest; false when that takes too long.
     async fn settle(&self) -> bool {
+        self.settle_within(PATIENCE).await
+    }
+
+    async fn settle_within(&self, time: Duration) -> bool {
         let begun = Instant::now();
-        let end = begun + PATIENCE;
+        let end = begun + time;
         loop {
             let now = Instant::now();
             // What was just asked for may not have begun.
@@ -187,25 +194,35 @@ impl Life<'_> {
         }
     }
 
-    /// Does what the conditions name until they name nothing any more; false if the cluster does not come to rest then.
+    /// Does what is named as long as something is; false if the cluster does not come to rest.
     async fn get_out(&mut self) -> Result<bool> {
-        for _ in 0..MOST_WAYS {
-            self.doings.healed = Some(Instant::now());
-            let rested = self.settle().await;
+        self.doings.healed = Some(Instant::now());
+        for _ in 0..LOOKS {
+            let rested = self.settle_within(LOOK).await;
             let ways = ways::named(&self.history.look());
-            if ways.is_empty() || !rested {
-                return Ok(rested);
+            if ways.is_empty() && rested {
+                return Ok(true);
             }
             for way in ways {
-                self.note(way.to_string());
-                let Way::Change(intent) = way;
+                self.doings.healed = Some(Instant::now());
+                self.go(way).await?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Does what was named.
+    async fn go(&mut self, way: Way) -> Result<()> {
+        self.note(way.to_string());
+        match way {
+            Way::Repair(node) => self.cluster.repair(&node).await,
+            Way::Change(intent) => {
                 self.doings.intents.push((Instant::now(), intent.clone()));
                 self.cluster.act(&intent).await?;
                 self.doings.stands_by(Instant::now(), self.cluster.stands_by());
+                Ok(())
             }
         }
-        self.doings.healed = Some(Instant::now());
-        Ok(self.settle().await)
     }
 
     /// Lets everything happen, each at its time.

@@ -1,7 +1,7 @@
 //! A life before it is lived: a world, and what happens in it. A seed gives one, and so does a file.
 
 use super::{
-    script::{Event, Intent, What, script},
+    script::{Event, Fault, Intent, What, script},
     world::{Pods, RELEASES, World, is_amount},
 };
 use anyhow::{Context as _, Result, ensure};
@@ -98,6 +98,10 @@ impl Plot {
                 }
                 What::Intent(Intent::Unavailable { most, .. }) => amount(&field("unavailable.most"), most)?,
                 What::Intent(Intent::Budget { most: Some(most) }) => amount(&field("budget.most"), most)?,
+                What::Fault(Fault::ClockForward(by) | Fault::ClockBack(by)) => {
+                    let field = format!("events[{number}].what.fault");
+                    ensure!(*by <= LONGEST, "{field}: a clock is not set by more than {LONGEST:?}");
+                }
                 What::Intent(_) | What::Fault(_) => {}
             }
         }
@@ -161,6 +165,12 @@ events:
             ("release: 1", "release: 9", "events[0].what.intent.release: there are 3"),
             ("at: 10s", "at: 72h", "events[0].at: 259200s is later"),
             ("kill: 3s", "kil: 3s", "kil"),
+            ("kill: 3s", "clock-back: 72h", "events[2].what.fault: a clock is not set by more"),
+            ("kill: 3s", "lag: maybe", "line 24"),
+            ("release: 1", "operator: nobody", "nobody"),
+            ("release: 1", "layered: {pol: worker}", "pol"),
+            ("release: 1", "roles: {node: worker-0, roles: infra}", "line 16"),
+            ("release: 0", "release: 0\n  builds: maybe", "line 5"),
             ("worker: 50%", "worker: half", "world.unavailable.worker: \"half\" is neither a number nor"),
             ("each: 2", "each: 21", "world.pods.each: 21 pods"),
             ("each: 2", "eech: 2", "line 11"),

@@ -1,6 +1,9 @@
 //! What happens in a life: intents of users, and faults, each at its time. Pure: a seed and a world give a script.
 
-use super::world::{self, RELEASES, World};
+use super::{
+    ways::CONFIGS,
+    world::{self, RELEASES, World},
+};
 use crate::Chance;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -310,7 +313,7 @@ fn intent(chance: &mut Chance, world: &World, release: &mut usize, revision: u64
     let node = || world.names();
     let of_release = world::releases(world.profile).into_iter().nth(*release);
     let streams = &of_release.map(|release| release.streams).unwrap_or_default();
-    let number = chance.below(2);
+    let number = chance.below(CONFIGS);
     match chance.below(16) {
         0..=3 => Intent::Config { role: pool, number, revision, good: !chance.one_in(8) },
         4 => Intent::NoConfig { role: pool, number },

@@ -207,3 +207,50 @@ pub(super) fn os_config(pool: &str, revision: u64) -> Value {
         },
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use weir_controllers::build::builder::{Inputs, Log};
+
+    fn order() -> Order {
+        Order {
+            rendered: Arc::default(),
+            containerfile:
+                "FROM b AS configs\nLABEL machineconfig=r\nLABEL machineconfigpool=p\nLABEL baseOSContainerImage=b\n"
+                    .to_owned(),
+            base: "b".to_owned(),
+            pull_secret: None,
+            push_secret: Secret::default(),
+            push_spec: "registry/os:latest".to_owned(),
+            inputs: Inputs::default(),
+            log: Log::default(),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn images_are_built_unless_something_is_wrong_and_are_there_until_they_are_deleted() {
+        let works = Works::new(1);
+        let image = works.build(order()).await.unwrap();
+        assert!(image.starts_with("registry/os@sha256:"), "{image}");
+        let labels = works.labels(image.clone(), Secret::default()).await.unwrap().unwrap();
+        assert_eq!(labels.into_values().collect::<Vec<_>>(), ["b", "r", "p"]);
+        works.trouble(|trouble| trouble.other_digest = true);
+        let other = works.build(order()).await.unwrap();
+        assert_eq!(works.labels(other, Secret::default()).await, Ok(None));
+        for wrong in
+            [|trouble: &mut Trouble| trouble.failing = true, |trouble: &mut Trouble| trouble.unreachable = true]
+        {
+            works.trouble(|trouble| *trouble = Trouble::default());
+            works.trouble(wrong);
+            works.build(order()).await.unwrap_err();
+        }
+        works.labels(image.clone(), Secret::default()).await.unwrap_err();
+        works.trouble(|trouble| *trouble = Trouble { slow: true, ..Trouble::default() });
+        let begun = Instant::now();
+        works.build(order()).await.unwrap();
+        assert!(begun.elapsed() >= TAKES.0 * SLOWER);
+        assert_eq!(works.remove(image.clone(), Secret::default()).await, Ok(true));
+        assert_eq!(works.labels(image, Secret::default()).await, Ok(None));
+    }
+}

@@ -120,7 +120,12 @@ impl World {
                 unavailable.insert(pool, most_unavailable(chance));
             }
         }
-        let faults = faults(chance, &nodes);
+        let mut faults = faults(chance, &nodes);
+        let chance_of_permanent = &mut Chance::for_purpose(seed, "permanent");
+        for fault in faults.iter_mut().filter(|fault| fault.fault == Kind::Degraded) {
+            // Until somebody repairs it.
+            fault.times = fault.times.filter(|_| !chance_of_permanent.one_in(3));
+        }
         Some(Self {
             profile,
             release: usize::from(chance.one_in(3)),

@@ -26,9 +26,8 @@ impl Judge<'_> {
         for ((_, budget), object) in budgets.filter(|(_, object)| selects(object, before)) {
             let (healthy, needed) = self.counts(object);
             if healthy < needed {
-                found.push(format!(
-                    "{name} was evicted: {healthy} pods of budget {budget} are left, {needed} have to be"
-                ));
+                let counts = format!("{healthy} are left, {needed} have to be");
+                found.push(format!("a pod was evicted that budget {budget} needs: {name}; {counts}"));
             }
         }
         found.into_iter().for_each(|what| self.violated(change.at, what));
@@ -69,7 +68,7 @@ impl Judge<'_> {
         };
         let left: Vec<String> = self.pods.keys().filter(left).cloned().collect();
         for pod in left {
-            self.violated(change.at, format!("{name} was said to be drained, and {pod} is on it"));
+            self.violated(change.at, format!("{name} was said to be drained, and was not: {pod}"));
         }
     }
 }

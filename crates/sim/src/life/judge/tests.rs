@@ -341,8 +341,9 @@ fn pods_that_are_evicted_against_a_budget_or_are_left_on_a_drained_node_are_foun
         }
         told
     };
-    let evicted =
-        |left: u64, needed: u64| format!("p-1 was evicted: {left} pods of budget b are left, {needed} have to be");
+    let evicted = |left: u64, needed: u64| {
+        format!("a pod was evicted that budget b needs: p-1; {left} are left, {needed} have to be")
+    };
     for (most, found) in [(json!(1), Some((1, 2))), (json!("34%"), None), (json!("0%"), Some((1, 3)))] {
         let mut told = workload(&most);
         told.change("Pod", "p-0", pod("w-0", "False", false));
@@ -363,6 +364,38 @@ fn pods_that_are_evicted_against_a_budget_or_are_left_on_a_drained_node_are_foun
     told.change("Pod", "late", pod("w-0", "True", false));
     drained(&mut told);
     told.change("Event", "last", json!({}));
-    let left = |pod: &str| format!("w-0 was said to be drained, and {pod} is on it");
+    let left = |pod: &str| format!("w-0 was said to be drained, and was not: {pod}");
     assert_eq!(told.broken(), ["p-0", "p-1", "p-2"].map(left));
+}
+
+#[test]
+fn what_is_no_longer_so_after_a_second_is_found_unless_something_is_wrong() {
+    let pool = |told: &mut Told, field: &str, count: u64| {
+        told.pool("r-1", &json!({}), true);
+        let pool = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+        for (of, count) in [("machineCount", 3), ("updatedMachineCount", 3), ("readyMachineCount", 3), (field, count)] {
+            pool["status"][of] = json!(count);
+        }
+    };
+    for (field, wanted) in [
+        ("machineCount", 3),
+        ("updatedMachineCount", 3),
+        ("readyMachineCount", 3),
+        ("unavailableMachineCount", 0),
+        ("degradedMachineCount", 0),
+    ] {
+        let mut told = Told::new();
+        told.doings.begun = Some(told.now());
+        pool(&mut told, field, 2);
+        pool(&mut told, field, wanted);
+        told.change("Event", "last", json!({}));
+        assert_eq!(
+            told.broken(),
+            [format!("worker said {field} 2 a second after the last change, and it is {wanted}")],
+            "{field}"
+        );
+        let now = told.now();
+        told.doings.troubles.push((told.start, now));
+        assert_eq!(told.broken(), [""; 0]);
+    }
 }
