@@ -526,3 +526,20 @@ fn config(role: &str, number: u64, revision: u64, good: bool) -> Value {
     object["metadata"]["labels"] = json!({"machineconfiguration.openshift.io/role": role});
     object
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_forward_or_back_is_so_for_all_that_have_it_and_goes_on_from_there() {
+        let (clock, other) = (Clock::starting_at(BEGINNING), Clock::starting_at(BEGINNING));
+        let same = clock.clone();
+        sleep(Duration::from_secs(10)).await;
+        clock.step(signed(Duration::from_mins(1)));
+        assert_eq!(same.now().duration_since(other.now()), SignedDuration::from_secs(60));
+        clock.step(-signed(Duration::from_mins(2)));
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(other.now().duration_since(same.now()), SignedDuration::from_secs(60));
+    }
+}
