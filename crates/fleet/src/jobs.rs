@@ -197,6 +197,7 @@ impl Runner {
                 doing.push(Abortable::new(work.run(), registration).map(move |_| uid));
             }
             tokio::select! {
+                biased;
                 _ = changes.changed() => sleep(QUIET).await,
                 _ = synced.0.changed(), if !ready => {}
                 _ = synced.1.changed(), if !ready => {}
@@ -381,6 +382,7 @@ impl Tries<'_> {
                 Err(_) => {}
             }
             tokio::select! {
+                biased;
                 _ = changes.0.changed() => {}
                 _ = changes.1.changed() => {}
             }
@@ -402,6 +404,7 @@ impl Tries<'_> {
     /// Runs a pod, until it ends or is deleted.
     async fn pod(&self, pod: &Pod) -> End {
         tokio::select! {
+            biased;
             end = self.on_a_node(pod) => end,
             () = self.gone(pod) => End::Failed,
         }

@@ -39,9 +39,9 @@ use weir_rules::view::NodeView;
 /// Namespace of everything the fleet creates besides Nodes.
 pub const NAMESPACE: &str = "weir-fleet";
 /// The workload: name of its ReplicaSet and of its budget, and value of [`APP`] on its pods.
-const NAME: &str = "app";
+pub const NAME: &str = "app";
 /// Label of pods that the fleet created.
-const APP: &str = "fleet.weir/app";
+pub const APP: &str = "fleet.weir/app";
 const FIELD_MANAGER: &str = "weir-fleet";
 /// Changes within this time are handled together.
 const QUIET: Duration = Duration::from_millis(5);

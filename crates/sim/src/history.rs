@@ -28,6 +28,9 @@ const KINDS: [(&str, &str); 10] = [
     ("", "Event"),
 ];
 
+/// Kinds of what runs on nodes: what budgets protect, and what they count.
+const WORKLOAD: [(&str, &str); 3] = [("", "Pod"), ("policy", "PodDisruptionBudget"), ("apps", "ReplicaSet")];
+
 /// An object by kind and name.
 pub(crate) type Key = (&'static str, String);
 
@@ -62,10 +65,19 @@ pub(crate) struct History {
 impl History {
     /// Starts with all existing objects.
     pub(crate) async fn start(client: &Client) -> Result<Self> {
+        Self::of(client, &KINDS).await
+    }
+
+    /// The same, with what runs on nodes.
+    pub(crate) async fn with_pods(client: &Client) -> Result<Self> {
+        Self::of(client, &[KINDS.as_slice(), &WORKLOAD].concat()).await
+    }
+
+    async fn of(client: &Client, kinds: &[(&'static str, &'static str)]) -> Result<Self> {
         let seen: Arc<Mutex<Seen>> = Arc::default();
         let (sender, news) = watch::channel(0);
         let mut watches = JoinSet::new();
-        for (group, kind) in KINDS {
+        for &(group, kind) in kinds {
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
             let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
             let list = api.list(&ListParams::default()).await.with_context(|| format!("listing {kind}"))?;

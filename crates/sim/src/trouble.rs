@@ -53,6 +53,10 @@ struct Now {
     writes: u64,
     requests: BTreeMap<String, u64>,
     pace: Option<Pace>,
+    /// Whether watches say nothing although they last.
+    stalled: bool,
+    /// The version at which the replica that answers stands still.
+    lag: Option<u64>,
     /// How many times each request was made.
     made: BTreeMap<String, u64>,
     /// Who has the lease, where there is one.
@@ -132,7 +136,32 @@ impl Trouble {
 
     /// Watches say nothing although they last, as behind a server that lags, or say what they held back.
     pub fn stall(&self, stalled: bool) {
-        self.shared.stalled.send_replace(stalled);
+        self.now().stalled = stalled;
+        self.hold();
+    }
+
+    /// Clients come to a replica of the API server that stands still at this version, or moves on again: watches from there on say
+    /// nothing, those from later versions are refused, and lists that may be old are. Reads that may not be old, and writes, are as ever.
+    pub fn lag(&self, version: Option<u64>) {
+        self.now().lag = version;
+        self.hold();
+        if version.is_some() {
+            self.break_watches();
+        }
+    }
+
+    fn hold(&self) {
+        let now = self.now();
+        let holds = now.stalled || now.lag.is_some();
+        drop(now);
+        self.shared.stalled.send_replace(holds);
+    }
+
+    /// Changes how long requests take at most, where they travel at all.
+    pub fn slow(&self, request: Duration) {
+        if let Some(pace) = &mut self.now().pace {
+            pace.request = request;
+        }
     }
 
     /// Resolves once watches are not stalled.
@@ -229,6 +258,10 @@ enum Fate {
     Gone,
     Silent,
     Refused(StatusCode),
+    /// The replica does not know so late a version yet.
+    Behind,
+    /// It answers as of this one.
+    Old(u64),
 }
 
 impl Trouble {
@@ -246,6 +279,13 @@ impl Trouble {
             now.refused -= 1;
             return Fate::Refused(StatusCode::TOO_MANY_REQUESTS);
         }
+        if let Some(version) = now.lag.filter(|_| reads) {
+            match asked(request) {
+                Some(asked) if asked > version => return Fate::Behind,
+                Some(0) if !watches(request) => return Fate::Old(version),
+                _ => {}
+            }
+        }
         // Renewals of a lease are no writes that anybody waits for.
         if reads || is_of_lease(request.uri().path()) {
             return Fate::Pass;
@@ -258,6 +298,26 @@ impl Trouble {
         now.writes += 1;
         if now.last_write == Some(now.writes) { Fate::PassLast } else { Fate::Pass }
     }
+}
+
+fn watches<B>(request: &Request<B>) -> bool {
+    request.uri().query().is_some_and(|query| query.contains("watch=true"))
+}
+
+/// The version that a read asks for, if it does.
+fn asked<B>(request: &Request<B>) -> Option<u64> {
+    let mut parameters = request.uri().query()?.split('&');
+    parameters.find_map(|one| one.strip_prefix("resourceVersion=")).and_then(|version| version.parse().ok())
+}
+
+/// The same list, as of a version.
+fn as_of<B>(mut request: Request<B>, version: u64) -> Request<B> {
+    let exact = format!("resourceVersion={version}&resourceVersionMatch=Exact");
+    let uri = request.uri().to_string().replace("resourceVersion=0", &exact);
+    if let Ok(uri) = uri.parse() {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 fn is_of_lease(what: &str) -> bool {
@@ -320,6 +380,7 @@ where
             }
             Fate::Silent => Box::pin(pending()),
             Fate::Refused(code) => Box::pin(async move { refusal(code) }),
+            Fate::Behind => Box::pin(async move { refusal(StatusCode::GATEWAY_TIMEOUT) }),
             Fate::PassLast => {
                 let (answer, trouble) = (self.inner.call(request), self.trouble.clone());
                 Box::pin(async move {
@@ -330,7 +391,11 @@ where
                     pending().await
                 })
             }
-            Fate::Pass => {
+            Fate::Pass | Fate::Old(_) => {
+                let request = match fate {
+                    Fate::Old(version) => as_of(request, version),
+                    _ => request,
+                };
                 let ((way, chance), trouble) = (self.trouble.way(&request), self.trouble.clone());
                 // The one that said that it is ready is called, the copy next time.
                 let next = self.inner.clone();
@@ -372,7 +437,11 @@ fn lost() -> Box<dyn std::error::Error + Send + Sync> {
 }
 
 fn refusal(code: StatusCode) -> Result<Answer, Box<dyn std::error::Error + Send + Sync>> {
-    let reason = if code == StatusCode::CONFLICT { "Conflict" } else { "TooManyRequests" };
+    let reason = match code {
+        StatusCode::CONFLICT => "Conflict",
+        StatusCode::GATEWAY_TIMEOUT => "Timeout",
+        _ => "TooManyRequests",
+    };
     let body = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code.as_u16(), "reason": reason,
         "message": "trouble of the test", "details": {"retryAfterSeconds": 1},
@@ -412,6 +481,27 @@ where
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_replica_that_lags_refuses_later_versions_and_lists_what_it_has_where_that_may_be_old() {
+        let trouble = Trouble::default();
+        let fate = |uri: &str| {
+            let request = Request::builder().uri(format!("/api/v1/nodes{uri}")).body(()).unwrap();
+            match trouble.fate(&request) {
+                Fate::Behind => "behind".to_owned(),
+                Fate::Old(version) => as_of(request, version).uri().query().unwrap().to_owned(),
+                _ => "passes".to_owned(),
+            }
+        };
+        assert_eq!(fate("?watch=true&resourceVersion=8"), "passes");
+        trouble.lag(Some(7));
+        assert_eq!(fate("?watch=true&resourceVersion=8"), "behind");
+        assert_eq!(fate("?watch=true&resourceVersion=7"), "passes");
+        assert_eq!(fate(""), "passes");
+        assert_eq!(fate("?limit=5&resourceVersion=0"), "limit=5&resourceVersion=7&resourceVersionMatch=Exact");
+        trouble.lag(None);
+        assert_eq!(fate("?resourceVersion=0"), "passes");
+    }
 
     #[test]
     fn requests_are_described_as_rbac_does() {

@@ -14,10 +14,13 @@
 //! R-POOL-8 A pool whose node selector is invalid keeps its counts and is Degraded.
 //! R-POOL-9 A pool that still has to be rendered ([`PoolView::render_wait`]) is not Updated, whatever its nodes run: its target
 //! is unknown. It says what is waited for.
-//! R-POOL-10 NodesWithoutPool names nodes that are in no pool because of this one (R-LOST-2), as long as there are any.
+//! R-POOL-10 NodesWithoutPool names nodes that are in no pool because of this one (R-LOST-2), as long as there are any, also where its
+//! node selector is invalid.
 //! R-POOL-11 A pool in image mode says in Updating how far its image is, whether it is paused or degraded; it is not Updated
 //! while an image is built, could not be, or is not the one in the status of its MachineOSConfig. A build that goes on or
 //! succeeded clears ImageBuildDegraded; what the build controller says of one that failed or cannot begin stays.
+//! R-POOL-12 A pool that is updating names those of its nodes that somebody cordoned and that do nothing: until they are uncordoned,
+//! it will not be. (In the reference it says nothing of them.)
 //!
 //! Source: `pkg/controller/node/status.go` of github.com/openshift/machine-config-operator.
 
@@ -27,7 +30,7 @@ mod image;
 use crate::{
     objects::conditions::{Said, set_condition},
     rollout::{
-        WaitReason,
+        WaitReason, listed,
         lost::{Lost, said},
     },
     view::{NodeReport, NodeView, PoolView, TargetImage},
@@ -97,7 +100,7 @@ pub fn pool_status(view: &PoolStatusView<'_>, now: Timestamp) -> MachineConfigPo
     let pool = view.pool;
     let old = pool.object.status.clone().unwrap_or_default();
     if let Err(error) = &pool.selector {
-        return unreadable(pool, old, &error.to_string(), now);
+        return unreadable(view, old, &error.to_string(), now);
     }
     let failures = node_failures(view);
     let counts = counts(view, &failures);
@@ -184,6 +187,7 @@ fn set_progress(conditions: &mut Vec<Condition>, view: &PoolStatusView<'_>, all_
     let line = image::line(view.pool);
     let waits = view.pool.render_wait().map(|wait| format!("; waits for another one: {}", wait.message));
     let said_waits = waits.as_deref().unwrap_or_default();
+    let cordoned = cordoned(view);
     let (updated, updating, said_updated, said_updating) = if all_updated && waits.is_none() {
         (TRUE, FALSE, format!("All nodes are updated with {line}"), String::new())
     } else if view.pool.paused {
@@ -192,16 +196,23 @@ fn set_progress(conditions: &mut Vec<Condition>, view: &PoolStatusView<'_>, all_
         (FALSE, TRUE, String::new(), format!("All nodes are updated with {line}{said_waits}"))
     } else {
         let standing = view.standing.map(|reason| format!("; no node can start: {reason}")).unwrap_or_default();
-        let text = format!("All nodes are updating to {line}{standing}{said_waits}");
+        let text = format!("All nodes are updating to {line}{standing}{cordoned}{said_waits}");
         (FALSE, TRUE, String::new(), text)
     };
     let of_image = image::progress(view.pool, all_updated);
     let (updating, said_updating) = match of_image {
-        Some((status, message)) => (status, format!("{message}{said_waits}")),
+        Some((status, message)) => (status, format!("{message}{cordoned}{said_waits}")),
         None => (updating, said_updating),
     };
     set_condition(conditions, Said { type_: UPDATED, status: updated, reason: "", message: &said_updated }, now);
     set_condition(conditions, Said { type_: UPDATING, status: updating, reason: "", message: &said_updating }, now);
+}
+
+/// R-POOL-12, as the end of a sentence; empty if there are none.
+fn cordoned(view: &PoolStatusView<'_>) -> String {
+    let nodes: Vec<&str> =
+        view.nodes.iter().filter(|node| node.unschedulable && node.is_done()).map(|node| node.name).collect();
+    if nodes.is_empty() { String::new() } else { format!("; cordoned, until you uncordon them: {}", listed(nodes)) }
 }
 
 /// Sets NodeDegraded and Degraded; returns the latter.
@@ -294,7 +305,7 @@ fn synchronizer(old: Option<PoolSynchronizerStatus>, counts: &Counts) -> PoolSyn
 
 /// R-POOL-8: the pool's nodes are unknown, so no count is changed and nothing is called updated.
 fn unreadable(
-    pool: &PoolView<'_>,
+    view: &PoolStatusView<'_>,
     mut status: MachineConfigPoolStatus,
     error: &str,
     now: Timestamp,
@@ -306,7 +317,8 @@ fn unreadable(
     }
     let said = Said { type_: DEGRADED, status: TRUE, reason: "InvalidNodeSelector", message: &message };
     set_condition(conditions, said, now);
-    status.observed_generation = pool.object.metadata.generation;
+    set_lost(conditions, view, now);
+    status.observed_generation = view.pool.object.metadata.generation;
     status.os_image_stream = None;
     status
 }
@@ -319,21 +331,67 @@ fn narrow(count: usize) -> i32 {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+    use weir_api::condition::Typed as _;
 
     /// The status of a pool that has no nodes.
     fn without_nodes(object: &weir_api::MachineConfigPool) -> MachineConfigPoolStatus {
+        with(object, &[], &[])
+    }
+
+    fn with(object: &weir_api::MachineConfigPool, nodes: &[&NodeView<'_>], lost: &[Lost]) -> MachineConfigPoolStatus {
         let view = PoolStatusView {
             pool: &PoolView::new(object),
-            nodes: &[],
+            nodes,
             reports: &BTreeMap::new(),
             configs: &BTreeMap::new(),
             streams: None,
             counts_from_reports: false,
             certificates: &[],
             standing: None,
-            lost: &[],
+            lost,
         };
         pool_status(&view, Timestamp::UNIX_EPOCH)
+    }
+
+    #[test]
+    fn a_pool_that_waits_for_cordoned_nodes_names_them() {
+        let object: weir_api::MachineConfigPool = serde_json::from_value(json!({
+            "metadata": {"name": "worker"},
+            "spec": {"nodeSelector": {"matchLabels": {"a": ""}}, "configuration": {"name": "rendered-worker-1"}},
+        }))
+        .unwrap();
+        let key = |key: &str| format!("machineconfiguration.openshift.io/{key}");
+        let node = |name: &str, state: &str| -> k8s_openapi::api::core::v1::Node {
+            let told = "rendered-worker-1";
+            let annotations = json!({key("currentConfig"): told, key("desiredConfig"): told, key("state"): state});
+            let ready = json!({"conditions": [{"type": "Ready", "status": "True"}]});
+            let metadata = json!({"name": name, "annotations": annotations});
+            serde_json::from_value(json!({"metadata": metadata, "spec": {"unschedulable": true}, "status": ready}))
+                .unwrap()
+        };
+        let nodes = [node("w-0", "Done"), node("w-1", "Working")];
+        let views: Vec<_> = nodes.iter().map(NodeView::new).collect();
+        let status = with(&object, &views.iter().collect::<Vec<_>>(), &[]);
+        let conditions = status.conditions.unwrap();
+        let said = weir_api::condition::find(&conditions, UPDATING).unwrap();
+        let text = "All nodes are updating to MachineConfig rendered-worker-1; cordoned, until you uncordon them: w-0";
+        assert_eq!(said.message, text);
+    }
+
+    #[test]
+    fn a_pool_whose_selector_is_invalid_names_the_nodes_that_wait_for_it() {
+        let object: weir_api::MachineConfigPool = serde_json::from_value(json!({
+            "metadata": {"name": "infra"},
+            "spec": {"nodeSelector": {"matchExpressions": [{"key": "a", "operator": "Bogus"}]}},
+        }))
+        .unwrap();
+        let reason = WaitReason::PoolUnreadable { pool: "infra".to_owned() };
+        let lost = Lost { node: "a-0".to_owned(), reason, pools: vec!["infra".to_owned()], told: true };
+        let conditions = with(&object, &[], &[lost]).conditions.unwrap();
+        let said = weir_api::condition::find(&conditions, NODES_WITHOUT_POOL).unwrap();
+        let text = "in no pool: a-0: the nodeSelector of its pool infra is invalid; correct it";
+        assert!(said.says(NODES_WITHOUT_POOL, TRUE));
+        assert_eq!(said.message, text);
     }
 
     /// The controller of PinnedImageSets, which is not this one, reports in the same status.

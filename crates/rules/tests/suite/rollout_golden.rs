@@ -81,6 +81,10 @@ const IMAGES: &[(&str, &str)] = &[
 /// Cases in image mode that differ in the times of conditions alone.
 const TIMES: &[(&str, &str)] = &[("status-018", TWICE), ("status2-023-break-of-status-215", TWICE)];
 
+/// Cases in which a pool that is updating names nodes that somebody cordoned.
+const CORDONED: &[(&str, &str)] = &[("status-011", UNCORDON), ("status-013", UNCORDON), ("status-066", UNCORDON)];
+const UNCORDON: &str = "the pool says that nodes are cordoned until a user uncordons them";
+
 /// Cases with a node that is in no pool, which the pool it concerns says in a condition of its own: all else is compared.
 const LOST: &[&str] = &[
     "status-011",
@@ -257,7 +261,7 @@ fn explained() {
         }
         out
     });
-    run("status", &[REPORTS, REPORTS_IN_IMAGE_MODE, IMAGES].concat(), |case| {
+    run("status", &[REPORTS, REPORTS_IN_IMAGE_MODE, IMAGES, CORDONED].concat(), |case| {
         let mut out = Vec::new();
         if case.error.is_none() {
             let told = explain(&case.inputs.world(), case.inputs.pool_name(), NOW).unwrap().json();
@@ -274,7 +278,7 @@ fn explained() {
 
 #[test]
 fn status() {
-    run("status", &[REPORTS, REPORTS_IN_IMAGE_MODE, IMAGES, TIMES].concat(), |case| {
+    run("status", &[REPORTS, REPORTS_IN_IMAGE_MODE, IMAGES, TIMES, CORDONED].concat(), |case| {
         let world = case.inputs.world();
         let views = world.views();
         let mut out = Vec::new();

@@ -1,42 +1,50 @@
 //! The cluster of a life: API server, processes and machines, on one thread.
 
 use super::{
+    operator,
     prepared::{BEGINNING, Distribution, Door, Prepared},
     process::{Process, REPLICAS},
-    script::{Fault, Intent, LATEST},
+    script::{Fault, Intent, LATEST, Operator, SLOW},
     stage::{Running, Stage},
+    ways, workload,
+    works::{self, Works},
     world::World,
 };
 use crate::{
     Chance, Trouble,
+    builds::BuildPods,
     story::judge::ROLE,
     trouble::Pace,
     write::{apply, merge, place, write_gates},
 };
 use anyhow::{Context as _, Result, ensure};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
-    Api, Client,
+    Api, Client, ResourceExt as _,
     api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 use tokio::time::{Instant, sleep};
 use weir_api::{
-    ClusterVersion, MachineConfigPool,
-    keys::names::{CLUSTER, VERSION},
+    ClusterVersion,
+    keys::{
+        build::REBUILD,
+        names::{CLUSTER, VERSION, WORKER},
+    },
     kind::MACHINE_CONFIG_GROUP,
 };
 use weir_apiserver::ApiServer;
 use weir_controllers::Build;
-use weir_fleet::{Faults, Fleet, Machine, faults::LIFT};
+use weir_fleet::{Faults, Fleet, Logs, Machine, faults::LIFT};
 use weir_images::Release;
 use weir_kubeio::Clock;
-use weir_rules::{
-    objects::seed::{Facts, Seed, Shape, objects},
-    view::Annotations,
-};
+use weir_rules::objects::seed::{Facts, Seed, Shape, objects};
 
 /// Annotation of nodes that somebody cordoned by hand.
 pub(super) const BY_HAND: &str = "sim.weir/cordoned-by-hand";
@@ -61,12 +69,21 @@ pub(super) struct Cluster<'a> {
     /// For what users do; it is never in trouble.
     client: Client,
     clock: Clock,
+    /// The clocks of the processes, by their group on the stage: only that of the first is ever set.
+    clocks: [Clock; 2],
     desired: usize,
     gates: BTreeMap<String, bool>,
     processes: Vec<Running>,
+    /// The build as which processes run, and who that is.
+    build: Build,
+    operator: Operator,
     /// How many times processes were started.
     started: u64,
     fleet: Option<Running>,
+    /// The builder and its registry, if images can be built.
+    pub(super) works: Option<Works>,
+    /// Pods that somebody deleted.
+    pub(super) deleted: BTreeSet<String>,
     /// Between the processes and the API server.
     pub(super) trouble: Trouble,
 }
@@ -86,6 +103,7 @@ impl<'a> Cluster<'a> {
             lost: 0,
         });
         let (desired, gates) = (world.release, BTreeMap::new());
+        let (build, operator) = (Build::ours(), Operator::Other);
         let (processes, fleet) = (Vec::new(), None);
         let mut cluster = Self {
             seed,
@@ -96,19 +114,28 @@ impl<'a> Cluster<'a> {
             server,
             client,
             clock,
+            clocks: [Clock::starting_at(BEGINNING), Clock::starting_at(BEGINNING)],
             desired,
             gates,
             processes,
+            build,
+            operator,
             started: 0,
             fleet,
+            works: world.builds.then(|| Works::new(seed)),
+            deleted: BTreeSet::new(),
             trouble,
         };
         let first = cluster.release()?.version.clone();
         cluster.gates.insert(first, true);
+        cluster.build = cluster.own_build()?;
         for seed in cluster.seeds().await? {
             apply(&cluster.client, &seed).await?;
         }
         write_gates(&cluster.client, &cluster.gates).await?;
+        if world.builds {
+            merge(&cluster.client, &works::secret()).await?;
+        }
         for (pool, most) in &world.unavailable {
             cluster.pool(pool, json!({ "maxUnavailable": most })).await?;
         }
@@ -138,10 +165,14 @@ impl<'a> Cluster<'a> {
             os: Arc::new(move |image: &str| names.get(image).cloned().unwrap_or_else(|| image.to_owned())),
             drains: true,
             faults: Faults::new(self.world.faults.clone())?,
-            workload: None,
+            workload: self.world.pods.as_ref().map(workload::workload).transpose()?,
         };
         let machines = self.world.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
-        let fleet = Fleet::new(self.client.clone(), self.clock.clone(), settings, machines);
+        let mut fleet = Fleet::new(self.client.clone(), self.clock.clone(), settings, machines);
+        if let Some(works) = &self.works {
+            let pods = BuildPods::new(Arc::new(works.clone()), self.client.clone());
+            fleet = fleet.building(Arc::new(pods), Logs::default());
+        }
         self.fleet = Some(self.stage.spawn(fleet.run()));
         Ok(())
     }
@@ -157,14 +188,19 @@ impl<'a> Cluster<'a> {
             door: self.door.clone(),
             server: self.server.service(),
             trouble: self.trouble.clone(),
-            clock: self.clock.clone(),
+            clock: self.clocks[0].clone(),
             profile: self.world.profile,
-            build: self.build()?,
+            build: self.build.clone(),
             settle: self.world.settle,
             images: self.shared.images.clone(),
             two: self.world.two_processes,
+            works: self.works.clone(),
         };
-        let replica = |group| process.clone().replica(replica_name(group, self.started), group);
+        let replica = |group| {
+            let clock = if group == 1 { &self.clocks[0] } else { &self.clocks[1] };
+            let process = Process { clock: clock.clone(), ..process.clone() };
+            process.replica(replica_name(group, self.started), group)
+        };
         self.processes = match self.world.replicas {
             true => (1..=REPLICAS).map(replica).collect(),
             false => process.starts(1),
@@ -179,8 +215,11 @@ impl<'a> Cluster<'a> {
         self.trouble.stop_after(None);
     }
 
-    /// Every release has its own build.
-    fn build(&self) -> Result<Build> {
+    /// The build that manages a cluster of the desired release: every release has its own.
+    fn own_build(&self) -> Result<Build> {
+        if self.world.other_operator {
+            return Ok(operator::other(&self.release()?.version));
+        }
         let (own, version) = (Build::ours(), self.release()?.version.clone());
         Ok(Build { hash: format!("{}-{version}", own.hash), release: Some(version), ..own })
     }
@@ -205,6 +244,15 @@ impl<'a> Cluster<'a> {
             Fault::Refuse(requests) => self.trouble.refuse(*requests),
             Fault::Cut => self.trouble.break_watches(),
             Fault::KillAtWrite(writes) => self.trouble.stop_after(Some(*writes)),
+            Fault::Slow(true) => self.trouble.slow(SLOW),
+            Fault::Slow(false) => self.trouble.slow(self.world.request),
+            Fault::Lag(_) => {}
+            Fault::ClockForward(by) => self.clocks[0].step(signed(*by)),
+            Fault::ClockBack(by) => self.clocks[0].step(-signed(*by)),
+            Fault::NoRegistry(on) => self.builds(|trouble| trouble.unreachable = *on),
+            Fault::FailingBuilds(on) => self.builds(|trouble| trouble.failing = *on),
+            Fault::SlowBuilds(on) => self.builds(|trouble| trouble.slow = *on),
+            Fault::OtherDigests(on) => self.builds(|trouble| trouble.other_digest = *on),
             Fault::Start => self.start()?,
             Fault::Kill(away) => {
                 self.kill();
@@ -217,6 +265,12 @@ impl<'a> Cluster<'a> {
             Fault::Resume => self.suspend(false),
         }
         Ok(None)
+    }
+
+    fn builds(&self, change: impl FnOnce(&mut works::Trouble)) {
+        if let Some(works) = &self.works {
+            works.trouble(change);
+        }
     }
 
     /// The processes are at their last write: they are killed; returns what follows, and when.
@@ -255,10 +309,50 @@ impl<'a> Cluster<'a> {
                 let metadata = json!({"name": node, "labels": labels});
                 self.change(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})).await
             }
+            Intent::Roles { node, roles } => {
+                let roles: Vec<&str> = roles.iter().map(String::as_str).collect();
+                self.change(&self.labelled(node, &roles)).await
+            }
+            Intent::Select { pool, role } => self.select(pool, role.as_deref()).await,
+            Intent::Operator(operator) => self.run_as(*operator).await,
+            Intent::Layered { pool, revision: Some(revision) } => {
+                merge(&self.client, &works::os_config(pool, *revision)).await
+            }
+            Intent::Layered { pool, revision: None } => self.delete(&works::os_config(pool, 0)).await,
+            Intent::Rebuild { pool } => {
+                let metadata = json!({"name": pool, "annotations": {REBUILD: ""}});
+                let version = format!("{MACHINE_CONFIG_GROUP}/v1");
+                self.change(&json!({"apiVersion": version, "kind": "MachineOSConfig", "metadata": metadata})).await
+            }
+            Intent::DeletePods { node } => {
+                self.deleted.extend(workload::delete_on(&self.client, node).await?);
+                Ok(())
+            }
+            Intent::Budget { most } => workload::budget(&self.client, most.as_ref()).await,
             Intent::Replace { node } => {
                 self.delete(&json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node}})).await
             }
         }
+    }
+
+    /// A change that gives a node these roles, of those that are not of the control plane.
+    fn labelled(&self, node: &str, roles: &[&str]) -> Value {
+        json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": node, "labels": self.roles(roles)}})
+    }
+
+    /// Labels of these roles, and null for those of others: a merge patch keeps what it does not name.
+    fn roles(&self, roles: &[&str]) -> BTreeMap<String, Option<&'static str>> {
+        let all = self.world.nodes.custom().chain([WORKER]);
+        all.map(|role| (format!("{ROLE}{role}"), roles.contains(&role).then_some(""))).collect()
+    }
+
+    /// A custom pool selects the nodes of a role; without one, its selector is one that the API takes and nobody can read.
+    async fn select(&self, pool: &str, role: Option<&str>) -> Result<()> {
+        let unreadable = json!([{"key": "sim", "operator": "Unknown"}]);
+        let selector = json!({
+            "matchLabels": self.roles(role.as_slice()), "matchExpressions": role.is_none().then_some(unreadable),
+        });
+        self.pool(pool, json!({ "nodeSelector": selector })).await
     }
 
     /// Merges a manifest into an object, if it exists. Whoever is refused leaves it at that.
@@ -309,6 +403,8 @@ impl<'a> Cluster<'a> {
         for seed in of("ControllerConfig") {
             apply(&self.client, seed).await?;
         }
+        // A release brings its own operator.
+        (self.build, self.operator) = (self.own_build()?, Operator::Other);
         self.start()
     }
 
@@ -317,48 +413,69 @@ impl<'a> Cluster<'a> {
         let versions: Api<ClusterVersion> = Api::all(self.client.clone());
         let before = versions.get_opt(VERSION).await.context("reading ClusterVersion")?;
         let release = self.release()?;
-        Ok(objects(&Facts {
+        let seeds = objects(&Facts {
             version: &release.version,
             image: &release.image,
             images: &release.by_tag(),
             profile: self.world.profile,
-            build: &self.build()?,
+            build: &self.own_build()?,
             shape: &Shape::from(&self.world.nodes),
             before: before.as_ref(),
             gates: None,
             now: self.clock.now(),
-        }))
+        });
+        let other = self.world.other_operator;
+        Ok(seeds.into_iter().map(|seed| if other { operator::of_other(seed) } else { seed }).collect())
     }
 
-    /// Ends what can be ended: faults, pauses, cordons by hand, configurations that cannot be rendered.
+    /// Lets another operator manage the cluster, if it is not weir's own.
+    async fn run_as(&mut self, operator: Operator) -> Result<()> {
+        if !self.world.other_operator {
+            return Ok(());
+        }
+        self.kill();
+        let version = self.release()?.version.clone();
+        self.build = operator::build(&self.client, operator, &version).await?;
+        self.operator = operator;
+        self.start()
+    }
+
+    /// Whether weir runs and is to leave everything to the other operator.
+    pub(super) fn stands_by(&self) -> bool {
+        self.operator != Operator::Other && self.build.raw == Build::ours().raw
+    }
+
+    /// Ends what goes wrong and is nobody's intent. Machines that fail again and again stay so.
     pub(super) async fn heal(&mut self) -> Result<()> {
-        let all =
-            [Fault::Down(false), Fault::Conflicts(false), Fault::Late(false), Fault::Stall(false), Fault::Refuse(0)];
+        self.trouble.lag(None);
+        let all = [
+            Fault::Down(false),
+            Fault::Conflicts(false),
+            Fault::Late(false),
+            Fault::Stall(false),
+            Fault::Slow(false),
+            Fault::Refuse(0),
+        ];
         for over in &all {
             self.fault(over)?;
         }
+        self.builds(|trouble| *trouble = works::Trouble::default());
         self.trouble.stop_after(None);
         self.start()?;
         let nodes: Api<Node> = Api::all(self.client.clone());
         for node in self.joined(&nodes).await? {
-            let name = node.metadata.name.clone().unwrap_or_default();
-            if Annotations::of(&node.metadata).has(BY_HAND) {
-                self.cordon(&name, false).await?;
-            }
-            let lift = json!({"metadata": {"annotations": {LIFT: ""}}});
-            nodes.patch(&name, &PatchParams::default(), &Patch::Merge(lift)).await.context("lifting faults")?;
-        }
-        let pools: Api<MachineConfigPool> = Api::all(self.client.clone());
-        for pool in pools.list(&Default::default()).await.context("listing pools")? {
-            let name = pool.metadata.name.clone().unwrap_or_default();
-            if pool.spec.paused == Some(true) {
-                self.pool(&name, json!({"paused": false})).await?;
-            }
-            for number in 0..2 {
-                self.mend(&name, number).await?;
+            // A machine that does not answer is nothing that anybody has to name.
+            if !is_up(&node) {
+                self.repair(&node.name_any()).await?;
             }
         }
         Ok(())
+    }
+
+    /// Repairs a machine: it fails no more.
+    pub(super) async fn repair(&self, node: &str) -> Result<()> {
+        let metadata = json!({"name": node, "annotations": {LIFT: ""}});
+        self.change(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})).await
     }
 
     /// All nodes, once those of machines that are being replaced have joined: faults are lifted from nodes.
@@ -374,17 +491,16 @@ impl<'a> Cluster<'a> {
             sleep(JOINS_WITHIN).await;
         }
     }
+}
 
-    /// Deletes a configuration that cannot be rendered.
-    async fn mend(&self, role: &str, number: u64) -> Result<()> {
-        let object = config(role, number, 0, true);
-        let api = place(&self.client, &object);
-        let found = api.get_opt(object["metadata"]["name"].as_str().unwrap_or_default()).await?;
-        match found.filter(|found| found.data["spec"]["config"]["ignition"]["version"] == UNKNOWN) {
-            Some(_) => self.delete(&object).await,
-            None => Ok(()),
-        }
-    }
+/// Whether the kubelet of a node says that it is ready.
+fn is_up(node: &Node) -> bool {
+    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
+    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
+}
+
+fn signed(time: Duration) -> SignedDuration {
+    SignedDuration::try_from(time).unwrap_or_default()
 }
 
 /// The name of a replica, which no other ever had.
@@ -406,7 +522,24 @@ fn config(role: &str, number: u64, revision: u64, good: bool) -> Value {
         "config": {"ignition": {"version": if good { "3.4.0" } else { UNKNOWN }}},
         "kernelArguments": [format!("{ARGUMENT}{role}.{number}={revision}")],
     });
-    let mut object = ours("MachineConfig", &format!("99-{role}-sim-{number}"), &spec);
+    let mut object = ours("MachineConfig", &ways::config_name(role, number), &spec);
     object["metadata"]["labels"] = json!({"machineconfiguration.openshift.io/role": role});
     object
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_set_forward_or_back_is_so_for_all_that_have_it_and_goes_on_from_there() {
+        let (clock, other) = (Clock::starting_at(BEGINNING), Clock::starting_at(BEGINNING));
+        let same = clock.clone();
+        sleep(Duration::from_secs(10)).await;
+        clock.step(signed(Duration::from_mins(1)));
+        assert_eq!(same.now().duration_since(other.now()), SignedDuration::from_secs(60));
+        clock.step(-signed(Duration::from_mins(2)));
+        sleep(Duration::from_secs(10)).await;
+        assert_eq!(other.now().duration_since(same.now()), SignedDuration::from_secs(60));
+    }
 }

@@ -10,24 +10,35 @@
 //! 7. No transition time of a condition moves without a flip.
 //! 8. Nodes are told no more often than somebody wanted something of their pool.
 //! 9. Arbiter and control plane never move together.
+//! 10. No node that is in no pool, or in several, is told anything; and that it is in none is said.
+//! 11. No node is told an image that was not built for its pool, on the image and from the configuration that it is told, and none
+//!     without an image while its pool is in image mode. No image is deleted that a node runs or is to run.
+//! 12. While weir stands by, because another operator manages the cluster, no node is told anything, and no pool gets a configuration.
+//! 13. No pod is evicted that a budget protects at that moment, or that is needed for it.
+//! 14. No node is said to be drained while a pod that was on it when it was cordoned still is.
+//! 20. A second after anything happened, and with nothing wrong, the numbers of a pool and whether it is updated are those of its nodes.
 //!
 //! At the end, when nothing is wrong any more:
-//! 10. Every pool is updated, and each of its nodes runs what its pool wants, with the image to which that resolves.
-//! 11. What a pool wants has everything that users wrote for it, and nothing that they deleted.
-//! 12. The ClusterOperator is available, neither progressing nor degraded.
-//! 13. Nothing is written.
-//! 14. Until then, something happened at least every three minutes.
+//! 15. Every pool is updated, and each of its nodes runs what its pool wants, with the image to which that resolves.
+//! 16. What a pool wants has everything that users wrote for it, and nothing that they deleted.
+//! 17. The ClusterOperator is available, neither progressing nor degraded.
+//! 18. Nothing is written.
+//! 19. Until then, something happened at least every three minutes.
 //!
 //! What a process cannot know yet counts only once it could have known it: after [`LAG`], not counting times in which it was cut off.
 
 mod end;
+mod images;
+mod members;
+mod pods;
+mod said;
 #[cfg(test)]
 mod tests;
 
-use super::{cluster::BY_HAND, script::Intent};
+use super::{cluster::BY_HAND, script::Intent, works::Image};
 use crate::{
     history::{Change, Key},
-    story::judge::{ROLE, allowed, annotation, stream_image},
+    story::judge::{allowed, annotation, stream_image},
 };
 use serde_json::Value;
 use std::{
@@ -54,11 +65,32 @@ pub(super) struct Doings {
     pub(super) writes_at_rest: BTreeMap<String, u64>,
     /// When faults ended.
     pub(super) healed: Option<Instant>,
+    /// When the new cluster was at rest.
+    pub(super) begun: Option<Instant>,
+    /// Whether weir stands by while another operator manages the cluster, from when on.
+    pub(super) standing_by: Vec<(Instant, bool)>,
+    /// Images that were built, by pull spec.
+    pub(super) images: BTreeMap<String, Image>,
+    /// Those that were deleted, and when.
+    pub(super) removed: Vec<(Instant, String)>,
+    /// Pods that somebody deleted by hand.
+    pub(super) deleted: BTreeSet<String>,
     /// Whether the pools resolve to the only stream there is, whatever they name.
     pub(super) follows_release: bool,
 }
 
 impl Doings {
+    /// Notes whether weir stands by from now on.
+    pub(super) fn stands_by(&mut self, now: Instant, stands_by: bool) {
+        self.standing_by.push((now, stands_by));
+    }
+
+    /// Whether weir has been standing by for a while.
+    fn is_standing_by(&self, now: Instant) -> bool {
+        let last = self.standing_by.iter().rfind(|(since, _)| *since < now);
+        last.is_some_and(|(_, stands_by)| *stands_by)
+    }
+
     /// A process may act now as it should have at any time since then.
     fn since(&self, now: Instant) -> Instant {
         let mut start = now.checked_sub(LAG).unwrap_or(now);
@@ -102,6 +134,10 @@ struct PoolPast {
     paused: Past<bool>,
     /// Images to which it resolves.
     images: Past<BTreeSet<String>>,
+    /// How many nodes it has.
+    sizes: Past<usize>,
+    /// Whether it is in image mode.
+    layered: Past<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -117,6 +153,16 @@ struct NodePast {
     /// How many times it joined.
     joined: usize,
     by_hand: bool,
+    /// The image that it runs, and the one that it is to run.
+    images: Past<[String; 2]>,
+    /// The pool that it is in; none if that is empty.
+    member: Past<String>,
+    /// When that last changed because a pool selected otherwise.
+    reselected: Option<Instant>,
+    /// The version with which it joined, if it is there.
+    came: Option<u64>,
+    /// The version with which it was cordoned, if it is.
+    cordoned: Option<u64>,
 }
 
 /// A violation, and when it happened.
@@ -127,16 +173,30 @@ struct Judge<'a> {
     now: BTreeMap<Key, &'a Value>,
     pools: BTreeMap<String, PoolPast>,
     nodes: BTreeMap<String, NodePast>,
+    /// When something last happened.
+    last: Option<Instant>,
+    /// The version with which each pod came.
+    pods: BTreeMap<String, u64>,
     broken: Vec<Violation>,
 }
 
 /// All violations, in the order in which they happened. The changes are in the order of their versions.
 pub(super) fn judge(changes: &[&Change], doings: &Doings, end: Instant) -> Vec<Violation> {
-    let (now, pools, nodes) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
-    let mut judge = Judge { doings, now, pools, nodes, broken: Vec::new() };
+    let mut judge = Judge {
+        doings,
+        now: BTreeMap::new(),
+        pools: BTreeMap::new(),
+        nodes: BTreeMap::new(),
+        last: None,
+        pods: BTreeMap::new(),
+        broken: Vec::new(),
+    };
     for change in changes {
+        judge.quiet(change.at);
         judge.change(change);
     }
+    judge.quiet(end);
+    judge.removals();
     judge.end(end);
     if let Some(healed) = doings.healed {
         judge.pauses(healed, changes);
@@ -154,15 +214,27 @@ impl<'a> Judge<'a> {
         match (kind, &change.after) {
             (POOL, Some(after)) => {
                 self.note_pool(change.at, name, after);
+                if before.is_none_or(|before| before["spec"]["nodeSelector"] != after["spec"]["nodeSelector"]) {
+                    self.reselected(change.at);
+                }
                 self.resolve(change.at);
                 self.pool(change.at, name, before, after);
             }
-            ("Node", Some(after)) => self.node(change.at, name, before, after),
+            ("Node", Some(after)) => {
+                self.images(change.at, name, after);
+                self.node(change.at, name, before, after);
+                self.drained(change, before, after);
+                self.sizes(change.at);
+            }
             ("Node", None) => {
+                self.sizes(change.at);
                 self.nodes.entry(name.to_owned()).and_modify(|past| {
-                    (past.away, past.same, past.by_hand) = (None, None, false);
+                    (past.away, past.same, past.by_hand, past.cordoned) = (None, None, false, None);
+                    (past.member, past.images, past.came) = (Past::default(), Past::default(), None);
                 });
             }
+            ("MachineOSConfig", _) => self.layered(change.at),
+            ("Pod", _) => self.pod(change, before),
             ("OSImageStream" | "FeatureGate" | "ControllerConfig", _) => self.resolve(change.at),
             ("ClusterOperator", Some(after)) => {
                 before.into_iter().for_each(|before| self.transitions(change.at, name, before, after));
@@ -208,6 +280,9 @@ impl<'a> Judge<'a> {
         let since = self.doings.since(at);
         let target = text(&after["spec"]["configuration"]["name"]);
         let changed = before.is_none_or(|before| text(&before["spec"]["configuration"]["name"]) != target);
+        if changed && before.is_some() && self.doings.is_standing_by(at) {
+            self.violated(at, format!("{name} is to run {target} while another operator manages the cluster"));
+        }
         if changed && !target.is_empty() {
             let config = self.get("MachineConfig", target);
             let image = text(&config["spec"]["osImageURL"]).to_owned();
@@ -259,7 +334,8 @@ impl<'a> Judge<'a> {
         let told = |node: &'a Value| (annotation(node, "desiredConfig"), annotation(node, "desiredImage"));
         let by_hand = has(after, BY_HAND);
         let (cordoned, was) = (is_cordoned(after), before.is_some_and(is_cordoned));
-        let moved = before.is_some_and(|before| self.pool_of(before) != self.pool_of(after));
+        let pool = self.pool_of(after);
+        let moved = self.member(at, name, &pool) && before.is_some();
         let past = self.nodes.entry(name.to_owned()).or_default();
         let was_moving = before.is_some_and(is_moving);
         if moved {
@@ -290,10 +366,20 @@ impl<'a> Judge<'a> {
     fn told(&mut self, at: Instant, name: &str, node: &Value, was_moving: bool) {
         let (since, pool) = (self.doings.since(at), self.pool_of(node));
         let told = annotation(node, "desiredConfig").unwrap_or_default();
+        if self.doings.is_standing_by(at) {
+            self.violated(at, format!("{name} was told {told} while another operator manages the cluster"));
+        }
+        if self.is_outside(name, since) {
+            self.violated(at, format!("{name} was told {told}, and is in no pool"));
+        }
+        if self.nodes.get(name).and_then(|past| past.reselected).is_some_and(|then| then >= since) {
+            return;
+        }
         let (Some(past), of_pool) = (self.pools.get(&pool), self.of_pool(&pool)) else { return };
         let wanted = past.targets.0.last().is_some_and(|(_, target)| target == told);
         let paused = past.paused.since(since).all(|paused| *paused);
-        let most = past.most.since(since).map(|most| allowed(most, of_pool.len())).max().unwrap_or(1);
+        let size = past.sizes.since(since).copied().max().unwrap_or_default();
+        let most = past.most.since(since).map(|most| allowed(most, size)).max().unwrap_or(1);
         if self.get("MachineConfig", told).is_null() {
             self.violated(at, format!("{name} was told {told}, which does not exist"));
         } else if !wanted {
@@ -309,6 +395,7 @@ impl<'a> Judge<'a> {
         if let Some(other) = self.opposite(&pool, since) {
             self.violated(at, format!("{name} was told {told} while {other} moves or is away"));
         }
+        self.image(at, name, (&pool, since), node);
         self.often(at, name, &pool);
     }
 
@@ -324,8 +411,9 @@ impl<'a> Judge<'a> {
 
     /// Whether a node moves, or has been away since then.
     fn is_busy(&self, node: &str, since: Instant) -> bool {
-        let away = self.nodes.get(node).and_then(|past| past.away);
-        is_moving(self.get("Node", node)) || away.is_some_and(|away| away <= since)
+        let Some(past) = self.nodes.get(node) else { return false };
+        let here = past.member.since(since).all(|pool| past.member.0.last().is_some_and(|(_, last)| last == pool));
+        here && (is_moving(self.get("Node", node)) || past.away.is_some_and(|away| away <= since))
     }
 
     /// Whether a node was told something more often than somebody wanted something of its pool.
@@ -338,18 +426,6 @@ impl<'a> Judge<'a> {
             let told = past.told;
             self.violated(at, format!("{name} was told something {told} times, and {most} changes concern it"));
         }
-    }
-
-    fn of_pool(&self, pool: &str) -> Vec<&'a str> {
-        let nodes = self.now.iter().filter(|((kind, _), _)| *kind == "Node").map(|(_, node)| *node);
-        nodes.filter(|node| self.pool_of(node) == pool).map(|node| text(&node["metadata"]["name"])).collect()
-    }
-
-    /// The pool whose role the node has: custom before control plane before worker.
-    fn pool_of(&self, node: &Value) -> String {
-        let has = |pool: &&String| node["metadata"]["labels"].get(format!("{ROLE}{pool}")).is_some();
-        let own = self.pools.keys().filter(has);
-        own.min_by_key(|pool| (*pool == "worker", *pool == "master")).cloned().unwrap_or_default()
     }
 }
 

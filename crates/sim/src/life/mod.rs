@@ -12,6 +12,10 @@
 //! | `prepared` | what all lives share, made once |
 //! | `stage` | runs everything in an order that the seed decides |
 //! | `cluster` | API server, processes and machines |
+//! | `workload` | the pods on its machines, and their budgets |
+//! | `operator` | another operator, and weir in its place |
+//! | `ways` | the ways out that conditions name |
+//! | `works` | the builder of images, and its registry |
 //! | `process` | the processes of the controllers |
 //! | `judge` | what must hold |
 //! | `plan` | whether what is planned is what happens, in a life in which nothing goes wrong |
@@ -21,6 +25,7 @@
 
 mod cluster;
 mod judge;
+mod operator;
 mod plan;
 pub mod plot;
 mod prepared;
@@ -30,6 +35,9 @@ pub mod script;
 pub mod shrink;
 mod stage;
 mod trace;
+mod ways;
+mod workload;
+mod works;
 pub mod world;
 
 pub use plan::{Foreseen, foresee};
@@ -42,10 +50,11 @@ use judge::Doings;
 use plot::Plot;
 use prepared::BEGINNING;
 use reached::Reached;
-use script::{Event, Fault, What};
+use script::{BEHIND, Event, Fault, What};
 use stage::Stage;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
+use ways::Way;
 use weir_distro::StreamsRule;
 
 /// The cluster is at rest when nothing has changed for this long: longer than any pause of a machine or a controller, of which the
@@ -53,6 +62,10 @@ use weir_distro::StreamsRule;
 const QUIET: Duration = Duration::from_mins(6);
 /// Longest time until a new cluster is at rest, and until it is again in the second phase: several rollouts, one node after the other.
 const PATIENCE: Duration = Duration::from_hours(6);
+/// So long after users did what is named, they look again at what is, if the cluster has not come to rest before; and how many times
+/// at most.
+const LOOK: Duration = Duration::from_mins(15);
+const LOOKS: usize = 24;
 /// How long a cluster at rest is watched for writes: twice as long as controllers wait before they look at everything again.
 const AT_REST: Duration = Duration::from_mins(21);
 /// So long after it is killed, or its watches break off, a process may still be catching up.
@@ -106,19 +119,19 @@ pub fn live_plot(plot: &Plot, prepared: &Prepared) -> Result<Record> {
 async fn lived(plot: &Plot, prepared: &Prepared, stage: Stage) -> Result<Record> {
     let (start, world) = (Instant::now(), &plot.world);
     let mut cluster = Cluster::new(plot.seed, world, prepared, stage).await?;
-    let history = History::start(cluster.client()).await?;
+    let history = History::with_pods(cluster.client()).await?;
     cluster.run()?;
     let mut life = Life { cluster, history, doings: Doings::default(), notes: Vec::new(), since: BTreeMap::new() };
     life.doings.follows_release = world.profile.streams.rule == StreamsRule::OneFollowingRelease;
     life.note(format!("world {}", serde_json::to_string(world)?));
     let rested = life.settle().await && {
         life.note("at rest".to_owned());
+        life.doings.begun = Some(Instant::now());
         life.play(&plot.events).await?;
         life.note("faults end".to_owned());
-        life.doings.healed = Some(Instant::now());
         life.cluster.heal().await?;
         life.over_all();
-        life.settle().await
+        life.get_out().await?
     };
     if rested {
         drop(life.cluster.trouble.take_requests());
@@ -161,10 +174,16 @@ impl Life<'_> {
 
     /// Waits until the cluster is at rest; false when that takes too long.
     async fn settle(&self) -> bool {
-        let end = Instant::now() + PATIENCE;
+        self.settle_within(PATIENCE).await
+    }
+
+    async fn settle_within(&self, time: Duration) -> bool {
+        let begun = Instant::now();
+        let end = begun + time;
         loop {
             let now = Instant::now();
-            let quiet = self.history.look().last.map_or(now, |last| last + QUIET);
+            // What was just asked for may not have begun.
+            let quiet = self.history.look().last.map_or(begun, |last| last.max(begun)) + QUIET;
             if quiet <= now {
                 return true;
             }
@@ -172,6 +191,37 @@ impl Life<'_> {
                 return false;
             }
             sleep_until(quiet.min(end)).await;
+        }
+    }
+
+    /// Does what is named as long as something is; false if the cluster does not come to rest.
+    async fn get_out(&mut self) -> Result<bool> {
+        self.doings.healed = Some(Instant::now());
+        for _ in 0..LOOKS {
+            let rested = self.settle_within(LOOK).await;
+            let ways = ways::named(&self.history.look());
+            if ways.is_empty() && rested {
+                return Ok(true);
+            }
+            for way in ways {
+                self.doings.healed = Some(Instant::now());
+                self.go(way).await?;
+            }
+        }
+        Ok(false)
+    }
+
+    /// Does what was named.
+    async fn go(&mut self, way: Way) -> Result<()> {
+        self.note(way.to_string());
+        match way {
+            Way::Repair(node) => self.cluster.repair(&node).await,
+            Way::Change(intent) => {
+                self.doings.intents.push((Instant::now(), intent.clone()));
+                self.cluster.act(&intent).await?;
+                self.doings.stands_by(Instant::now(), self.cluster.stands_by());
+                Ok(())
+            }
         }
     }
 
@@ -215,7 +265,11 @@ impl Life<'_> {
                 if matches!(intent, script::Intent::Release(_)) {
                     self.trouble(CATCHING_UP);
                 }
+                if matches!(intent, script::Intent::Operator(_)) {
+                    self.trouble(CATCHING_UP);
+                }
                 self.cluster.act(intent).await?;
+                self.doings.stands_by(Instant::now(), self.cluster.stands_by());
                 Ok(None)
             }
             What::Fault(fault) => {
@@ -224,12 +278,34 @@ impl Life<'_> {
                     Fault::Conflicts(on) => self.lasting("conflicts", *on),
                     Fault::Late(on) => self.lasting("late", *on),
                     Fault::Stall(on) => self.lasting("stall", *on),
+                    Fault::Slow(on) => self.lasting("slow", *on),
+                    Fault::Lag(on) => {
+                        self.lasting("lag", *on);
+                        let version = on.then(|| self.version(Instant::now().checked_sub(BEHIND)));
+                        self.cluster.trouble.lag(version);
+                    }
+                    Fault::ClockForward(_) | Fault::ClockBack(_) => {}
                     Fault::Refuse(_) | Fault::Cut => self.trouble(CATCHING_UP),
-                    Fault::Kill(_) | Fault::KillAtWrite(_) | Fault::Start | Fault::Suspend(_) | Fault::Resume => {}
+                    Fault::NoRegistry(_)
+                    | Fault::FailingBuilds(_)
+                    | Fault::SlowBuilds(_)
+                    | Fault::OtherDigests(_)
+                    | Fault::Kill(_)
+                    | Fault::KillAtWrite(_)
+                    | Fault::Start
+                    | Fault::Suspend(_)
+                    | Fault::Resume => {}
                 }
                 self.cluster.fault(fault)
             }
         }
+    }
+
+    /// The version of everything at some time.
+    fn version(&self, then: Option<Instant>) -> u64 {
+        let seen = self.history.look();
+        let before = seen.changes.iter().filter(|change| then.is_none_or(|then| change.at <= then));
+        before.map(|change| change.version).max().unwrap_or_default()
     }
 
     fn trouble(&mut self, lasts: Duration) {
@@ -246,7 +322,7 @@ impl Life<'_> {
     }
 
     fn over_all(&mut self) {
-        for what in ["down", "conflicts", "late", "stall"] {
+        for what in ["down", "conflicts", "late", "stall", "slow", "lag"] {
             self.lasting(what, false);
         }
         self.trouble(CATCHING_UP);
@@ -255,6 +331,10 @@ impl Life<'_> {
     fn record(mut self, plot: &Plot, prepared: &Prepared, start: Instant, rested: bool) -> Record {
         let end = Instant::now();
         self.doings.troubles.sort_unstable();
+        self.doings.deleted = std::mem::take(&mut self.cluster.deleted);
+        if let Some(works) = &self.cluster.works {
+            (self.doings.images, self.doings.removed) = (works.images(), works.deleted());
+        }
         let seen = self.history.look();
         let mut changes: Vec<_> = seen.changes.iter().collect();
         changes.sort_by_key(|change| change.version);

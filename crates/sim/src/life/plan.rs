@@ -93,7 +93,13 @@ pub struct Foreseen {
 /// # Errors
 /// When it cannot be lived, which is a defect of the simulation.
 pub fn foresee(seed: u64, prepared: &Prepared) -> Result<Foreseen> {
-    let world = World { faults: Vec::new(), ..World::of(seed).context("there is no distribution")? };
+    let world = World {
+        faults: Vec::new(),
+        other_operator: false,
+        builds: false,
+        pods: None,
+        ..World::of(seed).context("there is no distribution")?
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let stage = Stage::new();
     let order = Chance::for_purpose(seed, "order");

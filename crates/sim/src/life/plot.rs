@@ -1,16 +1,19 @@
 //! A life before it is lived: a world, and what happens in it. A seed gives one, and so does a file.
 
 use super::{
-    script::{Event, Intent, What, script},
-    world::{RELEASES, World},
+    script::{Event, Fault, Intent, What, script},
+    world::{Pods, RELEASES, World, is_amount},
 };
 use anyhow::{Context as _, Result, ensure};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::time::Duration;
 use weir_fleet::Faults;
 
 /// More nodes than this make no life that ends within a moment.
 const MOST_NODES: u32 = 200;
+/// More pods than this for each node fill no more budgets.
+const MOST_PODS: u32 = 20;
 /// More events than this say nothing that fewer would not.
 const MOST_EVENTS: usize = 1_000;
 /// The longest life of a script: rollouts come after it.
@@ -72,13 +75,34 @@ impl Plot {
         }
         ensure!(!world.step.is_zero(), "world.step: a machine takes some time for a step");
         Faults::new(world.faults.clone()).context("world")?;
+        let amount = |field: &str, value: &Value| {
+            ensure!(is_amount(value), "{field}: {value} is neither a number nor a percentage, such as 1 or \"25%\"");
+            Ok(())
+        };
+        for (pool, most) in &world.unavailable {
+            amount(&format!("world.unavailable.{pool}"), most)?;
+        }
+        if let Some(Pods { each, budget }) = &world.pods {
+            ensure!(*each <= MOST_PODS, "world.pods.each: {each} pods; a life has up to {MOST_PODS} for each node");
+            budget.iter().try_for_each(|most| amount("world.pods.budget", most))?;
+        }
         let count = self.events.len();
         ensure!(count <= MOST_EVENTS, "events: {count} are more than {MOST_EVENTS}");
         for (number, Event { at, what }) in self.events.iter().enumerate() {
             ensure!(*at <= LONGEST, "events[{number}].at: {at:?} is later than {LONGEST:?}");
-            if let What::Intent(Intent::Release(release)) = what {
-                let field = format!("events[{number}].what.intent.release");
-                ensure!(*release < RELEASES, "{field}: there are {RELEASES} releases, the first is 0");
+            let field = |name: &str| format!("events[{number}].what.intent.{name}");
+            match what {
+                What::Intent(Intent::Release(release)) => {
+                    let field = field("release");
+                    ensure!(*release < RELEASES, "{field}: there are {RELEASES} releases, the first is 0");
+                }
+                What::Intent(Intent::Unavailable { most, .. }) => amount(&field("unavailable.most"), most)?,
+                What::Intent(Intent::Budget { most: Some(most) }) => amount(&field("budget.most"), most)?,
+                What::Fault(Fault::ClockForward(by) | Fault::ClockBack(by)) => {
+                    let field = format!("events[{number}].what.fault");
+                    ensure!(*by <= LONGEST, "{field}: a clock is not set by more than {LONGEST:?}");
+                }
+                What::Intent(_) | What::Fault(_) => {}
             }
         }
         Ok(())
@@ -109,11 +133,17 @@ world:
   settle: 1s
   request: 20ms
   event: 100ms
+  unavailable: {worker: 50%}
+  pods: {each: 2, budget: 1}
 events:
 - at: 10s
   what:
     intent:
       release: 1
+- at: 20s
+  what:
+    intent:
+      budget: {most: 25%}
 - at: 1m 5s
   what:
     fault:
@@ -135,6 +165,17 @@ events:
             ("release: 1", "release: 9", "events[0].what.intent.release: there are 3"),
             ("at: 10s", "at: 72h", "events[0].at: 259200s is later"),
             ("kill: 3s", "kil: 3s", "kil"),
+            ("kill: 3s", "clock-back: 72h", "events[2].what.fault: a clock is not set by more"),
+            ("kill: 3s", "lag: maybe", "line 24"),
+            ("release: 1", "operator: nobody", "nobody"),
+            ("release: 1", "layered: {pol: worker}", "pol"),
+            ("release: 1", "roles: {node: worker-0, roles: infra}", "line 16"),
+            ("release: 0", "release: 0\n  builds: maybe", "line 5"),
+            ("worker: 50%", "worker: half", "world.unavailable.worker: \"half\" is neither a number nor"),
+            ("each: 2", "each: 21", "world.pods.each: 21 pods"),
+            ("each: 2", "eech: 2", "line 11"),
+            ("budget: 1", "budget: -1", "world.pods.budget: -1 is neither"),
+            ("most: 25%", "most: [1]", "events[1].what.intent.budget.most: [1] is neither"),
         ] {
             let text = LIFE.replacen(what, instead, 1);
             let error = format!("{:#}", Plot::parse(&text).unwrap_err());

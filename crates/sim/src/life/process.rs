@@ -4,6 +4,7 @@
 use super::{
     prepared::Door,
     stage::{Running, Stage},
+    works::Works,
 };
 use crate::{Trouble, Troubled};
 use kube::Client;
@@ -11,7 +12,12 @@ use std::{future::pending, sync::Arc, time::Duration};
 use tokio::time::sleep;
 use tower::Layer as _;
 use weir_api::keys::names::{CONTROLLER_CONFIG, OPERATOR_NAMESPACE};
-use weir_controllers::{Access, Build, Context, cluster::Watcher, operator::Operator};
+use weir_controllers::{
+    Access, Build, Context,
+    build::{Settings, Worker},
+    cluster::Watcher,
+    operator::Operator,
+};
 use weir_distro::Profile;
 use weir_images::Images;
 use weir_kubeio::{
@@ -21,6 +27,8 @@ use weir_kubeio::{
 
 /// How many replicas there are where they have a lease.
 pub(super) const REPLICAS: u64 = 2;
+/// The image of what builds images: nobody pulls it.
+const IMAGE: &str = "registry.invalid/weir";
 /// How long it takes until a process that ended is started again.
 const STARTS_AGAIN: Duration = Duration::from_secs(2);
 
@@ -39,6 +47,8 @@ pub(super) struct Process {
     pub(super) images: Images,
     /// Whether operator and controller are processes of their own.
     pub(super) two: bool,
+    /// The builder and its registry, if images can be built.
+    pub(super) works: Option<Works>,
 }
 
 impl Process {
@@ -84,6 +94,18 @@ impl Process {
             all.push(self.stage.spawn_as(group, async move {
                 cluster.synced().await;
                 drive(&*one).await;
+            }));
+        }
+        if let Some(works) = self.works.clone() {
+            let (context, works) = (controller.clone(), Arc::new(works));
+            all.push(self.stage.spawn_as(group, async move {
+                let settings = Settings {
+                    worker: Worker::Here(works.clone()),
+                    program: IMAGE.to_owned(),
+                    builder: Some(IMAGE.to_owned()),
+                };
+                let builds = weir_controllers::builder(&context, works.clone(), settings);
+                tokio::join!(builds, weir_controllers::after_builds(&context, works.clone()));
             }));
         }
         let operator = Operator::new(operator);

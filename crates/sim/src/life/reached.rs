@@ -52,20 +52,48 @@ const KNOWN: [(Kind, &[&str]); 5] = [
     (
         Kind::Intent,
         &[
+            "budget",
             "config",
             "cordon",
             "default",
+            "delete-pods",
             "gate",
+            "layered",
             "no-config",
+            "operator",
             "pause",
+            "rebuild",
             "release",
             "relabel",
             "replace",
+            "roles",
+            "select",
             "stream",
             "unavailable",
         ],
     ),
-    (Kind::Fault, &["conflicts", "cut", "down", "kill", "kill-at-write", "late", "refuse", "stall", "suspend"]),
+    (
+        Kind::Fault,
+        &[
+            "clock-back",
+            "clock-forward",
+            "conflicts",
+            "cut",
+            "down",
+            "failing-builds",
+            "kill",
+            "kill-at-write",
+            "lag",
+            "late",
+            "no-registry",
+            "other-digests",
+            "refuse",
+            "slow",
+            "slow-builds",
+            "stall",
+            "suspend",
+        ],
+    ),
     (Kind::Machine, &["degraded", "never-returns", "returns-on-old-image", "slow", "stuck-in-drain"]),
     (
         Kind::Waits,
@@ -101,21 +129,18 @@ const KNOWN: [(Kind, &[&str]); 5] = [
 ];
 
 /// What no life reaches, and why.
-const NEVER: [(Kind, &str, &str); 14] = [
+const NEVER: [(Kind, &str, &str); 11] = [
     (Kind::Waits, "ConfigMissing", "that a pool wants what does not exist is a violation"),
     (Kind::Waits, "Joining", "machines of a fleet join with the labels of their pools"),
     (Kind::Waits, "MaxUnavailableInvalid", "users of lives write what is valid"),
     (Kind::Waits, "NoArbiterPool", "a cluster with an arbiter is installed with its pool"),
     (Kind::Waits, "NoArbiterTopology", "a cluster without an arbiter has no pool of that name"),
-    (Kind::Waits, "NoPool", "machines of a fleet join with a role"),
     (Kind::Waits, "NotManaged", "no machine of a fleet runs Windows"),
     (Kind::Waits, "NotReported", "machines of a fleet say what they run when they join"),
     (Kind::Waits, "NothingAllowed", "users of lives allow at least one node"),
     (Kind::Waits, "PoolDeleting", "no user of a life deletes a pool"),
     (Kind::Waits, "PoolNotConfigured", "machines boot with their pool's configuration, so there is one"),
-    (Kind::Waits, "PoolUnreadable", "selectors are those of the installation"),
     (Kind::Waits, "RunsOperator", "processes of lives have no pods"),
-    (Kind::Waits, "SeveralPools", "a node has the label of one custom pool at a time"),
 ];
 
 /// How many lives reached what.
@@ -210,6 +235,12 @@ fn of_plot(plot: &Plot) -> Reached {
         _ => "several control plane nodes",
     };
     let replicas = if world.replicas { "two replicas" } else { "one replica" };
+    all.extend(world.pods.iter().map(|pods| {
+        let budget = if pods.budget.is_some() { "pods with a budget" } else { "pods without a budget" };
+        (Kind::World, budget.to_owned())
+    }));
+    all.extend(world.other_operator.then(|| (Kind::World, "another operator".to_owned())));
+    all.extend(world.builds.then(|| (Kind::World, "builds".to_owned())));
     let custom = format!("custom pools: {}", world.nodes.custom().count());
     let words = [processes, control_plane, replicas].map(str::to_owned);
     all.extend(words.into_iter().chain([custom]).map(|name| (Kind::World, name)));

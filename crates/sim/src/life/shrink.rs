@@ -105,11 +105,23 @@ fn worlds(world: &World) -> Vec<World> {
     let simple = [
         World { two_processes: false, ..world.clone() },
         World { replicas: false, ..world.clone() },
+        World { pods: None, ..world.clone() },
+        World { builds: false, ..world.clone() },
+        World { other_operator: false, ..world.clone() },
         World { release: 0, ..world.clone() },
         World { request: Duration::ZERO, ..world.clone() },
         World { event: Duration::ZERO, ..world.clone() },
     ];
-    let is = [world.two_processes, world.replicas, world.release > 0, !world.request.is_zero(), !world.event.is_zero()];
+    let is = [
+        world.two_processes,
+        world.replicas,
+        world.pods.is_some(),
+        world.builds,
+        world.other_operator,
+        world.release > 0,
+        !world.request.is_zero(),
+        !world.event.is_zero(),
+    ];
     all.extend(simple.into_iter().zip(is).filter(|(_, is)| *is).map(|(world, _)| world));
     all
 }
@@ -135,6 +147,9 @@ mod tests {
             let is = [
                 world.two_processes,
                 world.replicas,
+                world.pods.is_some(),
+                world.builds,
+                world.other_operator,
                 world.release > 0,
                 !world.request.is_zero(),
                 !world.event.is_zero(),

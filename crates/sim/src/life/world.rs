@@ -49,6 +49,17 @@ fn moved(version: &str, minor: u32, patch: u32) -> String {
     format!("{major}.{minor}.{patch}{rest}")
 }
 
+/// Pods of a workload, on nodes that are not of the control plane.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pods {
+    /// How many for each of these nodes; they may be on any.
+    pub each: u32,
+    /// How many of them may be missing at a time, a number or a percentage; without it there is no budget.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub budget: Option<Value>,
+}
+
 /// What a life begins with.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
@@ -84,6 +95,15 @@ pub struct World {
     /// Faults of machines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub faults: Vec<Fault>,
+    /// Whether the cluster is that of another operator.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub other_operator: bool,
+    /// Whether images can be built: there are a builder and a registry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub builds: bool,
+    /// Pods, if there are any beside those of faults.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pods: Option<Pods>,
 }
 
 impl World {
@@ -100,7 +120,12 @@ impl World {
                 unavailable.insert(pool, most_unavailable(chance));
             }
         }
-        let faults = faults(chance, &nodes);
+        let mut faults = faults(chance, &nodes);
+        let chance_of_permanent = &mut Chance::for_purpose(seed, "permanent");
+        for fault in faults.iter_mut().filter(|fault| fault.fault == Kind::Degraded) {
+            // Until somebody repairs it.
+            fault.times = fault.times.filter(|_| !chance_of_permanent.one_in(3));
+        }
         Some(Self {
             profile,
             release: usize::from(chance.one_in(3)),
@@ -113,7 +138,40 @@ impl World {
             request: Duration::from_millis(chance.below(40)),
             event: Duration::from_millis(chance.below(200)),
             faults,
+            other_operator: Chance::for_purpose(seed, "operator").one_in(8),
+            builds: Chance::for_purpose(seed, "image mode").one_in(3),
+            pods: pods(&mut Chance::for_purpose(seed, "pods")),
         })
+    }
+}
+
+fn pods(chance: &mut Chance) -> Option<Pods> {
+    chance.one_in(2).then(|| {
+        let budget = (!chance.one_in(4)).then(|| most_missing(chance));
+        Pods { each: 1 + small(chance.below(3)), budget }
+    })
+}
+
+/// How many pods may be missing, as users write it; now and then none.
+pub(super) fn most_missing(chance: &mut Chance) -> Value {
+    match chance.below(8) {
+        0 => json!(0),
+        1..=3 => json!(1),
+        4 | 5 => json!(2),
+        _ => json!("25%"),
+    }
+}
+
+/// Whether this is a number, or a percentage of something.
+pub(super) fn is_amount(value: &Value) -> bool {
+    let percent = |text: &str| text.strip_suffix('%').and_then(|number| number.parse::<u32>().ok());
+    value.as_u64().is_some_and(|number| number <= u64::from(u32::MAX)) || value.as_str().and_then(percent).is_some()
+}
+
+impl World {
+    /// The names of all nodes.
+    pub(super) fn names(&self) -> Vec<String> {
+        names(&self.nodes)
     }
 }
 
@@ -157,9 +215,13 @@ pub(super) fn most_unavailable(chance: &mut Chance) -> Value {
     }
 }
 
+/// The names of all nodes.
+fn names(nodes: &Nodes) -> Vec<String> {
+    nodes.pools().flat_map(|(pool, count)| (0..count).map(move |n| format!("{pool}-{n}"))).collect()
+}
+
 fn faults(chance: &mut Chance, nodes: &Nodes) -> Vec<Fault> {
-    let names: Vec<String> =
-        nodes.pools().flat_map(|(pool, count)| (0..count).map(move |n| format!("{pool}-{n}"))).collect();
+    let names = names(nodes);
     let count = chance.below(3);
     let mut all = Vec::new();
     for _ in 0..count {

@@ -50,6 +50,7 @@ impl Judge<'_> {
             if !is(pool, "Updated") || is(pool, "Degraded") {
                 self.violated(at, format!("{name} is not updated at the end: {}", said(pool)));
             }
+            self.images_at_the_end(at, &name);
             let image = text(&self.get("MachineConfig", target)["spec"]["osImageURL"]).to_owned();
             let last = self.pools.get(&name).and_then(|past| past.images.0.last());
             let resolved = last.is_some_and(|(_, images)| images.contains(&image));
@@ -57,6 +58,9 @@ impl Judge<'_> {
                 self.violated(at, format!("{name} runs {image} at the end, to which it does not resolve"));
             }
             self.acknowledged(at, &name, target);
+        }
+        for node in self.of_pool("") {
+            self.violated(at, format!("{node} is in no pool at the end"));
         }
         let operator = self.get("ClusterOperator", "machine-config");
         let well = is(operator, "Available") && !is(operator, "Progressing") && !is(operator, "Degraded");

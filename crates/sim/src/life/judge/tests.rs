@@ -1,6 +1,7 @@
 //! Lives told by hand, and what is found in them.
 
 use super::*;
+use crate::story::judge::ROLE;
 use serde_json::json;
 
 const PREFIX: &str = crate::story::judge::PREFIX;
@@ -45,7 +46,8 @@ impl Told {
     }
 
     fn pool(&mut self, target: &str, spec: &Value, updated: bool) {
-        let mut pool = json!({"spec": {"configuration": {"name": target}}});
+        let selector = json!({"matchLabels": {format!("{ROLE}worker"): ""}});
+        let mut pool = json!({"spec": {"configuration": {"name": target}, "nodeSelector": selector}});
         for (key, value) in spec.as_object().unwrap() {
             pool["spec"][key] = value.clone();
         }
@@ -174,7 +176,8 @@ fn an_arbiter_that_moves_with_the_control_plane_is_found() {
     let mut told = Told::new();
     let role = |role: &str| json!({format!("{ROLE}{role}"): ""});
     for (pool, name) in [("master", "m-0"), ("arbiter", "a-0")] {
-        let pool_object = json!({"spec": {"configuration": {"name": "r-2"}}, "metadata": {"name": pool}});
+        let spec = json!({"configuration": {"name": "r-2"}, "nodeSelector": {"matchLabels": role(pool)}});
+        let pool_object = json!({"spec": spec, "metadata": {"name": pool}});
         told.change(POOL, pool, pool_object);
         told.node(name, "r-1", "r-1", &json!({}));
         let node = told.changes.last_mut().unwrap().after.as_mut().unwrap();
@@ -279,4 +282,120 @@ fn a_cluster_operator_that_is_not_well_at_the_end_is_found_and_one_whose_times_m
     told.change("Event", "last", json!({}));
     let moved = |type_: &str| format!("the transition time of machine-config's {type_} moved without a flip");
     assert_eq!(told.broken(), [moved("Available"), moved("Progressing"), moved("Degraded")]);
+}
+
+#[test]
+fn a_node_in_no_pool_that_is_told_something_or_that_nobody_speaks_of_is_found() {
+    let labelled = |told: &mut Told, desired: &str, roles: &[&str]| {
+        told.node("w-0", desired, "r-1", &json!({}));
+        let labels: Value = roles.iter().map(|role| (format!("{ROLE}{role}"), json!(""))).collect();
+        told.changes.last_mut().unwrap().after.as_mut().unwrap()["metadata"]["labels"] = labels;
+    };
+    let custom = |told: &mut Told, name: &str, selector: &Value| {
+        let spec = json!({"configuration": {"name": "r-1"}, "nodeSelector": selector});
+        told.change(POOL, name, json!({"metadata": {"name": name}, "spec": spec}));
+    };
+    let by_role = |role: &str| json!({"matchExpressions": [{"key": format!("{ROLE}{role}"), "operator": "Exists"}]});
+    let outside = "w-0 was told r-2, and is in no pool".to_owned();
+    for roles in [&[][..], &["worker", "infra", "gpu"]] {
+        let mut told = Told::new();
+        custom(&mut told, "infra", &by_role("infra"));
+        custom(&mut told, "gpu", &by_role("gpu"));
+        labelled(&mut told, "r-1", roles);
+        labelled(&mut told, "r-2", roles);
+        labelled(&mut told, "r-2", &["worker"]);
+        told.change("Event", "last", json!({}));
+        assert_eq!(told.broken(), [outside.clone(), "w-0 was in no pool, and no pool said so".to_owned()]);
+    }
+    // What a selector changes counts once it can be known.
+    let mut told = Told::new();
+    custom(&mut told, "infra", &by_role("worker"));
+    custom(&mut told, "gpu", &by_role("worker"));
+    labelled(&mut told, "r-2", &["worker"]);
+    let last = told.changes.len() - 1;
+    assert_eq!(told.broken(), [outside]);
+    told.changes[last].at = told.changes[last - 1].at + Duration::from_secs(1);
+    assert_eq!(told.broken(), [""; 0]);
+    assert!(told.at_the_end().contains(&"w-0 is in no pool at the end".to_owned()));
+}
+
+#[test]
+fn pods_that_are_evicted_against_a_budget_or_are_left_on_a_drained_node_are_found() {
+    let pod = |node: &str, ready: &str, ending: bool| {
+        let owner = json!([{"kind": "ReplicaSet", "name": "app"}]);
+        let mut metadata = json!({"namespace": "n", "labels": {"app": "a"}, "ownerReferences": owner});
+        if ending {
+            metadata["deletionTimestamp"] = json!("now");
+        }
+        let conditions = json!([{"type": "Ready", "status": ready}]);
+        json!({"metadata": metadata, "spec": {"nodeName": node}, "status": {"conditions": conditions}})
+    };
+    let workload = |most: &Value| {
+        let mut told = Told::new();
+        let selector = json!({"matchLabels": {"app": "a"}});
+        let budget = json!({"maxUnavailable": most, "selector": selector});
+        told.change("PodDisruptionBudget", "b", json!({"metadata": {"namespace": "n"}, "spec": budget}));
+        told.change("ReplicaSet", "app", json!({"spec": {"replicas": 3}}));
+        for name in ["p-0", "p-1", "p-2"] {
+            told.change("Pod", name, pod("w-0", "True", false));
+        }
+        told
+    };
+    let evicted = |left: u64, needed: u64| {
+        format!("a pod was evicted that budget b needs: p-1; {left} are left, {needed} have to be")
+    };
+    for (most, found) in [(json!(1), Some((1, 2))), (json!("34%"), None), (json!("0%"), Some((1, 3)))] {
+        let mut told = workload(&most);
+        told.change("Pod", "p-0", pod("w-0", "False", false));
+        told.change("Pod", "p-1", pod("w-0", "True", true));
+        told.change("Pod", "p-1", pod("w-0", "True", true));
+        told.change("Event", "last", json!({}));
+        assert_eq!(told.broken(), Vec::from_iter(found.map(|(left, needed)| evicted(left, needed))), "{most}");
+        told.doings.deleted = ["p-1".to_owned()].into();
+        assert_eq!(told.broken(), [""; 0]);
+    }
+    let mut told = workload(&json!(3));
+    let drained = |told: &mut Told| {
+        told.node("w-0", "r-1", "r-1", &json!({"unschedulable": true}));
+        let node = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+        node["metadata"]["annotations"][format!("{PREFIX}lastAppliedDrain")] = json!("drain-r-1");
+    };
+    told.node("w-0", "r-1", "r-1", &json!({"unschedulable": true}));
+    told.change("Pod", "late", pod("w-0", "True", false));
+    drained(&mut told);
+    told.change("Event", "last", json!({}));
+    let left = |pod: &str| format!("w-0 was said to be drained, and was not: {pod}");
+    assert_eq!(told.broken(), ["p-0", "p-1", "p-2"].map(left));
+}
+
+#[test]
+fn what_is_no_longer_so_after_a_second_is_found_unless_something_is_wrong() {
+    let pool = |told: &mut Told, field: &str, count: u64| {
+        told.pool("r-1", &json!({}), true);
+        let pool = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+        for (of, count) in [("machineCount", 3), ("updatedMachineCount", 3), ("readyMachineCount", 3), (field, count)] {
+            pool["status"][of] = json!(count);
+        }
+    };
+    for (field, wanted) in [
+        ("machineCount", 3),
+        ("updatedMachineCount", 3),
+        ("readyMachineCount", 3),
+        ("unavailableMachineCount", 0),
+        ("degradedMachineCount", 0),
+    ] {
+        let mut told = Told::new();
+        told.doings.begun = Some(told.now());
+        pool(&mut told, field, 2);
+        pool(&mut told, field, wanted);
+        told.change("Event", "last", json!({}));
+        assert_eq!(
+            told.broken(),
+            [format!("worker said {field} 2 a second after the last change, and it is {wanted}")],
+            "{field}"
+        );
+        let now = told.now();
+        told.doings.troubles.push((told.start, now));
+        assert_eq!(told.broken(), [""; 0]);
+    }
 }

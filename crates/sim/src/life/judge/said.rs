@@ -1,0 +1,73 @@
+//! Whether what is said is of now: after a second in which nothing happened, and with nothing wrong, the numbers of each pool are those of
+//! its nodes, counted here, and so is whether it is updated.
+
+use super::{Judge, POOL, is, is_away, is_moving, of_conditions, text};
+use crate::story::judge::annotation;
+use serde_json::Value;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// So long after the last change, all that follows from it has been said.
+const SAID_WITHIN: Duration = Duration::from_secs(1);
+/// So long after a trouble, a process may still have to be started, or to get the lease.
+const AFTER_TROUBLE: Duration = Duration::from_mins(5);
+
+impl Judge<'_> {
+    /// Something happens, and before that nothing has happened since then.
+    pub(super) fn quiet(&mut self, at: Instant) {
+        let Some(last) = self.last.replace(at) else { return };
+        let (now, begun) = (last + SAID_WITHIN, self.doings.begun);
+        let troubled = self.doings.troubles.iter().any(|(begun, over)| *begun <= now && *over + AFTER_TROUBLE >= now);
+        if at < now || troubled || begun.is_none_or(|begun| last < begun) || self.doings.is_standing_by(now) {
+            return;
+        }
+        let names: Vec<String> = self.pools.keys().cloned().collect();
+        for name in names {
+            if let Some(what) = self.outdated(&name) {
+                self.violated(now, what);
+            }
+        }
+    }
+
+    /// What a pool says that is not so.
+    fn outdated(&self, name: &str) -> Option<String> {
+        let pool = self.get(POOL, name);
+        if of_conditions(pool).iter().any(|c| c["reason"] == "InvalidNodeSelector") || pool.is_null() {
+            // Nobody knows which nodes it has.
+            return None;
+        }
+        let nodes: Vec<&Value> = self.of_pool(name).into_iter().map(|node| self.get("Node", node)).collect();
+        let target = text(&pool["spec"]["configuration"]["name"]);
+        let layered = self.pools.get(name).and_then(|past| past.layered.0.last()).is_some_and(|(_, layered)| *layered);
+        let reached = |node: &&&Value| !is_moving(node) && annotation(node, "desiredConfig") == Some(target);
+        let fails = |node: &Value| ["Degraded", "Unreconcilable"].map(Some).contains(&annotation(node, "state"));
+        let lost = |node: &&&Value| {
+            let on_its_way = [("currentConfig", "desiredConfig"), ("currentImage", "desiredImage")]
+                .into_iter()
+                .any(|(current, desired)| annotation(node, current) != annotation(node, desired));
+            let failing = fails(node) && on_its_way;
+            is_away(node) || (is_moving(node) && !failing)
+        };
+        let count = |field: &str, wanted: usize| {
+            let said = pool["status"][field].as_u64().unwrap_or_default();
+            (said != u64::try_from(wanted).unwrap_or(u64::MAX))
+                .then(|| format!("{name} said {field} {said} a second after the last change, and it is {wanted}"))
+        };
+        let (updated, ready) =
+            (nodes.iter().filter(reached).count(), nodes.iter().filter(reached).filter(|node| !is_away(node)).count());
+        let counted = count("machineCount", nodes.len())
+            .or_else(|| count("unavailableMachineCount", nodes.iter().filter(lost).count()))
+            .or_else(|| count("degradedMachineCount", nodes.iter().filter(|node| fails(node)).count()));
+        if layered || counted.is_some() {
+            // Whether an image is reached is another question.
+            return counted;
+        }
+        let all = ready == nodes.len() && !nodes.iter().any(|node| lost(&node));
+        let waits = of_conditions(pool).iter().any(|c| text(&c["message"]).contains("; waits for another one"));
+        count("updatedMachineCount", updated).or_else(|| count("readyMachineCount", ready)).or_else(|| {
+            let said = is(pool, "Updated");
+            (said != all && !waits)
+                .then(|| format!("{name} said Updated={said} a second after the last change, and it is not so"))
+        })
+    }
+}
