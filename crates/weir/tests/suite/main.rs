@@ -27,4 +27,5 @@ mod story;
 mod switch;
 mod three_processes;
 mod up;
+mod verbs;
 mod why;
