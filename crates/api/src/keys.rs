@@ -438,6 +438,11 @@ pub mod pool {
     /// Annotation: what a user accepted when the pool was switched to another stream, as JSON: `stream`, `codes`, `by`, `at`.
     pub const ACCEPTED_FINDINGS: &str = "machineconfiguration.openshift.io/accepted-findings";
 
+    /// Annotation, ours alone: when a paused pool resumes by itself (RFC 3339). Written by `weir pause`, removed by who resumes.
+    pub const PAUSED_UNTIL: &str = "machineconfiguration.openshift.io/paused-until";
+    /// Annotation, ours alone: why a pool is paused, in the words of who paused it. As [`PAUSED_UNTIL`].
+    pub const PAUSED_BECAUSE: &str = "machineconfiguration.openshift.io/paused-because";
+
     /// All nodes run the target. Written by the rollout controller.
     pub const UPDATED: ConditionType = ConditionType::new("Updated");
     /// Nodes are on their way. Written by the rollout controller.

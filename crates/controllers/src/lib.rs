@@ -7,6 +7,7 @@
 //! | [`render`] | the rendered MachineConfig of every pool, and the pool's configuration |
 //! | [`rollout`] | the target of every node, and the status of every pool |
 //! | [`build`] | the OS image of every pool in image mode |
+//! | [`pause`] | pools whose pause is over |
 //! | [`drain`] | cordons and evictions on nodes whose daemon asks for a drain |
 //! | [`nodes`] | the MachineConfigNode of every node |
 //! | [`masters`] | labels and taints of control plane nodes |
@@ -36,6 +37,7 @@ mod last_said;
 pub mod masters;
 pub mod nodes;
 pub mod operator;
+pub mod pause;
 pub mod render;
 pub mod rollout;
 pub mod shared;
@@ -77,6 +79,7 @@ pub fn controllers(context: &Context, access: &Access, unused: Option<Duration>)
         Box::new(generate::Controller::new(context.clone(), access.clone())),
         Box::new(render::Controller::new(context.clone(), access.clone())),
         Box::new(rollout::Controller::new(context.clone())),
+        Box::new(pause::Controller::new(context.clone())),
         Box::new(drain::Controller::new(context.clone())),
         Box::new(nodes::Controller::new(context.clone())),
         Box::new(masters::Controller::new(context.clone())),

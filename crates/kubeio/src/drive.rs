@@ -14,6 +14,7 @@ use futures::{
     future::{BoxFuture, ready},
     stream::FuturesUnordered,
 };
+use jiff::Timestamp;
 use std::time::Duration;
 use tokio::{
     sync::watch,
@@ -40,6 +41,14 @@ pub enum Next {
     Await,
     /// After this long.
     After(Duration),
+}
+
+impl Next {
+    /// At this time, if there is one.
+    #[must_use]
+    pub fn until(next: Option<Timestamp>, now: Timestamp) -> Self {
+        next.map_or(Self::Await, |at| Self::After(Duration::try_from(at.duration_since(now)).unwrap_or_default()))
+    }
 }
 
 /// An error that knows whether a retry can help.

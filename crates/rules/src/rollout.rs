@@ -27,6 +27,7 @@
 //! | [`halt`] | what prevents every node of the cluster from being given a new configuration |
 //! | [`max_unavailable`] | how many nodes of a pool may be down at once |
 //! | [`settle`] | when the first node is given a pool's new target |
+//! | [`pause`] | why a pool is paused, until when, and how long that is safe |
 //! | [`actions`] | what a node does to get from one configuration to another: nothing, reload, restart, drain, reboot |
 //! | [`drain`] | which pods a node loses now in a drain, and which pods block the drain |
 //! | [`check`] | whether a plan keeps its promises, checked independently of the planner |
@@ -42,6 +43,7 @@ pub mod lost;
 mod mark;
 pub mod max_unavailable;
 pub mod membership;
+pub mod pause;
 mod reason;
 pub mod settle;
 

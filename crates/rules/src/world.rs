@@ -16,6 +16,7 @@
 //! | [`Parts`] | what a pool is rendered from, and what prevents that |
 //! | [`generated`] | which MachineConfigs are generated from the objects |
 //! | [`explain`] | all of that about one pool, for people and for scripts |
+//! | [`standing`] | whether a pool is where somebody waits for it to be |
 //! | [`remedy`] | what a user can do about it |
 //! | [`Difference`] | what differs between two configurations of a pool, and which object that comes from |
 //! | [`why`] | what is the cause of something, down to what a user can change |
@@ -28,6 +29,7 @@ mod object;
 mod parts;
 pub mod remedy;
 mod sources;
+pub mod standing;
 mod views;
 pub mod why;
 

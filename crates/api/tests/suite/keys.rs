@@ -16,7 +16,7 @@ const NOTES: [(&str, &str, &str); 6] = [
     ("render.md", PREFIX, ""),
 ];
 /// Keys that weir alone writes, without the prefix.
-const OURS: [&str; 15] = [
+const OURS: [&str; 17] = [
     "accepted-findings",
     "adopted-from",
     "adopted-instead-of",
@@ -26,6 +26,8 @@ const OURS: [&str; 15] = [
     "former-streams",
     "generated-from",
     "history-of",
+    "paused-because",
+    "paused-until",
     "pre-built-image-replaced",
     "retained-streams",
     "seeded-by",

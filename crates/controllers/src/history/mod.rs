@@ -21,7 +21,6 @@ use prometheus_client::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, LazyLock},
-    time::Duration,
 };
 use tokio::sync::watch;
 use weir_api::{MachineConfigPool, condition::is_true, keys::pool::UPDATED};
@@ -217,6 +216,6 @@ impl weir_kubeio::Controller for Controller {
         let next = state.pools.values().filter_map(|kept| kept.due(now)).min();
         *self.state.lock() = state;
         outcome?;
-        Ok(next.map_or(Next::Await, |at| Next::After(Duration::try_from(at.duration_since(now)).unwrap_or_default())))
+        Ok(Next::until(next, now))
     }
 }

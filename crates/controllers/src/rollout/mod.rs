@@ -131,7 +131,7 @@ impl Controller {
         }
         seen.world.take_in(&plan, &statuses, |name| cluster.nodes.get(name), |name| cluster.pools.get(name));
         seen.done = true;
-        Ok(until(plan.next, now))
+        Ok(Next::until(plan.next, now))
     }
 }
 
@@ -165,15 +165,10 @@ impl weir_kubeio::Controller for Controller {
         };
         let is_due = |plan: &RolloutPlan| plan.next.is_some_and(|next| next <= now);
         let next = match self.plan().filter(|plan| seen.done && !is_due(plan)) {
-            Some(plan) => Ok(until(plan.next, now)),
+            Some(plan) => Ok(Next::until(plan.next, now)),
             None => self.act(&mut seen, now).await,
         };
         *self.last.lock() = Some(seen);
         next
     }
-}
-
-/// When to look again, if the plan changes with time alone.
-fn until(next: Option<Timestamp>, now: Timestamp) -> Next {
-    next.map_or(Next::Await, |at| Next::After(Duration::try_from(at.duration_since(now)).unwrap_or_default()))
 }

@@ -11,6 +11,7 @@ mod leader;
 mod openshift;
 mod operands;
 mod operator;
+mod pause;
 mod plan;
 mod render;
 mod rollout;

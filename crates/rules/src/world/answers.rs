@@ -11,10 +11,14 @@
 use super::World;
 use crate::view::Annotations;
 use crate::{
+    generated::config::build_of,
     history::{History, KEY, PREFIX},
     operator::controller_config::kept_by_us,
     render::failure,
-    rollout::halt::Halt,
+    rollout::{
+        halt::Halt,
+        pause::{Pause, Paused},
+    },
     status::{
         cluster_status::{Failure, Task, catalog_said, is_said_of},
         notices::Notice,
@@ -40,12 +44,15 @@ use weir_api::{
     condition::ConditionType,
     feature_gate::{FeatureGateDetails, Gate},
     keys::{
-        config::RELEASE_IMAGE_VERSION,
+        config::{ADOPTED_FROM, RELEASE_IMAGE_VERSION},
         gates::OS_STREAMS,
         pool::{DISTRIBUTION_MISMATCH, OS_IMAGE_STREAM_NOT_MADE, RENDER_DEGRADED},
     },
 };
 use weir_distro::{Evidence, Profile, StreamsRule, detect};
+
+/// What the hash of each build of weir begins with.
+const OUR_BUILDS: &str = "weir-";
 
 impl World {
     /// The list of gates that counts, enabled and disabled (R-ANSWERS-1).
@@ -144,6 +151,20 @@ impl World {
     pub fn config(&self, name: &str) -> Option<&Arc<MachineConfig>> {
         let at = self.configs.binary_search_by(|config| config.metadata.name.as_deref().cmp(&Some(name))).ok()?;
         self.configs.get(at)
+    }
+
+    /// Whether weir renders the pool, or generates in the name of the operator before it: then it acts on the pool's annotations.
+    #[must_use]
+    pub fn is_rendered_by_weir(&self, pool: &PoolView<'_>) -> bool {
+        let by = pool.target.and_then(|target| build_of(self.config(target)?).map(|by| by.starts_with(OUR_BUILDS)));
+        let marks = self.controller_config.as_ref().map(|config| Annotations::of(&config.metadata));
+        by.unwrap_or_default() || marks.is_some_and(|marks| marks.has(ADOPTED_FROM))
+    }
+
+    /// The pause of a pool, and whether weir ends it (R-PAUSE-4).
+    pub(super) fn pause(&self, pool: &PoolView<'_>) -> Option<Paused> {
+        let pause = Pause::of(pool, &self.certificates())?;
+        Some(Paused { pause, resumes: self.is_rendered_by_weir(pool) })
     }
 
     /// What came of the last rollouts of a pool; absent where nothing is kept that can be read.

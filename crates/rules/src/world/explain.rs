@@ -29,7 +29,11 @@ use crate::{
     forecast::{Forecast, ToGo, forecast},
     history,
     rollout::{
-        RolloutPlan, Step, WaitReason, capacity, lost::Lost, max_unavailable::max_unavailable, membership::Assignment,
+        RolloutPlan, Step, WaitReason, capacity,
+        lost::Lost,
+        max_unavailable::max_unavailable,
+        membership::Assignment,
+        pause::{Pause, Paused},
     },
     view::{NodeView, PoolView},
 };
@@ -68,6 +72,8 @@ pub struct Explained {
     pub streams: [Option<String>; 2],
     /// Whether it is paused.
     pub paused: bool,
+    /// Why it is paused, and until when.
+    pub pause: Option<Paused>,
     /// How far its image is, in image mode.
     pub image_mode: Option<String>,
     /// What the image that its nodes are told is built on, in image mode.
@@ -268,8 +274,12 @@ impl Explained {
         let causes = self.causes().into_iter();
         let causes = causes.map(|held| json!({"type": held.type_, "reason": held.reason, "message": held.message}));
         let steps = self.under_way().into_iter().map(|(step, nodes)| (step.phase(), nodes));
+        let pause = self.pause.as_ref().map(|paused| &paused.pause);
         json!({
             "health": self.health().word(), "causes": causes.collect::<Vec<_>>(), "next": self.next(), "paused": self.paused,
+            "pausedUntil": pause.and_then(Pause::ends).map(|at| at.to_string()),
+            "pausedBecause": pause.and_then(|pause| pause.because.as_deref()),
+            "pauseSafeUntil": pause.and_then(Pause::is_safe_until).map(|at| at.to_string()),
             "from": self.former, "to": self.target, "fromStream": self.streams[0], "toStream": self.streams[1],
             "underWay": steps.collect::<BTreeMap<_, _>>(), "lastRollout": self.last,
             "forecast": self.forecast.as_ref().map(ToString::to_string),
@@ -316,6 +326,7 @@ impl<'a> Views<'a> {
             pool: pool.name.to_owned(),
             target: pool.target.unwrap_or_default().to_owned(),
             paused: pool.paused,
+            pause: self.world.pause(pool),
             image_mode: pool.image_mode.map(|mode| mode.to_string()),
             built_on: built_on(self.world, pool),
             pinned: pinned(self.world, pool.object),

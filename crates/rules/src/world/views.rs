@@ -116,7 +116,7 @@ impl World {
         self.configs.iter().filter_map(|config| Some((config.metadata.name.as_deref()?, config.as_ref()))).collect()
     }
 
-    fn certificates(&self) -> Vec<CertExpiry> {
+    pub(super) fn certificates(&self) -> Vec<CertExpiry> {
         let status = self.controller_config.as_ref().and_then(|config| config.status.as_ref());
         let known = status.map(|status| status.controller_certificates.as_slice()).unwrap_or_default();
         let values: Vec<_> = known.iter().filter_map(|known| serde_json::to_value(known).ok()).collect();

@@ -319,8 +319,23 @@ impl<'a> Asking<'a> {
             Some(WaitReason::PoolNotConfigured | WaitReason::ConfigMissing { .. } | WaitReason::Halted(_)) => {
                 self.rendering(pool, depth);
             }
+            Some(WaitReason::PoolPaused) => {
+                self.pause(pool, depth);
+                self.moves(node, pool, depth);
+            }
             Some(WaitReason::Failing { drifted: true, .. }) => self.command(of_drift(node.name)),
             _ => self.moves(node, pool, depth),
+        }
+    }
+
+    /// Why a pool is paused and until when, and how long that is safe.
+    fn pause(&mut self, pool: &PoolView<'a>, depth: usize) {
+        let about = format!("mcp/{}", pool.name);
+        let Some(paused) = self.world.pause(pool).filter(|_| self.first(&format!("pause of {}", pool.name))) else {
+            return;
+        };
+        for said in paused.told().into_iter().chain(paused.safety()) {
+            self.put(&about, depth, "Paused", said);
         }
     }
 
@@ -433,6 +448,7 @@ impl<'a> Asking<'a> {
         for cause in &causes {
             self.says(&about, depth + 1, cause);
         }
+        self.pause(view, depth + 1);
         let render_said = causes.iter().any(|cause| cause.type_ == pool::RENDER_DEGRADED);
         if !render_said {
             self.rendering(view, depth + 1);

@@ -32,12 +32,15 @@ enum What {
 }
 
 /// Arguments by subcommand and id.
-const ARGUMENTS: [(&str, &str, What); 12] = [
+const ARGUMENTS: [(&str, &str, What); 15] = [
     ("render", "pool", What::Pool),
     ("status", "pool", What::Pool),
     ("history", "what", What::PoolOrNode),
     ("why", "what", What::Subject),
     ("switch", "pool", What::Pool),
+    ("pause", "pool", What::Pool),
+    ("resume", "pool", What::Pool),
+    ("wait", "pool", What::Pool),
     ("switch", "stream", What::Stream),
     ("file", "pool", What::Pool),
     ("rollout", "pool", What::Pool),

@@ -150,6 +150,21 @@ const EXAMPLES: &[Of] = &[
             ("weir switch worker STREAM", "show it, and do it"),
         ],
     ),
+    (
+        &["pause"],
+        &[
+            ("weir pause worker --for 4h --reason quarter-end", "for an afternoon"),
+            ("weir pause worker", "until somebody resumes it"),
+        ],
+    ),
+    (&["resume"], &[("weir resume worker", "before its time")]),
+    (
+        &["wait"],
+        &[
+            ("weir wait worker --for updated --timeout 30m", "in a script, after a change"),
+            ("weir wait worker --for stream=STREAM", "after a switch"),
+        ],
+    ),
     (&["explain", "distro"], &[("weir explain distro --diff", "the whole difference")]),
     (
         &["explain", "file"],

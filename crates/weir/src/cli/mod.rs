@@ -25,15 +25,18 @@ mod machines;
 mod man;
 mod manifest_source;
 mod manifests;
+mod pause;
 mod payload;
 pub(crate) mod plan;
 mod render;
+mod resume;
 pub mod run;
 mod sim;
 mod status;
 mod subject;
 mod switch;
 pub mod up;
+mod wait;
 mod why;
 
 pub use cluster::Cluster;
@@ -106,6 +109,12 @@ pub enum Command {
     Dashboard(Box<dashboard::Dashboard>),
     /// Switch a pool to another OS image stream
     Switch(switch::Switch),
+    /// Pause a pool, with a reason, and until a time
+    Pause(pause::Pause),
+    /// Resume a pool that is paused
+    Resume(resume::Resume),
+    /// Wait until a pool is updated, or on a stream
+    Wait(wait::Wait),
     /// Explain why something is the way it is
     Explain(Explain),
     /// Live the lives of made-up clusters, and judge every moment of them
@@ -258,6 +267,9 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Why(why) => why.run(),
         Command::Dashboard(dashboard) => dashboard.run(),
         Command::Switch(switch) => switch.run(),
+        Command::Pause(pause) => pause.run(),
+        Command::Resume(resume) => resume.run(),
+        Command::Wait(wait) => wait.run(),
         Command::Explain(explain) => explain.run(),
         Command::Sim(sim) => sim.run(),
         Command::Diff(diff) => diff.run(),

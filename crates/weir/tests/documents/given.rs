@@ -60,6 +60,7 @@ pub fn given(page: &str, shell: &mut Shell) -> Result<Option<Box<dyn Any>>> {
             push(shell, &registry)?;
             return Ok(Some(Box::new(registry)));
         }
+        "docs/user/pause.md" => cluster(shell)?,
         "docs/user/plan.md" => {
             cluster(shell)?;
             shell.run(&GATHERED.replace("NAME", "must-gather"))?;

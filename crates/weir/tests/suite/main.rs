@@ -28,4 +28,5 @@ mod surroundings;
 mod switch;
 mod three_processes;
 mod up;
+mod verbs;
 mod why;

@@ -3,7 +3,11 @@
 use super::{Explained, Health, Waits};
 use crate::objects::counted::Count;
 use crate::world::World;
-use crate::{build::pinned::Pinned, rollout::listed, status::notices::held};
+use crate::{
+    build::pinned::Pinned,
+    rollout::{listed, pause::Paused},
+    status::notices::held,
+};
 use jiff::{SignedDuration, Timestamp};
 use std::{collections::BTreeMap, fmt::Write as _};
 use weir_api::{
@@ -28,7 +32,7 @@ pub fn explained(pool: &Explained, now: Timestamp) -> String {
     };
     // Writing into a String cannot fail.
     let _ = writeln!(out, "pool {}: {}, {limit}, to reach {target}", pool.pool, Count(pool.nodes.len(), "node"));
-    for line in image_mode(pool) {
+    for line in image_mode(pool).into_iter().chain(pause(pool)) {
         let _ = writeln!(out, "  {line}");
     }
     for condition in pool.status.conditions.iter().flatten() {
@@ -59,6 +63,17 @@ fn image_mode(pool: &Explained) -> Vec<String> {
     let pinned = pool.pinned.as_ref().filter(said).map(ToString::to_string);
     let built_on = pool.built_on.as_ref().map(ToString::to_string);
     pool.image_mode.iter().cloned().chain(built_on).chain(pinned).collect()
+}
+
+/// Until when it is paused and why, and how long that is safe.
+fn pause(pool: &Explained) -> Vec<String> {
+    let paused = pool.pause.as_ref();
+    paused
+        .and_then(Paused::told)
+        .into_iter()
+        .chain(paused.and_then(Paused::safety))
+        .map(|line| one_line(&line))
+        .collect()
 }
 
 /// Commands that are shown at the end of a summary: more than these nobody follows at once.
@@ -137,6 +152,7 @@ fn of_pool(pool: &Explained) -> Vec<String> {
     if !pool.former.is_empty() && !pool.target.is_empty() && pool.former != pool.target {
         lines.push(format!("from {} to {}", pool.former, pool.target));
     }
+    lines.extend(pool.pause.as_ref().and_then(Paused::told).map(|pause| one_line(&pause)));
     let steps = pool.under_way().into_iter().map(|(step, nodes)| format!("{} {}", nodes.len(), step.phase()));
     let steps: Vec<_> = steps.collect();
     if !steps.is_empty() {

@@ -121,6 +121,15 @@ fn a_paused_pool_and_a_drifted_node_have_a_command() {
     let answer = asked(&world, Asked::Node("a".into()));
     assert_eq!(answer.chain[0].code, "PoolPaused");
     assert_eq!(answer.commands, ["kubectl patch mcp/worker --type merge -p '{\"spec\":{\"paused\":false}}'"]);
+    let mut told = world.clone();
+    let mut with_time = (*told.pools[0]).clone();
+    let marks = [("paused-until", "2026-01-01T04:00:00Z"), ("paused-because", "a holiday")];
+    let marks = marks.map(|(key, value)| (format!("machineconfiguration.openshift.io/{key}"), value.to_owned()));
+    with_time.metadata.annotations = Some(marks.into());
+    told.pools = vec![with_time.into()];
+    let text = asked(&told, Asked::Node("a".into())).text(now());
+    let until = "because mcp/worker: paused until 2026-01-01T04:00:00Z, because: a holiday; nothing resumes it then";
+    assert!(text.contains(until) && text.contains("how long a pause is safe is not known"), "{text}");
     let answer = asked(&world, Asked::Node("b".into()));
     assert_eq!(answer.chain[0].code, "Failing");
     assert_eq!(answer.commands, ["kubectl debug node/b -- chroot /host touch /run/machine-config-daemon-force"]);
