@@ -24,7 +24,7 @@ const LINUX: &str = "linux";
 ///
 /// # Errors
 /// When something that the command line names cannot be read, or the cluster's objects are invalid.
-pub(super) fn of_cluster(world: &World, given: &ImageSource, release: Option<&str>) -> Result<Images> {
+pub(crate) fn of_cluster(world: &World, given: &ImageSource, release: Option<&str>) -> Result<Images> {
     let mut source = given.open()?;
     if let Some(reference) = release {
         source = source.with_layout_of(reference)?;
@@ -61,7 +61,7 @@ fn platform(world: &World) -> Option<Platform> {
 ///
 /// # Errors
 /// When it cannot be read, or nothing says of which distribution it is.
-pub(super) async fn payload(world: &World, images: &Images, reference: &str) -> Result<(Payload, &'static Profile)> {
+pub(crate) async fn payload(world: &World, images: &Images, reference: &str) -> Result<(Payload, &'static Profile)> {
     let release = images.release(reference).await?;
     let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
     let profile = match world.distribution() {
@@ -89,7 +89,7 @@ fn kubernetes(release: &Release) -> Option<ReleaseVersion> {
 
 /// What can be found out about the images that pools change to. The packages of extensions are only looked for if asked: all layers
 /// of an image have to be read for that.
-pub(super) async fn facts(images: &Images, plan: &plan::Plan, packages: bool) -> BTreeMap<String, ImageFacts> {
+pub(crate) async fn facts(images: &Images, plan: &plan::Plan, packages: bool) -> BTreeMap<String, ImageFacts> {
     let os = plan.new_images().into_iter().map(|image| (image, false));
     let extensions = plan.extensions_images().into_iter().filter(|_| packages).map(|image| (image, true));
     let each = os
