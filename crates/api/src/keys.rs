@@ -264,6 +264,8 @@ pub mod config {
     pub const SEEDED: &str = "machineconfiguration.openshift.io/seeded-by";
     /// On the ClusterVersion that weir created, ours alone: name of the distribution that the cluster was created for.
     pub const DISTRIBUTION: &str = "machineconfiguration.openshift.io/distribution";
+    /// On the ClusterVersion that weir created, ours alone: the update that was asked for and answered.
+    pub const UPDATE_ANSWERED: &str = "machineconfiguration.openshift.io/update-answered";
     /// Label on the ConfigMaps in which the history of rollouts is kept, ours alone: name of the pool.
     pub const HISTORY_OF: &str = "machineconfiguration.openshift.io/history-of";
     /// On pools that the operator creates.
@@ -440,6 +442,8 @@ pub mod pool {
 
     /// Annotation, ours alone: when a paused pool resumes by itself (RFC 3339). Written by `weir pause`, removed by who resumes.
     pub const PAUSED_UNTIL: &str = "machineconfiguration.openshift.io/paused-until";
+    /// Annotation, ours alone: what others were notified of, as JSON: `rollout`, `told`.
+    pub const NOTIFIED: &str = "machineconfiguration.openshift.io/notified";
     /// Annotation, ours alone: why a pool is paused, in the words of who paused it. As [`PAUSED_UNTIL`].
     pub const PAUSED_BECAUSE: &str = "machineconfiguration.openshift.io/paused-because";
 
@@ -573,6 +577,8 @@ pub mod cluster_operator {
     pub const DEGRADED: ConditionType = ConditionType::new("Degraded");
     /// The cluster may go to the next minor version.
     pub const UPGRADEABLE: ConditionType = ConditionType::new("Upgradeable");
+    /// Of ClusterVersion: the release that was asked for was read, and is taken.
+    pub const RELEASE_ACCEPTED: ConditionType = ConditionType::new("ReleaseAccepted");
     /// Settings were found that are of interest to the fleet's statistics.
     pub const EVALUATION_CONDITIONS_DETECTED: ConditionType = ConditionType::new("EvaluationConditionsDetected");
     /// All is well.

@@ -13,6 +13,7 @@
 //! | [`masters`] | labels and taints of control plane nodes |
 //! | [`history`] | what came of the last rollouts, in a ConfigMap for each pool |
 //! | [`mod@operator`] | the ControllerConfig, the built-in pools, the admission policies, and the ClusterOperator |
+//! | [`notify`] | nothing: it notifies others of what happens to rollouts |
 //! | [`figures`] | nothing: metrics about the cluster |
 //! | [`access`] | how images are read, from the cluster's own objects |
 //! | [`templates`] | nothing: it reads the templates of a release |
@@ -36,6 +37,7 @@ pub mod history;
 mod last_said;
 pub mod masters;
 pub mod nodes;
+pub mod notify;
 pub mod operator;
 pub mod pause;
 pub mod render;
@@ -116,6 +118,11 @@ pub async fn after_builds(context: &Context, remover: Arc<dyn build::pruner::Rem
     let counters = build::counters::Counters::new(context.clone());
     let pruner = build::pruner::Pruner::new(context.clone(), remover);
     drive_all(context, vec![Box::new(counters), Box::new(pruner)]).await;
+}
+
+/// Notifies others of what happens to rollouts, until the future is dropped; needs what [`controller`] watches.
+pub async fn notifier(context: &Context, receiver: Arc<dyn notify::Receiver>) {
+    drive_all(context, vec![Box::new(notify::Controller::new(context.clone(), receiver))]).await;
 }
 
 /// Drives controllers until the future is dropped.

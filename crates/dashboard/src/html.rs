@@ -111,6 +111,11 @@ impl Html {
         self.out.push_str("<!doctype html>");
     }
 
+    /// Writes what another one wrote, which escaped everything in it.
+    pub(crate) fn append(&mut self, written: &Rendered) {
+        self.out.push_str(&written.text);
+    }
+
     /// What was written.
     pub(crate) fn finish(self) -> Rendered {
         Rendered { text: self.out, parts: self.parts }

@@ -11,6 +11,7 @@
 //! | `picture` | the model at one moment, for all open pages |
 //! | `html` | HTML in which names stay text |
 //! | `pages` | the pages |
+//! | [`svg`] | pictures that stand alone |
 //! | `planning` | what a change would do |
 //! | `live` | updates of open pages |
 //! | [`door`] | who may look |
@@ -33,6 +34,7 @@ mod planning;
 pub mod reviews;
 mod serve;
 pub mod source;
+pub mod svg;
 #[cfg(test)]
 mod tests;
 pub mod watching;

@@ -19,6 +19,7 @@ use crate::trust::Trust;
 use bytes::{Bytes, BytesMut};
 use futures::{StreamExt as _, TryStreamExt as _};
 use outline::{ArchitecturesOf, ListingOf};
+use parking_lot::RwLock;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -29,6 +30,8 @@ use weir_api::keys::image::RELEASE;
 pub struct Source {
     /// Asked first, by digest.
     pub layouts: Vec<Layout>,
+    /// Asked next: those that are added later.
+    pub added: Added,
     /// Credentials for registries.
     pub authfile: Authfile,
     /// Mirrors, blocked and insecure registries.
@@ -47,10 +50,27 @@ pub struct Source {
     pub patience: Patience,
 }
 
+/// Layouts that are added while images are read. Clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Added(Arc<RwLock<Vec<Layout>>>);
+
+impl Added {
+    /// Adds one.
+    pub fn add(&self, layout: Layout) {
+        self.0.write().push(layout);
+    }
+
+    /// The last one that holds this.
+    fn holding(&self, digest: &Digest) -> Option<Layout> {
+        self.0.read().iter().rev().find(|layout| layout.holds(digest)).cloned()
+    }
+}
+
 impl Default for Source {
     fn default() -> Self {
         Self {
             layouts: Vec::new(),
+            added: Added::default(),
             authfile: Authfile::default(),
             registries: Registries::default(),
             trust: Trust::default(),
@@ -306,15 +326,19 @@ impl Images {
                 return self.read_layout(image, &layout, &spec, reading).await;
             }
         };
-        if let Some(digest) = spec.digest()
-            && let Some(layout) = self.0.source.layouts.iter().find(|layout| layout.holds(digest))
-        {
-            return self.read_layout(image, layout, &spec, reading).await;
+        if let Some(layout) = spec.digest().and_then(|digest| self.layout_of(digest)) {
+            return self.read_layout(image, &layout, &spec, reading).await;
         }
         if self.0.source.offline {
             return Err(whole(Fault::NotInLayout));
         }
         self.read_registries(image, &spec, reading).await
+    }
+
+    /// The layout that holds this.
+    fn layout_of(&self, digest: &Digest) -> Option<Layout> {
+        let source = &self.0.source;
+        source.layouts.iter().find(|layout| layout.holds(digest)).cloned().or_else(|| source.added.holding(digest))
     }
 
     async fn read_layout<R: Reading>(

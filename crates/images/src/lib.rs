@@ -50,7 +50,7 @@ pub use authfile::Authfile;
 pub use cache::Cache;
 pub use digest::Digest;
 pub use error::{Error, Fault};
-pub use images::{Images, Source, Way};
+pub use images::{Added, Images, Source, Way};
 pub use layers::Folder;
 pub use layout::Layout;
 pub use proxy::Proxy;

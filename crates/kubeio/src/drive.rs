@@ -141,7 +141,7 @@ impl<C: Controller> Driven for C {
 /// It runs once at startup. An error is logged with its causes; its class decides how soon it is retried.
 pub async fn drive(controller: &dyn Driven) {
     let (name, mut wakes) = (controller.name(), Wakes::new(controller.wakes()));
-    let mut failures: u32 = 0;
+    let (mut failures, mut said): (u32, Option<String>) = (0, None);
     loop {
         wakes.forget();
         let start = Instant::now();
@@ -150,7 +150,7 @@ pub async fn drive(controller: &dyn Driven) {
         measure::passed(name, start.elapsed(), failed);
         let pause = match outcome {
             Ok(next) => {
-                failures = 0;
+                (failures, said) = (0, None);
                 outage::fine(&format_args!("controller {name}"));
                 match next {
                     Next::Await => FULL_PASS,
@@ -165,7 +165,14 @@ pub async fn drive(controller: &dyn Driven) {
                     outage::failed(&format!("controller {name}"), &chain(&*error));
                 } else {
                     outage::fine(&format_args!("controller {name}"));
-                    tracing::warn!(controller = name, error = %chain(&*error), "reconciling failed");
+                    let why = chain(&*error);
+                    // A retry that comes to the same is no news.
+                    if said.as_ref() == Some(&why) {
+                        tracing::debug!(controller = name, error = why, "reconciling failed again");
+                    } else {
+                        tracing::warn!(controller = name, error = why, "reconciling failed");
+                    }
+                    said = Some(why);
                 }
                 if let Some(pause) = error.retry_after() {
                     // Changes in the meantime have to wait too: handling them would send more requests to the server.

@@ -18,6 +18,7 @@
 //! | `watch` | changes of the objects of a kind |
 //! | [`watches`] | who watches which objects, and what to do without their kind: one row each |
 //! | [`pods`] | the pods of one node, and their eviction |
+//! | [`webhook`] | an address of somebody else that is notified |
 //! | [`wait`] | waiting until one object is in a wanted state |
 
 pub mod batch;
@@ -37,6 +38,7 @@ pub mod read;
 pub mod wait;
 mod watch;
 pub mod watches;
+pub mod webhook;
 
 pub use batch::batch;
 pub use cache::{Cache, Mark};

@@ -53,7 +53,7 @@ pub use finding::{Code, Finding};
 pub use markdown::markdown;
 pub use preflight::PACKAGES;
 pub use release::Payload;
-pub use text::text;
+pub use text::{summary, text};
 
 use crate::{
     forecast::Forecast,

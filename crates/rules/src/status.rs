@@ -9,13 +9,17 @@
 //! | [`required`] | whether the pools that a cluster update waits for are done |
 //! | [`figures`] | the cluster's metrics |
 //! | [`update_history`] | the releases in ClusterVersion's history, and whether the last is complete |
+//! | [`update_request`] | what ClusterVersion's spec asks for, and what is answered |
+//! | [`notify`] | of what happens to rollouts, what others are notified of |
 //! | [`settled`] | whether a pool is at rest |
 
 pub mod cluster_status;
 pub mod figures;
 pub mod node_status;
 pub mod notices;
+pub mod notify;
 pub mod pool_status;
 pub mod required;
 pub mod settled;
 pub mod update_history;
+pub mod update_request;

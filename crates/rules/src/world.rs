@@ -17,6 +17,7 @@
 //! | [`generated`] | which MachineConfigs are generated from the objects |
 //! | [`explain`] | all of that about one pool, for people and for scripts |
 //! | [`standing`] | whether a pool is where somebody waits for it to be |
+//! | [`import`] | what a rehearsal of a cluster starts from |
 //! | [`remedy`] | what a user can do about it |
 //! | [`Difference`] | what differs between two configurations of a pool, and which object that comes from |
 //! | [`why`] | what is the cause of something, down to what a user can change |
@@ -25,6 +26,7 @@ mod alike;
 mod answers;
 pub mod explain;
 pub mod generated;
+pub mod import;
 mod object;
 mod parts;
 pub mod remedy;

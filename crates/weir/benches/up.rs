@@ -13,6 +13,8 @@ use weir_testkit::{Program, client};
 
 const RUNS: usize = 5;
 const LARGE: u32 = 2_000;
+/// Nodes of the cluster from which names are completed.
+const COMPLETED: u32 = 1_000;
 
 fn main() -> Result<()> {
     // `cargo test --benches` asks whether it runs at all.
@@ -24,6 +26,8 @@ fn main() -> Result<()> {
     let binary = Path::new(&binary);
     let size = std::fs::metadata(binary).context("looking at the binary")?.len();
     row("binary, stripped", &format!("{:.1} MiB", mebibytes(size)), "≤ 40 MiB");
+    row("weir --help", &span(&helps(binary)?), "≤ 0.02 s");
+    row("completion of a pool with 1,000 nodes", &span(&completions(binary)?), "≤ 0.10 s");
     let mut starts = Vec::new();
     for _ in 0..RUNS {
         starts.push(start_to_updated(binary)?);
@@ -43,7 +47,43 @@ fn row(what: &str, figure: &str, wanted: &str) {
 
 fn span(sorted: &[Duration]) -> String {
     let second = |at: usize| sorted.get(at).map_or(0.0, Duration::as_secs_f64);
-    format!("{:.2} s ({:.2} to {:.2})", second(sorted.len() / 2), second(0), second(sorted.len().saturating_sub(1)))
+    format!("{:.3} s ({:.3} to {:.3})", second(sorted.len() / 2), second(0), second(sorted.len().saturating_sub(1)))
+}
+
+/// How long each run takes, in order.
+fn timed(mut run: impl FnMut() -> Result<()>) -> Result<Vec<Duration>> {
+    let mut all = Vec::new();
+    for _ in 0..RUNS {
+        let start = Instant::now();
+        run()?;
+        all.push(start.elapsed());
+    }
+    all.sort();
+    Ok(all)
+}
+
+fn helps(binary: &Path) -> Result<Vec<Duration>> {
+    timed(|| {
+        let done = Command::new(binary).arg("--help").output().context("asking for help")?;
+        anyhow::ensure!(done.status.success(), "weir --help ended with {}", done.status);
+        Ok(())
+    })
+}
+
+/// What bash asks for while somebody types `weir switch wor`.
+fn completions(binary: &Path) -> Result<Vec<Duration>> {
+    let nodes = format!("master=3,worker={COMPLETED}");
+    let mut command = Command::new(binary);
+    let mut program = Program::start(command.args(["up", "--step-time", "10ms", "--nodes", &nodes]))?;
+    let kubeconfig = program.line()?;
+    program.until("every pool is updated")?;
+    timed(|| {
+        let mut asks = Command::new(binary);
+        asks.env("WEIR_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "2").env("KUBECONFIG", &kubeconfig);
+        let done = asks.args(["--", "weir", "switch", "wor"]).output().context("asking for names")?;
+        anyhow::ensure!(done.stdout.trim_ascii() == b"worker", "completed to {done:?}");
+        Ok(())
+    })
 }
 
 fn start_to_updated(binary: &Path) -> Result<Duration> {

@@ -76,6 +76,12 @@ const KINDS: [(Kind<'static>, Take); 15] = [
     (CONFIG_MAP, take::<ConfigMap>),
 ];
 
+/// What an import reads: all that users set, and nodes.
+pub(crate) fn importable() -> Vec<Want<'static>> {
+    let decides = |kind: &Kind<'static>| ![POD, CONFIG_MAP].contains(kind);
+    KINDS.iter().chain(&SETTINGS).map(|(kind, _)| *kind).filter(decides).map(Want::all).collect()
+}
+
 /// Reads files, folders and archives.
 ///
 /// # Errors

@@ -16,7 +16,7 @@ const NOTES: [(&str, &str, &str); 6] = [
     ("render.md", PREFIX, ""),
 ];
 /// Keys that weir alone writes, without the prefix.
-const OURS: [&str; 17] = [
+const OURS: [&str; 19] = [
     "accepted-findings",
     "adopted-from",
     "adopted-instead-of",
@@ -26,6 +26,7 @@ const OURS: [&str; 17] = [
     "former-streams",
     "generated-from",
     "history-of",
+    "notified",
     "paused-because",
     "paused-until",
     "pre-built-image-replaced",
@@ -34,6 +35,7 @@ const OURS: [&str; 17] = [
     "settled-from",
     "told-server-ca",
     "unsettled-since",
+    "update-answered",
 ];
 /// Endings of what has a key's shape and is none: versions of the API, and paths of files that are cut short.
 const NO_KEYS: [&str; 3] = ["v1", "v9", "usr"];

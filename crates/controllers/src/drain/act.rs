@@ -26,6 +26,9 @@ use weir_rules::{
 const SUB_CONTROLLER: &str = "machine-config-controller-drain";
 /// Subject of an outage that is reported once for all nodes.
 const LOOKING: &str = "lists of the pods of nodes that drain";
+/// What lines of the log are about, besides pods.
+const OF_PODS: &str = "pods";
+const OF_NODE: &str = "node";
 /// Maximum number of concurrent evictions on one node.
 const AT_ONCE: usize = 16;
 
@@ -52,7 +55,10 @@ impl Actor<'_> {
                     outage::failed(LOOKING, &chain(&error));
                 } else {
                     outage::fine(&LOOKING);
-                    tracing::warn!(node = view.name, error = %chain(&error), "the pods of a node that drains are not known");
+                    let error = chain(&error);
+                    if memory.is_news(OF_PODS, &error) {
+                        tracing::warn!(node = view.name, error, "the pods of a node that drains are not known");
+                    }
                 }
                 return Some(now + LIST_AGAIN);
             }
@@ -91,12 +97,21 @@ impl Actor<'_> {
         let context = &self.controller.context;
         let written = patch::merge(&context.client, &context.cluster.nodes, name, change).await;
         match &written {
+            // That it was cordoned, or made schedulable, follows from what comes next.
+            Ok(()) if matches!(plan.step, Step::Begin { .. } | Step::Uncordon) => {
+                tracing::debug!(node = name, asked = plan.asked, step = %plan.step, "drain");
+            }
             Ok(()) => tracing::info!(node = name, asked = plan.asked, step = %plan.step, "drain"),
             // The node was deleted meanwhile, and its watch will show it.
             Err(error) if error.is_not_found() => return None,
             // The node changed while its taint was to be removed with the write: the next look decides anew.
             Err(error) if error.is_conflict() => return Some(now + SOON),
-            Err(error) => tracing::warn!(node = name, step = %plan.step, error = %chain(error), "drain"),
+            Err(error) => {
+                let error = chain(error);
+                if memory.is_news(OF_NODE, &error) {
+                    tracing::warn!(node = name, step = %plan.step, error, "drain");
+                }
+            }
         }
         let failed = written.is_err();
         if !failed && matches!(plan.step, Step::Drained | Step::Uncordoned { .. }) {
@@ -116,7 +131,9 @@ impl Actor<'_> {
             .collect();
         let answers: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
         for (pod, answer) in answers {
-            tracing::info!(namespace = pod.namespace, pod = pod.name, %answer, "eviction");
+            if memory.is_news(&pod.uid, &answer.to_string()) {
+                tracing::info!(namespace = pod.namespace, pod = pod.name, %answer, "eviction");
+            }
             let answer = match answer {
                 Evicted::Accepted | Evicted::Gone => Answer::Accepted,
                 Evicted::Blocked(said) => Answer::Blocked(said),

@@ -12,6 +12,15 @@ pub(super) struct NodeMemory {
     pub(super) tried: Tried,
     /// The node's pods, and when they were listed.
     pub(super) pods: Option<(Vec<Pod>, Timestamp)>,
+    /// The last line about each subject: a retry that comes to the same is none.
+    said: BTreeMap<String, String>,
+}
+
+impl NodeMemory {
+    /// Whether this differs from what was said of the subject last.
+    pub(super) fn is_news(&mut self, subject: &str, text: &str) -> bool {
+        self.said.insert(subject.to_owned(), text.to_owned()).as_deref() != Some(text)
+    }
 }
 
 /// By node. Losing it with the process does no harm.

@@ -8,6 +8,7 @@ mod drain;
 mod generate;
 mod history;
 mod leader;
+mod notify;
 mod openshift;
 mod operands;
 mod operator;

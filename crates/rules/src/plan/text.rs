@@ -65,7 +65,8 @@ pub(super) fn concerns(pool: &PoolPlan) -> bool {
 }
 
 /// The whole in a line.
-pub(super) fn summary(plan: &Plan) -> String {
+#[must_use]
+pub fn summary(plan: &Plan) -> String {
     let of = |number: usize, verb: &str| {
         let ending = if number == 1 { "s" } else { "" };
         format!("{} {verb}{ending}", Count(number, "node"))

@@ -154,7 +154,7 @@ fn prune(history: &mut Vec<UpdateHistory>) {
     }
 }
 
-fn set(
+pub(super) fn set(
     conditions: &mut Vec<OperatorCondition>,
     type_: ConditionType,
     status: ConditionStatus,

@@ -128,6 +128,9 @@ fn goes_elsewhere(world: &World, view: &PoolView<'_>, views: &[PoolView<'_>], st
     ))
 }
 
+/// What a node waits for that only says that others go first.
+const IN_ORDER: [&str; 3] = ["Updating", "Queued", "NoCapacity"];
+
 /// What an update still takes.
 fn to_go(pool: &Explained) -> String {
     let health = pool.health();
@@ -142,7 +145,7 @@ fn to_go(pool: &Explained) -> String {
     }));
     for (what, held) in groups(pool) {
         let reason = held.first().map(|held| held.reason.code());
-        if reason != Some("Updating") && reason != Some("Queued") {
+        if !reason.is_some_and(|reason| IN_ORDER.contains(&reason)) {
             let names = listed(held.iter().map(|held| held.node.as_str()));
             said.push(format!("{names} {}: {what}", if held.len() == 1 { "waits" } else { "wait" }));
         }

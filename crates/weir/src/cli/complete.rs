@@ -3,16 +3,18 @@
 use super::Cluster;
 use clap::Command;
 use clap_complete::{ArgValueCompleter, CompletionCandidate, env::Shells};
+use futures::future::join_all;
 use kube::{
     Api, Client, ResourceExt as _,
     api::{ListParams, PartialObjectMeta},
 };
 use std::{
+    collections::BTreeSet,
     ffi::{OsStr, OsString},
     path::PathBuf,
     time::Duration,
 };
-use weir_api::{MachineConfigPool, OSImageStream, keys::names::CLUSTER};
+use weir_api::{MachineConfig, MachineConfigPool, OSImageStream, keys::names::CLUSTER};
 
 /// Somebody is typing: later answers are of no use.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -29,10 +31,12 @@ enum What {
     Subject,
     /// A pool or a node, by its name alone.
     PoolOrNode,
+    /// A file on machines.
+    File,
 }
 
 /// Arguments by subcommand and id.
-const ARGUMENTS: [(&str, &str, What); 15] = [
+const ARGUMENTS: [(&str, &str, What); 16] = [
     ("render", "pool", What::Pool),
     ("status", "pool", What::Pool),
     ("history", "what", What::PoolOrNode),
@@ -43,6 +47,7 @@ const ARGUMENTS: [(&str, &str, What); 15] = [
     ("wait", "pool", What::Pool),
     ("switch", "stream", What::Stream),
     ("file", "pool", What::Pool),
+    ("file", "path", What::File),
     ("rollout", "pool", What::Pool),
     ("stream", "pool", What::Pool),
     ("diff", "from", What::Subject),
@@ -89,7 +94,7 @@ async fn names(what: What) -> anyhow::Result<Vec<String>> {
     Ok(match what {
         What::Pool => pools().await?,
         What::Stream => {
-            let streams: OSImageStream = Api::all(client).get(CLUSTER).await?;
+            let streams: OSImageStream = Api::all(client.clone()).get(CLUSTER).await?;
             let available = streams.status.map(|status| status.available_streams).unwrap_or_default();
             available.into_iter().map(|stream| stream.name).collect()
         }
@@ -101,7 +106,26 @@ async fn names(what: What) -> anyhow::Result<Vec<String>> {
             let (pools, nodes) = tokio::try_join!(pools(), nodes())?;
             [pools, nodes].concat()
         }
+        What::File => files(&client).await?,
     })
+}
+
+/// Paths of the files that pools are rendered to; those of the pool that the line names, if it names one.
+async fn files(client: &Client) -> anyhow::Result<Vec<String>> {
+    let pools: Vec<MachineConfigPool> =
+        Api::all(client.clone()).list(&ListParams::default()).await?.into_iter().collect();
+    let named = option(std::env::args_os(), "--pool");
+    let is_asked = |pool: &&MachineConfigPool| named.as_ref().is_none_or(|named| pool.name_any() == *named);
+    let targets = pools.iter().filter(is_asked).filter_map(|pool| pool.spec.configuration.as_ref());
+    let targets: BTreeSet<&str> = targets.map(|config| config.name()).collect();
+    let configs: Api<MachineConfig> = Api::all(client.clone());
+    let found = join_all(targets.into_iter().map(|name| configs.get_opt(name))).await;
+    let mut paths = BTreeSet::new();
+    for config in found.into_iter().flatten().flatten() {
+        let files = config.spec.config.as_ref().and_then(|config| config["storage"]["files"].as_array());
+        paths.extend(files.into_iter().flatten().filter_map(|file| Some(file["path"].as_str()?.to_owned())));
+    }
+    Ok(paths.into_iter().collect())
 }
 
 async fn listed<K>(client: Client) -> Result<Vec<String>, kube::Error>
@@ -115,16 +139,19 @@ where
     Ok(all.into_iter().map(|object: PartialObjectMeta<K>| object.name_any()).collect())
 }
 
-/// The cluster that the unfinished command line names: its other options cannot be parsed yet.
+/// The cluster that the unfinished command line names.
 fn cluster(arguments: impl Iterator<Item = OsString>) -> Cluster {
-    let words: Vec<String> = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
-    let value = |option: &str| {
-        let apart =
-            words.iter().zip(words.iter().skip(1)).find(|(word, _)| *word == option).map(|(_, value)| value.clone());
-        let joined = || words.iter().find_map(|word| Some(word.strip_prefix(option)?.strip_prefix('=')?.to_owned()));
-        apart.or_else(joined)
-    };
+    let words: Vec<OsString> = arguments.collect();
+    let value = |name: &str| option(words.iter().cloned(), name);
     Cluster { kubeconfig: value("--kubeconfig").map(PathBuf::from), context: value("--context") }
+}
+
+/// The value of an option on the unfinished command line, which cannot be parsed yet.
+fn option(arguments: impl Iterator<Item = OsString>, name: &str) -> Option<String> {
+    let words: Vec<String> = arguments.map(|word| word.to_string_lossy().into_owned()).collect();
+    let apart = words.iter().zip(words.iter().skip(1)).find(|(word, _)| *word == name).map(|(_, value)| value.clone());
+    let joined = || words.iter().find_map(|word| Some(word.strip_prefix(name)?.strip_prefix('=')?.to_owned()));
+    apart.or_else(joined)
 }
 
 /// What a shell runs at its start so that it asks.

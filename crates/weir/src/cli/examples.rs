@@ -36,7 +36,13 @@ const EXAMPLES: &[Of] = &[
             ("weir run all --take-over", "in place of another operator, from then on"),
         ],
     ),
-    (&["run", "controller"], &[("weir run controller --metrics-bind 0.0.0.0:9797", "as its deployment runs it")]),
+    (
+        &["run", "controller"],
+        &[
+            ("weir run controller --metrics-bind 0.0.0.0:9797", "as its deployment runs it"),
+            ("weir run controller --notify-url https://hooks.example.com/a", "and somebody hears of rollouts"),
+        ],
+    ),
     (
         &["run", "operator"],
         &[("weir run operator --operator-image registry.example.com/weir:1", "as its deployment runs it")],
@@ -52,6 +58,7 @@ const EXAMPLES: &[Of] = &[
                 "weir get osimagestream --release-image oci:./payload --output-format yaml",
                 "which streams a release has",
             ),
+            ("weir get osimagestream --release-image oci:./payload -o wide", "a table of them"),
             (
                 "weir get osimagestream --release-image registry.example.com/release:1 --authfile ./auth.json",
                 "from a registry",
@@ -119,6 +126,7 @@ const EXAMPLES: &[Of] = &[
             ("weir status", "all pools"),
             ("weir status worker --watch", "one, as it goes on"),
             ("weir status -f ./must-gather", "of a cluster that is not here"),
+            ("weir status --svg status.svg", "and a picture, for a change board"),
         ],
     ),
     (
@@ -133,6 +141,7 @@ const EXAMPLES: &[Of] = &[
         &[
             ("weir plan -f ./99-worker.yaml", "who reboots, and in which order"),
             ("weir plan --stream worker=STREAM --from ./must-gather", "a switch, on a cluster that is not here"),
+            ("weir plan -f ./99-worker.yaml --svg plan.svg", "and a picture, for a change board"),
         ],
     ),
     (&["history"], &[("weir history worker", "its last rollouts"), ("weir history worker-0", "what became of a node")]),
@@ -164,6 +173,17 @@ const EXAMPLES: &[Of] = &[
             ("weir wait worker --for updated --timeout 30m", "in a script, after a change"),
             ("weir wait worker --for stream=STREAM", "after a switch"),
         ],
+    ),
+    (
+        &["update"],
+        &[
+            ("weir update --to oci:./payload --dry-run", "only show what would happen"),
+            ("weir update --to oci:./payload", "show it, and do it"),
+        ],
+    ),
+    (
+        &["import"],
+        &[("weir import ./must-gather.tar.gz --data-dir ./rehearsal", "then: weir up --data-dir ./rehearsal")],
     ),
     (&["explain", "distro"], &[("weir explain distro --diff", "the whole difference")]),
     (

@@ -64,9 +64,25 @@ pub(super) struct Object {
     /// json or yaml
     #[arg(long, value_name = "FORMAT", default_value = "json")]
     output_format: String,
+    /// How it is printed, as with kubectl; name and wide list the streams
+    #[arg(short, long, value_enum, value_name = "FORMAT", conflicts_with_all = ["output_format", "output_file"])]
+    output: Option<Listed>,
     /// File to write instead of printing; .json, .yaml or .yml decides the format
     #[arg(long, value_name = "FILE")]
     output_file: Option<PathBuf>,
+}
+
+/// How a user of kubectl asks for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(super) enum Listed {
+    /// JSON
+    Json,
+    /// YAML
+    Yaml,
+    /// The names of the streams
+    Name,
+    /// A table of the streams, with their images
+    Wide,
 }
 
 #[derive(Debug, Args)]
@@ -250,6 +266,9 @@ impl Object {
     async fn run(self, form: Form) -> anyhow::Result<()> {
         let format = self.format()?;
         let (catalog, image) = self.payload.catalogue().await?;
+        if let Some(text) = self.output.and_then(|listed| listed.text(&catalog)) {
+            return super::print(text.as_bytes());
+        }
         let of = (form == Form::Whole).then(TypeMeta::resource::<OSImageStream>);
         let text =
             format.write(&Printed { of, ..printed(catalog.default.clone(), catalog.available_streams(), image) })?;
@@ -262,6 +281,11 @@ impl Object {
     }
 
     fn format(&self) -> anyhow::Result<Format> {
+        match self.output {
+            Some(Listed::Json) => return Ok(Format::Json),
+            Some(Listed::Yaml) => return Ok(Format::Yaml),
+            _ => {}
+        }
         match self.output_file.as_deref().and_then(Path::extension).and_then(|extension| extension.to_str()) {
             Some("json") => return Ok(Format::Json),
             Some("yaml" | "yml") => return Ok(Format::Yaml),
@@ -271,6 +295,29 @@ impl Object {
             "json" => Ok(Format::Json),
             "yaml" => Ok(Format::Yaml),
             other => bail!("unsupported output format {other:?}: must be 'json' or 'yaml'"),
+        }
+    }
+}
+
+impl Listed {
+    /// The list; absent for a form of the object.
+    fn text(self, catalog: &Catalog) -> Option<String> {
+        let streams = catalog.available_streams();
+        let widest = streams.iter().map(|stream| stream.name.len()).max().unwrap_or_default().max("STREAM".len());
+        let row = |name: &str, default: &str, os: &str, extensions: &str| {
+            format!("{name:widest$}  {default:7}  {os}  {extensions}\n")
+        };
+        match self {
+            Self::Json | Self::Yaml => None,
+            Self::Name => Some(streams.iter().map(|stream| format!("{}\n", stream.name)).collect()),
+            Self::Wide => {
+                let head = row("STREAM", "DEFAULT", "OS IMAGE", "EXTENSIONS IMAGE");
+                let is_default = |name: &str| (name == catalog.default).to_string();
+                let rows = streams.iter().map(|stream| {
+                    row(&stream.name, &is_default(&stream.name), &stream.os_image, &stream.os_extensions_image)
+                });
+                Some(std::iter::once(head).chain(rows).collect())
+            }
         }
     }
 }

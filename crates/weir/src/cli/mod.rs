@@ -18,6 +18,7 @@ mod generate;
 mod get;
 mod history;
 mod image_source;
+mod import;
 pub mod kept_controller;
 mod lint;
 pub mod machine_config_osimagestream;
@@ -36,6 +37,7 @@ mod status;
 mod subject;
 mod switch;
 pub mod up;
+mod update;
 mod wait;
 mod why;
 
@@ -61,7 +63,7 @@ const VERSION: &str = weir_rules::render::VERSION;
 #[derive(Debug, Parser)]
 #[command(name = "weir", version = VERSION, propagate_version = true, max_term_width = 100)]
 pub struct Arguments {
-    /// Log more on stderr; twice for everything
+    /// Log more on stderr; twice for reasons as well, three times for requests and everything else
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
     /// What to do
@@ -115,6 +117,10 @@ pub enum Command {
     Resume(resume::Resume),
     /// Wait until a pool is updated, or on a stream
     Wait(wait::Wait),
+    /// Update a cluster of `weir up` to another release
+    Update(Box<update::Update>),
+    /// Take a cluster's objects as the start of a `weir up`, to rehearse on
+    Import(import::ImportOf),
     /// Explain why something is the way it is
     Explain(Explain),
     /// Live the lives of made-up clusters, and judge every moment of them
@@ -220,13 +226,14 @@ const WITHOUT_BODIES: [&str; 1] = ["kube_client::client=off"];
 /// Sets up log lines on stderr; `RUST_LOG` overrides the level.
 pub fn log(verbosity: u8, format: LogFormat) {
     use tracing_subscriber::{EnvFilter, fmt};
+    // The caller reports the outcome of a request; the client would report it again, as an error.
     let level = match verbosity {
-        0 => "warn",
-        1 => "info",
+        0 => "warn,kube_client::client::builder=off",
+        1 => "info,kube_client::client::builder=off",
+        // Reasons first; what is asked of whom over HTTP comes after them.
+        2 => "info,kube_client::client::builder=off,weir=debug,weir_apiserver=info,weir_images=info",
         _ => "debug",
     };
-    // The caller reports the outcome of a request; the client would report it again, as an error.
-    let level = if verbosity < 2 { format!("{level},kube_client::client::builder=off") } else { level.to_owned() };
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level));
     // Never, whatever level is set: it logs responses that it cannot decode, which may contain secrets.
     let filter = WITHOUT_BODIES.iter().filter_map(|off| off.parse().ok()).fold(filter, EnvFilter::add_directive);
@@ -270,6 +277,8 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
         Command::Pause(pause) => pause.run(),
         Command::Resume(resume) => resume.run(),
         Command::Wait(wait) => wait.run(),
+        Command::Update(update) => update.run(),
+        Command::Import(import) => import.run(),
         Command::Explain(explain) => explain.run(),
         Command::Sim(sim) => sim.run(),
         Command::Diff(diff) => diff.run(),
@@ -284,6 +293,14 @@ pub fn dispatch(arguments: Arguments) -> anyhow::Result<Outcome> {
             Ok(Outcome::Done)
         }
     }
+}
+
+/// Writes a picture to a file.
+///
+/// # Errors
+/// When the file cannot be written.
+fn picture(path: &std::path::Path, svg: &str) -> anyhow::Result<()> {
+    anyhow::Context::with_context(std::fs::write(path, svg), || format!("writing the picture {}", path.display()))
 }
 
 /// Writes data to stdout. A closed pipe (`weir … | head`) is not an error.

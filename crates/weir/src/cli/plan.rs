@@ -2,7 +2,7 @@
 
 pub(crate) mod images;
 
-use super::{Cluster, ImageSource, manifest_source::runtime, print};
+use super::{Cluster, ImageSource, manifest_source::runtime, picture, print};
 use crate::{exit::Outcome, rollout_objects};
 use anyhow::{Result, bail};
 use clap::ValueEnum;
@@ -58,6 +58,9 @@ pub struct Plan {
     images: bool,
     #[command(flatten)]
     source: ImageSource,
+    /// Also write a picture of it here, for a document: SVG
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
     /// Print for scripts, or for the comment of a merge request
     #[arg(short, long, value_enum)]
     output: Option<Format>,
@@ -176,6 +179,9 @@ impl Plan {
             Some(Format::Yaml) => serde_saphyr::to_string(&plan::data(&plan))?,
             Some(Format::Markdown) => plan::markdown(&plan),
         };
+        if let Some(path) = &self.svg {
+            picture(path, &weir_dashboard::svg::plan(&plan))?;
+        }
         print(text.as_bytes())?;
         Ok(if plan.is_inhibited() || self.fails(&plan) { Outcome::Blocked } else { Outcome::Done })
     }

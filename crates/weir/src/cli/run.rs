@@ -107,6 +107,10 @@ pub struct Options {
     /// Serve /metrics, /healthz and /readyz here over plain HTTP; port 0 takes a free one [default: nowhere]
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
+    /// Notify this address of rollouts that begin, are blocked, or are done, and of degraded pools: a POST of JSON with the headers
+    /// of a CloudEvent (the controller does it)
+    #[arg(long, value_name = "URL", env = "WEIR_NOTIFY_URL", hide_env_values = true)]
+    pub notify_url: Option<String>,
     /// Leader election
     #[command(flatten)]
     pub election: Election,

@@ -1,12 +1,13 @@
 //! `weir status`: the state of every pool, and which nodes wait for what.
 
-use super::{Output, manifest_source::Given, print};
+use super::{Output, manifest_source::Given, picture, print};
 use crate::{exit::Outcome, rollout_objects};
 use anyhow::Result;
 use jiff::Timestamp;
 use kube::Client;
 use serde_json::{Value, json};
-use std::{io::IsTerminal as _, time::Duration};
+use std::{io::IsTerminal as _, path::PathBuf, time::Duration};
+use weir_dashboard::svg;
 use weir_rules::world::{
     World,
     explain::{Explained, bars, explain, explain_all, explained, nodes, summary, without_pool},
@@ -26,6 +27,9 @@ pub struct Status {
     /// Print again whenever something changes, until interrupted; on a terminal in place, with bars
     #[arg(short, long, conflicts_with = "files")]
     watch: bool,
+    /// Also write a picture of it here, for a document: SVG
+    #[arg(long, value_name = "FILE", conflicts_with = "watch")]
+    svg: Option<PathBuf>,
     /// Print JSON instead of text
     #[arg(short, long, value_enum)]
     output: Option<Output>,
@@ -43,7 +47,12 @@ impl Status {
     /// When the files cannot be read, the cluster cannot be asked, or there is no such pool.
     pub fn run(&self) -> Result<Outcome> {
         if !self.watch {
-            print(self.shown(&self.given.world("status")?)?.as_bytes())?;
+            let world = self.given.world("status")?;
+            let text = self.shown(&world)?;
+            if let Some(path) = &self.svg {
+                picture(path, &svg::status(&world, Timestamp::now()))?;
+            }
+            print(text.as_bytes())?;
             return Ok(Outcome::Done);
         }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

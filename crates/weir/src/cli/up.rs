@@ -19,9 +19,10 @@ pub struct Up {
     /// Credentials and mirrors for --release
     #[command(flatten)]
     pub images: ImageSource,
-    /// Simulated nodes of each pool; a name that is not built in makes a custom pool
-    #[arg(long, value_name = "POOL=N,…", default_value = "master=3,worker=3")]
-    pub nodes: Nodes,
+    /// Simulated nodes of each pool; a name that is not built in makes a custom pool [default: those of --data-dir, or else
+    /// master=3,worker=3]
+    #[arg(long, value_name = "POOL=N,…")]
+    pub nodes: Option<Nodes>,
     /// How the nodes behave
     #[command(flatten)]
     pub machines: Machines,

@@ -8,6 +8,7 @@
 //! | `connections` | limits of the connections for health and metrics |
 //! | `exposition` | the format of metrics |
 //! | `serve` | health and metrics over HTTP |
+//! | `notify` | notifications over HTTP |
 //! | `release` | what the cluster should run, and its distribution |
 //! | `take_over` | continuing another build's work |
 
@@ -15,6 +16,7 @@ mod connect;
 mod connections;
 mod exposition;
 mod leader;
+mod notify;
 mod plain;
 mod release;
 mod serve;
@@ -31,6 +33,7 @@ use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use kube::{Api, Client};
 use leader::{Leases, asked};
+use notify::Sender;
 use release::Wanted;
 use serve::Health;
 use std::{sync::Arc, time::Duration};
@@ -50,7 +53,7 @@ use weir_controllers::{
 };
 use weir_distro::Profile;
 use weir_images::{Images, Release, manifest::Platform};
-use weir_kubeio::{Clock, error::optional, lease::Timing};
+use weir_kubeio::{Clock, error::optional, lease::Timing, webhook::Webhook};
 use weir_rules::{
     objects::{counted::Count, seed::Facts},
     operator::install::Operands,
@@ -169,7 +172,7 @@ async fn work(
                 },
                 false => context,
             };
-            let controlling = until_asked(told, control(role, context, started.images.clone(), options, given.kept));
+            let controlling = until_asked(told, control(role, context, started, options, given.kept));
             let settings = build_settings(options, given.builder_image);
             let building = build(role, context, started, settings, told);
             tokio::try_join!(controlling, building).map(|(outcome, _)| outcome)
@@ -235,14 +238,20 @@ async fn told_while_unseen(cluster: &Cluster) {
     }
 }
 
-async fn control(role: Role, context: &Context, images: Images, options: &Options, kept: Operands) {
+async fn control(role: Role, context: &Context, started: &Started, options: &Options, kept: Operands) {
     if role == Role::Builder {
         return std::future::pending().await;
     }
     tokio::join!(
         async {
             if role.controls() {
+                let images = started.images.clone();
                 Box::pin(weir_controllers::controller(context, images, options.prune_rendered)).await;
+            }
+        },
+        async {
+            if let (true, Some(sender)) = (role.controls(), &started.sender) {
+                Box::pin(weir_controllers::notifier(context, sender.clone())).await;
             }
         },
         async {
@@ -260,11 +269,16 @@ struct Started {
     context: Context,
     client_of_builder: Client,
     images: Images,
+    /// Who is notified of rollouts.
+    sender: Option<Arc<Sender>>,
 }
 
 /// An API server that has what the controllers need.
 async fn start(role: Role, options: &Options) -> Result<Started> {
     let config = options.cluster.config().await?;
+    let sender = options.notify_url.as_deref().filter(|_| role.controls());
+    let sender = sender.map(|url| Webhook::new(url).context("--notify-url")).transpose()?;
+    let sender = sender.map(|webhook| Arc::new(Sender::new(webhook, config.cluster_url.to_string())));
     let health = Health::default();
     if let Some(address) = options.metrics_bind {
         serve::serve(address, health.clone()).await?;
@@ -292,7 +306,10 @@ async fn start(role: Role, options: &Options) -> Result<Started> {
     health.know(context.clone(), leases.fences());
     let version = release.map(|release| release.version).or_else(|| there.desired_version().map(str::to_owned));
     tell!("running against {at}: {} {}", profile.title, version.unwrap_or_default());
-    Ok(Started { leases, context, client_of_builder, images })
+    if let Some(sender) = &sender {
+        tell!("notifying {} of rollouts", sender.host());
+    }
+    Ok(Started { leases, context, client_of_builder, images, sender })
 }
 
 /// How MachineConfigs are generated.

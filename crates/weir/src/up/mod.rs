@@ -5,16 +5,20 @@
 //! | [`source`] | where the release comes from, and whether it can be used |
 //! | `home` | where the kubeconfig is |
 //! | `image_mode` | a MachineOSConfig that is ready to be applied |
+//! | `members` | which machines it has |
 //! | `registry` | the cluster's own registry |
 //! | `progress` | reports how far the pools are |
+//! | `update` | takes the cluster to another release |
 //! | `story` | plays a cluster's life |
 
 mod home;
 mod image_mode;
+mod members;
 mod progress;
 mod registry;
 pub mod source;
 pub(crate) mod story;
+mod update;
 
 use crate::{
     builder,
@@ -27,6 +31,7 @@ use anyhow::{Context as _, Result, bail};
 use futures::future::select_all;
 use home::Home;
 use kube::{Api, Client};
+use members::Members;
 use progress::Display;
 use source::Chosen;
 use std::{path::Path, sync::Arc, time::Duration};
@@ -34,6 +39,7 @@ use tokio::{
     sync::oneshot,
     time::{Instant, sleep_until, timeout},
 };
+use update::Updates;
 use weir_api::{
     ClusterVersion, FeatureGate,
     crds::{FeatureSet, crds},
@@ -46,20 +52,21 @@ use weir_controllers::{
     render,
 };
 use weir_dashboard::{Door, Key, Page};
-use weir_fleet::{Fleet, Logs, Machine};
+use weir_fleet::{Fleet, Logs};
 use weir_images::Images;
-use weir_kubeio::Clock;
+use weir_kubeio::{Clock, drive};
 use weir_rules::{
     objects::counted::Count,
-    objects::seed::{Facts, Shape, objects},
+    objects::seed::{Facts, objects},
     objects::surroundings::surroundings,
     operator::made_for::made_for,
     status::{
         settled::{Progress, progress},
         update_history::is_complete,
     },
+    world::import::is_brought,
 };
-use weir_sim::{Nodes, builds::BuildPods, write::apply};
+use weir_sim::{builds::BuildPods, write::apply};
 
 /// Tag of the release's image that builds in a cluster.
 const BUILDER_IMAGE: &str = "machine-config-operator";
@@ -96,7 +103,8 @@ pub async fn run(up: Up) -> Result<Outcome> {
         () = sleep_until(deadline) => bail!("not started in time (--timeout)"),
     };
     started.introduce(&up)?;
-    let Started { server, listener, registry, context, chosen, home, machines, logs, page, token, .. } = started;
+    let Started { server, listener, registry, context, chosen, home, machines, members, logs, page, token, .. } =
+        started;
     let (end, ended) = oneshot::channel::<()>();
     // Its error means that the sender is gone, which is what it waits for.
     let mut serving = tokio::spawn(listener.serve(async { _ = ended.await }));
@@ -104,17 +112,26 @@ pub async fn run(up: Up) -> Result<Outcome> {
     let access = Access::new(&context.cluster, chosen.images.clone());
     let builder = builder::chosen(up.builder, &home.builds(), access.into()).await?;
     let pods = BuildPods::new(builder.clone(), context.client.clone());
-    let fleet = fleet(&up, &context, machines).building(Arc::new(pods), logs);
+    let fleet = fleet(&members, &context, machines).building(Arc::new(pods), logs);
     let (seen, door) = (Arc::new(OfControllers(context.clone())), Door::new(Key::Token(token), []));
     let page = page.with_updates(page::updates(Some(chosen.images.clone())));
+    let updates = Updates {
+        added: chosen.images.source().added.clone(),
+        names: chosen.names.clone(),
+        context: context.clone(),
+        images: up.images.clone(),
+        shape: members.shape(),
+        refused: Default::default(),
+    };
     let mut display = Display::new();
     let how = tokio::select! {
         () = weir_controllers::run(context.clone(), chosen.images.clone()) => bail!("the controllers ended"),
         () = builds(&context, builder.clone(), &chosen) => bail!("the builder ended"),
         () = fleet.run() => bail!("the fleet ended"),
         () = page.serve(seen, door) => bail!("the page ended"),
+        () = drive(&updates) => bail!("the updates ended"),
         served = &mut serving => return ended_by_itself(served),
-        () = watch(&up, &context, &*builder, &mut display) => Ok(Ended::Held),
+        () = watch(&up, &members, &context, &*builder, &mut display) => Ok(Ended::Held),
         () = sleep_until(deadline) => Ok(Ended::Late),
         stopped = &mut stop => stopped.map(|()| Ended::Stopped),
         // Whatever happens from now on would be lost.
@@ -123,8 +140,8 @@ pub async fn run(up: Up) -> Result<Outcome> {
     display.finish();
     let outcome = how.map(|how| match how {
         Ended::Held => Outcome::Done,
-        Ended::Late => late(&up, &context),
-        Ended::Stopped => interrupted(&up, Some(&context)),
+        Ended::Late => late(&members, &context),
+        Ended::Stopped => interrupted(&up, Some((&members, &context))),
     });
     drop(end);
     serving.await.context("serving the API")?.context("serving the API")?;
@@ -176,6 +193,7 @@ struct Started {
     registry: Option<weir_registry::Listener>,
     context: Context,
     home: Home,
+    members: Members,
     machines: weir_fleet::Settings,
     /// What build pods print.
     logs: Logs,
@@ -197,7 +215,8 @@ async fn start(up: &Up) -> Result<Started> {
     let listener = socket.of(&server)?;
     server.define(crds(FeatureSet::Default)).context("defining the kinds")?;
     let clock = Clock::system();
-    let build = Arc::new(Build { release: Some(chosen.release.version.clone()), ..Build::ours() });
+    // The build follows the cluster: it may be updated.
+    let build = Arc::new(Build::ours());
     let client = Client::new(server.service(), "default");
     let context = Context {
         client,
@@ -208,7 +227,8 @@ async fn start(up: &Up) -> Result<Started> {
         settle: up.settle,
         generating: Default::default(),
     };
-    let before = populate(up, &chosen, &context).await?;
+    let members = Members::of(up.nodes.as_ref(), &context.client).await?;
+    let before = populate(up, &chosen, &members, &context).await?;
     listener.write_kubeconfig(home.kubeconfig())?;
     let registry = registry::open(&home.registry(), &chosen.layouts).await;
     if let Some(registry) = &registry {
@@ -223,11 +243,11 @@ async fn start(up: &Up) -> Result<Started> {
         image_mode::write(&home.os_config(), registry)?;
     }
     let token = page::token();
-    Ok(Started { chosen, server, listener, page, token, registry, context, home, machines, logs, before })
+    Ok(Started { chosen, server, listener, page, token, registry, context, home, members, machines, logs, before })
 }
 
 /// Creates the initial objects of a cluster, or updates them; returns the version that it should have run before.
-async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<Option<String>> {
+async fn populate(up: &Up, chosen: &Chosen, members: &Members, context: &Context) -> Result<Option<String>> {
     let (versions, gates): (Api<ClusterVersion>, Api<FeatureGate>) =
         (Api::all(context.client.clone()), Api::all(context.client.clone()));
     let before = versions.get_opt(VERSION).await.context("reading ClusterVersion")?;
@@ -244,25 +264,28 @@ async fn populate(up: &Up, chosen: &Chosen, context: &Context) -> Result<Option<
             name = made_for.name,
         );
     }
+    // A cluster that was imported has the features that it had.
+    let listed = gates.iter().filter(|gates| is_brought(&gates.metadata)).flat_map(|gates| &gates.status);
+    let has_gates = listed.flat_map(|status| &status.feature_gates).any(|list| list.version == chosen.release.version);
     let facts = Facts {
         version: &chosen.release.version,
         image: &chosen.release.image,
         images: &chosen.release.by_tag(),
         profile: chosen.profile,
         build: &context.build,
-        shape: &Shape::from(&up.nodes),
+        shape: &members.shape(),
         before: before.as_ref(),
-        gates: None,
+        gates: gates.as_ref().filter(|gates| is_brought(&gates.metadata)),
         now: context.clock.now(),
     };
-    for seed in objects(&facts).into_iter().chain(surroundings(&facts)) {
+    let seeds = objects(&facts).into_iter().chain(surroundings(&facts));
+    for seed in seeds.filter(|seed| seed.object["kind"] != "FeatureGate" || !has_gates) {
         apply(&context.client, &seed).await?;
     }
     Ok(before.and_then(|version| Some(version.status?.desired.version)))
 }
 
-fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
-    let machines = up.nodes.pools().flat_map(|(pool, count)| Machine::of_pool(pool, count)).collect();
+fn fleet(members: &Members, context: &Context, settings: weir_fleet::Settings) -> Fleet {
     let cluster = &context.cluster;
     let seen = weir_fleet::Seen {
         nodes: cluster.nodes.clone(),
@@ -275,11 +298,11 @@ fn fleet(up: &Up, context: &Context, settings: weir_fleet::Settings) -> Fleet {
         gates: cluster.gates.clone(),
         versions: cluster.versions.clone(),
     };
-    Fleet::sharing(seen, context.client.clone(), context.clock.clone(), settings, machines).renewing()
+    Fleet::sharing(seen, context.client.clone(), context.clock.clone(), settings, members.machines.clone()).renewing()
 }
 
 /// Shows progress; ends when `--until` holds.
-async fn watch(up: &Up, context: &Context, builder: &dyn Builder, display: &mut Display) {
+async fn watch(up: &Up, members: &Members, context: &Context, builder: &dyn Builder, display: &mut Display) {
     let mut changes = context.cluster.configuration_changes();
     let mut told = false;
     loop {
@@ -287,7 +310,9 @@ async fn watch(up: &Up, context: &Context, builder: &dyn Builder, display: &mut 
         for pool in &context.cluster.pools.all() {
             display.show(pool);
         }
-        if !told && context.cluster.is_configuration_synced() && is_updated(&up.nodes, context) {
+        // An update may have begun.
+        told &= context.cluster_version().is_some_and(|version| is_complete(&version));
+        if !told && context.cluster.is_configuration_synced() && is_updated(members.total(), context) {
             told = true;
             display.say("every pool is updated");
             if up.until == Some(Until::Updated) {
@@ -305,7 +330,7 @@ async fn watch(up: &Up, context: &Context, builder: &dyn Builder, display: &mut 
 
 /// The cluster runs what it should: its release is complete, every node has joined, and every pool has settled on
 /// what it would be rendered to.
-fn is_updated(nodes: &Nodes, context: &Context) -> bool {
+fn is_updated(nodes: u32, context: &Context) -> bool {
     let (pools, version) = (context.cluster.pools.all(), context.cluster_version());
     let mut joined = 0;
     for pool in &pools {
@@ -316,35 +341,35 @@ fn is_updated(nodes: &Nodes, context: &Context) -> bool {
     }
     let complete = version.is_some_and(|version| is_complete(&version));
     // The cheap checks come first.
-    complete && !pools.is_empty() && joined >= nodes.total() && render::is_current(context)
+    complete && !pools.is_empty() && joined >= nodes && render::is_current(context)
 }
 
 /// Stopping while waiting for `--until` means it was not reached.
-fn interrupted(up: &Up, context: Option<&Context>) -> Outcome {
+fn interrupted(up: &Up, running: Option<(&Members, &Context)>) -> Outcome {
     match up.until {
         None => Outcome::Done,
         Some(Until::Updated) => {
             tell!("error: stopped before every pool was updated (--until)");
-            context.into_iter().for_each(|context| unmet(up, context));
+            running.into_iter().for_each(|(members, context)| unmet(members, context));
             Outcome::Failed
         }
     }
 }
 
-fn late(up: &Up, context: &Context) -> Outcome {
+fn late(members: &Members, context: &Context) -> Outcome {
     tell!("error: not every pool was updated in time (--timeout)");
-    unmet(up, context);
+    unmet(members, context);
     Outcome::Failed
 }
 
 /// Reports what is missing for `--until`.
-fn unmet(up: &Up, context: &Context) {
+fn unmet(members: &Members, context: &Context) {
     let cluster = &context.cluster;
     for pool in cluster.pools.all() {
         let name = pool.metadata.name.as_deref().unwrap_or_default();
         tell!("  {name}: {}", progress(&pool));
     }
-    let (joined, expected) = (cluster.nodes.all().len(), up.nodes.total());
+    let (joined, expected) = (cluster.nodes.all().len(), members.total());
     if joined < usize::try_from(expected).unwrap_or(usize::MAX) {
         let have = if joined == 1 { "has" } else { "have" };
         tell!("  {joined} of {} {have} joined", Count(expected, "node"));

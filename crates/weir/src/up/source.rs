@@ -2,12 +2,13 @@
 
 use crate::cli::{ImageSource, up::Up};
 use anyhow::{Context as _, Result, bail};
+use parking_lot::RwLock;
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use weir_controllers::stream::observe;
 use weir_distro::{Evidence, Profile, detect};
 use weir_images::{Images, Layout, Patience, Release, payload};
 use weir_rules::stream::catalog::{Catalog, Existing, Input, catalog};
-use weir_sim::systems::{os_names, os_text};
+use weir_sim::systems::os_names;
 
 /// A usable release.
 pub(super) struct Chosen {
@@ -19,8 +20,11 @@ pub(super) struct Chosen {
     /// The catalogue of a new cluster.
     pub(super) catalog: Catalog,
     /// Names that the operating systems give themselves, by pull spec.
-    names: BTreeMap<String, String>,
+    pub(super) names: OsNames,
 }
+
+/// Names that operating systems give themselves, by pull spec; those of another release may come.
+pub(super) type OsNames = Arc<RwLock<BTreeMap<String, String>>>;
 
 pub(super) async fn choose(up: &Up) -> Result<Chosen> {
     let (source, reference) = images(up)?;
@@ -29,7 +33,7 @@ pub(super) async fn choose(up: &Up) -> Result<Chosen> {
     let release = images.release(&reference).await.with_context(|| format!("reading release {reference}"))?;
     let profile = profile(up, &release)?;
     let found = observe::of_release(&images, profile, &release).await;
-    let names = os_names(&found.source);
+    let names = Arc::new(RwLock::new(os_names(&found.source)));
     let input = Input {
         sources: vec![found.source],
         existing: Existing::default(),
@@ -56,7 +60,7 @@ fn images(up: &Up) -> Result<(weir_images::Source, String)> {
 }
 
 /// Somebody is waiting at a terminal: report an unreachable registry soon.
-const PATIENCE: Patience =
+pub(super) const PATIENCE: Patience =
     Patience { pause: Duration::from_millis(250), retry: Duration::from_secs(3), total: Duration::from_secs(60) };
 
 fn profile(up: &Up, release: &Release) -> Result<&'static Profile> {
@@ -88,6 +92,10 @@ pub async fn os_names_of(source: &ImageSource, reference: &str) -> Result<BTreeM
 impl Chosen {
     /// Turns an OS image's pull spec into a readable name.
     pub(super) fn os_text(&self) -> Arc<dyn Fn(&str) -> String + Send + Sync> {
-        os_text(self.names.clone())
+        let names = self.names.clone();
+        Arc::new(move |image| {
+            let known = names.read().get(image).filter(|name| !name.is_empty()).cloned();
+            known.unwrap_or_else(|| image.to_owned())
+        })
     }
 }

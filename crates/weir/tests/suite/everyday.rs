@@ -36,6 +36,7 @@ fn names_are_completed_from_the_cluster() -> Result<()> {
     assert_eq!(asks(&["weir", "switch", "worker", "rhel-"]), ["rhel-10", "rhel-9"]);
     assert_eq!(asks(&["weir", "explain", "stream", "--pool", "m"]), ["master"]);
     assert_eq!(asks(&["weir", "diff", "node/w"]), ["node/worker-0"]);
+    assert_eq!(asks(&["weir", "explain", "file", "--pool", "infra", "/etc/machine-r"]), ["/etc/machine-role"]);
     // The cluster may be named on the line that is not finished.
     let named = cluster.kubeconfig.to_str().unwrap();
     assert_eq!(completed(Path::new("/nowhere"), &["weir", "status", "--kubeconfig", named, "inf"]), ["infra"]);
@@ -96,4 +97,12 @@ fn values_are_taken_as_people_write_them() {
     let payload = folder.path().join("payload");
     let built = weir().args(["payload", "build", "--distribution", "OKD", "-o"]).arg(&payload).output().unwrap();
     assert!(built.status.success(), "{built:?}");
+    let release = format!("oci:{}", payload.display());
+    let listed = |format: &str| {
+        self::said(weir().args(["get", "osimagestream", "--release-image", &release, "-o", format]).output().unwrap())
+    };
+    let (names, table) = (listed("name"), listed("wide"));
+    assert_eq!((names.lines().count(), table.lines().count()), (1, 2), "{names}{table}");
+    assert!(table.starts_with("STREAM") && table.lines().last().unwrap().starts_with(names.trim()), "{table}");
+    assert!(listed("json").contains("\"kind\": \"OSImageStream\""));
 }

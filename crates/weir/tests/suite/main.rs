@@ -18,6 +18,7 @@ mod page;
 mod payload;
 mod plan;
 mod registry;
+mod rehearse;
 mod render;
 mod render_refused;
 mod run;

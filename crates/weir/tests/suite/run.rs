@@ -16,6 +16,8 @@ use weir_testkit::{Kubectl, Program, Registry, client};
 
 mod election;
 mod figures;
+mod log;
+mod notify;
 mod reach;
 
 /// An API server alone, and a folder for what belongs to it.

@@ -95,7 +95,7 @@ pub(crate) async fn planned(
 ///
 /// # Errors
 /// When it cannot be read, or nothing says of which distribution it is.
-async fn payload(world: &World, images: &Images, reference: &str) -> Result<(Payload, &'static Profile)> {
+pub(crate) async fn payload(world: &World, images: &Images, reference: &str) -> Result<(Payload, &'static Profile)> {
     let release = images.release(reference).await?;
     let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
     let profile = match world.distribution() {
@@ -123,7 +123,7 @@ fn kubernetes(release: &Release) -> Option<ReleaseVersion> {
 
 /// What can be found out about the images that pools change to. The packages of extensions are only looked for if asked: all layers
 /// of an image have to be read for that.
-async fn facts(images: &Images, plan: &Plan, packages: bool) -> BTreeMap<String, ImageFacts> {
+pub(crate) async fn facts(images: &Images, plan: &plan::Plan, packages: bool) -> BTreeMap<String, ImageFacts> {
     let os = plan.new_images().into_iter().map(|image| (image, false));
     let extensions = plan.extensions_images().into_iter().filter(|_| packages).map(|image| (image, true));
     let each = os
