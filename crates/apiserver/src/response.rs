@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::Stream;
 use http::{HeaderValue, Response, StatusCode, header};
 use http_body::{Body as _, Frame};
-use http_body_util::{BodyExt as _, Empty, Full, StreamBody, combinators::UnsyncBoxBody};
+use http_body_util::{BodyExt as _, Empty, Full, Limited, StreamBody, combinators::UnsyncBoxBody};
 use serde_json::Value;
 use std::convert::Infallible;
 
@@ -66,13 +66,21 @@ pub(crate) fn failure(failure: &Failure) -> Response<Body> {
     response
 }
 
+/// Largest list that is written in protobuf, in bytes of its JSON: unlike one in JSON, it is in memory as a whole.
+const LARGEST_LIST: usize = 64 << 20;
+
 /// A JSON response in protobuf, if it is of a kind that can be written so; others are unchanged.
 pub(crate) async fn in_protobuf(response: Response<Body>) -> Response<Body> {
     if response.headers().get(header::CONTENT_TYPE) != Some(&JSON) {
         return response;
     }
     let (mut head, body) = response.into_parts();
-    let Ok(body) = body.collect().await;
+    let Ok(body) = Limited::new(body, LARGEST_LIST).collect().await else {
+        let most = LARGEST_LIST >> 20;
+        return failure(&Failure::too_large_entity(format!(
+            "more than {most} MiB in protobuf: ask for pages, or for JSON"
+        )));
+    };
     let json = body.to_bytes();
     match serde_json::from_slice(&json).ok().and_then(|value| encode::encode(&value)) {
         None => Response::from_parts(head, Full::new(json).boxed_unsync()),

@@ -193,3 +193,61 @@ async fn who_takes_nothing_but_protobuf_gets_it_for_nodes_and_leases() {
         "{refused}"
     );
 }
+
+/// As `oc debug node/n` makes it: privileged, with probes, resources and a security context of zeros.
+#[tokio::test]
+async fn a_pod_that_somebody_waits_for_is_refused_for_what_it_is() {
+    let client = Client(ApiServer::new(Settings::default()).unwrap());
+    let mark = bytes(12, pair("debug.openshift.io/source-resource", "/v1, Resource=nodes/n"));
+    let security = [int(2, 1), int(4, 0)].concat();
+    let mount = [bytes(1, "host"), int(2, 0), bytes(3, "/host"), bytes(4, ""), bytes(6, "")].concat();
+    let container = [
+        bytes(1, "container-00"),
+        bytes(2, "registry.example.com/tools"),
+        bytes(3, "/bin/sh"),
+        bytes(5, ""),
+        bytes(7, [bytes(1, "TMOUT"), bytes(2, "900")].concat()),
+        bytes(8, ""),
+        bytes(9, mount),
+        bytes(13, ""),
+        bytes(14, ""),
+        bytes(15, security),
+        int(16, 1),
+        int(17, 1),
+        int(18, 1),
+        bytes(20, ""),
+    ];
+    let volume = [bytes(1, "host"), bytes(2, bytes(1, [bytes(1, "/"), bytes(2, "Directory")].concat()))].concat();
+    let spec = [
+        bytes(1, volume),
+        bytes(2, container.concat()),
+        bytes(3, "Never"),
+        int(4, 30),
+        bytes(6, ""),
+        bytes(8, ""),
+        bytes(10, "n"),
+        int(11, 1),
+        int(12, 1),
+        int(13, 1),
+        bytes(14, ""),
+        bytes(16, ""),
+        bytes(19, ""),
+        bytes(24, "openshift-user-critical"),
+    ];
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod = |more: &[Vec<u8>], spec: Vec<u8>| {
+        object("v1", "Pod", &[metadata("n-debug", "default", more), bytes(2, spec), bytes(3, "")])
+    };
+    let critical = spec[..spec.len() - 1].concat();
+    let (status, refused) = client.json("POST", pods, pod(&[mark], critical.clone())).await;
+    assert_eq!(status, StatusCode::NOT_IMPLEMENTED, "{refused}");
+    assert!(refused["message"].as_str().unwrap().starts_with("nothing runs pods here: oc debug"), "{refused}");
+    // Without the mark it is a pod as others, whose class must exist.
+    let (status, made) = client.json("POST", pods, pod(&[], critical)).await;
+    assert_eq!(
+        (status, &made["spec"]["containers"][0]["securityContext"]),
+        (StatusCode::CREATED, &json!({"privileged": true, "runAsUser": 0}))
+    );
+    let (status, refused) = client.json("POST", pods, pod(&[], spec.concat())).await;
+    assert_eq!(status, StatusCode::FORBIDDEN, "{refused}");
+}

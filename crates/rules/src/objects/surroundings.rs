@@ -1,4 +1,4 @@
-//! What OpenShift's client looks for in a cluster beside what weir works on: `oc adm upgrade status`, `oc adm inspect`, `--as` somebody
+//! What OpenShift's client looks for in a cluster beside what weir works on: `oc adm upgrade status`, `oc adm inspect`, a user
 //! who may only read. Only a cluster that weir made up is given these; in OpenShift's own they are there.
 //!
 //! R-SURROUNDINGS-1 The Deployment `machine-config-operator` names the operator's image of the release, and says that it runs: this
