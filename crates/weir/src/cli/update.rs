@@ -99,10 +99,8 @@ impl Update {
         let images = images::of_cluster(world, &self.source, Some(reference))?;
         let (payload, _) = images::payload(world, &images, reference).await?;
         let change = [Change::Release(Box::new(payload.clone()))];
-        let (mut facts, now) = (Facts { unknown: unknown.into_iter().collect(), ..Facts::default() }, Timestamp::now());
-        let plan = plan::plan(world, &change, &facts, now)?;
-        facts.images = images::facts(&images, &plan, false).await;
-        Ok((plan::plan(world, &change, &facts, now)?, payload))
+        let facts = Facts { unknown: unknown.into_iter().collect(), ..Facts::default() };
+        Ok((images::planned(&images, world, &change, facts, false, Timestamp::now()).await?, payload))
     }
 
     /// Asks for the update, and waits until it has begun. A request that is refused is taken back.

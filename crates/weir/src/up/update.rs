@@ -21,7 +21,10 @@ use weir_controllers::Context;
 use weir_images::{Added, Images, Layout};
 use weir_kubeio::{Error, Next, patch};
 use weir_rules::{
-    objects::seed::{Facts, Owner, Seed, Shape, objects},
+    objects::{
+        seed::{Facts, Owner, Seed, Shape, objects},
+        surroundings::surroundings,
+    },
     plan::{self, Change, Payload, Plan},
     status::update_request::{Answer, Reason, Request, answered, request},
     world::World,
@@ -112,7 +115,7 @@ impl Updates {
         let tags = payload.tags.iter();
         let images: BTreeMap<&str, &str> =
             tags.filter_map(|(tag, image)| Some((tag.as_str(), image.as_deref()?))).collect();
-        let mut seeds = objects(&Facts {
+        let facts = Facts {
             version: &payload.version,
             image: &payload.image,
             images: &images,
@@ -122,7 +125,9 @@ impl Updates {
             before: before.as_ref(),
             gates: gates.as_ref(),
             now: self.context.clock.now(),
-        });
+        };
+        let mut seeds = objects(&facts);
+        seeds.extend(surroundings(&facts));
         // Which features the release has is known before the cluster is to run it.
         seeds.sort_by_key(|seed| seed.object["kind"] != "FeatureGate");
         for seed in seeds.iter().filter(|seed: &&Seed| seed.owner == Owner::Cluster) {

@@ -123,7 +123,7 @@ fn kubernetes(release: &Release) -> Option<ReleaseVersion> {
 
 /// What can be found out about the images that pools change to. The packages of extensions are only looked for if asked: all layers
 /// of an image have to be read for that.
-pub(crate) async fn facts(images: &Images, plan: &plan::Plan, packages: bool) -> BTreeMap<String, ImageFacts> {
+async fn facts(images: &Images, plan: &plan::Plan, packages: bool) -> BTreeMap<String, ImageFacts> {
     let os = plan.new_images().into_iter().map(|image| (image, false));
     let extensions = plan.extensions_images().into_iter().filter(|_| packages).map(|image| (image, true));
     let each = os
