@@ -21,7 +21,7 @@ use anyhow::{Context as _, Result, ensure};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::Node;
 use kube::{
-    Api, Client, ResourceExt as _,
+    Api, Client,
     api::{DeleteParams, Patch, PatchParams},
 };
 use serde_json::{Value, json};
@@ -462,14 +462,7 @@ impl<'a> Cluster<'a> {
         self.builds(|trouble| *trouble = works::Trouble::default());
         self.trouble.stop_after(None);
         self.start()?;
-        let nodes: Api<Node> = Api::all(self.client.clone());
-        for node in self.joined(&nodes).await? {
-            // A machine that does not answer is nothing that anybody has to name.
-            if !is_up(&node) {
-                self.repair(&node.name_any()).await?;
-            }
-        }
-        Ok(())
+        self.joined().await
     }
 
     /// Repairs a machine: it fails no more.
@@ -478,25 +471,19 @@ impl<'a> Cluster<'a> {
         self.change(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})).await
     }
 
-    /// All nodes, once those of machines that are being replaced have joined: faults are lifted from nodes.
-    async fn joined(&self, nodes: &Api<Node>) -> Result<Vec<Node>> {
-        let machines = usize::try_from(self.world.nodes.total())?;
+    /// Waits until machines that are being replaced have joined: a machine is repaired by its node.
+    async fn joined(&self) -> Result<()> {
+        let (nodes, machines) = (Api::<Node>::all(self.client.clone()), usize::try_from(self.world.nodes.total())?);
         let end = Instant::now() + LONGEST_JOIN;
         loop {
-            let found = nodes.list(&Default::default()).await.context("listing nodes")?.items;
-            if found.len() >= machines {
-                return Ok(found);
+            let found = nodes.list(&Default::default()).await.context("listing nodes")?.items.len();
+            if found >= machines {
+                return Ok(());
             }
-            ensure!(Instant::now() < end, "{} of {machines} machines have joined within {LONGEST_JOIN:?}", found.len());
+            ensure!(Instant::now() < end, "{found} of {machines} machines have joined within {LONGEST_JOIN:?}");
             sleep(JOINS_WITHIN).await;
         }
     }
-}
-
-/// Whether the kubelet of a node says that it is ready.
-fn is_up(node: &Node) -> bool {
-    let conditions = node.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
-    conditions.iter().any(|condition| condition.type_ == "Ready" && condition.status == "True")
 }
 
 fn signed(time: Duration) -> SignedDuration {

@@ -9,7 +9,7 @@ use crate::{
 use serde_json::{Value, json};
 use std::fmt;
 use weir_api::keys::names::WORKER;
-use weir_fleet::pods::NAME;
+use weir_fleet::{faults::LIFT, pods::NAME};
 
 const POOL: &str = "MachineConfigPool";
 /// MachineConfigs that users of a life write for each role.
@@ -49,9 +49,11 @@ pub(super) fn named(seen: &Seen) -> Vec<Way> {
     for (name, _) in seen.all("Node").filter(|(_, node)| is_draining(node)) {
         all.extend(of_drain(seen, name));
     }
+    // A machine that does not answer is nothing that anybody has to name.
+    all.extend(seen.all("Node").filter(|(_, node)| is_dead(node)).map(|(name, _)| Way::Repair(name.to_owned())));
     let mut ways: Vec<Way> = Vec::new();
     for way in all {
-        if !ways.contains(&way) {
+        if !ways.contains(&way) && !is_repaired(seen, &way) {
             ways.push(way);
         }
     }
@@ -132,6 +134,18 @@ fn of_lost(seen: &Seen, names: &str, why: &str) -> Vec<Way> {
     }
     let select = |pool: &str| Intent::Select { pool: pool.to_owned(), role: Some(pool.to_owned()) };
     others.into_iter().map(|pool| Way::Change(select(pool))).collect()
+}
+
+/// Whether the kubelet of a node says that it is not ready, or nothing any more.
+fn is_dead(node: &Value) -> bool {
+    let conditions = node["status"]["conditions"].as_array();
+    conditions.into_iter().flatten().any(|c| c["type"] == "Ready" && c["status"] != "True")
+}
+
+/// Whether it is about a machine that was repaired before: there is nothing to add.
+fn is_repaired(seen: &Seen, way: &Way) -> bool {
+    let Way::Repair(node) = way else { return false };
+    !seen.get("Node", node)["metadata"]["annotations"][LIFT].is_null()
 }
 
 fn is_draining(node: &Value) -> bool {
@@ -253,6 +267,18 @@ mod tests {
             seen.now.insert(("Node", "w-0".to_owned()), node);
             seen.now.insert(("Event", "e".to_owned()), event(said));
             assert_eq!(named(&seen), Vec::from_iter(way), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_machine_that_does_not_answer_is_repaired_once() {
+        for (status, lifted, ways) in [("Unknown", false, 1), ("True", false, 0), ("False", true, 0)] {
+            let mut seen = Seen::default();
+            let annotations = if lifted { json!({LIFT: ""}) } else { json!({}) };
+            let status = json!({"conditions": [{"type": "Ready", "status": status}]});
+            let node = json!({"metadata": {"name": "w-0", "annotations": annotations}, "status": status});
+            seen.now.insert(("Node", "w-0".to_owned()), node);
+            assert_eq!(named(&seen), vec![Way::Repair("w-0".to_owned()); ways]);
         }
     }
 }
