@@ -53,8 +53,8 @@ use weir_distro::StreamsRule;
 const QUIET: Duration = Duration::from_mins(6);
 /// Longest time until a new cluster is at rest, and until it is again in the second phase: several rollouts, one node after the other.
 const PATIENCE: Duration = Duration::from_hours(6);
-/// How long a cluster at rest is watched for writes: twice as long as controllers wait before they look at everything again.
-const AT_REST: Duration = Duration::from_mins(21);
+/// How long a cluster at rest is watched for writes: longer than controllers wait before they look at everything again.
+const AT_REST: Duration = Duration::from_mins(11);
 /// So long after it is killed, or its watches break off, a process may still be catching up.
 const CATCHING_UP: Duration = Duration::from_secs(30);
 /// One of so many lives is lived twice, and has to be the same: a life that is not proves nothing.
@@ -110,6 +110,7 @@ async fn lived(plot: &Plot, prepared: &Prepared, stage: Stage) -> Result<Record>
     cluster.run()?;
     let mut life = Life { cluster, history, doings: Doings::default(), notes: Vec::new(), since: BTreeMap::new() };
     life.doings.follows_release = world.profile.streams.rule == StreamsRule::OneFollowingRelease;
+    life.doings.settle = world.settle;
     life.note(format!("world {}", serde_json::to_string(world)?));
     let rested = life.settle().await && {
         life.note("at rest".to_owned());
