@@ -20,8 +20,9 @@ use k8s_openapi::{
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
 use kube::{
-    Api, Client,
+    Api, Client, Resource as _,
     api::{GetParams, PostParams},
+    core::Request,
 };
 use parking_lot::Mutex;
 use std::{sync::Arc, time::Duration};
@@ -97,6 +98,9 @@ pub enum Led<T> {
 /// A candidate for a lease.
 #[derive(Clone)]
 pub struct Candidate {
+    client: Client,
+    /// Where leases are.
+    place: Request,
     api: Api<Lease>,
     name: String,
     identity: String,
@@ -104,6 +108,8 @@ pub struct Candidate {
     clock: Clock,
     fence: Fence,
     seen: Arc<Mutex<Option<Seen>>>,
+    /// The lease as it was last read, as text and decoded.
+    read: Arc<Mutex<Option<(String, Lease)>>>,
 }
 
 impl std::fmt::Debug for Candidate {
@@ -147,9 +153,11 @@ impl Candidate {
     /// A candidate with an identity that no other process has.
     #[must_use]
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str, timing: Timing, clock: Clock) -> Self {
-        let (api, fence) = (Api::namespaced(client, namespace), Fence::default());
+        let place = Request::new(Lease::url_path(&(), Some(namespace)));
+        let (api, fence) = (Api::namespaced(client.clone(), namespace), Fence::default());
         let (name, identity) = (name.to_owned(), identity.to_owned());
-        Self { api, name, identity, timing, clock, fence, seen: Arc::default() }
+        let (seen, read) = (Arc::default(), Arc::default());
+        Self { client, place, api, name, identity, timing, clock, fence, seen, read }
     }
 
     /// The layer for the client of the work that needs the lease; not for the candidate's own client.
@@ -349,9 +357,20 @@ impl Candidate {
         }
     }
 
+    /// Whoever waits looks twice a second, and sees the same most of the time: that is not decoded again.
     async fn get(&self, parameters: &GetParams) -> Result<Option<Lease>, Error> {
-        let found = optional(self.api.get_with(&self.name, parameters).await);
-        found.map_err(|source| Error::new::<Lease>("reading", &self.name, source))
+        let failed = |source| Error::new::<Lease>("reading", &self.name, source);
+        let request =
+            self.place.get(&self.name, parameters).map_err(|error| failed(kube::Error::BuildRequest(error)))?;
+        let Some(text) = optional(self.client.request_text(request).await).map_err(failed)? else { return Ok(None) };
+        if let Some((before, lease)) = &*self.read.lock()
+            && *before == text
+        {
+            return Ok(Some(lease.clone()));
+        }
+        let lease: Lease = serde_json::from_str(&text).map_err(|error| failed(kube::Error::SerdeError(error)))?;
+        *self.read.lock() = Some((text, lease.clone()));
+        Ok(Some(lease))
     }
 
     async fn create(&self, spec: LeaseSpec) -> Result<Lease, Error> {

@@ -1,11 +1,11 @@
 //! Everything that happens to a cluster's objects, from API watches alone.
 
 use anyhow::{Context as _, Result, bail};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::StreamExt as _;
 use kube::{
-    Api, Client,
+    Client, Resource as _,
     api::{ListParams, WatchEvent, WatchParams},
-    core::{DynamicObject, GroupVersionKind},
+    core::{DynamicObject, GroupVersionKind, Request},
     discovery::ApiResource,
 };
 use parking_lot::{Mutex, MutexGuard};
@@ -79,15 +79,21 @@ impl History {
         let mut watches = JoinSet::new();
         for &(group, kind) in kinds {
             let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, "v1", kind));
-            let api: Api<DynamicObject> = Api::all_with(client.clone(), &resource);
-            let list = api.list(&ListParams::default()).await.with_context(|| format!("listing {kind}"))?;
-            let version = list.metadata.resource_version.clone().unwrap_or_default();
-            for object in list.items {
+            let place = Request::new(DynamicObject::url_path(&resource, None));
+            let what = || format!("listing {kind}");
+            let request = place.list(&ListParams::default()).with_context(what)?;
+            let mut list: Value = client.request(request).await.with_context(what)?;
+            let version = text(&list["metadata"]["resourceVersion"]).to_owned();
+            let (api_version, items) = (list["apiVersion"].take(), list["items"].take());
+            for mut object in items.as_array().cloned().unwrap_or_default() {
+                // The items of a list do not name their kind.
+                object["apiVersion"] = api_version.clone();
+                object["kind"] = kind.into();
                 lock(&seen).fold(kind, object, true);
             }
-            let (seen, sender) = (seen.clone(), sender.clone());
+            let (client, seen, sender) = (client.clone(), seen.clone(), sender.clone());
             watches.spawn(async move {
-                if let Err(error) = follow(&api, kind, version, &seen, &sender).await {
+                if let Err(error) = follow(&client, &place, kind, version, &seen, &sender).await {
                     lock(&seen).gap = Some(format!("{error:#}"));
                     sender.send_modify(|count| *count += 1);
                 }
@@ -112,7 +118,8 @@ fn lock(seen: &Mutex<Seen>) -> MutexGuard<'_, Seen> {
 }
 
 async fn follow(
-    api: &Api<DynamicObject>,
+    client: &Client,
+    place: &Request,
     kind: &'static str,
     mut version: String,
     seen: &Mutex<Seen>,
@@ -120,27 +127,33 @@ async fn follow(
 ) -> Result<()> {
     let what = || format!("watching {kind}");
     loop {
-        let mut events = api.watch(&WatchParams::default(), &version).await.with_context(what)?.boxed();
-        while let Some(event) = events.try_next().await.with_context(what)? {
-            let (object, exists) = match event {
+        let request = place.watch(&WatchParams::default(), &version).with_context(what)?;
+        let mut events = Box::pin(client.request_events::<Value>(request).await.with_context(what)?);
+        while let Some(event) = events.next().await {
+            let (object, exists) = match event.with_context(what)? {
                 WatchEvent::Added(object) | WatchEvent::Modified(object) => (object, true),
                 WatchEvent::Deleted(object) => (object, false),
                 WatchEvent::Bookmark(_) => continue,
                 WatchEvent::Error(status) => bail!("watching {kind}: {}", status.message),
             };
-            version = object.metadata.resource_version.clone().unwrap_or_default();
+            version = text(&object["metadata"]["resourceVersion"]).to_owned();
             lock(seen).fold(kind, object, exists);
             news.send_modify(|count| *count += 1);
         }
     }
 }
 
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 impl Seen {
-    fn fold(&mut self, kind: &'static str, mut object: DynamicObject, exists: bool) {
-        object.metadata.managed_fields = None;
-        let key = (kind, object.metadata.name.clone().unwrap_or_default());
-        let version = object.metadata.resource_version.as_deref().and_then(|v| v.parse().ok()).unwrap_or_default();
-        let after = exists.then(|| serde_json::to_value(&object).unwrap_or_default());
+    fn fold(&mut self, kind: &'static str, mut object: Value, exists: bool) {
+        let metadata = object["metadata"].as_object_mut();
+        metadata.and_then(|metadata| metadata.remove("managedFields"));
+        let key = (kind, text(&object["metadata"]["name"]).to_owned());
+        let version = text(&object["metadata"]["resourceVersion"]).parse().unwrap_or_default();
+        let after = exists.then_some(object);
         match &after {
             Some(value) => _ = self.now.insert(key.clone(), value.clone()),
             None => _ = self.now.remove(&key),

@@ -4,15 +4,19 @@
 //! | module | part |
 //! |---|---|
 //! | `source` | reads the templates of the release and evaluates them for each pool |
+//! | `decided` | what was last decided, for as long as it holds |
 //! | `act` | writes the MachineConfigs, and reports on the objects they come from |
 //!
 //! One controller does all of it, so that pools wait until everything that belongs together is written.
 
 mod act;
+mod decided;
 mod source;
 
 use crate::{Access, Context, cluster::Watcher, last_said::LastSaid};
 use act::Writer;
+use decided::Decided;
+use parking_lot::Mutex;
 use source::Source;
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
@@ -53,6 +57,7 @@ pub struct Generating {
 pub struct Controller {
     context: Context,
     source: Source,
+    decided: Mutex<Option<Decided>>,
     /// What was last reported about each object.
     last_said: LastSaid,
 }
@@ -63,7 +68,7 @@ impl Controller {
     pub fn new(context: Context, access: Access) -> Self {
         let source = Source::new(access, context.generating.templates.clone());
         context.cluster.generated_with.change(|with| *with = GeneratedWith::Gates(None));
-        Self { context, source, last_said: LastSaid::default() }
+        Self { context, source, decided: Mutex::default(), last_said: LastSaid::default() }
     }
 
     /// The ControllerConfig and the world to generate from, or why the world cannot be seen; absent while it is unknown, or while
@@ -106,9 +111,14 @@ impl Controller {
                 return (Decision::failed(self.context.generates(), failure.said), next);
             }
         };
+        if let Some(decision) = self.decided.lock().as_ref().and_then(|decided| decided.holds(world, &templates)) {
+            return (decision, Next::Await);
+        }
         let of_pools = self.source.of_pools(world, &templates, build);
         let mut generators = Generators::new(world, &templates, &of_pools, build, now);
-        (generators.decide(generating.continues, generating.asked, now), Next::Await)
+        let decision = generators.decide(generating.continues, generating.asked, now);
+        *self.decided.lock() = Decided::new(world, &templates, &decision);
+        (decision, Next::Await)
     }
 }
 

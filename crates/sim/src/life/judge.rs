@@ -8,7 +8,8 @@
 //! 5. No pool is said to be updated while one of its nodes is not.
 //! 6. A cordon by hand stays.
 //! 7. No transition time of a condition moves without a flip.
-//! 8. Nodes are told no more often than somebody wanted something of their pool.
+//! 8. Nodes are told no more often than somebody wanted something of their pool; changes that follow each other faster than a target
+//!    settles count as one.
 //! 9. Arbiter and control plane never move together.
 //! 10. No node that is in no pool, or in several, is told anything; and that it is in none is said.
 //! 11. No node is told an image that was not built for its pool, on the image and from the configuration that it is told, and none
@@ -50,6 +51,8 @@ use weir_api::keys::names::{ARBITER, MASTER};
 
 /// So long a process may not know of a change, and act as before.
 const LAG: Duration = Duration::from_secs(15);
+/// So much later than another a change of a user may be seen, with everything that is written on the way, while nothing goes wrong.
+const LATE: Duration = Duration::from_secs(1);
 /// The longest pause of a machine that is slow, and of controllers that have something to do, with some room.
 const LONGEST_PAUSE: Duration = Duration::from_mins(3);
 const POOL: &str = "MachineConfigPool";
@@ -77,6 +80,8 @@ pub(super) struct Doings {
     pub(super) deleted: BTreeSet<String>,
     /// Whether the pools resolve to the only stream there is, whatever they name.
     pub(super) follows_release: bool,
+    /// How long a pool's new target must stay the same.
+    pub(super) settle: Duration,
 }
 
 impl Doings {
@@ -89,6 +94,24 @@ impl Doings {
     fn is_standing_by(&self, now: Instant) -> bool {
         let last = self.standing_by.iter().rfind(|(since, _)| *since < now);
         last.is_some_and(|(_, stands_by)| *stands_by)
+    }
+
+    /// How many times something was wanted of a pool until then. What follows something else before that has settled is one with it,
+    /// where nothing kept a process from seeing both in time.
+    fn wanted(&self, pool: &str, until: Instant) -> usize {
+        let (mut count, mut before) = (0, None);
+        for (at, intent) in self.intents.iter().filter(|(at, intent)| *at <= until && intent.concerns(pool)) {
+            let alone = matches!(intent, Intent::Release(_) | Intent::Gate(_) | Intent::Default(_));
+            let is_one = before.is_some_and(|before| !alone && self.is_burst(before, *at));
+            count += usize::from(!is_one);
+            before = (!alone).then_some(*at);
+        }
+        count
+    }
+
+    fn is_burst(&self, before: Instant, at: Instant) -> bool {
+        let quiet = |(begun, over): &(Instant, Instant)| *over < before || *begun > at + self.settle + LATE;
+        at.saturating_duration_since(before) + LATE < self.settle && self.troubles.iter().all(quiet)
     }
 
     /// A process may act now as it should have at any time since then.
@@ -148,6 +171,8 @@ struct NodePast {
     same: Option<Instant>,
     /// How many times it was told something, in the pool that it is in.
     told: usize,
+    /// How many times it failed: then it is told at once what the others are told once it has settled.
+    failed: usize,
     /// How many times it came to another pool.
     moved: usize,
     /// How many times it joined.
@@ -343,6 +368,8 @@ impl<'a> Judge<'a> {
             past.moved += 1;
         }
         past.joined += usize::from(before.is_none());
+        let failed = |node: &Value| annotation(node, "state") == Some("Degraded");
+        past.failed += usize::from(failed(after) && !before.is_some_and(failed));
         let held = past.by_hand && by_hand;
         // A mark may be left of a cordon that somebody made over ours.
         let new = !before.is_some_and(|before| has(before, BY_HAND));
@@ -418,10 +445,10 @@ impl<'a> Judge<'a> {
 
     /// Whether a node was told something more often than somebody wanted something of its pool.
     fn often(&mut self, at: Instant, name: &str, pool: &str) {
-        let wanted = self.doings.intents.iter().filter(|(then, intent)| *then <= at && intent.concerns(pool)).count();
+        let wanted = self.doings.wanted(pool, at);
         let Some(past) = self.nodes.get(name) else { return };
         // A machine boots into its pool's last completed configuration, and then gets what the others have.
-        let most = wanted + past.joined.saturating_sub(1) + past.moved;
+        let most = wanted + past.joined.saturating_sub(1) + past.moved + past.failed;
         if past.told > most {
             let told = past.told;
             self.violated(at, format!("{name} was told something {told} times, and {most} changes concern it"));

@@ -66,8 +66,8 @@ const PATIENCE: Duration = Duration::from_hours(6);
 /// at most.
 const LOOK: Duration = Duration::from_mins(15);
 const LOOKS: usize = 24;
-/// How long a cluster at rest is watched for writes: twice as long as controllers wait before they look at everything again.
-const AT_REST: Duration = Duration::from_mins(21);
+/// How long a cluster at rest is watched for writes: longer than controllers wait before they look at everything again.
+const AT_REST: Duration = Duration::from_mins(11);
 /// So long after it is killed, or its watches break off, a process may still be catching up.
 const CATCHING_UP: Duration = Duration::from_secs(30);
 /// One of so many lives is lived twice, and has to be the same: a life that is not proves nothing.
@@ -123,6 +123,7 @@ async fn lived(plot: &Plot, prepared: &Prepared, stage: Stage) -> Result<Record>
     cluster.run()?;
     let mut life = Life { cluster, history, doings: Doings::default(), notes: Vec::new(), since: BTreeMap::new() };
     life.doings.follows_release = world.profile.streams.rule == StreamsRule::OneFollowingRelease;
+    life.doings.settle = world.settle;
     life.note(format!("world {}", serde_json::to_string(world)?));
     let rested = life.settle().await && {
         life.note("at rest".to_owned());

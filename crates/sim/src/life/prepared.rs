@@ -42,20 +42,36 @@ pub type Service = BoxCloneService<Request<Body>, Response<UnsyncBoxBody<Bytes, 
 
 /// What stands between the processes of a life and its API server: nothing, unless a test puts something there, such as a defect that has
 /// to be found. Cheap to clone.
-#[derive(Clone, Default)]
-pub struct Door(Option<Arc<dyn Fn(Service) -> Service + Send + Sync>>);
+#[derive(Clone)]
+pub struct Door {
+    make: Option<Arc<dyn Fn(Service) -> Service + Send + Sync>>,
+    /// Whether processes that lost their lease are kept from writing.
+    pub(super) fences: bool,
+}
+
+impl Default for Door {
+    fn default() -> Self {
+        Self { make: None, fences: true }
+    }
+}
 
 impl Door {
     /// One that this makes of the way to the API server.
     #[must_use]
     pub fn new(make: impl Fn(Service) -> Service + Send + Sync + 'static) -> Self {
-        Self(Some(Arc::new(make)))
+        Self { make: Some(Arc::new(make)), fences: true }
+    }
+
+    /// The same, and nothing keeps a process from writing that lost its lease.
+    #[must_use]
+    pub fn without_fences(self) -> Self {
+        Self { fences: false, ..self }
     }
 
     pub(super) fn open(&self, server: weir_apiserver::Service) -> Service {
         let boxed = |answer: Response<weir_apiserver::Body>| answer.map(|body| body.boxed_unsync());
         let server = Service::new(ServiceExt::<Request<Body>>::map_response(server, boxed));
-        match &self.0 {
+        match &self.make {
             Some(make) => make(server),
             None => server,
         }
@@ -64,7 +80,7 @@ impl Door {
 
 impl fmt::Debug for Door {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Door").field(&self.0.is_some()).finish()
+        f.debug_struct("Door").field("make", &self.make.is_some()).field("fences", &self.fences).finish()
     }
 }
 

@@ -56,8 +56,8 @@ impl Process {
     fn client(&self, who: &str, fence: Option<&Fence>) -> Client {
         let way = Troubled::new(self.door.open(self.server.clone()), self.trouble.clone()).of(who);
         match fence {
-            Some(fence) => Client::new(fence.layer(way), "default"),
-            None => Client::new(way, "default"),
+            Some(fence) if self.door.fences => Client::new(fence.layer(way), "default"),
+            _ => Client::new(way, "default"),
         }
     }
 

@@ -1,4 +1,12 @@
 //! What lives reach: a simulation that reaches little finds little.
+//!
+//! | module | part |
+//! |---|---|
+//! | `known` | everything that can be reached, and what never is |
+//! | `rules` | the same for rules |
+
+mod known;
+mod rules;
 
 use super::{
     plot::Plot,
@@ -20,6 +28,9 @@ use weir_api::{
     keys::names::{ARBITER, MASTER},
 };
 use weir_rules::{rollout::RolloutPlan, world::World};
+
+/// What annotations and labels of the machine config operator have before their name.
+const OURS: &str = "machineconfiguration.openshift.io/";
 
 /// What a life reached: kinds of things, and their names.
 pub type Reached = BTreeSet<(Kind, String)>;
@@ -43,105 +54,11 @@ pub enum Kind {
     Waits,
     /// Why pools get their streams.
     Stream,
-    /// Rules behind those two.
+    /// Marks on objects, and generated objects.
+    Object,
+    /// Rules behind all that.
     Rule,
 }
-
-/// Everything that lives can be asked to reach, beside conditions and events, and what they do not reach yet, with the reason.
-const KNOWN: [(Kind, &[&str]); 5] = [
-    (
-        Kind::Intent,
-        &[
-            "budget",
-            "config",
-            "cordon",
-            "default",
-            "delete-pods",
-            "gate",
-            "layered",
-            "no-config",
-            "operator",
-            "pause",
-            "rebuild",
-            "release",
-            "relabel",
-            "replace",
-            "roles",
-            "select",
-            "stream",
-            "unavailable",
-        ],
-    ),
-    (
-        Kind::Fault,
-        &[
-            "clock-back",
-            "clock-forward",
-            "conflicts",
-            "cut",
-            "down",
-            "failing-builds",
-            "kill",
-            "kill-at-write",
-            "lag",
-            "late",
-            "no-registry",
-            "other-digests",
-            "refuse",
-            "slow",
-            "slow-builds",
-            "stall",
-            "suspend",
-        ],
-    ),
-    (Kind::Machine, &["degraded", "never-returns", "returns-on-old-image", "slow", "stuck-in-drain"]),
-    (
-        Kind::Waits,
-        &[
-            "ArbiterUnavailable",
-            "ConfigFailing",
-            "ConfigMissing",
-            "ControlPlaneFirst",
-            "Failing",
-            "Halted",
-            "Joining",
-            "MaxUnavailableInvalid",
-            "NoArbiterPool",
-            "NoArbiterTopology",
-            "NoCapacity",
-            "NoPool",
-            "NotManaged",
-            "NotReady",
-            "NotReported",
-            "NothingAllowed",
-            "PoolDeleting",
-            "PoolNotConfigured",
-            "PoolPaused",
-            "PoolUnreadable",
-            "Queued",
-            "RunsOperator",
-            "Settling",
-            "SeveralPools",
-            "Updating",
-        ],
-    ),
-    (Kind::Stream, &["Default", "Explicit", "GateOff", "InheritedFromWorker", "StalePin"]),
-];
-
-/// What no life reaches, and why.
-const NEVER: [(Kind, &str, &str); 11] = [
-    (Kind::Waits, "ConfigMissing", "that a pool wants what does not exist is a violation"),
-    (Kind::Waits, "Joining", "machines of a fleet join with the labels of their pools"),
-    (Kind::Waits, "MaxUnavailableInvalid", "users of lives write what is valid"),
-    (Kind::Waits, "NoArbiterPool", "a cluster with an arbiter is installed with its pool"),
-    (Kind::Waits, "NoArbiterTopology", "a cluster without an arbiter has no pool of that name"),
-    (Kind::Waits, "NotManaged", "no machine of a fleet runs Windows"),
-    (Kind::Waits, "NotReported", "machines of a fleet say what they run when they join"),
-    (Kind::Waits, "NothingAllowed", "users of lives allow at least one node"),
-    (Kind::Waits, "PoolDeleting", "no user of a life deletes a pool"),
-    (Kind::Waits, "PoolNotConfigured", "machines boot with their pool's configuration, so there is one"),
-    (Kind::Waits, "RunsOperator", "processes of lives have no pods"),
-];
 
 /// How many lives reached what.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -162,21 +79,43 @@ impl Coverage {
     /// What could have been reached, and was not; with the reason, if it never is.
     #[must_use]
     pub fn missing(&self) -> Vec<(Kind, &'static str, Option<&'static str>)> {
-        let known = KNOWN.iter().flat_map(|(kind, names)| names.iter().map(|name| (*kind, *name)));
-        let missing = known.filter(|(kind, name)| !self.reached.contains_key(&(*kind, (*name).to_owned())));
+        let missing = known().filter(|(kind, name)| !self.has(*kind, name));
         missing.map(|(kind, name)| (kind, name, why_never(kind, name))).collect()
     }
 
     /// What was reached although it is said never to be.
     #[must_use]
     pub fn unexpected(&self) -> Vec<(Kind, &'static str)> {
-        let reached = |(kind, name, _): &&(Kind, &str, &str)| self.reached.contains_key(&(*kind, (*name).to_owned()));
-        NEVER.iter().filter(reached).map(|(kind, name, _)| (*kind, *name)).collect()
+        let never = known().filter(|(kind, name)| *kind != Kind::Rule && why_never(*kind, name).is_some());
+        never.filter(|(kind, name)| self.has(*kind, name)).collect()
+    }
+
+    fn has(&self, kind: Kind, name: &str) -> bool {
+        self.reached.keys().any(|reached| is(reached, kind, name))
     }
 }
 
+/// Everything that can be reached.
+fn known() -> impl Iterator<Item = (Kind, &'static str)> {
+    let all = known::KNOWN.iter().flat_map(|(kind, names)| names.iter().map(|name| (*kind, *name)));
+    all.chain(rules::RULES.iter().map(|rule| (Kind::Rule, *rule)))
+}
+
+/// Whether what was reached is what a name stands for: conditions are named without their status, or without their reason.
+fn is((of, reached): &(Kind, String), kind: Kind, name: &str) -> bool {
+    let begins = |text: &str| text.strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(' '));
+    let without_status = || {
+        let (before, after) = reached.split_once('=')?;
+        Some(format!("{before} {}", after.split_once(' ')?.1))
+    };
+    *of == kind && (begins(reached) || without_status().is_some_and(|text| begins(&text)))
+}
+
 fn why_never(kind: Kind, name: &str) -> Option<&'static str> {
-    NEVER.iter().find(|(of, never, _)| (*of, *never) == (kind, name)).map(|(_, _, why)| *why)
+    match kind {
+        Kind::Rule => rules::why_never(name),
+        _ => known::NEVER.iter().find(|(of, never, _)| (*of, *never) == (kind, name)).map(|(_, _, why)| *why),
+    }
 }
 
 impl fmt::Display for Kind {
@@ -190,6 +129,7 @@ impl fmt::Display for Kind {
             Self::Event => "event",
             Self::Waits => "node waits",
             Self::Stream => "stream",
+            Self::Object => "object",
             Self::Rule => "rule",
         })
     }
@@ -201,9 +141,16 @@ impl fmt::Display for Coverage {
         for ((kind, name), lives) in &self.reached {
             writeln!(f, "{lives:>7}  {kind:<10}  {name}")?;
         }
+        let mut rules: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
         for (kind, name, why) in self.missing() {
             let why = why.unwrap_or("not yet");
-            writeln!(f, "{:>7}  {kind:<10}  {name}: {why}", 0)?;
+            match kind {
+                Kind::Rule => rules.entry(why).or_default().push(name),
+                _ => writeln!(f, "{:>7}  {kind:<10}  {name}: {why}", 0)?,
+            }
+        }
+        for (why, names) in rules {
+            writeln!(f, "{:>7}  {:<10}  {}: {why}", 0, Kind::Rule, rules::listed(&names))?;
         }
         Ok(())
     }
@@ -221,6 +168,9 @@ pub(super) fn reached(plot: &Plot, changes: &[&Change], start: (Instant, Timesta
             now.reach(&mut all, start.1.saturating_add(since).unwrap_or(start.1));
         }
     }
+    let shown = rules::SHOWN.iter().filter(|(_, kind, name)| all.iter().any(|reached| is(reached, *kind, name)));
+    let shown: Vec<(Kind, String)> = shown.map(|(rule, ..)| (Kind::Rule, (*rule).to_owned())).collect();
+    all.extend(shown);
     all
 }
 
@@ -269,10 +219,33 @@ fn of_change(change: &Change) -> Reached {
         "MachineConfigPool" | "ClusterOperator" => {
             let of = |c: &Value| format!("{kind} {}={} {}", text(&c["type"]), text(&c["status"]), text(&c["reason"]));
             let conditions = after["status"]["conditions"].as_array().into_iter().flatten();
-            conditions.map(|condition| (Kind::Condition, of(condition).trim_end().to_owned())).collect()
+            let conditions = conditions.map(|condition| (Kind::Condition, of(condition).trim_end().to_owned()));
+            conditions.chain(marks(kind, after)).collect()
         }
-        _ => Reached::new(),
+        _ => marks(kind, after).collect(),
     }
+}
+
+/// What marks an object: annotations and labels of the machine config operator, taints, states of a history; of a generated
+/// MachineConfig its name without the pool.
+fn marks(kind: &str, object: &Value) -> impl Iterator<Item = (Kind, String)> {
+    let keys = |pointer: &str| object.pointer(pointer).and_then(Value::as_object).into_iter().flatten();
+    let ours = keys("/metadata/annotations").chain(keys("/metadata/labels"));
+    let ours = ours.filter_map(|(key, _)| key.split_once(OURS).map(|(_, name)| name.to_owned()));
+    let listed = |pointer: &str, field: &'static str| {
+        let items = object.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
+        items.filter_map(move |item| item[field].as_str())
+    };
+    let taints = listed("/spec/taints", "key").map(|key| format!("taint {key}"));
+    let states = listed("/status/history", "state").map(str::to_owned);
+    let name = object["metadata"]["name"].as_str().filter(|_| kind == "MachineConfig");
+    let generated = name.and_then(|name| {
+        let (number, rest) = name.split_once('-').filter(|(number, _)| number.parse::<u32>().is_ok())?;
+        let what = rest.split_once('-').map(|(_, what)| format!("-{what}")).unwrap_or_default();
+        (!what.starts_with("-sim-")).then(|| format!("{number}{what}"))
+    });
+    let all: Vec<String> = ours.chain(taints).chain(states).chain(generated).collect();
+    all.into_iter().map(move |mark| (Kind::Object, format!("{kind} {mark}")))
 }
 
 /// The objects at some time.
@@ -334,6 +307,7 @@ fn one<K: DeserializeOwned>(change: &Change) -> Option<Arc<K>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{fs, path::Path};
 
     /// The codes in a function of this source.
     fn codes(source: &str, function: &str) -> BTreeSet<String> {
@@ -343,22 +317,94 @@ mod tests {
     }
 
     fn known(kind: Kind) -> BTreeSet<String> {
-        let (_, names) = KNOWN.iter().find(|(of, _)| *of == kind).unwrap();
-        names.iter().map(|name| (*name).to_owned()).collect()
+        super::known().filter(|(of, _)| *of == kind).map(|(_, name)| name.to_owned()).collect()
+    }
+
+    /// The sources of a crate, one after the other.
+    fn sources(of: &str) -> String {
+        let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(of).join("src")];
+        let mut text = String::new();
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    text += &fs::read_to_string(path).unwrap();
+                }
+            }
+        }
+        text
     }
 
     #[test]
     fn every_reason_of_the_rules_is_known() {
         let waits = codes(include_str!("../../../rules/src/rollout/reason.rs"), "fn code(&self)");
         assert_eq!(waits, known(Kind::Waits));
-        let streams = include_str!("../../../rules/src/stream.rs").split("impl StreamReason").nth(1).unwrap();
-        assert_eq!(codes(streams, "fn code(&self)"), known(Kind::Stream));
+        let streams = include_str!("../../../rules/src/stream.rs");
+        let [errors, reasons] = ["impl StreamError", "impl StreamReason"]
+            .map(|of| codes(streams.split(of).nth(1).unwrap(), "fn code(&self)"));
+        assert_eq!(reasons, known(Kind::Stream));
+        let conditions = known(Kind::Condition);
+        for (of, source) in [
+            ("MachineConfigPool RenderDegraded", include_str!("../../../rules/src/render/failure.rs")),
+            ("MachineConfigPool RenderDegraded", include_str!("../../../rules/src/render/components.rs")),
+            ("MachineConfigPool RenderDegraded", include_str!("../../../rules/src/render/error.rs")),
+            ("ClusterOperator Degraded", include_str!("../../../rules/src/status/cluster_status/failure.rs")),
+            ("ClusterOperator Upgradeable", include_str!("../../../rules/src/status/cluster_status/upgradeable.rs")),
+        ] {
+            let codes = codes(source, "fn code(&self)");
+            assert!(codes.len() > 3, "{of}");
+            let missing: Vec<_> = codes.iter().filter(|code| !conditions.contains(&format!("{of} {code}"))).collect();
+            assert_eq!(missing, [""; 0], "{of}");
+        }
+        assert!(errors.iter().all(|code| conditions.contains(&format!("MachineConfigPool RenderDegraded {code}"))));
+        let controllers = sources("controllers");
+        let recorded =
+            ["Event::warning(\"", "Event::normal(\""].into_iter().flat_map(|call| controllers.split(call).skip(1));
+        let events = known(Kind::Event);
+        for reason in recorded.filter_map(|rest| rest.split('"').next()) {
+            assert!(events.contains(reason), "{reason}");
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_still_there() {
+        let all: String = ["api", "controllers", "rules"].into_iter().map(sources).collect();
+        for name in known(Kind::Condition).iter().chain(&known(Kind::Event)) {
+            for word in name.split([' ', '=']).filter(|word| !["True", "False"].contains(word)) {
+                assert!(all.contains(&format!("\"{}", word.trim_end_matches(':'))), "{word} of {name}");
+            }
+        }
+        let rules = known(Kind::Rule);
+        assert!(rules.len() > 500, "{}", rules.len());
+        for (rule, kind, name) in rules::SHOWN {
+            assert!(rules.contains(*rule), "{rule}");
+            let known = super::known().any(|known| known == (*kind, *name));
+            assert!(known || [Kind::World, Kind::Object, Kind::Condition].contains(kind), "{rule}: {name}");
+        }
+        for name in rules::NEVER.iter().flat_map(|(_, names)| *names) {
+            let of_name = |rule: &String| rule == name || rule.rsplit_once('-').is_some_and(|(of, _)| of == *name);
+            assert!(rules.iter().any(of_name), "{name}");
+        }
+        assert_eq!(
+            rules.iter().filter(|rule| rules::why_never(rule).is_none() && !is_shown(rule)).collect::<Vec<_>>(),
+            [""; 0]
+        );
+    }
+
+    fn is_shown(rule: &str) -> bool {
+        let of_reasons =
+            ["R-MAX-3", "R-MAX-4", "R-STREAM-1", "R-STREAM-2", "R-STREAM-4", "R-SETTLE-1", "R-SETTLE-2", "R-SETTLE-4"];
+        rules::SHOWN.iter().any(|(shown, ..)| *shown == rule)
+            || rule.starts_with("R-ROLLOUT-")
+            || of_reasons.contains(&rule)
     }
 
     #[test]
     fn what_is_never_reached_is_known_and_what_is_reached_is_counted() {
-        for (kind, name, _) in NEVER {
-            assert!(known(kind).contains(name), "{name}");
+        for (kind, name, _) in known::NEVER {
+            assert!(known(*kind).contains(*name), "{name}");
         }
         let mut coverage = Coverage::default();
         coverage.add(&[(Kind::Fault, "cut".to_owned())].into());
@@ -366,6 +412,19 @@ mod tests {
         let text = coverage.to_string();
         assert!(text.starts_with("         of 2 lives reached\n      1  fault       cut\n"), "{text}");
         assert!(text.contains("\n      0  fault       kill: not yet\n"), "{text}");
+        assert!(text.contains("R-LINT-1 to 7, "), "{text}");
         assert_eq!(coverage.unexpected(), []);
+        let said = (Kind::Condition, "MachineConfigPool RenderDegraded=True TooLarge".to_owned());
+        for (name, stands) in [
+            ("MachineConfigPool RenderDegraded=True", true),
+            ("MachineConfigPool RenderDegraded TooLarge", true),
+            ("MachineConfigPool RenderDegraded", true),
+            ("MachineConfigPool Render", false),
+            ("MachineConfigPool RenderDegraded=False", false),
+        ] {
+            assert_eq!(is(&said, Kind::Condition, name), stands, "{name}");
+        }
+        coverage.add(&[said].into());
+        assert_eq!(coverage.unexpected(), [(Kind::Condition, "MachineConfigPool RenderDegraded TooLarge")]);
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     write::{apply, merge, resource, write_gates},
 };
 use anyhow::{Context as _, Result, anyhow, bail};
+use jiff::Timestamp;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client,
@@ -21,7 +22,7 @@ use parking_lot::RwLock;
 use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 use tokio::task::{JoinHandle, spawn_local};
@@ -34,7 +35,7 @@ use weir_api::{
     },
     kind::MACHINE_CONFIG_GROUP,
 };
-use weir_apiserver::{ApiServer, Settings};
+use weir_apiserver::{ApiServer, Settings, clock::RandomIds};
 use weir_controllers::{
     Access, Build, Context,
     build::{self, Builder, Worker, registry::Registry},
@@ -84,6 +85,32 @@ async fn one_process(context: Context, images: Images, builds: Option<(Worker, R
 async fn reads(objects: weir_controllers::Cluster, client: Client) {
     let (access, configs) = (objects.access.clone(), objects.controller_configs.clone());
     tokio::join!(access.fill(client.clone()), configs.fill(client));
+}
+
+/// An API server that knows all kinds: that is most of what a server costs, so it is made once for all stories of a process.
+static KNOWS_KINDS: OnceLock<ApiServer> = OnceLock::new();
+
+/// A story's own API server, with this clock.
+fn server(clock: &Clock) -> Result<ApiServer> {
+    let knows = match KNOWS_KINDS.get() {
+        Some(knows) => knows,
+        None => {
+            let first = ApiServer::new(Settings::default())?;
+            first.define(crds(FeatureSet::Default)).context("defining the kinds")?;
+            KNOWS_KINDS.get_or_init(|| first)
+        }
+    };
+    Ok(knows.copy(Arc::new(Shown(clock.clone())), Arc::new(RandomIds)))
+}
+
+/// The time of a story, for its API server.
+#[derive(Debug)]
+struct Shown(Clock);
+
+impl weir_apiserver::Clock for Shown {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
 }
 
 /// A task that ends when its owner is dropped.
@@ -139,8 +166,8 @@ impl Cluster {
             false => None,
         };
         let images = Images::new(source);
-        let server = ApiServer::new(Settings::default())?;
-        server.define(crds(FeatureSet::Default)).context("defining the kinds")?;
+        let clock = Clock::starting_at(Timestamp::now());
+        let server = server(&clock)?;
         let start = references.get(&script.start.payload).context("the first payload")?;
         let desired = images.release(start).await.context("reading the first payload")?;
         let gates = BTreeMap::from([(desired.version.clone(), script.start.gate)]);
@@ -156,7 +183,7 @@ impl Cluster {
             profile,
             client,
             server,
-            clock: Clock::system(),
+            clock,
             images,
             registry,
             references,

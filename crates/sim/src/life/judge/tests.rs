@@ -399,3 +399,26 @@ fn what_is_no_longer_so_after_a_second_is_found_unless_something_is_wrong() {
         assert_eq!(told.broken(), [""; 0]);
     }
 }
+
+#[test]
+fn changes_that_follow_each_other_before_a_target_settles_are_one() {
+    let live = |settle: u64, trouble: bool| {
+        let mut told = Told::new();
+        told.doings.settle = Duration::from_secs(settle);
+        // At the same time.
+        told.intent();
+        told.intent();
+        if trouble {
+            told.doings.troubles.push((told.now(), told.now()));
+        }
+        for (before, target) in [("r-1", "r-2"), ("r-2", "r-1")] {
+            told.pool(target, &json!({}), false);
+            told.node("w-0", target, before, &json!({}));
+            told.node("w-0", target, target, &json!({}));
+        }
+        told.broken()
+    };
+    assert_eq!(live(3, false), ["w-0 was told something 2 times, and 1 changes concern it"]);
+    assert_eq!(live(0, false), [""; 0], "nothing settles");
+    assert_eq!(live(3, true), [""; 0], "a process may not have seen both in time");
+}
