@@ -1,11 +1,7 @@
 //! Lives of clusters, decided by seeds.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
-use std::{
-    ops::RangeInclusive,
-    sync::Mutex,
-    thread,
-};
+use std::{ops::RangeInclusive, sync::Mutex, thread};
 use weir_sim::life::{Prepared, Record, live, live_plot, plot::Plot, reached::Coverage};
 
 /// Lives in every run of the tests, from the first seed on: as many as two processors live within two minutes. New seeds are for people

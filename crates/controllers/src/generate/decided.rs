@@ -27,8 +27,13 @@ impl Decided {
             Decision::Fail(_) | Decision::Leave(_) | Decision::Adopt(_) => false,
         };
         // Nodes and what they report come and go, and decide nothing here: their old selves would be kept alive.
-        let of_nodes =
-            || World { nodes: Vec::new(), reports: Vec::new(), pods: Vec::new(), histories: Vec::new(), ..world.clone() };
+        let of_nodes = || World {
+            nodes: Vec::new(),
+            reports: Vec::new(),
+            pods: Vec::new(),
+            histories: Vec::new(),
+            ..world.clone()
+        };
         let of = || Self { world: of_nodes(), templates: templates.clone(), decision: decision.clone() };
         writes_nothing.then(of)
     }

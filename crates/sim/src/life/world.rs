@@ -240,7 +240,8 @@ fn faults(chance: &mut Chance, nodes: &Nodes) -> Vec<Fault> {
             os: None,
             after: 0,
             times: (kind != Kind::Slow).then_some(1 + small(chance.below(2))),
-            lasts: (stuck && chance.one_in(2)).then(|| Duration::from_secs(30 + chance.below(600))),
+            // Shorter than the longest pause that a judge allows, with the machine's own steps.
+            lasts: (stuck && chance.one_in(2)).then(|| Duration::from_secs(30 + chance.below(90))),
             reason: None,
             factor: (kind == Kind::Slow).then_some(5.0),
         });

@@ -187,9 +187,10 @@ const WAITS: &[&str] = &[
 ];
 
 const STREAMS_FIT: &str = "payloads of lives carry streams that fit their distribution";
-const NO_IMAGE_MODE: &str = "no pool of a life is in image mode: stories build images";
+const NO_IMAGE_MODE: &str =
+    "no cluster of a life was installed with an image of its own, and no build is cut off for good: stories do both";
 const NO_OPENSHIFT: &str = "clusters of lives are no OpenShift, whose other operators write what this needs";
-const NO_OTHER_BUILD: &str = "no life takes over from another operator: stories do";
+const NO_OTHER_BUILD: &str = "whoever takes over in a life takes all of it, in one step";
 const NO_SETTINGS: &str = "users of lives write no settings of kubelets, runtimes and registries";
 const PASSES: &str = "it passes before a pool says so";
 const GATE: &str =
@@ -198,7 +199,7 @@ const LISTED: &str = "users of lives name streams that are listed, and a policy 
 const RETAINED: &str = "no fixed seed updates to the release that lacks a stream while a pool names it";
 const WORK: &str = "what fails of it is written again before the operator says so";
 const READABLE: &str = "what users of lives write can be read";
-const SELECTORS: &str = "selectors are those of the installation";
+const SELECTORS: &str = "users of lives change which nodes a pool selects, by role, and never which MachineConfigs";
 const VALID_CONFIGS: &str =
     "MachineConfigs of users of lives have kernel arguments, or a version of Ignition that there is not";
 
@@ -207,17 +208,13 @@ pub(super) const NEVER: &[(Kind, &str, &str)] = &[
     (Kind::Condition, "ClusterOperator Degraded DistributionMismatch", STREAMS_FIT),
     (Kind::Condition, "ClusterOperator Degraded GeneratedConfigsStale", NO_OTHER_BUILD),
     (Kind::Condition, "ClusterOperator Degraded MachineConfigurationFailed", NO_OPENSHIFT),
-    (Kind::Condition, "ClusterOperator Degraded MachineOSBuilderFailed", NO_IMAGE_MODE),
     (Kind::Condition, "ClusterOperator Degraded ObjectUnreadable", READABLE),
     (Kind::Condition, "ClusterOperator Degraded SettingsRefused", NO_SETTINGS),
     (Kind::Condition, "ClusterOperator Upgradeable ClusterBootImageSkewError", NO_OPENSHIFT),
     (Kind::Condition, "ClusterOperator Upgradeable GeneratedConfigsNotAdopted", NO_OTHER_BUILD),
     (Kind::Condition, "ClusterOperator Upgradeable InterruptedBuild", NO_IMAGE_MODE),
-    (Kind::Condition, "MachineConfigPool Degraded InvalidNodeSelector", SELECTORS),
     (Kind::Condition, "MachineConfigPool DistributionMismatch=True", STREAMS_FIT),
     (Kind::Condition, "MachineConfigPool GeneratedConfigsStale=True", NO_OTHER_BUILD),
-    (Kind::Condition, "MachineConfigPool ImageBuildDegraded=True", NO_IMAGE_MODE),
-    (Kind::Condition, "MachineConfigPool NodesWithoutPool=True", "every node of a life has a pool"),
     (Kind::Condition, "MachineConfigPool OSImagePinned PreBuiltImage", NO_IMAGE_MODE),
     (Kind::Condition, "MachineConfigPool RenderDegraded ControlCharacter", VALID_CONFIGS),
     (Kind::Condition, "MachineConfigPool RenderDegraded DistributionMismatch", STREAMS_FIT),
@@ -229,7 +226,6 @@ pub(super) const NEVER: &[(Kind, &str, &str)] = &[
     (Kind::Condition, "MachineConfigPool RenderDegraded NoMachineConfigs", SELECTORS),
     (Kind::Condition, "MachineConfigPool RenderDegraded OSImageUnknown", VALID_CONFIGS),
     (Kind::Condition, "MachineConfigPool RenderDegraded ObjectUnreadable", READABLE),
-    (Kind::Condition, "MachineConfigPool RenderDegraded OtherBuild", NO_OTHER_BUILD),
     (Kind::Condition, "MachineConfigPool RenderDegraded RuncUnavailable", VALID_CONFIGS),
     (Kind::Condition, "MachineConfigPool RenderDegraded SelectingAll", SELECTORS),
     (Kind::Condition, "MachineConfigPool RenderDegraded SettingsNotComplete", NO_SETTINGS),
@@ -242,7 +238,6 @@ pub(super) const NEVER: &[(Kind, &str, &str)] = &[
     (Kind::Condition, "MachineConfigPool RenderDegraded OSImageStreamEmpty", PASSES),
     (Kind::Condition, "ClusterOperator Degraded MachineConfigNodeFailed", WORK),
     (Kind::Condition, "ClusterOperator Degraded MachineConfigPoolsFailed", WORK),
-    (Kind::Condition, "ClusterOperator Degraded RenderConfigFailed", WORK),
     (Kind::Condition, "ClusterOperator Upgradeable RetainedStreamInUse", RETAINED),
     (Kind::Condition, "MachineConfigPool RenderDegraded FeatureGatesUnknown", PASSES),
     (Kind::Condition, "MachineConfigPool RenderDegraded NoImages", PASSES),
@@ -269,21 +264,18 @@ pub(super) const NEVER: &[(Kind, &str, &str)] = &[
     (Kind::Event, "ImagesUnlabelled", STREAMS_FIT),
     (Kind::Event, "OSImageURLOverridden", VALID_CONFIGS),
     (Kind::Event, "PreBuiltImageReplaced", NO_IMAGE_MODE),
-    (Kind::Event, "SetDesiredConfigAndOSImage", NO_IMAGE_MODE),
     (Kind::Event, "SourceLeftOut", STREAMS_FIT),
     (Kind::Event, "TrustedCANotFound", NO_OPENSHIFT),
+    (Kind::Waits, "ArbiterUnavailable", "no fixed seed has an arbiter that is away while its pool has a target"),
     (Kind::Waits, "ConfigMissing", "that a pool wants what does not exist is a violation"),
     (Kind::Waits, "Joining", "machines of a fleet join with the labels of their pools"),
     (Kind::Waits, "MaxUnavailableInvalid", "users of lives write what is valid"),
     (Kind::Waits, "NoArbiterPool", "a cluster with an arbiter is installed with its pool"),
     (Kind::Waits, "NoArbiterTopology", "a cluster without an arbiter has no pool of that name"),
-    (Kind::Waits, "NoPool", "machines of a fleet join with a role"),
     (Kind::Waits, "NotManaged", "no machine of a fleet runs Windows"),
     (Kind::Waits, "NotReported", "machines of a fleet say what they run when they join"),
     (Kind::Waits, "NothingAllowed", "users of lives allow at least one node"),
     (Kind::Waits, "PoolDeleting", "no user of a life deletes a pool"),
     (Kind::Waits, "PoolNotConfigured", "machines boot with their pool's configuration, so there is one"),
-    (Kind::Waits, "PoolUnreadable", SELECTORS),
     (Kind::Waits, "RunsOperator", "processes of lives have no pods"),
-    (Kind::Waits, "SeveralPools", "a node has the label of one custom pool at a time"),
 ];

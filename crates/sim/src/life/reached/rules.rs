@@ -83,16 +83,21 @@ pub(super) const SHOWN: &[(&str, Kind, &str)] = &[
     ("R-UPGRADE-2", Kind::Condition, "ClusterOperator Upgradeable RetainedStreamInUse"),
 ];
 
-const BUILDS: &str = "no pool of a life is in image mode: stories build images";
+const BUILDS: &str = "lives build images, and nothing that they leave shows which rule of its file decided";
 const SETTINGS: &str = "users of lives write no settings of kubelets, runtimes and registries";
 const COMMANDS: &str = "only commands ask for it, and the dashboard";
 const OPENSHIFT: &str = "clusters of lives are no OpenShift, whose other operators write what this reads";
-const OTHERS: &str = "no life takes over from another operator: stories do";
+const OTHERS: &str = "lives take over and stand by, and nothing that they leave shows which rule of its file decided";
 const UNSEEN: &str = "lives go through it, and nothing that they leave shows which rule of its file decided";
 const INSTALLS: &str = "lives run controllers that nothing installed";
 
+const REHEARSED: &str = "only weir up brings it: lives make their clusters and updates themselves";
+const UNASKED: &str = "users of lives ask for no pause with an end, and for no notifications";
+
 /// Rules that nothing shows, and why. A name without a number stands for all of its rules that nothing is said about.
 pub(super) const NEVER: &[(&str, &[&str])] = &[
+    (REHEARSED, &["R-REQUEST", "R-SURROUNDINGS"]),
+    (UNASKED, &["R-NOTIFY", "R-PAUSE"]),
     (
         BUILDS,
         &[
@@ -173,6 +178,8 @@ pub(super) const NEVER: &[(&str, &[&str])] = &[
     (
         COMMANDS,
         &[
+            "R-AWAIT",
+            "R-IMPORT",
             "R-ADMISSION",
             "R-AUTHOR",
             "R-CHANGE",
