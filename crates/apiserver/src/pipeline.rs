@@ -183,8 +183,9 @@ impl Write<'_> {
         }
         self.admit(&mut new, None, &now);
         if self.resource.is("", "pods") {
-            priority::prioritise(self.host.store(), self.resource, &mut new)?;
+            // What keeps the pod from being of use at all comes before what another cluster would have ready for it.
             unrun::check(self.host.store(), self.resource, self.namespace, &new)?;
+            priority::prioritise(self.host.store(), self.resource, &mut new)?;
         }
         self.validate(&new, None)?;
         warnings.extend(self.ask(Operation::Create, &name, &new, None)?);

@@ -4,7 +4,7 @@
 
 use crate::{Context, cluster::Watcher};
 use futures::future::BoxFuture;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use parking_lot::Mutex;
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,7 +14,7 @@ use std::{
 use tokio::{sync::watch, time::timeout};
 use weir_kubeio::{Error, Next, patch};
 use weir_rules::{
-    status::notify::{Notice, Step, due},
+    status::notify::{Notice, Step, TRIES, due, retry},
     world::explain::explain_all,
 };
 
@@ -24,12 +24,6 @@ pub trait Receiver: Send + Sync {
     fn deliver<'a>(&'a self, notice: &'a Notice) -> BoxFuture<'a, Result<(), String>>;
 }
 
-/// Attempts at most; what cannot be delivered in this many is given up.
-const TRIES: u32 = 8;
-/// Pause after the first failed attempt. It doubles.
-const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(2);
-/// Longest such pause.
-const LAST_PAUSE: SignedDuration = SignedDuration::from_mins(5);
 /// The longest that an attempt is waited for, whatever the receiver does.
 const ATTEMPT: Duration = Duration::from_secs(15);
 /// Changes are looked at together: notifications are for people.
@@ -56,11 +50,11 @@ struct Failed {
 }
 
 /// What became of a notification.
-enum Came {
+enum Delivery {
     /// It was delivered, or given up.
-    Through,
+    Over,
     /// It is tried again then.
-    Later(Timestamp),
+    Retry(Timestamp),
 }
 
 impl Controller {
@@ -70,24 +64,24 @@ impl Controller {
         Self { context, receiver, failed: Mutex::default() }
     }
 
-    async fn deliver(&self, notice: &Notice) -> Came {
+    async fn deliver(&self, notice: &Notice) -> Delivery {
         let (id, pool, event) = (&notice.id, &notice.pool, notice.happened.word());
         let failed = self.failed.lock().get(id).copied();
         if let Some(failed) = failed.filter(|failed| failed.next > self.context.clock.now()) {
-            return Came::Later(failed.next);
+            return Delivery::Retry(failed.next);
         }
         let delivered = timeout(ATTEMPT, self.receiver.deliver(notice)).await;
         let Err(why) = delivered.unwrap_or_else(|_| Err(format!("no answer within {ATTEMPT:?}"))) else {
             tracing::info!(pool, event, "notified");
             self.failed.lock().remove(id);
-            return Came::Through;
+            return Delivery::Over;
         };
         let tries = failed.map_or(1, |failed| failed.tries + 1);
-        if tries >= TRIES {
+        let Some(pause) = retry(tries) else {
             tracing::warn!(pool, event, why, tries, "a notification is given up");
             self.failed.lock().remove(id);
-            return Came::Through;
-        }
+            return Delivery::Over;
+        };
         if tries == 1 {
             tracing::warn!(
                 pool,
@@ -98,17 +92,16 @@ impl Controller {
         } else {
             tracing::debug!(pool, event, why, tries, "a notification was not delivered");
         }
-        let pause = FIRST_PAUSE.saturating_mul(1 << (tries - 1).min(16)).min(LAST_PAUSE);
         let next = self.context.clock.now().saturating_add(pause).unwrap_or(Timestamp::MAX);
         self.failed.lock().insert(id.clone(), Failed { tries, next });
-        Came::Later(next)
+        Delivery::Retry(next)
     }
 
     /// Takes the steps of a pool, up to one that has to be tried again: when that is.
     async fn take(&self, pool: &str, steps: &[Step]) -> Result<Option<Timestamp>, Error> {
         for step in steps {
             if let Some(notice) = &step.notice
-                && let Came::Later(next) = self.deliver(notice).await
+                && let Delivery::Retry(next) = self.deliver(notice).await
             {
                 return Ok(Some(next));
             }

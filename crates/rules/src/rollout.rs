@@ -6,11 +6,13 @@
 //! R-ROLLOUT-3 No node starts in a pool that is paused, being deleted, without a target, or whose target does not exist.
 //! R-ROLLOUT-4 At most `maxUnavailable` nodes (R-MAX) are down, whatever took them down. Nodes that fail on the target use up what
 //! is left, so a bad configuration stops by itself. Only ready, schedulable nodes start, and nodes that failed on another
-//! configuration after they were drained for it: those are down already.
-//! R-ROLLOUT-5 Zone by zone, oldest node first, nodes without a zone last.
-//! R-ROLLOUT-6 The control plane node that runs the operator goes last.
+//! configuration after they were drained for it: those are down already. Nodes that failed on another configuration and are up use
+//! up what is left, too, as their daemons try again at any moment.
+//! R-ROLLOUT-5 Those that failed first, in the place that they take up; else zone by zone, oldest node first, nodes without a zone last.
+//! R-ROLLOUT-6 The control plane node that runs the operator goes last, unless it failed.
 //! R-ROLLOUT-7 With an arbiter, control plane and arbiter never move together: no master starts while the arbiter is
-//! unavailable, and the arbiter waits until no master is unavailable, failing or about to move.
+//! unavailable or failing, and the arbiter waits until no master is unavailable, failing or about to move. An arbiter that fails itself
+//! waits for unavailable masters only: the others wait for it.
 //! R-ROLLOUT-8 A machine that was booted into a custom pool first gets that pool's labels.
 //! R-ROLLOUT-9 Nodes of a pool in image mode get configuration and image together, and nothing before the image is there
 //! (R-IMAGE-MODE-3). Outside image mode their image is taken back.
@@ -249,7 +251,7 @@ impl<'w> Planner<'w> {
         let target = pool.aim();
         let room = capacity(&nodes, target, allowed);
         if pool.name == names::MASTER && blocked.as_ref().is_none_or(WaitReason::is_limit) {
-            self.moving_masters = Some(room.unavailable.len() + room.candidates.len() + room.failing.len());
+            self.moving_masters = Some(room.moving());
         }
         let settling = unsettled_until(pool, self.world.settle, self.now).filter(|_| blocked.is_none());
         let first = self.plan.start.len();
@@ -275,7 +277,7 @@ impl<'w> Planner<'w> {
             {
                 let (reason, since) = self.at(node, pool);
                 self.hold(node, Some(pool), reason, since);
-            } else if let Some(until) = settling.filter(|_| general && !is_exempt(node, pool)) {
+            } else if let Some(until) = settling.filter(|_| general && !is_exempt(node, pool, self.now)) {
                 self.plan.next = Some(self.plan.next.map_or(until, |next| next.min(until)));
                 self.hold(node, Some(pool), WaitReason::Settling { until }, None);
             } else if let Some(reason) = waiting.clone().or(turn.flatten()) {
@@ -319,8 +321,8 @@ impl<'w> Planner<'w> {
         if !self.world.pools.iter().any(|p| p.name == names::ARBITER) {
             return Some(WaitReason::NoArbiterPool);
         }
-        let down = self.nodes_of(names::ARBITER).into_iter().find(|n| n.is_unavailable());
-        down.map(|node| WaitReason::ArbiterUnavailable { node: node.name.to_owned() })
+        let down = self.nodes_of(names::ARBITER).into_iter().find(|n| n.is_unavailable() || n.is_failing());
+        down.map(|node| WaitReason::ArbiterUnavailable { node: node.name.to_owned(), failed: !node.is_unavailable() })
     }
 
     fn arbiter_blocked(&self) -> Option<WaitReason> {
@@ -328,9 +330,10 @@ impl<'w> Planner<'w> {
         let Some(master) = master.filter(|_| self.world.has_arbiter()) else {
             return Some(WaitReason::NoArbiterTopology);
         };
-        let moving = if master.paused {
-            let down = self.nodes_of(names::MASTER).into_iter().filter(|n| n.is_unavailable() || n.is_failing());
-            Some(down.count())
+        let fails = self.nodes_of(names::ARBITER).into_iter().any(NodeView::is_failing);
+        let moving = if master.paused || fails {
+            let masters = self.nodes_of(names::MASTER).into_iter();
+            Some(masters.filter(|n| n.is_unavailable() || (n.is_failing() && !fails)).count())
         } else {
             self.moving_masters
         };
@@ -395,7 +398,7 @@ impl<'w> Planner<'w> {
         if let [node] = self.world.operator_nodes
             && pool.name == names::MASTER
             && candidates.len() > 1
-            && let Some(index) = candidates.iter().position(|c| c.name == *node)
+            && let Some(index) = candidates.iter().position(|c| c.name == *node && !c.is_failing())
         {
             turns.insert(candidates.remove(index).name, Some(WaitReason::RunsOperator));
         }
@@ -407,12 +410,15 @@ impl<'w> Planner<'w> {
                 false
             }
         });
-        candidates.retain(|node| settling.is_none() || is_exempt(node, pool));
-        if room.left < candidates.len() {
-            candidates.sort_by_key(|n| (n.zone.is_none(), n.zone, n.created, n.name));
+        candidates.retain(|node| settling.is_none() || is_exempt(node, pool, self.now));
+        // One that gets its labels first keeps its place.
+        let kept = room.astray.iter().filter(|node| turns.contains_key(node.name)).count();
+        let left = room.left.saturating_sub(kept);
+        if left < candidates.len() {
+            candidates.sort_by_key(|n| (!n.is_failing(), n.zone.is_none(), n.zone, n.created, n.name));
         }
         for (position, node) in candidates.into_iter().enumerate() {
-            if position < room.left {
+            if position < left {
                 turns.insert(node.name, None);
                 self.start(pool, node);
             } else {

@@ -11,7 +11,7 @@ const SEEDS: RangeInclusive<u64> = 1..=60;
 const RARE: [u64; 6] = [91, 141, 817, 1360, 1433, 1498];
 
 /// Lives that violated something once, and what was wrong.
-const MENDED: [(&str, &str); 8] = [
+const MENDED: [(&str, &str); 12] = [
     (
         include_str!("lives/conflict-on-create.yaml"),
         "a conflict on creating a rendered MachineConfig counted as its existence",
@@ -33,6 +33,19 @@ const MENDED: [(&str, &str); 8] = [
     (
         include_str!("lives/unreadable-selector.yaml"),
         "a pool whose selector is invalid did not name the nodes that wait for it",
+    ),
+    (
+        include_str!("lives/failed-in-another-pool.yaml"),
+        "a node that had failed on another configuration went on by itself, next to as many as may be down",
+    ),
+    (include_str!("lives/failed-arbiter.yaml"), "a failed arbiter went on by itself, next to a master"),
+    (
+        include_str!("lives/clock-back-in-a-drain.yaml"),
+        "after the clock was set back, nobody was told what was in the way of a drain",
+    ),
+    (
+        include_str!("lives/clock-back-before-a-burst.yaml"),
+        "after the clock was set back, all nodes seemed to have joined since, so that no target had to settle",
     ),
     (include_str!("lives/writes-at-rest.yaml"), "the same: its rollout went on when all seemed to be at rest"),
 ];

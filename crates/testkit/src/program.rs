@@ -133,6 +133,45 @@ impl Program {
     pub fn id(&self) -> u32 {
         self.child.id()
     }
+
+    /// Processor time that it has taken, its own and the system's for it (proc(5)).
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn processor_time(&self) -> Result<Duration> {
+        let stat = self.proc("stat")?;
+        // What follows the name in parentheses begins with the third field; the times are the 14th and the 15th, in 1/100 s.
+        let (_, fields) = stat.rsplit_once(')').context("no name")?;
+        let times = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok());
+        Ok(Duration::from_millis(times.sum::<u64>() * 10))
+    }
+
+    /// Bytes of memory that are resident.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn memory(&self) -> Result<u64> {
+        self.kibibytes("VmRSS:")
+    }
+
+    /// Most bytes of memory that were resident at a time.
+    ///
+    /// # Errors
+    /// When the system does not say.
+    pub fn peak_memory(&self) -> Result<u64> {
+        self.kibibytes("VmHWM:")
+    }
+
+    fn kibibytes(&self, field: &str) -> Result<u64> {
+        let status = self.proc("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
+        let number: u64 = line.trim().trim_end_matches("kB").trim().parse().context("reading the process's memory")?;
+        Ok(number * 1024)
+    }
+
+    fn proc(&self, file: &str) -> Result<String> {
+        std::fs::read_to_string(format!("/proc/{}/{file}", self.id())).context("looking at the process")
+    }
 }
 
 impl Drop for Program {

@@ -159,12 +159,12 @@ async fn processes(binary: &Path, pools: &[(&str, u32)], step: &str, limit: Valu
     let (told, moving) = (tokio::spawn(told), tokio::spawn(moving));
     // Both watch before anything happens.
     tokio::time::sleep(Duration::from_secs(1)).await;
-    let (start, before) = (Instant::now(), processor(controllers.id())?);
+    let (start, before) = (Instant::now(), controllers.processor_time()?);
     merge(&client, "worker", json!({"spec": {"osImageStream": {"name": "rhel-9"}}})).await?;
     settled(&client, pools, Some("rhel-9")).await?;
     let done = start.elapsed();
     let since = |at: Instant| at.saturating_duration_since(start);
-    let (peak, processor) = (peak(controllers.id())?, processor(controllers.id())?.saturating_sub(before));
+    let (peak, processor) = (controllers.peak_memory()?, controllers.processor_time()?.saturating_sub(before));
     Ok(Measured { told: since(told.await??), moving: since(moving.await??), done, processor, peak })
 }
 
@@ -237,22 +237,6 @@ async fn moving(client: Client, pool: String) -> Result<Instant> {
     };
     until(&Api::all(client), &pool, stops).await?;
     Ok(Instant::now())
-}
-
-/// Processor time that a process has taken, its own and the system's for it (proc(5)).
-fn processor(process: u32) -> Result<Duration> {
-    let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).context("reading the process's times")?;
-    // What follows the name in parentheses begins with the third field; the times are the 14th and the 15th, in 1/100 s.
-    let fields: Vec<&str> = stat.rsplit_once(')').context("no name")?.1.split_whitespace().collect();
-    let ticks: u64 = fields.iter().skip(11).take(2).filter_map(|field| field.parse::<u64>().ok()).sum();
-    Ok(Duration::from_millis(ticks * 10))
-}
-
-fn peak(process: u32) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).context("reading the process's memory")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("no such field")?;
-    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().context("reading the process's memory")?;
-    Ok(kibibytes * 1024)
 }
 
 /// Requests, by verb and resource, that the controllers of rollouts, drains and MachineConfigNodes make for one update of

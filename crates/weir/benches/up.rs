@@ -27,7 +27,9 @@ fn main() -> Result<()> {
     let size = std::fs::metadata(binary).context("looking at the binary")?.len();
     row("binary, stripped", &format!("{:.1} MiB", mebibytes(size)), "≤ 40 MiB");
     row("weir --help", &span(&helps(binary)?), "≤ 0.02 s");
-    row("completion of a pool with 1,000 nodes", &span(&completions(binary)?), "≤ 0.10 s");
+    let [pool, node] = completions(binary)?;
+    row("completion of a pool with 1,000 nodes", &span(&pool), "≤ 0.10 s");
+    row("completion of a node with 1,000 nodes", &span(&node), "≤ 0.10 s");
     let mut starts = Vec::new();
     for _ in 0..RUNS {
         starts.push(start_to_updated(binary)?);
@@ -70,20 +72,24 @@ fn helps(binary: &Path) -> Result<Vec<Duration>> {
     })
 }
 
-/// What bash asks for while somebody types `weir switch wor`.
-fn completions(binary: &Path) -> Result<Vec<Duration>> {
+/// What bash asks for while somebody types `weir switch wor`, and `weir why node/worker-99`.
+fn completions(binary: &Path) -> Result<[Vec<Duration>; 2]> {
     let nodes = format!("master=3,worker={COMPLETED}");
     let mut command = Command::new(binary);
     let mut program = Program::start(command.args(["up", "--step-time", "10ms", "--nodes", &nodes]))?;
     let kubeconfig = program.line()?;
     program.until("every pool is updated")?;
-    timed(|| {
-        let mut asks = Command::new(binary);
-        asks.env("WEIR_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "2").env("KUBECONFIG", &kubeconfig);
-        let done = asks.args(["--", "weir", "switch", "wor"]).output().context("asking for names")?;
-        anyhow::ensure!(done.stdout.trim_ascii() == b"worker", "completed to {done:?}");
-        Ok(())
-    })
+    let asked = |verb: &str, typed: &str, wanted: &str| {
+        timed(|| {
+            let mut asks = Command::new(binary);
+            asks.env("WEIR_COMPLETE", "bash").env("_CLAP_COMPLETE_INDEX", "2").env("KUBECONFIG", &kubeconfig);
+            let done = asks.args(["--", "weir", verb, typed]).output().context("asking for names")?;
+            let named = String::from_utf8_lossy(&done.stdout);
+            anyhow::ensure!(named.lines().any(|name| name == wanted), "completed to {done:?}");
+            Ok(())
+        })
+    };
+    Ok([asked("switch", "wor", "worker")?, asked("why", "node/worker-99", "node/worker-999")?])
 }
 
 fn start_to_updated(binary: &Path) -> Result<Duration> {
@@ -99,7 +105,7 @@ fn resident(binary: &Path) -> Result<u64> {
     let mut command = Command::new(binary);
     let mut program = Program::start(command.args(["up", "--step-time", "50ms"]))?;
     program.until("every pool is updated")?;
-    memory(program.id(), "VmRSS:")
+    program.memory()
 }
 
 /// Patch to the last node's report, of the whole worker pool.
@@ -123,14 +129,7 @@ fn switch(binary: &Path) -> Result<(Duration, u64)> {
         weir_kubeio::wait::until(&pools, "worker", switched).await?;
         anyhow::Ok(start.elapsed())
     })?;
-    Ok((took, memory(program.id(), "VmHWM:")?))
-}
-
-fn memory(process: u32, field: &str) -> Result<u64> {
-    let status = std::fs::read_to_string(format!("/proc/{process}/status")).context("reading the process's memory")?;
-    let line = status.lines().find_map(|line| line.strip_prefix(field)).context("no such field")?;
-    let kibibytes: u64 = line.trim().trim_end_matches("kB").trim().parse().context("reading the process's memory")?;
-    Ok(kibibytes * 1024)
+    Ok((took, program.peak_memory()?))
 }
 
 #[allow(clippy::cast_precision_loss, reason = "a figure for people")]

@@ -16,6 +16,8 @@ pub enum Name {
     Discovery,
     /// Rendering
     Render,
+    /// The page: how fast it is with 1,000 nodes, and what open pages cost
+    Page,
     /// Reading a large cluster's objects and a must-gather from files
     Reading,
     /// An OS image that weir's own build makes, deployed by ostree and booted in a container; as root
@@ -27,6 +29,7 @@ pub fn run(root: &Path, name: Name) -> Result<()> {
     let (package, target) = match name {
         Name::Up => return with_binary(root, "weir", "up"),
         Name::Rollout => return with_binary(root, "weir", "rollout"),
+        Name::Page => return with_binary(root, "weir", "page"),
         Name::Reading => return with_binary(root, "weir", "reading"),
         Name::Boot => return crate::boot::run(root),
         Name::Render => return with_binary(root, "weir-rules", "render"),

@@ -628,7 +628,7 @@ fn what_waits_for_a_pod_is_told_that_nothing_runs() {
     cluster.apply(&[], &node("n", "True"));
     let pod = |annotations: Value, namespace: &str| {
         json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "d", "namespace": namespace, "annotations": annotations},
-            "spec": {"nodeName": "n", "containers": [{"name": "c", "image": "i"}]}})
+            "spec": {"nodeName": "n", "priorityClassName": "openshift-user-critical", "containers": [{"name": "c", "image": "i"}]}})
         .to_string()
     };
     let debug = pod(json!({"debug.openshift.io/source-resource": "/v1, Resource=nodes/n"}), "default");

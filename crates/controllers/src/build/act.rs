@@ -63,7 +63,8 @@ impl Writer<'_> {
     /// Makes a build, which nobody works on yet, and makes it the one in effect.
     pub(super) async fn begin(&self, config: &MachineOSConfig, target: &MachineOSBuild) -> Result<(), Error> {
         let pool = config.spec.machine_config_pool.name.clone();
-        if patch::create(&self.context.client, &self.context.cluster.os_builds, target).await? {
+        let created = patch::create(&self.context.client, &self.context.cluster.os_builds, target).await?;
+        if created {
             let rendered = target.spec.machine_config.name.clone();
             self.tell(target, &Told::Started { pool: pool.clone(), config: rendered }).await;
             self.tell(target, &Told::Preparing { pool }).await;
@@ -72,7 +73,8 @@ impl Writer<'_> {
         let job = Made::Job.name(&name);
         let job = json!({"group": "batch", "resource": "jobs", "namespace": OPERATOR_NAMESPACE, "name": job});
         let builder = json!({"imageBuilderType": "Job", "job": job});
-        self.status(&name, State::Prepared, None, &json!({"buildStart": self.now(), "builder": builder})).await?;
+        self.first_status(created, &name, State::Prepared, json!({"buildStart": self.now(), "builder": builder}))
+            .await?;
         self.name(config, &name).await
     }
 
@@ -107,8 +109,7 @@ impl Writer<'_> {
             return Ok(());
         }
         let name = build.name_any();
-        let fields = json!({"buildEnd": self.end_of(build)});
-        self.status(&name, State::Interrupted, Some(why), &fields).await?;
+        self.status(&name, State::Interrupted, Some(why), &self.times_of(build)).await?;
         tracing::warn!(build = name, why, "the image is not built");
         self.tell(build, &Told::Job(JobStep::Deleted, Made::Job.name(&name))).await;
         self.tell(build, &Told::Interrupted { why: "build job was deleted".to_owned() }).await;
@@ -121,7 +122,7 @@ impl Writer<'_> {
             return Ok(());
         }
         let (name, pool) = (build.name_any(), pool_of(build));
-        let mut fields = json!({"buildEnd": self.end_of(build)});
+        let mut fields = self.times_of(build);
         match outcome {
             Ok(image) => {
                 fields["digestedImagePushSpec"] = json!(image);
@@ -149,9 +150,9 @@ impl Writer<'_> {
         target: &MachineOSBuild,
         image: &str,
     ) -> Result<(), Error> {
-        patch::create(&self.context.client, &self.context.cluster.os_builds, target).await?;
+        let created = patch::create(&self.context.client, &self.context.cluster.os_builds, target).await?;
         let name = target.name_any();
-        self.status(&name, State::Succeeded, None, &json!({"digestedImagePushSpec": image})).await?;
+        self.first_status(created, &name, State::Succeeded, json!({"digestedImagePushSpec": image})).await?;
         tracing::info!(build = name, image, "the image in effect is used again: only files and units change");
         self.name(config, &name).await
     }
@@ -237,6 +238,15 @@ impl Writer<'_> {
         }
     }
 
+    /// The first status of a build that this process `created` a moment ago: what is cached may be of an earlier one of its name.
+    async fn first_status(&self, created: bool, build: &str, state: State, mut fields: Value) -> Result<(), Error> {
+        if !created {
+            return self.status(build, state, None, &fields).await;
+        }
+        fields["conditions"] = json!(conditions(&[], state, None, self.context.clock.now()));
+        self.write_status(build, &fields).await
+    }
+
     async fn status(&self, build: &str, state: State, detail: Option<&str>, fields: &Value) -> Result<(), Error> {
         let Some(now) = self.context.cluster.os_builds.get(build) else { return Ok(()) };
         let before = now.status.as_ref().and_then(|status| status.conditions.as_deref()).unwrap_or_default();
@@ -260,11 +270,14 @@ impl Writer<'_> {
         second(self.context.clock.now())
     }
 
-    fn end_of(&self, build: &MachineOSBuild) -> String {
-        let start = build.status.as_ref().and_then(|status| status.build_start.as_ref()).map(|time| time.0);
+    fn times_of(&self, build: &MachineOSBuild) -> Value {
+        let start = build.status.as_ref().and_then(|status| status.build_start.as_ref());
+        let start = start.or(build.metadata.creation_timestamp.as_ref()).map(|time| time.0);
         let earliest = start.and_then(|start| start.checked_add(SHORTEST_BUILD).ok());
         let now = self.context.clock.now();
-        second(earliest.map_or(now, |earliest| earliest.max(now)))
+        let end = second(earliest.map_or(now, |earliest| earliest.max(now)));
+        // Whoever began the build may have ended before it wrote when.
+        json!({"buildStart": second(start.unwrap_or(now)), "buildEnd": end})
     }
 
     fn is_degraded(&self, pool: &str) -> bool {

@@ -512,6 +512,31 @@ async fn a_failure_is_told_in_its_words_and_asking_again_mends_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_build_of_which_the_start_was_not_written_ends_all_the_same() {
+    let failing = vec![Answer::Fails("no space"); 4];
+    let (stage, builder) = (Stage::new().await, Told::to(&[vec![Answer::GoesOn], failing].concat()));
+    stage.secret().await;
+    stage.opt_in().await;
+    let (controller, _runs) = (stage.controller(&builder), stage.fleet(&builder));
+    let building = |cluster: &Cluster| state(cluster) == Some(State::Building);
+    stage.until((&controller, &builder), "it is built", |cluster| building(cluster) && builder.built() == 1).await;
+    let mut anew = (*current(&stage.context.cluster).unwrap()).clone();
+    let (first, name) = (anew.metadata.uid.take(), anew.metadata.name.clone().unwrap());
+    stage.patch::<MachineOSBuild>(&name, json!({"metadata": {"finalizers": null}})).await;
+    let builds: Api<MachineOSBuild> = Api::all(stage.client.clone());
+    builds.delete(&name, &DeleteParams::default()).await.unwrap();
+    (anew.status, anew.metadata.resource_version) = (None, None);
+    anew.metadata.annotations.as_mut().unwrap().remove(JOB_UID);
+    builds.create(&PostParams::default(), &anew).await.unwrap();
+    let failed = |cluster: &Cluster| state(cluster) == Some(State::Failed);
+    stage.until((&controller, &builder), "it has failed", failed).await;
+    let ended = current(&stage.context.cluster).unwrap();
+    assert_ne!(ended.metadata.uid, first);
+    let status = ended.status.as_ref().unwrap();
+    assert!(status.build_start.as_ref().unwrap().0 < status.build_end.as_ref().unwrap().0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_cannot_work_is_refused_and_a_fix_is_enough() {
     let (stage, builder) = (Stage::new().await, Told::to(&[Answer::Pushes('a')]));
     stage.opt_in().await;

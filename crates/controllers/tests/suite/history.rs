@@ -1,59 +1,49 @@
 //! Histories in process: the real controller against the embedded API server, with time that passes when nobody works.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use super::served::Served;
 use k8s_openapi::api::core::v1::{ConfigMap, Event, Namespace, Node};
 use kube::{
-    Api, Client,
-    api::{ListParams, Patch, PatchParams, PostParams},
+    Api,
+    api::{ListParams, Patch, PatchParams},
 };
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::time::sleep;
-use weir_api::{
-    MachineConfig, MachineConfigNode, MachineConfigPool,
-    crds::{FeatureSet, crds},
-};
-use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Cluster, Context, cluster::Watcher, history};
-use weir_distro::Profile;
-use weir_kubeio::{Clock, drive};
+use weir_api::{MachineConfig, MachineConfigNode, MachineConfigPool};
+use weir_controllers::{cluster::Watcher, history};
+use weir_kubeio::drive;
 use weir_rules::history::{History, KEY, Outcome};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
 const NAMESPACE: &str = "openshift-machine-config-operator";
 
 struct World {
-    client: Client,
-    clock: Clock,
-    _server: ApiServer,
+    served: Served,
     running: tokio::task::JoinSet<()>,
 }
 
 impl World {
     /// A pool of one node that runs r1, and the controller at work.
     async fn new() -> Self {
-        let server = ApiServer::new(Settings::default()).unwrap();
-        server.define(crds(FeatureSet::Default)).unwrap();
-        let client = Client::new(server.service(), "default");
-        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
-        let mut world = Self { client, clock, _server: server, running: tokio::task::JoinSet::new() };
+        let mut world = Self { served: Served::new(), running: tokio::task::JoinSet::new() };
         let role = json!({"node-role.kubernetes.io/worker": ""});
-        world.create::<Namespace>(json!({"metadata": {"name": NAMESPACE}})).await;
+        world.served.create::<Namespace>(json!({"metadata": {"name": NAMESPACE}})).await;
         for (name, argument) in [("r1", "a"), ("r2", "b")] {
             world
+                .served
                 .create::<MachineConfig>(json!({"metadata": {"name": name}, "spec": {"kernelArguments": [argument]}}))
                 .await;
         }
         let spec = json!({"configuration": {"name": "r1"}, "nodeSelector": {"matchLabels": role}});
-        world.create::<MachineConfigPool>(json!({"metadata": {"name": "worker"}, "spec": spec})).await;
+        world.served.create::<MachineConfigPool>(json!({"metadata": {"name": "worker"}, "spec": spec})).await;
         world.pool("r1", "r1").await;
-        world.create::<Node>(json!({"metadata": {"name": "a", "labels": role}})).await;
+        world.served.create::<Node>(json!({"metadata": {"name": "a", "labels": role}})).await;
         let report = json!({
             "metadata": {"name": "a"},
             "spec": {"node": {"name": "a"}, "pool": {"name": "worker"}, "configVersion": {"desired": "r1"}},
         });
-        world.create::<MachineConfigNode>(report).await;
+        world.served.create::<MachineConfigNode>(report).await;
         world.node("r1", "r1", json!({})).await;
         world.boot("first").await;
         world.start();
@@ -61,17 +51,9 @@ impl World {
     }
 
     fn start(&mut self) {
-        let context = Context {
-            client: self.client.clone(),
-            cluster: Cluster::default(),
-            clock: self.clock.clone(),
-            profile: &Profile::all()[0],
-            build: Arc::new(Build { raw: "v".to_owned(), hash: "h".to_owned(), release: None }),
-            settle: Duration::ZERO,
-            generating: Default::default(),
-        };
-        self.running.spawn(context.cluster.clone().fill(self.client.clone()));
-        let (watches, client) = (context.cluster.watches.clone(), self.client.clone());
+        let context = self.served.context();
+        self.running.spawn(context.cluster.clone().fill(self.served.client.clone()));
+        let (watches, client) = (context.cluster.watches.clone(), self.served.client.clone());
         self.running.spawn(async move { watches.fill(&client, &[Watcher::History]).await });
         self.running.spawn(async move { drive(&history::Controller::new(context)).await });
     }
@@ -83,30 +65,9 @@ impl World {
         sleep(Duration::from_secs(1)).await;
     }
 
-    async fn create<K>(&self, object: Value)
-    where
-        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::ClusterResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + serde::Serialize,
-    {
-        let object: K = serde_json::from_value(object).unwrap();
-        Api::all(self.client.clone()).create(&PostParams::default(), &object).await.unwrap();
-    }
-
     /// The pool wants `target`, and all its nodes ran `former` last.
     async fn pool(&self, former: &str, target: &str) {
-        let pools: Api<MachineConfigPool> = Api::all(self.client.clone());
-        let parameters = PatchParams::default();
-        let spec = json!({"spec": {"configuration": {"name": target}}});
-        pools.patch("worker", &parameters, &Patch::Merge(spec)).await.unwrap();
-        let updated = if former == target { "True" } else { "False" };
-        let conditions = json!([{
-            "type": "Updated", "status": updated, "reason": "", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
-        }]);
-        let status = json!({"status": {"configuration": {"name": former}, "conditions": conditions}});
-        pools.patch_status("worker", &parameters, &Patch::Merge(status)).await.unwrap();
+        self.served.pool("worker", former, target).await;
         sleep(Duration::from_secs(1)).await;
     }
 
@@ -121,7 +82,7 @@ impl World {
             annotations[format!("{PREFIX}/{name}")] = value.clone();
         }
         let patch = json!({"metadata": {"annotations": annotations}});
-        let nodes: Api<Node> = Api::all(self.client.clone());
+        let nodes: Api<Node> = Api::all(self.served.client.clone());
         nodes.patch("a", &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
     }
 
@@ -130,21 +91,21 @@ impl World {
             "machineID": "m", "systemUUID": "s", "bootID": id, "kernelVersion": "k", "osImage": "o", "containerRuntimeVersion": "c",
             "kubeletVersion": "v", "kubeProxyVersion": "v", "operatingSystem": "linux", "architecture": "amd64",
         });
-        let nodes: Api<Node> = Api::all(self.client.clone());
+        let nodes: Api<Node> = Api::all(self.served.client.clone());
         let patch = Patch::Merge(json!({"status": {"nodeInfo": info}}));
         nodes.patch_status("a", &PatchParams::default(), &patch).await.unwrap();
     }
 
     /// The history, and how often it was written.
     async fn written(&self) -> Option<(History, i64)> {
-        let maps: Api<ConfigMap> = Api::namespaced(self.client.clone(), NAMESPACE);
+        let maps: Api<ConfigMap> = Api::namespaced(self.served.client.clone(), NAMESPACE);
         let map = maps.get_opt("weir-history-worker").await.unwrap()?;
         let version = map.metadata.resource_version.unwrap().parse().unwrap();
         Some((History::of_text(&map.data.unwrap()[KEY]).unwrap(), version))
     }
 
     async fn events(&self) -> Vec<String> {
-        let events: Api<Event> = Api::namespaced(self.client.clone(), "default");
+        let events: Api<Event> = Api::namespaced(self.served.client.clone(), "default");
         let all = events.list(&ListParams::default()).await.unwrap();
         all.into_iter().map(|event| format!("{}: {}", event.reason.unwrap(), event.message.unwrap())).collect()
     }

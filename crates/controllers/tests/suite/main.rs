@@ -17,4 +17,5 @@ mod plan;
 mod render;
 mod rollout;
 mod rollout_faults;
+mod served;
 mod stream;

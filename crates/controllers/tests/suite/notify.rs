@@ -1,25 +1,20 @@
 //! Notifications in process: the real controller against the embedded API server, with a receiver that fails and hangs.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use super::served::Served;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::{Namespace, Node};
 use kube::{
-    Api, Client,
-    api::{Patch, PatchParams, PostParams},
+    Api,
+    api::{Patch, PatchParams},
 };
 use parking_lot::Mutex;
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-use std::{fmt::Debug, sync::Arc, time::Duration};
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::sleep};
-use weir_api::{
-    MachineConfig, MachineConfigPool,
-    crds::{FeatureSet, crds},
-};
-use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Cluster, Context, cluster::Watcher, notify};
-use weir_distro::Profile;
-use weir_kubeio::{Clock, drive};
+use weir_api::{MachineConfig, MachineConfigPool};
+use weir_controllers::{cluster::Watcher, notify};
+use weir_kubeio::drive;
 use weir_rules::status::notify::Notice;
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
@@ -63,33 +58,27 @@ impl Receiver {
 }
 
 struct World {
-    client: Client,
-    clock: Clock,
+    served: Served,
     receiver: Arc<Receiver>,
-    _server: ApiServer,
     running: JoinSet<()>,
 }
 
 impl World {
     /// Two pools of a node each that run r1, and the controller at work.
     async fn new() -> Self {
-        let server = ApiServer::new(Settings::default()).unwrap();
-        server.define(crds(FeatureSet::Default)).unwrap();
-        let client = Client::new(server.service(), "default");
-        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
         let receiver = Arc::new(Receiver::default());
-        let mut world = Self { client, clock, receiver, _server: server, running: JoinSet::new() };
-        world.create::<Namespace>(json!({"metadata": {"name": "openshift-machine-config-operator"}})).await;
+        let mut world = Self { served: Served::new(), receiver, running: JoinSet::new() };
+        world.served.create::<Namespace>(json!({"metadata": {"name": "openshift-machine-config-operator"}})).await;
         for name in ["r1", "r2"] {
-            world.create::<MachineConfig>(json!({"metadata": {"name": name}, "spec": {}})).await;
+            world.served.create::<MachineConfig>(json!({"metadata": {"name": name}, "spec": {}})).await;
         }
         for pool in ["worker", "infra"] {
             let role = json!({format!("node-role.kubernetes.io/{pool}"): ""});
             let spec = json!({"configuration": {"name": "r1"}, "nodeSelector": {"matchLabels": role}});
-            world.create::<MachineConfigPool>(json!({"metadata": {"name": pool}, "spec": spec})).await;
-            world.create::<Node>(json!({"metadata": {"name": format!("{pool}-0"), "labels": role}})).await;
+            world.served.create::<MachineConfigPool>(json!({"metadata": {"name": pool}, "spec": spec})).await;
+            world.served.create::<Node>(json!({"metadata": {"name": format!("{pool}-0"), "labels": role}})).await;
             world.node(pool, "r1", "r1").await;
-            world.pool(pool, "r1", "r1").await;
+            world.served.pool(pool, "r1", "r1").await;
         }
         world.start();
         sleep(Duration::from_secs(1)).await;
@@ -97,50 +86,16 @@ impl World {
     }
 
     fn start(&mut self) {
-        let context = Context {
-            client: self.client.clone(),
-            cluster: Cluster::default(),
-            clock: self.clock.clone(),
-            profile: &Profile::all()[0],
-            build: Arc::new(Build { raw: "v".to_owned(), hash: "h".to_owned(), release: None }),
-            settle: Duration::ZERO,
-            generating: Default::default(),
-        };
-        self.running.spawn(context.cluster.clone().fill(self.client.clone()));
-        let (watches, client) = (context.cluster.watches.clone(), self.client.clone());
+        let context = self.served.context();
+        self.running.spawn(context.cluster.clone().fill(self.served.client.clone()));
+        let (watches, client) = (context.cluster.watches.clone(), self.served.client.clone());
         self.running.spawn(async move { watches.fill(&client, &[Watcher::History]).await });
         let receiver = self.receiver.clone();
         self.running.spawn(async move { drive(&notify::Controller::new(context, receiver)).await });
     }
 
-    async fn create<K>(&self, object: Value)
-    where
-        K: kube::Resource<DynamicType = (), Scope = k8s_openapi::ClusterResourceScope>
-            + Clone
-            + Debug
-            + DeserializeOwned
-            + serde::Serialize,
-    {
-        let object: K = serde_json::from_value(object).unwrap();
-        Api::all(self.client.clone()).create(&PostParams::default(), &object).await.unwrap();
-    }
-
-    /// The pool wants `target`, and all its nodes ran `former` last.
-    async fn pool(&self, name: &str, former: &str, target: &str) {
-        let pools: Api<MachineConfigPool> = Api::all(self.client.clone());
-        let parameters = PatchParams::default();
-        let spec = json!({"spec": {"configuration": {"name": target}}});
-        pools.patch(name, &parameters, &Patch::Merge(spec)).await.unwrap();
-        let updated = if former == target { "True" } else { "False" };
-        let conditions = json!([{
-            "type": "Updated", "status": updated, "reason": "", "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z",
-        }]);
-        let status = json!({"status": {"configuration": {"name": former}, "conditions": conditions}});
-        pools.patch_status(name, &parameters, &Patch::Merge(status)).await.unwrap();
-    }
-
     async fn node(&self, pool: &str, current: &str, desired: &str) {
-        let nodes: Api<Node> = Api::all(self.client.clone());
+        let nodes: Api<Node> = Api::all(self.served.client.clone());
         let state = if current == desired { "Done" } else { "Working" };
         let marks = json!({format!("{PREFIX}/currentConfig"): current, format!("{PREFIX}/desiredConfig"): desired, format!("{PREFIX}/state"): state});
         let (name, parameters) = (format!("{pool}-0"), PatchParams::default());
@@ -151,13 +106,13 @@ impl World {
 
     /// A rollout of r2 goes as far as its node being told.
     async fn begin(&self, pool: &str) {
-        self.pool(pool, "r1", "r2").await;
+        self.served.pool(pool, "r1", "r2").await;
         self.node(pool, "r1", "r2").await;
     }
 
     async fn end(&self, pool: &str) {
         self.node(pool, "r2", "r2").await;
-        self.pool(pool, "r2", "r2").await;
+        self.served.pool(pool, "r2", "r2").await;
     }
 }
 

@@ -1,40 +1,30 @@
 //! Pauses in process: the real controller against the embedded API server, with time that passes when nobody works.
 #![allow(missing_docs, clippy::unwrap_used, clippy::panic, reason = "a test")]
 
+use super::served::Served;
 use k8s_openapi::api::core::v1::Event;
 use kube::{
-    Api, Client,
+    Api,
     api::{ListParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tokio::{task::JoinSet, time::sleep};
-use weir_api::{
-    MachineConfigPool,
-    crds::{FeatureSet, crds},
-};
-use weir_apiserver::{ApiServer, Settings};
-use weir_controllers::{Build, Cluster, Context, pause};
-use weir_distro::Profile;
-use weir_kubeio::{Clock, drive};
+use weir_api::MachineConfigPool;
+use weir_controllers::pause;
+use weir_kubeio::drive;
 
 const UNTIL: &str = "machineconfiguration.openshift.io/paused-until";
 const BECAUSE: &str = "machineconfiguration.openshift.io/paused-because";
 
 struct World {
-    client: Client,
-    clock: Clock,
-    _server: ApiServer,
+    served: Served,
     running: JoinSet<()>,
 }
 
 impl World {
     async fn new() -> Self {
-        let server = ApiServer::new(Settings::default()).unwrap();
-        server.define(crds(FeatureSet::Default)).unwrap();
-        let client = Client::new(server.service(), "default");
-        let clock = Clock::starting_at("2026-01-01T00:00:00Z".parse().unwrap());
-        let world = Self { client, clock, _server: server, running: JoinSet::new() };
+        let world = Self { served: Served::new(), running: JoinSet::new() };
         let pool = json!({"metadata": {"name": "worker"}, "spec": {}});
         let pool: MachineConfigPool = serde_json::from_value(pool).unwrap();
         world.pools().create(&PostParams::default(), &pool).await.unwrap();
@@ -42,21 +32,13 @@ impl World {
     }
 
     fn pools(&self) -> Api<MachineConfigPool> {
-        Api::all(self.client.clone())
+        Api::all(self.served.client.clone())
     }
 
     /// A process begins to work.
     fn start(&mut self) {
-        let context = Context {
-            client: self.client.clone(),
-            cluster: Cluster::default(),
-            clock: self.clock.clone(),
-            profile: &Profile::all()[0],
-            build: Arc::new(Build { raw: "v".to_owned(), hash: "h".to_owned(), release: None }),
-            settle: Duration::ZERO,
-            generating: Default::default(),
-        };
-        self.running.spawn(context.cluster.clone().fill(self.client.clone()));
+        let context = self.served.context();
+        self.running.spawn(context.cluster.clone().fill(self.served.client.clone()));
         self.running.spawn(async move {
             context.cluster.synced().await;
             drive(&pause::Controller::new(context)).await;
@@ -74,7 +56,7 @@ impl World {
     }
 
     async fn events(&self) -> Vec<String> {
-        let events: Api<Event> = Api::namespaced(self.client.clone(), "default");
+        let events: Api<Event> = Api::namespaced(self.served.client.clone(), "default");
         let found = events.list(&ListParams::default()).await.unwrap().items;
         found.into_iter().map(|event| format!("{}: {}", event.reason.unwrap(), event.message.unwrap())).collect()
     }

@@ -4,6 +4,8 @@
 //! the pool gets, and it is not decided a second time.
 //! R-BUILD-BASE-2 While the rendered MachineConfig still has another image than the pool's stream, rendering is about to catch
 //! up, and no build starts on the image that is about to be replaced. An image that a MachineConfig sets is used as it is.
+//! R-BUILD-BASE-4 A release may have images in streams alone. With streams off a pool is then rendered without an image, and there is
+//! nothing to build on until a user turns them on or sets one.
 //! R-BUILD-BASE-3 The extensions image belongs to the base; without one no packages can be installed.
 //!
 //! Source: `pkg/controller/build/buildrequest` of github.com/openshift/machine-config-operator.
@@ -55,8 +57,11 @@ pub enum NoBase {
         /// The image that is rendered.
         found: String,
     },
-    /// The rendered MachineConfig has no image.
-    #[error("{0} names no OS image: waiting for the pool to be rendered with one")]
+    /// The rendered MachineConfig has no image, and will get none by itself.
+    #[error(
+        "{0} names no OS image, as the release has images in streams alone, which are off: turn the feature gate OSStreams on, or \
+         set osImageURL in a MachineConfig of the pool"
+    )]
     NoImage(String),
 }
 
@@ -67,7 +72,12 @@ pub enum NoBase {
 pub fn base(rendered: &MachineConfig, stream: &ResolvedStream, overridden: bool) -> Result<Base, NoBase> {
     let set = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
     let config = rendered.metadata.name.clone().unwrap_or_default();
-    let image = set(&rendered.spec.os_image_url).ok_or_else(|| NoBase::NoImage(config.clone()))?;
+    let image = match set(&rendered.spec.os_image_url) {
+        Some(image) => image,
+        // It is compared with that of the stream, and found to be another.
+        None if stream.set.is_some() => String::new(),
+        None => return Err(NoBase::NoImage(config)),
+    };
     let extensions = set(&rendered.spec.base_os_extensions_container_image);
     let because = match &stream.set {
         _ if overridden => BaseReason::Override,
@@ -106,5 +116,6 @@ mod tests {
         assert_eq!(base(&rendered, &off, false).unwrap().because, BaseReason::Release);
         rendered.spec.os_image_url = Some(String::new());
         assert!(matches!(base(&rendered, &off, false), Err(NoBase::NoImage(_))));
+        assert!(matches!(base(&rendered, &of("other"), false), Err(NoBase::Behind { .. })));
     }
 }

@@ -2,13 +2,13 @@
 //!
 //! R-READY-1 What cannot work until a user changes something is refused, all of it at once: names and references (R-LIMITS), a pool
 //! that is not there, packages (R-EXTENSIONS), the Containerfile (R-VALIDATION), files of the MachineConfig (R-ROOT), and what the
-//! builder at hand cannot make (R-STEPS).
+//! builder at hand cannot make (R-STEPS), and a release without an image to build on (R-BUILD-BASE-4).
 //! R-READY-2 While the pool is yet to be rendered, or is about to be rendered with another image (R-BUILD-BASE-2, R-SEED-7), the build
 //! waits.
 //! R-READY-3 A second MachineOSConfig for a pool is refused alone: the pool continues with the first (R-LIMITS-3).
 
 use super::{
-    base::{Base, base},
+    base::{Base, NoBase, base},
     containerfile::{Laying, Recipe, containerfile, of_user},
     extensions::{Packages, packages},
     identity::{NoIdentity, build_of},
@@ -139,7 +139,10 @@ fn rendered(
         image.is_some_and(|image| !image.is_empty())
     };
     let overridden = sources.filter_map(|source| source.name()).any(names_image);
-    let base = base(&rendered, &stream, overridden).map_err(|error| waits(&error))?;
+    let base = base(&rendered, &stream, overridden).map_err(|error| match error {
+        NoBase::Behind { .. } => waits(&error),
+        NoBase::NoImage(_) => NotReady::Refused(vec![error.to_string()]),
+    })?;
     match build_of(pool.object, config, &rendered) {
         Ok(build) => Ok((build, rendered, base)),
         Err(error @ NoIdentity::Text(_)) => Err(NotReady::Refused(vec![error.to_string()])),
@@ -199,7 +202,7 @@ mod tests {
                 world(|config, _| config.spec.machine_config_pool = NameReference::to("infra")),
                 "no MachineConfigPool \"infra\"",
             ),
-            (world(|_, rendered| rendered.spec.os_image_url = None), "waits: "),
+            (world(|_, rendered| rendered.spec.os_image_url = None), "names no OS image, as the release"),
         ] {
             let found = said(&world);
             assert!(found.contains(says), "{says}: {found}");

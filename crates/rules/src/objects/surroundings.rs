@@ -4,8 +4,8 @@
 //! R-SURROUNDINGS-1 The Deployment `machine-config-operator` names the operator's image of the release, and says that it runs: this
 //! process is what it would run.
 //! R-SURROUNDINGS-2 The ClusterOperator is marked as part of the release before the operator reports in it.
-//! R-SURROUNDINGS-3 Namespaces, roles and bindings that the ClusterOperator names as related exist. The roles grant nothing: nobody
-//! works under them here.
+//! R-SURROUNDINGS-3 Namespaces, roles and bindings that the ClusterOperator names as related exist, and the namespace of the
+//! cluster-version operator, which `oc adm must-gather` inspects. The roles grant nothing: nobody works under them here.
 //! R-SURROUNDINGS-4 The role `cluster-reader` may read whatever is served but Secrets.
 //! R-SURROUNDINGS-5 The MachineConfiguration is there, as its operator would create it, for users to change.
 //!
@@ -26,6 +26,8 @@ use weir_api::{
     },
 };
 
+/// Where the cluster-version operator runs.
+const VERSION_NAMESPACE: &str = "openshift-cluster-version";
 const RBAC: &str = "rbac.authorization.k8s.io";
 /// Says which clusters have an object of the release: those that run themselves.
 const INCLUDED: &str = "include.release.openshift.io/self-managed-high-availability";
@@ -41,6 +43,7 @@ pub fn surroundings(facts: &Facts<'_>) -> Vec<Seed> {
     let cluster = |object| Seed { owner: Owner::Cluster, object };
     let user = |object| Seed { owner: Owner::User, object };
     let mut seeds: Vec<Seed> = related_objects().iter().filter_map(related).map(user).collect();
+    seeds.push(user(namespace(VERSION_NAMESPACE)));
     seeds.extend([cluster(operator()), cluster(deployment(facts)), user(json!(machine_configuration::initial()))]);
     seeds.extend(reader().map(cluster));
     for seed in &mut seeds {
@@ -49,14 +52,16 @@ pub fn surroundings(facts: &Facts<'_>) -> Vec<Seed> {
     seeds
 }
 
+fn namespace(name: &str) -> Value {
+    json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+}
+
 /// R-SURROUNDINGS-3; those of other kinds exist already, or stand for all of their kind.
 fn related(object: &RelatedObject) -> Option<Value> {
     let name = &object.name;
     let of_rbac = |kind: &str| json!({"apiVersion": format!("{RBAC}/v1"), "kind": kind, "metadata": {"name": name}});
     match (object.group.as_str(), object.resource.as_str()) {
-        ("", "namespaces") if name != OPERATOR_NAMESPACE => {
-            Some(json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}))
-        }
+        ("", "namespaces") if name != OPERATOR_NAMESPACE => Some(namespace(name)),
         (RBAC, "clusterroles") => {
             let mut role = of_rbac("ClusterRole");
             role["rules"] = json!([]);

@@ -4,7 +4,7 @@ use super::{Difference, NodePlan, Plan, PoolPlan, Target, Turn, Value};
 use crate::{
     forecast::{Basis, Forecast},
     rollout::actions::{Action, Cause, Effect},
-    world::generated::difference::holds_logins,
+    world::generated::difference::hidden,
 };
 use jiff::Timestamp;
 use serde_json::{Value as Json, json};
@@ -95,8 +95,10 @@ fn value(value: &Value) -> Json {
         Value::Part(State { contents, rest }) => {
             let contents = match contents {
                 Contents::None => Json::Null,
-                Contents::Text(text) if holds_logins(text) => json!({"hidden": "it holds logins"}),
-                Contents::Text(text) => json!({ "text": text }),
+                Contents::Text(text) => match hidden(text) {
+                    Some(why) => json!({ "hidden": why }),
+                    None => json!({ "text": text }),
+                },
                 Contents::Binary(bytes) => json!({"bytes": bytes.len()}),
                 Contents::Remote(url) => json!({ "source": url }),
                 Contents::Unreadable { source, why } => json!({"source": source, "error": why.to_string()}),

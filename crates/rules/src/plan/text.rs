@@ -7,7 +7,7 @@ use crate::{
         actions::{Cause, Effect},
         listed,
     },
-    world::generated::difference::holds_logins,
+    world::generated::difference::hidden,
 };
 use jiff::Timestamp;
 use std::{
@@ -159,7 +159,7 @@ fn of_difference(difference: &Difference) -> String {
 
 fn of_text(value: Option<&Value>) -> Option<&str> {
     match value {
-        Some(Value::Part(State { contents: Contents::Text(text), .. })) if !holds_logins(text) => Some(text),
+        Some(Value::Part(State { contents: Contents::Text(text), .. })) if hidden(text).is_none() => Some(text),
         _ => None,
     }
 }

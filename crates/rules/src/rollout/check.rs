@@ -5,8 +5,10 @@
 //! has not been given the target yet.
 //! R-CHECK-3 No node starts in a pool that is paused or being deleted, and none at all while rollouts are halted. In image mode a
 //! node starts only towards the image of a build that succeeded for exactly that configuration, and outside it towards none.
-//! R-CHECK-4 Nodes that are down and nodes that start are together at most `maxUnavailable`, unless no node goes down.
-//! R-CHECK-5 With an arbiter, a plan starts either masters or the arbiter, never both, and neither while the other is down.
+//! R-CHECK-4 Nodes that are down, nodes that failed on their way and nodes that start are together at most `maxUnavailable`, unless all
+//! that start are among those already.
+//! R-CHECK-5 With an arbiter, a plan starts either masters or the arbiter, never both, and neither while the other is down or failed on its
+//! way, unless what starts did so itself.
 //! R-CHECK-6 A node that is reported as done runs its pool's target.
 
 use crate::{
@@ -133,7 +135,8 @@ fn judge_arbiter(
     starting: &BTreeMap<&str, BTreeMap<&str, &Start>>,
     broken: &mut Vec<Violation>,
 ) {
-    let starts = |pool: &str| starting.get(pool).map_or(0, BTreeMap::len);
+    let at_rest = |name: &str| world.nodes.iter().any(|node| node.name == name && !is_down(node));
+    let starts = |pool: &str| starting.get(pool).map_or(0, |all| all.keys().filter(|name| at_rest(name)).count());
     let down = |pool: &str| {
         let assigned = world.nodes.iter().zip(&world.membership.assignments);
         assigned.filter(|(node, assignment)| assignment.primary() == Some(pool) && is_down(node)).count()
@@ -145,12 +148,9 @@ fn judge_arbiter(
     }
 }
 
-/// Not ready, or being updated and not failed. Deliberately written out again here.
+/// Not ready, or not at rest where it was told to be: one that failed on its way may go on at any moment. Deliberately written out
+/// again here.
 fn is_down(node: &NodeView<'_>) -> bool {
-    if node.unready.is_some() {
-        return true;
-    }
-    let failed = matches!(node.state, DaemonState::Degraded | DaemonState::Unreconcilable);
     let same_config = node.current_config.unwrap_or_default() == node.desired_config.unwrap_or_default();
     let same_image = match (node.current_image, node.desired_image) {
         (None, None) => true,
@@ -161,5 +161,5 @@ fn is_down(node: &NodeView<'_>) -> bool {
         && same_config
         && node.current_config.is_some_and(|c| !c.is_empty())
         && same_image;
-    !arrived && ((same_config && same_image) || !failed)
+    node.unready.is_some() || !arrived
 }

@@ -59,6 +59,8 @@ pub enum WaitReason {
     ArbiterUnavailable {
         /// Name of the arbiter.
         node: String,
+        /// Whether it is up, and failed on its way.
+        failed: bool,
     },
     /// There is an arbiter pool in a topology without an arbiter, or without a control plane pool.
     NoArbiterTopology,
@@ -299,7 +301,10 @@ impl fmt::Display for WaitReason {
                 write!(f, "the pool's maxUnavailable of {max} allows no node to be down; set at least 1")
             }
             Self::NoArbiterPool => f.write_str("there is no arbiter pool, though the control plane has an arbiter"),
-            Self::ArbiterUnavailable { node } => write!(f, "arbiter {node} is unavailable"),
+            Self::ArbiterUnavailable { node, failed: false } => write!(f, "arbiter {node} is unavailable"),
+            Self::ArbiterUnavailable { node, failed: true } => {
+                write!(f, "arbiter {node} failed, and may go down again")
+            }
             Self::NoArbiterTopology => f.write_str(
                 "an arbiter pool only moves in a control plane with an arbiter; move the node to another pool",
             ),

@@ -8,7 +8,7 @@
 //! somebody else set has no time and counts as settled, and so does one whose time is further away than any settling takes: another
 //! clock wrote it.
 //! R-SETTLE-4 Settling delays nodes that run what they should have run before. Nodes that joined after the target first changed, or
-//! that failed, are given the target at once.
+//! that failed, are given the target at once. One that is yet to join was there before: another clock wrote its time.
 //! R-SETTLE-5 A process that starts gives nodes nothing before it has rendered every pool once, for ten seconds at most: a target
 //! that it finds may be older than the last edit, which settled while nobody looked.
 
@@ -58,8 +58,9 @@ pub fn unsettled_until(pool: &PoolView<'_>, settle: Option<SignedDuration>, now:
 
 /// Whether a node is given the target although it has not settled (R-SETTLE-4).
 #[must_use]
-pub fn is_exempt(node: &NodeView<'_>, pool: &PoolView<'_>) -> bool {
-    let joined = node.created.zip(pool.unsettled_since).is_some_and(|(created, since)| created > since);
+pub fn is_exempt(node: &NodeView<'_>, pool: &PoolView<'_>, now: Timestamp) -> bool {
+    let times = node.created.zip(pool.unsettled_since);
+    let joined = times.is_some_and(|(created, since)| created > since && created <= now);
     node.is_failing() || joined
 }
 

@@ -11,6 +11,8 @@
 //! R-NOTIFY-5 Ids follow from objects alone, by what was told before: two processes that see the same say the same. What a pool did before
 //! anybody was to be notified is not told.
 //! R-NOTIFY-6 A notification is bounded: of many reasons and nodes the first are named, and long texts are cut short.
+//! R-NOTIFY-7 What cannot be delivered is tried again after 2 s, then after twice as long each time, and given up after the eighth
+//! attempt: a receiver may be away for some minutes, and what is older than that is no news.
 
 use crate::{
     objects::counted::Count,
@@ -18,7 +20,7 @@ use crate::{
     view::Annotations,
     world::explain::{Explained, Health},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,6 +29,17 @@ use weir_api::{
     condition::{ConditionType, find, is_true},
     keys::pool::{DEGRADED, NOTIFIED, UPDATED},
 };
+
+/// Attempts at most (R-NOTIFY-7).
+pub const TRIES: u32 = 8;
+/// Pause after the first attempt that failed. It doubles.
+const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(2);
+
+/// How long to wait after so many attempts that failed, at least one; `None` if there is to be no other (R-NOTIFY-7).
+#[must_use]
+pub fn retry(failed: u32) -> Option<SignedDuration> {
+    (failed < TRIES).then(|| FIRST_PAUSE.saturating_mul(1 << failed.saturating_sub(1)))
+}
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -368,6 +381,13 @@ mod tests {
             self.told = steps.last().map(|step| step.told.clone()).or(self.told.take());
             steps.into_iter().filter_map(|step| Some(step.notice?.message)).collect()
         }
+    }
+
+    #[test]
+    fn what_is_not_delivered_is_tried_again_less_and_less_often_and_given_up() {
+        let pauses = (1..=9).map(|failed| retry(failed).map(|pause| pause.as_secs()));
+        let wanted = [2, 4, 8, 16, 32, 64, 128].map(Some).into_iter().chain([None, None]);
+        assert_eq!(pauses.collect::<Vec<_>>(), wanted.collect::<Vec<_>>());
     }
 
     #[test]

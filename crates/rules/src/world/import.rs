@@ -5,7 +5,8 @@
 //! R-IMPORT-2 What weir makes itself is left out: generated MachineConfigs, and rendered ones that no pool names and no node runs.
 //! R-IMPORT-3 A node that is in a pool and says which configuration it runs is kept, with its labels and taints, at rest: it runs that
 //! configuration, and is up. What its machine is identified by is left out. One of which the configuration is not there is left out.
-//! R-IMPORT-4 Secrets are left out. In MachineConfigs, hashes of passwords and files with logins are replaced.
+//! R-IMPORT-4 Secrets are left out. In MachineConfigs, hashes of passwords are replaced, and files with logins or private keys have no logins
+//! instead (R-DIFFERENCE-4).
 //! R-IMPORT-5 Of the ClusterVersion the releases are kept, so that it is known what the cluster was installed with. It is marked as weir's,
 //! with the distribution: nobody else manages the rehearsal.
 //! R-IMPORT-6 What is left out is counted by kind, with the reason.
@@ -14,7 +15,7 @@ use super::World;
 use crate::{
     generated::config::made_of,
     view::{Annotations, NodeView},
-    world::generated::difference::holds_logins,
+    world::generated::difference::hidden,
 };
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -51,7 +52,7 @@ const SETTINGS: [&str; 13] = [
 const OF_THE_CLUSTER: &str = "node.kubernetes.io/";
 /// What kubectl keeps of an object within it.
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
-/// What a file with logins has instead.
+/// What a file with secrets has instead.
 const NO_LOGINS: &str = "data:,%7B%22auths%22%3A%7B%7D%7D";
 /// A hash that no password has (crypt(5)).
 const NO_PASSWORD: &str = "*";
@@ -193,7 +194,7 @@ fn without_secrets(config: &mut Value) {
         let mut files = list(&mut config["storage"]["files"]);
         for file in &mut files {
             let contents = file.get("contents").and_then(Value::as_object).and_then(|contents| decode(contents).ok());
-            if contents.is_some_and(|contents| holds_logins(&String::from_utf8_lossy(&contents))) {
+            if contents.is_some_and(|contents| hidden(&String::from_utf8_lossy(&contents)).is_some()) {
                 file["contents"] = json!({ "source": NO_LOGINS });
             }
         }
@@ -275,6 +276,7 @@ mod tests {
         "storage": {"files": [
             {"path": "/var/lib/kubelet/config.json", "contents": {"source": "data:,%7B%22auths%22%3A%7B%22q%22%3A1%7D%7D"}},
             {"path": "/etc/motd", "contents": {"source": "data:,hello"}},
+            {"path": "/etc/key", "contents": {"source": "data:,-----BEGIN%20EC%20PRIVATE%20KEY-----%0Akey"}},
         ]}});
         let by = json!({format!("{GROUP}/generated-by-controller-version"): "abc"});
         let owner = json!([{"apiVersion": "v1", "kind": "ControllerConfig", "name": "c", "uid": "u"}]);
@@ -339,6 +341,7 @@ mod tests {
             "last-applied",
             "$6$",
             "%22q%22",
+            "PRIVATE",
             "11111111",
             "aws:",
             "10.0.0.1",
@@ -352,6 +355,7 @@ mod tests {
         );
         assert_eq!(mine["storage"]["files"][0]["contents"]["source"], NO_LOGINS);
         assert_eq!(mine["storage"]["files"][1]["contents"]["source"], "data:,hello");
+        assert_eq!(mine["storage"]["files"][2]["contents"]["source"], NO_LOGINS);
         assert!(import.objects[0].get("status").is_none());
         let version = &import.objects[3];
         assert_eq!(

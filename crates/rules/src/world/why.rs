@@ -315,7 +315,7 @@ impl<'a> Asking<'a> {
                 let down: Vec<&str> = down.map(|node| node.name).take(FOLLOWED).collect();
                 down.into_iter().for_each(|name| self.node(name, depth));
             }
-            Some(WaitReason::ArbiterUnavailable { node }) => self.node(&node.clone(), depth),
+            Some(WaitReason::ArbiterUnavailable { node, .. }) => self.node(&node.clone(), depth),
             Some(WaitReason::PoolNotConfigured | WaitReason::ConfigMissing { .. } | WaitReason::Halted(_)) => {
                 self.rendering(pool, depth);
             }

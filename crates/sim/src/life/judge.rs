@@ -39,7 +39,7 @@ mod tests;
 use super::{cluster::BY_HAND, script::Intent, works::Image};
 use crate::{
     history::{Change, Key},
-    story::judge::{allowed, annotation, stream_image},
+    story::judge::{allowed, annotation, image_of},
 };
 use serde_json::Value;
 use std::{
@@ -47,7 +47,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::Instant;
-use weir_api::keys::names::{ARBITER, MASTER};
+use weir_api::keys::names::{ARBITER, MASTER, WORKER};
 
 /// So long a process may not know of a change, and act as before.
 const LAG: Duration = Duration::from_secs(15);
@@ -92,8 +92,10 @@ impl Doings {
 
     /// Whether weir has been standing by for a while.
     fn is_standing_by(&self, now: Instant) -> bool {
+        // What happens at the moment in which that ends may be of either.
+        let ends = self.standing_by.iter().any(|(since, stands_by)| *since == now && !stands_by);
         let last = self.standing_by.iter().rfind(|(since, _)| *since < now);
-        last.is_some_and(|(_, stands_by)| *stands_by)
+        last.is_some_and(|(_, stands_by)| *stands_by) && !ends
     }
 
     /// How many times something was wanted of a pool until then. What follows something else before that has settled is one with it,
@@ -155,8 +157,8 @@ struct PoolPast {
     targets: Past<String>,
     most: Past<Value>,
     paused: Past<bool>,
-    /// Images to which it resolves.
-    images: Past<BTreeSet<String>>,
+    /// The stream that it names.
+    named: Past<Option<String>>,
     /// How many nodes it has.
     sizes: Past<usize>,
     /// Whether it is in image mode.
@@ -198,6 +200,12 @@ struct Judge<'a> {
     now: BTreeMap<Key, &'a Value>,
     pools: BTreeMap<String, PoolPast>,
     nodes: BTreeMap<String, NodePast>,
+    /// What streams there are.
+    streams: Past<&'a Value>,
+    /// Whether a version has streams on, and whether one has them off: processes of two versions may be running.
+    gates: Past<(bool, bool)>,
+    /// The image of the release where streams are off.
+    base: Past<Option<&'a str>>,
     /// When something last happened.
     last: Option<Instant>,
     /// The version with which each pod came.
@@ -212,6 +220,9 @@ pub(super) fn judge(changes: &[&Change], doings: &Doings, end: Instant) -> Vec<V
         now: BTreeMap::new(),
         pools: BTreeMap::new(),
         nodes: BTreeMap::new(),
+        streams: Past::default(),
+        gates: Past::default(),
+        base: Past::default(),
         last: None,
         pods: BTreeMap::new(),
         broken: Vec::new(),
@@ -242,7 +253,6 @@ impl<'a> Judge<'a> {
                 if before.is_none_or(|before| before["spec"]["nodeSelector"] != after["spec"]["nodeSelector"]) {
                     self.reselected(change.at);
                 }
-                self.resolve(change.at);
                 self.pool(change.at, name, before, after);
             }
             ("Node", Some(after)) => {
@@ -281,24 +291,37 @@ impl<'a> Judge<'a> {
         past.targets.note(at, text(&pool["spec"]["configuration"]["name"]).to_owned());
         past.most.note(at, pool["spec"]["maxUnavailable"].clone());
         past.paused.note(at, pool["spec"]["paused"] == true);
+        past.named.note(at, pool["spec"]["osImageStream"]["name"].as_str().map(str::to_owned));
     }
 
-    /// Notes what each pool resolves to now. Gates of every listed version count: processes of two versions may be running.
+    /// Notes what pools resolve by now.
     fn resolve(&mut self, at: Instant) {
         let gates = self.get("FeatureGate", "cluster")["status"]["featureGates"].as_array();
         let lists = gates.map(Vec::as_slice).unwrap_or_default();
         let on = |list: &Value| list["enabled"].as_array().is_some_and(|e| e.iter().any(|g| g["name"] == "OSStreams"));
-        let (any_on, any_off) = (lists.iter().any(on), lists.iter().any(|list| !on(list)));
-        let base = &self.get("ControllerConfig", "machine-config-controller")["spec"]["baseOSContainerImage"];
-        let names: Vec<String> = self.pools.keys().cloned().collect();
-        for name in names {
-            let streamed = any_on
-                .then(|| stream_image(|kind, name| self.get(kind, name), &name, self.doings.follows_release))
-                .flatten();
-            let based = base.as_str().filter(|_| any_off).map(str::to_owned);
-            let images = streamed.into_iter().chain(based).collect();
-            self.pools.entry(name).or_default().images.note(at, images);
+        self.gates.note(at, (lists.iter().any(on), lists.iter().any(|list| !on(list))));
+        self.streams.note(at, self.get("OSImageStream", "cluster"));
+        let config = self.get("ControllerConfig", "machine-config-controller");
+        self.base.note(at, config["spec"]["baseOSContainerImage"].as_str());
+    }
+
+    /// The images to which a pool may have resolved since then. Who decides hears of each object by itself, sooner or later.
+    fn images_of(&self, pool: &str, since: Instant) -> BTreeSet<String> {
+        let named = |pool: &str| -> BTreeSet<Option<&str>> {
+            let past = self.pools.get(pool).map(|past| past.named.since(since).map(Option::as_deref).collect());
+            past.unwrap_or_else(|| [None].into())
+        };
+        let of_worker = if [MASTER, WORKER, ARBITER].contains(&pool) { [None].into() } else { named(WORKER) };
+        let mut images = BTreeSet::new();
+        let (on, off) = self.gates.since(since).fold((false, false), |(on, off), now| (on | now.0, off | now.1));
+        for stream in self.streams.since(since).filter(|_| on) {
+            for (own, worker) in named(pool).iter().flat_map(|own| of_worker.iter().map(move |worker| (own, worker))) {
+                let wanted = own.or(*worker).or_else(|| stream["status"]["defaultStream"].as_str());
+                images.extend(wanted.and_then(|wanted| image_of(stream, wanted, self.doings.follows_release)));
+            }
         }
+        images.extend(self.base.since(since).filter(|_| off).flatten().map(|image| (*image).to_owned()));
+        images
     }
 
     fn pool(&mut self, at: Instant, name: &str, before: Option<&Value>, after: &Value) {
@@ -311,8 +334,7 @@ impl<'a> Judge<'a> {
         if changed && !target.is_empty() {
             let config = self.get("MachineConfig", target);
             let image = text(&config["spec"]["osImageURL"]).to_owned();
-            let past = self.pools.get(name);
-            let resolved = past.is_some_and(|past| past.images.since(since).any(|images| images.contains(&image)));
+            let resolved = self.images_of(name, since).contains(&image);
             if config.is_null() {
                 self.violated(at, format!("{name} is to run {target}, which does not exist"));
             } else if !resolved {

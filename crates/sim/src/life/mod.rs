@@ -50,7 +50,7 @@ use judge::Doings;
 use plot::Plot;
 use prepared::BEGINNING;
 use reached::Reached;
-use script::{BEHIND, Event, Fault, What};
+use script::{BEHIND, Event, Fault, Intent, What};
 use stage::Stage;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -217,13 +217,20 @@ impl Life<'_> {
         self.note(way.to_string());
         match way {
             Way::Repair(node) => self.cluster.repair(&node).await,
-            Way::Change(intent) => {
-                self.doings.intents.push((Instant::now(), intent.clone()));
-                self.cluster.act(&intent).await?;
-                self.doings.stands_by(Instant::now(), self.cluster.stands_by());
-                Ok(())
-            }
+            Way::Change(intent) => self.intend(&intent).await,
         }
+    }
+
+    /// Lets users do something.
+    async fn intend(&mut self, intent: &Intent) -> Result<()> {
+        self.doings.intents.push((Instant::now(), intent.clone()));
+        // These start processes, which catch up.
+        if matches!(intent, Intent::Release(_) | Intent::Operator(_)) {
+            self.trouble(CATCHING_UP);
+        }
+        self.cluster.act(intent).await?;
+        self.doings.stands_by(Instant::now(), self.cluster.stands_by());
+        Ok(())
     }
 
     /// Lets everything happen, each at its time.
@@ -262,15 +269,7 @@ impl Life<'_> {
         self.note(what.to_string());
         match what {
             What::Intent(intent) => {
-                self.doings.intents.push((Instant::now(), intent.clone()));
-                if matches!(intent, script::Intent::Release(_)) {
-                    self.trouble(CATCHING_UP);
-                }
-                if matches!(intent, script::Intent::Operator(_)) {
-                    self.trouble(CATCHING_UP);
-                }
-                self.cluster.act(intent).await?;
-                self.doings.stands_by(Instant::now(), self.cluster.stands_by());
+                self.intend(intent).await?;
                 Ok(None)
             }
             What::Fault(fault) => {

@@ -63,7 +63,8 @@ impl Plot {
         serde_saphyr::to_string(self).context("writing the life")
     }
 
-    fn check(&self) -> Result<()> {
+    /// Checks that it can be lived.
+    pub(super) fn check(&self) -> Result<()> {
         let world = &self.world;
         ensure!(world.release < RELEASES, "world.release: there are {RELEASES} releases, the first is 0");
         let total = world.nodes.total();
@@ -95,6 +96,13 @@ impl Plot {
                 What::Intent(Intent::Release(release)) => {
                     let field = field("release");
                     ensure!(*release < RELEASES, "{field}: there are {RELEASES} releases, the first is 0");
+                }
+                What::Intent(Intent::Layered { revision: Some(_), .. }) => {
+                    ensure!(
+                        world.builds,
+                        "{}: in this world nobody builds images; world.builds is false",
+                        field("layered")
+                    );
                 }
                 What::Intent(Intent::Unavailable { most, .. }) => amount(&field("unavailable.most"), most)?,
                 What::Intent(Intent::Budget { most: Some(most) }) => amount(&field("budget.most"), most)?,
@@ -171,6 +179,11 @@ events:
             ("release: 1", "layered: {pol: worker}", "pol"),
             ("release: 1", "roles: {node: worker-0, roles: infra}", "line 16"),
             ("release: 0", "release: 0\n  builds: maybe", "line 5"),
+            (
+                "release: 1",
+                "layered: {pool: worker, revision: 0}",
+                "events[0].what.intent.layered: in this world nobody",
+            ),
             ("worker: 50%", "worker: half", "world.unavailable.worker: \"half\" is neither a number nor"),
             ("each: 2", "each: 21", "world.pods.each: 21 pods"),
             ("each: 2", "eech: 2", "line 11"),

@@ -64,7 +64,7 @@ fn smaller(plot: &Plot) -> impl Iterator<Item = Plot> {
         Plot { events: kept.collect(), ..plot.clone() }
     });
     let of_world = worlds(&plot.world).into_iter().map(|world| Plot { world, ..plot.clone() });
-    fewer.chain(of_world)
+    fewer.chain(of_world).filter(|plot| plot.check().is_ok())
 }
 
 /// What to keep of a list of this length: all but each half of it, each quarter, and so on to all but each single item.

@@ -70,6 +70,9 @@ fn of_condition(seen: &Seen, pool: &str, condition: &Value) -> Vec<Way> {
     }
     let owned = || pool.to_owned();
     match (type_, on) {
+        ("ImageBuildDegraded", true) if message.contains("turn the feature gate OSStreams on") => {
+            one(Intent::Gate(true))
+        }
         ("ImageBuildDegraded", true) => one(Intent::Rebuild { pool: owned() }),
         ("Updating", _) if message.contains("OS image build being interrupted") => {
             one(Intent::Rebuild { pool: owned() })

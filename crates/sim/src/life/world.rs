@@ -220,6 +220,10 @@ fn names(nodes: &Nodes) -> Vec<String> {
     nodes.pools().flat_map(|(pool, count)| (0..count).map(move |n| format!("{pool}-{n}"))).collect()
 }
 
+/// How much longer a slow machine takes for a step: three of them, of which nothing is seen outside, are less than the longest pause that
+/// a judge allows.
+const SLOWER: f64 = 3.0;
+
 fn faults(chance: &mut Chance, nodes: &Nodes) -> Vec<Fault> {
     let names = names(nodes);
     let count = chance.below(3);
@@ -243,7 +247,7 @@ fn faults(chance: &mut Chance, nodes: &Nodes) -> Vec<Fault> {
             // Shorter than the longest pause that a judge allows, with the machine's own steps.
             lasts: (stuck && chance.one_in(2)).then(|| Duration::from_secs(30 + chance.below(90))),
             reason: None,
-            factor: (kind == Kind::Slow).then_some(5.0),
+            factor: (kind == Kind::Slow).then_some(SLOWER),
         });
     }
     all

@@ -77,6 +77,11 @@ pub(crate) fn stream_image<'a>(
     let wanted = named(pool)
         .or_else(|| named("worker").filter(|_| inherits))
         .or_else(|| stream["status"]["defaultStream"].as_str())?;
+    image_of(stream, wanted, follows_release)
+}
+
+/// The OS image of the stream of that name; with `follows_release` that of the only one there is, whatever it is called.
+pub(crate) fn image_of(stream: &Value, wanted: &str, follows_release: bool) -> Option<String> {
     let available = stream["status"]["availableStreams"].as_array()?;
     let found = available.iter().find(|set| set["name"] == wanted);
     let only = available.first().filter(|_| follows_release && available.len() == 1);

@@ -9,7 +9,7 @@ use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 use weir_ignition::diff::{Change, Contents, State};
 use weir_rules::{
     render::changes::{Changes, FieldChange, changes},
-    world::{World, generated::difference::holds_logins},
+    world::{World, generated::difference::hidden},
 };
 
 /// Show what differs between two configurations of machines
@@ -149,10 +149,10 @@ fn lines(before: &Contents, after: &Contents) -> String {
     };
     match texts {
         Some((before, after)) if before == after => String::new(),
-        Some((before, after)) if holds_logins(before) || holds_logins(after) => {
-            "  (lines are not shown: it holds logins)\n".to_owned()
-        }
         Some((before, after)) => {
+            if let Some(why) = hidden(before).or_else(|| hidden(after)) {
+                return format!("  (lines are not shown: {why})\n");
+            }
             let compared =
                 TextDiff::configure().algorithm(Algorithm::Myers).timeout(THOROUGH).diff_lines(before, after);
             let text = compared.unified_diff().context_radius(AROUND).to_string();
@@ -170,8 +170,10 @@ fn data(from: &str, to: &str, found: &Changes) -> Value {
         state.as_ref().map(|state| {
             let contents = match &state.contents {
                 Contents::None => Value::Null,
-                Contents::Text(text) if holds_logins(text) => json!({"hidden": "it holds logins"}),
-                Contents::Text(text) => json!({ "text": text }),
+                Contents::Text(text) => match hidden(text) {
+                    Some(why) => json!({ "hidden": why }),
+                    None => json!({ "text": text }),
+                },
                 Contents::Binary(bytes) => json!({ "bytes": bytes.len() }),
                 Contents::Remote(url) => json!({ "source": url }),
                 Contents::Unreadable { source, why } => json!({"source": source, "error": why.to_string()}),

@@ -6,6 +6,7 @@ use crate::{
     rollout_objects::{POOL, importable, object},
 };
 use anyhow::{Context as _, Result, bail};
+use futures::FutureExt as _;
 use kube::Client;
 use serde_json::json;
 use std::{
@@ -135,6 +136,10 @@ async fn write(folder: &Path, import: &Import) -> Result<Vec<String>> {
         // An object of another version of the API: the others are of use all the same.
         if let Err(error) = merge(&client, &object).await {
             refused.push(format!("{error:#}"));
+            // A disk that is full has nothing to do with the object.
+            if let Some(full) = server.disk_refused().now_or_never() {
+                return Err(full.into());
+            }
         }
     }
     Ok(refused)

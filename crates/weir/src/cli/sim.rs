@@ -64,6 +64,12 @@ pub struct Sim {
 /// A life, or why it could not be lived, with its place among all of them.
 type Lived = (u64, Result<Record>);
 
+/// What processes of a life log about its faults is nothing that went wrong here. It is logged for those who ask for more than that.
+fn quiet() -> Option<tracing::subscriber::DefaultGuard> {
+    let asked = tracing::enabled!(tracing::Level::INFO);
+    (!asked).then(|| tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::new()))
+}
+
 impl Sim {
     /// Lives them.
     ///
@@ -99,8 +105,7 @@ impl Sim {
             (None, seed) => Plot::of(seed.unwrap_or_default())?,
         };
         let prepared = Prepared::new()?;
-        // What processes of a life log about its faults is nothing that went wrong here.
-        let _quiet = tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::new());
+        let _quiet = quiet();
         let found = shrink(plot, &prepared, |plot| {
             tell!("{} events, {}, {} faults of machines", plot.events.len(), plot.world.nodes, plot.world.faults.len());
         })?;
@@ -136,8 +141,7 @@ impl Sim {
                 None => live(first.wrapping_add(number), &prepared),
             };
             let lives = move || {
-                // What processes of a life log about its faults is nothing that went wrong here.
-                let _quiet = tracing::subscriber::set_default(tracing::subscriber::NoSubscriber::new());
+                let _quiet = quiet();
                 while !stop.load(Ordering::Relaxed) {
                     let number = next.fetch_add(1, Ordering::Relaxed);
                     let lived = (number < count).then(|| (number, life(number)));

@@ -3,7 +3,11 @@
 use super::up::{up, weir};
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
-use std::{path::Path, process::Output};
+use std::{
+    path::Path,
+    process::{Command, Output},
+};
+use weir_recorded::{Absent, skip};
 use weir_testkit::Kubectl;
 
 fn run(kubeconfig: &Path, arguments: &[&str]) -> Result<Output> {
@@ -169,5 +173,44 @@ fn what_cannot_be_rehearsed_leaves_nothing_behind() -> Result<()> {
         assert!(output.status.code() == Some(1) && said.contains(says) && said.lines().count() == 1, "{said}");
         assert_eq!(std::fs::read_dir(folder.path())?.count(), 1, "only the file");
     }
+    Ok(())
+}
+
+/// Mounts a small disk, imports the file to it, and lists what is left there.
+const IMPORTED_TO_A_SMALL_DISK: &str = "mount -t tmpfs -o size=4m none \"$1\" || exit 9
+\"$2\" import \"$3\" --data-dir \"$1/rehearsal\" --distribution ocp; code=$?
+ls -A \"$1\"; exit $code";
+
+#[test]
+fn an_import_that_does_not_fit_on_the_disk_leaves_nothing_behind() -> Result<()> {
+    let may_mount = Command::new("unshare").args(["--mount", "true"]).output();
+    if !may_mount.is_ok_and(|done| done.status.success()) {
+        skip("an import to a full disk", &Absent::Mounts);
+        return Ok(());
+    }
+    let folder = tempfile::tempdir()?;
+    let (disk, file) = (folder.path().join("disk"), folder.path().join("cluster.json"));
+    std::fs::create_dir(&disk)?;
+    let group = "machineconfiguration.openshift.io";
+    let pool = json!({"apiVersion": format!("{group}/v1"), "kind": "MachineConfigPool", "metadata": {"name": "worker"},
+        "spec": {"nodeSelector": {"matchLabels": {"node-role.kubernetes.io/worker": ""}}}});
+    let config = |name: &str| {
+        let contents = json!({"source": format!("data:,{}", "a".repeat(1_000_000))});
+        let files = json!([{"path": "/a", "contents": contents}]);
+        let ignition = json!({"ignition": {"version": "3.4.0"}, "storage": {"files": files}});
+        json!({"apiVersion": format!("{group}/v1"), "kind": "MachineConfig", "metadata": {"name": name}, "spec": {"config": ignition}})
+    };
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker-0", "labels": {"node-role.kubernetes.io/worker": ""},
+        "annotations": {format!("{group}/currentConfig"): "99-0", format!("{group}/desiredConfig"): "99-0"}}});
+    let configs = (0..8).map(|number| config(&format!("99-{number}")));
+    let items: Vec<Value> = [pool, node].into_iter().chain(configs).collect();
+    std::fs::write(&file, json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())?;
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", IMPORTED_TO_A_SMALL_DISK, "sh"]).arg(&disk).arg(env!("CARGO_BIN_EXE_weir"));
+    let output = command.arg(&file).output()?;
+    let said = text(&output.stderr);
+    assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""), "{said}");
+    let last = said.lines().last().unwrap_or_default();
+    assert!(last.starts_with("error: writing to the data directory") && last.contains("make room"), "{said}");
     Ok(())
 }

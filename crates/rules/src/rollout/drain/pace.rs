@@ -46,7 +46,12 @@ pub enum Stage {
     Failed,
 }
 
-/// The stage of a drain. If the clock was set back, the drain counts as fresh.
+/// Whether a drain is yet to start, by this clock. Clocks of two processes may differ by less than an attempt takes.
+pub(super) fn is_to_come(started: Timestamp, now: Timestamp) -> bool {
+    started.duration_since(now) > ATTEMPT
+}
+
+/// The stage of a drain.
 pub(super) fn stage(started: Timestamp, failed: bool, now: Timestamp) -> Stage {
     match now.duration_since(started) {
         age if age > FAILED => Stage::Failed,

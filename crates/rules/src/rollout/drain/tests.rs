@@ -355,9 +355,20 @@ fn a_clock_set_back_delays_nobody() {
     scene.pods = vec![pod("a", json!({}))];
     scene.act(100_000, refused);
     scene.act(100_001, refused);
-    assert_eq!(scene.act(50, refused), "evict a");
-    let plan = scene.look(50).unwrap();
-    assert_eq!((plan.stage, plan.next), (Stage::Fresh, Some(at(55))));
+    // The start is yet to come: the drain starts over, and whoever waits for it hears of it as of any other.
+    assert_eq!(scene.act(50, refused), "begin { foreign: false }");
+    assert_eq!(scene.act(51, refused), "evict a");
+    let plan = scene.look(51).unwrap();
+    assert_eq!((plan.stage, plan.next), (Stage::Fresh, Some(at(56))));
+    assert_eq!(scene.look(141).unwrap().notice.unwrap().reason, "DrainBlocked");
+}
+
+#[test]
+fn a_start_by_a_clock_that_is_a_little_ahead_stays() {
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({}))];
+    scene.act(89, refused);
+    assert_eq!(scene.act(0, refused), "evict a");
 }
 
 #[derive(Clone, Copy, Debug)]

@@ -5,7 +5,7 @@
 //! R-DIFFERENCE-2 Files are identified by path; units, drop-ins and users by name; other list elements by position.
 //! R-DIFFERENCE-3 For a file or a unit, the first differing line is reported. Contents are compared decoded; if they decode to the same
 //! text, the difference in encoding is reported.
-//! R-DIFFERENCE-4 A line of a file that contains logins is never shown.
+//! R-DIFFERENCE-4 A line of a file that contains logins or a private key is never shown.
 //!
 //! Source: ours; the shape of the configuration is that of the Ignition specification 3.x.
 
@@ -19,8 +19,8 @@ const SHOWN: usize = 120;
 /// Lists, and the field that identifies their elements.
 const KEYED: [(&str, &str); 5] =
     [("files", "path"), ("directories", "path"), ("units", "name"), ("dropins", "name"), ("users", "name")];
-/// Text that every file with logins contains.
-const LOGINS: &str = "\"auth";
+/// Texts of which a file with secrets contains one, and what it then holds: logins, or a private key (RFC 7468, 10 and 11).
+const SECRETS: [(&str, &str); 2] = [("\"auth", "it holds logins"), ("PRIVATE KEY-----", "it holds a private key")];
 
 /// The first difference.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,10 +120,10 @@ fn in_list(place: &str, there: &[Value], ours: &[Value]) -> Option<Difference> {
     Some(Difference { place: place.to_owned(), line: None })
 }
 
-/// Whether a file's text holds logins, so that none of its lines is shown (R-DIFFERENCE-4).
+/// Why none of the lines of a file with this text is shown, if that is so (R-DIFFERENCE-4).
 #[must_use]
-pub fn holds_logins(text: &str) -> bool {
-    text.contains(LOGINS)
+pub fn hidden(text: &str) -> Option<&'static str> {
+    SECRETS.iter().find(|(mark, _)| text.contains(mark)).map(|(_, why)| *why)
 }
 
 fn of_text(place: &str, there: &str, ours: &str) -> Difference {
@@ -132,7 +132,7 @@ fn of_text(place: &str, there: &str, ours: &str) -> Difference {
     let same = first.iter().zip(&second).take_while(|(a, b)| a == b).count();
     let shown = |line: &String| line.chars().take(SHOWN).collect::<String>();
     let texts = first.get(same).zip(second.get(same)).map(|(a, b)| (shown(a), shown(b)));
-    let texts = texts.filter(|_| !holds_logins(there) && !holds_logins(ours));
+    let texts = texts.filter(|_| hidden(there).or_else(|| hidden(ours)).is_none());
     Difference { place: place.to_owned(), line: Some(Line { number: same + 1, texts }) }
 }
 
@@ -153,6 +153,17 @@ mod tests {
 
     fn source(text: &str) -> Value {
         json!(format!("data:,{text}"))
+    }
+
+    #[test]
+    fn lines_of_files_with_secrets_are_hidden() {
+        let key = "-----BEGIN RSA PRIVATE KEY-----\nMII";
+        assert_eq!(hidden(key), Some("it holds a private key"));
+        assert_eq!(hidden("{\"auths\":{}}"), Some("it holds logins"));
+        assert_eq!(hidden("-----BEGIN CERTIFICATE-----\n-----BEGIN PUBLIC KEY-----"), None);
+        for (there, ours) in [(key, "a"), ("a", key)] {
+            assert_eq!(of_text("f", there, ours).line, Some(Line { number: 1, texts: None }));
+        }
     }
 
     #[test]

@@ -52,9 +52,7 @@ impl Judge<'_> {
             }
             self.images_at_the_end(at, &name);
             let image = text(&self.get("MachineConfig", target)["spec"]["osImageURL"]).to_owned();
-            let last = self.pools.get(&name).and_then(|past| past.images.0.last());
-            let resolved = last.is_some_and(|(_, images)| images.contains(&image));
-            if !resolved {
+            if !self.images_of(&name, at).contains(&image) {
                 self.violated(at, format!("{name} runs {image} at the end, to which it does not resolve"));
             }
             self.acknowledged(at, &name, target);

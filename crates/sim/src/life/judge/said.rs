@@ -39,7 +39,10 @@ impl Judge<'_> {
         let nodes: Vec<&Value> = self.of_pool(name).into_iter().map(|node| self.get("Node", node)).collect();
         let target = text(&pool["spec"]["configuration"]["name"]);
         let layered = self.pools.get(name).and_then(|past| past.layered.0.last()).is_some_and(|(_, layered)| *layered);
-        let reached = |node: &&&Value| !is_moving(node) && annotation(node, "desiredConfig") == Some(target);
+        let reached = |node: &&&Value| {
+            let of_image = annotation(node, "desiredImage").is_some_and(|image| !image.is_empty());
+            !is_moving(node) && annotation(node, "desiredConfig") == Some(target) && of_image == layered
+        };
         let fails = |node: &Value| ["Degraded", "Unreconcilable"].map(Some).contains(&annotation(node, "state"));
         let lost = |node: &&&Value| {
             let on_its_way = [("currentConfig", "desiredConfig"), ("currentImage", "desiredImage")]
