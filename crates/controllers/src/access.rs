@@ -213,6 +213,7 @@ pub async fn once(client: Client, start: Images) -> Result<Images, Error> {
         }
     };
     tokio::select! {
+        biased;
         images = seeing => images,
         () = filling => access.images(),
     }

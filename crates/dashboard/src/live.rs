@@ -28,7 +28,7 @@ use tokio::{
 /// Open pages that are kept up to date; a browser closes its connection while the page is hidden.
 pub(crate) const MOST: usize = 200;
 /// Least time between two updates of a page: faster nobody reads.
-const PACE: Duration = Duration::from_millis(150);
+const PACE: Duration = Duration::from_millis(200);
 /// Time for the other changes of what changed.
 const TOGETHER: Duration = Duration::from_millis(15);
 /// Proxies close what is silent for long; those of OpenShift after 30 s.

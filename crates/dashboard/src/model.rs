@@ -24,10 +24,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use weir_rules::{
     history::History,
-    world::{
-        World,
-        explain::{explain_all, health},
-    },
+    world::{World, explain::health},
 };
 
 /// The whole cluster at one moment.
@@ -59,7 +56,7 @@ impl Overview {
     pub fn of(world: &World, trouble: Option<String>, now: Timestamp) -> Self {
         let views = world.views();
         let plan = views.plan(None, now);
-        let explained = explain_all(world, now);
+        let explained = views.explain_all(&plan, now);
         let nodes = nodes::nodes(&views, &plan);
         let pools: Vec<Pool> = explained.iter().map(|pool| pools::pool(world, &views, pool, now)).collect();
         let mut next: Vec<String> = Vec::new();

@@ -74,6 +74,7 @@ pub(crate) async fn run(environment: &Environment) {
             }
         }
         tokio::select! {
+            biased;
             _ = changes.changed() => {
                 sleep(QUIET).await;
                 continue;

@@ -156,6 +156,7 @@ where
         let (answer, fence) = (self.inner.call(request), self.fence.clone());
         let carried = tokio::spawn(async move {
             let answer = tokio::select! {
+                biased;
                 answer = answer => answer.map_err(Into::into),
                 () = fence.late() => Err(Late.into()),
             };

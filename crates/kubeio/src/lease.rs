@@ -170,6 +170,7 @@ impl Candidate {
     /// itself.
     pub async fn lead<T>(&self, stop: impl Future<Output = ()>, work: impl Future<Output = T>) -> Led<T> {
         let lease = tokio::select! {
+            biased;
             lease = self.acquire() => lease,
             () = stop => {
                 // The last attempt may have succeeded unnoticed.
@@ -179,6 +180,7 @@ impl Candidate {
         };
         tracing::info!(lease = self.name, identity = self.identity, "leading");
         let ended = tokio::select! {
+            biased;
             () = self.hold(lease) => Led::Lost,
             ended = work => Led::Ended(ended),
         };
@@ -402,6 +404,7 @@ pub async fn lead_both<T, S: Future<Output = ()>>(
     };
     let looking = async {
         tokio::select! {
+            biased;
             () = second.look_on() => {}
             _ = begun => {}
         }

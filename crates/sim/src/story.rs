@@ -171,6 +171,7 @@ impl Stage {
             }
             let look = if unmet.is_empty() { quiet.min(deadline) } else { deadline };
             tokio::select! {
+                biased;
                 _ = news.changed() => {}
                 _ = removed.changed() => {}
                 () = sleep_until(look) => {}
@@ -213,6 +214,7 @@ impl Stage {
                 return true;
             }
             tokio::select! {
+                biased;
                 _ = news.changed() => {}
                 () = sleep_until(quiet) => {}
             }

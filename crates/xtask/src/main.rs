@@ -93,6 +93,14 @@ fn root() -> Result<PathBuf> {
     here.ancestors().nth(2).map(Path::to_path_buf).context("the workspace root is two folders above xtask")
 }
 
+/// How many tests run at a time, for whoever runs them.
+const TEST_THREADS: &str = "RUST_TEST_THREADS";
+
+/// Twice as many tests at a time as there are processors: most of them wait for programs that they start.
+fn at_a_time() -> usize {
+    2 * std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 fn test(root: &Path) -> Result<()> {
     prerequisites::install(root);
     step("formatting");
@@ -107,7 +115,10 @@ fn test(root: &Path) -> Result<()> {
     let left_out = root.join("target/skipped.txt");
     skipped::forget(&left_out)?;
     let tested = run_cargo(
-        linting(root).env(skipped::FILE, &left_out).env("WEIR_AXE", prerequisites::axe(root)),
+        linting(root)
+            .env(skipped::FILE, &left_out)
+            .env("WEIR_AXE", prerequisites::axe(root))
+            .env(TEST_THREADS, std::env::var(TEST_THREADS).unwrap_or_else(|_| at_a_time().to_string())),
         &["test", "--workspace", "--no-fail-fast"],
     );
     let reported = skipped::report(&left_out, in_ci());

@@ -194,10 +194,7 @@ pub fn explain(world: &World, pool: &str, now: Timestamp) -> Result<Explained, N
 #[must_use]
 pub fn explain_all(world: &World, now: Timestamp) -> Vec<Explained> {
     let views = world.views();
-    let (plan, lost) = (views.plan(None, now), views.lost());
-    let mut all: Vec<_> = views.pools.iter().map(|view| views.explain(view, &plan, &lost, now)).collect();
-    all.sort_by(|a, b| a.pool.cmp(&b.pool));
-    all
+    views.explain_all(&views.plan(None, now), now)
 }
 
 /// Nodes that should have a pool but have none, with the reason, by name.
@@ -309,6 +306,15 @@ impl Explained {
 }
 
 impl<'a> Views<'a> {
+    /// Explains every pool, by name, with a plan of these views.
+    #[must_use]
+    pub fn explain_all(&self, plan: &RolloutPlan, now: Timestamp) -> Vec<Explained> {
+        let lost = self.lost();
+        let mut all: Vec<_> = self.pools.iter().map(|view| self.explain(view, plan, &lost, now)).collect();
+        all.sort_by(|a, b| a.pool.cmp(&b.pool));
+        all
+    }
+
     pub(super) fn explain(&self, pool: &PoolView<'a>, plan: &RolloutPlan, lost: &[Lost], now: Timestamp) -> Explained {
         let nodes = self.nodes_of(pool.name);
         let names = |nodes: &[&NodeView<'_>]| nodes.iter().map(|node| node.name.to_owned()).collect();

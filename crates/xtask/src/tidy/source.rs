@@ -26,6 +26,8 @@ const BRAND_HOME: &str = "crates/distro";
 const ANNOTATIONS_OF: [&str; 5] = ["rules", "controllers", "fleet", "sim", "weir"];
 /// … and the one place that reads them, so that each key is read in one way.
 const ANNOTATIONS_HOME: &str = "crates/rules/src/view/";
+/// What lives in simulations, which have to be the same each time: `select!` otherwise begins with a branch by chance.
+const SIMULATED: [&str; 5] = ["controllers", "fleet", "images", "kubeio", "sim"];
 const ALLOWED: &str = "crates/xtask/tidy-allow.toml";
 
 #[derive(serde::Deserialize)]
@@ -96,6 +98,9 @@ fn one(name: &str, text: &str, allowed: &Allowed) -> syn::Result<Vec<String>> {
         let looked = seen.annotations.iter().filter(|line| !seen.tests.iter().any(|r| r.contains(line)));
         findings.extend(looked.map(|line| format!("{name}:{line}: annotations are read by {ANNOTATIONS_HOME}")));
     }
+    if SIMULATED.iter().any(|krate| name.starts_with(&format!("crates/{krate}/"))) {
+        findings.extend(left_to_chance(name, text, &seen.tests));
+    }
     if !name.starts_with(BRAND_HOME) && !name.starts_with("crates/xtask") {
         findings.extend(brand_words(name, text, &seen.tests, &allowed.wire_words));
     }
@@ -105,6 +110,16 @@ fn one(name: &str, text: &str, allowed: &Allowed) -> syn::Result<Vec<String>> {
 fn is_test(name: &str) -> bool {
     name.split('/').any(|part| matches!(part, "tests" | "benches" | "testkit" | "tests.rs"))
         || name.ends_with("_tests.rs")
+}
+
+fn left_to_chance(name: &str, text: &str, tests: &[RangeInclusive<usize>]) -> Vec<String> {
+    let lines = text.lines().zip(text.lines().skip(1)).enumerate();
+    lines
+        .filter(|(_, (line, next))| line.trim_end().ends_with("select! {") && next.trim() != "biased;")
+        .map(|(index, _)| index + 1)
+        .filter(|number| !tests.iter().any(|range| range.contains(number)))
+        .map(|number| format!("{name}:{number}: begin select! with `biased;`, or lives are not the same each time"))
+        .collect()
 }
 
 fn brand_words(name: &str, text: &str, tests: &[RangeInclusive<usize>], wire_words: &[String]) -> Vec<String> {
@@ -217,6 +232,17 @@ mod tests {
         assert_eq!(findings("crates/rules/src/render.rs", text), found);
         assert!(findings("crates/rules/src/view/pod.rs", text).is_empty());
         assert!(findings("crates/apiserver/src/store.rs", text).is_empty());
+    }
+
+    #[test]
+    fn what_is_simulated_leaves_nothing_to_chance() {
+        let text = "fn f() {\n    tokio::select! {\n        () = a => {}\n    }\n    tokio::select! {\n        biased;\n        () = a => {}\n    }\n}\n";
+        let found = findings("crates/fleet/src/a.rs", text);
+        assert_eq!(
+            found,
+            ["crates/fleet/src/a.rs:2: begin select! with `biased;`, or lives are not the same each time"]
+        );
+        assert!(findings("crates/weir/src/a.rs", text).is_empty());
     }
 
     #[test]
