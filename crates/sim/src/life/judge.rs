@@ -413,8 +413,9 @@ impl<'a> Judge<'a> {
 
     /// A node was told something.
     fn told(&mut self, at: Instant, name: &str, node: &Value, was_moving: bool) {
-        let (since, pool) = (self.doings.since(at), self.pool_of(node));
+        let since = self.doings.since(at);
         let told = annotation(node, "desiredConfig").unwrap_or_default();
+        let pool = self.pool_for(name, node, told, since);
         if self.doings.is_standing_by(at) {
             self.violated(at, format!("{name} was told {told} while another operator manages the cluster"));
         }
@@ -446,6 +447,18 @@ impl<'a> Judge<'a> {
         }
         self.image(at, name, (&pool, since), node);
         self.often(at, name, &pool);
+    }
+
+    /// The pool whose target a node was told: the one that it is in, or one that it was in a moment ago.
+    fn pool_for(&self, name: &str, node: &Value, told: &str, since: Instant) -> String {
+        let now = self.pool_of(node);
+        let wants = |pool: &str| {
+            let targets = self.pools.get(pool).map(|past| &past.targets.0);
+            targets.and_then(|targets| targets.last()).is_some_and(|(_, target)| target == told)
+        };
+        let before = self.nodes.get(name).into_iter().flat_map(|past| past.member.since(since));
+        let before = before.filter(|_| !wants(&now)).find(|pool| wants(pool)).cloned();
+        before.unwrap_or(now)
     }
 
     /// With an arbiter: a node of the other part of the control plane that moves or is long away.

@@ -114,7 +114,8 @@ fn of_rendering(seen: &Seen, pool: &str, message: &str) -> Vec<Way> {
 
 /// Nodes are in no pool.
 fn of_lost(seen: &Seen, names: &str, why: &str) -> Vec<Way> {
-    let nodes = || names.split(", ").map(str::to_owned);
+    // Of many the first are named; the others are, once these are no longer among them.
+    let nodes = || names.split(" and ").take(1).flat_map(|named| named.split(", ")).map(str::to_owned);
     let roles = |node: String, role: Option<&str>| {
         let roles = [WORKER].into_iter().chain(role).map(str::to_owned).collect();
         Way::Change(Intent::Roles { node, roles })
