@@ -105,8 +105,8 @@ impl<'a> Judge<'a> {
         let mut conditions = pools.flat_map(of_conditions);
         // Of many nodes the first are named, and the others counted; each has an event.
         let names = |message: &str| message.contains(node) || message.contains(" more");
-        let said = conditions
-            .any(|c| c["type"] == "NodesWithoutPool" && c["status"] == "True" && names(text(&c["message"])));
+        let said =
+            conditions.any(|c| c["type"] == "NodesWithoutPool" && c["status"] == "True" && names(text(&c["message"])));
         if !said {
             self.violated(at, format!("{node} was in no pool, and no pool said so"));
         }
