@@ -59,6 +59,16 @@ fn what_was_mended_stays_so() {
     }
 }
 
+/// A life that was another one each time: its API server goes away and comes back, and its watches heard of that in an order by chance.
+const SAME: u64 = 3_000_840;
+
+#[test]
+fn a_life_is_the_same_whichever_watch_hears_first() {
+    let prepared = Prepared::new().unwrap();
+    let first = live(SAME, &prepared).unwrap();
+    assert_eq!((first.violations.as_slice(), live(SAME, &prepared).unwrap().hash), (&[] as &[String], first.hash));
+}
+
 /// Lives on all processors; each is seen as soon as it is lived.
 fn lives(seeds: impl Iterator<Item = u64> + Send, see: impl Fn(u64, Record) + Sync) {
     let (prepared, seeds) = (Prepared::new().unwrap().covering(), Mutex::new(seeds));

@@ -159,6 +159,8 @@ struct PoolPast {
     paused: Past<bool>,
     /// The stream that it names.
     named: Past<Option<String>>,
+    /// Which nodes it selects.
+    selectors: Past<Value>,
     /// How many nodes it has.
     sizes: Past<usize>,
     /// Whether it is in image mode.
@@ -292,6 +294,7 @@ impl<'a> Judge<'a> {
         past.most.note(at, pool["spec"]["maxUnavailable"].clone());
         past.paused.note(at, pool["spec"]["paused"] == true);
         past.named.note(at, pool["spec"]["osImageStream"]["name"].as_str().map(str::to_owned));
+        past.selectors.note(at, pool["spec"]["nodeSelector"].clone());
     }
 
     /// Notes what pools resolve by now.
@@ -449,16 +452,24 @@ impl<'a> Judge<'a> {
         self.often(at, name, &pool);
     }
 
-    /// The pool whose target a node was told: the one that it is in, or one that it was in a moment ago.
+    /// The pool whose target a node was told: the one that it is in, or one that it was in a moment ago, or would be by what a pool
+    /// selected then.
     fn pool_for(&self, name: &str, node: &Value, told: &str, since: Instant) -> String {
         let now = self.pool_of(node);
         let wants = |pool: &str| {
             let targets = self.pools.get(pool).map(|past| &past.targets.0);
             targets.and_then(|targets| targets.last()).is_some_and(|(_, target)| target == told)
         };
+        if wants(&now) {
+            return now;
+        }
+        let selected = |past: &PoolPast| {
+            let mut all = past.selectors.since(since);
+            all.any(|selector| members::selects(selector, &node["metadata"]["labels"]) == Some(true))
+        };
         let before = self.nodes.get(name).into_iter().flat_map(|past| past.member.since(since));
-        let before = before.filter(|_| !wants(&now)).find(|pool| wants(pool)).cloned();
-        before.unwrap_or(now)
+        let by_then = self.pools.iter().filter(|(_, past)| selected(past)).map(|(pool, _)| pool);
+        before.chain(by_then).find(|pool| wants(pool)).cloned().unwrap_or(now)
     }
 
     /// With an arbiter: a node of the other part of the control plane that moves or is long away.

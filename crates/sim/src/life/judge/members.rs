@@ -114,7 +114,7 @@ impl<'a> Judge<'a> {
 }
 
 /// Whether a selector selects these labels; `None` if it cannot be read.
-fn selects(selector: &Value, labels: &Value) -> Option<bool> {
+pub(super) fn selects(selector: &Value, labels: &Value) -> Option<bool> {
     let by_label = selector["matchLabels"].as_object();
     let by_expression = selector["matchExpressions"].as_array().map(Vec::as_slice).unwrap_or_default();
     let mut all = !by_expression.is_empty() || by_label.is_some_and(|all| !all.is_empty());
