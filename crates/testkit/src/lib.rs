@@ -10,6 +10,7 @@
 //! | [`buildah`] | what tests need that build images with it |
 //! | [`registry`] | Debian's `docker-registry`, with TLS and users |
 //! | [`certificates`] | a CA, and its certificates |
+//! | `measured` | the program that a benchmark measures |
 
 pub mod browser;
 pub mod buildah;
@@ -17,6 +18,7 @@ pub mod certificates;
 pub mod history;
 pub mod http;
 pub mod kubectl;
+mod measured;
 pub mod program;
 pub mod registry;
 
@@ -24,5 +26,6 @@ pub use browser::{Browser, Look};
 pub use certificates::Authority;
 pub use history::{History, Recorder};
 pub use kubectl::{Kubectl, client};
+pub use measured::measured;
 pub use program::Program;
 pub use registry::{Options, Registry};

@@ -18,7 +18,7 @@ use std::{
 };
 use tokio::runtime::Runtime;
 use weir_api::MachineConfigPool;
-use weir_testkit::{Browser, Look, Program, client};
+use weir_testkit::{Browser, Look, Program, client, measured};
 
 const RUNS: usize = 5;
 /// Views that are asked for and stay open.
@@ -31,13 +31,8 @@ const REST: Duration = Duration::from_secs(10);
 const MEBIBYTE: u64 = 1 << 20;
 
 fn main() -> Result<()> {
-    // `cargo test --benches` asks whether it runs at all.
-    if std::env::args().any(|argument| argument == "--test") {
-        return Ok(());
-    }
-    let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let binary = given.unwrap_or_else(|| env!("CARGO_BIN_EXE_weir").to_owned());
-    let binary = Path::new(&binary);
+    let Some(binary) = measured(env!("CARGO_BIN_EXE_weir")) else { return Ok(()) };
+    let binary = binary.as_path();
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let cluster = Cluster::start(binary, &runtime, &["--step-time", "10ms", "--nodes", "master=3,worker=1000"])?;
     for view in VIEWS {

@@ -11,6 +11,7 @@ use std::{
     process::{Command, Stdio},
     time::{Duration, Instant},
 };
+use weir_testkit::measured;
 
 const RUNS: usize = 5;
 const NODES: usize = 1_000;
@@ -22,12 +23,7 @@ const ROLE: &str = "machineconfiguration.openshift.io/role";
 const GROUP: &str = "machineconfiguration.openshift.io/v1";
 
 fn main() -> Result<()> {
-    // `cargo test --benches` asks whether it runs at all.
-    if std::env::args().any(|argument| argument == "--test") {
-        return Ok(());
-    }
-    let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let binary = given.unwrap_or_else(|| env!("CARGO_BIN_EXE_weir").to_owned());
+    let Some(binary) = measured(env!("CARGO_BIN_EXE_weir")) else { return Ok(()) };
     let folder = tempfile::tempdir()?;
     let (list, gathered) = (folder.path().join("list.json"), folder.path().join("must-gather"));
     write_list(&list)?;
@@ -65,7 +61,7 @@ const READ: [&str; 4] = ["explain", "rollout", "--pool", "pool-1"];
 const SIX: [usize; 6] = [0, 1, POOLS, POOLS + 1, 2 * POOLS, 2 * POOLS + 1];
 
 /// Time and memory of a command. What it plans may be in somebody's way.
-fn measure(binary: &str, command: &[&str], input: &Path) -> Result<String> {
+fn measure(binary: &Path, command: &[&str], input: &Path) -> Result<String> {
     let mut runs = Vec::new();
     let mut peak = 0;
     for _ in 0..RUNS {

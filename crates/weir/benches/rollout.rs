@@ -15,7 +15,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use std::{
     collections::BTreeMap,
-    path::{Path, PathBuf},
+    path::Path,
     pin::pin,
     process::Command,
     sync::Arc,
@@ -33,7 +33,7 @@ use weir_distro::Profile;
 use weir_fleet::{Faults, Fleet, Machine, Workload};
 use weir_kubeio::{Clock, drive, wait::until};
 use weir_sim::{Trouble, Troubled};
-use weir_testkit::{Program, client};
+use weir_testkit::{Program, client, measured};
 
 /// Nodes of the run in which requests are counted.
 const COUNTED: u32 = 200;
@@ -41,12 +41,7 @@ const COUNTED: u32 = 200;
 const PODS: u32 = 2;
 
 fn main() -> Result<()> {
-    // `cargo test --benches` asks whether it runs at all.
-    if std::env::args().any(|argument| argument == "--test") {
-        return Ok(());
-    }
-    let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let binary = PathBuf::from(given.unwrap_or_else(|| env!("CARGO_BIN_EXE_weir").to_owned()));
+    let Some(binary) = measured(env!("CARGO_BIN_EXE_weir")) else { return Ok(()) };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let small = runtime.block_on(processes(&binary, &[("worker", 6)], "50ms", json!(1)))?;
     row("6 nodes: patch to first node told", &seconds(small.told), "");

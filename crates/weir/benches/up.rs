@@ -9,7 +9,7 @@ use std::{
     process::Command,
     time::{Duration, Instant},
 };
-use weir_testkit::{Program, client};
+use weir_testkit::{Program, client, measured};
 
 const RUNS: usize = 5;
 const LARGE: u32 = 2_000;
@@ -17,13 +17,8 @@ const LARGE: u32 = 2_000;
 const COMPLETED: u32 = 1_000;
 
 fn main() -> Result<()> {
-    // `cargo test --benches` asks whether it runs at all.
-    if std::env::args().any(|argument| argument == "--test") {
-        return Ok(());
-    }
-    let given = std::env::args().skip(1).find(|argument| !argument.starts_with('-'));
-    let binary = given.unwrap_or_else(|| env!("CARGO_BIN_EXE_weir").to_owned());
-    let binary = Path::new(&binary);
+    let Some(binary) = measured(env!("CARGO_BIN_EXE_weir")) else { return Ok(()) };
+    let binary = binary.as_path();
     let size = std::fs::metadata(binary).context("looking at the binary")?.len();
     row("binary, stripped", &format!("{:.1} MiB", mebibytes(size)), "≤ 40 MiB");
     row("weir --help", &span(&helps(binary)?), "≤ 0.02 s");

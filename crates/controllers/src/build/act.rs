@@ -2,7 +2,6 @@
 
 use super::Stopped;
 use crate::Context;
-use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, ResourceExt as _};
 use serde_json::{Value, json};
@@ -22,6 +21,7 @@ use weir_rules::{
         identity::Made,
         logins::logins,
         pool::ImageBuild,
+        progress::lasted,
         seed,
         told::{About, JobStep, Told},
     },
@@ -31,8 +31,6 @@ use weir_rules::{
 
 /// The finalizer for what depends on a build. Its Job is deleted with it, so whoever deletes a build takes it away.
 const FOREGROUND: &str = "foregroundDeletion";
-/// The API takes no build that ends in the second in which it began.
-const SHORTEST_BUILD: SignedDuration = SignedDuration::from_secs(1);
 
 /// The pull spec by digest, or what went wrong.
 pub(super) type Outcome = Result<String, String>;
@@ -271,13 +269,8 @@ impl Writer<'_> {
     }
 
     fn times_of(&self, build: &MachineOSBuild) -> Value {
-        let start = build.status.as_ref().and_then(|status| status.build_start.as_ref());
-        let start = start.or(build.metadata.creation_timestamp.as_ref()).map(|time| time.0);
-        let earliest = start.and_then(|start| start.checked_add(SHORTEST_BUILD).ok());
-        let now = self.context.clock.now();
-        let end = second(earliest.map_or(now, |earliest| earliest.max(now)));
-        // Whoever began the build may have ended before it wrote when.
-        json!({"buildStart": second(start.unwrap_or(now)), "buildEnd": end})
+        let (start, end) = lasted(build, self.context.clock.now());
+        json!({"buildStart": second(start), "buildEnd": second(end)})
     }
 
     fn is_degraded(&self, pool: &str) -> bool {

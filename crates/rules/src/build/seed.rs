@@ -9,9 +9,9 @@
 //!
 //! Source: `pkg/controller/build` of github.com/openshift/machine-config-operator.
 
-use super::conditions::set;
+use super::{conditions::set, progress::earliest_end};
 use crate::view::Annotations;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use weir_api::{
     MachineOSBuild, MachineOSConfig,
@@ -26,8 +26,6 @@ use weir_api::{
 
 /// Hexadecimal digits of a SHA-256 digest.
 const DIGITS: usize = 64;
-/// The API wants a build to end after it begins.
-const SHORTEST_BUILD: SignedDuration = SignedDuration::from_secs(1);
 
 /// Why an image cannot be adopted.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -67,7 +65,7 @@ pub fn seeded(
     build.status = Some(MachineOSBuildStatus {
         conditions: Some(conditions),
         build_start: Some(Time(now)),
-        build_end: Some(Time(now.saturating_add(SHORTEST_BUILD).unwrap_or(now))),
+        build_end: Some(Time(earliest_end(now))),
         digested_image_push_spec: Some(image.to_owned()),
         ..MachineOSBuildStatus::default()
     });
