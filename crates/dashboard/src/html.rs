@@ -241,7 +241,12 @@ struct Escaped<'s>(&'s mut String);
 
 impl fmt::Write for Escaped<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
+        // Almost all that is written is plain.
+        let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && !matches!(byte, b'&' | b'<' | b'>' | b'"' | b'\'');
+        let plain = text.bytes().position(|byte| !is_plain(byte)).unwrap_or(text.len());
+        let (plain, rest) = text.split_at_checked(plain).unwrap_or(("", text));
+        self.0.push_str(plain);
+        for character in rest.chars() {
             match character {
                 '&' => self.0.push_str("&amp;"),
                 '<' => self.0.push_str("&lt;"),

@@ -24,7 +24,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use weir_rules::{
     history::History,
-    world::{World, explain::health},
+    world::{Kept, World, explain::health},
 };
 
 /// The whole cluster at one moment.
@@ -51,10 +51,10 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// Looks at a world.
+    /// Looks at a world. What was kept of an earlier one saves work, and nothing else.
     #[must_use]
-    pub fn of(world: &World, trouble: Option<String>, now: Timestamp) -> Self {
-        let views = world.views();
+    pub fn of(world: &World, kept: &mut Kept, trouble: Option<String>, now: Timestamp) -> Self {
+        let views = world.views_from(kept);
         let plan = views.plan(None, now);
         let explained = views.explain_all(&plan, now);
         let nodes = nodes::nodes(&views, &plan);

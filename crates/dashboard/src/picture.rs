@@ -6,7 +6,7 @@ use futures::future::select_all;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::sync::watch;
-use weir_rules::world::World;
+use weir_rules::world::{Kept, World};
 
 /// Pages of one picture that are kept: more different ones are rarely open, and the rest is made again.
 const KEPT: usize = 128;
@@ -71,6 +71,7 @@ struct Last {
     /// Listens from the first look on.
     changes: Vec<watch::Receiver<u64>>,
     picture: Option<Arc<Picture>>,
+    kept: Kept,
 }
 
 impl Camera {
@@ -97,7 +98,7 @@ impl Camera {
         let (world, trouble, now) = (self.source.world(), self.source.trouble(), self.source.now());
         // What is not kept up to date is as old as the last picture that was.
         let taken = last.picture.as_ref().filter(|_| trouble.is_some()).map(|before| before.overview.taken);
-        let mut overview = Overview::of(&world, trouble, now);
+        let mut overview = Overview::of(&world, &mut last.kept, trouble, now);
         overview.taken = taken.unwrap_or(now);
         let number = last.picture.as_ref().map_or(1, |before| before.number + 1);
         let picture = Arc::new(Picture::new(number, world, overview, self.source.files().map(str::to_owned)));

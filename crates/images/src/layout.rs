@@ -88,6 +88,15 @@ impl Layout {
         Ok(Self { index: Arc::new(index), blobs: Blobs::Folder(Arc::new(folder.to_owned())) })
     }
 
+    /// The same without a blob, as a registry that was not sent everything; absent for a folder, from which nothing is taken.
+    #[must_use]
+    pub fn without(&self, digest: &Digest) -> Option<Self> {
+        let Blobs::Memory(blobs) = &self.blobs else { return None };
+        let rest = blobs.iter().filter(|(held, _)| *held != digest);
+        let rest = rest.map(|(digest, bytes)| (digest.clone(), bytes.clone())).collect();
+        Some(Self { index: self.index.clone(), blobs: Blobs::Memory(Arc::new(rest)) })
+    }
+
     /// The images listed, in order.
     #[must_use]
     pub fn images(&self) -> &[Descriptor] {

@@ -89,6 +89,20 @@ pub enum ReadError {
         /// Kind and name.
         title: String,
     },
+    /// Of a later version of its kind.
+    #[error(
+        "{place}: {title} is of {version}, and v{known} is read; take a newer weir, or what the API server has as v{known}"
+    )]
+    Newer {
+        /// Its position.
+        place: Place,
+        /// Kind and name.
+        title: String,
+        /// Its `apiVersion`.
+        version: String,
+        /// The version that is known.
+        known: u32,
+    },
     /// A field has the wrong type.
     #[error("{place}: {title}: line {line}: {why}")]
     Field {
@@ -127,6 +141,11 @@ impl ReadError {
     /// Whether it was read, but is not an object we know.
     pub(crate) fn is_no_object(&self) -> bool {
         matches!(self, Self::NoKind { .. } | Self::UnknownKind { .. })
+    }
+
+    /// Whether a newer weir could read it.
+    pub(crate) fn is_newer(&self) -> bool {
+        matches!(self, Self::Newer { .. })
     }
 }
 

@@ -6,6 +6,11 @@ use serde_json::Value;
 use std::{fmt, ops::Range, path::Path, sync::Arc};
 use weir_api::kind::{MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS};
 
+/// The newest version of every kind that is read: none of those that decisions depend on has a second stable one.
+///
+/// Source: <https://docs.okd.io/latest/rest_api/>.
+const NEWEST: u32 = 1;
+
 /// API group, empty for the core group, and kind.
 pub type Kind<'a> = (&'a str, &'a str);
 
@@ -92,6 +97,23 @@ impl Manifest {
         if self.group() == MACHINE_CONFIG_GROUP && !MACHINE_CONFIG_KINDS.contains(&self.kind().trim_end_matches("List"))
         {
             return Err(ReadError::UnknownKind { place: self.place.clone(), title: self.title() });
+        }
+        Ok(())
+    }
+
+    /// Refuses a version that came after the one that is known: its fields may mean something else. Earlier ones, such as `v1beta1`, are
+    /// read as they always were.
+    ///
+    /// # Errors
+    /// For a later version.
+    pub(crate) fn check_version(&self) -> Result<(), ReadError> {
+        let whole = self.object["apiVersion"].as_str().unwrap_or_default();
+        let version = whole.rsplit('/').next().and_then(|version| version.strip_prefix('v')).unwrap_or_default();
+        let major = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        // What is no number within bounds is no version that an API server serves.
+        if major.parse::<u32>().is_ok_and(|major| major > NEWEST) {
+            let (place, version) = (self.place.clone(), whole.to_owned());
+            return Err(ReadError::Newer { place, title: self.title(), version, known: NEWEST });
         }
         Ok(())
     }

@@ -242,7 +242,9 @@ impl Parts<'_> {
         }
         *sink.sink.seen.kinds.entry((kind, manifest.group().to_owned())).or_default() += 1;
         if is_wanted(wants, &manifest) {
-            sink.put(Ok(manifest), size);
+            // Whoever asks for no kind takes the objects as they are.
+            let checked = if wants.is_empty() { Ok(()) } else { manifest.check_version() };
+            sink.put(checked.map(|()| manifest), size);
         } else if let Err(error) = manifest.check_kind() {
             sink.put(Err(error), 0);
         }
@@ -283,7 +285,7 @@ impl Sink<'_> {
 }
 
 /// Passes on what is read of one file. In what a tool collected, files that are not objects are skipped, and so are
-/// unreadable ones.
+/// unreadable ones; but not those of a later version: what there is of a cluster that is not known says nothing.
 struct FileSink<'s, 'r> {
     sink: &'s mut Sink<'r>,
     path: &'s Path,
@@ -301,7 +303,7 @@ impl FileSink<'_, '_> {
                     tracing::debug!("passed over: {error}");
                 }
             }
-            Err(error) if self.gathered => {
+            Err(error) if self.gathered && !error.is_newer() => {
                 if !std::mem::replace(&mut self.unreadable, true) {
                     self.sink.seen.passed_over += 1;
                     tracing::info!("passed over: {}", Caused(&error));

@@ -47,13 +47,16 @@ fn main() -> ExitCode {
     }
     println!(
         "{count} lives from seed {first} in {:.1} s on {threads} threads: {} plans, {} refused; {} reboots, {} changes without one, {} \
-         nodes that wait, as planned; {} lives with differences",
+         nodes that wait, {} whose drains are blocked, {} that had failed, {} into images, as planned; {} lives with differences",
         start.elapsed().as_secs_f64(),
         sum(|found| found.plans),
         sum(|found| found.refused),
         sum(|found| found.reboots),
         sum(|found| found.quiet),
         sum(|found| found.waits),
+        sum(|found| found.blocked),
+        sum(|found| found.failed),
+        sum(|found| found.images),
         odd.clone().count(),
     );
     if odd.count() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }

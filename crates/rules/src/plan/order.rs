@@ -5,12 +5,17 @@
 //! R-FORWARD-2 A node that is on its way when the plan is made arrives in the first wave. One that failed on what it was told does not
 //! recover by itself; told something else, it starts anew.
 //! R-FORWARD-3 A node that is not ready for another reason stays so.
-//! R-FORWARD-4 A pool in image mode moves as if its image were there: its build comes first.
+//! R-FORWARD-4 A pool in image mode moves as if the image that it needs were there: its build comes first. Where that failed, or nothing can
+//! be built, its nodes wait.
 //! R-FORWARD-5 A wave ends when all of it has arrived. In fact a node starts as soon as another one of its pool has arrived; the order is
 //! the same.
 
-use super::Started;
+use super::{
+    Started,
+    target::{in_effect, succeeded},
+};
 use crate::{
+    build::{identity::build_of, limits::of_pool},
     rollout::{Adopt, Held, RolloutPlan, Start},
     view::{NodeView, PoolView, TargetImage},
     world::World,
@@ -21,7 +26,12 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
-use weir_api::keys::{daemon, drain, rollout};
+use weir_api::{
+    MachineConfig, MachineOSBuild, MachineOSConfig,
+    keys::{daemon, drain, rollout},
+    machine_os_build::MachineOSBuildSpec,
+    references::NameReference,
+};
 
 /// What running forward gave.
 #[derive(Debug, Default)]
@@ -38,11 +48,7 @@ pub(super) struct Order {
 /// Runs the rollout of a world forward.
 pub(super) fn forward(world: &World, now: Timestamp) -> Order {
     let mut world = world.clone();
-    // R-FORWARD-4.
-    let waits = |pool: &PoolView<'_>| pool.image_mode.is_some_and(|mode| mode.waits().is_some());
-    let waiting: BTreeSet<String> =
-        world.pool_views().iter().filter(|pool| waits(pool)).map(|pool| pool.name.to_owned()).collect();
-    world.os_configs.retain(|config| !waiting.contains(&config.spec.machine_config_pool.name));
+    with_images(&mut world);
     let mut order = Order::default();
     world.nodes = world.nodes.iter().map(|node| Arc::new(lean(node))).collect();
     let on_their_way = under_way(&world);
@@ -59,6 +65,36 @@ pub(super) fn forward(world: &World, now: Timestamp) -> Order {
         }
     }
     order
+}
+
+/// Gives pools the images that are built for them (R-FORWARD-4).
+fn with_images(world: &mut World) {
+    let configs: Vec<&MachineOSConfig> = world.os_configs.iter().map(AsRef::as_ref).collect();
+    let wanted = |pool: &PoolView<'_>| {
+        pool.image_mode?.waits().filter(|wait| !wait.needs_user())?;
+        let (config, rendered) = (of_pool(pool.name, &configs)?, world.config(pool.target?)?);
+        // A build without a name of its own does here: where releases are not known.
+        let build = build_of(pool.object, config, rendered).unwrap_or_else(|_| nameless(config, rendered));
+        Some((config.clone(), build))
+    };
+    let made: Vec<(MachineOSConfig, MachineOSBuild)> = world.pool_views().iter().filter_map(wanted).collect();
+    for (config, build) in made {
+        // Its digest is not known; no node runs it yet.
+        let image = build.spec.rendered_image_push_spec.clone();
+        in_effect(world, config, succeeded(build, image));
+    }
+}
+
+/// A build that is named after its MachineOSConfig.
+fn nameless(config: &MachineOSConfig, rendered: &MachineConfig) -> MachineOSBuild {
+    let (of, from) = (config.metadata.name.as_deref(), rendered.metadata.name.as_deref());
+    let spec = MachineOSBuildSpec {
+        machine_config: NameReference::to(from.unwrap_or_default()),
+        machine_os_config: NameReference::to(of.unwrap_or_default()),
+        rendered_image_push_spec: config.spec.rendered_image_push_spec.clone(),
+        ..MachineOSBuildSpec::default()
+    };
+    MachineOSBuild::named(of.unwrap_or_default(), spec)
 }
 
 /// Runs forward until nobody starts or a node gets labels, which can give it another pool.

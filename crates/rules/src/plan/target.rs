@@ -4,11 +4,12 @@
 //! be keeps what it has.
 //! R-TARGET-2 Where the present configuration is not among the objects, what the pool is rendered to before the change stands for it.
 //! R-TARGET-3 A target is taken to have settled: settling takes seconds and changes no order.
-//! R-TARGET-4 In image mode an image is needed for what the pool will be rendered to. One that was built for exactly that is used.
+//! R-TARGET-4 In image mode an image is needed for what the pool will be rendered to. Which one that is, and whether it is built first,
+//! the rule of builds says (R-BUILD-PLAN); images that were built are taken to be in their registry.
 
 use super::{Difference, Origin, Target, Value};
 use crate::{
-    build::{conditions::State, identity::build_of, limits::of_pool},
+    build::{conditions::State, identity::build_of, limits::of_pool, plan as build},
     render::{
         Build, GivenBy, Provenance, Rendered,
         changes::{Changes, FieldChange, changes},
@@ -22,8 +23,15 @@ use crate::{
 use k8s_openapi::api::core::v1::ObjectReference;
 use std::{collections::BTreeSet, sync::Arc};
 use weir_api::{
-    MachineConfig, MachineConfigPool, MachineOSConfig,
-    keys::config::{SETTLED_FROM, UNSETTLED_SINCE},
+    MachineConfig, MachineConfigPool, MachineOSBuild, MachineOSConfig,
+    condition::{MetaCondition, TRUE, Typed as _},
+    keys::{
+        build::CURRENT_BUILD,
+        config::{SETTLED_FROM, UNSETTLED_SINCE},
+        os_build::SUCCEEDED,
+        pool::RENDER_DEGRADED,
+    },
+    machine_os_build::MachineOSBuildStatus,
     os_image_stream::OSImageStreamSet,
     pool::PoolConfiguration,
 };
@@ -158,19 +166,97 @@ fn aim(after: &mut World, pool: &str, rendered: &Rendered) {
     after.put(rendered.config.clone().into());
 }
 
-/// R-TARGET-4.
-fn image(after: &World, pool: &str, rendered: &MachineConfig) -> Option<String> {
+/// What images a pool in image mode gets, once it is rendered to this: the build that is wanted, and what the rule of builds does about it.
+/// Images that were built are taken to be in their registry.
+fn build_plan(
+    after: &World,
+    pool: &str,
+    rendered: &MachineConfig,
+) -> Option<(MachineOSConfig, MachineOSBuild, build::Plan)> {
     let configs: Vec<&MachineOSConfig> = after.os_configs.iter().map(AsRef::as_ref).collect();
     let config = of_pool(pool, &configs)?;
-    let object = after.pools.iter().find(|held| held.metadata.name.as_deref() == Some(pool))?;
-    let made = build_of(object, config, rendered).ok().and_then(|wanted| {
-        let found = after.os_builds.iter().find(|build| build.metadata.name == wanted.metadata.name)?;
-        (State::of(found) == State::Succeeded).then(|| found.metadata.name.clone())?
-    });
-    Some(match made {
-        Some(build) => format!("the image of MachineOSBuild {build} is used, unless its registry has lost it"),
-        None => "an image is built on it first, and no node goes before it is there".to_owned(),
+    let held = after.pools.iter().find(|held| held.metadata.name.as_deref() == Some(pool))?;
+    let mut held = held.as_ref().clone();
+    // It is rendered now.
+    let said = held.status.as_mut().and_then(|status| status.conditions.as_mut());
+    said.into_iter().for_each(|said| said.retain(|condition| !condition.says(RENDER_DEGRADED, TRUE)));
+    let target = build_of(&held, config, rendered).ok()?;
+    let of_it = after.os_builds.iter().map(AsRef::as_ref);
+    let of_it = of_it.filter(|build| Some(&build.spec.machine_os_config.name) == config.metadata.name.as_ref());
+    let builds: Vec<&MachineOSBuild> = of_it.collect();
+    let image = |build: &&MachineOSBuild| build.status.as_ref()?.digested_image_push_spec.clone();
+    let images = builds.iter().filter_map(image).map(|image| (image, build::Presence::There)).collect();
+    let rendered = after.config_map();
+    let situation = build::Situation {
+        pool: &held,
+        config,
+        target: &target,
+        builds: &builds,
+        rendered: &rendered,
+        images: &images,
+    };
+    let plan = build::plan(&situation);
+    Some((config.clone(), target, plan))
+}
+
+/// Gives the world the image that a pool in image mode gets; says where it comes from (R-TARGET-4).
+fn image(after: &mut World, pool: &str, rendered: &MachineConfig) -> Option<String> {
+    let first = || "an image is built on it first, and no node goes before it is there".to_owned();
+    let Some((config, target, plan)) = build_plan(after, pool, rendered) else {
+        let is_layered = after.os_configs.iter().any(|config| config.spec.machine_config_pool.name == pool);
+        return is_layered.then(first);
+    };
+    let name = target.metadata.name.clone().unwrap_or_default();
+    let used = || format!("the image of MachineOSBuild {name} is used, unless its registry has lost it");
+    Some(match plan {
+        build::Plan::Seed => "the pre-built image is used".to_owned(),
+        build::Plan::Wait(build::Waiting::InEffect(_)) => used(),
+        build::Plan::Wait(waiting) => waiting.to_string(),
+        build::Plan::Adopt { .. } => {
+            match after.os_builds.iter().find(|build| build.metadata.name == target.metadata.name) {
+                Some(build) if State::of(build) == State::Succeeded => {
+                    let build = build.as_ref().clone();
+                    in_effect(after, config, build);
+                    used()
+                }
+                _ => first(),
+            }
+        }
+        build::Plan::UseAgain { image, .. } => {
+            in_effect(after, config, succeeded(target, image));
+            "the image in effect is used again, unless its registry has lost it: only files and units change".to_owned()
+        }
+        build::Plan::Ask { .. } | build::Plan::Build { .. } => {
+            let (of, from) = (config.metadata.name, rendered.metadata.name.as_ref());
+            let other = |build: &MachineOSBuild| {
+                Some(&build.spec.machine_os_config.name) == of.as_ref() && Some(&build.spec.machine_config.name) == from
+            };
+            after.os_builds.retain(|build| !other(build));
+            first()
+        }
     })
+}
+
+/// Makes a build that succeeded the one in effect.
+pub(super) fn in_effect(world: &mut World, mut config: MachineOSConfig, build: MachineOSBuild) {
+    let name = build.metadata.name.clone().unwrap_or_default();
+    config.metadata.annotations.get_or_insert_default().insert(CURRENT_BUILD.to_owned(), name);
+    let image = build.status.as_ref().and_then(|status| status.digested_image_push_spec.clone());
+    config.status.get_or_insert_default().current_image_pull_spec = image;
+    world.put(build.into());
+    world.put(config.into());
+}
+
+/// A build once it has made this image.
+pub(super) fn succeeded(mut build: MachineOSBuild, image: String) -> MachineOSBuild {
+    let condition =
+        MetaCondition { type_: SUCCEEDED.to_string(), status: TRUE.to_string(), ..MetaCondition::default() };
+    build.status = Some(MachineOSBuildStatus {
+        conditions: Some(vec![condition]),
+        digested_image_push_spec: Some(image),
+        ..MachineOSBuildStatus::default()
+    });
+    build
 }
 
 fn differences(

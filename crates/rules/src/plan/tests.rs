@@ -1,6 +1,7 @@
 //! Tables: what a plan says of small clusters.
 
 mod findings;
+mod image_mode;
 mod schema;
 mod update;
 
@@ -54,6 +55,11 @@ fn file(path: &str, text: &str) -> Json {
 
 /// Pools `worker` with nodes a, b and c, `infra` with d, and `master` with m, at rest on stream `el-9` of `el-9` and `rhel-10`.
 fn at_rest() -> World {
+    at_rest_with([])
+}
+
+/// The same, with more objects.
+fn at_rest_with(more: impl IntoIterator<Item = Object>) -> World {
     let set = |name: &str| json!({"name": name, "osImage": format!("r/os@{name}"), "osExtensionsImage": format!("r/ext@{name}")});
     let status = json!({"availableStreams": [set("el-9"), set("rhel-10")], "defaultStream": "el-9"});
     let mut world = World::of([
@@ -67,6 +73,7 @@ fn at_rest() -> World {
         ours("MachineConfig", config("00-worker", "worker", &file("/etc/base", "w"))),
         ours("MachineConfig", config("00-master", "master", &file("/etc/base", "m"))),
     ]);
+    more.into_iter().for_each(|object| world.put(object));
     let targets = target::targets(&world.clone(), &mut world);
     for (node, pool) in [("a", "worker"), ("b", "worker"), ("c", "worker"), ("d", "infra"), ("m", "master")] {
         let target = targets.iter().find(|target| target.pool == pool).unwrap();

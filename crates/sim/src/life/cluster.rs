@@ -8,7 +8,7 @@ use super::{
     stage::{Running, Stage},
     ways, workload,
     works::{self, Works},
-    world::World,
+    world::{CUSTOM, World},
 };
 use crate::{
     Chance, Trouble,
@@ -35,6 +35,7 @@ use weir_api::{
     ClusterVersion,
     keys::{
         build::REBUILD,
+        config::ROLE as CONFIG_ROLE,
         names::{CLUSTER, VERSION, WORKER},
     },
     kind::MACHINE_CONFIG_GROUP,
@@ -42,7 +43,7 @@ use weir_api::{
 use weir_apiserver::ApiServer;
 use weir_controllers::Build;
 use weir_fleet::{Faults, Fleet, Logs, Machine, faults::LIFT};
-use weir_images::Release;
+use weir_images::{Added, Images, Release, Source};
 use weir_kubeio::Clock;
 use weir_rules::objects::seed::{Facts, Seed, Shape, objects};
 
@@ -80,6 +81,8 @@ pub(super) struct Cluster<'a> {
     /// How many times processes were started.
     started: u64,
     fleet: Option<Running>,
+    /// What is missing for processes that start, and how it is added for them.
+    half: Option<Added>,
     /// The builder and its registry, if images can be built.
     pub(super) works: Option<Works>,
     /// Pods that somebody deleted.
@@ -122,6 +125,7 @@ impl<'a> Cluster<'a> {
             operator,
             started: 0,
             fleet,
+            half: None,
             works: world.builds.then(|| Works::new(seed)),
             deleted: BTreeSet::new(),
             trouble,
@@ -192,7 +196,7 @@ impl<'a> Cluster<'a> {
             profile: self.world.profile,
             build: self.build.clone(),
             settle: self.world.settle,
-            images: self.shared.images.clone(),
+            images: self.images(),
             two: self.world.two_processes,
             works: self.works.clone(),
         };
@@ -206,6 +210,19 @@ impl<'a> Cluster<'a> {
             false => process.starts(1),
         };
         Ok(())
+    }
+
+    /// Where processes that start find images.
+    fn images(&self) -> Images {
+        match &self.half {
+            Some(added) => Images::new(Source {
+                layouts: self.shared.halves.clone(),
+                added: added.clone(),
+                offline: true,
+                ..Source::default()
+            }),
+            None => self.shared.images.clone(),
+        }
     }
 
     /// Kills the processes. What they asked for and was not answered may have been done or not.
@@ -249,6 +266,11 @@ impl<'a> Cluster<'a> {
             Fault::Lag(_) => {}
             Fault::ClockForward(by) => self.clocks[0].step(signed(*by)),
             Fault::ClockBack(by) => self.clocks[0].step(-signed(*by)),
+            Fault::HalfPayload(true) => _ = self.half.get_or_insert_default(),
+            Fault::HalfPayload(false) => {
+                let all = self.half.take().map(|added| (added, self.shared.images.source().layouts.clone()));
+                all.into_iter().for_each(|(added, layouts)| layouts.into_iter().for_each(|layout| added.add(layout)));
+            }
             Fault::NoRegistry(on) => self.builds(|trouble| trouble.unreachable = *on),
             Fault::FailingBuilds(on) => self.builds(|trouble| trouble.failing = *on),
             Fault::SlowBuilds(on) => self.builds(|trouble| trouble.slow = *on),
@@ -314,6 +336,8 @@ impl<'a> Cluster<'a> {
                 self.change(&self.labelled(node, &roles)).await
             }
             Intent::Select { pool, role } => self.select(pool, role.as_deref()).await,
+            Intent::Pool { pool } => merge(&self.client, &custom(pool)).await,
+            Intent::NoPool { pool } => self.delete(&custom(pool)).await,
             Intent::Operator(operator) => self.run_as(*operator).await,
             Intent::Layered { pool, revision: Some(revision) } => {
                 merge(&self.client, &works::os_config(pool, *revision)).await
@@ -342,7 +366,7 @@ impl<'a> Cluster<'a> {
 
     /// Labels of these roles, and null for those of others: a merge patch keeps what it does not name.
     fn roles(&self, roles: &[&str]) -> BTreeMap<String, Option<&'static str>> {
-        let all = self.world.nodes.custom().chain([WORKER]);
+        let all = CUSTOM.into_iter().chain(self.world.nodes.custom()).chain([WORKER]);
         all.map(|role| (format!("{ROLE}{role}"), roles.contains(&role).then_some(""))).collect()
     }
 
@@ -455,6 +479,7 @@ impl<'a> Cluster<'a> {
             Fault::Stall(false),
             Fault::Slow(false),
             Fault::Refuse(0),
+            Fault::HalfPayload(false),
         ];
         for over in &all {
             self.fault(over)?;
@@ -503,6 +528,17 @@ fn ours(kind: &str, name: &str, spec: &Value) -> Value {
     json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
 }
 
+/// A custom pool of a user.
+fn custom(name: &str) -> Value {
+    let both = json!([{"key": CONFIG_ROLE, "operator": "In", "values": [WORKER, name]}]);
+    let labels = json!({ format!("{ROLE}{name}"): "" });
+    ours(
+        "MachineConfigPool",
+        name,
+        &json!({"machineConfigSelector": {"matchExpressions": both}, "nodeSelector": {"matchLabels": labels}}),
+    )
+}
+
 /// A MachineConfig of a user.
 fn config(role: &str, number: u64, revision: u64, good: bool) -> Value {
     let spec = json!({
@@ -510,7 +546,7 @@ fn config(role: &str, number: u64, revision: u64, good: bool) -> Value {
         "kernelArguments": [format!("{ARGUMENT}{role}.{number}={revision}")],
     });
     let mut object = ours("MachineConfig", &ways::config_name(role, number), &spec);
-    object["metadata"]["labels"] = json!({"machineconfiguration.openshift.io/role": role});
+    object["metadata"]["labels"] = json!({ CONFIG_ROLE: role });
     object
 }
 

@@ -17,7 +17,9 @@
 //! 12. While weir stands by, because another operator manages the cluster, no node is told anything, and no pool gets a configuration.
 //! 13. No pod is evicted that a budget protects at that moment, or that is needed for it.
 //! 14. No node is said to be drained while a pod that was on it when it was cordoned still is.
-//! 20. A second after anything happened, and with nothing wrong, the numbers of a pool and whether it is updated are those of its nodes.
+//! 20. A second after anything happened, and with nothing wrong, the numbers of a pool and whether it is updated are those of its nodes;
+//!     and the ClusterOperator has a line for each pool and for no other, which says that all of its nodes are updated only if they are.
+//! 21. The ClusterOperator reports no other version while a node of the control plane is on its way.
 //!
 //! At the end, when nothing is wrong any more:
 //! 15. Every pool is updated, and each of its nodes runs what its pool wants, with the image to which that resolves.
@@ -257,6 +259,7 @@ impl<'a> Judge<'a> {
                 }
                 self.pool(change.at, name, before, after);
             }
+            (POOL, None) => self.reselected(change.at),
             ("Node", Some(after)) => {
                 self.images(change.at, name, after);
                 self.node(change.at, name, before, after);
@@ -275,6 +278,7 @@ impl<'a> Judge<'a> {
             ("OSImageStream" | "FeatureGate" | "ControllerConfig", _) => self.resolve(change.at),
             ("ClusterOperator", Some(after)) => {
                 before.into_iter().for_each(|before| self.transitions(change.at, name, before, after));
+                self.reported(change.at, before, after);
             }
             _ => {}
         }

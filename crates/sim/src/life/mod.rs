@@ -284,7 +284,7 @@ impl Life<'_> {
                         let version = on.then(|| self.version(Instant::now().checked_sub(BEHIND)));
                         self.cluster.trouble.lag(version);
                     }
-                    Fault::ClockForward(_) | Fault::ClockBack(_) => {}
+                    Fault::ClockForward(_) | Fault::ClockBack(_) | Fault::HalfPayload(_) => {}
                     Fault::Refuse(_) | Fault::Cut => self.trouble(CATCHING_UP),
                     Fault::NoRegistry(_)
                     | Fault::FailingBuilds(_)

@@ -1,21 +1,28 @@
-//! Whether what is planned is what happens: in a life in which nothing goes wrong, every change is planned before it is made, and what the
-//! nodes then did is compared with it.
+//! Whether what is planned is what happens: in a life in which nothing goes wrong by chance, every change is planned before it is made, and
+//! what the nodes then did is compared with it.
 //!
 //! The world, the changes and the order in which everything runs follow from the seed. Compared are the configuration of every pool, which
-//! nodes were told another one and in which order, which were cordoned, and how often each one booted.
+//! nodes were told another one or another image and in which order, which were cordoned, and how often each one booted.
+//!
+//! Some machines are slow. Others fail before the first plan is made: it is made for a pool in which one has failed. Once that one has been
+//! told something else it is repaired, as the plan assumes (R-FORWARD-2). A budget that allows nothing is changed once the drains that it
+//! blocks, which the plan names, have begun.
 
 use super::{
-    Life,
+    LOOK, Life,
     cluster::Cluster,
     judge::Doings,
     prepared::{Distribution, Prepared},
     script::Intent,
     stage::Stage,
+    ways::{self, Way},
+    works,
     world::{self, World},
 };
 use crate::{
     Chance,
     history::{Change as Seen, History},
+    story::judge::annotation,
     write::{merge, place, resource},
 };
 use anyhow::{Context as _, Result};
@@ -25,7 +32,11 @@ use kube::{
     core::DynamicObject,
 };
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, fmt::Write as _, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    time::Duration,
+};
 use tokio::time::sleep;
 use weir_api::{
     keys::{
@@ -36,13 +47,19 @@ use weir_api::{
 };
 use weir_controllers::{stream::observe, templates};
 use weir_distro::{Profile, StreamsRule};
+use weir_fleet::faults::Kind;
 use weir_rules::{
-    plan::{self, Change, Facts, Payload, Plan, Turn, change::Reference},
+    plan::{self, Change, Facts, NodePlan, Payload, Plan, Turn, change::Reference},
     world::{Object, World as Objects, generated::ReleaseTemplates},
 };
 
 /// Changes in a life.
 const CHANGES: u64 = 6;
+/// Kinds of changes that are drawn from, without those about images, and with them.
+const KINDS_OF_CHANGES: u64 = 15;
+const WITH_IMAGES: u64 = 19;
+/// How many times it is looked at most whether machines failed again or drains are blocked.
+const LOOKS: usize = 8;
 /// Until then, a change has been seen by everybody whom it concerns.
 const NOTICED: Duration = Duration::from_secs(30);
 /// The file that changes are about, and that policies name.
@@ -51,7 +68,7 @@ const FILE: &str = "/etc/sim";
 const ACTIONS: [&str; 4] = ["None", "Reboot", "Drain", "Restart"];
 
 /// What a change depends on, as `weir plan` reads it from a cluster.
-const KINDS: [(&str, &str); 15] = [
+const KINDS: [(&str, &str); 19] = [
     (CONFIG_GROUP, "ClusterVersion"),
     (CONFIG_GROUP, "FeatureGate"),
     (CONFIG_GROUP, "Infrastructure"),
@@ -66,7 +83,11 @@ const KINDS: [(&str, &str); 15] = [
     (MACHINE_CONFIG_GROUP, "MachineConfig"),
     (MACHINE_CONFIG_GROUP, "KubeletConfig"),
     (MACHINE_CONFIG_GROUP, "ContainerRuntimeConfig"),
+    (MACHINE_CONFIG_GROUP, "MachineOSConfig"),
+    (MACHINE_CONFIG_GROUP, "MachineOSBuild"),
     ("", "Node"),
+    ("", "Pod"),
+    ("policy", "PodDisruptionBudget"),
 ];
 
 /// What came of the plans of a life.
@@ -84,6 +105,12 @@ pub struct Foreseen {
     pub quiet: usize,
     /// Nodes that were to wait, and did.
     pub waits: usize,
+    /// Nodes whose drains were to be blocked by a budget, and were.
+    pub blocked: usize,
+    /// Nodes that had failed before, and did what was planned all the same.
+    pub failed: usize,
+    /// Nodes of pools in image mode that rebooted into an image.
+    pub images: usize,
     /// Where what happened is not what was planned; empty if it was.
     pub differences: Vec<String>,
 }
@@ -93,13 +120,10 @@ pub struct Foreseen {
 /// # Errors
 /// When it cannot be lived, which is a defect of the simulation.
 pub fn foresee(seed: u64, prepared: &Prepared) -> Result<Foreseen> {
-    let world = World {
-        faults: Vec::new(),
-        other_operator: false,
-        builds: false,
-        pods: None,
-        ..World::of(seed).context("there is no distribution")?
-    };
+    let mut world = World { other_operator: false, ..World::of(seed).context("there is no distribution")? };
+    world.faults.retain(|fault| [Kind::Slow, Kind::Degraded].contains(&fault.fault));
+    // A machine that fails does so until it is repaired.
+    world.faults.iter_mut().filter(|fault| fault.fault == Kind::Degraded).for_each(|fault| fault.times = None);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let stage = Stage::new();
     let order = Chance::for_purpose(seed, "order");
@@ -120,6 +144,10 @@ async fn foreseen(seed: u64, world: &World, prepared: &Prepared, stage: Stage) -
     }
     let shared = prepared.distribution(world.profile)?;
     let mut chance = Chance::for_purpose(seed, "changes");
+    if !life.fail(world).await? {
+        found.differences.push("it does not come to rest with failing machines".to_owned());
+        return Ok(found);
+    }
     let mut release = world.release;
     for number in 0..CHANGES {
         let changes = wanted(&mut chance, world, (shared, &mut release), number).await?;
@@ -132,6 +160,56 @@ async fn foreseen(seed: u64, world: &World, prepared: &Prepared, stage: Stage) -
 }
 
 impl Life<'_> {
+    /// Lets the machines fail that are to: their pools change before anything is planned.
+    async fn fail(&mut self, world: &World) -> Result<bool> {
+        let failing = world.faults.iter().filter(|fault| fault.fault == Kind::Degraded).flat_map(|fault| &fault.nodes);
+        let pools = failing.filter_map(|node| node.rsplit_once('-')).map(|(pool, _)| pool);
+        let pools: BTreeSet<&str> = pools.collect();
+        if pools.is_empty() {
+            return Ok(true);
+        }
+        let changes: Vec<Change> = pools.into_iter().map(|pool| arguments(pool, CHANGES)).collect();
+        make(&mut self.cluster, &changes, world.release).await?;
+        sleep(NOTICED).await;
+        self.unblock(&BTreeMap::new()).await?;
+        Ok(self.settle().await)
+    }
+
+    /// Waits until what was asked for is done: nodes that failed, and have been told something else, are repaired, and drains that a budget
+    /// blocks go on; gives the nodes that did not move before that, or nothing if the cluster does not come to rest.
+    async fn unblock(&mut self, before: &BTreeMap<String, Value>) -> Result<Option<BTreeSet<String>>> {
+        let mut blocked = BTreeSet::new();
+        for _ in 0..LOOKS {
+            let rested = self.settle_within(LOOK).await;
+            let ways: Vec<Way> = {
+                let seen = self.history.look();
+                let retold =
+                    |node: &str| before.get(node).is_some_and(|before| told(before) != told(seen.get("Node", node)));
+                let goes_on = |way: &Way| match way {
+                    Way::Repair(node) => retold(node),
+                    Way::Change(intent) => matches!(intent, Intent::Budget { .. }),
+                };
+                ways::named(&seen).into_iter().filter(goes_on).collect()
+            };
+            if rested && ways.is_empty() {
+                return Ok(Some(blocked));
+            }
+            for way in ways {
+                if matches!(way, Way::Change(_)) {
+                    blocked.extend(self.draining());
+                }
+                self.go(way).await?;
+            }
+        }
+        Ok(None)
+    }
+
+    /// Nodes whose drains are not over.
+    fn draining(&self) -> Vec<String> {
+        let seen = self.history.look();
+        seen.all("Node").filter(|(_, node)| ways::is_draining(node)).map(|(name, _)| name.to_owned()).collect()
+    }
+
     /// Plans a change, makes it, and compares.
     async fn foresee(
         &mut self,
@@ -156,24 +234,29 @@ impl Life<'_> {
         make(&mut self.cluster, &changes, release).await?;
         let named = said(&changes);
         sleep(NOTICED).await;
-        if !self.settle().await {
+        let Some(blocked) = self.unblock(&before).await? else {
             found.differences.push(format!("{named}: it does not come to rest"));
             return Ok(());
-        }
+        };
         let seen = self.history.look();
         let happened = Happened::of(before, seen.changes.get(start..).unwrap_or_default());
         let pools: BTreeMap<&str, &Value> = seen.all("MachineConfigPool").collect();
         let differences = compare(&plan, &happened, &pools);
         found.differences.extend(differences.into_iter().map(|difference| format!("{named}: {difference}")));
+        found.differences.extend(unforeseen(&plan, &blocked).map(|node| format!("{named}: {node}")));
         found.plans += 1;
-        found.count(&plan);
+        found.count(&plan, &happened.failed);
         Ok(())
     }
 }
 
 impl Foreseen {
-    fn count(&mut self, plan: &Plan) {
+    fn count(&mut self, plan: &Plan, failed: &BTreeSet<String>) {
+        let layered = plan.pools.iter().filter(|pool| pool.image.is_some()).filter_map(|pool| pool.nodes.as_deref());
+        self.images += layered.flatten().filter(|node| matches!(node.turn, Turn::Wave(_))).count();
         for node in plan.acting() {
+            self.blocked += usize::from(is_blocked(node));
+            self.failed += usize::from(failed.contains(&node.node));
             let reboots = node.effect.as_ref().is_ok_and(weir_rules::rollout::actions::Effect::reboots);
             match (&node.turn, reboots) {
                 (Turn::Waits(_), _) => self.waits += 1,
@@ -215,7 +298,8 @@ async fn wanted(
     let of_release = world::releases(world.profile).into_iter().nth(*release);
     let streams = of_release.map(|release| release.streams).unwrap_or_default();
     let pool = |spec: Value| Change::Apply(object(MACHINE_CONFIG_GROUP, "MachineConfigPool", &role, &spec));
-    let one = match chance.below(15) {
+    let kinds = if world.builds { WITH_IMAGES } else { KINDS_OF_CHANGES };
+    let one = match chance.below(kinds) {
         0 | 1 => file(&role, number),
         2 | 3 => return Ok(vec![policy(chance), file(&role, number)]),
         4 => return Ok(vec![arguments(&role, number), file(&role, number)]),
@@ -230,6 +314,8 @@ async fn wanted(
         11 => pool(json!({"maxUnavailable": world::most_unavailable(chance)})),
         12 => kubelet(if chance.one_in(3) { MASTER } else { WORKER }, number),
         13 => return Ok(vec![pool(json!({"paused": false})), mirrors(number)]),
+        KINDS_OF_CHANGES => Change::Delete(Reference::ours("MachineOSConfig", &role)),
+        number_of_kind if number_of_kind > KINDS_OF_CHANGES => Change::Apply(works::os_config(&role, number)),
         _ if *release + 1 < world::RELEASES => {
             *release += 1;
             Change::Release(Box::new(payload(shared, world.profile, *release).await?))
@@ -347,13 +433,23 @@ struct Done {
 struct Happened {
     nodes: BTreeMap<String, Done>,
     order: Vec<String>,
+    /// Nodes that were cordoned already.
+    cordoned: BTreeSet<String>,
+    /// Nodes that had failed already.
+    failed: BTreeSet<String>,
 }
 
 impl Happened {
     fn of(mut last: BTreeMap<String, Value>, changes: &[Seen]) -> Self {
         let mut found = Self::default();
-        for name in last.keys() {
+        for (name, node) in &last {
             found.nodes.insert(name.clone(), Done::default());
+            if node["spec"]["unschedulable"] == true {
+                found.cordoned.insert(name.clone());
+            }
+            if annotation(node, "state") == Some("Degraded") {
+                found.failed.insert(name.clone());
+            }
         }
         for (name, now) in changes.iter().filter_map(|change| match (change.key.0, &change.after) {
             ("Node", Some(now)) => Some((&change.key.1, now)),
@@ -374,8 +470,21 @@ impl Happened {
     }
 }
 
-fn told(node: &Value) -> &Value {
-    &node["metadata"]["annotations"]["machineconfiguration.openshift.io/desiredConfig"]
+/// The configuration and the image that a node was told.
+fn told(node: &Value) -> [&str; 2] {
+    ["desiredConfig", "desiredImage"].map(|key| annotation(node, key).unwrap_or_default())
+}
+
+/// Whether a plan says that no drain of a node can end as things are.
+fn is_blocked(node: &NodePlan) -> bool {
+    node.turn == Turn::Wave(1) && !node.blocked.is_empty() && node.effect.as_ref().is_ok_and(|effect| effect.drains)
+}
+
+/// Where drains that were blocked are not those of the plan. Others may come to be: pods move to nodes that drain later.
+fn unforeseen(plan: &Plan, blocked: &BTreeSet<String>) -> impl Iterator<Item = String> {
+    let all = plan.pools.iter().filter_map(|pool| pool.nodes.as_deref()).flatten();
+    let expected = all.filter(|node| is_blocked(node) && !blocked.contains(&node.node));
+    expected.map(|node| format!("{} drained, planned to be blocked by {:?}", node.node, node.blocked))
 }
 
 /// Where what happened is not what was planned.
@@ -394,12 +503,14 @@ fn compare(plan: &Plan, happened: &Happened, pools: &BTreeMap<&str, &Value>) -> 
             };
             let moves =
                 if let Turn::Wave(wave) = node.turn { waves.insert(node.node.as_str(), wave).is_none() } else { false };
-            let planned = Done {
-                told: usize::from(moves),
-                boots: usize::from(moves && effect.reboots()),
-                cordoned: moves && effect.drains,
-            };
-            let done = happened.nodes.get(&node.node).cloned().unwrap_or_default();
+            let mut done = happened.nodes.get(&node.node).cloned().unwrap_or_default();
+            if happened.failed.contains(&node.node) {
+                // One that failed does not wait until its target settles: it is told of each of several changes.
+                done.told = done.told.min(1);
+            }
+            let drains = if happened.cordoned.contains(&node.node) { done.cordoned } else { moves && effect.drains };
+            let planned =
+                Done { told: usize::from(moves), boots: usize::from(moves && effect.reboots()), cordoned: drains };
             if done != planned {
                 let mut said = format!("{} did {done:?}, planned {planned:?}", node.node);
                 // Writing into a String cannot fail.
@@ -434,6 +545,9 @@ mod tests {
             all.reboots += found.reboots;
             all.quiet += found.quiet;
             all.waits += found.waits;
+            all.blocked += found.blocked;
+            all.failed += found.failed;
+            all.images += found.images;
         }
         println!("{LIVES} lives (seeds 0 to {}): {all:?}", LIVES - 1);
         assert!(all.plans > 10 && all.reboots > 5, "{all:?}");

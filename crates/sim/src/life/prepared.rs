@@ -19,7 +19,7 @@ use weir_api::crds::{FeatureSet, crds};
 use weir_apiserver::{ApiServer, Ids, Settings, clock::SUFFIX_ALPHABET};
 use weir_controllers::stream::observe;
 use weir_distro::Profile;
-use weir_images::{Images, Release, Source};
+use weir_images::{Images, Layout, PullSpec, Release, Source};
 use weir_kubeio::Clock;
 
 /// When every life begins: a year before which no object of a life is from.
@@ -88,6 +88,8 @@ impl fmt::Debug for Door {
 #[derive(Debug)]
 pub(super) struct Distribution {
     pub(super) images: Images,
+    /// The layouts of the releases, each without the OS image of its last stream.
+    pub(super) halves: Vec<Layout>,
     /// Oldest first.
     pub(super) releases: Vec<Release>,
     /// Names of the operating systems, by image.
@@ -150,15 +152,23 @@ impl Distribution {
             references.push(layout.name(image).to_string());
             layouts.push(layout);
         }
-        let images = Images::new(Source { layouts, offline: true, ..Source::default() });
-        let (mut all, mut names) = (Vec::new(), BTreeMap::new());
-        for reference in &references {
+        let images = Images::new(Source { layouts: layouts.clone(), offline: true, ..Source::default() });
+        let (mut all, mut names, mut halves) = (Vec::new(), BTreeMap::new(), Vec::new());
+        for ((reference, layout), of) in references.iter().zip(&layouts).zip(releases(profile)) {
             let release = images.release(reference).await.context("reading a payload")?;
+            halves.push(half(layout, &release, profile, &of).context("a payload without the image of a stream")?);
             names.extend(os_names(&observe::of_release(&images, profile, &release).await.source));
             all.push(release);
         }
-        Ok(Self { images, releases: all, names: Arc::new(names) })
+        Ok(Self { images, halves, releases: all, names: Arc::new(names) })
     }
+}
+
+/// A release without the OS image of its last stream.
+fn half(layout: &Layout, release: &Release, profile: &Profile, of: &ReleaseOf) -> Option<Layout> {
+    let tag = profile.sample.stream(of.streams.last()?).os_tag;
+    let image: PullSpec = release.by_tag().get(tag.as_str())?.parse().ok()?;
+    layout.without(image.digest()?)
 }
 
 /// The time of a life, or one that stands still.

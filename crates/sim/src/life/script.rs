@@ -28,12 +28,17 @@ const FAULTS_OF_BUILDS: u64 = 2;
 const LONGEST_FAULT_OF_BUILDS: Duration = Duration::from_mins(10);
 /// Most intents about which nodes pools have, beside the others.
 const INTENTS_ON_MEMBERS: u64 = 3;
+/// Most intents about which pools there are, beside the others.
+const INTENTS_ON_POOLS: u64 = 3;
 /// Most intents about pods, beside the others.
 const INTENTS_ON_PODS: u64 = 3;
 /// Longest time that a fault of the API server lasts.
 const LONGEST_FAULT: Duration = Duration::from_mins(3);
 /// Most faults of these kinds: slow requests, lag, clocks.
 const MORE_FAULTS: u64 = 2;
+/// So long before an update a part of its release is missing, and longest time until it is there.
+const BEFORE_AN_UPDATE: Duration = Duration::from_secs(1);
+const LONGEST_HALF: Duration = Duration::from_mins(10);
 /// The farthest that a clock is set.
 const LONGEST_STEP: Duration = Duration::from_hours(2);
 /// How long a slow request takes at most on its way, and its answer.
@@ -127,6 +132,16 @@ pub enum Intent {
         /// Those with this role; with none the selector is one that cannot be read.
         role: Option<String>,
     },
+    /// Makes a custom pool, which selects the nodes of its role; if it is there, it gets what it was made with.
+    Pool {
+        /// The pool.
+        pool: String,
+    },
+    /// Deletes a custom pool.
+    NoPool {
+        /// The pool.
+        pool: String,
+    },
     /// Puts a pool in image mode, or changes what its image is built from.
     Layered {
         /// The pool.
@@ -169,6 +184,8 @@ impl Intent {
             | Self::Relabel { .. }
             | Self::Roles { .. }
             | Self::Select { .. }
+            | Self::Pool { .. }
+            | Self::NoPool { .. }
             | Self::Operator(_)
             | Self::DeletePods { .. }
             | Self::Budget { .. } => Some(BTreeSet::new()),
@@ -226,6 +243,8 @@ pub enum Fault {
     ClockForward(#[serde(with = "crate::duration::text")] Duration),
     /// It is set back.
     ClockBack(#[serde(with = "crate::duration::text")] Duration),
+    /// Processes that start do not find an image of a stream of their release, or it is there again.
+    HalfPayload(bool),
     /// The registry of images that are built cannot be reached, or can again.
     NoRegistry(bool),
     /// Builds fail, or no longer.
@@ -286,6 +305,14 @@ pub fn script(seed: u64, world: &World) -> Vec<Event> {
     let chance = &mut Chance::for_purpose(seed, "intents on members");
     if chance.one_in(3) {
         all.extend(of_members(chance, world, end));
+    }
+    let chance = &mut Chance::for_purpose(seed, "intents on pools");
+    if chance.one_in(3) {
+        all.extend(of_pools(chance, world, end));
+    }
+    let chance = &mut Chance::for_purpose(seed, "half a payload");
+    if chance.one_in(3) {
+        all.extend(of_payloads(chance, &all));
     }
     if world.pods.is_some() {
         all.extend(of_pods(&mut Chance::for_purpose(seed, "intents on pods"), world, end));
@@ -376,6 +403,38 @@ fn of_members(chance: &mut Chance, world: &World, end: Duration) -> Vec<Event> {
             }
         };
         all.push(Event { at, what: What::Intent(intent) });
+    }
+    all
+}
+
+/// What users do to which pools there are, and to which of them nodes belong.
+fn of_pools(chance: &mut Chance, world: &World, end: Duration) -> Vec<Event> {
+    let nodes = movable(world);
+    let mut all = Vec::new();
+    for _ in 0..=chance.below(INTENTS_ON_POOLS) {
+        let at = chance.up_to(end);
+        let pool = chance.pick(&world::CUSTOM).copied().unwrap_or_default().to_owned();
+        let intent = match chance.below(4) {
+            0 => Intent::NoPool { pool },
+            1 => {
+                let node = chance.pick(&nodes).cloned().unwrap_or_default();
+                Intent::Roles { node, roles: vec![WORKER.to_owned(), pool] }
+            }
+            _ => Intent::Pool { pool },
+        };
+        all.push(Event { at, what: What::Intent(intent) });
+    }
+    all
+}
+
+/// Releases of which an image is missing for a while.
+fn of_payloads(chance: &mut Chance, script: &[Event]) -> Vec<Event> {
+    let updates = script.iter().filter(|event| matches!(event.what, What::Intent(Intent::Release(_))));
+    let half = |at, on| Event { at, what: What::Fault(Fault::HalfPayload(on)) };
+    let mut all = Vec::new();
+    for update in updates {
+        let begins = update.at.saturating_sub(BEFORE_AN_UPDATE);
+        all.extend([half(begins, true), half(update.at + chance.up_to(LONGEST_HALF), false)]);
     }
     all
 }

@@ -152,7 +152,7 @@ fn is_repaired(seen: &Seen, way: &Way) -> bool {
     !seen.get("Node", node)["metadata"]["annotations"][LIFT].is_null()
 }
 
-fn is_draining(node: &Value) -> bool {
+pub(super) fn is_draining(node: &Value) -> bool {
     let asked = annotation(node, "desiredDrain").filter(|asked| asked.starts_with("drain-"));
     asked.is_some() && asked != annotation(node, "lastAppliedDrain")
 }

@@ -9,7 +9,7 @@ use weir_distro::Profile;
 use weir_fleet::{Fault, faults::Kind};
 
 /// Pools beside the built-in ones.
-const CUSTOM: [&str; 2] = ["infra", "gpu"];
+pub(super) const CUSTOM: [&str; 2] = ["infra", "gpu"];
 
 /// How many releases every distribution has here.
 pub(super) const RELEASES: usize = 3;

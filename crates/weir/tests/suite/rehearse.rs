@@ -176,6 +176,80 @@ fn what_cannot_be_rehearsed_leaves_nothing_behind() -> Result<()> {
     Ok(())
 }
 
+/// What is collected of a cluster of 4.12, which knows no streams, as of this version of our group.
+fn gather_old(folder: &Path, version: &str) -> Result<()> {
+    let (group, name) = ("machineconfiguration.openshift.io", "rendered-worker-0");
+    let role = json!({"node-role.kubernetes.io/worker": ""});
+    let ignition = json!({"ignition": {"version": "3.2.0"}});
+    let desired = json!({"version": "4.12.3", "image": "quay.io/a/release@sha256:0"});
+    for (file, object) in [
+        (
+            "version",
+            json!({"apiVersion": "config.openshift.io/v1", "kind": "ClusterVersion", "metadata": {"name": "version"},
+            "spec": {"clusterID": "0"}, "status": {"desired": desired, "history": [], "observedGeneration": 1, "versionHash": ""}}),
+        ),
+        (
+            "pool",
+            json!({"apiVersion": format!("{group}/{version}"), "kind": "MachineConfigPool", "metadata": {"name": "worker"},
+            "spec": {"nodeSelector": {"matchLabels": role}, "configuration": {"name": name}}}),
+        ),
+        (
+            "config",
+            json!({"apiVersion": format!("{group}/v1"), "kind": "MachineConfig", "metadata": {"name": name}, "spec": {"config": ignition}}),
+        ),
+        (
+            "node",
+            json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "worker-0", "labels": role,
+            "annotations": {format!("{group}/currentConfig"): name, format!("{group}/desiredConfig"): name, format!("{group}/state"): "Done"}},
+            "status": {"nodeInfo": {"kubeletVersion": "v1.25.4"}, "conditions": [{"type": "Ready", "status": "True"}]}}),
+        ),
+    ] {
+        let path = folder.join("image/cluster-scoped-resources").join(file);
+        std::fs::create_dir_all(&path)?;
+        std::fs::write(path.join("a.yaml"), weir_manifests::to_yaml(&[object])?)?;
+    }
+    Ok(())
+}
+
+#[test]
+fn a_must_gather_of_another_version_is_taken_or_refused_in_a_message() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let (gathered, to) = (folder.path().join("must-gather"), folder.path().join("rehearsal"));
+    let of = |arguments: &[&str]| weir().args(arguments).arg(&gathered).env_remove("KUBECONFIG").output();
+    let to_name = to.to_str().context("utf-8")?;
+    let import = ["import", "--distribution", "ocp", "--data-dir", to_name];
+
+    // An older cluster is read as what it is.
+    gather_old(&gathered, "v1")?;
+    let plan = of(&["plan", "--stream", "worker=rhel-10", "--from"])?;
+    assert_eq!(plan.status.code(), Some(1));
+    assert!(
+        text(&plan.stderr).starts_with("error: OS image streams are off in this cluster"),
+        "{}",
+        text(&plan.stderr)
+    );
+    let waited = of(&["status", "--from"])?;
+    assert!(text(&waited.stdout).contains("\nworker  -       1      1        1 "), "{}", text(&waited.stdout));
+    let imported = of(&import)?;
+    assert!(imported.status.success(), "{}", text(&imported.stderr));
+    assert!(text(&imported.stdout).starts_with("3 objects and 1 node of 1 pool are in "), "{}", text(&imported.stdout));
+    std::fs::remove_dir_all(&to)?;
+
+    // A later version of the API may mean something else by the same fields.
+    gather_old(&gathered, "v2")?;
+    for arguments in [&import[..], &["status", "--from"], &["plan", "--stream", "worker=rhel-10", "--from"]] {
+        let output = of(arguments)?;
+        let said = text(&output.stderr);
+        assert_eq!((output.status.code(), text(&output.stdout).as_str()), (Some(1), ""), "{said}");
+        assert!(
+            said.contains("MachineConfigPool worker is of machineconfiguration.openshift.io/v2"),
+            "{arguments:?}: {said}"
+        );
+    }
+    assert_eq!(std::fs::read_dir(folder.path())?.count(), 1, "only the must-gather");
+    Ok(())
+}
+
 /// Mounts a small disk, imports the file to it, and lists what is left there.
 const IMPORTED_TO_A_SMALL_DISK: &str = "mount -t tmpfs -o size=4m none \"$1\" || exit 9
 \"$2\" import \"$3\" --data-dir \"$1/rehearsal\" --distribution ocp; code=$?

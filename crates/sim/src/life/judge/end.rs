@@ -39,6 +39,9 @@ impl Judge<'_> {
         let pools: Vec<String> = self.pools.keys().cloned().collect();
         for name in pools {
             let (pool, nodes) = (self.get(POOL, &name), self.of_pool(&name));
+            if pool.is_null() {
+                continue;
+            }
             let target = text(&pool["spec"]["configuration"]["name"]);
             for node in nodes {
                 let object = self.get("Node", node);

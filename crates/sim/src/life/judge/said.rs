@@ -4,11 +4,14 @@
 use super::{Judge, POOL, is, is_away, is_moving, of_conditions, text};
 use crate::story::judge::annotation;
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 use tokio::time::Instant;
+use weir_api::keys::names::{ARBITER, CLUSTER_OPERATOR, MASTER};
 
 /// So long after the last change, all that follows from it has been said.
 const SAID_WITHIN: Duration = Duration::from_secs(1);
+/// The line of the ClusterOperator that is of no pool.
+const LAST_ERROR: &str = "lastSyncError";
 /// So long after a trouble, a process may still have to be started, or to get the lease.
 const AFTER_TROUBLE: Duration = Duration::from_mins(5);
 
@@ -26,6 +29,50 @@ impl Judge<'_> {
             if let Some(what) = self.outdated(&name) {
                 self.violated(now, what);
             }
+        }
+        if let Some(what) = self.unlike_pools() {
+            self.violated(now, what);
+        }
+    }
+
+    /// What the ClusterOperator says of pools that is not so.
+    fn unlike_pools(&self) -> Option<String> {
+        let lines = self.get("ClusterOperator", CLUSTER_OPERATOR)["status"]["extension"].as_object()?;
+        let said: BTreeSet<&str> = lines.keys().map(String::as_str).filter(|key| *key != LAST_ERROR).collect();
+        let pools = self.now.keys().filter(|(kind, _)| *kind == POOL);
+        let pools: BTreeSet<&str> = pools.map(|(_, name)| name.as_str()).collect();
+        if said != pools {
+            return Some(format!(
+                "the ClusterOperator had lines for {said:?} a second after the last change, and there are {pools:?}"
+            ));
+        }
+        let line = |name: &&str| lines.get(*name).map(text).unwrap_or_default();
+        let wrong = pools.into_iter().find(|name| line(name).starts_with("all ") != self.is_said_updated(name))?;
+        Some(format!("the ClusterOperator said {:?} of {wrong} a second after the last change", line(&wrong)))
+    }
+
+    /// Whether a pool says that it is updated, and of nothing that fails.
+    fn is_said_updated(&self, name: &str) -> bool {
+        let pool = self.get(POOL, name);
+        is(pool, "Updated") && !is(pool, "RenderDegraded") && !is(pool, "NodeDegraded")
+    }
+
+    /// The ClusterOperator was written: a version that it reports is that of all nodes of the control plane.
+    pub(super) fn reported(&mut self, at: Instant, before: Option<&Value>, after: &Value) {
+        let versions = |operator: &Value| operator["status"]["versions"].clone();
+        let Some(before) = before.filter(|before| !versions(before).is_null()) else { return };
+        if versions(before) == versions(after) {
+            return;
+        }
+        let since = self.doings.since(at);
+        let late: Vec<&str> = [MASTER, ARBITER]
+            .into_iter()
+            .flat_map(|pool| self.of_pool(pool))
+            .filter(|node| is_moving(self.get("Node", node)))
+            .filter(|node| self.nodes.get(*node).and_then(|past| past.same).is_some_and(|same| same <= since))
+            .collect();
+        if !late.is_empty() {
+            self.violated(at, format!("version {} was reported, and {late:?} are on their way", versions(after)));
         }
     }
 

@@ -422,3 +422,67 @@ fn changes_that_follow_each_other_before_a_target_settles_are_one() {
     assert_eq!(live(0, false), [""; 0], "nothing settles");
     assert_eq!(live(3, true), [""; 0], "a process may not have seen both in time");
 }
+
+/// A life with a control plane of one node, whose ClusterOperator says this.
+fn with_operator(version: &str, moving: bool, lines: &Value) -> Told {
+    let mut told = Told::new();
+    let selector = json!({"matchLabels": {format!("{ROLE}master"): ""}});
+    let said = json!({"conditions": [{"type": "Updated", "status": "True"}]});
+    let spec = json!({"configuration": {"name": "r-1"}, "nodeSelector": selector});
+    told.change(POOL, "master", json!({"spec": spec, "status": said}));
+    let key = |key: &str| format!("{PREFIX}{key}");
+    let runs = if moving { "r-0" } else { "r-1" };
+    let annotations = json!({key("desiredConfig"): "r-1", key("currentConfig"): runs, key("state"): "Done"});
+    let metadata = json!({"name": "m-0", "labels": {format!("{ROLE}master"): ""}, "annotations": annotations});
+    told.change("Node", "m-0", json!({ "metadata": metadata }));
+    let operator = |version: &str| {
+        let versions = json!([{"name": "operator", "version": version}]);
+        json!({"status": {"versions": versions, "extension": lines}})
+    };
+    told.change("ClusterOperator", "machine-config", operator("1"));
+    told.change("ClusterOperator", "machine-config", operator(version));
+    told
+}
+
+#[test]
+fn a_version_is_reported_once_the_control_plane_has_arrived() {
+    let lines = json!({"master": "all 1 nodes are", "worker": "all 3 nodes are"});
+    for (version, moving, count) in [("1", true, 0), ("2", false, 0), ("2", true, 1)] {
+        let broken = with_operator(version, moving, &lines).broken();
+        assert_eq!(broken.len(), count, "{version} {moving}: {broken:?}");
+        assert!(
+            broken.iter().all(|what| what.ends_with(r#"was reported, and ["m-0"] are on their way"#)),
+            "{broken:?}"
+        );
+    }
+}
+
+#[test]
+fn a_line_of_the_operator_is_what_its_pool_says_and_no_pool_is_missing() {
+    let all = "all 3 nodes are";
+    for (lines, said) in [
+        (json!({"master": "all 1 nodes are", "worker": all, "lastSyncError": "x"}), None),
+        (json!({"worker": all}), Some("lines for {\"worker\"}")),
+        (json!({"master": "all 1 nodes are", "worker": all, "infra": all}), Some("\"infra\"")),
+        (json!({"master": "2 (ready 1) out of 3 nodes are", "worker": all}), Some("of master a second after")),
+    ] {
+        let mut told = with_operator("1", false, &lines);
+        told.doings.begun = Some(told.now().checked_sub(Duration::from_secs(90)).unwrap());
+        told.node("w-0", "r-1", "r-1", &json!({"a": 1}));
+        let broken = told.broken();
+        let found: Vec<&String> = broken.iter().filter(|what| what.starts_with("the ClusterOperator")).collect();
+        assert_eq!(!found.is_empty(), said.is_some(), "{lines}: {broken:?}");
+        assert!(said.is_none_or(|said| found[0].contains(said)), "{found:?}");
+    }
+}
+
+#[test]
+fn a_pool_that_was_deleted_has_no_nodes_and_is_not_judged() {
+    let mut told = Told::new();
+    let selector = json!({"matchLabels": {format!("{ROLE}infra"): ""}});
+    told.change(POOL, "infra", json!({"spec": {"configuration": {"name": "r-b"}, "nodeSelector": selector}}));
+    let (at, version) = (told.now(), told.changes.len().try_into().unwrap());
+    told.changes.push(Change { key: (POOL, "infra".to_owned()), version, at, after: None });
+    told.node("w-0", "r-1", "r-1", &json!({"a": 1}));
+    assert!(told.at_the_end().iter().all(|what| !what.contains("infra")), "{:?}", told.at_the_end());
+}

@@ -1,0 +1,118 @@
+//! Pools in image mode: which image their nodes get, and what they do for it.
+
+use super::*;
+
+fn os_config(content: &str) -> Json {
+    json!({
+        "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"), "kind": "MachineOSConfig", "metadata": {"name": "worker"},
+        "spec": {
+            "machineConfigPool": {"name": "worker"}, "imageBuilder": {"imageBuilderType": "Job"},
+            "renderedImagePushSecret": {"name": "push"}, "renderedImagePushSpec": "r.example.com/own:latest",
+            "containerFile": [{"containerfileArch": "NoArch", "content": content}],
+        },
+    })
+}
+
+/// The image that nodes of pool `worker` run.
+const IMAGE: &str = "r.example.com/own@sha256:1111111111111111111111111111111111111111111111111111111111111111";
+
+/// A cluster of a release.
+fn released() -> World {
+    let marks = json!({format!("{PREFIX}/release-image-version"): "5.0.0"});
+    at_rest_with([ours(
+        "ControllerConfig",
+        json!({"metadata": {"name": "machine-config-controller", "annotations": marks}, "spec": {}}),
+    )])
+}
+
+/// A cluster of a release whose pool `worker` runs an image that was built for it.
+fn layered() -> World {
+    let mut world = released();
+    let Object::MachineOSConfig(config) = ours("MachineOSConfig", os_config("FROM configs AS final\n")) else {
+        panic!("a MachineOSConfig")
+    };
+    let pool = world.pools.iter().find(|pool| pool.metadata.name.as_deref() == Some("worker")).unwrap().clone();
+    let target = crate::view::PoolView::new(&pool).target.unwrap();
+    let rendered = world.config(target).unwrap().clone();
+    let build = crate::build::identity::build_of(&pool, &config, &rendered).unwrap();
+    let mut config = config.as_ref().clone();
+    config.metadata.generation = Some(1);
+    config.status.get_or_insert_default().observed_generation = Some(1);
+    target::in_effect(&mut world, config, target::succeeded(build, IMAGE.to_owned()));
+    for node in &mut world.nodes {
+        let name = node.metadata.name.clone().unwrap();
+        if ["a", "b", "c"].contains(&name.as_str()) {
+            let marks = std::sync::Arc::make_mut(node).metadata.annotations.get_or_insert_default();
+            for key in ["currentImage", "desiredImage"] {
+                marks.insert(format!("{PREFIX}/{key}"), IMAGE.to_owned());
+            }
+        }
+    }
+    world
+}
+
+fn image_of(plan: &Plan) -> &str {
+    plan.pools.iter().find(|pool| pool.pool == "worker").and_then(|pool| pool.image.as_deref()).unwrap_or_default()
+}
+
+#[test]
+fn a_pool_that_comes_to_image_mode_reboots_although_its_configuration_stays() {
+    // It is the same where the release is not known.
+    for world in [released(), at_rest()] {
+        let plan = planned(&world, &[Change::Apply(os_config("FROM configs AS final\n"))]);
+        assert_eq!(order(&plan), "a b c");
+        assert_eq!(plan.reboots(), 3);
+        assert!(image_of(&plan).starts_with("an image is built on it first"), "{}", image_of(&plan));
+    }
+}
+
+#[test]
+fn what_decides_about_an_image_decides_about_a_new_one_and_a_reboot() {
+    assert!(planned(&layered(), &[]).changes_nothing());
+    let arguments = Change::Apply(config("99-worker-a", "worker", &json!({"kernelArguments": ["a"]})));
+    let gone = Change::Delete(change::Reference::ours("MachineOSConfig", "worker"));
+    let built = "an image is built on it first";
+    for (change, image, does) in [
+        (Change::Apply(os_config("FROM configs AS final\nRUN true\n")), built, "drain, reboot"),
+        (arguments, built, "drain, reboot"),
+        (motd("a"), "the image in effect is used again", "drain, reboot"),
+        (gone, "", "drain, reboot"),
+    ] {
+        let plan = planned(&layered(), &[change]);
+        let waves = order(&plan);
+        assert!(waves.ends_with("b c") && waves.contains('a'), "{image}: {waves}");
+        assert!(image_of(&plan).starts_with(image) && image_of(&plan).is_empty() == image.is_empty(), "{plan:#?}");
+        let worker: Vec<String> = self::does(&plan, "worker").split("; ").map(str::to_owned).collect();
+        assert!(worker.iter().all(|node| node.starts_with(does)), "{image}: {worker:?}");
+    }
+}
+
+#[test]
+fn a_file_that_needs_no_reboot_needs_none_in_image_mode_either() {
+    let policy = json!({"nodeDisruptionPolicy": {"files": [{"path": "/etc/motd", "actions": [{"type": "None"}]}]}});
+    let policy = json!({
+        "apiVersion": format!("{OPERATOR_GROUP}/v1"), "kind": "MachineConfiguration", "metadata": {"name": "cluster"}, "spec": policy,
+    });
+    let plan = planned(&layered(), &[Change::Apply(policy), motd("a")]);
+    assert_eq!(plan.reboots(), 0, "{plan:#?}");
+    assert_eq!(order(&plan), "d+a b c");
+}
+
+#[test]
+fn nodes_wait_for_an_image_whose_build_failed() {
+    let mut world = layered();
+    for build in &mut world.os_builds {
+        let status = std::sync::Arc::make_mut(build).status.as_mut().unwrap();
+        status.digested_image_push_spec = None;
+        status.conditions.iter_mut().flatten().for_each(|said| "Failed".clone_into(&mut said.type_));
+    }
+    let mut config = world.os_configs[0].as_ref().clone();
+    config.status.as_mut().unwrap().current_image_pull_spec = None;
+    world.put(config.into());
+    let plan = planned(&world, &[]);
+    assert!(plan.waves.is_empty(), "{plan:#?}");
+    assert!(image_of(&plan).contains(" failed; change the MachineOSConfig"), "{}", image_of(&plan));
+    let worker = plan.pools.iter().find(|pool| pool.pool == "worker").unwrap();
+    let turns: Vec<&Turn> = worker.nodes.iter().flatten().map(|node| &node.turn).collect();
+    assert!(turns.iter().all(|turn| matches!(turn, Turn::Waits(_))), "{turns:?}");
+}
