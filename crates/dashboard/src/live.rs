@@ -2,8 +2,9 @@
 //!
 //! R-LIVE-1 An open page is sent the parts that changed, or that it has to be loaded again if more than parts did.
 //! R-LIVE-2 Nothing is made and nothing is sent while nothing changes, except a comment every [`STILL_THERE`] for proxies.
-//! R-LIVE-3 What changes together is sent together: [`TOGETHER`] after the first change, and at most every [`PACE`].
-//! R-LIVE-4 Of pages that show the same, each update is made once.
+//! R-LIVE-3 What changes together is sent together: [`TOGETHER`] after the first change. A page that has just looked, whether it found a
+//! change that it shows or not, looks again when all such pages do: every [`PACE`].
+//! R-LIVE-4 Pages that look together see the same picture. Of pages that show the same, each update is made once.
 
 use crate::{
     form,
@@ -27,7 +28,7 @@ use tokio::{
 
 /// Open pages that are kept up to date; a browser closes its connection while the page is hidden.
 pub(crate) const MOST: usize = 200;
-/// Least time between two updates of a page: faster nobody reads.
+/// Least time between two looks of a page: faster nobody reads.
 const PACE: Duration = Duration::from_millis(200);
 /// Time for the other changes of what changed.
 const TOGETHER: Duration = Duration::from_millis(15);
@@ -44,7 +45,12 @@ struct Open {
     shown: Option<(Arc<Picture>, Arc<Rendered>)>,
     /// The picture that it was loaded with, until that is compared.
     loaded: Option<u64>,
+    /// When it last saw another picture.
     last: Instant,
+    /// When it last heard that something changed.
+    changed: Instant,
+    /// When the page of the cluster began: all open pages look in step.
+    began: Instant,
     greeted: bool,
     /// What it shows no longer exists.
     ended: bool,
@@ -61,12 +67,15 @@ pub(crate) async fn follow(State(site): State<Site>, uri: Uri) -> Response {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
     let loaded = form::value(&query, "picture").and_then(|number| number.parse().ok());
+    let now = Instant::now();
     let open = Open {
         camera: site.camera.clone(),
         view,
         shown: None,
         loaded,
-        last: Instant::now(),
+        last: now,
+        changed: now,
+        began: site.began,
         greeted: false,
         ended: false,
         _place: place,
@@ -94,7 +103,6 @@ impl Open {
         }
         loop {
             if let Some(update) = self.update() {
-                self.last = Instant::now();
                 return Some(update);
             }
             let Some((picture, _)) = &self.shown else {
@@ -104,17 +112,22 @@ impl Open {
             if timeout(STILL_THERE, self.camera.changed(picture)).await.is_err() {
                 return Some(Bytes::from_static(b":\n\n"));
             }
-            sleep_until((self.last + PACE).max(Instant::now() + TOGETHER)).await;
+            self.changed = Instant::now();
+            let soon = self.changed + TOGETHER;
+            sleep_until(if soon >= self.last + PACE { soon } else { tick(self.began, soon) }).await;
         }
     }
 
     /// What to send now, if anything.
     fn update(&mut self) -> Option<Bytes> {
-        let picture = self.camera.look();
+        let picture = self.camera.look_back(self.changed);
         let Some(page) = picture.page(&self.view) else {
             self.shown = None;
             return None;
         };
+        if self.shown.as_ref().is_none_or(|(was, _)| was.number != picture.number) {
+            self.last = Instant::now();
+        }
         let before = self.shown.replace((picture.clone(), page.clone()));
         let Some((was, shown)) = before else {
             // It may have been loaded with an earlier picture.
@@ -126,6 +139,13 @@ impl Open {
         }
         Some(picture.update(&self.view, was.number, || between(&shown, &page)))
     }
+}
+
+/// The first time at which all look, from then on (R-LIVE-3).
+fn tick(began: Instant, from: Instant) -> Instant {
+    let passed = from.saturating_duration_since(began).as_nanos();
+    let missing = (PACE.as_nanos() - passed % PACE.as_nanos()) % PACE.as_nanos();
+    from + Duration::from_nanos(u64::try_from(missing).unwrap_or_default())
 }
 
 /// What turns one page into the other (R-LIVE-1).
@@ -142,4 +162,18 @@ fn again() -> Bytes {
 /// What is shown no longer exists: the page says so when it is loaded again.
 fn gone() -> Bytes {
     Bytes::from_static(b"data: {\"gone\":true}\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_that_have_just_looked_look_again_together() {
+        let began = Instant::now();
+        let after = |milliseconds| began + Duration::from_millis(milliseconds);
+        for (from, next) in [(0, 0), (1, 200), (199, 200), (200, 200), (201, 400), (1_399, 1_400)] {
+            assert_eq!(tick(began, after(from)), after(next), "{from}");
+        }
+    }
 }

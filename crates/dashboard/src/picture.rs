@@ -5,7 +5,7 @@ use bytes::Bytes;
 use futures::future::select_all;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 use weir_rules::world::{Kept, World};
 
 /// Pages of one picture that are kept: more different ones are rarely open, and the rest is made again.
@@ -71,7 +71,15 @@ struct Last {
     /// Listens from the first look on.
     changes: Vec<watch::Receiver<u64>>,
     picture: Option<Arc<Picture>>,
+    /// When it was taken.
+    taken: Option<Instant>,
     kept: Kept,
+}
+
+impl Last {
+    fn has_changed(&self) -> bool {
+        self.changes.iter().any(|change| change.has_changed().unwrap_or_default())
+    }
 }
 
 impl Camera {
@@ -89,10 +97,11 @@ impl Camera {
         if last.picture.is_none() {
             last.changes = self.source.changes();
         }
-        let changed = last.changes.iter().any(|change| change.has_changed().unwrap_or_default());
+        let changed = last.has_changed();
         if let Some(picture) = last.picture.as_ref().filter(|_| !changed) {
             return picture.clone();
         }
+        last.taken = Some(Instant::now());
         // What changes from here on is seen the next time.
         last.changes.iter_mut().for_each(watch::Receiver::mark_unchanged);
         let (world, trouble, now) = (self.source.world(), self.source.trouble(), self.source.now());
@@ -106,11 +115,25 @@ impl Camera {
         picture
     }
 
+    /// The cluster as it was after that.
+    pub(crate) fn look_back(&self, then: Instant) -> Arc<Picture> {
+        let last = self.last.lock();
+        let recent = last.picture.as_ref().filter(|_| last.taken.is_some_and(|taken| taken > then)).cloned();
+        drop(last);
+        recent.unwrap_or_else(|| self.look())
+    }
+
+    /// Whether a picture may differ from this one.
+    fn is_past(&self, picture: &Picture) -> bool {
+        let last = self.last.lock();
+        last.has_changed() || last.picture.as_ref().is_none_or(|last| last.number != picture.number)
+    }
+
     /// Waits until a picture may differ from this one.
     pub(crate) async fn changed(&self, since: &Picture) {
         let mut changes = self.source.changes();
         // What changed between that picture and now is no longer seen as a change by new receivers.
-        if self.look().number != since.number {
+        if self.is_past(since) {
             return;
         }
         if changes.is_empty() {

@@ -22,7 +22,7 @@ use axum::{
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use std::{io::Write as _, sync::Arc};
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::Instant};
 
 const STYLE: &str = include_str!("assets/page.css");
 const SCRIPT: &str = include_str!("assets/page.js");
@@ -55,13 +55,14 @@ pub(crate) struct Site {
     door: Arc<Door>,
     plans: Arc<Semaphore>,
     pub(crate) updates: Updates,
+    pub(crate) began: Instant,
 }
 
 /// The page of a source.
 pub(crate) fn router(source: Arc<dyn Source>, door: Arc<Door>, updates: Updates) -> Router {
     let camera = Arc::new(Camera::new(source));
     let (live, plans) = (Arc::new(Semaphore::new(live::MOST)), Arc::new(Semaphore::new(PLANS)));
-    let site = Site { camera, live, door, plans, updates };
+    let site = Site { camera, live, door, plans, updates, began: Instant::now() };
     Router::new()
         .route("/live", get(live::follow))
         .route("/plan", get(plan).post(planned))

@@ -201,7 +201,7 @@ impl Browser {
     }
 
     /// An open page's updates.
-    async fn follow(&self, path: &str) -> impl FnMut() -> BoxFuture<'static, Value> {
+    async fn follow(&self, path: &str) -> impl FnMut() -> BoxFuture<'static, Value> + use<> {
         let request = Self::request(path).body(Body::empty()).unwrap();
         let response = self.0.clone().oneshot(request).await.unwrap();
         assert_eq!(response.status(), StatusCode::OK);
@@ -373,6 +373,28 @@ async fn an_open_page_is_sent_what_changed_and_nothing_else() {
     made.put(node("w-3", "worker", "b", [1, 2], json!({"other": "thing"})));
     made.put(node("w-4", "worker", "b", [1, 1], json!({})));
     assert_eq!(next().await, json!({"again": true}));
+}
+
+#[tokio::test(start_paused = true)]
+async fn pages_look_together_and_no_more_often_than_they_may_even_if_they_show_nothing_of_what_changes() {
+    let made = Made::new(cluster());
+    let browser = Browser::of(made.clone());
+    browser.get("/history").await;
+    let mut pages = Vec::new();
+    for path in ["%2Fhistory", "%2Fhistory", "%2Fstreams", "%2Fhistory"] {
+        let mut next = browser.follow(&format!("/live?page={path}&picture=1")).await;
+        pages.push(tokio::spawn(async move { next().await }));
+        tokio::time::sleep(Duration::from_millis(37)).await;
+    }
+    for change in 0..1_000_u32 {
+        made.put(node("w-3", "worker", "a", [1, 1], json!({"other": change.to_string()})));
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    let text = browser.get("/history").await.text();
+    let (_, picture) = text.split_once("data-picture=\"").unwrap();
+    let pictures: u64 = picture.split_once('"').unwrap().0.parse().unwrap();
+    assert!((4..=9).contains(&pictures), "{pictures} pictures of a second");
+    pages.iter().for_each(tokio::task::JoinHandle::abort);
 }
 
 #[tokio::test(start_paused = true)]
