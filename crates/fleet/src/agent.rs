@@ -79,6 +79,11 @@ impl Agent<'_> {
         self.up(self.environment.os(&config)).await;
     }
 
+    /// The kubelet says nothing any more.
+    pub(crate) async fn stop(&self) {
+        self.status(&machine::down(self.environment.now())).await;
+    }
+
     /// Reports an idle machine whose MachineConfigNode does not say so yet.
     pub(crate) async fn rest(&self) {
         let config = self.environment.desired(self.name).map(|told| told.config).unwrap_or_default();

@@ -10,6 +10,9 @@ use std::{collections::BTreeMap, fmt, time::Duration};
 
 /// Annotation of a Node, set by a user: while it is present, whatever its value, no fault acts on the machine.
 pub const LIFT: &str = "fleet.weir/lift";
+/// Annotation of a Node, set by a user: while it is present, whatever its value, the kubelet of the machine says nothing. One that
+/// updates goes on with that.
+pub const STOPPED: &str = "fleet.weir/stopped";
 /// The message of a failing machine, unless the fault has its own.
 const REASON: &str = "simulated failure (a fault of the fleet)";
 

@@ -4,6 +4,7 @@ use crate::{
     Machine, Settings,
     agent::Agent,
     environment::{Environment, Seen},
+    faults::STOPPED,
     jobs::{Logs, Program, Runner},
     leases, machine, pods,
 };
@@ -18,7 +19,7 @@ use std::{
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use weir_api::{MachineConfigNode, MachineConfigPool, keys::names};
 use weir_kubeio::{Cache, Clock, Mark};
-use weir_rules::view::NodeReport;
+use weir_rules::view::{Annotations, NodeReport};
 
 /// Changes within this time are handled together: with thousands of machines there is always another one.
 const QUIET: Duration = Duration::from_millis(2);
@@ -47,6 +48,8 @@ enum Due {
     Update,
     /// Report that it is up.
     Wake,
+    /// Its kubelet is to say nothing more.
+    Stop,
     /// Report in its MachineConfigNode that it is idle.
     Rest,
 }
@@ -196,6 +199,7 @@ impl Fleet {
                     Due::Boot(booted) => agent.boot(&machine, &booted).await,
                     Due::Update => agent.update().await,
                     Due::Wake => agent.wake().await,
+                    Due::Stop => agent.stop().await,
                     Due::Rest => agent.rest().await,
                 }
                 index
@@ -209,8 +213,10 @@ impl Fleet {
         if machine::wanted(node).is_some() {
             return Some(Due::Update);
         }
-        if !machine::is_up(node) {
-            return Some(Due::Wake);
+        match (machine::is_up(node), Annotations::of(&node.metadata).has(STOPPED)) {
+            (false, false) => return Some(Due::Wake),
+            (true, true) => return Some(Due::Stop),
+            _ => {}
         }
         report.filter(|report| !NodeReport::new(report).updated).map(|_| Due::Rest)
     }

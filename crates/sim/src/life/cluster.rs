@@ -42,7 +42,10 @@ use weir_api::{
 };
 use weir_apiserver::ApiServer;
 use weir_controllers::Build;
-use weir_fleet::{Faults, Fleet, Logs, Machine, faults::LIFT};
+use weir_fleet::{
+    Faults, Fleet, Logs, Machine,
+    faults::{LIFT, STOPPED},
+};
 use weir_images::{Added, Images, Release, Source};
 use weir_kubeio::Clock;
 use weir_rules::objects::seed::{Facts, Seed, Shape, objects};
@@ -324,6 +327,11 @@ impl<'a> Cluster<'a> {
                 write_gates(&self.client, &self.gates).await
             }
             Intent::Cordon { node, on } => self.cordon(node, *on).await,
+            Intent::Kubelet { node, runs } => {
+                let annotations = json!({ STOPPED: (!runs).then_some("") });
+                let metadata = json!({"name": node, "annotations": annotations});
+                self.change(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})).await
+            }
             Intent::Relabel { node, pool } => {
                 let mut labels: BTreeMap<String, Option<&str>> =
                     self.world.nodes.custom().map(|custom| (format!("{ROLE}{custom}"), None)).collect();

@@ -30,6 +30,9 @@ const LONGEST_FAULT_OF_BUILDS: Duration = Duration::from_mins(10);
 const INTENTS_ON_MEMBERS: u64 = 3;
 /// Most intents about which pools there are, beside the others.
 const INTENTS_ON_POOLS: u64 = 3;
+/// Most kubelets that stop, and longest time until one starts again.
+const KUBELETS: u64 = 2;
+const LONGEST_STOP: Duration = Duration::from_mins(20);
 /// Most intents about pods, beside the others.
 const INTENTS_ON_PODS: u64 = 3;
 /// Longest time that a fault of the API server lasts.
@@ -106,6 +109,13 @@ pub enum Intent {
         /// Whether it is to be cordoned.
         on: bool,
     },
+    /// The kubelet of a node says nothing any more, or again.
+    Kubelet {
+        /// The node.
+        node: String,
+        /// Whether it runs.
+        runs: bool,
+    },
     /// Replaces a machine: its node goes, and a new one of that name joins.
     Replace {
         /// The node.
@@ -180,6 +190,7 @@ impl Intent {
             Self::Pause { .. }
             | Self::Unavailable { .. }
             | Self::Cordon { .. }
+            | Self::Kubelet { .. }
             | Self::Replace { .. }
             | Self::Relabel { .. }
             | Self::Roles { .. }
@@ -310,6 +321,10 @@ pub fn script(seed: u64, world: &World) -> Vec<Event> {
     if chance.one_in(3) {
         all.extend(of_pools(chance, world, end));
     }
+    let chance = &mut Chance::for_purpose(seed, "kubelets");
+    if chance.one_in(3) {
+        all.extend(of_kubelets(chance, world, end));
+    }
     let chance = &mut Chance::for_purpose(seed, "half a payload");
     if chance.one_in(3) {
         all.extend(of_payloads(chance, &all));
@@ -423,6 +438,22 @@ fn of_pools(chance: &mut Chance, world: &World, end: Duration) -> Vec<Event> {
             _ => Intent::Pool { pool },
         };
         all.push(Event { at, what: What::Intent(intent) });
+    }
+    all
+}
+
+/// Kubelets that stop for a while.
+fn of_kubelets(chance: &mut Chance, world: &World, end: Duration) -> Vec<Event> {
+    let nodes = world.names();
+    let mut all = Vec::new();
+    for _ in 0..=chance.below(KUBELETS) {
+        let (at, node) = (chance.up_to(end), chance.pick(&nodes).cloned().unwrap_or_default());
+        let until = at + chance.up_to(LONGEST_STOP);
+        let stops = [(at, false), (until, true)];
+        all.extend(stops.map(|(at, runs)| {
+            let node = node.clone();
+            Event { at, what: What::Intent(Intent::Kubelet { node, runs }) }
+        }));
     }
     all
 }

@@ -118,6 +118,11 @@ fn switch_pause_failure_and_recovery() -> Result<()> {
     }
     let pods = cluster.kubectl.get(&["pods", "-n", "weir-fleet"])?;
     assert_eq!(pods["items"].as_array().context("pods")?.len(), 10, "every pod is back");
+    // A kubelet that somebody stops says nothing until it is started.
+    for (annotation, ready) in [("fleet.weir/stopped=", "Unknown"), ("fleet.weir/stopped-", "True")] {
+        cluster.kubectl.run(&["annotate", "node", "worker-1", annotation])?;
+        cluster.kubectl.run(&["wait", "node/worker-1", &format!("--for=condition=Ready={ready}"), "--timeout=60s"])?;
+    }
     let reports = cluster.kubectl.run(&["get", "machineconfignodes"])?;
     assert_eq!(reports.lines().filter(|line| line.contains(" True ")).count(), 8, "{reports}");
     Ok(())

@@ -20,6 +20,7 @@ const INTENTS: &[&str] = &[
     "default",
     "delete-pods",
     "gate",
+    "kubelet",
     "layered",
     "no-config",
     "no-pool",
