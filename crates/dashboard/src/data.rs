@@ -7,7 +7,7 @@ use crate::{
 };
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
-use weir_rules::world::why::{Asked, why};
+use weir_rules::world::why::Asked;
 
 /// What an address below `/data/v1/` stands for; absent if there is no such thing.
 pub(crate) fn data(picture: &Picture, what: &str, query: Option<&str>) -> Option<Value> {
@@ -32,7 +32,7 @@ pub(crate) fn data(picture: &Picture, what: &str, query: Option<&str>) -> Option
                 (None, Some(pool)) => Asked::Pool(pool.to_owned()),
                 (None, None) => Asked::Cluster,
             };
-            why(&picture.world, &asked, overview.taken).ok().map(|why| why.json())
+            picture.why(&asked).ok().map(|why| why.json())
         }
         _ => None,
     }

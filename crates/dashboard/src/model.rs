@@ -24,7 +24,8 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use weir_rules::{
     history::History,
-    world::{Kept, World, explain::health},
+    rollout::RolloutPlan,
+    world::{Views, World, explain::health},
 };
 
 /// The whole cluster at one moment.
@@ -51,14 +52,13 @@ pub struct Overview {
 }
 
 impl Overview {
-    /// Looks at a world. What was kept of an earlier one saves work, and nothing else.
+    /// Looks at a world by its views, and by the plan of its rollout.
     #[must_use]
-    pub fn of(world: &World, kept: &mut Kept, trouble: Option<String>, now: Timestamp) -> Self {
-        let views = world.views_from(kept);
-        let plan = views.plan(None, now);
-        let explained = views.explain_all(&plan, now);
-        let nodes = nodes::nodes(&views, &plan);
-        let pools: Vec<Pool> = explained.iter().map(|pool| pools::pool(world, &views, pool, now)).collect();
+    pub fn of(views: &Views<'_>, plan: &RolloutPlan, trouble: Option<String>, now: Timestamp) -> Self {
+        let world = views.world();
+        let explained = views.explain_all(plan, now);
+        let nodes = nodes::nodes(views, plan);
+        let pools: Vec<Pool> = explained.iter().map(|pool| pools::pool(world, views, pool, now)).collect();
         let mut next: Vec<String> = Vec::new();
         for command in explained.iter().flat_map(weir_rules::world::explain::Explained::next) {
             if !next.contains(&command) {
@@ -70,7 +70,7 @@ impl Overview {
             trouble,
             health: health(&explained),
             next,
-            cluster: cluster::cluster(world, &views),
+            cluster: cluster::cluster(world, views),
             streams: cluster::streams(world, &pools, &nodes),
             pools,
             nodes,

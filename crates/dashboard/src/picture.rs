@@ -6,7 +6,13 @@ use futures::future::select_all;
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::{sync::watch, time::Instant};
-use weir_rules::world::{Kept, World};
+use weir_rules::{
+    rollout::RolloutPlan,
+    world::{
+        Kept, World,
+        why::{Asked, Why, WhyError},
+    },
+};
 
 /// Pages of one picture that are kept: more different ones are rarely open, and the rest is made again.
 const KEPT: usize = 128;
@@ -18,6 +24,8 @@ pub(crate) struct Picture {
     pub(crate) number: u64,
     pub(crate) world: World,
     pub(crate) overview: Overview,
+    plan: RolloutPlan,
+    kept: Arc<Mutex<Kept>>,
     /// What it was read from, if that were files.
     pub(crate) files: Option<String>,
     pages: Mutex<BTreeMap<String, Option<Arc<Rendered>>>>,
@@ -26,8 +34,9 @@ pub(crate) struct Picture {
 }
 
 impl Picture {
-    pub(crate) fn new(number: u64, world: World, overview: Overview, files: Option<String>) -> Self {
-        Self { number, world, overview, files, pages: Mutex::default(), updates: Mutex::default() }
+    /// Why something in it is the way it is.
+    pub(crate) fn why(&self, asked: &Asked) -> Result<Why, WhyError> {
+        self.world.views_from(&mut self.kept.lock()).why(&self.plan, asked, self.overview.taken)
     }
 
     /// The page of a view; absent if there is no such thing.
@@ -73,7 +82,8 @@ struct Last {
     picture: Option<Arc<Picture>>,
     /// When it was taken.
     taken: Option<Instant>,
-    kept: Kept,
+    /// What pictures have in common.
+    kept: Arc<Mutex<Kept>>,
 }
 
 impl Last {
@@ -107,10 +117,18 @@ impl Camera {
         let (world, trouble, now) = (self.source.world(), self.source.trouble(), self.source.now());
         // What is not kept up to date is as old as the last picture that was.
         let taken = last.picture.as_ref().filter(|_| trouble.is_some()).map(|before| before.overview.taken);
-        let mut overview = Overview::of(&world, &mut last.kept, trouble, now);
+        let kept = last.kept.clone();
+        let (mut overview, plan) = {
+            let mut kept = kept.lock();
+            let views = world.views_from(&mut kept);
+            let plan = views.plan(None, now);
+            (Overview::of(&views, &plan, trouble, now), plan)
+        };
         overview.taken = taken.unwrap_or(now);
         let number = last.picture.as_ref().map_or(1, |before| before.number + 1);
-        let picture = Arc::new(Picture::new(number, world, overview, self.source.files().map(str::to_owned)));
+        let files = self.source.files().map(str::to_owned);
+        let (pages, updates) = Default::default();
+        let picture = Arc::new(Picture { number, world, overview, plan, kept, files, pages, updates });
         last.picture = Some(picture.clone());
         picture
     }

@@ -6,7 +6,7 @@ use crate::{
     model::{ClusterState, Said},
     picture::Picture,
 };
-use weir_rules::world::why::{Asked, why};
+use weir_rules::world::why::Asked;
 
 pub(super) fn page(html: &mut Html, picture: &Picture) -> Option<()> {
     let cluster = &picture.overview.cluster;
@@ -30,7 +30,7 @@ pub(super) fn page(html: &mut Html, picture: &Picture) -> Option<()> {
         commands(html, &["kubectl get co machine-config -o yaml".to_owned()]);
     });
     section(html, "why", "Why", |html| {
-        html.part("div", "why").body(|html| match why(&picture.world, &Asked::Cluster, picture.overview.taken) {
+        html.part("div", "why").body(|html| match picture.why(&Asked::Cluster) {
             Ok(why) => causes(html, &why),
             Err(error) => html.tag("p").text(error),
         });

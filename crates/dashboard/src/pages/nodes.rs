@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use weir_rules::{
     history::{of_node, written},
     objects::counted::Count,
-    world::why::{Asked, why},
+    world::why::Asked,
 };
 
 /// Up to so many nodes have their names in the grid; more are squares.
@@ -246,9 +246,8 @@ pub(super) fn one(html: &mut Html, picture: &Picture, name: &str) -> Option<()> 
         }
         html.tag("dl").class("facts").body(|html| facts(html, node));
     });
-    let (world, taken) = (&picture.world, picture.overview.taken);
     section(html, "why", "Why", |html| {
-        html.part("div", "why").body(|html| match why(world, &Asked::Node(name.to_owned()), taken) {
+        html.part("div", "why").body(|html| match picture.why(&Asked::Node(name.to_owned())) {
             Ok(why) if why.chain.is_empty() => html.tag("p").text("It runs what it should."),
             Ok(why) => causes(html, &why),
             Err(error) => html.tag("p").text(error),

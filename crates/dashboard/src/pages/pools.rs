@@ -15,7 +15,7 @@ use crate::{
 };
 use weir_rules::{
     render::Rendered,
-    world::why::{Asked, why},
+    world::why::Asked,
 };
 
 /// Rollouts that are listed.
@@ -23,7 +23,6 @@ const ROLLOUTS: usize = 10;
 
 pub(super) fn page(html: &mut Html, picture: &Picture, name: &str) -> Option<()> {
     let pool = picture.overview.pool(name)?;
-    let (world, taken) = (&picture.world, picture.overview.taken);
     title(html, &[(Link::to("/"), "Overview")], &format!("Pool {name}"));
     html.tag("h2").class("vh").text("How it is");
     html.tag("div").class("cards one").body(|html| card(html, pool));
@@ -48,7 +47,7 @@ pub(super) fn page(html: &mut Html, picture: &Picture, name: &str) -> Option<()>
         html.part("div", "lanes").body(|html| rollout::lanes(html, picture, pool));
     });
     section(html, "why", "Why", |html| {
-        html.part("div", "why").body(|html| match why(world, &Asked::Pool(name.to_owned()), taken) {
+        html.part("div", "why").body(|html| match picture.why(&Asked::Pool(name.to_owned())) {
             Ok(why) => causes(html, &why),
             Err(error) => html.tag("p").text(error),
         });
@@ -130,7 +129,7 @@ pub(super) fn part(html: &mut Html, picture: &Picture, name: &str, address: &str
     let said = readable(address);
     title(html, &back, &said);
     let asked = Asked::Part { pool: name.to_owned(), address: address.to_owned(), said };
-    html.part("div", "why").body(|html| match why(&picture.world, &asked, picture.overview.taken) {
+    html.part("div", "why").body(|html| match picture.why(&asked) {
         Ok(why) => causes(html, &why),
         Err(error) => html.tag("p").class("note waiting").text(error),
     });

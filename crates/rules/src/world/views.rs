@@ -125,6 +125,12 @@ impl World {
 }
 
 impl<'a> Views<'a> {
+    /// The world that these are the views of.
+    #[must_use]
+    pub fn world(&self) -> &'a World {
+        self.world
+    }
+
     /// Which nodes start, and what the others wait for. The previous plan is used for times.
     pub fn plan(&self, previous: Option<&RolloutPlan>, now: Timestamp) -> RolloutPlan {
         self.with_rollout(previous, |view| plan_rollout(view, now))

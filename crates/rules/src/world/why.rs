@@ -142,32 +142,42 @@ pub struct Why {
 /// When there is no such thing.
 pub fn why(world: &World, asked: &Asked, now: Timestamp) -> Result<Why, WhyError> {
     let views = world.views();
-    let plan = views.plan(None, now);
-    let mut asking = Asking { world, views: &views, plan: &plan, now, why: Why::default(), seen: BTreeSet::new() };
-    match asked {
-        Asked::Node(name) => asking.known("node", name, views.nodes.iter().map(|node| node.name))?,
-        Asked::Pool(pool) | Asked::Part { pool, .. } | Asked::Argument { pool, .. } => {
-            asking.known("MachineConfigPool", pool, views.pools.iter().map(|view| view.name))?;
+    views.why(&views.plan(None, now), asked, now)
+}
+
+impl Views<'_> {
+    /// As [`why`], of a world whose views and plan are there.
+    ///
+    /// # Errors
+    /// As [`why`].
+    pub fn why(&self, plan: &RolloutPlan, asked: &Asked, now: Timestamp) -> Result<Why, WhyError> {
+        let mut asking =
+            Asking { world: self.world, views: self, plan, now, why: Why::default(), seen: BTreeSet::new() };
+        match asked {
+            Asked::Node(name) => asking.known("node", name, self.nodes.iter().map(|node| node.name))?,
+            Asked::Pool(pool) | Asked::Part { pool, .. } | Asked::Argument { pool, .. } => {
+                asking.known("MachineConfigPool", pool, self.pools.iter().map(|view| view.name))?;
+            }
+            Asked::Cluster => {}
         }
-        Asked::Cluster => {}
+        match asked {
+            Asked::Node(name) => asking.node(name, 0),
+            Asked::Pool(pool) => asking.pool(pool, 0),
+            Asked::Part { pool, address, said } => {
+                asking.part(pool, said, |rendered| rendered.provenance.trace(address))?
+            }
+            Asked::Argument { pool, argument } => {
+                let said = format!("kernel argument {argument}");
+                asking.part(pool, &said, |rendered| {
+                    let given = rendered.config.spec.kernel_arguments.as_deref().unwrap_or_default();
+                    let at = given.iter().position(|one| one == argument)?;
+                    rendered.provenance.trace(&format!("kernelArguments[{at}]"))
+                })?;
+            }
+            Asked::Cluster => asking.cluster(),
+        }
+        Ok(asking.why)
     }
-    match asked {
-        Asked::Node(name) => asking.node(name, 0),
-        Asked::Pool(pool) => asking.pool(pool, 0),
-        Asked::Part { pool, address, said } => {
-            asking.part(pool, said, |rendered| rendered.provenance.trace(address))?
-        }
-        Asked::Argument { pool, argument } => {
-            let said = format!("kernel argument {argument}");
-            asking.part(pool, &said, |rendered| {
-                let given = rendered.config.spec.kernel_arguments.as_deref().unwrap_or_default();
-                let at = given.iter().position(|one| one == argument)?;
-                rendered.provenance.trace(&format!("kernelArguments[{at}]"))
-            })?;
-        }
-        Asked::Cluster => asking.cluster(),
-    }
-    Ok(asking.why)
 }
 
 struct Asking<'a> {
