@@ -11,7 +11,7 @@ const SEEDS: RangeInclusive<u64> = 1..=60;
 const RARE: [u64; 6] = [91, 141, 817, 1360, 1433, 1498];
 
 /// Lives that violated something once, and what was wrong.
-const MENDED: [(&str, &str); 12] = [
+const MENDED: [(&str, &str); 13] = [
     (
         include_str!("lives/conflict-on-create.yaml"),
         "a conflict on creating a rendered MachineConfig counted as its existence",
@@ -38,6 +38,7 @@ const MENDED: [(&str, &str); 12] = [
         include_str!("lives/failed-in-another-pool.yaml"),
         "a node that had failed on another configuration went on by itself, next to as many as may be down",
     ),
+    (include_str!("lives/deleted-pool.yaml"), "no pool named the nodes of a pool that was deleted"),
     (include_str!("lives/failed-arbiter.yaml"), "a failed arbiter went on by itself, next to a master"),
     (
         include_str!("lives/clock-back-in-a-drain.yaml"),

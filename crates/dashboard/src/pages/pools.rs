@@ -13,10 +13,7 @@ use crate::{
     model::{Node, histories},
     picture::Picture,
 };
-use weir_rules::{
-    render::Rendered,
-    world::why::Asked,
-};
+use weir_rules::{render::Rendered, world::why::Asked};
 
 /// Rollouts that are listed.
 const ROLLOUTS: usize = 10;

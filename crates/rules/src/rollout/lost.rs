@@ -2,8 +2,8 @@
 //!
 //! R-LOST-1 A node is lost if no pool selects it, several custom pools select it, or its pool is unreadable (R-MEMBER-2,
 //! R-MEMBER-4, R-MEMBER-5). It gets no updates, so an event on the node says why.
-//! R-LOST-2 The pools concerned are those that select it, the unreadable one, or the one whose configuration it was given. They
-//! name it in a condition.
+//! R-LOST-2 The pools concerned are those that select it, the unreadable one, or the one whose configuration it was given; if that one was
+//! deleted, the worker pool. They name it in a condition.
 //! R-LOST-3 A node that no pool selects and that has never been managed gets no event: it may be about to join, or it is not ours.
 
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
     view::{NodeView, PoolView},
 };
 use std::collections::BTreeMap;
+use weir_api::keys::names::WORKER;
 
 /// A node without a pool. Names are those of objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +46,9 @@ fn of(node: &NodeView<'_>, assignment: &Assignment<'_>, pools: &[PoolView<'_>]) 
         Assignment::Unreadable(pool) => (WaitReason::PoolUnreadable { pool: (*pool).to_owned() }, owned(&[pool])),
         Assignment::NoPool => {
             let told = |pool: &&PoolView<'_>| node.desired_config.is_some_and(|config| pool.owns_config(config));
-            (WaitReason::NoPool, pools.iter().filter(told).map(|pool| pool.name.to_owned()).collect())
+            let gave: Vec<String> = pools.iter().filter(told).map(|pool| pool.name.to_owned()).collect();
+            let worker = || pools.iter().any(|pool| pool.name == WORKER) && node.is_managed();
+            (WaitReason::NoPool, if gave.is_empty() && worker() { owned(&[WORKER]) } else { gave })
         }
     };
     let told = reason != WaitReason::NoPool || node.is_managed();
@@ -95,17 +98,21 @@ mod tests {
             node("fine", &["worker"], Some("rendered-worker-1")),
             node("none", &["db"], Some("rendered-worker-0a")),
             node("new", &[], None),
+            node("of a deleted pool", &["db"], Some("rendered-db-1")),
         ];
         let (pools, nodes): (Vec<_>, Vec<_>) =
             (pools.iter().map(PoolView::new).collect(), nodes.iter().map(NodeView::new).collect());
         let lost = lost(&pools, &nodes, &assign(&pools, &nodes));
         let named: Vec<_> = lost.iter().map(|lost| (lost.node.as_str(), lost.reason.code(), lost.told)).collect();
-        assert_eq!(named, [("both", "SeveralPools", true), ("new", "NoPool", false), ("none", "NoPool", true)]);
+        let of_none = [("new", "NoPool", false), ("none", "NoPool", true), ("of a deleted pool", "NoPool", true)];
+        assert_eq!(named, [[("both", "SeveralPools", true)].as_slice(), &of_none].concat());
         let (code, text) = said(&lost, "gpu").unwrap();
         assert_eq!(code, "SeveralPools");
         assert_eq!(text, "in no pool: both: custom pools gpu, infra all match it; change labels so that one does");
         assert_eq!(said(&lost, "infra").unwrap().1, text);
-        assert_eq!(said(&lost, "worker").unwrap().0, "NoPool");
+        let (code, text) = said(&lost, "worker").unwrap();
+        assert_eq!(code, "NoPool");
+        assert!(text.starts_with("in no pool: none, of a deleted pool: "), "{text}");
         assert_eq!(said(&lost, "master"), None);
     }
 }

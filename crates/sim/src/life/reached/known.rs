@@ -279,7 +279,6 @@ pub(super) const NEVER: &[(Kind, &str, &str)] = &[
     (Kind::Waits, "NotManaged", "no machine of a fleet runs Windows"),
     (Kind::Waits, "NotReported", "machines of a fleet say what they run when they join"),
     (Kind::Waits, "NothingAllowed", "users of lives allow at least one node"),
-    (Kind::Waits, "PoolDeleting", "no user of a life deletes a pool"),
-    (Kind::Waits, "PoolNotConfigured", "machines boot with their pool's configuration, so there is one"),
+    (Kind::Waits, "PoolDeleting", "pools of lives have no finalizers: what is deleted is gone"),
     (Kind::Waits, "RunsOperator", "processes of lives have no pods"),
 ];
