@@ -123,7 +123,9 @@ impl weir_kubeio::Controller for Controller {
     const QUIET: Duration = QUIET;
 
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
-        self.context.cluster.changes()
+        let mut all = self.context.cluster.changes();
+        all.push(self.context.cluster.histories.changes());
+        all
     }
 
     async fn reconcile(&self) -> Result<Next, Error> {

@@ -11,11 +11,7 @@ use crate::{
     environment::Environment,
     pods::{is_over, scheduled},
 };
-use futures::{
-    FutureExt as _, StreamExt as _,
-    future::{AbortHandle, Abortable, BoxFuture},
-    stream::FuturesUnordered,
-};
+use futures::{FutureExt as _, future::BoxFuture};
 use k8s_openapi::api::{
     batch::v1::Job,
     core::v1::{ConfigMap, Container, Node, Pod, PodSpec, Secret, Volume},
@@ -29,7 +25,9 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, VecDeque},
     fmt,
+    future::poll_fn,
     sync::Arc,
+    task::Poll,
     time::Duration,
 };
 use tokio::time::{sleep, timeout};
@@ -171,8 +169,7 @@ impl Runner {
     async fn live(&self, environment: &Environment) {
         let mut changes = self.jobs.changes();
         let mut synced = (environment.pods.changes(), environment.seen.nodes.changes());
-        let mut running: BTreeMap<String, AbortHandle> = BTreeMap::new();
-        let mut doing = FuturesUnordered::new();
+        let mut doing: BTreeMap<String, BoxFuture<'_, ()>> = BTreeMap::new();
         loop {
             let ready = self.jobs.is_synced() && environment.pods.is_synced() && environment.seen.nodes.is_synced();
             let wanted: BTreeMap<String, Arc<Job>> = match ready {
@@ -180,31 +177,27 @@ impl Runner {
                 false => BTreeMap::new(),
             };
             // A Job that is deleted, or suspended, takes its work along.
-            running.retain(|uid, work| {
-                let stays = wanted.contains_key(uid);
-                if !stays {
-                    work.abort();
-                }
-                stays
-            });
+            doing.retain(|uid, _| wanted.contains_key(uid));
             for (uid, job) in wanted {
-                if running.contains_key(&uid) {
-                    continue;
-                }
-                let (handle, registration) = AbortHandle::new_pair();
-                running.insert(uid.clone(), handle);
-                let work = Tries { environment, runner: self, job };
-                doing.push(Abortable::new(work.run(), registration).map(move |_| uid));
+                doing.entry(uid).or_insert_with(|| Tries { environment, runner: self, job }.run().boxed());
             }
             tokio::select! {
                 biased;
                 _ = changes.changed() => sleep(QUIET).await,
                 _ = synced.0.changed(), if !ready => {}
                 _ = synced.1.changed(), if !ready => {}
-                Some(uid) = doing.next() => { running.remove(&uid); }
+                uid = first(&mut doing) => { doing.remove(&uid); }
             }
         }
     }
+}
+
+/// The first work that is done. It is looked at in the order of the Jobs: which of those that wait for the same is woken first is chance.
+fn first<'d>(doing: &'d mut BTreeMap<String, BoxFuture<'_, ()>>) -> impl Future<Output = String> + 'd {
+    poll_fn(|context| {
+        let done = doing.iter_mut().find_map(|(uid, work)| work.as_mut().poll(context).is_ready().then(|| uid.clone()));
+        done.map_or(Poll::Pending, Poll::Ready)
+    })
 }
 
 fn uid(job: &Job) -> String {

@@ -169,7 +169,7 @@ impl Actor<'_> {
 
     async fn tell(&self, node: &Node, plan: &NodeDrain, memory: &mut NodeMemory, now: Timestamp) {
         let Some(notice) = &plan.notice else { return };
-        memory.tried.told = Some((plan.stage, now));
+        memory.tried.told = Some((plan.stage, now, notice.who.clone()));
         self.controller.recorder.record(node, &Event::warning(notice.reason, notice.message.clone())).await;
     }
 }

@@ -175,6 +175,8 @@ impl weir_kubeio::Controller for Controller {
     fn wakes(&self) -> Vec<watch::Receiver<u64>> {
         let mut all = self.context.cluster.node_changes();
         all.push(self.context.cluster.pools.changes());
+        // Nothing is decided before they have been seen.
+        all.push(self.context.cluster.histories.changes());
         all
     }
 

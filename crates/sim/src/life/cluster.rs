@@ -32,7 +32,7 @@ use std::{
 };
 use tokio::time::{Instant, sleep};
 use weir_api::{
-    ClusterVersion,
+    ClusterVersion, MachineConfigPool,
     keys::{
         build::REBUILD,
         config::ROLE as CONFIG_ROLE,
@@ -506,14 +506,27 @@ impl<'a> Cluster<'a> {
 
     /// Waits until machines that are being replaced have joined: a machine is repaired by its node.
     async fn joined(&self) -> Result<()> {
-        let (nodes, machines) = (Api::<Node>::all(self.client.clone()), usize::try_from(self.world.nodes.total())?);
+        let (nodes, pools) =
+            (Api::<Node>::all(self.client.clone()), Api::<MachineConfigPool>::all(self.client.clone()));
         let end = Instant::now() + LONGEST_JOIN;
         loop {
-            let found = nodes.list(&Default::default()).await.context("listing nodes")?.items.len();
-            if found >= machines {
+            let found = nodes.list(&Default::default()).await.context("listing nodes")?;
+            let pools = pools.list(&Default::default()).await.context("listing pools")?;
+            let is_there = |name: &str| found.items.iter().any(|node| node.metadata.name.as_deref() == Some(name));
+            // There is nothing that a machine of a deleted pool could boot.
+            let boots = |name: &str| {
+                pools
+                    .items
+                    .iter()
+                    .filter_map(|pool| pool.metadata.name.as_deref())
+                    .any(|pool| name.strip_prefix(pool).is_some_and(|rest| rest.starts_with('-')))
+            };
+            let missing: Vec<String> =
+                self.world.names().into_iter().filter(|name| !is_there(name) && boots(name)).collect();
+            if missing.is_empty() {
                 return Ok(());
             }
-            ensure!(Instant::now() < end, "{found} of {machines} machines have joined within {LONGEST_JOIN:?}");
+            ensure!(Instant::now() < end, "{missing:?} have not joined within {LONGEST_JOIN:?}");
             sleep(JOINS_WITHIN).await;
         }
     }

@@ -113,16 +113,17 @@ pub(super) fn notice(
     if stage == Stage::Fresh || blockers.is_empty() {
         return (None, None);
     }
-    let repeats = stage > Stage::Blocked;
-    let again = |at: Timestamp| if repeats { Some(later(at, TOLD_AGAIN, now)) } else { None };
-    if let Some((told, at)) = tried.told
-        && told >= stage
-        && again(at).is_none_or(|due| due > now)
-    {
-        return (None, again(at));
-    }
     let who: Vec<_> = blockers.iter().map(ToString::to_string).collect();
     let who = who.join("; ");
+    let repeats = |told: &str| stage > Stage::Blocked || told != who;
+    let again = |at: Timestamp, told: &str| if repeats(told) { Some(later(at, TOLD_AGAIN, now)) } else { None };
+    // What was told by a clock that was set back since was told of the drain before this start.
+    if let Some((told, at, before)) = tried.told.as_ref().filter(|(_, at, _)| *at <= now)
+        && *told >= stage
+        && again(*at, before).is_none_or(|due| due > now)
+    {
+        return (None, again(*at, before));
+    }
     let (reason, message) = match stage {
         Stage::Failed => (
             "DrainFailed",
@@ -134,7 +135,8 @@ pub(super) fn notice(
         ),
         Stage::Blocked | Stage::Fresh => ("DrainBlocked", format!("Drain has not succeeded yet. In the way: {who}")),
     };
-    (Some(Notice { reason, message }), again(now))
+    let next = again(now, &who);
+    (Some(Notice { reason, message, who }), next)
 }
 
 /// When a failed write may be retried.

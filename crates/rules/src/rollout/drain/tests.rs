@@ -94,7 +94,7 @@ impl Scene {
             merge(&mut self.node, &patch);
         }
         if let Some(notice) = &plan.notice {
-            self.tried.told = Some((plan.stage, at(now)));
+            self.tried.told = Some((plan.stage, at(now), notice.who.clone()));
             assert!(!notice.message.is_empty());
         }
         let Step::Evict { pods } = &plan.step else { return words(&plan.step) };
@@ -361,6 +361,41 @@ fn a_clock_set_back_delays_nobody() {
     let plan = scene.look(51).unwrap();
     assert_eq!((plan.stage, plan.next), (Stage::Fresh, Some(at(56))));
     assert_eq!(scene.look(141).unwrap().notice.unwrap().reason, "DrainBlocked");
+}
+
+#[test]
+fn users_are_told_before_ten_minutes_are_over_if_something_else_is_in_the_way() {
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({}))];
+    let mut told = Vec::new();
+    for now in 0..=599 {
+        if let Some(notice) = scene.look(now).unwrap().notice {
+            told.push((now, notice.who.contains("pod ns/b")));
+        }
+        if now == 200 {
+            scene.pods.push(pod("b", json!({})));
+        }
+        scene.act(now, refused);
+    }
+    assert_eq!(told, [(90, false), (390, true)]);
+}
+
+#[test]
+fn users_are_told_again_of_a_drain_that_starts_over_because_the_clock_was_set_back() {
+    let mut scene = scene("drain-r1", "");
+    scene.pods = vec![pod("a", json!({}))];
+    for now in 5_000..=5_100 {
+        scene.act(now, refused);
+    }
+    assert!(scene.tried.told.is_some());
+    let mut told = Vec::new();
+    for now in 0..=200 {
+        if let Some(notice) = scene.look(now).unwrap().notice {
+            told.push((now, notice.reason));
+        }
+        scene.act(now, refused);
+    }
+    assert_eq!(told, [(90, "DrainBlocked")]);
 }
 
 #[test]

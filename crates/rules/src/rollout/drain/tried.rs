@@ -11,8 +11,8 @@ pub struct Tried {
     pub pods: BTreeMap<String, Asked>,
     /// The last failed write of the node; absent once one succeeded.
     pub write: Option<FailedWrite>,
-    /// What was last reported to users, and when.
-    pub told: Option<(Stage, Timestamp)>,
+    /// What was last reported to users: the stage, when, and what was in the way.
+    pub told: Option<(Stage, Timestamp, String)>,
 }
 
 /// An eviction that was requested.

@@ -466,7 +466,7 @@ impl Scenario {
         let mut lines: Vec<_> = plan.blockers.iter().map(ToString::to_string).collect();
         if let Some(notice) = &plan.notice {
             lines.push(format!("event {}: {}", notice.reason, notice.message));
-            tried.told = Some((plan.stage, self.now));
+            tried.told = Some((plan.stage, self.now, notice.who.clone()));
         }
         if let Some(status) = record(&report, &node_view, &drain_reports(&node_view, &plan, &tried), false, self.now) {
             let mut object = serde_json::to_value(&report).unwrap();

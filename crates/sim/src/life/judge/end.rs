@@ -10,13 +10,23 @@ use weir_api::keys::names::{ARBITER, MASTER, WORKER};
 impl Judge<'_> {
     /// Whether anything took its time, once nothing was wrong any more.
     pub(super) fn pauses(&mut self, healed: Instant, changes: &[&Change]) {
-        let mut before = healed;
-        for at in changes.iter().map(|change| change.at).filter(|at| *at > healed) {
-            let pause = at.saturating_duration_since(before);
-            if pause > LONGEST_PAUSE {
-                self.violated(at, format!("nothing happened for {} s, and then something", pause.as_secs()));
+        let (mut before, mut failing) = (healed, BTreeSet::new());
+        for change in changes {
+            let at = change.at;
+            if at > healed {
+                let pause = at.saturating_duration_since(before);
+                // A machine that failed tries again after pauses of its own.
+                if pause > LONGEST_PAUSE && failing.is_empty() {
+                    self.violated(at, format!("nothing happened for {} s, and then something", pause.as_secs()));
+                }
+                before = at;
             }
-            before = at;
+            if change.key.0 == "Node" {
+                match change.after.as_ref().and_then(|node| annotation(node, "state")) {
+                    Some("Degraded") => _ = failing.insert(change.key.1.as_str()),
+                    _ => _ = failing.remove(change.key.1.as_str()),
+                }
+            }
         }
     }
 

@@ -112,7 +112,8 @@ impl Judge<'_> {
             // Whether an image is reached is another question.
             return counted;
         }
-        let all = ready == nodes.len() && !nodes.iter().any(|node| lost(&node));
+        // One that was never rendered has nothing that its nodes could run.
+        let all = !target.is_empty() && ready == nodes.len() && !nodes.iter().any(|node| lost(&node));
         let waits = of_conditions(pool).iter().any(|c| text(&c["message"]).contains("; waits for another one"));
         count("updatedMachineCount", updated).or_else(|| count("readyMachineCount", ready)).or_else(|| {
             let said = is(pool, "Updated");
