@@ -518,11 +518,11 @@ fn of_conditions(object: &Value) -> &[Value] {
     object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
-fn is(object: &Value, condition: &str) -> bool {
+pub(super) fn is(object: &Value, condition: &str) -> bool {
     of_conditions(object).iter().any(|found| found["type"] == condition && found["status"] == "True")
 }
 
-fn said(object: &Value) -> String {
+pub(super) fn said(object: &Value) -> String {
     let told = |c: &&Value| c["status"] == "True" || c["type"] == "Updated";
     let words = |c: &Value| format!("{}={} {:?}", text(&c["type"]), text(&c["status"]), text(&c["message"]));
     of_conditions(object).iter().filter(told).map(words).collect::<Vec<_>>().join(", ")

@@ -11,7 +11,7 @@
 use super::{
     LOOK, Life,
     cluster::Cluster,
-    judge::Doings,
+    judge::{Doings, is, said as said_by},
     prepared::{Distribution, Prepared},
     script::Intent,
     stage::Stage,
@@ -495,6 +495,13 @@ fn compare(plan: &Plan, happened: &Happened, pools: &BTreeMap<&str, &Value>) -> 
         if pool.after.config.as_deref() != target {
             differences.push(format!("pool {} got {target:?}, planned {:?}", pool.pool, pool.after.config));
         }
+        let built = pools.get(pool.pool.as_str()).is_none_or(|object| !is(object, "ImageBuildDegraded"));
+        if pool.image.is_some() && !built {
+            // No node goes before its image is there, the plan says; where machines fail, nothing may be left to build it on.
+            let went = pool.nodes.iter().flatten().filter(|node| happened.order.contains(&node.node));
+            differences.extend(went.map(|node| format!("{} went, and there is no image", node.node)));
+            continue;
+        }
         let mut waves = BTreeMap::new();
         for node in pool.nodes.iter().flatten() {
             let Ok(effect) = &node.effect else {
@@ -520,6 +527,9 @@ fn compare(plan: &Plan, happened: &Happened, pools: &BTreeMap<&str, &Value>) -> 
         }
         let order: Vec<(&str, usize)> =
             happened.order.iter().filter_map(|node| Some((node.as_str(), *waves.get(node.as_str())?))).collect();
+        if let Some(object) = pools.get(pool.pool.as_str()).filter(|_| !differences.is_empty()) {
+            differences.push(format!("pool {} says {}", pool.pool, said_by(object)));
+        }
         if !order.is_sorted_by_key(|(_, wave)| *wave) {
             differences.push(format!("pool {} went {order:?}, each with its planned wave", pool.pool));
         }
