@@ -8,7 +8,7 @@ use weir_api::kind::{MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS};
 
 /// The newest version of every kind that is read: none of those that decisions depend on has a second stable one.
 ///
-/// Source: <https://docs.okd.io/latest/rest_api/>.
+/// Source: <https://docs.openshift.com/container-platform/latest/rest_api/>.
 const NEWEST: u32 = 1;
 
 /// API group, empty for the core group, and kind.

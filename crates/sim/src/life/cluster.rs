@@ -327,11 +327,7 @@ impl<'a> Cluster<'a> {
                 write_gates(&self.client, &self.gates).await
             }
             Intent::Cordon { node, on } => self.cordon(node, *on).await,
-            Intent::Kubelet { node, runs } => {
-                let annotations = json!({ STOPPED: (!runs).then_some("") });
-                let metadata = json!({"name": node, "annotations": annotations});
-                self.change(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})).await
-            }
+            Intent::Kubelet { node, runs } => self.kubelet(node, *runs).await,
             Intent::Relabel { node, pool } => {
                 let mut labels: BTreeMap<String, Option<&str>> =
                     self.world.nodes.custom().map(|custom| (format!("{ROLE}{custom}"), None)).collect();
@@ -409,6 +405,12 @@ impl<'a> Cluster<'a> {
 
     async fn pool(&self, name: &str, spec: Value) -> Result<()> {
         self.change(&ours("MachineConfigPool", name, &spec)).await
+    }
+
+    async fn kubelet(&self, node: &str, runs: bool) -> Result<()> {
+        let annotations = json!({ STOPPED: (!runs).then_some("") });
+        let metadata = json!({"name": node, "annotations": annotations});
+        self.change(&json!({"apiVersion": "v1", "kind": "Node", "metadata": metadata})).await
     }
 
     async fn cordon(&self, node: &str, on: bool) -> Result<()> {
