@@ -22,6 +22,8 @@ const KEPT: usize = 128;
 pub(crate) struct Picture {
     /// A number that only pictures of this process have; later ones have greater ones.
     pub(crate) number: u64,
+    /// When it was taken.
+    at: Instant,
     pub(crate) world: World,
     pub(crate) overview: Overview,
     plan: RolloutPlan,
@@ -80,8 +82,6 @@ struct Last {
     /// Listens from the first look on.
     changes: Vec<watch::Receiver<u64>>,
     picture: Option<Arc<Picture>>,
-    /// When it was taken.
-    taken: Option<Instant>,
     /// What pictures have in common.
     kept: Arc<Mutex<Kept>>,
 }
@@ -111,7 +111,7 @@ impl Camera {
         if let Some(picture) = last.picture.as_ref().filter(|_| !changed) {
             return picture.clone();
         }
-        last.taken = Some(Instant::now());
+        let at = Instant::now();
         // What changes from here on is seen the next time.
         last.changes.iter_mut().for_each(watch::Receiver::mark_unchanged);
         let (world, trouble, now) = (self.source.world(), self.source.trouble(), self.source.now());
@@ -128,15 +128,15 @@ impl Camera {
         let number = last.picture.as_ref().map_or(1, |before| before.number + 1);
         let files = self.source.files().map(str::to_owned);
         let (pages, updates) = Default::default();
-        let picture = Arc::new(Picture { number, world, overview, plan, kept, files, pages, updates });
+        let picture = Arc::new(Picture { number, at, world, overview, plan, kept, files, pages, updates });
         last.picture = Some(picture.clone());
         picture
     }
 
-    /// The cluster as it was after that.
+    /// A picture that was taken after that.
     pub(crate) fn look_back(&self, then: Instant) -> Arc<Picture> {
         let last = self.last.lock();
-        let recent = last.picture.as_ref().filter(|_| last.taken.is_some_and(|taken| taken > then)).cloned();
+        let recent = last.picture.as_ref().filter(|picture| picture.at > then).cloned();
         drop(last);
         recent.unwrap_or_else(|| self.look())
     }

@@ -285,7 +285,7 @@ impl Sink<'_> {
 }
 
 /// Passes on what is read of one file. In what a tool collected, files that are not objects are skipped, and so are
-/// unreadable ones; but not those of a later version: what there is of a cluster that is not known says nothing.
+/// unreadable ones. An object of a later version is an error all the same: of a cluster that is understood in part, nothing is said.
 struct FileSink<'s, 'r> {
     sink: &'s mut Sink<'r>,
     path: &'s Path,

@@ -174,31 +174,37 @@ fn pull_secret() -> Value {
     })
 }
 
-/// The built-in pools, and custom ones that inherit from the worker pool.
+fn pool(name: &str, labels: &Value, selector: &Value) -> Value {
+    json!({
+        "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"),
+        "kind": "MachineConfigPool",
+        "metadata": {"name": name, "labels": labels},
+        "spec": {
+            "machineConfigSelector": selector,
+            "nodeSelector": {"matchLabels": {format!("{ROLE_PREFIX}{name}"): ""}},
+        },
+    })
+}
+
+/// A custom pool: it selects the nodes of the role of its name, and inherits from the worker pool.
+///
+/// Source: `docs/custom-pools.md` of github.com/openshift/machine-config-operator.
+#[must_use]
+pub fn custom_pool(name: &str) -> Value {
+    let both = json!([{"key": ROLE, "operator": "In", "values": [WORKER, name]}]);
+    pool(name, &json!({}), &json!({ "matchExpressions": both }))
+}
+
+/// The built-in pools, and custom ones.
 fn pools(facts: &Facts<'_>) -> Vec<Value> {
-    let pool = |name: &str, labels: Value, selector: Value| {
-        json!({
-            "apiVersion": format!("{MACHINE_CONFIG_GROUP}/v1"),
-            "kind": "MachineConfigPool",
-            "metadata": {"name": name, "labels": labels},
-            "spec": {
-                "machineConfigSelector": selector,
-                "nodeSelector": {"matchLabels": {format!("{ROLE_PREFIX}{name}"): ""}},
-            },
-        })
-    };
     let built_in = |name: &str| {
         let mut labels = json!({BUILT_IN: "", format!("pools.operator.machineconfiguration.openshift.io/{name}"): ""});
         if name != WORKER {
             labels[REQUIRED_FOR_UPGRADE] = json!("");
         }
-        pool(name, labels, json!({"matchLabels": {ROLE: name}}))
+        pool(name, &labels, &json!({"matchLabels": {ROLE: name}}))
     };
-    let custom = |name: &str| {
-        let both = json!([{"key": ROLE, "operator": "In", "values": [WORKER, name]}]);
-        pool(name, json!({}), json!({ "matchExpressions": both }))
-    };
-    facts.shape.roles().map(built_in).chain(facts.shape.custom.iter().map(|name| custom(name))).collect()
+    facts.shape.roles().map(built_in).chain(facts.shape.custom.iter().map(|name| custom_pool(name))).collect()
 }
 
 /// Where machines would find the API server.

@@ -5,8 +5,8 @@
 //! R-FORWARD-2 A node that is on its way when the plan is made arrives in the first wave. One that failed on what it was told does not
 //! recover by itself; told something else, it starts anew.
 //! R-FORWARD-3 A node that is not ready for another reason stays so.
-//! R-FORWARD-4 A pool in image mode moves as if the image that it needs were there: its build comes first. Where that failed, or nothing can
-//! be built, its nodes wait.
+//! R-FORWARD-4 A pool in image mode moves as if the image that it needs were there: its build comes first. Where that failed, its
+//! nodes wait.
 //! R-FORWARD-5 A wave ends when all of it has arrived. In fact a node starts as soon as another one of its pool has arrived; the order is
 //! the same.
 

@@ -12,8 +12,8 @@
 //! R-DRAIN-5 The drain is done when no pod is left and the node is still cordoned. If it was uncordoned in the meantime, the drain
 //! starts over.
 //! R-DRAIN-6 Blocking pods are named at once. Users are notified after 90 s, 10 min and 1 h, and then every 5 min; before 10 min only if
-//! something else is in the way than they were told. A drain never gives up. Its start time is on the node, so a restart does not reset it. A start that is yet to come was written by another clock, or
-//! before the clock was set back: the drain starts over now.
+//! something else is in the way than they were told. A drain never gives up. Its start time is on the node, so a restart does not reset
+//! it. A start that is yet to come was written by another clock, or before the clock was set back: the drain starts over now.
 //! R-DRAIN-7 A cordon made by us, or by a controller that does not say so, is removed; one made by somebody else stays.
 //! R-DRAIN-8 A failed write is retried after 10, 20, 40 and then 60 s. Other nodes do not wait for it.
 //! R-DRAIN-9 Pods that stop are not announced, so they are listed again every second, and 200 ms after an eviction.

@@ -48,7 +48,7 @@ use weir_fleet::{
 };
 use weir_images::{Added, Images, Release, Source};
 use weir_kubeio::Clock;
-use weir_rules::objects::seed::{Facts, Seed, Shape, objects};
+use weir_rules::objects::seed::{Facts, Seed, Shape, custom_pool, objects};
 
 /// Annotation of nodes that somebody cordoned by hand.
 pub(super) const BY_HAND: &str = "sim.weir/cordoned-by-hand";
@@ -340,8 +340,8 @@ impl<'a> Cluster<'a> {
                 self.change(&self.labelled(node, &roles)).await
             }
             Intent::Select { pool, role } => self.select(pool, role.as_deref()).await,
-            Intent::Pool { pool } => merge(&self.client, &custom(pool)).await,
-            Intent::NoPool { pool } => self.delete(&custom(pool)).await,
+            Intent::Pool { pool } => merge(&self.client, &custom_pool(pool)).await,
+            Intent::NoPool { pool } => self.delete(&custom_pool(pool)).await,
             Intent::Operator(operator) => self.run_as(*operator).await,
             Intent::Layered { pool, revision: Some(revision) } => {
                 merge(&self.client, &works::os_config(pool, *revision)).await
@@ -549,17 +549,6 @@ const UNKNOWN: &str = "9.9.9";
 fn ours(kind: &str, name: &str, spec: &Value) -> Value {
     let version = format!("{MACHINE_CONFIG_GROUP}/v1");
     json!({"apiVersion": version, "kind": kind, "metadata": {"name": name}, "spec": spec})
-}
-
-/// A custom pool of a user.
-fn custom(name: &str) -> Value {
-    let both = json!([{"key": CONFIG_ROLE, "operator": "In", "values": [WORKER, name]}]);
-    let labels = json!({ format!("{ROLE}{name}"): "" });
-    ours(
-        "MachineConfigPool",
-        name,
-        &json!({"machineConfigSelector": {"matchExpressions": both}, "nodeSelector": {"matchLabels": labels}}),
-    )
 }
 
 /// A MachineConfig of a user.

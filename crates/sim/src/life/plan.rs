@@ -171,8 +171,7 @@ impl Life<'_> {
         let changes: Vec<Change> = pools.into_iter().map(|pool| arguments(pool, CHANGES)).collect();
         make(&mut self.cluster, &changes, world.release).await?;
         sleep(NOTICED).await;
-        self.unblock(&BTreeMap::new()).await?;
-        Ok(self.settle().await)
+        Ok(self.unblock(&BTreeMap::new()).await?.is_some())
     }
 
     /// Waits until what was asked for is done: nodes that failed, and have been told something else, are repaired, and drains that a budget
@@ -315,7 +314,7 @@ async fn wanted(
         12 => kubelet(if chance.one_in(3) { MASTER } else { WORKER }, number),
         13 => return Ok(vec![pool(json!({"paused": false})), mirrors(number)]),
         KINDS_OF_CHANGES => Change::Delete(Reference::ours("MachineOSConfig", &role)),
-        number_of_kind if number_of_kind > KINDS_OF_CHANGES => Change::Apply(works::os_config(&role, number)),
+        kind if kind > KINDS_OF_CHANGES => Change::Apply(works::os_config(&role, number)),
         _ if *release + 1 < world::RELEASES => {
             *release += 1;
             Change::Release(Box::new(payload(shared, world.profile, *release).await?))
@@ -495,8 +494,9 @@ fn compare(plan: &Plan, happened: &Happened, pools: &BTreeMap<&str, &Value>) -> 
         if pool.after.config.as_deref() != target {
             differences.push(format!("pool {} got {target:?}, planned {:?}", pool.pool, pool.after.config));
         }
-        let built = pools.get(pool.pool.as_str()).is_none_or(|object| !is(object, "ImageBuildDegraded"));
-        if pool.image.is_some() && !built {
+        let object = pools.get(pool.pool.as_str()).copied().unwrap_or(&Value::Null);
+        let before = differences.len();
+        if pool.image.is_some() && is(object, "ImageBuildDegraded") && said_by(object).contains(" has no node: ") {
             // No node goes before its image is there, the plan says; where machines fail, nothing may be left to build it on.
             let went = pool.nodes.iter().flatten().filter(|node| happened.order.contains(&node.node));
             differences.extend(went.map(|node| format!("{} went, and there is no image", node.node)));
@@ -513,7 +513,7 @@ fn compare(plan: &Plan, happened: &Happened, pools: &BTreeMap<&str, &Value>) -> 
             let mut done = happened.nodes.get(&node.node).cloned().unwrap_or_default();
             if happened.failed.contains(&node.node) {
                 // One that failed does not wait until its target settles: it is told of each of several changes.
-                done.told = done.told.min(1);
+                done.told = if (1..=plan.changes.len()).contains(&done.told) { 1 } else { done.told };
             }
             let drains = if happened.cordoned.contains(&node.node) { done.cordoned } else { moves && effect.drains };
             let planned =
@@ -527,7 +527,7 @@ fn compare(plan: &Plan, happened: &Happened, pools: &BTreeMap<&str, &Value>) -> 
         }
         let order: Vec<(&str, usize)> =
             happened.order.iter().filter_map(|node| Some((node.as_str(), *waves.get(node.as_str())?))).collect();
-        if let Some(object) = pools.get(pool.pool.as_str()).filter(|_| !differences.is_empty()) {
+        if differences.len() > before {
             differences.push(format!("pool {} says {}", pool.pool, said_by(object)));
         }
         if !order.is_sorted_by_key(|(_, wave)| *wave) {
