@@ -6,6 +6,7 @@ use crate::{
     status::Failure,
     store::Object,
 };
+use memchr::memmem::Finder;
 use serde_json::Value;
 
 /// The objects to which a list or a watch is restricted.
@@ -36,6 +37,18 @@ struct FieldRequirement {
     path: Vec<String>,
     value: String,
     equal: bool,
+    /// What is in the JSON of every object of which the field equals the value, if anything is.
+    written: Option<Finder<'static>>,
+}
+
+impl FieldRequirement {
+    fn new(path: Vec<String>, value: String, equal: bool) -> Self {
+        // These are written as they are; nothing need be written for an empty value.
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:/".contains(&byte);
+        let is_written = equal && !value.is_empty() && value.bytes().all(plain);
+        let written = is_written.then(|| Finder::new(value.as_bytes()).into_owned());
+        Self { path, value, equal, written }
+    }
 }
 
 impl Selector {
@@ -55,7 +68,8 @@ impl Selector {
         self.labels.is_empty() && self.fields.is_empty()
     }
 
-    /// Whether the object is selected. It is parsed only when a field selector needs it.
+    /// Whether the object is selected. It is parsed only when a field selector needs it, and what it asks for is anywhere in the object:
+    /// one pod in thousands is on the node whose pods are asked for.
     pub(crate) fn matches(&self, key: &crate::store::Key, object: &Object) -> bool {
         if !self.labels.iter().all(|r| r.holds(object.label(&r.key))) {
             return false;
@@ -70,6 +84,7 @@ impl Selector {
                     let value = object::at(parsed.get_or_insert_with(|| object.value()), &path);
                     (value == Some(&Value::Bool(true))).to_string()
                 }
+                _ if field.written.as_ref().is_some_and(|written| written.find(&object.raw).is_none()) => return false,
                 _ => rendered(object::at(parsed.get_or_insert_with(|| object.value()), &path)),
             };
             (found == field.value) == field.equal
@@ -337,7 +352,7 @@ fn parse_fields(text: &str) -> Result<Vec<FieldRequirement>, String> {
         };
         let value = value.replace("\\,", ",").replace("\\=", "=").replace("\\\\", "\\");
         let path = path.split('.').map(str::to_owned).collect();
-        found.push(FieldRequirement { path, value, equal });
+        found.push(FieldRequirement::new(path, value, equal));
     }
     Ok(found)
 }
@@ -431,5 +446,35 @@ mod tests {
         assert_eq!(parsed[0].value, "a,b");
         assert!(!parsed[1].equal);
         assert!(parse_fields("metadata.name").is_err());
+    }
+
+    #[test]
+    fn what_is_not_anywhere_in_an_object_is_not_looked_for_in_it_and_nothing_else_changes() {
+        let objects = [
+            json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": "a", "hostNetwork": true, "n": 1, "t": true}}),
+            json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": "b", "says": "\"a\", \u{e9}"}}),
+            json!({"apiVersion": "v1", "kind": "Pod", "spec": {"nodeName": "worker-1", "o": {"a": [1]}}}),
+            json!({"apiVersion": "v1", "kind": "Pod"}),
+        ];
+        let objects = objects.map(|value| Object::new(&value, 1));
+        let paths = ["nodeName", "hostNetwork", "unschedulable", "n", "t", "says", "o"];
+        let values = ["", "a", "b", "worker-1", "worker-11", "true", "false", "1", "\"a\"\\, \u{e9}", "{\"a\":[1]}"];
+        let key = crate::store::Key::new("n", "p");
+        let selected = |fields: Vec<FieldRequirement>| {
+            let selector = Selector { labels: Vec::new(), fields };
+            objects.each_ref().map(|object| selector.matches(&key, object))
+        };
+        let mut shortened = 0;
+        for (path, value, term) in paths.iter().flat_map(|path| {
+            values.iter().flat_map(move |value| ["=", "!="].map(|is| (path, value, format!("spec.{path}{is}{value}"))))
+        }) {
+            let fields = parse_fields(&term).unwrap();
+            let whole = fields.iter().cloned().map(|field| FieldRequirement { written: None, ..field }).collect();
+            shortened += usize::from(fields[0].written.is_some());
+            assert_eq!(selected(fields), selected(whole), "{path} {value}");
+        }
+        assert_eq!(shortened, 49);
+        assert_eq!(selected(parse_fields("spec.nodeName=worker-1").unwrap()), [false, false, true, false]);
+        assert_eq!(selected(parse_fields("spec.hostNetwork=false").unwrap()), [false, true, true, true]);
     }
 }

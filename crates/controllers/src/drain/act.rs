@@ -74,9 +74,10 @@ impl Actor<'_> {
         }
         match &plan.step {
             Step::Evict { pods } => {
-                self.evict(pods, memory, now).await;
                 // Some pods leave at once; the next list shows which remain.
-                memory.pods = None;
+                if self.evict(pods, memory, now).await {
+                    memory.pods = None;
+                }
                 plan.again(now)
             }
             step => match step.patch(view, &plan.asked, now) {
@@ -123,13 +124,15 @@ impl Actor<'_> {
         failed.then_some(now + SOON)
     }
 
-    async fn evict(&self, pods: &[PodName], memory: &mut NodeMemory, now: Timestamp) {
+    /// Returns whether any of the pods may leave.
+    async fn evict(&self, pods: &[PodName], memory: &mut NodeMemory, now: Timestamp) -> bool {
         let client = &self.controller.context.client;
         let asked: Vec<_> = pods
             .iter()
             .map(|pod| async move { (pod, evict(client, &pod.namespace, &pod.name, &pod.uid).await) })
             .collect();
         let answers: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
+        let mut may_leave = false;
         for (pod, answer) in answers {
             if memory.is_news(&pod.uid, &answer.to_string()) {
                 tracing::info!(namespace = pod.namespace, pod = pod.name, %answer, "eviction");
@@ -141,8 +144,10 @@ impl Actor<'_> {
                 Evicted::Unanswered(said) => Answer::Unanswered(said),
                 Evicted::Failed(said) => Answer::Failed(said),
             };
+            may_leave |= matches!(answer, Answer::Accepted | Answer::Unanswered(_));
             memory.tried.evicted(&pod.uid, answer, now);
         }
+        may_leave
     }
 
     /// Reports the step in the MachineConfigNode before the node is told: its daemon goes on as soon as it is.

@@ -58,7 +58,8 @@ pub(super) async fn look(
     memory: &mut NodeMemory,
     now: Timestamp,
 ) -> Result<(), Error> {
-    if !needs_pods(node, memory.pods.as_ref().map(|(_, at)| *at), now) {
+    let views = memory.pods.as_ref().map(|(pods, at)| (pods.iter().map(PodView::new).collect::<Vec<_>>(), *at));
+    if !needs_pods(node, views.as_ref().map(|(pods, at)| (pods.as_slice(), *at)), &memory.tried, now) {
         return Ok(());
     }
     let pods = pods::on_node(&controller.context.client, node.name).await?;

@@ -16,7 +16,8 @@
 //! it. A start that is yet to come was written by another clock, or before the clock was set back: the drain starts over now.
 //! R-DRAIN-7 A cordon made by us, or by a controller that does not say so, is removed; one made by somebody else stays.
 //! R-DRAIN-8 A failed write is retried after 10, 20, 40 and then 60 s. Other nodes do not wait for it.
-//! R-DRAIN-9 Pods that stop are not announced, so they are listed again every second, and 200 ms after an eviction.
+//! R-DRAIN-9 Pods that stop are not announced, so they are listed again 200 ms after an eviction that was not refused, then every second
+//! while any of them may be stopping, and every 5 s while none of them may.
 //!
 //! Source: `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator and
 //! `pkg/drain` of k8s.io/kubectl.
@@ -36,7 +37,7 @@ use crate::{
     rollout::untaint,
     view::{BudgetView, DrainVerb, NodeView, PodView},
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, fmt};
 use weir_api::keys::drain::{
@@ -80,6 +81,8 @@ pub struct NodeDrain {
     pub notice: Option<Notice>,
     /// When to look again if nothing changes before that.
     pub next: Option<Timestamp>,
+    /// How long after the last time the node's pods are listed again while it waits for them.
+    pub list_again: SignedDuration,
 }
 
 /// What to do about a node.
@@ -173,7 +176,17 @@ pub fn drain(view: &DrainView<'_>, now: Timestamp) -> Option<NodeDrain> {
 fn bare(node: &NodeView<'_>, step: Step) -> NodeDrain {
     let asked = node.desired_drain.map(|asked| asked.to_string()).unwrap_or_default();
     let node = node.name.to_owned();
-    NodeDrain { node, asked, step, blockers: Vec::new(), stage: Stage::Fresh, started: None, notice: None, next: None }
+    NodeDrain {
+        node,
+        asked,
+        step,
+        blockers: Vec::new(),
+        stage: Stage::Fresh,
+        started: None,
+        notice: None,
+        next: None,
+        list_again: LIST_AGAIN,
+    }
 }
 
 fn drained(view: &DrainView<'_>, now: Timestamp) -> NodeDrain {
@@ -207,7 +220,8 @@ fn drained(view: &DrainView<'_>, now: Timestamp) -> NodeDrain {
     let (notice, renewed) = pace::notice(node.name, stage, &blockers, view.tried, now);
     let next = [next, renewed].into_iter().flatten().min();
     let step = if ask.is_empty() { Step::Wait } else { Step::Evict { pods: ask } };
-    NodeDrain { blockers, stage, started: Some(started), notice, next, ..bare(node, step) }
+    let list_again = pace::list_again(view.pods.iter().copied(), view.tried);
+    NodeDrain { blockers, stage, started: Some(started), notice, next, list_again, ..bare(node, step) }
 }
 
 /// Whether a pod is evicted in a drain of its node (R-DRAIN-3). `daemon_sets` as in [`DrainView`].
@@ -243,7 +257,7 @@ impl NodeDrain {
     pub fn again(&self, now: Timestamp) -> Option<Timestamp> {
         let at_last = match &self.step {
             Step::Evict { .. } => now + SOON,
-            Step::Wait if self.started.is_some() => now + LIST_AGAIN,
+            Step::Wait if self.started.is_some() => now + self.list_again,
             _ => return self.next,
         };
         Some(self.next.map_or(at_last, |next| next.min(at_last)))

@@ -175,8 +175,8 @@ struct NodePast {
     away: Option<Instant>,
     /// Since when it is as it is.
     same: Option<Instant>,
-    /// How many times it was told something, in the pool that it is in.
-    told: usize,
+    /// How many times it was told something of each pool.
+    told: BTreeMap<String, usize>,
     /// How many times it failed: then it is told at once what the others are told once it has settled.
     failed: usize,
     /// How many times it came to another pool.
@@ -393,7 +393,7 @@ impl<'a> Judge<'a> {
         let past = self.nodes.entry(name.to_owned()).or_default();
         let was_moving = before.is_some_and(is_moving);
         if moved {
-            (past.told, past.same) = (0, Some(at));
+            past.same = Some(at);
             past.moved += 1;
         }
         past.joined += usize::from(before.is_none());
@@ -409,7 +409,6 @@ impl<'a> Judge<'a> {
             past.same = Some(at);
         }
         let tells = before.is_some_and(|before| told(before) != told(after));
-        past.told += usize::from(tells);
         if held && was && !cordoned {
             self.violated(at, format!("{name} was uncordoned, which had been cordoned by hand"));
         }
@@ -423,6 +422,8 @@ impl<'a> Judge<'a> {
         let since = self.doings.since(at);
         let told = annotation(node, "desiredConfig").unwrap_or_default();
         let pool = self.pool_for(name, node, told, since);
+        let times = self.nodes.entry(name.to_owned()).or_default().told.entry(pool.clone()).or_default();
+        *times += 1;
         if self.doings.is_standing_by(at) {
             self.violated(at, format!("{name} was told {told} while another operator manages the cluster"));
         }
@@ -499,8 +500,8 @@ impl<'a> Judge<'a> {
         let Some(past) = self.nodes.get(name) else { return };
         // A machine boots into its pool's last completed configuration, and then gets what the others have.
         let most = wanted + past.joined.saturating_sub(1) + past.moved + past.failed;
-        if past.told > most {
-            let told = past.told;
+        let told = past.told.get(pool).copied().unwrap_or_default();
+        if told > most {
             self.violated(at, format!("{name} was told something {told} times, and {most} changes concern it"));
         }
     }

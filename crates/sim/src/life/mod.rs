@@ -43,7 +43,10 @@ pub mod world;
 pub use plan::{Foreseen, foresee};
 pub use prepared::{Door, Prepared, Service};
 
-use crate::{Chance, history::History};
+use crate::{
+    Chance,
+    history::{Change, History, Key},
+};
 use anyhow::{Context as _, Result};
 use cluster::Cluster;
 use judge::Doings;
@@ -118,33 +121,47 @@ pub fn live_plot(plot: &Plot, prepared: &Prepared) -> Result<Record> {
 
 async fn lived(plot: &Plot, prepared: &Prepared, stage: Stage) -> Result<Record> {
     let (start, world) = (Instant::now(), &plot.world);
-    let mut cluster = Cluster::new(plot.seed, world, prepared, stage).await?;
+    let mut cluster = Cluster::new(plot.seed, world, prepared, stage.clone()).await?;
     let history = History::with_pods(cluster.client()).await?;
     cluster.run()?;
     let mut life = Life { cluster, history, doings: Doings::default(), notes: Vec::new(), since: BTreeMap::new() };
     life.doings.follows_release = world.profile.streams.rule == StreamsRule::OneFollowingRelease;
     life.doings.settle = world.settle;
     life.note(format!("world {}", serde_json::to_string(world)?));
-    let rested = life.settle().await && {
-        life.note("at rest".to_owned());
-        life.doings.begun = Some(Instant::now());
-        life.play(&plot.events).await?;
-        life.note("faults end".to_owned());
-        life.cluster.heal().await?;
-        life.over_all();
-        life.get_out().await?
+    let end = tokio::select! {
+        biased;
+        () = stage.endless() => End::Endless,
+        end = life.pass(&plot.events) => end?,
     };
-    if rested {
-        drop(life.cluster.trouble.take_requests());
-        sleep(AT_REST).await;
-        let mut made = life.cluster.trouble.take_requests();
-        // The holder of a lease renews it.
-        made.retain(|what, _| {
-            !what.ends_with(" leases") && !["get", "list", "watch"].iter().any(|reads| what.starts_with(reads))
-        });
-        life.doings.writes_at_rest = made;
+    Ok(life.record(plot, prepared, start, end))
+}
+
+/// How a life ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// At rest.
+    Rested,
+    /// It did not come to rest.
+    Restless,
+    /// Something went on without end.
+    Endless,
+}
+
+impl End {
+    /// What is wrong with it.
+    fn violation(self, changes: &[&Change]) -> Option<String> {
+        match self {
+            Self::Rested => None,
+            Self::Restless => Some(format!("it was not at rest within {PATIENCE:?}")),
+            Self::Endless => {
+                let mut times: BTreeMap<&Key, usize> = BTreeMap::new();
+                changes.iter().for_each(|change| *times.entry(&change.key).or_default() += 1);
+                let most = times.into_iter().max_by_key(|(_, times)| *times);
+                let most = most.map(|((kind, name), times)| format!(": {kind} {name} changed {times} times"));
+                Some(format!("something goes on without end{}", most.unwrap_or_default()))
+            }
+        }
     }
-    Ok(life.record(plot, prepared, start, rested))
 }
 
 impl Record {
@@ -169,6 +186,31 @@ struct Life<'a> {
 }
 
 impl Life<'_> {
+    /// Both phases, and the time after them.
+    async fn pass(&mut self, events: &[Event]) -> Result<End> {
+        if !self.settle().await {
+            return Ok(End::Restless);
+        }
+        self.note("at rest".to_owned());
+        self.doings.begun = Some(Instant::now());
+        self.play(events).await?;
+        self.note("faults end".to_owned());
+        self.cluster.heal().await?;
+        self.over_all();
+        if !self.get_out().await? {
+            return Ok(End::Restless);
+        }
+        drop(self.cluster.trouble.take_requests());
+        sleep(AT_REST).await;
+        let mut made = self.cluster.trouble.take_requests();
+        // The holder of a lease renews it.
+        made.retain(|what, _| {
+            !what.ends_with(" leases") && !["get", "list", "watch"].iter().any(|reads| what.starts_with(reads))
+        });
+        self.doings.writes_at_rest = made;
+        Ok(End::Rested)
+    }
+
     fn note(&mut self, what: String) {
         self.notes.push((Instant::now(), what));
     }
@@ -328,7 +370,7 @@ impl Life<'_> {
         self.trouble(CATCHING_UP);
     }
 
-    fn record(mut self, plot: &Plot, prepared: &Prepared, start: Instant, rested: bool) -> Record {
+    fn record(mut self, plot: &Plot, prepared: &Prepared, start: Instant, how: End) -> Record {
         let end = Instant::now();
         self.doings.troubles.sort_unstable();
         self.doings.deleted = std::mem::take(&mut self.cluster.deleted);
@@ -341,9 +383,7 @@ impl Life<'_> {
         let mut violations = judge::judge(&changes, &self.doings, end);
         let stray = |(at, what): (Instant, String)| (at, format!("{what}, which had not got the lease any more"));
         violations.extend(self.cluster.trouble.strays().into_iter().map(stray));
-        if !rested {
-            violations.push((end, format!("it was not at rest within {PATIENCE:?}")));
-        }
+        violations.extend(how.violation(&changes).map(|violation| (end, violation)));
         violations.extend(seen.gap.iter().map(|gap| (end, gap.clone())));
         let trace = trace::lines(start, &self.notes, &changes);
         let violations = violations.into_iter().map(|(at, what)| trace::line(start, at, &what)).collect();

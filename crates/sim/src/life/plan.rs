@@ -127,7 +127,15 @@ pub fn foresee(seed: u64, prepared: &Prepared) -> Result<Foreseen> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build()?;
     let stage = Stage::new();
     let order = Chance::for_purpose(seed, "order");
-    let life = foreseen(seed, &world, prepared, stage.clone());
+    let life = async {
+        tokio::select! {
+            biased;
+            () = stage.endless() => {
+                Ok(Foreseen { seed, differences: vec!["something goes on without end".to_owned()], ..Foreseen::default() })
+            }
+            found = foreseen(seed, &world, prepared, stage.clone()) => found,
+        }
+    };
     runtime.block_on(stage.play(order, life)).with_context(|| format!("foreseeing life {seed}"))
 }
 

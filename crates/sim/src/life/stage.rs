@@ -15,12 +15,17 @@ use std::{
     sync::Arc,
     task::{Context, Poll, Wake, Waker},
 };
-use tokio::task::unconstrained;
+use tokio::{task::unconstrained, time::Instant};
 
 /// The number of the future that [`Stage::play`] waits for.
 const MAIN: u64 = 0;
 /// The group of those that are of no other; it never stands still.
 const NOBODY: u64 = 0;
+/// Time passes when nobody can go on. So often may somebody go on at one moment: a hundred times as often as in the busiest moment of
+/// lives that are as they should be.
+const MOST_AT_ONCE: u64 = 100_000;
+/// The same in all moments together: twenty times as often as in lives that are as they should be.
+const MOST: u64 = 1_000_000;
 
 /// Where futures run. Cheap to clone; clones are the same stage.
 #[derive(Clone)]
@@ -37,6 +42,10 @@ struct Shared {
     polled: Cell<u64>,
     /// Groups that stand still, with those of them that could go on.
     still: RefCell<BTreeMap<u64, BTreeSet<u64>>>,
+    /// A moment, and how often somebody went on in it.
+    moment: Cell<Option<(Instant, u64)>>,
+    /// How often somebody went on in all.
+    times: Cell<u64>,
 }
 
 #[derive(Default)]
@@ -76,7 +85,33 @@ impl Stage {
         let (coming, going) = (RefCell::default(), RefCell::default());
         let (last, polled) = (Cell::new(MAIN), Cell::new(NOBODY));
         let (groups, still) = (RefCell::default(), RefCell::default());
-        Self(Rc::new(Shared { ready: Arc::default(), coming, going, last, groups, polled, still }))
+        let (moment, times) = (Cell::default(), Cell::default());
+        Self(Rc::new(Shared { ready: Arc::default(), coming, going, last, groups, polled, still, moment, times }))
+    }
+
+    /// Done when others go on without end, at one moment or from one to the next. Nobody but the future that [`Stage::play`] waits for goes on then.
+    /// For that future alone.
+    pub(super) async fn endless(&self) {
+        poll_fn(|_| if self.is_endless() { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+
+    fn is_endless(&self) -> bool {
+        self.0.times.get() >= MOST || self.0.moment.get().is_some_and(|(_, times)| times >= MOST_AT_ONCE)
+    }
+
+    /// Counts that somebody goes on; false when nobody but the main future may.
+    fn goes_on(&self, ready: &Ready) -> bool {
+        if self.is_endless() {
+            return false;
+        }
+        let now = Instant::now();
+        let times = self.0.moment.get().map_or(0, |(moment, times)| if moment == now { times } else { 0 });
+        self.0.moment.set(Some((now, times + 1)));
+        self.0.times.set(self.0.times.get() + 1);
+        if self.is_endless() {
+            ready.tasks.lock().insert(MAIN);
+        }
+        true
     }
 
     /// Lets a group stand still, as a process that is suspended, or go on.
@@ -131,7 +166,7 @@ impl Stage {
             loop {
                 self.enter_and_leave(&mut tasks, &mut wakers);
                 let Some(task) = take_one(&ready, &mut chance) else { return Poll::Pending };
-                if self.is_still(task) {
+                if self.is_still(task) || (!self.goes_on(&ready) && task != MAIN) {
                     continue;
                 }
                 self.0.polled.set(self.group(task));
@@ -257,6 +292,40 @@ mod tests {
             })
             .await;
         drop((running, goes_on));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn those_that_go_on_without_end_are_told_of_and_held() {
+        for (pause, most) in [(Duration::ZERO, MOST_AT_ONCE), (Duration::from_millis(1), MOST)] {
+            let (stage, times) = (Stage::new(), Rc::new(Cell::new(0)));
+            let on = times.clone();
+            let running = stage.spawn(async move {
+                sleep(Duration::from_secs(1)).await;
+                loop {
+                    on.set(on.get() + 1);
+                    if pause.is_zero() { yield_to_the_stage().await } else { sleep(pause).await }
+                }
+            });
+            let start = Instant::now();
+            stage.play(Chance::new(1), stage.endless()).await;
+            let lasted = Duration::from_secs(1) + pause * u32::try_from(times.get()).unwrap();
+            assert!(start.elapsed() + Duration::from_millis(3) >= lasted, "{:?} {lasted:?}", start.elapsed());
+            assert!((most - 4..=most).contains(&times.get()), "{}", times.get());
+            drop(running);
+        }
+    }
+
+    /// Ready at the next poll, which it asks for at once.
+    async fn yield_to_the_stage() {
+        let mut yielded = false;
+        poll_fn(|context| {
+            if std::mem::replace(&mut yielded, true) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
     }
 
     #[tokio::test(start_paused = true)]

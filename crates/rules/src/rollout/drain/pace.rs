@@ -30,6 +30,8 @@ const LAST_WRITE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 
 /// Pods are listed again this long after the last time, as kubectl's drain does while it waits for one.
 pub const LIST_AGAIN: SignedDuration = SignedDuration::from_secs(1);
+/// The same while none of them was told to stop: kubectl's drain then knows of none that is gone before its next eviction.
+const LIST_BLOCKED: SignedDuration = AFTER_REFUSAL;
 /// After evictions, and after a conflicting write.
 pub const SOON: SignedDuration = SignedDuration::from_millis(200);
 
@@ -61,13 +63,28 @@ pub(super) fn stage(started: Timestamp, failed: bool, now: Timestamp) -> Stage {
     }
 }
 
-/// Whether the node's pods matter and those listed at `listed` are too old (R-DRAIN-9).
+/// Whether the node's pods matter and those that were last listed, at this time, are too old (R-DRAIN-9).
 #[must_use]
-pub fn needs_pods(node: &NodeView<'_>, listed: Option<Timestamp>, now: Timestamp) -> bool {
+pub fn needs_pods(
+    node: &NodeView<'_>,
+    listed: Option<(&[PodView<'_>], Timestamp)>,
+    tried: &Tried,
+    now: Timestamp,
+) -> bool {
     let asked = node.desired_drain.is_some_and(|asked| asked.verb() == DrainVerb::Drain);
     let drains = node.unschedulable && node.drain_started.is_some() && asked;
-    let fresh = listed.is_some_and(|at| at <= now && now.duration_since(at) < LIST_AGAIN);
+    let fresh = listed.is_some_and(|(pods, at)| at <= now && now.duration_since(at) < list_again(pods.iter(), tried));
     drains && !fresh
+}
+
+/// How long after the last time a node's pods are listed again (R-DRAIN-9).
+pub(super) fn list_again<'p>(pods: impl IntoIterator<Item = &'p PodView<'p>>, tried: &Tried) -> SignedDuration {
+    let stops = |pod: &PodView<'_>| {
+        let answer = tried.answer(pod.uid);
+        pod.deleting.is_some()
+            || answer.is_some_and(|answer| matches!(answer, Answer::Accepted | Answer::Unanswered(_)))
+    };
+    if pods.into_iter().any(stops) { LIST_AGAIN } else { LIST_BLOCKED }
 }
 
 /// When the stage changes next.

@@ -254,6 +254,38 @@ fn an_eviction_without_an_answer_is_tried_again_soon_also_in_a_slow_drain() {
 }
 
 #[test]
+fn pods_are_listed_every_second_only_while_one_of_them_may_be_stopping() {
+    let told = |answer: Option<Answer>, extra: &Value| {
+        let mut scene = scene("drain-r1", "");
+        let of_set = json!({"ownerReferences": [{"controller": true, "kind": "DaemonSet", "name": "d"}]});
+        scene.pods = vec![pod("a", extra.clone()), pod("b", json!({})), pod("d", json!({"metadata": of_set}))];
+        scene.act(0, gone);
+        scene.act(10, |name| if name == "a" { answer.clone() } else { blocked(name) });
+        let plan = scene.look(11).unwrap();
+        let node: Node = serde_json::from_value(scene.node.clone()).unwrap();
+        let pods: Vec<Pod> = serde_json::from_value(json!(scene.pods)).unwrap();
+        let pods: Vec<_> = pods.iter().map(PodView::new).collect();
+        let needed = |now| needs_pods(&NodeView::new(&node), Some((&pods, at(10))), &scene.tried, at(now));
+        assert!(!needed(10) && needed(15) && needed(9), "no list is kept for longer, or is of a time to come");
+        let expected = if needed(11) { SignedDuration::from_secs(1) } else { SignedDuration::from_secs(5) };
+        assert_eq!(plan.list_again, expected);
+        assert!(plan.again(at(11)) <= Some(at(11) + expected));
+        needed(11)
+    };
+    let stops = json!({"metadata": {"deletionTimestamp": "1970-01-01T00:00:30Z"}});
+    for (answer, extra, soon) in [
+        (blocked(""), json!({}), false),
+        (refused(""), json!({}), false),
+        (Some(Answer::Failed("no".to_owned())), json!({}), false),
+        (Some(Answer::Accepted), json!({}), true),
+        (Some(Answer::Unanswered("reset".to_owned())), json!({}), true),
+        (blocked(""), stops, true),
+    ] {
+        assert_eq!(told(answer.clone(), &extra), soon, "{answer:?} {extra}");
+    }
+}
+
+#[test]
 fn users_are_told_at_each_stage_and_then_every_five_minutes() {
     let mut scene = scene("drain-r1", "");
     scene.pods = vec![pod("a", json!({}))];

@@ -73,7 +73,7 @@ impl<'a> Judge<'a> {
             if self.member(at, &name, &pool)
                 && let Some(past) = self.nodes.get_mut(&name)
             {
-                (past.told, past.same, past.reselected) = (0, Some(at), Some(at));
+                (past.same, past.reselected) = (Some(at), Some(at));
                 past.moved += 1;
             }
         }

@@ -486,3 +486,27 @@ fn a_pool_that_was_deleted_has_no_nodes_and_is_not_judged() {
     told.node("w-0", "r-1", "r-1", &json!({"a": 1}));
     assert!(told.at_the_end().iter().all(|what| !what.contains("infra")), "{:?}", told.at_the_end());
 }
+
+#[test]
+fn what_a_node_is_told_of_the_pool_that_it_has_left_is_not_of_the_next_one() {
+    let mut told = Told::new();
+    let selector = json!({"matchLabels": {format!("{ROLE}infra"): ""}});
+    let infra = |target: &str| json!({"spec": {"configuration": {"name": target}, "nodeSelector": selector.clone()}});
+    told.change(POOL, "infra", infra("r-1"));
+    told.pool("r-2", &json!({}), false);
+    let tell = |told: &mut Told, desired: &str| {
+        told.node("w-0", desired, "r-1", &json!({}));
+        let node = told.changes.last_mut().unwrap().after.as_mut().unwrap();
+        node["metadata"]["labels"][format!("{ROLE}infra")] = json!("");
+    };
+    let moved = told.now();
+    tell(&mut told, "r-1");
+    // By a process that has not heard of it.
+    tell(&mut told, "r-2");
+    tell(&mut told, "r-1");
+    told.doings.troubles.push((moved, told.now()));
+    assert_eq!(told.broken(), [""; 0]);
+    told.change(POOL, "infra", infra("r-2"));
+    tell(&mut told, "r-2");
+    assert_eq!(told.broken(), ["w-0 was told something 2 times, and 1 changes concern it"]);
+}
