@@ -3,6 +3,7 @@
 //! | module | question |
 //! |---|---|
 //! | [`prerequisites`] | what the tests need from the machine, and how it is installed |
+//! | [`programs`] | how the programs that the tests are run beside each other |
 //! | [`tidy`] | does the tree keep the project's rules |
 //! | [`generate`] | which files are generated from the code, and whether they are current |
 //! | [`skipped`] | which tests were skipped, and whether they had to be |
@@ -15,6 +16,7 @@ mod boot;
 mod generate;
 mod image;
 mod prerequisites;
+mod programs;
 mod rules_page;
 mod skipped;
 mod tidy;
@@ -114,15 +116,14 @@ fn test(root: &Path) -> Result<()> {
     step("tests");
     let left_out = root.join("target/skipped.txt");
     skipped::forget(&left_out)?;
-    let tested = run_cargo(
-        linting(root)
-            .env(skipped::FILE, &left_out)
-            .env("WEIR_AXE", prerequisites::axe(root))
-            .env(TEST_THREADS, std::env::var(TEST_THREADS).unwrap_or_else(|_| at_a_time().to_string())),
-        &["test", "--workspace", "--no-fail-fast"],
-    );
+    let threads = std::env::var(TEST_THREADS).unwrap_or_else(|_| at_a_time().to_string());
+    let environment =
+        [(skipped::FILE, left_out.clone()), ("WEIR_AXE", prerequisites::axe(root)), (TEST_THREADS, threads.into())];
+    let programs = programs::built(&mut linting(root))?;
+    let tested = programs::run(&programs, &environment);
+    let examples = run_cargo(&mut linting(root), &["test", "--workspace", "--doc"]);
     let reported = skipped::report(&left_out, in_ci());
-    tested.and(reported)
+    tested.and(examples).and(reported)
 }
 
 /// Cargo with clippy's driver for the crates of the workspace: it lints while compiling. `cargo clippy` sets the same

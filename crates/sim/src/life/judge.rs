@@ -203,6 +203,8 @@ struct Judge<'a> {
     doings: &'a Doings,
     now: BTreeMap<Key, &'a Value>,
     pools: BTreeMap<String, PoolPast>,
+    /// The pool that is deleted now, as it was.
+    deleting: Option<&'a Value>,
     nodes: BTreeMap<String, NodePast>,
     /// What streams there are.
     streams: Past<&'a Value>,
@@ -223,6 +225,7 @@ pub(super) fn judge(changes: &[&Change], doings: &Doings, end: Instant) -> Vec<V
         doings,
         now: BTreeMap::new(),
         pools: BTreeMap::new(),
+        deleting: None,
         nodes: BTreeMap::new(),
         streams: Past::default(),
         gates: Past::default(),
@@ -259,7 +262,11 @@ impl<'a> Judge<'a> {
                 }
                 self.pool(change.at, name, before, after);
             }
-            (POOL, None) => self.reselected(change.at),
+            (POOL, None) => {
+                self.deleting = before;
+                self.reselected(change.at);
+                self.deleting = None;
+            }
             ("Node", Some(after)) => {
                 self.images(change.at, name, after);
                 self.node(change.at, name, before, after);

@@ -102,7 +102,7 @@ impl<'a> Judge<'a> {
             return;
         }
         let pools = self.now.iter().filter(|((kind, _), _)| *kind == POOL).map(|(_, pool)| *pool);
-        let mut conditions = pools.flat_map(of_conditions);
+        let mut conditions = pools.chain(self.deleting).flat_map(of_conditions);
         // Of many nodes the first are named, and the others counted; each has an event.
         let names = |message: &str| message.contains(node) || message.contains(" more");
         let said =

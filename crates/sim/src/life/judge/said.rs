@@ -83,8 +83,12 @@ impl Judge<'_> {
             // Nobody knows which nodes it has.
             return None;
         }
-        let nodes: Vec<&Value> = self.of_pool(name).into_iter().map(|node| self.get("Node", node)).collect();
         let target = text(&pool["spec"]["configuration"]["name"]);
+        if target.is_empty() {
+            // One that was never rendered has nothing that its nodes could run, and counts none.
+            return is(pool, "Updated").then(|| format!("{name} said Updated=true, and was never rendered"));
+        }
+        let nodes: Vec<&Value> = self.of_pool(name).into_iter().map(|node| self.get("Node", node)).collect();
         let layered = self.pools.get(name).and_then(|past| past.layered.0.last()).is_some_and(|(_, layered)| *layered);
         let reached = |node: &&&Value| {
             let of_image = annotation(node, "desiredImage").is_some_and(|image| !image.is_empty());
@@ -112,8 +116,7 @@ impl Judge<'_> {
             // Whether an image is reached is another question.
             return counted;
         }
-        // One that was never rendered has nothing that its nodes could run.
-        let all = !target.is_empty() && ready == nodes.len() && !nodes.iter().any(|node| lost(&node));
+        let all = ready == nodes.len() && !nodes.iter().any(|node| lost(&node));
         let waits = of_conditions(pool).iter().any(|c| text(&c["message"]).contains("; waits for another one"));
         count("updatedMachineCount", updated).or_else(|| count("readyMachineCount", ready)).or_else(|| {
             let said = is(pool, "Updated");

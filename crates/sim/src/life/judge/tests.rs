@@ -510,3 +510,46 @@ fn what_a_node_is_told_of_the_pool_that_it_has_left_is_not_of_the_next_one() {
     tell(&mut told, "r-2");
     assert_eq!(told.broken(), ["w-0 was told something 2 times, and 1 changes concern it"]);
 }
+
+#[test]
+fn a_pool_that_named_a_node_and_is_deleted_had_named_it() {
+    for (named, found) in [("w-0", 0), ("w-9", 1)] {
+        let mut told = Told::new();
+        let says = json!({"type": "NodesWithoutPool", "status": "True", "message": format!("in no pool: {named}")});
+        for (pool, conditions) in [("infra", json!([])), ("gpu", json!([says]))] {
+            let selector = json!({"matchExpressions": [{"key": format!("{ROLE}{pool}"), "operator": "Exists"}]});
+            let spec = json!({"configuration": {"name": "r-1"}, "nodeSelector": selector});
+            let status = json!({ "conditions": conditions });
+            told.change(POOL, pool, json!({"metadata": {"name": pool}, "spec": spec, "status": status}));
+        }
+        told.node("w-0", "r-1", "r-1", &json!({}));
+        let labels = &mut told.changes.last_mut().unwrap().after.as_mut().unwrap()["metadata"]["labels"];
+        for role in ["infra", "gpu"] {
+            labels[format!("{ROLE}{role}")] = json!("");
+        }
+        let (at, version) = (told.now(), told.changes.len().try_into().unwrap());
+        told.changes.push(Change { key: (POOL, "gpu".to_owned()), version, at, after: None });
+        told.change("Event", "last", json!({}));
+        let broken = told.broken();
+        let unnamed = broken.iter().filter(|what| what.ends_with("and no pool said so")).count();
+        assert_eq!(unnamed, found, "{broken:?}");
+    }
+}
+
+#[test]
+fn a_pool_that_was_never_rendered_counts_nobody_and_is_not_updated() {
+    for (updated, found) in [("False", None), ("True", Some("infra said Updated=true, and was never rendered"))] {
+        let mut told = Told::new();
+        told.doings.begun = Some(told.now());
+        let selector = json!({"matchLabels": {format!("{ROLE}worker"): ""}});
+        let said = json!({"conditions": [{"type": "Updated", "status": updated}]});
+        told.change(
+            POOL,
+            "infra",
+            json!({"metadata": {"name": "infra"}, "spec": {"nodeSelector": selector}, "status": said}),
+        );
+        told.change("Event", "last", json!({}));
+        let broken = told.broken();
+        assert_eq!(broken.iter().find(|what| what.starts_with("infra")).map(String::as_str), found, "{broken:?}");
+    }
+}
