@@ -1,12 +1,13 @@
-//! Runs the programs that the tests are.
+//! Runs the programs that the tests are, in three lanes beside each other.
 //!
-//! Most of them wait: for a browser, a registry, another process. One runs after the other. A few need nothing but processors, and
-//! for minutes; they run beside the others with the lowest priority, so that whoever waits is not kept waiting by them.
+//! Most programs have many tests, of which several run at a time; one such program runs after the other. Some have one test that waits
+//! most of the time: for a machine, for a command. Some need nothing but processors, and for minutes; these have the lowest priority,
+//! so that whoever waits for something is not kept waiting by them.
 
 use anyhow::{Context as _, Result, bail};
 use cargo_metadata::Message;
 use std::{
-    io::{BufReader, Write as _},
+    io::{self, BufReader, Write as _},
     path::PathBuf,
     process::{Command, Output, Stdio},
     thread,
@@ -14,26 +15,29 @@ use std::{
 
 /// Those that need nothing but processors. No test in them may depend on how long something takes.
 const BUSY: [&str; 2] = ["hop", "lives"];
+/// Those that wait most of the time.
+const PATIENT: [&str; 2] = ["built", "documents"];
 
 /// A program with tests.
 #[derive(Debug)]
 pub struct Program {
     name: String,
-    path: PathBuf,
+    path: String,
     /// Where it runs: the folder of its package.
     folder: PathBuf,
 }
 
 impl Program {
-    fn is_busy(&self) -> bool {
-        BUSY.contains(&self.name.as_str())
-    }
-
-    /// Prepared as cargo does it.
-    fn prepare(&self, mut command: Command, environment: &[(&str, PathBuf)]) -> Command {
+    /// A command in its folder, as cargo prepares it.
+    fn command(&self, program: &str, environment: &[(&str, PathBuf)]) -> Command {
+        let mut command = Command::new(program);
         command.current_dir(&self.folder).env("CARGO_MANIFEST_DIR", &self.folder);
         command.envs(environment.iter().map(|(key, value)| (key, value)));
         command
+    }
+
+    fn is_of(&self, lane: &[&str]) -> bool {
+        lane.contains(&self.name.as_str())
     }
 
     fn title(&self) -> String {
@@ -55,7 +59,7 @@ pub fn built(cargo: &mut Command) -> Result<Vec<Program>> {
         let Message::CompilerArtifact(artifact) = message.context("reading what cargo says")? else { continue };
         if let (Some(path), true) = (artifact.executable, artifact.profile.test) {
             let folder = artifact.manifest_path.parent().context("a package has a folder")?;
-            programs.push(Program { name: artifact.target.name, path: path.into(), folder: folder.into() });
+            programs.push(Program { name: artifact.target.name, path: path.into_string(), folder: folder.into() });
         }
     }
     if !child.wait().context("waiting for cargo")?.success() {
@@ -67,26 +71,33 @@ pub fn built(cargo: &mut Command) -> Result<Vec<Program>> {
 
 /// Runs all of them, also after one that failed.
 pub fn run(programs: &[Program], environment: &[(&str, PathBuf)]) -> Result<()> {
-    let (busy, others): (Vec<_>, Vec<_>) = programs.iter().partition(|program| program.is_busy());
+    let lane = |names: &'static [&str]| programs.iter().filter(move |program| program.is_of(names));
+    let others = programs.iter().filter(|program| !program.is_of(&BUSY) && !program.is_of(&PATIENT));
     let failed = thread::scope(|scope| -> Result<Vec<String>> {
-        let beside =
-            scope.spawn(|| busy.iter().map(|program| (program, niced(program, environment))).collect::<Vec<_>>());
+        let lanes =
+            [(&PATIENT, "env", &[][..]), (&BUSY, "nice", &["-n", "19"][..])].map(|(names, before, arguments)| {
+                scope.spawn(move || {
+                    lane(names).map(|program| (program, beside(program, before, arguments, environment))).collect()
+                })
+            });
         let mut failed = Vec::new();
         for program in others {
             eprintln!("{}", program.title());
-            let status = program.prepare(Command::new(&program.path), environment).status();
-            if !status.with_context(|| program.path.display().to_string())?.success() {
+            let status = program.command(&program.path, environment).status();
+            if !status.with_context(|| program.path.clone())?.success() {
                 failed.push(program.title());
             }
         }
-        let Ok(beside) = beside.join() else { bail!("a thread panicked") };
-        for (program, output) in beside {
-            let output = output?;
-            eprintln!("{}", program.title());
-            std::io::stdout().write_all(&output.stdout).context("writing what a test says")?;
-            std::io::stderr().write_all(&output.stderr).context("writing what a test says")?;
-            if !output.status.success() {
-                failed.push(program.title());
+        for lane in lanes {
+            let Ok(lane): Result<Vec<_>, _> = lane.join() else { bail!("a thread panicked") };
+            for (program, output) in lane {
+                let output: Output = output?;
+                eprintln!("{}", program.title());
+                io::stdout().write_all(&output.stdout).context("writing what a test says")?;
+                io::stderr().write_all(&output.stderr).context("writing what a test says")?;
+                if !output.status.success() {
+                    failed.push(program.title());
+                }
             }
         }
         Ok(failed)
@@ -97,13 +108,10 @@ pub fn run(programs: &[Program], environment: &[(&str, PathBuf)]) -> Result<()> 
     bail!("tests failed in\n{}", failed.join("\n"))
 }
 
-/// Runs a program with the lowest priority, where there is `nice`.
-fn niced(program: &Program, environment: &[(&str, PathBuf)]) -> Result<Output> {
-    let mut nice = Command::new("nice");
-    nice.args(["-n", "19"]).arg(&program.path);
-    let niced = program.prepare(nice, environment).output();
-    let ran = niced.or_else(|_| program.prepare(Command::new(&program.path), environment).output());
-    ran.with_context(|| program.path.display().to_string())
+/// Runs a program whose output is shown later, by a command that takes a command.
+fn beside(program: &Program, by: &str, arguments: &[&str], environment: &[(&str, PathBuf)]) -> Result<Output> {
+    let ran = program.command(by, environment).args(arguments).arg(&program.path).output();
+    ran.with_context(|| format!("{by} {}", program.path))
 }
 
 #[cfg(test)]
@@ -112,10 +120,11 @@ mod tests {
     use std::path::Path;
 
     #[test]
-    fn busy_programs_exist() {
-        let sim = Path::new(env!("CARGO_MANIFEST_DIR")).join("../sim/tests");
-        for name in BUSY {
-            assert!(sim.join(name).with_extension("rs").is_file(), "{name}");
+    fn those_beside_the_others_exist() {
+        let crates = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        for name in [BUSY, PATIENT].concat() {
+            let places = [format!("sim/tests/{name}.rs"), format!("weir/tests/{name}/main.rs")];
+            assert!(places.iter().any(|place| crates.join(place).is_file()), "{name}");
         }
     }
 }
