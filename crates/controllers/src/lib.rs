@@ -55,10 +55,9 @@ pub use generate::Generating;
 pub use weir_rules::render::Build;
 
 use cluster::Watcher;
-use futures::future::join_all;
 use std::{sync::Arc, time::Duration};
 use weir_images::Images;
-use weir_kubeio::{Driven, drive};
+use weir_kubeio::{Driven, drive, in_order::in_order};
 
 /// Runs the watches and all controllers until the future is dropped. Images are read as `images` would read them, and as the
 /// cluster's own objects say.
@@ -129,5 +128,5 @@ pub async fn notifier(context: &Context, receiver: Arc<dyn notify::Receiver>) {
 async fn drive_all(context: &Context, controllers: Vec<Box<dyn Driven>>) {
     // A controller that started earlier could miss what it waits for: it is woken only by what it acts upon.
     context.cluster.synced().await;
-    join_all(controllers.iter().map(|controller| drive(&**controller))).await;
+    in_order(controllers.iter().map(|controller| drive(&**controller))).await;
 }

@@ -10,6 +10,7 @@
 //! | [`error`] | what went wrong with a request, and whether a retry can help |
 //! | [`events`] | events about objects, for users |
 //! | [`fence`] | holding back writes that must not be made any more |
+//! | [`in_order`] | many futures in one task |
 //! | [`lease`] | leader election |
 //! | [`measure`] | how long controllers take |
 //! | [`outage`] | which parts of the API server cannot be reached |
@@ -29,6 +30,7 @@ pub mod drive;
 pub mod error;
 pub mod events;
 pub mod fence;
+pub mod in_order;
 pub mod lease;
 pub mod measure;
 pub mod outage;

@@ -4,8 +4,8 @@
 //! These rows are used for watching, for checking at startup whether everything is served, for naming what has not been seen, and
 //! for granting rights. Each component has its own type for its watchers.
 
-use crate::{Cache, Unreadable, cache::Cached, error::optional};
-use futures::future::{BoxFuture, JoinAll, join_all, select_all};
+use crate::{Cache, Unreadable, cache::Cached, error::optional, in_order::in_order};
+use futures::future::{BoxFuture, select_all};
 use kube::{
     Client, Resource as _,
     api::ListParams,
@@ -119,19 +119,6 @@ pub struct Row<W> {
     cache: Arc<dyn Watched>,
 }
 
-/// `join_all` polls so many futures one after the other. More of them it polls in the order in which they are woken, which channels leave
-/// to chance, so that a simulated life would not be the same twice.
-const IN_ORDER: usize = 30;
-
-fn in_order<F: Future>(all: Vec<F>) -> JoinAll<JoinAll<F>> {
-    let mut left = all.into_iter();
-    let mut parts = Vec::new();
-    while left.len() > 0 {
-        parts.push(join_all(left.by_ref().take(IN_ORDER)));
-    }
-    join_all(parts)
-}
-
 /// Which objects, in words: a kind, one object of it, or those in a namespace.
 impl<W> fmt::Display for Row<W> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -192,7 +179,7 @@ impl<W: Copy + PartialEq> Watches<W> {
 
     /// Watches for them until the future is dropped.
     pub async fn fill(&self, client: &Client, watchers: &[W]) {
-        in_order(self.of(watchers).map(|row| row.cache.fill(client.clone())).collect()).await;
+        in_order(self.of(watchers).map(|row| row.cache.fill(client.clone()))).await;
     }
 
     /// Whether they have seen everything that existed at startup.
@@ -274,22 +261,6 @@ mod tests {
             }
         });
         (Client::new(service, "default"), asked)
-    }
-
-    #[tokio::test]
-    async fn many_go_on_in_their_order_whoever_is_woken_first() {
-        let (sender, receiver) = watch::channel(0);
-        let seen = parking_lot::Mutex::new(Vec::new());
-        let one = |number| {
-            let (mut receiver, seen) = (receiver.clone(), &seen);
-            async move {
-                receiver.changed().await.unwrap();
-                seen.lock().push(number);
-            }
-        };
-        let all = in_order((0..100).map(one).collect());
-        tokio::join!(all, async { sender.send(1).unwrap() });
-        assert_eq!(seen.into_inner(), (0..100).collect::<Vec<_>>());
     }
 
     #[tokio::test(start_paused = true)]
