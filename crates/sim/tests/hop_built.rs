@@ -8,6 +8,14 @@ mod cut;
 use anyhow::Result;
 use cut::wherever_it_is_cut_off;
 
+/// What a MachineOSConfig says here.
+const OS_CONFIG: &str = "{machineConfigPool: {name: worker}, imageBuilder: {imageBuilderType: Job}, \
+    renderedImagePushSecret: {name: registry}, renderedImagePushSpec: '${registry}/os/worker:latest'}";
+
+fn with_os_config(story: &str) -> String {
+    story.replace("${os-config}", OS_CONFIG)
+}
+
 /// The hop of a pool in image mode: its image is built on the new stream before its node moves.
 const IMAGE_MODE: &str = "
 about: the hop of a pool in image mode, for being interrupted
@@ -23,11 +31,7 @@ steps:
       apiVersion: machineconfiguration.openshift.io/v1
       kind: MachineOSConfig
       metadata: {name: worker}
-      spec:
-        machineConfigPool: {name: worker}
-        imageBuilder: {imageBuilderType: Job}
-        renderedImagePushSecret: {name: registry}
-        renderedImagePushSpec: '${registry}/os/worker:latest'
+      spec: ${os-config}
   expect:
   - pool: {name: worker, at-rest: true, runs: centos-10}
   - image: {pool: worker, built: true}
@@ -55,11 +59,7 @@ steps:
       apiVersion: machineconfiguration.openshift.io/v1
       kind: MachineOSConfig
       metadata: {name: worker}
-      spec:
-        machineConfigPool: {name: worker}
-        imageBuilder: {imageBuilderType: Job}
-        renderedImagePushSecret: {name: registry}
-        renderedImagePushSpec: '${registry}/os/worker:latest'
+      spec: ${os-config}
   expect:
   - pool: {name: worker, at-rest: true, runs: rhel-10}
   - image: {pool: worker, built: true}
@@ -97,11 +97,7 @@ start:
     metadata:
       name: worker
       annotations: {machineconfiguration.openshift.io/pre-built-image: '${installed}'}
-    spec:
-      machineConfigPool: {name: worker}
-      imageBuilder: {imageBuilderType: Job}
-      renderedImagePushSecret: {name: registry}
-      renderedImagePushSpec: '${registry}/os/worker:latest'
+    spec: ${os-config}
 steps:
 - title: the worker runs what was brought along
   expect:
@@ -120,15 +116,15 @@ steps:
 
 #[test]
 fn a_pool_in_image_mode_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
-    wherever_it_is_cut_off(IMAGE_MODE)
+    wherever_it_is_cut_off(&with_os_config(IMAGE_MODE))
 }
 
 #[test]
 fn a_switch_in_image_mode_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
-    wherever_it_is_cut_off(SWITCH)
+    wherever_it_is_cut_off(&with_os_config(SWITCH))
 }
 
 #[test]
 fn a_pool_that_is_freed_of_its_image_comes_to_the_same_wherever_the_controllers_are_cut_off() -> Result<()> {
-    wherever_it_is_cut_off(FREED)
+    wherever_it_is_cut_off(&with_os_config(FREED))
 }

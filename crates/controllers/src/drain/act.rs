@@ -124,7 +124,7 @@ impl Actor<'_> {
         failed.then_some(now + SOON)
     }
 
-    /// Returns whether any of the pods may leave.
+    /// Returns whether any of the pods may be stopping.
     async fn evict(&self, pods: &[PodName], memory: &mut NodeMemory, now: Timestamp) -> bool {
         let client = &self.controller.context.client;
         let asked: Vec<_> = pods
@@ -132,7 +132,7 @@ impl Actor<'_> {
             .map(|pod| async move { (pod, evict(client, &pod.namespace, &pod.name, &pod.uid).await) })
             .collect();
         let answers: Vec<_> = stream::iter(asked).buffer_unordered(AT_ONCE).collect().await;
-        let mut may_leave = false;
+        let mut may_stop = false;
         for (pod, answer) in answers {
             if memory.is_news(&pod.uid, &answer.to_string()) {
                 tracing::info!(namespace = pod.namespace, pod = pod.name, %answer, "eviction");
@@ -144,10 +144,10 @@ impl Actor<'_> {
                 Evicted::Unanswered(said) => Answer::Unanswered(said),
                 Evicted::Failed(said) => Answer::Failed(said),
             };
-            may_leave |= matches!(answer, Answer::Accepted | Answer::Unanswered(_));
+            may_stop |= answer.may_stop();
             memory.tried.evicted(&pod.uid, answer, now);
         }
-        may_leave
+        may_stop
     }
 
     /// Reports the step in the MachineConfigNode before the node is told: its daemon goes on as soon as it is.

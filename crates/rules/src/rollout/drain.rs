@@ -16,8 +16,8 @@
 //! it. A start that is yet to come was written by another clock, or before the clock was set back: the drain starts over now.
 //! R-DRAIN-7 A cordon made by us, or by a controller that does not say so, is removed; one made by somebody else stays.
 //! R-DRAIN-8 A failed write is retried after 10, 20, 40 and then 60 s. Other nodes do not wait for it.
-//! R-DRAIN-9 Pods that stop are not announced, so they are listed again 200 ms after an eviction that was not refused, then every second
-//! while any of them may be stopping, and every 5 s while none of them may.
+//! R-DRAIN-9 Pods that stop are not announced, so they are listed again 200 ms after an eviction that was neither refused nor failed, then
+//! every second while any of them may be stopping, and every 5 s while none of them may.
 //!
 //! Source: `pkg/controller/drain/drain_controller.go` of github.com/openshift/machine-config-operator and
 //! `pkg/drain` of k8s.io/kubectl.

@@ -89,8 +89,8 @@ impl Stage {
         Self(Rc::new(Shared { ready: Arc::default(), coming, going, last, groups, polled, still, moment, times }))
     }
 
-    /// Done when others go on without end, at one moment or from one to the next. Nobody but the future that [`Stage::play`] waits for goes on then.
-    /// For that future alone.
+    /// Done when others go on without end, at one moment or from one to the next. Nobody but the future that [`Stage::play`] waits for goes on
+    /// then. For that future alone.
     pub(super) async fn endless(&self) {
         poll_fn(|_| if self.is_endless() { Poll::Ready(()) } else { Poll::Pending }).await;
     }

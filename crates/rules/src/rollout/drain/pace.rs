@@ -79,11 +79,7 @@ pub fn needs_pods(
 
 /// How long after the last time a node's pods are listed again (R-DRAIN-9).
 pub(super) fn list_again<'p>(pods: impl IntoIterator<Item = &'p PodView<'p>>, tried: &Tried) -> SignedDuration {
-    let stops = |pod: &PodView<'_>| {
-        let answer = tried.answer(pod.uid);
-        pod.deleting.is_some()
-            || answer.is_some_and(|answer| matches!(answer, Answer::Accepted | Answer::Unanswered(_)))
-    };
+    let stops = |pod: &PodView<'_>| pod.deleting.is_some() || tried.answer(pod.uid).is_some_and(Answer::may_stop);
     if pods.into_iter().any(stops) { LIST_AGAIN } else { LIST_BLOCKED }
 }
 

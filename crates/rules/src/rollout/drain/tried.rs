@@ -41,6 +41,14 @@ pub enum Answer {
     Failed(String),
 }
 
+impl Answer {
+    /// Whether the pod may be stopping because of it.
+    #[must_use]
+    pub fn may_stop(&self) -> bool {
+        matches!(self, Self::Accepted | Self::Unanswered(_))
+    }
+}
+
 /// A write that failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedWrite {
