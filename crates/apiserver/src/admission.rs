@@ -22,7 +22,7 @@ const NAMESPACES: &str = "namespaces";
 
 /// Policies with their bindings, compiled; replaced as a whole when one changes.
 #[derive(Debug, Default)]
-pub(crate) struct Policies(Vec<(Policy, Vec<Binding>)>);
+pub(crate) struct Policies(Vec<(Arc<Policy>, Vec<Binding>)>);
 
 impl Policies {
     /// Whether changes of this table affect the policies.
@@ -40,7 +40,7 @@ impl Policies {
             let parsed = bindings.iter().filter_map(|b| Binding::parse(b).ok());
             parsed.filter(|b| b.policy_name() == policy).collect()
         };
-        let policies = stored(POLICIES).into_iter().filter_map(|p| Policy::compile(&p).ok());
+        let policies = stored(POLICIES).into_iter().filter_map(|p| policy::compiled(&p).ok());
         Self(policies.map(|policy| (of(policy.name()), policy)).map(|(bindings, policy)| (policy, bindings)).collect())
     }
 }
@@ -93,7 +93,7 @@ impl Policies {
             namespace_object: namespace.as_ref(),
             other_versions: &others,
         };
-        let bound = self.0.iter().map(|(policy, bindings)| (policy, bindings.iter().collect()));
+        let bound = self.0.iter().map(|(policy, bindings)| (&**policy, bindings.iter().collect()));
         let verdict = policy::evaluate(bound, &request, &Parameters(served));
         for failure in &verdict.audit_failures {
             let (policy, binding) = (&failure.policy, &failure.binding);

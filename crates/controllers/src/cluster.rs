@@ -38,6 +38,7 @@ use weir_kubeio::{
 use weir_rules::{
     build::job::JOB_NAME,
     operator::install::{Watched, WatchedBy},
+    status::notices::is_said_otherwise,
     stream::problem::StreamProblems,
     template::login::REGISTRY_SECRET,
     world::GeneratedWith,
@@ -237,7 +238,7 @@ impl Default for Cluster {
             gates: of.row(Watcher::Configuration, Refuse, all()),
             streams: of.row(Watcher::Configuration, Refuse, all()),
             controller_configs: of.row(Watcher::Configuration, Refuse, all()),
-            pools: of.row(Watcher::Pools, Refuse, all()),
+            pools: of.row(Watcher::Pools, Refuse, all()).revised_when(is_said_otherwise),
             configs: of.row(Watcher::Configuration, Refuse, all()),
             os_configs: of.row(Watcher::Configuration, Refuse, all()),
             os_builds: of.row(Watcher::Configuration, Refuse, all()),
@@ -344,7 +345,7 @@ impl Cluster {
         all
     }
 
-    /// The same without the statuses of pools, which change with every node.
+    /// The same without what the statuses of pools say of nodes, which changes all the time.
     #[must_use]
     pub fn intent_changes(&self) -> Vec<watch::Receiver<u64>> {
         let mut all = self.watches.changes(&[Watcher::Configuration, Watcher::Settings]);

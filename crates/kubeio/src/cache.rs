@@ -90,8 +90,10 @@ struct Objects<K> {
     gone: BTreeMap<Key, Option<String>>,
     /// Objects that somebody is waiting for.
     awaited: BTreeMap<Key, watch::Sender<u64>>,
-    /// The number of changes to anything but a status.
+    /// The number of changes to anything but a status, and of those to a status that count.
     revision: u64,
+    /// Whether a change to the status counts.
+    counts: fn(&K, &K) -> bool,
     synced: bool,
     /// Whether the API server knows the kind; assumed until it says otherwise.
     served: bool,
@@ -121,12 +123,20 @@ impl<K: Cached> Cache<K> {
             gone: BTreeMap::new(),
             awaited: BTreeMap::new(),
             revision: 0,
+            counts: |_, _| false,
             synced: false,
             served: true,
             failing: None,
         };
         let (objects, changes, revisions) = (RwLock::new(objects), watch::channel(0).0, watch::channel(0).0);
         Self { shared: Arc::new(Shared { missing, selection, objects, changes, revisions }) }
+    }
+
+    /// Also notifies [`Self::revisions`] of changes to the status for which this holds, given the object before and after.
+    #[must_use]
+    pub fn revised_when(self, counts: fn(&K, &K) -> bool) -> Self {
+        self.shared.objects.write().counts = counts;
+        self
     }
 
     pub(crate) fn selection(&self) -> &Selection {
@@ -177,7 +187,8 @@ impl<K: Cached> Cache<K> {
         self.shared.changes.subscribe()
     }
 
-    /// Like [`Self::changes`], but ignores changes to the status alone, for kinds with a generation.
+    /// Like [`Self::changes`], but ignores changes to the status alone, for kinds with a generation, unless they
+    /// [count](Self::revised_when).
     #[must_use]
     pub fn revisions(&self) -> watch::Receiver<u64> {
         self.shared.revisions.subscribe()
@@ -362,7 +373,8 @@ impl<K: Cached> Objects<K> {
         let mended = self.broken.remove(&key).is_some();
         let (uid, version) = (object.meta().uid.as_deref(), object.meta().resource_version.as_deref());
         let held = self.found.get(&key);
-        self.revision += u64::from(mended || held.is_none_or(|held| is_revised(held.meta(), object.meta())));
+        let revised = |held: &K| is_revised(held.meta(), object.meta()) || (self.counts)(held, &object);
+        self.revision += u64::from(mended || held.is_none_or(|held| revised(held)));
         if held.is_some_and(|held| !is_newer(uid, version, held.as_ref())) {
             return mended;
         }
@@ -625,6 +637,32 @@ mod tests {
             fold(&cache, vec![event]);
             assert_eq!(heard(), wanted, "{what}");
         }
+    }
+
+    #[test]
+    fn a_receiver_of_revisions_is_notified_of_status_changes_that_count() {
+        let object = |version: u64, says: &str| {
+            let metadata = json!({"name": "a", "uid": "u", "resourceVersion": version.to_string(), "generation": 1});
+            json!({"metadata": metadata, "data": {"says": says, "counts": version.to_string()}})
+        };
+        let says = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get("says").cloned());
+        let cache = Cache::new().revised_when(|before: &ConfigMap, now| {
+            let says = |map: &ConfigMap| map.data.as_ref().and_then(|data| data.get("says").cloned());
+            says(before) != says(now)
+        });
+        let mut revisions = cache.revisions();
+        for (event, wanted) in [
+            (applied(object(1, "x")), true),
+            (applied(object(2, "x")), false),
+            (applied(object(3, "y")), true),
+            (applied(object(4, "y")), false),
+        ] {
+            let what = format!("{event:?}");
+            fold(&cache, vec![event]);
+            assert_eq!(revisions.has_changed().unwrap_or_default(), wanted, "{what}");
+            revisions.mark_unchanged();
+        }
+        assert_eq!(cache.get_in("", "a").as_deref().and_then(says).as_deref(), Some("y"));
     }
 
     #[test]

@@ -11,7 +11,7 @@ const SEEDS: RangeInclusive<u64> = 1..=60;
 const RARE: [u64; 6] = [91, 141, 817, 1360, 1433, 1498];
 
 /// Lives that violated something once, and what was wrong.
-const MENDED: [(&str, &str); 15] = [
+const MENDED: [(&str, &str); 17] = [
     (
         include_str!("lives/conflict-on-create.yaml"),
         "a conflict on creating a rendered MachineConfig counted as its existence",
@@ -55,6 +55,14 @@ const MENDED: [(&str, &str); 15] = [
     (
         include_str!("lives/clock-back-before-a-burst.yaml"),
         "after the clock was set back, all nodes seemed to have joined since, so that no target had to settle",
+    ),
+    (
+        include_str!("lives/clock-back-while-settling.yaml"),
+        "after the clock was set back, the end of a time that had been waited for was waited for again",
+    ),
+    (
+        include_str!("lives/no-answer-on-degraded.yaml"),
+        "a pool stayed degraded, as the write that said so had no answer and was found in the cache later",
     ),
     (include_str!("lives/writes-at-rest.yaml"), "the same: its rollout went on when all seemed to be at rest"),
 ];

@@ -5,6 +5,7 @@
 //! | module | question |
 //! |---|---|
 //! | `definition` | whether a policy or binding is well-formed; its expressions, compiled |
+//! | `kept` | the policies that were compiled lately |
 //! | `request` | a request as expressions and rules see it |
 //! | `matching` | whether a policy or binding concerns a request |
 //! | `selector` | whether labels match |
@@ -13,6 +14,7 @@
 
 mod definition;
 mod evaluate;
+mod kept;
 mod matching;
 mod params;
 mod request;
@@ -20,5 +22,6 @@ mod selector;
 
 pub use definition::{Binding, Policy};
 pub use evaluate::{AuditFailure, Denial, Verdict, evaluate};
+pub use kept::compiled;
 pub use params::ParamSource;
 pub use request::{Operation, Request, User};

@@ -7,7 +7,7 @@ use crate::{
 };
 use serde_json::{Value, json};
 use weir_apischema::{
-    policy::{Binding, Policy},
+    policy::{Binding, compiled},
     schema::FieldError,
 };
 
@@ -137,7 +137,7 @@ pub(super) const ADMISSION_POLICY: Rules = Rules {
             }
         });
     },
-    validate: |new, _| Policy::compile(new).err().unwrap_or_default(),
+    validate: |new, _| compiled(new).err().unwrap_or_default(),
     ..Rules::NONE
 };
 

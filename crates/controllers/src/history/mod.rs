@@ -78,7 +78,9 @@ struct Kept {
 impl Kept {
     /// When it is to be written, if it is.
     fn due(&self, now: Timestamp) -> Option<Timestamp> {
-        let later = self.since.and_then(|since| since.checked_add(PACE).ok()).unwrap_or(now);
+        // A time yet to come is of a clock that was set back since.
+        let since = self.since.filter(|since| *since <= now);
+        let later = since.and_then(|since| since.checked_add(PACE).ok()).unwrap_or(now);
         self.changed.then_some(if self.urgent { now } else { later })
     }
 }

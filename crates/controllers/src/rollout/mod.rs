@@ -52,15 +52,17 @@ struct Seen {
     kept: Kept,
     nodes: Mark,
     reports: Mark,
+    /// When it was planned for.
+    planned: Timestamp,
     /// Whether everything that follows from it is done.
     done: bool,
 }
 
 impl Seen {
-    fn new(context: &Context) -> Self {
+    fn new(context: &Context, now: Timestamp) -> Self {
         // What changes between this and the look at the objects is looked at again.
         let (nodes, reports) = (context.cluster.nodes.mark(), context.cluster.reports.mark());
-        Self { world: context.world(), kept: Kept::default(), nodes, reports, done: false }
+        Self { world: context.world(), kept: Kept::default(), nodes, reports, planned: now, done: false }
     }
 
     /// Takes in what changed since.
@@ -104,7 +106,7 @@ impl Controller {
 
     /// Plans and does what follows. Returns the first failed write as the error, but makes the others too.
     async fn act(&self, seen: &mut Seen, now: Timestamp) -> Result<Next, Error> {
-        seen.done = false;
+        (seen.planned, seen.done) = (now, false);
         let cluster = &self.context.cluster;
         let mut views = seen.world.views_from(&mut seen.kept);
         let plan = Arc::new(views.plan(self.plan().as_deref(), now));
@@ -161,10 +163,11 @@ impl weir_kubeio::Controller for Controller {
                 seen.follow(&self.context);
                 seen
             }
-            None => Seen::new(&self.context),
+            None => Seen::new(&self.context, now),
         };
-        let is_due = |plan: &RolloutPlan| plan.next.is_some_and(|next| next <= now);
-        let next = match self.plan().filter(|plan| seen.done && !is_due(plan)) {
+        // A clock that was set back since makes other times of it.
+        let holds = |plan: &RolloutPlan| seen.planned <= now && plan.next.is_none_or(|next| next > now);
+        let next = match self.plan().filter(|plan| seen.done && holds(plan)) {
             Some(plan) => Ok(Next::until(plan.next, now)),
             None => self.act(&mut seen, now).await,
         };

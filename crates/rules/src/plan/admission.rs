@@ -11,10 +11,13 @@
 use super::change::Reference;
 use crate::{operator::policies, world::World};
 use serde_json::Value;
-use std::{collections::BTreeSet, sync::LazyLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, LazyLock},
+};
 use weir_api::crds::{FeatureSet, crds};
 use weir_apischema::{
-    policy::{Binding, Operation, ParamSource, Policy, Request, User, evaluate},
+    policy::{Binding, Operation, ParamSource, Policy, Request, User, compiled, evaluate},
     schema::Schema,
 };
 
@@ -107,10 +110,9 @@ fn by_policies(
             .collect(),
         None => policies::always(),
     };
-    let compiled = all
-        .iter()
-        .filter_map(|bound| Some((Policy::compile(&bound.policy).ok()?, Binding::parse(&bound.binding).ok()?)));
-    let compiled: Vec<(Policy, Binding)> = compiled.collect();
+    let bound =
+        all.iter().filter_map(|bound| Some((compiled(&bound.policy).ok()?, Binding::parse(&bound.binding).ok()?)));
+    let bound: Vec<(Arc<Policy>, Binding)> = bound.collect();
     let user = User::default();
     let version = new["apiVersion"].as_str().and_then(|version| version.rsplit('/').next()).unwrap_or_default();
     let request = Request {
@@ -130,7 +132,7 @@ fn by_policies(
         namespace_object: None,
         other_versions: &[],
     };
-    let pairs = compiled.iter().map(|(policy, binding)| (policy, vec![binding]));
+    let pairs = bound.iter().map(|(policy, binding)| (&**policy, vec![binding]));
     let verdict = evaluate(pairs, &request, &Parameters(world));
     verdict.denial.map_or(Ok(()), |denial| Err(denial.text(&request)))
 }

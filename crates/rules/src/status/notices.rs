@@ -5,6 +5,8 @@
 //! R-NOTICE-2 A new notice is also an event on the pool, unless it is an event on another object.
 //! R-NOTICE-3 What one process finds out and another must report is a condition on the pools in the same way; `RenderDegraded` says
 //! what it means for the pool.
+//! R-NOTICE-4 Who says all this looks again when it reads otherwise than before: another process may have said something else, or a
+//! write to which no answer came.
 //!
 //! All of this is ours.
 
@@ -16,11 +18,11 @@ use crate::{
 use jiff::Timestamp;
 use std::fmt;
 use weir_api::{
-    Condition,
+    Condition, MachineConfigPool,
     condition::{ConditionType, TRUE, Typed as _},
     keys::pool::{
-        DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_PINNED, OS_IMAGE_STREAM_NOT_MADE, SELECTING_ALL_NODES,
-        SETTINGS_NOT_APPLIED, SETTINGS_REFUSED, STREAM_NAME_IGNORED,
+        DISTRIBUTION_MISMATCH, GENERATED_CONFIGS_STALE, OS_IMAGE_PINNED, OS_IMAGE_STREAM_NOT_MADE, RENDER_DEGRADED,
+        SELECTING_ALL_NODES, SETTINGS_NOT_APPLIED, SETTINGS_REFUSED, STREAM_NAME_IGNORED,
     },
 };
 
@@ -135,6 +137,18 @@ pub fn set_notices(conditions: &mut Vec<Condition>, notices: &[Notice], now: Tim
     changed
 }
 
+/// Whether a pool says otherwise than before what it is rendered to, or a notice (R-NOTICE-4).
+#[must_use]
+pub fn is_said_otherwise(before: &MachineConfigPool, now: &MachineConfigPool) -> bool {
+    let said = |pool: &'_ MachineConfigPool| -> Vec<Condition> {
+        let all = pool.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
+        let is_one =
+            |held: &&Condition| held.type_ == RENDER_DEGRADED || TYPES.iter().any(|type_| held.type_ == *type_);
+        all.filter(is_one).cloned().collect()
+    };
+    said(before) != said(now)
+}
+
 /// The messages of a pool's notices that its users learn nowhere else.
 pub fn held(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
     conditions.iter().filter(|held| TO_USERS.iter().any(|type_| held.says(*type_, TRUE)))
@@ -144,6 +158,31 @@ pub fn held(conditions: &[Condition]) -> impl Iterator<Item = &Condition> {
 mod tests {
     use super::*;
     use crate::stream::NamedIn;
+    use weir_api::keys::pool::UPDATED;
+
+    #[test]
+    fn only_what_is_said_of_rendering_and_notices_is_said_otherwise() {
+        let pool = |says: &[(ConditionType, &str)]| -> MachineConfigPool {
+            let mut conditions = Vec::new();
+            for (type_, message) in says {
+                set_condition(
+                    &mut conditions,
+                    Said { type_: *type_, status: TRUE, reason: "R", message },
+                    Timestamp::UNIX_EPOCH,
+                );
+            }
+            serde_json::from_value(serde_json::json!({"metadata": {}, "status": {"conditions": conditions}})).unwrap()
+        };
+        let before = pool(&[(RENDER_DEGRADED, "a"), (UPDATED, "a"), (OS_IMAGE_PINNED, "a")]);
+        for (now, wanted) in [
+            (pool(&[(RENDER_DEGRADED, "a"), (UPDATED, "b"), (OS_IMAGE_PINNED, "a")]), false),
+            (pool(&[(RENDER_DEGRADED, "b"), (UPDATED, "a"), (OS_IMAGE_PINNED, "a")]), true),
+            (pool(&[(RENDER_DEGRADED, "a"), (UPDATED, "a")]), true),
+            (pool(&[]), true),
+        ] {
+            assert_eq!(is_said_otherwise(&before, &now), wanted, "{:?}", now.status);
+        }
+    }
 
     fn stale(wanted: &str) -> Notice {
         let (wanted, only) = (wanted.to_owned(), "b".to_owned());

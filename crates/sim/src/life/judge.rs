@@ -300,7 +300,9 @@ impl<'a> Judge<'a> {
     }
 
     fn note_pool(&mut self, at: Instant, name: &str, pool: &Value) {
+        let layered = self.in_image_mode().contains(name);
         let past = self.pools.entry(name.to_owned()).or_default();
+        past.layered.note(at, layered);
         past.targets.note(at, text(&pool["spec"]["configuration"]["name"]).to_owned());
         past.most.note(at, pool["spec"]["maxUnavailable"].clone());
         past.paused.note(at, pool["spec"]["paused"] == true);

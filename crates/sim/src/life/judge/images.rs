@@ -9,14 +9,19 @@ use tokio::time::Instant;
 /// What an image has in it of a configuration: two that agree in this need no other image.
 const DECIDES: [&str; 4] = ["osImageURL", "kernelType", "extensions", "kernelArguments"];
 
-impl Judge<'_> {
+impl<'a> Judge<'a> {
     /// Notes which pools are in image mode.
     pub(super) fn layered(&mut self, at: Instant) {
-        let all = self.now.iter().filter(|((kind, _), _)| *kind == "MachineOSConfig").map(|(_, config)| *config);
-        let of: BTreeSet<&str> = all.map(|config| text(&config["spec"]["machineConfigPool"]["name"])).collect();
+        let of = self.in_image_mode();
         for (name, past) in &mut self.pools {
             past.layered.note(at, of.contains(name.as_str()));
         }
+    }
+
+    /// Those that are now.
+    pub(super) fn in_image_mode(&self) -> BTreeSet<&'a str> {
+        let all = self.now.iter().filter(|((kind, _), _)| *kind == "MachineOSConfig").map(|(_, config)| *config);
+        all.map(|config| text(&config["spec"]["machineConfigPool"]["name"])).collect()
     }
 
     /// Notes which images a node runs and is to run.

@@ -157,6 +157,24 @@ fn what_a_process_cannot_know_yet_is_not_held_against_it() {
 }
 
 #[test]
+fn a_node_told_without_an_image_is_found_unless_its_pool_may_seem_to_be_not_in_image_mode() {
+    for (trouble, found) in
+        [(false, &["w-0 was told r-2 without an image, and worker is in image mode"][..]), (true, &[])]
+    {
+        let mut told = Told::new();
+        told.intent();
+        told.pool("r-2", &json!({}), false);
+        let begun = told.now();
+        told.change("MachineOSConfig", "worker", json!({"spec": {"machineConfigPool": {"name": "worker"}}}));
+        if trouble {
+            told.doings.troubles.push((begun, told.now()));
+        }
+        told.node("w-0", "r-2", "r-1", &json!({}));
+        assert_eq!(told.broken(), found, "{trouble}");
+    }
+}
+
+#[test]
 fn a_pool_said_to_be_updated_and_a_transition_time_that_moves_are_found() {
     let mut told = Told::new();
     told.intent();
