@@ -4,7 +4,8 @@
 //! L-2 A holder renews every [`Timing::renew`], and after a failure every [`Timing::retry`]. While the API server is unreachable it
 //! keeps trying: if it still holds the lease when the server is back, it carries on; if another process does, the work ends.
 //! L-3 Others take a lease that has not changed for its duration, measured by their own clock since they last saw it change: clocks
-//! of different machines are never compared. They look every [`Timing::look`], and when it expires.
+//! of different machines are never compared. They watch it, and look when it changes, when it expires, and when no renewal was heard of
+//! for longer than a holder takes for one; every [`Timing::look`] as long as they cannot watch it.
 //! L-4 Every write is conditional on what was read: if two try, one fails.
 //! L-5 A process that ends normally releases the lease after its last write was answered.
 //! L-6 The fence that all other writes pass is open until [`Timing::deadline`] after the last renewal was requested, and no longer:
@@ -14,20 +15,33 @@
 //!
 //! Source: `tools/leaderelection/leaderelection.go` of k8s.io/client-go, whose periods these are. L-6 and L-7 are ours.
 
-use crate::{Clock, Error, Fence, drive::chain, error::optional, outage};
+use crate::{
+    Clock, Error, Fence,
+    drive::chain,
+    error::optional,
+    outage,
+    read::Read,
+    watch::{Event, Source},
+};
 use k8s_openapi::{
     api::coordination::v1::{Lease, LeaseSpec},
     apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta},
 };
 use kube::{
     Api, Client, Resource as _,
-    api::{GetParams, PostParams},
-    core::Request,
+    api::{GetParams, ListParams, PostParams},
 };
 use parking_lot::Mutex;
-use std::{sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 use tokio::{
-    sync::oneshot,
+    sync::{Notify, oneshot},
     time::{Instant, sleep, sleep_until, timeout, timeout_at},
 };
 
@@ -51,7 +65,8 @@ impl Default for Timing {
 
 /// A holder renews no more often than this, so that an idle cluster stores at most 12 renewals a minute.
 const RENEWAL: Duration = Duration::from_secs(5);
-/// Others look this many times between two attempts of a holder: their view lags by at most the pause between two looks.
+/// Others who cannot watch look this many times between two attempts of a holder: their view lags by at most the pause between two
+/// looks.
 const LOOKS: u32 = 4;
 /// A lease is released within this time or left to expire: whoever stopped the process is waiting.
 const RELEASE_DEADLINE: Duration = Duration::from_secs(5);
@@ -72,10 +87,15 @@ impl Timing {
         self.retry.max(RENEWAL).min(self.deadline / 2)
     }
 
-    /// How often others look.
+    /// How often others look who cannot watch.
     #[must_use]
     pub fn look(self) -> Duration {
         self.retry / LOOKS
+    }
+
+    /// How long others wait to hear of a renewal before they look: a holder's second attempt would have succeeded by then.
+    fn overdue(self) -> Duration {
+        self.renew() + self.retry
     }
 
     /// How long after its deadline a holder's writes may still be answered.
@@ -99,8 +119,8 @@ pub enum Led<T> {
 #[derive(Clone)]
 pub struct Candidate {
     client: Client,
-    /// Where leases are.
-    place: Request,
+    /// Path of the leases.
+    url: String,
     api: Api<Lease>,
     name: String,
     identity: String,
@@ -108,8 +128,6 @@ pub struct Candidate {
     clock: Clock,
     fence: Fence,
     seen: Arc<Mutex<Option<Seen>>>,
-    /// The lease as it was last read, as text and decoded.
-    read: Arc<Mutex<Option<(String, Lease)>>>,
 }
 
 impl std::fmt::Debug for Candidate {
@@ -122,7 +140,19 @@ impl std::fmt::Debug for Candidate {
 #[derive(Debug)]
 struct Seen {
     spec: LeaseSpec,
+    /// Its resource version; absent if there was no lease.
+    version: Option<u64>,
     since: Instant,
+}
+
+/// What a candidate that waits hears of the lease.
+#[derive(Debug, Default)]
+struct Heard {
+    /// It waits: nobody listens for a lease that is free.
+    waits: Notify,
+    changed: Notify,
+    /// Whether it hears anything.
+    watching: AtomicBool,
 }
 
 /// The result of an attempt.
@@ -153,11 +183,10 @@ impl Candidate {
     /// A candidate with an identity that no other process has.
     #[must_use]
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str, timing: Timing, clock: Clock) -> Self {
-        let place = Request::new(Lease::url_path(&(), Some(namespace)));
+        let url = Lease::url_path(&(), Some(namespace));
         let (api, fence) = (Api::namespaced(client.clone(), namespace), Fence::default());
         let (name, identity) = (name.to_owned(), identity.to_owned());
-        let (seen, read) = (Arc::default(), Arc::default());
-        Self { client, place, api, name, identity, timing, clock, fence, seen, read }
+        Self { client, url, api, name, identity, timing, clock, fence, seen: Arc::default() }
     }
 
     /// The layer for the client of the work that needs the lease; not for the candidate's own client.
@@ -205,18 +234,72 @@ impl Candidate {
     }
 
     /// Watches the lease until the future is dropped, without ever taking it.
-    async fn look_on(&self) {
-        loop {
-            // The candidate for the lease before this one reports failures.
-            if let Ok(found) = self.get(&GetParams::any()).await {
-                self.note(&found.and_then(|lease| lease.spec).unwrap_or_default());
+    async fn look_on(&self) -> Infallible {
+        let heard = Heard::default();
+        let looking = async {
+            loop {
+                // The candidate for the lease before this one reports failures.
+                if let Ok(found) = self.get(&GetParams::any()).await {
+                    self.note(found.as_ref());
+                }
+                self.wait(&heard, None).await;
             }
-            sleep(self.timing.look()).await;
+        };
+        tokio::select! {
+            biased;
+            never = looking => never,
+            never = self.listen(&heard) => never,
+        }
+    }
+
+    /// Hears of changes of the lease until the future is dropped. That it cannot is nowhere told: whoever waits looks more often then.
+    async fn listen(&self, heard: &Heard) -> Infallible {
+        let parameters = ListParams::default().fields(&format!("metadata.name={}", self.name));
+        let source = Source { client: self.client.clone(), url: self.url.clone(), parameters };
+        let note = |read: Read<Lease>| {
+            if let Read::Object(lease) = read {
+                self.note(Some(&lease));
+            }
+        };
+        heard.waits.notified().await;
+        loop {
+            let hear = |event: Result<Event<Lease>, Error>| {
+                heard.watching.store(event.is_ok(), Ordering::Relaxed);
+                match event {
+                    Ok(Event::Listed(all)) => all.into_iter().for_each(note),
+                    Ok(Event::Applied(read)) => note(read),
+                    Ok(Event::Deleted(_)) => {}
+                    Ok(Event::Watching) | Err(_) => return,
+                }
+                heard.changed.notify_one();
+            };
+            source.follow(|_| false, hear).await;
+        }
+    }
+
+    /// Waits for a change of the lease, or until then, or until it is time to look.
+    async fn wait(&self, heard: &Heard, until: Option<Instant>) {
+        heard.waits.notify_one();
+        let watching = heard.watching.load(Ordering::Relaxed);
+        let look = Instant::now() + if watching { self.timing.overdue() } else { self.timing.look() };
+        tokio::select! {
+            biased;
+            () = heard.changed.notified() => {}
+            () = sleep_until(until.map_or(look, |until| until.min(look))) => {}
         }
     }
 
     /// Waits until the lease is held; returns it.
     async fn acquire(&self) -> Lease {
+        let heard = Heard::default();
+        tokio::select! {
+            biased;
+            lease = self.acquired(&heard) => lease,
+            never = self.listen(&heard) => match never {},
+        }
+    }
+
+    async fn acquired(&self, heard: &Heard) -> Lease {
         let mut told = false;
         loop {
             let asked = Instant::now();
@@ -232,7 +315,7 @@ impl Candidate {
                         told = true;
                         tracing::info!(lease = self.name, holder = by, "standing by");
                     }
-                    sleep_until(until.min(Instant::now() + self.timing.look())).await;
+                    self.wait(heard, Some(until)).await;
                     continue;
                 }
                 Ok(Err(error)) => outage::failed(&self.about(), &chain(&error)),
@@ -286,12 +369,20 @@ impl Candidate {
         self.replace(&lease).await.map(drop)
     }
 
-    /// Records the state of the lease; returns when it was first seen in that state.
-    fn note(&self, spec: &LeaseSpec) -> Instant {
+    /// Records the state of the lease, if there is one; returns when it was first seen in the last state. What is read may be older
+    /// than what was heard, and the other way round. Who goes on hearing older things hears of another lease, and takes none on what it
+    /// knew before.
+    fn note(&self, lease: Option<&Lease>) -> Instant {
+        let spec = lease.and_then(|lease| lease.spec.clone()).unwrap_or_default();
+        let version = lease.and_then(|lease| lease.metadata.resource_version.as_ref()?.parse().ok());
         let mut seen = self.seen.lock();
+        let is_old = |seen: &Seen| {
+            let older = version.zip(seen.version).is_some_and(|(now, before): (u64, u64)| now < before);
+            older && seen.since.elapsed() < self.timing.duration
+        };
         match &*seen {
-            Some(seen) if seen.spec == *spec => seen.since,
-            _ => seen.insert(Seen { spec: spec.clone(), since: Instant::now() }).since,
+            Some(seen) if seen.spec == spec || is_old(seen) => seen.since,
+            _ => seen.insert(Seen { spec, version, since: Instant::now() }).since,
         }
     }
 
@@ -300,7 +391,7 @@ impl Candidate {
         // A server's cached state is good enough: writes are conditional.
         let found = self.get(&GetParams::any()).await?;
         let spec = found.as_ref().and_then(|lease| lease.spec.clone()).unwrap_or_default();
-        let since = self.note(&spec);
+        let since = self.note(found.as_ref());
         let respected = respected(&spec, self.timing.duration);
         let turn = turn(&spec, &self.identity, since.elapsed(), respected);
         if turn == Turn::Wait {
@@ -359,20 +450,9 @@ impl Candidate {
         }
     }
 
-    /// Whoever waits looks twice a second, and sees the same most of the time: that is not decoded again.
     async fn get(&self, parameters: &GetParams) -> Result<Option<Lease>, Error> {
-        let failed = |source| Error::new::<Lease>("reading", &self.name, source);
-        let request =
-            self.place.get(&self.name, parameters).map_err(|error| failed(kube::Error::BuildRequest(error)))?;
-        let Some(text) = optional(self.client.request_text(request).await).map_err(failed)? else { return Ok(None) };
-        if let Some((before, lease)) = &*self.read.lock()
-            && *before == text
-        {
-            return Ok(Some(lease.clone()));
-        }
-        let lease: Lease = serde_json::from_str(&text).map_err(|error| failed(kube::Error::SerdeError(error)))?;
-        *self.read.lock() = Some((text, lease.clone()));
-        Ok(Some(lease))
+        let found = optional(self.api.get_with(&self.name, parameters).await);
+        found.map_err(|source| Error::new::<Lease>("reading", &self.name, source))
     }
 
     async fn create(&self, spec: LeaseSpec) -> Result<Lease, Error> {
@@ -405,7 +485,7 @@ pub async fn lead_both<T, S: Future<Output = ()>>(
     let looking = async {
         tokio::select! {
             biased;
-            () = second.look_on() => {}
+            never = second.look_on() => match never {},
             _ = begun => {}
         }
     };

@@ -331,7 +331,8 @@ fn asked(server: &mut Server) -> BTreeSet<Right> {
 
 /// Rights that an API server with a release in it gives no occasion for, and what does. A right that is neither used nor here
 /// is one too many.
-const OTHER_OCCASIONS: [(&str, &[&str], &str); 20] = [
+const OTHER_OCCASIONS: [(&str, &[&str], &str); 21] = [
+    ("list watch", &["leases"], "another process has the lease: crates/controllers/tests/suite/leader.rs"),
     ("create", &["pods/eviction"], "a drain with pods: crates/controllers/tests/suite/drain.rs"),
     ("create", &["machineconfigpools", "configmaps", "machineconfigurations", "secrets"], "they are not there yet"),
     ("create", &["controllerconfigs"], "an OpenShift without one: crates/controllers/tests/suite/openshift.rs"),

@@ -111,8 +111,9 @@ pub(super) fn rights(component: Component, install: &Install<'_>) -> Rights {
     rights.see(&install.watched.everybody);
     // Read once at startup: what cluster this is, and how long a lease lasts.
     rights.add(None, CONFIG_GROUP, &["clusterversions", "featuregates", "infrastructures"], &["get"]);
-    // Leader election.
-    rights.add(Some(OPERATOR_NAMESPACE), "coordination.k8s.io", &["leases"], &["get", "create", "update"]);
+    // Leader election: a standby watches.
+    let lease = ["get", "list", "watch", "create", "update"];
+    rights.add(Some(OPERATOR_NAMESPACE), "coordination.k8s.io", &["leases"], &lease);
     // Events about cluster-scoped objects are in this namespace.
     rights.add(Some("default"), "", &["events"], &["create"]);
     match component {
