@@ -10,7 +10,8 @@
 //! R-HISTORY-5 Of earlier rollouts only the sums are kept; nodes by themselves only of the last one.
 //! R-HISTORY-6 What is written has at most [`LARGEST`] bytes. Single nodes take half of that at most, those that took longest; then the
 //! oldest rollouts go.
-//! R-HISTORY-7 It is written at the end of a rollout, and before that at most every [`PACE`]. Without a rollout nothing is written.
+//! R-HISTORY-7 It is written at the end of a rollout, and before that at most every 30 s. Without a rollout nothing is written. A
+//! clock that was set back holds nothing up.
 //!
 //! All of this is ours.
 
@@ -31,7 +32,7 @@ use std::{collections::BTreeMap, fmt};
 /// Most bytes of a pool's history; a ConfigMap may have four times as many.
 pub const LARGEST: usize = 256 << 10;
 /// Least time between two writes while a rollout goes on.
-pub const PACE: SignedDuration = SignedDuration::from_secs(30);
+const PACE: SignedDuration = SignedDuration::from_secs(30);
 /// Rollouts that are kept at most: about a year of weekly changes.
 pub const KEPT: usize = 50;
 /// Objects that are named as the cause of a rollout, and parts that are named of each.
@@ -43,6 +44,12 @@ const BLOCKED_CHARACTERS: usize = 200;
 pub const PREFIX: &str = "weir-history-";
 /// The key in a ConfigMap.
 pub const KEY: &str = "history.json";
+
+/// When a history is written that was written at this time, or whose rollout began then (R-HISTORY-7).
+#[must_use]
+pub fn due(since: Option<Timestamp>, now: Timestamp) -> Timestamp {
+    since.filter(|since| *since <= now).and_then(|since| since.checked_add(PACE).ok()).unwrap_or(now)
+}
 
 /// The rollouts of a pool, oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

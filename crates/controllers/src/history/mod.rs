@@ -26,7 +26,7 @@ use tokio::sync::watch;
 use weir_api::{MachineConfigPool, condition::is_true, keys::pool::UPDATED};
 use weir_kubeio::{Error, Event, Mark, Next, Recorder};
 use weir_rules::{
-    history::{Again, History, KEY, PACE, PREFIX, PoolLook},
+    history::{Again, History, KEY, PREFIX, PoolLook, due},
     view::{NodeReport, NodeView, PoolView},
 };
 
@@ -78,10 +78,7 @@ struct Kept {
 impl Kept {
     /// When it is to be written, if it is.
     fn due(&self, now: Timestamp) -> Option<Timestamp> {
-        // A time yet to come is of a clock that was set back since.
-        let since = self.since.filter(|since| *since <= now);
-        let later = since.and_then(|since| since.checked_add(PACE).ok()).unwrap_or(now);
-        self.changed.then_some(if self.urgent { now } else { later })
+        self.changed.then(|| if self.urgent { now } else { due(self.since, now) })
     }
 }
 

@@ -153,3 +153,10 @@ fn sums_of_nodes_that_were_left_out_stay() {
     assert_eq!((rollout.nodes, rollout.failed, rollout.reboots, rollout.again), (3, 1, 4, 1));
     assert_eq!((rollout.total.count, rollout.total.median), (3, 60_000));
 }
+
+#[test]
+fn a_history_waits_for_its_turn_but_for_no_time_of_a_clock_that_was_set_back() {
+    for (since, now, wanted) in [(None, 7_000, 7_000), (Some(at(7_000)), 7_001, 7_030), (Some(at(7_000)), 100, 100)] {
+        assert_eq!(due(since, at(now)), at(wanted), "{since:?} {now}");
+    }
+}
