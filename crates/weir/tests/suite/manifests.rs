@@ -141,14 +141,19 @@ fn roles_let_a_component_see_exactly_what_it_watches() {
     let watched = |watchers: &[&[Watcher]]| -> Seen {
         let watches = Cluster::default().watches;
         let rows = watchers.iter().flat_map(|watchers| watches.of(watchers));
-        rows.flat_map(|row| {
+        // The lease that another process has.
+        let leases = ["list", "watch"].map(|verb| {
+            let (namespace, group) = (Some(OPERATOR_NAMESPACE.to_owned()), "coordination.k8s.io".to_owned());
+            (namespace, group, "leases".to_owned(), None, verb.to_owned())
+        });
+        let seen = rows.flat_map(|row| {
             let (kind, of) = (&row.kind, &row.selection);
             ["list", "watch"].map(|verb| {
                 let name = of.name.map(str::to_owned);
                 (of.namespace.map(str::to_owned), kind.group.clone(), kind.plural.clone(), name, verb.to_owned())
             })
-        })
-        .collect()
+        });
+        seen.chain(leases).collect()
     };
     let keeping = Install {
         operator_keeps_controller: true,
