@@ -128,6 +128,12 @@ impl RolloutPlan {
         self.start.iter().map(|start| start.node.as_str()).chain(self.adopt.iter().map(|adopt| adopt.node.as_str()))
     }
 
+    /// Whether the plan, made at a time, still holds if nothing changed since. A clock that was set back makes other times of it.
+    #[must_use]
+    pub fn holds(&self, made: Timestamp, now: Timestamp) -> bool {
+        made <= now && self.next.is_none_or(|next| next > now)
+    }
+
     /// What keeps a pool from moving until a user changes something, if anything.
     #[must_use]
     pub fn stalled(&self, pool: &str) -> Option<&WaitReason> {
@@ -451,5 +457,25 @@ impl<'w> Planner<'w> {
             None => self.world.previous.map(|_| self.now),
         });
         self.plan.hold.push(Held { node: node.name.to_owned(), pool: pool.map(|p| p.name.to_owned()), reason, since });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_plan_holds_until_its_next_time_and_not_at_an_earlier_one_than_it_was_made() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        for (next, now, holds) in [
+            (None, 100, true),
+            (None, 99, false),
+            (Some(at(103)), 102, true),
+            (Some(at(103)), 103, false),
+            (Some(at(103)), 0, false),
+        ] {
+            let plan = RolloutPlan { next, ..RolloutPlan::default() };
+            assert_eq!(plan.holds(at(100), at(now)), holds, "{next:?} at {now}");
+        }
     }
 }

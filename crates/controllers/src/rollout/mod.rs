@@ -165,9 +165,7 @@ impl weir_kubeio::Controller for Controller {
             }
             None => Seen::new(&self.context, now),
         };
-        // A clock that was set back since makes other times of it.
-        let holds = |plan: &RolloutPlan| seen.planned <= now && plan.next.is_none_or(|next| next > now);
-        let next = match self.plan().filter(|plan| seen.done && holds(plan)) {
+        let next = match self.plan().filter(|plan| seen.done && plan.holds(seen.planned, now)) {
             Some(plan) => Ok(Next::until(plan.next, now)),
             None => self.act(&mut seen, now).await,
         };

@@ -140,7 +140,7 @@ pub fn set_notices(conditions: &mut Vec<Condition>, notices: &[Notice], now: Tim
 /// Whether a pool says otherwise than before what it is rendered to, or a notice (R-NOTICE-4).
 #[must_use]
 pub fn is_said_otherwise(before: &MachineConfigPool, now: &MachineConfigPool) -> bool {
-    let said = |pool: &'_ MachineConfigPool| -> Vec<Condition> {
+    let said = |pool: &MachineConfigPool| -> Vec<Condition> {
         let all = pool.status.iter().filter_map(|status| status.conditions.as_ref()).flatten();
         let is_one =
             |held: &&Condition| held.type_ == RENDER_DEGRADED || TYPES.iter().any(|type_| held.type_ == *type_);
