@@ -11,7 +11,7 @@ const SEEDS: RangeInclusive<u64> = 1..=60;
 const RARE: [u64; 7] = [91, 141, 817, 1360, 1433, 1498, 2210];
 
 /// Lives that violated something once, and what was wrong.
-const MENDED: [(&str, &str); 17] = [
+const MENDED: [(&str, &str); 18] = [
     (
         include_str!("lives/conflict-on-create.yaml"),
         "a conflict on creating a rendered MachineConfig counted as its existence",
@@ -63,6 +63,10 @@ const MENDED: [(&str, &str); 17] = [
     (
         include_str!("lives/no-answer-on-degraded.yaml"),
         "a pool stayed degraded, as the write that said so had no answer and was found in the cache later",
+    ),
+    (
+        include_str!("lives/cordoned-unseen.yaml"),
+        "a node that somebody cordoned unseen was cordoned once more for its drain, and uncordoned afterwards",
     ),
     (include_str!("lives/writes-at-rest.yaml"), "the same: its rollout went on when all seemed to be at rest"),
 ];

@@ -105,8 +105,8 @@ impl Actor<'_> {
             Ok(()) => tracing::info!(node = name, asked = plan.asked, step = %plan.step, "drain"),
             // The node was deleted meanwhile, and its watch will show it.
             Err(error) if error.is_not_found() => return None,
-            // The node changed while its taint was to be removed with the write: the next look decides anew.
-            Err(error) if error.is_conflict() => return Some(now + SOON),
+            // The node changed meanwhile, and its watch will show it: the next look decides anew.
+            Err(error) if error.is_conflict() => return Some(now + LIST_AGAIN),
             Err(error) => {
                 let error = chain(error);
                 if memory.is_news(OF_NODE, &error) {

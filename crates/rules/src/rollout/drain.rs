@@ -3,7 +3,8 @@
 //! R-DRAIN-1 A node's daemon requests `drain-…` or `uncordon-…`. A request that was carried out is done. Whether the node has a
 //! pool does not matter: a node that was taken down must be able to come back.
 //! R-DRAIN-2 The node is cordoned first, with a note of who did it and when. A cordon that was there before belongs to somebody
-//! else, unless the MachineConfigNode says that an earlier controller made it for this update.
+//! else, unless the MachineConfigNode says that an earlier controller made it for this update. Every write of the node is refused if
+//! the node changed since: a cordon that was not seen yet is not taken for ours, and is not removed.
 //! R-DRAIN-3 Then all pods are evicted at once, except mirror pods and running pods of an existing DaemonSet. Pods without a
 //! controller, with local data, or finished are evicted too.
 //! R-DRAIN-4 A refused eviction is retried after 5 s and a failed one after 1 min; from 10 min on, either is retried after 5 min.
@@ -265,30 +266,33 @@ impl NodeDrain {
 }
 
 impl Step {
-    /// The merge patch of the node that carries out the step; `None` for a step that does not write the node. The patch that ends
-    /// an update also removes the taint of waiting nodes (R-MARK-2).
+    /// The merge patch of the node that carries out the step; `None` for a step that does not write the node. It is refused with a
+    /// conflict if the node is no longer the one that was decided about (R-DRAIN-2). The patch that ends an update also removes
+    /// the taint of waiting nodes (R-MARK-2).
     #[must_use]
     pub fn patch(&self, node: &NodeView<'_>, asked: &str, now: Timestamp) -> Option<Value> {
         let annotations = |annotations: Value| json!({"metadata": {"annotations": annotations}});
-        match self {
+        let mut patch = match self {
             Self::Begin { foreign: true } => {
-                Some(annotations(json!({CORDONED_BY: CORDONED_BY_OTHER, DRAIN_STARTED: now.to_string()})))
+                annotations(json!({CORDONED_BY: CORDONED_BY_OTHER, DRAIN_STARTED: now.to_string()}))
             }
             Self::Begin { foreign: false } => {
                 let mut patch =
                     annotations(json!({CORDONED_BY: CORDONED_BY_CONTROLLER, DRAIN_STARTED: now.to_string()}));
                 patch["spec"] = json!({"unschedulable": true});
-                Some(patch)
+                patch
             }
-            Self::Drained => Some(annotations(json!({LAST_APPLIED_DRAIN: asked, DRAIN_STARTED: null}))),
+            Self::Drained => annotations(json!({LAST_APPLIED_DRAIN: asked, DRAIN_STARTED: null})),
             // The owner stays until the uncordon is complete, so that an interrupted one is still ours.
-            Self::Uncordon => Some(json!({"spec": {"unschedulable": null}})),
+            Self::Uncordon => json!({"spec": {"unschedulable": null}}),
             Self::Uncordoned { .. } => {
                 let mut patch = annotations(json!({LAST_APPLIED_DRAIN: asked, CORDONED_BY: null, DRAIN_STARTED: null}));
                 untaint(node, &mut patch);
-                Some(patch)
+                patch
             }
-            Self::Evict { .. } | Self::Wait | Self::Unknown { .. } => None,
-        }
+            Self::Evict { .. } | Self::Wait | Self::Unknown { .. } => return None,
+        };
+        patch["metadata"]["resourceVersion"] = json!(node.version);
+        Some(patch)
     }
 }

@@ -147,7 +147,8 @@ fn from_the_request_to_the_uncordon() {
         "machineconfiguration.openshift.io/desiredDrain": "uncordon-r1",
         "machineconfiguration.openshift.io/lastAppliedDrain": "uncordon-r1",
     });
-    assert_eq!(scene.node, json!({"metadata": {"name": "a", "annotations": left}, "spec": {}}));
+    assert_eq!(scene.node["metadata"]["annotations"], left);
+    assert_eq!(scene.node["spec"], json!({}));
 }
 
 #[test]
@@ -436,6 +437,22 @@ fn a_start_by_a_clock_that_is_a_little_ahead_stays() {
     scene.pods = vec![pod("a", json!({}))];
     scene.act(89, refused);
     assert_eq!(scene.act(0, refused), "evict a");
+}
+
+#[test]
+fn every_write_is_of_the_node_that_was_decided_about() {
+    let node: Node = serde_json::from_value(json!({"metadata": {"name": "n", "resourceVersion": "7"}})).unwrap();
+    let steps = [
+        Step::Begin { foreign: false },
+        Step::Begin { foreign: true },
+        Step::Drained,
+        Step::Uncordon,
+        Step::Uncordoned { foreign: false },
+    ];
+    for step in steps {
+        let patch = step.patch(&NodeView::new(&node), "drain-r1", at(0)).unwrap();
+        assert_eq!(patch["metadata"]["resourceVersion"], "7", "{step}");
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
