@@ -72,7 +72,7 @@ pub(crate) enum Read<K> {
 
 /// Decodes one object.
 pub(crate) fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(text: &str) -> Read<K> {
-    let read = without_managed_fields(text);
+    let read = without_unread::<K>(text);
     let why = match serde_json::from_str(&read) {
         _ if text.len() > LARGEST => format!("larger than {} MiB", LARGEST >> 20),
         Ok(object) => return Read::Object(object),
@@ -92,33 +92,57 @@ pub(crate) fn object<K: Resource<DynamicType = ()> + DeserializeOwned>(text: &st
 /// A request, if it could be built.
 pub type Built = Result<http::Request<Vec<u8>>, kube::core::request::Error>;
 
-/// Asks for one object, decoded as caches hold it: without `managedFields`.
+/// Asks for one object, decoded as caches hold it: without `managedFields`, and a node without its images.
 ///
 /// # Errors
 /// When the server refuses it or cannot be reached, or does not return such an object.
-pub async fn answer<K: DeserializeOwned>(client: &Client, request: Built) -> kube::Result<K> {
+pub async fn answer<K: Resource<DynamicType = ()> + DeserializeOwned>(
+    client: &Client,
+    request: Built,
+) -> kube::Result<K> {
     let text = client.request_text(request.map_err(kube::Error::BuildRequest)?).await?;
-    serde_json::from_str(&without_managed_fields(&text)).map_err(kube::Error::SerdeError)
+    serde_json::from_str(&without_unread::<K>(&text)).map_err(kube::Error::SerdeError)
 }
 
-/// The text without the object's `managedFields`: nothing here reads them, they are almost half of a node, and they
-/// take longest to decode.
-fn without_managed_fields(text: &str) -> Cow<'_, str> {
-    managed_fields(text)
-        .map_or(Cow::Borrowed(text), |at| format!("{}null{}", &text[..at.start], &text[at.end..]).into())
-}
-
-fn managed_fields(text: &str) -> Option<Range<usize>> {
-    // Cheap, and catches text from which they were removed before.
-    if !text.contains(r#""managedFields""#) {
-        return None;
+/// The text without what nothing here reads and takes long to decode, or much to keep.
+fn without_unread<K: Resource<DynamicType = ()>>(text: &str) -> Cow<'_, str> {
+    let mut left = Cow::Borrowed(text);
+    for path in UNREAD.iter().filter(|path| path.of.is_none_or(|kind| K::kind(&()) == kind)) {
+        if let Some(at) = path.value_in(&left) {
+            left = format!("{}null{}", &left[..at.start], &left[at.end..]).into();
+        }
     }
-    let mut scan = Scan { text, at: 0 };
-    scan.enter(r#""metadata""#)?;
-    scan.enter(r#""managedFields""#)?;
-    let start = scan.at;
-    scan.value()?;
-    Some(start..scan.at)
+    left
+}
+
+/// A field that no cache keeps.
+struct Unread {
+    /// The kind that has it; `None` for all.
+    of: Option<&'static str>,
+    parent: &'static str,
+    field: &'static str,
+}
+
+const UNREAD: [Unread; 2] = [
+    // Almost half of a node.
+    Unread { of: None, parent: r#""metadata""#, field: r#""managedFields""# },
+    // Up to 50, each with several names: `nodeStatusMaxImages` of KubeletConfiguration in kubelet.config.k8s.io/v1beta1.
+    Unread { of: Some("Node"), parent: r#""status""#, field: r#""images""# },
+];
+
+impl Unread {
+    fn value_in(&self, text: &str) -> Option<Range<usize>> {
+        // Cheap, and catches text from which it was removed before.
+        if !text.contains(self.field) {
+            return None;
+        }
+        let mut scan = Scan { text, at: 0 };
+        scan.enter(self.parent)?;
+        scan.enter(self.field)?;
+        let start = scan.at;
+        scan.value()?;
+        Some(start..scan.at)
+    }
 }
 
 /// Decodes the text once more to find the offending field.
@@ -380,7 +404,8 @@ where
 
 #[cfg(test)]
 mod tests {
-    use super::{Read, object, without_managed_fields};
+    use super::{Read, object, without_unread};
+    use k8s_openapi::api::core::v1::Node;
     use weir_api::MachineConfig;
 
     #[test]
@@ -395,7 +420,7 @@ mod tests {
     fn managed_fields_are_dropped_and_nothing_else() {
         let owned = r#"{"kind":"A","metadata" : {"name":"a","managedFields":[{"f":{"x":"]}"}}],"uid":"u"},"spec":1}"#;
         assert_eq!(
-            without_managed_fields(owned),
+            without_unread::<MachineConfig>(owned),
             r#"{"kind":"A","metadata" : {"name":"a","managedFields":null,"uid":"u"},"spec":1}"#
         );
         for text in [
@@ -408,7 +433,17 @@ mod tests {
             r#"["managedFields"]"#,
             "",
         ] {
-            assert_eq!(without_managed_fields(text), text);
+            assert_eq!(without_unread::<MachineConfig>(text), text);
         }
+    }
+
+    #[test]
+    fn a_node_is_kept_without_its_images() {
+        let text = r#"{"metadata":{"name":"a","managedFields":[{}]},"status":{"images":[{"names":["i"],"sizeBytes":1}],"phase":"x"}}"#;
+        let left = r#"{"metadata":{"name":"a","managedFields":null},"status":{"images":null,"phase":"x"}}"#;
+        assert_eq!(without_unread::<Node>(text), left);
+        assert!(without_unread::<MachineConfig>(text).contains("sizeBytes"));
+        let Read::Object(node) = object::<Node>(text) else { panic!("it was not read") };
+        assert_eq!(node.status.unwrap().images, None);
     }
 }

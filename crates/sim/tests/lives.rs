@@ -11,7 +11,7 @@ const SEEDS: RangeInclusive<u64> = 1..=60;
 const RARE: [u64; 7] = [91, 141, 817, 1360, 1433, 1498, 2210];
 
 /// Lives that violated something once, and what was wrong.
-const MENDED: [(&str, &str); 18] = [
+const MENDED: [(&str, &str); 19] = [
     (
         include_str!("lives/conflict-on-create.yaml"),
         "a conflict on creating a rendered MachineConfig counted as its existence",
@@ -67,6 +67,10 @@ const MENDED: [(&str, &str); 18] = [
     (
         include_str!("lives/cordoned-unseen.yaml"),
         "a node that somebody cordoned unseen was cordoned once more for its drain, and uncordoned afterwards",
+    ),
+    (
+        include_str!("lives/took-over-half-way.yaml"),
+        "a takeover in the middle of another operator's work was refused, and nothing but the refusal said what to do",
     ),
     (include_str!("lives/writes-at-rest.yaml"), "the same: its rollout went on when all seemed to be at rest"),
 ];

@@ -80,6 +80,9 @@ fn main() -> Result<()> {
         row(&what, &format!("{:.2}", ratio(evicted, COUNTED * PODS)), "");
         let total: u64 = requests.values().sum();
         row("    requests of the controllers a node", &each(total), if heeds_taints { "≤ 9" } else { "" });
+        for (what, count) in requests {
+            row(&format!("    {what}"), &each(count), "");
+        }
     }
     Ok(())
 }

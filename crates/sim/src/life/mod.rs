@@ -53,7 +53,7 @@ use judge::Doings;
 use plot::Plot;
 use prepared::BEGINNING;
 use reached::Reached;
-use script::{BEHIND, Event, Fault, Intent, What};
+use script::{BEHIND, Event, Fault, Intent, Operator, What};
 use stage::Stage;
 use std::{collections::BTreeMap, time::Duration};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -259,7 +259,16 @@ impl Life<'_> {
         self.note(way.to_string());
         match way {
             Way::Repair(node) => self.cluster.repair(&node).await,
-            Way::Change(intent) => self.intend(&intent).await,
+            Way::Change(intent) => {
+                self.intend(&intent).await?;
+                // A takeover that is refused says that the other operator has to finish its work first.
+                if intent == Intent::Operator(Operator::TakesOver) && self.cluster.stands_by() {
+                    let goes_on = Intent::Operator(Operator::Other);
+                    self.note(Way::Change(goes_on.clone()).to_string());
+                    self.intend(&goes_on).await?;
+                }
+                Ok(())
+            }
         }
     }
 

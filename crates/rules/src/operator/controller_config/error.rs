@@ -6,7 +6,7 @@ pub enum RenderConfigError {
     /// Another operator manages the ControllerConfig.
     #[error(
         "the ControllerConfig is kept by build {found}, and this is {own}: nothing of it is touched; continue that build's \
-         work with --take-over, once it no longer runs"
+         work with --take-over, once it is complete and that build no longer runs"
     )]
     OtherBuild {
         /// Build named on the ControllerConfig.
