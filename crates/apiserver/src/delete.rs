@@ -127,6 +127,9 @@ pub(crate) fn delete(
             if options.dry_run {
                 return Ok(Deleted::Gone(object));
             }
+            if allowed.is_some() {
+                disrupt(host, &mut writer, resource, key);
+            }
             return Ok(delete_locked(host, &mut writer, resource, key, (options.propagation, options.grace)));
         }
         drop(writer);
@@ -163,6 +166,15 @@ fn judge(
         },
     )?;
     Ok(object)
+}
+
+/// Says of a pod that it is deleted because it was evicted, so that its Job need not count it as a failure.
+fn disrupt(host: &dyn Host, writer: &mut Writer<'_>, resource: &Arc<Resource>, key: &Key) {
+    let Some(stored) = writer.get(&resource.storage, key) else { return };
+    let mut pod = stored.value();
+    if pod::disrupt(&mut pod, &rfc3339(host.now())) {
+        writer.put(&resource.storage, key.clone(), pod);
+    }
 }
 
 /// Deletes an object that is known to exist, together with its dependents.

@@ -2,10 +2,12 @@
 //! for each try and counts, a scheduler, which binds it to a node, and the kubelet there, which mounts what the pod names, runs its
 //! container and keeps what that printed.
 //!
-//! A drain takes the pods on its node along: the try has failed, and the next one gets another node. Containers are not run from their
+//! A drain takes the pods on its node along: the try has failed, unless the Job's policy ignores that, and the next one gets another node. Containers are not run from their
 //! images; what a container does is a [`Program`] of this process. Only Jobs that the build controller makes are run.
 //!
 //! Source: "Jobs" and "Pod lifecycle" of the Kubernetes documentation.
+
+mod tracking;
 
 use crate::{
     environment::Environment,
@@ -31,6 +33,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{sleep, timeout};
+use tracking::{TRACKING, is_ignored, left, release};
 use weir_api::keys::{build::ON_CLUSTER_LAYERING, names::OPERATOR_NAMESPACE};
 use weir_kubeio::{Cache, Event, Missing, Recorder, Selection};
 use weir_rules::build::pending::without_pod;
@@ -170,6 +173,7 @@ impl Runner {
         let mut changes = self.jobs.changes();
         let mut synced = (environment.pods.changes(), environment.seen.nodes.changes());
         let mut doing: BTreeMap<String, BoxFuture<'_, ()>> = BTreeMap::new();
+        let mut pods = environment.pods.changes();
         loop {
             let ready = self.jobs.is_synced() && environment.pods.is_synced() && environment.seen.nodes.is_synced();
             let wanted: BTreeMap<String, Arc<Job>> = match ready {
@@ -181,12 +185,18 @@ impl Runner {
             for (uid, job) in wanted {
                 doing.entry(uid).or_insert_with(|| Tries { environment, runner: self, job }.run().boxed());
             }
+            let left = left(environment, &doing);
+            for pod in &left {
+                release(environment, pod).await;
+            }
             tokio::select! {
                 biased;
                 _ = changes.changed() => sleep(QUIET).await,
                 _ = synced.0.changed(), if !ready => {}
                 _ = synced.1.changed(), if !ready => {}
                 uid = first(&mut doing) => { doing.remove(&uid); }
+                // A pod that was made for a Job which was deleted at that moment.
+                _ = pods.changed(), if ready && !self.jobs.all().is_empty() => sleep(QUIET).await,
             }
         }
     }
@@ -220,6 +230,8 @@ enum End {
     Done,
     /// It did not, or somebody deleted the pod.
     Failed,
+    /// The pod was deleted, and the Job does not count that.
+    Ignored,
 }
 
 /// The tries of a Job.
@@ -253,6 +265,7 @@ impl Tries<'_> {
         }
         for pod in self.pods().iter().filter(|pod| !is_over(pod)) {
             self.ended(&pod.name_any(), "Lost", "the process that ran it ended").await;
+            release(self.environment, pod).await;
         }
         let mut failed = self.failed();
         let most = self.job.spec.as_ref().and_then(|spec| spec.backoff_limit).unwrap_or(TRIES);
@@ -264,9 +277,12 @@ impl Tries<'_> {
             }
             let Some(pod) = self.make().await else { return };
             self.started(failed).await;
-            match self.pod(&pod).await {
+            let end = self.pod(&pod).await;
+            release(self.environment, &pod).await;
+            match end {
                 End::Done => return self.complete().await,
                 End::Failed => failed += 1,
+                End::Ignored => {}
             }
             if failed <= most {
                 self.status(&json!({"active": 0, "ready": 0, "failed": failed})).await;
@@ -315,7 +331,9 @@ impl Tries<'_> {
         });
         let labels = template.metadata.and_then(|metadata| metadata.labels).unwrap_or_default();
         let name = format!("{}-", self.job.name_any());
-        let metadata = json!({"generateName": name, "labels": labels, "ownerReferences": [owner]});
+        let metadata = json!({
+            "generateName": name, "labels": labels, "ownerReferences": [owner], "finalizers": [TRACKING],
+        });
         let pod = serde_json::from_value::<Pod>(json!({"metadata": metadata, "spec": template.spec}));
         let pod = pod.map_err(|error| tracing::error!(%error, "a pod cannot be built")).ok()?;
         let made = self.created(&pod).await?;
@@ -399,7 +417,7 @@ impl Tries<'_> {
         tokio::select! {
             biased;
             end = self.on_a_node(pod) => end,
-            () = self.gone(pod) => End::Failed,
+            end = self.gone(pod) => end,
         }
     }
 
@@ -408,15 +426,19 @@ impl Tries<'_> {
         self.containers(pod).await
     }
 
-    async fn gone(&self, pod: &Pod) {
+    async fn gone(&self, pod: &Pod) -> End {
         let (mut changes, namespace) = (self.environment.pods.changes(), pod.namespace().unwrap_or_default());
         loop {
-            let now = self.environment.pods.get_in(&namespace, &pod.name_any());
-            if now.is_none_or(|now| now.uid() != pod.uid() || now.metadata.deletion_timestamp.is_some()) {
-                return;
+            let now = self.environment.pods.get_in(&namespace, &pod.name_any()).filter(|now| now.uid() == pod.uid());
+            match now {
+                None => return End::Failed,
+                Some(now) if now.metadata.deletion_timestamp.is_some() => {
+                    return if is_ignored(&self.job, &now) { End::Ignored } else { End::Failed };
+                }
+                Some(_) => {}
             }
             if changes.changed().await.is_err() {
-                return;
+                return End::Failed;
             }
         }
     }

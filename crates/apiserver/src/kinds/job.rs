@@ -25,13 +25,15 @@ const OF_PODS: [(&str, &str); 4] = [
 pub(super) const JOB: Rules = Rules {
     default: |job| {
         object::edit(job, "spec", |spec| {
+            // With a policy for failures, a pod is replaced once it has failed, and no sooner.
+            let replaced = if spec.contains_key("podFailurePolicy") { "Failed" } else { "TerminatingOrFailed" };
             let defaults = [
                 ("completions", json!(1)),
                 ("parallelism", json!(1)),
                 ("backoffLimit", RETRIES.into()),
                 ("completionMode", json!("NonIndexed")),
                 ("suspend", json!(false)),
-                ("podReplacementPolicy", json!("TerminatingOrFailed")),
+                ("podReplacementPolicy", replaced.into()),
             ];
             for (field, value) in defaults {
                 spec.entry(field).or_insert(value);

@@ -14,6 +14,8 @@ const FILE_MODE: u32 = 0o644;
 /// How long a pod tolerates a node that is not ready or unreachable (DefaultTolerationSeconds).
 const TOLERATION_SECONDS: u32 = 300;
 const DEFAULT_GRACE_SECONDS: u32 = 30;
+/// Condition of a pod that is deleted for another reason than its own.
+const DISRUPTION_TARGET: &str = "DisruptionTarget";
 /// How long a projected token of a service account is valid.
 const TOKEN_SECONDS: u32 = 3600;
 
@@ -49,6 +51,27 @@ pub(super) const POD: Rules = Rules {
         errors
     },
 };
+
+/// Adds the condition that an evicted pod has (`pkg/registry/core/pod/storage/eviction.go` of github.com/kubernetes/kubernetes); returns
+/// whether it was missing.
+pub(crate) fn disrupt(pod: &mut Value, now: &str) -> bool {
+    let is_target = |condition: &Value| text(condition, &["type"]) == DISRUPTION_TARGET;
+    if list(pod, &["status", "conditions"]).iter().any(|held| is_target(held) && text(held, &["status"]) == "True") {
+        return false;
+    }
+    let condition = json!({
+        "type": DISRUPTION_TARGET, "status": "True", "reason": "EvictionByEvictionAPI", "message": "Eviction API: evicting",
+        "lastTransitionTime": now,
+    });
+    object::edit(pod, "status", |status| {
+        let conditions = status.entry("conditions").or_insert(json!([]));
+        if let Some(conditions) = conditions.as_array_mut() {
+            conditions.retain(|held| !is_target(held));
+            conditions.push(condition);
+        }
+    });
+    true
+}
 
 /// Fills in what a pod spec leaves out.
 pub(super) fn default_spec(spec: &mut Map<String, Value>) {

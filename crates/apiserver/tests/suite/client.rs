@@ -267,7 +267,19 @@ async fn an_eviction_waits_for_the_budget() {
     );
     run("p2").await;
     assert_eq!(budgets.get("b").await.unwrap().status.unwrap().disruptions_allowed, 1);
+    let finalizers = async |names: Value| {
+        let change = Patch::Merge(json!({"metadata": {"finalizers": names}}));
+        pods.patch("p1", &PatchParams::default(), &change).await.unwrap();
+    };
+    finalizers(json!(["example.com/held"])).await;
     evict().await.unwrap();
+    evict().await.unwrap();
+    let held = pods.get("p1").await.unwrap();
+    let said: Vec<_> = held.status.unwrap().conditions.unwrap().into_iter().map(|c| (c.type_, c.status)).collect();
+    let expected = ["Ready", "DisruptionTarget"].map(|type_| (type_.to_owned(), "True".to_owned()));
+    assert!(held.metadata.deletion_timestamp.is_some());
+    assert_eq!(said, expected, "an evicted pod says so, once");
+    finalizers(Value::Null).await;
     assert!(pods.get_opt("p1").await.unwrap().is_none());
     assert_eq!(budgets.get("b").await.unwrap().status.unwrap().disruptions_allowed, 0);
 }

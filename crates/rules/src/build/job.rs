@@ -10,6 +10,7 @@
 //! nothing else. The role is deleted with the Job. (The reference's pods may do whatever its builder may.)
 //! R-JOB-5 When the pod fails, its last lines of output become its termination message.
 //! R-JOB-6 The cluster's proxy is passed on.
+//! R-JOB-7 A try whose pod was evicted does not count: drains of nodes are part of an update, and take any number of tries along.
 //!
 //! Source: `pkg/controller/build/imagebuilder` of github.com/openshift/machine-config-operator; "Job" of the Kubernetes API
 //! reference.
@@ -163,7 +164,11 @@ pub fn job(wanted: &Wanted<'_>) -> serde_json::Result<Job> {
         "restartPolicy": "Never", "serviceAccountName": ACCOUNT, "terminationGracePeriodSeconds": GRACE_SECONDS,
         "initContainers": [program], "containers": [build], "volumes": volumes,
     });
-    let spec = json!({"backoffLimit": RETRIES, "completions": 1, "template": {"metadata": {}, "spec": pod}});
+    let evicted = json!({"action": "Ignore", "onPodConditions": [{"type": "DisruptionTarget", "status": "True"}]});
+    let spec = json!({
+        "backoffLimit": RETRIES, "completions": 1, "podFailurePolicy": {"rules": [evicted]},
+        "template": {"metadata": {}, "spec": pod},
+    });
     serde_json::from_value(json!({"apiVersion": "batch/v1", "kind": "Job", "metadata": metadata, "spec": spec}))
 }
 
@@ -302,6 +307,11 @@ mod tests {
         assert_eq!((owner.uid.as_str(), owner.controller, owner.block_owner_deletion), ("b1", Some(true), Some(true)));
         let spec = serde_json::to_value(&job.spec).unwrap();
         assert_eq!((&spec["backoffLimit"], &spec["completions"]), (&json!(3), &json!(1)));
+        let evicted = &spec["podFailurePolicy"]["rules"][0];
+        assert_eq!(
+            (&evicted["action"], &evicted["onPodConditions"][0]["type"]),
+            (&json!("Ignore"), &json!("DisruptionTarget"))
+        );
         let pod = &spec["template"]["spec"];
         let volumes: Vec<_> = pod["volumes"].as_array().unwrap().iter().map(|v| v["name"].as_str().unwrap()).collect();
         assert_eq!(volumes, ["containerfile", "machineconfig", "push", "gpg", "buildah-cache", "program"]);
