@@ -2,8 +2,9 @@
 //! for each try and counts, a scheduler, which binds it to a node, and the kubelet there, which mounts what the pod names, runs its
 //! container and keeps what that printed.
 //!
-//! A drain takes the pods on its node along: the try has failed, unless the Job's policy ignores that, and the next one gets another node. Containers are not run from their
-//! images; what a container does is a [`Program`] of this process. Only Jobs that the build controller makes are run.
+//! A drain takes the pods on its node along: the try has failed, unless the Job's policy ignores that, and the next one gets another node.
+//! Containers are not run from their images; what a container does is a [`Program`] of this process. Only Jobs that the build controller
+//! makes are run.
 //!
 //! Source: "Jobs" and "Pod lifecycle" of the Kubernetes documentation.
 
