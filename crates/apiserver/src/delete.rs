@@ -95,21 +95,21 @@ pub(crate) enum Deleted {
     Waiting(Value),
 }
 
-/// An additional check of the object as it is at the moment of deletion.
-pub(crate) type Allowed<'a> = dyn Fn(&Writer<'_>, &Object) -> Result<(), Failure> + 'a;
+/// The check of an eviction: whether the pod, as it is at the moment of deletion, may go.
+pub(crate) type Eviction<'a> = dyn Fn(&Writer<'_>, &Object) -> Result<(), Failure> + 'a;
 
 /// Maximum number of attempts if the object keeps changing in the meantime. A check takes a moment, so a client that writes all the
 /// time can win.
 const ATTEMPTS: usize = 20;
 
-/// Deletes one object. `allowed` is called in the same turn.
+/// Deletes one object. The check of an eviction is made in the same turn, and the pod says that it was evicted.
 pub(crate) fn delete(
     host: &dyn Host,
     resource: &Arc<Resource>,
     key: &Key,
     options: &DeleteOptions,
     user: &User,
-    allowed: Option<&Allowed<'_>>,
+    eviction: Option<&Eviction<'_>>,
 ) -> Result<Deleted, Failure> {
     if resource.is("", "namespaces") && IMMORTAL.contains(&&*key.name) {
         return Err(Failure::forbidden(resource, &key.name, "this namespace may not be deleted"));
@@ -121,13 +121,13 @@ pub(crate) fn delete(
         let mut writer = host.writer();
         let stored = writer.get(&resource.storage, key).ok_or_else(missing)?;
         if Arc::ptr_eq(&stored, &judged) {
-            if let Some(allowed) = allowed {
-                allowed(&writer, &stored)?;
+            if let Some(check) = eviction {
+                check(&writer, &stored)?;
             }
             if options.dry_run {
                 return Ok(Deleted::Gone(object));
             }
-            if allowed.is_some() {
+            if eviction.is_some() {
                 disrupt(host, &mut writer, resource, key);
             }
             return Ok(delete_locked(host, &mut writer, resource, key, (options.propagation, options.grace)));

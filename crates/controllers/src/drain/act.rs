@@ -17,7 +17,7 @@ use weir_kubeio::{
     pods::{Evicted, evict},
 };
 use weir_rules::{
-    rollout::drain::{Answer, LIST_AGAIN, NodeDrain, PodName, SOON, Step},
+    rollout::drain::{AFTER_CONFLICT, Answer, LIST_AGAIN, NodeDrain, PodName, SOON, Step},
     status::node_status::{drain_reports, record, status_patch},
     view::NodeView,
 };
@@ -106,7 +106,7 @@ impl Actor<'_> {
             // The node was deleted meanwhile, and its watch will show it.
             Err(error) if error.is_not_found() => return None,
             // The node changed meanwhile, and its watch will show it: the next look decides anew.
-            Err(error) if error.is_conflict() => return Some(now + LIST_AGAIN),
+            Err(error) if error.is_conflict() => return Some(now + AFTER_CONFLICT),
             Err(error) => {
                 let error = chain(error);
                 if memory.is_news(OF_NODE, &error) {

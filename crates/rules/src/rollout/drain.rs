@@ -16,7 +16,8 @@
 //! something else is in the way than they were told. A drain never gives up. Its start time is on the node, so a restart does not reset
 //! it. A start that is yet to come was written by another clock, or before the clock was set back: the drain starts over now.
 //! R-DRAIN-7 A cordon made by us, or by a controller that does not say so, is removed; one made by somebody else stays.
-//! R-DRAIN-8 A failed write is retried after 10, 20, 40 and then 60 s. Other nodes do not wait for it.
+//! R-DRAIN-8 A failed write is retried after 10, 20, 40 and then 60 s. Other nodes do not wait for it. One that was refused because the
+//! node changed is decided anew as soon as the change is seen, and after 1 s at the latest.
 //! R-DRAIN-9 Pods that stop are not announced, so they are listed again 200 ms after an eviction that was neither refused nor failed, then
 //! every second while any of them may be stopping, and every 5 s while none of them may.
 //!
@@ -30,7 +31,7 @@ mod tests;
 mod tried;
 
 pub use blocker::{Blocker, InTheWay};
-pub use pace::{LIST_AGAIN, SOON, Stage, needs_pods};
+pub use pace::{AFTER_CONFLICT, LIST_AGAIN, SOON, Stage, needs_pods};
 pub use tried::{Answer, Asked, FailedWrite, Tried};
 
 use crate::{

@@ -32,7 +32,9 @@ const LAST_WRITE_PAUSE: SignedDuration = SignedDuration::from_mins(1);
 pub const LIST_AGAIN: SignedDuration = SignedDuration::from_secs(1);
 /// The same while none of them was told to stop: kubectl's drain then knows of none that is gone before its next eviction.
 const LIST_BLOCKED: SignedDuration = AFTER_REFUSAL;
-/// After evictions, and after a conflicting write.
+/// After a write that was refused because the node changed: its watch shows it sooner, unless that lags.
+pub const AFTER_CONFLICT: SignedDuration = SignedDuration::from_secs(1);
+/// After evictions, and after a conflict about the MachineConfigNode.
 pub const SOON: SignedDuration = SignedDuration::from_millis(200);
 
 /// How long a drain has taken.
