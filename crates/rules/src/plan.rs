@@ -75,6 +75,8 @@ pub struct Facts {
     pub accepted: BTreeSet<Code>,
     /// What whoever read the world knows to be missing in it.
     pub unknown: Vec<String>,
+    /// Whether images are built by a builder that runs no programs, and so installs no packages, as that of `weir up` is.
+    pub builds_without_programs: bool,
 }
 
 /// What was found out about an image.
@@ -277,8 +279,9 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
     let templates = releases().next_back().map(|release| &release.templates);
     let generated = generated::regenerate(before, &mut after, templates, now);
     change::finish(&mut after, changes);
-    let targets = target::targets(before, &mut after);
-    let order = order::forward(&after, now);
+    let targets = target::targets(before, &mut after, !facts.builds_without_programs);
+    let without_image = targets.iter().filter(|target| target.refused.is_some()).map(|target| target.pool.as_str());
+    let order = order::forward(&after, &without_image.collect(), now);
     let pools = nodes::pools(&after, &targets, &order, now);
     let (mut findings, mut unknown) = preflight::findings(&after, &targets, &pools, facts);
     findings.extend(generated.findings);

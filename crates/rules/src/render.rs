@@ -12,6 +12,8 @@
 //! reinstalling (R-RECONCILE), is an error, and the pool keeps what it has.
 //! R-RENDER-8 An existing rendered MachineConfig gets this build's annotations, and manual changes to it are
 //! reverted.
+//! R-RENDER-9 A rendered MachineConfig belongs to the ControllerConfig as well as to its pool. So one that nodes still run outlives the
+//! pool: their daemons can change nothing without it. (The reference gives it the pool alone.)
 //!
 //! Source: `pkg/controller/render` and `MergeMachineConfigs` in `pkg/controller/common/helpers.go` of
 //! github.com/openshift/machine-config-operator.
@@ -226,6 +228,7 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
         reconcilable::with_blame(current, &rendered, &merged.configs, input.overrides)?;
     }
     name::check_size(&rendered, input.size_limit)?;
+    rendered.metadata.owner_references.iter_mut().for_each(|owners| owners.extend(keeper(input.controller_config)));
     let source = merged.configs.iter().map(|c| SourceReference::to(name_of(&c.metadata)));
     Ok(Rendered {
         source: source.collect(),
@@ -233,6 +236,19 @@ pub fn render(input: &RenderInput<'_>) -> Result<Rendered, RenderError> {
         overridden,
         base_os_image: base_os_image.to_owned(),
         provenance: merged.provenance,
+    })
+}
+
+/// R-RENDER-9: the second owner; none of a ControllerConfig that is in no cluster.
+fn keeper(of: &ControllerConfig) -> Option<OwnerReference> {
+    let uid = of.metadata.uid.clone().filter(|uid| !uid.is_empty())?;
+    Some(OwnerReference {
+        api_version: format!("{MACHINE_CONFIG_GROUP}/{V1}"),
+        kind: "ControllerConfig".to_owned(),
+        name: name_of(&of.metadata).to_owned(),
+        uid,
+        controller: None,
+        block_owner_deletion: None,
     })
 }
 

@@ -1,5 +1,5 @@
 //! Plans against what happens, in many lives. Run with `cargo xtask plans`; `cargo bench -p weir-sim --bench plans -- FIRST COUNT` takes
-//! other seeds.
+//! other seeds, and `FIRST COUNT FROM TO` the changes with these numbers alone.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "figures")]
 
 use std::{
@@ -11,10 +11,10 @@ use std::{
     thread,
     time::Instant,
 };
-use weir_sim::life::{Foreseen, Prepared, foresee};
+use weir_sim::life::{CHANGES, Foreseen, Prepared, foresee};
 
-/// Seeds that are compared without arguments: the first, and how many.
-const SEEDS: [u64; 2] = [0, 500];
+/// What is compared without arguments: the first seed, how many, and which changes of each.
+const ALL: [u64; 4] = [0, 500, 0, CHANGES];
 /// Differences that are printed: the first say what is wrong.
 const SHOWN: usize = 20;
 
@@ -24,7 +24,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let given: Vec<u64> = std::env::args().filter_map(|argument| argument.parse().ok()).collect();
-    let [first, count] = <[u64; 2]>::try_from(given).unwrap_or(SEEDS);
+    let [first, count, from, to] = std::array::from_fn(|at| given.get(at).copied().unwrap_or(ALL[at]));
     let (prepared, next, all) = (Prepared::new().unwrap(), AtomicU64::new(0), Mutex::new(Vec::new()));
     let start = Instant::now();
     let live = || {
@@ -33,7 +33,7 @@ fn main() -> ExitCode {
             if number >= count {
                 return;
             }
-            let found = foresee(first + number, &prepared).unwrap();
+            let found = foresee(first + number, from..to, &prepared).unwrap();
             all.lock().unwrap().push(found);
         }
     };

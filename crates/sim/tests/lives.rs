@@ -1,8 +1,12 @@
 //! Lives of clusters, decided by seeds.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
 
-use std::{ops::RangeInclusive, sync::Mutex, thread};
-use weir_sim::life::{Prepared, Record, live, live_plot, plot::Plot, reached::Coverage};
+use std::{
+    ops::{Range, RangeInclusive},
+    sync::Mutex,
+    thread,
+};
+use weir_sim::life::{CHANGES, Foreseen, Prepared, foresee, live, live_plot, plot::Plot, reached::Coverage};
 
 /// Lives in every run of the tests, from the first seed on: as many as two processors live within two minutes. New seeds are for people
 /// and nights: `weir sim`.
@@ -98,13 +102,13 @@ fn a_life_is_the_same_whichever_watch_hears_first() {
     }
 }
 
-/// Lives on all processors; each is seen as soon as it is lived.
-fn lives(seeds: impl Iterator<Item = u64> + Send, see: impl Fn(u64, Record) + Sync) {
-    let (prepared, seeds) = (Prepared::new().unwrap().covering(), Mutex::new(seeds));
+/// Does something with each seed, on all processors.
+fn each(seeds: impl Iterator<Item = u64> + Send, what: impl Fn(u64) + Sync) {
+    let seeds = Mutex::new(seeds);
     let next = || seeds.lock().unwrap().next();
     let some = || {
         while let Some(seed) = next() {
-            see(seed, live(seed, &prepared).unwrap());
+            what(seed);
         }
     };
     let threads = thread::available_parallelism().unwrap().get();
@@ -113,8 +117,10 @@ fn lives(seeds: impl Iterator<Item = u64> + Send, see: impl Fn(u64, Record) + Sy
 
 #[test]
 fn everything_holds_in_lives_with_fixed_seeds_and_they_reach_what_they_should() {
+    let prepared = Prepared::new().unwrap().covering();
     let (coverage, violated) = (Mutex::new(Coverage::default()), Mutex::new(Vec::new()));
-    lives(SEEDS.chain(RARE), |seed, life| {
+    each(SEEDS.chain(RARE), |seed| {
+        let life = live(seed, &prepared).unwrap();
         assert!(life.trace.len() > 50, "{seed}");
         coverage.lock().unwrap().add(&life.reached);
         violated.lock().unwrap().extend(life.violations.iter().map(|what| format!("weir sim --seed {seed}: {what}")));
@@ -125,4 +131,30 @@ fn everything_holds_in_lives_with_fixed_seeds_and_they_reach_what_they_should() 
     assert_eq!(coverage.unexpected(), [], "what is said never to be reached was");
     let missing: Vec<_> = coverage.missing().into_iter().filter(|(_, _, why)| why.is_none()).collect();
     assert_eq!(missing, [], "reach it, or say why that is not possible");
+}
+
+/// Worlds in which a change is planned and made, and what happens is compared with its plan: in every second one a change of the kinds that
+/// clusters see most, in the others one of the rest. `cargo xtask plans` makes seven changes in each.
+const PLANNED: Range<u64> = 20_000..20_500;
+
+#[test]
+fn what_is_planned_happens_in_worlds_with_fixed_seeds() {
+    let prepared = Prepared::new().unwrap();
+    let all = Mutex::new(Vec::new());
+    each(PLANNED, |seed| {
+        let numbers = if seed % 2 == 0 { 0..1 } else { CHANGES - 1..CHANGES };
+        let found = foresee(seed, numbers, &prepared).unwrap();
+        all.lock().unwrap().push(found);
+    });
+    let all = all.into_inner().unwrap();
+    let different = all.iter().filter(|found| !found.differences.is_empty());
+    assert_eq!(different.map(|found| (found.seed, &found.differences)).collect::<Vec<_>>(), []);
+    let sum = |of: fn(&Foreseen) -> usize| all.iter().map(of).sum::<usize>();
+    let (plans, refused) = (sum(|found| found.plans), sum(|found| found.refused));
+    let (reboots, quiet, waits) = (sum(|found| found.reboots), sum(|found| found.quiet), sum(|found| found.waits));
+    println!(
+        "{plans} plans came true, {refused} changes were refused: {reboots} reboots, {quiet} without, {waits} wait"
+    );
+    assert_eq!(plans + refused, all.len());
+    assert!(refused < all.len() / 5 && [reboots, quiet, waits].iter().all(|nodes| *nodes > 20), "see above");
 }

@@ -5,7 +5,8 @@
 //! R-UNUSED-2 Those of a pool in image mode are used: images are built from them, and kept for rollbacks.
 //! R-UNUSED-3 One is deleted after it has been seen unused for the requested time without interruption. Only the process remembers
 //! this; a restart makes it last longer, never shorter.
-//! R-UNUSED-4 While an object that may name one is unreadable, all of them count as used.
+//! R-UNUSED-4 One whose pool is gone is treated like the others (R-RENDER-9).
+//! R-UNUSED-5 While an object that may name one is unreadable, all of them count as used.
 //!
 //! The reference keeps them all; its `oc adm prune renderedmachineconfigs` is manual. All of this is ours.
 
@@ -26,7 +27,7 @@ use weir_api::{
     },
 };
 
-/// Kinds that may name one (R-UNUSED-4).
+/// Kinds that may name one (R-UNUSED-5).
 const NAMING: [&str; 4] = ["MachineConfigPool", "MachineOSConfig", "Node", "MachineConfigNode"];
 
 /// The inputs.
@@ -74,8 +75,11 @@ pub fn unused(view: &UnusedView<'_>, now: Timestamp) -> Unused {
             continue;
         };
         // A user's MachineConfig may have any name.
-        let Some(pool) = owner(config).filter(|_| !used.contains(name)) else { continue };
-        if view.os_configs.iter().any(|config| config.spec.machine_config_pool.name == pool) {
+        if !is_rendered(config) || used.contains(name) {
+            continue;
+        }
+        let pool = owner(config, "MachineConfigPool");
+        if pool.is_some() && view.os_configs.iter().any(|config| Some(&*config.spec.machine_config_pool.name) == pool) {
             continue;
         }
         let since = view.since.get(name).copied().unwrap_or(now);
@@ -90,9 +94,14 @@ pub fn unused(view: &UnusedView<'_>, now: Timestamp) -> Unused {
     found
 }
 
-fn owner(config: &MachineConfig) -> Option<&str> {
+fn is_rendered(config: &MachineConfig) -> bool {
+    ["MachineConfigPool", "ControllerConfig"].into_iter().any(|kind| owner(config, kind).is_some())
+}
+
+/// The name of the owner of this kind.
+fn owner<'c>(config: &'c MachineConfig, kind: &str) -> Option<&'c str> {
     let owners = config.metadata.owner_references.as_deref().unwrap_or_default();
-    owners.iter().find(|owner| owner.kind == "MachineConfigPool").map(|owner| owner.name.as_str())
+    owners.iter().find(|owner| owner.kind == kind).map(|owner| owner.name.as_str())
 }
 
 /// R-UNUSED-1.
@@ -124,8 +133,15 @@ mod tests {
     }
 
     fn config(name: &str, pool: Option<&str>) -> MachineConfig {
-        let owner = |pool: &str| json!([{"apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfigPool", "name": pool, "uid": "u"}]);
-        read(json!({"metadata": {"name": name, "ownerReferences": pool.map(owner)}}))
+        owned(name, pool.map(|pool| ("MachineConfigPool", pool)))
+    }
+
+    fn owned(name: &str, by: Option<(&str, &str)>) -> MachineConfig {
+        let owner = |(kind, name)| {
+            let version = "machineconfiguration.openshift.io/v1";
+            json!([{"apiVersion": version, "kind": kind, "name": name, "uid": "u"}])
+        };
+        read(json!({"metadata": {"name": name, "ownerReferences": by.map(owner)}}))
     }
 
     #[test]
@@ -135,6 +151,7 @@ mod tests {
             .into_iter()
             .chain([config("rendered-by-hand", None), config("99-worker", Some("worker"))])
             .chain([config("rendered-layered-old", Some("layered"))])
+            .chain([owned("rendered-gone-old", Some(("ControllerConfig", "machine-config-controller")))])
             .collect();
         let pool: MachineConfigPool = read(json!({
             "metadata": {"name": "worker"},
@@ -171,10 +188,11 @@ mod tests {
         };
         let first = look(&since, minute(0), false);
         assert_eq!((first.delete.as_slice(), first.next), (&[][..], Some(minute(5))));
-        assert_eq!(first.since.len(), 2);
+        assert_eq!(first.since.len(), 3);
         since = first.since;
         assert_eq!(look(&since, minute(5), false).delete, ["rendered-worker-older"]);
         assert_eq!(look(&since, minute(10), true), Unused::default(), "what cannot be read may name it");
-        assert_eq!(look(&since, minute(10), false).delete, ["rendered-worker-old", "rendered-worker-older"]);
+        let all = ["rendered-worker-old", "rendered-worker-older", "rendered-gone-old"];
+        assert_eq!(look(&since, minute(10), false).delete, all);
     }
 }

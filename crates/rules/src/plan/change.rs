@@ -9,6 +9,7 @@
 //! that there are.
 //! R-CHANGE-5 A release is what `release` makes of it (R-UPDATE).
 //! R-CHANGE-6 An object with finalizers that is deleted is being deleted until its controllers have let go of it, which they do.
+//! R-CHANGE-7 MachineConfigs that belong to a deleted pool alone are deleted with it, by the cluster's garbage collector.
 //!
 //! Source of R-CHANGE-1: <https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/>.
 
@@ -26,6 +27,7 @@ use crate::{
     world::{Object, World},
 };
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use serde_json::{Map, Value, json};
 use std::{fmt, sync::Arc};
 use weir_api::{
@@ -202,6 +204,13 @@ pub(super) fn finish(world: &mut World, changes: &[Change]) {
     for change in changes {
         if let Change::Delete(reference) = change {
             world.remove((&reference.group, &reference.kind), &reference.namespace, &reference.name);
+            if (reference.group.as_str(), reference.kind.as_str()) == (MACHINE_CONFIG_GROUP, "MachineConfigPool") {
+                let of_it = |owner: &OwnerReference| owner.kind == reference.kind && owner.name == reference.name;
+                world.configs.retain(|config| {
+                    let owners = config.metadata.owner_references.as_deref().unwrap_or_default();
+                    owners.is_empty() || !owners.iter().all(of_it)
+                });
+            }
         }
     }
 }

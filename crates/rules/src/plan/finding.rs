@@ -17,6 +17,8 @@ pub enum Code {
     StreamGone,
     /// The configuration asks for runc, and the OS has none.
     Runc,
+    /// No image can be built for a pool in image mode.
+    Build,
     /// Nothing can be generated from an object.
     Generate,
     /// A node's daemon refuses the change.
@@ -70,11 +72,12 @@ enum Counts {
 
 impl Code {
     /// All of them, in the order in which they are shown.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 25] = [
         Self::Render,
         Self::ImageConflict,
         Self::StreamGone,
         Self::Runc,
+        Self::Build,
         Self::Generate,
         Self::Irreconcilable,
         Self::Halted,
@@ -104,6 +107,7 @@ impl Code {
             Self::ImageConflict => ("R-PLAN-IMAGE-CONFLICT", Inhibits),
             Self::StreamGone => ("R-PLAN-STREAM-GONE", Inhibits),
             Self::Runc => ("R-PLAN-RUNC", Inhibits),
+            Self::Build => ("R-PLAN-BUILD", Inhibits),
             Self::Generate => ("R-PLAN-GENERATE", Inhibits),
             Self::Irreconcilable => ("R-PLAN-IRRECONCILABLE", Inhibits),
             Self::Halted => ("R-PLAN-HALTED", Inhibits),
@@ -143,6 +147,7 @@ impl Code {
             Self::ImageConflict => "a MachineConfig brings an OS image, and the pool names a stream",
             Self::StreamGone => "the stream does not exist",
             Self::Runc => "the configuration asks for runc, and the OS has none",
+            Self::Build => "no OS image can be built for a pool in image mode before somebody changes something",
             Self::Generate => "nothing can be generated from an object",
             Self::Irreconcilable => "the daemon of a node refuses the change",
             Self::Halted => "no node starts anywhere",

@@ -5,8 +5,8 @@
 //! R-FORWARD-2 A node that is on its way when the plan is made arrives in the first wave. One that failed on what it was told does not
 //! recover by itself; told something else, it starts anew.
 //! R-FORWARD-3 A node that is not ready for another reason stays so.
-//! R-FORWARD-4 A pool in image mode moves as if the image that it needs were there: its build comes first. Where that failed, its
-//! nodes wait.
+//! R-FORWARD-4 A pool in image mode moves as if the image that it needs were there: its build comes first. Where that failed, or is
+//! refused (R-TARGET-5), its nodes wait.
 //! R-FORWARD-5 A wave ends when all of it has arrived. In fact a node starts as soon as another one of its pool has arrived; the order is
 //! the same.
 
@@ -45,10 +45,10 @@ pub(super) struct Order {
     pub(super) held: BTreeMap<String, Held>,
 }
 
-/// Runs the rollout of a world forward.
-pub(super) fn forward(world: &World, now: Timestamp) -> Order {
+/// Runs the rollout of a world forward. Nothing is built for pools without an image.
+pub(super) fn forward(world: &World, without_image: &BTreeSet<&str>, now: Timestamp) -> Order {
     let mut world = world.clone();
-    with_images(&mut world);
+    with_images(&mut world, without_image);
     let mut order = Order::default();
     world.nodes = world.nodes.iter().map(|node| Arc::new(lean(node))).collect();
     let on_their_way = under_way(&world);
@@ -68,10 +68,10 @@ pub(super) fn forward(world: &World, now: Timestamp) -> Order {
 }
 
 /// Gives pools the images that are built for them (R-FORWARD-4).
-fn with_images(world: &mut World) {
+fn with_images(world: &mut World, without_image: &BTreeSet<&str>) {
     let configs: Vec<&MachineOSConfig> = world.os_configs.iter().map(AsRef::as_ref).collect();
     let wanted = |pool: &PoolView<'_>| {
-        pool.image_mode?.waits().filter(|wait| !wait.needs_user())?;
+        pool.image_mode?.waits().filter(|wait| !wait.needs_user() && !without_image.contains(pool.name))?;
         let (config, rendered) = (of_pool(pool.name, &configs)?, world.config(pool.target?)?);
         // A build without a name of its own does here: where releases are not known.
         let build = build_of(pool.object, config, rendered).unwrap_or_else(|_| nameless(config, rendered));

@@ -10,6 +10,7 @@
 //! R-PREFLIGHT-5 New machines of a pool boot from the cluster's boot images. Images that are too old cannot be updated to a new OS.
 //! R-PREFLIGHT-6 A drain does not end while a budget allows no eviction. A pod that no controller owns is gone after it.
 //! R-PREFLIGHT-7 Nodes that are still waiting when nobody starts any more stay behind until somebody does something.
+//! R-PREFLIGHT-8 No node of a pool in image mode goes while no image can be built for it (R-READY-1).
 //!
 //! Sources: <https://kubernetes-sigs.github.io/node-feature-discovery/> for labels, the x86-64 psABI for the level, and the release notes
 //! of systemd 258 for kernel arguments that have no effect any more.
@@ -17,7 +18,7 @@
 use super::{
     Facts, ImageFacts, NoEffect, PoolPlan, Turn,
     finding::{Code, Finding},
-    target::PoolTarget,
+    target::{PoolTarget, Refused},
 };
 use crate::{
     build::extensions::of_extension,
@@ -94,6 +95,7 @@ impl Preflight<'_> {
             }
             Err(why) => return self.not_rendered(pool, why),
         };
+        self.build(target);
         if target.before == target.after {
             return;
         }
@@ -107,6 +109,29 @@ impl Preflight<'_> {
             self.level(pool);
             self.boot_images(pool);
             self.kernel_arguments(pool, rendered);
+        }
+    }
+
+    /// R-PREFLIGHT-8.
+    fn build(&mut self, target: &PoolTarget) {
+        match &target.refused {
+            Some(Refused { why, before: true, .. }) => {
+                let pool = &target.pool;
+                self.unknown
+                    .push(format!("no OS image can be built for pool {pool}, nor could one before the change: {why}"));
+            }
+            Some(Refused { why, config, .. }) => {
+                let remedy = "change what the message names; the pool's nodes keep the image that they have until then";
+                let evidence = vec![format!("MachineOSConfig {config}")];
+                self.say(
+                    Code::Build,
+                    &target.pool,
+                    format!("no OS image can be built for it: {why}"),
+                    remedy,
+                    evidence,
+                );
+            }
+            None => {}
         }
     }
 
@@ -428,7 +453,7 @@ fn each_node(world: &World, pool: &str, mut look: impl FnMut(&Node, &NodeView<'_
 }
 
 /// As Go calls it; empty if it is not known.
-fn architecture(node: &Node) -> &str {
+pub(super) fn architecture(node: &Node) -> &str {
     let info = node.status.as_ref().and_then(|status| status.node_info.as_ref());
     info.map(|info| info.architecture.as_str()).unwrap_or_default()
 }

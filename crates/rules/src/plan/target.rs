@@ -6,10 +6,18 @@
 //! R-TARGET-3 A target is taken to have settled: settling takes seconds and changes no order.
 //! R-TARGET-4 In image mode an image is needed for what the pool will be rendered to. Which one that is, and whether it is built first,
 //! the rule of builds says (R-BUILD-PLAN); images that were built are taken to be in their registry.
+//! R-TARGET-5 Where no image can be built before a user changes something, the rule says so (R-READY-1). Whether the builder runs programs
+//! is a fact that a plan is given.
 
-use super::{Difference, Origin, Target, Value};
+use super::{Difference, Origin, Target, Value, preflight::architecture};
 use crate::{
-    build::{conditions::State, identity::build_of, limits::of_pool, plan as build},
+    build::{
+        conditions::State,
+        identity::build_of,
+        limits::of_pool,
+        plan as build,
+        ready::{Ability, NotReady, ready},
+    },
     render::{
         Build, GivenBy, Provenance, Rendered,
         changes::{Changes, FieldChange, changes},
@@ -37,6 +45,9 @@ use weir_api::{
 };
 use weir_ignition::{diff, file_address};
 
+/// That of images where no node says its own.
+const USUAL_ARCHITECTURE: &str = "amd64";
+
 /// A pool, as it is and as it will be.
 #[derive(Debug)]
 pub(super) struct PoolTarget {
@@ -54,6 +65,18 @@ pub(super) struct PoolTarget {
     pub(super) differences: Result<Vec<Difference>, String>,
     /// In image mode, where the image comes from.
     pub(super) image: Option<String>,
+    /// Why no image can be built, if none can (R-TARGET-5).
+    pub(super) refused: Option<Refused>,
+}
+
+/// That no image can be built for a pool.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    /// Its MachineOSConfig.
+    pub(super) config: String,
+    pub(super) why: String,
+    /// Whether it was so before the change.
+    pub(super) before: bool,
 }
 
 /// What is made of a pool's parts.
@@ -63,7 +86,7 @@ struct Made {
 }
 
 /// Renders every pool, and gives the world after the change its targets.
-pub(super) fn targets(before: &World, after: &mut World) -> Vec<PoolTarget> {
+pub(super) fn targets(before: &World, after: &mut World, programs: bool) -> Vec<PoolTarget> {
     let mut targets = Vec::new();
     for pool in after.pools.clone() {
         let name = pool.metadata.name.as_deref().unwrap_or_default();
@@ -73,9 +96,36 @@ pub(super) fn targets(before: &World, after: &mut World) -> Vec<PoolTarget> {
             Ok((made, because)) => (Ok(made), Some(because)),
             Err(failure) => (Err(failure), None),
         };
-        targets.push(target(before, after, (was, &pool), old, made, because));
+        let mut target = target(before, after, (was, &pool), old, made, because);
+        target.refused = target.rendered.as_ref().ok().and_then(|_| refused(before, after, name, programs));
+        target.image = match (&target.refused, &target.rendered) {
+            (Some(refused), _) => Some(format!("no image can be built: {}", refused.why)),
+            (None, Ok(rendered)) => image(after, name, &rendered.config),
+            (None, Err(_)) => None,
+        };
+        targets.push(target);
     }
     targets
+}
+
+/// R-TARGET-5, before and after.
+fn refused(before: &World, after: &World, pool: &str, programs: bool) -> Option<Refused> {
+    let refused = refusal(after, pool, programs)?;
+    Some(Refused { before: refusal(before, pool, programs).is_some_and(|before| before.why == refused.why), ..refused })
+}
+
+fn refusal(world: &World, pool: &str, programs: bool) -> Option<Refused> {
+    let configs: Vec<&MachineOSConfig> = world.os_configs.iter().map(AsRef::as_ref).collect();
+    let config = of_pool(pool, &configs)?;
+    let own = world.nodes.iter().map(|node| architecture(node)).find(|own| !own.is_empty());
+    let ability = Ability { programs, architecture: own.unwrap_or(USUAL_ARCHITECTURE) };
+    match ready(world, config, ability) {
+        Err(NotReady::Refused(why)) => {
+            let config = config.metadata.name.clone().unwrap_or_default();
+            Some(Refused { config, why: why.join("; "), before: false })
+        }
+        _ => None,
+    }
 }
 
 type Old = Result<(Made, StreamReason), RenderFailure>;
@@ -119,7 +169,6 @@ fn target(
         aim(after, &name, rendered);
     }
     let failed_before = rendered.as_ref().err().map(ToString::to_string) == old_failure && old_failure.is_some();
-    let image = rendered.as_ref().ok().and_then(|rendered| image(after, &name, &rendered.config));
     PoolTarget {
         pool: name,
         is_new: was.is_none(),
@@ -130,7 +179,8 @@ fn target(
         failed_before,
         guard,
         differences,
-        image,
+        image: None,
+        refused: None,
     }
 }
 

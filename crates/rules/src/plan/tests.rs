@@ -74,7 +74,7 @@ fn at_rest_with(more: impl IntoIterator<Item = Object>) -> World {
         ours("MachineConfig", config("00-master", "master", &file("/etc/base", "m"))),
     ]);
     more.into_iter().for_each(|object| world.put(object));
-    let targets = target::targets(&world.clone(), &mut world);
+    let targets = target::targets(&world.clone(), &mut world, true);
     for (node, pool) in [("a", "worker"), ("b", "worker"), ("c", "worker"), ("d", "infra"), ("m", "master")] {
         let target = targets.iter().find(|target| target.pool == pool).unwrap();
         let runs = target.after.config.as_deref().unwrap();
@@ -479,4 +479,21 @@ fn without_nodes_nothing_is_claimed_about_them() {
     assert!(plan.unknown.iter().any(|text| text.contains("there are no nodes among the files")));
     assert!(text(&plan).contains("what its nodes do is not known"), "{}", text(&plan));
     let _: &OSImageStream = world.streams.as_deref().unwrap();
+}
+
+#[test]
+fn a_node_of_a_deleted_pool_needs_the_configuration_that_it_runs() {
+    let gone = || Change::Delete(change::Reference::ours("MachineConfigPool", "infra"));
+    let with = |metadata: Json| {
+        let mut world = at_rest_with([ours("ControllerConfig", json!({"metadata": metadata, "spec": {}}))]);
+        edit(&mut world.nodes, |node: &mut k8s_openapi::api::core::v1::Node| {
+            node.metadata.labels.get_or_insert_default().insert("node-role.kubernetes.io/worker".to_owned(), String::new());
+        });
+        does(&planned(&world, &[gone()]), "worker")
+    };
+    let name = "machine-config-controller";
+    let kept = with(json!({"name": name, "uid": "u"}));
+    assert_eq!(kept, ["nothing is interrupted"; 4].join("; "));
+    let lost = with(json!({"name": name}));
+    assert!(lost.contains("is not among the objects"), "{lost}");
 }

@@ -40,7 +40,7 @@ mod workload;
 mod works;
 pub mod world;
 
-pub use plan::{Foreseen, foresee};
+pub use plan::{CHANGES, Foreseen, foresee};
 pub use prepared::{Door, Prepared, Service};
 
 use crate::{

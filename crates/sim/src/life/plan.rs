@@ -35,6 +35,7 @@ use serde_json::{Value, json};
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
+    ops::Range,
     time::Duration,
 };
 use tokio::time::sleep;
@@ -53,18 +54,25 @@ use weir_rules::{
     world::{Object, World as Objects, generated::ReleaseTemplates},
 };
 
-/// Changes in a life.
-const CHANGES: u64 = 6;
+/// Changes in a life: these, and at last one of the other kinds.
+pub const CHANGES: u64 = DRAWN + 1;
+const DRAWN: u64 = 6;
 /// Kinds of changes that are drawn from, without those about images, and with them.
 const KINDS_OF_CHANGES: u64 = 15;
 const WITH_IMAGES: u64 = 19;
+/// The other kinds: what changes nodes less often.
+const OTHER_KINDS: u64 = 9;
 /// How many times it is looked at most whether machines failed again or drains are blocked.
 const LOOKS: usize = 8;
 /// Until then, a change has been seen by everybody whom it concerns.
 const NOTICED: Duration = Duration::from_secs(30);
 /// The file that changes are about, and that policies name.
 const FILE: &str = "/etc/sim";
-/// A policy of the file that lets machines do this.
+/// The unit that changes and policies are about.
+const UNIT: &str = "sim.service";
+/// A pool that is made for a node.
+const OWN_POOL: &str = "own";
+/// What a policy lets machines do about the file or the unit.
 const ACTIONS: [&str; 4] = ["None", "Reboot", "Drain", "Restart"];
 
 /// What a change depends on, as `weir plan` reads it from a cluster.
@@ -115,11 +123,11 @@ pub struct Foreseen {
     pub differences: Vec<String>,
 }
 
-/// Lives the quiet life of a seed, and compares its plans with what happens.
+/// Lives the quiet life of a seed, and compares its plans with what happens: of the changes with these numbers, of [`CHANGES`].
 ///
 /// # Errors
 /// When it cannot be lived, which is a defect of the simulation.
-pub fn foresee(seed: u64, prepared: &Prepared) -> Result<Foreseen> {
+pub fn foresee(seed: u64, changes: Range<u64>, prepared: &Prepared) -> Result<Foreseen> {
     let mut world = World { other_operator: false, ..World::of(seed).context("there is no distribution")? };
     world.faults.retain(|fault| [Kind::Slow, Kind::Degraded].contains(&fault.fault));
     // A machine that fails does so until it is repaired.
@@ -133,13 +141,18 @@ pub fn foresee(seed: u64, prepared: &Prepared) -> Result<Foreseen> {
             () = stage.endless() => {
                 Ok(Foreseen { seed, differences: vec!["something goes on without end".to_owned()], ..Foreseen::default() })
             }
-            found = foreseen(seed, &world, prepared, stage.clone()) => found,
+            found = foreseen((seed, changes), &world, prepared, stage.clone()) => found,
         }
     };
     runtime.block_on(stage.play(order, life)).with_context(|| format!("foreseeing life {seed}"))
 }
 
-async fn foreseen(seed: u64, world: &World, prepared: &Prepared, stage: Stage) -> Result<Foreseen> {
+async fn foreseen(
+    (seed, numbers): (u64, Range<u64>),
+    world: &World,
+    prepared: &Prepared,
+    stage: Stage,
+) -> Result<Foreseen> {
     let mut cluster = Cluster::new(seed, world, prepared, stage).await?;
     let history = History::start(cluster.client()).await?;
     cluster.run()?;
@@ -157,7 +170,7 @@ async fn foreseen(seed: u64, world: &World, prepared: &Prepared, stage: Stage) -
         return Ok(found);
     }
     let mut release = world.release;
-    for number in 0..CHANGES {
+    for number in numbers {
         let changes = wanted(&mut chance, world, (shared, &mut release), number).await?;
         life.foresee(world, changes, release, &mut found).await?;
         if !found.differences.is_empty() {
@@ -176,7 +189,7 @@ impl Life<'_> {
         if pools.is_empty() {
             return Ok(true);
         }
-        let changes: Vec<Change> = pools.into_iter().map(|pool| arguments(pool, CHANGES)).collect();
+        let changes: Vec<Change> = pools.into_iter().map(|pool| arguments(pool, DRAWN)).collect();
         make(&mut self.cluster, &changes, world.release).await?;
         sleep(NOTICED).await;
         Ok(self.unblock(&BTreeMap::new()).await?.is_some())
@@ -226,7 +239,8 @@ impl Life<'_> {
         found: &mut Foreseen,
     ) -> Result<()> {
         let objects = Objects { profile: Some(world.profile), ..read(self.cluster.client()).await? };
-        let plan = match plan::plan(&objects, &changes, &Facts::default(), self.cluster.now()) {
+        let facts = Facts { builds_without_programs: true, ..Facts::default() };
+        let plan = match plan::plan(&objects, &changes, &facts, self.cluster.now()) {
             Ok(plan) => plan,
             Err(_) => {
                 found.refused += 1;
@@ -304,6 +318,9 @@ async fn wanted(
     let role = chance.pick(&pools).cloned().unwrap_or_default();
     let of_release = world::releases(world.profile).into_iter().nth(*release);
     let streams = of_release.map(|release| release.streams).unwrap_or_default();
+    if number == DRAWN {
+        return Ok(others(chance, world, &role));
+    }
     let pool = |spec: Value| Change::Apply(object(MACHINE_CONFIG_GROUP, "MachineConfigPool", &role, &spec));
     let kinds = if world.builds { WITH_IMAGES } else { KINDS_OF_CHANGES };
     let one = match chance.below(kinds) {
@@ -330,6 +347,48 @@ async fn wanted(
         _ => file(&role, number),
     };
     Ok(vec![one])
+}
+
+/// A change of one of the other kinds.
+fn others(chance: &mut Chance, world: &World, role: &str) -> Vec<Change> {
+    let ignition = |part: &str, value: Value| {
+        config(role, part, &json!({"config": {"ignition": {"version": "3.4.0"}, part: value}}))
+    };
+    let unit = || ignition("systemd", json!({"units": [{"name": UNIT, "enabled": true, "contents": "[Unit]\n"}]}));
+    let key = || ignition("passwd", json!({"users": [{"name": "core", "sshAuthorizedKeys": ["ssh-ed25519 sim"]}]}));
+    let one = match chance.below(OTHER_KINDS) {
+        0 => unit(),
+        1 => return vec![of_units(chance), unit()],
+        2 => key(),
+        3 => config(role, "extensions", &json!({"extensions": ["usbguard"]})),
+        4 => config(role, "kernel", &json!({"kernelType": "realtime"})),
+        5 => {
+            let of = if chance.one_in(3) { MASTER } else { WORKER };
+            let label = format!("pools.operator.machineconfiguration.openshift.io/{of}");
+            let selector = json!({"matchLabels": {label: ""}});
+            let settings = json!({"logLevel": "debug", "pidsLimit": 4096});
+            let spec = json!({"machineConfigPoolSelector": selector, "containerRuntimeConfig": settings});
+            Change::Apply(object(MACHINE_CONFIG_GROUP, "ContainerRuntimeConfig", "plan", &spec))
+        }
+        6 => Change::Delete(Reference::ours("MachineConfigPool", &a_custom_pool(chance, world))),
+        7 => return vec![unit(), key()],
+        // A pool of its own for a node.
+        _ => {
+            let configs = json!([{"key": ROLE, "operator": "In", "values": [WORKER, OWN_POOL]}]);
+            let spec = json!({
+                "machineConfigSelector": {"matchExpressions": configs},
+                "nodeSelector": {"matchLabels": {"kubernetes.io/hostname": format!("{role}-0")}},
+            });
+            Change::Apply(object(MACHINE_CONFIG_GROUP, "MachineConfigPool", OWN_POOL, &spec))
+        }
+    };
+    vec![one]
+}
+
+/// A custom pool; the name of none where there is none.
+fn a_custom_pool(chance: &mut Chance, world: &World) -> String {
+    let custom: Vec<&str> = world.nodes.custom().collect();
+    chance.pick(&custom).copied().unwrap_or(OWN_POOL).to_owned()
 }
 
 async fn payload(shared: &Distribution, profile: &Profile, at: usize) -> Result<Payload> {
@@ -372,11 +431,21 @@ fn arguments(role: &str, revision: u64) -> Change {
 }
 
 fn policy(chance: &mut Chance) -> Change {
-    let action = match chance.pick(&ACTIONS).copied().unwrap_or_default() {
+    disruption(&json!({"files": [{"path": FILE, "actions": [action(chance)]}]}))
+}
+
+fn of_units(chance: &mut Chance) -> Change {
+    disruption(&json!({"units": [{"name": UNIT, "actions": [action(chance)]}]}))
+}
+
+fn action(chance: &mut Chance) -> Value {
+    match chance.pick(&ACTIONS).copied().unwrap_or_default() {
         "Restart" => json!({"type": "Restart", "restart": {"serviceName": "chronyd.service"}}),
         other => json!({ "type": other }),
-    };
-    let policy = json!({"files": [{"path": FILE, "actions": [action]}]});
+    }
+}
+
+fn disruption(policy: &Value) -> Change {
     let spec = json!({"managementState": "Managed", "nodeDisruptionPolicy": policy});
     Change::Apply(object(OPERATOR_GROUP, "MachineConfiguration", "cluster", &spec))
 }
@@ -557,7 +626,7 @@ mod tests {
         let prepared = Prepared::new().unwrap();
         let mut all = Foreseen::default();
         for seed in 0..LIVES {
-            let found = foresee(seed, &prepared).unwrap();
+            let found = foresee(seed, 0..CHANGES, &prepared).unwrap();
             assert_eq!(found.differences, [""; 0], "seed {seed}");
             all.plans += found.plans;
             all.reboots += found.reboots;
@@ -578,7 +647,7 @@ mod tests {
     fn plans_that_were_wrong_once_come_true() {
         let prepared = Prepared::new().unwrap();
         for seed in MENDED {
-            assert_eq!(foresee(seed, &prepared).unwrap().differences, [""; 0], "seed {seed}");
+            assert_eq!(foresee(seed, 0..CHANGES, &prepared).unwrap().differences, [""; 0], "seed {seed}");
         }
     }
 

@@ -99,6 +99,31 @@ fn a_file_that_needs_no_reboot_needs_none_in_image_mode_either() {
 }
 
 #[test]
+fn no_node_goes_while_no_image_can_be_built() {
+    let unfinished = Change::Apply(os_config("FROM nowhere AS\n"));
+    let packages = || Change::Apply(config("99-worker-a", "worker", &json!({"kernelType": "realtime"})));
+    let with = |change, facts: &Facts| super::super::plan(&layered(), &[change], facts, now()).unwrap();
+    let without_programs = Facts { builds_without_programs: true, ..Facts::default() };
+    assert_eq!(with(packages(), &Facts::default()).reboots(), 4);
+    for (change, facts, why) in [
+        (unfinished, &Facts::default(), "Containerfile"),
+        (packages(), &without_programs, "this builder, which runs no program, installs none"),
+    ] {
+        let plan = with(change, facts);
+        assert!(plan.is_inhibited() && plan.waves.is_empty(), "{plan:#?}");
+        let said = plan.findings.iter().find(|finding| finding.code == Code::Build).unwrap();
+        assert!(said.found.contains(why), "{}", said.found);
+        assert_eq!(
+            (said.pool.as_deref(), said.evidence.as_slice()),
+            (Some("worker"), &["MachineOSConfig worker".to_owned()][..])
+        );
+        assert!(image_of(&plan).starts_with("no image can be built: "), "{}", image_of(&plan));
+        let worker = plan.pools.iter().find(|pool| pool.pool == "worker").unwrap();
+        assert!(worker.nodes.iter().flatten().all(|node| !matches!(node.turn, Turn::Wave(_))), "{worker:#?}");
+    }
+}
+
+#[test]
 fn nodes_wait_for_an_image_whose_build_failed() {
     let mut world = layered();
     for build in &mut world.os_builds {
