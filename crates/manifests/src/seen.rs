@@ -40,6 +40,11 @@ impl Seen {
         format!("{} could not be read and {was} passed over; -v names {them}", Count(self.passed_over, "file"))
     }
 
+    /// The kinds of all objects that were found, wanted or not: groups and names.
+    pub fn kinds(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.kinds.keys().map(|(kind, group)| (group.as_str(), kind.as_str()))
+    }
+
     /// Checks that there is an object of a kind.
     ///
     /// # Errors

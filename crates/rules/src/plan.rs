@@ -168,6 +168,8 @@ pub struct PoolPlan {
     pub image: Option<String>,
     /// The image that it takes extensions from; absent if it has none.
     pub extensions_image: Option<String>,
+    /// Whether it is not known what it is rendered to, as objects are missing for that before and after.
+    pub unrendered: bool,
     /// Its nodes, by name; absent if nothing is known about nodes.
     pub nodes: Option<Vec<NodePlan>>,
     /// How long it will take (R-FORESEE-9); absent where nothing reboots or that is unknown.
@@ -216,12 +218,14 @@ pub struct NodePlan {
     pub version: Option<String>,
     /// What it runs now; absent if it does not say.
     pub runs: Option<String>,
+    /// The configuration that it is on its way to and reaches first, if it was told another one than its pool wants then.
+    pub first: Option<String>,
     /// What it does, or why that cannot be said.
     pub effect: Result<Effect, NoEffect>,
     /// When.
     pub turn: Turn,
-    /// Pods that are evicted.
-    pub evicted: usize,
+    /// Pods that are evicted: namespace and name.
+    pub evicted: Vec<String>,
     /// Of these, the ones that no budget allows to be evicted now.
     pub blocked: Vec<BlockedPod>,
     /// Of these, the ones that nobody will start anywhere else: namespace and name.
@@ -285,8 +289,10 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
     let pools = nodes::pools(&after, &targets, &order, now);
     let (mut findings, mut unknown) = preflight::findings(&after, &targets, &pools, facts);
     findings.extend(generated.findings);
+    findings.extend(preflight::left_alone(before, &after));
     findings.extend(releases().flat_map(|release| release::findings(before, release)));
     findings.sort_by_key(|finding| (!finding.inhibits(), finding.code));
+    unknown.extend(preflight::not_given(before));
     unknown.extend(of_changes);
     unknown.extend(generated.unknown);
     unknown.extend(facts.unknown.iter().cloned());
@@ -368,7 +374,19 @@ impl Plan {
     /// Whether anything is done on any node, now or later, or that is unknown.
     #[must_use]
     pub fn changes_nothing(&self) -> bool {
-        self.acting().next().is_none() && self.pools.iter().all(|pool| pool.before == pool.after)
+        let stays = |pool: &PoolPlan| !pool.changes() && !pool.is_unknown();
+        self.acting().next().is_none() && self.pools.iter().all(stays)
+    }
+
+    /// Pools of which it is not known what their nodes do.
+    pub fn unknown_pools(&self) -> impl Iterator<Item = &PoolPlan> {
+        self.pools.iter().filter(|pool| pool.is_unknown())
+    }
+
+    /// Whether what any node does is not known.
+    #[must_use]
+    pub fn leaves_open(&self) -> bool {
+        self.unknown_pools().next().is_some() || self.acting().any(|node| node.effect.is_err())
     }
 }
 
@@ -377,5 +395,11 @@ impl PoolPlan {
     #[must_use]
     pub fn changes(&self) -> bool {
         self.before != self.after
+    }
+
+    /// Whether it is not known what its nodes do.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.unrendered || (self.nodes.is_none() && self.changes())
     }
 }

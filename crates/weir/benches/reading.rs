@@ -5,6 +5,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 use std::{
+    ffi::OsStr,
     fs,
     io::{BufWriter, Write as _},
     path::Path,
@@ -47,6 +48,22 @@ fn main() -> Result<()> {
         "≤ 1 s, ≤ 250 MiB",
     );
     row("plan for 2 pools, 6 nodes, 180 pods", &measure(&binary, &plan, &small)?, "≤ 50 ms");
+    row("plan of the must-gather of 300 MB", &measure(&binary, &plan, &gathered)?, "≤ 3 s, ≤ 300 MiB");
+    row("the same as .tar.gz", &measure(&binary, &plan, &packed)?, "≤ 3 s, ≤ 300 MiB");
+    of_release(&binary, folder.path(), &small)
+}
+
+/// Discovery of a release's streams, and a plan of an update to it.
+fn of_release(binary: &Path, folder: &Path, state: &Path) -> Result<()> {
+    let layout = folder.join("payload");
+    let made = Command::new(binary).args(["payload", "build", "--distribution", "ocp", "-o"]).arg(&layout).output()?;
+    ensure!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let release = String::from_utf8(made.stdout)?;
+    let release = release.trim();
+    let discovery = ["get", "osimagestream", "--release-image", release];
+    row("discovery of a release of 195 tags", &timed(binary, &discovery, &[])?, "");
+    let plan = ["plan", "--distribution", "ocp", "--release", release];
+    row("plan of an update to it", &measure(binary, &plan, state)?, "discovery + 0.2 s");
     Ok(())
 }
 
@@ -62,11 +79,15 @@ const SIX: [usize; 6] = [0, 1, POOLS, POOLS + 1, 2 * POOLS, 2 * POOLS + 1];
 
 /// Time and memory of a command. What it plans may be in somebody's way.
 fn measure(binary: &Path, command: &[&str], input: &Path) -> Result<String> {
+    timed(binary, command, &[OsStr::new("--from"), input.as_os_str()])
+}
+
+fn timed(binary: &Path, command: &[&str], more: &[&OsStr]) -> Result<String> {
     let mut runs = Vec::new();
     let mut peak = 0;
     for _ in 0..RUNS {
         let start = Instant::now();
-        let mut child = Command::new(binary).args(command).arg("--from").arg(input).stdout(Stdio::null()).spawn()?;
+        let mut child = Command::new(binary).args(command).args(more).stdout(Stdio::null()).spawn()?;
         let status = loop {
             // Its highest mark only rises, and is gone with the process.
             peak = memory(child.id()).unwrap_or_default().max(peak);

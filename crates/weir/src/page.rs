@@ -95,12 +95,12 @@ async fn plan_update(
     now: Timestamp,
 ) -> Result<Plan> {
     let Everything { mut world, unknown } = everything;
-    let facts = Facts { unknown: unknown.into_iter().collect(), ..Facts::default() };
+    let mut facts = Facts { unknown: unknown.into_iter().collect(), ..Facts::default() };
     let images = match images {
         Some(images) => images,
         None => release_images::of_cluster(&world, &ImageSource::default(), Some(release))?,
     };
-    release_images::update(&images, release, &mut world, &mut changes).await?;
+    release_images::update(&images, release, &mut world, &mut changes, &mut facts).await?;
     release_images::planned(&images, &world, &changes, facts, false, now).await
 }
 

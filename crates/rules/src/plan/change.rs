@@ -10,6 +10,8 @@
 //! R-CHANGE-5 A release is what `release` makes of it (R-UPDATE).
 //! R-CHANGE-6 An object with finalizers that is deleted is being deleted until its controllers have let go of it, which they do.
 //! R-CHANGE-7 MachineConfigs that belong to a deleted pool alone are deleted with it, by the cluster's garbage collector.
+//! R-CHANGE-8 MachineConfigs that are generated are not changed either: they are made again. So is a pool that every cluster has, when it is
+//! deleted: without what users had set in it (R-BUILT-IN-2).
 //!
 //! Source of R-CHANGE-1: <https://kubernetes.io/docs/tasks/manage-kubernetes-objects/declarative-config/>.
 
@@ -18,19 +20,23 @@ use super::{
     release::{self, Payload},
 };
 use crate::{
+    generated::config::made_of,
+    operator::built_in::{PoolChange, built_in},
     stream::{
         catalog::CatalogError,
         gates::GatesError,
         switch::{SwitchError, can_be_named, can_name},
     },
+    template::layers::WITH_ARBITER,
     view::Annotations,
     world::{Object, World},
 };
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{OwnerReference, Time};
 use serde_json::{Map, Value, json};
 use std::{fmt, sync::Arc};
 use weir_api::{
+    MachineConfigPool,
     keys::names::{CLUSTER, RENDERED_PREFIX},
     kind::{CONFIG_GROUP, MACHINE_CONFIG_GROUP},
     pool::OsImageStreamReference,
@@ -110,6 +116,14 @@ pub enum Refused {
     /// The controllers write it.
     #[error("{0}: the controllers write this object; change what it is made of")]
     Written(Reference),
+    /// The controllers generate it.
+    #[error("{object} is generated from {of}, and made again; change that")]
+    Generated {
+        /// The object.
+        object: Reference,
+        /// What it is generated from.
+        of: String,
+    },
     /// It is to be deleted and does not exist.
     #[error("{0} does not exist")]
     Absent(Reference),
@@ -190,19 +204,53 @@ fn delete(world: &mut World, reference: &Reference, now: Timestamp) -> Result<()
     let kind = (reference.group.as_str(), reference.kind.as_str());
     let found = world.find(kind, &reference.namespace, &reference.name);
     let Some(mut object) = found else { return Err(Refused::Absent(reference.clone())) };
+    check_generated(world, reference)?;
     let stays = object["metadata"]["finalizers"].as_array().is_some_and(|finalizers| !finalizers.is_empty());
     object["metadata"]["deletionTimestamp"] = json!(now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string());
     match Object::read(kind.0, kind.1, object).filter(|_| stays) {
         Some(Ok(object)) => world.put(object),
         _ => _ = world.remove(kind, &reference.namespace, &reference.name),
     }
+    make_again(world, reference, now);
     Ok(())
+}
+
+/// R-CHANGE-8.
+fn check_generated(world: &World, reference: &Reference) -> Result<(), Refused> {
+    let ours = (reference.group.as_str(), reference.kind.as_str()) == (MACHINE_CONFIG_GROUP, "MachineConfig");
+    let found = world.config(&reference.name).filter(|_| ours);
+    match found.and_then(|config| made_of(config)) {
+        Some(of) => Err(Refused::Generated { object: reference.clone(), of }),
+        None => Ok(()),
+    }
+}
+
+/// R-CHANGE-8: the pool that was deleted, if every cluster has it.
+fn make_again(world: &mut World, reference: &Reference, now: Timestamp) {
+    if (reference.group.as_str(), reference.kind.as_str()) != (MACHINE_CONFIG_GROUP, "MachineConfigPool") {
+        return;
+    }
+    let missing = built_in(&world.pool_views(), world.topology() == Some(WITH_ARBITER));
+    for change in missing {
+        if let PoolChange::Create(mut pool) = change
+            && pool.metadata.name.as_ref() == Some(&reference.name)
+        {
+            pool.metadata.creation_timestamp = Some(Time(now));
+            world.put((*pool).into());
+        }
+    }
 }
 
 /// Takes out what is being deleted, once its controllers have let go of it.
 pub(super) fn finish(world: &mut World, changes: &[Change]) {
     for change in changes {
         if let Change::Delete(reference) = change {
+            let is_back = |pool: &Arc<MachineConfigPool>| {
+                pool.metadata.name.as_ref() == Some(&reference.name) && pool.metadata.deletion_timestamp.is_none()
+            };
+            if reference.kind == "MachineConfigPool" && world.pools.iter().any(is_back) {
+                continue;
+            }
             world.remove((&reference.group, &reference.kind), &reference.namespace, &reference.name);
             if (reference.group.as_str(), reference.kind.as_str()) == (MACHINE_CONFIG_GROUP, "MachineConfigPool") {
                 let of_it = |owner: &OwnerReference| owner.kind == reference.kind && owner.name == reference.name;
@@ -252,6 +300,7 @@ fn put(world: &mut World, given: &Value, now: Timestamp) -> Result<Changed, Refu
     if old.as_ref() == Some(&new) {
         return Ok(Changed { object: reference, what: Happens::Unchanged });
     }
+    check_generated(world, &reference)?;
     admission::admit(world, &reference, given, &mut new, old.as_ref()).map_err(Refused::Api)?;
     if let Some(old) = old.as_ref().filter(|old| old["spec"] != new["spec"]) {
         new["metadata"]["generation"] = json!(old["metadata"]["generation"].as_i64().unwrap_or_default() + 1);

@@ -33,6 +33,7 @@ pub fn data(plan: &Plan) -> Json {
         .map(|wave| wave.iter().map(|one| json!({"node": one.node, "pool": one.pool})).collect::<Vec<_>>());
     json!({
         "inhibited": plan.is_inhibited(),
+        "leavesOpen": plan.leaves_open(),
         "reboots": plan.reboots(), "drains": plan.drains(), "disruptions": plan.disruptions(),
         "changes": changes.collect::<Vec<_>>(),
         "pools": plan.pools.iter().map(|one| pool(one, plan.made)).collect::<Vec<_>>(),
@@ -57,6 +58,7 @@ fn pool(pool: &PoolPlan, now: Timestamp) -> Json {
         "maxUnavailable": pool.max_unavailable.as_ref().ok(),
         "maxUnavailableNotKnown": pool.max_unavailable.as_ref().err(),
         "image": pool.image, "extensionsImage": pool.extensions_image,
+        "notRendered": pool.unrendered,
         "forecast": pool.forecast.as_ref().map(|found| forecast(found, now)),
         "nodes": pool.nodes.as_ref().map(|nodes| nodes.iter().map(node).collect::<Vec<_>>()),
     })
@@ -120,9 +122,9 @@ fn node(node: &NodePlan) -> Json {
         .iter()
         .map(|pod| json!({"namespace": pod.namespace, "pod": pod.pod, "owner": pod.owner, "budgets": pod.budgets}));
     json!({
-        "node": node.node, "resourceVersion": node.version, "runs": node.runs, "turn": turn, "wave": wave, "waitsFor": waits,
+        "node": node.node, "resourceVersion": node.version, "runs": node.runs, "first": node.first, "turn": turn, "wave": wave, "waitsFor": waits,
         "effect": node.effect.as_ref().ok().map(effect), "effectNotKnown": node.effect.as_ref().err().map(ToString::to_string),
-        "evicted": node.evicted, "blocked": blocked.collect::<Vec<_>>(), "lost": node.lost,
+        "evicted": node.evicted.len(), "evictedPods": node.evicted, "blocked": blocked.collect::<Vec<_>>(), "lost": node.lost,
     })
 }
 

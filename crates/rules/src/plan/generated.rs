@@ -53,12 +53,11 @@ pub(super) fn regenerate(
             _ if old.contains(item) => {}
             Item::Made(config) => after.put((**config).clone().into()),
             Item::Gone(name) => after.configs.retain(|config| config.metadata.name.as_ref() != Some(name)),
-            Item::Refused { object, why } => found.findings.push(Finding::of(
-                Code::Generate,
-                None,
-                format!("nothing can be generated from {object}: {why}"),
-                "correct the object".to_owned(),
-            )),
+            Item::Refused { object, why } => {
+                let said = format!("nothing can be generated from {object}: {why}");
+                let finding = Finding::of(Code::Generate, None, said, "correct the object".to_owned());
+                found.findings.push(finding.seen_in(vec![object.to_string()]));
+            }
             Item::Noticed { object, what } => found.unknown.push(format!("{object}: {what}")),
         }
     }

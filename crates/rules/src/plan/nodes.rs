@@ -1,7 +1,8 @@
 //! What each node of a pool does, and which pods it loses.
 //!
 //! R-NODES-1 What a node does follows from what it runs, not from what its pool had (R-ACTIONS), under the policies in force after the
-//! change. A node that is where it should be does nothing.
+//! change. A node that is where it should be does nothing. What one does that is on its way to something else follows from where it
+//! arrives first.
 //! R-NODES-2 A node whose present configuration is not among the objects does something that is not known.
 //! R-NODES-3 A change that the node's daemon refuses (R-RECONCILE) is said so.
 //! R-NODES-4 Of the pods that a drain evicts (R-DRAIN-3), those are named that no budget allows to be evicted now, and those that
@@ -102,6 +103,7 @@ fn pool(
         max_unavailable: max,
         image: target.image.clone(),
         extensions_image: extensions.and_then(|(_, image)| image).map(str::to_owned),
+        unrendered: target.failed_before && !shared.world.whole,
         nodes,
         forecast,
     }
@@ -129,17 +131,20 @@ fn node(shared: &mut Shared<'_>, pool: &PoolView<'_>, node: &NodeView<'_>, order
     let turn = turn(pool, node, order);
     let version = shared.versions.get(node.name).copied();
     let runs = node.current_config.filter(|config| !config.is_empty());
+    let first = order.finishing.get(node.name).filter(|told| Some(told.as_str()) != runs).cloned();
     let effect = match &turn {
         Turn::There => Ok(Effect::default()),
-        _ => shared.effect(pool, node, runs),
+        _ if first.is_some() => shared.effect(pool, first.as_deref(), node.desired_image),
+        _ => shared.effect(pool, runs, node.current_image),
     };
     let mut plan = NodePlan {
         node: node.name.to_owned(),
         version: version.cloned(),
         runs: runs.map(str::to_owned),
+        first,
         effect,
         turn,
-        evicted: 0,
+        evicted: Vec::new(),
         blocked: Vec::new(),
         lost: Vec::new(),
     };
@@ -176,9 +181,9 @@ fn unknown(why: &str) -> NoEffect {
 
 impl Shared<'_> {
     /// R-NODES-1 to R-NODES-3.
-    fn effect(&mut self, pool: &PoolView<'_>, node: &NodeView<'_>, runs: Option<&str>) -> Result<Effect, NoEffect> {
+    fn effect(&mut self, pool: &PoolView<'_>, runs: Option<&str>, image: Option<&str>) -> Result<Effect, NoEffect> {
         let Some(runs) = runs else { return Err(unknown("the node does not say what it runs")) };
-        let image = node.current_image.filter(|image| !image.is_empty());
+        let image = image.filter(|image| !image.is_empty());
         let key = (runs.to_owned(), image.map(str::to_owned));
         if let Some(known) = self.known.get(&key) {
             return known.clone();
@@ -208,13 +213,13 @@ impl Shared<'_> {
     fn evictions(&self, node: &NodeView<'_>, plan: &mut NodePlan) {
         let pods = self.pods.get(node.name).map(Vec::as_slice).unwrap_or_default();
         for (object, pod) in pods.iter().filter(|(_, pod)| leaves(pod, None)) {
-            plan.evicted += 1;
+            let name = format!("{}/{}", pod.namespace, pod.name);
+            plan.evicted.push(name.clone());
             if pod.finished {
                 continue;
             }
             let owners = object.metadata.owner_references.as_deref().unwrap_or_default();
             let owner = owners.iter().find(|owner| owner.controller == Some(true));
-            let name = format!("{}/{}", pod.namespace, pod.name);
             if owner.is_none() {
                 plan.lost.push(name);
             }

@@ -9,6 +9,8 @@
 //! refused (R-TARGET-5), its nodes wait.
 //! R-FORWARD-5 A wave ends when all of it has arrived. In fact a node starts as soon as another one of its pool has arrived; the order is
 //! the same.
+//! R-FORWARD-6 A node that is on its way to what its pool wanted before arrives there first; until then it counts as down. Then it
+//! starts as the others do.
 
 use super::{
     Started,
@@ -41,6 +43,8 @@ pub(super) struct Order {
     pub(super) wave_of: BTreeMap<String, usize>,
     /// Nodes that were on their way already.
     pub(super) under_way: BTreeSet<String>,
+    /// Nodes that were on their way to something else (R-FORWARD-6), and to which configuration.
+    pub(super) finishing: BTreeMap<String, String>,
     /// What the others wait for when nobody starts any more.
     pub(super) held: BTreeMap<String, Held>,
 }
@@ -53,10 +57,14 @@ pub(super) fn forward(world: &World, without_image: &BTreeSet<&str>, now: Timest
     world.nodes = world.nodes.iter().map(|node| Arc::new(lean(node))).collect();
     let on_their_way = under_way(&world);
     order.under_way = on_their_way.iter().cloned().collect();
-    let mut arriving = on_their_way;
+    let mut finishing = finishing(&world);
+    let told = |node: &Arc<Node>| NodeView::new(node).desired_config.unwrap_or_default().to_owned();
+    order.finishing = finishing.iter().map(|(name, node)| (name.clone(), told(node))).collect();
+    let mut arriving: Vec<String> = on_their_way.into_iter().chain(finishing.keys().cloned()).collect();
     // Each round ends with labels for at least one node, which none gets twice.
     for _ in 0..=world.nodes.len() {
-        let adopt = round(&mut world, &mut order, std::mem::take(&mut arriving), now);
+        let adopt =
+            round(&mut world, &mut order, (std::mem::take(&mut arriving), &std::mem::take(&mut finishing)), now);
         if adopt.is_empty() {
             break;
         }
@@ -98,10 +106,15 @@ fn nameless(config: &MachineOSConfig, rendered: &MachineConfig) -> MachineOSBuil
 }
 
 /// Runs forward until nobody starts or a node gets labels, which can give it another pool.
-fn round(world: &mut World, order: &mut Order, mut arriving: Vec<String>, mut now: Timestamp) -> Vec<Adopt> {
-    let there = arrived(world);
+fn round(
+    world: &mut World,
+    order: &mut Order,
+    (mut arriving, finishing): (Vec<String>, &BTreeMap<String, Arc<Node>>),
+    mut now: Timestamp,
+) -> Vec<Adopt> {
+    let there = arrived(world, finishing);
     let mut views = world.views();
-    let mut reached: BTreeSet<String> = BTreeSet::new();
+    let mut reached: BTreeMap<String, &Arc<Node>> = BTreeMap::new();
     let adopt = loop {
         let plan = views.plan(None, now);
         if !plan.adopt.is_empty() && arriving.is_empty() && plan.start.is_empty() {
@@ -122,17 +135,18 @@ fn round(world: &mut World, order: &mut Order, mut arriving: Vec<String>, mut no
         }
         arriving.extend(plan.start.into_iter().map(|start| start.node));
         for node in arriving.drain(..) {
-            if let Some(now) = there.get(&node) {
+            let first = finishing.get(&node).filter(|_| !reached.contains_key(&node));
+            if let Some(now) = first.or_else(|| there.get(&node)) {
                 views.renew(std::slice::from_ref(now));
-                reached.insert(node);
+                reached.insert(node, now);
             }
         }
     };
     drop(views);
     for node in &mut world.nodes {
         let name = node.metadata.name.as_deref().unwrap_or_default();
-        if let Some(now) = there.get(name).filter(|_| reached.contains(name)) {
-            *node = now.clone();
+        if let Some(now) = reached.get(name) {
+            node.clone_from(now);
         }
     }
     adopt
@@ -160,8 +174,33 @@ fn under_way(world: &World) -> Vec<String> {
     found
 }
 
+/// Nodes on their way to something else than their pool wants, as they will be there (R-FORWARD-6).
+fn finishing(world: &World) -> BTreeMap<String, Arc<Node>> {
+    let views = world.views();
+    let mut found = BTreeMap::new();
+    for pool in views.pools.iter().filter(|pool| pool.target.is_some()) {
+        for node in views.nodes_of(pool.name) {
+            let goes = !node.is_told(pool.aim()) && !node.is_done();
+            // It has arrived, and is about to be uncordoned.
+            let ends = node.is_done() && node.cordoned_by == Some(drain::CORDONED_BY_CONTROLLER);
+            let is_under_way = node.is_managed() && !node.is_degraded() && (goes || ends);
+            let told = node.desired_config.filter(|told| is_under_way && !told.is_empty());
+            if let (Some(told), Some(held)) = (told, object(world, node)) {
+                let there = at_target(held, node, told, node.desired_image, true);
+                found.insert(node.name.to_owned(), Arc::new(there));
+            }
+        }
+    }
+    found
+}
+
+fn object<'w>(world: &'w World, node: &NodeView<'_>) -> Option<&'w Node> {
+    let at = world.nodes.binary_search_by(|held| held.metadata.name.as_deref().cmp(&Some(node.name)));
+    at.ok().and_then(|at| world.nodes.get(at)).map(AsRef::as_ref)
+}
+
 /// Every node as it is once it has arrived where its pool wants it.
-fn arrived(world: &World) -> BTreeMap<String, Arc<Node>> {
+fn arrived(world: &World, finishing: &BTreeMap<String, Arc<Node>>) -> BTreeMap<String, Arc<Node>> {
     let views = world.views();
     let mut found = BTreeMap::new();
     for pool in views.pools.iter().filter(|pool| pool.target.is_some()) {
@@ -171,8 +210,8 @@ fn arrived(world: &World) -> BTreeMap<String, Arc<Node>> {
             TargetImage::OfConfig | TargetImage::Missing => None,
         };
         for node in views.nodes_of(pool.name) {
-            let at = world.nodes.binary_search_by(|held| held.metadata.name.as_deref().cmp(&Some(node.name)));
-            let Some(held) = at.ok().and_then(|at| world.nodes.get(at)) else { continue };
+            let first = finishing.get(node.name).map(AsRef::as_ref);
+            let Some(held) = first.or_else(|| object(world, node)) else { continue };
             let told = node.is_told(aim);
             found.insert(node.name.to_owned(), Arc::new(at_target(held, node, aim.config, image, told)));
         }

@@ -1,7 +1,8 @@
 //! Which findings apply to a change.
 //!
 //! R-PREFLIGHT-1 Pools are looked at that change. What kept a pool from being rendered before as well is no consequence of the change:
-//! it is told among what is not known.
+//! it is told among what is not known. So are MachineConfigs that a pool is rendered from now and that are not among the files: what is
+//! rendered without them is not what the cluster renders.
 //! R-PREFLIGHT-2 A pool must not go to an OS without runc that its configuration asks for, nor to an image that cannot be read or is not
 //! there for the architecture of its nodes.
 //! R-PREFLIGHT-3 Of a pool with extensions that goes to another OS image, the new extensions image has to have their packages. An extension
@@ -11,6 +12,7 @@
 //! R-PREFLIGHT-6 A drain does not end while a budget allows no eviction. A pod that no controller owns is gone after it.
 //! R-PREFLIGHT-7 Nodes that are still waiting when nobody starts any more stay behind until somebody does something.
 //! R-PREFLIGHT-8 No node of a pool in image mode goes while no image can be built for it (R-READY-1).
+//! R-PREFLIGHT-9 Nodes that are in no pool after a change, and were in one before, get no change any more (R-LOST).
 //!
 //! Sources: <https://kubernetes-sigs.github.io/node-feature-discovery/> for labels, the x86-64 psABI for the level, and the release notes
 //! of systemd 258 for kernel arguments that have no effect any more.
@@ -24,7 +26,10 @@ use crate::{
     build::extensions::of_extension,
     objects::counted::Count,
     render::{RenderError, Rendered, failure::RenderFailure, guard::RuncGuard},
-    rollout::{WaitReason, listed},
+    rollout::{
+        WaitReason, listed,
+        lost::{Lost, lost},
+    },
     status::cluster_status::upgradeable::{OldBootImages, old_boot_images},
     stream::{StreamError, StreamReason, catalog::due::retained},
     view::NodeView,
@@ -32,6 +37,7 @@ use crate::{
 };
 use k8s_openapi::api::core::v1::Node;
 use std::collections::{BTreeMap, BTreeSet};
+use weir_api::{MachineConfigPool, keys::names::CLUSTER};
 use weir_distro::Profile;
 
 /// The features of a processor that Node Feature Discovery labels by default and that level 3 needs.
@@ -69,8 +75,8 @@ pub(super) fn findings(
     preflight.halted(pools);
     let drains =
         pools.iter().filter_map(|pool| pool.nodes.as_deref()).flatten().filter_map(|node| node.effect.as_ref().ok());
-    if !after.whole && after.pods.is_empty() && drains.into_iter().any(|effect| effect.drains) {
-        preflight.unknown.push("which pods drains will evict: there are no pods among the files".to_owned());
+    if !after.whole && drains.into_iter().any(|effect| effect.drains) {
+        preflight.unknown.push(of_pods(after).to_owned());
     }
     let Preflight { mut findings, unknown, .. } = preflight;
     for finding in &mut findings {
@@ -101,7 +107,7 @@ impl Preflight<'_> {
         }
         self.guard(target);
         if target.before.os_image != target.after.os_image {
-            self.image(pool, rendered);
+            self.image(target, rendered);
             self.extensions(pool, rendered);
         }
         self.stream(target, rendered);
@@ -154,7 +160,8 @@ impl Preflight<'_> {
         let (pool, decided) = match &target.guard {
             Some(Ok(decided)) => (target.pool.as_str(), decided.clone()),
             Some(Err(why)) => {
-                return self.say(Code::Render, &target.pool, why.to_string(), "correct the drop-in", Vec::new());
+                let evidence = vec![made(target)];
+                return self.say(Code::Render, &target.pool, why.to_string(), "correct the drop-in", evidence);
             }
             None => return,
         };
@@ -183,13 +190,14 @@ impl Preflight<'_> {
     }
 
     /// R-PREFLIGHT-2.
-    fn image(&mut self, pool: &str, rendered: &Rendered) {
+    fn image(&mut self, target: &PoolTarget, rendered: &Rendered) {
+        let pool = target.pool.as_str();
         let Some(image) = rendered.config.spec.os_image_url.as_deref() else { return };
         match self.facts.images.get(image) {
             Some(ImageFacts::Unreadable(why)) => {
                 let found = format!("image {image} cannot be read: {why}");
                 let remedy = "check the mirrors and the pull secret of the cluster, and that the image is there";
-                self.say(Code::ImageUnreadable, pool, found, remedy, Vec::new());
+                self.say(Code::ImageUnreadable, pool, found, remedy, vec![format!("{}: osImageURL", made(target))]);
             }
             Some(ImageFacts::Read { architectures, .. }) => self.architecture(pool, image, architectures),
             None => self.unknown.push(format!(
@@ -247,7 +255,7 @@ impl Preflight<'_> {
             }
             Some(ImageFacts::Read { packages: None, .. }) => "the image has no list of packages".to_owned(),
             Some(ImageFacts::Unreadable(why)) => format!("the image cannot be read: {why}"),
-            None => "it was not looked for; --images does that".to_owned(),
+            None => "it was not looked for; `weir plan --images` does that".to_owned(),
         };
         let wanted = wanted.join(", ");
         let found =
@@ -260,14 +268,16 @@ impl Preflight<'_> {
         let kept = self.after.streams.as_deref().map(retained).unwrap_or_default();
         if let Some(stream) = target.after.stream.as_deref().filter(|stream| kept.contains(stream)) {
             let found = format!("its stream {stream} is no longer carried by the release; it is kept while it is used");
-            self.say(Code::StreamRetained, pool, found, "plan to go to a stream that the release carries", vec![]);
+            let evidence = vec![format!("OSImageStream {CLUSTER}: status.availableStreams")];
+            self.say(Code::StreamRetained, pool, found, "plan to go to a stream that the release carries", evidence);
         }
         if let Some(because) = target.because.as_ref().filter(|because| because.is_notice()) {
             let remedy = match because {
                 StreamReason::StalePin { .. } => "see there",
                 _ => "remove the name from the pool",
             };
-            self.say(Code::StreamIgnored, pool, because.to_string(), remedy, vec![]);
+            let evidence = vec![format!("MachineConfigPool {pool}: spec.osImageStream")];
+            self.say(Code::StreamIgnored, pool, because.to_string(), remedy, evidence);
         }
         if rendered.overridden {
             let from = rendered.provenance.trace("osImageURL").map(|trace| trace.from.to_string());
@@ -413,8 +423,10 @@ impl Preflight<'_> {
                 Count(who.len(), "node"),
                 if who.len() == 1 { "stays" } else { "stay" }
             );
+            let first = who.first().copied().unwrap_or_default();
+            let remedy = format!("`weir why node/{first}` says what to change");
             let who = who.into_iter().map(str::to_owned).collect();
-            self.say(Code::Stays, &pool.pool, found, "see what these nodes wait for", who);
+            self.say(Code::Stays, &pool.pool, found, &remedy, who);
         }
         if pool.nodes.is_none() {
             self.unknown.push(format!("what the nodes of pool {} do: there are no nodes among the files", pool.pool));
@@ -422,16 +434,77 @@ impl Preflight<'_> {
     }
 
     fn halted(&mut self, pools: &[PoolPlan]) {
-        let mut halts =
-            pools.iter().filter_map(|pool| pool.nodes.as_deref()).flatten().filter_map(|node| match &node.turn {
-                Turn::Waits(WaitReason::Halted(halt)) => Some(halt.to_string()),
-                _ => None,
-            });
-        if let Some(why) = halts.next() {
+        let halted = pools.iter().flat_map(|pool| pool.nodes.iter().flatten()).filter_map(|node| match &node.turn {
+            Turn::Waits(WaitReason::Halted(halt)) => Some((halt.to_string(), node.node.clone())),
+            _ => None,
+        });
+        let (mut why, who): (Vec<String>, Vec<String>) = halted.unzip();
+        why.truncate(1);
+        if let Some(why) = why.pop() {
             let found = format!("no node starts anywhere: {why}");
-            self.findings.push(Finding::of(Code::Halted, None, found, "see `weir status`".to_owned()));
+            let remedy = "`weir why co/machine-config` says what to change".to_owned();
+            self.findings.push(Finding::of(Code::Halted, None, found, remedy).seen_in(who));
         }
     }
+}
+
+/// What a pool is rendered to, by kind and name.
+fn made(target: &PoolTarget) -> String {
+    format!("MachineConfig {}", target.after.config.as_deref().unwrap_or_default())
+}
+
+/// R-PREFLIGHT-6: what files do not say of pods.
+fn of_pods(world: &World) -> &'static str {
+    match (world.pods.is_empty(), world.budgets.is_empty()) {
+        (true, _) => "which pods drains will evict: there are no pods among the files",
+        (false, true) => "which drains a budget blocks: there are no PodDisruptionBudgets among the files",
+        (false, false) => {
+            "whether drains evict, and budgets block, more than was counted: pods and budgets that are not among the files are not"
+        }
+    }
+}
+
+/// R-PREFLIGHT-1: the MachineConfigs that are missing.
+pub(super) fn not_given(before: &World) -> Vec<String> {
+    if before.whole {
+        return Vec::new();
+    }
+    let missing = |pool: &MachineConfigPool| {
+        let told = pool.spec.configuration.as_ref().and_then(|told| told.source.as_deref()).unwrap_or_default();
+        let missing: Vec<&str> = told
+            .iter()
+            .filter_map(|source| source.reference.name.as_deref())
+            .filter(|name| before.config(name).is_none())
+            .collect();
+        let name = pool.metadata.name.as_deref().unwrap_or_default();
+        let what = listed(missing.iter().copied());
+        let are = if missing.len() == 1 { "is" } else { "are" };
+        let number = Count(missing.len(), "MachineConfig");
+        (!missing.is_empty()).then(|| {
+            format!("what pool {name} is rendered to: of what it is rendered from, {number} {are} not among the files: {what}")
+        })
+    };
+    before.pools.iter().filter_map(|pool| missing(pool)).collect()
+}
+
+/// R-PREFLIGHT-9.
+pub(super) fn left_alone(before: &World, after: &World) -> Vec<Finding> {
+    let lost = |world: &World| {
+        let views = world.views();
+        lost(&views.pools, &views.nodes, &views.membership)
+    };
+    let was: BTreeSet<String> = lost(before).into_iter().map(|lost| lost.node).collect();
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for Lost { node, reason, .. } in lost(after).into_iter().filter(|lost| !was.contains(&lost.node)) {
+        groups.entry(reason.to_string()).or_default().push(node);
+    }
+    let said = groups.into_iter().map(|(why, nodes)| {
+        let (are, keep) = if nodes.len() == 1 { ("is", "keeps what it runs") } else { ("are", "keep what they run") };
+        let found = format!("{} {are} in no pool then and {keep}: {why}", Count(nodes.len(), "node"));
+        let remedy = "label them for one pool first, or they get no change any more".to_owned();
+        Finding::of(Code::Stays, None, found, remedy).seen_in(nodes)
+    });
+    said.collect()
 }
 
 /// What is known of a processor.

@@ -264,8 +264,11 @@ fn nodes_that_are_down_or_failed_stay_behind_and_those_on_their_way_arrive() {
     });
     let plan = planned(&world, &[motd("x")]);
     // The one that is down uses up what may be down.
-    assert_eq!(order(&plan), "");
-    assert_eq!(codes(&plan), ["R-PLAN-STAYS"; 3]);
+    assert_eq!(order(&plan), "d");
+    assert_eq!(codes(&plan), ["R-PLAN-STAYS"; 2]);
+    let d = plan.acting().find(|node| node.node == "d").unwrap();
+    assert_eq!((d.first.as_deref(), d.effect.is_err()), (Some("elsewhere"), true), "{d:?}");
+    assert!(text(&plan).contains("\n  first reach what they were told before: d\n"), "{}", text(&plan));
     world.put(ours("MachineConfig", config("99-worker-motd", "worker", &file("/etc/motd", "x"))));
     edit(&mut world.nodes, |node| {
         if node.metadata.name.as_deref() == Some("a") {
@@ -298,7 +301,7 @@ fn what_a_drain_takes_away_and_what_keeps_it_from_ending() {
     let plan = planned(&world, &[motd("x")]);
     assert_eq!((codes(&plan), plan.is_inhibited()), (vec!["R-PLAN-BUDGET", "R-PLAN-PODS-LOST"], true));
     assert_eq!(plan.findings[0].evidence, ["pod shop/web of ReplicaSet web on b: budget web"]);
-    assert_eq!(plan.acting().find(|node| node.node == "b").unwrap().evicted, 2);
+    assert_eq!(plan.acting().find(|node| node.node == "b").unwrap().evicted, ["shop/bare", "shop/web"]);
     // Where nothing is drained, no budget is in the way.
     let mut quiet = world.clone();
     let policy = json!({"nodeDisruptionPolicy": {"files": [{"path": "/etc/motd", "actions": [{"type": "None"}]}]}});
@@ -487,7 +490,10 @@ fn a_node_of_a_deleted_pool_needs_the_configuration_that_it_runs() {
     let with = |metadata: Json| {
         let mut world = at_rest_with([ours("ControllerConfig", json!({"metadata": metadata, "spec": {}}))]);
         edit(&mut world.nodes, |node: &mut k8s_openapi::api::core::v1::Node| {
-            node.metadata.labels.get_or_insert_default().insert("node-role.kubernetes.io/worker".to_owned(), String::new());
+            node.metadata
+                .labels
+                .get_or_insert_default()
+                .insert("node-role.kubernetes.io/worker".to_owned(), String::new());
         });
         does(&planned(&world, &[gone()]), "worker")
     };
@@ -496,4 +502,87 @@ fn a_node_of_a_deleted_pool_needs_the_configuration_that_it_runs() {
     assert_eq!(kept, ["nothing is interrupted"; 4].join("; "));
     let lost = with(json!({"name": name}));
     assert!(lost.contains("is not among the objects"), "{lost}");
+}
+
+#[test]
+fn nodes_on_their_way_to_what_was_wanted_before_arrive_there_and_then_start() {
+    let mut world = at_rest();
+    world.put(ours("MachineConfig", config("99-worker-motd", "worker", &file("/etc/motd", "x"))));
+    let first = planned(&world, &[]);
+    let target = first.pools.iter().find(|pool| pool.pool == "worker").unwrap().after.config.clone().unwrap();
+    // The plan of what is still to be done has the world with its targets; the node needs the object that it was told.
+    let mut with_targets = world.clone();
+    target::targets(&world, &mut with_targets, true);
+    let mut world = with_targets;
+    edit(&mut world.nodes, |node| {
+        if node.metadata.name.as_deref() == Some("a") {
+            let marks = node.metadata.annotations.as_mut().unwrap();
+            marks.insert(format!("{PREFIX}/desiredConfig"), target.clone());
+            marks.insert(format!("{PREFIX}/state"), "Working".to_owned());
+            node.status.as_mut().unwrap().conditions.as_mut().unwrap()[0].status = "Unknown".to_owned();
+        }
+    });
+    let plan = planned(&world, &[motd("y")]);
+    let a = plan.acting().find(|node| node.node == "a").unwrap();
+    assert_eq!((a.first.as_deref(), a.runs.as_deref() == Some(&target)), (Some(target.as_str()), false));
+    assert!(matches!(a.turn, Turn::Wave(_)), "{:?}", a.turn);
+    assert_eq!(plan.reboots(), 4, "{plan:#?}");
+    assert!(!codes(&plan).contains(&"R-PLAN-STAYS"), "{:?}", plan.findings);
+}
+
+#[test]
+fn what_the_controllers_make_again_is_not_changed() {
+    let mut generated = config("99-worker-generated-kubelet", "worker", &file("/etc/kubernetes/kubelet.conf", "k"));
+    generated["metadata"]["ownerReferences"] =
+        json!([{"apiVersion": "v1", "kind": "KubeletConfig", "name": "pods", "uid": "u"}]);
+    generated["metadata"]["annotations"] = json!({format!("{PREFIX}/generated-by-controller-version"): "x"});
+    let world = at_rest_with([ours("MachineConfig", generated.clone())]);
+    let refused = |change| plan(&world, &[change], &Facts::default(), now()).unwrap_err().to_string();
+    let said = "is generated from KubeletConfig pods, and made again; change that";
+    let gone = Change::Delete(change::Reference::ours("MachineConfig", "99-worker-generated-kubelet"));
+    assert!(refused(gone).ends_with(said));
+    generated["spec"]["kernelArguments"] = json!(["a"]);
+    assert!(refused(Change::Apply(generated)).ends_with(said));
+}
+
+#[test]
+fn a_pool_that_every_cluster_has_comes_back_without_what_users_had_set() {
+    let mut world = at_rest();
+    edit(&mut world.pools, |pool: &mut MachineConfigPool| {
+        if pool.metadata.name.as_deref() == Some("worker") {
+            pool.spec.os_image_stream = Some(weir_api::pool::OsImageStreamReference {
+                name: "rhel-10".to_owned(),
+                ..weir_api::pool::OsImageStreamReference::default()
+            });
+        }
+    });
+    let gone = |name| Change::Delete(change::Reference::ours("MachineConfigPool", name));
+    let plan = planned(&world, &[gone("worker")]);
+    let worker = plan.pools.iter().find(|pool| pool.pool == "worker").unwrap();
+    assert_eq!(worker.after.stream.as_deref(), Some("el-9"), "{worker:#?}");
+    let plan = planned(&world, &[gone("infra")]);
+    let left = plan.findings.iter().find(|finding| finding.code == Code::Stays && finding.pool.is_none()).unwrap();
+    assert_eq!(left.evidence, ["d"], "{left:?}");
+    assert!(
+        left.found.starts_with("1 node is in no pool then and keeps what it runs: no pool's nodeSelector"),
+        "{left:?}"
+    );
+}
+
+#[test]
+fn what_was_not_computed_is_not_said_to_be_nothing() {
+    let mut world = at_rest();
+    world.nodes.clear();
+    let plan = planned(&world, &[motd("x")]);
+    assert!(plan.leaves_open());
+    assert_eq!(summary(&plan), "what the nodes of infra, worker will do is not known");
+    assert!(markdown(&plan).contains("| not known |"), "{}", markdown(&plan));
+    let mut world = at_rest();
+    world.streams = None;
+    edit(&mut world.pools, |pool| pool.spec.configuration = None);
+    world.configs.clear();
+    let plan = planned(&world, &[motd("x")]);
+    assert!(plan.leaves_open() && !plan.changes_nothing(), "{plan:#?}");
+    world.whole = true;
+    assert!(!planned(&world, &[motd("x")]).pools.iter().any(|pool| pool.unrendered));
 }

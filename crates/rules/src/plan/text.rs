@@ -19,9 +19,9 @@ use weir_ignition::diff::{Contents, State};
 /// Lines of a file that are shown of each side.
 const SHOWN: usize = 3;
 /// Differences of a pool that are shown; data has all of them.
-const DIFFERENCES: usize = 20;
+pub(super) const DIFFERENCES: usize = 20;
 /// Evidence that is shown of a finding.
-const EVIDENCE: usize = 5;
+pub(super) const EVIDENCE: usize = 5;
 
 /// The whole plan.
 #[must_use]
@@ -61,7 +61,7 @@ pub fn text(plan: &Plan) -> String {
 
 /// Whether there is anything to say about a pool.
 pub(super) fn concerns(pool: &PoolPlan) -> bool {
-    pool.changes() || pool.nodes.iter().flatten().any(|node| node.turn != Turn::There)
+    pool.changes() || pool.is_unknown() || pool.nodes.iter().flatten().any(|node| node.turn != Turn::There)
 }
 
 /// The whole in a line.
@@ -77,21 +77,26 @@ pub fn summary(plan: &Plan) -> String {
     }
     let (reboots, drains, disturbed) = (plan.reboots(), plan.drains(), plan.disruptions());
     let unknown = plan.acting().filter(|node| node.effect.is_err()).count();
+    let pools: Vec<&str> = plan.unknown_pools().map(|pool| pool.pool.as_str()).collect();
+    let known = !plan.leaves_open();
     let mut said = match (reboots, disturbed) {
-        (0, 0) if unknown == 0 => "no node reboots, is drained, or has anything restarted".to_owned(),
-        (0, _) if drains == 0 && unknown == 0 => {
+        (0, 0) if known => "no node reboots, is drained, or has anything restarted".to_owned(),
+        (0, _) if drains == 0 && known => {
             format!("no node reboots or is drained; something is restarted on {}", Count(disturbed, "node"))
         }
-        (0, _) if unknown == 0 => format!(
+        (0, _) if known => format!(
             "no node reboots; {} drained",
             if drains == 1 { "1 node is".to_owned() } else { format!("{drains} nodes are") }
         ),
         (0, _) => String::new(),
         _ => of(reboots, "reboot"),
     };
-    if unknown > 0 {
+    let of_nodes = (unknown > 0).then(|| Count(unknown, "node").to_string());
+    let of_pools = (!pools.is_empty()).then(|| format!("the nodes of {}", listed(pools)));
+    let open: Vec<String> = of_nodes.into_iter().chain(of_pools).collect();
+    if !open.is_empty() {
         let gap = if said.is_empty() { "" } else { "; " };
-        said = format!("{said}{gap}what {} will do is not known", Count(unknown, "node"));
+        said = format!("{said}{gap}what {} will do is not known", open.join(" and "));
     }
     if plan.waves.len() > 1 {
         said = format!("{said}, in {} waves", plan.waves.len());
@@ -118,6 +123,9 @@ fn of_pool(pool: &PoolPlan, now: Timestamp) -> String {
                 let _ = writeln!(out, "  and {} more", Count(differences.len() - DIFFERENCES, "difference"));
             }
         }
+    }
+    if pool.unrendered {
+        out.push_str("  what it is rendered to is not known\n");
     }
     out.push_str(&of_nodes(pool));
     if let Some(forecast) = &pool.forecast {
@@ -226,13 +234,22 @@ fn of_nodes(pool: &PoolPlan) -> String {
             let _ = writeln!(out, "    wait: {}", listed(waits));
         }
     }
+    let first: Vec<&str> = nodes.iter().filter(|node| node.first.is_some()).map(|node| node.node.as_str()).collect();
+    if !first.is_empty() {
+        let _ = writeln!(out, "  first reach what they were told before: {}", listed(first));
+    }
+    let evicted: usize = nodes.iter().map(|node| node.evicted.len()).sum();
+    if evicted > 0 {
+        let evicted = Count(evicted, "pod");
+        let _ = writeln!(out, "  drains evict {evicted}, as things are now");
+    }
     out
 }
 
 /// Waves of an order that are shown.
 const WAVES: usize = 20;
 
-fn listed_long(order: &[String]) -> String {
+pub(super) fn listed_long(order: &[String]) -> String {
     let first = order.iter().take(WAVES).cloned().collect::<Vec<_>>().join(", ");
     match order.len().saturating_sub(WAVES) {
         0 => first,
@@ -240,8 +257,9 @@ fn listed_long(order: &[String]) -> String {
     }
 }
 
-fn together(wave: &[&str]) -> String {
+pub(super) fn together(wave: &[&str]) -> String {
     match wave {
+        [] => String::new(),
         [one] => (*one).to_owned(),
         several => format!("({})", several.join(" ")),
     }

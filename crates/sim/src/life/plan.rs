@@ -66,6 +66,9 @@ const OTHER_KINDS: u64 = 9;
 const LOOKS: usize = 8;
 /// Until then, a change has been seen by everybody whom it concerns.
 const NOTICED: Duration = Duration::from_secs(30);
+/// Between a change and a plan that is made while nodes follow it pass so many of these, besides.
+const SOONER: Duration = Duration::from_secs(5);
+const SOONEST: u64 = 20;
 /// The file that changes are about, and that policies name.
 const FILE: &str = "/etc/sim";
 /// The unit that changes and policies are about.
@@ -172,6 +175,12 @@ async fn foreseen(
     let mut release = world.release;
     for number in numbers {
         let changes = wanted(&mut chance, world, (shared, &mut release), number).await?;
+        if number == DRAWN && chance.one_in(2) {
+            // The plan is made while pools are on their way.
+            let meanwhile: Vec<Change> = world.nodes.pools().map(|(pool, _)| arguments(pool, CHANGES)).collect();
+            make(&mut life.cluster, &meanwhile, release).await?;
+            sleep(NOTICED + SOONER * u32::try_from(chance.below(SOONEST)).unwrap_or_default()).await;
+        }
         life.foresee(world, changes, release, &mut found).await?;
         if !found.differences.is_empty() {
             break;
@@ -556,10 +565,12 @@ fn is_blocked(node: &NodePlan) -> bool {
     node.turn == Turn::Wave(1) && !node.blocked.is_empty() && node.effect.as_ref().is_ok_and(|effect| effect.drains)
 }
 
-/// Where drains that were blocked are not those of the plan. Others may come to be: pods move to nodes that drain later.
+/// Where drains that were blocked are not those of the plan. Others may come to be: pods move to nodes that drain later. While nodes are
+/// on their way, pods start elsewhere, and what budgets allow changes: the plan speaks of the moment.
 fn unforeseen(plan: &Plan, blocked: &BTreeSet<String>) -> impl Iterator<Item = String> {
-    let all = plan.pools.iter().filter_map(|pool| pool.nodes.as_deref()).flatten();
-    let expected = all.filter(|node| is_blocked(node) && !blocked.contains(&node.node));
+    let all = || plan.pools.iter().filter_map(|pool| pool.nodes.as_deref()).flatten();
+    let moving = all().any(|node| node.turn == Turn::UnderWay);
+    let expected = all().filter(move |node| !moving && is_blocked(node) && !blocked.contains(&node.node));
     expected.map(|node| format!("{} drained, planned to be blocked by {:?}", node.node, node.blocked))
 }
 
@@ -591,6 +602,12 @@ fn compare(plan: &Plan, happened: &Happened, pools: &BTreeMap<&str, &Value>) -> 
             if happened.failed.contains(&node.node) {
                 // One that failed does not wait until its target settles: it is told of each of several changes.
                 done.told = if (1..=plan.changes.len()).contains(&done.told) { 1 } else { done.told };
+            }
+            if node.first.is_some() || node.turn == Turn::UnderWay {
+                // What it was told before may be done, begun or to come.
+                let boots = usize::from(moves && effect.reboots());
+                done.boots = if (boots..=boots + 1).contains(&done.boots) { boots } else { done.boots };
+                done.cordoned = moves && effect.drains;
             }
             let drains = if happened.cordoned.contains(&node.node) { done.cordoned } else { moves && effect.drains };
             let planned =

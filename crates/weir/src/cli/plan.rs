@@ -120,6 +120,18 @@ const KINDS: [(Kind<'static>, &str); 17] = [
     ((CONFIG_GROUP, "CRIOCredentialProviderConfig"), ""),
 ];
 
+/// Kinds that decisions depend on, and of whose changes no plan is made: what follows from them is written by others, such as the list of
+/// the gates that are on.
+const OF_OTHERS: [Kind<'static>; 7] = [
+    (CONFIG_GROUP, "FeatureGate"),
+    (CONFIG_GROUP, "ClusterVersion"),
+    (CONFIG_GROUP, "Infrastructure"),
+    (CONFIG_GROUP, "Proxy"),
+    (MACHINE_CONFIG_GROUP, "ControllerConfig"),
+    ("", "Node"),
+    ("policy", "PodDisruptionBudget"),
+];
+
 impl FromStr for Named {
     type Err = String;
 
@@ -138,7 +150,7 @@ impl FromStr for Named {
             asked == known || asked == format!("{known}s") || (!short.is_empty() && asked == **short)
         };
         let Some(((group, kind), _)) = KINDS.iter().find(is_it) else {
-            return Err(format!("{kind:?} is no kind that the configuration of machines depends on"));
+            return Err(format!("{kind:?} is no kind whose changes are planned"));
         };
         let of = str::to_owned;
         Ok(Self(Reference { group: of(group), kind: of(kind), namespace: of(namespace), name: of(name) }))
@@ -163,11 +175,12 @@ impl Plan {
         if self.files.iter().chain(&self.from).filter(|path| path.as_os_str() == "-").count() > 1 {
             bail!("standard input can be read once: give - to --filename or to --from");
         }
-        let changes = self.changes()?;
+        let (changes, passed_over) = self.changes()?;
         let (world, unknown) = self.world()?;
+        let unknown = unknown.into_iter().chain(passed_over);
         let world = World { profile: self.distribution, ..world };
         let accepted = self.accept.iter().copied().collect();
-        let facts = Facts { accepted, unknown: unknown.into_iter().collect(), ..Facts::default() };
+        let facts = Facts { accepted, unknown: unknown.collect(), ..Facts::default() };
         let plan = match self.release.is_some() || self.images {
             true => runtime()?.block_on(self.with_images(world, changes, facts))?,
             false => plan::plan(&world, &changes, &facts, Timestamp::now())?,
@@ -194,14 +207,14 @@ impl Plan {
             FailOn::Drain => plan.drains(),
             FailOn::Disruption => plan.disruptions(),
         };
-        number > 0 || plan.acting().any(|node| node.effect.is_err())
+        number > 0 || plan.leaves_open()
     }
 
     /// Plans with what registries say: about the release, and about the images that pools change to.
-    async fn with_images(&self, mut world: World, mut changes: Vec<Change>, facts: Facts) -> Result<plan::Plan> {
+    async fn with_images(&self, mut world: World, mut changes: Vec<Change>, mut facts: Facts) -> Result<plan::Plan> {
         let images = images::of_cluster(&world, &self.source, self.release.as_deref())?;
         if let Some(reference) = &self.release {
-            images::update(&images, reference, &mut world, &mut changes).await?;
+            images::update(&images, reference, &mut world, &mut changes, &mut facts).await?;
         }
         images::planned(&images, &world, &changes, facts, self.images, Timestamp::now()).await
     }
@@ -215,24 +228,37 @@ impl Plan {
             .block_on(async { rollout_objects::everything_of_cluster(&self.cluster.connect("plan").await?).await })
     }
 
-    fn changes(&self) -> Result<Vec<Change>> {
-        let mut changes = Vec::new();
+    /// The changes, and what is not known of objects among the files that are no changes here.
+    fn changes(&self) -> Result<(Vec<Change>, Option<String>)> {
+        let (mut changes, mut passed_over) = (Vec::new(), None);
         if !self.files.is_empty() {
             let wants: Vec<Want<'_>> = KINDS.iter().map(|(kind, _)| Want::all(*kind)).collect();
             let read = weir_manifests::read(&self.files, Rule::Objects(&wants));
-            read.each(|manifest| {
+            let seen = read.each(|manifest| {
                 changes.push(Change::Apply(manifest.object));
                 anyhow::Ok(())
             })?;
+            let others: Vec<&str> =
+                seen.kinds().filter(|kind| OF_OTHERS.contains(kind)).map(|(_, kind)| kind).collect();
+            if changes.is_empty() && !others.is_empty() {
+                bail!(
+                    "what a change of {} does cannot be planned: others write what follows from it",
+                    others.join(", ")
+                );
+            }
             if changes.is_empty() {
                 bail!("the files hold no object that the configuration of machines depends on");
+            }
+            if !others.is_empty() {
+                let others = others.join(", ");
+                passed_over = Some(format!("what the {others} among the files will do: they are not planned"));
             }
         }
         changes.extend(self.delete.iter().map(|named| Change::Delete(named.0.clone())));
         let streams = self.stream.iter().cloned().map(|StreamOf { pool, stream }| Change::Stream { pool, stream });
         changes.extend(streams);
         changes.extend(self.default_stream.clone().map(Change::DefaultStream));
-        Ok(changes)
+        Ok((changes, passed_over))
     }
 }
 
@@ -248,7 +274,7 @@ mod tests {
             assert_eq!(of(text), Ok(config.clone()), "{text}");
         }
         assert_eq!("imagepolicy/ns/a".parse::<Named>().unwrap().0.namespace, "ns");
-        assert!(of("pod/a").unwrap_err().starts_with("\"pod\" is no kind"));
+        assert!(of("pod/a").unwrap_err().starts_with("\"pod\" is no kind whose changes are planned"));
         assert!(of("mc/").unwrap_err().contains("write KIND/NAME") && of("mc").is_err());
         let stream = |text: &str| text.parse::<StreamOf>().map(|of| (of.pool, of.stream));
         assert_eq!(stream("worker=a"), Ok(("worker".to_owned(), "a".to_owned())));

@@ -97,9 +97,9 @@ impl Update {
 
     async fn plan(&self, world: &World, reference: &str, unknown: Option<String>) -> Result<(Plan, Payload)> {
         let images = images::of_cluster(world, &self.source, Some(reference))?;
-        let (payload, _) = images::payload(world, &images, reference).await?;
+        let images::Read { payload, unknown: of_release, .. } = images::payload(world, &images, reference).await?;
         let change = [Change::Release(Box::new(payload.clone()))];
-        let facts = Facts { unknown: unknown.into_iter().collect(), ..Facts::default() };
+        let facts = Facts { unknown: unknown.into_iter().chain(of_release).collect(), ..Facts::default() };
         Ok((images::planned(&images, world, &change, facts, false, Timestamp::now()).await?, payload))
     }
 

@@ -91,7 +91,7 @@ impl Updates {
         let mut source = images.source().clone();
         source.patience = PATIENCE;
         let images = Images::new(source);
-        let (payload, _) = images::payload(&world, &images, reference).await.map_err(unread)?;
+        let payload = images::payload(&world, &images, reference).await.map_err(unread)?.payload;
         let change = [Change::Release(Box::new(payload.clone()))];
         let facts = plan::Facts { unknown: unknown.into_iter().collect(), ..plan::Facts::default() };
         let checked = plan::plan(&world, &change, &facts, self.context.clock.now());

@@ -286,12 +286,21 @@ fn exit_codes() -> Result<()> {
     let refused = folder.path().join("fips.json");
     std::fs::write(&refused, config(&json!({"osImageURL": "r/own", "fips": true})).to_string())?;
     let refused = refused.to_str().context("utf-8")?;
+    let write = |name: &str, object: &Value| -> Result<String> {
+        std::fs::write(folder.path().join(name), object.to_string())?;
+        Ok(folder.path().join(name).to_str().context("utf-8")?.to_owned())
+    };
+    let gate = json!({"apiVersion": "config.openshift.io/v1", "kind": "FeatureGate", "metadata": {"name": "cluster"}});
+    let gate = write("gate.json", &gate)?;
+    let motd = write("motd.json", &motd())?;
     for (arguments, wanted, part) in [
         (&[][..], 0, "[R-PLAN-PAUSED]"),
         (&["--fail-on", "reboot"], 3, "reboot"),
         (&["--fail-on", "drain"], 3, "drain"),
         (&["--fail-on", "disruption"], 3, "reboot"),
         (&["-f", refused], 3, "something is in the way"),
+        (&["-f", &gate, &motd], 0, "not known: what the FeatureGate among the files will do"),
+        (&["-f", &gate], 1, ""),
         (&["--delete", "mc/none"], 1, ""),
         (&["--fail-on", "nothing"], 2, ""),
     ] {
@@ -300,5 +309,37 @@ fn exit_codes() -> Result<()> {
         let code = output.status.code();
         assert!(code == Some(wanted) && said.contains(part), "{arguments:?}: {code:?}\n{said}{}", text(&output.stderr));
     }
+    Ok(())
+}
+
+/// Pools and nodes without the MachineConfigs that they are rendered from: a plan does not take that for "nothing".
+#[test]
+fn what_is_not_known_is_not_taken_for_nothing() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut objects: Value = serde_json::from_slice(&std::fs::read(crate::why::state(folder.path(), false)?)?)?;
+    let items = objects["items"].as_array_mut().context("items")?;
+    items.retain(|object| object["kind"] != "MachineConfig");
+    let pool = items.iter_mut().find(|object| object["kind"] == "MachineConfigPool").context("a pool")?;
+    pool["spec"]["configuration"]["source"] = json!([{"name": "00-worker"}, {"name": "99-worker-motd"}]);
+    let (state, motd_file) = (folder.path().join("few.json"), folder.path().join("motd.json"));
+    std::fs::write(&state, objects.to_string())?;
+    std::fs::write(&motd_file, motd().to_string())?;
+    let motd_file = motd_file.to_str().context("utf-8")?;
+    let of = |more: &[&str]| weir(&[&["--from", state.to_str().context("utf-8")?], more].concat());
+    let output = of(&[])?;
+    let said = text(&output.stdout);
+    assert!(output.status.success() && said.contains("what it is rendered to is not known"), "{said}");
+    assert!(said.lines().next().is_some_and(|line| line.ends_with(" will do is not known")), "{said}");
+    let with_change = text(&of(&["-f", motd_file])?.stdout);
+    let missing = "of what it is rendered from, 2 MachineConfigs are not among the files: 00-worker, 99-worker-motd";
+    assert!(said.contains(missing) && with_change.contains(missing), "{with_change}");
+    assert!(with_change.starts_with("what 2 nodes will do is not known\n"), "{with_change}");
+    for on in ["reboot", "drain", "disruption"] {
+        assert_eq!(of(&["--fail-on", on])?.status.code(), Some(3), "{on}");
+    }
+    let data: Value = serde_json::from_slice(&of(&["-o", "json"])?.stdout)?;
+    assert_eq!((&data["leavesOpen"], &data["inhibited"]), (&json!(true), &json!(false)), "{data}");
+    let markdown = text(&of(&["-o", "markdown"])?.stdout);
+    assert!(markdown.contains("not known"), "{markdown}");
     Ok(())
 }

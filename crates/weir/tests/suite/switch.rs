@@ -123,6 +123,48 @@ fn what_is_in_the_way_changes_nothing_and_ends_with_3() -> Result<()> {
 }
 
 #[test]
+fn what_was_accepted_is_written_on_the_pool_and_holds_nobody_up() -> Result<()> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(["up", "--distribution", "ocp", "--step-time", "20ms", "--nodes", "master=1,worker=1"]);
+    let mut program = Program::start(&mut command)?;
+    let kubeconfig = std::path::PathBuf::from(program.line()?);
+    program.until("every pool is updated")?;
+    let Some(kubectl) = Kubectl::new(&kubeconfig) else { return Ok(()) };
+    let config = json!({
+        "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
+        "metadata": {"name": "99-guard", "labels": {"machineconfiguration.openshift.io/role": "worker"}},
+        "spec": {"extensions": ["usbguard"]},
+    });
+    let file = kubeconfig.with_file_name("config.json");
+    std::fs::write(&file, config.to_string())?;
+    kubectl.run(&["apply", "-f", file.to_str().context("utf-8")?])?;
+    let with_it = r#"--for=jsonpath={.status.configuration.source[?(@.name=="99-guard")].name}=99-guard"#;
+    kubectl.run(&["wait", "mcp/worker", with_it, "--timeout=60s"])?;
+    let explained = json_of(&weir(&kubeconfig, &["explain", "stream", "--pool", "worker", "-o", "json"])?)?;
+    let other = if explained["pools"][0]["stream"] == "rhel-9" { "rhel-10" } else { "rhel-9" };
+
+    let blocked = weir(&kubeconfig, &["switch", "worker", other])?;
+    let said = text(&blocked.stdout);
+    assert!(blocked.status.code() == Some(3) && said.contains("[R-PLAN-EXTENSIONS]"), "{said}");
+    assert!(kubectl.get(&["mcp", "worker"])?["spec"]["osImageStream"].is_null());
+
+    let done = weir(&kubeconfig, &["switch", "worker", other, "--accept", "R-PLAN-EXTENSIONS"])?;
+    let said = text(&done.stdout);
+    assert!(done.status.success() && said.contains("accepted: pool worker: it has the extensions usbguard"), "{said}");
+    let pool = kubectl.get(&["mcp", "worker"])?;
+    let record = pool["metadata"]["annotations"]["machineconfiguration.openshift.io/accepted-findings"].as_str();
+    let record: Value = serde_json::from_str(record.context("a record")?)?;
+    assert_eq!((&record["stream"], &record["codes"]), (&json!(other), &json!(["R-PLAN-EXTENSIONS"])), "{record}");
+    let user: Value = serde_json::from_str(&kubectl.run(&["auth", "whoami", "-o", "json"])?)?;
+    assert!(record["by"].is_string() && record["by"] == user["status"]["userInfo"]["username"], "{record} {user}");
+    let at: jiff::Timestamp = record["at"].as_str().context("a time")?.parse()?;
+    assert!(at.duration_until(jiff::Timestamp::now()).as_secs() < 600, "{record}");
+    let waited = weir(&kubeconfig, &["wait", "worker", "--for", &format!("stream={other}"), "--timeout", "60s"])?;
+    assert!(waited.status.success(), "{}", text(&waited.stderr));
+    Ok(())
+}
+
+#[test]
 fn streams_are_explained_out_of_manifests() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let version = "machineconfiguration.openshift.io/v1";

@@ -18,6 +18,7 @@ impl Found {
     fn says(&self, code: Code) -> (&str, Vec<&str>, bool) {
         let found = self.plan.findings.iter().find(|finding| finding.code == code);
         let found = found.unwrap_or_else(|| panic!("{code}: {:#?}", self.plan.findings));
+        assert!(!found.evidence.is_empty(), "what was looked at: {found:?}");
         (&found.found, found.evidence.iter().map(String::as_str).collect(), found.inhibits())
     }
 
@@ -134,7 +135,12 @@ fn images_that_cannot_be_read_or_are_for_other_machines() {
         unknown.iter().any(|text| text.starts_with("whether the nodes of pool worker can read image r/os@rhel-10"))
     );
     let found = Found::of(&at_rest(), &[to_el_10()], &knowing(&[(new, ImageFacts::Unreadable("no route".to_owned()))]));
-    assert_eq!(found.says(Code::ImageUnreadable), ("image r/os@rhel-10 cannot be read: no route", vec![], true));
+    let (said, evidence, inhibits) = found.says(Code::ImageUnreadable);
+    assert_eq!((said, inhibits), ("image r/os@rhel-10 cannot be read: no route", true));
+    assert!(
+        evidence[0].starts_with("MachineConfig rendered-") && evidence[0].ends_with(": osImageURL"),
+        "{evidence:?}"
+    );
     for (architectures, wanted) in [
         (&["amd64", "arm64"][..], None),
         (&[][..], None),
@@ -175,7 +181,7 @@ fn extensions_that_the_new_os_lacks_has_or_may_have() {
         assert!(!found.has(Code::ExtensionsMissing));
     }
     let unasked = with(&world, &[to_el_10()]);
-    assert!(unasked.says(Code::Extensions).0.ends_with("it was not looked for; --images does that"));
+    assert!(unasked.says(Code::Extensions).0.ends_with("it was not looked for; `weir plan --images` does that"));
     let unreadable = knowing(&[("r/ext@rhel-10", ImageFacts::Unreadable("no route".to_owned()))]);
     let unreadable = Found::of(&world, &[to_el_10()], &unreadable);
     assert!(unreadable.says(Code::Extensions).0.ends_with("the image cannot be read: no route"));

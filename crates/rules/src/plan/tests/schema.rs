@@ -97,6 +97,11 @@ fn plans() -> Vec<Plan> {
         if node.metadata.name.as_deref() == Some("b") {
             let marks = node.metadata.annotations.as_mut().unwrap();
             marks.insert(format!("{PREFIX}/currentConfig"), "rendered-gone".to_owned());
+            marks.insert(format!("{PREFIX}/desiredConfig"), "rendered-gone".to_owned());
+        }
+        if node.metadata.name.as_deref() == Some("c") {
+            let marks = node.metadata.annotations.as_mut().unwrap();
+            marks.insert(format!("{PREFIX}/desiredConfig"), "rendered-before".to_owned());
         }
     });
     edit(&mut odd.pools, |pool: &mut MachineConfigPool| {

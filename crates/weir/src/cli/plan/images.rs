@@ -67,11 +67,22 @@ pub(crate) async fn update(
     reference: &str,
     world: &mut World,
     changes: &mut Vec<Change>,
+    facts: &mut Facts,
 ) -> Result<()> {
-    let (payload, profile) = payload(world, images, reference).await?;
+    let Read { payload, profile, unknown } = payload(world, images, reference).await?;
     world.profile = Some(profile);
+    facts.unknown.extend(unknown);
     changes.insert(0, Change::Release(Box::new(payload)));
     Ok(())
+}
+
+/// A release that was read.
+pub(crate) struct Read {
+    pub(crate) payload: Payload,
+    /// The distribution that it is read for.
+    pub(crate) profile: &'static Profile,
+    /// What that leaves open.
+    pub(crate) unknown: Option<String>,
 }
 
 /// Plans with what registries say about the images that pools change to, and with `packages`, about what extensions images hold.
@@ -91,18 +102,22 @@ pub(crate) async fn planned(
     Ok(plan::plan(world, changes, &facts, now)?)
 }
 
-/// Reads a release as the controllers do: its streams and its templates. Gives the distribution that it is read for, too.
+/// Reads a release as the controllers do: its streams and its templates. The distribution is the cluster's, which the release that the
+/// cluster has may have to tell.
 ///
 /// # Errors
 /// When it cannot be read, or nothing says of which distribution it is.
-pub(crate) async fn payload(world: &World, images: &Images, reference: &str) -> Result<(Payload, &'static Profile)> {
-    let release = images.release(reference).await?;
-    let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
-    let profile = match world.distribution() {
+pub(crate) async fn payload(world: &World, images: &Images, reference: &str) -> Result<Read> {
+    let (release, present) = tokio::join!(images.release(reference), present(world, images));
+    let (release, mut unknown) = (release?, None);
+    let profile = match world.distribution().or(present) {
         Some(profile) => profile,
         None => {
-            let told = detect(Evidence { explicit: None, payload_tags: &tags, feature_set: None });
-            told.context("of which distribution the release is; give --distribution")?.profile
+            unknown = Some(format!(
+                "whether release {} is of the cluster's distribution: nothing says which that is; --distribution does",
+                release.version
+            ));
+            of_tags(&release).context("of which distribution the release is; give --distribution")?
         }
     };
     let (found, tree) =
@@ -111,7 +126,25 @@ pub(crate) async fn payload(world: &World, images: &Images, reference: &str) -> 
     let templates = ReleaseTemplates { tree: tree?, release: Some(release.version.clone()) };
     let Release { image, version, tags } = release;
     let tags = tags.into_iter().map(|tag| (tag.name, tag.image)).collect();
-    Ok((Payload { image, version, tags, source: found.source, templates, kubernetes }, profile))
+    Ok(Read {
+        payload: Payload { image, version, tags, source: found.source, templates, kubernetes },
+        profile,
+        unknown,
+    })
+}
+
+/// The distribution of the release that the cluster has, if nothing else tells and that one can be read.
+async fn present(world: &World, images: &Images) -> Option<&'static Profile> {
+    let image = &world.version.as_ref()?.status.as_ref()?.desired.image;
+    if world.distribution().is_some() || image.is_empty() {
+        return None;
+    }
+    of_tags(&images.release(image).await.ok()?)
+}
+
+fn of_tags(release: &Release) -> Option<&'static Profile> {
+    let tags: Vec<&str> = release.tags.iter().map(|tag| tag.name.as_str()).collect();
+    detect(Evidence { explicit: None, payload_tags: &tags, feature_set: None }).ok().map(|told| told.profile)
 }
 
 /// The version of the release's API server, from the versions that its tags name: `kubernetes=1.34.1,machine-os=…`.
