@@ -289,10 +289,10 @@ pub fn plan(before: &World, changes: &[Change], facts: &Facts, now: Timestamp) -
     let pools = nodes::pools(&after, &targets, &order, now);
     let (mut findings, mut unknown) = preflight::findings(&after, &targets, &pools, facts);
     findings.extend(generated.findings);
-    findings.extend(preflight::left_alone(before, &after));
+    findings.extend(preflight::without_pool(before, &after));
     findings.extend(releases().flat_map(|release| release::findings(before, release)));
     findings.sort_by_key(|finding| (!finding.inhibits(), finding.code));
-    unknown.extend(preflight::not_given(before));
+    unknown.extend(preflight::missing_configs(before));
     unknown.extend(of_changes);
     unknown.extend(generated.unknown);
     unknown.extend(facts.unknown.iter().cloned());

@@ -8,9 +8,10 @@
 //! R-FORWARD-4 A pool in image mode moves as if the image that it needs were there: its build comes first. Where that failed, or is
 //! refused (R-TARGET-5), its nodes wait.
 //! R-FORWARD-5 A wave ends when all of it has arrived. In fact a node starts as soon as another one of its pool has arrived; the order is
-//! the same.
+//! the same, unless several nodes were on their way to something else (R-FORWARD-6).
 //! R-FORWARD-6 A node that is on its way to what its pool wanted before arrives there first; until then it counts as down. Then it
-//! starts as the others do.
+//! starts as the others do. Of several, which one arrives first decides who starts next: that is not known (R-PREFLIGHT-10), and the
+//! waves are those of all arriving together.
 
 use super::{
     Started,

@@ -13,6 +13,7 @@
 //! R-PREFLIGHT-7 Nodes that are still waiting when nobody starts any more stay behind until somebody does something.
 //! R-PREFLIGHT-8 No node of a pool in image mode goes while no image can be built for it (R-READY-1).
 //! R-PREFLIGHT-9 Nodes that are in no pool after a change, and were in one before, get no change any more (R-LOST).
+//! R-PREFLIGHT-10 In which order the nodes of a pool start is not known while several are on their way to something else (R-FORWARD-6).
 //!
 //! Sources: <https://kubernetes-sigs.github.io/node-feature-discovery/> for labels, the x86-64 psABI for the level, and the release notes
 //! of systemd 258 for kernel arguments that have no effect any more.
@@ -71,6 +72,7 @@ pub(super) fn findings(
     for pool in pools {
         preflight.drains(pool);
         preflight.waits(pool);
+        preflight.arrivals(pool);
     }
     preflight.halted(pools);
     let drains =
@@ -160,7 +162,7 @@ impl Preflight<'_> {
         let (pool, decided) = match &target.guard {
             Some(Ok(decided)) => (target.pool.as_str(), decided.clone()),
             Some(Err(why)) => {
-                let evidence = vec![made(target)];
+                let evidence = vec![rendered_name(target)];
                 return self.say(Code::Render, &target.pool, why.to_string(), "correct the drop-in", evidence);
             }
             None => return,
@@ -197,7 +199,13 @@ impl Preflight<'_> {
             Some(ImageFacts::Unreadable(why)) => {
                 let found = format!("image {image} cannot be read: {why}");
                 let remedy = "check the mirrors and the pull secret of the cluster, and that the image is there";
-                self.say(Code::ImageUnreadable, pool, found, remedy, vec![format!("{}: osImageURL", made(target))]);
+                self.say(
+                    Code::ImageUnreadable,
+                    pool,
+                    found,
+                    remedy,
+                    vec![format!("{}: osImageURL", rendered_name(target))],
+                );
             }
             Some(ImageFacts::Read { architectures, .. }) => self.architecture(pool, image, architectures),
             None => self.unknown.push(format!(
@@ -433,14 +441,26 @@ impl Preflight<'_> {
         }
     }
 
+    /// R-PREFLIGHT-10.
+    fn arrivals(&mut self, pool: &PoolPlan) {
+        let nodes = || pool.nodes.iter().flatten();
+        let first: Vec<&str> = nodes().filter(|node| node.first.is_some()).map(|node| node.node.as_str()).collect();
+        if first.len() > 1 && nodes().any(|node| matches!(node.turn, Turn::Wave(_))) {
+            let who = listed(first);
+            self.unknown.push(format!(
+                "in which order the nodes of pool {} start: {who} are on their way, and which of them arrives first decides",
+                pool.pool
+            ));
+        }
+    }
+
     fn halted(&mut self, pools: &[PoolPlan]) {
         let halted = pools.iter().flat_map(|pool| pool.nodes.iter().flatten()).filter_map(|node| match &node.turn {
             Turn::Waits(WaitReason::Halted(halt)) => Some((halt.to_string(), node.node.clone())),
             _ => None,
         });
-        let (mut why, who): (Vec<String>, Vec<String>) = halted.unzip();
-        why.truncate(1);
-        if let Some(why) = why.pop() {
+        let (why, who): (Vec<String>, Vec<String>) = halted.unzip();
+        if let Some(why) = why.first() {
             let found = format!("no node starts anywhere: {why}");
             let remedy = "`weir why co/machine-config` says what to change".to_owned();
             self.findings.push(Finding::of(Code::Halted, None, found, remedy).seen_in(who));
@@ -449,7 +469,7 @@ impl Preflight<'_> {
 }
 
 /// What a pool is rendered to, by kind and name.
-fn made(target: &PoolTarget) -> String {
+fn rendered_name(target: &PoolTarget) -> String {
     format!("MachineConfig {}", target.after.config.as_deref().unwrap_or_default())
 }
 
@@ -465,7 +485,7 @@ fn of_pods(world: &World) -> &'static str {
 }
 
 /// R-PREFLIGHT-1: the MachineConfigs that are missing.
-pub(super) fn not_given(before: &World) -> Vec<String> {
+pub(super) fn missing_configs(before: &World) -> Vec<String> {
     if before.whole {
         return Vec::new();
     }
@@ -488,7 +508,7 @@ pub(super) fn not_given(before: &World) -> Vec<String> {
 }
 
 /// R-PREFLIGHT-9.
-pub(super) fn left_alone(before: &World, after: &World) -> Vec<Finding> {
+pub(super) fn without_pool(before: &World, after: &World) -> Vec<Finding> {
     let lost = |world: &World| {
         let views = world.views();
         lost(&views.pools, &views.nodes, &views.membership)

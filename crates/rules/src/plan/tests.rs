@@ -514,20 +514,31 @@ fn nodes_on_their_way_to_what_was_wanted_before_arrive_there_and_then_start() {
     let mut with_targets = world.clone();
     target::targets(&world, &mut with_targets, true);
     let mut world = with_targets;
-    edit(&mut world.nodes, |node| {
-        if node.metadata.name.as_deref() == Some("a") {
-            let marks = node.metadata.annotations.as_mut().unwrap();
-            marks.insert(format!("{PREFIX}/desiredConfig"), target.clone());
-            marks.insert(format!("{PREFIX}/state"), "Working".to_owned());
-            node.status.as_mut().unwrap().conditions.as_mut().unwrap()[0].status = "Unknown".to_owned();
-        }
-    });
+    let send = |world: &mut World, name: &str| {
+        edit(&mut world.nodes, |node| {
+            if node.metadata.name.as_deref() == Some(name) {
+                let marks = node.metadata.annotations.as_mut().unwrap();
+                marks.insert(format!("{PREFIX}/desiredConfig"), target.clone());
+                marks.insert(format!("{PREFIX}/state"), "Working".to_owned());
+                node.status.as_mut().unwrap().conditions.as_mut().unwrap()[0].status = "Unknown".to_owned();
+            }
+        });
+    };
+    send(&mut world, "a");
     let plan = planned(&world, &[motd("y")]);
     let a = plan.acting().find(|node| node.node == "a").unwrap();
     assert_eq!((a.first.as_deref(), a.runs.as_deref() == Some(&target)), (Some(target.as_str()), false));
     assert!(matches!(a.turn, Turn::Wave(_)), "{:?}", a.turn);
     assert_eq!(plan.reboots(), 4, "{plan:#?}");
     assert!(!codes(&plan).contains(&"R-PLAN-STAYS"), "{:?}", plan.findings);
+    let of_order = |plan: &Plan| -> Vec<String> {
+        plan.unknown.iter().filter(|text| text.starts_with("in which order")).cloned().collect()
+    };
+    assert_eq!(of_order(&plan), [""; 0], "one arrives before the others start");
+    send(&mut world, "b");
+    let wanted =
+        "in which order the nodes of pool worker start: a, b are on their way, and which of them arrives first decides";
+    assert_eq!(of_order(&planned(&world, &[motd("y")])), [wanted]);
 }
 
 #[test]

@@ -278,6 +278,45 @@ fn a_release_is_read_through_the_mirrors_of_the_cluster() -> Result<()> {
     Ok(())
 }
 
+/// The distribution is the cluster's: the release that it has tells, where nothing else does, and where that cannot be read it is not known.
+#[test]
+fn a_release_is_read_for_the_distribution_of_the_cluster() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let mut known: Value =
+        serde_json::from_str(&std::fs::read_to_string(state(folder.path())?)?.replace("el-9", "rhel-9"))?;
+    let built = |distribution: &str| -> Result<String> {
+        let to = folder.path().join(distribution);
+        let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+        command.args(["payload", "build", "--distribution", distribution, "-o"]).arg(to);
+        let output = command.output()?;
+        anyhow::ensure!(output.status.success(), "{}", text(&output.stderr));
+        Ok(text(&output.stdout).trim().to_owned())
+    };
+    let (ocp, okd) = (built("ocp")?, built("okd")?);
+    let file = folder.path().join("known.json");
+    let mut planned = |present: &str| -> Result<Output> {
+        let version = json!({
+            "apiVersion": "config.openshift.io/v1", "kind": "ClusterVersion", "metadata": {"name": "version"},
+            "spec": {"clusterID": ""}, "status": {"desired": {"image": present, "version": "5.0.0"}},
+        });
+        let items = known["items"].as_array_mut().context("items")?;
+        items.retain(|object| object["kind"] != "ClusterVersion");
+        items.push(version);
+        std::fs::write(&file, known.to_string())?;
+        weir(&["--release", &ocp, "--from", file.to_str().context("utf-8")?])
+    };
+    let not_known = "not known: whether release ";
+    let same = planned(&ocp)?;
+    assert!(!text(&same.stdout).contains(not_known) && text(&same.stderr).is_empty(), "{}", text(&same.stdout));
+    let unread = planned("oci:/nonexistent")?;
+    assert!(text(&unread.stdout).contains(not_known), "{}{}", text(&unread.stdout), text(&unread.stderr));
+    let other = planned(&okd)?;
+    let said = text(&other.stderr);
+    let wanted = "is not for this cluster: this cluster runs as okd, but the release payload carries rhel-coreos";
+    assert!(other.status.code() == Some(1) && said.contains(wanted) && other.stdout.is_empty(), "{said}");
+    Ok(())
+}
+
 /// 0 with nothing in the way, 3 with something or with what `--fail-on` names, 1 without an answer, 2 for a wrong command line.
 #[test]
 fn exit_codes() -> Result<()> {

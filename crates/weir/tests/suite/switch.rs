@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result};
 use serde_json::{Value, json};
 use std::{
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
 };
 use weir_testkit::{Kubectl, Program};
@@ -22,14 +22,19 @@ fn json_of(output: &Output) -> Result<Value> {
     serde_json::from_slice(&output.stdout).with_context(|| text(&output.stderr))
 }
 
+/// A cluster at rest with these nodes, and how to reach it; absent without kubectl.
+fn cluster(nodes: &str) -> Result<Option<(Program, PathBuf, Kubectl)>> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(["up", "--distribution", "ocp", "--step-time", "20ms", "--nodes", nodes]);
+    let mut program = Program::start(&mut command)?;
+    let kubeconfig = PathBuf::from(program.line()?);
+    program.until("every pool is updated")?;
+    Ok(Kubectl::new(&kubeconfig).map(|kubectl| (program, kubeconfig, kubectl)))
+}
+
 #[test]
 fn a_pool_is_switched_once_it_is_known_what_comes_of_it() -> Result<()> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-    command.args(["up", "--distribution", "ocp", "--step-time", "20ms", "--nodes", "master=1,worker=2,infra=1"]);
-    let mut program = Program::start(&mut command)?;
-    let kubeconfig = std::path::PathBuf::from(program.line()?);
-    program.until("every pool is updated")?;
-    let Some(kubectl) = Kubectl::new(&kubeconfig) else { return Ok(()) };
+    let Some((_program, kubeconfig, kubectl)) = cluster("master=1,worker=2,infra=1")? else { return Ok(()) };
     let explained = weir(&kubeconfig, &["explain", "stream", "-o", "json"])?;
     let found = json_of(&explained)?;
     let default = found["streams"].as_array().context("streams")?.iter().find(|s| s["default"] == true);
@@ -85,12 +90,7 @@ fn a_pool_is_switched_once_it_is_known_what_comes_of_it() -> Result<()> {
 
 #[test]
 fn what_is_in_the_way_changes_nothing_and_ends_with_3() -> Result<()> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-    command.args(["up", "--distribution", "ocp", "--step-time", "20ms", "--nodes", "master=1,worker=1"]);
-    let mut program = Program::start(&mut command)?;
-    let kubeconfig = std::path::PathBuf::from(program.line()?);
-    program.until("every pool is updated")?;
-    let Some(kubectl) = Kubectl::new(&kubeconfig) else { return Ok(()) };
+    let Some((_program, kubeconfig, kubectl)) = cluster("master=1,worker=1")? else { return Ok(()) };
     let file = text(&weir(&kubeconfig, &["explain", "file", "/etc/machine-role", "--pool", "worker"])?.stdout);
     assert!(file.starts_with("/etc/machine-role on machines of pool worker: MachineConfig 00-worker\n"), "{file}");
     assert!(file.ends_with("\n\nworker\n"), "{file}");
@@ -124,12 +124,7 @@ fn what_is_in_the_way_changes_nothing_and_ends_with_3() -> Result<()> {
 
 #[test]
 fn what_was_accepted_is_written_on_the_pool_and_holds_nobody_up() -> Result<()> {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
-    command.args(["up", "--distribution", "ocp", "--step-time", "20ms", "--nodes", "master=1,worker=1"]);
-    let mut program = Program::start(&mut command)?;
-    let kubeconfig = std::path::PathBuf::from(program.line()?);
-    program.until("every pool is updated")?;
-    let Some(kubectl) = Kubectl::new(&kubeconfig) else { return Ok(()) };
+    let Some((_program, kubeconfig, kubectl)) = cluster("master=1,worker=1")? else { return Ok(()) };
     let config = json!({
         "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
         "metadata": {"name": "99-guard", "labels": {"machineconfiguration.openshift.io/role": "worker"}},
