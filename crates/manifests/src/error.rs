@@ -81,6 +81,15 @@ pub enum ReadError {
         /// Its position.
         place: Place,
     },
+    /// What machines get, without the object that brings it to them.
+    #[error(
+        "{place}: an Ignition config, and no object of a cluster; weir extract and weir diff take it as ignition/FILE, without --from, and a \
+         MachineConfig has it in spec.config"
+    )]
+    Ignition {
+        /// Its position.
+        place: Place,
+    },
     /// Most likely a typo.
     #[error("{place}: {title}: {} has no such kind; it has {}", MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS.join(", "))]
     UnknownKind {
@@ -140,7 +149,12 @@ pub enum ReadError {
 impl ReadError {
     /// Whether it was read, but is not an object we know.
     pub(crate) fn is_no_object(&self) -> bool {
-        matches!(self, Self::NoKind { .. } | Self::UnknownKind { .. })
+        matches!(self, Self::NoKind { .. } | Self::Ignition { .. } | Self::UnknownKind { .. })
+    }
+
+    /// Whether nothing that is read together with it can be told apart.
+    pub(crate) fn is_of_two_clusters(&self) -> bool {
+        matches!(self, Self::TwoClusters { .. })
     }
 
     /// Whether a newer weir could read it.

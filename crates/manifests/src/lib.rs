@@ -16,7 +16,7 @@
 //!    files there that are not objects are skipped, and unreadable files are counted and skipped.
 //! 6. Identical copies of an object count once. Of copies that differ, the one with the highest `resourceVersion` wins if
 //!    both are in folders or archives; otherwise they are an error. So are two versions with different `uid` of what a
-//!    cluster has once, such as its ClusterVersion: those are two clusters.
+//!    cluster has once, such as its ClusterVersion: those are two clusters, and that is the only error told.
 //! 7. Objects that are not wanted are not parsed where their kind is plain to see, and errors in them stay unnoticed.
 //! 8. Everything is bounded ([`Limits`]); exceeding a limit is an error.
 //!

@@ -75,13 +75,22 @@ impl<'a> Reading<'a> {
     where
         E: From<ReadError> + From<Several<E>> + Display,
     {
-        let mut errors = Several::default();
+        let (mut errors, mut mixed) = (Several::default(), None);
         let seen = self.pass(&mut |document, _| {
-            if let Err(error) = document.map_err(E::from).and_then(&mut take) {
+            if let Err(error) = &document
+                && error.is_of_two_clusters()
+                && mixed.is_none()
+            {
+                mixed = document.err();
+            } else if let Err(error) = document.map_err(E::from).and_then(&mut take) {
                 errors.push(error);
             }
         });
-        errors.into_result().map(|()| seen)
+        // Whatever else is wrong may follow from that.
+        match mixed {
+            Some(mixed) => Err(mixed.into()),
+            None => errors.into_result().map(|()| seen),
+        }
     }
 
     fn pass(self, take: Take<'_>) -> Seen {
@@ -238,7 +247,11 @@ impl Parts<'_> {
         let Rule::Objects(wants) = self.rule else { return };
         let kind = manifest.kind().to_owned();
         if kind.is_empty() {
-            return sink.put(Err(ReadError::NoKind { place: manifest.place }), 0);
+            let error = match manifest.object["ignition"]["version"].is_string() {
+                true => ReadError::Ignition { place: manifest.place },
+                false => ReadError::NoKind { place: manifest.place },
+            };
+            return sink.put(Err(error), 0);
         }
         *sink.sink.seen.kinds.entry((kind, manifest.group().to_owned())).or_default() += 1;
         if is_wanted(wants, &manifest) {

@@ -53,6 +53,8 @@ struct Found(Vec<Object>);
 const POD: Kind<'static> = ("", "Pod");
 const CONFIG_MAP: Kind<'static> = ("", "ConfigMap");
 pub(crate) const POOL: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfigPool");
+pub(crate) const CONFIG: Kind<'static> = (MACHINE_CONFIG_GROUP, "MachineConfig");
+pub(crate) const NODE: Kind<'static> = ("", "Node");
 
 /// Disruption budgets.
 const BUDGET: Kind<'static> = ("policy", "PodDisruptionBudget");
@@ -60,7 +62,7 @@ const BUDGET: Kind<'static> = ("policy", "PodDisruptionBudget");
 /// What is read from files, and how.
 const KINDS: [(Kind<'static>, Take); 15] = [
     (POOL, take::<MachineConfigPool>),
-    ((MACHINE_CONFIG_GROUP, "MachineConfig"), take::<MachineConfig>),
+    (CONFIG, take::<MachineConfig>),
     ((MACHINE_CONFIG_GROUP, "MachineConfigNode"), take::<MachineConfigNode>),
     ((MACHINE_CONFIG_GROUP, "MachineOSConfig"), take::<MachineOSConfig>),
     ((MACHINE_CONFIG_GROUP, "MachineOSBuild"), take::<MachineOSBuild>),
@@ -71,7 +73,7 @@ const KINDS: [(Kind<'static>, Take); 15] = [
     ((CONFIG_GROUP, "ClusterVersion"), take::<ClusterVersion>),
     ((CONFIG_GROUP, "ClusterOperator"), take::<ClusterOperator>),
     ((OPERATOR_GROUP, "MachineConfiguration"), take::<MachineConfiguration>),
-    (("", "Node"), take::<Node>),
+    (NODE, take::<Node>),
     (POD, take::<Pod>),
     (CONFIG_MAP, take::<ConfigMap>),
 ];
@@ -87,13 +89,21 @@ pub(crate) fn importable() -> Vec<Want<'static>> {
 /// # Errors
 /// When they cannot be read, or hold no pool.
 pub fn of_files(paths: &[PathBuf]) -> Result<World> {
+    of_files_with(paths, &[POOL])
+}
+
+/// As [`of_files`], where objects of these kinds must be there.
+///
+/// # Errors
+/// When they cannot be read, or hold no object of one of these kinds.
+pub fn of_files_with(paths: &[PathBuf], needed: &[Kind<'_>]) -> Result<World> {
     let (mut found, wants) = (Vec::new(), wants());
     let read = weir_manifests::read(paths, Rule::Objects(&wants));
-    read.each(|manifest| {
+    let seen = read.each(|manifest| {
         found.extend(object(&manifest)?);
         anyhow::Ok(())
-    })?
-    .need(POOL)?;
+    })?;
+    needed.iter().try_for_each(|kind| seen.need(*kind))?;
     Ok(World::of(found))
 }
 
@@ -139,6 +149,19 @@ pub async fn everything_of_cluster(client: &Client) -> Result<(World, Option<Str
             Ok((world, Some(format!("which pods drains will evict: {why}"))))
         }
     }
+}
+
+/// Adds the pods of a node and all disruption budgets: what is in the way of its drain.
+///
+/// # Errors
+/// When they may not be listed.
+pub async fn put_drained(client: &Client, world: &mut World, node: &str) -> Result<()> {
+    let here = ListParams::default().fields(&format!("spec.nodeName={node}"));
+    let pods = read::list(&Api::<Pod>::all(client.clone()), &here).await?;
+    let budgets = read::list(&Api::<PodDisruptionBudget>::all(client.clone()), &ListParams::default()).await?;
+    pods.items.into_iter().for_each(|pod| world.put(lean(pod).into()));
+    budgets.items.into_iter().for_each(|budget| world.put(budget.into()));
+    Ok(())
 }
 
 /// The fields of a pod that decide about its eviction, and what it is identified by (see [`lean`]).

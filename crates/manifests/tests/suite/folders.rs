@@ -144,6 +144,20 @@ fn what_is_no_object_is_an_error_unless_a_tool_collected_it() {
 }
 
 #[test]
+fn an_ignition_config_is_no_object_and_it_is_said_how_it_is_named() {
+    for text in ["{\"ignition\": {\"version\": \"3.5.0\"}}", "ignition:\n  version: 3.5.0\nstorage: {}\n"] {
+        let tree = Tree::new();
+        tree.put("x.yaml", text);
+        let (titles, errors) = objects(&[tree.path()]);
+        let said = "x.yaml: document 1 (line 1): an Ignition config, and no object of a cluster; weir extract and weir diff take it as \
+                    ignition/FILE, without --from, ";
+        assert!(titles.is_empty() && errors.len() == 1 && errors[0].contains(said), "{errors:?}");
+        tree.put("event-filter.html", "");
+        assert_eq!(objects(&[tree.path()]).1, [""; 0], "what a tool collected beside objects");
+    }
+}
+
+#[test]
 fn what_is_too_much() {
     let tree = Tree::new();
     for number in 0..5 {

@@ -123,6 +123,12 @@ fn what_is_not_parsed_is_counted() {
     assert!(said.ends_with(found), "{said}");
 }
 
+fn pool_of(uid: &str) -> String {
+    let mut pool = pool("worker", 1);
+    pool["metadata"]["uid"] = uid.into();
+    pool.to_string()
+}
+
 #[test]
 fn a_clusters_own_objects_show_that_there_are_two() {
     let version = |uid: &str, version: u32| {
@@ -146,6 +152,17 @@ fn a_clusters_own_objects_show_that_there_are_two() {
         "DIR/b/x.yaml: document 1 (line 1): this ClusterVersion version is of another cluster than the one in DIR/a/x.yaml: \
          document 1 (line 1); read one cluster at a time"
     );
+    // That is told once, whatever else differs, before it or after it, and whatever else is wrong.
+    tree.put("a/pool.json", &pool_of("1"));
+    tree.put("b/pool.json", &pool_of("2"));
+    let broken = Tree::new();
+    broken.put("x.json", "{\"apiVersion\": \"v1\", \"kind\": \"Node\", \"spec\": [");
+    let wants = [wants[0], wants[1], Want::all(POOL)];
+    let paths = [broken.path().join("x.json"), tree.path()];
+    let error = read(&paths, Rule::Objects(&wants)).each(|_| anyhow::Ok(())).unwrap_err();
+    assert!(error.downcast_ref::<weir_manifests::Several<anyhow::Error>>().is_none(), "{error}");
+    assert!(error.to_string().contains("is of another cluster than the one in "), "{error}");
+    std::fs::remove_file(tree.path().join("b/pool.json")).unwrap();
     // Nodes come and go.
     let created = |uid: &str, version: u32| {
         let mut node = node("a", version);

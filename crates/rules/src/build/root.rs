@@ -18,8 +18,8 @@ use std::collections::BTreeMap;
 use weir_api::MachineConfig;
 use weir_ignition::{Config, contents};
 
-/// Where the daemon looks for what the image holds.
-const CURRENT: &str = "/etc/machine-config-daemon/currentconfig";
+/// Where the daemon looks for what the image holds; only what a machine runs as a whole is there (R-ROOT-3).
+pub const CURRENT: &str = "/etc/machine-config-daemon/currentconfig";
 const UNITS: &str = "/etc/systemd/system";
 const PRESET: &str = "/etc/systemd/system-preset/20-ignition.preset";
 /// A masked unit is a link to it.

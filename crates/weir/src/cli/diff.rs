@@ -1,7 +1,7 @@
 //! `weir diff`: what differs between two configurations of machines.
 
 use super::{Output, manifest_source::Given, print, subject::Subject};
-use crate::{exit::Outcome, rollout_objects};
+use crate::exit::Outcome;
 use anyhow::Result;
 use serde_json::{Value, json};
 use similar::{Algorithm, TextDiff};
@@ -18,8 +18,8 @@ use weir_rules::{
 /// not shown.
 #[derive(Debug, clap::Args)]
 pub struct Diff {
-    /// One configuration: `mcp/NAME` for what a pool is rendered to, `node/NAME` for what a node runs, or the name of a
-    /// MachineConfig
+    /// One configuration: `mcp/NAME` for what a pool is rendered to, `node/NAME` for what a node runs, the name of a
+    /// MachineConfig, or `ignition/FILE` for an Ignition config, which is in no cluster
     #[arg(value_name = "FROM")]
     from: Subject,
     /// The other one [default: the same name, with --against]
@@ -42,12 +42,11 @@ const THOROUGH: Duration = Duration::from_secs(1);
 
 impl Diff {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let world = self.given.world("diff")?;
-        let other = match self.against.as_slice() {
-            [] => None,
-            files => Some(rollout_objects::of_files(files)?),
-        };
         let to = self.to.as_ref().unwrap_or(&self.from);
+        let (world, other) = match self.against.as_slice() {
+            [] => (Subject::world(&[&self.from, to], &self.given, "diff")?, None),
+            files => (Subject::world(&[&self.from], &self.given, "diff")?, Some(to.world_of(files)?)),
+        };
         let text = self.compared(&world, other.as_ref().unwrap_or(&world), to)?;
         print(text.as_bytes())?;
         Ok(Outcome::Done)

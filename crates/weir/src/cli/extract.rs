@@ -8,15 +8,16 @@ use std::{
     os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, symlink},
     path::{Component, Path, PathBuf},
 };
-use weir_rules::build::root::{Entry, What, root};
+use weir_api::keys::names::RENDERED_PREFIX;
+use weir_rules::build::root::{CURRENT, Entry, What, root};
 
 /// Write a configuration's files and units as they land on disk
 ///
 /// One file goes to standard output; --all writes everything below a folder, with modes but without owners.
 #[derive(Debug, clap::Args)]
 pub struct Extract {
-    /// The configuration: `mcp/NAME` for what a pool is rendered to, `node/NAME` for what a node runs, or the name of a
-    /// MachineConfig
+    /// The configuration: `mcp/NAME` for what a pool is rendered to, `node/NAME` for what a node runs, the name of a
+    /// MachineConfig, or `ignition/FILE` for an Ignition config, which is in no cluster
     #[arg(value_name = "FROM")]
     from: Subject,
     /// Path of a file on the machine, such as /etc/chrony.conf or /etc/systemd/system/crio.service.d/10-a.conf
@@ -31,9 +32,12 @@ pub struct Extract {
 
 impl Extract {
     pub(super) fn run(&self) -> Result<Outcome> {
-        let world = self.given.world("extract")?;
+        let world = Subject::world(&[&self.from], &self.given, "extract")?;
         let config = self.from.config(&world)?;
-        let entries = root(&config)?;
+        let mut entries = root(&config)?;
+        if !config.metadata.name.as_deref().unwrap_or_default().starts_with(RENDERED_PREFIX) {
+            entries.retain(|entry| entry.path != CURRENT);
+        }
         match (&self.all, &self.path) {
             (Some(folder), _) => {
                 write_all(&entries, folder)?;
@@ -50,7 +54,7 @@ impl Extract {
             Some(What::File(content)) => Ok(print(content)?),
             Some(What::Link(target)) => bail!("{path} is a link to {target}"),
             Some(What::Folder) => bail!("{path} is a folder; --all writes what is below it"),
-            None => bail!("no file {path} is written by {}; weir explain file says where a file comes from", self.from),
+            None => bail!("no file {path} is written by {}; --all writes what is", self.from),
         }
     }
 }

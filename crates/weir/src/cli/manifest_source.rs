@@ -3,12 +3,13 @@
 use super::cluster::Cluster;
 use crate::{
     inputs,
-    rollout_objects::{self, configuration_of_cluster},
+    rollout_objects::{self, POOL, configuration_of_cluster},
 };
 use anyhow::{Context as _, Result};
 use clap::Args;
 use std::path::PathBuf;
 use weir_distro::Profile;
+use weir_manifests::Kind;
 use weir_rules::world::World;
 
 /// Where the manifests are, and for which distribution
@@ -51,8 +52,16 @@ impl Given {
     /// # Errors
     /// When it cannot be read, or files hold no pool.
     pub fn world(&self, command: &str) -> Result<World> {
+        self.world_with(command, &[POOL])
+    }
+
+    /// As [`Self::world`], where of files only objects of these kinds must be there.
+    ///
+    /// # Errors
+    /// When it cannot be read, or files hold no object of one of these kinds.
+    pub fn world_with(&self, command: &str, needed: &[Kind<'_>]) -> Result<World> {
         if !self.files.is_empty() {
-            return rollout_objects::of_files(&self.files);
+            return rollout_objects::of_files_with(&self.files, needed);
         }
         runtime()?.block_on(async { rollout_objects::of_cluster(&self.cluster.connect(command).await?).await })
     }

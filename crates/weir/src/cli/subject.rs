@@ -1,9 +1,19 @@
-//! What a configuration is named by on the command line: a pool, a node, or a MachineConfig.
+//! What a configuration is named by on the command line: a pool, a node, a MachineConfig, or a file with an Ignition config.
 
-use crate::inputs;
-use anyhow::{Context as _, Result, bail};
-use std::{fmt, str::FromStr, sync::Arc};
-use weir_api::MachineConfig;
+use super::manifest_source::Given;
+use crate::{
+    inputs,
+    rollout_objects::{self, CONFIG as CONFIG_KIND, NODE as NODE_KIND, POOL as POOL_KIND},
+};
+use anyhow::{Context as _, Result, anyhow, bail};
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+    str::FromStr,
+    sync::Arc,
+};
+use weir_api::{MachineConfig, machine_config::MachineConfigSpec};
+use weir_manifests::{Kind, Rule};
 use weir_rules::{view::NodeView, world::World};
 
 /// A configuration of machines.
@@ -15,24 +25,32 @@ pub(super) enum Subject {
     Node(String),
     /// The MachineConfig itself.
     Config(String),
+    /// The Ignition config in a file, which is in no cluster.
+    Ignition(PathBuf),
 }
 
 /// Short names as in kubectl.
 const POOL: [&str; 3] = ["mcp", "machineconfigpool", "pool"];
 const NODE: [&str; 3] = ["node", "nodes", "no"];
-const CONFIG: [&str; 2] = ["mc", "machineconfig"];
+const CONFIG: [&str; 3] = ["mc", "machineconfig", "machineconfigs"];
+/// Before the path of a file with an Ignition config.
+const IGNITION: &str = "ignition";
+/// Of several MachineConfigs, this many are named.
+const NAMED: usize = 8;
 
 impl FromStr for Subject {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wanted = "mcp/NAME, node/NAME, or the name of a MachineConfig";
+        let wanted = "mcp/NAME, node/NAME, the name of a MachineConfig, or ignition/FILE";
         match text.split_once('/') {
             _ if text.is_empty() || text.ends_with('/') => Err(format!("{text:?} names nothing; write {wanted}")),
             None => Ok(Self::Config(text.to_owned())),
             Some((kind, name)) if POOL.contains(&kind) => Ok(Self::Pool(name.to_owned())),
             Some((kind, name)) if NODE.contains(&kind) => Ok(Self::Node(name.to_owned())),
             Some((kind, name)) if CONFIG.contains(&kind) => Ok(Self::Config(name.to_owned())),
+            Some((IGNITION, file)) => Ok(Self::Ignition(file.into())),
+            Some(("", _)) => Err(format!("{text:?} is the path of a file; before it, write of what: {wanted}")),
             Some((kind, _)) => Err(format!("{kind:?} has no configuration of machines; write {wanted}")),
         }
     }
@@ -44,11 +62,41 @@ impl fmt::Display for Subject {
             Self::Pool(name) => write!(f, "pool {name}"),
             Self::Node(name) => write!(f, "node {name}"),
             Self::Config(name) => f.write_str(name),
+            Self::Ignition(file) => write!(f, "the Ignition config in {}", file.display()),
         }
     }
 }
 
 impl Subject {
+    /// The kinds of objects without which files cannot hold it.
+    fn needs(&self) -> &'static [Kind<'static>] {
+        match self {
+            Self::Pool(_) => &[POOL_KIND],
+            Self::Node(_) => &[NODE_KIND, CONFIG_KIND],
+            Self::Config(_) => &[CONFIG_KIND],
+            Self::Ignition(_) => &[],
+        }
+    }
+
+    /// The objects that these are among. What is in no cluster needs none: no cluster is asked for it.
+    ///
+    /// # Errors
+    /// When they cannot be read, or files hold no object of a kind that is needed.
+    pub(super) fn world(subjects: &[&Self], given: &Given, command: &str) -> Result<World> {
+        if given.files.is_empty() && subjects.iter().all(|subject| matches!(subject, Self::Ignition(_))) {
+            return Ok(World::default());
+        }
+        given.world_with(command, &needed(subjects))
+    }
+
+    /// As [`Self::world`], of these files.
+    ///
+    /// # Errors
+    /// As [`Self::world`].
+    pub(super) fn world_of(&self, files: &[PathBuf]) -> Result<World> {
+        rollout_objects::of_files_with(files, self.needs())
+    }
+
     /// The configuration.
     ///
     /// # Errors
@@ -69,12 +117,51 @@ impl Subject {
                 }
             }
             Self::Config(name) => named(world, name),
+            Self::Ignition(file) => ignition(file),
         }
     }
 }
 
+/// What any of them needs.
+fn needed(subjects: &[&Subject]) -> Vec<Kind<'static>> {
+    let mut all: Vec<Kind<'static>> = Vec::new();
+    for kind in subjects.iter().flat_map(|subject| subject.needs()) {
+        if !all.contains(kind) {
+            all.push(*kind);
+        }
+    }
+    all
+}
+
 fn named(world: &World, name: &str) -> Result<Arc<MachineConfig>> {
-    world.config(name).cloned().with_context(|| format!("there is no MachineConfig {name}"))
+    world.config(name).cloned().ok_or_else(|| {
+        let among = if world.whole { "" } else { " among the files" };
+        let known: Vec<&str> = world.configs.iter().filter_map(|config| config.metadata.name.as_deref()).collect();
+        let more = match known.len().saturating_sub(NAMED) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let known = known.into_iter().take(NAMED).collect::<Vec<_>>().join(", ");
+        anyhow!("there is no MachineConfig {name}{among}; there are: {known}{more}")
+    })
+}
+
+/// The Ignition config in a file, as a MachineConfig that is called like the file.
+fn ignition(file: &Path) -> Result<Arc<MachineConfig>> {
+    let read: Result<Vec<_>, _> = weir_manifests::read(&[file.to_owned()], Rule::OneFolder).into_iter().collect();
+    let mut read = read?;
+    let (Some(one), None) = (read.pop(), read.pop()) else {
+        bail!("{}: it is to hold one Ignition config, and nothing else", file.display());
+    };
+    if !one.object["ignition"]["version"].is_string() {
+        let instead = match one.kind() {
+            "" => "its root has no ignition.version".to_owned(),
+            kind => format!("it is a {kind}: name that, and give the file with --from"),
+        };
+        bail!("{}: no Ignition config: {instead}", file.display());
+    }
+    let spec = MachineConfigSpec { config: Some(one.object), ..MachineConfigSpec::default() };
+    Ok(Arc::new(MachineConfig::named(&file.display().to_string(), spec)))
 }
 
 #[cfg(test)]
@@ -87,6 +174,9 @@ mod tests {
         assert_eq!(of("mcp/worker"), Ok(Subject::Pool("worker".into())));
         assert_eq!(of("node/a"), Ok(Subject::Node("a".into())));
         assert_eq!(of("mc/a"), of("a"));
+        assert_eq!(of("ignition/a/b.ign"), Ok(Subject::Ignition("a/b.ign".into())));
+        assert_eq!(of("ignition//a.ign"), Ok(Subject::Ignition("/a.ign".into())));
+        assert!(of("/etc/motd").unwrap_err().contains("is the path of a file; before it, write of what: mcp/NAME"));
         assert!(of("pod/a").unwrap_err().starts_with("\"pod\" has no configuration of machines; write mcp/NAME"));
         assert!(of("mcp/").unwrap_err().contains("names nothing"));
     }

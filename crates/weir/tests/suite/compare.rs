@@ -127,16 +127,118 @@ fn what_is_not_there_is_named() -> Result<()> {
         (vec!["diff", "mcp/infra", "mcp/worker", "-f", "all.json"], "there is no MachineConfigPool infra"),
         (vec!["diff", "node/a", "mcp/worker", "-f", "all.json"], "there is no node a"),
         (vec!["diff", "node/new", "mcp/worker", "-f", "all.json"], "node new does not say what it runs"),
-        (vec!["diff", "rendered-x", "mcp/worker", "-f", "all.json"], "there is no MachineConfig rendered-x"),
+        (
+            vec!["diff", "rendered-x", "mcp/worker", "-f", "all.json"],
+            "there is no MachineConfig rendered-x among the files; there are: 00-base, rendered-worker-old",
+        ),
         (vec!["diff", "pod/a", "mcp/worker", "-f", "all.json"], "has no configuration of machines; write mcp/NAME"),
         (vec!["diff", "mcp/worker", "-f", "all.json"], "required"),
-        (vec!["diff", "node/worker-0", "--against", "other.json", "-f", "all.json"], "there is no node worker-0"),
+        (vec!["diff", "node/worker-0", "--against", "other.json", "-f", "all.json"], "no Node in other.json"),
         (vec!["extract", "mcp/worker", "/etc/none", "-f", "all.json"], "no file /etc/none is written by pool worker"),
         (vec!["extract", "mcp/worker", "--all", ".", "-f", "all.json"], ". is not empty"),
         (vec!["extract", "mcp/worker", "-f", "all.json"], "required"),
     ] {
         let output = weir(folder.path(), &arguments)?;
         let said = String::from_utf8(output.stderr).context("text")?;
+        assert!(!output.status.success() && said.contains(wanted), "{arguments:?}: {said}");
+    }
+    Ok(())
+}
+
+/// What a command prints that succeeds.
+fn printed(folder: &Path, arguments: &[&str]) -> Result<String> {
+    let output = weir(folder, arguments)?;
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(String::from_utf8(output.stdout)?)
+}
+
+#[test]
+fn a_machine_config_alone_is_enough() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = folder.path();
+    let chrony = |server: &str| config("99-chrony", "worker", &[("/etc/chrony.conf", server)], &[]);
+    fs::write(at.join("a.yaml"), chrony("data:,a%0A").to_string())?;
+    fs::write(at.join("b.yaml"), chrony("data:,b%0A").to_string())?;
+    write(at, "both.json", &[chrony("data:,a%0A"), config("99-more", "worker", &[], &["quiet"])])?;
+    let extracted = printed(at, &["extract", "machineconfig/99-chrony", "/etc/chrony.conf", "--from", "a.yaml"])?;
+    assert_eq!(extracted, "a\n");
+    assert_eq!(printed(at, &["extract", "99-chrony", "--all", "disk", "--from", "a.yaml"])?, "");
+    // No machine runs a part of a configuration, so its daemon has no file that says so.
+    let written: Vec<_> = fs::read_dir(at.join("disk/etc"))?
+        .map(|entry| entry.map(|entry| entry.file_name()))
+        .collect::<Result<_, _>>()?;
+    assert_eq!(written, ["chrony.conf"]);
+    let of_two = printed(at, &["diff", "machineconfig/99-chrony", "machineconfig/99-more", "-f", "both.json"])?;
+    assert_eq!(
+        of_two,
+        "from 99-chrony\nto   99-more\nkernelArguments: (none) → quiet\nfile /etc/chrony.conf: removed\n  @@ -1 +0,0 @@\n  -a\n"
+    );
+    let of_files = printed(at, &["diff", "mc/99-chrony", "-f", "a.yaml", "--against", "b.yaml"])?;
+    assert!(of_files.ends_with("file /etc/chrony.conf: changed\n  @@ -1 +1 @@\n  -a\n  +b\n"), "{of_files}");
+    for (arguments, wanted) in [
+        (["extract", "mcp/worker", "/etc/motd"], "no MachineConfigPool in a.yaml: "),
+        (["extract", "node/a", "/etc/motd"], "no Node in a.yaml: "),
+        (["extract", "99-x", "/etc/motd"], "there is no MachineConfig 99-x among the files; there are: 99-chrony"),
+        (["extract", "99-chrony", "/etc/motd"], "no file /etc/motd is written by 99-chrony; --all writes what is"),
+        (["diff", "99-chrony", "mcp/worker"], "no MachineConfigPool in a.yaml: "),
+    ] {
+        let output = weir(at, &[&arguments[..], &["--from", "a.yaml"]].concat())?;
+        let said = String::from_utf8(output.stderr)?;
+        assert!(output.status.code() == Some(1) && said.contains(wanted), "{arguments:?}: {said}");
+    }
+    Ok(())
+}
+
+#[test]
+fn an_ignition_config_is_named_by_its_file() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let at = folder.path();
+    let file = json!({"path": "/etc/chrony.conf", "mode": 420, "contents": {"source": "data:,a%0A"}});
+    let unit = json!({"name": "a.service", "enabled": true, "contents": "[Unit]\n"});
+    let ignition =
+        json!({"ignition": {"version": "3.5.0"}, "storage": {"files": [file]}, "systemd": {"units": [unit]}});
+    fs::write(at.join("worker.ign"), ignition.to_string())?;
+    let yaml = "ignition:\n  version: 3.2.0\nstorage:\n  files:\n  - path: /etc/chrony.conf\n    contents:\n      source: data:,b%0A\n";
+    fs::write(at.join("master.yaml"), yaml)?;
+    write(at, "all.json", &cluster())?;
+    fs::write(at.join("two.yaml"), format!("{yaml}---\n{yaml}"))?;
+    let one = |of: &str| printed(at, &["extract", of, "/etc/chrony.conf"]);
+    assert_eq!((one("ignition/worker.ign")?, one("ignition/master.yaml")?), ("a\n".to_owned(), "b\n".to_owned()));
+    printed(at, &["extract", "ignition/worker.ign", "--all", "disk"])?;
+    assert_eq!(fs::read_to_string(at.join("disk/etc/systemd/system/a.service"))?, "[Unit]\n");
+    assert!(!at.join("disk/etc/machine-config-daemon").exists());
+    let between = printed(at, &["diff", "ignition/worker.ign", "ignition/master.yaml"])?;
+    assert!(between.starts_with("from worker.ign\nto   master.yaml\nfile /etc/chrony.conf: changed\n"), "{between}");
+    assert!(between.contains("unit a.service: removed\n"), "{between}");
+    let with_a_pool = printed(at, &["diff", "ignition/worker.ign", "mcp/worker", "-f", "all.json"])?;
+    assert!(with_a_pool.contains("file /etc/motd: added\n"), "{with_a_pool}");
+    for (arguments, wanted) in [
+        // Whoever gives it where objects are read is told how it is named.
+        (
+            &["extract", "99-chrony", "/etc/chrony.conf", "--from", "worker.ign"][..],
+            "take it as ignition/FILE, without --from",
+        ),
+        (
+            &["extract", "99-chrony", "/etc/chrony.conf", "--from", "master.yaml"],
+            "take it as ignition/FILE, without --from",
+        ),
+        (&["extract", "/etc/chrony.conf", "--from", "worker.ign"], "is the path of a file; before it, write of what: "),
+        (
+            &["extract", "ignition/all.json", "/etc/motd"],
+            "no Ignition config: it is a List: name that, and give the file with --from",
+        ),
+        (
+            &["extract", "ignition/two.yaml", "/etc/motd"],
+            "two.yaml: it is to hold one Ignition config, and nothing else",
+        ),
+        (&["extract", "ignition/none.ign", "/etc/motd"], "none.ign"),
+        (
+            &["extract", "ignition/worker.ign", "/etc/motd"],
+            "no file /etc/motd is written by the Ignition config in worker.ign; ",
+        ),
+    ] {
+        let output = weir(at, arguments)?;
+        let said = String::from_utf8(output.stderr)?;
         assert!(!output.status.success() && said.contains(wanted), "{arguments:?}: {said}");
     }
     Ok(())
