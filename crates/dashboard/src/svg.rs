@@ -167,7 +167,7 @@ fn more(picture: &mut Picture, all: usize, shown: usize, what: &str) {
 fn of_pool(picture: &mut Picture, pool: &Explained) {
     let stream = pool.streams[1].as_deref().map(|stream| format!(", stream {stream}")).unwrap_or_default();
     picture.line(HEADING, &format!("{}: {}{stream}", pool.pool, pool.health().word()));
-    if pool.unseen {
+    if pool.unseen.is_some() {
         return;
     }
     let all = pool.nodes.len();

@@ -222,6 +222,14 @@ impl Browser {
 }
 
 /// Every page that a cluster has.
+#[tokio::test]
+async fn what_files_leave_out_is_said_to_be_unknown() {
+    let mut world = cluster();
+    world.configs.clear();
+    let text = Browser::of(Made::new(world)).get("/pools/worker").await.text();
+    assert!(text.contains("Not known: what differs between rendered-worker-1 and rendered-worker-2: "), "{text}");
+}
+
 fn paths(world: &World) -> Vec<String> {
     let mut paths: Vec<String> =
         ["/", "/streams", "/nodes", "/rollout", "/history", "/plan", "/cluster", "/nodes?pool=worker&state=updated"]

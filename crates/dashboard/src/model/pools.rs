@@ -165,7 +165,7 @@ pub(super) fn pool(world: &World, views: &Views<'_>, pool: &Explained, now: Time
         rule,
         from: pool.former.clone(),
         to: pool.target.clone(),
-        nodes: (!pool.unseen).then_some(pool.nodes.len()),
+        nodes: pool.unseen.is_none().then_some(pool.nodes.len()),
         updated: pool.nodes.len().saturating_sub(pool.to_go()),
         ready: count(status.ready_machine_count),
         unavailable: pool.unavailable.len(),
@@ -182,7 +182,7 @@ pub(super) fn pool(world: &World, views: &Views<'_>, pool: &Explained, now: Time
         },
         paused: pool.paused,
         notes: notes(pool),
-        expected: pool.forecast.as_ref().filter(|_| !pool.unseen).map(|found| Expected {
+        expected: pool.forecast.as_ref().filter(|_| pool.unseen.is_none()).map(|found| Expected {
             text: found.to_string(),
             over: found.over(now),
             slow: found.slow.iter().map(ToString::to_string).collect(),

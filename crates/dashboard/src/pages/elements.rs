@@ -242,6 +242,9 @@ pub(super) fn causes(html: &mut Html, why: &Why) {
             });
         }
     });
+    for unknown in &why.unknown {
+        html.tag("p").class("muted").text(format_args!("Not known: {unknown}."));
+    }
     if !why.commands.is_empty() {
         html.tag("p").class("lead").text("What changes it:");
         commands(html, &why.commands);

@@ -25,6 +25,9 @@ use weir_api::{
 
 /// The event of a pool that resumes.
 pub const RESUMED: &str = "PauseEnded";
+/// What is said where files leave out what would show it.
+const NOT_SEEN: &str =
+    "whether anything resumes it then is not known: neither its configuration nor the ControllerConfig is there";
 /// What is said of a pause that has a time where nobody acts on it.
 const NOBODY_RESUMES: &str = "nothing resumes it then: no controller of weir is seen to manage this pool";
 /// What the subject of the certificates contains that sign the API server's certificate towards kubelets.
@@ -46,8 +49,8 @@ pub struct Pause {
 pub struct Paused {
     /// The pause.
     pub pause: Pause,
-    /// Whether weir acts on its time (R-PAUSE-4).
-    pub resumes: bool,
+    /// Whether weir acts on its time (R-PAUSE-4); absent if files do not say who manages the pool.
+    pub resumes: Option<bool>,
 }
 
 impl Paused {
@@ -55,8 +58,11 @@ impl Paused {
     #[must_use]
     pub fn told(&self) -> Option<String> {
         let pause = Some(&self.pause).filter(|pause| pause.is_told())?;
-        let nobody = pause.ends().is_some() && !self.resumes;
-        Some(if nobody { format!("{pause}; {NOBODY_RESUMES}") } else { pause.to_string() })
+        Some(match self.resumes.filter(|_| pause.ends().is_some()) {
+            Some(false) => format!("{pause}; {NOBODY_RESUMES}"),
+            None if pause.ends().is_some() => format!("{pause}; {NOT_SEEN}"),
+            _ => pause.to_string(),
+        })
     }
 
     /// How long it is safe, where somebody said more than that the pool is paused, or it is known.
@@ -284,12 +290,15 @@ mod tests {
         };
         let time = Some("2026-01-01T00:00:00Z");
         assert!(
-            told(time, false).ends_with("; nothing resumes it then: no controller of weir is seen to manage this pool")
+            told(time, Some(false))
+                .ends_with("; nothing resumes it then: no controller of weir is seen to manage this pool")
         );
-        assert!(told(time, true).ends_with("a holiday") && told(None, false).ends_with("a holiday"));
+        assert!(told(time, Some(true)).ends_with("a holiday") && told(None, Some(false)).ends_with("a holiday"));
+        assert!(told(time, None).contains("whether anything resumes it then is not known: "));
+        assert!(told(None, None).ends_with("a holiday"));
         let mut plain = pool(true, None);
         plain.metadata.annotations = None;
-        let paused = Paused { pause: Pause::of(&PoolView::new(&plain), &[]).unwrap(), resumes: false };
+        let paused = Paused { pause: Pause::of(&PoolView::new(&plain), &[]).unwrap(), resumes: Some(false) };
         assert_eq!((paused.told(), paused.safety()), (None, None));
     }
 

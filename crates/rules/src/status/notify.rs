@@ -218,7 +218,7 @@ impl Looking<'_> {
     /// R-NOTIFY-2.
     fn blocked(&self) -> BTreeMap<String, Cause> {
         let mut causes: BTreeMap<String, Cause> = BTreeMap::new();
-        if !self.pool.start.is_empty() || self.pool.unseen {
+        if !self.pool.start.is_empty() || self.pool.unseen.is_some() {
             return causes;
         }
         for held in &self.pool.hold {

@@ -164,7 +164,9 @@ impl World {
     /// The pause of a pool, and whether weir ends it (R-PAUSE-4).
     pub(super) fn pause(&self, pool: &PoolView<'_>) -> Option<Paused> {
         let pause = Pause::of(pool, &self.certificates())?;
-        Some(Paused { pause, resumes: self.is_rendered_by_weir(pool) })
+        let by_weir = self.is_rendered_by_weir(pool);
+        let says = self.controller_config.is_some() || pool.target.is_some_and(|target| self.config(target).is_some());
+        Some(Paused { pause, resumes: (by_weir || says || self.whole).then_some(by_weir) })
     }
 
     /// What came of the last rollouts of a pool; absent where nothing is kept that can be read.
@@ -283,10 +285,12 @@ impl World {
         let pools = self.pool_views();
         // The operator's own finding counts before the controllers, which may be another process, have reported it on the pools.
         let own = || self.mismatch(&pools).map(|said| Failure::DistributionMismatch { contradictions: vec![said] });
+        // Files without a FeatureGate say nothing about it (R-WORLD-2).
+        let gates = || self.gate_list().err().filter(|_| self.whole || self.feature_gate.is_some());
         let unknown = |why: GatesError| Failure::Work { task: Task::RenderConfig, why: why.to_string() };
         (Failure::of_pools(&pools).or_else(own))
             .or_else(|| all(&self.unreadable).map(|said| Failure::Unreadable { said }))
-            .or_else(|| self.gate_list().err().map(unknown))
+            .or_else(|| gates().map(unknown))
             .or_else(|| {
                 let why = self.not_generated()?.to_owned();
                 Some(Failure::Work { task: Task::MachineConfigController, why })

@@ -4,7 +4,8 @@
 //! R-EXPLAIN-2 Nodes, unavailable nodes, limit, capacity and candidates are those of the pool alone: whether it is paused, being
 //! deleted or an arbiter pool only affects which nodes start.
 //! R-EXPLAIN-3 Lists of nodes are sorted by name, except the nodes that start, which are in their order.
-//! R-EXPLAIN-4 Files without any node say nothing about nodes: that is reported, without counts and without a status.
+//! R-EXPLAIN-4 Files without any node say nothing about nodes, and neither do files without the nodes of a pool that counted some: that is
+//! reported, without counts and without a status.
 //! R-EXPLAIN-5 For a pool in image mode it says how far its image is, and what the image that nodes are told is built on; for one
 //! whose image an installer pinned, that.
 //! R-EXPLAIN-6 A pool moves from the configuration that its status names last to its target, and from the stream that has the OS image
@@ -17,7 +18,6 @@
 mod tests;
 mod text;
 
-pub(super) use text::UNSEEN;
 pub use text::{bars, explained, groups, health, nodes, summary};
 
 use super::{Views, World, remedy::of_wait};
@@ -80,8 +80,8 @@ pub struct Explained {
     pub built_on: Option<BuiltOn>,
     /// What pins its image.
     pub pinned: Option<Pinned>,
-    /// Whether its nodes are unknown; then everything below is meaningless (R-EXPLAIN-4).
-    pub unseen: bool,
+    /// Why its nodes are unknown, if they are; then everything below is meaningless (R-EXPLAIN-4).
+    pub unseen: Option<&'static str>,
     /// Its nodes.
     pub nodes: Vec<String>,
     /// The unavailable ones.
@@ -216,7 +216,7 @@ impl Explained {
         let says = |type_| is_true(conditions, type_);
         match () {
             () if says(DEGRADED) || says(RENDER_DEGRADED) => Health::Degraded,
-            () if self.unseen => Health::NotKnown,
+            () if self.unseen.is_some() => Health::NotKnown,
             () if self.target.is_empty() => Health::NotRendered,
             () if says(UPDATED) => Health::Updated,
             () if says(UPDATING) => Health::Updating,
@@ -287,10 +287,10 @@ impl Explained {
     /// The explanation as JSON for scripts.
     #[must_use]
     pub fn json(&self) -> Value {
-        if self.unseen {
+        if let Some(unseen) = self.unseen {
             return json!({
                 "nodes": null, "unavailable": null, "maxUnavailable": null, "capacity": null, "candidates": null,
-                "start": null, "hold": null, "status": null, "notKnown": text::UNSEEN,
+                "start": null, "hold": null, "status": null, "notKnown": unseen,
             });
         }
         let hold = self.hold.iter().map(|held| {
@@ -336,7 +336,7 @@ impl<'a> Views<'a> {
             image_mode: pool.image_mode.map(|mode| mode.to_string()),
             built_on: built_on(self.world, pool),
             pinned: pinned(self.world, pool.object),
-            unseen: !self.world.whole && self.nodes.is_empty(),
+            unseen: self.unseen(pool, nodes.len()),
             nodes: names(&nodes),
             unavailable: names(&room.unavailable),
             max_unavailable: max.map_err(|error| error.to_string()),
@@ -349,6 +349,16 @@ impl<'a> Views<'a> {
             status,
             forecast: forecast(history.as_ref(), &to_go, now),
             last: history.as_ref().and_then(history::last),
+        }
+    }
+
+    /// R-EXPLAIN-4.
+    fn unseen(&self, pool: &PoolView<'a>, held: usize) -> Option<&'static str> {
+        let counted = pool.object.status.as_ref().map_or(0, |status| status.machine_count);
+        match self.nodes.is_empty() {
+            _ if self.world.whole => None,
+            true => Some(text::UNSEEN),
+            false => (held == 0 && counted > 0).then_some(text::NONE_OF_IT),
         }
     }
 

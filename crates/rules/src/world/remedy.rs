@@ -15,6 +15,9 @@ use weir_api::keys::{names::OPERATOR_NAMESPACE, node::ROLE_PREFIX, pod::APP};
 /// Name of the daemon's pods, in label `k8s-app`. Source: `manifests/machineconfigdaemon/daemonset.yaml` of the reference.
 const DAEMON_APP: &str = "machine-config-daemon";
 
+/// The command that shows which budgets allow no disruption.
+pub(super) const BUDGETS: &str = "kubectl get poddisruptionbudgets --all-namespaces";
+
 /// The command for what a node of a pool waits for.
 #[must_use]
 pub fn of_wait(reason: &WaitReason, node: &str, pool: &str) -> Option<String> {
@@ -29,9 +32,7 @@ pub fn of_wait(reason: &WaitReason, node: &str, pool: &str) -> Option<String> {
         WaitReason::MaxUnavailable { .. } | WaitReason::NothingAllowed { .. } => {
             Some(of_pool(pool, r#"{"spec":{"maxUnavailable":1}}"#))
         }
-        WaitReason::Updating { step: Step::Draining, blocked, .. } if !blocked.is_empty() => {
-            Some("kubectl get poddisruptionbudgets --all-namespaces".to_owned())
-        }
+        WaitReason::Updating { step: Step::Draining, blocked, .. } if !blocked.is_empty() => Some(BUDGETS.to_owned()),
         WaitReason::NotReady { what } if *what == Unreadiness::Unschedulable.to_string() => {
             Some(format!("kubectl uncordon {node}"))
         }

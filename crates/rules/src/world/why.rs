@@ -8,12 +8,22 @@
 //! R-WHY-4 A command belongs to the last cause that a user can change (R-REMEDY).
 //! R-WHY-5 What a node is to change is told from the configuration that it runs and the one that it was given; where these come from
 //! is known while the pool still renders to what it was given.
+//! R-WHY-6 What is not there says nothing: where an answer depends on objects that files leave out, or that the cluster has no more, it
+//! says what is not known, and why, instead of what would follow if there were none.
+//! R-WHY-7 A part comes from the MachineConfigs that give it, each with the field that has it; beside that it is said whether the
+//! configuration that the pool's nodes are to reach has it, which may be older than these.
+//! R-WHY-8 Where the MachineConfigNode does not say what is in the way of a drain, the pods that are still to go and the budgets that
+//! cover them do.
 
+mod drain;
 mod fact;
+mod part;
 #[cfg(test)]
 mod tests;
+mod unknown;
 
 pub use fact::Fact;
+pub use unknown::{Among, NotTraced, Unknown};
 
 use super::{
     Views, World,
@@ -23,14 +33,15 @@ use super::{
 use crate::{
     generated::config::made_of,
     objects::author,
-    render::{GivenBy, Rendered, Trace, failure::RenderFailure},
-    rollout::{RolloutPlan, WaitReason, capacity, membership::Assignment},
+    render::{GivenBy, Trace},
+    rollout::{RolloutPlan, Step, WaitReason, capacity, membership::Assignment},
     status::notices,
-    view::{NodeView, PoolView},
+    view::{NodeView, PodView, PoolView},
 };
 use fact::Cordon;
 pub(super) use fact::addresses;
 use jiff::{SignedDuration, Timestamp};
+use part::Sought;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use weir_api::{
@@ -38,7 +49,7 @@ use weir_api::{
     condition::{TRUE, find},
     keys::{
         cluster_operator::{AVAILABLE, DEGRADED, PROGRESSING, UPGRADEABLE},
-        names::{CLUSTER, CLUSTER_OPERATOR, RENDERED_PREFIX},
+        names::{CLUSTER, CLUSTER_OPERATOR, MASTER, RENDERED_PREFIX, WORKER},
         pool,
     },
 };
@@ -81,7 +92,7 @@ pub enum Asked {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WhyError {
     /// No such object.
-    #[error("there is no {kind} {asked:?}; there are: {}", known.join(", "))]
+    #[error("there is no {kind} {asked:?}{}; there are: {}", among_files(*among), listed_or_none(known))]
     Absent {
         /// Its kind.
         kind: &'static str,
@@ -89,6 +100,8 @@ pub enum WhyError {
         asked: String,
         /// Those that there are; of many the first.
         known: Vec<String>,
+        /// Where it was looked for.
+        among: Among,
     },
     /// The pool has no such part.
     #[error("no {part} is written to machines of pool {pool}")]
@@ -98,6 +111,16 @@ pub enum WhyError {
         /// The part.
         part: String,
     },
+    /// Whether the pool has such a part, files do not say.
+    #[error("whether {part} is written to machines of pool {pool} is not known: {why}")]
+    PartUnknown {
+        /// The pool.
+        pool: String,
+        /// The part.
+        part: String,
+        /// Why.
+        why: String,
+    },
     /// The pool cannot be rendered.
     #[error("pool {pool}: {why}")]
     NotRendered {
@@ -106,6 +129,14 @@ pub enum WhyError {
         /// Why.
         why: String,
     },
+}
+
+fn among_files(among: Among) -> &'static str {
+    if among == Among::Files { " among the files" } else { "" }
+}
+
+fn listed_or_none(known: &[String]) -> String {
+    if known.is_empty() { "none".to_owned() } else { known.join(", ") }
 }
 
 /// A cause.
@@ -130,10 +161,14 @@ pub struct Cause {
 pub struct Why {
     /// The causes, each followed by its own.
     pub chain: Vec<Cause>,
+    /// What the answer depends on and is not known (R-WHY-6).
+    pub unknown: Vec<Unknown>,
     /// The commands with which a user changes what is at their end.
     pub commands: Vec<String>,
     /// MachineConfigs and nodes, as `(kind, name)`, whose authors are asked for.
     pub authors: BTreeSet<(&'static str, String)>,
+    /// Nodes whose pods, and with them all budgets, would say more (R-WHY-8).
+    pub drained: BTreeSet<String>,
 }
 
 /// Answers.
@@ -163,16 +198,9 @@ impl Views<'_> {
         match asked {
             Asked::Node(name) => asking.node(name, 0),
             Asked::Pool(pool) => asking.pool(pool, 0),
-            Asked::Part { pool, address, said } => {
-                asking.part(pool, said, |rendered| rendered.provenance.trace(address))?
-            }
+            Asked::Part { pool, address, said } => asking.part(pool, said, Sought::Entry(address))?,
             Asked::Argument { pool, argument } => {
-                let said = format!("kernel argument {argument}");
-                asking.part(pool, &said, |rendered| {
-                    let given = rendered.config.spec.kernel_arguments.as_deref().unwrap_or_default();
-                    let at = given.iter().position(|one| one == argument)?;
-                    rendered.provenance.trace(&format!("kernelArguments[{at}]"))
-                })?;
+                asking.part(pool, &format!("kernel argument {argument}"), Sought::Argument(argument))?;
             }
             Asked::Cluster => asking.cluster(),
         }
@@ -201,7 +229,23 @@ impl<'a> Asking<'a> {
             return Ok(());
         }
         let known = names.take(NAMED).map(str::to_owned).collect();
-        Err(WhyError::Absent { kind, asked: asked.to_owned(), known })
+        Err(WhyError::Absent { kind, asked: asked.to_owned(), known, among: self.among() })
+    }
+
+    fn among(&self) -> Among {
+        Among::of(self.world.whole)
+    }
+
+    fn unknown(&mut self, unknown: Unknown) {
+        if !self.why.unknown.contains(&unknown) {
+            self.why.unknown.push(unknown);
+        }
+    }
+
+    /// Pools that every cluster has, and that files leave out.
+    fn left_out(&self) -> Vec<&'static str> {
+        let is_there = |name: &str| self.views.pools.iter().any(|view| view.name == name);
+        [MASTER, WORKER].into_iter().filter(|name| !self.world.whole && !is_there(name)).collect()
     }
 
     fn put(&mut self, about: &str, depth: usize, code: &str, text: impl ToString) -> Option<&mut Cause> {
@@ -246,31 +290,56 @@ impl<'a> Asking<'a> {
         let held = plan.hold.iter().find(|held| held.node == name);
         let pool = self.views.pools.iter().find(|view| Some(view.name) == assignment.primary());
         match (held, plan.start.iter().position(|start| start.node == name)) {
+            (Some(held), _) if held.reason == WaitReason::NoPool && !self.left_out().is_empty() => {
+                self.fact(&about, depth, &Fact::NoPoolSeen);
+                let (node, missing) = (name.to_owned(), self.left_out());
+                self.unknown(Unknown::Pools { node, missing });
+            }
             (Some(held), _) => {
                 self.waits(&about, depth, &held.reason, held.since);
                 let command = of_wait(&held.reason, name, pool.map_or("", |pool| pool.name));
                 command.into_iter().for_each(|command| self.command(command));
             }
-            (None, Some(before)) => self.fact(&about, depth, &Fact::MayStart { number: before + 1 }),
+            (None, Some(before)) => {
+                self.fact(&about, depth, &Fact::MayStart { number: before + 1 });
+                self.order(name, assignment);
+            }
             (None, None) => {
                 let config = node.current_config.unwrap_or_default().to_owned();
                 self.fact(&about, depth, &Fact::Done { config });
             }
         }
-        self.membership(&about, depth + 1, assignment);
+        self.membership(node.name, depth + 1, assignment);
         self.cordon(&about, depth + 1, node);
         self.gone(&about, depth + 1, node);
         if let Some(pool) = pool {
             let reason = held.map(|held| &held.reason);
+            if let Some(WaitReason::Updating { step: Step::Draining, blocked, .. }) = reason
+                && blocked.is_empty()
+            {
+                self.drain(node, depth + 1);
+            }
             self.follow(node, pool, reason, depth + 1);
         }
     }
 
+    /// Whether a master that may start would go last if files did not leave out the operator's pods.
+    fn order(&mut self, node: &str, assignment: &Assignment<'_>) {
+        let is_seen = self.world.pods.iter().any(|pod| drain::is_of_operator(&PodView::new(pod)));
+        if !self.world.whole && assignment.primary() == Some(MASTER) && !is_seen {
+            self.unknown(Unknown::Order { node: node.to_owned() });
+        }
+    }
+
     /// Which pools a node is in.
-    fn membership(&mut self, about: &str, depth: usize, assignment: &Assignment<'_>) {
+    fn membership(&mut self, node: &str, depth: usize, assignment: &Assignment<'_>) {
         let pools: Vec<String> = assignment.pools().into_iter().map(str::to_owned).collect();
-        if let Some((first, others)) = pools.split_first() {
-            self.fact(about, depth, &Fact::InPools { first: first.clone(), others: others.to_vec() });
+        let Some((first, others)) = pools.split_first() else { return };
+        let missing = self.left_out();
+        let fact = Fact::InPools { first: first.clone(), others: others.to_vec(), all: missing.is_empty() };
+        self.fact(&format!("node/{node}"), depth, &fact);
+        if !missing.is_empty() {
+            self.unknown(Unknown::Pools { node: node.to_owned(), missing });
         }
     }
 
@@ -299,7 +368,8 @@ impl<'a> Asking<'a> {
         let named = [node.current_config, node.desired_config].into_iter().flatten();
         let named: BTreeSet<&str> = named.filter(is_rendered).collect();
         for config in named.into_iter().filter(|name| !self.views.configs.contains_key(name)) {
-            let fact = Fact::ConfigGone { config: config.to_owned(), is_told: node.desired_config == Some(config) };
+            let is_told = node.desired_config == Some(config);
+            let fact = Fact::ConfigGone { config: config.to_owned(), is_told, among: self.among() };
             self.fact(about, depth, &fact);
             self.command(format!(
                 "kubectl debug node/{} -- chroot /host cat /etc/machine-config-daemon/currentconfig",
@@ -359,12 +429,18 @@ impl<'a> Asking<'a> {
 
     /// What differs between two configurations of a pool, and where each difference comes from.
     fn differences(&mut self, pool: &PoolView<'a>, from: &str, to: &str, depth: usize) {
-        if from == to || !self.first(&format!("{from} {to}")) {
+        if from == to || from.is_empty() || to.is_empty() || !self.first(&format!("{from} {to}")) {
             return;
         }
-        let Some(named) = self.views.differences(pool, from, to) else { return };
+        let Some(named) = self.views.differences(pool, from, to) else {
+            let missing = [from, to].into_iter().filter(|name| !self.views.configs.contains_key(name));
+            let missing = missing.map(|name| format!("MachineConfig {name}")).collect();
+            let (from, to, among) = (from.to_owned(), to.to_owned(), self.among());
+            return self.unknown(Unknown::Differences { from, to, missing, among });
+        };
         let about = format!("mcp/{}", pool.name);
         self.fact(&about, depth, &Fact::Moves { from: from.to_owned(), to: to.to_owned() });
+        self.traceable(pool, to);
         let more = named.len().saturating_sub(NAMED);
         for Difference { what, trace } in named.into_iter().take(NAMED) {
             let fact = Fact::Differs { what, more: 0 };
@@ -377,6 +453,19 @@ impl<'a> Asking<'a> {
             self.fact(&about, depth + 1, &Fact::Differs { what: String::new(), more });
             self.command(format!("weir diff {from} {to}"));
         }
+    }
+
+    /// Whether it is known where differences come from (R-WHY-5).
+    fn traceable(&mut self, pool: &PoolView<'a>, to: &str) {
+        let why = match self.views.rendered(pool) {
+            Ok(rendered) if rendered.name() == to => return,
+            Ok(rendered) => NotTraced::Other { now: rendered.name().to_owned(), among: self.among() },
+            Err(failure) => match Unknown::of(&failure, pool).filter(|_| !self.world.whole) {
+                Some(unknown) => return self.unknown(unknown),
+                None => NotTraced::NotRendered(failure.to_string()),
+            },
+        };
+        self.unknown(Unknown::Sources { config: to.to_owned(), why });
     }
 
     /// What gives a part, and who wrote that.
@@ -421,10 +510,13 @@ impl<'a> Asking<'a> {
             self.says(&about, depth, held);
             return;
         }
-        match self.views.rendered(pool) {
-            // Files without the ControllerConfig say nothing about it.
-            Ok(_) | Err(RenderFailure::NoImages | RenderFailure::Gates(_)) => {}
-            Err(failure) => _ = self.put(&about, depth, failure.code(), &failure),
+        if !self.first(&format!("rendering of {}", pool.name)) {
+            return;
+        }
+        let Err(failure) = self.views.rendered(pool) else { return };
+        match Unknown::of(&failure, pool).filter(|_| !self.world.whole) {
+            Some(unknown) => self.unknown(unknown),
+            None => _ = self.put(&about, depth, failure.code(), &failure),
         }
     }
 
@@ -445,9 +537,10 @@ impl<'a> Asking<'a> {
         let explained = self.views.explain(view, self.plan, &self.views.lost(), self.now);
         let conditions = explained.status.conditions.as_deref().unwrap_or_default();
         let causes = explained.causes();
-        if explained.unseen {
-            self.put(&about, depth, "NotKnown", super::explain::UNSEEN);
+        if let Some(unseen) = explained.unseen {
+            self.put(&about, depth, "NotKnown", format!("how it is, is not known: {unseen}"));
         } else {
+            self.counted(view);
             let symptom = [pool::UPDATED, pool::UPDATING].map(|type_| find(conditions, type_));
             let told = symptom.into_iter().flatten().find(|held| !held.message.is_empty());
             let told = told
@@ -473,6 +566,15 @@ impl<'a> Asking<'a> {
         }
     }
 
+    /// Whether files hold all nodes that the pool counted.
+    fn counted(&mut self, pool: &PoolView<'a>) {
+        let counted = pool.object.status.as_ref().map_or(0, |status| status.machine_count);
+        let (held, counted) = (self.views.nodes_of(pool.name).len(), usize::try_from(counted).unwrap_or_default());
+        if !self.world.whole && held < counted {
+            self.unknown(Unknown::Nodes { pool: pool.name.to_owned(), held, counted });
+        }
+    }
+
     /// What the nodes of a pool wait for: the failing ones and one for each other reason.
     fn waiting(&mut self, pool: &PoolView<'a>, depth: usize) {
         let plan = self.plan;
@@ -494,6 +596,10 @@ impl<'a> Asking<'a> {
     /// Which stream a pool gets, and why.
     fn stream(&mut self, pool: &PoolView<'a>, depth: usize) {
         let about = format!("mcp/{}", pool.name);
+        if !self.world.whole && self.world.streams.is_none() && self.world.feature_gate.is_none() {
+            let pool = pool.name.to_owned();
+            return self.unknown(Unknown::Stream { pool, missing: &["OSImageStream", "FeatureGate"] });
+        }
         match self.world.stream(pool, &self.views.pools) {
             Ok(resolved) => {
                 let (because, stream) = (&resolved.because, resolved.set.as_ref().map(|set| set.name.as_str()));
@@ -502,24 +608,11 @@ impl<'a> Asking<'a> {
                     cause.rule = Some(because.rule());
                 }
             }
-            // Files without the streams say nothing about them.
-            Err(_) if !self.world.whole && self.world.streams.is_none() => {}
-            Err(failure) => _ = self.put(&about, depth, failure.code(), &failure),
+            Err(failure) => match Unknown::of(&failure, pool).filter(|_| !self.world.whole) {
+                Some(unknown) => self.unknown(unknown),
+                None => _ = self.put(&about, depth, failure.code(), &failure),
+            },
         }
-    }
-
-    fn part(&mut self, pool: &str, said: &str, find: impl Fn(&Rendered) -> Option<Trace>) -> Result<(), WhyError> {
-        let Some(view) = self.views.pools.iter().find(|view| view.name == pool) else { return Ok(()) };
-        let rendered = self
-            .views
-            .rendered(view)
-            .map_err(|failure| WhyError::NotRendered { pool: pool.to_owned(), why: failure.to_string() })?;
-        let trace = find(&rendered).ok_or_else(|| WhyError::NoPart { pool: pool.to_owned(), part: said.to_owned() })?;
-        self.put(&format!("mcp/{pool}"), 0, "GivenBy", format!("{said}: {trace}"));
-        if let Some(config) = trace.from.config() {
-            self.config(config, 1);
-        }
-        Ok(())
     }
 
     fn cluster(&mut self) {
@@ -542,8 +635,13 @@ impl<'a> Asking<'a> {
             self.put(&about, 0, failure.code(), &failure);
             any = true;
         }
-        if !any {
-            self.fact(&about, 0, &Fact::NothingWrong);
+        if conditions.is_empty() {
+            self.unknown(Unknown::Operator { among: self.among() });
+        }
+        match any {
+            true => {}
+            false if conditions.is_empty() => self.fact(&about, 0, &Fact::NotReported),
+            false => self.fact(&about, 0, &Fact::NothingWrong),
         }
         let lost = self.views.lost();
         let pools: Vec<&str> = self
@@ -574,13 +672,16 @@ impl Why {
                 age.map(|age| format!(" (for {:#})", SignedDuration::from_secs(age.as_secs()))).unwrap_or_default();
             text.push_str(&format!("{indent}{because}{}: {}{age}\n", cause.about, said.join(" ")));
         }
+        for unknown in &self.unknown {
+            text.push_str(&format!("not known: {unknown}\n"));
+        }
         for command in &self.commands {
             text.push_str(&format!("change it: {command}\n"));
         }
         text
     }
 
-    /// For scripts: `causes` and `commands`.
+    /// For scripts: `causes`, `notKnown` and `commands`.
     #[must_use]
     pub fn json(&self) -> Value {
         let causes = self.chain.iter().map(|cause| {
@@ -589,6 +690,7 @@ impl Why {
                 "since": cause.since.map(|since| since.to_string()),
             })
         });
-        json!({"causes": causes.collect::<Vec<_>>(), "commands": self.commands})
+        let unknown = self.unknown.iter().map(|unknown| json!({"code": unknown.code(), "text": unknown.to_string()}));
+        json!({"causes": causes.collect::<Vec<_>>(), "notKnown": unknown.collect::<Vec<_>>(), "commands": self.commands})
     }
 }

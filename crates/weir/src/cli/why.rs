@@ -50,7 +50,7 @@ impl FromStr for What {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let wrong = || format!("{text:?} is nothing that can be asked; write {WANTED}");
-        if let Some((kind @ ("file" | "unit" | "argument"), rest)) = text.split_once(':') {
+        if let Some((kind @ ("file" | "unit" | "argument" | "arg"), rest)) = text.split_once(':') {
             let (name, pool) =
                 rest.rsplit_once('@').filter(|(n, p)| !n.is_empty() && !p.is_empty()).ok_or_else(wrong)?;
             let pool = pool.to_owned();
@@ -80,7 +80,7 @@ impl Why {
         let answer = if self.given.files.is_empty() {
             runtime()?.block_on(self.of_cluster(now))?
         } else {
-            why(&self.given.world("why")?, &self.what.0, now)?
+            why(&rollout_objects::everything_of_files(&self.given.files)?, &self.what.0, now)?
         };
         let text = match self.output {
             Some(output) => output.write(&answer.json())?,
@@ -90,12 +90,17 @@ impl Why {
         Ok(Outcome::Done)
     }
 
-    /// Asks twice: who wrote an object is only read of those that the answer is about.
+    /// Asks twice: who wrote an object, and what is in the way of a drain, is only read of what the answer is about.
     async fn of_cluster(&self, now: Timestamp) -> Result<Answer> {
         let client = self.given.cluster.connect("why").await?;
         let mut world = rollout_objects::of_cluster(&client).await?;
         let answer = why(&world, &self.what.0, now)?;
         attribute(&client, &mut world, &answer.authors).await;
+        for node in &answer.drained {
+            if let Err(error) = rollout_objects::put_drained(&client, &mut world, node).await {
+                tell!("not known: whether pods are in the way of the drain of node {node}: {error:#}");
+            }
+        }
         why(&world, &self.what.0, now).map_err(|error| anyhow!(error))
     }
 }
@@ -131,6 +136,8 @@ mod tests {
         let of = |text: &str| text.parse::<What>().map(|what| what.0);
         assert_eq!(of("node/a"), Ok(Asked::Node("a".into())));
         assert_eq!(of("co/machine-config"), Ok(Asked::Cluster));
+        let argument = Asked::Argument { pool: "worker".into(), argument: "a=1".into() };
+        assert_eq!((of("argument:a=1@worker"), of("arg:a=1@worker")), (Ok(argument.clone()), Ok(argument)));
         let file = of("file:/etc/a@b@worker").unwrap();
         assert!(matches!(file, Asked::Part { pool, said, .. } if pool == "worker" && said == "file /etc/a@b"));
         for wrong in ["", "node/", "pod/a", "file:/etc/a", "file:@worker", "co/etcd", "worker"] {

@@ -1,7 +1,7 @@
 //! Every command that reads, on what support collects of a cluster: as a folder and packed, with logs, events and
 //! broken files in between.
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 use std::{
     fs,
@@ -12,7 +12,22 @@ use weir_testkit::{Kubectl, Program};
 
 /// What is collected, as it is listed.
 const KINDS: &str = "nodes,mcp,mc,machineconfignodes,controllerconfig,osimagestream,featuregate,clusterversion,infrastructures,\
-                     machineconfigurations,pods,pdb,events";
+                     machineconfigurations,co,pods,pdb,events,configmaps";
+/// A change that is rolled out before objects are collected, so that there is a history.
+const MOTD: &str = r#"{
+    "apiVersion": "machineconfiguration.openshift.io/v1", "kind": "MachineConfig",
+    "metadata": {"name": "99-worker-motd", "labels": {"machineconfiguration.openshift.io/role": "worker"}},
+    "spec": {
+        "kernelArguments": ["nosmt"],
+        "config": {
+            "ignition": {"version": "3.5.0"},
+            "storage": {"files": [{"path": "/etc/motd", "mode": 420, "overwrite": true, "contents": {"source": "data:,hello%0A"}}]},
+            "systemd": {"units": [{"name": "a.service", "enabled": true, "contents": "[Unit]\n"}]}
+        }
+    }
+}"#;
+/// How often it is looked whether the history of the rollout has been written; each look takes as long as a start of kubectl.
+const LOOKS: usize = 600;
 /// The folder of an image in a must-gather.
 const IMAGE: &str = "must-gather/quay-io-release-sha256-1";
 /// What is packed, and by what.
@@ -57,6 +72,7 @@ fn gather(kubectl: &Kubectl, folder: &Path) -> Result<()> {
     }
     ensure!(lists.keys().any(|path| path.ends_with("pods.yaml")), "there are no pods: {lists:?}");
     ensure!(lists.keys().any(|path| path.ends_with("events.yaml")), "there are no events: {lists:?}");
+    ensure!(lists.keys().any(|path| path.ends_with("configmaps.yaml")), "there are no ConfigMaps: {lists:?}");
     for (path, items) in lists {
         let kind = format!("{}List", items.first().and_then(|item| item["kind"].as_str()).unwrap_or_default());
         let list = json!({"apiVersion": "v1", "items": items, "kind": kind, "metadata": {"resourceVersion": ""}});
@@ -82,8 +98,35 @@ fn gather(kubectl: &Kubectl, folder: &Path) -> Result<()> {
     )
 }
 
+/// Has pool `worker` roll out a change, and waits until its history is written.
+fn roll_out(kubectl: &Kubectl) -> Result<()> {
+    kubectl.pipe(MOTD.as_bytes(), &["apply", "-f", "-"])?;
+    let reached = "--for=jsonpath={.status.configuration.source[?(@.name==\"99-worker-motd\")].name}=99-worker-motd";
+    kubectl.run(&["wait", "mcp/worker", reached, "--timeout=60s"])?;
+    let namespace = ["-n", "openshift-machine-config-operator"];
+    let map = ["get", "configmap", "weir-history-worker", "--ignore-not-found", "-o", "yaml"];
+    for _ in 0..LOOKS {
+        if kubectl.run(&[&map[..], &namespace].concat())?.contains("\"result\":\"done\"") {
+            return Ok(());
+        }
+    }
+    bail!("no history of the rollout was written");
+}
+
 /// Commands, and what they say.
-const COMMANDS: [(&[&str], &str); 11] = [
+const COMMANDS: [(&[&str], &str); 23] = [
+    (&["plan"], "nothing changes: no node reboots\n"),
+    (&["plan", "--delete", "machineconfig/99-worker-motd"], "3 nodes reboot, in 3 waves\n"),
+    (&["plan", "--delete", "machineconfig/99-worker-motd", "-o", "json"], "\"notKnown\": ["),
+    (&["why", "node/worker-0"], "node/worker-0: runs rendered-worker-"),
+    (&["why", "mcp/worker"], "mcp/worker: All nodes are updated with MachineConfig rendered-worker-"),
+    (&["why", "mcp/worker", "-o", "json"], "\"notKnown\": []"),
+    (&["why", "co/machine-config"], "co/machine-config: "),
+    (&["why", "file:/etc/motd@worker"], "gives contents.source, mode, overwrite in spec.config.storage.files[0]\n"),
+    (&["why", "unit:a.service@worker"], "gives contents, enabled in spec.config.systemd.units[0]\n"),
+    (&["why", "arg:nosmt@worker"], "which its nodes are to reach, has it\n"),
+    (&["history"], "worker: 2"),
+    (&["history", "worker"], "machineconfig/99-worker-motd: "),
     (&["status"], "worker"),
     (&["status", "--nodes", "-o", "json"], "\"withoutPool\": []"),
     (&["explain", "rollout", "--pool", "worker"], "worker-0"),
@@ -110,6 +153,7 @@ fn every_command_says_the_same_of_a_must_gather_packed_or_not() -> Result<()> {
     let kubeconfig = PathBuf::from(program.line()?);
     let Some(kubectl) = Kubectl::new(&kubeconfig) else { return Ok(()) };
     program.until("every pool is updated")?;
+    roll_out(&kubectl)?;
     gather(&kubectl, folder)?;
     let mut inputs = vec!["must-gather"];
     for (name, packer) in PACKED {
@@ -132,9 +176,10 @@ fn every_command_says_the_same_of_a_must_gather_packed_or_not() -> Result<()> {
                 said.ends_with("1 file could not be read and was passed over; -v names it\n"),
                 "{command:?} {input}: {said}"
             );
-            // Conditions that nobody has set yet are of now.
-            let told: Vec<_> =
-                told.lines().filter(|line| !line.contains("lastTransitionTime")).map(str::to_owned).collect();
+            // Conditions that nobody has set yet and forecasts are of now, and for how long something is so depends on when it is asked.
+            let is_of_now = |line: &str| line.contains("lastTransitionTime") || line.trim().starts_with("\"20");
+            let told = told.lines().filter(|line| !is_of_now(line));
+            let told: Vec<_> = told.map(|line| line.split(" (for ").next().unwrap_or_default().to_owned()).collect();
             ensure!(
                 first.get_or_insert_with(|| told.clone()) == &told,
                 "{command:?} --from {input}: {told:?} {first:?}"
@@ -159,5 +204,73 @@ fn another_cluster(kubeconfig: &Path, folder: &Path) -> Result<()> {
     let said = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.code() == Some(1) && output.stdout.is_empty(), "{output:?}");
     ensure!(said.contains("this MachineConfigPool worker is of another cluster than the one in "), "{said}");
+    // However much of another cluster there is, that is one message.
+    for kind in ["machineconfigpool/master", "featuregate/cluster", "clusterversion/version"] {
+        let path = folder.join(IMAGE).join(format!("cluster-scoped-resources/{kind}.yaml"));
+        let text = fs::read_to_string(&path)?;
+        let uid = text.lines().find_map(|line| line.trim().strip_prefix("uid: ")).context("an uid")?;
+        let to = folder.join(format!("must-gather/another/cluster-scoped-resources/{kind}.yaml"));
+        put(&to, &text.replace(uid, "11111111-2222-3333-4444-555555555555"))?;
+    }
+    let output = weir(folder, &["status", "--from", "must-gather"])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    let errors: Vec<&str> = said.lines().filter(|line| line.starts_with("error: ")).collect();
+    ensure!(errors.len() == 1 && errors[0].contains(" is of another cluster than the one in "), "{said}");
+    Ok(())
+}
+
+/// Writes those objects of a list that are of these kinds into a file.
+fn only(folder: &Path, name: &str, all: &Value, kinds: &[&str]) -> Result<()> {
+    let is_one = |item: &&Value| kinds.iter().any(|kind| item["kind"] == *kind);
+    let items: Vec<&Value> = all["items"].as_array().context("items")?.iter().filter(is_one).collect();
+    put(&folder.join(name), &json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string())
+}
+
+#[test]
+fn what_files_leave_out_is_not_known() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let folder = folder.path();
+    let state = super::why::state(folder, false)?;
+    let all: Value = serde_json::from_str(&fs::read_to_string(&state)?)?;
+    only(folder, "nodes-and-pools.json", &all, &["Node", "MachineConfigPool"])?;
+    only(folder, "pools.json", &all, &["MachineConfigPool"])?;
+    only(folder, "configs.json", &all, &["MachineConfigPool", "MachineConfig"])?;
+    let differs = "not known: what differs between rendered-worker-1 and rendered-worker-2: MachineConfig rendered-worker-1 and \
+                   MachineConfig rendered-worker-2 are not among the files\n";
+    let components =
+        "not known: what pool worker is rendered from: none of the MachineConfigs that it selects is among the files\n";
+    let stream =
+        "not known: which stream pool worker gets: there is no OSImageStream and no FeatureGate among the files\n";
+    let operator = "not known: what the operator reports: ClusterOperator machine-config is not among the files; ";
+    for (file, what, said) in [
+        ("nodes-and-pools.json", "node/a", &[differs, "node/a: the pool is paused"][..]),
+        ("nodes-and-pools.json", "mcp/worker", &[components, stream]),
+        ("nodes-and-pools.json", "co/machine-config", &[operator, components]),
+        ("pools.json", "mcp/worker", &["how it is, is not known: no nodes among the files", components, stream]),
+        ("pools.json", "co/machine-config", &[operator, "what it reports is not known\n"]),
+        (
+            "configs.json",
+            "file:/etc/motd@worker",
+            &[
+                "MachineConfig 99-worker-motd\n",
+                "whether rendered-worker-2, which the pool's nodes are to reach, has file /etc/motd: ",
+            ],
+        ),
+    ] {
+        let output = weir(folder, &["why", what, "--from", file])?;
+        let told = String::from_utf8_lossy(&output.stdout);
+        ensure!(output.status.success(), "{what} --from {file}: {}", String::from_utf8_lossy(&output.stderr));
+        ensure!(said.iter().all(|part| told.contains(part)), "{what} --from {file}: {told}");
+        for claim in ["no MachineConfigs found", "streams are off", "reports no problem", "does not exist"] {
+            ensure!(!told.contains(claim), "{what} --from {file}: {claim} is not known: {told}");
+        }
+    }
+    let output = weir(folder, &["why", "file:/etc/motd@worker", "--from", "pools.json"])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.code() == Some(1) && output.stdout.is_empty(), "{output:?}");
+    ensure!(said.contains("whether file /etc/motd is written to machines of pool worker is not known: "), "{said}");
+    let output = weir(folder, &["why", "node/a", "--from", "pools.json"])?;
+    let said = String::from_utf8_lossy(&output.stderr);
+    ensure!(said.contains("there is no node \"a\" among the files; there are: none"), "{said}");
     Ok(())
 }

@@ -1,5 +1,5 @@
 //! `weir why` and `weir history` as programs, on objects in a file: a paused pool, a node that fails, one that was told a configuration
-//! that is gone, and a rollout that is kept.
+//! that is gone, and a rollout that is kept; and on a cluster of somebody else, with a drain that waits.
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
@@ -7,6 +7,7 @@ use std::{
     path::Path,
     process::{Command, Output},
 };
+use weir_testkit::{Kubectl, Program};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
 
@@ -114,7 +115,8 @@ fn causes_go_down_to_what_can_be_changed() -> Result<()> {
             "node/a",
             &[
                 "node/a: the pool is paused; set spec.paused to false\n",
-                "is in pool worker only",
+                "is in pool worker\n",
+                "not known: whether node a is in other pools: master, which every cluster has, is not among the files\n",
                 "change it: kubectl patch mcp/worker",
             ][..],
         ),
@@ -128,12 +130,17 @@ fn causes_go_down_to_what_can_be_changed() -> Result<()> {
             "file:/etc/motd@worker",
             &[
                 "mcp/worker: file /etc/motd: MachineConfig 99-worker-motd\n",
-                "was last written by argocd at 2026-01-01T00:00:00Z",
+                "\n  because machineconfig/99-worker-motd: gives contents.source, mode, overwrite in spec.config.storage.files[0]\n",
+                "\n    because machineconfig/99-worker-motd: was last written by argocd at 2026-01-01T00:00:00Z",
                 "change it: kubectl edit machineconfig/99-worker-motd",
             ],
         ),
         ("unit:a.service@worker", &["unit a.service: MachineConfig 99-worker-motd"]),
-        ("argument:nosmt@worker", &["kernel argument nosmt: MachineConfig 99-worker-motd"]),
+        (
+            "argument:nosmt@worker",
+            &["kernel argument nosmt: MachineConfig 99-worker-motd", "gives it in spec.kernelArguments[0]\n"],
+        ),
+        ("arg:nosmt@worker", &["kernel argument nosmt: MachineConfig 99-worker-motd"]),
     ] {
         let text = said(&["why", what], &file)?;
         for part in parts {
@@ -143,7 +150,11 @@ fn causes_go_down_to_what_can_be_changed() -> Result<()> {
         let causes = data["causes"].as_array().context("causes")?;
         ensure!(causes[0]["depth"] == 0 && causes.iter().all(|cause| cause["text"].is_string()), "{data}");
         ensure!(
-            causes.len() == text.lines().filter(|line| !line.starts_with("change it: ")).count(),
+            causes.len()
+                == text
+                    .lines()
+                    .filter(|line| !["change it: ", "not known: "].iter().any(|mark| line.starts_with(mark)))
+                    .count(),
             "{what}: {data}\n{text}"
         );
     }
@@ -155,10 +166,18 @@ fn what_is_not_there_is_said_with_what_there_is() -> Result<()> {
     let folder = tempfile::tempdir()?;
     let file = state(folder.path(), false)?;
     for (what, code, part) in [
-        ("node/z", 1, "there is no node \"z\"; there are: a, b"),
-        ("mcp/z", 1, "there is no MachineConfigPool \"z\"; there are: worker"),
-        ("file:/etc/none@worker", 1, "no file /etc/none is written to machines of pool worker"),
-        ("argument:quiet@worker", 1, "no kernel argument quiet is written to machines of pool worker"),
+        ("node/z", 1, "there is no node \"z\" among the files; there are: a, b"),
+        ("mcp/z", 1, "there is no MachineConfigPool \"z\" among the files; there are: worker"),
+        (
+            "file:/etc/none@worker",
+            1,
+            "whether file /etc/none is written to machines of pool worker is not known: no MachineConfig among the files gives it",
+        ),
+        (
+            "argument:quiet@worker",
+            1,
+            "whether kernel argument quiet is written to machines of pool worker is not known: ",
+        ),
         ("pod/a", 2, "write node/NAME, mcp/NAME"),
     ] {
         let (found, text) = refused(&["why", what], &file)?;
@@ -166,6 +185,47 @@ fn what_is_not_there_is_said_with_what_there_is() -> Result<()> {
     }
     let (code, text) = refused(&["why", "node/a"], "/nonexistent/state.yaml")?;
     ensure!(code == Some(1) && text.contains("/nonexistent/state.yaml"), "{text}");
+    Ok(())
+}
+
+/// A cluster whose nodes somebody else drains, who does not say what is in the way: pods and budgets do.
+#[test]
+fn pods_and_budgets_of_a_cluster_are_read_where_a_drain_waits() -> Result<()> {
+    let folder = tempfile::tempdir()?;
+    let kubeconfig = folder.path().join("kubeconfig");
+    let Some(kubectl) = Kubectl::new(&kubeconfig) else { return Ok(()) };
+    let path = kubeconfig.to_str().context("utf-8")?;
+    let mut command = Command::new(env!("CARGO_BIN_EXE_weir"));
+    command.args(["apiserver", "--listen", "127.0.0.1:0", "--kubeconfig", path]);
+    let mut server = Program::start(&mut command)?;
+    server.until("serving https://")?;
+    kubectl.pipe(&weir(&["crds"])?.stdout, &["apply", "--server-side", "-f", "-"])?;
+    let mut node = node("b", ["rendered-worker-1", "rendered-worker-2"], "Working", "");
+    node["metadata"]["annotations"][format!("{PREFIX}/desiredDrain")] = "drain-rendered-worker-2".into();
+    let pool = json!({"apiVersion": format!("{PREFIX}/v1"), "kind": "MachineConfigPool", "metadata": {"name": "worker"}, "spec": {
+        "configuration": {"name": "rendered-worker-2"},
+        "machineConfigSelector": {"matchLabels": {format!("{PREFIX}/role"): "worker"}},
+        "nodeSelector": {"matchLabels": {"node-role.kubernetes.io/worker": ""}}}});
+    let of = |kind: &str, version: &str, spec: Value| {
+        let metadata = json!({"name": "web", "namespace": "shop", "labels": {"app": "web"}});
+        json!({"apiVersion": version, "kind": kind, "metadata": metadata, "spec": spec})
+    };
+    let items = [
+        pool,
+        node,
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "shop"}}),
+        of("PodDisruptionBudget", "policy/v1", json!({"minAvailable": 1, "selector": {"matchLabels": {"app": "web"}}})),
+        of("Pod", "v1", json!({"nodeName": "b", "containers": [{"name": "c", "image": "i"}]})),
+    ];
+    let list = json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+    kubectl.pipe(list.as_bytes(), &["apply", "-f", "-"])?;
+    let output = weir(&["why", "node/b", "--kubeconfig", path])?;
+    let text = String::from_utf8(output.stdout)?;
+    ensure!(text.starts_with("node/b: draining on its way to rendered-worker-2"), "{text}");
+    ensure!(text.contains("because node/b: pod shop/web has to go, and budget web allows no disruption\n"), "{text}");
+    ensure!(text.contains("change it: kubectl get poddisruptionbudgets --all-namespaces\n"), "{text}");
+    ensure!(!text.contains("not known: which pods"), "{text}");
+    ensure!(server.interrupt()?.success(), "the server ends");
     Ok(())
 }
 

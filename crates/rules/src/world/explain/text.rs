@@ -15,16 +15,18 @@ use weir_api::{
     keys::pool::RENDER_DEGRADED,
 };
 
-/// Why the nodes of a pool are unknown.
-pub(in crate::world) const UNSEEN: &str = "no nodes among the files";
+/// Why the nodes of all pools are unknown.
+pub(super) const UNSEEN: &str = "no nodes among the files";
+/// Why the nodes of one pool are.
+pub(super) const NONE_OF_IT: &str = "none of its nodes among the files";
 
 /// Explains one pool in full, with what each node waits for.
 #[must_use]
 pub fn explained(pool: &Explained, now: Timestamp) -> String {
     let mut out = String::new();
     let target = if pool.target.is_empty() { "no configuration yet" } else { pool.target.as_str() };
-    if pool.unseen {
-        return format!("pool {}: to reach {target}; how far it is, is not known: {UNSEEN}\n", pool.pool);
+    if let Some(unseen) = pool.unseen {
+        return format!("pool {}: to reach {target}; how far it is, is not known: {unseen}\n", pool.pool);
     }
     let limit = match &pool.max_unavailable {
         Ok(max) => format!("{} of at most {max} unavailable", pool.unavailable.len()),
@@ -86,7 +88,7 @@ pub fn summary(pools: &[Explained], now: Timestamp) -> String {
     let mut rows = vec![header.map(str::to_owned)];
     for pool in pools {
         let status = &pool.status;
-        let count = |count: i32| if pool.unseen { "-".to_owned() } else { count.to_string() };
+        let count = |count: i32| if pool.unseen.is_some() { "-".to_owned() } else { count.to_string() };
         rows.push([
             pool.pool.clone(),
             stream(pool),
@@ -173,7 +175,7 @@ fn of_pool(pool: &Explained) -> Vec<String> {
 
 /// How long it will take, and which nodes take longer than others did; or how long it took last.
 fn expected(pool: &Explained) -> Vec<String> {
-    let Some(forecast) = pool.forecast.as_ref().filter(|_| !pool.unseen) else {
+    let Some(forecast) = pool.forecast.as_ref().filter(|_| pool.unseen.is_none()) else {
         return pool.last.iter().map(|last| format!("last rollout {last}")).collect();
     };
     let slow = forecast.slow.iter().map(ToString::to_string);
@@ -239,7 +241,7 @@ const BAR: usize = 30;
 pub fn bars(pools: &[Explained]) -> String {
     let width = pools.iter().map(|pool| pool.pool.chars().count()).max().unwrap_or_default();
     let mut out = String::new();
-    for pool in pools.iter().filter(|pool| !pool.unseen && !pool.nodes.is_empty()) {
+    for pool in pools.iter().filter(|pool| pool.unseen.is_none() && !pool.nodes.is_empty()) {
         let all = pool.nodes.len();
         let done = all.saturating_sub(pool.to_go());
         let filled = done * BAR / all;

@@ -1,6 +1,7 @@
 //! What objects alone say. The wording exists only here.
 
-use crate::objects::author::Author;
+use super::Among;
+use crate::objects::{author::Author, counted::Count};
 use std::fmt;
 use weir_api::keys::drain::{CORDONED_BY_CONTROLLER, CORDONED_BY_OTHER};
 use weir_ignition::{diff::Subject, file_address};
@@ -24,7 +25,11 @@ pub enum Fact {
         first: String,
         /// The others.
         others: Vec<String>,
+        /// Whether there may be no further ones.
+        all: bool,
     },
+    /// None of the pools that there are selects the node.
+    NoPoolSeen,
     /// The node is cordoned.
     Cordoned {
         /// What for.
@@ -38,6 +43,22 @@ pub enum Fact {
         config: String,
         /// Whether the node was told to run it.
         is_told: bool,
+        /// Where it was looked for.
+        among: Among,
+    },
+    /// A pod has to go before the node is drained, and budgets do not allow it.
+    Blocked {
+        /// Namespace and name.
+        pod: String,
+        /// The budgets.
+        budgets: Vec<String>,
+    },
+    /// Pods have to go before the node is drained.
+    ToGo {
+        /// How many.
+        pods: usize,
+        /// Whether it is known that no budget forbids it.
+        free: bool,
     },
     /// From one configuration to another.
     Moves {
@@ -58,6 +79,27 @@ pub enum Fact {
         /// The stream.
         stream: String,
     },
+    /// A MachineConfig gives a part.
+    Gives {
+        /// Which fields of it; empty for what has none.
+        fields: Vec<String>,
+        /// The field of the MachineConfig that has it, if it is there as it was given.
+        field: Option<String>,
+    },
+    /// Whether what nodes are to reach has a part.
+    Holds {
+        /// The rendered configuration.
+        config: String,
+        /// What the pool renders to now; absent if the configuration has the part.
+        now: Option<String>,
+    },
+    /// The release's templates have a file for it.
+    OfTemplates {
+        /// The path on machines.
+        path: String,
+        /// The pool.
+        pool: String,
+    },
     /// A controller made it.
     Generated {
         /// From what.
@@ -70,6 +112,8 @@ pub enum Fact {
     },
     /// The operator reports no problem.
     NothingWrong,
+    /// Nothing that there is says what the operator reports.
+    NotReported,
 }
 
 /// What a node is cordoned for.
@@ -102,7 +146,14 @@ impl Fact {
             Self::MayStart { .. } => "MayStart",
             Self::InPools { .. } => "InPools",
             Self::Cordoned { .. } => "Cordoned",
+            Self::NoPoolSeen | Self::NotReported => "NotKnown",
             Self::ConfigGone { .. } => "ConfigGone",
+            Self::Blocked { .. } => "DrainBlocked",
+            Self::ToGo { .. } => "Draining",
+            Self::Gives { .. } => "Gives",
+            Self::Holds { now: None, .. } => "Holds",
+            Self::Holds { .. } => "HoldsNot",
+            Self::OfTemplates { .. } => "OfTemplates",
             Self::Moves { .. } => "Moves",
             Self::Differs { .. } => "Differs",
             Self::OfStream { .. } => "OfStream",
@@ -118,8 +169,10 @@ impl fmt::Display for Fact {
         match self {
             Self::Done { config } => write!(f, "runs {config}, as its pool wants"),
             Self::MayStart { number } => write!(f, "may start now, as number {number}"),
-            Self::InPools { first, others } if others.is_empty() => write!(f, "is in pool {first} only"),
-            Self::InPools { first, others } => {
+            Self::InPools { first, others, all } if others.is_empty() => {
+                write!(f, "is in pool {first}{}", if *all { " only" } else { "" })
+            }
+            Self::InPools { first, others, .. } => {
                 write!(f, "is in pool {first}, which decides, and in {}", others.join(", "))
             }
             Self::Cordoned { cordon, by } => {
@@ -130,13 +183,37 @@ impl fmt::Display for Fact {
                 })?;
                 by.as_ref().map_or(Ok(()), |by| write!(f, ", by {by}"))
             }
-            Self::ConfigGone { config, is_told } => {
+            Self::NoPoolSeen => f.write_str("is in none of the pools among the files"),
+            Self::ConfigGone { config, is_told, among } => {
                 let what = if *is_told { "was told to run" } else { "runs" };
-                write!(
-                    f,
-                    "{what} MachineConfig {config}, which does not exist: it was deleted, or what the machine was installed with \
-                     differs from what the cluster renders"
+                f.write_str(what)?;
+                write!(f, " MachineConfig {config}, which ")?;
+                f.write_str(match among {
+                    Among::Cluster => "does not exist: it",
+                    Among::Files => "is not among the files: if the cluster does not have it either, it",
+                })?;
+                f.write_str(
+                    " was deleted, or what the machine was installed with differs from what the cluster renders",
                 )
+            }
+            Self::Blocked { pod, budgets } => {
+                write!(f, "pod {pod} has to go, and budget {} allows no disruption", budgets.join(", "))
+            }
+            Self::ToGo { pods, free } => {
+                write!(f, "{} still to go", Count(*pods, "pod"))?;
+                if *free { f.write_str(", and no budget is in the way") } else { Ok(()) }
+            }
+            Self::Gives { fields, field } => {
+                let fields = if fields.is_empty() { "it".to_owned() } else { fields.join(", ") };
+                write!(f, "gives {fields}")?;
+                field.as_ref().map_or(Ok(()), |field| write!(f, " in {field}"))
+            }
+            Self::Holds { config, now: None } => write!(f, "{config}, which its nodes are to reach, has it"),
+            Self::Holds { config, now: Some(now) } => {
+                write!(f, "{config}, which its nodes are to reach, does not have it; the pool renders to {now} now")
+            }
+            Self::OfTemplates { path, pool } => {
+                write!(f, "has it from a template, which weir explain file {path} --pool {pool} --release REF names")
             }
             Self::Moves { from, to } => write!(f, "goes from {from} to {to}"),
             Self::Differs { more: 0, what } => write!(f, "gives another {what}"),
@@ -145,6 +222,7 @@ impl fmt::Display for Fact {
             Self::Generated { from } => write!(f, "is generated from {from}"),
             Self::Written { by } => write!(f, "was last written by {by}"),
             Self::NothingWrong => f.write_str("reports no problem"),
+            Self::NotReported => f.write_str("what it reports is not known"),
         }
     }
 }
