@@ -18,6 +18,22 @@ pub struct Entry {
     pub message: Cow<'static, str>,
 }
 
+impl Entry {
+    /// Where, as API servers write paths: `storage.files[0].path`; empty for the whole.
+    #[must_use]
+    pub fn field(&self) -> String {
+        let mut field = String::new();
+        for step in self.path.split('.').skip(1) {
+            if step.bytes().all(|byte| byte.is_ascii_digit()) {
+                field.extend(["[", step, "]"]);
+            } else {
+                field.extend([if field.is_empty() { "" } else { "." }, step]);
+            }
+        }
+        field
+    }
+}
+
 impl Report {
     /// Whether there are no errors.
     #[must_use]
@@ -59,4 +75,21 @@ pub(crate) fn path(steps: &[Step], under: &str) -> String {
         path.extend([".", under]);
     }
     path
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Entry;
+
+    #[test]
+    fn fields() {
+        for (path, field) in [
+            ("$", ""),
+            ("$.ignition", "ignition"),
+            ("$.storage.files.0.contents.source", "storage.files[0].contents.source"),
+            ("$.passwd.users.12", "passwd.users[12]"),
+        ] {
+            assert_eq!(Entry { path: path.to_owned(), message: "".into() }.field(), field);
+        }
+    }
 }

@@ -1,7 +1,10 @@
 //! What can go wrong.
 
 use crate::{Place, want::Want};
-use std::{io, path::PathBuf};
+use std::{
+    io,
+    path::{Path, PathBuf},
+};
 use weir_api::kind::{MACHINE_CONFIG_GROUP, MACHINE_CONFIG_KINDS};
 
 /// Why something cannot be read.
@@ -68,11 +71,13 @@ pub enum ReadError {
         path: PathBuf,
     },
     /// Neither YAML nor JSON.
-    #[error("{place}: {why}")]
+    #[error("{place}: line {line}: {why}")]
     Text {
         /// The document.
         place: Place,
-        /// What is wrong, with its line.
+        /// Line of the file, from 1.
+        line: usize,
+        /// What is wrong there.
         why: String,
     },
     /// Not an API object.
@@ -147,6 +152,28 @@ pub enum ReadError {
 }
 
 impl ReadError {
+    /// The file, folder or archive, and the line of the file where there is one: of the document, if no other is known.
+    #[must_use]
+    pub fn at(&self) -> (&Path, Option<usize>) {
+        match self {
+            Self::Io { path, .. }
+            | Self::NoFile { path }
+            | Self::TooLarge { path, .. }
+            | Self::TooManyFiles { path, .. }
+            | Self::TooDeep { path, .. }
+            | Self::TooMuch { path, .. }
+            | Self::Compressed { path } => (path, None),
+            Self::TooManyDocuments { place, .. }
+            | Self::NoKind { place }
+            | Self::Ignition { place }
+            | Self::UnknownKind { place, .. }
+            | Self::Newer { place, .. }
+            | Self::Twice { place, .. }
+            | Self::TwoClusters { place, .. } => (&place.file, Some(place.line)),
+            Self::Text { place, line, .. } | Self::Field { place, line, .. } => (&place.file, Some(*line)),
+        }
+    }
+
     /// Whether it was read, but is not an object we know.
     pub(crate) fn is_no_object(&self) -> bool {
         matches!(self, Self::NoKind { .. } | Self::Ignition { .. } | Self::UnknownKind { .. })

@@ -63,6 +63,20 @@ impl<'de> DeserializeSeed<'de> for Locate<'_> {
     }
 }
 
+/// What is left of the way after a key. A key with dots is several steps of a path as API servers write it.
+fn after<'s, 'a>(steps: &'s [Step<'a>], key: &str) -> Option<&'s [Step<'a>]> {
+    let mut left = key;
+    for (index, step) in steps.iter().enumerate() {
+        let Step::Field(name) = step else { return None };
+        left = left.strip_prefix(name)?;
+        if left.is_empty() {
+            return steps.get(index + 1..);
+        }
+        left = left.strip_prefix('.')?;
+    }
+    None
+}
+
 impl<'de> Visitor<'de> for Locate<'_> {
     type Value = u64;
 
@@ -73,9 +87,9 @@ impl<'de> Visitor<'de> for Locate<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<u64, A::Error> {
         let mut found = None;
         while let Some(key) = map.next_key::<String>()? {
-            match self.0 {
-                [Step::Field(name), rest @ ..] if *name == key => found = Some(map.next_value_seed(Locate(rest))?),
-                _ => drop(map.next_value::<IgnoredAny>()?),
+            match after(self.0, &key) {
+                Some(rest) => found = Some(map.next_value_seed(Locate(rest))?),
+                None => drop(map.next_value::<IgnoredAny>()?),
             }
         }
         found.ok_or_else(|| A::Error::custom("not there"))

@@ -7,7 +7,7 @@ use crate::{
     once::{Fate, Once},
     seen::Counts,
     skim::{self, Form, Piece, Skim, skim},
-    text::{self, Document},
+    text::{self, Document, Wrong},
     want::{Want, is_wanted},
 };
 use serde_json::Value;
@@ -93,6 +93,17 @@ impl<'a> Reading<'a> {
         }
     }
 
+    /// Everything at once, each object in its newest version, and what was found.
+    #[must_use]
+    pub fn all(self) -> (Vec<Result<Manifest, ReadError>>, Seen) {
+        let mut documents: Vec<Result<Manifest, ReadError>> = Vec::new();
+        let seen = self.pass(&mut |document, replaces| match replaces.and_then(|number| documents.get_mut(number)) {
+            Some(earlier) => *earlier = document,
+            None => documents.push(document),
+        });
+        (documents, seen)
+    }
+
     fn pass(self, take: Take<'_>) -> Seen {
         let given = match &self.source {
             Source::Paths(paths) => paths.as_slice(),
@@ -106,7 +117,11 @@ impl<'a> Reading<'a> {
         let parts = Parts { rule: self.rule, limits: self.limits };
         let mut reader = Reader { parts, sink: Sink { take, once, seen, kept: 0 } };
         match self.source {
-            Source::Paths(paths) => paths.iter().for_each(|path| reader.add_path(path)),
+            Source::Paths(paths) => paths.iter().for_each(|path| {
+                let before = reader.sink.seen.progress();
+                reader.add_path(path);
+                reader.sink.seen.note(path, before);
+            }),
             Source::Text(path, text) => reader.add_text(&path, text, Origin::default()),
         }
         let seen = reader.sink.seen;
@@ -123,12 +138,7 @@ impl IntoIterator for Reading<'_> {
 
     /// Everything at once, each object in its newest version.
     fn into_iter(self) -> Self::IntoIter {
-        let mut documents: Vec<Self::Item> = Vec::new();
-        self.pass(&mut |document, replaces| match replaces.and_then(|number| documents.get_mut(number)) {
-            Some(earlier) => *earlier = document,
-            None => documents.push(document),
-        });
-        documents.into_iter()
+        self.all().0.into_iter()
     }
 }
 
@@ -212,7 +222,7 @@ impl Parts<'_> {
                     }
                 }
             }
-            Err(why) => sink.put(Err(ReadError::Text { place: place.clone(), why }), 0),
+            Err(Wrong { line, why }) => sink.put(Err(ReadError::Text { place: place.clone(), line, why }), 0),
         }
     }
 
@@ -239,7 +249,7 @@ impl Parts<'_> {
                 }
                 self.object(manifest(place, object), piece.text.len(), sink);
             }
-            Err(why) => sink.put(Err(ReadError::Text { place, why }), 0),
+            Err(Wrong { line, why }) => sink.put(Err(ReadError::Text { place, line, why }), 0),
         }
     }
 
@@ -291,6 +301,7 @@ impl Sink<'_> {
             Ok((Fate::Known, _)) => {}
             Err(error) => {
                 once.other();
+                self.seen.errors += 1;
                 (self.take)(Err(error), None);
             }
         }

@@ -1,7 +1,11 @@
 //! What was found, for errors about what was not.
 
 use crate::{Kind, error::listed, gathered, want::Want};
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    path::{Path, PathBuf},
+};
 
 /// Maximum number of kinds and places in a message; of more only the count is given.
 const NAMED: usize = 8;
@@ -22,6 +26,18 @@ pub struct Seen {
     pub(crate) kinds: Counts,
     /// Files that were unreadable and skipped.
     pub(crate) passed_over: usize,
+    /// Errors that were passed on.
+    pub(crate) errors: usize,
+    /// The given paths in which there was nothing, and how many files each has.
+    barren: Vec<(PathBuf, usize)>,
+}
+
+/// How far reading has come.
+#[derive(Clone, Copy)]
+pub(crate) struct Progress {
+    /// Objects and errors.
+    found: usize,
+    files: usize,
 }
 
 /// There is no object of the required kind.
@@ -45,6 +61,28 @@ impl Seen {
         self.kinds.keys().map(|(kind, group)| (group.as_str(), kind.as_str()))
     }
 
+    pub(crate) fn progress(&self) -> Progress {
+        Progress { found: self.kinds.values().sum::<usize>() + self.errors, files: self.files }
+    }
+
+    /// Notes whether there was anything in a given path, which has just been read.
+    pub(crate) fn note(&mut self, path: &Path, before: Progress) {
+        let now = self.progress();
+        if now.found == before.found {
+            self.barren.push((path.to_owned(), now.files - before.files));
+        }
+    }
+
+    /// The given paths without any object, and without an error, with what to say of each.
+    pub fn barren(&self) -> impl Iterator<Item = (String, NothingFound)> {
+        self.barren.iter().map(|(path, files)| {
+            let (place, count) = (named(path), Count(*files, "file"));
+            let names = if *files == 0 { gathered::NAMES } else { "" };
+            let said = format!("no object in {place}: looked for any and found none in {count}{names}");
+            (place, NothingFound(said))
+        })
+    }
+
     /// Checks that there is an object of a kind.
     ///
     /// # Errors
@@ -53,11 +91,7 @@ impl Seen {
         if self.kinds.contains_key(&(kind.to_owned(), group.to_owned())) {
             return Ok(());
         }
-        let places = self.places.iter().map(|place| match place.to_str() {
-            Some("-") => "standard input".to_owned(),
-            _ => place.display().to_string(),
-        });
-        let places = first(places.collect());
+        let places = first(self.places.iter().map(|place| named(place)).collect());
         let mut kinds: Vec<_> = self.kinds.iter().collect();
         kinds.sort_by_key(|(kind, count)| (std::cmp::Reverse(**count), *kind));
         // The required kind exists only in another group, which explains the problem.
@@ -78,6 +112,14 @@ impl Seen {
             self.wanted,
             if self.files == 0 { gathered::NAMES } else { "" },
         )))
+    }
+}
+
+/// A given path, for people.
+fn named(place: &Path) -> String {
+    match place.to_str() {
+        Some("-") => "standard input".to_owned(),
+        _ => place.display().to_string(),
     }
 }
 

@@ -13,6 +13,15 @@ const NODES: usize = 4_000_000;
 /// A mapping or sequence takes two events.
 const EVENTS: usize = 3 * NODES;
 
+/// Why a text has no values.
+#[derive(Debug)]
+pub(crate) struct Wrong {
+    /// Line of the file, from 1.
+    pub(crate) line: usize,
+    /// What is wrong there.
+    pub(crate) why: String,
+}
+
 /// A document of a file.
 pub(crate) struct Document<'a> {
     /// Number of its first line in the file, from 1.
@@ -69,16 +78,17 @@ fn says_something(text: &[u8]) -> bool {
 ///
 /// # Errors
 /// The error, with its line in the file.
-pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, String> {
+pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, Wrong> {
     let before = document.line - 1;
     let text = std::str::from_utf8(document.text).map_err(|error| {
         let good = &document.text[..error.valid_up_to()];
-        format!("line {}: not UTF-8: {error}", before + 1 + good.iter().filter(|byte| **byte == b'\n').count())
+        let line = before + 1 + good.iter().filter(|byte| **byte == b'\n').count();
+        Wrong { line, why: format!("not UTF-8: {error}") }
     })?;
     // Flow style YAML begins like JSON; if it is both, reading it as JSON is exact and fast.
     let is_json = text.trim_start().starts_with(['{', '[']);
     if is_json && separated(text) > NODES {
-        return Err(format!("line {}: more than {NODES} values", before + 1));
+        return Err(too_many(before + 1));
     }
     let json = is_json.then(|| serde_json::Deserializer::from_str(text).into_iter().collect::<Result<Vec<Value>, _>>());
     let json_error = match json {
@@ -90,20 +100,28 @@ pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, String> {
         Ok(value) => return Ok(vec![value]),
         Err(error) => error,
     };
-    Err(json_error.map_or(yaml_error, |error| format!("line {}: {}", before + error.line(), without_place(&error))))
+    Err(json_error.map_or(yaml_error, |error| of_json(&error, before)))
+}
+
+fn too_many(line: usize) -> Wrong {
+    Wrong { line, why: format!("more than {NODES} values") }
+}
+
+fn of_json(error: &serde_json::Error, before: usize) -> Wrong {
+    Wrong { line: before + error.line(), why: without_place(error) }
 }
 
 /// A text as one YAML document.
 ///
 /// # Errors
 /// The error with its line, given the number of lines before the text.
-pub(crate) fn yaml(text: &str, before: usize) -> Result<Value, String> {
+pub(crate) fn yaml(text: &str, before: usize) -> Result<Value, Wrong> {
     serde_saphyr::from_str_with_options(text, options()).map_err(|error| {
         let line = error.location().and_then(|location| usize::try_from(location.line()).ok());
         let told = serde_saphyr::render_options! {
             formatter: &Words, snippets: SnippetMode::Off, line_offset: u64::try_from(before).unwrap_or_default()
         };
-        format!("line {}: {}", before + line.unwrap_or(1), error.render_with_options(told))
+        Wrong { line: before + line.unwrap_or(1), why: error.render_with_options(told) }
     })
 }
 
@@ -111,9 +129,9 @@ pub(crate) fn yaml(text: &str, before: usize) -> Result<Value, String> {
 ///
 /// # Errors
 /// The error with its line, given the number of lines before the text.
-pub(crate) fn json(text: &str, only: Option<&[&str]>, before: impl FnOnce() -> usize) -> Result<Value, String> {
+pub(crate) fn json(text: &str, only: Option<&[&str]>, before: impl FnOnce() -> usize) -> Result<Value, Wrong> {
     if separated(text) > NODES {
-        return Err(format!("line {}: more than {NODES} values", before() + 1));
+        return Err(too_many(before() + 1));
     }
     let read = match only {
         None => serde_json::from_str(text),
@@ -122,7 +140,7 @@ pub(crate) fn json(text: &str, only: Option<&[&str]>, before: impl FnOnce() -> u
             Only(fields.to_vec()).deserialize(&mut decoder).and_then(|value| decoder.end().map(|()| value))
         }
     };
-    read.map_err(|e| format!("line {}: {}", before() + e.line(), without_place(&e)))
+    read.map_err(|error| of_json(&error, before()))
 }
 
 /// The words of an error, for people who write manifests and not for whoever calls the library; the line is told

@@ -10,11 +10,24 @@
 //! warning, which says both. A mode is sensible when owner, group and others can read or can do nothing, and none can do
 //! more than the one before. (644 is 01204 and 444 is 0674; 420 and 416 are 0644 and 0640, and are left alone.)
 //! R-LINT-7 A kind of which nothing is known here is a warning: nobody reads it as configuration of machines.
+//! R-LINT-8 A type of kernel that is not known is an error.
+//! R-LINT-9 Settings that no pool gets, because the rules that generate and render refuse them, are an error, in the words of
+//! these rules. What only later releases refuse is a warning, as the release is not known here. A selector that selects nothing is
+//! refused, too.
+//! R-LINT-10 A setting that kubelets have in no known release is a warning: it is left out. An amount with which kubelets do
+//! not start is an error.
+//! R-LINT-11 What an admission policy that exists in every cluster refuses (R-POLICY) is an error, in the API server's words. Of what
+//! a cluster has, nothing is refused that only a change may not do.
+//! R-LINT-12 A MachineConfig with a name that belongs to rendered ones, and that is none, is a warning.
+//! R-LINT-13 A MachineConfig without a role is a warning: pools select by it. Rendered ones need none.
 //!
 //! Source: field validation of the API server,
 //! <https://kubernetes.io/docs/reference/using-api/api-concepts/#field-validation>.
 
-use crate::build::extensions;
+mod machine_config;
+mod policies;
+mod settings;
+
 use serde_json::Value;
 use std::{cell::OnceCell, fmt};
 use weir_api::{
@@ -22,7 +35,6 @@ use weir_api::{
     kind::MACHINE_CONFIG_GROUP,
 };
 use weir_apischema::schema::Schema;
-use weir_ignition::{Parsed, unknown_keys};
 
 /// What was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +55,22 @@ pub enum Code {
     DecimalMode,
     /// R-LINT-7
     UnknownKind,
+    /// R-LINT-8
+    UnknownKernel,
+    /// R-LINT-9
+    Refused,
+    /// R-LINT-9
+    RefusedLater,
+    /// R-LINT-10
+    UnknownSetting,
+    /// R-LINT-10
+    BadAmount,
+    /// R-LINT-11
+    RefusedByPolicy,
+    /// R-LINT-12
+    ReservedName,
+    /// R-LINT-13
+    NoRole,
 }
 
 /// How bad it is.
@@ -80,6 +108,14 @@ impl Code {
             Self::UnknownExtension => "UnknownExtension",
             Self::DecimalMode => "DecimalMode",
             Self::UnknownKind => "UnknownKind",
+            Self::UnknownKernel => "UnknownKernel",
+            Self::Refused => "Refused",
+            Self::RefusedLater => "RefusedLater",
+            Self::UnknownSetting => "UnknownSetting",
+            Self::BadAmount => "BadAmount",
+            Self::RefusedByPolicy => "RefusedByPolicy",
+            Self::ReservedName => "ReservedName",
+            Self::NoRole => "NoRole",
         }
     }
 
@@ -94,6 +130,12 @@ impl Code {
             Self::UnknownExtension => "R-LINT-5",
             Self::DecimalMode => "R-LINT-6",
             Self::UnknownKind => "R-LINT-7",
+            Self::UnknownKernel => "R-LINT-8",
+            Self::Refused | Self::RefusedLater => "R-LINT-9",
+            Self::UnknownSetting | Self::BadAmount => "R-LINT-10",
+            Self::RefusedByPolicy => "R-LINT-11",
+            Self::ReservedName => "R-LINT-12",
+            Self::NoRole => "R-LINT-13",
         }
     }
 
@@ -101,15 +143,40 @@ impl Code {
     #[must_use]
     pub fn level(self) -> Level {
         match self {
-            Self::UnknownIgnitionKey | Self::DecimalMode | Self::UnknownKind => Level::Warning,
-            _ => Level::Error,
+            Self::UnknownIgnitionKey
+            | Self::DecimalMode
+            | Self::UnknownKind
+            | Self::RefusedLater
+            | Self::UnknownSetting
+            | Self::ReservedName
+            | Self::NoRole => Level::Warning,
+            Self::UnknownField
+            | Self::UnknownVersion
+            | Self::InvalidValue
+            | Self::InvalidIgnition
+            | Self::UnknownExtension
+            | Self::UnknownKernel
+            | Self::Refused
+            | Self::BadAmount
+            | Self::RefusedByPolicy => Level::Error,
         }
     }
 
-    /// Whether the configuration is rendered all the same, without what it was meant to say.
+    /// Whether pools are rendered all the same, as if nothing were wrong.
     #[must_use]
     pub fn is_silent(self) -> bool {
-        matches!(self, Self::UnknownField | Self::UnknownVersion | Self::UnknownIgnitionKey | Self::DecimalMode)
+        matches!(
+            self,
+            Self::UnknownField
+                | Self::UnknownVersion
+                | Self::UnknownIgnitionKey
+                | Self::DecimalMode
+                | Self::RefusedLater
+                | Self::UnknownSetting
+                | Self::RefusedByPolicy
+                | Self::ReservedName
+                | Self::NoRole
+        )
     }
 }
 
@@ -129,6 +196,8 @@ pub struct Linter {
 struct KnownKind {
     group: String,
     kind: String,
+    /// Its name in requests.
+    plural: String,
     versions: Vec<Version>,
 }
 
@@ -165,6 +234,7 @@ impl Linter {
         let kind = |crd: &Value| KnownKind {
             group: text(&crd["spec"]["group"]),
             kind: text(&crd["spec"]["names"]["kind"]),
+            plural: text(&crd["spec"]["names"]["plural"]),
             versions: crd["spec"]["versions"].as_array().into_iter().flatten().map(version).collect(),
         };
         Self { kinds: crds(FeatureSet::TechPreviewNoUpgrade).iter().map(kind).collect() }
@@ -195,12 +265,32 @@ impl Linter {
         if let Some(schema) = own.or(known.versions.first()).and_then(Version::schema) {
             of_schema(schema, object, &mut findings);
         }
-        if (group, kind) == (MACHINE_CONFIG_GROUP, "MachineConfig") {
-            of_ignition(&object["spec"]["config"], &mut findings);
-            of_extensions(&object["spec"]["extensions"], &mut findings);
+        let by_api = |path: &str| {
+            let mut found = findings.iter();
+            found.any(|found| found.code == Code::InvalidValue && found.path.starts_with(path))
+        };
+        let mut by_rules = of_rules((group, kind), object);
+        // The rules would say the same of it.
+        by_rules.retain(|found| found.code != Code::Refused || !by_api(&found.path));
+        // Policies are not asked about what is refused before.
+        if !by_api("") {
+            by_rules.extend(policies::check((group, kind, &known.plural), object));
         }
+        findings.append(&mut by_rules);
         findings
     }
+}
+
+fn of_rules(kind: (&str, &str), object: &Value) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    match kind {
+        (MACHINE_CONFIG_GROUP, "MachineConfig") => machine_config::check(object, &mut findings),
+        (MACHINE_CONFIG_GROUP, "MachineConfigPool") => settings::of_pool(object, &mut findings),
+        (MACHINE_CONFIG_GROUP, "KubeletConfig") => settings::of_kubelets(object, &mut findings),
+        (MACHINE_CONFIG_GROUP, "ContainerRuntimeConfig") => settings::of_runtimes(object, &mut findings),
+        _ => {}
+    }
+    findings
 }
 
 fn unknown_kind(group: &str, kind: &str) -> Vec<Finding> {
@@ -211,6 +301,16 @@ fn unknown_kind(group: &str, kind: &str) -> Vec<Finding> {
         message: format!("{kind} of {of} is not looked at: it configures no machines"),
         remedy: "keep it elsewhere, or correct kind and apiVersion".to_owned(),
     }]
+}
+
+/// A finding of R-LINT-9.
+fn refused(path: String, why: &impl fmt::Display) -> Finding {
+    Finding {
+        code: Code::Refused,
+        path,
+        message: why.to_string().trim_end().replace('\n', ": "),
+        remedy: "correct it: no pool gets it".to_owned(),
+    }
 }
 
 fn of_schema(schema: &Schema, object: &Value, findings: &mut Vec<Finding>) {
@@ -233,78 +333,6 @@ fn of_schema(schema: &Schema, object: &Value, findings: &mut Vec<Finding>) {
         remedy: "correct it: the API server refuses it".to_owned(),
         path: if error.field.starts_with('<') { String::new() } else { error.field },
     }));
-}
-
-/// Where the Ignition configuration is in a MachineConfig.
-const IGNITION: &str = "spec.config";
-
-fn of_ignition(raw: &Value, findings: &mut Vec<Finding>) {
-    if raw.is_null() || raw.as_object().is_some_and(serde_json::Map::is_empty) {
-        return;
-    }
-    if let Err(why) = check(raw) {
-        findings.push(Finding {
-            code: Code::InvalidIgnition,
-            path: IGNITION.to_owned(),
-            message: why.trim_end().replace('\n', ": "),
-            remedy: "correct it: no pool with it is rendered".to_owned(),
-        });
-    }
-    findings.extend(unknown_keys(raw).into_iter().map(|path| {
-        let remedy = match path.ends_with(".contents.inline") || path.ends_with(".contents.local") {
-            true => "that is Butane: write contents.source, a data URL",
-            false => "remove or correct it: machines come up without what it says",
-        };
-        Finding {
-            code: Code::UnknownIgnitionKey,
-            message: format!("Ignition has no key {path:?} in this version"),
-            remedy: remedy.to_owned(),
-            path: format!("{IGNITION}.{path}"),
-        }
-    }));
-    let files = raw.pointer("/storage/files").and_then(Value::as_array);
-    for (index, file) in files.into_iter().flatten().enumerate() {
-        let (path, mode) = (file["path"].as_str().unwrap_or_default(), file["mode"].as_i64());
-        if let Some((mode, meant)) = mode.and_then(|mode| Some((mode, meant(mode)?))) {
-            findings.push(Finding {
-                code: Code::DecimalMode,
-                path: format!("{IGNITION}.storage.files[{index}].mode"),
-                message: format!("mode {mode} of {path} is a decimal number: 0{mode:o}"),
-                remedy: format!("write 0{mode} (in JSON {meant}) if that was meant"),
-            });
-        }
-    }
-}
-
-fn check(raw: &Value) -> Result<(), String> {
-    let parsed = Parsed::parse(raw).map_err(|error| error.to_string())?;
-    parsed.validate().map_err(|error| error.to_string())?;
-    parsed.convert().map(drop).map_err(|error| error.to_string())
-}
-
-/// The mode that was meant by one whose digits are those of an octal number.
-fn meant(mode: i64) -> Option<i64> {
-    let octal = i64::from_str_radix(&mode.to_string(), 8).ok()?;
-    (is_sensible(octal) && !is_sensible(mode)).then_some(octal)
-}
-
-fn is_sensible(mode: i64) -> bool {
-    let classes = [mode >> 6, mode >> 3 & 7, mode & 7];
-    let is_read = |class: i64| class == 0 || class & 4 != 0;
-    let is_less = |pair: &[i64]| matches!(pair, [before, after] if after & !before == 0);
-    (1..=0o777).contains(&mode) && classes.into_iter().all(is_read) && classes.windows(2).all(is_less)
-}
-
-fn of_extensions(list: &Value, findings: &mut Vec<Finding>) {
-    for (index, name) in list.as_array().into_iter().flatten().enumerate() {
-        let Some(name) = name.as_str().filter(|name| !extensions::known().contains(name)) else { continue };
-        findings.push(Finding {
-            code: Code::UnknownExtension,
-            path: format!("spec.extensions[{index}]"),
-            message: format!("there is no extension {name:?}"),
-            remedy: format!("known are {}", extensions::known().join(", ")),
-        });
-    }
 }
 
 #[cfg(test)]
@@ -336,8 +364,24 @@ mod tests {
             (config(&json!({"kargs": ["nosmt"]})), Code::UnknownField, "spec.kargs"),
             (config(&json!({"kernelArguments": "nosmt"})), Code::InvalidValue, "spec.kernelArguments"),
             (config(&json!({"extensions": ["usbguard", "kerberos5"]})), Code::UnknownExtension, "spec.extensions[1]"),
-            (config(&json!({"config": {"ignition": {"version": "3.9.0"}}})), Code::InvalidIgnition, "spec.config"),
-            (config(&file(&json!({"path": "etc"}))), Code::InvalidIgnition, "spec.config"),
+            (
+                config(&json!({"config": {"ignition": {"version": "3.9.0"}}})),
+                Code::InvalidIgnition,
+                "spec.config.ignition.version",
+            ),
+            (config(&json!({"config": {}})), Code::InvalidIgnition, "spec.config.ignition.version"),
+            (config(&file(&json!({"path": "etc"}))), Code::InvalidIgnition, "spec.config.storage.files[0].path"),
+            (
+                config(&file(&json!({"path": "/etc/x", "mode": 0o1644}))),
+                Code::InvalidIgnition,
+                "spec.config.storage.files[0].mode",
+            ),
+            (config(&json!({"kernelType": "fast"})), Code::UnknownKernel, "spec.kernelType"),
+            (
+                config(&json!({"kernelType": "realtime", "extensions": ["kernel-devel"]})),
+                Code::Refused,
+                "spec.kernelType",
+            ),
             (
                 config(&file(&json!({"path": "/etc/x", "contents": {"inline": "x"}}))),
                 Code::UnknownIgnitionKey,
@@ -373,33 +417,106 @@ mod tests {
         );
     }
 
+    fn of(kind: &str, spec: &Value) -> Value {
+        json!({
+            "apiVersion": "machineconfiguration.openshift.io/v1", "kind": kind, "metadata": {"name": "a"}, "spec": spec,
+        })
+    }
+
     #[test]
-    fn modes() {
-        for (mode, wanted) in [
-            (644, Some(0o644)),
-            (755, Some(0o755)),
-            (600, Some(0o600)),
-            (444, Some(0o444)),
-            (440, Some(0o440)),
-            (400, Some(0o400)),
-            (700, Some(0o700)),
-            (777, Some(0o777)),
-            (420, None),
-            (416, None),
-            (384, None),
-            (256, None),
-            (292, None),
-            (288, None),
-            (493, None),
-            (448, None),
-            (511, None),
-            (0, None),
-            (-644, None),
-            (689, None),
-            (i64::MAX, None),
+    fn every_wrong_field_of_ignition_is_told() {
+        let files = json!([{"path": "etc"}, {"path": "/etc/x"}, {"path": "opt"}]);
+        let two = json!({"config": {"ignition": {"version": "3.2.0"}, "storage": {"files": files}}});
+        let wanted = [0, 2].map(|index| (Code::InvalidIgnition, format!("spec.config.storage.files[{index}].path")));
+        assert_eq!(told(&config(&two)), wanted);
+    }
+
+    #[test]
+    fn settings_are_judged_by_the_rules_that_generate() {
+        let pools = json!({"matchLabels": {"pool": "worker"}});
+        let kubelets = |settings: Value| {
+            of("KubeletConfig", &json!({"machineConfigPoolSelector": pools, "kubeletConfig": settings}))
+        };
+        let runtimes = |settings: Value| {
+            of(
+                "ContainerRuntimeConfig",
+                &json!({"machineConfigPoolSelector": pools, "containerRuntimeConfig": settings}),
+            )
+        };
+        assert_eq!(told(&kubelets(json!({"maxPods": 300, "kind": "KubeletConfiguration"}))), []);
+        assert_eq!(told(&runtimes(json!({"pidsLimit": 2048}))), []);
+        let with = |kind: &str, spec: Value| of(kind, &spec);
+        for (object, code, path) in [
+            (kubelets(json!({"maxPodz": 300})), Code::UnknownSetting, "spec.kubeletConfig.maxPodz"),
+            (kubelets(json!({"maxPods": "300"})), Code::Refused, "spec.kubeletConfig.maxPods"),
+            (kubelets(json!({"clusterDNS": ["1.2.3.4"]})), Code::Refused, "spec.kubeletConfig.clusterDNS"),
+            (kubelets(json!({"staticPodPath": "/x"})), Code::Refused, "spec.kubeletConfig.staticPodPath"),
+            (kubelets(json!({"failSwapOn": false})), Code::RefusedLater, "spec.kubeletConfig.failSwapOn"),
+            (
+                kubelets(json!({"memorySwap": {"swapBehavior": "LimitedSwap"}})),
+                Code::RefusedLater,
+                "spec.kubeletConfig.memorySwap.swapBehavior",
+            ),
+            (
+                kubelets(json!({"evictionHard": {"memory.available": "x"}})),
+                Code::BadAmount,
+                "spec.kubeletConfig.evictionHard.memory.available",
+            ),
+            (with("KubeletConfig", json!({"kubeletConfig": {}})), Code::Refused, "spec.machineConfigPoolSelector"),
+            // The API server says it first.
+            (
+                with("KubeletConfig", json!({"machineConfigPoolSelector": pools, "logLevel": 11})),
+                Code::InvalidValue,
+                "spec.logLevel",
+            ),
+            (runtimes(json!({"pidsLimit": 3})), Code::Refused, "spec.containerRuntimeConfig.pidsLimit"),
+            (runtimes(json!({"logLevel": "loud"})), Code::Refused, "spec.containerRuntimeConfig.logLevel"),
+            (
+                with("ContainerRuntimeConfig", json!({"containerRuntimeConfig": {}, "machineConfigPoolSelector": {}})),
+                Code::Refused,
+                "spec.machineConfigPoolSelector",
+            ),
         ] {
-            assert_eq!(meant(mode), wanted, "{mode}");
+            assert_eq!(told(&object), [(code, path.to_owned())], "{object}");
         }
+    }
+
+    #[test]
+    fn what_policies_refuse_is_told_in_their_words() {
+        let mut pool = of(
+            "MachineConfigPool",
+            &json!({"machineConfigSelector": {"matchLabels": {"machineconfiguration.openshift.io/role": "infra"}}}),
+        );
+        assert_eq!(told(&pool), [(Code::RefusedByPolicy, "spec.machineConfigSelector".to_owned())]);
+        // That of a cluster may stay as it is.
+        pool["metadata"]["uid"] = "1".into();
+        assert_eq!(told(&pool), []);
+        let configuration = json!({
+            "apiVersion": "operator.openshift.io/v1", "kind": "MachineConfiguration", "metadata": {"name": "mine"}, "spec": {},
+        });
+        let findings = Linter::new().lint(&configuration);
+        let [found] = findings.as_slice() else { panic!("{findings:?}") };
+        assert_eq!((found.code, &*found.path), (Code::RefusedByPolicy, "metadata.name"));
+        assert_eq!(
+            found.message,
+            "machineconfigurations.operator.openshift.io \"mine\" is forbidden: ValidatingAdmissionPolicy \
+             'machine-configuration-guards' with binding 'machine-configuration-guards-binding' denied request: Only a single \
+             object of MachineConfiguration is allowed and it must be named cluster."
+        );
+    }
+
+    #[test]
+    fn names_and_roles_of_machine_configs() {
+        let mut config = config(&json!({"kernelArguments": ["nosmt"]}));
+        config["metadata"]["name"] = "rendered-worker-1".into();
+        assert_eq!(told(&config), [(Code::ReservedName, "metadata.name".to_owned())]);
+        config["metadata"] = json!({"name": "a", "labels": {"x": "y"}});
+        assert_eq!(told(&config), [(Code::NoRole, "metadata.labels".to_owned())]);
+        config["metadata"] = json!({
+            "name": "rendered-worker-1",
+            "ownerReferences": [{"apiVersion": "a", "kind": "MachineConfigPool", "name": "worker", "uid": "1"}],
+        });
+        assert_eq!(told(&config), []);
     }
 
     /// What the API server has by itself is right.

@@ -51,6 +51,7 @@ pub mod unsupported;
 
 pub use amend::amendment;
 pub use error::{InvalidConfig, RenderError};
+pub(crate) use merge::{check_kernel, kernels, refuse_kernel_devel};
 pub use provenance::{Contribution, GivenBy, Provenance, Trace};
 
 use crate::render::reconcilable::Override;

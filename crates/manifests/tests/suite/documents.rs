@@ -32,6 +32,25 @@ fn told(text: impl AsRef<[u8]>) -> (Vec<String>, Vec<usize>) {
     (errors.lines().collect(), good)
 }
 
+/// A key with dots is one key, and a path does not say where it ends.
+#[test]
+fn fields_have_lines() {
+    let text =
+        "# first\nkind: A\nspec:\n  labels:\n    a.example.com/b:\n      c: 1\n      d: [1,\n        2]\n  last: 1\n";
+    let manifest = unpacked(text).into_iter().next().unwrap().unwrap();
+    for (path, line) in [
+        ("", 2),
+        ("kind", 2),
+        ("spec.labels.a.example.com/b.c", 6),
+        ("spec.labels.a.example.com/b.d[1]", 8),
+        ("spec.labels.a.example.com/b.d[2]", 7),
+        ("spec.labels.a.example", 5),
+        ("spec.last.not.there", 9),
+    ] {
+        assert_eq!(manifest.line_of(path), line, "{path}");
+    }
+}
+
 #[test]
 fn documents_of_all_kinds() {
     assert_eq!(objects(reading("")), []);
@@ -232,6 +251,8 @@ proptest::proptest! {
                     let line = error.to_string();
                     let has_line = line.contains(": line ") || matches!(error, ReadError::NoKind { .. } | ReadError::Twice { .. });
                     proptest::prop_assert!(line.starts_with("f: document ") && has_line, "{line}");
+                    let (file, at) = error.at();
+                    proptest::prop_assert!(file == std::path::Path::new("f") && at.is_some_and(|at| at > 0), "{line}");
                 }
             }
         }

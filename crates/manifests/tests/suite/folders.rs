@@ -49,6 +49,27 @@ fn who_looks_for_something_else_is_told_what_there_is() {
     assert!(said.ends_with("found 1 MachineConfigPool of group \"elsewhere.example.com\" in 1 file"), "{said}");
 }
 
+/// One of several paths, too: what was given and holds nothing is named.
+#[test]
+fn each_path_without_anything_is_named() {
+    let (full, empty, broken) = (Tree::new(), Tree::new(), Tree::new());
+    full.put("a.yaml", &node("a", 1).to_string());
+    empty.put("notes.txt", "x");
+    broken.put("a.yaml", "a: [");
+    let barren = |paths: &[PathBuf]| -> Vec<(String, String)> {
+        let (_, seen) = read(paths, Rule::Objects(&[])).all();
+        seen.barren().map(|(place, why)| (place, why.to_string())).collect()
+    };
+    assert_eq!(barren(&[full.path(), broken.path()]), []);
+    let place = empty.path().display().to_string();
+    let said =
+        format!("no object in {place}: looked for any and found none in 0 files that end in .yaml, .yml or .json");
+    assert_eq!(barren(&[full.path(), empty.path()]), [(place.clone(), said)]);
+    empty.put("a.yaml", "# nothing\n---\n");
+    let said = format!("no object in {place}: looked for any and found none in 1 file");
+    assert_eq!(barren(&[empty.path(), full.path()]), [(place, said)]);
+}
+
 #[test]
 fn folders_are_read_with_all_below_in_order_of_names() {
     let tree = Tree::new();

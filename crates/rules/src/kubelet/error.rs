@@ -96,6 +96,24 @@ pub enum KubeletError {
 }
 
 impl KubeletError {
+    /// The field of the KubeletConfig that it is about (`spec.kubeletConfig.clusterDNS`); empty if it is about none.
+    #[must_use]
+    pub fn field(&self) -> String {
+        let setting = |path: &str| format!("spec.kubeletConfig.{path}").trim_end_matches('.').to_owned();
+        match self {
+            Self::LogLevel(_) => "spec.logLevel".to_owned(),
+            Self::Settings(SettingsError::Type { path, .. }) => setting(path),
+            Self::Settings(_) => setting(""),
+            Self::Forbidden { field: "swapBehavior", .. } => setting("memorySwap.swapBehavior"),
+            Self::Forbidden { field, .. } => setting(field),
+            Self::Reserved => setting("systemReserved"),
+            Self::Cgroups { .. } => setting("systemReservedCgroup"),
+            Self::ControlPlanePath(_) | Self::StaticPodPath { .. } => setting("staticPodPath"),
+            Self::NoPool | Self::Selector(_) => "spec.machineConfigPoolSelector".to_owned(),
+            _ => String::new(),
+        }
+    }
+
     /// Whether a retry can help although no object changes.
     #[must_use]
     pub fn class(&self) -> Class {

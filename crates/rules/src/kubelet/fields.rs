@@ -73,6 +73,9 @@ pub const V4_21: ReleaseVersion = ReleaseVersion { major: 4, minor: 21 };
 /// From this release on, whether a path for static pods is allowed depends on the pool.
 pub const V5_0: ReleaseVersion = ReleaseVersion { major: 5, minor: 0 };
 
+/// The releases in which kubelets' configurations changed, from the oldest that weir generates for.
+pub const RELEASES: [ReleaseVersion; 6] = [V4_16, V4_18, V4_19, V4_20, V4_21, V5_0];
+
 const fn field(name: &'static str, kind: Kind) -> Field {
     Field { name, kind, always: false, since: V4_16 }
 }

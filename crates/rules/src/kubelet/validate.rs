@@ -6,13 +6,14 @@
 //! R-VALIDATE-2 A path for static pods is refused in pools of the control plane, whatever its value, and in all others unless it is
 //! empty. Before 5.0 it is refused in all pools unless it is empty.
 //! R-VALIDATE-3 Pools of the control plane are `master`, `arbiter`, and pools whose node selector requires the label of masters.
+//! R-VALIDATE-4 Without a pool, as in a file, what is refused in all pools is refused, from the first release on that does so.
 //!
 //! Source: `ValidateUserKubeletConfig` in `pkg/controller/kubelet-config/helpers.go` of
 //! github.com/openshift/machine-config-operator.
 
 use super::{
     KubeletError,
-    fields::{V4_21, V5_0},
+    fields::{RELEASES, V4_21, V5_0},
     settings::{self, Read, Settings, is_zero},
 };
 use serde_json::Value;
@@ -101,10 +102,25 @@ pub fn static_pod_path(
     }
     match settings.text(STATIC_POD_PATH) {
         "" => Ok(()),
-        path if release < V5_0 => Err(KubeletError::Forbidden { field: STATIC_POD_PATH, value: path.to_owned() }),
+        path if release < V5_0 => Err(forbidden_path(path)),
         _ if is_control_plane(pool) => Err(KubeletError::ControlPlanePath(name)),
         path => Err(KubeletError::StaticPodPath { pool: name, value: path.to_owned() }),
     }
+}
+
+/// The first release that refuses a KubeletConfig in all pools, and why; absent if none does: R-VALIDATE-4.
+#[must_use]
+pub fn refused_since(config: &KubeletConfig) -> Option<(ReleaseVersion, KubeletError)> {
+    let check =
+        |release| match validate(config, release)?.as_ref().map_or("", |read| read.settings.text(STATIC_POD_PATH)) {
+            "" => Ok(()),
+            path => Err(forbidden_path(path)),
+        };
+    RELEASES.into_iter().find_map(|release| Some((release, check(release).err()?)))
+}
+
+fn forbidden_path(path: &str) -> KubeletError {
+    KubeletError::Forbidden { field: STATIC_POD_PATH, value: path.to_owned() }
 }
 
 /// R-VALIDATE-3.
@@ -122,7 +138,7 @@ fn is_control_plane(pool: &MachineConfigPool) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::kubelet::fields::{V4_18, V5_0};
+    use crate::kubelet::fields::{V4_16, V4_18, V5_0};
     use serde_json::json;
 
     fn config(settings: Value) -> KubeletConfig {
@@ -146,6 +162,20 @@ mod tests {
             }
         }
         assert!(validate(&config(json!({"failSwapOn": null, "memorySwap": {}})), V5_0).is_ok());
+    }
+
+    #[test]
+    fn without_a_pool_the_first_release_counts_that_refuses() {
+        for (settings, since) in [
+            (json!({"maxPods": 300, "staticPodPath": ""}), None),
+            (json!({"clusterDNS": ["1.2.3.4"]}), Some(V4_16)),
+            (json!({"maxPods": "many"}), Some(V4_16)),
+            (json!({"staticPodPath": "/x"}), Some(V4_16)),
+            (json!({"podLogsDir": 1}), Some(V4_18)),
+            (json!({"failSwapOn": false}), Some(V4_21)),
+        ] {
+            assert_eq!(refused_since(&config(settings.clone())).map(|(since, _)| since), since, "{settings}");
+        }
     }
 
     #[test]

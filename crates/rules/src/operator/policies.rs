@@ -21,8 +21,13 @@ mod definitions;
 
 use crate::{objects::edit::covers, stream::gates::Gates};
 use serde_json::Value;
+use std::sync::Arc;
 use weir_api::keys::gates::{MANAGED_BOOT_IMAGES_CPMS, OS_STREAMS};
+use weir_apischema::policy::{Binding, Operation, ParamSource, Policy, Request, User, compiled, evaluate};
 use weir_distro::{Profile, StreamsRule};
+
+/// Whoever manages a cluster.
+const ADMINISTRATOR: &str = "system:admin";
 
 /// A policy and its binding, as wanted; only the fields given here are compared.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +36,36 @@ pub struct BoundPolicy {
     pub policy: Value,
     /// The ValidatingAdmissionPolicyBinding.
     pub binding: Value,
+    /// The field that it looks at, for messages; empty if it is not one.
+    pub field: &'static str,
+}
+
+/// The write of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Write<'a> {
+    /// Plural name of its kind.
+    pub resource: &'a str,
+    /// API group; empty for the core group.
+    pub group: &'a str,
+    /// Its kind.
+    pub kind: &'a str,
+    /// Namespace; empty if it has none.
+    pub namespace: &'a str,
+    /// Its name.
+    pub name: &'a str,
+    /// The object as it is after the write.
+    pub new: &'a Value,
+    /// The object as it was; absent if it is new.
+    pub old: Option<&'a Value>,
+}
+
+/// Why a write is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// [`BoundPolicy::field`].
+    pub field: &'static str,
+    /// The API server's message.
+    pub message: String,
 }
 
 /// A policy, and whether it should exist.
@@ -92,6 +127,39 @@ pub fn wanted(profile: &Profile, gates: Option<&Gates>) -> Vec<Wanted> {
     always.chain(gated).map(|(bound, is_wanted)| Wanted { bound, is_wanted }).collect()
 }
 
+/// Whether policies refuse a write; `parameters` are the objects that they look at beside it.
+#[must_use]
+pub fn refused(policies: &[BoundPolicy], write: &Write<'_>, parameters: &dyn ParamSource) -> Option<Refusal> {
+    let compiled: Vec<(Arc<Policy>, Binding)> = policies
+        .iter()
+        .filter_map(|bound| Some((compiled(&bound.policy).ok()?, Binding::parse(&bound.binding).ok()?)))
+        .collect();
+    // Without a name, an expression that asks for one cannot be evaluated, and refuses.
+    let user = User { username: ADMINISTRATOR.to_owned(), ..User::default() };
+    let version = write.new["apiVersion"].as_str().and_then(|version| version.rsplit('/').next()).unwrap_or_default();
+    let request = Request {
+        operation: if write.old.is_some() { Operation::Update } else { Operation::Create },
+        group: write.group,
+        version,
+        resource: write.resource,
+        subresource: "",
+        kind: write.kind,
+        namespace: write.namespace,
+        name: write.name,
+        user: &user,
+        dry_run: true,
+        options: None,
+        object: Some(write.new),
+        old_object: write.old,
+        namespace_object: None,
+        other_versions: &[],
+    };
+    let pairs = compiled.iter().map(|(policy, binding)| (&**policy, vec![binding]));
+    let denial = evaluate(pairs, &request, parameters).denial?;
+    let policy = policies.iter().find(|bound| bound.policy_name() == denial.policy);
+    Some(Refusal { field: policy.map_or("", |bound| bound.field), message: denial.text(&request) })
+}
+
 /// What to do with a policy or a binding: `found` is the existing one, `wanted` the content it should have if it `is_wanted`.
 #[must_use]
 pub fn change(wanted: &Value, found: Option<&Value>, is_wanted: Option<bool>) -> Option<PolicyChange> {
@@ -123,6 +191,33 @@ mod tests {
 
     fn pool_stream() -> BoundPolicy {
         definitions::pool_stream()
+    }
+
+    struct Nothing;
+
+    impl ParamSource for Nothing {
+        fn namespaced(&self, _: &str, _: &str) -> Option<bool> {
+            Some(false)
+        }
+
+        fn objects(&self, _: &str, _: &str, _: Option<&str>, _: Option<&str>) -> Vec<Value> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn a_write_is_refused_by_the_policy_of_its_field() {
+        let refusal = |group: &str, kind: &str, resource: &str| {
+            let new = json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": "a"}, "spec": {}});
+            let write = Write { resource, group, kind, namespace: "", name: "a", new: &new, old: None };
+            refused(&always(), &write, &Nothing).map(|refusal| refusal.field)
+        };
+        let ours = "machineconfiguration.openshift.io";
+        let configuration = refusal("operator.openshift.io", "MachineConfiguration", "machineconfigurations");
+        assert_eq!(configuration, Some("metadata.name"));
+        assert_eq!(refusal(ours, "MachineConfigPool", "machineconfigpools"), Some("spec.machineConfigSelector"));
+        // The policy is for the daemon alone.
+        assert_eq!(refusal(ours, "MachineConfigNode", "machineconfignodes"), None);
     }
 
     #[test]
@@ -172,7 +267,7 @@ mod tests {
         let all = wanted(&Profile::all()[0], None);
         let names: BTreeSet<_> = all.iter().flat_map(|w| [w.bound.policy_name(), w.bound.binding_name()]).collect();
         assert_eq!(names.len(), 2 * all.len());
-        for Wanted { bound: BoundPolicy { policy, binding }, .. } in &all {
+        for Wanted { bound: BoundPolicy { policy, binding, .. }, .. } in &all {
             assert_eq!(binding["spec"]["policyName"], policy["metadata"]["name"]);
             let parameters = [&policy["spec"]["paramKind"], &binding["spec"]["paramRef"]].map(Value::is_object);
             assert!(parameters == [true; 2] || parameters == [false; 2], "{policy}");

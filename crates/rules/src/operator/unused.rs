@@ -13,7 +13,7 @@
 use crate::view::Annotations;
 use crate::view::unreadable::UnreadableObject;
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::Node;
+use k8s_openapi::{api::core::v1::Node, apimachinery::pkg::apis::meta::v1::ObjectMeta};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -75,10 +75,10 @@ pub fn unused(view: &UnusedView<'_>, now: Timestamp) -> Unused {
             continue;
         };
         // A user's MachineConfig may have any name.
-        if !is_rendered(config) || used.contains(name) {
+        if !is_rendered(&config.metadata) || used.contains(name) {
             continue;
         }
-        let pool = owner(config, "MachineConfigPool");
+        let pool = owner(&config.metadata, "MachineConfigPool");
         if pool.is_some() && view.os_configs.iter().any(|config| Some(&*config.spec.machine_config_pool.name) == pool) {
             continue;
         }
@@ -94,13 +94,14 @@ pub fn unused(view: &UnusedView<'_>, now: Timestamp) -> Unused {
     found
 }
 
-fn is_rendered(config: &MachineConfig) -> bool {
-    ["MachineConfigPool", "ControllerConfig"].into_iter().any(|kind| owner(config, kind).is_some())
+/// Whether a MachineConfig with this metadata was rendered, and not written by a user.
+pub(crate) fn is_rendered(metadata: &ObjectMeta) -> bool {
+    ["MachineConfigPool", "ControllerConfig"].into_iter().any(|kind| owner(metadata, kind).is_some())
 }
 
 /// The name of the owner of this kind.
-fn owner<'c>(config: &'c MachineConfig, kind: &str) -> Option<&'c str> {
-    let owners = config.metadata.owner_references.as_deref().unwrap_or_default();
+fn owner<'c>(metadata: &'c ObjectMeta, kind: &str) -> Option<&'c str> {
+    let owners = metadata.owner_references.as_deref().unwrap_or_default();
     owners.iter().find(|owner| owner.kind == kind).map(|owner| owner.name.as_str())
 }
 

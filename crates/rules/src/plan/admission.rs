@@ -9,17 +9,14 @@
 //! Source of the wording: `pkg/registry` and `pkg/endpoints/handlers` of k8s.io/apiserver.
 
 use super::change::Reference;
-use crate::{operator::policies, world::World};
+use crate::{
+    operator::policies::{self, Write},
+    world::World,
+};
 use serde_json::Value;
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, LazyLock},
-};
+use std::{collections::BTreeSet, sync::LazyLock};
 use weir_api::crds::{FeatureSet, crds};
-use weir_apischema::{
-    policy::{Binding, Operation, ParamSource, Policy, Request, User, compiled, evaluate},
-    schema::Schema,
-};
+use weir_apischema::{policy::ParamSource, schema::Schema};
 
 /// Judges an object: `given` is what a user wrote, `new` what becomes of it, where defaults are filled in.
 ///
@@ -110,31 +107,16 @@ fn by_policies(
             .collect(),
         None => policies::always(),
     };
-    let bound =
-        all.iter().filter_map(|bound| Some((compiled(&bound.policy).ok()?, Binding::parse(&bound.binding).ok()?)));
-    let bound: Vec<(Arc<Policy>, Binding)> = bound.collect();
-    let user = User::default();
-    let version = new["apiVersion"].as_str().and_then(|version| version.rsplit('/').next()).unwrap_or_default();
-    let request = Request {
-        operation: if old.is_some() { Operation::Update } else { Operation::Create },
-        group: &reference.group,
-        version,
+    let write = Write {
         resource,
-        subresource: "",
+        group: &reference.group,
         kind: &reference.kind,
         namespace: &reference.namespace,
         name: &reference.name,
-        user: &user,
-        dry_run: true,
-        options: None,
-        object: Some(new),
-        old_object: old,
-        namespace_object: None,
-        other_versions: &[],
+        new,
+        old,
     };
-    let pairs = bound.iter().map(|(policy, binding)| (&**policy, vec![binding]));
-    let verdict = evaluate(pairs, &request, &Parameters(world));
-    verdict.denial.map_or(Ok(()), |denial| Err(denial.text(&request)))
+    policies::refused(&all, &write, &Parameters(world)).map_or(Ok(()), |refusal| Err(refusal.message))
 }
 
 /// What policies look at beside the object.

@@ -43,16 +43,26 @@ fn invalid(config: &MachineConfig, error: impl Into<InvalidConfig>) -> RenderErr
 
 /// Extensions are only validated if there is an Ignition config, as in the reference.
 fn read(spec: &MachineConfigSpec) -> Result<Option<Parsed>, InvalidConfig> {
-    let kernel = spec.kernel_type.as_deref().unwrap_or_default();
-    if !kernel.is_empty() && kernel != DEFAULT_KERNEL && !OTHER_KERNELS.contains(&kernel) {
-        return Err(InvalidConfig::KernelType(kernel.to_owned()));
-    }
+    check_kernel(spec.kernel_type.as_deref().unwrap_or_default())?;
     let Some(raw) = spec.config.as_ref().filter(|c| !c.is_null()) else { return Ok(None) };
     let parsed = Parsed::parse(raw)?;
     parsed.validate()?;
     let unknown = spec.extensions.iter().flatten().filter(|e| !EXTENSIONS.contains(&e.as_str()));
     let unknown: Vec<String> = unknown.cloned().collect();
     if unknown.is_empty() { Ok(Some(parsed)) } else { Err(InvalidConfig::Extensions(unknown)) }
+}
+
+/// Whether there is a kernel of this type; an empty one is the default.
+pub(crate) fn check_kernel(kernel: &str) -> Result<(), InvalidConfig> {
+    if kernel.is_empty() || kernels().any(|known| known == kernel) {
+        return Ok(());
+    }
+    Err(InvalidConfig::KernelType(kernel.to_owned()))
+}
+
+/// All types of kernels.
+pub(crate) fn kernels() -> impl Iterator<Item = &'static str> {
+    [DEFAULT_KERNEL].into_iter().chain(OTHER_KERNELS)
 }
 
 /// All of a pool's MachineConfigs merged.
@@ -140,7 +150,8 @@ fn merge_ignition(checked: Vec<Checked<'_>>, provenance: &mut Provenance) -> Res
     Ok(merged)
 }
 
-fn refuse_kernel_devel(spec: &MachineConfigSpec) -> Result<(), RenderError> {
+/// A package that exists for the default kernel only.
+pub(crate) fn refuse_kernel_devel(spec: &MachineConfigSpec) -> Result<(), RenderError> {
     let kernel_type = spec.kernel_type.as_deref().unwrap_or_default();
     let wanted = spec.extensions.iter().flatten().any(|e| e == KERNEL_DEVEL);
     if wanted && kernel_type != DEFAULT_KERNEL {

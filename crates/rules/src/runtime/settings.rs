@@ -62,6 +62,23 @@ pub enum SettingsError {
     Storage(#[from] StorageError),
 }
 
+impl SettingsError {
+    /// The field of the ContainerRuntimeConfig that it is about (`spec.containerRuntimeConfig.pidsLimit`).
+    #[must_use]
+    pub fn field(&self) -> String {
+        let name = match self {
+            Self::Quantity { field, .. } => field,
+            Self::PidsLimit(_) => "pidsLimit",
+            Self::LogSizeMax(_) => "logSizeMax",
+            Self::OverlaySize(_) => "overlaySize",
+            Self::LogLevel(_) => "logLevel",
+            Self::DefaultRuntime(_) => "defaultRuntime",
+            Self::Stores(_) | Self::Storage(_) => return "spec.containerRuntimeConfig".to_owned(),
+        };
+        format!("spec.containerRuntimeConfig.{name}")
+    }
+}
+
 /// Valid settings.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Settings {

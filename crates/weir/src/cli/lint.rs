@@ -5,7 +5,7 @@ use crate::exit::Outcome;
 use anyhow::Result;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
-use weir_manifests::{Manifest, ReadError, Rule};
+use weir_manifests::{Manifest, NothingFound, ReadError, Rule};
 use weir_rules::lint::{Finding, Level, Linter};
 
 /// Check manifests as the API server, Ignition and the controllers would, for CI
@@ -37,21 +37,22 @@ struct Placed {
     rule: &'static str,
     /// Where and what, for people.
     text: String,
-    /// Absent when nothing could be read there.
-    at: Option<At>,
+    at: At,
     remedy: String,
 }
 
-/// Where an object and its field are.
+/// Where it is; what there is no object of has no more than a file.
 struct At {
     file: String,
-    line: usize,
-    object: String,
-    field: String,
+    line: Option<usize>,
+    object: Option<String>,
+    field: Option<String>,
 }
 
 /// What cannot be read at all.
 const UNREADABLE: &str = "Unreadable";
+/// A path without anything to read.
+const NOTHING_FOUND: &str = "NothingFound";
 
 impl Lint {
     /// Checks everything.
@@ -61,11 +62,14 @@ impl Lint {
     pub(super) fn run(&self) -> Result<Outcome> {
         let linter = Linter::new();
         let mut found = Vec::new();
-        for document in weir_manifests::read(&self.files, Rule::Objects(&[])) {
+        let (documents, seen) = weir_manifests::read(&self.files, Rule::Objects(&[])).all();
+        for document in documents {
             match document {
                 Ok(manifest) => {
                     if let Err(error) = manifest.check_kind() {
-                        found.push(unreadable(error));
+                        let mut of_kind = unreadable(error);
+                        of_kind.at.line = Some(manifest.line_of("kind"));
+                        found.push(of_kind);
                         continue;
                     }
                     found.extend(linter.lint(&manifest.object).into_iter().map(|finding| placed(&manifest, finding)));
@@ -73,6 +77,7 @@ impl Lint {
                 Err(error) => found.push(unreadable(error)),
             }
         }
+        found.extend(seen.barren().map(|(path, why)| nothing_found(path, &why)));
         let text = match self.output {
             None => found.iter().map(|placed| format!("{}\n", placed.line())).collect(),
             Some(Output::Json) => {
@@ -95,20 +100,34 @@ fn placed(manifest: &Manifest, finding: Finding) -> Placed {
         code: code.name(),
         rule: code.rule(),
         text: format!("{file}:{line}: {}: {message}; {remedy}", manifest.title()),
-        at: Some(At { file, line, object: manifest.title(), field: path }),
+        at: At { file, line: Some(line), object: Some(manifest.title()), field: Some(path) },
         remedy,
     }
 }
 
 fn unreadable(error: ReadError) -> Placed {
+    let (file, line) = error.at();
+    let at = At { file: file.display().to_string(), line, object: None, field: None };
     let error = anyhow::Error::from(error);
     Placed {
         level: Level::Error,
         code: UNREADABLE,
         rule: UNREADABLE,
         text: format!("{error:#}"),
-        at: None,
+        at,
         remedy: "correct or remove it".to_owned(),
+    }
+}
+
+fn nothing_found(file: String, why: &NothingFound) -> Placed {
+    let remedy = "name files or folders with manifests";
+    Placed {
+        level: Level::Error,
+        code: NOTHING_FOUND,
+        rule: NOTHING_FOUND,
+        text: format!("{why}; {remedy}"),
+        at: At { file, line: None, object: None, field: None },
+        remedy: remedy.to_owned(),
     }
 }
 
@@ -125,11 +144,10 @@ impl Placed {
     }
 
     fn json(&self) -> Value {
-        let at = self.at.as_ref();
+        let At { file, line, object, field } = &self.at;
         json!({
             "level": self.word(), "code": self.code, "rule": self.rule, "text": self.text, "remedy": self.remedy,
-            "file": at.map(|at| &at.file), "line": at.map(|at| at.line), "object": at.map(|at| &at.object),
-            "field": at.map(|at| &at.field),
+            "file": file, "line": line, "object": object, "field": field,
         })
     }
 }
@@ -137,13 +155,16 @@ impl Placed {
 /// Source: SARIF 2.1.0, <https://docs.oasis-open.org/sarif/sarif/v2.1.0/sarif-v2.1.0.html>.
 fn sarif(found: &[Placed]) -> Value {
     let results = found.iter().map(|placed| {
-        let mut result = json!({"ruleId": placed.code, "level": placed.word(), "message": {"text": placed.text}});
-        if let Some(At { file, line, .. }) = &placed.at {
-            let uri = Path::new(file).strip_prefix("./").unwrap_or(Path::new(file)).display().to_string();
-            let place = json!({"artifactLocation": {"uri": uri}, "region": {"startLine": line}});
-            result["locations"] = json!([{"physicalLocation": place}]);
+        let At { file, line, .. } = &placed.at;
+        let uri = Path::new(file).strip_prefix("./").unwrap_or(Path::new(file)).display().to_string();
+        let mut place = json!({"artifactLocation": {"uri": uri}});
+        if let Some(line) = line {
+            place["region"] = json!({"startLine": line});
         }
-        result
+        json!({
+            "ruleId": placed.code, "level": placed.word(), "message": {"text": placed.text},
+            "locations": [{"physicalLocation": place}],
+        })
     });
     let mut rules: Vec<&str> = found.iter().map(|placed| placed.code).collect();
     rules.sort_unstable();

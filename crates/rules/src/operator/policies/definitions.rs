@@ -33,6 +33,7 @@ const INFRASTRUCTURE: Parameter =
 /// A policy before it becomes an object.
 struct Draft {
     name: &'static str,
+    field: &'static str,
     group: &'static str,
     resources: &'static [&'static str],
     operations: &'static [&'static str],
@@ -44,7 +45,20 @@ struct Draft {
 impl Draft {
     fn new(name: &'static str, group: &'static str, resources: &'static [&'static str]) -> Self {
         let (parameter, conditions, validations) = (None, Vec::new(), Vec::new());
-        Self { name, group, resources, operations: &["CREATE", "UPDATE"], parameter, conditions, validations }
+        Self {
+            name,
+            field: "",
+            group,
+            resources,
+            operations: &["CREATE", "UPDATE"],
+            parameter,
+            conditions,
+            validations,
+        }
+    }
+
+    fn about(self, field: &'static str) -> Self {
+        Self { field, ..self }
     }
 
     fn with(self, parameter: Parameter) -> Self {
@@ -90,6 +104,7 @@ impl Draft {
             json!({"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec})
         };
         BoundPolicy {
+            field: self.field,
             policy: object("ValidatingAdmissionPolicy", self.name, spec),
             binding: object("ValidatingAdmissionPolicyBinding", &format!("{}-binding", self.name), binding),
         }
@@ -109,6 +124,7 @@ pub(super) fn pool_stream() -> BoundPolicy {
                      ? params.status.availableStreams.map(stream, stream.name).join(', ') : 'none yet'";
     let streams = Parameter { group: MACHINE_CONFIG_GROUP, kind: "OSImageStream", name: CLUSTER, not_found: "Allow" };
     Draft::new("machineconfigpool-osimagestream-reference-validation", MACHINE_CONFIG_GROUP, &["machineconfigpools"])
+        .about("spec.osImageStream.name")
         .with(streams)
         .demands(
             expression,
@@ -132,6 +148,7 @@ pub(super) fn pool_selector() -> BoundPolicy {
         format!("has({now}.matchExpressions) && {now}.matchExpressions.exists(e, e.key == '{ROLE}' && {admits})");
     let same = format!("oldObject != null && has({before}) && has({now}) && {before} == {now}");
     Draft::new("custom-machine-config-pool-selector", MACHINE_CONFIG_GROUP, &["machineconfigpools"])
+        .about("spec.machineConfigSelector")
         .demands(
             format!("({same}) || (has({now}) && (({labels}) || ({expressions})))"),
             "All custom MachineConfigPools must inherit from the worker pool and must have a machineConfigSelector that \
@@ -143,6 +160,7 @@ pub(super) fn pool_selector() -> BoundPolicy {
 /// R-POLICY-7.
 pub(super) fn configuration_name() -> BoundPolicy {
     Draft::new("machine-configuration-guards", OPERATOR_GROUP, &["machineconfigurations"])
+        .about("metadata.name")
         .demands(
             format!("object.metadata.name == '{CLUSTER}'"),
             "Only a single object of MachineConfiguration is allowed and it must be named cluster.",
@@ -163,6 +181,7 @@ fn on_platform(platforms: &[&str]) -> String {
 /// R-POLICY-8.
 pub(super) fn boot_images() -> BoundPolicy {
     Draft::new("managed-bootimages-platform-check", OPERATOR_GROUP, &["machineconfigurations"])
+        .about("spec.managedBootImages")
         .with(INFRASTRUCTURE)
         .demands(
             format!("!has(object.spec.managedBootImages) || {}", on_platform(&BOOT_IMAGES)),
@@ -175,6 +194,7 @@ pub(super) fn boot_images() -> BoundPolicy {
 pub(super) fn control_plane_boot_images() -> BoundPolicy {
     let managers = "object.spec.managedBootImages.machineManagers";
     Draft::new("managed-bootimages-cpms-platform-check", OPERATOR_GROUP, &["machineconfigurations"])
+        .about("spec.managedBootImages")
         .with(INFRASTRUCTURE)
         .demands(
             format!(
