@@ -3,7 +3,9 @@
 //! R-HISTORY-1 A rollout begins when a pool's target is another configuration than the one that all its nodes ran last, and ends when
 //! all run the target. If the pool gets another target before, it is superseded, and the next rollout begins where this one went to.
 //! A pool's first configuration is no rollout.
-//! R-HISTORY-2 A node takes part from when it is told the target until it runs it and is schedulable. All that time is in a phase.
+//! R-HISTORY-2 A node takes part from when it is told the target until it runs it and is schedulable. All that time is in a phase. When
+//! the pool says that all nodes run the target, every one is done, seen or not: what is known of nodes may be older than what is known
+//! of their pool. A node that is deleted or leaves the pool before it is done takes part no longer.
 //! R-HISTORY-3 The phases are draining; applying, which is everything else before the machine reboots; rebooting; and getting ready, which
 //! is everything after.
 //! R-HISTORY-4 One intent is one reboot: every new boot of a node that takes part is counted, and one that is not its first is told.
@@ -44,6 +46,9 @@ const BLOCKED_CHARACTERS: usize = 200;
 pub const PREFIX: &str = "weir-history-";
 /// The key in a ConfigMap.
 pub const KEY: &str = "history.json";
+
+/// What stands for an object that is not known.
+pub const NOT_KNOWN: &str = "object not known";
 
 /// When a history is written that was written at this time, or whose rollout began then (R-HISTORY-7).
 #[must_use]
@@ -132,7 +137,7 @@ impl fmt::Display for Outcome {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Changed {
-    /// The object, as kubectl names it.
+    /// The object, as kubectl names it, or [`NOT_KNOWN`].
     pub object: String,
     /// What it changed: files, units, fields.
     pub what: Vec<String>,
@@ -334,6 +339,9 @@ impl History {
             if !is_done && current.nodes > 0 {
                 from = current.to.clone();
             }
+            if is_done {
+                current.each.values_mut().filter(|passage| passage.ended.is_none()).for_each(|one| one.end(now));
+            }
             current.end(if is_done { Outcome::Done } else { Outcome::Superseded }, now);
             turn.ended = true;
         }
@@ -425,6 +433,16 @@ impl History {
         (changed, again)
     }
 
+    /// Takes out the nodes that are not done and are no members of the pool any more (R-HISTORY-2). Returns whether there were any.
+    pub fn leave(&mut self, is_member: impl Fn(&str) -> bool) -> bool {
+        let Some(current) = self.current() else { return false };
+        let before = current.each.len();
+        current.each.retain(|name, passage| passage.ended.is_some() || is_member(name));
+        let left = before - current.each.len();
+        current.nodes = current.nodes.saturating_sub(left);
+        left > 0
+    }
+
     /// The text to write, as of now (R-HISTORY-6).
     ///
     /// # Errors
@@ -482,6 +500,11 @@ impl Passage {
             self.ended = Some(now);
         }
     }
+
+    fn end(&mut self, now: Timestamp) {
+        *self.phases.entry(self.phase).or_default() += milliseconds(self.since, now);
+        (self.since, self.ended) = (now, Some(now));
+    }
 }
 
 impl Rollout {
@@ -511,15 +534,16 @@ impl Rollout {
         }
     }
 
-    /// Leaves out the half of its nodes that took the least time.
+    /// Leaves out the half of its nodes that took the least time, but first those that are done: one that goes on would be counted
+    /// anew by whoever reads this.
     fn shorten(&mut self) {
-        let mut by_time: Vec<(u64, String)> = self
+        let mut by_time: Vec<(bool, u64, String)> = self
             .each
             .iter()
-            .map(|(name, passage)| (passage.took(self.ended.unwrap_or(passage.since)), name.clone()))
+            .map(|(name, one)| (one.ended.is_none(), one.took(self.ended.unwrap_or(one.since)), name.clone()))
             .collect();
         by_time.sort_unstable();
-        for (_, name) in by_time.iter().take(by_time.len().div_ceil(2)) {
+        for (.., name) in by_time.iter().take(by_time.len().div_ceil(2)) {
             self.each.remove(name);
         }
     }

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use std::{collections::BTreeMap, fmt::Debug};
 use weir_api::{
-    MachineConfig, MachineConfigPool,
+    ClusterVersion, ContainerRuntimeConfig, KubeletConfig, MachineConfig, MachineConfigPool, OSImageStream,
     keys::{config::HISTORY_OF, names::OPERATOR_NAMESPACE},
 };
 use weir_kubeio::{Error, patch};
@@ -57,17 +57,20 @@ impl Writer<'_> {
         began.iter().filter_map(of).collect()
     }
 
-    /// Who wrote the object last. Caches hold no `managedFields`, so it is asked for; without an answer nobody is named.
+    /// Who wrote the object last, or the field of it that counts. Caches hold no `managedFields`, so it is asked for; without an
+    /// answer nobody is named.
     async fn author(&self, object: &str) -> Option<author::Author> {
         let (kind, name) = object.split_once('/')?;
-        match kind {
-            "machineconfig" => author::of_object(&self.metadata::<MachineConfig>(name).await?),
-            "mcp" => {
-                let metadata = self.metadata::<MachineConfigPool>(name).await?;
-                author::of_field(&metadata, &["spec", "osImageStream"])
-            }
-            _ => None,
-        }
+        let (metadata, field): (_, &[&str]) = match kind {
+            "machineconfig" => return author::of_object(&self.metadata::<MachineConfig>(name).await?),
+            "mcp" => (self.metadata::<MachineConfigPool>(name).await?, &["spec", "osImageStream"]),
+            "osimagestream" => (self.metadata::<OSImageStream>(name).await?, &["spec", "defaultStream"]),
+            "clusterversion" => (self.metadata::<ClusterVersion>(name).await?, &["spec", "desiredUpdate"]),
+            "kubeletconfig" => (self.metadata::<KubeletConfig>(name).await?, &["spec"]),
+            "containerruntimeconfig" => (self.metadata::<ContainerRuntimeConfig>(name).await?, &["spec"]),
+            _ => return None,
+        };
+        author::of_field(&metadata, field)
     }
 
     async fn metadata<K>(&self, name: &str) -> Option<ObjectMeta>

@@ -23,7 +23,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 use tokio::sync::watch;
-use weir_api::{MachineConfigPool, condition::is_true, keys::pool::UPDATED};
+use weir_api::{MachineConfigNode, MachineConfigPool, condition::is_true, keys::pool::UPDATED};
 use weir_kubeio::{Error, Event, Mark, Next, Recorder};
 use weir_rules::{
     history::{Again, History, KEY, PREFIX, PoolLook, due},
@@ -46,6 +46,9 @@ pub fn register(registry: &mut Registry) {
     let help = "Reboots of nodes beyond the first on their way to one configuration, by pool";
     registry.register("weir_reboots_again", help, AGAIN.clone());
 }
+
+/// A node that rebooted again, with its pool.
+type Rebooted = (String, Arc<Node>, Again);
 
 /// The controller of histories.
 #[derive(Debug)]
@@ -90,44 +93,61 @@ impl Controller {
         Self { context, recorder, state: Mutex::default() }
     }
 
-    /// Looks at the pools; returns those of which a rollout began.
-    fn look_at_pools(&self, state: &mut State, now: Timestamp) -> Vec<String> {
-        let cluster = &self.context.cluster;
-        let (pools, mut began) = (cluster.pools.all(), Vec::new());
+    /// Takes up pools that are new, and forgets those that are gone.
+    fn take_up(&self, state: &mut State, pools: &[Arc<MachineConfigPool>]) {
         let names: BTreeSet<&str> = pools.iter().map(|pool| name_of(pool)).collect();
         let gone: Vec<String> = state.pools.keys().filter(|name| !names.contains(name.as_str())).cloned().collect();
         for name in gone {
             state.pools.remove(&name);
             AGAIN.remove(&OfPool { pool: name });
         }
-        for pool in &pools {
-            let kept = state.pools.entry(name_of(pool).to_owned()).or_insert_with(|| {
+        for name in names {
+            state.pools.entry(name.to_owned()).or_insert_with(|| {
                 // An increase can be seen only of a series that was there before it.
-                drop(AGAIN.get_or_create(&OfPool { pool: name_of(pool).to_owned() }));
-                Kept { history: of_pool(cluster, name_of(pool)), ..Kept::default() }
+                drop(AGAIN.get_or_create(&OfPool { pool: name.to_owned() }));
+                Kept { history: of_pool(&self.context.cluster, name), ..Kept::default() }
             });
-            let look = look(pool);
-            let turn = kept.history.follow(&look, now);
-            if turn.began {
-                began.push(name_of(pool).to_owned());
-            }
-            if turn.began || turn.ended {
-                (kept.changed, kept.urgent) = (true, kept.urgent || turn.ended);
-                kept.since = kept.since.filter(|_| !turn.began).or(Some(now));
-            }
         }
-        began
     }
 
-    /// Looks at the nodes that changed; returns those that rebooted again, with their pools.
-    fn look_at_nodes(&self, state: &mut State, now: Timestamp) -> Vec<(String, Arc<Node>, Again)> {
+    /// Looks at pools and nodes; returns the pools of which a rollout began, and the nodes that rebooted again, with their pools.
+    fn look(&self, state: &mut State, now: Timestamp) -> (Vec<String>, Vec<Rebooted>) {
         let cluster = &self.context.cluster;
+        let pools = cluster.pools.all();
+        self.take_up(state, &pools);
         let changed = cluster.nodes.since(&mut state.nodes).into_iter().map(|(name, _)| name);
         let reported = cluster.reports.since(&mut state.reports).into_iter().map(|(name, _)| name);
-        let names: BTreeSet<String> = changed.chain(reported).collect();
+        let changed: BTreeSet<String> = changed.chain(reported).collect();
+        // Nodes come first: the last ones are done when their pool is.
+        let mut again = self.look_at_nodes(state, &changed, now);
+        self.drop_nodes(state);
+        let began = look_at_pools(state, &pools, now);
+        if !began.is_empty() {
+            // Nodes that were told before their pool was seen to begin are not looked at again by themselves.
+            let of_those = |report: &Arc<MachineConfigNode>| began.contains(&report.spec.pool.name);
+            let members = cluster.reports.all().into_iter().filter(of_those);
+            let members = members.filter_map(|report| report.metadata.name.clone()).collect();
+            again.extend(self.look_at_nodes(state, &members, now));
+        }
+        (began, again)
+    }
+
+    /// Takes nodes out of rollouts that are not in the pool any more.
+    fn drop_nodes(&self, state: &mut State) {
+        let cluster = &self.context.cluster;
+        for (pool, kept) in &mut state.pools {
+            // A report that is not there, or not yet, says nothing.
+            let is_elsewhere =
+                |name: &str| cluster.reports.get(name).is_some_and(|report| report.spec.pool.name != *pool);
+            kept.changed |= kept.history.leave(|name| cluster.nodes.get(name).is_some() && !is_elsewhere(name));
+        }
+    }
+
+    fn look_at_nodes(&self, state: &mut State, names: &BTreeSet<String>, now: Timestamp) -> Vec<Rebooted> {
+        let cluster = &self.context.cluster;
         let mut again = Vec::new();
         for name in names {
-            let Some((node, report)) = cluster.nodes.get(&name).zip(cluster.reports.get(&name)) else { continue };
+            let Some((node, report)) = cluster.nodes.get(name).zip(cluster.reports.get(name)) else { continue };
             let Some(kept) = state.pools.get_mut(&report.spec.pool.name) else { continue };
             let boot = node.status.as_ref().and_then(|status| status.node_info.as_ref());
             let boot = boot.map(|info| info.boot_id.clone()).unwrap_or_default();
@@ -138,6 +158,23 @@ impl Controller {
         }
         again
     }
+}
+
+/// Follows the pools; returns those of which a rollout began.
+fn look_at_pools(state: &mut State, pools: &[Arc<MachineConfigPool>], now: Timestamp) -> Vec<String> {
+    let mut began = Vec::new();
+    for pool in pools {
+        let Some(kept) = state.pools.get_mut(name_of(pool)) else { continue };
+        let turn = kept.history.follow(&look(pool), now);
+        if turn.began {
+            began.push(name_of(pool).to_owned());
+        }
+        if turn.began || turn.ended {
+            (kept.changed, kept.urgent) = (true, kept.urgent || turn.ended);
+            kept.since = kept.since.filter(|_| !turn.began).or(Some(now));
+        }
+    }
+    began
 }
 
 /// What is written of every pool.
@@ -188,8 +225,7 @@ impl weir_kubeio::Controller for Controller {
         }
         let now = self.context.clock.now();
         let mut state = std::mem::take(&mut *self.state.lock());
-        let began = self.look_at_pools(&mut state, now);
-        let again = self.look_at_nodes(&mut state, now);
+        let (began, again) = self.look(&mut state, now);
         let writer = Writer { context: &self.context };
         if !began.is_empty() {
             let causes = writer.causes(&began, &state.pools).await;

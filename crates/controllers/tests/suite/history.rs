@@ -13,7 +13,7 @@ use tokio::time::sleep;
 use weir_api::{MachineConfig, MachineConfigNode, MachineConfigPool};
 use weir_controllers::{cluster::Watcher, history};
 use weir_kubeio::drive;
-use weir_rules::history::{History, KEY, Outcome};
+use weir_rules::history::{History, KEY, NOT_KNOWN, Outcome};
 
 const PREFIX: &str = "machineconfiguration.openshift.io";
 const NAMESPACE: &str = "openshift-machine-config-operator";
@@ -126,7 +126,10 @@ async fn a_rollout_is_written_now_and_then_and_at_its_end_and_nothing_at_rest() 
     let (history, first) = world.written().await.unwrap();
     let rollout = history.rollouts.last().unwrap();
     assert_eq!((rollout.result, rollout.nodes, rollout.from.as_str()), (Outcome::UnderWay, 1, "r1"));
-    assert_eq!(rollout.changed[0].what, ["kernelArguments b", "kernelArguments without a"]);
+    let changed = &rollout.changed[0];
+    // No MachineConfig of the pool has these arguments.
+    assert_eq!(changed.what, ["kernelArguments b", "kernelArguments without a"]);
+    assert_eq!((changed.object.as_str(), &changed.manager), (NOT_KNOWN, &None));
 
     world.restart().await;
     world.node("r1", "r2", json!({"post-config-action": "Rebooting"})).await;
@@ -147,4 +150,80 @@ async fn a_rollout_is_written_now_and_then_and_at_its_end_and_nothing_at_rest() 
     assert_eq!(world.events().await, ["RebootedAgain: the machine rebooted 2 times on its way to r2; one is enough"]);
     sleep(Duration::from_secs(600)).await;
     assert_eq!(world.written().await.unwrap().1, last, "at rest nothing is written");
+}
+
+/// The controller runs while all of a rollout but its end happens.
+async fn under_way() -> World {
+    let world = World::new().await;
+    world.pool("r1", "r2").await;
+    world.node("r1", "r2", json!({})).await;
+    sleep(Duration::from_secs(40)).await;
+    world
+}
+
+async fn has_ended(world: &World, seconds: u64) {
+    let (history, version) = world.written().await.unwrap();
+    let rollout = history.rollouts.last().unwrap();
+    assert_eq!((rollout.result, rollout.nodes, rollout.total.count), (Outcome::Done, 1, 1), "{rollout:?}");
+    assert_eq!((rollout.total.longest / 1000, rollout.each["a"].ended.is_some()), (seconds, true), "{rollout:?}");
+    assert_eq!(rollout.phases.values().map(|took| took.longest).sum::<u64>() / 1000, seconds, "{rollout:?}");
+    sleep(Duration::from_secs(600)).await;
+    assert_eq!(world.written().await.unwrap().1, version, "its end is written once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_node_is_done_when_its_pool_is() {
+    let world = under_way().await;
+    world.node("r2", "r2", json!({})).await;
+    world.pool("r2", "r2").await;
+    has_ended(&world, 40).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_node_is_done_when_its_pool_is_seen_to_be_before() {
+    let world = under_way().await;
+    world.pool("r2", "r2").await;
+    world.node("r2", "r2", json!({})).await;
+    has_ended(&world, 40).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_node_is_done_although_nobody_looked_when_it_was() {
+    let mut world = under_way().await;
+    world.running.shutdown().await;
+    world.node("r2", "r2", json!({})).await;
+    world.pool("r2", "r2").await;
+    world.restart().await;
+    has_ended(&world, 41).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_told_before_its_pool_was_seen_counts() {
+    let world = World::new().await;
+    world.node("r1", "r2", json!({})).await;
+    sleep(Duration::from_secs(5)).await;
+    world.pool("r1", "r2").await;
+    sleep(Duration::from_secs(40)).await;
+    world.node("r2", "r2", json!({})).await;
+    world.pool("r2", "r2").await;
+    has_ended(&world, 41).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_leaves_before_it_is_done_does_not_count() {
+    for leaves in [true, false] {
+        let world = under_way().await;
+        if leaves {
+            let reports: Api<MachineConfigNode> = Api::all(world.served.client.clone());
+            let patch = Patch::Merge(json!({"spec": {"pool": {"name": "infra"}}}));
+            reports.patch("a", &PatchParams::default(), &patch).await.unwrap();
+        } else {
+            let nodes: Api<Node> = Api::all(world.served.client.clone());
+            nodes.delete("a", &Default::default()).await.unwrap();
+        }
+        world.pool("r2", "r2").await;
+        let (history, _) = world.written().await.unwrap();
+        let rollout = history.rollouts.last().unwrap();
+        assert_eq!((rollout.result, rollout.nodes, rollout.each.len()), (Outcome::Done, 0, 0), "{leaves}");
+    }
 }

@@ -185,7 +185,9 @@ fn controller(rights: &mut Rights, install: &Install<'_>) {
     rights.add(None, MACHINE_CONFIG_GROUP, &["machineconfigs"], &["delete"]);
     // Histories of rollouts, with who wrote what changed, which caches do not hold. `create` cannot be limited to a name.
     rights.add(Some(OPERATOR_NAMESPACE), "", &["configmaps"], &["create", "patch"]);
-    rights.add(None, MACHINE_CONFIG_GROUP, &["machineconfigs", "machineconfigpools"], &["get"]);
+    let written =
+        ["machineconfigs", "machineconfigpools", "osimagestreams", "kubeletconfigs", "containerruntimeconfigs"];
+    rights.add(None, MACHINE_CONFIG_GROUP, &written, &["get"]);
     // The settings have the names of their MachineConfigs as finalizers, and each kind says what came of it.
     let settings = ["kubeletconfigs", "containerruntimeconfigs"];
     rights.add(None, MACHINE_CONFIG_GROUP, &settings, &["patch"]);
