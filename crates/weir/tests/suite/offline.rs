@@ -179,7 +179,12 @@ fn every_command_says_the_same_of_a_must_gather_packed_or_not() -> Result<()> {
             // Conditions that nobody has set yet and forecasts are of now, and for how long something is so depends on when it is asked.
             let is_of_now = |line: &str| line.contains("lastTransitionTime") || line.trim().starts_with("\"20");
             let told = told.lines().filter(|line| !is_of_now(line));
-            let told: Vec<_> = told.map(|line| line.split(" (for ").next().unwrap_or_default().to_owned()).collect();
+            let is_now = [" (for ", "; over between "];
+            let told: Vec<_> = told
+                .map(|line| {
+                    is_now.into_iter().fold(line, |line, now| line.split(now).next().unwrap_or_default()).to_owned()
+                })
+                .collect();
             ensure!(
                 first.get_or_insert_with(|| told.clone()) == &told,
                 "{command:?} --from {input}: {told:?} {first:?}"

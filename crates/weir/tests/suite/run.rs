@@ -485,6 +485,7 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     let mut builder = start("builder", "weir-builder", &["--builder-image", "q/buildah:1"])?;
     let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 2)])?;
     server.wait("mcp/worker", ".status.updatedMachineCount", "2")?;
+    settings(&server)?;
     server.stream("worker", "rhel-9")?;
     server.wait("mcp/worker", ".status.osImageStream.name", "rhel-9")?;
     server.wait("clusteroperator/machine-config", ".status.conditions[?(@.type==\"Available\")].status", "True")?;
@@ -496,6 +497,11 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
         let said = program.rest();
         assert!(!said.contains("forbidden"), "{said}");
     }
+    let history = server.kubectl.get(&["configmap/weir-history-worker", "-n", "openshift-machine-config-operator"])?;
+    let history = history["data"]["history.json"].as_str().context("a history")?.to_owned();
+    for object in ["kubeletconfig/settings", "containerruntimeconfig/settings"] {
+        assert!(history.contains(object), "{object}: {history}");
+    }
     machines.end();
     let asked = asked(&mut server);
     let elsewhere = |verb: &str, resource: &str| {
@@ -505,6 +511,26 @@ fn each_component_does_all_its_work_with_the_rights_that_the_manifests_give_it()
     let unused = allowed(&manifests).into_iter().filter(|right| !asked.contains(right));
     let unused: Vec<_> = unused.filter(|(_, verb, _, resource)| !elsewhere(verb, resource)).collect();
     assert!(unused.is_empty(), "rights that nothing uses: {unused:#?}");
+    Ok(())
+}
+
+/// Settings of which MachineConfigs are generated.
+fn settings(server: &Server) -> Result<()> {
+    for (kind, field, settings) in [
+        ("KubeletConfig", "kubeletConfig", json!({"maxPods": 300})),
+        ("ContainerRuntimeConfig", "containerRuntimeConfig", json!({"pidsLimit": 4096})),
+    ] {
+        let object = json!({
+            "apiVersion": "machineconfiguration.openshift.io/v1", "kind": kind, "metadata": {"name": "settings"},
+            "spec": {
+                field: settings,
+                "machineConfigPoolSelector": {"matchLabels": {"pools.operator.machineconfiguration.openshift.io/worker": ""}},
+            },
+        });
+        server.kubectl.pipe(object.to_string().as_bytes(), &["apply", "-f", "-"])?;
+        let is_taken = ".status.conditions[?(@.type==\"Success\")].status";
+        server.wait(&format!("{}/settings", kind.to_lowercase()), is_taken, "True")?;
+    }
     Ok(())
 }
 
