@@ -38,7 +38,7 @@ pub struct Pause {
 /// Field manager of the fields written here: a user's decision, not the controllers'.
 const FIELD_MANAGER: &str = "weir-pause";
 /// Status writes of controllers come between reading a pool and writing it; more often than this, something is wrong.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 /// Longer reasons nobody reads in a line.
 const LONGEST_REASON: usize = 500;
 

@@ -1,8 +1,8 @@
 //! `weir switch`: switches a pool to another OS image stream, and shows the consequences first.
 
-use super::{Output, cluster::Cluster, print};
+use super::{Output, cluster::Cluster, pause::TRIES, print};
 use crate::{exit::Outcome, inputs, rollout_objects};
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use kube::{
@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use weir_api::{MachineConfigPool, keys::pool::ACCEPTED_FINDINGS};
+use weir_api::{MachineConfigPool, keys::pool::ACCEPTED_FINDINGS, pool::MachineConfigPoolSpec};
 use weir_distro::Profile;
 use weir_rules::{
     plan::{self, Change, Code, Facts, Plan},
@@ -89,13 +89,10 @@ impl Switch {
         data
     }
 
-    /// Based on the version that was judged: if somebody else has changed the pool meanwhile, nothing is written.
+    /// Based on what was judged: if somebody else has changed that meanwhile, nothing is written.
     async fn patch(&self, client: &Client, pool: &MachineConfigPool, plan: &Plan, now: Timestamp) -> Result<()> {
         let pools: Api<MachineConfigPool> = Api::all(client.clone());
-        let mut patch = json!({
-            "metadata": {"resourceVersion": pool.metadata.resource_version},
-            "spec": {"osImageStream": {"name": self.stream}},
-        });
+        let mut patch = json!({"spec": {"osImageStream": {"name": self.stream}}});
         let accepted: BTreeSet<&str> =
             plan.findings.iter().filter(|finding| finding.accepted).map(|finding| finding.code.as_str()).collect();
         if !accepted.is_empty() {
@@ -105,9 +102,33 @@ impl Switch {
             patch["metadata"]["annotations"] = json!({ACCEPTED_FINDINGS: record.to_string()});
         }
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
-        let patched = pools.patch(&self.pool, &parameters, &Patch::Merge(patch)).await;
-        patched.map(drop).with_context(|| format!("changing MachineConfigPool {}", self.pool))
+        let what = || format!("changing MachineConfigPool {}", self.pool);
+        let mut version = pool.metadata.resource_version.clone();
+        for _ in 0..TRIES {
+            patch["metadata"]["resourceVersion"] = json!(version);
+            match pools.patch(&self.pool, &parameters, &Patch::Merge(&patch)).await {
+                Err(kube::Error::Api(status)) if status.is_conflict() => {}
+                patched => return patched.map(drop).with_context(what),
+            }
+            let read = pools.get(&self.pool).await.with_context(what)?;
+            if judged(&read) != judged(pool) {
+                bail!(
+                    "somebody else has changed pool {} since it was planned, and nothing was written; try again",
+                    self.pool
+                );
+            }
+            version = read.metadata.resource_version;
+        }
+        bail!(
+            "MachineConfigPool {} changes all the time: it was changed {TRIES} times between being read and written; try again",
+            self.pool
+        )
     }
+}
+
+/// What a plan is made from, and not what controllers say of the pool.
+fn judged(pool: &MachineConfigPool) -> (Option<&str>, MachineConfigPoolSpec) {
+    (pool.metadata.uid.as_deref(), MachineConfigPoolSpec { configuration: None, ..pool.spec.clone() })
 }
 
 /// Who asks, as the API server knows them; absent if it does not say.
@@ -119,4 +140,33 @@ async fn user(client: &Client) -> Option<String> {
 
 fn named(pool: &MachineConfigPool) -> Option<&str> {
     pool.spec.os_image_stream.as_ref().map(|stream| stream.name.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_controllers_say_of_a_pool_does_not_make_a_plan_stale() {
+        let read = |at: &str, value: Value| {
+            let mut pool = json!({
+                "metadata": {"name": "worker", "uid": "1", "resourceVersion": "1"},
+                "spec": {"paused": false, "configuration": {"name": "rendered-1"}, "osImageStream": {"name": "a"}},
+                "status": {},
+            });
+            *pool.pointer_mut(at).unwrap() = value;
+            serde_json::from_value::<MachineConfigPool>(pool).unwrap()
+        };
+        let planned = read("/spec/paused", json!(false));
+        for (at, value, same) in [
+            ("/metadata/resourceVersion", json!("2"), true),
+            ("/status", json!({"machineCount": 3}), true),
+            ("/spec/configuration/name", json!("rendered-2"), true),
+            ("/spec/paused", json!(true), false),
+            ("/spec/osImageStream/name", json!("b"), false),
+            ("/metadata/uid", json!("2"), false),
+        ] {
+            assert_eq!(judged(&read(at, value)) == judged(&planned), same, "{at}");
+        }
+    }
 }
