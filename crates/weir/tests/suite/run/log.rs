@@ -17,6 +17,7 @@ fn a_rollout_is_a_line_for_each_decision() -> Result<()> {
     let mut program = server.run("all", &["--release", &release, "--settle", "100ms"])?;
     let machines = Machines::start(&server.kubeconfig(), &[("master", 1), ("worker", 3)])?;
     server.wait("mcp/worker", ".status.updatedMachineCount", "3")?;
+    program.until("INFO the release is complete")?;
     let before = lines(&program.rest()).len();
     server.stream("worker", "rhel-9")?;
     program.until("INFO done pool=\"worker\"")?;
