@@ -156,18 +156,36 @@ pub(crate) fn check(source: &str, minor: u8) -> Option<&'static str> {
 /// Whether this is a data URL without media type, with correctly percent-encoded data.
 fn is_plain_data_url(source: &str) -> bool {
     let Some(data) = source.strip_prefix("data:,").map(str::as_bytes) else { return false };
-    data.iter().enumerate().all(|(at, &b)| match b {
-        b'%' => matches!(data.get(at + 1..at + 3), Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()),
-        _ => is_url_byte(b),
-    })
+    let mut at = 0;
+    while let Some(&byte) = data.get(at) {
+        at += match byte {
+            b'%' => match data.get(at + 1..at + 3) {
+                Some([a, b]) if a.is_ascii_hexdigit() && b.is_ascii_hexdigit() => 3,
+                _ => return false,
+            },
+            _ if is_url_byte(byte) => 1,
+            _ => return false,
+        };
+    }
+    true
 }
 
 /// Whether a byte may appear unescaped in the data of a data URL.
 fn is_url_byte(byte: u8) -> bool {
-    // Not a search in a list: this sees all text of a configuration.
-    let is_other = matches!(byte, b'<' | b'>' | b'#' | b'"' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'[' | b']' | b'`');
-    byte.is_ascii_graphic() && !is_other
+    // A table: this sees all text of a configuration.
+    URL_BYTES[usize::from(byte)]
 }
+
+static URL_BYTES: [bool; 256] = {
+    let (mut table, mut byte) = ([false; 256], b' ');
+    while byte < 0x7f {
+        let is_other =
+            matches!(byte, b'<' | b'>' | b'#' | b'"' | b'{' | b'}' | b'|' | b'\\' | b'^' | b'[' | b']' | b'`');
+        table[byte as usize] = byte.is_ascii_graphic() && !is_other;
+        byte += 1;
+    }
+    table
+};
 
 // Padding is required and nothing may follow it; leftover bits are ignored.
 static BASE64: GeneralPurpose = GeneralPurpose::new(

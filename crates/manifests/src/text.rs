@@ -87,7 +87,7 @@ pub(crate) fn values(document: &Document<'_>) -> Result<Vec<Value>, Wrong> {
     })?;
     // Flow style YAML begins like JSON; if it is both, reading it as JSON is exact and fast.
     let is_json = text.trim_start().starts_with(['{', '[']);
-    if is_json && separated(text) > NODES {
+    if is_json && has_too_many(text) {
         return Err(too_many(before + 1));
     }
     let json = is_json.then(|| serde_json::Deserializer::from_str(text).into_iter().collect::<Result<Vec<Value>, _>>());
@@ -130,7 +130,7 @@ pub(crate) fn yaml(text: &str, before: usize) -> Result<Value, Wrong> {
 /// # Errors
 /// The error with its line, given the number of lines before the text.
 pub(crate) fn json(text: &str, only: Option<&[&str]>, before: impl FnOnce() -> usize) -> Result<Value, Wrong> {
-    if separated(text) > NODES {
+    if has_too_many(text) {
         return Err(too_many(before() + 1));
     }
     let read = match only {
@@ -161,6 +161,12 @@ impl Localizer for Words {
     fn attach_location<'a>(&self, base: Cow<'a, str>, place: Location) -> Cow<'a, str> {
         if place == Location::UNKNOWN { base } else { format!("{base} (column {})", place.column()).into() }
     }
+}
+
+/// Whether a JSON text may have more than [`NODES`] values.
+fn has_too_many(text: &str) -> bool {
+    // A value takes more than a byte.
+    text.len() > NODES && separated(text) > NODES
 }
 
 /// An estimate of the number of JSON values: at most the number of commas and brackets outside of strings.

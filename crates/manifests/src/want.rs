@@ -44,12 +44,12 @@ impl<'a> Want<'a> {
         self.kind == kind && self.label.is_none_or(|(key, value)| text.contains(value.unwrap_or(key)))
     }
 
-    fn is(&self, manifest: &Manifest) -> bool {
+    fn is(&self, kind: Kind<'_>, manifest: &Manifest) -> bool {
         let labels = &manifest.object["metadata"]["labels"];
         let has = |(key, wanted): (&str, Option<&str>)| {
             labels.get(key).is_some_and(|value| wanted.is_none_or(|wanted| value == wanted))
         };
-        self.kind == (manifest.group(), manifest.kind()) && self.label.is_none_or(has)
+        self.kind == kind && self.label.is_none_or(has)
     }
 }
 
@@ -68,5 +68,6 @@ pub(crate) fn fields(wants: &[Want<'_>], kind: Kind<'_>) -> Option<&'static [&'s
 
 /// Whether an object is wanted.
 pub(crate) fn is_wanted(wants: &[Want<'_>], manifest: &Manifest) -> bool {
-    wants.is_empty() || wants.iter().any(|want| want.is(manifest))
+    let kind = (manifest.group(), manifest.kind());
+    wants.is_empty() || wants.iter().any(|want| want.is(kind, manifest))
 }

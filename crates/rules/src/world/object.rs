@@ -157,6 +157,13 @@ impl World {
         objects.into_iter().for_each(|object| world.put(object));
         world
     }
+
+    /// The pods of a namespace.
+    pub(super) fn pods_in(&self, namespace: &str) -> &[Arc<Pod>] {
+        let from = self.pods.partition_point(|pod| key(&pod.metadata).0 < namespace);
+        let to = self.pods.partition_point(|pod| key(&pod.metadata).0 <= namespace);
+        self.pods.get(from..to).unwrap_or_default()
+    }
 }
 
 fn key(metadata: &ObjectMeta) -> (&str, &str) {
@@ -164,6 +171,10 @@ fn key(metadata: &ObjectMeta) -> (&str, &str) {
 }
 
 pub(super) fn put<K>(objects: &mut Vec<Arc<K>>, object: Arc<K>, metadata: impl Fn(&K) -> &ObjectMeta) {
+    // API servers and must-gathers list objects in this order.
+    if objects.last().is_none_or(|last| key(metadata(last)) < key(metadata(&object))) {
+        return objects.push(object);
+    }
     let place = objects.binary_search_by(|held| key(metadata(held)).cmp(&key(metadata(&object))));
     match place.map(|at| objects.get_mut(at)) {
         Ok(Some(held)) => *held = object,

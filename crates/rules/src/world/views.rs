@@ -140,10 +140,10 @@ impl<'a> Views<'a> {
     pub fn with_rollout<R>(&self, previous: Option<&RolloutPlan>, decide: impl FnOnce(&RolloutView<'_>) -> R) -> R {
         let world = self.world;
         let owner = |config: &'a MachineConfig| Some(config.metadata.owner_references.as_ref()?.first()?.name.as_str());
-        let pods = world.pods.iter().map(|pod| PodView::new(pod));
         // A manifest need not have a namespace.
-        let here = pods.filter(|pod| ["", OPERATOR_NAMESPACE].contains(&pod.namespace));
-        let ours = here.filter(|pod| pod.labels.get(APP).is_some_and(|app| app == OPERATOR_APP));
+        let here = ["", OPERATOR_NAMESPACE].into_iter().flat_map(|namespace| world.pods_in(namespace));
+        let ours = here.map(|pod| PodView::new(pod));
+        let ours = ours.filter(|pod| pod.labels.get(APP).is_some_and(|app| app == OPERATOR_APP));
         let operator_nodes: Vec<_> = ours.map(|pod| pod.node).collect();
         decide(&RolloutView {
             pools: &self.pools,
