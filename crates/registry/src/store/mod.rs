@@ -51,8 +51,30 @@ pub(crate) struct Store {
     index: Mutex<Index>,
     room: Arc<Room>,
     uploads: Arc<Uploads>,
-    /// Locked while it is open.
-    _lock: File,
+    _lock: Lock,
+}
+
+/// What keeps others from opening the same folder.
+#[derive(Debug)]
+struct Lock(File);
+
+impl Lock {
+    fn of(folder: &Path) -> Result<Self, Error> {
+        let path = folder.join("lock");
+        let file = File::create(&path).map_err(Error::data("creating", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Self(file)),
+            Err(fs::TryLockError::WouldBlock) => Err(Error::InUse { path: folder.to_owned() }),
+            Err(fs::TryLockError::Error(cause)) => Err(Error::data("locking", &path)(cause)),
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing it is not enough: a child that has not become another program yet has it open, too.
+        _ = self.0.unlock();
+    }
 }
 
 /// Where a blob is.
@@ -73,13 +95,7 @@ pub(crate) struct Stored {
 impl Store {
     pub(crate) fn open(folder: &Path, limits: Limits, now: fn() -> Timestamp) -> Result<Self, Error> {
         disk::make(folder).map_err(Error::data("creating", folder))?;
-        let path = folder.join("lock");
-        let lock = File::create(&path).map_err(Error::data("creating", &path))?;
-        match lock.try_lock() {
-            Ok(()) => {}
-            Err(fs::TryLockError::WouldBlock) => return Err(Error::InUse { path: folder.to_owned() }),
-            Err(fs::TryLockError::Error(cause)) => return Err(Error::data("locking", &path)(cause)),
-        }
+        let lock = Lock::of(folder)?;
         let disk = Disk::open(folder)?;
         let index = Index::read(&disk)?;
         let room = Arc::new(Room::new(limits.all));
@@ -385,4 +401,20 @@ impl Store {
 
 fn of_release() -> Refusal {
     Refusal::new(Code::Unsupported, "this belongs to the release that is served here, and cannot be deleted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_is_dropped_is_free_although_a_child_still_has_its_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let lock = Lock::of(folder.path()).unwrap();
+        let child = lock.0.try_clone().unwrap();
+        assert!(matches!(Lock::of(folder.path()), Err(Error::InUse { .. })));
+        drop(lock);
+        Lock::of(folder.path()).unwrap();
+        drop(child);
+    }
 }
