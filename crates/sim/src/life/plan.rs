@@ -570,7 +570,7 @@ fn is_blocked(node: &NodePlan) -> bool {
 /// on their way, pods start elsewhere, and what budgets allow changes: the plan speaks of the moment.
 fn unforeseen(plan: &Plan, blocked: &BTreeSet<String>) -> impl Iterator<Item = String> {
     let all = || plan.pools.iter().filter_map(|pool| pool.nodes.as_deref()).flatten();
-    let moving = all().any(|node| node.turn == Turn::UnderWay);
+    let moving = all().any(|node| node.turn == Turn::UnderWay || node.first.is_some());
     let expected = all().filter(move |node| !moving && is_blocked(node) && !blocked.contains(&node.node));
     expected.map(|node| format!("{} drained, planned to be blocked by {:?}", node.node, node.blocked))
 }
