@@ -221,7 +221,6 @@ impl Browser {
     }
 }
 
-/// Every page that a cluster has.
 #[tokio::test]
 async fn what_files_leave_out_is_said_to_be_unknown() {
     let mut world = cluster();
@@ -230,6 +229,7 @@ async fn what_files_leave_out_is_said_to_be_unknown() {
     assert!(text.contains("Not known: what differs between rendered-worker-1 and rendered-worker-2: "), "{text}");
 }
 
+/// Every page that a cluster has.
 fn paths(world: &World) -> Vec<String> {
     let mut paths: Vec<String> =
         ["/", "/streams", "/nodes", "/rollout", "/history", "/plan", "/cluster", "/nodes?pool=worker&state=updated"]

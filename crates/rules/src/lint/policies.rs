@@ -1,9 +1,8 @@
 //! What admission policies refuse: R-LINT-11.
 
 use super::{Code, Finding};
-use crate::operator::policies::{Write, always, refused};
+use crate::operator::policies::{NoParameters, Write, always, refused};
 use serde_json::Value;
-use weir_apischema::policy::ParamSource;
 
 /// Asks the policies that exist in every cluster; the kind is group, name and plural name.
 pub(super) fn check((group, kind, resource): (&str, &str, &str), object: &Value) -> Option<Finding> {
@@ -12,24 +11,11 @@ pub(super) fn check((group, kind, resource): (&str, &str, &str), object: &Value)
     let old = (!text("uid").is_empty()).then_some(object);
     let (namespace, name) = (text("namespace"), text("name"));
     let write = Write { resource, group, kind, namespace, name, new: object, old };
-    let refusal = refused(&always(), &write, &Nothing)?;
+    let refusal = refused(&always(), &write, &NoParameters)?;
     Some(Finding {
         code: Code::RefusedByPolicy,
         path: refusal.field.to_owned(),
         message: refusal.message,
         remedy: "correct it: a cluster refuses it".to_owned(),
     })
-}
-
-/// No other object is known: what depends on one is not refused.
-struct Nothing;
-
-impl ParamSource for Nothing {
-    fn namespaced(&self, _: &str, _: &str) -> Option<bool> {
-        Some(false)
-    }
-
-    fn objects(&self, _: &str, _: &str, _: Option<&str>, _: Option<&str>) -> Vec<Value> {
-        Vec::new()
-    }
 }

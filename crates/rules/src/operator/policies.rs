@@ -59,6 +59,19 @@ pub struct Write<'a> {
     pub old: Option<&'a Value>,
 }
 
+/// That no other object is known: what depends on one is not refused.
+pub(crate) struct NoParameters;
+
+impl ParamSource for NoParameters {
+    fn namespaced(&self, _: &str, _: &str) -> Option<bool> {
+        Some(false)
+    }
+
+    fn objects(&self, _: &str, _: &str, _: Option<&str>, _: Option<&str>) -> Vec<Value> {
+        Vec::new()
+    }
+}
+
 /// Why a write is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
@@ -193,24 +206,12 @@ mod tests {
         definitions::pool_stream()
     }
 
-    struct Nothing;
-
-    impl ParamSource for Nothing {
-        fn namespaced(&self, _: &str, _: &str) -> Option<bool> {
-            Some(false)
-        }
-
-        fn objects(&self, _: &str, _: &str, _: Option<&str>, _: Option<&str>) -> Vec<Value> {
-            Vec::new()
-        }
-    }
-
     #[test]
     fn a_write_is_refused_by_the_policy_of_its_field() {
         let refusal = |group: &str, kind: &str, resource: &str| {
             let new = json!({"apiVersion": format!("{group}/v1"), "kind": kind, "metadata": {"name": "a"}, "spec": {}});
             let write = Write { resource, group, kind, namespace: "", name: "a", new: &new, old: None };
-            refused(&always(), &write, &Nothing).map(|refusal| refusal.field)
+            refused(&always(), &write, &NoParameters).map(|refusal| refusal.field)
         };
         let ours = "machineconfiguration.openshift.io";
         let configuration = refusal("operator.openshift.io", "MachineConfiguration", "machineconfigurations");

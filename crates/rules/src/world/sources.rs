@@ -13,6 +13,7 @@ mod tests;
 
 use super::{Views, why::addresses};
 use crate::{
+    generated::config::is_of_templates,
     history::{Changed, NOT_KNOWN},
     render::{
         Build, GivenBy, Rendered, Trace,
@@ -90,8 +91,8 @@ impl Views<'_> {
 
     /// R-SOURCES-5.
     fn written(&self, config: &str) -> String {
-        let owners = self.configs.get(config).and_then(|config| config.metadata.owner_references.as_ref());
-        match owners.and_then(|owners| owners.first()).filter(|owner| owner.kind != "ControllerConfig") {
+        let made = self.configs.get(config).filter(|config| !is_of_templates(config));
+        match made.and_then(|config| config.metadata.owner_references.as_ref()?.first()) {
             Some(owner) => of_kind(&owner.api_version, &owner.kind, &owner.name),
             None => format!("machineconfig/{config}"),
         }
